@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fakes.orchestrator import FakeOrchestrator
 from fakes.workspace import HANDLE, Workspace, make_workspace
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from starlette.testclient import TestClient
 
 from engine.definitions.outline import ADDED_FILE
 from engine.settings import Settings, read_settings
@@ -47,11 +47,12 @@ class Surface:
     app: FastAPI
     orchestrator: FakeOrchestrator
     registry: CollectorRegistry
+    portal: BlockingPortal
     secret: str
-    author: TestClient
-    reader: TestClient
-    stranger: TestClient
-    nobody: TestClient
+    author: httpx.Client
+    reader: httpx.Client
+    stranger: httpx.Client
+    nobody: httpx.Client
 
     @property
     def samples(self) -> Path:
@@ -86,12 +87,32 @@ def open_surface(folder: Path) -> Iterator[Surface]:
         issue_key(keys, [namespace], scope, datetime.now(UTC))[1]
         for namespace, scope in (("u22a8", "authoring"), ("u22a8", "scoring"), ("acme", "authoring"))
     ]
-    author, reader, stranger = (_make_client(app, {"Authorization": f"Bearer {secret}"}) for secret in secrets)
-    nobody = _make_client(app, {})
-    with author:
-        for other in (reader, stranger, nobody):
-            other.portal = author.portal
-        yield Surface(workspace, app, orchestrator, registry, secrets[0], author, reader, stranger, nobody)
+    with start_blocking_portal() as portal:
+        clients = (ask_as(app, portal, secret) for secret in (*secrets, ""))
+        yield Surface(workspace, app, orchestrator, registry, portal, secrets[0], *clients)
+
+
+class _Bridge(httpx.BaseTransport):
+    """Passes requests on to an application whose event loop runs in another thread."""
+
+    def __init__(self, app: FastAPI, portal: BlockingPortal) -> None:
+        self._transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self._portal = portal
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        return self._portal.call(self._ask, request)
+
+    async def _ask(self, request: httpx.Request) -> httpx.Response:
+        asked = httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
+        answer = await self._transport.handle_async_request(asked)
+        return httpx.Response(answer.status_code, headers=answer.headers, content=await answer.aread())
+
+
+def ask_as(app: FastAPI, portal: BlockingPortal, secret: str) -> httpx.Client:
+    """A client of an application in this process, with a key if the secret is not empty; threads may share it."""
+    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    return httpx.Client(transport=_Bridge(app, portal), base_url=f"{ADDRESS}/v1", headers=headers)
 
 
 def read_settings_of(workspace: Workspace, variables: Mapping[str, str] = {}) -> Settings:
@@ -139,9 +160,3 @@ def fill_catalogue(workspace: Workspace) -> None:
     for handle, text in ((UNDISCOVERED, "traits: discover\n"), (BROKEN, "traits: {}\n")):
         workspace.model.with_name(handle).mkdir()
         (workspace.model.with_name(handle) / "model.yaml").write_text(text)
-
-
-def _make_client(app: FastAPI, headers: dict[str, str]) -> TestClient:
-    # As a real client does: a redirect is an answer, and an error of the application no exception of its own.
-    options: Any = {"raise_server_exceptions": False, "follow_redirects": False}
-    return TestClient(app, f"{ADDRESS}/v1", headers=headers, **options)

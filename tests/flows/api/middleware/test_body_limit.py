@@ -26,9 +26,8 @@ async def measure(scope: Scope, receive: Receive, send: Send) -> None:
 def cut(size: int, piece: int = 65536) -> list[Message]:
     """A body in pieces, as it comes in."""
     sizes = [*[piece] * (size // piece), size % piece]
-    return [{"type": "http.request", "body": b"x" * each, "more_body": True} for each in sizes] + [
-        {"type": "http.request", "body": b""}
-    ]
+    pieces: list[Message] = [{"type": "http.request", "body": b"x" * each, "more_body": True} for each in sizes]
+    return [*pieces, {"type": "http.request", "body": b""}]
 
 
 @pytest.mark.parametrize(("method", "path", "limit"), LIMITS)

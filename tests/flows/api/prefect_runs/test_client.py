@@ -175,7 +175,7 @@ async def test_run_is_found_by_its_id_or_unknown(server: Server, orchestrator: P
 async def test_last_progress_of_a_run_counts_whatever_anybody_wrote(
     server: Server, orchestrator: PrefectOrchestrator
 ) -> None:
-    told = {
+    told: dict[str, list[Any]] = {
         "right": [37.5, 12],
         "whole": [100],
         "none": [0],

@@ -16,9 +16,8 @@ import pytest
 from fakes.door import Served, open_door, open_served
 from fakes.long import long
 from fakes.postgres import serve_postgres
-from fakes.surface import ADDRESS, Surface, read_settings_of
+from fakes.surface import Surface, ask_as, read_settings_of
 from fakes.workspace import HANDLE
-from starlette.testclient import TestClient
 
 from flows.api.app import make_app
 from flows.api.prefect_runs.creation_lock import RunCreationLock
@@ -47,12 +46,11 @@ class Round:
 
 
 @pytest.fixture
-def other_door(surface: Surface) -> Iterator[TestClient]:
+def other_door(surface: Surface) -> httpx.Client:
     """Another door to the same runs, with a lock of its own."""
     orchestrator = replace(surface.orchestrator, creation_lock=RunCreationLock())
     app = make_app(read_settings_of(surface.workspace), orchestrator=orchestrator)
-    with TestClient(app, f"{ADDRESS}/v1", headers={"Authorization": f"Bearer {surface.secret}"}) as client:
-        yield client
+    return ask_as(app, surface.portal, surface.secret)
 
 
 def ask_in_threads(*clients: httpx.Client, meanwhile: Callable[[], object] = lambda: None) -> Round:
@@ -67,7 +65,7 @@ def ask_in_threads(*clients: httpx.Client, meanwhile: Callable[[], object] = lam
     return found
 
 
-def test_of_requests_at_one_instant_one_makes_a_run(surface: Surface, other_door: TestClient) -> None:
+def test_of_requests_at_one_instant_one_makes_a_run(surface: Surface, other_door: httpx.Client) -> None:
     for ended in ENDED_TYPES:
         found = ask_in_threads(surface.author, other_door)
         surface.orchestrator.end_runs(ended)
@@ -78,7 +76,7 @@ def test_of_requests_at_one_instant_one_makes_a_run(surface: Surface, other_door
     assert len(ENDED_TYPES) == len(surface.orchestrator.runs)
 
 
-def test_run_that_ends_meanwhile_lets_one_successor_in(surface: Surface, other_door: TestClient) -> None:
+def test_run_that_ends_meanwhile_lets_one_successor_in(surface: Surface, other_door: httpx.Client) -> None:
     runs = surface.orchestrator
     made = [surface.synthesize(effort="low").json()["run_id"]]
     for _ in range(10):

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from flows.api.prefect_runs.client import RunCreationLock
+from flows.api.prefect_runs.creation_lock import RunCreationLock
 
 
 async def test_lock_has_one_holder_at_a_time() -> None:
