@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from engine.errors import ModelBusyError, OrchestratorError
+from engine.errors import ExemplarsError, ModelBusyError, OrchestratorError
 from flows.api.prefect_runs.creation_lock import RunCreationLock
 from flows.api.prefect_runs.orchestrator import UNSURE, CreatedRun, UnsureError
 from flows.runs.flow_runs import ENDED_TYPES, Run, read_run
@@ -19,9 +19,8 @@ from flows.runs.labels import DOOR_TAG, SUSPENDED, name_tag
 class FakeOrchestrator:
     """Cannot be asked while it is ``away``, and creates no run that it is sure of while it is ``unsure``.
 
-    ``runs`` are the answers of Prefect's API, the oldest first; ``words`` what suspended runs were given to go on with,
-    ``reviews`` what runs of ``review/on-demand`` were created with. ``slots`` are the models that are
-    held, each with the run that holds it, or None; they cannot be asked for while ``slots_away``.
+    ``runs`` are the answers of Prefect's API, the oldest first; ``words`` what suspended runs were given to go on with;
+    ``slots`` the models that are held, each with what is told to who would hold it too.
     """
 
     away: bool = False
@@ -29,17 +28,14 @@ class FakeOrchestrator:
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     progress: dict[str, float] = field(default_factory=dict)
     words: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    reviews: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    slots: dict[str, str | None] = field(default_factory=dict)
-    slots_away: bool = False
+    slots: dict[str, ExemplarsError] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     creation_lock: RunCreationLock = field(default_factory=RunCreationLock)
 
     def add_run(self, tags: Sequence[str] = (), **parameters: object) -> str:
         """A run that is due, as the form of the UI makes one; its id."""
-        run_id, now = str(uuid4()), datetime.now(UTC)
-        made = {"id": run_id, "parameters": parameters, "tags": [*tags], "expected_start_time": now.isoformat()}
-        self.runs[run_id] = made | {"labels": {}}
+        run_id, due = str(uuid4()), datetime.now(UTC).isoformat()
+        self.runs[run_id] = {"id": run_id, "parameters": parameters, "tags": [*tags], "expected_start_time": due}
         self.set_state(run_id, "SCHEDULED")
         return run_id
 
@@ -52,16 +48,11 @@ class FakeOrchestrator:
         if state in ENDED_TYPES:
             run["end_time"] = now
 
-    def delete_run(self, run_id: str) -> None:
-        """Deletes a run, and its key with it."""
-        del self.runs[run_id]
-        self.keys = {key: kept for key, kept in self.keys.items() if kept != run_id}
-
-    def end_runs(self, state: str = "COMPLETED", message: str | None = None) -> None:
+    def end_runs(self, state: str = "COMPLETED") -> None:
         """Ends all runs that are not over."""
         for run_id, run in self.runs.items():
             if run["state_type"] not in ENDED_TYPES:
-                self.set_state(run_id, state, message)
+                self.set_state(run_id, state)
 
     async def ping(self) -> None:
         await self._answer()
@@ -76,8 +67,7 @@ class FakeOrchestrator:
 
     async def find_newest(self, handle: str) -> Run | None:
         await self._answer()
-        asked = [run for run in self._list(handle) if DOOR_TAG in self.runs[run.run_id]["tags"]]
-        return asked[0] if asked else None
+        return next((run for run in self._list(handle) if DOOR_TAG in self.runs[run.run_id]["tags"]), None)
 
     async def find_run(self, run_id: str) -> Run | None:
         await self._answer()
@@ -107,17 +97,13 @@ class FakeOrchestrator:
 
     async def create_review(self, parameters: Mapping[str, Any]) -> str:
         await self._answer()
-        run_id = self.add_run(**parameters)
-        self.reviews[run_id] = parameters
-        return run_id
+        return self.add_run(**parameters)
 
     @contextmanager
     def keep_runs_out(self, handle: str) -> Iterator[None]:
-        if self.away or self.slots_away:
-            raise OrchestratorError("http://10.0.0.1:4200/api does not answer.")
         if handle in self.slots:
-            raise ModelBusyError(f"The lease of {handle} is taken", self.slots[handle])
-        self.slots[handle] = None
+            raise self.slots[handle]
+        self.slots[handle] = ModelBusyError(f"The lease of {handle} is taken")
         try:
             yield
         finally:

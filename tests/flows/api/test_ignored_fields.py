@@ -59,19 +59,14 @@ def test_mistyped_field_is_named_with_the_run_that_it_starts_and_once_in_the_log
     [run] = surface.orchestrator.runs.values()
     with caplog.at_level(logging.INFO, "flows.api"):
         again = surface.synthesize(efort="low")
+    forged = surface.synthesize(TRAINED, **{"x\r\nX-Run-Id: forged": 1})
 
     assert (202, "efort") == (answer.status_code, answer.headers[IGNORED])
     assert {"handle": HANDLE, "synth_type": "from_traits", "effort": "high"} == run["parameters"]
     assert (409, "efort") == (again.status_code, again.headers[IGNORED])
+    assert "x%0D%0AX-Run-Id%3A%20forged" == forged.headers[IGNORED]
+    assert "X-Run-Id" not in forged.headers
     assert 1 == caplog.text.count(f"{again.headers['X-Request-Id']} ignored: efort")
-
-
-def test_field_with_a_line_break_makes_no_header_of_its_own(surface: Surface) -> None:
-    body = {"x\r\nX-Run-Id: forged": 1, "effort": "low"}
-    answer = surface.author.post(f"/models/{HANDLE}/samples/synthesize", json=body)
-
-    assert "x%0D%0AX-Run-Id%3A%20forged" == answer.headers[IGNORED]
-    assert "X-Run-Id" not in answer.headers
 
 
 def test_request_that_is_read_whole_has_no_such_header(surface: Surface) -> None:

@@ -53,25 +53,16 @@ def write_entry(**fields: object) -> bytes:
     return json.dumps({"keys": [ENTRY | fields]}).encode()
 
 
-def test_missing_file_is_no_keys(path: Path) -> None:
-    assert () == read_keys(path)
-
-
 @pytest.mark.usefixtures("open_umask")
-def test_all_that_is_written_is_for_the_owner_alone(path: Path) -> None:
-    issue_key(path, ["acme"], "scoring", NOW)
-    issue_key(path, ["acme"], "scoring", NOW)
+def test_all_that_is_written_is_for_the_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "keys.json"
+    before = read_keys(path)
+    keys = [issue_key(path, ["acme"], "scoring", NOW)[0] for _ in range(2)]
 
+    assert ((), tuple(keys)) == (before, read_keys(path))
     assert {"keys.json": 0o600, "keys.json.lock": 0o600} == {
         file.name: read_mode(file) for file in path.parent.iterdir()
     }
-
-
-def test_missing_folder_is_made(tmp_path: Path) -> None:
-    path = tmp_path / "a" / "b" / "keys.json"
-    key, _ = issue_key(path, ["acme"], "scoring", NOW)
-
-    assert (key,) == read_keys(path)
 
 
 @pytest.mark.usefixtures("open_umask")
@@ -190,29 +181,21 @@ def test_file_that_is_open_to_others_is_refused(path: Path, mode: int) -> None:
     assert (key,) == read_keys(path)
 
 
-def test_pipe_in_its_place_is_refused_at_once(path: Path) -> None:
+def test_what_is_no_file_in_its_place_is_refused_at_once(path: Path, tmp_path: Path) -> None:
     os.mkfifo(path, 0o600)
     with pytest.raises(StoreError, match="it is not a regular file"):
         read_keys(path)
-
-
-def test_place_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    path = tmp_path / "file" / "keys.json"
+    below = tmp_path / "file" / "keys.json"
     for use in (read_keys, lambda place: issue_key(place, ["acme"], "scoring", NOW)):
         with pytest.raises(
             StoreError, match=r"cannot be used: .*\. Free space or permit reading and writing, or point"
         ):
-            use(path)
+            use(below)
 
 
-def test_keys_lie_in_the_project_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("EXEMPLARS_KEYS_FILE", raising=False)
-
+def test_keys_lie_in_the_project_unless_told_otherwise_and_never_in_a_bucket() -> None:
     assert PROJECT_ROOT / "data/keys.json" == locate_keys(Settings())
     assert Path("/tmp/keys.json") == locate_keys(Settings(keys_file="/tmp/keys.json"))
-
-
-def test_keys_in_a_bucket_are_refused() -> None:
     with pytest.raises(InputError, match=r"'s3://bucket/keys.json': keys are kept on a local disk. Give the path"):
         locate_keys(Settings(keys_file="s3://bucket/keys.json"))

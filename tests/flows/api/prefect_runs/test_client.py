@@ -144,12 +144,6 @@ async def test_ended_runs_are_found_behind_a_full_page_too(server: Server, orche
     assert {"any_": ["synthesize"]} == second["flows"]["name"]
 
 
-async def test_nothing_is_asked_of_no_models_and_no_runs(server: Server, orchestrator: PrefectOrchestrator) -> None:
-    assert {} == await orchestrator.list_ended([])
-    assert {} == await orchestrator.read_progress([])
-    assert [] == server.asked
-
-
 async def test_newest_run_is_the_last_that_was_requested_over_http(
     server: Server, orchestrator: PrefectOrchestrator
 ) -> None:
@@ -170,6 +164,7 @@ async def test_run_is_found_by_its_id_or_unknown(server: Server, orchestrator: P
 
     assert found is not None
     assert (RUN_ID, None) == (found.run_id, unknown)
+    assert not await orchestrator.resume(str(uuid4()), {})
 
 
 async def test_last_progress_of_a_run_counts_whatever_anybody_wrote(
@@ -187,6 +182,7 @@ async def test_last_progress_of_a_run_counts_whatever_anybody_wrote(
     artifacts = [{"flow_run_id": run_id, "data": each} for run_id, data in told.items() for each in data]
     server.give("/artifacts/filter", artifacts)
 
+    assert {} == await orchestrator.read_progress([])
     assert {"right": 0.375, "whole": 1.0, "none": 0.0} == await orchestrator.read_progress([*told])
     [asked] = server.list_bodies("/artifacts/filter")
     assert ([*told], "UPDATED_DESC") == (asked["artifacts"]["flow_run_id"]["any_"], asked["sort"])
@@ -318,10 +314,6 @@ async def test_suspended_run_goes_on_with_what_a_person_said(
     assert resumed == await orchestrator.resume(RUN_ID, {"decision": "attach"})
     sent = server.list_bodies(f"/flow_runs/{RUN_ID}/resume")
     assert ([] if states[0] is AWAKE else [{"run_input": {"decision": "attach"}}]) == sent
-
-
-async def test_run_that_prefect_does_not_know_cannot_be_resumed(orchestrator: PrefectOrchestrator) -> None:
-    assert not await orchestrator.resume(RUN_ID, {})
 
 
 async def test_review_is_a_run_of_its_deployment(server: Server, orchestrator: PrefectOrchestrator) -> None:

@@ -96,7 +96,7 @@ def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder, variables = tmp_path_factory.mktemp(request.param), {}
     with ExitStack() as opened:
         if request.param == "postgresql":
-            url = opened.enter_context(serve_postgres(folder / "postgres"))
+            url = opened.enter_context(serve_postgres())
             variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = url
         yield opened.enter_context(open_served(folder / "served", None, variables))
 

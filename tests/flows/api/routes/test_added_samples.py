@@ -27,6 +27,7 @@ from fakes.workspace import HANDLE
 from engine.definitions.added_samples import MAX_TEXT_CHARACTERS
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
+from engine.errors import ModelBusyError, OrchestratorError
 from engine.store.writers import lock_model
 from flows.api.middleware.body_limit import SAMPLES_LIMIT_BYTES
 from flows.api.routes.changes import ChangeLocks
@@ -205,13 +206,13 @@ def test_run_at_work_is_named_and_the_slot_is_free_afterwards(surface: Surface) 
 
 @pytest.mark.parametrize("holder", [None, "a-run"])
 def test_slot_that_another_holds_is_waited_for_and_then_told(surface: Surface, holder: str | None) -> None:
-    surface.orchestrator.slots[HANDLE] = None
+    surface.orchestrator.slots[HANDLE] = ModelBusyError("It is taken")
     soon = threading.Timer(0.3, surface.orchestrator.slots.pop, [HANDLE])
     soon.start()
     waited = add(surface.author, ONE)
     soon.join()
     surface.app.state.change_locks = ChangeLocks(wait_seconds=0.1)
-    surface.orchestrator.slots[HANDLE] = holder
+    surface.orchestrator.slots[HANDLE] = ModelBusyError("It is taken", holder)
     refused = add(surface.author, make("Another."))
     surface.app.state.change_locks = ChangeLocks()
 
@@ -223,7 +224,7 @@ def test_slot_that_another_holds_is_waited_for_and_then_told(surface: Surface, h
 
 def test_orchestrator_that_goes_away_before_the_change_is_503(surface: Surface) -> None:
     surface.app.state.change_locks = ChangeLocks(wait_seconds=0.1)
-    surface.orchestrator.slots_away = True
+    surface.orchestrator.slots[HANDLE] = OrchestratorError("http://10.0.0.1:4200/api does not answer")
     refused = add(surface.author, ONE)
     surface.app.state.change_locks = ChangeLocks()
 

@@ -10,6 +10,7 @@ from fakes.surface import ARCHIVED, BROKEN, PRIVATE, PUBLIC, TRAINED, UNKNOWN, S
 from fakes.workspace import HANDLE
 
 from engine.domain.samples import make_id
+from engine.errors import ModelBusyError
 from engine.store.verify import StoreVerifier
 from flows.api.routes.changes import ChangeLocks
 
@@ -110,7 +111,7 @@ def test_run_at_work_is_named_and_a_slot_that_is_held_is_told(surface: Surface) 
     busy = delete(surface.author, one)
     surface.orchestrator.end_runs()
     surface.app.state.change_locks = ChangeLocks(wait_seconds=0.1)
-    surface.orchestrator.slots[HANDLE] = None
+    surface.orchestrator.slots[HANDLE] = ModelBusyError("It is taken")
     held = delete(surface.author, one)
     surface.app.state.change_locks = ChangeLocks()
     del surface.orchestrator.slots[HANDLE]

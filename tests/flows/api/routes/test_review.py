@@ -171,8 +171,8 @@ def test_word_on_the_whole_goes_to_the_suspended_run_or_to_a_new_one(
     assert [(403, "forbidden"), (404, "not_found")] == [read_refusal(answer) for answer in refused]
     assert (202, "resumed" if suspended else "enqueued") == (answer.status_code, answer.json()["state"]), answer.text
     assert ({run_id: word} if suspended else {}) == runs.words
-    assert ([] if suspended else [{"run_id": run_id, **word}]) == list(runs.reviews.values())
-    assert (run_id if suspended else next(iter(runs.reviews))) == answer.json()["run_id"]
+    assert [run_id if suspended else answer.json()["run_id"]] == list(runs.runs)
+    assert suspended or {"run_id": run_id, **word} == runs.runs[answer.json()["run_id"]]["parameters"]
 
 
 def test_word_that_the_orchestrator_does_not_hear_is_503(

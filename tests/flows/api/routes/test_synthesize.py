@@ -94,13 +94,6 @@ def test_model_can_be_synthesized_again_when_its_run_is_over(surface: Surface, s
     assert 2 == len(surface.orchestrator.runs)
 
 
-def test_run_that_was_deleted_frees_the_model(surface: Surface) -> None:
-    first = surface.synthesize().json()["run_id"]
-    surface.orchestrator.delete_run(first)
-
-    assert 202 == surface.synthesize().status_code
-
-
 @pytest.mark.parametrize("state", ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"])
 def test_run_of_the_ui_makes_the_model_busy(surface: Surface, state: str) -> None:
     run_id = surface.orchestrator.add_run(handle=HANDLE, effort="low")
