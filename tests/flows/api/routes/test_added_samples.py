@@ -213,11 +213,12 @@ def test_slot_that_another_holds_is_waited_for_and_then_told(surface: Surface, h
     soon.join()
     surface.app.state.change_locks = ChangeLocks(wait_seconds=0.1)
     surface.orchestrator.slots[HANDLE] = ModelBusyError("It is taken", holder)
-    refused = add(surface.author, make("Another."))
+    with ThreadPoolExecutor(2) as pool:
+        refused, behind = pool.map(lambda text: add(surface.author, make(text)), ["Another.", "One more."])
     surface.app.state.change_locks = ChangeLocks()
 
     assert 200 == waited.status_code
-    assert (409, "model_busy") == read_refusal(refused)
+    assert (409, "model_busy") == read_refusal(refused) == read_refusal(behind)
     assert holder == refused.headers.get("X-Run-Id")
     assert 1 == len(list_added(surface))
 

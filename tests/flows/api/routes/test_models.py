@@ -30,6 +30,7 @@ from fakes.workspace import HANDLE
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
 from engine.store.sample_set import seal
+from flows.api.cursors import write_cursor
 
 MODEL = {
     "handle": HANDLE,
@@ -247,6 +248,8 @@ def test_cursor_of_another_trait_or_model_is_422(surface: Surface) -> None:
     for handle, narrowed in ((HANDLE, {"trait": "clarity"}), (TRAINED, {})):
         answer = surface.author.get(f"/models/{handle}/samples", params={"cursor": cursor, **narrowed})
         assert (422, "invalid_request") == read_refusal(answer)
+    of_no_handle = write_cursor(("models", "u22a8", ""), [1])
+    assert (422, "invalid_request") == read_refusal(surface.author.get("/models", params={"cursor": of_no_handle}))
 
 
 def test_set_that_is_attached_between_two_pages_moves_no_sample(surface: Surface) -> None:

@@ -1,0 +1,90 @@
+"""What `get_run` tells of a run: by Prefect while it is under way, by its set once it has left one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from anyio.from_thread import start_blocking_portal
+from fakes.orchestrator import FakeOrchestrator
+from fakes.stored import attach_set
+from fakes.surface import ask_as, read_settings_of
+from fakes.workspace import HANDLE, make_workspace
+
+from engine.store.layout import REPORT
+from flows.api.app import make_app
+from flows.tools_server.door import FURTHER
+from flows.tools_server.identity import identify
+
+RUN_ID = "9babac40-1978-4ae0-b765-f30fdb6eb7a4"
+
+
+@pytest.fixture
+def runs() -> FakeOrchestrator:
+    return FakeOrchestrator()
+
+
+@pytest.fixture
+def client(tmp_path: Path, runs: FakeOrchestrator) -> Iterator[httpx.Client]:
+    """This machine's own user, at the door of the tools."""
+    settings = read_settings_of(make_workspace(tmp_path / "site"))
+    identity = identify(settings)
+    app = make_app(settings, find_key=identity.find_key, further=FURTHER, orchestrator=runs)
+    app.state.settings = settings
+    with start_blocking_portal() as portal:
+        yield ask_as(app, portal, identity.secret)
+
+
+def read(client: httpx.Client, run_id: str) -> dict[str, Any]:
+    run: dict[str, Any] = client.get(f"/runs/{run_id}").json()
+    return run
+
+
+def test_run_is_followed_from_the_queue_to_its_end(client: httpx.Client, runs: FakeOrchestrator) -> None:
+    run_id = runs.add_run(handle=HANDLE, effort="low")
+    seen = [read(client, run_id)]
+    for state, share in (("RUNNING", 0.5), ("FAILED", 0.75)):
+        runs.progress[run_id] = share
+        runs.set_state(run_id, state, "Flow run encountered an exception: BudgetError: It is spent.")
+        seen.append(read(client, run_id))
+
+    assert [("queued", 0.0, None), ("running", 0.5, None), ("failed", None, "It is spent.")] == [
+        (run["status"], run["progress"], run["error"]) for run in seen
+    ]
+    assert ["Ask again", "Ask again", "Nothing was attached. Replies are kept"] == [
+        next(said for said in ("Ask again", "Nothing was attached. Replies are kept") if run["next"].startswith(said))
+        for run in seen
+    ]
+    assert ("low", None, None) == (seen[0]["effort"], seen[0]["outcome"], seen[0]["report"])
+
+
+@pytest.mark.parametrize(
+    ("stored", "status", "said"),
+    [
+        ("attached", "succeeded", "list_samples lists"),
+        ("detached", "succeeded", "taken off the model"),
+        ("rejected", "failed", "Replies are kept"),
+        ("proposed", "running", "A person has to review"),
+    ],
+)
+def test_run_that_prefect_does_not_know_is_told_by_its_set(
+    client: httpx.Client, tmp_path: Path, stored: Any, status: str, said: str
+) -> None:
+    attach_set(
+        tmp_path / "site" / "samples", RUN_ID, 4, status=stored, handle=HANDLE, documents={REPORT: "<p>Report</p>"}
+    )
+    run = read(client, RUN_ID)
+
+    assert (RUN_ID, HANDLE, status, stored) == (run["run_id"], run["handle"], run["status"], run["outcome"])
+    assert said in run["next"]
+    assert run["report"].endswith(f"{RUN_ID}/{REPORT}")
+
+
+def test_held_out_set_is_not_listed_and_an_unknown_run_is_not_found(client: httpx.Client, tmp_path: Path) -> None:
+    attach_set(tmp_path / "site" / "samples", RUN_ID, 4, pool="eval", handle=HANDLE)
+    unknown = client.get("/runs/00000000-0000-0000-0000-000000000000")
+
+    assert None is read(client, RUN_ID)["report"]
+    assert (404, "not_found") == (unknown.status_code, unknown.json()["error"]["code"])
+    assert 404 == client.get("/runs/x").status_code
