@@ -223,6 +223,23 @@ def test_slot_that_another_holds_is_waited_for_and_then_told(surface: Surface, h
     assert 1 == len(list_added(surface))
 
 
+def test_model_that_is_trained_while_its_slot_is_waited_for_gets_nothing(surface: Surface) -> None:
+    lifecycle = surface.find_model() / "lifecycle.json"
+
+    def train() -> None:
+        lifecycle.write_text('{"state": "ready"}')
+        del surface.orchestrator.slots[HANDLE]
+
+    surface.orchestrator.slots[HANDLE] = ModelBusyError("It is taken")
+    soon = threading.Timer(0.3, train)
+    soon.start()
+    refused = add(surface.author, ONE)
+    lifecycle.unlink()
+
+    assert (409, "model_not_draft") == read_refusal(refused)
+    assert [] == list_added(surface)
+
+
 def test_orchestrator_that_goes_away_before_the_change_is_503(surface: Surface) -> None:
     surface.app.state.change_locks = ChangeLocks(wait_seconds=0.1)
     surface.orchestrator.slots[HANDLE] = OrchestratorError("http://10.0.0.1:4200/api does not answer")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -22,7 +23,7 @@ from fakes.surface import (
 from fakes.workspace import HANDLE
 
 from flows.api.middleware.body_limit import BODY_LIMIT_BYTES
-from flows.runs.labels import SUSPENDED
+from flows.runs.labels import SUSPENDED, LeaseLabels
 
 PATH = "/models/{}/samples/synthesize"
 TOO_LARGE = b"y" * (BODY_LIMIT_BYTES + 1)
@@ -104,10 +105,30 @@ def test_run_of_the_ui_makes_the_model_busy(surface: Surface, state: str) -> Non
     assert run_id == answer.headers["X-Run-Id"]
 
 
-def test_suspended_run_of_the_ui_leaves_the_model_free(surface: Surface) -> None:
+def test_suspended_run_of_the_ui_leaves_the_model_free_and_one_that_was_asked_for_here_does_not(
+    surface: Surface,
+) -> None:
     surface.orchestrator.set_state(surface.orchestrator.add_run(handle=HANDLE), "PAUSED", name=SUSPENDED)
+    made = surface.synthesize(effort="low")
+    surface.orchestrator.set_state(made.json()["run_id"], "PAUSED", name=SUSPENDED)
+    again = surface.synthesize(effort="low")
 
-    assert 202 == surface.synthesize().status_code
+    assert 202 == made.status_code
+    assert (409, "already_running") == read_refusal(again)
+    assert made.json()["run_id"] == again.headers["X-Run-Id"]
+
+
+def test_of_several_runs_the_one_that_holds_the_lease_is_named(surface: Surface) -> None:
+    holder, waiting = (surface.orchestrator.add_run(handle=HANDLE, effort="low") for _ in range(2))
+    lease = LeaseLabels("lease", datetime(2026, 11, 25, tzinfo=UTC), "here/1")
+    surface.orchestrator.runs[holder]["labels"] = lease.to_labels()
+    busy = surface.synthesize(effort="high")
+    first = surface.author.get(f"/models/{HANDLE}").json()["last_operation"]["run_id"]
+    surface.orchestrator.runs[holder]["labels"] = lease.released().to_labels()
+    surface.orchestrator.runs[waiting]["labels"] = lease.to_labels()
+
+    assert holder == busy.headers["X-Run-Id"] == first
+    assert waiting == surface.synthesize(effort="high").headers["X-Run-Id"]
 
 
 @pytest.mark.parametrize(
