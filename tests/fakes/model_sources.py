@@ -101,6 +101,10 @@ def serve_hub(hub: Hub) -> Iterator[Hub]:
             self._begin(200, len(hub.content))
 
         def do_GET(self) -> None:
+            # A port that was another server's a moment ago has that one's clients, too.
+            if "/resolve/main/" not in self.path:
+                self.send_error(404)
+                return
             start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
             hub.started.append(start)
             self._begin(206 if start else 200, len(hub.content) - start, start)
