@@ -51,7 +51,7 @@ def validate_catalogue(settings: Settings, handles: Sequence[str], with_hints: b
             _show(validation)
     strays = [] if handles else list_strays(models_uri)
     if as_json:
-        print(json.dumps(_describe(found, shared, strays), ensure_ascii=False))
+        print(json.dumps(_describe(found, shared, strays)))
     else:
         for stray in strays:
             print(f"hint: {stray}")

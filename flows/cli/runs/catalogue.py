@@ -73,7 +73,7 @@ def check_file(file: str) -> None:
 def show_survey(survey: Survey, file: str, as_json: bool) -> None:
     """Prints what needs a person, and where the page is; or all of it as one line of JSON."""
     if as_json:
-        print(json.dumps(_describe(survey, file), ensure_ascii=False))
+        print(json.dumps(_describe(survey, file)))
         return
     for note in survey.notes:
         print(note, file=sys.stderr)
