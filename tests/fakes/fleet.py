@@ -15,7 +15,7 @@ from fakes.s3 import BUCKET, S3
 from fakes.site import POOL, Site, open_site
 from fakes.workspace import Workspace
 
-from engine.system.filesystem import open_folder, replace_file
+from engine.system.filesystem import replace_file
 
 MACHINE = "EXEMPLARS_TEST_MACHINE"
 MODELS_URI, SAMPLES_URI = (f"s3://{BUCKET}/{name}" for name in ("models", "samples"))
@@ -29,11 +29,9 @@ class Fleet:
 
     def __init__(self, site: Site, s3: S3, postgres: Databases) -> None:
         self.site = site
-        self._postgres = postgres
         self._replies_url = postgres.make_database()
         self._s3 = s3
         self._folder = site.workspace.folder / "machines"
-        self._machines: set[str] = set()
 
     @property
     def variables(self) -> dict[str, str]:
@@ -48,16 +46,14 @@ class Fleet:
             if path.is_file():
                 replace_file(f"{MODELS_URI}/{path.relative_to(root)}", path.read_bytes())
 
-    def start_machine(self, name: str, limit: int = 1, *queues: str) -> None:
+    def start_machine(self, name: str) -> None:
         """A worker with a folder, a home and a cache of its own."""
         place = self._folder / name
         place.mkdir(parents=True)
-        self._machines.add(name)
         own = {"HOME": str(place), "PREFECT_HOME": str(place / "prefect"), MACHINE: str(place)}
-        asked = [part for queue in queues for part in ("--work-queue", queue)]
         with (place / "worker.log").open("ab") as log:
             self.site.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--limit", str(limit), *asked],
+                [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--limit", "1"],
                 cwd=place,
                 env={**self.site.variables, **self.variables, **own, "EXEMPLARS_CACHE_DIR": str(place / "cache")},
                 stdin=subprocess.DEVNULL,
@@ -69,22 +65,12 @@ class Fleet:
     def lose_machine(self, name: str) -> None:
         """Kills all that runs on it at one instant, and deletes its folder."""
         self.site.processes.pop(name)
-        self._machines.remove(name)
         while doomed := self.list_processes(name):
             for pid in doomed:
                 # It may end by itself meanwhile.
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self._folder / name, ignore_errors=True)
-
-    def forget(self) -> None:
-        """Loses all machines, and clears what they have left on Prefect's server, on the store and in the database."""
-        for name in list(self._machines):
-            self.lose_machine(name)
-        self.site.forget_runs()
-        self._replies_url = self._postgres.make_database()
-        filesystem, path = open_folder(SAMPLES_URI)
-        filesystem.delete_dir_contents(path, missing_dir_ok=True)
 
     def list_processes(self, name: str) -> list[int]:
         """What runs on a machine and is not dead."""

@@ -69,9 +69,11 @@ class Site:
             keep_deployed(home)
 
     def start_worker(self, name: str = "worker", limit: int = 1) -> None:
-        """Starts a worker of the pool; it picks runs, so many at a time, as soon as it is up."""
+        """Starts a worker of the pool, in an empty folder; it picks runs, so many at a time, as soon as it is up."""
+        folder = self.workspace.folder / f"{name}-folder"
+        folder.mkdir(exist_ok=True)
         words = ("-m", "prefect", "worker", "start", "--pool", POOL, "--limit", str(limit))
-        self._start(name, *words)
+        self._start(name, *words, folder=folder)
 
     def deploy(self, **variables: str) -> str:
         """Runs the deploy step and returns what it says."""
@@ -79,12 +81,6 @@ class Site:
         done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
         assert 0 == done.returncode, done.stderr
         return done.stdout
-
-    def shorten_silence(self, seconds: int) -> None:
-        """Calls a run CRASHED that was silent for so long, more than the 30 s between heartbeats, and not for 90 s."""
-        [watch] = [found for found in self.ask("POST", "/automations/filter") if "heartbeats stop" in found["name"]]
-        watch["trigger"]["within"] = seconds
-        self.ask("PUT", f"/automations/{watch['id']}", **{name: watch[name] for name in WRITABLE})
 
     def find_deployment(self, name: str) -> dict[str, Any]:
         """A deployment by its full name, as ``synthesize/nightly``."""
@@ -147,11 +143,11 @@ class Site:
             MARK: str(self.workspace.folder),
         }
 
-    def _start(self, name: str, *arguments: str) -> None:
+    def _start(self, name: str, *arguments: str, folder: Path = ROOT) -> None:
         with (self.workspace.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *arguments],
-                cwd=ROOT,
+                cwd=folder,
                 env=self.variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -170,10 +166,10 @@ def open_site(workspace: Workspace) -> Iterator[Site]:
         site.end()
 
 
-def list_flow_processes(workspace: Workspace) -> dict[int, str]:
-    """The command lines of the workspace's processes that belong to a flow run of a worker."""
-    processes = workspace.list_processes().items()
-    return {pid: line for pid, line in processes if b"PREFECT__FLOW_RUN_ID=" in _read_environment(pid)}
+def list_flow_processes(workspace: Workspace, run_id: str = "") -> dict[int, str]:
+    """The command lines of the workspace's processes that belong to a flow run of a worker, to this one if told."""
+    mark, processes = f"PREFECT__FLOW_RUN_ID={run_id}".encode(), workspace.list_processes().items()
+    return {pid: line for pid, line in processes if mark in _read_environment(pid)}
 
 
 def answers(url: str) -> bool:

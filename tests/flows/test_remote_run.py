@@ -3,12 +3,12 @@
 import json
 import math
 import shutil
-import time
 
 import pytest
 from fakes.postgres import Databases
 from fakes.provider import Behaviour, Provider
 from fakes.s3 import BUCKET, S3, list_keys
+from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace
 
 from engine.errors import BudgetError, StoreError
@@ -23,7 +23,7 @@ from flows.cli.app import main
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 MODELS, SAMPLES_URI = f"s3://{BUCKET}/remote/models", f"s3://{BUCKET}/remote/out/samples"
-CONCURRENCY, ANSWERED = 6, 130
+CONCURRENCY, ANSWERED = 6, 20
 
 
 @pytest.fixture
@@ -79,14 +79,12 @@ def test_machine_that_is_lost_costs_the_calls_in_flight(
         EXEMPLARS_SYNTH_PRICE=price,
         EXEMPLARS_MAX_COST_USD="1",
     )
-    remote.write_effort(exemplars_per_pole=20)
     provider.behaviour = Behaviour(seconds=0.05, hold_after=ANSWERED)
     process = remote.start(PREFECT_API_URL=prefect_server)
-    end = time.monotonic() + 120
-    while (ANSWERED, CONCURRENCY) != (provider.answers.total(), provider.in_flight):
-        assert time.monotonic() < end
-        assert process.poll() is None
-        time.sleep(0.05)
+    held = ANSWERED, CONCURRENCY
+    wait_until(
+        lambda: held == (provider.answers.total(), provider.in_flight), seconds=300, what=f"{held}", process=process
+    )
     process.kill()
     process.communicate()
     shutil.rmtree(remote.folder / "cache", ignore_errors=True)

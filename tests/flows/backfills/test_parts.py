@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,6 +11,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from fakes.waiting import wait_meanwhile
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
@@ -20,16 +22,18 @@ from engine.errors import RunInterruptedError, SharedBudgetError
 from engine.gateway.budget import Budget
 from engine.replies.changes import SharedLimit
 from engine.run.backfill_targets import BackfillRequest
+from engine.settings import Settings
 from engine.store.backfill_ledger import Ledger, ModelRow, ModelState, write_ledger
 from flows.backfills import parts
 from flows.backfills.parts import MAX_TRIES, PartDispatcher
+from flows.backfills.resources import make_shared_budget
 from flows.backfills.worker import BackfillWorker
 
 HANDLES = ("sheds.one", "sheds.two", "sheds.three", "sheds.four")
 REQUEST = BackfillRequest(HANDLES, None, None, False, "from_traits", "low", False, frozenset())
 RUN_ID = uuid4()
 LOGGER = logging.getLogger("tests.parts")
-LOOK_SECONDS, UNBEGUN_SECONDS = 0.01, 0.2
+LOOK_SECONDS = 0.01
 
 
 class Server:
@@ -38,12 +42,10 @@ class Server:
     def __init__(self, samples_uri: str) -> None:
         self.runs: dict[UUID, FlowRun] = {}
         self.taken_back: list[str] = []
-        self.made = asyncio.Semaphore(0)
+        self.made = self.looks = 0
         # Whether it tells of no run what has become of it.
         self.is_blind = False
         self.is_away = False
-        self.may_create = asyncio.Event()
-        self.may_create.set()
         self._samples_uri = samples_uri
         self._by_key: dict[str, UUID] = {}
 
@@ -67,13 +69,13 @@ class Server:
     async def create_flow_run_from_deployment(
         self, _: UUID, parameters: dict[str, Any], idempotency_key: str, **__: object
     ) -> FlowRun:
-        await self.may_create.wait()
         run = FlowRun(flow_id=uuid4(), state=Scheduled(), parameters=parameters)
         run_id = self._by_key.setdefault(idempotency_key, run.id)
-        self.made.release()
+        self.made += 1
         return self.runs.setdefault(run_id, run)
 
     async def read_flow_runs(self, flow_run_filter: FlowRunFilter, offset: int, **_: object) -> list[FlowRun]:
+        self.looks += 1
         if self.is_away:
             raise httpx.ConnectError("All connection attempts failed")
         wanted = flow_run_filter.state.type if flow_run_filter.state else None
@@ -141,31 +143,34 @@ class Site:
         )
         return asyncio.create_task(dispatcher.work(REQUEST, 1, 1))
 
-    async def wait_for_queue(self, more: int = 3) -> None:
-        """Until so many more runs were made for parts, and they were looked at."""
-        for _ in range(more):
-            await asyncio.wait_for(self.server.made.acquire(), 10)
-        await asyncio.sleep(5 * LOOK_SECONDS)
+    async def look(self, made: int = 0) -> None:
+        """Until so many runs were made for parts, and they were looked at some times more."""
+        await wait_meanwhile(lambda: self.server.made >= made)
+        enough = self.server.looks + 3
+        await wait_meanwhile(lambda: self.server.looks >= enough)
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """No part is late, however long nobody has begun it."""
     this_run = SimpleNamespace(get_id=lambda: str(RUN_ID), get_run_count=lambda: 1)
-    for name, value in {
-        "flow_run": this_run,
-        "CHECK_SECONDS": LOOK_SECONDS,
-        "UNBEGUN_SECONDS": UNBEGUN_SECONDS,
-    }.items():
+    for name, value in {"flow_run": this_run, "CHECK_SECONDS": LOOK_SECONDS, "UNBEGUN_SECONDS": math.inf}.items():
         monkeypatch.setattr(parts, name, value)
     return Site(tmp_path)
 
 
+@pytest.fixture
+def be_late(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Makes all parts late that nobody has begun."""
+    return lambda: monkeypatch.setattr(parts, "UNBEGUN_SECONDS", 0.0)
+
+
 async def test_all_parts_are_queued_but_the_last_which_is_begun_here(site: Site) -> None:
     working = site.start()
-    await site.wait_for_queue()
-    site.worker.may_work.set()
+    await site.look(made=3)
     for run in site.server.runs.values():
         site.server.end(run, Completed(), "attached")
+    site.worker.may_work.set()
     await working
 
     assert list(HANDLES[:3]) == site.server.list_queued()
@@ -173,54 +178,48 @@ async def test_all_parts_are_queued_but_the_last_which_is_begun_here(site: Site)
     assert {"attached": len(HANDLES)} == site.ledger.count()
 
 
-async def test_part_whose_run_is_made_slowly_is_waited_for(site: Site) -> None:
-    site.server.may_create.clear()
-    site.worker.may_work.set()
-    working = site.start()
-    await asyncio.wait({working}, timeout=2 * UNBEGUN_SECONDS)
-    over_too_soon = working.done()
-    site.server.may_create.set()
-    await asyncio.wait_for(working, 10)
-
-    assert not over_too_soon
-    assert {"attached": len(HANDLES)} == site.ledger.count()
-
-
 @pytest.mark.parametrize("works_here", [True, False])
 async def test_part_waits_for_a_worker_unless_nothing_is_to_do_here(
-    site: Site, works_here: bool, monkeypatch: pytest.MonkeyPatch
+    site: Site, works_here: bool, be_late: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr(parts, "UNBEGUN_SECONDS", float("inf"))
     working = site.start()
-    await site.wait_for_queue()
+    await site.look(made=3)
     begun = site.server.find(HANDLES[0])
     begun.state = Running()
     if not works_here:
         site.worker.may_work.set()
-    # All that are queued are late from the same moment on.
-    monkeypatch.setattr(parts, "UNBEGUN_SECONDS", 0.0)
-    await asyncio.sleep(5 * UNBEGUN_SECONDS)
+        await wait_meanwhile(lambda: site.worker.done)
+    await site.look()
+    too_soon = list(site.server.taken_back)
+    be_late()
+    if not works_here:
+        await wait_meanwhile(lambda: len(site.worker.done) == 3)
+    await site.look()
     taken_back = list(site.server.taken_back)
     site.worker.may_work.set()
     site.server.end(begun, Completed(), "attached")
     await working
 
+    assert [] == too_soon
     # The last that was queued comes first: a worker that gets free takes the first.
     assert ([] if works_here else [HANDLES[2], HANDLES[1]]) == taken_back
     assert HANDLES[0] not in site.worker.done
     assert {"attached": len(HANDLES)} == site.ledger.count()
 
 
-async def test_part_that_a_worker_takes_at_the_same_moment_is_not_done_here_as_well(site: Site) -> None:
+async def test_part_that_a_worker_takes_at_the_same_moment_is_not_done_here_as_well(
+    site: Site, be_late: Callable[[], None]
+) -> None:
     site.worker.may_work.set()
     working = site.start()
-    await site.wait_for_queue()
+    await site.look(made=3)
     # What this process has seen of them last is that nobody had begun them.
     site.server.is_blind = True
     taken = [site.server.find(handle) for handle in HANDLES[:3]]
     for run in taken:
         run.state = Pending()
-    await asyncio.sleep(5 * UNBEGUN_SECONDS)
+    be_late()
+    await site.look()
     site.server.is_blind = False
     for run in taken:
         site.server.end(run, Completed(), "attached")
@@ -232,12 +231,10 @@ async def test_part_that_a_worker_takes_at_the_same_moment_is_not_done_here_as_w
 async def test_part_that_dies_is_queued_again_so_often_and_no_more(site: Site) -> None:
     site.worker.may_work.set()
     working = site.start()
-    await site.wait_for_queue()
-    site.server.find(HANDLES[1]).state = Running()
-    site.server.find(HANDLES[2]).state = Running()
+    await site.look(made=3)
     for count in range(1, MAX_TRIES + 1):
         site.server.end(site.server.find(HANDLES[0]), Crashed(), "runs")
-        await site.wait_for_queue(int(count < MAX_TRIES))
+        await site.look(made=3 + min(count, MAX_TRIES - 1))
     for handle in HANDLES[1:3]:
         site.server.end(site.server.find(handle), Completed(), "attached")
     await working
@@ -251,7 +248,7 @@ async def test_part_that_dies_is_queued_again_so_often_and_no_more(site: Site) -
 async def test_models_that_a_failed_part_left_are_done_here(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     site.worker.may_work.set()
     working = site.start()
-    await site.wait_for_queue()
+    await site.look(made=3)
     for handle in HANDLES[:2]:
         site.server.end(site.server.find(handle), Completed(), "attached")
     site.server.end(site.server.find(HANDLES[2]), Failed(message="The limit is reached"), "waits")
@@ -262,16 +259,17 @@ async def test_models_that_a_failed_part_left_are_done_here(site: Site, caplog: 
     assert list(HANDLES[:3]) == site.server.list_queued()
 
 
-async def test_second_start_takes_over_the_parts_of_the_first(site: Site) -> None:
+async def test_second_start_takes_over_the_parts_of_the_first(site: Site, be_late: Callable[[], None]) -> None:
     first = site.start()
-    await site.wait_for_queue()
+    await site.look(made=3)
     first.cancel()
     await asyncio.wait({first})
     begun = site.server.find(HANDLES[0])
     begun.state = Running()
     site.worker.may_work.set()
+    be_late()
     second = site.start()
-    await asyncio.sleep(5 * UNBEGUN_SECONDS)
+    await wait_meanwhile(lambda: len(site.worker.done) == 3)
     site.server.end(begun, Completed(), "attached")
     await second
 
@@ -283,7 +281,7 @@ async def test_second_start_takes_over_the_parts_of_the_first(site: Site) -> Non
 async def test_cancel_ends_all_parts_and_counts_nothing_for_those_that_never_began(tmp_path: Path, site: Site) -> None:
     site = Site(tmp_path, max_usd=8.0)
     working = site.start()
-    await site.wait_for_queue()
+    await site.look(made=3)
     begun = site.server.find(HANDLES[0])
     begun.state, begun.run_count = Running(), 1
     site.worker.stopped = RunInterruptedError("The run was cancelled")
@@ -303,23 +301,23 @@ async def test_cancelled_backfill_does_not_wait_for_ever_for_a_server_that_is_aw
 ) -> None:
     monkeypatch.setattr(parts, "STOP_SECONDS", 5 * LOOK_SECONDS)
     working = site.start()
-    await site.wait_for_queue()
+    await site.look(made=3)
     site.server.is_away = True
     site.worker.stopped = RunInterruptedError("The run was cancelled")
     site.worker.may_work.set()
-    await asyncio.wait_for(working, 10)
+    await asyncio.wait_for(working, 30)
 
     assert {"waits": 4} == site.ledger.count()
 
 
 async def test_where_this_process_stops_begun_parts_are_waited_for_and_others_never_begin(site: Site) -> None:
     working = site.start()
-    await site.wait_for_queue()
+    await site.look(made=3)
     begun = site.server.find(HANDLES[0])
     begun.state = Running()
     site.worker.stopped = SharedBudgetError("The limit is reached")
     site.worker.may_work.set()
-    await asyncio.sleep(5 * UNBEGUN_SECONDS)
+    await site.look()
     over_too_soon = working.done()
     site.server.end(begun, Completed(), "attached")
     await working
@@ -333,20 +331,18 @@ async def test_limit_is_divided_and_what_is_not_spent_comes_back(tmp_path: Path,
     site = Site(tmp_path, max_usd=8.0)
     assert site.budget is not None
     working = site.start()
-    await site.wait_for_queue()
-    given = list_limits(site.server.runs)
-    left_usd = site.budget.left_usd
+    await site.look(made=3)
+    given, left_usd = list_limits(site.server.runs), site.budget.left_usd
     site.server.end(site.server.find(HANDLES[0]), Completed(), "attached", spent_usd=0.5)
     site.server.end(site.server.find(HANDLES[1]), Crashed(), "runs", spent_usd=0.5)
-    await site.wait_for_queue(1)
+    await site.look(made=4)
     again = site.server.find(HANDLES[1])
     for run in (again, site.server.find(HANDLES[2])):
         site.server.end(run, Completed(), "attached", spent_usd=0.25)
     site.worker.may_work.set()
     await working
 
-    assert [2.0, 2.0, 2.0] == given
-    assert 2.0 == left_usd
+    assert ([2.0, 2.0, 2.0], 2.0) == (given, left_usd)
     # Of one that died its whole share may be spent. What is left, 3.5, is for it and for the model here.
     assert 1.75 == again.parameters["max_cost_usd"]
     assert 0.5 + 2.0 + 0.25 + 0.25 == site.budget.spent_usd
@@ -356,19 +352,30 @@ async def test_limit_that_stands_in_the_database_is_every_parts_own(tmp_path: Pa
     site = Site(tmp_path, max_usd=8.0, limit=SharedLimit("backfill", 8.0))
     assert site.budget is not None
     working = site.start()
-    await site.wait_for_queue()
+    await site.look(made=3)
     left_usd = site.budget.left_usd
     site.server.end(site.server.find(HANDLES[0]), Crashed(), "runs", spent_usd=0.5)
-    await site.wait_for_queue(1)
+    await site.look(made=4)
     for handle in HANDLES[:3]:
         site.server.end(site.server.find(handle), Completed(), "attached", spent_usd=0.25)
     site.worker.may_work.set()
     await working
 
-    assert [8.0] * 4 == list_limits(site.server.runs)
-    assert 8.0 == left_usd
+    assert ([8.0] * 4, 8.0) == (list_limits(site.server.runs), left_usd)
     # What its ledger has last said of the one that died.
     assert 0.5 + 3 * 0.25 == site.budget.spent_usd
+
+
+@pytest.mark.parametrize(
+    ("url", "is_shared"), [(None, False), ("sqlite:////tmp/replies.sqlite", False), ("postgresql://db/replies", True)]
+)
+def test_limit_of_all_parts_stands_in_a_servers_database_and_in_no_file(url: str | None, is_shared: bool) -> None:
+    settings = Settings(replies_url=url)
+    budget = make_shared_budget(settings, 8.0, 3.0)
+
+    assert budget is not None
+    assert (is_shared, 5.0) == (budget.limit is not None, budget.left_usd)
+    assert make_shared_budget(settings, None, 3.0) is None
 
 
 def list_limits(runs: Mapping[UUID, FlowRun]) -> list[float]:

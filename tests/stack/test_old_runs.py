@@ -1,0 +1,213 @@
+"""Old flow runs go, and nobody who asks over HTTP can tell: states, last operations, and one run for many requests."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fakes.long import choose
+from fakes.stack import Stack
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from engine.errors import OrchestratorError
+from flows.retention.old_runs import PrunedRuns, prune_runs
+from flows.runs.labels import name_tag
+from flows.runs.newest_runs import PAGE
+
+LATER = timedelta(hours=1)
+FIRST, SECOND, THIRD = HANDLES = ("u22a8.first", "u22a8.second", "u22a8.third")
+
+
+class Killed(BaseException):
+    """What a test ends a pruning with."""
+
+
+@pytest.fixture(scope="module")
+def quiet(whole_stack: Stack) -> Iterator[Stack]:
+    """The stack while its worker takes no run."""
+    for handle in HANDLES:
+        whole_stack.add_model(handle.partition(".")[2])
+    whole_stack.site.ask("PATCH", "/work_pools/exemplars", is_paused=True)
+    yield whole_stack
+    end_runs(whole_stack)
+    whole_stack.site.ask("PATCH", "/work_pools/exemplars", is_paused=False)
+
+
+@pytest.fixture
+def client(quiet: Stack) -> Iterator[SyncPrefectClient]:
+    """A client of a server that has no runs."""
+    end_runs(quiet)
+    quiet.site.forget_runs()
+    with temporary_settings({PREFECT_API_URL: quiet.site.url}), get_client(sync_client=True) as opened:
+        yield opened
+
+
+def end_runs(stack: Stack) -> None:
+    live = {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}}
+    for run in stack.site.ask("POST", "/flow_runs/filter", flow_runs=live):
+        set_state(stack, run["id"], "COMPLETED")
+
+
+def set_state(stack: Stack, run_id: str, state: str) -> None:
+    stack.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": state}, force=True)
+
+
+def list_runs(stack: Stack) -> dict[str, str]:
+    """The ids of all runs, and the states that they are in."""
+    found: dict[str, str] = {}
+    while page := stack.site.ask("POST", "/flow_runs/filter", limit=200, offset=len(found), sort="ID_DESC"):
+        found |= {run["id"]: run["state_type"] for run in page}
+    return found
+
+
+def request(stack: Stack, handle: str, count: int) -> tuple[list[str], list[str]]:
+    """So many requests at one instant: the runs that they have made, and those that others were told of."""
+    with ThreadPoolExecutor(count) as pool:
+        path = f"/models/{handle}/samples/synthesize"
+        answers = list(pool.map(lambda _: stack.author.post(path, json={}), range(count)))
+    made = [answer.json()["run_id"] for answer in answers if answer.status_code == 202]
+    return made, [answer.headers["X-Run-Id"] for answer in answers if answer.status_code == 409]
+
+
+def ask_for(stack: Stack, handle: str, ends_as: str = "COMPLETED") -> str:
+    """A run that was asked for over HTTP and has ended so."""
+    [run_id], _ = request(stack, handle, 1)
+    set_state(stack, run_id, ends_as)
+    return run_id
+
+
+def press(stack: Stack, handle: str, *states: str) -> str:
+    """A run of the UI's form, which tags itself when it begins."""
+    run_id = stack.start_run(handle)
+    set_state(stack, run_id, "RUNNING")
+    stack.site.ask("PATCH", f"/flow_runs/{run_id}", tags=[name_tag(handle)])
+    for state in states:
+        set_state(stack, run_id, state)
+    return run_id
+
+
+def make_many(stack: Stack, handles: list[str], count: int) -> None:
+    """So many finished runs of each model."""
+    flow = stack.site.ask("POST", "/flows/", name="synthesize")["id"]
+
+    def make(handle: str) -> None:
+        asked = {"tags": [name_tag(handle), "http"], "parameters": {"handle": handle}, "state": {"type": "COMPLETED"}}
+        stack.site.ask("POST", "/flow_runs/", flow_id=flow, idempotency_key=str(uuid4()), **asked)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(make, handles * count))
+
+
+def look(stack: Stack) -> list[Any]:
+    """What is shown of each model."""
+    shown = [stack.author.get(f"/models/{handle}").json() for handle in HANDLES]
+    return [(model["state"], model["last_operation"]) for model in shown]
+
+
+def prune(client: SyncPrefectClient, age: timedelta = -LATER, dry_run: bool = False) -> tuple[PrunedRuns, list[str]]:
+    lines: list[str] = []
+    return prune_runs(client, datetime.now(UTC) - age, dry_run, lines.append), lines
+
+
+def test_newest_of_each_model_and_what_is_live_stay(quiet: Stack, client: SyncPrefectClient) -> None:
+    chain = [ask_for(quiet, FIRST) for _ in range(4)]
+    first = ask_for(quiet, SECOND)
+    pressed = [press(quiet, SECOND, "COMPLETED"), press(quiet, SECOND, "FAILED")]
+    ended, live = ask_for(quiet, THIRD), press(quiet, THIRD)
+    before, runs = look(quiet), list_runs(quiet)
+    young = prune(client, age=LATER)
+    dry, said = prune(client, dry_run=True)
+    untouched = list_runs(quiet)
+    pruned, told = prune(client)
+
+    assert ["draft", "failed", "busy"] == [state for state, _ in before]
+    assert (PrunedRuns(), []) == young
+    assert runs == untouched
+    assert (dry, said) == (pruned, told)
+    assert {chain[-1], first, pressed[1], ended, live} == set(list_runs(quiet))
+    assert (4, 4) == (pruned.deleted, pruned.kept)
+    assert [True] * 4 == [any(run_id in line for line in told) for run_id in (*chain[:-1], pressed[0])]
+    assert before == look(quiet)
+    assert (PrunedRuns(0, 4), []) == prune(client)
+
+
+def test_cancelled_run_that_stands_for_nothing_goes_and_the_failure_behind_it_stays(
+    quiet: Stack, client: SyncPrefectClient
+) -> None:
+    failed = press(quiet, FIRST, "FAILED")
+    # Turned away, since another run held the lease: no operation on the model.
+    press(quiet, FIRST, "CANCELLED")
+    before = look(quiet)
+    prune(client)
+
+    assert "failed" == before[0][0]
+    assert before == look(quiet)
+    assert {failed} == set(list_runs(quiet))
+
+
+def test_requests_after_and_during_a_pruning_make_one_run(quiet: Stack, client: SyncPrefectClient) -> None:
+    for _ in range(3):
+        ask_for(quiet, FIRST)
+    prune(client)
+    made, named = request(quiet, FIRST, 8)
+    assert (1, set(made)) == (len(made), set(named))
+    assert 2 == len(list_runs(quiet))
+    for _ in range(choose(1, 10)):
+        end_runs(quiet)
+        with ThreadPoolExecutor(1) as pool:
+            pruning = pool.submit(prune, client)
+            made, _ = request(quiet, FIRST, 8)
+            pruning.result()
+
+        assert made == [run_id for run_id, state in list_runs(quiet).items() if state == "SCHEDULED"]
+        assert 1 == len(made)
+
+
+def test_pages_are_walked_to_their_end_also_by_a_start_after_one_that_was_killed(
+    quiet: Stack, client: SyncPrefectClient
+) -> None:
+    make_many(quiet, [f"acme.private-{number}" for number in range(5)], 2)
+    make_many(quiet, [FIRST], PAGE + 5)
+    before = look(quiet)
+    dry, said = prune(client, dry_run=True)
+    left = 20
+
+    def tell(_: str) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise Killed
+
+    with pytest.raises(Killed):
+        prune_runs(client, datetime.now(UTC) + LATER, False, tell)
+    rest = len(list_runs(quiet))
+    pruned, _ = prune(client)
+
+    assert (5 + PAGE + 4, 6) == (dry.deleted, dry.kept)
+    assert dry.deleted == len(set(said))
+    assert 6 < rest < PAGE + 15
+    assert (rest - 6, 6) == (pruned.deleted, pruned.kept)
+    assert 6 == len(list_runs(quiet))
+    assert before == look(quiet)
+
+
+def test_runs_of_backfills_and_of_pruning_go_too(quiet: Stack, client: SyncPrefectClient) -> None:
+    for name in ("backfill", "prune", "somebody-elses"):
+        flow = quiet.site.ask("POST", "/flows/", name=name)["id"]
+        quiet.site.ask("POST", "/flow_runs/", flow_id=flow, state={"type": "COMPLETED"})
+    pruned, lines = prune(client)
+
+    assert (2, ["no model", "no model"]) == (pruned.deleted, [line.split(" of ")[1].split(":")[0] for line in lines])
+    assert 1 == len(list_runs(quiet))
+
+
+def test_server_that_is_away_is_an_error_that_says_how_far_it_came() -> None:
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}),
+        get_client(sync_client=True) as client,
+        pytest.raises(OrchestratorError, match=r"Until then 0 runs were deleted\. Start again"),
+    ):
+        prune(client)

@@ -1,0 +1,63 @@
+"""A proposal of a suspended run that is proposed again, rejected, or reviewed by nobody in time."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pyarrow.parquet as pq
+from fakes.provider import Behaviour
+from fakes.stack import Stack
+from fakes.waiting import wait_until
+from fakes.workspace import read_manifest
+
+from engine.store.layout import MANIFEST, PROPOSED, SAMPLES
+from engine.store.proposals import list_proposals
+from engine.store.sample_set import seal
+
+
+def test_resumed_run_waits_for_the_one_that_holds_the_lease_proposes_again_and_is_rejected(
+    stack: Stack, handle: str
+) -> None:
+    run_id, folder = stack.suspend(handle)
+    first = [row["id"] for row in pq.read_table(folder / PROPOSED).to_pylist()]
+    stack.provider.behaviour = Behaviour(hold_after=0)
+    with ThreadPoolExecutor(1) as thread:
+        holder = thread.submit(stack.run_here, handle)
+        wait_until(lambda: stack.provider.in_flight, 60, "the other run asks")
+        stack.resume(run_id, decision="attach", leave_out=first[:1], propose_again=True)
+        wait_until(lambda: "Waiting" in stack.read_logs(run_id), 60, "it waits for the lease")
+        unchanged = read_manifest(folder)["review"]["number"]
+        stack.provider.behaviour = Behaviour()
+        attached = holder.result()
+    wait_until(lambda: read_manifest(folder)["review"]["number"] == 2, 120, "it proposes again")
+    stack.wait_until_suspended(run_id)
+    second = {row["id"] for row in pq.read_table(folder / PROPOSED).to_pylist()}
+    stack.resume(run_id, decision="reject", why="not ours")
+    told = stack.wait_for_end(run_id)
+
+    assert (1, True) == (unchanged, attached.is_completed())
+    assert set(first[1:]) < second
+    assert len(first) == len(second)
+    assert first[0] not in second
+    assert ("CANCELLED", True) == (told[0], "not ours" in told[1])
+    assert ("rejected", False) == (read_manifest(folder)["status"], (folder / SAMPLES).exists())
+    wait_until(lambda: "exemplars.set.rejected" in list_told(stack, run_id), 30, "it is told")
+
+
+def test_proposal_that_nobody_reviews_in_time_is_rejected_by_the_next_run(stack: Stack, handle: str) -> None:
+    run_id, folder = stack.suspend(handle)
+    manifest = dict(read_manifest(folder))
+    manifest["review"] = {**manifest["review"], "until": (datetime.now(UTC) - timedelta(hours=1)).isoformat()}
+    (folder / MANIFEST).write_bytes(seal(manifest))
+    attached, told = stack.run_here(handle), stack.site.read_state(run_id)
+
+    assert attached.is_completed()
+    assert ("CANCELLED", True) == (told[0], "nobody reviewed it in time" in told[1])
+    assert ("rejected", False) == (read_manifest(folder)["status"], (folder / SAMPLES).exists())
+    assert [] == list_proposals(str(stack.workspace.samples), handle)
+
+
+def list_told(stack: Stack, run_id: str) -> list[str]:
+    """The events of a run's set."""
+    wanted = {"event": {"prefix": ["exemplars.set."]}}
+    found = stack.site.ask("POST", "/events/filter", filter=wanted, limit=50)["events"]
+    return [event["event"] for event in found if event["payload"]["run_id"] == run_id]
