@@ -39,14 +39,13 @@ LOOK_SECONDS = 0.01
 class Server:
     """Prefect's server and its workers, which do with the queued parts what a test tells them to."""
 
-    def __init__(self, samples_uri: str) -> None:
+    def __init__(self) -> None:
         self.runs: dict[UUID, FlowRun] = {}
         self.taken_back: list[str] = []
         self.made = self.looks = 0
         # Whether it tells of no run what has become of it.
         self.is_blind = False
         self.is_away = False
-        self._samples_uri = samples_uri
         self._by_key: dict[str, UUID] = {}
 
     def find(self, *handles: str) -> FlowRun:
@@ -56,12 +55,6 @@ class Server:
     def list_queued(self) -> list[str]:
         """The handles of all parts, in the order in which they were queued."""
         return [handle for run in self.runs.values() for handle in run.parameters["handles"]]
-
-    def end(self, run: FlowRun, state: State[Any], row_state: ModelState, spent_usd: float | None = None) -> None:
-        """Lets a worker end a part: its ledger, and its state."""
-        rows = [ModelRow(handle, state=row_state) for handle in run.parameters["handles"]]
-        write_ledger(self._samples_uri, str(run.id), Ledger(rows, spent_usd, ended=not state.is_crashed()), {})
-        run.state, run.run_count = state, 1
 
     async def read_deployment_by_name(self, _: str) -> SimpleNamespace:
         return SimpleNamespace(id=uuid4())
@@ -127,21 +120,30 @@ class Site:
 
     def __init__(self, folder: Path, max_usd: float | None = None, limit: SharedLimit | None = None) -> None:
         self.ledger = Ledger(ModelRow(handle) for handle in HANDLES)
-        self.server, self.worker = Server(str(folder)), Worker(self.ledger)
+        self.server, self.worker = Server(), Worker(self.ledger)
         self.budget = None if max_usd is None else Budget(max_usd, lambda _: SharedBudgetError("spent"), limit)
-        self._folder = folder
+        self._folder = str(folder)
 
     def start(self) -> "asyncio.Task[None]":
-        dispatcher = PartDispatcher(
-            cast("PrefectClient", self.server),
-            str(self._folder),
-            cast("BackfillWorker", self.worker),
-            self.ledger,
-            uuid4(),
-            self.budget,
-            LOGGER,
-        )
+        server, worker = cast("PrefectClient", self.server), cast("BackfillWorker", self.worker)
+        dispatcher = PartDispatcher(server, self._folder, worker, self.ledger, uuid4(), self.budget, LOGGER)
         return asyncio.create_task(dispatcher.work(REQUEST, 1, 1))
+
+    async def queue(self) -> "asyncio.Task[None]":
+        """Starts it, and waits until all parts but one are queued."""
+        working = self.start()
+        await self.look(made=3)
+        return working
+
+    def end(
+        self, *handles: str, state: State[Any] | None = None, row: ModelState = "attached", usd: float | None = None
+    ) -> None:
+        """Lets workers end the newest parts of these models: their ledgers, and their states."""
+        for run in map(self.server.find, handles):
+            ended = state or Completed()
+            rows = [ModelRow(handle, state=row) for handle in run.parameters["handles"]]
+            write_ledger(self._folder, str(run.id), Ledger(rows, usd, ended=not ended.is_crashed()), {})
+            run.state, run.run_count = ended, 1
 
     async def look(self, made: int = 0) -> None:
         """Until so many runs were made for parts, and they were looked at some times more."""
@@ -166,10 +168,8 @@ def be_late(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 async def test_all_parts_are_queued_but_the_last_which_is_begun_here(site: Site) -> None:
-    working = site.start()
-    await site.look(made=3)
-    for run in site.server.runs.values():
-        site.server.end(run, Completed(), "attached")
+    working = await site.queue()
+    site.end(*HANDLES[:3])
     site.worker.may_work.set()
     await working
 
@@ -182,10 +182,8 @@ async def test_all_parts_are_queued_but_the_last_which_is_begun_here(site: Site)
 async def test_part_waits_for_a_worker_unless_nothing_is_to_do_here(
     site: Site, works_here: bool, be_late: Callable[[], None]
 ) -> None:
-    working = site.start()
-    await site.look(made=3)
-    begun = site.server.find(HANDLES[0])
-    begun.state = Running()
+    working = await site.queue()
+    site.server.find(HANDLES[0]).state = Running()
     if not works_here:
         site.worker.may_work.set()
         await wait_meanwhile(lambda: site.worker.done)
@@ -197,7 +195,7 @@ async def test_part_waits_for_a_worker_unless_nothing_is_to_do_here(
     await site.look()
     taken_back = list(site.server.taken_back)
     site.worker.may_work.set()
-    site.server.end(begun, Completed(), "attached")
+    site.end(HANDLES[0])
     await working
 
     assert [] == too_soon
@@ -211,18 +209,15 @@ async def test_part_that_a_worker_takes_at_the_same_moment_is_not_done_here_as_w
     site: Site, be_late: Callable[[], None]
 ) -> None:
     site.worker.may_work.set()
-    working = site.start()
-    await site.look(made=3)
+    working = await site.queue()
     # What this process has seen of them last is that nobody had begun them.
     site.server.is_blind = True
-    taken = [site.server.find(handle) for handle in HANDLES[:3]]
-    for run in taken:
+    for run in site.server.runs.values():
         run.state = Pending()
     be_late()
     await site.look()
     site.server.is_blind = False
-    for run in taken:
-        site.server.end(run, Completed(), "attached")
+    site.end(*HANDLES[:3])
     await working
 
     assert ([], [HANDLES[3]]) == (site.server.taken_back, site.worker.done)
@@ -230,13 +225,11 @@ async def test_part_that_a_worker_takes_at_the_same_moment_is_not_done_here_as_w
 
 async def test_part_that_dies_is_queued_again_so_often_and_no_more(site: Site) -> None:
     site.worker.may_work.set()
-    working = site.start()
-    await site.look(made=3)
+    working = await site.queue()
     for count in range(1, MAX_TRIES + 1):
-        site.server.end(site.server.find(HANDLES[0]), Crashed(), "runs")
+        site.end(HANDLES[0], state=Crashed(), row="runs")
         await site.look(made=3 + min(count, MAX_TRIES - 1))
-    for handle in HANDLES[1:3]:
-        site.server.end(site.server.find(handle), Completed(), "attached")
+    site.end(*HANDLES[1:3])
     await working
     [failed] = site.ledger.list_in("failed")
 
@@ -247,11 +240,9 @@ async def test_part_that_dies_is_queued_again_so_often_and_no_more(site: Site) -
 
 async def test_models_that_a_failed_part_left_are_done_here(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     site.worker.may_work.set()
-    working = site.start()
-    await site.look(made=3)
-    for handle in HANDLES[:2]:
-        site.server.end(site.server.find(handle), Completed(), "attached")
-    site.server.end(site.server.find(HANDLES[2]), Failed(message="The limit is reached"), "waits")
+    working = await site.queue()
+    site.end(*HANDLES[:2])
+    site.end(HANDLES[2], state=Failed(message="The limit is reached"), row="waits")
     await working
 
     assert "ended with 1 model undone: The limit is reached" in caplog.text
@@ -260,17 +251,15 @@ async def test_models_that_a_failed_part_left_are_done_here(site: Site, caplog: 
 
 
 async def test_second_start_takes_over_the_parts_of_the_first(site: Site, be_late: Callable[[], None]) -> None:
-    first = site.start()
-    await site.look(made=3)
+    first = await site.queue()
     first.cancel()
     await asyncio.wait({first})
-    begun = site.server.find(HANDLES[0])
-    begun.state = Running()
+    site.server.find(HANDLES[0]).state = Running()
     site.worker.may_work.set()
     be_late()
     second = site.start()
     await wait_meanwhile(lambda: len(site.worker.done) == 3)
-    site.server.end(begun, Completed(), "attached")
+    site.end(HANDLES[0])
     await second
 
     assert list(HANDLES[:3]) == site.server.list_queued()
@@ -280,8 +269,7 @@ async def test_second_start_takes_over_the_parts_of_the_first(site: Site, be_lat
 
 async def test_cancel_ends_all_parts_and_counts_nothing_for_those_that_never_began(tmp_path: Path, site: Site) -> None:
     site = Site(tmp_path, max_usd=8.0)
-    working = site.start()
-    await site.look(made=3)
+    working = await site.queue()
     begun = site.server.find(HANDLES[0])
     begun.state, begun.run_count = Running(), 1
     site.worker.stopped = RunInterruptedError("The run was cancelled")
@@ -300,8 +288,7 @@ async def test_cancelled_backfill_does_not_wait_for_ever_for_a_server_that_is_aw
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "STOP_SECONDS", 5 * LOOK_SECONDS)
-    working = site.start()
-    await site.look(made=3)
+    working = await site.queue()
     site.server.is_away = True
     site.worker.stopped = RunInterruptedError("The run was cancelled")
     site.worker.may_work.set()
@@ -311,15 +298,13 @@ async def test_cancelled_backfill_does_not_wait_for_ever_for_a_server_that_is_aw
 
 
 async def test_where_this_process_stops_begun_parts_are_waited_for_and_others_never_begin(site: Site) -> None:
-    working = site.start()
-    await site.look(made=3)
-    begun = site.server.find(HANDLES[0])
-    begun.state = Running()
+    working = await site.queue()
+    site.server.find(HANDLES[0]).state = Running()
     site.worker.stopped = SharedBudgetError("The limit is reached")
     site.worker.may_work.set()
     await site.look()
     over_too_soon = working.done()
-    site.server.end(begun, Completed(), "attached")
+    site.end(HANDLES[0])
     await working
 
     assert not over_too_soon
@@ -330,15 +315,13 @@ async def test_where_this_process_stops_begun_parts_are_waited_for_and_others_ne
 async def test_limit_is_divided_and_what_is_not_spent_comes_back(tmp_path: Path, site: Site) -> None:
     site = Site(tmp_path, max_usd=8.0)
     assert site.budget is not None
-    working = site.start()
-    await site.look(made=3)
+    working = await site.queue()
     given, left_usd = list_limits(site.server.runs), site.budget.left_usd
-    site.server.end(site.server.find(HANDLES[0]), Completed(), "attached", spent_usd=0.5)
-    site.server.end(site.server.find(HANDLES[1]), Crashed(), "runs", spent_usd=0.5)
+    site.end(HANDLES[0], usd=0.5)
+    site.end(HANDLES[1], state=Crashed(), row="runs", usd=0.5)
     await site.look(made=4)
     again = site.server.find(HANDLES[1])
-    for run in (again, site.server.find(HANDLES[2])):
-        site.server.end(run, Completed(), "attached", spent_usd=0.25)
+    site.end(*HANDLES[1:3], usd=0.25)
     site.worker.may_work.set()
     await working
 
@@ -351,13 +334,11 @@ async def test_limit_is_divided_and_what_is_not_spent_comes_back(tmp_path: Path,
 async def test_limit_that_stands_in_the_database_is_every_parts_own(tmp_path: Path, site: Site) -> None:
     site = Site(tmp_path, max_usd=8.0, limit=SharedLimit("backfill", 8.0))
     assert site.budget is not None
-    working = site.start()
-    await site.look(made=3)
+    working = await site.queue()
     left_usd = site.budget.left_usd
-    site.server.end(site.server.find(HANDLES[0]), Crashed(), "runs", spent_usd=0.5)
+    site.end(HANDLES[0], state=Crashed(), row="runs", usd=0.5)
     await site.look(made=4)
-    for handle in HANDLES[:3]:
-        site.server.end(site.server.find(handle), Completed(), "attached", spent_usd=0.25)
+    site.end(*HANDLES[:3], usd=0.25)
     site.worker.may_work.set()
     await working
 
