@@ -105,9 +105,9 @@ class Stack:
 
         wait_until(resume, 30, "it is resumed")
 
-    def wait_until_held(self, answered: int, runs: int = 1) -> None:
-        """Waits until so many calls were answered, and each of so many runs waits for as many as it may have."""
-        held = answered, runs * CALLS_AT_ONCE
+    def wait_until_held(self, answered: int) -> None:
+        """Waits until so many calls were answered, and a run waits for as many as it may have in flight."""
+        held = answered, CALLS_AT_ONCE
         wait_until(lambda: held == (self.provider.answers.total(), self.provider.in_flight), RUN_SECONDS, f"{held}")
 
     def kill_run(self, run_id: str, *names: str) -> None:
