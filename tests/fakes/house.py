@@ -12,9 +12,11 @@ from pathlib import Path
 
 from fakes.site import find_free_port
 from fakes.workspace import MARK, Workspace
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import ExemplarsError
-from flows.serve import Service, answers, run_services
+from engine.settings import Settings
+from flows.serve import Service, answers, run_services, serve
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 READY, OVER = "all is up", "over"
@@ -32,9 +34,14 @@ class StandIn:
 
 
 class House:
-    """The stand-ins of some stages; ``said`` has the lines so far, the last of which says how it ended."""
+    """The stand-ins of some stages; ``said`` has the lines so far, the last of which says how it ended.
 
-    def __init__(self, folder: Path, *stages: Sequence[StandIn], start_seconds: float = SECONDS) -> None:
+    With a ``server`` it has the services of ``make serve`` itself, whose Prefect server is configured to be that.
+    """
+
+    def __init__(
+        self, folder: Path, *stages: Sequence[StandIn], start_seconds: float = SECONDS, server: str = ""
+    ) -> None:
         self.workspace = Workspace(folder)
         self.logs = folder / "logs"
         self.said: list[str] = []
@@ -43,7 +50,8 @@ class House:
         forks.set_forkserver_preload(["fakes.house"])
         stdin, self._stdin = Pipe(duplex=False)
         self._lines, lines = Pipe(duplex=False)
-        self.process = forks.Process(target=_serve, args=(folder, stages, start_seconds, stdin, lines), daemon=True)
+        told = (folder, stages, start_seconds, server, stdin, lines)
+        self.process = forks.Process(target=_serve, args=told, daemon=True)
         self.process.start()
         stdin.close()
         lines.close()
@@ -87,7 +95,12 @@ class _Speaker(TextIOBase):
 
 
 def _serve(
-    folder: Path, stages: Sequence[Sequence[StandIn]], start_seconds: float, stdin: Connection, lines: Connection
+    folder: Path,
+    stages: Sequence[Sequence[StandIn]],
+    start_seconds: float,
+    server: str,
+    stdin: Connection,
+    lines: Connection,
 ) -> None:
     sys.stdin = os.fdopen(os.dup(stdin.fileno()))
     stdin.close()
@@ -102,7 +115,11 @@ def _serve(
     services = [[make(told) for told in stage] for stage in stages]
     with redirect_stdout(_Speaker(lines)):
         try:
-            run_services(services, folder / "logs", READY, start_seconds)
+            if server:
+                with temporary_settings({PREFECT_API_URL: server}):
+                    serve(Settings(cache_dir=str(folder / "cache"), api_port=find_free_port()))
+            else:
+                run_services(services, folder / "logs", READY, start_seconds)
             lines.send(OVER)
         except ExemplarsError as error:
             lines.send(f"{error.exit_code}: {error}")

@@ -15,7 +15,7 @@ import pytest
 from fakes.house import OVER, READY, House, StandIn
 from fakes.site import find_free_port
 from fakes.waiting import wait_until
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_PORT, temporary_settings
 
 from engine.errors import InputError, OrchestratorError
 from engine.settings import LogFormat, Settings
@@ -101,6 +101,16 @@ def test_service_that_dies_later_ends_all_with_its_name_last_lines_and_runs(star
     ] == house.wait()
 
 
+def test_server_that_is_configured_is_used_and_none_is_started(tmp_path: Path) -> None:
+    gone = f"http://127.0.0.1:{find_free_port()}/api"
+    said = House(tmp_path, server=gone).wait()
+
+    assert said[-1].startswith("3: deploy ended with exit code 3. The end of ")
+    assert f"The Prefect server at {gone} does not answer: ConnectError" in said[-1]
+    assert said[-1].endswith("Everything is stopped.")
+    assert ["deploy.log"] == [path.name for path in (tmp_path / "logs").iterdir()]
+
+
 def test_free_port_is_free() -> None:
     check_port("127.0.0.1", find_free_port(), "PORT")
 
@@ -150,19 +160,19 @@ def test_all_services_speak_json_where_that_is_wanted(wanted: LogFormat, spoken:
         assert spoken == [service.environment.get(name) for name in PREFECT_JSON_VARIABLES]
 
 
-@pytest.mark.parametrize("variable", ["EXEMPLARS_API_PORT", "EXEMPLARS_METRICS_PORT"])
+@pytest.mark.parametrize("variable", ["PREFECT_SERVER_API_PORT", "EXEMPLARS_API_PORT", "EXEMPLARS_METRICS_PORT"])
 def test_port_that_is_taken_ends_it_before_anything_starts(
     variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["serve", GUARDED])
     monkeypatch.setenv("EXEMPLARS_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("EXEMPLARS_API_PORT", str(find_free_port()))
-    with (
-        socket.create_server(("127.0.0.1", 0)) as held,
-        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
-    ):
-        monkeypatch.setenv(variable, str(held.getsockname()[1]))
-        code = main()
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        taken = held.getsockname()[1]
+        monkeypatch.setenv(variable, str(taken))
+        prefect = taken if variable.startswith("PREFECT_") else find_free_port()
+        with temporary_settings({PREFECT_SERVER_API_PORT: prefect}, restore_defaults={PREFECT_API_URL}):
+            code = main()
 
     told = capsys.readouterr()
     assert (3, "") == (code, told.out)
