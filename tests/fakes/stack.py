@@ -130,8 +130,9 @@ class Stack:
         return self.site.read_state(run_id)
 
     def list_runs(self, handle: str) -> list[str]:
-        """The ids of all runs of a model, whatever their state."""
-        runs = self.site.ask("POST", "/flow_runs/filter", limit=200, sort="EXPECTED_START_TIME_DESC")
+        """The ids of all runs of the main job for a model, whatever their state."""
+        asked = {"flows": {"name": {"any_": ["synthesize"]}}, "limit": 200, "sort": "EXPECTED_START_TIME_DESC"}
+        runs = self.site.ask("POST", "/flow_runs/filter", **asked)
         return [run["id"] for run in runs if run["parameters"].get("handle") == handle]
 
 
