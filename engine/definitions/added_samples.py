@@ -46,11 +46,11 @@ def add_samples(models_uri: str, handle: str, samples: Sequence[Seed], attached:
     with lock_folder(*open_folder(folder)):
         new = choose_new(models_uri, outline, samples, attached)
         if new:
-            content = _read_added(folder)
-            gap = b"" if content.endswith(b"\n") or not content else b"\n"
-            content += gap + b"".join(map(_write_line, new))
+            before = _read_added(folder)
+            gap = b"" if before.endswith(b"\n") or not before else b"\n"
+            content = before + gap + b"".join(map(_write_line, new))
             replace_file(f"{folder}/{ADDED_FILE}", content)
-            _extend_index(folder, outline, new, len(content))
+            _extend_index(folder, outline, new, (len(before), len(content)))
     return [make_id(handle, sample.trait, sample.text) for sample in samples]
 
 
@@ -156,11 +156,15 @@ def _read_index(folder: str, handle: str, source: Source) -> _Index:
     return known[1]
 
 
-def _extend_index(folder: str, outline: Outline, new: Sequence[Seed], size: int) -> None:
-    """Adds what was just written to the index, so that adding to a large file does not parse all of it each time."""
+def _extend_index(folder: str, outline: Outline, new: Sequence[Seed], sizes: tuple[int, int]) -> None:
+    """Adds what was just written to the index, so that adding to a large file does not parse all of it each time.
+
+    Not where the index is of another file, such as one that somebody has deleted meanwhile: ``sizes`` are those of the
+    file before the writing and after it.
+    """
     source = make_added_source(outline)
     kept, version = _keep_index(folder, outline.handle, source), read_version(folder, source)
-    if kept.known is not None and version[1] == size:
+    if kept.known is not None and sizes == (kept.known[0][1], version[1]):
         (ids, qualities), (new_ids, new_qualities) = kept.known[1], _make_index(outline.handle, new)
         kept.known = version, (np.concatenate([ids, new_ids]), np.concatenate([qualities, new_qualities]))
 

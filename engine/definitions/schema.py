@@ -54,7 +54,7 @@ def _as_tag(value: str) -> str:
 
 _Text = Annotated[str, Field(min_length=1), AfterValidator(_check_seen)]
 _Texts = Annotated[tuple[_Text, ...], BeforeValidator(_as_texts, json_schema_input_type=_Text | list[_Text])]
-_Phrase = Annotated[str, AfterValidator(_fold_spaces), Field(max_length=MAX_PHRASE)]
+_Phrase = Annotated[str, Field(max_length=MAX_PHRASE), AfterValidator(_fold_spaces)]
 _PhraseText = Annotated[str, Field(max_length=MAX_PHRASE)]
 _Phrases = Annotated[
     tuple[_Phrase, ...], BeforeValidator(_as_texts, json_schema_input_type=_PhraseText | list[_PhraseText])

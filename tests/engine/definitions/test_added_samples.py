@@ -213,3 +213,13 @@ def test_object_store_has_the_old_file_or_the_new_one(s3: S3, s3_uri: str) -> No
     assert [ONE.text, TWO.text, THREE.text] == [seed.text for seed in load_model(s3_uri, HANDLE).seeds]
     assert 1 == len(remove_added(s3_uri, HANDLE, [make_id(HANDLE, TWO.trait, TWO.text)]))
     assert [ONE.text, THREE.text] == [text for _, text, *_ in list_texts(s3_uri)]
+
+
+def test_file_that_somebody_deletes_is_missed_at_once(models: str) -> None:
+    first, second = list_batches(2)
+    add_samples(models, HANDLE, first, {})
+    Path(models, HANDLE, ADDED_FILE).unlink()
+    for batch in (second, first):
+        add_samples(models, HANDLE, batch, {})
+
+    assert sort_texts([first, second]) == sorted(text for _, text, *_ in list_texts(models))
