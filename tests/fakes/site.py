@@ -27,7 +27,8 @@ CLIENT = httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=
 # Those of one process of xdist's.
 PORTS = 1_000
 _first_port = 12_000 + PORTS * int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw"))
-_ports = itertools.cycle(range(_first_port, _first_port + PORTS))
+# Two sessions at once, such as of two checkouts, begin at different ones.
+_ports = itertools.cycle(_first_port + (os.getpid() + number) % PORTS for number in range(PORTS))
 # What of an automation may be written.
 WRITABLE = ("name", "description", "enabled", "trigger", "actions", "actions_on_trigger", "actions_on_resolve")
 
