@@ -10,7 +10,7 @@ import yaml
 
 from engine.domain.model import POLES, Model, Pole, Seed, Trait
 from engine.quality.reference_axis import Basis, fit_reference_axis
-from engine.quality.separation import Numbers, fit_axis, rank_auc
+from engine.quality.separation import rank_auc
 from engine.text.embedding import SentenceEncoder
 
 FOLDER = Path(__file__).parent
@@ -41,13 +41,9 @@ class LabelPair:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What the axis is fit to, and its AUC on the texts that it is not fit to; of the old rules and of today's.
-
-    ``after`` is None where no axis is used.
-    """
+    """What the axis is fit to, and its AUC on the texts that it is not fit to, None where no axis is used."""
 
     basis: Basis
-    before: float
     after: float | None
 
 
@@ -65,27 +61,12 @@ def measure_worth(pair: LabelPair, paraphrases: int, seeds: int) -> Worth:
     )
     unseen = {pole: ENCODER.embed(pair.texts[pole][seeds:]) for pole in POLES}
     axis = fit_reference_axis(Model("u22a8.bench", (trait,), seeds=known), trait, ENCODER)
-
-    def measure(vector: Numbers) -> float:
-        scores = np.concatenate([unseen[pole] for pole in POLES]) @ vector
-        auc = rank_auc(np.round(scores, 6), [pole == "positive" for pole in POLES for _ in unseen[pole]])
-        assert auc is not None
-        return auc
-
-    before = measure(_fit_old_axis(trait, known))
-    return Worth(axis.basis, before, None if axis.basis == "nothing" else measure(axis.vector))
-
-
-def _fit_old_axis(trait: Trait, seeds: tuple[Seed, ...]) -> Numbers:
-    """The axis until November 2026: between the poles' names, with those of fewer than five seeds a pole added."""
-    names = {pole: [trait.label(pole), f"{trait.name}: {trait.label(pole)}", *trait.paraphrase(pole)] for pole in POLES}
-    authored = {pole: [seed.text for seed in seeds if seed.pole == pole] for pole in POLES}
-    return _fit(names) + (_fit(authored) if seeds else 0.0)
-
-
-def _fit(texts: dict[Pole, list[str]]) -> Numbers:
-    vectors = ENCODER.embed([text for pole in POLES for text in texts[pole]])
-    return fit_axis(vectors, [pole == "positive" for pole in POLES for _ in texts[pole]])
+    if axis.basis == "nothing":
+        return Worth(axis.basis, None)
+    scores = np.concatenate([unseen[pole] for pole in POLES]) @ axis.vector
+    auc = rank_auc(np.round(scores, 6), [pole == "positive" for pole in POLES for _ in unseen[pole]])
+    assert auc is not None
+    return Worth(axis.basis, auc)
 
 
 def _read_pairs(file: str) -> Iterator[LabelPair]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def main(memory: bool, command: Sequence[str]) -> Measured:
     """Runs the command as the one child of this process."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     peak, over = [0], threading.Event()
-    sampling = threading.Thread(target=sample_memory, args=(peak, over))
+    sampling = threading.Thread(target=sample_memory, args=(peak, over, lambda: list_below(os.getpid())))
     begun = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     if memory:
@@ -76,10 +76,10 @@ def main(memory: bool, command: Sequence[str]) -> Measured:
     return Measured(code, output, seconds, seconds_to_last, used.ru_utime + used.ru_stime, peak[0])
 
 
-def sample_memory(peak: list[int], over: threading.Event) -> None:
-    """Samples the PSS of all processes below this one until it is over; the peak is in MB."""
+def sample_memory(peak_mb: list[int], over: threading.Event, list_pids: Callable[[], list[int]]) -> None:
+    """Samples the PSS of some processes together until it is over."""
     while not over.wait(SAMPLE_SECONDS):
-        peak[0] = max(peak[0], sum(map(read_pss, list_below(os.getpid()))) // 1024)
+        peak_mb[0] = max(peak_mb[0], sum(map(read_pss, list_pids())) // 1024)
 
 
 def list_below(pid: int) -> list[int]:
@@ -90,6 +90,15 @@ def list_below(pid: int) -> list[int]:
     except OSError:
         return []
     return [*found, *(number for child in found for number in list_below(child))]
+
+
+def read_cpu_seconds(pid: int) -> float:
+    """The CPU seconds that a process has used; 0 where it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def read_pss(pid: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
-from bench.test_throughput import write_text
+from bench.test_million import write_text
 from fakes.builders import make_exemplar, make_level, make_model, make_seeds, make_test_plan
 
 from engine.domain.model import POLES

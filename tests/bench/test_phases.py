@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from bench.process_tree import list_below
+from bench.process_tree import list_below, read_cpu_seconds
 from bench.test_million import ATTACHED, MODEL, STORE
 from bench.test_process import CONCURRENCY, EXEMPLARS, LATENCY_SECONDS, list_variables
 from chaos.faults import Script
@@ -26,7 +26,6 @@ from fakes.workspace import HANDLE, make_workspace
 
 CALLS = int(os.environ.get("CALLS", "500"))
 SAMPLE_SECONDS = 0.05
-TICKS = os.sysconf("SC_CLK_TCK")
 # How the message begins that a run logs when a step is over.
 STEPS = {
     "Beginning flow run": "start: imports, temporary server",
@@ -115,12 +114,3 @@ def watch(pid: int, watched: Watched, over: threading.Event) -> None:
         own = read_cpu_seconds(pid) or own
         others |= {child: seconds for child in list_below(pid) if (seconds := read_cpu_seconds(child))}
         watched.moments.append((time.time(), own, sum(others.values())))
-
-
-def read_cpu_seconds(pid: int) -> float:
-    """The CPU seconds that a process has used; 0 where it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICKS

@@ -110,7 +110,7 @@ def run_flow(folder: Path, provider: ChaosProvider, calls: int, home: Path, memo
 
 def run_loop(provider: ChaosProvider, bodies: Path, memory: bool = False) -> Measured:
     """The bare loop."""
-    command: Sequence[str] = (sys.executable, "-m", "bench.loops", "litellm", provider.url, str(bodies))
+    command: Sequence[str] = (sys.executable, "-m", "bench.loops", provider.url, str(bodies))
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'tests'}{os.pathsep}{ROOT}"}
     measured = measure_command([*command, str(CONCURRENCY)], environment, memory)
     assert 0 == measured.code

@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from engine.text.near_duplicates import NearTexts
 from engine.text.words import shingle
 from expectations.exact_search import find_similar
 
@@ -34,15 +33,9 @@ def test_search_of_a_runs_own_rows() -> None:
     cut = time.process_time()
     find_similar(texts, [], 0.7, among=True)
     found = time.process_time()
-    index = NearTexts()
-    for text in texts:
-        index.find(text)
-        index.add(text, text)
-    hashed = time.process_time()
     ratio = (found - cut) / (cut - begun)
     print(
         f"\n{TEXTS:,} texts: shingles {cut - begun:.2f} CPU-s, exact search {found - cut:.2f}, {ratio:.1f} times that"
     )
-    print(f"by hashes, one by one: {hashed - found:.2f}")
 
     assert ratio <= 2 * USUAL_RATIO or os.environ.get("TEXTS")

@@ -1,7 +1,7 @@
 """The provider: an OpenAI-compatible server in a process of its own, which plays a script and keeps a ledger.
 
 It survives the kills of what is tested and shares no interpreter with what is measured. HTTP/1.1 by hand on asyncio's
-protocols, since a framework takes as much CPU for a call as what is measured: see ``tests/bench/test_generation.py``.
+protocols, since a framework takes as much CPU for a call as what is measured.
 """
 
 import asyncio
