@@ -17,18 +17,7 @@ from engine.llm.prices import Price
 
 After = Literal["keep", "close", "reset", "hang", "drip"]
 
-REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    401: "Unauthorized",
-    402: "Payment Required",
-    404: "Not Found",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    529: "Overloaded",
-}
+TOO_LONG = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens."
 # Status, type and code, and what is said, as OpenAI, Anthropic, OpenRouter and nginx say it.
 REFUSALS: Mapping[Fault, tuple[int, str, str, str]] = {
     "limited": (429, "requests", "rate_limit_exceeded", "Rate limit reached for requests."),
@@ -38,12 +27,7 @@ REFUSALS: Mapping[Fault, tuple[int, str, str, str]] = {
     "error_503": (503, "server_error", "overloaded", "The engine is currently overloaded."),
     "error_529": (529, "overloaded_error", "overloaded_error", "Overloaded"),
     "policy": (400, "invalid_request_error", "content_policy_violation", "Your request was rejected."),
-    "too_long": (
-        400,
-        "invalid_request_error",
-        "context_length_exceeded",
-        "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens.",
-    ),
+    "too_long": (400, "invalid_request_error", "context_length_exceeded", TOO_LONG),
     "wrong_key": (401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided: test."),
     "no_model": (404, "invalid_request_error", "model_not_found", "The model does not exist."),
     "quota_429": (429, "insufficient_quota", "insufficient_quota", "You exceeded your current quota."),
@@ -96,7 +80,11 @@ def make_answer(
         return Answer(write_response(502, HTML, {"Content-Type": "text/html"}))
     if fault is not None and fault in REFUSALS:
         return _refuse(fault, script, now)
-    text = _vote(prompt, written) if is_vote(prompt) else answer(prompt, _choose_behaviour(fault))[0]
+    text = (
+        _vote(prompt, written)
+        if is_vote(prompt)
+        else answer(prompt, Behaviour(style="german" if fault == "german" else "prose"))[0]
+    )
     if fault is None:
         written |= dict.fromkeys(read_texts(text), read_asked_pole(prompt))
     return _break_off(fault, _wrap(fault, model, prompt, _spoil(fault, text), script))
@@ -105,7 +93,7 @@ def make_answer(
 def write_response(status: int, body: bytes, headers: Mapping[str, str] = {}) -> bytes:
     """A response of HTTP/1.1."""
     said = {"Content-Type": "application/json", **headers, "Content-Length": str(len(body))}
-    lines = [f"HTTP/1.1 {status} {REASONS[status]}", *(f"{name}: {value}" for name, value in said.items())]
+    lines = [f"HTTP/1.1 {status} ", *(f"{name}: {value}" for name, value in said.items())]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
@@ -119,10 +107,6 @@ def _refuse(fault: Fault, script: Script, now: float) -> Answer:
         # A date has whole seconds.
         headers["Retry-After"] = formatdate(math.ceil(now + script.retry_after_seconds), usegmt=True)
     return Answer(write_response(status, json.dumps(body).encode(), headers))
-
-
-def _choose_behaviour(fault: Fault | None) -> Behaviour:
-    return Behaviour(style="german" if fault == "german" else "prose")
 
 
 def _spoil(fault: Fault | None, text: str) -> str:
@@ -151,11 +135,8 @@ def _wrap(fault: Fault | None, model: str, prompt: str, text: str, script: Scrip
         text = "I'm sorry, I can't help with that."
         message |= {"content": None, "refusal": text}
     finish = {"cut_reply": "length", "filtered": "content_filter"}.get(fault or "", "stop")
-    usage: dict[str, Any] = {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": tokens,
-        "total_tokens": prompt_tokens + tokens,
-    }
+    total = prompt_tokens + tokens
+    usage: dict[str, Any] = {"prompt_tokens": prompt_tokens, "completion_tokens": tokens, "total_tokens": total}
     if cached:
         usage["prompt_tokens_details"] = {"cached_tokens": cached}
     body = {

@@ -8,57 +8,22 @@ from dataclasses import asdict, dataclass, field
 from statistics import NormalDist
 from typing import Literal, get_args
 
-Fault = Literal[
-    "limited",
-    "limited_seconds",
-    "limited_date",
-    "error_500",
-    "error_502",
-    "error_503",
-    "error_529",
-    "reset_before",
-    "reset_middle",
-    "hang",
-    "drip",
-    "cut_reply",
-    "cut_body",
-    "empty",
-    "no_choices",
-    "not_json",
-    "wrong_keys",
-    "extra_fields",
-    "german",
-    "filtered",
-    "policy",
-    "refusal",
-    "too_long",
-    "wrong_key",
-    "no_model",
-    "quota_429",
-    "quota_402",
-]
-FAULTS: tuple[Fault, ...] = get_args(Fault)
+SentAway = Literal["limited", "limited_seconds", "limited_date", "error_500", "error_502", "error_503", "error_529"]
+OfTheLine = Literal["reset_before", "reset_middle", "hang", "drip", "cut_reply", "cut_body"]
+OfTheModel = Literal["empty", "no_choices", "not_json", "wrong_keys", "extra_fields", "german", "filtered"]
+OfThePrompt = Literal["policy", "refusal", "too_long"]
 # What ends a run, since nothing will come of asking again.
-ENDING: frozenset[Fault] = frozenset({"wrong_key", "no_model", "quota_429", "quota_402"})
+Ending = Literal["wrong_key", "no_model", "quota_429", "quota_402"]
+Fault = Literal[SentAway, OfTheLine, OfTheModel, OfThePrompt, Ending]
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+ENDING: frozenset[Fault] = frozenset(get_args(Ending))
 # What is answered before the model is asked, and so at once.
 AT_ONCE: frozenset[Fault] = frozenset(
-    {
-        "limited",
-        "limited_seconds",
-        "limited_date",
-        "error_503",
-        "error_529",
-        "policy",
-        "too_long",
-        "wrong_key",
-        "no_model",
-        "quota_429",
-        "quota_402",
-    }
+    {"limited", "limited_seconds", "limited_date", "error_503", "error_529", "policy", "too_long", *ENDING}
 )
 AT_ONCE_SHARE = 0.1
 # What lies in the prompt, and so is the same at each attempt.
-OF_PROMPT: frozenset[Fault] = frozenset({"too_long", "policy", "filtered", "refusal"})
+OF_PROMPT: frozenset[Fault] = frozenset({*get_args(OfThePrompt), "filtered"})
 PASSING: tuple[Fault, ...] = tuple(fault for fault in FAULTS if fault not in ENDING)
 
 

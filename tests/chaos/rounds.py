@@ -188,20 +188,7 @@ def _add_kills(book: Book, title: str, rows: Sequence[Row]) -> None:
 def _add_runs(book: Book, title: str, rows: Sequence[Row]) -> None:
     """Runs beside the first of them, which met no fault."""
     clean = rows[0]
-    head = (
-        "fault",
-        "exit",
-        "time ×",
-        "calls",
-        "calls ×",
-        "paid",
-        "lacking",
-        "cell_failed",
-        "unkept",
-        "lost",
-        "rejected",
-        "said",
-    )
+    columns = "fault,exit,time ×,calls,calls ×,paid,lacking,cell_failed,unkept,lost,rejected,said"
     lines = [
         (
             row.name,
@@ -219,22 +206,11 @@ def _add_runs(book: Book, title: str, rows: Sequence[Row]) -> None:
         )
         for row in rows
     ]
-    book.add(title, head, lines, rows)
+    book.add(title, columns.split(","), lines, rows)
 
 
 def _add_budgets(book: Book, rows: Sequence[Row]) -> None:
-    head = (
-        "limit / whole",
-        "limit USD",
-        "spent USD",
-        "spent / limit",
-        "calls",
-        "unkept",
-        "lost",
-        "exit",
-        "attached",
-        "said",
-    )
+    columns = "limit / whole,limit USD,spent USD,spent / limit,calls,unkept,lost,exit,attached,said"
     lines = [
         (
             row.name,
@@ -250,7 +226,7 @@ def _add_budgets(book: Book, rows: Sequence[Row]) -> None:
         )
         for row in rows
     ]
-    book.add(f"Budgets, {CONCURRENCY} in flight", head, lines, rows)
+    book.add(f"Budgets, {CONCURRENCY} in flight", columns.split(","), lines, rows)
 
 
 if __name__ == "__main__":

@@ -1,43 +1,22 @@
 """The provider of the chaos rounds: what each fault looks like to a client, and what the ledger says of it."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
-from chaos.faults import Fault, Outage, Script, Turn, load_script
+from chaos.faults import Fault, OfTheModel, Outage, Script, Turn, load_script
 from chaos.ledger import GONE, Entry
 from chaos.provider import ChaosProvider, serve_chaos
 from fakes.waiting import wait_until
 
 # A fault for each call in turn, as the timeline has it.
 STATUSES: dict[Fault, int] = {
-    "limited": 429,
-    "limited_seconds": 429,
-    "limited_date": 429,
-    "error_500": 500,
-    "error_502": 502,
-    "error_503": 503,
-    "error_529": 529,
-    "policy": 400,
-    "too_long": 400,
-    "wrong_key": 401,
-    "no_model": 404,
-    "quota_429": 429,
-    "quota_402": 402,
+    **dict.fromkeys(("limited", "limited_seconds", "limited_date", "quota_429"), 429),
+    **{"error_500": 500, "error_502": 502, "error_503": 503, "error_529": 529},
+    **{"policy": 400, "too_long": 400, "wrong_key": 401, "no_model": 404, "quota_402": 402},
 }
-CONTENTS: tuple[Fault, ...] = (
-    "cut_reply",
-    "empty",
-    "no_choices",
-    "not_json",
-    "wrong_keys",
-    "extra_fields",
-    "german",
-    "filtered",
-    "refusal",
-)
+CONTENTS: tuple[Fault, ...] = (*get_args(OfTheModel), "cut_reply", "refusal")
 BROKEN: tuple[Fault, ...] = ("reset_before", "reset_middle", "cut_body")
 SILENT: tuple[Fault, ...] = ("hang", "drip")
 PLAYED: tuple[Fault, ...] = (*STATUSES, *CONTENTS, *BROKEN, *SILENT)
@@ -103,17 +82,12 @@ def test_faults_are_drawn_by_seed_prompt_and_attempt() -> None:
     assert "empty" == script.choose("0", 1, 5)
 
 
-@pytest.fixture
-def away(tmp_path: Path) -> Iterator[ChaosProvider]:
-    """A provider that is down from its second call on, for a second: nobody listens; from its third, all is 503."""
-    with serve_chaos(tmp_path, Script(outages=(Outage(2, 0.5), Outage(3, 60.0, refused=False)))) as provider:
-        yield provider
-
-
-def test_outage_ends_connections_and_refuses_new_ones(away: ChaosProvider) -> None:
-    answers = [ask(away), ask(away), ask(away)]
-    wait_until(away.listens, 10, "it is back")
-    later = ask(away)
+def test_outage_ends_connections_and_refuses_new_ones(tmp_path: Path) -> None:
+    # Down from its second call on, for a while: nobody listens; from its third, all is 503.
+    with serve_chaos(tmp_path, Script(outages=(Outage(2, 0.5), Outage(3, 60.0, refused=False)))) as away:
+        answers = [ask(away), ask(away), ask(away)]
+        wait_until(away.listens, 10, "it is back")
+        later = ask(away)
 
     assert isinstance(answers[0], httpx.Response)
     assert isinstance(answers[1], httpx.ReadError | httpx.RemoteProtocolError)

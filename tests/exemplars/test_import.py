@@ -16,8 +16,8 @@ from engine.report.summary import RunResult
 LOADED = """
 import sys
 import exemplars
-big = {"pandas", "numpy", "pyarrow", "pydantic", "prefect", "litellm", "fastapi", "great_expectations"}
-print(*big & {*sys.modules})
+large = {"pandas", "numpy", "pyarrow", "pydantic", "prefect", "litellm", "fastapi", "great_expectations"}
+print(*large & {*sys.modules})
 """
 USE = """
 import exemplars
@@ -26,11 +26,11 @@ exemplars.synthesize
 """
 
 
-def run(*command: str, cwd: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+def run(*command: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, *command],
         cwd=cwd,
-        env={**clear_environment(), "PYTHONPATH": str(ROOT), **variables},
+        env={**clear_environment(), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
@@ -56,19 +56,17 @@ def test_package_of_somebody_else_is_named_where_ours_is_needed(tmp_path: Path) 
     (tmp_path / "tasks.py").touch()
     (tmp_path / "use.py").write_text(USE)
     ended = run("use.py", cwd=tmp_path)
+    last = ended.stderr.splitlines()[-1]
 
     assert "u22a8.bug-report\n" == ended.stdout
-    last = ended.stderr.splitlines()[-1]
     assert last.startswith("ImportError: Exemplars has a package 'tasks'")
     assert f"finds another of that name first: {tmp_path}/tasks.py. " in last
-    assert "Rename that one" in last
 
 
 def test_command_as_a_module_is_the_command_and_names_a_package_in_its_way(tmp_path: Path) -> None:
     (tmp_path / "flows").mkdir()
     (tmp_path / "flows" / "__init__.py").touch()
-    (tmp_path / "free").mkdir()
-    helped = run("-m", "exemplars", "--help", cwd=tmp_path / "free")
+    helped = run("-m", "exemplars", "--help", cwd=ROOT)
     refused = run("-m", "exemplars", "--help", cwd=tmp_path)
 
     assert (0, True) == (helped.returncode, "synthesize" in helped.stdout)

@@ -35,29 +35,23 @@ def test_all_attached_sets_of_the_pool_come_with_the_columns_of_the_store(store:
     assert ["held"] == list(load_samples(HANDLE, "eval")["run_id"].unique())
 
 
-def test_nothing_attached_is_an_empty_frame_of_the_same_columns(store: Path) -> None:
+def test_nothing_attached_is_an_empty_frame_of_the_same_columns_and_a_store_without_its_catalogue_is_read(
+    store: Path,
+) -> None:
     empty = load_samples(HANDLE)
-    attach_set(store, "a")
-
-    pd.testing.assert_frame_equal(load_samples(HANDLE).head(0), empty)
-
-
-def test_store_without_its_catalogue_is_read(store: Path) -> None:
     attach_set(store, "a", handle=OTHER)
 
+    pd.testing.assert_frame_equal(load_samples(OTHER).head(0), empty)
     assert 4 == len(load_samples(OTHER))
 
 
-def test_unknown_model_and_pool_and_malformed_handle_are_named(store: Path) -> None:
+def test_what_cannot_be_loaded_is_named(store: Path) -> None:
     with pytest.raises(UnknownModelError, match=f"No model 'u22a8.tests'.* Did you mean {HANDLE}"):
         load_samples("u22a8.tests")
     with pytest.raises(HandleError, match="technical writing"):
         load_samples("technical writing")
     with pytest.raises(InputError, match=r"'test' is not a pool\. There are: train and eval"):
         load_samples(HANDLE, "test")  # type: ignore[arg-type]
-
-
-def test_damaged_set_is_an_error(store: Path) -> None:
     Path(attach_set(store, "a").folder, SAMPLES).write_bytes(b"PAR1")
     with pytest.raises(StoreError, match=r"The samples of run a, attached to u22a8\.test, cannot be read"):
         load_samples(HANDLE)

@@ -49,16 +49,11 @@ async def test_estimate_has_the_judge_the_limit_and_what_is_kept_and_is_told_whe
     assert "no price is known for openai/judge: its cost is not counted; the limit is $0.50; 1 reply kept" in event.text
 
 
-def test_page_has_a_row_for_each_outlook_and_the_prices() -> None:
+def test_page_has_a_row_for_each_outlook_and_the_prices_and_that_of_a_free_model_no_dollars() -> None:
     page = write_estimate(estimate_plan(make_test_plan(), PRICED, None, 0.5))
+    free = write_estimate(estimate_plan(make_test_plan(), replace(PLAIN, price=FREE), None, 1.0))
 
     assert "| likely | 25 | " in page
-    assert " | a second round for a tenth of the quota |" in page
     assert "- Price of openai/test: $0.40 in and $1.60 out for a million tokens." in page
-
-
-def test_page_of_a_free_model_has_no_dollars() -> None:
-    page = write_estimate(estimate_plan(make_test_plan(), replace(PLAIN, price=FREE), None, 1.0))
-
-    assert "| nothing |" in page
-    assert "$" not in page
+    assert "| nothing |" in free
+    assert "$" not in free

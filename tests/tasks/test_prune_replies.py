@@ -15,32 +15,22 @@ LOG = logging.getLogger("tests.plan")
 LATER = datetime.now(UTC) + timedelta(days=91)
 
 
-def drop(cache: Path, now: datetime = LATER) -> None:
+def test_unused_plans_are_dropped_and_told_and_a_cache_that_cannot_be_listed_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = RepliesPlace(str(tmp_path))
     for plan_id in ("mine", "other"):
-        if not cache.is_file():
-            ReplyStore(RepliesPlace(str(cache)), plan_id).close()
-    prune_replies(Settings(cache_dir=str(cache)), ["mine"], now, LOG)
-
-
-def test_unused_plans_are_dropped_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        ReplyStore(place, plan_id).close()
+    said, left = [], []
     with caplog.at_level(logging.INFO):
-        drop(tmp_path)
+        for now in (datetime.now(UTC), LATER):
+            prune_replies(Settings(cache_dir=str(tmp_path)), ["mine"], now, LOG)
+            said.append(list(caplog.messages))
+            left.append({plan.plan_id for plan in list_cache(place)})
+        (tmp_path / "file").touch()
+        prune_replies(Settings(cache_dir=str(tmp_path / "file")), ["mine"], LATER, LOG)
+    told, warning = caplog.messages
 
-    assert ["mine"] == [plan.plan_id for plan in list_cache(RepliesPlace(str(tmp_path)))]
-    [told] = caplog.messages
+    assert ([[], [told]], [{"mine", "other"}, {"mine"}]) == (said, left)
     assert told.startswith("Dropped the kept replies of 1 plan (0.0 MB), unused for 90 days or more than 10 GB")
-
-
-def test_nothing_is_told_where_nothing_is_dropped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        drop(tmp_path, datetime.now(UTC))
-
-    assert ([], 2) == (caplog.messages, len(list_cache(RepliesPlace(str(tmp_path)))))
-
-
-def test_cache_that_cannot_be_listed_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "cache").write_text("a file")
-    drop(tmp_path / "cache")
-
-    [warning] = caplog.messages
     assert "Not a directory" in warning
