@@ -40,26 +40,20 @@ def find_fault_of(model: Model, seed: Seed) -> object:
 def test_catalogue_shows_what_a_model_can_be() -> None:
     """Every type of trait, seeds in CSV, none, a derived opposite, a full brief, none, and a source that is skipped."""
     plain = CATALOGUE["u22a8.plain-language"]
-    [trait] = plain.traits
     filled = {
         handle: sum(bool(getattr(model.brief, field)) for field in BRIEF_FIELDS) for handle, model in CATALOGUE.items()
     }
 
     assert len(CATALOGUE) >= 8
     assert {"u22a8"} == {handle.split(".")[0] for handle in CATALOGUE}
-    assert ["warmth", "clarity"] == [trait.key for trait in CATALOGUE["u22a8.support-reply"].traits]
-    for name in ("technical-writing", "commit-message", "compelling-readme"):
-        assert 2 == len(CATALOGUE[f"u22a8.{name}"].traits)
     assert set(TRAIT_TYPES) == {trait.type for model in CATALOGUE.values() for trait in model.traits}
     assert "negative_label" not in (MODELS / "u22a8.plain-language" / "model.yaml").read_text()
-    assert ("spectrum", "Plain", "Not plain") == (trait.type, trait.positive_label, trait.negative_label)
+    assert ["Not plain"] == [trait.negative_label for trait in plain.traits]
     assert {"u22a8.plain-language/seeds.csv"} == {seed.place.split(":")[0] for seed in plain.seeds}
     assert ["u22a8.meeting-notes"] == [handle for handle, model in CATALOGUE.items() if not model.seeds]
     assert {"u22a8.technical-writing", "u22a8.meeting-notes"} <= {h for h, count in filled.items() if count == 6}
     assert ["u22a8.release-claims"] == [handle for handle, count in filled.items() if count == 0]
-    assert {"u22a8.bug-report": ["huggingface source u22a8/public-bug-reports"]} == {
-        handle: [item.what for item in model.skipped] for handle, model in CATALOGUE.items() if model.skipped
-    }
+    assert ["u22a8.bug-report"] == [handle for handle, model in CATALOGUE.items() if model.skipped]
 
 
 @pytest.mark.parametrize("handle", CATALOGUE)

@@ -1,6 +1,5 @@
 """Models of kinds of text that the catalogue has not: each gets scenarios of its own kind, or those it asks for."""
 
-import itertools
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ from fakes.builders import make_level
 
 from engine.definitions.loader import list_handles, load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.planning.scenarios import ScenarioPool, choose_scenario_pool, draw_scenarios
+from engine.planning.scenarios import choose_scenario_pool
 from engine.run.job import Job, plan_job
 from engine.text.embedding import SentenceEncoder
 
@@ -26,17 +25,10 @@ EXPECTED = {
 }
 
 
-def choose(handle: str) -> ScenarioPool:
-    return choose_scenario_pool(load_model(GENRES, handle), PACKS)
-
-
-def test_every_genre_is_expected_here() -> None:
-    assert sorted(EXPECTED) == list_handles(GENRES)
-
-
-@pytest.mark.parametrize("handle", sorted(EXPECTED))
+@pytest.mark.parametrize("handle", list_handles(GENRES))
 def test_model_gets_scenarios_of_its_own_kind_in_the_plan_of_each_strategy(handle: str) -> None:
-    model, pool = load_model(GENRES, handle), choose(handle)
+    model = load_model(GENRES, handle)
+    pool = choose_scenario_pool(model, PACKS)
     pack, forms, audiences, longest = EXPECTED[handle]
     kind = forms[0].split()[-1]
 
@@ -49,10 +41,3 @@ def test_model_gets_scenarios_of_its_own_kind_in_the_plan_of_each_strategy(handl
         plan = plan_job(Job(model, synth_type, make_level(8)), PACKS, 0, SentenceEncoder())
         assert forms == plan.scenario_pool.forms
         assert sum(map(len, plan.scenario_pool.subjects)) >= 16
-
-
-def test_review_is_never_an_answer_in_a_help_forum() -> None:
-    forms = {item.form for item in itertools.islice(draw_scenarios(choose("test.product-reviews"), "0/x", ()), 200)}
-
-    assert {"a product review"} == forms
-    assert "an answer in the help forum" in PACKS.packs["support"].forms

@@ -37,32 +37,21 @@ def test_links_and_targets_of_the_readme_lead_somewhere() -> None:
     assert {"run", "serve"} <= targets <= set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "environment", "gets", "asks"),
-    [
-        ((), {}, "qwen2.5-coder-0.5b --within 60", None),
-        ((), {"EXEMPLARS_SYNTH_MODEL": "openai/x"}, None, None),
-        (
-            ("MODEL=qwen2.5-coder-1.5b",),
-            {},
-            '"qwen2.5-coder-1.5b"',
-            'EXEMPLARS_SYNTH_MODEL="embedded/qwen2.5-coder-1.5b"',
-        ),
-        ((), {"MODEL": "of-another-program"}, "qwen2.5-coder-0.5b --within 60", None),
-    ],
-)
-def test_make_run_gets_and_asks_the_model_that_was_named(
-    arguments: tuple[str, ...], environment: dict[str, str], gets: str | None, asks: str | None
-) -> None:
-    given = {name: value for name, value in os.environ.items() if not name.startswith(("EXEMPLARS_", "MAKE", "MFLAGS"))}
-    command = ["make", "-n", "run", "VENV=nowhere", *arguments]
-    said = subprocess.run(
-        command, cwd=PROJECT_ROOT, env=given | environment, capture_output=True, text=True, check=True
-    )
-    got = re.findall(r"exemplars models get ([^>]*?) ?(?:>|$)", said.stdout, re.MULTILINE)
-
-    assert ([] if gets is None else [gets]) == got
-    assert ([] if asks is None else [asks]) == re.findall(r'EXEMPLARS_SYNTH_MODEL="[^"]*"', said.stdout)
+def test_make_run_gets_and_asks_the_model_that_was_named() -> None:
+    default, asked = "qwen2.5-coder-0.5b --within 60", 'EXEMPLARS_SYNTH_MODEL="embedded/qwen2.5-coder-1.5b"'
+    clean = {name: text for name, text in os.environ.items() if not name.startswith(("EXEMPLARS_", "MAKE", "MFLAGS"))}
+    for argument, environment, gets, asks in (
+        ("", {}, [default], []),
+        ("", {"EXEMPLARS_SYNTH_MODEL": "openai/x"}, [], []),
+        ("MODEL=qwen2.5-coder-1.5b", {}, ['"qwen2.5-coder-1.5b"'], [asked]),
+        ("", {"MODEL": "of-another-program"}, [default], []),
+    ):
+        command = ["make", "-n", "run", "VENV=nowhere", *argument.split()]
+        ended = subprocess.run(
+            command, cwd=PROJECT_ROOT, env=clean | environment, capture_output=True, text=True, check=True
+        )
+        assert gets == re.findall(r"exemplars models get ([^>]*?) ?(?:>|$)", ended.stdout, re.MULTILINE)
+        assert asks == re.findall(r'EXEMPLARS_SYNTH_MODEL="[^"]*"', ended.stdout)
 
 
 def test_make_run_tries_again_for_a_model_that_did_not_come(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ PAGES = ("ask", "read", "program")
 BLOCKS = [block for page in PAGES for block in find_blocks((ROOT / f"docs/guides/http/{page}.md").read_text())]
 WALK = [block for block in BLOCKS if block.language == "sh"]
 [ASK_OF_UI] = [block for block in find_blocks((ROOT / "docs/start/ui.md").read_text()) if "$ KEY=" in block.text]
-PREFECT, DOOR = "http://127.0.0.1:4200", "http://127.0.0.1:8000"
+DOOR = "http://127.0.0.1:8000"
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Served:
 
     def restore(self, printed: str) -> str:
         """With the places of the documents in place of those of this test."""
-        printed = printed.replace(f"http://127.0.0.1:{self.door_port}", DOOR).replace(f":{self.prefect_port}", ":4200")
+        printed = printed.replace(f":{self.door_port}", ":8000").replace(f":{self.prefect_port}", ":4200")
         return printed.replace(f"{self.workspace.folder}/", "data/")
 
 
@@ -106,28 +106,24 @@ def list_samples(number: int, cursor: str | None) -> JSONResponse:
 
 
 STARTED = JSONResponse({"state": "busy", "run_id": "r"}, 202)
+FAILED = tell("failed", "No quota.")
+ANOTHERS = refuse(409, "model_busy", "Another.", **{"X-Run-Id": "r"})
+OWN = refuse(409, "already_running", "The same.", **{"X-Run-Id": "r"})
 AWAY = refuse(503, "orchestrator_unavailable", "Prefect does not answer.", **{"Retry-After": "0"})
 
 
 @pytest.mark.parametrize(
     ("answers", "code", "told"),
     [
-        ([AWAY, STARTED, tell("succeeded"), list_samples(1, "c"), list_samples(2, None)], None, ["1", "2"]),
         (
-            [
-                refuse(409, "model_busy", "Another.", **{"X-Run-Id": "r"}),
-                tell("failed", "It was another's."),
-                refuse(409, "already_running", "The same.", **{"X-Run-Id": "r"}),
-                tell("succeeded"),
-                list_samples(3, None),
-            ],
+            [AWAY, ANOTHERS, FAILED, OWN, tell("succeeded"), list_samples(1, "c"), list_samples(2, None)],
             None,
-            ["3"],
+            ["1", "2"],
         ),
-        ([STARTED, tell("failed", "No quota.")], "Run r ended as failed: No quota.", []),
+        ([STARTED, FAILED], "Run r ended as failed: No quota.", []),
         ([refuse(404, "model_not_found", "There is no model u22a8.x.")], "There is no model u22a8.x.", []),
     ],
-    ids=["put off, then its own", "another's run first", "failed", "refused"],
+    ids=["put off, another's run first, then its own", "failed", "refused"],
 )
 def test_program_waits_follows_and_says_why_it_was_refused(
     capsys: pytest.CaptureFixture[str],
