@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fakes.commands import Command
 from fakes.provider import Behaviour, Provider
-from fakes.workspace import HANDLE, MODEL, Workspace, count_poles, make_workspace, mount_disk, read_kept
+from fakes.workspace import HANDLE, MODEL, Workspace, count_poles, make_workspace, read_kept
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 LOW = ("synthesize", HANDLE, "--effort", "low")
@@ -22,12 +22,9 @@ def write_model(text: str) -> Spoil:
     return lambda workspace: (workspace.model / "model.yaml").write_text(text)
 
 
-def add_line(line: str) -> Spoil:
-    def spoil(workspace: Workspace) -> None:
-        with (workspace.model / "samples.jsonl").open("a") as stream:
-            stream.write(f"\n{line}\n")
-
-    return spoil
+def add_line(workspace: Workspace) -> None:
+    with (workspace.model / "samples.jsonl").open("a") as stream:
+        stream.write("\n{'content': 1}\n")
 
 
 def remove(name: str) -> Spoil:
@@ -43,15 +40,14 @@ WITHOUT_SEEDS = MODEL.replace("sources:\n  - {type: jsonl, path: samples.jsonl}\
 DIVERSIFY = (*LOW, "--synth-type", "diversify")
 PLAN = ("plan", *LOW[1:])
 NO_FILE = set_variable("EXEMPLARS_SYNTH_MODEL", "embedded/nowhere.gguf")
+UNKNOWN_PLACE = set_variable("EXEMPLARS_SAMPLES_URI", "ftp://example.org/samples")
 BELOW_FILE = set_variable("EXEMPLARS_SAMPLES_URI", "{folder}/effort.yaml/samples")
 
 # What is spoiled, the arguments, the exit code, and what the message has to say.
 BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
     "no handle": (keep, ("synthesize",), 2, "Missing argument 'handle'. 'exemplars --help' shows the commands"),
     "malformed handle": (keep, ("synthesize", "../x"), 2, "'../x' is not a handle. A handle is <namespace>.<name>"),
-    "malformed handle of a backfill": (keep, ("backfill", HANDLE, "../x"), 2, "'../x' is not a handle"),
     "unknown handle": (keep, ("synthesize", "u22a8.tolshed"), 2, "No model 'u22a8.tolshed' in {folder}/models"),
-    "handle like another": (keep, ("synthesize", "abc.toolshd"), 2, f"Did you mean {HANDLE}?\n"),
     "unknown option": (keep, (*LOW, "--pool", "eval"), 2, "No such option: --pool"),
     "unknown synth type": (keep, (*LOW, "--synth-type", "from_trait"), 2, "'from_trait' is not a synth type."),
     "unknown effort": (keep, (*LOW[:3], "lo"), 2, "'lo' is not an effort. There are: low, medium"),
@@ -60,23 +56,15 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
     "nothing to vary": (write_model(WITHOUT_SEEDS), DIVERSIFY, 2, f"{HANDLE} has no authored samples to vary."),
     "nothing to vary at a pole": (keep, DIVERSIFY, 2, "to vary for safety, positive (About safety); safety, negative"),
     "no model.yaml": (remove(f"models/{HANDLE}/model.yaml"), LOW, 2, "Its folder exists, but has no model.yaml"),
-    "no YAML": (write_model("traits: [unclosed"), LOW, 2, f"{HANDLE}/model.yaml:1: file: found"),
     "traits to be discovered": (write_model("traits: discover"), LOW, 2, "traits is 'discover', so there are no trait"),
-    "line no JSON": (add_line("{'content': 1}"), LOW, 2, "samples.jsonl:7: line: found \"{'content': 1}\" (expecting"),
+    "line no JSON": (add_line, LOW, 2, "samples.jsonl:7: line: found \"{'content': 1}\" (expecting"),
     "setting out of range": (set_variable("EXEMPLARS_CONCURRENCY", "0"), LOW, 2, "EXEMPLARS_CONCURRENCY: found '0'"),
     "no file of the embedded model": (NO_FILE, LOW, 3, "nowhere.gguf cannot be read (No such file or directory). Give"),
     "samples below a file": (BELOW_FILE, LOW, 3, "{folder}/effort.yaml/samples cannot be used: Not a directory. Free"),
-    "samples in an unknown place": (
-        set_variable("EXEMPLARS_SAMPLES_URI", "ftp://example.org/samples"),
-        LOW,
-        3,
-        "ftp://example.org/samples cannot be opened",
-    ),
+    "samples in an unknown place": (UNKNOWN_PLACE, LOW, 3, "ftp://example.org/samples cannot be opened"),
     # What would fail a run before its first call fails the dry run.
-    "dry run without a handle": (keep, ("plan",), 2, "Missing argument 'handle'"),
     "dry run of fewer prompts than none": (keep, (*PLAN, "--prompts", "-1"), 2, "Invalid value for '--prompts'"),
     "dry run by no model": (NO_FILE, PLAN, 3, "nowhere.gguf cannot be read"),
-    "dry run below a file": (BELOW_FILE, PLAN, 3, "{folder}/effort.yaml/samples cannot be used: Not a directory"),
 }
 
 
@@ -93,37 +81,6 @@ def test_bad_input_is_one_message_and_nothing_is_written(
 
     assert said.replace("{folder}", str(tmp_path)) in ended.message
     assert (code, before) == (ended.code, sorted(tmp_path.rglob("*")))
-
-
-def test_every_mistake_of_form_is_in_one_message_and_then_every_mistake_of_meaning(
-    entered: Workspace, run_command: Command
-) -> None:
-    write_model(MODEL.replace("type: topic", "type: topc").replace("failure_modes", "failure_mode"))(entered)
-    add_line('{"content": "A text.", "clarity": "superb"}')(entered)
-    of_form = run_command(*LOW).message
-    write_model(MODEL)(entered)
-    of_meaning = run_command(*LOW).message
-
-    assert f"exemplars: {HANDLE}/model.yaml: 2 mistakes.\n" in of_form
-    assert all(hint in of_form for hint in ("Did you mean 'topic'?", "Did you mean 'failure_modes'?"))
-    assert "samples.jsonl:7: clarity: found 'superb'" in of_meaning
-
-
-@pytest.mark.parametrize(
-    ("options", "ballast", "said"),
-    [("size=16k", 16 * 1024, "No space left on device. Free space"), ("ro,size=16k", 0, "Read-only file system")],
-)
-def test_disk_that_takes_nothing_is_one_message(
-    tmp_path: Path, run_command: Command, monkeypatch: pytest.MonkeyPatch, options: str, ballast: int, said: str
-) -> None:
-    with mount_disk(tmp_path / "disk", options) as disk:
-        if ballast:
-            (disk / "ballast").write_bytes(b"\0" * ballast)
-        make_workspace(tmp_path / "work", EXEMPLARS_SAMPLES_URI=str(disk / "samples")).enter(monkeypatch)
-        ended = run_command(*LOW)
-
-    assert f"{disk}/samples cannot be used: {said}" in ended.message
-    assert 3 == ended.code
 
 
 @pytest.mark.slow
@@ -150,19 +107,6 @@ def test_run_that_fails_is_one_message_and_attaches_nothing(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
-def test_disk_that_fills_up_fails_the_run_and_keeps_no_half_of_a_set(
-    entered: Workspace, run_command: Command, monkeypatch: pytest.MonkeyPatch, small_disk: Path
-) -> None:
-    monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", str(small_disk / "samples"))
-    ended = run_command(*LOW)
-
-    assert "cannot be used: No space left on device. Free space" in ended.message
-    assert "The kept replies are not lost: the next start continues from them" in ended.message
-    assert (3, []) == (ended.code, [path for path in small_disk.rglob("*") if path.is_file()])
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("prefect_server")
 def test_run_is_told_to_programs_in_one_line_and_to_people_with_counts_and_places(
     entered: Workspace, run_command: Command
 ) -> None:
@@ -170,12 +114,12 @@ def test_run_is_told_to_programs_in_one_line_and_to_people_with_counts_and_place
     read = run_command(*LOW)
     first, second = entered.list_sets()
 
-    assert {
-        "run_id": first.name.removeprefix("run="),
-        "status": "attached",
-        "samples": f"{first}/samples.parquet",
-        "report": f"{first}/__run__/report.html",
-    } == told.facts
+    assert [
+        first.name.removeprefix("run="),
+        "attached",
+        f"{first}/samples.parquet",
+        f"{first}/__run__/report.html",
+    ] == [told.facts[name] for name in ("run_id", "status", "samples", "report")]
     assert (0, count_poles(read_kept(first))) == (read.code, count_poles(read_kept(second)))
     assert "kept of 4: clarity/positive 4" in read.text
     assert [f"{second}/samples.parquet", f"{second}/__run__/report.html"] == [
@@ -183,8 +127,6 @@ def test_run_is_told_to_programs_in_one_line_and_to_people_with_counts_and_place
     ]
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("prefect_server")
 def test_server_that_does_not_answer_ends_a_command_before_its_run(entered: Workspace, run_command: Command) -> None:
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
         ended = run_command(*LOW)

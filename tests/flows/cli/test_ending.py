@@ -34,8 +34,7 @@ def send(*numbers: signal.Signals) -> None:
         os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("first", [INT, TERM, HUP])
-@pytest.mark.parametrize("later", [(), (TERM,), (INT, TERM, HUP)], ids=["alone", "twice", "all"])
+@pytest.mark.parametrize(("first", "later"), [(INT, ()), (TERM, (TERM,)), (HUP, (INT, TERM, HUP))])
 def test_run_ends_in_its_own_order_whatever_else_comes(
     first: signal.Signals, later: tuple[signal.Signals, ...]
 ) -> None:

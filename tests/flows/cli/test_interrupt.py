@@ -16,14 +16,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from fakes.database import lay_database
-from fakes.long import long
 from fakes.provider import Behaviour, Provider
 from fakes.site import clear_environment
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_manifest, read_rejected
-
-from engine.replies.admin import list_cache
-from engine.settings import RepliesPlace
 
 pytestmark = pytest.mark.slow
 
@@ -68,12 +64,6 @@ def asking(tmp_path: Path, provider: Provider) -> Workspace:
 
 def wait_in_the_middle(provider: Provider, process: "subprocess.Popen[str]") -> None:
     wait_until(lambda: (ANSWERED, CONCURRENCY) == (provider.answers.total(), provider.in_flight), process=process)
-
-
-def count_servers(workspace: Workspace) -> tuple[int, int]:
-    lines = workspace.list_processes().values()
-    prefect = sum("temporary_server_process.py" in line for line in lines)
-    return prefect, sum("embedded_server.py" in line for line in lines)
 
 
 def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
@@ -128,7 +118,7 @@ def test_kill_repeats_no_more_than_was_in_flight_and_changes_nothing(
 ) -> None:
     with start(asking, home) as process:
         wait_in_the_middle(provider, process)
-        servers = count_servers(asking)
+        servers = ["temporary_server_process.py" in line for line in asking.list_processes().values()]
         process.kill()
         process.communicate()
         left = asking.wait_for_no_process(STOP_SECONDS)
@@ -141,27 +131,9 @@ def test_kill_repeats_no_more_than_was_in_flight_and_changes_nothing(
     whole.run()
     [resumed], [straight] = asking.list_sets(), whole.list_sets()
 
-    assert ((1, 0), {}, []) == (servers, left, stored)
+    assert (1, {}, []) == (sum(servers), left, stored)
     assert repeated <= CONCURRENCY
     assert read_manifest(straight)["plan_id"] == read_manifest(resumed)["plan_id"]
     for read in (read_kept, read_rejected):
         expected, actual = (read(folder).drop(columns=["run_id", "created_at"]) for folder in (straight, resumed))
         pd.testing.assert_frame_equal(expected, actual)
-
-
-@long
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_run_of_the_embedded_model_that_is_ended_takes_its_servers_along(
-    tmp_path: Path, home: Path, number: signal.Signals
-) -> None:
-    workspace, place = make_workspace(tmp_path), RepliesPlace(str(tmp_path / "cache"))
-    workspace.write_effort(exemplars_per_pole=40)
-    with start(workspace, home) as process:
-        wait_until(lambda: sum(plan.replies or 0 for plan in list_cache(place)), 240, process=process)
-        servers = count_servers(workspace)
-        process.send_signal(number)
-        process.communicate()
-        left = workspace.wait_for_no_process(STOP_SECONDS)
-
-    assert ((1, 1), {}) == (servers, left)
-    assert process.returncode == (130 if number == signal.SIGINT else -number)

@@ -21,18 +21,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield folder
 
 
-def migrate(home: Path) -> None:
-    """What a server leaves in a fresh home, as far as it matters here."""
-    home.mkdir(exist_ok=True)
-    with closing(sqlite3.connect(home / DATABASE)) as database:
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("CREATE TABLE configuration (key, value)")
-        database.execute("CREATE TABLE block_type (name)")
-        database.execute("INSERT INTO configuration VALUES ('ENCRYPTION_KEY', 'secret')")
-        database.execute("INSERT INTO block_type VALUES ('Secret')")
-        database.commit()
-
-
 def read(database: Path, table: str) -> list[tuple[str, ...]]:
     with closing(sqlite3.connect(database)) as opened:
         return opened.execute(f"SELECT * FROM {table}").fetchall()
@@ -40,7 +28,16 @@ def read(database: Path, table: str) -> list[tuple[str, ...]]:
 
 def test_home_without_template_is_migrated_and_the_next_gets_a_copy_without_its_key(home: Path) -> None:
     is_new = lay_template()
-    migrate(home)
+    home.mkdir(exist_ok=True)
+    # What a server leaves in a fresh home, as far as it matters here.
+    with closing(sqlite3.connect(home / DATABASE)) as database:
+        database.executescript("""
+            PRAGMA journal_mode=WAL;
+            CREATE TABLE configuration (key, value);
+            CREATE TABLE block_type (name);
+            INSERT INTO configuration VALUES ('ENCRYPTION_KEY', 'secret');
+            INSERT INTO block_type VALUES ('Secret');
+        """)
     keep_template()
     kept = read(home / DATABASE, "configuration")
     for file in home.iterdir():

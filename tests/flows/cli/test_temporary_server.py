@@ -34,13 +34,10 @@ def test_process_ends_by_itself_where_a_profile_names_a_server(tmp_path: Path) -
     assert not (tmp_path / "prefect.db").exists()
 
 
-def test_server_that_is_configured_needs_no_other() -> None:
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), starting_server() as server:
-        assert None is server
-
-
-def test_server_that_does_not_start_is_an_error_that_says_why() -> None:
+def test_server_that_is_configured_needs_no_other_and_one_that_does_not_start_says_why() -> None:
     server = ChildServer([sys.executable, "-c", "raise SystemExit('no room')"], dict(os.environ))
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), starting_server() as other:
+        assert None is other
     with (
         temporary_settings(restore_defaults={PREFECT_API_URL}),
         pytest.raises(OrchestratorError, match=r"did not start: no room\. Check that PREFECT_HOME"),

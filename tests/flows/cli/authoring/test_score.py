@@ -1,11 +1,12 @@
 """The command ``score``: where one text lies on each trait's axis, and one message for whatever is wrong."""
 
 import io
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from fakes.commands import Command
+from fakes.commands import Command, Said
 from fakes.stored import HANDLE, PLAIN_TEXTS, STIFF_TEXTS, attach_poles
 
 from engine.quality.breaks import measure_breaks
@@ -18,8 +19,12 @@ STIFF = "Modification persistence is contingent upon invocation of the commitmen
 
 
 @pytest.mark.usefixtures("folder")
-def test_json_has_score_pole_grade_and_breaks_of_each_trait_with_samples(run_command: Command) -> None:
-    [found] = run_command("score", HANDLE, PLAIN, "--json").facts["traits"]
+def test_each_trait_with_samples_has_score_pole_grade_and_breaks_as_json_and_on_a_line(
+    run_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = run_command("score", HANDLE, PLAIN, "--json").facts
+    told = run_command("score", HANDLE, STIFF, "--trait", "Clarity").out
+    [found] = facts["traits"]
     vectors = SentenceEncoder().embed([*PLAIN_TEXTS, *STIFF_TEXTS, PLAIN])
     positive = [True] * 5 + [False] * 5
     breaks = measure_breaks(vectors[:-1], positive, [*"abcde", *"abcde"])
@@ -31,49 +36,13 @@ def test_json_has_score_pole_grade_and_breaks_of_each_trait_with_samples(run_com
         found["breaks"][name] for name in ("developing", "solid", "strong")
     ]
     assert (breaks.grade(score).band, "high") == (found["grade"], found["confidence"])
-    assert "negative" == run_command("score", HANDLE, STIFF, "--json").facts["traits"][0]["leans_to"]
-
-
-@pytest.mark.usefixtures("folder")
-def test_terminal_has_a_line_for_each_trait(run_command: Command) -> None:
-    code, out, _ = run_command("score", HANDLE, STIFF, "--trait", "Clarity")
-    lines = out.splitlines()
-
-    assert 0 == code
     assert ["clarity", "Obscure", "below", "developing", "high"] == [
-        word for word in lines[1].split() if not word.startswith("-0.")
+        word for word in told.splitlines()[1].split() if not word.startswith("-0.")
     ]
-    assert "developing from -0." in out
-    assert "with 5 attached samples a pole the breaks are not sure" in out
-    assert [] == [line for line in lines if len(line) > 80]
-
-
-@pytest.mark.parametrize(
-    ("plain", "stiff", "said"),
-    [
-        (PLAIN_TEXTS[:3], STIFF_TEXTS[:3], "no grade, since a pole has fewer than 4 attached samples"),
-        (PLAIN_TEXTS[:2] + STIFF_TEXTS[:3], STIFF_TEXTS[3:] + PLAIN_TEXTS[2:], "samples of the two poles overlap"),
-    ],
-)
-def test_without_a_grade_it_says_why(
-    folder: Path, run_command: Command, plain: tuple[str, ...], stiff: tuple[str, ...], said: str
-) -> None:
-    attach_poles(folder / "own", {"clarity": {"positive": plain, "negative": stiff}})
-    (folder / "samples").rename(folder / "away")
-    (folder / "own").rename(folder / "samples")
-    _, out, _ = run_command("score", HANDLE, PLAIN)
-
-    assert said in out
-    assert None is run_command("score", HANDLE, PLAIN, "--json").facts["traits"][0]["grade"]
-
-
-@pytest.mark.usefixtures("folder")
-def test_text_may_come_through_standard_input(run_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = run_command("score", HANDLE, PLAIN, "--json").facts
-    for content in (f"\n{PLAIN}\r\n".encode(), b"\xef\xbb\xbf" + PLAIN.encode()):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-
-        assert given == run_command("score", HANDLE, "-", "--json").facts
+    assert "with 5 attached samples a pole the breaks are not sure" in told
+    assert [] == [line for line in told.splitlines() if len(line) > 80]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbf\n" + PLAIN.encode() + b"\r\n")))
+    assert facts == run_command("score", HANDLE, "-", "--json").facts
     # The longest that is placed.
     assert 0 == run_command("score", HANDLE, "a " * (MAX_CHARACTERS // 2 - 1) + "bc").code
 
@@ -81,33 +50,38 @@ def test_text_may_come_through_standard_input(run_command: Command, monkeypatch:
 @pytest.mark.parametrize(
     ("text", "piped", "said"),
     [
-        (" \n", None, "The text is empty. Give at least a sentence"),
-        ("a " * (MAX_CHARACTERS // 2 - 1) + "bcd", None, "The text is longer than 20,000 characters. Give a"),
-        ("यह एक सरल वाक्य है जिसे हर कोई समझता है।", None, "The text is in Hindi. The offline encoder does not know"),
-        ("-", b"", "The text is empty. Give at least a sentence"),
+        (" \n", b"", "The text is empty. Give at least a sentence"),
+        ("a " * (MAX_CHARACTERS // 2 - 1) + "bcd", b"", "The text is longer than 20,000 characters. Give a"),
+        ("यह एक सरल वाक्य है जिसे हर कोई समझता है।", b"", "The text is in Hindi. The offline encoder does not know"),
         ("-", b"\xff\xfe", "is not UTF-8"),
         ("-", b"\xff " * 10**6, "longer than 20,000"),
     ],
-    ids=["blank", "long", "of another language", "empty input", "no UTF-8", "long input"],
+    ids=["blank", "long", "of another language", "no UTF-8", "long input"],
 )
 @pytest.mark.usefixtures("folder")
 def test_text_that_cannot_be_placed_is_one_message(
-    run_command: Command, monkeypatch: pytest.MonkeyPatch, text: str, piped: bytes | None, said: str
+    run_command: Command, monkeypatch: pytest.MonkeyPatch, text: str, piped: bytes, said: str
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(piped or b"")))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(piped)))
     ended = run_command("score", HANDLE, text)
 
     assert 2 == ended.code
     assert said in ended.message
 
 
-def test_model_without_samples_of_both_poles_is_told_how_to_get_some(folder: Path, run_command: Command) -> None:
-    (folder / "samples").rename(folder / "away")
-    none = run_command("score", HANDLE, PLAIN)
-    attach_poles(folder / "samples", {"clarity": {"positive": PLAIN_TEXTS, "negative": ()}})
-    one = run_command("score", HANDLE, PLAIN, "--trait", "clarity")
+def test_without_a_grade_it_says_why_and_without_samples_how_to_get_some(folder: Path, run_command: Command) -> None:
+    def score(plain: tuple[str, ...], stiff: tuple[str, ...], *options: str) -> Said:
+        shutil.rmtree(folder / "samples", ignore_errors=True)
+        attach_poles(folder / "samples", {"clarity": {"positive": plain, "negative": stiff}})
+        return run_command("score", HANDLE, PLAIN, *options)
 
-    assert (2, 2) == (none.code, one.code)
-    assert f"{HANDLE} has no attached samples in" in none.message
-    assert f"'exemplars synthesize {HANDLE}'" in none.message
-    assert "has no attached samples at both poles of clarity" in one.message
+    few = score(PLAIN_TEXTS[:3], STIFF_TEXTS[:3])
+    mixed = score(PLAIN_TEXTS[:2] + STIFF_TEXTS[:3], STIFF_TEXTS[3:] + PLAIN_TEXTS[2:])
+    told = run_command("score", HANDLE, PLAIN, "--json").facts
+    one = score(PLAIN_TEXTS, (), "--trait", "clarity")
+
+    assert "no grade, since a pole has fewer than 4 attached samples" in few.out
+    assert "samples of the two poles overlap" in mixed.out
+    assert None is told["traits"][0]["grade"]
+    assert (2, True) == (one.code, "has no attached samples at both poles of clarity" in one.message)
+    assert f"'exemplars synthesize {HANDLE}'" in one.message

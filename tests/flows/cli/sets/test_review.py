@@ -106,9 +106,6 @@ def test_decisions_count_what_fails_the_gate_waits_on_and_accepted_texts_are_exa
     for teach in ("false", "true"):
         monkeypatch.setenv("EXEMPLARS_REVIEWS_TEACH", teach)
         plans[teach] = run_command("plan", *LOW, "--json").facts
-    provider.bodies.clear()
-    taught = run_command("synthesize", *LOW)
-    shown = json.dumps(provider.bodies)
 
     assert (1, "proposed") == (failed.code, waiting)
     assert "The proposal still waits" in failed.message
@@ -119,5 +116,3 @@ def test_decisions_count_what_fails_the_gate_waits_on_and_accepted_texts_are_exa
     assert 0 == run_command("verify").code
     assert plans["true"]["plan_id"] != plans["false"]["plan_id"]
     assert [False, True] == ["in earlier reviews (2)" in json.dumps(plans[teach]) for teach in ("false", "true")]
-    assert 0 == taught.code
-    assert all(row["text"] in shown for row in accepted)
