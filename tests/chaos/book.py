@@ -133,13 +133,9 @@ class Book:
         runs = [
             {
                 "name": row.name,
-                "exit": row.ending.code,
-                "seconds": row.ending.seconds,
-                "generating_seconds": row.generating_seconds,
-                "said": row.ending.said,
-                "kills": [asdict(toll) for toll in row.tolls],
+                "ending": asdict(row.ending),
+                "tolls": [asdict(toll) for toll in row.tolls],
                 "account": asdict(row.account),
-                "limit_usd": row.limit_usd,
                 "folder": str(row.workspace.folder),
             }
             for row in self.rows

@@ -1,21 +1,20 @@
 """The killer: ``kill -9`` at instants drawn from a seed, and a new start each time, until the run comes to an end."""
 
-import json
 import os
 import random
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from chaos.ledger import GONE, Entry
 from chaos.provider import ChaosProvider
 from fakes.site import Site
 from fakes.waiting import wait_until
-from fakes.workspace import HANDLE, Workspace
+from fakes.workspace import Workspace
 
 POLL_SECONDS, ASK_SECONDS = 0.002, 0.5
 END_SECONDS = 600.0
@@ -45,11 +44,10 @@ class Toll:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run came to its end. ``code`` is the exit code, ``told`` the last line of JSON, ``said`` the complaint."""
+    """How a run came to its end. ``code`` is the exit code, ``said`` the complaint."""
 
     kills: tuple[Kill, ...]
     code: int
-    told: Mapping[str, Any]
     said: str
     seconds: float
 
@@ -66,8 +64,8 @@ class Target(Protocol):
     def kill(self) -> None:
         """``kill -9``; returns when nothing of it is left."""
 
-    def finish(self) -> tuple[int, Mapping[str, Any], str]:
-        """Waits for its end: exit code, the result, and what it complained of."""
+    def finish(self) -> tuple[int, str]:
+        """Waits for its end: exit code, and what it complained of."""
 
 
 @dataclass
@@ -90,10 +88,10 @@ class Command:
         self.process.kill()
         self.process.communicate()
 
-    def finish(self) -> tuple[int, Mapping[str, Any], str]:
+    def finish(self) -> tuple[int, str]:
         assert self.process is not None
-        said, complaint = self.process.communicate(timeout=END_SECONDS)
-        return self.process.returncode, read_told(said), complaint.strip()
+        complaint = self.process.communicate(timeout=END_SECONDS)[1]
+        return self.process.returncode, complaint.strip()
 
 
 @dataclass
@@ -123,11 +121,10 @@ class Installation:
         self.site.kill("server", "worker", "flows")
         assert {} == self.site.workspace.wait_for_no_process(10)
 
-    def finish(self) -> tuple[int, Mapping[str, Any], str]:
+    def finish(self) -> tuple[int, str]:
         wait_until(self.has_ended, END_SECONDS, "the run ends")
         kind, message = self.site.read_state(self.run_id)
-        told = {"run_id": self.run_id, "status": kind.lower(), "handle": HANDLE}
-        return (0, told, "") if kind == "COMPLETED" else (1, told, message)
+        return (0, "") if kind == "COMPLETED" else (1, message)
 
 
 def run_through(target: Target, provider: ChaosProvider, kills: int, calls: int, seed: int) -> Ending:
@@ -149,20 +146,14 @@ def run_through(target: Target, provider: ChaosProvider, kills: int, calls: int,
         target.kill()
         struck.append(Kill(moment, time.time()))
         target.start()
-    code, told, said = target.finish()
-    return Ending(tuple(struck), code, told, said, time.monotonic() - begun)
+    code, said = target.finish()
+    return Ending(tuple(struck), code, said, time.monotonic() - begun)
 
 
 def count_tolls(entries: Sequence[Entry], kills: Sequence[Kill]) -> list[Toll]:
     """What each of the kills cost."""
     starts = [0.0, *(kill.dead for kill in kills)]
     return [_count_toll(entries, kill, start) for start, kill in zip(starts, kills, strict=False)]
-
-
-def read_told(said: str) -> Mapping[str, Any]:
-    """The last line of what a command printed with ``--json``; nothing where it printed nothing."""
-    told: dict[str, Any] = json.loads(said.splitlines()[-1]) if said.strip() else {}
-    return told
 
 
 def kill_all(workspace: Workspace) -> None:

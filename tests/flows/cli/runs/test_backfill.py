@@ -34,8 +34,9 @@ def tell(progress: BackfillProgress, *events: ModelRow | Event) -> None:
 def test_progress_counts_models_and_calls_and_says_how_long_they_may_take(capsys: pytest.CaptureFixture[str]) -> None:
     progress = BackfillProgress(selected=4, expected_calls=40)
     before = progress.describe(0.0)
-    tell(progress, ModelRow("u22a8.a", "runs"), ModelRow("u22a8.b", "runs"), CallsPlanned(20), CallEnded())
-    tell(progress, CallEnded(failed=True))
+    tell(progress, ModelRow("u22a8.a", "runs"), ModelRow("u22a8.b", "runs"))
+    without_calls = progress.describe(0.0)
+    tell(progress, CallsPlanned(20), CallEnded(), CallEnded(failed=True))
     begun = progress._begun
     assert begun is not None
     under_way = progress.describe(begun + 10)
@@ -46,6 +47,7 @@ def test_progress_counts_models_and_calls_and_says_how_long_they_may_take(capsys
     tell(progress, ModelRow("u22a8.d", "failed", 12, 16, seconds=61.0, note="A pole lacks 4"))
 
     assert "0 of 4 models done, starting" == before
+    assert "0 of 4 models done, 2 under way" == without_calls
     assert "0 of 4 models done, 2 under way, 2 of about 40 calls (1 failed), about 3 min left" == under_way
     assert by_models.endswith("about 3 s left")
     assert "2 of 4 models done, 1 failed" == done

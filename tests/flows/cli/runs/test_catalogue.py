@@ -53,9 +53,9 @@ def test_what_cannot_be_written_is_bad_input_and_what_cannot_be_listed_ends_with
     entered: Workspace, run_command: Command
 ) -> None:
     models = entered.folder / "models"
-    refused = run_command("catalogue", "--to", str(models))
+    refused = [run_command("catalogue", "--to", str(to)) for to in (models, entered.folder / "effort.yaml/page.html")]
     models.rename(entered.folder / "moved")
     models.write_text("no folder")
 
-    assert (2, True) == (refused.code, refused.message.startswith("exemplars: --to "))
+    assert [(2, True)] * 2 == [(said.code, said.message.startswith("exemplars: --to ")) for said in refused]
     assert 3 == run_command("catalogue").code

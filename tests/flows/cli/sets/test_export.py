@@ -22,6 +22,7 @@ def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_was_exported_is_told_and_how_it_is_read(run_command: Command) -> None:
     told = run_command("export", HANDLE, "--to", "synthesized.jsonl", "--format", "platform")
+    plain = run_command("export", HANDLE, "--to", "a.jsonl", "--format", "jsonl", "--run", "one").out
     facts = run_command("export", HANDLE, "--to", "a.csv", "--format", "csv", "--run", "one", "--json").facts
 
     assert [
@@ -33,6 +34,9 @@ def test_what_was_exported_is_told_and_how_it_is_read(run_command: Command) -> N
         "- type: jsonl",
         "  path: synthesized.jsonl",
     ] == told.out.splitlines()[:7]
+    assert "Exported from u22a8.test: 4 samples of 1 run, pool train: a.jsonl" == plain.splitlines()[0]
+    assert "Left out" not in plain
+    assert "sources:" not in plain
     assert (HANDLE, "csv", "a.csv", ["train"]) == tuple(facts[name] for name in ("handle", "format", "to", "pools"))
     assert (1, 4, 0, None) == tuple(facts[name] for name in ("runs", "samples", "left_out", "source"))
 
