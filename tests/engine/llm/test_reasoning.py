@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fakes.builders import make_cell, make_level, make_test_plan
@@ -21,8 +20,6 @@ from engine.llm.request import Endpoint, Reply
 from engine.settings import RepliesPlace
 
 REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)
-# litellm 1.110's budgets for Anthropic's models, below which max_tokens may not lie.
-BUDGETS: dict[Thinking, int] = {"low": 1024, "medium": 2048, "high": 4096}
 
 
 @pytest.fixture(scope="module")
@@ -31,49 +28,47 @@ def provider() -> Iterator[Provider]:
         yield served
 
 
-async def send(provider: Provider, model: str, thinking: Thinking) -> tuple[bool, dict[str, Any]]:
-    """Whether the client says that the model thinks, and the body that it sends."""
-    client = LitellmClient(Endpoint(model, model, model, api_base=provider.url, api_key="sk-test"), 30)
-    await client.complete(replace(REQUEST, thinking=thinking))
-    return client.endpoint.thinks, provider.bodies[-1]
-
-
-async def test_thinking_is_the_reasoning_effort_with_room_for_the_thoughts(provider: Provider) -> None:
-    thinks, body = await send(provider, "openai/gpt-5-mini", "medium")
-
-    assert (True, "medium") == (thinks, body["reasoning_effort"])
-    assert 500 + THINKING_TOKENS["medium"] == body["max_completion_tokens"]
-    assert "temperature" not in body
-    assert "response_format" in body
-
-
+# Of one that thinks by itself the least is asked; what has no thoughts is asked as ever.
 @pytest.mark.parametrize(
-    ("model", "effort", "temperature"),
-    [("openai/gpt-5-mini", "minimal", None), ("openai/gpt-5.1", "none", 0.8), ("openai/o3-mini", None, None)],
+    ("model", "thinking", "effort", "temperature"),
+    [
+        ("openai/gpt-5-mini", "medium", "medium", None),
+        ("openai/gpt-5-mini", "none", "minimal", None),
+        ("openai/gpt-5.1", "none", "none", 0.8),
+        ("openai/o3-mini", "none", None, None),
+    ],
 )
-async def test_model_that_thinks_by_itself_is_asked_for_the_least(
-    provider: Provider, model: str, effort: str | None, temperature: float | None
+async def test_thinking_is_the_reasoning_effort_with_room_for_the_thoughts(
+    provider: Provider, model: str, thinking: Thinking, effort: str | None, temperature: float | None
 ) -> None:
-    thinks, body = await send(provider, model, "none")
+    client = LitellmClient(Endpoint(model, model, model, api_base=provider.url, api_key="sk-test"), 60)
+    await client.complete(replace(REQUEST, thinking=thinking))
+    body = provider.bodies[-1]
 
-    assert (True, effort, temperature) == (thinks, body.get("reasoning_effort"), body.get("temperature"))
-    assert 500 + THINKING_TOKENS["none"] == body["max_completion_tokens"]
+    assert client.endpoint.thinks
+    assert (effort, temperature) == (body.get("reasoning_effort"), body.get("temperature"))
+    assert 500 + THINKING_TOKENS[thinking] == body["max_completion_tokens"]
+    assert "response_format" in body
 
 
 @pytest.mark.parametrize("model", ["openai/gpt-5-chat-latest", "openai/a-model-of-my-own"])
 async def test_thinking_is_left_out_where_the_model_has_none(provider: Provider, model: str) -> None:
-    thinks, body = await send(provider, model, "high")
+    client = LitellmClient(Endpoint(model, model, model, api_base=provider.url, api_key="sk-test"), 60)
+    await client.complete(replace(REQUEST, thinking="high"))
+    body = provider.bodies[-1]
 
-    assert (False, 500, 0.8) == (thinks, body["max_tokens"], body["temperature"])
+    assert not client.endpoint.thinks
+    assert (500, 0.8) == (body["max_tokens"], body["temperature"])
     assert "reasoning_effort" not in body
 
 
-@pytest.mark.parametrize("thinking", ["low", "medium", "high"])
-def test_room_is_more_than_the_budget_that_litellm_sets(thinking: Thinking) -> None:
+# The budgets of litellm 1.110 for Anthropic's models, below which max_tokens may not lie.
+@pytest.mark.parametrize(("thinking", "budget"), [("low", 1024), ("medium", 2048), ("high", 4096)])
+def test_room_is_more_than_the_budget_that_litellm_sets(thinking: Thinking, budget: int) -> None:
     options = write_options({"low": "low", "medium": "medium", "high": "high"}, thinking, 1, 0.8)
 
     assert {"max_tokens": 1 + THINKING_TOKENS[thinking], "reasoning_effort": thinking} == options
-    assert 2 * BUDGETS[thinking] < THINKING_TOKENS[thinking]
+    assert 2 * budget < THINKING_TOKENS[thinking]
 
 
 @pytest.mark.parametrize(
