@@ -41,24 +41,19 @@ def read_pid(address: str) -> int:
     return int(address.rpartition("/")[2])
 
 
-def test_server_that_is_left_is_not_waited_for_and_ends(tmp_path: Path) -> None:
+def test_server_that_is_left_is_not_waited_for_and_one_whose_block_has_ended_is_gone(tmp_path: Path) -> None:
     may_end = tmp_path / "may-end"
     server = ChildServer([sys.executable, "-c", SERVER, str(may_end)], dict(os.environ))
-    pid = read_pid(server.wait_for_address(SECONDS))
+    left = read_pid(server.wait_for_address(SECONDS))
     server.leave()
     server.leave()
-
-    assert is_there(pid)
-    may_end.touch()
-    wait_until(lambda: not is_there(pid), SECONDS, "the server has ended")
-
-
-def test_server_is_gone_when_its_block_has_ended() -> None:
     with run_child_server([sys.executable, "-c", SERVER], dict(os.environ), SECONDS) as address:
-        pid = read_pid(address)
-        assert is_there(pid)
+        stopped = read_pid(address)
+        before = is_there(stopped)
 
-    assert not is_there(pid)
+    assert (True, True, False) == (is_there(left), before, is_there(stopped))
+    may_end.touch()
+    wait_until(lambda: not is_there(left), SECONDS, "the server has ended")
 
 
 def test_server_ends_when_its_parent_is_killed() -> None:

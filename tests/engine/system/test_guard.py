@@ -49,7 +49,7 @@ def start(workspace: Workspace) -> "subprocess.Popen[str]":
     return process
 
 
-@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP], [signal.SIGINT] * 2])
+@pytest.mark.parametrize("numbers", [[signal.SIGTERM], [signal.SIGHUP], [signal.SIGINT] * 2])
 def test_signal_has_the_command_stop_in_its_own_way_and_a_second_one_changes_nothing(
     workspace: Workspace, numbers: list[signal.Signals]
 ) -> None:
@@ -63,11 +63,8 @@ def test_signal_has_the_command_stop_in_its_own_way_and_a_second_one_changes_not
 
 def test_command_that_is_killed_leaves_nothing(workspace: Workspace) -> None:
     process = start(workspace)
-    [command] = [
-        pid
-        for pid, line in workspace.list_processes().items()
-        if "stopped in its own way" in line and "run_guarded" not in line
-    ]
+    lines = workspace.list_processes().items()
+    [command] = [pid for pid, line in lines if "stopped in its own way" in line and "run_guarded" not in line]
     os.kill(command, signal.SIGKILL)
 
     assert ("-9\n", "") == process.communicate(timeout=SECONDS)
