@@ -35,13 +35,11 @@ async def test_what_runs_spend_together_is_bounded_by_the_budget_that_they_share
     with pytest.raises(SharedBudgetError, match=r"no \$0.3 left"):
         await call(second, 0.1, 0.1)
 
-    assert (0.8, 0.5, 0.3) == (budget.spent_usd, first.spent_usd, second.spent_usd)
-
-
-async def test_runs_own_limit_holds_beside_a_shared_budget_that_has_enough() -> None:
-    budget = RunBudget(4, 0.5, make_shared_budget(10.0))
+    # A run's own limit holds beside a shared budget that has enough.
     with pytest.raises(BudgetError, match=r"limit of \$0.5"):
-        await call(budget, 0.6, 0.6)
+        await call(RunBudget(4, 0.5, make_shared_budget(10.0)), 0.6, 0.6)
+
+    assert (0.8, 0.5, 0.3) == (budget.spent_usd, first.spent_usd, second.spent_usd)
 
 
 async def test_call_waits_for_those_of_other_runs_that_may_cost_less() -> None:
@@ -61,20 +59,16 @@ async def test_call_waits_for_those_of_other_runs_that_may_cost_less() -> None:
 
 def test_what_is_set_aside_comes_back_but_for_what_is_spent_and_a_call_that_broke_off_counts_at_its_most() -> None:
     budget = make_shared_budget(1.0)
+    run_budget = RunBudget(4, 5.0, budget)
     budget.set_aside(0.7)
     left = budget.left_usd
     budget.settle(0.7, 0.2)
-    RunBudget(4, 5.0, budget).count_unanswered(0.25)
+    run_budget.count_unanswered(0.25)
+    # Kept replies cost the plan, and not the shared budget.
+    run_budget.count(Reply("", "stop", cost_usd=0.4), reused=True)
 
     assert pytest.approx([0.3, 0.55, 0.45]) == [left, budget.left_usd, budget.spent_usd]
-
-
-def test_kept_replies_cost_the_plan_and_not_the_shared_budget() -> None:
-    shared = make_shared_budget(1.0)
-    budget = RunBudget(4, 5.0, shared)
-    budget.count(Reply("", "stop", cost_usd=0.4), reused=True)
-
-    assert (0.0, 0.4) == (shared.spent_usd, budget.cost_usd)
+    assert 0.4 == run_budget.cost_usd
 
 
 def spend(*costs: float | None) -> float | None:
