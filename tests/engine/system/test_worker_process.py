@@ -4,7 +4,6 @@ All of it is about processes, so there are some: one for all tests that leave it
 """
 
 import asyncio
-import errno
 import os
 import signal
 import sys
@@ -24,20 +23,9 @@ from engine.system.worker_process import WorkerProcess
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SECONDS = 60.0
-# Says the id of the process beside it, and waits to be killed.
-STARTING = """
-import asyncio, os
-from engine.system.worker_process import WorkerProcess
-
-async def main():
-    with WorkerProcess(print, os.getpid) as worker:
-        print(await worker.run(os.getpid), flush=True)
-        await asyncio.sleep(600)
-
-asyncio.run(main())
-"""
-# Has a worker forked, one that was there before its threads; says what became of each work, and waits to be killed.
-FORKING = """
+# Has a worker started, or forked by a process that was there before its threads; says what became of each work, and
+# waits to be killed where it is to stay.
+PARENT = """
 import asyncio, os, signal, sys, threading
 from functools import partial
 from engine.system.worker_process import WorkerProcess, fork_worker
@@ -47,6 +35,9 @@ def read_mark(): return sys.modules["sys"].mark, sys.stdin.read(), len(os.listdi
 async def main():
     with WorkerProcess(warnings.append, os.getpid, child) as worker:
         pid = await worker.run(os.getpid)
+        if "stay" in sys.argv:
+            print(pid, flush=True)
+            await asyncio.sleep(600)
         print(pid, pid != os.getpid(), os.getpgid(pid) == os.getpgid(0), await worker.run(read_mark), flush=True)
         os.kill(pid, signal.SIGINT)
         os.kill(pid, signal.SIGTERM)
@@ -55,8 +46,6 @@ async def main():
             await worker.run(partial(int, "seven"))
         except ValueError as error:
             print(error, flush=True)
-        if "stay" in sys.argv:
-            await asyncio.sleep(600)
         os.kill(pid, signal.SIGKILL)
         print(await worker.run(os.getpid) == os.getpid(), len(warnings), flush=True)
         follower = await worker.run(os.getpid)
@@ -64,7 +53,7 @@ async def main():
 
 warnings, sys.mark = [], "what was imported"
 held = open(os.devnull), open(os.devnull)
-child = fork_worker()
+child = fork_worker() if "fork" in sys.argv else None
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 print(fork_worker(), flush=True)
 asyncio.run(main())
@@ -88,10 +77,9 @@ def wait_until_gone(pid: int) -> None:
     wait_until(lambda: not is_there(pid), SECONDS, f"process {pid} is gone")
 
 
-async def start(program: str, *arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
+async def start(*arguments: str) -> asyncio.subprocess.Process:
+    command = (sys.executable, "-c", PARENT, *arguments)
+    return await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
 
 
 async def test_work_is_done_in_another_process_and_what_it_raises_raises_here(worker: WorkerProcess) -> None:
@@ -141,18 +129,6 @@ async def test_process_that_is_killed_costs_no_work_and_is_followed_by_another()
     assert follower not in {killed, os.getpid()}
 
 
-async def test_machine_that_gives_no_process_costs_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
-
-    told: list[str] = []
-    monkeypatch.setattr("subprocess.Popen", refuse)
-    with WorkerProcess(told.append, os.getpid) as worker:
-        assert os.getpid() == await worker.run(os.getpid)
-
-    assert told[0].endswith("Resource temporarily unavailable")
-
-
 async def test_those_who_wait_when_it_is_closed_start_no_other() -> None:
     with WorkerProcess(print, os.getpid) as worker:
         pid = await worker.run(os.getpid)
@@ -165,7 +141,7 @@ async def test_those_who_wait_when_it_is_closed_start_no_other() -> None:
 
 
 async def test_forked_worker_has_what_is_imported_and_no_file_of_its_parents() -> None:
-    out, _ = await (await start(FORKING)).communicate()
+    out, _ = await (await start("fork")).communicate()
     second_fork, first, *later = out.decode().splitlines()
 
     assert "None" == second_fork
@@ -182,11 +158,11 @@ async def test_process_without_a_standard_stream_forks_none() -> None:
     assert 7 == await process.wait()
 
 
-@pytest.mark.parametrize(("program", "lines"), [(STARTING, 1), (FORKING, 2)])
-async def test_worker_ends_with_a_parent_that_is_killed(program: str, lines: int) -> None:
-    parent = await start(program, "stay")
+@pytest.mark.parametrize("way", ["start", "fork"])
+async def test_worker_ends_with_a_parent_that_is_killed(way: str) -> None:
+    parent = await start(way, "stay")
     assert parent.stdout is not None
-    said = [await parent.stdout.readline() for _ in range(lines)]
+    said = [await parent.stdout.readline() for _ in range(2)]
     pid = int(said[-1].split()[0])
     before = is_there(pid)
     parent.kill()
