@@ -35,7 +35,7 @@ from engine.errors import (
 from engine.gateway.budget import RunBudget, bound_call
 from engine.gateway.metered import ENDING_SECONDS
 from engine.gateway.model_gateway import ModelGateway
-from engine.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, MAX_MALFORMED
+from engine.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, MAX_MALFORMED, MAX_MALFORMED_FIRST
 from engine.gateway.throttle import SILENT_CALLS
 from engine.generation.prompts import make_text_schema, write_words_only
 from engine.llm.prices import Price
@@ -251,6 +251,7 @@ NOBODY = ProviderUnavailableError("no connection", no_connection=True)
         ([ProviderTimeoutError("no reply", maybe_billed=True)], ProviderDownError, MAX_ATTEMPTS),
         ([ProviderUnavailableError("HTTP 503")], ProviderDownError, MAX_ATTEMPTS),
         ([RateLimitedError("slow down")], ProviderDownError, MAX_ATTEMPTS),
+        ([MalformedAnswerError("a web page")], ProviderDownError, MAX_MALFORMED_FIRST),
         ([REPLY, NOBODY], ProviderUnavailableError, MAX_ATTEMPTS),
     ],
 )
@@ -265,7 +266,8 @@ async def test_call_is_given_up_early_only_where_nobody_has_ever_been_there(
         await ask_once(gateway)
 
     assert tries == len(client.requests) - len(answers) + 1
-    told = f"{answers[-1]} (asked {tries} times, no call has been answered)"
+    why = "answer could be read" if isinstance(answers[-1], MalformedAnswerError) else "call has been answered"
+    told = f"{answers[-1]} (asked {tries} times, no {why})"
     assert (told if kind is ProviderDownError else str(answers[-1])) == str(caught.value)
 
 
