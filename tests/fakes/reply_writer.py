@@ -25,44 +25,29 @@ def make_reply(key: str) -> Reply:
 
 
 def start_writer(
-    place: RepliesPlace,
-    prefix: str = "",
-    text: str = "",
-    count: int = 1_000_000,
-    max_bytes: int | None = None,
-    call_seconds: float = 0.001,
-    patience_seconds: float = 300.0,
+    place: RepliesPlace, prefix: str = "", count: int = 1_000_000, call_seconds: float = 0.001
 ) -> "subprocess.Popen[str]":
-    """Starts it, with keys of that prefix; the replies are those of ``make_reply``, or all the same text."""
-    numbers = map(str, (count, max_bytes or "", call_seconds, patience_seconds))
-    words = (place.cache_dir, place.url or "", prefix, text, *numbers)
+    """Starts it, with keys of that prefix and the replies of ``make_reply``."""
+    words = (place.cache_dir, place.url or "", prefix, str(count), str(call_seconds))
     return subprocess.Popen(
         [sys.executable, "-m", "fakes.reply_writer", *words],
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
     )
 
 
 def kill_after(process: "subprocess.Popen[str]", lines: int) -> str:
-    """What a process has said by the time that it is killed, somewhere after so many lines."""
-    assert process.stdout
-    said = [process.stdout.readline() for _ in range(lines)]
-    process.kill()
-    return "".join(said) + read_rest(process)[0]
-
-
-def read_rest(process: "subprocess.Popen[str]") -> tuple[str, str]:
-    """What a process still says, to its end, on stdout and on stderr.
+    """What a process has said by the time that it is killed, somewhere after so many lines.
 
     ``communicate`` would lose the lines that were read ahead with those that were read before.
     """
     assert process.stdout
-    assert process.stderr
-    rest = process.stdout.read(), process.stderr.read()
+    said = [process.stdout.readline() for _ in range(lines)]
+    process.kill()
+    said.append(process.stdout.read())
     process.wait()
-    return rest
+    return "".join(said)
 
 
 def read_begun(said: str) -> list[str]:
@@ -70,35 +55,30 @@ def read_begun(said: str) -> list[str]:
     return [line.split()[1] for line in said.splitlines() if line.startswith("begun")]
 
 
-def read_kept(said: str) -> dict[str, str]:
-    """The first word of the reply that stands, by key."""
-    return dict(line.split()[1:] for line in said.splitlines() if line.startswith("kept"))
+def read_kept(said: str) -> list[str]:
+    """The keys of the calls whose replies are kept."""
+    return [line.split()[1] for line in said.splitlines() if line.startswith("kept")]
 
 
-async def _write(kept: ReplyStore, writer: int, prefix: str, text: str, count: int, call_seconds: float) -> None:
+async def _write(kept: ReplyStore, writer: int, prefix: str, count: int, call_seconds: float) -> None:
     for number in range(writer, count, WRITERS):
         key = f"{prefix}{number}"
         begun = await kept.begin(1.0)
         _say("begun", key)
         await asyncio.sleep(call_seconds)
-        standing = await kept.keep(key, Reply(text, "stop") if text else make_reply(key), begun)
-        _say("kept", key, standing.text.split()[0])
+        await kept.keep(key, make_reply(key), begun)
+        _say("kept", key)
 
 
 def _say(*words: str) -> None:
     os.write(1, (" ".join(words) + "\n").encode())
 
 
-async def _main(
-    folder: str, url: str, prefix: str, text: str, count: str, max_bytes: str, call_seconds: str, patience_seconds: str
-) -> None:
-    if max_bytes:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(max_bytes), int(max_bytes)))
-    with ReplyStore(RepliesPlace(folder, url or None, float(patience_seconds)), PLAN) as kept:
-        writers = (_write(kept, writer, prefix, text, int(count), float(call_seconds)) for writer in range(WRITERS))
-        await asyncio.gather(*writers)
+async def _main(folder: str, url: str, prefix: str, count: str, call_seconds: str) -> None:
+    with ReplyStore(RepliesPlace(folder, url or None), PLAN) as kept:
+        await asyncio.gather(
+            *(_write(kept, writer, prefix, int(count), float(call_seconds)) for writer in range(WRITERS))
+        )
 
 
 if __name__ == "__main__":

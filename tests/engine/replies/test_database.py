@@ -105,35 +105,15 @@ async def test_database_that_stays_away_ends_the_run_with_what_to_do(
         assert (REPLY, lost) == (kept.find("a"), (kept.lost.calls, kept.lost.bound_usd))
 
 
-async def test_call_whose_note_is_committed_late_counts_once(postgres: Databases) -> None:
-    engine = create_engine(postgres.make_database().replace("postgresql:", "postgresql+psycopg:"))
-    begun = Begun(OpenPlan("opening", PLAN, ""), 1, 0.5, SharedLimit("backfill-1", 1.0))
-
-    def note_again() -> None:
-        with engine.begin() as connection:
-            apply_changes(connection, [begun])
-
-    metadata.create_all(engine)
-    with engine.begin() as connection:
-        apply_changes(connection, [begun])
-        again = asyncio.create_task(asyncio.to_thread(note_again))
-        await asyncio.sleep(0.5)
-    await again
-    with engine.connect() as connection:
-        assert 0.5 == connection.scalar(select(budgets.c.committed_usd))
-    engine.dispose()
-
-
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "shown"),
     [
-        ("postgresql://ann:hush-hush@127.0.0.1:1/replies", r"postgresql://127\.0\.0\.1:1/replies, cannot be reached"),
-        ("postgresql+psycopg://ann:hush-hush@[::1]:1/replies", r"postgresql://\[::1\]:1/replies, cannot be reached"),
-        ("postgresql:///replies?host=/nowhere", r"postgresql:///nowhere/replies, cannot be reached"),
+        ("postgresql+psycopg://ann:hush-hush@[::1]:1/replies", r"postgresql://\[::1\]:1/replies"),
+        ("postgresql:///replies?host=/nowhere", "postgresql:///nowhere/replies"),
     ],
 )
-def test_database_that_cannot_be_had_is_an_error_at_once(tmp_path: Path, url: str, said: str) -> None:
-    with pytest.raises(StoreError, match=said) as caught:
+def test_database_that_cannot_be_had_is_an_error_at_once(tmp_path: Path, url: str, shown: str) -> None:
+    with pytest.raises(StoreError, match=f"{shown}, cannot be reached") as caught:
         ReplyStore(RepliesPlace(str(tmp_path), url), PLAN)
 
     assert "hush" not in str(caught.value)
@@ -146,19 +126,14 @@ def test_database_of_a_newer_version_is_left_alone(place: RepliesPlace) -> None:
         ReplyStore(place, PLAN)
 
 
-def spoil_all(content: bytes) -> bytes:
-    return b"no database" * 1000
-
-
-def spoil_pages(content: bytes) -> bytes:
-    return content[:4096] + b"\xff" * (len(content) - 4096)
-
-
-def cut(content: bytes) -> bytes:
-    return content[: len(content) // 2]
-
-
-@pytest.mark.parametrize("spoil", [spoil_all, spoil_pages, cut])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda _: b"no database" * 1000,
+        lambda content: content[:4096] + b"\xff" * (len(content) - 4096),
+        lambda content: content[: len(content) // 2],
+    ],
+)
 async def test_damaged_file_is_set_aside_and_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[bytes], bytes]
 ) -> None:
@@ -206,6 +181,17 @@ async def test_shared_limit_holds_over_openings(place: RepliesPlace) -> None:
             await one.begin(0.4, limit)
         assert await one.begin(0.3, limit)
         assert await one.begin(9.0)
+
+
+def test_call_that_is_noted_again_since_its_note_seemed_lost_counts_once() -> None:
+    engine = create_engine("sqlite://")
+    begun = Begun(OpenPlan("opening", PLAN, ""), 1, 0.5, SharedLimit("backfill-1", 1.0))
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        for _ in range(2):
+            apply_changes(connection, [begun])
+        assert 0.5 == connection.scalar(select(budgets.c.committed_usd))
+    engine.dispose()
 
 
 async def test_what_a_lost_machine_had_in_flight_stays_committed(place: RepliesPlace) -> None:
