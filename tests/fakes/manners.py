@@ -57,71 +57,27 @@ def _stream(body: Body) -> Response:
     return Response("".join(f"data: {line}\n\n" for line in (*lines, "[DONE]")), media_type="text/event-stream")
 
 
-def _list_texts(text: str) -> list[str]:
-    return list(json.loads(text).get("texts", []))
-
-
 def _call_tool(text: str) -> Body:
     function = {"name": "reply", "arguments": text}
     return {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function", "function": function}]}
 
 
-# The JSON that was asked for, whole.
-READABLE: Mapping[str, Manner] = {
-    "prose around": _say(lambda text: f"Sure! Here is what you {{asked}} for:\n\n{text}\n\nAnything else?"),
-    "fence JSON": _say(lambda text: f"```JSON\n{text}\n```"),
-    "fence in a line": _say(lambda text: f"```json {text} ```"),
-    "byte order mark": _say(lambda text: f"\ufeff{text}"),
-    "one field more": _say(lambda text: text.replace("{", '{"note": {"mine": 1}, ')),
-    "capitals": _say(lambda text: text.replace('"positive"', '"Positive"').replace('"negative"', '"NEGATIVE"')),
-    "several objects": _say(lambda text: f'{{"thought": "as asked"}}\n{text}\n{text}'),
-    "trailing commas": _say(lambda text: text.replace("}]", "},]").replace('"]', '",]')),
-    "single quotes": _say(lambda text: text.replace("'", "\\'").replace('"', "'")),
-    "comments": _say(lambda text: f"{{ // as asked\n{text[1:]}"),
-    "a draft before": _say(lambda text: f'{{"text": "A draft."}}\nBetter:\n{text}'),
-    "the form before": _say(lambda text: f'It has the form {{"text": <the text>}}.\n{text}'),
-    "thoughts": _say(lambda text: f"<think>Perhaps {{}}?</think>\n{text}"),
-    "thoughts, end only": _say(lambda text: f"Perhaps {{}}?\n</think>\n{text}"),
+# What a judge says instead of JSON.
+LABEL_ALONE = "the label alone"
+# What was asked for, whole; a vote; and no exemplar.
+_OTHERS: Mapping[str, Manner] = {
     "tool call": _put_message(_call_tool, "tool_calls"),
     "reasoning_content": _put_message(lambda text: {"role": "assistant", "content": "", "reasoning_content": text}),
     "runs on": _put_message(lambda text: {"role": "assistant", "content": f"{text}\n\n\n"}, "length"),
     "usage as texts": _count(str),
     "usage as floats": _count(float),
-}
-# Several texts, otherwise than in one list.
-SEVERAL: Mapping[str, Manner] = {
-    "lines": _say(lambda text: "\n".join(json.dumps({"text": each}) for each in _list_texts(text)) or text),
-    "list of objects": _say(
-        lambda text: json.dumps([{"text": each} for each in _list_texts(text)] or json.loads(text))
-    ),
-    "objects in texts": _say(
-        lambda text: json.dumps(json.loads(text) | {"texts": [{"text": each} for each in _list_texts(text)]})
-    ),
-}
-# What a judge says instead of JSON.
-LABEL_ALONE, NO_LABEL = "the label alone", "no label"
-VOTES: Mapping[str, Manner] = {
     LABEL_ALONE: _say(lambda text: f"**{vote}.**" if (vote := json.loads(text).get("answer")) else text),
-    NO_LABEL: _say(lambda text: f"It reads rather {vote}ish." if (vote := json.loads(text).get("answer")) else text),
-}
-# No exemplar, and why.
-UNREADABLE: Mapping[str, tuple[Manner, str]] = {
-    "refusal in prose": (_say(lambda _: "I'm sorry, but I can't help with that."), "unreadable"),
-    "no JSON": (_say(lambda text: text.strip("{}").replace('"', "")), "unreadable"),
-    "single backslashes": (_say(lambda text: text.replace('"}', ' It is in C:\\data\\new.",}')), "unreadable"),
-    "empty": (_say(lambda _: ""), "unreadable"),
-    "thoughts alone": (
-        _put_message(lambda _: {"role": "assistant", "content": None, "reasoning_content": "Let me think."}),
-        "unreadable",
-    ),
-    "cut": (_put_message(lambda text: {"role": "assistant", "content": text[: len(text) // 2]}, "length"), "truncated"),
-    "cut, said to be whole": (_say(lambda text: text[:-3]), "truncated"),
+    "no JSON": _say(lambda text: text.strip("{}").replace('"', "")),
 }
 # Whole, with counts of tokens that cannot be believed.
 MISCOUNTED: Mapping[str, tuple[Manner, str]] = {
     "negative usage": (_count(lambda count: -count), "tells prompt_tokens of -400 and completion_tokens of -80"),
     "huge usage": (_count(lambda _: 10**30), "tells prompt_tokens of 1000000000000000000000000000000 and completion_"),
-    "usage of null": (_tell(lambda _: None), "does not tell how many tokens a call took"),
     "counts of null": (_count(lambda _: None), "does not tell how many tokens a call took"),
     "no usage": (lambda body: {name: part for name, part in body.items() if name != "usage"}, "does not tell how many"),
     "no completion_tokens": (_tell(lambda _: {"prompt_tokens": 400}), "does not tell how many tokens a call took"),
@@ -133,7 +89,6 @@ MALFORMED: Mapping[str, tuple[Manner, str]] = {
         "it gives content as a list of parts. Use a server",
     ),
     "usage as words": (_count(lambda _: "many"), "it tells completion_tokens as 'many'. Use a server"),
-    "usage as fractions": (_count(lambda count: count + 0.5), "it tells completion_tokens as 80.5. Use a server"),
     "usage as a list": (_tell(lambda _: [1]), "a choice without a message, or usage that is no object. Use a server"),
     "streams": (_stream, "it streams its answer though it was not asked to. Turn streaming off"),
     "no choices": (
@@ -143,18 +98,12 @@ MALFORMED: Mapping[str, tuple[Manner, str]] = {
     "empty choices": (_put_choices([]), "it gives no choices. Use a server"),
     "choices of null": (_put_choices(None), "it gives no choices. Use a server"),
     "null in choices": (_put_choices([None]), "a choice without a message, or usage that is no object. Use a server"),
-    "message of null": (
-        _put_choices([{"index": 0, "message": None, "finish_reason": "stop"}]),
-        "a choice without a message, or usage that is no object. Use a server",
-    ),
     "web page": (_send("<html><body>Log in</body></html>", "text/html"), "it gives a web page (<html><body>Log in"),
     "empty body": (_send("", "application/json"), "it gives an empty body. Check EXEMPLARS_SYNTH_API_BASE"),
     "no JSON body": (_send("OK", "text/plain"), "it gives what is no chat completion (OK). Check EXEMPLARS_SYNTH_API_"),
     "an array": (_send("[1]", "application/json"), "it gives what is no chat completion ([1]). Check EXEMPLARS_"),
 }
 EVERY: Mapping[str, Manner] = {
-    **READABLE,
-    **SEVERAL,
-    **VOTES,
-    **{name: manner for part in (UNREADABLE, MISCOUNTED, MALFORMED) for name, (manner, _) in part.items()},
+    **_OTHERS,
+    **{name: manner for part in (MISCOUNTED, MALFORMED) for name, (manner, _) in part.items()},
 }

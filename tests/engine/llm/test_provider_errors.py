@@ -71,7 +71,7 @@ ANSWERED: dict[Fault, tuple[str, bool]] = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Fault, Reply | Exception]:
     """What came of one call for each fault."""
     turns = tuple(Turn(fault, number, number) for number, fault in enumerate(FAULTS, 1))
@@ -120,11 +120,11 @@ def test_fault_is_a_reply_that_is_paid_for(outcomes: Mapping[Fault, Reply | Exce
 
 
 def test_retry_after_is_read_as_seconds_and_as_a_date(outcomes: Mapping[Fault, Reply | Exception]) -> None:
-    errors = [outcomes["limited"], outcomes["limited_seconds"], outcomes["limited_date"]]
-    waits = [error.retry_after_seconds for error in errors if isinstance(error, RateLimitedError)]
+    errors = [outcomes[fault] for fault in FAULTS if fault.startswith("limited")]
+    none, seconds, date = (error.retry_after_seconds for error in errors if isinstance(error, RateLimitedError))
 
-    assert [None, 1.0] == waits[:2]
-    assert 0 <= (waits[2] or 0.0) <= 2
+    assert (None, 1.0) == (none, seconds)
+    assert 0 <= (date or 0.0) <= 2
 
 
 @pytest.mark.parametrize(
@@ -132,10 +132,8 @@ def test_retry_after_is_read_as_seconds_and_as_a_date(outcomes: Mapping[Fault, R
     [
         ("0.5", 0.5),
         ("-3", 0.0),
-        ("Wed, 25 Nov 2026 12:00:30 GMT", 30.0),
         ("Wed, 25 Nov 2026 11:00:00 GMT", 0.0),
         ("Wed, 25 Nov 2026 12:00:30 -0000", 30.0),
-        ("soon", None),
         ("Wed, 25 Nov 99999 12:00:30 GMT", None),
         ("", None),
         ("nan", None),
@@ -178,30 +176,27 @@ def test_name_without_a_known_provider_is_told() -> None:
         LitellmClient(Endpoint("nobody/test", "nobody/test", ""), 60)
 
 
-def fail_with(status: int, body: object = None) -> Exception:
-    """An error as a library raises it of a response."""
+@pytest.mark.parametrize(
+    ("status", "body", "billed", "flagged"),
+    [
+        (429, None, False, False),
+        (503, None, False, False),
+        # A gateway that gave up waiting may bill what was worked on.
+        (504, None, True, False),
+        (524, None, True, False),
+        # A flagged prompt is no wrong key.
+        (403, {"error": {"code": 403, "metadata": {"reasons": ["violence"], "flagged_input": "…"}}}, False, True),
+        (403, {"code": 403, "metadata": {"reasons": ["violence"]}}, False, True),
+        (403, {"code": 403, "metadata": {}}, False, False),
+    ],
+)
+def test_status_and_body_tell_what_may_be_billed_and_what_was_flagged(
+    status: int, body: object, billed: bool, flagged: bool
+) -> None:
     request = httpx.Request("POST", "http://127.0.0.1/v1")
     error = Exception("it failed")
     error.body = body  # type: ignore[attr-defined]
     error.__cause__ = httpx.HTTPStatusError("it failed", request=request, response=httpx.Response(status))
-    return error
 
-
-@pytest.mark.parametrize(("status", "billed"), [(429, False), (503, False), (504, True), (524, True)])
-def test_gateway_that_gave_up_waiting_may_bill_what_was_worked_on(status: int, billed: bool) -> None:
-    assert billed is _may_be_billed(fail_with(status))
-    # Neither has what is no status and no lack of a connection.
-    assert _may_be_billed(ValueError("the reply can't be read"))
-
-
-@pytest.mark.parametrize(
-    ("body", "flagged"),
-    [
-        ({"error": {"code": 403, "metadata": {"reasons": ["violence"], "flagged_input": "…"}}}, True),
-        ({"code": 403, "metadata": {"reasons": ["violence"]}}, True),
-        ({"code": 403, "metadata": {}}, False),
-        (None, False),
-    ],
-)
-def test_flagged_prompt_is_no_wrong_key(body: object, flagged: bool) -> None:
-    assert flagged is _is_flagged(fail_with(403, body))
+    assert (billed, flagged) == (_may_be_billed(error), _is_flagged(error))
+    assert _may_be_billed(ValueError("neither a status nor the lack of a connection"))

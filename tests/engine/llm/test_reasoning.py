@@ -2,27 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from fakes.builders import make_cell, make_level, make_test_plan
-from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
+from fakes.builders import make_cell, make_test_plan
 from fakes.provider import Provider, serve_provider
 
 from engine.definitions.effort import Thinking
-from engine.gateway.budget import RunBudget
-from engine.gateway.model_gateway import ModelGateway
-from engine.generation.cells import generate_cell
 from engine.generation.requests import make_chat_request
 from engine.llm.client import LitellmClient
 from engine.llm.reasoning import THINKING_TOKENS, write_options
-from engine.llm.request import Endpoint, Reply
-from engine.settings import RepliesPlace
+from engine.llm.request import Endpoint
 
 REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def provider() -> Iterator[Provider]:
     with serve_provider() as served:
         yield served
@@ -69,18 +63,3 @@ def test_room_is_more_than_the_budget_that_litellm_sets(thinking: Thinking, budg
 
     assert {"max_tokens": 1 + THINKING_TOKENS[thinking], "reasoning_effort": thinking} == options
     assert 2 * budget < THINKING_TOKENS[thinking]
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "expected"), [(CHAT, "none"), (replace(CHAT, thinks=True), "medium"), (PLAIN, "none")]
-)
-async def test_cell_is_asked_for_with_the_levels_thinking_where_there_is_any(
-    tmp_path: Path, endpoint: Endpoint, expected: str
-) -> None:
-    plan = make_test_plan(level=make_level(thinking="medium"))
-    client = FakeClient(lambda _: Reply('{"text": "A text."}', "stop"), endpoint)
-    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
-    async with gateway.keeping(plan.plan_id):
-        await generate_cell(plan, make_cell(), gateway, "English")
-
-    assert [expected] == [request.thinking for request in client.requests]

@@ -4,30 +4,18 @@ from pathlib import Path
 
 from fakes.stored import HANDLE, attach_set
 
-from engine.report.summary import RunResult
 from engine.run.job import find_finished
 from engine.store.layout import REPORT, SAMPLES
 
 
 def test_attached_set_is_its_run_s_result(tmp_path: Path) -> None:
     stored = attach_set(tmp_path, "one", 8, ("clarity", "safety"))
-    kept = {
-        ("clarity", "positive"): 4,
-        ("clarity", "negative"): 0,
-        ("safety", "positive"): 0,
-        ("safety", "negative"): 4,
-    }
-    result = RunResult(
-        "one",
-        "attached",
-        stored.file(SAMPLES),
-        stored.file(REPORT),
-        4,
-        kept,  # type: ignore[arg-type]
-        headline="8 attached",
-    )
+    found = find_finished(str(tmp_path), HANDLE, "from_traits", "one")
 
-    assert result == find_finished(str(tmp_path), HANDLE, "from_traits", "one")
+    assert found is not None
+    assert ("one", "attached", 4, "8 attached") == (found.run_id, found.status, found.wanted, found.headline)
+    assert (stored.file(SAMPLES), stored.file(REPORT)) == (found.samples, found.report)
+    assert {("clarity", "positive"): 4, ("safety", "negative"): 4} == {cell: n for cell, n in found.kept.items() if n}
 
 
 def test_run_that_attached_nothing_is_not_finished(tmp_path: Path) -> None:
@@ -38,7 +26,4 @@ def test_run_that_attached_nothing_is_not_finished(tmp_path: Path) -> None:
         find_finished(str(tmp_path), HANDLE, "from_traits", run_id) for run_id in ("rejected", "held-out", "none")
     ]
     assert find_finished(str(tmp_path), HANDLE, "enrich", "held-out") is not None
-
-
-def test_store_that_is_not_there_has_no_finished_run(tmp_path: Path) -> None:
     assert find_finished(str(tmp_path / "none"), HANDLE, "from_traits", "one") is None

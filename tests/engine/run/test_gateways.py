@@ -1,9 +1,7 @@
 """An embedded model has ten minutes for a reply, where the settings give it less."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fakes.builders import make_level
@@ -30,12 +28,8 @@ async def test_embedded_model_may_be_slow(
         async def close(self) -> None:
             pass
 
-    @contextmanager
-    def serve(*_: object) -> Iterator[Any]:
-        yield PLAIN
-
     monkeypatch.setattr(gateways, "LitellmClient", Client)
-    monkeypatch.setattr(gateways, "serve_embedded", serve)
+    monkeypatch.setattr(gateways, "serve_embedded", lambda *_: nullcontext(PLAIN))
     settings = Settings(cache_dir=str(tmp_path), call_timeout_seconds=asked)
     async with gateways.open_gateway(settings, make_level(synth_model=synth_model), HeardProgress()):
         pass

@@ -23,7 +23,7 @@ from engine.errors import (
     UnsupportedError,
 )
 from engine.gateway.budget import RunBudget
-from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge
+from engine.llm.endpoints import check_prices, describe_judge
 from engine.planning.plan import count_scenarios
 from engine.run.gateways import open_voting_judge
 from engine.run.job import load_job
@@ -72,16 +72,10 @@ async def test_hosted_judge_casts_the_levels_votes_and_the_embedded_one_none(vot
         assert None is voting_judge.gateway or budget is voting_judge.gateway.budget
 
 
-async def test_judge_of_an_unknown_provider_is_refused_by_its_setting() -> None:
-    level = make_level(judge_votes=1, judge_model="nobody/judge")
-    with pytest.raises(ModelNotFoundError, match=r"'nobody/judge' .* set EXEMPLARS_JUDGE_MODEL"):
-        async with open_voting_judge(make_settings(), level, HeardProgress(), RunBudget(4)):
-            raise AssertionError("it was opened")
-
-
 @pytest.mark.parametrize(
     ("model", "fields", "error", "said"),
     [
+        ("nobody/judge", {}, ModelNotFoundError, r"'nobody/judge' .* set EXEMPLARS_JUDGE_MODEL"),
         (OTHER, {}, CredentialsError, r"openai/judge needs a key and none is set\. Set EXEMPLARS_JUDGE_API_KEY"),
         (
             OTHER,
@@ -121,21 +115,21 @@ async def test_judge_that_may_sign_in_otherwise_is_opened(
         assert 1 == voting_judge.votes
 
 
+FREE = {"synth_price": "0/0"}
+VOTES = {"judge_votes": 1}
+
+
 @pytest.mark.parametrize(
     ("fields", "level", "named"),
     [
         ({}, {}, ["openai/test: correct its name, or set EXEMPLARS_SYNTH_PRICE=<in>/<out>"]),
+        ({}, VOTES, ["openai/test: correct", "openai/judge: correct its name, or set EXEMPLARS_JUDGE_PRICE="]),
+        (FREE, VOTES, ["openai/judge: correct"]),
+        ({"judge_price": "0/0"}, VOTES, ["openai/test: correct"]),
         (
+            FREE | {"synth_fallbacks": "openai/gpt-4.1, openai/mine"},
             {},
-            {"judge_votes": 1},
-            ["openai/test: correct", "openai/judge: correct its name, or set EXEMPLARS_JUDGE_PRICE="],
-        ),
-        ({"synth_price": "0/0"}, {"judge_votes": 1}, ["openai/judge: correct"]),
-        ({"judge_price": "0/0"}, {"judge_votes": 1}, ["openai/test: correct"]),
-        (
-            {"synth_price": "0/0", "synth_fallbacks": "openai/gpt-4.1, openai/mine"},
-            {},
-            ["openai/mine: remove it from EXEMPLARS_SYNTH_FALLBACKS"],
+            ["openai/mine: remove it from EXEMPLARS_SYNTH"],
         ),
     ],
 )
@@ -144,25 +138,16 @@ def test_models_without_a_price_are_refused_under_a_limit(
 ) -> None:
     with pytest.raises(UnpricedError, match="0/0 for a server of your own that costs nothing") as refusal:
         check_prices(make_settings(**fields), make_level(judge_model=OTHER, max_cost_usd=1.0, **level))
-
     said = str(refusal.value)
-    assert 2 == refusal.value.exit_code
-    assert [] == [part for part in named if part not in said]
+
+    assert (2, []) == (refusal.value.exit_code, [part for part in named if part not in said])
     assert len(named) == said.count(": correct") + said.count(": remove")
 
 
-@pytest.mark.parametrize(
-    ("own", "dial", "said"),
-    [
-        (None, 1.0, r"limit of \$1 .*\(max_cost_usd of effort low in data/effort\.yaml\)"),
-        ("0.5", 1.0, r"limit of \$0\.5 .*\(EXEMPLARS_MAX_COST_USD, and \$1 by max_cost_usd of effort low in "),
-        ("5", 1.0, r"limit of \$1 .*\(max_cost_usd of effort low in data/effort\.yaml, and \$5 by EXEMPLARS_MAX_"),
-    ],
-)
-def test_refusal_says_where_the_limit_stands(own: str | None, dial: float, said: str) -> None:
-    fields = {} if own is None else {"max_cost_usd": own}
+def test_refusal_says_where_the_limit_stands() -> None:
+    said = r"limit of \$0\.5 .*\(EXEMPLARS_MAX_COST_USD, and \$1 by max_cost_usd of effort low in data/effort\.yaml\)"
     with pytest.raises(UnpricedError, match=said):
-        check_prices(make_settings(**fields), make_level(max_cost_usd=dial))
+        check_prices(make_settings(max_cost_usd="0.5"), make_level(max_cost_usd=1.0))
 
 
 @pytest.mark.parametrize(
@@ -172,8 +157,8 @@ def test_refusal_says_where_the_limit_stands(own: str | None, dial: float, said:
         ({}, {"synth_model": "openai/gpt-4.1-mini"}),
         ({}, {"synth_model": "embedded"}),
         ({"synth_price": "0.40/1.60"}, {}),
-        ({"synth_price": "0/0"}, {"judge_votes": 1}),
-        ({"synth_price": "0/0"}, {"judge_votes": 0, "judge_model": OTHER}),
+        (FREE, VOTES),
+        (FREE, {"judge_votes": 0, "judge_model": OTHER}),
     ],
 )
 def test_run_without_a_limit_or_with_all_prices_goes_ahead(fields: dict[str, str], level: dict[str, Any]) -> None:
@@ -207,26 +192,17 @@ def test_embedded_model_writes_one_exemplar_a_call_whatever_the_dial_says(
 def test_language_that_the_embedded_model_does_not_write_is_refused_before_the_first_call(
     tmp_path: Path, dry: bool
 ) -> None:
-    settings = make_catalogue(tmp_path, synth_model="embedded/smollm2-135m")
-    add_line(tmp_path / "models" / HANDLE / "model.yaml", "language: de")
+    settings, own = make_catalogue(tmp_path, synth_model="embedded/smollm2-135m"), tmp_path / "own.gguf"
+    own.write_bytes(make_gguf({}, {}))
+    with (tmp_path / "models" / HANDLE / "model.yaml").open("a") as definition:
+        definition.write("\nlanguage: de\n")
     with pytest.raises(UnsupportedError, match=r"in German \(model\.yaml says so\), .* writes English only\. Name a"):
         load_job(settings, HANDLE, "from_traits", "low", dry=dry)
 
     assert not (tmp_path / "samples").exists()
-
-
-def test_language_of_a_file_of_ones_own_is_ones_own_affair(tmp_path: Path) -> None:
-    own = tmp_path / "own.gguf"
-    own.write_bytes(make_gguf({}, {}))
-    settings = make_catalogue(tmp_path, synth_model=f"embedded/{own}")
-    add_line(tmp_path / "models" / HANDLE / "model.yaml", "language: de")
-
-    assert "de" == load_job(settings, HANDLE, "from_traits", "low").model.language
-
-
-@pytest.mark.parametrize(("model", "thinks"), [("openai/gpt-5-mini", True), ("openai/gpt-4.1-mini", False)])
-def test_price_list_tells_what_thinks_before_litellm_is_there(model: str, thinks: bool) -> None:
-    assert thinks == describe_endpoint(make_settings(), make_level(synth_model=model)).thinks
+    # That of a file of one's own is one's own affair.
+    other = settings.model_copy(update={"synth_model": f"embedded/{own}"})
+    assert "de" == load_job(other, HANDLE, "from_traits", "low", dry=dry).model.language
 
 
 def make_catalogue(folder: Path, state: str = "draft", **fields: str | None) -> Settings:
@@ -238,20 +214,15 @@ def make_catalogue(folder: Path, state: str = "draft", **fields: str | None) -> 
     return Settings(**given)  # type: ignore[arg-type]
 
 
-def add_line(path: Path, line: str) -> None:
-    with path.open("a") as stream:
-        stream.write(f"\n{line}\n")
-
-
 @pytest.mark.parametrize(
     ("synth_type", "state", "dry"),
     [("from_traits", "busy", False), ("from_traits", "ready", True), ("diversify", "archived", False)],
 )
 def test_samples_of_a_model_that_is_no_draft_are_frozen(tmp_path: Path, synth_type: str, state: str, dry: bool) -> None:
     settings = make_catalogue(tmp_path, state)
-    for number in range(4):
-        seed = json.dumps({"content": f"Text {number} is about the saw.", "safety": number % 2})
-        add_line(tmp_path / "models" / HANDLE / "samples.jsonl", seed)
+    seeds = [json.dumps({"content": f"Text {number} is about the saw.", "safety": number % 2}) for number in range(4)]
+    path = tmp_path / "models" / HANDLE / "samples.jsonl"
+    path.write_text("\n".join([path.read_text(), *seeds]))
     with pytest.raises(FrozenModelError, match=f"{HANDLE} is '{state}', not a draft"):
         load_job(settings, HANDLE, synth_type, "low", dry)
 
@@ -269,11 +240,10 @@ def test_draft_and_failed_model_take_a_run_and_a_trained_one_may_be_evaluated(
 
 def test_what_is_wrong_with_the_model_is_told_before_that_it_is_frozen(tmp_path: Path) -> None:
     settings = make_catalogue(tmp_path, "ready")
-    with pytest.raises(UnknownModelError):
-        load_job(settings, "u22a8.other", "from_traits", "low")
     (tmp_path / "models" / HANDLE / "samples.jsonl").write_text("")
-    with pytest.raises(NoSeedsError):
-        load_job(settings, HANDLE, "diversify", "low")
+    for handle, error in (("u22a8.other", UnknownModelError), (HANDLE, NoSeedsError)):
+        with pytest.raises(error):
+            load_job(settings, handle, "diversify", "low")
 
 
 def test_seeds_that_contradict_each_other_are_left_out_of_a_job_and_named(tmp_path: Path) -> None:
@@ -286,17 +256,7 @@ def test_seeds_that_contradict_each_other_are_left_out_of_a_job_and_named(tmp_pa
 
     assert ["Text two is about the saw."] == [seed.text for seed in model.seeds]
     assert [1.0, 0.0] == [seed.quality for seed in model.contested]
-    assert [
-        (
-            f"seed {HANDLE}/samples.jsonl:1 for safety",
-            f"the same text is at the other side in {HANDLE}/samples.jsonl:3 (quality 1 here, 0 there), "
-            "so neither is used",
-        ),
-        (
-            f"seed {HANDLE}/samples.jsonl:4 for safety",
-            f"the same text as {HANDLE}/samples.jsonl:2, so it counts once",
-        ),
-    ] == [(skipped.what, skipped.why) for skipped in model.skipped]
+    assert [1, 4] == [int(skipped.what.split()[1].rpartition(":")[2]) for skipped in model.skipped]
     with pytest.raises(
         NoSeedsError, match=rf"Texts at both sides of a trait are not used: {HANDLE}/samples\.jsonl:1, "
     ):

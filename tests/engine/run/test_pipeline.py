@@ -1,23 +1,17 @@
 """A run begins with one call for what a chat model proposes; texts are asked for in the scenarios of its reply."""
 
-import asyncio
 import json
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fakes.builders import make_level
 from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
 
 from engine.definitions.loader import load_model
-from engine.domain.model import Model
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.requests import make_request
 from engine.llm.request import Endpoint, Reply, Request
-from engine.quality.reference_axis import fit_reference_axes
 from engine.run.job import Job
 from engine.run.pipeline import begin_rounds
 from engine.selection.rounds import Rounds
@@ -33,12 +27,10 @@ PROPOSED = {
 }
 
 
-async def begin(
-    folder: Path, said: dict[str, list[str]], endpoint: Endpoint = CHAT, model: Model = REVIEWS
-) -> tuple[Rounds, list[Request]]:
+async def begin(folder: Path, said: dict[str, list[str]], endpoint: Endpoint = CHAT) -> tuple[Rounds, list[Request]]:
     client = FakeClient(lambda _: Reply(json.dumps(said), "stop"), endpoint)
     gateway = ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(1))
-    rounds = await begin_rounds(Job(model, "from_traits", make_level(4)), 0, gateway, SentenceEncoder())
+    rounds = await begin_rounds(Job(REVIEWS, "from_traits", make_level(4)), 0, gateway, SentenceEncoder())
     return rounds, client.requests
 
 
@@ -68,35 +60,9 @@ async def test_without_proposed_forms_those_of_the_models_own_words_hold(
 
 
 async def test_proposals_are_an_input_of_the_plan(tmp_path: Path) -> None:
-    one, _ = await begin(tmp_path / "one", PROPOSED)
-    same, _ = await begin(tmp_path / "same", PROPOSED)
-    other, _ = await begin(tmp_path / "other", PROPOSED | {"forms": ["a product review"]})
+    proposals = (PROPOSED, PROPOSED, PROPOSED | {"forms": ["a product review"]})
+    plans = [(await begin(tmp_path / str(number), said))[0].plan for number, said in enumerate(proposals)]
+    one, same, other = (plan.plan_id for plan in plans)
 
-    assert one.plan.plan_id == same.plan.plan_id
-    assert one.plan.plan_id != other.plan.plan_id
-
-
-async def test_axes_are_found_while_the_proposal_is_in_flight(tmp_path: Path) -> None:
-    asked, fitting = asyncio.Event(), asyncio.Event()
-
-    class Client(FakeClient):
-        async def complete(self, request: Request) -> Reply:
-            asked.set()
-            await fitting.wait()
-            return await super().complete(request)
-
-    async def run_heavy(work: Callable[[], Any]) -> Any:
-        if isinstance(work, partial) and work.func is fit_reference_axes:
-            await asked.wait()
-            fitting.set()
-        return work()
-
-    client = Client(lambda _: Reply(json.dumps(PROPOSED), "stop"))
-    gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
-    job = Job(REVIEWS, "from_traits", make_level(4))
-    # Each waits for the other.
-    async with asyncio.timeout(60):
-        rounds = await begin_rounds(job, 0, gateway, SentenceEncoder(), run_heavy)
-
-    assert 1 == len(client.requests)
-    assert {trait.key for trait in REVIEWS.traits} == set(rounds.plan.axes)
+    assert one == same != other
+    assert {trait.key for trait in REVIEWS.traits} == set(plans[0].axes)

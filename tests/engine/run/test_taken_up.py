@@ -30,7 +30,7 @@ from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, list_sets, write_set
 from engine.store.verify import StoreVerifier
 
-STAMP = make_stamp()
+STAMP, NOW = make_stamp(), datetime.now(UTC)
 PLAIN = ("Press the button and the door opens.", "We send you a mail.", "The job runs every hour.", "Wait a minute.")
 STIFF = (
     "Actuation of the portal is contingent upon engagement of the surface.",
@@ -50,7 +50,7 @@ def make_proposal(store: Path, wanted: int = 4) -> StoredSet:
     ]
     inputs = {"level": asdict(make_level(wanted)), "seed": 0, "planned_beside": [], "checked_beside": []}
     review = {
-        "until": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+        "until": (NOW + timedelta(days=1)).isoformat(),
         "number": 1,
         "history": {"scenarios": {"clarity": 4}, "cells": 8},
     }
@@ -72,24 +72,20 @@ def list_texts(taken: TakenUp, pole: str) -> list[str | None]:
     return [item.text for item in taken.standing if item.pole == pole]
 
 
-def test_all_stands_where_nothing_is_refused_and_each_row_is_made_again(tmp_path: Path) -> None:
+def test_all_stands_where_nothing_is_refused_and_what_is_left_out_is_a_rejected_row_and_lacks(tmp_path: Path) -> None:
     stored = make_proposal(tmp_path)
     taken, rows = take(stored, PersonReview()), read_rows(stored, PROPOSED)
+    less = take(stored, PersonReview(left_out=(name_id(PLAIN[0]),)))
 
-    assert not taken.lacks
+    assert [False, True] == [taken.lacks, less.lacks]
     assert [row["text"] for row in rows] == [item.text for item in taken.standing]
     assert rows == [make_row(item, STAMP, item.pair_id) for item in taken.standing]
-    assert [LEFT_BEFORE] == [row["text"] for row in taken.rejected]
     assert max(item.order for item in taken.standing) < 0
-
-
-def test_what_is_left_out_is_a_rejected_row_and_lacks(tmp_path: Path) -> None:
-    taken = take(make_proposal(tmp_path), PersonReview(left_out=(name_id(PLAIN[0]),)))
-
-    assert taken.lacks
-    assert [LEFT_BEFORE, PLAIN[0]] == [row["text"] for row in taken.rejected]
-    assert ["too_short", "left_out"] == [row["reason"] for row in taken.rejected]
-    assert [*PLAIN[1:]] == list_texts(taken, "positive")
+    assert [LEFT_BEFORE] == [row["text"] for row in taken.rejected]
+    assert [(LEFT_BEFORE, "too_short"), (PLAIN[0], "left_out")] == [
+        (row["text"], row["reason"]) for row in less.rejected
+    ]
+    assert [*PLAIN[1:]] == list_texts(less, "positive")
 
 
 def test_text_of_the_other_pole_goes_there_only_where_that_one_lacks(tmp_path: Path) -> None:
@@ -134,6 +130,8 @@ def test_proposal_is_no_sample_is_verified_and_keeps_later_runs_away(tmp_path: P
     plan = make_test_plan(model)
     [near] = Screener(plan, use_lengths=False).screen([make_exemplar(PLAIN[0])])
 
+    assert [stored.run_id] == [item.run_id for item in list_waiting(str(tmp_path / "samples"))]
+    assert ([], [stored]) == (list_expired([stored], NOW), list_expired([stored], NOW + timedelta(days=2)))
     assert [] == list(verifier.find_faults())
     assert (1, 0) == (verifier.sets["proposed"], verifier.samples)
     assert not Path(stored.file(SAMPLES)).exists()
@@ -156,15 +154,6 @@ def test_rejected_proposal_keeps_its_rows_and_only_a_person_refuses_texts(tmp_pa
     assert ["too_short", *["left_out" if refused else "surplus"] * 8] == [row["reason"] for row in rows]
     assert (sorted([*PLAIN, *STIFF]) if refused else []) == list(texts)
     assert ("refused_before" if refused else None) == again.reason
-
-
-def test_deadline_is_that_of_the_manifest(tmp_path: Path) -> None:
-    stored = make_proposal(tmp_path)
-    now = datetime.now(UTC)
-
-    assert [stored.run_id] == [item.run_id for item in list_waiting(str(tmp_path))]
-    assert [] == list_expired([stored], now)
-    assert [stored] == list_expired([stored], now + timedelta(days=2))
 
 
 def test_attached_set_takes_the_place_of_its_proposal_and_keeps_it(tmp_path: Path) -> None:
