@@ -35,6 +35,7 @@ def test_defaults_are_those_of_the_design() -> None:
         ("CONCURRENCY", "4096", 4096),
         ("CALL_TIMEOUT_SECONDS", "0.5", 0.5),
         ("SYNTH_PRICE", "0.40/1.60", "0.40/1.60"),
+        ("SYNTH_API_BASE", "https://host:8443/v1", "https://host:8443/v1"),
         ("SEED", "", 0),
         ("SYNTH_API_KEY", "", None),
     ],
@@ -145,9 +146,12 @@ def test_every_wrong_value_is_named_at_once_and_no_secret(monkeypatch: pytest.Mo
 
 def test_secret_is_there_to_use_and_not_to_see(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXEMPLARS_REPLIES_URL", f"postgresql://ann:{SECRET}@db/replies")
+    monkeypatch.setenv("EXEMPLARS_ALERT_URL", f"http://127.0.0.1:9/hook?token={SECRET}")
     settings = read_settings()
     shown = (settings, settings.model_dump(), settings.model_dump_json(), settings.replies_place)
 
+    assert settings.alert_url
+    assert settings.alert_url.get_secret_value().endswith(SECRET)
     assert SECRET in (settings.replies_place.url or "")
     assert SECRET not in "".join(f"{part} {part!r}" for part in shown)
 
