@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -40,14 +41,18 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts what takes longest first: begun late it would hold up the end. The stack, in one process, is longest."""
+    """Puts the files that take longest first: begun late they would hold up the end. The stack has one process.
+
+    A file's tests stay together, since they may share what is dear to set up.
+    """
     took = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
-    stack = TESTS / "stack"
-    # What was never timed is guessed by where it is.
-    items.sort(key=lambda item: (stack not in item.path.parents, -took.get(item.nodeid, "flows" in item.path.parts)))
+    stack, longest = TESTS / "stack", Counter[Path]()
     for item in items:
+        # What was never timed is guessed by where it is.
+        longest[item.path] += took.get(item.nodeid, "flows" in item.path.parts)
         if stack in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("stack"))
+    items.sort(key=lambda item: (stack not in item.path.parents, -longest[item.path], item.path))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
