@@ -12,14 +12,11 @@ from fakes.waiting import wait_until
 TEST_SECONDS = 900
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps the tests of a file together, whatever order is wanted: each has made a scene of its own on the stack."""
-    own = [item for item in items if Path(__file__).parent in item.path.parents]
-    for item in own:
-        item.add_marker(pytest.mark.timeout(TEST_SECONDS))
-    ordered = iter(sorted(own, key=lambda item: (item.path, item.reportinfo()[1] or 0)))
-    items[:] = [next(ordered) if item in own else item for item in items]
+    """Gives the tests of the stack their time."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS))
 
 
 @pytest.fixture(scope="session")
