@@ -13,9 +13,9 @@ from filelock import FileLock
 from engine.errors import InputError, StoreError
 from engine.settings import PROJECT_ROOT, Settings
 from flows.api.keys.file import change_keys, locate_keys, read_keys
+from flows.api.keys.key import Key
 from flows.api.keys.keyring import issue_key
 
-NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 ENTRY = {
     "id": "0123456789ab",
     "scope": "scoring",
@@ -40,13 +40,8 @@ def open_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def read_mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
-
-
-def write_private(path: Path, content: bytes) -> None:
-    path.touch(0o600)
-    path.write_bytes(content)
+def issue(path: Path) -> Key:
+    return issue_key(path, ["acme"], "scoring", datetime(2026, 11, 25, 12, 30, tzinfo=UTC))[0]
 
 
 def write_entry(**fields: object) -> bytes:
@@ -54,44 +49,34 @@ def write_entry(**fields: object) -> bytes:
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_all_that_is_written_is_for_the_owner_alone(tmp_path: Path) -> None:
+def test_all_that_is_written_is_for_the_owner_alone_whatever_a_dead_writer_left(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "keys.json"
     before = read_keys(path)
-    keys = [issue_key(path, ["acme"], "scoring", NOW)[0] for _ in range(2)]
+    key = issue(path)
+    path.with_name("keys.json.new").write_text('{"keys": [')
+    between = read_keys(path)
+    other = issue(path)
 
-    assert ((), tuple(keys)) == (before, read_keys(path))
+    assert ((), (key,), (key, other)) == (before, between, read_keys(path))
     assert {"keys.json": 0o600, "keys.json.lock": 0o600} == {
-        file.name: read_mode(file) for file in path.parent.iterdir()
+        file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()
     }
-
-
-@pytest.mark.usefixtures("open_umask")
-def test_what_a_dead_writer_left_is_neither_read_nor_in_the_way(path: Path) -> None:
-    key, _ = issue_key(path, ["acme"], "scoring", NOW)
-    left = path.with_name("keys.json.new")
-    left.write_text('{"keys": [')
-    before = read_keys(path)
-    other, _ = issue_key(path, ["acme"], "scoring", NOW)
-
-    assert (key,) == before
-    assert (key, other) == read_keys(path)
-    assert (0o600, False) == (read_mode(path), left.exists())
 
 
 def test_full_disk_leaves_the_file_as_it_was(small_disk: Path) -> None:
     path = small_disk / "keys.json"
-    key, _ = issue_key(path, ["acme"], "scoring", NOW)
+    key = issue(path)
     with pytest.raises(OSError, match="No space"):
         (small_disk / "ballast").write_bytes(b"\0" * 16 * 1024)
     with pytest.raises(StoreError, match=r"cannot be used: No space left on device\. Free space or permit"):
-        issue_key(path, ["acme"], "scoring", NOW)
+        issue(path)
 
     assert (key,) == read_keys(path)
     assert ["ballast", "keys.json", "keys.json.lock"] == sorted(file.name for file in small_disk.iterdir())
 
 
 def test_error_in_the_block_changes_nothing(path: Path) -> None:
-    key, _ = issue_key(path, ["acme"], "scoring", NOW)
+    key = issue(path)
 
     def change_half() -> None:
         with change_keys(path) as keys:
@@ -107,72 +92,52 @@ def test_error_in_the_block_changes_nothing(path: Path) -> None:
 def test_link_is_followed_and_stays(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.json"
     link.symlink_to(path)
-    key, _ = issue_key(link, ["acme"], "scoring", NOW)
+    key = issue(link)
 
     assert (key,) == read_keys(path) == read_keys(link)
     assert link.is_symlink()
 
 
 def test_file_held_by_another_is_one_message(path: Path) -> None:
-    with (
-        FileLock(f"{path}.lock"),
-        pytest.raises(StoreError, match=r"locked by another command for 0.05 s\. Nothing was changed: try again when"),
-        change_keys(path, timeout_seconds=0.05),
-    ):
+    held = pytest.raises(StoreError, match=r"locked by another command for 0.05 s\. Nothing was changed")
+    with FileLock(f"{path}.lock"), held, change_keys(path, timeout_seconds=0.05):
         pass
 
     assert not path.exists()
 
 
-def test_entry_as_it_is_written_is_read(path: Path) -> None:
-    write_private(path, write_entry(label="nightly job"))
-    [key] = read_keys(path)
-
-    assert ("0123456789ab", "scoring", ("acme",), NOW, ENTRY["sha256"], "nightly job") == (
-        key.id,
-        key.scope,
-        key.namespaces,
-        key.created_at,
-        key.sha256,
-        key.label,
-    )
-
-
-GARBAGE = {
-    "empty": b"",
-    "half": b'{"keys": [{"id": "0123',
-    "no UTF-8": b'{"keys": "\xff\xfe"}',
-    "deep": b"[" * 100_000,
-    "unknown field of a key": write_entry(expires_at="2026-12-01T00:00:00Z"),
-    "unknown scope": write_entry(scope="admin"),
-    "no namespaces": write_entry(namespaces=[]),
-    "every namespace": write_entry(namespaces=["*"]),
-    "secret for a digest": write_entry(sha256=SECRET),
-    "secret for an id": write_entry(id=SECRET),
-    "label with an escape": write_entry(label="\x1b[2J"),
-    "two of one id": json.dumps({"keys": [ENTRY, ENTRY | {"scope": "authoring"}]}).encode(),
-}
-
-
-@pytest.mark.parametrize("name", GARBAGE)
-def test_garbage_is_one_message_that_shows_nothing_of_it(path: Path, name: str) -> None:
-    write_private(path, GARBAGE[name])
-    with pytest.raises(StoreError) as caught:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b'{"keys": "\xff\xfe"}',
+        write_entry(expires_at="2026-12-01T00:00:00Z"),
+        write_entry(scope="admin"),
+        write_entry(namespaces=[]),
+        write_entry(namespaces=["*"]),
+        write_entry(sha256=SECRET),
+        write_entry(id=SECRET),
+        write_entry(label="\x1b[2J"),
+        json.dumps({"keys": [ENTRY, ENTRY | {"scope": "authoring"}]}).encode(),
+    ],
+)
+def test_garbage_is_one_message_that_shows_nothing_of_it(path: Path, content: bytes) -> None:
+    path.touch(0o600)
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=f"^{path} is not a file of keys \\(") as caught:
         read_keys(path)
     said = str(caught.value)
 
-    assert said.startswith(f"{path} is not a file of keys (")
-    assert said.endswith("Restore it from a copy, or move it away and issue new keys")
     assert [] == [shown for shown in (SECRET, ENTRY["sha256"], ENTRY["id"]) if str(shown) in said]
     assert (1, None) == (len(said.splitlines()), caught.value.__cause__)
     with pytest.raises(StoreError, match="is not a file of keys"):
-        issue_key(path, ["acme"], "scoring", NOW)
-    assert GARBAGE[name] == path.read_bytes()
+        issue(path)
+    assert content == path.read_bytes()
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o610, 0o602])
 def test_file_that_is_open_to_others_is_refused(path: Path, mode: int) -> None:
-    key, _ = issue_key(path, ["acme"], "scoring", NOW)
+    key = issue(path)
     path.chmod(mode)
     with pytest.raises(StoreError, match=rf"\(mode {mode:o}\), so no key in it is trusted. Run 'chmod 600"):
         read_keys(path)
@@ -183,19 +148,14 @@ def test_file_that_is_open_to_others_is_refused(path: Path, mode: int) -> None:
 
 def test_what_is_no_file_in_its_place_is_refused_at_once(path: Path, tmp_path: Path) -> None:
     os.mkfifo(path, 0o600)
-    with pytest.raises(StoreError, match="it is not a regular file"):
-        read_keys(path)
     (tmp_path / "file").touch()
-    below = tmp_path / "file" / "keys.json"
-    for use in (read_keys, lambda place: issue_key(place, ["acme"], "scoring", NOW)):
-        with pytest.raises(
-            StoreError, match=r"cannot be used: .*\. Free space or permit reading and writing, or point"
-        ):
-            use(below)
+    for place, said in ((path, "it is not a regular file"), (tmp_path / "file" / "keys.json", "cannot be used: ")):
+        with pytest.raises(StoreError, match=said):
+            read_keys(place)
 
 
 def test_keys_lie_in_the_project_unless_told_otherwise_and_never_in_a_bucket() -> None:
     assert PROJECT_ROOT / "data/keys.json" == locate_keys(Settings())
     assert Path("/tmp/keys.json") == locate_keys(Settings(keys_file="/tmp/keys.json"))
-    with pytest.raises(InputError, match=r"'s3://bucket/keys.json': keys are kept on a local disk. Give the path"):
+    with pytest.raises(InputError, match="keys are kept on a local disk"):
         locate_keys(Settings(keys_file="s3://bucket/keys.json"))

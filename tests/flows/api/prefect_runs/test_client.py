@@ -20,13 +20,15 @@ from flows.runs.labels import DOOR_TAG, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, nam
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.other"
 RUN_ID = str(uuid4())
 NOW = datetime.now(UTC)
+FILTER, CREATE, LOOK_UP = (
+    "/flow_runs/filter",
+    "/deployments/d1/create_flow_run",
+    "/deployments/name/synthesize/on-demand",
+)
 # An answer, or what is raised in place of one.
 Fate = httpx.Response | Exception
-
-
-def be_busy(status: int = 503) -> httpx.Response:
-    """An answer after which Prefect's own client has no pause."""
-    return httpx.Response(status, headers={"Retry-After": "0"})
+# After this Prefect's own client has no pause.
+BUSY, LIMITED, BAD_GATEWAY = (httpx.Response(status, headers={"Retry-After": "0"}) for status in (503, 429, 502))
 
 
 def make_run(handle: str = HANDLE, state: str = "SCHEDULED", **fields: object) -> dict[str, Any]:
@@ -69,7 +71,7 @@ class Server:
 def server() -> Server:
     """A server with the deployment."""
     made = Server()
-    made.give("/deployments/name/synthesize/on-demand", {"id": "d1"})
+    made.give(LOOK_UP, {"id": "d1"})
     return made
 
 
@@ -82,8 +84,8 @@ async def orchestrator(server: Server) -> AsyncIterator[PrefectOrchestrator]:
             yield PrefectOrchestrator(client, retry_seconds=0.3)
 
 
-async def create(orchestrator: PrefectOrchestrator, key: str = "key") -> tuple[str, bool]:
-    made = await orchestrator.create_run(HANDLE, "from_traits", "low", key)
+async def create(orchestrator: PrefectOrchestrator) -> tuple[str, bool]:
+    made = await orchestrator.create_run(HANDLE, "from_traits", "low", "key")
     return made.run.run_id, made.new
 
 
@@ -99,13 +101,12 @@ async def test_live_runs_are_grouped_by_model_and_found_by_tag_or_parameter(
     later = make_run(expected_start_time=(NOW + timedelta(hours=1)).isoformat())
     pressed, other = make_run(state="PENDING"), make_run("u22a8.third", "RUNNING")
     suspended = make_run(OTHER, "PAUSED", state_name=SUSPENDED)
-    server.give("/flow_runs/filter", [tagged, pressed, later, suspended, other])
+    server.give(FILTER, [tagged, pressed, later, suspended, other])
     live = await orchestrator.list_live([HANDLE, OTHER])
-    [asked] = server.list_bodies("/flow_runs/filter")
+    [asked] = server.list_bodies(FILTER)
 
-    assert {HANDLE: [tagged["id"], pressed["id"]], OTHER: []} == {
-        handle: [run.run_id for run in runs] for handle, runs in live.items()
-    }
+    assert [tagged["id"], pressed["id"]] == [run.run_id for run in live[HANDLE]]
+    assert ({HANDLE, OTHER}, []) == ({*live}, live[OTHER])
     assert {"any_": ["synthesize", "review"]} == asked["flows"]["name"]
     assert {"any_": list(LIVE_TYPES)} == asked["flow_runs"]["state"]["type"]
     assert datetime.fromisoformat(asked["flow_runs"]["expected_start_time"]["before_"]) > NOW
@@ -117,70 +118,51 @@ async def test_full_page_of_live_runs_is_followed_by_those_of_the_models_asked_f
 ) -> None:
     handles = [f"u22a8.m{number}" for number in range(TAGS_AT_ONCE + 1)]
     full, own = [make_run("u22a8.crowd", "RUNNING") for _ in range(PAGE)], make_run(handles[-1], "RUNNING")
-    server.give("/flow_runs/filter", full, [own], [own])
+    server.give(FILTER, full, [own], [own])
     live = await orchestrator.list_live(handles)
-    [_, first, second] = server.list_bodies("/flow_runs/filter")
+    tags = [body["flow_runs"]["tags"]["any_"] for body in server.list_bodies(FILTER)[1:]]
 
     assert [own["id"]] == [run.run_id for run in live[handles[-1]]]
-    assert (TAGS_AT_ONCE, [name_tag(handles[-1])]) == (
-        len(first["flow_runs"]["tags"]["any_"]),
-        second["flow_runs"]["tags"]["any_"],
-    )
+    assert [[name_tag(handle) for handle in part] for part in (handles[:-1], handles[-1:])] == tags
 
 
 async def test_ended_runs_are_found_behind_a_full_page_too(server: Server, orchestrator: PrefectOrchestrator) -> None:
     many = [make_run(state="COMPLETED", tags=[name_tag(HANDLE)]) for _ in range(PAGE)]
     old = make_run(OTHER, "FAILED", tags=[name_tag(OTHER)])
-    server.give("/flow_runs/filter", many, [old])
+    server.give(FILTER, many, [old])
     ended = await orchestrator.list_ended([HANDLE, OTHER])
-    first, second = server.list_bodies("/flow_runs/filter")
+    first, second = server.list_bodies(FILTER)
 
     assert (PAGE, [old["id"]]) == (len(ended[HANDLE]), [run.run_id for run in ended[OTHER]])
-    assert ("END_TIME_DESC", {"any_": [name_tag(HANDLE), name_tag(OTHER)]}) == (
-        first["sort"],
-        first["flow_runs"]["tags"],
-    )
+    assert "END_TIME_DESC" == first["sort"]
+    assert {"any_": [name_tag(HANDLE), name_tag(OTHER)]} == first["flow_runs"]["tags"]
     assert ({"all_": [name_tag(OTHER)]}, ENDED_SHOWN) == (second["flow_runs"]["tags"], second["limit"])
     assert {"any_": ["synthesize"]} == second["flows"]["name"]
 
 
-async def test_newest_run_is_the_last_that_was_requested_over_http(
+async def test_run_is_found_by_its_id_or_as_the_last_that_was_requested_over_http(
     server: Server, orchestrator: PrefectOrchestrator
 ) -> None:
-    run = make_run(state="COMPLETED")
-    server.give("/flow_runs/filter", [run], [])
-    found, none = await orchestrator.find_newest(HANDLE), await orchestrator.find_newest(HANDLE)
-    asked = server.list_bodies("/flow_runs/filter")[0]
+    server.give(FILTER, [make_run(id=RUN_ID, state="COMPLETED")], [])
+    server.give(f"/flow_runs/{RUN_ID}", make_run(id=RUN_ID))
+    newest, none = await orchestrator.find_newest(HANDLE), await orchestrator.find_newest(HANDLE)
+    found, unknown = await orchestrator.find_run(RUN_ID), await orchestrator.find_run(str(uuid4()))
+    asked = server.list_bodies(FILTER)[0]
 
+    assert newest is not None
     assert found is not None
-    assert (run["id"], True, None) == (found.run_id, found.over, none)
+    assert (RUN_ID, True, RUN_ID, None, None) == (newest.run_id, newest.over, found.run_id, none, unknown)
     assert ({"all_": [name_tag(HANDLE), DOOR_TAG]}, 1) == (asked["flow_runs"]["tags"], asked["limit"])
     assert "state" not in asked["flow_runs"]
-
-
-async def test_run_is_found_by_its_id_or_unknown(server: Server, orchestrator: PrefectOrchestrator) -> None:
-    server.give(f"/flow_runs/{RUN_ID}", make_run(id=RUN_ID))
-    found, unknown = await orchestrator.find_run(RUN_ID), await orchestrator.find_run(str(uuid4()))
-
-    assert found is not None
-    assert (RUN_ID, None) == (found.run_id, unknown)
-    assert not await orchestrator.resume(str(uuid4()), {})
 
 
 async def test_last_progress_of_a_run_counts_whatever_anybody_wrote(
     server: Server, orchestrator: PrefectOrchestrator
 ) -> None:
-    told: dict[str, list[Any]] = {
-        "right": [37.5, 12],
-        "whole": [100],
-        "none": [0],
-        "over": [100.1],
-        "below": [-1],
-        "odd": ["x"],
-        "void": [None],
-    }
-    artifacts = [{"flow_run_id": run_id, "data": each} for run_id, data in told.items() for each in data]
-    server.give("/artifacts/filter", artifacts)
+    told = {"right": [37.5, 12], "whole": [100], "none": [0], "over": [100.1], "below": [-1], "odd": ["x"]}
+    server.give(
+        "/artifacts/filter", [{"flow_run_id": name, "data": each} for name, data in told.items() for each in data]
+    )
 
     assert {} == await orchestrator.read_progress([])
     assert {"right": 0.375, "whole": 1.0, "none": 0.0} == await orchestrator.read_progress([*told])
@@ -202,18 +184,13 @@ async def test_last_progress_of_a_run_counts_whatever_anybody_wrote(
 async def test_run_of_a_key_is_new_for_whose_request_created_it(
     server: Server, orchestrator: PrefectOrchestrator, answer: Any, new: bool
 ) -> None:
-    server.give("/deployments/d1/create_flow_run", answer)
+    server.give(CREATE, answer)
     made = await create(orchestrator)
-    [sent] = server.list_bodies("/deployments/d1/create_flow_run")
+    [sent] = server.list_bodies(CREATE)
+    asked = {"handle": HANDLE, "synth_type": "from_traits", "effort": "low", "only_lacking": False, "review": False}
 
     assert (RUN_ID, new) == made
-    assert {
-        "handle": HANDLE,
-        "synth_type": "from_traits",
-        "effort": "low",
-        "only_lacking": False,
-        "review": False,
-    } == sent["parameters"]
+    assert asked == sent["parameters"]
     assert ("key", f"{HANDLE} from_traits") == (sent["idempotency_key"], sent["name"])
     assert [name_tag(HANDLE), DOOR_TAG] == sent["tags"]
 
@@ -221,33 +198,24 @@ async def test_run_of_a_key_is_new_for_whose_request_created_it(
 async def test_deployment_is_looked_up_once_and_again_when_it_was_made_anew(
     server: Server, orchestrator: PrefectOrchestrator
 ) -> None:
-    server.give("/deployments/d1/create_flow_run", make_run(), make_run(), httpx.Response(404))
+    server.give(CREATE, make_run(), make_run(), httpx.Response(404))
     server.give("/deployments/d2/create_flow_run", make_run(id=RUN_ID))
-    server.give("/deployments/name/synthesize/on-demand", {"id": "d1"}, {"id": "d2"})
-    for _ in range(2):
-        await create(orchestrator)
-    anew = await create(orchestrator)
+    server.give(LOOK_UP, {"id": "d1"}, {"id": "d2"})
+    made = [(await create(orchestrator))[0] for _ in range(3)]
 
-    assert RUN_ID == anew[0]
-    assert 2 == len(server.list_bodies("/deployments/name/synthesize/on-demand"))
+    assert (RUN_ID, 2) == (made[-1], len(server.list_bodies(LOOK_UP)))
 
 
-async def test_deployment_that_is_not_there_is_named_with_what_makes_it(orchestrator: PrefectOrchestrator) -> None:
-    with pytest.raises(OrchestratorError, match=r"no deployment review/on-demand\. 'make serve' makes it"):
-        await orchestrator.create_review({})
-
-
-@pytest.mark.parametrize("fate", [be_busy(503), be_busy(429), be_busy(502), httpx.ReadError("x")])
+@pytest.mark.parametrize("fate", [BUSY, LIMITED, BAD_GATEWAY, httpx.ReadError("x")])
 async def test_request_is_sent_again_while_the_server_is_busy(
     server: Server, orchestrator: PrefectOrchestrator, fate: Fate
 ) -> None:
-    server.give("/deployments/d1/create_flow_run", fate, fate, make_run(id=RUN_ID))
-    server.give("/flow_runs/filter", fate, [])
+    server.give(CREATE, fate, fate, make_run(id=RUN_ID))
+    server.give(FILTER, fate, [])
 
     assert RUN_ID == (await create(orchestrator))[0]
     assert [] == (await orchestrator.list_live([HANDLE]))[HANDLE]
-    keys = [body["idempotency_key"] for body in server.list_bodies("/deployments/d1/create_flow_run")]
-    assert ["key"] * 3 == keys
+    assert ["key"] * 3 == [body["idempotency_key"] for body in server.list_bodies(CREATE)]
 
 
 @pytest.mark.parametrize(
@@ -255,27 +223,22 @@ async def test_request_is_sent_again_while_the_server_is_busy(
     [
         (httpx.ConnectError("10.0.0.1"), OrchestratorError, "does not answer (ConnectError)", False),
         (httpx.Response(500), OrchestratorError, "an unexpected 500", False),
-        (be_busy(), OrchestratorError, "does not answer (it is busy: 503)", True),
+        (BUSY, OrchestratorError, "does not answer (it is busy: 503)", True),
         (httpx.ReadTimeout("10.0.0.1"), UnsureError, "is not known", True),
         (httpx.RemoteProtocolError("10.0.0.1"), UnsureError, "is not known", True),
     ],
 )
 async def test_run_that_could_not_be_created_says_whether_that_is_sure(
-    server: Server,
-    orchestrator: PrefectOrchestrator,
-    fate: Fate,
-    kind: type[OrchestratorError],
-    said: str,
-    again: bool,
+    server: Server, orchestrator: PrefectOrchestrator, fate: Fate, kind: type[Exception], said: str, again: bool
 ) -> None:
-    server.give("/deployments/d1/create_flow_run", fate)
+    server.give(CREATE, fate)
     with pytest.raises(OrchestratorError) as refused:
         await create(orchestrator)
 
     assert kind is type(refused.value)
     assert said in str(refused.value)
     assert "10.0.0.1" not in str(refused.value)
-    assert again == (len(server.list_bodies("/deployments/d1/create_flow_run")) > 1)
+    assert again == (len(server.list_bodies(CREATE)) > 1)
 
 
 async def test_reading_that_timed_out_is_not_asked_again(server: Server, orchestrator: PrefectOrchestrator) -> None:
@@ -283,15 +246,11 @@ async def test_reading_that_timed_out_is_not_asked_again(server: Server, orchest
     with pytest.raises(OrchestratorError, match=r"does not answer \(ReadTimeout\)") as refused:
         await orchestrator.ping()
 
-    assert OrchestratorError is type(refused.value)
-    assert 1 == len(server.asked)
+    assert (OrchestratorError, 1) == (type(refused.value), len(server.asked))
 
 
-SLEEPING, AWAKE, ENDED = (
-    {"state_name": SUSPENDED, "state_type": "PAUSED"},
-    {"state_name": "Running", "state_type": "RUNNING"},
-    {"state_name": "Completed", "state_type": "COMPLETED"},
-)
+SLEEPING = {"state_name": SUSPENDED, "state_type": "PAUSED"}
+AWAKE, ENDED = ({"state_name": state.title(), "state_type": state} for state in ("RUNNING", "COMPLETED"))
 
 
 @pytest.mark.parametrize(
@@ -303,6 +262,7 @@ SLEEPING, AWAKE, ENDED = (
         ([SLEEPING, AWAKE], "REJECT", True),
         ([SLEEPING, ENDED], "REJECT", False),
         ([SLEEPING, SLEEPING], "REJECT", False),
+        ([httpx.Response(404)], "REJECT", False),
     ],
 )
 async def test_suspended_run_goes_on_with_what_a_person_said(
@@ -313,12 +273,16 @@ async def test_suspended_run_goes_on_with_what_a_person_said(
 
     assert resumed == await orchestrator.resume(RUN_ID, {"decision": "attach"})
     sent = server.list_bodies(f"/flow_runs/{RUN_ID}/resume")
-    assert ([] if states[0] is AWAKE else [{"run_input": {"decision": "attach"}}]) == sent
+    assert ([{"run_input": {"decision": "attach"}}] if states[0] is SLEEPING else []) == sent
 
 
-async def test_review_is_a_run_of_its_deployment(server: Server, orchestrator: PrefectOrchestrator) -> None:
+async def test_review_is_a_run_of_its_deployment_which_is_named_where_it_is_missing(
+    server: Server, orchestrator: PrefectOrchestrator
+) -> None:
+    with pytest.raises(OrchestratorError, match=r"no deployment review/on-demand\. 'make serve' makes it"):
+        await orchestrator.create_review({})
     server.give("/deployments/name/review/on-demand", {"id": "r1"})
-    server.give("/deployments/r1/create_flow_run", be_busy(), {"id": RUN_ID})
+    server.give("/deployments/r1/create_flow_run", BUSY, {"id": RUN_ID})
 
     assert RUN_ID == await orchestrator.create_review({"decision": "attach"})
     first, again = server.list_bodies("/deployments/r1/create_flow_run")
