@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,23 +28,23 @@ from fakes.workspace import HANDLE
 from engine.definitions.added_samples import MAX_TEXT_CHARACTERS
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
-from engine.errors import ModelBusyError, OrchestratorError
+from engine.errors import ExemplarsError, ModelBusyError, OrchestratorError
 from engine.store.writers import lock_model
 from flows.api.middleware.body_limit import SAMPLES_LIMIT_BYTES
 from flows.api.routes.changes import ChangeLocks
 
-ONE = {"trait": "clarity", "text": "Press the button.", "quality": 1}
 AUTHORED = 6
+TAKEN = ModelBusyError("It is taken")
 
 
-def add(client: httpx.Client, *samples: object, handle: str = HANDLE, **options: Any) -> httpx.Response:
-    # Escaped, since httpx cannot encode half of a surrogate pair.
-    content = json.dumps(options.get("json", {"samples": samples})).encode()
-    return client.post(f"/models/{handle}/samples", content=options.get("content", content))
-
-
-def make(text: str, quality: object = 1.0, **fields: object) -> dict[str, object]:
+def make(text: str = "Press the button.", quality: object = 1.0, **fields: object) -> dict[str, object]:
     return {"trait": "clarity", "text": text, "quality": quality, **fields}
+
+
+def add(client: httpx.Client, *samples: object, handle: str = HANDLE, content: bytes | None = None) -> httpx.Response:
+    # Escaped, since httpx cannot encode half of a surrogate pair.
+    body = json.dumps({"samples": samples}).encode() if content is None else content
+    return client.post(f"/models/{handle}/samples", content=body)
 
 
 def list_added(surface: Surface, handle: str = HANDLE) -> list[dict[str, Any]]:
@@ -51,13 +52,25 @@ def list_added(surface: Surface, handle: str = HANDLE) -> list[dict[str, Any]]:
     return list_all(surface.author, f"/models/{handle}/samples", limit=500)[AUTHORED:]
 
 
+def add_while(surface: Surface, change: Callable[[], object]) -> httpx.Response:
+    """Adds a sample while the slot is taken, until the change is made."""
+    surface.orchestrator.slots[HANDLE] = TAKEN
+
+    def free() -> None:
+        change()
+        del surface.orchestrator.slots[HANDLE]
+
+    soon = threading.Timer(0.3, free)
+    soon.start()
+    answer = add(surface.author, make())
+    soon.join()
+    return answer
+
+
 def test_samples_are_added_in_order_and_listed_after_the_authors(surface: Surface) -> None:
     url, text = "https://example.org/manual", "  Actuate the control.\n"
-    answer = add(
-        surface.author,
-        ONE,
-        {"trait": "Safety", "text": text, "quality": 0.25, "source_url": url, "content_sha256": digest_text(text)},
-    )
+    whole = {"trait": "Safety", "text": text, "quality": 0.25, "source_url": url, "content_sha256": digest_text(text)}
+    answer = add(surface.author, make(), whole)
     listed = list_added(surface)
     [clarity, safety] = surface.author.get(f"/models/{HANDLE}/traits").json()["traits"]
 
@@ -75,8 +88,8 @@ def test_samples_are_added_in_order_and_listed_after_the_authors(surface: Surfac
 def test_sample_that_is_there_answers_with_its_id(surface: Surface) -> None:
     own = surface.author.get(f"/models/{HANDLE}/samples").json()["items"][0]
     attach_texts(surface.samples, SEEDED, ["Attached."])
-    first = add(surface.author, make("Attached."), ONE, ONE, handle=SEEDED).json()["ids"]
-    again = add(surface.author, ONE, make("Attached."), handle=SEEDED).json()["ids"]
+    first = add(surface.author, make("Attached."), make(), make(), handle=SEEDED).json()["ids"]
+    again = add(surface.author, make(), make("Attached."), handle=SEEDED).json()["ids"]
     authored = add(surface.author, make(own["text"], own["quality"])).json()["ids"]
 
     assert [make_id(SEEDED, "clarity", text) for text in ("Attached.", "Press the button.")] == first[:2]
@@ -90,31 +103,30 @@ def test_sample_that_is_there_answers_with_its_id(surface: Surface) -> None:
     [
         (make("New.", 0.5), "quality"),
         (make("Authored.", 0.5), "quality"),
-        (make("x", 1.5), "quality"),
-        (make("x", -0.1), "quality"),
-        (make("x", True), "quality"),
-        (make("x", "good"), "quality"),
-        (make("x", 10**400), "quality"),
+        (make(quality=1.5), "quality"),
+        (make(quality=-0.1), "quality"),
+        (make(quality=True), "quality"),
+        (make(quality="good"), "quality"),
+        (make(quality=10**400), "quality"),
         ({"trait": "clarity", "text": "x"}, "quality"),
         (make(" \n"), "text"),
         (make("\ud800"), "text"),
         (make("x" * (MAX_TEXT_CHARACTERS + 1)), "text"),
         ({"trait": "clarity", "quality": 1}, "text"),
-        (make("x", trait="warmth"), "trait"),
-        (make("x", trait=7), "trait"),
-        (make("x", source_url=" "), "source_url"),
-        (make("x", source_url=7), "source_url"),
-        (make("x", source_url="u" * 2049), "source_url"),
-        (make("x", content_sha256=digest_text("y")), "content_sha256"),
-        (make("x", content_sha256=digest_text("x").upper()), "content_sha256"),
-        (make("x", content_sha256=7), "content_sha256"),
+        (make(trait="warmth"), "trait"),
+        (make(trait=7), "trait"),
+        (make(source_url=" "), "source_url"),
+        (make(source_url=7), "source_url"),
+        (make(source_url="u" * 2049), "source_url"),
+        (make(content_sha256=digest_text("y")), "content_sha256"),
+        (make(content_sha256=7), "content_sha256"),
         ("x", "samples"),
     ],
 )
 def test_one_bad_sample_refuses_all_with_its_index(surface: Surface, sample: object, field: str) -> None:
     if isinstance(sample, dict) and sample.get("text") == "Authored.":
         sample = {**sample, "text": surface.author.get(f"/models/{HANDLE}/samples").json()["items"][0]["text"]}
-    answer = add(surface.author, ONE, make("New."), sample)
+    answer = add(surface.author, make("One."), make("New."), sample)
 
     assert (422, "invalid_request") == read_refusal(answer)
     assert {"field": field, "index": 2} == answer.json()["error"]["details"]
@@ -122,49 +134,47 @@ def test_one_bad_sample_refuses_all_with_its_index(surface: Surface, sample: obj
     assert [] == list_added(surface)
 
 
-def test_values_at_their_limits_are_taken(surface: Surface) -> None:
-    longest = make("x" * MAX_TEXT_CHARACTERS, 0, source_url="u" * 2048)
-
-    assert 200 == add(surface.author, longest, make("y", 1), make("z", 0.5, source_url=None)).status_code
-
-
-@pytest.mark.parametrize("samples", [None, [], [ONE] * 501, {"0": ONE}])
+@pytest.mark.parametrize("samples", [None, [], [make()] * 501, {"0": make()}])
 def test_number_of_samples_is_from_1_to_500(surface: Surface, samples: object) -> None:
-    assert (422, "invalid_request") == read_refusal(add(surface.author, json={"samples": samples}))
+    refused = add(surface.author, content=json.dumps({"samples": samples}).encode())
+
+    assert (422, "invalid_request") == read_refusal(refused)
 
 
-def test_five_hundred_long_texts_are_within_the_limit(surface: Surface) -> None:
-    texts = [f"{number} " + "word " * 3200 for number in range(500)]
-    answer = add(surface.author, *(make(text) for text in texts))
+def test_five_hundred_long_texts_and_values_at_their_limits_are_within_the_limit(surface: Surface) -> None:
+    texts = ["x" * MAX_TEXT_CHARACTERS, *(f"{number} " + "word " * 3200 for number in range(499))]
+    longest = make(texts[0], 0, source_url="u" * 2048)
+    answer = add(surface.author, longest, *(make(text, source_url=None) for text in texts[1:]))
 
     assert 200 == answer.status_code, answer.text
     assert [text.strip() for text in texts] == [item["text"] for item in list_added(surface)]
 
 
 def test_what_is_not_read_is_named_and_what_stands_twice_is_refused(surface: Surface) -> None:
-    answer = add(surface.author, json={"samples": [{**ONE, "note": 1, "source_url": None}], "efort": 1})
+    answer = add(surface.author, content=json.dumps({"samples": [make(note=1)], "efort": 1}).encode())
     twice = add(surface.author, content=b'{"samples": [{"trait": "clarity", "text": "x", "quality": 1, "quality": 0}]}')
 
     assert (200, "efort, samples.note") == (answer.status_code, answer.headers["X-Ignored-Fields"])
     assert {"field": "quality", "index": 0} == twice.json()["error"]["details"]
 
 
-GOOD, BAD, LARGE = ({"json": {"samples": [ONE]}}, {"json": {"samples": [make("x", 2)]}}, SAMPLES_LIMIT_BYTES + 1)
+GOOD, BAD = (json.dumps({"samples": [make(quality=quality)]}).encode() for quality in (1, 2))
+LARGE = b"x" * (SAMPLES_LIMIT_BYTES + 1)
 
 
 @pytest.mark.parametrize(
-    ("client", "handle", "sent", "status", "code"),
+    ("client", "handle", "content", "status", "code"),
     [
-        ("nobody", "No", {"content": b"x" * LARGE}, 401, "unauthorized"),
-        ("author", "No", {"content": b"x" * LARGE}, 413, "body_too_large"),
+        pytest.param("nobody", "No", LARGE, 401, "unauthorized", id="401"),
+        pytest.param("author", "No", LARGE, 413, "body_too_large", id="413"),
         ("reader", "No", BAD, 422, "invalid_handle"),
         ("reader", UNKNOWN, BAD, 404, "model_not_found"),
         ("reader", PRIVATE, BAD, 404, "model_not_found"),
         ("reader", HANDLE, BAD, 403, "forbidden"),
         ("stranger", HANDLE, BAD, 403, "forbidden"),
         ("author", PUBLIC, BAD, 403, "forbidden"),
-        ("author", TRAINED, {"content": b""}, 400, "invalid_json"),
-        ("author", TRAINED, {"content": b"{"}, 400, "invalid_json"),
+        ("author", TRAINED, b"", 400, "invalid_json"),
+        ("author", TRAINED, b"{", 400, "invalid_json"),
         ("author", UNDISCOVERED, BAD, 422, "invalid_request"),
         ("author", UNDISCOVERED, GOOD, 422, "no_traits"),
         ("author", BROKEN, GOOD, 422, "invalid_request"),
@@ -175,27 +185,21 @@ GOOD, BAD, LARGE = ({"json": {"samples": [ONE]}}, {"json": {"samples": [make("x"
     ],
 )
 def test_refusals_come_in_the_order_of_the_contract(
-    surface: Surface, client: str, handle: str, sent: dict[str, Any], status: int, code: str
+    surface: Surface, client: str, handle: str, content: bytes, status: int, code: str
 ) -> None:
     surface.orchestrator.away = True
 
-    assert (status, code) == read_refusal(add(getattr(surface, client), handle=handle, **sent))
+    assert (status, code) == read_refusal(add(getattr(surface, client), handle=handle, content=content))
     assert [] == list_added(surface)
-
-
-def test_other_methods_are_told_what_there_is(surface: Surface) -> None:
-    refused = surface.author.put(f"/models/{HANDLE}/samples")
-
-    assert (405, "GET, POST") == (refused.status_code, refused.headers["Allow"])
 
 
 def test_run_at_work_is_named_and_the_slot_is_free_afterwards(surface: Surface) -> None:
     run_id = surface.synthesize(effort="low").json()["run_id"]
-    queued = add(surface.author, ONE)
+    queued = add(surface.author, make())
     surface.orchestrator.set_state(run_id, "RUNNING")
-    running = add(surface.author, ONE)
+    running = add(surface.author, make())
     surface.orchestrator.end_runs()
-    after = add(surface.author, ONE)
+    after = add(surface.author, make())
 
     for answer in (queued, running):
         assert (409, "model_busy") == read_refusal(answer)
@@ -204,51 +208,38 @@ def test_run_at_work_is_named_and_the_slot_is_free_afterwards(surface: Surface) 
     assert {} == surface.orchestrator.slots
 
 
-@pytest.mark.parametrize("holder", [None, "a-run"])
-def test_slot_that_another_holds_is_waited_for_and_then_told(surface: Surface, holder: str | None) -> None:
-    surface.orchestrator.slots[HANDLE] = ModelBusyError("It is taken")
-    soon = threading.Timer(0.3, surface.orchestrator.slots.pop, [HANDLE])
-    soon.start()
-    waited = add(surface.author, ONE)
-    soon.join()
-    surface.app.state.change_locks = ChangeLocks(wait_seconds=0.1)
-    surface.orchestrator.slots[HANDLE] = ModelBusyError("It is taken", holder)
-    with ThreadPoolExecutor(2) as pool:
-        refused, behind = pool.map(lambda text: add(surface.author, make(text)), ["Another.", "One more."])
-    surface.app.state.change_locks = ChangeLocks()
+def test_slot_that_another_holds_is_waited_for_and_what_changed_meanwhile_counts(surface: Surface) -> None:
+    lifecycle = surface.find_model() / "lifecycle.json"
+    waited = add_while(surface, lambda: None)
+    trained = add_while(surface, lambda: lifecycle.write_text('{"state": "ready"}'))
+    lifecycle.unlink()
 
     assert 200 == waited.status_code
-    assert (409, "model_busy") == read_refusal(refused) == read_refusal(behind)
-    assert holder == refused.headers.get("X-Run-Id")
+    assert (409, "model_not_draft") == read_refusal(trained)
     assert 1 == len(list_added(surface))
 
 
-def test_model_that_is_trained_while_its_slot_is_waited_for_gets_nothing(surface: Surface) -> None:
-    lifecycle = surface.find_model() / "lifecycle.json"
-
-    def train() -> None:
-        lifecycle.write_text('{"state": "ready"}')
-        del surface.orchestrator.slots[HANDLE]
-
-    surface.orchestrator.slots[HANDLE] = ModelBusyError("It is taken")
-    soon = threading.Timer(0.3, train)
-    soon.start()
-    refused = add(surface.author, ONE)
-    lifecycle.unlink()
-
-    assert (409, "model_not_draft") == read_refusal(refused)
-    assert [] == list_added(surface)
-
-
-def test_orchestrator_that_goes_away_before_the_change_is_503(surface: Surface) -> None:
+@pytest.mark.parametrize(
+    ("error", "callers", "status", "code", "holder"),
+    [
+        (TAKEN, 2, 409, "model_busy", None),
+        (ModelBusyError("It is taken", "a-run"), 2, 409, "model_busy", "a-run"),
+        (OrchestratorError("http://10.0.0.1:4200/api does not answer"), 1, 503, "orchestrator_unavailable", None),
+    ],
+)
+def test_slot_that_does_not_come_free_in_time_is_told(
+    surface: Surface, error: ExemplarsError, callers: int, status: int, code: str, holder: str | None
+) -> None:
     surface.app.state.change_locks = ChangeLocks(wait_seconds=0.1)
-    surface.orchestrator.slots[HANDLE] = OrchestratorError("http://10.0.0.1:4200/api does not answer")
-    refused = add(surface.author, ONE)
+    surface.orchestrator.slots[HANDLE] = error
+    with ThreadPoolExecutor(callers) as pool:
+        refused = list(pool.map(lambda number: add(surface.author, make(f"Text {number}.")), range(callers)))
     surface.app.state.change_locks = ChangeLocks()
 
-    assert (503, "orchestrator_unavailable") == read_refusal(refused)
-    assert "10.0.0.1" not in refused.text
-    assert "Nothing was changed" in refused.json()["error"]["message"]
+    assert {(status, code)} == {read_refusal(answer) for answer in refused}
+    assert {holder} == {answer.headers.get("X-Run-Id") for answer in refused}
+    assert "10.0.0.1" not in refused[0].text
+    assert holder is not None or "Nothing was changed" in refused[0].text
     assert [] == list_added(surface)
 
 

@@ -10,9 +10,7 @@ from fakes.surface import ARCHIVED, BROKEN, PRIVATE, PUBLIC, TRAINED, UNKNOWN, S
 from fakes.workspace import HANDLE
 
 from engine.domain.samples import make_id
-from engine.errors import ModelBusyError
 from engine.store.verify import StoreVerifier
-from flows.api.routes.changes import ChangeLocks
 
 TEXTS = ["One.", "Two.", "Three."]
 
@@ -59,7 +57,7 @@ def test_added_sample_is_gone_and_the_authors_own_is_named_with_its_file(surface
     assert own == list_ids(surface)[0]
 
 
-ATTACHED = "one that is attached"
+ATTACHED, ANOTHERS = "one that is attached", "one of another model"
 
 
 @pytest.mark.parametrize(
@@ -74,6 +72,7 @@ ATTACHED = "one that is attached"
         ("author", PUBLIC, ATTACHED, 403, "forbidden"),
         *(("author", HANDLE, wrong, 422, "invalid_request") for wrong in ("x", "1.0", "+1", "1_0", "%20", "1" * 401)),
         *(("author", HANDLE, wrong, 404, "sample_not_found") for wrong in (0, -1, 2**53, 10**399)),
+        ("author", HANDLE, ANOTHERS, 404, "sample_not_found"),
         ("author", BROKEN, 1, 422, "invalid_request"),
         ("author", TRAINED, 1, 404, "sample_not_found"),
         ("author", TRAINED, ATTACHED, 409, "model_not_draft"),
@@ -84,39 +83,22 @@ ATTACHED = "one that is attached"
 def test_refusals_come_in_the_order_of_the_contract(
     surface: Surface, client: str, handle: str, sample_id: object, status: int, code: str
 ) -> None:
-    [one, *_] = attach(surface, handle) if sample_id == ATTACHED else [sample_id]
+    if sample_id in (ATTACHED, ANOTHERS):
+        [sample_id, *_] = attach(surface, handle if sample_id == ATTACHED else TRAINED)
     before = list_ids(surface)
     surface.orchestrator.away = True
 
-    assert (status, code) == read_refusal(delete(getattr(surface, client), one, handle))
+    assert (status, code) == read_refusal(delete(getattr(surface, client), sample_id, handle))
     assert before == list_ids(surface)
 
 
-def test_sample_of_another_model_is_not_found(surface: Surface) -> None:
-    [one, *_] = attach(surface, TRAINED)
-
-    assert (404, "sample_not_found") == read_refusal(delete(surface.author, one))
-
-
-def test_endpoint_beside_the_samples_is_no_sample(surface: Surface) -> None:
-    for method in ("DELETE", "PATCH"):
-        answer = surface.author.request(method, f"/models/{HANDLE}/samples/synthesize")
-        assert (405, "method_not_allowed") == read_refusal(answer)
-        assert "POST" == answer.headers["Allow"]
-
-
-def test_run_at_work_is_named_and_a_slot_that_is_held_is_told(surface: Surface) -> None:
+def test_run_at_work_is_named(surface: Surface) -> None:
     [one, *_] = attach(surface)
     run_id = surface.synthesize(effort="low").json()["run_id"]
     busy = delete(surface.author, one)
     surface.orchestrator.end_runs()
-    surface.app.state.change_locks = ChangeLocks(wait_seconds=0.1)
-    surface.orchestrator.slots[HANDLE] = ModelBusyError("It is taken")
-    held = delete(surface.author, one)
-    surface.app.state.change_locks = ChangeLocks()
-    del surface.orchestrator.slots[HANDLE]
 
-    assert (409, "model_busy") == read_refusal(busy) == read_refusal(held)
+    assert (409, "model_busy") == read_refusal(busy)
     assert run_id == busy.headers["X-Run-Id"] == busy.json()["error"]["details"]["run_id"]
     assert 200 == delete(surface.author, one).status_code
 

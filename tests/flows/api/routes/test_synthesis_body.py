@@ -3,10 +3,8 @@
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from engine.domain.model import EFFORTS
+from engine.domain.model import EFFORTS, Effort, SynthType
 from flows.api.errors import ApiError
 from flows.api.routes.synthesize import SynthesisRequest, parse_body
 
@@ -20,18 +18,9 @@ def refuse(body: bytes, content_type: str | None = JSON) -> tuple[int, str, str]
     return caught.value.status, caught.value.code, caught.value.message
 
 
-@pytest.mark.parametrize("effort", [*EFFORTS, None])
-@pytest.mark.parametrize("synth_type", ["from_traits", "diversify"])
-def test_both_fields_are_read(synth_type: str, effort: str | None) -> None:
-    body = json.dumps({"synth_type": synth_type, "effort": effort}).encode()
-
-    assert (synth_type, effort) == (parse_body(body, JSON).synth_type, parse_body(body, JSON).effort)
-
-
 @pytest.mark.parametrize(
     ("body", "ignored"),
     [
-        (b"{}", ()),
         (b'\xef\xbb\xbf{"effort": null}', ()),
         (b'  {"other": {"synth_type": 1, "synth_type": 2}, "x": 1, "x": 2}\n', ("other", "x")),
         (b'{"huge": ' + b"9" * 5000 + b"}", ("huge",)),
@@ -69,7 +58,6 @@ def test_what_is_not_json_is_400(body: bytes, said: str) -> None:
         (b'{"synth_type": null}', "synth_type is null. Use from_traits or diversify."),
         (b'{"synth_type": "enrich"}', "enrich is internal and not available over HTTP"),
         (b'{"synth_type": "From_Traits"}', "synth_type is 'From_Traits'"),
-        (b'{"synth_type": ["diversify"]}', "synth_type is a list"),
         (b'{"synth_type": {"a": 1}}', "synth_type is an object"),
         (b'{"effort": "highest"}', "effort is 'highest'. Use one of low, medium, high, xhigh, max"),
         (b'{"effort": true}', "effort is true or false"),
@@ -96,16 +84,8 @@ def test_another_content_type_is_422_and_a_body_that_is_not_json_still_400(conte
     assert 400 == refuse(b"effort=low", content_type)[0]
 
 
-@given(
-    body=st.binary(max_size=200)
-    | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(
-        lambda value: json.dumps(value).encode()
-    )
-)
-def test_any_body_is_read_or_refused(body: bytes) -> None:
-    try:
-        read: str = parse_body(body, JSON).synth_type
-    except ApiError as error:
-        read = error.code
+@pytest.mark.parametrize(("synth_type", "effort"), [("diversify", "low"), *(("from_traits", each) for each in EFFORTS)])
+def test_both_fields_are_read(synth_type: SynthType, effort: Effort) -> None:
+    body = json.dumps({"synth_type": synth_type, "effort": effort}).encode()
 
-    assert read in {"from_traits", "diversify", "invalid_json", "invalid_request"}
+    assert SynthesisRequest(synth_type, effort) == parse_body(body, JSON)
