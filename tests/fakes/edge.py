@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote
@@ -163,8 +162,10 @@ class Edge:
     def port(self) -> int:
         return int(self.address.rpartition(":")[2])
 
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+    def connect(self) -> HTTPConnection:
+        connection = HTTPConnection("localhost", self.port, timeout=60)
+        connection.connect()
+        return connection
 
     def wait_until_asked(self) -> None:
         assert self.process.stdout is not None
@@ -176,13 +177,6 @@ class Edge:
         code = self.process.wait(timeout=60)
         self.log.seek(0)
         return code, self.log.read()
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: str
 
 
 @contextmanager
@@ -203,35 +197,6 @@ def serve_edge() -> Iterator[Edge]:
         finally:
             process.kill()
             process.communicate()
-
-
-def read_answers(connection: socket.socket, count: int = 1) -> list[Answer]:
-    """So many answers, or fewer where the server closes the connection before."""
-    received = b""
-    while len(answers := parse_answers(received)) < count:
-        try:
-            piece = connection.recv(65536)
-        except ConnectionResetError:
-            break
-        if not piece:
-            break
-        received += piece
-    return answers
-
-
-def parse_answers(received: bytes) -> list[Answer]:
-    """The answers that are there whole."""
-    answers = []
-    while b"\r\n\r\n" in received:
-        head, _, rest = received.partition(b"\r\n\r\n")
-        status, *lines = head.decode().split("\r\n")
-        headers = dict(re.split(": *", line.lower(), maxsplit=1) for line in lines)
-        length = int(headers["content-length"])
-        if len(rest) < length:
-            break
-        answers.append(Answer(int(status.split()[1]), headers, rest[:length].decode()))
-        received = rest[length:]
-    return answers
 
 
 def main() -> None:

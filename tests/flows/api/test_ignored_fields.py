@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
-import httpx
 import pytest
 from fakes.surface import TRAINED, Surface
 from fakes.workspace import HANDLE
@@ -17,33 +16,32 @@ from flows.api.ignored_fields import IGNORED, MAX_NAME_LENGTH, MAX_NAMES, note_i
 NGINX_HEAD_BYTES = 4096
 
 
+def write(names: Sequence[str]) -> str:
+    scope: dict[str, Any] = {}
+    note_ignored(scope, names)
+    return write_ignored(scope)
+
+
 @pytest.mark.parametrize(
     ("names", "written"),
     [
         ([], ""),
         ([""], ""),
-        (["efort"], "efort"),
         (["efort", "", "efort", "prio"], "efort, prio"),
         (["a\r\nSet-Cookie: x=1"], "a%0D%0ASet-Cookie%3A%20x%3D1"),
-        (["a, b"], "a%2C%20b"),
-        (["Größe", "努力"], "Gr%C3%B6%C3%9Fe, %E5%8A%AA%E5%8A%9B"),
+        (["a, b", "Größe"], "a%2C%20b, Gr%C3%B6%C3%9Fe"),
         (["\ud800", "\0"], "%3F, %00"),
-        (["x" * 5000], "x" * 31 + "%E2%80%A6"),
+        (["x" * 32, "x" * 33], f"{'x' * 32}, {'x' * 31}%E2%80%A6"),
         ([f"f{number}" for number in range(12)], "f0, f1, f2, f3, f4, f5, f6, f7, f8, f9"),
     ],
 )
 def test_names_are_one_header(names: Sequence[str], written: str) -> None:
-    scope: dict[str, Any] = {}
-    note_ignored(scope, names)
-
-    assert written == write_ignored(scope)
+    assert written == write(names)
 
 
 @given(st.lists(st.text()))
 def test_any_names_are_short_ascii_of_one_line(names: list[str]) -> None:
-    scope: dict[str, Any] = {}
-    note_ignored(scope, names)
-    written = write_ignored(scope)
+    written = write(names)
 
     assert written.isascii()
     assert written.isprintable()
@@ -60,25 +58,16 @@ def test_mistyped_field_is_named_with_the_run_that_it_starts_and_once_in_the_log
     with caplog.at_level(logging.INFO, "flows.api"):
         again = surface.synthesize(efort="low")
     forged = surface.synthesize(TRAINED, **{"x\r\nX-Run-Id: forged": 1})
+    refused = surface.author.post(f"/models/{TRAINED}/samples/synthesize?effort=low&{surface.secret}", json={})
 
     assert (202, "efort") == (answer.status_code, answer.headers[IGNORED])
     assert {"handle": HANDLE, "synth_type": "from_traits", "effort": "high"} == run["parameters"]
     assert (409, "efort") == (again.status_code, again.headers[IGNORED])
+    assert (409, "effort") == (refused.status_code, refused.headers[IGNORED])
     assert "x%0D%0AX-Run-Id%3A%20forged" == forged.headers[IGNORED]
     assert "X-Run-Id" not in forged.headers
     assert 1 == caplog.text.count(f"{again.headers['X-Request-Id']} ignored: efort")
-
-
-def test_request_that_is_read_whole_has_no_such_header(surface: Surface) -> None:
-    asked: list[httpx.Response] = [
-        surface.synthesize(synth_type="from_traits", effort="low"),
-        surface.author.get("/health"),
-        surface.author.get(f"/models/{HANDLE}/samples?trait=clarity&limit=1"),
-        surface.author.get("/models?namespace=u22a8&limit=1&state=draft&kind=scoring"),
-    ]
-
-    assert [202, 200, 200, 200] == [answer.status_code for answer in asked]
-    assert [] == [answer.request.url for answer in asked if IGNORED in answer.headers]
+    assert surface.secret not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -90,20 +79,13 @@ def test_request_that_is_read_whole_has_no_such_header(surface: Surface) -> None
         (f"/models/{HANDLE}?a%0D%0Ab=1", "a%0D%0Ab"),
         ("/models?Limit=1", "Limit"),
         ("/health?verbose=1", "verbose"),
+        ("/health", None),
+        (f"/models/{HANDLE}/samples?trait=clarity&limit=1", None),
+        ("/models?namespace=u22a8&limit=1&state=draft&kind=scoring", None),
     ],
 )
-def test_mistyped_parameter_is_named(surface: Surface, path: str, ignored: str) -> None:
-    assert ignored == surface.author.get(path).headers[IGNORED]
-
-
-def test_card_and_refusals_name_them_too_and_secrets_stay_out(
-    surface: Surface, caplog: pytest.LogCaptureFixture
+def test_mistyped_parameter_is_named_and_what_is_read_whole_has_no_such_header(
+    surface: Surface, path: str, ignored: str | None
 ) -> None:
-    card = surface.author.get(f"/models/{HANDLE}?format=md", headers={"Accept": "text/markdown"})
-    with caplog.at_level(logging.INFO, "flows.api"):
-        refused = surface.author.post(f"/models/{TRAINED}/samples/synthesize?effort=low&{surface.secret}", json={})
-
-    assert ("text/markdown", "format") == (card.headers["Content-Type"].partition(";")[0], card.headers[IGNORED])
-    assert (409, "effort") == (refused.status_code, refused.headers[IGNORED])
-    assert refused.headers["X-Request-Id"] in caplog.text
-    assert surface.secret not in caplog.text
+    assert ignored == surface.author.get(path).headers.get(IGNORED)
+    assert ignored == surface.author.get(path, headers={"Accept": "text/markdown"}).headers.get(IGNORED)
