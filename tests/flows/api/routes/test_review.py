@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,13 +15,13 @@ import pytest
 from fakes.builders import make_exemplar, make_level, make_stamp
 from fakes.surface import ADDRESS, Surface, read_refusal
 from fakes.workspace import HANDLE
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from engine.domain.model import POLES
 from engine.domain.samples import make_row
 from engine.errors import InputError
 from engine.listing.review_page import render_review_page
-from engine.store.decisions import Decision, closing_decisions, keep_decision, read_decisions, sum_up
+from engine.store.decisions import closing_decisions, keep_decision, read_decisions, sum_up
 from engine.store.layout import DECISIONS_FILE, REVIEW_DATA
 from engine.store.proposals import reject_proposal
 from engine.store.sample_set import SampleSet
@@ -28,8 +29,6 @@ from engine.store.store import StoredSet, write_set
 from engine.store.verify import StoreVerifier
 from flows.runs.labels import SUSPENDED
 
-# One browser for all that is shown in one.
-pytestmark = pytest.mark.xdist_group("review page")
 CHROMIUM = shutil.which("chromium")
 TEXTS = ("Press the button and <b>the door</b> opens.", "We send you a mail.", "The job </script> runs.", "Wait.")
 
@@ -64,7 +63,7 @@ def by_dialog(surface: Surface) -> dict[str, str]:
     return {"Authorization": f"Basic {base64.b64encode(f'me:{surface.secret}'.encode()).decode()}"}
 
 
-def test_decisions_are_kept_in_order_and_the_latest_counts(tmp_path: Path) -> None:
+def test_decisions_are_kept_in_order_the_latest_counts_and_the_page_has_them_with_all_texts(tmp_path: Path) -> None:
     stored, ids = propose(tmp_path)
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda number: keep_decision(stored, ids[number % 3], "refuse", f"key-{number}"), range(40)))
@@ -73,45 +72,35 @@ def test_decisions_are_kept_in_order_and_the_latest_counts(tmp_path: Path) -> No
     with Path(f"{stored.folder}/{DECISIONS_FILE}").open("a") as file:
         file.write('{"sample_id": 1, "sa')
     keep_decision(stored, ids[2], "refuse", "after")
-    decisions = read_decisions(stored)
+    decisions, page = read_decisions(stored), render_review_page(stored)
+    packed = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
     with closing_decisions(stored), pytest.raises(InputError, match="takes no more decisions"):
         keep_decision(stored, ids[0], "refuse", "late")
 
     assert 43 == len(decisions)
     assert {f"key-{number}" for number in range(40)} < {decision.key for decision in decisions}
     assert {ids[0]: "accept", ids[2]: "refuse"} == sum_up(decisions)
+    assert {str(ids[0]): "accept", str(ids[2]): "refuse"} == packed["decisions"]
     assert [] == list(StoreVerifier(str(tmp_path)).find_faults())
-    assert isinstance(decisions[0], Decision)
-
-
-def test_page_has_all_texts_and_no_markup_of_theirs(tmp_path: Path) -> None:
-    stored, ids = propose(tmp_path)
-    keep_decision(stored, ids[0], "refuse", "key")
-    page = render_review_page(stored)
-    packed = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
-
-    assert [*TEXTS] == [row["text"] for row in packed["rows"]]
-    assert {str(ids[0]): "refuse"} == packed["decisions"]
-    assert 2 == page.count("</script>")
-    assert "http://" not in page.replace("http://www.w3.org", "")
-    assert "https://" not in page
+    # No markup of theirs, and nothing from elsewhere.
+    assert ([*TEXTS], 2) == ([row["text"] for row in packed["rows"]], page.count("</script>"))
+    assert [] == [url for url in re.findall("https?://[a-z.0-9]*", page) if url != "http://www.w3.org"]
 
 
 def test_page_is_the_owners_in_a_browser(
     surface: Surface, proposed: tuple[StoredSet, list[int]], by_dialog: dict[str, str]
 ) -> None:
     path = f"/runs/{proposed[0].run_id}/review"
-    page, other = surface.author.get(path), surface.stranger.get(path)
-    challenge, typed = surface.nobody.get(path), surface.nobody.get(path, headers=by_dialog)
-    gone = surface.author.get(f"/runs/{uuid4()}/review")
+    page, challenge = surface.author.get(path), surface.nobody.get(path)
+    others = [surface.stranger.get(path), surface.author.get(f"/runs/{uuid4()}/review")]
+    typed = surface.nobody.get(path, headers=by_dialog)
     reject_proposal(proposed[0], "over", False, {})
     over = surface.author.get(path)
 
-    assert [200, 404, 401, 200, 404, 404] == [
-        answer.status_code for answer in (page, other, challenge, typed, gone, over)
-    ]
+    assert (200, 200) == (page.status_code, typed.status_code)
+    assert [(404, "not_found")] * 3 == [read_refusal(answer) for answer in (*others, over)]
     assert "connect-src 'self'" in page.headers["content-security-policy"]
-    assert challenge.headers["www-authenticate"].startswith("Basic")
+    assert (401, True) == (challenge.status_code, challenge.headers["www-authenticate"].startswith("Basic"))
     assert "text/html" in page.headers["content-type"]
 
 
@@ -123,32 +112,26 @@ def test_decisions_need_scope_origin_and_a_sample_of_the_set(
     kept = surface.author.post(path, json=body)
     behind_proxy = surface.author.post(path, json=body, headers={"Origin": ADDRESS.replace("http:", "https:")})
     by_browser = surface.nobody.post(path, json={**body, "sample_id": ids[1]}, headers=by_dialog | {"Origin": ADDRESS})
-    refused = [
-        surface.reader.post(path, json=body),
-        surface.stranger.post(path, json=body),
-        surface.author.post(path, json=body, headers={"Origin": "https://elsewhere.example"}),
-        surface.nobody.post(path, json=body, headers=by_dialog),
-        surface.author.post(path, json={**body, "sample_id": 12}),
-        surface.author.post(path, json={**body, "said": "perhaps"}),
-        surface.author.post(path, json={**body, "sample_id": 2**53}),
-        surface.author.post(path, content=b"{", headers={"Content-Type": "application/json"}),
-    ]
+    refused = {
+        (403, "forbidden"): [
+            surface.reader.post(path, json=body),
+            surface.author.post(path, json=body, headers={"Origin": "https://elsewhere.example"}),
+            surface.nobody.post(path, json=body, headers=by_dialog),
+        ],
+        (404, "not_found"): [surface.stranger.post(path, json=body)],
+        (404, "sample_not_found"): [surface.author.post(path, json={**body, "sample_id": 12})],
+        (422, "invalid_request"): [
+            surface.author.post(path, json=body | wrong) for wrong in ({"said": "perhaps"}, {"sample_id": 2**53})
+        ],
+        (400, "invalid_json"): [surface.author.post(path, content=b"{", headers={"Content-Type": "application/json"})],
+    }
     counted = sum_up(read_decisions(stored))
     with closing_decisions(stored):
         late = surface.author.post(path, json=body)
 
     assert [200] * 3 == [answer.status_code for answer in (kept, by_browser, behind_proxy)], by_browser.text
     assert body == kept.json()
-    assert [
-        (403, "forbidden"),
-        (404, "not_found"),
-        (403, "forbidden"),
-        (403, "forbidden"),
-        (404, "sample_not_found"),
-        (422, "invalid_request"),
-        (422, "invalid_request"),
-        (400, "invalid_json"),
-    ] == [read_refusal(answer) for answer in refused]
+    assert [] == [answer.text for told in refused for answer in refused[told] if read_refusal(answer) != told]
     assert {ids[0]: "refuse", ids[1]: "refuse"} == counted
     assert (409, "model_busy") == read_refusal(late)
 
@@ -162,11 +145,15 @@ def test_word_on_the_whole_goes_to_the_suspended_run_or_to_a_new_one(
     if suspended:
         runs.runs[run_id] = runs.runs.pop(runs.add_run(handle=HANDLE)) | {"id": run_id}
         runs.set_state(run_id, "PAUSED", name=SUSPENDED)
+    runs.away = True
+    away = surface.author.post(path, json={"decision": "reject"})
+    runs.away = False
     wrong = [surface.author.post(path, json=body) for body in ({}, {"why": "so"}, {"decision": "attach", "why": 1})]
     refused = [client.post(path, json={"decision": "attach"}) for client in (surface.reader, surface.stranger)]
     answer = surface.author.post(path, json={"decision": "attach", "why": "so"})
     word = {"decision": "attach", "leave_out": [], "other_pole": [], "why": "so", "propose_again": False}
 
+    assert (503, "orchestrator_unavailable") == read_refusal(away)
     assert [(422, "invalid_request")] * 3 == [read_refusal(answer) for answer in wrong]
     assert [(403, "forbidden"), (404, "not_found")] == [read_refusal(answer) for answer in refused]
     assert (202, "resumed" if suspended else "enqueued") == (answer.status_code, answer.json()["state"]), answer.text
@@ -175,117 +162,79 @@ def test_word_on_the_whole_goes_to_the_suspended_run_or_to_a_new_one(
     assert suspended or {"run_id": run_id, **word} == runs.runs[answer.json()["run_id"]]["parameters"]
 
 
-def test_word_that_the_orchestrator_does_not_hear_is_503(
-    surface: Surface, proposed: tuple[StoredSet, list[int]]
-) -> None:
-    surface.orchestrator.away = True
-    answer = surface.author.post(f"/runs/{proposed[0].run_id}/review", json={"decision": "reject"})
-
-    assert (503, "orchestrator_unavailable") == read_refusal(answer)
-
-
 class Door:
     """A browser on the page of a proposal, and a door that takes decisions only as it is told to."""
 
     def __init__(self, page: Page, stored: StoredSet) -> None:
         self.page = page
-        self.decided: list[tuple[int, str]] = []
+        self.decided: list[str] = []
         self.words: list[str] = []
         self.answers: list[Callable[[Route], None]] = []
-        self.held: list[Route] = []
-        page.route("**/review", self._answer_page(render_review_page(stored)))
-        page.route("**/decisions", self._decide)
+        page.route("**/review", lambda route: self._answer(route, render_review_page(stored)))
+        page.route("**/decisions", lambda route: (self.answers.pop(0) if self.answers else self.keep)(route))
         page.goto(f"http://door.test/v1/runs/{stored.run_id}/review")
+        self.said, self.unkept = page.locator("#said"), page.locator("#unkept")
+        self.attach = page.get_by_role("button", name="Attach what stands")
 
     def press(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)
 
-    def _answer_page(self, html: str) -> Callable[[Route], None]:
-        def answer(route: Route) -> None:
-            if route.request.method == "POST":
-                self.words.append(json.loads(route.request.post_data or "")["decision"])
-                route.fulfill(status=202, json={"message": "It goes on."})
-            else:
-                route.fulfill(body=html, content_type="text/html")
-
-        return answer
-
-    def _decide(self, route: Route) -> None:
-        if self.answers:
-            self.answers.pop(0)(route)
-            return
-        self.keep(route)
+    def _answer(self, route: Route, html: str) -> None:
+        if route.request.method == "POST":
+            self.words.append(json.loads(route.request.post_data or "")["decision"])
+            route.fulfill(status=202, json={"message": "It goes on."})
+        else:
+            route.fulfill(body=html, content_type="text/html")
 
     def keep(self, route: Route) -> None:
         said = json.loads(route.request.post_data or "")
-        self.decided.append((said["sample_id"], said["said"]))
+        self.decided.append(said["said"])
         route.fulfill(json=said)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
     if CHROMIUM is None:
         pytest.skip("needs the Debian package chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
+        yield Door(browser.new_page(viewport={"width": 900, "height": 600}), propose(tmp_path)[0])
         browser.close()
 
 
-@pytest.fixture
-def door(browser: Browser, tmp_path: Path) -> Iterator[Door]:
-    page = browser.new_page(viewport={"width": 900, "height": 600})
-    yield Door(page, propose(tmp_path)[0])
-    page.close()
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("fail", "why"),
-    [
-        (lambda route: route.fulfill(status=409, json={"error": {"message": "It is over."}}), "It is over."),
-        (lambda route: route.fulfill(status=200, body="<h1>Sign in</h1>"), "the answer (200) is not the door's"),
-        (lambda route: route.abort(), "Failed to fetch"),
-    ],
-    ids=["refused", "sign-in", "away"],
-)
-def test_decision_that_was_not_kept_stays_in_sight_and_bars_the_attaching(
-    door: Door, fail: Callable[[Route], None], why: str
-) -> None:
-    said, attach = door.page.locator("#unkept"), door.page.get_by_role("button", name="Attach what stands")
-    door.answers.append(fail)
-    door.press("r", "a", "a")
-    expect(said).to_contain_text(
-        f"Not kept: what you decided on one text (Show: not kept). Decide again before you attach. {why}"
-    )
-    attach.click()
-    expect(door.page.locator("#said")).to_have_text("Not done: something that you decided was not kept.")
-    expect(said).to_be_in_viewport()
-    attach.scroll_into_view_if_needed()
-    expect(said).to_be_in_viewport()
-    barred = [*door.words]
+def test_decision_that_was_not_kept_stays_in_sight_and_bars_the_attaching(door: Door) -> None:
+    failures: dict[str, Callable[[Route], None]] = {
+        "It is over.": lambda route: route.fulfill(status=409, json={"error": {"message": "It is over."}}),
+        "the answer (200) is not the door's": lambda route: route.fulfill(status=200, body="<h1>Sign in</h1>"),
+        "Failed to fetch": lambda route: route.abort(),
+    }
+    for why, fail in failures.items():
+        door.answers.append(fail)
+        door.press("r")
+        expect(door.unkept).to_contain_text(why)
+        door.attach.click()
+        expect(door.said).to_have_text("Not done: something that you decided was not kept.")
+        expect(door.unkept).to_be_in_viewport()
     door.page.locator("#show").select_option("not kept")
-    expect(door.page.locator("article h2")).to_contain_text("1 of 1not decided")
+    expect(door.page.locator("article h2")).to_contain_text("1 of 3not decided")
     door.page.locator("h1").click()
-    door.press("r")
-    expect(said).to_be_hidden()
-    attach.click()
-    expect(door.page.locator("#said")).to_have_text("It goes on.")
-
-    assert ([], ["attach"]) == (barred, door.words)
-    assert ["accept", "accept", "refuse"] == [word for _, word in door.decided]
-
-
-@pytest.mark.slow
-def test_refusal_on_its_way_is_waited_for_and_none_comes_after_the_word(door: Door) -> None:
-    door.answers.append(door.held.append)
-    door.press("r")
-    door.page.get_by_role("button", name="Attach what stands").click()
-    expect(door.page.locator("#said")).to_have_text("Waiting until what you decided is kept.")
+    door.press(*"r" * len(failures))
+    expect(door.unkept).to_be_hidden()
+    barred = [*door.words]
+    # What is on its way is waited for, and nothing comes after the word.
+    held: list[Route] = []
+    door.page.locator("#show").select_option("all")
+    door.page.locator("h1").click()
+    door.answers.append(held.append)
+    door.press("a")
+    door.attach.click()
+    expect(door.said).to_have_text("Waiting until what you decided is kept.")
     door.press("a", "a")
-    before = [*door.words]
-    door.keep(door.held[0])
-    expect(door.page.locator("#said")).to_have_text("It goes on.")
+    waiting = [*door.words]
+    door.keep(held[0])
+    expect(door.said).to_have_text("It goes on.")
 
-    assert ([], ["attach"], ["refuse"]) == (before, door.words, [word for _, word in door.decided])
+    assert ([], [], ["attach"]) == (barred, waiting, door.words)
+    assert [*["refuse"] * 3, "accept"] == door.decided
