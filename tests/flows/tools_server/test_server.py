@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 from fakes.agent import open_agent
-from fakes.surface import ARCHIVED, BARE, BROKEN, PRIVATE, PUBLIC, SEEDED, UNDISCOVERED, UNKNOWN, read_settings_of
+from fakes.surface import ARCHIVED, BROKEN, PRIVATE, PUBLIC, SEEDED, UNDISCOVERED, UNKNOWN, read_settings_of
 from fakes.workspace import HANDLE, Workspace
 from jsonschema import Draft202012Validator
 from mcp.shared.exceptions import MCPError
@@ -16,42 +16,25 @@ from engine.settings import Settings
 from flows.api.app import make_app
 from flows.tools_server.identity import identify
 
-PLATFORMS_OWN = (
-    "list_models",
-    "get_model",
-    "list_traits",
-    "list_samples",
-    "add_samples",
-    "delete_sample",
-    "synthesize_samples",
-)
-OURS = ("plan_synthesis", "get_run", "validate_model")
-RUN_ID = "9babac40-1978-4ae0-b765-f30fdb6eb7a4"
+TOOLS = (
+    "list_models get_model list_traits list_samples add_samples delete_sample synthesize_samples "
+    "plan_synthesis get_run validate_model"
+).split()
 ONE = {"trait": "clarity", "text": "Press the button.", "quality": 1}
+TWO = {"samples": [ONE, {**ONE, "quality": 2}]}
+SYNTHESIS = f"POST /models/{HANDLE}/samples/synthesize"
 # A tool, its arguments, and how the door is asked the same.
-SAME_AS_THE_DOOR: list[tuple[str, dict[str, Any], tuple[str, str, Any]]] = [
-    ("get_model", {"handle": UNKNOWN}, ("GET", f"/models/{UNKNOWN}", None)),
-    ("list_traits", {"handle": "u22a8/x"}, ("GET", "/models/u22a8%2Fx/traits", None)),
-    ("list_traits", {"handle": ".."}, ("GET", "/models/%2E%2E/traits", None)),
-    ("list_models", {"limit": 0}, ("GET", "/models?limit=0", None)),
-    ("list_samples", {"handle": HANDLE, "trait": "x"}, ("GET", f"/models/{HANDLE}/samples?trait=x", None)),
-    (
-        "add_samples",
-        {"handle": HANDLE, "samples": [ONE, {**ONE, "quality": 2}]},
-        ("POST", f"/models/{HANDLE}/samples", {"samples": [ONE, {**ONE, "quality": 2}]}),
-    ),
-    ("delete_sample", {"handle": HANDLE, "sample_id": 5.0}, ("DELETE", f"/models/{HANDLE}/samples/5", None)),
-    *(
-        ("synthesize_samples", {"handle": handle, **body}, ("POST", f"/models/{handle}/samples/synthesize", body))
-        for handle, body in (
-            (HANDLE, {"effort": "huge"}),
-            (HANDLE, {"synth_type": None}),
-            (BARE, {"synth_type": "diversify"}),
-            (UNDISCOVERED, {}),
-            # Prefect's server is away.
-            (HANDLE, {}),
-        )
-    ),
+SAME_AS_THE_DOOR: list[tuple[str, dict[str, Any], str, Any]] = [
+    ("get_model", {"handle": UNKNOWN}, f"GET /models/{UNKNOWN}", None),
+    ("list_traits", {"handle": "u22a8/x"}, "GET /models/u22a8%2Fx/traits", None),
+    ("list_traits", {"handle": ".."}, "GET /models/%2E%2E/traits", None),
+    ("list_models", {"limit": 0}, "GET /models?limit=0", None),
+    ("list_samples", {"handle": HANDLE, "trait": "x"}, f"GET /models/{HANDLE}/samples?trait=x", None),
+    ("add_samples", {"handle": HANDLE, **TWO}, f"POST /models/{HANDLE}/samples", TWO),
+    ("delete_sample", {"handle": HANDLE, "sample_id": 5.0}, f"DELETE /models/{HANDLE}/samples/5", None),
+    ("synthesize_samples", {"handle": HANDLE, "synth_type": None}, SYNTHESIS, {"synth_type": None}),
+    # Prefect's server is away.
+    ("synthesize_samples", {"handle": HANDLE}, SYNTHESIS, {}),
 ]
 
 
@@ -69,27 +52,14 @@ async def test_tools_have_the_platforms_names_and_schemas_that_say_what_is_what(
         undescribed = [name for name, told in tool.input_schema["properties"].items() if not told.get("description")]
         assert [] == undescribed, tool.name
 
-    assert {*PLATFORMS_OWN, *OURS} == set(tools)
-    assert ["handle"] == asked["required"]
-    assert ["handle", "synth_type", "effort"] == list(asked["properties"])
+    assert {*TOOLS} == set(tools)
+    assert (["handle"], ["handle", "synth_type", "effort"]) == (asked["required"], list(asked["properties"]))
     assert list(EFFORTS) == asked["properties"]["effort"]["anyOf"][0]["enum"]
-    assert "u22a8.technical-writing" in asked["properties"]["handle"]["description"]
-    assert ["trait", "text", "quality"] == tools["add_samples"].input_schema["properties"]["samples"]["items"][
-        "required"
-    ]
+    items = tools["add_samples"].input_schema["properties"]["samples"]["items"]
+    assert ["trait", "text", "quality"] == items["required"]
     changing = {name for name, tool in tools.items() if tool.annotations and not tool.annotations.read_only_hint}
     assert {"add_samples", "delete_sample", "synthesize_samples"} == changing
     assert instructions.endswith("This session reads and changes every namespace.")
-
-
-async def test_machines_user_reads_every_namespace(settings: Settings) -> None:
-    async with open_agent(settings) as agent:
-        traits = await agent.call("list_traits", handle=PRIVATE)
-        first = await agent.call("list_samples", handle=PRIVATE, trait="clarity", limit=2)
-        second = await agent.call("list_samples", handle=PRIVATE, trait="clarity", limit=2, cursor=first["next_cursor"])
-
-    assert ["clarity", "safety"] == [trait["key"] for trait in traits["traits"]]
-    assert 4 == len({item["id"] for page in (first, second) for item in page["items"]})
 
 
 async def test_refusals_are_the_doors_to_the_letter(settings: Settings) -> None:
@@ -103,20 +73,19 @@ async def test_refusals_are_the_doors_to_the_letter(settings: Settings) -> None:
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", headers=headers) as door,
         open_agent(settings) as agent,
     ):
-        for tool, arguments, (method, path, body) in SAME_AS_THE_DOOR:
-            error = await agent.fail(tool, **arguments)
-            same = (await door.request(method, f"/v1{path}", json=body)).json()["error"]
-            said.append((tool, error["code"], error["message"], error["details"]))
-            expected.append((tool, same["code"], same["message"], same["details"]))
+        for tool, arguments, asked, body in SAME_AS_THE_DOOR:
+            method, path = asked.split()
+            said.append((tool, await agent.fail(tool, **arguments)))
+            expected.append((tool, (await door.request(method, f"/v1{path}", json=body)).json()["error"]))
+    for _, error in (*said, *expected):
+        del error["request_id"]
 
     assert expected == said
-    assert "orchestrator_unavailable" == said[-1][1]
-    assert "Nothing was enqueued" in said[-1][2]
+    assert "orchestrator_unavailable" == said[-1][1]["code"]
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "code", "message"),
-    [
+async def test_what_the_door_is_not_asked_is_refused_in_its_manner(settings: Settings) -> None:
+    asked: list[tuple[str, dict[str, Any], str, str]] = [
         ("synthesize_samples", {"handle": HANDLE, "efort": "low"}, "invalid_request", "has no argument 'efort'"),
         ("get_model", {}, "invalid_request", "handle is missing"),
         ("get_model", {"handle": ""}, "invalid_handle", "'' is not a handle"),
@@ -124,19 +93,18 @@ async def test_refusals_are_the_doors_to_the_letter(settings: Settings) -> None:
         ("get_run", {"run_id": "x"}, "not_found", "There is no run x"),
         ("plan_synthesis", {"handle": HANDLE, "effort": "huge"}, "invalid_request", "effort is 'huge'"),
         ("plan_synthesis", {"handle": ARCHIVED}, "model_not_draft", "is archived"),
-    ],
-)
-async def test_what_the_door_is_not_asked_is_refused_in_its_manner(
-    settings: Settings, tool: str, arguments: dict[str, Any], code: str, message: str
-) -> None:
+    ]
     async with open_agent(settings) as agent:
-        error = await agent.fail(tool, **arguments)
+        for tool, arguments, code, message in asked:
+            error = await agent.fail(tool, **arguments)
+            assert (code, True) == (error["code"], message in error["message"]), error
 
-    assert code == error["code"]
-    assert message in error["message"]
 
-
-async def test_key_permits_here_what_it_permits_at_the_door(reader_settings: Settings) -> None:
+async def test_key_permits_here_what_it_permits_at_the_door_until_it_is_revoked(
+    workspace: Workspace, reader_settings: Settings
+) -> None:
+    path = workspace.folder / "keys.json"
+    before = path.read_bytes()
     async with open_agent(reader_settings) as agent:
         codes = [
             (await agent.fail(tool, **arguments))["code"]
@@ -154,7 +122,11 @@ async def test_key_permits_here_what_it_permits_at_the_door(reader_settings: Set
         with pytest.raises(MCPError, match="model_not_found: There is no model"):
             await agent.client.read_resource(f"exemplars://models/{PRIVATE}")
         instructions = agent.client.instructions or ""
+        path.write_text('{"keys": []}')
+        revoked = await agent.fail("list_traits", handle=HANDLE)
+        path.write_bytes(before)
 
+    assert "unauthorized" == revoked["code"]
     assert [*2 * ["forbidden"], "model_not_found", *3 * ["forbidden"]] == codes
     assert 1 == len(own["items"])
     assert {HANDLE, PUBLIC} < cards
@@ -162,26 +134,16 @@ async def test_key_permits_here_what_it_permits_at_the_door(reader_settings: Set
     assert instructions.endswith("This session reads u22a8; reads live, bench like every key.")
 
 
-async def test_key_that_is_revoked_is_refused_at_once(workspace: Workspace, reader_settings: Settings) -> None:
-    path = workspace.folder / "keys.json"
-    before = path.read_bytes()
-    async with open_agent(reader_settings) as agent:
-        await agent.call("list_traits", handle=HANDLE)
-        path.write_text('{"keys": []}')
-        error = await agent.fail("list_traits", handle=HANDLE)
-    path.write_bytes(before)
-
-    assert "unauthorized" == error["code"]
-
-
-async def test_cards_are_resources(settings: Settings) -> None:
+async def test_machines_user_reads_every_namespace_and_cards_are_resources(settings: Settings) -> None:
     async with open_agent(settings) as agent:
+        samples = await agent.call("list_samples", handle=PRIVATE, trait="clarity", limit=2)
         listed = {card.uri: card for card in (await agent.client.list_resources()).resources}
         [template] = (await agent.client.list_resource_templates()).resource_templates
         [card] = (await agent.client.read_resource(f"exemplars://models/{HANDLE}")).contents
         with pytest.raises(MCPError) as refused:
             await agent.client.read_resource("exemplars://runs/1")
 
+    assert 2 == len(samples["items"])
     assert {PRIVATE, HANDLE, BROKEN} < {card.name for card in listed.values()}
     assert "Whether notes about the work in a shed" in (listed[f"exemplars://models/{HANDLE}"].description or "")
     assert "exemplars://models/{handle}" == template.uri_template

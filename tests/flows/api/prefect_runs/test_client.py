@@ -159,10 +159,10 @@ async def test_run_is_found_by_its_id_or_as_the_last_that_was_requested_over_htt
 async def test_last_progress_of_a_run_counts_whatever_anybody_wrote(
     server: Server, orchestrator: PrefectOrchestrator
 ) -> None:
-    told = {"right": [37.5, 12], "whole": [100], "none": [0], "over": [100.1], "below": [-1], "odd": ["x"]}
-    server.give(
-        "/artifacts/filter", [{"flow_run_id": name, "data": each} for name, data in told.items() for each in data]
-    )
+    told: dict[str, list[Any]] = {"right": [37.5, 12], "whole": [100], "none": [0], "over": [100.1], "odd": ["x"]}
+    told["below"] = [-1]
+    written = [{"flow_run_id": name, "data": each} for name, data in told.items() for each in data]
+    server.give("/artifacts/filter", written)
 
     assert {} == await orchestrator.read_progress([])
     assert {"right": 0.375, "whole": 1.0, "none": 0.0} == await orchestrator.read_progress([*told])

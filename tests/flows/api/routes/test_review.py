@@ -171,7 +171,7 @@ class Door:
         self.words: list[str] = []
         self.answers: list[Callable[[Route], None]] = []
         page.route("**/review", lambda route: self._answer(route, render_review_page(stored)))
-        page.route("**/decisions", lambda route: (self.answers.pop(0) if self.answers else self.keep)(route))
+        page.route("**/decisions", self._decide)
         page.goto(f"http://door.test/v1/runs/{stored.run_id}/review")
         self.said, self.unkept = page.locator("#said"), page.locator("#unkept")
         self.attach = page.get_by_role("button", name="Attach what stands")
@@ -186,6 +186,10 @@ class Door:
             route.fulfill(status=202, json={"message": "It goes on."})
         else:
             route.fulfill(body=html, content_type="text/html")
+
+    def _decide(self, route: Route) -> None:
+        decide = self.answers.pop(0) if self.answers else self.keep
+        decide(route)
 
     def keep(self, route: Route) -> None:
         said = json.loads(route.request.post_data or "")
