@@ -27,16 +27,12 @@ PUBLIC = "u22a8"
 
 @dataclass
 class Door:
-    """``url`` ends with ``/v1``; ``secret`` is that of a key that owns ``u22a8`` and may author.
-
-    ``metrics_url`` is empty where the door has none.
-    """
+    """``url`` ends with ``/v1``; ``secret`` is that of a key that owns ``u22a8`` and may author."""
 
     workspace: Workspace
     variables: dict[str, str]
     secret: str = ""
     url: str = ""
-    metrics_url: str = ""
     process: "subprocess.Popen[str] | None" = None
     clients: list[httpx.Client] = field(default_factory=list)
 
@@ -72,7 +68,6 @@ class Door:
         line = self.process.stdout.readline()
         assert "open at http" in line, line
         self.url = line.split("open at ")[1].split(",")[0].strip()
-        self.metrics_url = line.partition("its metrics at ")[2].strip()
 
     def open_client(self, secret: str | None = None, **options: object) -> httpx.Client:
         """A client that sends this key, the door's own where none is given, none where it is empty."""
@@ -113,14 +108,11 @@ def open_door(workspace: Workspace, variables: dict[str, str]) -> Iterator[Door]
 
 @dataclass
 class Served:
-    """A door and Prefect's server behind it, without a worker; the clients' keys are as in ``fakes.surface``."""
+    """A door and Prefect's server behind it, without a worker; ``author`` owns ``u22a8``."""
 
     site: Site
     door: Door
     author: httpx.Client
-    reader: httpx.Client
-    stranger: httpx.Client
-    nobody: httpx.Client
 
     def end_runs(self, state: str = "COMPLETED", message: str | None = None) -> None:
         """Ends all runs that are not over, as a worker would."""
@@ -145,11 +137,4 @@ def open_served(folder: Path, provider: Provider | None = None, variables: Mappi
     with open_site(workspace) as site:
         site.start_deployed()
         with open_door(workspace, site.variables) as door:
-            yield Served(
-                site,
-                door,
-                author=door.open_client(),
-                reader=door.open_client(door.issue("u22a8", scope="scoring")),
-                stranger=door.open_client(door.issue("acme")),
-                nobody=door.open_client(""),
-            )
+            yield Served(site, door, door.open_client())

@@ -63,18 +63,6 @@ def test_all_that_is_written_is_for_the_owner_alone_whatever_a_dead_writer_left(
     }
 
 
-def test_full_disk_leaves_the_file_as_it_was(small_disk: Path) -> None:
-    path = small_disk / "keys.json"
-    key = issue(path)
-    with pytest.raises(OSError, match="No space"):
-        (small_disk / "ballast").write_bytes(b"\0" * 16 * 1024)
-    with pytest.raises(StoreError, match=r"cannot be used: No space left on device\. Free space or permit"):
-        issue(path)
-
-    assert (key,) == read_keys(path)
-    assert ["ballast", "keys.json", "keys.json.lock"] == sorted(file.name for file in small_disk.iterdir())
-
-
 def test_error_in_the_block_changes_nothing(path: Path) -> None:
     key = issue(path)
 

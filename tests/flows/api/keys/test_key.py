@@ -4,9 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.api.keys.key import PUBLIC_NAMESPACES, Key, Scope
+from flows.api.keys.key import Key, Scope
 
 DIGEST = "5ec4e7" * 10 + "abcd"
+
+
+def make_key(scope: Scope, *namespaces: str) -> Key:
+    return Key("0123456789ab", scope, namespaces, datetime(2026, 11, 25, tzinfo=UTC), DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -23,12 +27,22 @@ DIGEST = "5ec4e7" * 10 + "abcd"
 def test_scope_and_namespaces_say_what_a_key_may_do(
     scope: Scope, namespaces: tuple[str, ...], namespace: str, owns: bool, reads: bool, changes: bool
 ) -> None:
-    key = Key("0123456789ab", scope, namespaces, datetime(2026, 11, 25, tzinfo=UTC), DIGEST)
+    key = make_key(scope, *namespaces)
 
     for name in (namespace, f"{namespace}.technical-writing"):
         assert (owns, reads, changes) == (key.owns(name), key.may_read(name), key.may_change(name))
     assert DIGEST not in f"{key!r} {key}"
 
 
-def test_public_namespaces_are_those_of_the_contract() -> None:
-    assert ("u22a8", "live", "bench") == PUBLIC_NAMESPACES
+@pytest.mark.parametrize(
+    ("scope", "namespaces", "rights"),
+    [
+        ("scoring", ("acme",), "reads acme; reads u22a8, live, bench like every key"),
+        ("authoring", ("u22a8",), "reads and changes u22a8; reads live, bench like every key"),
+        ("scoring", ("u22a8", "live", "bench"), "reads u22a8, live, bench"),
+    ],
+)
+def test_rights_are_told_with_the_public_namespaces_of_the_contract(
+    scope: Scope, namespaces: tuple[str, ...], rights: str
+) -> None:
+    assert rights == make_key(scope, *namespaces).rights

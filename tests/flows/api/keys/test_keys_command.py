@@ -65,20 +65,6 @@ def test_key_from_issue_to_revocation(command: Command, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "namespaces", "said"),
-    [
-        ("scoring", ["acme"], ": reads acme; reads u22a8, live, bench like every key. "),
-        ("authoring", ["u22a8"], ": reads and changes u22a8; reads live, bench like every key. "),
-        ("scoring", ["u22a8", "live", "bench"], ": reads u22a8, live, bench. The line"),
-    ],
-)
-def test_issuing_says_what_the_key_may_do(command: Command, scope: str, namespaces: list[str], said: str) -> None:
-    words = [word for namespace in namespaces for word in ("--namespace", namespace)]
-
-    assert said in command("keys", "issue", "--scope", scope, *words)[2]
-
-
-@pytest.mark.parametrize(
     ("arguments", "content", "code", "said"),
     [
         (("keys", "issue", "--scope", "authoring"), None, 2, "Missing option '--namespace'."),

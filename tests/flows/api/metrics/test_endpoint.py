@@ -24,28 +24,33 @@ ATTACHED = {"namespace": "u22a8", "pool": "train", "synth_type": "from_traits", 
 @pytest.mark.parametrize(
     ("method", "path", "client", "route", "status"),
     [
-        ("GET", "/models/u22a8.nobody/samples", "author", "/v1/models/{handle}/samples", "404"),
-        ("GET", "/health", "nobody", "/v1/health", "503"),
-        ("GET", f"/models/{HANDLE}/samples", "nobody", "none", "401"),
-        ("GET", "/nothing/of/the/kind", "author", "none", "404"),
-        ("BREW", "/health", "nobody", "/v1/health", "405"),
+        ("GET", "/models/u22a8.nobody/samples", "author", "/v1/models/{handle}/samples", 404),
+        ("GET", "/health", "nobody", "/v1/health", 503),
+        ("GET", f"/models/{HANDLE}/samples", "nobody", "none", 401),
+        ("GET", "/nothing/of/the/kind", "author", "none", 404),
+        ("BREW", "/health", "nobody", "/v1/health", 405),
     ],
 )
 def test_request_is_counted_by_method_route_and_status(
-    surface: Surface, method: str, path: str, client: str, route: str, status: str
+    surface: Surface, method: str, path: str, client: str, route: str, status: int
 ) -> None:
     labels = {"method": method if method == "GET" else "OTHER", "route": route}
 
-    def count(name: str, **more: str) -> float:
-        return surface.registry.get_sample_value(f"exemplars_door_{name}", labels | more) or 0.0
+    def count() -> list[float]:
+        read = surface.registry.get_sample_value
+        total = read("exemplars_door_requests_total", labels | {"status": str(status)})
+        return [
+            total or 0.0,
+            *(read(f"exemplars_door_request_seconds_{name}", labels) or 0.0 for name in ("count", "sum")),
+        ]
 
     surface.orchestrator.away = True
-    before = count("requests_total", status=status), count("request_seconds_count"), count("request_seconds_sum")
-    seen = [str(getattr(surface, client).request(method, path).status_code) for _ in range(3)]
+    before = count()
+    seen = [getattr(surface, client).request(method, path).status_code for _ in range(3)]
+    total, requests, seconds = (after - first for after, first in zip(count(), before, strict=True))
 
-    assert [status] * 3 == seen
-    assert (before[0] + 3, before[1] + 3) == (count("requests_total", status=status), count("request_seconds_count"))
-    assert 0 < count("request_seconds_sum") - before[2] < 60
+    assert ([status] * 3, 3, 3) == (seen, total, requests)
+    assert 0 < seconds < 60
     assert 0 == surface.registry.get_sample_value("exemplars_door_requests_in_flight")
 
 

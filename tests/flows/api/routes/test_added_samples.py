@@ -261,17 +261,3 @@ def test_requests_at_once_lose_nothing_and_add_nothing_twice(surface: Surface) -
 
     assert {200} == {answer.status_code for answer in answers}
     assert sorted({str(sample["text"]) for batch in batches for sample in batch}) == sorted(listed)
-
-
-def test_added_samples_are_seeds_to_vary(surface: Surface) -> None:
-    before = surface.synthesize(BARE, synth_type="diversify")
-    samples = [
-        make(f"In shed {number} the notes on {trait} are of quality {quality}.", quality, trait=trait)
-        for trait in ("clarity", "safety")
-        for quality in (0, 1)
-        for number in range(3)
-    ]
-    add(surface.author, *samples, handle=BARE)
-
-    assert (422, "no_seed_samples") == read_refusal(before)
-    assert 202 == surface.synthesize(BARE, synth_type="diversify").status_code
