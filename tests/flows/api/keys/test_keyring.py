@@ -12,8 +12,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from engine.errors import InputError
 from flows.api.keys.key import Key
@@ -89,24 +87,11 @@ def test_secret_finds_its_key_and_nothing_that_differs_from_one_does(path: Path)
         secret[:place] + ("b" if letter == "a" else "a") + secret[place + 1 :] for place, letter in enumerate(secret)
     ]
     wrong = ["", key.id, key.sha256, secret[:-1], f"{secret} ", f" {secret}", secret.upper(), secret[4:]]
+    odd = [f"exm_{key.id}_{garbage}" for garbage in ("\ud800", "\0", "ü" * 1000)]
     mixed = [f"exm_{key.id}_{another[17:]}", f"exm_{'0' * 12}_{secret[17:]}"]
 
     assert (key, other) == (ring.find(secret), ring.find(another))
-    assert [] == [text for text in (*changed, *wrong, *mixed) if ring.find(text) is not None]
-
-
-@pytest.fixture(scope="module")
-def shared_ring(tmp_path_factory: pytest.TempPathFactory) -> tuple[KeyRing, Key]:
-    path = tmp_path_factory.mktemp("keys") / "keys.json"
-    key, _ = issue(path)
-    return KeyRing(path), key
-
-
-@given(st.text(st.characters(exclude_categories=())))
-def test_garbage_for_a_secret_finds_nothing_and_raises_nothing(shared_ring: tuple[KeyRing, Key], garbage: str) -> None:
-    ring, key = shared_ring
-
-    assert (None, None) == (ring.find(garbage), ring.find(f"exm_{key.id}_{garbage}"))
+    assert [] == [text for text in (*changed, *wrong, *odd, *mixed) if ring.find(text) is not None]
 
 
 @BOTH_CLOCKS
