@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from fakes.word_vectors import WordVectors
 
 from engine.definitions.effort import Level
-from engine.domain.model import Brief, Length, Model, Pole, Seed, Trait
+from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait
 from engine.domain.samples import Exemplar, Reason, RunStamp, Scenario
 from engine.planning.plan import Cell, Plan, make_plan
 from engine.planning.scenarios import ScenarioPool
 from engine.quality.reference_axis import fit_reference_axes
+from engine.screening.screener import Screener
+from engine.selection.rounds import Rounds
 
 SUBJECTS = ("rotating a key", "moving a database", "sharing a folder", "closing a ticket", "renewing a domain")
 AUDIENCES = ("a new colleague", "an administrator")
@@ -114,6 +116,20 @@ def make_exemplar(
         prompt_sha256="0" * 64,
         odds=odds,
     )
+
+
+def make_pair(index: int = 0, trait: str = "clarity") -> list[Exemplar]:
+    """What came back for both poles of a scenario, each with a text of its own."""
+    return [make_exemplar(f"Text {index} is {pole}.", pole, index, trait) for pole in POLES]
+
+
+def make_rounds(plan: Plan | None = None, *made: Exemplar) -> Rounds:
+    """The rounds of a plan that have taken what was made; no length is checked."""
+    plan = plan or make_test_plan()
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
+    if made:
+        rounds.take(made)
+    return rounds
 
 
 def make_stamp(run_id: str = "11111111-1111-1111-1111-111111111111") -> RunStamp:

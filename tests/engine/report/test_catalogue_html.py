@@ -6,15 +6,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from fakes.conditions import (
-    make_condition,
-    make_drift,
-    make_last,
-    make_measure,
-    make_measures,
-    make_trait_condition,
-    survey,
-)
+from fakes.conditions import make_condition, make_drift, make_measure, make_measures, make_trait_condition, survey
 from playwright.sync_api import expect, sync_playwright
 
 from engine.catalogue.condition import Counts, Fault, TraitAngle
@@ -23,42 +15,28 @@ from engine.report.catalogue_html import OPEN_MODELS, render_catalogue
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 CHROMIUM = shutil.which("chromium")
-TWO = (make_trait_condition("clarity"), make_trait_condition("safety"))
 
 
 def make_survey() -> Survey:
-    broken = make_condition(handle="u22a8.broken", faults=(Fault(f"model.yaml: {HOSTILE}", ("exemplars plan x",)),))
-    entangled = make_condition(
-        *TWO, handle="u22a8.entangled", measures=make_measures(angles=(TraitAngle("clarity", "safety", 0.97, 0.05),))
-    )
+    angles = (TraitAngle("clarity", "safety", 0.97, 0.05),)
+    two = make_trait_condition("clarity"), make_trait_condition("safety")
     drifted = make_trait_condition(measure=make_measure(drift=make_drift()), held_out=Counts(3, 3))
-    empty = make_condition(
-        make_trait_condition(attached=Counts(), measure=None),
-        handle="u22a8.empty",
-        last=None,
-        sets={},
-        attached_runs=(),
-    )
-    gone = make_trait_condition("gone", defined=False)
+    bare = make_trait_condition("gone", defined=False, attached=Counts(), measure=None)
     return survey(
-        broken,
-        entangled,
-        make_condition(drifted, gone, handle="u22a8.drifted", state="ready", last=make_last("attached", said="")),
-        empty,
+        make_condition(handle="u22a8.broken", faults=(Fault(f"model.yaml: {HOSTILE}", ("exemplars plan x",)),)),
+        make_condition(*two, handle="u22a8.entangled", measures=make_measures(angles=angles)),
+        make_condition(drifted, bare, handle="u22a8.drifted", state="ready"),
         make_condition(cost_usd=0.25),
         notes=("No Prefect server is configured.",),
     )
 
 
-def read_words(page: str) -> str:
+def test_page_begins_with_how_many_models_need_a_person_and_is_inert_and_fetches_nothing() -> None:
+    page = render_catalogue(make_survey())
     body = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
-
-
-def test_page_begins_with_how_many_models_need_a_person() -> None:
-    words = read_words(render_catalogue(make_survey()))
+    words = " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
     said = (
-        "✕ 3 of 5 models need a person",
+        "✕ 3 of 4 models need a person",
         "1 note No Prefect server is configured.",
         "Clarity and Safety: 14° between their axes (cosine 0.97 ± 0.05).",
         "exemplars synthesize u22a8.entangled",
@@ -69,17 +47,11 @@ def test_page_begins_with_how_many_models_need_a_person() -> None:
     )
 
     assert [] == [line for line in said if line not in words]
-    assert "3 held out" not in words
-    assert "There are no models" in read_words(render_catalogue(survey()))
-
-
-def test_texts_are_inert_nothing_is_fetched_and_the_same_survey_gives_the_same_page() -> None:
-    page = render_catalogue(make_survey())
-
     assert HOSTILE not in page
     assert "default-src 'none'" in page
     assert [] == re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", page)
     assert page == render_catalogue(make_survey())
+    assert "There are no models" in render_catalogue(survey())
 
 
 def test_only_the_first_that_need_a_person_are_open() -> None:
@@ -90,7 +62,7 @@ def test_only_the_first_that_need_a_person_are_open() -> None:
 
 
 @pytest.mark.slow
-def test_models_are_searched_and_filtered_in_a_page_no_wider_than_the_screen(tmp_path: Path) -> None:
+def test_models_are_searched_and_filtered(tmp_path: Path) -> None:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed (apt install chromium)")
     file = tmp_path / "catalogue.html"
@@ -99,16 +71,11 @@ def test_models_are_searched_and_filtered_in_a_page_no_wider_than_the_screen(tmp
         page = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]).new_page()
         page.goto(file.as_uri())
         shown = page.locator("details.model:not([hidden]) .name")
-        for width in (400, 1280):
-            page.set_viewport_size({"width": width, "height": 900})
-            assert width >= page.evaluate("document.documentElement.scrollWidth")
-
-        expect(shown).to_have_count(5)
+        expect(shown).to_have_count(4)
         page.locator("a[data-kind=entangled]").click()
         expect(shown).to_have_text([re.compile("u22a8.entangled")])
         page.locator("#controls button").click()
         page.locator("#search").fill("DRIFTED run-1")
         expect(shown).to_have_text([re.compile("u22a8.drifted")])
         page.locator("#search").fill("nowhere")
-        expect(shown).to_have_count(0)
         expect(page.locator("#nothing")).to_be_visible()

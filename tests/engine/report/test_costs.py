@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from fakes.builders import make_exemplar, make_level, make_test_plan
-from fakes.word_vectors import WordVectors
+from fakes import builders
+from fakes.builders import make_exemplar, make_level, make_pair, make_test_plan
 
-from engine.domain.model import POLES
 from engine.gateway.budget import RunBudget
 from engine.llm.request import Reply
 from engine.report.costs import (
@@ -20,18 +19,14 @@ from engine.report.costs import (
     read_spending,
     sum_costs,
 )
-from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
 
 
 def make_rounds(cost: float | None = 0.1) -> Rounds:
     """Two exemplars kept at each pole and one rejected at the positive one, at so much each."""
+    made = [*make_pair(0), *make_pair(1), make_exemplar(None, "positive", 2, reason="refused")]
     plan = make_test_plan(level=make_level(2))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
-    made = [make_exemplar(f"Text {index} is {pole}.", pole, index) for index in range(2) for pole in POLES]
-    made.append(make_exemplar(None, "positive", 2, reason="refused"))
-    rounds.take([replace(exemplar, cost_usd=cost) for exemplar in made])
-    return rounds
+    return builders.make_rounds(plan, *(replace(exemplar, cost_usd=cost) for exemplar in made))
 
 
 def spend(budget: RunBudget, *costs: float | None) -> Spending:
@@ -40,14 +35,29 @@ def spend(budget: RunBudget, *costs: float | None) -> Spending:
     return read_spending(budget)
 
 
-def test_rows_and_what_they_share_are_together_the_whole() -> None:
-    costs = sum_costs(make_rounds(), Bill(Spending(usd=0.52, replies=6)))
+def test_document_names_everything_that_money_went_to_and_rows_and_what_they_share_are_the_whole() -> None:
+    attempt = Attempt(1.0, ("openai/judge",), unanswered_calls=2, unanswered_usd=0.01)
+    spending = Spending(0.52, 6, prompt_tokens=2400, cached_tokens=1024, saved_usd=0.003, completion_tokens=480)
 
-    assert [("clarity", "positive", 0.3, 2), ("clarity", "negative", 0.2, 2)] == [
-        (pole.trait, pole.pole, round(pole.usd or 0.0, 9), pole.kept) for pole in costs.poles
-    ]
-    assert 0.02 == costs.shared_usd
-    assert (0.13, 0.15) == (costs.per_kept_usd, round(costs.poles[0].usd_per_kept or 0.0, 9))
+    assert {
+        "usd": 0.52,
+        "replies": 6,
+        "prompt_tokens": 2400,
+        "cached_tokens": 1024,
+        "saved_usd": 0.003,
+        "completion_tokens": 480,
+        "by_trait": {
+            "clarity": {
+                "positive": {"usd": 0.3, "kept": 2, "usd_per_kept": 0.15},
+                "negative": {"usd": 0.2, "kept": 2, "usd_per_kept": 0.1},
+            }
+        },
+        "shared_usd": 0.02,
+        "per_kept_sample_usd": 0.13,
+        "limit_usd": 1.0,
+        "unpriced": ["openai/judge"],
+        "possibly_billed": {"calls": 2, "usd": 0.01},
+    } == describe_costs(sum_costs(make_rounds(), Bill(spending, attempt)))
     # 5 × 0.1 in floats is a hair off 0.5 when it is added up in two parts.
     assert "0.0" == str(sum_costs(make_rounds(), Bill(Spending(usd=0.5))).shared_usd)
 
@@ -82,28 +92,3 @@ def test_replies_of_a_round_that_was_cut_short_are_shared() -> None:
 
     assert (2, 0.07, 2.0) == (bill.attempt.unfinished.replies, costs.shared_usd, bill.attempt.limit_usd)
     assert (7, 0.57) == (costs.total.replies, describe_costs(costs)["usd"])
-
-
-def test_document_names_everything_that_money_went_to() -> None:
-    attempt = Attempt(1.0, ("openai/judge",), unanswered_calls=2, unanswered_usd=0.01)
-    spending = Spending(0.52, 6, prompt_tokens=2400, cached_tokens=1024, saved_usd=0.003, completion_tokens=480)
-
-    assert {
-        "usd": 0.52,
-        "replies": 6,
-        "prompt_tokens": 2400,
-        "cached_tokens": 1024,
-        "saved_usd": 0.003,
-        "completion_tokens": 480,
-        "by_trait": {
-            "clarity": {
-                "positive": {"usd": 0.3, "kept": 2, "usd_per_kept": 0.15},
-                "negative": {"usd": 0.2, "kept": 2, "usd_per_kept": 0.1},
-            }
-        },
-        "shared_usd": 0.02,
-        "per_kept_sample_usd": 0.13,
-        "limit_usd": 1.0,
-        "unpriced": ["openai/judge"],
-        "possibly_billed": {"calls": 2, "usd": 0.01},
-    } == describe_costs(sum_costs(make_rounds(), Bill(spending, attempt)))

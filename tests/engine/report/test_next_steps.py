@@ -1,22 +1,17 @@
 """What to do next: first on the run page, and true when it is pasted."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import typer
-from fakes.builders import make_exemplar, make_level, make_test_plan
+from fakes.builders import make_exemplar, make_level, make_pair, make_rounds, make_test_plan
 from fakes.stored import attach_set
-from fakes.word_vectors import WordVectors
 
-from engine.domain.model import POLES
 from engine.domain.samples import Exemplar
 from engine.generation.first_replies import MIN_HOPELESS
 from engine.quality.verdict import Verdict
 from engine.report.next_steps import format_command, write_next_steps, write_reading
-from engine.screening.screener import Screener
-from engine.selection.rounds import Rounds
 from engine.store.store import StoredSet
 from flows.cli.app import app
 
@@ -26,22 +21,18 @@ DOOR = "https://door.test/"
 STORED = StoredSet("samples/run=1", {"run_id": "1"})
 
 
-def make_rounds(*exemplars: Exemplar) -> Rounds:
-    plan = make_test_plan(level=make_level(1))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
+def write(verdict: Verdict, api_url: str | None = None, *made: Exemplar, stored: StoredSet = STORED) -> str:
+    rounds = make_rounds(make_test_plan(level=make_level(1)))
     rounds.next_cells()
-    rounds.take(exemplars or [make_exemplar(f"A text that is {pole}.", pole) for pole in POLES])
-    return rounds
+    rounds.take(made or make_pair())
+    return write_next_steps(rounds, verdict, stored, api_url)
 
 
 def test_lines_load_the_samples_when_they_are_pasted(tmp_path: Path) -> None:
-    stored = attach_set(tmp_path / 'a "b" \\ ü', "one", 6)
-    page = write_next_steps(make_rounds(), PASSED, stored, None)
-    code = page.split("```python\n")[1].split("\n```")[0]
+    page = write(PASSED, stored=attach_set(tmp_path / 'a "b" \\ ü', "one", 6))
     found: dict[str, Any] = {}
-    exec(compile(code, "page", "exec"), found)
+    exec(compile(page.split("```python\n")[1].split("\n```")[0], "page", "exec"), found)
 
-    assert 2 == len(code.splitlines())
     assert 6 == len(found["samples"])
 
 
@@ -52,37 +43,27 @@ def test_arrow_s_own_query_is_not_given_to_pandas() -> None:
     assert 'samples = pd.read_parquet("/what?/samples.parquet")' == write_reading("/what?/samples.parquet")[1]
 
 
-def write(verdict: Verdict, api_url: str | None = None, made: Sequence[Exemplar] = ()) -> str:
-    return write_next_steps(make_rounds(*made), verdict, STORED, api_url)
-
-
-def test_samples_are_used_once_the_report_and_its_warnings_are_read() -> None:
-    warned = replace(PASSED, warnings=("Few forms.",))
+def test_samples_are_used_once_the_report_and_its_warnings_are_read_or_reviewed_first() -> None:
+    proposed = replace(PASSED, proposed=True)
+    linked, plain = write(proposed, DOOR), write(proposed)
 
     assert "[Open the report](https://door.test/v1/runs/1/report)" in write(PASSED, DOOR)
     assert "`samples/run=1/__run__/report.html`" in write(PASSED)
     assert "**Use** the samples:" in write(PASSED)
-    assert "**Use** the samples, once you have read the warnings below:" in write(warned)
-
-
-def test_rejected_run_names_the_command_that_goes_on_or_asks_anew_where_nothing_can_be_used() -> None:
-    unreadable = [make_exemplar(None, reason="unreadable", index=index) for index in range(MIN_HOPELESS)]
-
-    assert "```sh\nexemplars synthesize u22a8.test --synth-type from_traits --effort low\n```" in write(FAILED)
-    assert "pandas" not in write(FAILED)
-    assert "```sh\nexemplars cache clear u22a8.test\nexemplars synthesize u22a8.test --" in write(
-        FAILED, None, unreadable
-    )
-
-
-def test_proposed_samples_are_to_be_reviewed_first() -> None:
-    proposed = replace(PASSED, proposed=True)
-    linked, plain = write(proposed, DOOR), write(proposed)
-
+    assert "once you have read the warnings below:" in write(replace(PASSED, warnings=("Few forms.",)))
     assert "[Review the samples](https://door.test/v1/runs/1/review)" in linked
     assert "exemplars review 1 --attach\nexemplars review 1 --reject" in linked
     assert "read_parquet" not in linked + plain
     assert "report.html" in plain
+
+
+def test_rejected_run_names_the_command_that_goes_on_or_asks_anew_where_nothing_can_be_used() -> None:
+    unreadable = [make_exemplar(None, reason="unreadable", index=index) for index in range(MIN_HOPELESS)]
+    anew = write(FAILED, None, *unreadable)
+
+    assert "```sh\nexemplars synthesize u22a8.test --synth-type from_traits --effort low\n```" in write(FAILED)
+    assert "pandas" not in write(FAILED)
+    assert "```sh\nexemplars cache clear u22a8.test\nexemplars synthesize u22a8.test --" in anew
 
 
 def test_command_is_one_that_there_is() -> None:
@@ -90,7 +71,5 @@ def test_command_is_one_that_there_is() -> None:
     root: Any = typer.main.get_command(app)
     given = root.commands[words[1]].make_context("exemplars", words[2:]).params
 
-    assert ("exemplars", "u22a8.test", "enrich", "max") == (
-        words[0],
-        *(given[name] for name in ("handle", "synth_type", "effort")),
-    )
+    assert "exemplars" == words[0]
+    assert ["u22a8.test", "enrich", "max"] == [given[name] for name in ("handle", "synth_type", "effort")]

@@ -3,50 +3,42 @@
 import socket
 from dataclasses import replace
 
-from fakes.builders import make_exemplar, make_level, make_model, make_test_plan, make_trait
+from fakes import builders
+from fakes.builders import make_level, make_model, make_pair, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN
-from fakes.word_vectors import WordVectors
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from engine.domain.model import POLES, Model
+from engine.domain.model import Model
 from engine.estimate.estimate import estimate_plan
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Endpoint
 from engine.quality.verdict import Verdict
 from engine.report.costs import Attempt, Bill, Spending
-from engine.report.run_page import describe_verdict, escape, write_error, write_page
-from engine.screening.screener import Screener
+from engine.report.run_page import escape, write_error, write_page
 from engine.selection.rounds import Rounds
 from engine.store.store import StoredSet
 from tasks.report import report
 
-VERDICT = Verdict(True, (), (), (), {}, ())
+PASSED = Verdict(True, (), (), (), {}, ())
+FAILED = Verdict(False, ("Expected that no text occurs twice: 1 of them.", "Another."), (), (), {}, ())
 PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
 NO_HISTORY = Bill()
 STORED = StoredSet("samples/run=1", {"run_id": "11111111-1111-1111-1111-111111111111"})
-FAILED = Verdict(False, ("Expected that no text occurs twice: 1 of them.", "Another."), (), (), {}, ())
 
 
 def make_rounds(wanted: int = 1, model: Model | None = None) -> Rounds:
     """One exemplar at each pole, for ten cents each."""
     plan = make_test_plan(model, level=make_level(wanted))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
-    rounds.take(
-        [
-            replace(make_exemplar(f"A text that is {pole}.", pole, trait=trait.key), cost_usd=0.1)
-            for trait in plan.model.traits
-            for pole in POLES
-        ]
-    )
-    return rounds
+    made = [exemplar for trait in plan.model.traits for exemplar in make_pair(trait=trait.key)]
+    return builders.make_rounds(plan, *(replace(exemplar, cost_usd=0.1) for exemplar in made))
 
 
-def summarize(
+def write(
+    verdict: Verdict = PASSED,
+    rounds: Rounds | None = None,
     endpoint: Endpoint = PRICED,
     bill: Bill = NO_HISTORY,
-    rounds: Rounds | None = None,
-    verdict: Verdict = VERDICT,
     api_url: str | None = None,
 ) -> str:
     rounds = rounds or make_rounds()
@@ -54,14 +46,14 @@ def summarize(
 
 
 def test_passed_gate_is_told_first_then_the_picture_the_counts_the_samples_and_the_files() -> None:
-    page = summarize()
+    page = write()
     places = [
         page.index(said)
         for said in (
             "# u22a8.test: 2 attached\n\n**1 for each pole of 1 trait; 0 rejected.**",
             "](data:image/svg+xml;base64,",
             "| Clarity | positive | Clear | 1 of 1 |",
-            "### Clarity\n\n**Clear**\n\n- A text that is positive.\n\n**Obscure**\n\n- A text that is negative.",
+            "### Clarity\n\n**Clear**\n\n- Text 0 is positive.\n\n**Obscure**\n\n- Text 0 is negative.",
             "- samples: `samples/run=1/samples.parquet`",
             "Nothing was left out.",
             "## Cost: ",
@@ -70,30 +62,22 @@ def test_passed_gate_is_told_first_then_the_picture_the_counts_the_samples_and_t
 
     assert sorted(places) == places
     assert "](http" not in page
-    assert f"(https://door.test/v1/runs/{STORED.run_id}/report)" in summarize(api_url="https://door.test/")
+    assert f"(https://door.test/v1/runs/{STORED.run_id}/report)" in write(api_url="https://door.test/")
 
 
-def test_lack_is_told_first_with_what_to_do_and_then_pole_by_pole() -> None:
-    page = summarize(rounds=make_rounds(wanted=3), verdict=FAILED)
-    headline, sentence = describe_verdict(make_rounds(wanted=3), FAILED)
+def test_what_failed_is_told_first_with_what_to_do_and_then_pole_by_pole() -> None:
+    lacking, found = write(FAILED, make_rounds(wanted=3)), write(FAILED)
 
-    assert "nothing attached" == headline
-    assert sentence.startswith("4 of 6 exemplars are lacking after 0 rounds, ")
-    assert page.startswith("# u22a8.test: nothing attached\n\n**4 of 6 exemplars are lacking ")
-    assert "\n- clarity, positive (Clear): 1 of 3, 2 lacking" in page
-    assert "A text that is positive." not in page
-
-
-def test_finding_of_the_gate_is_told_first_where_nothing_is_lacking() -> None:
-    page = summarize(verdict=FAILED)
-
-    assert "**Expected that no text occurs twice: 1 of them (and 1 more finding); see the " in page
-    assert "\n- Another.\n" in page
+    assert lacking.startswith("# u22a8.test: nothing attached\n\n**4 of 6 exemplars are lacking after 0 rounds, ")
+    assert "\n- clarity, positive (Clear): 1 of 3, 2 lacking" in lacking
+    assert "Text 0 is positive." not in lacking
+    assert "**Expected that no text occurs twice: 1 of them (and 1 more finding); see the " in found
+    assert "\n- Another.\n" in found
 
 
 def test_page_of_many_traits_draws_six_and_says_how_many_more_there_are() -> None:
     model = make_model(*(make_trait(f"trait-{number}") for number in range(9)))
-    page = summarize(rounds=make_rounds(model=model))
+    page = write(rounds=make_rounds(model=model))
 
     assert "3 more traits in the report." in page
     assert 9 == page.count("| positive | Clear | ")
@@ -109,9 +93,9 @@ def test_error_is_told_first_with_its_details_below_and_markup_as_it_is_written(
 
 
 def test_cost_stands_beside_the_estimate_with_a_row_for_each_pole_and_the_sums() -> None:
-    page = summarize(PRICED, Bill(Spending(0.22, 3, 1200, 0, 0.0, 240), Attempt(limit_usd=1.0)))
-    free = summarize(replace(PLAIN, price=FREE), Bill(Spending(usd=0.0, replies=3)))
-    unpriced = summarize(CHAT, Bill(Spending(replies=3), Attempt(unpriced=("openai/test",))))
+    page = write(bill=Bill(Spending(0.22, 3, 1200, 0, 0.0, 240), Attempt(limit_usd=1.0)))
+    free = write(endpoint=replace(PLAIN, price=FREE), bill=Bill(Spending(usd=0.0, replies=3)))
+    unpriced = write(endpoint=CHAT, bill=Bill(Spending(replies=3), Attempt(unpriced=("openai/test",))))
 
     assert "## Cost: $0.22, likely $0.00" in page
     assert "Replies: 3, likely 13. Tokens: 1,200 in, 240 out." in page
@@ -131,4 +115,4 @@ async def test_server_that_is_away_fails_no_run_whose_set_is_in_the_store() -> N
         unheard.bind(("127.0.0.1", 0))
         away = {PREFECT_API_URL: f"http://127.0.0.1:{unheard.getsockname()[1]}/api"}
         with temporary_settings(away), disable_run_logger():
-            await report(rounds, VERDICT, STORED, estimate_plan(rounds.plan, PRICED, None, 1.0), Bill())
+            await report(rounds, PASSED, STORED, estimate_plan(rounds.plan, PRICED, None, 1.0), Bill())

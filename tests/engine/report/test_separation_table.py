@@ -20,22 +20,22 @@ APART = find_breaks([0.5, 0.6, 0.7, 0.8] * 2, [-0.4, -0.3, -0.2, -0.1] * 2)
 OVERLAPPING = find_breaks([0.0, 0.1, 0.2, 0.3], [0.0, 0.1, 0.2, 0.3])
 MANY = Breaks(-0.17, 0.57, 0.72, 0.74, (0.6, 0.88), texts=40)
 UNSURE = Breaks(0.0, 0.1, 0.5, 0.1, (-0.2, 0.2), texts=40)
+NEAR_ZERO = Breaks(-0.001, 0.1, 0.5, 0.101, (0.004, 0.2), texts=40)
 CLARITY = TraitWords("clarity", "Clarity", {"positive": "Clear", "negative": "Obscure"})
 
 
 @pytest.mark.parametrize(
-    ("outlook", "language_known", "said"),
+    ("outlook", "said"),
     [
-        (Outlook(0.95, MANY), True, "Enough, by its own texts."),
-        (Outlook(0.95, UNSURE), True, "More of the same: so few texts cannot show that they are enough."),
-        (Outlook(0.6, APART), True, "Better seeds, .*: the poles hardly differ, and more of the same would leave"),
-        (Outlook(0.75, MANY), True, "Better seeds, .*: more of the same would hardly help"),
-        (Outlook(), True, "Not known: a pole has fewer than 8 texts."),
-        (Outlook(), False, "Not known: the sentence encoder does not know the language."),
+        (Outlook(0.95, MANY), "Enough, by its own texts."),
+        (Outlook(0.95, UNSURE), "More of the same: so few texts cannot show that they are enough."),
+        (Outlook(0.6, APART), "Better seeds, .*: the poles hardly differ, and more of the same would leave"),
+        (Outlook(0.75, MANY), "Better seeds, .*: more of the same would hardly help"),
+        (Outlook(), "Not known: a pole has fewer than 8 texts."),
     ],
 )
-def test_advice_says_why(outlook: Outlook, language_known: bool, said: str) -> None:
-    assert re.match(said, give_advice(outlook, language_known))
+def test_advice_says_why(outlook: Outlook, said: str) -> None:
+    assert re.match(said, give_advice(outlook, language_known=True))
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,10 @@ def test_advice_says_why(outlook: Outlook, language_known: bool, said: str) -> N
         (OVERLAPPING, "so no grade is given: a quarter of the positive texts lie below +0.08, and a quarter of the"),
         (OVERLAPPING, "negative ones above +0.23. The gap between them is -0.15, "),
         (OVERLAPPING, ": with 4 texts a pole that is a guess."),
-        (Breaks(0.0, 0.1, 0.5, 0.1, (-0.2, 0.2), texts=40), "so they may overlap after all."),
+        (UNSURE, "so they may overlap after all."),
         (Breaks(0.0, 0.0, 0.5, -0.1, (-0.2, 0.2), texts=40), "so they may lie apart after all."),
-        (Breaks(-0.001, 0.1, 0.5, 0.101, (0.004, 0.2), texts=40), "a text is developing from 0, solid from +0.10"),
-        (Breaks(-0.001, 0.1, 0.5, 0.101, (0.004, 0.2), texts=40), "from 0 to +0.20."),
+        (NEAR_ZERO, "a text is developing from 0, solid from +0.10"),
+        (NEAR_ZERO, "from 0 to +0.20."),
     ],
 )
 def test_clusters_are_told_with_their_breaks_or_why_there_are_none_and_how_sure_that_is(
@@ -59,10 +59,9 @@ def test_clusters_are_told_with_their_breaks_or_why_there_are_none_and_how_sure_
 
 
 def test_area_under_the_curve_is_told_with_a_word_on_how_good_it_is() -> None:
-    told = [format_auc(auc, "too few") for auc in (None, 0.49, 0.5, 0.69, 0.7, 0.84, 0.85)]
+    told = " ".join(format_auc(auc, "too few") for auc in (None, 0.49, 0.5, 0.69, 0.7, 0.84, 0.85))
 
-    assert ["too few", "0.49, not at all", "0.50, hardly", "0.69, hardly"] == told[:4]
-    assert ["0.70, partly", "0.84, partly", "0.85, clearly"] == told[4:]
+    assert "too few 0.49, not at all 0.50, hardly 0.69, hardly 0.70, partly 0.84, partly 0.85, clearly" == told
 
 
 def test_trait_that_was_not_measured_is_told_why_and_an_evaluation_pool_has_no_outlook() -> None:
