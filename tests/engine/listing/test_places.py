@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from fakes.stored import HANDLE, MODEL, write_model
 
 from engine.definitions.source_kinds.ordinary import read_ordinary
@@ -10,24 +9,17 @@ from engine.domain.samples import make_id
 from engine.listing.places import find_places
 
 
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
-        ("Two.", f"{HANDLE}/a.txt:3"),
-        (
-            read_ordinary("en")[0].text,
-            f"{HANDLE}/model.yaml:7 (sources.1 draws data/noise/en.yaml:{read_ordinary('en')[0].line})",
-        ),
-    ],
-)
-def test_sample_of_a_text_file_and_an_ordinary_text_are_authored(tmp_path: Path, text: str, place: str) -> None:
+def test_sample_of_a_text_file_and_an_ordinary_text_are_authored(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "models")
     source = "{type: file, path: a.txt, mapping: {x: {trait: safety}}}"
     (folder / "model.yaml").write_text(f"{MODEL}sources:\n  - {source}\n  - {{type: noise}}\n")
     (folder / "a.txt").write_text("One.\n\nTwo.\n")
-    number = make_id(HANDLE, "safety", text)
-    places = find_places(str(tmp_path / "models"), str(tmp_path / "samples"), HANDLE, [number])
+    drawn = read_ordinary("en")[0]
+    two, ordinary = (make_id(HANDLE, "safety", text) for text in ("Two.", drawn.text))
+    places = find_places(str(tmp_path / "models"), str(tmp_path / "samples"), HANDLE, [two, ordinary])
 
-    assert {number: place} == places.authored
-    assert () == places.unknown
-    assert frozenset() == places.removable
+    assert {
+        two: f"{HANDLE}/a.txt:3",
+        ordinary: f"{HANDLE}/model.yaml:7 (sources.1 draws data/noise/en.yaml:{drawn.line})",
+    } == places.authored
+    assert ((), frozenset()) == (places.unknown, places.removable)

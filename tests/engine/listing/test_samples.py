@@ -3,10 +3,8 @@
 import json
 import shutil
 import tempfile
-import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fakes.long import choose
-from fakes.stored import HANDLE, MODEL, NOON, attach_set, link_sets, put_large_set, write_lines, write_model
+from fakes.stored import HANDLE, MODEL, NOON, attach_set, put_large_set, write_lines, write_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -128,28 +126,22 @@ def test_samples_come_authored_first_in_the_order_of_sources_and_lines(tmp_path:
     assert [1.0, 0.0, 0.5, 1.0, 1.0, 0.2] == [sample.quality for sample in house.walk()[:6]]
 
 
-@pytest.mark.parametrize("limit", [1, 5])
-def test_passages_of_a_text_file_and_ordinary_texts_are_listed_as_loading_reads_them(
-    tmp_path: Path, limit: int
-) -> None:
+def test_passages_of_a_text_file_and_ordinary_texts_are_listed_as_loading_reads_them(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "models")
-    sources = (
-        "sources:\n  - {type: file, path: a.txt, mapping: {x: {trait: clarity}, y: {trait: safety, quality: 0}}}\n"
-    )
-    (folder / "model.yaml").write_text(f"{MODEL}{sources}  - {{type: noise, count: 5}}\n")
+    source = "{type: file, path: a.txt, mapping: {x: {trait: clarity}, y: {trait: safety, quality: 0}}}"
+    (folder / "model.yaml").write_text(f"{MODEL}sources:\n  - {source}\n  - {{type: noise, count: 5}}\n")
     (folder / "a.txt").write_text("Heading\n\nOne.\n\nTwo\nlines.\n\n" + "Many sentences. " * 100)
     house = House(tmp_path)
     loaded = load_model(str(house.models), HANDLE).seeds
-    listed = house.walk(limit)
 
     assert [(seed.trait, seed.text, seed.quality) for seed in loaded] == [
-        (sample.trait, sample.text, sample.quality) for sample in listed
+        (sample.trait, sample.text, sample.quality) for sample in house.walk(limit=1)
     ]
-    assert [seed.text for seed in loaded if seed.trait == "clarity"] == name_texts(house.walk(limit, "clarity"))
+    assert [seed.text for seed in loaded if seed.trait == "clarity"] == name_texts(house.walk(1, "clarity"))
     assert {"clarity": SampleCount(4, 4, 0), "safety": SampleCount(9, 0, 9)} == house.count()
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 4, 7, 13, 14])
+@pytest.mark.parametrize("limit", [1, 4, 13])
 def test_walk_of_any_page_size_equals_one_big_page(house: House, limit: int) -> None:
     for run_id in ("c", "a", "b"):
         attach_set(house.samples, run_id, 3, ("clarity", "safety"))
@@ -159,19 +151,6 @@ def test_walk_of_any_page_size_equals_one_big_page(house: House, limit: int) -> 
     )
     for trait in ("clarity", "safety"):
         assert [sample for sample in house.walk() if sample.trait == trait] == house.walk(limit, trait)
-
-
-def test_two_sets_attached_between_two_pages_come_at_the_end(house: House) -> None:
-    """Also where a run was due before the others."""
-    attach_set(house.samples, "first")
-    for limit in (2, 4, 6, 8):
-        page = house.page(limit=limit)
-        for number in (1, 2):
-            attach_set(house.samples, f"{limit}-{number}", age=timedelta(days=number))
-        whole = name_texts(house.walk())
-
-        assert whole[:limit] == name_texts(page.samples)
-        assert whole[limit:] == name_texts(house.walk(limit=3, position=page.next_position))
 
 
 def test_page_that_ends_where_a_part_ends_goes_on_with_the_next_and_the_last_has_no_next(house: House) -> None:
@@ -189,16 +168,19 @@ def test_page_that_ends_where_a_part_ends_goes_on_with_the_next_and_the_last_has
     assert None is last.next_position
 
 
-def test_set_that_is_taken_away_between_two_pages_moves_no_other_sample(house: House) -> None:
+def test_sets_that_come_and_go_between_two_pages_move_no_other_sample(house: House) -> None:
     for run_id in ("a", "b", "c"):
         attach_set(house.samples, run_id)
     within = house.page(limit=10).next_position
     ahead = house.page(limit=12).next_position
     house.detach("b")
+    # Its run was due before the others.
+    attach_set(house.samples, "0", age=timedelta(days=1))
 
     for position in (within, ahead):
-        assert name_rows("c") == name_texts(house.walk(limit=3, position=position))
+        assert name_rows("c") + name_rows("0") == name_texts(house.walk(limit=2, position=position))
     house.detach("c")
+    house.detach("0")
     assert Page((), None) == house.page(ahead)
 
 
@@ -260,13 +242,12 @@ def test_source_that_feeds_another_trait_is_not_read_for_this_one(house: House) 
         house.walk(trait="safety")
 
 
-@pytest.mark.parametrize("content", ["{", '{"status": "attached"}', '{"status": "attached", "counts": {"clarity": 1}}'])
+@pytest.mark.parametrize("content", ['{"status": "attached"}', '{"status": "attached", "counts": {"clarity": 1}}'])
 def test_manifest_that_cannot_be_used_is_an_error(house: House, content: str) -> None:
     Path(attach_set(house.samples, "a").file(MANIFEST)).write_text(content)
-    with pytest.raises(StoreError, match="run=a"):
-        house.page()
-    with pytest.raises(StoreError, match="run=a"):
-        house.count()
+    for read in (house.page, house.count):
+        with pytest.raises(StoreError, match="run=a"):
+            read()
 
 
 def test_store_that_cannot_be_listed_is_an_error(house: House) -> None:
@@ -288,13 +269,12 @@ def test_counts_are_those_of_what_is_listed_at_the_poles_and_in_all(house: House
         assert SampleCount(len(qualities), qualities.count(1.0), qualities.count(0.0)) == count
 
 
-def test_counts_are_those_of_the_file_as_it_stands(house: House) -> None:
+def test_counts_are_those_of_the_file_and_the_mapping_as_they_stand(house: House) -> None:
     assert 2 == house.count()["clarity"].sample_count
     with (house.models / HANDLE / "s.jsonl").open("a") as file:
         file.write(write_lines({"content": "Four.", "clarity": 0}))
-
     assert SampleCount(3, 1, 1) == house.count()["clarity"]
-    house.models.joinpath(HANDLE, "model.yaml").write_text(
+    (house.models / HANDLE / "model.yaml").write_text(
         "traits: [{type: topic, key: clarity}, {type: topic, key: other}]\n"
         "sources: [{type: jsonl, path: s.jsonl, mapping: {safety: {trait: clarity}, clarity: {trait: other}}}]\n"
     )
@@ -305,13 +285,11 @@ def test_counts_are_those_of_the_file_as_it_stands(house: House) -> None:
     ("name", "content"),
     [
         ("s.jsonl", '{"content": "One.", "clarity": 1}\n\n{"content": "Two.", "clarity": "hgih"}\n'),
-        ("s.csv", 'content,clarity,safety\n"One\ntwo.",1,\nTwo.,hgih,\n'),
         ("s.csv", "content,clarty\nOne.,1\n"),
-        ("s.csv", "content,clarity,safety\nOne.,1,\n\nCafé.,1,\n".encode("latin-1")),
         ("s.csv", 'content,clarity,safety\nOne.,1,\n"Two.,1,\n'),
     ],
 )
-def test_wrong_line_is_the_error_that_loading_has_for_it(tmp_path: Path, name: str, content: str | bytes) -> None:
+def test_wrong_line_is_the_error_that_loading_has_for_it(tmp_path: Path, name: str, content: str) -> None:
     write_model(tmp_path / "models", (name, content))
     house = House(tmp_path)
     with pytest.raises(DefinitionError) as loading:
@@ -345,31 +323,27 @@ def test_source_that_is_gone_or_leads_away_is_the_error_that_loading_has_for_it(
 
 
 LINES = [json.dumps({"content": text, "clarity": 1}, ensure_ascii=False) for text in ("Naïve.", "Two\u2028lines.", "3")]
-ROWS = ['"Naïve, ""so"" to\nspeak.",1,', "Two\u2028lines.,1,", '"Three\r\n\r\nlines.",,1']
+ROWS = ["content,clarity,safety", '"Naïve, ""so"" to\nspeak.",1,', "Two\u2028lines.,1,", '"3\r\n\r\nlines.",,1']
 
 
 @pytest.mark.parametrize(
-    ("end", "mark", "blank", "last"),
-    [("\n", "", "", "\n"), ("\r\n", "\ufeff", "\r\n\n", ""), ("\n", "\ufeff", "\n", ""), ("\r\n", "", "", "\r\n")],
+    ("name", "content"),
+    [
+        ("s.jsonl", "\n".join(LINES) + "\n"),
+        ("s.jsonl", "\ufeff" + "\r\n\r\n\n".join(LINES)),
+        ("s.csv", "\n\n".join(ROWS)),
+        ("s.csv", "\ufeff" + "\r\n\r\n\n".join(ROWS) + "\r\n"),
+        ("s.csv", "content,clarity,safety\rOne.,1,\r\rTwo.,,0\rThree.,,1\r"),
+    ],
 )
-@pytest.mark.parametrize(("name", "lines"), [("s.jsonl", LINES), ("s.csv", ["content,clarity,safety", *ROWS])])
-def test_page_begins_right_whatever_the_lines_end_with(
-    tmp_path: Path, name: str, lines: list[str], end: str, mark: str, blank: str, last: str
-) -> None:
-    content = mark + (end + blank).join(lines) + last
-    write_model(tmp_path / "models", (name, content.encode()))
+def test_page_begins_right_whatever_the_lines_end_with(tmp_path: Path, name: str, content: str) -> None:
+    write_model(tmp_path / "models", (name, content))
     seeds = load_model(str(tmp_path / "models"), HANDLE).seeds
 
     assert 3 == len(seeds)
     assert [(seed.trait, seed.text) for seed in seeds] == [
         (sample.trait, sample.text) for sample in House(tmp_path).walk(limit=1)
     ]
-
-
-def test_rows_that_end_with_a_carriage_return_alone_are_walked_too(tmp_path: Path) -> None:
-    write_model(tmp_path / "models", ("s.csv", b"content,clarity,safety\rOne.,1,\r\rTwo.,,0\r"))
-
-    assert ["One.", "Two."] == name_texts(House(tmp_path).walk(limit=1))
 
 
 @pytest.mark.parametrize(("name", "first"), [("s.jsonl", ""), ("s.csv", "content,clarity,safety\n")])
@@ -460,31 +434,6 @@ def test_whatever_comes_and_goes_between_pages_no_sample_is_repeated_or_skipped(
             assert left == [sample for sample in seen if sample in left]
 
 
-def test_reader_at_work_while_sets_come_in_misses_none_that_was_there_and_repeats_none(house: House) -> None:
-    attached: list[str] = []
-    done = threading.Event()
-
-    def look() -> int:
-        walks = 0
-        while not done.is_set() or not walks:
-            before = list(attached)
-            texts = name_texts(house.walk(limit=7))[4:]
-            assert len(texts) == len(set(texts))
-            assert [text for run_id in before for text in name_rows(run_id)] == texts[: 4 * len(before)]
-            walks += 1
-        return walks
-
-    with ThreadPoolExecutor(1) as pool:
-        looking = pool.submit(look)
-        try:
-            for number in range(12):
-                attach_set(house.samples, f"{number * 7 % 12}", age=timedelta(days=number * 5 % 12))
-                attached.append(f"{number * 7 % 12}")
-        finally:
-            done.set()
-        assert looking.result() > 0
-
-
 @contextmanager
 def measure_peak() -> Iterator[Callable[[], int]]:
     """What this process has taken at most meanwhile, of Python's memory and of Arrow's, in bytes."""
@@ -509,25 +458,18 @@ def write_one_set(folder: Path, rows: int) -> None:
     put_large_set(folder / "samples", rows)
 
 
-def write_many_sets(folder: Path, rows: int) -> None:
-    write_model(folder / "models")
-    link_sets(put_large_set(folder / "samples", 500), rows // 500 - 1)
-
-
-@pytest.mark.parametrize(
-    ("write", "rows"), [(write_many_lines, 100_000), (write_one_set, 100_000), (write_many_sets, 500_000)]
-)
+@pytest.mark.parametrize("write", [write_many_lines, write_one_set])
 def test_page_of_a_large_model_takes_no_more_memory_than_one_of_a_small(
-    tmp_path: Path, write: Callable[[Path, int], None], rows: int
+    tmp_path: Path, write: Callable[[Path, int], None]
 ) -> None:
     peaks = []
-    for size in (1_000, rows):
-        write(tmp_path / str(size), size)
-        house = House(tmp_path / str(size))
+    for rows in (1_000, 100_000):
+        write(tmp_path / str(rows), rows)
+        house = House(tmp_path / str(rows))
         house.page(limit=500)
         with measure_peak() as read_peak:
             page = house.page(limit=500)
-            pages = [page, house.page(_go_on(page.next_position, size), limit=500)]
+            pages = [page, house.page(_go_on(page.next_position, rows), limit=500)]
             peaks.append(read_peak())
         assert [500, 500] == [len(page.samples) for page in pages]
 
@@ -537,6 +479,6 @@ def test_page_of_a_large_model_takes_no_more_memory_than_one_of_a_small(
 
 def _go_on(position: Position | None, rows: int) -> Position | None:
     """The position itself; in one large set, that of the last rows."""
-    if isinstance(position, AttachedPosition) and position.run_id == f"large-{rows}":
-        return AttachedPosition(position.attached_ns, position.run_id, rows - 500)
+    if isinstance(position, AttachedPosition):
+        return replace(position, row=rows - 500)
     return position

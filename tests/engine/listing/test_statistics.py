@@ -22,12 +22,10 @@ TRAIN = SetGroup("u22a8", "train", "from_traits", "low", "attached")
 REJECTED = replace(TRAIN, status="rejected")
 
 
-def write_rejected(samples_uri: str, run_id: str, rows: int = 3, usd: float | None = 0.25) -> None:
+def write_rejected(samples_uri: str, run_id: str, rows: int, usd: float | None) -> None:
     stamp = replace(make_stamp(run_id), handle=HANDLE)
-    rejected = [
-        make_row(make_exemplar(f"{run_id} {number}", "positive", number, reason="too_short"), stamp, None)
-        for number in range(rows)
-    ]
+    made = (make_exemplar(f"{run_id} {number}", "positive", number, reason="too_short") for number in range(rows))
+    rejected = [make_row(exemplar, stamp, None) for exemplar in made]
     documents = {VERDICT: json.dumps({"cost": {"usd": usd}})}
     write_set(samples_uri, SampleSet(stamp, "train", "rejected", "plan", [], rejected, documents, {}))
 
@@ -50,32 +48,23 @@ def test_sums_are_those_of_the_sets_by_group(tmp_path: Path) -> None:
     assert {} == StoreCounter(str(tmp_path / "nowhere")).count().groups
 
 
-def test_a_set_that_comes_goes_or_is_detached_is_counted_anew(tmp_path: Path) -> None:
+def test_set_that_comes_or_is_detached_is_counted_anew_and_one_that_has_not_changed_is_not_read(tmp_path: Path) -> None:
     counter = StoreCounter(str(tmp_path))
     first = attach_set(tmp_path, "a", count=4)
-    counts = [counter.count().groups]
-    attach_set(tmp_path, "b", count=6)
-    counts.append(counter.count().groups)
-    detach_stored(first)
-    counts.append(counter.count().groups)
+    assert {TRAIN: SetTotals(1, 4)} == counter.count().groups
 
-    assert [
-        {TRAIN: SetTotals(1, 4)},
-        {TRAIN: SetTotals(2, 10)},
-        {TRAIN: SetTotals(1, 6), replace(TRAIN, status="detached"): SetTotals(1, 4)},
-    ] == counts
-
-
-def test_a_manifest_that_has_not_changed_is_not_read_again(tmp_path: Path) -> None:
-    stored = attach_set(tmp_path, "a", count=4)
-    counter = StoreCounter(str(tmp_path))
-    counter.count()
-    manifest = Path(stored.file(MANIFEST))
-    before = manifest.stat()
+    manifest = Path(first.file(MANIFEST))
+    whole, before = manifest.read_bytes(), manifest.stat()
     manifest.write_bytes(b"x" * before.st_size)
     os.utime(manifest, ns=(before.st_atime_ns, before.st_mtime_ns))
-
     assert {TRAIN: SetTotals(1, 4)} == counter.count().groups
+
+    manifest.write_bytes(whole)
+    attach_set(tmp_path, "b", count=6)
+    assert {TRAIN: SetTotals(2, 10)} == counter.count().groups
+
+    detach_stored(first)
+    assert {TRAIN: SetTotals(1, 6), replace(TRAIN, status="detached"): SetTotals(1, 4)} == counter.count().groups
 
 
 def test_a_torn_manifest_is_told_and_takes_nothing_else_down(tmp_path: Path) -> None:
@@ -92,7 +81,7 @@ def test_a_torn_manifest_is_told_and_takes_nothing_else_down(tmp_path: Path) -> 
     assert ({TRAIN: SetTotals(2, 8)}, 0) == (healed.groups, healed.unreadable)
 
 
-def test_an_object_store_is_counted_like_a_disk(s3: S3, s3_uri: str, tmp_path: Path) -> None:
+def test_an_object_store_is_counted_like_a_disk(s3: S3, s3_uri: str) -> None:
     write_rejected(s3_uri, "a", rows=3, usd=0.5)
     write_rejected(s3_uri, "b", rows=1, usd=0.25)
     counter = StoreCounter(s3_uri)
