@@ -8,15 +8,20 @@ import pytest
 from fakes.conditions import HANDLE, make_condition, make_last, make_measure, make_measures, make_trait_condition
 from fakes.workspace import ROOT
 
-from engine.catalogue.condition import Counts, Drift, Fault, ModelCondition, SharedTexts, TraitAngle, TraitCondition
+from engine.catalogue.condition import Counts, Drift, Fault, ModelCondition, SharedTexts, TraitAngle
 from engine.catalogue.findings import ENTANGLED_COSINE, KINDS, MIN_POLE_SHARE, MOST_SETS, Finding, list_findings
 from engine.domain.model import POLES
 
 AGAIN = f"exemplars synthesize {HANDLE}"
 LACKING = f"{AGAIN} --only-lacking"
+START = f"{AGAIN} --synth-type from_traits"
+REVIEW = ["exemplars review run-9 --attach", "exemplars review run-9 --reject"]
 DRIFT = Drift("run-2", dict.fromkeys(POLES, 0.96), dict.fromkeys(POLES, 0.1), graded=0.9, own=0.95)
-SHARED = SharedTexts(HANDLE, {"u22a8.a": 3}, (11, 12), "The text.", "u22a8.a", "A text.", 0.9)
+DETACH = "exemplars detach run-2"
+REMOVE = f"exemplars remove {HANDLE} 11 12"
+EMPTY = make_trait_condition(attached=Counts(), measure=None)
 RUNS = tuple(f"run-{number}" for number in range(MOST_SETS + 1))
+DETACH_FIRST = [f"exemplars detach {run}" for run in RUNS[:MOST_SETS]]
 
 
 def with_trait(**fields: Any) -> ModelCondition:
@@ -27,8 +32,8 @@ def with_measure(**fields: Any) -> ModelCondition:
     return with_trait(measure=make_measure(**fields))
 
 
-def with_counts(attached: Counts, authored: Counts) -> ModelCondition:
-    return with_trait(attached=attached, authored=authored)
+def with_counts(attached: tuple[int, int], authored: tuple[int, int]) -> ModelCondition:
+    return with_trait(attached=Counts(*attached), authored=Counts(*authored))
 
 
 def with_drift(told_apart: tuple[float, float] = (0.5, 0.5), error: float = 0.1, **fields: Any) -> ModelCondition:
@@ -37,83 +42,57 @@ def with_drift(told_apart: tuple[float, float] = (0.5, 0.5), error: float = 0.1,
 
 
 def with_angle(cosine: float, error: float = 0.05) -> ModelCondition:
-    traits: list[TraitCondition] = [make_trait_condition("clarity"), make_trait_condition("safety")]
+    traits = make_trait_condition("clarity"), make_trait_condition("safety")
     return make_condition(*traits, measures=make_measures(angles=(TraitAngle("clarity", "safety", cosine, error),)))
+
+
+def with_last(status: str, **fields: Any) -> ModelCondition:
+    return make_condition(last=make_last(status, **fields))
+
+
+def with_shared(**others: int) -> ModelCondition:
+    counts = {f"u22a8.{name}": count for name, count in others.items()}
+    return make_condition(shared=SharedTexts(HANDLE, counts, (11, 12), "The text.", "u22a8.a", "A text.", 0.9))
 
 
 @pytest.mark.parametrize(
     ("condition", "kind", "said", "commands"),
     [
-        (make_condition(faults=(Fault("1 mistake", ("exemplars plan",)),)), "broken", "1 mistake", ("exemplars plan",)),
-        (make_condition(unwritten="No traits."), "unwritten", "No traits.", (f"exemplars plan {HANDLE}",)),
+        (make_condition(faults=(Fault("1 mistake", ("exemplars plan",)),)), "broken", "1 mistake", ["exemplars plan"]),
+        (make_condition(unwritten="No traits."), "unwritten", "No traits.", [f"exemplars plan {HANDLE}"]),
         (
-            make_condition(last=make_last("failed", said="3 exemplars\n are lacking")),
+            with_last("failed", said="3 are\n lacking"),
             "failed",
-            "Run run-1 attached nothing: 3 exemplars are lacking",
-            (f"{AGAIN} --synth-type from_traits --effort low",),
+            "attached nothing: 3 are lacking",
+            [f"{START} --effort low"],
         ),
-        (
-            make_condition(last=make_last("rejected", synth_type="enrich", effort=None), state="ready"),
-            "failed",
-            "Run run-1 attached nothing",
-            (f"{AGAIN} --synth-type enrich",),
-        ),
-        (
-            make_condition(proposed=("run-9",)),
-            "waits",
-            "report of run run-9",
-            ("exemplars review run-9 --attach", "exemplars review run-9 --reject"),
-        ),
-        (with_measure(auc=0.69), "hardly apart", "Clarity: AUC 0.69. Say in", (AGAIN,)),
-        (with_measure(auc=0.9, sureness="overlapping"), "hardly apart", "AUC 0.90, and their clusters", (AGAIN,)),
-        (with_trait(type="claim", measure=make_measure(auc=0.3)), "hardly apart", "read ten texts", (AGAIN,)),
-        (with_angle(ENTANGLED_COSINE), "entangled", "Clarity and Safety: 37° between their axes", (AGAIN,)),
-        (with_angle(-1.0), "entangled", "(cosine -1.00 ± 0.05), one turned round", (AGAIN,)),
-        (with_drift((0.97, 0.5)), "drift", "its Much clarity texts are told from", ("exemplars detach run-2",)),
-        (with_drift((0.93, 0.93), 0.2), "drift", "its texts are told from", ("exemplars detach run-2",)),
-        (with_drift(graded=0.69, own=0.85), "drift", "(AUC 0.69, theirs 0.85)", ("exemplars detach run-2",)),
-        (
-            make_condition(changed=RUNS),
-            "changed",
-            "6 attached sets were made for other traits",
-            (*(f"exemplars detach {run}" for run in RUNS[:MOST_SETS]), AGAIN),
-        ),
-        (with_counts(Counts(8, 0), Counts(2, 9)), "lacking", "Clarity: none is No clarity", (LACKING,)),
-        (with_counts(Counts(12, 4), Counts(2, 2)), "unbalanced", "14 Much clarity and 6 No clarity", (LACKING,)),
+        (with_last("rejected", effort=None), "failed", "Run run-1 attached nothing", [START]),
+        (make_condition(proposed=("run-9",)), "waits", "report of run run-9", REVIEW),
+        (with_measure(auc=0.69), "hardly apart", "Clarity: AUC 0.69. Say in", [AGAIN]),
+        (with_measure(auc=0.9, sureness="overlapping"), "hardly apart", "AUC 0.90, and their clusters", [AGAIN]),
+        (with_trait(type="claim", measure=make_measure(auc=0.3)), "hardly apart", "read ten texts", [AGAIN]),
+        (with_angle(ENTANGLED_COSINE), "entangled", "Clarity and Safety: 37° between their axes", [AGAIN]),
+        (with_angle(-1.0), "entangled", "(cosine -1.00 ± 0.05), one turned round", [AGAIN]),
+        (with_drift((0.97, 0.5)), "drift", "its Much clarity texts are told from", [DETACH]),
+        (with_drift((0.93, 0.93), 0.2), "drift", "its texts are told from", [DETACH]),
+        (with_drift(graded=0.69, own=0.85), "drift", "(AUC 0.69, theirs 0.85)", [DETACH]),
+        (make_condition(changed=RUNS), "changed", "6 attached sets were made for other traits", [*DETACH_FIRST, AGAIN]),
+        (with_counts((8, 0), (2, 9)), "lacking", "Clarity: none is No clarity", [LACKING]),
+        (with_counts((12, 4), (2, 2)), "unbalanced", "14 Much clarity and 6 No clarity", [LACKING]),
         # What is unbalanced by its authored samples is outweighed by more of both poles.
-        (with_counts(Counts(8, 8), Counts(20, 0)), "unbalanced", "28 Much clarity and 8 No clarity", (AGAIN,)),
-        (
-            make_condition(make_trait_condition(attached=Counts(), measure=None), last=None, sets={}),
-            "empty",
-            "No run of it",
-            (AGAIN,),
-        ),
-        (
-            make_condition(state="missing", changed=("run-1",)),
-            "orphaned",
-            "16 samples in the store",
-            ("exemplars detach run-1",),
-        ),
-        (
-            make_condition(shared=SHARED),
-            "shared",
-            "3 texts are near duplicates of u22a8.a’s, such as “The text.” (0.90 of u22a8.a’s). The first 2 of them",
-            (f"exemplars remove {HANDLE} 11 12",),
-        ),
-        (
-            make_condition(shared=replace(SHARED, others={"u22a8.b": 1, "u22a8.a": 1})),
-            "shared",
-            "2 texts are near duplicates of those of 2 models, mostly u22a8.b’s, such as “The text.”",
-            (f"exemplars remove {HANDLE} 11 12",),
-        ),
+        (with_counts((8, 8), (20, 0)), "unbalanced", "28 Much clarity and 8 No clarity", [AGAIN]),
+        (make_condition(EMPTY, last=None, sets={}), "empty", "No run of it", [AGAIN]),
+        (make_condition(state="missing", attached_runs=("run-2",)), "orphaned", "16 samples in the store", [DETACH]),
+        (with_shared(a=3), "shared", "near duplicates of u22a8.a’s, such as “The text.” (0.90 of u22a8.a’s)", [REMOVE]),
+        (with_shared(b=1, a=1), "shared", "2 texts are near duplicates of those of 2 models, mostly u22a8", [REMOVE]),
     ],
 )
 def test_what_needs_a_person_is_found_with_what_to_type(
-    condition: ModelCondition, kind: str, said: str, commands: tuple[str, ...]
+    condition: ModelCondition, kind: str, said: str, commands: list[str]
 ) -> None:
     [found] = list_findings(condition)
 
-    assert (kind, commands) == (found.kind, found.commands)
+    assert (kind, commands) == (found.kind, list(found.commands))
     assert said in found.said
     assert (kind in ("unwritten", "empty")) == found.is_calm
     assert found.sentence.startswith(found.said)
@@ -124,7 +103,7 @@ def test_what_needs_a_person_is_found_with_what_to_type(
     "condition",
     [
         make_condition(),
-        *(make_condition(last=make_last(status)) for status in ("attached", "turned down", "cancelled")),
+        *(with_last(status) for status in ("attached", "turned down", "cancelled")),
         with_measure(auc=0.7),
         with_measure(auc=0.9, sureness="unsure"),
         with_measure(auc=None, sureness=None, texts=3),
@@ -137,8 +116,8 @@ def test_what_needs_a_person_is_found_with_what_to_type(
         with_drift(graded=0.7, own=0.95),
         with_drift(graded=0.6, own=0.84),
         with_drift(graded=None, own=None),
-        with_counts(Counts(12, 8), Counts()),
-        make_condition(make_trait_condition(attached=Counts()), state="missing"),
+        with_counts((12, 8), (0, 0)),
+        make_condition(EMPTY, state="missing"),
     ],
 )
 def test_nothing_is_found_where_nothing_is_wrong(condition: ModelCondition) -> None:

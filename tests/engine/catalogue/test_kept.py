@@ -4,48 +4,39 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from fakes.conditions import make_drift, make_measure, make_measures
 
 from engine.catalogue.condition import TraitAngle
 from engine.catalogue.kept import FOLDER, Record, RunFacts, name_record, prune_records, read_record, write_record
 
 NAME = name_record("models", "samples", "u22a8.test")
-RECORD = Record(
-    "key",
-    make_measures(
-        make_measure(drift=make_drift(0.9, None)),
-        make_measure("safety", None, None),
-        angles=(TraitAngle("clarity", "safety", -0.25, 0.125),),
-    ),
-    {"run-1": RunFacts("digest", None, ""), "run-2": RunFacts("other", 0.25, "3 exemplars are lacking")},
+MEASURES = make_measures(
+    make_measure(drift=make_drift(0.9, None)),
+    make_measure("safety", None, None),
+    angles=(TraitAngle("clarity", "safety", -0.25, 0.125),),
 )
+RUNS = {"run-1": RunFacts("digest", None, ""), "run-2": RunFacts("other", 0.25, "3 exemplars are lacking")}
+RECORD = Record("key", MEASURES, RUNS)
 
 
 def test_record_is_read_as_it_was_written_and_one_that_was_altered_is_none(tmp_path: Path) -> None:
     write_record(tmp_path, NAME, RECORD)
     path = tmp_path / FOLDER / NAME
-    assert read_record(tmp_path, NAME) == RECORD
+    assert RECORD == read_record(tmp_path, NAME)
 
     path.write_text(path.read_text().replace("-0.25", "0.75"))
     assert Record() == read_record(tmp_path, NAME)
-
-
-def test_catalogues_and_stores_that_share_a_cache_have_records_of_their_own() -> None:
+    # Catalogues and stores that share a cache have records of their own.
     assert 3 == len({NAME, name_record("m", "samples", "u22a8.test"), name_record("models", "s", "u22a8.test")})
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"record": {"key": 1}}', '{"record": {"key": "k", "x": 1}}'])
-def test_record_that_cannot_be_read_is_none(tmp_path: Path, content: str) -> None:
-    (tmp_path / FOLDER).mkdir()
-    (tmp_path / FOLDER / NAME).write_text(content)
-
-    assert Record() == read_record(tmp_path, NAME)
-
-
-def test_without_a_cache_or_in_a_folder_that_takes_nothing_nothing_is_kept(tmp_path: Path) -> None:
-    (tmp_path / FOLDER).write_text("a file")
-    for cache in (None, tmp_path):
+def test_record_that_cannot_be_read_and_one_that_cannot_be_written_is_none(tmp_path: Path) -> None:
+    for content in ("", "[]", '{"record": {"key": 1}}', '{"record": {"key": "k", "x": 1}}'):
+        (tmp_path / FOLDER).mkdir(exist_ok=True)
+        (tmp_path / FOLDER / NAME).write_text(content)
+        assert Record() == read_record(tmp_path, NAME)
+    (tmp_path / "other").write_text("a file")
+    for cache in (None, tmp_path / "other"):
         write_record(cache, NAME, RECORD)
         assert Record() == read_record(cache, NAME)
 

@@ -9,34 +9,28 @@ from fakes.word_vectors import WordVectors
 from engine.catalogue.condition import Drift, Measures, TraitMeasure
 from engine.catalogue.drawn_texts import DrawnText, Origin
 from engine.catalogue.measures import MIN_COMPARED, measure_texts
-from engine.domain.model import POLES, Pole
+from engine.domain.model import POLES
 
-LAST = {"clarity": "run-2", "safety": "run-2"}
-
-
-def write(words: Sequence[str], count: int, pole: Pole, origin: Origin = "earlier", start: int = 0) -> list[DrawnText]:
-    """Texts with two of the pole's words, each beside subjects of its own."""
-    pairs = list(itertools.combinations(words, 2))
-    return [
-        DrawnText(f"{' '.join(pairs[n % len(pairs)])} subject{n} thing{n}", pole, f"{origin}/{n}", origin)
-        for n in range(start, start + count)
-    ]
+PLAIN, STIFF = ("plain", "short", "clear", "easy"), ("pursuant", "hereby", "tiered", "regime")
+SAFE, RISKY = ("helmet", "guard", "fence", "lock"), ("blade", "spark", "fall", "fume")
 
 
 def make_texts(
     positive: Sequence[str], negative: Sequence[str], count: int = 20, origin: Origin = "earlier", start: int = 0
 ) -> list[DrawnText]:
-    words = dict(zip(POLES, (positive, negative), strict=True))
-    return [text for pole in POLES for text in write(words[pole], count, pole, origin, start)]
-
-
-PLAIN, STIFF = ("plain", "short", "clear", "easy"), ("pursuant", "hereby", "tiered", "regime")
-SAFE, RISKY = ("helmet", "guard", "fence", "lock"), ("blade", "spark", "fall", "fume")
-OTHER = ("lyric", "verse", "rhyme", "stanza")
+    """Texts with two of their pole's words, each beside subjects of its own."""
+    pairs = {
+        pole: list(itertools.combinations(words, 2)) for pole, words in zip(POLES, (positive, negative), strict=True)
+    }
+    return [
+        DrawnText(f"{' '.join(pairs[pole][n % 6])} subject{n}{pole} thing{n}", pole, f"{origin}/{n}", origin)
+        for pole in POLES
+        for n in range(start, start + count)
+    ]
 
 
 def measure(**drawn: list[DrawnText]) -> Measures:
-    return measure_texts("en", drawn, LAST, WordVectors())
+    return measure_texts("en", drawn, {"clarity": "run-2", "safety": "run-2"}, WordVectors())
 
 
 def measure_one(texts: list[DrawnText]) -> TraitMeasure:
@@ -46,38 +40,34 @@ def measure_one(texts: list[DrawnText]) -> TraitMeasure:
 
 def test_poles_of_different_words_are_told_apart_and_those_of_the_same_are_not() -> None:
     apart = measure_one(make_texts(PLAIN, STIFF))
-    same = measure_one([*write(PLAIN, 20, "positive"), *write(PLAIN, 20, "negative", start=100)])
+    same = measure_one(make_texts(PLAIN, PLAIN))
     few = measure_one(make_texts(PLAIN, STIFF, 3))
 
     assert (1.0, "apart", {"positive": 20, "negative": 20}) == (apart.auc, apart.sureness, apart.texts)
     assert same.auc is not None
     assert same.auc < 0.7
-    assert "overlapping" == same.sureness
+    assert "apart" != same.sureness
     assert (None, None, None) == (few.auc, few.sureness, few.drift)
 
 
 def test_traits_of_one_kind_have_one_axis_and_others_their_own() -> None:
-    beside = make_texts(PLAIN, STIFF, start=100)
-    [same] = measure(clarity=make_texts(PLAIN, STIFF), safety=beside).angles
-    [turned] = measure(clarity=make_texts(PLAIN, STIFF), safety=make_texts(STIFF, PLAIN, start=100)).angles
-    [other] = measure(clarity=make_texts(PLAIN, STIFF), safety=make_texts(SAFE, RISKY, start=100)).angles
+    for positive, negative, cosine in ((PLAIN, STIFF, 1.0), (STIFF, PLAIN, -1.0), (SAFE, RISKY, 0.0)):
+        other = make_texts(positive, negative, start=100)
+        [angle] = measure(clarity=make_texts(PLAIN, STIFF), safety=other).angles
+        assert cosine == pytest.approx(angle.cosine, abs=0.1)
 
-    assert 1.0 == pytest.approx(same.cosine, abs=0.05)
-    assert -1.0 == pytest.approx(turned.cosine, abs=0.05)
-    assert 0.0 == pytest.approx(other.cosine, abs=0.1)
     few = make_texts(SAFE, RISKY, MIN_COMPARED - 1)
     assert () == measure(clarity=make_texts(PLAIN, STIFF), safety=few).angles
 
 
 def measure_drift(positive: Sequence[str], negative: Sequence[str], origin: Origin = "earlier") -> Drift | None:
     """That of a last set of the words, beside others that are plain and stiff."""
-    return measure_one(
-        [*make_texts(PLAIN, STIFF, origin=origin), *make_texts(positive, negative, origin="last", start=50)]
-    ).drift
+    before, last = make_texts(PLAIN, STIFF, origin=origin), make_texts(positive, negative, origin="last", start=50)
+    return measure_one([*before, *last]).drift
 
 
 def test_last_set_of_other_words_or_with_its_poles_turned_round_has_drifted() -> None:
-    same, other, turned = measure_drift(PLAIN, STIFF), measure_drift(OTHER, SAFE), measure_drift(STIFF, PLAIN)
+    same, other, turned = measure_drift(PLAIN, STIFF), measure_drift(RISKY, SAFE), measure_drift(STIFF, PLAIN)
 
     assert same is not None
     assert other is not None
@@ -88,4 +78,4 @@ def test_last_set_of_other_words_or_with_its_poles_turned_round_has_drifted() ->
     assert min(other.told_apart.values()) > 0.95
     assert (0.0, 1.0) == (turned.graded, turned.own)
     # Authored texts are no earlier set.
-    assert measure_drift(OTHER, SAFE, "authored") is None
+    assert measure_drift(RISKY, SAFE, "authored") is None

@@ -19,8 +19,6 @@ NEAR_TEXT = "Each page stays in the cache for ten minutes, and then the server b
 OTHERS = (
     "A reset link works once and lasts for one hour after we have sent it.",
     "Backups run every night at two, and we keep seven of them.",
-    "Press the green button and the door opens.",
-    "If the light blinks, wait a minute and try again.",
 )
 
 
@@ -38,10 +36,13 @@ def test_near_duplicate_of_another_model_is_found_with_its_id(tmp_path: Path) ->
     assert (B, {A: 1}, (make_id(B, "clarity", NEAR_TEXT),)) == (found.handle, found.others, found.ids)
     assert (NEAR_TEXT, A, TEXT) == (found.text, found.other, found.other_text)
     assert 0.7 < found.similarity < 1
+    # A set that is gone meanwhile shares nothing.
+    (Path(locate_set(str(tmp_path), A, "train", signed[0].run_id)) / SAMPLES).unlink()
+    assert {} == find_shared_texts(str(tmp_path), signed)
 
 
 def test_texts_of_many_models_are_those_of_the_first_that_has_them(tmp_path: Path) -> None:
-    texts = {A: [TEXT], B: [TEXT, TEXT.upper(), *OTHERS[:2]], C: [*OTHERS[:2], NEAR_TEXT]}
+    texts = {A: [TEXT], B: [TEXT, TEXT.upper(), *OTHERS], C: [*OTHERS, NEAR_TEXT]}
     found = find_shared_texts(str(tmp_path), attach(tmp_path, texts))
 
     assert {B: {A: 2}, C: {B: 2, A: 1}} == {handle: item.others for handle, item in found.items()}
@@ -58,10 +59,3 @@ def test_of_many_ids_the_first_are_named(tmp_path: Path) -> None:
     [found] = find_shared_texts(str(tmp_path), attach(tmp_path, {A: texts, B: texts})).values()
 
     assert (MOST_IDS + 5, MOST_IDS) == (found.count, len(found.ids))
-
-
-def test_set_that_is_gone_meanwhile_shares_nothing(tmp_path: Path) -> None:
-    signed = attach(tmp_path, {A: [TEXT], B: [TEXT]})
-    (Path(locate_set(str(tmp_path), A, "train", signed[0].run_id)) / SAMPLES).unlink()
-
-    assert {} == find_shared_texts(str(tmp_path), signed)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from fakes.conditions import NOON, make_last
-from fakes.long import long
-from fakes.stored import HANDLE, PLAIN_TEXTS, POLE_TEXTS, attach_poles, attach_set, attach_texts, write_model
+from fakes.stored import HANDLE, PLAIN_TEXTS, attach_set, attach_texts, write_model
 from fakes.word_vectors import WordVectors
 
 from engine.catalogue.condition import LastRun
@@ -35,75 +34,46 @@ def list_kinds(found: Survey) -> list[tuple[str, list[str]]]:
     return [(model.handle, [finding.kind for finding in model.findings]) for model in found.models]
 
 
-def test_models_of_which_nothing_is_to_be_said_come_last(places: Places) -> None:
+def test_models_of_which_nothing_is_to_be_said_come_last_and_what_else_lies_there_is_no_model(places: Places) -> None:
     write_model(Path(places.models_uri), handle="u22a8.empty")
     (Path(places.models_uri) / OTHER / "model.yaml").write_text("traits: {")
     attach_set(places.samples_uri, "run-gone", handle="u22a8.gone")
+    for handle in (HANDLE, "u22a8.gone"):
+        attach_texts(Path(places.samples_uri), handle, PLAIN_TEXTS)
+    for name in (CATALOGUE_PAGE, "handle=Not A Handle/pool=train/x", "__backfills__/1.json"):
+        path = Path(places.samples_uri) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
     found = survey(places)
 
-    assert [(OTHER, ["broken"]), ("u22a8.gone", ["orphaned"]), ("u22a8.empty", ["empty"]), (HANDLE, [])] == (
-        list_kinds(found)
-    )
-    assert (2, NOON) == (found.needing, found.surveyed_at)
-    assert [("broken", 1), ("orphaned", 1), ("empty", 1)] == found.count_kinds()
+    # Of the texts that two models have the first of them is told.
+    assert [
+        (OTHER, ["broken"]),
+        ("u22a8.gone", ["orphaned"]),
+        (HANDLE, ["unbalanced", "shared"]),
+        ("u22a8.empty", ["empty"]),
+    ] == list_kinds(found)
+    assert (3, NOON) == (found.needing, found.surveyed_at)
+    assert [("broken", 1), ("orphaned", 1), ("unbalanced", 1), ("shared", 1), ("empty", 1)] == found.count_kinds()
+    (Path(places.models_uri) / "file").write_text("")
+    assert () == survey(Places(f"{places.models_uri}/none", f"{places.samples_uri}/nothing")).models
+    with pytest.raises(StoreError, match="cannot be used"):
+        survey(Places(places.models_uri, f"{places.models_uri}/file"))
 
 
 def test_model_that_nobody_has_foreseen_is_a_row_too(places: Places) -> None:
     [folder] = (Path(places.samples_uri) / f"handle={OTHER}/pool=train").iterdir()
     (folder / MANIFEST).write_text('{"status": "attached", "created_at": 1, "counts": ["clarity"], "files": []}')
-    found = survey(places)
 
-    assert [(OTHER, ["broken"]), (HANDLE, [])] == list_kinds(found)
-
-
-def test_texts_of_two_models_are_held_against_each_other(places: Places) -> None:
-    for handle in (HANDLE, OTHER):
-        attach_texts(Path(places.samples_uri), handle, [*PLAIN_TEXTS])
-    shared = {model.handle: model.condition.shared for model in survey(places).models}
-
-    found = shared[HANDLE]
-
-    assert shared[OTHER] is None
-    assert found is not None
-    assert {OTHER: len(PLAIN_TEXTS)} == found.others
+    assert [(OTHER, ["broken"]), (HANDLE, [])] == list_kinds(survey(places))
 
 
-@long
-def test_two_processes_find_what_one_does(places: Places) -> None:
-    attach_poles(Path(places.samples_uri), POLE_TEXTS)
-    without = Places(places.models_uri, places.samples_uri)
-    found = [asyncio.run(survey_catalogue(without, NOON, processes=count)) for count in (1, 2)]
-
-    assert found[0] == found[1]
-    assert found[0].models[-1].condition.traits[0].measure is not None
-
-
-def test_run_that_left_no_set_is_known_from_prefect(places: Places) -> None:
+def test_run_that_left_no_set_is_known_from_prefect_and_otherwise_the_newest_set_counts(places: Places) -> None:
     failed = make_last("failed", "run-9", at=NOON + timedelta(hours=1), said="no key")
-
-    assert (HANDLE, ["failed"]) == list_kinds(survey(places, runs={HANDLE: failed}))[0]
-
-
-def test_of_the_run_of_the_newest_set_the_set_counts() -> None:
     stored = make_last("attached", "run-1")
 
+    assert (HANDLE, ["failed"]) == list_kinds(survey(places, runs={HANDLE: failed}))[0]
     assert stored == choose_last(stored, make_last("succeeded", "run-1"))
     assert stored == choose_last(stored, make_last("failed", "run-0", at=NOON - timedelta(hours=1)))
     assert stored == choose_last(stored, None)
     assert choose_last(None, None) is None
-
-
-def test_what_else_lies_in_the_store_is_no_model_nor_is_what_is_not_there(places: Places, tmp_path: Path) -> None:
-    for name in (CATALOGUE_PAGE, "handle=Not A Handle/pool=train/x", "__backfills__/1.json"):
-        path = Path(places.samples_uri) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("")
-
-    assert {HANDLE, OTHER} == {model.handle for model in survey(places).models}
-    assert () == survey(Places(str(tmp_path / "none"), str(tmp_path / "nothing"))).models
-
-
-def test_store_that_is_a_file_is_an_error(places: Places, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot be used"):
-        survey(Places(places.models_uri, str(tmp_path / "file")))
