@@ -17,7 +17,7 @@ import datasets
 import pandas as pd
 import pytest
 import yaml
-from fakes.builders import make_exemplar, make_stamp
+from fakes.builders import make_exemplar, make_stamp, make_trait
 from fakes.readers import stay_offline
 from fakes.stored import HANDLE, attach_set, write_lines, write_model
 
@@ -31,7 +31,6 @@ from engine.handover.lines import BODY_BYTES, BODY_SAMPLES, join_body, pack_bodi
 from engine.store.sample_set import SampleSet
 from engine.store.store import detach_stored, write_set
 
-EVERY_FORMAT = pytest.mark.parametrize("format_name", FORMATS)
 # Each would be run by a spreadsheet, ends a line for some reader, or is what our own quoting writes.
 HOSTILE = (
     '=HYPERLINK("http://x.test?"&A1)',
@@ -39,20 +38,17 @@ HOSTILE = (
     "-2+3",
     "@SUM(1)",
     "\t=1+1",
-    "  =1+1",
     "\r=1+1",
     "＝1+1",
     "'=1+1",
     "''tis",
     'a "b", c;=1',
     'a;"=1+1"',
-    "a;'=1",
     "a\t =1|+1,@SUM(1)\n-2",
     "He said, 'no': run(['ls','-l'])",
     "two\nlines\r\nand\rmore",
     "one\u2028line\x85only",
     "Ärger ☃ 🦊 עברית",
-    "{{ 7*7 }} <b>",
 )
 
 
@@ -75,13 +71,11 @@ def samples(tmp_path: Path) -> Path:
 
 
 def attach_hostile(store: Path) -> None:
-    stamp = make_stamp("hostile")
-    poles: Any = ("positive", "negative")
-    rows = [
-        make_row(make_exemplar(text, poles[number % 2], number), replace(stamp, handle=HANDLE), None)
-        for number, text in enumerate(HOSTILE)
-    ]
-    write_set(str(store), SampleSet(replace(stamp, handle=HANDLE), "train", "attached", "plan", rows, [], {}, {}))
+    stamp = replace(make_stamp("hostile"), handle=HANDLE)
+    poles: Any = itertools.cycle(("positive", "negative"))
+    made = (make_exemplar(text, next(poles), number) for number, text in enumerate(HOSTILE))
+    rows = [make_row(exemplar, stamp, None) for exemplar in made]
+    write_set(str(store), SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}))
 
 
 def export(models: Path, samples: Path, to: Path, format_name: str, *rest: Any, **options: Any) -> Export:
@@ -99,6 +93,8 @@ def list_left(folder: Path) -> list[str]:
 
 def test_platform_lines_are_a_source_that_gives_the_same_samples(models: Path, samples: Path) -> None:
     attach_hostile(samples)
+    wanted = [text.strip() for text in list_texts(samples)]
+    attach_set(samples, "older", 2, ("tone",))
     model = models / HANDLE
     done = export(models, samples, model / "handed.jsonl", "platform")
     definition = yaml.safe_load((model / "model.yaml").read_text())
@@ -109,18 +105,10 @@ def test_platform_lines_are_a_source_that_gives_the_same_samples(models: Path, s
 
     assert () == loaded.skipped
     assert 1 == len(loaded.seeds) - len(handed)
-    assert 10 + len(HOSTILE) == done.samples == len(handed)
-    wanted = [text.strip() for text in list_texts(samples)]
+    # What is labelled for no trait of the model is left out.
+    assert (10 + len(HOSTILE), 2) == (done.samples, done.left_out)
     assert sorted(wanted) == sorted(seed.text for seed in handed)
-    assert {("clarity", 1.0), ("clarity", 0.0), ("safety", 0.0)} >= {(seed.trait, seed.quality) for seed in handed}
-
-
-def test_platform_leaves_out_what_is_labelled_for_no_trait_of_the_model(models: Path, samples: Path) -> None:
-    attach_set(samples, "older", 2, ("tone",))
-    done = export(models, samples, models / "a.jsonl", "platform")
-
-    assert (10, 2) == (done.samples, done.left_out)
-    assert "tone" not in (models / "a.jsonl").read_text()
+    assert {("clarity", 1.0), ("clarity", 0.0), ("safety", 0.0)} == {(seed.trait, seed.quality) for seed in handed}
 
 
 def test_field_of_a_trait_is_not_taken_for_the_text(tmp_path: Path) -> None:
@@ -156,20 +144,22 @@ def test_bodies_stay_below_what_the_door_takes(more: int, packed: list[int]) -> 
     assert all(len(join_body(body)) <= BODY_BYTES for body in bodies)
 
 
-def test_csv_reads_back_with_pandas_and_the_csv_module(models: Path, samples: Path, tmp_path: Path) -> None:
+def test_csv_reads_back_with_pandas_and_our_own_reader(models: Path, samples: Path, tmp_path: Path) -> None:
     attach_hostile(samples)
-    file = tmp_path / "a.csv"
-    export(models, samples, file, "csv", "all")
-    frame = pd.read_csv(file, keep_default_na=False)
-    text = file.read_bytes().decode()
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    export(models, samples, tmp_path / "a.csv", "csv", "all")
+    frame = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
+    export(models, samples, tmp_path / "b.csv", "csv", "train", "hostile")
+    content = (tmp_path / "b.csv").read_bytes().replace(b",text,", b",content,", 1)
+    foreign = b"content,quality\r\n\"run(['ls','-l'])\",1\r\n"
 
-    assert ["handle", "pool", *SAMPLE_SCHEMA.names] == list(frame.columns) == list(rows[0])
+    assert ["handle", "pool", *SAMPLE_SCHEMA.names] == list(frame.columns)
     assert {"train": 10 + len(HOSTILE), "eval": 2} == frame["pool"].value_counts().to_dict()
-    wanted = sorted(list_texts(samples) + list_texts(samples, "eval"))
-    assert (
-        wanted == sorted(map(unquote_formulas, frame["text"])) == sorted(unquote_formulas(row["text"]) for row in rows)
-    )
+    assert sorted(list_texts(samples) + list_texts(samples, "eval")) == sorted(map(unquote_formulas, frame["text"]))
+    # A file that no export wrote is read as it stands.
+    assert [[text.strip() for text in HOSTILE], ["run(['ls','-l'])"]] == [
+        [seed.text for seed in gather_lines(walk_csv("a.csv", io.BytesIO(read), {"quality": make_trait()}))[0]]
+        for read in (content, foreign)
+    ]
 
 
 def test_no_cell_of_the_csv_is_a_formula_by_any_separator(models: Path, samples: Path, tmp_path: Path) -> None:
@@ -185,24 +175,9 @@ def test_no_cell_of_the_csv_is_a_formula_by_any_separator(models: Path, samples:
         assert [] == [cell for cell in cells if re.match(r'[\s"]*[=+\-@＝＋－＠]', cell)]
 
 
-def test_our_own_readers_of_csv_get_the_texts_back(models: Path, samples: Path, tmp_path: Path) -> None:
-    attach_hostile(samples)
-    export(models, samples, tmp_path / "a.csv", "csv", "train", "hostile")
-    content = (tmp_path / "a.csv").read_bytes().replace(b",text,", b",content,", 1)
-    labels = {"quality": load_model(str(models), HANDLE).traits[0]}
-    foreign = "content,quality\r\n\"run(['ls','-l'])\",1\r\n"
-
-    read = [seed.text for seed in gather_lines(walk_csv("a.csv", io.BytesIO(content), labels))[0]]
-    assert [text.strip() for text in HOSTILE] == read
-    # A file that no export wrote is read as it stands.
-    assert ["run(['ls','-l'])"] == [
-        seed.text for seed in gather_lines(walk_csv("b.csv", io.BytesIO(foreign.encode()), labels))[0]
-    ]
-
-
 def test_quoted_formulas_come_back_whatever_the_text_is() -> None:
     draw = random.Random(1)
-    for _ in range(5_000):
+    for _ in range(1_000):
         text = "".join(draw.choices("=+-@＝;,|\t\n\r'\" ax", k=8))
         assert text == unquote_formulas(quote_formulas(text))
     # Searched again from each line break, these would take hours, which the limit of a test ends.
@@ -217,7 +192,6 @@ def test_jsonl_has_all_columns_as_they_are(models: Path, samples: Path, tmp_path
     wanted = pd.read_parquet(stored, partitioning=None)
 
     assert ["handle", "pool", *SAMPLE_SCHEMA.names] == list(frame.columns)
-    assert len(HOSTILE) == len((tmp_path / "a.jsonl").read_text().splitlines())
     for name in ("id", "text", "quality", "scenario", "content_sha256", "created_at"):
         assert wanted[name].to_list() == frame[name].to_list()
 
@@ -237,7 +211,7 @@ def test_hub_folder_loads_with_datasets_split_by_pool(
     assert SAMPLE_SCHEMA.names == found["train"].column_names
     assert list_texts(samples) == sorted(found["train"]["text"])
     assert ("unknown", ["n<1K"]) == (header["license"], header["size_categories"])
-    assert "| `clarity` | positive | Clear | 15 | 1 |" in card
+    assert "| `clarity` | positive | Clear | 13 | 1 |" in card
     assert "split `test` was set aside" in card
     assert "```python\nfrom datasets import load_dataset\n" in card
     export(models, samples, tmp_path / "train", "hub", "train")
@@ -246,8 +220,8 @@ def test_hub_folder_loads_with_datasets_split_by_pool(
     assert "set aside" not in (tmp_path / "train/README.md").read_text()
 
 
-@EVERY_FORMAT
-def test_two_exports_of_one_run_are_the_same_bytes(
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_export_of_one_run_is_the_same_bytes_each_time_and_replaced_by_force_alone(
     models: Path, samples: Path, tmp_path: Path, format_name: str
 ) -> None:
     read = []
@@ -256,15 +230,19 @@ def test_two_exports_of_one_run_are_the_same_bytes(
         assert (4, 1, ("train",)) == (done.samples, done.runs, done.pools)
         files = [tmp_path / name] if (tmp_path / name).is_file() else sorted((tmp_path / name).rglob("*.*"))
         read.append([path.read_bytes() for path in files])
-
     assert read[0] == read[1]
+
+    before = list_left(tmp_path)
+    with pytest.raises(InputError, match="or replace it with --force"):
+        export(models, samples, tmp_path / "a", format_name)
+    assert export(models, samples, tmp_path / "a", format_name, force=True).samples > 6
+    assert before == list_left(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         (("u22a8.tests", "a", "csv"), "No model 'u22a8.tests'"),
-        (("No", "a", "csv"), "is not a handle"),
         ((HANDLE, "a", "parquet"), "'parquet' is no format. There are: platform, api, csv, jsonl, hub"),
         ((HANDLE, "a", "json"), "Did you mean jsonl"),
         ((HANDLE, "a", "csv", "test"), "'test' is no pool. There are: train, eval, all"),
@@ -306,52 +284,31 @@ def test_pool_or_model_that_has_the_samples_is_named(models: Path, tmp_path: Pat
         export_samples(str(models), str(tmp_path / "samples"), "u22a8.other", str(tmp_path / "a"), "csv")
 
 
-@EVERY_FORMAT
-def test_force_replaces_an_earlier_export(models: Path, samples: Path, tmp_path: Path, format_name: str) -> None:
-    export(models, samples, tmp_path / "a", format_name, None, "one")
-    before = list_left(tmp_path)
-    with pytest.raises(InputError, match="or replace it with --force"):
-        export(models, samples, tmp_path / "a", format_name)
-    done = export(models, samples, tmp_path / "a", format_name, force=True)
-
-    assert done.samples > 6
-    assert before == list_left(tmp_path)
-
-
-@pytest.mark.parametrize("format_name", ["api", "hub"])
-def test_force_replaces_no_folder_with_anything_else_in_it(
-    models: Path, samples: Path, tmp_path: Path, format_name: str
-) -> None:
-    export(models, samples, tmp_path / "a", format_name)
+def test_force_replaces_no_folder_with_anything_else_in_it(models: Path, samples: Path, tmp_path: Path) -> None:
+    export(models, samples, tmp_path / "a", "hub")
     (tmp_path / "a/notes.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"holds notes\.txt, which no export of this format wrote"):
-        export(models, samples, tmp_path / "a", format_name, force=True)
-    with pytest.raises(InputError, match="a is no file, and what this format makes is one"):
-        export(models, samples, tmp_path / "a", "csv", force=True)
-    with pytest.raises(InputError, match=r"notes\.txt is no folder, and what this format makes is one"):
-        export(models, samples, tmp_path / "a/notes.txt", format_name, force=True)
+    for name, format_name, said in (
+        ("a", "hub", r"holds notes\.txt, which no export of this format wrote"),
+        ("a", "csv", "a is no file, and what this format makes is one"),
+        ("a/notes.txt", "hub", r"notes\.txt is no folder, and what this format makes is one"),
+    ):
+        with pytest.raises(InputError, match=said):
+            export(models, samples, tmp_path / name, format_name, force=True)
 
     assert "mine" == (tmp_path / "a/notes.txt").read_text()
 
 
-@EVERY_FORMAT
-def test_disk_that_fills_up_leaves_nothing(models: Path, tmp_path: Path, format_name: str) -> None:
-    store = tmp_path / "samples"
-    attach_set(store, "one", 3_000)
+@pytest.mark.parametrize("format_name", ["csv", "hub"])
+def test_disk_that_fills_up_and_a_damaged_set_leave_nothing(
+    models: Path, samples: Path, tmp_path: Path, format_name: str
+) -> None:
     (tmp_path / "out").mkdir()
+    attach_set(tmp_path / "large", "one", 3_000)
     with limit_files(20_000), pytest.raises(StoreError, match=r"a cannot be written: .*Free space or permit writing"):
-        export(models, store, tmp_path / "out/a", format_name)
-
-    assert [] == list_left(tmp_path / "out")
-
-
-@EVERY_FORMAT
-def test_damaged_set_leaves_nothing(models: Path, samples: Path, tmp_path: Path, format_name: str) -> None:
+        export(models, tmp_path / "large", tmp_path / "out/a", format_name)
     [file] = samples.rglob("run=two/samples.parquet")
-    content = bytearray(file.read_bytes())
-    content[40:400] = bytes(360)
-    file.write_bytes(content)
-    (tmp_path / "out").mkdir()
+    content = file.read_bytes()
+    file.write_bytes(content[:40] + bytes(360) + content[400:])
     with pytest.raises(ExemplarsError, match=r"The samples of run two, attached to u22a8\.test, cannot be read"):
         export(models, samples, tmp_path / "out/a", format_name)
 
