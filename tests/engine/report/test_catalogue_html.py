@@ -1,20 +1,15 @@
 """The page is one inert, offline file that shows every model, and says first which need a person."""
 
 import re
-import shutil
 from html import unescape
-from pathlib import Path
 
-import pytest
 from fakes.conditions import make_condition, make_drift, make_measure, make_measures, make_trait_condition, survey
-from playwright.sync_api import expect, sync_playwright
 
 from engine.catalogue.condition import Counts, Fault, TraitAngle
 from engine.catalogue.survey import Survey
 from engine.report.catalogue_html import OPEN_MODELS, render_catalogue
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-CHROMIUM = shutil.which("chromium")
 
 
 def make_survey() -> Survey:
@@ -59,23 +54,3 @@ def test_only_the_first_that_need_a_person_are_open() -> None:
 
     assert OPEN_MODELS == render_catalogue(survey(*broken)).count('" open>')
     assert 0 == render_catalogue(survey(make_condition())).count('" open>')
-
-
-@pytest.mark.slow
-def test_models_are_searched_and_filtered(tmp_path: Path) -> None:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed (apt install chromium)")
-    file = tmp_path / "catalogue.html"
-    file.write_text(render_catalogue(make_survey()))
-    with sync_playwright() as playwright:
-        page = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]).new_page()
-        page.goto(file.as_uri())
-        shown = page.locator("details.model:not([hidden]) .name")
-        expect(shown).to_have_count(4)
-        page.locator("a[data-kind=entangled]").click()
-        expect(shown).to_have_text([re.compile("u22a8.entangled")])
-        page.locator("#controls button").click()
-        page.locator("#search").fill("DRIFTED run-1")
-        expect(shown).to_have_text([re.compile("u22a8.drifted")])
-        page.locator("#search").fill("nowhere")
-        expect(page.locator("#nothing")).to_be_visible()

@@ -5,21 +5,19 @@ from dataclasses import replace
 from fakes.conditions import (
     HANDLE,
     make_condition,
-    make_drift,
     make_measure,
     make_measures,
     make_trait_condition,
     survey,
 )
 
-from engine.catalogue.condition import Fault, TraitAngle
+from engine.catalogue.condition import Fault
 from engine.catalogue.findings import KINDS
 from engine.report.catalogue_page import (
     EXPLANATIONS,
     KIND_NAMES,
     MAX_DETAILED,
     MAX_ROWS,
-    describe_angles,
     describe_survey,
     format_apart,
     format_drift,
@@ -60,17 +58,10 @@ def test_thousands_of_models_make_a_page_that_says_what_is_not_shown() -> None:
 
 def test_figure_says_what_it_means_and_one_that_there_is_not_says_why() -> None:
     few = make_trait_condition(measure=make_measure(auc=None, sureness=None, texts=2))
-    unknown = make_condition(few, measures=make_measures(known=False))
     overlapping = make_trait_condition(measure=make_measure(auc=0.8, sureness="overlapping"))
-    traits = make_trait_condition("clarity"), make_trait_condition("safety")
-    angles = TraitAngle("clarity", "safety", 0.5, 0.1), TraitAngle("clarity", "safety", 1.0, 0.0)
+    unknown = make_condition(few, measures=make_measures(known=False))
 
     assert "too few texts" == format_apart(make_condition(few), few)
     assert "the sentence encoder does not know the language" == format_apart(unknown, few)
     assert "0.80, partly" == format_apart(make_condition(overlapping), overlapping)
     assert "–" == format_drift(few)
-    assert "0.97, drifted" == format_drift(make_trait_condition(measure=make_measure(drift=make_drift())))
-    assert [
-        ("Clarity and Safety: 60° between their axes (cosine 0.50 ± 0.10)", False),
-        ("Clarity and Safety: 0° between their axes (cosine 1.00 ± 0.00)", True),
-    ] == describe_angles(make_condition(*traits, measures=make_measures(angles=angles)))

@@ -1,7 +1,5 @@
 """The report's words on money: never a number for what is not known, and nothing where nothing was paid."""
 
-import pytest
-
 from engine.report.cost_tables import (
     CostRow,
     CostSum,
@@ -47,18 +45,13 @@ def test_limit_cache_calls_without_reply_and_models_without_a_price_are_remarked
     assert [] == list_remarks(FREE)
 
 
-@pytest.mark.parametrize(
-    ("costs", "told"),
-    [
-        (FREE, "nothing"),
-        (PAID, "$0.52"),
-        (Costs(Spending(usd=0.52), attempt=Attempt(unpriced=("openai/judge",))), "$0.52 without openai/judge"),
-        (Costs(attempt=Attempt(unpriced=("openai/a", "openai/b"))), "not known for openai/a, openai/b"),
-        (Costs(), "not known"),
-    ],
-)
-def test_cost_is_told_in_a_few_words(costs: Costs, told: str) -> None:
-    assert told == describe_spending(costs)
+def test_cost_is_told_in_a_few_words() -> None:
+    judge, both = Attempt(unpriced=("openai/judge",)), Attempt(unpriced=("openai/a", "openai/b"))
+    told = [FREE, PAID, Costs(Spending(usd=0.52), attempt=judge), Costs(attempt=both), Costs()]
+
+    assert ["nothing", "$0.52", "$0.52 without openai/judge", "not known for openai/a, openai/b", "not known"] == [
+        describe_spending(costs) for costs in told
+    ]
 
 
 def test_cost_keeps_two_digits_that_count_and_tokens_are_told_with_those_that_were_cached() -> None:

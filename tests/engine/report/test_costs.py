@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 from fakes import builders
 from fakes.builders import make_exemplar, make_level, make_pair, make_test_plan
 
@@ -71,16 +70,12 @@ def test_costs_without_a_price_and_those_for_each_kept_where_none_was_are_not_kn
     assert None is Costs(Spending(usd=1.0)).per_kept_usd
 
 
-@pytest.mark.parametrize(
-    ("usd", "unpriced", "unanswered", "free"),
-    [(0.0, (), 0.0, True), (0.1, (), 0.0, False), (0.0, ("openai/judge",), 0.0, False), (0.0, (), 0.1, False)],
-)
-def test_run_is_free_where_nothing_was_paid_and_nothing_may_have_been(
-    usd: float, unpriced: tuple[str, ...], unanswered: float, free: bool
-) -> None:
-    attempt = Attempt(unpriced=unpriced, unanswered_calls=1, unanswered_usd=unanswered)
+def test_run_is_free_where_nothing_was_paid_and_nothing_may_have_been() -> None:
+    unanswered, billed = Attempt(unanswered_calls=1), Attempt(unanswered_calls=1, unanswered_usd=0.1)
+    unpriced = Attempt(unpriced=("openai/judge",))
+    runs = [(0.0, unanswered), (0.1, unanswered), (0.0, unpriced), (0.0, billed)]
 
-    assert free == Costs(Spending(usd=usd), attempt=attempt).is_free
+    assert [True, False, False, False] == [Costs(Spending(usd=usd), attempt=attempt).is_free for usd, attempt in runs]
 
 
 def test_replies_of_a_round_that_was_cut_short_are_shared() -> None:
