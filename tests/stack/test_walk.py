@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from fakes.blocks import find_blocks
-from fakes.stack import Stack
+from fakes.stack import RUN_SECONDS, Stack
 from fakes.waiting import wait_until
 from fakes.workspace import ROOT, count_poles, read_kept, read_manifest
 
@@ -42,3 +42,10 @@ def test_run_that_is_asked_for_over_http_attaches_what_was_asked_for(stack: Stac
     wait_until(lambda: stack.site.ask("POST", "/flow_runs/filter", **begun), 60, "a training has begun")
     [run] = stack.site.ask("POST", "/flow_runs/filter", **begun)
     assert {"handle": handle, "run_id": run_id} == run["parameters"]
+
+    # Somebody starts the finished run again.
+    asked, before = stack.provider.calls.total(), read_manifest(folder)
+    stack.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": "SCHEDULED"}, force=True)
+    wait_until(lambda: "Nothing is asked again" in stack.read_logs(run_id), RUN_SECONDS, "it says that it is done")
+    assert "COMPLETED" == stack.wait_for_end(run_id)[0]
+    assert (asked, before) == (stack.provider.calls.total(), read_manifest(folder))
