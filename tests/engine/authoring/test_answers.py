@@ -28,11 +28,9 @@ def test_key_has_of_a_name_what_a_key_may_have(name: str, key: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "label", "paraphrase"),
     [
-        ("Warm", "Warm", ""),
         ("Warm: thanks, and offers help", "Warm", "Thanks, and offers help."),
         ("丁寧：お礼を言う", "丁寧", "お礼を言う"),
         ("Nicht ganz freundlich genug : na ja!", "Nicht ganz freundlich genug", "Na ja!"),
-        ("At 10:30", "At 10", "30"),
         ("x" * 40, "x" * 40, ""),
     ],
 )
@@ -44,12 +42,10 @@ def test_pole_is_a_label_with_what_stands_behind_the_colon(typed: str, label: st
 @pytest.mark.parametrize(
     ("typed", "asked"),
     [
-        ("", "Begin with a word or two"),
         ("\u200b: thanks", "Begin with a word or two"),
         ("It thanks the customer kindly", "Begin with a word or two"),
         ("x" * 41, "Begin with a word or two"),
         ("Ｗarm\u200b: hugs", "'Warm' is the other end already"),
-        ("0.5: none", "0.5 would read as a quality"),
         ("٣", "٣ would read as a quality"),
     ],
 )
@@ -58,21 +54,10 @@ def test_pole_without_a_label_of_its_own_in_words_is_asked_again(typed: str, ask
         read_pole(typed, PoleAnswer("Warm"))
 
 
-@pytest.mark.parametrize(
-    ("typed", "clean"),
-    [
-        ("  a \t b ", "a b"),
-        ("a\x00\x1b[31mb\x7f", "a [31mb"),
-        ("e\u0301", "\u00e9"),
-        ("👩‍💻", "👩‍💻"),
-        ("\ufeffa", "a"),
-    ],
-)
-def test_answer_is_cleaned_of_what_no_file_may_hold(typed: str, clean: str) -> None:
-    assert clean == clean_answer(typed)
+def test_answer_is_cleaned_of_what_no_file_may_hold() -> None:
+    typed = ("  a \t b ", "a\x00\x1b[31mb\x7f", "e\u0301", "👩‍💻", "\ufeffa")
 
-
-def test_bytes_that_are_no_characters_are_asked_again() -> None:
+    assert ["a b", "a [31mb", "\u00e9", "👩‍💻", "a"] == [clean_answer(text) for text in typed]
     with pytest.raises(ValueError, match="no characters"):
         clean_answer("caf\udce9")
 

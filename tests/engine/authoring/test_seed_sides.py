@@ -9,14 +9,14 @@ from engine.domain.model import POLES
 from engine.quality.separation import Numbers
 
 
-def make_poles(count: int, distance: float = 1.0, seed: int = 0) -> tuple[Numbers, list[bool]]:
+def make_poles(count: int, distance: float = 1.0) -> tuple[Numbers, list[bool]]:
     """So many texts a pole, whose means lie so far from one another; the first half is positive."""
-    drawn = np.random.default_rng(seed).normal(0, 0.25, (2 * count, 8))
+    drawn = np.random.default_rng(0).normal(0, 0.25, (2 * count, 8))
     drawn[:count, 0] += distance
     return drawn, [True] * count + [False] * count
 
 
-@pytest.mark.parametrize("count", [MIN_TEXTS, 12, 100])
+@pytest.mark.parametrize("count", [MIN_TEXTS, 12])
 def test_texts_at_their_poles_are_not_named(count: int) -> None:
     found = find_wrong_sides(*make_poles(count))
 
@@ -25,7 +25,7 @@ def test_texts_at_their_poles_are_not_named(count: int) -> None:
     assert 1.0 == pytest.approx(found.sides.mean(), abs=0.2)
 
 
-@pytest.mark.parametrize("flipped", [0, 7, 19])
+@pytest.mark.parametrize("flipped", [0, 19])
 def test_text_with_the_other_label_is_named(flipped: int) -> None:
     vectors, positive = make_poles(10, 2.0)
     positive[flipped] = not positive[flipped]

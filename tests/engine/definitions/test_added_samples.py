@@ -1,7 +1,5 @@
 """Added samples: they are read wherever authored ones are, each stands once, and two writers lose nothing."""
 
-import json
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,10 +23,6 @@ OWN = Seed("clarity", "Own.", 1.0)
 ONE = Seed("clarity", "One.", 1.0)
 TWO = Seed("safety", "Two.", 0.25, source_url="https://example.org/two")
 THREE = Seed("clarity", 'Drei \u2028 "3".\nAnd a second line.', 0.0)
-CHANGES: tuple[Callable[[str, str], object], ...] = (
-    lambda models, handle: add_samples(models, handle, [ONE], {}),
-    lambda models, handle: remove_added(models, handle, [1]),
-)
 
 
 @pytest.fixture
@@ -52,8 +46,7 @@ def test_added_samples_are_read_last_wherever_authored_ones_are(models: str, tmp
         models
     )
     assert ["Own.", ONE.text, TWO.text, THREE.text] == [seed.text for seed in model.seeds]
-    assert f"{HANDLE}/{ADDED_FILE}:2" == model.seeds[2].place
-    assert () == model.skipped
+    assert (f"{HANDLE}/{ADDED_FILE}:2", ()) == (model.seeds[2].place, model.skipped)
     assert frozenset(ids[:1]) == find_added(models, HANDLE, [ids[0], make_id(HANDLE, "clarity", "Own.")])
     counts = count_samples(models, str(tmp_path), load_outline(models, HANDLE))
     assert {"clarity": SampleCount(3, 2, 1), "safety": SampleCount(1, 0, 0)} == counts
@@ -65,30 +58,20 @@ def test_sample_that_is_there_is_not_added_again(models: str) -> None:
     before = Path(models, HANDLE, ADDED_FILE).read_bytes()
     again = add_samples(models, HANDLE, [OWN, ONE, Seed("safety", "Attached.", 1.0)], attached)
 
-    assert [first[1], first[0], *attached] == again
-    assert first[0] == first[2]
+    assert ([first[1], first[0], *attached], first[0]) == (again, first[2])
     assert 1 == before.count(b"\n")
     assert before == Path(models, HANDLE, ADDED_FILE).read_bytes()
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        Seed("safety", "Two.", 0.5),
-        Seed("clarity", "Own.", 0.0),
-        Seed("clarity", "Added.", 0.0),
-        Seed("clarity", "Attached.", 0.0),
-    ],
-    ids=["in the request", "authored", "added", "attached"],
-)
-def test_another_quality_refuses_all_with_its_index(models: str, other: Seed) -> None:
+@pytest.mark.parametrize("other", ["safety: Two.", "clarity: Own.", "clarity: Added.", "clarity: Attached."])
+def test_another_quality_refuses_all_with_its_index(models: str, other: str) -> None:
+    trait, text = other.split(": ")
     add_samples(models, HANDLE, [Seed("clarity", "Added.", 1.0)], {})
-    before = list_texts(models)
+    before, attached = list_texts(models), {make_id(HANDLE, "clarity", "Attached."): {1.0}}
     with pytest.raises(SampleConflictError, match="Sample 2: ") as raised:
-        add_samples(models, HANDLE, [ONE, TWO, other], {make_id(HANDLE, "clarity", "Attached."): {1.0}})
+        add_samples(models, HANDLE, [ONE, TWO, Seed(trait, text, 0.5)], attached)
 
-    assert 2 == raised.value.index
-    assert before == list_texts(models)
+    assert (2, before) == (raised.value.index, list_texts(models))
 
 
 def test_attached_samples_are_found_by_their_ids(tmp_path: Path) -> None:
@@ -99,41 +82,21 @@ def test_attached_samples_are_found_by_their_ids(tmp_path: Path) -> None:
     assert {wanted[0]: {1.0}, wanted[1]: {0.0}} == find_attached(str(tmp_path), HANDLE, wanted)
 
 
-def test_line_of_a_person_without_its_end_is_not_glued_to(models: str) -> None:
-    Path(models, HANDLE, ADDED_FILE).write_text(json.dumps({"content": "By hand.", "clarity": 0}))
-    add_samples(models, HANDLE, [ONE], {})
-
-    assert ["Own.", "By hand.", "One."] == [text for _, text, *_ in list_texts(models)]
-
-
-def list_batches(count: int) -> list[list[Seed]]:
-    return [[Seed("clarity", f"Text {number} {part}.", 1.0) for part in range(3)] for number in range(count)]
-
-
-def sort_texts(batches: Sequence[Sequence[Seed]]) -> list[str]:
-    return sorted(["Own.", *(seed.text for batch in batches for seed in batch)])
-
-
-def test_writers_at_once_lose_nothing(models: str) -> None:
-    batches = list_batches(20)
+def test_writers_at_once_lose_nothing_and_a_person_may_edit_between(models: str) -> None:
+    batches = [[Seed("clarity", f"Text {number} {part}.", 1.0) for part in range(3)] for number in range(12)]
+    texts = sorted(["Own.", *(seed.text for batch in batches for seed in batch)])
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda batch: add_samples(models, HANDLE, batch, {}), batches))
+        list(pool.map(lambda batch: add_samples(models, HANDLE, [*batches[0], *batch], {}), batches))
+    assert texts == sorted(seed.text for seed in load_model(models, HANDLE).seeds)
 
-    assert sort_texts(batches) == sorted(seed.text for seed in load_model(models, HANDLE).seeds)
-
-
-def test_many_batches_stand_once_each_also_where_a_person_edits_between(models: str) -> None:
-    batches = list_batches(6)
-    for batch in batches:
-        add_samples(models, HANDLE, [*batches[0], *batch], {})
     added = Path(models, HANDLE, ADDED_FILE)
-    added.write_text("".join(line for line in added.read_text().splitlines(keepends=True) if "2." not in line))
+    kept = [line for line in added.read_text().splitlines(keepends=True) if "2." not in line]
+    added.write_text("".join(kept).removesuffix("\n"))
     for batch in batches:
         add_samples(models, HANDLE, batch, {})
     with pytest.raises(SampleConflictError):
         add_samples(models, HANDLE, [Seed("clarity", "Text 5 2.", 0.0)], {})
-
-    assert sort_texts(batches) == sorted(text for _, text, *_ in list_texts(models))
+    assert texts == sorted(text for _, text, *_ in list_texts(models))
 
 
 def test_removed_samples_are_gone_and_no_other_moves(models: str, tmp_path: Path) -> None:
@@ -141,15 +104,14 @@ def test_removed_samples_are_gone_and_no_other_moves(models: str, tmp_path: Path
     ids = add_samples(models, HANDLE, [ONE, TWO, THREE], {})
     outline = load_outline(models, HANDLE)
     first = list_samples(models, str(tmp_path), outline, limit=3)
-    before = count_samples(models, str(tmp_path), outline)
+    before = count_samples(models, str(tmp_path), outline)["clarity"].sample_count
     assert plan != digest_definition(load_model(models, HANDLE))
 
-    own = make_id(HANDLE, "clarity", "Own.")
-    assert frozenset(ids[:2]) == remove_added(models, HANDLE, [*ids[:2], own, 7])
+    assert frozenset(ids[:2]) == remove_added(models, HANDLE, [*ids[:2], make_id(HANDLE, "clarity", "Own."), 7])
     rest = list_samples(models, str(tmp_path), outline, None, first.next_position)
     assert [THREE.text] == [sample.text for sample in rest.samples]
     assert ["Own.", THREE.text] == [text for _, text, *_ in list_texts(models)]
-    assert before["clarity"].sample_count - 1 == count_samples(models, str(tmp_path), outline)["clarity"].sample_count
+    assert before - 1 == count_samples(models, str(tmp_path), outline)["clarity"].sample_count
     assert frozenset() == remove_added(models, HANDLE, ids[:2])
     assert ids == add_samples(models, HANDLE, [ONE, TWO, THREE], {})
     remove_added(models, HANDLE, ids)
@@ -178,21 +140,22 @@ def test_file_that_sources_name_is_left_to_its_author(models: str) -> None:
     write_model(Path(models), (ADDED_FILE, write_lines({"content": "Own.", "clarity": 1})))
     own = make_id(HANDLE, "clarity", "Own.")
 
-    assert [("clarity", "Own.", 1.0, None)] == list_texts(models)
     with pytest.raises(DefinitionError, match="Rename it"):
         add_samples(models, HANDLE, [ONE], {})
     assert frozenset() == find_added(models, HANDLE, [own]) == remove_added(models, HANDLE, [own])
+    assert [("clarity", "Own.", 1.0, None)] == list_texts(models)
     assert 1 == len(load_model(models, HANDLE).seeds)
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=["add", "remove"])
-def test_damaged_file_and_unknown_model_are_named(models: str, change: Callable[[str, str], object]) -> None:
+def test_damaged_file_and_unknown_model_are_named(models: str) -> None:
     damaged = Path(models, HANDLE, ADDED_FILE)
     damaged.write_text("{}\n")
     with pytest.raises(DefinitionError, match=rf"{ADDED_FILE}:1: content"):
-        change(models, HANDLE)
+        add_samples(models, HANDLE, [ONE], {})
+    with pytest.raises(DefinitionError, match=rf"{ADDED_FILE}:1: content"):
+        remove_added(models, HANDLE, [1])
     with pytest.raises(UnknownModelError):
-        change(models, "u22a8.no")
+        add_samples(models, "u22a8.no", [ONE], {})
 
     assert "{}\n" == damaged.read_text()
 

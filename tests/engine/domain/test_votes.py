@@ -15,32 +15,22 @@ def cast(said: str, swapped: bool = True) -> list[Vote]:
 
 
 @pytest.mark.parametrize(
-    ("said", "wanted", "outcome"),
+    ("outcome", "ballots"),
     [
-        ("p", 1, "positive"),
-        ("x", 1, "neither"),
-        ("p0", 2, "neither"),
-        ("pp", 3, "positive"),
-        ("p0p", 3, "positive"),
-        ("xnn", 3, "negative"),
-        ("0n0", 3, "neither"),
-        ("npnn", 5, "negative"),
-        ("pn0x", 5, "neither"),
-        ("ppnn", 4, "neither"),
-        ("00", 3, "neither"),
-        ("0", 2, "neither"),
-        ("ppp", 5, "positive"),
+        ("positive", "p/1 pp/3 p0p/3 ppp/5"),
+        ("negative", "xnn/3 npnn/5"),
+        ("neither", "x/1 p0/2 0/2 00/3 0n0/3 ppnn/4 pn0x/5"),
+        (None, "/1 /3 p/3 0/3 np/3 p0/3 ppn/5"),
     ],
 )
 def test_pole_needs_more_than_half_of_the_votes_wanted_and_no_vote_that_cannot_change_it(
-    said: str, wanted: int, outcome: Outcome | None
+    outcome: Outcome | None, ballots: str
 ) -> None:
-    assert outcome == decide(cast(said), wanted)
+    cases = [ballot.split("/") for ballot in ballots.split(" ")]
 
-
-@pytest.mark.parametrize(("said", "wanted"), [("", 1), ("", 3), ("p", 3), ("0", 3), ("np", 3), ("p0", 3), ("ppn", 5)])
-def test_nothing_is_decided_while_a_vote_can_change_it(said: str, wanted: int) -> None:
-    assert None is decide(cast(said), wanted)
+    assert dict.fromkeys(ballots.split(" "), outcome) == {
+        f"{said}/{wanted}": decide(cast(said), int(wanted)) for said, wanted in cases
+    }
 
 
 @pytest.mark.parametrize("said", ["pnp", "npn"])
@@ -52,14 +42,11 @@ def test_votes_that_all_name_one_place_are_for_neither_pole(said: str) -> None:
     assert {"pnp": "positive", "npn": "negative"}[said] == decide(cast(said, swapped=False), 3)
 
 
-def test_votes_are_counted() -> None:
+def test_votes_are_counted_and_each_says_the_judge_the_pole_and_the_order() -> None:
     ballots = [cast("pp"), cast("pnp"), cast("npp"), cast("0"), cast("x0"), cast("p"), []]
 
-    assert VoteCounts(
-        judge="openai/judge", texts=6, votes=12, disagreements=3, ties=2, invalid=1, position_flips=3
-    ) == count_votes(ballots)
+    assert VoteCounts("openai/judge", texts=6, votes=12, disagreements=3, ties=2, invalid=1, position_flips=3) == (
+        count_votes(ballots)
+    )
     assert VoteCounts() == count_votes([[], []])
-
-
-def test_vote_says_the_judge_the_pole_and_the_order() -> None:
     assert {"judge": "openai/judge", "vote": "negative", "order": "positive first"} == cast("n")[0].to_entry()

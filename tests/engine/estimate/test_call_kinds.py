@@ -62,8 +62,8 @@ def test_chat_model_is_asked_for_subjects_once_and_then_for_exemplars() -> None:
 
 
 def test_embedded_model_is_asked_for_no_subjects_and_judges_what_has_seeds_of_both_poles() -> None:
-    model = make_model(make_trait(), make_trait("tone"), seeds=make_seeds())
-    kinds = list_kinds(make_test_plan(model), TWO_DRAWS)
+    kinds = list_kinds(make_test_plan(make_model(make_trait(), make_trait("tone"), seeds=make_seeds())), TWO_DRAWS)
+    judged = kinds["judge: clarity"]
 
     assert [
         "exemplars: clarity (spectrum), positive",
@@ -74,9 +74,8 @@ def test_embedded_model_is_asked_for_no_subjects_and_judges_what_has_seeds_of_bo
     ] == list(kinds)
     assert Spread(16, 24, 160) == kinds["exemplars: tone (spectrum), negative"].calls
     # The quotas of both poles; every likely exemplar; every exemplar.
-    assert Spread(8 + 6, 48 + 6, 320 + 6) == kinds["judge: clarity"].calls
-    assert Spread(1, 1, 1) == kinds["judge: clarity"].reply_tokens
-    assert "An authored text stands in for the exemplar." == kinds["judge: clarity"].examples[0].note
+    assert (Spread(8 + 6, 48 + 6, 320 + 6), Spread(1, 1, 1)) == (judged.calls, judged.reply_tokens)
+    assert "An authored text stands in for the exemplar." == judged.examples[0].note
 
 
 @pytest.mark.parametrize("endpoint", [CHAT, TWO_DRAWS])
@@ -107,12 +106,12 @@ def test_chat_judge_votes_on_every_text_until_the_majority_is_settled(votes: int
     assert "votes: clarity" not in list_kinds(plan)
 
 
-@pytest.mark.parametrize(("each", "calls"), [(3, 8 + 6), (10, 8)])
-def test_judge_with_few_seeds_is_asked_about_each_of_them(each: int, calls: int) -> None:
-    texts = [(f"A text of number {index}.", quality) for quality in (1.0, 0.0) for index in range(each)]
-    model = make_model(seeds=tuple(Seed("clarity", text, quality) for text, quality in texts))
+def test_judge_with_few_seeds_is_asked_about_each_of_them() -> None:
+    for each, calls in ((3, 8 + 6), (10, 8)):
+        texts = [(f"A text of number {index}.", quality) for quality in (1.0, 0.0) for index in range(each)]
+        model = make_model(seeds=tuple(Seed("clarity", text, quality) for text, quality in texts))
 
-    assert calls == list_kinds(make_test_plan(model), PLAIN)["judge: clarity"].calls.low
+        assert calls == list_kinds(make_test_plan(model), PLAIN)["judge: clarity"].calls.low
 
 
 def test_variations_are_counted_by_the_lengths_of_their_seeds() -> None:

@@ -1,6 +1,5 @@
 """Notes tell what was left out, and nothing where nothing was."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +18,7 @@ from engine.quality.reference_axis import ReferenceAxis
 FOUR_EACH = tuple(
     Seed("clarity", f"text {pole} {number}", float(pole == "positive")) for pole in POLES for number in "1234"
 )
+ANSWER = Seed("clarity", "Answer: yes, two of them fit.", 1.0, "s.jsonl:3")
 PLACED = {"clarity": ReferenceAxis("seeds", np.zeros(512))}
 NOT_PLACED = {"clarity": ReferenceAxis("nothing", np.zeros(512), seeds_auc=0.22)}
 
@@ -28,13 +28,8 @@ def list_more(plan: Plan, endpoint: Endpoint = CHAT) -> tuple[str, ...]:
     return tuple(note for note in list_notes(plan, endpoint)[1:] if "is a small model" not in note)
 
 
-def label(positive: str, negative: str) -> Model:
-    return make_model(make_trait(positive_label=positive, negative_label=negative))
-
-
-@pytest.mark.parametrize(("endpoint", "noted"), [(PLAIN, True), (CHAT, False)])
-def test_model_that_writes_nonsense_now_and_then_is_said_to(endpoint: Endpoint, noted: bool) -> None:
-    assert noted == any("Read the texts first." in note for note in list_notes(make_test_plan(), endpoint))
+def label(positive: str, negative: str, **fields: Any) -> Model:
+    return make_model(make_trait(positive_label=positive, negative_label=negative), **fields)
 
 
 @pytest.mark.parametrize(
@@ -45,55 +40,63 @@ def test_model_that_writes_nonsense_now_and_then_is_said_to(endpoint: Endpoint, 
         ("hi", ["in Hindi (hi): model.yaml says so.", "The sentence encoder does not know Hindi"]),
     ],
 )
-def test_language_is_said_with_what_decided_it(language: str | None, notes: list[str]) -> None:
-    listed = list_notes(replace(make_test_plan(make_model(language=language, seeds=make_seeds())), axes={}), CHAT)
+def test_language_is_said_with_what_decided_it_and_that_a_small_model_writes_nonsense_now_and_then(
+    language: str | None, notes: list[str]
+) -> None:
+    plan = replace(make_test_plan(make_model(language=language, seeds=make_seeds())), axes={})
+    listed = list_notes(plan, CHAT)
 
     assert [True] * len(notes) == [part in note for part, note in zip(notes, listed, strict=True)]
+    assert any("Read the texts first." in note for note in list_notes(plan, PLAIN))
 
 
 @pytest.mark.parametrize(
-    ("model", "level", "endpoint", "axes", "said"),
+    ("model", "level", "endpoint", "said"),
     [
-        (make_model(), {}, CHAT, {}, None),
-        (make_model(skipped=(Skipped("web source 2", "not read"),)), {}, CHAT, {}, "Skipped: web source 2 (not read)."),
-        (
-            make_model(seeds=(Seed("clarity", "Answer: yes, two of them fit.", 1.0, "samples.jsonl:3"),)),
-            {},
-            CHAT,
-            {},
-            "'answer' before a text does not hold here: samples.jsonl:3 has 'Answer:'.",
-        ),
-        (make_model(altered_runs=("a-run",)), {}, CHAT, {}, "`exemplars detach a-run`"),
-        (make_model(reviewed=make_seeds()), {}, CHAT, {}, "accepted in earlier reviews (6)"),
+        (make_model(), {}, CHAT, None),
+        (make_model(skipped=(Skipped("web source 2", "not read"),)), {}, CHAT, "Skipped: web source 2 (not read)."),
+        (make_model(seeds=(ANSWER,)), {}, CHAT, "'answer' before a text does not hold here: s.jsonl:3 has 'Answer:'."),
+        (make_model(altered_runs=("a-run",)), {}, CHAT, "`exemplars detach a-run`"),
+        (make_model(reviewed=make_seeds()), {}, CHAT, "accepted in earlier reviews (6)"),
         # The brief, which a plain-text model is not shown.
-        (make_model(brief=Brief(failure_modes=("Digits.",))), {}, PLAIN, {}, "The synth model is not shown the brief."),
-        (make_model(brief=Brief(failure_modes=("Digits.",))), {}, CHAT, {}, None),
-        (make_model(), {}, PLAIN, {}, None),
+        (make_model(brief=Brief(failure_modes=("Digits.",))), {}, PLAIN, "The synth model is not shown the brief."),
+        (make_model(brief=Brief(failure_modes=("Digits.",))), {}, CHAT, None),
+        (make_model(), {}, PLAIN, None),
         # What the effort asks for and the models cannot do.
-        (make_model(), {"thinking": "low"}, CHAT, {}, "The effort asks for low thinking; openai/test has none"),
-        (make_model(), {"thinking": "low"}, replace(CHAT, thinks=True), {}, None),
-        (make_model(), {"thinking": "none"}, replace(CHAT, thinks=True), {}, None),
-        (make_model(), {"ignored_per_call": 4}, CHAT, {}, "The effort asks for 4 exemplars a call; openai/test writes"),
-        (make_model(), {"judge_votes": 1, "judge_model": "openai/judge"}, CHAT, {}, None),
-        (make_model(), {"judge_votes": 0, "judge_model": "embedded"}, CHAT, {}, None),
-        (make_model(), {"judge_votes": 1, "judge_model": "embedded"}, CHAT, {}, "1 judge vote on each text"),
-        (make_model(), {"judge_votes": 3, "judge_model": "embedded/x.gguf"}, CHAT, {}, "(embedded/x.gguf) casts none"),
-        # What places the texts between the poles.
-        (make_model(seeds=make_seeds()), {}, CHAT, PLACED, None),
-        (label("Clear", "Not clear"), {}, CHAT, NOT_PLACED, "(of Clear and Not clear one only negates the other)"),
-        (label("Yes", "No"), {}, CHAT, NOT_PLACED, "(Yes and No say nothing by themselves)"),
-        (label("Rude", "Polite"), {}, CHAT, NOT_PLACED, "Give each pole 4 examples or more"),
-        (make_model(seeds=FOUR_EACH), {}, CHAT, NOT_PLACED, "its seeds have an AUC of 0.22)"),
-        (make_model(seeds=FOUR_EACH[1:]), {}, CHAT, NOT_PLACED, "Give each pole 4 examples or more"),
+        (make_model(), {"thinking": "low"}, CHAT, "The effort asks for low thinking; openai/test has none"),
+        (make_model(), {"thinking": "low"}, replace(CHAT, thinks=True), None),
+        (make_model(), {"thinking": "none"}, replace(CHAT, thinks=True), None),
+        (make_model(), {"ignored_per_call": 4}, CHAT, "The effort asks for 4 exemplars a call; openai/test writes"),
+        (make_model(), {"judge_votes": 1, "judge_model": "openai/judge"}, CHAT, None),
+        (make_model(), {"judge_votes": 0, "judge_model": "embedded"}, CHAT, None),
+        (make_model(), {"judge_votes": 1, "judge_model": "embedded"}, CHAT, "1 judge vote on each text"),
+        (make_model(), {"judge_votes": 3, "judge_model": "embedded/x.gguf"}, CHAT, "(embedded/x.gguf) casts none"),
     ],
 )
 def test_what_is_left_out_is_noted_and_nothing_else(
-    model: Model, level: dict[str, Any], endpoint: Endpoint, axes: Mapping[str, ReferenceAxis], said: str | None
+    model: Model, level: dict[str, Any], endpoint: Endpoint, said: str | None
 ) -> None:
-    notes = list_more(replace(make_test_plan(model, make_level(**level)), axes=axes), endpoint)
+    notes = list_more(replace(make_test_plan(model, make_level(**level)), axes={}), endpoint)
 
     assert (0 if said is None else 1) == len(notes)
     assert said is None or said in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (label("Clear", "Not clear"), "(of Clear and Not clear one only negates the other)"),
+        (label("Yes", "No"), "(Yes and No say nothing by themselves)"),
+        (label("Rude", "Polite"), "Give each pole 4 examples or more"),
+        (make_model(seeds=FOUR_EACH), "its seeds have an AUC of 0.22)"),
+        (make_model(seeds=FOUR_EACH[1:]), "Give each pole 4 examples or more"),
+    ],
+)
+def test_trait_on_which_nothing_places_the_texts_is_noted(model: Model, said: str) -> None:
+    plan = make_test_plan(model)
+
+    assert [True] == [said in note for note in list_more(replace(plan, axes=NOT_PLACED))]
+    assert () == list_more(replace(plan, axes=PLACED))
 
 
 @pytest.mark.parametrize(("count", "noted"), [(2_000, False), (2_001, True)])
@@ -105,20 +108,19 @@ def test_seeds_that_are_not_embedded_are_noted(count: int, noted: bool) -> None:
     assert all("Of the 2,001 seeds of Clarity at Clear, 2,000 are embedded" in note for note in notes)
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "seen"),
-    [(CHAT, ""), (PLAIN, " The synth model is shown the subjects, not the forms, audiences and lengths.")],
-)
-def test_scenarios_are_noted_with_their_reasons(endpoint: Endpoint, seen: str) -> None:
+def test_scenarios_are_noted_with_their_reasons() -> None:
     reasons = {"subjects": "from the pack 'x', which fits", "audiences": "from the pack 'x', which fits"}
     reasons |= {"forms": "given in model.yaml", "lengths": "those of the seeds"}
     scenario_pool = replace(SCENARIO_POOL, forms=("a", "b", "c", "d", "e"), reasons=reasons)
     note = (
         "Scenarios: forms (“a”, “b”, “c” and 2 others) given in model.yaml; audiences and subjects from the pack 'x', "
-        f"which fits; lengths (8 to 25 words, 14 to 40 words) those of the seeds.{seen} {GIVE_SUBJECTS}"
+        "which fits; lengths (8 to 25 words, 14 to 40 words) those of the seeds."
     )
+    plain = "The synth model is shown the subjects, not the forms, audiences and lengths."
+    plan = make_test_plan(scenario_pool=scenario_pool)
 
-    assert (note,) == list_more(make_test_plan(scenario_pool=scenario_pool), endpoint)
+    assert (f"{note} {GIVE_SUBJECTS}",) == list_more(plan)
+    assert (f"{note} {plain} {GIVE_SUBJECTS}",) == list_more(plan, PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -133,9 +135,9 @@ def test_scenarios_are_noted_with_their_reasons(endpoint: Endpoint, seen: str) -
 def test_pack_that_a_model_of_another_language_did_not_choose_is_noted(
     language: str, pack: str | None, why: str, noted: bool
 ) -> None:
-    scenario_pool = replace(SCENARIO_POOL, reasons=dict.fromkeys(("subjects", "audiences", "forms", "lengths"), why))
+    pool = replace(SCENARIO_POOL, reasons=dict.fromkeys(("subjects", "audiences", "forms", "lengths"), why))
     model = make_model(language=language, scenarios=OwnScenarios(pack=pack))
-    [note] = list_more(make_test_plan(model, scenario_pool=scenario_pool))
+    [note] = list_more(make_test_plan(model, scenario_pool=pool))
 
     assert noted == ("for texts in German give `subjects` in model.yaml" in note)
 

@@ -1,7 +1,6 @@
 """What a run will come to is said in one line, with its limit, and with the names of what has no price."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from fakes.builders import make_level, make_test_plan
@@ -23,9 +22,9 @@ AMOUNTS = (
 )
 
 
-def make_estimate(**fields: object) -> Estimate:
+def make_estimate(limit_usd: float | None = None, kept: int | None = None) -> Estimate:
     kinds = estimate_plan(make_test_plan(), PRICED, None, None).kinds
-    return Estimate(kinds, (), Spread(*AMOUNTS), **({"max_call_usd": 0.003} | fields))  # type: ignore[arg-type]
+    return Estimate(kinds, (), Spread(*AMOUNTS), limit_usd=limit_usd, max_call_usd=0.003, kept=kept)
 
 
 def test_estimate_is_one_line() -> None:
@@ -35,20 +34,15 @@ def test_estimate_is_one_line() -> None:
     ) == format_estimate(make_estimate(limit_usd=10.0, kept=57))
 
 
-@pytest.mark.parametrize(
-    ("fields", "ends"),
-    [
-        ({"kept": None}, "; $0.14 to $11.91, likely $0.20"),
-        ({"kept": 0}, "; $0.14 to $11.91, likely $0.20"),
-        ({"limit_usd": 0.003}, "; the limit is $0.0030"),
-        ({"limit_usd": 0.002}, "The limit of $0.0020 is too low for a single call, which may cost $0.0030"),
-    ],
-)
-def test_limit_and_kept_replies_are_told_where_there_are_any(fields: dict[str, object], ends: str) -> None:
-    estimate = make_estimate(**fields)
+def test_limit_and_kept_replies_are_told_where_there_are_any() -> None:
+    too_low = "The limit of $0.0020 is too low for a single call, which may cost $0.0030"
+    for kept in (None, 0):
+        assert format_estimate(make_estimate(kept=kept)).endswith("; $0.14 to $11.91, likely $0.20")
 
-    assert format_estimate(estimate).endswith(ends)
-    assert ("too low" in ends) == any(ends in sentence for sentence in explain_estimate(estimate))
+    assert format_estimate(make_estimate(0.003)).endswith("; the limit is $0.0030")
+    assert not any("too low" in sentence for sentence in explain_estimate(make_estimate(0.003)))
+    assert format_estimate(make_estimate(0.002)).endswith(too_low)
+    assert any(too_low in sentence for sentence in explain_estimate(make_estimate(0.002)))
 
 
 @pytest.mark.parametrize(
@@ -61,8 +55,7 @@ def test_models_without_a_price_are_named_beside_the_cost_of_the_others(
     estimate = estimate_plan(make_test_plan(level=make_level(judge_votes=1)), synth, JUDGE, 1.0)
     line, explained = format_estimate(estimate), explain_estimate(estimate)
 
-    assert costs == (", likely $" in line)
-    assert f"; no price is known for {unpriced} cost is not counted" in line
+    assert (costs, True) == (", likely $" in line, f"; no price is known for {unpriced} cost is not counted" in line)
     assert f"No price is known for {unpriced} cost is not counted." in explained
     assert not any("its limit" in sentence for sentence in explained)
 
@@ -87,13 +80,13 @@ def test_prices_limit_and_thinking_are_explained() -> None:
     [
         # $1.50 for six is $0.25 each; $0.20 are likely, and $20.00 more than all that was thought of.
         ((1.5, 6, 2), "about $0.50 more, a limit of $2.00 in all"),
-        ((0.05,), "about $0.15 more, a limit of $0.20 in all"),
-        ((20.0,), "is not known: nothing has been kept so far"),
+        ((0.05, 0, 0), "about $0.15 more, a limit of $0.20 in all"),
+        ((20.0, 0, 0), "is not known: nothing has been kept so far"),
     ],
 )
-def test_need_is_told_as_more_and_as_a_limit_unless_others_share_it(so_far: tuple[Any, ...], said: str) -> None:
-    reached, shared = BudgetError("The limit is reached"), SharedBudgetError("The limit of all is reached")
-    told = str(explain_budget(reached, make_estimate(), *so_far))
+def test_need_is_told_as_more_and_as_a_limit_unless_others_share_it(so_far: tuple[float, int, int], said: str) -> None:
+    told = str(explain_budget(BudgetError("The limit is reached"), make_estimate(), *so_far))
+    shared = SharedBudgetError("The limit of all is reached")
 
     assert told.startswith("The limit is reached. ")
     assert told.endswith(said)

@@ -1,6 +1,7 @@
 """Entries of `sources`: text files and ordinary texts are read, what is wrong is named, the rest is told as skipped."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
 
@@ -16,26 +17,25 @@ TWO = f"{SCALE}  - {{type: topic, key: food}}\n"
 TEXT = b"First chapter\n\nOne sentence.\n\nAnother sentence.\n"
 
 
-def parse(text: str, files: Mapping[str, bytes] | None = None) -> Model:
-    given = files or {}
-
+def parse(text: str, files: Mapping[str, bytes] = MappingProxyType({"a.txt": TEXT})) -> Model:
     def read(path: str) -> bytes:
-        if path not in given:
+        if path not in files:
             raise FileNotFoundError(path)
-        return given[path]
+        return files[path]
 
     return parse_model("u22a8.test", text.encode(), read)
 
 
-def find_problems(text: str, files: Mapping[str, bytes] | None = None) -> tuple[Problem, ...]:
+def find_problem(text: str) -> Problem:
     with pytest.raises(DefinitionError) as caught:
-        parse(text, files)
-    return caught.value.problems
+        parse(text)
+    [problem] = caught.value.problems
+    return problem
 
 
 def test_passages_of_a_text_file_are_samples_of_the_only_trait_at_its_positive_pole() -> None:
-    model = parse(f"{SCALE}sources: [{{type: file, path: a.txt}}]\n", {"a.txt": TEXT})
-    many = parse(f"{SCALE}sources: [{{type: file, path: a.txt}}]\n", {"a.txt": b"A\n\n" * 8})
+    source = f"{SCALE}sources: [{{type: file, path: a.txt}}]\n"
+    model, many = parse(source), parse(source, {"a.txt": b"A\n\n" * 8})
     why = "headings and what has no letters are no passages; with `split: lines` every line is one"
 
     assert (
@@ -48,53 +48,36 @@ def test_passages_of_a_text_file_are_samples_of_the_only_trait_at_its_positive_p
 
 @pytest.mark.parametrize(("written", "quality"), [("0.25", 0.25), ("poor", 0.0), ("obscure", 0.0), ("1.0", 1.0)])
 def test_mapping_of_a_text_file_says_its_quality(written: str, quality: float) -> None:
-    source = f"{{type: file, path: a.txt, mapping: {{x: {{trait: clarity, quality: {written}}}}}}}"
+    mapping = f"{{x: {{trait: clarity, quality: {written}}}}}"
+    model = parse(f"{TWO}sources: [{{type: file, path: a.txt, mapping: {mapping}}}]\n")
 
-    assert {quality} == {seed.quality for seed in parse(f"{TWO}sources: [{source}]\n", {"a.txt": TEXT}).seeds}
+    assert {quality} == {seed.quality for seed in model.seeds}
 
 
 def test_text_file_may_label_several_traits_line_by_line() -> None:
     mapping = "{a: {trait: clarity, quality: 0}, b: {trait: food}}"
-    model = parse(
-        f"{TWO}sources:\n  - {{type: file, path: a.txt, split: lines, mapping: {mapping}}}\n", {"a.txt": b"One\nTwo\n"}
-    )
+    source = f"{TWO}sources: [{{type: file, path: a.txt, split: lines, mapping: {mapping}}}]\n"
+    labelled = [(seed.trait, seed.text, seed.quality) for seed in parse(source, {"a.txt": b"One\nTwo\n"}).seeds]
 
-    assert [("clarity", "One", 0.0), ("food", "One", 1.0), ("clarity", "Two", 0.0), ("food", "Two", 1.0)] == [
-        (seed.trait, seed.text, seed.quality) for seed in model.seeds
-    ]
+    assert [("clarity", "One", 0.0), ("food", "One", 1.0), ("clarity", "Two", 0.0), ("food", "Two", 1.0)] == labelled
 
 
 @pytest.mark.parametrize(
-    ("model", "source", "field", "found", "allowed"),
+    ("traits", "source", "field", "found", "allowed"),
     [
         (TWO, "path: a.txt", "mapping", "nothing", "samples of, as {x: {trait: clarity}}"),
         (SCALE, "path: a.txt, mapping: {x: {trait: clartiy}}", "mapping.x.trait", "'clartiy'", "a trait of this model"),
-        (
-            SCALE,
-            "path: a.txt, mapping: {x: {trait: clarity, quality: 2}}",
-            "mapping.x.quality",
-            "'2'",
-            "a number in [0, 1]",
-        ),
-        (SCALE, "path: a.jsonl", "type", "'file'", "jsonl for a.jsonl, whose lines have labels of their own"),
-        (SCALE, "path: b/a.CSV", "type", "'file'", "csv for b/a.CSV"),
+        (SCALE, "path: a.txt, mapping: {x: {trait: clarity, quality: 2}}", "mapping.x.quality", "'2'", "a number in"),
+        (SCALE, "path: b/a.CSV", "type", "'file'", "csv for b/a.CSV, whose lines have labels of their own"),
         (SCALE, "path: a.ndjson", "type", "'file'", "jsonl for a.ndjson"),
         (SCALE, "path: a.pdf", "path", "'a.pdf', which is not there", "a file in the model's folder"),
     ],
 )
-def test_wrong_entry_of_a_text_file_is_named(model: str, source: str, field: str, found: str, allowed: str) -> None:
-    [problem] = find_problems(f"{model}sources: [{{type: file, {source}}}]\n", {"a.txt": TEXT})
+def test_wrong_entry_of_a_text_file_is_named(traits: str, source: str, field: str, found: str, allowed: str) -> None:
+    problem = find_problem(f"{traits}sources: [{{type: file, {source}}}]\n")
 
     assert (WHERE, f"sources.0.{field}", found) == (problem.file, problem.field, problem.found)
     assert allowed in problem.allowed
-
-
-def test_noise_is_negative_samples_of_each_topic() -> None:
-    model = parse(f"{TWO}sources: [{{type: noise}}]\n")
-
-    assert {("food", 0.0)} == {(seed.trait, seed.quality) for seed in model.seeds}
-    assert 12 == len({seed.text for seed in model.seeds})
-    assert all(seed.place.startswith("data/noise/en.yaml:") for seed in model.seeds)
 
 
 @pytest.mark.parametrize(
@@ -106,20 +89,22 @@ def test_noise_is_negative_samples_of_each_topic() -> None:
         ("", ", language: fr-CA", "fr"),
     ],
 )
-def test_noise_is_in_the_language_of_the_model_or_its_own(own: str, given: str, code: str) -> None:
-    model = parse(f"{own}{TOPIC}sources: [{{type: noise{given}}}]\n")
+def test_noise_is_negative_samples_of_each_topic_in_the_language_of_the_model_or_its_own(
+    own: str, given: str, code: str
+) -> None:
+    seeds = parse(f"{own}{TWO}sources: [{{type: noise{given}}}]\n").seeds
 
-    assert {seed.text for seed in model.seeds} <= {item.text for item in read_ordinary(code)}
+    assert {("food", 0.0)} == {(seed.trait, seed.quality) for seed in seeds}
+    assert 12 == len({seed.text for seed in seeds} & {item.text for item in read_ordinary(code)})
+    assert all(seed.place.startswith(f"data/noise/{code}.yaml:") for seed in seeds)
 
 
 def test_noise_leaves_out_subjects_and_has_as_many_texts_as_it_says() -> None:
     inside = {item.text for item in read_ordinary("en") if item.subject in ("cooking", "garden")}
-    [few, all_] = (
-        parse(f"{TOPIC}sources: [{{type: noise, count: {count}, without: [cooking, garden]}}]\n") for count in (3, 20)
-    )
+    for count in (3, 20):
+        model = parse(f"{TOPIC}sources: [{{type: noise, count: {count}, without: [cooking, garden]}}]\n")
 
-    assert (3, 20) == (len(few.seeds), len(all_.seeds))
-    assert set() == inside & {seed.text for seed in (*few.seeds, *all_.seeds)}
+        assert (count, set()) == (len(model.seeds), inside & {seed.text for seed in model.seeds})
 
 
 @pytest.mark.parametrize(
@@ -134,31 +119,30 @@ def test_noise_leaves_out_subjects_and_has_as_many_texts_as_it_says() -> None:
     ],
 )
 def test_wrong_noise_is_named(fields: str, field: str, allowed: str) -> None:
-    [problem] = find_problems(f"{TOPIC}sources: [{{type: noise, {fields}}}]\n")
+    problem = find_problem(f"{TOPIC}sources: [{{type: noise, {fields}}}]\n")
 
     assert (3, f"sources.0.{field}") == (problem.line, problem.field)
     assert problem.allowed.startswith(allowed)
 
 
 @pytest.mark.parametrize(
-    ("text", "skipped"),
+    ("text", "what", "why"),
     [
-        (f"{SCALE}sources: [{{type: noise}}]\n", "the model has no topic that ordinary texts could lie outside of"),
-        (f"language: th\n{TOPIC}sources: [{{type: noise}}]\n", "there are no ordinary texts in Thai here, only in "),
+        (f"{SCALE}sources: [{{type: noise}}]\n", "noise source 1", "the model has no topic that ordinary texts could "),
+        (f"language: th\n{TOPIC}sources: [{{type: noise}}]\n", "noise source 1", "there are no ordinary texts in Thai"),
+        (
+            f"{TWO}sources: [{{type: noise, mapping: {{a: {{trait: clarity}}, b: {{trait: food}}}}}}]\n",
+            "noise for clarity",
+            "texts outside of a topic say nothing of a spectrum",
+        ),
     ],
 )
-def test_noise_that_cannot_be_read_is_told_as_skipped(text: str, skipped: str) -> None:
-    [found] = parse(text).skipped
+def test_noise_that_cannot_be_read_is_told_as_skipped(text: str, what: str, why: str) -> None:
+    model = parse(text)
+    [skipped] = model.skipped
 
-    assert "noise source 1" == found.what
-    assert found.why.startswith(skipped)
-
-
-def test_noise_for_another_type_of_trait_is_told_as_skipped() -> None:
-    model = parse(f"{TWO}sources: [{{type: noise, mapping: {{a: {{trait: clarity}}, b: {{trait: food}}}}}}]\n")
-
-    assert (Skipped("noise for clarity", "texts outside of a topic say nothing of a spectrum"),) == model.skipped
-    assert {"food"} == {seed.trait for seed in model.seeds}
+    assert (what, "for" in what) == (skipped.what, {seed.trait for seed in model.seeds} == {"food"})
+    assert skipped.why.startswith(why)
 
 
 def test_field_of_another_type_of_source_is_told_as_skipped() -> None:
@@ -167,10 +151,8 @@ def test_field_of_another_type_of_source_is_told_as_skipped() -> None:
         "  - {type: jsonl, path: s.jsonl, split: lines, without: [music], mapping: {food: {trait: food, quality: 1}}}\n"
         "  - {type: noise, path: x.txt}\n"
     )
+    unread = (("split", 4, "jsonl"), ("without", 4, "jsonl"), ("quality", 4, "jsonl"), ("path", 5, "noise"))
 
     assert {
-        Skipped(f"field 'split' ({WHERE}:4)", "not a field of a jsonl source"),
-        Skipped(f"field 'without' ({WHERE}:4)", "not a field of a jsonl source"),
-        Skipped(f"field 'quality' ({WHERE}:4)", "not a field of a jsonl source"),
-        Skipped(f"field 'path' ({WHERE}:5)", "not a field of a noise source"),
+        Skipped(f"field {name!r} ({WHERE}:{line})", f"not a field of a {kind} source") for name, line, kind in unread
     } == set(parse(text, {"s.jsonl": b""}).skipped)

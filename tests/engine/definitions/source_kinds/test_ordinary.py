@@ -11,7 +11,6 @@ from engine.definitions.source_kinds.ordinary import (
     walk_ordinary,
 )
 from engine.definitions.source_kinds.passages import FixedLabel
-from engine.definitions.sources import LinePosition
 from engine.domain.model import Seed
 from engine.text.language import detect_language
 from engine.text.near_duplicates import find_pairs
@@ -36,29 +35,25 @@ def test_texts_are_in_their_language_two_a_subject_and_of_several_lengths(code: 
     assert sorted({item.line for item in texts}) == [item.line for item in texts]
 
 
-def test_as_many_of_each_subject_are_drawn_as_can_be() -> None:
+def test_as_many_of_each_subject_are_drawn_as_can_be_and_no_more_than_there_are() -> None:
     drawn = draw_ordinary(read_ordinary("en"), len(SUBJECTS))
+    texts = (OrdinaryText(1, "a", "One."), OrdinaryText(2, "a", "Two."), OrdinaryText(3, "b", "Three."))
 
     assert SUBJECTS == [item.subject for item in drawn]
     assert min(count_words(item.text) for item in drawn) < 20 < max(count_words(item.text) for item in drawn)
-
-
-def test_more_than_there_are_cannot_be_drawn() -> None:
-    texts = (OrdinaryText(1, "a", "One."), OrdinaryText(2, "a", "Two."), OrdinaryText(3, "b", "Three."))
-
-    assert texts == draw_ordinary(texts, 9)
-    assert (texts[0], texts[2]) == draw_ordinary(texts, 2)
-    assert () == draw_ordinary((), 3)
+    assert (texts, (texts[0], texts[2]), ()) == (
+        *(draw_ordinary(texts, count) for count in (9, 2)),
+        draw_ordinary((), 3),
+    )
 
 
 def test_walk_goes_on_from_a_line() -> None:
     texts = (OrdinaryText(3, "a", "One."), OrdinaryText(8, "b", "Two."))
-    lines = list(walk_ordinary("noise.yaml", texts, (FixedLabel(make_trait(), 0.0),)))
+    labels = (FixedLabel(make_trait(), 0.0),)
+    lines = list(walk_ordinary("noise.yaml", texts, labels))
 
     assert [(Seed("clarity", "One.", 0.0, "noise.yaml:3"),), (Seed("clarity", "Two.", 0.0, "noise.yaml:8"),)] == [
         line.seeds for line in lines
     ]
     for number, line in enumerate(lines):
-        walked = walk_ordinary("noise.yaml", texts, (FixedLabel(make_trait(), 0.0),), line.position)
-        assert lines[number:] == list(walked)
-    assert LinePosition(0, 3) == lines[0].position
+        assert lines[number:] == list(walk_ordinary("noise.yaml", texts, labels, line.position))
