@@ -62,15 +62,12 @@ def test_catalogue_and_a_new_file_fit_the_schemas() -> None:
         f"{TRAIT}effort: huge\n",
         f"{TRAIT}scenarios: releases\n",
         f"{TRAIT}scenarios: {{lengths: [{{name: a, min_words: 0, max_words: 3}}]}}\n",
-        f"{TRAIT}scenarios: {{lengths: [{{name: a, min_words: 2, max_words: 3}}]}}\n",
         f"{TRAIT}brief: {{intent: a, domain: [b, c]}}\ntags: [a]\n",
         f"{TRAIT}brief: {{intent: {{a: b}}}}\n",
         f"{TRAIT}sources: [{{type: jsonl, path: s.jsonl, mapping: {{a: clarity}}}}]\n",
         f"{TRAIT}sources: [{{type: file, path: s.txt, mapping: {{a: {{trait: clarity, quality: 0.5}}}}}}]\n",
-        f"{TRAIT}sources: [{{type: file, path: s.txt, split: pages}}]\n",
         f"{TRAIT}sources: [{{type: huggingface, path: [a], mapping: {{text: content}}}}]\n",
         "traits: [{type: topic, key: food}]\nsources: [{type: noise, count: 3, without: [money], language: hi}]\n",
-        "traits: [{type: topic, key: food}]\nsources: [{type: noise, count: 0}]\n",
     ],
 )
 def test_schema_allows_what_can_be_read_and_nothing_else_of_form(text: str) -> None:

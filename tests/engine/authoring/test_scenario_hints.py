@@ -10,15 +10,6 @@ from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import OwnScenarios
 from engine.text.language import decide_language
 
-PACKS = load_packs(SCENARIOS_FOLDER)
-
-
-def list_kinds(scenarios: OwnScenarios, is_embedded: bool) -> list[str]:
-    model = make_model(scenarios=scenarios)
-    document = parse_yaml("model.yaml", b"scenarios: {forms: [a letter]}\n")
-    examined = Examined(model, document, decide_language(model))
-    return [hint.kind for hint in list_scenario_hints(examined, PACKS, is_embedded)]
-
 
 @pytest.mark.parametrize(
     ("said", "is_embedded", "kinds"),
@@ -33,4 +24,8 @@ def list_kinds(scenarios: OwnScenarios, is_embedded: bool) -> list[str]:
 def test_borrowed_subjects_and_a_list_that_is_one_text_are_told(
     said: OwnScenarios, is_embedded: bool, kinds: list[str]
 ) -> None:
-    assert kinds == list_kinds(said, is_embedded)
+    model = make_model(scenarios=said)
+    examined = Examined(model, parse_yaml("model.yaml", b"scenarios: {forms: [a letter]}\n"), decide_language(model))
+    hints = list_scenario_hints(examined, load_packs(SCENARIOS_FOLDER), is_embedded)
+
+    assert kinds == [hint.kind for hint in hints]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.definitions.lifecycle import STATES, Lifecycle, check_draft, read_lifecycle
-from engine.errors import DefinitionError, FrozenModelError
+from engine.errors import DefinitionError, FrozenModelError, StoreError
+from engine.system.filesystem import MOST_BYTES
 
 HANDLE = "u22a8.test"
 
@@ -29,6 +30,9 @@ def test_state_is_what_the_file_says_and_a_draft_where_there_is_none(tmp_path: P
     assert Lifecycle("ready", 3, 1, ("a", "b")) == read_lifecycle(str(tmp_path), HANDLE)
     write(tmp_path, '{"state": "archived", "version_id": null}')
     assert Lifecycle("archived") == read_lifecycle(str(tmp_path), HANDLE)
+    os.truncate(tmp_path / HANDLE / "lifecycle.json", MOST_BYTES + 1)
+    with pytest.raises(StoreError, match="1,073,741,824 at most are read"):
+        read_lifecycle(str(tmp_path), HANDLE)
 
 
 @pytest.mark.parametrize(

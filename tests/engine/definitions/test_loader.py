@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
 from engine.definitions.loader import MAX_BYTES, has_model, list_handles, load_model, load_outline, parse_model
 from engine.definitions.outline import Outline
-from engine.definitions.source_kinds.entries import Source
 from engine.domain.model import Brief, Length, Model, OwnScenarios, Seed, Skipped, Trait
 from engine.errors import DefinitionError, HandleError, NoTraitsError, Problem, StoreError, UnknownModelError
 
@@ -84,34 +84,26 @@ def write_folder(root: Path, handle: str, text: str = ONE_TRAIT) -> Path:
 
 
 def test_every_field_is_read() -> None:
-    warmth = Trait(
-        "warmth",
-        "Warmth of tone",
-        "spectrum",
-        "Whether the reply treats the customer as a person.",
-        "Warm",
-        "Cold",
-        aggregation="max",
-        positive_paraphrase=("Kind words.",),
-        negative_paraphrase=("Curt words.", "No words."),
-    )
+    asked = "Whether the reply treats the customer as a person."
+    phrases: dict[str, Any] = {
+        "positive_paraphrase": ("Kind words.",),
+        "negative_paraphrase": ("Curt words.", "No words."),
+    }
+    warmth = Trait("warmth", "Warmth of tone", "spectrum", asked, "Warm", "Cold", aggregation="max", **phrases)
+    refund = Trait("refund", "Refund", "topic", "", "About refund", "Not about refund", aggregation="none")
+    brief = {"intent": ("Keep the kind replies.",), "domain": ("Shops.", "Repairs."), "exemplars_of_good": ("A name.",)}
+    failures = {
+        "failure_modes": ("Blame.", "Silence."),
+        "edge_cases": ("A kind refusal.",),
+        "non_goals": ("Spelling.",),
+    }
     expected = Model(
         handle=HANDLE,
         description="Whether a reply is kind.",
         effort="medium",
         language="pt-BR",
-        traits=(
-            warmth,
-            Trait("refund", "Refund", "topic", "", "About refund", "Not about refund", aggregation="none"),
-        ),
-        brief=Brief(
-            intent=("Keep the kind replies.",),
-            domain=("Shops.", "Repairs."),
-            exemplars_of_good=("A name.",),
-            failure_modes=("Blame.", "Silence."),
-            edge_cases=("A kind refusal.",),
-            non_goals=("Spelling.",),
-        ),
+        traits=(warmth, refund),
+        brief=Brief(**brief, **failures),
         seeds=(
             Seed("warmth", "Dear you.", 1.0, "u22a8.test/samples.jsonl:1"),
             Seed("refund", "Dear you.", 0.0, "u22a8.test/samples.jsonl:1"),
@@ -345,15 +337,15 @@ def test_mapping_names_each_trait_once(kind: str) -> None:
 
 @pytest.mark.parametrize("path", ["../x", "a/../x", "/etc/passwd", "a\\b", '"a\\0b"'])
 def test_path_outside_the_folder_is_refused_and_not_read(path: str) -> None:
-    [problem] = find_problems(f"{ONE_TRAIT}sources:\n  - type: jsonl\n    path: {path}\n")
+    [problem] = find_problems(f"{ONE_TRAIT}sources: [{{type: jsonl, path: {path}}}]\n")
 
-    assert (6, "sources.0.path") == (problem.line, problem.field)
+    assert (4, "sources.0.path") == (problem.line, problem.field)
     assert "a path inside the model's own folder" == problem.allowed
 
 
 @pytest.mark.parametrize("path", ["./more/s.jsonl", "s..jsonl", "..."])
 def test_path_inside_the_folder_is_read_by_the_trait_keys_without_a_mapping(path: str) -> None:
-    model = parse(f"{ONE_TRAIT}sources:\n  - type: jsonl\n    path: '{path}'\n", {path: ONE_LINE})
+    model = parse(f"{ONE_TRAIT}sources: [{{type: jsonl, path: {path}}}]\n", {path: ONE_LINE})
 
     assert (Seed("clarity", "One.", 1.0, f"{HANDLE}/{path}:1"),) == model.seeds
 
@@ -371,32 +363,21 @@ def test_every_source_that_is_not_read_here_is_named_as_skipped() -> None:
 
 
 def test_field_of_somebody_else_is_named_as_skipped_and_not_taken_for_a_slip() -> None:
-    text = (
-        "tags: [a]\ntargets: 3\nkind: x\ntraits:\n  - {type: topic, key: clarity,\n     discrimination: 0.4}\n"
-        "sources: [{type: jsonl, path: s, license: MIT, mapping: {clarity: {trait: clarity, weight: 2}}}]\n"
-        "brief: {tone: dry}\n"
-    )
-    places = {"tags": 1, "targets": 2, "kind": 3, "discrimination": 6, "license": 7, "weight": 7, "tone": 8}
+    source = "{type: jsonl, path: s, license: MIT, mapping: {clarity: {trait: clarity, weight: 2}}}"
+    text = f"tags: [a]\ntargets: 3\nkind: x\n{ONE_TRAIT}sources: [{source}]\nbrief: {{tone: dry}}\n"
+    places = {"tags": 1, "targets": 2, "kind": 3, "license": 7, "weight": 7, "tone": 8}
 
     assert {
         Skipped(f"field {name!r} ({WHERE}:{line})", "not a field that is read here") for name, line in places.items()
     } == set(parse(text, {"s": b""}).skipped)
 
 
-@pytest.mark.parametrize(
-    ("field", "meant"),
-    [
-        ("trait", "traits"),
-        ("Traits", "traits"),
-        ("additional", "additional_terms"),
-        ("    positive", "positive_label"),
-        ("    tpye", "type"),
-    ],
-)
-def test_field_that_is_nearly_one_of_ours_is_a_mistake(field: str, meant: str) -> None:
-    [problem] = find_problems(f"{ONE_TRAIT}{field}: x\n")
+def test_field_that_is_nearly_one_of_ours_is_a_mistake() -> None:
+    meant = {"trait": "traits", "Traits": "traits", "    positive": "positive_label", "    tpye": "type"}
 
-    assert (4, meant) == (problem.line, problem.suggestion)
+    for field, name in meant.items():
+        [problem] = find_problems(f"{ONE_TRAIT}{field}: x\n")
+        assert (4, name) == (problem.line, problem.suggestion)
 
 
 def test_model_is_loaded_from_its_folder_and_samples_that_no_source_names_are_told(tmp_path: Path) -> None:
@@ -436,15 +417,15 @@ def test_unknown_handle_offers_the_nearest_and_says_what_lies_there(tmp_path: Pa
 
 
 def test_definition_that_is_no_yaml_too_large_or_a_link_to_elsewhere_is_named_by_its_file(tmp_path: Path) -> None:
-    definition = write_folder(tmp_path, HANDLE) / "model.yaml"
-    definition.write_text("traits:\n\t- a\n")
-    with pytest.raises(DefinitionError, match=rf"{WHERE}:2: file: found a tab;"):
-        load_model(str(tmp_path), HANDLE)
-    definition.write_text(ONE_TRAIT + "#" * (MAX_BYTES - len(ONE_TRAIT)))
+    definition = write_folder(tmp_path, HANDLE, ONE_TRAIT.ljust(MAX_BYTES, "#")) / "model.yaml"
     assert load_outline(str(tmp_path), HANDLE).traits
-    definition.write_text(ONE_TRAIT + "#" * (MAX_BYTES - len(ONE_TRAIT) + 1))
-    with pytest.raises(DefinitionError, match=f"found 262,145 bytes; allowed: {MAX_BYTES:,} bytes at most"):
-        load_outline(str(tmp_path), HANDLE)
+    for text, told in (
+        ("traits:\n\t- a\n", rf"{WHERE}:2: file: found a tab;"),
+        (ONE_TRAIT.ljust(MAX_BYTES + 1, "#"), f"found 262,145 bytes; allowed: {MAX_BYTES:,} bytes at most"),
+    ):
+        definition.write_text(text)
+        with pytest.raises(DefinitionError, match=told):
+            load_model(str(tmp_path), HANDLE)
     definition.rename(tmp_path / "elsewhere.yaml")
     definition.symlink_to(tmp_path / "elsewhere.yaml")
     with pytest.raises(DefinitionError, match="found a link to elsewhere"):
@@ -454,15 +435,12 @@ def test_definition_that_is_no_yaml_too_large_or_a_link_to_elsewhere_is_named_by
 def test_outline_is_the_model_without_a_look_into_its_sources(tmp_path: Path) -> None:
     write_folder(tmp_path, HANDLE, EVERYTHING)
     outline, model = load_outline(f"{tmp_path}/", HANDLE), parse(EVERYTHING)
-    warmth, refund = model.traits
     alike = [field.name for field in fields(Outline) if field.name != "sources"]
+    samples, seeds = outline.sources
 
     assert {name: getattr(model, name) for name in alike} == {name: getattr(outline, name) for name in alike}
-    places = (WHERE, 18, "sources.0.path"), (WHERE, 23, "sources.1.path")
-    assert (
-        Source("jsonl", "samples.jsonl", f"{HANDLE}/samples.jsonl", {"tone": warmth, "refund": refund}, places[0]),
-        Source("csv", "more/seeds.csv", f"{HANDLE}/more/seeds.csv", {"warm": warmth}, places[1]),
-    ) == outline.sources
+    assert dict(zip(("tone", "refund"), model.traits, strict=True)) == samples.mapping
+    assert ("csv", f"{HANDLE}/more/seeds.csv", (WHERE, 23, "sources.1.path")) == (seeds.type, seeds.name, seeds.place)
 
 
 def test_outline_is_that_of_the_file_as_it_stands_and_has_no_traits_where_they_are_to_be_discovered(
@@ -498,17 +476,18 @@ def test_only_folders_that_are_named_like_a_handle_and_hold_a_definition_are_mod
         list_handles(str(tmp_path / "a.file"))
 
 
-@pytest.mark.parametrize(
-    ("path", "told"), [("../secret.jsonl", "a link to elsewhere"), ("", "which is not there"), ("a.jsonl", None)]
-)
-def test_source_is_a_file_or_a_link_to_one_in_the_same_folder(tmp_path: Path, path: str, told: str | None) -> None:
+def test_source_is_a_file_or_a_link_to_one_in_the_same_folder(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, HANDLE, f"{ONE_TRAIT}sources: [{{type: jsonl, path: s.jsonl}}]\n")
+    source = folder / "s.jsonl"
     for place in (folder / "a.jsonl", tmp_path / "secret.jsonl"):
         place.write_bytes(ONE_LINE)
-    (folder / "folder").mkdir()
-    (folder / "s.jsonl").symlink_to(path or "folder")
-    if told is None:
-        assert 1 == len(load_model(str(tmp_path), HANDLE).seeds)
-        return
-    with pytest.raises(DefinitionError, match=told):
+    source.mkdir()
+    with pytest.raises(DefinitionError, match="which is not there"):
         load_model(str(tmp_path), HANDLE)
+    source.rmdir()
+    source.symlink_to("../secret.jsonl")
+    with pytest.raises(DefinitionError, match="a link to elsewhere"):
+        load_model(str(tmp_path), HANDLE)
+    source.unlink()
+    source.symlink_to("a.jsonl")
+    assert 1 == len(load_model(str(tmp_path), HANDLE).seeds)

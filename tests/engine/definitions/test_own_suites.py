@@ -52,7 +52,12 @@ def test_suite_has_what_the_file_says_and_the_severity_of_great_expectations() -
 
 def test_digest_is_that_of_what_is_expected_not_of_the_layout_or_of_what_great_expectations_writes_besides() -> None:
     besides = {"id": "1", "notes": "n", "rendered_content": [], "severity": "critical", "meta": {}}
-    written = {"name": "house", "id": "6f1e3c9e", "meta": {"great_expectations_version": "1.24.1"}, "notes": None}
+    written: dict[str, Any] = {
+        "name": "house",
+        "id": "6f1e3c9e",
+        "meta": {"great_expectations_version": "1.24.1"},
+        "notes": None,
+    }
     written["expectations"] = [LENGTH | besides]
 
     assert parse(make_suite()).sha256 == parse("\ufeff" + json.dumps(written, indent=4, sort_keys=True)).sha256

@@ -75,7 +75,20 @@ def test_label_means_one_thing_however_it_is_written(
 
 def test_number_from_zero_to_one_is_its_own_quality_and_anything_else_is_none() -> None:
     numbers = [0, 1, 0.25, "0.75", "1", "0", " 1.0 "]
-    others = [-0.1, 1.0000001, 10**400, float("nan"), float("-inf"), True, None, "1.5", "inf", "", [1.0], {}]
+    others: list[object] = [
+        -0.1,
+        1.0000001,
+        10**400,
+        float("nan"),
+        float("-inf"),
+        True,
+        None,
+        "1.5",
+        "inf",
+        "",
+        [1.0],
+        {},
+    ]
 
     assert [0.0, 1.0, 0.25, 0.75, 1.0, 0.0, 1.0] == [parse_quality(value, WARMTH) for value in numbers]
     assert isinstance(parse_quality(1, WARMTH), float)
@@ -128,27 +141,22 @@ def test_line_that_is_wrong_is_named_and_those_around_it_are_read(
 
 def test_jsonl_of_windows_is_read_like_any_other_and_only_a_newline_ends_a_line() -> None:
     content = '\ufeff{"content": "One\u2028two\x85three.", "clarity": 1}\r\n \r\n{"content": "Two.", "clarity": 0}\r\n'
-    expected = [
-        Seed("clarity", "One\u2028two\x85three.", 1.0, "s.jsonl:1"),
-        Seed("clarity", "Two.", 0.0, "s.jsonl:3"),
-    ]
+    one, two = Seed("clarity", "One\u2028two\x85three.", 1.0, "s.jsonl:1"), Seed("clarity", "Two.", 0.0, "s.jsonl:3")
 
-    assert (expected, []) == read_jsonl(content.encode())
+    assert ([one, two], []) == read_jsonl(content.encode())
     assert ([], []) == read_jsonl(b"  \r\n\n")
 
 
 def test_csv_rows_become_seeds_and_an_empty_cell_and_the_column_of_nobody_label_nothing() -> None:
-    seeds, problems = read_csv(
-        "\ufeffid,content,clarity,warmth\r\n7,Naïve.,good,0.5\r\n\r\n8,Two., ,cold\r\n9,Three.,1\r\n"
-    )
-
-    assert [
+    rows = "7,Naïve.,good,0.5\r\n\r\n8,Two., ,cold\r\n9,Three.,1\r\n"
+    expected = [
         Seed("clarity", "Naïve.", 1.0, "s.csv:2"),
         Seed("warmth", "Naïve.", 0.5, "s.csv:2"),
         Seed("warmth", "Two.", 0.0, "s.csv:4"),
         Seed("clarity", "Three.", 1.0, "s.csv:5"),
-    ] == seeds
-    assert [] == problems
+    ]
+
+    assert (expected, []) == read_csv(f"\ufeffid,content,clarity,warmth\r\n{rows}")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -161,19 +169,19 @@ def test_quoted_cell_keeps_commas_quotes_and_newlines_and_the_count_of_lines(end
 
 
 @pytest.mark.parametrize(
-    ("rows", "problem"),
+    ("row", "field", "found", "allowed"),
     [
-        ("One.,,", Problem("s.csv", 2, "line", "no label (no other field)", LABEL)),
-        (",good,", Problem("s.csv", 2, "content", "nothing", TEXT)),
-        ("One.,1.5,", Problem("s.csv", 2, "clarity", "'1.5'", list_qualities(CLARITY))),
-        ("One.,,NaN", Problem("s.csv", 2, "warmth", "'NaN'", list_qualities(WARMTH))),
-        ("One, two.,1,1", Problem("s.csv", 2, "line", "4 cells", "3, as in the header; quote a comma")),
+        ("One.,,", "line", "no label (no other field)", LABEL),
+        (",good,", "content", "nothing", TEXT),
+        ("One.,1.5,", "clarity", "'1.5'", list_qualities(CLARITY)),
+        ("One.,,NaN", "warmth", "'NaN'", list_qualities(WARMTH)),
+        ("One, two.,1,1", "line", "4 cells", "3, as in the header; quote a comma"),
     ],
 )
-def test_row_that_is_wrong_is_named_and_the_next_is_read(rows: str, problem: Problem) -> None:
-    assert ([Seed("clarity", "Two.", 1.0, "s.csv:3")], [problem]) == read_csv(
-        f"content,clarity,warmth\n{rows}\nTwo.,good,\n"
-    )
+def test_row_that_is_wrong_is_named_and_the_next_is_read(row: str, field: str, found: str, allowed: str) -> None:
+    read = read_csv(f"content,clarity,warmth\n{row}\nTwo.,good,\n")
+
+    assert ([Seed("clarity", "Two.", 1.0, "s.csv:3")], [Problem("s.csv", 2, field, found, allowed)]) == read
 
 
 def test_columns_that_are_missing_or_stand_twice_are_named_with_the_nearest() -> None:
@@ -189,17 +197,13 @@ def test_columns_that_are_missing_or_stand_twice_are_named_with_the_nearest() ->
         assert ([], [twice]) == read_csv(f"content,clarity,warmth,note,{column},,\nOne.,good,cold,x,y,,\n")
 
 
-@pytest.mark.parametrize(
-    ("row", "found"),
-    [
-        (b"Caf\xe9.,good,", "a byte that is not UTF-8 at offset 39"),
-        (b'"Two.,good,\nThree.,1,', "unexpected end of data"),
-    ],
-)
-def test_file_that_is_no_csv_is_named_with_the_line_where_that_begins(row: bytes, found: str) -> None:
-    content = b"content,clarity,warmth\nPlain.,good,\n" + row + b"\n"
+def test_file_that_is_no_csv_is_named_with_the_line_where_that_begins() -> None:
+    begin, allowed = b"content,clarity,warmth\nPlain.,good,\n", "a UTF-8 CSV file with a header row"
+    foreign = Problem("s.csv", 3, "file", "a byte that is not UTF-8 at offset 39", allowed)
+    unended = Problem("s.csv", 3, "file", "unexpected end of data", allowed)
 
-    assert ([], [Problem("s.csv", 3, "file", found, "a UTF-8 CSV file with a header row")]) == read_csv(content)
+    assert ([], [foreign]) == read_csv(begin + b"Caf\xe9.,good,\n")
+    assert ([], [unended]) == read_csv(begin + b'"Two.,good,\nThree.,1,\n')
 
 
 def test_page_that_a_text_was_taken_from_is_kept_where_it_is_a_text() -> None:
@@ -212,16 +216,13 @@ def test_page_that_a_text_was_taken_from_is_kept_where_it_is_a_text() -> None:
     assert ["https://example.org/b", "https://example.org/b", None] == [seed.source_url for seed in rows]
 
 
+JSONL = b'\xef\xbb\xbf{"content": "A.", "clarity": 1}\r\n\n{"content": "B.", "clarity": 1}'
+CSV = b'content,clarity,warmth\n"\xc3\xa9\nA.",1,\n\nB.,1,'
+
+
 @pytest.mark.parametrize(
     ("walk", "content", "marks"),
-    [
-        (
-            walk_jsonl,
-            b'\xef\xbb\xbf{"content": "A.", "clarity": 1}\r\n\n{"content": "B.", "clarity": 1}',
-            [(3, 1), (37, 3)],
-        ),
-        (walk_csv, b'content,clarity,warmth\n"\xc3\xa9\nA.",1,\n\nB.,1,', [(23, 2), (35, 5)]),
-    ],
+    [(walk_jsonl, JSONL, [(3, 1), (37, 3)]), (walk_csv, CSV, [(23, 2), (35, 5)])],
 )
 def test_walk_says_where_each_line_begins_and_goes_on_from_there(
     walk: Callable[..., Iterator[Line]], content: bytes, marks: list[tuple[int, int]]
