@@ -103,19 +103,16 @@ def test_editors_find_the_schema_of_the_checkout_or_one_beside_models_that_are_e
     assert EXAMPLE.trait == load_model(str(new.schema.parent), HANDLE).traits[0].name
 
 
-@pytest.mark.parametrize(
-    ("there", "replaced"), [(json.dumps({"title": "model.yaml of Exemplars"}), True), ("mine", False)]
-)
-def test_samples_that_are_there_stay_and_only_a_schema_of_an_earlier_version_is_replaced(
-    tmp_path: Path, there: str, replaced: bool
-) -> None:
-    (tmp_path / SCHEMA_FILE).write_text(there)
-    (tmp_path / HANDLE).mkdir()
-    (tmp_path / HANDLE / "samples.jsonl").write_text('{"content": "Mine.", "warmth": 1}\n')
-    write_new_model(tmp_path, HANDLE)
+def test_samples_that_are_there_stay_and_only_a_schema_of_an_earlier_version_is_replaced(tmp_path: Path) -> None:
+    for there, replaced in ((json.dumps({"title": "model.yaml of Exemplars"}), True), ("mine", False)):
+        (tmp_path / SCHEMA_FILE).write_text(there)
+        samples = tmp_path / f"{HANDLE}-{replaced}".lower() / "samples.jsonl"
+        samples.parent.mkdir()
+        samples.write_text('{"content": "Mine.", "warmth": 1}\n')
+        write_new_model(tmp_path, samples.parent.name)
 
-    assert ["Mine."] == [seed.text for seed in load_model(str(tmp_path), HANDLE).seeds]
-    assert replaced == (format_schema("model") == (tmp_path / SCHEMA_FILE).read_text())
+        assert ["Mine."] == [seed.text for seed in load_model(str(tmp_path), samples.parent.name).seeds]
+        assert replaced == (format_schema("model") == (tmp_path / SCHEMA_FILE).read_text())
 
 
 @pytest.mark.parametrize("name", ["model.yaml", "model.yml"])

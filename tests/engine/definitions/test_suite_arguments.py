@@ -27,18 +27,13 @@ def find(**kwargs: Any) -> Problem:
     return problem
 
 
-@pytest.mark.parametrize(
-    ("name", "near"),
-    [
-        ("max_valu", "max_value"),
-        *((name, None) for name in ("condition_parser", "result_format", "batch_id", "unexpected_rows_query")),
-    ],
-)
-def test_argument_that_is_not_known_to_be_data_is_refused(name: str, near: str | None) -> None:
-    problem = find(**{name: "x"})
+def test_argument_that_is_not_known_to_be_data_is_refused() -> None:
+    near = {"max_valu": "max_value", "condition_parser": None, "result_format": None, "unexpected_rows_query": None}
 
-    assert (f"expectations.0.kwargs.{name}", near) == (problem.field, problem.suggestion)
-    assert "an argument that evaluates, fetches and opens nothing" in problem.allowed
+    for name, suggestion in near.items():
+        problem = find(**{name: "x"})
+        assert (f"expectations.0.kwargs.{name}", suggestion) == (problem.field, problem.suggestion)
+        assert "an argument that evaluates, fetches and opens nothing" in problem.allowed
 
 
 @pytest.mark.parametrize(
@@ -87,17 +82,14 @@ def test_column_parameter_or_pattern_that_cannot_be_meant_is_refused(kwargs: dic
     assert f"expectations.0.kwargs.{field}" == find(**kwargs).field
 
 
-@pytest.mark.parametrize(
-    "condition",
-    [
+def test_data_is_read() -> None:
+    for condition in (
         None,
         TRAIT | {"operator": "IN", "parameter": ["a", "\\", "'\"", "@pd"]},
         {"type": "nullity", "column": {"name": "pair_id"}, "is_null": False},
         {"type": "or", "conditions": [TRAIT, {"type": "and", "conditions": [TRAIT]}]},
-    ],
-)
-def test_data_is_read(condition: object) -> None:
-    read(column="text", regex="a", row_condition=condition)
+    ):
+        read(column="text", regex="a", row_condition=condition)
     read(min_value={"$PARAMETER": "row_floor"}, value_set={"$PARAMETER": "traits"})
 
 

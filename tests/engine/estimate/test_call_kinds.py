@@ -97,21 +97,20 @@ def test_first_two_examples_are_of_two_scenarios_and_of_a_topic_one_is_a_near_mi
     assert 16 == len(titles)
 
 
-@pytest.mark.parametrize(("votes", "calls"), [(1, Spread(8, 24, 160)), (3, Spread(16, 48, 480))])
-def test_chat_judge_votes_on_every_text_until_the_majority_is_settled(votes: int, calls: Spread[int]) -> None:
-    plan, judge = make_test_plan(level=make_level(judge_votes=votes)), replace(CHAT, name="openai/judge")
-    kind = list_kinds(plan, CHAT, judge)["votes: clarity"]
+def test_chat_judge_votes_on_every_text_until_the_majority_is_settled() -> None:
+    judge = replace(CHAT, name="openai/judge")
+    for votes, calls in ((1, Spread(8, 24, 160)), (3, Spread(16, 48, 480))):
+        kind = list_kinds(make_test_plan(level=make_level(judge_votes=votes)), CHAT, judge)["votes: clarity"]
 
-    assert (judge, calls) == (kind.endpoint, kind.calls)
-    assert "votes: clarity" not in list_kinds(plan)
+        assert (judge, calls) == (kind.endpoint, kind.calls)
+    assert "votes: clarity" not in list_kinds(make_test_plan())
 
 
 def test_judge_with_few_seeds_is_asked_about_each_of_them() -> None:
     for each, calls in ((3, 8 + 6), (10, 8)):
-        texts = [(f"A text of number {index}.", quality) for quality in (1.0, 0.0) for index in range(each)]
-        model = make_model(seeds=tuple(Seed("clarity", text, quality) for text, quality in texts))
+        seeds = (Seed("clarity", f"A text of number {index}.", float(index < each)) for index in range(2 * each))
 
-        assert calls == list_kinds(make_test_plan(model), PLAIN)["judge: clarity"].calls.low
+        assert calls == list_kinds(make_test_plan(make_model(seeds=(*seeds,))), PLAIN)["judge: clarity"].calls.low
 
 
 def test_variations_are_counted_by_the_lengths_of_their_seeds() -> None:
