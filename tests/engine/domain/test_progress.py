@@ -24,7 +24,7 @@ def add_up(*events: Event) -> float:
 
 
 def test_share_is_that_of_the_calls_where_each_cell_is_asked_for_and_judged() -> None:
-    ten = [CallsPlanned(10), *[CallEnded()] * 10]
+    ten: list[Event] = [CallsPlanned(10), *[CallEnded()] * 10]
 
     assert [0.0, 0.225, 0.45, 0.9] == [add_up(*ten[:1]), add_up(*ten[:6]), add_up(*ten), add_up(*ten, *ten)]
 
