@@ -22,33 +22,28 @@ def test_key_has_of_a_name_what_a_key_may_have() -> None:
         assert key == TraitEntry.model_validate({"type": "spectrum", "key": key}).key
 
 
-@pytest.mark.parametrize(
-    ("typed", "label", "paraphrase"),
-    [
+def test_pole_is_a_label_with_what_stands_behind_the_colon() -> None:
+    for typed, label, paraphrase in (
         ("Warm: thanks, and offers help", "Warm", "Thanks, and offers help."),
         ("丁寧：お礼を言う", "丁寧", "お礼を言う"),
         ("Nicht ganz freundlich genug : na ja!", "Nicht ganz freundlich genug", "Na ja!"),
         ("x" * 40, "x" * 40, ""),
-    ],
-)
-def test_pole_is_a_label_with_what_stands_behind_the_colon(typed: str, label: str, paraphrase: str) -> None:
-    assert PoleAnswer(label, paraphrase) == read_pole(typed)
-    assert (label, paraphrase) == read_trait(typed)
+    ):
+        assert PoleAnswer(label, paraphrase) == read_pole(typed)
+        assert (label, paraphrase) == read_trait(typed)
 
 
-@pytest.mark.parametrize(
-    ("typed", "asked"),
-    [
-        ("\u200b: thanks", "Begin with a word or two"),
-        ("It thanks the customer kindly", "Begin with a word or two"),
-        ("x" * 41, "Begin with a word or two"),
-        ("Ｗarm\u200b: hugs", "'Warm' is the other end already"),
-        ("٣", "٣ would read as a quality"),
-    ],
-)
-def test_pole_without_a_label_of_its_own_in_words_is_asked_again(typed: str, asked: str) -> None:
-    with pytest.raises(ValueError, match=f"^{asked}"):
-        read_pole(typed, PoleAnswer("Warm"))
+def test_pole_without_a_label_of_its_own_in_words_is_asked_again() -> None:
+    asked = {
+        "\u200b: thanks": "Begin with a word or two",
+        "It thanks the customer kindly": "Begin with a word or two",
+        "x" * 41: "Begin with a word or two",
+        "Ｗarm\u200b: hugs": "'Warm' is the other end already",
+        "٣": "٣ would read as a quality",
+    }
+    for typed, told in asked.items():
+        with pytest.raises(ValueError, match=f"^{told}"):
+            read_pole(typed, PoleAnswer("Warm"))
 
 
 def test_answer_is_cleaned_of_what_no_file_may_hold() -> None:

@@ -36,19 +36,14 @@ def test_text_with_the_other_label_is_named(flipped: int) -> None:
     assert found.sides[flipped] < -0.8
 
 
-@pytest.mark.parametrize(
-    ("vectors", "positive"),
-    [
-        make_poles(20, 0.05),
-        make_poles(MIN_TEXTS - 1, 2.0),
-        (np.zeros((0, 8)), []),
-        (np.ones((12, 8)), [True, False] * 6),
-        (make_poles(10, 2.0)[0], [False] * 3 + [True] * 10 + [False] * 7),
-    ],
-    ids=["poles that hardly differ", "few", "none", "all alike", "many on the other side"],
-)
-def test_where_the_axis_says_nothing_no_text_is_placed(vectors: Numbers, positive: list[bool]) -> None:
-    assert find_wrong_sides(vectors, positive) is None
+def test_where_the_axis_says_nothing_no_text_is_placed() -> None:
+    many_on_the_other_side = make_poles(10, 2.0)[0], [False] * 3 + [True] * 10 + [False] * 7
+    hardly_differ, few = make_poles(20, 0.05), make_poles(MIN_TEXTS - 1, 2.0)
+    none: tuple[Numbers, list[bool]] = np.zeros((0, 8)), []
+    all_alike = np.ones((12, 8)), [True, False] * 6
+
+    for vectors, positive in (many_on_the_other_side, hardly_differ, few, none, all_alike):
+        assert find_wrong_sides(vectors, positive) is None
 
 
 def test_of_texts_that_people_wrote_none_at_its_pole_is_named_and_most_with_the_other_label_are() -> None:

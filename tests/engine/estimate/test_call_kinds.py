@@ -7,7 +7,7 @@ from fakes.builders import make_level, make_model, make_seeds, make_test_plan, m
 from fakes.client import CHAT, PLAIN
 
 from engine.definitions.effort import Level
-from engine.domain.model import Seed
+from engine.domain.model import POLES, Seed
 from engine.estimate.call_kinds import MEASURED_EXEMPLARS, CallKind, Spread, count_cells, list_calls, plan_examples
 from engine.generation.requests import make_request, make_subjects_request
 from engine.llm.request import Endpoint
@@ -63,19 +63,14 @@ def test_chat_model_is_asked_for_subjects_once_and_then_for_exemplars() -> None:
 
 def test_embedded_model_is_asked_for_no_subjects_and_judges_what_has_seeds_of_both_poles() -> None:
     kinds = list_kinds(make_test_plan(make_model(make_trait(), make_trait("tone"), seeds=make_seeds())), TWO_DRAWS)
+    *exemplars, judge = kinds
     judged = kinds["judge: clarity"]
 
-    assert [
-        "exemplars: clarity (spectrum), positive",
-        "exemplars: clarity (spectrum), negative",
-        "exemplars: tone (spectrum), positive",
-        "exemplars: tone (spectrum), negative",
-        "judge: clarity",
-    ] == list(kinds)
+    assert [f"exemplars: {key} (spectrum), {pole}" for key in ("clarity", "tone") for pole in POLES] == exemplars
     assert Spread(16, 24, 160) == kinds["exemplars: tone (spectrum), negative"].calls
     # The quotas of both poles; every likely exemplar; every exemplar.
     assert (Spread(8 + 6, 48 + 6, 320 + 6), Spread(1, 1, 1)) == (judged.calls, judged.reply_tokens)
-    assert "An authored text stands in for the exemplar." == judged.examples[0].note
+    assert ("judge: clarity", "An authored text stands in for the exemplar.") == (judge, judged.examples[0].note)
 
 
 @pytest.mark.parametrize("endpoint", [CHAT, TWO_DRAWS])
