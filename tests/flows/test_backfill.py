@@ -83,12 +83,11 @@ def run_backfills(workspace: Workspace, count: int, **parameters: object) -> lis
     given: Any = {"namespace": NAMESPACE, "effort": "low", **parameters}
 
     async def run() -> list[State[Any]]:
-        return await asyncio.gather(*(backfill(**given, return_state=True) for _ in range(count)))
+        return list(await asyncio.gather(*(backfill(**given, return_state=True) for _ in range(count))))
 
     with pytest.MonkeyPatch.context() as patch:
         workspace.enter(patch)
-        states: list[State[Any]] = asyncio.run(run())
-    return states
+        return asyncio.run(run())
 
 
 def run_backfill(workspace: Workspace, **parameters: object) -> State[Any]:

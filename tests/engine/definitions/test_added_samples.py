@@ -176,10 +176,9 @@ def test_object_store_has_the_old_file_or_the_new_one(s3: S3, s3_uri: str) -> No
 
 
 def test_file_that_somebody_deletes_is_missed_at_once(models: str) -> None:
-    first, second = list_batches(2)
-    add_samples(models, HANDLE, first, {})
+    add_samples(models, HANDLE, [ONE], {})
     Path(models, HANDLE, ADDED_FILE).unlink()
-    for batch in (second, first):
-        add_samples(models, HANDLE, batch, {})
+    for sample in (TWO, ONE):
+        add_samples(models, HANDLE, [sample], {})
 
-    assert sort_texts([first, second]) == sorted(text for _, text, *_ in list_texts(models))
+    assert [TWO.text, ONE.text] == [text for _, text, *_ in list_texts(models)]
