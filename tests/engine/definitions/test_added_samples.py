@@ -181,4 +181,4 @@ def test_file_that_somebody_deletes_is_missed_at_once(models: str) -> None:
     for sample in (TWO, ONE):
         add_samples(models, HANDLE, [sample], {})
 
-    assert [TWO.text, ONE.text] == [text for _, text, *_ in list_texts(models)]
+    assert [OWN.text, TWO.text, ONE.text] == [text for _, text, *_ in list_texts(models)]
