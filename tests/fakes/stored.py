@@ -21,6 +21,7 @@ from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.store.layout import MANIFEST, REPORT, SAMPLES
 from engine.store.sample_set import GROUP_ROWS, SampleSet, Status, seal
 from engine.store.store import StoredSet, list_newer, locate_set, write_set
+from engine.store.verify import StoreVerifier
 
 HANDLE = "u22a8.test"
 MODEL = """
@@ -129,6 +130,16 @@ def attach_alone(samples: str, run_id: str) -> bool:
     rows = [make_row(make_exemplar("The one text.", "positive", 0, "clarity"), stamp, None)]
     made = SampleSet(stamp, "eval" if run_id.endswith("eval") else "train", "attached", "plan", rows, [], {}, {})
     return write_set(samples, made, lambda: not list_newer(samples, HANDLE, ())).written
+
+
+def name_faults(store: Path | str) -> list[str]:
+    """What ``verify`` finds to be wrong with a store."""
+    return [fault.what for fault in StoreVerifier(str(store)).find_faults()]
+
+
+def read_files(folder: Path | str) -> dict[str, bytes]:
+    """All files of a folder by their place in it."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
 def slip_in(samples: Path, texts: Mapping[str, Mapping[Pole, Sequence[str]]], handle: str, pool: Pool) -> str:

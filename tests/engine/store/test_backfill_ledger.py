@@ -44,43 +44,27 @@ def test_file_that_is_no_ledger_counts_as_none(tmp_path: Path, content: bytes) -
     assert () == read_ledger(str(tmp_path), "run").rows
 
 
-def test_row_of_a_model_that_is_not_in_the_ledger_is_not_taken() -> None:
-    ledger = Ledger(ROWS[:1])
-    ledger.replace_row(ModelRow("b.other", "attached"))
-    ledger.replace_row(ModelRow("a.one", "failed"))
-
-    assert [("a.one", "failed")] == [(row.handle, row.state) for row in ledger.rows]
-
-
-def test_sums_are_over_all_rows() -> None:
+def test_row_is_replaced_where_its_model_is_in_the_ledger_and_sums_are_over_all() -> None:
     ledger = Ledger(ROWS)
+    ledger.replace_row(ModelRow("b.other", "attached"))
+    ledger.replace_row(ModelRow("a.two", "attached", cost_usd=0.02))
 
-    assert ({"attached": 1, "failed": 1, "skipped": 1, "waits": 1}, 0.75, 0.01) == (
-        ledger.count(),
-        ledger.share,
-        ledger.cost_usd,
-    )
+    assert ["a.one", "a.two", "a.three", "a.four"] == [row.handle for row in ledger.rows]
+    assert {"attached": 2, "skipped": 1, "waits": 1} == ledger.count()
+    assert 0.75 == ledger.share
+    assert pytest.approx(0.03) == ledger.cost_usd
     assert Ledger(ROWS[1:]).cost_usd is None
 
 
-LOST = ModelRow("a.tow", "failed", note="No model 'a.tow' in models. Did you mean a.two?")
+AGAIN = "Start the backfill again to do only what is left."
 
 
 @pytest.mark.parametrize(
     ("rows", "stopped", "said"),
     [
-        (
-            ROWS,
-            ProviderDownError("openai/test: it is down"),
-            "Models: 1 not started, 1 attached, 1 skipped, 1 failed. Failed: a.two: no traits are defined. Stopped: "
-            "openai/test: it is down. Start the backfill again to do only what is left.",
-        ),
         (ROWS[:1], None, "Models: 1 attached."),
-        (
-            [LOST],
-            None,
-            f"Models: 1 failed. Failed: a.tow: {LOST.note} Start the backfill again to do only what is left.",
-        ),
+        (ROWS[1:2], None, f"Models: 1 failed. Failed: {ROWS[1].note} {AGAIN}"),
+        (ROWS[3:], ProviderDownError("it is down"), f"Models: 1 not started. Stopped: it is down. {AGAIN}"),
         ((), None, "No models."),
     ],
 )

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from fakes.s3 import BUCKET, S3, list_keys
-from fakes.stored import HANDLE, attach_set
+from fakes.stored import HANDLE, attach_set, name_faults
 
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import StoreError
@@ -23,7 +23,6 @@ from engine.store.store import (
     locate_pool,
     read_attached,
 )
-from engine.store.verify import StoreVerifier
 from engine.system.filesystem import open_folder
 
 pytestmark = pytest.mark.slow
@@ -39,10 +38,6 @@ def store(s3_uri: str) -> str:
     return s3_uri
 
 
-def put(store: str, run_id: str, **fields: object) -> None:
-    attach_set(store, run_id, **fields)  # type: ignore[arg-type]
-
-
 def list_runs(store: str) -> list[str]:
     sets = list_sets(store, HANDLE, "train")
     assert ROWS * len(sets) == len(read_attached(sets)) == count_attached(store, HANDLE)["clarity"].sample_count
@@ -54,10 +49,6 @@ def list_files(store: str, run_id: str) -> list[str]:
     return [key.removeprefix(start) for key in list_keys(store) if key.startswith(start)]
 
 
-def name_faults(store: str) -> list[str]:
-    return [fault.what for fault in StoreVerifier(store).find_faults()]
-
-
 @pytest.mark.parametrize("way", ["variable", "query"])
 def test_set_is_written_and_read_where_the_server_stands(s3: S3, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     uri = f"s3://{BUCKET}/{way}/samples"
@@ -65,7 +56,7 @@ def test_set_is_written_and_read_where_the_server_stands(s3: S3, monkeypatch: py
         monkeypatch.delenv("AWS_ENDPOINT_URL")
         uri += f"?endpoint_override={s3.url.removeprefix('http://')}&scheme=http"
     check_writable(uri)
-    put(uri, "a")
+    attach_set(uri, "a")
 
     assert ["a"] == list_runs(uri)
     assert [*sorted(HASHES.values()), MANIFEST, REJECTED, SAMPLES] == list_files(uri, "a")
@@ -74,7 +65,7 @@ def test_set_is_written_and_read_where_the_server_stands(s3: S3, monkeypatch: py
     assert found is not None
     assert (f"{locate_pool(uri, HANDLE, 'train')}/run=a", HANDLE) == (found.folder, found.handle)
     keys = list_keys(uri)
-    put(uri, "a")
+    attach_set(uri, "a")
     assert keys == list_keys(uri)
 
 
@@ -86,10 +77,10 @@ def test_server_that_breaks_after_any_request_leaves_a_whole_set_or_none(
     for changes in range(20):
         if before:
             sweep_store(store, HANDLE)
-            put(store, "new", status="rejected")
+            attach_set(store, "new", status="rejected")
         s3.break_after(changes)
         try:
-            put(store, "new")
+            attach_set(store, "new")
             whole = True
         except StoreError:
             whole = False
@@ -111,32 +102,26 @@ def test_server_that_breaks_after_any_request_leaves_a_whole_set_or_none(
 
 def test_debris_is_named_by_verify_and_cleaned_by_the_next_run_of_its_model(store: str, s3: S3) -> None:
     s3.break_after(5)
-    with pytest.raises(StoreError, match=r"ACCESS_DENIED.*the next start continues"):
-        put(store, "half")
+    for run_id in ("half", "retried"):
+        with pytest.raises(StoreError, match=r"ACCESS_DENIED.*the next start continues"):
+            attach_set(store, run_id)
+        s3.heal()
+        s3.break_after(3)
     s3.heal()
+    attach_set(store, "retried", status="rejected")
 
+    assert [MANIFEST, REJECTED] == list_files(store, "retried")
     assert ["a set without a manifest, so debris"] == name_faults(store)
     assert () == sweep_store(store, "u22a8.other")
     assert [*sorted(HASHES.values()), REJECTED, SAMPLES] == list_files(store, "half")
     [said] = sweep_store(store, HANDLE)
     assert "run=half: a set without a manifest" in said
     assert [] == list_files(store, "half")
-    assert () == sweep_store(store, HANDLE)
-
-
-def test_samples_of_an_earlier_try_do_not_stay_beside_a_rejected_set(store: str, s3: S3) -> None:
-    s3.break_after(3)
-    with pytest.raises(StoreError):
-        put(store, "retried")
-    s3.heal()
-    put(store, "retried", status="rejected")
-
-    assert [MANIFEST, REJECTED] == list_files(store, "retried")
 
 
 def test_detaching_that_breaks_after_any_request_leaves_the_set_attached_or_not(store: str, s3: S3) -> None:
     for changes in range(10):
-        put(store, "a")
+        attach_set(store, "a")
         stored = find_detachable(f"s3://{BUCKET}/no-models", store, "a")
         s3.break_after(changes)
         try:

@@ -17,8 +17,6 @@ from fakes.readers import (
     stay_offline,
 )
 
-from engine.store.layout import SAMPLES
-
 STORE_ROWS = len(HANDLES) * (TRAIN_ROWS + EVAL_ROWS)
 
 
@@ -63,32 +61,19 @@ def test_readers_of_s3_get_exemplars_and_nothing_else(s3_uri: str, monkeypatch: 
         check_reader(reader, s3_uri, one)
 
 
-def test_nothing_but_samples_ends_in_parquet_or_lies_beside_them(filled: tuple[str, str]) -> None:
-    files = [path for path in Path(filled[0]).rglob("*") if path.is_file()]
+def test_card_loads_where_it_lies_and_its_lines_load_the_set(
+    filled: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: dict[str, int] = {}
+    for pool, run_id in (("train", "kept"), ("eval", "held-out")):
+        folder = f"{filled[0]}/handle={HANDLES[0]}/pool={pool}/run={run_id}-{HANDLES[0]}/__run__"
+        rows |= {split: found.num_rows for split, found in datasets.load_dataset(folder).items()}
+    assert {"train": TRAIN_ROWS, "test": EVAL_ROWS} == rows
 
-    assert {SAMPLES} == {path.name for path in files if path.suffix == ".parquet"}
-    assert {"__run__"} == {
-        path.parent.name for path in files if path.name != SAMPLES and "__backfills__" not in path.parts
-    }
-
-
-@pytest.mark.parametrize(
-    ("run_id", "pool", "split", "rows"),
-    [("kept", "train", "train", TRAIN_ROWS), ("held-out", "eval", "test", EVAL_ROWS)],
-)
-def test_card_loads_where_it_lies(filled: tuple[str, str], run_id: str, pool: str, split: str, rows: int) -> None:
-    folder = f"{filled[0]}/handle={HANDLES[0]}/pool={pool}/run={run_id}-{HANDLES[0]}/__run__"
-
-    assert {split: rows} == {name: found.num_rows for name, found in datasets.load_dataset(folder).items()}
-
-
-def test_lines_of_the_card_load_the_set(filled: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    card = (Path(filled[1]) / "__run__/README.md").read_text()
     monkeypatch.chdir(filled[0])
-    loaded = []
-    for block in (part.partition("```")[0] for part in card.split("```python\n")[1:]):
+    _, *blocks = (Path(filled[1]) / "__run__/README.md").read_text().split("```python\n")
+    assert 2 == len(blocks)
+    for block in blocks:
         found: dict[str, Any] = {}
-        exec(compile(block, "README.md", "exec"), found)
-        loaded.append(len(found["samples"]))
-
-    assert [TRAIN_ROWS, TRAIN_ROWS] == loaded
+        exec(compile(block.partition("```")[0], "README.md", "exec"), found)
+        assert TRAIN_ROWS == len(found["samples"])

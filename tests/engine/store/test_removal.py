@@ -1,7 +1,7 @@
 """A set without some of its samples is the same set but for those rows; readers and cursors do not lose their place."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from fakes.builders import make_stamp
 from fakes.store_writers import find
-from fakes.stored import HANDLE, attach_set, write_model
+from fakes.stored import HANDLE, attach_set, name_faults, read_files, write_model
 
 from engine.definitions.loader import load_outline
 from engine.domain.model import Model
@@ -25,7 +25,6 @@ from engine.store.removal import find_samples, remove_stored
 from engine.store.sample_set import SampleSet, render_files, seal
 from engine.store.set_versions import Removal
 from engine.store.store import StoredSet, detach_stored, digest_sets, list_sets
-from engine.store.verify import StoreVerifier
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -43,24 +42,11 @@ def remove(store: Path | str, run_id: str, *rows: int, why: str = "") -> StoredS
     return find(store, run_id)
 
 
-def read_files(stored: StoredSet) -> dict[str, bytes]:
-    folder = Path(stored.folder)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def name_faults(store: Path | str) -> list[str]:
-    return [fault.what for fault in StoreVerifier(str(store)).find_faults()]
-
-
-def list_texts(store: Path) -> list[str]:
-    return list(pd.read_parquet(store)["text"])
-
-
 def test_set_is_the_same_byte_for_byte_but_for_the_rows_that_went(tmp_path: Path) -> None:
     store, stamp = tmp_path / "samples", make_stamp("a")
     attach_set(store, "a", 6, traits=("clarity", "safety"), rejected=2, documents={"__run__/report.html": "page"})
-    before = read_files(find(store, "a"))
-    after = read_files(remove(store, "a", 1, 4, why="dull"))
+    before = read_files(find(store, "a").folder)
+    after = read_files(remove(store, "a", 1, 4, why="dull").folder)
 
     rows = pq.read_table(Path(find(store, "a").folder, SAMPLES)).to_pylist()
     assert [f"a {number}" for number in (0, 2, 3, 5)] == [row["text"] for row in rows]
@@ -98,22 +84,6 @@ def test_rows_keep_the_numbers_that_they_had_when_the_set_was_attached(tmp_path:
     assert not remove_stored(stored, Removal((first[1],), NOW))
 
 
-def test_set_that_is_empty_is_still_attached_and_reads_well(tmp_path: Path) -> None:
-    """Detached instead, the next run would be planned as the first one was, and its kept replies bring all back."""
-    store = tmp_path / "samples"
-    attach_set(store, "a", 2)
-    stored = remove(store, "a", 0, 1)
-
-    assert ("attached", []) == (stored.status, list_texts(store))
-    assert {} == count_attached(str(store), HANDLE)
-    assert 0 == len(read_pools(str(store), Model(HANDLE, ()), cache=tmp_path / "cache").attached)
-    assert 1 == len(digest_sets(list_sets(str(store), HANDLE, "train")))
-    assert [] == name_faults(store)
-    attach_set(store, "b", 2)
-    pools = read_pools(str(store), Model(HANDLE, ()), cache=tmp_path / "cache")
-    assert ["b 0", "b 1"] == [sample.text for sample in pools.attached]
-
-
 def test_what_was_removed_does_not_come_back_with_its_run(tmp_path: Path) -> None:
     store = tmp_path / "samples"
     attach_set(store, "a")
@@ -121,12 +91,28 @@ def test_what_was_removed_does_not_come_back_with_its_run(tmp_path: Path) -> Non
     assert not attach_set(store, "a").written
     assert removed == find(store, "a")
     detach_stored(removed)
-    kept = read_files(find(store, "a"))[DETACHED]
+    kept = read_files(removed.folder)[DETACHED]
 
     assert attach_set(store, "a").written
-    assert kept == read_files(find(store, "a"))[SAMPLES]
-    assert ["a 0", "a 1", "a 3"] == list_texts(store)
+    assert kept == read_files(removed.folder)[SAMPLES]
+    assert ["a 0", "a 1", "a 3"] == list(pd.read_parquet(store)["text"])
     assert [] == name_faults(store)
+
+
+def test_set_that_is_empty_is_still_attached_and_reads_well(tmp_path: Path) -> None:
+    """Detached instead, the next run would be planned as the first one was, and its kept replies bring all back."""
+    store = tmp_path / "samples"
+    attach_set(store, "a", 2)
+    stored = remove(store, "a", 0, 1)
+
+    assert ("attached", []) == (stored.status, list(pd.read_parquet(store)["text"]))
+    assert {} == count_attached(str(store), HANDLE)
+    assert 0 == len(read_pools(str(store), Model(HANDLE, ()), cache=tmp_path / "cache").attached)
+    assert 1 == len(digest_sets(list_sets(str(store), HANDLE, "train")))
+    assert [] == name_faults(store)
+    attach_set(store, "b", 2)
+    pools = read_pools(str(store), Model(HANDLE, ()), cache=tmp_path / "cache")
+    assert ["b 0", "b 1"] == [sample.text for sample in pools.attached]
 
 
 def test_wanted_samples_are_found_where_they_are_or_were(tmp_path: Path) -> None:
@@ -162,73 +148,36 @@ def test_altered_set_is_refused_and_stays(tmp_path: Path, name: str) -> None:
 def test_removals_that_do_not_lead_to_the_samples_are_a_fault(tmp_path: Path) -> None:
     store = tmp_path / "samples"
     attach_set(store, "a")
-    manifest = remove(store, "a", 0).manifest
-    path = Path(find(store, "a").folder, MANIFEST)
-    [entry] = manifest["removals"]
-    doctored: Sequence[tuple[Mapping[str, object], str]] = (
-        (
-            {**entry, "samples_sha256": {"before": "x", "after": "y"}},
-            "removals whose digests do not lead to its samples",
-        ),
-        ({**entry, "rows": []}, "removals that do not say which rows they took"),
-        ({"ids": []}, "removals that cannot be read"),
-    )
-    for other, fault in doctored:
-        path.write_bytes(seal({**manifest, "removals": [other]}))
-        assert [fault] == name_faults(store)
+    stored = remove(store, "a", 0)
+    [entry] = stored.manifest["removals"]
+    doctored: dict[str, Mapping[str, object]] = {
+        "whose digests do not lead to its samples": {**entry, "samples_sha256": {"before": "x", "after": "y"}},
+        "that do not say which rows they took": {**entry, "rows": []},
+        "that cannot be read": {"ids": []},
+    }
+    for fault, other in doctored.items():
+        Path(stored.folder, MANIFEST).write_bytes(seal({**stored.manifest, "removals": [other]}))
+        assert [f"removals {fault}"] == name_faults(store)
 
 
-class Listing:
-    """The listing of a model whose sets are ``a``, ``b`` and ``c``."""
-
-    def __init__(self, folder: Path, rows: int = 6) -> None:
-        self.models, self.store = folder / "models", folder / "samples"
-        write_model(self.models)
-        for run_id in "abc":
-            attach_set(self.store, run_id, rows)
-
-    def page(self, position: Position | None = None, limit: int = 100) -> Page:
-        outline = load_outline(str(self.models), HANDLE)
-        return list_samples(str(self.models), str(self.store), outline, None, position, limit)
-
-    def rest(self, position: Position | None) -> list[str]:
-        return [sample.text for sample in self.page(position).samples]
-
-
-@pytest.mark.parametrize("limit", [1, 5, 6, 7, 12, 17])
-def test_cursor_stands_between_its_neighbours_whatever_is_removed(tmp_path: Path, limit: int) -> None:
-    listing = Listing(tmp_path)
-    page = listing.page(limit=limit)
-    rest = listing.rest(page.next_position)
+@pytest.mark.parametrize("limit", [1, 5, 6, 7, 17])
+def test_cursor_and_set_keep_their_places_whatever_is_removed(tmp_path: Path, limit: int) -> None:
+    models, store = tmp_path / "models", tmp_path / "samples"
+    write_model(models)
     for run_id in "abc":
-        remove(listing.store, run_id, 0, 3)
-    gone = {f"{run_id} {number}" for run_id in "abc" for number in (0, 3)}
+        attach_set(store, run_id, 6)
 
-    assert [text for text in rest if text not in gone] == listing.rest(page.next_position)
-    remove(listing.store, "b", 0, 1, 2, 3)
-    gone |= {f"b {number}" for number in range(6)}
-    assert [text for text in rest if text not in gone] == listing.rest(page.next_position)
+    def read(position: Position | None = None, limit: int = 100) -> Page:
+        return list_samples(str(models), str(store), load_outline(str(models), HANDLE), None, position, limit)
 
+    places = [(item.attached_ns, item.run_id) for item in list_attached(str(store), HANDLE)]
+    behind = read(limit=limit).next_position
+    rest = [sample.text for sample in read(behind).samples]
+    for run_id in "abc":
+        remove(store, run_id, 0, 3)
+    remove(store, "b", 0, 1, 2, 3)
+    gone = {f"{run_id} {number}" for run_id in "abc" for number in range(6) if run_id == "b" or number in (0, 3)}
 
-def test_set_keeps_its_place_in_the_listing_and_counts_are_those_of_now(tmp_path: Path) -> None:
-    listing = Listing(tmp_path, 2)
-    places = [(item.attached_ns, item.run_id) for item in list_attached(str(listing.store), HANDLE)]
-    for left in (1, 0):
-        remove(listing.store, "a", 0)
-        assert places == [(item.attached_ns, item.run_id) for item in list_attached(str(listing.store), HANDLE)]
-        assert 4 + left == count_attached(str(listing.store), HANDLE)["clarity"].sample_count
-        assert ["b 0"] == listing.rest(None)[left : left + 1]
-    assert SampleCount(4, 2, 2) == count_attached(str(listing.store), HANDLE)["clarity"]
-
-
-def test_page_that_is_being_read_goes_on_in_the_version_that_it_began(tmp_path: Path) -> None:
-    """The listing holds the file of a set open; the next page reads the next version."""
-    listing = Listing(tmp_path, 3)
-    read: list[str] = []
-    page = listing.page(limit=1)
-    while page.next_position:
-        read += [sample.text for sample in page.samples]
-        remove(listing.store, read[-1][0], 0)
-        page = listing.page(page.next_position, 1)
-
-    assert [f"{run_id} {number}" for run_id in "abc" for number in range(3)][:-1] == read
+    assert [text for text in rest if text not in gone] == [sample.text for sample in read(behind).samples]
+    assert places == [(item.attached_ns, item.run_id) for item in list_attached(str(store), HANDLE)]
+    assert SampleCount(8, 4, 4) == count_attached(str(store), HANDLE)["clarity"]

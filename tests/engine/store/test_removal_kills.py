@@ -11,14 +11,12 @@ from ctypes import c_int
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
-import duckdb
 import pandas as pd
-import pyarrow.dataset as ds
 import pytest
 from fakes.long import choose, long, longer
 from fakes.s3 import S3
 from fakes.store_writers import CONTEXT, remove_in_turn, remove_text, run_apart
-from fakes.stored import HANDLE, attach_set, write_model
+from fakes.stored import HANDLE, attach_set, name_faults, write_model
 
 from engine.definitions.loader import load_outline
 from engine.errors import StoreError
@@ -26,7 +24,6 @@ from engine.listing.attached import count_attached
 from engine.listing.page import Position
 from engine.listing.samples import list_samples
 from engine.store.debris import sweep_store
-from engine.store.verify import StoreVerifier
 
 REMOVED = choose(once=20, at_length=200)
 KILLS = choose(once=5, at_length=50)
@@ -38,10 +35,6 @@ def draw_removals(count: int) -> list[tuple[str, str]]:
     """The run and text of so many samples of the sets ``a`` and ``b``, in an order of its own."""
     texts = [(run_id, f"{run_id} {number}") for run_id in "ab" for number in range(ROWS)]
     return random.Random(20261128).sample(texts, count)
-
-
-def name_faults(store: Path | str) -> list[str]:
-    return [fault.what for fault in StoreVerifier(str(store)).find_faults()]
 
 
 class Watched:
@@ -83,6 +76,9 @@ class Watched:
         assert set(self.left(last)) <= set(texts) <= set(self.left(first))
         assert texts == sorted(texts, key=self.texts.index)
 
+    def read_file(self) -> list[str]:
+        return list(pd.read_parquet(self.store)["text"])
+
     def walk_pages(self) -> Iterator[str]:
         outline = load_outline(str(self.models), HANDLE)
         position: Position | None = None
@@ -94,46 +90,20 @@ class Watched:
             position = page.next_position
 
 
-def read_duckdb(store: Path) -> list[str]:
-    with duckdb.connect() as connection:
-        query = (
-            f"SELECT text FROM read_parquet('{store}/**/*.parquet', filename=true) ORDER BY filename, file_row_number"
-        )
-        found = connection.execute(query.replace("filename=true", "filename=true, file_row_number=true")).fetchall()
-    return [text for (text,) in found]
-
-
-def list_readers(watched: Watched) -> dict[str, Callable[[], Sequence[str]]]:
-    store = watched.store
-    assert isinstance(store, Path)
-    return {
-        "pandas": lambda: list(pd.read_parquet(store)["text"]),
-        "pyarrow": lambda: list(ds.dataset(store, format="parquet").to_table(["text"])["text"].to_pylist()),
-        "duckdb": lambda: read_duckdb(store),
-    }
-
-
 @longer
 def test_readers_in_a_loop_see_whole_versions_and_pages_lose_and_double_nothing(tmp_path: Path) -> None:
     watched = Watched(tmp_path / "samples", tmp_path / "models")
-    readers, looks = list_readers(watched), Counter[str]()
+    looks = 0
     with run_apart(remove_in_turn, *watched.work) as writer:
         while writer.is_alive():
-            for name, read in readers.items():
-                try:
-                    watched.check(read)
-                    looks[name] += 1
-                except duckdb.Error:
-                    # It opens a file twice in one query, and says so where these were two.
-                    looks["duckdb, told to read again"] += 1
+            watched.check(watched.read_file)
             watched.check(lambda: list(watched.walk_pages()), whole=False)
-            looks["pages"] += 1
             count_attached(str(watched.store), HANDLE)
+            looks += 1
     assert len(watched.removals) == watched.done.value
-    for read in readers.values():
-        assert watched.left(len(watched.removals)) == list(read())
+    assert watched.left(len(watched.removals)) == watched.read_file()
     assert [] == name_faults(watched.store)
-    print(f"\n{len(watched.removals)} removals, looks: {dict(looks)}")
+    print(f"\n{len(watched.removals)} removals, {looks} looks")
 
 
 @longer
@@ -147,8 +117,8 @@ def test_removal_that_is_killed_at_any_instant_leaves_the_set_before_or_after_it
                 time.sleep(0.0005)
             time.sleep(instants.uniform(0, 0.15))
         assert [] == name_faults(watched.store)
-        for read in (*list_readers(watched).values(), lambda: list(watched.walk_pages())):
-            watched.check(read)
+        watched.check(watched.read_file)
+        watched.check(lambda: list(watched.walk_pages()))
         swept += len(sweep_store(str(watched.store), HANDLE))
         # It may have been killed between its last step and its word of it.
         texts = list(watched.walk_pages())
@@ -184,11 +154,11 @@ def test_server_that_breaks_after_any_request_leaves_the_set_before_or_after_it(
             assert [] == name_faults(s3_uri)
         assert remove_text(s3_uri, run_id, text)
         watched.done.value += 1
-        assert watched.left(watched.done.value) == list(watched.walk_pages()) == list(pd.read_parquet(s3_uri)["text"])
+        assert watched.left(watched.done.value) == list(watched.walk_pages()) == watched.read_file()
         assert [] == name_faults(s3_uri)
         if done:
             break
     assert done
-    assert text not in pd.read_parquet(s3_uri)["text"].values
+    assert text not in watched.read_file()
     assert {"before", "after"} == seen
     assert 8 <= changes

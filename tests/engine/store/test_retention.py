@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fakes.s3 import S3, list_keys
-from fakes.stored import HANDLE, age_files, attach_set
+from fakes.stored import HANDLE, age_files, attach_set, name_faults, read_files
 from fakes.workspace import mount_disk
 
 from engine.errors import StoreError
@@ -15,7 +15,6 @@ from engine.store.layout import DETACHED, MANIFEST, REJECTED, SAMPLES
 from engine.store.retention import OldSet, list_old_sets, remove_old_set
 from engine.store.sample_set import Status
 from engine.store.store import detach_stored, find_set, locate_set
-from engine.store.verify import StoreVerifier
 
 OLD = timedelta(days=40)
 BEFORE = datetime.now(UTC) - timedelta(days=30)
@@ -28,19 +27,24 @@ def put_old(store: Path, run_id: str, status: Status = "rejected", age: timedelt
     return folder
 
 
-def name_runs(found: Sequence[OldSet]) -> list[tuple[str, str]]:
-    return [(old.run_id, old.kind) for old in found]
-
-
 def list_now(store: Path) -> list[OldSet]:
     return list(list_old_sets(str(store), BEFORE))
 
 
-def read_all(store: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+def name_runs(found: Sequence[OldSet]) -> list[tuple[str, str]]:
+    return [(old.run_id, old.kind) for old in found]
 
 
-def test_only_what_is_rejected_and_old_is_found(tmp_path: Path) -> None:
+def leave(store: Path, run_id: str, name: str, age: timedelta = OLD) -> Path:
+    """A file of a set without a manifest."""
+    path = Path(locate_set(str(store), HANDLE, "train", run_id)) / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half")
+    age_files(path.parent, age)
+    return path
+
+
+def test_only_what_is_rejected_or_debris_and_old_is_found(tmp_path: Path) -> None:
     put_old(tmp_path, "old")
     put_old(tmp_path, "young", age=timedelta(days=20))
     put_old(tmp_path, "attached", status="attached")
@@ -49,45 +53,26 @@ def test_only_what_is_rejected_and_old_is_found(tmp_path: Path) -> None:
     age_files(detached.folder, OLD)
     attach_set(tmp_path, "copied-later", age=OLD, status="rejected")
     age_files(attach_set(tmp_path, "due-later", status="rejected").folder, OLD)
-    [found] = list_now(tmp_path)
+    for run_id, content in (
+        ("torn", b'{"status": "rejec'),
+        ("undated", b'{"status": "rejected", "created_at": "once"}'),
+    ):
+        (put_old(tmp_path, run_id) / MANIFEST).write_bytes(content)
+        age_files(locate_set(str(tmp_path), HANDLE, "train", run_id), OLD)
+    for run_id, name in (("half", REJECTED), ("half-attached", SAMPLES), ("half-detached", DETACHED)):
+        leave(tmp_path, run_id, name)
+    leave(tmp_path, "fresh", REJECTED, timedelta())
+    half, found = list_now(tmp_path)
 
-    assert ("old", "rejected", HANDLE) == (found.run_id, found.kind, found.handle)
+    assert [("half", "unfinished"), ("old", "rejected")] == name_runs([half, found])
+    assert HANDLE == found.handle
     assert found.bytes == sum(path.stat().st_size for path in Path(found.folder).rglob("*") if path.is_file())
     assert abs(datetime.now(UTC) - OLD - found.written_at) < timedelta(minutes=1)
 
 
-def test_what_a_dead_run_left_is_found_when_it_is_old_and_has_no_samples(tmp_path: Path) -> None:
-    for run_id, name in (("half", REJECTED), ("samples", SAMPLES), ("detached", DETACHED)):
-        path = tmp_path / f"handle={HANDLE}/pool=train/run={run_id}" / name
-        path.parent.mkdir(parents=True)
-        path.write_bytes(b"half")
-        age_files(tmp_path / f"handle={HANDLE}/pool=train/run={run_id}", OLD)
-    (tmp_path / f"handle={HANDLE}/pool=train/run=fresh").mkdir()
-    (tmp_path / f"handle={HANDLE}/pool=train/run=fresh" / "x").write_bytes(b"x")
-
-    assert [("half", "unfinished")] == name_runs(list_now(tmp_path))
-
-
-def test_manifest_that_cannot_be_read_or_dated_stays(tmp_path: Path) -> None:
-    torn = put_old(tmp_path, "torn") / MANIFEST
-    torn.write_bytes(torn.read_bytes()[:50])
-    undated = put_old(tmp_path, "undated") / MANIFEST
-    undated.write_bytes(b'{"status": "rejected", "created_at": "once"}')
-    for folder in (torn.parent, undated.parent):
-        age_files(folder, OLD)
-
-    assert [] == list_now(tmp_path)
-
-
 @pytest.mark.parametrize("kind", ["rejected", "unfinished"])
 def test_set_that_has_changed_since_it_was_found_stays(tmp_path: Path, kind: str) -> None:
-    path = Path(locate_set(str(tmp_path), HANDLE, "train", "a")) / REJECTED
-    if kind == "rejected":
-        put_old(tmp_path, "a")
-    else:
-        path.parent.mkdir(parents=True)
-        path.write_bytes(b"half")
-        age_files(path.parents[1], OLD)
+    path = put_old(tmp_path, "a") / REJECTED if kind == "rejected" else leave(tmp_path, "a", REJECTED)
     [found] = list_now(tmp_path)
     attach_set(tmp_path, "a", age=OLD, status="attached" if kind == "rejected" else "rejected")
 
@@ -99,7 +84,7 @@ def test_what_breaks_off_leaves_no_set_by_half_and_the_next_goes_on(tmp_path: Pa
     """A file that cannot go stands for a kill: the manifest goes first of all."""
     store = tmp_path / "samples"
     put_old(store, "stays", status="attached")
-    before = read_all(store)
+    before = read_files(store)
     folders = [put_old(store, run_id) for run_id in ("a", "b")]
     with mount_disk(folders[0] / "__run__/busy", "size=4k"):
         (folders[0] / "__run__/busy/file").touch()
@@ -113,8 +98,8 @@ def test_what_breaks_off_leaves_no_set_by_half_and_the_next_goes_on(tmp_path: Pa
 
     assert [("a", "unfinished"), ("b", "rejected")] == name_runs(left)
     assert [True, True] == [remove_old_set(old) for old in left]
-    assert before == read_all(store)
-    assert [] == [fault.what for fault in StoreVerifier(str(store)).find_faults()]
+    assert before == read_files(store)
+    assert [] == name_faults(store)
     assert [store] == list(tmp_path.iterdir())
 
 

@@ -12,7 +12,7 @@ ODD = ("", "manifest_sha256", "\n}\n", ',\n  "manifest_sha256": "', "\u2028", "�
 VALUES: tuple[object, ...] = (None, True, 1, -0.5, [], {}, *ODD, [{"a": text} for text in ODD])
 
 
-@pytest.mark.parametrize("name", ["status", "\n}\n", "Grüße", ""])
+@pytest.mark.parametrize("name", ["\n}\n", "Grüße", ""])
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_whatever_is_sealed_comes_back_with_its_digest(name: str, value: object) -> None:
     content = seal({name: value})

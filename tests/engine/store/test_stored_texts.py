@@ -1,6 +1,5 @@
 """Hashes of stored texts are never trusted where they are not what they should be, but made anew."""
 
-import errno
 import logging
 import os
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from fakes.builders import make_exemplar, make_model, make_stamp
+from fakes.stored import HANDLE, read_files
 
 from engine.domain.model import Pool
 from engine.domain.samples import make_row
@@ -26,7 +26,6 @@ from engine.store.stored_texts import list_unchecked, open_samples
 from engine.text.signatures import KINDS, NEAR, HashKind
 from engine.text.stored_search import find_nearest
 
-HANDLE = "u22a8.test"
 TEXTS = ("The spare key of the cellar hangs behind the blue door.", "Seven geese crossed our yard in the snow.")
 ASKED = "The spare key of the cellar hangs behind the blue door now."
 
@@ -47,29 +46,27 @@ def change_manifest(stored: StoredSet, change: Callable[[dict[str, object]], Non
     path.write_bytes(seal(manifest))
 
 
-def age_hashes(stored: StoredSet) -> None:
+def age_hashes(path: Path) -> None:
     """As another version made them."""
-    entries = {}
-    for name in HASHES.values():
-        path = Path(stored.file(name))
-        pq.write_table(pq.read_table(path).replace_schema_metadata({"hashes_version": "0"}), path)
-        entries[name] = describe_file(path.read_bytes(), len(TEXTS))
-    change_manifest(stored, lambda manifest: cast(dict[str, object], manifest["files"]).update(entries))
+    pq.write_table(pq.read_table(path).replace_schema_metadata({"hashes_version": "0"}), path)
 
 
-def drop_hashes(stored: StoredSet) -> None:
-    for name in HASHES.values():
-        Path(stored.file(name)).unlink()
-
-
-def alter_hashes(stored: StoredSet) -> None:
+def alter_hashes(path: Path) -> None:
     """Other hashes of the same size: with them nothing would be found."""
+    content = bytearray(path.read_bytes())
+    content[200] ^= 0xFF
+    path.write_bytes(content)
+
+
+def spoil_hashes(stored: StoredSet, spoil: Callable[[Path], None]) -> None:
     for name in HASHES.values():
-        path = Path(stored.file(name))
-        content = bytearray(path.read_bytes())
-        middle = 200
-        content[middle] ^= 0xFF
-        path.write_bytes(content)
+        spoil(Path(stored.file(name)))
+
+
+def name_aged_hashes(stored: StoredSet) -> None:
+    spoil_hashes(stored, age_hashes)
+    entries = {name: describe_file(Path(stored.file(name)).read_bytes(), len(TEXTS)) for name in HASHES.values()}
+    change_manifest(stored, lambda manifest: cast(dict[str, object], manifest["files"]).update(entries))
 
 
 def alter_samples(stored: StoredSet) -> None:
@@ -81,9 +78,9 @@ def alter_samples(stored: StoredSet) -> None:
 
 
 SPOILED: dict[str, Callable[[StoredSet], None]] = {
-    "its own cannot be read": drop_hashes,
-    "its own are not made as this version makes them": age_hashes,
-    "its own were altered since they were written": alter_hashes,
+    "its own cannot be read": lambda stored: spoil_hashes(stored, Path.unlink),
+    "its own are not made as this version makes them": name_aged_hashes,
+    "its own were altered since they were written": lambda stored: spoil_hashes(stored, alter_hashes),
     "its samples were altered since they were written": alter_samples,
 }
 
@@ -110,13 +107,13 @@ def test_hashes_that_cannot_be_trusted_are_made_anew_once_with_one_line(
     caplog.set_level(logging.INFO)
     stored = attach(tmp_path / "samples", "one")
     SPOILED[why](stored)
-    before = {path: path.read_bytes() for path in Path(stored.folder).rglob("*") if path.is_file()}
+    before = read_files(stored.folder)
     found = [find(tmp_path / "samples", tmp_path / "cache") for _ in range(2)]
 
     assert ["attached/0"] == list(found[0])
     assert found[0] == found[1] == find(tmp_path / "samples", None)
     assert 2 == sum(why in said for said in caplog.messages)
-    assert before == {path: path.read_bytes() for path in Path(stored.folder).rglob("*") if path.is_file()}
+    assert before == read_files(stored.folder)
 
 
 def test_set_whose_manifest_names_no_hashes_is_refused(tmp_path: Path) -> None:
@@ -129,17 +126,12 @@ def test_set_whose_manifest_names_no_hashes_is_refused(tmp_path: Path) -> None:
 
 
 def test_hashes_in_the_cache_are_used_until_they_are_altered_or_long_unused(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(_: Path) -> None:
-        raise OSError(errno.EROFS, "Read-only file system")
-
-    alter_hashes(attach(tmp_path / "samples", "one"))
+    spoil_hashes(attach(tmp_path / "samples", "one"), alter_hashes)
     first = find(tmp_path / "samples", tmp_path / "cache")
     [kept] = (tmp_path / "cache" / "hashes").iterdir()
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "utime", refuse)
-        assert first == find(tmp_path / "samples", tmp_path / "cache")
+    assert first == find(tmp_path / "samples", tmp_path / "cache")
     assert 1 == len(caplog.messages)
     kept.write_bytes(kept.read_bytes()[::-1])
     assert first == find(tmp_path / "samples", tmp_path / "cache")
@@ -167,14 +159,6 @@ def test_texts_are_read_by_their_position_across_sets(tmp_path: Path) -> None:
     assert samples.count_subjects("clarity") == samples.count_subjects()
     assert {} == samples.count_subjects("safety")
     assert [6, 6] == [sum(map(len, samples.texts.walk_hashes(kind, "signature"))) for kind in KINDS]
-
-
-def test_set_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    stored = attach(tmp_path, "one")
-    table = pq.read_table(stored.file(SAMPLES))
-    pq.write_table(table.drop_columns(["text"]), stored.file(SAMPLES))
-    with pytest.raises(StoreError, match="`exemplars detach one`"):
-        read_pools(str(tmp_path), make_model(handle=HANDLE))
 
 
 def test_samples_are_read_again_only_where_other_sets_are_attached(tmp_path: Path) -> None:
