@@ -159,18 +159,6 @@ def drop_rows(*rows: int) -> Spoil:
     return lambda frame: frame.drop(index=list(rows)).reset_index(drop=True)
 
 
-def swap_columns(frame: Frame) -> Frame:
-    return frame[[*frame.columns[1::-1], *frame.columns[2:]]]
-
-
-def add_column(frame: Frame) -> Frame:
-    return frame.assign(reason=None)
-
-
-def drop_column(frame: Frame) -> Frame:
-    return frame.drop(columns=["cost_usd"])
-
-
 def lengthen_positives(frame: Frame) -> Frame:
     positive = frame["pole"] == "positive"
     frame.loc[positive, "text"] += [f" {' '.join(text.split()[::-1])}" for text in frame.loc[positive, "text"]]
@@ -180,14 +168,6 @@ def lengthen_positives(frame: Frame) -> Frame:
 def write_one_sentence_with_the_noun_changed(frame: Frame) -> Frame:
     sentence = "The {} is kept for ten minutes, and after that the next visitor makes our server build a whole new one."
     return frame.assign(text=[sentence.format(text.split()[1]) for text in frame["text"]])
-
-
-def turn_round_each_text(frame: Frame) -> Frame:
-    return frame.assign(text=[text[::-1] for text in frame["text"]])
-
-
-def move_a_row_to_the_other_pole(frame: Frame) -> Frame:
-    return put("quality", 0, 0.0)(put("pole", 0, "negative")(frame))
 
 
 def make_near(text: str) -> str:
@@ -212,14 +192,18 @@ def lean_to_the_positive_pole(frame: Frame) -> Frame:
 
 # The clause of each expectation, and ways to break it.
 RUN_FAULTS: Mapping[str, tuple[Spoil, ...]] = {
-    "the columns are those of the sample store, in their order": (swap_columns, add_column, drop_column),
+    "the columns are those of the sample store, in their order": (
+        lambda frame: frame[[*frame.columns[1::-1], *frame.columns[2:]]],
+        lambda frame: frame.assign(reason=None),
+        lambda frame: frame.drop(columns=["cost_usd"]),
+    ),
     "there are as many rows as the quotas add up to, and at least one": (
         drop_rows(0),
         drop_rows(*range(12)),
         lambda frame: pd.concat([frame, frame.tail(1)], ignore_index=True),
     ),
     "every trait has exactly its quota at both poles": (
-        move_a_row_to_the_other_pole,
+        lambda frame: put("quality", 0, 0.0)(put("pole", 0, "negative")(frame)),
         put("trait", 0, "tone"),
         put("trait", 0, "another"),
         drop_rows(0),
@@ -247,7 +231,7 @@ RUN_FAULTS: Mapping[str, tuple[Spoil, ...]] = {
         put("trait", 0, "another"),
     ),
     "the texts of each pole read as texts of the seeds' kind (word order 0.1 and up, likeness 55 % and up)": (
-        turn_round_each_text,
+        lambda frame: frame.assign(text=[text[::-1] for text in frame["text"]]),
     ),
 }
 WHOLE_FAULTS: Mapping[str, tuple[Spoil, ...]] = {
@@ -289,11 +273,20 @@ HELD_OUT_FAULTS: Mapping[str, tuple[Spoil, ...]] = {
     ),
     "the subjects from before are on one side of the line only": (put("subject", 2, "a broken lift"),),
 }
+FAULTS = {"held_out": HELD_OUT_FAULTS, "run": RUN_FAULTS, "whole": WHOLE_FAULTS}
 CASES = [
-    *(("held_out", says, spoil) for says, spoils in HELD_OUT_FAULTS.items() for spoil in spoils),
-    *(("run", says, spoil) for says, spoils in RUN_FAULTS.items() for spoil in spoils),
-    *(("whole", says, spoil) for says, spoils in WHOLE_FAULTS.items() for spoil in spoils),
+    (suite, says, spoil) for suite, faults in FAULTS.items() for says, spoils in faults.items() for spoil in spoils
 ]
+# These alone do not fail the verdict.
+WARNINGS: tuple[tuple[str, int, Spoil | None], ...] = (
+    ("run", 12, lengthen_positives),
+    ("run", 13, None),
+    ("run", 14, None),
+    ("whole", 4, copy_text(0, 2)),
+    ("whole", 5, lean_to_the_positive_pole),
+    ("held_out", 5, copy_text(0, 2)),
+    ("held_out", 6, put("subject", 2, "a broken lift")),
+)
 
 
 def find_result(verdict: Verdict, suite: str, says: str) -> ExpectationResult:
@@ -305,12 +298,6 @@ def test_good_rows_meet_every_expectation(good: Verdict) -> None:
     assert [] == [result for result in good.results if not result.success]
     assert (True, (), ()) == (good.success, good.failed, good.warnings)
     assert list(SUITES) == list(good.suites)
-
-
-def test_every_expectation_has_a_case_here() -> None:
-    assert [item["meta"]["says"] for item in SUITES["run"]] == list(RUN_FAULTS)
-    assert [item["meta"]["says"] for item in SUITES["whole"]] == list(WHOLE_FAULTS)
-    assert [item["meta"]["says"] for item in SUITES["held_out"]] == list(HELD_OUT_FAULTS)
 
 
 @pytest.mark.parametrize(("suite", "says", "spoil"), CASES, ids=[f"{suite}-{says[:40]}" for suite, says, _ in CASES])
@@ -325,37 +312,27 @@ def test_expectation_fails_the_rows_that_it_is_for(suite: str, says: str, spoil:
     assert (severity != "critical") >= verdict.success
 
 
-@pytest.mark.parametrize(
-    ("suite", "spoil"),
-    [
-        ("run", lengthen_positives),
-        ("whole", copy_text(0, 2)),
-        ("whole", lean_to_the_positive_pole),
-        ("held_out", copy_text(0, 2)),
-        ("held_out", put("subject", 2, "a broken lift")),
-    ],
-)
-def test_warning_alone_does_not_fail_the_verdict(suite: str, spoil: Spoil) -> None:
-    verdict = check_one(suite, spoil)
+@pytest.mark.parametrize(("suite", "number", "spoil"), WARNINGS)
+def test_warning_alone_does_not_fail_the_verdict(suite: str, number: int, spoil: Spoil | None) -> None:
+    assert "warning" == SUITES[suite][number]["severity"]
+    if spoil is not None:
+        verdict = check_one(suite, spoil)
+        [warning] = verdict.warnings
 
-    assert (True, ()) == (verdict.success, verdict.failed)
-    [warning] = verdict.warnings
-    assert warning.startswith("Expected that ")
-    assert ["warning"] == [result.severity for result in verdict.results if not result.success]
+        assert (True, ()) == (verdict.success, verdict.failed)
+        assert warning.startswith(f"Expected that {list(FAULTS[suite])[number]}")
+        assert ["warning"] == [result.severity for result in verdict.results if not result.success]
 
 
-def test_severities_are_those_of_the_design() -> None:
-    warnings = {item["meta"]["says"] for items in SUITES.values() for item in items if item["severity"] != "critical"}
+def test_all_other_expectations_are_critical_and_results_stand_in_the_order_of_the_file(good: Verdict) -> None:
+    critical = [item["severity"] == "critical" for items in SUITES.values() for item in items]
 
-    assert {
-        "the number of words does not tell the poles of a trait apart (AUC 0.8 at most)",
-        "the texts of each pole vary (eight count as 2.3 or more, 80 % of word pairs differ, few open alike)",
-        "the texts of each pole read as texts of the seeds' kind (word order 0.1 and up, likeness 55 % and up)",
-        "the samples from before are no duplicates of one another",
-        "each pole has at least 40 % of a trait's samples at the poles",
-        "the texts from before are not near to one another across the line",
-        "the subjects from before are on one side of the line only",
-    } == warnings
+    assert len(WARNINGS) == critical.count(False)
+    for name, items in SUITES.items():
+        own = [result.name for result in good.results if result.suite == name]
+        assert list(FAULTS[name]) == [item["meta"]["says"] for item in items] == own
+        found = good.suites[name]["results"]
+        assert [item["type"] for item in items] == [result["expectation_config"]["type"] for result in found]
 
 
 def test_failure_says_what_was_found() -> None:
@@ -398,12 +375,9 @@ def test_empty_frame_fails(suite: str) -> None:
 @pytest.mark.parametrize(
     ("suite", "column"),
     [
-        *(
-            ("run", name)
-            for name in ("trait", "text", "quality", "pole", "id", "content_sha256", "provenance", "run_id")
-        ),
-        *(("whole", name) for name in ("trait", "text", "quality", "origin")),
-        *(("held_out", name) for name in ("text", "subject", "side", "origin")),
+        *(("run", name) for name in "trait text quality pole id content_sha256 provenance run_id".split()),
+        *(("whole", name) for name in "trait text quality origin".split()),
+        *(("held_out", name) for name in "text subject side origin".split()),
     ],
 )
 def test_missing_column_fails(suite: str, column: str) -> None:
@@ -424,13 +398,6 @@ def test_text_and_subject_across_the_line_are_found_whichever_side_the_run_is_on
         assert across == (not check_frame("held_out", near).success)
         # A row without a subject fails whatever is across.
         assert (across or row == 0) == (not check_frame("held_out", about_the_same).success)
-
-
-def test_suite_for_held_out_texts_is_left_out_where_there_are_none() -> None:
-    run = make_run()
-    verdict = check_rows(run, make_whole(run), TRAITS, WANTED, RUN, SAMPLE_SCHEMA.names, measure(run))
-
-    assert (True, ["run", "whole"]) == (verdict.success, list(verdict.suites))
 
 
 def copy_suites(folder: Path) -> Path:
@@ -467,12 +434,8 @@ def test_unknown_expectation_fails_and_is_named(tmp_path: Path, name: str, posit
         None,
         "{",
         "[]",
-        '"run"',
         '{"name": "run"}',
-        '{"expectations": []}',
-        '{"name": "run", "expectations": []}',
-        '{"name": "run", "expectations": {}}',
-        '{"name": "run", "expectations": [{}]}',
+        *(f'{{"name": "run", "expectations": {given}}}' for given in ("[]", "{}", "[{}]")),
     ],
 )
 def test_file_that_is_missing_or_no_suite_fails(tmp_path: Path, content: str | None) -> None:
@@ -487,33 +450,25 @@ def test_file_that_is_missing_or_no_suite_fails(tmp_path: Path, content: str | N
     assert (content is None) == ("FileNotFoundError" in sentence)
 
 
-def rename_column(spec: dict[str, Any]) -> None:
-    spec["expectations"][3]["kwargs"]["column"] = "nowhere"
-
-
-def rename_parameter(spec: dict[str, Any]) -> None:
-    spec["expectations"][1]["kwargs"]["min_value"] = {"$PARAMETER": "nothing"}
-
-
-def drop_field(spec: dict[str, Any]) -> None:
-    del spec["expectations"][2]["kwargs"]["wanted"]
-
-
-def break_kind(spec: dict[str, Any]) -> None:
-    spec["expectations"][9]["kwargs"]["min_jaccard"] = "much"
-
-
-def break_severity(spec: dict[str, Any]) -> None:
-    spec["expectations"][0]["severity"] = "whatever"
+def set_kwarg(number: int, name: str, value: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda spec: spec["expectations"][number]["kwargs"].update({name: value})
 
 
 def break_a_warning(spec: dict[str, Any]) -> None:
     spec["expectations"][3]["severity"] = "warning"
-    rename_column(spec)
+    set_kwarg(3, "column", "nowhere")(spec)
 
 
 @pytest.mark.parametrize(
-    "change", [rename_column, rename_parameter, drop_field, break_kind, break_severity, break_a_warning]
+    "change",
+    [
+        set_kwarg(3, "column", "nowhere"),
+        set_kwarg(1, "min_value", {"$PARAMETER": "nothing"}),
+        lambda spec: spec["expectations"][2]["kwargs"].pop("wanted"),
+        set_kwarg(9, "min_jaccard", "much"),
+        lambda spec: spec["expectations"][0].update(severity="whatever"),
+        break_a_warning,
+    ],
 )
 def test_expectation_that_cannot_be_held_against_the_rows_fails(
     tmp_path: Path, change: Callable[[dict[str, Any]], object]
@@ -524,13 +479,19 @@ def test_expectation_that_cannot_be_held_against_the_rows_fails(
     assert any("'run'" in sentence for sentence in verdict.failed)
 
 
-def test_results_stand_in_the_order_of_the_file(good: Verdict) -> None:
-    for name, items in SUITES.items():
-        assert [item["meta"]["says"] for item in items] == [
-            result.name for result in good.results if result.suite == name
-        ]
-        found = good.suites[name]["results"]
-        assert [item["type"] for item in items] == [result["expectation_config"]["type"] for result in found]
+def test_suite_is_left_out_or_broken_where_what_it_is_held_against_is_missing() -> None:
+    run, whole = make_run(), make_whole(make_run())
+    verdict = check_rows(run, whole, TRAITS, WANTED, RUN, SAMPLE_SCHEMA.names, measure(run))
+    outcomes = [run_suite(FOLDER / "whole.json", whole, given) for given in ({"row_floor": 3}, {})]
+
+    assert (True, ["run", "whole"]) == (verdict.success, list(verdict.suites))
+    assert [True, False] == [outcome.broken == () for outcome in outcomes]
+    assert len(SUITES["whole"]) == len(outcomes[0].results)
+
+
+def test_order_of_the_rows_does_not_matter() -> None:
+    assert check_one("whole", lambda whole: whole.iloc[::-1]).success
+    assert not check_one("whole", lambda whole: copy_text(4, 6, make_near)(whole).iloc[::-1]).success
 
 
 def test_results_are_plain_json_and_reach_another_process_and_frames_are_left_as_they_are() -> None:
@@ -545,11 +506,6 @@ def test_results_are_plain_json_and_reach_another_process_and_frames_are_left_as
     pd.testing.assert_frame_equal(make_whole(make_run()), whole)
 
 
-def test_order_of_the_rows_does_not_matter() -> None:
-    assert check_one("whole", lambda whole: whole.iloc[::-1]).success
-    assert not check_one("whole", lambda whole: copy_text(4, 6, make_near)(whole).iloc[::-1]).success
-
-
 def test_threads_at_once_each_get_the_verdict_on_their_own_rows() -> None:
     spoils: list[Spoil] = [lambda run: run, drop_rows(0), put("quality", 0, 0.5), copy_text(0, 1)]
 
@@ -560,11 +516,4 @@ def test_threads_at_once_each_get_the_verdict_on_their_own_rows() -> None:
     expected = [check_own(number) for number in range(len(spoils))]
     assert [True, False, False, False] == [failed == () for failed in expected]
     with ThreadPoolExecutor(8) as pool:
-        assert expected * 4 == list(pool.map(check_own, range(16)))
-
-
-def test_suite_without_a_parameter_that_it_names_is_broken() -> None:
-    outcomes = [run_suite(FOLDER / "whole.json", make_whole(make_run()), given) for given in ({"row_floor": 3}, {})]
-
-    assert [("whole", True), ("whole", False)] == [(outcome.suite, outcome.broken == ()) for outcome in outcomes]
-    assert len(SUITES["whole"]) == len(outcomes[0].results)
+        assert expected * 2 == list(pool.map(check_own, range(8)))

@@ -42,30 +42,18 @@ def test_suite_that_can_be_held_against_rows_has_no_mistake_whether_or_not_it_is
     assert () == find_mistakes([make_suite(kind, **kwargs)])
 
 
+NO_MATCH = "expect_column_values_to_not_match_regex"
+
+
 @pytest.mark.parametrize(
     ("kind", "kwargs", "field", "said"),
     [
-        (
-            "expect_colum_values_to_not_match_regex",
-            {},
-            "type",
-            "Did you mean 'expect_column_values_to_not_match_regex'?",
-        ),
-        ("expect_nothing_in_particular", {}, "type", "allowed: an expectation that Great Expectations knows"),
-        ("expect_column_values_to_not_match_regex", {"column": "text"}, "kwargs.regex", "this field is required"),
-        (
-            "expect_column_values_to_be_unique",
-            {"column": "text", "regex": "a"},
-            "kwargs.regex",
-            "allowed: one of column",
-        ),
-        (
-            "expect_column_values_to_not_match_regex",
-            {"column": "text", "regex": "("},
-            "",
-            "raised on rows made for trial",
-        ),
-        ("expect_column_value_lengths_to_be_between", {"column": "text", "mostly": 7}, "kwargs.mostly", "found 7"),
+        ("expect_colum_values_to_not_match_regex", {}, ".type", f"Did you mean '{NO_MATCH}'?"),
+        ("expect_nothing_in_particular", {}, ".type", "allowed: an expectation that Great Expectations knows"),
+        (NO_MATCH, {"column": "text"}, ".kwargs.regex", "this field is required"),
+        (NO_MATCH, {"column": "text", "regex": "("}, "", "raised on rows made for trial"),
+        ("expect_column_values_to_be_unique", {"column": "text", "regex": "a"}, ".kwargs.regex", "one of column"),
+        ("expect_column_value_lengths_to_be_between", {"column": "text", "mostly": 7}, ".kwargs.mostly", "found 7"),
         ("expect_column_mean_to_be_between", {"column": "text", "min_value": 1}, "", "raised on rows made for trial"),
         ("expect_compound_columns_to_be_unique", {"column_list": ["trait", "txt"]}, "", "txt"),
     ],
@@ -75,26 +63,13 @@ def test_suite_that_cannot_be_held_against_rows_is_told_by_its_place(
 ) -> None:
     [problem, *_] = find_mistakes([make_suite(kind, **kwargs)])
 
-    assert (PLACE, f"expectations.0{'.' if field else ''}{field}") == (problem.file, problem.field)
+    assert (PLACE, f"expectations.0{field}") == (problem.file, problem.field)
     assert said in str(problem)
     assert len(str(problem)) < 900
 
 
 # A text that is no text of a condition could run something: each is compared, and finds itself alone.
-HOSTILE = (
-    "a\\",
-    "it's",
-    '"',
-    "\\'",
-    "@pd",
-    "a\n@pd",
-    "\u2028",
-    "{0}",
-    "$a",
-    "__pd_eval_local_pd",
-    "Timestamp",
-    "' or 1 #",
-)
+HOSTILE = ("a\\", "it's", '"', "\\'", "@pd", "a\n@pd", "\u2028", "{0}", "$a", "Timestamp", "' or 1 #")
 
 
 @pytest.mark.parametrize("parameter", ["@pd", "\\'", "' or 1 #", [*HOSTILE]])

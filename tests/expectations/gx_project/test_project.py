@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fakes.builders import make_exemplar, make_stamp
-from fakes.stored import HANDLE, attach_set, write_lines, write_model
+from fakes.stored import HANDLE, attach_set, read_files, write_lines, write_model
 
 from engine.definitions.loader import load_model
 from engine.domain.model import Pool
@@ -94,14 +94,6 @@ def put_set(samples: Path, run_id: str, texts: tuple[str, ...], pool: Pool = "tr
     return write_set(str(samples), SampleSet(stamp, pool, "attached", "plan", rows, [], document, {}))
 
 
-def make_settings(folder: Path) -> Settings:
-    return Settings(
-        models_uri=str(folder / "models"),
-        samples_uri=str(folder / "samples"),
-        expectations_uri=str(folder / "suites"),
-    )
-
-
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A store with two attached sets of a model, one of them for evaluation, and suites of authors."""
@@ -112,7 +104,11 @@ def settings(tmp_path: Path) -> Settings:
     (tmp_path / "suites/house.json").write_text(json.dumps(OWN))
     put_set(tmp_path / "samples", "one", TEXTS)
     put_set(tmp_path / "samples", "two", ("A hedge grew over the gate.", "Seven geese crossed our yard."), "eval")
-    return make_settings(tmp_path)
+    return Settings(
+        models_uri=str(tmp_path / "models"),
+        samples_uri=str(tmp_path / "samples"),
+        expectations_uri=str(tmp_path / "suites"),
+    )
 
 
 def open_project(written: Written, *checkpoints: str) -> dict[str, Any]:
@@ -165,25 +161,24 @@ def test_project_opens_without_us_and_says_what_the_gate_says(settings: Settings
     assert (tmp_path / "quality/gx/uncommitted/data_docs/local_site/index.html").is_file()
 
 
-def test_same_store_gives_the_same_files(settings: Settings, tmp_path: Path) -> None:
-    contents: list[dict[Path, bytes]] = []
-    for _ in range(2):
-        written = write_project(settings, str(tmp_path / "quality"), force=bool(contents))
-        folder = Path(written.place)
-        contents.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+def test_same_store_gives_the_same_files_and_the_numbers_of_a_set_are_those_that_it_has(
+    settings: Settings, tmp_path: Path
+) -> None:
+    # The longest handle, whose names are to be names of files.
+    attach_set(tmp_path / "samples", "far", handle=f"{'n' * 99}.{'m' * 100}")
+    contents = []
+    for force in (False, True):
+        folder = Path(write_project(settings, str(tmp_path / "quality"), force=force).place)
+        contents.append(read_files(folder))
         (folder / "gx/uncommitted").mkdir()
-
-    assert contents[0] == contents[1]
-    assert (folder / f"data/{HANDLE}/train/origin=attached").resolve() == (
-        tmp_path / f"samples/handle={HANDLE}/pool=train"
-    )
-
-
-def test_numbers_of_a_set_are_those_that_it_has(settings: Settings, tmp_path: Path) -> None:
-    place = Path(write_project(settings, str(tmp_path / "quality")).place) / "gx/expectations"
+    place = folder / "gx/expectations"
     run = {item["type"]: item["kwargs"] for item in json.loads((place / "run one.json").read_text())["expectations"]}
     own = json.loads((place / "house.json").read_text())["expectations"][0]
 
+    assert contents[0] == contents[1]
+    pool = tmp_path / f"samples/handle={HANDLE}/pool=train"
+    assert pool == (folder / f"data/{HANDLE}/train/origin=attached").resolve()
+    assert max(len(path.name.encode()) for path in folder.rglob("*")) < 250
     assert {"min_value": 4, "max_value": 4} == run["expect_table_row_count_to_be_between"]
     assert {"clarity": {"positive": 2, "negative": 2}} == run["expect_pole_counts_to_equal"]["wanted"]
     assert ["one"] == run["expect_column_values_to_be_in_set"]["value_set"]
@@ -192,49 +187,28 @@ def test_numbers_of_a_set_are_those_that_it_has(settings: Settings, tmp_path: Pa
     assert "$PARAMETER" not in "".join(path.read_text() for path in place.rglob("*.json"))
 
 
-def test_store_that_is_none_of_this_machine_is_refused(settings: Settings, tmp_path: Path) -> None:
-    remote = settings.model_copy(update={"samples_uri": "s3://bucket/samples"})
-    with pytest.raises(InputError, match=r"the sample store is s3://bucket/samples\. Copy it here"):
-        write_project(remote, str(tmp_path / "quality"))
-
-
-def test_store_without_an_attached_set_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
-    (tmp_path / "suites").mkdir()
-    with pytest.raises(InputError, match="Nothing is attached in"):
-        write_project(make_settings(tmp_path), str(tmp_path / "quality"))
-
-    assert ["suites"] == [path.name for path in tmp_path.iterdir()]
-
-
-def test_folder_that_is_there_is_replaced_only_where_that_is_asked(settings: Settings, tmp_path: Path) -> None:
+def test_what_a_project_cannot_be_made_of_is_refused_and_a_folder_that_is_there_stays(
+    settings: Settings, tmp_path: Path
+) -> None:
     place = tmp_path / "quality"
-    write_project(settings, str(place))
-    with pytest.raises(InputError, match=r"quality exists\. Give a new folder as FOLDER, or replace it with --force"):
+    for samples, said in (
+        ("s3://bucket/samples", r"is s3://bucket/samples\. Copy it here"),
+        ("none", "Nothing is att"),
+    ):
+        with pytest.raises(InputError, match=said):
+            write_project(settings.model_copy(update={"samples_uri": samples}), str(place))
+    (tmp_path / "suites/house.json").write_text(json.dumps(OWN).replace("not_match", "not_mach"))
+    with pytest.raises(DefinitionError, match="Did you mean 'expect_column_values_to_not_match_regex'"):
+        write_project(settings, str(place))
+    assert not place.exists()
+
+    (tmp_path / "suites/house.json").unlink()
+    shutil.rmtree(tmp_path / "models" / HANDLE)
+    [note] = write_project(settings, str(place)).notes
+    assert note.startswith(f"{HANDLE}: its authored samples and its own suite are left out: No model")
+    assert not list((place / "data").rglob("authored.parquet"))
+    with pytest.raises(InputError, match="replace it with --force"):
         write_project(settings, str(place))
     (place / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match=r"holds notes\.txt"):
         write_project(settings, str(place), force=True)
-
-
-def test_model_that_cannot_be_read_is_in_it_without_its_authored_samples(settings: Settings, tmp_path: Path) -> None:
-    shutil.rmtree(tmp_path / "models" / HANDLE)
-    written = write_project(settings, str(tmp_path / "quality"))
-
-    assert [f"{HANDLE}: its authored samples and its own suite are left out"] == [
-        note.rpartition(": No model")[0] for note in written.notes
-    ]
-    assert not list((tmp_path / "quality/data").rglob("authored.parquet"))
-
-
-def test_suite_with_a_mistake_is_told(settings: Settings, tmp_path: Path) -> None:
-    (tmp_path / "suites/house.json").write_text(json.dumps(OWN).replace("not_match", "not_mach"))
-    with pytest.raises(DefinitionError, match="Did you mean 'expect_column_values_to_not_match_regex'"):
-        write_project(settings, str(tmp_path / "quality"))
-
-
-def test_longest_handle_gives_names_that_are_file_names(settings: Settings, tmp_path: Path) -> None:
-    handle = f"{'n' * 99}.{'m' * 100}"
-    attach_set(tmp_path / "samples", "far", handle=handle)
-    place = Path(write_project(settings, str(tmp_path / "quality")).place)
-
-    assert max(len(path.name.encode()) for path in place.rglob("*")) < 250
