@@ -1,6 +1,5 @@
 """A store with sets of every kind, and the readers of other projects, each called as its own pages say."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +68,7 @@ def read_pyarrow_dataset(place: str) -> pd.DataFrame:
 
 def read_datasets(place: str) -> pd.DataFrame:
     """All splits of a folder: the one split that there is."""
-    [found] = _load(place).values()
+    [found] = datasets.load_dataset(place).values()
     frame: pd.DataFrame = found.to_pandas()
     return frame
 
@@ -81,8 +80,7 @@ def read_duckdb(place: str) -> pd.DataFrame:
 
 def read_polars(place: str) -> pd.DataFrame:
     """With the columns of the folders, which polars gives only where it is asked to."""
-    options = {"aws_endpoint_url": os.environ["AWS_ENDPOINT_URL"], "aws_allow_http": "true"} if "://" in place else None
-    frame = pl.read_parquet(f"{place}/**/*.parquet", hive_partitioning=True, storage_options=options)
+    frame = pl.read_parquet(f"{place}/**/*.parquet", hive_partitioning=True)
     return pd.DataFrame(frame.to_dict(as_series=False))
 
 
@@ -94,18 +92,6 @@ READERS: Mapping[str, Read] = {
     "duckdb": read_duckdb,
     "polars": read_polars,
 }
-# DuckDB's S3 is an extension that it downloads.
-REMOTE_READERS = tuple(name for name in READERS if name != "duckdb")
-
-
-def _load(place: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any]
-    if "://" in place:
-        options = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"]}
-        found = datasets.load_dataset("parquet", data_files=f"{place}/**/*.parquet", storage_options=options)
-    else:
-        found = datasets.load_dataset(place)
-    return found
 
 
 def _put(store: Path | str, name: str, handle: str, count: int, pool: Pool = "train") -> StoredSet:

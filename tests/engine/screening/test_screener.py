@@ -173,13 +173,6 @@ def test_reason_that_was_set_before_stays(reason: Reason) -> None:
     assert [None] == list_reasons(screener.screen([make_exemplar(TEXTS[0], index=1)]))
 
 
-def test_length_of_the_scenario_is_asked_for_where_lengths_are_used() -> None:
-    given = make_exemplars("The battery lies in the drawer.", " ".join(TEXTS), "In the drawer.")
-
-    assert [None, "too_long", "too_short"] == list_reasons(make_screener(use_lengths=True).screen(given))
-    assert [None, None, "too_short"] == list_reasons(make_screener().screen(given))
-
-
 @pytest.mark.parametrize("use_lengths", [True, False])
 @pytest.mark.parametrize(
     ("length", "texts"),

@@ -329,17 +329,3 @@ async def test_row_has_the_votes_beside_the_odds(tmp_path: Path) -> None:
         {"judge": "openai/judge", "vote": "positive", "order": second},
     ] == json.loads(make_row(judged, make_stamp(), None)["judge_votes"] or "")
     assert {first, second} == {"positive first", "negative first"}
-
-
-async def test_planted_wrong_labels_are_found_by_a_judge_that_is_always_right(tmp_path: Path) -> None:
-    exemplars = [replace(item, pole=POLES[index % 2]) for index, item in enumerate(number_texts(20))]
-    truth = {item.text: POLES[(index + (index < 4)) % 2] for index, item in enumerate(exemplars)}
-
-    def answer(request: Request) -> Reply:
-        return vote_for(truth[request.prompt.user.split("<text>\n")[1].split("\n</text>")[0]], request)
-
-    voting_judge, client, _ = make_jury(tmp_path, answer)
-    judged = await judge(voting_judge, *exemplars)
-
-    assert ["wrong_label"] * 4 + [None] * 16 == [exemplar.reason for exemplar in judged]
-    assert 20 * 2 == len(client.requests)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 from fakes.stored import HANDLE, attach_set
-from pyarrow import fs
 
-from engine.listing.attached import find_manifests, list_attached
+from engine.listing.attached import list_attached
 from engine.store.layout import MANIFEST
 from engine.store.store import list_sets, locate_pool
 
@@ -55,20 +54,3 @@ def test_twenty_threads_that_write_their_own_runs_leave_twenty_sets_each_with_it
     assert 20 == len({read_moment(item.folder) for item in stored})
     assert [store] == list(tmp_path.iterdir())
     assert [f"handle={HANDLE}"] == [path.name for path in store.iterdir()]
-
-
-def test_object_store_tells_the_same_manifests_as_a_local_disk(tmp_path: Path) -> None:
-    """Any file system that is not the local one is asked in the way of an object store."""
-    for run_id in ("b", "a"):
-        attach_set(tmp_path, run_id)
-    path = locate_pool("samples", HANDLE, "train")
-    (tmp_path / path).parent.mkdir(parents=True)
-    Path(locate_pool(str(tmp_path), HANDLE, "train")).rename(tmp_path / path)
-    (tmp_path / path / "run=half" / "__run__").mkdir(parents=True)
-    (tmp_path / path / "run=half" / "__run__" / "_manifest.json").write_text("not where it belongs")
-    remote = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
-    local = find_manifests(fs.LocalFileSystem(), str(tmp_path / path))
-
-    assert {"run=a", "run=b"} == set(local)
-    assert local == find_manifests(remote, path)
-    assert {} == find_manifests(fs.LocalFileSystem(), f"{tmp_path}/none") == find_manifests(remote, "none")

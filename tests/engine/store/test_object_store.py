@@ -1,14 +1,11 @@
 """The store on an S3 server: whichever request it breaks at, no half of a set is seen, and the sweep cleans."""
 
-import io
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from fakes.s3 import BUCKET, S3, list_keys
 from fakes.stored import HANDLE, attach_set, name_faults
 
-from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import StoreError
 from engine.listing.attached import count_attached
 from engine.listing.page import SampleCount
@@ -157,20 +154,6 @@ def test_key_that_may_not_write_is_told_before_anything_is_paid_for(store: str, 
     check_writable(store, probe=False)
 
     assert before == list_keys(store)
-
-
-def test_broken_file_is_told_when_it_is_read(store: str, s3: S3) -> None:
-    filesystem, path = open_folder(f"{locate_pool(store, HANDLE, 'train')}/run=old/{SAMPLES}")
-    with filesystem.open_input_file(path) as stream:
-        content = bytearray(stream.read())
-    place = pq.read_metadata(io.BytesIO(content)).row_group(0).column(SAMPLE_SCHEMA.get_field_index("text"))
-    content[place.dictionary_page_offset + place.total_compressed_size // 2] ^= 1
-    with filesystem.open_output_stream(path) as stream:
-        stream.write(bytes(content))
-
-    assert ["a file that was altered: other bytes of the same length"] == name_faults(store)
-    with pytest.raises(StoreError, match="CRC"):
-        read_attached(list_sets(store, HANDLE, "train"))
 
 
 def test_address_that_holds_a_key_is_refused_and_not_repeated() -> None:

@@ -1,4 +1,4 @@
-"""Readers of other projects get exemplars and nothing else, of a whole store and of one set, on a disk and on S3."""
+"""Readers of other projects get exemplars and nothing else, of a whole store and of one set."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from fakes.readers import (
     HANDLES,
     HIVE_COLUMNS,
     READERS,
-    REMOTE_READERS,
     TRAIN_ROWS,
     fill_store,
     stay_offline,
@@ -25,13 +24,6 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     stay_offline(monkeypatch, tmp_path)
 
 
-def count_columns(reader: str, is_whole: bool) -> int:
-    """What the folders' names add: for one set only to readers that look at the whole path."""
-    if reader == "datasets":
-        return COLUMNS
-    return HIVE_COLUMNS if is_whole or reader in ("duckdb", "polars") else COLUMNS
-
-
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """A store of each kind of set, which no test changes, and one of its sets."""
@@ -39,26 +31,15 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return str(store), fill_store(store).folder
 
 
-def check_reader(reader: str, store: str, one: str) -> None:
-    whole, own = READERS[reader](store), READERS[reader](one)
-
-    assert (STORE_ROWS, count_columns(reader, True)) == whole.shape
-    assert (TRAIN_ROWS, count_columns(reader, False)) == own.shape
-    assert not whole["text"].str.contains("refused|failed|off").any()
-
-
 @pytest.mark.parametrize("reader", READERS)
 def test_reader_gets_exemplars_and_nothing_else(filled: tuple[str, str], reader: str) -> None:
-    check_reader(reader, *filled)
+    """The folders' names add columns: for one set only to readers that look at the whole path."""
+    store, one = filled
+    whole, own = READERS[reader](store), READERS[reader](one)
 
-
-@pytest.mark.slow
-def test_readers_of_s3_get_exemplars_and_nothing_else(s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Offline ``datasets`` asks no server at all.
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
-    one = fill_store(s3_uri).folder
-    for reader in REMOTE_READERS:
-        check_reader(reader, s3_uri, one)
+    assert (STORE_ROWS, COLUMNS if reader == "datasets" else HIVE_COLUMNS) == whole.shape
+    assert (TRAIN_ROWS, HIVE_COLUMNS if reader in ("duckdb", "polars") else COLUMNS) == own.shape
+    assert not whole["text"].str.contains("refused|failed|off").any()
 
 
 def test_card_loads_where_it_lies_and_its_lines_load_the_set(

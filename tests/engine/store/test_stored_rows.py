@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import pytest
 from fakes.stored import attach_set
 
 from engine.domain.samples import SAMPLE_SCHEMA
-from engine.errors import StoreError
-from engine.store.layout import SAMPLES
 from engine.store.store import detach_set
 from engine.store.stored_rows import read_whole_sets
 
@@ -19,10 +16,3 @@ def test_sets_are_read_in_order_without_one_that_was_detached_since(tmp_path: Pa
 
     assert ["b", "b", "a", "a"] == table["run_id"].to_pylist()
     assert SAMPLE_SCHEMA == table.schema == read_whole_sets([]).schema
-
-
-def test_attached_set_without_its_file_is_an_error(tmp_path: Path) -> None:
-    stored = attach_set(tmp_path, "a")
-    Path(stored.folder, SAMPLES).unlink()
-    with pytest.raises(StoreError, match="the file is gone"):
-        read_whole_sets([stored])

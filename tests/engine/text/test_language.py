@@ -43,30 +43,27 @@ def test_field_of_the_model_comes_first_and_then_its_seeds() -> None:
         (CHINESE, "zh"),
         (HINDI, "hi"),
         (ARABIC, "ar"),
-        (GERMAN[1], "de"),
-        ("Спасибо большое за помощь с настройкой.", "ru"),
         ("ขอบคุณมากครับ", "th"),
+        ("Спасибо большое за помощь с настройкой.", "ru"),
     ],
 )
 def test_one_short_seed_is_enough(text: str, tag: str) -> None:
     assert tag == decide_language(make_seeded(text)).tag
 
 
-def test_labels_and_descriptions_decide_where_there_are_no_seeds() -> None:
-    trait = make_trait(
-        name="丁寧さ", description="お客様への返信がどれだけ丁寧か。", positive_label="丁寧", negative_label="失礼"
-    )
-    model = make_model(trait, brief=ENGLISH_BRIEF)
+def test_labels_and_then_the_brief_decide_where_there_are_no_seeds() -> None:
+    japanese = make_trait(name="丁寧さ", description="", positive_label="丁寧な返信", negative_label="失礼な返信")
+    silent = make_trait(name="X", description="", positive_label="A", negative_label="B")
+    found = [
+        decide_language(replace(make_model(trait, brief=brief), description=""))
+        for trait, brief in ((japanese, ENGLISH_BRIEF), (silent, Brief(intent=GERMAN)), (silent, Brief()))
+    ]
 
-    assert Language("ja", "labels and descriptions are") == decide_language(replace(model, description=""))
-
-
-def test_brief_decides_where_nothing_else_does() -> None:
-    trait = make_trait(name="X", description="", positive_label="A", negative_label="B")
-    model = replace(make_model(trait, brief=Brief(intent=GERMAN)), description="")
-
-    assert Language("de", "the brief is") == decide_language(model)
-    assert Language("en", "nothing in the model tells another") == decide_language(replace(model, brief=Brief()))
+    assert [
+        Language("ja", "labels and descriptions are"),
+        Language("de", "the brief is"),
+        Language("en", "nothing in the model tells another"),
+    ] == found
 
 
 def test_commands_and_names_do_not_decide() -> None:
@@ -87,25 +84,20 @@ def test_language_is_detected_only_where_it_is_sure(texts: Sequence[str], code: 
     [
         (ENGLISH, "en", None),
         (ENGLISH, "de", "en"),
-        (ENGLISH, "ja", "en"),
         (JAPANESE, "ja", None),
         (JAPANESE, "zh-Hant", "ja"),
         (CHINESE, "ja", "zh"),
-        (CHINESE, "zh-Hant", None),
-        (HINDI, "hi", None),
         (HINDI, "en", "hi"),
         (ARABIC, "fa", "ar"),
         ("This is Hindi: नमस्ते", "hi", "Latin script"),
         ("kubectl get pods -n kube-system を実行してください。", "ja", None),
         (NORWEGIAN, "nn", None),
-        (NORWEGIAN, "de", "no"),
         (SERBIAN, "sr", None),
         (SERBIAN, "sr-Cyrl", "Latin script"),
         ("yeh bahut achchha hai aur mujhe pasand hai", "hi-Latn", None),
         # Too short to tell languages of one script apart, long enough to tell scripts.
         (GERMAN[0], "en", "de"),
         ("Das hilft mir sehr.", "en", None),
-        ("Das hilft mir sehr.", "ru", "Latin script"),
         ("OK", "ja", None),
         # Whose language has no detector.
         ("Nagtutubo ang mga halaman sa hardin sa likod-bahay namin.", "ceb", None),
