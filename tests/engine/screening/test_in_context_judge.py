@@ -59,7 +59,7 @@ def test_odds_are_read_from_the_likeliest_form_of_each_verdict(tokens: dict[str,
     assert expected == read_odds(tokens)
 
 
-async def test_standing_exemplars_get_their_odds_in_order(tmp_path: Path) -> None:
+async def test_standing_exemplars_get_their_odds_in_order_and_keep_them(tmp_path: Path) -> None:
     def answer(request: Request) -> Reply:
         return Reply("", "stop", odds={"good": -1.0, "bad": -2.0 if "first" in request.prompt.user else -4.0})
 
@@ -67,10 +67,11 @@ async def test_standing_exemplars_get_their_odds_in_order(tmp_path: Path) -> Non
     given = [make_exemplar("The first of them.", index=0), make_exemplar("The second of them.", "negative", 1)]
 
     assert [replace(given[0], odds=1.0), replace(given[1], odds=3.0)] == await judge(gateway, *given)
-    assert [(1, 0.0, None), (1, 0.0, None)] == [
-        (item.max_tokens, item.temperature, item.schema) for item in client.requests
-    ]
+    asked = [(item.max_tokens, item.temperature, item.schema) for item in client.requests]
+    assert [(1, 0.0, None)] * 2 == asked
     assert all(item.logprobs for item in client.requests)
+    again, client = make_gateway(tmp_path, lambda _: AssertionError("asked again"))
+    assert ([1.0, 3.0], []) == ([item.odds for item in await judge(again, *given)], client.requests)
 
 
 async def test_judge_is_shown_the_seeds_and_the_text_and_never_the_asked_pole(tmp_path: Path) -> None:
@@ -100,10 +101,7 @@ async def test_what_is_rejected_or_judged_or_of_a_trait_that_is_not_trusted_is_l
 @pytest.mark.parametrize(
     ("seeds", "endpoint"),
     [
-        ((), PLAIN),
-        (make_seeds()[:3], PLAIN),
-        (make_seeds()[3:], PLAIN),
-        (make_seeds("tone"), PLAIN),
+        *((seeds, PLAIN) for seeds in ((), make_seeds()[:3], make_seeds()[3:], make_seeds("tone"))),
         (make_seeds(), CHAT),
     ],
     ids=["no seeds", "positive", "negative", "of another trait", "an endpoint that tells no odds"],
@@ -154,16 +152,7 @@ async def test_judge_with_all_the_seeds_that_it_can_be_shown_is_not_measured(tmp
     ]
 
 
-async def test_verdicts_are_kept(tmp_path: Path) -> None:
-    first, _ = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
-    judged = await judge(first, make_exemplar(TEXT))
-    second, client = make_gateway(tmp_path, lambda _: AssertionError("asked again"))
-
-    assert judged == await judge(second, make_exemplar(TEXT))
-    assert [] == client.requests
-
-
-async def test_exemplar_that_the_judge_does_not_answer_for_is_a_failed_cell(tmp_path: Path) -> None:
+async def test_exemplar_without_an_answer_is_a_failed_cell_and_a_refused_key_an_error(tmp_path: Path) -> None:
     def answer(request: Request) -> Reply | Exception:
         if "mute" in request.prompt.user:
             return ProviderUnavailableError("embedded/test does not answer", 0.0)
@@ -176,9 +165,6 @@ async def test_exemplar_that_the_judge_does_not_answer_for_is_a_failed_cell(tmp_
     assert ("cell_failed", None) == (bad.reason, bad.odds)
     assert "the judge did not answer: embedded/test does not answer" == bad.detail
     assert 1 + MAX_ATTEMPTS == len(client.requests)
-
-
-async def test_judge_that_refuses_the_key_is_an_error(tmp_path: Path) -> None:
-    gateway, _ = make_gateway(tmp_path, lambda _: CredentialsError("no key"))
+    refused, _ = make_gateway(tmp_path / "refused", lambda _: CredentialsError("no key"))
     with pytest.raises(CredentialsError, match="no key"):
-        await judge(gateway, make_exemplar(TEXT))
+        await judge(refused, make_exemplar(TEXT))

@@ -126,18 +126,11 @@ def test_eight_words_in_a_row_of_an_authored_sample_are_a_copy() -> None:
     assert [None] == list_reasons(screen(seven, model=SEEDED))
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        make_model(seeds=(Seed("clarity", TEXTS[0], 0.5, "samples.jsonl:1"),)),
-        make_model(
-            contested=(Seed("clarity", TEXTS[0], 1.0, "s.jsonl:1"), Seed("clarity", TEXTS[0], 0.0, "s.jsonl:2"))
-        ),
-    ],
-    ids=["between the poles", "contested"],
-)
-def test_authored_sample_at_no_pole_is_not_to_be_copied_either(model: Model) -> None:
-    assert ["seed_copy", None] == list_reasons(screen(NEAR, TEXTS[1], model=model))
+def test_authored_sample_between_the_poles_or_contested_is_not_to_be_copied_either() -> None:
+    positive, negative, between = (Seed("clarity", TEXTS[0], quality, "s.jsonl:1") for quality in (1.0, 0.0, 0.5))
+
+    for model in (make_model(seeds=(between,)), make_model(contested=(positive, negative))):
+        assert ["seed_copy", None] == list_reasons(screen(NEAR, TEXTS[1], model=model))
 
 
 def test_first_in_cell_order_stays_whatever_came_first() -> None:

@@ -191,11 +191,8 @@ async def test_place_that_is_voted_for_again_and_again_is_no_vote_for_a_pole(tmp
     judged = await judge(voting_judge, *(make_exemplar(TEXT, pole, index) for pole in POLES for index in range(8)))
 
     assert {"off_pole"} == {exemplar.reason for exemplar in judged}
-    assert (16, 48, 32) == (
-        (counts := count_votes(exemplar.votes for exemplar in judged)).disagreements,
-        counts.votes,
-        counts.position_flips,
-    )
+    counts = count_votes(exemplar.votes for exemplar in judged)
+    assert (16, 48, 32) == (counts.disagreements, counts.votes, counts.position_flips)
 
 
 @pytest.mark.parametrize(
@@ -248,9 +245,7 @@ async def test_one_vote_that_can_be_read_is_enough_and_two_texts_without_one_say
         await judge(none, *number_texts(4)[1:])
 
 
-async def test_vote_that_fails_for_good_is_a_failed_cell_with_the_votes_so_far_which_are_paid_for(
-    tmp_path: Path,
-) -> None:
+async def test_vote_that_fails_for_good_is_a_failed_cell_and_a_refused_key_an_error(tmp_path: Path) -> None:
     answers: list[Callable[[Request], Reply]] = [lambda request: vote_for("positive", request)]
 
     def answer(request: Request) -> Reply | Exception:
@@ -262,12 +257,9 @@ async def test_vote_that_fails_for_good_is_a_failed_cell_with_the_votes_so_far_w
     assert ("cell_failed", ["positive"], 0.003) == (judged.reason, [v.answer for v in judged.votes], judged.cost_usd)
     assert "the judge did not answer: openai/judge does not answer" == judged.detail
     assert 1 + MAX_ATTEMPTS == len(client.requests)
-
-
-async def test_judge_that_refuses_the_key_is_an_error(tmp_path: Path) -> None:
-    voting_judge, _, _ = make_jury(tmp_path, lambda _: CredentialsError("no key"))
+    refused, _, _ = make_jury(tmp_path / "refused", lambda _: CredentialsError("no key"))
     with pytest.raises(CredentialsError, match="no key"):
-        await judge(voting_judge, make_exemplar(TEXT))
+        await judge(refused, make_exemplar(TEXT))
 
 
 async def test_what_does_not_stand_and_what_no_judge_is_there_for_is_left_as_it_is(tmp_path: Path) -> None:
@@ -283,14 +275,6 @@ async def test_what_does_not_stand_and_what_no_judge_is_there_for_is_left_as_it_
         assert exemplars == await judge(voting_judge, *exemplars)
     assert [] == client.requests + asked.requests
     assert (None, JUDGE) == (VotingJudge(None, 3).endpoint, jury.endpoint)
-
-
-async def test_votes_are_kept_and_the_same_again(tmp_path: Path) -> None:
-    first, _, _ = make_jury(tmp_path, vote_in_turn("negative", "positive", "positive"))
-    judged = await judge(first, make_exemplar(TEXT))
-    second, client, _ = make_jury(tmp_path, lambda _: AssertionError("asked again"))
-
-    assert (judged, []) == (await judge(second, make_exemplar(TEXT)), client.requests)
 
 
 async def test_votes_spend_from_what_the_synth_model_left(tmp_path: Path) -> None:
@@ -318,7 +302,7 @@ async def test_votes_are_part_of_what_the_text_cost_where_they_have_a_price(tmp_
     assert [0.002, None] == [item.cost_usd for item in await judge(free, *given)]
 
 
-async def test_row_has_the_votes_beside_the_odds(tmp_path: Path) -> None:
+async def test_votes_are_kept_and_stand_in_the_row_beside_the_odds(tmp_path: Path) -> None:
     voting_judge, _, _ = make_jury(tmp_path, vote_in_turn("positive", "positive"))
     [judged] = await judge(voting_judge, make_exemplar(TEXT, odds=1.5))
     first, second = (f"{vote.first} first" for vote in judged.votes)
@@ -329,3 +313,5 @@ async def test_row_has_the_votes_beside_the_odds(tmp_path: Path) -> None:
         {"judge": "openai/judge", "vote": "positive", "order": second},
     ] == json.loads(make_row(judged, make_stamp(), None)["judge_votes"] or "")
     assert {first, second} == {"positive first", "negative first"}
+    second, client, _ = make_jury(tmp_path, lambda _: AssertionError("asked again"))
+    assert ([judged], []) == (await judge(second, make_exemplar(TEXT, odds=1.5)), client.requests)
