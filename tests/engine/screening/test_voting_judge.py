@@ -313,5 +313,5 @@ async def test_votes_are_kept_and_stand_in_the_row_beside_the_odds(tmp_path: Pat
         {"judge": "openai/judge", "vote": "positive", "order": second},
     ] == json.loads(make_row(judged, make_stamp(), None)["judge_votes"] or "")
     assert {first, second} == {"positive first", "negative first"}
-    second, client, _ = make_jury(tmp_path, lambda _: AssertionError("asked again"))
-    assert ([judged], []) == (await judge(second, make_exemplar(TEXT, odds=1.5)), client.requests)
+    again, client, _ = make_jury(tmp_path, lambda _: AssertionError("asked again"))
+    assert ([judged], []) == (await judge(again, make_exemplar(TEXT, odds=1.5)), client.requests)
