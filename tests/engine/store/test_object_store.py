@@ -1,6 +1,5 @@
 """The store on an S3 server: whichever request it breaks at, no half of a set is seen, and the sweep cleans."""
 
-
 import pandas as pd
 import pytest
 from fakes.s3 import BUCKET, S3, list_keys
