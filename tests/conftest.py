@@ -40,6 +40,8 @@ def pytest_unconfigure() -> None:
     _opened.close()
 
 
+# Before xdist, which reads the group of each.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the files that take longest first: begun late they would hold up the end. The stack has one process.
 

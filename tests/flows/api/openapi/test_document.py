@@ -16,6 +16,7 @@ from fakes.stored import attach_texts
 from fakes.surface import PUBLIC, SEEDED, TRAINED, Surface
 from fakes.workspace import HANDLE
 from schemathesis.checks import CHECKS as KNOWN_CHECKS
+from schemathesis.checks import load_all_checks
 
 from engine.settings import Settings
 from flows.api.app import make_app
@@ -161,6 +162,8 @@ def test_no_other_code_is_documented() -> None:
 @pytest.mark.timeout(3600)
 @longer
 def test_door_does_what_the_document_says(surface: Surface, tmp_path: Path) -> None:
+    load_all_checks()
+
     assert set(KNOWN_CHECKS.get_all_names()) - {"max_response_time"} == set(CHECKS)
     run_id = attach_texts(surface.samples, HANDLE, ["One.", "Two.", "Three."], "<p>Report</p>")
     document = read_document(surface, (HANDLE, SEEDED, TRAINED, PUBLIC), run_id)
