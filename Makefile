@@ -42,7 +42,7 @@ docs: $(VENV)/.dev
 
 # Much of the slow tests is waiting: four at a time, those that share a stack in one process (tests/conftest.py).
 test: $(VENV)/.dev
-	$(BIN)/pytest tests --ignore=tests/bench -n 4 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest tests --ignore=tests/bench -n 4 --no-loadscope-reorder
 
 # Types beside the tests, since they take one core for a minute.
 check: $(VENV)/.dev

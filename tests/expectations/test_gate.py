@@ -22,8 +22,6 @@ from engine.quality.verdict import ExpectationResult, Verdict
 from expectations.gate import FOLDER, check_rows, make_parameters, run_suite
 from expectations.results import join_outcomes
 
-pytestmark = pytest.mark.xdist_group("great-expectations")
-
 TRAITS = ("clarity", "tone")
 WANTED = 3
 RUN = "11111111-1111-1111-1111-111111111111"

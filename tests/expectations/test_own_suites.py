@@ -12,8 +12,6 @@ from engine.errors import DefinitionError
 from expectations.gate import make_parameters, run_own_suite
 from expectations.own_suites import check_own_suites, find_mistakes
 
-pytestmark = pytest.mark.xdist_group("great-expectations")
-
 PLACE = "data/expectations/house.json"
 
 

@@ -11,8 +11,6 @@ from expectations.gate import check_rows
 from expectations.own_suites import find_mistakes
 from expectations.patterns import find_endless_pattern
 
-pytestmark = pytest.mark.xdist_group("great-expectations")
-
 PLACE = "u22a8.test/expectations.json"
 ENDLESS = r"^(\w+\s?)*$"
 # Of the processor: enough for what ends, on any machine.

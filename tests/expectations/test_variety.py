@@ -19,8 +19,6 @@ from engine.text.embedding import SentenceEncoder
 from expectations.gate import FOLDER
 from expectations.variety import ExpectTextsToBeCoherent, ExpectVarietyToBeAtLeast
 
-pytestmark = pytest.mark.xdist_group("great-expectations")
-
 RUN = {item["type"]: item["kwargs"] for item in json.loads((FOLDER / "run.json").read_text())["expectations"]}
 LIMITS = RUN["expect_variety_to_be_at_least"]
 ENCODER = SentenceEncoder()

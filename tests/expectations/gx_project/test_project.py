@@ -29,8 +29,6 @@ from expectations.gx_project.contents import make_name
 from expectations.gx_project.project import Written, write_project
 from expectations.results import join_outcomes
 
-pytestmark = pytest.mark.xdist_group("great-expectations")
-
 # The packages that a project must do without.
 ABSENT = "engine expectations flows tasks regex rensa icu4py stopwordsiso langcodes prefect".split()
 OPEN = """

@@ -41,7 +41,6 @@ from flows.runs.labels import LeaseLabels, read_lease_labels
 from flows.runs.lease_holders import name_process
 
 # One process deploys, and to a server that is its own.
-pytestmark = pytest.mark.xdist_group("deploy")
 
 NAMES = (
     "backfill/nightly",
