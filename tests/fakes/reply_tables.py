@@ -12,7 +12,7 @@ from engine.settings import RepliesPlace
 def run_sql(place: RepliesPlace, statement: str, **values: object) -> list[tuple[Any, ...]]:
     """The rows of a statement, which is committed."""
     url = place.url or f"sqlite:///{find_file(place)}"
-    engine = create_engine(url)
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:
         result = connection.execute(text(statement), values)
         rows = [tuple(row) for row in result] if result.returns_rows else []

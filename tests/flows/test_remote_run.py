@@ -1,16 +1,21 @@
 """The main job with its models and its samples on an S3 server, which may break while the set is written."""
 
 import json
+import math
 import shutil
 
 import pytest
 from fakes.postgres import Databases
 from fakes.provider import Behaviour, Provider
+from fakes.reply_tables import run_sql
 from fakes.s3 import BUCKET, S3, list_keys
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace
 
-from engine.errors import StoreError
+from engine.errors import BudgetError, StoreError
+from engine.replies.admin import list_cache
+from engine.replies.replies import ReplyStore
+from engine.settings import RepliesPlace
 from engine.store.layout import MANIFEST
 from engine.store.store import list_sets, read_attached
 from engine.system.filesystem import open_folder
@@ -81,6 +86,10 @@ def test_machine_that_is_lost_costs_the_calls_in_flight(
     wait_until(
         lambda: held == (provider.answers.total(), provider.in_flight), seconds=300, what=f"{held}", process=process
     )
+    # What a process has just sent is committed, or not, when it has been dead for a moment.
+    shared = RepliesPlace(remote.variables["EXEMPLARS_CACHE_DIR"], remote.variables["EXEMPLARS_REPLIES_URL"])
+    count = "SELECT count(*) FROM exemplars_replies"
+    wait_until(lambda: [(ANSWERED,)] == run_sql(shared, count), what="all answers are kept")
     process.kill()
     process.communicate()
     shutil.rmtree(remote.folder / "cache", ignore_errors=True)
@@ -88,8 +97,25 @@ def test_machine_that_is_lost_costs_the_calls_in_flight(
     provider.forget()
     provider.behaviour = Behaviour()
     remote.variables["EXEMPLARS_CACHE_DIR"] = str(remote.folder / "another machine")
+    # What was in flight there counts at its most: no more is left of this limit than that takes away.
+    place = RepliesPlace(remote.variables["EXEMPLARS_CACHE_DIR"], remote.variables["EXEMPLARS_REPLIES_URL"])
+    spent_usd = measure_spent(place)
+    poor = Workspace(remote.folder, remote.variables | {"EXEMPLARS_MAX_COST_USD": f"{spent_usd:.9f}"})
+    poor.enter(monkeypatch)
+    with pytest.raises(BudgetError, match=rf"\${spent_usd:.4f} is spent .* for {CONCURRENCY} calls that broke off"):
+        poor.run()
+    assert 0 == provider.calls.total()
     remote.enter(monkeypatch)
     result = remote.run()
 
     assert "attached" == result.status
     assert set() == answered & set(provider.calls)
+
+
+def measure_spent(place: RepliesPlace) -> float:
+    """What all plans have cost and may have cost."""
+    spent = []
+    for plan in list_cache(place):
+        with ReplyStore(place, plan.plan_id) as kept:
+            spent += [kept.kept_usd, kept.lost.bound_usd]
+    return math.fsum(spent)
