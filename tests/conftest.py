@@ -64,14 +64,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Togethe
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the files that take longest first: begun late they would hold up the end. First of all comes the stack.
 
-    A file's tests stay together, since they may share what is dear to set up.
+    A file's tests stay together, since they may share what is dear to set up, but for those that are marked ``late``.
     """
     took = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
     stack, longest = TESTS / "stack", Counter[Path]()
     for item in items:
         # What was never timed is guessed by where it is.
         longest[item.path] += took.get(item.nodeid, "flows" in item.path.parts)
-    items.sort(key=lambda item: (stack not in item.path.parents, -longest[item.path], item.path))
+
+    def rank(item: pytest.Item) -> tuple[object, ...]:
+        is_late = item.get_closest_marker("late") is not None
+        return stack not in item.path.parents, is_late, -longest[item.path], item.path
+
+    items.sort(key=rank)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -10,6 +10,7 @@ from chaos.checker import Account, audit, list_differences
 from chaos.faults import PASSING, Script
 from chaos.killer import Command, count_tolls, run_through
 from chaos.provider import ChaosProvider, serve_chaos
+from fakes.database import lay_database
 from fakes.workspace import Workspace, make_workspace
 
 from engine.errors import BudgetError
@@ -39,15 +40,17 @@ def play_straight(folder: Path) -> tuple[Workspace, Account]:
         return workspace, audit(workspace, provider.read(), WANTED, None)
 
 
-def test_kill_repeats_what_was_in_flight_and_changes_nothing(prefect_server: str, tmp_path: Path) -> None:
+def test_kill_repeats_what_was_in_flight_changes_nothing_and_leaves_no_process(tmp_path: Path) -> None:
     straight, account = play_straight(tmp_path / "straight")
+    lay_database(tmp_path / "home")
     with open_play(tmp_path / "killed", SCRIPT) as (killed, provider):
-        target = Command(killed, {"PREFECT_API_URL": prefect_server})
+        target = Command(killed, {"PREFECT_HOME": str(tmp_path / "home")})
         ending = run_through(target, provider, 1, CALLS, seed=1)
         entries = provider.read()
     [toll] = count_tolls(entries, ending.kills)
 
     assert ((), (), 0) == (account.broken, audit(killed, entries, WANTED, None).broken, ending.code)
+    assert {} == killed.wait_for_no_process(60)
     assert toll.again <= CONCURRENCY
     assert [] == list_differences(*(workspace.list_sets()[0] for workspace in (straight, killed)))
 

@@ -1,4 +1,4 @@
-"""The walk of docs/guides/http: in one shell, against ``make serve``, each block prints what stands below it."""
+"""The walk of docs/guides/http, from the start of ``make serve`` to Ctrl-C: each block prints what stands below it."""
 
 import os
 import re
@@ -6,20 +6,28 @@ import runpy
 import shlex
 import shutil
 import signal
+import socket
+import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fakes.blocks import find_blocks, run_blocks, settle
-from fakes.database import lay_database
-from fakes.provider import serve_app, serve_provider
-from fakes.site import clear_environment, find_free_port
-from fakes.workspace import MARK, ROOT, Workspace, make_workspace
+from fakes.database import NAME, lay_database
+from fakes.provider import Behaviour, Provider, serve_app, serve_provider
+from fakes.site import POOL, Site, find_free_port, open_site
+from fakes.waiting import wait_until
+from fakes.workspace import ROOT, Workspace, make_workspace
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+
+from flows.deploy.unfinished_runs import GONE
 
 PROGRAM = ROOT / "docs/synthesize.py"
 PAGES = ("ask", "read", "program")
@@ -27,70 +35,98 @@ BLOCKS = [block for page in PAGES for block in find_blocks((ROOT / f"docs/guides
 WALK = [block for block in BLOCKS if block.language == "sh"]
 [ASK_OF_UI] = [block for block in find_blocks((ROOT / "docs/start/ui.md").read_text()) if "$ KEY=" in block.text]
 DOOR = "http://127.0.0.1:8000"
+STOP_SECONDS = 60.0
 
 
 @dataclass
 class Served:
     """A ``make serve`` with the committed catalogue and dial, whose synth model is a provider."""
 
-    workspace: Workspace
-    prefect_port: int
+    site: Site
+    provider: Provider
     door_port: int
-    said: str = ""
+    process: "subprocess.Popen[str]"
+    said: str
 
-    def run_blocks(self, texts: list[str]) -> list[str]:
+    @property
+    def workspace(self) -> Workspace:
+        """Where its keys, logs and samples are."""
+        return self.site.workspace
+
+    def run_blocks(self, *texts: str) -> list[str]:
         """What each command of the documents prints, as it is printed where nothing is set."""
-        own = {"TMPDIR": str(self.workspace.folder), "PYTHONPATH": str(ROOT), MARK: str(self.workspace.folder)}
-        variables = {**clear_environment(), **self.workspace.variables, **own}
         door, python = f"http://127.0.0.1:{self.door_port}", shlex.quote(sys.executable)
         adapted = [text.replace(DOOR, door).replace(".venv/bin/python", python) for text in texts]
+        variables = {**self.site.variables, "TMPDIR": str(self.workspace.folder)}
+        # Where nothing is set, nobody knows of a server.
+        del variables["PREFECT_API_URL"]
         return [self.restore(printed) for printed in run_blocks(adapted, ROOT, variables)]
 
     def restore(self, printed: str) -> str:
         """With the places of the documents in place of those of this test."""
-        printed = printed.replace(f":{self.door_port}", ":8000").replace(f":{self.prefect_port}", ":4200")
+        printed = printed.replace(f":{self.door_port}", ":8000").replace(f":{self.site.port}", ":4200")
         return printed.replace(f"{self.workspace.folder}/", "data/")
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     own = {"EXEMPLARS_KEYS_FILE": str(tmp_path / "keys.json"), "EXEMPLARS_EFFORT_FILE": str(ROOT / "data/effort.yaml")}
-    with serve_provider() as provider:
-        workspace = make_workspace(tmp_path, provider, **own)
+    with serve_provider() as provider, open_site(make_workspace(tmp_path, provider, **own)) as site:
         shutil.copytree(ROOT / "data/models", tmp_path / "models", dirs_exist_ok=True)
-        served = Served(workspace, find_free_port(), find_free_port())
         lay_database(tmp_path / "prefect")
-        process = workspace.start(
+        door_port = find_free_port()
+        process = site.workspace.start(
             program=(sys.executable, "-m", "flows.serve"),
             PREFECT_HOME=str(tmp_path / "prefect"),
-            PREFECT_SERVER_API_PORT=str(served.prefect_port),
-            EXEMPLARS_API_PORT=str(served.door_port),
+            PREFECT_SERVER_API_PORT=str(site.port),
+            EXEMPLARS_API_PORT=str(door_port),
             PYTHONPATH=str(ROOT),
         )
-        try:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            served.said = process.stderr.readline() + process.stdout.readline()
-            yield served
-        finally:
-            for left in workspace.list_processes():
-                os.kill(left, signal.SIGKILL)
-            process.communicate()
+        assert process.stdout is not None
+        assert process.stderr is not None
+        said = process.stderr.readline() + process.stdout.readline()
+        yield Served(site, provider, door_port, process, said)
+        site.end()
+        process.communicate()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
-def test_every_block_prints_what_is_shown(served: Served) -> None:
+def test_every_block_prints_what_is_shown_and_one_ctrl_c_ends_all_of_it(served: Served) -> None:
     [start] = [block for block in BLOCKS if block.language == "console"]
     [recipe] = re.findall(r"^serve:.*\n\t@(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    commands = ASK_OF_UI.text.replace("$ ", "", 1).replace("\n$ ", "\n")
+    site, folder = served.site, served.workspace.folder
 
     assert ("$ make serve\n", "$(BIN)/python -m flows.serve") == (start.text, recipe)
     assert settle(start.shown) == settle(served.restore(served.said))
-    *printed, asked = served.run_blocks([*(block.text for block in WALK), commands])
-    for block, told in zip(WALK, printed, strict=True):
+    assert site.url == httpx.get(f"http://127.0.0.1:{site.port}/ui-settings").json()["api_url"]
+    [worker] = site.ask("POST", f"/work_pools/{POOL}/workers/filter")
+    assert f"make serve on {socket.gethostname()}" == worker["name"]
+    for block, told in zip(WALK, served.run_blocks(*(block.text for block in WALK)), strict=True):
         assert settle(block.shown) == settle(told), block.text
-    assert re.search(r'{"state":"busy","run_id":"[0-9a-f-]{36}"}', asked), asked
+
+    served.provider.behaviour = Behaviour(hold_after=0)
+    [asked] = served.run_blocks(ASK_OF_UI.text.replace("$ ", "", 1).replace("\n$ ", "\n"))
+    begun = re.search(r'{"state":"busy","run_id":"([0-9a-f-]{36})"}', asked)
+    assert begun, asked
+    wait_until(lambda: served.provider.in_flight > 0, 120, "the run asks", process=served.process)
+    os.killpg(served.process.pid, signal.SIGINT)
+    left = served.workspace.wait_for_no_process(STOP_SECONDS)
+    told, said = served.process.communicate(timeout=60)
+
+    assert (0, "", "exemplars: everything is stopped\n", {}) == (served.process.returncode, told, said, left)
+    assert ["deploy.log", "door.log", "prefect.log", "worker.log"] == sorted(
+        path.name for path in (folder / "logs").iterdir()
+    )
+    assert ("CRASHED", GONE) == read_state(folder / "prefect" / NAME, begun[1])
+
+
+def read_state(database: Path, run_id: str) -> tuple[str, str]:
+    """What a server that is gone has written down of a run."""
+    query = "SELECT type, message FROM flow_run_state WHERE id = (SELECT state_id FROM flow_run WHERE id = ?)"
+    with closing(sqlite3.connect(database)) as opened:
+        kind, message = opened.execute(query, (run_id,)).fetchone()
+    return str(kind), str(message)
 
 
 def refuse(status: int, code: str, said: str, **headers: str) -> JSONResponse:

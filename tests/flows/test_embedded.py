@@ -1,18 +1,18 @@
-"""The whole walk with the embedded model: no key, no provider, real texts."""
+"""The installed program and the embedded model: no key, no provider, no server, real texts."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+import sys
 from contextlib import suppress
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from fakes.long import LONG
+from fakes.database import lay_database
 from fakes.waiting import wait_until
-from fakes.workspace import MARK, ROOT, Workspace, count_poles, make_workspace, read_kept, read_manifest
+from fakes.workspace import HANDLE, ROOT, Workspace, count_poles, make_workspace, read_kept
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
+RUN = (str(Path(sys.executable).with_name("exemplars")), "synthesize", HANDLE, "--effort", "low")
 MODEL = """
 traits:
   - type: spectrum
@@ -31,11 +31,11 @@ LOOPBACK = "0100007F"
 
 @pytest.fixture
 def clear(tmp_path: Path) -> Workspace:
-    """A model of one trait with the authored seeds of technical writing; what its runs start has the workspace's mark.
+    """A model of one trait with the authored seeds of technical writing.
 
     Any seed will do; with this one a round is enough, which halves the time.
     """
-    workspace = make_workspace(tmp_path, None, EXEMPLARS_SEED="2", **{MARK: str(tmp_path)})
+    workspace = make_workspace(tmp_path, None, EXEMPLARS_SEED="2")
     (workspace.model / "model.yaml").write_text(MODEL)
     seeds = (ROOT / "data/models/u22a8.technical-writing/samples.jsonl").read_text().splitlines()
     (workspace.model / "samples.jsonl").write_text("\n".join(line for line in seeds if "clarity" in json.loads(line)))
@@ -58,36 +58,20 @@ def list_addresses(process: Path) -> list[str]:
     return [row[1].split(":")[0] for row in rows if row[3] == LISTENING and f"socket:[{row[9]}]" in links]
 
 
-def test_embedded_model_meets_its_quota_exactly_listens_on_loopback_only_and_leaves_no_process(
-    prefect_server: str, clear: Workspace
-) -> None:
+def test_newcomers_run_meets_its_quota_exactly_listens_on_loopback_only_and_leaves_no_process(clear: Workspace) -> None:
     clear.write_effort(exemplars_per_pole=2, top_up_rounds=6, over_generation=1.0)
-    listening: list[str] = []
-
-    def is_listening() -> bool:
-        listening[:] = list_listening(clear)
-        return bool(listening)
-
-    with ThreadPoolExecutor() as pool:
-        watching = pool.submit(wait_until, is_listening, 600)
-        clear.run()
-        watching.result()
+    lay_database(clear.folder / "home")
+    process = clear.start("--json", program=RUN, PREFECT_HOME=str(clear.folder / "home"))
+    wait_until(lambda: list_listening(clear), 600, "the embedded server listens", process=process)
+    listening = list_listening(clear)
+    told, said = process.communicate()
     left = clear.wait_for_no_process(60)
     [folder] = clear.list_sets()
     frame = read_kept(folder)
 
-    assert [LOOPBACK] == listening
-    assert {} == left
+    assert (0, [LOOPBACK], {}) == (process.returncode, listening, left), said
+    assert ("attached", f"{folder}/samples.parquet") == tuple(json.loads(told)[name] for name in ("status", "samples"))
     assert {("clarity", "negative"): 2, ("clarity", "positive"): 2} == count_poles(frame)
     # Each was judged, and came in a pair.
     assert frame["judge_votes"].notna().all()
     assert {2} == {*frame["pair_id"].value_counts()}
-    if not LONG:
-        return
-    clear.write_effort(exemplars_per_pole=1, top_up_rounds=6, over_generation=1.0)
-    clear.run()
-    first, second = clear.list_sets()
-    both = pd.read_parquet(clear.samples)
-    assert read_manifest(first)["plan_id"] != read_manifest(second)["plan_id"]
-    assert 6 == len(both) == both["content_sha256"].nunique()
-    assert {f"run={run_id}" for run_id in both["run_id"]} == {first.name, second.name}

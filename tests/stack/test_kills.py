@@ -1,4 +1,4 @@
-"""What outlives a kill of processes: a proposal, a backfill's models, replies; and which runs are found to be dead."""
+"""What outlives a kill of processes: a proposal, replies; and which runs are found to be dead."""
 
 import subprocess
 import sys
@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from fakes.provider import Behaviour, serve_provider
+from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.site import list_flow_processes
-from fakes.stack import CALLS_AT_ONCE, Stack
+from fakes.stack import Stack
 from fakes.waiting import wait_until
 from fakes.workspace import ROOT, read_manifest
 
 from engine.store.layout import PROPOSED, SAMPLES
-from engine.store.store import list_sets
 
 ANSWERED = 10
 LIVING, LOST, SUSPENDED = "u22a8.living", "u22a8.lost", "u22a8.suspended"
@@ -30,7 +29,7 @@ print(asyncio.run(synthesize(sys.argv[1], effort="low")).status)
 class Scene:
     """Three runs after a kill: one was suspended, one was lost with its worker, and a script lives on.
 
-    ``answered`` are the prompts whose replies the lost one had.
+    ``answered`` are the prompts whose replies the lost one had, ``slow`` is whom the living one asks.
     """
 
     suspended: str
@@ -38,9 +37,10 @@ class Scene:
     lost: str
     answered: set[str]
     living: "subprocess.Popen[str]"
+    slow: Provider
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def scene(whole_stack: Stack) -> Iterator[Scene]:
     """The other tests go on while nothing is heard of the lost run."""
     stack, provider = whole_stack, whole_stack.provider
@@ -58,8 +58,8 @@ def scene(whole_stack: Stack) -> Iterator[Scene]:
         lost = stack.start_run(LOST)
         stack.wait_until_held(ANSWERED)
         stack.kill_run(lost, "worker")
-        yield Scene(suspended, proposal, lost, set(provider.answers), living)
-        slow.behaviour = Behaviour()
+        yield Scene(suspended, proposal, lost, set(provider.answers), living, slow)
+        living.kill()
         living.communicate()
 
 
@@ -93,32 +93,18 @@ def test_suspended_run_outlives_all_and_goes_on_with_what_a_person_let_stand(sta
     assert not {*refused} & set(ids)
 
 
-def test_backfill_that_is_killed_is_gone_on_with(stack: Stack, handle: str) -> None:
-    handles = [handle, stack.add_model("backfill second")]
-    stack.provider.behaviour = Behaviour(hold_after=ANSWERED)
-    killed = stack.start_backfill(handles=handles, models_at_once=1)
-    stack.wait_until_held(ANSWERED)
-    stack.kill_run(killed)
-    # Its worker is there to say so.
-    told = stack.wait_for_end(killed)
-    stack.provider.behaviour = Behaviour()
-    ended = stack.wait_for_end(stack.start_backfill(handles=handles, models_at_once=1))
-
-    assert ("CRASHED", "COMPLETED") == (told[0], ended[0]), ended
-    assert [1, 1] == [len(list_sets(str(stack.workspace.samples), name, "train")) for name in handles]
-    assert stack.provider.repeated <= CALLS_AT_ONCE
-
-
+@pytest.mark.late
 def test_run_lost_with_its_worker_is_crashed_and_gone_on_with_and_a_live_one_is_not(stack: Stack, scene: Scene) -> None:
     wait_until(lambda: stack.site.read_state(scene.lost)[0] == "CRASHED", 150, "the lost run is found")
     told = stack.site.read_state(scene.lost)[1]
     [living] = stack.list_runs(LIVING)
     alive = stack.site.read_state(living)[0]
-    second = stack.start_run(LOST)
-    ended = stack.wait_for_end(second)
+    ended = stack.wait_for_end(stack.start_run(LOST))
+    scene.slow.behaviour = Behaviour()
+    said = scene.living.communicate()[0]
 
     assert told.startswith("No heartbeat for 90 s: the run's process is gone")
-    assert ("RUNNING", None) == (alive, scene.living.poll())
+    assert ("RUNNING", "attached\n") == (alive, said)
     assert "COMPLETED" == ended[0], ended
     # What is asked again was in flight.
     assert not scene.answered & set(stack.provider.calls)

@@ -17,6 +17,9 @@ from flows.retention.old_runs import PrunedRuns, prune_runs
 from flows.runs.labels import name_tag
 from flows.runs.newest_runs import PAGE
 
+# They delete the runs of all tests before them.
+pytestmark = pytest.mark.late
+
 LATER = timedelta(hours=1)
 FIRST, SECOND, THIRD = HANDLES = ("u22a8.first", "u22a8.second", "u22a8.third")
 

@@ -1,9 +1,8 @@
-"""The installed program: its help, a newcomer's run, and one that is interrupted or killed in the middle.
+"""The installed program: its help, and a run that is interrupted in the middle.
 
-No other test executes it: what a command does is tested in this process.
+``tests/flows/test_embedded.py`` executes it too, and ``tests/chaos`` kills it: else commands run in the test's process.
 """
 
-import json
 import os
 import re
 import signal
@@ -13,13 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from fakes.database import lay_database
 from fakes.provider import Behaviour, Provider
 from fakes.site import clear_environment
 from fakes.waiting import wait_until
-from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_manifest, read_rejected
+from fakes.workspace import HANDLE, Workspace, make_workspace, read_manifest
 
 pytestmark = pytest.mark.slow
 
@@ -81,18 +79,6 @@ def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
     assert set() == imported & {*HEAVY}
 
 
-def test_newcomers_run_ends_well_and_leaves_samples_and_no_process(tmp_path: Path, provider: Provider) -> None:
-    workspace = make_workspace(tmp_path, provider, XDG_CACHE_HOME=str(tmp_path / "xdg"))
-    with start(workspace, tmp_path / "home", "--json") as process:
-        told, said = process.communicate()
-        left = workspace.wait_for_no_process(STOP_SECONDS)
-    [folder] = workspace.list_sets()
-
-    assert (0, "", {}) == (process.returncode, said, left)
-    assert ("attached", f"{folder}/samples.parquet") == tuple(json.loads(told)[name] for name in ("status", "samples"))
-    assert 16 == len(read_kept(folder))
-
-
 def test_interrupt_ends_all_and_a_second_start_goes_on(asking: Workspace, provider: Provider, home: Path) -> None:
     with start(asking, home) as process:
         wait_in_the_middle(provider, process)
@@ -111,29 +97,3 @@ def test_interrupt_ends_all_and_a_second_start_goes_on(asking: Workspace, provid
     assert PREFECT_LOG.search(complained)
     assert provider.repeated <= CONCURRENCY
     assert "attached" == read_manifest(folder)["status"]
-
-
-def test_kill_repeats_no_more_than_was_in_flight_and_changes_nothing(
-    prefect_server: str, tmp_path: Path, asking: Workspace, provider: Provider, home: Path
-) -> None:
-    with start(asking, home) as process:
-        wait_in_the_middle(provider, process)
-        servers = ["temporary_server_process.py" in line for line in asking.list_processes().values()]
-        process.kill()
-        process.communicate()
-        left = asking.wait_for_no_process(STOP_SECONDS)
-    stored = asking.list_files()
-    provider.behaviour = Behaviour()
-    asking.run()
-    repeated = provider.repeated
-    whole = make_workspace(tmp_path / "whole", provider, EXEMPLARS_CONCURRENCY=str(CONCURRENCY))
-    whole.write_effort(exemplars_per_pole=8)
-    whole.run()
-    [resumed], [straight] = asking.list_sets(), whole.list_sets()
-
-    assert (1, {}, []) == (sum(servers), left, stored)
-    assert repeated <= CONCURRENCY
-    assert read_manifest(straight)["plan_id"] == read_manifest(resumed)["plan_id"]
-    for read in (read_kept, read_rejected):
-        expected, actual = (read(folder).drop(columns=["run_id", "created_at"]) for folder in (straight, resumed))
-        pd.testing.assert_frame_equal(expected, actual)
