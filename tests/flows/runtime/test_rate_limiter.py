@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,7 +18,7 @@ from fakes.go_between import GoBetween, serve_go_between
 from fakes.long import LONG, long, longer
 from fakes.seen import gather, start_callers
 from fakes.site import open_site
-from fakes.waiting import wait_meanwhile
+from fakes.waiting import wait_meanwhile, wait_until
 from fakes.workspace import make_workspace
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -41,8 +42,13 @@ async def open_at(api: str, yields: bool = False, **settings: float) -> AsyncIte
 @pytest.fixture
 def api(prefect_server: str) -> str:
     """A server on which nobody has called yet."""
+
+    def is_gone(name: str) -> bool:
+        # On SQLite a writer may be sent away, and comes again.
+        return httpx.delete(f"{prefect_server}/v2/concurrency_limits/{name}").status_code in (204, 404)
+
     for name in (REQUESTS, TOKENS):
-        httpx.delete(f"{prefect_server}/v2/concurrency_limits/{name}")
+        wait_until(partial(is_gone, name), what=f"{name} is gone")
     return prefect_server
 
 
