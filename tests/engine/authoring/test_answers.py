@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer, clean_answer, make_key, read_pole, read_trait
+from engine.authoring.answers import PoleAnswer, clean_answer, make_key, read_pole, read_trait
 from engine.definitions.schema import TraitEntry
 
 
@@ -12,9 +12,7 @@ def test_key_has_of_a_name_what_a_key_may_have() -> None:
         "Größe & Élan": "grosse_elan",
         "丁寧さ": "trait",
         "Content": "content_trait",
-        "Source URL": "source_url_trait",
         "x" * 101: "x" * 100,
-        "x" * 99 + " y": "x" * 99,
     }
 
     assert keys == {name: make_key(name) for name in keys}
@@ -26,7 +24,6 @@ def test_pole_is_a_label_with_what_stands_behind_the_colon() -> None:
     for typed, label, paraphrase in (
         ("Warm: thanks, and offers help", "Warm", "Thanks, and offers help."),
         ("丁寧：お礼を言う", "丁寧", "お礼を言う"),
-        ("Nicht ganz freundlich genug : na ja!", "Nicht ganz freundlich genug", "Na ja!"),
         ("x" * 40, "x" * 40, ""),
     ):
         assert PoleAnswer(label, paraphrase) == read_pole(typed)
@@ -36,7 +33,6 @@ def test_pole_is_a_label_with_what_stands_behind_the_colon() -> None:
 def test_pole_without_a_label_of_its_own_in_words_is_asked_again() -> None:
     asked = {
         "\u200b: thanks": "Begin with a word or two",
-        "It thanks the customer kindly": "Begin with a word or two",
         "x" * 41: "Begin with a word or two",
         "Ｗarm\u200b: hugs": "'Warm' is the other end already",
         "٣": "٣ would read as a quality",
@@ -52,11 +48,3 @@ def test_answer_is_cleaned_of_what_no_file_may_hold() -> None:
     assert ["a b", "a [31mb", "\u00e9", "👩‍💻", "a"] == [clean_answer(text) for text in typed]
     with pytest.raises(ValueError, match="no characters"):
         clean_answer("caf\udce9")
-
-
-def test_description_is_the_question_or_what_the_poles_are() -> None:
-    answers = Answers("Mails", "Warmth", PoleAnswer("Warm", "Thanks people."), PoleAnswer("Cold"))
-
-    assert "Warm: Thanks people; Cold." == answers.description
-    assert "Mails: Warmth" == answers.summary
-    assert EXAMPLE.question == EXAMPLE.description

@@ -1,7 +1,5 @@
 """A new model can be used as it is written, explains every field, and overwrites nothing."""
 
-import json
-import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -27,10 +25,7 @@ SPOKEN = [
         PoleAnswer("yes", "", ("Closed.",)),
         "Is it kind?",
     ),
-    Answers(
-        "お客様への返信", "丁寧さ", PoleAnswer("丁寧", "お礼を言う", ("ありがとうございます。",)), PoleAnswer("失礼")
-    ),
-    Answers("~", "null", PoleAnswer("null"), PoleAnswer("true"), "[x]"),
+    Answers("お客様への返信", "null", PoleAnswer("丁寧", "お礼を言う", ("ありがとう。",)), PoleAnswer("true"), "[x]"),
 ]
 
 
@@ -92,27 +87,23 @@ def test_what_stands_in_comments_can_be_used() -> None:
 
 
 def test_editors_find_the_schema_of_the_checkout_or_one_beside_models_that_are_elsewhere(tmp_path: Path) -> None:
-    models = PROJECT_ROOT / "data" / "models"
-    line = render_definition(HANDLE, EXAMPLE, os.path.relpath(locate_schema(models), models / HANDLE)).splitlines()[0]
     new = write_new_model(tmp_path / "not" / "there", HANDLE)
 
-    assert "# yaml-language-server: $schema=../../../docs/reference/schemas/model.schema.json" == line
+    assert COMMITTED_SCHEMA == locate_schema(PROJECT_ROOT / "data" / "models")
     assert COMMITTED_SCHEMA.is_file()
     assert "# yaml-language-server: $schema=../model.schema.json" == new.definition.read_text().splitlines()[0]
     assert (format_schema("model"), b"") == (new.schema.read_text(), new.samples.read_bytes())
-    assert EXAMPLE.trait == load_model(str(new.schema.parent), HANDLE).traits[0].name
 
 
-def test_samples_that_are_there_stay_and_only_a_schema_of_an_earlier_version_is_replaced(tmp_path: Path) -> None:
-    for there, replaced in ((json.dumps({"title": "model.yaml of Exemplars"}), True), ("mine", False)):
-        (tmp_path / SCHEMA_FILE).write_text(there)
-        samples = tmp_path / f"{HANDLE}-{replaced}".lower() / "samples.jsonl"
-        samples.parent.mkdir()
-        samples.write_text('{"content": "Mine.", "warmth": 1}\n')
-        write_new_model(tmp_path, samples.parent.name)
+def test_samples_that_are_there_and_a_schema_of_somebody_else_stay(tmp_path: Path) -> None:
+    (tmp_path / SCHEMA_FILE).write_text("mine")
+    samples = tmp_path / HANDLE / "samples.jsonl"
+    samples.parent.mkdir()
+    samples.write_text('{"content": "Mine.", "warmth": 1}\n')
+    write_new_model(tmp_path, HANDLE)
 
-        assert ["Mine."] == [seed.text for seed in load_model(str(tmp_path), samples.parent.name).seeds]
-        assert replaced == (format_schema("model") == (tmp_path / SCHEMA_FILE).read_text())
+    assert ["Mine."] == [seed.text for seed in load_model(str(tmp_path), HANDLE).seeds]
+    assert "mine" == (tmp_path / SCHEMA_FILE).read_text()
 
 
 @pytest.mark.parametrize("name", ["model.yaml", "model.yml"])
@@ -131,12 +122,10 @@ def test_definition_that_is_there_stays(tmp_path: Path, name: str) -> None:
 
 
 def test_what_cannot_be_written_whole_leaves_nothing(tmp_path: Path) -> None:
-    (tmp_path / "models").write_text("")
     (tmp_path / SCHEMA_FILE).mkdir()
-    for models in (tmp_path / "models", tmp_path):
-        with pytest.raises(StoreError, match=r"cannot be written: .*EXEMPLARS_MODELS_URI"):
-            write_new_model(models, HANDLE)
+    with pytest.raises(StoreError, match=r"cannot be written: .*EXEMPLARS_MODELS_URI"):
+        write_new_model(tmp_path, HANDLE)
     with pytest.raises(HandleError):
         write_new_model(tmp_path / "other", "../x")
 
-    assert {"models", SCHEMA_FILE} == {path.name for path in tmp_path.iterdir()}
+    assert [SCHEMA_FILE] == [path.name for path in tmp_path.iterdir()]

@@ -46,10 +46,8 @@ def test_paraphrases_that_people_wrote_in_six_languages_get_no_hint() -> None:
     ("positive", "negative", "kinds", "beside_seeds"),
     [
         ("Polite", None, ["weak_label"], ["weak_label"]),
-        ("विनम्र", "विनम्र नहीं", ["weak_label"], ["weak_label"]),
         ("Yes", "No", ["bare_labels"], []),
         ("Clear", "Unclear", ["bare_labels"], []),
-        ("嬉しい", "悲しい", [], []),
     ],
 )
 def test_labels_that_say_too_little_are_named_until_a_paraphrase_says_what_they_mean(
@@ -64,10 +62,8 @@ def test_labels_that_say_too_little_are_named_until_a_paraphrase_says_what_they_
 def test_hint_stands_at_the_line_of_its_field() -> None:
     head = "traits:\n  - type: spectrum\n    key: warmth\n    description: Kind?\n    positive_label: Warm\n"
     [hint] = list_pole_hints(make_examined(f"{head}    negative_label: Not warm\n"))
-    [derived] = list_pole_hints(make_examined(head))
 
     assert str(hint).startswith(f"{FILE}:6: warmth: 'Not warm' says only what is missing. Name in negative_label ")
-    assert f"{FILE}:2" == derived.place
 
 
 def test_what_is_told_beside_the_labels_depends_on_type_description_and_samples() -> None:
@@ -87,27 +83,12 @@ def test_what_is_told_beside_the_labels_depends_on_type_description_and_samples(
         ("Cold words about rules.", "Warm words of thanks.", ["swapped_paraphrases"]),
         ("Not cold at all.", "Not warm in any way, but curt.", []),
         ("Short replies that thank people.", "Long replies that snap at people.", ["differs_in_length"]),
-        ("短い返信でお礼を言う。", "長い返信で責める。", ["differs_in_length"]),
-        ("Short sentences that thank people.", "Long sentences that snap at people.", []),
-        ("Short replies that thank people.", "Short replies that snap at people.", []),
-        ("How long a reply is does not matter.", SNAPS, []),
         ("A letter that thanks people.", "A tweet that snaps at people.", ["differs_in_form"]),
-        ("समीक्षा जो धन्यवाद देती है।", "कविता जो डाँटती है।", ["differs_in_form"]),
-        ("A letter that thanks people.", "A letter that snaps at people.", []),
         ("Reports that it went well.", "A story about rules.", []),
     ],
 )
 def test_paraphrases_that_do_not_tell_the_trait_are_named(positive: object, negative: object, kinds: list[str]) -> None:
     assert kinds == list_kinds(WARM, both(positive, negative), seeds=True)
-
-
-def test_length_and_kind_may_differ_where_the_trait_is_about_them_and_kinds_in_topics() -> None:
-    lengths, forms = both("Short replies.", "Long replies."), both("An advert for a product.", "A letter to a friend.")
-
-    assert [] == list_kinds(WARM, lengths, {"description": "Whether a reply is short."}, seeds=True)
-    assert [] == list_kinds(labels("Short", "Long"), lengths, seeds=True)
-    assert [] == list_kinds(labels("Advert", "Private"), forms, seeds=True)
-    assert [] == list_kinds(labels("Buying", "Else"), forms, type_="topic", seeds=True)
 
 
 def test_labels_in_two_scripts_are_named_and_the_scripts_of_one_language_are_one() -> None:

@@ -9,7 +9,6 @@ from fakes.word_vectors import WordVectors
 from engine.authoring.hint import Hint
 from engine.authoring.seed_hints import MOST_PLACED, draw_spread, list_seed_hints, list_side_hints
 from engine.definitions.loader import parse_model
-from engine.definitions.source_kinds.ordinary import read_ordinary
 from engine.domain.model import Seed
 
 TEXT = """\
@@ -75,18 +74,14 @@ def test_text_with_both_labels_is_contested_and_one_that_is_there_twice_or_nearl
     assert "says nearly the same as u22a8.test/s.jsonl:1" in near.message
 
 
-def test_samples_in_another_language_than_the_file_says_are_named_and_ordinary_texts_in_another_than_they() -> None:
+def test_samples_in_another_language_than_the_file_says_are_named() -> None:
     german = write(
         ("Vielen Dank für Ihre Geduld, wir schicken Ihnen heute noch Ersatz.", 1),
         ("Ihr Antrag wurde nach den geltenden Regeln abgelehnt, lesen Sie das Formular.", 0),
     )
     [hint] = list_found(german, f"language: en\n{SCALE}")
-    topic = TEXT.format(type="topic").replace("path: s.jsonl}", "path: s.jsonl}, {type: noise, language: en}")
-    [noise] = list_found(german, f"language: de\n{topic}")
 
     assert ("other_language", "u22a8.test/s.jsonl:1") == (hint.kind, hint.place)
-    assert "these samples are in German, and the texts are to be in English (model.yaml says so)" in hint.message
-    assert ("other_language", True) == (noise.kind, noise.place.startswith("data/noise/en.yaml:"))
     assert [] == list_found(german) == list_found(german, f"language: de\n{SCALE}")
 
 
@@ -104,16 +99,6 @@ def test_samples_that_an_encoder_tells_apart_by_chance_are_named_but_for_claims(
     assert [] == list_sides(mixed, TEXT.format(type="claim"))
     for type_ in ("spectrum", "topic", "outlier"):
         assert ["seeds_hardly_differ"] == [hint.kind for hint in list_sides(mixed, TEXT.format(type=type_))]
-
-
-def test_ordinary_text_inside_the_topic_is_named_with_the_way_to_leave_it_out() -> None:
-    topic = TEXT.format(type="topic").replace("path: s.jsonl}", "path: s.jsonl}, {type: noise, count: 24}")
-    inside = next(item.text for item in read_ordinary("en") if item.subject == "cooking")
-    words = ("salt", "bread", "rice", "beans", "soup", "milk", "jam", "corn")
-    [found] = list_sides(write(*((f"{inside} {word}", 1) for word in words)), topic)
-
-    assert ("wrong_side", True) == (found.kind, found.place.startswith("data/noise/en.yaml:"))
-    assert found.message.endswith(". Leave its subject out: `without: [cooking]`")
 
 
 def test_seeds_are_drawn_evenly_and_no_more_than_may_be() -> None:

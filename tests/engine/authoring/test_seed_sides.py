@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from bench.label_pairs import ENCODER, FILES, list_label_pairs
 
 from engine.authoring.seed_sides import MIN_TEXTS, find_wrong_sides
-from engine.domain.model import POLES
 from engine.quality.separation import Numbers
 
 
@@ -44,22 +42,3 @@ def test_where_the_axis_says_nothing_no_text_is_placed() -> None:
 
     for vectors, positive in (many_on_the_other_side, hardly_differ, few, none, all_alike):
         assert find_wrong_sides(vectors, positive) is None
-
-
-def test_of_texts_that_people_wrote_none_at_its_pole_is_named_and_most_with_the_other_label_are() -> None:
-    """Those of the file that was written after the rules."""
-    named = placed = others = 0
-    for pair in list_label_pairs(FILES[1]):
-        vectors = ENCODER.embed([text for pole in POLES for text in pair.texts[pole]])
-        positive = [pole == "positive" for pole in POLES for _ in pair.texts[pole]]
-        right = find_wrong_sides(vectors, positive)
-        assert right is None or not right.wrong.any(), pair.name
-        for flipped in range(len(vectors)):
-            given = [pole != (index == flipped) for index, pole in enumerate(positive)]
-            if sides := find_wrong_sides(vectors, given):
-                placed += 1
-                named += bool(sides.wrong[flipped])
-                others += int(sides.wrong.sum()) - bool(sides.wrong[flipped])
-
-    assert named / placed > 0.5
-    assert others < placed / 50

@@ -1,15 +1,13 @@
 """What needs a person is found, most pressing first, with what to type; and nothing where nothing is wrong."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from fakes.conditions import HANDLE, make_condition, make_last, make_measure, make_measures, make_trait_condition
-from fakes.workspace import ROOT
 
 from engine.catalogue.condition import Counts, Drift, Fault, ModelCondition, SharedTexts, TraitAngle
-from engine.catalogue.findings import ENTANGLED_COSINE, KINDS, MIN_POLE_SHARE, MOST_SETS, Finding, list_findings
+from engine.catalogue.findings import ENTANGLED_COSINE, MOST_SETS, list_findings
 from engine.domain.model import POLES
 
 AGAIN = f"exemplars synthesize {HANDLE}"
@@ -36,9 +34,9 @@ def with_counts(attached: tuple[int, int], authored: tuple[int, int]) -> ModelCo
     return with_trait(attached=Counts(*attached), authored=Counts(*authored))
 
 
-def with_drift(told_apart: tuple[float, float] = (0.5, 0.5), error: float = 0.1, **fields: Any) -> ModelCondition:
+def with_drift(told_apart: tuple[float, float], error: float = 0.1) -> ModelCondition:
     told, errors = dict(zip(POLES, told_apart, strict=True)), dict.fromkeys(POLES, error)
-    return with_measure(drift=replace(DRIFT, told_apart=told, errors=errors, **fields))
+    return with_measure(drift=replace(DRIFT, told_apart=told, errors=errors))
 
 
 def with_angle(cosine: float, error: float = 0.05) -> ModelCondition:
@@ -60,22 +58,13 @@ def with_shared(**others: int) -> ModelCondition:
     [
         (make_condition(faults=(Fault("1 mistake", ("exemplars plan",)),)), "broken", "1 mistake", ["exemplars plan"]),
         (make_condition(unwritten="No traits."), "unwritten", "No traits.", [f"exemplars plan {HANDLE}"]),
-        (
-            with_last("failed", said="3 are\n lacking"),
-            "failed",
-            "attached nothing: 3 are lacking",
-            [f"{START} --effort low"],
-        ),
-        (with_last("rejected", effort=None), "failed", "Run run-1 attached nothing", [START]),
+        (with_last("failed", said="3 lack"), "failed", "attached nothing: 3 lack", [f"{START} --effort low"]),
         (make_condition(proposed=("run-9",)), "waits", "report of run run-9", REVIEW),
         (with_measure(auc=0.69), "hardly apart", "Clarity: AUC 0.69. Say in", [AGAIN]),
         (with_measure(auc=0.9, sureness="overlapping"), "hardly apart", "AUC 0.90, and their clusters", [AGAIN]),
-        (with_trait(type="claim", measure=make_measure(auc=0.3)), "hardly apart", "read ten texts", [AGAIN]),
         (with_angle(ENTANGLED_COSINE), "entangled", "Clarity and Safety: 37° between their axes", [AGAIN]),
         (with_angle(-1.0), "entangled", "(cosine -1.00 ± 0.05), one turned round", [AGAIN]),
         (with_drift((0.97, 0.5)), "drift", "its Much clarity texts are told from", [DETACH]),
-        (with_drift((0.93, 0.93), 0.2), "drift", "its texts are told from", [DETACH]),
-        (with_drift(graded=0.69, own=0.85), "drift", "(AUC 0.69, theirs 0.85)", [DETACH]),
         (make_condition(changed=RUNS), "changed", "6 attached sets were made for other traits", [*DETACH_FIRST, AGAIN]),
         (with_counts((8, 0), (2, 9)), "lacking", "Clarity: none is No clarity", [LACKING]),
         (with_counts((12, 4), (2, 2)), "unbalanced", "14 Much clarity and 6 No clarity", [LACKING]),
@@ -84,7 +73,6 @@ def with_shared(**others: int) -> ModelCondition:
         (make_condition(EMPTY, last=None, sets={}), "empty", "No run of it", [AGAIN]),
         (make_condition(state="missing", attached_runs=("run-2",)), "orphaned", "16 samples in the store", [DETACH]),
         (with_shared(a=3), "shared", "near duplicates of u22a8.a’s, such as “The text.” (0.90 of u22a8.a’s)", [REMOVE]),
-        (with_shared(b=1, a=1), "shared", "2 texts are near duplicates of those of 2 models, mostly u22a8", [REMOVE]),
     ],
 )
 def test_what_needs_a_person_is_found_with_what_to_type(
@@ -95,27 +83,18 @@ def test_what_needs_a_person_is_found_with_what_to_type(
     assert (kind, commands) == (found.kind, list(found.commands))
     assert said in found.said
     assert (kind in ("unwritten", "empty")) == found.is_calm
-    assert found.sentence.startswith(found.said)
-    assert found.sentence.endswith(".")
 
 
 @pytest.mark.parametrize(
     "condition",
     [
-        make_condition(),
         *(with_last(status) for status in ("attached", "turned down", "cancelled")),
-        with_measure(auc=0.7),
-        with_measure(auc=0.9, sureness="unsure"),
-        with_measure(auc=None, sureness=None, texts=3),
+        with_measure(auc=0.7, sureness="unsure"),
         # Few samples beside seeds that hardly differ.
         with_trait(attached=Counts(7, 8), authored=Counts(20, 20), measure=make_measure(auc=0.3)),
         with_angle(ENTANGLED_COSINE - 0.01, 0.0),
         with_angle(1.0, 0.31),
-        with_drift((0.97, 0.5), 0.2),
         with_drift((0.84, 0.84), 0.01),
-        with_drift(graded=0.7, own=0.95),
-        with_drift(graded=0.6, own=0.84),
-        with_drift(graded=None, own=None),
         with_counts((12, 8), (0, 0)),
         make_condition(EMPTY, state="missing"),
     ],
@@ -125,25 +104,9 @@ def test_nothing_is_found_where_nothing_is_wrong(condition: ModelCondition) -> N
 
 
 def test_most_pressing_comes_first_and_a_trained_model_is_asked_for_nothing_that_it_refuses() -> None:
-    condition = replace(
-        with_measure(auc=0.5, drift=DRIFT),
-        faults=(Fault("broken", ()),),
-        changed=("run-1",),
-        proposed=("run-2",),
-        last=make_last("failed"),
-        state="ready",
+    found = list_findings(
+        replace(with_measure(auc=0.5, drift=DRIFT), changed=("run-1",), proposed=("run-2",), state="ready")
     )
-    found = list_findings(condition)
-    kinds = [finding.kind for finding in found]
 
-    assert ["broken", "failed", "waits", "drift", "hardly apart", "changed"] == kinds
-    assert sorted(kinds, key=KINDS.index) == kinds
+    assert ["waits", "drift", "hardly apart", "changed"] == [finding.kind for finding in found]
     assert ["waits"] == [finding.kind for finding in found if finding.commands]
-    assert Finding("broken", "broken") == found[0]
-
-
-def test_share_is_that_of_the_gate() -> None:
-    suite = json.loads((ROOT / "expectations/whole.json").read_text())
-    [share] = [item["kwargs"]["min_share"] for item in suite["expectations"] if "min_share" in item["kwargs"]]
-
-    assert share == MIN_POLE_SHARE

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from fakes.word_vectors import WordVectors
 
-from engine.catalogue.condition import Drift, Measures, TraitMeasure
+from engine.catalogue.condition import Measures, TraitMeasure
 from engine.catalogue.drawn_texts import DrawnText, Origin
 from engine.catalogue.measures import MIN_COMPARED, measure_texts
 from engine.domain.model import POLES
@@ -58,24 +58,3 @@ def test_traits_of_one_kind_have_one_axis_and_others_their_own() -> None:
 
     few = make_texts(SAFE, RISKY, MIN_COMPARED - 1)
     assert () == measure(clarity=make_texts(PLAIN, STIFF), safety=few).angles
-
-
-def measure_drift(positive: Sequence[str], negative: Sequence[str], origin: Origin = "earlier") -> Drift | None:
-    """That of a last set of the words, beside others that are plain and stiff."""
-    before, last = make_texts(PLAIN, STIFF, origin=origin), make_texts(positive, negative, origin="last", start=50)
-    return measure_one([*before, *last]).drift
-
-
-def test_last_set_of_other_words_or_with_its_poles_turned_round_has_drifted() -> None:
-    same, other, turned = measure_drift(PLAIN, STIFF), measure_drift(RISKY, SAFE), measure_drift(STIFF, PLAIN)
-
-    assert same is not None
-    assert other is not None
-    assert turned is not None
-    assert ("run-2", 1.0, 1.0) == (same.run_id, same.graded, same.own)
-    assert {"positive": 0.125, "negative": 0.125} == same.errors
-    assert max(same.told_apart.values()) < 0.8
-    assert min(other.told_apart.values()) > 0.95
-    assert (0.0, 1.0) == (turned.graded, turned.own)
-    # Authored texts are no earlier set.
-    assert measure_drift(RISKY, SAFE, "authored") is None

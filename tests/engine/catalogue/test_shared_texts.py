@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pytest
 from fakes.stored import attach_texts
 
 from engine.catalogue.examine import SignedSet
-from engine.catalogue.shared_texts import MOST_IDS, find_shared_texts
+from engine.catalogue.shared_texts import find_shared_texts
 from engine.domain.samples import make_id
 from engine.store.layout import SAMPLES
 from engine.store.store import locate_set
@@ -47,15 +46,3 @@ def test_texts_of_many_models_are_those_of_the_first_that_has_them(tmp_path: Pat
 
     assert {B: {A: 2}, C: {B: 2, A: 1}} == {handle: item.others for handle, item in found.items()}
     assert 1.0 == found[B].similarity
-
-
-@pytest.mark.parametrize("texts", [{A: [TEXT, NEAR_TEXT, TEXT], B: OTHERS}, {A: []}, {}])
-def test_texts_of_one_model_alone_are_not(tmp_path: Path, texts: Mapping[str, Sequence[str]]) -> None:
-    assert {} == find_shared_texts(str(tmp_path), attach(tmp_path, texts))
-
-
-def test_of_many_ids_the_first_are_named(tmp_path: Path) -> None:
-    texts = [f"{TEXT} That is what number {number} of the texts has to say." for number in range(MOST_IDS + 5)]
-    [found] = find_shared_texts(str(tmp_path), attach(tmp_path, {A: texts, B: texts})).values()
-
-    assert (MOST_IDS + 5, MOST_IDS) == (found.count, len(found.ids))

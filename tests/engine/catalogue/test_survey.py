@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 from fakes.conditions import NOON, make_last
-from fakes.stored import HANDLE, PLAIN_TEXTS, attach_set, attach_texts, write_model
+from fakes.stored import HANDLE, attach_set, write_model
 from fakes.word_vectors import WordVectors
 
 from engine.catalogue.condition import LastRun
 from engine.catalogue.examine import Places
 from engine.catalogue.survey import Survey, choose_last, survey_catalogue
-from engine.errors import StoreError
 from engine.store.layout import CATALOGUE_PAGE, MANIFEST
 
 OTHER = "u22a8.other"
@@ -38,27 +37,17 @@ def test_models_of_which_nothing_is_to_be_said_come_last_and_what_else_lies_ther
     write_model(Path(places.models_uri), handle="u22a8.empty")
     (Path(places.models_uri) / OTHER / "model.yaml").write_text("traits: {")
     attach_set(places.samples_uri, "run-gone", handle="u22a8.gone")
-    for handle in (HANDLE, "u22a8.gone"):
-        attach_texts(Path(places.samples_uri), handle, PLAIN_TEXTS)
     for name in (CATALOGUE_PAGE, "handle=Not A Handle/pool=train/x", "__backfills__/1.json"):
         path = Path(places.samples_uri) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     found = survey(places)
 
-    # Of the texts that two models have the first of them is told.
-    assert [
-        (OTHER, ["broken"]),
-        ("u22a8.gone", ["orphaned"]),
-        (HANDLE, ["unbalanced", "shared"]),
-        ("u22a8.empty", ["empty"]),
-    ] == list_kinds(found)
-    assert (3, NOON) == (found.needing, found.surveyed_at)
-    assert [("broken", 1), ("orphaned", 1), ("unbalanced", 1), ("shared", 1), ("empty", 1)] == found.count_kinds()
-    (Path(places.models_uri) / "file").write_text("")
+    assert [(OTHER, ["broken"]), ("u22a8.gone", ["orphaned"]), ("u22a8.empty", ["empty"]), (HANDLE, [])] == list_kinds(
+        found
+    )
+    assert (2, NOON) == (found.needing, found.surveyed_at)
     assert () == survey(Places(f"{places.models_uri}/none", f"{places.samples_uri}/nothing")).models
-    with pytest.raises(StoreError, match="cannot be used"):
-        survey(Places(places.models_uri, f"{places.models_uri}/file"))
 
 
 def test_model_that_nobody_has_foreseen_is_a_row_too(places: Places) -> None:

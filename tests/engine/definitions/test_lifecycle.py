@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.definitions.lifecycle import STATES, Lifecycle, check_draft, read_lifecycle
-from engine.errors import DefinitionError, FrozenModelError, StoreError
-from engine.system.filesystem import MOST_BYTES
+from engine.errors import DefinitionError, FrozenModelError
 
 HANDLE = "u22a8.test"
 
@@ -30,9 +29,6 @@ def test_state_is_what_the_file_says_and_a_draft_where_there_is_none(tmp_path: P
     assert Lifecycle("ready", 3, 1, ("a", "b")) == read_lifecycle(str(tmp_path), HANDLE)
     write(tmp_path, '{"state": "archived", "version_id": null}')
     assert Lifecycle("archived") == read_lifecycle(str(tmp_path), HANDLE)
-    os.truncate(tmp_path / HANDLE / "lifecycle.json", MOST_BYTES + 1)
-    with pytest.raises(StoreError, match="1,073,741,824 at most are read"):
-        read_lifecycle(str(tmp_path), HANDLE)
 
 
 @pytest.mark.parametrize(
@@ -41,9 +37,7 @@ def test_state_is_what_the_file_says_and_a_draft_where_there_is_none(tmp_path: P
         (b"\xff\xfe", {"file": "'\ufffd\ufffd'"}),
         ("[" * 100_000, {"file": repr("[" * 40)}),
         ("[]", {"file": "a list of 0"}),
-        ("{}", {"state": "nothing"}),
         ('{"state": "ready", "version_no": true}', {"version_no": "True"}),
-        ('{"state": "ready", "version_tags": "a"}', {"version_tags": "'a'"}),
         ('{"state": "ready", "version_tags": [1]}', {"version_tags.0": "1"}),
         ('{"state": "Ready", "version_id": "3"}', {"state": "'Ready'", "version_id": "'3'"}),
     ],
@@ -74,7 +68,6 @@ def test_only_a_draft_and_a_failed_model_take_samples(tmp_path: Path) -> None:
     ("make", "found"),
     [
         (lambda path: path.symlink_to("/dev/zero"), "a link to elsewhere"),
-        (lambda path: path.symlink_to("gone.json"), "what is no file"),
         (os.mkdir, "what is no file"),
     ],
 )

@@ -122,13 +122,9 @@ def test_every_field_is_read() -> None:
     ("fields", "names"),
     [
         ("key: income_tax, type: spectrum, positive_label: Plain", ("Income Tax", "Plain", "Not plain")),
-        ("key: income-tax, type: spectrum, negative_label: Obscure", ("Income Tax", "Not obscure", "Obscure")),
-        ("key: tax, type: spectrum, name: Duty", ("Duty", "Duty", "Not duty")),
         ("key: tax, type: spectrum, positive_label: 1, negative_label: Dense", ("Tax", "1", "Dense")),
         ("key: income_tax, type: topic, positive_label: Taxes", ("Income Tax", "Taxes", "Not about income tax")),
-        ("key: tax, type: topic, negative_label: 0", ("Tax", "About tax", "0")),
         ("key: tax, type: claim", ("Tax", "Agrees", "Contradicts")),
-        ("key: tax, type: outlier, negative_label: Plain", ("Tax", "Unusual", "Plain")),
         ("key: tax, type: outlier", ("Tax", "Unusual", "Typical")),
     ],
 )
@@ -142,7 +138,6 @@ def test_name_and_poles_that_are_not_given_are_derived(fields: str, names: tuple
     ("text", "expected"),
     [
         ("commits", OwnScenarios(pack="commits")),
-        ("{forms: }", OwnScenarios()),
         ("{subjects: [a pair of boots, 'a  kettle']}", OwnScenarios(subjects=("a pair of boots", "a kettle"))),
         (f"{{audiences: {200 * 'x'}, forms: a review}}", OwnScenarios(audiences=(200 * "x",), forms=("a review",))),
         ("{lengths: [{name: a, min_words: 1, max_words: 5000}]}", OwnScenarios(lengths=(Length("a", 1, 5000),))),
@@ -175,15 +170,11 @@ def test_wrong_scenarios_are_named(text: str, field: str, allowed: str) -> None:
     ("traits", "field"),
     [
         (('key: a, name: ""',), "0.name"),
-        ((r'key: a, positive_paraphrase: "\u3164\u200f"',), "0.positive_paraphrase.0"),
-        (("key: a, negative_label: ' '",), "0.negative_label"),
         (('key: "--_"',), "0.key"),
-        (('key: "a\\n"',), "0.key"),
         ((f"key: {101 * 'a'}",), "0.key"),
         (("key: a, positive_label: Warm, negative_label: ' WARM '",), "0.negative_label"),
         (("key: a, name: Warm", "key: b, name: Ｗａｒｍ"), "1.name"),
         (("key: a_b", "key: a-b"), "1.name"),
-        (("key: a, positive_label: 0.5",), "0.positive_label"),
         (("key: a, negative_label: １",), "0.negative_label"),
     ],
 )
@@ -297,9 +288,7 @@ def test_every_mistake_of_meaning_and_of_the_samples_is_named_at_once_where_none
         ("traits: []\n", 1, "traits", "a list of 0", "at least one entry"),
         ("# first\ntraits:\n", 2, "traits", "nothing", "this field is required"),
         ("traits: detect\n", 1, "traits", "'detect'", "a list"),
-        ("traits: {a: b}\n", 1, "traits", "an object", "a list, each entry of which begins with '- '"),
         ("", None, "file", "nothing", "an object of fields: traits, description, effort, "),
-        ("- a\n- b\n", 1, "file", "a list of 2", "an object of fields: traits, description, effort, "),
     ],
 )
 def test_file_without_traits_is_one_mistake(text: str, line: int | None, field: str, found: str, allowed: str) -> None:
@@ -316,20 +305,16 @@ def test_samples_are_not_read_while_the_form_is_wrong_nor_a_misspelt_trait_repor
     assert ["traits.0.kye", "traits.0.key"] == [problem.field for problem in find_problems(text, {"s": b"no JSON"})]
 
 
-@pytest.mark.parametrize("text", ["traits: discover\n", "traits: 'discover'\neffort: low\nscenarios: nonsense\n"])
-def test_traits_still_to_be_discovered_are_an_error_that_says_what_to_do(text: str) -> None:
-    with pytest.raises(NoTraitsError, match=f"{WHERE}: traits is 'discover'.* Write the traits as a list") as caught:
-        parse(text)
-
-    assert 2 == caught.value.exit_code
+def test_traits_still_to_be_discovered_are_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(NoTraitsError, match=f"{WHERE}: traits is 'discover'.* Write the traits as a list"):
+        parse("traits: discover\neffort: low\nscenarios: nonsense\n")
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "file", "noise"])
-def test_mapping_names_each_trait_once(kind: str) -> None:
-    text = f"traits: [{{type: topic, key: tax}}]\nsources:\n  - type: {kind}\n    path: s.x\n    mapping:\n"
-    [problem] = find_problems(f"{text}      a: {{trait: tax}}\n      b: {{trait: tax}}\n", {"s.x": b""})
+def test_mapping_names_each_trait_once() -> None:
+    text = "traits: [{type: topic, key: tax}]\nsources:\n  - type: noise\n    mapping:\n"
+    [problem] = find_problems(f"{text}      a: {{trait: tax}}\n      b: {{trait: tax}}\n")
 
-    assert (7, "sources.0.mapping.b.trait", "'tax'") == (problem.line, problem.field, problem.found)
+    assert (6, "sources.0.mapping.b.trait", "'tax'") == (problem.line, problem.field, problem.found)
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../x", "/etc/passwd", "a\\b", '"a\\0b"'])
@@ -338,13 +323,6 @@ def test_path_outside_the_folder_is_refused_and_not_read(path: str) -> None:
 
     assert (4, "sources.0.path") == (problem.line, problem.field)
     assert "a path inside the model's own folder" == problem.allowed
-
-
-@pytest.mark.parametrize("path", ["./more/s.jsonl", "s..jsonl", "..."])
-def test_path_inside_the_folder_is_read_by_the_trait_keys_without_a_mapping(path: str) -> None:
-    model = parse(f"{ONE_TRAIT}sources: [{{type: jsonl, path: {path}}}]\n", {path: ONE_LINE})
-
-    assert (Seed("clarity", "One.", 1.0, f"{HANDLE}/{path}:1"),) == model.seeds
 
 
 def test_every_source_that_is_not_read_here_is_named_as_skipped() -> None:
@@ -369,14 +347,6 @@ def test_field_of_somebody_else_is_named_as_skipped_and_not_taken_for_a_slip() -
     } == set(parse(text, {"s": b""}).skipped)
 
 
-def test_field_that_is_nearly_one_of_ours_is_a_mistake() -> None:
-    meant = {"trait": "traits", "Traits": "traits", "    positive": "positive_label", "    tpye": "type"}
-
-    for field, name in meant.items():
-        [problem] = find_problems(f"{ONE_TRAIT}{field}: x\n")
-        assert (4, name) == (problem.line, problem.suggestion)
-
-
 def test_model_is_loaded_from_its_folder_and_samples_that_no_source_names_are_told(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, HANDLE, f"{ONE_TRAIT}sources: [{{type: jsonl, path: ./s.jsonl}}]\n")
     for name in ("s.jsonl", "samples.jsonl", "old.csv", "notes.txt"):
@@ -392,7 +362,6 @@ def test_model_is_loaded_from_its_folder_and_samples_that_no_source_names_are_to
     ("asked", "told"),
     [
         ("bench.comit-message", "^No model 'bench.comit-message' in .* Did you mean u22a8.commit-message?"),
-        ("u22a8.bug", "Did you mean u22a8.bug-report?"),
         ("a-namespace-of-quite-other-people.bug-reports", "Did you mean u22a8.bug-report?"),
         ("u22a8.nope", "There are: u22a8.bug-report, u22a8.commit-message$"),
         ("u22a8.notes", r"Its folder exists, but has no model\.yaml$"),
@@ -440,23 +409,15 @@ def test_outline_is_the_model_without_a_look_into_its_sources(tmp_path: Path) ->
     assert ("csv", f"{HANDLE}/more/seeds.csv", (WHERE, 23, "sources.1.path")) == (seeds.type, seeds.name, seeds.place)
 
 
-def test_outline_is_that_of_the_file_as_it_stands_and_has_no_traits_where_they_are_to_be_discovered(
-    tmp_path: Path,
-) -> None:
-    sources = "[{type: jsonl, path: s.jsonl, mapping: {a: {trait: b}}}]"
+def test_outline_has_no_traits_where_they_are_to_be_discovered(tmp_path: Path) -> None:
     skipped = (Skipped("jsonl source s.jsonl", "it labels nothing while the traits are to be discovered"),)
     definition = write_folder(tmp_path, HANDLE) / "model.yaml"
-    for words in ("One.", "Two.", "One."):
-        definition.write_text(f"traits: discover\ndescription: {words}\neffort: low\nsources: {sources}\n")
-        expected = Outline(HANDLE, description=words, effort="low", skipped=skipped)
-        assert expected == load_outline(str(tmp_path), HANDLE)
-    for text, told in (
-        ("traits: discover\nsources: [{type: csv, path: ../x}]\neffort: nonsense\n", r"1 mistake\.\n  .*:3: effort: "),
-        (f"{ONE_TRAIT}sources: [{{type: csv, path: ../x}}]\n", r":4: sources\.0\.path: "),
-    ):
-        definition.write_text(text)
-        with pytest.raises(DefinitionError, match=told):
-            load_outline(str(tmp_path), HANDLE)
+    definition.write_text("traits: discover\neffort: low\nsources: [{type: jsonl, path: s.jsonl}]\n")
+    assert Outline(HANDLE, effort="low", skipped=skipped) == load_outline(str(tmp_path), HANDLE)
+
+    definition.write_text("traits: discover\nsources: [{type: csv, path: ../x}]\neffort: nonsense\n")
+    with pytest.raises(DefinitionError, match=r"1 mistake\.\n  .*:3: effort: "):
+        load_outline(str(tmp_path), HANDLE)
 
 
 def test_only_folders_that_are_named_like_a_handle_and_hold_a_definition_are_models(tmp_path: Path) -> None:
@@ -478,10 +439,6 @@ def test_source_is_a_file_or_a_link_to_one_in_the_same_folder(tmp_path: Path) ->
     source = folder / "s.jsonl"
     for place in (folder / "a.jsonl", tmp_path / "secret.jsonl"):
         place.write_bytes(ONE_LINE)
-    source.mkdir()
-    with pytest.raises(DefinitionError, match="which is not there"):
-        load_model(str(tmp_path), HANDLE)
-    source.rmdir()
     source.symlink_to("../secret.jsonl")
     with pytest.raises(DefinitionError, match="a link to elsewhere"):
         load_model(str(tmp_path), HANDLE)

@@ -4,7 +4,6 @@ from typing import ClassVar
 
 import pytest
 
-from engine.definitions.loader import parse_model
 from engine.definitions.mistakes import Entry, find_near_spelling, format_names, format_value, validate_document
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Skipped
@@ -70,17 +69,3 @@ def test_what_is_quoted_is_short() -> None:
 
     assert [f"'{78 * 'a'}'", f"'{78 * 'a'}…", "a list of 9", "an object", "nothing"] == list(map(format_value, values))
     assert (300 * "a", 299 * "a" + "…") == (format_names([300 * "a"]), format_names([301 * "a"]))
-
-
-def test_long_thing_in_a_file_makes_no_long_message() -> None:
-    source = "traits: [{type: topic, key: a}]\nsources: [{type: jsonl, path: s}]\n"
-    for text, samples in (
-        (f"traits: [{{type: {9_000 * 'a'}, key: a}}]\n", b""),
-        (source.replace("jsonl", "csv"), b"contents," + b",".join(9_000 * [b"bb"]) + b"\n"),
-        (source, b'{"content": "A.", "b": "' + 9_000 * b"b" + b'"}'),
-        (source, b'{"content": "A.", "a": "' + 9_000 * b"b" + b'"}'),
-    ):
-        with pytest.raises(DefinitionError) as caught:
-            parse_model("u22a8.test", text.encode(), {"s": samples}.__getitem__)
-
-        assert max(len(str(problem)) for problem in caught.value.problems) < 1_000

@@ -55,8 +55,6 @@ def test_words_of_the_contract_are_qualities() -> None:
     [
         (("Low", "High"), ("low", "LOW"), 1.0),
         (("Low", "High"), ("good", "poor", "yes", "mixed"), None),
-        (("Fine", "Mixed"), ("good", "low"), None),
-        (("Bad", "Good"), ("bad",), 1.0),
         (("High", "Low"), ("good", "yes"), 1.0),
         (("True", "False"), (True, "true", " TRUE"), 1.0),
         (("1", "0"), (1, "1", "１", 1.0), 1.0),
@@ -74,23 +72,10 @@ def test_label_means_one_thing_however_it_is_written(
 
 
 def test_number_from_zero_to_one_is_its_own_quality_and_anything_else_is_none() -> None:
-    numbers = [0, 1, 0.25, "0.75", "1", "0", " 1.0 "]
-    others: list[object] = [
-        -0.1,
-        1.0000001,
-        10**400,
-        float("nan"),
-        float("-inf"),
-        True,
-        None,
-        "1.5",
-        "inf",
-        "",
-        [1.0],
-        {},
-    ]
+    numbers = {0: 0.0, 1: 1.0, 0.25: 0.25, "0.75": 0.75, " 1.0 ": 1.0}
+    others = [-0.1, 1.0000001, 10**400, float("nan"), float("-inf"), True, None, "1.5", "inf", "", [1.0], {}]
 
-    assert [0.0, 1.0, 0.25, 0.75, 1.0, 0.0, 1.0] == [parse_quality(value, WARMTH) for value in numbers]
+    assert numbers == {value: parse_quality(value, WARMTH) for value in numbers}
     assert isinstance(parse_quality(1, WARMTH), float)
     assert {None} == {parse_quality(value, WARMTH) for value in others}
 
@@ -116,16 +101,11 @@ def test_line_labels_each_trait_that_it_names_by_the_field_that_the_mapping_says
         ('{"clarity": ' + "1" * 5000 + "}", "line", '\'{"clarity": ' + "1" * 28 + "'", ONE_OBJECT, None),
         ('{"cl\\u0061rity": 1, "clarity": 1}', "clarity", "a second time in one line", "each field once", None),
         ('{"content": "One.", "warmth": 1.5}', "warmth", "1.5", list_qualities(WARMTH), None),
-        ('{"content": "One.", "warmth": [1]}', "warmth", "a list of 1", list_qualities(WARMTH), None),
         ('{"content": "One.", "warmth": "Excelent"}', "warmth", "'Excelent'", list_qualities(WARMTH), "excellent"),
-        ('{"content": "One.", "warmth": "very wram"}', "warmth", "'very wram'", list_qualities(WARMTH), "Very Warm"),
         ('{"content": "One."}', "line", "no label (no other field)", LABEL, None),
-        ('{"content": "One.", "warmth": null, "tone": 1}', "line", "no label (warmth, tone)", LABEL, "warmth"),
         ('{"content": "One.", "tone": 1, "claritty": 1}', "line", "no label (tone, claritty)", LABEL, "clarity"),
         ('{"clarity": 1}', "content", "nothing", TEXT, None),
-        ('{"clarity": 1, "text": "One."}', "content", "nothing, but text", TEXT, None),
         ('{"clarity": 1, "content": " \\n"}', "content", "' \\n'", TEXT, None),
-        ('{"clarity": 1, "content": ["a"]}', "content", "a list of 1", TEXT, None),
         ('{"content": "a \\ud83d b"}', "content", "half of a surrogate pair", "whole Unicode characters", None),
     ],
 )
@@ -172,9 +152,7 @@ def test_quoted_cell_keeps_commas_quotes_and_newlines_and_the_count_of_lines(end
     ("row", "field", "found", "allowed"),
     [
         ("One.,,", "line", "no label (no other field)", LABEL),
-        (",good,", "content", "nothing", TEXT),
         ("One.,1.5,", "clarity", "'1.5'", list_qualities(CLARITY)),
-        ("One.,,NaN", "warmth", "'NaN'", list_qualities(WARMTH)),
         ("One, two.,1,1", "line", "4 cells", "3, as in the header; quote a comma"),
     ],
 )

@@ -84,21 +84,11 @@ def test_examples_are_the_very_requests_of_round_1(endpoint: Endpoint) -> None:
     assert sent == [example.request for example in kind.examples]
 
 
-def test_first_two_examples_are_of_two_scenarios_and_of_a_topic_one_is_a_near_miss() -> None:
-    kinds = list_kinds(make_test_plan(make_model(make_trait(type="topic"))), TWO_DRAWS)
-    titles = [example.title for example in kinds["exemplars: clarity (topic), negative"].examples]
+@pytest.mark.parametrize(("votes", "calls"), [(1, Spread(8, 24, 160)), (3, Spread(16, 48, 480))])
+def test_chat_judge_votes_on_every_text_until_the_majority_is_settled(votes: int, calls: Spread[int]) -> None:
+    kinds = list_kinds(make_test_plan(level=make_level(judge_votes=votes)), CHAT, replace(CHAT, name="openai/judge"))
 
-    assert ["clarity/00000/negative/0, near miss", "clarity/00001/negative/0"] == titles[:2]
-    assert 16 == len(titles)
-
-
-def test_chat_judge_votes_on_every_text_until_the_majority_is_settled() -> None:
-    judge = replace(CHAT, name="openai/judge")
-    for votes, calls in ((1, Spread(8, 24, 160)), (3, Spread(16, 48, 480))):
-        kind = list_kinds(make_test_plan(level=make_level(judge_votes=votes)), CHAT, judge)["votes: clarity"]
-
-        assert (judge, calls) == (kind.endpoint, kind.calls)
-    assert "votes: clarity" not in list_kinds(make_test_plan())
+    assert calls == kinds["votes: clarity"].calls
 
 
 def test_judge_with_few_seeds_is_asked_about_each_of_them() -> None:

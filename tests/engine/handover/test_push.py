@@ -114,7 +114,6 @@ def test_samples_of_a_trait_that_is_gone_are_left_out(
     [
         (Response("busy", 503), 0.0),
         (refuse(429, "rate_limited", headers={"Retry-After": "1"}), 1.0),
-        (refuse(429, "slow", headers={"Retry-After": "-5"}), 0.0),
         (refuse(408, "timeout"), 0.0),
         (refuse(409, "model_busy", "u22a8.test is busy with run r.", {"X-Run-Id": "r"}, run_id="r"), 0.0),
         (Response("busy", 409), 0.0),
@@ -141,16 +140,13 @@ def test_what_may_pass_is_waited_for_and_told(
         (refuse(401, "unauthorized"), PlatformError, "EXEMPLARS_PLATFORM_KEY a key that is in force"),
         (refuse(403, "forbidden"), PlatformError, "scope authoring that owns u22a8"),
         (Response("", 405), InputError, "Give the address of a platform's API"),
-        (Response("", 418), PlatformError, "ask who runs the platform why"),
         (refuse(429, "slow", headers={"Retry-After": "86400"}), PlatformError, "wait 86,400 s, and EXEMPLARS_PATIENCE"),
         (refuse(400, "odd", "Two\nlines " + "and more " * 99), PlatformError, "answered 400: Two lines and more and"),
         (refuse(404, "model_not_found"), UnknownModelError, f"Make {HANDLE} there first"),
         (refuse(404, "not_found"), InputError, "Give the address of a platform's API"),
         (refuse(409, "model_not_draft", "It is ready."), FrozenModelError, "takes no samples: It is ready."),
-        (Response(status_code=301, headers={"Location": "https://x.test/"}), InputError, "leads to https://x.test/"),
         (Response(status_code=308, headers={"Location": f"http://x.test/{KEY}"}), InputError, "x.test/[redacted]"),
         (Response("<h1>Welcome</h1>", 200), PlatformError, "no JSON"),
-        (Response("[" * 100_000, 200), PlatformError, "no JSON"),
         (Response("[]", 200), PlatformError, "no JSON object"),
         (Response("{}", 200), PlatformError, "in a form that cannot be read"),
     ],
@@ -158,15 +154,13 @@ def test_what_may_pass_is_waited_for_and_told(
 def test_what_does_not_pass_ends_the_push_with_its_remedy(
     place: Path, platform: FakePlatform, url: str, fate: Any, kind: type[Exception], said: str
 ) -> None:
-    for asked in (1, 2):
-        platform.fates = [*([None] * (asked - 1)), fate]
-        platform.requests.clear()
-        with pytest.raises(ExemplarsError) as raised:
-            push(place, url)
+    platform.fates = [None, fate]
+    with pytest.raises(ExemplarsError) as raised:
+        push(place, url)
 
-        assert kind is type(raised.value)
-        assert said in str(raised.value)
-        assert asked == len(platform.requests)
+    assert kind is type(raised.value)
+    assert said in str(raised.value)
+    assert 2 == len(platform.requests)
 
 
 def page(*items: object, cursor: object = None) -> Response:
@@ -181,13 +175,9 @@ def make_item(number: int, **fields: object) -> dict[str, object]:
     ("fates", "said"),
     [
         ([page(make_item(number), cursor=cursor) for number, cursor in enumerate("aba")], "in a circle"),
-        ([page(make_item(1), cursor="a"), page(make_item(1), cursor="b")], "in a circle"),
         ([page(make_item(1), cursor=1), page(cursor=2)], "on without samples"),
-        ([page({"trait": "clarity"})], "a page without"),
         ([page(make_item(1, quality=None))], "a page without"),
-        ([page("clarity")], "a page without"),
         ([None, JSONResponse({"ids": ["a"] * 500})], "something else than an id"),
-        ([None, JSONResponse({"ids": [1]})], "something else than an id"),
     ],
 )
 def test_platform_that_answers_oddly_ends_the_push(
@@ -234,10 +224,9 @@ def test_sample_that_is_there_with_another_label_is_named_and_nothing_is_sent(
 def test_refused_sample_is_shown(place: Path, platform: FakePlatform, url: str) -> None:
     said = "Sample 3: its text has the quality 0 for safety already, not 1."
     platform.fates = [None, None, refuse(422, "invalid_request", said, index=3, field="quality")]
-    with pytest.raises(InputError, match=r"The text 'a 503' for safety, of quality 0: Sample 3: ") as raised:
+    with pytest.raises(InputError, match=r"The text 'a 503' for safety, of quality 0: Sample 3: "):
         push(place, url)
 
-    assert InputError is type(raised.value)
     assert 500 == len(platform.samples)
 
 
@@ -261,27 +250,21 @@ def test_patience_ends_and_a_platform_that_never_answered_or_only_fails_is_soon_
     platform.fates = [refuse(409, "model_busy", "It is busy with run r.")] * 1000
     with pytest.raises(ModelBusyError, match="It is busy with run r"):
         push(place, url, patience_seconds=0.3)
-    platform.fates = [None, *([Response("down", 503)] * 1000)]
-    with pytest.raises(PlatformError, match="answered 503: down"):
-        push(place, url, patience_seconds=0.3)
+    platform.fates = [Response("down", 503)] * 1000
     platform.requests.clear()
     with pytest.raises(PlatformError, match="503"):
         push(place, url, patience_seconds=600)
     assert MAX_FIRST_ATTEMPTS == len(platform.requests)
-    with pytest.raises(PlatformError, match=r"does not answer \(ConnectError"):
-        push(place, "http://127.0.0.1:9", patience_seconds=600)
 
 
 def test_key_that_is_echoed_is_not_told(place: Path, platform: FakePlatform, url: str) -> None:
     echo = f"No such key: {KEY}, {json.dumps(KEY)}"
     platform.fates = [Response(echo, 503), Response(echo, 401)]
     told: list[str] = []
-    with pytest.raises(PlatformError) as raised:
+    with pytest.raises(PlatformError, match="No such key") as raised:
         push(place, url, tell=told.append)
 
-    for said in (*told, str(raised.value)):
-        assert "No such key" in said
-        assert KEY[:12] not in said
+    assert KEY[:12] not in f"{told} {raised.value}"
 
 
 def test_address_is_taken_with_or_without_its_version() -> None:
@@ -292,15 +275,11 @@ def test_address_is_taken_with_or_without_its_version() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "platform.example",
-        "ftp://x",
         "http://",
         "https://me:hunter2@x/v1",
         "https://x/v1?key=1",
         "https://x/#a",
         "http://platform.example/v1",
-        "http://127.0.0.1.example",
-        "http://localhost.example",
     ],
 )
 def test_address_that_is_none_is_refused_without_what_is_secret(url: str) -> None:

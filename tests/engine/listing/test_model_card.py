@@ -45,15 +45,10 @@ def test_card_tells_all_that_the_definition_has_and_that_of_a_bare_model_has_no_
 
     assert card.startswith("# u22a8.test\n\nPlain.\n\n## Traits\n")
     assert "| `clarity` | Clear | 4 | Obscure | 2 | 7 |\n| `safety` | Plain. | 0 | Not safe | 0 | 0 |\n" in card
-    for part in (
-        "### Plain.\n\nPlain.\n\n- Type: `spectrum`\n- Positive: Clear\n  - Plain.\n",
-        "### Safety at work\n\n- Type: `spectrum`\n- Positive: Plain.\n- Negative: Not safe\n",
-        "## Brief\n\n### Intent\n\n- Plain.\n\n### Exemplars of good\n\n- A name.\n- Plain.\n",
-        "## Additional terms\n\n- Plain.\n",
-        "## Upstream sources\n\n- Plain.\n",
-        "## Not read here\n\n- Plain.: not read\n",
-    ):
-        assert part in card
+    assert "### Plain.\n\nPlain.\n\n- Type: `spectrum`\n- Positive: Clear\n  - Plain.\n" in card
+    assert "## Brief\n\n### Intent\n\n- Plain.\n\n### Exemplars of good\n\n- A name.\n- Plain.\n" in card
+    for title in ("Additional terms", "Upstream sources", "Not read here"):
+        assert f"## {title}\n\n- Plain." in card
     assert "# u22a8.bare\n\n## Traits\n\nThe traits of this model are still to be discovered.\n" == bare
 
 

@@ -19,10 +19,10 @@ from engine.definitions.loader import load_model, load_outline
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, StoreError
-from engine.listing.page import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
+from engine.listing.page import AttachedPosition, ListedSample, Page, Position, SampleCount
 from engine.listing.samples import count_samples, list_samples
 from engine.store.layout import MANIFEST, SAMPLES
-from engine.store.sample_set import GROUP_ROWS, seal
+from engine.store.sample_set import seal
 from engine.store.store import locate_set
 
 AUTHORED = (
@@ -87,39 +87,16 @@ def name_rows(run_id: str, count: int = 4) -> list[str]:
 def test_samples_are_shown_as_the_contract_has_them(house: House) -> None:
     attach_set(house.samples, "run-1", 1)
     first, *_, last_authored, attached = house.page().samples
-    authored = ListedSample(
-        id=make_id(HANDLE, "clarity", "One."),
-        trait="clarity",
-        text="One.",
-        quality=1.0,
-        provenance="authored",
-        source_url=None,
-        content_sha256=digest_text("One."),
-        created_at=None,
-    )
+    sha = digest_text("One.")
+    authored = ListedSample(make_id(HANDLE, "clarity", "One."), "clarity", "One.", 1.0, "authored", None, sha, None)
 
     assert authored == first
     assert ("safety", "https://example.org/three") == (last_authored.trait, last_authored.source_url)
-    assert attached.created_at is not None
-    assert timedelta() == attached.created_at.utcoffset()
-    assert attached == replace(
-        authored,
-        id=make_id(HANDLE, "clarity", "run-1 0"),
-        text="run-1 0",
-        provenance="synthesized",
-        content_sha256=digest_text("run-1 0"),
-        created_at=NOON,
+    assert (make_id(HANDLE, "clarity", "run-1 0"), "synthesized", NOON) == (
+        attached.id,
+        attached.provenance,
+        attached.created_at,
     )
-
-
-def test_samples_come_authored_first_in_the_order_of_sources_and_lines(tmp_path: Path) -> None:
-    table = "content,clarity,safety\nA row.,good,\nAnother.,,0.2\n"
-    write_model(tmp_path / "models", ("s.jsonl", write_lines(*AUTHORED)), ("t.csv", table))
-    house = House(tmp_path)
-    attach_set(house.samples, "run-1")
-
-    assert [*AUTHORED_TEXTS, "A row.", "Another.", *name_rows("run-1")] == name_texts(house.walk())
-    assert [1.0, 0.0, 0.5, 1.0, 1.0, 0.2] == [sample.quality for sample in house.walk()[:6]]
 
 
 def test_passages_of_a_text_file_and_ordinary_texts_are_listed_as_loading_reads_them(tmp_path: Path) -> None:
@@ -147,54 +124,6 @@ def test_walk_of_any_page_size_equals_one_big_page(house: House, limit: int) -> 
     )
     for trait in ("clarity", "safety"):
         assert [sample for sample in house.walk() if sample.trait == trait] == house.walk(limit, trait)
-
-
-def test_page_that_ends_where_a_part_ends_goes_on_with_the_next_and_the_last_has_no_next(house: House) -> None:
-    assert None is house.page(limit=4).next_position
-    for run_id in ("b", "a"):
-        attach_set(house.samples, run_id)
-    authored = house.page(limit=4)
-    assert AUTHORED_TEXTS == name_texts(authored.samples)
-    assert isinstance(authored.next_position, AttachedPosition)
-    assert ("b", 0) == (authored.next_position.run_id, authored.next_position.row)
-    first = house.page(authored.next_position, limit=4)
-    last = house.page(first.next_position, limit=4)
-
-    assert [name_rows("b"), name_rows("a")] == [name_texts(page.samples) for page in (first, last)]
-    assert None is last.next_position
-
-
-def test_sets_that_come_and_go_between_two_pages_move_no_other_sample(house: House) -> None:
-    for run_id in ("a", "b", "c"):
-        attach_set(house.samples, run_id)
-    within = house.page(limit=10).next_position
-    ahead = house.page(limit=12).next_position
-    house.detach("b")
-    # Its run was due before the others.
-    attach_set(house.samples, "0", age=timedelta(days=1))
-
-    for position in (within, ahead):
-        assert name_rows("c") + name_rows("0") == name_texts(house.walk(limit=2, position=position))
-    house.detach("c")
-    house.detach("0")
-    assert Page((), None) == house.page(ahead)
-
-
-def test_line_with_two_labels_may_be_parted_by_a_page(house: House) -> None:
-    page = house.page(limit=1)
-
-    assert AuthoredPosition(0, 0, 1, 1) == page.next_position
-    assert [("safety", "One."), ("clarity", "Two.")] == [
-        (sample.trait, sample.text) for sample in house.page(page.next_position, limit=2).samples
-    ]
-
-
-def test_model_without_any_sample_has_one_empty_page(tmp_path: Path) -> None:
-    write_model(tmp_path / "models")
-    house = House(tmp_path)
-
-    assert Page((), None) == house.page()
-    assert {"clarity": SampleCount(), "safety": SampleCount()} == house.count()
 
 
 def test_rejected_and_held_out_and_half_written_sets_are_not_listed(house: House) -> None:
@@ -226,32 +155,12 @@ def test_samples_of_one_trait_are_listed_without_a_look_into_sets_that_have_none
         Path(other.file(SAMPLES)).unlink(missing_ok=True)
 
 
-def test_source_that_feeds_another_trait_is_not_read_for_this_one(house: House) -> None:
-    definition = house.models / HANDLE / "model.yaml"
-    definition.write_text(
-        definition.read_text() + "  - {type: jsonl, path: t.jsonl, mapping: {safety: {trait: safety}}}\n"
-    )
-    (definition.parent / "t.jsonl").write_text("broken\n")
-
-    assert ["One.", "Two."] == name_texts(house.walk(trait="clarity"))
-    with pytest.raises(DefinitionError, match=r"t\.jsonl:1"):
-        house.walk(trait="safety")
-
-
 @pytest.mark.parametrize("content", ['{"status": "attached"}', '{"status": "attached", "counts": {"clarity": 1}}'])
 def test_manifest_that_cannot_be_used_is_an_error(house: House, content: str) -> None:
     Path(attach_set(house.samples, "a").file(MANIFEST)).write_text(content)
     for read in (house.page, house.count):
         with pytest.raises(StoreError, match="run=a"):
             read()
-
-
-def test_store_that_cannot_be_listed_is_an_error(house: House) -> None:
-    pool = Path(locate_set(str(house.samples), HANDLE, "train", "a")).parent
-    pool.parent.mkdir(parents=True)
-    pool.write_text("a file")
-    with pytest.raises(StoreError, match="cannot be listed"):
-        house.page()
 
 
 def test_counts_are_those_of_what_is_listed_at_the_poles_and_in_all(house: House) -> None:
@@ -265,38 +174,6 @@ def test_counts_are_those_of_what_is_listed_at_the_poles_and_in_all(house: House
         assert SampleCount(len(qualities), qualities.count(1.0), qualities.count(0.0)) == count
 
 
-def test_counts_are_those_of_the_file_and_the_mapping_as_they_stand(house: House) -> None:
-    assert 2 == house.count()["clarity"].sample_count
-    with (house.models / HANDLE / "s.jsonl").open("a") as file:
-        file.write(write_lines({"content": "Four.", "clarity": 0}))
-    assert SampleCount(3, 1, 1) == house.count()["clarity"]
-    (house.models / HANDLE / "model.yaml").write_text(
-        "traits: [{type: topic, key: clarity}, {type: topic, key: other}]\n"
-        "sources: [{type: jsonl, path: s.jsonl, mapping: {safety: {trait: clarity}, clarity: {trait: other}}}]\n"
-    )
-    assert {"clarity": SampleCount(2, 1, 1), "other": SampleCount(3, 1, 1)} == house.count()
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("s.jsonl", '{"content": "One.", "clarity": 1}\n\n{"content": "Two.", "clarity": "hgih"}\n'),
-        ("s.csv", "content,clarty\nOne.,1\n"),
-        ("s.csv", 'content,clarity,safety\nOne.,1,\n"Two.,1,\n'),
-    ],
-)
-def test_wrong_line_is_the_error_that_loading_has_for_it(tmp_path: Path, name: str, content: str) -> None:
-    write_model(tmp_path / "models", (name, content))
-    house = House(tmp_path)
-    with pytest.raises(DefinitionError) as loading:
-        load_model(str(house.models), HANDLE)
-    for read in (house.page, house.count):
-        with pytest.raises(DefinitionError) as listing:
-            read()
-        assert listing.value.problems
-        assert loading.value.problems[: len(listing.value.problems)] == listing.value.problems
-
-
 def test_wrong_line_does_not_spoil_the_pages_before_it(tmp_path: Path) -> None:
     write_model(tmp_path / "models", ("s.jsonl", write_lines(*AUTHORED) + "broken\n"))
     house = House(tmp_path)
@@ -304,18 +181,6 @@ def test_wrong_line_does_not_spoil_the_pages_before_it(tmp_path: Path) -> None:
     assert AUTHORED_TEXTS[:3] == name_texts(house.page(limit=3).samples)
     with pytest.raises(DefinitionError, match=r"s\.jsonl:4: line: found 'broken'"):
         house.page(limit=4)
-
-
-def test_source_that_is_gone_or_leads_away_is_the_error_that_loading_has_for_it(house: House) -> None:
-    source = house.models / HANDLE / "s.jsonl"
-    source.unlink()
-    for told in ("which is not there", "a link to elsewhere"):
-        for read in (lambda: load_model(str(house.models), HANDLE), house.page, house.count):
-            with pytest.raises(DefinitionError, match=rf"model\.yaml:6: sources\.0\.path: found 's\.jsonl', {told}"):
-                read()
-        (house.folder / "away.jsonl").write_text("")
-        source.unlink(missing_ok=True)
-        source.symlink_to(house.folder / "away.jsonl")
 
 
 LINES = [json.dumps({"content": text, "clarity": 1}, ensure_ascii=False) for text in ("Naïve.", "Two\u2028lines.", "3")]
@@ -367,14 +232,6 @@ def test_samples_of_a_model_whose_traits_are_to_be_discovered_are_what_is_attach
 
     assert name_rows("a") == name_texts(house.walk(limit=3))
     assert {} == house.count()
-
-
-def test_page_begins_within_any_group_of_rows(house: House) -> None:
-    put_large_set(house.samples, 2 * GROUP_ROWS + 7)
-    texts = [text.split(",")[0] for text in name_texts(house.walk(limit=3000))[4:]]
-
-    assert name_rows("large", 2 * GROUP_ROWS + 7) == texts
-    assert texts[::2] == [text.split(",")[0] for text in name_texts(house.walk(limit=3000, trait="safety"))[2:]]
 
 
 def test_group_of_rows_without_the_trait_is_passed_over(house: House) -> None:

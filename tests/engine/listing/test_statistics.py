@@ -5,14 +5,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from fakes.builders import make_exemplar, make_stamp
-from fakes.s3 import S3
 from fakes.stored import HANDLE, attach_set
 from pyarrow import fs
 
 from engine.domain.samples import make_row
-from engine.errors import StoreError
 from engine.listing.statistics import SetGroup, SetTotals, StoreCounter
 from engine.store.layout import MANIFEST, VERDICT
 from engine.store.sample_set import SampleSet
@@ -79,17 +76,3 @@ def test_a_torn_manifest_is_told_and_takes_nothing_else_down(tmp_path: Path) -> 
 
     assert ({TRAIN: SetTotals(1, 4)}, 1) == (broken.groups, broken.unreadable)
     assert ({TRAIN: SetTotals(2, 8)}, 0) == (healed.groups, healed.unreadable)
-
-
-def test_an_object_store_is_counted_like_a_disk(s3: S3, s3_uri: str) -> None:
-    write_rejected(s3_uri, "a", rows=3, usd=0.5)
-    write_rejected(s3_uri, "b", rows=1, usd=0.25)
-    counter = StoreCounter(s3_uri)
-    first = counter.count()
-    s3.break_after(0)
-    with pytest.raises(StoreError, match="cannot be listed"):
-        counter.count()
-    s3.heal()
-
-    assert {REJECTED: SetTotals(2, 0, 4, 0.75)} == first.groups
-    assert first == counter.count()

@@ -10,20 +10,17 @@ def make_rows(state: ModelState, count: int, note: str = "", warnings: int = 0) 
     return [ModelRow(f"u22a8.{state}-{number}", state, note=note, warnings=warnings) for number in range(count)]
 
 
-def write(*rows: ModelRow, ended: bool = True) -> str:
-    return write_backfill_page(Ledger(rows), {"synth_type": "from_traits", "effort": None}, FILE, ended)
+def write(*rows: ModelRow) -> str:
+    return write_backfill_page(Ledger(rows), {"synth_type": "from_traits", "effort": None}, FILE, ended=True)
 
 
-def test_verdict_says_how_many_have_samples_what_came_of_the_others_and_what_to_do() -> None:
+def test_verdict_says_how_many_have_samples_and_whether_something_is_left_to_do() -> None:
     ledger = Ledger([*make_rows("attached", 5, warnings=1), *make_rows("skipped", 2), *make_rows("failed", 1)])
     done, begun = Ledger(make_rows("attached", 2)), Ledger([*make_rows("attached", 1), *make_rows("waits", 1)])
-    headline, sentence = describe_backfill(ledger, ended=True)
 
-    assert "7 of 8 models have their samples, 5 with warnings: look before you train" == headline
-    assert sentence.startswith("1 failed, 5 attached, 2 had their samples before. Fix what failed, as explained below")
+    assert describe_backfill(ledger, ended=True)[0].startswith("7 of 8 models have their samples, 5 with warnings")
     assert "2 attached. Nothing is left to do." == describe_backfill(done, ended=True)[1]
     assert "1 attached, 1 waiting. It is under way." == describe_backfill(begun, ended=False)[1]
-    assert describe_backfill(begun, ended=True)[1].startswith("1 attached, 1 waiting. Start the backfill again ")
 
 
 def test_page_begins_with_the_verdict_then_what_failed_and_the_table_with_failed_ones_first() -> None:
@@ -32,14 +29,12 @@ def test_page_begins_with_the_verdict_then_what_failed_and_the_table_with_failed
         ModelRow("u22a8.bad", "failed", 3, 16, None, None, "run-2", 4.0, "No model.\n Did you *mean* another?"),
         *make_rows("waits", 1),
     )
+    table = page[page.index("## Models") :]
 
-    assert page.startswith("# 1 of 3 models has its samples\n\n**1 failed, 1 attached, 1 waiting. Fix what failed")
-    assert "16 samples attached; 7 rejected; cost $0.50; 44\u00a0s a model on average." in page
-    assert "## Failed: 1\n\n- **[u22a8.bad](../../runs/flow-run/run-2)**: No model. Did you \\*mean\\* another?" in page
-    bad = "| [u22a8.bad](../../runs/flow-run/run-2) | failed | 3\u00a0of\u00a016 | – | – | 4\u00a0s | [run-2]"
-    good = "| [u22a8.good](../../runs/flow-run/run-1) | attached | 16\u00a0of\u00a016 | 7 | $0.50 | 1\u00a0min\u00a023"
-    assert page.index(bad) < page.index(good) < page.index("| u22a8.waits-0 | waits | – | – | – | – | – |")
-    assert page.endswith(f"## Asked for\n\n- synth_type: `from_traits`\n- all rows: `{FILE}`")
+    assert page.startswith("# 1 of 3 models has its samples\n")
+    assert "**[u22a8.bad](../../runs/flow-run/run-2)**: No model. Did you \\*mean\\* another?" in page
+    assert table.index("u22a8.bad") < table.index("u22a8.good") < table.index("u22a8.waits-0")
+    assert "16\u00a0of\u00a016 | 7 | $0.50 | 1\u00a0min\u00a023" in table
 
 
 def test_thousands_of_models_make_a_page_that_says_what_is_not_shown_and_where_it_is() -> None:
@@ -49,4 +44,3 @@ def test_thousands_of_models_make_a_page_that_says_what_is_not_shown_and_where_i
     assert MAX_ROWS + 2 == table.count("\n| ") + table.count("\n|-")
     assert 60 == table.count("| failed |")
     assert f"{3000 - MAX_ROWS:,} more models not shown: all are in `{FILE}`" in table
-    assert "- … and 10 more" in page

@@ -2,48 +2,25 @@
 
 from dataclasses import replace
 
-from fakes.conditions import (
-    HANDLE,
-    make_condition,
-    make_measure,
-    make_measures,
-    make_trait_condition,
-    survey,
-)
+from fakes.conditions import HANDLE, make_condition, survey
 
 from engine.catalogue.condition import Fault
 from engine.catalogue.findings import KINDS
-from engine.report.catalogue_page import (
-    EXPLANATIONS,
-    KIND_NAMES,
-    MAX_DETAILED,
-    MAX_ROWS,
-    describe_survey,
-    format_apart,
-    format_drift,
-    write_catalogue_page,
-)
+from engine.report.catalogue_page import EXPLANATIONS, KIND_NAMES, MAX_DETAILED, MAX_ROWS, write_catalogue_page
 
 FILE = "samples/__catalogue__/catalogue.html"
-BROKEN = make_condition(
-    handle="u22a8.broken", faults=(Fault("model.yaml: *1* mistake", ("exemplars plan u22a8.broken",)),)
-)
+BROKEN = make_condition(handle="u22a8.broken", faults=(Fault("model.yaml: *1* mistake", ("exemplars plan",)),))
 
 
 def test_page_says_how_many_need_a_person_and_has_each_finding_with_what_to_type_and_then_all_models() -> None:
     page = write_catalogue_page(survey(BROKEN, make_condition(cost_usd=1.5), notes=("No server.",)), FILE)
 
-    assert page.startswith(
-        "# 1 of 2 models needs a person\n\n**32 synthesized samples in 2 attached sets, 8 authored; $1.50 spent.**"
-    )
+    assert page.startswith("# 1 of 2 models needs a person\n\n**32 synthesized samples in 2 attached sets, 8 authored;")
     assert "- No server." in page
     assert f"`{FILE}`" in page
-    assert (
-        "## u22a8.broken\n\n**Cannot be read**: model.yaml: \\*1\\* mistake.\n\n```sh\nexemplars plan u22a8.broken\n```"
-    ) in page
+    assert "**Cannot be read**: model.yaml: \\*1\\* mistake.\n\n```sh\nexemplars plan\n```" in page
     assert f"| {HANDLE} | draft | nothing | 16 | 0.95 | attached, 2026-11-25 | $1.50 |" in page
-    assert "No model needs a person" == describe_survey(survey(make_condition()))[0]
-    assert write_catalogue_page(survey(), FILE).startswith("# There are no models\n\n**The catalogue is empty")
+    assert write_catalogue_page(survey(), FILE).startswith("# There are no models\n")
     assert list(KINDS) == list(KIND_NAMES) == list(EXPLANATIONS)
 
 
@@ -54,14 +31,3 @@ def test_thousands_of_models_make_a_page_that_says_what_is_not_shown() -> None:
     assert MAX_DETAILED == page.count("\n## u22a8.")
     assert f"And {MAX_ROWS + 7 - MAX_DETAILED} more models that need a person." in page
     assert "7 more models in the HTML page." in page
-
-
-def test_figure_says_what_it_means_and_one_that_there_is_not_says_why() -> None:
-    few = make_trait_condition(measure=make_measure(auc=None, sureness=None, texts=2))
-    overlapping = make_trait_condition(measure=make_measure(auc=0.8, sureness="overlapping"))
-    unknown = make_condition(few, measures=make_measures(known=False))
-
-    assert "too few texts" == format_apart(make_condition(few), few)
-    assert "the sentence encoder does not know the language" == format_apart(unknown, few)
-    assert "0.80, partly" == format_apart(make_condition(overlapping), overlapping)
-    assert "–" == format_drift(few)

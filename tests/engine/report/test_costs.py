@@ -67,7 +67,6 @@ def test_costs_without_a_price_and_those_for_each_kept_where_none_was_are_not_kn
     assert [None, None] == [pole.usd for pole in costs.poles]
     assert (None, None, False) == (costs.shared_usd, costs.per_kept_usd, costs.is_free)
     assert None is PoleCost("clarity", "positive", 0.2, kept=0).usd_per_kept
-    assert None is Costs(Spending(usd=1.0)).per_kept_usd
 
 
 def test_run_is_free_where_nothing_was_paid_and_nothing_may_have_been() -> None:

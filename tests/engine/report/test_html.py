@@ -104,42 +104,28 @@ def test_verdict_stands_first_and_what_is_to_spare_is_counted_apart_from_what_wa
     assert "! 4 attached, with 1 warning: look before you train 2 for each pole of 1 trait; 9 rejected, 87 to" in text
     assert text.index("4 attached") < text.index("1 warning The share of") < text.index("Kept of wanted")
     assert "✓ 4 attached 2 for each" in read_text(render(warnings=()))
-    assert "1 of 2 expectations met." in text
-    assert "Clarity 0.91, clearly 2 texts the first word alone tells the poles apart 0.78, partly" in text
-    assert "! not met neither pole is under 0.40 All that is attached warning 0.38 ✓ met Expect no dup" in text
 
 
 def test_run_that_failed_says_that_nothing_was_attached_and_why_and_one_that_brought_nothing_renders() -> None:
     failed = make_data(success=False, failed=("Clarity lacks 3.", "It doubles 1."))
     text = read_text(render_report(replace(failed, counts=(replace(OBSCURE, kept=5, wanted=8),))))
     nothing: dict[str, Any] = dict.fromkeys(("kept", "rejected", "duplicates", "expectations", "warnings", "notes"), ())
-    empty = render_report(replace(failed, counts=(), reasons={}, positions={}, **nothing))
 
     assert "Nothing attached Clarity lacks 3. It doubles 1." in text
     assert "Obscure 5 of 8 ✕ 3 short" in text
-    assert [] == read_rows(empty)
-    for sentence in ("Nothing was left out.", "The gate did not run.", "No trait was asked for."):
-        assert sentence in read_text(empty)
+    assert [] == read_rows(render_report(replace(failed, counts=(), reasons={}, positions={}, **nothing)))
 
 
-def test_facts_and_costs_are_told_with_their_units() -> None:
+def test_costs_and_votes_are_told_and_no_cost_where_none_is_known() -> None:
     votes = VoteCounts("openai/judge", texts=40, votes=85, disagreements=5, ties=2, invalid=1, position_flips=3)
     poles = (PoleCost("clarity", "positive", 0.3, 2), PoleCost("clarity", "negative", 0.2, 2))
-    total = Spending(0.52, 300, 120_000, 3_072, 0.004, 24_000)
-    costs = Costs(total, poles, 0.02, Attempt(1.0, ("openai/<judge>",)))
+    costs = Costs(Spending(0.52, 300, 120_000, 3_072, 0.004, 24_000), poles, 0.02, Attempt(1.0))
     text = read_text(render(costs=costs, votes=votes))
-    free = render(costs=Costs(Spending(usd=0.0), poles))
-    unpriced = render(costs=replace(costs, total=Spending()))
 
-    for told in (
-        "Started 2025-01-02 03:04:05 UTC",
-        "Judge openai/judge: 85 votes on 40 texts; 5 texts divided, 2 votes for neither pole, 1 unreadable, 3 for the ",
-        "Replies 300 Tokens 120,000 in, 3,072 of them cached, 24,000 out Cost $0.52 without openai/<judge>",
-        "Clarity Clear $0.30 2 $0.15 Clarity Obscure $0.20 2 $0.10 Shared by all $0.0200 Together $0.52 4 $0.13",
-    ):
-        assert told in text
-    assert "What it cost" not in free
-    assert '<table class="costs"' not in unpriced
+    assert "openai/judge: 85 votes on 40 texts; 5 texts divided, 2 votes for neither pole, 1 unreadable, 3 for" in text
+    assert "120,000 in, 3,072 of them cached, 24,000 out" in text
+    assert "Clear $0.30 2 $0.15 Clarity Obscure $0.20 2 $0.10 Shared by all $0.0200 Together $0.52 4 $0.13" in text
+    assert '<table class="costs"' not in render(costs=replace(costs, total=Spending()))
 
 
 def test_hostile_texts_are_inert_wherever_they_stand() -> None:
@@ -193,35 +179,18 @@ def test_every_reason_is_explained_and_they_stand_from_most_to_fewest() -> None:
     assert ["surplus", "too_long"] == re.findall(r'data-status="(\w+)"', few)
 
 
-def test_samples_are_drawn_by_pole_and_standing_and_their_lengths_told() -> None:
-    page = render()
-    lengths = render(kept=tuple(make_row(number, text="word " * number) for number in (4, 8, 6)))
-
-    assert "Kept and on their own side of the middle: 1 of 2 Clear, 2 of 2 Obscure." in read_text(page)
-    assert 1 == len(re.findall(r'<circle class="positive rejected".*<title>Clear, too short, at 0.50: Too short', page))
-    assert 2 == len(re.findall(r'<path class="negative kept".*<title>Obscure, kept, at 0.\d0', page))
-    assert "so there is no picture" in render(positions={})
-    assert "Clear: median 6, from 4 to 8, 3 samples." in read_text(lengths)
-
-
 def test_variety_stands_beside_that_of_the_seeds_and_what_needs_more_texts_is_a_dash() -> None:
     many = Variety(40, 0.9, 0.98, 1.0, 0.21, 24.64, 0.616, 5.96, 0.1, 0.03, 0.64, 0.91)
-    seeds = Variety(10, 0.9, 0.98, 1.0, 0.18, 8.7, 0.616, 6.2, 0.1, 0.0, 0.58, None)
-    few = replace(many, count=3, vendi=2.5, vendi_of_eight=None, shared_openings_of_eight=None)
-    none = Variety(0, None, None, None, None, 0.0, None, None, None, None)
-    beside = render(variety=(PoleVariety("clarity", "positive", many, seeds, {"subject": Coverage(39, 40)}),))
-    alone, empty = (
-        read_text(render(variety=(PoleVariety("clarity", "negative", found, None, {}),))) for found in (few, none)
+    seeds = replace(many, count=10, vendi=8.7, vendi_of_eight=6.2)
+    few = replace(many, count=3, vendi=2.5, vendi_of_eight=None)
+    beside, alone = (
+        read_text(render(variety=(PoleVariety("clarity", "positive", *found, {"subject": Coverage(39, 40)}),)))
+        for found in ((many, seeds), (few, None))
     )
 
-    assert (
-        "Clarity Clear 6.0 seeds 6.2 24.6 of 40 seeds 8.7 of 10 0.21 seeds 0.18 98% seeds 98% 3% seeds 0% "
-        "0.64 seeds 0.58 91% 39 of 40" in read_text(beside)
-    )
-    assert '<rect class="positive" width="74.5" height="10"/>' in beside
-    assert '<line class="tick" x1="77.5" x2="77.5" y1="-6" y2="16"/>' in beside
-    assert "Clarity Obscure – 2.5 of 3 0.21 98% – 0.64 91% –" in alone
-    assert "so there is no variety to measure" in empty
+    assert "Clarity Clear 6.0 seeds 6.2 24.6 of 40 seeds 8.7 of 10" in beside
+    assert "39 of 40" in beside
+    assert "Clarity Clear – 2.5 of 3" in alone
 
 
 def test_first_twenty_duplicates_stand_side_by_side_with_what_differs() -> None:
@@ -229,7 +198,6 @@ def test_first_twenty_duplicates_stand_side_by_side_with_what_differs() -> None:
 
     assert re.search(r"one two\s+<u>three</u>.*one two\s+<u>four</u>", render(), re.DOTALL)
     assert (True, False) == ("pair19" in many, "pair20" in many)
-    assert "These are the first 20 of 25 pairs." in many
 
 
 def render_clusters(texts: int, distance: float) -> str:
@@ -237,23 +205,17 @@ def render_clusters(texts: int, distance: float) -> str:
     below = [step / texts for step in range(texts)]
     above = [distance + score for score in below]
     points = tuple((positive, score) for positive, scores in ((True, above), (False, below)) for score in scores)
-    return render_outlook(Outlook(0.95, find_breaks(above, below), points))
-
-
-def render_outlook(outlook: Outlook) -> str:
+    outlook = Outlook(0.95, find_breaks(above, below), points)
     page = render(separations=(Separation("clarity", 0.95, outlook=outlook),))
     return page[page.index("Will it grade?") : page.index('id="between"')]
 
 
-def test_clusters_are_drawn_with_the_breaks_between_them_and_a_trait_without_any_not_at_all() -> None:
-    apart, overlapping, unknown = render_clusters(20, 2.0), render_clusters(10, 0.1), render_outlook(Outlook())
+def test_clusters_are_drawn_with_the_breaks_between_them() -> None:
+    apart, overlapping = render_clusters(20, 2.0), render_clusters(10, 0.1)
 
     assert (20, 20) == (apart.count("<title>Clear, "), apart.count("<title>Obscure, "))
     assert ["developing", "solid", "strong"] == re.findall(r"<text [^>]*>(\w+)</text>", apart)
-    assert "<title>Clear, +2.95</title>" in apart
     assert ["overlap"] == re.findall(r"<text [^>]*>(\w+)</text>", overlapping)
-    assert "Clarity: Not known: a pole has fewer than 8 texts." in read_text(unknown)
-    assert "<svg" not in unknown
 
 
 def test_of_very_many_texts_all_rows_are_in_the_page_and_some_are_drawn() -> None:
@@ -262,7 +224,6 @@ def test_of_very_many_texts_all_rows_are_in_the_page_and_some_are_drawn() -> Non
     assert 10_000 == len(read_rows(large))
     assert large.count("<circle") + large.count("<path") < 2_000
     assert clusters.count("<circle") + clusters.count("<path") <= MAX_MARKS + 2
-    assert "Of 4,000 texts, 572 are drawn, evenly chosen." in read_text(clusters)
 
 
 @pytest.fixture

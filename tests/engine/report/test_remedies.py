@@ -55,12 +55,6 @@ def test_reasons_are_counted_where_something_is_lacking_only_and_what_is_to_spar
     assert "8 of 8 exemplars are lacking after 1 round, since nothing came back; " in explain(wanted=4)
 
 
-def test_finding_of_the_gate_is_told_where_nothing_is_lacking() -> None:
-    said = explain(*make_pair())
-
-    assert said.startswith("Expected that every row has a text: 2 of 8 rows unexpected; see the gate's results in the")
-
-
 @pytest.mark.parametrize("reason", sorted(REPLY_REASONS))
 def test_first_round_of_which_nothing_can_be_used_quotes_two_replies(reason: Reason) -> None:
     replies = [f"Sure!\n Text {number // 2} of them" for number in range(6)]
@@ -75,9 +69,6 @@ def test_first_round_of_which_nothing_can_be_used_quotes_two_replies(reason: Rea
 
 def test_replies_are_quoted_shortened_and_by_their_detail_where_they_have_no_text() -> None:
     refused = make_exemplar(None, reason="refused")
-    empty = make_exemplar("", reason="unreadable")
     long = [replace(refused, cell_id=f"{index}", detail="x" * 200) for index in range(8)]
-    bare = [replace(empty, cell_id=f"{index}", detail="no JSON") for index in range(8)]
 
     assert f"such as “{'x' * (QUOTED_CHARS - 1)}…”; no more" in explain(*long)
-    assert "such as an empty one; no more" in explain(*bare)

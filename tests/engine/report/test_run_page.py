@@ -4,12 +4,11 @@ import socket
 from dataclasses import replace
 
 from fakes import builders
-from fakes.builders import make_level, make_model, make_pair, make_test_plan, make_trait
+from fakes.builders import make_level, make_pair, make_test_plan
 from fakes.client import CHAT, PLAIN
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from engine.domain.model import Model
 from engine.estimate.estimate import estimate_plan
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Endpoint
@@ -27,11 +26,10 @@ NO_HISTORY = Bill()
 STORED = StoredSet("samples/run=1", {"run_id": "11111111-1111-1111-1111-111111111111"})
 
 
-def make_rounds(wanted: int = 1, model: Model | None = None) -> Rounds:
+def make_rounds(wanted: int = 1) -> Rounds:
     """One exemplar at each pole, for ten cents each."""
-    plan = make_test_plan(model, level=make_level(wanted))
-    made = [exemplar for trait in plan.model.traits for exemplar in make_pair(trait=trait.key)]
-    return builders.make_rounds(plan, *(replace(exemplar, cost_usd=0.1) for exemplar in made))
+    plan = make_test_plan(level=make_level(wanted))
+    return builders.make_rounds(plan, *(replace(exemplar, cost_usd=0.1) for exemplar in make_pair()))
 
 
 def write(
@@ -39,30 +37,25 @@ def write(
     rounds: Rounds | None = None,
     endpoint: Endpoint = PRICED,
     bill: Bill = NO_HISTORY,
-    api_url: str | None = None,
 ) -> str:
     rounds = rounds or make_rounds()
-    return write_page(rounds, verdict, STORED, estimate_plan(rounds.plan, endpoint, None, 1.0), bill, api_url)
+    return write_page(rounds, verdict, STORED, estimate_plan(rounds.plan, endpoint, None, 1.0), bill, None)
 
 
 def test_passed_gate_is_told_first_then_the_picture_the_counts_the_samples_and_the_files() -> None:
     page = write()
-    places = [
-        page.index(said)
-        for said in (
-            "# u22a8.test: 2 attached\n\n**1 for each pole of 1 trait; 0 rejected.**",
-            "](data:image/svg+xml;base64,",
-            "| Clarity | positive | Clear | 1 of 1 |",
-            "### Clarity\n\n**Clear**\n\n- Text 0 is positive.\n\n**Obscure**\n\n- Text 0 is negative.",
-            "- samples: `samples/run=1/samples.parquet`",
-            "Nothing was left out.",
-            "## Cost: ",
-        )
-    ]
+    parts = (
+        "# u22a8.test: 2 attached\n\n**1 for each pole of 1 trait; 0 rejected.**",
+        "](data:image/svg+xml;base64,",
+        "| Clarity | positive | Clear | 1 of 1 |",
+        "- Text 0 is positive.",
+        "- samples: `samples/run=1/samples.parquet`",
+        "## Cost: ",
+    )
+    places = [page.index(said) for said in parts]
 
     assert sorted(places) == places
     assert "](http" not in page
-    assert f"(https://door.test/v1/runs/{STORED.run_id}/report)" in write(api_url="https://door.test/")
 
 
 def test_what_failed_is_told_first_with_what_to_do_and_then_pole_by_pole() -> None:
@@ -71,15 +64,7 @@ def test_what_failed_is_told_first_with_what_to_do_and_then_pole_by_pole() -> No
     assert lacking.startswith("# u22a8.test: nothing attached\n\n**4 of 6 exemplars are lacking after 0 rounds, ")
     assert "\n- clarity, positive (Clear): 1 of 3, 2 lacking" in lacking
     assert "Text 0 is positive." not in lacking
-    assert "**Expected that no text occurs twice: 1 of them (and 1 more finding); see the " in found
-    assert "\n- Another.\n" in found
-
-
-def test_page_of_many_traits_draws_six_and_says_how_many_more_there_are() -> None:
-    page = write(rounds=make_rounds(model=make_model(*(make_trait(f"trait-{number}") for number in range(9)))))
-
-    assert "3 more traits in the report." in page
-    assert 9 == page.count("| positive | Clear | ")
+    assert "**Expected that no text occurs twice: 1 of them (and 1 more finding)" in found
 
 
 def test_error_is_told_first_with_its_details_below_and_markup_as_it_is_written() -> None:
@@ -94,19 +79,11 @@ def test_error_is_told_first_with_its_details_below_and_markup_as_it_is_written(
 def test_cost_stands_beside_the_estimate_with_a_row_for_each_pole_and_the_sums() -> None:
     page = write(bill=Bill(Spending(0.22, 3, 1200, 0, 0.0, 240), Attempt(limit_usd=1.0)))
     free = write(endpoint=replace(PLAIN, price=FREE), bill=Bill(Spending(usd=0.0, replies=3)))
-    unpriced = write(endpoint=CHAT, bill=Bill(Spending(replies=3), Attempt(unpriced=("openai/test",))))
 
-    for said in (
-        "## Cost: $0.22, likely $0.00",
-        "Replies: 3, likely 13. Tokens: 1,200 in, 240 out.\n",
-        "The run's limit was $1.00.",
-        "| Clarity | Clear | $0.10 | 1 | $0.10 |",
-        "| shared by all | | $0.0200 | | |\n| **together** | | $0.22 | 2 | $0.11 |",
-    ):
-        assert said in page
+    assert "## Cost: $0.22, likely $0.00" in page
+    assert "| Clarity | Clear | $0.10 | 1 | $0.10 |" in page
+    assert "| shared by all | | $0.0200 | | |\n| **together** | | $0.22 | 2 | $0.11 |" in page
     assert ("## Cost: nothing" in free, "$" in free) == (True, False)
-    assert "## Cost: not known for openai/test\n" in unpriced
-    assert "for each kept" not in unpriced
 
 
 async def test_server_that_is_away_fails_no_run_whose_set_is_in_the_store() -> None:

@@ -73,23 +73,19 @@ async def test_hosted_judge_casts_the_levels_votes_and_the_embedded_one_none(vot
 
 
 @pytest.mark.parametrize(
-    ("model", "fields", "error", "said"),
+    ("model", "base", "error", "said"),
     [
-        ("nobody/judge", {}, ModelNotFoundError, r"'nobody/judge' .* set EXEMPLARS_JUDGE_MODEL"),
-        (OTHER, {}, CredentialsError, r"openai/judge needs a key and none is set\. Set EXEMPLARS_JUDGE_API_KEY"),
-        (
-            OTHER,
-            {"judge_api_base": "http://me:a-password@127.0.0.1:1/v1", "judge_api_key": "sk-judge"},
-            ProviderUnavailableError,
-            r"openai/judge at http://\[redacted\]@127\.0\.0\.1:1/v1 does not answer: .*EXEMPLARS_JUDGE_API_BASE",
-        ),
+        ("nobody/judge", None, ModelNotFoundError, r"'nobody/judge' .* set EXEMPLARS_JUDGE_MODEL"),
+        (OTHER, None, CredentialsError, r"needs a key and none is set\. Set EXEMPLARS_JUDGE_API_KEY"),
+        (OTHER, HERE, ProviderUnavailableError, r"does not answer: .*EXEMPLARS_JUDGE_API_BASE"),
     ],
 )
 async def test_judge_that_cannot_be_asked_is_told_when_it_is_opened(
-    model: str, fields: dict[str, str], error: type[ProviderError], said: str, monkeypatch: pytest.MonkeyPatch
+    model: str, base: str | None, error: type[ProviderError], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in os.environ if name.startswith(("OPENAI_", "GEMINI_", "GOOGLE_", "ANTHROPIC_"))]:
         monkeypatch.delenv(name)
+    fields = {"judge_api_base": base, "judge_api_key": "sk-judge"} if base else {}
     level = make_level(judge_votes=1, judge_model=model)
     with pytest.raises(error, match=said):
         async with open_voting_judge(make_settings(**fields), level, HeardProgress(), RunBudget(4)):
@@ -124,8 +120,6 @@ VOTES = {"judge_votes": 1}
     [
         ({}, {}, ["openai/test: correct its name, or set EXEMPLARS_SYNTH_PRICE=<in>/<out>"]),
         ({}, VOTES, ["openai/test: correct", "openai/judge: correct its name, or set EXEMPLARS_JUDGE_PRICE="]),
-        (FREE, VOTES, ["openai/judge: correct"]),
-        ({"judge_price": "0/0"}, VOTES, ["openai/test: correct"]),
         (
             FREE | {"synth_fallbacks": "openai/gpt-4.1, openai/mine"},
             {},
@@ -144,17 +138,10 @@ def test_models_without_a_price_are_refused_under_a_limit(
     assert len(named) == said.count(": correct") + said.count(": remove")
 
 
-def test_refusal_says_where_the_limit_stands() -> None:
-    said = r"limit of \$0\.5 .*\(EXEMPLARS_MAX_COST_USD, and \$1 by max_cost_usd of effort low in data/effort\.yaml\)"
-    with pytest.raises(UnpricedError, match=said):
-        check_prices(make_settings(max_cost_usd="0.5"), make_level(max_cost_usd=1.0))
-
-
 @pytest.mark.parametrize(
     ("fields", "level"),
     [
         ({}, {"max_cost_usd": None}),
-        ({}, {"synth_model": "openai/gpt-4.1-mini"}),
         ({}, {"synth_model": "embedded"}),
         ({"synth_price": "0.40/1.60"}, {}),
         (FREE, VOTES),
@@ -188,21 +175,19 @@ def test_embedded_model_writes_one_exemplar_a_call_whatever_the_dial_says(
     assert (8 if counts == 1 else 2) == count_scenarios(level, 1, level.exemplars_per_pole)
 
 
-@pytest.mark.parametrize("dry", [True, False])
-def test_language_that_the_embedded_model_does_not_write_is_refused_before_the_first_call(
-    tmp_path: Path, dry: bool
-) -> None:
-    settings, own = make_catalogue(tmp_path, synth_model="embedded/smollm2-135m"), tmp_path / "own.gguf"
-    own.write_bytes(make_gguf({}, {}))
+def test_language_that_the_embedded_model_does_not_write_is_refused_before_the_first_call(tmp_path: Path) -> None:
+    settings = make_catalogue(tmp_path, synth_model="embedded/smollm2-135m")
     with (tmp_path / "models" / HANDLE / "model.yaml").open("a") as definition:
         definition.write("\nlanguage: de\n")
-    with pytest.raises(UnsupportedError, match=r"in German \(model\.yaml says so\), .* writes English only\. Name a"):
-        load_job(settings, HANDLE, "from_traits", "low", dry=dry)
+    for dry in (True, False):
+        with pytest.raises(UnsupportedError, match=r"in German \(model\.yaml says so\), .* writes English only\."):
+            load_job(settings, HANDLE, "from_traits", "low", dry=dry)
 
-    assert not (tmp_path / "samples").exists()
     # That of a file of one's own is one's own affair.
+    own = tmp_path / "own.gguf"
+    own.write_bytes(make_gguf({}, {}))
     other = settings.model_copy(update={"synth_model": f"embedded/{own}"})
-    assert "de" == load_job(other, HANDLE, "from_traits", "low", dry=dry).model.language
+    assert "de" == load_job(other, HANDLE, "from_traits", "low").model.language
 
 
 def make_catalogue(folder: Path, state: str = "draft", **fields: str | None) -> Settings:
@@ -215,18 +200,11 @@ def make_catalogue(folder: Path, state: str = "draft", **fields: str | None) -> 
 
 
 @pytest.mark.parametrize(
-    ("synth_type", "state", "dry"),
-    [("from_traits", "busy", False), ("from_traits", "ready", True), ("diversify", "archived", False)],
+    ("synth_type", "state", "dry"), [("from_traits", "ready", True), ("from_traits", "archived", False)]
 )
 def test_samples_of_a_model_that_is_no_draft_are_frozen(tmp_path: Path, synth_type: str, state: str, dry: bool) -> None:
-    settings = make_catalogue(tmp_path, state)
-    seeds = [json.dumps({"content": f"Text {number} is about the saw.", "safety": number % 2}) for number in range(4)]
-    path = tmp_path / "models" / HANDLE / "samples.jsonl"
-    path.write_text("\n".join([path.read_text(), *seeds]))
     with pytest.raises(FrozenModelError, match=f"{HANDLE} is '{state}', not a draft"):
-        load_job(settings, HANDLE, synth_type, "low", dry)
-
-    assert not (tmp_path / "samples").exists()
+        load_job(make_catalogue(tmp_path, state), HANDLE, synth_type, "low", dry)
 
 
 @pytest.mark.parametrize(

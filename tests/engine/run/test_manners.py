@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.manners import LABEL_ALONE
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_provider
 from fakes.walk import walk_job
 from fakes.word_vectors import WordVectors
@@ -73,16 +72,3 @@ def test_counts_that_cannot_be_believed_cost_the_most(
     assert SUBJECTS + CELLS == provider.calls.total()
     assert pytest.approx(HONEST_USD) == honest_usd
     assert HONEST_USD < uncounted_usd < 100 * HONEST_USD
-
-
-def test_votes_are_read_from_wherever_they_stand(
-    workspace: Workspace, provider: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    workspace.write_effort(exemplars_per_pole=2, judge_votes=1)
-    for name, value in (("MODEL", "openai/test"), ("API_BASE", provider.url), ("API_KEY", "sk-test"), ("PRICE", PRICE)):
-        monkeypatch.setenv(f"EXEMPLARS_JUDGE_{name}", value)
-    rounds, _ = run(provider, LABEL_ALONE)
-
-    assert rounds.choice.complete
-    assert {1} == {len(exemplar.votes) for exemplar in rounds.choice.chosen}
-    assert SUBJECTS + 2 * CELLS >= provider.calls.total()

@@ -56,15 +56,3 @@ async def test_order_of_arrival_changes_nothing(left: int) -> None:
 
     assert expected.screen(flatten(made)) == rounds.screen(flatten(made))
     assert expected.screener.duplicates == rounds.screener.duplicates
-
-
-async def test_rules_are_applied_before_the_round_is_there() -> None:
-    rounds, cells, made = make_round()
-    async with screening_ahead(rounds.screener) as ahead:
-        for cell in cells:
-            ahead.take(made[cell.order])
-        await wait_meanwhile(ahead._made.empty)
-    # The rules would now find nothing.
-    rounds.screener._apply_rules = lambda exemplar: exemplar  # type: ignore[method-assign]
-
-    assert "placeholder" in {item.reason for item in rounds.screen(flatten(made))}

@@ -9,14 +9,13 @@ from fakes.builders import make_exemplar, make_level, make_model, make_stamp, ma
 from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
-from engine.domain.samples import make_id, make_row, read_exemplar
+from engine.domain.samples import make_id, make_row
 from engine.domain.votes import Vote
-from engine.errors import InputError
 from engine.run.job import read_pools
 from engine.run.taken_up import PersonReview, TakenUp, take_up
 from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
-from engine.store.layout import MANIFEST, PROPOSED, REJECTED, SAMPLES
+from engine.store.layout import PROPOSED, REJECTED, SAMPLES
 from engine.store.proposals import (
     list_all,
     list_expired,
@@ -27,7 +26,7 @@ from engine.store.proposals import (
     reject_proposal,
 )
 from engine.store.sample_set import SampleSet
-from engine.store.store import StoredSet, list_sets, write_set
+from engine.store.store import StoredSet, write_set
 from engine.store.verify import StoreVerifier
 
 STAMP, NOW = make_stamp(), datetime.now(UTC)
@@ -102,43 +101,32 @@ def test_text_of_the_other_pole_goes_there_only_where_that_one_lacks(tmp_path: P
     assert (0.0, None) == (make_row(there, STAMP, None)["quality"], make_row(there, STAMP, None)["pair_id"])
 
 
-def test_sample_that_is_not_proposed_is_an_error_with_its_id(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"has no sample 7, 12\. .* Nothing was changed"):
-        take(make_proposal(tmp_path), PersonReview(left_out=(12,), other_pole=(7,)))
-
-
 def test_rounds_keep_what_stands_and_ask_for_what_lacks_in_new_scenarios(tmp_path: Path) -> None:
     taken = take(make_proposal(tmp_path), PersonReview(left_out=(name_id(PLAIN[0]),)))
     plan = make_test_plan(level=make_level(4, replacement_rounds=2))
     rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
     rounds.begin_from(taken.standing, taken.rejected, taken.history)
     cells = rounds.next_cells()
-    again = make_exemplar(f"{PLAIN[1]}", "positive", 9)
     other = make_exemplar("The lamp goes off when you close the lid.", "positive", 10)
-    rounds.take(rounds.screen([again, other]))
+    rounds.take(rounds.screen([make_exemplar(PLAIN[1], "positive", 9), other]))
 
     assert {("clarity", "positive")} == {(cell.trait, cell.pole) for cell in cells}
     assert all(cell.pair_id >= "clarity/00004" for cell in cells)
     assert {*PLAIN[1:], *STIFF, other.text} == {item.text for item in rounds.choice.chosen}
     assert 1 == rounds.count_reasons()["duplicate"]
-    assert 1 == rounds.count_reasons()["left_out"]
 
 
 def test_proposal_is_no_sample_is_verified_and_keeps_later_runs_away(tmp_path: Path) -> None:
     stored, verifier = make_proposal(tmp_path / "samples"), StoreVerifier(str(tmp_path / "samples"))
     model = read_pools(str(tmp_path / "samples"), make_model(handle=STAMP.handle))
-    plan = make_test_plan(model)
-    [near] = Screener(plan, use_lengths=False).screen([make_exemplar(PLAIN[0])])
+    [near] = Screener(make_test_plan(model), use_lengths=False).screen([make_exemplar(PLAIN[0])])
 
-    assert [stored.run_id] == [item.run_id for item in list_waiting(str(tmp_path / "samples"))]
     assert ([], [stored]) == (list_expired([stored], NOW), list_expired([stored], NOW + timedelta(days=2)))
     assert [] == list(verifier.find_faults())
     assert (1, 0) == (verifier.sets["proposed"], verifier.samples)
     assert not Path(stored.file(SAMPLES)).exists()
-    assert Path(stored.file(PROPOSED)).exists()
     assert ((), 8) == (tuple(model.attached), len(model.proposed))
     assert "duplicate" == near.reason
-    assert make_test_plan(make_model(handle=STAMP.handle)).plan_id != plan.plan_id
 
 
 @pytest.mark.parametrize("refused", [True, False])
@@ -154,19 +142,3 @@ def test_rejected_proposal_keeps_its_rows_and_only_a_person_refuses_texts(tmp_pa
     assert ["too_short", *["left_out" if refused else "surplus"] * 8] == [row["reason"] for row in rows]
     assert (sorted([*PLAIN, *STIFF]) if refused else []) == list(texts)
     assert ("refused_before" if refused else None) == again.reason
-
-
-def test_attached_set_takes_the_place_of_its_proposal_and_keeps_it(tmp_path: Path) -> None:
-    taken = take(make_proposal(tmp_path), PersonReview())
-    rows = [make_row(item, STAMP, item.pair_id) for item in taken.standing]
-    made = SampleSet(
-        STAMP, "train", "attached", "b" * 32, rows, list(taken.rejected), {}, {}, {}, taken.entry, taken.carried
-    )
-    written = write_set(str(tmp_path), made)
-    [found] = list_sets(str(tmp_path), STAMP.handle, "train")
-
-    assert (True, "attached") == (written.written, found.status)
-    assert [] == list(StoreVerifier(str(tmp_path)).find_faults())
-    assert taken.carried[PROPOSED] == Path(found.file(PROPOSED)).read_bytes()
-    assert Path(found.file(MANIFEST)).exists()
-    assert [*PLAIN, *STIFF] == [read_exemplar(row, -1).text for row in read_rows(found, PROPOSED)]

@@ -25,8 +25,7 @@ from engine.store.sample_set import seal
 from engine.store.store import locate_set
 from engine.text.embedding import SentenceEncoder
 
-SMOLLM2, STAND_IN, HOSTED = "embedded/smollm2-135m", "embedded/stand-in", "openai/gpt-4.1-mini"
-DIALS = (["embedded"], [STAND_IN, "embedded"], [STAND_IN, SMOLLM2])
+SMOLLM2, STAND_IN = "embedded/smollm2-135m", "embedded/stand-in"
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return made
 
 
-@pytest.mark.parametrize("named", DIALS)
+@pytest.mark.parametrize("named", [["embedded"], [STAND_IN, SMOLLM2]])
 async def test_plan_goes_on_with_the_model_that_has_begun_it(machine: Machine, named: list[str]) -> None:
     machine.name(*named)
     await machine.begin()
@@ -82,16 +81,14 @@ async def test_plan_goes_on_with_the_model_that_has_begun_it(machine: Machine, n
     assert job.note.endswith(f"set EXEMPLARS_SYNTH_MODEL={STAND_IN}")
 
 
-# A hosted model takes no plan over that a file has begun.
-@pytest.mark.parametrize(("second", "instead"), [("embedded", SMOLLM2), (HOSTED, HOSTED)])
-async def test_file_that_is_missing_is_named_with_what_to_do(machine: Machine, second: str, instead: str) -> None:
-    machine.name(STAND_IN, second)
+async def test_file_that_is_missing_is_named_with_what_to_do(machine: Machine) -> None:
+    machine.name(STAND_IN, "embedded")
     machine.file.write_bytes(CONTENT)
     await machine.begin()
     machine.file.unlink()
 
     begun = f"An unfinished plan of {HANDLE} was begun with stand-in, whose file is not in {machine.file.parent}. "
-    with pytest.raises(ModelNotFoundError, match=f"{begun}Get it: .*EXEMPLARS_SYNTH_MODEL={instead}"):
+    with pytest.raises(ModelNotFoundError, match=f"{begun}Get it: .*EXEMPLARS_SYNTH_MODEL={SMOLLM2}"):
         machine.load()
     job = machine.load(synth_model=SMOLLM2)
     assert (SMOLLM2, "") == (job.level.synth_model, job.note)
@@ -106,7 +103,7 @@ async def test_file_of_ones_own_that_the_dial_names_goes_on(machine: Machine) ->
     assert f"embedded/{own}" == machine.load().level.synth_model
 
     own.unlink()
-    with pytest.raises(ModelNotFoundError, match=r"begun with a GGUF file of SHA-256 [0-9a-f]{64}, .* Put it back"):
+    with pytest.raises(ModelNotFoundError, match=r"begun with a GGUF file of SHA-256 .* Put it back"):
         machine.load()
 
 

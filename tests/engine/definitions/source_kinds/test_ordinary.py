@@ -1,17 +1,13 @@
 """The ordinary texts of all languages are alike in kind, and few of them are drawn from all subjects."""
 
 import pytest
-from fakes.builders import make_trait
 
 from engine.definitions.source_kinds.ordinary import (
     OrdinaryText,
     draw_ordinary,
     list_noise_languages,
     read_ordinary,
-    walk_ordinary,
 )
-from engine.definitions.source_kinds.passages import FixedLabel
-from engine.domain.model import Seed
 from engine.text.language import detect_language
 from engine.text.near_duplicates import find_pairs
 from engine.text.words import count_words, ends_sentence
@@ -45,15 +41,3 @@ def test_as_many_of_each_subject_are_drawn_as_can_be_and_no_more_than_there_are(
         *(draw_ordinary(texts, count) for count in (9, 2)),
         draw_ordinary((), 3),
     )
-
-
-def test_walk_goes_on_from_a_line() -> None:
-    texts = (OrdinaryText(3, "a", "One."), OrdinaryText(8, "b", "Two."))
-    labels = (FixedLabel(make_trait(), 0.0),)
-    lines = list(walk_ordinary("noise.yaml", texts, labels))
-
-    assert [(Seed("clarity", "One.", 0.0, "noise.yaml:3"),), (Seed("clarity", "Two.", 0.0, "noise.yaml:8"),)] == [
-        line.seeds for line in lines
-    ]
-    for number, line in enumerate(lines):
-        assert lines[number:] == list(walk_ordinary("noise.yaml", texts, labels, line.position))

@@ -91,10 +91,3 @@ def test_walk_goes_on_from_where_a_passage_begins(by_line: bool) -> None:
         assert lines[number:] == walk(text, by_line, line.position)
         # Of a file that has changed meanwhile it goes on by the number of the line.
         assert lines[number:] == walk(text, by_line, LinePosition(7, line.position.line))
-
-
-def test_long_sentence_and_a_long_run_of_quotation_marks_stay_whole_and_are_read_in_one_pass() -> None:
-    long = "word " * MAX_PASSAGE_BYTES + "end."
-
-    assert ["a" + '"' * 100_000] == list_texts("a" + '"' * 100_000)
-    assert [long] == list_texts(long)
