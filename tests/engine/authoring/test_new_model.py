@@ -29,11 +29,6 @@ SPOKEN = [
 ]
 
 
-def uncomment(text: str) -> str:
-    """Takes "# " off all fields that stand in a comment, but for those of the three other types of trait."""
-    return re.sub(r"^( *)# ((?: *- |  +)?(?:#|[\w]+:(?: |$)|- ).*)$", r"\1\2", text, flags=re.MULTILINE)
-
-
 def cut_block(text: str, begin: str) -> str:
     """One of the blocks in a comment, as it is without its comment."""
     [block] = re.findall(rf"^( *# {begin}\n(?: *# +.*\n)*)", text, re.MULTILINE)
@@ -66,24 +61,19 @@ def test_every_field_has_its_description_before_it() -> None:
     assert max(map(len, text.splitlines())) <= 120
 
 
-def test_what_stands_in_comments_can_be_used() -> None:
+def test_types_and_sources_that_stand_in_comments_can_be_used() -> None:
     text = render_definition(HANDLE, EXAMPLE, "x")
     types = [re.sub(r"^ *# ", "", line) for line in text.splitlines() if re.match(r" *# - type: (?!file|noise)", line)]
     traits = "".join(cut_block(text, re.escape(line)) for line in types)
     sources = "".join(cut_block(text, f"- type: {kind}") for kind in ("file", "noise"))
     own = "  - {type: spectrum, key: warmth}\n  - {type: topic, key: refund}\n"
-    begin = text.index("# What is good, and what goes wrong.")
-    rest = uncomment(re.sub(r"^# scenarios:\n(?:#.*\n)*", "", text[begin:], flags=re.MULTILINE))
-    of_types, of_sources, of_rest = (
+    of_types, of_sources = (
         parse_model(HANDLE, f"traits:\n{written}".encode(), lambda _: b"One sentence.\n")
-        for written in (traits, f"{own}sources:\n{sources}", f"{own}{cut_block(text, 'scenarios:')}{rest}")
+        for written in (traits, f"{own}sources:\n{sources}")
     )
 
     assert set(TRAIT_TYPES) == {"spectrum", *(trait.type for trait in of_types.traits)}
     assert {"warmth": 1, "refund": 12} == Counter(seed.trait for seed in of_sources.seeds)
-    assert (2, 1) == (len(of_rest.brief.failure_modes), len(of_rest.scenarios.lengths))
-    assert ("en", "high", "support") == (of_rest.language, of_rest.effort, of_rest.scenarios.pack)
-    assert ((), (), ()) == (of_types.skipped, of_sources.skipped, of_rest.skipped)
 
 
 def test_editors_find_the_schema_of_the_checkout_or_one_beside_models_that_are_elsewhere(tmp_path: Path) -> None:

@@ -59,19 +59,15 @@ def test_fewer_than_four_a_pole_are_few_for_the_embedded_model(counts: tuple[int
 
 
 def test_text_with_both_labels_is_contested_and_one_that_is_there_twice_or_nearly_so_is_named() -> None:
-    contested, doubled, other = list_found(
+    found = list_found(
         write(("Thank you.", 1), ("Case closed.", 0), ("Thank  you.", 0), ("Case closed!", 0), ("Case  closed.", 0.2))
     )
     long = "We have looked into the matter of your order with great care and will send another one today"
-    [near] = list_found(write((f"{long}.", 1), (f"{long}, dear.", 1), (f"{long}, perhaps.", 0)))
+    found += list_found(write((f"{long}.", 1), (f"{long}, dear.", 1), (f"{long}, perhaps.", 0)))
 
     assert [("contested_seed", 1), ("doubled_seed", 4), ("doubled_seed", 5), ("near_duplicate", 2)] == [
-        (hint.kind, int(hint.place.removeprefix("u22a8.test/s.jsonl:"))) for hint in (contested, doubled, other, near)
+        (hint.kind, int(hint.place.removeprefix("u22a8.test/s.jsonl:"))) for hint in found
     ]
-    assert "'Thank you.' has the quality 1 here and 0 in u22a8.test/s.jsonl:3" in contested.message
-    assert "'Case closed!' stands in u22a8.test/s.jsonl:2 already, so" in doubled.message
-    assert "already, with the quality 0 and not 0.2, so" in other.message
-    assert "says nearly the same as u22a8.test/s.jsonl:1" in near.message
 
 
 def test_samples_in_another_language_than_the_file_says_are_named() -> None:

@@ -41,20 +41,6 @@ def test_unknown_field_of_an_open_object_is_skipped_and_one_of_a_closed_object_a
     )
 
 
-def test_misspelt_fields_and_wrong_values_come_together_in_the_order_of_the_lines() -> None:
-    text = "others:\n  - {book: 1}\n  - {books: x, paper: 1}\nshelf: 3\n"
-
-    assert (
-        Problem("box.yaml", 2, "others.0.book", "'book'", "one of books, papers", "books"),
-        Problem("box.yaml", 2, "others.0.books", "nothing", "this field is required"),
-        Problem("box.yaml", 3, "others.1.paper", "'paper'", "one of books, papers", "papers"),
-        Problem("box.yaml", 3, "others.1.books", "'x'", "a whole number"),
-        Problem("box.yaml", 4, "shelf", "'3'", "an object of fields: books, papers"),
-    ) == find_problems(text)
-    for left_out in ("shelf:\n", "shelf: {books: }\n", "others: []\n"):
-        assert ["this field is required"] == [problem.allowed for problem in find_problems(left_out)]
-
-
 def test_near_spelling_is_found_in_any_case_among_few_choices() -> None:
     many = [f"key-{number}" for number in range(199)]
 

@@ -39,7 +39,7 @@ def test_every_sample_has_a_mark_by_pole_and_whether_it_is_kept_beside_the_count
     assert ["Clarity", "Clear: 2 of 2", "Obscure: 2 of 2", "Obscure", "Clear"] == list_texts(picture)
 
 
-def test_what_is_long_or_holds_markup_breaks_nothing_and_of_many_traits_the_first_are_drawn() -> None:
+def test_markup_breaks_nothing_and_of_many_traits_the_first_are_drawn() -> None:
     hostile = make_trait(name="</text><script>\x00", positive_label="a very long label " * 9)
     traits = [make_trait(f"trait-{number}") for number in range(MAX_TRAITS + 2)]
 

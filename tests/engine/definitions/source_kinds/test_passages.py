@@ -45,23 +45,14 @@ def test_paragraph_of_one_line_is_no_heading_where_it_ends_a_sentence_or_is_long
     assert [text] == list_texts(text)
 
 
-@pytest.mark.parametrize(
-    ("sentence", "joint"),
-    [
-        ("This sentence is one of many in a paragraph.", " "),
-        ("この文は段落の中の一つの文である。", ""),
-        ("यह अनुच्छेद का एक वाक्य है।", " "),
-    ],
-)
-def test_long_paragraph_is_divided_at_the_ends_of_sentences(sentence: str, joint: str) -> None:
-    text = joint.join([sentence] * (3 * MAX_PASSAGE_BYTES // len(sentence.encode())))
-    passages = list_texts(text)
+@pytest.mark.parametrize("sentence", ["This is one of many. ", "この文は段落の中の一つの文である。"])
+def test_long_paragraph_is_divided_at_the_ends_of_sentences(sentence: str) -> None:
+    passages = list_texts(sentence * (7 * MAX_PASSAGE_BYTES // (2 * len(sentence.encode()))))
 
-    assert text == joint.join(passages)
-    assert 3 <= len(passages) <= 4
+    assert 4 == len(passages)
     assert all(len(passage.encode()) <= MAX_PASSAGE_BYTES + len(sentence.encode()) for passage in passages)
     assert min(len(passage) for passage in passages) > max(len(passage) for passage in passages) / 2
-    assert all(passage.endswith(sentence[-1]) for passage in passages)
+    assert all(passage.endswith(sentence.strip()[-1]) for passage in passages)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
