@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from fakes.stored import HANDLE, attach_set, write_model
 
-from engine.errors import HandleError, InputError, StoreError, UnknownModelError
+from engine.errors import InputError, StoreError, UnknownModelError
 from engine.store.layout import SAMPLES
 from engine.store.store import detach_set
 from exemplars import load_samples
@@ -48,8 +48,6 @@ def test_nothing_attached_is_an_empty_frame_of_the_same_columns_and_a_store_with
 def test_what_cannot_be_loaded_is_named(store: Path) -> None:
     with pytest.raises(UnknownModelError, match=f"No model 'u22a8.tests'.* Did you mean {HANDLE}"):
         load_samples("u22a8.tests")
-    with pytest.raises(HandleError, match="technical writing"):
-        load_samples("technical writing")
     with pytest.raises(InputError, match=r"'test' is not a pool\. There are: train and eval"):
         load_samples(HANDLE, "test")  # type: ignore[arg-type]
     Path(attach_set(store, "a").folder, SAMPLES).write_bytes(b"PAR1")

@@ -41,12 +41,6 @@ def test_entry_is_named_where_it_says_the_opposite_and_nothing_else(field: str, 
     assert all(message.startswith(f"brief.{field}: {text!r} ") for message in messages)
 
 
-def test_good_and_bad_are_held_against_scales_alone() -> None:
-    brief = {"failure_modes": "A warm reply", "non_goals": "Warmth"}
-
-    assert (2, 1) == (len(list_messages(brief)), len(list_messages(brief, type="topic")))
-
-
 def test_text_that_is_good_and_a_failure_is_named_with_its_line() -> None:
     brief = "brief:\n  exemplars_of_good: Ends with a date.\n  failure_modes:\n    - Ends with a date\n"
     text = yaml.safe_dump({"traits": [WARMTH]}) + brief

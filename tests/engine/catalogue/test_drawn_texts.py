@@ -4,10 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 from fakes.builders import make_model, make_seeds
-from fakes.stored import HANDLE, attach_poles, attach_set
+from fakes.stored import HANDLE, attach_set
 
 from engine.catalogue.drawn_texts import DrawnText, draw_texts, find_last_sets
-from engine.domain.model import POLES, Pole
+from engine.domain.model import POLES
 from engine.store.store import list_sets
 
 
@@ -27,13 +27,3 @@ def test_texts_are_authored_or_of_the_last_set_that_has_the_trait_or_of_earlier_
     assert {
         (origin, pole): count for origin, count in (("authored", 3), ("earlier", 3), ("last", 2)) for pole in POLES
     } == Counter((item.origin, item.pole) for item in drawn["clarity"])
-
-
-def test_of_many_the_same_are_drawn_both_halves_of_a_pair_together(tmp_path: Path) -> None:
-    texts: dict[Pole, list[str]] = {pole: [f"{pole} text {number}" for number in range(40)] for pole in POLES}
-    attach_poles(tmp_path, {"clarity": texts})
-    drawn = [item for item in draw(tmp_path, 10)["clarity"] if item.origin == "last"]
-    pairs = Counter(item.group for item in drawn)
-
-    assert {2: 10} == Counter(pairs.values())
-    assert drawn == [item for item in draw(tmp_path, 10)["clarity"] if item.origin == "last"]

@@ -73,16 +73,6 @@ def test_last_run_is_that_of_the_newest_set_whatever_came_of_it(places: Places) 
     assert ({"attached": 1, "rejected": 1}, 0.5) == (found.sets, found.cost_usd)
 
 
-def test_set_that_a_person_turned_down_did_not_fail_and_a_proposed_one_waits(places: Places) -> None:
-    attach_set(store(places), "two", status="proposed")
-    attach_set(store(places), "one", status="rejected", review={"why": "dull", "refused": 4}, age=-HOUR)
-    found = look(places)
-
-    assert found.last is not None
-    assert ("turned down", "dull") == (found.last.status, found.last.said)
-    assert (("two",), 0) == (found.proposed, found.traits[0].attached.total)
-
-
 def test_sets_for_another_definition_are_told_from_those_for_todays(places: Places) -> None:
     today = digest_definition(load_model(places.models_uri, HANDLE))
     for run_id, inputs in (("today", {"definition": today}), ("before", {"definition": "other"}), ("unknown", {})):

@@ -38,11 +38,3 @@ def test_near_duplicate_of_another_model_is_found_with_its_id(tmp_path: Path) ->
     # A set that is gone meanwhile shares nothing.
     (Path(locate_set(str(tmp_path), A, "train", signed[0].run_id)) / SAMPLES).unlink()
     assert {} == find_shared_texts(str(tmp_path), signed)
-
-
-def test_texts_of_many_models_are_those_of_the_first_that_has_them(tmp_path: Path) -> None:
-    texts = {A: [TEXT], B: [TEXT, TEXT.upper(), *OTHERS], C: [*OTHERS, NEAR_TEXT]}
-    found = find_shared_texts(str(tmp_path), attach(tmp_path, texts))
-
-    assert {B: {A: 2}, C: {B: 2, A: 1}} == {handle: item.others for handle, item in found.items()}
-    assert 1.0 == found[B].similarity

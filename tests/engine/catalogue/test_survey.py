@@ -64,5 +64,3 @@ def test_run_that_left_no_set_is_known_from_prefect_and_otherwise_the_newest_set
     assert (HANDLE, ["failed"]) == list_kinds(survey(places, runs={HANDLE: failed}))[0]
     assert stored == choose_last(stored, make_last("succeeded", "run-1"))
     assert stored == choose_last(stored, make_last("failed", "run-0", at=NOON - timedelta(hours=1)))
-    assert stored == choose_last(stored, None)
-    assert choose_last(None, None) is None

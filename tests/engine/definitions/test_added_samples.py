@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from fakes.s3 import S3
 from fakes.stored import HANDLE, MODEL, write_lines, write_model
 
 from engine.definitions.added_samples import add_samples, find_added, remove_added
@@ -12,11 +11,10 @@ from engine.definitions.loader import load_model, load_outline
 from engine.definitions.outline import ADDED_FILE
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
-from engine.errors import DefinitionError, SampleConflictError, StoreError, UnknownModelError
+from engine.errors import DefinitionError, SampleConflictError, UnknownModelError
 from engine.listing.page import SampleCount
 from engine.listing.samples import count_samples, list_samples
 from engine.planning.plan import digest_definition
-from engine.system.filesystem import replace_file
 
 OWN = Seed("clarity", "Own.", 1.0)
 ONE = Seed("clarity", "One.", 1.0)
@@ -139,21 +137,3 @@ def test_damaged_file_and_unknown_model_are_named(models: str) -> None:
         add_samples(models, HANDLE, [ONE], {})
     with pytest.raises(UnknownModelError):
         add_samples(models, "u22a8.no", [ONE], {})
-
-
-@pytest.mark.slow
-def test_object_store_has_the_old_file_or_the_new_one(s3: S3, s3_uri: str) -> None:
-    replace_file(f"{s3_uri}/{HANDLE}/model.yaml", MODEL.encode())
-    add_samples(s3_uri, HANDLE, [ONE], {})
-    s3.break_after(0)
-    with pytest.raises(StoreError):
-        add_samples(s3_uri, HANDLE, [TWO], {})
-    s3.heal()
-    assert ["One."] == [seed.text for seed in load_model(s3_uri, HANDLE).seeds]
-
-    s3.changes = 0
-    add_samples(s3_uri, HANDLE, [TWO, THREE], {})
-    assert 1 == s3.changes
-    assert [ONE.text, TWO.text, THREE.text] == [seed.text for seed in load_model(s3_uri, HANDLE).seeds]
-    assert 1 == len(remove_added(s3_uri, HANDLE, [make_id(HANDLE, TWO.trait, TWO.text)]))
-    assert [ONE.text, THREE.text] == [text for _, text, *_ in list_texts(s3_uri)]

@@ -85,20 +85,10 @@ def test_of_a_list_of_models_one_is_chosen(tmp_path: Path) -> None:
     assert "embedded/b" == load_level(str(tmp_path / "effort.yaml"), "low", lambda names: names[1]).synth_model
 
 
-def test_model_that_writes_one_text_a_call_is_asked_for_no_more() -> None:
-    several = replace(LEVEL, exemplars_per_call=3)
-
-    assert replace(LEVEL, ignored_per_call=3) == several.ask_one_text()
-    assert LEVEL == LEVEL.ask_one_text()
-
-
 def test_asked_effort_goes_before_the_models_own_and_that_before_high() -> None:
-    assert ["high", "low", "max", "low"] == [
-        choose_effort(None, None),
-        choose_effort(None, "low"),
-        choose_effort("max", "low"),
-        choose_effort("low", None),
-    ]
+    asked = ((None, None), (None, "low"), ("max", "low"), ("low", None))
+
+    assert ["high", "low", "max", "low"] == [choose_effort(given, own) for given, own in asked]
 
 
 @pytest.mark.parametrize(

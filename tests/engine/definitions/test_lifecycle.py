@@ -1,8 +1,6 @@
 """A lifecycle that cannot be understood is an error, never a draft; and only a draft takes samples."""
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,13 +20,8 @@ def write(models: Path, content: str | bytes) -> None:
 def test_state_is_what_the_file_says_and_a_draft_where_there_is_none(tmp_path: Path) -> None:
     (tmp_path / HANDLE).mkdir()
     assert Lifecycle("draft", None, None, ()) == read_lifecycle(f"{tmp_path}/", HANDLE)
-    write(
-        tmp_path,
-        '{"state": "ready", "version_id": 3, "version_no": 1, "version_tags": ["a", "b"], "by": "trainer"}',
-    )
-    assert Lifecycle("ready", 3, 1, ("a", "b")) == read_lifecycle(str(tmp_path), HANDLE)
-    write(tmp_path, '{"state": "archived", "version_id": null}')
-    assert Lifecycle("archived") == read_lifecycle(str(tmp_path), HANDLE)
+    write(tmp_path, '{"state": "ready", "version_id": 3, "version_no": 1, "version_tags": ["a"], "by": "trainer"}')
+    assert Lifecycle("ready", 3, 1, ("a",)) == read_lifecycle(str(tmp_path), HANDLE)
 
 
 @pytest.mark.parametrize(
@@ -64,17 +57,8 @@ def test_only_a_draft_and_a_failed_model_take_samples(tmp_path: Path) -> None:
             check_draft(str(tmp_path), HANDLE, "Nothing was removed")
 
 
-@pytest.mark.parametrize(
-    ("make", "found"),
-    [
-        (lambda path: path.symlink_to("/dev/zero"), "a link to elsewhere"),
-        (os.mkdir, "what is no file"),
-    ],
-)
-def test_what_is_no_file_of_the_folder_is_a_mistake_and_never_a_draft(
-    tmp_path: Path, make: Callable[[Path], None], found: str
-) -> None:
+def test_what_is_no_file_of_the_folder_is_a_mistake_and_never_a_draft(tmp_path: Path) -> None:
     (tmp_path / HANDLE).mkdir()
-    make(tmp_path / HANDLE / "lifecycle.json")
-    with pytest.raises(DefinitionError, match=f"found {found}; allowed: a file"):
+    (tmp_path / HANDLE / "lifecycle.json").symlink_to("gone.json")
+    with pytest.raises(DefinitionError, match="found what is no file; allowed: a file"):
         read_lifecycle(str(tmp_path), HANDLE)

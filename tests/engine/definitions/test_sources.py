@@ -157,9 +157,10 @@ def test_quoted_cell_keeps_commas_quotes_and_newlines_and_the_count_of_lines(end
     ],
 )
 def test_row_that_is_wrong_is_named_and_the_next_is_read(row: str, field: str, found: str, allowed: str) -> None:
-    read = read_csv(f"content,clarity,warmth\n{row}\nTwo.,good,\n")
+    seeds, problems = read_csv(f"content,clarity,warmth\n{row}\nTwo.,good,\n")
 
-    assert ([Seed("clarity", "Two.", 1.0, "s.csv:3")], [Problem("s.csv", 2, field, found, allowed)]) == read
+    assert [Problem("s.csv", 2, field, found, allowed)] == problems
+    assert [Seed("clarity", "Two.", 1.0, "s.csv:3")] == seeds
 
 
 def test_columns_that_are_missing_or_stand_twice_are_named_with_the_nearest() -> None:

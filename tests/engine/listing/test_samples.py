@@ -149,15 +149,12 @@ def test_samples_of_one_trait_are_listed_without_a_look_into_sets_that_have_none
     assert ["One.", "Three.", *name_rows("mine")] == name_texts(house.walk(limit=2, trait="safety"))
     assert [] == house.walk(trait="unknown")
     assert 6 == house.count()["clarity"].sample_count
-    for _ in ("damaged", "gone"):
-        with pytest.raises(StoreError, match="run=other cannot be read"):
-            house.walk(trait="clarity")
-        Path(other.file(SAMPLES)).unlink(missing_ok=True)
+    with pytest.raises(StoreError, match="run=other cannot be read"):
+        house.walk(trait="clarity")
 
 
-@pytest.mark.parametrize("content", ['{"status": "attached"}', '{"status": "attached", "counts": {"clarity": 1}}'])
-def test_manifest_that_cannot_be_used_is_an_error(house: House, content: str) -> None:
-    Path(attach_set(house.samples, "a").file(MANIFEST)).write_text(content)
+def test_manifest_that_cannot_be_used_is_an_error(house: House) -> None:
+    Path(attach_set(house.samples, "a").file(MANIFEST)).write_text('{"status": "attached"}')
     for read in (house.page, house.count):
         with pytest.raises(StoreError, match="run=a"):
             read()
@@ -166,12 +163,9 @@ def test_manifest_that_cannot_be_used_is_an_error(house: House, content: str) ->
 def test_counts_are_those_of_what_is_listed_at_the_poles_and_in_all(house: House) -> None:
     attach_set(house.samples, "a", 5, ("clarity", "safety", "safety"))
     attach_set(house.samples, "b", 3)
-    counts = house.count()
 
-    assert {"clarity": SampleCount(7, 4, 2), "safety": SampleCount(5, 3, 2)} == counts
-    for trait, count in counts.items():
-        qualities = [sample.quality for sample in house.walk(trait=trait)]
-        assert SampleCount(len(qualities), qualities.count(1.0), qualities.count(0.0)) == count
+    assert {"clarity": SampleCount(7, 4, 2), "safety": SampleCount(5, 3, 2)} == house.count()
+    assert (7, 5) == (len(house.walk(trait="clarity")), len(house.walk(trait="safety")))
 
 
 def test_wrong_line_does_not_spoil_the_pages_before_it(tmp_path: Path) -> None:
@@ -190,9 +184,7 @@ ROWS = ["content,clarity,safety", '"Naïve, ""so"" to\nspeak.",1,', "Two\u2028li
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("s.jsonl", "\n".join(LINES) + "\n"),
         ("s.jsonl", "\ufeff" + "\r\n\r\n\n".join(LINES)),
-        ("s.csv", "\n\n".join(ROWS)),
         ("s.csv", "\ufeff" + "\r\n\r\n\n".join(ROWS) + "\r\n"),
         ("s.csv", "content,clarity,safety\rOne.,1,\r\rTwo.,,0\rThree.,,1\r"),
     ],
@@ -207,31 +199,19 @@ def test_page_begins_right_whatever_the_lines_end_with(tmp_path: Path, name: str
     ]
 
 
-@pytest.mark.parametrize(("name", "first"), [("s.jsonl", ""), ("s.csv", "content,clarity,safety\n")])
-def test_page_of_a_file_that_was_changed_meanwhile_goes_on_by_the_number_of_the_line(
-    tmp_path: Path, name: str, first: str
-) -> None:
+def test_page_of_a_file_that_was_changed_meanwhile_goes_on_by_the_number_of_the_line(tmp_path: Path) -> None:
     def write(*texts: str) -> None:
-        as_row = name == "s.csv"
-        lines = [f"{text},1,\n" if as_row else write_lines({"content": text, "clarity": 1}) for text in texts]
-        write_model(tmp_path / "models", (name, first + "".join(lines)))
+        lines = write_lines(*({"content": text, "clarity": 1} for text in texts))
+        write_model(tmp_path / "models", ("s.jsonl", lines))
 
     house = House(tmp_path)
     write("One.", "Two.", "Three.", "Four.")
     position = house.page(limit=2).next_position
-    write("One, but longer." if name == "s.jsonl" else "One but longer.", "Two.", "Three.", "Four.")
+    write("One, but longer.", "Two.", "Three.", "Four.")
 
     assert ["Three.", "Four."] == name_texts(house.walk(limit=1, position=position))
     write("One.")
     assert [] == house.walk(position=position)
-
-
-def test_samples_of_a_model_whose_traits_are_to_be_discovered_are_what_is_attached(house: House) -> None:
-    attach_set(house.samples, "a")
-    (house.models / HANDLE / "model.yaml").write_text("traits: discover\nsources: [{type: jsonl, path: s.jsonl}]\n")
-
-    assert name_rows("a") == name_texts(house.walk(limit=3))
-    assert {} == house.count()
 
 
 def test_group_of_rows_without_the_trait_is_passed_over(house: House) -> None:

@@ -67,12 +67,9 @@ def test_set_that_comes_or_is_detached_is_counted_anew_and_one_that_has_not_chan
 def test_a_torn_manifest_is_told_and_takes_nothing_else_down(tmp_path: Path) -> None:
     attach_set(tmp_path, "a", count=4)
     torn = Path(attach_set(tmp_path, "b", count=4).file(MANIFEST))
-    whole = torn.read_bytes()
-    torn.write_bytes(whole[:100])
-    counter = StoreCounter(str(tmp_path))
-    broken = counter.count()
-    torn.write_bytes(whole)
-    healed = counter.count()
+    whole, counter = torn.read_bytes(), StoreCounter(str(tmp_path))
+    for content, total, unreadable in ((whole[:100], SetTotals(1, 4), 1), (whole, SetTotals(2, 8), 0)):
+        torn.write_bytes(content)
+        tally = counter.count()
 
-    assert ({TRAIN: SetTotals(1, 4)}, 1) == (broken.groups, broken.unreadable)
-    assert ({TRAIN: SetTotals(2, 8)}, 0) == (healed.groups, healed.unreadable)
+        assert ({TRAIN: total}, unreadable) == (tally.groups, tally.unreadable)

@@ -35,28 +35,17 @@ def spend(budget: RunBudget, *costs: float | None) -> Spending:
 
 
 def test_document_names_everything_that_money_went_to_and_rows_and_what_they_share_are_the_whole() -> None:
-    attempt = Attempt(1.0, ("openai/judge",), unanswered_calls=2, unanswered_usd=0.01)
     spending = Spending(0.52, 6, prompt_tokens=2400, cached_tokens=1024, saved_usd=0.003, completion_tokens=480)
+    document = describe_costs(sum_costs(make_rounds(), Bill(spending, Attempt(1.0, ("openai/judge",)))))
 
     assert {
-        "usd": 0.52,
-        "replies": 6,
-        "prompt_tokens": 2400,
-        "cached_tokens": 1024,
-        "saved_usd": 0.003,
-        "completion_tokens": 480,
-        "by_trait": {
-            "clarity": {
-                "positive": {"usd": 0.3, "kept": 2, "usd_per_kept": 0.15},
-                "negative": {"usd": 0.2, "kept": 2, "usd_per_kept": 0.1},
-            }
-        },
-        "shared_usd": 0.02,
-        "per_kept_sample_usd": 0.13,
-        "limit_usd": 1.0,
-        "unpriced": ["openai/judge"],
-        "possibly_billed": {"calls": 2, "usd": 0.01},
-    } == describe_costs(sum_costs(make_rounds(), Bill(spending, attempt)))
+        "positive": {"usd": 0.3, "kept": 2, "usd_per_kept": 0.15},
+        "negative": {"usd": 0.2, "kept": 2, "usd_per_kept": 0.1},
+    } == document["by_trait"]["clarity"]
+    assert (0.52, 0.02, 0.13) == (document["usd"], document["shared_usd"], document["per_kept_sample_usd"])
+    assert (6, 2400, 1.0, ["openai/judge"]) == tuple(
+        document[name] for name in ("replies", "prompt_tokens", "limit_usd", "unpriced")
+    )
     # 5 × 0.1 in floats is a hair off 0.5 when it is added up in two parts.
     assert "0.0" == str(sum_costs(make_rounds(), Bill(Spending(usd=0.5))).shared_usd)
 
@@ -70,11 +59,10 @@ def test_costs_without_a_price_and_those_for_each_kept_where_none_was_are_not_kn
 
 
 def test_run_is_free_where_nothing_was_paid_and_nothing_may_have_been() -> None:
-    unanswered, billed = Attempt(unanswered_calls=1), Attempt(unanswered_calls=1, unanswered_usd=0.1)
-    unpriced = Attempt(unpriced=("openai/judge",))
-    runs = [(0.0, unanswered), (0.1, unanswered), (0.0, unpriced), (0.0, billed)]
+    attempts = Attempt(unanswered_calls=1), Attempt(unpriced=("openai/judge",)), Attempt(unanswered_usd=0.1)
 
-    assert [True, False, False, False] == [Costs(Spending(usd=usd), attempt=attempt).is_free for usd, attempt in runs]
+    assert [True, False, False] == [Costs(Spending(usd=0.0), attempt=attempt).is_free for attempt in attempts]
+    assert not Costs(Spending(usd=0.1)).is_free
 
 
 def test_replies_of_a_round_that_was_cut_short_are_shared() -> None:

@@ -12,7 +12,7 @@ from engine.domain.votes import Vote
 from engine.quality.verdict import Verdict
 from engine.report.remedies import HOPELESS_REMEDIES, REMEDIES, explain_failure
 from engine.selection.rounds import REPLY_REASONS
-from engine.text.formatting import QUOTED_CHARS, name_reason
+from engine.text.formatting import name_reason
 
 FAILED = Verdict(False, ("Expected that every row has a text: 2 of 8 rows unexpected.",), (), (), {}, ())
 
@@ -65,10 +65,3 @@ def test_first_round_of_which_nothing_can_be_used_quotes_two_replies(reason: Rea
     assert said.startswith(f"none of the 8 replies of the first round can be used ({counts}), such as “Sure! Text 0 ")
     assert f" and “Sure! Text 1 of them”; no more was asked, since {HOPELESS_REMEDIES[reason]}." in said
     assert "'exemplars cache clear u22a8.test'" in said
-
-
-def test_replies_are_quoted_shortened_and_by_their_detail_where_they_have_no_text() -> None:
-    refused = make_exemplar(None, reason="refused")
-    long = [replace(refused, cell_id=f"{index}", detail="x" * 200) for index in range(8)]
-
-    assert f"such as “{'x' * (QUOTED_CHARS - 1)}…”; no more" in explain(*long)

@@ -61,13 +61,6 @@ def test_variety_of_every_pole_beside_that_of_its_own_seeds_is_in_the_verdict_an
     assert f"{positive.exemplars.vendi:.1f} of 2" in report
 
 
-def test_pole_without_seeds_has_none_beside_it_and_one_without_exemplars_is_measured_as_nothing() -> None:
-    unseeded, empty = make_chosen(make_test_plan(make_model(), make_level(2))), make_rounds()
-
-    assert [None, None] == [item.seeds for item in measure_variety(unseeded, WordVectors())]
-    assert [0, 0] == [item.exemplars.count for item in measure_variety(empty, WordVectors())]
-
-
 def test_chosen_exemplars_of_a_set_that_failed_are_kept_among_its_rejected_rows() -> None:
     failed = Verdict(False, ("Expected that no text occurs twice: 1 of them.",), (), (), {}, ())
     rows = make_rejected_rows(make_chosen(), make_stamp(), failed)

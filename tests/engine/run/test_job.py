@@ -18,7 +18,6 @@ from engine.errors import (
     NoSeedsError,
     ProviderError,
     ProviderUnavailableError,
-    UnknownModelError,
     UnpricedError,
     UnsupportedError,
 )
@@ -41,12 +40,10 @@ def make_settings(**fields: str) -> Settings:
     ("model", "fields", "base", "key"),
     [
         (SAME, {}, HERE, "sk-synth"),
-        (SAME, {"judge_api_key": "sk-judge"}, HERE, "sk-judge"),
         (SAME, {"judge_api_base": THERE}, THERE, None),
         (SAME, {"judge_api_base": THERE, "judge_api_key": "sk-judge"}, THERE, "sk-judge"),
         (OTHER, {}, None, None),
         (OTHER, {"judge_api_base": THERE}, THERE, None),
-        (OTHER, {"judge_api_key": "sk-judge"}, None, "sk-judge"),
     ],
 )
 def test_judge_has_the_synth_models_address_and_key_only_where_it_is_the_same(
@@ -57,19 +54,6 @@ def test_judge_has_the_synth_models_address_and_key_only_where_it_is_the_same(
     assert endpoint is not None
     assert (model, base, key) == (endpoint.name, endpoint.api_base, endpoint.api_key)
     assert "EXEMPLARS_JUDGE" == endpoint.settings
-
-
-@pytest.mark.parametrize(
-    ("votes", "judge", "cast"),
-    [(0, OTHER, 0), (3, "embedded", 0), (3, "embedded/other.gguf", 0), (1, OTHER, 1), (3, SAME, 3)],
-)
-async def test_hosted_judge_casts_the_levels_votes_and_the_embedded_one_none(votes: int, judge: str, cast: int) -> None:
-    budget, level = RunBudget(4), make_level(judge_votes=votes, judge_model=judge)
-    async with open_voting_judge(
-        make_settings(judge_api_key="sk-judge"), level, HeardProgress(), budget
-    ) as voting_judge:
-        assert (cast, cast > 0) == (voting_judge.votes, voting_judge.gateway is not None)
-        assert None is voting_judge.gateway or budget is voting_judge.gateway.budget
 
 
 @pytest.mark.parametrize(
@@ -98,7 +82,6 @@ async def test_judge_that_cannot_be_asked_is_told_when_it_is_opened(
     [
         (OTHER, "OPENAI_API_KEY"),
         ("anthropic/claude-3-5-haiku-latest", "ANTHROPIC_FEDERATION_RULE_ID"),
-        ("openrouter/some/judge", "OR_API_KEY"),
         ("ollama/judge", "HOME"),
     ],
 )
@@ -116,26 +99,19 @@ VOTES = {"judge_votes": 1}
 
 
 @pytest.mark.parametrize(
-    ("fields", "level", "named"),
+    ("fields", "votes", "named"),
     [
-        ({}, {}, ["openai/test: correct its name, or set EXEMPLARS_SYNTH_PRICE=<in>/<out>"]),
-        ({}, VOTES, ["openai/test: correct", "openai/judge: correct its name, or set EXEMPLARS_JUDGE_PRICE="]),
-        (
-            FREE | {"synth_fallbacks": "openai/gpt-4.1, openai/mine"},
-            {},
-            ["openai/mine: remove it from EXEMPLARS_SYNTH"],
-        ),
+        ({}, 1, ["openai/test: correct its name", "openai/judge: correct its name, or set EXEMPLARS_JUDGE_PRICE="]),
+        (FREE | {"synth_fallbacks": "openai/gpt-4.1, openai/mine"}, 0, ["openai/mine: remove it from EXEMPLARS_SYNTH"]),
     ],
 )
-def test_models_without_a_price_are_refused_under_a_limit(
-    fields: dict[str, str], level: dict[str, int], named: list[str]
-) -> None:
+def test_models_without_a_price_are_refused_under_a_limit(fields: dict[str, str], votes: int, named: list[str]) -> None:
+    level = make_level(judge_model=OTHER, judge_votes=votes, max_cost_usd=1.0)
     with pytest.raises(UnpricedError, match="0/0 for a server of your own that costs nothing") as refusal:
-        check_prices(make_settings(**fields), make_level(judge_model=OTHER, max_cost_usd=1.0, **level))
-    said = str(refusal.value)
+        check_prices(make_settings(**fields), level)
 
-    assert (2, []) == (refusal.value.exit_code, [part for part in named if part not in said])
-    assert len(named) == said.count(": correct") + said.count(": remove")
+    assert [] == [part for part in named if part not in str(refusal.value)]
+    assert 2 == refusal.value.exit_code
 
 
 @pytest.mark.parametrize(
@@ -157,7 +133,6 @@ def test_job_of_a_model_without_a_price_is_refused_unless_it_is_only_tried(tmp_p
     with pytest.raises(UnpricedError, match=r"openai/test: .*EXEMPLARS_SYNTH_PRICE"):
         load_job(settings, HANDLE, "from_traits", "low")
 
-    assert not (tmp_path / "samples").exists()
     assert HANDLE == load_job(settings, HANDLE, "from_traits", "low", dry=True).model.handle
 
 
@@ -216,20 +191,11 @@ def test_draft_and_failed_model_take_a_run_and_a_trained_one_may_be_evaluated(
     assert synth_type == load_job(make_catalogue(tmp_path, state), HANDLE, synth_type, "low").synth_type
 
 
-def test_what_is_wrong_with_the_model_is_told_before_that_it_is_frozen(tmp_path: Path) -> None:
-    settings = make_catalogue(tmp_path, "ready")
-    (tmp_path / "models" / HANDLE / "samples.jsonl").write_text("")
-    for handle, error in (("u22a8.other", UnknownModelError), (HANDLE, NoSeedsError)):
-        with pytest.raises(error):
-            load_job(settings, handle, "diversify", "low")
-
-
 def test_seeds_that_contradict_each_other_are_left_out_of_a_job_and_named(tmp_path: Path) -> None:
-    settings = make_catalogue(tmp_path)
-    path = tmp_path / "models" / HANDLE / "samples.jsonl"
-    said = "The saw stands still before anybody reaches for the blade."
+    settings, said = make_catalogue(tmp_path), "The saw stands still before anybody reaches for the blade."
     lines = [(said, 1), ("Text two is about the saw.", 0), (f" {said}", 0), ("Text two is about the saw.", 0)]
-    path.write_text("".join(f"{json.dumps({'content': text, 'safety': value})}\n" for text, value in lines))
+    content = "".join(f"{json.dumps({'content': text, 'safety': value})}\n" for text, value in lines)
+    (tmp_path / "models" / HANDLE / "samples.jsonl").write_text(content)
     model = load_job(settings, HANDLE, "from_traits", "low").model
 
     assert ["Text two is about the saw."] == [seed.text for seed in model.seeds]

@@ -15,10 +15,9 @@ from engine.run.job import read_pools
 from engine.run.taken_up import PersonReview, TakenUp, take_up
 from engine.screening.screener import Screener
 from engine.selection.rounds import Rounds
-from engine.store.layout import PROPOSED, REJECTED, SAMPLES
+from engine.store.layout import PROPOSED, REJECTED
 from engine.store.proposals import (
     list_all,
-    list_expired,
     list_proposals,
     list_waiting,
     read_refused,
@@ -114,19 +113,6 @@ def test_rounds_keep_what_stands_and_ask_for_what_lacks_in_new_scenarios(tmp_pat
     assert all(cell.pair_id >= "clarity/00004" for cell in cells)
     assert {*PLAIN[1:], *STIFF, other.text} == {item.text for item in rounds.choice.chosen}
     assert 1 == rounds.count_reasons()["duplicate"]
-
-
-def test_proposal_is_no_sample_is_verified_and_keeps_later_runs_away(tmp_path: Path) -> None:
-    stored, verifier = make_proposal(tmp_path / "samples"), StoreVerifier(str(tmp_path / "samples"))
-    model = read_pools(str(tmp_path / "samples"), make_model(handle=STAMP.handle))
-    [near] = Screener(make_test_plan(model), use_lengths=False).screen([make_exemplar(PLAIN[0])])
-
-    assert ([], [stored]) == (list_expired([stored], NOW), list_expired([stored], NOW + timedelta(days=2)))
-    assert [] == list(verifier.find_faults())
-    assert (1, 0) == (verifier.sets["proposed"], verifier.samples)
-    assert not Path(stored.file(SAMPLES)).exists()
-    assert ((), 8) == (tuple(model.attached), len(model.proposed))
-    assert "duplicate" == near.reason
 
 
 @pytest.mark.parametrize("refused", [True, False])

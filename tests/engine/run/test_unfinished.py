@@ -1,13 +1,12 @@
 """An unfinished plan goes on with the embedded model that has begun it, or names the file that is missing."""
 
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from fakes.client import FakeClient, HeardProgress
-from fakes.model_sources import CONTENT, FILE, make_gguf, make_model
+from fakes.model_sources import CONTENT, FILE, make_model
 from fakes.workspace import HANDLE, LEVEL, make_workspace
 
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
@@ -94,40 +93,19 @@ async def test_file_that_is_missing_is_named_with_what_to_do(machine: Machine) -
     assert (SMOLLM2, "") == (job.level.synth_model, job.note)
 
 
-async def test_file_of_ones_own_that_the_dial_names_goes_on(machine: Machine) -> None:
-    own = machine.folder / "own.gguf"
-    own.write_bytes(make_gguf({}, {}))
-    machine.name(STAND_IN, f"embedded/{own}")
-    await machine.begin()
-    machine.file.write_bytes(CONTENT)
-    assert f"embedded/{own}" == machine.load().level.synth_model
-
-    own.unlink()
-    with pytest.raises(ModelNotFoundError, match=r"begun with a GGUF file of SHA-256 .* Put it back"):
-        machine.load()
-
-
-async def end_with_a_set(machine: Machine, plan_id: str) -> None:
-    folder = Path(locate_set(str(machine.folder / "samples"), HANDLE, "train", "a-run"))
-    (folder / MANIFEST).parent.mkdir(parents=True)
-    (folder / MANIFEST).write_bytes(seal({"status": "rejected", "plan_id": plan_id}))
-
-
-async def begin_another_plan(machine: Machine, _: str) -> None:
-    (machine.folder / "models" / HANDLE / "samples.jsonl").write_text('{"content": "Another seed.", "clarity": 1}')
-
-
-async def begin_it_anew(machine: Machine, _: str) -> None:
-    await machine.begin(synth_model=STAND_IN)
-
-
-@pytest.mark.parametrize("happens", [end_with_a_set, begin_another_plan, begin_it_anew])
-async def test_plan_that_has_ended_or_is_another_asks_the_model_of_now(
-    machine: Machine, happens: Callable[[Machine, str], Awaitable[None]]
-) -> None:
+@pytest.mark.parametrize("happens", ["a set", "another plan", "the same plan by another model"])
+async def test_plan_that_has_ended_or_is_another_asks_the_model_of_now(machine: Machine, happens: str) -> None:
     plan_id = await machine.begin()
     machine.file.write_bytes(CONTENT)
-    await happens(machine, plan_id)
+    if happens == "a set":
+        manifest = Path(locate_set(str(machine.folder / "samples"), HANDLE, "train", "a-run")) / MANIFEST
+        manifest.parent.mkdir(parents=True)
+        manifest.write_bytes(seal({"status": "rejected", "plan_id": plan_id}))
+    elif happens == "another plan":
+        seed = '{"content": "Another seed.", "clarity": 1}'
+        (machine.folder / "models" / HANDLE / "samples.jsonl").write_text(seed)
+    else:
+        await machine.begin(synth_model=STAND_IN)
     job = machine.load()
 
     assert (STAND_IN, "") == (job.level.synth_model, job.note)

@@ -69,18 +69,12 @@ def test_wrong_entry_of_a_text_file_is_named(traits: str, source: str, field: st
     assert allowed in problem.allowed
 
 
-@pytest.mark.parametrize(
-    ("own", "given", "code"),
-    [
-        ("", "", "en"),
-        ("language: de\n", "", "de"),
-        ("language: de\n", ", language: hi", "hi"),
-    ],
-)
+@pytest.mark.parametrize(("own", "given", "code"), [("", "", "en"), ("de", "", "de"), ("de", ", language: hi", "hi")])
 def test_noise_is_negative_samples_of_each_topic_in_the_language_of_the_model_or_its_own(
     own: str, given: str, code: str
 ) -> None:
-    seeds = parse(f"{own}{TWO}sources: [{{type: noise{given}}}]\n").seeds
+    language = f"language: {own}\n" if own else ""
+    seeds = parse(f"{language}{TWO}sources: [{{type: noise{given}}}]\n").seeds
 
     assert {("food", 0.0)} == {(seed.trait, seed.quality) for seed in seeds}
     assert 12 == len({seed.text for seed in seeds} & {item.text for item in read_ordinary(code)})
