@@ -14,7 +14,6 @@ from engine.catalogue.condition import (
 )
 from engine.catalogue.findings import list_findings
 from engine.catalogue.survey import Survey, SurveyedModel
-from engine.domain.model import POLES
 from engine.quality.breaks import Sureness
 
 HANDLE = "u22a8.test"
@@ -54,11 +53,6 @@ def make_condition(*traits: TraitCondition, handle: str = HANDLE, **fields: obje
         "measures": make_measures(*(trait.measure for trait in own if trait.measure)),
     }
     return ModelCondition(handle=handle, traits=own, **(given | fields))  # type: ignore[arg-type]
-
-
-def make_drift(told_apart: float = 0.97, graded: float | None = 0.9, own: float | None = 0.95) -> Drift:
-    """That of sets with enough texts, the same at both poles."""
-    return Drift("run-2", dict.fromkeys(POLES, told_apart), dict.fromkeys(POLES, 0.08), graded, own)
 
 
 def make_measures(*measures: TraitMeasure, angles: tuple[TraitAngle, ...] = (), known: bool = True) -> Measures:

@@ -30,16 +30,18 @@ def test_pole_is_a_label_with_what_stands_behind_the_colon() -> None:
         assert (label, paraphrase) == read_trait(typed)
 
 
-def test_pole_without_a_label_of_its_own_in_words_is_asked_again() -> None:
-    asked = {
-        "\u200b: thanks": "Begin with a word or two",
-        "x" * 41: "Begin with a word or two",
-        "Ｗarm\u200b: hugs": "'Warm' is the other end already",
-        "٣": "٣ would read as a quality",
-    }
-    for typed, told in asked.items():
-        with pytest.raises(ValueError, match=f"^{told}"):
-            read_pole(typed, PoleAnswer("Warm"))
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("\u200b: thanks", "Begin with a word or two"),
+        ("x" * 41, "Begin with a word or two"),
+        ("Ｗarm\u200b: hugs", "'Warm' is the other end already"),
+        ("٣", "٣ would read as a quality"),
+    ],
+)
+def test_pole_without_a_label_of_its_own_in_words_is_asked_again(typed: str, told: str) -> None:
+    with pytest.raises(ValueError, match=f"^{told}"):
+        read_pole(typed, PoleAnswer("Warm"))
 
 
 def test_answer_is_cleaned_of_what_no_file_may_hold() -> None:

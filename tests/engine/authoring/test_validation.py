@@ -6,7 +6,6 @@ import yaml
 from fakes.word_vectors import WordVectors
 
 from engine.authoring.validation import MOST_NAMED, Hinting, validate_models
-from engine.domain.model import Skipped
 
 
 def write_model(models: Path, handle: str, traits: int, samples: str = "") -> None:
@@ -44,11 +43,3 @@ def test_encoder_is_loaded_once_for_all_models_and_only_where_there_are_samples(
 
     assert [1] == loaded
     assert [True, True, True, False] == [item.is_valid for item in found]
-
-
-def test_without_hinting_there_are_mistakes_and_what_is_skipped_alone(tmp_path: Path) -> None:
-    write_model(tmp_path, "acme.bare", 2)
-    [found] = validate_models(str(tmp_path), ["acme.bare"])
-
-    assert ((), True, 0) == (found.hints, found.is_valid, found.exit_code)
-    assert (Skipped("field 'tags' (acme.bare/model.yaml:7)", "not a field that is read here"),) == found.skipped

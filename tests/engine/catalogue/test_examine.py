@@ -100,19 +100,15 @@ def test_what_has_changed_is_measured_again_and_nothing_else(places: Places) -> 
     ("name", "content", "said", "state"),
     [
         ("model.yaml", "traits: [{type: spectrum}]", f"{HANDLE}/model.yaml", "draft"),
-        ("samples.jsonl", None, "which is not there", "draft"),
+        ("samples.jsonl", "no JSON", "samples.jsonl:1", "draft"),
         ("lifecycle.json", '{"state": "asleep"}', "lifecycle.json", "unknown"),
     ],
 )
 def test_file_with_mistakes_is_a_fault_and_the_sets_count_all_the_same(
-    places: Places, name: str, content: str | None, said: str, state: str
+    places: Places, name: str, content: str, said: str, state: str
 ) -> None:
     attach_set(store(places), "one", 4)
-    path = Path(places.models_uri) / HANDLE / name
-    if content is None:
-        path.unlink()
-    else:
-        path.write_text(content)
+    (Path(places.models_uri) / HANDLE / name).write_text(content)
     found = look(places)
     [fault] = found.faults
 

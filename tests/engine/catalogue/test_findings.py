@@ -17,6 +17,7 @@ REVIEW = ["exemplars review run-9 --attach", "exemplars review run-9 --reject"]
 DRIFT = Drift("run-2", dict.fromkeys(POLES, 0.96), dict.fromkeys(POLES, 0.1), graded=0.9, own=0.95)
 DETACH = "exemplars detach run-2"
 REMOVE = f"exemplars remove {HANDLE} 11 12"
+SHARED = SharedTexts(HANDLE, {"u22a8.a": 3}, (11, 12), "The text.", "u22a8.a", "A text.", 0.9)
 EMPTY = make_trait_condition(attached=Counts(), measure=None)
 RUNS = tuple(f"run-{number}" for number in range(MOST_SETS + 1))
 DETACH_FIRST = [f"exemplars detach {run}" for run in RUNS[:MOST_SETS]]
@@ -48,11 +49,6 @@ def with_last(status: str, **fields: Any) -> ModelCondition:
     return make_condition(last=make_last(status, **fields))
 
 
-def with_shared(**others: int) -> ModelCondition:
-    counts = {f"u22a8.{name}": count for name, count in others.items()}
-    return make_condition(shared=SharedTexts(HANDLE, counts, (11, 12), "The text.", "u22a8.a", "A text.", 0.9))
-
-
 @pytest.mark.parametrize(
     ("condition", "kind", "said", "commands"),
     [
@@ -61,7 +57,6 @@ def with_shared(**others: int) -> ModelCondition:
         (with_last("failed", said="3 lack"), "failed", "attached nothing: 3 lack", [f"{START} --effort low"]),
         (make_condition(proposed=("run-9",)), "waits", "report of run run-9", REVIEW),
         (with_measure(auc=0.69), "hardly apart", "Clarity: AUC 0.69. Say in", [AGAIN]),
-        (with_measure(auc=0.9, sureness="overlapping"), "hardly apart", "AUC 0.90, and their clusters", [AGAIN]),
         (with_angle(ENTANGLED_COSINE), "entangled", "Clarity and Safety: 37° between their axes", [AGAIN]),
         (with_angle(-1.0), "entangled", "(cosine -1.00 ± 0.05), one turned round", [AGAIN]),
         (with_drift((0.97, 0.5)), "drift", "its Much clarity texts are told from", [DETACH]),
@@ -72,7 +67,12 @@ def with_shared(**others: int) -> ModelCondition:
         (with_counts((8, 8), (20, 0)), "unbalanced", "28 Much clarity and 8 No clarity", [AGAIN]),
         (make_condition(EMPTY, last=None, sets={}), "empty", "No run of it", [AGAIN]),
         (make_condition(state="missing", attached_runs=("run-2",)), "orphaned", "16 samples in the store", [DETACH]),
-        (with_shared(a=3), "shared", "near duplicates of u22a8.a’s, such as “The text.” (0.90 of u22a8.a’s)", [REMOVE]),
+        (
+            make_condition(shared=SHARED),
+            "shared",
+            "near duplicates of u22a8.a’s, such as “The text.” (0.90 of u22a8.a’s)",
+            [REMOVE],
+        ),
     ],
 )
 def test_what_needs_a_person_is_found_with_what_to_type(

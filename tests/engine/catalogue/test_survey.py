@@ -12,7 +12,7 @@ from fakes.word_vectors import WordVectors
 from engine.catalogue.condition import LastRun
 from engine.catalogue.examine import Places
 from engine.catalogue.survey import Survey, choose_last, survey_catalogue
-from engine.store.layout import CATALOGUE_PAGE, MANIFEST
+from engine.store.layout import CATALOGUE_PAGE
 
 OTHER = "u22a8.other"
 
@@ -48,13 +48,6 @@ def test_models_of_which_nothing_is_to_be_said_come_last_and_what_else_lies_ther
     )
     assert (2, NOON) == (found.needing, found.surveyed_at)
     assert () == survey(Places(f"{places.models_uri}/none", f"{places.samples_uri}/nothing")).models
-
-
-def test_model_that_nobody_has_foreseen_is_a_row_too(places: Places) -> None:
-    [folder] = (Path(places.samples_uri) / f"handle={OTHER}/pool=train").iterdir()
-    (folder / MANIFEST).write_text('{"status": "attached", "created_at": 1, "counts": ["clarity"], "files": []}')
-
-    assert [(OTHER, ["broken"]), (HANDLE, [])] == list_kinds(survey(places))
 
 
 def test_run_that_left_no_set_is_known_from_prefect_and_otherwise_the_newest_set_counts(places: Places) -> None:

@@ -35,17 +35,16 @@ def list_texts(models: str) -> list[tuple[str, str, float, str | None]]:
 
 
 def test_added_samples_are_read_last_wherever_authored_ones_are(models: str, tmp_path: Path) -> None:
-    ids = add_samples(models, HANDLE, [ONE, TWO, THREE], {})
+    added, own_id = (ONE, TWO, THREE), make_id(HANDLE, "clarity", "Own.")
+    ids = add_samples(models, HANDLE, added, {})
     model = load_model(models, HANDLE)
-
-    assert [make_id(HANDLE, sample.trait, sample.text) for sample in (ONE, TWO, THREE)] == ids
-    assert [(seed.trait, seed.text, seed.quality, seed.source_url) for seed in (OWN, ONE, TWO, THREE)] == list_texts(
-        models
-    )
-    assert ["Own.", ONE.text, TWO.text, THREE.text] == [seed.text for seed in model.seeds]
-    assert (f"{HANDLE}/{ADDED_FILE}:2", ()) == (model.seeds[2].place, model.skipped)
-    assert frozenset(ids[:1]) == find_added(models, HANDLE, [ids[0], make_id(HANDLE, "clarity", "Own.")])
     counts = count_samples(models, str(tmp_path), load_outline(models, HANDLE))
+
+    assert [make_id(HANDLE, sample.trait, sample.text) for sample in added] == ids
+    assert [(seed.trait, seed.text, seed.quality, seed.source_url) for seed in (OWN, *added)] == list_texts(models)
+    assert ["Own.", *(sample.text for sample in added)] == [seed.text for seed in model.seeds]
+    assert (f"{HANDLE}/{ADDED_FILE}:2", ()) == (model.seeds[2].place, model.skipped)
+    assert frozenset(ids[:1]) == find_added(models, HANDLE, [ids[0], own_id])
     assert {"clarity": SampleCount(3, 2, 1), "safety": SampleCount(1, 0, 0)} == counts
 
 

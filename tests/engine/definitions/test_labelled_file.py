@@ -59,11 +59,10 @@ def test_labels_of_the_one_trait_that_is_meant_stand_in_its_own_field_or_a_plain
         ("a.jsonl", '{"content": "One.", "label": "Safe"}', "label"),
     ):
         assert [("One.", "safety", 1.0)] == read(name, content, SAFETY)
-        assert [("One.", "safety", 0.0)] == read("a.csv", f"content,{field},safety\nOne.,good,Risky\n", SAFETY)
         with pytest.raises(DefinitionError, match=rf"found content, {field}; allowed: .*clarity, safety, .*--trait"):
             read(name, content)
+    assert [("One.", "safety", 0.0)] == read("a.csv", "content,label,safety\nOne.,good,Risky\n", SAFETY)
     assert [("Two.", "safety", 0.5)] == read("a.csv", TABLE.replace("Clear", "Cleer"), SAFETY)
-    assert [("Two.", "safety", 0.5)] == read("a.jsonl", LINES, SAFETY)
 
 
 @pytest.mark.parametrize(

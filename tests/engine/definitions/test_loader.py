@@ -278,13 +278,6 @@ def test_file_without_traits_is_one_mistake(text: str, line: int | None, field: 
     assert (WHERE, line, field, found) == (problem.file, problem.line, problem.field, problem.found)
 
 
-def test_samples_are_not_read_while_the_form_is_wrong_nor_a_misspelt_trait_reported_where_it_is_used() -> None:
-    source = "{type: jsonl, path: s, mapping: {a: {trait: clarity}}}"
-    text = f"traits: [{{type: spectrum, kye: clarity}}]\nsources: [{source}]\n"
-
-    assert ["traits.0.kye", "traits.0.key"] == [problem.field for problem in find_problems(text, {"s": b"no JSON"})]
-
-
 def test_traits_still_to_be_discovered_are_an_error_that_says_what_to_do() -> None:
     with pytest.raises(NoTraitsError, match=f"{WHERE}: traits is 'discover'.* Write the traits as a list"):
         parse("traits: discover\neffort: low\nscenarios: nonsense\n")

@@ -1,6 +1,6 @@
 """Mistakes of form come all at once, in plain words and few of them, whatever a file holds."""
 
-from engine.definitions.mistakes import find_near_spelling, format_names, format_value
+from engine.definitions.mistakes import find_near_spelling
 
 
 def test_near_spelling_is_found_in_any_case_among_few_choices() -> None:
@@ -10,10 +10,3 @@ def test_near_spelling_is_found_in_any_case_among_few_choices() -> None:
     assert find_near_spelling("lamp", ("books", "papers")) is None
     assert "books" == find_near_spelling("boks", (*many, "books"))
     assert find_near_spelling("boks", (*many, "books", "papers")) is None
-
-
-def test_what_is_quoted_is_short() -> None:
-    values: list[object] = [78 * "a", 79 * "a", 9 * ["a"], {}, None]
-
-    assert [f"'{78 * 'a'}'", f"'{78 * 'a'}…", "a list of 9", "an object", "nothing"] == list(map(format_value, values))
-    assert (300 * "a", 299 * "a" + "…") == (format_names([300 * "a"]), format_names([301 * "a"]))

@@ -1,7 +1,6 @@
 """Lines of JSONL and CSV become seeds; every line that cannot be one is named with its number."""
 
 import io
-import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -183,16 +182,6 @@ def test_file_that_is_no_csv_is_named_with_the_line_where_that_begins() -> None:
 
     assert ([], [foreign]) == read_csv(begin + b"Caf\xe9.,good,\n")
     assert ([], [unended]) == read_csv(begin + b'"Two.,good,\nThree.,1,\n')
-
-
-def test_page_that_a_text_was_taken_from_is_kept_where_it_is_a_text() -> None:
-    urls = ["https://example.org/a", None, 7, " ", "\ud83d"]
-    lines = [json.dumps({"content": "One.", "clarity": 1, "source_url": url}).encode() for url in urls]
-    seeds, problems = read_jsonl(*lines)
-    rows, _ = read_csv("content,clarity,warmth,source_url\nOne.,1,0,https://example.org/b\nTwo.,1,,\n")
-
-    assert (["https://example.org/a", None, None, None, None], []) == ([seed.source_url for seed in seeds], problems)
-    assert ["https://example.org/b", "https://example.org/b", None] == [seed.source_url for seed in rows]
 
 
 JSONL = b'\xef\xbb\xbf{"content": "A.", "clarity": 1}\r\n\n{"content": "B.", "clarity": 1}'

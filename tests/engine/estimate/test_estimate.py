@@ -52,7 +52,6 @@ def test_run_is_the_sum_of_its_kinds_and_costs_what_those_do_whose_price_is_know
     [
         (None, None, ("openai/test", "openai/judge"), False),
         (PRICE, None, ("openai/judge",), False),
-        (PRICE, FREE, (), False),
         (FREE, FREE, (), True),
     ],
 )

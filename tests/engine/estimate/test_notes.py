@@ -100,17 +100,10 @@ def test_scenarios_are_noted_with_their_reasons() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "subjects", "split", "noted"),
-    [
-        ("topic", ("an axe",), {}, True),
-        ("topic", ("an axe",), {"tools": TopicSubjects((("an axe",),), (("a walk",),))}, False),
-        ("topic", (), {}, False),
-    ],
+    ("split", "noted"), [({}, True), ({"tools": TopicSubjects((("an axe",),), (("a walk",),))}, False)]
 )
-def test_topic_whose_poles_share_the_authors_subjects_is_noted(
-    kind: str, subjects: tuple[str, ...], split: dict[str, TopicSubjects], noted: bool
-) -> None:
-    model = make_model(make_trait("tools", type=kind), scenarios=OwnScenarios(subjects=subjects))
+def test_topic_whose_poles_share_the_authors_subjects_is_noted(split: dict[str, TopicSubjects], noted: bool) -> None:
+    model = make_model(make_trait("tools", type="topic"), scenarios=OwnScenarios(subjects=("an axe",)))
     notes = list_more(make_test_plan(model, scenario_pool=replace(SCENARIO_POOL, topic_subjects=split)))
 
     assert noted == any(note.startswith("Both texts of a pair on Tools have the same subject") for note in notes)

@@ -40,7 +40,6 @@ def test_arrow_s_own_query_is_not_given_to_pandas() -> None:
     place = "s3://bucket/samples?endpoint_override=host:9000&scheme=http/handle=a.b/samples.parquet"
 
     assert 'samples = pd.read_parquet("s3://bucket/samples/handle=a.b/samples.parquet")' == write_reading(place)[1]
-    assert 'samples = pd.read_parquet("/what?/samples.parquet")' == write_reading("/what?/samples.parquet")[1]
 
 
 def test_samples_are_used_or_reviewed_first() -> None:

@@ -32,13 +32,8 @@ def make_rounds(wanted: int = 1) -> Rounds:
     return builders.make_rounds(plan, *(replace(exemplar, cost_usd=0.1) for exemplar in make_pair()))
 
 
-def write(
-    verdict: Verdict = PASSED,
-    rounds: Rounds | None = None,
-    endpoint: Endpoint = PRICED,
-    bill: Bill = NO_HISTORY,
-) -> str:
-    rounds = rounds or make_rounds()
+def write(verdict: Verdict = PASSED, wanted: int = 1, endpoint: Endpoint = PRICED, bill: Bill = NO_HISTORY) -> str:
+    rounds = make_rounds(wanted)
     return write_page(rounds, verdict, STORED, estimate_plan(rounds.plan, endpoint, None, 1.0), bill, None)
 
 
@@ -59,7 +54,7 @@ def test_passed_gate_is_told_first_then_the_picture_the_counts_the_samples_and_t
 
 
 def test_what_failed_is_told_first_with_what_to_do_and_then_pole_by_pole() -> None:
-    lacking, found = write(FAILED, make_rounds(wanted=3)), write(FAILED)
+    lacking, found = write(FAILED, wanted=3), write(FAILED)
 
     assert lacking.startswith("# u22a8.test: nothing attached\n\n**4 of 6 exemplars are lacking after 0 rounds, ")
     assert "\n- clarity, positive (Clear): 1 of 3, 2 lacking" in lacking

@@ -1,6 +1,5 @@
 """What a reader is told of a trait before he trains on it."""
 
-
 import pytest
 
 from engine.quality.breaks import Breaks, find_breaks
