@@ -37,9 +37,7 @@ def test_defaults_are_those_of_the_design() -> None:
         ("SYNTH_API_KEY", "", None),
     ],
 )
-def test_variable_with_the_prefix_sets_its_field(
-    monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object
-) -> None:
+def test_prefixed_variable_sets_its_field(monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object) -> None:
     before = read_settings()
     monkeypatch.setenv(name, text)
     monkeypatch.setenv("EXEMPLARS_OF_SOMETHING_ELSE", "x")
@@ -49,9 +47,7 @@ def test_variable_with_the_prefix_sets_its_field(
     assert value == getattr(read_settings(), name.lower())
 
 
-def test_relative_path_is_relative_to_the_root_wherever_a_worker_stands(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_relative_path_is_relative_to_the_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = read_settings()
@@ -70,9 +66,7 @@ def test_relative_path_is_relative_to_the_root_wherever_a_worker_stands(
         ("sqlite:///other.sqlite", f"sqlite:///{PROJECT_ROOT}/other.sqlite"),
     ],
 )
-def test_replies_are_kept_in_a_file_or_where_a_url_says(
-    monkeypatch: pytest.MonkeyPatch, url: str, located: str | None
-) -> None:
+def test_replies_are_kept_where_a_url_says(monkeypatch: pytest.MonkeyPatch, url: str, located: str | None) -> None:
     for name, value in (("CACHE_DIR", "/tmp/kept"), ("PATIENCE_SECONDS", "7"), ("REPLIES_URL", url)):
         monkeypatch.setenv(f"EXEMPLARS_{name}", value)
 
@@ -101,9 +95,7 @@ HTTP = "should be an address that begins with http:// or https://"
         ("SYNTH_API_KEY", f"{SECRET} {SECRET}", "should be printable ASCII without spaces"),
     ],
 )
-def test_refusal_names_the_variable_and_says_what_is_allowed(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, allowed: str
-) -> None:
+def test_refusal_says_what_is_allowed(monkeypatch: pytest.MonkeyPatch, name: str, value: str, allowed: str) -> None:
     monkeypatch.setenv(f"EXEMPLARS_{name}", value)
     with pytest.raises(DefinitionError) as caught:
         read_settings()

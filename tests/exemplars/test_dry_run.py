@@ -12,7 +12,7 @@ from exemplars import plan
 from flows.cli.app import main
 
 
-def test_plan_is_what_the_command_prints(
+def test_plan_is_what_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_workspace(tmp_path, EXEMPLARS_SYNTH_MODEL="openai/gpt-4.1-mini").enter(monkeypatch)

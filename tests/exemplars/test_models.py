@@ -8,9 +8,7 @@ from fakes.stored import HANDLE, write_model
 from exemplars import ModelSummary, list_models
 
 
-def test_models_are_listed_and_one_with_mistakes_says_what_is_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_are_listed_those_with_mistakes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXEMPLARS_MODELS_URI", str(tmp_path))
     (write_model(tmp_path) / "lifecycle.json").write_text('{"state": "ready"}')
     (write_model(tmp_path, handle="acme.broken") / "model.yaml").write_text("traits: [{type: spektrum}]\nefort: low\n")

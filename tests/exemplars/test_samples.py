@@ -35,9 +35,7 @@ def test_all_attached_sets_of_the_pool_come_with_the_columns_of_the_store(store:
     assert ["held"] == list(load_samples(HANDLE, "eval")["run_id"].unique())
 
 
-def test_nothing_attached_is_an_empty_frame_of_the_same_columns_and_a_store_without_its_catalogue_is_read(
-    store: Path,
-) -> None:
+def test_nothing_attached_is_an_empty_frame_and_no_catalogue_is_needed(store: Path) -> None:
     empty = load_samples(HANDLE)
     attach_set(store, "a", handle=OTHER)
 

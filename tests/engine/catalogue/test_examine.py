@@ -104,7 +104,7 @@ def test_what_has_changed_is_measured_again_and_nothing_else(places: Places) -> 
         ("lifecycle.json", '{"state": "asleep"}', "lifecycle.json", "unknown"),
     ],
 )
-def test_file_with_mistakes_is_a_fault_and_the_sets_count_all_the_same(
+def test_file_with_mistakes_is_a_fault_and_sets_count(
     places: Places, name: str, content: str, said: str, state: str
 ) -> None:
     attach_set(store(places), "one", 4)

@@ -75,9 +75,7 @@ def with_last(status: str, **fields: Any) -> ModelCondition:
         ),
     ],
 )
-def test_what_needs_a_person_is_found_with_what_to_type(
-    condition: ModelCondition, kind: str, said: str, commands: list[str]
-) -> None:
+def test_finding_says_what_to_type(condition: ModelCondition, kind: str, said: str, commands: list[str]) -> None:
     [found] = list_findings(condition)
 
     assert (kind, commands) == (found.kind, list(found.commands))

@@ -78,9 +78,7 @@ TWICE = """{"name": "{\\"a\\": [", "expectations": [
         *((make_suite(name), None, "name", repr(name)) for name in GATE_SUITES),
     ],
 )
-def test_file_that_is_no_suite_is_refused_with_its_mistake(
-    content: str, line: int | None, field: str, found: str
-) -> None:
+def test_file_that_is_no_suite_is_refused(content: str, line: int | None, field: str, found: str) -> None:
     [problem] = list_problems(content)
 
     assert (PLACE, line, field, found) == (problem.file, problem.line, problem.field, problem.found)

@@ -39,9 +39,7 @@ def test_committed_packs_have_lists_to_draw_from_and_lengths_grow() -> None:
         ("lengths", None, r"allowed: lengths\.yaml and everyday\.yaml"),
     ],
 )
-def test_broken_or_missing_pack_is_named_with_its_field(
-    tmp_path: Path, name: str, text: str | None, message: str
-) -> None:
+def test_broken_or_missing_pack_is_named(tmp_path: Path, name: str, text: str | None, message: str) -> None:
     for pack, content in (WHOLE | {name: text}).items():
         if content is not None:
             (tmp_path / f"{pack}.yaml").write_text(content)

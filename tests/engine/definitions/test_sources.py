@@ -60,7 +60,7 @@ def test_words_of_the_contract_are_qualities() -> None:
         (("Very Warm", "Cold"), ("very  warm", "Ｖｅｒｙ Ｗａｒｍ", "ve\u200bry warm"), 1.0),
     ],
 )
-def test_label_means_one_thing_however_it_is_written(
+def test_label_is_read_however_written(
     labels: tuple[str, str], values: tuple[object, ...], quality: float | None
 ) -> None:
     """A word of the contract does not count where one of the labels turns its meaning round."""
@@ -108,9 +108,7 @@ def test_line_labels_each_trait_that_it_names_by_the_field_that_the_mapping_says
         ('{"content": "a \\ud83d b"}', "content", "half of a surrogate pair", "whole Unicode characters", None),
     ],
 )
-def test_line_that_is_wrong_is_named_and_those_around_it_are_read(
-    line: str, field: str, found: str, allowed: str, nearest: str | None
-) -> None:
+def test_only_the_wrong_line_is_left_out(line: str, field: str, found: str, allowed: str, nearest: str | None) -> None:
     first, last = b'{"content": "\\ud83d\\ude00", "clarity": 1}', b'{"content": "Two.", "clarity": 1}'
     seeds, problems = read_jsonl(first, b"", line.encode("latin-1"), last)
 

@@ -32,9 +32,7 @@ def list_kinds(plan: Plan, endpoint: Endpoint = CHAT, judge: Endpoint | None = N
         (make_level(1_000_000), 1, Spread(2_000_000, 2_400_000, 20_000_000)),
     ],
 )
-def test_cells_are_those_of_round_1_of_a_small_second_round_and_of_every_round_in_full(
-    level: Level, draws: int, cells: Spread[int]
-) -> None:
+def test_cells_are_those_of_one_round_two_and_all(level: Level, draws: int, cells: Spread[int]) -> None:
     plan = make_test_plan(level=level)
 
     assert cells == count_cells(plan, draws)

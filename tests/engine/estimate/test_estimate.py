@@ -89,9 +89,7 @@ def test_limit_below_the_dearest_call_is_hopeless() -> None:
     ("spent", "kept", "lacking", "needed"),
     [(1.0, 4, 8, 2.25), (0.5, 0, 12, 1.75), (2.0, 0, 12, 6.25), (8.0, 0, 12, None)],
 )
-def test_rest_is_reckoned_by_what_kept_exemplars_cost_else_by_the_estimate(
-    spent: float, kept: int, lacking: int, needed: float | None
-) -> None:
+def test_rest_is_reckoned_by_what_was_kept(spent: float, kept: int, lacking: int, needed: float | None) -> None:
     total = Spread(*(Amount(1, 1, 1, usd) for usd in (0.0, 2.0, 8.0)))
 
     assert needed == estimate_rest(Estimate((), (), total, max_call_usd=0.25), spent, kept, lacking)

@@ -58,9 +58,7 @@ def test_language_is_said_with_what_decided_it_and_that_a_small_model_writes_non
         (make_model(), {"judge_votes": 1, "judge_model": "embedded"}, CHAT, "1 judge vote on each text"),
     ],
 )
-def test_what_is_left_out_is_noted_and_nothing_else(
-    model: Model, level: dict[str, Any], endpoint: Endpoint, said: str | None
-) -> None:
+def test_what_is_left_out_is_noted(model: Model, level: dict[str, Any], endpoint: Endpoint, said: str | None) -> None:
     notes = list_more(replace(make_test_plan(model, make_level(**level)), axes={}), endpoint)
 
     assert (0 if said is None else 1) == len(notes)

@@ -178,9 +178,7 @@ def test_jsonl_has_all_columns_as_they_are(models: Path, samples: Path, tmp_path
         assert wanted[name].to_list() == frame[name].to_list()
 
 
-def test_hub_folder_loads_with_datasets_split_by_pool(
-    models: Path, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hub_folder_loads_by_pool(models: Path, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stay_offline(monkeypatch, tmp_path)
     attach_hostile(samples)
     export(models, samples, tmp_path / "hub", "hub")
@@ -199,7 +197,7 @@ def test_hub_folder_loads_with_datasets_split_by_pool(
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
-def test_export_of_one_run_is_the_same_bytes_each_time_and_replaced_by_force_alone(
+def test_export_is_the_same_bytes_and_replaced_by_force_alone(
     models: Path, samples: Path, tmp_path: Path, format_name: str
 ) -> None:
     read = []

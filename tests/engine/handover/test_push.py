@@ -96,9 +96,7 @@ def test_what_is_there_is_passed_over_by_trait_and_text(place: Path, platform: F
     assert sum(ROWS) + 1 == len(platform.samples)
 
 
-def test_samples_of_a_trait_that_is_gone_are_left_out(
-    place: Path, platform: FakePlatform, url: str, tmp_path: Path
-) -> None:
+def test_samples_of_a_lost_trait_are_left_out(place: Path, platform: FakePlatform, url: str, tmp_path: Path) -> None:
     (write_model(tmp_path) / "model.yaml").write_text("traits:\n  - {type: topic, key: safety}\n")
 
     assert PushCounts(sent=610, left_out=610) == push(place, url, models=tmp_path)[0]
@@ -116,7 +114,7 @@ def test_samples_of_a_trait_that_is_gone_are_left_out(
         (cut_off, 0.0),
     ],
 )
-def test_what_may_pass_is_waited_for_and_told(
+def test_what_may_pass_is_waited_for(
     place: Path, platform: FakePlatform, url: str, fate: Any, asked_seconds: float
 ) -> None:
     """At the listing, and at a body in the midst."""
@@ -171,9 +169,7 @@ def test_what_does_not_pass_ends_the_push_with_its_remedy(
     assert len(fates) == len(platform.requests)
 
 
-def test_sample_that_is_there_with_another_label_is_named_and_nothing_is_sent(
-    place: Path, platform: FakePlatform, url: str
-) -> None:
+def test_sample_with_another_label_there_stops_the_push(place: Path, platform: FakePlatform, url: str) -> None:
     push(place, url)
     platform.samples["clarity", "a 0"]["quality"] = 0.0
     del platform.samples["safety", "a 1"]
@@ -199,9 +195,7 @@ def test_body_that_is_too_large_is_sent_in_halves(place: Path, platform: FakePla
         push(place, url)
 
 
-def test_patience_ends_and_a_platform_that_never_answered_or_only_fails_is_soon_given_up(
-    place: Path, platform: FakePlatform, url: str
-) -> None:
+def test_patience_ends_and_sooner_where_nothing_ever_answered(place: Path, platform: FakePlatform, url: str) -> None:
     platform.fates = [refuse(409, "model_busy", "It is busy with run r.")] * 1000
     with pytest.raises(ModelBusyError, match="It is busy with run r"):
         push(place, url, patience_seconds=0.3)

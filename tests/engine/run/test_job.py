@@ -46,7 +46,7 @@ def make_settings(**fields: str) -> Settings:
         (OTHER, {"judge_api_base": THERE}, THERE, None),
     ],
 )
-def test_judge_has_the_synth_models_address_and_key_only_where_it_is_the_same(
+def test_judge_shares_a_key_with_the_same_model_alone(
     model: str, fields: dict[str, str], base: str | None, key: str | None
 ) -> None:
     endpoint = describe_judge(make_settings(**fields), make_level(synth_model=SAME, judge_model=model, judge_votes=1))
@@ -85,9 +85,7 @@ async def test_judge_that_cannot_be_asked_is_told_when_it_is_opened(
         ("ollama/judge", "HOME"),
     ],
 )
-async def test_judge_that_may_sign_in_otherwise_is_opened(
-    model: str, variable: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_judge_may_sign_in_otherwise(model: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "known")
     level = make_level(judge_votes=1, judge_model=model)
     async with open_voting_judge(make_settings(), level, HeardProgress(), RunBudget(4)) as voting_judge:
@@ -137,7 +135,7 @@ def test_job_of_a_model_without_a_price_is_refused_unless_it_is_only_tried(tmp_p
 
 
 @pytest.mark.parametrize(("synth_model", "counts", "ignored"), [("embedded", 1, 4), (SAME, 4, None)])
-def test_embedded_model_writes_one_exemplar_a_call_whatever_the_dial_says(
+def test_embedded_model_writes_one_text_a_call(
     tmp_path: Path, synth_model: str, counts: int, ignored: int | None
 ) -> None:
     other = make_workspace(tmp_path / "dial")
@@ -185,9 +183,7 @@ def test_samples_of_a_model_that_is_no_draft_are_frozen(tmp_path: Path, synth_ty
 @pytest.mark.parametrize(
     ("state", "synth_type"), [("draft", "from_traits"), ("failed", "from_traits"), ("ready", "enrich")]
 )
-def test_draft_and_failed_model_take_a_run_and_a_trained_one_may_be_evaluated(
-    tmp_path: Path, state: str, synth_type: str
-) -> None:
+def test_draft_takes_a_run_and_a_trained_model_an_evaluation(tmp_path: Path, state: str, synth_type: str) -> None:
     assert synth_type == load_job(make_catalogue(tmp_path, state), HANDLE, synth_type, "low").synth_type
 
 

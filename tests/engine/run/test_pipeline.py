@@ -48,7 +48,7 @@ async def test_one_call_proposes_the_scenarios_in_which_texts_are_asked_for(tmp_
 
 
 @pytest.mark.parametrize(("endpoint", "calls"), [(CHAT, 1), (PLAIN, 0)])
-async def test_without_proposed_forms_those_of_the_models_own_words_hold(
+async def test_forms_of_the_models_own_words_hold_where_none_are_proposed(
     tmp_path: Path, endpoint: Endpoint, calls: int
 ) -> None:
     rounds, requests = await begin(tmp_path, {"subjects": ["a kettle"]}, endpoint)

@@ -70,9 +70,7 @@ def test_wrong_entry_of_a_text_file_is_named(traits: str, source: str, field: st
 
 
 @pytest.mark.parametrize(("own", "given", "code"), [("", "", "en"), ("de", "", "de"), ("de", ", language: hi", "hi")])
-def test_noise_is_negative_samples_of_each_topic_in_the_language_of_the_model_or_its_own(
-    own: str, given: str, code: str
-) -> None:
+def test_noise_is_negative_samples_of_each_topic_in_the_right_language(own: str, given: str, code: str) -> None:
     language = f"language: {own}\n" if own else ""
     seeds = parse(f"{language}{TWO}sources: [{{type: noise{given}}}]\n").seeds
 
