@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from fakes.stored import HANDLE, MODEL, write_lines, write_model
+from fakes.stored import HANDLE, MODEL, attach_set, write_lines, write_model
 
 from engine.definitions.added_samples import add_samples, find_added, remove_added
 from engine.definitions.loader import load_model, load_outline
@@ -12,6 +12,7 @@ from engine.definitions.outline import ADDED_FILE
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, SampleConflictError, UnknownModelError
+from engine.listing.attached import find_attached
 from engine.listing.page import SampleCount
 from engine.listing.samples import count_samples, list_samples
 from engine.planning.plan import digest_definition
@@ -68,6 +69,14 @@ def test_another_quality_refuses_all_with_its_index(models: str, other: str) -> 
         add_samples(models, HANDLE, [ONE, TWO, Seed(trait, text, 0.5)], attached)
 
     assert (2, before) == (raised.value.index, list_texts(models))
+
+
+def test_attached_samples_are_found_by_their_ids(tmp_path: Path) -> None:
+    attach_set(tmp_path, "a")
+    attach_set(tmp_path, "b", status="rejected")
+    wanted = [make_id(HANDLE, "clarity", text) for text in ("a 0", "a 1", "b 0", "nothing")]
+
+    assert {wanted[0]: {1.0}, wanted[1]: {0.0}} == find_attached(str(tmp_path), HANDLE, wanted)
 
 
 def test_writers_at_once_lose_nothing(models: str) -> None:

@@ -72,7 +72,7 @@ def test_label_is_read_however_written(
 
 def test_number_from_zero_to_one_is_its_own_quality_and_anything_else_is_none() -> None:
     numbers = {0: 0.0, 1: 1.0, 0.25: 0.25, "0.75": 0.75, " 1.0 ": 1.0}
-    others = [-0.1, 1.0000001, 10**400, float("nan"), float("-inf"), True, None, "1.5", "inf", "", [1.0], {}]
+    others: list[object] = [-0.1, 1.0000001, 10**400, float("nan"), True, None, "1.5", "inf", "", [1.0], {}]
 
     assert numbers == {value: parse_quality(value, WARMTH) for value in numbers}
     assert isinstance(parse_quality(1, WARMTH), float)

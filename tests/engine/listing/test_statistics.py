@@ -5,11 +5,14 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from fakes.builders import make_exemplar, make_stamp
+from fakes.s3 import S3
 from fakes.stored import HANDLE, attach_set
 from pyarrow import fs
 
 from engine.domain.samples import make_row
+from engine.errors import StoreError
 from engine.listing.statistics import SetGroup, SetTotals, StoreCounter
 from engine.store.layout import MANIFEST, VERDICT
 from engine.store.sample_set import SampleSet
@@ -73,3 +76,14 @@ def test_a_torn_manifest_is_told_and_takes_nothing_else_down(tmp_path: Path) -> 
         tally = counter.count()
 
         assert ({TRAIN: total}, unreadable) == (tally.groups, tally.unreadable)
+
+
+def test_an_object_store_is_counted_like_a_disk(s3: S3, s3_uri: str) -> None:
+    write_rejected(s3_uri, "a", rows=3, usd=0.5)
+    counter = StoreCounter(s3_uri)
+    assert {REJECTED: SetTotals(1, 0, 3, 0.5)} == counter.count().groups
+
+    s3.break_after(0)
+    with pytest.raises(StoreError, match="cannot be listed"):
+        counter.count()
+    s3.heal()
