@@ -29,6 +29,6 @@ def test_plan_is_what_is_printed(
 def test_what_cannot_be_planned_is_our_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_workspace(tmp_path).enter(monkeypatch)
     with pytest.raises(UnsupportedError):
-        plan(HANDLE, effort="lots")
+        plan(HANDLE, effort="lots")  # type: ignore[arg-type]
     with pytest.raises(InputError):
         plan(HANDLE, prompts=-1)
