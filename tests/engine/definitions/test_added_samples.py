@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fakes.s3 import S3
 from fakes.stored import HANDLE, MODEL, attach_set, write_lines, write_model
 
 from engine.definitions.added_samples import add_samples, find_added, remove_added
@@ -11,11 +12,12 @@ from engine.definitions.loader import load_model, load_outline
 from engine.definitions.outline import ADDED_FILE
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
-from engine.errors import DefinitionError, SampleConflictError, UnknownModelError
+from engine.errors import DefinitionError, SampleConflictError, StoreError, UnknownModelError
 from engine.listing.attached import find_attached
 from engine.listing.page import SampleCount
 from engine.listing.samples import count_samples, list_samples
 from engine.planning.plan import digest_definition
+from engine.system.filesystem import replace_file
 
 OWN = Seed("clarity", "Own.", 1.0)
 ONE = Seed("clarity", "One.", 1.0)
@@ -95,6 +97,30 @@ def test_file_that_a_person_left_without_its_last_newline_is_added_to(models: st
     add_samples(models, HANDLE, [TWO], {})
 
     assert ["Own.", "One.", "Two."] == [text for _, text, *_ in list_texts(models)]
+
+
+def test_file_that_somebody_deletes_is_missed_at_once(models: str) -> None:
+    add_samples(models, HANDLE, [ONE], {})
+    Path(models, HANDLE, ADDED_FILE).unlink()
+    for sample in (TWO, ONE):
+        add_samples(models, HANDLE, [sample], {})
+
+    assert [OWN.text, TWO.text, ONE.text] == [text for _, text, *_ in list_texts(models)]
+
+
+@pytest.mark.slow
+def test_object_store_has_the_old_file_or_the_new_one(s3: S3, s3_uri: str) -> None:
+    replace_file(f"{s3_uri}/{HANDLE}/model.yaml", MODEL.encode())
+    add_samples(s3_uri, HANDLE, [ONE], {})
+    s3.break_after(0)
+    with pytest.raises(StoreError):
+        add_samples(s3_uri, HANDLE, [TWO], {})
+    s3.heal()
+    s3.changes = 0
+    add_samples(s3_uri, HANDLE, [THREE], {})
+
+    assert 1 == s3.changes
+    assert [ONE.text, THREE.text] == [text for _, text, *_ in list_texts(s3_uri)]
 
 
 def test_removed_samples_are_gone_and_no_other_moves(models: str, tmp_path: Path) -> None:

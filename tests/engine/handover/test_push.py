@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from fakes.platform import KEY, FakePlatform, cut_off, refuse, serve_platform
 from fakes.stored import HANDLE, attach_set, write_model
 from fastapi import Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from engine.domain.samples import make_id
 from engine.errors import (
@@ -22,7 +22,7 @@ from engine.errors import (
     UnknownModelError,
 )
 from engine.handover.attached import find_attached
-from engine.handover.platform import MAX_FIRST_ATTEMPTS, Platform, find_base
+from engine.handover.platform import MAX_ANSWER_BYTES, MAX_FIRST_ATTEMPTS, Platform, find_base
 from engine.handover.push import PushCounts, push_samples
 
 # Two sets of both traits, and those of a pool and a status that are not pushed.
@@ -167,6 +167,16 @@ def test_what_does_not_pass_ends_the_push_with_its_remedy(
     assert kind is type(raised.value)
     assert said in str(raised.value)
     assert len(fates) == len(platform.requests)
+
+
+def test_answer_without_end_is_not_read_to_it(place: Path, platform: FakePlatform, url: str) -> None:
+    async def run_on() -> AsyncIterator[bytes]:
+        for _ in range(2 * MAX_ANSWER_BYTES // 1_000_000):
+            yield b" " * 1_000_000
+
+    platform.fates = [StreamingResponse(run_on())]
+    with pytest.raises(PlatformError, match="no end after 6"):
+        push(place, url)
 
 
 def test_sample_with_another_label_there_stops_the_push(place: Path, platform: FakePlatform, url: str) -> None:
