@@ -10,8 +10,6 @@ from collections.abc import Callable
 
 import pytest
 import typer
-from fakes.commands import Command
-from fakes.workspace import HANDLE, MODEL, Workspace
 from prefect.logging.handlers import PrefectConsoleHandler
 from rich.table import Table
 from rich.text import Text
@@ -97,19 +95,6 @@ def test_live_display_at_a_terminal_keeps_its_own_colours(
     assert "\x1b[32mgreen\x1b[0m" in err
     assert "odd \\u001b]52;c;aGk=\n" in err
     assert "\\u001b]8;;http://e.test" in err
-
-
-def test_what_the_encoding_of_a_stream_lacks_is_an_escape(
-    entered: Workspace, run_command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (entered.model / "model.yaml").write_text(MODEL.replace("Obscure", "Naïve"), encoding="utf-8")
-    printed = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="ascii"))
-    code = run_command("plan", HANDLE, "--effort", "low").code
-    sys.stdout.flush()
-
-    assert 0 == code
-    assert "Na\\xefve" in printed.getvalue().decode("ascii")
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])

@@ -9,7 +9,7 @@ import pytest
 from engine.definitions.lifecycle import Lifecycle
 from flows.api.routes.model_status import derive_state, make_operation
 from flows.runs.flow_runs import Run, choose_operation, read_run
-from flows.runs.labels import KEPT, NO_LEASE_LABELS, LeaseLabels
+from flows.runs.labels import LeaseLabels
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DRAFT = Lifecycle("draft")
@@ -41,39 +41,29 @@ def run(state_type: str, minutes: int | None = None, held: bool = False, **field
     return read_run(answer(state_type, **fields), NOW)
 
 
-def test_run_that_is_suspended_until_a_person_has_spoken_is_neither_live_nor_over() -> None:
-    suspended, paused = run("PAUSED", state_name="Suspended"), run("PAUSED", state_name="Paused")
-
-    assert (False, False) == (suspended.live, suspended.over)
-    assert (True, False) == (paused.live, paused.over)
-
-
 @pytest.mark.parametrize(
-    ("state_type", "status", "live", "over"),
+    ("state_type", "fields", "status", "live", "over"),
     [
-        ("SCHEDULED", "queued", True, False),
-        ("PENDING", "queued", True, False),
-        ("RUNNING", "running", True, False),
-        ("PAUSED", "running", True, False),
-        ("CANCELLING", "running", True, False),
-        ("COMPLETED", "succeeded", False, True),
-        ("FAILED", "failed", False, True),
-        ("CRASHED", "failed", False, True),
-        ("CANCELLED", "cancelled", False, True),
+        ("SCHEDULED", {}, "queued", True, False),
+        ("SCHEDULED", {"expected_start_time": (NOW + timedelta(seconds=2)).isoformat()}, "queued", True, False),
+        ("SCHEDULED", {"expected_start_time": (NOW + timedelta(minutes=1)).isoformat()}, "queued", False, False),
+        ("PENDING", {}, "queued", True, False),
+        ("RUNNING", {}, "running", True, False),
+        ("PAUSED", {"state_name": "Paused"}, "running", True, False),
+        ("PAUSED", {"state_name": "Suspended"}, "running", False, False),
+        ("CANCELLING", {}, "running", True, False),
+        ("COMPLETED", {}, "succeeded", False, True),
+        ("FAILED", {}, "failed", False, True),
+        ("CRASHED", {}, "failed", False, True),
+        ("CANCELLED", {}, "cancelled", False, True),
     ],
 )
-def test_state_of_prefect_becomes_a_status(state_type: str, status: str, live: bool, over: bool) -> None:
-    read = run(state_type)
+def test_state_of_prefect_becomes_a_status(
+    state_type: str, fields: dict[str, Any], status: str, live: bool, over: bool
+) -> None:
+    read = run(state_type, **fields)
 
     assert (status, live, over) == (read.status, read.live, read.over)
-
-
-def test_run_that_is_scheduled_for_later_is_neither_live_nor_over() -> None:
-    later = run("SCHEDULED", expected_start_time=(NOW + timedelta(minutes=1)).isoformat())
-    due = run("SCHEDULED", expected_start_time=(NOW + timedelta(seconds=2)).isoformat())
-
-    assert (False, False) == (later.live, later.over)
-    assert (True, False) == (due.live, due.over)
 
 
 def test_run_without_a_tag_belongs_to_the_model_of_its_parameter() -> None:
@@ -96,27 +86,16 @@ def test_effort_is_the_runs_else_the_models_else_high() -> None:
 def test_operation_is_the_holder_then_a_live_run_then_the_newest_that_is_over() -> None:
     holder, queued = run("RUNNING", 5, held=True), run("SCHEDULED")
     newest, older = run("COMPLETED", 10), run("FAILED", 20)
+    # The last moment of a run that begun before says nothing.
+    crashed_late = run("CRASHED", 30, end_time=NOW.isoformat())
+    ended: dict[str, Any] = {"start_time": NOW.isoformat(), "end_time": NOW.isoformat()}
+    turned_away, in_queue = run("CANCELLED", **ended), run("CANCELLED", run_count=0, **ended)
 
     assert holder == choose_operation([queued, holder], [newest])
     assert queued == choose_operation([queued], [newest])
-    assert newest == choose_operation([], [older, newest])
-    assert choose_operation([], []) is None
-
-
-def test_run_that_was_turned_away_is_no_operation_and_one_cancelled_in_the_queue_is() -> None:
-    turned_away = run("CANCELLED", start_time=NOW.isoformat(), end_time=NOW.isoformat(), labels=dict(NO_LEASE_LABELS))
-    in_queue = run("CANCELLED", start_time=NOW.isoformat(), end_time=NOW.isoformat(), run_count=0)
-    older = run("COMPLETED", 10)
-
-    assert older == choose_operation([], [turned_away, older])
+    assert newest == choose_operation([], [crashed_late, turned_away, older, newest])
     assert in_queue == choose_operation([], [in_queue, older])
-
-
-def test_run_that_crashed_late_does_not_hide_the_newer_one() -> None:
-    crashed_late = run("CRASHED", 30, end_time=NOW.isoformat())
-    newer = run("COMPLETED", 10)
-
-    assert newer == choose_operation([], [crashed_late, newer])
+    assert choose_operation([], []) is None
 
 
 @pytest.mark.parametrize(
@@ -155,31 +134,3 @@ def test_progress_is_what_the_run_published(state_type: str, published: float | 
 
     assert told is not None
     assert progress == told.progress
-
-
-def test_error_is_the_runs_own_words_without_paths() -> None:
-    message = (
-        "Flow run encountered an exception: QuotaError: u22a8.toolshed: nothing was attached.\n"
-        f"  clarity/positive: 3 of 8\n  {KEPT}: /srv/samples/handle=u22a8.toolshed/__run__/report.html"
-    )
-    failed = make_operation(run("FAILED", state={"message": message}), None)
-    stored = "The sample store /srv/data/samples cannot be used: No space left on device. See http://127.0.0.1:1/a/b"
-    full = make_operation(run("FAILED", state={"message": stored}), None)
-    silent = make_operation(run("CRASHED", state={}), None)
-
-    assert failed is not None
-    assert full is not None
-    assert silent is not None
-    assert "u22a8.toolshed: nothing was attached.\nclarity/positive: 3 of 8" == failed.error
-    assert (
-        "The sample store …/samples cannot be used: No space left on device. See http://127.0.0.1:1/a/b" == full.error
-    )
-    assert "The run ended as failed." == silent.error
-    assert make_operation(None, None) is None
-
-
-def test_succeeded_run_has_no_error() -> None:
-    told = make_operation(run("COMPLETED", state={"message": "All states completed."}), None)
-
-    assert told is not None
-    assert told.error is None

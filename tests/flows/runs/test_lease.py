@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -11,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from fakes.provider import Behaviour, Provider
 from fakes.waiting import wait_meanwhile, wait_until
-from fakes.workspace import HANDLE, PROGRAM, Workspace, find_gone_process, read_manifest
+from fakes.workspace import HANDLE, Workspace, find_gone_process, read_manifest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
@@ -25,7 +26,6 @@ from flows.runs.cancellation import CancellationWatcher
 from flows.runs.labels import LeaseLabels, name_tag, read_lease_labels
 from flows.runs.lease import RENEW_SECONDS, Lease
 from flows.runs.lease_holders import describe_process, is_gone, name_process
-from flows.runs.slot import Slot, list_slots
 
 LOGGER = logging.getLogger(__name__)
 PLACE = name_process().rsplit("/", 2)[0]
@@ -140,16 +140,6 @@ def test_run_takes_over_from_its_own_process_that_is_gone(model: Model) -> None:
     assert "RUNNING" == model.read_state(retried)[0]
 
 
-def test_labels_that_are_no_mark_are_none(model: Model) -> None:
-    odd = model.begin()
-    model.client.update_flow_run(odd, tags=[name_tag(model.handle)])
-    model.client.update_flow_run_labels(odd, {"exemplars.leased_at": "yesterday", "exemplars.lease": "x"})
-    model.acquire().release()
-
-    assert read_lease_labels({"exemplars.leased_at": 7}) is None
-    assert read_lease_labels({}) is None
-
-
 @pytest.mark.parametrize(("process", "waits"), [(LIVING, False), (ELSEWHERE, True)], ids=["synthesis", "review"])
 def test_run_that_is_begun_twice_is_left_to_its_first_start_and_names_no_other(
     model: Model, process: str, waits: bool
@@ -211,20 +201,6 @@ async def test_slot_that_came_free_too_early_lets_no_second_run_in(model: Model)
 
     await lease.confirm()
     lease.release()
-
-
-def test_slot_that_is_known_to_be_missing_is_made_before_it_is_asked_for(model: Model) -> None:
-    known, asked, http = list_slots(model.client), list[str](), model.client._client
-    http.event_hooks = {"request": [lambda request: asked.append(request.url.path.rpartition("/")[2])]}
-    first, second = (Slot(model.client, name_tag(model.handle), model.begin(), known) for _ in range(2))
-    asked.clear()
-    taken = first.take(), second.take()
-    http.event_hooks = {}
-    first.release()
-
-    assert (True, False) == taken
-    assert ["", "increment-with-lease"] == list(dict.fromkeys(asked))
-    assert name_tag(model.handle) in known & list_slots(model.client)
 
 
 async def test_lease_that_a_server_forgot_is_taken_again(model: Model) -> None:
@@ -294,22 +270,22 @@ async def test_run_that_has_begun_to_attach_is_not_stopped(model: Model, caplog:
     lease.release()
 
 
-@pytest.mark.slow
 def test_run_that_passed_for_dead_attaches_nothing_and_does_not_end_twice(
-    workspace: Workspace, provider: Provider, prefect_server: str, model: Model
+    workspace: Workspace, provider: Provider, model: Model
 ) -> None:
     provider.behaviour = Behaviour(hold_after=3)
-    started = workspace.start(program=PROGRAM, PREFECT_API_URL=prefect_server)
-    wait_until(lambda: provider.in_flight and len(provider.answers) >= 3, process=started)
-    tag = FlowRunFilter(tags=FlowRunFilterTags(all_=[name_tag(HANDLE)]))
-    found = model.client.read_flow_runs(flow_run_filter=tag)
-    [run] = [run for run in found if run.state and run.state.is_running()]
-    model.client.set_flow_run_state(run.id, Crashed(message="No heartbeat"), force=True)
-    provider.behaviour = Behaviour()
-    _, said = started.communicate(timeout=200)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(workspace.run)
+        wait_until(lambda: provider.in_flight or running.done(), what="the run asks")
+        tag = FlowRunFilter(tags=FlowRunFilterTags(all_=[name_tag(HANDLE)]))
+        found = model.client.read_flow_runs(flow_run_filter=tag)
+        [run] = [run for run in found if run.state and run.state.is_running()]
+        model.client.set_flow_run_state(run.id, Crashed(message="No heartbeat"), force=True)
+        provider.behaviour = Behaviour()
+        with pytest.raises(Abort, match="The run is over: CRASHED, No heartbeat"):
+            running.result()
 
-    assert (130, []) == (started.returncode, workspace.list_sets())
-    assert "exemplars: The run is over: CRASHED, No heartbeat" in said
+    assert [] == workspace.list_sets()
     assert ("CRASHED", "No heartbeat") == model.read_state(run.id)
 
 
@@ -347,3 +323,5 @@ def test_process_is_known_again() -> None:
     assert is_gone(f"not-{place}/{pid}/{begin}") is None
     assert [None] * 4 == [is_gone(name) for name in ("", f"{place}/²/1", f"{place}/{'9' * 30}/1", "a/b")]
     assert describe_process(mine) == f"process {pid} on {socket.gethostname()}"
+    assert read_lease_labels({"exemplars.leased_at": 7}) is None
+    assert read_lease_labels({"exemplars.leased_at": "yesterday", "exemplars.lease": "x"}) is None

@@ -82,7 +82,6 @@ def test_four_questions_at_a_terminal_fill_in_the_file(
 
     assert 0 == code
     assert "That has bytes that are no characters" in told
-    assert "Begin with a word or two that name it" in told
     assert "'Höflich' is the other end already" in told
     assert ("hoflichkeit", "Höflich", "Schroff") == (trait.key, trait.positive_label, trait.negative_label)
     assert ("Dankt und bietet Hilfe an.",) == trait.positive_paraphrase

@@ -70,7 +70,6 @@ def test_it_says_what_the_axes_of_samples_and_seeds_reach_and_which_texts_they_g
     piped = run_command("test", HANDLE, "--real", "-", "--json").facts
     clarity, safety = found["traits"]
     real = (REAL_PLAIN, (*REAL_STIFF, wrong))
-    [line] = [line for line in told.out.splitlines() if "the red button" in line]
 
     assert (HANDLE, "real.csv", piped["traits"]) == (found["handle"], found["file"], found["traits"])
     assert {"positive": 5, "negative": 5} == clarity["samples"]
@@ -83,11 +82,7 @@ def test_it_says_what_the_axes_of_samples_and_seeds_reach_and_which_texts_they_g
     assert clarity["attached"]["low"] < clarity["attached"]["auc"] <= clarity["attached"]["high"]
     assert (8, "negative", wrong.strip()) == tuple(clarity["worst"][0][name] for name in ("line", "pole", "text"))
     assert (None, True) == (safety["attached"], "no attached samples at both poles of safety" in safety["why"])
-    assert line.startswith("  line 8     Obscure +0.")
-    assert line.endswith("…")
-    assert [] == [line for line in told.out.splitlines() if len(line) > 80]
     assert "7 real texts (3 Clear, 4 Obscure) on the other pole's" in told.text
-    assert "1 between the poles" in told.text
 
 
 def test_samples_that_make_the_seeds_worse_are_told_and_seeds_of_one_pole_are_a_dash(
@@ -121,21 +116,10 @@ def set_hindi(folder: Path) -> None:
     ("spoil", "arguments", "code", "said"),
     [
         (print, ("--real", "nowhere.csv"), 2, "nowhere.csv is not there. Give --real a CSV or JSONL file"),
-        (print, ("--real", "models"), 2, "models cannot be read: Is a directory"),
         (lambda _: write_real(*LABELLED[:3]), CLARITY, 2, "texts of one pole only for clarity. Add some that are Obsc"),
         (lambda _: write_real(), FILE, 2, "real.csv has no labelled texts. Write one a line"),
-        (
-            lambda _: write_real((PLAIN_TEXTS[0], 1)),
-            CLARITY,
-            2,
-            "no texts for clarity to hold its samples against (1 an",
-        ),
-        (
-            print,
-            (*FILE, "--trait", "claritty"),
-            2,
-            "has no trait 'claritty'. It has: clarity, safety. Did you mean 'cl",
-        ),
+        (lambda _: write_real((PLAIN_TEXTS[0], 1)), CLARITY, 2, "no texts for clarity to hold its samples against"),
+        (print, (*FILE, "--trait", "claritty"), 2, "It has: clarity, safety. Did you mean 'cl"),
         (print, (*FILE, "--trait", "safety"), 2, "u22a8.test has no attached samples for safety in"),
         (lambda folder: (folder / "samples").rename(folder / "away"), FILE, 2, "has no attached samples in"),
         (write_hindi, FILE, 2, "real.csv: the texts are in Hindi. The offline encoder does not know that language"),

@@ -19,7 +19,6 @@ traits:
     negative_label: Cold
 sources: [{type: jsonl, path: s.jsonl}]
 """
-WRONG = "descripton: x\ntraits:\n  - {type: spektrum, key: warmth}\n  - {type: topic, key: Big}\n"
 WARM = ("Thank you so much for your patience!", "We are so sorry, and help at once.", "How kind of you to write to us!")
 COLD = ("The claim is refused under rule 7.", "Forms are read in order of arrival.", "No exceptions are made.")
 MEANING = f"{GOOD}scenarios: moonshine\n"
@@ -56,31 +55,19 @@ def test_hints_are_no_mistakes_depend_on_the_model_that_writes_and_may_be_left_o
     assert [{"few_seeds", "borrowed_subjects"}, set()] == kinds
 
 
-def test_every_mistake_comes_at_once_with_its_line(models: Path, run_command: Command) -> None:
-    write_model(models, "acme.wrong", WRONG)
-    code, out, _ = run_command("validate", "acme.wrong", "acme.wron", "no handle")
-    lines = out.splitlines()
-
-    assert 2 == code
-    assert ("acme.wrong: 3 mistakes", "3 models: 3 with mistakes") == (lines[0], lines[-1])
-    assert ["acme.wrong/model.yaml:1:", "acme.wrong/model.yaml:3:", "acme.wrong/model.yaml:4:"] == [
-        line.split()[0] for line in lines[1:4]
-    ]
-    for said in ("Did you mean 'spectrum'?", "acme.wron: No model 'acme.wron' in ", "'no handle' is not a handle"):
-        assert said in out
-
-
-def test_all_models_are_checked_and_a_wrong_one_stops_none(models: Path, run_command: Command) -> None:
+def test_all_models_are_checked_with_every_mistake_and_a_wrong_one_stops_none(
+    models: Path, run_command: Command
+) -> None:
     write_model(models, "acme.a-good")
     write_model(models, "acme.c-meaning", MEANING, '{"content": "A.", "warmth": 7}\n{"content": ""}\nno JSON\n')
     write_model(models, "acme.d-discover", "traits: discover\n")
     (write_model(models, "acme.e-state") / "lifecycle.json").write_text('{"state": "asleep"}')
-    for stray in ("acme.old", "Acme.Upper", ".git"):
-        (models / stray).mkdir()
+    (models / "acme.old").mkdir()
     (models / "acme.old" / "model.yml").write_text(GOOD)
     code, out, _ = run_command("validate", "--json")
     found = json.loads(out)
     good, meaning, discover, state = found["models"]
+    named = run_command("validate", "acme.c-meaning", "acme.wron", "no handle")
 
     assert (2, False) == (code, found["valid"])
     assert [True, False, False, False] == [model["valid"] for model in found["models"]]
@@ -90,10 +77,11 @@ def test_all_models_are_checked_and_a_wrong_one_stops_none(models: Path, run_com
     assert (6, 2, [], None) == (good["samples"], len(good["hints"]), meaning["hints"], meaning["refusal"])
     assert "'discover'" in discover["refusal"]
     assert "acme.e-state/lifecycle.json" == state["mistakes"][0]["file"]
-    assert [("Acme.Upper", "stray_folder"), ("acme.old", "stray_folder")] == [
-        (stray["place"], stray["kind"]) for stray in found["strays"]
-    ]
-    assert "4 models: 3 with mistakes, 4 hints" == run_command("validate").out.splitlines()[-1]
+    assert [("acme.old", "stray_folder")] == [(stray["place"], stray["kind"]) for stray in found["strays"]]
+    lines = named.out.splitlines()
+    assert (2, "acme.c-meaning: 4 mistakes", "3 models: 3 with mistakes") == (named.code, lines[0], lines[-1])
+    assert "acme.wron: No model 'acme.wron' in " in named.out
+    assert "'no handle' is not a handle" in named.out
 
 
 def write_suite(path: Path, kind: str) -> None:
@@ -110,13 +98,8 @@ def test_authors_expectations_are_checked_those_of_all_models_once(
     write_suite(rules / "house.json", "expect_column_values_to_not_be_nul")
     for handle in ("acme.a", "acme.b"):
         write_model(models, handle)
-    write_suite(models / "acme.a" / "expectations.json", "expect_column_values_to_not_be_null")
     write_suite(models / "acme.b" / "expectations.json", "expect_text_to_be_kind")
-    out = run_command("validate", "--no-hints").out
-    (rules / "house.json").unlink()
-    write_suite(rules / "expectations.json", "expect_column_values_to_not_be_null")
-    code, listed, _ = run_command("validate", "--json")
-    found = json.loads(listed)
+    code, out, _ = run_command("validate", "--no-hints")
 
     assert 2 == code
     assert 1 == out.count("rules/house.json: expectations.0.type: found 'expect_column_values_to_not_be_nul'")
@@ -125,8 +108,6 @@ def test_authors_expectations_are_checked_those_of_all_models_once(
     ]
     assert "acme.b/expectations.json: expectations.0.type: found 'expect_text_to_be_kind'" in out
     assert out.endswith("\n2 models: 1 with mistakes, mistakes in the catalogue's expectations\n")
-    assert (False, {"valid": True, "mistakes": [], "refusal": None}) == (found["valid"], found["expectations"])
-    assert "two suites of the name" in found["models"][0]["refusal"]
 
 
 def test_models_of_the_catalogue_are_valid_and_get_few_hints_and_an_empty_one_is_refused(

@@ -43,21 +43,16 @@ def test_push_says_what_it_sent_and_what_was_there(url: str, run_command: Comman
 
 
 def test_refusal_is_one_message_and_a_code(platform: FakePlatform, url: str, run_command: Command) -> None:
-    for fate, code, said in (
-        (refuse(401, "unauthorized"), 3, "EXEMPLARS_PLATFORM_KEY"),
-        (refuse(422, "invalid_request", "Sample 1: no trait.", index=1), 2, "The text 'a 1'"),
-    ):
-        platform.fates = [None, fate]
-        ended = run_command("push", HANDLE, "--to", url)
+    platform.fates = [None, refuse(401, "unauthorized")]
+    ended = run_command("push", HANDLE, "--to", url)
 
-        assert (code, 1, True) == (ended.code, ended.err.count("\n"), said in ended.message)
-        assert KEY not in ended.err
+    assert (3, True) == (ended.code, "EXEMPLARS_PLATFORM_KEY" in ended.message)
+    assert KEY not in ended.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "key", "said"),
     [
-        (("--run", "b"), KEY, "has no set of run 'b'"),
         (("--pool", "eval"), KEY, "kept apart"),
         ((), "", "EXEMPLARS_PLATFORM_KEY is not set"),
         ((), "two words", "EXEMPLARS_PLATFORM_KEY: found a secret"),

@@ -56,14 +56,12 @@ def test_samples_of_several_sets_go_at_once_and_a_second_start_does_the_rest(
     assert sorted(map(int, first[:2])) == again["removed_before"]
     assert ["a 2", "a 3", "b 1", "b 2"] == list_texts(folder)
     assert ["held 0", "held 1", "held 3"] == list_texts(folder, "eval")
-    assert not (folder / "models" / HANDLE / "added.jsonl").read_text().strip()
     assert "nothing is broken" in run_command("verify").out
 
 
 def test_ids_that_may_not_go_are_named_all_at_once_and_nothing_changes(folder: Path, run_command: Command) -> None:
     [own, taken] = name_ids("Own.", "a 1")
     several = run_command("remove", HANDLE, taken, "7", own, "7").message
-    spoiled = run_command("remove", HANDLE, taken, "--why", "\udc80").message
     unknown = run_command("remove", "u22a8.none", taken)
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
         away = run_command("remove", HANDLE, taken)
@@ -71,7 +69,6 @@ def test_ids_that_may_not_go_are_named_all_at_once_and_nothing_changes(folder: P
     frozen = run_command("remove", HANDLE, taken)
 
     assert f"has no sample 7. Sample {own} stands in " in several
-    assert "not text that can be kept" in spoiled
     assert (2, True) == (unknown.code, "No model" in unknown.message)
     assert (3, 2) == (away.code, frozen.code)
     assert all("Nothing was removed" in said for said in (several, away.message, frozen.message))
