@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import uvicorn
-from fakes.languages import SPOKEN
 from fakes.manners import EVERY
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from engine.domain.model import POLES, Pole
+from engine.domain.model import Pole
 from engine.text.function_words import FUNCTION_WORDS
 
 SEED_SHOWN = re.compile(r"\0The text: (.+?)\n\nAnother subject: ", re.DOTALL)
@@ -49,7 +48,7 @@ COUNT = re.compile(r"answer with (\d+) texts")
 # The poles of a vote, as its last line gives them.
 CHOICE = re.compile(r'^.+?: "(.+)", "(.+)" or "neither"\?$', re.MULTILINE)
 # The labels of the positive poles of the workspace's model.
-POSITIVE_LABELS = ("Clear", "About safety", *(spoken.labels[0] for spoken in SPOKEN.values()))
+POSITIVE_LABELS = ("Clear", "About safety")
 
 SUBJECT_WORDS = (
     "sourdough ferry orchard violin glacier harbour lantern chimney compost tandem kiosk quarry beehive tunnel "
@@ -95,14 +94,11 @@ class Behaviour:
     ``limited`` and ``broken`` prompts fail on their first attempt only; ``malformed``, ``truncated``, ``filtered`` and
     ``unwelcome`` ones (400) always. As a judge it knows the pole that a text was written for; ``misjudged`` texts get
     the other one, ``undecided`` ones neither, and ``placed`` ones whatever stands first. ``manner`` is one of
-    ``fakes.manners``. A call takes up to ``seconds``, each prompt its own part of it. With a ``language`` of
-    ``fakes.languages`` the texts are in it, right for their poles but for a share ``strayed``, which is spoiled. With
-    ``hold_after`` so many calls are answered, and all later ones wait until it is set to None.
+    ``fakes.manners``. A call takes up to ``seconds``, each prompt its own part of it. With ``hold_after``
+    so many calls are answered, and all later ones wait until it is set to None.
     """
 
     style: Style = "prose"
-    language: str = ""
-    strayed: float = 0.0
     malformed: float = 0.0
     truncated: float = 0.0
     filtered: float = 0.0
@@ -386,17 +382,13 @@ def _write_exemplars(prompt: str, behaviour: Behaviour) -> str:
     texts = [
         vary_text(seeds[-1], f"{prompt}/{number}")
         if seeds and behaviour.style == "prose"
-        else _write(f"{prompt}/{number}", int(asked[1]), int(asked[2]), behaviour, read_asked_pole(prompt))
+        else _write(f"{prompt}/{number}", int(asked[1]), int(asked[2]), behaviour)
         for number in range(int(count[1]) if count else 1)
     ]
     return json.dumps({"texts": texts} if count else {"text": texts[0]}, ensure_ascii=False)
 
 
-def _write(key: str, min_words: int, max_words: int, behaviour: Behaviour, pole: str) -> str:
-    if behaviour.language:
-        spoken, asked = SPOKEN[behaviour.language], POLES[pole != "positive"]
-        text = spoken.write(asked, key, min_words, max_words)
-        return spoken.stray(asked, key, text) if draw(key, "strayed") < behaviour.strayed else text
+def _write(key: str, min_words: int, max_words: int, behaviour: Behaviour) -> str:
     if behaviour.style == "same":
         return SAME_TEXT
     if behaviour.style == "german":

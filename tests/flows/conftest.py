@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fakes.provider import Provider, serve_provider
-from fakes.workspace import Workspace, make_workspace, mount_disk
+from fakes.workspace import Workspace, make_workspace
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def workspace(tmp_path: Path, provider: Provider) -> Workspace:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 16 KiB: room for a probe, not for a sample set or for kept replies."""
-    with mount_disk(tmp_path / "disk", "size=16k") as disk:
-        yield disk
+def entered(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace whose variables are this process's."""
+    workspace.enter(monkeypatch)
+    return workspace

@@ -19,7 +19,7 @@ from fakes.postgres import Databases
 from fakes.provider import Behaviour, Provider
 from fakes.reply_tables import age_plan
 from fakes.waiting import wait_until
-from fakes.workspace import HANDLE, Workspace, read_manifest
+from fakes.workspace import Workspace, read_manifest
 from prefect import flow, tags
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
@@ -33,7 +33,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelling
 
-from engine.errors import BackfillError, UnsupportedError
+from engine.errors import BackfillError
 from engine.replies.admin import list_cache
 from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
@@ -47,7 +47,7 @@ from flows.runtime.own_worker import OWN_WORKER
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
-COUNT = 4
+COUNT = 3
 PROGRAM = (sys.executable, "-c", "import asyncio, json, sys; from flows.backfill import backfill\n"
            "asyncio.run(backfill(**json.loads(sys.argv[1])))")  # fmt: skip
 
@@ -66,13 +66,8 @@ def _here() -> Iterator[None]:
     OWN_WORKER.reset(token)
 
 
-@pytest.fixture
-def sheds(tmp_path: Path, provider: Provider) -> Workspace:
-    """The namespace, each model of which gets one exemplar for a pole."""
-    return make_small_catalogue(tmp_path, provider, COUNT)
-
-
 def make_small_catalogue(folder: Path, provider: Provider, count: int, bad: Sequence[int] = ()) -> Workspace:
+    """The namespace, each model of which gets one exemplar for a pole."""
     workspace = make_catalogue(folder, provider, count, bad)
     workspace.write_effort(exemplars_per_pole=1)
     return workspace
@@ -126,133 +121,73 @@ def list_children(client: SyncPrefectClient, state: State[Any]) -> list[FlowRun]
     return client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=parent))
 
 
-def test_every_model_gets_its_set_by_a_run_of_its_own(
+def test_every_model_gets_its_set_by_a_run_of_its_own_so_many_at_a_time(
     tmp_path: Path, provider: Provider, client: SyncPrefectClient
 ) -> None:
-    workspace = make_catalogue(tmp_path, provider, COUNT)
+    workspace = make_small_catalogue(tmp_path, provider, COUNT)
+    place = RepliesPlace(workspace.variables["EXEMPLARS_CACHE_DIR"])
+    ReplyStore(place, "old").close()
+    age_plan(place, "old", datetime.now(UTC) - timedelta(days=91))
     # This once the heavy work has a process of its own, as it has where nobody says otherwise.
     OWN_WORKER.set(None)
-    state = run_backfill(workspace)
+    provider.behaviour = Behaviour(seconds=0.2)
+    state = run_backfill(workspace, models_at_once=2)
     children, made = list_children(client, state), list_runs(workspace)
     [ledger] = read_ledgers(workspace)
     handles = [name_model(number) for number in range(COUNT)]
     tasks = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[child.id for child in children]))
     its = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]))
     page = {found.key or found.type: str(found.data) for found in client.read_artifacts(artifact_filter=its)}
+    times = [(child.start_time, child.end_time) for child in children if child.start_time and child.end_time]
+    at_once = [sum(begin <= start < end for begin, end in times) for start, _ in times]
 
     assert (True, {"attached": COUNT}) == (state.is_completed(), asyncio.run(state.aresult()))
     assert {child.parameters["handle"]: [str(child.id)] for child in children} == made
     assert handles == sorted(made) == [row.handle for row in ledger.rows]
     assert {"COMPLETED": COUNT} == Counter(child.state_type.value for child in children if child.state_type)
-    assert {("attached", 8, 8)} == {(row.state, row.kept, row.wanted) for row in ledger.rows}
+    assert {("attached", 2, 2)} == {(row.state, row.kept, row.wanted) for row in ledger.rows}
     assert {f"{handle} from_traits" for handle in handles} == {child.name for child in children}
     assert 3 * COUNT >= len(client.read_task_runs(task_run_filter=tasks))
     assert all(handle in page["verdict"] and run_id in page["verdict"] for handle, [run_id] in made.items())
     assert 100.0 == float(page["progress"])
+    assert (COUNT, 2) == (len(times), max(at_once))
+    # Kept replies that nobody uses any more are dropped on the way.
+    assert "old" not in {plan.plan_id for plan in list_cache(place)}
 
 
-def test_kept_replies_that_nobody_uses_are_dropped_on_the_way(sheds: Workspace) -> None:
-    place = RepliesPlace(sheds.variables["EXEMPLARS_CACHE_DIR"])
-    for plan_id in ("old", "new"):
-        ReplyStore(place, plan_id).close()
-    age_plan(place, "old", datetime.now(UTC) - timedelta(days=91))
-    run_backfill(sheds, handles=[name_model(0)], namespace=None)
-    plans = {plan.plan_id for plan in list_cache(place)}
-
-    assert {"new"} == plans & {"old", "new"}
-
-
-def test_bad_models_stop_no_other_and_are_named(tmp_path: Path, provider: Provider) -> None:
-    workspace = make_small_catalogue(tmp_path, provider, COUNT, bad=(1, 3))
-    state = run_backfill(workspace, models_at_once=2)
-    [ledger] = read_ledgers(workspace)
-
-    assert {"attached": COUNT - 2, "failed": 2} == ledger.count()
-    assert isinstance(read_error(state), BackfillError)
-    assert all(name_model(number) in str(read_error(state)) for number in (1, 3))
-    assert all("discover" in row.note and row.run_id for row in ledger.list_in("failed"))
-
-
-def test_second_start_does_only_what_is_left(tmp_path: Path, provider: Provider) -> None:
-    workspace = make_small_catalogue(tmp_path, provider, COUNT, bad=(2,))
-    run_backfill(workspace)
-    first, calls = list_runs(workspace), provider.calls.total()
-    write_model(workspace.folder / "models", 2)
-    state = run_backfill(workspace)
-    [_, ledger] = read_ledgers(workspace)
-
-    assert state.is_completed()
-    assert {"attached": 1, "skipped": COUNT - 1} == ledger.count()
-    assert first == {handle: runs for handle, runs in list_runs(workspace).items() if handle != name_model(2)}
-    assert {runs[0] for runs in first.values()} == {row.run_id for row in ledger.list_in("skipped")}
-    assert 0 == provider.repeated
-    assert provider.calls.total() > calls
-
-
-def test_model_is_done_again_by_force_or_where_its_definition_or_the_effort_is_another(
+def test_bad_model_stops_no_other_and_a_second_start_does_only_what_is_left_or_forced(
     tmp_path: Path, provider: Provider
 ) -> None:
-    workspace = make_small_catalogue(tmp_path, provider, 2)
-    counts = []
-    run_backfill(workspace)
-    write_model(workspace.folder / "models", 1, note="Notes for visitors.")
-    run_backfill(workspace)
-    counts.append({handle: len(runs) for handle, runs in list_runs(workspace).items()})
-    run_backfill(workspace, force=True)
-    counts.append({handle: len(runs) for handle, runs in list_runs(workspace).items()})
-    run_backfill(workspace, synth_type="enrich")
-    counts.append({handle: len(runs) for handle, runs in list_runs(workspace).items()})
+    workspace = make_small_catalogue(tmp_path, provider, COUNT, bad=(1,))
+    good, bad, other = (name_model(number) for number in range(COUNT))
+    failed = run_backfill(workspace)
+    first, calls = list_runs(workspace), provider.calls.total()
+    write_model(workspace.folder / "models", 1)
+    completed, repeated = run_backfill(workspace), provider.repeated
+    forced = run_backfill(workspace, namespace=None, handles=[good], force=True)
+    before, after, _ = read_ledgers(workspace)
 
-    first, second = name_model(0), name_model(1)
-    assert [{first: 1, second: 2}, {first: 2, second: 3}, {first: 3, second: 4}] == counts
-
-
-def test_only_drafts_that_lack_samples_are_done_where_nothing_else_is_named(sheds: Workspace) -> None:
-    models = sheds.folder / "models"
-    (models / name_model(1) / "lifecycle.json").write_text(json.dumps({"state": "ready", "version_id": 1}))
-    run_backfill(sheds, namespace=None, handles=[name_model(0)])
-    state = run_backfill(sheds, namespace=None, only_lacking=True)
-    [_, ledger] = read_ledgers(sheds)
-
-    assert state.is_completed()
-    assert {name_model(0), name_model(1)} == {row.handle for row in ledger.list_in("skipped")}
-    assert {HANDLE, *(name_model(number) for number in range(2, COUNT))} == {
-        row.handle for row in ledger.list_in("attached")
-    }
-
-
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [({"namespace": None}, "give handles, a namespace or a glob"), ({"namespace": "nobody"}, "namespace 'nobody'")],
-)
-def test_backfill_of_no_model_is_refused(sheds: Workspace, asked: dict[str, object], said: str) -> None:
-    error = read_error(run_backfill(sheds, **asked))
-
-    assert isinstance(error, UnsupportedError)
-    assert said in str(error)
-
-
-def test_so_many_models_are_worked_on_at_a_time(
-    sheds: Workspace, provider: Provider, client: SyncPrefectClient
-) -> None:
-    provider.behaviour = Behaviour(seconds=0.2)
-    children = list_children(client, run_backfill(sheds, models_at_once=2))
-    times = [(child.start_time, child.end_time) for child in children if child.start_time and child.end_time]
-    at_once = [sum(begin <= start < end for begin, end in times) for start, _ in times]
-
-    assert (COUNT, 2) == (len(times), max(at_once))
+    assert {"attached": COUNT - 1, "failed": 1} == before.count()
+    assert isinstance(read_error(failed), BackfillError)
+    assert bad in str(read_error(failed))
+    assert all("discover" in row.note and row.run_id for row in before.list_in("failed"))
+    assert (True, True) == (completed.is_completed(), forced.is_completed())
+    assert {"attached": 1, "skipped": COUNT - 1} == after.count()
+    assert {good: 2, bad: 1, other: 1} == {handle: len(runs) for handle, runs in list_runs(workspace).items()}
+    assert {runs[0] for runs in first.values()} == {row.run_id for row in after.list_in("skipped")}
+    assert (0, True) == (repeated, provider.calls.total() > calls)
 
 
 def test_what_all_models_together_may_cost_is_never_passed(tmp_path: Path, provider: Provider) -> None:
-    # The limit is reached by four of them at the latest, two of which are at work then.
-    workspace = make_catalogue(tmp_path, provider, 6, EXEMPLARS_SYNTH_PRICE="1000/1000")
+    # The limit is reached by two of them at the latest.
+    workspace = make_catalogue(tmp_path, provider, COUNT, EXEMPLARS_SYNTH_PRICE="1000/1000")
     workspace.write_effort(max_cost_usd=1000.0)
     spent_a_call = (400 + 80) / 1000
-    state = run_backfill(workspace, models_at_once=2, max_cost_usd=40 * spent_a_call)
+    state = run_backfill(workspace, models_at_once=2, max_cost_usd=20 * spent_a_call)
     [ledger] = read_ledgers(workspace)
 
-    assert "limit of $19.2 is reached" in str(read_error(state))
-    assert 0 < provider.calls.total() * spent_a_call <= 40 * spent_a_call
+    assert "limit of $9.6 is reached" in str(read_error(state))
+    assert 0 < provider.calls.total() * spent_a_call <= 20 * spent_a_call
     assert ledger.list_in("waits")
     assert run_backfill(workspace, max_cost_usd=1000.0).is_completed()
     assert 0 == provider.repeated
@@ -282,34 +217,36 @@ def test_what_parts_together_may_cost_stands_in_the_database_that_they_share(
     assert "limit of $12 is reached" in str(read_error(second))
 
 
-def test_backfill_ends_where_the_next_models_would_fail_as_well(sheds: Workspace, provider: Provider) -> None:
+def test_backfill_ends_where_the_next_models_would_fail_as_well(tmp_path: Path, provider: Provider) -> None:
+    workspace = make_small_catalogue(tmp_path, provider, 4)
     provider.behaviour = Behaviour(status=401)
-    state = run_backfill(sheds, models_at_once=1)
-    [ledger] = read_ledgers(sheds)
+    state = run_backfill(workspace, models_at_once=1)
+    [ledger] = read_ledgers(workspace)
 
-    assert {"failed": 3, "waits": COUNT - 3} == ledger.count()
+    assert {"failed": 3, "waits": 1} == ledger.count()
     assert "EXEMPLARS_SYNTH_API_KEY" in str(read_error(state))
 
 
-def test_two_backfills_at_once_make_no_model_twice(sheds: Workspace) -> None:
-    run_backfills(sheds, 2, models_at_once=2)
+def test_two_backfills_at_once_make_no_model_twice(tmp_path: Path, provider: Provider) -> None:
+    workspace = make_small_catalogue(tmp_path, provider, COUNT)
+    run_backfills(workspace, 2, models_at_once=2)
 
-    assert {name_model(number): 1 for number in range(COUNT)} == {
-        handle: len(runs) for handle, runs in list_runs(sheds).items()
+    assert dict.fromkeys(map(name_model, range(COUNT)), 1) == {
+        handle: len(runs) for handle, runs in list_runs(workspace).items()
     }
 
 
 def test_backfill_that_is_killed_is_known_to_be_and_gone_on_with(
     tmp_path: Path, provider: Provider, prefect_server: str, client: SyncPrefectClient
 ) -> None:
-    provider.behaviour = Behaviour(hold_after=45)
-    workspace = make_catalogue(tmp_path, provider, COUNT, EXEMPLARS_CONCURRENCY="4")
-    asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 2})
+    provider.behaviour = Behaviour(hold_after=10)
+    workspace = make_catalogue(tmp_path, provider, 2, EXEMPLARS_CONCURRENCY="4")
+    asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 1})
     started = workspace.start(asked, program=PROGRAM, PREFECT_API_URL=prefect_server)
     wait_until(lambda: provider.in_flight >= 4, process=started)
     os.killpg(started.pid, signal.SIGKILL)
     started.communicate()
-    in_flight, before = provider.in_flight, list_runs(workspace)
+    in_flight = provider.in_flight
     [file] = (workspace.samples / BACKFILLS).glob("*.json")
     mark = read_lease_labels(client.read_flow_run(UUID(file.stem)).labels)
     provider.behaviour = Behaviour()
@@ -318,18 +255,15 @@ def test_backfill_that_is_killed_is_known_to_be_and_gone_on_with(
     assert mark is not None
     assert is_gone(mark.process)
     assert state.is_completed()
-    assert before.items() <= list_runs(workspace).items()
-    assert {name_model(number): 1 for number in range(COUNT)} == {
-        handle: len(runs) for handle, runs in list_runs(workspace).items()
-    }
+    assert [1, 1] == [len(runs) for runs in list_runs(workspace).values()]
     assert 0 < provider.repeated <= in_flight
 
 
 def test_cancel_stops_all_of_it_and_leaves_no_model_busy(
     tmp_path: Path, provider: Provider, client: SyncPrefectClient
 ) -> None:
-    provider.behaviour = Behaviour(hold_after=45)
-    workspace = make_catalogue(tmp_path, provider, COUNT)
+    provider.behaviour = Behaviour(hold_after=5)
+    workspace = make_small_catalogue(tmp_path, provider, 2)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run_backfill, workspace, models_at_once=2)
         wait_until(lambda: provider.in_flight or running.done(), what="models are asked for")
@@ -344,5 +278,5 @@ def test_cancel_stops_all_of_it_and_leaves_no_model_busy(
     assert {"COMPLETED", "CANCELLED"} >= children
     assert parse_ledger(file.read_bytes()).list_in("cancelled")
     assert run_backfill(workspace).is_completed()
-    assert {1} == {len(runs) for runs in list_runs(workspace).values()}
+    assert [1, 1] == [len(runs) for runs in list_runs(workspace).values()]
     assert provider.calls.total() > calls

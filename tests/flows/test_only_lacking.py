@@ -5,7 +5,6 @@ import json
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -22,17 +21,10 @@ from flows.cli.app import main
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 
-@pytest.fixture
-def entered(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    workspace.enter(monkeypatch)
-    return workspace
-
-
-def fill_up(synth_type: str = "from_traits") -> RunResult:
+def fill_up() -> RunResult:
     from flows.synthesize import synthesize
 
-    parameters: Any = {"handle": HANDLE, "synth_type": synth_type, "effort": "low", "only_lacking": True}
-    result: RunResult = asyncio.run(synthesize(**parameters))
+    result: RunResult = asyncio.run(synthesize(HANDLE, effort="low", only_lacking=True))
     return result
 
 
@@ -54,13 +46,14 @@ def remove_some(workspace: Workspace, run_id: str, wanted: dict[tuple[str, str],
     assert remove_stored(stored, Removal(tuple(ids), datetime.now(UTC)))
 
 
-@pytest.mark.parametrize("synth_type", ["from_traits", "enrich"])
-def test_what_was_removed_is_filled_up_exactly(entered: Workspace, synth_type: str) -> None:
-    first = entered.run(synth_type)
+def test_what_was_removed_is_filled_up_exactly_and_then_nothing_is_asked(
+    entered: Workspace, provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = fill_up()
     lacking = {("clarity", "positive"): 2, ("clarity", "negative"): 1}
     remove_some(entered, first.run_id, lacking)
     kept = set(pd.read_parquet(first.samples)["text"])
-    result = fill_up(synth_type)
+    result = fill_up()
     manifest = read_manifest(Path(result.samples).parent)
 
     assert ("attached", 2) == (result.status, result.wanted)
@@ -71,23 +64,13 @@ def test_what_was_removed_is_filled_up_exactly(entered: Workspace, synth_type: s
     assert {4} == set(count(entered.samples / f"handle={HANDLE}").values())
     assert not kept & set(pd.read_parquet(result.samples)["text"])
 
-
-def test_where_nothing_is_lacking_nothing_is_asked_and_the_command_ends_with_0(
-    entered: Workspace, provider: Provider, capsys: pytest.CaptureFixture[str]
-) -> None:
-    everything = fill_up()
-    assert {4} == set(count(everything.samples).values())
     provider.forget()
-    again = fill_up()
-    sets = entered.list_sets()
+    command = ["synthesize", HANDLE, "--effort", "low", "--only-lacking"]
     capsys.readouterr()
-
-    assert ("not_needed", "", {}) == (again.status, again.samples, again.kept)
-    assert 0 == main(["synthesize", HANDLE, "--effort", "low", "--only-lacking", "--json"])
+    ended = [main([*command, "--json"])]
     told = json.loads(capsys.readouterr().out)
+    ended += [main(command), main(["plan", *command[1:]])]
+
     assert ("not_needed", "", "") == (told["status"], told["samples"], told["report"])
-    assert 0 == main(["synthesize", HANDLE, "--effort", "low", "--only-lacking"])
     assert "Nothing is lacking" in capsys.readouterr().out
-    assert 0 == provider.calls.total()
-    assert sets == entered.list_sets()
-    assert 0 == main(["plan", HANDLE, "--effort", "low", "--only-lacking"])
+    assert ([0, 0, 0], 0, 2) == (ended, provider.calls.total(), len(entered.list_sets()))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from fakes.reply_tables import age_plan
@@ -27,7 +27,8 @@ from engine.settings import RepliesPlace
 from engine.store.layout import CATALOGUE_PAGE, SAMPLES
 from flows.catalogue import catalogue
 from flows.cli.app import main
-from flows.prune import SHOWN_LINES, prune
+from flows.prune import prune, write_page
+from flows.retention.pruning import Pruned
 from flows.runs.labels import RAISED, name_tag
 from flows.runs.slot import Slot
 from flows.synthesize import synthesize
@@ -35,7 +36,6 @@ from flows.synthesize import synthesize
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 OLD = timedelta(days=100)
-SOON = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 Site = tuple[Workspace, Path, Path]
 
 
@@ -75,33 +75,25 @@ def read_page(client: SyncPrefectClient, key: str = "pruned") -> str:
     return str(page.data)
 
 
-def test_dry_run_is_the_default_and_shows_what_would_go(site: Site, client: SyncPrefectClient) -> None:
+def test_dry_run_is_the_default_and_shows_what_pruning_takes_away(site: Site, client: SyncPrefectClient) -> None:
     asyncio.run(prune(rejected_days=101))
     too_young = read_page(client)
     asyncio.run(prune(runs_days=1))
     page = read_page(client)
+    there = site[1].exists(), list_plans(site)
+    asyncio.run(prune(dry_run=False, runs_days=36_500))
+    pruned = read_page(client)
 
     assert "rejected set of" not in too_young
     assert page.startswith("# Dry run: nothing was removed")
     assert "Would be removed: 1 rejected or unfinished set" in page
-    assert f"rejected set of {HANDLE}, run rejected: written " in page
     assert f"kept replies of {HANDLE}, plan plan-a: unused for 100 days" in page
     assert re.search(r"\d+ finished runs? \(\d+ old ones? kept", page)
     assert "run attached" not in page
-    assert (True, ["plan-a"]) == (site[1].exists(), list_plans(site))
-
-
-def test_pruning_takes_away_what_the_dry_run_showed(site: Site, client: SyncPrefectClient) -> None:
-    asyncio.run(prune(dry_run=False, runs_days=36_500))
-    page = read_page(client)
-
-    assert page.startswith("# Pruned\n\nRemoved: 1 rejected or unfinished set")
-    assert f"rejected set of {HANDLE}, run rejected: written " in page
-    assert not site[1].exists()
-    assert (site[2] / SAMPLES).exists()
-    assert [] == list_plans(site)
-    asyncio.run(prune(dry_run=False, runs_days=36_500))
-    assert "Nothing is old enough." in read_page(client)
+    assert pruned.startswith("# Pruned\n\nRemoved: 1 rejected or unfinished set")
+    assert all(f"rejected set of {HANDLE}, run rejected: written " in text for text in (page, pruned))
+    assert (True, ["plan-a"]) == there
+    assert (False, True, []) == (site[1].exists(), (site[2] / SAMPLES).exists(), list_plans(site))
 
 
 def test_model_with_a_run_keeps_its_sets_until_the_next_time(site: Site, client: SyncPrefectClient) -> None:
@@ -111,8 +103,7 @@ def test_model_with_a_run_keeps_its_sets_until_the_next_time(site: Site, client:
         asyncio.run(prune(dry_run=False, runs_days=36_500))
     finally:
         slot.release()
-    page = read_page(client)
-    stayed = site[1].exists()
+    stayed, page = site[1].exists(), read_page(client)
     asyncio.run(prune(dry_run=False, runs_days=36_500))
 
     assert stayed
@@ -132,20 +123,6 @@ def test_store_that_cannot_be_listed_fails_the_run_and_stops_nothing_else(
     assert [] == list_plans(site)
 
 
-def test_long_list_is_cut_on_the_page_and_whole_in_the_log(
-    site: Site, client: SyncPrefectClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    for number in range(SHOWN_LINES + 5):
-        attach_set(site[0].samples, str(UUID(int=number)), 1, age=OLD, status="rejected")
-    age_files(site[0].samples, OLD)
-    asyncio.run(prune(runs_days=36_500))
-    page = read_page(client)
-
-    assert "And 7 more, which are in the log of the run's process." in page
-    assert SHOWN_LINES == page.count("\n- ")
-    assert SHOWN_LINES + 6 == sum("rejected set of" in record.getMessage() for record in caplog.records)
-
-
 def test_command_says_each_thing_and_the_sums(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         dry = main(["prune", "--dry-run"])
@@ -163,57 +140,51 @@ def test_command_says_each_thing_and_the_sums(site: Site, capsys: pytest.Capture
     )
 
 
-def test_command_without_its_server_does_the_rest_and_ends_with_three(
+def test_command_without_its_server_does_the_rest_and_days_that_are_none_are_bad_input(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    refused = main(["prune", "--rejected-days", "0"])
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
         code = main(["prune"])
-    said = capsys.readouterr()
 
-    assert 3 == code
-    assert "Its rejected sets stay" in said.err
+    assert (2, 3) == (refused, code)
+    assert "Its rejected sets stay" in capsys.readouterr().err
     assert site[1].exists()
     assert [] == list_plans(site)
-
-
-@pytest.mark.parametrize("arguments", [["--rejected-days", "0"], ["--runs-days", "x"]])
-def test_days_that_are_none_are_bad_input(site: Site, arguments: list[str]) -> None:
-    assert 2 == main(["prune", *arguments])
-    assert site[1].exists()
 
 
 def test_proposal_whose_time_is_over_is_rejected_and_a_dry_run_says_so(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    workspace, _, _ = site
-    late = {"until": (datetime.now(UTC) - timedelta(days=1)).isoformat(), "number": 1}
-    folder = Path(attach_set(workspace.samples, str(uuid4()), status="proposed", review=late).folder)
-    kept = Path(attach_set(workspace.samples, str(uuid4()), status="proposed", review={**late, "until": SOON}).folder)
+    late, soon = ({"until": (datetime.now(UTC) + timedelta(days=days)).isoformat(), "number": 1} for days in (-1, 1))
+    sets = [attach_set(site[0].samples, str(uuid4()), status="proposed", review=review) for review in (late, soon)]
     assert 0 == main(["prune", "--dry-run", "--json"])
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    before = read_manifest(folder)["status"]
+    before = read_manifest(Path(sets[0].folder))["status"]
     assert 0 == main(["prune"])
-    said = capsys.readouterr().out
 
     assert (1, "proposed") == (told["proposals"], before)
-    assert "1 proposal rejected" in said
-    assert ["rejected", "proposed"] == [read_manifest(item)["status"] for item in (folder, kept)]
+    assert "1 proposal rejected" in capsys.readouterr().out
+    assert ["rejected", "proposed"] == [read_manifest(Path(item.folder))["status"] for item in sets]
 
 
 def test_catalogue_is_a_page_of_all_models_with_runs_that_left_no_set(
     site: Site, client: SyncPrefectClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    workspace, _, _ = site
     run = client.create_flow_run(synthesize, parameters={"handle": TOOLSHED}, tags=[name_tag(TOOLSHED)])
     client.set_flow_run_state(run.id, Failed(message=f"{RAISED}StoreError: The disk is full. Free space"), force=True)
     asyncio.run(catalogue())
-    page, file = read_page(client, "catalogue"), workspace.samples / CATALOGUE_PAGE
+    page, file = read_page(client, "catalogue"), site[0].samples / CATALOGUE_PAGE
 
     assert page.startswith("# 2 of 2 models need a person")
     assert f"## {TOOLSHED}\n\n**Last run failed**: Run {run.id} attached nothing: The disk is full" in page
-    assert f"exemplars synthesize {TOOLSHED} --synth-type from\\_traits" not in page
     assert f"\nexemplars synthesize {TOOLSHED} --synth-type from_traits\n" in page
     assert f"## {HANDLE}\n\n**Samples without a model**: " in page
     assert str(file) in page
     assert "The disk is full" in file.read_text()
     assert "The forms offer nothing, since the deployments are not on this server" in caplog.text
+
+
+def test_long_list_is_cut_on_the_page() -> None:
+    assert "And 7 more, which are in the log" in write_page(Pruned(dry_run=True), ["a line"], 8)
+    assert "more" not in write_page(Pruned(dry_run=True), ["a line"], 1)

@@ -1,7 +1,5 @@
 """Same inputs and same replies give the same rows, rejected ones too, and the same verdict."""
 
-import json
-
 import pytest
 from chaos.checker import list_differences
 from fakes.provider import Behaviour, Provider
@@ -9,27 +7,18 @@ from fakes.workspace import Workspace
 
 from engine.store.layout import VERDICT
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
-
-@pytest.mark.parametrize("synth_type", ["from_traits", "diversify", "enrich"])
-def test_second_run_of_a_plan_asks_nothing_and_makes_the_same(
-    workspace: Workspace, provider: Provider, synth_type: str
-) -> None:
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+def test_second_run_of_a_plan_asks_nothing_and_makes_the_same(workspace: Workspace, provider: Provider) -> None:
     provider.behaviour = Behaviour(malformed=0.1, truncated=0.05, limited=0.1, filtered=0.05, misjudged=0.1)
     workspace.write_effort(judge_votes=1, replacement_rounds=1)
     workspace.variables["EXEMPLARS_JUDGE_MODEL"] = "openai/test"
-    with (workspace.model / "samples.jsonl").open("a") as file:
-        for text, quality in (
-            ("Keep both hands on the saw at all times.", 1),
-            ("The shed has two windows and a door.", 0),
-        ):
-            file.write("\n" + json.dumps({"content": text, "safety": quality}))
-    first = workspace.run(synth_type)
+    first = workspace.run()
     [folder] = workspace.list_sets()
     before = folder.rename(workspace.folder / "before")
     provider.forget()
-    second = workspace.run(synth_type)
+    second = workspace.run()
     [after] = workspace.list_sets()
 
     assert 0 == provider.calls.total()

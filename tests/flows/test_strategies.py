@@ -98,11 +98,6 @@ def plant(workspace: Workspace, pool: Pool, texts: Sequence[str], subject: str =
     write_set(str(workspace.samples), SampleSet(stamp, pool, "attached", "planted", rows, (), {}, {}))
 
 
-def across(synth_type: str) -> Pool:
-    """The pool on the other side of the line."""
-    return "train" if synth_type == "enrich" else "eval"
-
-
 def test_variations_are_attached_with_exact_quotas_and_use_each_seed_equally_often(
     workspace: Workspace, provider: Provider
 ) -> None:
@@ -156,9 +151,7 @@ def test_held_out_sets_lie_in_a_pool_of_their_own_and_share_no_subject(workspace
     for folder in (train[1], *held_out):
         suite = read_verdict(folder)["suites"]["held_out"]
         assert (True, 7) == (suite["success"], len(suite["results"]))
-    cards = [(folder / CARD).read_text() for folder in (train[0], held_out[0])]
-    assert ["split: train" in cards[0], "set aside" in cards[0]] == [True, False]
-    assert ["split: test" in cards[1], "set aside for evaluation" in cards[1]] == [True, True]
+    assert "split: test" in (held_out[0] / CARD).read_text()
     assert "16 set aside for evaluation" in (held_out[0] / REPORT).read_text()
 
 
@@ -169,15 +162,12 @@ def try_out(folder: Path, provider: Provider, synth_type: str) -> list[str]:
     return list(read_kept(tried.list_sets()[0])["text"])
 
 
-@pytest.mark.parametrize("synth_type", ["from_traits", "diversify", "enrich"])
-def test_planted_overlap_is_rejected_in_both_directions(
-    workspace: Workspace, provider: Provider, tmp_path: Path, synth_type: str
-) -> None:
+def test_planted_overlap_is_rejected(workspace: Workspace, provider: Provider, tmp_path: Path) -> None:
     """What a run would make, or something near it, stands across the line before: it takes other texts."""
     seed_both_traits(workspace)
-    planted = try_out(tmp_path, provider, synth_type)[:6]
-    plant(workspace, across(synth_type), [*planted[:3], *map(spoil_text, planted[3:])])
-    workspace.run(synth_type)
+    planted = try_out(tmp_path, provider, "enrich")[:6]
+    plant(workspace, "train", [*planted[:3], *map(spoil_text, planted[3:])])
+    workspace.run("enrich")
     _, made = workspace.list_sets()
     rejected = read_rejected(made)
 
@@ -186,19 +176,18 @@ def test_planted_overlap_is_rejected_in_both_directions(
     assert 16 == len(read_kept(made))
 
 
-@pytest.mark.parametrize("synth_type", ["from_traits", "enrich"])
 def test_gate_catches_what_came_across_the_line_while_the_run_was_going(
-    workspace: Workspace, provider: Provider, tmp_path: Path, synth_type: str
+    workspace: Workspace, provider: Provider, tmp_path: Path
 ) -> None:
     """The store is read again before anything is attached: another run may have filled the other pool meanwhile."""
-    tried = try_out(tmp_path, provider, synth_type)
+    tried = try_out(tmp_path, provider, "from_traits")
     provider.forget()
     seed_both_traits(workspace)
     provider.behaviour = Behaviour(hold_after=3)
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(workspace.run, synth_type)
+        running = pool.submit(workspace.run, "from_traits")
         wait_until(lambda: provider.calls.total() >= 4 or running.done(), what="the run asks")
-        plant(workspace, across(synth_type), tried[:2])
+        plant(workspace, "eval", tried[:2])
         provider.behaviour = Behaviour()
         with pytest.raises(GateError, match="no new text is near to one across the line"):
             running.result()

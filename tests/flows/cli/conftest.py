@@ -4,14 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 from fakes.commands import Command, commanding
-from fakes.workspace import Workspace
-
-
-@pytest.fixture
-def entered(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A workspace whose variables are this process's."""
-    workspace.enter(monkeypatch)
-    return workspace
 
 
 @pytest.fixture
