@@ -12,11 +12,9 @@ from pathlib import Path
 
 from fakes.site import find_free_port
 from fakes.workspace import MARK, Workspace
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import ExemplarsError
-from engine.settings import Settings
-from flows.serve import Service, answers, run_services, serve
+from flows.serve import Service, answers, run_services
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 READY, OVER = "all is up", "over"
@@ -34,14 +32,9 @@ class StandIn:
 
 
 class House:
-    """The stand-ins of some stages; ``said`` has the lines so far, the last of which says how it ended.
+    """The stand-ins of some stages; ``said`` has the lines so far, the last of which says how it ended."""
 
-    With a ``server`` it has the services of ``make serve`` itself, whose Prefect server is configured to be that.
-    """
-
-    def __init__(
-        self, folder: Path, *stages: Sequence[StandIn], start_seconds: float = SECONDS, server: str = ""
-    ) -> None:
+    def __init__(self, folder: Path, *stages: Sequence[StandIn], start_seconds: float = SECONDS) -> None:
         self.workspace = Workspace(folder)
         self.logs = folder / "logs"
         self.said: list[str] = []
@@ -50,7 +43,7 @@ class House:
         forks.set_forkserver_preload(["fakes.house"])
         stdin, self._stdin = Pipe(duplex=False)
         self._lines, lines = Pipe(duplex=False)
-        told = (folder, stages, start_seconds, server, stdin, lines)
+        told = (folder, stages, start_seconds, stdin, lines)
         self.process = forks.Process(target=_serve, args=told, daemon=True)
         self.process.start()
         stdin.close()
@@ -98,7 +91,6 @@ def _serve(
     folder: Path,
     stages: Sequence[Sequence[StandIn]],
     start_seconds: float,
-    server: str,
     stdin: Connection,
     lines: Connection,
 ) -> None:
@@ -115,11 +107,7 @@ def _serve(
     services = [[make(told) for told in stage] for stage in stages]
     with redirect_stdout(_Speaker(lines)):
         try:
-            if server:
-                with temporary_settings({PREFECT_API_URL: server}):
-                    serve(Settings(cache_dir=str(folder / "cache"), api_port=find_free_port()))
-            else:
-                run_services(services, folder / "logs", READY, start_seconds)
+            run_services(services, folder / "logs", READY, start_seconds)
             lines.send(OVER)
         except ExemplarsError as error:
             lines.send(f"{error.exit_code}: {error}")

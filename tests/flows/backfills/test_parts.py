@@ -16,7 +16,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Running, Scheduled
+from prefect.states import Cancelled, Completed, Crashed, Running, Scheduled
 
 from engine.errors import RunInterruptedError, SharedBudgetError
 from engine.gateway.budget import Budget
@@ -167,17 +167,6 @@ def be_late(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(parts, "UNBEGUN_SECONDS", 0.0)
 
 
-async def test_all_parts_are_queued_but_the_last_which_is_begun_here(site: Site) -> None:
-    working = await site.queue()
-    site.end(*HANDLES[:3])
-    site.worker.may_work.set()
-    await working
-
-    assert list(HANDLES[:3]) == site.server.list_queued()
-    assert [HANDLES[3]] == site.worker.done
-    assert {"attached": len(HANDLES)} == site.ledger.count()
-
-
 @pytest.mark.parametrize("works_here", [True, False])
 async def test_part_waits_for_a_worker_unless_nothing_is_to_do_here(
     site: Site, works_here: bool, be_late: Callable[[], None]
@@ -205,24 +194,6 @@ async def test_part_waits_for_a_worker_unless_nothing_is_to_do_here(
     assert {"attached": len(HANDLES)} == site.ledger.count()
 
 
-async def test_part_that_a_worker_takes_at_the_same_moment_is_not_done_here_as_well(
-    site: Site, be_late: Callable[[], None]
-) -> None:
-    site.worker.may_work.set()
-    working = await site.queue()
-    # What this process has seen of them last is that nobody had begun them.
-    site.server.is_blind = True
-    for run in site.server.runs.values():
-        run.state = Pending()
-    be_late()
-    await site.look()
-    site.server.is_blind = False
-    site.end(*HANDLES[:3])
-    await working
-
-    assert ([], [HANDLES[3]]) == (site.server.taken_back, site.worker.done)
-
-
 async def test_part_that_dies_is_queued_again_so_often_and_no_more(site: Site) -> None:
     site.worker.may_work.set()
     working = await site.queue()
@@ -236,18 +207,6 @@ async def test_part_that_dies_is_queued_again_so_often_and_no_more(site: Site) -
     assert [*HANDLES[:3], *[HANDLES[0]] * (MAX_TRIES - 1)] == site.server.list_queued()
     assert (HANDLES[0], "The process that worked on it died 3 times") == (failed.handle, failed.note)
     assert {"attached": 3, "failed": 1} == site.ledger.count()
-
-
-async def test_models_that_a_failed_part_left_are_done_here(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    site.worker.may_work.set()
-    working = await site.queue()
-    site.end(*HANDLES[:2])
-    site.end(HANDLES[2], state=Failed(message="The limit is reached"), row="waits")
-    await working
-
-    assert "ended with 1 model undone: The limit is reached" in caplog.text
-    assert [HANDLES[3], HANDLES[2]] == site.worker.done
-    assert list(HANDLES[:3]) == site.server.list_queued()
 
 
 async def test_second_start_takes_over_the_parts_of_the_first(site: Site, be_late: Callable[[], None]) -> None:
@@ -325,6 +284,9 @@ async def test_limit_is_divided_and_what_is_not_spent_comes_back(tmp_path: Path,
     site.worker.may_work.set()
     await working
 
+    # All parts but the last are queued, and that is worked on here.
+    assert [*HANDLES[:3], HANDLES[1]] == site.server.list_queued()
+    assert [HANDLES[3]] == site.worker.done
     assert ([2.0, 2.0, 2.0], 2.0) == (given, left_usd)
     # Of one that died its whole share may be spent. What is left, 3.5, is for it and for the model here.
     assert 1.75 == again.parameters["max_cost_usd"]

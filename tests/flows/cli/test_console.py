@@ -16,7 +16,7 @@ from rich.text import Text
 
 from engine.errors import ProviderError
 from engine.settings import LogFormat
-from flows.cli.console import make_console, make_live
+from flows.cli.console import make_console
 from flows.exit_codes import guard_output, run_app
 from flows.observability.json_logs import choose_formatter
 from flows.observability.logs import set_up_logs
@@ -77,24 +77,6 @@ def test_what_a_terminal_obeys_is_shown_as_an_escape(
     assert is_plain(said)
     assert re.search(r"\\u[0-9a-f]{4}", said)
     assert way is not print_as_json or {"said": text} == json.loads(said)
-
-
-def test_live_display_at_a_terminal_keeps_its_own_colours(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    guard_output()
-    shown = Text.assemble(("green", "green"))
-    with make_live(make_console(stderr=True), lambda: shown) as live:
-        live.console.print(f"odd {OBEYED['clipboard']}")
-        make_console().print(shown)
-        print(OBEYED["link"], file=sys.stderr)
-    out, err = capsys.readouterr()
-
-    assert out == "\x1b[32mgreen\x1b[0m\n"
-    assert "\x1b[32mgreen\x1b[0m" in err
-    assert "odd \\u001b]52;c;aGk=\n" in err
-    assert "\\u001b]8;;http://e.test" in err
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])

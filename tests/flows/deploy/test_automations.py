@@ -1,14 +1,12 @@
 """The automations: which runs they watch, for how long, and how each watch ends."""
 
 from typing import Any
-from uuid import UUID
 
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import CallWebhook
 
 from flows.backfill import backfill
 from flows.catalogue import catalogue
-from flows.deploy.automations import CONTAINER_SECONDS, name_left_event, read_alert, read_automations
+from flows.deploy.automations import CONTAINER_SECONDS, name_left_event, read_automations
 from flows.deploy.unfinished_runs import FLOW_NAMES, UNFINISHED
 from flows.prune import prune
 from flows.review import review
@@ -47,12 +45,3 @@ def test_three_heartbeats_are_waited_for_and_a_container_may_take_longer_to_star
     assert EVENT in trigger["after"]
     assert EVENT in trigger["expect"]
     assert processes == containers
-
-
-def test_alert_goes_to_its_block_and_links_to_the_ui() -> None:
-    block = UUID(int=7)
-    [action] = read_alert(block, "http://prefect:4200").actions
-
-    assert isinstance(action, CallWebhook)
-    assert block == action.block_document_id
-    assert action.payload.startswith('{% set url = "http://prefect:4200/runs/flow-run/" ~ flow_run.id %}{')

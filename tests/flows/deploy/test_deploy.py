@@ -5,9 +5,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +23,6 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore
-from prefect.events.schemas.events import Event, Resource
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import OrchestratorError
@@ -34,9 +31,8 @@ from flows.deploy.__main__ import deploy, main
 from flows.deploy.automations import ensure_automation, read_automations
 from flows.deploy.deployments import find_deployments
 from flows.deploy.offered_handles import FORM
-from flows.deploy.unfinished_runs import GONE, UNFINISHED, end_gone_runs, is_silent, watch_run
-from flows.deploy.work_pool import POOL, QUEUES, ensure_pool, ensure_queues
-from flows.runs.heartbeat import EVENT
+from flows.deploy.unfinished_runs import GONE, UNFINISHED, end_gone_runs, watch_run
+from flows.deploy.work_pool import POOL
 from flows.runs.labels import LeaseLabels, read_lease_labels
 from flows.runs.lease_holders import name_process
 
@@ -104,6 +100,8 @@ def test_deploy_makes_what_is_missing_puts_right_what_differs_and_leaves_what_pe
 ) -> None:
     make_workspace(tmp_path, EXEMPLARS_IMAGE=IMAGE).enter(monkeypatch)
     make_container_pool(client)
+    # As a bare 'prefect deploy' makes it.
+    ask(client, "POST", f"/work_pools/{POOL}/queues", name="parts")
     schedule = {"schedule": {"cron": "5 4 * * *", "timezone": "UTC"}, "active": True, "parameters": {}, "slug": "own"}
     kept = make_deployment(client, "synthesize/nightly", schedules=[schedule], paused=True)
     folder = {"prefect.deployments.steps.set_working_directory": {"directory": "/somewhere/else"}}
@@ -121,7 +119,7 @@ def test_deploy_makes_what_is_missing_puts_right_what_differs_and_leaves_what_pe
     assert [
         f"Prefect {version('prefect')} at {PREFECT_API_URL.value()}",
         f"  work pool: {POOL} (docker) there",
-        "  queues: interactive, backfill, parts made",
+        "  queues: interactive, backfill made; parts changed",
         f"  deployments: {', '.join(NAMES[:5])} made; {', '.join(NAMES[5:])} changed",
         "  forms offer: 1 handle; others can be typed",
         f"  schedules: synthesize/nightly on; {others}",
@@ -141,20 +139,7 @@ def test_deploy_makes_what_is_missing_puts_right_what_differs_and_leaves_what_pe
     assert {"synth_type", "effort"} == set(form.parameters)
     assert (UUID(kept), True, [True]) == (nightly.id, nightly.paused, [item.active for item in nightly.schedules])
     assert read_automations(containers=True) == read_watches(client)
-
-
-def test_limits_of_queues_are_set_once(client: SyncPrefectClient) -> None:
-    made = ensure_pool(client)[1], ensure_queues(client)
-    ask(client, "PATCH", f"/work_pools/{POOL}/queues/backfill", concurrency_limit=40, priority=2)
-    client.delete_work_queue_by_id(client.read_work_queue_by_name("parts", work_pool_name=POOL).id)
-    # As a bare 'prefect deploy' makes it.
-    ask(client, "POST", f"/work_pools/{POOL}/queues", name="parts")
-    again = ensure_pool(client)[1], ensure_queues(client)
-    backfill, parts = (client.read_work_queue_by_name(name, work_pool_name=POOL) for name in ("backfill", "parts"))
-
-    assert ("made", dict.fromkeys(("interactive", "backfill", "parts"), "made")) == made
-    assert ("there", {"interactive": "there", "backfill": "there", "parts": "changed"}) == again
-    assert (40, 2) == (backfill.concurrency_limit, backfill.priority)
+    parts = client.read_work_queue_by_name("parts", work_pool_name=POOL)
     assert (3, 4) == (parts.concurrency_limit, parts.priority)
 
 
@@ -178,24 +163,6 @@ def test_automation_is_made_left_and_put_right_and_there_is_one_of_a_name(
     assert {"changed", "there"} >= set(hows[2:])
     assert 2 == len(seen)
     assert 1 == len(client.read_automations())
-
-
-def test_two_that_set_up_an_empty_server_at_once_leave_one_of_everything(client: SyncPrefectClient) -> None:
-    def set_up(_: int) -> None:
-        with get_client(sync_client=True) as own:
-            ensure_pool(own)
-            ensure_queues(own)
-            for wanted in WATCHES:
-                ensure_automation(own, wanted)
-
-    contexts = [copy_context() for _ in range(2)]
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda number: contexts[number].run(set_up, number), range(2)))
-
-    assert sorted(watch.name for watch in WATCHES) == sorted(found.name for found in client.read_automations())
-    assert {"default", *(queue.name for queue in QUEUES)} == {
-        queue["name"] for queue in ask(client, "POST", f"/work_pools/{POOL}/queues/filter")
-    }
 
 
 @pytest.mark.parametrize(
@@ -255,19 +222,6 @@ def test_runs_whose_process_on_this_host_is_gone_are_ended(client: SyncPrefectCl
     assert ("", 0) == (mark.lease_id, slots)
     assert ended >= 3
     assert {again, *(run_id for what, run_id in runs.items() if not marked[what][1])} <= {run.id for run in others}
-
-
-def test_run_is_silent_of_which_nothing_was_heard_for_three_heartbeats(client: SyncPrefectClient) -> None:
-    silent, heard = (leave_run(client, StateType.RUNNING) for _ in range(2))
-    of_run = {"prefect.resource.id": f"prefect.flow-run.{heard}"}
-    beat = Event(event=EVENT, resource=Resource(of_run)).model_dump(mode="json")
-    client.request("POST", "/events", json=[beat]).raise_for_status()
-    wanted = {"event": {"name": [EVENT]}, "resource": {"id": list(of_run.values())}}
-    wait_until(lambda: ask(client, "POST", "/events/filter", filter=wanted)["events"], 30, "it is written down")
-    told = [is_silent(client, age(client, silent, seconds)) for seconds in (30, 91)]
-    told.append(is_silent(client, age(client, heard)))
-
-    assert [False, True, False] == told
 
 
 def test_deploy_watches_the_runs_that_it_finds(client: SyncPrefectClient) -> None:

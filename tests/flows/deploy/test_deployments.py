@@ -13,7 +13,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
 
 from flows.backfills.parts import QUEUE
-from flows.deploy.deployments import PREFECT_FILE, keep_operator_settings, name_deployment, read_prefect_file
+from flows.deploy.deployments import keep_operator_settings, name_deployment, read_prefect_file
 from flows.deploy.work_pool import POOL, QUEUES
 from flows.serve import MAX_RUNS
 
@@ -21,14 +21,6 @@ CONTENT = read_prefect_file()
 ITEMS = {name_deployment(item): item for item in CONTENT["deployments"]}
 NIGHTLY, FORM = "backfill/nightly", "backfill/on-demand"
 PACKAGE_VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-
-
-def test_deployments_have_the_names_that_others_rely_on() -> None:
-    wanted = {"synthesize/on-demand", "synthesize/nightly", FORM, NIGHTLY, "prune/nightly", "catalogue/nightly"}
-
-    assert ROOT / "prefect.yaml" == PREFECT_FILE.resolve()
-    assert wanted <= set(ITEMS)
-    assert len(CONTENT["deployments"]) == len(ITEMS)
 
 
 @pytest.mark.parametrize("name", ITEMS)
@@ -55,15 +47,6 @@ def test_deployment_is_of_a_flow_a_queue_and_this_version_and_explains_every_fie
         assert set(schedule["parameters"]) <= fields
 
 
-def test_deployments_of_one_name_are_told_apart_in_a_list_by_first_words_and_tags() -> None:
-    first_words = [item["description"].partition("**:")[0] for item in ITEMS.values()]
-    # The list has room for one tag.
-    first_tags = {(name.partition("/")[2], item["tags"][0]) for name, item in ITEMS.items()}
-
-    assert len(ITEMS) == len(set(first_words)) == len(first_tags)
-    assert all(words.startswith("**") and len(words) < 40 for words in first_words)
-
-
 def test_worker_of_make_serve_has_room_when_all_queues_with_a_limit_are_full() -> None:
     assert sum(queue.limit or 0 for queue in QUEUES) < MAX_RUNS
     assert "interactive" == min(QUEUES, key=lambda queue: queue.priority).name
@@ -78,16 +61,6 @@ def test_schedules_that_are_there_are_not_sent_again_and_what_is_paused_stays_so
     assert ITEMS["synthesize/nightly"] == kept["synthesize/nightly"]
     assert ITEMS[NIGHTLY]["schedules"] == keep(make_deployment())[NIGHTLY]["schedules"]
     assert CONTENT == keep_operator_settings(CONTENT, {}, None)
-
-
-def test_image_goes_to_every_deployment_and_leaves_the_environment() -> None:
-    kept = keep_operator_settings(CONTENT, {}, "registry/exemplars:1")["deployments"]
-    variables = [item["work_pool"]["job_variables"] for item in kept]
-
-    assert ["registry/exemplars:1"] * len(ITEMS) == [given["image"] for given in variables]
-    assert [item["work_pool"]["job_variables"]["env"] for item in ITEMS.values()] == [
-        given["env"] for given in variables
-    ]
 
 
 def keep(deployment: DeploymentResponse) -> dict[str, dict[str, Any]]:

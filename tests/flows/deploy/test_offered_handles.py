@@ -31,12 +31,12 @@ def test_handles_are_to_choose_from_and_another_can_be_typed() -> None:
     assert MOST_OFFERED == len(many["properties"]["handle"]["anyOf"][0]["enum"])
 
 
-@pytest.mark.parametrize("handle", ["No Such Handle", "u22a8", "", f"a.{'b' * HANDLE_MAX_LENGTH}", None, 7])
-def test_wrong_handle_has_the_one_message_that_it_has_without_a_list(handle: object) -> None:
+@pytest.mark.parametrize("handle", ["No Such Handle", "u22a8", f"a.{'b' * HANDLE_MAX_LENGTH}"])
+def test_wrong_handle_has_the_one_message_that_it_has_without_a_list(handle: str) -> None:
     said = list_errors(handle, add_choice(SCHEMA, HANDLES))
 
     assert said
-    assert not isinstance(handle, str) or said == list_errors(handle, SCHEMA)
+    assert said == list_errors(handle, SCHEMA)
 
 
 def test_catalogue_that_cannot_be_read_leaves_the_forms_as_they_are() -> None:

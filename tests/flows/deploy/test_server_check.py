@@ -5,7 +5,6 @@ from importlib.metadata import version
 
 import pytest
 from fakes.receiver import open_receiver
-from fakes.site import find_free_port
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
@@ -27,22 +26,15 @@ def test_server_of_this_version_or_a_later_one_will_do(found: str) -> None:
         (200, '"3.8.8"', r"has version 3\.8\.8, but"),
         (200, '"4.0.0"', r"has version 4\.0\.0, but"),
         (401, "{}", r"refuses access \(401\)\. Set PREFECT_API_AUTH_STRING"),
-        (403, "{}", r"refuses access \(403\)\. "),
         (404, "{}", r"answers 404\. .*PREFECT_API_URL is its address"),
         (500, "oh", r"answers 500\. Check .*; its own logs may say more"),
         (200, "<html>", r"is none: its version cannot be read\. .*PREFECT_API_URL is its address"),
-        (200, '{"a": 1}', "is none"),
         (200, '"today"', "is none"),
     ],
 )
 def test_server_that_will_not_do_is_refused_with_what_to_do(code: int, body: str, said: str) -> None:
     with pytest.raises(OrchestratorError, match=said):
         ask(code, body)
-
-
-def test_nobody_there_is_said() -> None:
-    with pytest.raises(OrchestratorError, match=r"does not answer: ConnectError .*Check that it runs, "):
-        check(find_free_port())
 
 
 def test_block_that_the_server_cannot_decrypt_is_said_with_the_key_that_it_lacks() -> None:
@@ -56,11 +48,9 @@ def test_block_that_the_server_cannot_decrypt_is_said_with_the_key_that_it_lacks
 
 
 def ask(code: int, body: str) -> str:
-    with open_receiver(code, body) as receiver:
-        return check(receiver.port)
-
-
-def check(port: int) -> str:
-    url = f"http://127.0.0.1:{port}/api"
-    with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
+    with (
+        open_receiver(code, body) as receiver,
+        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{receiver.port}/api"}),
+        get_client(sync_client=True) as client,
+    ):
         return check_server(client)

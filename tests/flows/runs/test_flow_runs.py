@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.definitions.lifecycle import Lifecycle
-from flows.api.routes.model_status import derive_state, make_operation
+from flows.api.routes.model_status import derive_state
 from flows.runs.flow_runs import Run, choose_operation, read_run
 from flows.runs.labels import LeaseLabels
 
@@ -116,21 +116,3 @@ def test_state_follows_from_runs_and_the_lifecycle_file(
     lifecycle: Lifecycle, live: list[Run], ended: list[Run], state: str
 ) -> None:
     assert state == derive_state(lifecycle, live, ended)
-
-
-@pytest.mark.parametrize(
-    ("state_type", "published", "progress"),
-    [
-        ("SCHEDULED", None, 0.0),
-        ("RUNNING", None, 0.0),
-        ("RUNNING", 0.4, 0.4),
-        ("COMPLETED", 0.9, 1.0),
-        ("FAILED", 0.4, 0.4),
-        ("CANCELLED", None, None),
-    ],
-)
-def test_progress_is_what_the_run_published(state_type: str, published: float | None, progress: float | None) -> None:
-    told = make_operation(run(state_type), published)
-
-    assert told is not None
-    assert progress == told.progress

@@ -216,15 +216,6 @@ async def test_lease_that_a_server_forgot_is_taken_again(model: Model) -> None:
     assert (before.leased_at, True) == (after.leased_at, before.lease_id != after.lease_id)
 
 
-async def test_lease_that_was_given_back_frees_nobody_elses_slot(model: Model) -> None:
-    lease = await asyncio.to_thread(model.acquire)
-    lease.release()
-    model.client.increment_concurrency_slots_with_lease([name_tag(model.handle)], 1, "concurrency", 60)
-    await lease.confirm()
-
-    assert 1 == model.count_active()
-
-
 async def test_run_that_lost_its_lease_to_another_attaches_nothing(model: Model) -> None:
     first, second = model.begin(), model.begin()
     lease = await asyncio.to_thread(model.acquire, first)

@@ -48,16 +48,23 @@ def find_keys(level: Level = HOSTED, **settings: Any) -> tuple[str | None, str |
     return synth.get_secret_value() if synth else None, judge.get_secret_value() if judge else None
 
 
-def test_key_of_a_block_is_sent_where_none_is_set(
-    save_block: Callable[[str, Any], None], workspace: Workspace, provider: Provider
+def test_key_of_a_block_is_sent_where_none_is_set_and_without_any_nothing_is_asked(
+    save_block: Callable[[str, Any], None],
+    workspace: Workspace,
+    provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     del workspace.variables["EXEMPLARS_SYNTH_API_KEY"]
+    with pytest.raises(CredentialsError, match=r"needs a key and none is set\. Set EXEMPLARS_SYNTH_API_KEY"):
+        workspace.run()
+    asked = provider.calls.total()
     save_block(SYNTH_BLOCK, f"{OTHER}\n")
     provider.behaviour = Behaviour(status=401)
     with pytest.raises(CredentialsError):
         workspace.run()
 
-    assert {OTHER} == provider.keys
+    assert (0, {OTHER}) == (asked, provider.keys)
 
 
 def test_block_is_read_for_a_hosted_model_without_a_key(
@@ -84,13 +91,12 @@ def test_block_that_holds_no_text_is_told_without_what_it_holds(
     assert KEY not in str(raised.value)
 
 
-def test_server_that_does_not_answer_is_told() -> None:
+def test_server_that_does_not_answer_is_told_and_one_that_permits_no_reading_passed_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     settings = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
     with temporary_settings(settings), pytest.raises(OrchestratorError, match=SYNTH_BLOCK):
         find_keys()
-
-
-def test_server_that_permits_no_reading_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
     app = FastAPI()
     app.add_api_route("/api/{path:path}", lambda path: Response(status_code=403))
     with serve_app(app) as url, temporary_settings({PREFECT_API_URL: f"{url}/api"}):

@@ -79,52 +79,23 @@ async def count_free(rate: MinuteRate, largest: int = 1) -> int:
     return (await rate.count_free(largest))[0]
 
 
-async def test_limit_is_made_empty_where_it_is_missing(client: PrefectClient, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("counts_tokens", [True, False])
+async def test_what_is_taken_is_not_free_and_tokens_that_are_put_back_are(
+    client: PrefectClient, caplog: pytest.LogCaptureFixture, counts_tokens: bool
+) -> None:
     caplog.set_level(logging.INFO)
-    rate = MinuteRate(client, make_rate(600), LOGGER)
-
-    assert 21 == await count_free(rate)
-    assert 2100 == (await read(client))["limit"]
-    assert f"Made Prefect's limit {NAME}: 600 a minute" in caplog.messages
-
-
-async def test_what_is_taken_is_not_free_and_what_is_put_back_is(client: PrefectClient) -> None:
-    rate = MinuteRate(client, make_rate(60), LOGGER)
+    rate = MinuteRate(client, replace(make_rate(60), counts_tokens=counts_tokens), LOGGER)
 
     assert (3, 0.0) == await rate.count_free(1)
-    assert await rate.take(3)
+    assert f"Made Prefect's limit {NAME}: 60 a minute" in caplog.messages
+    assert [True, False, False] == [await rate.take(units) for units in (3, 1, 1000)]
+    assert 3 == rate.in_hand
     free, seconds = await rate.count_free(1)
     assert (0, True) == (free, 0 < seconds < 2)
     await rate.give_back()
-    assert 3 == await count_free(rate)
-
-
-async def test_requests_are_not_put_back(client: PrefectClient) -> None:
-    rate = MinuteRate(client, replace(make_rate(60), counts_tokens=False), LOGGER)
-    await rate.count_free(1)
-    await rate.take(3)
-    await rate.give_back()
-
-    assert (0, 0) == (rate.in_hand, await count_free(rate))
-
-
-@pytest.mark.parametrize("units", [1, 1000])
-async def test_taking_more_than_is_free_is_denied(client: PrefectClient, units: int) -> None:
-    rate = MinuteRate(client, make_rate(60), LOGGER)
-    await rate.count_free(1)
-    await rate.take(3)
-
-    assert not await rate.take(units)
-    assert 3 == rate.in_hand
-
-
-async def test_limit_that_somebody_deleted_lets_nobody_in(client: PrefectClient) -> None:
-    rate = MinuteRate(client, make_rate(60), LOGGER)
-    await rate.count_free(1)
+    assert (0, 3 if counts_tokens else 0) == (rate.in_hand, await count_free(rate))
     await client.delete_global_concurrency_limit_by_name(NAME)
-
     assert not await rate.take(1)
-    assert 0 == rate.in_hand
 
 
 async def test_what_is_left_to_others_is_not_free(client: PrefectClient) -> None:
@@ -155,11 +126,10 @@ async def test_run_that_begins_sets_its_rate_and_who_ran_before_follows_and_both
     assert 600 == first.rate.per_minute
 
 
-@pytest.mark.parametrize("fields", [{"active": False}, {"slot_decay_per_second": 0.0}])
-async def test_limit_that_somebody_made_useless_is_set_again(client: PrefectClient, fields: dict[str, object]) -> None:
+async def test_limit_that_somebody_made_useless_is_set_again(client: PrefectClient) -> None:
     rate = MinuteRate(client, make_rate(600), LOGGER)
     await rate.count_free(1)
-    await change(client, **fields)
+    await change(client, active=False)
 
     assert 0 == await count_free(rate)
     limit = await read(client)
@@ -182,19 +152,14 @@ async def test_larger_call_shapes_the_limit_anew_and_nobody_with_less_comes_befo
     assert 1000 < await count_free(small, 10)
 
 
-async def test_run_that_begins_while_nothing_is_in_use_forgets_an_old_large_call(client: PrefectClient) -> None:
-    await MinuteRate(client, make_rate(6000), LOGGER).count_free(1000)
-    later = MinuteRate(client, make_rate(6000), LOGGER)
-    await later.count_free(10)
-
-    assert make_rate(6000).shape(10)[0] == (await read(client))["limit"]
-
-
-async def test_large_call_that_is_in_use_is_not_forgotten(client: PrefectClient) -> None:
+@pytest.mark.parametrize(("taken", "largest"), [(0, 10), (1000, 1000)])
+async def test_run_that_begins_forgets_an_old_large_call_unless_it_is_in_use(
+    client: PrefectClient, taken: int, largest: int
+) -> None:
     early = MinuteRate(client, make_rate(6000), LOGGER)
     await early.count_free(1000)
-    await early.take(1000)
-    room = (await read(client))["limit"]
+    if taken:
+        await early.take(taken)
     await MinuteRate(client, make_rate(6000), LOGGER).count_free(10)
 
-    assert room == (await read(client))["limit"]
+    assert make_rate(6000).shape(largest)[0] == (await read(client))["limit"]

@@ -24,9 +24,9 @@ def list_workers(workspace: Workspace, pid: int) -> list[int]:
     return [found for found, words in workspace.list_processes().items() if words == command and found != pid]
 
 
-def test_worker_that_is_lost_costs_nothing(tmp_path: Path, provider: Provider) -> None:
+def test_worker_that_is_lost_costs_nothing(tmp_path: Path, provider: Provider, prefect_server: str) -> None:
     workspace = make_workspace(tmp_path, provider)
-    with workspace.start(program=PROGRAM, PREFECT_HOME=str(tmp_path / "home")) as process:
+    with workspace.start(program=PROGRAM, PREFECT_API_URL=prefect_server) as process:
         wait_until(lambda: list_workers(workspace, process.pid), 60, "the worker is there")
         [worker] = list_workers(workspace, process.pid)
         os.kill(worker, signal.SIGKILL)

@@ -1,25 +1,20 @@
 """The rate limiter: calls of any number of processes keep to one rate, whatever becomes of them or of Prefect's server.
 
-Minutes at full use, with the server started again in the middle, are for LONG=1; ``-s`` prints what was seen:
-``LONG=1 pytest tests/flows/runtime/test_rate_limiter.py -s``.
+``LONG=1 pytest tests/flows/runtime/test_rate_limiter.py`` has minutes at full use.
 """
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 import httpx
 import pytest
 from fakes.go_between import GoBetween, serve_go_between
-from fakes.long import LONG, long, longer
-from fakes.seen import gather, start_callers
-from fakes.site import open_site
+from fakes.long import LONG, longer
+from fakes.seen import count_most, gather, start_callers
 from fakes.waiting import wait_meanwhile, wait_until
-from fakes.workspace import make_workspace
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import DefinitionError, OrchestratorError
@@ -84,10 +79,15 @@ async def test_callers_are_let_in_in_their_order(api: str) -> None:
     assert list(range(40)) == order
 
 
-@pytest.mark.parametrize("rate", [1, 60, 6000])
-async def test_backfill_is_let_in_at_any_rate(api: str, rate: int) -> None:
+@pytest.mark.parametrize("rate", [1, 6000])
+async def test_backfill_is_let_in_at_any_rate_and_tokens_do_not_count_without_a_limit_of_them(
+    api: str, rate: int
+) -> None:
     async with asyncio.timeout(60), open_at(api, yields=True, requests_per_minute=rate) as rate_limiter:
-        await rate_limiter.acquire(1)
+        await rate_limiter.acquire(10_000_000)
+        await rate_limiter.return_unused(10_000_000)
+
+    assert find_slots(api, TOKENS) is None
 
 
 @pytest.mark.slow
@@ -95,15 +95,14 @@ async def test_backfill_is_let_in_at_any_rate(api: str, rate: int) -> None:
 def test_three_processes_keep_to_one_rate(api: str) -> None:
     seconds, per_minute = (190, 120) if LONG else (7, 240)
     arguments = ("--seconds", str(seconds), "--callers", "8")
-    seen = gather([start_callers(api, *arguments, requests_per_minute=str(per_minute)) for _ in range(3)])
-    print(seen.show())
+    times = gather([start_callers(api, *arguments, requests_per_minute=str(per_minute)) for _ in range(3)])
 
-    assert seen.count_most()[0] <= per_minute + 1
+    assert count_most(times) <= per_minute + 1
     # A full bucket and what decays: the promise for 60 s, told for fewer.
     [rate] = list_rates(Settings(requests_per_minute=per_minute))
     room, decay = rate.shape(1)
-    assert seen.count_most(5)[0] <= (room + decay * (5 + SLACK_SECONDS)) / rate.grain
-    assert len(seen.calls) > (per_minute * seconds / 60 * 0.9 if LONG else 0)
+    assert count_most(times, 5) <= (room + decay * (5 + SLACK_SECONDS)) / rate.grain
+    assert len(times) > (per_minute * seconds / 60 * 0.9 if LONG else 0)
 
 
 async def test_cancelled_caller_leaves_its_place_to_the_next(api: str, between: GoBetween) -> None:
@@ -123,31 +122,6 @@ async def test_cancelled_caller_leaves_its_place_to_the_next(api: str, between: 
     [rate] = list_rates(Settings(requests_per_minute=60))
     assert in_use in range(4 * rate.grain + 1)
     assert all(task.cancelled() for task in waiting[:5])
-
-
-async def cancel_with_permit(api: str) -> int:
-    """The slots in use after a caller of 500 tokens was cancelled in the moment in which it was let in."""
-    async with open_at(api, tokens_per_minute=60_000) as rate_limiter:
-
-        async def call_and_cancel_the_next() -> None:
-            await rate_limiter.acquire(1)
-            second.cancel()
-
-        first = asyncio.create_task(call_and_cancel_the_next())
-        second = asyncio.create_task(rate_limiter.acquire(500))
-        await asyncio.wait([first, second], timeout=30)
-
-    assert second.cancelled()
-    return find_slots(api, TOKENS) or 0
-
-
-async def test_caller_that_is_cancelled_with_its_permit_in_hand_gives_its_tokens_back(api: str) -> None:
-    # Where the server is so slow that the permit is still on its way its tokens are lost, and it is tried again.
-    left = await cancel_with_permit(api)
-    for _ in range(4):
-        left = left if left <= 100 else await cancel_with_permit(api)
-
-    assert left <= 100
 
 
 async def test_unused_tokens_are_given_back(api: str) -> None:
@@ -188,15 +162,6 @@ async def test_call_waits_for_both_limits_and_tokens_are_kept_by_nobody_who_has_
     assert find_slots(api, TOKENS) in range(100 * 100 + 1)
 
 
-async def test_tokens_do_not_count_where_only_requests_are_limited(api: str) -> None:
-    async with open_at(api, requests_per_minute=60) as rate_limiter:
-        async with asyncio.timeout(60):
-            await rate_limiter.acquire(10_000_000)
-        await rate_limiter.return_unused(10_000_000)
-
-    assert find_slots(api, TOKENS) is None
-
-
 async def test_server_that_is_away_for_a_while_is_waited_for(
     between: GoBetween, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -212,38 +177,28 @@ async def test_server_that_is_away_for_a_while_is_waited_for(
     assert caplog.messages[0].startswith("Calls wait up to 60 s for Prefect's server: Server error '503")
 
 
-async def test_server_that_stays_away_lets_nobody_in(between: GoBetween) -> None:
-    between.status = 503
-    async with open_at(
-        between.url, requests_per_minute=60, tokens_per_minute=60_000, patience_seconds=0.5
-    ) as rate_limiter:
+@pytest.mark.parametrize(
+    ("status", "patience", "said", "asked"),
+    [
+        (503, 0.5, "the replies are kept", 2),
+        (401, 600, "401", 1),
+        (200, 600, "does not answer as it should", 1),
+    ],
+)
+async def test_server_that_stays_away_or_refuses_lets_nobody_in(
+    between: GoBetween, status: int, patience: float, said: str, asked: int
+) -> None:
+    between.status = status
+    async with open_at(between.url, requests_per_minute=60, patience_seconds=patience) as rate_limiter:
         waiting = [asyncio.create_task(rate_limiter.acquire(1)) for _ in range(3)]
         async with asyncio.timeout(60):
             ended = await asyncio.gather(*waiting, return_exceptions=True)
-        await rate_limiter.return_unused(100)
 
     assert [OrchestratorError] * 3 == [type(error) for error in ended]
-    assert "the replies are kept" in str(ended[0])
-
-
-async def test_server_that_refuses_is_not_asked_again(between: GoBetween) -> None:
-    between.status = 401
-    async with open_at(between.url, requests_per_minute=60, patience_seconds=600) as rate_limiter:
-        async with asyncio.timeout(60):
-            with pytest.raises(OrchestratorError, match="401"):
-                await rate_limiter.acquire(1)
-
-    assert 1 == len(between.seen)
-
-
-async def test_server_that_answers_something_else_lets_nobody_in(between: GoBetween) -> None:
-    between.status = 200
-    async with open_at(between.url, requests_per_minute=60) as rate_limiter:
-        async with asyncio.timeout(60):
-            with pytest.raises(OrchestratorError, match="does not answer as it should"):
-                await rate_limiter.acquire(1)
-
-    assert 1 == len(between.seen)
+    assert said in str(ended[0])
+    # What is refused is not asked again.
+    assert len(between.seen) >= asked
+    assert status == 503 or asked == len(between.seen)
 
 
 async def test_permit_that_comes_late_is_not_used(between: GoBetween) -> None:
@@ -263,33 +218,3 @@ async def test_closing_does_not_wait_for_callers(between: GoBetween) -> None:
     await asyncio.wait([waiting], timeout=10)
 
     assert waiting.cancelled()
-
-
-@long
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_tokens_of_three_processes_keep_to_one_rate(api: str) -> None:
-    arguments = ("--seconds", "190", "--callers", "16", "--reserved", "1500", "--used", "600", "--call-seconds", "3")
-    seen = gather([start_callers(api, *arguments, tokens_per_minute="60000") for _ in range(3)])
-    print(seen.show())
-
-    assert seen.count_most()[1] <= 60_000
-    assert seen.tokens_per_minute >= 0.75 * 60_000
-
-
-@long
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_rate_holds_while_the_server_is_killed_and_started_again(tmp_path: Path) -> None:
-    with open_site(make_workspace(tmp_path / "site")) as site:
-        site.start_server()
-        arguments = ("--seconds", "150", "--callers", "8")
-        callers = [start_callers(site.url, *arguments, requests_per_minute="120") for _ in range(3)]
-        time.sleep(40)
-        site.kill("server")
-        site.start_server()
-        seen = gather(callers)
-    print(seen.show())
-
-    assert seen.count_most()[0] <= 121
-    assert len(seen.calls) > 120

@@ -85,21 +85,17 @@ def test_it_says_what_the_axes_of_samples_and_seeds_reach_and_which_texts_they_g
     assert "7 real texts (3 Clear, 4 Obscure) on the other pole's" in told.text
 
 
-def test_samples_that_make_the_seeds_worse_are_told_and_seeds_of_one_pole_are_a_dash(
-    folder: Path, run_command: Command
-) -> None:
+def test_samples_that_make_the_seeds_worse_are_told(folder: Path, run_command: Command) -> None:
     said = "clarity: the attached samples make the authored ones worse here: look at them before you train"
-    write_model(folder / "models", ("seeds.jsonl", write_lines({"content": OWN_PLAIN, "clarity": 1})))
     # A trait that is named needs no field of its own.
     write_real(*LABELLED, field="label")
-    good = run_command(*REAL, "--trait", "Clarity").out
+    good = run_command(*REAL, "--trait", "Clarity").text
     seeds = [{"content": f"{text} So.", "clarity": 1} for text in REAL_PLAIN]
     seeds += [{"content": f"{text} So.", "clarity": 0} for text in REAL_STIFF]
     write_model(folder / "models", ("seeds.jsonl", write_lines(*seeds)))
     (folder / "samples").rename(folder / "away")
     attach_poles(folder / "samples", {"clarity": {"positive": STIFF_TEXTS, "negative": PLAIN_TEXTS}})
 
-    assert ["–"] == [line.split()[5] for line in good.splitlines() if line.startswith(("clarity ", " clarity"))]
     assert said not in good
     assert said in run_command(*REAL, "--trait", "clarity").text
 

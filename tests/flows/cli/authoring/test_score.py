@@ -1,13 +1,11 @@
 """The command ``score``: where one text lies on each trait's axis, and one message for whatever is wrong."""
 
 import io
-import shutil
 import sys
-from pathlib import Path
 
 import pytest
-from fakes.commands import Command, Said
-from fakes.stored import HANDLE, PLAIN_TEXTS, STIFF_TEXTS, attach_poles
+from fakes.commands import Command
+from fakes.stored import HANDLE, PLAIN_TEXTS, STIFF_TEXTS
 
 from engine.quality.breaks import measure_breaks
 from engine.quality.real_texts import MAX_CHARACTERS
@@ -66,18 +64,3 @@ def test_text_that_cannot_be_placed_is_one_message(
 
     assert 2 == ended.code
     assert said in ended.message
-
-
-def test_without_a_grade_it_says_why_and_without_samples_how_to_get_some(folder: Path, run_command: Command) -> None:
-    def score(plain: tuple[str, ...], stiff: tuple[str, ...], *options: str) -> Said:
-        shutil.rmtree(folder / "samples", ignore_errors=True)
-        attach_poles(folder / "samples", {"clarity": {"positive": plain, "negative": stiff}})
-        return run_command("score", HANDLE, PLAIN, *options)
-
-    few = score(PLAIN_TEXTS[:3], STIFF_TEXTS[:3])
-    mixed = score(PLAIN_TEXTS[:2] + STIFF_TEXTS[:3], STIFF_TEXTS[3:] + PLAIN_TEXTS[2:])
-    one = score(PLAIN_TEXTS, (), "--trait", "clarity")
-
-    assert "no grade, since a pole has fewer than 4 attached samples" in few.out
-    assert "samples of the two poles overlap" in mixed.out
-    assert (2, True) == (one.code, "has no attached samples at both poles of clarity" in one.message)

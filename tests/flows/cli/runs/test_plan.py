@@ -74,25 +74,6 @@ def test_nothing_is_asked_started_written_or_imported(tmp_path: Path) -> None:
     assert before == sorted(tmp_path.rglob("*"))
 
 
-def test_json_has_the_plan_and_the_numbers_of_a_small_plan(hosted: Workspace, run_command: Command) -> None:
-    found = run_command(*PLAN, "--json").facts
-    amount = found["total"]["likely"]
-
-    assert (32, 12) == (len(found["plan_id"]), len(found["prompts_version"]))
-    assert ["clarity", "spectrum", "negative", "Obscure", 4, 8] == [
-        found["quotas"][1][name] for name in ("trait", "type", "pole", "label", "wanted", "cells")
-    ]
-    assert 3 * ["clarity"] + 3 * ["safety"] == [scenario["trait"] for scenario in found["scenarios"]]
-    assert ("lists", HOSTED) == (found["subjects"]["shown_from"], found["subjects"]["proposed_by"])
-    # Quota 4, two candidates an exemplar, 4 top-up rounds, two traits, one call for subjects:
-    # 1 + 4 × 8; 1 + 4 × (8 + 1 × 2 × 2); 1 + 4 × 8 × (1 + 2 + 3 + 4 + 5).
-    assert [33, 49, 481] == [found["total"][outlook]["calls"] for outlook in OUTLOOKS]
-    # $0.40 and $1.60 for a million.
-    assert amount["cost_usd"] == pytest.approx(amount["tokens_in"] * 4e-7 + amount["tokens_out"] * 1.6e-6)
-    assert (4e-7, 1.6e-6, 1e-7, None) == tuple(found["price"].values())
-    assert (1.0, [], None) == tuple(found[name] for name in ("max_cost_usd", "unpriced", "refused"))
-
-
 def test_prompts_are_shown_in_full_and_so_many_as_are_asked_for(hosted: Workspace, run_command: Command) -> None:
     planned, found = run_command(*PLAN), run_command(*PLAN, "--json").facts
     same = run_command("synthesize", *PLAN[1:], "--dry-run")
