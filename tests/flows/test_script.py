@@ -6,16 +6,19 @@ import inspect
 import os
 import re
 import runpy
+import signal
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import nbformat
 import pytest
 from fakes.blocks import find_blocks
-from fakes.site import CLIENT
+from fakes.site import CLIENT, Site
+from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, ROOT, Workspace
-from prefect.flows import Flow
 
 pytestmark = pytest.mark.slow
 
@@ -55,13 +58,23 @@ def test_flow_is_called_by_a_script_is_a_step_of_another_flow_and_its_samples_ar
     assert ("COMPLETED", HANDLE) == (parent["state_type"], child["parameters"]["handle"])
 
 
-def test_flow_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[dict[str, Any]] = []
-    # Prefect's own would serve until somebody stops it.
-    monkeypatch.setattr(Flow, "serve", lambda flow, **given: told.append({"flow": flow.name, **given}))
-    runpy.run_path(write_program(tmp_path, SERVED), run_name="__main__")
+def test_flow_is_served(prefect_server: str, workspace: Workspace, tmp_path: Path) -> None:
+    started = workspace.start(
+        program=(sys.executable, write_program(tmp_path, SERVED)),
+        PREFECT_API_URL=prefect_server,
+        PYTHONPATH=str(ROOT),
+    )
+    place = f"{prefect_server}/deployments/name/synthesize/here"
+    wait_until(lambda: CLIENT.get(place).is_success, what="it is served", process=started)
+    site, deployment = Site(workspace, urlsplit(prefect_server).port or 0), CLIENT.get(place).json()
+    made = site.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", name="asked for")
+    wait_until(lambda: site.read_state(made["id"])[0] in ("COMPLETED", "FAILED", "CRASHED"), 240, "it ends")
+    state = site.read_state(made["id"])
+    started.send_signal(signal.SIGINT)
+    started.communicate()
 
-    assert [{"flow": "synthesize", "name": "here", "parameters": {"handle": HANDLE, "effort": "low"}}] == told
+    assert "COMPLETED" == state[0], state
+    assert workspace.find_set(made["id"]).is_dir()
 
 
 async def run_cells(sources: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
