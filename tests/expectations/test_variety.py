@@ -1,6 +1,5 @@
 """The floor of variety lets human texts pass and warns of sets that have collapsed."""
 
-import itertools
 import json
 import random
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 
 from engine.definitions.loader import list_handles, load_model
-from engine.domain.model import POLES
 from engine.quality.diversity import SUBSET_SIZE, measure_texts
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
@@ -24,32 +22,15 @@ LIMITS = RUN["expect_variety_to_be_at_least"]
 ENCODER = SentenceEncoder()
 CATALOGUE = str(PROJECT_ROOT / "data" / "models")
 NOUNS = (
-    "kettle lamp bicycle printer folder umbrella violin ladder blanket scanner window garden ticket bridge wallet "
-    "camera server router invoice carpet pillow bottle engine mirror hammer saddle basket guitar candle wagon"
-).split()
-PARTS = (
-    ("The server", "Our server", "The machine", "The host", "The system"),
-    ("went down", "stopped working", "crashed", "was not reachable", "failed"),
-    ("last night", "during the night", "overnight", "late yesterday evening"),
-    ("because the disk was full.", "as the disk had no space left.", "since there was no room on the disk."),
+    "kettle lamp bicycle printer folder violin ladder scanner window garden ticket bridge server invoice carpet engine"
 )
 
 
 @pytest.fixture(scope="module")
-def seeds() -> dict[str, list[str]]:
-    """The authored texts of the catalogue, by model, trait and pole."""
-    return {
-        f"{handle}/{trait.key}/{pole}": [seed.text for seed in model.seeds_at(trait.key, pole)]
-        for handle in list_handles(CATALOGUE)
-        for model in [load_model(CATALOGUE, handle)]
-        for trait, pole in itertools.product(model.traits, POLES)
-    }
-
-
-@pytest.fixture(scope="module")
-def human(seeds: dict[str, list[str]]) -> list[str]:
-    """Of many subjects and both poles: what a varied set is like."""
-    return [text for texts in seeds.values() for text in texts]
+def human() -> list[str]:
+    """The authored texts of the catalogue, of many subjects and both poles: what a varied set is like."""
+    models = [load_model(CATALOGUE, handle) for handle in list_handles(CATALOGUE)]
+    return [seed.text for model in models for seed in model.seeds if seed.pole]
 
 
 def find_faults(texts: Sequence[str], **figures: Any) -> list[str]:
@@ -63,33 +44,21 @@ def draw(texts: Sequence[str], count: int) -> list[str]:
     return random.Random(count).sample(list(texts), count)
 
 
-def test_seeds_of_the_catalogue_pass(seeds: dict[str, list[str]]) -> None:
-    groups = {group: texts for group, texts in seeds.items() if len(texts) >= SUBSET_SIZE}
-
-    assert groups
-    assert {} == {group: faults for group, texts in groups.items() if (faults := find_faults(texts))}
-
-
-@pytest.mark.parametrize("count", [SUBSET_SIZE, 40, 160])
+@pytest.mark.parametrize("count", [SUBSET_SIZE, 160])
 def test_human_texts_pass_at_every_effort(human: list[str], count: int) -> None:
     assert [] == find_faults(draw(human, count))
 
 
-@pytest.mark.parametrize("count", [SUBSET_SIZE, 28])
-def test_one_template_and_near_paraphrases_are_told_by_meaning(count: int) -> None:
-    texts = [f"{noun.title()} repairs should be checked each day so that nobody is surprised later." for noun in NOUNS]
-    faults = find_faults(draw(texts, count))
-    alike = find_faults(draw([" ".join(parts) for parts in itertools.product(*PARTS)], count))
+@pytest.mark.parametrize("count", [SUBSET_SIZE, 16])
+def test_one_template_is_told_by_meaning_and_by_its_words(count: int) -> None:
+    texts = [
+        f"{noun.title()} repairs should be checked each day so that nobody is surprised later."
+        for noun in NOUNS.split()
+    ]
+    meaning, words = find_faults(draw(texts, count))[:2]
 
-    assert [True, True] == ["eight texts count as 1." in faults[0], "of word pairs differ" in faults[1]]
-    assert "clarity/positive: eight texts count as" in alike[0]
-
-
-@pytest.mark.parametrize("count", [SUBSET_SIZE, 40])
-def test_one_opening_everywhere_is_told_by_the_opening_alone(human: list[str], count: int) -> None:
-    assert ["clarity/positive: 100% of eight texts open like another"] == find_faults(
-        [f"I think that {text}" for text in draw(human, count)]
-    )
+    assert "clarity/positive: eight texts count as 1." in meaning
+    assert "of word pairs differ" in words
 
 
 def test_half_of_the_openings_is_too_much_in_many_texts_and_not_in_few(human: list[str]) -> None:
@@ -104,24 +73,6 @@ def test_too_few_texts_for_a_figure_are_let_be_and_figures_of_other_texts_are_a_
 
     assert [] == find_faults(["The same.", "The same.", "The same."])
     assert ["clarity/positive: the figures are of 5 texts, and there are 6"] == find_faults(texts, count=5)
-
-
-def test_worst_figures_are_observed() -> None:
-    frame = pd.DataFrame([("clarity", pole) for pole in POLES for _ in range(SUBSET_SIZE)], columns=["trait", "pole"])
-    figures = {
-        f"clarity/{pole}": {"count": SUBSET_SIZE, "vendi_of_eight": 4.0 + number, "distinct_2": None}
-        | {"shared_openings_of_eight": 0.1 * number}
-        for number, pole in enumerate(POLES)
-    }
-    limits = {**LIMITS, "figures": figures}
-    observed, faults = ExpectVarietyToBeAtLeast(**limits).find_faults(frame, **limits)
-
-    assert {
-        "eight count as, at least": 4.0,
-        "share of different word pairs, at least": None,
-        "share that open alike, at most": 0.1,
-    } == observed
-    assert [] == faults
 
 
 @pytest.mark.parametrize(

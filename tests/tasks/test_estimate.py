@@ -4,10 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.builders import make_level, make_test_plan
+from fakes.builders import make_level, make_rounds, make_test_plan
 from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
 from fakes.site import find_free_port
-from fakes.word_vectors import WordVectors
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -18,9 +17,7 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.llm.prices import FREE, Price
 from engine.llm.request import Reply
 from engine.replies.replies import ReplyStore
-from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
-from engine.selection.rounds import Rounds
 from engine.settings import RepliesPlace, Settings
 from tasks.estimate import estimate, write_estimate
 
@@ -32,7 +29,6 @@ async def test_estimate_has_the_judge_the_limit_and_what_is_kept_and_is_told_whe
 ) -> None:
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "11111111-1111-1111-1111-111111111111")
     plan = make_test_plan(level=make_level(judge_votes=1))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
     budget, progress = RunBudget(4, max_cost_usd=0.5), HeardProgress()
     synth, judge = (
         ModelGateway(FakeClient(lambda _: Reply("", "stop"), endpoint), RepliesPlace(str(tmp_path)), progress, budget)
@@ -41,7 +37,9 @@ async def test_estimate_has_the_judge_the_limit_and_what_is_kept_and_is_told_whe
     with ReplyStore(RepliesPlace(str(tmp_path)), plan.plan_id) as replies:
         await replies.keep("key", Reply("", "stop"))
     with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{find_free_port()}/api"}), disable_run_logger():
-        made = await estimate(Settings(cache_dir=str(tmp_path)), rounds, synth, VotingJudge(judge, 1), progress)
+        made = await estimate(
+            Settings(cache_dir=str(tmp_path)), make_rounds(plan), synth, VotingJudge(judge, 1), progress
+        )
 
     assert estimate_plan(plan, PRICED, judge.endpoint, 0.5, kept=1) == made
     [event] = progress.events

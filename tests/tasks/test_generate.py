@@ -3,26 +3,22 @@
 import asyncio
 from pathlib import Path
 
-from fakes.builders import make_level, make_model, make_test_plan
+from fakes.builders import make_level, make_model, make_rounds, make_test_plan
 from fakes.client import FakeClient, HeardProgress
-from fakes.word_vectors import WordVectors
 from prefect.logging import disable_run_logger
 
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.llm.request import Reply
-from engine.screening.screener import Screener
-from engine.selection.rounds import Rounds
 from engine.settings import RepliesPlace
 from tasks.generate import generate
 
 
 async def test_round_of_which_nothing_can_be_read_ends_with_one_call_in_flight(tmp_path: Path) -> None:
-    plan = make_test_plan(make_model(), make_level(60, over_generation=1.0))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
+    rounds = make_rounds(make_test_plan(make_model(), make_level(60, over_generation=1.0)))
     client = FakeClient(lambda _: Reply("no JSON", "stop"), seconds=0.0)
     gateway = ModelGateway(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(1))
-    async with gateway.keeping(plan.plan_id), asyncio.timeout(60):
+    async with gateway.keeping(rounds.plan.plan_id), asyncio.timeout(60):
         with disable_run_logger():
             made = await generate(rounds, rounds.next_cells(), gateway, as_tasks=False)
 

@@ -12,7 +12,6 @@ from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 from engine.domain.model import OwnScenarios, Seed
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import (
-    ContextTooLongError,
     CredentialsError,
     ProviderError,
     ProviderUnavailableError,
@@ -178,16 +177,6 @@ async def test_nothing_answers_is_an_error_and_no_failed_cell(
 ) -> None:
     with pytest.raises(raised):
         await generate(tmp_path, error)
-
-
-async def test_prompt_that_is_too_long_is_a_failed_cell_until_nothing_else_was_heard(tmp_path: Path) -> None:
-    gateway = make_gateway(tmp_path, FakeClient(lambda _: ContextTooLongError("so long a prompt")))
-    async with gateway.keeping(PLAN.plan_id):
-        made = [await generate_cell(PLAN, make_cell(index=index), gateway, "English") for index in range(7)]
-        with pytest.raises(ProviderError, match="so long a prompt"):
-            await generate_cell(PLAN, make_cell(index=7), gateway, "English")
-
-    assert ["cell_failed"] * 7 == [exemplar.reason for [exemplar] in made]
 
 
 async def propose(
@@ -365,18 +354,6 @@ async def test_reply_that_is_no_use_is_rejected_and_costs_what_all_did(
     exemplar, requests = await generate(tmp_path, *answers)
 
     assert (text, reason, cost_usd, calls) == (exemplar.text, exemplar.reason, exemplar.cost_usd, len(requests))
-
-
-async def test_run_that_ended_between_two_replies_goes_on_with_the_next(tmp_path: Path) -> None:
-    with pytest.raises(CredentialsError):
-        await generate(tmp_path, SPOILED, SPOILED, CredentialsError("openai/test refuses the key"))
-    client = FakeClient(lambda _: GOOD)
-    gateway = make_gateway(tmp_path, client)
-    async with gateway.keeping(PLAN.plan_id):
-        [exemplar] = await generate_cell(PLAN, make_cell(), gateway, "English")
-
-    assert [f"{make_cell().id}/again/2"] == [request.label for request in client.requests]
-    assert (TEXT, 0.04, 1) == (exemplar.text, exemplar.cost_usd, gateway.budget.calls)
 
 
 async def ask_round(folder: Path, answer: Answer, cells: int = MIN_HOPELESS) -> tuple[list[Exemplar], list[Request]]:

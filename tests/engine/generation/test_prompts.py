@@ -20,12 +20,10 @@ from engine.generation.prompts import (
     FOLDER,
     JUDGE_SHOTS_PER_POLE,
     PLAIN_SHOTS,
-    make_text_schema,
     prompts_version,
     write_chat_prompt,
     write_judge_prompt,
     write_plain_prompt,
-    write_words_only,
 )
 from engine.llm.request import Prompt
 from engine.planning.plan import Cell, CellHints, RoundHistory, make_plan, plan_round
@@ -97,18 +95,6 @@ def test_prompts_of_the_catalogue_say_all_that_they_ask_for_and_only_a_negatives
         assert told == ([cell.failure_mode] if cell.failure_mode else [])
 
 
-@pytest.mark.parametrize("pole", POLES)
-@pytest.mark.parametrize("trait_type", TRAIT_TYPES)
-def test_every_sentence_ends_also_without_paraphrases_and_a_failure_mode_is_named(
-    trait_type: TraitType, pole: Pole
-) -> None:
-    mode = "Blame." if pole == "negative" else None
-    whole = read_whole(write_chat(make_model(make_trait(type=trait_type)), replace(make_cell(pole), failure_mode=mode)))
-
-    assert [] == re.findall(r"[a-z] (?:It|Nobody|If|As|Bear|Let)\b", whole)
-    assert (mode is not None) == ("Blame." in whole)
-
-
 def test_what_an_author_writes_is_no_template() -> None:
     written = "{{ 7 * 7 }} {% include 'vote.jinja' %} {0.__class__} {name} %s $HOME & <b>marks</b>"
     model = make_model(make_trait(description=written), brief=Brief(intent=(written,)))
@@ -163,15 +149,6 @@ def test_all_but_the_last_message_stays_with_the_round() -> None:
 
     assert before[0] == before[1] != before[2] == before[3]
     assert before[0][0] == before[2][0]
-
-
-def test_words_only_variant_contains_the_schema_and_the_whole_prompt() -> None:
-    schema = make_text_schema(2)
-    words = write_words_only(Prompt("Ask {{ this }}.", "A system."), schema)
-
-    assert words.user.startswith("Ask {{ this }}.\n\nAnswer with")
-    assert words.user.endswith(json.dumps(schema))
-    assert "A system." == words.system
 
 
 @pytest.mark.parametrize("pole", POLES)
@@ -258,13 +235,6 @@ def test_without_seeds_of_both_poles_nobody_can_judge(quality: float | None) -> 
     seeds = () if quality is None else (Seed("clarity", "One.", quality), Seed("warmth", "Two.", 1 - quality))
 
     assert write_judge(make_model(make_trait(), make_trait("warmth"), seeds=seeds)) is None
-
-
-def test_digest_of_a_prompt_is_of_all_its_parts() -> None:
-    prompts = (Prompt("a"), Prompt("b"), Prompt("a", "b"), Prompt("b", "a"), Prompt("a", "b", (("c", "d"),)))
-
-    assert 5 == len({prompt.sha256 for prompt in prompts})
-    assert Prompt("a", "b").sha256 == Prompt("a", "b").sha256
 
 
 def test_version_changes_with_every_template_and_its_name(tmp_path: Path) -> None:

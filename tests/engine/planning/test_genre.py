@@ -25,21 +25,11 @@ def say(description: str = "", domain: str = "", intent: str = "", handle: str =
     ("description", "forms"),
     [
         ("Whether a product review helps a shopper decide.", ("a product review",)),
-        ("Whether the title of a commit message says what changes.", ("a title of a commit message",)),
         # Where a verb may follow, what the title is of is left out.
         ("Whether the title of a commit says what changes.", ("a title",)),
-        ("Whether legal clauses favour the tenant", ("a legal clause",)),
         ("Whether a clause of a contract binds both sides.", ("a clause of a contract",)),
-        ("Scores toxic comments under news articles.", ("a comment",)),
-        ("How good answers to programming questions are.", ("an answer",)),
-        ("Whether an FAQ entry answers its question", ("an FAQ entry",)),
         ("Whether an SMS from a bank is phishing", ("an SMS",)),
-        ("Detects AI-written product descriptions", ("an AI-written product description",)),
         ("Tickets, mails and chat messages", ("a ticket", "a mail", "a chat message")),
-        ("Whether technical documentation is understood.", ("technical documentation",)),
-        ("Whether a user story is testable", ("a user story",)),
-        ("Whether a text is good.", ()),
-        ("Ob eine Produktbewertung hilft.", ()),
         ("", ()),
     ],
 )
@@ -53,13 +43,10 @@ def test_form_is_the_kind_of_text_that_the_description_names(description: str, f
         # Where the description names none: the handle, then the domain, then the intent.
         (("Is it rude?", "From all over", "", "ns.cover-letters"), ("a cover letter",)),
         (("Is it rude?", "Emails and chats to a bank", "Sort reviews"), ("an email", "a chat")),
-        (("Is it rude?", "From all over the world", "Sort reviews"), ("a review",)),
         # A bare kind gives way to one that says more.
         (("How rude a message is.", "Direct messages of gamers"), ("a direct message",)),
-        (("How rude the message is.", "", "", "ns.chat-messages"), ("a chat message",)),
         # The domain adds kinds only where it begins with them.
         (("Whether a letter is clear.", "Letters and notices to citizens"), ("a letter", "a notice")),
-        (("Whether a letter is clear.", "Subscriptions, invoices and refunds"), ("a letter",)),
     ],
 )
 def test_form_is_that_of_description_handle_domain_and_intent(words: tuple[str, ...], forms: tuple[str, ...]) -> None:
@@ -76,13 +63,10 @@ def test_form_of_most_traits_is_the_last_resort() -> None:
 @pytest.mark.parametrize(
     ("description", "domain", "audiences"),
     [
-        ("Whether a review helps a shopper.", "", ("a shopper",)),
         ("", "Chat messages between colleagues and friends", ("a colleague", "a friend")),
         ("Whether an ad attracts applicants.", "Ads for nurses, written by hospitals", ("an applicant", "a nurse")),
         # Those who write the texts do not read them.
         ("", "Reviews by customers, posts from players, letters of tenants and student essays", ()),
-        ("", "Poems for readers of a literary magazine.", ("a reader of a literary magazine",)),
-        ("Whether a text is good.", "", ()),
     ],
 )
 def test_audience_is_whom_the_texts_are_for(description: str, domain: str, audiences: tuple[str, ...]) -> None:

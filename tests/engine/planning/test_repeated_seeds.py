@@ -1,7 +1,7 @@
 """A seed that is doubled counts once, seeds that contradict each other not at all, and both lines are named."""
 
 import pytest
-from fakes.builders import POSITIVE_SEEDS, make_model, make_seeds, make_test_plan, make_trait
+from fakes.builders import make_model, make_seeds, make_trait
 
 from engine.domain.model import Model, Seed
 from engine.planning.repeated_seeds import MOST_NAMED, find_repeated, settle_seeds
@@ -80,16 +80,3 @@ def test_only_the_first_of_many_are_named(quality: float) -> None:
 
     assert MOST_NAMED + 1 == len(settled.skipped)
     assert "3 more" in settled.skipped[-1].what
-
-
-def test_plan_tells_models_with_contested_seeds_apart_and_no_others() -> None:
-    plans = [
-        make_test_plan(model).plan_id
-        for model in (
-            make_model(seeds=make_seeds()),
-            settle(*make_seeds(), Seed("clarity", POSITIVE_SEEDS[0], 1.0, "samples.jsonl:7")),
-            settle(*make_seeds(), make_seed(8), make_seed(9, 0.0)),
-        )
-    ]
-
-    assert plans[0] == plans[1] != plans[2]

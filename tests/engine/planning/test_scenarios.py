@@ -10,7 +10,7 @@ from fakes.builders import AUDIENCES, FORMS, LENGTHS, SCENARIO_POOL, SUBJECTS, m
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.definitions.loader import list_handles, load_model
+from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Pack, Packs, load_packs
 from engine.domain.model import Brief, Length, OwnScenarios, Seed
 from engine.domain.samples import Scenario
@@ -26,18 +26,6 @@ from engine.settings import PROJECT_ROOT
 
 MODELS = str(PROJECT_ROOT / "data" / "models")
 PACKS = load_packs(SCENARIOS_FOLDER)
-PACK_OF = {
-    "u22a8.bug-report": "bugs",
-    "u22a8.commit-message": "commits",
-    "u22a8.compelling-readme": "projects",
-    "u22a8.expense-note": "expenses",
-    "u22a8.meeting-notes": "meetings",
-    "u22a8.plain-language": "letters",
-    "u22a8.release-claims": "releases",
-    "u22a8.security-triage": "security",
-    "u22a8.support-reply": "support",
-    "u22a8.technical-writing": "documentation",
-}
 PROPOSED = Proposal(("a drill",), ("a reader",), ("a poem",))
 
 
@@ -121,10 +109,6 @@ def test_subject_of_two_tiers_stays_in_the_first_whatever_its_case() -> None:
     assert tuple(subject for subject in subjects if subject not in (lower, capital)) == scenario_pool.subjects[1]
 
 
-def test_length_is_found_by_its_name() -> None:
-    assert LENGTHS[1] == SCENARIO_POOL.length("two")
-
-
 def test_author_s_values_come_before_all_others_then_those_of_the_pack_that_the_author_names() -> None:
     given = OwnScenarios(None, ("a kettle",), ("a shopper",), ("a product review",), (Length("one line", 3, 9),))
     model = make_model(handle="ns.poems", description="Whether a poem is good.", scenarios=given)
@@ -178,22 +162,6 @@ def test_lengths_are_those_of_the_seeds(counts: Sequence[int], ranges: list[tupl
 
     assert ranges == [(length.min_words, length.max_words) for length in lengths]
     assert len(lengths) == len({length.name for length in lengths})
-
-
-@pytest.mark.parametrize(
-    ("description", "longest"),
-    [("Whether a headline is fair.", 12), ("Whether a chat message is kind.", 40), ("Whether a review is fair.", 110)],
-)
-def test_lengths_without_seeds_fit_the_kind_of_text(description: str, longest: int) -> None:
-    lengths = choose_scenario_pool(make_model(handle="ns.x", description=description), PACKS).lengths
-
-    assert longest == max(length.max_words for length in lengths)
-
-
-def test_catalogue_models_get_the_lists_of_their_fields() -> None:
-    handles = list_handles(MODELS)
-
-    assert PACK_OF == {handle: choose_scenario_pool(load_model(MODELS, handle), PACKS).pack for handle in handles}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 from fakes.builders import (
-    NEGATIVE_SEEDS,
     POSITIVE_SEEDS,
     SCENARIO_POOL,
     make_exemplar,
@@ -19,13 +18,10 @@ from fakes.builders import (
     make_trait,
 )
 from fakes.provider import vary_text
-from fakes.word_vectors import WordVectors
 
-from engine.domain.model import POLES, Attached, Model, Pole, Seed, digest_text
+from engine.domain.model import POLES, Attached, Model, Pole, Seed
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
-from engine.generation.prompts import VARIATION_SHOTS, write_chat_prompt, write_plain_prompt
-from engine.generation.requests import make_chat_request, make_plain_request
 from engine.planning.plan import Cell, Plan, RoundHistory, add_to_history, make_plan, plan_round
 from engine.planning.seed_variations import (
     AS_SEED,
@@ -40,8 +36,6 @@ from engine.planning.seed_variations import (
 )
 from engine.screening.screener import Screener
 from engine.selection.choice import choose_exemplars
-from engine.selection.rounds import Rounds
-from engine.text.words import count_words
 
 SEEDS = make_seeds()
 LONG_ENOUGH = "This seed has just enough words."
@@ -140,12 +134,6 @@ def test_seeds_are_asked_for_equally_often_across_rounds_where_none_is_kept() ->
     assert {"positive": [8, 8, 8], "negative": [8, 8, 8]} == count_seeds(asked)
 
 
-def test_seed_is_asked_for_once_however_many_draws_there_are() -> None:
-    cells = plan_first(plan_variations(wanted=3), draws=2)
-
-    assert {2} == {*add_to_history(NO_HISTORY, cells).asked.values()}
-
-
 def test_later_round_asks_for_the_seeds_that_have_nothing_kept() -> None:
     kept = {make_seed_key(seed, "positive"): 1 for seed in SEEDS[:2]}
     cells = plan_round(plan_variations(wanted=3), 2, {("clarity", "positive"): 1}, RoundHistory({}, kept=kept))
@@ -200,30 +188,6 @@ def test_length_is_the_seeds() -> None:
     assert (18, 48) == (length.min_words, length.max_words)
 
 
-def test_chat_prompt_shows_no_other_seed_and_the_plain_one_shows_the_seed_last_among_texts_of_its_pole() -> None:
-    plan = plan_variations()
-    for cell in plan_first(plan)[:4]:
-        seed, field = find_seed(cell), make_trait().label(cell.pole)
-        chat, plain = write_chat_prompt(plan, cell, "English").user, write_plain_prompt(plan, cell).user
-        shown = [item for item in SEEDS if f"\n{field}: {item.text}\n" in plain]
-
-        assert [seed] == [item for item in SEEDS if item.text in chat]
-        assert f"{count_words(seed.text)} words or nearly so" in chat
-        assert {cell.pole} == {item.pole for item in shown}
-        assert 3 == len(shown) <= VARIATION_SHOTS + 1
-        assert plain.endswith(f"{field}: {seed.text}\n\nTopic: {cell.scenario.subject}\n{field}:")
-
-
-def test_longer_seed_gets_more_tokens() -> None:
-    seeds = (*SEEDS, Seed("clarity", " ".join(POSITIVE_SEEDS * 3), 1.0))
-    plan = plan_variations(make_model(seeds=seeds))
-    cells = {cell.seed: cell for cell in plan_first(plan)}
-    short, long = cells[seeds[0]], cells[seeds[-1]]
-
-    assert make_plain_request(plan, short).max_tokens < make_plain_request(plan, long).max_tokens
-    assert make_chat_request(plan, short, "English").max_tokens < make_chat_request(plan, long, "English").max_tokens
-
-
 def test_variation_that_drifts_is_rejected_with_feature_and_seed_and_a_copy_is_a_copy() -> None:
     plan = plan_variations()
     cell = plan_first(plan)[0]
@@ -235,15 +199,6 @@ def test_variation_that_drifts_is_rejected_with_feature_and_seed_and_a_copy_is_a
     assert ("voice_drift", None, "seed_copy") == (drifted.reason, kept.reason, copied.reason)
     assert drifted.detail.startswith("informal marks: ")
     assert drifted.detail.endswith(f"The seed: {POSITIVE_SEEDS[0][:80]}")
-
-
-def test_drifted_text_is_nothing_to_be_a_duplicate_of() -> None:
-    plan = plan_variations()
-    one, other = plan_first(plan)[:2]
-    text = vary_text(POSITIVE_SEEDS[0], "one")
-    made = [vary_cell(other, text), replace(vary_cell(one, text), order=9)]
-
-    assert ["voice_drift", None] == [exemplar.reason for exemplar in Screener(plan, True).screen(made)]
 
 
 @pytest.mark.parametrize("judged", [True, False])
@@ -271,24 +226,3 @@ def test_seeds_are_kept_equally_often(
 
     assert {"positive": positive, "negative": negative} == count_seeds(choice.chosen)
     assert wanted - sum(positive) == choice.shortfall["clarity", "positive"]
-
-
-def test_pairs_are_preferred_where_nobody_judges() -> None:
-    plan = plan_variations(wanted=2)
-    cells = plan_first(plan)
-    choice = choose_exemplars(plan, [vary_cell(cell) for cell in cells if cell.id != cells[1].id])
-
-    assert (2, 4) == (len(choice.paired), len(choice.chosen))
-
-
-def test_rounds_go_on_until_every_seed_has_its_share() -> None:
-    plan = plan_variations(wanted=6, top_up_rounds=6)
-    rounds = Rounds(plan, Screener(plan, use_lengths=True), 1, WordVectors(), strict=False)
-    stubborn = digest_text(NEGATIVE_SEEDS[1])
-    while cells := rounds.next_cells():
-        made = [vary_cell(cell) for cell in cells]
-        rounds.take(rounds.screen([item for item in made if rounds.round_no >= 3 or item.seed_sha256 != stubborn]))
-
-    assert rounds.choice.complete
-    assert {"positive": [2, 2, 2], "negative": [2, 2, 2]} == count_seeds(rounds.choice.chosen)
-    assert 3 == rounds.round_no

@@ -18,10 +18,8 @@ from engine.planning.subjects import MAX_SUBJECT_WORDS, list_shared_words, name_
             ["archive server", "finance team", "village hall"],
         ),
         (["Close the ticket.", "", "It is what it is.", "Close the ticket."], ["close", "", "It is what it", "close"]),
-        (["Enterprise customer database migration tooling"], ["enterprise customer database"]),
         (["Printer, toner", "Printer, paper"], ["toner", "paper"]),
         (["Rotate API keys"], ["rotate API keys"]),
-        (["2024 88 invoice 7"], ["invoice"]),
     ],
 )
 def test_subject_is_the_run_of_words_that_tells_a_text_from_the_others(texts: list[str], subjects: list[str]) -> None:
@@ -57,12 +55,9 @@ def test_phrase_of_the_domain_has_from_two_words_to_the_limit() -> None:
     [
         (["commit", "diff"], ["A commit and its diff."], 2),
         (["commit", "diff"], ["Commits, commits, COMMIT."], 1),
-        (["commits"], ["One commit."], 1),
         (["commit", "commit"], ["One commit."], 1),
         (["commit"], ["Nothing of that kind."], 0),
         (["process"], ["The processes."], 0),
-        (["class"], ["The clas."], 0),
-        (["commit"], [], 0),
         ([], ["A commit."], 0),
     ],
 )

@@ -6,48 +6,28 @@ from engine.quality.labels import find_label_fault, has_negation, is_bare, is_ne
 
 NEGATED = """
 Rude | Not rude
-Urgent | Non-urgent
-Clear | Unclear
 Formal | Informal
-Harmful | Harmless
 Yes, rude | No
-Freundlich | Nicht freundlich
 Höflich | Unhöflich
-Educado | Mal-educado
-Uprzejmy | Nieuprzejmy
-Вежливый | Не вежливый
 Kibar | Kibar değil
-مهذب | غير مهذب
 丁寧 | 丁寧ではない
-緊急 | 急がない
 礼貌 | 不礼貌
 친절함 | 친절하지 않음
-ดี | ไม่ดี
-विनम्र | विनम्र नहीं
  | Rude
 """
 BARE = """
 Yes | No
 1 | 0
-A | B
 High risk | Low risk
 5 stars | 1 star
 Agrees | Contradicts
-Vulnerability | Unrelated
-Élevé | Faible
-Да | Нет
 はい | いいえ
-高い | 低い
 """
 NAMED = """
 Rude | Polite
 Urgent | Can wait
-Positive | Negative
 Easy to understand | Hard to understand
-Explains why | Says only what
-Höflich | Grob
 安全 | 危ない
-礼貌 | 粗鲁
 """
 
 

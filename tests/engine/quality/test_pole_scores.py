@@ -6,12 +6,7 @@ from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
 from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
-from engine.quality.pole_scores import (
-    list_placed_texts,
-    list_pole_names,
-    measure_pole_positions,
-    measure_pole_scores,
-)
+from engine.quality.pole_scores import list_placed_texts, list_pole_names, measure_pole_positions, measure_pole_scores
 from engine.quality.reference_axis import ReferenceAxis, fit_reference_axes, fit_reference_axis
 from engine.text.embedding import SentenceEncoder
 

@@ -1,23 +1,17 @@
 """What is known of a trait before a run, and what the axis from it is worth."""
 
 import pickle
-import sys
 
 import numpy as np
 import pytest
 from bench.label_pairs import FILES, KNOWN, LabelPair, list_label_pairs, measure_worth
 from fakes.builders import make_model, make_seeds, make_trait
-from fakes.crowd import RandomVectors, make_crowd
+from fakes.crowd import make_crowd
 from fakes.long import choose
 from fakes.word_vectors import WordVectors
 
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Seed, Trait
-from engine.quality.reference_axis import (
-    MIN_AUC,
-    fit_reference_axes,
-    fit_reference_axis,
-    prepare_axes,
-)
+from engine.quality.reference_axis import MIN_AUC, fit_reference_axes, fit_reference_axis, prepare_axes
 from engine.text.embedding import SentenceEncoder
 
 PAIRS = [pair for file in FILES for pair in list_label_pairs(file)]
@@ -84,12 +78,7 @@ def test_seeds_that_place_each_other_are_the_axis_and_others_are_not() -> None:
     ],
 )
 def test_few_seeds_confirm_or_contradict_words(
-    count: int,
-    flipped: bool,
-    labels: tuple[str, str],
-    paraphrases: Paraphrases,
-    basis: str,
-    auc: float | None,
+    count: int, flipped: bool, labels: tuple[str, str], paraphrases: Paraphrases, basis: str, auc: float | None
 ) -> None:
     trait = make_worded(labels, paraphrases)
     axis = fit_reference_axis(make_model(trait, seeds=make_known(count, flipped)), trait, WordVectors())
@@ -117,28 +106,6 @@ def test_paraphrases_need_a_second_witness(labels: tuple[str, str], paraphrases:
     trait = make_worded(labels, paraphrases)
 
     assert basis == fit_reference_axis(make_model(trait), trait, WordVectors()).basis
-
-
-def count_calls(count: int) -> int:
-    """The calls of Python functions that it takes to fit the axes to so many seeds a pole."""
-    model, calls = make_model(seeds=make_crowd(count)), 0
-
-    def count_one(frame: object, event: str, argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    work = prepare_axes(model, RandomVectors())
-    sys.setprofile(count_one)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return calls
-
-
-def test_four_times_as_many_seeds_cost_less_than_five_times_as_much() -> None:
-    """A quadratic search took sixteen times as much."""
-    assert count_calls(400) < 5 * count_calls(100)
 
 
 def test_axes_are_the_same_in_another_process_which_gets_the_drawn_seeds_alone() -> None:

@@ -115,13 +115,6 @@ def test_words_and_subjects_of_a_matter_are_no_shortcut_to_it(kind: TraitType) -
     assert not {"word", "subject"} & {item[0] for item in find(apart, kind)}
 
 
-def test_half_as_telling_a_word_is_none() -> None:
-    plain, marked = make_set(), make_set(negative="{} accordingly.")
-    mixed = [marked[index] if index % 8 == 1 else item for index, item in enumerate(plain)]
-
-    assert [] == find(mixed)
-
-
 def test_weaker_feature_counts_where_the_whole_text_does_no_better() -> None:
     made = make_set()
     longer = [

@@ -51,8 +51,7 @@ def test_label_that_stands_alone_is_a_vote(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    [*NO_VOTES.strip().splitlines(), "", SCHEMA, "- Clear\n- Obscure", '{"answer": "Clear"}\n{"answer": "Obsc'],
+    "text", [*NO_VOTES.strip().splitlines(), "", SCHEMA, "- Clear\n- Obscure", '{"answer": "Clear"}\n{"answer": "Obsc']
 )
 def test_what_names_none_or_two_or_turns_one_round_is_no_vote(text: str) -> None:
     assert None is read_answer(Reply(text, "stop"), CLEAR)

@@ -5,81 +5,53 @@ from fakes.builders import make_model, make_trait
 
 from engine.domain.model import Brief, Model, Seed
 from engine.domain.samples import Reason
-from engine.screening.patterns import PATTERNS, find_pattern, list_lifted
+from engine.screening.patterns import find_pattern, list_lifted
 
 NONE: frozenset[str] = frozenset()
 
 TALK = [
     "Here is an example of a rude text: You people never answer.",
     "Sure, here it is for you.",
-    "I can write a text about that for you.",
-    "As an AI, I have no orders to cancel.",
     "The key is changed. This exemplar illustrates clarity.",
-    "This message follows your instructions to the letter.",
-    "It is a positive example of what was asked.",
     "The key is changed. Let me know if you would like more examples.",
     "**Answer:** the key is changed once a month.",
     "Dieser Text zeigt, wie eine unhöfliche Antwort klingt.",
-    "Als KI-Sprachmodell kann ich nicht unhöflich sein.",
     "Bien sûr ! Voici un exemple de texte impoli : Laissez-moi tranquille.",
-    "Aquí tienes un ejemplo de texto grosero: Déjeme en paz.",
-    "Вот пример грубого текста: Оставьте меня в покое.",
     "はい、以下にメッセージの例を示します。",
     "作为一个人工智能，我不能无礼。",
-    "यहाँ एक अशिष्ट पाठ का उदाहरण है: मुझे अकेला छोड़ दो।",
-    "إليك مثال على نص فظ: اتركني وشأني.",
 ]
 
 MATTER = [
     "Note: the cable must be unplugged before the cover is taken off.",
-    "The following example shows how to rotate a key.",
-    "Here is an example of how to change the key.",
     "Here is an example of a configuration file that works on all servers.",
-    "Here's a sample of the fabric; the blue one comes next week.",
-    "Here is the text of the treaty, as it was signed in May.",
     "Sure, the key is changed once a month, but nobody checks.",
-    "Of course, we refund the whole amount within five days.",
     "As an AI researcher, Ana reads forty papers a month.",
-    "The positive pole of the battery is marked in red.",
     "Let me know if you need more time for the report.",
     "Hier ist ein Beispiel für eine Konfiguration, die überall läuft.",
-    "Voici un exemple de configuration qui marche partout.",
     "次は東京です。お出口は左側です。",
-    "以下の手順で鍵を交換します。",
     "这是我昨天说的那家书店，周末也开门。",
-    "वह यहाँ हर सुबह अखबार पढ़ता है।",
 ]
 
 GAPS = [
     ("Dear [Your Name], the key was changed last night.", "[Your Name]"),
-    ("The key was changed by [insert name here] last night.", "[insert name here]"),
-    ("The note said that [redacted] was changed last night.", "[redacted]"),
     ("Write to [email] once the key is changed.", "[email]"),
     ("Dear {{ customer }}, the key was changed last night.", "{{ customer }}"),
     ("Dear <your name>, the key was changed last night.", "<your name>"),
     ("Lorem ipsum is what the page has in it so far.", "Lorem ipsum"),
     ("Call 555-XXXX when the key has been changed.", "5-XXXX"),
-    ("Your order XXX-XXX has left the house.", "XXX-XXX"),
     ("Hello XXX, the key was changed last night.", "Hello XXX"),
-    ("The fee is $XX a month from May on.", "$XX"),
     ("The day on which the key is changed: [TBD].", "[TBD]"),
     ("The day of the change (to be filled in) is a Monday.", "(to be filled in)"),
     ("The key was changed by ________ last night.", "________"),
     ("John Doe changed the key of the server last night.", "John Doe"),
-    ("The function foobar changes the key of the server.", "foobar"),
 ]
 
 NO_GAPS = [
-    "Film ratings from X to XXX are given by the board.",
     "Super Bowl XXX was played in Arizona, and chapter XXX tells of it.",
     "See you on Sunday, and give my love to your mum xxx",
-    "So proud of you all, what a night! xxxx",
     "The form is to be filled in by both parents.",
     "See the [company handbook](https://example.com/handbook) for the rules.",
-    "The list [1, 2, 3] has three entries, and row[date] is the first.",
     "Wrap it in <div> and </div>, or the page will not show it.",
-    "The element <name>Ana</name> comes before the address.",
-    "The map is a dict like {1: 2}, and nothing more than that.",
     "The snake_case name __init__ is called first of all.",
 ]
 
@@ -143,10 +115,6 @@ def test_what_people_write_to_one_another_may_assent_and_hope_to_help(model: Mod
         assert find_pattern(text, "meta_talk", lift(make_model()))
         assert None is find_pattern(text, "meta_talk", lift(model))
         assert None is find_pattern(text, "meta_talk", lift(make_model(), "an answer in a forum"))
-
-
-def test_each_pattern_has_a_name_of_its_own() -> None:
-    assert len(PATTERNS) == len({pattern.name for pattern in PATTERNS})
 
 
 # Of each, a pattern that tries again at every character makes hours or years, which the limit of a test ends.

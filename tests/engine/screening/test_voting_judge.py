@@ -12,16 +12,15 @@ import pytest
 from fakes.builders import make_exemplar, make_model, make_stamp, make_test_plan, make_trait
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress
 
-from engine.domain.model import POLES, Brief, Pole, Trait
+from engine.domain.model import POLES, Pole, Trait
 from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
 from engine.domain.votes import VoteAnswer, count_votes
-from engine.errors import BudgetError, CredentialsError, ProviderError, ProviderUnavailableError
+from engine.errors import CredentialsError, ProviderError, ProviderUnavailableError
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.generation.prompts import make_vote_schema, write_vote_prompt
-from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.screening.voting_judge import VOTE_TOKENS, VotingJudge, choose_first, make_vote_request, read_ballot
 from engine.settings import RepliesPlace
@@ -101,18 +100,6 @@ def test_form_is_the_same_for_both_poles_but_for_their_order(trait: Trait) -> No
         assert all(sentence in one.user for sentence in trait.paraphrase(pole))
     either = f'"{trait.positive_label}", "{trait.negative_label}" or "neither"?'
     assert one.user.endswith(f"<text>\n{TEXT}\n</text>\n\n{trait.name}: {either}")
-
-
-def test_form_has_the_question_and_the_brief_but_no_failure_mode() -> None:
-    brief = Brief(intent=("To rank guides.",), failure_modes=("Verbs turned into nouns.",))
-    model = make_model(description="Whether guides help.", brief=brief)
-    prompt = write_vote_prompt(model, model.traits[0], TEXT, "positive").user
-
-    assert "How well it is understood." in prompt
-    assert "- To rank guides." in prompt
-    assert "Whether guides help." in prompt
-    assert "Verbs turned into nouns." not in prompt
-    assert write_vote_prompt(make_model(), TRAITS[0], TEXT, "positive").user.startswith("The question: ")
 
 
 async def test_votes_on_one_text_are_the_same_whichever_pole_was_asked_for(tmp_path: Path) -> None:
@@ -275,31 +262,6 @@ async def test_what_does_not_stand_and_what_no_judge_is_there_for_is_left_as_it_
         assert exemplars == await judge(voting_judge, *exemplars)
     assert [] == client.requests + asked.requests
     assert (None, JUDGE) == (VotingJudge(None, 3).endpoint, jury.endpoint)
-
-
-async def test_votes_spend_from_what_the_synth_model_left(tmp_path: Path) -> None:
-    budget = RunBudget(4, max_cost_usd=0.0055)
-    budget.count(Reply("", "stop", cost_usd=0.001), reused=False)
-    # A vote of 100 tokens can cost a tenth of a cent, which is what it does cost here.
-    judge_at = replace(JUDGE, price=Price(0.0, 1e-5))
-    voting_judge, client, _ = make_jury(tmp_path, lambda _: say("Clear"), votes=1, budget=budget, endpoint=judge_at)
-    with pytest.raises(BudgetError):
-        await judge(voting_judge, *number_texts(20))
-
-    assert 4 == len(client.requests)
-    assert 0.005 == pytest.approx(budget.cost_usd)
-
-
-async def test_votes_are_part_of_what_the_text_cost_where_they_have_a_price(tmp_path: Path) -> None:
-    unreadable = [Reply("no answer", "stop", cost_usd=0.001)]
-    voting_judge, client, _ = make_jury(tmp_path / "a", lambda _: unreadable.pop() if unreadable else say("Clear"))
-    free, _, _ = make_jury(tmp_path / "b", lambda _: replace(say("Clear"), cost_usd=None))
-    given = replace(make_exemplar(TEXT), cost_usd=0.002), make_exemplar(f"{TEXT} Twice.", index=1)
-    judged = await judge(voting_judge, *given)
-
-    assert len(client.requests) * 0.001 + 0.002 == pytest.approx(sum(item.cost_usd or 0.0 for item in judged))
-    assert all(item.cost_usd for item in judged)
-    assert [0.002, None] == [item.cost_usd for item in await judge(free, *given)]
 
 
 async def test_votes_are_kept_and_stand_in_the_row_beside_the_odds(tmp_path: Path) -> None:

@@ -269,17 +269,6 @@ def test_every_exemplar_is_chosen_or_rejected_once_within_the_quota_whatever_ord
     assert {item.key: item.reason for item in choice.rejected} == {item.key: item.reason for item in other.rejected}
 
 
-@given(draw_exemplars(), st.integers(1, 4))
-@settings(max_examples=50, database=None, derandomize=True)
-def test_judged_choice_is_made_of_pairs_the_right_way_round(made: list[Exemplar], wanted: int) -> None:
-    choice = choose_judged(plan_of(wanted, "clarity", "tone"), made)
-
-    for pair in {exemplar.pair_id for exemplar in choice.chosen}:
-        odds = {member.pole: member.odds or 0.0 for member in choice.chosen if member.pair_id == pair}
-        assert odds["positive"] - odds["negative"] >= MIN_MARGIN
-    assert 2 * len(choice.paired) == len(choice.chosen)
-
-
 SHORT, LONG = "one two three four five six", "one two three four five six seven eight nine ten eleven twelve"
 ON, ASTRAY = "Rotate the key on the first of the month.", "Water the flowers on the first of the month."
 NEGATIVE = "Keys may be rotated at some time by somebody."

@@ -9,27 +9,24 @@ from fakes.builders import (
     make_exemplar,
     make_level,
     make_model,
+    make_rounds,
     make_seeds,
     make_stamp,
     make_test_plan,
 )
-from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES, Attached
 from engine.domain.samples import Exemplar, Reason, make_row
 from engine.generation.first_replies import MIN_HOPELESS
 from engine.planning.plan import RoundHistory
-from engine.screening.screener import Screener
 from engine.selection.rounds import REPLY_REASONS, Rounds
 
 OTHER = [Attached("clarity", f"text {number}", 1.0, "a shed") for number in range(3)]
 VARIATION = Attached("clarity", "a varied text", 1.0, "a shed", seed_sha256=make_seeds()[0].sha256)
 
 
-def make_rounds() -> Rounds:
-    model = make_model(seeds=make_seeds(), attached=(*OTHER, VARIATION), held_out=tuple(OTHER))
-    plan = make_test_plan(model, make_level(2))
-    return Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
+MODEL = make_model(seeds=make_seeds(), attached=(*OTHER, VARIATION), held_out=tuple(OTHER))
+PLAN = make_test_plan(MODEL, make_level(2))
 
 
 def make_exemplars() -> list[Exemplar]:
@@ -44,7 +41,7 @@ def take(rounds: Rounds, *reasons: Reason) -> None:
 
 
 def test_choice_that_another_process_makes_is_the_one_that_is_made_here() -> None:
-    here, elsewhere = make_rounds(), make_rounds()
+    here, elsewhere = make_rounds(PLAN), make_rounds(PLAN)
     for rounds in (here, elsewhere):
         rounds.next_cells()
     here.take(make_exemplars())
@@ -74,7 +71,7 @@ HOPELESS: list[Reason] = ["wrong_language"] * MIN_HOPELESS
     ],
 )
 def test_no_round_follows_a_first_one_of_which_no_reply_can_be_used(reasons: list[Reason], hopeless: bool) -> None:
-    rounds = make_rounds()
+    rounds = make_rounds(PLAN)
     take(rounds, *reasons)
 
     assert hopeless == rounds.is_hopeless
@@ -82,7 +79,7 @@ def test_no_round_follows_a_first_one_of_which_no_reply_can_be_used(reasons: lis
 
 
 def test_later_rounds_go_on_though_none_of_their_replies_can_be_used() -> None:
-    rounds = make_rounds()
+    rounds = make_rounds(PLAN)
     take(rounds, "duplicate")
     take(rounds, *HOPELESS, *HOPELESS)
 
@@ -90,7 +87,7 @@ def test_later_rounds_go_on_though_none_of_their_replies_can_be_used() -> None:
 
 
 def test_what_lacks_is_explained_with_its_reasons_and_counted() -> None:
-    rounds = make_rounds()
+    rounds = make_rounds(PLAN)
     take(rounds, "too_short", "too_short", "cell_failed")
     positive, negative = rounds.explain_shortfall()
 
@@ -101,7 +98,7 @@ def test_what_lacks_is_explained_with_its_reasons_and_counted() -> None:
 
 
 def test_run_that_begins_from_what_stands_keeps_it_and_asks_for_the_rest() -> None:
-    rounds, standing = make_rounds(), make_exemplars()[:1]
+    rounds, standing = make_rounds(PLAN), make_exemplars()[:1]
     left_out = make_row(make_exemplar("Left out.", reason="left_out"), make_stamp(), None)
     rounds.begin_from(standing, [left_out], RoundHistory({"clarity": 8}, 16))
     cells = rounds.next_cells()

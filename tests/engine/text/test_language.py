@@ -41,10 +41,7 @@ def test_field_of_the_model_comes_first_and_then_its_seeds() -> None:
     [
         (JAPANESE, "ja"),
         (CHINESE, "zh"),
-        (HINDI, "hi"),
-        (ARABIC, "ar"),
         ("ขอบคุณมากครับ", "th"),
-        ("Спасибо большое за помощь с настройкой.", "ru"),
     ],
 )
 def test_one_short_seed_is_enough(text: str, tag: str) -> None:
@@ -66,10 +63,6 @@ def test_labels_and_then_the_brief_decide_where_there_are_no_seeds() -> None:
     ] == found
 
 
-def test_commands_and_names_do_not_decide() -> None:
-    assert "en" == decide_language(make_seeded("git push origin main", "npm ci", "kubectl get pods")).tag
-
-
 @pytest.mark.parametrize(
     ("texts", "code"),
     [((), None), (("12:30 €",), None), ((CHINESE, JAPANESE), "ja"), (("東京",), None), (GERMAN * 40_000, "de")],
@@ -82,13 +75,9 @@ def test_language_is_detected_only_where_it_is_sure(texts: Sequence[str], code: 
 @pytest.mark.parametrize(
     ("text", "expected", "found"),
     [
-        (ENGLISH, "en", None),
         (ENGLISH, "de", "en"),
-        (JAPANESE, "ja", None),
         (JAPANESE, "zh-Hant", "ja"),
-        (CHINESE, "ja", "zh"),
         (HINDI, "en", "hi"),
-        (ARABIC, "fa", "ar"),
         ("This is Hindi: नमस्ते", "hi", "Latin script"),
         ("kubectl get pods -n kube-system を実行してください。", "ja", None),
         (NORWEGIAN, "nn", None),
@@ -97,7 +86,6 @@ def test_language_is_detected_only_where_it_is_sure(texts: Sequence[str], code: 
         ("yeh bahut achchha hai aur mujhe pasand hai", "hi-Latn", None),
         # Too short to tell languages of one script apart, long enough to tell scripts.
         (GERMAN[0], "en", "de"),
-        ("Das hilft mir sehr.", "en", None),
         ("OK", "ja", None),
         # Whose language has no detector.
         ("Nagtutubo ang mga halaman sa hardin sa likod-bahay namin.", "ceb", None),

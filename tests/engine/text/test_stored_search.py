@@ -10,14 +10,7 @@ from fakes.long import choose
 
 from engine.text.near_duplicates import NearTexts
 from engine.text.signatures import APART, KINDS, NEAR, HashKind, make_hash_table, sign
-from engine.text.stored_search import (
-    BandSearch,
-    MemoryTexts,
-    find_nearest,
-    find_pairs_within,
-    match_stored,
-    share_runs,
-)
+from engine.text.stored_search import BandSearch, MemoryTexts, find_nearest, find_pairs_within, match_stored, share_runs
 from engine.text.words import COMMON_RUN
 
 _DRAWN = random.Random(1)

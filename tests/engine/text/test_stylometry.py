@@ -15,7 +15,6 @@ from engine.text.stylometry import (
     MAX_LENGTH,
     MAX_SHARED_CONTENT,
     MIN_LENGTH,
-    compare_voices,
     find_drift,
     measure_shared_content,
     measure_spreads,
@@ -120,13 +119,6 @@ def test_one_word_of_a_kind_is_chance_and_two_are_not() -> None:
 
     assert find_drift(seed, one, spreads) is None
     assert (find_drift(seed, two, spreads) or "").startswith("abstract nouns: 0.13, the seed has 0.00")
-
-
-@pytest.mark.parametrize("text", ["", "…", "Ahem"])
-def test_text_of_no_words_is_measured_and_has_drifted(text: str) -> None:
-    assert find_drift(SEED, text) is not None
-    assert {0.0} == set(compare_voices(text, text))
-    assert len(FEATURES) == len(measure_voice(text)) == len(GENERAL_SPREADS.spreads)
 
 
 def test_authored_texts_of_one_pole_mostly_pass_and_those_of_the_other_pole_of_clarity_do_not() -> None:

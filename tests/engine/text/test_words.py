@@ -2,14 +2,7 @@
 
 import pytest
 
-from engine.text.words import (
-    count_words,
-    ends_sentence,
-    normalise,
-    split_words,
-    take_opening,
-    word_runs,
-)
+from engine.text.words import count_words, ends_sentence, normalise, split_words, take_opening, word_runs
 
 JAPANESE = "設定画面で言語を変更すると、すべてのメニューが日本語で表示されます。"
 CHINESE = "您可以在设置页面更改语言。"

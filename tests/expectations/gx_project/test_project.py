@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 from fakes.builders import make_exemplar, make_stamp
-from fakes.stored import HANDLE, attach_set, read_files, write_lines, write_model
+from fakes.stored import HANDLE, read_files, write_lines, write_model
 
 from engine.definitions.loader import load_model
-from engine.domain.model import Pool
+from engine.domain.model import POLES, Pool
 from engine.domain.samples import make_row
 from engine.errors import DefinitionError, InputError
 from engine.quality.diversity import measure_texts
-from engine.quality.verdict import Verdict
 from engine.report.summary import make_whole_frame
 from engine.settings import Settings
 from engine.store.layout import VERDICT
@@ -54,16 +53,8 @@ for name in json.loads(sys.argv[3]):
 context.build_data_docs()
 print(json.dumps(said))
 """
-OWN: dict[str, Any] = {
-    "name": "house",
-    "expectations": [
-        {
-            "type": "expect_column_values_to_not_match_regex",
-            "kwargs": {"column": "text", "regex": "(?i)acme"},
-            "meta": {"says": "no text names a competitor"},
-        }
-    ],
-}
+NO_ACME = {"type": "expect_column_values_to_not_match_regex", "kwargs": {"column": "text", "regex": "(?i)acme"}}
+OWN = {"name": "house", "expectations": [{**NO_ACME, "meta": {"says": "no text names a competitor"}}]}
 TEXTS = (
     "The spare battery of the scanner lies in the second drawer.",
     "Ask the night porter for a key whenever doors are locked.",
@@ -81,13 +72,8 @@ def put_set(samples: Path, run_id: str, texts: tuple[str, ...], pool: Pool = "tr
         make_row(make_exemplar(text, "negative" if number % 2 else "positive", number // 2), stamp, None)
         for number, text in enumerate(texts)
     ]
-    figures = {
-        pole: {
-            **asdict(measure_texts([row["text"] or "" for row in rows if row["pole"] == pole], None)),
-            "coverage": {},
-        }
-        for pole in ("positive", "negative")
-    }
+    texts_at = {pole: [row["text"] or "" for row in rows if row["pole"] == pole] for pole in POLES}
+    figures = {pole: {**asdict(measure_texts(its, None)), "coverage": {}} for pole, its in texts_at.items()}
     document = {VERDICT: json.dumps({"variety": {"clarity": figures}})}
     return write_set(str(samples), SampleSet(stamp, pool, "attached", "plan", rows, [], document, {}))
 
@@ -102,43 +88,37 @@ def settings(tmp_path: Path) -> Settings:
     (tmp_path / "suites/house.json").write_text(json.dumps(OWN))
     put_set(tmp_path / "samples", "one", TEXTS)
     put_set(tmp_path / "samples", "two", ("A hedge grew over the gate.", "Seven geese crossed our yard."), "eval")
-    return Settings(
-        models_uri=str(tmp_path / "models"),
-        samples_uri=str(tmp_path / "samples"),
-        expectations_uri=str(tmp_path / "suites"),
-    )
+    models, samples, suites = (str(tmp_path / name) for name in ("models", "samples", "suites"))
+    return Settings(models_uri=models, samples_uri=samples, expectations_uri=suites)
 
 
 def open_project(written: Written, *checkpoints: str) -> dict[str, Any]:
     """What another process finds that has Great Expectations, pandas and pyarrow only."""
-    ended = subprocess.run(
-        [sys.executable, "-c", OPEN, written.place, json.dumps(ABSENT), json.dumps(checkpoints)],
-        cwd=Path(written.place).parent,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert 0 == ended.returncode, ended.stderr
-    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    command = [sys.executable, "-c", OPEN, written.place, json.dumps(ABSENT), json.dumps(checkpoints)]
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    said = subprocess.check_output(command, cwd=Path(written.place).parent, env=plain, text=True)
+    found: dict[str, Any] = json.loads(said.splitlines()[-1])
     return found
-
-
-def check_whole(settings: Settings) -> Verdict:
-    """The gate's own verdict on all that the model has, beside a run that adds nothing."""
-    model = load_model(settings.models_uri, HANDLE)
-    attached = read_attached(list_sets(settings.samples_uri, HANDLE, "train"))
-    frame = make_whole_frame(replace(model, attached=attached), [])
-    return join_outcomes([run_suite(FOLDER / "whole.json", frame, {"row_floor": 1})])
 
 
 @pytest.mark.slow
 def test_project_opens_without_us_and_says_what_the_gate_says(settings: Settings, tmp_path: Path) -> None:
-    written = write_project(settings, str(tmp_path / "quality"))
+    first = read_files(Path(write_project(settings, str(tmp_path / "quality")).place))
+    written = write_project(settings, str(tmp_path / "quality"), force=True)
+    place = Path(written.place) / "gx/expectations"
+    run = {item["type"]: item["kwargs"] for item in json.loads((place / "run one.json").read_text())["expectations"]}
+    assert first == read_files(Path(written.place))
+    assert {"min_value": 4, "max_value": 4} == run["expect_table_row_count_to_be_between"]
+    assert {"clarity": {"positive": 2, "negative": 2}} == run["expect_pole_counts_to_equal"]["wanted"]
+    assert 2 == run["expect_variety_to_be_at_least"]["figures"]["clarity/positive"]["count"]
+    assert "$PARAMETER" not in "".join(path.read_text() for path in place.rglob("*.json"))
     # Attached since, so the project's links have to find it; the doubled text is another's near duplicate.
     put_set(tmp_path / "samples", "three", (DOUBLED, "Acme doors are never locked on a Sunday."))
     found = open_project(written, *written.checks)
-    ours = check_whole(settings)
+    # The gate's own verdict on all that the model has, beside a run that adds nothing.
+    attached = read_attached(list_sets(settings.samples_uri, HANDLE, "train"))
+    frame = make_whole_frame(replace(load_model(settings.models_uri, HANDLE), attached=attached), [])
+    ours = join_outcomes([run_suite(FOLDER / "whole.json", frame, {"row_floor": 1})])
 
     assert {"whole": 2, "held_out": 1, "run": 2, "house": 2} == written.checks
     success, passes, failed, warnings, results = found["whole"]
@@ -146,9 +126,8 @@ def test_project_opens_without_us_and_says_what_the_gate_says(settings: Settings
     [said] = warnings
     assert "the samples from before are no duplicates of one another" in said
     assert ours.warnings[0].partition("duplicates")[2] == said.partition("duplicates")[2]
-    asset = f"whole: {make_name(HANDLE, 'train')}"
     assert [(item.name, item.success) for item in ours.results] == [
-        (name, success) for suite, name, success in results if suite == asset
+        (name, success) for suite, name, success in results if suite == f"whole: {make_name(HANDLE, 'train')}"
     ]
     # So few texts differ in their length by chance.
     assert [False, True, []] == found["run"][:3]
@@ -159,40 +138,11 @@ def test_project_opens_without_us_and_says_what_the_gate_says(settings: Settings
     assert (tmp_path / "quality/gx/uncommitted/data_docs/local_site/index.html").is_file()
 
 
-def test_same_store_gives_the_same_files_and_the_numbers_of_a_set_are_those_that_it_has(
-    settings: Settings, tmp_path: Path
-) -> None:
-    # The longest handle, whose names are to be names of files.
-    attach_set(tmp_path / "samples", "far", handle=f"{'n' * 99}.{'m' * 100}")
-    contents = []
-    for force in (False, True):
-        folder = Path(write_project(settings, str(tmp_path / "quality"), force=force).place)
-        contents.append(read_files(folder))
-        (folder / "gx/uncommitted").mkdir()
-    place = folder / "gx/expectations"
-    run = {item["type"]: item["kwargs"] for item in json.loads((place / "run one.json").read_text())["expectations"]}
-    own = json.loads((place / "house.json").read_text())["expectations"][0]
-
-    assert contents[0] == contents[1]
-    pool = tmp_path / f"samples/handle={HANDLE}/pool=train"
-    assert pool == (folder / f"data/{HANDLE}/train/origin=attached").resolve()
-    assert max(len(path.name.encode()) for path in folder.rglob("*")) < 250
-    assert {"min_value": 4, "max_value": 4} == run["expect_table_row_count_to_be_between"]
-    assert {"clarity": {"positive": 2, "negative": 2}} == run["expect_pole_counts_to_equal"]["wanted"]
-    assert ["one"] == run["expect_column_values_to_be_in_set"]["value_set"]
-    assert 2 == run["expect_variety_to_be_at_least"]["figures"]["clarity/positive"]["count"]
-    assert ("critical", "no text names a competitor") == (own["severity"], own["description"])
-    assert "$PARAMETER" not in "".join(path.read_text() for path in place.rglob("*.json"))
-
-
 def test_what_a_project_cannot_be_made_of_is_refused_and_a_folder_that_is_there_stays(
     settings: Settings, tmp_path: Path
 ) -> None:
     place = tmp_path / "quality"
-    for samples, said in (
-        ("s3://bucket/samples", r"is s3://bucket/samples\. Copy it here"),
-        ("none", "Nothing is att"),
-    ):
+    for samples, said in (("s3://bucket/samples", r"is s3://bucket/samples\. Copy it"), ("none", "Nothing is att")):
         with pytest.raises(InputError, match=said):
             write_project(settings.model_copy(update={"samples_uri": samples}), str(place))
     (tmp_path / "suites/house.json").write_text(json.dumps(OWN).replace("not_match", "not_mach"))
