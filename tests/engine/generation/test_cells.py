@@ -9,7 +9,7 @@ import pytest
 from fakes.builders import make_cell, make_exemplar, make_level, make_model, make_seeds, make_test_plan
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
 
-from engine.domain.model import OwnScenarios, Seed
+from engine.domain.model import OwnScenarios
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import (
     CredentialsError,
@@ -20,7 +20,7 @@ from engine.errors import (
 from engine.gateway.budget import CELLS_PER_CALL, RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
-from engine.generation.cells import cut_sentences, generate_cell, limit_words, propose_scenarios, read_reply
+from engine.generation.cells import cut_sentences, generate_cell, propose_scenarios, read_reply
 from engine.generation.first_replies import MIN_HOPELESS, FirstReplies
 from engine.generation.prompts import make_proposal_schema, make_text_schema, write_words_only
 from engine.generation.requests import make_chat_request, make_plain_request
@@ -94,13 +94,10 @@ def test_exemplar_knows_where_it_came_from() -> None:
         (TEXT, "stop", CHAT, TEXT, "unreadable"),
         ("", "stop", CHAT, "", "unreadable"),
         (write_reply(TEXT)[:-3], "stop", CHAT, write_reply(TEXT)[:-3], "truncated"),
-        ("The battery lies in", "length", CHAT, "The battery lies in", "truncated"),
         ("  The battery\tlies  here. ", "stop", PLAIN, "The battery lies here.", None),
-        (write_reply(TEXT), "stop", PLAIN, write_reply(TEXT), None),
         ("It stops. Then it goes", "length", PLAIN, "It stops.", None),
         ("The battery lies in", "length", PLAIN, "The battery lies in", "truncated"),
         ("refused: policy", REFUSED, CHAT, None, "refused"),
-        ("refused: policy", REFUSED, PLAIN, None, "refused"),
     ],
 )
 def test_reply_is_read_or_has_its_reason_and_is_kept(
@@ -120,15 +117,6 @@ def test_exemplars_of_one_reply_are_numbered_and_share_its_cost() -> None:
     assert 3 == len({item.key for item in exemplars})
 
 
-async def test_cell_is_asked_for_with_its_schema_and_becomes_exemplars(tmp_path: Path) -> None:
-    exemplar, [request] = await generate(tmp_path, GOOD)
-
-    assert (TEXT, None) == (exemplar.text, exemplar.reason)
-    assert make_chat_request(PLAN, make_cell(), "English") == request
-    assert make_text_schema(1) == request.schema
-    assert request.prompt.sha256 == exemplar.prompt_sha256
-
-
 async def test_embedded_model_goes_on_with_a_document(tmp_path: Path) -> None:
     plan, cell = make_test_plan(make_model(seeds=make_seeds())), make_cell()
     exemplar, [request] = await generate(tmp_path, Reply(f" {TEXT}", "stop"), endpoint=PLAIN, plan=plan)
@@ -139,9 +127,7 @@ async def test_embedded_model_goes_on_with_a_document(tmp_path: Path) -> None:
     assert request.prompt.user.endswith(f"Topic: {cell.scenario.subject}\nClear:")
 
 
-@pytest.mark.parametrize(
-    ("thinks", "thinking"), [(True, "low"), (False, "none")], ids=["one that thinks", "one that does not"]
-)
+@pytest.mark.parametrize(("thinks", "thinking"), [(True, "low"), (False, "none")])
 async def test_thinking_is_asked_only_of_a_model_that_can(tmp_path: Path, thinks: bool, thinking: str) -> None:
     plan = make_test_plan(level=make_level(thinking="low"))
     _, [request] = await generate(tmp_path, GOOD, endpoint=replace(CHAT, thinks=thinks), plan=plan)
@@ -165,17 +151,9 @@ async def test_call_that_fails_for_good_is_a_failed_cell_while_others_succeed(tm
     assert 1 + MAX_ATTEMPTS == len(client.requests)
 
 
-@pytest.mark.parametrize(
-    ("error", "raised"),
-    [
-        (ProviderUnavailableError("openai/test does not answer", 0.0), ProviderError),
-        (CredentialsError("openai/test refuses the key"), CredentialsError),
-    ],
-)
-async def test_nothing_answers_is_an_error_and_no_failed_cell(
-    tmp_path: Path, error: Exception, raised: type[Exception]
-) -> None:
-    with pytest.raises(raised):
+@pytest.mark.parametrize("error", [ProviderUnavailableError("no answer", 0.0), CredentialsError("refuses the key")])
+async def test_nothing_answers_is_an_error_and_no_failed_cell(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(ProviderError if isinstance(error, ProviderUnavailableError) else CredentialsError):
         await generate(tmp_path, error)
 
 
@@ -237,25 +215,15 @@ KETTLE = '{"subjects": ["a kettle", 2], "audiences": ["a shopper"], "forms": '
     ("said", "finish", "proposal"),
     [
         # What stands before the cut is proposed.
-        ('{"subjects": ["a key", "a ke', "length", Proposal(("a key",))),
-        ('{"subjects": ["a key"], "audiences": ["a cook", "a', "length", Proposal(("a key",), ("a cook",))),
-        ('{"answer": {"subjects": ["a key", "mo', "length", Proposal(("a key",))),
+        ('{"answer": {"subjects": ["a key"], "audiences": ["a cook", "a', "length", Proposal(("a key",), ("a cook",))),
         ('{"subjects": ["a lo', "length", NO_PROPOSAL),
-        ("I would propose", "length", NO_PROPOSAL),
-        # Read from wherever it stands.
-        (
-            'Sure!\n```json\n{"Subjects": ["a key"]}\n```\n{"forms": ["a note"]}',
-            "stop",
-            Proposal(("a key",), (), ("a note",)),
-        ),
+        ('Sure!\n{"Subjects": ["a key"]}\n{"forms": ["a note"]}', "stop", Proposal(("a key",), (), ("a note",))),
         # A part that is no use costs itself alone.
         (f"{KETTLE}null}}", "stop", Proposal(("a kettle",), ("a shopper",))),
         (f'{KETTLE}"a review"}}', "stop", Proposal(("a kettle",), ("a shopper",))),
         (f'{KETTLE}[1, " "]}}', "stop", Proposal(("a kettle",), ("a shopper",))),
-        # None that can be used.
         ("moving house, a lost key", "stop", NO_PROPOSAL),
         ("refused", REFUSED, NO_PROPOSAL),
-        ('{"subjects": [1, " "]}', "stop", NO_PROPOSAL),
     ],
 )
 async def test_phrases_that_can_be_read_are_proposed(
@@ -279,13 +247,6 @@ async def test_phrases_that_can_be_read_are_proposed(
 )
 def test_document_is_cut_after_a_whole_sentence(text: str, max_words: int | None, kept: str) -> None:
     assert kept == cut_sentences(text, max_words)
-
-
-def test_texts_may_be_as_long_as_the_seeds_and_four_tenths_more() -> None:
-    seeds = (Seed("clarity", "one two three four", 1.0), Seed("clarity", "one two three four five six", 0.0))
-
-    assert 7 == limit_words(make_model(seeds=seeds), "clarity")
-    assert limit_words(make_model(), "clarity") is None
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from fakes.builders import (
 )
 
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.domain.model import SYNTH_TYPES, Attached, Model, OwnScenarios, Pool, SynthType
+from engine.domain.model import SYNTH_TYPES, Attached, Model, OwnScenarios, SynthType
 from engine.domain.samples import Reason, Row, make_row
 from engine.planning.held_out import (
     OverlapIndex,
@@ -30,10 +29,7 @@ from engine.planning.held_out import (
 )
 from engine.planning.plan import Plan, make_plan
 from engine.planning.scenarios import TopicSubjects
-from engine.run.job import read_pools
 from engine.screening.screener import Screener
-from engine.store.sample_set import SampleSet
-from engine.store.store import list_sets, write_set
 
 PACKS = load_packs(SCENARIOS_FOLDER)
 TEXT = (
@@ -194,16 +190,3 @@ def test_held_out_text_that_is_near_to_an_authored_or_an_attached_one_is_told_in
     assert told[0].endswith(POSITIVE_SEEDS[0])
     assert told[1].endswith(TEXT)
     assert not frame["overlap"].notna().iloc[-1]
-
-
-def test_pools_are_read_apart(tmp_path: Path) -> None:
-    pools: dict[Pool, str] = {"train": TEXT, "eval": OTHER}
-    for pool, text in pools.items():
-        stamp = make_stamp(f"run-{pool}")
-        rows = [make_row(make_exemplar(text), stamp, None)]
-        write_set(str(tmp_path), SampleSet(stamp, pool, "attached", "plan", rows, (), {}, {}))
-    model = read_pools(str(tmp_path), make_model(handle="u22a8.test"))
-
-    assert ([TEXT], [OTHER]) == ([item.text for item in model.attached], [item.text for item in model.held_out])
-    assert 1 == len(model.held_out_digests) == len(list_sets(str(tmp_path), "u22a8.test", "train"))
-    assert model.held_out_digests != model.attached_digests

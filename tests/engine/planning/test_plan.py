@@ -170,15 +170,6 @@ def test_subjects_of_attached_samples_come_last_for_their_own_trait() -> None:
     assert [cell for cell in one if cell.trait == "warmth"] == [cell for cell in other if cell.trait == "warmth"]
 
 
-def test_what_is_spent_adds_up_over_rounds_and_traits() -> None:
-    plan = make_test_plan(TWO_TRAITS, make_level(2))
-    history = add_to_history(NO_HISTORY, plan_first(plan, draws=3))
-    again = add_to_history(history, plan_round(plan, 2, {("warmth", "positive"): 1}, history))
-
-    assert RoundHistory({"clarity": 4, "warmth": 4}, 48) == history
-    assert RoundHistory({"clarity": 4, "warmth": 8}, 52) == again
-
-
 SHORTFALLS = st.dictionaries(
     st.sampled_from([(key, pole) for key in ("clarity", "warmth") for pole in POLES]), st.integers(0, 9)
 )
@@ -213,12 +204,7 @@ def test_rounds_ask_for_what_is_lacking_in_whole_scenarios(
 
 
 def test_lacking_quotas_are_inputs_of_the_plan_and_the_only_ones_that_it_asks_for() -> None:
-    lacking: dict[tuple[str, Pole], int] = {
-        ("clarity", "positive"): 3,
-        ("clarity", "negative"): 0,
-        ("warmth", "positive"): 0,
-        ("warmth", "negative"): 0,
-    }
+    lacking = {(trait, pole): 0 for trait in ("clarity", "warmth") for pole in POLES} | {("clarity", "positive"): 3}
     whole, *plans = (
         make_plan(TWO_TRAITS, "from_traits", make_level(), SCENARIO_POOL, 0, "prompts-1", quotas)
         for quotas in (None, lacking, {**lacking, ("clarity", "positive"): 2})

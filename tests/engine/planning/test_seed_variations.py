@@ -14,7 +14,6 @@ from fakes.builders import (
     make_level,
     make_model,
     make_seeds,
-    make_test_plan,
     make_trait,
 )
 from fakes.provider import vary_text
@@ -172,14 +171,6 @@ def test_seed_on_another_subject_is_taken_first() -> None:
 
     assert subjects == [cell.scenario.subject for cell in cells]
     assert [seeds[1], seeds[0], seeds[3], seeds[2]] == [cell.seed for cell in cells]
-
-
-def test_from_traits_varies_no_seed_and_has_no_voice_to_keep() -> None:
-    plan = make_test_plan(make_model(seeds=SEEDS))
-    [screened] = Screener(plan, False).screen([make_exemplar("WOW, we did it, can you believe it!!!")])
-
-    assert {None} == {cell.seed for cell in plan_first(plan)}
-    assert screened.reason is None
 
 
 def test_length_is_the_seeds() -> None:

@@ -8,10 +8,10 @@ from fakes.builders import SCENARIO_POOL, make_level, make_model, make_test_plan
 
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.domain.model import Model, OwnScenarios, Seed
+from engine.domain.model import Model, Seed
 from engine.planning.plan import Cell, RoundHistory, plan_round
 from engine.planning.scenarios import TopicSubjects, choose_scenario_pool
-from engine.planning.topic_subjects import find_threshold, list_topic_texts, split_by_topic
+from engine.planning.topic_subjects import find_threshold, split_by_topic
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
 
@@ -46,30 +46,12 @@ def test_subjects_of_a_topic_and_others_are_told_apart() -> None:
     assert min(len(inside), len(outside)) >= 8
 
 
-def test_author_s_subjects_alone_stand_inside_a_topic_and_packs_add_those_outside() -> None:
-    given = ("a fever at night", "tablets against pain", "a visit to the clinic", "a rash on the arm")
-    inside, outside = split(replace(MODEL, scenarios=OwnScenarios(subjects=given)))["health"]
-
-    assert set(given) == inside
-    assert len(outside) >= 8
-
-
 def test_topic_that_any_subject_may_come_to_and_other_traits_share_their_subjects() -> None:
     kinds = [make_trait("health", type=kind) for kind in ("spectrum", "claim", "outlier")]
 
     assert {} == split(load_model(str(PROJECT_ROOT / "data" / "models"), "u22a8.security-triage"))
     for trait in kinds:
         assert {} == split(make_model(trait, seeds=MODEL.seeds))
-
-
-def test_texts_that_are_embedded_are_listed_by_the_topic_and_none_for_other_traits() -> None:
-    pool = choose_scenario_pool(MODEL, PACKS)
-    topic, subjects, negative = list_topic_texts(MODEL, pool, PACKS)
-
-    assert {"Health", *(seed.text for seed in MODEL.seeds[:2])} <= set(topic)
-    assert {*itertools.chain(*pool.subjects)} < set(subjects)
-    assert [seed.text for seed in MODEL.seeds[2:]] == negative
-    assert [] == list_topic_texts(make_model(), pool, PACKS)
 
 
 def test_threshold_lies_between_two_groups() -> None:

@@ -66,15 +66,6 @@ def test_few_texts_leave_it_unsure_and_more_decide(
     assert sureness == find(positive, negative).sureness
 
 
-def test_interval_reaches_as_far_as_its_texts_are_few() -> None:
-    """The figures are those whose intervals held the true gap nine times of ten (docs/decisions/046)."""
-    intervals = [find(spread(0.0, count), spread(-1.5, count)).gap_interval for count in (8, 40)]
-
-    assert (0.714286, 1.464286) == pytest.approx(intervals[0], abs=0.02)
-    assert (0.852564, 1.179487) == pytest.approx(intervals[1], abs=0.02)
-    assert find(*APART) == find(*(list(reversed(pole)) for pole in APART))
-
-
 def test_breaks_of_texts_are_those_on_axes_that_have_not_seen_them() -> None:
     """Texts without any difference between the poles: on an axis of their own they would lie clearly apart."""
     vectors = np.random.default_rng(1).normal(size=(40, 400))

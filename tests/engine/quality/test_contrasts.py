@@ -37,15 +37,6 @@ def test_cosine_is_that_of_very_many_texts_and_off_by_about_its_error(axes: tupl
     assert np.std(values) == pytest.approx(np.median(errors), rel=0.4)
 
 
-def test_poles_that_are_turned_round_have_the_cosine_turned_round() -> None:
-    rng = np.random.default_rng(1)
-    one, other = draw_axis(rng, 0, 40), draw_axis(rng, 0, 40)
-    found, turned = measure(one, other), measure(one, Contrast(other.below, other.above))
-
-    assert 1 == pytest.approx(found.value, abs=0.1)
-    assert (-found.value, found.error) == pytest.approx((turned.value, turned.error))
-
-
 def test_texts_of_one_name_are_not_held_against_each_other() -> None:
     """Both axes have the same negative texts: multiplied with themselves these would bring the two nearer."""
     rng, own, others = np.random.default_rng(2), list("abcdefghijkl"), list("mnopqrstuvwx")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.quality.labels import find_label_fault, has_negation, is_bare, is_negation
+from engine.quality.labels import find_label_fault, has_negation, is_negation
 
 NEGATED = """
 Rude | Not rude
@@ -53,10 +53,6 @@ def test_opposite_that_names_something_may_be_a_direction(positive: str, negativ
 def test_paraphrase_may_negate_something_beside_what_it_says() -> None:
     assert is_negation("Insults the customer.", "Does not insult the customer.")
     assert not is_negation("Gives the reason for the change.", "Lists the edited files and gives no reason.")
-
-
-def test_label_without_a_word_of_its_own_is_bare() -> None:
-    assert [True, True, True, False] == [is_bare(label) for label in ("", "Yes", "10", "Very rude")]
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,14 @@ import pickle
 
 import numpy as np
 import pytest
-from bench.label_pairs import FILES, KNOWN, LabelPair, list_label_pairs, measure_worth
 from fakes.builders import make_model, make_seeds, make_trait
 from fakes.crowd import make_crowd
-from fakes.long import choose
 from fakes.word_vectors import WordVectors
 
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Seed, Trait
 from engine.quality.reference_axis import MIN_AUC, fit_reference_axes, fit_reference_axis, prepare_axes
 from engine.text.embedding import SentenceEncoder
 
-PAIRS = [pair for file in FILES for pair in list_label_pairs(file)]
 Paraphrases = tuple[tuple[str, ...], tuple[str, ...]]
 NEITHER, NONE = ("Clear", "Obscure"), ((), ())
 WORDS = {"positive": "plain short words", "negative": "long stilted clauses"}
@@ -37,14 +34,6 @@ def make_known(count: int, flipped: bool = False) -> tuple[Seed, ...]:
         for pole in POLES
         for index in range(count)
     )
-
-
-@pytest.mark.parametrize("pair", PAIRS[:: choose(4, 1)], ids=lambda pair: f"{pair.name}: {' / '.join(pair.labels)}")
-def test_axis_that_is_used_places_plain_texts_and_labels_alone_are_none(pair: LabelPair) -> None:
-    worth = {known: measure_worth(pair, *known) for known in KNOWN}
-
-    assert {} == {known: item for known, item in worth.items() if item.after is not None and item.after < MIN_AUC}
-    assert "nothing" == worth[0, 0].basis
 
 
 def test_seeds_that_place_each_other_are_the_axis_and_others_are_not() -> None:

@@ -165,15 +165,15 @@ def test_text_may_say_what_a_topic_or_claim_says(kind: TraitType) -> None:
     [
         (
             "ja",
-            "この返信が顧客を侮辱したり見下したりしていないかどうか。",
+            "この返信が顧客を侮辱したり見下したりしていないか。",
             "返信は顧客を侮辱したり見下したりしていない。",
-            "ご連絡ありがとうございます。明日お届けします。",
+            "明日お届けします。",
         ),
         (
             "de",
-            "Ob die Antwort in der Lage ist, den Kunden herablassend oder verletzend zu behandeln.",
+            "Ob sie in der Lage ist, Kunden herablassend oder verletzend zu behandeln.",
             "Niemand soll Kunden herablassend oder verletzend behandeln.",
-            "Wir sind in der Lage, den Brief zu senden.",
+            "Sie ist in der Lage, den Brief zu senden.",
         ),
     ],
 )

@@ -106,7 +106,6 @@ def test_pattern_that_the_brief_quotes_does_not_hold() -> None:
     "model",
     [
         make_model(description="Whether a reply of the support team is kind."),
-        make_model(brief=Brief(domain=("Chat messages between colleagues.",))),
         make_model(make_trait(description="Whether an email comes to the point.")),
     ],
 )

@@ -10,12 +10,13 @@ from engine.domain.samples import Reason
 from engine.screening.label_leaks import collect_own_words
 from engine.screening.rules import Context, Finding, check_readable, find_fault
 
+ECHO = "explain, label, number or comment on a text"
 CONTEXT = Context(
     trait=make_trait(),
     pole="positive",
     length=None,
     subject="rotating the key of a server",
-    instructions="You never explain, label, number or comment on a text, and never mention the trait or its poles.",
+    instructions=f"You never {ECHO}, and never mention the trait or its poles.",
     language="en",
     ends_marked=False,
 )
@@ -40,11 +41,7 @@ BACKUPS = "We keep the seven backups of the week here. We keep the seven backups
         ("unreadable", BACKUPS, "'keep the seven backups' makes up 56% of the text"),
         ("prompt_echo", "topic : keys and how they are changed", "begins with 'topic :'"),
         ("prompt_echo", "Rotating the KEY of a server.", "the subject and nothing else"),
-        (
-            "prompt_echo",
-            "I never explain, label, number or comment on a text for you.",
-            "explain label number or comment on a text",
-        ),
+        ("prompt_echo", f"I never {ECHO}, sir.", "explain label number or comment on a text"),
         ("meta_talk", "Here's an example: the key is changed once a month.", "Here's an example:"),
         ("placeholder", "Dear [Your Name], the key was changed last night.", "[Your Name]"),
         ("label_leak", "**Obscure**: the tier is governed by a window.", "begins with the label 'Obscure'"),

@@ -159,8 +159,8 @@ def test_reason_that_was_set_before_stays(reason: Reason) -> None:
     ("length", "texts"),
     [
         (
-            Length("one sentence", 7, 8),
-            {"Somebody took it.": "too_short", "Keys hang near reception.": None, TEXTS[3]: "too_long"},
+            Length("one sentence", 12, 14),
+            {"The key lies there.": "too_short", TEXTS[0]: None, f"{TEXTS[1]} {TEXTS[2]}": "too_long"},
         ),
         (Length("one sentence", 3, 9), {"Retry uploads twice.": None, "Fix it.": "too_short", TEXTS[0]: "too_long"}),
     ],

