@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fakes.builders import make_level, make_rounds, make_test_plan
-from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
+from fakes.client import CHAT, FakeClient, HeardProgress
 from fakes.site import find_free_port
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -14,12 +14,12 @@ from engine.domain.progress import EstimateMade
 from engine.estimate.estimate import estimate_plan
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
-from engine.llm.prices import FREE, Price
+from engine.llm.prices import Price
 from engine.llm.request import Reply
 from engine.replies.replies import ReplyStore
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import RepliesPlace, Settings
-from tasks.estimate import estimate, write_estimate
+from tasks.estimate import estimate
 
 PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
 
@@ -45,13 +45,3 @@ async def test_estimate_has_the_judge_the_limit_and_what_is_kept_and_is_told_whe
     [event] = progress.events
     assert isinstance(event, EstimateMade)
     assert "no price is known for openai/judge: its cost is not counted; the limit is $0.50; 1 reply kept" in event.text
-
-
-def test_page_has_a_row_for_each_outlook_and_the_prices_and_that_of_a_free_model_no_dollars() -> None:
-    page = write_estimate(estimate_plan(make_test_plan(), PRICED, None, 0.5))
-    free = write_estimate(estimate_plan(make_test_plan(), replace(PLAIN, price=FREE), None, 1.0))
-
-    assert "| likely | 25 | " in page
-    assert "- Price of openai/test: $0.40 in and $1.60 out for a million tokens." in page
-    assert "| nothing |" in free
-    assert "$" not in free

@@ -27,9 +27,6 @@ def test_share_is_that_of_the_calls_where_each_cell_is_asked_for_and_judged() ->
     ten: list[Event] = [CallsPlanned(10), *[CallEnded()] * 10]
 
     assert [0.0, 0.225, 0.45, 0.9] == [add_up(*ten[:1]), add_up(*ten[:6]), add_up(*ten), add_up(*ten, *ten)]
-
-
-def test_quotas_that_are_met_are_most_of_the_way() -> None:
     met: dict[tuple[str, Pole], int] = {("clarity", "positive"): 8, ("clarity", "negative"): 9}
 
     assert (0.9, 0.0) == (add_up(CallsPlanned(10), KeptCounted(met, 8)), add_up(CallsPlanned(10), KeptCounted(met, 9)))

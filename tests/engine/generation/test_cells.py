@@ -200,7 +200,6 @@ async def test_what_the_author_gives_is_not_asked_for(tmp_path: Path) -> None:
         (CHAT, OwnScenarios(subjects=("a",), audiences=("b",), forms=("c",))),
         (PLAIN, OwnScenarios()),
     ],
-    ids=["a pack", "all three", "an embedded model"],
 )
 async def test_nothing_is_asked_where_the_author_gives_all_or_the_model_is_embedded(
     tmp_path: Path, endpoint: Endpoint, given: OwnScenarios
@@ -252,7 +251,6 @@ def test_document_is_cut_after_a_whole_sentence(text: str, max_words: int | None
 @pytest.mark.parametrize(
     ("hints", "seeded", "words"),
     [(CellHints(), False, 40), (CellHints(words=(6, 10)), True, 10), (CellHints(), True, 20)],
-    ids=["the pool's longest", "what the next round asks for", "the seeds and four tenths more"],
 )
 async def test_document_is_cut_at_the_length_of_its_cell(
     tmp_path: Path, hints: CellHints, seeded: bool, words: int
@@ -294,27 +292,21 @@ async def test_reply_that_is_no_use_is_asked_for_three_times_again_each_a_reques
 
 
 @pytest.mark.parametrize(
-    ("answers", "text", "reason", "cost_usd", "calls"),
+    ("answers", "expected"),
     [
-        ([SPOILED], "no JSON", "unreadable", 0.04, 4),
-        # Where no further reply comes, such as none is kept by a version that asked twice, the last one stands.
-        ([SPOILED, RequestRefusedError("too long")], "no JSON", "unreadable", 0.01, 2),
-        ([SPOILED, replace(CUT, finish="stop"), RequestRefusedError("none")], '{"te', "truncated", 0.02, 3),
-        ([Reply("", REFUSED)], None, "refused", None, 1),
+        ([SPOILED], ("no JSON", "unreadable", 0.04, 4)),
+        # Where no further reply comes the last one stands.
+        ([SPOILED, RequestRefusedError("too long")], ("no JSON", "unreadable", 0.01, 2)),
+        ([SPOILED, replace(CUT, finish="stop"), RequestRefusedError("none")], ('{"te', "truncated", 0.02, 3)),
+        ([Reply("", REFUSED)], (None, "refused", None, 1)),
     ],
-    ids=["four times", "no second reply", "no third reply", "a refusal is an answer"],
 )
 async def test_reply_that_is_no_use_is_rejected_and_costs_what_all_did(
-    tmp_path: Path,
-    answers: list[Reply | Exception],
-    text: str | None,
-    reason: Reason,
-    cost_usd: float | None,
-    calls: int,
+    tmp_path: Path, answers: list[Reply | Exception], expected: tuple[str | None, Reason, float | None, int]
 ) -> None:
     exemplar, requests = await generate(tmp_path, *answers)
 
-    assert (text, reason, cost_usd, calls) == (exemplar.text, exemplar.reason, exemplar.cost_usd, len(requests))
+    assert expected == (exemplar.text, exemplar.reason, exemplar.cost_usd, len(requests))
 
 
 async def ask_round(folder: Path, answer: Answer, cells: int = MIN_HOPELESS) -> tuple[list[Exemplar], list[Request]]:

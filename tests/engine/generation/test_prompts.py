@@ -23,7 +23,6 @@ from engine.llm.request import Prompt
 from engine.planning.plan import Cell, CellHints, RoundHistory, make_plan, plan_round
 from engine.planning.scenarios import choose_scenario_pool
 from engine.settings import PROJECT_ROOT
-from engine.text.words import count_words
 
 MODELS = str(PROJECT_ROOT / "data" / "models")
 PACKS = load_packs(SCENARIOS_FOLDER)
@@ -79,33 +78,6 @@ def test_what_an_author_writes_is_no_template() -> None:
     model = make_model(make_trait(description=written), brief=Brief(intent=(written,)))
 
     assert 2 == read_whole(write_chat(model, make_cell())).count(written)
-
-
-@pytest.mark.parametrize("count", [1, 3])
-def test_shots_are_authored_texts_of_the_same_pole_as_the_model_would_answer(count: int) -> None:
-    seeds = (*make_many_seeds(9), Seed("clarity", "Neither here nor there.", 0.5))
-    prompt = write_chat(make_model(seeds=seeds), make_cell("negative"), count)
-    shown = [json.loads(answer) for _, answer in prompt.turns]
-    texts = {item["text"] if count == 1 else item["texts"][0] for item in shown}
-
-    assert CHAT_SHOTS == len(texts)
-    assert texts <= {seed.text for seed in seeds if seed.pole == "negative"}
-
-
-@pytest.mark.parametrize("pole", POLES)
-def test_variation_is_shown_by_other_authored_texts_of_the_pole(pole: Pole) -> None:
-    model = make_model(seeds=(*make_seeds(), Seed("clarity", "In between, the tap is left open.", 0.5)))
-    seeds = model.seeds_at("clarity", pole)
-    prompt = write_chat(model, replace(make_cell(pole), seed=seeds[0]))
-    [(asked, answered)] = prompt.turns
-    answer = json.loads(answered)["text"]
-
-    assert {answer, *(seed.text for seed in seeds if seed.text in asked)} == {seed.text for seed in seeds[1:]}
-    assert f"Length: {count_words(answer)} words" in asked
-    assert f"Length: {count_words(seeds[0].text)} words" in prompt.user
-    assert prompt.user.startswith(f"The text: {seeds[0].text}\n")
-    alone = make_model(seeds=(seeds[0],))
-    assert () == write_chat(alone, replace(make_cell(pole), seed=seeds[0])).turns
 
 
 def test_variation_is_shown_by_two_pairs_at_most_the_nearest_last() -> None:

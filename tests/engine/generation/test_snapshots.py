@@ -1,8 +1,7 @@
 """Every kind of prompt stands byte for byte in ``snapshots/``, so that a change of its words is seen and meant.
 
 After a change that is meant: ``RENEW_SNAPSHOTS=1 .venv/bin/pytest tests/engine/generation/test_snapshots.py``, then
-read the difference. Where ``CI`` is set nothing is renewed. Plain files and the few lines below do it; a snapshot
-library would be one more dependency for them.
+read the difference. Where ``CI`` is set nothing is renewed.
 """
 
 import os
@@ -59,10 +58,6 @@ def write_exemplar(trait_type: TraitType, pole: Pole, near_miss: bool = False) -
     return write_chat_prompt(make_full_plan(trait_type), cell, "English")
 
 
-def write_bare_exemplar() -> Prompt:
-    return write_chat_prompt(make_test_plan(level=make_level(exemplars_per_call=3)), make_cell(), "German")
-
-
 def write_variation(pole: Pole) -> Prompt:
     plan = make_full_plan()
     return write_chat_prompt(plan, replace(make_cell(pole), seed=plan.model.seeds_at("clarity", pole)[0]), "English")
@@ -73,10 +68,6 @@ def write_vote(trait_type: TraitType) -> Prompt:
     return write_vote_prompt(model, model.traits[0], "The text to judge.", "positive")
 
 
-def write_plain(pole: Pole) -> Prompt:
-    return write_plain_prompt(make_full_plan(), make_cell(pole))
-
-
 def write_judge() -> Prompt:
     model = make_full_plan().model
     prompt = write_judge_prompt(model, model.traits[0], "The text to judge.", 0)
@@ -84,6 +75,7 @@ def write_judge() -> Prompt:
     return prompt
 
 
+BARE_PLAN = make_test_plan(level=make_level(exemplars_per_call=3))
 KINDS: dict[str, Callable[[], Prompt]] = {
     **{
         f"exemplar-{trait_type}-{pole}": partial(write_exemplar, trait_type, pole)
@@ -91,10 +83,10 @@ KINDS: dict[str, Callable[[], Prompt]] = {
         for pole in POLES
     },
     "exemplar-topic-near-miss": partial(write_exemplar, "topic", "negative", near_miss=True),
-    "exemplars-without-brief-or-seeds": write_bare_exemplar,
+    "exemplars-without-brief-or-seeds": lambda: write_chat_prompt(BARE_PLAN, make_cell(), "German"),
     **{f"variation-{pole}": partial(write_variation, pole) for pole in POLES},
     **{f"vote-{trait_type}": partial(write_vote, trait_type) for trait_type in get_args(TraitType)},
-    **{f"plain-{pole}": partial(write_plain, pole) for pole in POLES},
+    **{f"plain-{pole}": partial(write_plain_prompt, make_full_plan(), make_cell(pole)) for pole in POLES},
     "plain-without-seeds": lambda: write_plain_prompt(make_test_plan(), make_cell()),
     "judge": write_judge,
     "subjects": lambda: write_subjects_prompt(make_full_plan().model, PROPOSED),

@@ -165,12 +165,8 @@ def test_both_sides_are_in_the_frame_and_training_has_one_only_where_something_i
     training = make_sides_frame(make_split_model(held_out=[store(TEXT)]), "diversify", make_rows(OTHER, ECHO))
 
     assert frame is not None
-    assert [("train", "authored")] * 6 + [
-        ("train", "attached"),
-        ("eval", "attached"),
-        ("eval", "run"),
-        ("eval", "run"),
-    ] == list(zip(frame["side"], frame["origin"], strict=True))
+    assert ["train"] * 7 + ["eval"] * 3 == list(frame["side"])
+    assert ["authored"] * 6 + ["attached"] * 2 + ["run"] * 2 == list(frame["origin"])
     assert ["", "one", "two", SUBJECTS[0], SUBJECTS[0]] == list(frame["subject"])[5:]
     assert training is not None
     assert ["eval", "train", "train"] == list(training["side"])

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from fakes.builders import AUDIENCES, FORMS, LENGTHS, SCENARIO_POOL, SUBJECTS, make_model, make_seeds, make_trait
+from fakes.builders import AUDIENCES, FORMS, LENGTHS, SCENARIO_POOL, SUBJECTS, make_model, make_seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.definitions.loader import load_model
-from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Pack, Packs, load_packs
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import Brief, Length, OwnScenarios, Seed
 from engine.domain.samples import Scenario
 from engine.planning.scenarios import (
@@ -140,25 +140,6 @@ def test_lengths_are_those_of_the_seeds(counts: Sequence[int], ranges: list[tupl
 
     assert ranges == [(length.min_words, length.max_words) for length in lengths]
     assert len(lengths) == len({length.name for length in lengths})
-
-
-@pytest.mark.parametrize(
-    ("description", "pack"),
-    [
-        # One shared word is not enough, however often, and two are.
-        ("Apples, apples.", "everyday"),
-        ("Apples, pears.", "fruit"),
-    ],
-)
-def test_pack_is_taken_for_two_words_of_the_model(description: str, pack: str) -> None:
-    words = {"everyday": (), "fruit": ("apple", "pear")}
-    own = {
-        name: Pack(words=shared, subjects=("a tree",), audiences=("a friend",), forms=("a note",))
-        for name, shared in words.items()
-    }
-    model = make_model(make_trait("quality", description=""), handle="ns.x", description=description)
-
-    assert pack == choose_scenario_pool(model, Packs(own, LENGTHS)).pack
 
 
 @pytest.mark.parametrize(

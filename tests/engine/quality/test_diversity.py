@@ -29,15 +29,6 @@ def test_distinct_words_are_those_expected_among_fifty() -> None:
     assert 0.02 == measure("a " * SAMPLED_NGRAMS).distinct_1
 
 
-def test_runs_of_words_end_with_their_text() -> None:
-    """Fifty-one words of one text have fifty pairs and forty-nine triples; cut in two they have one pair fewer."""
-    whole = measure(" ".join(WORDS))
-
-    assert (1.0, None) == (whole.distinct_2, whole.distinct_3)
-    assert None is measure(" ".join(WORDS[:20]), " ".join(WORDS[20:])).distinct_2
-    assert 0.02 == measure("a " * (SAMPLED_NGRAMS + 2)).distinct_3
-
-
 def test_mean_cosine_is_over_pairs_of_different_texts() -> None:
     """Of the three pairs one shares half of its words: (.5 + 0 + 0) / 3."""
     assert 0.1667 == measure("red fox", "red hen", "blue cat").mean_cosine

@@ -31,23 +31,11 @@ Easy to understand | Hard to understand
 """
 
 
-def split_pairs(text: str) -> list[list[str]]:
-    return [line.split(" | ") for line in text.strip("\n").splitlines()]
-
-
-@pytest.mark.parametrize(("positive", "negative"), split_pairs(NEGATED))
-def test_label_that_negates_the_other_is_no_direction(positive: str, negative: str) -> None:
-    assert "negated" == find_label_fault(positive, negative) == find_label_fault(negative, positive)
-
-
-@pytest.mark.parametrize(("positive", "negative"), split_pairs(BARE))
-def test_label_that_answers_or_grades_is_no_direction(positive: str, negative: str) -> None:
-    assert "bare" == find_label_fault(positive, negative) == find_label_fault(negative, positive)
-
-
-@pytest.mark.parametrize(("positive", "negative"), split_pairs(NAMED))
-def test_opposite_that_names_something_may_be_a_direction(positive: str, negative: str) -> None:
-    assert None is find_label_fault(positive, negative)
+@pytest.mark.parametrize(("fault", "pairs"), [("negated", NEGATED), ("bare", BARE), (None, NAMED)])
+def test_label_that_negates_the_other_or_answers_or_grades_is_no_direction(fault: str | None, pairs: str) -> None:
+    for line in pairs.strip("\n").splitlines():
+        positive, negative = line.split(" | ")
+        assert fault == find_label_fault(positive, negative) == find_label_fault(negative, positive), line
 
 
 def test_paraphrase_may_negate_something_beside_what_it_says() -> None:

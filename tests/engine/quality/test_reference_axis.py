@@ -57,13 +57,10 @@ def test_seeds_that_place_each_other_are_the_axis_and_others_are_not() -> None:
         (2, True, NEITHER, (("Plain words.",), ("Stilted clauses.",)), "nothing", None),
         (1, False, ("Plain", "Stilted"), NONE, "nothing", None),
         (2, False, ("Plain", "Stilted"), NONE, "seeds and labels", 5 / 6),
-        (3, False, ("Plain", "Stilted"), NONE, "seeds and labels", 7 / 8),
         (5, False, ("Plain", "Stilted"), NONE, "seeds", 1.0),
         (2, False, ("Plain", "Not plain"), NONE, "nothing", None),
-        (2, False, ("Yes", "No"), NONE, "nothing", None),
         (2, False, NEITHER, NONE, "nothing", None),
         (3, False, NEITHER, NONE, "seeds", 7 / 8),
-        (4, False, NEITHER, NONE, "seeds", 9 / 10),
     ],
 )
 def test_few_seeds_confirm_or_contradict_words(
@@ -84,11 +81,7 @@ def test_few_seeds_confirm_or_contradict_words(
         (("Plain", "Stilted"), (("Plain words.",), ("Not plain words.",)), "nothing"),
         # Where the labels are a negation, one paraphrase a pole has nobody to confirm it.
         (("Plain", "Not plain"), (("Plain words.",), ("Stilted clauses.",)), "nothing"),
-        (
-            ("Plain", "Not plain"),
-            (("Plain words.", "Short plain."), ("Stilted clauses.", "A stilted one.")),
-            "paraphrases",
-        ),
+        (("Plain", "Not plain"), (("Plain words.", "Short plain."), ("Stilted.", "A stilted one.")), "paraphrases"),
     ],
 )
 def test_paraphrases_need_a_second_witness(labels: tuple[str, str], paraphrases: Paraphrases, basis: str) -> None:

@@ -12,8 +12,6 @@ VOTES = """
 Ｃｌｅａｒ
 Cl\u200bear
 I would say the text is "Clear".
-It’s clear.
-Clear (0.9)
 \\boxed{Clear}
 Clear — it says what to do.
 It is Clear because nothing is hidden.
@@ -33,7 +31,6 @@ NO_VOTES = """
 Unclear
 non-Clear
 Not: Clear
-I cannot say: Clear
 Clear?
 less Clear
 Clear, not Obscure
@@ -61,11 +58,9 @@ def test_what_names_none_or_two_or_turns_one_round_is_no_vote(text: str) -> None
     ("answers", "text", "said"),
     [
         (("明確", "不明確"), "不明確。", "不明確"),
-        (("Klar", "Unklar"), "Der Text ist nicht klar", None),
         (("Polite", "Impolite"), "The text is polite", "Polite"),
         (("Formal", "Very formal"), "**very  formal**", "Very formal"),
         (("About safety", "Not about safety"), "Not about safety.", "Not about safety"),
-        (("明確", "不明確"), "答え：「明確」", "明確"),
         (("C", "C++"), "C++", "C++"),
         (("👍", "👎"), "👍\ufe0f", "👍"),
     ],

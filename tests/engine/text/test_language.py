@@ -17,7 +17,6 @@ ENGLISH_BRIEF = Brief(
 JAPANESE = "お問い合わせいただきありがとうございます。すぐに確認してご連絡いたします。"
 CHINESE = "感谢您的来信，我们会尽快核实情况并在明天上午之前给您答复。"
 HINDI = "आपके संदेश के लिए धन्यवाद, हम कल सुबह तक आपको उत्तर देंगे।"
-ARABIC = "شكراً لرسالتك، سنتحقق من الأمر ونرد عليك قبل صباح الغد."
 NORWEGIAN = "Dette er en ganske alminnelig norsk setning om været i dag."
 SERBIAN = "Ovo je sasvim obična rečenica o današnjem vremenu."
 ENGLISH = "Thank you for your letter, we look into it and answer before tomorrow morning."
@@ -83,10 +82,8 @@ def test_language_is_detected_only_where_it_is_sure(texts: Sequence[str], code: 
         (NORWEGIAN, "nn", None),
         (SERBIAN, "sr", None),
         (SERBIAN, "sr-Cyrl", "Latin script"),
-        ("yeh bahut achchha hai aur mujhe pasand hai", "hi-Latn", None),
         # Too short to tell languages of one script apart, long enough to tell scripts.
         (GERMAN[0], "en", "de"),
-        ("OK", "ja", None),
         # Whose language has no detector.
         ("Nagtutubo ang mga halaman sa hardin sa likod-bahay namin.", "ceb", None),
         ("गोष्ट चांगली आहे", "ceb", "Devanagari script"),
@@ -96,8 +93,5 @@ def test_text_in_another_language_is_found(text: str, expected: str, found: str 
     assert found == find_other_language(text, expected)
 
 
-@pytest.mark.parametrize(
-    ("tag", "knows"), [("pt-BR", True), ("zh-Hant", True), ("nl", True), ("hi", False), ("sv", False)]
-)
-def test_the_encoder_knows_fifteen_languages(tag: str, knows: bool) -> None:
-    assert knows == Language(tag).encoder_has_say
+def test_the_encoder_knows_fifteen_languages() -> None:
+    assert [True, True, False] == [Language(tag).encoder_has_say for tag in ("pt-BR", "zh-Hant", "hi")]
