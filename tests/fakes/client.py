@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from engine.domain.progress import Event
+from engine.gateway.budget import RunBudget
+from engine.gateway.model_gateway import ModelGateway
 from engine.llm.request import Endpoint, Reply, Request
+from engine.settings import RepliesPlace
 
 CHAT = Endpoint(name="openai/test", model="openai/test", identity="openai/test@")
 PLAIN = Endpoint(name="embedded/test", model="text-completion-openai/test", identity="embedded:1", style="plain")
@@ -55,3 +59,11 @@ class HeardProgress:
     def report(self, event: Event) -> None:
         """Keeps one."""
         self.events.append(event)
+
+
+def make_fake_gateway(
+    folder: Path, client: FakeClient, progress: HeardProgress | None = None, budget: RunBudget | None = None
+) -> ModelGateway:
+    """A gateway to a fake client, which keeps its replies in a folder and waits for nothing."""
+    heard, allowed = progress or HeardProgress(), budget or RunBudget(4)
+    return ModelGateway(client, RepliesPlace(str(folder)), heard, allowed, wait_seconds=0.001)

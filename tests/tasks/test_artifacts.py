@@ -5,51 +5,10 @@ from uuid import UUID
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-from prefect.client.schemas.objects import Artifact
 from prefect.runtime import flow_run
 
-from tasks.artifacts import MAX_DRAWS, MIDDLE, _make, change, show
-
-
-class Drawing:
-    """A server that draws these ids, the last one from then on."""
-
-    def __init__(self, *ids: int) -> None:
-        self.drawn: list[int] = []
-        self.left: set[int] = set()
-        self._ids = list(ids)
-
-    async def create_artifact(self, _: ArtifactCreate) -> Artifact:
-        drawn = self._ids.pop(0) if len(self._ids) > 1 else self._ids[0]
-        self.drawn.append(drawn)
-        self.left.add(drawn)
-        return Artifact(id=UUID(int=drawn))
-
-    async def delete_artifact(self, artifact_id: UUID) -> None:
-        self.left.remove(artifact_id.int)
-
-
-# The server draws at random, so its own draws would prove the order only now and then.
-@pytest.mark.parametrize(
-    ("key", "ids", "draws"),
-    [
-        ("verdict", (3, 8, 9), 3),
-        ("verdict", (9,), 1),
-        ("estimate", (MIDDLE, MIDDLE - 1), 2),
-        ("progress", (MIDDLE,), MAX_DRAWS),
-    ],
-)
-async def test_artifact_is_made_anew_until_it_stands_where_it_should(
-    key: str, ids: tuple[int, ...], draws: int
-) -> None:
-    server = Drawing(*ids)
-    others = [Artifact(id=UUID(int=number)) for number in (5, 8)]
-    made = await _make(server, ArtifactCreate(key=key), others)  # type: ignore[arg-type]
-
-    assert (draws, {made.int}) == (len(server.drawn), server.left)
-    assert ids[-1] == made.int
+from tasks.artifacts import change, show
 
 
 @flow

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 from fakes.builders import make_cell, make_exemplar, make_level, make_model, make_seeds, make_test_plan
-from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
+from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress, make_fake_gateway
 
 from engine.domain.model import OwnScenarios
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import (
-    CredentialsError,
-    ProviderError,
     ProviderUnavailableError,
     RequestRefusedError,
 )
@@ -44,11 +42,6 @@ SPOILED = Reply("no JSON", "stop", cost_usd=0.01)
 CUT = Reply('{"te', "length", cost_usd=0.01)
 
 
-def make_gateway(folder: Path, client: FakeClient, concurrency: int = 1) -> ModelGateway:
-    place = RepliesPlace(str(folder))
-    return ModelGateway(client, place, HeardProgress(), RunBudget(concurrency), wait_seconds=0.001)
-
-
 def answer_in_order(*answers: Reply | Exception) -> Answer:
     """One after the other, and the last one again and again."""
     left = [*answers]
@@ -60,7 +53,7 @@ async def generate(
 ) -> tuple[Exemplar, list[Request]]:
     """The one exemplar of a cell, and what was asked for it; a second start gives the same and asks nothing."""
     client = FakeClient(answer_in_order(*answers), endpoint)
-    gateway = make_gateway(folder, client)
+    gateway = make_fake_gateway(folder, client)
     async with gateway.keeping(plan.plan_id):
         [exemplar] = await generate_cell(plan, make_cell(), gateway, "English")
         requests = [*client.requests]
@@ -74,7 +67,7 @@ async def generate(
 
 
 def read(reply: Reply, endpoint: Endpoint = CHAT, count: int = 1) -> list[Exemplar]:
-    gateway = make_gateway(Path("nowhere"), FakeClient(lambda _: AssertionError("nothing is asked"), endpoint))
+    gateway = make_fake_gateway(Path("nowhere"), FakeClient(lambda _: AssertionError("nothing is asked"), endpoint))
     return read_reply(make_cell(index=3, order=7), gateway, PROMPT, reply, count)
 
 
@@ -139,7 +132,7 @@ async def test_call_that_fails_for_good_is_a_failed_cell_while_others_succeed(tm
     good, bad = make_cell("positive"), make_cell("negative")
     said = "openai/test does not answer: HTTP 503"
     client = FakeClient(answer_in_order(GOOD, ProviderUnavailableError(said, 0.0)))
-    gateway = make_gateway(tmp_path, client)
+    gateway = make_fake_gateway(tmp_path, client)
     async with gateway.keeping(PLAN.plan_id):
         [kept] = await generate_cell(PLAN, good, gateway, "English")
         [failed] = await generate_cell(PLAN, bad, gateway, "English")
@@ -151,12 +144,6 @@ async def test_call_that_fails_for_good_is_a_failed_cell_while_others_succeed(tm
     assert 1 + MAX_ATTEMPTS == len(client.requests)
 
 
-@pytest.mark.parametrize("error", [ProviderUnavailableError("no answer", 0.0), CredentialsError("refuses the key")])
-async def test_nothing_answers_is_an_error_and_no_failed_cell(tmp_path: Path, error: Exception) -> None:
-    with pytest.raises(ProviderError if isinstance(error, ProviderUnavailableError) else CredentialsError):
-        await generate(tmp_path, error)
-
-
 async def propose(
     folder: Path, reply: Reply, endpoint: Endpoint = CHAT, scenarios: OwnScenarios | None = None
 ) -> tuple[Proposal, list[Request]]:
@@ -164,7 +151,7 @@ async def propose(
         make_test_plan(make_model(scenarios=scenarios or OwnScenarios())),
         FakeClient(lambda _: reply, endpoint),
     )
-    gateway = make_gateway(folder, client)
+    gateway = make_fake_gateway(folder, client)
     async with gateway.keeping(plan.plan_id):
         return await propose_scenarios(plan, gateway), client.requests
 
@@ -257,7 +244,7 @@ async def test_document_is_cut_at_the_length_of_its_cell(
 ) -> None:
     plan = make_test_plan(make_model(seeds=make_seeds() if seeded else ()))
     client = FakeClient(lambda _: Reply("A b c d e. " * 20, "stop"), PLAIN)
-    gateway = make_gateway(tmp_path, client)
+    gateway = make_fake_gateway(tmp_path, client)
     async with gateway.keeping(plan.plan_id):
         [exemplar] = await generate_cell(plan, replace(make_cell(), hints=hints), gateway, "English")
 
@@ -311,7 +298,7 @@ async def test_reply_that_is_no_use_is_rejected_and_costs_what_all_did(
 
 async def ask_round(folder: Path, answer: Answer, cells: int = MIN_HOPELESS) -> tuple[list[Exemplar], list[Request]]:
     client, asked = FakeClient(answer), [make_cell(index=index) for index in range(cells)]
-    first_replies, gateway = FirstReplies(asked), make_gateway(folder, client, concurrency=2)
+    first_replies, gateway = FirstReplies(asked), make_fake_gateway(folder, client, budget=RunBudget(2))
     async with gateway.keeping(PLAN.plan_id):
         made = await gather_or_cancel(generate_cell(PLAN, cell, gateway, "English", first_replies) for cell in asked)
     return [exemplar for cell in made for exemplar in cell], client.requests

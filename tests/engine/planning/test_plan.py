@@ -102,9 +102,7 @@ def test_each_input_makes_a_plan_id_of_its_own() -> None:
 
     assert 1 + len(changes) == len({name_plan(), *(name_plan(**change) for change in changes)})
     assert 32 == len(name_plan())
-
-
-def test_limits_asked_models_and_places_of_seeds_do_not_change_the_plan_id() -> None:
+    # Limits, asked models and places of seeds change nothing.
     level = {"top_up_rounds": 9, "max_cost_usd": 0.01, "synth_model": "openai/other", "judge_model": "openai/other"}
     moved = tuple(replace(seed, place="elsewhere.csv:9") for seed in SEEDS)
 
@@ -127,10 +125,9 @@ def test_failure_modes_are_shared_out_evenly_over_negatives_and_never_on_positiv
 
 def test_failure_modes_go_on_where_the_round_before_ended() -> None:
     plan = make_test_plan(make_model(brief=BRIEF), make_level(3))
-    shortfall: dict[tuple[str, Pole], int] = {("clarity", "negative"): 1}
-    modes = [cell.failure_mode for cells in plan_rounds(plan, shortfall, shortfall, shortfall) for cell in cells]
+    rounds = plan_rounds(plan, *[{("clarity", "negative"): 1}] * 3)
 
-    assert [MODES[number % 5] for number in range(12)] == modes
+    assert [MODES[number % 5] for number in range(12)] == [cell.failure_mode for cells in rounds for cell in cells]
 
 
 def test_near_misses_are_half_of_the_negatives_of_a_topic_and_of_each_of_its_failure_modes() -> None:

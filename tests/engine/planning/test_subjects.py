@@ -10,12 +10,8 @@ from engine.planning.subjects import MAX_SUBJECT_WORDS, list_shared_words, name_
     ("texts", "subjects"),
     [
         (
-            [
-                "The nightly backup is written to the archive server before six.",
-                "The nightly report is written to the finance team before six.",
-                "The nightly lottery is written to the village hall before six.",
-            ],
-            ["archive server", "finance team", "village hall"],
+            ["The report is written to the archive server.", "The report is written to the finance team."],
+            ["archive server", "finance team"],
         ),
         (["Close the ticket.", "", "It is what it is.", "Close the ticket."], ["close", "", "It is what it", "close"]),
         (["Rotate API keys"], ["rotate API keys"]),

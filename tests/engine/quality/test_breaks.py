@@ -25,6 +25,9 @@ def test_breaks_are_the_quartiles_of_the_contract_each_at_least_the_one_below_it
     assert 0.325 == turned.developing == turned.solid == turned.strong
     assert (False, True) == (apart.overlap, turned.overlap)
     assert Grade(None, "low") == turned.grade(9.0)
+    touching = find([0.1] * 8, [0.1] * 8)
+    assert (0, False, "apart") == (touching.gap, touching.overlap, touching.sureness)
+    assert find_breaks([0.1] * 3, [0.0] * 40) is None
 
 
 @pytest.mark.parametrize(
@@ -40,13 +43,6 @@ def test_breaks_are_the_quartiles_of_the_contract_each_at_least_the_one_below_it
 )
 def test_text_is_graded_by_where_it_lies(score: float, grade: Grade) -> None:
     assert grade == find(*APART).grade(score)
-
-
-def test_clusters_that_touch_have_no_gap_and_do_not_overlap() -> None:
-    breaks = find([0.1] * 8, [0.1] * 8)
-
-    assert (0, False, "apart") == (breaks.gap, breaks.overlap, breaks.sureness)
-    assert find_breaks([0.1] * 3, [0.0] * 40) is None
 
 
 @pytest.mark.parametrize(

@@ -46,12 +46,9 @@ def test_each_text_that_does_not_count_is_counted_under_its_reason() -> None:
     assert ["One."] == [seed.text for seed in chosen]
     assert LeftOut(between=1, contested=2, long=1, attached=1, authored=1) == left_out
     assert LeftOut(attached=1) == choose_real_texts([label("Twice.")], ["Twice."], ["Twice."])[1]
-
-
-def test_texts_at_the_poles_count_in_their_order_and_capitals_may_be_what_the_trait_is_about() -> None:
-    real = [label("STOP THAT."), label("Stop that.", 0.0), label("x" * MAX_CHARACTERS)]
-
-    assert (real, LeftOut()) == choose_real_texts(real, ["Four."], ["Five."])
+    # Capitals may be what the trait is about.
+    kept = [label("STOP THAT."), label("Stop that.", 0.0), label("x" * MAX_CHARACTERS)]
+    assert (kept, LeftOut()) == choose_real_texts(kept, ["Four."], ["Five."])
 
 
 def test_of_very_many_texts_the_same_are_drawn_in_any_order() -> None:
@@ -70,9 +67,7 @@ def test_axis_of_samples_orders_real_texts() -> None:
     assert held is not None
     assert (0.75, [0.5, -0.1, 0.1, -0.5]) == (held.reach.auc, held.scores.tolist())
     assert held.reach.low < 0.75 < held.reach.high
-
-
-def test_nothing_is_held_against_texts_of_one_pole() -> None:
+    # Nothing is held against texts of one pole.
     assert hold_against(SAMPLES, lay((0.5, True), (0.1, True))) is None
     assert hold_against(lay((0.5, True)), SAMPLES) is None
 
@@ -99,16 +94,12 @@ def test_interval_of_an_auc(auc: float, positives: int, negatives: int, low: flo
     assert (1 - high, 1 - low) == pytest.approx(bound_auc(1 - auc, negatives, positives), abs=0.001)
 
 
-def test_text_is_placed_with_its_grade() -> None:
+def test_text_is_placed_with_its_grade_and_without_one_by_few_samples() -> None:
     samples = lay(*[(0.2 + number / 100, True) for number in range(8)], *[(-0.2, False) for _ in range(8)])
     groups = [str(number % 8) for number in range(16)]
     placement = place_text(samples, groups, np.array([[0.5, 0.0]]))
 
     assert Grade("strong", "high") == placement.grade
     assert 0.5 - (0.235 - 0.2) / 2 == pytest.approx(placement.score)
-
-
-def test_text_is_placed_without_a_grade_by_few_samples() -> None:
     few = lay(*[(0.2, True)] * (MIN_TEXTS - 1), *[(-0.2, False)] * (MIN_TEXTS - 1))
-
     assert Placement(-0.1, None, None) == place_text(few, ["a", "b", "c"] * 2, np.array([[-0.1, 0.0]]))

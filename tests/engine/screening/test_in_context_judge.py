@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
-from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress
+from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress, make_fake_gateway
 
 from engine.domain.model import Model, Seed
 from engine.domain.samples import Exemplar
 from engine.errors import CredentialsError, ProviderUnavailableError
-from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.llm.request import Endpoint, Reply, Request
@@ -23,7 +22,6 @@ from engine.screening.in_context_judge import (
     measure_judge_aucs,
     read_odds,
 )
-from engine.settings import RepliesPlace
 
 MODEL = make_model(seeds=make_seeds())
 TEXT = "The battery lies in the second drawer."
@@ -35,7 +33,7 @@ def answer_odds(positive: float, negative: float) -> Answer:
 
 def make_gateway(folder: Path, answer: Answer, endpoint: Endpoint = PLAIN) -> tuple[ModelGateway, FakeClient]:
     client = FakeClient(answer, endpoint)
-    return ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(4), wait_seconds=0.001), client
+    return make_fake_gateway(folder, client), client
 
 
 async def judge(gateway: ModelGateway, *exemplars: Exemplar, model: Model = MODEL) -> list[Exemplar]:

@@ -10,20 +10,17 @@ from pathlib import Path
 
 import pytest
 from fakes.builders import make_exemplar, make_model, make_stamp, make_test_plan, make_trait
-from fakes.client import CHAT, Answer, FakeClient, HeardProgress
+from fakes.client import CHAT, Answer, FakeClient, HeardProgress, make_fake_gateway
 
 from engine.domain.model import POLES, Pole
 from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
 from engine.domain.votes import VoteAnswer, count_votes
 from engine.errors import CredentialsError, ProviderError, ProviderUnavailableError
-from engine.gateway.budget import RunBudget
-from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.generation.prompts import make_vote_schema
-from engine.llm.request import REFUSED, Endpoint, Reply, Request
+from engine.llm.request import REFUSED, Reply, Request
 from engine.screening.voting_judge import VOTE_TOKENS, VotingJudge, choose_first, make_vote_request, read_ballot
-from engine.settings import RepliesPlace
 
 TEXT = "The battery lies in the second drawer."
 PLAN = make_test_plan()
@@ -52,12 +49,9 @@ def vote_in_turn(*said: VoteAnswer) -> Answer:
     return lambda request: vote_for(rest.pop(0), request)
 
 
-def make_jury(
-    folder: Path, answer: Answer, votes: int = 3, budget: RunBudget | None = None, endpoint: Endpoint = JUDGE
-) -> tuple[VotingJudge, FakeClient, HeardProgress]:
-    client, progress = FakeClient(answer, endpoint), HeardProgress()
-    gateway = ModelGateway(client, RepliesPlace(str(folder)), progress, budget or RunBudget(4), wait_seconds=0.001)
-    return VotingJudge(gateway, votes), client, progress
+def make_jury(folder: Path, answer: Answer, votes: int = 3) -> tuple[VotingJudge, FakeClient, HeardProgress]:
+    client, progress = FakeClient(answer, JUDGE), HeardProgress()
+    return VotingJudge(make_fake_gateway(folder, client, progress), votes), client, progress
 
 
 async def judge(
