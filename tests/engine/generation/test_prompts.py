@@ -7,25 +7,18 @@ from dataclasses import replace
 import pytest
 from fakes.builders import SCENARIO_POOL, make_cell, make_level, make_model, make_seeds, make_test_plan, make_trait
 
-from engine.definitions.loader import list_handles, load_model
-from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait, TraitType
 from engine.generation.prompts import (
     CHAT_SHOTS,
     JUDGE_SHOTS_PER_POLE,
     PLAIN_SHOTS,
-    prompts_version,
     write_chat_prompt,
     write_judge_prompt,
     write_plain_prompt,
 )
 from engine.llm.request import Prompt
-from engine.planning.plan import Cell, CellHints, RoundHistory, make_plan, plan_round
-from engine.planning.scenarios import choose_scenario_pool
-from engine.settings import PROJECT_ROOT
+from engine.planning.plan import Cell, CellHints
 
-MODELS = str(PROJECT_ROOT / "data" / "models")
-PACKS = load_packs(SCENARIOS_FOLDER)
 TRAIT_TYPES: tuple[TraitType, ...] = ("spectrum", "topic", "claim", "outlier")
 
 
@@ -41,36 +34,12 @@ def read_whole(prompt: Prompt) -> str:
     return "\n\n".join(text for _, text in prompt.messages)
 
 
-def list_shots(prompt: Prompt) -> list[str]:
-    return [json.loads(answer)["text"] for _, answer in prompt.turns]
-
-
 def make_many_seeds(count: int) -> tuple[Seed, ...]:
     return tuple(
         Seed("clarity", f"The {pole} text about matter{number} and thing{number}.", quality, f"s:{number}")
         for pole, quality in (("positive", 1.0), ("negative", 0.0))
         for number in range(count)
     )
-
-
-@pytest.mark.parametrize("handle", list_handles(MODELS))
-def test_prompts_of_the_catalogue_say_all_that_they_ask_for_and_only_a_negatives_own_failure_mode(handle: str) -> None:
-    model = load_model(MODELS, handle)
-    pool, brief = choose_scenario_pool(model, PACKS), model.brief
-    plan = make_plan(model, "from_traits", make_level(12), pool, 0, prompts_version())
-    always = [*brief.intent, *brief.domain, *brief.exemplars_of_good, *brief.edge_cases, *brief.non_goals]
-    for cell in plan_round(plan, 1, plan.full_shortfall(), RoundHistory({})):
-        prompt, trait, length = write_chat_prompt(plan, cell, "English"), model.trait(cell.trait), plan.length(cell)
-        own = [seed.text for seed in model.seeds_at(cell.trait, cell.pole)]
-        said = [*always, model.description, f'"{trait.name}"', trait.description, *trait.paraphrase(cell.pole)]
-
-        assert [] == [text for text in said if text not in (prompt.system or "")]
-        assert f"Length: {cell.scenario.length}, {length.min_words} to {length.max_words} words" in prompt.user
-        assert min(CHAT_SHOTS, len(own)) == len(prompt.turns)
-        assert set(list_shots(prompt)) <= set(own)
-        assert "{" not in f"{prompt.system}{prompt.user}"
-        told = [mode for mode in brief.failure_modes if mode in read_whole(prompt)]
-        assert told == ([cell.failure_mode] if cell.failure_mode else [])
 
 
 def test_what_an_author_writes_is_no_template() -> None:
@@ -97,9 +66,11 @@ def test_all_but_the_last_message_stays_with_the_round() -> None:
         for index in (0, 1)
     ]
     before = [write_chat(model, cell).messages[:-1] for cell in cells]
+    shown = [json.loads(answer)["text"] for _, answer in write_chat(model, cells[0]).turns]
 
     assert before[0] == before[1] != before[2] == before[3]
     assert before[0][0] == before[2][0]
+    assert CHAT_SHOTS == len({*shown} & {seed.text for seed in model.seeds_at("clarity", "negative")})
 
 
 @pytest.mark.parametrize("pole", POLES)

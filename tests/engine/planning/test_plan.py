@@ -125,7 +125,8 @@ def test_failure_modes_are_shared_out_evenly_over_negatives_and_never_on_positiv
 
 def test_failure_modes_go_on_where_the_round_before_ended() -> None:
     plan = make_test_plan(make_model(brief=BRIEF), make_level(3))
-    rounds = plan_rounds(plan, *[{("clarity", "negative"): 1}] * 3)
+    shortfall: dict[tuple[str, Pole], int] = {("clarity", "negative"): 1}
+    rounds = plan_rounds(plan, shortfall, shortfall, shortfall)
 
     assert [MODES[number % 5] for number in range(12)] == [cell.failure_mode for cells in rounds for cell in cells]
 

@@ -147,7 +147,6 @@ def test_lengths_are_those_of_the_seeds(counts: Sequence[int], ranges: list[tupl
     [
         (OwnScenarios(), "from the pack 'x', because the model's own words point to no other", True),
         (OwnScenarios(), "from the pack 'x', which is made for what the model judges: a note", False),
-        (OwnScenarios(), "proposed by the synth model", False),
         (OwnScenarios(pack="x"), "from the pack 'x', which model.yaml names", False),
     ],
 )

@@ -51,7 +51,6 @@ def test_phrase_of_the_domain_has_from_two_words_to_the_limit() -> None:
         (["commit", "diff"], ["Commits, commits, COMMIT."], 1),
         (["commit"], ["Nothing of that kind."], 0),
         (["process"], ["The processes."], 0),
-        ([], ["A commit."], 0),
     ],
 )
 def test_different_words_in_common_are_counted(words: list[str], texts: list[str], shared: int) -> None:

@@ -9,7 +9,7 @@ from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES, Pole, TraitType
 from engine.domain.samples import Exemplar
-from engine.quality.shortcuts import Kind, Shortcut, find_shortcuts, match_lengths, measure_chance
+from engine.quality.shortcuts import Shortcut, find_shortcuts, match_lengths, measure_chance
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()
 
@@ -140,6 +140,8 @@ def test_weaker_feature_counts_where_the_whole_text_does_no_better() -> None:
 )
 def test_text_carries_a_shortcut_or_not(shortcut: Shortcut, text: str, marked: bool) -> None:
     assert marked == shortcut.appears_in(text)
+    assert (shortcut.kind in ("length", "opening", "word")) == shortcut.is_in_single_texts
+    assert shortcut.describe("Obscure").endswith("(AUC 0.90)")
 
 
 def test_matched_lengths_are_what_both_poles_have() -> None:
@@ -148,21 +150,6 @@ def test_matched_lengths_are_what_both_poles_have() -> None:
 
     assert (12, 16) == match_lengths([*texts("positive", 10, 12, 14, 16, 18), *texts("negative", 8, 12, 16, 20, 24)])
     assert (10, 30) == match_lengths([*texts("positive", 30, 30, 30), *texts("negative", 10, 10, 10)])
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [
-        ("length", "the number of words alone"),
-        ("word", "one word alone"),
-    ],
-)
-def test_shortcut_is_said_in_a_sentence_with_the_label(kind: Kind, words: str) -> None:
-    shortcut = Shortcut("clarity", kind, "perhaps", "negative", 0.9)
-
-    assert shortcut.describe("Obscure").startswith(f"clarity: {words}")
-    assert shortcut.describe("Obscure").endswith("(AUC 0.90)")
-    assert (kind in ("length", "opening", "word")) == shortcut.is_in_single_texts
 
 
 def test_few_texts_have_none_and_without_an_encoder_subjects_and_weak_features_are_none() -> None:

@@ -70,18 +70,6 @@ def test_quota_of_each_trait_is_met_exactly_and_the_rest_is_surplus() -> None:
     assert (7, 0) == (choice.count_spare(), choice.count_rejected())
 
 
-def test_lack_is_counted_by_trait_and_pole() -> None:
-    made = [make_exemplar("one", "positive", 0), make_exemplar("two", "negative", 1), make_exemplar("3", "negative", 2)]
-    choice = choose_exemplars(plan_of(2, "clarity", "tone"), made)
-    expected = {CLARITY["positive"]: 1, CLARITY["negative"]: 0, ("tone", "positive"): 2, ("tone", "negative"): 2}
-
-    assert expected == choice.shortfall
-    assert not choice.complete
-    assert [1, 2, 0] == [choice.count(*key) for key in [*CLARITY.values(), ("tone", "positive")]]
-    assert ((), ()) == ((none := choose_exemplars(plan_of(3), ())).chosen, none.rejected)
-    assert dict.fromkeys(CLARITY.values(), 3) == none.shortfall
-
-
 def test_rejected_exemplar_is_never_chosen_keeps_its_reason_and_is_no_half_of_a_pair() -> None:
     made = [
         make_exemplar("one", "positive", 0, reason="too_long"),

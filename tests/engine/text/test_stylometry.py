@@ -1,12 +1,10 @@
 """Two texts of one writer are near in voice, texts of other registers are not, and the sentence says by what."""
 
 import itertools
-from pathlib import Path
 
 import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 
-from engine.definitions.loader import list_handles, load_model
 from engine.text.stylometry import (
     FEATURES,
     GENERAL_SPREADS,
@@ -19,7 +17,6 @@ from engine.text.stylometry import (
     measure_voice,
 )
 
-MODELS = str(Path(__file__).parents[3] / "data" / "models")
 SEED = "Each page stays in the cache for ten minutes. After that, the next visitor makes the server build a new copy."
 VARIATION = (
     "Every draft waits in the outbox for one hour. During that time, a careful sender lets the client hold the mail."
@@ -44,6 +41,8 @@ def test_registers_are_told_apart_either_way_by_a_feature_and_both_values() -> N
     assert drift(TWEET).startswith("informal marks: 0.")
     assert "the seed has 0.00 (" in drift(TWEET)
     assert find_drift(SEED, VARIATION) is None
+    clear, obscure = POSITIVE_SEEDS, NEGATIVE_SEEDS
+    assert all(find_drift(*pair, measure_spreads(clear)) for pair in itertools.product(clear, obscure))
 
 
 @pytest.mark.parametrize(
@@ -117,19 +116,6 @@ def test_one_word_of_a_kind_is_chance_and_two_are_not() -> None:
 
     assert find_drift(seed, one, spreads) is None
     assert (find_drift(seed, two, spreads) or "").startswith("abstract nouns: 0.13, the seed has 0.00")
-
-
-def test_authored_texts_of_one_pole_mostly_pass_and_those_of_the_other_pole_of_clarity_do_not() -> None:
-    """The bounds as docs/decisions/011-voice.md has them, on a model of the catalogue."""
-    texts = [seed.text for seed in load_model(MODELS, list_handles(MODELS)[0]).seeds if seed.pole == "positive"]
-    rests = {text: [other for other in texts if other != text] for text in texts}
-    drifts = [find_drift(other, text, measure_spreads(rest)) for text, rest in rests.items() for other in rest]
-    assert drifts.count(None) >= 0.85 * len(drifts)
-
-    clear, obscure = POSITIVE_SEEDS, NEGATIVE_SEEDS
-    assert [] == [
-        pair for pair in itertools.product(clear, obscure) if find_drift(*pair, measure_spreads(clear)) is None
-    ]
 
 
 def test_variation_in_another_language_is_compared_by_what_is_of_any_language() -> None:
