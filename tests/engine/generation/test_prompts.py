@@ -2,16 +2,21 @@
 
 import json
 import re
+import runpy
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from fakes.builders import SCENARIO_POOL, make_cell, make_level, make_model, make_seeds, make_test_plan, make_trait
+from fakes.builders import SCENARIO_POOL, make_cell, make_model, make_seeds, make_test_plan, make_trait
 
-from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait, TraitType
+from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait
 from engine.generation.prompts import (
     CHAT_SHOTS,
+    FOLDER,
     JUDGE_SHOTS_PER_POLE,
     PLAIN_SHOTS,
+    prompts_version,
     write_chat_prompt,
     write_judge_prompt,
     write_plain_prompt,
@@ -19,11 +24,9 @@ from engine.generation.prompts import (
 from engine.llm.request import Prompt
 from engine.planning.plan import Cell, CellHints
 
-TRAIT_TYPES: tuple[TraitType, ...] = ("spectrum", "topic", "claim", "outlier")
 
-
-def write_chat(model: Model, cell: Cell, count: int = 1) -> Prompt:
-    return write_chat_prompt(make_test_plan(model, make_level(exemplars_per_call=count)), cell, "English")
+def write_chat(model: Model, cell: Cell) -> Prompt:
+    return write_chat_prompt(make_test_plan(model), cell, "English")
 
 
 def write_plain(model: Model, cell: Cell) -> str:
@@ -154,3 +157,21 @@ def test_length_is_said_once(language: str, name: str, words: tuple[int, int] | 
     plan = make_test_plan(make_model(language=language), scenario_pool=pool)
 
     assert said in write_chat_prompt(plan, cell, "English").user.splitlines()
+
+
+def read_version(folder: Path) -> str:
+    """The version by a copy of the module with templates of its own."""
+    return str(runpy.run_path(str(folder / "prompts.py"))["prompts_version"]())
+
+
+def test_version_changes_with_every_template_and_its_name(tmp_path: Path) -> None:
+    shutil.copy(FOLDER.parent / "prompts.py", tmp_path)
+    folder = Path(shutil.copytree(FOLDER, tmp_path / "templates"))
+    versions = [read_version(tmp_path)]
+    for template in sorted(folder.iterdir()):
+        template.write_text(template.read_text().replace("e", "E", 1))
+        versions.append(read_version(tmp_path))
+    (folder / "claim.jinja").rename(folder / "claims.jinja")
+
+    assert prompts_version() == versions[0]
+    assert len([*FOLDER.iterdir()]) + 2 == len({*versions, read_version(tmp_path)})
