@@ -15,7 +15,6 @@ TALK = [
     "The key is changed. This exemplar illustrates clarity.",
     "The key is changed. Let me know if you would like more examples.",
     "**Answer:** the key is changed once a month.",
-    "Dieser Text zeigt, wie eine unhöfliche Antwort klingt.",
     "Bien sûr ! Voici un exemple de texte impoli : Laissez-moi tranquille.",
     "はい、以下にメッセージの例を示します。",
     "作为一个人工智能，我不能无礼。",
@@ -26,8 +25,6 @@ MATTER = [
     "Here is an example of a configuration file that works on all servers.",
     "Sure, the key is changed once a month, but nobody checks.",
     "As an AI researcher, Ana reads forty papers a month.",
-    "Let me know if you need more time for the report.",
-    "Hier ist ein Beispiel für eine Konfiguration, die überall läuft.",
     "次は東京です。お出口は左側です。",
     "这是我昨天说的那家书店，周末也开门。",
 ]
@@ -43,16 +40,13 @@ GAPS = [
     ("The day on which the key is changed: [TBD].", "[TBD]"),
     ("The day of the change (to be filled in) is a Monday.", "(to be filled in)"),
     ("The key was changed by ________ last night.", "________"),
-    ("John Doe changed the key of the server last night.", "John Doe"),
 ]
 
 NO_GAPS = [
     "Super Bowl XXX was played in Arizona, and chapter XXX tells of it.",
-    "See you on Sunday, and give my love to your mum xxx",
     "The form is to be filled in by both parents.",
     "See the [company handbook](https://example.com/handbook) for the rules.",
     "Wrap it in <div> and </div>, or the page will not show it.",
-    "The snake_case name __init__ is called first of all.",
 ]
 
 

@@ -42,6 +42,10 @@ BACKUPS = "We keep the seven backups of the week here. We keep the seven backups
         ("prompt_echo", "topic : keys and how they are changed", "begins with 'topic :'"),
         ("prompt_echo", "Rotating the KEY of a server.", "the subject and nothing else"),
         ("prompt_echo", f"I never {ECHO}, sir.", "explain label number or comment on a text"),
+        *(
+            ("refused", text, text)
+            for text in ("I’m sorry, but I can’t help with that.", "I won't write texts of the kind.")
+        ),
         ("meta_talk", "Here's an example: the key is changed once a month.", "Here's an example:"),
         ("placeholder", "Dear [Your Name], the key was changed last night.", "[Your Name]"),
         ("label_leak", "**Obscure**: the tier is governed by a window.", "begins with the label 'Obscure'"),
@@ -51,18 +55,6 @@ BACKUPS = "We keep the seven backups of the week here. We keep the seven backups
 )
 def test_fault_is_found_by_its_reason(reason: Reason, text: str, detail: str) -> None:
     assert Finding(reason, detail) == find_fault(text, CONTEXT)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "I’m sorry, but I can’t help with that.",
-        "I am unable to fulfill this request as it stands.",
-        "I won't write texts that could be used in this way.",
-    ],
-)
-def test_refusal_in_words_is_rejected(text: str) -> None:
-    assert Finding("refused", text) == find_fault(text, CONTEXT)
 
 
 @pytest.mark.parametrize(
