@@ -9,7 +9,7 @@ import pytest
 from fakes.builders import make_cell, make_exemplar, make_level, make_model, make_seeds, make_test_plan
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress, make_fake_gateway
 
-from engine.domain.model import OwnScenarios
+from engine.domain.model import OwnScenarios, Seed
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import (
     ProviderUnavailableError,
@@ -18,7 +18,7 @@ from engine.errors import (
 from engine.gateway.budget import CELLS_PER_CALL, RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
-from engine.generation.cells import cut_sentences, generate_cell, propose_scenarios, read_reply
+from engine.generation.cells import cut_sentences, generate_cell, limit_words, propose_scenarios, read_reply
 from engine.generation.first_replies import MIN_HOPELESS, FirstReplies
 from engine.generation.prompts import make_proposal_schema, make_text_schema, write_words_only
 from engine.generation.requests import make_chat_request, make_plain_request
@@ -233,6 +233,12 @@ async def test_phrases_that_can_be_read_are_proposed(
 )
 def test_document_is_cut_after_a_whole_sentence(text: str, max_words: int | None, kept: str) -> None:
     assert kept == cut_sentences(text, max_words)
+
+
+def test_texts_may_be_as_long_as_the_seeds_and_four_tenths_more() -> None:
+    seeds = (Seed("clarity", "one two three four", 1.0), Seed("clarity", "one two three four five six", 0.0))
+
+    assert 7 == limit_words(make_model(seeds=seeds), "clarity")
 
 
 @pytest.mark.parametrize(

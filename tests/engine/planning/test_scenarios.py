@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from fakes.builders import AUDIENCES, FORMS, LENGTHS, SCENARIO_POOL, SUBJECTS, make_model, make_seeds
+from fakes.builders import AUDIENCES, FORMS, LENGTHS, SCENARIO_POOL, SUBJECTS, make_model, make_seeds, make_trait
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.definitions.loader import load_model
-from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Pack, Packs, load_packs
 from engine.domain.model import Brief, Length, OwnScenarios, Seed
 from engine.domain.samples import Scenario
 from engine.planning.scenarios import (
@@ -140,6 +140,15 @@ def test_lengths_are_those_of_the_seeds(counts: Sequence[int], ranges: list[tupl
 
     assert ranges == [(length.min_words, length.max_words) for length in lengths]
     assert len(lengths) == len({length.name for length in lengths})
+
+
+def test_pack_is_taken_for_two_words_of_the_model() -> None:
+    words: dict[str, tuple[str, ...]] = {"everyday": (), "fruit": ("apple", "pear")}
+    own = {name: Pack(words=its, subjects=("a tree",), audiences=("a",), forms=("a",)) for name, its in words.items()}
+    trait, said = make_trait("quality", description=""), ("Apples, apples.", "Apples, pears.")
+    models = [make_model(trait, handle="ns.x", description=text) for text in said]
+
+    assert ["everyday", "fruit"] == [choose_scenario_pool(model, Packs(own, LENGTHS)).pack for model in models]
 
 
 @pytest.mark.parametrize(

@@ -278,6 +278,13 @@ def test_choice_that_is_kept_gives_the_later_reasons_to_the_rest() -> None:
     assert len(first) + len(since) == len(kept.chosen) + len(kept.rejected)
 
 
+def test_reasons_are_counted_from_the_most_frequent() -> None:
+    reasons: list[Reason] = ["refused", "too_long", "too_long", "duplicate"]
+    choice = Choice((), tuple(make_exemplar(None, reason=reason) for reason in reasons), frozenset(), {})
+
+    assert [("too_long", 2), ("duplicate", 1), ("refused", 1)] == list(choice.count_reasons().items())
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_quotas_of_the_poles_may_differ(strict: bool) -> None:
     """A weak model's texts are held against their pairs nevertheless, and the half that is not wanted is to spare."""
