@@ -21,7 +21,7 @@ from fakes.provider import vary_text
 from engine.domain.model import POLES, Attached, Model, Pole, Seed
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
-from engine.planning.plan import Cell, Plan, RoundHistory, make_plan, plan_round
+from engine.planning.plan import Cell, Plan, RoundHistory, add_to_history, make_plan, plan_round
 from engine.planning.seed_variations import (
     AS_SEED,
     bound_variation_length,
@@ -115,6 +115,17 @@ def test_every_pole_without_seeds_to_vary_is_named(seeds: Sequence[Seed], said: 
 @pytest.mark.parametrize(("wanted", "expected"), [(1, [1, 1]), (7, [4, 5, 5])])
 def test_every_seed_is_asked_for_equally_often(wanted: int, expected: list[int]) -> None:
     assert {"positive": expected, "negative": expected} == count_seeds(plan_first(plan_variations(wanted=wanted)))
+
+
+def test_seeds_are_asked_for_equally_often_across_rounds_and_once_however_many_draws_there_are() -> None:
+    plan, history, asked = plan_variations(wanted=2), NO_HISTORY, list[Cell]()
+    for round_no in (1, 2, 3):
+        cells = plan_round(plan, round_no, plan.full_shortfall(), history)
+        history = add_to_history(history, cells)
+        asked += cells
+
+    assert {"positive": [8, 8, 8], "negative": [8, 8, 8]} == count_seeds(asked)
+    assert {2} == {*add_to_history(NO_HISTORY, plan_first(plan_variations(wanted=3), draws=2)).asked.values()}
 
 
 def test_later_round_asks_for_the_seeds_that_have_nothing_kept() -> None:

@@ -8,7 +8,7 @@ from fakes.builders import SCENARIO_POOL, make_level, make_model, make_test_plan
 
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.domain.model import Model, Seed
+from engine.domain.model import Model, OwnScenarios, Seed
 from engine.planning.plan import Cell, RoundHistory, plan_round
 from engine.planning.scenarios import TopicSubjects, choose_scenario_pool
 from engine.planning.topic_subjects import find_threshold, split_by_topic
@@ -44,6 +44,14 @@ def test_subjects_of_a_topic_and_others_are_told_apart() -> None:
     assert {"back pain at a desk", "a sprained ankle"} <= inside
     assert set() == inside & outside
     assert min(len(inside), len(outside)) >= 8
+
+
+def test_author_s_subjects_alone_stand_inside_a_topic_and_packs_add_those_outside() -> None:
+    given = ("a fever at night", "tablets against pain", "a visit to the clinic", "a rash on the arm")
+    inside, outside = split(replace(MODEL, scenarios=OwnScenarios(subjects=given)))["health"]
+
+    assert set(given) == inside
+    assert len(outside) >= 8
 
 
 def test_topic_that_any_subject_may_come_to_and_other_traits_share_their_subjects() -> None:

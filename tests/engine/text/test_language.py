@@ -84,6 +84,7 @@ def test_language_is_detected_only_where_it_is_sure(texts: Sequence[str], code: 
         (SERBIAN, "sr-Cyrl", "Latin script"),
         # Too short to tell languages of one script apart, long enough to tell scripts.
         (GERMAN[0], "en", "de"),
+        ("OK", "ja", None),
         # Whose language has no detector.
         ("Nagtutubo ang mga halaman sa hardin sa likod-bahay namin.", "ceb", None),
         ("गोष्ट चांगली आहे", "ceb", "Devanagari script"),
