@@ -9,7 +9,8 @@ from fakes.builders import make_model, make_seeds, make_trait
 from engine.domain.model import HANDLE_MAX_LENGTH, MAX_SEEDS_PER_POLE, Seed, check_handle, digest_text
 from engine.errors import HandleError
 
-ACCEPTED = "7c37f8fc6a769283aef8112d8a250d53736247278c6c6f62dbae0572ad6038d3"
+# From `printf 'naïve' | sha256sum`.
+NAIVE = "f86fd89de87a848a45bfe77708d91a5d2ff48b8e4a4b98af5165af82692f8928"
 
 
 @pytest.mark.parametrize(
@@ -70,8 +71,7 @@ def test_seeds_are_spread_evenly_and_what_a_person_has_accepted_stands_after_the
     assert make_seeds() == model.sample_seeds(6)
     assert (*make_seeds()[:3], reviewed) == model.examples_at("clarity", "positive")
     assert (*make_seeds()[:3], reviewed) == model.draw_examples_at("clarity", "positive")
-    # From `printf 'Accepted.' | sha256sum`.
-    assert digest_text("Accepted.") == reviewed.sha256 == ACCEPTED
+    assert NAIVE == digest_text("naïve") == Seed("clarity", "naïve", 1.0).sha256
 
 
 def test_at_most_two_thousand_seeds_are_drawn_by_their_digests() -> None:
