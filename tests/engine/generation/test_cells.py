@@ -12,6 +12,8 @@ from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress, make_fa
 from engine.domain.model import OwnScenarios, Seed
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import (
+    CredentialsError,
+    ProviderError,
     ProviderUnavailableError,
     RequestRefusedError,
 )
@@ -142,6 +144,20 @@ async def test_call_that_fails_for_good_is_a_failed_cell_while_others_succeed(tm
     assert ("negative", bad.id, None) == (failed.pole, failed.cell_id, failed.cost_usd)
     assert client.requests[-1].prompt.sha256 == failed.prompt_sha256
     assert 1 + MAX_ATTEMPTS == len(client.requests)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (ProviderUnavailableError("openai/test does not answer", 0.0), ProviderError),
+        (CredentialsError("openai/test refuses the key"), CredentialsError),
+    ],
+)
+async def test_nothing_answers_is_an_error_and_no_failed_cell(
+    tmp_path: Path, error: Exception, raised: type[Exception]
+) -> None:
+    with pytest.raises(raised):
+        await generate(tmp_path, error)
 
 
 async def propose(

@@ -16,9 +16,11 @@ from engine.domain.model import POLES, Pole
 from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
 from engine.domain.votes import VoteAnswer, count_votes
-from engine.errors import CredentialsError, ProviderError, ProviderUnavailableError
+from engine.errors import BudgetError, CredentialsError, ProviderError, ProviderUnavailableError
+from engine.gateway.budget import RunBudget
 from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.generation.prompts import make_vote_schema
+from engine.llm.prices import Price
 from engine.llm.request import REFUSED, Reply, Request
 from engine.screening.voting_judge import VOTE_TOKENS, VotingJudge, choose_first, make_vote_request, read_ballot
 
@@ -226,6 +228,19 @@ async def test_what_does_not_stand_and_what_no_judge_is_there_for_is_left_as_it_
         assert exemplars == await judge(voting_judge, *exemplars)
     assert [] == client.requests + asked.requests
     assert (None, JUDGE) == (VotingJudge(None, 3).endpoint, jury.endpoint)
+
+
+async def test_votes_spend_from_what_the_synth_model_left(tmp_path: Path) -> None:
+    budget = RunBudget(4, max_cost_usd=0.0055)
+    budget.count(Reply("", "stop", cost_usd=0.001), reused=False)
+    # A vote of 100 tokens can cost a tenth of a cent, which is what it does cost here.
+    client = FakeClient(lambda _: say("Clear"), replace(JUDGE, price=Price(0.0, 1e-5)))
+    voting_judge = VotingJudge(make_fake_gateway(tmp_path, client, budget=budget), 1)
+    with pytest.raises(BudgetError):
+        await judge(voting_judge, *number_texts(20))
+
+    assert 4 == len(client.requests)
+    assert 0.005 == pytest.approx(budget.cost_usd)
 
 
 async def test_votes_are_kept_and_stand_in_the_row_beside_the_odds(tmp_path: Path) -> None:
