@@ -1,4 +1,4 @@
-"""The edge of the HTTP door: a small application behind it, asked by messages of ASGI or in a process of its own."""
+"""The edge of the HTTP door: an application asked by messages of ASGI, or a small one in a process of its own."""
 
 import asyncio
 import json
@@ -12,103 +12,41 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import unquote
 
 import anyio
-from fastapi import FastAPI, Request
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message
 
-from flows.api.docs_page import add_docs
-from flows.api.errors import ApiError
-from flows.api.exception_handlers import EXCEPTION_HANDLERS
-from flows.api.middleware.body_limit import BODY_SECONDS, BodyLimit
+from flows.api.middleware.body_limit import BodyLimit
 from flows.api.middleware.envelope import Envelope
-from flows.api.middleware.host_check import HostCheck
 from flows.api.server import serve
 
 ROOT = Path(__file__).parents[2]
-HOSTS = ("127.0.0.1", "localhost", "[::1]", "testserver")
 HOST = (b"host", b"localhost")
-BODY_SECONDS_SHORT = 1.0
 STOP_SECONDS = 2
-KEY = "Bearer exk_a-secret-of-the-tests"
+app = FastAPI(middleware=[Middleware(Envelope), Middleware(BodyLimit)])
 
 
-def make_app(body_seconds: float = BODY_SECONDS) -> FastAPI:
-    app = FastAPI(
-        title="Edge",
-        openapi_url="/v1/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[
-            Middleware(Envelope),
-            Middleware(BodyLimit, timeout_seconds=body_seconds),
-            Middleware(HostCheck, allowed_hosts=HOSTS),
-        ],
-    )
-    add_docs(app)
-    for method, path, endpoint in ROUTES:
-        app.add_api_route(path, endpoint, methods=[method], response_model=None)
-    return app
-
-
-def read_health() -> dict[str, str]:
-    return {"status": "ok"}
-
-
-def read_traits(handle: str, limit: int = 1) -> dict[str, Any]:
-    return {"handle": handle, "limit": limit}
-
-
+@app.post("/v1/body")
 def take_body(body: dict[str, int]) -> dict[str, int]:
     return body
 
 
-async def raise_error(what: str, request: Request) -> None:
-    raise make_error(what, request)
-
-
+@app.get("/v1/slow")
 async def answer_slowly(seconds: float) -> dict[str, str]:
     print("asked", flush=True)
     await anyio.sleep(seconds)
     return {"status": "done"}
 
 
+@app.get("/v1/stuck")
 def sit_in_a_thread(seconds: float) -> dict[str, str]:
     print("asked", flush=True)
     time.sleep(seconds)
     return {"status": "done"}
-
-
-ROUTES: tuple[tuple[str, str, Any], ...] = (
-    ("GET", "/v1/health", read_health),
-    ("GET", "/v1/models/{handle}/traits", read_traits),
-    ("POST", "/v1/body", take_body),
-    ("GET", "/v1/raise/{what}", raise_error),
-    ("GET", "/v1/slow", answer_slowly),
-    ("GET", "/v1/stuck", sit_in_a_thread),
-)
-
-
-def make_error(what: str, request: Request) -> Exception:
-    errors = {
-        "api": ApiError(409, "model_busy", "Busy.", {"run_id": "r1"}, {"X-Run-Id": "r1"}),
-        "group": ExceptionGroup("one", [ApiError(404, "model_not_found", "No such model.")]),
-        "two": ExceptionGroup("two", [ApiError(404, "model_not_found", "No such model."), ValueError("other")]),
-        "surrogate": ApiError(422, "invalid_request", "half a pair: \ud800"),
-        "leak": ValueError(f"the password is hunter2, the key {request.headers.get('authorization')}"),
-        "gone": ClientDisconnect(),
-        "503": HTTPException(503),
-        "418": HTTPException(418),
-        "507": HTTPException(507),
-    }
-    return errors[what]
 
 
 def drive(
@@ -199,11 +137,5 @@ def serve_edge() -> Iterator[Edge]:
             process.communicate()
 
 
-def main() -> None:
-    """Serves the application with a deadline that a test can wait for."""
-    app = make_app(BODY_SECONDS_SHORT)
-    serve(app, "127.0.0.1", 0, lambda address: print(address, flush=True), STOP_SECONDS)
-
-
 if __name__ == "__main__":
-    main()
+    serve(app, "127.0.0.1", 0, lambda address: print(address, flush=True), STOP_SECONDS)

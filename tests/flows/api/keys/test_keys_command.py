@@ -68,11 +68,8 @@ def test_key_from_issue_to_revocation(command: Command, path: Path) -> None:
     ("arguments", "content", "code", "said"),
     [
         (("keys", "issue", "--scope", "authoring"), None, 2, "Missing option '--namespace'."),
-        ((*ISSUE[:-1], "admin"), None, 2, "'admin' is not a scope."),
         (("keys", "revoke", "nobody"), None, 2, "There is no key 'nobody' in"),
         (ISSUE, "garbage", 3, "{path} is not a file of keys ("),
-        (("keys", "list"), "garbage", 3, "{path} is not a file of keys ("),
-        (("keys", "revoke", "0123456789ab"), "garbage", 3, "{path} is not a file of keys ("),
     ],
 )
 def test_what_cannot_be_done_is_one_message(

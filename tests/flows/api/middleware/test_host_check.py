@@ -1,20 +1,21 @@
 """What is refused for the request's line or headers: hosts, paths, too many headers."""
 
-from collections.abc import Sequence
-
 import pytest
-from fakes.edge import HOST, drive, make_app, read_told
+from fakes.edge import HOST, drive, read_told
+from fakes.surface import ADDRESS, Surface, read_refusal
+from starlette.types import Receive, Scope, Send
 
+from flows.api.errors import ApiError
 from flows.api.middleware.envelope import Envelope
 from flows.api.middleware.host_check import HEAD_LIMIT_BYTES, MAX_HEADERS, HostCheck
 
 OURS = ("127.0.0.1", "localhost", "[::1]")
+REACHED = 418, "internal_error"
 
 
-def ask(target: str = "/v1/health", headers: Sequence[tuple[bytes, bytes]] = (HOST,)) -> tuple[int, str]:
-    """The status for a GET, and the code where it is refused."""
-    sent = drive(make_app(), {"type": "http.request"}, method="GET", target=target, headers=headers)
-    return read_told(sent) if sent[0]["status"] >= 400 else (sent[0]["status"], "")
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that is known by its answer."""
+    raise ApiError(418, "internal_error", "A teapot.")
 
 
 @pytest.mark.parametrize(
@@ -33,38 +34,31 @@ def ask(target: str = "/v1/health", headers: Sequence[tuple[bytes, bytes]] = (HO
 def test_host_passes_with_any_port_where_it_is_allowed(
     hosts: tuple[str, ...], allowed: tuple[str, ...], passes: bool
 ) -> None:
-    reached = []
+    headers = [(b"host", host.encode("latin-1")) for host in hosts]
+    sent = drive(Envelope(HostCheck(refuse, allowed)), headers=headers)
 
-    async def app(*_: object) -> None:
-        reached.append(True)
-
-    sent = drive(Envelope(HostCheck(app, allowed)), headers=[(b"host", host.encode("latin-1")) for host in hosts])
-
-    assert passes == bool(reached) == (not sent)
+    assert (REACHED if passes else (400, "invalid_request")) == read_told(sent)
     # The refusal tells which variable lets it in.
-    assert passes or (400, "invalid_request") == read_told(sent)
     assert passes or b"EXEMPLARS_API_ALLOWED_HOSTS" in sent[1]["body"]
 
 
 @pytest.mark.parametrize(
-    ("target", "status"),
+    ("target", "status", "code"),
     [
-        ("/v1/models/a%2Fb/traits", 404),
-        ("/v1%2fhealth", 404),
-        ("/v1/models/x/traits%0a", 404),
-        ("/v1//health", 404),
-        ("/v1/health%00", 404),
-        ("/v1/health?a=%2f", 200),
-        *((f"/v1/models/{handle}/traits", 200) for handle in ("%2e%2e", "a%0ab", "%ff")),
+        *((f"/v1/models/{encoded}", 404, "not_found") for encoded in ("a%2Fb/traits", "x/traits%0a")),
+        *((path, 404, "not_found") for path in ("/v1%2fhealth", "/v1//health", "/v1/health%00", "/v1/health%0a")),
+        *((f"/v1/models/{handle}/traits", 422, "invalid_handle") for handle in ("%2e%2e", "a%0ab", "%ff")),
+        ("/v1/models?limit=%2f", 422, "invalid_request"),
     ],
 )
-def test_path_is_found_as_it_was_sent(target: str, status: int) -> None:
-    assert (status, "not_found" if status == 404 else "") == ask(target)
+def test_path_is_found_as_it_was_sent(surface: Surface, target: str, status: int, code: str) -> None:
+    assert (status, code) == read_refusal(surface.author.get(ADDRESS + target))
 
 
-@pytest.mark.parametrize(("over", "expected"), [(0, 200), (1, 400)])
-def test_number_of_headers_and_size_of_a_whole_head_have_a_limit(over: int, expected: int) -> None:
-    value = b"v" * (HEAD_LIMIT_BYTES + over - len("/v1/health" + "a=1" + "hostlocalhost" + "x"))
-
-    assert expected == ask(headers=[HOST, *[(b"a", b"b")] * (MAX_HEADERS - 1 + over)])[0]
-    assert expected == ask("/v1/health?a=1", [HOST, (b"x", value)])[0]
+@pytest.mark.parametrize("over", [0, 1])
+def test_number_of_headers_and_size_of_a_whole_head_have_a_limit(over: int) -> None:
+    size = HEAD_LIMIT_BYTES + over - len("/v1/health" + "a=1" + "hostlocalhost" + "x")
+    many = [HOST, *[(b"a", b"b")] * (MAX_HEADERS - 1 + over)]
+    for target, headers in (("/v1/health", many), ("/v1/health?a=1", [HOST, (b"x", b"v" * size)])):
+        sent = drive(Envelope(HostCheck(refuse, OURS)), target=target, headers=headers)
+        assert ((400, "invalid_request") if over else REACHED) == read_told(sent)

@@ -1,4 +1,4 @@
-"""`POST /v1/models/{handle}/samples`: each row of the contract, in its order; all or none, nothing twice or lost."""
+"""`POST /v1/models/{handle}/samples`: all or none, nothing twice or lost."""
 
 import json
 import threading
@@ -9,20 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from fakes.stored import attach_texts, slip_in, wait_for_waiting
-from fakes.surface import (
-    ARCHIVED,
-    BARE,
-    BROKEN,
-    PRIVATE,
-    PUBLIC,
-    SEEDED,
-    TRAINED,
-    UNDISCOVERED,
-    UNKNOWN,
-    Surface,
-    list_all,
-    read_refusal,
-)
+from fakes.surface import BARE, SEEDED, Surface, list_all, read_refusal
 from fakes.workspace import HANDLE
 
 from engine.definitions.added_samples import MAX_TEXT_CHARACTERS
@@ -30,7 +17,6 @@ from engine.domain.model import digest_text
 from engine.domain.samples import make_id
 from engine.errors import ExemplarsError, ModelBusyError, OrchestratorError
 from engine.store.writers import lock_model
-from flows.api.middleware.body_limit import SAMPLES_LIMIT_BYTES
 from flows.api.routes.changes import ChangeLocks
 
 AUTHORED = 6
@@ -156,41 +142,6 @@ def test_what_is_not_read_is_named_and_what_stands_twice_is_refused(surface: Sur
 
     assert (200, "efort, samples.note") == (answer.status_code, answer.headers["X-Ignored-Fields"])
     assert {"field": "quality", "index": 0} == twice.json()["error"]["details"]
-
-
-GOOD, BAD = (json.dumps({"samples": [make(quality=quality)]}).encode() for quality in (1, 2))
-LARGE = b"x" * (SAMPLES_LIMIT_BYTES + 1)
-
-
-@pytest.mark.parametrize(
-    ("client", "handle", "content", "status", "code"),
-    [
-        pytest.param("nobody", "No", LARGE, 401, "unauthorized", id="401"),
-        pytest.param("author", "No", LARGE, 413, "body_too_large", id="413"),
-        ("reader", "No", BAD, 422, "invalid_handle"),
-        ("reader", UNKNOWN, BAD, 404, "model_not_found"),
-        ("reader", PRIVATE, BAD, 404, "model_not_found"),
-        ("reader", HANDLE, BAD, 403, "forbidden"),
-        ("stranger", HANDLE, BAD, 403, "forbidden"),
-        ("author", PUBLIC, BAD, 403, "forbidden"),
-        ("author", TRAINED, b"", 400, "invalid_json"),
-        ("author", TRAINED, b"{", 400, "invalid_json"),
-        ("author", UNDISCOVERED, BAD, 422, "invalid_request"),
-        ("author", UNDISCOVERED, GOOD, 422, "no_traits"),
-        ("author", BROKEN, GOOD, 422, "invalid_request"),
-        ("author", TRAINED, BAD, 422, "invalid_request"),
-        ("author", TRAINED, GOOD, 409, "model_not_draft"),
-        ("author", ARCHIVED, GOOD, 409, "model_not_draft"),
-        ("author", HANDLE, GOOD, 503, "orchestrator_unavailable"),
-    ],
-)
-def test_refusals_come_in_the_order_of_the_contract(
-    surface: Surface, client: str, handle: str, content: bytes, status: int, code: str
-) -> None:
-    surface.orchestrator.away = True
-
-    assert (status, code) == read_refusal(add(getattr(surface, client), handle=handle, content=content))
-    assert [] == list_added(surface)
 
 
 def test_run_at_work_is_named_and_the_slot_is_free_afterwards(surface: Surface) -> None:

@@ -4,9 +4,9 @@ import base64
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -15,7 +15,7 @@ import pytest
 from fakes.builders import make_exemplar, make_level, make_stamp
 from fakes.surface import ADDRESS, Surface, read_refusal
 from fakes.workspace import HANDLE
-from playwright.sync_api import Page, Route, expect, sync_playwright
+from playwright.sync_api import Route, expect, sync_playwright
 
 from engine.domain.model import POLES
 from engine.domain.samples import make_row
@@ -30,24 +30,21 @@ from engine.store.verify import StoreVerifier
 from flows.runs.labels import SUSPENDED
 
 CHROMIUM = shutil.which("chromium")
+JSON, NO_JSON = {"Content-Type": "application/json"}, (b"", b"{", b"[" * 30_000)
 TEXTS = ("Press the button and <b>the door</b> opens.", "We send you a mail.", "The job </script> runs.", "Wait.")
 
 
-def propose(store: Path, handle: str = HANDLE, wanted: int = 2) -> tuple[StoredSet, list[int]]:
+def propose(store: Path) -> tuple[StoredSet, list[int]]:
     """A proposal of four texts, and their ids."""
-    stamp = replace(make_stamp(str(uuid4())), handle=handle)
+    stamp = replace(make_stamp(str(uuid4())), handle=HANDLE)
     made = [make_exemplar(text, POLES[place % 2], place // 2) for place, text in enumerate(TEXTS)]
     rows = [make_row(item, stamp, f"plan/{item.pair_id}") for item in made]
-    level = make_level(wanted)
-    review = {
-        "until": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
-        "number": 1,
-        "history": {"scenarios": {}, "cells": 0},
-    }
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    review = {"until": until, "number": 1, "history": {"scenarios": {}, "cells": 0}}
     samples = {str(row["id"]): {"position": 0.5, "side": None, "nearest": None} for row in rows}
     trait = {"name": "Clarity", "positive": "Clear", "negative": "Obscure"}
-    data = json.dumps({"handle": handle, "traits": {"clarity": trait}, "samples": samples})
-    inputs = {"level": {name: getattr(level, name) for name in level.__dataclass_fields__}, "seed": 0}
+    data = json.dumps({"handle": HANDLE, "traits": {"clarity": trait}, "samples": samples})
+    inputs = {"level": asdict(make_level(2)), "seed": 0}
     made_set = SampleSet(stamp, "train", "proposed", "a" * 32, rows, [], {REVIEW_DATA: data}, {}, inputs, review)
     return write_set(str(store), made_set), [row["id"] for row in rows]
 
@@ -91,16 +88,18 @@ def test_page_is_the_owners_in_a_browser(
     surface: Surface, proposed: tuple[StoredSet, list[int]], by_dialog: dict[str, str]
 ) -> None:
     path = f"/runs/{proposed[0].run_id}/review"
-    page, challenge = surface.author.get(path), surface.nobody.get(path)
+    page, typed, challenge = (
+        surface.author.get(path),
+        surface.nobody.get(path, headers=by_dialog),
+        surface.nobody.get(path),
+    )
     others = [surface.stranger.get(path), surface.author.get(f"/runs/{uuid4()}/review")]
-    typed = surface.nobody.get(path, headers=by_dialog)
     reject_proposal(proposed[0], "over", False, {})
-    over = surface.author.get(path)
 
-    assert (200, 200) == (page.status_code, typed.status_code)
-    assert [(404, "not_found")] * 3 == [read_refusal(answer) for answer in (*others, over)]
+    assert [200, 200, 401] == [answer.status_code for answer in (page, typed, challenge)]
+    assert [(404, "not_found")] * 3 == [read_refusal(answer) for answer in (*others, surface.author.get(path))]
     assert "connect-src 'self'" in page.headers["content-security-policy"]
-    assert (401, True) == (challenge.status_code, challenge.headers["www-authenticate"].startswith("Basic"))
+    assert challenge.headers["www-authenticate"].startswith("Basic")
     assert "text/html" in page.headers["content-type"]
 
 
@@ -109,31 +108,32 @@ def test_decisions_need_scope_origin_and_a_sample_of_the_set(
 ) -> None:
     stored, ids = proposed
     path, body = f"/runs/{stored.run_id}/review/decisions", {"sample_id": ids[0], "said": "refuse"}
-    kept = surface.author.post(path, json=body)
-    behind_proxy = surface.author.post(path, json=body, headers={"Origin": ADDRESS.replace("http:", "https:")})
-    by_browser = surface.nobody.post(path, json={**body, "sample_id": ids[1]}, headers=by_dialog | {"Origin": ADDRESS})
-    refused = {
-        (403, "forbidden"): [
-            surface.reader.post(path, json=body),
-            surface.author.post(path, json=body, headers={"Origin": "https://elsewhere.example"}),
-            surface.nobody.post(path, json=body, headers=by_dialog),
-        ],
-        (404, "not_found"): [surface.stranger.post(path, json=body)],
-        (404, "sample_not_found"): [surface.author.post(path, json={**body, "sample_id": 12})],
-        (422, "invalid_request"): [
-            surface.author.post(path, json=body | wrong) for wrong in ({"said": "perhaps"}, {"sample_id": 2**53})
-        ],
-        (400, "invalid_json"): [surface.author.post(path, content=b"{", headers={"Content-Type": "application/json"})],
-    }
+    foreign, proxied = (
+        {"Origin": origin} for origin in ("https://elsewhere.example", ADDRESS.replace("http", "https"))
+    )
+    kept = [
+        surface.author.post(path, json=body),
+        surface.author.post(path, json=body, headers=proxied),
+        surface.nobody.post(path, json=body | {"sample_id": ids[1]}, headers=by_dialog | {"Origin": ADDRESS}),
+    ]
+    refused = [
+        (surface.reader.post(path, json=body), (403, "forbidden")),
+        (surface.author.post(path, json=body, headers=foreign), (403, "forbidden")),
+        (surface.nobody.post(path, json=body, headers=by_dialog), (403, "forbidden")),
+        (surface.stranger.post(path, json=body), (404, "not_found")),
+        (surface.author.post(path, json=body | {"sample_id": 12}), (404, "sample_not_found")),
+        (surface.author.post(path, json=body | {"said": "perhaps"}), (422, "invalid_request")),
+        (surface.author.post(path, json=body | {"sample_id": 2**53}), (422, "invalid_request")),
+        *((surface.author.post(path, content=wrong, headers=JSON), (400, "invalid_json")) for wrong in NO_JSON),
+    ]
     counted = sum_up(read_decisions(stored))
     with closing_decisions(stored):
-        late = surface.author.post(path, json=body)
+        refused.append((surface.author.post(path, json=body), (409, "model_busy")))
 
-    assert [200] * 3 == [answer.status_code for answer in (kept, by_browser, behind_proxy)], by_browser.text
-    assert body == kept.json()
-    assert [] == [answer.text for told in refused for answer in refused[told] if read_refusal(answer) != told]
+    assert [200] * 3 == [answer.status_code for answer in kept]
+    assert body == kept[0].json()
+    assert [told for _, told in refused] == [read_refusal(answer) for answer, _ in refused]
     assert {ids[0]: "refuse", ids[1]: "refuse"} == counted
-    assert (409, "model_busy") == read_refusal(late)
 
 
 @pytest.mark.parametrize("suspended", [True, False])
@@ -162,83 +162,63 @@ def test_word_on_the_whole_goes_to_the_suspended_run_or_to_a_new_one(
     assert suspended or {"run_id": run_id, **word} == runs.runs[answer.json()["run_id"]]["parameters"]
 
 
-class Door:
-    """A browser on the page of a proposal, and a door that takes decisions only as it is told to."""
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs the Debian package chromium")
+def test_decision_that_was_not_kept_stays_in_sight_and_bars_the_attaching(tmp_path: Path) -> None:
+    stored, _ = propose(tmp_path)
+    decided, words, held = list[str](), list[str](), list[Route]()
 
-    def __init__(self, page: Page, stored: StoredSet) -> None:
-        self.page = page
-        self.decided: list[str] = []
-        self.words: list[str] = []
-        self.answers: list[Callable[[Route], None]] = []
-        page.route("**/review", lambda route: self._answer(route, render_review_page(stored)))
-        page.route("**/decisions", self._decide)
-        page.goto(f"http://door.test/v1/runs/{stored.run_id}/review")
-        self.said, self.unkept = page.locator("#said"), page.locator("#unkept")
-        self.attach = page.get_by_role("button", name="Attach what stands")
+    def keep(route: Route) -> None:
+        decided.append(json.loads(route.request.post_data or "")["said"])
+        route.fulfill(json=json.loads(route.request.post_data or ""))
 
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    def _answer(self, route: Route, html: str) -> None:
+    def answer(route: Route) -> None:
         if route.request.method == "POST":
-            self.words.append(json.loads(route.request.post_data or "")["decision"])
+            words.append(json.loads(route.request.post_data or "")["decision"])
             route.fulfill(status=202, json={"message": "It goes on."})
         else:
-            route.fulfill(body=html, content_type="text/html")
+            route.fulfill(body=render_review_page(stored), content_type="text/html")
 
-    def _decide(self, route: Route) -> None:
-        decide = self.answers.pop(0) if self.answers else self.keep
-        decide(route)
-
-    def keep(self, route: Route) -> None:
-        said = json.loads(route.request.post_data or "")
-        self.decided.append(said["said"])
-        route.fulfill(json=said)
-
-
-@pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
-    if CHROMIUM is None:
-        pytest.skip("needs the Debian package chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield Door(browser.new_page(viewport={"width": 900, "height": 600}), propose(tmp_path)[0])
-        browser.close()
-
-
-@pytest.mark.slow
-def test_decision_that_was_not_kept_stays_in_sight_and_bars_the_attaching(door: Door) -> None:
-    failures: dict[str, Callable[[Route], None]] = {
+    failures: dict[str, Callable[[Route], object]] = {
         "It is over.": lambda route: route.fulfill(status=409, json={"error": {"message": "It is over."}}),
         "the answer (200) is not the door's": lambda route: route.fulfill(status=200, body="<h1>Sign in</h1>"),
         "Failed to fetch": lambda route: route.abort(),
     }
-    for why, fail in failures.items():
-        door.answers.append(fail)
-        door.press("r")
-        expect(door.unkept).to_contain_text(why)
-        door.attach.click()
-        expect(door.said).to_have_text("Not done: something that you decided was not kept.")
-        expect(door.unkept).to_be_in_viewport()
-    door.page.locator("#show").select_option("not kept")
-    expect(door.page.locator("article h2")).to_contain_text("1 of 3not decided")
-    door.page.locator("h1").click()
-    door.press(*"r" * len(failures))
-    expect(door.unkept).to_be_hidden()
-    barred = [*door.words]
-    # What is on its way is waited for, and nothing comes after the word.
-    held: list[Route] = []
-    door.page.locator("#show").select_option("all")
-    door.page.locator("h1").click()
-    door.answers.append(held.append)
-    door.press("a")
-    door.attach.click()
-    expect(door.said).to_have_text("Waiting until what you decided is kept.")
-    door.press("a", "a")
-    waiting = [*door.words]
-    door.keep(held[0])
-    expect(door.said).to_have_text("It goes on.")
+    fates = iter([*failures.values(), *[keep] * len(failures), held.append])
 
-    assert ([], [], ["attach"]) == (barred, waiting, door.words)
-    assert [*["refuse"] * 3, "accept"] == door.decided
+    def decide(route: Route) -> None:
+        next(fates)(route)
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 900, "height": 600})
+        page.route("**/review", answer)
+        page.route("**/decisions", decide)
+        page.goto(f"http://door.test/v1/runs/{stored.run_id}/review")
+        said, unkept = page.locator("#said"), page.locator("#unkept")
+        attach = page.get_by_role("button", name="Attach what stands")
+        for why in failures:
+            page.keyboard.press("r")
+            expect(unkept).to_contain_text(why)
+            attach.click()
+            expect(said).to_have_text("Not done: something that you decided was not kept.")
+            expect(unkept).to_be_in_viewport()
+        page.locator("#show").select_option("not kept")
+        page.locator("h1").click()
+        for _ in failures:
+            page.keyboard.press("r")
+        expect(unkept).to_be_hidden()
+        # What is on its way is waited for, and nothing comes after the word.
+        page.locator("#show").select_option("all")
+        page.locator("h1").click()
+        page.keyboard.press("a")
+        attach.click()
+        expect(said).to_have_text("Waiting until what you decided is kept.")
+        page.keyboard.press("a")
+        before = [*words]
+        keep(held[0])
+        expect(said).to_have_text("It goes on.")
+        browser.close()
+
+    assert ([], ["attach"]) == (before, words)
+    assert [*["refuse"] * 3, "accept"] == decided
