@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fakes.builders import POSITIVE_SEEDS
 from fakes.stored import attach_texts, slip_in, wait_for_waiting
 from fakes.surface import BARE, SEEDED, Surface, list_all, read_refusal
 from fakes.workspace import HANDLE
@@ -27,15 +28,14 @@ def make(text: str = "Press the button.", quality: object = 1.0, **fields: objec
     return {"trait": "clarity", "text": text, "quality": quality, **fields}
 
 
-def add(client: httpx.Client, *samples: object, handle: str = HANDLE, content: bytes | None = None) -> httpx.Response:
+def add(client: httpx.Client, *samples: object, handle: str = HANDLE) -> httpx.Response:
     # Escaped, since httpx cannot encode half of a surrogate pair.
-    body = json.dumps({"samples": samples}).encode() if content is None else content
-    return client.post(f"/models/{handle}/samples", content=body)
+    return client.post(f"/models/{handle}/samples", content=json.dumps({"samples": samples}))
 
 
-def list_added(surface: Surface, handle: str = HANDLE) -> list[dict[str, Any]]:
+def list_added(surface: Surface) -> list[dict[str, Any]]:
     """The samples after those that the workspace's author wrote."""
-    return list_all(surface.author, f"/models/{handle}/samples", limit=500)[AUTHORED:]
+    return list_all(surface.author, f"/models/{HANDLE}/samples", limit=500)[AUTHORED:]
 
 
 def add_while(surface: Surface, change: Callable[[], object]) -> httpx.Response:
@@ -58,29 +58,26 @@ def test_samples_are_added_in_order_and_listed_after_the_authors(surface: Surfac
     whole = {"trait": "Safety", "text": text, "quality": 0.25, "source_url": url, "content_sha256": digest_text(text)}
     answer = add(surface.author, make(), whole)
     listed = list_added(surface)
-    [clarity, safety] = surface.author.get(f"/models/{HANDLE}/traits").json()["traits"]
+    expected = [("clarity", "Press the button.", 1.0, None), ("safety", text.strip(), 0.25, url)]
+    traits = surface.author.get(f"/models/{HANDLE}/traits").json()["traits"]
 
-    assert 200 == answer.status_code, answer.text
-    assert {"ids": [item["id"] for item in listed]} == answer.json()
-    assert [
-        (make_id(HANDLE, "clarity", "Press the button."), "clarity", "Press the button.", 1.0, None),
-        (make_id(HANDLE, "safety", text.strip()), "safety", "Actuate the control.", 0.25, url),
-    ] == [tuple(item[name] for name in ("id", "trait", "text", "quality", "source_url")) for item in listed]
+    assert (200, {"ids": [make_id(HANDLE, *row[:2]) for row in expected]}) == (answer.status_code, answer.json())
+    assert answer.json()["ids"] == [item["id"] for item in listed]
+    assert expected == [tuple(item[name] for name in ("trait", "text", "quality", "source_url")) for item in listed]
     assert {("authored", None)} == {(item["provenance"], item["created_at"]) for item in listed}
     assert [digest_text(item["text"]) for item in listed] == [item["content_sha256"] for item in listed]
-    assert (AUTHORED + 1, 1) == (clarity["sample_count"], safety["sample_count"])
+    assert [AUTHORED + 1, 1] == [trait["sample_count"] for trait in traits]
 
 
 def test_sample_that_is_there_answers_with_its_id(surface: Surface) -> None:
-    own = surface.author.get(f"/models/{HANDLE}/samples").json()["items"][0]
     attach_texts(surface.samples, SEEDED, ["Attached."])
     first = add(surface.author, make("Attached."), make(), make(), handle=SEEDED).json()["ids"]
     again = add(surface.author, make(), make("Attached."), handle=SEEDED).json()["ids"]
-    authored = add(surface.author, make(own["text"], own["quality"])).json()["ids"]
+    attached, added = (make_id(SEEDED, "clarity", text) for text in ("Attached.", "Press the button."))
+    authored = add(surface.author, make(POSITIVE_SEEDS[0])).json()["ids"]
 
-    assert [make_id(SEEDED, "clarity", text) for text in ("Attached.", "Press the button.")] == first[:2]
-    assert (first[1], [first[1], first[0]]) == (first[2], again)
-    assert [own["id"]] == authored
+    assert ([attached, added, added], [added, attached]) == (first, again)
+    assert [make_id(HANDLE, "clarity", POSITIVE_SEEDS[0])] == authored
     assert [] == list_added(surface)
 
 
@@ -88,30 +85,18 @@ def test_sample_that_is_there_answers_with_its_id(surface: Surface) -> None:
     ("sample", "field"),
     [
         (make("New.", 0.5), "quality"),
-        (make("Authored.", 0.5), "quality"),
-        (make(quality=1.5), "quality"),
-        (make(quality=-0.1), "quality"),
-        (make(quality=True), "quality"),
-        (make(quality="good"), "quality"),
-        (make(quality=10**400), "quality"),
+        (make(POSITIVE_SEEDS[0], 0.5), "quality"),
+        *((make(quality=wrong), "quality") for wrong in (1.5, -0.1, True, "good", 10**400)),
         ({"trait": "clarity", "text": "x"}, "quality"),
-        (make(" \n"), "text"),
-        (make("\ud800"), "text"),
-        (make("x" * (MAX_TEXT_CHARACTERS + 1)), "text"),
+        *((make(wrong), "text") for wrong in (" \n", "\ud800", "x" * (MAX_TEXT_CHARACTERS + 1))),
         ({"trait": "clarity", "quality": 1}, "text"),
-        (make(trait="warmth"), "trait"),
-        (make(trait=7), "trait"),
-        (make(source_url=" "), "source_url"),
-        (make(source_url=7), "source_url"),
-        (make(source_url="u" * 2049), "source_url"),
-        (make(content_sha256=digest_text("y")), "content_sha256"),
-        (make(content_sha256=7), "content_sha256"),
+        *((make(trait=wrong), "trait") for wrong in ("warmth", 7)),
+        *((make(source_url=wrong), "source_url") for wrong in (" ", 7, "u" * 2049)),
+        *((make(content_sha256=wrong), "content_sha256") for wrong in (digest_text("y"), 7)),
         ("x", "samples"),
     ],
 )
 def test_one_bad_sample_refuses_all_with_its_index(surface: Surface, sample: object, field: str) -> None:
-    if isinstance(sample, dict) and sample.get("text") == "Authored.":
-        sample = {**sample, "text": surface.author.get(f"/models/{HANDLE}/samples").json()["items"][0]["text"]}
     answer = add(surface.author, make("One."), make("New."), sample)
 
     assert (422, "invalid_request") == read_refusal(answer)
@@ -122,7 +107,7 @@ def test_one_bad_sample_refuses_all_with_its_index(surface: Surface, sample: obj
 
 @pytest.mark.parametrize("samples", [None, [], [make()] * 501, {"0": make()}])
 def test_number_of_samples_is_from_1_to_500(surface: Surface, samples: object) -> None:
-    refused = add(surface.author, content=json.dumps({"samples": samples}).encode())
+    refused = surface.author.post(f"/models/{HANDLE}/samples", json={"samples": samples})
 
     assert (422, "invalid_request") == read_refusal(refused)
 
@@ -137,26 +122,12 @@ def test_five_hundred_long_texts_and_values_at_their_limits_are_within_the_limit
 
 
 def test_what_is_not_read_is_named_and_what_stands_twice_is_refused(surface: Surface) -> None:
-    answer = add(surface.author, content=json.dumps({"samples": [make(note=1)], "efort": 1}).encode())
-    twice = add(surface.author, content=b'{"samples": [{"trait": "clarity", "text": "x", "quality": 1, "quality": 0}]}')
+    path = f"/models/{HANDLE}/samples"
+    answer = surface.author.post(path, json={"samples": [make(note=1)], "efort": 1})
+    twice = b'{"samples": [{"trait": "clarity", "text": "x", "quality": 1, "quality": 0}]}'
 
     assert (200, "efort, samples.note") == (answer.status_code, answer.headers["X-Ignored-Fields"])
-    assert {"field": "quality", "index": 0} == twice.json()["error"]["details"]
-
-
-def test_run_at_work_is_named_and_the_slot_is_free_afterwards(surface: Surface) -> None:
-    run_id = surface.synthesize(effort="low").json()["run_id"]
-    queued = add(surface.author, make())
-    surface.orchestrator.set_state(run_id, "RUNNING")
-    running = add(surface.author, make())
-    surface.orchestrator.end_runs()
-    after = add(surface.author, make())
-
-    for answer in (queued, running):
-        assert (409, "model_busy") == read_refusal(answer)
-        assert run_id == answer.headers["X-Run-Id"] == answer.json()["error"]["details"]["run_id"]
-    assert (200, 202) == (after.status_code, surface.synthesize(effort="low").status_code)
-    assert {} == surface.orchestrator.slots
+    assert {"field": "quality", "index": 0} == surface.author.post(path, content=twice).json()["error"]["details"]
 
 
 def test_slot_that_another_holds_is_waited_for_and_what_changed_meanwhile_counts(surface: Surface) -> None:

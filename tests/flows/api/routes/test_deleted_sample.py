@@ -1,7 +1,6 @@
 """`DELETE /v1/models/{handle}/samples/{sample_id}`: each sample goes once."""
 
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -19,11 +18,10 @@ def delete(client: httpx.Client, sample_id: object, handle: str = HANDLE) -> htt
     return client.delete(f"/models/{handle}/samples/{sample_id}")
 
 
-def attach(surface: Surface, handle: str = HANDLE) -> list[int]:
-    """The ids of three samples of a run of their own."""
-    texts = [f"{text} {uuid4()}" for text in TEXTS]
-    attach_texts(surface.samples, handle, texts)
-    return [make_id(handle, "clarity", text) for text in texts]
+def attach(surface: Surface) -> list[int]:
+    """The ids of three samples of a run."""
+    attach_texts(surface.samples, HANDLE, TEXTS)
+    return [make_id(HANDLE, "clarity", text) for text in TEXTS]
 
 
 def list_ids(surface: Surface) -> list[int]:
@@ -47,13 +45,12 @@ def test_added_sample_is_gone_and_the_authors_own_is_named_with_its_file(surface
     sample = {"trait": "clarity", "text": "Press the button.", "quality": 1}
     [added] = surface.author.post(f"/models/{HANDLE}/samples", json={"samples": [sample]}).json()["ids"]
     own = list_ids(surface)[0]
-    refused = delete(surface.author, own)
+    answers = [delete(surface.author, sample_id) for sample_id in (added, added, own)]
 
-    assert 200 == delete(surface.author, added).status_code
-    assert (404, "sample_not_found") == read_refusal(delete(surface.author, added))
-    assert (409, "sample_authored") == read_refusal(refused)
-    assert "samples.jsonl:1" in refused.json()["error"]["message"]
-    assert "X-Run-Id" not in refused.headers
+    assert [200, 404, 409] == [answer.status_code for answer in answers]
+    assert (409, "sample_authored") == read_refusal(answers[2])
+    assert "samples.jsonl:1" in answers[2].json()["error"]["message"]
+    assert "X-Run-Id" not in answers[2].headers
     assert own == list_ids(surface)[0]
 
 
@@ -70,17 +67,6 @@ def test_id_of_no_sample_of_the_model_is_refused(surface: Surface, sample_id: ob
     assert (status, code) == read_refusal(delete(surface.author, sample_id))
     # Whether there is one comes before whether it may go.
     assert (404, "sample_not_found") == read_refusal(delete(surface.author, 1, TRAINED))
-
-
-def test_run_at_work_is_named(surface: Surface) -> None:
-    [one, *_] = attach(surface)
-    run_id = surface.synthesize(effort="low").json()["run_id"]
-    busy = delete(surface.author, one)
-    surface.orchestrator.end_runs()
-
-    assert (409, "model_busy") == read_refusal(busy)
-    assert run_id == busy.headers["X-Run-Id"] == busy.json()["error"]["details"]["run_id"]
-    assert 200 == delete(surface.author, one).status_code
 
 
 def test_requests_at_once_delete_each_sample_once(surface: Surface) -> None:

@@ -3,7 +3,6 @@
 import json
 import shutil
 from typing import Any
-from urllib.parse import unquote
 from uuid import uuid4
 
 import httpx
@@ -32,6 +31,7 @@ from engine.domain.samples import make_id
 from engine.store.sample_set import seal
 from flows.api.cursors import write_cursor
 
+SEEDS = len(POSITIVE_SEEDS) + len(NEGATIVE_SEEDS)
 MODEL = {
     "handle": HANDLE,
     "scoring_method": "balanced_cosine",
@@ -52,7 +52,7 @@ CLARITY = {
     "description": "How well it is understood.",
     "positive_label": "Clear",
     "negative_label": "Obscure",
-    "sample_count": len(POSITIVE_SEEDS) + len(NEGATIVE_SEEDS),
+    "sample_count": SEEDS,
     "positive_samples": len(POSITIVE_SEEDS),
     "negative_samples": len(NEGATIVE_SEEDS),
     "kind": "extrinsic",
@@ -70,14 +70,12 @@ SAMPLE = {
     "content_sha256": digest_text(POSITIVE_SEEDS[0]),
     "created_at": None,
 }
-SEEDS = len(POSITIVE_SEEDS) + len(NEGATIVE_SEEDS)
 SAMPLES = f"/models/{HANDLE}/samples"
 AS_CARD = {"Accept": "text/markdown"}
 
 
-def read_model(surface: Surface, handle: str = HANDLE) -> dict[str, Any]:
-    model: dict[str, Any] = surface.author.get(f"/models/{handle}").json()
-    return model
+def read_model(surface: Surface, handle: str = HANDLE) -> Any:
+    return surface.author.get(f"/models/{handle}").json()
 
 
 def test_model_has_the_platforms_fields(surface: Surface) -> None:
@@ -91,53 +89,39 @@ def test_model_has_the_platforms_fields(surface: Surface) -> None:
 
 def test_operation_goes_from_queued_to_its_end(surface: Surface) -> None:
     run_id = surface.synthesize(effort="low").json()["run_id"]
-    queued = read_model(surface)
-    surface.orchestrator.set_state(run_id, "RUNNING")
+    seen = [read_model(surface)]
     surface.orchestrator.progress[run_id] = 0.375
-    running = read_model(surface)
-    surface.orchestrator.set_state(run_id, "COMPLETED")
-    done = read_model(surface)
+    for state in ("RUNNING", "COMPLETED"):
+        surface.orchestrator.set_state(run_id, state)
+        seen.append(read_model(surface))
+    operations = [model["last_operation"] for model in seen]
 
-    assert QUEUED | {"run_id": run_id} == queued["last_operation"]
-    assert running["last_operation"]["started_at"].endswith("Z")
-    assert [("busy", "queued", 0.0), ("busy", "running", 0.375), ("draft", "succeeded", 1.0)] == [
-        (model["state"], model["last_operation"]["status"], model["last_operation"]["progress"])
-        for model in (queued, running, done)
+    assert QUEUED | {"run_id": run_id} == operations[0]
+    assert operations[1]["started_at"].endswith("Z")
+    assert ["busy", "busy", "draft"] == [model["state"] for model in seen]
+    assert [("queued", 0.0), ("running", 0.375), ("succeeded", 1.0)] == [
+        (operation["status"], operation["progress"]) for operation in operations
     ]
 
 
 @pytest.mark.parametrize(
-    ("ended", "handle", "state", "status", "message", "error"),
+    ("ended", "handle", "state", "message", "error"),
     [
-        ("FAILED", HANDLE, "failed", "failed", "Flow run encountered an exception: BudgetError: Spent.", "Spent."),
-        (
-            "CRASHED",
-            HANDLE,
-            "failed",
-            "failed",
-            "No room in /srv/x/y.db, see http://a.b/c",
-            "No room in …/y.db, see {}",
-        ),
-        ("CANCELLED", HANDLE, "draft", "cancelled", None, "The run ended as cancelled."),
-        (
-            "FAILED",
-            TRAINED,
-            "ready",
-            "failed",
-            "One.\nThe rejected rows and the report are kept at /x.\nTwo.",
-            "One.\nTwo.",
-        ),
+        ("FAILED", HANDLE, "failed", "Flow run encountered an exception: BudgetError: Spent.", "Spent."),
+        ("CRASHED", HANDLE, "failed", "No room in /srv/x/y.db, see http://a/b", "No room in …/y.db, see http://a/b"),
+        ("CANCELLED", HANDLE, "draft", None, "The run ended as cancelled."),
+        ("FAILED", TRAINED, "ready", "One.\nThe rejected rows and the report are kept at /x.\nTwo.", "One.\nTwo."),
     ],
 )
 def test_run_that_did_not_complete_shows_in_the_state_without_folders_of_this_machine(
-    surface: Surface, ended: str, handle: str, state: str, status: str, message: str | None, error: str
+    surface: Surface, ended: str, handle: str, state: str, message: str | None, error: str
 ) -> None:
     surface.orchestrator.set_state(surface.orchestrator.add_run(handle=handle), ended, message)
     model = read_model(surface, handle)
+    operation = model["last_operation"]
 
-    assert (state, status) == (model["state"], model["last_operation"]["status"])
-    assert error.format("http://a.b/c") == model["last_operation"]["error"]
-    assert None is model["last_operation"]["progress"]
+    assert (state, "cancelled" if ended == "CANCELLED" else "failed") == (model["state"], operation["status"])
+    assert (error, None) == (operation["error"], operation["progress"])
 
 
 def test_models_are_listed_by_handle_narrowed_and_in_pages_that_join_to_the_whole(surface: Surface) -> None:
@@ -168,8 +152,7 @@ def test_rare_state_is_looked_for_among_many_models(surface: Surface) -> None:
     for folder in many:
         shutil.rmtree(folder)
 
-    assert [many[110].name] == [model["handle"] for model in busy["items"]]
-    assert busy["next_cursor"]
+    assert ([many[110].name], True) == ([model["handle"] for model in busy["items"]], bool(busy["next_cursor"]))
 
 
 @pytest.mark.parametrize(
@@ -202,46 +185,24 @@ def test_definition_that_cannot_be_read_or_is_to_be_discovered_fails_no_listing(
 def test_traits_and_samples_have_the_platforms_fields_and_are_listed_by_trait_key_or_name(surface: Surface) -> None:
     clarity, safety = surface.author.get(f"/models/{HANDLE}/traits").json()["traits"]
     page = surface.author.get(SAMPLES).json()
+    items = page["items"]
 
     assert [*CLARITY.items()] == [*clarity.items()]
     assert (0, "About safety") == (safety["sample_count"], safety["positive_label"])
-    assert [*SAMPLE.items()] == [*page["items"][0].items()]
-    assert (["items", "next_cursor", "limit"], SEEDS) == (list(page), len(page["items"]))
-    assert (None, 100) == (page["next_cursor"], page["limit"])
-    assert 500 == surface.author.get(SAMPLES, params={"limit": 500}).json()["limit"]
-    assert page["items"] == list_all(surface.author, SAMPLES, trait="clarity", limit=1)
-    assert page["items"] == list_all(surface.author, SAMPLES, trait="Clarity")
+    assert [*SAMPLE.items()] == [*items[0].items()]
+    assert (SEEDS, {"next_cursor": None, "limit": 100}) == (len(page.pop("items")), page)
+    for trait, limit in (("clarity", 1), ("Clarity", 500)):
+        assert items == list_all(surface.author, SAMPLES, trait=trait, limit=limit)
     assert [] == list_all(surface.author, SAMPLES, trait="safety")
-    assert (404, "trait_not_found") == read_refusal(surface.author.get(SAMPLES, params={"trait": "warmth"}))
-
-
-def test_set_that_is_attached_between_two_pages_moves_no_sample_and_a_cursor_is_of_one_listing(
-    surface: Surface,
-) -> None:
-    attach_texts(surface.samples, TRAINED, ["one of the first run", "two of the first run"])
-    path = f"/models/{TRAINED}/samples"
-    first = surface.author.get(path, params={"limit": SEEDS + 1}).json()
-    attach_texts(surface.samples, TRAINED, ["one of the second run"])
-    cursor = first["next_cursor"]
-    rest = list_all(surface.author, path, cursor=cursor, limit=1)
-
-    assert ["one of the first run", "two of the first run", "one of the second run"] == [
-        item["text"] for item in [*first["items"], *rest][SEEDS:]
-    ]
-    assert {"synthesized"} == {item["provenance"] for item in rest}
-    assert rest[0]["created_at"].endswith("Z")
-    for other in (f"{path}?trait=clarity&cursor={cursor}", f"{SAMPLES}?cursor={cursor}"):
-        assert (422, "invalid_request") == read_refusal(surface.author.get(other))
 
 
 @pytest.mark.parametrize("path", ["", "/traits", "/samples"])
 def test_model_is_read_by_who_may_and_a_handle_is_checked(surface: Surface, path: str) -> None:
     for handle in (PRIVATE, UNKNOWN):
         assert (404, "model_not_found") == read_refusal(surface.author.get(f"/models/{handle}{path}"))
-    for line_break in ("%0A", "%0D%0a"):
-        answer = surface.author.get(f"/models/{HANDLE}{line_break}{path}")
-        assert (422, "invalid_handle") == read_refusal(answer)
-        assert HANDLE + unquote(line_break) == answer.json()["error"]["details"]["handle"]
+    answer = surface.author.get(f"/models/{HANDLE}%0A{path}")
+    assert (422, "invalid_handle") == read_refusal(answer)
+    assert {"handle": f"{HANDLE}\n"} == answer.json()["error"]["details"]
     assert (401, "unauthorized") == read_refusal(surface.nobody.get(f"/models/{HANDLE}{path}"))
     assert 200 == surface.reader.get(f"/models/{HANDLE}{path}").status_code
     # Samples are for who owns the namespace.
@@ -274,6 +235,7 @@ def test_report_is_for_who_owns_the_namespace_and_for_a_browser(surface: Surface
     run_id = attach_texts(surface.samples, TRAINED, ["a sample with a report"], report="<p>All is well</p>")
     path = f"/runs/{run_id}/report"
     page, asked = surface.author.get(path), surface.nobody.get(path)
+    missing = [surface.author.get(f"/runs/{other}/report") for other in (uuid4(), "%2e%2e")]
 
     assert (200, "<p>All is well</p>") == (page.status_code, page.text)
     assert page.headers["Content-Type"].startswith("text/html")
@@ -282,26 +244,21 @@ def test_report_is_for_who_owns_the_namespace_and_for_a_browser(surface: Surface
     for wrong in ("Basic ???", "Basic YQ=="):
         assert 401 == surface.nobody.get(path, headers={"Authorization": wrong}).status_code
     assert 401 == surface.nobody.get("/models", auth=("anybody", surface.secret)).status_code
-    for refused in (
-        surface.stranger.get(path),
-        surface.author.get(f"/runs/{uuid4()}/report"),
-        surface.author.get("/runs/%2e%2e/report"),
-    ):
-        assert (404, "not_found") == read_refusal(refused)
+    assert [(404, "not_found")] * 3 == [read_refusal(answer) for answer in (*missing, surface.stranger.get(path))]
 
 
-def test_report_belongs_to_the_place_of_its_set(surface: Surface) -> None:
+def test_report_belongs_to_the_place_of_its_set_and_is_no_link(surface: Surface) -> None:
     run_id = attach_texts(surface.samples, PRIVATE, ["a sample of somebody else"], report="<p>secret</p>")
     [manifest] = surface.samples.glob(f"handle={PRIVATE}/*/run={run_id}/__run__/manifest.json")
     manifest.write_bytes(seal(json.loads(manifest.read_text().replace(PRIVATE, HANDLE))))
     other = attach_texts(surface.samples, TRAINED, ["a sample without a report"])
     [report] = surface.samples.glob(f"*/*/run={other}/__run__/report.html")
     report.unlink()
-    without = surface.author.get(f"/runs/{other}/report")
+    refused = [surface.author.get(f"/runs/{each}/report") for each in (run_id, other)]
     report.symlink_to("/etc/hostname")
+    refused.append(surface.author.get(f"/runs/{other}/report"))
 
-    for refused in (without, *(surface.author.get(f"/runs/{each}/report") for each in (run_id, other))):
-        assert (404, "not_found") == read_refusal(refused)
+    assert [(404, "not_found")] * 3 == [read_refusal(answer) for answer in refused]
     assert 200 == surface.stranger.get(f"/runs/{run_id}/report").status_code
 
 
