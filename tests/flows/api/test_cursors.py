@@ -1,13 +1,14 @@
 """Cursors: what a listing gave it takes back, and nothing else."""
 
 import base64
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.listing.page import AttachedPosition, AuthoredPosition
-from flows.api.cursors import read_cursor, write_cursor
+from flows.api.cursors import CURSOR_PATTERN, read_cursor, write_cursor
 from flows.api.errors import ApiError
 from flows.api.routes.samples import read_position, write_position
 
@@ -16,21 +17,15 @@ PARTS = st.lists(st.integers(0, 2**63) | st.text(st.characters(exclude_categorie
 
 
 @given(place=PARTS)
-def test_cursor_comes_back_as_the_place(place: list[str | int]) -> None:
+def test_cursor_comes_back_as_the_place_to_its_own_listing(place: list[str | int]) -> None:
     cursor = write_cursor(LISTING, place)
 
     assert place == read_cursor(LISTING, cursor)
-    assert cursor.isascii()
-    assert not set(cursor) & set("+/=&?#%")
-
-
-@pytest.mark.parametrize("other", [(*LISTING[:2], ""), ("samples", "u22a8.other", "clarity"), ("models", "u22a8", "")])
-def test_cursor_of_another_listing_is_refused(other: tuple[str, ...]) -> None:
-    with pytest.raises(ApiError, match="next_cursor") as caught:
-        read_cursor(other, write_cursor(LISTING, ["a", 1]))
-
-    assert (422, "invalid_request") == (caught.value.status, caught.value.code)
-    assert {"field": "cursor"} == caught.value.details
+    assert re.fullmatch(CURSOR_PATTERN, cursor)
+    for other in ((*LISTING[:2], ""), ("samples", "u22a8.other", "clarity")):
+        with pytest.raises(ApiError, match="next_cursor") as refused:
+            read_cursor(other, cursor)
+        assert (422, {"field": "cursor"}) == (refused.value.status, refused.value.details)
 
 
 @given(cursor=st.text() | st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()), data=st.data())

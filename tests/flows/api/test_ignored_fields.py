@@ -16,14 +16,13 @@ NGINX_HEAD_BYTES, SMILE = 4096, "%F0%9F%98%80"
 @pytest.mark.parametrize(
     ("names", "written"),
     [
-        ([], ""),
         ([""], ""),
         (["efort", "", "efort", "prio"], "efort, prio"),
         (["a\r\nSet-Cookie: x=1"], "a%0D%0ASet-Cookie%3A%20x%3D1"),
         (["a, b", "Größe"], "a%2C%20b, Gr%C3%B6%C3%9Fe"),
         (["\ud800", "\0"], "%3F, %00"),
         (["x" * 32, "x" * 33], f"{'x' * 32}, {'x' * 31}%E2%80%A6"),
-        ([f"f{number}" for number in range(12)], "f0, f1, f2, f3, f4, f5, f6, f7, f8, f9"),
+        ([*"abcdefghijkl"], "a, b, c, d, e, f, g, h, i, j"),
         (["\U0001f600" * 31 + str(number) for number in range(10)], ", ".join(f"{SMILE * 31}{n}" for n in range(10))),
     ],
 )
@@ -43,16 +42,13 @@ def test_mistyped_field_is_named_with_the_run_that_it_starts_and_once_in_the_log
     with caplog.at_level(logging.INFO, "flows.api"):
         again = surface.synthesize(efort="low")
     forged = surface.synthesize(TRAINED, **{"x\r\nX-Run-Id: forged": 1})
-    refused = surface.author.post(f"/models/{TRAINED}/samples/synthesize?effort=low&{surface.secret}", json={})
 
-    assert (202, "efort") == (answer.status_code, answer.headers[IGNORED])
+    assert [(202, "efort"), (409, "efort"), (409, "x%0D%0AX-Run-Id%3A%20forged")] == [
+        (each.status_code, each.headers[IGNORED]) for each in (answer, again, forged)
+    ]
     assert {"handle": HANDLE, "synth_type": "from_traits", "effort": "high"} == run["parameters"]
-    assert (409, "efort") == (again.status_code, again.headers[IGNORED])
-    assert (409, "effort") == (refused.status_code, refused.headers[IGNORED])
-    assert "x%0D%0AX-Run-Id%3A%20forged" == forged.headers[IGNORED]
     assert "X-Run-Id" not in forged.headers
     assert 1 == caplog.text.count(f"{again.headers['X-Request-Id']} ignored: efort")
-    assert surface.secret not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -60,17 +56,15 @@ def test_mistyped_field_is_named_with_the_run_that_it_starts_and_once_in_the_log
     [
         (f"/models/{HANDLE}/samples?trai=clarity&limit=1", "trai"),
         (f"/models/{HANDLE}/samples?trait=none&trai=clarity", "trai"),
-        (f"/models/{HANDLE}/traits?limit=1", "limit"),
-        (f"/models/{HANDLE}?a%0D%0Ab=1", "a%0D%0Ab"),
+        (f"/models/{HANDLE}?a%0D%0Ab=1&secret", "a%0D%0Ab"),
         ("/models?Limit=1", "Limit"),
         ("/health?verbose=1", "verbose"),
-        ("/health", None),
         (f"/models/{HANDLE}/samples?trait=clarity&limit=1", None),
         ("/models?namespace=u22a8&limit=1&state=draft&kind=scoring", None),
     ],
 )
+@pytest.mark.parametrize("accept", ["*/*", "text/markdown"])
 def test_mistyped_parameter_is_named_and_what_is_read_whole_has_no_such_header(
-    surface: Surface, path: str, ignored: str | None
+    surface: Surface, path: str, ignored: str | None, accept: str
 ) -> None:
-    assert ignored == surface.author.get(path).headers.get(IGNORED)
-    assert ignored == surface.author.get(path, headers={"Accept": "text/markdown"}).headers.get(IGNORED)
+    assert ignored == surface.author.get(path, headers={"Accept": accept}).headers.get(IGNORED)

@@ -28,25 +28,24 @@ ATTACHED = {"namespace": "u22a8", "pool": "train", "synth_type": "from_traits", 
         ("GET", "/health", "nobody", "/v1/health", 503),
         ("GET", f"/models/{HANDLE}/samples", "nobody", "none", 401),
         ("GET", "/nothing/of/the/kind", "author", "none", 404),
-        ("BREW", "/health", "nobody", "/v1/health", 405),
+        ("OTHER", "/health", "nobody", "/v1/health", 405),
     ],
 )
 def test_request_is_counted_by_method_route_and_status(
     surface: Surface, method: str, path: str, client: str, route: str, status: int
 ) -> None:
-    labels = {"method": method if method == "GET" else "OTHER", "route": route}
+    labels = {"method": method, "route": route}
 
     def count() -> list[float]:
+        names = ("requests_total", "request_seconds_count", "request_seconds_sum")
+        told = (labels | {"status": str(status)}, labels, labels)
         read = surface.registry.get_sample_value
-        total = read("exemplars_door_requests_total", labels | {"status": str(status)})
-        return [
-            total or 0.0,
-            *(read(f"exemplars_door_request_seconds_{name}", labels) or 0.0 for name in ("count", "sum")),
-        ]
+        return [read(f"exemplars_door_{name}", each) or 0.0 for name, each in zip(names, told, strict=True)]
 
     surface.orchestrator.away = True
     before = count()
-    seen = [getattr(surface, client).request(method, path).status_code for _ in range(3)]
+    asked = "BREW" if method == "OTHER" else method
+    seen = [getattr(surface, client).request(asked, path).status_code for _ in range(3)]
     total, requests, seconds = (after - first for after, first in zip(count(), before, strict=True))
 
     assert ([status] * 3, 3, 3) == (seen, total, requests)
@@ -56,11 +55,8 @@ def test_request_is_counted_by_method_route_and_status(
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Those of a door with metrics on a free port and a store of two sets."""
-    workspace = make_workspace(tmp_path / "site", EXEMPLARS_METRICS_PORT="0")
-    attach_set(workspace.samples, "a", count=4, handle=HANDLE)
-    attach_set(workspace.samples, "b", count=6, handle=HANDLE)
-    return read_settings_of(workspace)
+    """Those of a door with metrics on a free port."""
+    return read_settings_of(make_workspace(tmp_path / "site", EXEMPLARS_METRICS_PORT="0"))
 
 
 def test_scrape_needs_no_key_tells_of_requests_and_store_and_ends_with_the_door(settings: Settings) -> None:
@@ -94,22 +90,23 @@ def test_door_without_the_variable_has_none_and_a_taken_port_is_an_error_that_na
 def test_store_that_goes_away_leaves_the_last_count_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    samples = tmp_path / "samples"
+    samples, registry = tmp_path / "samples", CollectorRegistry()
     attach_set(samples, "a", count=4)
     attach_set(samples, "b", count=6)
     stock = StoreGauges(str(samples), pause_seconds=0.5)
-    registry = CollectorRegistry()
     registry.register(stock)
-    before = registry.get_sample_value("exemplars_store_up")
+    read = registry.get_sample_value
+    up = [read("exemplars_store_up")]
     stock.refresh()
-    up, counted = (registry.get_sample_value(f"exemplars_store_{name}") for name in ("up", "counted_timestamp_seconds"))
+    up.append(read("exemplars_store_up"))
+    counted = read("exemplars_store_counted_timestamp_seconds")
     samples.rename(tmp_path / "moved")
     samples.write_text("no folder any more")
     stock.refresh()
     stock.refresh()
 
-    assert (0, 1, 0) == (before, up, registry.get_sample_value("exemplars_store_up"))
-    assert [2, 10] == [registry.get_sample_value(f"exemplars_store_{name}", ATTACHED) for name in ("sets", "exemplars")]
+    assert [0, 1, 0] == [*up, read("exemplars_store_up")]
+    assert [2, 10] == [read(f"exemplars_store_{name}", ATTACHED) for name in ("sets", "exemplars")]
     assert abs(time.time() - (counted or 0)) < 600
     assert 1 == caplog.text.count("cannot be counted")
     assert stock.pause_seconds >= 0.5

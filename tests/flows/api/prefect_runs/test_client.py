@@ -1,9 +1,9 @@
 """How the door asks Prefect: what it reads out of answers, what it sends again, and what it says where none comes."""
 
 import json
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from types import FunctionType
 from typing import Any
 from uuid import uuid4
 
@@ -20,13 +20,8 @@ from flows.runs.labels import DOOR_TAG, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, nam
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.other"
 RUN_ID = str(uuid4())
 NOW = datetime.now(UTC)
-FILTER, CREATE, LOOK_UP = (
-    "/flow_runs/filter",
-    "/deployments/d1/create_flow_run",
-    "/deployments/name/synthesize/on-demand",
-)
-# An answer, or what is raised in place of one.
-Fate = httpx.Response | Exception
+FILTER, CREATE, REVIEW = "/flow_runs/filter", "/deployments/d1/create_flow_run", "/deployments/r1/create_flow_run"
+LOOK_UP = "/deployments/name/synthesize/on-demand"
 # After this Prefect's own client has no pause.
 BUSY, LIMITED, BAD_GATEWAY = (httpx.Response(status, headers={"Retry-After": "0"}) for status in (503, 429, 502))
 
@@ -37,26 +32,31 @@ def make_run(handle: str = HANDLE, state: str = "SCHEDULED", **fields: object) -
     return {**run, "expected_start_time": NOW.isoformat(), "state": {"message": "Said."}, **fields}
 
 
-@dataclass
 class Server:
-    """Answers each path by what it was given, one after the other and then its last; ``asked`` are the requests."""
+    """Answers each path by what it was given, one after the other and then its last; ``asked`` are the requests.
 
-    answers: dict[str, list[Fate | Callable[[Any], httpx.Response]]] = field(default_factory=dict)
-    asked: list[tuple[str, Any]] = field(default_factory=list)
+    ``orchestrator`` asks it.
+    """
+
+    orchestrator: PrefectOrchestrator
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[Any]] = {}
+        self.asked: list[tuple[str, Any]] = []
+        self.give(LOOK_UP, {"id": "d1"})
 
     def give(self, path: str, *fates: Any) -> None:
-        """Objects are answers of 200."""
-        known = (httpx.Response, Exception)
-        self.answers[f"/api{path}"] = [
-            fate if isinstance(fate, known) or callable(fate) else httpx.Response(200, json=fate) for fate in fates
-        ]
+        """Objects are answers of 200; functions make one of the request's body."""
+        known = (httpx.Response, Exception, FunctionType)
+        self.answers[path] = [fate if isinstance(fate, known) else httpx.Response(200, json=fate) for fate in fates]
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/api/csrf-token":
+        path = request.url.path.removeprefix("/api")
+        if path == "/csrf-token":
             return httpx.Response(404)
         body = json.loads(request.content) if request.content else None
-        self.asked.append((request.url.path.removeprefix("/api"), body))
-        fates = self.answers.get(request.url.path, [httpx.Response(404)])
+        self.asked.append((path, body))
+        fates = self.answers.get(path, [httpx.Response(404)])
         fate = fates.pop(0) if len(fates) > 1 else fates[0]
         if isinstance(fate, Exception):
             raise fate
@@ -68,24 +68,18 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Server:
+async def server() -> AsyncIterator[Server]:
     """A server with the deployment."""
     made = Server()
-    made.give(LOOK_UP, {"id": "d1"})
-    return made
-
-
-@pytest.fixture
-async def orchestrator(server: Server) -> AsyncIterator[PrefectOrchestrator]:
-    transport = httpx.MockTransport(server.answer)
+    transport = httpx.MockTransport(made.answer)
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-        client = PrefectClient("http://10.0.0.1:4200/api", httpx_settings={"transport": transport})
-        async with client:
-            yield PrefectOrchestrator(client, retry_seconds=0.3)
+        async with PrefectClient("http://10.0.0.1:4200/api", httpx_settings={"transport": transport}) as client:
+            made.orchestrator = PrefectOrchestrator(client, retry_seconds=0.3)
+            yield made
 
 
-async def create(orchestrator: PrefectOrchestrator) -> tuple[str, bool]:
-    made = await orchestrator.create_run(HANDLE, "from_traits", "low", "key")
+async def create(server: Server) -> tuple[str, bool]:
+    made = await server.orchestrator.create_run(HANDLE, "from_traits", "low", "key")
     return made.run.run_id, made.new
 
 
@@ -94,15 +88,13 @@ def echo_labels(body: Any) -> httpx.Response:
     return httpx.Response(200, json=make_run(id=RUN_ID, labels=body["labels"]))
 
 
-async def test_live_runs_are_grouped_by_model_and_found_by_tag_or_parameter(
-    server: Server, orchestrator: PrefectOrchestrator
-) -> None:
+async def test_live_runs_are_grouped_by_model_and_found_by_tag_or_parameter(server: Server) -> None:
     tagged = make_run("", "RUNNING", tags=[name_tag(HANDLE), DOOR_TAG])
     later = make_run(expected_start_time=(NOW + timedelta(hours=1)).isoformat())
     pressed, other = make_run(state="PENDING"), make_run("u22a8.third", "RUNNING")
     suspended = make_run(OTHER, "PAUSED", state_name=SUSPENDED)
     server.give(FILTER, [tagged, pressed, later, suspended, other])
-    live = await orchestrator.list_live([HANDLE, OTHER])
+    live = await server.orchestrator.list_live([HANDLE, OTHER])
     [asked] = server.list_bodies(FILTER)
 
     assert [tagged["id"], pressed["id"]] == [run.run_id for run in live[HANDLE]]
@@ -113,24 +105,22 @@ async def test_live_runs_are_grouped_by_model_and_found_by_tag_or_parameter(
     assert ("EXPECTED_START_TIME_DESC", PAGE) == (asked["sort"], asked["limit"])
 
 
-async def test_full_page_of_live_runs_is_followed_by_those_of_the_models_asked_for(
-    server: Server, orchestrator: PrefectOrchestrator
-) -> None:
+async def test_full_page_of_live_runs_is_followed_by_those_of_the_models_asked_for(server: Server) -> None:
     handles = [f"u22a8.m{number}" for number in range(TAGS_AT_ONCE + 1)]
     full, own = [make_run("u22a8.crowd", "RUNNING") for _ in range(PAGE)], make_run(handles[-1], "RUNNING")
     server.give(FILTER, full, [own], [own])
-    live = await orchestrator.list_live(handles)
+    live = await server.orchestrator.list_live(handles)
     tags = [body["flow_runs"]["tags"]["any_"] for body in server.list_bodies(FILTER)[1:]]
 
     assert [own["id"]] == [run.run_id for run in live[handles[-1]]]
     assert [[name_tag(handle) for handle in part] for part in (handles[:-1], handles[-1:])] == tags
 
 
-async def test_ended_runs_are_found_behind_a_full_page_too(server: Server, orchestrator: PrefectOrchestrator) -> None:
+async def test_ended_runs_are_found_behind_a_full_page_too(server: Server) -> None:
     many = [make_run(state="COMPLETED", tags=[name_tag(HANDLE)]) for _ in range(PAGE)]
     old = make_run(OTHER, "FAILED", tags=[name_tag(OTHER)])
     server.give(FILTER, many, [old])
-    ended = await orchestrator.list_ended([HANDLE, OTHER])
+    ended = await server.orchestrator.list_ended([HANDLE, OTHER])
     first, second = server.list_bodies(FILTER)
 
     assert (PAGE, [old["id"]]) == (len(ended[HANDLE]), [run.run_id for run in ended[OTHER]])
@@ -140,13 +130,11 @@ async def test_ended_runs_are_found_behind_a_full_page_too(server: Server, orche
     assert {"any_": ["synthesize"]} == second["flows"]["name"]
 
 
-async def test_run_is_found_by_its_id_or_as_the_last_that_was_requested_over_http(
-    server: Server, orchestrator: PrefectOrchestrator
-) -> None:
+async def test_run_is_found_by_its_id_or_as_the_last_that_was_requested_over_http(server: Server) -> None:
     server.give(FILTER, [make_run(id=RUN_ID, state="COMPLETED")], [])
     server.give(f"/flow_runs/{RUN_ID}", make_run(id=RUN_ID))
-    newest, none = await orchestrator.find_newest(HANDLE), await orchestrator.find_newest(HANDLE)
-    found, unknown = await orchestrator.find_run(RUN_ID), await orchestrator.find_run(str(uuid4()))
+    newest, none = await server.orchestrator.find_newest(HANDLE), await server.orchestrator.find_newest(HANDLE)
+    found, unknown = await server.orchestrator.find_run(RUN_ID), await server.orchestrator.find_run(str(uuid4()))
     asked = server.list_bodies(FILTER)[0]
 
     assert newest is not None
@@ -156,16 +144,14 @@ async def test_run_is_found_by_its_id_or_as_the_last_that_was_requested_over_htt
     assert "state" not in asked["flow_runs"]
 
 
-async def test_last_progress_of_a_run_counts_whatever_anybody_wrote(
-    server: Server, orchestrator: PrefectOrchestrator
-) -> None:
-    told: dict[str, list[Any]] = {"right": [37.5, 12], "whole": [100], "none": [0], "over": [100.1], "odd": ["x"]}
-    told["below"] = [-1]
+async def test_last_progress_of_a_run_counts_whatever_anybody_wrote(server: Server) -> None:
+    told: dict[str, list[Any]] = {"right": [37.5, 12], "whole": [100], "none": [0]}
+    told |= {"over": [100.1], "below": [-1], "odd": ["x"]}
     written = [{"flow_run_id": name, "data": each} for name, data in told.items() for each in data]
     server.give("/artifacts/filter", written)
 
-    assert {} == await orchestrator.read_progress([])
-    assert {"right": 0.375, "whole": 1.0, "none": 0.0} == await orchestrator.read_progress([*told])
+    assert {} == await server.orchestrator.read_progress([])
+    assert {"right": 0.375, "whole": 1.0, "none": 0.0} == await server.orchestrator.read_progress([*told])
     [asked] = server.list_bodies("/artifacts/filter")
     assert ([*told], "UPDATED_DESC") == (asked["artifacts"]["flow_run_id"]["any_"], asked["sort"])
 
@@ -181,11 +167,9 @@ async def test_last_progress_of_a_run_counts_whatever_anybody_wrote(
         (echo_labels, True),
     ],
 )
-async def test_run_of_a_key_is_new_for_whose_request_created_it(
-    server: Server, orchestrator: PrefectOrchestrator, answer: Any, new: bool
-) -> None:
+async def test_run_of_a_key_is_new_for_whose_request_created_it(server: Server, answer: Any, new: bool) -> None:
     server.give(CREATE, answer)
-    made = await create(orchestrator)
+    made = await create(server)
     [sent] = server.list_bodies(CREATE)
     asked = {"handle": HANDLE, "synth_type": "from_traits", "effort": "low", "only_lacking": False, "review": False}
 
@@ -195,26 +179,22 @@ async def test_run_of_a_key_is_new_for_whose_request_created_it(
     assert [name_tag(HANDLE), DOOR_TAG] == sent["tags"]
 
 
-async def test_deployment_is_looked_up_once_and_again_when_it_was_made_anew(
-    server: Server, orchestrator: PrefectOrchestrator
-) -> None:
+async def test_deployment_is_looked_up_once_and_again_when_it_was_made_anew(server: Server) -> None:
     server.give(CREATE, make_run(), make_run(), httpx.Response(404))
     server.give("/deployments/d2/create_flow_run", make_run(id=RUN_ID))
     server.give(LOOK_UP, {"id": "d1"}, {"id": "d2"})
-    made = [(await create(orchestrator))[0] for _ in range(3)]
+    made = [(await create(server))[0] for _ in range(3)]
 
     assert (RUN_ID, 2) == (made[-1], len(server.list_bodies(LOOK_UP)))
 
 
 @pytest.mark.parametrize("fate", [BUSY, LIMITED, BAD_GATEWAY, httpx.ReadError("x")])
-async def test_request_is_sent_again_while_the_server_is_busy(
-    server: Server, orchestrator: PrefectOrchestrator, fate: Fate
-) -> None:
+async def test_request_is_sent_again_while_the_server_is_busy(server: Server, fate: httpx.Response | Exception) -> None:
     server.give(CREATE, fate, fate, make_run(id=RUN_ID))
     server.give(FILTER, fate, [])
 
-    assert RUN_ID == (await create(orchestrator))[0]
-    assert [] == (await orchestrator.list_live([HANDLE]))[HANDLE]
+    assert RUN_ID == (await create(server))[0]
+    assert {HANDLE: []} == await server.orchestrator.list_live([HANDLE])
     assert ["key"] * 3 == [body["idempotency_key"] for body in server.list_bodies(CREATE)]
 
 
@@ -229,20 +209,22 @@ async def test_request_is_sent_again_while_the_server_is_busy(
     ],
 )
 async def test_run_that_could_not_be_created_says_whether_that_is_sure(
-    server: Server, orchestrator: PrefectOrchestrator, fate: Fate, kind: type[Exception], said: str, again: bool
+    server: Server, fate: httpx.Response | Exception, kind: type[Exception], said: str, again: bool
 ) -> None:
     server.give(CREATE, fate)
     with pytest.raises(OrchestratorError) as refused:
-        await create(orchestrator)
+        await create(server)
 
-    assert kind is type(refused.value)
-    assert said in str(refused.value)
+    assert (kind, True) == (type(refused.value), said in str(refused.value))
     assert "10.0.0.1" not in str(refused.value)
     assert again == (len(server.list_bodies(CREATE)) > 1)
-    # Reading changes nothing, so nothing is unsure, and what timed out is not asked for again.
+
+
+async def test_reading_that_timed_out_is_sure_and_not_repeated(server: Server) -> None:
     server.give("/health", httpx.ReadTimeout("10.0.0.1"))
     with pytest.raises(OrchestratorError, match=r"does not answer \(ReadTimeout\)"):
-        await orchestrator.ping()
+        await server.orchestrator.ping()
+
     assert 1 == len(server.list_bodies("/health"))
 
 
@@ -263,25 +245,23 @@ AWAKE, ENDED = ({"state_name": state.title(), "state_type": state} for state in 
     ],
 )
 async def test_suspended_run_goes_on_with_what_a_person_said(
-    server: Server, orchestrator: PrefectOrchestrator, states: list[Any], accepted: str, resumed: bool
+    server: Server, states: list[Any], accepted: str, resumed: bool
 ) -> None:
     server.give(f"/flow_runs/{RUN_ID}", *states)
     server.give(f"/flow_runs/{RUN_ID}/resume", {"status": accepted})
 
-    assert resumed == await orchestrator.resume(RUN_ID, {"decision": "attach"})
+    assert resumed == await server.orchestrator.resume(RUN_ID, {"decision": "attach"})
     sent = server.list_bodies(f"/flow_runs/{RUN_ID}/resume")
     assert ([{"run_input": {"decision": "attach"}}] if states[0] is SLEEPING else []) == sent
 
 
-async def test_review_is_a_run_of_its_deployment_which_is_named_where_it_is_missing(
-    server: Server, orchestrator: PrefectOrchestrator
-) -> None:
+async def test_review_is_a_run_of_its_deployment_which_is_named_where_it_is_missing(server: Server) -> None:
     with pytest.raises(OrchestratorError, match=r"no deployment review/on-demand\. 'make serve' makes it"):
-        await orchestrator.create_review({})
+        await server.orchestrator.create_review({})
     server.give("/deployments/name/review/on-demand", {"id": "r1"})
-    server.give("/deployments/r1/create_flow_run", BUSY, {"id": RUN_ID})
+    server.give(REVIEW, BUSY, {"id": RUN_ID})
 
-    assert RUN_ID == await orchestrator.create_review({"decision": "attach"})
-    first, again = server.list_bodies("/deployments/r1/create_flow_run")
+    assert RUN_ID == await server.orchestrator.create_review({"decision": "attach"})
+    first, again = server.list_bodies(REVIEW)
     assert first == again
     assert {"decision": "attach"} == first["parameters"]

@@ -28,20 +28,27 @@ PATH = f"/models/{HANDLE}/samples/synthesize"
 
 @dataclass
 class Round:
-    """What came of the requests of one instant."""
+    """What came of the requests of one instant: the runs that were made, and those that were told to be in the way."""
 
     new: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
-    others: list[tuple[int, str]] = field(default_factory=list)
 
     def take(self, answer: httpx.Response) -> None:
         if answer.status_code == 202:
             self.new.append(answer.json()["run_id"])
-        elif answer.status_code == 409:
-            self.conflicts.append(answer.headers["X-Run-Id"])
-            assert answer.headers["X-Run-Id"] == answer.json()["error"]["details"]["run_id"]
         else:
-            self.others.append((answer.status_code, answer.text))
+            assert 409 == answer.status_code, answer.text
+            self.conflicts.append(answer.headers["X-Run-Id"])
+
+    def check_one(self) -> None:
+        """One request made a run, which all others were told."""
+        assert (1, CALLERS - 1) == (len(self.new), len(self.conflicts))
+        assert {self.new[0]} == set(self.conflicts)
+
+    def check_successor(self, before: str) -> None:
+        """At most one made a run, and the others were told that one or the one before."""
+        assert len(self.new) <= 1
+        assert set(self.conflicts) <= {before, *self.new}
 
 
 @pytest.fixture
@@ -68,10 +75,8 @@ def test_of_requests_at_one_instant_one_makes_a_run(surface: Surface, other_door
     for ended in ENDED_TYPES:
         found = ask_in_threads(surface.author, other_door)
         surface.orchestrator.end_runs(ended)
+        found.check_one()
 
-        assert [] == found.others
-        assert (1, CALLERS - 1) == (len(found.new), len(found.conflicts))
-        assert {found.new[0]} == set(found.conflicts)
     assert len(ENDED_TYPES) == len(surface.orchestrator.runs)
 
 
@@ -82,10 +87,8 @@ def test_run_that_ends_meanwhile_lets_one_successor_in(surface: Surface, other_d
         live = made[-1]
         found = ask_in_threads(surface.author, other_door, meanwhile=partial(runs.set_state, live, "COMPLETED"))
         made += found.new or [surface.synthesize(effort="low").json()["run_id"]]
+        found.check_successor(live)
 
-        assert [] == found.others
-        assert len(found.new) <= 1
-        assert set(found.conflicts) <= {live, *found.new}
     assert made == list(runs.runs)
 
 
@@ -107,9 +110,7 @@ def test_of_requests_at_two_doors_one_makes_a_run_whenever_the_last_one_ends(bac
         clients = (backend.author, second.open_client(backend.door.secret))
         for _ in range(ROUNDS):
             found = ask_in_threads(*clients)
-            assert [] == found.others
-            assert (1, CALLERS - 1) == (len(found.new), len(found.conflicts))
-            assert {found.new[0]} == set(found.conflicts)
+            found.check_one()
             seconds, ended = chance.uniform(0, 1.2), chance.choice(ENDED_TYPES)
 
             def end(run_id: str = found.new[0], seconds: float = seconds, ended: str = ended) -> None:
@@ -118,9 +119,7 @@ def test_of_requests_at_two_doors_one_makes_a_run_whenever_the_last_one_ends(bac
 
             after = ask_in_threads(*clients, meanwhile=end)
             made += [*found.new, *after.new]
-            assert [] == after.others
-            assert len(after.new) <= 1
-            assert set(after.conflicts) <= {found.new[0], *after.new}
+            after.check_successor(found.new[0])
             backend.end_runs()
     spans = list[tuple[str, str, str]]()
     while page := backend.site.ask("POST", "/flow_runs/filter", offset=len(spans), sort="EXPECTED_START_TIME_ASC"):
