@@ -1,7 +1,6 @@
 """What the tests of the tools share: a catalogue with models in every state, and no Prefect server that answers."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 from fakes.surface import fill_catalogue, read_settings_of
@@ -10,7 +9,6 @@ from prefect.context import _temporary_global_settings_context, get_settings_con
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.settings import Settings
-from flows.api.keys.keyring import issue_key
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +32,3 @@ def prefect_is_away() -> Iterator[None]:
 def settings(workspace: Workspace) -> Settings:
     """Those of this machine's own user."""
     return read_settings_of(workspace)
-
-
-@pytest.fixture(scope="session")
-def reader_settings(workspace: Workspace) -> Settings:
-    """Those of a key that reads ``u22a8``."""
-    path = workspace.folder / "keys.json"
-    _, secret = issue_key(path, ["u22a8"], "scoring", datetime.now(UTC))
-    return read_settings_of(workspace, {"EXEMPLARS_KEYS_FILE": str(path), "EXEMPLARS_MCP_KEY": secret})

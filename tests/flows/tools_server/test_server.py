@@ -1,5 +1,6 @@
 """The tools and resources in a session of the SDK's own client: schemas, answers, and the door's words for refusals."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from mcp.types import INVALID_PARAMS
 from engine.domain.model import EFFORTS
 from engine.settings import Settings
 from flows.api.app import make_app
+from flows.api.keys.keyring import issue_key
 from flows.tools_server.identity import identify
 
 TOOLS = (
@@ -22,19 +24,16 @@ TOOLS = (
 ).split()
 ONE = {"trait": "clarity", "text": "Press the button.", "quality": 1}
 TWO = {"samples": [ONE, {**ONE, "quality": 2}]}
-SYNTHESIS = f"POST /models/{HANDLE}/samples/synthesize"
 # A tool, its arguments, and how the door is asked the same.
 SAME_AS_THE_DOOR: list[tuple[str, dict[str, Any], str, Any]] = [
     ("get_model", {"handle": UNKNOWN}, f"GET /models/{UNKNOWN}", None),
     ("list_traits", {"handle": "u22a8/x"}, "GET /models/u22a8%2Fx/traits", None),
     ("list_traits", {"handle": ".."}, "GET /models/%2E%2E/traits", None),
-    ("list_models", {"limit": 0}, "GET /models?limit=0", None),
     ("list_samples", {"handle": HANDLE, "trait": "x"}, f"GET /models/{HANDLE}/samples?trait=x", None),
     ("add_samples", {"handle": HANDLE, **TWO}, f"POST /models/{HANDLE}/samples", TWO),
     ("delete_sample", {"handle": HANDLE, "sample_id": 5.0}, f"DELETE /models/{HANDLE}/samples/5", None),
-    ("synthesize_samples", {"handle": HANDLE, "synth_type": None}, SYNTHESIS, {"synth_type": None}),
     # Prefect's server is away.
-    ("synthesize_samples", {"handle": HANDLE}, SYNTHESIS, {}),
+    ("synthesize_samples", {"handle": HANDLE}, f"POST /models/{HANDLE}/samples/synthesize", {}),
 ]
 
 
@@ -42,22 +41,20 @@ async def test_tools_have_the_platforms_names_and_schemas_that_say_what_is_what(
     async with open_agent(settings) as agent:
         tools = {tool.name: tool for tool in (await agent.client.list_tools()).tools}
         instructions = agent.client.instructions or ""
-    asked = tools["synthesize_samples"].input_schema
+    asked, adding = (tools[name].input_schema for name in ("synthesize_samples", "add_samples"))
+    changing = {name for name, tool in tools.items() if tool.annotations and not tool.annotations.read_only_hint}
     for tool in tools.values():
         for schema in (tool.input_schema, tool.output_schema):
             assert schema is not None
             Draft202012Validator.check_schema(schema)
-            assert "object" == schema["type"]
-            assert "components" not in str(schema)
+            assert ("object", False) == (schema["type"], "components" in str(schema))
         undescribed = [name for name, told in tool.input_schema["properties"].items() if not told.get("description")]
         assert [] == undescribed, tool.name
 
     assert {*TOOLS} == set(tools)
     assert (["handle"], ["handle", "synth_type", "effort"]) == (asked["required"], list(asked["properties"]))
     assert list(EFFORTS) == asked["properties"]["effort"]["anyOf"][0]["enum"]
-    items = tools["add_samples"].input_schema["properties"]["samples"]["items"]
-    assert ["trait", "text", "quality"] == items["required"]
-    changing = {name for name, tool in tools.items() if tool.annotations and not tool.annotations.read_only_hint}
+    assert ["trait", "text", "quality"] == adding["properties"]["samples"]["items"]["required"]
     assert {"add_samples", "delete_sample", "synthesize_samples"} == changing
     assert instructions.endswith("This session reads and changes every namespace.")
 
@@ -100,23 +97,18 @@ async def test_what_the_door_is_not_asked_is_refused_in_its_manner(settings: Set
             assert (code, True) == (error["code"], message in error["message"]), error
 
 
-async def test_key_permits_here_what_it_permits_at_the_door_until_it_is_revoked(
-    workspace: Workspace, reader_settings: Settings
-) -> None:
+async def test_key_permits_here_what_it_permits_at_the_door_until_it_is_revoked(workspace: Workspace) -> None:
     path = workspace.folder / "keys.json"
-    before = path.read_bytes()
-    async with open_agent(reader_settings) as agent:
-        codes = [
-            (await agent.fail(tool, **arguments))["code"]
-            for tool, arguments in (
-                ("synthesize_samples", {"handle": HANDLE}),
-                ("add_samples", {"handle": HANDLE, "samples": [ONE]}),
-                ("list_traits", {"handle": PRIVATE}),
-                ("list_samples", {"handle": PUBLIC}),
-                ("plan_synthesis", {"handle": PUBLIC}),
-                ("validate_model", {"handle": PUBLIC}),
-            )
-        ]
+    _, secret = issue_key(path, ["u22a8"], "scoring", datetime.now(UTC))
+    reader = read_settings_of(workspace, {"EXEMPLARS_KEYS_FILE": str(path), "EXEMPLARS_MCP_KEY": secret})
+    asked: list[tuple[str, dict[str, Any], str]] = [
+        ("synthesize_samples", {"handle": HANDLE}, "forbidden"),
+        ("add_samples", {"handle": HANDLE, "samples": [ONE]}, "forbidden"),
+        ("list_traits", {"handle": PRIVATE}, "model_not_found"),
+        *((tool, {"handle": PUBLIC}, "forbidden") for tool in ("list_samples", "plan_synthesis", "validate_model")),
+    ]
+    async with open_agent(reader) as agent:
+        codes = [(await agent.fail(tool, **arguments))["code"] for tool, arguments, _ in asked]
         own = await agent.call("list_samples", handle=HANDLE, limit=1)
         cards = {card.name for card in (await agent.client.list_resources()).resources}
         with pytest.raises(MCPError, match="model_not_found: There is no model"):
@@ -124,32 +116,31 @@ async def test_key_permits_here_what_it_permits_at_the_door_until_it_is_revoked(
         instructions = agent.client.instructions or ""
         path.write_text('{"keys": []}')
         revoked = await agent.fail("list_traits", handle=HANDLE)
-        path.write_bytes(before)
 
-    assert "unauthorized" == revoked["code"]
-    assert [*2 * ["forbidden"], "model_not_found", *3 * ["forbidden"]] == codes
-    assert 1 == len(own["items"])
-    assert {HANDLE, PUBLIC} < cards
-    assert PRIVATE not in cards
+    assert [code for _, _, code in asked] == codes
+    assert ("unauthorized", 1) == (revoked["code"], len(own["items"]))
+    assert ({HANDLE, PUBLIC}, set()) == (cards & {HANDLE, PUBLIC}, cards & {PRIVATE})
     assert instructions.endswith("This session reads u22a8; reads live, bench like every key.")
 
 
-async def test_machines_user_reads_every_namespace_and_cards_are_resources(settings: Settings) -> None:
+async def test_machines_user_reads_every_namespace_its_cards_and_its_mistakes(settings: Settings) -> None:
     async with open_agent(settings) as agent:
         samples = await agent.call("list_samples", handle=PRIVATE, trait="clarity", limit=2)
+        right, wrong = [await agent.call("validate_model", handle=handle) for handle in (HANDLE, BROKEN)]
         listed = {card.uri: card for card in (await agent.client.list_resources()).resources}
         [template] = (await agent.client.list_resource_templates()).resource_templates
         [card] = (await agent.client.read_resource(f"exemplars://models/{HANDLE}")).contents
-        with pytest.raises(MCPError) as refused:
+        with pytest.raises(MCPError, match="There is no resource") as refused:
             await agent.client.read_resource("exemplars://runs/1")
 
     assert 2 == len(samples["items"])
+    assert (True, [], False) == (right["valid"], right["mistakes"], wrong["valid"])
+    assert [(f"{BROKEN}/model.yaml", "traits")] == [(item["file"], item["field"]) for item in wrong["mistakes"]]
     assert {PRIVATE, HANDLE, BROKEN} < {card.name for card in listed.values()}
     assert "Whether notes about the work in a shed" in (listed[f"exemplars://models/{HANDLE}"].description or "")
     assert "exemplars://models/{handle}" == template.uri_template
-    assert "text/markdown" == card.mime_type
-    assert f"# {HANDLE}" in getattr(card, "text", "")
-    assert (INVALID_PARAMS, True) == (refused.value.code, "There is no resource" in refused.value.message)
+    assert ("text/markdown", True) == (card.mime_type, f"# {HANDLE}" in getattr(card, "text", ""))
+    assert INVALID_PARAMS == refused.value.code
 
 
 async def test_plan_tells_the_cost_and_what_a_run_would_fail_at(workspace: Workspace) -> None:
@@ -169,12 +160,3 @@ async def test_plan_tells_the_cost_and_what_a_run_would_fail_at(workspace: Works
     assert [] == list(workspace.samples.rglob("*"))
     assert "invalid_request" == error["code"]
     assert "…/all.gguf cannot be read" in error["message"]
-
-
-async def test_validation_lists_every_mistake(settings: Settings) -> None:
-    async with open_agent(settings) as agent:
-        right = await agent.call("validate_model", handle=HANDLE)
-        wrong = await agent.call("validate_model", handle=BROKEN)
-
-    assert (True, [], False) == (right["valid"], right["mistakes"], wrong["valid"])
-    assert [(f"{BROKEN}/model.yaml", "traits")] == [(item["file"], item["field"]) for item in wrong["mistakes"]]
