@@ -1,10 +1,15 @@
-"""A secret opens the door until its key is revoked, nothing else does, and nothing but its digest is kept."""
+"""A secret opens the door until its key is revoked, nothing else does, and nothing but its digest is kept.
+
+The file is its owner's alone, is replaced whole, and is refused where it is not as it was written.
+"""
 
 import hashlib
 import json
 import logging
+import os
 import re
 import resource
+import stat
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
-from engine.errors import InputError
+from engine.errors import InputError, StoreError
+from flows.api.keys.file import change_keys
 from flows.api.keys.key import Key
 from flows.api.keys.keyring import KeyRing, issue_key, list_keys, revoke_key
 
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
+SECRET = "exm_0123456789ab_do-not-show-me"
 
 
 @pytest.fixture
@@ -97,8 +105,7 @@ def test_live_ring_sees_each_change_at_once(path: Path, clock: Callable[[], floa
     listed = list_keys(path)
     path.unlink()
 
-    assert None is before
-    assert [key for key, _ in issued] == found
+    assert (None, [key for key, _ in issued]) == (before, found)
     assert [issued[0][0], None, issued[2][0]] == left
     assert (issued[0][0], issued[2][0]) == listed
     assert (issued[1][0], None) == (revoked, ring.find(issued[0][1]))
@@ -106,9 +113,7 @@ def test_live_ring_sees_each_change_at_once(path: Path, clock: Callable[[], floa
 
 def test_changes_within_one_tick_of_the_disk_are_seen(path: Path) -> None:
     key, secret = issue(path)
-    ring = KeyRing(path)
-    allowed = path.read_bytes()
-    seen = []
+    ring, seen, allowed = KeyRing(path), [], path.read_bytes()
     for content in (allowed.replace(key.id.encode(), b"0" * 12), allowed) * 50:
         path.write_bytes(content)
         seen.append(ring.find(secret))
@@ -127,6 +132,76 @@ def test_revoking_what_is_not_there_says_so_and_does_not_repeat_a_secret(path: P
     assert (key,) == list_keys(path)
 
 
+def test_all_that_is_written_is_for_the_owner_alone_whatever_a_dead_writer_left(tmp_path: Path) -> None:
+    path, link, before = tmp_path / "a" / "b" / "keys.json", tmp_path / "link.json", os.umask(0)
+    link.symlink_to(path)
+    key, _ = issue(link)
+    path.with_name("keys.json.new").write_text('{"keys": [')
+    between = list_keys(path)
+    other, _ = issue(link)
+    os.umask(before)
+
+    assert ((key,), (key, other)) == (between, list_keys(link))
+    assert {"keys.json": 0o600, "keys.json.lock": 0o600} == {
+        file.name: stat.S_IMODE(file.lstat().st_mode) for file in path.parent.iterdir()
+    }
+
+
+def test_file_held_by_another_is_one_message(path: Path) -> None:
+    held = pytest.raises(StoreError, match=r"locked by another command for 0.05 s\. Nothing was changed")
+    with FileLock(f"{path}.lock"), held, change_keys(path, timeout_seconds=0.05):
+        pass
+
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"expires_at": "2026-12-01T00:00:00Z"},
+        {"namespaces": ["*"]},
+        {"sha256": SECRET},
+        {"id": SECRET},
+        {"label": "\x1b[2J"},
+        # Not UTF-8.
+        {"label": "\udcff"},
+        # The id of the other key.
+        {},
+    ],
+)
+def test_garbage_is_one_message_that_shows_nothing_of_it(path: Path, fields: dict[str, Any]) -> None:
+    key, _ = issue(path)
+    [entry] = json.loads(path.read_text())["keys"]
+    content = json.dumps({"keys": [entry, entry | fields]}, ensure_ascii=False).encode(errors="surrogateescape")
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=f"^{path} is not a file of keys \\(") as caught:
+        issue(path)
+    said = str(caught.value)
+
+    assert [] == [shown for shown in (SECRET, key.sha256, key.id) if shown in said]
+    assert (1, None) == (len(said.splitlines()), caught.value.__cause__)
+    assert content == path.read_bytes()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o610, 0o602])
+def test_file_that_is_open_to_others_is_refused(path: Path, mode: int) -> None:
+    key, _ = issue(path)
+    path.chmod(mode)
+    with pytest.raises(StoreError, match=rf"\(mode {mode:o}\), so no key in it is trusted. Run 'chmod 600"):
+        list_keys(path)
+    path.chmod(0o400)
+
+    assert (key,) == list_keys(path)
+
+
+def test_what_is_no_file_in_its_place_is_refused_at_once(path: Path, tmp_path: Path) -> None:
+    os.mkfifo(path, 0o600)
+    (tmp_path / "file").touch()
+    for place, said in ((path, "it is not a regular file"), (tmp_path / "file" / "keys.json", "cannot be used: ")):
+        with pytest.raises(StoreError, match=said):
+            list_keys(place)
+
+
 @BOTH_CLOCKS
 def test_file_that_breaks_lets_nobody_in_until_it_is_mended_and_is_logged_once(
     path: Path, clock: Callable[[], float], caplog: pytest.LogCaptureFixture
@@ -138,9 +213,9 @@ def test_file_that_breaks_lets_nobody_in_until_it_is_mended_and_is_logged_once(
             path.write_bytes(content)
             path.chmod(mode)
             seen.append({ring.find(secret) for _ in range(3)})
+    garbage, too_open = (record.getMessage() for record in caplog.records)
 
     assert [{key}, {None}, {key}, {None}, {key}] == seen
-    garbage, too_open = (record.getMessage() for record in caplog.records)
     assert garbage.startswith(f"No key is accepted. {path} is not a file of keys (")
     assert too_open.startswith(f"No key is accepted. {path} is open to others than its owner (mode 644)")
     assert secret not in caplog.text
@@ -162,12 +237,8 @@ def test_file_that_could_not_be_read_for_a_moment_is_read_again(path: Path) -> N
 def test_key_is_found_by_many_threads_while_others_are_issued_at_once_and_revoked(path: Path) -> None:
     key, secret = issue(path)
     ring = KeyRing(path)
-
-    def find_often(_: int) -> set[Key | None]:
-        return {ring.find(secret) for _ in range(500)}
-
     with ThreadPoolExecutor(8) as pool, ThreadPoolExecutor(4) as writers:
-        found = pool.map(find_often, range(8))
+        found = pool.map(lambda _: {ring.find(secret) for _ in range(500)}, range(8))
         issued = list(writers.map(lambda _: issue(path)[0].id, range(20)))
         assert {key.id, *issued} == {each.id for each in list_keys(path)}
         list(writers.map(lambda key_id: revoke_key(path, key_id), issued))
