@@ -1,6 +1,5 @@
 """The edge of the HTTP door: an application asked by messages of ASGI, or a small one in a process of its own."""
 
-import asyncio
 import json
 import signal
 import subprocess
@@ -9,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import IO
@@ -70,16 +69,13 @@ def drive(
 
     async def receive() -> Message:
         if not coming:
-            await asyncio.Event().wait()
+            await anyio.sleep_forever()
         return coming.pop(0)
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    async def ask() -> None:
-        await app(scope, receive, send)
-
-    asyncio.run(ask())
+    anyio.run(app, scope, receive, send)
     return sent
 
 
@@ -90,24 +86,20 @@ def read_told(sent: Sequence[Message]) -> tuple[int, str]:
 
 @dataclass(frozen=True)
 class Edge:
-    """The running process; ``address`` is what it announced, ``log`` what it writes to stderr."""
+    """The running process; ``log`` is what it writes to stderr."""
 
     process: "subprocess.Popen[str]"
-    address: str
     log: IO[str]
+    port: int = 0
 
-    @property
-    def port(self) -> int:
-        return int(self.address.rpartition(":")[2])
+    def read_line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
 
     def connect(self) -> HTTPConnection:
         connection = HTTPConnection("localhost", self.port, timeout=60)
         connection.connect()
         return connection
-
-    def wait_until_asked(self) -> None:
-        assert self.process.stdout is not None
-        assert "asked\n" == self.process.stdout.readline()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Stops it: its exit code and all that it logged."""
@@ -119,22 +111,18 @@ class Edge:
 
 @contextmanager
 def serve_edge() -> Iterator[Edge]:
+    command = [sys.executable, "-m", "fakes.edge"]
+    variables = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PATH": ""}
     # A file, since nobody reads while it serves: a pipe would fill, and then the server waits.
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "fakes.edge"],
-            cwd=ROOT,
-            env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PATH": ""},
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
+        begun = Edge(process, log)
         try:
-            assert process.stdout is not None
-            yield Edge(process, process.stdout.readline().strip(), log)
+            yield replace(begun, port=int(begun.read_line().rpartition(":")[2]))
         finally:
             process.kill()
-            process.communicate()
 
 
 if __name__ == "__main__":

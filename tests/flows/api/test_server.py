@@ -27,7 +27,7 @@ def test_server_answers_what_it_refuses_too_and_stops_when_what_is_in_flight_is_
             open_listener("127.0.0.1", edge.port)
         with closing(edge.connect()) as connection, closing(edge.connect()) as idle:
             connection.request("GET", "/v1/slow?seconds=0.5")
-            edge.wait_until_asked()
+            assert "asked" == edge.read_line()
             code, logged = edge.stop()
             done = connection.getresponse().read()
             assert b"" == idle.sock.recv(1)
@@ -41,7 +41,7 @@ def test_server_answers_what_it_refuses_too_and_stops_when_what_is_in_flight_is_
     assert "INFO POST /v1/body 200 " in logged
     assert "hunter2" not in logged
     assert "Traceback" not in logged
-    assert f"cannot listen on {edge.address}: " in str(taken.value)
+    assert f"cannot listen on http://127.0.0.1:{edge.port}: " in str(taken.value)
     assert "EXEMPLARS_API_PORT" in str(taken.value)
     assert 3 == taken.value.exit_code
 
@@ -51,7 +51,7 @@ def test_stop_has_an_end_whatever_goes_on_and_says_so() -> None:
     with serve_edge() as edge, closing(edge.connect()) as connection, closing(edge.connect()) as stuck:
         for each, path in ((connection, "slow"), (stuck, "stuck")):
             each.request("GET", f"/v1/{path}?seconds=600")
-            edge.wait_until_asked()
+            assert "asked" == edge.read_line()
         code, logged = edge.stop(signal.SIGINT)
         answer = connection.getresponse()
         told = answer.read()

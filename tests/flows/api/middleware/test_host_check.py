@@ -23,10 +23,7 @@ async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
     [
         *(((host,), OURS, True) for host in ("LocalHost", "localhost:8000", "localhost:", "[0:0:0:0:0:0:0:1]:8")),
         *((("[fe80::1]:8000",), (allowed,), True) for allowed in ("fe80::1", "[FE80:0::1]")),
-        *(
-            ((host,), OURS, False)
-            for host in ("", "localhost.evil.example", "evil-localhost", "localhost@evil.example")
-        ),
+        *(((host,), OURS, False) for host in ("", "localhost.evil.com", "evil-localhost", "localhost@evil.com")),
         *(((host,), OURS, False) for host in ("localhost:80:80", "localhost:x", "\xe9", "[::2]", "[::1", "[::1]x")),
         *((hosts, OURS, False) for hosts in ((), ("localhost", "localhost"), ("localhost", "evil.example"))),
     ],

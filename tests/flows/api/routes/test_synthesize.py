@@ -24,26 +24,22 @@ def test_run_is_enqueued(surface: Surface) -> None:
 @pytest.mark.parametrize(
     ("first", "second", "code"),
     [
-        ({"effort": "low"}, {"synth_type": "from_traits", "effort": "low"}, "already_running"),
-        ({"effort": None}, {"effort": "high"}, "already_running"),
-        ({"effort": None}, {}, "already_running"),
-        ({"effort": None}, {"effort": "low"}, "model_busy"),
-        ({"effort": "low"}, {"effort": "medium"}, "model_busy"),
-        ({"effort": "low"}, {"synth_type": "diversify", "effort": "low"}, "model_busy"),
+        ("low", {"synth_type": "from_traits", "effort": "low"}, "already_running"),
+        (None, {"effort": "high"}, "already_running"),
+        (None, {"effort": "low"}, "model_busy"),
+        ("low", {"synth_type": "diversify", "effort": "low"}, "model_busy"),
     ],
 )
 def test_second_request_is_a_conflict_that_names_the_run(
-    surface: Surface, first: dict[str, Any], second: dict[str, Any], code: str
+    surface: Surface, first: str | None, second: dict[str, Any], code: str
 ) -> None:
-    run_id = surface.synthesize(SEEDED, **first).json()["run_id"]
+    run_id = surface.synthesize(SEEDED, effort=first).json()["run_id"]
     refused = surface.synthesize(SEEDED, **second)
     details = refused.json()["error"]["details"]
 
     assert (409, code) == read_refusal(refused)
     assert run_id == refused.headers["X-Run-Id"] == details["run_id"]
-    assert ("from_traits", first["effort"] or "high", "queued") == tuple(
-        details[name] for name in ("synth_type", "effort", "status")
-    )
+    assert {"synth_type": "from_traits", "effort": first or "high", "status": "queued"}.items() <= details.items()
     assert [run_id] == list(surface.orchestrator.runs)
 
 
@@ -73,17 +69,14 @@ def test_run_of_the_ui_makes_the_model_busy_until_it_is_over(surface: Surface, s
     assert (None if state in ENDED_TYPES else run_id) == answer.headers.get("X-Run-Id")
 
 
-def test_suspended_run_of_the_ui_leaves_the_model_free_and_one_that_was_asked_for_here_does_not(
-    surface: Surface,
-) -> None:
+def test_suspended_run_of_the_ui_leaves_the_model_free_and_one_of_ours_does_not(surface: Surface) -> None:
     surface.orchestrator.set_state(surface.orchestrator.add_run(handle=HANDLE), "PAUSED", name=SUSPENDED)
-    made = surface.synthesize(effort="low")
-    surface.orchestrator.set_state(made.json()["run_id"], "PAUSED", name=SUSPENDED)
+    made = surface.synthesize(effort="low").json()["run_id"]
+    surface.orchestrator.set_state(made, "PAUSED", name=SUSPENDED)
     again = surface.synthesize(effort="low")
 
-    assert 202 == made.status_code
     assert (409, "already_running") == read_refusal(again)
-    assert made.json()["run_id"] == again.headers["X-Run-Id"]
+    assert made == again.headers["X-Run-Id"]
 
 
 def test_of_several_runs_the_one_that_holds_the_lease_is_named(surface: Surface) -> None:
@@ -99,17 +92,6 @@ def test_of_several_runs_the_one_that_holds_the_lease_is_named(surface: Surface)
     assert waiting == surface.synthesize(effort="high").headers["X-Run-Id"]
 
 
-@pytest.mark.parametrize(
-    ("handle", "body", "code"),
-    [(HANDLE, {"synth_type": "enrich"}, "invalid_request"), (BARE, {"synth_type": "diversify"}, "no_seed_samples")],
-)
-def test_what_cannot_be_synthesized_is_refused_without_a_run(
-    surface: Surface, handle: str, body: dict[str, str], code: str
-) -> None:
-    assert (422, code) == read_refusal(surface.synthesize(handle, **body))
-    assert {} == surface.orchestrator.runs
-
-
 def test_run_of_which_nobody_is_sure_is_503_and_says_so(surface: Surface) -> None:
     surface.orchestrator.away = True
     away = surface.synthesize()
@@ -118,8 +100,7 @@ def test_run_of_which_nobody_is_sure_is_503_and_says_so(surface: Surface) -> Non
     surface.orchestrator.unsure = False
 
     assert (503, "orchestrator_unavailable") == read_refusal(away) == read_refusal(unsure)
-    assert "Nothing was enqueued" in away.json()["error"]["message"]
-    assert "is not known" in unsure.json()["error"]["message"]
-    assert "Nothing was enqueued" not in unsure.json()["error"]["message"]
+    assert [True, False] == ["Nothing was enqueued" in answer.text for answer in (away, unsure)]
+    assert [False, True] == ["is not known" in answer.text for answer in (away, unsure)]
     assert int(away.headers["Retry-After"]) > 0
     assert 202 == surface.synthesize().status_code
