@@ -12,13 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
-from fakes.provider import Provider
 from fakes.site import Site, open_site
 from fakes.surface import fill_catalogue
-from fakes.workspace import HANDLE, ROOT, Workspace, make_workspace
+from fakes.workspace import ROOT, Workspace, make_workspace
 
 from flows.api.keys.keyring import issue_key
 
@@ -114,25 +112,21 @@ class Served:
     door: Door
     author: httpx.Client
 
-    def end_runs(self, state: str = "COMPLETED", message: str | None = None) -> None:
+    def end_runs(self) -> None:
         """Ends all runs that are not over, as a worker would."""
         body = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}}}
         for run in self.site.ask("POST", "/flow_runs/filter", **body):
-            self.set_state(run["id"], state, message)
+            self.set_state(run["id"], "COMPLETED")
 
-    def set_state(self, run_id: str, state: str, message: str | None = None) -> None:
+    def set_state(self, run_id: str, state: str) -> None:
         """Puts a run into a state."""
-        self.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": state, "message": message}, force=True)
-
-    def synthesize(self, handle: str = HANDLE, **body: Any) -> httpx.Response:
-        """Asks for a synthesis with the author's key."""
-        return self.author.post(f"/models/{handle}/samples/synthesize", json=body)
+        self.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": state}, force=True)
 
 
 @contextmanager
-def open_served(folder: Path, provider: Provider | None = None, variables: Mapping[str, str] = {}) -> Iterator[Served]:
-    """A door for a workspace of its own; its runs, should a worker be started, ask the provider."""
-    workspace = make_workspace(folder, provider, **variables)
+def open_served(folder: Path, variables: Mapping[str, str]) -> Iterator[Served]:
+    """A door for a workspace of its own."""
+    workspace = make_workspace(folder, None, **variables)
     fill_catalogue(workspace)
     with open_site(workspace) as site:
         site.start_deployed()

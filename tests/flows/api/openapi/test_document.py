@@ -44,8 +44,8 @@ def find_problems(schema: dict[str, Any], value: object) -> list[str]:
 
 def list_examples(content: dict[str, Any]) -> list[Any]:
     """The examples of a body, however they are given."""
-    named = [example["value"] for example in content.get("examples", {}).values()]
-    return [content["example"], *named] if "example" in content else named
+    given = [content["example"]] if "example" in content else []
+    return given + [example["value"] for example in content.get("examples", {}).values()]
 
 
 def walk(part: object) -> Iterator[dict[str, Any]]:
@@ -119,8 +119,7 @@ def test_answer_agrees_with_its_schemas_and_a_refusal_is_the_envelope_with_a_cod
         assert answer["description"]
         assert {"X-Request-Id", "X-Ignored-Fields"} | extra == set(answer["headers"])
         told = [(content, example) for content in answer["content"].values() for example in list_examples(content)]
-        headers = [(header, header["example"]) for header in answer["headers"].values() if header["description"]]
-        assert len(answer["headers"]) == len(headers)
+        headers = [(header, header["example"]) for header in answer["headers"].values()]
         assert {id(content) for content in answer["content"].values()} == {id(content) for content, _ in told}
         assert [] == [said for part, example in (*told, *headers) for said in find_problems(part["schema"], example)]
         if status >= 400:

@@ -99,7 +99,7 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
     with ExitStack() as opened:
         if request.param == "postgresql":
             variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = opened.enter_context(serve_postgres())
-        yield opened.enter_context(open_served(tmp_path / "served", None, variables))
+        yield opened.enter_context(open_served(tmp_path / "served", variables))
 
 
 @long

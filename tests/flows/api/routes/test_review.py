@@ -6,47 +6,38 @@ import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from fakes.builders import make_exemplar, make_level, make_stamp
+from fakes.stored import attach_set
 from fakes.surface import ADDRESS, Surface, read_refusal
 from fakes.workspace import HANDLE
 from playwright.sync_api import Route, expect, sync_playwright
 
-from engine.domain.model import POLES
-from engine.domain.samples import make_row
+from engine.domain.samples import make_id
 from engine.errors import InputError
 from engine.listing.review_page import render_review_page
 from engine.store.decisions import closing_decisions, keep_decision, read_decisions, sum_up
 from engine.store.layout import DECISIONS_FILE, REVIEW_DATA
 from engine.store.proposals import reject_proposal
-from engine.store.sample_set import SampleSet
-from engine.store.store import StoredSet, write_set
+from engine.store.store import StoredSet
 from engine.store.verify import StoreVerifier
 from flows.runs.labels import SUSPENDED
 
 CHROMIUM = shutil.which("chromium")
 JSON, NO_JSON = {"Content-Type": "application/json"}, (b"", b"{", b"[" * 30_000)
-TEXTS = ("Press the button and <b>the door</b> opens.", "We send you a mail.", "The job </script> runs.", "Wait.")
 
 
 def propose(store: Path) -> tuple[StoredSet, list[int]]:
-    """A proposal of four texts, and their ids."""
-    stamp = replace(make_stamp(str(uuid4())), handle=HANDLE)
-    made = [make_exemplar(text, POLES[place % 2], place // 2) for place, text in enumerate(TEXTS)]
-    rows = [make_row(item, stamp, f"plan/{item.pair_id}") for item in made]
-    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    review = {"until": until, "number": 1, "history": {"scenarios": {}, "cells": 0}}
-    samples = {str(row["id"]): {"position": 0.5, "side": None, "nearest": None} for row in rows}
-    trait = {"name": "Clarity", "positive": "Clear", "negative": "Obscure"}
-    data = json.dumps({"handle": HANDLE, "traits": {"clarity": trait}, "samples": samples})
-    inputs = {"level": asdict(make_level(2)), "seed": 0}
-    made_set = SampleSet(stamp, "train", "proposed", "a" * 32, rows, [], {REVIEW_DATA: data}, {}, inputs, review)
-    return write_set(str(store), made_set), [row["id"] for row in rows]
+    """A proposal of four samples of a trait that is called by markup, and their ids."""
+    run_id, until = str(uuid4()), (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    ids = [make_id(HANDLE, "clarity", f"{run_id} {number}") for number in range(4)]
+    samples = {str(sample_id): {"position": 0.5, "side": None, "nearest": None} for sample_id in ids}
+    traits = {"clarity": {"name": "<b>Clarity</b></script>", "positive": "Clear", "negative": "Obscure"}}
+    shown = {REVIEW_DATA: json.dumps({"handle": HANDLE, "traits": traits, "samples": samples})}
+    return attach_set(store, run_id, status="proposed", handle=HANDLE, documents=shown, review={"until": until}), ids
 
 
 @pytest.fixture
@@ -80,7 +71,7 @@ def test_decisions_are_kept_in_order_the_latest_counts_and_the_page_has_them_wit
     assert {str(ids[0]): "accept", str(ids[2]): "refuse"} == packed["decisions"]
     assert [] == list(StoreVerifier(str(tmp_path)).find_faults())
     # No markup of theirs, and nothing from elsewhere.
-    assert ([*TEXTS], 2) == ([row["text"] for row in packed["rows"]], page.count("</script>"))
+    assert ([*map(str, ids)], 2) == ([row["id"] for row in packed["rows"]], page.count("</script>"))
     assert [] == [url for url in re.findall("https?://[a-z.0-9]*", page) if url != "http://www.w3.org"]
 
 
@@ -88,11 +79,8 @@ def test_page_is_the_owners_in_a_browser(
     surface: Surface, proposed: tuple[StoredSet, list[int]], by_dialog: dict[str, str]
 ) -> None:
     path = f"/runs/{proposed[0].run_id}/review"
-    page, typed, challenge = (
-        surface.author.get(path),
-        surface.nobody.get(path, headers=by_dialog),
-        surface.nobody.get(path),
-    )
+    page, challenge = surface.author.get(path), surface.nobody.get(path)
+    typed = surface.nobody.get(path, headers=by_dialog)
     others = [surface.stranger.get(path), surface.author.get(f"/runs/{uuid4()}/review")]
     reject_proposal(proposed[0], "over", False, {})
 
