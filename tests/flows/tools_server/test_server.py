@@ -78,6 +78,9 @@ async def test_refusals_are_the_doors_to_the_letter(settings: Settings) -> None:
         del error["request_id"]
 
     assert expected == said
+    # This machine's own user is found by its own secret alone.
+    assert identity.find_key("exm_000000000000_x\udc80") is None
+    assert identity.secret not in repr(identity)
     assert "orchestrator_unavailable" == said[-1][1]["code"]
 
 

@@ -100,18 +100,22 @@ async def test_http_needs_a_key_with_each_request(
 
 
 def test_what_cannot_be_served_is_one_message(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace.enter(monkeypatch)
     with commanding(capsys) as command:
         port = command("mcp", "--port", "8001")
         monkeypatch.setenv("EXEMPLARS_MCP_KEY", "exm_0123456789ab_x")
+        monkeypatch.setenv("EXEMPLARS_KEYS_FILE", str(tmp_path / "keys.json"))
         key = command("mcp")
+        (tmp_path / "keys.json").touch(0o644)
+        shared = command("mcp")
         monkeypatch.setenv("EXEMPLARS_KEYS_FILE", "s3://bucket/keys.json")
         place = command("mcp", "--http")
 
-    assert [2] * 3 == [said.code for said in (port, key, place)]
+    assert [2, 2, 3, 2] == [said.code for said in (port, key, shared, place)]
     assert "--port is the port of --http" in port.message
     assert "EXEMPLARS_MCP_KEY is none of the keys" in key.message
     assert "exm_0123456789ab_x" not in key.message
+    assert "chmod 600" in shared.message
     assert "keys are kept on a local disk" in place.message

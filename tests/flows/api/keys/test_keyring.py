@@ -165,14 +165,15 @@ def test_file_held_by_another_is_one_message(path: Path) -> None:
         {"label": "\x1b[2J"},
         # Not UTF-8.
         {"label": "\udcff"},
-        # The id of the other key.
+        # Twice the same id.
         {},
     ],
 )
 def test_garbage_is_one_message_that_shows_nothing_of_it(path: Path, fields: dict[str, Any]) -> None:
     key, _ = issue(path)
     [entry] = json.loads(path.read_text())["keys"]
-    content = json.dumps({"keys": [entry, entry | fields]}, ensure_ascii=False).encode(errors="surrogateescape")
+    keys = [entry | fields] if fields else [entry, entry]
+    content = json.dumps({"keys": keys}, ensure_ascii=False).encode(errors="surrogateescape")
     path.write_bytes(content)
     with pytest.raises(StoreError, match=f"^{path} is not a file of keys \\(") as caught:
         issue(path)

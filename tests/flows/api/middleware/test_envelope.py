@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import pytest
 from fakes.edge import HOST, drive, read_told
 from fakes.surface import ADDRESS, Surface, read_refusal
-from fakes.workspace import HANDLE
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
@@ -59,15 +58,6 @@ def test_answer_is_neither_guessed_at_nor_kept_and_allows_no_other_origin(surfac
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/health/", "/v1/docs/", "/redoc"])
 def test_other_path_is_404(surface: Surface, path: str) -> None:
     assert (404, "not_found") == read_refusal(surface.author.get(ADDRESS + path))
-
-
-@pytest.mark.parametrize("method", ["DELETE", "OPTIONS", "PROPFIND"])
-def test_other_method_is_405_and_told_what_is_allowed(surface: Surface, method: str) -> None:
-    for path, allowed in (("/health", "GET"), (f"/models/{HANDLE}/samples", "GET, POST")):
-        answer = surface.author.request(method, path)
-        assert (405, "method_not_allowed") == read_refusal(answer)
-        assert allowed == answer.headers["Allow"]
-        assert allowed in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
