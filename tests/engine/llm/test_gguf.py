@@ -21,7 +21,6 @@ def write(folder: Path, content: bytes) -> Path:
     ("content", "head"),
     [
         (WHOLE, Head(12, "{{ messages }}")),
-        (make_gguf({}, {"general.name": "x"}), Head(0, None)),
         # A vocabulary need not be text.
         (WHOLE.replace("ß".encode(), b"\xff\xfe"), Head(12, "{{ messages }}")),
     ],
@@ -32,8 +31,8 @@ def test_head_says_how_many_parameters_there_are_and_the_chat_template(
     assert head == read_head(write(tmp_path, content))
 
 
-# F32, Q4_1 and Q6_K: 256 numbers in 1,024, 160 and 210 bytes.
-@pytest.mark.parametrize(("kind", "stored"), [(0, 1024), (3, 160), (14, 210)])
+# F32 and Q6_K: 256 numbers in 1,024 and 210 bytes.
+@pytest.mark.parametrize(("kind", "stored"), [(0, 1024), (14, 210)])
 def test_file_that_is_shorter_than_its_tensors_says_by_how_much(tmp_path: Path, kind: int, stored: int) -> None:
     whole = make_gguf({"w": 256}, {}, bytes(stored), kind)
     assert Head(256, None) == read_head(write(tmp_path, whole))
@@ -46,10 +45,7 @@ def test_file_that_is_shorter_than_its_tensors_says_by_how_much(tmp_path: Path, 
     ("content", "said"),
     [
         (b"PK\3\4 a zip file", r"is not a GGUF file, and llama\.cpp reads no other"),
-        (b"", NOT_WHOLE),
-        (b"GGUF" + b"\xff" * 64, NOT_WHOLE),
-        (b"GGUF\3\0\0\0" + b"\1" * 64, NOT_WHOLE),
-        *((WHOLE[:keep], NOT_WHOLE) for keep in (7, 60, 150)),
+        *((content, NOT_WHOLE) for content in (b"", b"GGUF" + b"\xff" * 64, WHOLE[:60], WHOLE[:150])),
     ],
 )
 def test_file_of_another_kind_or_cut_off_is_one_message(tmp_path: Path, content: bytes, said: str) -> None:

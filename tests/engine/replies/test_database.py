@@ -41,14 +41,14 @@ def guarded(gate: Gate, postgres: Databases, tmp_path: Path) -> RepliesPlace:
 
 
 async def keep_many(kept: ReplyStore, side: int) -> None:
-    for number in range(25):
+    for number in range(5):
         begun = await kept.begin(0.5)
         await kept.keep(f"{side}-{number}", make_reply(f"{side}-{number}"), begun)
 
 
 @pytest.mark.parametrize(
     ("fail", "patience_seconds", "words"),
-    [(Gate.shut, 300.0, "up to 300 s"), (Gate.silence, 60.0, "it has said nothing for 10 s")],
+    [(Gate.shut, 300.0, "up to 300 s"), (Gate.silence, 4.0, "it has said nothing for 4 s")],
 )
 async def test_database_that_is_away_for_a_while_is_told_once_and_waited_for(
     gate: Gate, guarded: RepliesPlace, fail: Callable[[Gate], None], patience_seconds: float, words: str
@@ -63,7 +63,7 @@ async def test_database_that_is_away_for_a_while_is_told_once_and_waited_for(
         gate.open()
         await writing
     with ReplyStore(place, PLAN) as kept:
-        keys = [f"{side}-{number}" for side in range(8) for number in range(25)]
+        keys = [f"{side}-{number}" for side in range(8) for number in range(5)]
         assert {key: make_reply(key) for key in keys} == {key: kept.find(key) for key in keys}
         assert (REPLY, 0) == (kept.find("first"), kept.lost.calls)
     assert all(part in first for part in ("cannot be reached", "No call begins meanwhile", words))
@@ -82,16 +82,13 @@ async def test_plan_is_opened_when_a_database_that_was_there_is_back(gate: Gate,
         assert REPLY == kept.find("a")
 
 
-@pytest.mark.parametrize("fail", [Gate.shut, Gate.silence])
-async def test_database_that_stays_away_ends_the_run_with_what_to_do(
-    gate: Gate, guarded: RepliesPlace, fail: Callable[[Gate], None]
-) -> None:
-    place = replace(guarded, patience_seconds=2.0)
+async def test_database_that_stays_away_ends_the_run_with_what_to_do(gate: Gate, guarded: RepliesPlace) -> None:
+    place = replace(guarded, patience_seconds=1.0)
     with ReplyStore(place, PLAN) as kept:
         await kept.keep("a", REPLY)
         begun = await kept.begin(0.5)
-        fail(gate)
-        with pytest.raises(StoreError, match=r"cannot be reached.*waited for 2 s.*Start again when postgresql://"):
+        gate.shut()
+        with pytest.raises(StoreError, match=r"cannot be reached.*waited for 1 s.*Start again when postgresql://"):
             await kept.keep("b", REPLY, begun)
         with pytest.raises(StoreError, match="EXEMPLARS_PATIENCE_SECONDS"):
             await kept.begin(0.5)
@@ -100,9 +97,8 @@ async def test_database_that_stays_away_ends_the_run_with_what_to_do(
                 await asyncio.to_thread(act, place)
     gate.open()
     with ReplyStore(place, PLAN) as kept:
-        # A note that was on its way when the server fell silent may have been kept all the same.
-        lost = (1, 0.5) if kept.find("b") is None else (0, 0.0)
-        assert (REPLY, lost) == (kept.find("a"), (kept.lost.calls, kept.lost.bound_usd))
+        assert (REPLY, None) == (kept.find("a"), kept.find("b"))
+        assert (1, 0.5) == (kept.lost.calls, kept.lost.bound_usd)
 
 
 @pytest.mark.parametrize(
@@ -126,14 +122,7 @@ def test_database_of_a_newer_version_is_left_alone(place: RepliesPlace) -> None:
         ReplyStore(place, PLAN)
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda _: b"no database" * 1000,
-        lambda content: content[:4096] + b"\xff" * (len(content) - 4096),
-        lambda content: content[: len(content) // 2],
-    ],
-)
+@pytest.mark.parametrize("spoil", [lambda _: b"no database" * 1000, lambda content: content[: len(content) // 2]])
 async def test_damaged_file_is_set_aside_and_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[bytes], bytes]
 ) -> None:
@@ -207,7 +196,7 @@ async def test_what_a_lost_machine_had_in_flight_stays_committed(place: RepliesP
 
 
 async def test_limit_is_never_passed_by_many_at_once(place: RepliesPlace) -> None:
-    limit, paid = SharedLimit("backfill-1", 1.0), []
+    limit, paid = SharedLimit("backfill-1", 0.3), []
 
     async def call(kept: ReplyStore, number: int) -> None:
         begun = await kept.begin(0.05, limit)
@@ -216,8 +205,8 @@ async def test_limit_is_never_passed_by_many_at_once(place: RepliesPlace) -> Non
         await kept.keep(str(number), Reply("one", "stop", cost_usd=0.02), begun)
 
     with ReplyStore(place, "one") as one, ReplyStore(place, "other") as other:
-        calls = (call(kept, number) for number in range(40) for kept in (one, other))
+        calls = (call(kept, number) for number in range(15) for kept in (one, other))
         ended = await asyncio.gather(*calls, return_exceptions=True)
 
     assert {SharedBudgetError, type(None)} == {type(outcome) for outcome in ended}
-    assert 0.9 < sum(paid) <= 1.0
+    assert 0.25 < sum(paid) <= 0.3

@@ -97,13 +97,11 @@ def test_server_that_breaks_after_any_request_leaves_a_whole_set_or_none(
 
 
 def test_debris_is_named_by_verify_and_cleaned_by_the_next_run_of_its_model(store: str, s3: S3) -> None:
-    s3.break_after(5)
     for run_id in ("half", "retried"):
+        s3.break_after(5)
         with pytest.raises(StoreError, match=r"ACCESS_DENIED.*the next start continues"):
             attach_set(store, run_id)
         s3.heal()
-        s3.break_after(3)
-    s3.heal()
     attach_set(store, "retried", status="rejected")
 
     assert [MANIFEST, REJECTED] == list_files(store, "retried")
@@ -142,21 +140,14 @@ def test_detaching_that_breaks_after_any_request_leaves_the_set_attached_or_not(
 
 
 def test_key_that_may_not_write_is_told_before_anything_is_paid_for(store: str, s3: S3) -> None:
+    before = list_keys(store)
+    check_writable(store)
+    assert before == list_keys(store)
     s3.break_after(0)
     with pytest.raises(StoreError, match="EXEMPLARS_SAMPLES_URI"):
         check_writable(store)
-    s3.heal()
-    with pytest.raises(StoreError, match="EXEMPLARS_SAMPLES_URI"):
-        check_writable("s3://no-such-bucket/samples")
-    before = list_keys(store)
-    check_writable(store)
-    check_writable(store, probe=False)
-
-    assert before == list_keys(store)
 
 
 def test_address_that_holds_a_key_is_refused_and_not_repeated() -> None:
-    with pytest.raises(StoreError, match="AWS_ACCESS_KEY_ID") as caught:
+    with pytest.raises(StoreError, match=r"^s3://… contains a key.* AWS_ACCESS_KEY_ID"):
         open_folder("s3://AKIA:secret@bucket/samples")
-
-    assert "secret@" not in str(caught.value)

@@ -1,12 +1,10 @@
 """Rejected sets and debris go by their age, in one move; a set that has samples never does, whatever is done to it."""
 
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes.s3 import S3, list_keys
 from fakes.stored import HANDLE, age_files, attach_set, name_faults, read_files
 from fakes.workspace import mount_disk
 
@@ -101,28 +99,3 @@ def test_what_breaks_off_leaves_no_set_by_half_and_the_next_goes_on(tmp_path: Pa
     assert before == read_files(store)
     assert [] == name_faults(store)
     assert [store] == list(tmp_path.iterdir())
-
-
-def test_object_store_loses_what_is_old_and_half_of_it_goes_the_next_time(s3: S3, s3_uri: str) -> None:
-    statuses: dict[str, Status] = {"a": "rejected", "b": "attached", "c": "rejected"}
-    for run_id, status in statuses.items():
-        attach_set(s3_uri, run_id, age=OLD, status=status)
-    kept = [key for key in list_keys(s3_uri) if "run=b" in key]
-    detached = attach_set(s3_uri, "d", age=OLD)
-    detach_stored(detached)
-    kept += [key for key in list_keys(s3_uri) if "run=d" in key]
-    # Nobody can make an object older: all that is there by now is.
-    time.sleep(1.1)
-    before = datetime.now(UTC)
-    found = list(list_old_sets(s3_uri, before))
-    s3.break_after(2)
-    with pytest.raises(StoreError, match="cannot be removed"):
-        remove_old_set(found[0])
-    s3.heal()
-    again = list(list_old_sets(s3_uri, before))
-
-    assert [("a", "rejected"), ("c", "rejected")] == name_runs(found)
-    assert [("a", "unfinished"), ("c", "rejected")] == name_runs(again)
-    assert [True, True] == [remove_old_set(old) for old in again]
-    assert sorted(kept) == list_keys(s3_uri)
-    assert [] == list(list_old_sets(s3_uri, before))

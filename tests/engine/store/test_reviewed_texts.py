@@ -1,6 +1,6 @@
 """What a person has accepted one by one in reviews, and which of it counts in later runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,67 +23,43 @@ TEXTS = ("Press the button.", "Wait a minute.", "We send you a mail.", "Ring the
 
 
 def attach_reviewed(
-    store: Path,
-    said: Mapping[int, str],
-    run_id: str = "run",
-    texts: Sequence[str] = TEXTS,
-    status: Status = "attached",
-    pool: Pool = "train",
+    store: Path, said: Mapping[int, str], run_id: str, status: Status = "attached", pool: Pool = "train"
 ) -> list[Row]:
     """A set of positive texts whose review said that of some of them, by their numbers; its rows."""
     stamp = replace(make_stamp(run_id), handle=HANDLE)
-    rows = [make_row(make_exemplar(text, "positive", n, "clarity"), stamp, None) for n, text in enumerate(texts)]
+    rows = [make_row(make_exemplar(text, "positive", n, "clarity"), stamp, None) for n, text in enumerate(TEXTS)]
     ids = {name: sorted(rows[n]["id"] for n, word in said.items() if word == name) for name in ("refuse", "other_pole")}
     lines = [
         f'{{"sample_id": {rows[n]["id"]}, "said": "{word}", "key": "k", "at": "{datetime.now(UTC).isoformat()}"}}\n'
         for n, word in said.items()
     ]
     review = {"left_out": ids["refuse"], "other_pole": ids["other_pole"], "why": "", "proposal": {}}
-    carried = {
-        PROPOSED: write_parquet(make_sample_table(rows)),
-        DECISIONS_FILE: "".join(lines).encode(),
-    }
+    carried = {PROPOSED: write_parquet(make_sample_table(rows)), DECISIONS_FILE: "".join(lines).encode()}
     kept = [row for n, row in enumerate(rows) if said.get(n) not in ("refuse", "other_pole")]
     write_set(str(store), SampleSet(stamp, pool, status, "plan", kept, [], {}, {}, {}, review=review, carried=carried))
     return rows
 
 
-def read(store: Path, teach: bool = True) -> dict[str, float]:
-    found = read_pools(str(store), MODEL, None, teach).reviewed
-    return {seed.text: seed.quality for seed in found}
+def test_what_a_person_accepted_teaches_at_its_pole_while_it_is_attached_for_training(tmp_path: Path) -> None:
+    def read(teach: bool = True) -> dict[str, float]:
+        return {seed.text: seed.quality for seed in read_pools(str(tmp_path), MODEL, None, teach).reviewed}
 
-
-def test_accepted_text_counts_at_its_pole_and_one_of_the_other_pole_there(tmp_path: Path) -> None:
-    attach_reviewed(tmp_path, {0: "accept", 1: "refuse", 2: "other_pole"})
-
-    assert {TEXTS[0]: 1.0, TEXTS[2]: 0.0} == read(tmp_path)
-    assert {} == read(tmp_path, teach=False)
-
-
-def test_detached_held_out_and_rejected_sets_teach_nothing(tmp_path: Path) -> None:
-    attach_reviewed(tmp_path, {0: "accept"}, "a")
-    [first] = list_sets(str(tmp_path), HANDLE, "train")
-    detach_stored(first)
+    rows = attach_reviewed(tmp_path, {0: "accept", 1: "refuse", 2: "other_pole", 3: "accept"}, "a")
     attach_reviewed(tmp_path, {1: "accept"}, "b", pool="eval")
-    attach_reviewed(tmp_path, {2: "accept"}, "c", status="rejected")
-
-    assert {} == read(tmp_path)
-
-
-def test_removed_text_teaches_no_more(tmp_path: Path) -> None:
-    rows = attach_reviewed(tmp_path, {0: "accept", 3: "accept"})
+    attach_reviewed(tmp_path, {1: "accept"}, "c", status="rejected")
     [stored] = list_sets(str(tmp_path), HANDLE, "train")
+
+    assert {TEXTS[0]: 1.0, TEXTS[2]: 0.0, TEXTS[3]: 1.0} == read()
+    assert {} == read(teach=False)
     remove_stored(stored, Removal((rows[0]["id"],), datetime.now(UTC)))
+    assert {TEXTS[2]: 0.0, TEXTS[3]: 1.0} == read()
+    detach_stored(list_sets(str(tmp_path), HANDLE, "train")[0])
+    assert {} == read()
 
-    assert {TEXTS[3]: 1.0} == read(tmp_path)
 
-
-def test_examples_are_the_seeds_and_then_what_was_accepted_which_changes_no_definition() -> None:
-    seeds = (Seed("clarity", "authored", 1.0), Seed("clarity", "between", 0.5))
-    plain = replace(MODEL, seeds=seeds)
-    model = replace(plain, reviewed=(Seed("clarity", "accepted", 1.0), Seed("clarity", "other", 0.0)))
+def test_what_was_accepted_comes_after_the_seeds_and_changes_no_definition() -> None:
+    plain = replace(MODEL, seeds=(Seed("clarity", "authored", 1.0),))
+    model = replace(plain, reviewed=(Seed("clarity", "accepted", 1.0),))
 
     assert ["authored", "accepted"] == [seed.text for seed in model.draw_examples_at("clarity", "positive")]
-    assert ["authored"] == [seed.text for seed in model.seeds_at("clarity", "positive")]
-    assert ["other"] == [seed.text for seed in model.examples_at("clarity", "negative")]
     assert digest_definition(plain) == digest_definition(model)

@@ -9,16 +9,15 @@ from engine.store.sample_set import DIGEST_FIELD, seal, unseal
 
 FIELDS = {"status": "attached", "counts": {"clarity": {"positive": 4}}, "note": "Grüße, \u2028 and more"}
 ODD = ("", "manifest_sha256", "\n}\n", ',\n  "manifest_sha256": "', "\u2028", "🦊")
-VALUES: tuple[object, ...] = (None, True, 1, -0.5, [], {}, *ODD, [{"a": text} for text in ODD])
 
 
 @pytest.mark.parametrize("name", ["\n}\n", "Grüße", ""])
-@pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_whatever_is_sealed_comes_back_with_its_digest(name: str, value: object) -> None:
-    content = seal({name: value})
-
-    assert {name: value} == {key: field for key, field in unseal(content).items() if key != DIGEST_FIELD}
-    assert content == seal(unseal(content))
+def test_whatever_is_sealed_comes_back_with_its_digest(name: str) -> None:
+    values: tuple[object, ...] = (None, True, 1, -0.5, [], {}, *ODD, [{"a": text} for text in ODD])
+    for value in values:
+        content = seal({name: value})
+        assert {name: value} == {key: field for key, field in unseal(content).items() if key != DIGEST_FIELD}
+        assert content == seal(unseal(content))
 
 
 def test_digest_is_that_of_the_file_without_its_last_line() -> None:

@@ -42,14 +42,8 @@ async def main():
         os.kill(pid, signal.SIGINT)
         os.kill(pid, signal.SIGTERM)
         print(await worker.run(partial(int, "7")), flush=True)
-        try:
-            await worker.run(partial(int, "seven"))
-        except ValueError as error:
-            print(error, flush=True)
         os.kill(pid, signal.SIGKILL)
         print(await worker.run(os.getpid) == os.getpid(), len(warnings), flush=True)
-        follower = await worker.run(os.getpid)
-        print(follower not in (pid, os.getpid()), len(warnings), flush=True)
 
 warnings, sys.mark = [], "what was imported"
 held = open(os.devnull), open(os.devnull)
@@ -146,7 +140,7 @@ async def test_forked_worker_has_what_is_imported_and_no_file_of_its_parents() -
 
     assert "None" == second_fork
     assert first.endswith(" True True ('what was imported', '', 5)"), first
-    assert ["7", "invalid literal for int() with base 10: 'seven'", "True 1", "True 1"] == later
+    assert ["7", "True 1"] == later
 
 
 async def test_process_without_a_standard_stream_forks_none() -> None:
