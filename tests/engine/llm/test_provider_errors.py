@@ -1,10 +1,10 @@
 """Everything that a provider does wrong is told apart by its type, through litellm, against a real server."""
 
-import asyncio
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -52,6 +52,7 @@ RAISED: dict[Fault, tuple[type[ProviderError], bool, str]] = {
     "quota_429": (QuotaSpentError, False, "has no credit left: You exceeded"),
     "quota_402": (QuotaSpentError, False, "has no credit left"),
 }
+SILENT = ("hang", "drip")
 # How the reply ended, and whether it has a text.
 ANSWERED: dict[Fault, tuple[str, bool]] = {
     "cut_reply": ("length", True),
@@ -59,19 +60,6 @@ ANSWERED: dict[Fault, tuple[str, bool]] = {
     "filtered": (REFUSED, False),
     "refusal": (REFUSED, True),
 }
-FAULTS = (*RAISED, *ANSWERED)
-
-
-@pytest.fixture(scope="session")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Fault, Reply | Exception]:
-    """What came of one call for each fault."""
-    turns = tuple(Turn(fault, number, number) for number, fault in enumerate(FAULTS, 1))
-
-    async def ask_all(url: str) -> dict[Fault, Reply | Exception]:
-        return {fault: await call(url, TIMEOUT_SECONDS if fault in ("hang", "drip") else 60.0) for fault in FAULTS}
-
-    with serve_chaos(tmp_path_factory.mktemp("provider"), Script(turns=turns)) as provider:
-        return asyncio.run(ask_all(provider.url))
 
 
 async def call(url: str, timeout_seconds: float = 60.0) -> Reply | Exception:
@@ -85,26 +73,22 @@ async def call(url: str, timeout_seconds: float = 60.0) -> Reply | Exception:
         await client.close()
 
 
-@pytest.mark.parametrize("fault", RAISED)
-def test_fault_is_an_error_of_its_type(outcomes: Mapping[Fault, Reply | Exception], fault: Fault) -> None:
-    kind, billed, said = RAISED[fault]
-    error = outcomes[fault]
+async def test_every_fault_is_an_error_of_its_type_or_a_reply_that_is_paid_for(tmp_path: Path) -> None:
+    turns = tuple(Turn(fault, number, number) for number, fault in enumerate((*RAISED, *ANSWERED), 1))
+    with serve_chaos(tmp_path, Script(turns=turns)) as provider:
+        # One call for each, in this order.
+        raised = [await call(provider.url, TIMEOUT_SECONDS if fault in SILENT else 60.0) for fault in RAISED]
+        answered = [await call(provider.url) for _ in ANSWERED]
 
-    assert kind is type(error)
-    assert said in str(error)
-    assert billed is (isinstance(error, RetryableProviderError) and error.maybe_billed)
-    assert fault != "limited_seconds" or 1.0 == getattr(error, "retry_after_seconds", None)
-
-
-@pytest.mark.parametrize("fault", ANSWERED)
-def test_fault_is_a_reply_that_is_paid_for(outcomes: Mapping[Fault, Reply | Exception], fault: Fault) -> None:
-    reply = outcomes[fault]
-
-    assert isinstance(reply, Reply)
-    assert ANSWERED[fault] == (reply.finish, bool(reply.text))
-    assert reply.prompt_tokens > 0
-    assert reply.cost_usd is not None
-    assert reply.cost_usd > 0
+    for (kind, billed, said), error in zip(RAISED.values(), raised, strict=True):
+        assert kind is type(error), said
+        assert said in str(error)
+        assert billed is (isinstance(error, RetryableProviderError) and error.maybe_billed), said
+    waits = [error.retry_after_seconds for error in raised if isinstance(error, RateLimitedError)]
+    assert [None, 1.0] == waits
+    replies = [reply for reply in answered if isinstance(reply, Reply)]
+    assert list(ANSWERED.values()) == [(reply.finish, bool(reply.text)) for reply in replies]
+    assert all(reply.prompt_tokens > 0 and (reply.cost_usd or 0.0) > 0 for reply in replies)
 
 
 @pytest.mark.parametrize(
