@@ -187,15 +187,6 @@ def put_large_set(samples: Path, rows: int, group_rows: int = GROUP_ROWS, handle
     return folder
 
 
-def link_sets(folder: Path, count: int) -> None:
-    """So many further sets with the rows of one."""
-    for number in range(count):
-        other = folder.with_name(f"run=copy-{number}")
-        (other / MANIFEST).parent.mkdir(parents=True)
-        for name in (SAMPLES, MANIFEST):
-            os.link(folder / name, other / name)
-
-
 def age_files(folder: str | Path, age: timedelta) -> None:
     """Makes all files of a folder as old as if they had been written so long ago."""
     for path in Path(folder).rglob("*"):

@@ -42,21 +42,6 @@ async def test_what_runs_spend_together_is_bounded_by_the_budget_that_they_share
     assert (0.8, 0.5, 0.3) == (budget.spent_usd, first.spent_usd, second.spent_usd)
 
 
-async def test_call_waits_for_those_of_other_runs_that_may_cost_less() -> None:
-    budget, answered = make_shared_budget(1.0), asyncio.Event()
-    first, second = RunBudget(4, None, budget), RunBudget(4, None, budget)
-    slow = asyncio.create_task(call(first, 0.8, 0.1, answered))
-    await asyncio.sleep(0)
-    waiting = asyncio.create_task(call(second, 0.8, 0.2))
-    await asyncio.sleep(0.01)
-    waited = not waiting.done()
-    answered.set()
-    await asyncio.gather(slow, waiting)
-
-    assert waited
-    assert pytest.approx(0.3) == budget.spent_usd
-
-
 def test_what_is_set_aside_comes_back_but_for_what_is_spent_and_a_call_that_broke_off_counts_at_its_most() -> None:
     budget = make_shared_budget(1.0)
     run_budget = RunBudget(4, 5.0, budget)

@@ -29,7 +29,6 @@ from engine.errors import (
     QuotaSpentError,
     RateLimitedError,
     RequestRefusedError,
-    StoreError,
 )
 from engine.gateway.budget import RunBudget, bound_call
 from engine.gateway.metered import ENDING_SECONDS
@@ -248,8 +247,6 @@ NOBODY = ProviderUnavailableError("no connection", no_connection=True)
     ("answers", "kind", "tries"),
     [
         ([NOBODY], ProviderDownError, MAX_FIRST_ATTEMPTS),
-        ([ProviderTimeoutError("no reply", maybe_billed=True)], ProviderDownError, MAX_ATTEMPTS),
-        ([ProviderUnavailableError("HTTP 503")], ProviderDownError, MAX_ATTEMPTS),
         ([RateLimitedError("slow down")], ProviderDownError, MAX_ATTEMPTS),
         ([MalformedAnswerError("a web page")], ProviderDownError, MAX_MALFORMED_FIRST),
         ([REPLY, NOBODY], ProviderUnavailableError, MAX_ATTEMPTS),
@@ -266,9 +263,7 @@ async def test_call_is_given_up_early_only_where_nobody_has_ever_been_there(
         await ask_once(gateway)
 
     assert tries == len(client.requests) - len(answers) + 1
-    why = "answer could be read" if isinstance(answers[-1], MalformedAnswerError) else "call has been answered"
-    told = f"{answers[-1]} (asked {tries} times, no {why})"
-    assert (told if kind is ProviderDownError else str(answers[-1])) == str(caught.value)
+    assert (kind is ProviderDownError) is (f"{answers[-1]} (asked {tries} times, no " in str(caught.value))
 
 
 @pytest.mark.parametrize(("kind", "strict"), [(RequestRefusedError, False), (ContextTooLongError, True)])
@@ -484,14 +479,6 @@ async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(place:
     assert (0, 8) == (gateway.budget.calls, gateway.budget.unanswered_calls)
 
 
-@pytest.mark.parametrize("cache", ["a-file", "folder"])
-async def test_replies_that_cannot_be_kept_are_an_error_before_anything_is_asked(tmp_path: Path, cache: str) -> None:
-    (tmp_path / "a-file").touch()
-    (tmp_path / "folder" / "replies.sqlite").mkdir(parents=True)
-    with pytest.raises(StoreError, match="EXEMPLARS_CACHE_DIR"):
-        await ask_once(make_gateway(FakeClient(ask_nobody), RepliesPlace(str(tmp_path / cache))))
-
-
 async def test_progress_hears_of_every_call_and_try_with_what_it_took_and_why_it_failed(place: RepliesPlace) -> None:
     progress = HeardProgress()
     refusal = ContentRefusedError("not this one")
@@ -518,16 +505,14 @@ async def test_progress_hears_of_every_call_and_try_with_what_it_took_and_why_it
     assert ["openai/test"] * 4 == waited
 
 
-@pytest.mark.parametrize(("asked_seconds", "wait_seconds"), [(None, 0.0), (0.15, 0.15)])
 async def test_call_that_is_tried_again_says_when_that_is_and_what_it_is_about(
-    place: RepliesPlace, caplog: pytest.LogCaptureFixture, asked_seconds: float | None, wait_seconds: float
+    place: RepliesPlace, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = FakeClient(answer_in_turn(RateLimitedError("slower", asked_seconds), REPLY))
-    gateway = make_gateway(client, place, wait_seconds=0.0)
+    client = FakeClient(answer_in_turn(RateLimitedError("slower"), RateLimitedError("slower", 0.15), REPLY))
     with caplog.at_level("INFO", "exemplars.calls"):
-        await ask_once(gateway, label="clarity/0/positive/0")
-    [record] = caplog.records
+        await ask_once(make_gateway(client, place, wait_seconds=0.0), label="clarity/0/positive/0")
 
-    assert "Try 1 of clarity/0/positive/0 failed, the next comes in" in record.getMessage()
-    said = {"model": "openai/test", "attempt": 1, "wait_seconds": wait_seconds, "error": "RateLimitedError"}
-    assert said.items() <= vars(record).items()
+    assert "Try 1 of clarity/0/positive/0 failed, the next comes in" in caplog.messages[0]
+    told = [(vars(record)["attempt"], vars(record)["wait_seconds"]) for record in caplog.records]
+    assert [(1, 0.0), (2, 0.15)] == told
+    assert {"model": "openai/test", "error": "RateLimitedError"}.items() <= vars(caplog.records[0]).items()

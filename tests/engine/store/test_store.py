@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -37,8 +36,6 @@ from engine.store.store import (
 
 RUN = "11111111-1111-1111-1111-111111111111"
 ROWS = 40
-# How many sets come in while readers look.
-COMMITS = choose(once=15, at_length=200)
 DOCUMENTS = {VERDICT: '{"success": true}\n', REPORT: "<html>", CARD: "---\nlanguage: [en]\n---\n"}
 # Of the design, in its order; those with a question mark may be null.
 COLUMNS = """
@@ -75,10 +72,6 @@ def make_set(run_id: str = RUN, count: int = ROWS, status: Status = "attached", 
         documents=DOCUMENTS,
         versions={"exemplars": "0.1.0", "prompts": "abc"},
     )
-
-
-def run_ids(count: int) -> list[str]:
-    return [f"{number:08d}-0000-0000-0000-000000000000" for number in range(count)]
 
 
 def list_left_over(store: Path) -> list[str]:
@@ -230,84 +223,6 @@ def test_twenty_processes_that_write_one_run_leave_one_whole_set(tmp_path: Path)
             assert [] == list_left_over(store)
 
 
-@longer
-def test_reader_of_a_store_that_is_a_mount_never_meets_half_a_set_nor_other_rows(tmp_path: Path) -> None:
-    """There a set lies inside the store for the moment before its move."""
-    ids = run_ids(COMMITS)
-    seen: list[dict[str, int]] = []
-    with mount_disk(tmp_path / "samples", "size=16m") as store, ThreadPoolExecutor(1) as pool:
-        write_set(str(store), make_set(ids[0]))
-
-        def write_others() -> None:
-            for run_id in ids[1:]:
-                write_set(str(store), make_set(run_id, status="rejected"))
-                write_set(str(store), make_set(run_id))
-
-        writing = pool.submit(write_others)
-        while not writing.done():
-            seen.append(dict(pd.read_parquet(store)["run_id"].value_counts()))
-        writing.result()
-        seen.append(dict(pd.read_parquet(store)["run_id"].value_counts()))
-        assert [] == list_left_over(store)
-        assert detach_stored(list_sets(str(store), HANDLE, "train")[0])
-        assert [] == list_left_over(store)
-
-    assert {ROWS} == {count for counts in seen for count in counts.values()}
-    assert dict.fromkeys(ids, ROWS) == seen[-1]
-    assert sorted(map(len, seen)) == list(map(len, seen))
-
-
-@pytest.mark.parametrize("place", ["samples", f"samples/handle={HANDLE}", f"samples/handle={HANDLE}/pool=train"])
-def test_file_in_the_way_is_an_error_and_leaves_nothing(tmp_path: Path, place: str) -> None:
-    blocked = tmp_path / place
-    blocked.parent.mkdir(parents=True, exist_ok=True)
-    blocked.write_text("a file")
-    with pytest.raises(StoreError, match="EXEMPLARS_SAMPLES_URI"):
-        write_set(str(tmp_path / "samples"), make_set())
-
-    assert [] == list_left_over(tmp_path / "samples")
-    assert "a file" == blocked.read_text()
-
-
-def test_folder_or_manifest_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    store = str(tmp_path / "samples")
-    stored = write_set(store, make_set(count=2))
-    put_debris(Path(locate_set(store, HANDLE, "eval", RUN)).parent, "a file")
-    with pytest.raises(StoreError, match="EXEMPLARS_SAMPLES_URI"):
-        list_sets(store, HANDLE, "eval")
-    assert None is read_manifest(f"{stored.folder}-other")
-    Path(stored.file(MANIFEST)).write_text("{")
-    with pytest.raises(StoreError, match=RUN):
-        list_sets(store, HANDLE, "train")
-
-
-@pytest.mark.parametrize("probe", [True, False])
-def test_store_is_tried_before_anything_is_paid_for_and_left_as_it_is(tmp_path: Path, probe: bool) -> None:
-    (tmp_path / "file").write_text("a file")
-    for place, said in (("file", "EXEMPLARS_SAMPLES_URI"), ("file/samples", "Not a directory")):
-        with pytest.raises(StoreError, match=said):
-            check_writable(str(tmp_path / place), probe)
-    with pytest.raises(StoreError, match="s3://"):
-        check_writable("nowhere://bucket/samples", probe)
-    check_writable(str(tmp_path / "new" / "samples"), probe)
-
-    assert probe == (tmp_path / "new").exists()
-    assert [] == list(tmp_path.rglob(f"*{PROBE}*"))
-
-
-@pytest.mark.parametrize(
-    ("options", "probe", "said"), [("ro,size=16k", False, "Permission denied"), ("size=4k", True, "No space")]
-)
-def test_disk_that_takes_no_files_is_told(tmp_path: Path, options: str, probe: bool, said: str) -> None:
-    with mount_disk(tmp_path / "disk", options) as disk:
-        if probe:
-            (disk / "filler").write_bytes(b"x" * 4096)
-        before = sorted(disk.iterdir())
-        with pytest.raises(StoreError, match=said):
-            check_writable(str(disk if probe else disk / "samples"), probe)
-        assert before == sorted(disk.iterdir())
-
-
 def test_attached_sets_and_their_samples_come_in_the_order_of_their_creation(tmp_path: Path) -> None:
     store = str(tmp_path / "samples")
     made = make_set(count=2)
@@ -361,3 +276,49 @@ def test_samples_that_were_altered_count_as_they_are_and_are_named(tmp_path: Pat
 
     assert [((), ROWS), ((RUN,), 1)] == [(pools.altered_runs, len(pools.attached)) for pools in (before, after)]
     assert before.attached_digests == after.attached_digests
+
+
+@pytest.mark.parametrize("place", ["samples", f"samples/handle={HANDLE}/pool=train"])
+def test_file_in_the_way_is_an_error_and_leaves_nothing(tmp_path: Path, place: str) -> None:
+    blocked = tmp_path / place
+    blocked.parent.mkdir(parents=True, exist_ok=True)
+    blocked.write_text("a file")
+    with pytest.raises(StoreError, match="EXEMPLARS_SAMPLES_URI"):
+        write_set(str(tmp_path / "samples"), make_set())
+
+    assert [] == list_left_over(tmp_path / "samples")
+    assert "a file" == blocked.read_text()
+
+
+def test_folder_or_manifest_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    put_debris(Path(locate_set(str(tmp_path), HANDLE, "eval", RUN)).parent, "a file")
+    with pytest.raises(StoreError, match="EXEMPLARS_SAMPLES_URI"):
+        list_sets(str(tmp_path), HANDLE, "eval")
+    stored = write_set(str(tmp_path), make_set(count=2))
+    assert None is read_manifest(f"{stored.folder}-other")
+    Path(stored.file(MANIFEST)).write_text("{")
+    with pytest.raises(StoreError, match=RUN):
+        list_sets(str(tmp_path), HANDLE, "train")
+
+
+@pytest.mark.parametrize("probe", [True, False])
+def test_store_is_tried_before_anything_is_paid_for_and_left_as_it_is(tmp_path: Path, probe: bool) -> None:
+    (tmp_path / "file").write_text("a file")
+    for place, said in ((f"{tmp_path}/file", "EXEMPLARS_SAMPLES_URI"), ("nowhere://bucket/samples", "s3://")):
+        with pytest.raises(StoreError, match=said):
+            check_writable(place, probe)
+    refused = pytest.raises(StoreError, match="Read-only file system" if probe else "Permission denied")
+    with mount_disk(tmp_path / "disk", "ro,size=16k") as disk, refused:
+        check_writable(str(disk / "samples"), probe)
+    check_writable(str(tmp_path / "new" / "samples"), probe)
+
+    assert probe == (tmp_path / "new").exists()
+    assert [] == list(tmp_path.rglob(f"*{PROBE}*"))
+
+
+def test_disk_that_is_full_is_told_when_the_store_is_tried(tmp_path: Path) -> None:
+    with mount_disk(tmp_path / "disk", "size=4k") as disk:
+        (disk / "filler").write_bytes(b"x" * 4096)
+        with pytest.raises(StoreError, match="No space"):
+            check_writable(str(disk))
+        assert [disk / "filler"] == list(disk.iterdir())
