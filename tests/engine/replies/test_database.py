@@ -193,20 +193,3 @@ async def test_what_a_lost_machine_had_in_flight_stays_committed(place: RepliesP
             await kept.begin(0.5, limit)
         await kept.keep("a", REPLY, await kept.begin(0.25, limit))
     lost.close()
-
-
-async def test_limit_is_never_passed_by_many_at_once(place: RepliesPlace) -> None:
-    limit, paid = SharedLimit("backfill-1", 0.3), []
-
-    async def call(kept: ReplyStore, number: int) -> None:
-        begun = await kept.begin(0.05, limit)
-        paid.append(0.02)
-        await asyncio.sleep(0.01)
-        await kept.keep(str(number), Reply("one", "stop", cost_usd=0.02), begun)
-
-    with ReplyStore(place, "one") as one, ReplyStore(place, "other") as other:
-        calls = (call(kept, number) for number in range(15) for kept in (one, other))
-        ended = await asyncio.gather(*calls, return_exceptions=True)
-
-    assert {SharedBudgetError, type(None)} == {type(outcome) for outcome in ended}
-    assert 0.25 < sum(paid) <= 0.3

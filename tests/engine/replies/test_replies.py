@@ -121,16 +121,6 @@ async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(place: Repli
     assert Lost() == read_lost(place)
 
 
-async def test_reply_whose_keeping_was_cancelled_is_kept(place: RepliesPlace) -> None:
-    with ReplyStore(place, PLAN) as kept:
-        task = asyncio.ensure_future(kept.keep("key", REPLY))
-        await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait([task])
-
-    assert {"key": REPLY} == find_all(place, ["key"])
-
-
 async def test_nothing_is_kept_or_found_once_it_is_closed(place: RepliesPlace) -> None:
     with ReplyStore(place, PLAN) as kept:
         pass

@@ -2,7 +2,6 @@
 
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from fakes.stored import HANDLE, attach_set
 
 from engine.listing.attached import list_attached
 from engine.store.layout import MANIFEST
-from engine.store.store import list_sets, locate_pool
+from engine.store.store import locate_pool
 
 
 def list_runs(samples: Path) -> list[str]:
@@ -42,15 +41,3 @@ def test_set_comes_after_those_that_are_there_though_the_clock_was_set_back(tmp_
 
     assert ahead + 1 == read_moment(attach_set(tmp_path, "a").folder)
     assert (["b", "a"] if status == "attached" else ["a"]) == list_runs(tmp_path)
-
-
-def test_twenty_threads_that_write_their_own_runs_leave_twenty_sets_each_with_its_moment(tmp_path: Path) -> None:
-    store = tmp_path / "samples"
-    with ThreadPoolExecutor(20) as pool:
-        stored = list(pool.map(lambda number: attach_set(store, str(number)), range(20)))
-
-    assert all(item.written for item in stored)
-    assert {item.folder for item in stored} == {item.folder for item in list_sets(str(store), HANDLE, "train")}
-    assert 20 == len({read_moment(item.folder) for item in stored})
-    assert [store] == list(tmp_path.iterdir())
-    assert [f"handle={HANDLE}"] == [path.name for path in store.iterdir()]

@@ -16,7 +16,6 @@ from fakes.stored import HANDLE, read_files
 
 from engine.domain.model import Pool
 from engine.domain.samples import make_row
-from engine.errors import StoreError
 from engine.run.job import read_pools
 from engine.store.layout import HASHES, MANIFEST, SAMPLES
 from engine.store.sample_set import SampleSet, describe_file, seal, unseal
@@ -114,15 +113,6 @@ def test_hashes_that_cannot_be_trusted_are_made_anew_once_with_one_line(
     assert found[0] == found[1] == find(tmp_path / "samples", None)
     assert 2 == sum(why in said for said in caplog.messages)
     assert before == read_files(stored.folder)
-
-
-def test_set_whose_manifest_names_no_hashes_is_refused(tmp_path: Path) -> None:
-    def forget(manifest: dict[str, object]) -> None:
-        cast(dict[str, object], manifest["files"]).pop(HASHES["near"])
-
-    change_manifest(attach(tmp_path / "samples", "one"), forget)
-    with pytest.raises(StoreError, match=r"does not name __run__/hashes_near\.pq.*`exemplars detach one`"):
-        find(tmp_path / "samples", tmp_path / "cache")
 
 
 def test_hashes_in_the_cache_are_used_until_they_are_altered_or_long_unused(

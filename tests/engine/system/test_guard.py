@@ -1,9 +1,7 @@
 """A guarded command leaves no process behind, whatever is killed."""
 
 import os
-import select
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,42 +37,27 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
         os.kill(left, signal.SIGKILL)
 
 
-def start(workspace: Workspace) -> "subprocess.Popen[str]":
-    """A guard whose command is up, with all that it starts."""
-    process = workspace.start(program=(sys.executable, "-c", GUARD), PYTHONPATH=str(ROOT))
-    assert process.stdout is not None
-    assert select.select([process.stdout], [], [], SECONDS)[0]
-    assert "up\n" == process.stdout.readline()
-    wait_until(lambda: len(workspace.list_processes()) == 4, SECONDS, "the nested processes are there")
-    return process
-
-
-@pytest.mark.parametrize("numbers", [[signal.SIGTERM], [signal.SIGHUP], [signal.SIGINT] * 2])
-def test_signal_has_the_command_stop_in_its_own_way_and_a_second_one_changes_nothing(
-    workspace: Workspace, numbers: list[signal.Signals]
+@pytest.mark.parametrize(
+    ("numbers", "killed", "code"),
+    [([signal.SIGTERM], "", "7\n"), ([signal.SIGINT] * 2, "", "7\n"), ([], "command", "-9\n"), ([], "guard", "")],
+)
+def test_command_stops_in_its_own_way_and_whatever_is_killed_no_process_is_left(
+    workspace: Workspace, numbers: list[signal.Signals], killed: str, code: str
 ) -> None:
-    process = start(workspace)
-    for number in numbers:
-        process.send_signal(number)
-
-    assert ("stopped in its own way\n7\n", "") == process.communicate(timeout=SECONDS)
-    assert {} == workspace.list_processes()
-
-
-def test_command_that_is_killed_leaves_nothing(workspace: Workspace) -> None:
-    process = start(workspace)
+    guard = workspace.start(program=(sys.executable, "-c", GUARD), PYTHONPATH=str(ROOT))
+    assert guard.stdout is not None
+    assert "up\n" == guard.stdout.readline()
+    wait_until(lambda: len(workspace.list_processes()) == 4, SECONDS, "the nested processes are there")
     lines = workspace.list_processes().items()
     [command] = [pid for pid, line in lines if "stopped in its own way" in line and "run_guarded" not in line]
-    os.kill(command, signal.SIGKILL)
+    for number in numbers:
+        guard.send_signal(number)
+    if killed:
+        os.kill(command if killed == "command" else guard.pid, signal.SIGKILL)
 
-    assert ("-9\n", "") == process.communicate(timeout=SECONDS)
-    assert {} == workspace.list_processes()
-
-
-def test_command_stops_when_its_guard_is_killed(workspace: Workspace) -> None:
-    process = start(workspace)
-    process.kill()
-
-    assert process.stdout is not None
-    assert select.select([process.stdout], [], [], SECONDS)[0]
-    assert "stopped in its own way\n" == process.stdout.readline()
+    if killed == "guard":
+        assert "stopped in its own way\n" == guard.stdout.readline()
+    else:
+        said = "" if killed else "stopped in its own way\n"
+        assert (said + code, "") == guard.communicate(timeout=SECONDS)
+        assert {} == workspace.list_processes()

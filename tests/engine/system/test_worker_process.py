@@ -7,7 +7,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
@@ -123,17 +122,6 @@ async def test_process_that_is_killed_costs_no_work_and_is_followed_by_another()
     assert follower not in {killed, os.getpid()}
 
 
-async def test_those_who_wait_when_it_is_closed_start_no_other() -> None:
-    with WorkerProcess(print, os.getpid) as worker:
-        pid = await worker.run(os.getpid)
-        waiting = [asyncio.create_task(worker.run(partial(time.sleep, 600))) for _ in range(3)]
-        await asyncio.sleep(0.1)
-    ended = await asyncio.gather(*waiting, return_exceptions=True)
-
-    wait_until_gone(pid)
-    assert [BrokenPipeError] * 3 == [type(error) for error in ended]
-
-
 async def test_forked_worker_has_what_is_imported_and_no_file_of_its_parents() -> None:
     out, _ = await (await start("fork")).communicate()
     second_fork, first, *later = out.decode().splitlines()
@@ -141,15 +129,6 @@ async def test_forked_worker_has_what_is_imported_and_no_file_of_its_parents() -
     assert "None" == second_fork
     assert first.endswith(" True True ('what was imported', '', 5)"), first
     assert ["7", "True 1"] == later
-
-
-async def test_process_without_a_standard_stream_forks_none() -> None:
-    code = (
-        "import os; from engine.system.worker_process import fork_worker; os._exit(7 if fork_worker() is None else 1)"
-    )
-    process = await asyncio.create_subprocess_shell(f"{sys.executable} -c '{code}' >&-", cwd=ROOT)
-
-    assert 7 == await process.wait()
 
 
 @pytest.mark.parametrize("way", ["start", "fork"])
