@@ -233,6 +233,16 @@ async def test_pause_doubles_up_to_its_bound_and_those_in_flight_do_not_count() 
     assert [1, 2, 4, 8, 16, MAX_PAUSE_SECONDS, MAX_PAUSE_SECONDS] == pauses
 
 
+async def test_pause_is_what_the_provider_asks_for() -> None:
+    throttle, clock, _ = make_throttle()
+    fail_all(throttle, RateLimitedError("slow down", 12.0))
+    clock.now = 11.9
+    early = throttle._count_places()
+    clock.now = 12.0
+
+    assert (0, 1) == (early, throttle._count_places())
+
+
 async def test_provider_that_stays_away_is_down_for_all_who_wait() -> None:
     throttle, clock, _ = make_throttle(patience=20)
     fail_all(throttle)

@@ -210,5 +210,7 @@ async def test_reply_that_was_paid_for_twice_counts_twice_and_the_first_stands(p
         for kept, text, cost_usd in ((one, "one", 0.5), (other, "two", 0.25), (one, "one", 0.5)):
             begun = await kept.begin(1.0)
             assert "one" == (await kept.keep("a", Reply(text, "stop", cost_usd=cost_usd), begun)).text
+        pairs = [await asyncio.gather(one.keep(key, OTHER), other.keep(key, Reply("three", "stop"))) for key in "bcd"]
+        assert all(pair[0] == pair[1] for pair in pairs)
     with ReplyStore(place, PLAN) as kept:
         assert (0.5, Lost(2, 0.75)) == (kept.kept_usd, kept.lost)

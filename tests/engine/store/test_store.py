@@ -23,7 +23,7 @@ from engine.errors import StoreError
 from engine.run.job import read_pools
 from engine.store.layout import CARD, HASHES, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
 from engine.store.sample_set import GROUP_ROWS, SampleSet, Status, read_manifest, write_parquet
-from engine.store.staging import PROBE
+from engine.store.staging import PROBE, STAGING
 from engine.store.store import (
     check_writable,
     detach_stored,
@@ -276,6 +276,17 @@ def test_samples_that_were_altered_count_as_they_are_and_are_named(tmp_path: Pat
 
     assert [((), ROWS), ((RUN,), 1)] == [(pools.altered_runs, len(pools.attached)) for pools in (before, after)]
     assert before.attached_digests == after.attached_digests
+
+
+def test_store_that_is_a_mount_takes_sets_and_shows_nobody_what_is_on_its_way(tmp_path: Path) -> None:
+    """There a set lies inside the store for the moment before its move."""
+    with mount_disk(tmp_path / "samples", "size=16m") as store:
+        write_set(str(store), make_set(status="rejected"))
+        stored = write_set(str(store), make_set())
+        assert [] == list_left_over(store)
+        (store / f"{STAGING}left").mkdir()
+        (store / f"{STAGING}left" / SAMPLES).write_bytes(Path(stored.file(SAMPLES)).read_bytes())
+        assert {RUN: ROWS} == dict(pd.read_parquet(store)["run_id"].value_counts())
 
 
 @pytest.mark.parametrize("place", ["samples", f"samples/handle={HANDLE}/pool=train"])
