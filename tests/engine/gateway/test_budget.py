@@ -68,6 +68,15 @@ def test_costs_come_to_one_sum_in_any_order_and_those_without_a_price_to_none() 
     assert [None, 0.2, 0.0] == [spend(None, None), spend(None, 0.2), spend(0.0)]
 
 
+def test_many_small_costs_add_up_to_what_they_are() -> None:
+    budget = make_shared_budget(None)
+    budget.spend(1000.0)
+    for _ in range(50_000):
+        budget.spend(1e-7)
+
+    assert float(1000 + 50_000 * Fraction(1e-7)) == budget.spent_usd
+
+
 # Thousandths of a dollar, none of which a float is: their sums reach limits exactly, but for the last bits.
 USD = st.integers(1, 30).map(lambda thousandths: thousandths / 1000)
 
