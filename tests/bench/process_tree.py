@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Measured:
 
 
 def measure_command(command: Sequence[str], environment: Mapping[str, str], memory: bool = False) -> Measured:
-    """Runs a command to its end and until all that it has started is gone.
+    """Runs a command well to its end and until all that it has started is gone.
 
     Args:
         memory: whether memory is measured, which costs CPU seconds of the machine, though none of the command's.
@@ -49,14 +49,16 @@ def measure_command(command: Sequence[str], environment: Mapping[str, str], memo
         check=True,
         text=True,
     )
-    return Measured(**json.loads(answered.stdout))
+    measured = Measured(**json.loads(answered.stdout))
+    assert 0 == measured.code, measured.output
+    return measured
 
 
 def main(memory: bool, command: Sequence[str]) -> Measured:
     """Runs the command as the one child of this process."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     peak, over = [0], threading.Event()
-    sampling = threading.Thread(target=sample_memory, args=(peak, over, lambda: list_below(os.getpid())))
+    sampling = threading.Thread(target=sample_memory, args=(peak, over))
     begun = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     if memory:
@@ -76,10 +78,10 @@ def main(memory: bool, command: Sequence[str]) -> Measured:
     return Measured(code, output, seconds, seconds_to_last, used.ru_utime + used.ru_stime, peak[0])
 
 
-def sample_memory(peak_mb: list[int], over: threading.Event, list_pids: Callable[[], list[int]]) -> None:
-    """Samples the PSS of some processes together until it is over."""
+def sample_memory(peak_mb: list[int], over: threading.Event) -> None:
+    """Samples the PSS of all that this process has started until it is over."""
     while not over.wait(SAMPLE_SECONDS):
-        peak_mb[0] = max(peak_mb[0], sum(map(read_pss, list_pids())) // 1024)
+        peak_mb[0] = max(peak_mb[0], sum(map(read_pss, list_below(os.getpid()))) // 1024)
 
 
 def list_below(pid: int) -> list[int]:
@@ -90,15 +92,6 @@ def list_below(pid: int) -> list[int]:
     except OSError:
         return []
     return [*found, *(number for child in found for number in list_below(child))]
-
-
-def read_cpu_seconds(pid: int) -> float:
-    """The CPU seconds that a process has used; 0 where it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def read_pss(pid: int) -> int:

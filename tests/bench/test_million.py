@@ -1,14 +1,12 @@
-"""What 1,000 new texts cost against N attached: plan and screen, the gate, and a run; beside the same against none.
+"""What 1,000 new texts cost against N attached: plan and screen, and the gate; beside the same against none.
 
 ``EXEMPLARS_BENCH_ATTACHED`` says how many are attached (100,000), and ``EXEMPLARS_BENCH_STORE`` a folder that keeps the
-store for the next time. Each part runs in a process of its own, so that its CPU time and its peak memory are its own;
-those of a run are of all its processes. ROUNDS=n for more than one run of each.
+store for the next time. Each part runs in a process of its own, so that its CPU time and its peak memory are its own.
 """
 
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -19,13 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.process_tree import Measured, measure_command
-from bench.test_process import EXEMPLARS, HEAD, ROUNDS, Contender, list_variables
-from chaos.faults import Script
-from chaos.provider import ChaosProvider, serve_chaos
 from fakes.builders import make_exemplar, make_level, make_model, make_stamp, make_test_plan
 from fakes.word_vectors import WordVectors
-from fakes.workspace import make_workspace
 
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Scenario, make_row
@@ -38,7 +31,6 @@ from engine.store.store import write_set
 ATTACHED = int(os.environ.get("EXEMPLARS_BENCH_ATTACHED", "100000"))
 STORE = os.environ.get("EXEMPLARS_BENCH_STORE")
 NEW = 1_000
-LATENCY_SECONDS = 0.02
 MODEL = make_stamp().handle
 # Of the new texts so many are near duplicates of an attached one, and must be found.
 PLANTED = 100
@@ -131,31 +123,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not folder.exists():
         make_store(folder, ATTACHED)
     return folder
-
-
-@pytest.mark.timeout(3600)
-def test_run_beside_many_attached(store: Path, tmp_path: Path) -> None:
-    none, many = Contender(), Contender()
-    with serve_chaos(tmp_path / "provider", Script(latency_seconds=LATENCY_SECONDS)) as provider:
-        for number in range(ROUNDS):
-            none.runs.append(run_beside(None, tmp_path / f"none {number}", provider))
-            many.runs.append(run_beside(store, tmp_path / f"many {number}", provider))
-    print(f"\nA run for {NEW:,} new, calls of {LATENCY_SECONDS:g} s\n{HEAD}")
-    print(none.show("none"), many.show(f"{ATTACHED:,}"), sep="\n")
-
-
-def run_beside(store: Path | None, folder: Path, provider: ChaosProvider) -> Measured:
-    """The command for a model that has what is in the store attached; the run's own set is written beside it."""
-    workspace = make_workspace(folder / "work", None, **provider.variables, EXEMPLARS_CONCURRENCY="32")
-    workspace.write_effort(exemplars_per_pole=NEW // 4, over_generation=1.0)
-    shutil.copytree(workspace.model, workspace.model.with_name(MODEL))
-    if store:
-        shutil.copytree(store, workspace.samples, copy_function=os.link)
-    command = [str(EXEMPLARS), "synthesize", MODEL, "--effort", "low", "--json"]
-    home = {"PREFECT_HOME": str(folder.parent / "home")}
-    measured = measure_command(command, list_variables(workspace) | home, memory=True)
-    assert 0 == measured.code, measured.output
-    return measured
 
 
 @pytest.mark.short

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
-from chaos.ledger import Entry
+from chaos.provider import Entry
 from fakes.reply_tables import run_sql
 from fakes.workspace import TRAITS, Workspace, count_poles, read_kept, read_manifest, read_rejected
 
@@ -19,6 +19,7 @@ from engine.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 from engine.store.layout import SAMPLES
 
+Place = tuple[str, str]
 # What two runs of one plan may differ in.
 OWN = ["run_id", "created_at"]
 # A price is a product of floats, and the ledger sums in another order than the run.
@@ -75,11 +76,8 @@ def audit(workspace: Workspace, entries: Sequence[Entry], wanted: int, limit_usd
         short=sum(max(0, wanted - counts.get((trait, pole), 0)) for trait in TRAITS for pole in POLES),
         broken=(),
     )
-    broken = (
-        *_check_paid(account, limit_usd),
-        *_check_store(workspace, attached, kept, counts, wanted),
-    )
-    return replace(account, broken=broken)
+    in_store = _check_store(workspace, attached, kept, counts, wanted)
+    return replace(account, broken=(*_check_paid(account, limit_usd), *in_store))
 
 
 def list_kept_texts(workspace: Workspace) -> Counter[str]:
@@ -124,36 +122,30 @@ def find_place(workspace: Workspace) -> RepliesPlace:
 
 
 def _check_paid(account: Account, limit_usd: float | None) -> list[str]:
-    broken = []
-    if account.unkept > account.lost:
-        broken.append(f"{account.unkept} paid replies are not kept, {account.lost} calls are on record as lost")
-    if account.spent_usd > account.reckoned_usd + ROUNDING_USD:
-        broken.append(f"${account.spent_usd:.6f} is spent, ${account.reckoned_usd:.6f} is on record")
-    if account.unused:
-        broken.append(f"{account.unused} paid replies to cells are in no row")
-    if limit_usd is not None and account.spent_usd > limit_usd + ROUNDING_USD:
-        broken.append(f"${account.spent_usd:.6f} is spent, the limit was ${limit_usd:g}")
-    return broken
+    spent = f"${account.spent_usd:.6f} is spent"
+    broken = {
+        f"{account.unkept} paid replies are not kept, {account.lost} calls are on record as lost": account.unkept
+        > account.lost,
+        f"{spent}, ${account.reckoned_usd:.6f} is on record": account.spent_usd > account.reckoned_usd + ROUNDING_USD,
+        f"{account.unused} paid replies to cells are in no row": account.unused > 0,
+        f"{spent}, the limit was ${limit_usd or 0:g}": limit_usd is not None
+        and account.spent_usd > limit_usd + ROUNDING_USD,
+    }
+    return [sentence for sentence, is_broken in broken.items() if is_broken]
 
 
 def _check_store(
-    workspace: Workspace,
-    attached: Sequence[Path],
-    kept: pd.DataFrame,
-    counts: dict[tuple[str, str], int],
-    wanted: int,
+    workspace: Workspace, attached: Sequence[Path], kept: pd.DataFrame, counts: Mapping[Place, int], wanted: int
 ) -> list[str]:
-    files = [path for path in workspace.list_files() if path.name == SAMPLES]
-    quotas = {(trait, pole): wanted for trait in TRAITS for pole in sorted(POLES)}
-    broken = []
-    if len(attached) > 1:
-        broken.append(f"{len(attached)} sets are attached")
-    if len(files) != len(attached):
-        broken.append(f"{len(files)} files of samples for {len(attached)} attached sets")
-    if attached and counts != quotas:
-        broken.append(f"attached with {counts}, wanted {wanted} of each")
-    if attached and kept["id"].duplicated().any():
-        broken.append("a sample is attached twice")
-    if left := [path.name for path in workspace.list_files() if path.name.startswith(".")]:
-        broken.append(f"left behind: {', '.join(left)}")
-    return broken
+    names = [path.name for path in workspace.list_files()]
+    left = [name for name in names if name.startswith(".")]
+    quotas = {(trait, pole): wanted for trait in TRAITS for pole in POLES}
+    broken = {
+        f"{len(attached)} sets are attached": len(attached) > 1,
+        f"{names.count(SAMPLES)} files of samples for {len(attached)} attached sets": names.count(SAMPLES)
+        != len(attached),
+        f"attached with {counts}, wanted {wanted} of each": attached and counts != quotas,
+        "a sample is attached twice": attached and kept["id"].duplicated().any(),
+        f"left behind: {', '.join(left)}": left,
+    }
+    return [sentence for sentence, is_broken in broken.items() if is_broken]

@@ -1,10 +1,9 @@
 """Faults: all that a provider may do wrong, and the script that says which call meets which."""
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Literal, get_args
 
@@ -16,15 +15,14 @@ OfThePrompt = Literal["policy", "refusal", "too_long"]
 Ending = Literal["wrong_key", "no_model", "quota_429", "quota_402"]
 Fault = Literal[SentAway, OfTheLine, OfTheModel, OfThePrompt, Ending]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
-ENDING: frozenset[Fault] = frozenset(get_args(Ending))
+PASSING: tuple[Fault, ...] = tuple(fault for fault in FAULTS if fault not in get_args(Ending))
 # What is answered before the model is asked, and so at once.
 AT_ONCE: frozenset[Fault] = frozenset(
-    {"limited", "limited_seconds", "limited_date", "error_503", "error_529", "policy", "too_long", *ENDING}
+    {"limited", "limited_seconds", "limited_date", "error_503", "error_529", "policy", "too_long", *get_args(Ending)}
 )
 AT_ONCE_SHARE = 0.1
 # What lies in the prompt, and so is the same at each attempt.
 OF_PROMPT: frozenset[Fault] = frozenset({*get_args(OfThePrompt), "filtered"})
-PASSING: tuple[Fault, ...] = tuple(fault for fault in FAULTS if fault not in ENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +83,6 @@ class Script:
         key = f"{self.seed}/{what}/{digest}/{attempt}".encode()
         return int.from_bytes(hashlib.blake2b(key, digest_size=6).digest(), "big") / 2**48
 
-    def dump(self) -> str:
-        """The script as JSON."""
-        return json.dumps(asdict(self))
-
     def _pick(self, digest: str, attempt: int) -> Fault | None:
         left = self.draw("fault", digest, attempt)
         for fault, share in self.shares.items():
@@ -96,15 +90,3 @@ class Script:
                 return fault
             left -= share
         return None
-
-
-def load_script(text: str) -> Script:
-    """The script that ``dump`` wrote."""
-    told = json.loads(text)
-    told["turns"] = tuple(Turn(**turn) for turn in told["turns"])
-    told["outages"] = tuple(Outage(**outage) for outage in told["outages"])
-    return Script(**told)
-
-
-# A provider that answers at once and does nothing wrong.
-FAULTLESS = Script()

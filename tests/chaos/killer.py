@@ -7,14 +7,13 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 
-from chaos.ledger import GONE, Entry
-from chaos.provider import ChaosProvider
+from chaos.provider import GONE, ChaosProvider, Entry
 from fakes.site import Site
 from fakes.waiting import wait_until
 from fakes.workspace import Workspace
+
+from engine.errors import ExemplarsError
 
 POLL_SECONDS, ASK_SECONDS = 0.002, 0.5
 END_SECONDS = 600.0
@@ -52,20 +51,27 @@ class Ending:
     seconds: float
 
 
-class Target(Protocol):
-    """What can be started and killed."""
+@dataclass
+class Here:
+    """The main job in this process, which nobody kills."""
+
+    workspace: Workspace
 
     def start(self) -> None:
-        """Starts it, for the first time or again."""
+        """All of it is done by ``finish``."""
 
     def has_ended(self) -> bool:
-        """Whether it has come to an end by itself."""
+        return False
 
     def kill(self) -> None:
-        """``kill -9``; returns when nothing of it is left."""
+        raise NotImplementedError
 
     def finish(self) -> tuple[int, str]:
-        """Waits for its end: exit code, and what it complained of."""
+        try:
+            self.workspace.run()
+        except ExemplarsError as error:
+            return error.exit_code, str(error)
+        return 0, ""
 
 
 @dataclass
@@ -74,22 +80,19 @@ class Command:
 
     workspace: Workspace
     prefect: dict[str, str]
-    process: "subprocess.Popen[str] | None" = None
+    process: "subprocess.Popen[str]" = field(init=False)
 
     def start(self) -> None:
         self.process = self.workspace.start("--json", **self.prefect)
 
     def has_ended(self) -> bool:
-        assert self.process is not None
         return self.process.poll() is not None
 
     def kill(self) -> None:
-        assert self.process is not None
         self.process.kill()
         self.process.communicate()
 
     def finish(self) -> tuple[int, str]:
-        assert self.process is not None
         complaint = self.process.communicate(timeout=END_SECONDS)[1]
         return self.process.returncode, complaint.strip()
 
@@ -99,23 +102,22 @@ class Installation:
     """Server, worker and run: all three are killed. In turn the same run is started again, and a new one."""
 
     site: Site
-    run_id: str = ""
     runs: list[str] = field(default_factory=list)
 
     def start(self) -> None:
         self.site.start_server()
         self.site.deploy()
-        if self.runs and len(self.runs) % 2:
-            wait_until(lambda: self.site.read_state(self.run_id)[0] in OVER, 60, "the killed run is over")
+        if len(self.runs) % 2:
+            wait_until(self.has_ended, 60, "the killed run is over")
             retried = {"type": "SCHEDULED", "name": "AwaitingRetry"}
-            self.site.ask("POST", f"/flow_runs/{self.run_id}/set_state", state=retried)
+            self.site.ask("POST", f"/flow_runs/{self.runs[-1]}/set_state", state=retried)
+            self.runs.append(self.runs[-1])
         else:
-            self.run_id = self.site.start_run()
-        self.runs.append(self.run_id)
+            self.runs.append(self.site.start_run())
         self.site.start_worker()
 
     def has_ended(self) -> bool:
-        return self.site.read_state(self.run_id)[0] in OVER
+        return self.site.read_state(self.runs[-1])[0] in OVER
 
     def kill(self) -> None:
         self.site.kill("server", "worker", "flows")
@@ -123,8 +125,11 @@ class Installation:
 
     def finish(self) -> tuple[int, str]:
         wait_until(self.has_ended, END_SECONDS, "the run ends")
-        kind, message = self.site.read_state(self.run_id)
+        kind, message = self.site.read_state(self.runs[-1])
         return (0, "") if kind == "COMPLETED" else (1, message)
+
+
+Target = Here | Command | Installation
 
 
 def run_through(target: Target, provider: ChaosProvider, kills: int, calls: int, seed: int) -> Ending:
@@ -135,10 +140,10 @@ def run_through(target: Target, provider: ChaosProvider, kills: int, calls: int,
     """
     source = random.Random(seed)
     instants = sorted(source.sample(range(1, calls), kills))
-    begun, struck, counter = time.monotonic(), [], Counter(provider.ledger)
+    begun, struck = time.monotonic(), []
     target.start()
     for instant in instants:
-        _wait_for_calls(target, counter, max(instant, counter.count() + 1))
+        _wait_for_calls(target, provider, max(instant, len(provider.entries) + 1))
         time.sleep(source.uniform(0, max(provider.script.latency_seconds, 0.005)))
         if target.has_ended():
             break
@@ -162,29 +167,10 @@ def kill_all(workspace: Workspace) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-class Counter:
-    """Counts the lines of a file that grows, without reading any twice."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._lines = 0
-
-    def count(self) -> int:
-        """The whole lines so far."""
-        if self._path.exists():
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                added = file.read()
-            self._offset += len(added)
-            self._lines += added.count(b"\n")
-        return self._lines
-
-
-def _wait_for_calls(target: Target, counter: Counter, least: int) -> None:
+def _wait_for_calls(target: Target, provider: ChaosProvider, least: int) -> None:
     """Waits until so many calls have ended, or the target has; which is asked rarely, since it may cost a request."""
     asked = time.monotonic()
-    while counter.count() < least:
+    while len(provider.entries) < least:
         if time.monotonic() > asked + ASK_SECONDS:
             if target.has_ended():
                 return
@@ -197,8 +183,5 @@ def _count_toll(entries: Sequence[Entry], kill: Kill, start: float) -> Toll:
     later = [entry for entry in entries if entry.begun > kill.dead]
     again = {entry.sent for entry in asked} & {entry.sent for entry in later}
     twice = again & {entry.sent for entry in asked if entry.billed}
-    return Toll(
-        in_flight=sum(entry.ended > kill.struck or entry.fate == GONE for entry in asked),
-        again=len(again),
-        paid_twice=len(twice),
-    )
+    in_flight = sum(entry.ended > kill.struck or entry.fate == GONE for entry in asked)
+    return Toll(in_flight, len(again), len(twice))

@@ -1,287 +1,248 @@
-"""The provider: an OpenAI-compatible server in a process of its own, which plays a script and keeps a ledger.
-
-It survives the kills of what is tested and shares no interpreter with what is measured. HTTP/1.1 by hand on asyncio's
-protocols, since a framework takes as much CPU for a call as what is measured.
-"""
+"""The provider of the rounds: it plays a script of faults on the wire itself, and keeps a ledger of all calls."""
 
 import asyncio
 import hashlib
 import json
-import os
+import math
 import re
 import socket
 import struct
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from typing import Literal
 
-from chaos.answers import Answer, make_answer, read_kind, write_response
-from chaos.faults import FAULTLESS, Fault, Outage, Script, load_script
-from chaos.ledger import ANSWERED, GONE, Entry, read_ledger
+import uvicorn
+from chaos.faults import Fault, Outage, Script
+from fakes.provider import Behaviour, Provider, answer, is_vote, listen, read_prompt, run_server, wrap
+from fastapi import Request
+from starlette.types import Message, Receive, Scope, Send
 
-from engine.llm.prices import Price, find_price
-
-ROOT = Path(__file__).parents[2]
+Kind = Literal["cell", "subjects", "vote"]
+ANSWERED = "answered"
+# The client went away before it had its answer.
+GONE = "gone"
 MODEL = "openai/gpt-4.1-mini"
-KEY = "test"
+# What a token of it costs: of a prompt, of one that was read before, of a reply.
+USD = (0.4e-6, 0.1e-6, 1.6e-6)
 DRIP_SECONDS = 1.0
-BACKLOG = 512
+CHARS_PER_TOKEN = 4
 # How engine/generation/templates/words_only.jinja begins.
 IN_WORDS = "\n\nAnswer with one JSON object and nothing else"
 DOWN: Fault = "error_503"
+TOO_LONG = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens."
+# Status, type and code, and what is said, as OpenAI, Anthropic and OpenRouter say it.
+REFUSALS: Mapping[Fault, tuple[int, str, str, str]] = {
+    "limited": (429, "requests", "rate_limit_exceeded", "Rate limit reached for requests."),
+    "limited_seconds": (429, "tokens", "rate_limit_exceeded", "Rate limit reached for tokens."),
+    "limited_date": (429, "tokens", "rate_limit_exceeded", "Rate limit reached for tokens."),
+    "error_500": (500, "server_error", "server_error", "The server had an error while processing your request."),
+    "error_503": (503, "server_error", "overloaded", "The engine is currently overloaded."),
+    "error_529": (529, "overloaded_error", "overloaded_error", "Overloaded"),
+    "policy": (400, "invalid_request_error", "content_policy_violation", "Your request was rejected."),
+    "too_long": (400, "invalid_request_error", "context_length_exceeded", TOO_LONG),
+    "wrong_key": (401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided: test."),
+    "no_model": (404, "invalid_request_error", "model_not_found", "The model does not exist."),
+    "quota_429": (429, "insufficient_quota", "insufficient_quota", "You exceeded your current quota."),
+    "quota_402": (402, "insufficient_credits", "402", "Insufficient credits. Add more to go on."),
+}
+# Of which not all is sent.
+BROKEN: tuple[Fault, ...] = ("reset_before", "reset_middle", "cut_body")
+HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center>nginx</center></body>\r\n</html>\r\n"
 
-_HEAD_END = b"\r\n\r\n"
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-# Closing with this option sends RST where else FIN would be sent.
-_RESET = struct.pack("ii", 1, 0)
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One call. ``fate`` is ``answered``, a fault, or ``gone``; ``begun`` and ``ended`` are seconds since the epoch.
+
+    ``sent`` is the digest of the prompt, ``digest`` that of the prompt without the words that may stand in for its
+    schema: a row's ``prompt_sha256`` is one of the two. ``text_sha256`` is the content's. A call is billed when its
+    whole answer was sent.
+    """
+
+    begun: float
+    ended: float
+    digest: str
+    sent: str
+    kind: Kind
+    attempt: int
+    fate: str
+    billed: bool = False
+    cost_usd: float = 0.0
+    text_sha256: str = ""
 
 
-@dataclass(frozen=True)
-class ChaosProvider:
-    """A provider that runs. ``url`` is the API base."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent, and what it costs where all of it is."""
 
-    url: str
-    script: Script
-    ledger: Path
-    bodies: Path
-    process: "subprocess.Popen[str]"
+    status: int
+    data: bytes
+    headers: Mapping[str, str]
+    cost_usd: float = 0.0
+    text_sha256: str = ""
 
-    def read(self) -> list[Entry]:
-        """The calls that have ended so far."""
-        return read_ledger(self.ledger)
+
+class ChaosProvider(Provider):
+    """``entries`` are the calls that have ended; one is there before its answer goes out, so no paid one is missing."""
+
+    model = MODEL
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(Behaviour())
+        self.script = script
+        self.entries: list[Entry] = []
+        self._attempts: Counter[str] = Counter()
+        self._outages = list(script.outages)
+        self._away_until = 0.0
+        self.server: uvicorn.Server
+        self.port = 0
 
     def listens(self) -> bool:
         """Whether anybody listens at its port; nobody does during an outage."""
         with socket.socket() as caller:
-            return caller.connect_ex(("127.0.0.1", int(self.url.split(":")[2].split("/")[0]))) == 0
+            return caller.connect_ex(("127.0.0.1", self.port)) == 0
 
-    @property
-    def variables(self) -> dict[str, str]:
-        """What points a workspace at the provider."""
-        return {
-            "EXEMPLARS_SYNTH_MODEL": MODEL,
-            "EXEMPLARS_SYNTH_API_BASE": self.url,
-            "EXEMPLARS_SYNTH_API_KEY": KEY,
-        }
+    async def play(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One call, as an application of ASGI."""
+        body = await Request(scope, receive).json()
+        begun, prompt = time.time(), read_prompt(body)
+        self.bodies.append(body)
+        self._begin_outages()
+        sent, digest = (hashlib.sha256(text.encode()).hexdigest() for text in (prompt, prompt.split(IN_WORDS)[0]))
+        self._attempts[digest] += 1
+        attempt = self._attempts[digest]
+        fault = DOWN if begun < self._away_until else self.script.choose(digest, attempt, len(self.bodies))
+        gone = asyncio.ensure_future(receive())
+        seconds = self.script.choose_seconds(digest, attempt, fault)
+        await asyncio.wait({gone}, timeout=None if fault == "hang" else seconds)
+        made = self._answer(fault, body["model"], prompt)
+        parts = divide(fault, made)
+        for part in parts[:-1]:
+            await send(part)
+            if fault == "drip":
+                await asyncio.wait({gone}, timeout=DRIP_SECONDS)
+            if gone.done():
+                break
+        entry = Entry(begun, time.time(), digest, sent, read_kind(prompt), attempt, fault or ANSWERED)
+        if gone.done():
+            self.entries.append(replace(entry, fate=GONE))
+            return
+        if made.text_sha256 and fault not in BROKEN:
+            entry = replace(entry, billed=True, cost_usd=made.cost_usd, text_sha256=made.text_sha256)
+        self.entries.append(entry)
+        if parts:
+            await send(parts[-1])
+        if fault in ("reset_before", "reset_middle"):
+            self._reset(scope["client"])
+            await gone
+        gone.cancel()
+
+    def _answer(self, fault: Fault | None, model: str, prompt: str) -> Answer:
+        if fault == "error_502":
+            return Answer(502, HTML, {"content-type": "text/html"})
+        if fault is not None and fault in REFUSALS:
+            return self._refuse(fault)
+        style = Behaviour(style="german" if fault == "german" else "prose")
+        text = self.vote(prompt)[0] if is_vote(prompt) else answer(prompt, style)[0]
+        self.note_written(prompt, text)
+        text = spoil(fault, text)
+        prompt_tokens, tokens = len(prompt.encode()) // CHARS_PER_TOKEN, len(text) // CHARS_PER_TOKEN
+        finish = {"cut_reply": "length", "filtered": "content_filter"}.get(fault or "", "stop")
+        body = wrap(model, text, finish, prompt_tokens, tokens)
+        if fault == "refusal":
+            text = "I'm sorry, I can't help with that."
+            body["choices"][0]["message"] |= {"content": None, "refusal": text}
+        if fault == "no_choices":
+            body["choices"] = []
+        cached = prompt_tokens // 2 if self.script.draw("cached", prompt) < self.script.cached else 0
+        if cached:
+            body["usage"]["prompt_tokens_details"] = {"cached_tokens": cached}
+        cost_usd = USD[0] * (prompt_tokens - cached) + USD[1] * cached + USD[2] * tokens
+        data = json.dumps(body, ensure_ascii=False).encode()
+        return Answer(200, data, {}, cost_usd, hashlib.sha256(text.encode()).hexdigest())
+
+    def _refuse(self, fault: Fault) -> Answer:
+        status, kind, code, message = REFUSALS[fault]
+        body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
+        seconds = self.script.retry_after_seconds
+        # A date has whole seconds.
+        date = formatdate(math.ceil(time.time() + seconds), usegmt=True)
+        after = {"limited_seconds": f"{seconds:g}", "limited_date": date}.get(fault)
+        return Answer(status, json.dumps(body).encode(), {"retry-after": after} if after else {})
+
+    def _begin_outages(self) -> None:
+        for outage in [item for item in self._outages if len(self.bodies) >= item.first]:
+            self._outages.remove(outage)
+            if outage.refused:
+                self._stop_listening(outage)
+            else:
+                self._away_until = time.time() + outage.seconds
+
+    def _stop_listening(self, outage: Outage) -> None:
+        for listening in self.server.servers:
+            listening.close()
+        self._reset()
+        loop = asyncio.get_running_loop()
+        loop.call_later(outage.seconds, lambda: loop.create_task(self.server.startup([listen(self.port)])))
+
+    def _reset(self, client: tuple[str, int] | None = None) -> None:
+        """Ends a client's connection with RST, all where none is named."""
+        for connection in list(self.server.server_state.connections):
+            if client in (None, getattr(connection, "client", None)):
+                sock = connection.transport.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.transport.abort()
 
 
 @contextmanager
-def serve_chaos(folder: Path, script: Script = FAULTLESS, keep_bodies: bool = False) -> Iterator[ChaosProvider]:
-    """A provider on a free loopback port while the block runs; its ledger stays in the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    ledger, bodies = folder / "ledger.jsonl", folder / "bodies.jsonl"
-    command = [sys.executable, "-m", "chaos.provider", script.dump(), str(ledger), str(bodies) if keep_bodies else ""]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'tests'}{os.pathsep}{ROOT}"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        port = process.stdout.readline().strip()
-        assert port, "the provider did not start"
-        yield ChaosProvider(f"http://127.0.0.1:{port}/v1", script, ledger, bodies, process)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
+def serve_chaos(script: Script) -> Iterator[ChaosProvider]:
+    """A provider that plays a script, on a free loopback port while the block runs."""
+    provider = ChaosProvider(script)
+    with run_server(provider.play) as (provider.server, provider.port):
+        provider.url = f"http://127.0.0.1:{provider.port}/v1"
+        yield provider
 
 
-def read_prompt(body: Mapping[str, Any]) -> str:
-    """The prompt, such that its SHA-256 is a row's ``prompt_sha256``."""
-    said = [str(message["content"]) for message in body["messages"]]
-    return "\0".join(said if len(said) > 1 else ["", *said])
+def read_kind(prompt: str) -> Kind:
+    """What a prompt asks for."""
+    if is_vote(prompt):
+        return "vote"
+    return "subjects" if re.search(r"Propose \d+ subjects", prompt) else "cell"
 
 
-class Server:
-    """What all connections of the provider share."""
-
-    def __init__(self, script: Script, ledger: Path, bodies: Path | None) -> None:
-        price = find_price(MODEL)
-        assert price is not None
-        self.script = script
-        self.price: Price = price
-        self.connections: set[Connection] = set()
-        self.written: dict[str, str] = {}
-        self.calls = 0
-        self.loop = asyncio.get_running_loop()
-        self._attempts: Counter[str] = Counter()
-        self._away_until = 0.0
-        self._outages = list(script.outages)
-        self._ledger = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self._bodies = os.open(bodies, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if bodies else None
-        self._port = 0
-        self._listening: asyncio.Server | None = None
-
-    async def listen(self) -> int:
-        """Listens on the port that it had, a free one at first, and returns it."""
-        listener = socket.create_server(("127.0.0.1", self._port), backlog=BACKLOG)
-        # asyncio does so only for sockets that it makes itself; without it every answer comes 40 ms late.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._port = int(listener.getsockname()[1])
-        self._listening = await self.loop.create_server(lambda: Connection(self), sock=listener)
-        return self._port
-
-    def begin(self, content: bytes) -> "Call":
-        """A call that has come in."""
-        self.calls += 1
-        for outage in [item for item in self._outages if self.calls >= item.first]:
-            self._outages.remove(outage)
-            self._go_away(outage)
-        if self._bodies is not None:
-            os.write(self._bodies, content + b"\n")
-        body: dict[str, Any] = json.loads(content)
-        prompt = read_prompt(body)
-        sent, digest = (hashlib.sha256(text.encode()).hexdigest() for text in (prompt, prompt.split(IN_WORDS)[0]))
-        self._attempts[digest] += 1
-        fault = self.script.choose(digest, self._attempts[digest], self.calls)
-        if time.time() < self._away_until:
-            fault = DOWN
-        return Call(self.calls, time.time(), digest, sent, self._attempts[digest], prompt, str(body["model"]), fault)
-
-    def note(self, call: "Call", fate: str, answer: Answer) -> None:
-        """Writes a call that has ended into the ledger: before its answer goes out, so that no paid one is missing."""
-        billed = answer.whole and fate != GONE
-        entry = Entry(
-            number=call.number,
-            begun=call.begun,
-            ended=time.time(),
-            digest=call.digest,
-            sent=call.sent,
-            kind=read_kind(call.prompt),
-            attempt=call.attempt,
-            fate=fate,
-            billed=billed,
-            prompt_tokens=answer.prompt_tokens if billed else 0,
-            cached_tokens=answer.cached_tokens if billed else 0,
-            completion_tokens=answer.completion_tokens if billed else 0,
-            cost_usd=answer.cost(self.price) if billed else 0.0,
-            text_sha256=answer.text_sha256 if billed else "",
-        )
-        os.write(self._ledger, entry.dump().encode())
-
-    def _go_away(self, outage: Outage) -> None:
-        if not outage.refused:
-            self._away_until = time.time() + outage.seconds
-            return
-        assert self._listening is not None
-        self._listening.close()
-        for connection in list(self.connections):
-            connection.reset()
-        self.loop.call_later(outage.seconds, lambda: self.loop.create_task(self.listen()))
+def divide(fault: Fault | None, made: Answer) -> list[Message]:
+    """What is sent of an answer, in parts. Where something lacks at the end, the server closes the connection."""
+    if fault == "reset_before":
+        return []
+    headers = {"content-type": "application/json", **made.headers, "content-length": str(len(made.data))}
+    pairs = [(name.encode(), text.encode()) for name, text in headers.items()]
+    sent = made.data[: len(made.data) * 3 // 4] if fault in BROKEN else made.data
+    parts = [bytes([byte]) for byte in sent] if fault == "drip" else [sent]
+    last = None if fault in BROKEN else len(parts) - 1
+    return [
+        {"type": "http.response.start", "status": made.status, "headers": pairs},
+        *(
+            {"type": "http.response.body", "body": part, "more_body": number != last}
+            for number, part in enumerate(parts)
+        ),
+    ]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call that has come in."""
-
-    number: int
-    begun: float
-    digest: str
-    sent: str
-    attempt: int
-    prompt: str
-    model: str
-    fault: Fault | None
-
-
-NOTHING = Answer(b"")
-
-
-class Connection(asyncio.Protocol):
-    """One keep-alive connection: a request at a time."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._received = bytearray()
-        self._call: Call | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._server.connections.add(self)
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        end = self._received.find(_HEAD_END)
-        length = _LENGTH.search(self._received, 0, end + 2) if end >= 0 else None
-        if end < 0 or (length and len(self._received) < end + len(_HEAD_END) + int(length[1])):
-            return
-        content = bytes(self._received[end + len(_HEAD_END) :])
-        self._received.clear()
-        if not content:
-            self._transport.write(write_response(200, b"{}"))
-            return
-        call = self._server.begin(content)
-        if self._transport.is_closing():
-            self._server.note(call, GONE, NOTHING)
-            return
-        self._call = call
-        seconds = self._server.script.choose_seconds(call.digest, call.attempt, call.fault)
-        self._timer = self._server.loop.call_later(seconds, self._answer, call)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._server.connections.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._call is not None:
-            self._server.note(self._call, GONE, NOTHING)
-
-    def reset(self) -> None:
-        """Ends the connection with RST."""
-        sock = self._transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._transport.abort()
-
-    def _answer(self, call: Call) -> None:
-        self._timer = None
-        server = self._server
-        answer = make_answer(call.fault, call.model, call.prompt, server.script, server.written, time.time())
-        if answer.after == "hang":
-            return
-        if answer.after == "drip":
-            self._drip(call, answer, 0)
-            return
-        self._call = None
-        server.note(call, call.fault or ANSWERED, answer)
-        if answer.data:
-            self._transport.write(answer.data)
-        if answer.after == "reset":
-            # What was written has to leave before the reset overtakes it.
-            server.loop.call_soon(self.reset)
-        elif answer.after == "close":
-            self._transport.close()
-
-    def _drip(self, call: Call, answer: Answer, sent: int) -> None:
-        """A byte a second, the head at once."""
-        end = answer.data.find(_HEAD_END) + len(_HEAD_END) if sent == 0 else sent + 1
-        self._transport.write(answer.data[sent:end])
-        if end < len(answer.data):
-            self._timer = self._server.loop.call_later(DRIP_SECONDS, self._drip, call, answer, end)
-            return
-        self._call = None
-        self._server.note(call, call.fault or ANSWERED, answer)
-
-
-async def _serve(script: Script, ledger: Path, bodies: Path | None) -> None:
-    port = await Server(script, ledger, bodies).listen()
-    print(port, flush=True)
-    # The end of its standard input is that of whoever has started it.
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-
-
-if __name__ == "__main__":
-    asyncio.run(_serve(load_script(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]) if sys.argv[3] else None))
+def spoil(fault: Fault | None, text: str) -> str:
+    """The content after a fault of the model itself."""
+    if fault in ("empty", "no_choices", "filtered", "refusal"):
+        return ""
+    if fault == "cut_reply":
+        return text[: len(text) // 2]
+    if fault == "not_json":
+        return "Sure! Here is what you asked for. " + re.sub(r"[{}\[\]]", "", text)
+    told = json.loads(text)
+    if fault == "wrong_keys":
+        told = {"items": [{"content": item} for item in told.values()]}
+    if fault == "extra_fields":
+        told |= {"confidence": 0.97, "notes": "as asked"}
+    return json.dumps(told, ensure_ascii=False)

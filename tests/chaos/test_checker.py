@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 from chaos.checker import audit, list_differences
 from chaos.killer import Kill, Toll, count_tolls
-from chaos.ledger import ANSWERED, GONE, Entry
+from chaos.provider import ANSWERED, GONE, Entry
 from fakes.workspace import TRAITS, Workspace, make_workspace
 
 from engine.domain.model import POLES
@@ -24,25 +25,20 @@ PLACES = [(trait, pole) for trait in TRAITS for pole in POLES]
 
 
 def make_entry(number: int, fate: str = ANSWERED, **fields: Any) -> Entry:
-    text = hashlib.sha256(f"text {number}".encode()).hexdigest()
+    prompt, text = f"prompt {number}", hashlib.sha256(f"text {number}".encode()).hexdigest()
     billed = fate == ANSWERED
-    prompt = f"prompt {number}"
-    entry = Entry(number, number, number + 0.5, prompt, prompt, "cell", 1, fate, billed, cost_usd=0.001 * billed)
-    return replace(entry, **{"text_sha256": text if billed else "", **fields})
+    entry = Entry(number, number + 0.5, prompt, prompt, "cell", 1, fate, billed, 0.001 * billed, text if billed else "")
+    return replace(entry, **fields)
 
 
-def make_rows(numbers: list[int]) -> pd.DataFrame:
-    """A row for each call, of the places in turn."""
-    rows = [(number, *PLACES[number % 4], f"prompt {number}", "surplus", "any", 0) for number in numbers]
-    columns = ["id", "trait", "pole", "prompt_sha256", "reason", "run_id", "created_at"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def write_set(workspace: Workspace, run_id: str, kept: list[int], rejected: list[int]) -> Path:
+def write_set(workspace: Workspace, run_id: str, kept: Sequence[int], rejected: Sequence[int] = ()) -> Path:
+    """A set with a row for each call, of the places in turn."""
     folder = workspace.samples / f"run={run_id}"
     (folder / "__run__").mkdir(parents=True)
-    make_rows(kept).to_parquet(folder / SAMPLES)
-    make_rows(rejected).to_parquet(folder / REJECTED)
+    columns = ["id", "trait", "pole", "prompt_sha256", "reason", "run_id", "created_at"]
+    for name, numbers in ((SAMPLES, kept), (REJECTED, rejected)):
+        rows = [(number, *PLACES[number % 4], f"prompt {number}", "surplus", "any", 0) for number in numbers]
+        pd.DataFrame(rows, columns=columns).to_parquet(folder / name)
     (folder / MANIFEST).write_text(json.dumps({"status": "attached", "created_at": run_id}))
     return folder
 
@@ -69,59 +65,55 @@ def workspace(tmp_path: Path) -> Workspace:
     return made
 
 
-def test_run_in_which_all_is_well_breaks_nothing(workspace: Workspace) -> None:
-    entries = [*map(make_entry, range(6)), make_entry(6, "limited"), make_entry(7, GONE)]
-    account = audit(workspace, entries, wanted=1, limit_usd=0.006)
-
-    assert () == account.broken
-    assert (8, 6, 4, 0) == (account.calls, account.billed, account.kept_rows, account.short)
-    assert {"surplus": 2} == account.rejected
+SIX = list(map(make_entry, range(6)))
+IN_OTHER_WORDS = make_entry(6, digest="prompt 5, whatever the words", sent="prompt 5, whatever the words")
+FIRST = make_entry(5, digest=IN_OTHER_WORDS.digest)
 
 
-def test_paid_reply_that_is_not_kept_has_to_be_on_record(workspace: Workspace) -> None:
-    entries = [*map(make_entry, range(6)), make_entry(0)]
-    broken = audit(workspace, entries, 1).broken
-    keep(workspace, range(0), lost=1)
+@pytest.mark.parametrize(
+    ("entries", "lost", "limit_usd", "broken"),
+    [
+        ([*SIX, make_entry(6, "limited"), make_entry(7, GONE)], 0, 0.006, []),
+        ([*SIX, make_entry(0)], 1, None, []),
+        (
+            [*SIX, make_entry(0)],
+            0,
+            None,
+            ["1 paid replies are not kept, 0 calls are on", "$0.007000 is spent, $0.006000"],
+        ),
+        ([*SIX, make_entry(6), make_entry(7, kind="vote")], 2, None, ["1 paid replies to cells are in no row"]),
+        ([*SIX[:5], FIRST, IN_OTHER_WORDS], 1, None, []),
+        (SIX, 0, 0.0059, ["$0.006000 is spent, the limit was $0.0059"]),
+    ],
+)
+def test_what_is_paid_is_kept_used_and_within_the_limit(
+    workspace: Workspace, entries: list[Entry], lost: int, limit_usd: float | None, broken: list[str]
+) -> None:
+    keep(workspace, range(0), lost)
+    account = audit(workspace, entries, wanted=1, limit_usd=limit_usd)
 
-    assert (
-        "1 paid replies are not kept, 0 calls are on record as lost",
-        "$0.007000 is spent, $0.006000 is on record",
-    ) == broken
-    assert () == audit(workspace, entries, 1).broken
+    assert broken == [sentence[: len(said)] for sentence, said in zip(account.broken, broken, strict=True)]
+    assert (len(entries), 4, 0, {"surplus": 2}) == (account.calls, account.kept_rows, account.short, account.rejected)
 
 
-def test_paid_reply_has_a_row_or_was_asked_for_once_more_in_other_words(workspace: Workspace) -> None:
-    keep(workspace, range(6, 8))
-    first = make_entry(6, digest="prompt 5, whatever the words", sent="prompt 5, whatever the words")
-    entries = list(map(make_entry, range(5)))
-    unused = [*entries, *map(make_entry, range(5, 7)), make_entry(7, kind="vote")]
-
-    assert ("1 paid replies to cells are in no row",) == audit(workspace, unused, 1).broken
-    assert () == audit(workspace, [*entries, make_entry(5, digest=first.digest), first], 1).broken
-
-
-def test_set_is_attached_once_and_exactly_within_the_limit_and_nothing_lies_about(workspace: Workspace) -> None:
-    entries = list(map(make_entry, range(6)))
+def test_set_is_attached_once_and_exactly_and_nothing_lies_about(workspace: Workspace) -> None:
     [short] = audit(workspace, [], 2).broken
-    write_set(workspace, "2", [0, 1, 2, 3], [])
+    write_set(workspace, "2", [0, 1, 2, 3])
     twice = audit(workspace, [], 1).broken
     (workspace.samples / "run=3").mkdir()
     (workspace.samples / "run=3" / SAMPLES).touch()
-    (workspace.samples.parent / f".{workspace.samples.name}-staging-4").mkdir()
+    left = workspace.samples.parent / f".{workspace.samples.name}-staging-4"
+    left.mkdir()
 
     assert short.startswith("attached with {('clarity', 'negative'): 1, ")
     assert {"2 sets are attached", "a sample is attached twice"} < set(twice)
-    assert {
-        "3 files of samples for 2 attached sets",
-        f"left behind: .{workspace.samples.name}-staging-4",
-        "$0.006000 is spent, the limit was $0.0059",
-    } == set(audit(workspace, entries, 1, limit_usd=0.0059).broken) - set(twice)
+    assert {"3 files of samples for 2 attached sets", f"left behind: {left.name}"} == {
+        *audit(workspace, [], 1).broken
+    } - set(twice)
 
 
 def test_sets_differ_by_more_than_their_names(workspace: Workspace) -> None:
-    first, same, other = (
-        write_set(workspace, run_id, kept, []) for run_id, kept in {"5": [0, 1], "6": [0, 1], "7": [0, 2]}.items()
-    )
+    first, same, other = (write_set(workspace, str(5 + number), kept) for number, kept in enumerate(([0], [0], [2])))
 
     assert [] == list_differences(first, same)
     assert ["samples"] == [difference.split(":")[0] for difference in list_differences(first, other)]

@@ -41,6 +41,5 @@ class Agent:
 
 @asynccontextmanager
 async def open_agent(settings: Settings) -> AsyncIterator[Agent]:
-    """A session in this process."""
     async with Client(make_own_server(settings)) as client:
         yield Agent(client)

@@ -77,7 +77,6 @@ def make_test_plan(
 
 
 def make_cell(pole: Pole = "positive", index: int = 0, trait: str = "clarity", draw: int = 0, order: int = 0) -> Cell:
-    """A cell of the first round."""
     return Cell(
         id=f"{trait}/{index:05d}/{pole}/{draw}",
         order=order,
@@ -133,5 +132,4 @@ def make_rounds(plan: Plan | None = None, *made: Exemplar, strict: bool = False)
 
 
 def make_stamp(run_id: str = "11111111-1111-1111-1111-111111111111") -> RunStamp:
-    """A stamp of a fixed moment."""
     return RunStamp(run_id, "u22a8.test", "from_traits", "low", datetime(2026, 11, 25, 12, tzinfo=UTC))

@@ -21,7 +21,6 @@ NO_TRAITS = "description: A model whose traits are still to be found.\ntraits: d
 
 
 def name_model(number: int) -> str:
-    """The handle of a model of the catalogue."""
     return f"{NAMESPACE}.shed-{number:03d}"
 
 
@@ -36,7 +35,6 @@ def make_catalogue(
 
 
 def write_model(models: Path, number: int, bad: bool = False, note: str = "") -> None:
-    """Writes one model; a note changes its definition."""
     place = models / name_model(number)
     place.mkdir(parents=True, exist_ok=True)
     text = NO_TRAITS if bad else MODEL.format(number=number)

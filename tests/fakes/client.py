@@ -31,7 +31,6 @@ class FakeClient:
         self._in_flight = 0
 
     async def complete(self, request: Request) -> Reply:
-        """One reply."""
         self.requests.append(request)
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
@@ -46,18 +45,14 @@ class FakeClient:
 
 
 def labelled(label: str, request: Request) -> Request:
-    """The request as it is asked for under a label."""
     return replace(request, label=label)
 
 
 class HeardProgress:
-    """Keeps the events of a run."""
-
     def __init__(self) -> None:
         self.events: list[Event] = []
 
     def report(self, event: Event) -> None:
-        """Keeps one."""
         self.events.append(event)
 
 

@@ -1,14 +1,14 @@
 """A collector: a real OTLP/HTTP receiver on loopback, which decodes what it is sent and can be told to fail."""
 
+import asyncio
 import gzip
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from fakes.provider import serve_app
+from fastapi import FastAPI, Request, Response
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 DELTA = 1
@@ -42,15 +42,12 @@ class Collector:
         return sum(point.value for point in self.find(name, **attributes))
 
     def count(self, name: str, /, **attributes: str) -> int:
-        """How many values those points stand for."""
         return sum(point.count for point in self.find(name, **attributes))
 
     def find(self, name: str, /, **attributes: str) -> list[Point]:
-        """The points of a metric that have these attributes."""
         return [point for point in self.points if point.name == name and _fits(point, attributes)]
 
     def take(self, body: bytes) -> None:
-        """Takes one request."""
         request = ExportMetricsServiceRequest.FromString(body)
         for sent in request.resource_metrics:
             self.resources.append(_read_attributes(sent.resource.attributes))
@@ -64,37 +61,18 @@ def serve_collector() -> Iterator[Collector]:
     """A collector that answers well until it is told otherwise."""
     collector = Collector()
 
-    class Handler(_Handler):
-        owner = collector
+    async def take(request: Request) -> Response:
+        body = await request.body()
+        collector.paths.append(request.url.path)
+        await asyncio.sleep(collector.hold_seconds)
+        if collector.status == 200:
+            collector.take(gzip.decompress(body) if request.headers.get("content-encoding") == "gzip" else body)
+        return Response(status_code=collector.status)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    collector.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    app = FastAPI()
+    app.add_api_route("/{path:path}", take, methods=["POST"], response_model=None)
+    with serve_app(app) as collector.url:
         yield collector
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    owner: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        self.owner.paths.append(self.path)
-        time.sleep(self.owner.hold_seconds)
-        if self.owner.status == 200:
-            self.owner.take(body)
-        self.send_response(self.owner.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
 
 
 def _read_points(metric: Any) -> Iterator[Point]:

@@ -65,6 +65,5 @@ def make_last(status: str = "attached", run_id: str = "run-1", **fields: object)
 
 
 def survey(*conditions: ModelCondition, notes: tuple[str, ...] = ()) -> Survey:
-    """The survey of some models, in the order given."""
     models = tuple(SurveyedModel(condition, tuple(list_findings(condition))) for condition in conditions)
     return Survey(models, NOON, notes)

@@ -36,15 +36,12 @@ class Door:
 
     @property
     def keys_file(self) -> Path:
-        """Where the digests are."""
         return self.workspace.folder / "keys.json"
 
     def issue(self, *namespaces: str, scope: str = "authoring") -> str:
-        """A new key's secret."""
         return issue_key(self.keys_file, namespaces or (PUBLIC,), scope, datetime.now(UTC))[1]
 
     def start(self, port: int = 0) -> None:
-        """Starts the door and waits for its line."""
         variables = {
             **self.variables,
             "EXEMPLARS_API_PORT": str(port),
@@ -76,20 +73,17 @@ class Door:
         return client
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ends the process and returns its exit code."""
         assert self.process is not None
         if self.process.poll() is None:
             os.kill(self.process.pid, number)
         return self.process.wait(30)
 
     def read_log(self) -> str:
-        """What it has said on stderr."""
         return (self.workspace.folder / "door.log").read_text()
 
 
 @contextmanager
 def open_door(workspace: Workspace, variables: dict[str, str]) -> Iterator[Door]:
-    """A door that answers while the block runs."""
     door = Door(workspace, variables)
     door.secret = door.issue()
     try:
@@ -119,7 +113,6 @@ class Served:
             self.set_state(run["id"], "COMPLETED")
 
     def set_state(self, run_id: str, state: str) -> None:
-        """Puts a run into a state."""
         self.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": state}, force=True)
 
 

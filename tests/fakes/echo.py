@@ -25,7 +25,6 @@ class EchoingProvider(Provider):
         self.pages: set[str] = set()
 
     async def complete(self, body: dict[str, Any]) -> Response:
-        """Answers one call, with the key somewhere."""
         prompt = "\0".join(message["content"] for message in body["messages"])
         share, first = draw(prompt, "echo"), self.calls[prompt] == 0
         response = await super().complete(body)

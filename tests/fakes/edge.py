@@ -80,7 +80,6 @@ def drive(
 
 
 def read_told(sent: Sequence[Message]) -> tuple[int, str]:
-    """Status and code of the refusal in what was sent."""
     return sent[0]["status"], json.loads(sent[1]["body"])["error"]["code"]
 
 
@@ -102,7 +101,6 @@ class Edge:
         return connection
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """Stops it: its exit code and all that it logged."""
         self.process.send_signal(number)
         code = self.process.wait(timeout=60)
         self.log.seek(0)

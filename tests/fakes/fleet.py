@@ -3,15 +3,13 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fakes.postgres import Databases
 from fakes.s3 import BUCKET, S3
-from fakes.site import POOL, Site, list_flow_processes, open_site
+from fakes.site import Site, list_flow_processes, open_site
 from fakes.workspace import MARK, Workspace, list_marked
 
 from engine.system.filesystem import replace_file
@@ -34,20 +32,11 @@ class Fleet:
             replace_file(f"{MODELS_URI}/{path.relative_to(root)}", path.read_bytes())
 
     def start_machine(self, name: str) -> None:
-        """A worker with a folder, a home and a cache of its own."""
         place = self._find_folder(name)
         place.mkdir(parents=True)
         own = {"HOME": str(place), "PREFECT_HOME": str(place / "prefect"), "EXEMPLARS_CACHE_DIR": str(place / "cache")}
-        with (place / "worker.log").open("ab") as log:
-            self.site.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--limit", "1"],
-                cwd=place,
-                env={**self.site.variables, **self._variables, **own, MARK: str(place)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        given = {**self._variables, **own, MARK: str(place)}
+        self.site.start_worker(name, folder=place, variables=given)
 
     def lose_machine(self, name: str) -> None:
         """Kills all that runs on it at one instant, and deletes its folder."""
@@ -60,11 +49,9 @@ class Fleet:
         shutil.rmtree(self._find_folder(name), ignore_errors=True)
 
     def holds(self, name: str, run_id: str) -> bool:
-        """Whether a machine has the process of a run."""
         return bool(list_flow_processes(Workspace(self._find_folder(name)), run_id))
 
     def start_backfill(self, **parameters: object) -> str:
-        """Asks for a backfill and returns its run id."""
         deployment = self.site.find_deployment("backfill/on-demand")
         made = self.site.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", parameters=parameters)
         return str(made["id"])

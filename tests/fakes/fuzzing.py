@@ -43,7 +43,6 @@ ADDING = "POST /v1/models/{handle}/samples"
 
 @schemathesis.hook
 def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
-    """Whether a failure is one."""
     if type(failure).__name__ != "RejectedPositiveData" or response.status_code != 422:
         return True
     return not _is_of_the_contract(case.operation.label, json.loads(response.content)["error"])

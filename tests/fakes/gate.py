@@ -30,12 +30,10 @@ class Gate:
         self._may_speak.clear()
 
     def open(self) -> None:
-        """Lets everything through again."""
         self._is_shut = False
         self._may_speak.set()
 
     def close(self) -> None:
-        """Ends it."""
         self.shut()
         self._may_speak.set()
         self._listener.close()
@@ -70,7 +68,6 @@ class Gate:
 
 @contextmanager
 def serve_gate(port: int) -> Iterator[Gate]:
-    """A gate before a port of this machine while the block runs."""
     gate = Gate(port)
     try:
         yield gate

@@ -1,14 +1,11 @@
 """A go-between: it passes requests on to a Prefect server, late or not at all when it is told so."""
 
 import asyncio
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
-import uvicorn
+from fakes.provider import serve_app
 from fastapi import FastAPI, Request, Response
 
 
@@ -23,7 +20,6 @@ class GoBetween:
         self._api = api
 
     async def answer(self, request: Request, path: str) -> Response:
-        """The answer to one request, Prefect's or its own."""
         self.seen.append(f"{request.method} {path}")
         if self.status is not None:
             return Response(status_code=self.status)
@@ -39,23 +35,11 @@ class GoBetween:
 
 @contextmanager
 def serve_go_between(api: str) -> Iterator[GoBetween]:
-    """A go-between that listens on a free loopback port while the block runs."""
     between = GoBetween(api)
     app = FastAPI()
     app.add_api_route(
         "/api/{path:path}", between.answer, methods=["GET", "POST", "PATCH", "DELETE"], response_model=None
     )
-    listener = socket.create_server(("127.0.0.1", 0))
-    between.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
-    # uvicorn's own configuration of logging would close Prefect's handlers, and wait 5 s for each to send what it has.
-    config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
+    with serve_app(app) as url:
+        between.url = f"{url}/api"
         yield between
-    finally:
-        server.should_exit = True
-        thread.join(10)

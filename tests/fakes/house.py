@@ -66,13 +66,11 @@ class House:
         return self.wait()[before:]
 
     def wait(self) -> list[str]:
-        """All that it has said, when it is over."""
         self.read_until("")
         self.process.join(SECONDS)
         return self.said
 
     def find(self, stand_in: StandIn) -> list[int]:
-        """The processes of a stand-in."""
         mark = f"stand_in.py {stand_in.port}"
         return [pid for pid, line in self.workspace.list_processes().items() if mark in line]
 

@@ -22,5 +22,4 @@ def long(test: Test) -> Test | None:
 
 
 def choose(once: int, at_length: int) -> int:
-    """How often, in CI and at length."""
     return at_length if LONG else once

@@ -11,7 +11,6 @@ Manner = Callable[[Body], Body | Response]
 
 
 def _say(text: Callable[[str], str]) -> Manner:
-    """The answer with another content."""
 
     def put(body: Body) -> Body:
         message = body["choices"][0]["message"]
@@ -22,7 +21,6 @@ def _say(text: Callable[[str], str]) -> Manner:
 
 
 def _put_message(message: Callable[[str], Body], finish: str = "stop") -> Manner:
-    """The answer with another message."""
 
     def put(body: Body) -> Body:
         choice = body["choices"][0]
@@ -34,7 +32,6 @@ def _put_message(message: Callable[[str], Body], finish: str = "stop") -> Manner
 
 
 def _tell(usage: Callable[[Body], Any]) -> Manner:
-    """The answer with another usage."""
     return lambda body: body | {"usage": usage(body["usage"])}
 
 

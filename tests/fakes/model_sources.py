@@ -45,7 +45,6 @@ CONTENT = make_gguf({"w": 1000}, {"general.name": "stand-in"}, bytes(range(256))
 
 
 def make_model(content: bytes = CONTENT, **fields: object) -> EmbeddedModel:
-    """A model of the list whose file has this content."""
     given = {
         "file": FILE,
         "bytes": len(content),

@@ -49,7 +49,6 @@ class FakeOrchestrator:
             run["end_time"] = now
 
     def end_runs(self, state: str = "COMPLETED") -> None:
-        """Ends all runs that are not over."""
         for run_id, run in self.runs.items():
             if run["state_type"] not in ENDED_TYPES:
                 self.set_state(run_id, state)

@@ -30,7 +30,6 @@ class FakePlatform:
 
     @property
     def added(self) -> list[int]:
-        """How many samples each request to add some brought."""
         return [len(json.loads(body)["samples"]) for method, body in self.requests if method == "POST"]
 
     async def answer(self, handle: str, request: Request) -> Response:
@@ -60,7 +59,6 @@ class FakePlatform:
 
 @contextmanager
 def serve_platform(platform: FakePlatform) -> Iterator[str]:
-    """The address of a platform while the block runs."""
     app = FastAPI()
     app.add_api_route("/v1/models/{handle}/samples", platform.answer, methods=["GET", "POST"], response_model=None)
     with serve_app(app) as url:
@@ -70,7 +68,6 @@ def serve_platform(platform: FakePlatform) -> Iterator[str]:
 def refuse(
     status: int, code: str, message: str = "No.", headers: dict[str, str] | None = None, **details: Any
 ) -> Response:
-    """A refusal in the envelope of the contract."""
     error = {"code": code, "message": message, "request_id": "r", "details": details}
     return JSONResponse({"error": error}, status, headers)
 

@@ -7,20 +7,19 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from fakes.shared import share
 from fakes.site import find_free_port
+from fakes.waiting import wait_until
 from fakes.workspace import MARK
 
 # Debian keeps the programs of each version apart and out of PATH; its package makes this user.
 PROGRAMS = "/usr/lib/postgresql/*/bin"
 USER = "postgres"
-START_SECONDS = 60.0
 
 
 class Databases:
@@ -32,7 +31,6 @@ class Databases:
         self._user = user
 
     def make_database(self) -> str:
-        """The URL of a new and empty database, as SQLAlchemy takes it."""
         name = f"test_{secrets.token_hex(6)}"
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, name)
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
@@ -64,7 +62,8 @@ class Postgres(Databases):
                 group=self._user,
                 start_new_session=True,
             )
-        wait_ready(self._programs, self.port, self._server)
+        asking = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        wait_until(lambda: not subprocess.run(asking, check=False).returncode, what="it is up", process=self._server)
 
     def end(self) -> None:
         """Ends the server, when its connections are closed or after a while."""
@@ -74,15 +73,6 @@ class Postgres(Databases):
         except subprocess.TimeoutExpired:
             self._server.kill()
             self._server.wait()
-
-    def read_cpu(self) -> float:
-        """Seconds of the processor that the server and all its connections have used by now."""
-        listed = subprocess.run(["pgrep", "-P", str(self._server.pid)], capture_output=True, text=True, check=False)
-        ticks = sum(_read_ticks(self._server.pid, ended_children=True))
-        for pid in map(int, listed.stdout.split()):
-            with suppress(OSError):
-                ticks += sum(_read_ticks(pid))
-        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def share_databases() -> Databases:
@@ -107,7 +97,6 @@ def open_postgres(*settings: str) -> Iterator[Postgres]:
 
 @contextmanager
 def serve_postgres() -> Iterator[str]:
-    """The URL of an empty database, as Prefect takes it."""
     with open_postgres() as server:
         yield f"postgresql+asyncpg://{USER}@127.0.0.1:{server.port}/postgres"
 
@@ -131,12 +120,6 @@ def _find_user() -> int | None:
     return pwd.getpwnam(USER).pw_uid if os.geteuid() == 0 else None
 
 
-def _read_ticks(pid: int, ended_children: bool = False) -> list[int]:
-    """What a process has used of the processor, and its children that have ended (proc(5), fields 14 to 17 of stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return [int(field) for field in fields[11 : 15 if ended_children else 13]]
-
-
 def hand_over(data: Path) -> int | None:
     """Gives the folder to the server's user, who has to get to it, and returns the user."""
     user = _find_user()
@@ -147,13 +130,3 @@ def hand_over(data: Path) -> int | None:
         if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
             parent.chmod(parent.stat().st_mode | 0o011)
     return user
-
-
-def wait_ready(programs: Path, port: int, server: "subprocess.Popen[bytes]") -> None:
-    """Waits until connections are taken."""
-    end = time.monotonic() + START_SECONDS
-    asking = [str(programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
-    while subprocess.run(asking, check=False, capture_output=True).returncode:
-        assert server.poll() is None, "PostgreSQL ended at once"
-        assert time.monotonic() < end, "PostgreSQL did not come up"
-        time.sleep(0.1)

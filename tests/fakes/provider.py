@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +121,8 @@ class Provider:
     A prompt is its messages joined by NUL, so that its SHA-256 is a row's ``prompt_sha256``.
     """
 
+    model = "openai/test"
+
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
         self.url = ""
@@ -160,8 +162,7 @@ class Provider:
         return sum(line[1].endswith(f":{port:04X}") and line[3] == ESTABLISHED for line in lines)
 
     async def complete(self, body: dict[str, Any]) -> Response:
-        """Answers one call."""
-        prompt = "\0".join(message["content"] for message in body["messages"])
+        prompt = read_prompt(body)
         self.calls[prompt] += 1
         room = body.get("max_tokens") or body.get("max_completion_tokens") or 0
         is_roomier = room > self._most_tokens.setdefault(prompt, room)
@@ -180,22 +181,22 @@ class Provider:
             if failure is not None:
                 return failure
             self.answers[prompt] += 1
-            text, finish = self._vote(prompt) if is_vote(prompt) else answer(prompt, self.behaviour)
-            self._note_written(prompt, text)
+            text, finish = self.vote(prompt) if is_vote(prompt) else answer(prompt, self.behaviour)
+            self.note_written(prompt, text)
             if _is_spoiled(prompt, self.behaviour):
                 self._spoiled_last.add(prompt)
             if finish == "content_filter" and draw(prompt, "filter") < 0.5:
                 return _refuse(400, "Your request was rejected.", "content_policy_violation")
-            said = _wrap(body["model"], text, finish)
+            said = wrap(body["model"], text, finish, PROMPT_TOKENS, COMPLETION_TOKENS)
             put = EVERY[self.behaviour.manner](said) if self.behaviour.manner else said
             return put if isinstance(put, Response) else JSONResponse(put)
         finally:
             self.in_flight -= 1
 
-    def _note_written(self, prompt: str, text: str) -> None:
+    def note_written(self, prompt: str, text: str) -> None:
         self.written |= dict.fromkeys(read_texts(text), read_asked_pole(prompt))
 
-    def _vote(self, prompt: str) -> tuple[str, str]:
+    def vote(self, prompt: str) -> tuple[str, str]:
         """A judge's vote: what the text was written for, unless the behaviour has it otherwise for this text."""
         text = read_judged(prompt)
         share, behaviour = draw(text, "judged"), self.behaviour
@@ -241,7 +242,6 @@ class Provider:
 
 @contextmanager
 def serve_provider(behaviour: Behaviour = Behaviour()) -> Iterator[Provider]:
-    """A provider that listens on a free loopback port while the block runs."""
     with serve(Provider(behaviour)) as provider:
         yield provider
 
@@ -262,32 +262,48 @@ def serve(provider: Served) -> Iterator[Served]:
 
 
 @contextmanager
-def serve_app(app: FastAPI) -> Iterator[str]:
+def serve_app(app: Any) -> Iterator[str]:
     """The address of an application that listens on a free loopback port while the block runs."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    # asyncio does so only for sockets that it makes itself; without it every answer comes 40 ms late.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with run_server(app) as (_, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def run_server(app: Any) -> Iterator[tuple[uvicorn.Server, int]]:
+    """The server of an application, in a thread of its own, and its port."""
+    listener = listen()
     # uvicorn's own configuration of logging would close Prefect's handlers, and wait 5 s for each to send what it has.
-    config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    quiet: dict[str, Any] = {"log_config": None, "log_level": "critical", "lifespan": "off"}
+    server = uvicorn.Server(uvicorn.Config(app, interface="asgi3", timeout_graceful_shutdown=1, **quiet))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
         while not server.started:
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield server, listener.getsockname()[1]
     finally:
         server.should_exit = True
         thread.join(10)
 
 
+def listen(port: int = 0) -> socket.socket:
+    """A socket that listens on loopback, at a free port where none is given."""
+    listener = socket.create_server(("127.0.0.1", port), backlog=512)
+    # asyncio does so only for sockets that it makes itself; without it every answer comes 40 ms late.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def read_prompt(body: Mapping[str, Any]) -> str:
+    """The messages, joined such that the SHA-256 is a row's ``prompt_sha256``."""
+    return "\0".join(message["content"] for message in body["messages"])
+
+
 def is_vote(prompt: str) -> bool:
-    """Whether a judge is asked."""
     return "<text>" in prompt
 
 
 def read_judged(prompt: str) -> str:
-    """The text that a judge is asked about."""
     return prompt.split("<text>\n")[1].split("\n</text>", maxsplit=1)[0]
 
 
@@ -361,7 +377,6 @@ def read_asked_pole(prompt: str) -> Pole:
 
 
 def read_texts(reply: str) -> list[str]:
-    """The texts of a reply; none where it is not one with texts, or is spoiled."""
     try:
         told = json.loads(reply)
     except ValueError:
@@ -370,7 +385,6 @@ def read_texts(reply: str) -> list[str]:
 
 
 def _is_spoiled(prompt: str, behaviour: Behaviour) -> bool:
-    """Whether the reply to a prompt cannot be read."""
     return not is_vote(prompt) and draw(prompt, "spoiled") < behaviour.malformed + behaviour.truncated
 
 
@@ -397,7 +411,7 @@ def _write(key: str, min_words: int, max_words: int, behaviour: Behaviour) -> st
     return write_text(key, min_words, max_words)
 
 
-def _wrap(model: str, text: str, finish: str) -> dict[str, Any]:
+def wrap(model: str, text: str, finish: str, prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -405,9 +419,9 @@ def _wrap(model: str, text: str, finish: str) -> dict[str, Any]:
         "model": model,
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}],
         "usage": {
-            "prompt_tokens": PROMPT_TOKENS,
-            "completion_tokens": COMPLETION_TOKENS,
-            "total_tokens": PROMPT_TOKENS + COMPLETION_TOKENS,
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
         },
     }
 

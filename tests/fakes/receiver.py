@@ -1,19 +1,19 @@
 """A receiver: an address on loopback that keeps what is posted to it, and answers the same to all."""
 
-import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from fakes.provider import run_server
+from fastapi import FastAPI, Request, Response
 
 
 @dataclass
 class Receiver:
     """``path`` and ``headers`` are the last message's."""
 
-    port: int
+    port: int = 0
     path: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
@@ -21,27 +21,16 @@ class Receiver:
 
 @contextmanager
 def open_receiver(status: int = 204, answer: str = "") -> Iterator[Receiver]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(answer.encode())
+    received = Receiver()
 
-        def do_POST(self) -> None:
-            received.messages.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            received.path, received.headers = self.path, {name.lower(): text for name, text in self.headers.items()}
-            self.do_GET()
+    async def take(request: Request) -> Response:
+        if request.method == "POST":
+            received.messages.append(await request.json())
+            received.path = str(request.url).removeprefix(str(request.base_url).rstrip("/"))
+            received.headers = dict(request.headers)
+        return Response(answer, status)
 
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    received = Receiver(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    app = FastAPI()
+    app.add_api_route("/{path:path}", take, methods=["GET", "POST"], response_model=None)
+    with run_server(app) as (_, received.port):
         yield received
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

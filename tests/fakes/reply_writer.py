@@ -19,7 +19,6 @@ _LENGTHS = (10, 300, 900, 2_000, 9_000)
 
 
 def make_reply(key: str) -> Reply:
-    """The reply to that key."""
     rng = random.Random(key)
     return Reply(f"{key}: " + "naïve “text” 🔑 " * (rng.choice(_LENGTHS) // 15), "stop", rng.randrange(999), 5, 0.001)
 
@@ -51,12 +50,10 @@ def kill_after(process: "subprocess.Popen[str]", lines: int) -> str:
 
 
 def read_begun(said: str) -> list[str]:
-    """The keys of the calls that were noted."""
     return [line.split()[1] for line in said.splitlines() if line.startswith("begun")]
 
 
 def read_kept(said: str) -> list[str]:
-    """The keys of the calls whose replies are kept."""
     return [line.split()[1] for line in said.splitlines() if line.startswith("kept")]
 
 

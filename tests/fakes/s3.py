@@ -51,7 +51,6 @@ class S3:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment that leads pyarrow's client here."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "test",
@@ -61,7 +60,6 @@ class S3:
         }
 
     def enter(self, patch: pytest.MonkeyPatch) -> None:
-        """Leads this process to the server, as long as the patch lasts."""
         for name, value in self.variables.items():
             patch.setenv(name, value)
 
@@ -81,7 +79,6 @@ class S3:
             self._ask("DELETE", self._announced.pop(), headers={"Authorization": "AWS test:test"})
 
     def let_through(self, method: str) -> bool:
-        """Whether a request may pass."""
         with self._lock:
             if self.changes_left == 0:
                 return False
@@ -92,7 +89,6 @@ class S3:
             return True
 
     def forward(self, request: BaseHTTPRequestHandler) -> tuple[int, Sequence[tuple[str, str]], bytes]:
-        """The server's answer to a request."""
         body = _read_body(request)
         headers = {name: text for name, text in request.headers.items() if name.lower() not in HOP_BY_HOP}
         if request.command == "PUT" and f"/{WRITERS}/" in request.path:
@@ -111,7 +107,6 @@ class S3:
             upstream.close()
 
     def close(self) -> None:
-        """Ends it; the server behind it stays."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -183,14 +178,12 @@ def serve_s3() -> Iterator[S3]:
 
 
 def list_keys(uri: str) -> list[str]:
-    """The names of all files below a URI, sorted."""
     filesystem, path = open_folder(uri)
     infos = filesystem.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
     return sorted(info.path.removeprefix(f"{path}/") for info in infos if info.type == fs.FileType.File)
 
 
 def _start_server(folder: Path) -> Told:
-    """Starts a server with an empty bucket, ``BUCKET``."""
     port = find_free_port()
     program = "import sys; from moto.server import main; main(sys.argv[1:])"
     given = {name: text for name, text in os.environ.items() if not name.startswith("WERKZEUG_")}

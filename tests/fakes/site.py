@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +29,6 @@ PORTS = 1_000
 _first_port = 12_000 + PORTS * int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw"))
 # Two sessions at once, such as of two checkouts, begin at different ones.
 _ports = itertools.cycle(_first_port + (os.getpid() + number) % PORTS for number in range(PORTS))
-# What of an automation may be written.
-WRITABLE = ("name", "description", "enabled", "trigger", "actions", "actions_on_trigger", "actions_on_resolve")
 
 
 @dataclass
@@ -43,7 +41,6 @@ class Site:
 
     @property
     def url(self) -> str:
-        """The address of Prefect's API."""
         return f"http://127.0.0.1:{self.port}/api"
 
     @property
@@ -52,7 +49,6 @@ class Site:
         return {**clear_environment(), **self.workspace.variables, **self._prefect(), "PREFECT_API_URL": self.url}
 
     def start_server(self) -> None:
-        """Starts the server and waits until it answers."""
         lay_database(Path(self.variables["PREFECT_HOME"]))
         self._start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
         server = self.processes["server"]
@@ -69,22 +65,22 @@ class Site:
         if is_file:
             keep_deployed(home)
 
-    def start_worker(self, name: str = "worker", limit: int = 1) -> None:
+    def start_worker(
+        self, name: str = "worker", limit: int = 1, folder: Path | None = None, variables: Mapping[str, str] = {}
+    ) -> None:
         """Starts a worker of the pool, in an empty folder; it picks runs, so many at a time, as soon as it is up."""
-        folder = self.workspace.folder / f"{name}-folder"
+        folder = folder or self.workspace.folder / f"{name}-folder"
         folder.mkdir(exist_ok=True)
         words = ("-m", "prefect", "worker", "start", "--pool", POOL, "--limit", str(limit))
-        self._start(name, *words, folder=folder)
+        self._start(name, *words, folder=folder, variables=variables)
 
     def deploy(self, **variables: str) -> str:
-        """Runs the deploy step and returns what it says."""
         command, given = [sys.executable, "-m", "flows.deploy"], {**self.variables, **variables}
         done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
         assert 0 == done.returncode, done.stderr
         return done.stdout
 
     def find_deployment(self, name: str) -> dict[str, Any]:
-        """A deployment by its full name, as ``synthesize/nightly``."""
         found: dict[str, Any] = self.ask("GET", f"/deployments/name/{name}")
         return found
 
@@ -99,19 +95,16 @@ class Site:
         return response.json() if response.content else None
 
     def start_run(self, **parameters: object) -> str:
-        """Asks for a run of the workspace's model and returns its id."""
         deployment = self.ask("GET", "/deployments/name/synthesize/on-demand")
         asked = {"handle": HANDLE, "synth_type": "from_traits", "effort": "low", **parameters}
         created = self.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", parameters=asked)
         return str(created["id"])
 
     def read_state(self, run_id: str) -> tuple[str, str]:
-        """The type of a run's state, and its message."""
         state = self.ask("GET", f"/flow_runs/{run_id}")["state"]
         return str(state["type"]), str(state["message"])
 
     def forget_runs(self) -> None:
-        """Deletes all runs."""
         while found := self.ask("POST", "/flow_runs/filter", limit=200):
             for run in found:
                 self.ask("DELETE", f"/flow_runs/{run['id']}")
@@ -125,7 +118,6 @@ class Site:
             os.kill(pid, signal.SIGKILL)
 
     def end(self) -> None:
-        """Kills all processes of the site and of its runs."""
         for left in self.workspace.list_processes():
             with suppress(ProcessLookupError):
                 os.kill(left, signal.SIGKILL)
@@ -144,12 +136,12 @@ class Site:
             MARK: str(self.workspace.folder),
         }
 
-    def _start(self, name: str, *arguments: str, folder: Path = ROOT) -> None:
+    def _start(self, name: str, *arguments: str, folder: Path = ROOT, variables: Mapping[str, str] = {}) -> None:
         with (self.workspace.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *arguments],
                 cwd=folder,
-                env=self.variables,
+                env={**self.variables, **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -174,7 +166,6 @@ def list_flow_processes(workspace: Workspace, run_id: str = "") -> dict[int, str
 
 
 def answers(url: str) -> bool:
-    """Whether a GET of the address is answered with 200."""
     try:
         return CLIENT.get(url, timeout=10).status_code == 200
     except httpx.HTTPError:
@@ -198,7 +189,6 @@ def find_free_port() -> int:
 
 
 def clear_environment() -> dict[str, str]:
-    """This process's environment without what is Prefect's or ours."""
     return {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT_", "EXEMPLARS_"))}
 
 

@@ -45,7 +45,6 @@ class Stack:
 
     @property
     def workspace(self) -> Workspace:
-        """The catalogue, the store and the cache of all runs."""
         return self.site.workspace
 
     def add_model(self, name: str) -> str:
@@ -55,11 +54,9 @@ class Stack:
         return handle
 
     def start_run(self, handle: str, **parameters: object) -> str:
-        """Asks Prefect for a run of the deployment, and returns its id."""
         return self.site.start_run(handle=handle, **parameters)
 
     def start_backfill(self, **parameters: object) -> str:
-        """Asks Prefect for a run of ``backfill/on-demand``, and returns its id."""
         deployment = self.site.find_deployment("backfill/on-demand")
         asked = {"effort": "low", "namespace": None, **parameters}
         made = self.site.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", parameters=asked)
@@ -82,7 +79,6 @@ class Stack:
         return str(self.site.ask("GET", f"/flow_runs/{run_id}")["state"]["name"])
 
     def read_logs(self, run_id: str) -> str:
-        """What a run has logged."""
         lines = self.site.ask("POST", "/logs/filter", logs={"flow_run_id": {"any_": [run_id]}})
         return "\n".join(line["message"] for line in lines)
 
@@ -120,17 +116,14 @@ class Stack:
                 os.kill(pid, signal.SIGKILL)
 
     def start_worker(self) -> None:
-        """Starts the worker, where a test has killed it."""
         if "worker" not in self.site.processes:
             self.site.start_worker(limit=RUNS_AT_ONCE)
 
     def wait_for_end(self, run_id: str) -> tuple[str, str]:
-        """The type and the message of the state in which a run has ended."""
         wait_until(lambda: self.site.read_state(run_id)[0] in ENDED, RUN_SECONDS, f"run {run_id} is over")
         return self.site.read_state(run_id)
 
     def list_runs(self, handle: str) -> list[str]:
-        """The ids of all runs of the main job for a model, whatever their state."""
         asked = {"flows": {"name": {"any_": ["synthesize"]}}, "limit": 200, "sort": "EXPECTED_START_TIME_DESC"}
         runs = self.site.ask("POST", "/flow_runs/filter", **asked)
         return [run["id"] for run in runs if run["parameters"].get("handle") == handle]

@@ -41,7 +41,6 @@ def open_pool(count: int) -> Iterator[ProcessPoolExecutor]:
 
 @contextmanager
 def run_apart(work: Callable[..., None], *arguments: Any) -> Iterator[ForkServerProcess]:
-    """A process at work, which is killed at the end."""
     process = CONTEXT.Process(target=work, args=arguments)
     process.start()
     try:
@@ -52,12 +51,10 @@ def run_apart(work: Callable[..., None], *arguments: Any) -> Iterator[ForkServer
 
 
 def name_run(number: int) -> str:
-    """The run id of that number."""
     return str(UUID(int=number))
 
 
 def find(store: Path | str, run_id: str) -> StoredSet:
-    """The set of a run, which is there."""
     stored = find_set(str(store), run_id)
     assert stored is not None
     return stored
@@ -81,7 +78,6 @@ def write_at_once(store: str, run_id: str) -> bool:
 
 
 def detach_at_once(store: str, run_id: str) -> bool:
-    """Whether it was this process that detached the set."""
     stored = find(store, run_id)
     return stored.status == "attached" and detach_files(stored.folder)
 

@@ -59,7 +59,6 @@ def write_model(models: Path, *sources: tuple[str, str | bytes], handle: str = H
 
 
 def write_lines(*entries: object) -> str:
-    """JSONL, one entry a line."""
     return "".join(json.dumps(entry) + "\n" for entry in entries)
 
 
@@ -133,12 +132,10 @@ def attach_alone(samples: str, run_id: str) -> bool:
 
 
 def name_faults(store: Path | str) -> list[str]:
-    """What ``verify`` finds to be wrong with a store."""
     return [fault.what for fault in StoreVerifier(str(store)).find_faults()]
 
 
 def read_files(folder: Path | str) -> dict[str, bytes]:
-    """All files of a folder by their place in it."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
@@ -188,7 +185,6 @@ def put_large_set(samples: Path, rows: int, group_rows: int = GROUP_ROWS, handle
 
 
 def age_files(folder: str | Path, age: timedelta) -> None:
-    """Makes all files of a folder as old as if they had been written so long ago."""
     for path in Path(folder).rglob("*"):
         if path.is_file():
             moment_ns = path.stat().st_mtime_ns - int(age.total_seconds() * 1e9)

@@ -56,11 +56,9 @@ class Surface:
 
     @property
     def samples(self) -> Path:
-        """The root of the store."""
         return self.workspace.samples
 
     def find_model(self, handle: str = HANDLE) -> Path:
-        """The folder of a model."""
         return self.workspace.model.with_name(handle)
 
     def forget(self) -> None:
@@ -71,13 +69,11 @@ class Surface:
             added.write_bytes(b"")
 
     def synthesize(self, handle: str = HANDLE, **body: Any) -> httpx.Response:
-        """Asks for a synthesis with the author's key."""
         return self.author.post(f"/models/{handle}/samples/synthesize", json=body)
 
 
 @contextmanager
 def open_surface(folder: Path) -> Iterator[Surface]:
-    """The surface of a workspace of its own; all of its clients ask on one event loop."""
     keys = folder / "keys.json"
     workspace = make_workspace(folder, None, EXEMPLARS_KEYS_FILE=str(keys))
     fill_catalogue(workspace)
@@ -116,7 +112,6 @@ def ask_as(app: FastAPI, portal: BlockingPortal, secret: str) -> httpx.Client:
 
 
 def read_settings_of(workspace: Workspace, variables: Mapping[str, str] = {}) -> Settings:
-    """The settings of a workspace, with further variables."""
     with pytest.MonkeyPatch.context() as patch:
         workspace.enter(patch)
         for name, value in variables.items():
@@ -136,7 +131,6 @@ def read_refusal(answer: httpx.Response) -> tuple[int, str]:
 
 
 def list_all(client: httpx.Client, path: str, **parameters: Any) -> list[dict[str, Any]]:
-    """All items of a listing, page by page."""
     page = client.get(path, params=parameters).json()
     items: list[dict[str, Any]] = page["items"]
     while page["next_cursor"]:

@@ -13,7 +13,6 @@ class WordVectors:
     """Each word has a direction of its own: texts of two words that share one have a cosine of .5."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Shape ``(len(texts), 512)``."""
         rows = np.zeros((len(texts), DIMENSIONS))
         for row, text in zip(rows, texts, strict=True):
             for word in split_words(text):

@@ -63,16 +63,13 @@ class Workspace:
 
     @property
     def samples(self) -> Path:
-        """The root of the store."""
         return Path(self.variables["EXEMPLARS_SAMPLES_URI"])
 
     @property
     def model(self) -> Path:
-        """The folder of the model ``HANDLE``."""
         return self.folder / "models" / HANDLE
 
     def write_effort(self, **fields: object) -> None:
-        """Writes the dial: its one level ``low``, with these fields."""
         models = dict.fromkeys(("small", "medium", "large", "judge"), "embedded")
         dial = {"models": models, "levels": {"low": LEVEL | fields}}
         (self.folder / "effort.yaml").write_text(json.dumps(dial))
@@ -113,13 +110,11 @@ class Workspace:
             )
 
     def find_set(self, run_id: str) -> Path:
-        """The folder of a run's set."""
         stored = find_set(str(self.samples), run_id)
         assert stored is not None
         return Path(stored.folder)
 
     def list_sets(self) -> list[Path]:
-        """The folders of the sets in the store, the oldest first."""
         folders = [path.parents[1] for path in self.samples.rglob(MANIFEST)]
         return sorted(folders, key=lambda folder: str(read_manifest(folder)["created_at"]))
 
@@ -153,12 +148,12 @@ def make_workspace(folder: Path, provider: Provider | None = None, **variables: 
     }
     if provider is not None:
         given |= {
-            "EXEMPLARS_SYNTH_MODEL": "openai/test",
+            "EXEMPLARS_SYNTH_MODEL": provider.model,
             "EXEMPLARS_SYNTH_API_BASE": provider.url,
             "EXEMPLARS_SYNTH_API_KEY": "sk-test",
         }
         # The dial has a limit on cost, which a model without a price is refused under.
-        if "EXEMPLARS_SYNTH_MODEL" not in variables:
+        if (given | variables)["EXEMPLARS_SYNTH_MODEL"] == Provider.model:
             given["EXEMPLARS_SYNTH_PRICE"] = "0/0"
     workspace = Workspace(folder, given | variables)
     workspace.model.mkdir(parents=True)
@@ -200,23 +195,19 @@ def list_marked(folder: Path) -> dict[int, str]:
 
 
 def read_manifest(folder: Path) -> Mapping[str, Any]:
-    """The manifest of a set."""
     manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
     return manifest
 
 
 def read_kept(folder: Path) -> pd.DataFrame:
-    """The samples of a set."""
     return pd.read_parquet(folder / SAMPLES, partitioning=None)
 
 
 def read_rejected(folder: Path) -> pd.DataFrame:
-    """The rejected rows of a set."""
     return pd.read_parquet(folder / REJECTED, partitioning=None)
 
 
 def count_poles(frame: pd.DataFrame) -> dict[tuple[str, str], int]:
-    """How many rows there are of each trait and pole."""
     pairs = list(zip(frame["trait"], frame["pole"], strict=True))
     return {pair: pairs.count(pair) for pair in sorted(set(pairs))}
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.teaches.arms import Set, list_parts, name_poles, take_chosen, take_seeds
-from bench.teaches.measure import FEWER, Yardstick, make_yardsticks
+from bench.teaches.measure import FEWER, make_yardsticks
 from bench.teaches.real_texts import load_real_texts
 
 from engine.definitions.effort import load_level
@@ -47,13 +47,9 @@ PARTS_AT = "high"
 def main() -> None:
     """Makes what is missing of the table and prints all of it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draws", type=lambda text: [int(part) for part in text.split(",")], default=list(range(5)))
-    parser.add_argument("--models", type=lambda text: text.split(","), default=list(MODELS))
-    parser.add_argument(
-        "--efforts",
-        type=lambda text: [check_effort(part) for part in text.split(",")],
-        default=["low", "medium", "high", "xhigh"],
-    )
+    parser.add_argument("--draws", nargs="+", type=int, default=list(range(5)))
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--efforts", nargs="+", type=check_effort, default=["low", "medium", "high", "xhigh"])
     parser.add_argument("--synth", default="embedded", help="the embedded model that writes")
     parser.add_argument("--bare", action="store_true", help="without the seeds")
     parser.add_argument("--parts", action="store_true", help="each part of the engine alone, too")
@@ -69,9 +65,7 @@ def main() -> None:
 async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
     """All arms of one model and draw."""
     model = load_model(str(HERE / "models"), handle)
-    yardsticks = make_yardsticks(load_real_texts(handle))
-    embedder = SentenceEncoder()
-
+    yardsticks, embedder = make_yardsticks(load_real_texts(handle)), SentenceEncoder()
     begun = time.monotonic()
 
     def tell(arm: str, texts: Set) -> None:
@@ -83,7 +77,10 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
         print(line, flush=True)
 
     if not asked.bare:
-        tell_references(model, draw, yardsticks, tell)
+        # What needs no synth model.
+        tell("pole names", name_poles(model))
+        tell("seeds", take_seeds(model))
+        tell("40 real texts", yardsticks["use"].draw_real(FEWER, 100 + draw))
     with serve_embedded(asked.synth, read_settings().embedded_place) as endpoint:
         gateway = ModelGateway(
             LitellmClient(endpoint, 600), RepliesPlace(asked.cache), LoggedProgress(), RunBudget(endpoint.slots or 8)
@@ -91,13 +88,6 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
         async with gateway.keeping(f"{handle}-{draw}"):
             for effort in asked.efforts:
                 await make_effort(replace(model, seeds=()) if asked.bare else model, effort, draw, gateway, asked, tell)
-
-
-def tell_references(model: Model, draw: int, yardsticks: dict[str, Yardstick], tell: Tell) -> None:
-    """What needs no synth model."""
-    tell("pole names", name_poles(model))
-    tell("seeds", take_seeds(model))
-    tell("40 real texts", yardsticks["use"].draw_real(FEWER, 100 + draw))
 
 
 async def make_effort(
@@ -118,7 +108,6 @@ async def make_effort(
         judged = await judge_accepted(model, first, gateway, draw, {trait.key for trait in model.traits})
         for arm, texts in list_parts(plan, first, judged, embedder).items():
             tell(arm, texts)
-    print(handle_line(rounds), flush=True)
 
 
 async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, embedder: SentenceEncoder) -> Rounds:
@@ -129,15 +118,6 @@ async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, e
     rounds = Rounds(plan, Screener(plan, use_lengths=False), gateway.endpoint.draws, embedder, strict=True)
     await walk_rounds(rounds, gateway, VotingJudge(None, 0), LoggedProgress())
     return rounds
-
-
-def handle_line(rounds: Rounds) -> str:
-    """What the walk was like, for whoever watches."""
-    review = rounds.review
-    return (
-        f"  rounds {rounds.round_no}, judge {dict(rounds.judge_aucs)}, probe {[item.auc for item in review.probes]}, "
-        f"wrong side {len(review.wrong_side)}, shortcuts {[item.describe('') for item in review.shortcuts]}"
-    )
 
 
 if __name__ == "__main__":

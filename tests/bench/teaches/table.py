@@ -1,25 +1,18 @@
 """The table of the yardstick: the mean and the spread over the draws, for each arm and model, as markdown."""
 
-import argparse
 import json
 import statistics
 from collections import defaultdict
-from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+from engine.settings import PROJECT_ROOT
 
 
 def main() -> None:
     """Prints the table of what ``run.py`` has written."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="*", default=[str(ROOT / "data" / "cache" / "teaches.jsonl")])
-    parser.add_argument("--embedding", default="wordllama")
-    asked = parser.parse_args()
     rates: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
-    for file in asked.files:
-        for text in Path(file).read_text().splitlines():
-            line = json.loads(text)
-            rates[line["arm"], line["model"]][line["draw"]] = line[asked.embedding]
+    for text in (PROJECT_ROOT / "data/cache/teaches.jsonl").read_text().splitlines():
+        line = json.loads(text)
+        rates[line["arm"], line["model"]][line["draw"]] = line["wordllama"]
     models = sorted({model for _, model in rates})
     print("| arm | " + " | ".join(models) + " |\n|---|" + "---|" * len(models))
     for arm in dict.fromkeys(arm for arm, _ in rates):

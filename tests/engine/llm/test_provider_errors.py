@@ -4,7 +4,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pytest
@@ -73,9 +72,9 @@ async def call(url: str, timeout_seconds: float = 60.0) -> Reply | Exception:
         await client.close()
 
 
-async def test_every_fault_is_an_error_of_its_type_or_a_reply_that_is_paid_for(tmp_path: Path) -> None:
+async def test_every_fault_is_an_error_of_its_type_or_a_reply_that_is_paid_for() -> None:
     turns = tuple(Turn(fault, number, number) for number, fault in enumerate((*RAISED, *ANSWERED), 1))
-    with serve_chaos(tmp_path, Script(turns=turns)) as provider:
+    with serve_chaos(Script(turns=turns)) as provider:
         # One call for each, in this order.
         raised = [await call(provider.url, TIMEOUT_SECONDS if fault in SILENT else 60.0) for fault in RAISED]
         answered = [await call(provider.url) for _ in ANSWERED]
