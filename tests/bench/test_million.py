@@ -67,8 +67,7 @@ def make_store(folder: Path, attached: int) -> None:
         ]
         beside = [f"run-{before:09d}" for before in range(0, first, SET_ROWS)]
         write_set(
-            str(folder),
-            SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}, {"checked_beside": beside}),
+            str(folder), SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}, {"checked_beside": beside})
         )
 
 

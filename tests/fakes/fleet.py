@@ -52,9 +52,7 @@ class Fleet:
         return bool(list_flow_processes(Workspace(self._find_folder(name)), run_id))
 
     def start_backfill(self, **parameters: object) -> str:
-        deployment = self.site.find_deployment("backfill/on-demand")
-        made = self.site.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", parameters=parameters)
-        return str(made["id"])
+        return self.site.start("backfill", **parameters)
 
     def _find_folder(self, name: str) -> Path:
         return self.site.workspace.folder / "machines" / name

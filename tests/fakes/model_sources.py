@@ -1,5 +1,6 @@
 """Stand-ins for the sources of embedded models: a folder of wheels for pip, and a hub on loopback."""
 
+import asyncio
 import hashlib
 import struct
 import threading
@@ -7,16 +8,17 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from fakes.provider import serve_app
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
 
 from engine.llm.embedded_models import EmbeddedModel
 
 FILE = "stand-in.gguf"
 PROJECT, VERSION = "stand-in-part{number}", "0.1"
-
-
 # A tensor's type that nobody knows: the file need not have its numbers.
 NO_TYPE = 255
 
@@ -93,46 +95,31 @@ class Hub:
 def serve_hub(hub: Hub) -> Iterator[Hub]:
     """Serves the file at ``/<repository>/resolve/main/<file>``, with ranges."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            if hub.late is not None:
-                hub.late.wait(60)
-            self._begin(200, len(hub.content))
-
-        def do_GET(self) -> None:
-            # A port that was another server's a moment ago has that one's clients, too.
-            if "/resolve/main/" not in self.path:
-                self.send_error(404)
-                return
-            start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+    async def answer(request: Request) -> Response:
+        if request.method == "HEAD" and hub.late is not None:
+            await asyncio.to_thread(hub.late.wait, 60)
+        start = int(request.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        headers = {
+            "ETag": f'"{hashlib.sha256(hub.content).hexdigest()}"',
+            "X-Repo-Commit": "0" * 40,
+            "Accept-Ranges": "bytes",
+            "Content-Length": str(len(hub.content) - start),
+        }
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(hub.content) - 1}/{len(hub.content)}"
+        body = hub.content[start:]
+        if request.method == "GET":
             hub.started.append(start)
-            self._begin(206 if start else 200, len(hub.content) - start, start)
-            body = hub.content[start:]
-            if hub.stop_after is not None:
-                body, hub.stop_after = body[: hub.stop_after], None
-            self.wfile.write(body)
+            body, hub.stop_after = body[: hub.stop_after], None
             hub.sent.append(len(body))
-            self.close_connection = True
+        # With less than it announces, the server ends the connection.
+        return StreamingResponse(iter([body]), 206 if start else 200, headers)
 
-        def _begin(self, status: int, length: int, start: int = 0) -> None:
-            self.send_response(status)
-            self.send_header("ETag", f'"{hashlib.sha256(hub.content).hexdigest()}"')
-            self.send_header("X-Repo-Commit", "0" * 40)
-            self.send_header("Accept-Ranges", "bytes")
-            self.send_header("Content-Length", str(length))
-            if status == 206:
-                self.send_header("Content-Range", f"bytes {start}-{len(hub.content) - 1}/{len(hub.content)}")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        hub.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    app = FastAPI()
+    app.add_api_route("/{repository:path}/resolve/main/{file}", answer, methods=["GET", "HEAD"], response_model=None)
+    with serve_app(app) as hub.url:
         try:
             yield hub
         finally:
             if hub.late is not None:
                 hub.late.set()
-            server.shutdown()

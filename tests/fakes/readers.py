@@ -52,20 +52,6 @@ def stay_offline(patch: pytest.MonkeyPatch, folder: Path) -> None:
     patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "cache")
 
 
-def read_pandas(place: str) -> pd.DataFrame:
-    return pd.read_parquet(place)
-
-
-def read_pyarrow(place: str) -> pd.DataFrame:
-    frame: pd.DataFrame = pq.read_table(place).to_pandas()
-    return frame
-
-
-def read_pyarrow_dataset(place: str) -> pd.DataFrame:
-    frame: pd.DataFrame = pyarrow.dataset.dataset(place, partitioning="hive").to_table().to_pandas()
-    return frame
-
-
 def read_datasets(place: str) -> pd.DataFrame:
     """All splits of a folder: the one split that there is."""
     [found] = datasets.load_dataset(place).values()
@@ -85,9 +71,9 @@ def read_polars(place: str) -> pd.DataFrame:
 
 
 READERS: Mapping[str, Read] = {
-    "pandas": read_pandas,
-    "pyarrow": read_pyarrow,
-    "pyarrow.dataset": read_pyarrow_dataset,
+    "pandas": pd.read_parquet,
+    "pyarrow": lambda place: pq.read_table(place).to_pandas(),
+    "pyarrow.dataset": lambda place: pyarrow.dataset.dataset(place, partitioning="hive").to_table().to_pandas(),
     "datasets": read_datasets,
     "duckdb": read_duckdb,
     "polars": read_polars,

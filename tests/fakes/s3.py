@@ -5,16 +5,17 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
 
+import httpx
 import pytest
 from fakes.shared import Told, share
-from fakes.site import find_free_port
+from fakes.site import answers, find_free_port
+from fakes.waiting import wait_until
 from fakes.workspace import MARK
 from pyarrow import fs
 
@@ -22,7 +23,6 @@ from engine.store.writers import WRITERS
 from engine.system.filesystem import open_folder
 
 BUCKET = "shed"
-START_SECONDS = 60.0
 REFUSAL = b"<Error><Code>AccessDenied</Code><Message>The disk behind this store is gone.</Message></Error>"
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "server", "date", "expect"}
 
@@ -194,21 +194,6 @@ def _start_server(folder: Path) -> Told:
         env={**given, MARK: str(folder)},
         start_new_session=True,
     )
-    _make_bucket(port)
+    wait_until(lambda: answers(f"http://127.0.0.1:{port}"), what="the object store answers")
+    httpx.put(f"http://127.0.0.1:{port}/{BUCKET}").raise_for_status()
     return {"port": port}
-
-
-def _make_bucket(port: int) -> None:
-    end = time.monotonic() + START_SECONDS
-    while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        try:
-            connection.request("PUT", f"/{BUCKET}")
-            assert 200 == connection.getresponse().status
-            return
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
-        finally:
-            connection.close()

@@ -95,9 +95,14 @@ class Site:
         return response.json() if response.content else None
 
     def start_run(self, **parameters: object) -> str:
-        deployment = self.ask("GET", "/deployments/name/synthesize/on-demand")
-        asked = {"handle": HANDLE, "synth_type": "from_traits", "effort": "low", **parameters}
-        created = self.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", parameters=asked)
+        return self.start(
+            "synthesize", **{"handle": HANDLE, "synth_type": "from_traits", "effort": "low", **parameters}
+        )
+
+    def start(self, flow: str, **parameters: object) -> str:
+        """Asks for a run of a flow's deployment ``on-demand`` and returns its id."""
+        deployment = self.find_deployment(f"{flow}/on-demand")
+        created = self.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", parameters=parameters)
         return str(created["id"])
 
     def read_state(self, run_id: str) -> tuple[str, str]:

@@ -57,10 +57,7 @@ class Stack:
         return self.site.start_run(handle=handle, **parameters)
 
     def start_backfill(self, **parameters: object) -> str:
-        deployment = self.site.find_deployment("backfill/on-demand")
-        asked = {"effort": "low", "namespace": None, **parameters}
-        made = self.site.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", parameters=asked)
-        return str(made["id"])
+        return self.site.start("backfill", **{"effort": "low", "namespace": None, **parameters})
 
     def run_here(self, handle: str, **parameters: Any) -> State[Any]:
         """Runs the flow in a thread of this process, as a script does, and returns the state in which it ends."""
