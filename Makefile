@@ -63,7 +63,7 @@ chaos: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m chaos.rounds $(ROUNDS)
 
 teaches: $(VENV)/.teaches
-	PYTHONPATH=tests $(BIN)/python -m bench.teaches.run --parts
+	PYTHONPATH=tests $(BIN)/python -m bench.teaches.run
 	PYTHONPATH=tests $(BIN)/python -m bench.teaches.run --bare --efforts high
 	PYTHONPATH=tests $(BIN)/python -m bench.teaches.table
 

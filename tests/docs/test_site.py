@@ -10,11 +10,14 @@ from typing import get_args
 
 import prefect.settings
 import yaml
+from fakes.blocks import find_blocks
 from fakes.workspace import ROOT
 
 from engine.definitions.sources import QUALITY_WORDS
 from engine.domain.samples import SAMPLE_SCHEMA, Reason
 from engine.settings import Settings
+from flows.api.app import make_app
+from flows.api.errors import Code
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
@@ -123,3 +126,25 @@ def test_tables_have_every_setting_reason_exit_code_column_quality_word_and_fiel
     assert SAMPLE_SCHEMA.names == columns
     assert set(QUALITY_WORDS) <= words
     assert described == levels
+
+
+def test_program_of_the_document_is_the_file() -> None:
+    [block] = [block for block in find_blocks(read("guides/http/program.md")) if block.language == "python"]
+
+    assert read("synthesize.py") == block.text
+    assert block.text.count("\n") < 40
+
+
+def test_statuses_and_codes_of_the_document_are_those_of_the_door() -> None:
+    table = read("reference/http.md").split("| status |")[1].split("\n\n")[0]
+    written = {(status, code) for status, code in re.findall(r"^\| (\d+) \| `(\w+)` \|", table, re.MULTILINE)}
+    described = {
+        (status, code)
+        for path in make_app(Settings()).openapi()["paths"].values()
+        for operation in path.values()
+        for status, answer in operation["responses"].items()
+        for code in re.findall(r"`(\w+)`", answer["description"].partition("Codes: ")[2])
+    }
+
+    assert set(get_args(Code)) == {code for _, code in written}
+    assert set() == described - written

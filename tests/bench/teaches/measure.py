@@ -13,6 +13,7 @@ from engine.domain.model import POLES, Pole
 from engine.quality.separation import fit_axis, rank_auc
 from engine.text.embedding import Embedder, SentenceEncoder, Vectors, normalise_rows
 
+Set = dict[Pole, list[str]]
 FULL = 100
 FEWER = 40
 
@@ -36,16 +37,16 @@ class Yardstick:
         self._positive = [pole == "positive" for pole, _ in tested]
         self.full_auc = float(np.mean([self._measure(self.draw_real(FULL, draw)) for draw in range(5)]))
 
-    def draw_real(self, count: int, draw: int) -> dict[Pole, list[str]]:
+    def draw_real(self, count: int, draw: int) -> Set:
         """So many real training texts a pole."""
         rng = random.Random(draw)
         return {pole: rng.sample(self._texts.training[pole], count) for pole in POLES}
 
-    def rate(self, texts: dict[Pole, list[str]]) -> float:
+    def rate(self, texts: Set) -> float:
         """``(AUC - .5) / (AUC of 100 real texts a class - .5)``: 1 is as good, 0 is chance, below it the wrong way."""
         return (self._measure(texts) - 0.5) / (self.full_auc - 0.5) if all(texts.values()) else 0.0
 
-    def _measure(self, texts: dict[Pole, list[str]]) -> float:
+    def _measure(self, texts: Set) -> float:
         own = self._embedder.embed([text for pole in POLES for text in texts[pole]])
         axis = fit_axis(own, [index < len(texts["positive"]) for index in range(len(own))])
         return rank_auc(self._vectors @ axis, self._positive) or 0.0

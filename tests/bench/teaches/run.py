@@ -9,12 +9,11 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.teaches.arms import Set, list_parts, name_poles, take_chosen, take_seeds
-from bench.teaches.measure import FEWER, make_yardsticks
+from bench.teaches.measure import FEWER, Set, make_yardsticks
 from bench.teaches.real_texts import load_real_texts
 
 from engine.definitions.effort import load_level
@@ -22,15 +21,16 @@ from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import POLES, Effort, Model
 from engine.domain.progress import LoggedProgress
+from engine.domain.samples import Exemplar
 from engine.gateway.budget import RunBudget
 from engine.gateway.model_gateway import ModelGateway
 from engine.llm.client import LitellmClient
 from engine.llm.embedded_model import serve_embedded
 from engine.quality.diversity import measure_texts
+from engine.quality.pole_scores import list_pole_names
 from engine.quality.reference_axis import fit_reference_axes
 from engine.run.job import Job, check_effort, plan_job
 from engine.run.pipeline import walk_rounds
-from engine.screening.in_context_judge import judge_accepted
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
@@ -38,10 +38,7 @@ from engine.settings import PROJECT_ROOT, RepliesPlace, read_settings
 from engine.text.embedding import SentenceEncoder
 
 HERE = Path(__file__).parent
-Tell = Callable[[str, Set], None]
-
 MODELS = ("bench.health-posts", "bench.register", "bench.campaign-posts")
-PARTS_AT = "high"
 
 
 def main() -> None:
@@ -52,7 +49,6 @@ def main() -> None:
     parser.add_argument("--efforts", nargs="+", type=check_effort, default=["low", "medium", "high", "xhigh"])
     parser.add_argument("--synth", default="embedded", help="the embedded model that writes")
     parser.add_argument("--bare", action="store_true", help="without the seeds")
-    parser.add_argument("--parts", action="store_true", help="each part of the engine alone, too")
     parser.add_argument("--cache", default=str(PROJECT_ROOT / "data" / "cache" / "teaches"))
     parser.add_argument("--out", default=str(PROJECT_ROOT / "data" / "cache" / "teaches.jsonl"))
     asked = parser.parse_args()
@@ -66,7 +62,7 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
     """All arms of one model and draw."""
     model = load_model(str(HERE / "models"), handle)
     yardsticks, embedder = make_yardsticks(load_real_texts(handle)), SentenceEncoder()
-    begun = time.monotonic()
+    begun, [trait] = time.monotonic(), model.traits
 
     def tell(arm: str, texts: Set) -> None:
         rates = {name: round(yardstick.rate(texts), 4) for name, yardstick in yardsticks.items()}
@@ -76,10 +72,12 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
             stream.write(json.dumps(line | {"seconds": round(time.monotonic() - begun)}) + "\n")
         print(line, flush=True)
 
-    if not asked.bare:
+    if asked.bare:
+        model = replace(model, seeds=())
+    else:
         # What needs no synth model.
-        tell("pole names", name_poles(model))
-        tell("seeds", take_seeds(model))
+        tell("pole names", {pole: list_pole_names(trait, pole) for pole in POLES})
+        tell("seeds", {pole: [seed.text for seed in model.seeds_at(trait.key, pole)] for pole in POLES})
         tell("40 real texts", yardsticks["use"].draw_real(FEWER, 100 + draw))
     with serve_embedded(asked.synth, read_settings().embedded_place) as endpoint:
         gateway = ModelGateway(
@@ -87,27 +85,12 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
         )
         async with gateway.keeping(f"{handle}-{draw}"):
             for effort in asked.efforts:
-                await make_effort(replace(model, seeds=()) if asked.bare else model, effort, draw, gateway, asked, tell)
-
-
-async def make_effort(
-    model: Model, effort: Effort, draw: int, gateway: ModelGateway, asked: argparse.Namespace, tell: Tell
-) -> None:
-    """The walk of one effort, and the parts alone from its first round."""
-    embedder = SentenceEncoder()
-    rounds = await walk(model, effort, draw, gateway, embedder)
-    plan = rounds.plan
-    bare = ", no seeds" if not model.seeds else ""
-    tell(f"{effort}{bare}", take_chosen(rounds.choice.chosen))
-    if bare:
-        first = [item for item in rounds.exemplars if item.round_no == 1 and item.is_accepted]
-        one = {pole: [item.text or "" for item in first if item.pole == pole][: plan.wanted] for pole in POLES}
-        tell(f"{effort}{bare}, first round alone", one)
-    if effort == PARTS_AT and asked.parts and not bare:
-        first = [item for item in rounds.exemplars if item.round_no == 1]
-        judged = await judge_accepted(model, first, gateway, draw, {trait.key for trait in model.traits})
-        for arm, texts in list_parts(plan, first, judged, embedder).items():
-            tell(arm, texts)
+                rounds = await walk(model, effort, draw, gateway, embedder)
+                name = f"{effort}, no seeds" if asked.bare else effort
+                tell(name, take_texts(rounds.choice.chosen))
+                if asked.bare:
+                    first = [item for item in rounds.exemplars if item.round_no == 1 and item.is_accepted]
+                    tell(f"{name}, first round alone", take_texts(first, rounds.plan.wanted))
 
 
 async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, embedder: SentenceEncoder) -> Rounds:
@@ -118,6 +101,11 @@ async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, e
     rounds = Rounds(plan, Screener(plan, use_lengths=False), gateway.endpoint.draws, embedder, strict=True)
     await walk_rounds(rounds, gateway, VotingJudge(None, 0), LoggedProgress())
     return rounds
+
+
+def take_texts(exemplars: Sequence[Exemplar], most: int | None = None) -> Set:
+    """The texts of a choice, so many a pole at the most."""
+    return {pole: [item.text or "" for item in exemplars if item.pole == pole][:most] for pole in POLES}
 
 
 if __name__ == "__main__":
