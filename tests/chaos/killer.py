@@ -1,8 +1,6 @@
 """The killer: ``kill -9`` at instants drawn from a seed, and a new start each time, until the run comes to an end."""
 
-import os
 import random
-import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -159,12 +157,6 @@ def count_tolls(entries: Sequence[Entry], kills: Sequence[Kill]) -> list[Toll]:
     """What each of the kills cost."""
     starts = [0.0, *(kill.dead for kill in kills)]
     return [_count_toll(entries, kill, start) for start, kill in zip(starts, kills, strict=False)]
-
-
-def kill_all(workspace: Workspace) -> None:
-    """Ends all that the workspace's commands have left."""
-    for pid in workspace.list_processes():
-        os.kill(pid, signal.SIGKILL)
 
 
 def _wait_for_calls(target: Target, provider: ChaosProvider, least: int) -> None:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from chaos.checker import Account, audit, list_differences
 from chaos.faults import FAULTS, PASSING, Fault, Outage, Script
-from chaos.killer import Command, Ending, Here, Installation, Target, Toll, count_tolls, kill_all, run_through
+from chaos.killer import Command, Ending, Here, Installation, Target, Toll, count_tolls, run_through
 from chaos.provider import ChaosProvider, Entry, serve_chaos
 from fakes.postgres import open_postgres
 from fakes.site import open_site
 from fakes.waiting import wait_until
-from fakes.workspace import Workspace, make_workspace
+from fakes.workspace import Workspace, kill_marked, make_workspace
 
 from flows.serve import LEASES
 
@@ -122,7 +122,7 @@ class Book:
         try:
             ending = run_through(target, provider, kills, 8 * wanted, SEED)
         finally:
-            kill_all(workspace)
+            kill_marked(workspace.folder)
         entries = list(provider.entries)
         row = Row(name, ending, entries, audit(workspace, entries, wanted, limit_usd), workspace, limit_usd)
         print(f"{name}: exit {ending.code}, {row.account.calls} calls, {ending.seconds:.0f} s", file=sys.stderr)

@@ -1,16 +1,14 @@
 """A fleet: machines that share Prefect, an object store and a provider, and neither a folder nor a home."""
 
-import os
 import shutil
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from fakes.postgres import Databases
 from fakes.s3 import BUCKET, S3
 from fakes.site import Site, list_flow_processes, open_site
-from fakes.workspace import MARK, Workspace, list_marked
+from fakes.workspace import MARK, Workspace, kill_marked
 
 from engine.system.filesystem import replace_file
 
@@ -41,11 +39,7 @@ class Fleet:
     def lose_machine(self, name: str) -> None:
         """Kills all that runs on it at one instant, and deletes its folder."""
         self.site.processes.pop(name)
-        while doomed := list_marked(self._find_folder(name)):
-            for pid in doomed:
-                # It may end by itself meanwhile.
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        kill_marked(self._find_folder(name))
         shutil.rmtree(self._find_folder(name), ignore_errors=True)
 
     def holds(self, name: str, run_id: str) -> bool:

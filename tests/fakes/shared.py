@@ -3,14 +3,13 @@
 import json
 import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fakes.workspace import list_marked
+from fakes.workspace import kill_marked
 from filelock import FileLock
 
 # The folder of the session, which xdist's workers inherit.
@@ -28,8 +27,7 @@ def open_session() -> Iterator[None]:
     try:
         yield
     finally:
-        for pid in list_marked(folder):
-            os.kill(pid, signal.SIGKILL)
+        kill_marked(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from fakes.database import keep_deployed, lay_database, lay_deployed
 from fakes.waiting import wait_until
-from fakes.workspace import HANDLE, MARK, ROOT, Workspace
+from fakes.workspace import HANDLE, MARK, ROOT, Workspace, kill_marked
 
 START_SECONDS = 240.0
 POOL = "exemplars"
@@ -123,9 +123,7 @@ class Site:
             os.kill(pid, signal.SIGKILL)
 
     def end(self) -> None:
-        for left in self.workspace.list_processes():
-            with suppress(ProcessLookupError):
-                os.kill(left, signal.SIGKILL)
+        kill_marked(self.workspace.folder)
         for process in self.processes.values():
             process.wait()
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -192,6 +192,15 @@ def list_marked(folder: Path) -> dict[int, str]:
         if mark and rest[:1] in (b"\0", b"/") and words:
             found[int(process.name)] = words
     return found
+
+
+def kill_marked(folder: Path) -> None:
+    """Kills all of these processes at one instant, and those that they start meanwhile."""
+    while doomed := list_marked(folder):
+        for pid in doomed:
+            # It may end by itself meanwhile.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def read_manifest(folder: Path) -> Mapping[str, Any]:
