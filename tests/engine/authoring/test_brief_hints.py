@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 import yaml
-from fakes.examined import FILE, make_examined
+from fakes.examined import make_examined
 
 from engine.authoring.brief_hints import list_brief_hints
 
@@ -39,12 +39,3 @@ def test_entry_is_named_where_it_says_the_opposite_and_nothing_else(field: str, 
 
     assert told == bool(messages)
     assert all(message.startswith(f"brief.{field}: {text!r} ") for message in messages)
-
-
-def test_text_that_is_good_and_a_failure_is_named_with_its_line() -> None:
-    brief = "brief:\n  exemplars_of_good: Ends with a date.\n  failure_modes:\n    - Ends with a date\n"
-    text = yaml.safe_dump({"traits": [WARMTH]}) + brief
-    [hint] = list_brief_hints(make_examined(text))
-
-    assert (f"{FILE}:{len(text.splitlines())}", None) == (hint.place, hint.trait)
-    assert "'Ends with a date' stands among exemplars_of_good too" in hint.message

@@ -1,7 +1,6 @@
 """Labels and paraphrases that say too little, or more than the trait; and those of which nothing is to be said."""
 
 import json
-from collections.abc import Mapping
 
 import pytest
 import yaml
@@ -11,61 +10,35 @@ from fakes.examined import make_examined
 from engine.authoring.pole_hints import list_pole_hints
 
 SEEDS = [json.dumps({"content": f"Text {number}.", "warmth": number % 2}) for number in range(8)]
+FIELDS = ("positive_label", "negative_label", "positive_paraphrase", "negative_paraphrase")
 THANKS, SNAPS = "Thanks people.", "Snaps at people."
 
 
-def list_kinds(*fields: Mapping[str, object], type_: str = "spectrum", seeds: bool = False) -> list[str]:
-    trait: dict[str, object] = {"type": type_, "key": "warmth", "description": "Whether it is kind to people."}
-    for given in fields:
-        trait |= given
+def list_kinds(*poles: object, seeds: bool = False, description: str = "Whether it is kind to people.") -> list[str]:
+    """The hints on a trait with these labels and paraphrases."""
+    given = dict(zip(FIELDS, poles, strict=False))
+    trait = {"type": "spectrum", "key": "warmth", "description": description} | given
     text = yaml.safe_dump({"traits": [trait]}, allow_unicode=True)
     source = "sources: [{type: jsonl, path: s.jsonl}]\n" if seeds else ""
     return [hint.kind for hint in list_pole_hints(make_examined(text + source, SEEDS))]
 
 
-def both(positive: object, negative: object) -> dict[str, object]:
-    return {"positive_paraphrase": positive, "negative_paraphrase": negative}
-
-
-def labels(positive: str | None, negative: str | None) -> dict[str, object]:
-    return {"positive_label": positive, "negative_label": negative}
-
-
-WARM = labels("Warm", "Cold")
-
-
 def test_paraphrases_that_people_wrote_in_six_languages_get_no_hint() -> None:
     for pair in (pair for file in FILES for pair in list_label_pairs(file)):
-        said = {"name": pair.name, "description": pair.description} | labels(*pair.labels)
-        phrases = both([*pair.paraphrases["positive"]], [*pair.paraphrases["negative"]])
+        phrases = ([*pair.paraphrases[pole]] for pole in ("positive", "negative"))
 
-        assert (pair.name, []) == (pair.name, list_kinds(said, phrases))
+        assert (pair.name, []) == (pair.name, list_kinds(*pair.labels, *phrases, description=pair.description))
 
 
 @pytest.mark.parametrize(
     ("positive", "negative", "kinds", "beside_seeds"),
-    [
-        ("Polite", None, ["weak_label"], ["weak_label"]),
-        ("Yes", "No", ["bare_labels"], []),
-        ("Clear", "Unclear", ["bare_labels"], []),
-    ],
+    [("Polite", None, ["weak_label"], ["weak_label"]), ("Yes", "No", ["bare_labels"], [])],
 )
 def test_labels_that_say_too_little_are_named_until_a_paraphrase_says_what_they_mean(
-    positive: str | None, negative: str | None, kinds: list[str], beside_seeds: list[str]
+    positive: str, negative: str | None, kinds: list[str], beside_seeds: list[str]
 ) -> None:
-    said = labels(positive, negative)
-
-    assert (kinds, beside_seeds) == (list_kinds(said), list_kinds(said, seeds=True))
-    assert [] == list_kinds(said, both(THANKS, SNAPS))
-
-
-def test_what_is_told_beside_the_labels_depends_on_type_description_and_samples() -> None:
-    one_sided = {"positive_paraphrase": THANKS}
-
-    assert ["no_description"] == list_kinds(WARM, {"description": ""})
-    assert ["one_sided_paraphrase"] == list_kinds(WARM, one_sided)
-    assert [] == list_kinds(WARM, one_sided, seeds=True)
-    assert [] == [kind for type_ in ("topic", "claim", "outlier") for kind in list_kinds(type_=type_)]
+    assert (kinds, beside_seeds) == (list_kinds(positive, negative), list_kinds(positive, negative, seeds=True))
+    assert [] == list_kinds(positive, negative, THANKS, SNAPS)
 
 
 @pytest.mark.parametrize(
@@ -81,10 +54,4 @@ def test_what_is_told_beside_the_labels_depends_on_type_description_and_samples(
     ],
 )
 def test_paraphrases_that_do_not_tell_the_trait_are_named(positive: object, negative: object, kinds: list[str]) -> None:
-    assert kinds == list_kinds(WARM, both(positive, negative), seeds=True)
-
-
-def test_labels_in_two_scripts_are_named_and_the_scripts_of_one_language_are_one() -> None:
-    assert ["differs_in_script"] == list_kinds(labels("丁寧", "Rude"), seeds=True)
-    for positive, negative in (("ひらがな", "カタカナ"), ("Ｗarm", "Cold"), ("AI", "人間")):
-        assert [] == list_kinds(labels(positive, negative), seeds=True)
+    assert kinds == list_kinds("Warm", "Cold", positive, negative, seeds=True)

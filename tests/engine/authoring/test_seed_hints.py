@@ -7,9 +7,8 @@ from fakes.examined import make_examined
 from fakes.word_vectors import WordVectors
 
 from engine.authoring.hint import Hint
-from engine.authoring.seed_hints import MOST_PLACED, draw_spread, list_seed_hints, list_side_hints
+from engine.authoring.seed_hints import list_seed_hints, list_side_hints
 from engine.definitions.loader import parse_model
-from engine.domain.model import Seed
 
 TEXT = """\
 traits:
@@ -85,11 +84,3 @@ def test_samples_that_an_encoder_tells_apart_by_chance_are_named_but_for_claims(
     assert [] == list_sides(mixed, TEXT.format(type="claim"))
     for type_ in ("spectrum", "topic", "outlier"):
         assert ["seeds_hardly_differ"] == [hint.kind for hint in list_sides(mixed, TEXT.format(type=type_))]
-
-
-def test_seeds_are_drawn_evenly_and_no_more_than_may_be() -> None:
-    seeds = [Seed("warmth", str(number), 1.0) for number in range(10)]
-
-    assert seeds == draw_spread(seeds, 10)
-    assert ["0", "4", "8"] == [seed.text for seed in draw_spread(seeds, 3)]
-    assert len(draw_spread(seeds * 5_000, MOST_PLACED)) <= MOST_PLACED
