@@ -94,12 +94,3 @@ def test_judge_with_few_seeds_is_asked_about_each_of_them() -> None:
         seeds = (Seed("clarity", f"A text of number {index}.", float(index < each)) for index in range(2 * each))
 
         assert calls == list_kinds(make_test_plan(make_model(seeds=(*seeds,))), PLAIN)["judge: clarity"].calls.low
-
-
-def test_variations_are_counted_by_the_lengths_of_their_seeds() -> None:
-    plan = replace(make_test_plan(make_model(seeds=make_seeds())), synth_type="diversify")
-    kind = list_kinds(plan)["exemplars: clarity (spectrum), positive"]
-
-    assert count_cells(plan, 1) == kind.calls
-    # Six tenths of the 16, 15 and 12 words of the seeds, of which the first two are asked for more often.
-    assert 1.25 * (3 * 10 + 3 * 9 + 2 * 7) / 8 + 16 == kind.reply_tokens.low

@@ -93,12 +93,3 @@ def test_rest_is_reckoned_by_what_was_kept(spent: float, kept: int, lacking: int
     total = Spread(*(Amount(1, 1, 1, usd) for usd in (0.0, 2.0, 8.0)))
 
     assert needed == estimate_rest(Estimate((), (), total, max_call_usd=0.25), spent, kept, lacking)
-
-
-def test_small_plan_by_hand() -> None:
-    total = estimate_plan(make_test_plan(), PRICED, None, None).total
-
-    # One call for subjects and two poles; 296 + 2 × 8 × 29.75; 518 + 2 × ⌈12 × 43.1875⌉; 1,584 + 2 × 80 × 465.
-    assert [(17, 772), (25, 1556), (161, 75984)] == [
-        (amount.calls, amount.tokens_out) for amount in (total.low, total.likely, total.high)
-    ]

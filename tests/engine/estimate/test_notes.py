@@ -5,19 +5,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes.builders import SCENARIO_POOL, make_level, make_model, make_seeds, make_test_plan, make_trait
+from fakes.builders import make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN
 
-from engine.domain.model import POLES, Brief, Model, OwnScenarios, Seed, Skipped
+from engine.domain.model import Brief, Model, OwnScenarios, Seed, Skipped
 from engine.estimate.notes import list_notes
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
-from engine.planning.scenarios import TopicSubjects
 from engine.quality.reference_axis import ReferenceAxis
 
-FOUR_EACH = tuple(
-    Seed("clarity", f"text {pole} {number}", float(pole == "positive")) for pole in POLES for number in "1234"
-)
+FOUR_EACH = tuple(Seed("clarity", f"text {number}", float(number % 2)) for number in range(8))
+MANY_SEEDS = make_model(seeds=tuple(Seed("clarity", f"text {number}", 1.0) for number in range(2_001)))
+OWN_SUBJECTS = make_model(make_trait("tools", type="topic"), scenarios=OwnScenarios(subjects=("an axe",)))
 ANSWER = Seed("clarity", "Answer: yes, two of them fit.", 1.0, "s.jsonl:3")
 PLACED = {"clarity": ReferenceAxis("seeds", np.zeros(512))}
 NOT_PLACED = {"clarity": ReferenceAxis("nothing", np.zeros(512), seeds_auc=0.22)}
@@ -56,6 +55,9 @@ def test_language_is_said_with_what_decided_it_and_that_a_small_model_writes_non
         (make_model(), {"ignored_per_call": 4}, CHAT, "The effort asks for 4 exemplars a call; openai/test writes"),
         (make_model(), {"judge_votes": 1, "judge_model": "openai/judge"}, CHAT, None),
         (make_model(), {"judge_votes": 1, "judge_model": "embedded"}, CHAT, "1 judge vote on each text"),
+        (MANY_SEEDS, {}, CHAT, "Of the 2,001 seeds of Clarity at Clear, 2,000 are embedded"),
+        (make_model(seeds=MANY_SEEDS.seeds[1:]), {}, CHAT, None),
+        (OWN_SUBJECTS, {}, CHAT, "Both texts of a pair on Tools have the same subject"),
     ],
 )
 def test_what_is_left_out_is_noted(model: Model, level: dict[str, Any], endpoint: Endpoint, said: str | None) -> None:
@@ -78,30 +80,3 @@ def test_trait_on_which_nothing_places_the_texts_is_noted(model: Model, said: st
 
     assert [True] == [said in note for note in list_more(replace(plan, axes=NOT_PLACED))]
     assert () == list_more(replace(plan, axes=PLACED))
-
-
-@pytest.mark.parametrize(("count", "noted"), [(2_000, False), (2_001, True)])
-def test_seeds_that_are_not_embedded_are_noted(count: int, noted: bool) -> None:
-    model = make_model(seeds=tuple(Seed("clarity", f"text {number}", 1.0) for number in range(count)))
-    notes = list_more(replace(make_test_plan(), model=model))
-
-    assert noted == bool(notes)
-    assert all("Of the 2,001 seeds of Clarity at Clear, 2,000 are embedded" in note for note in notes)
-
-
-def test_scenarios_are_noted_with_their_reasons() -> None:
-    reasons = {"subjects": "from the pack 'x', which fits", "audiences": "from the pack 'x', which fits"}
-    reasons |= {"forms": "given in model.yaml", "lengths": "those of the seeds"}
-    [note] = list_more(make_test_plan(scenario_pool=replace(SCENARIO_POOL, reasons=reasons)))
-
-    assert "given in model.yaml; audiences and subjects from the pack 'x', which fits; lengths (8 to 25 words" in note
-
-
-@pytest.mark.parametrize(
-    ("split", "noted"), [({}, True), ({"tools": TopicSubjects((("an axe",),), (("a walk",),))}, False)]
-)
-def test_topic_whose_poles_share_the_authors_subjects_is_noted(split: dict[str, TopicSubjects], noted: bool) -> None:
-    model = make_model(make_trait("tools", type="topic"), scenarios=OwnScenarios(subjects=("an axe",)))
-    notes = list_more(make_test_plan(model, scenario_pool=replace(SCENARIO_POOL, topic_subjects=split)))
-
-    assert noted == any(note.startswith("Both texts of a pair on Tools have the same subject") for note in notes)

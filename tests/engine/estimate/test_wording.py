@@ -27,10 +27,14 @@ def make_estimate(limit_usd: float | None = None, kept: int | None = None) -> Es
 
 
 def test_estimate_is_one_line() -> None:
+    free = estimate_plan(make_test_plan(), replace(PLAIN, price=FREE), None, 1.0)
+
     assert (
         "Estimate: 321 to 8,961 calls, likely 385; 299 k to 11.1 M tokens in, 4,560 to 4.7 M out; $0.14 to $11.91, "
         "likely $0.20; the limit is $10.00; 57 replies kept already, which cost nothing more"
     ) == format_estimate(make_estimate(limit_usd=10.0, kept=57))
+    assert format_estimate(free).endswith(" out; it costs nothing")
+    assert ("embedded/test costs nothing.",) == explain_estimate(free)
 
 
 def test_limit_that_is_too_low_for_a_call_is_told() -> None:
@@ -49,13 +53,6 @@ def test_models_without_a_price_are_named_beside_the_cost_of_the_others() -> Non
     assert ", likely $" in line
     assert "; no price is known for openai/judge: its cost is not counted" in line
     assert "No price is known for openai/judge: its cost is not counted." in explain_estimate(estimate)
-
-
-def test_free_model_costs_nothing_and_has_no_use_for_a_limit() -> None:
-    estimate = estimate_plan(make_test_plan(), replace(PLAIN, price=FREE), None, 1.0)
-
-    assert format_estimate(estimate).endswith(" out; it costs nothing")
-    assert ("embedded/test costs nothing.",) == explain_estimate(estimate)
 
 
 @pytest.mark.parametrize(
