@@ -4,7 +4,6 @@ import csv
 import io
 import itertools
 import json
-import random
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +20,7 @@ from fakes.stored import HANDLE, attach_set, write_lines, write_model
 
 from engine.definitions.loader import load_model
 from engine.definitions.sources import gather_lines, walk_csv
-from engine.domain.formulas import quote_formulas, unquote_formulas
+from engine.domain.formulas import unquote_formulas
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.errors import InputError, StoreError
 from engine.handover.export import FORMATS, Export, export_samples
@@ -128,15 +127,23 @@ def test_bodies_stay_below_what_the_door_takes(more: int, packed: list[int]) -> 
     assert all(len(join_body(body)) <= BODY_BYTES for body in bodies)
 
 
-def test_csv_reads_back_with_pandas_and_our_own_reader(models: Path, samples: Path, tmp_path: Path) -> None:
+def test_csv_and_jsonl_have_all_columns_and_read_back_with_pandas_and_our_own_reader(
+    models: Path, samples: Path, tmp_path: Path
+) -> None:
     attach_hostile(samples)
     export(models, samples, tmp_path / "a.csv", "csv", "all")
     frame = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
     export(models, samples, tmp_path / "b.csv", "csv", "train", "hostile")
     content = (tmp_path / "b.csv").read_bytes().replace(b",text,", b",content,", 1)
+    export(models, samples, tmp_path / "a.jsonl", "jsonl", "train", "hostile")
+    lines = pd.read_json(tmp_path / "a.jsonl", lines=True)
+    [stored] = samples.rglob("run=hostile/samples.parquet")
+    wanted = pd.read_parquet(stored, partitioning=None)
     foreign = b"content,quality\r\n\"run(['ls','-l'])\",1\r\n"
 
-    assert ["handle", "pool", *SAMPLE_SCHEMA.names] == list(frame.columns)
+    assert ["handle", "pool", *SAMPLE_SCHEMA.names] == list(frame.columns) == list(lines.columns)
+    for name in ("id", "text", "quality", "scenario", "created_at"):
+        assert wanted[name].to_list() == lines[name].to_list()
     assert {"train": 10 + len(HOSTILE), "eval": 2} == frame["pool"].value_counts().to_dict()
     assert sorted(list_texts(samples) + list_texts(samples, "eval")) == sorted(map(unquote_formulas, frame["text"]))
     # A file that no export wrote is read as it stands.
@@ -157,25 +164,6 @@ def test_no_cell_of_the_csv_is_a_formula_by_any_separator(models: Path, samples:
 
         assert len(cells) > len(HOSTILE)
         assert [] == [cell for cell in cells if re.match(r'[\s"]*[=+\-@＝＋－＠]', cell)]
-
-
-def test_quoted_formulas_come_back_whatever_the_text_is() -> None:
-    draw = random.Random(1)
-    for _ in range(1_000):
-        text = "".join(draw.choices("=+-@＝;,|\t\n\r'\" ax", k=8))
-        assert text == unquote_formulas(quote_formulas(text))
-
-
-def test_jsonl_has_all_columns_as_they_are(models: Path, samples: Path, tmp_path: Path) -> None:
-    attach_hostile(samples)
-    export(models, samples, tmp_path / "a.jsonl", "jsonl", "train", "hostile")
-    frame = pd.read_json(tmp_path / "a.jsonl", lines=True)
-    [stored] = samples.rglob("run=hostile/samples.parquet")
-    wanted = pd.read_parquet(stored, partitioning=None)
-
-    assert ["handle", "pool", *SAMPLE_SCHEMA.names] == list(frame.columns)
-    for name in ("id", "text", "quality", "scenario", "content_sha256", "created_at"):
-        assert wanted[name].to_list() == frame[name].to_list()
 
 
 def test_hub_folder_loads_by_pool(models: Path, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
