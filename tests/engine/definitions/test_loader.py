@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import pytest
 
@@ -84,12 +83,9 @@ def write_folder(root: Path, handle: str, text: str = ONE_TRAIT) -> Path:
 
 
 def test_every_field_is_read() -> None:
-    phrases: dict[str, Any] = {
-        "positive_paraphrase": ("Kind words.",),
-        "negative_paraphrase": ("Curt words.", "No words."),
-    }
     asked = "Whether the reply treats the customer as a person."
-    warmth = Trait("warmth", "Warmth of tone", "spectrum", asked, "Warm", "Cold", aggregation="max", **phrases)
+    phrases = ("Kind words.",), ("Curt words.", "No words.")
+    warmth = Trait("warmth", "Warmth of tone", "spectrum", asked, "Warm", "Cold", "max", *phrases)
     refund = Trait("refund", "Refund", "topic", "", "About refund", "Not about refund", aggregation="none")
     brief = Brief(
         intent=("Keep the kind replies.",),
@@ -151,21 +147,37 @@ def test_scenarios_are_a_pack_the_models_own_or_nothing(text: str, expected: Own
     assert expected == parse(f"{ONE_TRAIT}scenarios: {text}\n").scenarios
 
 
+INSIDE = "a path inside the model's own folder"
+
+
 @pytest.mark.parametrize(
     ("text", "field", "allowed"),
     [
-        ("{packs: bugs}", "packs", "one of pack, subjects, audiences, forms, lengths"),
-        ("{forms: ' '}", "forms.0", "text that is not empty"),
-        (f"{{subjects: {201 * 'x'}}}", "subjects.0", "at most 200 "),
-        ("{lengths: [{name: a, min_words: 0, max_words: 9}]}", "lengths.0.min_words", "a whole number of at least 1"),
-        ("{lengths: [{name: a, min_words: 1, max_words: 5001}]}", "lengths.0.max_words", "at most 5000"),
-        (f"{{lengths: [{LENGTH}, {LENGTH}]}}", "lengths.1.name", "a name that no other length has"),
+        ("scenarios: {packs: bugs}", "packs", "one of pack, subjects, audiences, forms, lengths"),
+        ("scenarios: {forms: ' '}", "forms.0", "text that is not empty"),
+        (f"scenarios: {{subjects: {201 * 'x'}}}", "subjects.0", "at most 200 "),
+        (
+            "scenarios: {lengths: [{name: a, min_words: 0, max_words: 9}]}",
+            "lengths.0.min_words",
+            "number of at least 1",
+        ),
+        ("scenarios: {lengths: [{name: a, min_words: 1, max_words: 5001}]}", "lengths.0.max_words", "at most 5000"),
+        (f"scenarios: {{lengths: [{LENGTH}, {LENGTH}]}}", "lengths.1.name", "a name that no other length has"),
+        (
+            "sources: [{type: jsonl, path: s, mapping: {a: {trait: clarity}, b: {trait: clarity}}}]",
+            "0.mapping.b.trait",
+            "",
+        ),
+        *(
+            (f"sources: [{{type: jsonl, path: {path}}}]", "0.path", INSIDE)
+            for path in ("../x", "a/../x", "/etc/passwd", "a\\b", '"a\\0b"')
+        ),
     ],
 )
-def test_wrong_scenarios_are_named(text: str, field: str, allowed: str) -> None:
-    [problem] = find_problems(f"{ONE_TRAIT}scenarios: {text}\n")
+def test_wrong_scenarios_and_sources_are_named(text: str, field: str, allowed: str) -> None:
+    [problem] = find_problems(f"{ONE_TRAIT}{text}\n")
 
-    assert (4, f"scenarios.{field}") == (problem.line, problem.field)
+    assert (4, f"{text.partition(':')[0]}.{field}") == (problem.line, problem.field)
     assert allowed in problem.allowed
 
 
@@ -281,21 +293,6 @@ def test_file_without_traits_is_one_mistake(text: str, line: int | None, field: 
 def test_traits_still_to_be_discovered_are_an_error_that_says_what_to_do() -> None:
     with pytest.raises(NoTraitsError, match=f"{WHERE}: traits is 'discover'.* Write the traits as a list"):
         parse("traits: discover\neffort: low\nscenarios: nonsense\n")
-
-
-def test_mapping_names_each_trait_once() -> None:
-    text = "traits: [{type: topic, key: tax}]\nsources:\n  - type: noise\n    mapping:\n"
-    [problem] = find_problems(f"{text}      a: {{trait: tax}}\n      b: {{trait: tax}}\n")
-
-    assert (6, "sources.0.mapping.b.trait", "'tax'") == (problem.line, problem.field, problem.found)
-
-
-@pytest.mark.parametrize("path", ["../x", "a/../x", "/etc/passwd", "a\\b", '"a\\0b"'])
-def test_path_outside_the_folder_is_refused_and_not_read(path: str) -> None:
-    [problem] = find_problems(f"{ONE_TRAIT}sources: [{{type: jsonl, path: {path}}}]\n")
-
-    assert (4, "sources.0.path") == (problem.line, problem.field)
-    assert "a path inside the model's own folder" == problem.allowed
 
 
 def test_every_source_that_is_not_read_here_is_named_as_skipped() -> None:

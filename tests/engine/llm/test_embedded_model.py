@@ -12,22 +12,17 @@ from engine.llm.embedded_model import serve_embedded
 from engine.llm.embedded_models import list_embedded_models
 from engine.settings import EmbeddedPlace
 
-CHAT_LINES = """0.00.303.165 E common_chat_templates_init: parser: Parser Error: Expected }} (Got }).
+TEMPLATE = """0.00.303.165 E common_chat_templates_init: parser: Parser Error: Expected }} (Got }).
 0.00.303.185 E srv          init: init: chat template parsing error: std::exception"""
+LOADING = "0.00.074.510 E llama_model_load: error loading model: unknown\nRuntimeError: Failed to init."
 
 
 # As llama.cpp writes it.
 @pytest.mark.parametrize(
     ("lines", "cause"),
     [
-        (
-            CHAT_LINES,
-            "its chat template cannot be read (Parser Error: Expected }} (Got })). EXEMPLARS_SYNTH_STYLE=plain",
-        ),
-        (
-            "0.00.074.510 E llama_model_load: error loading model: unknown\nRuntimeError: Failed to init.",
-            "unknown. Name",
-        ),
+        (TEMPLATE, "its chat template cannot be read (Parser Error: Expected }} (Got })). EXEMPLARS_SYNTH_STYLE=plain"),
+        (LOADING, "unknown. Name"),
         ("MemoryError.", "MemoryError. Name a GGUF file"),
     ],
 )

@@ -17,18 +17,10 @@ def write(folder: Path, content: bytes) -> Path:
     return folder / "a.gguf"
 
 
-@pytest.mark.parametrize(
-    ("content", "head"),
-    [
-        (WHOLE, Head(12, "{{ messages }}")),
-        # A vocabulary need not be text.
-        (WHOLE.replace("ß".encode(), b"\xff\xfe"), Head(12, "{{ messages }}")),
-    ],
-)
-def test_head_says_how_many_parameters_there_are_and_the_chat_template(
-    tmp_path: Path, content: bytes, head: Head
-) -> None:
-    assert head == read_head(write(tmp_path, content))
+def test_head_says_how_many_parameters_there_are_and_the_chat_template(tmp_path: Path) -> None:
+    # A vocabulary need not be text.
+    for content in (WHOLE, WHOLE.replace("ß".encode(), b"\xff\xfe")):
+        assert Head(12, "{{ messages }}") == read_head(write(tmp_path, content))
 
 
 # F32 and Q6_K: 256 numbers in 1,024 and 210 bytes.

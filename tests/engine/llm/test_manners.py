@@ -2,23 +2,16 @@
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 from fakes.builders import make_cell, make_test_plan
 from fakes.manners import MALFORMED, MISCOUNTED
-from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_provider
+from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider
 
 from engine.errors import MalformedAnswerError
 from engine.generation.requests import make_chat_request
 from engine.llm.client import LitellmClient
 from engine.llm.request import Endpoint, Reply
-
-
-@pytest.fixture(scope="session")
-def provider() -> Iterator[Provider]:
-    with serve_provider() as served:
-        yield served
 
 
 async def ask(provider: Provider, manner: str) -> Reply:

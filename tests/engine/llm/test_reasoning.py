@@ -1,11 +1,11 @@
 """Thinking reaches a model that has it, in its provider's words and with room for it, and is left out elsewhere."""
 
-from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fakes.builders import make_cell, make_test_plan
-from fakes.provider import Provider, serve_provider
+from fakes.provider import Behaviour, Provider
 
 from engine.definitions.effort import Thinking
 from engine.generation.requests import make_chat_request
@@ -16,10 +16,12 @@ from engine.llm.request import Endpoint
 REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)
 
 
-@pytest.fixture(scope="session")
-def provider() -> Iterator[Provider]:
-    with serve_provider() as served:
-        yield served
+async def send(provider: Provider, model: str, thinking: Thinking) -> tuple[bool, dict[str, Any]]:
+    """Whether the model thinks, and what it was sent."""
+    provider.behaviour = Behaviour()
+    client = LitellmClient(Endpoint(model, model, model, api_base=provider.url, api_key="sk-test"), 60)
+    await client.complete(replace(REQUEST, thinking=thinking))
+    return client.endpoint.thinks, provider.bodies[-1]
 
 
 # Of one that thinks by itself the least is asked; what has no thoughts is asked as ever.
@@ -35,22 +37,17 @@ def provider() -> Iterator[Provider]:
 async def test_thinking_is_the_reasoning_effort_with_room_for_the_thoughts(
     provider: Provider, model: str, thinking: Thinking, effort: str | None, temperature: float | None
 ) -> None:
-    client = LitellmClient(Endpoint(model, model, model, api_base=provider.url, api_key="sk-test"), 60)
-    await client.complete(replace(REQUEST, thinking=thinking))
-    body = provider.bodies[-1]
+    thinks, body = await send(provider, model, thinking)
 
-    assert client.endpoint.thinks
+    assert thinks
     assert (effort, temperature) == (body.get("reasoning_effort"), body.get("temperature"))
     assert 500 + THINKING_TOKENS[thinking] == body["max_completion_tokens"]
     assert "response_format" in body
 
 
 async def test_thinking_is_left_out_where_the_model_has_none(provider: Provider) -> None:
-    model = "openai/gpt-5-chat-latest"
-    client = LitellmClient(Endpoint(model, model, model, api_base=provider.url, api_key="sk-test"), 60)
-    await client.complete(replace(REQUEST, thinking="high"))
-    body = provider.bodies[-1]
+    thinks, body = await send(provider, "openai/gpt-5-chat-latest", "high")
 
-    assert not client.endpoint.thinks
+    assert not thinks
     assert (500, 0.8) == (body["max_tokens"], body["temperature"])
     assert "reasoning_effort" not in body

@@ -32,7 +32,6 @@ WORDS = "The server was told {} and said no."
     [
         str.upper,
         lambda key: quote(key, safe=""),
-        lambda key: quote(key, safe="").lower(),
         lambda key: json.dumps(key)[1:-1].replace("/", "\\/"),
         lambda key: key[:10] + "".join(f"\\u{ord(character):04X}" for character in key[10:]),
         lambda key: "".join(f"%{byte:02X}" for byte in key.encode()),

@@ -13,7 +13,6 @@ from fakes.gate import Gate, serve_gate
 from fakes.postgres import Databases
 from fakes.reply_tables import run_sql
 from fakes.reply_writer import PLAN, make_reply
-from fakes.waiting import wait_meanwhile
 from sqlalchemy import create_engine, select
 
 from engine.errors import SharedBudgetError, StoreError
@@ -69,17 +68,6 @@ async def test_database_that_is_away_for_a_while_is_told_once_and_waited_for(
     assert all(part in first for part in ("cannot be reached", "No call begins meanwhile", words))
     assert "answers again" in said.get_nowait()
     assert said.empty()
-
-
-async def test_plan_is_opened_when_a_database_that_was_there_is_back(gate: Gate, guarded: RepliesPlace) -> None:
-    with ReplyStore(guarded, PLAN) as kept:
-        await kept.keep("a", REPLY)
-    gate.shut()
-    opening = asyncio.create_task(asyncio.to_thread(ReplyStore, guarded, PLAN))
-    await wait_meanwhile(lambda: gate.refused, 120)
-    gate.open()
-    with await opening as kept:
-        assert REPLY == kept.find("a")
 
 
 async def test_database_that_stays_away_ends_the_run_with_what_to_do(gate: Gate, guarded: RepliesPlace) -> None:

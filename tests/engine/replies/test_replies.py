@@ -121,17 +121,6 @@ async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(place: Repli
     assert Lost() == read_lost(place)
 
 
-async def test_nothing_is_kept_or_found_once_it_is_closed(place: RepliesPlace) -> None:
-    with ReplyStore(place, PLAN) as kept:
-        pass
-    with pytest.raises(StoreError, match="closed"):
-        await kept.keep("key", REPLY)
-    with pytest.raises(StoreError, match="closed"):
-        kept.find("key")
-
-    assert [] == run_sql(place, "SELECT * FROM exemplars_openings")
-
-
 @longer
 def test_what_was_kept_outlives_a_kill_and_what_was_in_flight_is_lost(place: RepliesPlace) -> None:
     rng = random.Random(20261126)
@@ -189,19 +178,6 @@ async def check_full(disk: Path) -> None:
     ballast.unlink()
     assert len(told) > 50
     assert {key: make_reply(key) for key in told} == find_all(place, told)
-
-
-async def test_failure_of_one_opening_is_not_that_of_the_next(tmp_path: Path) -> None:
-    place, file = RepliesPlace(str(tmp_path / "cache")), tmp_path / "cache" / FILE
-    with ReplyStore(place, PLAN) as kept:
-        aside = file.rename(tmp_path / "aside")
-        for _ in range(2):
-            with pytest.raises(StoreError, match="removed while it was in use"):
-                await kept.keep("a", REPLY)
-            if aside.exists():
-                aside.rename(file)
-        with ReplyStore(place, "other") as other:
-            assert REPLY == await other.keep("a", REPLY)
 
 
 async def test_reply_that_was_paid_for_twice_counts_twice_and_the_first_stands(place: RepliesPlace) -> None:

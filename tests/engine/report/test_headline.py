@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.report.headline import describe_others, state_headline
+from engine.report.headline import state_headline
 
 
 @pytest.mark.parametrize(
@@ -10,11 +10,9 @@ from engine.report.headline import describe_others, state_headline
     [
         (32, 0, "from_traits", False, "32 attached"),
         (32, 2, "from_traits", False, "32 attached, with 2 warnings: look before you train"),
-        (1_280, 1, "diversify", False, "1,280 attached, with 1 warning: look before you train"),
         (0, 3, "from_traits", False, "nothing attached"),
         (8, 1, "enrich", False, "8 set aside for evaluation, with 1 warning: look before you evaluate"),
         (0, 0, "enrich", False, "nothing set aside for evaluation"),
-        (8, 0, "enrich", True, "8 proposed: nothing is attached until they are reviewed"),
         (8, 1, "enrich", True, "8 proposed, with 1 warning: nothing is attached until they are reviewed"),
     ],
 )
@@ -22,7 +20,3 @@ def test_headline_says_what_is_attached_and_that_there_are_warnings(
     attached: int, warnings: int, synth_type: str, proposed: bool, headline: str
 ) -> None:
     assert headline == state_headline(attached, warnings, synth_type, proposed)
-
-
-def test_what_is_to_spare_is_not_rejected() -> None:
-    assert ["9 rejected, 87 to spare", "9 rejected"] == [describe_others(9, spare) for spare in (87, 0)]

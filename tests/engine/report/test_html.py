@@ -162,10 +162,6 @@ def test_every_reason_is_explained_and_they_stand_from_most_to_fewest() -> None:
     assert ["surplus", "too_long"] == re.findall(r'data-status="(\w+)"', few)
 
 
-def test_duplicates_stand_side_by_side_with_what_differs() -> None:
-    assert re.search(r"one two\s+<u>three</u>.*one two\s+<u>four</u>", render(), re.DOTALL)
-
-
 def render_clusters(texts: int, distance: float) -> str:
     """Clusters of two stairs of scores, one above the other or not."""
     below = [step / texts for step in range(texts)]
@@ -176,17 +172,12 @@ def render_clusters(texts: int, distance: float) -> str:
     return page[page.index("Will it grade?") : page.index('id="between"')]
 
 
-def test_clusters_are_drawn_with_the_breaks_between_them() -> None:
-    apart, overlapping = render_clusters(20, 2.0), render_clusters(10, 0.1)
+def test_clusters_are_drawn_with_the_breaks_between_them_and_of_very_many_texts_some_are_drawn() -> None:
+    large, clusters, apart = render_large(), render_clusters(2_000, 2.0), render_clusters(20, 2.0)
 
     assert (20, 20) == (apart.count("<title>Clear, "), apart.count("<title>Obscure, "))
     assert ["developing", "solid", "strong"] == re.findall(r"<text [^>]*>(\w+)</text>", apart)
-    assert ["overlap"] == re.findall(r"<text [^>]*>(\w+)</text>", overlapping)
-
-
-def test_of_very_many_texts_all_rows_are_in_the_page_and_some_are_drawn() -> None:
-    large, clusters = render_large(), render_clusters(2_000, 2.0)
-
+    assert ["overlap"] == re.findall(r"<text [^>]*>(\w+)</text>", render_clusters(10, 0.1))
     assert 10_000 == len(read_rows(large))
     assert large.count("<circle") + large.count("<path") < 2_000
     assert clusters.count("<circle") + clusters.count("<path") <= MAX_MARKS + 2

@@ -29,16 +29,13 @@ def write(verdict: Verdict, api_url: str | None = None, *made: Exemplar, stored:
 
 
 def test_lines_load_the_samples_when_they_are_pasted(tmp_path: Path) -> None:
+    place = "s3://bucket/samples?endpoint_override=host:9000&scheme=http/handle=a.b/samples.parquet"
     page = write(PASSED, stored=attach_set(tmp_path / 'a "b" \\ ü', "one", 6))
     found: dict[str, Any] = {}
     exec(compile(page.split("```python\n")[1].split("\n```")[0], "page", "exec"), found)
 
     assert 6 == len(found["samples"])
-
-
-def test_arrow_s_own_query_is_not_given_to_pandas() -> None:
-    place = "s3://bucket/samples?endpoint_override=host:9000&scheme=http/handle=a.b/samples.parquet"
-
+    # Arrow's own query is not given to pandas.
     assert 'samples = pd.read_parquet("s3://bucket/samples/handle=a.b/samples.parquet")' == write_reading(place)[1]
 
 

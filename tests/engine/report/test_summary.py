@@ -6,16 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.builders import (
-    NEGATIVE_SEEDS,
-    make_level,
-    make_model,
-    make_pair,
-    make_rounds,
-    make_seeds,
-    make_stamp,
-    make_test_plan,
-)
+from fakes import builders
+from fakes.builders import NEGATIVE_SEEDS, make_level, make_model, make_pair, make_seeds, make_stamp, make_test_plan
 from fakes.client import FakeClient, HeardProgress
 from fakes.word_vectors import WordVectors
 
@@ -35,7 +27,7 @@ from engine.text.language import Language
 def make_chosen(plan: Plan | None = None, count: int = 2) -> Rounds:
     """So many exemplars at each pole, chosen."""
     plan = plan or make_test_plan(make_model(seeds=make_seeds()), make_level(count))
-    return make_rounds(plan, *(item for index in range(count) for item in make_pair(index)))
+    return builders.make_rounds(plan, *(item for index in range(count) for item in make_pair(index)))
 
 
 def make_documents(folder: Path, rounds: Rounds, *variety: PoleVariety) -> tuple[Any, str]:

@@ -9,6 +9,8 @@ import pytest
 from fakes.builders import make_level
 from fakes.client import HeardProgress
 from fakes.model_sources import make_gguf
+from fakes.stored import HANDLE as STORED_HANDLE
+from fakes.stored import attach_set
 from fakes.workspace import HANDLE, make_workspace
 
 from engine.errors import (
@@ -25,8 +27,9 @@ from engine.gateway.budget import RunBudget
 from engine.llm.endpoints import check_prices, describe_judge
 from engine.planning.plan import count_scenarios
 from engine.run.gateways import open_voting_judge
-from engine.run.job import load_job
+from engine.run.job import find_finished, load_job
 from engine.settings import Settings
+from engine.store.layout import REPORT, SAMPLES
 
 HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"
 SAME, OTHER = "openai/test", "openai/judge"
@@ -201,3 +204,20 @@ def test_seeds_that_contradict_each_other_are_left_out_of_a_job_and_named(tmp_pa
         NoSeedsError, match=rf"Texts at both sides of a trait are not used: {HANDLE}/samples\.jsonl:1, "
     ):
         load_job(settings, HANDLE, "diversify", "low")
+
+
+def test_attached_set_is_its_run_s_result_and_one_that_is_rejected_or_of_another_pool_is_not(tmp_path: Path) -> None:
+    stored = attach_set(tmp_path, "one", 8, ("clarity", "safety"))
+    attach_set(tmp_path, "rejected", status="rejected")
+    attach_set(tmp_path, "held-out", pool="eval")
+    found, *others = (
+        find_finished(str(tmp_path), STORED_HANDLE, "from_traits", run_id)
+        for run_id in ("one", "rejected", "held-out", "none")
+    )
+
+    assert found is not None
+    assert ("one", "attached", 4, "8 attached") == (found.run_id, found.status, found.wanted, found.headline)
+    assert (stored.file(SAMPLES), stored.file(REPORT)) == (found.samples, found.report)
+    assert {("clarity", "positive"): 4, ("safety", "negative"): 4} == {cell: n for cell, n in found.kept.items() if n}
+    assert 3 * [None] == others
+    assert find_finished(str(tmp_path), STORED_HANDLE, "enrich", "held-out") is not None
