@@ -30,7 +30,6 @@ def test_defaults_are_those_of_the_design() -> None:
     ("name", "text", "value"),
     [
         ("SEED", "-7", -7),
-        ("CONCURRENCY", "1", 1),
         ("CONCURRENCY", "4096", 4096),
         ("CALL_TIMEOUT_SECONDS", "0.5", 0.5),
         ("SYNTH_API_BASE", "https://host:8443/v1", "https://host:8443/v1"),
@@ -88,7 +87,6 @@ HTTP = "should be an address that begins with http:// or https://"
         ("SYNTH_API_BASE", "localhost:8080", HTTP),
         ("SYNTH_PRICE", "cheap", "should be the price in USD of a million tokens"),
         # What may be a secret is not shown.
-        ("REPLIES_URL", f"mysql://ann:{SECRET}@db/replies", DATABASE),
         ("REPLIES_URL", f"postgresql://ann:{SECRET}@db", DATABASE),
         ("ALERT_URL", f"https:// {SECRET}", HTTP),
         ("SYNTH_API_BASE", f"https://me:{SECRET}@ho st/v1", ""),

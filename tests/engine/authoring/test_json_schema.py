@@ -56,7 +56,6 @@ def test_catalogue_and_a_new_file_fit_the_schemas() -> None:
         "traits: [{type: spektrum, key: a}]\n",
         f"{TRAIT}effort: huge\n",
         f"{TRAIT}scenarios: {{lengths: [{{name: a, min_words: 0, max_words: 3}}]}}\n",
-        f"{TRAIT}brief: {{intent: a, domain: [b, c]}}\ntags: [a]\n",
         f"{TRAIT}sources: [{{type: jsonl, path: s.jsonl, mapping: {{a: clarity}}}}]\n",
         f"{TRAIT}sources: [{{type: huggingface, path: [a], mapping: {{text: content}}}}]\n",
         "traits: [{type: topic, key: food}]\nsources: [{type: noise, count: 3, without: [money], language: hi}]\n",

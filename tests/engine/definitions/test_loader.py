@@ -163,11 +163,6 @@ INSIDE = "a path inside the model's own folder"
         ),
         ("scenarios: {lengths: [{name: a, min_words: 1, max_words: 5001}]}", "lengths.0.max_words", "at most 5000"),
         (f"scenarios: {{lengths: [{LENGTH}, {LENGTH}]}}", "lengths.1.name", "a name that no other length has"),
-        (
-            "sources: [{type: jsonl, path: s, mapping: {a: {trait: clarity}, b: {trait: clarity}}}]",
-            "0.mapping.b.trait",
-            "",
-        ),
         *(
             (f"sources: [{{type: jsonl, path: {path}}}]", "0.path", INSIDE)
             for path in ("../x", "a/../x", "/etc/passwd", "a\\b", '"a\\0b"')
@@ -293,6 +288,13 @@ def test_file_without_traits_is_one_mistake(text: str, line: int | None, field: 
 def test_traits_still_to_be_discovered_are_an_error_that_says_what_to_do() -> None:
     with pytest.raises(NoTraitsError, match=f"{WHERE}: traits is 'discover'.* Write the traits as a list"):
         parse("traits: discover\neffort: low\nscenarios: nonsense\n")
+
+
+def test_mapping_names_each_trait_once() -> None:
+    mapping = "{a: {trait: tax}, b: {trait: tax}}"
+    [problem] = find_problems(f"traits: [{{type: topic, key: tax}}]\nsources: [{{type: noise, mapping: {mapping}}}]\n")
+
+    assert (2, "sources.0.mapping.b.trait", "'tax'") == (problem.line, problem.field, problem.found)
 
 
 def test_every_source_that_is_not_read_here_is_named_as_skipped() -> None:
