@@ -12,7 +12,7 @@ from engine.authoring.new_model import COMMITTED_SCHEMA, SCHEMA_FILE, locate_sch
 from engine.definitions.loader import load_model, parse_model
 from engine.definitions.schema import DescribedEntry, SampleEntry, SkippedSourceEntry
 from engine.domain.model import TRAIT_TYPES
-from engine.errors import HandleError, InputError, StoreError
+from engine.errors import HandleError, StoreError
 from engine.settings import PROJECT_ROOT
 
 HANDLE = "acme.reviews"
@@ -94,18 +94,6 @@ def test_samples_that_are_there_and_a_schema_of_somebody_else_stay(tmp_path: Pat
 
     assert ["Mine."] == [seed.text for seed in load_model(str(tmp_path), HANDLE).seeds]
     assert "mine" == (tmp_path / SCHEMA_FILE).read_text()
-
-
-@pytest.mark.parametrize("name", ["model.yaml", "model.yml"])
-def test_definition_that_is_there_stays(tmp_path: Path, name: str) -> None:
-    definition = tmp_path / HANDLE / name
-    definition.parent.mkdir()
-    definition.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match=rf"{name} is there already, and stays as it is\. Edit it"):
-        write_new_model(tmp_path, HANDLE)
-
-    assert not definition.exists()
-    assert [definition] == list(definition.parent.iterdir())
 
 
 def test_what_cannot_be_written_whole_leaves_nothing(tmp_path: Path) -> None:

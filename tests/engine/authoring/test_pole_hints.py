@@ -55,3 +55,9 @@ def test_labels_that_say_too_little_are_named_until_a_paraphrase_says_what_they_
 )
 def test_paraphrases_that_do_not_tell_the_trait_are_named(positive: object, negative: object, kinds: list[str]) -> None:
     assert kinds == list_kinds("Warm", "Cold", positive, negative, seeds=True)
+
+
+def test_paraphrase_of_one_pole_and_labels_in_two_scripts_are_named() -> None:
+    assert ["one_sided_paraphrase"] == list_kinds("Warm", "Cold", THANKS)
+    assert ["differs_in_script"] == list_kinds("丁寧", "Rude", seeds=True)
+    assert [] == list_kinds("AI", "人間", seeds=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes.builders import make_level, make_model, make_seeds, make_test_plan, make_trait
+from fakes.builders import SCENARIO_POOL, make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN
 
 from engine.domain.model import Brief, Model, OwnScenarios, Seed, Skipped
@@ -80,3 +80,11 @@ def test_trait_on_which_nothing_places_the_texts_is_noted(model: Model, said: st
 
     assert [True] == [said in note for note in list_more(replace(plan, axes=NOT_PLACED))]
     assert () == list_more(replace(plan, axes=PLACED))
+
+
+def test_scenarios_are_noted_with_their_reasons() -> None:
+    reasons = {"subjects": "from the pack 'x', which fits", "audiences": "from the pack 'x', which fits"}
+    reasons |= {"forms": "given in model.yaml", "lengths": "those of the seeds"}
+    [note] = list_more(make_test_plan(scenario_pool=replace(SCENARIO_POOL, reasons=reasons)))
+
+    assert "given in model.yaml; audiences and subjects from the pack 'x', which fits; lengths (8 to 25 words" in note

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from fakes.builders import make_level, make_test_plan
+from fakes.builders import make_test_plan
 from fakes.client import CHAT, PLAIN
 
 from engine.errors import BudgetError, SharedBudgetError
@@ -13,7 +13,6 @@ from engine.estimate.wording import explain_budget, explain_estimate, format_est
 from engine.llm.prices import FREE, Price
 
 PRICED = replace(CHAT, name="openai/priced", price=Price(4e-7, 1.6e-6))
-JUDGE = replace(CHAT, name="openai/judge")
 AMOUNTS = (
     Amount(321, 299_083, 4_560, 0.14),
     Amount(385, 391_398, 26_484, 0.2),
@@ -44,15 +43,6 @@ def test_limit_that_is_too_low_for_a_call_is_told() -> None:
     assert not any("too low" in sentence for sentence in explain_estimate(make_estimate(0.003)))
     assert format_estimate(make_estimate(0.002)).endswith(too_low)
     assert any(too_low in sentence for sentence in explain_estimate(make_estimate(0.002)))
-
-
-def test_models_without_a_price_are_named_beside_the_cost_of_the_others() -> None:
-    estimate = estimate_plan(make_test_plan(level=make_level(judge_votes=1)), PRICED, JUDGE, 1.0)
-    line = format_estimate(estimate)
-
-    assert ", likely $" in line
-    assert "; no price is known for openai/judge: its cost is not counted" in line
-    assert "No price is known for openai/judge: its cost is not counted." in explain_estimate(estimate)
 
 
 @pytest.mark.parametrize(
