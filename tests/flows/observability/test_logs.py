@@ -21,7 +21,7 @@ from flows.observability.json_logs import JsonConsole, JsonLines
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 KEY = "sk-proj-9f/8Aw+7LmN0pR2tVbY4dC6eG1hJ3kQ5sT8uW0xZ"
-COMMAND = (sys.executable, "-m", "flows.synthesize", HANDLE, "--effort", "low", "--json")
+COMMAND = (str(Path(sys.executable).with_name("exemplars")), "synthesize", HANDLE, "--effort", "low", "--json")
 Line = dict[str, Any]
 
 
