@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.listing.page import AttachedPosition, AuthoredPosition
 from flows.api.cursors import CURSOR_PATTERN, read_cursor, write_cursor
 from flows.api.errors import ApiError
-from flows.api.routes.samples import read_position, write_position
+from flows.api.routes.samples import read_position
 
 LISTING = ("samples", "u22a8.toolshed", "clarity")
 PARTS = st.lists(st.integers(0, 2**63) | st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5)
@@ -42,8 +41,3 @@ def test_made_up_or_changed_cursor_is_refused(cursor: str, data: st.DataObject) 
 def test_cursor_with_a_good_seal_and_no_place_is_refused(place: list[str | int]) -> None:
     with pytest.raises(ApiError):
         read_position(LISTING, write_cursor(LISTING, place))
-
-
-@pytest.mark.parametrize("position", [AuthoredPosition(1, 200, 3, 1), AttachedPosition(10**18, "run", 7)])
-def test_position_comes_back(position: AuthoredPosition | AttachedPosition) -> None:
-    assert position == read_position(LISTING, write_position(LISTING, position))

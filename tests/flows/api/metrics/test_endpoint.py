@@ -1,8 +1,10 @@
-"""The door's metrics: they agree with what was asked of it and with the store, and need neither key nor Prefect."""
+"""The door's metrics: they agree with what was asked of it, with the store and with Prefect, and need no key."""
 
+import json
 import socket
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -10,15 +12,18 @@ from fakes.stored import attach_set
 from fakes.surface import Surface, read_settings_of
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, make_workspace
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prometheus_client.core import CollectorRegistry
 
 from engine.errors import AddressError
 from engine.settings import Settings
 from flows.api.metrics.endpoint import serve_metrics
+from flows.api.metrics.prefect_gauges import PrefectGauges
 from flows.api.metrics.store_gauges import StoreGauges
 
 ATTACHED = {"namespace": "u22a8", "pool": "train", "synth_type": "from_traits", "effort": "low", "status": "attached"}
+LATE = {"interactive": 2, "backfill": 0, "parts": 1}
 
 
 @pytest.mark.parametrize(
@@ -53,13 +58,8 @@ def test_request_is_counted_by_method_route_and_status(
     assert 0 == surface.registry.get_sample_value("exemplars_door_requests_in_flight")
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Those of a door with metrics on a free port."""
-    return read_settings_of(make_workspace(tmp_path / "site", EXEMPLARS_METRICS_PORT="0"))
-
-
-def test_scrape_needs_no_key_tells_of_requests_and_store_and_ends_with_the_door(settings: Settings) -> None:
+def test_scrape_needs_no_key_tells_of_requests_and_store_and_ends_with_the_door(tmp_path: Path) -> None:
+    settings = read_settings_of(make_workspace(tmp_path / "site", EXEMPLARS_METRICS_PORT="0"))
     with (
         temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
         serve_metrics(settings) as (counts, url),
@@ -77,13 +77,13 @@ def test_scrape_needs_no_key_tells_of_requests_and_store_and_ends_with_the_door(
     assert "exemplars_store_unreadable_sets 0.0" in told
 
 
-def test_door_without_the_variable_has_none_and_a_taken_port_is_an_error_that_names_it(settings: Settings) -> None:
-    with serve_metrics(settings.model_copy(update={"metrics_port": None})) as served:
+def test_door_without_the_variable_has_none_and_a_taken_port_is_an_error_that_names_it() -> None:
+    with serve_metrics(Settings(metrics_port=None)) as served:
         assert (None, "") == served
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = pytest.raises(AddressError, match=rf"{port}: another program .*EXEMPLARS_METRICS_PORT \(0 takes")
-        with refused, serve_metrics(settings.model_copy(update={"metrics_port": port})):
+        with refused, serve_metrics(Settings(metrics_port=port)):
             pass
 
 
@@ -110,3 +110,43 @@ def test_store_that_goes_away_leaves_the_last_count_and_says_so(
     assert abs(time.time() - (counted or 0)) < 600
     assert 1 == caplog.text.count("cannot be counted")
     assert stock.pause_seconds >= 0.5
+
+
+def show_prefect(request: httpx.Request) -> httpx.Response:
+    """As Prefect's server, with three workers of the pool, one of them silent, and runs that wait."""
+    path = request.url.path.removeprefix("/api")
+    if path == "/work_pools/exemplars/workers/filter":
+        ids, now = {name: str(uuid4()) for name in ("id", "work_pool_id")}, "2026-11-25T12:00:00Z"
+        seen = {"name": "a worker", "created": now, "updated": now, "last_heartbeat_time": now}
+        return httpx.Response(200, json=[{**ids, **seen, "status": f"{on}LINE"} for on in ("ON", "OFF", "ON")])
+    if path != "/flow_runs/count":
+        return httpx.Response(404)
+    asked = json.loads(request.content)
+    assert {"any_": ["Late"]} == asked["flow_runs"]["state"]["name"]
+    assert {"any_": ["exemplars"]} == asked["work_pools"]["name"]
+    [queue] = asked["work_pool_queues"]["name"]["any_"]
+    return httpx.Response(200, json=LATE[queue])
+
+
+def test_workers_and_late_runs_are_counted_and_missing_while_prefect_is_away() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if len(seen) > 1:
+            raise httpx.ConnectError("away")
+        return show_prefect(request)
+
+    seen, registry = list[dict[str, float]](), CollectorRegistry()
+    with (
+        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+        SyncPrefectClient(
+            "http://prefect.test/api", httpx_settings={"transport": httpx.MockTransport(answer)}
+        ) as client,
+    ):
+        gauges = PrefectGauges(client)
+        registry.register(gauges)
+        for _ in range(3):
+            samples = [sample for each in registry.collect() for sample in each.samples]
+            seen.append({sample.labels.get("queue", sample.name): sample.value for sample in samples})
+            gauges.refresh()
+
+    there = {"exemplars_prefect_up": 1, "exemplars_workers_online": 2, **LATE}
+    assert [{}, there, {"exemplars_prefect_up": 0}] == seen

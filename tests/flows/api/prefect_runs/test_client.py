@@ -1,6 +1,8 @@
 """How the door asks Prefect: what it reads out of answers, what it sends again, and what it says where none comes."""
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from types import FunctionType
@@ -14,6 +16,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from engine.errors import OrchestratorError
 from flows.api.prefect_runs.client import ENDED_SHOWN, PAGE, PrefectOrchestrator
+from flows.api.prefect_runs.creation_lock import RunCreationLock
 from flows.api.prefect_runs.orchestrator import UnsureError
 from flows.runs.labels import DOOR_TAG, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, name_tag
 
@@ -205,7 +208,6 @@ async def test_request_is_sent_again_while_the_server_is_busy(server: Server, fa
         (httpx.Response(500), OrchestratorError, "an unexpected 500", False),
         (BUSY, OrchestratorError, "does not answer (it is busy: 503)", True),
         (httpx.ReadTimeout("10.0.0.1"), UnsureError, "is not known", True),
-        (httpx.RemoteProtocolError("10.0.0.1"), UnsureError, "is not known", True),
     ],
 )
 async def test_run_that_could_not_be_created_says_whether_that_is_sure(
@@ -265,3 +267,33 @@ async def test_review_is_a_run_of_its_deployment_which_is_named_where_it_is_miss
     first, again = server.list_bodies(REVIEW)
     assert first == again
     assert {"decision": "attach"} == first["parameters"]
+
+
+async def test_lock_has_one_holder_at_a_time_and_no_distance_where_none_was_sent_away() -> None:
+    lock, inside, seen = RunCreationLock(spacing_seconds=3600), 0, []
+
+    async def acquire() -> None:
+        nonlocal inside
+        async with lock.acquire(), lock.spaced():
+            inside += 1
+            seen.append(inside)
+            await asyncio.sleep(0)
+            inside -= 1
+
+    await asyncio.gather(*(acquire() for _ in range(5)))
+
+    assert [1] * 5 == seen
+
+
+async def test_next_run_and_none_who_only_looks_keeps_its_distance_once_one_was_sent_away() -> None:
+    lock, far = RunCreationLock(spacing_seconds=0.2), RunCreationLock(spacing_seconds=3600)
+    far.enable_spacing()
+    async with far.acquire():
+        pass
+    async with lock.spaced():
+        lock.enable_spacing()
+    ended = time.monotonic()
+    async with lock.spaced():
+        begun = time.monotonic()
+
+    assert begun - ended >= 0.19

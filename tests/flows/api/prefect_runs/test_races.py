@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,31 +26,6 @@ CALLERS, ROUNDS = 20, 50
 PATH = f"/models/{HANDLE}/samples/synthesize"
 
 
-@dataclass
-class Round:
-    """What came of the requests of one instant: the runs that were made, and those that were told to be in the way."""
-
-    new: list[str] = field(default_factory=list)
-    conflicts: list[str] = field(default_factory=list)
-
-    def take(self, answer: httpx.Response) -> None:
-        if answer.status_code == 202:
-            self.new.append(answer.json()["run_id"])
-        else:
-            assert 409 == answer.status_code, answer.text
-            self.conflicts.append(answer.headers["X-Run-Id"])
-
-    def check_one(self) -> None:
-        """One request made a run, which all others were told."""
-        assert (1, CALLERS - 1) == (len(self.new), len(self.conflicts))
-        assert {self.new[0]} == set(self.conflicts)
-
-    def check_successor(self, before: str) -> None:
-        """At most one made a run, and the others were told that one or the one before."""
-        assert len(self.new) <= 1
-        assert set(self.conflicts) <= {before, *self.new}
-
-
 @pytest.fixture
 def other_door(surface: Surface) -> httpx.Client:
     """Another door to the same runs, with a lock of its own."""
@@ -59,23 +34,25 @@ def other_door(surface: Surface) -> httpx.Client:
     return ask_as(app, surface.portal, surface.secret)
 
 
-def ask_in_threads(*clients: httpx.Client, meanwhile: Callable[[], object] = lambda: None) -> Round:
-    """Twenty requests at the same instant, to each client its share."""
-    found = Round()
+def ask_in_threads(
+    *clients: httpx.Client, meanwhile: Callable[[], object] = lambda: None
+) -> tuple[list[str], set[str]]:
+    """Twenty requests at the same instant, to each client its share: the runs made, and those told to be in the way."""
     with ThreadPoolExecutor(CALLERS + 1) as pool:
         other = pool.submit(meanwhile)
-        asked = [*itertools.islice(itertools.cycle(clients), CALLERS)]
-        for answer in pool.map(lambda client: client.post(PATH, json={"effort": "low"}), asked):
-            found.take(answer)
+        asked = itertools.islice(itertools.cycle(clients), CALLERS)
+        answers = list(pool.map(lambda client: client.post(PATH, json={"effort": "low"}), asked))
         other.result()
-    return found
+    assert {202, 409} >= {answer.status_code for answer in answers}
+    made = [answer.json()["run_id"] for answer in answers if answer.status_code == 202]
+    return made, {answer.headers["X-Run-Id"] for answer in answers if answer.status_code == 409}
 
 
 def test_of_requests_at_one_instant_one_makes_a_run(surface: Surface, other_door: httpx.Client) -> None:
     for ended in ENDED_TYPES:
-        found = ask_in_threads(surface.author, other_door)
+        [made], told = ask_in_threads(surface.author, other_door)
         surface.orchestrator.end_runs(ended)
-        found.check_one()
+        assert {made} == told
 
     assert len(ENDED_TYPES) == len(surface.orchestrator.runs)
 
@@ -85,9 +62,10 @@ def test_run_that_ends_meanwhile_lets_one_successor_in(surface: Surface, other_d
     made = [surface.synthesize(effort="low").json()["run_id"]]
     for _ in range(10):
         live = made[-1]
-        found = ask_in_threads(surface.author, other_door, meanwhile=partial(runs.set_state, live, "COMPLETED"))
-        made += found.new or [surface.synthesize(effort="low").json()["run_id"]]
-        found.check_successor(live)
+        new, told = ask_in_threads(surface.author, other_door, meanwhile=partial(runs.set_state, live, "COMPLETED"))
+        made += new or [surface.synthesize(effort="low").json()["run_id"]]
+        assert len(new) <= 1
+        assert told <= {live, *new}
 
     assert made == list(runs.runs)
 
@@ -109,17 +87,18 @@ def test_of_requests_at_two_doors_one_makes_a_run_whenever_the_last_one_ends(bac
     with open_door(backend.door.workspace, backend.door.variables) as second:
         clients = (backend.author, second.open_client(backend.door.secret))
         for _ in range(ROUNDS):
-            found = ask_in_threads(*clients)
-            found.check_one()
+            [live], told = ask_in_threads(*clients)
+            assert {live} == told
             seconds, ended = chance.uniform(0, 1.2), chance.choice(ENDED_TYPES)
 
-            def end(run_id: str = found.new[0], seconds: float = seconds, ended: str = ended) -> None:
+            def end(run_id: str = live, seconds: float = seconds, ended: str = ended) -> None:
                 time.sleep(seconds)
                 backend.set_state(run_id, ended)
 
-            after = ask_in_threads(*clients, meanwhile=end)
-            made += [*found.new, *after.new]
-            after.check_successor(found.new[0])
+            new, told = ask_in_threads(*clients, meanwhile=end)
+            made += [live, *new]
+            assert len(new) <= 1
+            assert told <= {live, *new}
             backend.end_runs()
     spans = list[tuple[str, str, str]]()
     while page := backend.site.ask("POST", "/flow_runs/filter", offset=len(spans), sort="EXPECTED_START_TIME_ASC"):

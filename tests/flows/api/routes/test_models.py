@@ -30,6 +30,7 @@ from engine.domain.model import digest_text
 from engine.domain.samples import make_id
 from engine.store.sample_set import seal
 from flows.api.cursors import write_cursor
+from flows.api.routes.models import prefers_markdown
 
 SEEDS = len(POSITIVE_SEEDS) + len(NEGATIVE_SEEDS)
 MODEL = {
@@ -207,6 +208,23 @@ def test_model_is_read_by_who_may_and_a_handle_is_checked(surface: Surface, path
     assert 200 == surface.reader.get(f"/models/{HANDLE}{path}").status_code
     # Samples are for who owns the namespace.
     assert (403 if path == "/samples" else 200) == surface.stranger.get(f"/models/{HANDLE}{path}").status_code
+
+
+@pytest.mark.parametrize(
+    ("accept", "markdown"),
+    [
+        ("TEXT/Markdown; charset=utf-8", True),
+        ("text/markdown, */*", True),
+        ("application/json;q=0.4, text/markdown;q=0.5", True),
+        ("*/*", False),
+        ("", False),
+        ("application/json, text/markdown", False),
+        ("text/markdown;q=0.2, */*", False),
+        ("text/markdown;q=good", False),
+    ],
+)
+def test_markdown_is_for_who_prefers_it(accept: str, markdown: bool) -> None:
+    assert markdown == prefers_markdown(accept)
 
 
 def test_card_is_markdown(surface: Surface) -> None:

@@ -117,13 +117,6 @@ def test_model_that_may_not_be_read_answers_like_one_that_is_not_there(surface: 
 
 
 @pytest.mark.parametrize(
-    "handle", ["toolshed", "u22a8.Tool", "u22a8.", "u22a8.a.b", "%2e%2e", "%00", "u22a8.x%0A", "u22a8.%ff", "a" * 300]
-)
-def test_malformed_handle_is_422(surface: Surface, handle: str) -> None:
-    assert (422, "invalid_handle") == read_refusal(ask(surface.author, handle))
-
-
-@pytest.mark.parametrize(
     ("headers", "passes"),
     [
         *(([wrong], False) for wrong in ("Bearer", "Bearer exm_wrong", "Basic dTpw", "Token x", "Bearer é")),

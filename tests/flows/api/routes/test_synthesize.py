@@ -1,14 +1,74 @@
-"""`POST /v1/models/{handle}/samples/synthesize`: what makes a run, and which run makes a model busy."""
+"""`POST /v1/models/{handle}/samples/synthesize`: its body, what makes a run, and which run makes a model busy."""
 
+import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from fakes.surface import BARE, SEEDED, Surface, read_refusal
 from fakes.workspace import HANDLE
 
+from engine.domain.model import Effort
+from flows.api.errors import ApiError
+from flows.api.routes.synthesize import SynthesisRequest, parse_body
 from flows.runs.flow_runs import ENDED_TYPES
 from flows.runs.labels import SUSPENDED, LeaseLabels
+
+JSON = "application/json"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "expected"),
+    [
+        (b'\xef\xbb\xbf{"effort": null}', JSON, SynthesisRequest()),
+        (b"{}", "Application/JSON; charset=utf-8", SynthesisRequest()),
+        (b"{}", "application/problem+json", SynthesisRequest()),
+        (b"{}", None, SynthesisRequest()),
+        *((b'{"effort": "%s"}' % each.encode(), JSON, SynthesisRequest(effort=each)) for each in get_args(Effort)),
+        (b'{"synth_type": "diversify", "effort": "low"}', JSON, SynthesisRequest("diversify", "low")),
+        (b'  {"other": {"effort": 1, "effort": 2}, "x": 1, "x": 2}\n', JSON, SynthesisRequest(ignored=("other", "x"))),
+        (b'{"huge": ' + b"9" * 5000 + b"}", JSON, SynthesisRequest(ignored=("huge",))),
+        (b'{"half": "\\ud800"}', JSON, SynthesisRequest(ignored=("half",))),
+        (b'{"Effort": "low", "SYNTH_TYPE": 1}', JSON, SynthesisRequest(ignored=("Effort", "SYNTH_TYPE"))),
+    ],
+)
+def test_body_is_read_defaults_hold_and_unknown_fields_are_named(
+    body: bytes, content_type: str | None, expected: SynthesisRequest
+) -> None:
+    assert expected == parse_body(body, content_type)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "said"),
+    [
+        (b"", JSON, 400, "There is no body"),
+        (b"synth_type=diversify", JSON, 400, "not JSON"),
+        (b'{"effort": NaN}', JSON, 400, "NaN is not a JSON number"),
+        (b'{"effort": "low"} {}', JSON, 400, "not JSON"),
+        (b"[" * 60_000, JSON, 400, "nested too deep"),
+        (b'{"effort": "\xff"}', JSON, 400, "not UTF-8"),
+        (b"effort=low", "text/plain", 400, "not JSON"),
+        *((b"{}", wrong, 422, "content type") for wrong in ("text/plain", "", "json")),
+        (b"[]", JSON, 422, "must be a JSON object"),
+        (b'{"synth_type": null}', JSON, 422, "synth_type is null. Use from_traits or diversify."),
+        (b'{"synth_type": "enrich"}', JSON, 422, "enrich is internal and not available over HTTP"),
+        (b'{"synth_type": "From_Traits"}', JSON, 422, "synth_type is 'From_Traits'"),
+        (b'{"synth_type": {"a": 1}}', JSON, 422, "synth_type is an object"),
+        (b'{"effort": "highest"}', JSON, 422, "effort is 'highest'. Use one of low, medium, high, xhigh, max"),
+        (b'{"effort": true}', JSON, 422, "effort is true or false"),
+        (b'{"effort": "\\ud800"}', JSON, 422, r"effort is '\ud800'"),
+        (b'{"effort": "low", "effort": "high"}', JSON, 422, "effort twice"),
+        (b'{"synth_type": "diversify", "effort": null, "synth_type": "diversify"}', JSON, 422, "synth_type twice"),
+    ],
+)
+def test_body_that_is_not_json_is_400_and_other_json_422(
+    body: bytes, content_type: str, status: int, said: str
+) -> None:
+    with pytest.raises(ApiError, match=re.escape(said)) as refused:
+        parse_body(body, content_type)
+
+    code = "invalid_json" if status == 400 else "invalid_request"
+    assert (status, code) == (refused.value.status, refused.value.code)
 
 
 def test_run_is_enqueued(surface: Surface) -> None:
@@ -93,14 +153,11 @@ def test_of_several_runs_the_one_that_holds_the_lease_is_named(surface: Surface)
 
 
 def test_run_of_which_nobody_is_sure_is_503_and_says_so(surface: Surface) -> None:
-    surface.orchestrator.away = True
-    away = surface.synthesize()
-    surface.orchestrator.away, surface.orchestrator.unsure = False, True
+    surface.orchestrator.unsure = True
     unsure = surface.synthesize()
     surface.orchestrator.unsure = False
 
-    assert (503, "orchestrator_unavailable") == read_refusal(away) == read_refusal(unsure)
-    assert [True, False] == ["Nothing was enqueued" in answer.text for answer in (away, unsure)]
-    assert [False, True] == ["is not known" in answer.text for answer in (away, unsure)]
-    assert int(away.headers["Retry-After"]) > 0
+    assert (503, "orchestrator_unavailable") == read_refusal(unsure)
+    assert "is not known" in unsure.text
+    assert int(unsure.headers["Retry-After"]) > 0
     assert 202 == surface.synthesize().status_code
