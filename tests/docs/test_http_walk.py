@@ -23,7 +23,7 @@ from fakes.database import NAME, lay_database
 from fakes.provider import Behaviour, Provider, serve_app, serve_provider
 from fakes.site import POOL, Site, find_free_port, open_site
 from fakes.waiting import wait_until
-from fakes.workspace import ROOT, Workspace, make_workspace
+from fakes.workspace import ROOT, make_workspace
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
@@ -35,7 +35,6 @@ BLOCKS = [block for page in PAGES for block in find_blocks((ROOT / f"docs/guides
 WALK = [block for block in BLOCKS if block.language == "sh"]
 [ASK_OF_UI] = [block for block in find_blocks((ROOT / "docs/start/ui.md").read_text()) if "$ KEY=" in block.text]
 DOOR = "http://127.0.0.1:8000"
-STOP_SECONDS = 60.0
 
 
 @dataclass
@@ -48,16 +47,11 @@ class Served:
     process: "subprocess.Popen[str]"
     said: str
 
-    @property
-    def workspace(self) -> Workspace:
-        """Where its keys, logs and samples are."""
-        return self.site.workspace
-
     def run_blocks(self, *texts: str) -> list[str]:
         """What each command of the documents prints, as it is printed where nothing is set."""
         door, python = f"http://127.0.0.1:{self.door_port}", shlex.quote(sys.executable)
         adapted = [text.replace(DOOR, door).replace(".venv/bin/python", python) for text in texts]
-        variables = {**self.site.variables, "TMPDIR": str(self.workspace.folder)}
+        variables = {**self.site.variables, "TMPDIR": str(self.site.workspace.folder)}
         # Where nothing is set, nobody knows of a server.
         del variables["PREFECT_API_URL"]
         return [self.restore(printed) for printed in run_blocks(adapted, ROOT, variables)]
@@ -65,7 +59,7 @@ class Served:
     def restore(self, printed: str) -> str:
         """With the places of the documents in place of those of this test."""
         printed = printed.replace(f":{self.door_port}", ":8000").replace(f":{self.site.port}", ":4200")
-        return printed.replace(f"{self.workspace.folder}/", "data/")
+        return printed.replace(f"{self.site.workspace.folder}/", "data/")
 
 
 @pytest.fixture
@@ -95,7 +89,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 def test_every_block_prints_what_is_shown_and_one_ctrl_c_ends_all_of_it(served: Served) -> None:
     [start] = [block for block in BLOCKS if block.language == "console"]
     [recipe] = re.findall(r"^serve:.*\n\t@(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    site, folder = served.site, served.workspace.folder
+    site, workspace = served.site, served.site.workspace
 
     assert ("$ make serve\n", "$(BIN)/python -m flows.serve") == (start.text, recipe)
     assert settle(start.shown) == settle(served.restore(served.said))
@@ -111,53 +105,41 @@ def test_every_block_prints_what_is_shown_and_one_ctrl_c_ends_all_of_it(served: 
     assert begun, asked
     wait_until(lambda: served.provider.in_flight > 0, 120, "the run asks", process=served.process)
     os.killpg(served.process.pid, signal.SIGINT)
-    left = served.workspace.wait_for_no_process(STOP_SECONDS)
+    left = workspace.wait_for_no_process(60)
     told, said = served.process.communicate(timeout=60)
 
     assert (0, "", "exemplars: everything is stopped\n", {}) == (served.process.returncode, told, said, left)
-    assert ["deploy.log", "door.log", "prefect.log", "worker.log"] == sorted(
-        path.name for path in (folder / "logs").iterdir()
-    )
-    assert ("CRASHED", GONE) == read_state(folder / "prefect" / NAME, begun[1])
-
-
-def read_state(database: Path, run_id: str) -> tuple[str, str]:
-    """What a server that is gone has written down of a run."""
+    logs = {path.name for path in (workspace.folder / "logs").iterdir()}
+    assert {"deploy.log", "door.log", "prefect.log", "worker.log"} == logs
+    # What a server that is gone has written down of the run.
     query = "SELECT type, message FROM flow_run_state WHERE id = (SELECT state_id FROM flow_run WHERE id = ?)"
-    with closing(sqlite3.connect(database)) as opened:
-        kind, message = opened.execute(query, (run_id,)).fetchone()
-    return str(kind), str(message)
+    with closing(sqlite3.connect(workspace.folder / "prefect" / NAME)) as opened:
+        assert ("CRASHED", GONE) == opened.execute(query, (begun[1],)).fetchone()
 
 
-def refuse(status: int, code: str, said: str, **headers: str) -> JSONResponse:
-    return JSONResponse({"error": {"code": code, "message": said}}, status, headers)
+def refuse(status: int, code: str, **headers: str) -> JSONResponse:
+    return JSONResponse({"error": {"code": code, "message": f"It is {code}."}}, status, headers)
 
 
-def tell(status: str, error: str | None = None) -> JSONResponse:
-    return JSONResponse({"last_operation": {"run_id": "r", "status": status, "error": error}})
+def tell(status: str) -> JSONResponse:
+    return JSONResponse({"last_operation": {"run_id": "r", "status": status, "error": "No quota."}})
 
 
 def list_samples(number: int, cursor: str | None) -> JSONResponse:
     return JSONResponse({"items": [{"id": number}], "next_cursor": cursor})
 
 
-STARTED = JSONResponse({"state": "busy", "run_id": "r"}, 202)
-FAILED = tell("failed", "No quota.")
-ANOTHERS = refuse(409, "model_busy", "Another.", **{"X-Run-Id": "r"})
-OWN = refuse(409, "already_running", "The same.", **{"X-Run-Id": "r"})
-AWAY = refuse(503, "orchestrator_unavailable", "Prefect does not answer.", **{"Retry-After": "0"})
+ANOTHERS, OWN = (refuse(409, code, **{"X-Run-Id": "r"}) for code in ("model_busy", "already_running"))
+AWAY = refuse(503, "orchestrator_unavailable", **{"Retry-After": "0"})
+PAGES_OF_TWO = (list_samples(1, "c"), list_samples(2, None))
 
 
 @pytest.mark.parametrize(
     ("answers", "code", "told"),
     [
-        (
-            [AWAY, ANOTHERS, FAILED, OWN, tell("succeeded"), list_samples(1, "c"), list_samples(2, None)],
-            None,
-            ["1", "2"],
-        ),
-        ([STARTED, FAILED], "Run r ended as failed: No quota.", []),
-        ([refuse(404, "model_not_found", "There is no model u22a8.x.")], "There is no model u22a8.x.", []),
+        ([AWAY, ANOTHERS, tell("failed"), OWN, tell("succeeded"), *PAGES_OF_TWO], None, '{"id": 1}\n{"id": 2}\n'),
+        ([JSONResponse({"run_id": "r"}, 202), tell("failed")], "Run r ended as failed: No quota.", ""),
+        ([refuse(404, "model_not_found")], "It is model_not_found.", ""),
     ],
     ids=["put off, another's run first, then its own", "failed", "refused"],
 )
@@ -166,16 +148,15 @@ def test_program_waits_follows_and_says_why_it_was_refused(
     monkeypatch: pytest.MonkeyPatch,
     answers: list[JSONResponse],
     code: str | None,
-    told: list[str],
+    told: str,
 ) -> None:
-    app, left, asked = FastAPI(), [*answers], []
+    app, left, asked, ended = FastAPI(), [*answers], [], None
 
     @app.api_route("/v1/{path:path}", methods=["GET", "POST"])
     async def answer(request: Request) -> Any:
         asked.append(f"{request.method} {request.url.path}?{request.url.query}")
         return left.pop(0)
 
-    ended = None
     with serve_app(app) as url:
         monkeypatch.setenv("DOOR", f"{url}/v1")
         monkeypatch.setenv("KEY", "secret")
@@ -185,7 +166,6 @@ def test_program_waits_follows_and_says_why_it_was_refused(
         except SystemExit as error:
             ended = error.code
 
-    assert (code, []) == (ended, left)
-    assert [f'{{"id": {number}}}' for number in told] == capsys.readouterr().out.splitlines()
+    assert (code, [], told) == (ended, left, capsys.readouterr().out)
     assert "POST /v1/models/u22a8.x/samples/synthesize?" == asked[0]
     assert not told or asked[-1].startswith("GET /v1/models/u22a8.x/samples?limit=100")
