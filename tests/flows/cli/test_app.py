@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fakes.commands import Command
 from fakes.provider import Behaviour, Provider
-from fakes.workspace import HANDLE, MODEL, Workspace, make_workspace
+from fakes.workspace import HANDLE, MODEL, ROOT, Workspace, make_workspace
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 LOW = ("synthesize", HANDLE, "--effort", "low")
@@ -48,13 +48,11 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
     "no handle": (keep, ("synthesize",), 2, "Missing argument 'handle'. 'exemplars --help' shows the commands"),
     "malformed handle": (keep, ("synthesize", "../x"), 2, "'../x' is not a handle. A handle is <namespace>.<name>"),
     "unknown handle": (keep, ("synthesize", "u22a8.tolshed"), 2, "No model 'u22a8.tolshed' in {folder}/models"),
-    "unknown option": (keep, (*LOW, "--pool", "eval"), 2, "No such option: --pool"),
     "unknown synth type": (keep, (*LOW, "--synth-type", "from_trait"), 2, "'from_trait' is not a synth type."),
     "unknown effort": (keep, (*LOW[:3], "lo"), 2, "'lo' is not an effort. There are: low, medium"),
     "effort that the dial has not": (keep, (*LOW[:3], "max"), 2, "levels: found no 'max'"),
     "no dial": (remove("effort.yaml"), LOW, 2, "effort.yaml: file: found No such file or directory"),
     "nothing to vary": (write_model(WITHOUT_SEEDS), DIVERSIFY, 2, f"{HANDLE} has no authored samples to vary."),
-    "nothing to vary at a pole": (keep, DIVERSIFY, 2, "to vary for safety, positive (About safety); safety, negative"),
     "no model.yaml": (remove(f"models/{HANDLE}/model.yaml"), LOW, 2, "Its folder exists, but has no model.yaml"),
     "traits to be discovered": (write_model("traits: discover"), LOW, 2, "traits is 'discover', so there are no trait"),
     "line no JSON": (add_line, LOW, 2, "samples.jsonl:7: line: found \"{'content': 1}\" (expecting"),
@@ -63,7 +61,6 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
     "samples below a file": (BELOW_FILE, LOW, 3, "{folder}/effort.yaml/samples cannot be used: Not a directory. Free"),
     "samples in an unknown place": (UNKNOWN_PLACE, LOW, 3, "ftp://example.org/samples cannot be opened"),
     # What would fail a run before its first call fails the dry run.
-    "dry run of fewer prompts than none": (keep, (*PLAN, "--prompts", "-1"), 2, "Invalid value for '--prompts'"),
     "dry run by no model": (NO_FILE, PLAN, 3, "nowhere.gguf cannot be read"),
 }
 
@@ -104,21 +101,20 @@ def test_run_that_fails_is_one_message_and_attaches_nothing(
     assert [] == list(folder.glob("*.parquet"))
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("prefect_server")
-def test_run_is_told_to_programs_in_one_line(entered: Workspace, run_command: Command) -> None:
-    told = run_command(*LOW, "--json").facts
-    [folder] = entered.list_sets()
-
-    assert [folder.name.removeprefix("run="), "attached"] == [told[name] for name in ("run_id", "status")]
-    assert [f"{folder}/samples.parquet", f"{folder}/__run__/report.html"] == [
-        told[name] for name in ("samples", "report")
-    ]
-
-
 def test_server_that_does_not_answer_ends_a_command_before_its_run(entered: Workspace, run_command: Command) -> None:
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
         ended = run_command(*LOW)
 
     assert "The Prefect server at http://127.0.0.1:1/api does not answer" in ended.message
     assert (3, []) == (ended.code, entered.list_files())
+
+
+@pytest.mark.parametrize(("arguments", "name"), [((), "model"), (("sample",), "sample")])
+def test_committed_schema_is_printed_and_another_name_refused(
+    run_command: Command, arguments: tuple[str, ...], name: str
+) -> None:
+    committed = (ROOT / f"docs/reference/schemas/{name}.schema.json").read_text(encoding="utf-8")
+    refused = run_command("schema", "samples")
+
+    assert (0, committed, "") == run_command("schema", *arguments)
+    assert (2, True) == (refused.code, "'samples' has no schema. There are: model, sample." in refused.message)

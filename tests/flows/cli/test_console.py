@@ -7,16 +7,27 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import typer
+from fakes.builders import make_level, make_model, make_trait
+from fakes.commands import commanding
+from fakes.stored import attach_set
 from prefect.logging.handlers import PrefectConsoleHandler
+from pydantic import BaseModel, model_serializer
 from rich.table import Table
 from rich.text import Text
 
 from engine.errors import ProviderError
+from engine.report.headline import state_headline
+from engine.report.summary import RunResult
+from engine.run.job import Job
 from engine.settings import LogFormat
+from engine.store.layout import REPORT, SAMPLES
 from flows.cli.console import make_console
+from flows.cli.terminal import Counters, draw_progress, show_result
 from flows.exit_codes import guard_output, run_app
 from flows.observability.json_logs import choose_formatter
 from flows.observability.logs import set_up_logs
@@ -50,15 +61,23 @@ def print_on_console(text: str) -> None:
         console.print(item, soft_wrap=True)
 
 
-def fail(text: str) -> None:
+def call(work: Callable[[], object]) -> int:
+    """The exit code of a command that does this."""
     app = typer.Typer()
 
     @app.command()
+    def command() -> None:
+        work()
+
+    return run_app(app, [], "it")
+
+
+def fail(text: str) -> None:
     def ask() -> None:
         print(text, file=sys.stderr)
         raise ProviderError(text)
 
-    assert 3 == run_app(app, [], "it")
+    assert 3 == call(ask)
 
 
 def print_as_json(text: str) -> None:
@@ -99,3 +118,38 @@ def test_record_of_a_log_is_plain_and_looks_like_no_other(log_format: LogFormat)
         assert [] == [line for line in said.splitlines()[1:] if not line.startswith("  ")]
     # Left to the formatter alone: pytest keeps what is logged, and cannot send half of a pair to its main process.
     assert is_plain(formatter.format(logging.makeLogRecord({"msg": half})))
+
+
+@pytest.mark.parametrize("said", ["[/bold]", "[red]x", ":smile:", "\\[x]"])
+def test_nothing_of_a_user_is_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str], said: str) -> None:
+    stored = attach_set(tmp_path / "[id]", "one", 8)
+    model = make_model(make_trait(name=said, positive_label=said))
+    job = Job(model, "from_traits", make_level(4))
+    result = RunResult("one", "attached", stored.file(SAMPLES), stored.file(REPORT), 4, {("clarity", "positive"): 4})
+    show_result(job, replace(result, headline=state_headline(8, 0, "from_traits"), warnings=(said,)))
+    make_console().print(draw_progress(Counters(), job, 0.0))
+    printed = capsys.readouterr().out
+
+    assert 6 == printed.count(said)
+    assert result.samples in printed
+
+
+class Interrupted(BaseModel):
+    @model_serializer
+    def serialize(self) -> None:
+        raise KeyboardInterrupt
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("work", [interrupt, Interrupted().model_dump])
+def test_interrupt_is_told_also_where_pydantic_wraps_it_and_an_error_that_is_none_of_ours_is_raised(
+    capsys: pytest.CaptureFixture[str], work: Callable[[], object]
+) -> None:
+    with commanding(capsys):
+        assert 130 == call(work)
+        assert ("", "exemplars: interrupted\n") == capsys.readouterr()
+        with pytest.raises(ZeroDivisionError):
+            call(lambda: 1 / 0)

@@ -2,13 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from fakes.commands import Command
-from fakes.workspace import ROOT
-
-from engine.authoring.hint import HintKind
 
 GOOD = """\
 traits:
@@ -122,9 +118,3 @@ def test_models_of_the_catalogue_are_valid_and_get_few_hints_and_an_empty_one_is
     assert (True, 10) == (found["valid"], len(found["models"]))
     assert [("u22a8.meeting-notes", "few_seeds"), ("u22a8.plain-language", "weak_label")] == hints
     assert (2, True) == (refused.code, f"There are no models in {models}. 'exemplars new HAN" in refused.message)
-
-
-def test_guide_explains_every_kind_of_hint() -> None:
-    page = (ROOT / "docs/guides/validate.md").read_text(encoding="utf-8")
-
-    assert [] == [kind for kind in get_args(HintKind) if f"`{kind}`" not in page]

@@ -1,8 +1,5 @@
 """``exemplars push``: what it prints, and the codes that it ends with."""
 
-import os
-import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +7,6 @@ import pytest
 from fakes.commands import Command
 from fakes.platform import KEY, FakePlatform, serve_platform
 from fakes.stored import HANDLE, attach_set, write_model
-from fastapi import Response
 
 
 @pytest.fixture
@@ -60,27 +56,3 @@ def test_what_is_wrong_here_is_told_before_anything_is_asked(
 
     assert (2, True) == (ended.code, said in ended.message)
     assert "two words" not in ended.err
-
-
-def test_interrupt_ends_with_130_and_the_rest_is_sent_next_time(
-    platform: FakePlatform, url: str, run_command: Command
-) -> None:
-    heard = threading.Event()
-
-    def strike(*_: object) -> None:
-        heard.set()
-        raise KeyboardInterrupt
-
-    def interrupt(own: Response) -> Response:
-        os.kill(os.getpid(), signal.SIGINT)
-        # The answer comes when the command has heard of it.
-        heard.wait(60)
-        return own
-
-    platform.fates = [None, interrupt]
-    signal.signal(signal.SIGINT, strike)
-    ended = run_command("push", HANDLE, "--to", url)
-    again = run_command("push", HANDLE, "--to", url)
-
-    assert (130, True) == (ended.code, "The same command goes on from there" in ended.err)
-    assert (0, 4) == (again.code, len(platform.samples))
