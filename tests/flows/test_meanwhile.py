@@ -82,13 +82,7 @@ def between_gate_and_commit(workspace: Workspace, provider: Provider, **asked: o
     ],
 )
 def test_set_that_does_not_fit_beside_what_came_in_is_not_attached_and_the_next_start_makes_one_that_does(
-    entered: Workspace,
-    provider: Provider,
-    others: Others,
-    asked: dict[str, object],
-    which: str,
-    pool: Pool,
-    said: str,
+    entered: Workspace, provider: Provider, others: Others, asked: dict[str, object], which: str, pool: Pool, said: str
 ) -> None:
     with between_gate_and_commit(entered, provider, **asked) as running:
         run_id = slip_in(entered.samples, others[which], HANDLE, pool)

@@ -27,8 +27,7 @@ from engine.settings import RepliesPlace
 from engine.store.layout import CATALOGUE_PAGE, SAMPLES
 from flows.catalogue import catalogue
 from flows.cli.app import main
-from flows.prune import prune, write_page
-from flows.retention.pruning import Pruned
+from flows.prune import prune
 from flows.runs.labels import RAISED, name_tag
 from flows.runs.slot import Slot
 from flows.synthesize import synthesize
@@ -123,34 +122,26 @@ def test_store_that_cannot_be_listed_fails_the_run_and_stops_nothing_else(
     assert [] == list_plans(site)
 
 
-def test_command_says_each_thing_and_the_sums(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    with temporary_settings(restore_defaults={PREFECT_API_URL}):
-        dry = main(["prune", "--dry-run"])
-        said = capsys.readouterr().out
-        stayed = site[1].exists()
-        done = main(["prune", "--json"])
-        told = json.loads(capsys.readouterr().out)
-
-    assert (0, 0, True, False) == (dry, done, stayed, site[1].exists())
-    assert f"rejected set of {HANDLE}, run rejected: written " in said
-    assert "No Prefect server is configured (PREFECT_API_URL), so no runs were looked for" in said
-    assert "Would be removed: 1 rejected or unfinished set" in said
-    assert (False, 1, 1, 0, [], []) == tuple(
-        told[name] for name in ("dry_run", "sets", "plans", "runs", "busy", "failed")
-    )
-
-
-def test_command_without_its_server_does_the_rest_and_days_that_are_none_are_bad_input(
+def test_command_says_each_thing_and_the_sums_and_does_without_its_server_what_it_can(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refused = main(["prune", "--rejected-days", "0"])
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
-        code = main(["prune"])
+        away = main(["prune"])
+    told_away, stayed, plans = capsys.readouterr().err, site[1].exists(), list_plans(site)
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        dry = main(["prune", "--dry-run"])
+        said = capsys.readouterr().out
+        done = main(["prune", "--json"])
+        told = json.loads(capsys.readouterr().out)
 
-    assert (2, 3) == (refused, code)
-    assert "Its rejected sets stay" in capsys.readouterr().err
-    assert site[1].exists()
-    assert [] == list_plans(site)
+    assert ((2, 3, 0, 0), True, []) == ((refused, away, dry, done), stayed, plans)
+    assert "Its rejected sets stay" in told_away
+    assert f"rejected set of {HANDLE}, run rejected: written " in said
+    assert "No Prefect server is configured (PREFECT_API_URL), so no runs were looked for" in said
+    assert "Would be removed: 1 rejected or unfinished set" in said
+    assert (False, 1, 0, [], []) == tuple(told[name] for name in ("dry_run", "sets", "runs", "busy", "failed"))
+    assert not site[1].exists()
 
 
 def test_proposal_whose_time_is_over_is_rejected_and_a_dry_run_says_so(
@@ -183,8 +174,3 @@ def test_catalogue_is_a_page_of_all_models_with_runs_that_left_no_set(
     assert str(file) in page
     assert "The disk is full" in file.read_text()
     assert "The forms offer nothing, since the deployments are not on this server" in caplog.text
-
-
-def test_long_list_is_cut_on_the_page() -> None:
-    assert "And 7 more, which are in the log" in write_page(Pruned(dry_run=True), ["a line"], 8)
-    assert "more" not in write_page(Pruned(dry_run=True), ["a line"], 1)

@@ -67,11 +67,7 @@ def test_run_survives_a_server_that_breaks_while_the_set_is_put(
 
 
 def test_machine_that_is_lost_costs_the_calls_in_flight(
-    remote: Workspace,
-    provider: Provider,
-    postgres: Databases,
-    prefect_server: str,
-    monkeypatch: pytest.MonkeyPatch,
+    remote: Workspace, provider: Provider, postgres: Databases, prefect_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     price = "0.40/1.60"
     remote.variables.update(

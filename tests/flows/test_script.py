@@ -60,9 +60,7 @@ def test_flow_is_called_by_a_script_is_a_step_of_another_flow_and_its_samples_ar
 
 def test_flow_is_served(prefect_server: str, workspace: Workspace, tmp_path: Path) -> None:
     started = workspace.start(
-        program=(sys.executable, write_program(tmp_path, SERVED)),
-        PREFECT_API_URL=prefect_server,
-        PYTHONPATH=str(ROOT),
+        program=(sys.executable, write_program(tmp_path, SERVED)), PREFECT_API_URL=prefect_server, PYTHONPATH=str(ROOT)
     )
     place = f"{prefect_server}/deployments/name/synthesize/here"
     wait_until(lambda: CLIENT.get(place).is_success, what="it is served", process=started)
@@ -90,10 +88,7 @@ async def run_cells(sources: list[str], capsys: pytest.CaptureFixture[str]) -> l
 
 
 def test_notebook_goes_from_a_model_to_a_classifier(
-    prefect_server: str,
-    workspace: Workspace,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    prefect_server: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace.model.rename(workspace.model.with_name(SHOWN))
     workspace.enter(monkeypatch)

@@ -32,11 +32,7 @@ from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.client.schemas.sorting import ArtifactSort
 
 from engine.domain.model import POLES
-from engine.errors import (
-    BudgetError,
-    FrozenModelError,
-    QuotaError,
-)
+from engine.errors import BudgetError, FrozenModelError, QuotaError
 from engine.replies.admin import list_cache
 from engine.replies.replies import ReplyStore
 from engine.report.headline import state_headline

@@ -143,25 +143,15 @@ def test_deploy_makes_what_is_missing_puts_right_what_differs_and_leaves_what_pe
     assert (3, 4) == (parts.concurrency_limit, parts.priority)
 
 
-def test_automation_is_made_left_and_put_right_and_there_is_one_of_a_name(
-    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_automation_is_made_left_and_put_right_and_there_is_one_of_a_name(client: SyncPrefectClient) -> None:
     wanted = WATCHES[0]
     hows = [ensure_automation(client, wanted) for _ in range(2)]
     [found] = client.read_automations_by_name(wanted.name)
     client.update_automation(found.id, wanted.model_copy(update={"enabled": False}))
     client.create_automation(wanted)
     hows.append(ensure_automation(client, wanted))
-    client.create_automation(wanted)
-    # Another deploy deletes the double that this one has just seen.
-    seen = client.read_automations_by_name(wanted.name)
-    client.delete_automation(max(item.id for item in seen))
-    monkeypatch.setattr(client, "read_automations_by_name", lambda _: seen)
-    hows.append(ensure_automation(client, wanted))
 
-    assert ["made", "there"] == hows[:2]
-    assert {"changed", "there"} >= set(hows[2:])
-    assert 2 == len(seen)
+    assert (["made", "there"], True) == (hows[:2], hows[2] in {"changed", "there"})
     assert 1 == len(client.read_automations())
 
 

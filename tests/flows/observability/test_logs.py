@@ -1,10 +1,8 @@
 """JSON lines: each is one object that says whose it is, the run page has its own all the same, and no key is in any."""
 
-import asyncio
 import io
 import json
 import logging
-import shutil
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 import pytest
 from fakes.collector import serve_collector
 from fakes.echo import EchoingProvider, spell
-from fakes.provider import Behaviour, serve, serve_provider
+from fakes.provider import Behaviour, serve
 from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_rejected
 
 from flows.observability.json_logs import JsonConsole, JsonLines
@@ -94,38 +92,6 @@ def test_every_line_is_an_object_that_says_whose_it_is_and_none_has_a_key(tmp_pa
     assert len(rejected) == sum(rounds[-1]["rejected"].values()) == written["rejected_rows"]
     assert (len(kept), "passed", "attached") == (written["kept"], gate, end["outcome"])
     assert end["seconds"] > 0
-
-
-def test_two_runs_of_one_process_keep_their_lines_apart(tmp_path: Path, prefect_server: str) -> None:
-    from flows.synthesize import synthesize
-
-    stream = io.StringIO()
-    handler = JsonConsole(stream)
-    loggers = [logging.getLogger(name) for name in ("exemplars", "prefect.task_runs", "prefect.flow_runs")]
-    for logger in loggers:
-        logger.addHandler(handler)
-    with (
-        serve_provider(Behaviour(limited=0.3, unwelcome=0.05, seconds=0.05)) as provider,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        workspace = make_workspace(tmp_path / "both", provider)
-        shutil.copytree(workspace.model, workspace.model.with_name("u22a8.other"))
-        workspace.enter(patch)
-        handles = (HANDLE, "u22a8.other")
-
-        async def run_both() -> list[Any]:
-            return list(await asyncio.gather(*(synthesize(handle=handle, effort="low") for handle in handles)))
-
-        results = asyncio.run(run_both())
-    for logger in loggers:
-        logger.removeHandler(handler)
-    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    ours = [line for line in lines if line["logger"].startswith("exemplars.")]
-    runs = dict(zip((result.run_id for result in results), handles, strict=True))
-
-    assert set(handles) == {line["handle"] for line in ours}
-    assert [] == [line for line in lines if "handle" in line and runs[line["run_id"]] != line["handle"]]
-    assert [] == [line for line in ours if line["logger"] == "exemplars.runs" and "cell" in line]
 
 
 def test_line_breaks_emoji_names_and_what_is_no_json_stay_one_object() -> None:

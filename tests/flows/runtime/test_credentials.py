@@ -49,10 +49,7 @@ def find_keys(level: Level = HOSTED, **settings: Any) -> tuple[str | None, str |
 
 
 def test_key_of_a_block_is_sent_where_none_is_set_and_without_any_nothing_is_asked(
-    save_block: Callable[[str, Any], None],
-    workspace: Workspace,
-    provider: Provider,
-    monkeypatch: pytest.MonkeyPatch,
+    save_block: Callable[[str, Any], None], workspace: Workspace, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     del workspace.variables["EXEMPLARS_SYNTH_API_KEY"]

@@ -28,20 +28,14 @@ LIMIT = GlobalConcurrencyLimitResponse(name=NAME, limit=1, active_slots=0)
 
 
 @given(RATES, st.integers(1, 1_000_000))
-def test_full_bucket_and_what_decays_in_the_window_are_the_rate(rate: Rate, largest: int) -> None:
+def test_full_bucket_and_what_decays_in_the_window_are_the_rate_and_tell_it(rate: Rate, largest: int) -> None:
     largest = min(largest, rate.most_at_once)
     room, decay = rate.shape(largest)
+    shaped = LIMIT.model_copy(update={"limit": room, "slot_decay_per_second": decay})
 
     assert largest * rate.grain <= room - rate.saved_slots <= 2 * largest * rate.grain
     assert decay > 0
     assert rate.per_minute + 1 == pytest.approx((room + decay * WINDOW_SECONDS) / rate.grain)
-
-
-@given(RATES, st.integers(1, 1_000_000))
-def test_shape_tells_the_rate(rate: Rate, largest: int) -> None:
-    room, decay = rate.shape(largest)
-    shaped = LIMIT.model_copy(update={"limit": room, "slot_decay_per_second": decay})
-
     assert rate.per_minute == rate.read_per_minute(shaped)
     assert 0 == rate.read_per_minute(shaped.model_copy(update={"active": False}))
 
@@ -150,16 +144,3 @@ async def test_larger_call_shapes_the_limit_anew_and_nobody_with_less_comes_befo
     assert 0 < free[1][1] == pytest.approx(free[0][1], abs=2)
     await change(client, active_slots=0)
     assert 1000 < await count_free(small, 10)
-
-
-@pytest.mark.parametrize(("taken", "largest"), [(0, 10), (1000, 1000)])
-async def test_run_that_begins_forgets_an_old_large_call_unless_it_is_in_use(
-    client: PrefectClient, taken: int, largest: int
-) -> None:
-    early = MinuteRate(client, make_rate(6000), LOGGER)
-    await early.count_free(1000)
-    if taken:
-        await early.take(taken)
-    await MinuteRate(client, make_rate(6000), LOGGER).count_free(10)
-
-    assert make_rate(6000).shape(largest)[0] == (await read(client))["limit"]

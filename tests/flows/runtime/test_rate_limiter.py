@@ -179,11 +179,7 @@ async def test_server_that_is_away_for_a_while_is_waited_for(
 
 @pytest.mark.parametrize(
     ("status", "patience", "said", "asked"),
-    [
-        (503, 0.5, "the replies are kept", 2),
-        (401, 600, "401", 1),
-        (200, 600, "does not answer as it should", 1),
-    ],
+    [(503, 0.5, "the replies are kept", 2), (401, 600, "401", 1), (200, 600, "does not answer as it should", 1)],
 )
 async def test_server_that_stays_away_or_refuses_lets_nobody_in(
     between: GoBetween, status: int, patience: float, said: str, asked: int
