@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakes.provider import serve_app
-from fastapi import FastAPI, Request, Response
+from fakes.provider import serve_answers
+from fastapi import Request, Response
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 DELTA = 1
@@ -69,9 +69,7 @@ def serve_collector() -> Iterator[Collector]:
             collector.take(gzip.decompress(body) if request.headers.get("content-encoding") == "gzip" else body)
         return Response(status_code=collector.status)
 
-    app = FastAPI()
-    app.add_api_route("/{path:path}", take, methods=["POST"], response_model=None)
-    with serve_app(app) as collector.url:
+    with serve_answers(take) as collector.url:
         yield collector
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
-from fakes.provider import serve_app
-from fastapi import FastAPI, Request, Response
+from fakes.provider import serve_answers
+from fastapi import Request, Response
 
 
 class GoBetween:
@@ -19,7 +19,8 @@ class GoBetween:
         self.url = ""
         self._api = api
 
-    async def answer(self, request: Request, path: str) -> Response:
+    async def answer(self, request: Request) -> Response:
+        path = request.url.path.removeprefix("/api/")
         self.seen.append(f"{request.method} {path}")
         if self.status is not None:
             return Response(status_code=self.status)
@@ -36,10 +37,6 @@ class GoBetween:
 @contextmanager
 def serve_go_between(api: str) -> Iterator[GoBetween]:
     between = GoBetween(api)
-    app = FastAPI()
-    app.add_api_route(
-        "/api/{path:path}", between.answer, methods=["GET", "POST", "PATCH", "DELETE"], response_model=None
-    )
-    with serve_app(app) as url:
+    with serve_answers(between.answer) as url:
         between.url = f"{url}/api"
         yield between

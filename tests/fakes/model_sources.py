@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fakes.provider import serve_app
-from fastapi import FastAPI, Request, Response
+from fakes.provider import serve_answers
+from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from engine.llm.embedded_models import EmbeddedModel
@@ -115,9 +115,7 @@ def serve_hub(hub: Hub) -> Iterator[Hub]:
         # With less than it announces, the server ends the connection.
         return StreamingResponse(iter([body]), 206 if start else 200, headers)
 
-    app = FastAPI()
-    app.add_api_route("/{repository:path}/resolve/main/{file}", answer, methods=["GET", "HEAD"], response_model=None)
-    with serve_app(app) as hub.url:
+    with serve_answers(answer) as hub.url:
         try:
             yield hub
         finally:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakes.provider import serve_app
-from fastapi import FastAPI, Request, Response
+from fakes.provider import serve_answers
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from engine.domain.model import digest_text
@@ -32,8 +32,9 @@ class FakePlatform:
     def added(self) -> list[int]:
         return [len(json.loads(body)["samples"]) for method, body in self.requests if method == "POST"]
 
-    async def answer(self, handle: str, request: Request) -> Response:
-        body = await request.body()
+    async def answer(self, request: Request) -> Response:
+        """Answers at ``/v1/models/{handle}/samples``."""
+        body, handle = await request.body(), request.url.path.split("/")[3]
         self.requests.append((request.method, body))
         self.keys.add(request.headers.get("Authorization", ""))
         fate = self.fates.pop(0) if self.fates else None
@@ -59,9 +60,7 @@ class FakePlatform:
 
 @contextmanager
 def serve_platform(platform: FakePlatform) -> Iterator[str]:
-    app = FastAPI()
-    app.add_api_route("/v1/models/{handle}/samples", platform.answer, methods=["GET", "POST"], response_model=None)
-    with serve_app(app) as url:
+    with serve_answers(platform.answer) as url:
         yield url.removesuffix("/v1")
 
 

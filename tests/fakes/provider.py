@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +17,16 @@ from typing import Any, Literal, TypeVar
 
 import uvicorn
 from fakes.manners import EVERY
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from engine.domain.model import Pole
 from engine.text.function_words import FUNCTION_WORDS
 
 SEED_SHOWN = re.compile(r"\0The text: (.+?)\n\nAnother subject: ", re.DOTALL)
 Served = TypeVar("Served", bound="Provider")
-Style = Literal["prose", "german", "same", "empty", "no_json"]
+Style = Literal["prose", "german", "same", "empty"]
 
 ESTABLISHED = "01"
 PROMPT_TOKENS = 400
@@ -91,7 +92,7 @@ GERMAN_THINGS = (
 class Behaviour:
     """How the provider answers. Shares are of prompts, chosen by their digest, so that they are the same again.
 
-    ``limited`` and ``broken`` prompts fail on their first attempt only; ``malformed``, ``truncated``, ``filtered`` and
+    ``limited`` prompts fail on their first attempt only; ``malformed``, ``truncated``, ``filtered`` and
     ``unwelcome`` ones (400) always. As a judge it knows the pole that a text was written for; ``misjudged`` texts get
     the other one, ``undecided`` ones neither, and ``placed`` ones whatever stands first. ``manner`` is one of
     ``fakes.manners``. A call takes up to ``seconds``, each prompt its own part of it. With ``hold_after``
@@ -103,11 +104,9 @@ class Behaviour:
     truncated: float = 0.0
     filtered: float = 0.0
     limited: float = 0.0
-    broken: float = 0.0
     seconds: float = 0.0
     hold_after: int | None = None
     status: int | None = None
-    refuses_schema: bool = False
     misjudged: float = 0.0
     undecided: float = 0.0
     placed: float = 0.0
@@ -133,26 +132,21 @@ class Provider:
         """Sets everything that is counted to zero, the attempts at each prompt as well."""
         self.calls: Counter[str] = Counter()
         self.limited: Counter[str] = Counter()
-        self.broken: Counter[str] = Counter()
         self.roomier: Counter[str] = Counter()
         self.spoiled: Counter[str] = Counter()
         self._spoiled_last: set[str] = set()
         self._most_tokens: dict[str, int] = {}
         self.answers: Counter[str] = Counter()
         self.keys: set[str] = set()
-        self.schemas: list[bool] = []
         self.bodies: list[dict[str, Any]] = []
-        self.moments: list[float] = []
         self.in_flight = 0
         self.most_in_flight = 0
         self._admitted = 0
 
     @property
     def repeated(self) -> int:
-        """Calls of a prompt after its first, but for those sent away with 429 or 500, those with more room, and those
-        after a spoiled reply.
-        """
-        again = self.limited.total() + self.broken.total() + self.roomier.total() + self.spoiled.total()
+        """Calls of a prompt after its first, but for those after a 429 or a spoiled reply, and those with more room."""
+        again = self.limited.total() + self.roomier.total() + self.spoiled.total()
         return self.calls.total() - len(self.calls) - again
 
     def count_connections(self) -> int:
@@ -170,14 +164,12 @@ class Provider:
         self.spoiled[prompt] += prompt in self._spoiled_last and not is_roomier
         self._spoiled_last.discard(prompt)
         self._most_tokens[prompt] = max(room, self._most_tokens[prompt])
-        self.schemas.append("response_format" in body)
         self.bodies.append(body)
-        self.moments.append(time.time())
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await self._wait(prompt)
-            failure = self._fail(prompt, "response_format" in body)
+            failure = self._fail(prompt)
             if failure is not None:
                 return failure
             self.answers[prompt] += 1
@@ -221,22 +213,17 @@ class Provider:
         while self.behaviour.hold_after is not None and number > self.behaviour.hold_after:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
-    def _fail(self, prompt: str, has_schema: bool) -> Response | None:
-        behaviour, first = self.behaviour, self.calls[prompt] == 1
+    def _fail(self, prompt: str) -> Response | None:
+        behaviour = self.behaviour
         if behaviour.status is not None:
             soon = {"Retry-After": str(RETRY_AFTER_SECONDS)} if behaviour.status in (429, 503) else None
             message, code = REFUSALS.get(behaviour.status, ("An accident.", ""))
             return _refuse(behaviour.status, message, code, headers=soon)
-        if behaviour.refuses_schema and has_schema:
-            return _refuse(400, "response_format is not supported by this model.")
         if draw(prompt, "unwelcome") < behaviour.unwelcome:
             return _refuse(400, "This request is not taken.", "invalid_request_error")
-        if first and draw(prompt, "limited") < behaviour.limited:
+        if self.calls[prompt] == 1 and draw(prompt, "limited") < behaviour.limited:
             self.limited[prompt] += 1
             return _refuse(429, *REFUSALS[429], headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-        if first and draw(prompt, "broken") < behaviour.broken:
-            self.broken[prompt] += 1
-            return _refuse(500, "An accident.")
         return None
 
 
@@ -249,16 +236,25 @@ def serve_provider(behaviour: Behaviour = Behaviour()) -> Iterator[Provider]:
 @contextmanager
 def serve(provider: Served) -> Iterator[Served]:
     """Lets a provider listen on a free loopback port while the block runs."""
-    app = FastAPI()
 
-    @app.post("/v1/chat/completions")
     async def complete(request: Request) -> Response:
         provider.keys.add(request.headers["authorization"].removeprefix("Bearer "))
         return await provider.complete(await request.json())
 
-    with serve_app(app) as url:
+    with serve_answers(complete) as url:
         provider.url = f"{url}/v1"
         yield provider
+
+
+@contextmanager
+def serve_answers(answer: Callable[[Request], Awaitable[Response]]) -> Iterator[str]:
+    """The address of a function that answers whatever is asked while the block runs."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (await answer(Request(scope, receive)))(scope, receive, send)
+
+    with serve_app(app) as url:
+        yield url
 
 
 @contextmanager
@@ -319,8 +315,6 @@ def answer(prompt: str, behaviour: Behaviour) -> tuple[str, str]:
     share = draw(prompt, "spoiled")
     if behaviour.style == "empty" and not asked:
         return "", "stop"
-    if behaviour.style == "no_json" and not asked:
-        return write_text(prompt, 12, 20), "stop"
     if share < behaviour.malformed:
         return text.replace(":", ";", 1), "stop"
     if share < behaviour.malformed + behaviour.truncated:

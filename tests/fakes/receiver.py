@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakes.provider import run_server
-from fastapi import FastAPI, Request, Response
+from fakes.provider import serve_answers
+from fastapi import Request, Response
 
 
 @dataclass
@@ -30,7 +30,6 @@ def open_receiver(status: int = 204, answer: str = "") -> Iterator[Receiver]:
             received.headers = dict(request.headers)
         return Response(answer, status)
 
-    app = FastAPI()
-    app.add_api_route("/{path:path}", take, methods=["GET", "POST"], response_model=None)
-    with run_server(app) as (_, received.port):
+    with serve_answers(take) as url:
+        received.port = int(url.rpartition(":")[2])
         yield received
