@@ -18,7 +18,7 @@ from bench.process_tree import measure_command
 from chaos.faults import Script
 from chaos.provider import serve_chaos
 from fakes.catalogue import NAMESPACE, make_catalogue
-from fakes.postgres import serve_postgres
+from fakes.postgres import share_databases
 from fakes.site import DATABASE, open_site
 from fakes.workspace import ROOT, read_manifest
 
@@ -41,7 +41,7 @@ def test_hundreds_of_models_with_bad_ones_killed_at_half(tmp_path: Path, databas
         workspace = make_catalogue(tmp_path / "work", provider, MODELS, BAD)
         workspace.variables["EXEMPLARS_EFFORT_FILE"] = str(ROOT / "data" / "effort.yaml")
         if database == "PostgreSQL":
-            workspace.variables[DATABASE] = stack.enter_context(serve_postgres())
+            workspace.variables[DATABASE] = share_databases().make_database("+asyncpg")
             # As docs/guides/operate/server has it.
             workspace.variables["PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE"] = "15"
         site = stack.enter_context(open_site(workspace))
@@ -57,7 +57,7 @@ def test_hundreds_of_models_with_bad_ones_killed_at_half(tmp_path: Path, databas
         os.killpg(killed.pid, signal.SIGKILL)
         killed.wait()
         calls = len(provider.entries)
-        second = measure_command(command, site.variables, memory=True)
+        second = measure_command(command, site.variables)
         ledgers = (workspace.samples / BACKFILLS).glob("*.json")
         ended = Counter(parse_ledger(max(ledgers, key=lambda path: path.stat().st_mtime).read_bytes()).count())
         again = sum(entry.attempt > 1 for entry in provider.entries[calls:])

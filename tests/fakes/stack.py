@@ -135,7 +135,7 @@ def open_stack(folder: Path) -> Iterator[Stack]:
     """
     given = {}
     if find_programs() is not None:
-        given[DATABASE] = share_databases().make_database().replace("postgresql:", "postgresql+asyncpg:")
+        given[DATABASE] = share_databases().make_database("+asyncpg")
     # A call that is held back must not give up.
     given |= {"EXEMPLARS_CONCURRENCY": str(CALLS_AT_ONCE), "EXEMPLARS_CALL_TIMEOUT_SECONDS": "3600"}
     with serve_provider() as provider, open_site(make_workspace(folder, provider, **given)) as site:
