@@ -65,7 +65,6 @@ chaos: $(VENV)/.dev
 teaches: $(VENV)/.teaches
 	PYTHONPATH=tests $(BIN)/python -m bench.teaches.run
 	PYTHONPATH=tests $(BIN)/python -m bench.teaches.run --bare --efforts high
-	PYTHONPATH=tests $(BIN)/python -m bench.teaches.table
 
 $(VENV)/.run: requirements.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements.lock

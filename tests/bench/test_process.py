@@ -59,16 +59,15 @@ def compare(folder: Path, calls: int, rounds: int) -> float:
     """
     home, bodies = folder / "home", folder / "bodies.jsonl"
     with serve_chaos(Script()) as provider:
-        run_flow(folder / "recorded", provider, calls, home, memory=False)
+        run_flow(folder / "recorded", provider, calls, home)
         bodies.write_text("\n".join(map(json.dumps, provider.bodies)))
     flows, loops = [], []
     with serve_chaos(Script(latency_seconds=LATENCY_SECONDS)) as provider:
-        # Memory is looked at apart from the others, since that takes a good deal of two cores.
-        for number, memory in enumerate([*[False] * rounds, True]):
-            flows.append(run_flow(folder / str(number), provider, calls, home, memory))
-            loops.append(run_loop(provider, bodies, memory))
+        for number in range(rounds):
+            flows.append(run_flow(folder / str(number), provider, calls, home))
+            loops.append(run_loop(provider, bodies))
     seconds, cpu_seconds = (
-        median(getattr(run, figure) for run in flows[:-1]) / median(getattr(run, figure) for run in loops[:-1])
+        median(getattr(run, figure) for run in flows) / median(getattr(run, figure) for run in loops)
         for figure in ("seconds", "cpu_seconds")
     )
     print(f"\n{calls} calls of {LATENCY_SECONDS:g} s, {CONCURRENCY} in flight, {rounds} rounds: ", end="")
@@ -78,15 +77,15 @@ def compare(folder: Path, calls: int, rounds: int) -> float:
     return float(seconds)
 
 
-def run_flow(folder: Path, provider: ChaosProvider, calls: int, home: Path, memory: bool) -> Measured:
+def run_flow(folder: Path, provider: ChaosProvider, calls: int, home: Path) -> Measured:
     """The command in a workspace of its own, with a temporary Prefect server."""
     workspace = make_workspace(folder / "work", provider, EXEMPLARS_CONCURRENCY=str(CONCURRENCY))
     workspace.write_effort(exemplars_per_pole=PER_POLE[calls], over_generation=1.0)
     environment = clear_environment() | workspace.variables | {"PREFECT_HOME": str(home)}
-    return measure_command([str(EXEMPLARS), "synthesize", HANDLE, "--effort", "low", "--json"], environment, memory)
+    return measure_command([str(EXEMPLARS), "synthesize", HANDLE, "--effort", "low", "--json"], environment)
 
 
-def run_loop(provider: ChaosProvider, bodies: Path, memory: bool) -> Measured:
+def run_loop(provider: ChaosProvider, bodies: Path) -> Measured:
     """The bare loop."""
     command = (sys.executable, "-m", "bench.loops", provider.url, str(bodies), str(CONCURRENCY))
-    return measure_command(command, os.environ | {"PYTHONPATH": f"{ROOT / 'tests'}{os.pathsep}{ROOT}"}, memory)
+    return measure_command(command, os.environ | {"PYTHONPATH": f"{ROOT / 'tests'}{os.pathsep}{ROOT}"})

@@ -9,9 +9,12 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
 
 from bench.teaches.measure import FEWER, Set, make_yardsticks
 from bench.teaches.real_texts import load_real_texts
@@ -56,6 +59,7 @@ def main() -> None:
     for draw in asked.draws:
         for handle in asked.models:
             asyncio.run(make_draw(handle, draw, asked))
+    print_table([json.loads(line) for line in Path(asked.out).read_text().splitlines()])
 
 
 async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
@@ -106,6 +110,21 @@ async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, e
 def take_texts(exemplars: Sequence[Exemplar], most: int | None = None) -> Set:
     """The texts of a choice, so many a pole at the most."""
     return {pole: [item.text or "" for item in exemplars if item.pole == pole][:most] for pole in POLES}
+
+
+def print_table(lines: Sequence[Mapping[str, Any]]) -> None:
+    """The mean, the standard deviation between draws and their number, for each arm and model, as markdown."""
+    rates: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
+    for line in lines:
+        rates[line["arm"], line["model"]][line["draw"]] = line["wordllama"]
+    print("| arm | " + " | ".join(MODELS) + " |\n|---|" + "---|" * len(MODELS))
+    for arm in dict.fromkeys(arm for arm, _ in rates):
+        cells = ([*rates[arm, model].values()] for model in MODELS)
+        told = (
+            f"{mean(cell):.2f} ± {stdev(cell) if len(cell) > 1 else 0:.2f} ({len(cell)})" if cell else ""
+            for cell in cells
+        )
+        print(f"| {arm} | {' | '.join(told)} |")
 
 
 if __name__ == "__main__":
