@@ -105,17 +105,22 @@ class Installation:
     def start(self) -> None:
         self.site.start_server()
         self.site.deploy()
+        self.site.start_worker()
         if len(self.runs) % 2:
-            wait_until(self.has_ended, 60, "the killed run is over")
-            retried = {"type": "SCHEDULED", "name": "AwaitingRetry"}
-            self.site.ask("POST", f"/flow_runs/{self.runs[-1]}/set_state", state=retried)
+            wait_until(self.has_ended, END_SECONDS, "the killed run is over")
             self.runs.append(self.runs[-1])
+            wait_until(self._has_begun_again, END_SECONDS, "it has begun again")
         else:
             self.runs.append(self.site.start_run())
-        self.site.start_worker()
 
     def has_ended(self) -> bool:
         return self.site.read_state(self.runs[-1])[0] in OVER
+
+    def _has_begun_again(self) -> bool:
+        """The watch on heartbeats, which ran out while no server did, may end the run once more before it begins."""
+        if self.has_ended():
+            self.site.set_state(self.runs[-1], "SCHEDULED", name="AwaitingRetry")
+        return self.site.read_state(self.runs[-1])[0] == "RUNNING"
 
     def kill(self) -> None:
         self.site.kill("server", "worker", "flows")

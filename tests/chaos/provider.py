@@ -29,6 +29,7 @@ MODEL = "openai/gpt-4.1-mini"
 # What a token of it costs: of a prompt, of one that was read before, of a reply.
 USD = (0.4e-6, 0.1e-6, 1.6e-6)
 DRIP_SECONDS = 1.0
+RETRY_AFTER_SECONDS = 1
 CHARS_PER_TOKEN = 4
 # How engine/generation/templates/words_only.jinja begins.
 IN_WORDS = "\n\nAnswer with one JSON object and nothing else"
@@ -115,7 +116,7 @@ class ChaosProvider(Provider):
         sent, digest = (hashlib.sha256(text.encode()).hexdigest() for text in (prompt, prompt.split(IN_WORDS)[0]))
         self._attempts[digest] += 1
         attempt = self._attempts[digest]
-        fault = DOWN if begun < self._away_until else self.script.choose(digest, attempt, len(self.bodies))
+        fault = DOWN if begun < self._away_until else self.script.choose(digest, attempt)
         gone = asyncio.ensure_future(receive())
         seconds = self.script.choose_seconds(digest, attempt, fault)
         await asyncio.wait({gone}, timeout=None if fault == "hang" else seconds)
@@ -168,10 +169,9 @@ class ChaosProvider(Provider):
     def _refuse(self, fault: Fault) -> Answer:
         status, kind, code, message = REFUSALS[fault]
         body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
-        seconds = self.script.retry_after_seconds
         # A date has whole seconds.
-        date = formatdate(math.ceil(time.time() + seconds), usegmt=True)
-        after = {"limited_seconds": f"{seconds:g}", "limited_date": date}.get(fault)
+        date = formatdate(math.ceil(time.time() + RETRY_AFTER_SECONDS), usegmt=True)
+        after = {"limited_seconds": str(RETRY_AFTER_SECONDS), "limited_date": date}.get(fault)
         return Answer(status, json.dumps(body).encode(), {"retry-after": after} if after else {})
 
     def _begin_outages(self) -> None:

@@ -17,7 +17,8 @@ from chaos.checker import Account, audit, list_differences
 from chaos.faults import FAULTS, PASSING, Fault, Outage, Script
 from chaos.killer import Command, Ending, Here, Installation, Target, Toll, count_tolls, run_through
 from chaos.provider import ChaosProvider, Entry, serve_chaos
-from fakes.postgres import open_postgres
+from fakes.postgres import share_databases
+from fakes.shared import open_session
 from fakes.site import open_site
 from fakes.waiting import wait_until
 from fakes.workspace import Workspace, kill_marked, make_workspace
@@ -53,12 +54,6 @@ class Row:
     def tolls(self) -> list[Toll]:
         """What each kill cost."""
         return count_tolls(self.entries, self.ending.kills)
-
-    @property
-    def generating_seconds(self) -> float:
-        """From the first call for a cell to the end of the last."""
-        cells = [entry for entry in self.entries if entry.kind == "cell"]
-        return max(entry.ended for entry in cells) - min(entry.begun for entry in cells) if cells else 0.0
 
     @property
     def said(self) -> str:
@@ -150,7 +145,7 @@ def main(names: Sequence[str]) -> int:
     """Plays the rounds that are named, all where none is; 1 where an invariant is broken."""
     begun = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="exemplars-chaos-"))
-    with open_site(make_workspace(folder / "site")) as site:
+    with open_session(), open_site(make_workspace(folder / "site")) as site:
         site.start_server()
         book = Book(folder, site.url)
         for name in names or list(ROUNDS):
@@ -175,8 +170,7 @@ def play_kills(book: Book, kills: int = KILLS, **variables: Callable[[], str]) -
 
 def play_postgresql(book: Book) -> None:
     """The same where the replies are kept in PostgreSQL."""
-    with open_postgres() as server:
-        play_kills(book, EXEMPLARS_REPLIES_URL=server.make_database)
+    play_kills(book, EXEMPLARS_REPLIES_URL=share_databases().make_database)
 
 
 def play_installation(book: Book) -> None:
@@ -274,21 +268,23 @@ def add_kills(book: Book, title: str, rows: Sequence[Row]) -> None:
             book.accuse(f"kill {number}: {toll.again} calls were asked again")
     book.add(title, "kill,after calls,in flight,asked again,paid twice", lines, ())
     add_runs(book, title, rows)
-    for difference in list_differences(*(row.workspace.list_sets()[-1] for row in rows)):
+    made = [row.workspace.list_sets()[-1:] for row in rows]
+    if not all(made):
+        book.accuse("a run has ended without a set")
+        return
+    for difference in list_differences(*(folder for [folder] in made)):
         book.accuse(f"the killed run's rows differ from the other's: {difference}")
 
 
 def add_runs(book: Book, title: str, rows: Sequence[Row]) -> None:
-    """Runs beside the first of them, which met nothing."""
-    head = "run,exit,time ×,calls,calls ×,paid,limit USD,spent USD,attached,lacking,unkept,lost,rejected,said"
-    clean = rows[0]
+    """Runs, one a line."""
+    head = "run,exit,seconds,calls,paid,limit USD,spent USD,attached,lacking,unkept,lost,rejected,said"
     lines = [
         (
             row.name,
             row.ending.code,
-            f"{row.generating_seconds / clean.generating_seconds:.2f}",
+            f"{row.ending.seconds:.0f}",
             row.account.calls,
-            f"{row.account.calls / clean.account.calls:.2f}",
             row.account.billed,
             "" if row.limit_usd is None else f"{row.limit_usd:.6f}",
             f"{row.account.spent_usd:.6f}",

@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import httpx
 import pytest
-from chaos.faults import Fault, OfTheModel, Outage, Script, Turn
+from chaos.faults import Fault, OfTheModel, Outage, Script
 from chaos.provider import BROKEN, GONE, REFUSALS, ChaosProvider, serve_chaos
 from fakes.waiting import wait_until
 
@@ -12,8 +12,6 @@ STATUSES: dict[Fault, int] = {fault: refusal[0] for fault, refusal in REFUSALS.i
 CONTENTS: tuple[Fault, ...] = (*get_args(OfTheModel), "cut_reply", "refusal")
 SILENT: tuple[Fault, ...] = ("hang", "drip")
 PLAYED: tuple[Fault, ...] = (*STATUSES, *CONTENTS, *BROKEN, *SILENT)
-# A fault for each call in turn.
-TURNS = tuple(Turn(fault, number, number) for number, fault in enumerate(PLAYED, start=1))
 PROMPT = "Length: 10 to 20 words\nClarity: Clear"
 
 
@@ -27,8 +25,12 @@ def ask(provider: ChaosProvider, prompt: str = "") -> httpx.Response | httpx.HTT
 
 
 def test_faults_are_what_they_are_called_and_billed_is_what_was_sent_whole() -> None:
-    with serve_chaos(Script(turns=TURNS, cached=1.0)) as provider:
-        seen: dict[str, Any] = {name: ask(provider, name) for name in (*PLAYED, "none")}
+    seen: dict[str, Any] = {}
+    with serve_chaos(Script(cached=1.0)) as provider:
+        seen["none"] = ask(provider, "none")
+        for fault in PLAYED:
+            provider.script = Script(shares={fault: 1.0}, cached=1.0)
+            seen[fault] = ask(provider, fault)
         wait_until(lambda: len(provider.entries) == len(seen), 10, "the ledger is whole")
     billed = {entry.fate: entry.cost_usd for entry in provider.entries if entry.billed}
     usage = seen["none"].json()["usage"]
@@ -48,13 +50,12 @@ def test_faults_are_what_they_are_called_and_billed_is_what_was_sent_whole() -> 
 
 
 def test_faults_are_drawn_by_seed_prompt_and_attempt() -> None:
-    script = Script(seed=3, shares={"limited": 0.2, "hang": 0.1}, turns=(Turn("empty", 5, 5),))
-    drawn = [script.choose(str(digest), 1, 0) for digest in range(2000)]
+    script = Script(seed=3, shares={"limited": 0.2, "hang": 0.1})
+    drawn, again = ([script.choose(str(digest), attempt) for digest in range(2000)] for attempt in (1, 2))
 
-    assert drawn == [script.choose(str(digest), 1, 9) for digest in range(2000)]
-    assert drawn != [script.choose(str(digest), 2, 9) for digest in range(2000)]
+    assert drawn == [script.choose(str(digest), 1) for digest in range(2000)]
+    assert drawn != again
     assert 0.17 < drawn.count("limited") / 2000 < 0.23
-    assert "empty" == script.choose("0", 1, 5)
 
 
 def test_outage_ends_connections_and_refuses_new_ones() -> None:
