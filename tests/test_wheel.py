@@ -3,11 +3,12 @@
 import hashlib
 import subprocess
 import sys
+import zipfile
 from email import message_from_string
 from pathlib import Path
 
-from fakes.elsewhere import build_wheel
 from fakes.site import clear_environment
+from fakes.workspace import ROOT
 
 from engine.settings import PROJECT_ROOT
 
@@ -32,7 +33,11 @@ LICENCE = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 
 
 def test_wheel_brings_what_it_reads_whatever_lies_around_it_and_begins_a_model_at_home(tmp_path: Path) -> None:
-    code, home = build_wheel(tmp_path / "wheel"), tmp_path / "home"
+    building = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "wheel")]
+    subprocess.run(building, cwd=ROOT, check=True, capture_output=True)
+    [wheel] = (tmp_path / "wheel").glob("*.whl")
+    code, home = tmp_path / "wheel" / "unpacked", tmp_path / "home"
+    zipfile.ZipFile(wheel).extractall(code)
     # Of a package that brings its own into site-packages, of a project that this is installed into, and of the one
     # that a person works in.
     for folder in (code, code.parent, home):

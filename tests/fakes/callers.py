@@ -1,14 +1,47 @@
-"""A program that makes calls through the rate limiter, as a run does, and prints the time of each."""
+"""Processes that make calls through the rate limiter, as runs do; this module is their program."""
 
-import argparse
 import asyncio
 import logging
 import random
+import subprocess
+import sys
 import time
+from collections.abc import Sequence
+
+from fakes.site import clear_environment
+from fakes.workspace import ROOT
 
 from engine.gateway.rate_limit import RateLimiter
 from engine.settings import read_settings
 from flows.runtime.rate_limiter import open_rate_limiter
+
+
+def start_callers(api: str, callers: int, seconds: float, **settings: str) -> "subprocess.Popen[str]":
+    """Starts a process with so many callers, for so long; ``settings`` are EXEMPLARS_ variables, unprefixed."""
+    ours = {f"EXEMPLARS_{name.upper()}": value for name, value in settings.items()}
+    return subprocess.Popen(
+        [sys.executable, "-m", "fakes.callers", str(callers), str(seconds)],
+        env={**clear_environment(), **ours, "PREFECT_API_URL": api, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def gather(callers: Sequence["subprocess.Popen[str]"]) -> list[float]:
+    """The times of all calls, in their order, when the processes have ended well."""
+    times: list[float] = []
+    for process in callers:
+        out, said = process.communicate()
+        assert 0 == process.returncode, said
+        times += map(float, out.split())
+    return sorted(times)
+
+
+def count_most(times: Sequence[float], seconds: float = 60.0) -> int:
+    """The most calls in any so many seconds."""
+    return max(sum(begin <= moment < begin + seconds for moment in times) for begin in times)
 
 
 async def call(rate_limiter: RateLimiter, end: float) -> None:
@@ -31,8 +64,4 @@ async def call_all(callers: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--callers", type=int, required=True)
-    told = parser.parse_args()
-    asyncio.run(call_all(told.callers, told.seconds))
+    asyncio.run(call_all(int(sys.argv[1]), float(sys.argv[2])))

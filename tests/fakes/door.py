@@ -7,16 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from fakes.site import Site, open_site
-from fakes.surface import fill_catalogue
-from fakes.workspace import ROOT, Workspace, make_workspace
+from fakes.workspace import ROOT, Workspace
 
 from flows.api.keys.keyring import issue_key
 
@@ -64,11 +62,11 @@ class Door:
         assert "open at http" in line, line
         self.url = line.split("open at ")[1].split(",")[0].strip()
 
-    def open_client(self, secret: str | None = None, **options: object) -> httpx.Client:
+    def open_client(self, secret: str | None = None) -> httpx.Client:
         """A client that sends this key, the door's own where none is given, none where it is empty."""
         chosen = self.secret if secret is None else secret
         headers = {"Authorization": f"Bearer {chosen}"} if chosen else {}
-        client = httpx.Client(base_url=self.url, headers=headers, timeout=60, **options)  # type: ignore[arg-type]
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=60)
         self.clients.append(client)
         return client
 
@@ -96,32 +94,3 @@ def open_door(workspace: Workspace, variables: dict[str, str]) -> Iterator[Door]
             door.stop(signal.SIGKILL)
             assert door.process.stdout is not None
             door.process.stdout.close()
-
-
-@dataclass
-class Served:
-    """A door and Prefect's server behind it, without a worker; ``author`` owns ``u22a8``."""
-
-    site: Site
-    door: Door
-    author: httpx.Client
-
-    def end_runs(self) -> None:
-        """Ends all runs that are not over, as a worker would."""
-        body = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}}}
-        for run in self.site.ask("POST", "/flow_runs/filter", **body):
-            self.set_state(run["id"], "COMPLETED")
-
-    def set_state(self, run_id: str, state: str) -> None:
-        self.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": state}, force=True)
-
-
-@contextmanager
-def open_served(folder: Path, variables: Mapping[str, str]) -> Iterator[Served]:
-    """A door for a workspace of its own."""
-    workspace = make_workspace(folder, None, **variables)
-    fill_catalogue(workspace)
-    with open_site(workspace) as site:
-        site.start_deployed()
-        with open_door(workspace, site.variables) as door:
-            yield Served(site, door, door.open_client())

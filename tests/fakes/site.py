@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,14 +65,12 @@ class Site:
         if is_file:
             keep_deployed(home)
 
-    def start_worker(
-        self, name: str = "worker", limit: int = 1, folder: Path | None = None, variables: Mapping[str, str] = {}
-    ) -> None:
+    def start_worker(self, name: str = "worker", limit: int = 1) -> None:
         """Starts a worker of the pool, in an empty folder; it picks runs, so many at a time, as soon as it is up."""
-        folder = folder or self.workspace.folder / f"{name}-folder"
+        folder = self.workspace.folder / f"{name}-folder"
         folder.mkdir(exist_ok=True)
         words = ("-m", "prefect", "worker", "start", "--pool", POOL, "--limit", str(limit))
-        self._start(name, *words, folder=folder, variables=variables)
+        self._start(name, *words, folder=folder)
 
     def deploy(self, **variables: str) -> str:
         command, given = [sys.executable, "-m", "flows.deploy"], {**self.variables, **variables}
@@ -109,6 +107,16 @@ class Site:
         state = self.ask("GET", f"/flow_runs/{run_id}")["state"]
         return str(state["type"]), str(state["message"])
 
+    def set_state(self, run_id: str, state: str, **fields: object) -> None:
+        """Puts a run into a state, whatever Prefect's rules say."""
+        self.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": state, **fields}, force=True)
+
+    def end_runs(self) -> None:
+        """Ends all runs that are not over, as a worker would."""
+        live = {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}}
+        for run in self.ask("POST", "/flow_runs/filter", flow_runs=live):
+            self.set_state(run["id"], "COMPLETED")
+
     def forget_runs(self) -> None:
         while found := self.ask("POST", "/flow_runs/filter", limit=200):
             for run in found:
@@ -139,12 +147,12 @@ class Site:
             MARK: str(self.workspace.folder),
         }
 
-    def _start(self, name: str, *arguments: str, folder: Path = ROOT, variables: Mapping[str, str] = {}) -> None:
+    def _start(self, name: str, *arguments: str, folder: Path = ROOT) -> None:
         with (self.workspace.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *arguments],
                 cwd=folder,
-                env={**self.variables, **variables},
+                env=self.variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

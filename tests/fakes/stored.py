@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fakes.builders import make_exemplar, make_stamp
 
-from engine.domain.model import Pole, Pool
+from engine.domain.model import POLES, Pole, Pool
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.store.layout import MANIFEST, REPORT, SAMPLES
 from engine.store.sample_set import GROUP_ROWS, SampleSet, Status, seal
@@ -80,36 +80,28 @@ def attach_set(
     A row's text is its run id and its number. Of ``rejected`` further rows each is too short.
     """
     stamp = replace(make_stamp(run_id), handle=handle, created_at=NOON - age)
-    rows = [
-        make_row(
-            make_exemplar(
-                f"{run_id} {number}", "negative" if number % 2 else "positive", number, traits[number % len(traits)]
-            ),
-            stamp,
-            None,
-        )
-        for number in range(count)
+    made = [
+        make_exemplar(f"{run_id} {number}", POLES[number % 2], number, traits[number % len(traits)])
+        for number in range(count if status != "rejected" else 0)
     ]
-    kept = rows if status != "rejected" else []
     refused = [
-        make_row(make_exemplar(f"{run_id} refused {number}", index=number, reason="too_short"), stamp, None)
-        for number in range(rejected)
+        make_exemplar(f"{run_id} refused {number}", index=number, reason="too_short") for number in range(rejected)
     ]
-    return write_set(str(samples), SampleSet(stamp, pool, status, "plan", kept, refused, documents, {}, {}, review))
+    rows, others = ([make_row(item, stamp, None) for item in items] for items in (made, refused))
+    return write_set(str(samples), SampleSet(stamp, pool, status, "plan", rows, others, documents, {}, {}, review))
 
 
 def attach_texts(samples: Path, handle: str, texts: Sequence[str], report: str = "") -> str:
     """Attaches the texts in a set of a run of their own, each at the positive pole, and returns its run id."""
-    stamp = replace(make_stamp(str(uuid4())), handle=handle)
-    rows = [
-        make_row(make_exemplar(text, "positive", number, "clarity"), stamp, None) for number, text in enumerate(texts)
-    ]
-    write_set(str(samples), SampleSet(stamp, "train", "attached", "plan", rows, [], {REPORT: report}, {}))
-    return stamp.run_id
+    return attach_poles(samples, {"clarity": {"positive": texts}}, handle, report=report)
 
 
 def attach_poles(
-    samples: Path, texts: Mapping[str, Mapping[Pole, Sequence[str]]], handle: str = HANDLE, pool: Pool = "train"
+    samples: Path,
+    texts: Mapping[str, Mapping[Pole, Sequence[str]]],
+    handle: str = HANDLE,
+    pool: Pool = "train",
+    report: str | None = None,
 ) -> str:
     """Attaches texts in a set of a run of their own, by trait and pole; those of one number are a pair."""
     stamp = replace(make_stamp(str(uuid4())), handle=handle)
@@ -119,7 +111,8 @@ def attach_poles(
         for pole, own in poles.items()
         for number, text in enumerate(own)
     ]
-    write_set(str(samples), SampleSet(stamp, pool, "attached", "plan", rows, [], {}, {}))
+    documents = {} if report is None else {REPORT: report}
+    write_set(str(samples), SampleSet(stamp, pool, "attached", "plan", rows, [], documents, {}))
     return stamp.run_id
 
 

@@ -3,12 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from fakes.catalogue import NAMESPACE, make_catalogue, name_model
-from fakes.fleet import SAMPLES_URI, open_fleet
-from fakes.long import long
-from fakes.postgres import Databases
-from fakes.provider import Behaviour, serve_provider
-from fakes.s3 import S3
+from fakes.provider import Behaviour
 from fakes.site import Site
 from fakes.stack import CALLS_AT_ONCE, RUN_SECONDS, Stack
 from fakes.waiting import wait_until
@@ -17,7 +12,6 @@ from engine.store.backfill_ledger import read_ledger
 from engine.store.store import list_sets
 
 ANSWERED = 10
-COUNT, SECONDS = 8, 240.0
 QUEUE = "/work_pools/exemplars/queues/parts"
 
 
@@ -44,7 +38,7 @@ def test_part_of_a_worker_that_is_lost_is_done_by_another(stack: Stack, handle: 
     [part] = list_parts(stack.site, run_id)
     stack.kill_run(part, "second")
     # As the automation does, some time after its last heartbeat.
-    stack.site.ask("POST", f"/flow_runs/{part}/set_state", state={"type": "CRASHED"}, force=True)
+    stack.site.set_state(part, "CRASHED")
     stack.provider.behaviour = Behaviour()
     stack.start_worker()
     state, message = stack.wait_for_end(run_id)
@@ -60,34 +54,3 @@ def list_parts(site: Site, run_id: str) -> dict[str, str]:
     """The parts of a backfill, and their states."""
     asked = {"parent_flow_run_id": {"any_": [run_id]}, "tags": {"all_": ["part"]}}
     return {run["id"]: run["state_type"] for run in site.ask("POST", "/flow_runs/filter", flow_runs=asked)}
-
-
-@long
-def test_machine_that_is_lost_loses_no_model_and_one_that_is_added_takes_its_share(
-    tmp_path_factory: pytest.TempPathFactory, s3: S3, postgres: Databases
-) -> None:
-    with serve_provider(Behaviour(seconds=0.1)) as provider:
-        workspace = make_catalogue(tmp_path_factory.mktemp("fleet"), provider, COUNT)
-        with open_fleet(workspace, s3, postgres) as fleet:
-            for name in ("first", "second"):
-                fleet.start_machine(name)
-            run_id = fleet.start_backfill(namespace=NAMESPACE, effort="low", models_at_once=2, part_size=2)
-            wait_until(lambda: count_sets() and "RUNNING" in list_parts(fleet.site, run_id).values(), SECONDS)
-            parent = next(name for name in ("first", "second") if fleet.holds(name, run_id))
-            fleet.lose_machine("second" if parent == "first" else "first")
-            fleet.start_machine("third")
-            wait_until(lambda: fleet.site.read_state(run_id)[0] in ("COMPLETED", "FAILED"), SECONDS)
-            counts = read_ledger(SAMPLES_URI, run_id).count()
-
-    assert COUNT == counts["attached"] + counts["skipped"]
-    # What the lost machine had attached and not yet told is found done: at most as many models as it had at once.
-    assert counts["skipped"] <= 2
-    assert {name_model(number): 1 for number in range(COUNT)} == count_sets()
-    # One model at a time was lost with at most so many replies as had not been put on the store, or were in flight.
-    assert provider.repeated <= 2 * 32
-
-
-def count_sets() -> dict[str, int]:
-    """How many attached sets the models have that have any."""
-    counts = {name: len(list_sets(SAMPLES_URI, name, "train")) for name in map(name_model, range(COUNT))}
-    return {name: count for name, count in counts.items() if count}

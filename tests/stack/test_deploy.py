@@ -135,9 +135,8 @@ def test_only_nightly_runs_of_a_deployment_are_told_whatever_their_message(deplo
     crashed, last = make_run(site, "backfill/nightly"), make_run(site, "backfill/nightly")
     # The last is said again, as a worker says it after the run itself.
     for run in (child["id"], asked, crashed, crashed):
-        state = {"type": "CRASHED", "message": words}
-        site.ask("POST", f"/flow_runs/{run}/set_state", state=state, force=True)
-    site.ask("POST", f"/flow_runs/{last}/set_state", state={"type": "FAILED", "name": "TimedOut"}, force=True)
+        site.set_state(run, "CRASHED", message=words)
+    site.set_state(last, "FAILED", name="TimedOut")
     wait_until(lambda: last in [message["run_id"] for message in deployed.receiver.messages], 60, "the last arrives")
     told = [tuple(message[name] for name in ("run_id", "state", "message")) for message in deployed.receiver.messages]
     deployed.receiver.messages.clear()

@@ -1,13 +1,10 @@
-"""The HTTP API on the real stack: a dozen of the contract's requests, callers at once, kills, and an agent's tools."""
+"""The HTTP API on the real stack: a dozen of the contract's requests, kills, and an agent's tools."""
 
 import asyncio
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
 import httpx
-import pytest
 from fakes.agent import Agent, open_agent
 from fakes.provider import Behaviour
 from fakes.set_events import read_set_events
@@ -19,10 +16,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.store.layout import REPORT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
 QUOTA = int(str(LEVEL["exemplars_per_pole"]))
-CALLERS = 20
 WAIT_SECONDS = 300.0
 ONE = {"trait": "clarity", "text": "Hang the rake up with its teeth to the wall.", "quality": 1}
 
@@ -44,6 +38,11 @@ def begin(stack: Stack, handle: str) -> str:
 def read_model(stack: Stack, handle: str) -> dict[str, Any]:
     model: dict[str, Any] = stack.author.get(f"/models/{handle}").json()
     return model
+
+
+def tell(model: dict[str, Any]) -> tuple[str, str, str]:
+    """The state of a model, and the run and the status of its last operation."""
+    return model["state"], model["last_operation"]["run_id"], model["last_operation"]["status"]
 
 
 def wait_until_over(stack: Stack, handle: str) -> list[dict[str, Any]]:
@@ -78,15 +77,9 @@ def test_program_follows_its_run_and_lists_and_deletes_what_it_made(stack: Stack
         read_refusal(answer) for answer in (again, other, added)
     ]
     assert {run_id} == {answer.headers["X-Run-Id"] for answer in (again, other, added)}
-    assert ("busy", run_id, "running") == (
-        running["state"],
-        running["last_operation"]["run_id"],
-        running["last_operation"]["status"],
-    )
-    assert ("draft", run_id, "succeeded", 1.0, None) == (
-        seen[-1]["state"],
-        *(seen[-1]["last_operation"][name] for name in ("run_id", "status", "progress", "error")),
-    )
+    assert ("busy", run_id, "running") == tell(running)
+    assert ("draft", run_id, "succeeded") == tell(seen[-1])
+    assert (1.0, None) == (seen[-1]["last_operation"]["progress"], seen[-1]["last_operation"]["error"])
     shares = [model["last_operation"]["progress"] for model in seen]
     assert sorted(shares) == shares
     assert 4 * QUOTA == len({item["id"] for item in samples})
@@ -104,16 +97,12 @@ def test_failed_run_says_why_and_the_model_can_be_synthesized_again(stack: Stack
     recovered = wait_until_over(stack, handle)[-1]
     error = failed["last_operation"].pop("error")
 
-    assert ("failed", run_id, "failed") == (
-        failed["state"],
-        failed["last_operation"]["run_id"],
-        failed["last_operation"]["status"],
-    )
+    assert ("failed", run_id, "failed") == tell(failed)
     assert "key" in error
     assert "sk-test" not in error
     assert str(stack.workspace.folder) not in error
     assert 202 == answer.status_code
-    assert ("draft", "succeeded") == (recovered["state"], recovered["last_operation"]["status"])
+    assert ("draft", answer.json()["run_id"], "succeeded") == tell(recovered)
 
 
 def test_requests_are_refused_as_the_contract_has_it(stack: Stack) -> None:
@@ -149,18 +138,6 @@ def test_requests_are_refused_as_the_contract_has_it(stack: Stack) -> None:
     assert stack.door.secret not in stack.door.read_log()
 
 
-def test_of_twenty_requests_at_one_instant_one_makes_a_run(stack: Stack, handle: str) -> None:
-    with ThreadPoolExecutor(CALLERS) as pool:
-        answers = list(pool.map(lambda _: ask(stack.author, handle), range(CALLERS)))
-    [made] = [answer.json()["run_id"] for answer in answers if answer.status_code == 202]
-    refused = [answer for answer in answers if answer.status_code != 202]
-    wait_until_over(stack, handle)
-
-    assert {(409, "already_running")} == {read_refusal(answer) for answer in refused}
-    assert {made} == {answer.headers["X-Run-Id"] for answer in refused}
-    assert [made] == stack.list_runs(handle)
-
-
 def test_run_outlives_the_door_and_a_run_that_is_killed_frees_its_model(stack: Stack, handle: str) -> None:
     first = begin(stack, handle)
     port = int(stack.door.url.removesuffix("/v1").rpartition(":")[2])
@@ -172,24 +149,24 @@ def test_run_outlives_the_door_and_a_run_that_is_killed_frees_its_model(stack: S
     wait_until_over(stack, handle)
     stack.provider.behaviour = Behaviour()
     answer = ask(stack.author, handle)
-    last = wait_until_over(stack, handle)[-1]["last_operation"]
+    last = wait_until_over(stack, handle)[-1]
 
-    assert ("busy", first) == (between["state"], between["last_operation"]["run_id"])
+    assert ("busy", first, "running") == tell(between)
     assert "CRASHED" == killed[0]
     assert 202 == answer.status_code, answer.text
-    assert (answer.json()["run_id"], "succeeded") == (last["run_id"], last["status"])
+    assert ("draft", answer.json()["run_id"], "succeeded") == tell(last)
     assert 4 * QUOTA == len(list_synthesized(stack, handle))
 
 
 def test_run_that_is_cancelled_calls_nobody_any_more_and_frees_its_model(stack: Stack, handle: str) -> None:
     run_id = begin(stack, handle)
-    stack.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": "CANCELLING"}, force=True)
+    stack.site.set_state(run_id, "CANCELLING")
     wait_until(lambda: stack.provider.count_connections() == 0, WAIT_SECONDS, "its connections are closed")
     ended = stack.wait_for_end(run_id)
     last = wait_until_over(stack, handle)[-1]
 
     assert "CANCELLED" == ended[0]
-    assert ("draft", "cancelled") == (last["state"], last["last_operation"]["status"])
+    assert ("draft", run_id, "cancelled") == tell(last)
     assert [] == list_synthesized(stack, handle)
 
 
@@ -215,13 +192,9 @@ async def test_agent_gets_the_samples_that_it_asked_for(stack: Stack, handle: st
     assert {trait: {"positive": QUOTA, "negative": QUOTA} for trait in ("clarity", "safety")} == run["counts"]
     assert str(stack.workspace.find_set(begun["run_id"]) / REPORT) == run["report"]
     assert begun["run_id"] == model["last_operation"]["run_id"]
-    assert [ONE["text"]] == find_texts(page["items"], added["ids"])
+    assert [ONE["text"]] == [item["text"] for item in page["items"] if item["id"] in added["ids"]]
     assert {"handle": handle, "deleted": True} == deleted
     assert "not_found" == unknown["code"]
-
-
-def find_texts(items: Sequence[dict[str, Any]], ids: Sequence[int]) -> list[str]:
-    return [item["text"] for item in items if item["id"] in ids]
 
 
 async def follow(agent: Agent, run_id: str) -> dict[str, Any]:

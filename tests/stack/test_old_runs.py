@@ -35,27 +35,17 @@ def quiet(whole_stack: Stack) -> Iterator[Stack]:
         whole_stack.add_model(handle.partition(".")[2])
     whole_stack.site.ask("PATCH", "/work_pools/exemplars", is_paused=True)
     yield whole_stack
-    end_runs(whole_stack)
+    whole_stack.site.end_runs()
     whole_stack.site.ask("PATCH", "/work_pools/exemplars", is_paused=False)
 
 
 @pytest.fixture
 def client(quiet: Stack) -> Iterator[SyncPrefectClient]:
     """A client of a server that has no runs."""
-    end_runs(quiet)
+    quiet.site.end_runs()
     quiet.site.forget_runs()
     with temporary_settings({PREFECT_API_URL: quiet.site.url}), get_client(sync_client=True) as opened:
         yield opened
-
-
-def end_runs(stack: Stack) -> None:
-    live = {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}}
-    for run in stack.site.ask("POST", "/flow_runs/filter", flow_runs=live):
-        set_state(stack, run["id"], "COMPLETED")
-
-
-def set_state(stack: Stack, run_id: str, state: str) -> None:
-    stack.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": state}, force=True)
 
 
 def list_runs(stack: Stack) -> dict[str, str]:
@@ -78,17 +68,17 @@ def request(stack: Stack, handle: str, count: int) -> tuple[list[str], list[str]
 def ask_for(stack: Stack, handle: str, ends_as: str = "COMPLETED") -> str:
     """A run that was asked for over HTTP and has ended so."""
     [run_id], _ = request(stack, handle, 1)
-    set_state(stack, run_id, ends_as)
+    stack.site.set_state(run_id, ends_as)
     return run_id
 
 
 def press(stack: Stack, handle: str, *states: str) -> str:
     """A run of the UI's form, which tags itself when it begins."""
     run_id = stack.start_run(handle)
-    set_state(stack, run_id, "RUNNING")
+    stack.site.set_state(run_id, "RUNNING")
     stack.site.ask("PATCH", f"/flow_runs/{run_id}", tags=[name_tag(handle)])
     for state in states:
-        set_state(stack, run_id, state)
+        stack.site.set_state(run_id, state)
     return run_id
 
 
@@ -156,7 +146,7 @@ def test_requests_after_and_during_a_pruning_make_one_run(quiet: Stack, client: 
     assert (1, set(made)) == (len(made), set(named))
     assert 2 == len(list_runs(quiet))
     for _ in range(choose(1, 10)):
-        end_runs(quiet)
+        quiet.site.end_runs()
         with ThreadPoolExecutor(1) as pool:
             pruning = pool.submit(prune, client)
             made, _ = request(quiet, FIRST, 8)

@@ -36,7 +36,6 @@ def test_run_that_is_asked_for_over_http_attaches_what_was_asked_for(stack: Stac
     assert [run_id] == stack.list_runs(handle)
     assert "attached" == read_manifest(folder)["status"]
     assert {4} == set(count_poles(read_kept(folder)).values())
-    assert "succeeded" == stack.author.get(f"/models/{handle}").json()["last_operation"]["status"]
     assert 200 == stack.author.get(f"/runs/{run_id}/report").status_code
     begun = {"deployments": {"id": {"any_": [training]}}}
     wait_until(lambda: stack.site.ask("POST", "/flow_runs/filter", **begun), 60, "a training has begun")
@@ -45,7 +44,7 @@ def test_run_that_is_asked_for_over_http_attaches_what_was_asked_for(stack: Stac
 
     # Somebody starts the finished run again.
     asked, before = stack.provider.calls.total(), read_manifest(folder)
-    stack.site.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": "SCHEDULED"}, force=True)
+    stack.site.set_state(run_id, "SCHEDULED")
     wait_until(lambda: "Nothing is asked again" in stack.read_logs(run_id), RUN_SECONDS, "it says that it is done")
     assert "COMPLETED" == stack.wait_for_end(run_id)[0]
     assert (asked, before) == (stack.provider.calls.total(), read_manifest(folder))

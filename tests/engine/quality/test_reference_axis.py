@@ -5,7 +5,6 @@ import pickle
 import numpy as np
 import pytest
 from fakes.builders import make_model, make_seeds, make_trait
-from fakes.crowd import make_crowd
 from fakes.word_vectors import WordVectors
 
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Seed, Trait
@@ -91,7 +90,7 @@ def test_paraphrases_need_a_second_witness(labels: tuple[str, str], paraphrases:
 
 
 def test_axes_are_the_same_in_another_process_which_gets_the_drawn_seeds_alone() -> None:
-    model, crowd = make_model(seeds=make_seeds()), make_model(seeds=make_crowd(MAX_SEEDS_PER_POLE + 500))
+    model, crowd = make_model(seeds=make_seeds()), make_model(seeds=make_known(MAX_SEEDS_PER_POLE + 500))
     here = fit_reference_axes(model, SentenceEncoder())
     there = pickle.loads(pickle.dumps(prepare_axes(model, SentenceEncoder())))()
 

@@ -11,9 +11,9 @@ from functools import partial
 
 import httpx
 import pytest
+from fakes.callers import count_most, gather, start_callers
 from fakes.go_between import GoBetween, serve_go_between
 from fakes.long import LONG, longer
-from fakes.seen import count_most, gather, start_callers
 from fakes.waiting import wait_meanwhile, wait_until
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -94,8 +94,7 @@ async def test_backfill_is_let_in_at_any_rate_and_tokens_do_not_count_without_a_
 @longer
 def test_three_processes_keep_to_one_rate(api: str) -> None:
     seconds, per_minute = (190, 120) if LONG else (7, 240)
-    arguments = ("--seconds", str(seconds), "--callers", "8")
-    times = gather([start_callers(api, *arguments, requests_per_minute=str(per_minute)) for _ in range(3)])
+    times = gather([start_callers(api, 8, seconds, requests_per_minute=str(per_minute)) for _ in range(3)])
 
     assert count_most(times) <= per_minute + 1
     # A full bucket and what decays: the promise for 60 s, told for fewer.

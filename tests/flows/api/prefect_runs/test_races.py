@@ -12,11 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fakes.door import Served, open_door, open_served
+from fakes.door import Door, open_door
 from fakes.long import long
-from fakes.postgres import serve_postgres
+from fakes.site import DATABASE, Site, open_site
 from fakes.surface import Surface, ask_as, read_settings_of
-from fakes.workspace import HANDLE
+from fakes.workspace import HANDLE, make_workspace
 
 from flows.api.app import make_app
 from flows.api.prefect_runs.creation_lock import RunCreationLock
@@ -71,21 +71,24 @@ def test_run_that_ends_meanwhile_lets_one_successor_in(surface: Surface, other_d
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
-    """A door to either of Prefect's databases; SQLite is what it takes by itself."""
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Site, Door]]:
+    """A door to a server on either of Prefect's databases, without a worker; SQLite is what it takes by itself."""
     variables = {}
-    with ExitStack() as opened:
-        if request.param == "postgresql":
-            variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = opened.enter_context(serve_postgres())
-        yield opened.enter_context(open_served(tmp_path / "served", variables))
+    if request.param == "postgresql":
+        variables[DATABASE] = request.getfixturevalue("postgres").make_database("+asyncpg")
+    with open_site(make_workspace(tmp_path / "served", None, **variables)) as site:
+        site.start_deployed()
+        with open_door(site.workspace, site.variables) as door:
+            yield site, door
 
 
 @long
 @pytest.mark.timeout(3600)
-def test_of_requests_at_two_doors_one_makes_a_run_whenever_the_last_one_ends(backend: Served) -> None:
+def test_of_requests_at_two_doors_one_makes_a_run_whenever_the_last_one_ends(backend: tuple[Site, Door]) -> None:
+    site, first = backend
     chance, made = random.Random(7), list[str]()
-    with open_door(backend.door.workspace, backend.door.variables) as second:
-        clients = (backend.author, second.open_client(backend.door.secret))
+    with open_door(first.workspace, first.variables) as second:
+        clients = (first.open_client(), second.open_client(first.secret))
         for _ in range(ROUNDS):
             [live], told = ask_in_threads(*clients)
             assert {live} == told
@@ -93,15 +96,15 @@ def test_of_requests_at_two_doors_one_makes_a_run_whenever_the_last_one_ends(bac
 
             def end(run_id: str = live, seconds: float = seconds, ended: str = ended) -> None:
                 time.sleep(seconds)
-                backend.set_state(run_id, ended)
+                site.set_state(run_id, ended)
 
             new, told = ask_in_threads(*clients, meanwhile=end)
             made += [live, *new]
             assert len(new) <= 1
             assert told <= {live, *new}
-            backend.end_runs()
+            site.end_runs()
     spans = list[tuple[str, str, str]]()
-    while page := backend.site.ask("POST", "/flow_runs/filter", offset=len(spans), sort="EXPECTED_START_TIME_ASC"):
+    while page := site.ask("POST", "/flow_runs/filter", offset=len(spans), sort="EXPECTED_START_TIME_ASC"):
         spans += [(run["id"], run["created"], run["end_time"]) for run in page]
 
     assert sorted(made) == sorted(run_id for run_id, _, _ in spans)
