@@ -12,10 +12,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-
-from fakes.workspace import ROOT
+from pathlib import Path
 
 from engine.system.guard import PR_SET_CHILD_SUBREAPER
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
