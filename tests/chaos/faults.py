@@ -26,6 +26,15 @@ OF_PROMPT: frozenset[Fault] = frozenset({*get_args(OfThePrompt), "filtered"})
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Every call from number ``first`` to ``last``, counted from 1, meets the fault."""
+
+    fault: Fault
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outage:
     """From call number ``first`` on the provider is away for so long; ``refused``: nobody listens, else all is 503."""
 
@@ -48,11 +57,15 @@ class Script:
     latency_seconds: float = 0.0
     spread: float = 0.0
     shares: Mapping[Fault, float] = field(default_factory=dict)
+    turns: tuple[Turn, ...] = ()
     outages: tuple[Outage, ...] = ()
     cached: float = 0.0
 
-    def choose(self, digest: str, attempt: int) -> Fault | None:
-        """The fault of a call, by the shares; None where it is answered."""
+    def choose(self, digest: str, attempt: int, number: int = 0) -> Fault | None:
+        """The fault of a call: by its number in the timeline, else by the shares; None where it is answered."""
+        for turn in self.turns:
+            if turn.first <= number <= turn.last:
+                return turn.fault
         first, fault = self._pick(digest, 1), self._pick(digest, attempt)
         if first in OF_PROMPT:
             return first

@@ -116,7 +116,7 @@ class ChaosProvider(Provider):
         sent, digest = (hashlib.sha256(text.encode()).hexdigest() for text in (prompt, prompt.split(IN_WORDS)[0]))
         self._attempts[digest] += 1
         attempt = self._attempts[digest]
-        fault = DOWN if begun < self._away_until else self.script.choose(digest, attempt)
+        fault = DOWN if begun < self._away_until else self.script.choose(digest, attempt, len(self.bodies))
         gone = asyncio.ensure_future(receive())
         seconds = self.script.choose_seconds(digest, attempt, fault)
         await asyncio.wait({gone}, timeout=None if fault == "hang" else seconds)
