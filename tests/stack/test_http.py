@@ -1,6 +1,7 @@
-"""The HTTP API on the real stack: a dozen of the contract's requests, kills, and an agent's tools."""
+"""The HTTP API on the real stack: a dozen of the contract's requests, callers at once, kills, and an agent's tools."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from engine.store.layout import REPORT
 
 QUOTA = int(str(LEVEL["exemplars_per_pole"]))
-WAIT_SECONDS = 300.0
+CALLERS, WAIT_SECONDS = 20, 300.0
 ONE = {"trait": "clarity", "text": "Hang the rake up with its teeth to the wall.", "quality": 1}
 
 
@@ -136,6 +137,18 @@ def test_requests_are_refused_as_the_contract_has_it(stack: Stack) -> None:
     assert {HANDLE} <= {model["handle"] for model in list_all(stack.author, "/models", limit=2)}
     assert "text/html" in nobody.get("/docs").headers["Content-Type"]
     assert stack.door.secret not in stack.door.read_log()
+
+
+def test_of_twenty_requests_at_one_instant_one_makes_a_run(stack: Stack, handle: str) -> None:
+    with ThreadPoolExecutor(CALLERS) as pool:
+        answers = list(pool.map(lambda _: ask(stack.author, handle), range(CALLERS)))
+    [made] = [answer.json()["run_id"] for answer in answers if answer.status_code == 202]
+    refused = [answer for answer in answers if answer.status_code != 202]
+    wait_until_over(stack, handle)
+
+    assert {(409, "already_running")} == {read_refusal(answer) for answer in refused}
+    assert {made} == {answer.headers["X-Run-Id"] for answer in refused}
+    assert [made] == stack.list_runs(handle)
 
 
 def test_run_outlives_the_door_and_a_run_that_is_killed_frees_its_model(stack: Stack, handle: str) -> None:
