@@ -83,14 +83,8 @@ class Site:
         return found
 
     def ask(self, method: str, path: str, **fields: object) -> Any:
-        """One request to Prefect's API, its JSON answer; on SQLite a writer may be sent away, and comes again."""
-        for _ in range(100):
-            response = CLIENT.request(method, f"{self.url}{path}", json=fields or None)
-            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                break
-            time.sleep(0.05)
-        response.raise_for_status()
-        return response.json() if response.content else None
+        """One request to Prefect's API, its JSON answer."""
+        return ask_server(self.url, method, path, **fields)
 
     def start_run(self, **parameters: object) -> str:
         return self.start(
@@ -174,6 +168,17 @@ def list_flow_processes(workspace: Workspace, run_id: str = "") -> dict[int, str
     """The command lines of the workspace's processes that belong to a flow run of a worker, to this one if told."""
     mark, processes = f"PREFECT__FLOW_RUN_ID={run_id}".encode(), workspace.list_processes().items()
     return {pid: line for pid, line in processes if mark in _read_environment(pid)}
+
+
+def ask_server(api: str, method: str, path: str, **fields: object) -> Any:
+    """One request to a Prefect server, its JSON answer; on SQLite a writer may be sent away, and comes again."""
+    for _ in range(100):
+        response = CLIENT.request(method, f"{api}{path}", json=fields or None)
+        if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            break
+        time.sleep(0.05)
+    response.raise_for_status()
+    return response.json() if response.content else None
 
 
 def answers(url: str) -> bool:

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from fakes.database import NAME
-from fakes.site import CLIENT, find_free_port
+from fakes.site import ask_server, find_free_port
 from fakes.stack import ENDED
 from fakes.waiting import wait_until
 from fakes.workspace import Workspace, find_gone_process, make_workspace
@@ -73,10 +73,8 @@ def clear(client: SyncPrefectClient) -> None:
         client.delete_work_pool(pool.name)
 
 
-def ask(client: SyncPrefectClient, method: Any, path: str, **fields: object) -> Any:
-    response = CLIENT.request(method, f"{str(client.api_url).rstrip('/')}{path}", json=fields)
-    response.raise_for_status()
-    return response.json() if response.content else None
+def ask(client: SyncPrefectClient, method: str, path: str, **fields: object) -> Any:
+    return ask_server(str(client.api_url).rstrip("/"), method, path, **fields)
 
 
 def make_container_pool(client: SyncPrefectClient, kind: str = "docker") -> None:
