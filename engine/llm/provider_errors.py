@@ -129,7 +129,9 @@ class ErrorTranslator:
             return RateLimitedError(f"{self.name}{self._where} limits the rate: {message}", _read_retry_after(error))
         if isinstance(error, exceptions.Timeout | TimeoutError) and _find_status(error) is None:
             if _cannot_connect(error):
-                return self.make_unavailable(f"no connection in {min(CONNECT_SECONDS, self.timeout_seconds):g} s", error)
+                return self.make_unavailable(
+                    f"no connection in {min(CONNECT_SECONDS, self.timeout_seconds):g} s", error
+                )
             return self._make_timeout()
         came = _find_status(error) is None and describe_malformed((error, *_walk_causes(error)), self.settings)
         if came:

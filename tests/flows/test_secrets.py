@@ -156,7 +156,7 @@ def run_to_its_end(site: Site, provider: EchoingProvider, behaviour: Behaviour) 
     provider.forget()
     provider.behaviour = behaviour
     run_id = site.start_run()
-    wait_until(lambda: site.read_state(run_id)[0] in ("COMPLETED", "FAILED", "CRASHED"), 180, "it has ended")
+    wait_until(lambda: site.read_state(run_id)[0] in ("COMPLETED", "FAILED", "CRASHED"), 600, "it has ended")
     return site.read_state(run_id)[0]
 
 
@@ -164,7 +164,7 @@ def kill_in_mid_run(site: Site, provider: EchoingProvider) -> str:
     provider.forget()
     provider.behaviour = Behaviour(hold_after=10)
     run_id = site.start_run()
-    wait_until(lambda: provider.calls.total() > 10, 120, "in mid-run")
+    wait_until(lambda: provider.calls.total() > 10, 600, "in mid-run")
     site.kill("flows")
-    wait_until(lambda: site.read_state(run_id)[0] == "CRASHED", 120, "it has crashed")
+    wait_until(lambda: site.read_state(run_id)[0] == "CRASHED", 600, "it has crashed")
     return site.read_state(run_id)[0]
