@@ -20,8 +20,9 @@ import httpx
 import pytest
 from fakes.blocks import find_blocks, run_blocks, settle
 from fakes.database import NAME, lay_database
+from fakes.ports import find_free_port
 from fakes.provider import Behaviour, Provider, serve_app, serve_provider
-from fakes.site import POOL, Site, find_free_port, open_site
+from fakes.site import POOL, Site, open_site
 from fakes.waiting import wait_until
 from fakes.workspace import ROOT, make_workspace
 from fastapi import FastAPI, Request

@@ -10,7 +10,7 @@ from io import TextIOBase
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
-from fakes.site import find_free_port
+from fakes.ports import find_free_port
 from fakes.workspace import MARK, Workspace
 
 from engine.errors import ExemplarsError

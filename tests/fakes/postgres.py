@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from fakes.ports import find_free_port
 from fakes.shared import Told, share
-from fakes.site import find_free_port
 from fakes.waiting import wait_until
 from fakes.workspace import MARK
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 
 import uvicorn
 from fakes.manners import EVERY
+from fakes.ports import find_free_port
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -282,9 +283,9 @@ def run_server(app: Any) -> Iterator[tuple[uvicorn.Server, int]]:
         thread.join(10)
 
 
-def listen(port: int = 0) -> socket.socket:
+def listen(port: int | None = None) -> socket.socket:
     """A socket that listens on loopback, at a free port where none is given."""
-    listener = socket.create_server(("127.0.0.1", port), backlog=512)
+    listener = socket.create_server(("127.0.0.1", port or find_free_port()), backlog=512)
     # asyncio does so only for sockets that it makes itself; without it every answer comes 40 ms late.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fakes.ports import find_free_port
 from fakes.provider import serve_answers
 from fakes.shared import Told, share
-from fakes.site import CLIENT, answers, find_free_port
+from fakes.site import CLIENT, answers
 from fakes.waiting import wait_until
 from fakes.workspace import MARK
 from fastapi import Request, Response

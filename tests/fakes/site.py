@@ -1,9 +1,7 @@
 """A site: a Prefect server of a test's own, with a worker where one is wanted, all gone when the test is over."""
 
-import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +13,7 @@ from typing import Any
 
 import httpx
 from fakes.database import keep_deployed, lay_database, lay_deployed
+from fakes.ports import find_free_port
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, MARK, ROOT, Workspace, kill_marked
 
@@ -24,11 +23,6 @@ POOL = "exemplars"
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 # Connections are not kept, since servers are killed; a client for each request would be five times dearer.
 CLIENT = httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
-# Those of one process of xdist's.
-PORTS = 1_000
-_first_port = 12_000 + PORTS * int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw"))
-# Two sessions at once, such as of two checkouts, begin at different ones.
-_ports = itertools.cycle(_first_port + (os.getpid() + number) % PORTS for number in range(PORTS))
 
 
 @dataclass
@@ -186,22 +180,6 @@ def answers(url: str) -> bool:
         return CLIENT.get(url, timeout=10).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def find_free_port() -> int:
-    """A port of this machine that nobody listens on.
-
-    It is below those that the kernel gives to outgoing connections, each once, and of this process of xdist's alone:
-    some moments pass before a server takes it.
-    """
-    for port in _ports:
-        with socket.socket() as tried:
-            try:
-                tried.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("all ports are taken")
 
 
 def clear_environment() -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from fakes.house import OVER, READY, House, StandIn
-from fakes.site import find_free_port
+from fakes.ports import find_free_port
 from fakes.waiting import wait_until
 from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_PORT, temporary_settings
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fakes.builders import make_level, make_rounds, make_test_plan
 from fakes.client import CHAT, FakeClient, HeardProgress
-from fakes.site import find_free_port
+from fakes.ports import find_free_port
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 

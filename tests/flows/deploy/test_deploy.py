@@ -14,7 +14,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from fakes.database import NAME
-from fakes.site import ask_server, find_free_port
+from fakes.ports import find_free_port
+from fakes.site import ask_server
 from fakes.stack import ENDED
 from fakes.waiting import wait_until
 from fakes.workspace import Workspace, find_gone_process, make_workspace
