@@ -28,6 +28,7 @@ def say(description: str = "", domain: str = "", intent: str = "", handle: str =
         # Where a verb may follow, what the title is of is left out.
         ("Whether the title of a commit says what changes.", ("a title",)),
         ("Whether an SMS from a bank is phishing", ("an SMS",)),
+        ("Tickets, mails and chat messages", ("a ticket", "a mail", "a chat message")),
         ("", ()),
     ],
 )
