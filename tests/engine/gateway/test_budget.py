@@ -68,6 +68,14 @@ def test_costs_come_to_one_sum_in_any_order_and_those_without_a_price_to_none() 
     assert [None, 0.2, 0.0] == [spend(None, None), spend(None, 0.2), spend(0.0)]
 
 
+def test_tokens_are_counted_and_those_from_the_cache_apart() -> None:
+    budget = RunBudget(4)
+    for _ in range(2):
+        budget.count(Reply("", "stop", prompt_tokens=100, cached_tokens=60), reused=False)
+
+    assert (200, 120) == (budget.prompt_tokens, budget.cached_tokens)
+
+
 def test_many_small_costs_add_up_to_what_they_are() -> None:
     budget = make_shared_budget(None)
     budget.spend(1000.0)
