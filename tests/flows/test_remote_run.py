@@ -8,7 +8,7 @@ import pytest
 from fakes.postgres import Databases
 from fakes.provider import Behaviour, Provider
 from fakes.reply_tables import run_sql
-from fakes.s3 import BUCKET, S3, list_keys
+from fakes.s3 import S3, list_keys
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace
 
@@ -23,18 +23,18 @@ from flows.cli.app import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
-MODELS, SAMPLES_URI = f"s3://{BUCKET}/remote/models", f"s3://{BUCKET}/remote/out/samples"
 CONCURRENCY, ANSWERED = 6, 20
 
 
 @pytest.fixture
-def remote(workspace: Workspace, s3: S3, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def remote(workspace: Workspace, s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """The workspace, with its model on the server."""
+    models = f"{s3_uri}/models"
     for path in workspace.model.iterdir():
-        filesystem, place = open_folder(f"{MODELS}/{HANDLE}/{path.name}")
+        filesystem, place = open_folder(f"{models}/{HANDLE}/{path.name}")
         with filesystem.open_output_stream(place) as stream:
             stream.write(path.read_bytes())
-    workspace.variables.update(EXEMPLARS_MODELS_URI=MODELS, EXEMPLARS_SAMPLES_URI=SAMPLES_URI)
+    workspace.variables.update(EXEMPLARS_MODELS_URI=models, EXEMPLARS_SAMPLES_URI=f"{s3_uri}/out/samples")
     workspace.enter(monkeypatch)
     return workspace
 
@@ -42,28 +42,29 @@ def remote(workspace: Workspace, s3: S3, monkeypatch: pytest.MonkeyPatch) -> Wor
 def test_run_survives_a_server_that_breaks_while_the_set_is_put(
     remote: Workspace, s3: S3, provider: Provider, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    samples = remote.variables["EXEMPLARS_SAMPLES_URI"]
     # The probe is put, taken away, and leaves the mark of an empty folder; then the set: its samples come last of it.
     s3.break_after(8)
     with pytest.raises(StoreError, match="the next start continues"):
         remote.run()
     s3.heal()
-    assert [] == list_sets(SAMPLES_URI, HANDLE, "train")
-    assert any("/run=" in key for key in list_keys(SAMPLES_URI))
-    assert not any(key.endswith(MANIFEST) for key in list_keys(SAMPLES_URI))
+    assert [] == list_sets(samples, HANDLE, "train")
+    assert any("/run=" in key for key in list_keys(samples))
+    assert not any(key.endswith(MANIFEST) for key in list_keys(samples))
     provider.forget()
     result = remote.run()
 
     # The replies were kept, and what was half put is gone.
     assert 0 == provider.calls.total()
-    assert {result.run_id} == {key.partition("run=")[2].partition("/")[0] for key in list_keys(SAMPLES_URI)}
-    [stored] = list_sets(SAMPLES_URI, HANDLE, "train")
+    assert {result.run_id} == {key.partition("run=")[2].partition("/")[0] for key in list_keys(samples)}
+    [stored] = list_sets(samples, HANDLE, "train")
     assert 16 == len(read_attached([stored]))
     assert (f"{stored.folder}/samples.parquet", "attached") == (result.samples, result.status)
     capsys.readouterr()
     assert 0 == main(["verify", "--json"])
     assert [] == json.loads(capsys.readouterr().out)["broken"]
     assert 0 == main(["detach", result.run_id])
-    assert [] == list_sets(SAMPLES_URI, HANDLE, "train")
+    assert [] == list_sets(samples, HANDLE, "train")
 
 
 def test_machine_that_is_lost_costs_the_calls_in_flight(
