@@ -78,8 +78,9 @@ def write_at_once(store: str, run_id: str) -> bool:
 
 
 def detach_at_once(store: str, run_id: str) -> bool:
-    stored = find(store, run_id)
-    return stored.status == "attached" and detach_files(stored.folder)
+    """Whether this process is the one that detached it; while the other does, there may be no set to find."""
+    stored = find_set(store, run_id)
+    return stored is not None and stored.status == "attached" and detach_files(stored.folder)
 
 
 def remove_text(store: Path | str, run_id: str, text: str) -> bool:
