@@ -8,6 +8,7 @@ import itertools
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -50,10 +51,14 @@ class Row:
     workspace: Workspace
     limit_usd: float | None
 
-    @property
-    def tolls(self) -> list[Toll]:
-        """What each kill cost."""
-        return count_tolls(self.entries, self.ending.kills)
+    def count_tolls(self, straight: "Row") -> list[Toll]:
+        """What each kill cost, beside a run that nobody killed.
+
+        Two cells may have one prompt, as where subject, reader and form come together a second time: what the other run
+        asked twice is left out, since it says nothing of kills.
+        """
+        times = Counter(entry.sent for entry in straight.entries)
+        return count_tolls([entry for entry in self.entries if times[entry.sent] < 2], self.ending.kills)
 
     @property
     def said(self) -> str:
@@ -259,9 +264,10 @@ def _play_long_outage(book: Book, first: int, script: Script) -> list[Row]:
 
 def add_kills(book: Book, title: str, rows: Sequence[Row]) -> None:
     """The kills one by one, and whether the end is that of the run that nobody killed."""
-    killed = rows[-1]
+    straight, killed = rows
     lines = []
-    for number, (kill, toll) in enumerate(zip(killed.ending.kills, killed.tolls, strict=True), start=1):
+    tolls = killed.count_tolls(straight)
+    for number, (kill, toll) in enumerate(zip(killed.ending.kills, tolls, strict=True), start=1):
         before = sum(entry.ended <= kill.struck for entry in killed.entries)
         lines.append((number, before, toll.in_flight, toll.again, toll.paid_twice))
         if toll.again > book.concurrency:

@@ -24,7 +24,7 @@ def test_kill_repeats_what_was_in_flight_changes_nothing_and_leaves_no_process(b
     play_kills(book, 1)
 
     assert [] == book.broken
-    assert [(0, 0), (0, 1)] == [(row.ending.code, len(row.tolls)) for row in book.rows]
+    assert [(0, 0), (0, 1)] == [(row.ending.code, len(row.ending.kills)) for row in book.rows]
     assert {} == book.rows[-1].workspace.wait_for_no_process(60)
 
 
