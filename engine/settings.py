@@ -51,6 +51,13 @@ def check_address(address: str) -> str:
     return address
 
 
+def check_api_base(address: str) -> str:
+    """Checks the address of a model's server as ``check_address``, and that nobody signs in by it."""
+    if urlsplit(check_address(address)).username is not None:
+        raise ValueError("should be an address without a user: a call has one header to sign in by, for the API key")
+    return address
+
+
 def check_secret_address(address: SecretStr) -> SecretStr:
     """Checks an address as ``check_address``; the error does not show it, since it is a secret."""
     check_address(address.get_secret_value())
@@ -117,6 +124,7 @@ Address = Annotated[str, Field(max_length=4096), AfterValidator(check_address)]
 Name = Annotated[str, Field(max_length=4096), AfterValidator(check_line)]
 ListedPrice = Annotated[str, AfterValidator(check_price)]
 Key = Annotated[SecretStr, AfterValidator(check_key)]
+ApiBase = Annotated[str, Field(max_length=4096), AfterValidator(check_api_base)]
 DatabaseUrl = Annotated[SecretStr, Field(max_length=4096), AfterValidator(check_database_url)]
 
 
@@ -176,13 +184,13 @@ class Settings(BaseSettings):
     synth_style: Style | None = None
     """How an embedded model is asked: `chat`, or `plain`, a document that it goes on with. Unset, as the list of
     embedded models says, and a file of your own by `chat` where it has a chat template and a billion parameters."""
-    synth_api_base: Address | None = None
+    synth_api_base: ApiBase | None = None
     """The address of the synth model's server, where it is not its provider's own."""
     synth_api_key: Key | None = None
     """The synth model's key. Prefect's Secret block `exemplars-synth-api-key` serves where it is unset."""
     judge_model: Name | None = None
     """A litellm name: it votes on every text that stands. Unset, the dial's."""
-    judge_api_base: Address | None = None
+    judge_api_base: ApiBase | None = None
     """The address of the judge's server. Unset, for a judge that is the synth model, the synth model's."""
     judge_api_key: Key | None = None
     """The judge's key, or the Secret block `exemplars-judge-api-key`. Unset, for a judge that is the synth model, the

@@ -121,8 +121,11 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from fakes.site import open_site
     from fakes.workspace import Workspace
     from prefect.context import _temporary_global_settings_context, get_settings_context
+    from prefect.logging.configuration import ensure_logging_setup
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
+    # Else the first run of this process does it, and takes away the handler by which its test reads what is logged.
+    ensure_logging_setup()
     with open_site(Workspace(tmp_path_factory.mktemp("prefect"))) as site:
         site.start_server()
         with (

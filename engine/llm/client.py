@@ -97,7 +97,7 @@ class LitellmClient:
         with suppress(httpx.HTTPError, httpx.InvalidURL):
             async with httpx.AsyncClient(verify=False, timeout=CONNECT_SECONDS) as client:  # noqa: S501
                 try:
-                    await client.head(httpx.URL(base).copy_with(userinfo=b"", raw_path=b"/"))
+                    await client.head(httpx.URL(base).copy_with(raw_path=b"/"))
                 except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                     raise self._errors.make_unavailable(str(error), error) from error
 

@@ -89,7 +89,8 @@ HTTP = "should be an address that begins with http:// or https://"
         # What may be a secret is not shown.
         ("REPLIES_URL", f"postgresql://ann:{SECRET}@db", DATABASE),
         ("ALERT_URL", f"https:// {SECRET}", HTTP),
-        ("SYNTH_API_BASE", f"https://me:{SECRET}@ho st/v1", ""),
+        ("SYNTH_API_BASE", f"https://me:{SECRET}@ho st/v1", HTTP),
+        ("JUDGE_API_BASE", f"https://me:{SECRET}@host/v1", "should be an address without a user"),
         ("SYNTH_API_KEY", f"{SECRET} {SECRET}", "should be printable ASCII without spaces"),
     ],
 )
