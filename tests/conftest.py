@@ -42,7 +42,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure() -> None:
-    """What the workers shared is ended after them."""
     _opened.close()
 
 
@@ -59,7 +58,6 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
-    """The scheduler of ``-n``."""
     return Together(config, log)
 
 
@@ -88,7 +86,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Notes what a test took, set-up included."""
     _durations[report.nodeid] = round(_durations.get(report.nodeid, 0.0) + report.duration, 2)
 
 

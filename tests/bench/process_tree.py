@@ -32,7 +32,6 @@ class Measured:
 
 
 def measure_command(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
-    """Runs a command well to its end and until all that it has started is gone."""
     answered = subprocess.run(
         [sys.executable, "-m", __name__, *command],
         cwd=ROOT,
@@ -48,7 +47,6 @@ def measure_command(command: Sequence[str], environment: Mapping[str, str]) -> M
 
 
 def main(command: Sequence[str]) -> Measured:
-    """Runs the command as the one child of this process."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     begun = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)

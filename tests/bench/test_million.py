@@ -7,16 +7,15 @@ store for the next time. Each part runs in a process of its own, so that its CPU
 import json
 import os
 import random
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.process_tree import measure_command
 from fakes.builders import make_exemplar, make_level, make_model, make_stamp, make_test_plan
 from fakes.word_vectors import WordVectors
 
@@ -58,7 +57,6 @@ def write_new(number: int, attached: int) -> str:
 
 
 def make_store(folder: Path, attached: int) -> None:
-    """A store of sets of ``SET_ROWS`` samples, as runs would have left them."""
     for first in range(0, attached, SET_ROWS):
         stamp = make_stamp(f"run-{first:09d}")
         stamp = replace(stamp, created_at=stamp.created_at + timedelta(seconds=first))
@@ -106,18 +104,12 @@ def run_part(part: str, folder: str, attached: int) -> dict[str, Any]:
 
 
 def measure(part: str, folder: Path, attached: int) -> dict[str, Any]:
-    """The CPU seconds and the peak memory of a process that does one part."""
-    command = [sys.executable, __file__, part, str(folder), str(attached)]
-    paths = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    answer = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
-    return found
+    measured = measure_command([sys.executable, __file__, part, str(folder), str(attached)], os.environ)
+    return {**json.loads(measured.output), "whole": measured.cpu_seconds, "peak_mb": measured.peak_mb}
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store with the attached samples."""
     folder = Path(STORE or tmp_path_factory.mktemp("store")) / f"{ATTACHED}" / "samples"
     if not folder.exists():
         make_store(folder, ATTACHED)
@@ -141,14 +133,6 @@ def test_new_texts_against_many_attached(part: str, store: Path, tmp_path: Path)
     assert ratio < MAX_RATIOS[part] or ATTACHED != 100_000
 
 
-def main(part: str, folder: str, attached: str) -> None:
-    """Prints the figures of one part, as ``measure`` reads them."""
-    found = run_part(part, folder, int(attached))
-    status = Path("/proc/self/status").read_text()
-    peak_kb = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    print(json.dumps({**found, "whole": time.process_time(), "peak_mb": peak_kb // 1024}))
-
-
 if __name__ == "__main__":
-    arguments: Sequence[str] = sys.argv[1:]
-    main(*arguments)
+    asked, place, number = sys.argv[1:]
+    print(json.dumps(run_part(asked, place, int(number))))

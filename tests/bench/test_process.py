@@ -15,7 +15,7 @@ from bench.process_tree import Measured, measure_command
 from chaos.faults import Script
 from chaos.provider import ChaosProvider, serve_chaos
 from fakes.site import clear_environment
-from fakes.workspace import HANDLE, ROOT, make_workspace
+from fakes.workspace import HANDLE, make_workspace
 
 LATENCY_SECONDS = 0.2
 CONCURRENCY = 32
@@ -65,7 +65,8 @@ def compare(folder: Path, calls: int, rounds: int) -> float:
     with serve_chaos(Script(latency_seconds=LATENCY_SECONDS)) as provider:
         for number in range(rounds):
             flows.append(run_flow(folder / str(number), provider, calls, home))
-            loops.append(run_loop(provider, bodies))
+            command = (sys.executable, "-m", "bench.loops", provider.url, str(bodies), str(CONCURRENCY))
+            loops.append(measure_command(command, os.environ))
     seconds, cpu_seconds = (
         median(getattr(run, figure) for run in flows) / median(getattr(run, figure) for run in loops)
         for figure in ("seconds", "cpu_seconds")
@@ -78,14 +79,7 @@ def compare(folder: Path, calls: int, rounds: int) -> float:
 
 
 def run_flow(folder: Path, provider: ChaosProvider, calls: int, home: Path) -> Measured:
-    """The command in a workspace of its own, with a temporary Prefect server."""
     workspace = make_workspace(folder / "work", provider, EXEMPLARS_CONCURRENCY=str(CONCURRENCY))
     workspace.write_effort(exemplars_per_pole=PER_POLE[calls], over_generation=1.0)
     environment = clear_environment() | workspace.variables | {"PREFECT_HOME": str(home)}
     return measure_command([str(EXEMPLARS), "synthesize", HANDLE, "--effort", "low", "--json"], environment)
-
-
-def run_loop(provider: ChaosProvider, bodies: Path) -> Measured:
-    """The bare loop."""
-    command = (sys.executable, "-m", "bench.loops", provider.url, str(bodies), str(CONCURRENCY))
-    return measure_command(command, os.environ | {"PYTHONPATH": f"{ROOT / 'tests'}{os.pathsep}{ROOT}"})

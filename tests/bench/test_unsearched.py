@@ -18,15 +18,11 @@ WORDS, LENGTH = 200, 18
 USUAL_RATIO = 8.5
 
 
-def write_texts() -> list[str]:
-    draw = random.Random(1)
-    words = ["".join(draw.choices("abcdefghilmnoprstu", k=draw.randint(3, 8))) for _ in range(WORDS)]
-    return [" ".join(draw.choices(words, k=LENGTH)) for _ in range(TEXTS)]
-
-
 @pytest.mark.short
 def test_search_of_a_runs_own_rows() -> None:
-    texts = write_texts()
+    draw = random.Random(1)
+    words = ["".join(draw.choices("abcdefghilmnoprstu", k=draw.randint(3, 8))) for _ in range(WORDS)]
+    texts = [" ".join(draw.choices(words, k=LENGTH)) for _ in range(TEXTS)]
     begun = time.process_time()
     for text in texts:
         shingle(text)

@@ -26,15 +26,6 @@ OF_PROMPT: frozenset[Fault] = frozenset({*get_args(OfThePrompt), "filtered"})
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """Every call from number ``first`` to ``last``, counted from 1, meets the fault."""
-
-    fault: Fault
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
 class Outage:
     """From call number ``first`` on the provider is away for so long; ``refused``: nobody listens, else all is 503."""
 
@@ -57,22 +48,20 @@ class Script:
     latency_seconds: float = 0.0
     spread: float = 0.0
     shares: Mapping[Fault, float] = field(default_factory=dict)
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[Fault, ...] = ()
     outages: tuple[Outage, ...] = ()
     cached: float = 0.0
 
     def choose(self, digest: str, attempt: int, number: int = 0) -> Fault | None:
-        """The fault of a call: by its number in the timeline, else by the shares; None where it is answered."""
-        for turn in self.turns:
-            if turn.first <= number <= turn.last:
-                return turn.fault
+        """The fault of a call: by its number, from 1, in ``turns``, else by the shares; None where it is answered."""
+        if 0 < number <= len(self.turns):
+            return self.turns[number - 1]
         first, fault = self._pick(digest, 1), self._pick(digest, attempt)
         if first in OF_PROMPT:
             return first
         return None if fault in OF_PROMPT else fault
 
     def choose_seconds(self, digest: str, attempt: int, fault: Fault | None = None) -> float:
-        """How long the provider takes for a call."""
         median = self.latency_seconds * (AT_ONCE_SHARE if fault in AT_ONCE else 1.0)
         share = min(max(self.draw("seconds", digest, attempt), 1e-6), 1 - 1e-6)
         return median * math.exp(self.spread * NormalDist().inv_cdf(share)) if self.spread else median

@@ -159,7 +159,6 @@ def run_through(target: Target, provider: ChaosProvider, kills: int, calls: int,
 
 
 def count_tolls(entries: Sequence[Entry], kills: Sequence[Kill]) -> list[Toll]:
-    """What each of the kills cost."""
     starts = [0.0, *(kill.dead for kill in kills)]
     return [_count_toll(entries, kill, start) for start, kill in zip(starts, kills, strict=False)]
 

@@ -108,7 +108,6 @@ class ChaosProvider(Provider):
             return caller.connect_ex(("127.0.0.1", self.port)) == 0
 
     async def play(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One call, as an application of ASGI."""
         body = await Request(scope, receive).json()
         begun, prompt = time.time(), read_prompt(body)
         self.bodies.append(body)
@@ -128,7 +127,9 @@ class ChaosProvider(Provider):
                 await asyncio.wait({gone}, timeout=DRIP_SECONDS)
             if gone.done():
                 break
-        entry = Entry(begun, time.time(), digest, sent, read_kind(prompt), attempt, fault or ANSWERED)
+        other: Kind = "subjects" if re.search(r"Propose \d+ subjects", prompt) else "cell"
+        kind = "vote" if is_vote(prompt) else other
+        entry = Entry(begun, time.time(), digest, sent, kind, attempt, fault or ANSWERED)
         if gone.done():
             self.entries.append(replace(entry, fate=GONE))
             return
@@ -200,18 +201,10 @@ class ChaosProvider(Provider):
 
 @contextmanager
 def serve_chaos(script: Script) -> Iterator[ChaosProvider]:
-    """A provider that plays a script, on a free loopback port while the block runs."""
     provider = ChaosProvider(script)
     with run_server(provider.play) as (provider.server, provider.port):
         provider.url = f"http://127.0.0.1:{provider.port}/v1"
         yield provider
-
-
-def read_kind(prompt: str) -> Kind:
-    """What a prompt asks for."""
-    if is_vote(prompt):
-        return "vote"
-    return "subjects" if re.search(r"Propose \d+ subjects", prompt) else "cell"
 
 
 def divide(fault: Fault | None, made: Answer) -> list[Message]:

@@ -62,7 +62,6 @@ class Row:
 
     @property
     def said(self) -> str:
-        """What the run complained of, in one line."""
         line = " ".join(self.ending.said.split())
         return line if len(line) <= SAID_CHARS else f"{line[:SAID_CHARS]}…"
 
@@ -141,7 +140,6 @@ class Book:
                 self.accuse(f"{row.name}: {sentence}")
 
     def accuse(self, sentence: str) -> None:
-        """Notes a broken invariant."""
         self.broken.append(sentence)
         print(f"BROKEN {sentence}", flush=True)
 
@@ -283,7 +281,6 @@ def add_kills(book: Book, title: str, rows: Sequence[Row]) -> None:
 
 
 def add_runs(book: Book, title: str, rows: Sequence[Row]) -> None:
-    """Runs, one a line."""
     head = "run,exit,seconds,calls,paid,limit USD,spent USD,attached,lacking,unkept,lost,rejected,said"
     lines = [
         (

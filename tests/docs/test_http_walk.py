@@ -13,20 +13,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from fakes.blocks import find_blocks, run_blocks, settle
 from fakes.database import NAME, lay_database
 from fakes.ports import find_free_port
-from fakes.provider import Behaviour, Provider, serve_app, serve_provider
+from fakes.provider import Behaviour, Provider, serve_provider
 from fakes.site import POOL, Site, open_site
 from fakes.waiting import wait_until
 from fakes.workspace import ROOT, make_workspace
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
 
 from flows.deploy.unfinished_runs import GONE
 
@@ -58,7 +56,6 @@ class Served:
         return [self.restore(printed) for printed in run_blocks(adapted, ROOT, variables)]
 
     def restore(self, printed: str) -> str:
-        """With the places of the documents in place of those of this test."""
         printed = printed.replace(f":{self.door_port}", ":8000").replace(f":{self.site.port}", ":4200")
         return printed.replace(f"{self.site.workspace.folder}/", "data/")
 
@@ -118,28 +115,28 @@ def test_every_block_prints_what_is_shown_and_one_ctrl_c_ends_all_of_it(served: 
         assert ("CRASHED", GONE) == opened.execute(query, (begun[1],)).fetchone()
 
 
-def refuse(status: int, code: str, **headers: str) -> JSONResponse:
-    return JSONResponse({"error": {"code": code, "message": f"It is {code}."}}, status, headers)
+def refuse(status: int, code: str, **headers: str) -> httpx.Response:
+    error = {"code": code, "message": f"It is {code}."}
+    return httpx.Response(status, json={"error": error}, headers=headers)
 
 
-def tell(status: str) -> JSONResponse:
-    return JSONResponse({"last_operation": {"run_id": "r", "status": status, "error": "No quota."}})
-
-
-def list_samples(number: int, cursor: str | None) -> JSONResponse:
-    return JSONResponse({"items": [{"id": number}], "next_cursor": cursor})
+def tell(status: str) -> httpx.Response:
+    return httpx.Response(200, json={"last_operation": {"run_id": "r", "status": status, "error": "No quota."}})
 
 
 ANOTHERS, OWN = (refuse(409, code, **{"X-Run-Id": "r"}) for code in ("model_busy", "already_running"))
 AWAY = refuse(503, "orchestrator_unavailable", **{"Retry-After": "0"})
-PAGES_OF_TWO = (list_samples(1, "c"), list_samples(2, None))
+PAGES_OF_TWO = [
+    httpx.Response(200, json={"items": [{"id": number}], "next_cursor": cursor})
+    for number, cursor in ((1, "c"), (2, None))
+]
 
 
 @pytest.mark.parametrize(
     ("answers", "code", "told"),
     [
         ([AWAY, ANOTHERS, tell("failed"), OWN, tell("succeeded"), *PAGES_OF_TWO], None, '{"id": 1}\n{"id": 2}\n'),
-        ([JSONResponse({"run_id": "r"}, 202), tell("failed")], "Run r ended as failed: No quota.", ""),
+        ([httpx.Response(202, json={"run_id": "r"}), tell("failed")], "Run r ended as failed: No quota.", ""),
         ([refuse(404, "model_not_found")], "It is model_not_found.", ""),
     ],
     ids=["put off, another's run first, then its own", "failed", "refused"],
@@ -147,25 +144,24 @@ PAGES_OF_TWO = (list_samples(1, "c"), list_samples(2, None))
 def test_program_waits_follows_and_says_why_it_was_refused(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    answers: list[JSONResponse],
+    answers: list[httpx.Response],
     code: str | None,
     told: str,
 ) -> None:
-    app, left, asked, ended = FastAPI(), [*answers], [], None
+    left, asked, ended = [*answers], list[str](), None
 
-    @app.api_route("/v1/{path:path}", methods=["GET", "POST"])
-    async def answer(request: Request) -> Any:
-        asked.append(f"{request.method} {request.url.path}?{request.url.query}")
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.method} {request.url.path}?{request.url.query.decode()}")
         return left.pop(0)
 
-    with serve_app(app) as url:
-        monkeypatch.setenv("DOOR", f"{url}/v1")
-        monkeypatch.setenv("KEY", "secret")
-        monkeypatch.setattr(sys, "argv", [str(PROGRAM), "u22a8.x"])
-        try:
-            runpy.run_path(str(PROGRAM), run_name="__main__")
-        except SystemExit as error:
-            ended = error.code
+    monkeypatch.setattr(httpx, "Client", partial(httpx.Client, transport=httpx.MockTransport(answer)))
+    monkeypatch.setenv("DOOR", f"{DOOR}/v1")
+    monkeypatch.setenv("KEY", "secret")
+    monkeypatch.setattr(sys, "argv", [str(PROGRAM), "u22a8.x"])
+    try:
+        runpy.run_path(str(PROGRAM), run_name="__main__")
+    except SystemExit as error:
+        ended = error.code
 
     assert (code, [], told) == (ended, left, capsys.readouterr().out)
     assert "POST /v1/models/u22a8.x/samples/synthesize?" == asked[0]

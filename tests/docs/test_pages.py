@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -48,17 +48,9 @@ def find_blocks(page: str, language: str) -> list[str]:
 
 
 def run(block: str) -> dict[str, Any]:
-    """What a block of Python leaves."""
     found: dict[str, Any] = {}
     exec(compile(block, "a page", "exec"), found)
     return found
-
-
-def list_nav(entry: object) -> Iterator[str]:
-    if isinstance(entry, str):
-        yield entry
-    for below in entry if isinstance(entry, list) else entry.values() if isinstance(entry, dict) else ():
-        yield from list_nav(below)
 
 
 def test_site_builds_fetches_nothing_from_elsewhere_and_its_search_knows_the_words(tmp_path: Path) -> None:
@@ -79,11 +71,9 @@ def test_site_builds_fetches_nothing_from_elsewhere_and_its_search_knows_the_wor
     assert "reference/words.html" in found
 
 
-def test_every_page_is_in_the_navigation_and_every_decision_in_their_index_once() -> None:
-    nav = list(list_nav(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
+def test_every_decision_is_in_their_index_once() -> None:
     linked = re.findall(r"\((\d{3}-[\w-]+\.md)\)", read("decisions/index.md"))
 
-    assert OTHERS == sorted(nav)
     assert [record.removeprefix("decisions/") for record in RECORDS] == sorted(linked)
 
 

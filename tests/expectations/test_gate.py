@@ -1,12 +1,10 @@
 """Every expectation of the gate fails the rows that it is for, and whatever goes wrong with the gate fails the run."""
 
 import json
-import pickle
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -397,18 +395,6 @@ def test_expectation_that_cannot_be_held_against_the_rows_fails(
 
     assert not verdict.success
     assert any("'run'" in sentence for sentence in verdict.failed)
-
-
-def test_results_are_plain_json_and_reach_another_process_and_frames_are_left_as_they_are() -> None:
-    run, whole = copy_text(0, 1)(make_run()), make_whole(make_run())
-    work = partial(check, run, whole)
-    verdict = work()
-
-    assert verdict == pickle.loads(pickle.dumps(work, protocol=5))() == pickle.loads(pickle.dumps(verdict))
-    assert verdict.suites == json.loads(json.dumps(verdict.suites))
-    assert (False, True) == (verdict.suites["run"]["success"], verdict.suites["whole"]["success"])
-    pd.testing.assert_frame_equal(copy_text(0, 1)(make_run()), run)
-    pd.testing.assert_frame_equal(make_whole(make_run()), whole)
 
 
 def test_threads_at_once_each_get_the_verdict_on_their_own_rows() -> None:

@@ -15,8 +15,6 @@ from flows.tools_server.sessions import make_own_server
 
 @dataclass(frozen=True)
 class Agent:
-    """Calls tools; a refusal is its code and its message."""
-
     client: Client
 
     async def call(self, tool: str, **arguments: Any) -> Any:

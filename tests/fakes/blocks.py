@@ -33,7 +33,6 @@ class Block:
 
 
 def find_blocks(document: str) -> list[Block]:
-    """The blocks that are no output, in their order."""
     found = re.findall(r"^```(\w+)\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
     below = [*found[1:], ("", "")]
     return [

@@ -33,14 +33,12 @@ NEGATIVE_SEEDS = (
 
 
 def make_trait(key: str = "clarity", **fields: object) -> Trait:
-    """A spectrum, unless told otherwise."""
     given: dict[str, object] = {"name": key.title(), "type": "spectrum", "description": "How well it is understood."}
     given |= {"positive_label": "Clear", "negative_label": "Obscure"}
     return Trait(key=key, **(given | fields))  # type: ignore[arg-type]
 
 
 def make_seeds(trait: str = "clarity") -> tuple[Seed, ...]:
-    """Three seeds a pole."""
     positive = [Seed(trait, text, 1.0, f"samples.jsonl:{line}") for line, text in enumerate(POSITIVE_SEEDS, 1)]
     negative = [Seed(trait, text, 0.0, f"samples.jsonl:{line}") for line, text in enumerate(NEGATIVE_SEEDS, 4)]
     return (*positive, *negative)
@@ -53,7 +51,6 @@ def make_model(*traits: Trait, seeds: tuple[Seed, ...] = (), **fields: object) -
 
 
 def make_level(wanted: int = 4, **fields: object) -> Level:
-    """A level that wants so many exemplars a pole."""
     given: dict[str, object] = {
         "effort": "low",
         "synth_model": "openai/test",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from fakes.site import clear_environment
 from fakes.workspace import ROOT
@@ -30,7 +31,6 @@ def start_callers(api: str, callers: int, seconds: float, **settings: str) -> "s
 
 
 def gather(callers: Sequence["subprocess.Popen[str]"]) -> list[float]:
-    """The times of all calls, in their order, when the processes have ended well."""
     times: list[float] = []
     for process in callers:
         out, said = process.communicate()
@@ -40,12 +40,11 @@ def gather(callers: Sequence["subprocess.Popen[str]"]) -> list[float]:
 
 
 def count_most(times: Sequence[float], seconds: float = 60.0) -> int:
-    """The most calls in any so many seconds."""
     return max(sum(begin <= moment < begin + seconds for moment in times) for begin in times)
 
 
-async def call(rate_limiter: RateLimiter, end: float) -> None:
-    while time.time() < end:
+async def call(rate_limiter: RateLimiter) -> None:
+    while True:
         await rate_limiter.acquire(1)
         print(f"{time.time():.4f}", flush=True)
         await asyncio.sleep(random.uniform(0.5, 1.5))
@@ -53,14 +52,11 @@ async def call(rate_limiter: RateLimiter, end: float) -> None:
 
 async def call_all(callers: int, seconds: float) -> None:
     async with open_rate_limiter(read_settings(), logging.getLogger("callers")) as rate_limiter:
-        calling = [asyncio.create_task(call(rate_limiter, time.time() + seconds)) for _ in range(callers)]
-        # A call that fails ends the program; all others are stopped when the time is up.
-        ended, waiting = await asyncio.wait(calling, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        for task in ended:
-            task.result()
+        # A call that fails ends the program; all are stopped when the time is up.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+                for _ in range(callers):
+                    group.create_task(call(rate_limiter))
 
 
 if __name__ == "__main__":

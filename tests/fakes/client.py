@@ -59,6 +59,5 @@ class HeardProgress:
 def make_fake_gateway(
     folder: Path, client: FakeClient, progress: HeardProgress | None = None, budget: RunBudget | None = None
 ) -> ModelGateway:
-    """A gateway to a fake client, which keeps its replies in a folder and waits for nothing."""
     heard, allowed = progress or HeardProgress(), budget or RunBudget(4)
     return ModelGateway(client, RepliesPlace(str(folder)), heard, allowed, wait_seconds=0.001)

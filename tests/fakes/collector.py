@@ -45,7 +45,11 @@ class Collector:
         return sum(point.count for point in self.find(name, **attributes))
 
     def find(self, name: str, /, **attributes: str) -> list[Point]:
-        return [point for point in self.points if point.name == name and _fits(point, attributes)]
+        def fits(point: Point) -> bool:
+            found = {(attribute.rpartition(".")[2], text) for attribute, text in point.attributes.items()}
+            return found.issuperset(attributes.items())
+
+        return [point for point in self.points if point.name == name and fits(point)]
 
     def take(self, body: bytes) -> None:
         request = ExportMetricsServiceRequest.FromString(body)
@@ -58,7 +62,6 @@ class Collector:
 
 @contextmanager
 def serve_collector() -> Iterator[Collector]:
-    """A collector that answers well until it is told otherwise."""
     collector = Collector()
 
     async def take(request: Request) -> Response:
@@ -88,8 +91,3 @@ def _read_points(metric: Any) -> Iterator[Point]:
 
 def _read_attributes(attributes: Any) -> dict[str, str]:
     return {item.key: item.value.string_value for item in attributes}
-
-
-def _fits(point: Point, attributes: Mapping[str, str]) -> bool:
-    found = {(name.rpartition(".")[2], text) for name, text in point.attributes.items()}
-    return found.issuperset(attributes.items())

@@ -16,8 +16,6 @@ from flows.cli.app import main
 
 
 class Said(NamedTuple):
-    """How a command ended, and what it said on either stream."""
-
     code: int
     out: str
     err: str

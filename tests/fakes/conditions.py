@@ -31,7 +31,6 @@ def make_measure(
 
 
 def make_trait_condition(key: str = "clarity", **fields: object) -> TraitCondition:
-    """A trait with ten samples at each pole, whose poles are told apart."""
     given: dict[str, object] = {
         "name": key.title(),
         "labels": {"positive": f"Much {key}", "negative": f"No {key}"},
@@ -55,8 +54,8 @@ def make_condition(*traits: TraitCondition, handle: str = HANDLE, **fields: obje
     return ModelCondition(handle=handle, traits=own, **(given | fields))  # type: ignore[arg-type]
 
 
-def make_measures(*measures: TraitMeasure, angles: tuple[TraitAngle, ...] = (), known: bool = True) -> Measures:
-    return Measures("en", known, measures, angles)
+def make_measures(*measures: TraitMeasure, angles: tuple[TraitAngle, ...] = ()) -> Measures:
+    return Measures("en", True, measures, angles)
 
 
 def make_last(status: str = "attached", run_id: str = "run-1", **fields: object) -> LastRun:

@@ -40,7 +40,13 @@ def lay_database(home: Path) -> None:
     KEPT.mkdir(exist_ok=True)
     with FileLock(EMPTY.with_suffix(".lock")):
         if not EMPTY.exists():
-            _make_empty()
+            making = EMPTY.with_suffix(".making")
+            shutil.rmtree(making, ignore_errors=True)
+            ours = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT_")}
+            given = {**ours, "PREFECT_HOME": str(making)}
+            subprocess.run([sys.executable, "-c", MAKING], env=given, check=True, capture_output=True)
+            _copy_whole(making / NAME, EMPTY)
+            shutil.rmtree(making)
     home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(EMPTY, home / NAME)
 
@@ -56,20 +62,9 @@ def lay_deployed(home: Path) -> bool:
 
 
 def keep_deployed(home: Path) -> None:
-    """Keeps the database of a running server for this session of tests, and no other session's."""
     for old in KEPT.glob("deployed-*.db"):
         old.unlink(missing_ok=True)
     _copy_whole(home / NAME, DEPLOYED)
-
-
-def _make_empty() -> None:
-    making = EMPTY.with_suffix(".making")
-    shutil.rmtree(making, ignore_errors=True)
-    ours = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT_")}
-    given = {**ours, "PREFECT_HOME": str(making)}
-    subprocess.run([sys.executable, "-c", MAKING], env=given, check=True, capture_output=True)
-    _copy_whole(making / NAME, EMPTY)
-    shutil.rmtree(making)
 
 
 def _copy_whole(database: Path, kept: Path) -> None:

@@ -2,8 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 
 class Gate:
@@ -23,7 +22,9 @@ class Gate:
     def shut(self) -> None:
         """Ends all connections, and from now on each new one."""
         self._is_shut = True
-        self._end_all()
+        for side in list(self._open):
+            with suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
 
     def silence(self) -> None:
         """Takes connections, as a kernel does for a server that hangs, and passes nothing on."""
@@ -37,11 +38,6 @@ class Gate:
         self.shut()
         self._may_speak.set()
         self._listener.close()
-
-    def _end_all(self) -> None:
-        for side in list(self._open):
-            with suppress(OSError):
-                side.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -64,12 +60,3 @@ class Gate:
         for side in (source, target):
             with suppress(OSError):
                 side.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def serve_gate(port: int) -> Iterator[Gate]:
-    gate = Gate(port)
-    try:
-        yield gate
-    finally:
-        gate.close()

@@ -23,8 +23,6 @@ SECONDS = 60.0
 
 @dataclass(frozen=True)
 class StandIn:
-    """What a stand-in is called and told, and whether it is a step that has to end."""
-
     name: str
     arguments: Sequence[str] = ()
     is_step: bool = False

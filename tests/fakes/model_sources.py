@@ -80,21 +80,18 @@ def make_wheels(folder: Path, content: bytes = CONTENT, count: int = 3) -> dict[
 class Hub:
     """A hub that has one file; it breaks a reply off after ``stop_after`` bytes, and answers late where ``late``.
 
-    ``started`` are the bytes from which replies began, ``sent`` how many each had.
+    ``started`` are the bytes from which replies began.
     """
 
     content: bytes = CONTENT
     stop_after: int | None = None
     late: threading.Event | None = None
     url: str = ""
-    sent: list[int] = field(default_factory=list)
     started: list[int] = field(default_factory=list)
 
 
 @contextmanager
 def serve_hub(hub: Hub) -> Iterator[Hub]:
-    """Serves the file at ``/<repository>/resolve/main/<file>``, with ranges."""
-
     async def answer(request: Request) -> Response:
         if request.method == "HEAD" and hub.late is not None:
             await asyncio.to_thread(hub.late.wait, 60)
@@ -111,7 +108,6 @@ def serve_hub(hub: Hub) -> Iterator[Hub]:
         if request.method == "GET":
             hub.started.append(start)
             body, hub.stop_after = body[: hub.stop_after], None
-            hub.sent.append(len(body))
         # With less than it announces, the server ends the connection.
         return StreamingResponse(iter([body]), 206 if start else 200, headers)
 

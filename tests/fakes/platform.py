@@ -33,7 +33,6 @@ class FakePlatform:
         return [len(json.loads(body)["samples"]) for method, body in self.requests if method == "POST"]
 
     async def answer(self, request: Request) -> Response:
-        """Answers at ``/v1/models/{handle}/samples``."""
         body, handle = await request.body(), request.url.path.split("/")[3]
         self.requests.append((request.method, body))
         self.keys.add(request.headers.get("Authorization", ""))

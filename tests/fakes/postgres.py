@@ -20,8 +20,6 @@ OPTIONS = ("-c", "fsync=off", "-c", "max_connections=200")
 
 
 class Databases:
-    """A server that takes connections at a port, where a test makes databases."""
-
     def __init__(self, programs: Path, port: int) -> None:
         self.port = port
         self._programs = programs

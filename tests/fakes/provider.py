@@ -22,7 +22,6 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from engine.domain.model import Pole
 from engine.text.function_words import FUNCTION_WORDS
 
 SEED_SHOWN = re.compile(r"\0The text: (.+?)\n\nAnother subject: ", re.DOTALL)
@@ -176,7 +175,8 @@ class Provider:
             self.answers[prompt] += 1
             text, finish = self.vote(prompt) if is_vote(prompt) else answer(prompt, self.behaviour)
             self.note_written(prompt, text)
-            if _is_spoiled(prompt, self.behaviour):
+            spoiled = self.behaviour.malformed + self.behaviour.truncated
+            if not is_vote(prompt) and draw(prompt, "spoiled") < spoiled:
                 self._spoiled_last.add(prompt)
             if finish == "content_filter" and draw(prompt, "filter") < 0.5:
                 return _refuse(400, "Your request was rejected.", "content_policy_violation")
@@ -187,11 +187,14 @@ class Provider:
             self.in_flight -= 1
 
     def note_written(self, prompt: str, text: str) -> None:
-        self.written |= dict.fromkeys(read_texts(text), read_asked_pole(prompt))
+        asked = ASKED.search(prompt.rpartition("\0")[2])
+        # Without a meaning for other prompts.
+        pole = "positive" if asked and asked[3] in POSITIVE_LABELS else "negative"
+        self.written |= dict.fromkeys(read_texts(text), pole)
 
     def vote(self, prompt: str) -> tuple[str, str]:
         """A judge's vote: what the text was written for, unless the behaviour has it otherwise for this text."""
-        text = read_judged(prompt)
+        text = prompt.split("<text>\n")[1].split("\n</text>", maxsplit=1)[0]
         share, behaviour = draw(text, "judged"), self.behaviour
         labels = re.findall(CHOICE, prompt)[-1]
         right, wrong = sorted(
@@ -236,8 +239,6 @@ def serve_provider(behaviour: Behaviour = Behaviour()) -> Iterator[Provider]:
 
 @contextmanager
 def serve(provider: Served) -> Iterator[Served]:
-    """Lets a provider listen on a free loopback port while the block runs."""
-
     async def complete(request: Request) -> Response:
         provider.keys.add(request.headers["authorization"].removeprefix("Bearer "))
         return await provider.complete(await request.json())
@@ -249,8 +250,6 @@ def serve(provider: Served) -> Iterator[Served]:
 
 @contextmanager
 def serve_answers(answer: Callable[[Request], Awaitable[Response]]) -> Iterator[str]:
-    """The address of a function that answers whatever is asked while the block runs."""
-
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await (await answer(Request(scope, receive)))(scope, receive, send)
 
@@ -260,14 +259,12 @@ def serve_answers(answer: Callable[[Request], Awaitable[Response]]) -> Iterator[
 
 @contextmanager
 def serve_app(app: Any) -> Iterator[str]:
-    """The address of an application that listens on a free loopback port while the block runs."""
     with run_server(app) as (_, port):
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
 def run_server(app: Any) -> Iterator[tuple[uvicorn.Server, int]]:
-    """The server of an application, in a thread of its own, and its port."""
     listener = listen()
     # uvicorn's own configuration of logging would close Prefect's handlers, and wait 5 s for each to send what it has.
     quiet: dict[str, Any] = {"log_config": None, "log_level": "critical", "lifespan": "off"}
@@ -300,17 +297,12 @@ def is_vote(prompt: str) -> bool:
     return "<text>" in prompt
 
 
-def read_judged(prompt: str) -> str:
-    return prompt.split("<text>\n")[1].split("\n</text>", maxsplit=1)[0]
-
-
 def draw(prompt: str, what: str) -> float:
     """A number in [0, 1) that belongs to a prompt."""
     return int.from_bytes(hashlib.sha256(f"{what}\0{prompt}".encode()).digest()[:4], "big") / 2**32
 
 
 def answer(prompt: str, behaviour: Behaviour) -> tuple[str, str]:
-    """The content and the finish reason of the reply to a prompt."""
     asked = re.search(r"Propose \d+ (?:subjects|forms|audiences)", prompt)
     text = json.dumps(propose(prompt)) if asked else _write_exemplars(prompt, behaviour)
     share = draw(prompt, "spoiled")
@@ -326,7 +318,6 @@ def answer(prompt: str, behaviour: Behaviour) -> tuple[str, str]:
 
 
 def propose(prompt: str) -> dict[str, list[str]]:
-    """As many subjects, forms and audiences as are asked for, no two alike."""
     every = {
         "subjects": [form.format(word) for form in SUBJECT_FORMS for word in SUBJECT_WORDS],
         "forms": [f"a {word} note" for word in SUBJECT_WORDS],
@@ -365,22 +356,12 @@ def vary_text(seed: str, key: str) -> str:
     return re.sub(r"[A-Za-z]+", replace_word, seed)
 
 
-def read_asked_pole(prompt: str) -> Pole:
-    """The pole that the texts of a prompt are to stand at; without a meaning for other prompts."""
-    asked = ASKED.search(prompt.rpartition("\0")[2])
-    return "positive" if asked and asked[3] in POSITIVE_LABELS else "negative"
-
-
 def read_texts(reply: str) -> list[str]:
     try:
         told = json.loads(reply)
     except ValueError:
         return []
     return [told["text"]] if "text" in told else list(told.get("texts", []))
-
-
-def _is_spoiled(prompt: str, behaviour: Behaviour) -> bool:
-    return not is_vote(prompt) and draw(prompt, "spoiled") < behaviour.malformed + behaviour.truncated
 
 
 def _write_exemplars(prompt: str, behaviour: Behaviour) -> str:

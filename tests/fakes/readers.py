@@ -47,7 +47,6 @@ def fill_store(store: Path | str, handles: Sequence[str] = HANDLES) -> StoredSet
 
 
 def stay_offline(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Keeps ``datasets`` from the network, and its cache in a folder."""
     patch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "cache")
 

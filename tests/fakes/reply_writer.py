@@ -1,6 +1,7 @@
 """A process that keeps replies until it is killed, and says on stdout what it knows to be kept, as soon as it does."""
 
 import asyncio
+import itertools
 import os
 import random
 import subprocess
@@ -23,13 +24,9 @@ def make_reply(key: str) -> Reply:
     return Reply(f"{key}: " + "naïve “text” 🔑 " * (rng.choice(_LENGTHS) // 15), "stop", rng.randrange(999), 5, 0.001)
 
 
-def start_writer(
-    place: RepliesPlace, prefix: str = "", count: int = 1_000_000, call_seconds: float = 0.001
-) -> "subprocess.Popen[str]":
-    """Starts it, with keys of that prefix and the replies of ``make_reply``."""
-    words = (place.cache_dir, place.url or "", prefix, str(count), str(call_seconds))
+def start_writer(place: RepliesPlace, prefix: str = "") -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "fakes.reply_writer", *words],
+        [sys.executable, "-m", "fakes.reply_writer", place.cache_dir, place.url or "", prefix],
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
         stdout=subprocess.PIPE,
         text=True,
@@ -57,12 +54,12 @@ def read_kept(said: str) -> list[str]:
     return [line.split()[1] for line in said.splitlines() if line.startswith("kept")]
 
 
-async def _write(kept: ReplyStore, writer: int, prefix: str, count: int, call_seconds: float) -> None:
-    for number in range(writer, count, WRITERS):
+async def _write(kept: ReplyStore, writer: int, prefix: str) -> None:
+    for number in itertools.count(writer, WRITERS):
         key = f"{prefix}{number}"
         begun = await kept.begin(1.0)
         _say("begun", key)
-        await asyncio.sleep(call_seconds)
+        await asyncio.sleep(0.001)
         await kept.keep(key, make_reply(key), begun)
         _say("kept", key)
 
@@ -71,11 +68,9 @@ def _say(*words: str) -> None:
     os.write(1, (" ".join(words) + "\n").encode())
 
 
-async def _main(folder: str, url: str, prefix: str, count: str, call_seconds: str) -> None:
+async def _main(folder: str, url: str, prefix: str) -> None:
     with ReplyStore(RepliesPlace(folder, url or None), PLAN) as kept:
-        await asyncio.gather(
-            *(_write(kept, writer, prefix, int(count), float(call_seconds)) for writer in range(WRITERS))
-        )
+        await asyncio.gather(*(_write(kept, writer, prefix) for writer in range(WRITERS)))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "server", "date",
 class S3:
     """What stands between pyarrow's client and the server: it counts what changes something, and lets so much through.
 
-    With ``changes_left`` at 0 nothing gets through, it is refused; None lets all.
+    With ``changes_left`` at 0 nothing gets through, it is refused; None lets all. A test sets it.
     """
 
     def __init__(self, port: int) -> None:
@@ -44,23 +44,12 @@ class S3:
         self._client = httpx.AsyncClient(timeout=60, limits=limits, verify=False)
         self._lock = threading.Lock()
 
-    @property
-    def variables(self) -> dict[str, str]:
-        return {
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-
     def enter(self, patch: pytest.MonkeyPatch) -> None:
-        for name, value in self.variables.items():
-            patch.setenv(name, value)
-
-    def break_after(self, changes: int) -> None:
-        """So many more requests that change something are let through, and then none at all."""
-        self.changes_left = changes
+        patch.setenv("AWS_ENDPOINT_URL", self.url)
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
     def heal(self) -> None:
         """Everything is let through again, and so much later that nobody waits for a writer that died."""
@@ -100,7 +89,6 @@ class S3:
 
 @contextmanager
 def serve_s3() -> Iterator[S3]:
-    """A way to the session's server, of this process alone, for as long as the block lasts."""
     s3 = S3(share("s3", _start_server)["port"])
     with serve_answers(s3.pass_on) as s3.url:
         yield s3

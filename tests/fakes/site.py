@@ -27,8 +27,6 @@ CLIENT = httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=
 
 @dataclass
 class Site:
-    """``variables`` is the environment in which all of the site's processes run."""
-
     workspace: Workspace
     port: int
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
@@ -77,7 +75,6 @@ class Site:
         return found
 
     def ask(self, method: str, path: str, **fields: object) -> Any:
-        """One request to Prefect's API, its JSON answer."""
         return ask_server(self.url, method, path, **fields)
 
     def start_run(self, **parameters: object) -> str:
@@ -100,15 +97,9 @@ class Site:
         self.ask("POST", f"/flow_runs/{run_id}/set_state", state={"type": state, **fields}, force=True)
 
     def end_runs(self) -> None:
-        """Ends all runs that are not over, as a worker would."""
         live = {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}}
         for run in self.ask("POST", "/flow_runs/filter", flow_runs=live):
             self.set_state(run["id"], "COMPLETED")
-
-    def forget_runs(self) -> None:
-        while found := self.ask("POST", "/flow_runs/filter", limit=200):
-            for run in found:
-                self.ask("DELETE", f"/flow_runs/{run['id']}")
 
     def kill(self, *names: str) -> None:
         """``kill -9`` of processes of the site at one instant; ``flows`` is whatever the workers have started."""
@@ -150,7 +141,6 @@ class Site:
 
 @contextmanager
 def open_site(workspace: Workspace) -> Iterator[Site]:
-    """A site without a server as yet; every process of the workspace is gone afterwards."""
     site = Site(workspace, find_free_port())
     try:
         yield site

@@ -8,23 +8,27 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from fakes.door import Door, open_door
 from fakes.postgres import find_programs, share_databases
 from fakes.provider import Provider, serve_provider
 from fakes.site import DATABASE, Site, list_flow_processes, open_site
 from fakes.waiting import wait_until
-from fakes.workspace import Workspace, make_workspace
+from fakes.workspace import ROOT, Workspace, make_workspace
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.api.keys.keyring import issue_key
 
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 RUN_SECONDS = 300.0
@@ -34,14 +38,74 @@ CALLS_AT_ONCE = 8
 
 
 @dataclass
+class Door:
+    """The HTTP API as a program, for kills: the routes are asked in this process (``fakes.surface``).
+
+    ``url`` ends with ``/v1``; ``secret`` is that of a key that owns ``u22a8`` and may author.
+    """
+
+    workspace: Workspace
+    variables: dict[str, str]
+    secret: str
+    url: str = ""
+    process: "subprocess.Popen[str] | None" = None
+    clients: list[httpx.Client] = field(default_factory=list)
+
+    def start(self, port: int = 0) -> None:
+        variables = {**self.variables, "EXEMPLARS_API_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+        log = (self.workspace.folder / "door.log").open("a")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "flows.api", "serve"],
+            cwd=ROOT,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert "open at http" in line, line
+        self.url = line.split("open at ")[1].split(",")[0].strip()
+
+    def open_client(self, secret: str | None = None) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {secret or self.secret}"}
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=60)
+        self.clients.append(client)
+        return client
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(30)
+
+
+@contextmanager
+def open_door(workspace: Workspace, variables: dict[str, str]) -> Iterator[Door]:
+    keys = workspace.folder / "keys.json"
+    secret = issue_key(keys, ["u22a8"], "authoring", datetime.now(UTC))[1]
+    door = Door(workspace, {**variables, "EXEMPLARS_KEYS_FILE": str(keys)}, secret)
+    try:
+        door.start()
+        yield door
+    finally:
+        for client in door.clients:
+            client.close()
+        if door.process is not None:
+            door.kill()
+            assert door.process.stdout is not None
+            door.process.stdout.close()
+
+
+@dataclass
 class Stack:
-    """``author`` owns ``u22a8``, ``stranger`` owns ``acme`` alone."""
+    """``author`` owns ``u22a8``."""
 
     site: Site
     door: Door
     provider: Provider
     author: httpx.Client
-    stranger: httpx.Client
 
     @property
     def workspace(self) -> Workspace:
@@ -52,12 +116,6 @@ class Stack:
         handle = f"u22a8.{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')[:48].rstrip('-')}"
         shutil.copytree(self.workspace.model, self.workspace.model.with_name(handle))
         return handle
-
-    def start_run(self, handle: str, **parameters: object) -> str:
-        return self.site.start_run(handle=handle, **parameters)
-
-    def start_backfill(self, **parameters: object) -> str:
-        return self.site.start("backfill", **{"effort": "low", "namespace": None, **parameters})
 
     def run_here(self, handle: str, **parameters: Any) -> State[Any]:
         """Runs the flow in a thread of this process, as a script does, and returns the state in which it ends."""
@@ -71,24 +129,20 @@ class Stack:
             self.workspace.enter(patch)
             return thread.submit(lambda: asyncio.run(run())).result()
 
-    def name_state(self, run_id: str) -> str:
-        """The name of a run's state, such as ``Suspended``, whose type is ``PAUSED``."""
-        return str(self.site.ask("GET", f"/flow_runs/{run_id}")["state"]["name"])
-
     def read_logs(self, run_id: str) -> str:
         lines = self.site.ask("POST", "/logs/filter", logs={"flow_run_id": {"any_": [run_id]}})
         return "\n".join(line["message"] for line in lines)
 
     def suspend(self, handle: str) -> tuple[str, Path]:
         """A run that waits for a review, and the folder of its set."""
-        run_id = self.start_run(handle, review=True)
+        run_id = self.site.start_run(handle=handle, review=True)
         self.wait_until_suspended(run_id)
         return run_id, self.workspace.find_set(run_id)
 
     def wait_until_suspended(self, run_id: str) -> None:
         """Waits for it; a run that has ended in place of that fails the test."""
-        wait_until(lambda: self.name_state(run_id) in ("Suspended", *map(str.capitalize, ENDED)), RUN_SECONDS)
-        assert "Suspended" == self.name_state(run_id), self.site.read_state(run_id)
+        wait_until(lambda: self.site.read_state(run_id)[0] in ("PAUSED", *ENDED), RUN_SECONDS)
+        assert "PAUSED" == self.site.read_state(run_id)[0], self.site.read_state(run_id)
 
     def resume(self, run_id: str, **fields: Any) -> None:
         """Fills in a suspended run's form; a moment after it is suspended Prefect does not have that yet."""
@@ -142,4 +196,4 @@ def open_stack(folder: Path) -> Iterator[Stack]:
         site.start_deployed()
         site.start_worker(limit=RUNS_AT_ONCE)
         with open_door(site.workspace, site.variables) as door:
-            yield Stack(site, door, provider, door.open_client(), door.open_client(door.issue("acme")))
+            yield Stack(site, door, provider, door.open_client())

@@ -73,7 +73,6 @@ def write_sets(store: Path, begin: int, rows: int, told: Connection, count: int 
 
 
 def write_at_once(store: str, run_id: str) -> bool:
-    """Whether this process's set is the one that was written."""
     return attach_set(store, run_id).written
 
 

@@ -92,7 +92,6 @@ def attach_set(
 
 
 def attach_texts(samples: Path, handle: str, texts: Sequence[str], report: str = "") -> str:
-    """Attaches the texts in a set of a run of their own, each at the positive pole, and returns its run id."""
     return attach_poles(samples, {"clarity": {"positive": texts}}, handle, report=report)
 
 

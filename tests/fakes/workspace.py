@@ -75,7 +75,6 @@ class Workspace:
         (self.folder / "effort.yaml").write_text(json.dumps(dial))
 
     def run(self, synth_type: str = "from_traits") -> RunResult:
-        """Runs the flow in this process; raises what it raises."""
         from flows.synthesize import synthesize
 
         parameters: Any = {"handle": HANDLE, "synth_type": synth_type, "effort": "low"}
@@ -85,7 +84,6 @@ class Workspace:
         return result
 
     def enter(self, patch: pytest.MonkeyPatch) -> None:
-        """Points this process at the workspace, as long as the patch lasts."""
         for name in [name for name in os.environ if name.startswith("EXEMPLARS_")]:
             patch.delenv(name)
         for name, value in self.variables.items():
@@ -97,7 +95,9 @@ class Workspace:
         ``prefect`` has Prefect's own variables; the workspace's MARK is handed down to all that the command starts.
         """
         ours = {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT_", "EXEMPLARS_"))}
-        with _accept_interrupts():
+        # What a shell runs in the background ignores SIGINT, and so would all that is started from there.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
             return subprocess.Popen(
                 [*program, *arguments],
                 cwd=ROOT,
@@ -108,6 +108,8 @@ class Workspace:
                 text=True,
                 start_new_session=True,
             )
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def find_set(self, run_id: str) -> Path:
         stored = find_set(str(self.samples), run_id)
@@ -126,7 +128,6 @@ class Workspace:
         return [path for path in (*self.samples.rglob("*"), *staging) if path.is_file() or path in staging]
 
     def list_processes(self) -> dict[int, str]:
-        """The command lines of all processes that a command of this workspace has left or has running."""
         return list_marked(self.folder)
 
     def wait_for_no_process(self, seconds: float) -> dict[int, str]:
@@ -228,13 +229,3 @@ def find_gone_process() -> str:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
         begin = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
     return f"{name_process().rsplit('/', 2)[0]}/{process.pid}/{begin}"
-
-
-@contextmanager
-def _accept_interrupts() -> Iterator[None]:
-    """What a shell runs in the background ignores SIGINT, and so would all that is started from there."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

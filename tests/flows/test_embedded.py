@@ -48,14 +48,13 @@ def list_listening(workspace: Workspace) -> list[str]:
     for number, words in workspace.list_processes().items():
         if "embedded_server.py" in words:
             with suppress(OSError):
-                found += list_addresses(Path(f"/proc/{number}"))
+                process = Path(f"/proc/{number}")
+                links = [str(path.readlink()) for path in (process / "fd").iterdir()]
+                files = [(process / "net" / name).read_text() for name in ("tcp", "tcp6")]
+                rows = [row.split() for text in files for row in text.splitlines()[1:]]
+                ours = [row for row in rows if row[3] == LISTENING and f"socket:[{row[9]}]" in links]
+                found += [row[1].split(":")[0] for row in ours]
     return found
-
-
-def list_addresses(process: Path) -> list[str]:
-    links = [str(path.readlink()) for path in (process / "fd").iterdir()]
-    rows = [row.split() for name in ("tcp", "tcp6") for row in (process / "net" / name).read_text().splitlines()[1:]]
-    return [row[1].split(":")[0] for row in rows if row[3] == LISTENING and f"socket:[{row[9]}]" in links]
 
 
 def test_newcomers_run_meets_its_quota_exactly_listens_on_loopback_only_and_leaves_no_process(clear: Workspace) -> None:

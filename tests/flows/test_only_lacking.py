@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +11,6 @@ from fakes.provider import Provider
 from fakes.workspace import HANDLE, Workspace, read_manifest
 
 from engine.report.summary import RunResult
-from engine.store.layout import SAMPLES
-from engine.store.removal import remove_stored
-from engine.store.set_versions import Removal
-from engine.store.store import find_set
 from flows.cli.app import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -33,17 +28,15 @@ def count(path: str | Path) -> Counter[tuple[str, str]]:
     return Counter(zip(frame["trait"], frame["pole"], strict=True))
 
 
-def remove_some(workspace: Workspace, run_id: str, wanted: dict[tuple[str, str], int]) -> None:
+def remove_some(path: str, wanted: dict[tuple[str, str], int]) -> None:
     """Removes so many samples of some traits and poles."""
-    stored = find_set(str(workspace.samples), run_id)
-    assert stored is not None
-    frame = pd.read_parquet(Path(stored.folder, SAMPLES))
+    frame = pd.read_parquet(path)
     ids = [
-        int(number)
+        str(number)
         for (trait, pole), few in wanted.items()
         for number in frame[(frame["trait"] == trait) & (frame["pole"] == pole)]["id"][:few]
     ]
-    assert remove_stored(stored, Removal(tuple(ids), datetime.now(UTC)))
+    assert 0 == main(["remove", HANDLE, *ids])
 
 
 def test_what_was_removed_is_filled_up_exactly_and_then_nothing_is_asked(
@@ -51,7 +44,7 @@ def test_what_was_removed_is_filled_up_exactly_and_then_nothing_is_asked(
 ) -> None:
     first = fill_up()
     lacking = {("clarity", "positive"): 2, ("clarity", "negative"): 1}
-    remove_some(entered, first.run_id, lacking)
+    remove_some(first.samples, lacking)
     kept = set(pd.read_parquet(first.samples)["text"])
     result = fill_up()
     manifest = read_manifest(Path(result.samples).parent)

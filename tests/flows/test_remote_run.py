@@ -1,6 +1,5 @@
 """The main job with its models and its samples on an S3 server, which may break while the set is written."""
 
-import json
 import math
 import shutil
 
@@ -39,12 +38,10 @@ def remote(workspace: Workspace, s3_uri: str, monkeypatch: pytest.MonkeyPatch) -
     return workspace
 
 
-def test_run_survives_a_server_that_breaks_while_the_set_is_put(
-    remote: Workspace, s3: S3, provider: Provider, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_run_survives_a_server_that_breaks_while_the_set_is_put(remote: Workspace, s3: S3, provider: Provider) -> None:
     samples = remote.variables["EXEMPLARS_SAMPLES_URI"]
     # The probe is put, taken away, and leaves the mark of an empty folder; then the set: its samples come last of it.
-    s3.break_after(8)
+    s3.changes_left = 8
     with pytest.raises(StoreError, match="the next start continues"):
         remote.run()
     s3.heal()
@@ -60,21 +57,16 @@ def test_run_survives_a_server_that_breaks_while_the_set_is_put(
     [stored] = list_sets(samples, HANDLE, "train")
     assert 16 == len(read_attached([stored]))
     assert (f"{stored.folder}/samples.parquet", "attached") == (result.samples, result.status)
-    capsys.readouterr()
-    assert 0 == main(["verify", "--json"])
-    assert [] == json.loads(capsys.readouterr().out)["broken"]
-    assert 0 == main(["detach", result.run_id])
-    assert [] == list_sets(samples, HANDLE, "train")
+    assert 0 == main(["verify"])
 
 
 def test_machine_that_is_lost_costs_the_calls_in_flight(
     remote: Workspace, provider: Provider, postgres: Databases, prefect_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    price = "0.40/1.60"
     remote.variables.update(
         EXEMPLARS_REPLIES_URL=postgres.make_database(),
         EXEMPLARS_CONCURRENCY=str(CONCURRENCY),
-        EXEMPLARS_SYNTH_PRICE=price,
+        EXEMPLARS_SYNTH_PRICE="0.40/1.60",
         EXEMPLARS_MAX_COST_USD="1",
     )
     provider.behaviour = Behaviour(seconds=0.05, hold_after=ANSWERED)

@@ -53,14 +53,10 @@ def echoing() -> Iterator[EchoingProvider]:
         yield provider
 
 
-def list_needles(*keys: str) -> list[bytes]:
-    """What must be found nowhere: each key in every spelling, and its beginning."""
-    return [text.encode() for key in keys for text in (key[:12], *spell(key), json.dumps(key)[1:-1])]
-
-
 def find_leaks(folders: Collection[Path], keys: Collection[str], *said: str) -> list[str]:
     """Where a key is found: in the files below the folders, in what their tables hold, and in what was said."""
-    needles = list_needles(*keys)
+    # Each key in every spelling, and its beginning.
+    needles = [text.encode() for key in keys for text in (key[:12], *spell(key), json.dumps(key)[1:-1])]
     places = {str(number): text.encode() for number, text in enumerate(said)}
     for path in (path for folder in folders for path in folder.rglob("*") if path.is_file()):
         places[str(path)] = path.read_bytes()
@@ -80,14 +76,11 @@ def read_rows(database: Path) -> str:
         return "\n".join(str(value) for row in rows for value in row)
 
 
-def find_database() -> Path:
-    """The folder of the database of the server that the tests' own runs use."""
-    return Path(str(PREFECT_API_DATABASE_CONNECTION_URL.value()).partition("///")[2]).parent
-
-
 def test_run_that_is_told_its_key_everywhere_writes_it_nowhere(
     prefect_server: str, tmp_path: Path, echoing: EchoingProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
+    # That of the server which the tests' own runs use.
+    database = Path(str(PREFECT_API_DATABASE_CONNECTION_URL.value()).partition("///")[2])
     workspace = make_workspace(tmp_path / "exposed", echoing, EXEMPLARS_SYNTH_API_KEY=KEY)
     workspace.write_effort(exemplars_per_pole=2, top_up_rounds=10, over_generation=3.0)
     workspace.run()
@@ -102,7 +95,7 @@ def test_run_that_is_told_its_key_everywhere_writes_it_nowhere(
     assert "refused" in set(rejected["reason"])
     assert echoing.echoes > 30
     assert "Traceback" in caplog.text
-    assert [] == find_leaks([workspace.folder, find_database()], [KEY], caplog.text, str(raised.value))
+    assert [] == find_leaks([workspace.folder, database.parent], [KEY], caplog.text, str(raised.value))
 
 
 @contextmanager
@@ -138,7 +131,7 @@ def test_whole_site_writes_the_key_nowhere(tmp_path: Path, echoing: EchoingProvi
             subprocess.run([sys.executable, "-c", SAVE], env=site.variables, cwd=ROOT, input=KEY, text=True, check=True)
         site.start_worker()
         ends = [run_to_its_end(site, echoing, Behaviour(status=status)) for status in (None, 401, 404, 500)]
-        ends.append(kill_in_mid_run(site, echoing))
+        ends.append(run_to_its_end(site, echoing, Behaviour(hold_after=10)))
         told = [json.dumps(site.ask("POST", f"/{kind}/filter", limit=200)) for kind in READ]
         leaks = find_leaks([tmp_path], [KEY], *told, *seen)
         size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
@@ -149,18 +142,12 @@ def test_whole_site_writes_the_key_nowhere(tmp_path: Path, echoing: EchoingProvi
 
 
 def run_to_its_end(site: Site, provider: EchoingProvider, behaviour: Behaviour) -> str:
+    """The state in which a run ends; one that the provider holds is killed."""
     provider.forget()
     provider.behaviour = behaviour
     run_id = site.start_run()
+    if behaviour.hold_after:
+        wait_until(lambda: provider.calls.total() > 10, 600, "in mid-run")
+        site.kill("flows")
     wait_until(lambda: site.read_state(run_id)[0] in ("COMPLETED", "FAILED", "CRASHED"), 600, "it has ended")
-    return site.read_state(run_id)[0]
-
-
-def kill_in_mid_run(site: Site, provider: EchoingProvider) -> str:
-    provider.forget()
-    provider.behaviour = Behaviour(hold_after=10)
-    run_id = site.start_run()
-    wait_until(lambda: provider.calls.total() > 10, 600, "in mid-run")
-    site.kill("flows")
-    wait_until(lambda: site.read_state(run_id)[0] == "CRASHED", 600, "it has crashed")
     return site.read_state(run_id)[0]

@@ -2,27 +2,23 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from fakes.builders import make_exemplar
 from fakes.provider import Behaviour, Provider
+from fakes.stored import attach_poles
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, TRAITS, Workspace, count_poles, make_workspace, read_kept, read_manifest
 
-from engine.domain.model import POLES, Pool, digest_text
-from engine.domain.samples import RunStamp, Scenario, make_row
+from engine.domain.model import POLES, digest_text
 from engine.errors import GateError
 from engine.planning.seed_variations import AS_SEED
 from engine.store.layout import CARD, REPORT, VERDICT
-from engine.store.sample_set import SampleSet
-from engine.store.store import list_sets, write_set
+from engine.store.store import list_sets
 from engine.text.stylometry import find_drift
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -36,20 +32,6 @@ SAFETY_SEEDS = (
     ("Our neighbour borrows the ladder on Sundays and brings it back with a cake.", 0.0),
     ("Some of the tools in here are older than the shed that they are kept in.", 0.5),
 )
-
-
-def seed_both_traits(workspace: Workspace) -> Workspace:
-    """Adds seeds for the trait that has none, one of them between the poles."""
-    path = workspace.model / "samples.jsonl"
-    lines = [json.dumps({"content": text, "safety": quality}) for text, quality in SAFETY_SEEDS]
-    path.write_text("\n".join([path.read_text(), *lines]))
-    return workspace
-
-
-def read_seeds(workspace: Workspace) -> dict[str, str]:
-    """The authored texts by their digest."""
-    lines = (workspace.model / "samples.jsonl").read_text().splitlines()
-    return {digest_text(json.loads(line)["content"]): json.loads(line)["content"] for line in lines}
 
 
 def count_seeds(frame: pd.DataFrame) -> dict[tuple[str, str], list[int]]:
@@ -66,33 +48,25 @@ def list_subjects(frame: pd.DataFrame) -> set[str]:
     return set(frame["scenario"].map(lambda text: str(json.loads(text)["subject"])))
 
 
-def list_folders(workspace: Workspace, pool: str) -> list[Path]:
-    return [folder for folder in workspace.list_sets() if folder.parent.name == f"pool={pool}"]
-
-
 def read_verdict(folder: Path) -> Mapping[str, Any]:
     verdict: dict[str, Any] = json.loads((folder / VERDICT).read_text())
     return verdict
-
-
-def plant(workspace: Workspace, pool: Pool, texts: Sequence[str], subject: str = "a planted subject") -> None:
-    """Puts a set of these texts into a pool of the store."""
-    stamp = RunStamp(f"planted-{pool}-{len(texts)}", HANDLE, "from_traits", "low", datetime(2026, 1, 1, tzinfo=UTC))
-    scenario = Scenario(subject, "somebody", "a note", "two")
-    exemplars = [replace(make_exemplar(text, index=number), scenario=scenario) for number, text in enumerate(texts)]
-    rows = [make_row(exemplar, stamp, None) for exemplar in exemplars]
-    write_set(str(workspace.samples), SampleSet(stamp, pool, "attached", "planted", rows, (), {}, {}))
 
 
 def test_variations_are_attached_with_exact_quotas_and_use_each_seed_equally_often(
     workspace: Workspace, provider: Provider
 ) -> None:
     provider.behaviour = Behaviour(malformed=0.1)
-    seed_both_traits(workspace)
+    path = workspace.model / "samples.jsonl"
+    # Those of the trait that has none, one of them between the poles, are added.
+    lines = [*path.read_text().splitlines(), *(json.dumps({"content": text, "safety": q}) for text, q in SAFETY_SEEDS)]
+    path.write_text("\n".join(lines))
     workspace.write_effort(exemplars_per_pole=8)
     workspace.run("diversify")
     [folder] = workspace.list_sets()
-    seeds, kept, manifest = read_seeds(workspace), read_kept(folder), read_manifest(folder)
+    # The authored texts by their digest.
+    seeds = {digest_text(text): text for text in (json.loads(line)["content"] for line in lines)}
+    kept, manifest = read_kept(folder), read_manifest(folder)
     poles = set(zip(kept["seed_sha256"], kept["pole"], strict=True))
     pairs = kept[kept["pair_id"].notna()].groupby("pair_id")
 
@@ -121,7 +95,8 @@ def test_variations_are_attached_with_exact_quotas_and_use_each_seed_equally_oft
 def test_held_out_sets_lie_in_a_pool_of_their_own_and_share_no_subject(workspace: Workspace) -> None:
     for synth_type in ("from_traits", "enrich", "from_traits", "enrich"):
         workspace.run(synth_type)
-    train, held_out = (list_folders(workspace, pool) for pool in ("train", "eval"))
+    folders = workspace.list_sets()
+    train, held_out = ([it for it in folders if it.parent.name == f"pool={pool}"] for pool in ("train", "eval"))
     listed = [Path(stored.folder) for stored in list_sets(str(workspace.samples), HANDLE, "train")]
     first, second, third, fourth = (list_subjects(read_kept(folder)) for folder in (*train, *held_out))
 
@@ -141,25 +116,19 @@ def test_held_out_sets_lie_in_a_pool_of_their_own_and_share_no_subject(workspace
     assert "16 set aside for evaluation" in (held_out[0] / REPORT).read_text()
 
 
-def try_out(folder: Path, provider: Provider, synth_type: str) -> list[str]:
-    """What a run of a strategy keeps where nothing is in the store: its prompts are the same whatever is in there."""
-    tried = seed_both_traits(make_workspace(folder / "tried", provider))
-    tried.run(synth_type)
-    return list(read_kept(tried.list_sets()[0])["text"])
-
-
 def test_gate_catches_what_came_across_the_line_while_the_run_was_going(
     workspace: Workspace, provider: Provider, tmp_path: Path
 ) -> None:
     """The store is read again before anything is attached: another run may have filled the other pool meanwhile."""
-    tried = try_out(tmp_path, provider, "from_traits")
+    # The prompts of a run are the same whatever is in the store.
+    tried = make_workspace(tmp_path / "tried", provider)
+    texts = list(read_kept(Path(tried.run().samples).parent)["text"])
     provider.forget()
-    seed_both_traits(workspace)
     provider.behaviour = Behaviour(hold_after=3)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(workspace.run, "from_traits")
         wait_until(lambda: provider.calls.total() >= 4 or running.done(), what="the run asks")
-        plant(workspace, "eval", tried[:2])
+        attach_poles(workspace.samples, {"clarity": {"positive": texts[:2]}}, HANDLE, "eval")
         provider.behaviour = Behaviour()
         with pytest.raises(GateError, match="no new text is near to one across the line"):
             running.result()

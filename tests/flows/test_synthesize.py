@@ -74,10 +74,6 @@ def list_votes(frame: pd.DataFrame) -> list[list[str]]:
     return [[entry["vote"] for entry in json.loads(text)] for text in frame["judge_votes"].dropna()]
 
 
-def list_subjects(frame: pd.DataFrame) -> set[str]:
-    return set(frame["scenario"].map(lambda text: str(json.loads(text)["subject"])))
-
-
 def read_flow_run(run_id: str) -> FlowRun:
     with get_client(sync_client=True) as client:
         return client.read_flow_run(UUID(run_id))
@@ -169,7 +165,7 @@ def test_many_cells_make_few_task_runs_and_few_calls_at_once(tmp_path: Path, pro
     result = workspace.run()
     [folder] = workspace.list_sets()
     rows = pd.concat([read_kept(folder), read_rejected(folder)])
-    rounds, first = int(rows["attempt"].max()), int((rows["attempt"] == 1).sum())
+    rounds = int(rows["attempt"].max())
     names = list_task_runs(result.run_id)
     batches = [name for name in names if ": generate " in name]
 
@@ -179,14 +175,6 @@ def test_many_cells_make_few_task_runs_and_few_calls_at_once(tmp_path: Path, pro
     assert len(batches) <= MAX_TASKS_A_ROUND * rounds
     assert STEPS_BESIDE_GENERATE + rounds - 1 == len(names) - len(batches)
     assert len(names) == len(set(names))
-    assert {
-        f"load {HANDLE}",
-        "plan 30 for each pole of 2 traits",
-        "round 1: generate 80 cells, part 2 of 3",
-        f"round 1: screen {first} exemplars",
-        "check 120 exemplars",
-        "write 120 exemplars",
-    } <= set(names)
 
 
 def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path, provider: Provider) -> None:
@@ -304,16 +292,3 @@ def test_model_that_is_trained_while_a_run_goes_on_gets_nothing(workspace: Works
 
     assert provider.answers.total() > 0
     assert [] == workspace.list_files()
-
-
-def test_run_after_a_finished_one_plans_anew_and_adds_a_second_set(workspace: Workspace, provider: Provider) -> None:
-    workspace.run()
-    provider.forget()
-    workspace.run()
-    first, second = workspace.list_sets()
-
-    assert read_manifest(first)["plan_id"] != read_manifest(second)["plan_id"]
-    assert set() == list_subjects(read_kept(first)) & list_subjects(read_kept(second))
-    assert expect_counts(4) == count_poles(read_kept(second))
-    assert expect_counts(8) == count_poles(pd.read_parquet(workspace.samples))
-    assert 4 * 8 == pd.read_parquet(workspace.samples)["id"].nunique()

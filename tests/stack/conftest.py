@@ -13,7 +13,6 @@ TEST_SECONDS = 900
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Gives the tests of the stack their time."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(TEST_SECONDS))
@@ -21,7 +20,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack; a test wants ``stack``."""
     with open_stack(tmp_path_factory.mktemp("stack")) as opened:
         yield opened
 
@@ -40,5 +38,4 @@ def stack(whole_stack: Stack) -> Stack:
 
 @pytest.fixture
 def handle(stack: Stack, request: pytest.FixtureRequest) -> str:
-    """A model of the test's own."""
     return stack.add_model(request.node.name.removeprefix("test_"))

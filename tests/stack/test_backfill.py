@@ -27,7 +27,8 @@ def queue(stack: Stack) -> Iterator[None]:
 def test_part_of_a_worker_that_is_lost_is_done_by_another(stack: Stack, handle: str) -> None:
     handles = [handle, stack.add_model("parts second")]
     stack.provider.behaviour = Behaviour(hold_after=ANSWERED)
-    run_id = stack.start_backfill(handles=handles, part_size=1, models_at_once=1)
+    asked = {"effort": "low", "namespace": None, "handles": handles, "part_size": 1, "models_at_once": 1}
+    run_id = stack.site.start("backfill", **asked)
     stack.wait_until_held(ANSWERED)
     wait_until(lambda: list_parts(stack.site, run_id), what="a part is queued")
     stack.site.kill("worker")
@@ -51,6 +52,5 @@ def test_part_of_a_worker_that_is_lost_is_done_by_another(stack: Stack, handle: 
 
 
 def list_parts(site: Site, run_id: str) -> dict[str, str]:
-    """The parts of a backfill, and their states."""
     asked = {"parent_flow_run_id": {"any_": [run_id]}, "tags": {"all_": ["part"]}}
     return {run["id"]: run["state_type"] for run in site.ask("POST", "/flow_runs/filter", flow_runs=asked)}

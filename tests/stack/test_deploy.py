@@ -49,13 +49,10 @@ class Deployed:
 
     site: Site
     receiver: Receiver
+    address: str
     said: str
     before: Any
     after: Any
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.receiver.port}/hook?token={TOKEN}"
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +70,9 @@ def deployed(whole_stack: Stack) -> Iterator[Deployed]:
         offer_handles(client, whole_stack.workspace.variables["EXEMPLARS_MODELS_URI"])
     before = describe(site)
     with open_receiver() as receiver:
-        said = site.deploy(EXEMPLARS_ALERT_URL=f"http://127.0.0.1:{receiver.port}/hook?token={TOKEN}")
-        yield Deployed(site, receiver, said, before, describe(site))
+        address = f"http://127.0.0.1:{receiver.port}/hook?token={TOKEN}"
+        said = site.deploy(EXEMPLARS_ALERT_URL=address)
+        yield Deployed(site, receiver, address, said, before, describe(site))
     # No run of theirs may come later.
     for schedule in site.find_deployment(SCHEDULED)["schedules"]:
         site.ask("DELETE", f"{path}/{schedule['id']}")
@@ -192,7 +190,6 @@ def make_run(site: Site, deployment: str, **parameters: object) -> str:
 
 
 def describe(site: Site) -> dict[str, list[str]]:
-    """What is on the server, without the times."""
     found = {
         kind: sorted(repr([item[name] for name in names]) for item in site.ask("POST", f"/{kind}/filter"))
         for kind, names in KEPT.items()

@@ -1,6 +1,7 @@
-"""The HTTP API on the real stack: a dozen of the contract's requests, callers at once, and kills."""
+"""The HTTP API on the real stack: requests of the contract, callers at once, and kills."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -11,18 +12,18 @@ from fakes.surface import UNKNOWN, list_all, read_refusal
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, LEVEL
 
+from flows.api.keys.keyring import issue_key
+
 QUOTA = int(str(LEVEL["exemplars_per_pole"]))
 CALLERS, WAIT_SECONDS = 20, 300.0
 ONE = {"trait": "clarity", "text": "Hang the rake up with its teeth to the wall.", "quality": 1}
 
 
 def ask(client: httpx.Client, handle: str, **body: object) -> httpx.Response:
-    """Asks for a synthesis at low effort."""
     return client.post(f"/models/{handle}/samples/synthesize", json={"effort": "low", **body})
 
 
 def begin(stack: Stack, handle: str) -> str:
-    """A run in mid-generation, whose provider sits on its calls."""
     stack.provider.behaviour = Behaviour(hold_after=5)
     answer = ask(stack.author, handle)
     assert 202 == answer.status_code, answer.text
@@ -36,7 +37,6 @@ def read_model(stack: Stack, handle: str) -> dict[str, Any]:
 
 
 def tell(model: dict[str, Any]) -> tuple[str, str, str]:
-    """The state of a model, and the run and the status of its last operation."""
     return model["state"], model["last_operation"]["run_id"], model["last_operation"]["status"]
 
 
@@ -81,27 +81,17 @@ def test_program_follows_its_run_and_lists_and_deletes_what_it_made(stack: Stack
     assert 200 == deleted.status_code
     assert 4 * QUOTA - 1 == len(list_synthesized(stack, handle))
     assert ["exemplars.set.attached", "exemplars.set.removed"] == [event["event"] for event in events]
-
-
-def test_failed_run_says_why(stack: Stack, handle: str) -> None:
-    stack.provider.behaviour = Behaviour(status=401)
-    run_id = ask(stack.author, handle).json()["run_id"]
-    failed = wait_until_over(stack, handle)[-1]
-    error = failed["last_operation"]["error"]
-
-    assert ("failed", run_id, "failed") == tell(failed)
-    assert "key" in error
-    assert "sk-test" not in error
-    assert str(stack.workspace.folder) not in error
+    assert stack.door.secret not in (stack.workspace.folder / "door.log").read_text()
 
 
 def test_requests_are_refused_as_the_contract_has_it(stack: Stack) -> None:
-    nobody = stack.door.open_client("")
-    reader = stack.door.open_client(stack.door.issue("u22a8", scope="scoring"))
+    now, keys = datetime.now(UTC), stack.workspace.folder / "keys.json"
+    issued = (issue_key(keys, *owner, now)[1] for owner in ((["u22a8"], "scoring"), (["acme"], "authoring")))
+    nobody, reader, stranger = (stack.door.open_client(secret) for secret in ("none", *issued))
     refused = [
         nobody.get("/models"),
         ask(reader, HANDLE),
-        ask(stack.stranger, HANDLE),
+        ask(stranger, HANDLE),
         stack.author.get(f"/models/{UNKNOWN}"),
         ask(stack.author, HANDLE, synth_type="enrich"),
         stack.author.post(f"/models/{HANDLE}/samples/synthesize", content=b"{"),
@@ -109,7 +99,6 @@ def test_requests_are_refused_as_the_contract_has_it(stack: Stack) -> None:
         stack.author.get("/models/Technical%20Writing"),
         stack.author.put(f"/models/{HANDLE}/samples"),
     ]
-    document = nobody.get("/openapi.json").json()
 
     assert [
         (401, "unauthorized"),
@@ -122,10 +111,7 @@ def test_requests_are_refused_as_the_contract_has_it(stack: Stack) -> None:
         (422, "invalid_handle"),
         (405, "method_not_allowed"),
     ] == [read_refusal(answer) for answer in refused]
-    assert ({"status": "ok"}, "3.1.0") == (nobody.get("/health").json(), document["openapi"])
-    assert {HANDLE} <= {model["handle"] for model in list_all(stack.author, "/models", limit=2)}
-    assert "text/html" in nobody.get("/docs").headers["Content-Type"]
-    assert stack.door.secret not in stack.door.read_log()
+    assert "text/html" in httpx.get(f"{stack.door.url}/docs").headers["Content-Type"]
 
 
 def test_of_twenty_requests_at_one_instant_one_makes_a_run(stack: Stack, handle: str) -> None:
@@ -143,7 +129,7 @@ def test_of_twenty_requests_at_one_instant_one_makes_a_run(stack: Stack, handle:
 def test_run_outlives_the_door_and_a_run_that_is_killed_frees_its_model(stack: Stack, handle: str) -> None:
     first = begin(stack, handle)
     port = int(stack.door.url.removesuffix("/v1").rpartition(":")[2])
-    stack.door.stop(9)
+    stack.door.kill()
     stack.door.start(port)
     between = read_model(stack, handle)
     stack.site.kill("flows")

@@ -55,7 +55,7 @@ def scene(whole_stack: Stack) -> Iterator[Scene]:
         wait_until(lambda: slow.in_flight > 0, what="the script's run is at work", process=living)
         provider.forget()
         provider.behaviour = Behaviour(hold_after=ANSWERED)
-        lost = stack.start_run(LOST)
+        lost = stack.site.start_run(handle=LOST)
         stack.wait_until_held(ANSWERED)
         stack.kill_run(lost, "worker")
         yield Scene(suspended, proposal, lost, set(provider.answers), living, slow)
@@ -99,7 +99,7 @@ def test_run_lost_with_its_worker_is_crashed_and_gone_on_with_and_a_live_one_is_
     told = stack.site.read_state(scene.lost)[1]
     [living] = stack.list_runs(LIVING)
     alive = stack.site.read_state(living)[0]
-    ended = stack.wait_for_end(stack.start_run(LOST))
+    ended = stack.wait_for_end(stack.site.start_run(handle=LOST))
     scene.slow.behaviour = Behaviour()
     said = scene.living.communicate()[0]
 

@@ -11,7 +11,7 @@ from bench.teaches.real_texts import RealTexts
 
 from engine.domain.model import POLES, Pole
 from engine.quality.separation import fit_axis, rank_auc
-from engine.text.embedding import Embedder, SentenceEncoder, Vectors, normalise_rows
+from engine.text.embedding import Embedder, Vectors, normalise_rows
 
 Set = dict[Pole, list[str]]
 FULL = 100
@@ -22,13 +22,10 @@ class WordLlama:
     """The embedding that nothing is chosen by (wordllama, 256 dimensions, offline)."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Shape ``(len(texts), 256)``."""
         return normalise_rows(_load_wordllama().embed(list(texts)))
 
 
 class Yardstick:
-    """Real texts to hold sets against, by one embedding."""
-
     def __init__(self, texts: RealTexts, embedder: Embedder) -> None:
         self._texts = texts
         self._embedder = embedder
@@ -38,7 +35,6 @@ class Yardstick:
         self.full_auc = float(np.mean([self._measure(self.draw_real(FULL, draw)) for draw in range(5)]))
 
     def draw_real(self, count: int, draw: int) -> Set:
-        """So many real training texts a pole."""
         rng = random.Random(draw)
         return {pole: rng.sample(self._texts.training[pole], count) for pole in POLES}
 
@@ -50,11 +46,6 @@ class Yardstick:
         own = self._embedder.embed([text for pole in POLES for text in texts[pole]])
         axis = fit_axis(own, [index < len(texts["positive"]) for index in range(len(own))])
         return rank_auc(self._vectors @ axis, self._positive) or 0.0
-
-
-def make_yardsticks(texts: RealTexts) -> dict[str, Yardstick]:
-    """By the embedding that chooses nothing, and beside it by the one that chooses."""
-    return {"wordllama": Yardstick(texts, WordLlama()), "use": Yardstick(texts, SentenceEncoder())}
 
 
 @cache

@@ -31,13 +31,6 @@ class RealTexts:
     tested: Texts
 
 
-def load_real_texts(handle: str) -> RealTexts:
-    """The real texts for one of the benchmark's models."""
-    return {"bench.health-posts": _read_health, "bench.register": _read_register, "bench.campaign-posts": _read_posts}[
-        handle
-    ]()
-
-
 def _read_health() -> RealTexts:
     """Messages to the group on medicine, and to the nineteen others: their first 80 words."""
 
@@ -107,3 +100,7 @@ def _read_rows(name: str) -> Iterator[list[str]]:
         rows = list(csv.reader(stream, delimiter="\t"))
     yield rows[0]
     yield from rows[3:]
+
+
+# Of the models of the benchmark.
+READERS = {"bench.health-posts": _read_health, "bench.register": _read_register, "bench.campaign-posts": _read_posts}

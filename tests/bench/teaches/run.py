@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from bench.teaches.measure import FEWER, Set, make_yardsticks
-from bench.teaches.real_texts import load_real_texts
+from bench.teaches.measure import FEWER, Set, WordLlama, Yardstick
+from bench.teaches.real_texts import READERS
 
 from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
@@ -41,14 +41,12 @@ from engine.settings import PROJECT_ROOT, RepliesPlace, read_settings
 from engine.text.embedding import SentenceEncoder
 
 HERE = Path(__file__).parent
-MODELS = ("bench.health-posts", "bench.register", "bench.campaign-posts")
 
 
 def main() -> None:
-    """Makes what is missing of the table and prints all of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", nargs="+", type=int, default=list(range(5)))
-    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--models", nargs="+", default=list(READERS))
     parser.add_argument("--efforts", nargs="+", type=check_effort, default=["low", "medium", "high", "xhigh"])
     parser.add_argument("--synth", default="embedded", help="the embedded model that writes")
     parser.add_argument("--bare", action="store_true", help="without the seeds")
@@ -63,9 +61,10 @@ def main() -> None:
 
 
 async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
-    """All arms of one model and draw."""
     model = load_model(str(HERE / "models"), handle)
-    yardsticks, embedder = make_yardsticks(load_real_texts(handle)), SentenceEncoder()
+    real, embedder = READERS[handle](), SentenceEncoder()
+    # The embedding that chooses nothing, and beside it the one that chooses.
+    yardsticks = {"wordllama": Yardstick(real, WordLlama()), "use": Yardstick(real, embedder)}
     begun, [trait] = time.monotonic(), model.traits
 
     def tell(arm: str, texts: Set) -> None:
@@ -98,7 +97,6 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
 
 
 async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, embedder: SentenceEncoder) -> Rounds:
-    """All rounds of one effort."""
     level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), effort)
     plan = plan_job(Job(model, "from_traits", level), load_packs(SCENARIOS_FOLDER), draw, embedder)
     plan = replace(plan, axes=fit_reference_axes(plan.model, embedder))
@@ -108,7 +106,6 @@ async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, e
 
 
 def take_texts(exemplars: Sequence[Exemplar], most: int | None = None) -> Set:
-    """The texts of a choice, so many a pole at the most."""
     return {pole: [item.text or "" for item in exemplars if item.pole == pole][:most] for pole in POLES}
 
 
@@ -117,9 +114,9 @@ def print_table(lines: Sequence[Mapping[str, Any]]) -> None:
     rates: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
     for line in lines:
         rates[line["arm"], line["model"]][line["draw"]] = line["wordllama"]
-    print("| arm | " + " | ".join(MODELS) + " |\n|---|" + "---|" * len(MODELS))
+    print("| arm | " + " | ".join(READERS) + " |\n|---|" + "---|" * len(READERS))
     for arm in dict.fromkeys(arm for arm, _ in rates):
-        cells = ([*rates[arm, model].values()] for model in MODELS)
+        cells = ([*rates[arm, model].values()] for model in READERS)
         told = (
             f"{mean(cell):.2f} ± {stdev(cell) if len(cell) > 1 else 0:.2f} ({len(cell)})" if cell else ""
             for cell in cells

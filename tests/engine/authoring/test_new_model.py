@@ -30,7 +30,6 @@ SPOKEN = [
 
 
 def cut_block(text: str, begin: str) -> str:
-    """One of the blocks in a comment, as it is without its comment."""
     [block] = re.findall(rf"^( *# {begin}\n(?: *# +.*\n)*)", text, re.MULTILINE)
     return re.sub(r"^( *)# ", r"\1", block, flags=re.MULTILINE)
 

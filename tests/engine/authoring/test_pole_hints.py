@@ -15,7 +15,6 @@ THANKS, SNAPS = "Thanks people.", "Snaps at people."
 
 
 def list_kinds(*poles: object, seeds: bool = False, description: str = "Whether it is kind to people.") -> list[str]:
-    """The hints on a trait with these labels and paraphrases."""
     given = dict(zip(FIELDS, poles, strict=False))
     trait = {"type": "spectrum", "key": "warmth", "description": description} | given
     text = yaml.safe_dump({"traits": [trait]}, allow_unicode=True)

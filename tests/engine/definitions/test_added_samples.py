@@ -112,7 +112,7 @@ def test_file_that_somebody_deletes_is_missed_at_once(models: str) -> None:
 def test_object_store_has_the_old_file_or_the_new_one(s3: S3, s3_uri: str) -> None:
     replace_file(f"{s3_uri}/{HANDLE}/model.yaml", MODEL.encode())
     add_samples(s3_uri, HANDLE, [ONE], {})
-    s3.break_after(0)
+    s3.changes_left = 0
     with pytest.raises(StoreError):
         add_samples(s3_uri, HANDLE, [TWO], {})
     s3.heal()

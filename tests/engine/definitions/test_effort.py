@@ -56,7 +56,6 @@ def change(old: str, new: str) -> str:
 
 
 def set_field(name: str, value: str) -> str:
-    """The dial with another value in the one field of that name."""
     [line] = [line for line in DIAL.splitlines(keepends=True) if line.strip().startswith(f"{name}:")]
     return change(line, f"{line[: line.index(':')]}: {value}\n")
 

@@ -84,7 +84,6 @@ def answer_in_turn(*answers: Reply | Exception) -> Answer:
 
 
 def answer_each(cost_usd: float | None = 0.01) -> Answer:
-    """A reply of its own to every request."""
     return lambda request: Reply(f"reply to {request.prompt.user}", "stop", 1, 1, cost_usd)
 
 

@@ -186,7 +186,6 @@ def test_neither_one_call_that_fails_again_and_again_nor_replies_in_between_open
 
 
 async def settle() -> None:
-    """Lets all go on that can."""
     for _ in range(20):
         await asyncio.sleep(0)
 

@@ -42,7 +42,6 @@ def url(platform: FakePlatform) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A catalogue and a store, which no test changes."""
     folder = tmp_path_factory.mktemp("place")
     write_model(folder / "models")
     for run_id, rows in zip("ab", ROWS, strict=True):

@@ -19,7 +19,6 @@ OPENERS = ("a\n\n# b\n- c", "---", "> b", "- b", "7. b", "7) b", "```", "| a | b
 
 
 def make_outline(said: str) -> Outline:
-    """An outline that says it wherever it can."""
     return Outline(
         handle="u22a8.test",
         traits=(

@@ -52,7 +52,6 @@ class House:
         return list_samples(str(self.models), str(self.samples), outline, trait, position, limit)
 
     def walk(self, limit: int = 100, trait: str | None = None, position: Position | None = None) -> list[ListedSample]:
-        """All samples, page by page."""
         found: list[ListedSample] = []
         while True:
             page = self.page(position, limit, trait)

@@ -83,7 +83,7 @@ def test_an_object_store_is_counted_like_a_disk(s3: S3, s3_uri: str) -> None:
     counter = StoreCounter(s3_uri)
     assert {REJECTED: SetTotals(1, 0, 3, 0.5)} == counter.count().groups
 
-    s3.break_after(0)
+    s3.changes_left = 0
     with pytest.raises(StoreError, match="cannot be listed"):
         counter.count()
     s3.heal()

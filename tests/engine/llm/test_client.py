@@ -55,7 +55,6 @@ class Both:
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
     async def ask(self, model: str, request: Request = ASKED, place: str = "v1") -> Reply:
-        """One call below an address of its own."""
         base = f"{self.url}/{place}"
         client = LitellmClient(Endpoint(model, model, model, api_base=base, api_key="sk-test", price=PRICE), 60)
         try:

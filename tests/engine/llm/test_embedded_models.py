@@ -23,7 +23,6 @@ def place(tmp_path: Path) -> EmbeddedPlace:
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list with a small model in front of SmolLM2."""
     models = {"stand-in": make_model(), "smollm2-135m": list_embedded_models()["smollm2-135m"]}
     monkeypatch.setattr(embedded_models, "list_embedded_models", lambda: models)
 

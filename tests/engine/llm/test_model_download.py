@@ -59,7 +59,6 @@ def models(tmp_path: Path) -> Path:
 
 
 def list_names(folder: Path) -> list[str]:
-    """What is in the folder but for the lock."""
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
 
 
@@ -115,7 +114,7 @@ def test_hub_comes_first_and_one_with_another_file_or_no_answer_is_passed_over(
     hub.content = OTHER
     assert CONTENT == get(make_model(hub="a/b", **make_wheels(quick_links)), models)
     (models / FILE).write_bytes(b"cut")
-    sent = len(hub.sent)
+    sent = len(hub.started)
     hub.content = CONTENT + b"!"
     there = rf"another file, of {len(CONTENT) + 1} bytes\..* put {FILE} \({len(CONTENT):,} bytes, .* has 3 bytes$"
     with pytest.raises(ProviderUnavailableError, match=there):
@@ -126,7 +125,7 @@ def test_hub_comes_first_and_one_with_another_file_or_no_answer_is_passed_over(
     with pytest.raises(ProviderUnavailableError, match=r"the hub \(a/b\): (no answer in 0\.2 s|timed out)"):
         get(make_model(hub="a/b"), models)
 
-    assert sent == len(hub.sent)
+    assert sent == len(hub.started)
 
 
 def interrupt(_: int) -> None:

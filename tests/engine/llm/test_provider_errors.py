@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from chaos.faults import Fault, Script, Turn
+from chaos.faults import Fault, Script
 from chaos.provider import MODEL, serve_chaos
 from fakes.builders import make_cell, make_test_plan
 
@@ -73,8 +73,7 @@ async def call(url: str, timeout_seconds: float = 60.0) -> Reply | Exception:
 
 
 async def test_every_fault_is_an_error_of_its_type_or_a_reply_that_is_paid_for() -> None:
-    turns = tuple(Turn(fault, number, number) for number, fault in enumerate((*RAISED, *ANSWERED), 1))
-    with serve_chaos(Script(turns=turns)) as provider:
+    with serve_chaos(Script(turns=(*RAISED, *ANSWERED))) as provider:
         # One call for each, in this order.
         raised = [await call(provider.url, TIMEOUT_SECONDS if fault in SILENT else 60.0) for fault in RAISED]
         answered = [await call(provider.url) for _ in ANSWERED]

@@ -17,7 +17,6 @@ REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), m
 
 
 async def send(provider: Provider, model: str, thinking: Thinking) -> tuple[bool, dict[str, Any]]:
-    """Whether the model thinks, and what it was sent."""
     provider.behaviour = Behaviour()
     client = LitellmClient(Endpoint(model, model, model, api_base=provider.url, api_key="sk-test"), 60)
     await client.complete(replace(REQUEST, thinking=thinking))

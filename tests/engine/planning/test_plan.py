@@ -37,7 +37,6 @@ def plan_rounds(plan: Plan, *shortfalls: dict[tuple[str, Pole], int]) -> list[tu
 
 
 def name_plan(**inputs: Any) -> str:
-    """The plan id of these inputs, of others by default."""
     given: dict[str, Any] = {"model": TWO_TRAITS, "synth_type": "from_traits", "level": make_level()}
     given |= {"scenario_pool": SCENARIO_POOL, "seed": 0, "prompts_version": "prompts-1"}
     return make_plan(**(given | inputs)).plan_id

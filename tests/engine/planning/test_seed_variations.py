@@ -56,7 +56,6 @@ def find_seed(cell: Cell) -> Seed:
 
 
 def vary_cell(cell: Cell, text: str | None = None) -> Exemplar:
-    """What a good synth model makes of a cell."""
     seed = find_seed(cell)
     made = make_exemplar(vary_text(seed.text, cell.id) if text is None else text, cell.pole)
     return replace(
@@ -65,7 +64,6 @@ def vary_cell(cell: Cell, text: str | None = None) -> Exemplar:
 
 
 def count_seeds(used: Iterable[Cell | Exemplar]) -> dict[Pole, list[int]]:
-    """How often the seeds of each pole are used, in ascending order."""
     seeds = [(item.pole, item.seed if isinstance(item, Cell) else item.seed_sha256) for item in used]
     return {pole: sorted(Counter(seed for own, seed in seeds if own == pole).values()) for pole in POLES}
 

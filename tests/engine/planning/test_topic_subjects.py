@@ -30,7 +30,6 @@ MODEL = make_model(
 
 
 def split(model: Model) -> dict[str, tuple[set[str], set[str]]]:
-    """The subjects inside and outside of each topic that is split."""
     pool = split_by_topic(model, choose_scenario_pool(model, PACKS), PACKS, SentenceEncoder())
     return {
         key: ({*itertools.chain(*found.inside)}, {*itertools.chain(*found.outside)})

@@ -24,7 +24,6 @@ def label(text: str, quality: float = 1.0) -> Seed:
 
 
 def lay(*places: tuple[float, bool]) -> Labelled:
-    """Texts on a line."""
     return Labelled(np.array([[place, 0.0] for place, _ in places]), [positive for _, positive in places])
 
 

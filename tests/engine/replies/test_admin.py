@@ -29,7 +29,6 @@ HANDLE, OTHER = "u22a8.toolshed", "u22a8.kitchen"
 
 
 def keep(place: RepliesPlace, plan_id: str, days: float = 0, handle: str = HANDLE, count: int = 3) -> None:
-    """A plan that was used so many days ago."""
 
     async def keep_all() -> None:
         with ReplyStore(place, plan_id, handle) as kept:

@@ -5,11 +5,12 @@ import logging
 import queue
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.gate import Gate, serve_gate
+from fakes.gate import Gate
 from fakes.postgres import Databases
 from fakes.reply_tables import run_sql
 from fakes.reply_writer import PLAN, make_reply
@@ -28,13 +29,12 @@ REPLY = Reply("one", "stop", cost_usd=0.01)
 
 @pytest.fixture
 def gate(postgres: Databases) -> Iterator[Gate]:
-    with serve_gate(postgres.port) as served:
+    with closing(Gate(postgres.port)) as served:
         yield served
 
 
 @pytest.fixture
 def guarded(gate: Gate, postgres: Databases, tmp_path: Path) -> RepliesPlace:
-    """A database behind the gate."""
     url = postgres.make_database().replace(f":{postgres.port}/", f":{gate.port}/")
     return RepliesPlace(str(tmp_path), url)
 

@@ -59,7 +59,6 @@ async def test_costs_of_kept_replies_are_summed_without_those_that_have_no_price
 
 
 async def put_text(place: RepliesPlace, reply: str) -> None:
-    """Keeps a reply and writes something else in its place."""
     with ReplyStore(place, PLAN) as kept:
         await kept.keep("key", OTHER)
     run_sql(place, "UPDATE exemplars_replies SET reply = :reply", reply=reply)

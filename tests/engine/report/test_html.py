@@ -90,7 +90,6 @@ def read_rows(page: str) -> list[dict[str, Any]]:
 
 
 def read_text(page: str) -> str:
-    """What a person reads, spaces collapsed."""
     visible = re.sub(r"<(script|style|title).*?</\1>", " ", page, flags=re.DOTALL)
     return unescape(" ".join(re.sub(r"<[^>]*>", " ", visible).split()))
 

@@ -25,13 +25,11 @@ from engine.text.language import Language
 
 
 def make_chosen(plan: Plan | None = None, count: int = 2) -> Rounds:
-    """So many exemplars at each pole, chosen."""
     plan = plan or make_test_plan(make_model(seeds=make_seeds()), make_level(count))
     return builders.make_rounds(plan, *(item for index in range(count) for item in make_pair(index)))
 
 
 def make_documents(folder: Path, rounds: Rounds, *variety: PoleVariety) -> tuple[Any, str]:
-    """The verdict and the report."""
     client = FakeClient(lambda _: Reply("", "stop", 0, 0, None))
     gateway = ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(1))
     documents = make_sample_set(rounds, make_stamp(), Verdict(True, (), (), (), {}, variety), gateway).documents

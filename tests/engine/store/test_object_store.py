@@ -74,7 +74,7 @@ def test_server_that_breaks_after_any_request_leaves_a_whole_set_or_none(
         if before:
             sweep_store(store, HANDLE)
             attach_set(store, "new", status="rejected")
-        s3.break_after(changes)
+        s3.changes_left = changes
         try:
             attach_set(store, "new")
             whole = True
@@ -98,7 +98,7 @@ def test_server_that_breaks_after_any_request_leaves_a_whole_set_or_none(
 
 def test_debris_is_named_by_verify_and_cleaned_by_the_next_run_of_its_model(store: str, s3: S3) -> None:
     for run_id in ("half", "retried"):
-        s3.break_after(5)
+        s3.changes_left = 5
         with pytest.raises(StoreError, match=r"ACCESS_DENIED.*the next start continues"):
             attach_set(store, run_id)
         s3.heal()
@@ -117,7 +117,7 @@ def test_detaching_that_breaks_after_any_request_leaves_the_set_attached_or_not(
     for changes in range(10):
         attach_set(store, "a")
         stored = find_detachable(f"s3://{BUCKET}/no-models", store, "a")
-        s3.break_after(changes)
+        s3.changes_left = changes
         try:
             detach_set(stored)
             done = True
@@ -143,7 +143,7 @@ def test_key_that_may_not_write_is_told_before_anything_is_paid_for(store: str, 
     before = list_keys(store)
     check_writable(store)
     assert before == list_keys(store)
-    s3.break_after(0)
+    s3.changes_left = 0
     with pytest.raises(StoreError, match="EXEMPLARS_SAMPLES_URI"):
         check_writable(store)
 

@@ -138,7 +138,7 @@ def test_server_that_breaks_after_any_request_leaves_the_set_before_or_after_it(
     watched = Watched(s3_uri, tmp_path / "models", 40)
     seen: set[str] = set()
     for changes, (run_id, text) in enumerate(watched.removals):
-        s3.break_after(changes)
+        s3.changes_left = changes
         watched.begun.value += 1
         try:
             done = remove_text(s3_uri, run_id, text)

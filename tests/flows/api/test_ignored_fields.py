@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from fakes.surface import TRAINED, Surface
+from fakes.surface import Surface
 from fakes.workspace import HANDLE
 
 from flows.api.ignored_fields import IGNORED, note_ignored, write_ignored
@@ -16,7 +16,6 @@ NGINX_HEAD_BYTES, SMILE = 4096, "%F0%9F%98%80"
 @pytest.mark.parametrize(
     ("names", "written"),
     [
-        ([""], ""),
         (["efort", "", "efort", "prio"], "efort, prio"),
         (["a\r\nSet-Cookie: x=1"], "a%0D%0ASet-Cookie%3A%20x%3D1"),
         (["a, b", "Größe"], "a%2C%20b, Gr%C3%B6%C3%9Fe"),
@@ -41,13 +40,9 @@ def test_mistyped_field_is_named_with_the_run_that_it_starts_and_once_in_the_log
     [run] = surface.orchestrator.runs.values()
     with caplog.at_level(logging.INFO, "flows.api"):
         again = surface.synthesize(efort="low")
-    forged = surface.synthesize(TRAINED, **{"x\r\nX-Run-Id: forged": 1})
 
-    assert [(202, "efort"), (409, "efort"), (409, "x%0D%0AX-Run-Id%3A%20forged")] == [
-        (each.status_code, each.headers[IGNORED]) for each in (answer, again, forged)
-    ]
+    assert [(202, "efort"), (409, "efort")] == [(each.status_code, each.headers[IGNORED]) for each in (answer, again)]
     assert {"handle": HANDLE, "synth_type": "from_traits", "effort": "high"} == run["parameters"]
-    assert "X-Run-Id" not in forged.headers
     assert 1 == caplog.text.count(f"{again.headers['X-Request-Id']} ignored: efort")
 
 

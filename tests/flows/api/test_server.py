@@ -10,14 +10,12 @@ from fakes.edge import serve_edge
 from engine.errors import AddressError
 from flows.api.server import open_listener, write_address
 
-BIG = b"x" * 10 * 1024 * 1024
-
 
 @pytest.mark.slow
 def test_server_answers_what_it_refuses_too_and_stops_when_what_is_in_flight_is_done() -> None:
     with serve_edge() as edge:
         with closing(edge.connect()) as connection:
-            connection.request("POST", "/v1/body", BIG)
+            connection.request("POST", "/v1/body", b"x" * 10 * 1024 * 1024)
             refused = connection.getresponse()
             refused.read()
             connection.request("POST", "/v1/body?key=hunter2", b"{}", {"Content-Type": "application/json"})

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 from fakes.waiting import wait_meanwhile
 from prefect.client.orchestration import PrefectClient
@@ -24,9 +23,9 @@ from engine.replies.changes import SharedLimit
 from engine.run.backfill_targets import BackfillRequest
 from engine.settings import Settings
 from engine.store.backfill_ledger import Ledger, ModelRow, ModelState, write_ledger
-from flows.backfills import parts
+from flows.backfills import parts, resources
 from flows.backfills.parts import MAX_TRIES, PartDispatcher
-from flows.backfills.resources import make_shared_budget
+from flows.backfills.resources import PART, make_shared_budget
 from flows.backfills.worker import BackfillWorker
 
 ONE, TWO, THREE, FOUR = HANDLES = ("sheds.one", "sheds.two", "sheds.three", "sheds.four")
@@ -41,7 +40,6 @@ class Server:
         self.runs: dict[UUID, FlowRun] = {}
         self.taken_back: list[str] = []
         self.made = self.looks = 0
-        self.is_away = False
         self._by_key: dict[str, UUID] = {}
 
     def find(self, handle: str) -> FlowRun:
@@ -68,8 +66,6 @@ class Server:
 
     async def read_flow_runs(self, flow_run_filter: FlowRunFilter, offset: int, **_: object) -> list[FlowRun]:
         self.looks += 1
-        if self.is_away:
-            raise httpx.ConnectError("All connection attempts failed")
         wanted = flow_run_filter.state.type if flow_run_filter.state else None
         assert wanted is not None
         ids = self.runs if flow_run_filter.id is None else flow_run_filter.id.any_ or ()
@@ -252,18 +248,6 @@ async def test_cancel_ends_all_parts_and_counts_nothing_for_those_that_never_beg
     assert (2.0, []) == (budget.spent_usd, site.worker.done)
 
 
-async def test_cancelled_backfill_does_not_wait_for_ever_for_a_server_that_is_away(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parts, "STOP_SECONDS", 5 * LOOK_SECONDS)
-    working = await site.queue()
-    site.server.is_away = True
-    site.worker.stop(RunInterruptedError("The run was cancelled"))
-    await asyncio.wait_for(working, 30)
-
-    assert {"waits": 4} == site.ledger.count()
-
-
 async def test_where_this_process_stops_begun_parts_are_waited_for_and_others_never_begin(site: Site) -> None:
     working = await site.queue()
     site.begin(ONE)
@@ -278,8 +262,20 @@ async def test_where_this_process_stops_begun_parts_are_waited_for_and_others_ne
     assert {"attached": 1, "waits": 3} == site.ledger.count()
 
 
-async def test_limit_is_divided_and_what_is_not_spent_comes_back(site: Site) -> None:
-    budget = site.bound(8.0)
+@pytest.mark.parametrize(
+    ("limit", "share_usd", "again_usd", "lost_usd"),
+    [
+        # Of one that died its whole share may be spent. What is left, 3.5, is for it and for the model here.
+        (None, 2.0, 1.75, 2.0),
+        # What its ledger has last said of the one that died.
+        (SharedLimit("backfill", 8.0), 8.0, 8.0, 0.5),
+    ],
+    ids=["divided", "in the database"],
+)
+async def test_limit_is_divided_and_what_is_not_spent_comes_back_unless_it_stands_in_the_database(
+    site: Site, limit: SharedLimit | None, share_usd: float, again_usd: float, lost_usd: float
+) -> None:
+    budget = site.bound(8.0, limit)
     working = await site.queue()
     given, left_usd = site.server.list_limits(), budget.left_usd
     site.end(ONE, usd=0.5)
@@ -291,32 +287,20 @@ async def test_limit_is_divided_and_what_is_not_spent_comes_back(site: Site) -> 
 
     # All parts but the last are queued, and that is worked on here.
     assert ([ONE, TWO, THREE, TWO], [FOUR]) == (site.server.list_queued(), site.worker.done)
-    assert ([2.0, 2.0, 2.0], 2.0) == (given, left_usd)
-    # Of one that died its whole share may be spent. What is left, 3.5, is for it and for the model here.
-    assert [*given, 1.75] == site.server.list_limits()
-    assert 0.5 + 2.0 + 0.25 + 0.25 == budget.spent_usd
+    assert ([share_usd] * 3, share_usd) == (given, left_usd)
+    assert [*given, again_usd] == site.server.list_limits()
+    assert 0.5 + lost_usd + 0.25 + 0.25 == budget.spent_usd
 
 
-async def test_limit_that_stands_in_the_database_is_every_parts_own(site: Site) -> None:
-    budget = site.bound(8.0, SharedLimit("backfill", 8.0))
-    working = await site.queue()
-    left_usd = budget.left_usd
-    site.crash(ONE, usd=0.5)
-    await site.look(made=4)
-    site.end(ONE, TWO, THREE, usd=0.25)
-    site.worker.may_work.set()
-    await working
-
-    assert ([8.0] * 4, 8.0) == (site.server.list_limits(), left_usd)
-    # What its ledger has last said of the one that died.
-    assert 0.5 + 3 * 0.25 == budget.spent_usd
-
-
-def test_limit_of_all_parts_stands_in_a_servers_database_and_in_no_file() -> None:
+@pytest.mark.parametrize(("tags", "whole"), [([], "own"), ([PART], "parent")])
+def test_limit_of_all_parts_stands_in_a_servers_database_and_in_no_file(
+    monkeypatch: pytest.MonkeyPatch, tags: list[str], whole: str
+) -> None:
+    ids = {"get_id": lambda: "own", "get_parent_flow_run_id": lambda: "parent", "get_tags": lambda: tags}
+    monkeypatch.setattr(resources, "flow_run", SimpleNamespace(**ids))
     urls = (None, "sqlite:////tmp/replies.sqlite", "postgresql://db/replies")
     budgets = [make_shared_budget(Settings(replies_url=url), 8.0, 3.0) for url in urls]
 
-    assert [(False, 5.0), (False, 5.0), (True, 5.0)] == [
-        (budget.limit is not None, budget.left_usd) for budget in budgets if budget
-    ]
+    limits = [None, None, SharedLimit(f"backfill {whole}", 8.0)]
+    assert [(limit, 5.0) for limit in limits] == [(budget.limit, budget.left_usd) for budget in budgets if budget]
     assert make_shared_budget(Settings(), None, 3.0) is None

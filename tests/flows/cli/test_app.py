@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fakes.commands import Command
 from fakes.provider import Behaviour, Provider
-from fakes.workspace import HANDLE, MODEL, ROOT, Workspace, make_workspace
+from fakes.workspace import HANDLE, ROOT, Workspace, make_workspace
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 LOW = ("synthesize", HANDLE, "--effort", "low")
@@ -18,15 +18,6 @@ def keep(_: Workspace) -> None:
     """Spoils nothing."""
 
 
-def write_model(text: str) -> Spoil:
-    return lambda workspace: (workspace.model / "model.yaml").write_text(text)
-
-
-def add_line(workspace: Workspace) -> None:
-    with (workspace.model / "samples.jsonl").open("a") as stream:
-        stream.write("\n{'content': 1}\n")
-
-
 def remove(name: str) -> Spoil:
     return lambda workspace: (workspace.folder / name).unlink()
 
@@ -36,8 +27,6 @@ def set_variable(name: str, value: str) -> Spoil:
     return lambda workspace: workspace.variables.update({name: value.format(folder=workspace.folder)})
 
 
-WITHOUT_SEEDS = MODEL.replace("sources:\n  - {type: jsonl, path: samples.jsonl}\n", "")
-DIVERSIFY = (*LOW, "--synth-type", "diversify")
 PLAN = ("plan", *LOW[1:])
 NO_FILE = set_variable("EXEMPLARS_SYNTH_MODEL", "embedded/nowhere.gguf")
 UNKNOWN_PLACE = set_variable("EXEMPLARS_SAMPLES_URI", "ftp://example.org/samples")
@@ -52,10 +41,7 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
     "unknown effort": (keep, (*LOW[:3], "lo"), 2, "'lo' is not an effort. There are: low, medium"),
     "effort that the dial has not": (keep, (*LOW[:3], "max"), 2, "levels: found no 'max'"),
     "no dial": (remove("effort.yaml"), LOW, 2, "effort.yaml: file: found No such file or directory"),
-    "nothing to vary": (write_model(WITHOUT_SEEDS), DIVERSIFY, 2, f"{HANDLE} has no authored samples to vary."),
     "no model.yaml": (remove(f"models/{HANDLE}/model.yaml"), LOW, 2, "Its folder exists, but has no model.yaml"),
-    "traits to be discovered": (write_model("traits: discover"), LOW, 2, "traits is 'discover', so there are no trait"),
-    "line no JSON": (add_line, LOW, 2, "samples.jsonl:7: line: found \"{'content': 1}\" (expecting"),
     "setting out of range": (set_variable("EXEMPLARS_CONCURRENCY", "0"), LOW, 2, "EXEMPLARS_CONCURRENCY: found '0'"),
     "no file of the embedded model": (NO_FILE, LOW, 3, "nowhere.gguf cannot be read (No such file or directory). Give"),
     "samples below a file": (BELOW_FILE, LOW, 3, "{folder}/effort.yaml/samples cannot be used: Not a directory. Free"),

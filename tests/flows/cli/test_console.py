@@ -107,7 +107,8 @@ def test_record_of_a_log_is_plain_and_looks_like_no_other(log_format: LogFormat)
     logger.addHandler(PrefectConsoleHandler(stream))
     try:
         set_up_logs(log_format)
-        logger.error("%s", forged, exc_info=(ProviderError, ProviderError(forged), None))
+        error = (ProviderError, ProviderError(forged), None)
+        logger.error("%s", forged, exc_info=error, extra={"odd": object()})
     finally:
         logger.handlers.clear()
     formatter = choose_formatter(log_format)

@@ -44,26 +44,6 @@ def start(workspace: Workspace, home: Path, *options: str) -> Iterator["subproce
         process.wait()
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """Where a temporary Prefect server keeps its database, which is there already."""
-    lay_database(tmp_path / "home")
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def asking(tmp_path: Path, provider: Provider) -> Workspace:
-    """A workspace whose run comes to twenty answers, and sits on the six calls that are in flight then."""
-    provider.behaviour = Behaviour(seconds=0.05, hold_after=ANSWERED)
-    workspace = make_workspace(tmp_path / "stopped", provider, EXEMPLARS_CONCURRENCY=str(CONCURRENCY))
-    workspace.write_effort(exemplars_per_pole=8)
-    return workspace
-
-
-def wait_in_the_middle(provider: Provider, process: "subprocess.Popen[str]") -> None:
-    wait_until(lambda: (ANSWERED, CONCURRENCY) == (provider.answers.total(), provider.in_flight), process=process)
-
-
 def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
     shown = subprocess.run(
         [EXEMPLARS, "--help"],
@@ -79,9 +59,15 @@ def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
     assert set() == imported & {*HEAVY}
 
 
-def test_interrupt_ends_all_and_a_second_start_goes_on(asking: Workspace, provider: Provider, home: Path) -> None:
+def test_interrupt_ends_all_and_a_second_start_goes_on(tmp_path: Path, provider: Provider) -> None:
+    home = tmp_path / "home"
+    lay_database(home)
+    provider.behaviour = Behaviour(seconds=0.05, hold_after=ANSWERED)
+    asking = make_workspace(tmp_path / "stopped", provider, EXEMPLARS_CONCURRENCY=str(CONCURRENCY))
+    asking.write_effort(exemplars_per_pole=8)
+    held = ANSWERED, CONCURRENCY
     with start(asking, home) as process:
-        wait_in_the_middle(provider, process)
+        wait_until(lambda: held == (provider.answers.total(), provider.in_flight), process=process)
         os.killpg(process.pid, signal.SIGINT)
         said = process.communicate()[1]
         provider.behaviour = Behaviour()

@@ -29,7 +29,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from engine.errors import OrchestratorError
 from engine.settings import read_settings
 from flows.deploy.__main__ import deploy, main
-from flows.deploy.automations import ensure_automation, read_automations
+from flows.deploy.automations import read_automations
 from flows.deploy.deployments import find_deployments
 from flows.deploy.offered_handles import FORM
 from flows.deploy.unfinished_runs import GONE, UNFINISHED, end_gone_runs, watch_run
@@ -106,7 +106,8 @@ def test_deploy_makes_what_is_missing_puts_right_what_differs_and_leaves_what_pe
     folder = {"prefect.deployments.steps.set_working_directory": {"directory": "/somewhere/else"}}
     make_deployment(client, FORM, entrypoint="flows/synthesize.py:synthesize", pull_steps=[folder])
     changed = WATCHES[0].model_copy(update={"enabled": False, "description": "somebody's own words"})
-    client.create_automation(changed)
+    for _ in range(2):
+        client.create_automation(changed)
     gone = leave_run(client, StateType.RUNNING, find_gone_process())
     silent = age(client, leave_run(client, StateType.RUNNING, "elsewhere/1/1")).id
     said = deploy(read_settings()).splitlines()
@@ -137,21 +138,12 @@ def test_deploy_makes_what_is_missing_puts_right_what_differs_and_leaves_what_pe
     # The file's own default is no model of this catalogue.
     assert {"synth_type", "effort"} == set(form.parameters)
     assert (UUID(kept), True, [True]) == (nightly.id, nightly.paused, [item.active for item in nightly.schedules])
-    assert read_automations(containers=True) == read_watches(client)
+    # As they are written, in the order of the file.
+    watches = [AutomationCore.model_validate(item.model_dump()) for item in client.read_automations()]
+    order = [watch.name for watch in WATCHES]
+    assert read_automations(containers=True) == sorted(watches, key=lambda item: order.index(item.name))
     parts = client.read_work_queue_by_name("parts", work_pool_name=POOL)
     assert (3, 4) == (parts.concurrency_limit, parts.priority)
-
-
-def test_automation_is_made_left_and_put_right_and_there_is_one_of_a_name(client: SyncPrefectClient) -> None:
-    wanted = WATCHES[0]
-    hows = [ensure_automation(client, wanted) for _ in range(2)]
-    [found] = client.read_automations_by_name(wanted.name)
-    client.update_automation(found.id, wanted.model_copy(update={"enabled": False}))
-    client.create_automation(wanted)
-    hows.append(ensure_automation(client, wanted))
-
-    assert (["made", "there"], True) == (hows[:2], hows[2] in {"changed", "there"})
-    assert 1 == len(client.read_automations())
 
 
 @pytest.mark.parametrize(
@@ -265,10 +257,3 @@ def read_state(client: SyncPrefectClient, run_id: UUID) -> tuple[str, str]:
     state = client.read_flow_run(run_id).state
     assert state is not None
     return state.type.value, state.message or ""
-
-
-def read_watches(client: SyncPrefectClient) -> list[AutomationCore]:
-    """The automations as they are written, in the order of the file."""
-    order = [watch.name for watch in WATCHES]
-    found = [AutomationCore.model_validate(item.model_dump()) for item in client.read_automations()]
-    return sorted(found, key=lambda item: order.index(item.name))

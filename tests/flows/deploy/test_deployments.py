@@ -1,24 +1,19 @@
-"""prefect.yaml says what the flows can do, and what people have set up on a server is not undone by it."""
+"""prefect.yaml says what the flows can do."""
 
 import importlib
 import tomllib
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from fakes.workspace import ROOT
-from prefect.client.schemas.objects import DeploymentSchedule
-from prefect.client.schemas.responses import DeploymentResponse
-from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
 
 from flows.backfills.parts import QUEUE
-from flows.deploy.deployments import keep_operator_settings, name_deployment, read_prefect_file
+from flows.deploy.deployments import name_deployment, read_prefect_file
 from flows.deploy.work_pool import POOL, QUEUES
 from flows.serve import MAX_RUNS
 
-CONTENT = read_prefect_file()
-ITEMS = {name_deployment(item): item for item in CONTENT["deployments"]}
+ITEMS = {name_deployment(item): item for item in read_prefect_file()["deployments"]}
 NIGHTLY, FORM = "backfill/nightly", "backfill/on-demand"
 PACKAGE_VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
@@ -51,23 +46,3 @@ def test_worker_of_make_serve_has_room_when_all_queues_with_a_limit_are_full() -
     assert sum(queue.limit or 0 for queue in QUEUES) < MAX_RUNS
     assert "interactive" == min(QUEUES, key=lambda queue: queue.priority).name
     assert QUEUE in {queue.name for queue in QUEUES}
-
-
-def test_schedules_that_are_there_are_not_sent_again_and_what_is_paused_stays_so() -> None:
-    schedule = DeploymentSchedule(id=uuid4(), schedule=CronSchedule(cron="1 2 3 * *"), active=True)
-    kept = keep(make_deployment(schedules=[schedule], paused=True))
-
-    assert ("schedules" in kept[NIGHTLY], kept[NIGHTLY]["paused"]) == (False, True)
-    assert ITEMS["synthesize/nightly"] == kept["synthesize/nightly"]
-    assert ITEMS[NIGHTLY]["schedules"] == keep(make_deployment())[NIGHTLY]["schedules"]
-    assert CONTENT == keep_operator_settings(CONTENT, {}, None)
-
-
-def keep(deployment: DeploymentResponse) -> dict[str, dict[str, Any]]:
-    """The deployments that are sent where the nightly backfill is there."""
-    kept = keep_operator_settings(CONTENT, {NIGHTLY: deployment}, None)["deployments"]
-    return {name_deployment(item): item for item in kept}
-
-
-def make_deployment(**fields: Any) -> DeploymentResponse:
-    return DeploymentResponse(id=uuid4(), flow_id=uuid4(), name="nightly", **fields)

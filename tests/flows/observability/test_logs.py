@@ -1,8 +1,6 @@
 """JSON lines: each is one object that says whose it is, the run page has its own all the same, and no key is in any."""
 
-import io
 import json
-import logging
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -13,8 +11,6 @@ from fakes.collector import serve_collector
 from fakes.echo import EchoingProvider, spell
 from fakes.provider import Behaviour, serve
 from fakes.workspace import HANDLE, Workspace, make_workspace, read_kept, read_rejected
-
-from flows.observability.json_logs import JsonConsole, JsonLines
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -92,20 +88,3 @@ def test_every_line_is_an_object_that_says_whose_it_is_and_none_has_a_key(tmp_pa
     assert len(rejected) == sum(rounds[-1]["rejected"].values()) == written["rejected_rows"]
     assert (len(kept), "passed", "attached") == (written["kept"], gate, end["outcome"])
     assert end["seconds"] > 0
-
-
-def test_line_breaks_emoji_names_and_what_is_no_json_stay_one_object() -> None:
-    record = logging.LogRecord("x", logging.INFO, "x.py", 1, "two\nlines :warning: [bold] %s", ("é",), None)
-    record.cell, record.odd = "a/0", object()
-    line = JsonLines().format(record)
-
-    assert 1 == len(line.splitlines())
-    assert ("two\nlines :warning: [bold] é", "a/0") == (json.loads(line)["message"], json.loads(line)["cell"])
-
-
-def test_console_keeps_its_form_whatever_prefect_configures() -> None:
-    console = JsonConsole(io.StringIO(), "WARNING", styles={"log.info_level": "cyan"})
-    console.setFormatter(logging.Formatter("%(message)s"))
-
-    assert isinstance(console.formatter, JsonLines)
-    assert logging.WARNING == console.level

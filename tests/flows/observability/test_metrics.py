@@ -31,13 +31,9 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", served.url)
         find_sink.cache_clear()
         yield served
-        close_sink()
-
-
-def close_sink() -> None:
-    if sink := find_sink():
-        sink.close()
-    find_sink.cache_clear()
+        if sink := find_sink():
+            sink.close()
+        find_sink.cache_clear()
 
 
 @pytest.fixture

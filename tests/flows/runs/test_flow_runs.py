@@ -66,23 +66,6 @@ def test_state_of_prefect_becomes_a_status(
     assert (status, live, over) == (read.status, read.live, read.over)
 
 
-def test_run_without_a_tag_belongs_to_the_model_of_its_parameter() -> None:
-    assert "u22a8.toolshed" == run("PENDING", tags=["exemplars"]).handle
-    assert "u22a8.tagged" == run("PENDING", tags=["model:u22a8.tagged"]).handle
-    assert "" == run("PENDING", tags=[], parameters={}).handle
-
-
-def test_effort_is_the_runs_else_the_models_else_high() -> None:
-    bare = run("PENDING", parameters={})
-
-    assert ["low", "max", "high"] == [
-        run("PENDING").uses_effort("max"),
-        bare.uses_effort("max"),
-        bare.uses_effort(None),
-    ]
-    assert "from_traits" == bare.synth_type
-
-
 def test_operation_is_the_holder_then_a_live_run_then_the_newest_that_is_over() -> None:
     holder, queued = run("RUNNING", 5, held=True), run("SCHEDULED")
     newest, older = run("COMPLETED", 10), run("FAILED", 20)

@@ -80,11 +80,6 @@ class Model:
         """Frees the slot of a holder, who does not hear of it."""
         self.client.release_concurrency_slots_with_lease(UUID(self.read_mark(run_id).lease_id))
 
-    def fill_slot(self) -> None:
-        """Takes the slot in the name of nobody."""
-        limit = GlobalConcurrencyLimitCreate(name=name_tag(self.handle), limit=1, active_slots=1)
-        self.client.create_global_concurrency_limit(limit)
-
     def count_active(self) -> int:
         """How many slots are taken."""
         return self.client.read_global_concurrency_limit_by_name(name_tag(self.handle)).active_slots
@@ -170,7 +165,8 @@ async def test_lease_that_ran_out_on_another_host_is_no_bar_for_ever(model: Mode
 
 
 def test_slot_that_nobody_holds_is_freed_unless_the_wait_is_given_up(model: Model) -> None:
-    model.fill_slot()
+    taken = GlobalConcurrencyLimitCreate(name=name_tag(model.handle), limit=1, active_slots=1)
+    model.client.create_global_concurrency_limit(taken)
     impatient = Lease(model.client, model.handle, model.begin(), LOGGER, patience_seconds=0)
     impatient.give_up()
     impatient.acquire([])

@@ -120,17 +120,6 @@ async def test_run_that_begins_sets_its_rate_and_who_ran_before_follows_and_both
     assert 600 == first.rate.per_minute
 
 
-async def test_limit_that_somebody_made_useless_is_set_again(client: PrefectClient) -> None:
-    rate = MinuteRate(client, make_rate(600), LOGGER)
-    await rate.count_free(1)
-    await change(client, active=False)
-
-    assert 0 == await count_free(rate)
-    limit = await read(client)
-    assert (True, 2100) == (limit["active"], limit["limit"])
-    assert limit["slot_decay_per_second"] > 0
-
-
 async def test_larger_call_shapes_the_limit_anew_and_nobody_with_less_comes_before_it(client: PrefectClient) -> None:
     small, large = (MinuteRate(client, make_rate(6000), LOGGER) for _ in range(2))
     assert 0 < await count_free(small, 10)

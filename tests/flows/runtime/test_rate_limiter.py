@@ -65,20 +65,6 @@ async def test_without_a_setting_everybody_is_let_in() -> None:
         assert isinstance(rate_limiter, NoRateLimit)
 
 
-async def test_callers_are_let_in_in_their_order(api: str) -> None:
-    order: list[int] = []
-
-    async def call(rate_limiter: RateLimiter, number: int) -> None:
-        await rate_limiter.acquire(1)
-        order.append(number)
-
-    async with open_at(api, requests_per_minute=1200) as rate_limiter, asyncio.TaskGroup() as group:
-        for number in range(40):
-            group.create_task(call(rate_limiter, number))
-
-    assert list(range(40)) == order
-
-
 @pytest.mark.parametrize("rate", [1, 6000])
 async def test_backfill_is_let_in_at_any_rate_and_tokens_do_not_count_without_a_limit_of_them(
     api: str, rate: int
@@ -123,18 +109,6 @@ async def test_cancelled_caller_leaves_its_place_to_the_next(api: str, between: 
     assert all(task.cancelled() for task in waiting[:5])
 
 
-async def test_unused_tokens_are_given_back(api: str) -> None:
-    async with open_at(api, tokens_per_minute=60_000) as rate_limiter:
-        await rate_limiter.acquire(10_000)
-        taken = find_slots(api, TOKENS)
-        await rate_limiter.return_unused(9_999)
-        await rate_limiter.return_unused(0)
-
-    # A tenth of it decays in a second. A server that is slow to answer is asked twice, and then counts both.
-    assert taken in range(1, 2_000_001)
-    assert 0 == find_slots(api, TOKENS)
-
-
 async def test_call_that_never_fits_is_refused_and_the_others_are_let_in(api: str) -> None:
     async with open_at(api, tokens_per_minute=500) as rate_limiter:
         small = asyncio.create_task(rate_limiter.acquire(10))
@@ -149,14 +123,22 @@ async def test_call_that_never_fits_is_refused_and_the_others_are_let_in(api: st
     ) == str(caught.value)
 
 
-async def test_call_waits_for_both_limits_and_tokens_are_kept_by_nobody_who_has_no_request(api: str) -> None:
+async def test_calls_wait_for_both_limits_in_their_order_and_tokens_are_kept_by_nobody_who_has_no_request(
+    api: str,
+) -> None:
+    order: list[int] = []
+
+    async def call(rate_limiter: RateLimiter, number: int) -> None:
+        await rate_limiter.acquire(100)
+        order.append(number)
+
     async with open_at(api, requests_per_minute=60, tokens_per_minute=60_000) as rate_limiter:
         for _ in range(3):
             await rate_limiter.acquire(100)
-        waiting = [asyncio.create_task(rate_limiter.acquire(100)) for _ in range(3)]
         async with asyncio.timeout(60):
-            await asyncio.gather(*waiting)
+            await asyncio.gather(*(call(rate_limiter, number) for number in range(3)))
 
+    assert [0, 1, 2] == order
     # A thousand tokens decay in a second: were those of a call without a request kept, these would be in use.
     assert find_slots(api, TOKENS) in range(100 * 100 + 1)
 

@@ -11,7 +11,6 @@ import re
 import resource
 import stat
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -112,23 +111,6 @@ def test_secret_finds_its_key_and_nothing_that_differs_from_one_does(path: Path)
     assert [] == [text for text in (*changed, *wrong, *odd, *mixed) if ring.find(text) is not None]
 
 
-@pytest.mark.parametrize("clock", [time.time, later])
-def test_live_ring_sees_each_change_at_once(path: Path, clock: Callable[[], float]) -> None:
-    ring = KeyRing(path, clock)
-    before = ring.find("exm_")
-    issued = [issue(path) for _ in range(3)]
-    found = [ring.find(secret) for _, secret in issued]
-    revoked = revoke_key(path, issued[1][0].id)
-    left = [ring.find(secret) for _, secret in issued]
-    listed = list_keys(path)
-    path.unlink()
-
-    assert (None, [key for key, _ in issued]) == (before, found)
-    assert [issued[0][0], None, issued[2][0]] == left
-    assert (issued[0][0], issued[2][0]) == listed
-    assert (issued[1][0], None) == (revoked, ring.find(issued[0][1]))
-
-
 def test_changes_within_one_tick_of_the_disk_are_seen(path: Path) -> None:
     key, secret = issue(path)
     ring, seen, allowed = KeyRing(path), [], path.read_bytes()
@@ -139,10 +121,8 @@ def test_changes_within_one_tick_of_the_disk_are_seen(path: Path) -> None:
     assert [None, key] * 50 == seen
 
 
-def test_revoking_what_is_not_there_says_so_and_does_not_repeat_a_secret(path: Path) -> None:
+def test_revoking_by_a_secret_says_so_and_does_not_repeat_it(path: Path) -> None:
     key, secret = issue(path)
-    with pytest.raises(InputError, match=f"There is no key '000000000000' in {path}"):
-        revoke_key(path, "0" * 12)
     with pytest.raises(InputError, match="That is a secret, not an id") as caught:
         revoke_key(path, f"Bearer {secret}")
 
@@ -201,32 +181,23 @@ def test_garbage_is_one_message_that_shows_nothing_of_it(path: Path, fields: dic
     assert content == path.read_bytes()
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o602])
-def test_file_that_is_open_to_others_is_refused(path: Path, mode: int) -> None:
-    key, _ = issue(path)
-    path.chmod(mode)
-    with pytest.raises(StoreError, match=rf"\(mode {mode:o}\), so no key in it is trusted. Run 'chmod 600"):
-        list_keys(path)
-    path.chmod(0o400)
-
-    assert (key,) == list_keys(path)
-
-
 def test_file_that_breaks_lets_nobody_in_until_it_is_mended_and_is_logged_once(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     key, secret = issue(path)
     good, ring, seen = path.read_bytes(), KeyRing(path, later), []
     with caplog.at_level(logging.INFO, logger="flows.api.keys.keyring"):
-        for content, mode in ((good, 0o600), (b"garbage", 0o600), (good, 0o600), (good, 0o644), (good, 0o600)):
+        for content, mode in ((b"garbage", 0o600), (good, 0o600), (good, 0o640), (good, 0o600), (good, 0o602)):
             path.write_bytes(content)
             path.chmod(mode)
             seen.append({ring.find(secret) for _ in range(3)})
-    garbage, too_open = (record.getMessage() for record in caplog.records)
+    path.unlink()
+    too_open = "open to others than its owner (mode"
 
-    assert [{key}, {None}, {key}, {None}, {key}] == seen
-    assert garbage.startswith(f"No key is accepted. {path} is not a file of keys (")
-    assert too_open.startswith(f"No key is accepted. {path} is open to others than its owner (mode 644)")
+    assert [{None}, {key}, {None}, {key}, {None}] == seen
+    assert ring.find(secret) is None
+    for record, why in zip(caplog.records, ("not a file", f"{too_open} 640)", f"{too_open} 602)"), strict=True):
+        assert record.getMessage().startswith(f"No key is accepted. {path} is {why}")
     assert secret not in caplog.text
 
 

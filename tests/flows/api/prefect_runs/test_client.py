@@ -1,6 +1,5 @@
 """How the door asks Prefect: what it reads out of answers, what it sends again, and what it says where none comes."""
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -55,8 +54,6 @@ class Server:
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/api")
-        if path == "/csrf-token":
-            return httpx.Response(404)
         body = json.loads(request.content) if request.content else None
         self.asked.append((path, body))
         fates = self.answers.get(path, [httpx.Response(404)])
@@ -84,11 +81,6 @@ async def server() -> AsyncIterator[Server]:
 async def create(server: Server) -> tuple[str, bool]:
     made = await server.orchestrator.create_run(HANDLE, "from_traits", "low", "key")
     return made.run.run_id, made.new
-
-
-def echo_labels(body: Any) -> httpx.Response:
-    """The answer of a server that has created the run of this request, whatever its status says."""
-    return httpx.Response(200, json=make_run(id=RUN_ID, labels=body["labels"]))
 
 
 async def test_live_runs_are_grouped_by_model_and_found_by_tag_or_parameter(server: Server) -> None:
@@ -167,7 +159,7 @@ async def test_last_progress_of_a_run_counts_whatever_anybody_wrote(server: Serv
         # Two requests of one instant are told 201 both.
         (httpx.Response(201, json=make_run(id=RUN_ID, labels={"exemplars.request": "another's"})), False),
         # The answer to the first of two was lost.
-        (echo_labels, True),
+        (lambda body: httpx.Response(200, json=make_run(id=RUN_ID, labels=body["labels"])), True),
     ],
 )
 async def test_run_of_a_key_is_new_for_whose_request_created_it(server: Server, answer: Any, new: bool) -> None:
@@ -269,25 +261,10 @@ async def test_review_is_a_run_of_its_deployment_which_is_named_where_it_is_miss
     assert {"decision": "attach"} == first["parameters"]
 
 
-async def test_lock_has_one_holder_at_a_time_and_no_distance_where_none_was_sent_away() -> None:
-    lock, inside, seen = RunCreationLock(spacing_seconds=3600), 0, []
-
-    async def acquire() -> None:
-        nonlocal inside
-        async with lock.acquire(), lock.spaced():
-            inside += 1
-            seen.append(inside)
-            await asyncio.sleep(0)
-            inside -= 1
-
-    await asyncio.gather(*(acquire() for _ in range(5)))
-
-    assert [1] * 5 == seen
-
-
 async def test_next_run_and_none_who_only_looks_keeps_its_distance_once_one_was_sent_away() -> None:
     lock, far = RunCreationLock(spacing_seconds=0.2), RunCreationLock(spacing_seconds=3600)
-    far.enable_spacing()
+    async with far.spaced():
+        far.enable_spacing()
     async with far.acquire():
         pass
     async with lock.spaced():

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fakes.door import Door, open_door
 from fakes.long import long
 from fakes.site import DATABASE, Site, open_site
+from fakes.stack import Door, open_door
 from fakes.surface import Surface, ask_as, read_settings_of
 from fakes.workspace import HANDLE, make_workspace
 

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -46,21 +45,6 @@ def list_added(surface: Surface) -> list[dict[str, Any]]:
 
 def list_ids(surface: Surface) -> list[int]:
     return [item["id"] for item in list_all(surface.author, f"/models/{HANDLE}/samples", limit=500)]
-
-
-def add_while(surface: Surface, change: Callable[[], object]) -> httpx.Response:
-    """Adds a sample while the slot is taken, until the change is made."""
-    surface.orchestrator.slots[HANDLE] = TAKEN
-
-    def free() -> None:
-        change()
-        del surface.orchestrator.slots[HANDLE]
-
-    soon = threading.Timer(0.3, free)
-    soon.start()
-    answer = add(surface.author, make())
-    soon.join()
-    return answer
 
 
 def test_samples_are_added_in_order_and_listed_after_the_authors(surface: Surface) -> None:
@@ -142,13 +126,21 @@ def test_what_is_not_read_is_named_and_what_stands_twice_is_refused(surface: Sur
 
 def test_slot_that_another_holds_is_waited_for_and_what_changed_meanwhile_counts(surface: Surface) -> None:
     lifecycle = surface.find_model() / "lifecycle.json"
-    waited = add_while(surface, lambda: None)
-    trained = add_while(surface, lambda: lifecycle.write_text('{"state": "ready"}'))
+    surface.orchestrator.slots[HANDLE] = TAKEN
+
+    def free() -> None:
+        lifecycle.write_text('{"state": "ready"}')
+        del surface.orchestrator.slots[HANDLE]
+
+    soon = threading.Timer(0.3, free)
+    soon.start()
+    answer = add(surface.author, make())
+    soon.join()
     lifecycle.unlink()
 
-    assert 200 == waited.status_code
-    assert (409, "model_not_draft") == read_refusal(trained)
-    assert 1 == len(list_added(surface))
+    # Else it would be busy.
+    assert (409, "model_not_draft") == read_refusal(answer)
+    assert [] == list_added(surface)
 
 
 @pytest.mark.parametrize(
@@ -195,14 +187,9 @@ def test_requests_at_once_lose_nothing_and_add_nothing_twice(surface: Surface) -
     assert sorted({str(sample["text"]) for batch in batches for sample in batch}) == sorted(listed)
 
 
-def attach(surface: Surface) -> list[int]:
-    """The ids of three samples of a run."""
-    attach_texts(surface.samples, HANDLE, TEXTS)
-    return [make_id(HANDLE, "clarity", text) for text in TEXTS]
-
-
 def test_attached_sample_is_gone_and_the_page_after_it_goes_on(surface: Surface) -> None:
-    ids = attach(surface)
+    attach_texts(surface.samples, HANDLE, TEXTS)
+    ids = [make_id(HANDLE, "clarity", text) for text in TEXTS]
     first = surface.author.get(f"/models/{HANDLE}/samples", params={"limit": str(list_ids(surface).index(ids[1]))})
     answer = delete(surface.author, ids[0])
     rest = surface.author.get(f"/models/{HANDLE}/samples", params={"cursor": first.json()["next_cursor"]}).json()
@@ -215,8 +202,7 @@ def test_attached_sample_is_gone_and_the_page_after_it_goes_on(surface: Surface)
 
 
 def test_added_sample_is_gone_and_the_authors_own_is_named_with_its_file(surface: Surface) -> None:
-    sample = {"trait": "clarity", "text": "Press the button.", "quality": 1}
-    [added] = surface.author.post(f"/models/{HANDLE}/samples", json={"samples": [sample]}).json()["ids"]
+    [added] = add(surface.author, make()).json()["ids"]
     own = list_ids(surface)[0]
     answers = [delete(surface.author, sample_id) for sample_id in (added, added, own)]
 

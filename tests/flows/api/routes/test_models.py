@@ -1,7 +1,6 @@
 """Reading: every field of the contract's answers, pages that skip and repeat nothing, what stays without Prefect."""
 
 import json
-import shutil
 from typing import Any
 from uuid import uuid4
 
@@ -144,29 +143,19 @@ def test_models_are_listed_by_handle_narrowed_and_in_pages_that_join_to_the_whol
     assert [] == list_handles(surface.author, namespace="acme")
 
 
-def test_rare_state_is_looked_for_among_many_models(surface: Surface) -> None:
-    many = [surface.find_model(f"bench.many-{number:03}") for number in range(120)]
-    for folder in many:
-        shutil.copytree(surface.find_model(BARE), folder)
-    surface.orchestrator.add_run(handle=many[110].name)
-    busy = surface.author.get("/models", params={"namespace": "bench", "state": "busy", "limit": 1}).json()
-    for folder in many:
-        shutil.rmtree(folder)
-
-    assert ([many[110].name], True) == ([model["handle"] for model in busy["items"]], bool(busy["next_cursor"]))
-
-
 @pytest.mark.parametrize(
     "path",
     [
-        *(f"/models?limit={limit}" for limit in ("0", "251", "ten", "01", "+1", "1.0", "1_0", "٣")),
-        *(f"/models?{other}" for other in ("state=sleeping", "kind=ranking", "cursor=bm90IG91cnM", "cursor=")),
-        f"/models?cursor={write_cursor(('models', 'u22a8', ''), [1])}",
+        *(f"/models?limit={limit}" for limit in ("0", "251", "01", "+1", "1.0", "1_0", "٣")),
+        *(f"/models?cursor={cursor}" for cursor in ("", write_cursor(("models", "u22a8", ""), [1]))),
         *(f"{SAMPLES}?{other}" for other in ("limit=0", "limit=501", "cursor=AAAA")),
     ],
 )
 def test_parameters_of_a_listing_that_make_no_sense_are_422(surface: Surface, path: str) -> None:
-    assert (422, "invalid_request") == read_refusal(surface.author.get(path))
+    answer = surface.author.get(path)
+
+    assert (422, "invalid_request") == read_refusal(answer)
+    assert path.partition("?")[2].partition("=")[0] in str(answer.json()["error"]["details"])
 
 
 def test_definition_that_cannot_be_read_or_is_to_be_discovered_fails_no_listing(surface: Surface) -> None:
@@ -214,25 +203,15 @@ def test_model_is_read_by_who_may_and_a_handle_is_checked(surface: Surface, path
     ("accept", "markdown"),
     [
         ("TEXT/Markdown; charset=utf-8", True),
-        ("text/markdown, */*", True),
         ("application/json;q=0.4, text/markdown;q=0.5", True),
         ("*/*", False),
         ("", False),
         ("application/json, text/markdown", False),
-        ("text/markdown;q=0.2, */*", False),
         ("text/markdown;q=good", False),
     ],
 )
 def test_markdown_is_for_who_prefers_it(accept: str, markdown: bool) -> None:
     assert markdown == prefers_markdown(accept)
-
-
-def test_card_is_markdown(surface: Surface) -> None:
-    card = surface.author.get(f"/models/{HANDLE}", headers=AS_CARD)
-
-    assert "text/markdown; charset=utf-8" == card.headers["Content-Type"]
-    assert [] == [word for word in (HANDLE, "Clear") if word not in card.text]
-    assert "Accept" == card.headers["Vary"] == surface.author.get(f"/models/{HANDLE}").headers["Vary"]
 
 
 def test_text_of_a_sample_is_not_told_to_who_may_not_list_it(surface: Surface) -> None:
@@ -285,9 +264,10 @@ def test_without_prefect_what_needs_it_is_503_and_samples_are_read(surface: Surf
     surface.orchestrator.away = True
     refused = [surface.author.get(path) for path in ("/health", "/models", f"/models/{HANDLE}")]
     read = [surface.author.get(f"/models/{HANDLE}/{name}").status_code for name in ("samples", "traits")]
-    card = surface.author.get(f"/models/{HANDLE}", headers=AS_CARD).status_code
+    card = surface.author.get(f"/models/{HANDLE}", headers=AS_CARD)
 
     assert (200, {"status": "ok"}) == (healthy.status_code, healthy.json())
     assert {(503, "orchestrator_unavailable")} == {read_refusal(answer) for answer in refused}
     assert {True} == {int(answer.headers["Retry-After"]) > 0 for answer in refused}
-    assert [200, 200, 200] == [*read, card]
+    assert [200, 200, 200] == [*read, card.status_code]
+    assert ("text/markdown; charset=utf-8", "Accept") == (card.headers["Content-Type"], card.headers["Vary"])

@@ -22,7 +22,6 @@ JSON = "application/json"
     [
         (b'\xef\xbb\xbf{"effort": null}', JSON, SynthesisRequest()),
         (b"{}", "Application/JSON; charset=utf-8", SynthesisRequest()),
-        (b"{}", "application/problem+json", SynthesisRequest()),
         (b"{}", None, SynthesisRequest()),
         *((b'{"effort": "%s"}' % each.encode(), JSON, SynthesisRequest(effort=each)) for each in get_args(Effort)),
         (b'{"synth_type": "diversify", "effort": "low"}', JSON, SynthesisRequest("diversify", "low")),
@@ -41,10 +40,7 @@ def test_body_is_read_defaults_hold_and_unknown_fields_are_named(
 @pytest.mark.parametrize(
     ("body", "content_type", "status", "said"),
     [
-        (b"", JSON, 400, "There is no body"),
-        (b"synth_type=diversify", JSON, 400, "not JSON"),
         (b'{"effort": NaN}', JSON, 400, "NaN is not a JSON number"),
-        (b'{"effort": "low"} {}', JSON, 400, "not JSON"),
         (b"[" * 60_000, JSON, 400, "nested too deep"),
         (b'{"effort": "\xff"}', JSON, 400, "not UTF-8"),
         (b"effort=low", "text/plain", 400, "not JSON"),
@@ -53,12 +49,9 @@ def test_body_is_read_defaults_hold_and_unknown_fields_are_named(
         (b'{"synth_type": null}', JSON, 422, "synth_type is null. Use from_traits or diversify."),
         (b'{"synth_type": "enrich"}', JSON, 422, "enrich is internal and not available over HTTP"),
         (b'{"synth_type": "From_Traits"}', JSON, 422, "synth_type is 'From_Traits'"),
-        (b'{"synth_type": {"a": 1}}', JSON, 422, "synth_type is an object"),
         (b'{"effort": "highest"}', JSON, 422, "effort is 'highest'. Use one of low, medium, high, xhigh, max"),
-        (b'{"effort": true}', JSON, 422, "effort is true or false"),
         (b'{"effort": "\\ud800"}', JSON, 422, r"effort is '\ud800'"),
         (b'{"effort": "low", "effort": "high"}', JSON, 422, "effort twice"),
-        (b'{"synth_type": "diversify", "effort": null, "synth_type": "diversify"}', JSON, 422, "synth_type twice"),
     ],
 )
 def test_body_that_is_not_json_is_400_and_other_json_422(
@@ -71,20 +64,9 @@ def test_body_that_is_not_json_is_400_and_other_json_422(
     assert (status, code) == (refused.value.status, refused.value.code)
 
 
-def test_run_is_enqueued(surface: Surface) -> None:
-    answer = surface.synthesize(synth_type="from_traits", effort="low")
-    [run] = surface.orchestrator.runs.values()
-
-    assert (202, {"state": "busy", "run_id": run["id"]}) == (answer.status_code, answer.json())
-    assert {"handle": HANDLE, "synth_type": "from_traits", "effort": "low"} == run["parameters"]
-    assert answer.headers["X-Request-Id"]
-    assert "X-Run-Id" not in answer.headers
-
-
 @pytest.mark.parametrize(
     ("first", "second", "code"),
     [
-        ("low", {"synth_type": "from_traits", "effort": "low"}, "already_running"),
         (None, {"effort": "high"}, "already_running"),
         (None, {"effort": "low"}, "model_busy"),
         ("low", {"synth_type": "diversify", "effort": "low"}, "model_busy"),
@@ -93,10 +75,13 @@ def test_run_is_enqueued(surface: Surface) -> None:
 def test_second_request_is_a_conflict_that_names_the_run(
     surface: Surface, first: str | None, second: dict[str, Any], code: str
 ) -> None:
-    run_id = surface.synthesize(SEEDED, effort=first).json()["run_id"]
+    made = surface.synthesize(SEEDED, effort=first)
+    [run_id] = surface.orchestrator.runs
     refused = surface.synthesize(SEEDED, **second)
     details = refused.json()["error"]["details"]
 
+    assert (202, {"state": "busy", "run_id": run_id}) == (made.status_code, made.json())
+    assert "X-Run-Id" not in made.headers
     assert (409, code) == read_refusal(refused)
     assert run_id == refused.headers["X-Run-Id"] == details["run_id"]
     assert {"synth_type": "from_traits", "effort": first or "high", "status": "queued"}.items() <= details.items()
@@ -155,9 +140,6 @@ def test_of_several_runs_the_one_that_holds_the_lease_is_named(surface: Surface)
 def test_run_of_which_nobody_is_sure_is_503_and_says_so(surface: Surface) -> None:
     surface.orchestrator.unsure = True
     unsure = surface.synthesize()
-    surface.orchestrator.unsure = False
 
     assert (503, "orchestrator_unavailable") == read_refusal(unsure)
     assert "is not known" in unsure.text
-    assert int(unsure.headers["Retry-After"]) > 0
-    assert 202 == surface.synthesize().status_code

@@ -100,10 +100,6 @@ def test_samples_that_make_the_seeds_worse_are_told(folder: Path, run_command: C
     assert said in run_command(*REAL, "--trait", "clarity").text
 
 
-def write_hindi(_: Path) -> None:
-    write_real((HINDI, "Clear"), (f"{HINDI} {HINDI}", "Obscure"))
-
-
 def set_hindi(folder: Path) -> None:
     (folder / "models" / HANDLE / "model.yaml").open("a").write("language: hi\n")
 
@@ -118,7 +114,7 @@ def set_hindi(folder: Path) -> None:
         (print, (*FILE, "--trait", "claritty"), 2, "It has: clarity, safety. Did you mean 'cl"),
         (print, (*FILE, "--trait", "safety"), 2, "u22a8.test has no attached samples for safety in"),
         (lambda folder: (folder / "samples").rename(folder / "away"), FILE, 2, "has no attached samples in"),
-        (write_hindi, FILE, 2, "real.csv: the texts are in Hindi. The offline encoder does not know that language"),
+        (lambda _: write_real((HINDI, 1), (f"{HINDI} {HINDI}", 0)), FILE, 2, "real.csv: the texts are in Hindi. The"),
         (set_hindi, FILE, 2, "The texts of u22a8.test are in Hindi (model.yaml says so). The offline encoder"),
         (lambda folder: next(folder.rglob(SAMPLES)).write_bytes(b"no parquet"), FILE, 3, "cannot be read"),
     ],

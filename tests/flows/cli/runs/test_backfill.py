@@ -20,7 +20,7 @@ from engine.settings import read_settings
 from engine.store.backfill_ledger import ModelRow
 from flows.backfills.worker import MODELS_LOGGER
 from flows.cli.runs.backfill import describe_begin, look_ahead
-from flows.cli.runs.backfill_progress import BackfillProgress, format_seconds
+from flows.cli.runs.backfill_progress import BackfillProgress
 
 
 def tell(progress: BackfillProgress, *events: ModelRow | Event) -> None:
@@ -57,10 +57,6 @@ def test_progress_counts_models_and_calls_and_says_how_long_they_may_take(capsys
         "u22a8.c: skipped (It has a set)\nu22a8.b: failed\nu22a8.a: attached, with 2 warnings, 7 s\n"
         "u22a8.d: failed, 12 of 16 kept, 61 s (A pole lacks 4)\n",
     ) == capsys.readouterr()
-
-
-def test_long_times_are_short_words() -> None:
-    assert ["0 s", "89 s", "2 min", "1 h 0 min"] == [format_seconds(seconds) for seconds in (0, 89.4, 90, 3570)]
 
 
 @pytest.mark.parametrize(
