@@ -78,7 +78,6 @@ def run_backfills(workspace: Workspace, count: int, **parameters: object) -> lis
 
 
 def run_backfill(workspace: Workspace, **parameters: object) -> State[Any]:
-    """The state in which one backfill ends."""
     [state] = run_backfills(workspace, 1, **parameters)
     return state
 
@@ -96,7 +95,6 @@ def read_ledgers(workspace: Workspace) -> list[Ledger]:
 
 
 def list_runs(workspace: Workspace) -> dict[str, list[str]]:
-    """The run ids of the attached sets of each model."""
     found: dict[str, list[str]] = {}
     for folder in workspace.list_sets():
         manifest = read_manifest(folder)

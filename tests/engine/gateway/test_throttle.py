@@ -43,7 +43,6 @@ class Simulated:
     replies: int = 0
 
     def run(self, until: float) -> None:
-        """Keeps as many calls in flight as the window has room for."""
         ends: list[tuple[float, int, bool]] = []
         numbers = itertools.count()
         while self.clock.now < until:

@@ -34,7 +34,6 @@ def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def quick_links(links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The place where a quick stand-in of pip looks."""
     pip = tmp_path / "pip"
     pip.touch(0o700)
     pip.write_text(f"#!/bin/sh\n{QUICK_PIP.format(links=links)}\n")

@@ -61,7 +61,6 @@ def test_same_inputs_make_the_same_plan_and_each_trait_has_its_own_order_of_scen
 
 
 def list_changes() -> list[dict[str, Any]]:
-    """Inputs of a plan, each other than by default in one part of one input."""
     model: dict[str, Any] = {"handle": "u22a8.other", "description": "Other.", "language": "de"}
     model |= {"attached_digests": ("0",), "held_out_digests": ("0",), "proposed_digests": (("a run", "0"),)}
     model |= {"refused": ("A text.",), "reviewed": SEEDS[:1], "contested": SEEDS[:1]}

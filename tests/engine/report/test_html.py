@@ -162,7 +162,6 @@ def test_every_reason_is_explained_and_they_stand_from_most_to_fewest() -> None:
 
 
 def render_clusters(texts: int, distance: float) -> str:
-    """Clusters of two stairs of scores, one above the other or not."""
     below = [step / texts for step in range(texts)]
     above = [distance + score for score in below]
     points = tuple((positive, score) for positive, scores in ((True, above), (False, below)) for score in scores)
