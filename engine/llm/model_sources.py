@@ -39,13 +39,16 @@ def get_from_hub(repository: str, model: EmbeddedModel, parts: Path, tell: Tell)
         StoreError, OSError: ``parts`` has no room, or cannot be written.
     """
     import httpx
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import hf_hub_url
 
-    url, met = hf_hub_url(repository, model.file), list[int | Exception | None]()
+    url, met = hf_hub_url(repository, model.file), list[int | Exception]()
 
     def ask() -> None:
+        # What huggingface_hub 2.4 asks for metadata with looks for a list of agents at the hub first.
         try:
-            met.append(get_hf_file_metadata(url, timeout=HUB_SECONDS, token=False).size)
+            plain = {"Accept-Encoding": "identity"}
+            said = httpx.head(url, headers=plain, timeout=HUB_SECONDS, follow_redirects=True).raise_for_status()
+            met.append(int(said.headers.get("Content-Length", 0)))
         except Exception as error:
             met.append(error)
 
