@@ -19,7 +19,7 @@ help:
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, import contracts, tests: what CI runs"
 	@echo "make bench   the benchmarks"
-	@echo "make chaos   long races, kills and fuzzing; kills, faults, budgets and outages, a table of each: 40 minutes"
+	@echo "make chaos   long races, kills and fuzzing; kills, faults, budgets and outages, a table of each: an hour and more"
 	@echo "make teaches the yardstick: do samples teach? Real texts, five draws, hours"
 
 run: $(VENV)/.run $(if $(MODEL)$(EXEMPLARS_SYNTH_MODEL),,$(VENV)/.model)
