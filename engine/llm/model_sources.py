@@ -39,16 +39,17 @@ def get_from_hub(repository: str, model: EmbeddedModel, parts: Path, tell: Tell)
         StoreError, OSError: ``parts`` has no room, or cannot be written.
     """
     import httpx
-    from huggingface_hub import hf_hub_url
+    from huggingface_hub import get_session, hf_hub_url
 
     url, met = hf_hub_url(repository, model.file), list[int | Exception]()
 
     def ask() -> None:
-        # What huggingface_hub 2.4 asks for metadata with looks for a list of agents at the hub first.
+        # huggingface_hub's own question for metadata (2.4) asks for a list of agents first.
         try:
-            plain = {"Accept-Encoding": "identity"}
-            said = httpx.head(url, headers=plain, timeout=HUB_SECONDS, follow_redirects=True).raise_for_status()
-            met.append(int(said.headers.get("Content-Length", 0)))
+            said = get_session().head(url, headers={"Accept-Encoding": "identity"}, timeout=HUB_SECONDS)
+            # The hub says it where it sends the caller on; who keeps the file need not answer a HEAD.
+            told = [step.headers["X-Linked-Size"] for step in said.history if "X-Linked-Size" in step.headers]
+            met.append(int(told[0] if told else said.raise_for_status().headers.get("Content-Length", 0)))
         except Exception as error:
             met.append(error)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from fakes.provider import serve_answers
 from fastapi import Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from engine.llm.embedded_models import EmbeddedModel
 
@@ -95,19 +95,21 @@ def serve_hub(hub: Hub) -> Iterator[Hub]:
     async def answer(request: Request) -> Response:
         if request.method == "HEAD" and hub.late is not None:
             await asyncio.to_thread(hub.late.wait, 60)
+        if not request.url.path.startswith("/kept"):
+            size = {"X-Linked-Size": str(len(hub.content))}
+            return RedirectResponse(f"/kept{request.url.path}", 302, size)
+        if request.method == "HEAD":
+            return Response(status_code=403)
         start = int(request.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
         headers = {
-            "ETag": f'"{hashlib.sha256(hub.content).hexdigest()}"',
-            "X-Repo-Commit": "0" * 40,
             "Accept-Ranges": "bytes",
             "Content-Length": str(len(hub.content) - start),
         }
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(hub.content) - 1}/{len(hub.content)}"
         body = hub.content[start:]
-        if request.method == "GET":
-            hub.started.append(start)
-            body, hub.stop_after = body[: hub.stop_after], None
+        hub.started.append(start)
+        body, hub.stop_after = body[: hub.stop_after], None
         # With less than it announces, the server ends the connection.
         return StreamingResponse(iter([body]), 206 if start else 200, headers)
 
