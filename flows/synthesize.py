@@ -205,7 +205,7 @@ async def make_set(
     add_log_context(effort=job.level.effort)
     async with resources.open_models(job.level, progress) as models:
         gateway, voting_judge = models.gateway, models.voting_judge
-        rounds = await call(plan, settings, job, gateway, voting_judge, run_heavy, resources.common_batches)
+        rounds = await call(plan, settings, job, gateway, voting_judge, run_heavy)
         resources.snapshot.plan_ids = (rounds.plan.plan_id, rounds.subjects_plan_id)
         expected = await estimate(settings, rounds, gateway, voting_judge, progress, resources.as_tasks)
         await resources.import_ahead()

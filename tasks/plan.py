@@ -14,7 +14,7 @@ from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
-from engine.text.embedding import CommonBatches, SentenceEncoder
+from engine.text.embedding import SentenceEncoder
 from tasks.run_names import name_plan
 
 
@@ -25,23 +25,20 @@ async def plan(
     gateway: ModelGateway,
     voting_judge: VotingJudge,
     run_heavy: RunHeavy = run_here,
-    common: CommonBatches | None = None,
 ) -> Rounds:
     """The rounds of a job, none of them begun.
-
-    Args:
-        common: the vectors of subjects that other runs of the process plan with; None for a run by itself.
 
     Raises:
         BudgetError: the limit is too low to ask for subjects; the message estimates what the run would cost.
     """
     budget, embedder = gateway.budget, SentenceEncoder()
     try:
-        rounds = await begin_rounds(job, settings.seed, gateway, embedder, run_heavy, common)
+        rounds = await begin_rounds(job, settings.seed, gateway, embedder, run_heavy)
     except BudgetError as error:
-        draft = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, embedder)
+        draft = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed)
         expected = estimate_plan(draft, gateway.endpoint, voting_judge.endpoint, budget.max_cost_usd)
         raise explain_budget(error, expected, budget.spent_usd) from error
     made = rounds.plan
-    get_run_logger().info("Plan %s: %d a pole, subjects of %r", made.plan_id, made.wanted, made.scenario_pool.pack)
+    about = ", ".join(field.name for field in made.scenario_pool.fields)
+    get_run_logger().info("Plan %s: %d a pole, subjects of %s", made.plan_id, made.wanted, about)
     return rounds

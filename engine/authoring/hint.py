@@ -24,7 +24,7 @@ HintKind = Literal[
     "differs_in_form",
     "differs_in_script",
     "brief_contradicts",
-    "borrowed_subjects",
+    "not_covered",
     "one_value",
     "few_seeds",
     "seeds_hardly_differ",

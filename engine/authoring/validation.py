@@ -167,7 +167,7 @@ def _list_hints(examined: Examined, model: Model, hinting: Hinting, embedder: Em
     yield from _find_unwritten_language(examined, hinting.embedded)
     embedded = hinting.embedded
     writes = embedded is not None and (not embedded or examined.language.code in embedded)
-    yield from list_scenario_hints(examined, load_packs(SCENARIOS_FOLDER), writes)
+    yield from list_scenario_hints(examined, load_packs(SCENARIOS_FOLDER), writes and hinting.load_embedder is not None)
     yield from list_seed_hints(examined, model.seeds, writes)
     if _can_be_placed(examined) and embedder is not None:
         yield from list_side_hints(examined, embedder)

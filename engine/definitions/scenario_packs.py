@@ -1,7 +1,7 @@
 """Reads the scenario packs of ``data/scenarios/``: lists of subjects, audiences and forms, and lengths for all."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -25,8 +25,7 @@ Entries = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], AfterValida
 class Pack(Entry):
     """One scenario pack as its file has it.
 
-    ``words`` are those of its field. ``kinds`` are the kinds of text that it is made for; a pack without any has
-    subjects for every kind of text of its field.
+    ``words`` are those of its field, and ``kinds`` the kinds of text that it is made for: what the encoder finds it by.
     """
 
     closed: ClassVar[bool] = True
@@ -38,12 +37,19 @@ class Pack(Entry):
     forms: Entries
 
 
+class SharedLength(LengthEntry):
+    """A length of ``lengths.yaml``: for all models, or for those of some kinds of text."""
+
+    kinds: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Packs:
-    """All scenario packs of a folder, by name, and the lengths that they share."""
+    """All scenario packs of a folder, by name, the lengths that they share, and those of some kinds of text."""
 
     packs: Mapping[str, Pack]
     lengths: tuple[Length, ...]
+    lengths_of_kinds: Mapping[str, tuple[Length, ...]] = field(default_factory=dict)
 
 
 def load_packs(folder: Path) -> Packs:
@@ -69,12 +75,18 @@ def list_pack_names() -> list[str]:
 @lru_cache(maxsize=4)
 def _parse_packs(folder: str, contents: tuple[tuple[str, bytes], ...]) -> Packs:
     documents = {name: parse_yaml(name, content) for name, content in contents}
-    lengths: tuple[LengthEntry, ...] = ()
+    lengths: tuple[SharedLength, ...] = ()
     if document := documents.pop(LENGTHS_FILE, None):
-        lengths, _ = validate_document(document, tuple[LengthEntry, ...])
+        lengths, _ = validate_document(document, tuple[SharedLength, ...])
     packs = {name.removesuffix(".yaml"): validate_document(document, Pack)[0] for name, document in documents.items()}
     if not lengths or FALLBACK_PACK not in packs:
         raise DefinitionError(
             folder, [Problem(folder, None, "folder", "a part", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")]
         )
-    return Packs(packs, tuple(Length(**length.model_dump()) for length in lengths))
+    made = [(Length(**length.model_dump(exclude={"kinds"})), length.kinds) for length in lengths]
+    kinds = dict.fromkeys(kind for _, its in made for kind in its)
+    return Packs(
+        packs,
+        tuple(length for length, its in made if not its),
+        {kind: tuple(length for length, its in made if kind in its) for kind in kinds},
+    )

@@ -6,7 +6,7 @@ from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Trait
 from engine.llm.embedded_models import is_embedded
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan
-from engine.planning.scenarios import FROM_A_PACK, GIVE_SUBJECTS, borrows_subjects
+from engine.planning.scenarios import advise_on_fields
 from engine.planning.topic_subjects import MIN_OWN_SHARE
 from engine.quality.labels import find_label_fault
 from engine.quality.reference_axis import MIN_SEEDS_ALONE
@@ -128,7 +128,7 @@ def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> list[str]:
     grouped: dict[str, list[str]] = {}
     for part, chosen in values.items():
         why = pool.reasons[part]
-        named = f" ({_join(chosen)})" if chosen and not why.startswith(FROM_A_PACK) else ""
+        named = f" ({_join(chosen)})" if chosen and not why.startswith("from the pack") else ""
         grouped.setdefault(why, []).append(f"{part}{named}")
     said = "; ".join(f"{join_words(parts)} {why}" for why, parts in grouped.items())
     plain = endpoint.style == "plain"
@@ -137,16 +137,12 @@ def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> list[str]:
 
 
 def _advise_on_packs(plan: Plan) -> str:
-    """Says what to do where the subjects are those of a pack that may be about other things than the model's texts."""
+    """Says what to do where no pack has subjects of a field, or where the packs' language is not the texts'."""
     model, pool = plan.model, plan.scenario_pool
-    if plan.language.code == "en":
-        return f" {GIVE_SUBJECTS}" if borrows_subjects(model, pool) else ""
-    if model.scenarios.pack or FROM_A_PACK not in pool.reasons["subjects"]:
-        return ""
-    return (
-        f" Packs are in English and chosen by English words: for texts in {plan.language.name} give `subjects` in "
-        "model.yaml, or name the pack that fits."
-    )
+    advice = f" {advise_on_fields(pool.uncovered)}" if pool.uncovered else ""
+    if plan.language.code == "en" or model.scenarios.pack or model.scenarios.subjects:
+        return advice
+    return f"{advice} Packs are in English: for texts in {plan.language.name} give `scenarios.subjects` in model.yaml."
 
 
 def _list_shared_topics(plan: Plan) -> list[str]:

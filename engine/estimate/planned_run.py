@@ -23,9 +23,14 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class SubjectSource:
-    """Where the subjects that are shown come from; ``proposed_by`` is the model that a run would first ask for some."""
+    """Where the subjects that are shown come from.
 
-    pack: str
+    ``fields`` are what the model names, each with an equal share; ``not_covered`` those that no pack has subjects of.
+    ``proposed_by`` is the model that a run would first ask for some.
+    """
+
+    fields: tuple[str, ...]
+    not_covered: tuple[str, ...]
     shown_from: str
     proposed_by: str | None
 

@@ -85,7 +85,12 @@ def make_planned_run(preview: Preview, shown: int) -> PlannedRun:
         seed=plan.seed,
         top_up_rounds=level.top_up_rounds,
         quotas=preview.quotas,
-        subjects=SubjectSource(plan.scenario_pool.pack, "lists", preview.proposed_by),
+        subjects=SubjectSource(
+            tuple(field.name for field in plan.scenario_pool.fields),
+            plan.scenario_pool.uncovered,
+            "lists",
+            preview.proposed_by,
+        ),
         scenario_lists={
             part: ScenarioList(tuple(values), plan.scenario_pool.reasons.get(part)) for part, values in lists.items()
         },
@@ -112,7 +117,7 @@ def describe_scenario_lists(scenario_pool: ScenarioPool) -> dict[str, list[str]]
         "forms": list(scenario_pool.forms),
         "audiences": list(scenario_pool.audiences),
         "lengths": [_describe_length(item) for item in scenario_pool.lengths],
-        "subjects": [subject for tier in scenario_pool.subjects for subject in tier],
+        "subjects": list(scenario_pool.subjects),
     }
 
 

@@ -12,10 +12,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from engine.definitions.scenario_packs import Packs
 from engine.domain.model import Model, Pool, SynthType
 from engine.domain.samples import Row
-from engine.planning.scenarios import ScenarioPool, TopicSubjects, rank_packs
 from engine.planning.subjects import name_subjects
 from engine.text.near_duplicates import Match, NearTexts, choose_nearest
 from engine.text.signatures import APART
@@ -193,47 +191,14 @@ def find_stored_overlaps(texts: StoredTexts, others: StoredTexts, _: Numbers) ->
     return pairs
 
 
-def normalise_subject(subject: str) -> str:
-    """Returns the form in which subjects are compared, here and in the gate."""
-    return normalise(subject)
+def list_taken_subjects(model: Model, synth_type: SynthType) -> frozenset[str]:
+    """Lists the subjects of the other pool, in the form in which subjects are compared (``normalise``).
 
-
-def exclude_taken_subjects(
-    scenario_pool: ScenarioPool, model: Model, synth_type: SynthType, packs: Packs, wanted: int
-) -> ScenarioPool:
-    """Removes the subjects of the other pool from a scenario pool, for all traits alike.
-
-    ``enrich`` also removes those of its own pool; ``enrich`` and ``diversify`` remove those of the authored texts. If
-    fewer than ``wanted`` subjects are left, those of the packs that fit next best are added at the end.
+    ``enrich`` also takes none of its own pool; ``enrich`` and ``diversify`` none of the authored texts.
     """
-    taken = _list_taken(model, synth_type)
-    if not taken:
-        return scenario_pool
-    tiers = _exclude(scenario_pool.subjects, taken)
-    # An author who has given few subjects wants no others as long as any of them is left.
-    wanted = 1 if model.scenarios.subjects else wanted
-    for name in rank_packs(model, packs):
-        if sum(map(len, tiers)) >= wanted:
-            break
-        known = {normalise_subject(subject) for tier in tiers for subject in tier}
-        tiers = (*tiers, *_exclude((packs.packs[name].subjects,), taken | known))
-    topic_subjects = {
-        key: TopicSubjects(_exclude(found.inside, taken), _exclude(found.outside, taken))
-        for key, found in scenario_pool.topic_subjects.items()
-    }
-    # If a topic has no subject left inside or outside, its pairs share their subject like those of other traits.
-    left = {key: found for key, found in topic_subjects.items() if any(found.inside) and any(found.outside)}
-    return replace(scenario_pool, subjects=tiers, topic_subjects=left)
-
-
-def _list_taken(model: Model, synth_type: SynthType) -> frozenset[str]:
     subjects = list(as_stored(model.held_out).count_subjects())
     if synth_type != "from_traits":
         subjects += name_subjects([seed.text for seed in model.seeds])
     if synth_type == "enrich":
         subjects += as_stored(model.attached).count_subjects()
-    return frozenset(normalise_subject(subject) for subject in subjects)
-
-
-def _exclude(tiers: Sequence[Sequence[str]], taken: frozenset[str] | set[str]) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(subject for subject in tier if normalise_subject(subject) not in taken) for tier in tiers)
+    return frozenset(normalise(subject) for subject in subjects)

@@ -164,13 +164,16 @@ def make_plan(
         "exemplars_per_call": level.exemplars_per_call,
         "temperature": level.temperature,
         "scenarios": [
-            scenario_pool.subjects,
+            [[field.name, field.tiers] for field in scenario_pool.fields],
             scenario_pool.audiences,
             scenario_pool.forms,
             [asdict(length) for length in scenario_pool.lengths],
         ],
         "topic_subjects": {
-            key: [topic_subjects.inside, topic_subjects.outside]
+            key: [
+                [[field.name, field.tiers] for field in side]
+                for side in (topic_subjects.inside, topic_subjects.outside)
+            ]
             for key, topic_subjects in scenario_pool.topic_subjects.items()
         },
         "seed": seed,
@@ -277,9 +280,7 @@ def _digest(inputs: Mapping[str, object]) -> str:
 
 def _draw_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Scenario]:
     topic_subjects = plan.scenario_pool.topic_subjects.get(trait.key)
-    scenario_pool = (
-        replace(plan.scenario_pool, subjects=topic_subjects.inside) if topic_subjects else plan.scenario_pool
-    )
+    scenario_pool = replace(plan.scenario_pool, fields=topic_subjects.inside) if topic_subjects else plan.scenario_pool
     return _draw(plan, scenario_pool, trait, f"{plan.seed}/{trait.key}", start, count)
 
 
@@ -292,7 +293,7 @@ def _draw_outside_subjects(plan: Plan, trait: Trait, start: int, count: int) -> 
     topic_subjects = plan.scenario_pool.topic_subjects.get(trait.key)
     if topic_subjects is None:
         return []
-    scenario_pool = replace(plan.scenario_pool, subjects=topic_subjects.outside)
+    scenario_pool = replace(plan.scenario_pool, fields=topic_subjects.outside)
     return [
         item.subject for item in _draw(plan, scenario_pool, trait, f"{plan.seed}/{trait.key}/outside", start, count)
     ]

@@ -1,4 +1,4 @@
-"""Extracts subjects from a model's brief and seeds, for planning to draw scenarios from or to leave out."""
+"""Names the subjects of texts, for planning to draw scenarios from or to leave out."""
 
 import math
 import re
@@ -7,11 +7,8 @@ from collections.abc import Sequence
 
 import regex
 
-from engine.domain.model import Brief
 from engine.text.function_words import FUNCTION_WORDS, list_content_words
 from engine.text.words import split_words, take_opening
-
-MAX_SUBJECT_WORDS = 6
 
 
 def name_subjects(texts: Sequence[str]) -> list[str]:
@@ -24,30 +21,9 @@ def name_subjects(texts: Sequence[str]) -> list[str]:
     return [_best_run(text, frequencies, len(texts)) for text in texts]
 
 
-def read_domains(brief: Brief) -> list[str]:
-    """Lists the short phrases that a brief gives as its domain, such as "Letters from town halls, tax offices, …"."""
-    phrases: list[str] = []
-    for text in brief.domain:
-        body = text.split(":", 1)[-1]
-        for part in re.split(r"[,;.]|\band\b", body):
-            phrase = part.strip()
-            if 2 <= len(phrase.split()) <= MAX_SUBJECT_WORDS:
-                phrases.append(phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase)
-    return list(dict.fromkeys(phrases))
-
-
 def list_shared_words(words: Sequence[str], texts: Sequence[str]) -> list[str]:
     """Lists the different words among ``words`` that the texts use; a plural counts like its singular."""
-    return list_used_words(words, find_used_words(texts))
-
-
-def find_used_words(texts: Sequence[str]) -> frozenset[str]:
-    """Returns the different content words of texts in the singular, to hold several lists of words against."""
-    return frozenset(_singular(word) for word in list_content_words(texts))
-
-
-def list_used_words(words: Sequence[str], used: frozenset[str]) -> list[str]:
-    """Lists the different words among ``words`` that are used, as ``find_used_words`` gives them."""
+    used = {_singular(word) for word in list_content_words(texts)}
     once = {_singular(word): word for word in reversed(words)}
     return [word for word in reversed(once.values()) if _singular(word) in used]
 

@@ -4,59 +4,41 @@ For every other type of trait both texts of a pair have the same subject. A topi
 is not about the topic, with a subject inside it, a small model writes about the topic all the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from engine.definitions.scenario_packs import Packs
 from engine.domain.model import Model, Pole, Trait
-from engine.planning.scenarios import ScenarioPool, TopicSubjects, rank_packs
+from engine.planning.fields import Field, index_packs, keep_once
+from engine.planning.scenarios import ScenarioPool, TopicSubjects
 from engine.quality.pole_scores import list_pole_names
 from engine.quality.separation import Numbers
-from engine.text.embedding import Embedder
+from engine.text.embedding import encode
+from engine.text.words import normalise
 
-# For subjects outside the topic, so many packs that fit the model next best are taken beside its own pack.
+# Beside what the model names, the subjects of the topic's own pack and of so many that are next nearest to it.
 MORE_PACKS = 4
 # A side with fewer subjects than this takes the nearest ones of the other side.
 MIN_SUBJECTS = 8
-# Subjects are split if at least this share of the model's own pack lies inside the topic, as nearly all subjects of a
+# Subjects are split if at least this share of the topic's own pack lies inside the topic, as nearly all subjects of a
 # pack about health do. Otherwise the topic may come up with any subject of the pack, as a weakness may with any part of
 # a web shop, and pairs go on sharing their subject.
 MIN_OWN_SHARE = 0.75
 
 
-def split_by_topic(model: Model, scenario_pool: ScenarioPool, packs: Packs, embedder: Embedder) -> ScenarioPool:
-    """Returns the scenario pool with ``topic_subjects`` for each topic trait whose poles are to differ in subject."""
-    topics = list_topics(model)
-    if not topics:
-        return scenario_pool
-    tiers = _list_tiers(model, scenario_pool, packs)
-    split = {trait.key: _split(model, trait, tiers, embedder) for trait in topics}
-    given = model.scenarios.subjects
-    if given:
-        split = {key: _keep_inside(found, given) for key, found in split.items()}
-    own = given or packs.packs[scenario_pool.pack].subjects
-    return replace(
-        scenario_pool,
-        topic_subjects={key: found for key, found in split.items() if _share_inside(found, own) >= MIN_OWN_SHARE},
-    )
+def split_by_topic(
+    model: Model, scenario_pool: ScenarioPool, packs: Packs, taken: Collection[str] = ()
+) -> ScenarioPool:
+    """Returns the scenario pool with ``topic_subjects`` for each topic trait whose poles are to differ in subject.
 
-
-def list_topics(model: Model) -> list[Trait]:
-    """Lists the traits that are topics; without any, nothing is split."""
-    return [trait for trait in model.traits if trait.type == "topic"]
-
-
-def list_topic_texts(model: Model, scenario_pool: ScenarioPool, packs: Packs) -> list[list[str]]:
-    """Lists the texts that ``split_by_topic`` embeds, in its batches and order; none if no trait is a topic."""
-    topics = list_topics(model)
-    subjects = _flatten(_list_tiers(model, scenario_pool, packs)) if topics else []
-    return [
-        texts
-        for trait in topics
-        for texts in (_describe_topic(model, trait), subjects, _list_seeds(model, trait, "negative"))
-    ]
+    Args:
+        taken: subjects in the form of ``normalise`` that are not to be used.
+    """
+    topics = [trait for trait in model.traits if trait.type == "topic"]
+    split = {trait.key: _split(model, trait, scenario_pool, packs, taken) for trait in topics}
+    return replace(scenario_pool, topic_subjects={key: found for key, found in split.items() if found})
 
 
 def find_threshold(values: Numbers) -> float:
@@ -71,51 +53,60 @@ def find_threshold(values: Numbers) -> float:
     return best
 
 
-def _split(model: Model, trait: Trait, tiers: Sequence[Sequence[str]], embedder: Embedder) -> TopicSubjects:
-    subjects = _flatten(tiers)
-    scores = _score_subjects(model, trait, subjects, embedder)
+def _split(
+    model: Model, trait: Trait, scenario_pool: ScenarioPool, packs: Packs, taken: Collection[str]
+) -> TopicSubjects | None:
+    """Splits the subjects for a topic; None where its pairs share their subjects, as those of other traits do."""
+    given = model.scenarios.subjects
+    near, more = _list_pack_fields(model, trait, packs, taken)
+    own = [item for item in given if normalise(item) not in taken] or near.subjects
+    fields = keep_once([*scenario_pool.fields, near, *more])
+    subjects = [subject for field in fields for subject in field.subjects]
+    scores = _score_subjects(model, trait, subjects)
     threshold = find_threshold(scores)
     ranked = [subjects[index] for index in np.argsort(-scores, kind="stable")]
-    inside = {subject for subject, score in zip(subjects, scores, strict=True) if score > threshold}
-    outside = set(subjects) - inside
     least = min(MIN_SUBJECTS, len(subjects) // 2)
-    inside |= set(ranked[:least])
-    outside = (outside | set(ranked[-least:])) - set(ranked[:least])
-    return TopicSubjects(
-        *(tuple(tuple(item for item in tier if item in side) for tier in tiers) for side in (inside, outside))
+    inside = {subject for subject, score in zip(subjects, scores, strict=True) if score > threshold}
+    inside = (inside | set(ranked[:least])) - set(ranked[len(ranked) - least :])
+    first = tuple(subject for subject in own if subject in inside)
+    if len(first) < MIN_OWN_SHARE * len(own) or not first:
+        return None
+    others = () if given else tuple(subject for subject in ranked if subject in inside)
+    outside = _keep(scenario_pool.fields, set(subjects) - inside)
+    if sum(len(field.subjects) for field in outside) < MIN_SUBJECTS:
+        outside = _keep(fields, set(subjects) - inside)
+    return TopicSubjects(keep_once([Field(trait.name, (first, others))]), outside) if outside else None
+
+
+def _keep(fields: Sequence[Field], subjects: Collection[str]) -> tuple[Field, ...]:
+    """Keeps these subjects of the fields."""
+    return keep_once(
+        [
+            replace(field, tiers=tuple(tuple(filter(subjects.__contains__, tier)) for tier in field.tiers))
+            for field in fields
+        ]
     )
 
 
-def _keep_inside(topic_subjects: TopicSubjects, given: Sequence[str]) -> TopicSubjects:
-    """Keeps only the author's subjects inside a topic; outside of it the packs may add theirs."""
-    return replace(
-        topic_subjects, inside=tuple(tuple(item for item in tier if item in given) for tier in topic_subjects.inside)
-    )
-
-
-def _share_inside(topic_subjects: TopicSubjects, subjects: Sequence[str]) -> float:
-    inside = {subject for tier in topic_subjects.inside for subject in tier}
-    return sum(subject in inside for subject in subjects) / len(subjects)
-
-
-def _score_subjects(model: Model, trait: Trait, subjects: Sequence[str], embedder: Embedder) -> Numbers:
+def _score_subjects(model: Model, trait: Trait, subjects: Sequence[str]) -> Numbers:
     """Scores subjects along an axis from what the model's other texts are about to the topic; higher is inside."""
-    topic = embedder.embed(_describe_topic(model, trait))
-    vectors = embedder.embed(subjects)
+    vectors = encode(subjects)
     negative = _list_seeds(model, trait, "negative")
-    others = embedder.embed(negative) if negative else vectors
-    axis = topic.mean(axis=0) - others.mean(axis=0)
+    others = encode(negative) if negative else vectors
+    axis = encode(_describe_topic(model, trait)).mean(axis=0) - others.mean(axis=0)
     return np.asarray(np.round(vectors @ axis, 6), dtype=np.float64)
 
 
-def _list_tiers(model: Model, scenario_pool: ScenarioPool, packs: Packs) -> tuple[tuple[str, ...], ...]:
-    """Lists the subjects of the scenario pool in their tiers, and those of the packs that fit the model next best."""
-    near = [name for name in rank_packs(model, packs) if name != scenario_pool.pack][:MORE_PACKS]
-    return (*scenario_pool.subjects, tuple(subject for name in near for subject in packs.packs[name].subjects))
-
-
-def _flatten(tiers: Sequence[Sequence[str]]) -> list[str]:
-    return list(dict.fromkeys(subject for tier in tiers for subject in tier))
+def _list_pack_fields(model: Model, trait: Trait, packs: Packs, taken: Collection[str]) -> tuple[Field, list[Field]]:
+    """Lists the pack that is nearest to a topic, and those that are next nearest, as fields."""
+    index = index_packs(packs)
+    topic = index.place(_describe_topic(model, trait)).mean(axis=0)
+    near = np.argsort(-np.round(index.fields @ topic, 6), kind="stable")[: 1 + MORE_PACKS]
+    own, *more = (
+        Field(name, (tuple(item for item in packs.packs[name].subjects if normalise(item) not in taken),))
+        for name in (index.names[number] for number in near)
+    )
+    return own, more
 
 
 def _describe_topic(model: Model, trait: Trait) -> list[str]:

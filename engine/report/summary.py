@@ -18,7 +18,7 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.generation.prompts import prompts_version
 from engine.planning.held_out import choose_pool
 from engine.planning.plan import digest_definition, nest_counts
-from engine.planning.scenarios import measure_coverage
+from engine.planning.scenarios import count_shares, measure_coverage
 from engine.quality.coherence import list_orderings, measure_seed_likeness, measure_word_order
 from engine.quality.diversity import PoleVariety, Variety, measure_texts
 from engine.quality.outlook import Outlook
@@ -230,7 +230,7 @@ def make_report_data(
         success=verdict.success,
         failed=(*rounds.explain_shortfall(), *verdict.failed),
         warnings=list_warnings(rounds, verdict),
-        notes=list_notes(rounds.plan, gateway.endpoint),
+        notes=(*list_notes(rounds.plan, gateway.endpoint), *_name_shares(rounds)),
         counts=tuple(
             PoleCount(trait.key, trait.name, pole, trait.label(pole), counts[trait.key, pole], quotas[trait.key, pole])
             for trait in model.traits
@@ -309,6 +309,13 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
         "cost": describe_costs(report.costs),
         "variety": _make_variety_document(verdict.variety),
     }
+
+
+def _name_shares(rounds: Rounds) -> list[str]:
+    """Says how many of the texts are about each thing that the model names; nothing of a single one."""
+    shares = count_shares((item.scenario for item in rounds.choice.chosen), rounds.plan.scenario_pool)
+    said = ", ".join(f"{name} {count:,}" for name, count in shares.items())
+    return [f"What the texts are about: {said}."] if len(shares) > 1 else []
 
 
 def _list_ids(rounds: Rounds, keys: Collection[str]) -> list[int]:

@@ -17,7 +17,7 @@ from engine.errors import UnsupportedError
 from engine.generation.prompts import prompts_version
 from engine.llm.embedded_models import EmbeddedFile, choose_model, find_embedded, is_embedded
 from engine.llm.endpoints import check_prices
-from engine.planning.held_out import choose_pool, exclude_taken_subjects
+from engine.planning.held_out import choose_pool, list_taken_subjects
 from engine.planning.plan import Plan, make_plan
 from engine.planning.repeated_seeds import settle_seeds
 from engine.planning.scenarios import NO_PROPOSAL, Proposal, choose_scenario_pool
@@ -41,7 +41,6 @@ from engine.store.store import (
     read_verdict,
 )
 from engine.store.stored_texts import open_samples
-from engine.text.embedding import Embedder, SentenceEncoder
 from engine.text.language import decide_language
 
 
@@ -166,7 +165,7 @@ def resume_job(settings: Settings, job: Job, named: Sequence[str]) -> Job:
     """
 
     def find_plan() -> str:
-        return plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, SentenceEncoder()).plan_id
+        return plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed).plan_id
 
     chosen = job.level.synth_model
     begun = find_begun(settings, job.model.handle, named, chosen, find_plan)
@@ -274,14 +273,12 @@ def check_effort(effort: str | None) -> Effort | None:
     return known[effort]
 
 
-def plan_job(job: Job, packs: Packs, seed: int, embedder: Embedder, proposed: Proposal = NO_PROPOSAL) -> Plan:
+def plan_job(job: Job, packs: Packs, seed: int, proposed: Proposal = NO_PROPOSAL) -> Plan:
     """The plan of a job, with the scenarios that the synth model has proposed, or without."""
-    scenario_pool = choose_scenario_pool(job.model, packs, proposed)
+    taken = list_taken_subjects(job.model, job.synth_type)
+    scenario_pool = choose_scenario_pool(job.model, packs, proposed, taken)
     if decide_language(job.model).encoder_has_say:
-        scenario_pool = split_by_topic(job.model, scenario_pool, packs, embedder)
-    scenario_pool = exclude_taken_subjects(
-        scenario_pool, job.model, job.synth_type, packs, job.level.exemplars_per_pole
-    )
+        scenario_pool = split_by_topic(job.model, scenario_pool, packs, taken)
     standing = job.taken_up.ids if job.taken_up else ()
     given = scenario_pool, seed, prompts_version(), job.lacking, standing
     return make_plan(job.model, job.synth_type, job.level, *given)

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 
-from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import POLES
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
@@ -13,8 +13,7 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell, propose_scenarios
 from engine.generation.first_replies import FirstReplies
 from engine.planning.plan import Plan
-from engine.planning.scenarios import NO_PROPOSAL, Proposal, choose_scenario_pool
-from engine.planning.topic_subjects import list_topic_texts, list_topics
+from engine.planning.scenarios import NO_PROPOSAL, Proposal
 from engine.quality.reference_axis import ReferenceAxis, prepare_axes
 from engine.run.job import Job, plan_job
 from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
@@ -24,7 +23,7 @@ from engine.selection.review import list_accepted_texts
 from engine.selection.rounds import Rounds
 from engine.system.task_groups import both_or_neither, gather_or_cancel
 from engine.system.worker_process import RunHeavy, run_here
-from engine.text.embedding import CachingEmbedder, CommonBatches, embed_ahead
+from engine.text.embedding import CachingEmbedder, embed_ahead
 
 
 async def begin_rounds(
@@ -33,24 +32,18 @@ async def begin_rounds(
     gateway: ModelGateway,
     embedder: CachingEmbedder,
     run_heavy: RunHeavy = run_here,
-    common: CommonBatches | None = None,
 ) -> Rounds:
     """The rounds of a job, none of them begun; the reply in which the synth model proposes scenarios is kept.
-
-    Args:
-        common: the vectors of subjects that other runs of the process plan with; None for a run by itself.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     packs = load_packs(SCENARIOS_FOLDER)
-    await _embed_topics(job, packs, NO_PROPOSAL, embedder, run_heavy, common)
-    draft = await asyncio.to_thread(plan_job, job, packs, seed, embedder)
+    draft = await asyncio.to_thread(plan_job, job, packs, seed)
     async with gateway.keeping(draft.plan_id, draft.model.handle):
         # While the lone call is in flight, what does not depend on its reply is done.
         proposed, axes = await both_or_neither(_propose(job, draft, gateway), _find_axes(draft, embedder, run_heavy))
-    await _embed_topics(job, packs, proposed, embedder, run_heavy, common)
-    plan = await asyncio.to_thread(plan_job, job, packs, seed, embedder, proposed)
+    plan = await asyncio.to_thread(plan_job, job, packs, seed, proposed)
     plan = replace(plan, axes=axes)
     plain = gateway.endpoint.style == "plain"
     # On a thread, as planning above: with a hundred thousand seeds each takes seconds, and the loop has other runs.
@@ -119,19 +112,3 @@ async def _find_axes(draft: Plan, embedder: CachingEmbedder, run_heavy: RunHeavy
         # Here, since the report needs their vectors too.
         await embed_ahead(embedder, [seed.text for seed in draft.model.draw_examples_at(trait.key, pole)], run_heavy)
     return await run_heavy(prepare_axes(draft.model, embedder))
-
-
-async def _embed_topics(
-    job: Job,
-    packs: Packs,
-    proposed: Proposal,
-    embedder: CachingEmbedder,
-    run_heavy: RunHeavy,
-    common: CommonBatches | None,
-) -> None:
-    """Embeds, ahead of planning, what planning splits into subjects within a topic and outside of it."""
-    if not list_topics(job.model):
-        return
-    scenario_pool = choose_scenario_pool(job.model, packs, proposed)
-    for texts in list_topic_texts(job.model, scenario_pool, packs):
-        await embed_ahead(embedder, texts, run_heavy, common)

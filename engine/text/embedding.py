@@ -5,8 +5,6 @@ Sentence Encoder 3 in plain numpy (Yang et al. 2019, arXiv 1907.04307). It was c
 compiled part, not for its speed (docs/decisions/009).
 """
 
-import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
@@ -28,8 +26,6 @@ ENCODER_LANGUAGES = frozenset("ar de en es fr it ja ko nl pl pt ru th tr zh".spl
 # Vectors are rounded to so many decimals: the last digits depend on the batch that a text is in, and no choice may
 # depend on that.
 DECIMALS = 5
-# 32 MB of vectors: a topic's subjects and those of the packs beside it are about 360.
-MOST_COMMON_TEXTS = 8_192
 
 
 class Embedder(Protocol):
@@ -72,41 +68,10 @@ class SentenceEncoder:
         self._seen.update(zip(texts, vectors, strict=True))
 
 
-class CommonBatches:
-    """The vectors of batches that many runs of a process embed, such as the subjects of a scenario pack.
-
-    Each batch is encoded once, however many runs ask for it at once. It is found as a whole and not text by text, since
-    a vector's last digits depend on its batch: a run's texts are placed alike beside others and alone.
-    """
-
-    def __init__(self, most_texts: int = MOST_COMMON_TEXTS) -> None:
-        self._most_texts = most_texts
-        self._batches: OrderedDict[tuple[str, ...], Vectors] = OrderedDict()
-        self._turn = asyncio.Lock()
-
-    async def encode(self, texts: Sequence[str], run_heavy: RunHeavy) -> Vectors:
-        """Returns what ``encode`` does; the batches that were asked for longest ago are forgotten first."""
-        batch = tuple(texts)
-        async with self._turn:
-            if batch not in self._batches:
-                self._batches[batch] = await run_heavy(partial(encode, batch))
-            self._batches.move_to_end(batch)
-            while len(self._batches) > 1 and sum(map(len, self._batches)) > self._most_texts:
-                self._batches.popitem(last=False)
-            return self._batches[batch]
-
-
-async def embed_ahead(
-    embedder: CachingEmbedder, texts: Sequence[str], run_heavy: RunHeavy, common: CommonBatches | None = None
-) -> None:
-    """Adds the vectors of texts to an embedder's cache in one batch, computed by ``run_heavy``, before their use.
-
-    Args:
-        common: where other runs of the process may have had the same batch encoded.
-    """
+async def embed_ahead(embedder: CachingEmbedder, texts: Sequence[str], run_heavy: RunHeavy) -> None:
+    """Adds the vectors of texts to an embedder's cache in one batch, computed by ``run_heavy``, before their use."""
     if new := embedder.list_new(texts):
-        vectors = await (common.encode(new, run_heavy) if common else run_heavy(partial(encode, new)))
-        embedder.learn(new, vectors)
+        embedder.learn(new, await run_heavy(partial(encode, new)))
 
 
 def encode(texts: Sequence[str]) -> Vectors:

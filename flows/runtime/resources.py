@@ -23,7 +23,6 @@ from engine.run.gateways import open_gateway, open_voting_judge
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
-from engine.text.embedding import CommonBatches
 from expectations.checking import begin_import
 from flows.runs.cancellation import CancellationWatcher
 from flows.runs.lease import Lease, Logger, hold_lease
@@ -96,7 +95,6 @@ class RunResources:
         run_heavy: does what holds Python's lock for long: embedding, the gate, a choice among many.
         as_tasks: whether steps are tasks of the run page, and progress and estimate artifacts of it.
         shared: embedded servers, throttles and the budget of all runs; None where a run has its own.
-        common_batches: the vectors of subjects that the runs plan with; None where a run has its process for itself.
         slots: the names of the models' limits in Prefect that are there; None where nobody has looked.
         find_passed: why nothing is left to do for a model, asked once its lease is held; it may block.
     """
@@ -109,7 +107,6 @@ class RunResources:
     run_heavy: RunHeavy = run_here
     as_tasks: bool = True
     shared: SharedModels | None = None
-    common_batches: CommonBatches | None = None
     slots: set[str] | None = None
     find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None
     snapshots: dict[str, RunSnapshot] = field(default_factory=dict)
@@ -237,7 +234,6 @@ async def open_run_resources(
                 run_heavy or OWN_WORKER.get() or run_here,
                 as_tasks,
                 shared,
-                CommonBatches() if shared else None,
                 await asyncio.to_thread(list_slots, client) if shared else None,
                 find_skip_reason,
             )

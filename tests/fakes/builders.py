@@ -8,6 +8,7 @@ from fakes.word_vectors import WordVectors
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait
 from engine.domain.samples import Exemplar, Reason, RunStamp, Scenario
+from engine.planning.fields import Field
 from engine.planning.plan import Cell, Plan, make_plan
 from engine.planning.scenarios import ScenarioPool
 from engine.quality.reference_axis import fit_reference_axes
@@ -18,7 +19,7 @@ SUBJECTS = ("rotating a key", "moving a database", "sharing a folder", "closing 
 AUDIENCES = ("a new colleague", "an administrator")
 FORMS = ("a note", "a paragraph of a guide")
 LENGTHS = (Length(name="one sentence", min_words=8, max_words=25), Length(name="two", min_words=14, max_words=40))
-SCENARIO_POOL = ScenarioPool("everyday", (SUBJECTS,), AUDIENCES, FORMS, LENGTHS)
+SCENARIO_POOL = ScenarioPool("everyday", (Field("work", (SUBJECTS,)),), AUDIENCES, FORMS, LENGTHS)
 
 POSITIVE_SEEDS = (
     "Each page stays in the cache for ten minutes, and then the server builds it again.",

@@ -10,12 +10,12 @@ from rich.text import Text
 from engine.definitions.effort import Level, load_level
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.errors import UnpricedError
-from engine.estimate.call_kinds import OUTLOOKS, Example
+from engine.estimate.call_kinds import OUTLOOKS, Example, plan_examples
 from engine.estimate.preview import Preview, describe_scenario_lists, preview_plan
 from engine.estimate.wording import ASSUMPTIONS, explain_estimate
 from engine.llm.embedded_models import EMBEDDED, list_embedded_models
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
-from engine.planning.scenarios import list_proposable
+from engine.planning.scenarios import count_shares, list_proposable
 from engine.quality.reference_axis import fit_reference_axes
 from engine.run.job import load_job, plan_job
 from engine.settings import Settings
@@ -39,7 +39,7 @@ def make_preview(
     job = load_job(settings, handle, synth_type, effort, dry=True, only_lacking=only_lacking)
     check_own_suites(job.model.own_suites)
     embedder = SentenceEncoder()
-    plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed, embedder)
+    plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed)
     if plan.language.encoder_has_say:
         plan = replace(plan, axes=fit_reference_axes(plan.model, embedder))
     endpoint, judge = describe_endpoint(settings, job.level), describe_judge(settings, job.level)
@@ -114,8 +114,8 @@ def _show_scenarios(console: Console, preview: Preview) -> None:
     if preview.proposed_by:
         console.print(
             f"A run first asks {preview.proposed_by} for {join_words(list_proposable(preview.plan.model))}, and uses "
-            f"those before any other. The dry run does not: the subjects below are from the lists (pack "
-            f"{pool.pack!r}). The run will have another plan id, which depends on what is proposed."
+            "those before any other. The dry run does not: the subjects below are from the lists. The run will have "
+            "another plan id, which depends on what is proposed."
         )
     else:
         console.print("They are as in a run.")
@@ -125,8 +125,11 @@ def _show_scenarios(console: Console, preview: Preview) -> None:
         chosen = "; ".join(values[:SHOWN_VALUES]) + more
         table.add_row(*(Text(text) for text in (part, chosen, pool.reasons.get(part, ""))))
     console.print(table)
+    cells = plan_examples(preview.plan, draws=1)
     for trait in preview.plan.model.traits:
-        console.print(Text(f"{trait.key}, first:"))
+        shares = count_shares(dict.fromkeys(cell.scenario for cell in cells if cell.trait == trait.key), pool)
+        counted = ", ".join(f"{name} {count:,}" for name, count in shares.items())
+        console.print(Text(f"{trait.key}, round 1: {counted}; first:"))
         for key, scenario in preview.scenarios:
             if key == trait.key:
                 said = (scenario.subject, scenario.form, scenario.audience, scenario.length)

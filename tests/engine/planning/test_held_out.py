@@ -22,13 +22,13 @@ from engine.domain.samples import Reason, Row, make_row
 from engine.planning.held_out import (
     OverlapIndex,
     choose_pool,
-    exclude_taken_subjects,
     list_other_pool_texts,
+    list_taken_subjects,
     make_sides_frame,
     restrict_to_pool,
 )
 from engine.planning.plan import Plan, make_plan
-from engine.planning.scenarios import TopicSubjects
+from engine.planning.scenarios import choose_scenario_pool
 from engine.screening.screener import Screener
 
 PACKS = load_packs(SCENARIOS_FOLDER)
@@ -114,49 +114,21 @@ def test_pools_of_each_synth_type(synth_type: SynthType) -> None:
         assert own == BOTH
 
 
-def list_subjects(model: Model, synth_type: SynthType, wanted: int = 2) -> list[str]:
-    scenario_pool = exclude_taken_subjects(SCENARIO_POOL, model, synth_type, PACKS, wanted)
-    return [subject for tier in scenario_pool.subjects for subject in tier]
-
-
 def test_subjects_that_are_taken_on_the_other_side_or_in_evaluation_itself_are_none() -> None:
     attached, held_out = [store(TEXT, SUBJECTS[0])], [store(OTHER, SUBJECTS[1].upper())]
+    model = make_split_model(attached, held_out)
 
-    for synth_type in ("from_traits", "diversify"):
-        assert [subject for subject in SUBJECTS if subject != SUBJECTS[1]] == list_subjects(
-            make_split_model(attached, held_out), synth_type
-        )
-    assert list(SUBJECTS[2:]) == list_subjects(make_split_model(attached, held_out), "enrich")
-    assert list(SUBJECTS) == list_subjects(make_split_model(attached), "from_traits")
+    assert {SUBJECTS[1]} == list_taken_subjects(model, "from_traits") == list_taken_subjects(model, "diversify")
+    assert {*SUBJECTS[:2]} == list_taken_subjects(model, "enrich")
+    assert set() == list_taken_subjects(make_split_model(attached), "from_traits")
 
 
-def test_author_s_few_subjects_are_used_up_before_any_of_a_pack() -> None:
-    model = make_split_model([store(TEXT, subject) for subject in SUBJECTS[:-1]])
-    said = replace(model, scenarios=OwnScenarios(subjects=SUBJECTS))
+def test_author_s_few_subjects_are_used_up_before_any_other() -> None:
+    model = replace(make_split_model(), scenarios=OwnScenarios(subjects=SUBJECTS))
+    left = choose_scenario_pool(model, PACKS, taken=set(SUBJECTS[:-1])).subjects
 
-    assert [SUBJECTS[-1]] == list_subjects(said, "enrich", wanted=8)
-    assert 8 <= len(list_subjects(model, "enrich", wanted=8))
-
-
-def test_subjects_of_other_packs_are_added_only_where_too_few_are_left() -> None:
-    used_up = make_split_model([store(TEXT, subject) for subject in SUBJECTS])
-    few, many = list_subjects(used_up, "enrich", wanted=2), list_subjects(used_up, "enrich", wanted=500)
-
-    assert set() == set(SUBJECTS) & {*few, *many}
-    assert 2 <= len(few) < 500 <= len(many) == len(set(many))
-    assert list(SUBJECTS[1:]) == list_subjects(make_split_model([store(TEXT, SUBJECTS[0])]), "enrich", wanted=4)
-
-
-def test_topic_of_which_one_side_is_taken_whole_shares_its_subjects() -> None:
-    topics = {
-        "left": TopicSubjects((SUBJECTS[:2],), (SUBJECTS[2:],)),
-        "no inside": TopicSubjects((SUBJECTS[:1],), (SUBJECTS[2:],)),
-        "no outside": TopicSubjects((SUBJECTS[2:],), (SUBJECTS[:1],)),
-    }
-    pool = replace(SCENARIO_POOL, topic_subjects=topics)
-    left = exclude_taken_subjects(pool, make_split_model([store(TEXT, SUBJECTS[0])]), "enrich", PACKS, 2)
-
-    assert {"left": TopicSubjects((SUBJECTS[1:2],), (SUBJECTS[2:],))} == left.topic_subjects
+    assert SUBJECTS[-1:] == left
+    assert len(set(choose_scenario_pool(model, PACKS, taken=set(SUBJECTS)).subjects) - set(SUBJECTS)) >= 16
 
 
 def test_both_sides_are_in_the_frame_and_training_has_one_only_where_something_is_held_out() -> None:

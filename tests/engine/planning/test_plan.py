@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.model import POLES, Attached, Brief, Length, OwnScenarios, Pole
+from engine.planning.fields import Field
 from engine.planning.plan import Cell, Plan, RoundHistory, add_to_history, make_plan, nest_counts, plan_round
 from engine.planning.scenarios import TopicSubjects
 
@@ -21,6 +22,8 @@ TWO_TRAITS = make_model(make_trait(), make_trait("warmth"), brief=BRIEF)
 SEEDS = make_seeds()
 SEEDED = replace(TWO_TRAITS, seeds=SEEDS)
 NO_HISTORY = RoundHistory({})
+
+SUN, RAIN = ((Field("all", ((word,),)),) for word in ("sun", "rain"))
 
 
 def plan_first(plan: Plan, draws: int = 1) -> tuple[Cell, ...]:
@@ -71,9 +74,9 @@ def list_changes() -> list[dict[str, Any]]:
     seed: dict[str, Any] = {"text": "Other.", "quality": 0.5, "trait": "warmth"}
     level: dict[str, Any] = {"effort": "high", "exemplars_per_pole": 5, "over_generation": 3.0}
     level |= {"exemplars_per_call": 2, "temperature": 0.1}
-    pool: dict[str, Any] = {"subjects": (("other",), *SCENARIO_POOL.subjects), "audiences": ("other",)}
+    pool: dict[str, Any] = {"fields": (Field("one", (("other",),)), *SCENARIO_POOL.fields), "audiences": ("other",)}
     pool |= {"forms": ("other",), "lengths": (Length("one sentence", 8, 26),)}
-    pool |= {"topic_subjects": {"warmth": TopicSubjects((("sun",),), (("rain",),))}}
+    pool |= {"topic_subjects": {"warmth": TopicSubjects(SUN, RAIN)}}
     first, second = TWO_TRAITS.traits
     models = [
         *(replace(TWO_TRAITS, **{name: value}) for name, value in model.items()),
@@ -87,7 +90,7 @@ def list_changes() -> list[dict[str, Any]]:
         *({"model": changed} for changed in models),
         *({"level": replace(make_level(), **{name: value})} for name, value in level.items()),
         *({"scenario_pool": replace(SCENARIO_POOL, **{name: value})} for name, value in pool.items()),
-        {"scenario_pool": replace(SCENARIO_POOL, topic_subjects={"warmth": TopicSubjects((("rain",),), (("sun",),))})},
+        {"scenario_pool": replace(SCENARIO_POOL, topic_subjects={"warmth": TopicSubjects(RAIN, SUN)})},
         {"synth_type": "enrich"},
         {"seed": 1},
         {"prompts_version": "prompts-2"},
@@ -142,7 +145,9 @@ def test_near_misses_are_half_of_the_negatives_of_a_topic_and_of_each_of_its_fai
 
 def test_later_rounds_use_new_scenarios_and_cells_are_numbered_in_order_and_named_once() -> None:
     subjects = tuple(f"subject {number}" for number in range(100))
-    plan = make_test_plan(level=make_level(4), scenario_pool=replace(SCENARIO_POOL, subjects=(subjects,)))
+    plan = make_test_plan(
+        level=make_level(4), scenario_pool=replace(SCENARIO_POOL, fields=(Field("all", (subjects,)),))
+    )
     shortfall = dict(plan.full_shortfall())
     rounds = plan_rounds(plan, shortfall, {("clarity", "positive"): 2}, shortfall)
     seen = [{cell.scenario.subject for cell in cells} for cells in rounds]
@@ -155,7 +160,7 @@ def test_later_rounds_use_new_scenarios_and_cells_are_numbered_in_order_and_name
 
 
 def test_subjects_of_attached_samples_come_last_for_their_own_trait() -> None:
-    subjects = SCENARIO_POOL.subjects[0]
+    subjects = SCENARIO_POOL.subjects
     attached = tuple(Attached("clarity", f"Text about {subject}.", 1.0, subject) for subject in subjects[:3])
     one, other = (
         plan_first(make_test_plan(model, make_level(1)))

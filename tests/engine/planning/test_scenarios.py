@@ -1,4 +1,4 @@
-"""Scenarios are drawn evenly and repeatably, those not used yet first; a model gets the lists of its own field."""
+"""Scenarios are drawn evenly and repeatably, those not used yet first."""
 
 import itertools
 from collections import Counter
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from fakes.builders import AUDIENCES, FORMS, LENGTHS, SCENARIO_POOL, SUBJECTS, make_model, make_seeds, make_trait
+from fakes.builders import AUDIENCES, FORMS, LENGTHS, SCENARIO_POOL, SUBJECTS, make_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.definitions.loader import load_model
-from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Pack, Packs, load_packs
-from engine.domain.model import Brief, Length, OwnScenarios, Seed
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
+from engine.domain.model import Length, OwnScenarios, Seed
 from engine.domain.samples import Scenario
+from engine.planning.fields import Field
 from engine.planning.scenarios import (
     Proposal,
     ScenarioPool,
-    borrows_subjects,
     choose_scenario_pool,
+    count_shares,
     draw_scenarios,
 )
 from engine.settings import PROJECT_ROOT
@@ -38,14 +39,14 @@ def take(
 @settings(max_examples=20, database=None, derandomize=True)
 def test_each_value_is_drawn_as_often_as_any_other(count: int, seed: int, subjects: int) -> None:
     own = tuple(f"subject {number}" for number in range(subjects))
-    pool = replace(SCENARIO_POOL, subjects=(own,))
+    pool = replace(SCENARIO_POOL, fields=(Field("all", (own,)),))
     drawn = take(count, pool, f"{seed}/clarity")
     offered = {"subject": own, "audience": AUDIENCES, "form": FORMS, "length": [length.name for length in LENGTHS]}
 
     for name, values in offered.items():
         counts = Counter(getattr(scenario, name) for scenario in drawn)
         times = [counts[value] for value in values]
-        assert max(times) - min(times) <= 1
+        assert max(times) - min(times) <= (1 if name != "form" else 1 + len(FORMS))
         assert count == sum(times)
     assert drawn[: count // 2] == take(count // 2, pool, f"{seed}/clarity")
 
@@ -78,7 +79,7 @@ def test_subjects_that_attached_samples_have_used_come_last_and_change_no_other_
 
 
 def test_earlier_tier_is_used_up_before_the_next_is_begun_unless_it_is_used_already() -> None:
-    pool = replace(SCENARIO_POOL, subjects=(("a", "b"), ("c", "d", "e"), ("f",)))
+    pool = replace(SCENARIO_POOL, fields=(Field("all", (("a", "b"), ("c", "d", "e"), ("f",))),))
     subjects, after = [item.subject for item in take(12, pool)], take(4, pool, used=["a", "b"])
     tiers = [{"a", "b"}, {"c", "d", "e"}, {"f"}]
 
@@ -86,15 +87,23 @@ def test_earlier_tier_is_used_up_before_the_next_is_begun_unless_it_is_used_alre
     assert [{"c", "d", "e"}, {"f"}] == [{item.subject for item in part} for part in (after[:3], after[3:])]
 
 
-def test_tiers_are_proposed_then_the_packs_then_the_models_own() -> None:
-    model = make_model(seeds=make_seeds(), brief=Brief(domain=("Letters from town halls, tax offices",)))
-    scenario_pool = choose_scenario_pool(model, PACKS, Proposal(("a proposed one", "another proposed one")))
+def test_fields_have_equal_shares_while_they_have_subjects_that_are_not_used() -> None:
+    fields = Field("few", (("a", "b"),)), Field("many", (tuple("cdefgh"),)), Field("one", (("i",),), covered=False)
+    drawn = take(9, replace(SCENARIO_POOL, fields=fields))
+    pool = replace(SCENARIO_POOL, fields=fields)
 
-    proposed, pack, own = scenario_pool.subjects
-    assert ("a proposed one", "another proposed one") == proposed
-    assert PACKS.packs[scenario_pool.pack].subjects == pack
-    assert "tax offices" in own
-    assert len(own) >= 4
+    assert {"few": 1, "many": 1, "one": 1} == count_shares(drawn[:3], pool)
+    assert {"few": 2, "many": 2, "one": 1} == count_shares(drawn[:5], pool)
+    assert set("abcdefghi") == {item.subject for item in drawn}
+    assert {"others": 1} == count_shares([Scenario("z", "", "", "")], pool)
+
+
+def test_scenario_comes_again_only_after_those_of_all_other_forms() -> None:
+    drawn = take(200, replace(SCENARIO_POOL, fields=(Field("all", (("a", "b", "c"),)),), forms=("x", "y", "z")))
+    for rest in {replace(item, form="") for item in drawn}:
+        times = Counter(item.form for item in drawn if replace(item, form="") == rest)
+
+        assert max(times.values()) - min(times[form] for form in ("x", "y", "z")) <= 1
 
 
 def test_author_s_values_come_before_all_others_then_those_of_the_pack_that_the_author_names() -> None:
@@ -102,25 +111,25 @@ def test_author_s_values_come_before_all_others_then_those_of_the_pack_that_the_
     model = make_model(handle="ns.poems", description="Whether a poem is good.", scenarios=given)
     pool = choose_scenario_pool(model, PACKS, PROPOSED)
 
-    assert (("a kettle",),) == pool.subjects
+    assert ("a kettle",) == pool.subjects
     assert (given.audiences, given.forms, given.lengths) == (pool.audiences, pool.forms, pool.lengths)
     assert {"given in model.yaml"} == set(pool.reasons.values())
 
     named = replace(model, scenarios=OwnScenarios("travel", forms=("a postcard",)))
     pool, travel = choose_scenario_pool(named, PACKS, PROPOSED), PACKS.packs["travel"]
     assert ("travel", travel.audiences, ("a postcard",)) == (pool.pack, pool.audiences, pool.forms)
-    assert travel.subjects == pool.subjects[1]
+    assert travel.subjects == pool.subjects
     assert "from the pack 'travel', which model.yaml names" == pool.reasons["audiences"]
 
 
-def test_what_a_chat_model_proposes_comes_before_words_and_packs() -> None:
+def test_what_a_chat_model_proposes_comes_before_the_packs() -> None:
     model = load_model(MODELS, "u22a8.bug-report")
     whole, subjects_only = (choose_scenario_pool(model, PACKS, item) for item in (PROPOSED, Proposal(("a drill",))))
 
     assert (PROPOSED.audiences, PROPOSED.forms) == (whole.audiences, whole.forms)
     assert "proposed by the synth model" == whole.reasons["forms"]
     assert PACKS.packs["bugs"].forms == subjects_only.forms
-    assert PROPOSED.subjects == subjects_only.subjects[0]
+    assert ["a drill"] == [item.tiers[0][0] for item in subjects_only.fields if "a drill" in item.subjects]
 
 
 @pytest.mark.parametrize(
@@ -142,26 +151,11 @@ def test_lengths_are_those_of_the_seeds(counts: Sequence[int], ranges: list[tupl
     assert len(lengths) == len({length.name for length in lengths})
 
 
-def test_pack_is_taken_for_two_words_of_the_model() -> None:
-    words: dict[str, tuple[str, ...]] = {"everyday": (), "fruit": ("apple", "pear")}
-    own = {name: Pack(words=its, subjects=("a tree",), audiences=("a",), forms=("a",)) for name, its in words.items()}
-    trait, said = make_trait("quality", description=""), ("Apples, apples.", "Apples, pears.")
-    models = [make_model(trait, handle="ns.x", description=text) for text in said]
-
-    assert ["everyday", "fruit"] == [choose_scenario_pool(model, Packs(own, LENGTHS)).pack for model in models]
-
-
 @pytest.mark.parametrize(
-    ("scenarios", "why", "borrowed"),
-    [
-        (OwnScenarios(), "from the pack 'x', because the model's own words point to no other", True),
-        (OwnScenarios(), "from the pack 'x', which is made for what the model judges: a note", False),
-        (OwnScenarios(pack="x"), "from the pack 'x', which model.yaml names", False),
-    ],
+    ("description", "longest"),
+    [("Whether a headline is fair.", 12), ("How rude a chat message is.", 40), ("Whether a letter is plain.", 110)],
 )
-def test_subjects_are_borrowed_from_a_pack_that_nobody_named_and_that_is_not_made_for_the_kind(
-    scenarios: OwnScenarios, why: str, borrowed: bool
-) -> None:
-    pool = replace(SCENARIO_POOL, reasons={"subjects": why})
+def test_lengths_without_seeds_are_those_of_the_kind_of_text(description: str, longest: int) -> None:
+    model = make_model(handle="ns.x", description=description)
 
-    assert borrowed == borrows_subjects(make_model(scenarios=scenarios), pool)
+    assert longest == max(length.max_words for length in choose_scenario_pool(model, PACKS).lengths)

@@ -1,6 +1,5 @@
 """Subjects are split for a topic that is a matter of its subject, and for no other trait."""
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -9,11 +8,11 @@ from fakes.builders import SCENARIO_POOL, make_level, make_model, make_test_plan
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import Model, OwnScenarios, Seed
+from engine.planning.fields import Field
 from engine.planning.plan import Cell, RoundHistory, plan_round
 from engine.planning.scenarios import TopicSubjects, choose_scenario_pool
 from engine.planning.topic_subjects import find_threshold, split_by_topic
 from engine.settings import PROJECT_ROOT
-from engine.text.embedding import SentenceEncoder
 
 PACKS = load_packs(SCENARIOS_FOLDER)
 HEALTH = make_trait("health", type="topic", name="Health", positive_label="Health", negative_label="Other matters")
@@ -30,11 +29,13 @@ MODEL = make_model(
 
 
 def split(model: Model) -> dict[str, tuple[set[str], set[str]]]:
-    pool = split_by_topic(model, choose_scenario_pool(model, PACKS), PACKS, SentenceEncoder())
-    return {
-        key: ({*itertools.chain(*found.inside)}, {*itertools.chain(*found.outside)})
-        for key, found in pool.topic_subjects.items()
-    }
+    pool = split_by_topic(model, choose_scenario_pool(model, PACKS), PACKS)
+    sides = {key: (found.inside, found.outside) for key, found in pool.topic_subjects.items()}
+    return {key: (list_subjects(inside), list_subjects(outside)) for key, (inside, outside) in sides.items()}
+
+
+def list_subjects(fields: tuple[Field, ...]) -> set[str]:
+    return {subject for field in fields for subject in field.subjects}
 
 
 def test_subjects_of_a_topic_and_others_are_told_apart() -> None:
@@ -69,7 +70,8 @@ INSIDE, OUTSIDE = {"a rash", "a cough", "a scan"}, {"a goal", "a disk", "a vote"
 
 
 def plan_topic(draws: int) -> tuple[Cell, ...]:
-    topic_subjects = {"health": TopicSubjects((tuple(sorted(INSIDE)),), (tuple(sorted(OUTSIDE)),))}
+    sides = [(Field("all", (tuple(sorted(side)),)),) for side in (INSIDE, OUTSIDE)]
+    topic_subjects = {"health": TopicSubjects(*sides)}
     plan = make_test_plan(make_model(HEALTH), make_level(3), replace(SCENARIO_POOL, topic_subjects=topic_subjects))
     return plan_round(plan, 1, plan.full_shortfall(), RoundHistory({}), draws=draws)
 

