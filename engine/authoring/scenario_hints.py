@@ -20,5 +20,5 @@ def list_scenario_hints(examined: Examined, packs: Packs, is_embedded: bool) -> 
             said = f"{part} has one value, {values[0]!r}. If that is several, make it a list: [one, another]"
             yield Hint("one_value", examined.locate("scenarios", part), said)
     has_say = is_embedded and examined.language.encoder_has_say
-    if names := choose_scenario_pool(examined.model, packs).uncovered if has_say else ():
-        yield Hint("not_covered", examined.locate("brief", "domain"), advise_on_fields(names))
+    if has_say and (advice := advise_on_fields(choose_scenario_pool(examined.model, packs))):
+        yield Hint("not_covered", examined.locate("brief", "domain"), advice)

@@ -175,13 +175,14 @@ def _make_vote_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint, trait: Tra
 
 
 def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[CallKind, ...]:
-    """Counts the in-context judge's calls for a trait with seeds at both poles: for the quota at least, likely for all.
+    """Counts the in-context judge's calls for a trait that no axis places and that has seeds at both poles: for the
+    quota at least, likely for all.
 
     With few seeds the judge is also asked once for each seed, to measure its AUC.
     """
     seeds = plan.model.examples_at(trait.key, "positive")
     request = make_judge_request(plan.model, trait.key, seeds[0].text, plan.seed) if seeds else None
-    if endpoint.style != "plain" or request is None:
+    if endpoint.style != "plain" or request is None or plan.is_placed(trait.key):
         return ()
     example = Example("judge", request, "An authored text stands in for the exemplar.")
     judged_seeds = len(list_auditions(plan.model, trait.key)) if is_auc_measured(plan.model, trait.key) else 0

@@ -139,7 +139,8 @@ def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> list[str]:
 def _advise_on_packs(plan: Plan) -> str:
     """Says what to do where no pack has subjects of a field, or where the packs' language is not the texts'."""
     model, pool = plan.model, plan.scenario_pool
-    advice = f" {advise_on_fields(pool.uncovered)}" if pool.uncovered else ""
+    said = advise_on_fields(pool) if plan.language.encoder_has_say else None
+    advice = f" {said}" if said else ""
     if plan.language.code == "en" or model.scenarios.pack or model.scenarios.subjects:
         return advice
     return f"{advice} Packs are in English: for texts in {plan.language.name} give `scenarios.subjects` in model.yaml."

@@ -103,6 +103,11 @@ class Plan:
             return self.lacking
         return {(trait.key, pole): self.level.exemplars_per_pole for trait in self.model.traits for pole in POLES}
 
+    def is_placed(self, trait: str) -> bool:
+        """Whether an axis places the texts of a trait between its poles."""
+        axis = self.axes.get(trait)
+        return axis is not None and axis.basis != "nothing"
+
     def full_shortfall(self) -> Shortfall:
         """Returns the shortfall before the first round: every quota."""
         return self.quotas

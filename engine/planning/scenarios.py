@@ -11,7 +11,7 @@ from typing import Literal
 from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
 from engine.domain.model import Length, Model
 from engine.domain.samples import Scenario
-from engine.planning.fields import Field, index_packs, list_own_fields, spread_subjects
+from engine.planning.fields import REST, SEEDS, Field, index_packs, list_own_fields, spread_subjects
 from engine.quality.diversity import Coverage
 from engine.text.formatting import join_words
 from engine.text.language import decide_language
@@ -112,13 +112,20 @@ def choose_scenario_pool(
     )
 
 
-def advise_on_fields(names: Sequence[str]) -> str:
-    """Says which fields no pack has subjects of, and the line of YAML that gives them some."""
-    said = join_words([f"“{name}”" for name in names])
-    return (
-        f"No list has enough subjects of {said}: too few of the texts may be about them. Name what they are about in "
-        f'the brief, eight things or more: `domain: ["{names[0]}: this, that, …"]`.'
-    )
+def advise_on_fields(scenario_pool: ScenarioPool) -> str | None:
+    """Says which fields no pack has subjects of, or that none is named, and the line of YAML that mends it; or None."""
+    names, others = scenario_pool.uncovered, [item.name for item in scenario_pool.fields]
+    if names:
+        said = (
+            f"No list has enough subjects of {join_words([f'“{name}”' for name in names])}: too few of the texts may be"
+        )
+        return f'{said} about them. Name eight or more in the brief: `domain: ["{names[0]}: this, that, …"]`.'
+    if REST in others and not set(others) - {REST, SEEDS}:
+        return (
+            "Nothing names what the texts are about, so some are about everyday life. Name it in the brief: "
+            '`domain: ["Letters from town halls, tax offices, schools"]`.'
+        )
+    return None
 
 
 def list_proposable(model: Model) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ async def judge_round(
     plan = rounds.plan
     screened = await voting_judge.judge(plan, rounds.screen(exemplars), progress)
     if rounds.round_no == 1:
-        rounds.judge_aucs = await measure_judge_aucs(plan.model, gateway, plan.seed, progress)
+        rounds.judge_aucs = await measure_judge_aucs(plan, gateway, progress)
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}
     progress.report(CallsPlanned(sum(exemplar.is_accepted and exemplar.trait in trusted for exemplar in screened)))
     return await judge_accepted(plan.model, screened, gateway, plan.seed, trusted)

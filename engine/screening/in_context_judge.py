@@ -15,6 +15,7 @@ from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.gateway.model_gateway import ModelGateway
 from engine.generation.prompts import JUDGE_SHOTS_PER_POLE, VERDICTS, write_judge_prompt
 from engine.llm.request import Request
+from engine.planning.plan import Plan
 from engine.quality.separation import rank_auc
 from engine.system.log_context import log_context
 from engine.system.task_groups import gather_or_cancel
@@ -37,19 +38,20 @@ ASSUMED_AUC = 0.9
 MAX_AUDITIONS = 100
 
 
-async def measure_judge_aucs(model: Model, gateway: ModelGateway, seed: int, progress: Progress) -> dict[str, float]:
+async def measure_judge_aucs(plan: Plan, gateway: ModelGateway, progress: Progress) -> dict[str, float]:
     """Measures by trait key the judge's AUC on seeds that it was not shown: each is judged by all other seeds.
 
     If a trait has as many seeds as the judge can be shown, nothing is measured and the AUC is ``ASSUMED_AUC``. Traits
-    that cannot be judged are left out (see ``can_judge``).
+    that cannot be judged are left out (see ``can_judge``), and so are those that an axis places: there the judge adds
+    nothing (docs/decisions/009), and took a third of a run's time.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     slots = asyncio.Semaphore(MAX_IN_FLIGHT)
-    aucs = {}
+    aucs, model, seed = {}, plan.model, plan.seed
     for trait in model.traits:
-        if not can_judge(model, trait.key, gateway):
+        if plan.is_placed(trait.key) or not can_judge(model, trait.key, gateway):
             continue
         seeds = list_auditions(model, trait.key)
         if not is_auc_measured(model, trait.key):

@@ -60,8 +60,10 @@ def test_chat_model_is_asked_for_subjects_once_and_then_for_exemplars() -> None:
 
 
 def test_embedded_model_is_asked_for_no_subjects_and_judges_what_has_seeds_of_both_poles() -> None:
-    kinds = list_kinds(make_test_plan(make_model(make_trait(), make_trait("tone"), seeds=make_seeds())), TWO_DRAWS)
+    plan = make_test_plan(make_model(make_trait(), make_trait("tone"), seeds=make_seeds()))
+    kinds = list_kinds(replace(plan, axes={}), TWO_DRAWS)
     *exemplars, judge = kinds
+    assert exemplars == list(list_kinds(plan, TWO_DRAWS))
     judged = kinds["judge: clarity"]
 
     assert [f"exemplars: {key} (spectrum), {pole}" for key in ("clarity", "tone") for pole in POLES] == exemplars

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
+from fakes.builders import make_exemplar, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress, make_fake_gateway
 
 from engine.domain.model import Model, Seed
@@ -13,6 +14,8 @@ from engine.errors import CredentialsError, ProviderUnavailableError
 from engine.gateway.model_gateway import ModelGateway
 from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.llm.request import Endpoint, Reply, Request
+from engine.planning.plan import Plan
+from engine.quality.reference_axis import ReferenceAxis
 from engine.screening.in_context_judge import (
     ASSUMED_AUC,
     FLOOR,
@@ -25,6 +28,10 @@ from engine.screening.in_context_judge import (
 
 MODEL = make_model(seeds=make_seeds())
 TEXT = "The battery lies in the second drawer."
+
+
+def unplaced(model: Model) -> Plan:
+    return replace(make_test_plan(model), axes={})
 
 
 def answer_odds(positive: float, negative: float) -> Answer:
@@ -107,7 +114,7 @@ async def test_without_seeds_of_both_poles_or_odds_there_is_no_judge(
 
     assert not can_judge(model, "clarity", gateway)
     async with gateway.keeping("plan-1"):
-        assert {} == await measure_judge_aucs(model, gateway, 0, HeardProgress())
+        assert {} == await measure_judge_aucs(unplaced(model), gateway, HeardProgress())
         if endpoint == PLAIN:
             assert [make_exemplar(TEXT)] == await judge_accepted(model, [make_exemplar(TEXT)], gateway, 0, ["clarity"])
     assert [] == client.requests
@@ -125,9 +132,10 @@ async def test_auc_counts_how_often_unseen_seeds_are_told_apart(tmp_path: Path) 
 
     gateway, client = make_gateway(tmp_path, answer)
     async with gateway.keeping("plan-1"):
-        aucs = await measure_judge_aucs(
-            make_model(make_trait(), make_trait("tone"), seeds=make_seeds()), gateway, 0, HeardProgress()
-        )
+        plan = unplaced(make_model(make_trait(), make_trait("tone"), seeds=make_seeds()))
+        aucs = await measure_judge_aucs(plan, gateway, HeardProgress())
+        placed = replace(plan, axes={"clarity": ReferenceAxis("seeds", np.ones(2))})
+        assert {} == await measure_judge_aucs(placed, gateway, HeardProgress())
 
     assert {"clarity": pytest.approx(2 / 3 + 1 / 6, abs=1e-4)} == aucs
     assert 6 == len(client.requests)
@@ -138,7 +146,7 @@ async def test_judge_with_all_the_seeds_that_it_can_be_shown_is_not_measured(tmp
     gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
     model = make_model(seeds=seeds)
     async with gateway.keeping("plan-1"):
-        assert {"clarity": ASSUMED_AUC} == await measure_judge_aucs(model, gateway, 0, HeardProgress())
+        assert {"clarity": ASSUMED_AUC} == await measure_judge_aucs(unplaced(model), gateway, HeardProgress())
     assert [] == client.requests
     assert [False, True, True] == [
         is_auc_measured(known, "clarity") for known in (model, make_model(seeds=seeds[1:]), MODEL)

@@ -64,7 +64,7 @@ def test_model_is_begun_without_a_terminal_valid_as_it_is_and_a_second_start_ove
     assert (0, f"{models / HANDLE / 'model.yaml'}\n") == (code, out)
     assert "exemplars validate acme.reviews" in err
     assert found["valid"]
-    assert ["example_left", "borrowed_subjects", "few_seeds"] == [hint["kind"] for hint in found["hints"]]
+    assert ["example_left", "few_seeds"] == [hint["kind"] for hint in found["hints"]]
     assert f"{models / HANDLE / 'model.yaml'} is there already, and stays as it is." in again.message
     assert (2, "mine") == (again.code, (models / HANDLE / "model.yaml").read_text())
     assert (2, True) == (malformed.code, "is not a handle" in malformed.message)

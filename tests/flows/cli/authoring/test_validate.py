@@ -48,7 +48,7 @@ def test_hints_are_no_mistakes_depend_on_the_model_that_writes_and_may_be_left_o
     ]
     assert "  hint: acme.good/model.yaml:2: warmth: it has 3 samples labelled 'Warm' and 3 samples " in out
     assert (0, "acme.good: no mistakes, 6 samples\n1 model: no mistakes\n") == (bare.code, bare.out)
-    assert [{"few_seeds", "borrowed_subjects"}, set()] == kinds
+    assert [{"few_seeds", "not_covered"}, set()] == kinds
 
 
 def test_all_models_are_checked_with_every_mistake_and_a_wrong_one_stops_none(

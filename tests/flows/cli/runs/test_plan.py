@@ -89,7 +89,7 @@ def test_prompts_are_shown_in_full_and_so_many_as_are_asked_for(hosted: Workspac
     assert ([], [1, *[3] * 4]) == (none, sorted(kinds.count(kind["kind"]) for kind in found["calls"]))
     assert "subjects" not in {prompt["kind"] for prompt in packed["prompts"]}
     assert 1 == found["total"]["low"]["calls"] - packed["total"]["low"]["calls"]
-    assert ("documentation", None) == (packed["subjects"]["pack"], packed["subjects"]["proposed_by"])
+    assert (["documentation"], None) == (packed["subjects"]["fields"], packed["subjects"]["proposed_by"])
 
 
 def test_better_model_that_the_effort_would_take_is_named(
