@@ -88,7 +88,7 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
         judge: the endpoint of the chat judge; None if there are no votes.
     """
     traits = plan.model.traits
-    cells = plan_examples(plan, endpoint.draws)
+    cells = plan_examples(plan, endpoint.style != "plain")
     return (
         *_list_subject_calls(plan, endpoint),
         *(
@@ -102,19 +102,19 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
     )
 
 
-def plan_examples(plan: Plan, draws: int) -> tuple[Cell, ...]:
+def plan_examples(plan: Plan, near_misses: bool = True) -> tuple[Cell, ...]:
     """Plans the first cells of round 1, for at most ``MEASURED_EXEMPLARS`` exemplars of each trait and pole."""
     wanted = min(plan.wanted, MEASURED_EXEMPLARS)
-    return plan_round(plan, 1, dict.fromkeys(plan.full_shortfall(), wanted), RoundHistory({}), draws)
+    return plan_round(plan, 1, dict.fromkeys(plan.full_shortfall(), wanted), RoundHistory({}), near_misses)
 
 
-def count_cells(plan: Plan, draws: int) -> Spread[int]:
+def count_cells(plan: Plan) -> Spread[int]:
     """Counts the cells of one trait at one pole."""
     level = plan.level
     first = count_scenarios(level, 1, plan.wanted)
     every = [count_scenarios(level, round_no, plan.wanted) for round_no in range(1, level.top_up_rounds + 2)]
     second = count_scenarios(level, 2, math.ceil(LIKELY_SHORTFALL * plan.wanted)) if level.top_up_rounds else 0
-    return Spread(first * draws, (first + second) * draws, sum(every) * draws)
+    return Spread(first, first + second, sum(every))
 
 
 def _list_subject_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:
@@ -129,9 +129,7 @@ def _list_subject_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:
 
 def _make_exemplar_calls(plan: Plan, endpoint: Endpoint, trait: Trait, pole: Pole, every: Sequence[Cell]) -> CallKind:
     language = plan.language.name
-    own = [cell for cell in every if (cell.trait, cell.pole) == (trait.key, pole)]
-    # Cells of one draw come first, so that the examples that are shown have different scenarios.
-    cells = sorted(own, key=lambda cell: cell.draw)
+    cells = [cell for cell in every if (cell.trait, cell.pole) == (trait.key, pole)]
     thinking = plan.level.thinking if endpoint.thinks else "none"
     examples = tuple(
         Example(
@@ -143,7 +141,7 @@ def _make_exemplar_calls(plan: Plan, endpoint: Endpoint, trait: Trait, pole: Pol
     plain: Spread[float] = Spread(*PLAIN_TOKENS, PLAIN_MAX_TOKENS)
     replies = plain if endpoint.style == "plain" else _expect_chat(plan, cells, examples)
     name = f"exemplars: {trait.key} ({trait.type}), {pole}"
-    return CallKind(name, endpoint, count_cells(plan, endpoint.draws), replies, examples)
+    return CallKind(name, endpoint, count_cells(plan), replies, examples)
 
 
 def _expect_chat(plan: Plan, cells: Sequence[Cell], examples: Sequence[Example]) -> Spread[float]:
@@ -165,7 +163,7 @@ def _make_vote_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint, trait: Tra
     High counts every vote, low and likely only as many as a majority needs.
     """
     votes = plan.level.judge_votes
-    cells = count_cells(plan, endpoint.draws)
+    cells = count_cells(plan)
     settled, texts = votes // 2 + 1, plan.level.exemplars_per_call * len(POLES)
     calls = Spread(plan.wanted * len(POLES) * settled, cells.likely * texts * settled, cells.high * texts * votes)
     request = make_vote_request(plan, trait.key, VOTED_TEXT, "positive")
@@ -186,6 +184,6 @@ def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[Cal
         return ()
     example = Example("judge", request, "An authored text stands in for the exemplar.")
     judged_seeds = len(list_auditions(plan.model, trait.key)) if is_auc_measured(plan.model, trait.key) else 0
-    cells = count_cells(plan, endpoint.draws)
+    cells = count_cells(plan)
     calls = Spread(*(judged_seeds + count * len(POLES) for count in (plan.wanted, cells.likely, cells.high)))
     return (CallKind(f"judge: {trait.key}", endpoint, calls, Spread(1, 1, 1), (example,)),)

@@ -54,7 +54,7 @@ def preview_plan(
         endpoint=endpoint,
         prompts_version=prompts_version(),
         proposed_by=None if endpoint.style == "plain" or not list_proposable(plan.model) else endpoint.name,
-        quotas=_list_quotas(plan, endpoint),
+        quotas=_list_quotas(plan),
         scenarios=_list_scenarios(plan),
         estimate=estimate_plan(plan, endpoint, judge, limit_usd),
         refused=refused,
@@ -126,8 +126,8 @@ def _describe_length(length: Length) -> str:
     return length.words if length.name == length.words else f"{length.name} ({length.words})"
 
 
-def _list_quotas(plan: Plan, endpoint: Endpoint) -> tuple[Quota, ...]:
-    cells = count_cells(plan, endpoint.draws).low
+def _list_quotas(plan: Plan) -> tuple[Quota, ...]:
+    cells = count_cells(plan).low
     return tuple(
         Quota(trait.key, trait.type, pole, trait.label(pole), plan.quotas[trait.key, pole], cells)
         for trait in plan.model.traits
@@ -136,7 +136,7 @@ def _list_quotas(plan: Plan, endpoint: Endpoint) -> tuple[Quota, ...]:
 
 
 def _list_scenarios(plan: Plan) -> tuple[tuple[str, Scenario], ...]:
-    cells = plan_examples(plan, draws=1)
+    cells = plan_examples(plan)
     drawn = {
         trait.key: dict.fromkeys(cell.scenario for cell in cells if cell.trait == trait.key)
         for trait in plan.model.traits

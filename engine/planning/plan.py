@@ -54,8 +54,8 @@ class Cell:
     """One call to make: for exemplars of one trait at one pole in one scenario.
 
     ``order`` numbers the cells of the whole run, so that rules which depend on an order (which of two duplicates stays)
-    do not depend on which reply comes first. ``draw`` numbers the calls for one scenario and pole. ``seed`` is the
-    authored sample that ``diversify`` varies.
+    do not depend on which reply comes first. ``index`` numbers the scenarios of a trait. ``seed`` is the authored
+    sample that ``diversify`` varies.
     """
 
     id: str
@@ -65,7 +65,7 @@ class Cell:
     scenario: Scenario
     pair_id: str
     round_no: int
-    draw: int = 0
+    index: int = 0
     failure_mode: str | None = None
     near_miss: bool = False
     hints: CellHints = NO_HINTS
@@ -207,7 +207,7 @@ def plan_round(
     round_no: int,
     shortfall: Shortfall,
     history: RoundHistory,
-    draws: int = 1,
+    near_misses: bool = True,
     hints: Mapping[tuple[str, Pole], CellHints] | None = None,
 ) -> tuple[Cell, ...]:
     """Plans the cells of one round: for each trait with a shortfall, new scenarios for the poles that have it.
@@ -216,7 +216,7 @@ def plan_round(
         round_no: from 1; a later round asks for more, since what is still lacking is hard to get.
         shortfall: how many exemplars are still wanted, by trait key and pole.
         history: what earlier rounds have used.
-        draws: calls for each scenario and pole; several for a synth model from whose replies the best are to be chosen.
+        near_misses: whether the model is good enough to write about a topic's subject and yet not about the topic.
         hints: what the prompts take from earlier rounds, by trait key and pole.
     """
     hints = hints or {}
@@ -233,11 +233,11 @@ def plan_round(
         others = _draw_outside_subjects(plan, trait, start, count)
         for index, scenario in enumerate(_draw_scenarios(plan, trait, start, count), start=start):
             seeds = turns.take(trait, poles, scenario.subject) if plan.synth_type == "diversify" else {}
-            for pole, draw in itertools.product(poles, range(draws)):
+            for pole in poles:
                 order = history.cells + len(cells)
-                cell = _make_cell(plan, trait, pole, scenario, index, draw, round_no, order)
+                cell = _make_cell(plan, trait, pole, scenario, index, round_no, order)
                 cell = replace(cell, hints=hints.get((trait.key, pole), NO_HINTS))
-                if pole == "negative" and others and not (cell.near_miss and draws == 1):
+                if pole == "negative" and others and not (cell.near_miss and near_misses):
                     cell = replace(cell, scenario=replace(scenario, subject=others[index - start]), near_miss=False)
                 cells.append(_make_variation(cell, seeds[pole]) if pole in seeds else cell)
     return tuple(cells)
@@ -254,7 +254,7 @@ def add_to_history(history: RoundHistory, cells: Sequence[Cell]) -> RoundHistory
     asked = dict(history.asked)
     for cell in cells:
         drawn.setdefault(cell.trait, set()).add(cell.pair_id)
-        if cell.seed and cell.draw == 0:
+        if cell.seed:
             key = make_seed_key(cell.seed, cell.pole)
             asked[key] = asked.get(key, 0) + 1
     scenarios = dict(history.scenarios)
@@ -292,8 +292,8 @@ def _draw_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Sc
 def _draw_outside_subjects(plan: Plan, trait: Trait, start: int, count: int) -> list[str]:
     """Draws subjects outside a topic for its negative pole; returns none for traits whose pairs share their subjects.
 
-    A near miss keeps the subject of its pair, inside the topic, but only if there is one draw for each cell: a synth
-    model that needs several draws is so weak that it writes about the topic whenever the subject lies inside it.
+    A near miss keeps the subject of its pair, inside the topic, but not for a model that completes plain text: it is so
+    weak that it writes about the topic whenever the subject lies inside it.
     """
     topic_subjects = plan.scenario_pool.topic_subjects.get(trait.key)
     if topic_subjects is None:
@@ -309,22 +309,20 @@ def _draw(plan: Plan, scenario_pool: ScenarioPool, trait: Trait, key: str, start
     return list(itertools.islice(draw_scenarios(scenario_pool, key, used), start, start + count))
 
 
-def _make_cell(
-    plan: Plan, trait: Trait, pole: Pole, scenario: Scenario, index: int, draw: int, round_no: int, order: int
-) -> Cell:
+def _make_cell(plan: Plan, trait: Trait, pole: Pole, scenario: Scenario, index: int, round_no: int, order: int) -> Cell:
     modes = plan.model.brief.failure_modes
     negative = pole == "negative"
     # Near misses are every other cell, and also every other cell of each failure mode.
     cycle, position = divmod(index, max(1, len(modes)))
     return Cell(
-        id=f"{trait.key}/{index:05d}/{pole}/{draw}",
+        id=f"{trait.key}/{index:05d}/{pole}",
         order=order,
         trait=trait.key,
         pole=pole,
         scenario=scenario,
         pair_id=f"{trait.key}/{index:05d}",
         round_no=round_no,
-        draw=draw,
+        index=index,
         failure_mode=modes[index % len(modes)] if negative and modes else None,
         near_miss=negative and trait.type == "topic" and (cycle + position) % 2 == 0,
     )

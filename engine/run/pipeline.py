@@ -48,7 +48,7 @@ async def begin_rounds(
     plain = gateway.endpoint.style == "plain"
     # On a thread, as planning above: with a hundred thousand seeds each takes seconds, and the loop has other runs.
     screener = await asyncio.to_thread(Screener, plan, use_lengths=not plain)
-    rounds = Rounds(plan, screener, gateway.endpoint.draws, embedder, strict=plain)
+    rounds = Rounds(plan, screener, embedder, strict=plain)
     rounds.subjects_plan_id = draft.plan_id
     if (begun := job.taken_up) is not None:
         for texts in list_accepted_texts(plan.model, begun.standing):

@@ -40,12 +40,11 @@ class Rounds:
     """The state of one run between its rounds. Each round depends only on the plan and the replies before it.
 
     Args:
-        draws: calls for each scenario and pole, in every round.
         strict: whether the synth model is one that completes plain text: it is not shown the brief, and so weak that
             only pairs are chosen that lie clearly the right way round.
     """
 
-    def __init__(self, plan: Plan, screener: Screener, draws: int, embedder: CachingEmbedder, strict: bool) -> None:
+    def __init__(self, plan: Plan, screener: Screener, embedder: CachingEmbedder, strict: bool) -> None:
         self.plan = plan
         self.screener = screener
         self.embedder = embedder
@@ -62,7 +61,6 @@ class Rounds:
         # What a person let stand of a proposal, and the rows that this run has rejected before.
         self.standing: frozenset[str] = frozenset()
         self.rejected_before: tuple[Row, ...] = ()
-        self._draws = draws
         self._strict = strict
         self._replaced = 0
         self._history = RoundHistory({})
@@ -91,7 +89,7 @@ class Rounds:
             return ()
         self.round_no += 1
         history = replace(self._history, kept=count_seed_uses(self.plan.model, self.choice.chosen))
-        cells = plan_round(self.plan, self.round_no, shortfall, history, self._draws, self._hints)
+        cells = plan_round(self.plan, self.round_no, shortfall, history, not self._strict, self._hints)
         self._history = add_to_history(self._history, cells)
         return cells
 

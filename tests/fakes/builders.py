@@ -83,7 +83,7 @@ def make_cell(pole: Pole = "positive", index: int = 0, trait: str = "clarity", d
         scenario=Scenario(SUBJECTS[index % len(SUBJECTS)], AUDIENCES[0], FORMS[0], LENGTHS[0].name),
         pair_id=f"{trait}/{index:05d}",
         round_no=1,
-        draw=draw,
+        index=index,
     )
 
 
@@ -123,7 +123,7 @@ def make_pair(index: int = 0, trait: str = "clarity") -> list[Exemplar]:
 def make_rounds(plan: Plan | None = None, *made: Exemplar, strict: bool = False) -> Rounds:
     """The rounds of a plan that have taken what was made; no length is checked."""
     plan = plan or make_test_plan()
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict)
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), strict)
     if made:
         rounds.take(made)
     return rounds

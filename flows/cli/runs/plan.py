@@ -125,7 +125,7 @@ def _show_scenarios(console: Console, preview: Preview) -> None:
         chosen = "; ".join(values[:SHOWN_VALUES]) + more
         table.add_row(*(Text(text) for text in (part, chosen, pool.reasons.get(part, ""))))
     console.print(table)
-    cells = plan_examples(preview.plan, draws=1)
+    cells = plan_examples(preview.plan)
     for trait in preview.plan.model.traits:
         shares = count_shares(dict.fromkeys(cell.scenario for cell in cells if cell.trait == trait.key), pool)
         counted = ", ".join(f"{name} {count:,}" for name, count in shares.items())

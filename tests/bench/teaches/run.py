@@ -100,7 +100,7 @@ async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, e
     level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), effort)
     plan = plan_job(Job(model, "from_traits", level), load_packs(SCENARIOS_FOLDER), draw)
     plan = replace(plan, axes=fit_reference_axes(plan.model, embedder))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), gateway.endpoint.draws, embedder, strict=True)
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), embedder, strict=True)
     await walk_rounds(rounds, gateway, VotingJudge(None, 0), LoggedProgress())
     return rounds
 

@@ -13,30 +13,27 @@ from engine.generation.requests import make_request, make_subjects_request
 from engine.llm.request import Endpoint
 from engine.planning.plan import Plan, RoundHistory, plan_round
 
-TWO_DRAWS = Endpoint(name="embedded/test", model="test", identity="embedded:1", style="plain", draws=2)
-
 
 def list_kinds(plan: Plan, endpoint: Endpoint = CHAT, judge: Endpoint | None = None) -> dict[str, CallKind]:
     return {kind.name: kind for kind in list_calls(plan, endpoint, judge)}
 
 
 @pytest.mark.parametrize(
-    ("level", "draws", "cells"),
+    ("level", "cells"),
     [
         # 4 × 2; with a second round for one exemplar, 1 × 2 × 2; 4 × 2 × (1 + 2 + 3 + 4).
-        (make_level(), 1, Spread(8, 12, 80)),
-        (make_level(), 2, Spread(16, 24, 160)),
-        (make_level(top_up_rounds=0), 1, Spread(8, 8, 8)),
+        (make_level(), Spread(8, 12, 80)),
+        (make_level(top_up_rounds=0), Spread(8, 8, 8)),
         # ⌈8 ÷ 3⌉; ⌈4 ÷ 3⌉ more; ⌈8 ÷ 3⌉ + ⌈16 ÷ 3⌉ + ⌈24 ÷ 3⌉ + ⌈32 ÷ 3⌉.
-        (make_level(exemplars_per_call=3), 1, Spread(3, 5, 28)),
-        (make_level(1_000_000), 1, Spread(2_000_000, 2_400_000, 20_000_000)),
+        (make_level(exemplars_per_call=3), Spread(3, 5, 28)),
+        (make_level(1_000_000), Spread(2_000_000, 2_400_000, 20_000_000)),
     ],
 )
-def test_cells_are_those_of_one_round_two_and_all(level: Level, draws: int, cells: Spread[int]) -> None:
+def test_cells_are_those_of_one_round_two_and_all(level: Level, cells: Spread[int]) -> None:
     plan = make_test_plan(level=level)
 
-    assert cells == count_cells(plan, draws)
-    assert len(plan_examples(plan, draws)) <= 2 * 2 * MEASURED_EXEMPLARS
+    assert cells == count_cells(plan)
+    assert len(plan_examples(plan)) <= 2 * 2 * MEASURED_EXEMPLARS
 
 
 def test_chat_model_is_asked_for_subjects_once_and_then_for_exemplars() -> None:
@@ -61,23 +58,23 @@ def test_chat_model_is_asked_for_subjects_once_and_then_for_exemplars() -> None:
 
 def test_embedded_model_is_asked_for_no_subjects_and_judges_what_has_seeds_of_both_poles() -> None:
     plan = make_test_plan(make_model(make_trait(), make_trait("tone"), seeds=make_seeds()))
-    kinds = list_kinds(replace(plan, axes={}), TWO_DRAWS)
+    kinds = list_kinds(replace(plan, axes={}), PLAIN)
     *exemplars, judge = kinds
-    assert exemplars == list(list_kinds(plan, TWO_DRAWS))
+    assert exemplars == list(list_kinds(plan, PLAIN))
     judged = kinds["judge: clarity"]
 
     assert [f"exemplars: {key} (spectrum), {pole}" for key in ("clarity", "tone") for pole in POLES] == exemplars
-    assert Spread(16, 24, 160) == kinds["exemplars: tone (spectrum), negative"].calls
+    assert Spread(8, 12, 80) == kinds["exemplars: tone (spectrum), negative"].calls
     # The quotas of both poles; every likely exemplar; every exemplar.
-    assert (Spread(8 + 6, 48 + 6, 320 + 6), Spread(1, 1, 1)) == (judged.calls, judged.reply_tokens)
+    assert (Spread(8 + 6, 24 + 6, 160 + 6), Spread(1, 1, 1)) == (judged.calls, judged.reply_tokens)
     assert ("judge: clarity", "An authored text stands in for the exemplar.") == (judge, judged.examples[0].note)
 
 
-@pytest.mark.parametrize("endpoint", [CHAT, TWO_DRAWS])
+@pytest.mark.parametrize("endpoint", [CHAT, PLAIN])
 def test_examples_are_the_very_requests_of_round_1(endpoint: Endpoint) -> None:
     plan = make_test_plan(make_model(seeds=make_seeds()))
-    cells = plan_round(plan, 1, plan.full_shortfall(), RoundHistory({}), endpoint.draws)
-    own = sorted((cell for cell in cells if cell.pole == "negative"), key=lambda cell: cell.draw)
+    cells = plan_round(plan, 1, plan.full_shortfall(), RoundHistory({}), endpoint == CHAT)
+    own = [cell for cell in cells if cell.pole == "negative"]
     sent = [make_request(plan, cell, endpoint.style, "English") for cell in own]
     kind = list_kinds(plan, endpoint)["exemplars: clarity (spectrum), negative"]
 

@@ -16,6 +16,7 @@ from engine.generation.prompts import (
     FOLDER,
     JUDGE_SHOTS_PER_POLE,
     PLAIN_SHOTS,
+    SHOT_SETS,
     prompts_version,
     write_chat_prompt,
     write_judge_prompt,
@@ -101,9 +102,9 @@ def test_plain_prompt_without_seeds_has_the_heading_and_the_subject(trait: Trait
     assert document == write_plain(make_model(trait), make_cell())
 
 
-def test_plain_shots_change_with_the_draw_and_the_round_and_not_with_the_scenario() -> None:
+def test_plain_shots_are_a_few_sets_in_turn_and_others_in_the_next_round() -> None:
     model, first = make_model(seeds=make_many_seeds(9)), make_cell()
-    cells = [first, make_cell(index=3), make_cell(draw=1), replace(first, round_no=2)]
+    cells = [first, make_cell(index=SHOT_SETS), make_cell(index=1), replace(first, round_no=2)]
     heads = [write_plain(model, cell).rsplit("Topic:", 1)[0] for cell in cells]
 
     assert heads[0] == heads[1]

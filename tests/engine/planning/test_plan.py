@@ -26,8 +26,8 @@ NO_HISTORY = RoundHistory({})
 SUN, RAIN = ((Field("all", ((word,),)),) for word in ("sun", "rain"))
 
 
-def plan_first(plan: Plan, draws: int = 1) -> tuple[Cell, ...]:
-    return plan_round(plan, 1, plan.full_shortfall(), NO_HISTORY, draws)
+def plan_first(plan: Plan) -> tuple[Cell, ...]:
+    return plan_round(plan, 1, plan.full_shortfall(), NO_HISTORY)
 
 
 def plan_rounds(plan: Plan, *shortfalls: dict[tuple[str, Pole], int]) -> list[tuple[Cell, ...]]:
@@ -45,20 +45,20 @@ def name_plan(**inputs: Any) -> str:
     return make_plan(**(given | inputs)).plan_id
 
 
-def test_cells_of_a_pair_are_there_for_each_pole_and_draw_and_share_all_else() -> None:
-    pairs = itertools.groupby(plan_first(make_test_plan(TWO_TRAITS), draws=2), key=lambda cell: cell.pair_id)
+def test_cells_of_a_pair_are_there_for_each_pole_and_share_all_else() -> None:
+    pairs = itertools.groupby(plan_first(make_test_plan(TWO_TRAITS)), key=lambda cell: cell.pair_id)
     for _, pair in pairs:
         cells = list(pair)
-        assert [(pole, draw) for pole in POLES for draw in (0, 1)] == [(cell.pole, cell.draw) for cell in cells]
-        assert 1 == len({(cell.scenario, cell.trait, cell.round_no) for cell in cells})
+        assert [*POLES] == [cell.pole for cell in cells]
+        assert 1 == len({(cell.scenario, cell.trait, cell.index, cell.round_no) for cell in cells})
 
 
 def test_same_inputs_make_the_same_plan_and_each_trait_has_its_own_order_of_scenarios() -> None:
     one, other = (make_test_plan(SEEDED, make_level(30)) for _ in range(2))
-    cells = plan_first(one, draws=2)
+    cells = plan_first(one)
 
     assert one.plan_id == other.plan_id
-    assert cells == plan_first(other, draws=2)
+    assert cells == plan_first(other)
     clarity, warmth = ([cell.scenario for cell in cells if cell.trait == trait] for trait in ("clarity", "warmth"))
     assert clarity != warmth
 
@@ -180,23 +180,22 @@ SHORTFALLS = st.dictionaries(
     shortfalls=st.lists(SHORTFALLS, min_size=1, max_size=3),
     over_generation=st.floats(1, 4),
     per_call=st.integers(1, 5),
-    draws=st.integers(1, 3),
 )
 @settings(max_examples=30, database=None, derandomize=True)
 def test_rounds_ask_for_what_is_lacking_in_whole_scenarios(
-    shortfalls: list[dict[tuple[str, Pole], int]], over_generation: float, per_call: int, draws: int
+    shortfalls: list[dict[tuple[str, Pole], int]], over_generation: float, per_call: int
 ) -> None:
     level = make_level(4, over_generation=over_generation, exemplars_per_call=per_call)
     plan = make_test_plan(TWO_TRAITS, level)
     history, pairs = NO_HISTORY, set[str]()
     for round_no, shortfall in enumerate(shortfalls, start=1):
-        cells = plan_round(plan, round_no, shortfall, history, draws)
+        cells = plan_round(plan, round_no, shortfall, history)
         for trait in ("clarity", "warmth"):
             lacking = {pole: shortfall.get((trait, pole), 0) for pole in POLES}
             scenarios = math.ceil(max(lacking.values()) * over_generation * round_no / per_call)
             for pole in POLES:
                 own = [cell for cell in cells if (cell.trait, cell.pole) == (trait, pole)]
-                assert (scenarios * draws if lacking[pole] else 0) == len(own)
+                assert (scenarios if lacking[pole] else 0) == len(own)
         fresh = {cell.pair_id for cell in cells}
         assert not fresh & pairs
         pairs |= fresh

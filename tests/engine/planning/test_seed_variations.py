@@ -46,8 +46,8 @@ def plan_variations(model: Model | None = None, wanted: int = 4, **fields: objec
     return make_plan(given, "diversify", make_level(wanted, **fields), SCENARIO_POOL, 0, "prompts-1")
 
 
-def plan_first(plan: Plan, draws: int = 1) -> tuple[Cell, ...]:
-    return plan_round(plan, 1, plan.full_shortfall(), NO_HISTORY, draws)
+def plan_first(plan: Plan) -> tuple[Cell, ...]:
+    return plan_round(plan, 1, plan.full_shortfall(), NO_HISTORY)
 
 
 def find_seed(cell: Cell) -> Seed:
@@ -115,7 +115,7 @@ def test_every_seed_is_asked_for_equally_often(wanted: int, expected: list[int])
     assert {"positive": expected, "negative": expected} == count_seeds(plan_first(plan_variations(wanted=wanted)))
 
 
-def test_seeds_are_asked_for_equally_often_across_rounds_and_once_however_many_draws_there_are() -> None:
+def test_seeds_are_asked_for_equally_often_across_rounds() -> None:
     plan, history, asked = plan_variations(wanted=2), NO_HISTORY, list[Cell]()
     for round_no in (1, 2, 3):
         cells = plan_round(plan, round_no, plan.full_shortfall(), history)
@@ -123,7 +123,7 @@ def test_seeds_are_asked_for_equally_often_across_rounds_and_once_however_many_d
         asked += cells
 
     assert {"positive": [8, 8, 8], "negative": [8, 8, 8]} == count_seeds(asked)
-    assert {2} == {*add_to_history(NO_HISTORY, plan_first(plan_variations(wanted=3), draws=2)).asked.values()}
+    assert {2} == {*add_to_history(NO_HISTORY, plan_first(plan_variations(wanted=3))).asked.values()}
 
 
 def test_later_round_asks_for_the_seeds_that_have_nothing_kept() -> None:
@@ -146,7 +146,7 @@ def test_later_run_begins_with_the_seeds_that_an_earlier_one_left_and_keeps_thos
 
 
 def test_two_cells_of_a_pair_share_the_subject_and_each_has_a_seed_of_its_pole() -> None:
-    for _, group in itertools.groupby(plan_first(plan_variations(), draws=2), key=lambda cell: cell.pair_id):
+    for _, group in itertools.groupby(plan_first(plan_variations()), key=lambda cell: cell.pair_id):
         members = list(group)
         [scenario] = {cell.scenario for cell in members}
         assert scenario.subject in SCENARIO_POOL.subjects

@@ -69,15 +69,15 @@ def test_threshold_lies_between_two_groups() -> None:
 INSIDE, OUTSIDE = {"a rash", "a cough", "a scan"}, {"a goal", "a disk", "a vote"}
 
 
-def plan_topic(draws: int) -> tuple[Cell, ...]:
+def plan_topic(near_misses: bool) -> tuple[Cell, ...]:
     sides = [(Field("all", (tuple(sorted(side)),)),) for side in (INSIDE, OUTSIDE)]
     topic_subjects = {"health": TopicSubjects(*sides)}
     plan = make_test_plan(make_model(HEALTH), make_level(3), replace(SCENARIO_POOL, topic_subjects=topic_subjects))
-    return plan_round(plan, 1, plan.full_shortfall(), RoundHistory({}), draws=draws)
+    return plan_round(plan, 1, plan.full_shortfall(), RoundHistory({}), near_misses=near_misses)
 
 
 def test_poles_of_a_topic_have_subjects_of_their_own_and_all_else_in_common() -> None:
-    cells = plan_topic(draws=2)
+    cells = plan_topic(near_misses=False)
 
     for pole, subjects in (("positive", INSIDE), ("negative", OUTSIDE)):
         assert subjects == {cell.scenario.subject for cell in cells if cell.pole == pole}
@@ -86,7 +86,7 @@ def test_poles_of_a_topic_have_subjects_of_their_own_and_all_else_in_common() ->
 
 
 def test_near_miss_of_a_strong_model_keeps_its_pairs_subject() -> None:
-    cells = plan_topic(draws=1)
+    cells = plan_topic(near_misses=True)
     for positive, negative in zip(cells[::2], cells[1::2], strict=True):
         assert positive.scenario.subject in INSIDE
         if negative.near_miss:

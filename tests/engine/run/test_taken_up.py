@@ -99,7 +99,7 @@ def test_text_of_the_other_pole_goes_there_only_where_that_one_lacks(tmp_path: P
 def test_rounds_keep_what_stands_and_ask_for_what_lacks_in_new_scenarios(tmp_path: Path) -> None:
     taken = take(make_proposal(tmp_path), PersonReview(left_out=(name_id(PLAIN[0]),)))
     plan = make_test_plan(level=make_level(4, replacement_rounds=2))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), 1, WordVectors(), strict=False)
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), strict=False)
     rounds.begin_from(taken.standing, taken.rejected, taken.history)
     cells = rounds.next_cells()
     other = make_exemplar("The lamp goes off when you close the lid.", "positive", 10)

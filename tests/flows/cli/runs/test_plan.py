@@ -85,7 +85,7 @@ def test_prompts_are_shown_in_full_and_so_many_as_are_asked_for(hosted: Workspac
     assert ([], None) == (found["unpriced"], found["refused"])
     assert 2 * (1 + 2 * 4) == len(prompts)
     assert [] == [text for text in prompts if text not in planned.text]
-    assert "safety/00000/negative/0, near miss, to openai/gpt-4.1-mini" in planned.text
+    assert "safety/00000/negative, near miss, to openai/gpt-4.1-mini" in planned.text
     assert ([], [1, *[3] * 4]) == (none, sorted(kinds.count(kind["kind"]) for kind in found["calls"]))
     assert "subjects" not in {prompt["kind"] for prompt in packed["prompts"]}
     assert 1 == found["total"]["low"]["calls"] - packed["total"]["low"]["calls"]
