@@ -64,6 +64,7 @@ async def backfill(
     synth_type: SynthType = "from_traits",
     effort: ChosenEffort = None,
     force: bool = False,
+    strict: bool = False,
     models_at_once: Annotated[int, Field(ge=1, le=64)] = 8,
     part_size: PartSize = None,
     max_cost_usd: MaxCost = None,
@@ -79,6 +80,7 @@ async def backfill(
         synth_type: What the samples are for: from_traits, diversify or enrich, as in synthesize.
         effort: How many samples for each pole of each trait, by which synth model, as in synthesize.
         force: Also models that have a set of this synth type and effort for their definition as it is now.
+        strict: Attaches nothing of a model where nothing tells the poles of a trait apart, as in synthesize.
         models_at_once: How many models are worked on at a time in one process.
         part_size: One process does all, or the models are handed out in parts of so many, each a run on the work pool
             that the next free worker takes.
@@ -94,7 +96,7 @@ async def backfill(
         runs = {row.handle: row.run_id for row in earlier.rows if row.run_id}
         done = frozenset([*runs.values(), *(await list_children() if force else ())])
         named = tuple(handles or ())
-        request = BackfillRequest(named, namespace, glob, only_lacking, synth_type, effort, force, done)
+        request = BackfillRequest(named, namespace, glob, only_lacking, synth_type, effort, force, done, strict)
         # What an earlier start of this run has made is known to a third one too, whenever the second may die.
         ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, request))
         get_run_logger().info("%s", count_noun(len(ledger.rows), "model"))
@@ -119,7 +121,9 @@ async def work_through(
         # By which the deploy step sees whether the process is gone.
         mark = LeaseLabels("", datetime.now(UTC), name_process())
         await client.update_flow_run_labels(UUID(str(flow_run.get_id())), dict(mark.to_labels()))
-        children = await open_children(client, partial(run_synthesis, shared=resources), len(ledger.rows))
+        children = await open_children(
+            client, partial(run_synthesis, shared=resources, strict=request.strict), len(ledger.rows)
+        )
         worker = BackfillWorker(request, ledger, resources, children)
         page.updates.append(worker.record_progress)
         try:

@@ -71,6 +71,7 @@ async def synthesize(
     effort: ChosenEffort = None,
     only_lacking: bool = False,
     review: bool = False,
+    strict: bool = False,
 ) -> RunResult:
     """Makes labelled samples for a model and attaches them, when the gate passes, with provenance `synthesized`.
 
@@ -87,11 +88,15 @@ async def synthesize(
             left. Where nothing is lacking nothing is asked.
         review: Whether the set waits for a person before anything is attached. The run is then suspended, and its page
             has a form to attach or reject what was made.
+        strict: Whether a set is rejected where nothing tells the poles of a trait apart, which is a warning otherwise.
     """
     ignore_closed_output()
     await release_events(get_run_logger())
     # Prefect takes the state, and gives its caller what that carries: the result, or the error to raise.
-    return cast(RunResult, await run_synthesis(handle, synth_type, effort, only_lacking=only_lacking, review=review))
+    return cast(
+        RunResult,
+        await run_synthesis(handle, synth_type, effort, only_lacking=only_lacking, review=review, strict=strict),
+    )
 
 
 async def run_synthesis(
@@ -101,6 +106,7 @@ async def run_synthesis(
     shared: RunResources | None = None,
     only_lacking: bool = False,
     review: bool = False,
+    strict: bool = False,
 ) -> RunResult | State[Any]:
     """The work of a flow run of this flow, which may be one of many in its process.
 
@@ -128,7 +134,7 @@ async def run_synthesis(
                 result = ended
             else:
                 result = await make_samples(
-                    handle, synth_type, effort, lease, progress, resources, only_lacking, review
+                    handle, synth_type, effort, lease, progress, resources, only_lacking, review, strict
                 )
     except (ModelBusyError, RunInterruptedError) as error:
         return Cancelled(message=str(error))
@@ -155,6 +161,7 @@ async def make_samples(
     resources: RunResources,
     only_lacking: bool = False,
     review: bool = False,
+    strict: bool = False,
 ) -> RunResult:
     """The walk of a run that holds its model's lease, step by step."""
     settings = resources.settings
@@ -170,7 +177,7 @@ async def make_samples(
     if job.lacks_nothing:
         return find_nothing_lacking(job)
     await check_suites(job, resources)
-    return await make_set(job, make_stamp(job), lease, progress, resources, proposal_no=1 if review else None)
+    return await make_set(job, make_stamp(job), lease, progress, resources, 1 if review else None, strict)
 
 
 async def finish_review(
@@ -194,12 +201,19 @@ async def finish_review(
 
 
 async def make_set(
-    job: Job, stamp: RunStamp, lease: Lease, progress: Progress, resources: RunResources, proposal_no: int | None
+    job: Job,
+    stamp: RunStamp,
+    lease: Lease,
+    progress: Progress,
+    resources: RunResources,
+    proposal_no: int | None,
+    strict: bool = False,
 ) -> RunResult:
     """The steps from the job to the set in the store.
 
     Args:
         proposal_no: which proposal of its run the set is, from 1; None where it is attached if the gate passes.
+        strict: whether poles that nothing tells apart are critical.
     """
     settings, call, run_heavy = resources.settings, resources.call, resources.run_heavy
     add_log_context(effort=job.level.effort)
@@ -214,7 +228,7 @@ async def make_set(
         bill = bill.after(job.taken_up.spent) if job.taken_up else bill
     newer: tuple[str, ...] = ()
     while True:
-        verdict = await call(check, settings, rounds, stamp, run_heavy, proposal_no is not None)
+        verdict = await call(check, settings, rounds, stamp, run_heavy, proposal_no is not None, strict)
         if job.taken_up and not verdict.success:
             lacking = rounds.explain_shortfall()
             said = f"{stamp.handle}: {explain_failure(rounds, verdict)} The proposal still waits, with all decisions"

@@ -22,18 +22,26 @@ from tasks.run_names import name_check
 
 @task(name="check", task_run_name=name_check, cache_policy=NO_CACHE, persist_result=False)
 async def check(
-    settings: Settings, rounds: Rounds, stamp: RunStamp, run_heavy: RunHeavy = run_here, proposes: bool = False
+    settings: Settings,
+    rounds: Rounds,
+    stamp: RunStamp,
+    run_heavy: RunHeavy = run_here,
+    proposes: bool = False,
+    strict: bool = False,
 ) -> Verdict:
     """The gate's verdict over the run's rows and all that the store has by now, sets of other runs included.
 
     Args:
         proposes: whether what passes waits for a person's word.
+        strict: whether poles that nothing tells apart are critical.
     """
     place, teach = settings.locate(settings.samples_uri), settings.reviews_teach
     pools = read_pools(place, rounds.plan.model, cache=settings.cache_place, reviews_teach=teach)
     for texts in (list_variety_texts(rounds), *list_placed_texts(rounds.plan.axes, rounds.exemplars)):
         await embed_ahead(rounds.embedder, texts, run_heavy)
     verdict = await run_heavy(prepare_gate(rounds, stamp, pools))
+    if strict and (untold := rounds.explain_untold()):
+        verdict = replace(verdict, success=False, failed=(*verdict.failed, *untold))
     verdict = replace(verdict, proposed=proposes and verdict.success)
     logger = get_run_logger()
     warnings = list_warnings(rounds, verdict)

@@ -14,6 +14,7 @@ from engine.report.headline import count_others
 from engine.report.wording import describe_votes
 from engine.run.pipeline import judge_round
 from engine.screening.in_context_judge import is_auc_measured
+from engine.screening.meanings import mask_numbers
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.choice import Choice
 from engine.selection.review import list_accepted_texts
@@ -40,7 +41,8 @@ async def screen(
     """The choice after this round: what is chosen, and why everything else is not."""
     judged = await judge_round(rounds, list(exemplars), gateway, voting_judge, progress)
     for texts in list_accepted_texts(rounds.plan.model, judged):
-        await embed_ahead(rounds.embedder, texts, run_heavy)
+        await embed_ahead(rounds.embedder, [*texts, *map(mask_numbers, texts)], run_heavy)
+    judged = rounds.screen_meanings(judged)
     decide = rounds.add(judged)
     choice = rounds.settle(await run_heavy(decide) if len(rounds.exemplars) >= MANY_EXEMPLARS else decide())
     _log_choice(rounds, choice, judged)

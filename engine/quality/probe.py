@@ -4,6 +4,7 @@ The probe is a cross-validated linear axis between the poles on offline embeddin
 itself scores (``engine/quality/separation.py``).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ WRONG_SIDE_MARGIN = 0.25
 MIN_AUC = 0.7
 # With fewer texts per pole the folds are too small to fit an axis.
 MIN_TEXTS = 4
+# How many standard errors of chance the AUC has to lie below ``MIN_AUC`` before a set is said to have no poles: more of
+# them for few texts, of which eight a pole of a hard trait that people have labelled reach .53 on average.
+NO_POLES_ERRORS, NO_POLES_ERRORS_OF_FEW, FEW_TEXTS = 3.0, 4.0, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,17 @@ class Probe:
     wrong_side: tuple[str, ...] = ()
     breaks: Breaks | None = None
     scores: tuple[tuple[bool, float], ...] = ()
+
+    @property
+    def finds_no_poles(self) -> bool:
+        """Whether the AUC is so low that it is below ``MIN_AUC`` whatever chance did (Mann and Whitney's error)."""
+        if self.auc is None:
+            return False
+        positive = sum(is_positive for is_positive, _ in self.scores)
+        fewest = min(positive, len(self.scores) - positive)
+        error = math.sqrt((len(self.scores) + 1) / (12 * positive * (len(self.scores) - positive)))
+        errors = NO_POLES_ERRORS if fewest >= FEW_TEXTS else NO_POLES_ERRORS_OF_FEW
+        return self.auc + errors * error < MIN_AUC
 
 
 def probe_trait(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder | None) -> Probe:

@@ -146,7 +146,7 @@ def _name_traits(data: ReportData) -> list[TraitWords]:
 
 def _state_headline(data: ReportData) -> str:
     attached = sum(count.kept for count in data.counts) if data.success else 0
-    return capitalise(state_headline(attached, len(data.warnings), data.synth_type))
+    return capitalise(state_headline(attached, data.warnings, data.synth_type))
 
 
 def _describe_quotas(data: ReportData) -> str:

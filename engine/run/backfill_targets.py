@@ -28,6 +28,7 @@ class BackfillRequest:
     effort: Effort | None = None
     force: bool = False
     done: frozenset[str] = field(default=frozenset(), repr=False)
+    strict: bool = False
 
     @property
     def names(self) -> bool:

@@ -310,7 +310,7 @@ def read_result(stored: StoredSet) -> RunResult:
     found = read_verdict(stored)
     reasons, warnings = Counter(found.get("reasons", {})), tuple(found.get("warnings", ()))
     spare = reasons["surplus"]
-    headline = state_headline(sum(kept.values()), len(warnings), manifest["synth_type"], is_proposed)
+    headline = state_headline(sum(kept.values()), warnings, manifest["synth_type"], is_proposed)
     why = manifest.get("review", {}).get("why")
     return RunResult(
         run_id=stored.run_id,

@@ -75,9 +75,8 @@ async def walk_rounds(
         made = await gather_or_cancel(
             generate_cell(rounds.plan, cell, gateway, rounds.language, first_replies) for cell in cells
         )
-        rounds.take(
-            await judge_round(rounds, [item for cell in made for item in cell], gateway, voting_judge, progress)
-        )
+        judged = await judge_round(rounds, [item for cell in made for item in cell], gateway, voting_judge, progress)
+        rounds.take(rounds.screen_meanings(judged))
 
 
 async def judge_round(

@@ -13,6 +13,7 @@ from engine.screening.label_leaks import collect_own_words
 from engine.screening.openings import Openings
 from engine.screening.patterns import list_lifted
 from engine.screening.rules import MIN_WORDS, Context, find_fault
+from engine.screening.seed_phrases import SeedPhrases
 from engine.text.near_duplicates import DuplicatePair, Match, NearTexts, choose_nearest
 from engine.text.stored_samples import as_stored
 from engine.text.stored_search import find_nearest
@@ -50,6 +51,7 @@ class Screener:
         self._voice_check = VoiceCheck(plan.model, plan.language.tag)
         self._ahead: dict[str, Exemplar] = {}
         self._openings = Openings(plan.model)
+        self._phrases = SeedPhrases(plan.model, dict(plan.quotas), plan.language.tag)
         self._seen = NearTexts()
         self._seeds = NearTexts()
         self._seed_runs: dict[tuple[str, ...], str] = {}
@@ -69,6 +71,7 @@ class Screener:
             self._refused.add(f"left out/{number}", text)
         for exemplar in exemplars:
             self._seen.add(exemplar.key, exemplar.text or "")
+            self._phrases.add(exemplar.text or "", exemplar.trait, exemplar.pole, exemplar.scenario.subject)
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """Returns the exemplars in cell order; each is accepted, or has the reason for which it is rejected.
@@ -113,6 +116,9 @@ class Screener:
         runs = word_runs(text, COMMON_RUN)
         if copied := next((self._seed_runs[run] for run in sorted(runs) if run in self._seed_runs), None):
             return replace(exemplar, reason="seed_copy", detail=f"{COMMON_RUN} words in a row of: {copied}")
+        if phrase := self._phrases.find(text, exemplar.trait, exemplar.pole, exemplar.scenario.subject):
+            detail = f"“{phrase}”, which one seed has, and as many texts of its pole as may"
+            return replace(exemplar, reason="seed_copy", detail=detail)
         if overlap:
             return replace(exemplar, reason="held_out_overlap", detail=overlap.detail)
         if drift := self._voice_check.find_drift(exemplar):
@@ -120,6 +126,7 @@ class Screener:
         if match := choose_nearest(near, self._seen.find(text)):
             return self._reject(exemplar, text, "duplicate" if match.exact else "near_duplicate", match)
         self._seen.add(exemplar.key, text)
+        self._phrases.add(text, exemplar.trait, exemplar.pole, exemplar.scenario.subject)
         return exemplar
 
     def _reject(self, exemplar: Exemplar, text: str, reason: Reason, match: Match) -> Exemplar:

@@ -18,16 +18,19 @@ from engine.selection.diverse_subset import select_diverse
 from engine.selection.exchange import Pair, exchange_pairs
 from engine.text.embedding import Vectors
 from engine.text.function_words import list_content_words
-from engine.text.words import count_words
+from engine.text.words import count_words, split_words
 
 # By how many standard deviations the pole score of a pair's positive has to exceed that of its negative.
 MIN_MARGIN = 0.5
 # How much a text that keeps to its subject adds to the score of its pair, in standard deviations.
 ON_SUBJECT = 0.3
+# How much a pair loses for each text that begins with its subject as it was given, as half of a small model's do.
+OPENS_WITH_SUBJECT = 0.3
 # How much a pair loses if one text is e times as long as the other: length must not tell the poles apart.
 SAME_LENGTH = 1.2
 # How much a pair loses for each of its texts that carries a shortcut.
 SHORTCUT = 2.0
+ARTICLES = frozenset({"a", "an", "the"})
 
 
 # Pairs, each by the keys of its exemplars, and their scores.
@@ -262,7 +265,8 @@ def _score(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> fl
     apart = abs(math.log(lengths[0] / lengths[1]))
     on_subject = _is_on_subject(positive) + _is_on_subject(negative)
     shortcuts = sum(exemplar.key in context.shortcut_carriers for exemplar in (positive, negative))
-    margin = _margin(positive, negative, context)
+    opened = sum(map(_opens_with_subject, (positive, negative)))
+    margin = _margin(positive, negative, context) - OPENS_WITH_SUBJECT * opened
     return margin + ON_SUBJECT * on_subject - SAME_LENGTH * apart - SHORTCUT * shortcuts
 
 
@@ -270,6 +274,14 @@ def _is_on_subject(exemplar: Exemplar) -> bool:
     """Whether a text has a content word of its subject; only then do both texts of a pair share the subject."""
     words = list_content_words([exemplar.scenario.subject])
     return bool(list_shared_words(words, [exemplar.text or ""]))
+
+
+def _opens_with_subject(exemplar: Exemplar) -> bool:
+    subject, text = split_words(exemplar.scenario.subject), split_words(exemplar.text or "")
+    # Whatever article either has.
+    begins = [word for word in text[: len(subject) + 1] if word not in ARTICLES]
+    wanted = [word for word in subject if word not in ARTICLES]
+    return bool(wanted) and begins[: len(wanted)] == wanted
 
 
 def _margin(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> float:

@@ -12,6 +12,8 @@ from engine.generation.first_replies import MIN_HOPELESS
 from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, Shortfall, add_to_history, plan_round
 from engine.planning.seed_variations import count_seed_uses
 from engine.quality.shortcuts import STRONG_AUC, Shortcut
+from engine.screening.in_context_judge import MIN_AUC
+from engine.screening.meanings import reject_same_meanings
 from engine.screening.screener import Screener
 from engine.selection.choice import Choice, choose_exemplars, keep_earlier_choice
 from engine.selection.review import Decision, Review, decide, make_hints
@@ -27,6 +29,11 @@ MAX_REPLACED = 0.25
 REPLY_REASONS: frozenset[Reason] = frozenset({"unreadable", "truncated", "refused", "wrong_language"})
 # What says nothing of the other replies: no reply came, or it is like another.
 NO_SIGN: frozenset[Reason] = frozenset({"cell_failed", "duplicate", "near_duplicate", "refused_before"})
+NOTHING_TELLS = "nothing tells"
+SHARPEN_POLES = (
+    "Give each pole eight seeds or more that differ in the trait alone, or take a stronger synth model; "
+    "`exemplars detach` takes the set off again."
+)
 READ_THEM = "Read what the report's table marks, and leave out of training what has the wrong label."
 LEARNED_INSTEAD = "A scorer may learn that in place of the trait"
 REPLACE_THEM = "run at effort medium or higher, where such texts are replaced"
@@ -96,6 +103,14 @@ class Rounds:
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """Screens the round's exemplars by the rules."""
         return self.screener.screen(exemplars)
+
+    def screen_meanings(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
+        """Rejects of a round's screened exemplars those that say again what a seed or an earlier one says."""
+        if not self.plan.language.encoder_has_say:
+            return list(exemplars)
+        kept, pairs = reject_same_meanings(self.plan.model, exemplars, self.exemplars, self.embedder)
+        self.screener.duplicates += pairs
+        return kept
 
     def take(self, exemplars: Sequence[Exemplar]) -> Choice:
         """Adds a round's screened and judged exemplars, and chooses again among all exemplars so far."""
@@ -196,9 +211,27 @@ class Rounds:
                     )
         return tuple(sentences)
 
+    def explain_untold(self) -> tuple[str, ...]:
+        """Explains for each trait of which nothing tells the poles apart, and no judge either, what to do.
+
+        Claims are left out: the encoder sees manner and subject, and not what is said of it.
+        """
+        sentences = []
+        for probe in self.review.probes:
+            trait = self.plan.model.trait(probe.trait)
+            chosen = [item for item in self.choice.chosen if item.trait == trait.key]
+            is_judged = any(item.votes for item in chosen) or self.judge_aucs.get(trait.key, 0.0) >= MIN_AUC
+            if probe.finds_no_poles and not is_judged and trait.type != "claim":
+                poles = " from ".join(trait.label(pole) for pole in POLES)
+                said = (
+                    f"{trait.key}: {NOTHING_TELLS} {poles} in these {len(chosen)} texts (left-out AUC {probe.auc:.2f})"
+                )
+                sentences.append(f"{said}: a scorer learns nothing from them. {SHARPEN_POLES}")
+        return tuple(sentences)
+
     def explain_review(self) -> tuple[str, ...]:
-        """Explains what the review found, and what to do: for each trait with exemplars on the wrong side, and for each
-        shortcut.
+        """Explains what the review found, and what to do: for each trait whose poles nothing tells apart, or that has
+        exemplars on the wrong side, and for each shortcut.
         """
         traits = {trait.key: trait for trait in self.plan.model.traits}
         sentences = [
@@ -210,7 +243,7 @@ class Rounds:
         # The gate itself warns of lengths above this AUC.
         told = [item for item in self.review.shortcuts if not (item.kind == "length" and item.auc > STRONG_AUC)]
         shortcuts = [f"{item.describe(traits[item.trait].label(item.pole))}. {self._advise(item)}" for item in told]
-        return (*sentences, *shortcuts)
+        return (*self.explain_untold(), *sentences, *shortcuts)
 
     def _advise(self, shortcut: Shortcut) -> str:
         """Says what to do about a shortcut: the ways that work for the run's effort, synth model and seeds."""

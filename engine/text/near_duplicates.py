@@ -29,7 +29,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class DuplicatePair:
-    """A text that was rejected because it is too similar to another. ``similarity`` is a Jaccard index in [0, 1]."""
+    """A text that is too similar to another. ``similarity`` in [0, 1] is a Jaccard index, or a cosine of meanings."""
 
     reason: str
     trait: str

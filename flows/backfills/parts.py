@@ -294,5 +294,5 @@ class PartDispatcher:
 
 def _describe_part(request: BackfillRequest, models_at_once: int) -> dict[str, Any]:
     """The parameters that all parts have alike. None is left out, or it would be the deployment's own default."""
-    same = {name: getattr(request, name) for name in ("only_lacking", "synth_type", "effort", "force")}
+    same = {name: getattr(request, name) for name in ("only_lacking", "synth_type", "effort", "force", "strict")}
     return {**same, "namespace": None, "glob": None, "models_at_once": models_at_once, "part_size": None}

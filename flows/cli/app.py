@@ -39,6 +39,9 @@ EffortOption = Annotated[
     str | None, typer.Option(help="low, medium, high, xhigh or max; else the model's own, or high.")
 ]
 
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Attach nothing where nothing tells the poles of a trait apart.")
+]
 TraitOption = Annotated[str | None, typer.Option(help="One trait by its key or name; else all of the model's.")]
 
 
@@ -65,6 +68,7 @@ def synthesize_command(
     only_lacking: Annotated[
         bool, typer.Option("--only-lacking", help="Fill up: the effort's number of each pole less what is there.")
     ] = False,
+    strict: StrictOption = False,
 ) -> None:
     """Synthesizes samples for one model, checks them, and attaches them where nothing critical is found."""
     if dry_run:
@@ -87,7 +91,7 @@ def synthesize_command(
         job = load_job(settings, handle, synth_type, effort, only_lacking=only_lacking)
         show_begin(job, as_json or logs_json)
         with watch(job, as_json or verbose or logs_json):
-            result = run_flow(handle, synth_type, effort, server, only_lacking, review)
+            result = run_flow(handle, synth_type, effort, server, only_lacking, review, strict)
     if as_json:
         print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
     else:
@@ -110,6 +114,7 @@ def backfill_command(
     synth_type: SynthTypeOption = "from_traits",
     effort: EffortOption = None,
     force: Annotated[bool, typer.Option("--force", help="Also models that have a set for their definition.")] = False,
+    strict: StrictOption = False,
     models_at_once: Annotated[int, typer.Option(min=1, max=64, help="Models that are worked on at a time.")] = 8,
     max_cost_usd: Annotated[float | None, typer.Option(help="What all models together may cost.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line with the counts of models by state.")] = False,
@@ -127,7 +132,7 @@ def backfill_command(
 
     named = tuple(check_handle(handle) for handle in handles or ())
     type_, level = check_synth_type(synth_type), check_effort(effort)
-    request = BackfillRequest(named, namespace, glob, only_lacking, type_, level, force)
+    request = BackfillRequest(named, namespace, glob, only_lacking, type_, level, force, strict=strict)
     check_options(request, max_cost_usd)
     outlook = look_ahead(read_settings(), request)
     print(describe_begin(outlook, request, models_at_once, max_cost_usd), file=sys.stderr, flush=True)
@@ -139,6 +144,7 @@ def backfill_command(
         "synth_type": type_,
         "effort": level,
         "force": force,
+        "strict": strict,
         "models_at_once": models_at_once,
         "max_cost_usd": max_cost_usd,
     }
@@ -480,10 +486,11 @@ def run_flow(
     server: "ChildServer | None",
     only_lacking: bool = False,
     review: bool = False,
+    strict: bool = False,
 ) -> "RunResult":
     """Runs the main job to its end; see ``run_in_process``."""
     asked: dict[str, object] = {"handle": handle, "synth_type": synth_type, "effort": effort}
-    asked |= {"only_lacking": only_lacking, "review": review}
+    asked |= {"only_lacking": only_lacking, "review": review, "strict": strict}
     result: RunResult = run_in_process("flows.synthesize:synthesize", asked, server)
     return result
 

@@ -147,7 +147,7 @@ def test_what_a_run_says_of_itself_agrees_on_its_page_and_to_its_caller(
 
     assert state is not None
     assert ("COMPLETED", result.headline) == (state.type.value, state.message)
-    assert state_headline(16, len(verdict["warnings"]), "from_traits") == result.headline
+    assert state_headline(16, verdict["warnings"], "from_traits") == result.headline
     assert tuple(verdict["warnings"]) == result.warnings
     assert result.rejected + result.spare == len(rejected)
     assert 0 < result.spare == sum(rejected["reason"] == "surplus")

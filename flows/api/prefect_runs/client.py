@@ -154,6 +154,7 @@ class PrefectOrchestrator:
                 "effort": effort,
                 "only_lacking": False,
                 "review": False,
+                "strict": False,
             },
             "tags": [name_tag(handle), DOOR_TAG],
             "labels": {REQUEST_LABEL: request},

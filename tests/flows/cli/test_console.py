@@ -127,7 +127,7 @@ def test_nothing_of_a_user_is_markup(tmp_path: Path, capsys: pytest.CaptureFixtu
     model = make_model(make_trait(name=said, positive_label=said))
     job = Job(model, "from_traits", make_level(4))
     result = RunResult("one", "attached", stored.file(SAMPLES), stored.file(REPORT), 4, {("clarity", "positive"): 4})
-    show_result(job, replace(result, headline=state_headline(8, 0, "from_traits"), warnings=(said,)))
+    show_result(job, replace(result, headline=state_headline(8, (), "from_traits"), warnings=(said,)))
     make_console().print(draw_progress(Counters(), job, 0.0))
     printed = capsys.readouterr().out
 
