@@ -31,6 +31,11 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
             f"{endpoint.name} is a small model: some of what it writes makes no sense, which no figure sees. Read the "
             "texts first."
         )
+    if endpoint.style == "plain" and (bare := _list_bare(plan)):
+        notes.append(
+            f"There are no samples of {join_words(bare)} to follow: a small model then writes about the subjects, and "
+            "hardly the poles. Give each pole four samples or more."
+        )
     notes += [f"Skipped: {skipped.what} ({skipped.why})." for skipped in plan.model.skipped]
     notes += [
         f"The rule against {item.name} does not hold here: {item.place} has {item.found!r}."
@@ -69,6 +74,12 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
             f"({level.judge_model}) casts none. Name one that does in EXEMPLARS_JUDGE_MODEL."
         )
     return tuple(notes)
+
+
+def _list_bare(plan: Plan) -> list[str]:
+    """Lists the traits of which a pole has no samples."""
+    model = plan.model
+    return [trait.name for trait in model.traits if not all(model.seeds_at(trait.key, pole) for pole in POLES)]
 
 
 def _describe_language(language: Language) -> Iterator[str]:

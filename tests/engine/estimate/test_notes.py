@@ -27,6 +27,9 @@ def list_more(plan: Plan, endpoint: Endpoint = CHAT) -> tuple[str, ...]:
     return tuple(note for note in list_notes(plan, endpoint)[1:] if "is a small model" not in note)
 
 
+UNREAD = Brief(failure_modes=("Digits.",))
+
+
 def label(positive: str, negative: str, **fields: Any) -> Model:
     return make_model(make_trait(positive_label=positive, negative_label=negative), **fields)
 
@@ -48,7 +51,8 @@ def test_language_is_said_with_what_decided_it_and_that_a_small_model_writes_non
         (make_model(altered_runs=("a-run",)), {}, CHAT, "`exemplars detach a-run`"),
         (make_model(reviewed=make_seeds()), {}, CHAT, "accepted in earlier reviews (6)"),
         # The brief, which a plain-text model is not shown.
-        (make_model(brief=Brief(failure_modes=("Digits.",))), {}, PLAIN, "The synth model is not shown the brief."),
+        (make_model(seeds=make_seeds(), brief=UNREAD), {}, PLAIN, "The synth model is not shown the brief."),
+        (make_model(seeds=make_seeds()[:3]), {}, PLAIN, "There are no samples of Clarity to follow"),
         # What the effort asks for and the models cannot do.
         (make_model(), {"thinking": "low"}, CHAT, "The effort asks for low thinking; openai/test has none"),
         (make_model(), {"thinking": "low"}, replace(CHAT, thinks=True), None),
