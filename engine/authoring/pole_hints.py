@@ -1,33 +1,14 @@
 """Finds what is amiss in how a trait's poles are named: labels that say nothing, and what else tells them apart."""
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 from engine.authoring.hint import Examined, Hint, HintKind
-from engine.authoring.lexicon import (
-    ARTICLES,
-    FORMS,
-    LENGTH_NAMES,
-    LINKS,
-    LONG,
-    PARTS_OF_TEXTS,
-    RELATIVES,
-    SHORT,
-    VERBS,
-)
 from engine.domain.model import POLES, Pole, Trait
 from engine.quality.labels import find_label_fault, has_negation, is_bare, is_negation
-from engine.text.formatting import join_words
-from engine.text.words import normalise, split_words
+from engine.text.words import normalise
 
-# What a paraphrase says of whole texts, it says at its beginning: "Short replies that …", "A letter that …".
-LENGTH_WORDS, FORM_WORDS = 2, 4
-# Before a word that names a length they make another thing of it: "how long", "no longer", "as short as".
-_OTHERWISE = frozenset("how as no so too not wie so zu nicht kein trop aussi tan no demasiado".split())
 # What is found: its kind, the field of the trait, and a message.
 _Found = Iterator[tuple[HintKind, str, str]]
-_LAST_LATIN = "\u024f"
-_SCRIPTS = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "HALFWIDTH": "CJK", "FULLWIDTH": "LATIN"}
 
 
 def list_pole_hints(examined: Examined) -> Iterator[Hint]:
@@ -37,7 +18,6 @@ def list_pole_hints(examined: Examined) -> Iterator[Hint]:
             *_find_no_description(trait),
             # Of a weak label the missing paraphrase is told already.
             *(list(_find_weak_labels(trait, examined.has_few_seeds(trait))) or _find_weak_paraphrases(trait, examined)),
-            *_find_other_differences(trait),
         ]
         for kind, field, message in found:
             yield Hint(kind, examined.locate("traits", index, field), message, trait.key)
@@ -114,67 +94,3 @@ def _labels(trait: Trait) -> dict[Pole, Sequence[str]]:
 
 def _phrases(trait: Trait) -> dict[Pole, Sequence[str]]:
     return {pole: trait.paraphrase(pole) for pole in POLES}
-
-
-def _find_other_differences(trait: Trait) -> _Found:
-    """Finds what labels and paraphrases say beside the trait: the script, how long texts are, what kind they are."""
-    scripts = {pole: _list_scripts(trait.label(pole)) for pole in POLES}
-    if all(scripts.values()) and not scripts["positive"] & scripts["negative"]:
-        labels = f"{trait.positive_label!r} and {trait.negative_label!r}"
-        yield "differs_in_script", "negative_label", f"{labels} are in two scripts. Name both poles in one language"
-    # What the trait itself is about may well differ.
-    told = {*split_words(" ".join((trait.name, trait.description, trait.positive_label, trait.negative_label)))}
-    lengths = {pole: _find_length(trait.paraphrase(pole)) for pole in POLES}
-    if lengths["positive"] != lengths["negative"] and not told & (LENGTH_NAMES | SHORT | LONG):
-        said = join_words([f"{pole}_paraphrase speaks of {length} texts" for pole, length in lengths.items() if length])
-        yield (
-            "differs_in_length",
-            f"{'positive' if lengths['positive'] else 'negative'}_paraphrase",
-            f"{said}: then length tells the poles apart. Say the same of both, or nothing of length",
-        )
-    forms = {pole: _find_forms(trait.paraphrase(pole)) for pole in POLES}
-    both = forms["positive"] | forms["negative"]
-    if trait.type == "topic" or not all(forms.values()) or forms["positive"] & forms["negative"]:
-        return
-    if not any(FORMS[form] & told for form in both):
-        kinds = join_words([f"{min(found)} in {pole}_paraphrase" for pole, found in forms.items()])
-        yield (
-            "differs_in_form",
-            "negative_paraphrase",
-            f"the texts are {kinds}: then their kind tells the poles apart. Speak of the same kind at both",
-        )
-
-
-def _list_scripts(label: str) -> frozenset[str]:
-    """Lists the scripts of a label; none of an abbreviation, which any language may write in Latin letters."""
-    if label.isascii() and label.upper() == label:
-        return frozenset()
-    names = (unicodedata.name(letter, "").split(" ")[0] for letter in label if letter.isalpha())
-    return frozenset(_SCRIPTS.get(name, name) for name in names if name)
-
-
-def _find_length(paraphrases: Sequence[str]) -> str:
-    """Finds whether paraphrases speak of short or of long texts; "" for neither, or both."""
-    found = set()
-    for text in paraphrases:
-        words = split_words(text)
-        if not PARTS_OF_TEXTS & {*words[: 3 * LENGTH_WORDS]} and words[:1] and words[0] not in _OTHERWISE:
-            found |= {"short" for word in words[:LENGTH_WORDS] if word in SHORT}
-            found |= {"long" for word in words[:LENGTH_WORDS] if word in LONG}
-    return found.pop() if len(found) == 1 else ""
-
-
-def _find_forms(paraphrases: Sequence[str]) -> frozenset[str]:
-    begun = {word for text in paraphrases for word in _list_nouns(split_words(text)[: FORM_WORDS + 1])}
-    return frozenset(kind for kind, names in FORMS.items() if names & begun)
-
-
-def _list_nouns(words: Sequence[str]) -> list[str]:
-    """Lists the words that are no verbs by what stands beside them: "a report", "letters that"; not "reports that"."""
-    return [
-        word
-        for index, word in enumerate(words[:FORM_WORDS])
-        if word[0] > _LAST_LATIN
-        or ARTICLES & {*words[:index]}
-        or (index + 1 < len(words) and words[index + 1] in (LINKS if word in VERBS else LINKS | RELATIVES))
-    ]

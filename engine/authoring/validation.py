@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from engine.authoring.answers import EXAMPLE
-from engine.authoring.brief_hints import list_brief_hints
 from engine.authoring.hint import Examined, Hint
 from engine.authoring.pole_hints import list_pole_hints
 from engine.authoring.scenario_hints import list_scenario_hints
@@ -163,7 +162,6 @@ def _can_be_placed(examined: Examined) -> bool:
 def _list_hints(examined: Examined, model: Model, hinting: Hinting, embedder: Embedder | None) -> Iterator[Hint]:
     yield from _find_example(examined)
     yield from list_pole_hints(examined)
-    yield from list_brief_hints(examined)
     yield from _find_unwritten_language(examined, hinting.embedded)
     embedded = hinting.embedded
     writes = embedded is not None and (not embedded or examined.language.code in embedded)

@@ -50,8 +50,6 @@ def test_labels_that_say_too_little_are_named_until_a_paraphrase_says_what_they_
         ("Kind to people.", "Not kind to people.", ["weak_paraphrase"]),
         ("Cold words about rules.", "Warm words of thanks.", ["swapped_paraphrases"]),
         ("Not cold at all.", "Not warm in any way, but curt.", []),
-        ("Short replies that thank people.", "Long replies that snap at people.", ["differs_in_length"]),
-        ("A letter that thanks people.", "A tweet that snaps at people.", ["differs_in_form"]),
         ("Reports that it went well.", "A story about rules.", []),
     ],
 )
@@ -59,7 +57,5 @@ def test_paraphrases_that_do_not_tell_the_trait_are_named(positive: object, nega
     assert kinds == list_kinds("Warm", "Cold", positive, negative, seeds=True)
 
 
-def test_paraphrase_of_one_pole_and_labels_in_two_scripts_are_named() -> None:
+def test_paraphrase_of_one_pole_is_named() -> None:
     assert ["one_sided_paraphrase"] == list_kinds("Warm", "Cold", THANKS)
-    assert ["differs_in_script"] == list_kinds("丁寧", "Rude", seeds=True)
-    assert [] == list_kinds("AI", "人間", seeds=True)
