@@ -64,6 +64,12 @@ class _Dial(Entry):
     levels: dict[Effort, _Level]
 
 
+# A model that goes on with a document writes less of the kind that was asked for, so that the choice needs more: at
+# eight a pole with the dial's 2.0 two of four sets were less like their seeds than the gate lets pass unwarned, with
+# this none (docs/decisions/064-half-the-time.md).
+MORE_OF_SMALL_MODELS = 1.5
+
+
 @dataclass(frozen=True, slots=True)
 class Level:
     """What one effort stands for. ``temperature`` is in [0, 2]; ``over_generation`` is candidates over quota, ≥ 1.
@@ -71,7 +77,8 @@ class Level:
     ``replacement_rounds`` is how many of the top-up rounds may be spent on replacing chosen exemplars that lie on the
     wrong side by the probe or carry a shortcut. With 0 nothing is asked for in their place: those with a shortcut are
     chosen last, those on the wrong side are only reported. ``ignored_per_call`` is what the dial says of exemplars a
-    call where the synth model writes one, whatever it is asked; else None.
+    call where the synth model writes one, whatever it is asked; else None. ``completes`` is whether it is one that goes
+    on with a document.
     """
 
     effort: Effort
@@ -87,12 +94,17 @@ class Level:
     replacement_rounds: int = 0
     max_cost_usd: float | None = None
     ignored_per_call: int | None = None
+    completes: bool = False
+
+    @property
+    def texts_a_kept(self) -> float:
+        """How many texts the first round asks for, for each that is wanted."""
+        return self.over_generation * (MORE_OF_SMALL_MODELS if self.completes else 1)
 
     def ask_one_text(self) -> "Level":
-        """Returns the level for a synth model that goes on with a document: it writes one exemplar a call."""
-        if self.exemplars_per_call == 1:
-            return self
-        return replace(self, exemplars_per_call=1, ignored_per_call=self.exemplars_per_call)
+        """Returns the level for a synth model that goes on with a document: it writes one exemplar a call, and more."""
+        ignored = self.ignored_per_call if self.exemplars_per_call == 1 else self.exemplars_per_call
+        return replace(self, exemplars_per_call=1, ignored_per_call=ignored, completes=True)
 
 
 def choose_effort(asked: Effort | None, own: Effort | None) -> Effort:

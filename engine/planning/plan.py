@@ -165,7 +165,7 @@ def make_plan(
         "synth_type": synth_type,
         "effort": level.effort,
         "exemplars_per_pole": level.exemplars_per_pole,
-        "over_generation": level.over_generation,
+        "over_generation": level.texts_a_kept,
         "exemplars_per_call": level.exemplars_per_call,
         "temperature": level.temperature,
         "scenarios": [
@@ -222,7 +222,7 @@ def plan_round(
     hints = hints or {}
     cells: list[Cell] = []
     kept = count_seed_uses(plan.model) if history.kept is None else history.kept
-    cells_a_kept = plan.level.over_generation * round_no / plan.level.exemplars_per_call
+    cells_a_kept = plan.level.texts_a_kept * round_no / plan.level.exemplars_per_call
     turns = SeedRotation(plan.model, SeedUses(kept, history.asked), cells_a_kept)
     for trait in plan.model.traits:
         poles = [pole for pole in POLES if shortfall.get((trait.key, pole), 0) > 0]
@@ -245,7 +245,7 @@ def plan_round(
 
 def count_scenarios(level: Level, round_no: int, lacking: int) -> int:
     """Returns how many scenarios a round draws for a trait that lacks ``lacking`` exemplars at one pole."""
-    return math.ceil(lacking * level.over_generation * round_no / level.exemplars_per_call)
+    return math.ceil(lacking * level.texts_a_kept * round_no / level.exemplars_per_call)
 
 
 def add_to_history(history: RoundHistory, cells: Sequence[Cell]) -> RoundHistory:

@@ -97,7 +97,7 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
 
 
 async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, embedder: SentenceEncoder) -> Rounds:
-    level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), effort)
+    level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), effort).ask_one_text()
     plan = plan_job(Job(model, "from_traits", level), load_packs(SCENARIOS_FOLDER), draw)
     plan = replace(plan, axes=fit_reference_axes(plan.model, embedder))
     rounds = Rounds(plan, Screener(plan, use_lengths=False), embedder, strict=True)

@@ -148,7 +148,7 @@ def test_embedded_model_writes_one_text_a_call(
     level = load_job(settings, HANDLE, "from_traits", "low").level
 
     assert (counts, ignored) == (level.exemplars_per_call, level.ignored_per_call)
-    assert (8 if counts == 1 else 2) == count_scenarios(level, 1, level.exemplars_per_pole)
+    assert (12 if counts == 1 else 2) == count_scenarios(level, 1, level.exemplars_per_pole)
 
 
 def test_language_that_the_embedded_model_does_not_write_is_refused_before_the_first_call(tmp_path: Path) -> None:
