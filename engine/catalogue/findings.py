@@ -23,7 +23,6 @@ Kind = Literal[
     "changed",
     "lacking",
     "unbalanced",
-    "shared",
     "unwritten",
     "empty",
 ]
@@ -92,7 +91,6 @@ def _find(model: ModelCondition) -> Iterator[Finding]:
     yield from _find_in_texts(model)
     yield from _find_changed(model)
     yield from _find_in_counts(model)
-    yield from _find_shared(model)
 
 
 def _find_orphaned(model: ModelCondition) -> Iterator[Finding]:
@@ -164,22 +162,6 @@ def _find_in_counts(model: ModelCondition) -> Iterator[Finding]:
             # What is unbalanced by its authored samples is outweighed by more of both poles.
             typed = fill if is_unbalanced(trait, attached_only=True) else _for_draft(model, again)
             yield Finding("unbalanced", f"{trait.name}: {counts}", typed)
-
-
-def _find_shared(model: ModelCondition) -> Iterator[Finding]:
-    shared = model.shared
-    if shared is None:
-        return
-    texts = count_noun(shared.count, "text is a near duplicate", "texts are near duplicates")
-    others = list(shared.others)
-    whose = f"of {others[0]}’s" if len(others) == 1 else f"of those of {len(others):,} models, mostly {others[0]}’s"
-    said = (
-        f"{texts} {whose}, such as “{shorten(shared.text, MOST_QUOTED)}” ({shared.similarity:.2f} of {shared.other}’s)"
-    )
-    if shared.count > len(shared.ids):
-        said += f". The first {len(shared.ids)} of them are named here"
-    ids = " ".join(map(str, shared.ids))
-    yield Finding("shared", said, _for_draft(model, f"exemplars remove {model.handle} {ids}"))
 
 
 def is_hardly_apart(trait: TraitCondition) -> bool:

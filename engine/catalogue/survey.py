@@ -12,9 +12,8 @@ from functools import partial
 from typing import TypeVar
 
 from engine.catalogue.condition import Fault, LastRun, ModelCondition
-from engine.catalogue.examine import Examined, Places, examine_model
+from engine.catalogue.examine import Places, examine_model
 from engine.catalogue.findings import KINDS, Finding, Kind, list_findings
-from engine.catalogue.shared_texts import find_shared_texts
 from engine.definitions.loader import list_handles
 from engine.domain.model import is_handle
 from engine.store.store import UNREADABLE, translate_errors
@@ -101,13 +100,9 @@ async def survey_catalogue(
     """
     handles = list_all_handles(places)
     examined = await _examine_all(places, handles, embedder or PlainEncoder(), processes, report)
-    signed = [item for one in examined for item in one.signed]
-    shared = await asyncio.to_thread(find_shared_texts, places.samples_uri, signed)
     models = []
     for one in examined:
-        own = one.condition
-        last = choose_last(own.last, (runs or {}).get(own.handle))
-        condition = replace(own, last=last, shared=shared.get(own.handle))
+        condition = replace(one, last=choose_last(one.last, (runs or {}).get(one.handle)))
         models.append(SurveyedModel(condition, tuple(list_findings(condition))))
     return Survey(tuple(sorted(models, key=_rank)), now, tuple(notes))
 
@@ -134,9 +129,9 @@ def choose_last(stored: LastRun | None, run: LastRun | None) -> LastRun | None:
 
 async def _examine_all(
     places: Places, handles: Sequence[str], embedder: Embedder, processes: int | None, report: Report
-) -> list[Examined]:
+) -> list[ModelCondition]:
     """Examines models in this process and in others, one at a time in each; in the order of the handles."""
-    found: dict[str, Examined] = {}
+    found: dict[str, ModelCondition] = {}
     waiting = iter(handles)
 
     async def work(run: RunHeavy) -> None:
@@ -162,14 +157,14 @@ async def _run_in_thread(work: Callable[[], Result]) -> Result:
     return await asyncio.to_thread(work)
 
 
-def _examine(places: Places, embedder: Embedder, handle: str) -> Examined:
+def _examine(places: Places, embedder: Embedder, handle: str) -> ModelCondition:
     """Examines a model. What nobody has foreseen in one model is a row too, and not the end of the survey."""
     try:
         return examine_model(places, embedder, handle)
     except Exception as error:
         LOGGER.exception("%s could not be examined", handle)
         said = f"It could not be examined: {type(error).__name__}: {error}. The log has more"
-        return Examined(ModelCondition(handle, state="unknown", faults=(Fault(said, (f"exemplars plan {handle}",)),)))
+        return ModelCondition(handle, state="unknown", faults=(Fault(said, (f"exemplars plan {handle}",)),))
 
 
 def _rank(model: SurveyedModel) -> tuple[int, int, str]:

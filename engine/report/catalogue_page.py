@@ -24,7 +24,6 @@ from engine.quality.outlook import PARTLY_AUC
 from engine.report.run_page import escape
 from engine.report.separation_table import UNKNOWN_LANGUAGE, format_auc
 from engine.text.formatting import count_noun, format_cost, join_words
-from engine.text.signatures import NEAR_DUPLICATE_JACCARD
 
 NOTHING = "–"
 # More rows are slow to draw and nobody reads them. What needs a person comes first, so that none of it is missed.
@@ -42,7 +41,6 @@ KIND_NAMES: Mapping[Kind, str] = {
     "changed": "definition has changed",
     "lacking": "a pole has no samples",
     "unbalanced": "unbalanced poles",
-    "shared": "near duplicates elsewhere",
     "unwritten": "traits not written yet",
     "empty": "no samples yet",
 }
@@ -67,10 +65,6 @@ EXPLANATIONS: Mapping[Kind, str] = {
     "lacking": "A trait has synthesized samples at one pole only, or none where other traits have some.",
     "unbalanced": (
         f"A pole has less than {MIN_POLE_SHARE:.0%} of a trait's samples, authored and synthesized ones together."
-    ),
-    "shared": (
-        "Texts of one model that differ from another model's in a few words only (a Jaccard index of "
-        f"{NEAR_DUPLICATE_JACCARD:g} and more)."
     ),
     "unwritten": "Its traits are still to be discovered, so nothing can be made for it.",
     "empty": "Nothing is wrong: no run has attached anything yet.",

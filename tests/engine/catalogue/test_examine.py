@@ -33,7 +33,7 @@ def places(tmp_path: Path) -> Places:
 
 
 def look(places: Places) -> ModelCondition:
-    return examine_model(places, WordVectors(), HANDLE).condition
+    return examine_model(places, WordVectors(), HANDLE)
 
 
 def store(places: Places) -> Path:

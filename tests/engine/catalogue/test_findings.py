@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fakes.conditions import HANDLE, make_condition, make_last, make_measure, make_measures, make_trait_condition
 
-from engine.catalogue.condition import Counts, Drift, Fault, ModelCondition, SharedTexts, TraitAngle
+from engine.catalogue.condition import Counts, Drift, Fault, ModelCondition, TraitAngle
 from engine.catalogue.findings import ENTANGLED_COSINE, MOST_SETS, list_findings
 from engine.domain.model import POLES
 
@@ -16,8 +16,6 @@ START = f"{AGAIN} --synth-type from_traits"
 REVIEW = ["exemplars review run-9 --attach", "exemplars review run-9 --reject"]
 DRIFT = Drift("run-2", dict.fromkeys(POLES, 0.96), dict.fromkeys(POLES, 0.1), graded=0.9, own=0.95)
 DETACH = "exemplars detach run-2"
-REMOVE = f"exemplars remove {HANDLE} 11 12"
-SHARED = SharedTexts(HANDLE, {"u22a8.a": 3}, (11, 12), "The text.", "u22a8.a", "A text.", 0.9)
 EMPTY = make_trait_condition(attached=Counts(), measure=None)
 RUNS = tuple(f"run-{number}" for number in range(MOST_SETS + 1))
 DETACH_FIRST = [f"exemplars detach {run}" for run in RUNS[:MOST_SETS]]
@@ -66,7 +64,6 @@ def with_last(status: str, **fields: Any) -> ModelCondition:
         (with_counts((8, 8), (20, 0)), "unbalanced", "28 Much clarity and 8 No clarity", [AGAIN]),
         (make_condition(EMPTY, last=None, sets={}), "empty", "No run of it", [AGAIN]),
         (make_condition(state="missing", attached_runs=("run-2",)), "orphaned", "16 samples in the store", [DETACH]),
-        (make_condition(shared=SHARED), "shared", "near duplicates of u22a8.a’s, such as “The text.” (0.90", [REMOVE]),
     ],
 )
 def test_finding_says_what_to_type(condition: ModelCondition, kind: str, said: str, commands: list[str]) -> None:

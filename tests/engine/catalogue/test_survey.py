@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 from fakes.conditions import NOON, make_last
-from fakes.stored import HANDLE, attach_set, attach_texts, write_model
+from fakes.stored import HANDLE, attach_set, write_model
 from fakes.word_vectors import WordVectors
 
 from engine.catalogue.condition import LastRun
 from engine.catalogue.examine import Places
 from engine.catalogue.survey import Survey, choose_last, survey_catalogue
-from engine.store.layout import CATALOGUE_PAGE, SAMPLES
-from engine.store.store import locate_set
+from engine.store.layout import CATALOGUE_PAGE
 
 OTHER = "u22a8.other"
 TEXT = "Each page stays in the cache for ten minutes, and then the server builds it again from its parts."
@@ -50,15 +49,6 @@ def test_models_of_which_nothing_is_to_be_said_come_last_and_what_else_lies_ther
     )
     assert (2, NOON) == (found.needing, found.surveyed_at)
     assert () == survey(Places(f"{places.models_uri}/none", f"{places.samples_uri}/nothing")).models
-
-
-def test_near_duplicate_of_another_model_is_told_until_its_set_is_gone(places: Places) -> None:
-    attach_texts(Path(places.samples_uri), HANDLE, [TEXT])
-    run_id = attach_texts(Path(places.samples_uri), OTHER, [TEXT.replace("parts", "pieces")])
-    assert [(HANDLE, ["shared"]), (OTHER, [])] == list_kinds(survey(places))
-
-    (Path(locate_set(places.samples_uri, OTHER, "train", run_id)) / SAMPLES).unlink()
-    assert "shared" not in str(list_kinds(survey(places)))
 
 
 def test_run_that_left_no_set_is_known_from_prefect_and_otherwise_the_newest_set_counts(places: Places) -> None:
