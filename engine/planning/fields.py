@@ -21,8 +21,9 @@ from engine.text.embedding import Vectors, encode, normalise_rows
 from engine.text.function_words import FUNCTION_WORDS
 from engine.text.words import normalise
 
-# How much it counts that a subject's pack is the whole model's: without it travel as an expense is a holiday.
-CONTEXT = 1.5
+# How much it counts that a subject's pack is the whole model's, from the nearness on that any pack has to a model of no
+# field: without it travel as an expense is a holiday.
+CONTEXT, NO_CONTEXT = 3.0, 0.25
 # The least nearness to the model of a pack whose kind of text the model names.
 MADE_FOR = 0.6
 # A field is covered by a pack that is made for the model's kind of text, or if so many subjects and their packs are as
@@ -153,7 +154,9 @@ def spread_subjects(
     seeds = [] if proposed else [seed.text for seed in model.draw_seeds()][:MOST_SEEDS]
     vectors = index.place([*said, *seeds])
     own_scores = index.score(vectors)
-    scores = own_scores + CONTEXT * near[index.pack_of]
+    scores = own_scores.copy()
+    # Seeds say for themselves what they are about, where no pack is made for their kind of text.
+    scores[: None if is_made_for else len(said)] += CONTEXT * np.maximum(0, near - NO_CONTEXT)[index.pack_of]
     if is_sentence:
         scores[:, near[index.pack_of] < near.max() - MAX_BELOW] = -np.inf
     scores[:, [normalise(subject) in taken for subject in index.subjects]] = -np.inf
