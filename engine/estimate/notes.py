@@ -144,13 +144,14 @@ def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> list[str]:
     said = "; ".join(f"{join_words(parts)} {why}" for why, parts in grouped.items())
     plain = endpoint.style == "plain"
     seen = " The synth model is shown the subjects, not the forms, audiences and lengths." if plain else ""
-    return [f"Scenarios: {said}.{seen}{_advise_on_packs(plan)}"]
+    return [f"Scenarios: {said}.{seen}{_advise_on_packs(plan, plain)}"]
 
 
-def _advise_on_packs(plan: Plan) -> str:
+def _advise_on_packs(plan: Plan, plain: bool) -> str:
     """Says what to do where no pack has subjects of a field, or where the packs' language is not the texts'."""
     model, pool = plan.model, plan.scenario_pool
-    said = advise_on_fields(pool) if plan.language.encoder_has_say else None
+    # A hosted model proposes subjects itself.
+    said = advise_on_fields(pool) if plain and plan.language.encoder_has_say else None
     advice = f" {said}" if said else ""
     if plan.language.code == "en" or model.scenarios.pack or model.scenarios.subjects:
         return advice

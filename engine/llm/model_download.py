@@ -121,9 +121,12 @@ def _get_from_sources(name: str, model: EmbeddedModel, folder: Path, parts: Path
 
 
 def _make(model: EmbeddedModel, path: Path, folder: Path) -> Path:
-    """The file that is made of the one that came, which goes; that one itself where another comes out."""
+    """The file that is made of the one that came, which goes.
+
+    It is the one that came where another comes out than is expected, or where there is no room for both.
+    """
     made, parts = model.made, _name_parts(model, folder)
-    if made is None:
+    if made is None or shutil.disk_usage(folder).free < made.bytes:
         return path
     parts.mkdir(exist_ok=True)
     try:

@@ -170,16 +170,18 @@ def spread_subjects(
         covered[: len(said)] = np.sort(own_scores[: len(said)], axis=1)[:, -BEST] >= MIN_COVERED
         near_enough = covered[: len(said), None] | (own_scores[: len(said)] >= MIN_NEAR)
         scores[: len(said)][~near_enough] = -np.inf
-    lacks = not said or 2 * covered[: len(said)].sum() < len(said)
-    chosen = _deal(scores)
-    offered = _assign(index, vectors, _leave(proposed, taken))
+    chosen, left = _deal(scores), _leave(proposed, taken)
+    offered = _assign(index, vectors, left)
+    covered |= np.array([bool(its) for its in offered], dtype=bool)
+    lacks = not left and (not said or 2 * covered[: len(said)].sum() < len(said))
     own = _leave(name_subjects(seeds), taken)
-    fields = []
+    fields = [] if names else [Field("proposed", _drop_empty(left))]
     for number, name in enumerate(names):
         found = tuple(index.subjects[subject] for subject in chosen[number])
         itself = own if name == SEEDS else () if covered[number] else _leave([name], taken)
         fields.append(Field(name, _drop_empty(offered[number], found, itself), bool(covered[number])))
-    if lacks or sum(len(field.subjects) for field in fields) < 2 * LEAST_SUBJECTS:
+    fewest = LEAST_SUBJECTS if left else 2 * LEAST_SUBJECTS
+    if lacks or sum(len(field.subjects) for field in fields) < fewest:
         fields.append(Field(REST, _drop_empty(_leave(packs.packs[FALLBACK_PACK].subjects, taken))))
     return keep_once(fields)
 

@@ -188,7 +188,8 @@ def _choose_values(
         return getattr(packs.packs[name], part), _name_pack(name)
     if own := getattr(proposed, part):
         return own, "proposed by the synth model"
-    return getattr(packs.packs[name], part), f"from the pack {name!r}, which is nearest to the model's own words"
+    why = "for any model" if name == FALLBACK_PACK else "which is nearest to the model's own words"
+    return getattr(packs.packs[name], part), f"from the pack {name!r}, {why}"
 
 
 def _name_pack(name: str) -> str:

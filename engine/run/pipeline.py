@@ -43,7 +43,8 @@ async def begin_rounds(
     async with gateway.keeping(draft.plan_id, draft.model.handle):
         # While the lone call is in flight, what does not depend on its reply is done.
         proposed, axes = await both_or_neither(_propose(job, draft, gateway), _find_axes(draft, embedder, run_heavy))
-    plan = await asyncio.to_thread(plan_job, job, packs, seed, proposed)
+    # Without a proposal it is the draft: planning it again would place all subjects once more.
+    plan = draft if proposed == NO_PROPOSAL else await asyncio.to_thread(plan_job, job, packs, seed, proposed)
     plan = replace(plan, axes=axes)
     plain = gateway.endpoint.style == "plain"
     # On a thread, as planning above: with a hundred thousand seeds each takes seconds, and the loop has other runs.

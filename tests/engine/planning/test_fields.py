@@ -106,6 +106,15 @@ def test_proposed_subjects_come_first_in_the_field_that_they_are_nearest_to() ->
     assert [("a broken arm",), ("a bishop's sermon",)] == [field.tiers[0] for field in fields.values()]
 
 
+def test_proposed_subjects_are_kept_where_nothing_is_named_and_cover_what_no_pack_does() -> None:
+    proposed = tuple(f"a message of {number} words" for number in range(LEAST_SUBJECTS))
+
+    assert (Field("proposed", (proposed,)),) == spread_subjects(make_model(handle="ns.x"), PACKS, proposed)
+    assert {"dating profiles": True} == {
+        name: field.covered for name, field in spread(say("dating profiles"), proposed=proposed).items()
+    }
+
+
 def test_taken_subjects_are_none() -> None:
     model = load_model(str(PROJECT_ROOT / "data" / "models"), "u22a8.plain-language")
     first = spread(model)["tax offices"].subjects
