@@ -66,10 +66,12 @@ def get_command(
         print(find_embedded(f"{EMBEDDED}/{name}", place).path)
         return
     there = model.find(place.folder)
-    if path := find_checked(model, place.folder):
+    path = find_checked(model, place.folder)
+    # Of a file that was put there by hand the quicker one has still to be made.
+    if path and (model.made is None or path.name == model.made.file):
         print(path)
         return
-    if there is not None:
+    if there is not None and path is None:
         print(f"{there} had another SHA-256 than {name} has, and was deleted", file=sys.stderr)
     try:
         with _limit(within), _showing(name, model.bytes) as tell:

@@ -1,5 +1,6 @@
 """``exemplars models`` lists, gets and removes the files of embedded models."""
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from fakes.commands import Command
 from fakes.model_sources import CONTENT, FILE, make_model, make_wheels
 
 from engine.llm import embedded_models
-from engine.llm.embedded_models import list_embedded_models
+from engine.llm.embedded_models import Made, list_embedded_models
 
 SMOLLM2 = "smollm2-135m"
 
@@ -56,6 +57,18 @@ def test_get_prints_the_path_of_a_checked_file_and_remove_takes_it_away(folder: 
     assert (0, f"{folder / FILE}\n", "") == again
     assert (0, f"Removed 1 MB from {folder}\n", "") == removed
     assert (0, f"stand-in is not in {folder}\n", "") == run_command("models", "remove", "stand-in")
+
+
+def test_get_makes_the_quicker_file_of_one_that_was_put_there(
+    folder: Path, run_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = Made(file="quick.gguf", bytes=1, sha256=hashlib.sha256(b"q").hexdigest())
+    monkeypatch.setattr(embedded_models, "list_embedded_models", lambda: {"stand-in": make_model(CONTENT, made=quick)})
+    monkeypatch.setattr("engine.llm.model_download.requantize", lambda _, made: made.write_bytes(b"q"))
+    folder.mkdir()
+    (folder / FILE).write_bytes(CONTENT)
+
+    assert 2 * [f"{folder / quick.file}\n"] == [run_command("models", "get", "stand-in").out for _ in range(2)]
 
 
 def test_model_that_cannot_be_got_is_one_message_and_another_serves_where_a_time_is_given(
