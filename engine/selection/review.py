@@ -7,7 +7,7 @@ from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import Exemplar
 from engine.planning.plan import CellHints, Plan
 from engine.quality.pole_scores import measure_pole_scores
-from engine.quality.probe import Probe, probe_trait
+from engine.quality.probe import Probe, find_no_poles, probe_trait
 from engine.quality.shortcuts import Shortcut, find_shortcuts
 from engine.selection.choice import Choice, ChoiceContext, choose_exemplars
 from engine.text.embedding import Embedder
@@ -74,11 +74,15 @@ def choose_reviewed(
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A choice among all exemplars of a run, with its review and the pole scores, by exemplar key, behind it."""
+    """A choice among all exemplars of a run, with its review and the pole scores, by exemplar key, behind it.
+
+    ``no_poles`` has the AUC of each trait of whose accepted exemplars nothing tells the poles apart.
+    """
 
     choice: Choice
     review: Review
     pole_scores: Mapping[str, float]
+    no_poles: Mapping[str, float]
 
 
 def decide(
@@ -97,7 +101,13 @@ def decide(
     context = make_choice_context(plan, exemplars, judge_aucs, embedder, strict)
     context = replace(context, standing=standing)
     choice, review = choose_reviewed(plan, exemplars, context, embedder)
-    return Decision(choice, review, context.pole_scores)
+    no_poles: dict[str, float] = {}
+    # Claims are left out: the encoder sees manner and subject, and not what is said of it.
+    for trait in plan.model.traits if plan.language.encoder_has_say else ():
+        own = [item for item in exemplars if item.is_accepted and item.trait == trait.key]
+        auc = find_no_poles(own, context.pole_scores, embedder) if trait.type != "claim" else None
+        no_poles |= {} if auc is None else {trait.key: auc}
+    return Decision(choice, review, context.pole_scores, no_poles)
 
 
 def list_accepted_texts(model: Model, exemplars: Sequence[Exemplar]) -> list[list[str]]:

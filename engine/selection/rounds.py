@@ -70,6 +70,7 @@ class Rounds:
         self.rejected_before: tuple[Row, ...] = ()
         self._strict = strict
         self._replaced = 0
+        self._no_poles: Mapping[str, float] = {}
         self._history = RoundHistory({})
         self._hints: Mapping[tuple[str, Pole], CellHints] = {}
 
@@ -126,7 +127,7 @@ class Rounds:
 
     def settle(self, decision: Decision) -> Choice:
         """Adopts the choice that was made after ``add``, unless an earlier one was complete and this one is not."""
-        choice, review = decision.choice, decision.review
+        choice, review, self._no_poles = decision.choice, decision.review, decision.no_poles
         if self.choice.complete and not choice.complete:
             # Pole scores depend on all accepted exemplars: newer ones may make a margin too narrow that was wide
             # enough.
@@ -212,20 +213,14 @@ class Rounds:
         return tuple(sentences)
 
     def explain_untold(self) -> tuple[str, ...]:
-        """Explains for each trait of which nothing tells the poles apart, and no judge either, what to do.
-
-        Claims are left out: the encoder sees manner and subject, and not what is said of it.
-        """
+        """Explains for each trait of which nothing tells the poles apart, and no judge either, what to do."""
         sentences = []
-        for probe in self.review.probes:
-            trait = self.plan.model.trait(probe.trait)
-            chosen = [item for item in self.choice.chosen if item.trait == trait.key]
-            is_judged = any(item.votes for item in chosen) or self.judge_aucs.get(trait.key, 0.0) >= MIN_AUC
-            if probe.finds_no_poles and not is_judged and trait.type != "claim":
+        for key, auc in self._no_poles.items():
+            trait = self.plan.model.trait(key)
+            came = [item for item in self.exemplars if item.trait == key and item.is_accepted]
+            if self.judge_aucs.get(key, 0.0) < MIN_AUC and not any(item.votes for item in came):
                 poles = " from ".join(trait.label(pole) for pole in POLES)
-                said = (
-                    f"{trait.key}: {NOTHING_TELLS} {poles} in these {len(chosen)} texts (left-out AUC {probe.auc:.2f})"
-                )
+                said = f"{key}: {NOTHING_TELLS} {poles} in the {len(came)} texts that came (AUC {auc:.2f})"
                 sentences.append(f"{said}: a scorer learns nothing from them. {SHARPEN_POLES}")
         return tuple(sentences)
 

@@ -21,6 +21,11 @@ TALK = (
     *("talk.politics.misc", "talk.politics.guns", "talk.politics.mideast", "rec.autos", "sci.space"),
     *("sci.electronics", "rec.sport.hockey", "rec.sport.baseball"),
 )
+MARKET = "misc.forsale"
+OWNERS = (
+    *("rec.autos", "rec.motorcycles", "rec.sport.hockey", "rec.sport.baseball", "sci.electronics"),
+    *("comp.sys.ibm.pc.hardware", "comp.sys.mac.hardware", "comp.graphics"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,21 @@ def _read_register() -> RealTexts:
         return {
             "positive": [" ".join(words[20:80]) for words in messages if len(words) >= 60],
             "negative": [" ".join(words[:60]) for words in reports if len(words) >= 60],
+        }
+
+    return _sample(read)
+
+
+def _read_for_sale() -> RealTexts:
+    """Messages to the market group, and to the groups that talk about the same things: their first 80 words."""
+
+    def read(part: str) -> Texts:
+        rows = [
+            (group, " ".join(words[:80])) for group, words in _read_words(f"20newsgroups-{part}") if len(words) >= 30
+        ]
+        return {
+            "positive": [text for group, text in rows if group == MARKET],
+            "negative": [text for group, text in rows if group in OWNERS],
         }
 
     return _sample(read)
@@ -103,4 +123,9 @@ def _read_rows(name: str) -> Iterator[list[str]]:
 
 
 # Of the models of the benchmark.
-READERS = {"bench.health-posts": _read_health, "bench.register": _read_register, "bench.campaign-posts": _read_posts}
+READERS = {
+    "bench.health-posts": _read_health,
+    "bench.register": _read_register,
+    "bench.campaign-posts": _read_posts,
+    "bench.for-sale": _read_for_sale,
+}

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
 from fakes.builders import make_exemplar
 from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar
-from engine.quality.probe import MIN_TEXTS, Probe, list_groups, probe_trait
+from engine.quality.probe import MIN_TEXTS, Probe, find_no_poles, list_groups, probe_trait
 
 WORDS = {"positive": "plain short words", "negative": "long stilted clauses"}
 
@@ -38,6 +39,28 @@ def test_probe_that_cannot_tell_the_poles_apart_names_nobody() -> None:
     assert probe.auc is not None
     assert probe.auc < 0.7
     assert () == probe.wrong_side
+
+
+@pytest.mark.parametrize(
+    ("texts", "placed", "found"),
+    [
+        (40, "apart", False),
+        (40, "mixed", True),
+        # Of few texts without a second measure chance may have done it.
+        (8, None, False),
+        (40, None, True),
+        (MIN_TEXTS - 1, "mixed", False),
+    ],
+)
+def test_poles_are_not_found_where_neither_the_texts_nor_their_scores_tell_them(
+    texts: int, placed: str | None, found: bool
+) -> None:
+    made = [make_exemplar(f"words about matter{index}", pole, index) for index in range(texts) for pole in POLES]
+    apart = placed == "apart"
+    scores = {item.key: float(apart and item.pole == "positive") for item in made} if placed else {}
+
+    assert found == (find_no_poles(made, scores, WordVectors()) is not None)
+    assert find_no_poles(make_set(20), {}, WordVectors()) is None
 
 
 def test_too_few_texts_and_a_language_that_the_encoder_does_not_know_are_not_probed() -> None:
