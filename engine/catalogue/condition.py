@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from engine.domain.model import Pole, TraitType
-from engine.quality.breaks import Sureness
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +33,14 @@ class TraitMeasure:
     Args:
         auc: how well the poles are told apart, each text on an axis that has not seen it, in [0, 1]; None if there are
             too few texts.
-        sureness: whether the two clusters lie apart or overlap; None if there are too few texts.
+        overlap: whether the two clusters overlap; None if there are too few texts.
         texts: how many texts were drawn for it, by pole.
         drift: None where there are not two sets with enough texts.
     """
 
     trait: str
     auc: float | None
-    sureness: Sureness | None
+    overlap: bool | None
     texts: Mapping[Pole, int]
     drift: Drift | None = None
 

@@ -8,9 +8,11 @@ from typing import Literal, get_args
 from engine.catalogue.condition import Drift, ModelCondition, TraitAngle, TraitCondition
 from engine.definitions.lifecycle import DRAFTS
 from engine.domain.model import POLES, Pole
-from engine.quality.breaks import MIN_TEXTS_TO_BE_SURE
-from engine.quality.outlook import CLEARLY_AUC, PARTLY_AUC
+from engine.quality.probe import CLEARLY_AUC, MIN_AUC
 from engine.text.formatting import count_noun, join_words, shorten
+
+# Of fewer samples a pole nothing is said.
+MIN_TEXTS = 8
 
 Kind = Literal[
     "broken",
@@ -165,13 +167,13 @@ def _find_in_counts(model: ModelCondition) -> Iterator[Finding]:
 
 
 def is_hardly_apart(trait: TraitCondition) -> bool:
-    """Whether the poles of a trait with samples hardly differ, or its clusters surely overlap, so no grade is given."""
+    """Whether the poles of a trait with samples hardly differ, or its clusters overlap, so no grade is given."""
     measure = trait.measure
     if measure is None or measure.auc is None:
         return False
-    if min(trait.attached.positive, trait.attached.negative) < MIN_TEXTS_TO_BE_SURE:
+    if min(trait.attached.positive, trait.attached.negative) < MIN_TEXTS:
         return False
-    return measure.auc < PARTLY_AUC or measure.sureness == "overlapping"
+    return measure.auc < MIN_AUC or bool(measure.overlap)
 
 
 def list_entangled(model: ModelCondition) -> list[TraitAngle]:
@@ -207,7 +209,7 @@ def is_ungraded(drift: Drift) -> bool:
     """Whether the axis of the earlier sets clearly tells their own poles apart, and hardly those of the last."""
     if drift.graded is None or drift.own is None:
         return False
-    return drift.own >= CLEARLY_AUC and drift.graded < PARTLY_AUC
+    return drift.own >= CLEARLY_AUC and drift.graded < MIN_AUC
 
 
 def is_unbalanced(trait: TraitCondition, attached_only: bool = False) -> bool:
@@ -221,7 +223,7 @@ def describe_apart(trait: TraitCondition) -> str:
     """How well a trait's poles are told apart, in a clause."""
     assert trait.measure is not None
     assert trait.measure.auc is not None
-    overlap = ", and their clusters overlap" if trait.measure.sureness == "overlapping" else ""
+    overlap = ", and their clusters overlap" if trait.measure.overlap else ""
     return f"AUC {trait.measure.auc:.2f}{overlap}"
 
 

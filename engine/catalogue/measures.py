@@ -76,7 +76,7 @@ def _measure_trait(trait: str, drawn: _Drawn, last: str | None) -> TraitMeasure:
     positive = np.array([item.pole == "positive" for item in drawn.texts])
     breaks = find_breaks(scores[positive], scores[~positive])
     drift = _measure_drift(drawn, last) if last else None
-    return TraitMeasure(trait, auc, breaks.sureness if breaks else None, counts, drift)
+    return TraitMeasure(trait, auc, breaks.overlap if breaks else None, counts, drift)
 
 
 def _measure_apart(drawn: _Drawn, chosen: Sequence[int]) -> tuple[float | None, Vectors]:

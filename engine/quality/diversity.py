@@ -1,10 +1,11 @@
 """Measures the diversity ("variety") of the texts of one pole, with figures that are comparable between set sizes.
 
-Most diversity measures depend on the size of a set, whatever its texts are like. The figures "of eight" are therefore
-the mean over all choices of eight texts, in closed form, so without randomness; n-grams are counted among 50 drawn in
-the same way. The raw figures are given beside them (docs/decisions/010). The gate and the report use both.
+Most diversity measures depend on the size of a set, whatever its texts are like. These are therefore the mean over all
+choices of eight texts, in closed form, so without randomness; n-grams are counted among 50 drawn in the same way
+(docs/decisions/010). The gate and the report use both.
 """
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,35 +28,22 @@ DECIMALS = 4
 
 @dataclass(frozen=True, slots=True)
 class Variety:
-    """The diversity of one group of texts. Figures are comparable between groups unless they depend on ``count``.
+    """The diversity of one group of texts, comparable between groups of any size.
 
     Attributes:
         count: the number of texts.
-        distinct_1: the expected share in (0, 1] of different words among 50 words drawn at random (rarefaction,
-            Hurlbert 1971, Ecology 52:577); None with fewer than 50 words.
-        distinct_2: the same for pairs of neighbouring words (distinct-2: Li et al. 2016, arXiv 1510.03055).
-        distinct_3: the same for triples.
-        mean_cosine: the mean cosine similarity of all pairs of texts, in [-1, 1]; None without a pair.
-        vendi: the Vendi score, the effective number of texts in [1, count]: the exponential of the entropy of the
-            eigenvalues of the cosine kernel (Friedman and Dieng 2022, arXiv 2210.02410); 0 without texts. Depends on
-            ``count``.
-        vendi_share: ``vendi`` over ``count``. Depends on ``count`` and falls as it grows.
+        distinct_2: the expected share in (0, 1] of different pairs of neighbouring words among 50 drawn at random
+            (distinct-2: Li et al. 2016, arXiv 1510.03055; rarefaction: Hurlbert 1971, Ecology 52:577); None with fewer.
         vendi_of_eight: the Vendi score of order 2, in [1, 8], of eight random texts (Pasarkar and Dieng 2023, arXiv
             2310.12952); None with fewer than eight texts.
-        shared_openings: the share of texts whose first three words are those of another text. Depends on ``count``.
-        shared_openings_of_eight: the same among eight random texts; None with fewer than eight texts.
+        shared_openings_of_eight: the share of eight random texts whose first three words are those of another of them;
+            None with fewer than eight texts.
         word_order: see ``engine.quality.coherence``, as ``seed_likeness``; None where it was not measured.
     """
 
     count: int
-    distinct_1: float | None
     distinct_2: float | None
-    distinct_3: float | None
-    mean_cosine: float | None
-    vendi: float
-    vendi_share: float | None
     vendi_of_eight: float | None
-    shared_openings: float | None
     shared_openings_of_eight: float | None
     word_order: float | None = None
     seed_likeness: float | None = None
@@ -84,29 +72,22 @@ def measure_texts(texts: Sequence[str], embedder: Embedder | None) -> Variety:
     """Measures the diversity of texts, rounded to four decimals; the time grows with the number of words.
 
     Args:
-        embedder: None where the encoder does not know the language: what is measured on vectors is None, ``vendi`` 0.
+        embedder: None where the encoder does not know the language: ``vendi_of_eight`` is None.
     """
     words = [split_words(text) for text in texts]
     vectors = None if embedder is None else _restore_unit_length(embedder.embed(texts))
     openings = Counter(tuple(text[:OPENING_WORDS]) for text in words)
-    vendi = 0.0 if vectors is None else _vendi_score(vectors)
     return Variety(
         count=len(texts),
-        distinct_1=_round(_rarefy(_count_grams(words, 1))),
-        distinct_2=_round(_rarefy(_count_grams(words, 2))),
-        distinct_3=_round(_rarefy(_count_grams(words, 3))),
-        mean_cosine=_round(None if vectors is None else _mean_cosine(vectors)),
-        vendi=round(vendi, DECIMALS),
-        vendi_share=_round(vendi / len(texts) if texts and vectors is not None else None),
+        distinct_2=_round(_rarefy(_count_pairs(words))),
         vendi_of_eight=_round(None if vectors is None else _vendi_score_of_eight(vectors)),
-        shared_openings=_round(_share_openings(openings, len(texts))),
         shared_openings_of_eight=_round(_share_openings(openings, SUBSET_SIZE)),
     )
 
 
-def _count_grams(words: Iterable[Sequence[str]], size: int) -> Counter[tuple[str, ...]]:
-    """Counts the n-grams of ``size`` words; none spans two texts."""
-    return Counter(tuple(text[start : start + size]) for text in words for start in range(len(text) - size + 1))
+def _count_pairs(words: Iterable[Sequence[str]]) -> Counter[tuple[str, ...]]:
+    """Counts the pairs of neighbouring words; none spans two texts."""
+    return Counter(pair for text in words for pair in itertools.pairwise(text))
 
 
 def _rarefy(counts: Counter[tuple[str, ...]]) -> float | None:
@@ -128,7 +109,7 @@ def _share_openings(openings: Counter[tuple[str, ...]], size: int) -> float | No
     Given one of ``count`` texts with the same opening, the other ``size`` - 1 are drawn from the rest.
     """
     total = openings.total()
-    if total < max(1, size):
+    if total < size:
         return None
     alone = sum(count * _chance_of_none(total - 1, count - 1, size - 1) for count in openings.values())
     return 1 - alone / total
@@ -150,25 +131,6 @@ def _restore_unit_length(vectors: Vectors) -> Vectors:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     units: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
     return units
-
-
-def _mean_cosine(vectors: Vectors) -> float | None:
-    """Returns the mean cosine of all pairs of rows, from the length of their sum: no matrix of pairs is made."""
-    count = len(vectors)
-    if count < 2:
-        return None
-    total = vectors.sum(axis=0)
-    return float((total @ total - np.vdot(vectors, vectors)) / (count * (count - 1)))
-
-
-def _vendi_score(vectors: Vectors) -> float:
-    """Returns the Vendi score. Both products of the matrix with itself have the same eigenvalues other than 0."""
-    values = np.linalg.eigvalsh(_make_smaller_product(vectors))
-    values = values[values > 1e-12 * max(1, len(vectors))]
-    if not len(values):
-        return 0.0
-    shares = values / values.sum()
-    return math.exp(-float(shares @ np.log(shares)))
 
 
 def _vendi_score_of_eight(vectors: Vectors) -> float | None:

@@ -21,6 +21,9 @@ from engine.text.embedding import Embedder
 WRONG_SIDE_MARGIN = 0.25
 # A probe with a lower AUC reports no single texts.
 MIN_AUC = 0.7
+# Texts of another domain, labelled by people, tell a trait's poles apart with .88 (docs/decisions/009): a set's own
+# texts should do so with about as much, since they are easier to place.
+CLEARLY_AUC = 0.85
 # With fewer texts per pole the folds are too small to fit an axis.
 MIN_TEXTS = 4
 # How many standard errors of chance the AUC of what came has to lie below ``MIN_AUC`` before it is said to have no
@@ -66,9 +69,7 @@ def probe_trait(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder | 
     )
 
 
-def find_no_poles(
-    exemplars: Sequence[Exemplar], pole_scores: Mapping[str, float], embedder: Embedder
-) -> float | None:
+def find_no_poles(exemplars: Sequence[Exemplar], pole_scores: Mapping[str, float], embedder: Embedder) -> float | None:
     """Returns the AUC of one trait's accepted exemplars if nothing tells their poles apart, else None.
 
     It is the better one of that of the held-out axis and that of the pole scores, where there are any. All that was

@@ -20,7 +20,7 @@ from engine.catalogue.findings import (
 )
 from engine.catalogue.survey import Survey, SurveyedModel
 from engine.domain.model import POLES
-from engine.quality.outlook import PARTLY_AUC
+from engine.quality.probe import MIN_AUC
 from engine.report.run_page import escape
 from engine.report.separation_table import UNKNOWN_LANGUAGE, format_auc
 from engine.text.formatting import count_noun, format_cost, join_words
@@ -53,7 +53,7 @@ EXPLANATIONS: Mapping[Kind, str] = {
         "the axis of the earlier sets no longer grades them."
     ),
     "hardly apart": (
-        f"Placed by the others, many texts fall to the other pole (an AUC below {PARTLY_AUC:g}), or the clusters "
+        f"Placed by the others, many texts fall to the other pole (an AUC below {MIN_AUC:g}), or the clusters "
         "surely overlap: then no grade is given."
     ),
     "entangled": (
@@ -195,7 +195,7 @@ def _describe_trait(trait: TraitCondition) -> dict[str, Any]:
         "samples": {name: {pole: count.at(pole) for pole in POLES} for name, count in counts.items()},
         "balanced": not is_unbalanced(trait),
         "auc": measure.auc if measure else None,
-        "clusters": measure.sureness if measure else None,
+        "clusters": measure.overlap if measure else None,
         "drift": None if drift is None else {"drifted": is_drift(drift), **asdict(drift)},
     }
 

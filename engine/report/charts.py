@@ -10,7 +10,6 @@ from itertools import groupby
 
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row
-from engine.quality.breaks import Breaks
 from engine.report.wording import TraitWords, explain_reason
 from engine.text.formatting import count_noun, name_reason
 from engine.text.words import count_words
@@ -73,27 +72,6 @@ class PositionPicture:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterPicture:
-    """The two clusters of one trait on the axis of the probe, laid out as ``PositionPicture``.
-
-    Args:
-        middle: the x coordinate of a score of 0.
-        band: from and to where the clusters lie apart, or overlap.
-        breaks: the name and the x coordinate of each break; none where the clusters overlap.
-        scored: how many texts have a score, drawn or not.
-    """
-
-    trait: TraitWords
-    marks: tuple[SamplePoint, ...]
-    axis: float
-    height: float
-    middle: float
-    band: tuple[float, float]
-    breaks: tuple[tuple[str, float], ...]
-    scored: int
-
-
-@dataclass(frozen=True, slots=True)
 class Lane:
     """The lengths of one pole's samples as a box plot.
 
@@ -147,43 +125,6 @@ def draw_pole_positions(
         for row, (x, y) in zip(drawn, strip.points, strict=True)
     )
     return PositionPicture(trait, marks, _count_sides(trait, rows, positions), strip.axis, strip.height, len(rows))
-
-
-def draw_clusters(
-    trait: TraitWords, scores: Sequence[tuple[bool, float]], breaks: Breaks | None
-) -> ClusterPicture | None:
-    """Computes the picture of one trait's clusters; None without breaks, or if all scores are one.
-
-    Args:
-        scores: the score of each text, with whether it is a positive one.
-    """
-    places = [0.0, *(score for _, score in scores)]
-    least, spread = min(places), max(places) - min(places)
-    if breaks is None or spread == 0:
-        return None
-
-    def place(score: float) -> float:
-        return round(EDGE + (score - least) / spread * (WIDTH - 2 * EDGE), 1)
-
-    drawn = sorted(scores, key=lambda item: item[1])[:: math.ceil(len(scores) / MAX_MARKS)]
-    poles: list[Pole] = ["positive" if positive else "negative" for positive, _ in drawn]
-    strip = lay_out_strip([(pole, (at - least) / spread) for pole, (_, at) in zip(poles, drawn, strict=True)])
-    marks = tuple(
-        SamplePoint(x, y, pole, True, f"{trait.labels[pole]}, {at:+.2f}")
-        for pole, (_, at), (x, y) in zip(poles, drawn, strip.points, strict=True)
-    )
-    edges = sorted((breaks.developing, breaks.developing + breaks.gap))
-    steps = () if breaks.overlap else ("developing", "solid", "strong")
-    return ClusterPicture(
-        trait=trait,
-        marks=marks,
-        axis=strip.axis,
-        height=strip.height,
-        middle=place(0),
-        band=(place(edges[0]), place(edges[1])),
-        breaks=tuple((name, place(getattr(breaks, name))) for name in steps),
-        scored=len(scores),
-    )
 
 
 def lay_out_strip(positions: Sequence[tuple[str, float]]) -> StripLayout:

@@ -39,14 +39,14 @@ class VarietyRow:
 class Measure:
     """How one figure is named, explained, read and formatted.
 
-    ``full`` is the value at the end of its bar; None if a bar would mislead.
+    ``full`` is the value at the end of its bar.
     """
 
     name: str
     meaning: str
     read: Callable[[Variety], float | None]
-    format_value: Callable[[float, Variety], str]
-    full: float | None
+    format_value: Callable[[float], str]
+    full: float
 
 
 MEASURES = (
@@ -54,35 +54,21 @@ MEASURES = (
         "Eight count as",
         "If all said something different, any eight texts would count as eight; if all said the same, as one.",
         lambda variety: variety.vendi_of_eight,
-        lambda value, _: f"{value:.1f}",
+        lambda value: f"{value:.1f}",
         SUBSET_SIZE,
-    ),
-    Measure(
-        "All count as",
-        "The same for all texts together. The more there are, the less each adds: compare only equal numbers of texts.",
-        lambda variety: variety.vendi or None,
-        lambda value, variety: f"{value:.1f} of {variety.count:,}",
-        None,
-    ),
-    Measure(
-        "Alike in meaning",
-        "The mean likeness of two texts: 0 for nothing in common, 1 for the same. Lower is more varied.",
-        lambda variety: variety.mean_cosine,
-        lambda value, _: f"{value:.2f}",
-        1.0,
     ),
     Measure(
         "Different word pairs",
         "The share of different ones among any fifty pairs of neighbouring words. Higher is more varied.",
         lambda variety: variety.distinct_2,
-        lambda value, _: f"{value:.0%}",
+        lambda value: f"{value:.0%}",
         1.0,
     ),
     Measure(
         "Open alike",
         "The share of any eight texts that begin with the same three words as another of them. Lower is more varied.",
         lambda variety: variety.shared_openings_of_eight,
-        lambda value, _: f"{value:.0%}",
+        lambda value: f"{value:.0%}",
         1.0,
     ),
     Measure(
@@ -90,7 +76,7 @@ MEASURES = (
         "Near 0 the texts might as well be their words shuffled; sentences have .2 and more. Below .1 there is a "
         "warning: read a few. A dash: too few texts, or a language in which it cannot be told.",
         lambda variety: variety.word_order,
-        lambda value, _: f"{value:.2f}",
+        lambda value: f"{value:.2f}",
         1.0,
     ),
     Measure(
@@ -98,7 +84,7 @@ MEASURES = (
         "100% is as like the seeds of the trait as these are to each other. Below 55% there is a warning: it may be "
         "another kind of text. A dash: too few texts or seeds.",
         lambda variety: variety.seed_likeness,
-        lambda value, _: f"{value:.0%}",
+        lambda value: f"{value:.0%}",
         1.0,
     ),
 )
@@ -129,7 +115,7 @@ def format_coverage(coverage: Mapping[str, Coverage]) -> str:
 def format_figure(measure: Measure, variety: Variety | None) -> str:
     """Formats a figure; a dash if there are too few texts for it."""
     value = measure.read(variety) if variety else None
-    return NOTHING if variety is None or value is None else measure.format_value(value, variety)
+    return NOTHING if variety is None or value is None else measure.format_value(value)
 
 
 def format_seeds_figure(measure: Measure, seeds: Variety | None) -> str:
@@ -149,6 +135,4 @@ def _draw_figure(measure: Measure, exemplars: Variety, seeds: Variety | None) ->
 
 def _place(measure: Measure, variety: Variety) -> float | None:
     value = measure.read(variety)
-    if value is None or measure.full is None:
-        return None
-    return round(100 * min(1.0, max(0.0, value / measure.full)), 1)
+    return None if value is None else round(100 * min(1.0, max(0.0, value / measure.full)), 1)

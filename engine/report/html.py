@@ -27,7 +27,7 @@ from engine.report.cost_tables import describe_spending, format_tokens, list_pol
 from engine.report.costs import Costs
 from engine.report.diversity_table import MEASURES, draw_variety
 from engine.report.headline import describe_others, state_headline
-from engine.report.separation_table import GRADE_MEANING, MEANINGS, Separation, list_separations
+from engine.report.separation_table import MEANINGS, Separation, list_separations
 from engine.report.wording import EXPLANATIONS, TraitWords, describe_votes, name_suite, pick_pairs
 from engine.text.embedded_json import embed_json
 from engine.text.formatting import capitalise, count_noun, name_plainly, name_reason
@@ -98,7 +98,6 @@ def render_report(data: ReportData) -> str:
             reasons=draw_reasons(data.reasons),
             separations=list_separations(data.separations, traits),
             separation_meanings=MEANINGS,
-            grade_meaning=GRADE_MEANING,
             variety=draw_variety(data.variety, traits),
             measures=MEASURES,
             costs=list_pole_costs(data.costs, traits),

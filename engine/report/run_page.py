@@ -15,7 +15,7 @@ from engine.report.headline import NOTHING_ATTACHED, count_others, list_warnings
 from engine.report.next_steps import write_next_steps
 from engine.report.remedies import explain_failure
 from engine.report.run_page_picture import MAX_TRAITS, draw_page
-from engine.report.separation_table import GRADE_MEANING, MEANINGS, describe_separation
+from engine.report.separation_table import MEANINGS, describe_separation
 from engine.report.summary import list_review
 from engine.report.wording import EXPLANATIONS
 from engine.selection.rounds import Rounds
@@ -148,7 +148,7 @@ def _write_separation(rounds: Rounds) -> str:
     lines = [f"- {escape(describe_separation(item, names[item.trait]))}" for item in list_review(rounds)]
     if not lines:
         return ""
-    meanings = [f"- **{name}**: {meaning}" for name, meaning in (*MEANINGS, ("Will it grade?", GRADE_MEANING))]
+    meanings = [f"- **{name}**: {meaning}" for name, meaning in MEANINGS]
     return "\n".join(["## Can the poles be told apart?", "", *lines, "", *meanings])
 
 

@@ -21,7 +21,6 @@ from engine.planning.plan import digest_definition, nest_counts
 from engine.planning.scenarios import count_shares, measure_coverage
 from engine.quality.coherence import list_orderings, measure_seed_likeness, measure_word_order
 from engine.quality.diversity import PoleVariety, Variety, measure_texts
-from engine.quality.outlook import Outlook
 from engine.quality.pole_scores import measure_pole_positions
 from engine.quality.verdict import Verdict
 from engine.report.costs import Bill, describe_costs, make_bill, sum_costs
@@ -263,7 +262,7 @@ def list_review(rounds: Rounds) -> tuple[Separation, ...]:
                 if item.trait == probe.trait
             ),
             judge_auc=rounds.judge_aucs.get(probe.trait) if is_auc_measured(rounds.plan.model, probe.trait) else None,
-            outlook=None if rounds.plan.synth_type == "enrich" else Outlook(probe.auc, probe.breaks, probe.scores),
+            breaks=None if rounds.plan.synth_type == "enrich" else probe.breaks,
             language_known=rounds.plan.language.encoder_has_say,
         )
         for probe in rounds.review.probes
@@ -289,14 +288,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
             probe.trait: {"auc": probe.auc, "wrong_side": _list_ids(rounds, probe.wrong_side)}
             for probe in rounds.review.probes
         },
-        "outlook": {
-            item.trait: {
-                "advice": item.outlook.advice,
-                "breaks": asdict(item.outlook.breaks) if item.outlook.breaks else None,
-            }
-            for item in report.separations
-            if item.outlook
-        },
+        "breaks": {item.trait: asdict(item.breaks) for item in report.separations if item.breaks},
         "shortcuts": [
             {name: getattr(item, name) for name in ("trait", "kind", "what", "pole", "auc")}
             for item in rounds.review.shortcuts

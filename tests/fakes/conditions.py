@@ -14,7 +14,6 @@ from engine.catalogue.condition import (
 )
 from engine.catalogue.findings import list_findings
 from engine.catalogue.survey import Survey, SurveyedModel
-from engine.quality.breaks import Sureness
 
 HANDLE = "u22a8.test"
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -23,11 +22,11 @@ NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 def make_measure(
     trait: str = "clarity",
     auc: float | None = 0.95,
-    sureness: Sureness | None = "apart",
+    overlap: bool | None = False,
     texts: int = 20,
     drift: Drift | None = None,
 ) -> TraitMeasure:
-    return TraitMeasure(trait, auc, sureness, {"positive": texts, "negative": texts}, drift)
+    return TraitMeasure(trait, auc, overlap, {"positive": texts, "negative": texts}, drift)
 
 
 def make_trait_condition(key: str = "clarity", **fields: object) -> TraitCondition:

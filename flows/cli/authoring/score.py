@@ -13,7 +13,6 @@ from engine.errors import InputError
 from engine.quality.breaks import MIN_TEXTS
 from engine.quality.real_texts import MAX_CHARACTERS, Placement, place_text
 from engine.quality.separation import name_group
-from engine.text.formatting import count_noun
 from flows.cli.authoring.standard import (
     NOTHING,
     STDIN,
@@ -96,8 +95,6 @@ def _explain_placement(placement: Placement) -> Iterator[str]:
     yield f"developing from {breaks.developing:+.3f}, solid from {breaks.solid:+.3f}, strong from {breaks.strong:+.3f}"
     if breaks.overlap:
         yield "no grade, since the attached samples of the two poles overlap"
-    elif breaks.sureness == "unsure":
-        yield f"with {count_noun(breaks.texts, 'attached sample')} a pole the breaks are not sure: more could move them"
 
 
 def _describe(key: str, placement: Placement) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def test_finding_says_what_to_type(condition: ModelCondition, kind: str, said: s
     "condition",
     [
         *(with_last(status) for status in ("attached", "turned down", "cancelled")),
-        with_measure(auc=0.7, sureness="unsure"),
+        with_measure(auc=0.7),
         # Few samples beside seeds that hardly differ.
         with_trait(attached=Counts(7, 8), authored=Counts(20, 20), measure=make_measure(auc=0.3)),
         with_angle(ENTANGLED_COSINE - 0.01, 0.0),

@@ -37,9 +37,9 @@ def test_poles_of_different_words_are_told_apart_and_those_of_the_same_are_not()
     drawn = make_texts(PLAIN, STIFF), make_texts(PLAIN, PLAIN), make_texts(PLAIN, STIFF, 3)
     apart, same, few = (measure(clarity=texts).traits[0] for texts in drawn)
 
-    assert (1.0, "apart", {"positive": 20, "negative": 20}) == (apart.auc, apart.sureness, apart.texts)
-    assert (True, False) == ((same.auc or 1) < 0.7, "apart" == same.sureness)
-    assert (None, None, None) == (few.auc, few.sureness, few.drift)
+    assert (1.0, False, {"positive": 20, "negative": 20}) == (apart.auc, apart.overlap, apart.texts)
+    assert (True, True) == ((same.auc or 1) < 0.7, same.overlap)
+    assert (None, None, None) == (few.auc, few.overlap, few.drift)
 
 
 def test_traits_of_one_kind_have_one_axis_and_others_their_own() -> None:

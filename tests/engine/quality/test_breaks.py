@@ -1,9 +1,9 @@
-"""The three breaks between a trait's clusters, what they grade, and how sure the gap between them is."""
+"""The three breaks between a trait's clusters, and what they grade."""
 
 import numpy as np
 import pytest
 
-from engine.quality.breaks import Breaks, Grade, Sureness, find_breaks, measure_breaks
+from engine.quality.breaks import Breaks, Grade, find_breaks, measure_breaks
 
 APART = [0.5, 0.6, 0.7, 0.8, 0.9], [-0.5, -0.4, -0.3, -0.2, -0.1]
 
@@ -14,10 +14,6 @@ def find(positive: list[float], negative: list[float]) -> Breaks:
     return breaks
 
 
-def spread(low: float, count: int) -> list[float]:
-    return list(np.linspace(low, low + 1, count))
-
-
 def test_breaks_are_the_quartiles_of_the_contract_each_at_least_the_one_below_it() -> None:
     apart, turned = find(*APART), find([-0.9, -0.8, -0.7, -0.6], [0.1, 0.2, 0.3, 0.4])
 
@@ -26,7 +22,7 @@ def test_breaks_are_the_quartiles_of_the_contract_each_at_least_the_one_below_it
     assert (False, True) == (apart.overlap, turned.overlap)
     assert Grade(None, "low") == turned.grade(9.0)
     touching = find([0.1] * 8, [0.1] * 8)
-    assert (0, False, "apart") == (touching.gap, touching.overlap, touching.sureness)
+    assert (0, False) == (touching.gap, touching.overlap)
     assert find_breaks([0.1] * 3, [0.0] * 40) is None
 
 
@@ -45,27 +41,10 @@ def test_text_is_graded_by_where_it_lies(score: float, grade: Grade) -> None:
     assert grade == find(*APART).grade(score)
 
 
-@pytest.mark.parametrize(
-    ("positive", "negative", "sureness"),
-    [
-        (*APART, "unsure"),
-        (spread(5.0, 7), spread(0.0, 40), "unsure"),
-        (spread(5.0, 8), spread(0.0, 8), "apart"),
-        (spread(0.0, 8), spread(-0.6, 8), "unsure"),
-        (spread(0.0, 320), spread(-0.6, 320), "apart"),
-        (spread(0.0, 320), spread(-0.4, 320), "overlapping"),
-    ],
-)
-def test_few_texts_leave_it_unsure_and_more_decide(
-    positive: list[float], negative: list[float], sureness: Sureness
-) -> None:
-    assert sureness == find(positive, negative).sureness
-
-
 def test_breaks_of_texts_are_those_on_axes_that_have_not_seen_them() -> None:
     """Texts without any difference between the poles: on an axis of their own they would lie clearly apart."""
     vectors = np.random.default_rng(1).normal(size=(40, 400))
     breaks = measure_breaks(vectors, [True, False] * 20, [f"p{index // 2}" for index in range(40)])
 
     assert breaks is not None
-    assert "apart" != breaks.sureness
+    assert breaks.overlap

@@ -18,10 +18,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row, Scenario
 from engine.domain.samples import make_row as sample_row
-from engine.quality.breaks import find_breaks
-from engine.quality.outlook import Outlook
 from engine.quality.verdict import ExpectationResult
-from engine.report.charts import MAX_MARKS
 from engine.report.html import PoleCount, ReportData, render_report
 from engine.report.separation_table import Separation
 from engine.report.wording import EXPLANATIONS
@@ -161,24 +158,11 @@ def test_every_reason_is_explained_and_they_stand_from_most_to_fewest() -> None:
     assert ["surplus", "too_long"] == re.findall(r'data-status="(\w+)"', few)
 
 
-def render_clusters(texts: int, distance: float) -> str:
-    below = [step / texts for step in range(texts)]
-    above = [distance + score for score in below]
-    points = tuple((positive, score) for positive, scores in ((True, above), (False, below)) for score in scores)
-    outlook = Outlook(0.95, find_breaks(above, below), points)
-    page = render(separations=(Separation("clarity", 0.95, outlook=outlook),))
-    return page[page.index("Will it grade?") : page.index('id="between"')]
+def test_of_very_many_texts_some_are_drawn() -> None:
+    large = render_large()
 
-
-def test_clusters_are_drawn_with_the_breaks_between_them_and_of_very_many_texts_some_are_drawn() -> None:
-    large, clusters, apart = render_large(), render_clusters(2_000, 2.0), render_clusters(20, 2.0)
-
-    assert (20, 20) == (apart.count("<title>Clear, "), apart.count("<title>Obscure, "))
-    assert ["developing", "solid", "strong"] == re.findall(r"<text [^>]*>(\w+)</text>", apart)
-    assert ["overlap"] == re.findall(r"<text [^>]*>(\w+)</text>", render_clusters(10, 0.1))
     assert 10_000 == len(read_rows(large))
     assert large.count("<circle") + large.count("<path") < 2_000
-    assert clusters.count("<circle") + clusters.count("<path") <= MAX_MARKS + 2
 
 
 @pytest.fixture

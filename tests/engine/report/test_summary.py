@@ -44,8 +44,8 @@ def test_variety_of_every_pole_beside_that_of_its_own_seeds_is_in_the_verdict_an
 
     assert measure_texts(["Text 0 is positive.", "Text 1 is positive."], WordVectors()) == positive.exemplars
     assert measure_texts(NEGATIVE_SEEDS, WordVectors()) == negative.seeds
-    assert (2, positive.exemplars.vendi, 3) == (found["count"], found["vendi"], found["seeds"]["count"])
-    assert f"{positive.exemplars.vendi:.1f} of 2" in report
+    assert (2, 3) == (found["count"], found["seeds"]["count"])
+    assert "Eight count as" in report
 
 
 def test_chosen_exemplars_of_a_set_that_failed_are_kept_among_its_rejected_rows() -> None:
@@ -57,9 +57,9 @@ def test_chosen_exemplars_of_a_set_that_failed_are_kept_among_its_rejected_rows(
 
 
 @pytest.mark.parametrize(("language", "known"), [("en", True), ("hi", False)])
-def test_outlook_of_each_trait_is_in_the_verdict(tmp_path: Path, language: str, known: bool) -> None:
+def test_breaks_of_each_trait_are_in_the_verdict(tmp_path: Path, language: str, known: bool) -> None:
     plan = replace(make_test_plan(make_model(), make_level(10)), language=Language(language))
     verdict, report = make_documents(tmp_path, make_chosen(plan, 10))
 
-    assert known == (verdict["outlook"]["clarity"]["breaks"] is not None)
+    assert known == ("clarity" in verdict["breaks"])
     assert known != ("sentence encoder does not know the language" in report)
