@@ -1,1 +1,1 @@
-"""The health of a whole catalogue: what is measured, what needs a person, and the commands that mend it."""
+"""All models at a glance: how many samples each has, what came of its last run, and what needs a person."""

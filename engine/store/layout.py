@@ -26,10 +26,6 @@ REVIEW_DATA = f"{RUN_FOLDER}/review.json"
 # What near-duplicate search needs of the samples, by the kind of hashes.
 HASHES: Mapping[str, str] = {name: f"{RUN_FOLDER}/hashes_{name}.pq" for name in ("near", "apart")}
 
-# A folder in the store's root that readers of whole folders pass over, and the page of the catalogue's health in it.
-CATALOGUE = "__catalogue__"
-CATALOGUE_PAGE = f"{CATALOGUE}/catalogue.html"
-
 # On an object store, the files of a set's next version, until all of them are in their places.
 NEXT_VERSION = f"{RUN_FOLDER}/next"
 NEXT_MANIFEST = f"{NEXT_VERSION}/manifest.json"

@@ -12,7 +12,6 @@ from pyarrow import fs
 from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.store.backfill_ledger import BACKFILLS
-from engine.store.layout import CATALOGUE
 from engine.store.sample_set import read_manifest
 from engine.store.staging import PROBE, STAGING, list_stale
 from engine.store.verify_set import Ids, SetFacts, check_set
@@ -62,7 +61,7 @@ class StoreVerifier:
         for info in _list_sorted(filesystem, path):
             if info.base_name.startswith("handle=") and info.type == fs.FileType.Directory:
                 yield from self._walk_model(filesystem, f"{root}/{info.base_name}")
-            elif not info.base_name.startswith((STAGING, PROBE, BACKFILLS, CATALOGUE, WRITERS)):
+            elif not info.base_name.startswith((STAGING, PROBE, BACKFILLS, WRITERS)):
                 yield _make_stray_fault(f"{root}/{info.base_name}")
 
     def _walk_model(self, filesystem: fs.FileSystem, uri: str) -> Iterator[Fault]:

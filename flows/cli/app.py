@@ -364,19 +364,16 @@ def schema_command(
 
 @app.command("catalogue")
 def catalogue_command(
-    to: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Where the page is written; else into the cache folder.")
-    ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line {surveyed_at, page, need_person, found, notes, models}.")
+        bool, typer.Option("--json", help="Print one line {surveyed_at, need_person, notes, models}.")
     ] = False,
 ) -> None:
     """Shows how the catalogue is: of all models what needs a person, and what to type. Changes no model."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.cli.runs.catalogue import show_survey, survey_now
+    from flows.catalogue.command import show_catalogue
 
-    show_survey(*survey_now(read_settings(), to), as_json)
+    show_catalogue(read_settings(), as_json)
 
 
 @app.command("test")

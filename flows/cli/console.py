@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from engine.text.formatting import show_controls
@@ -18,6 +19,11 @@ def make_console(stderr: bool = False) -> Console:
 def make_live(console: Console, draw: Callable[[], RenderableType]) -> Live:
     """A display that is drawn again and again, and vanishes. What others print meanwhile goes through the guard."""
     return Live(console=console, get_renderable=draw, transient=True, redirect_stdout=False, redirect_stderr=False)
+
+
+def make_table(*columns: str) -> Table:
+    """A table without lines."""
+    return Table(*columns, header_style="bold", box=None, padding=(0, 2, 0, 0))
 
 
 class _PlainConsole(Console):

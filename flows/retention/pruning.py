@@ -9,7 +9,6 @@ from itertools import groupby
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL
 
-from engine.catalogue.kept import prune_records
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.replies.admin import list_prunable, prune_cache
 from engine.settings import Settings
@@ -138,7 +137,6 @@ def _prune_replies(settings: Settings, ages: Ages, now: datetime, pruned: Pruned
     pruned.plans, pruned.plans_bytes = len(plans), sum(plan.bytes for plan in plans)
     if not pruned.dry_run:
         prune_hashes(settings.cache_place, settings.cache_max_days, now)
-        prune_records(settings.cache_place, settings.cache_max_days, now)
         removed = prune_cache(*bounds)
         pruned.plans, pruned.plans_bytes = removed.plans, removed.bytes
 

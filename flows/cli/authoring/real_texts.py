@@ -24,9 +24,8 @@ from flows.cli.authoring.standard import (
     check_language,
     draw_attached,
     label_texts,
-    make_table,
 )
-from flows.cli.console import make_console
+from flows.cli.console import make_console, make_table
 
 SHOWN_WRONG = 5
 # Why a real text does not count, in the words of the report.

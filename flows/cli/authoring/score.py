@@ -21,9 +21,8 @@ from flows.cli.authoring.standard import (
     check_language,
     draw_attached,
     label_texts,
-    make_table,
 )
-from flows.cli.console import make_console
+from flows.cli.console import make_console, make_table
 
 
 def place_on_axes(standard: Standard, text: str) -> dict[str, Placement]:

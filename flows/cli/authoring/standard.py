@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from rich.table import Table
-
 from engine.definitions.loader import load_model
 from engine.definitions.mistakes import find_near_spelling
 from engine.domain.language_tag import name_tag
@@ -79,11 +77,6 @@ def check_language(texts: Sequence[str], what: str) -> None:
     code = detect_language(texts)
     if code is not None and code not in ENCODER_LANGUAGES:
         raise _refuse_language(f"{what} in {name_tag(code)}")
-
-
-def make_table(*columns: str) -> Table:
-    """A table without lines."""
-    return Table(*columns, header_style="bold", box=None, padding=(0, 2, 0, 0))
 
 
 def _find_trait(model: Model, wanted: str) -> Trait:

@@ -1,22 +1,15 @@
-"""A model is examined whole, whatever is wrong with it, and measured again only where something has changed."""
+"""A model is examined whole, whatever is wrong with it."""
 
 import json
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fakes.builders import make_exemplar, make_stamp
-from fakes.stored import HANDLE, NOON, POLE_TEXTS, attach_poles, attach_set, write_lines, write_model
-from fakes.word_vectors import WordVectors
+from fakes.stored import HANDLE, NOON, PLAIN_TEXTS, STIFF_TEXTS, attach_set, write_lines, write_model
 
 from engine.catalogue.condition import Counts, LastRun, ModelCondition
-from engine.catalogue.examine import Places, examine_model
-from engine.definitions.loader import load_model
-from engine.domain.samples import make_row
-from engine.planning.plan import digest_definition
+from engine.catalogue.examine import ONE_THING, examine_model, list_all_handles
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
-from engine.store.sample_set import SampleSet
-from engine.store.store import write_set
 
 HOUR = timedelta(hours=1)
 SEEDS = write_lines(
@@ -27,59 +20,35 @@ SEEDS = write_lines(
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
+def store(tmp_path: Path) -> Path:
+    """The sample store, beside a catalogue of one model."""
     write_model(tmp_path / "models", ("samples.jsonl", SEEDS))
-    return Places(str(tmp_path / "models"), str(tmp_path / "samples"), tmp_path / "cache")
+    return tmp_path / "samples"
 
 
-def look(places: Places) -> ModelCondition:
-    return examine_model(places, WordVectors(), HANDLE)
+def look(store: Path, handle: str = HANDLE) -> ModelCondition:
+    return examine_model(str(store.parent / "models"), str(store), handle)
 
 
-def store(places: Places) -> Path:
-    return Path(places.samples_uri)
+def test_samples_are_counted_by_trait_pole_and_provenance(store: Path) -> None:
+    verdict = json.dumps({"probe": {"clarity": {"auc": 0.5}, "safety": {"auc": None}}})
+    attach_set(store, "one", 6, ("clarity", "safety", "gone"), documents={VERDICT: verdict})
+    attach_set(store, "held-out", 2, pool="eval")
+    clarity, safety = look(store).traits
 
-
-def test_samples_are_counted_by_trait_pole_and_provenance(places: Places) -> None:
-    attach_set(store(places), "one", 6, ("clarity", "safety", "gone"))
-    attach_set(store(places), "held-out", 2, pool="eval")
-    clarity, safety, gone = look(places).traits
-
-    assert (Counts(1, 1, 1), Counts(1, 1), Counts(1, 1)) == (clarity.authored, clarity.attached, clarity.held_out)
+    assert 3 * (Counts(1, 1),) == (clarity.authored, clarity.attached, clarity.held_out)
     assert {"positive": "Clear", "negative": "Obscure"} == clarity.labels
-    assert ("safety", True, "gone", False) == (safety.key, safety.defined, gone.key, gone.defined)
-    assert 2 == gone.attached.total
+    assert (0.5, None) == (clarity.auc, safety.auc)
 
 
-def test_last_run_is_that_of_the_newest_set_whatever_came_of_it(places: Places) -> None:
-    attach_set(store(places), "attached")
+def test_last_run_is_that_of_the_newest_set_whatever_came_of_it(store: Path) -> None:
+    attach_set(store, "attached")
     documents = {VERDICT: json.dumps({"failed": ["3 exemplars are lacking"], "cost": {"usd": 0.5}})}
-    attach_set(store(places), "rejected", status="rejected", documents=documents, age=-HOUR)
-    found = look(places)
+    attach_set(store, "rejected", status="rejected", documents=documents, age=-HOUR)
+    found = look(store)
 
     assert LastRun("rejected", "rejected", NOON + HOUR, "from_traits", "low", "3 exemplars are lacking") == found.last
-    assert ({"attached": 1, "rejected": 1}, 0.5) == (found.sets, found.cost_usd)
-
-
-def test_sets_for_another_definition_are_told_from_those_for_todays(places: Places) -> None:
-    today = digest_definition(load_model(places.models_uri, HANDLE))
-    for run_id, inputs in (("today", {"definition": today}), ("before", {"definition": "other"}), ("unknown", {})):
-        stamp = make_stamp(run_id)
-        rows = [make_row(make_exemplar(f"{run_id} text"), stamp, None)]
-        write_set(places.samples_uri, SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}, inputs))
-
-    assert ("before",) == look(places).changed
-
-
-def test_what_has_changed_is_measured_again_and_nothing_else(places: Places) -> None:
-    attach_poles(store(places), POLE_TEXTS)
-    first = look(places)
-    attach_set(store(places), "rejected", status="rejected")
-    again = look(places)
-    attach_set(store(places), "another")
-
-    assert (True, False, True) == (first.fresh, again.fresh, look(places).fresh)
-    assert first.measures == again.measures
+    assert (1, 0.5) == (found.sets, found.cost_usd)
 
 
 @pytest.mark.parametrize(
@@ -90,25 +59,49 @@ def test_what_has_changed_is_measured_again_and_nothing_else(places: Places) -> 
         ("lifecycle.json", '{"state": "asleep"}', "lifecycle.json", "unknown"),
     ],
 )
-def test_file_with_mistakes_is_a_fault_and_sets_count(
-    places: Places, name: str, content: str, said: str, state: str
+def test_file_with_mistakes_is_a_finding_and_sets_count(
+    store: Path, name: str, content: str, said: str, state: str
 ) -> None:
-    attach_set(store(places), "one", 4)
-    (Path(places.models_uri) / HANDLE / name).write_text(content)
-    found = look(places)
+    attach_set(store, "one", 4)
+    (store.parent / "models" / HANDLE / name).write_text(content)
+    found = look(store)
     [fault] = found.faults
 
-    assert (Counts(2, 2), state) == (found.traits[0].attached, found.state)
+    assert (1, state) == (found.sets, found.state)
     assert (True, (f"exemplars plan {HANDLE}",)) == (said in fault.said, fault.commands)
-    (Path(places.models_uri) / HANDLE / "model.yaml").write_text("traits: discover")
-    assert look(places).unwritten
+    (store.parent / "models" / HANDLE / "model.yaml").write_text("traits: discover")
+    assert "empty" in [fault.kind for fault in look(store).faults]
 
 
-def test_set_that_was_damaged_is_a_fault_and_the_others_count(places: Places) -> None:
-    attach_set(store(places), "good", 4)
-    (Path(attach_set(store(places), "broken", 4).folder) / MANIFEST).write_text("{")
-    (Path(attach_set(store(places), "gone", 2).folder) / SAMPLES).unlink()
-    found = look(places)
+def test_set_that_was_damaged_is_a_fault_and_the_others_count(store: Path) -> None:
+    attach_set(store, "good", 4)
+    (Path(attach_set(store, "broken", 4).folder) / MANIFEST).write_text("{")
+    (Path(attach_set(store, "gone", 2).folder) / SAMPLES).unlink()
+    found = look(store)
 
     assert {"exemplars verify", "exemplars detach gone"} <= {said for fault in found.faults for said in fault.commands}
     assert Counts(3, 3) == found.traits[0].attached
+
+
+def test_samples_of_a_handle_that_the_catalogue_does_not_have_are_named(store: Path) -> None:
+    attach_set(store, "run-gone", handle="u22a8.gone")
+    (store / "handle=Not A Handle").mkdir()
+    [fault] = look(store, "u22a8.gone").faults
+
+    assert ["u22a8.gone", HANDLE] == list_all_handles(str(store.parent / "models"), str(store))
+    assert ("broken", ("exemplars detach run-gone",)) == (fault.kind, fault.commands)
+
+
+@pytest.mark.parametrize(("poles", "expected"), [((1.0, 0.0), 1.0), ((0.0, 1.0), -1.0)])
+def test_traits_with_seeds_of_one_kind_say_one_thing(store: Path, poles: tuple[float, float], expected: float) -> None:
+    texts = (*PLAIN_TEXTS, *STIFF_TEXTS)
+    seeds = [
+        {"content": f"{text} {trait}", trait: at[index // len(PLAIN_TEXTS)]}
+        for trait, at in (("clarity", (1.0, 0.0)), ("safety", poles))
+        for index, text in enumerate(texts)
+    ]
+    (store.parent / "models" / HANDLE / "samples.jsonl").write_text(write_lines(*seeds))
+    [(one, other, cosine)] = look(store).alike
+
+    assert ({"clarity", "safety"}, True) == ({one.lower(), other.lower()}, ONE_THING <= abs(cosine) <= 1)
+    assert expected * cosine > 0

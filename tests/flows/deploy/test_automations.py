@@ -5,7 +5,7 @@ from typing import Any
 from prefect.client.schemas.objects import StateType
 
 from flows.backfill import backfill
-from flows.catalogue import catalogue
+from flows.catalogue.flow import catalogue
 from flows.deploy.automations import CONTAINER_SECONDS, name_left_event, read_automations
 from flows.deploy.unfinished_runs import FLOW_NAMES, UNFINISHED
 from flows.prune import prune

@@ -1,0 +1,50 @@
+"""The flow ``catalogue``: surveys all models, puts their table on its page, and keeps the forms current."""
+
+import asyncio
+
+import httpx
+from prefect import flow, get_run_logger
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Completed
+
+from engine.catalogue.page import describe_survey, write_page
+from engine.settings import Settings, read_settings
+from flows.catalogue.survey import survey_catalogue
+from flows.deploy.offered_handles import offer_handles
+from flows.observability.logs import ignore_closed_output, set_up_logs
+from flows.runs.heartbeat import sending_heartbeats
+from flows.runtime.schedule_events import release_events
+
+
+@flow(name="catalogue", flow_run_name="catalogue")
+async def catalogue() -> State[None]:
+    """Looks at all models of the catalogue and says which need a person, why, and what to type. Changes no model."""
+    ignore_closed_output()
+    logger = get_run_logger()
+    await release_events(logger)
+    settings = read_settings()
+    set_up_logs(settings.log_format)
+    async with sending_heartbeats():
+        logger.info("The forms offer %s", await asyncio.to_thread(_offer_handles, settings))
+        survey = await asyncio.to_thread(survey_catalogue, settings, lambda done, of: None)
+    headline, sentence = describe_survey(survey)
+    logger.info("%s. %s", headline, sentence)
+    try:
+        await acreate_markdown_artifact(key="catalogue", markdown=write_page(survey), description=headline)
+    except httpx.HTTPError as error:
+        logger.warning("The table could not be put on the run page: %s", error)
+    return Completed(message=headline, data=None)
+
+
+def _offer_handles(settings: Settings) -> str:
+    """What the forms offer from now on; the deployments may not be there, as for a flow that a script calls."""
+    try:
+        with get_client(sync_client=True) as client:
+            return offer_handles(client, settings.locate(settings.models_uri))
+    except ObjectNotFound:
+        return "nothing, since the deployments are not on this server"
+    except httpx.HTTPError as error:
+        return f"what they did before: {error}"
