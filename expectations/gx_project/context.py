@@ -13,7 +13,6 @@ from typing import Any
 
 import yaml
 
-from expectations.gx_project.code import PACKAGE
 from expectations.gx_project.contents import Check, Contents, Frame, Spec, make_name
 from expectations.results import COUNT, number_expectations
 
@@ -22,6 +21,8 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "exemplars/gx-context")
 # The data source over the store, an asset a set, and the one over the frames that are several files.
 SETS, MODELS = "samples", "models"
 BATCH = "all"
+# What is imported when the project is opened.
+OPENED = "expectations.gx_project.opened"
 
 
 def write_context(contents: Contents, store: Path) -> Files:
@@ -65,8 +66,8 @@ def write_context(contents: Contents, store: Path) -> Files:
 
 def _make_settings(contents: Contents, store: Path) -> dict[str, Any]:
     stores = {
-        # Imported from the package of the gate's expectations, which registers them.
-        "expectations_store": _make_store("ExpectationsStore", "expectations/", module_name=PACKAGE),
+        # Its import registers the gate's expectations.
+        "expectations_store": _make_store("ExpectationsStore", "expectations/", module_name=OPENED),
         "validation_results_store": _make_store("ValidationResultsStore", "uncommitted/validations/"),
         "checkpoint_store": _make_store("CheckpointStore", "checkpoints/"),
         "validation_definition_store": _make_store("ValidationDefinitionStore", "validation_definitions/"),
@@ -89,7 +90,6 @@ def _make_settings(contents: Contents, store: Path) -> dict[str, Any]:
     }
     return {
         "config_version": 4.0,
-        "plugins_directory": "plugins/",
         "stores": stores,
         **{name: name.removesuffix("_name") for name in STORE_NAMES},
         "data_docs_sites": {

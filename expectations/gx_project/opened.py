@@ -1,7 +1,6 @@
-"""The gate's own expectations and its reading of results, for Great Expectations alone.
+"""The gate's own expectations and its reading of results, for Great Expectations.
 
-Great Expectations imports this package when the project is opened: ``great_expectations.yml`` names it as the home of
-the store of suites. It is a copy of the modules that the gate itself runs, made by ``exemplars gx-context``.
+It imports this module when a project is opened: ``great_expectations.yml`` names it as the home of the store of suites.
 """
 
 from typing import Any

@@ -1,6 +1,5 @@
 """Writes a whole project into a folder: there is nothing at its place before it is whole."""
 
-import importlib.metadata
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +7,12 @@ from pathlib import Path
 from engine.errors import InputError
 from engine.handover.target import Target
 from engine.settings import Settings
-from expectations.gx_project.code import copy_code
 from expectations.gx_project.contents import find_models, list_contents
 from expectations.gx_project.context import write_context
 from expectations.gx_project.frames import write_frames
 
 # What a project consists of, with what Great Expectations adds to it.
-ENTRIES = re.compile(r"(gx|data)(/.*)?|README\.md|requirements\.txt")
-# What opens a project; the versions here are those that it was tried with.
-PACKAGES = ("great-expectations", "pandas", "pyarrow")
+ENTRIES = re.compile(r"(gx|data)(/.*)?|README\.md")
 README = Path(__file__).parent / "README.md"
 
 
@@ -55,7 +51,6 @@ def write_project(settings: Settings, to: str, force: bool = False) -> Written:
     with target.making() as part:
         for item in models:
             write_frames(part / "data", store, item)
-        copy_code(part / "gx" / "plugins")
         for name, text in write_context(contents, Path(store)).items():
             place = part / "gx" / name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -64,8 +59,6 @@ def write_project(settings: Settings, to: str, force: bool = False) -> Written:
         (part / "README.md").write_text(
             readme.replace("{store}", store).replace("{place}", str(target.place)), encoding="utf-8"
         )
-        versions = "".join(f"{name}>={importlib.metadata.version(name)}\n" for name in PACKAGES)
-        (part / "requirements.txt").write_text(versions, encoding="utf-8")
     return Written(
         place=str(target.place),
         models=len(models),
