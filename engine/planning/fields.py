@@ -22,8 +22,9 @@ from engine.text.function_words import FUNCTION_WORDS
 from engine.text.words import normalise
 
 # How much it counts that a subject's pack is the whole model's, from the nearness on that any pack has to a model of no
-# field: without it travel as an expense is a holiday.
-CONTEXT, NO_CONTEXT = 3.0, 0.25
+# field; the first number where a pack is made for the model's kind of text: without it travel as an expense is a
+# holiday. Elsewhere as much makes a shower head a subject of music.
+CONTEXT_OF_KIND, CONTEXT, NO_CONTEXT = 3.0, 1.0, 0.25
 # The least nearness to the model of a pack whose kind of text the model names.
 MADE_FOR = 0.6
 # A field is covered by a pack that is made for the model's kind of text, or if so many subjects and their packs are as
@@ -156,7 +157,8 @@ def spread_subjects(
     own_scores = index.score(vectors)
     scores = own_scores.copy()
     # Seeds say for themselves what they are about, where no pack is made for their kind of text.
-    scores[: None if is_made_for else len(said)] += CONTEXT * np.maximum(0, near - NO_CONTEXT)[index.pack_of]
+    context = (CONTEXT_OF_KIND if is_made_for else CONTEXT) * np.maximum(0, near - NO_CONTEXT)[index.pack_of]
+    scores[: None if is_made_for else len(said)] += context
     if is_sentence:
         scores[:, near[index.pack_of] < near.max() - MAX_BELOW] = -np.inf
     scores[:, [normalise(subject) in taken for subject in index.subjects]] = -np.inf
