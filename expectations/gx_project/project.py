@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import InputError
-from engine.handover.target import Target
 from engine.settings import Settings
+from engine.store.target import Target
 from expectations.gx_project.contents import find_models, list_contents
 from expectations.gx_project.context import write_context
 from expectations.gx_project.frames import write_frames

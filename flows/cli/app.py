@@ -248,9 +248,9 @@ def export_command(
     ] = False,
 ) -> None:
     """Exports a model's attached samples for other programs. Nothing is at PATH before it is whole."""
-    from engine.handover.export import export_samples
+    from engine.export.formats import export_samples
     from engine.settings import read_settings
-    from flows.cli.sets.export import show_export
+    from flows.export.command import show_export
 
     settings = read_settings()
     places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
@@ -269,7 +269,7 @@ def push_command(
 ) -> None:
     """Pushes a model's attached samples to a platform, with EXEMPLARS_PLATFORM_KEY. What is there is passed over."""
     from engine.settings import read_settings
-    from flows.cli.sets.push import push_model, show_pushed
+    from flows.export.push import push_model, show_pushed
 
     show_pushed(push_model(read_settings(), handle, to, pool, run), as_json)
 
@@ -328,7 +328,7 @@ def new_command(
 ) -> None:
     """Begins a model: model.yaml with every field explained, and samples.jsonl. Asks four questions at a terminal."""
     from engine.settings import read_settings
-    from flows.cli.authoring.new import begin_model, show_new
+    from flows.authoring.new import begin_model, show_new
 
     settings = read_settings()
     show_new(settings, begin_model(settings, handle, blank))
@@ -347,7 +347,7 @@ def validate_command(
 ) -> None:
     """Checks models with their samples: every mistake with its line, then hints. Calls no model and writes nothing."""
     from engine.settings import read_settings
-    from flows.cli.authoring.validate import validate_catalogue
+    from flows.authoring.validate import validate_catalogue
 
     raise typer.Exit(validate_catalogue(read_settings(), handles or [], hints, as_json))
 
@@ -357,7 +357,7 @@ def schema_command(
     name: Annotated[str, typer.Argument(metavar="[model|sample]", help="model.yaml, or a line of samples.")] = "model",
 ) -> None:
     """Prints the JSON Schema of model.yaml or, as `exemplars schema sample`, of a line of samples."""
-    from flows.cli.authoring.schema import show_schema
+    from flows.authoring.schema import show_schema
 
     show_schema(name)
 
@@ -391,8 +391,8 @@ def hold_command(
 ) -> None:
     """Holds a model's attached samples against texts that you have labelled. Calls no model and writes nothing."""
     from engine.settings import read_settings
-    from flows.cli.authoring.real_texts import hold_samples, show_tests
-    from flows.cli.authoring.standard import load_standard
+    from flows.judging.real_texts import hold_samples, show_tests
+    from flows.judging.standard import load_standard
 
     settings = read_settings()
     standard = load_standard(settings, handle, trait)
@@ -408,8 +408,8 @@ def score_command(
 ) -> None:
     """Places a text on the axis of a model's attached samples, and grades it. Calls no model and writes nothing."""
     from engine.settings import read_settings
-    from flows.cli.authoring.score import place_on_axes, show_placements
-    from flows.cli.authoring.standard import load_standard
+    from flows.judging.score import place_on_axes, show_placements
+    from flows.judging.standard import load_standard
 
     standard = load_standard(read_settings(), handle, trait)
     show_placements(standard, place_on_axes(standard, text), as_json)
@@ -427,7 +427,7 @@ def gx_context_command(
 ) -> None:
     """Writes a project of Great Expectations over the sample store, with the gate's suites and those of your own."""
     from engine.settings import read_settings
-    from flows.cli.authoring.gx_context import show_written, write_gx_context
+    from flows.authoring.gx_context import show_written, write_gx_context
 
     show_written(write_gx_context(read_settings(), folder, force), as_json)
 

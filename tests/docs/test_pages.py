@@ -22,7 +22,7 @@ from engine.definitions.schema import BriefEntry, LengthEntry, ModelEntry, Scena
 from engine.definitions.sources import QUALITY_WORDS
 from engine.domain.model import TRAIT_TYPES, Pole
 from engine.domain.samples import SAMPLE_SCHEMA
-from engine.handover.export import export_samples
+from engine.export.formats import export_samples
 from engine.settings import Settings
 from flows.api.app import make_app
 from flows.api.errors import Code

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fakes.commands import Command, commanding
 from fakes.provider import Provider, serve_provider
 from fakes.workspace import Workspace, make_workspace
 
@@ -26,3 +27,18 @@ def entered(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace whose variables are this process's."""
     workspace.enter(monkeypatch)
     return workspace
+
+
+@pytest.fixture
+def run_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """``exemplars`` in this process, at a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with commanding(capsys) as call:
+        yield call
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A catalogue that is not there yet, which this process is led to."""
+    monkeypatch.setenv("EXEMPLARS_MODELS_URI", str(tmp_path / "models"))
+    return tmp_path / "models"

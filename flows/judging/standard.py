@@ -8,8 +8,8 @@ from engine.definitions.mistakes import find_near_spelling
 from engine.domain.language_tag import name_tag
 from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Model, Seed, Trait
 from engine.errors import InputError, UnsupportedError
+from engine.judging.real_texts import Labelled, draw_at_poles
 from engine.planning.repeated_seeds import settle_seeds
-from engine.quality.real_texts import Labelled, draw_at_poles
 from engine.settings import Settings
 from engine.store.store import list_sets, read_attached
 from engine.text.embedding import ENCODER_LANGUAGES, Embedder, SentenceEncoder

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 
-from engine.handover.export import Export
+from engine.export.formats import Export
 from engine.text.formatting import count_noun
 
 # How each format is used, as a sentence.

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from engine.definitions.outline import Outline
 from engine.domain.model import POLES, Pool
 from engine.domain.samples import SAMPLE_SCHEMA
-from engine.handover.attached import POOLS, AttachedSamples
+from engine.export.attached import POOLS, AttachedSamples
 from engine.report.dataset_card import SHOWN, SPLITS, render_header
 from engine.store.store import StoredSet
 from engine.text.language import Language, detect_language

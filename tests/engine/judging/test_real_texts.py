@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from engine.domain.model import Seed
-from engine.quality.breaks import MIN_TEXTS, Grade
-from engine.quality.real_texts import (
+from engine.judging.real_texts import (
     MAX_CHARACTERS,
     MAX_REAL_PER_POLE,
     Labelled,
@@ -17,6 +16,7 @@ from engine.quality.real_texts import (
     list_wrong_side,
     place_text,
 )
+from engine.quality.breaks import MIN_TEXTS, Grade
 
 
 def label(text: str, quality: float = 1.0) -> Seed:

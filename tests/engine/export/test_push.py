@@ -21,9 +21,9 @@ from engine.errors import (
     PlatformError,
     UnknownModelError,
 )
-from engine.handover.attached import find_attached
-from engine.handover.platform import MAX_ANSWER_BYTES, MAX_FIRST_ATTEMPTS, Platform, find_base
-from engine.handover.push import PushCounts, push_samples
+from engine.export.attached import find_attached
+from engine.export.platform import MAX_ANSWER_BYTES, MAX_FIRST_ATTEMPTS, Platform, find_base
+from engine.export.push import PushCounts, push_samples
 
 # Two sets of both traits, and those of a pool and a status that are not pushed.
 ROWS = (700, 520)

@@ -13,10 +13,11 @@ from engine.definitions.labelled_file import read_labelled
 from engine.definitions.loader import load_outline
 from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, Trait
 from engine.errors import InputError
-from engine.quality.real_texts import MAX_CHARACTERS, Reach, choose_real_texts, hold_against, list_wrong_side
+from engine.judging.real_texts import MAX_CHARACTERS, Reach, choose_real_texts, hold_against, list_wrong_side
 from engine.settings import Settings
 from engine.text.formatting import count_noun
-from flows.cli.authoring.standard import (
+from flows.cli.console import make_console, make_table
+from flows.judging.standard import (
     NOTHING,
     STDIN,
     Standard,
@@ -25,7 +26,6 @@ from flows.cli.authoring.standard import (
     draw_attached,
     label_texts,
 )
-from flows.cli.console import make_console, make_table
 
 SHOWN_WRONG = 5
 # Why a real text does not count, in the words of the report.

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from engine.domain.formulas import quote_formulas
 from engine.domain.samples import SAMPLE_SCHEMA
-from engine.handover.attached import AttachedSamples
-from engine.handover.lines import walk_entries
+from engine.export.attached import AttachedSamples
+from engine.export.lines import walk_entries
 
 
 def write_csv(samples: AttachedSamples, file: Path) -> int:

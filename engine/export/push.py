@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any
 
 from engine.errors import InputError
-from engine.handover.attached import BATCH_ROWS, AttachedSamples
-from engine.handover.lines import BODY_COLUMNS, join_body, pack_bodies, to_json
-from engine.handover.platform import BodyTooLargeError, Platform, SampleRefusedError
+from engine.export.attached import BATCH_ROWS, AttachedSamples
+from engine.export.lines import BODY_COLUMNS, join_body, pack_bodies, to_json
+from engine.export.platform import BodyTooLargeError, Platform, SampleRefusedError
 from engine.store.stored_rows import walk_rows
 from engine.text.formatting import shorten
 

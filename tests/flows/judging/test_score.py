@@ -7,8 +7,8 @@ import pytest
 from fakes.commands import Command
 from fakes.stored import HANDLE, PLAIN_TEXTS, STIFF_TEXTS
 
+from engine.judging.real_texts import MAX_CHARACTERS
 from engine.quality.breaks import measure_breaks
-from engine.quality.real_texts import MAX_CHARACTERS
 from engine.quality.separation import score_others
 from engine.text.embedding import SentenceEncoder
 

@@ -9,11 +9,11 @@ from typing import Literal, get_args
 from engine.definitions.mistakes import find_near_spelling
 from engine.domain.model import Pool
 from engine.errors import InputError
-from engine.handover.attached import POOLS, AttachedSamples, find_attached
-from engine.handover.hub import write_hub
-from engine.handover.lines import describe_source, write_bodies, write_lines, write_source
-from engine.handover.spreadsheet import write_csv
-from engine.handover.target import Target
+from engine.export.attached import POOLS, AttachedSamples, find_attached
+from engine.export.hub import write_hub
+from engine.export.lines import describe_source, write_bodies, write_lines, write_source
+from engine.export.spreadsheet import write_csv
+from engine.store.target import Target
 
 AskedPool = Literal["train", "eval", "all"]
 ASKED_POOLS: tuple[str, ...] = get_args(AskedPool)

@@ -10,7 +10,7 @@ import pytest
 from fakes.commands import Command
 from fakes.stored import HANDLE, PLAIN_TEXTS, STIFF_TEXTS, attach_poles, write_lines, write_model
 
-from engine.quality.real_texts import Labelled, hold_against
+from engine.judging.real_texts import Labelled, hold_against
 from engine.store.layout import SAMPLES
 from engine.text.embedding import SentenceEncoder
 

@@ -23,8 +23,8 @@ from engine.definitions.sources import gather_lines, walk_csv
 from engine.domain.formulas import unquote_formulas
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.errors import InputError, StoreError
-from engine.handover.export import FORMATS, Export, export_samples
-from engine.handover.lines import BODY_BYTES, BODY_SAMPLES, join_body, pack_bodies
+from engine.export.formats import FORMATS, Export, export_samples
+from engine.export.lines import BODY_BYTES, BODY_SAMPLES, join_body, pack_bodies
 from engine.store.sample_set import SampleSet
 from engine.store.store import detach_stored, write_set
 

@@ -8,9 +8,9 @@ from rich.text import Text
 
 from engine.domain.model import check_handle
 from engine.errors import InputError, RunInterruptedError
-from engine.handover.attached import find_attached
-from engine.handover.platform import Platform, find_base
-from engine.handover.push import PushCounts, push_samples
+from engine.export.attached import find_attached
+from engine.export.platform import Platform, find_base
+from engine.export.push import PushCounts, push_samples
 from engine.settings import Settings
 from engine.text.formatting import count_noun
 from flows.cli.console import make_console, make_live

@@ -1,4 +1,4 @@
-"""What the tests of the commands for authors share."""
+"""What the tests of the commands that judge share."""
 
 from pathlib import Path
 
@@ -6,13 +6,6 @@ import pytest
 from fakes.stored import POLE_TEXTS, attach_poles, write_lines, write_model
 
 OWN_PLAIN, OWN_STIFF = "Open the page and press Save.", "Persistence is effected via the interface."
-
-
-@pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A catalogue that is not there yet, which this process is led to."""
-    monkeypatch.setenv("EXEMPLARS_MODELS_URI", str(tmp_path / "models"))
-    return tmp_path / "models"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import yaml
 
 from engine.definitions.outline import Outline
 from engine.definitions.sources import CONTENT, SOURCE_URL
-from engine.handover.attached import POOLS, AttachedSamples
+from engine.export.attached import POOLS, AttachedSamples
 
 # The platform takes so many samples in one request, and the door so many bytes (contract, section 5).
 BODY_SAMPLES, BODY_BYTES = 500, 8 * 1024 * 1024

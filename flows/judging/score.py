@@ -10,10 +10,11 @@ from rich.text import Text
 
 from engine.domain.model import Pole
 from engine.errors import InputError
+from engine.judging.real_texts import MAX_CHARACTERS, Placement, place_text
 from engine.quality.breaks import MIN_TEXTS
-from engine.quality.real_texts import MAX_CHARACTERS, Placement, place_text
 from engine.quality.separation import name_group
-from flows.cli.authoring.standard import (
+from flows.cli.console import make_console, make_table
+from flows.judging.standard import (
     NOTHING,
     STDIN,
     Standard,
@@ -22,7 +23,6 @@ from flows.cli.authoring.standard import (
     draw_attached,
     label_texts,
 )
-from flows.cli.console import make_console, make_table
 
 
 def place_on_axes(standard: Standard, text: str) -> dict[str, Placement]:

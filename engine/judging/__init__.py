@@ -1,0 +1,1 @@
+"""Holds attached samples against texts that people have labelled."""
