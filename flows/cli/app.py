@@ -4,45 +4,33 @@ import atexit
 import gc
 import importlib
 import json
-import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from engine.errors import InputError, ModelBusyError, RunInterruptedError
+from engine.errors import InputError
 from engine.system.importing import importing
+from flows.authoring.commands import app as authoring_app
+from flows.catalogue.commands import app as catalogue_app
 from flows.cli.embedded.models import app as models_app
+from flows.cli.in_process import quiet_libraries, run_flow, run_in_process
+from flows.cli.options import EffortOption, HandleArgument, StrictOption, SynthTypeOption
 from flows.cli.runs.cache import app as cache_app
 from flows.exit_codes import run_app
-
-if TYPE_CHECKING:
-    from engine.report.summary import RunResult
-    from engine.system.child_process import ChildServer
+from flows.export.commands import app as export_app
+from flows.judging.commands import app as judging_app
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(cache_app, name="cache")
 app.add_typer(models_app, name="models")
-
-HandleArgument = Annotated[
-    str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")
-]
-SynthTypeOption = Annotated[
-    str,
-    typer.Option(help="from_traits, diversify (authored samples varied) or enrich (a pool for evaluation)."),
-]
-EffortOption = Annotated[
-    str | None, typer.Option(help="low, medium, high, xhigh or max; else the model's own, or high.")
-]
-
-StrictOption = Annotated[
-    bool, typer.Option("--strict", help="Attach nothing where nothing tells the poles of a trait apart.")
-]
-TraitOption = Annotated[str | None, typer.Option(help="One trait by its key or name; else all of the model's.")]
+app.add_typer(authoring_app)
+app.add_typer(catalogue_app)
+app.add_typer(export_app)
+app.add_typer(judging_app)
 
 
 @app.callback()
@@ -224,56 +212,6 @@ def remove_command(
     show_removed(handle, remove_ids(read_settings(), handle, ids, why), as_json)
 
 
-@app.command("export")
-def export_command(
-    handle: HandleArgument,
-    to: Annotated[
-        str, typer.Option(metavar="PATH", help="Where to: a new folder for api and hub, a new file for the others.")
-    ],
-    format_name: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            help="platform (a source of model.yaml), api (bodies of POST …/samples), csv, jsonl, or hub (a folder for "
-            "Hugging Face).",
-        ),
-    ],
-    pool: Annotated[str | None, typer.Option(help="train, eval or all; else train, and for hub all.")] = None,
-    run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Only the set of this run.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print one line {handle, format, to, pools, runs, samples, left_out, source}."),
-    ] = False,
-) -> None:
-    """Exports a model's attached samples for other programs. Nothing is at PATH before it is whole."""
-    from engine.export.formats import export_samples
-    from engine.settings import read_settings
-    from flows.export.command import show_export
-
-    settings = read_settings()
-    places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    show_export(export_samples(*places, handle, to, format_name, pool, run, force), as_json)
-
-
-@app.command("push")
-def push_command(
-    handle: HandleArgument,
-    to: Annotated[str, typer.Option(metavar="URL", help="The address of the platform's API, as https://…/v1.")],
-    pool: Annotated[str, typer.Option(help="train: no other pool's samples may become training samples.")] = "train",
-    run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Only the set of this run.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line {handle, to, runs, sent, present, left_out}.")
-    ] = False,
-) -> None:
-    """Pushes a model's attached samples to a platform, with EXEMPLARS_PLATFORM_KEY. What is there is passed over."""
-    from engine.settings import read_settings
-    from flows.export.push import push_model, show_pushed
-
-    show_pushed(push_model(read_settings(), handle, to, pool, run), as_json)
-
-
 @app.command("mcp")
 def mcp_command(
     http: Annotated[
@@ -321,117 +259,6 @@ def prune_command(
     prune_now(read_settings(), Ages(rejected_days, runs_days), dry_run, as_json)
 
 
-@app.command("new")
-def new_command(
-    handle: Annotated[str, typer.Argument(help="The new model, as <namespace>.<name>, such as acme.reviews.")],
-    blank: Annotated[bool, typer.Option("--blank", help="Ask nothing, at a terminal too.")] = False,
-) -> None:
-    """Begins a model: model.yaml with every field explained, and samples.jsonl. Asks four questions at a terminal."""
-    from engine.settings import read_settings
-    from flows.authoring.new import begin_model, show_new
-
-    settings = read_settings()
-    show_new(settings, begin_model(settings, handle, blank))
-
-
-@app.command("validate")
-def validate_command(
-    handles: Annotated[list[str] | None, typer.Argument(help="Models by name; all where none is named.")] = None,
-    hints: Annotated[
-        bool, typer.Option("--hints/--no-hints", help="Whether to look for what is no mistake, and worth knowing.")
-    ] = True,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print one line {models: [{handle, valid, mistakes, hints…}], strays, valid}."),
-    ] = False,
-) -> None:
-    """Checks models with their samples: every mistake with its line, then hints. Calls no model and writes nothing."""
-    from engine.settings import read_settings
-    from flows.authoring.validate import validate_catalogue
-
-    raise typer.Exit(validate_catalogue(read_settings(), handles or [], hints, as_json))
-
-
-@app.command("schema")
-def schema_command(
-    name: Annotated[str, typer.Argument(metavar="[model|sample]", help="model.yaml, or a line of samples.")] = "model",
-) -> None:
-    """Prints the JSON Schema of model.yaml or, as `exemplars schema sample`, of a line of samples."""
-    from flows.authoring.schema import show_schema
-
-    show_schema(name)
-
-
-@app.command("catalogue")
-def catalogue_command(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line {surveyed_at, need_person, notes, models}.")
-    ] = False,
-) -> None:
-    """Shows how the catalogue is: of all models what needs a person, and what to type. Changes no model."""
-    quiet_libraries(verbose=False)
-    from engine.settings import read_settings
-    from flows.catalogue.command import show_catalogue
-
-    show_catalogue(read_settings(), as_json)
-
-
-@app.command("test")
-def hold_command(
-    handle: HandleArgument,
-    real: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE",
-            help="Labelled texts, CSV or JSONL as a model's sources are: `content`, and a field a trait; - for stdin.",
-        ),
-    ],
-    trait: TraitOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
-) -> None:
-    """Holds a model's attached samples against texts that you have labelled. Calls no model and writes nothing."""
-    from engine.settings import read_settings
-    from flows.judging.real_texts import hold_samples, show_tests
-    from flows.judging.standard import load_standard
-
-    settings = read_settings()
-    standard = load_standard(settings, handle, trait)
-    show_tests(standard, real, hold_samples(settings, standard, real), as_json)
-
-
-@app.command("score")
-def score_command(
-    handle: HandleArgument,
-    text: Annotated[str, typer.Argument(help="The text; - for standard input.")],
-    trait: TraitOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
-) -> None:
-    """Places a text on the axis of a model's attached samples, and grades it. Calls no model and writes nothing."""
-    from engine.settings import read_settings
-    from flows.judging.score import place_on_axes, show_placements
-    from flows.judging.standard import load_standard
-
-    standard = load_standard(read_settings(), handle, trait)
-    show_placements(standard, place_on_axes(standard, text), as_json)
-
-
-@app.command("gx-context")
-def gx_context_command(
-    folder: Annotated[str, typer.Argument(help="A new folder for the project.")],
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace an earlier project, with all that was added to it.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line {place, models, sets, checks, notes}.")
-    ] = False,
-) -> None:
-    """Writes a project of Great Expectations over the sample store, with the gate's suites and those of your own."""
-    from engine.settings import read_settings
-    from flows.authoring.gx_context import show_written, write_gx_context
-
-    show_written(write_gx_context(read_settings(), folder, force), as_json)
-
-
 @app.command("review")
 def review_command(
     run_id: Annotated[str, typer.Argument(help="The run that proposed the set.")],
@@ -474,92 +301,6 @@ def review_command(
             return
         result = run_in_process("flows.review:review", {"run_id": run_id, **asked}, server)
     show_reviewed(run_id, result, as_json)
-
-
-def run_flow(
-    handle: str,
-    synth_type: str,
-    effort: str | None,
-    server: "ChildServer | None",
-    only_lacking: bool = False,
-    review: bool = False,
-    strict: bool = False,
-) -> "RunResult":
-    """Runs the main job to its end; see ``run_in_process``."""
-    asked: dict[str, object] = {"handle": handle, "synth_type": synth_type, "effort": effort}
-    asked |= {"only_lacking": only_lacking, "review": review, "strict": strict}
-    result: RunResult = run_in_process("flows.synthesize:synthesize", asked, server)
-    return result
-
-
-def run_in_process(name: str, parameters: Mapping[str, Any], server: "ChildServer | None") -> Any:
-    """Runs the flow ``<module>:<name>`` to its end, on the configured Prefect server or else a temporary one.
-
-    Args:
-        server: what ``starting_server`` has started.
-
-    Raises:
-        ModelBusyError: another run works on the model.
-        RunInterruptedError: the run was interrupted or cancelled.
-    """
-    from flows.cli.ending import ending_once
-
-    with ending_once() as run_to_its_end:
-        with importing():
-            from prefect import flow_engine
-            from prefect.exceptions import Abort, CancelledRun
-
-            from flows.cli.temporary_server import ensure_server
-
-            # Prefect would take SIGTERM, and have each one raise an error wherever the run is.
-            setattr(flow_engine, "capture_sigterm", nullcontext)  # noqa: B010 (not exported, says mypy)
-            module, _, flow = name.partition(":")
-            run: Any = getattr(importlib.import_module(module), flow)
-            if server is not None:
-                # Which the run needs, and the server takes as long to start.
-                from engine.llm.client import import_litellm
-                from engine.text.language import load_identifier
-
-                import_litellm()
-                load_identifier()
-        with ensure_server(server):
-            try:
-                return run_to_its_end(run(**parameters))
-            except CancelledRun as error:
-                raise ModelBusyError(str(error)) from error
-            except Abort as error:
-                raise RunInterruptedError(str(error)) from error
-
-
-def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
-    """Sets Prefect's variables that the user has not set: no analytics, a quiet console.
-
-    Args:
-        verbose: whether the console shows what Prefect and the libraries log.
-        logs_json: whether the console shows JSON lines.
-    """
-    defaults = {
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
-    if not verbose:
-        defaults |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}
-        logging.captureWarnings(True)
-        logging.getLogger("py.warnings").setLevel(logging.ERROR)
-    if logs_json:
-        from flows.observability.json_logs import PREFECT_JSON_VARIABLES
-
-        defaults |= PREFECT_JSON_VARIABLES
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
-    if "prefect" in sys.modules:
-        # `python -m flows.synthesize` has imported Prefect already, which set up its logging without these variables.
-        from prefect.logging.configuration import setup_logging
-
-        from flows.observability.logs import set_up_logs
-
-        setup_logging()
-        set_up_logs("json" if logs_json else "text")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ import yaml
 from fakes.readers import TRAIN_ROWS, fill_store, stay_offline
 from fakes.stored import HANDLE, attach_poles, attach_set, write_model
 from fakes.workspace import ROOT
+from typer.main import get_group
 
 from engine.definitions.effort import load_level
 from engine.definitions.loader import parse_model
@@ -245,7 +246,7 @@ def test_commands_and_targets_of_the_pages_are_there() -> None:
     written = "\n".join(map(read, OTHERS))
     typed = r"^ *(?:\$ |as_exemplars )(?:[A-Z_]+=\S+ )*"
     named = set(re.findall(rf"{typed}\.venv/bin/exemplars ([\w-]+)", written, re.MULTILINE))
-    every = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
+    every = {*get_group(app).commands}
     targets = set(re.findall(r"^ *(?:\$ |as_exemplars )make (\w+)", written, re.MULTILINE))
     makefile = (ROOT / "Makefile").read_text()
 

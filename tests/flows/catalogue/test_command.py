@@ -9,7 +9,7 @@ from fakes.workspace import HANDLE, Workspace
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.catalogue import survey
-from flows.catalogue.command import FILL
+from flows.catalogue.table import FILL
 
 
 @pytest.fixture(autouse=True)

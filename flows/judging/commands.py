@@ -1,0 +1,48 @@
+"""The commands ``test`` and ``score``."""
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import HandleArgument, TraitOption
+
+app = typer.Typer()
+
+
+@app.command("test")
+def hold_command(
+    handle: HandleArgument,
+    real: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="Labelled texts, CSV or JSONL as a model's sources are: `content`, and a field a trait; - for stdin.",
+        ),
+    ],
+    trait: TraitOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
+) -> None:
+    """Holds a model's attached samples against texts that you have labelled. Calls no model and writes nothing."""
+    from engine.settings import read_settings
+    from flows.judging.real_texts import hold_samples, show_tests
+    from flows.judging.standard import load_standard
+
+    settings = read_settings()
+    standard = load_standard(settings, handle, trait)
+    show_tests(standard, real, hold_samples(settings, standard, real), as_json)
+
+
+@app.command("score")
+def score_command(
+    handle: HandleArgument,
+    text: Annotated[str, typer.Argument(help="The text; - for standard input.")],
+    trait: TraitOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
+) -> None:
+    """Places a text on the axis of a model's attached samples, and grades it. Calls no model and writes nothing."""
+    from engine.settings import read_settings
+    from flows.judging.score import place_on_axes, show_placements
+    from flows.judging.standard import load_standard
+
+    standard = load_standard(read_settings(), handle, trait)
+    show_placements(standard, place_on_axes(standard, text), as_json)
