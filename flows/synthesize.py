@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
@@ -23,34 +22,24 @@ from engine.report.costs import Spending, make_bill, read_spending
 from engine.report.headline import list_warnings, state_outcome
 from engine.report.remedies import explain_failure
 from engine.report.summary import RunResult
-from engine.run.job import Job, count_lacking, find_finished, go_on, read_result
-from engine.run.taken_up import PersonReview, add_decisions, restore_stamp
+from engine.run.job import Job, count_lacking, find_finished, read_result
 from engine.selection.rounds import Rounds
 from engine.settings import Settings, read_settings
-from engine.store.decisions import closing_decisions, read_decision_file
 from engine.store.layout import REPORT
-from engine.store.proposals import reject_proposal
 from engine.store.store import StoredSet
 from engine.system.log_context import add_log_context
 from engine.text.formatting import capitalise, count_noun, join_words, shorten
 from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
+from flows.review.finish import finish_review, start_filling
+from flows.review.waiting import ask_person, expire_proposals, find_ended, find_proposal, keep_to_one
 from flows.runs.heartbeat import sending_heartbeats
 from flows.runs.labels import KEPT
 from flows.runs.lease import Lease
 from flows.runs.set_events import emit_written
 from flows.runtime.parameters import ChosenEffort, Handle
 from flows.runtime.resources import LanguageModels, RunResources, open_run_resources
-from flows.runtime.review import (
-    ask_person,
-    check_waiting,
-    describe_review,
-    expire_proposals,
-    find_ended,
-    find_proposal,
-    keep_to_one,
-)
 from flows.runtime.schedule_events import release_events
 from tasks.check import check
 from tasks.estimate import estimate
@@ -129,7 +118,9 @@ async def run_synthesis(
             resources.publish_progress(meter) as progress,
         ):
             if proposal and word:
-                result = await finish_review(proposal, word, lease, progress, resources)
+                result = await finish_review(proposal, word, lease, resources)
+                if word.fill and word.attach:
+                    await start_filling(proposal)
             elif review and (ended := find_ended(resources.settings, handle, synth_type, get_run_id())):
                 result = ended
             else:
@@ -177,27 +168,7 @@ async def make_samples(
     if job.lacks_nothing:
         return find_nothing_lacking(job)
     await check_suites(job, resources)
-    return await make_set(job, make_stamp(job), lease, progress, resources, 1 if review else None, strict)
-
-
-async def finish_review(
-    proposal: StoredSet, word: PersonReview, lease: Lease, progress: Progress, resources: RunResources
-) -> RunResult:
-    """The walk of a run that holds its model's lease and has a person's word on its proposal."""
-    check_waiting(proposal)
-    settings, stamp = resources.settings, restore_stamp(proposal.manifest)
-    with closing_decisions(proposal):
-        if not word.attach:
-            rejected = reject_proposal(proposal, word.why, True, read_decision_file(proposal))
-            emit_written(rejected)
-            return read_result(rejected)
-        settings = settings.model_copy(update={"seed": proposal.manifest["inputs"]["seed"]})
-        job = resources.call(load, settings, stamp.handle, stamp.synth_type, stamp.effort)
-        await check_suites(job, resources)
-        job = go_on(job, proposal, add_decisions(word, proposal))
-        number = proposal.manifest["review"]["number"] + 1
-        again = number if word.again and job.taken_up and job.taken_up.lacks else None
-        return await make_set(job, stamp, lease, progress, replace(resources, settings=settings), proposal_no=again)
+    return await make_set(job, make_stamp(job), lease, progress, resources, review, strict)
 
 
 async def make_set(
@@ -206,13 +177,13 @@ async def make_set(
     lease: Lease,
     progress: Progress,
     resources: RunResources,
-    proposal_no: int | None,
+    review: bool,
     strict: bool = False,
 ) -> RunResult:
     """The steps from the job to the set in the store.
 
     Args:
-        proposal_no: which proposal of its run the set is, from 1; None where it is attached if the gate passes.
+        review: whether the set waits for a person before it is attached.
         strict: whether poles that nothing tells apart are critical.
     """
     settings, call, run_heavy = resources.settings, resources.call, resources.run_heavy
@@ -225,18 +196,13 @@ async def make_set(
         await resources.import_ahead()
         finished = await run_rounds(rounds, models, progress, expected, resources)
         bill = make_bill(gateway.budget, finished)
-        bill = bill.after(job.taken_up.spent) if job.taken_up else bill
     newer: tuple[str, ...] = ()
     while True:
-        verdict = await call(check, settings, rounds, stamp, run_heavy, proposal_no is not None, strict)
-        if job.taken_up and not verdict.success:
-            lacking = rounds.explain_shortfall()
-            said = f"{stamp.handle}: {explain_failure(rounds, verdict)} The proposal still waits, with all decisions"
-            raise (QuotaError if lacking else GateError)("\n".join([said, *(f"  {line}" for line in lacking)]))
+        verdict = await call(check, settings, rounds, stamp, run_heavy, review, strict)
         check_beside(job, verdict, newer, settings)
         await lease.confirm()
-        review = describe_review(settings, job, proposal_no if verdict.proposed else None)
-        stored = call(write, settings, rounds, stamp, verdict, gateway, bill, review)
+        until = datetime.now(UTC) + timedelta(days=settings.review_days)
+        stored = call(write, settings, rounds, stamp, verdict, gateway, bill, until)
         if isinstance(stored, StoredSet):
             break
         newer = stored
@@ -253,7 +219,7 @@ def check_beside(job: Job, verdict: Verdict, newer: Sequence[str], settings: Set
         ModelBusyError: it does not: it has texts of theirs, or fills up what is no longer lacking.
     """
     why = verdict.failed[0] if verdict.failed else ""
-    if newer and not why and job.lacking is not None and not job.taken_up:
+    if newer and not why and job.lacking is not None:
         place = settings.locate(settings.samples_uri)
         is_same = job.lacking == count_lacking(place, job.model, job.synth_type, job.level)
         why = "" if is_same else "what it was to fill up is there by now"

@@ -59,8 +59,6 @@ _COLUMNS: list[tuple[str, pa.DataType, bool]] = [
     ("content_sha256", _TEXT, False),
     ("created_at", pa.timestamp("us", tz="UTC"), False),
 ]
-# What the name of an exemplar's cell begins with that was read from a row.
-STORED = "stored"
 SAMPLE_SCHEMA = pa.schema([pa.field(name, kind, nullable) for name, kind, nullable in _COLUMNS])
 REJECTED_SCHEMA = pa.schema([*(pa.field(name, kind) for name, kind, _ in _COLUMNS), pa.field("reason", _TEXT)])
 
@@ -179,46 +177,6 @@ def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
         content_sha256=None if text is None else digest_text(text),
         created_at=stamp.created_at,
         reason=exemplar.reason,
-    )
-
-
-def read_exemplar(row: Row, number: int) -> Exemplar:
-    """Makes an exemplar of a stored row; it keeps the pair id that the row has.
-
-    Args:
-        number: its place among the rows, below 0 for those that come before all cells.
-    """
-    votes = read_votes(row["judge_votes"])
-    scenario = Scenario(**{name: str(value) for name, value in json.loads(row["scenario"]).items()})
-    pole: Pole = "positive" if row["pole"] == "positive" else "negative"
-    return Exemplar(
-        cell_id=f"{STORED}/{row['id']}",
-        number=0,
-        order=number,
-        trait=row["trait"],
-        pole=pole,
-        scenario=scenario,
-        pair_id=row["pair_id"] or f"{STORED}/{row['id']}",
-        text=row["text"],
-        reason=None,
-        synth_model=row["synth_model"],
-        prompt_sha256=row["prompt_sha256"],
-        round_no=row["attempt"],
-        cost_usd=row["cost_usd"],
-        odds=votes[0],
-        votes=votes[1],
-        seed_sha256=row["seed_sha256"],
-    )
-
-
-def read_votes(text: str | None) -> tuple[float | None, tuple[Vote, ...]]:
-    """Reads the ``judge_votes`` column: the in-context judge's odds, and the chat judge's votes."""
-    entries = json.loads(text) if text else []
-    odds = next((float(entry["odds"]) for entry in entries if "odds" in entry), None)
-    return odds, tuple(
-        Vote(entry["judge"], entry["vote"], entry["order"].removesuffix(" first"))
-        for entry in entries
-        if "vote" in entry
     )
 
 

@@ -142,15 +142,11 @@ def make_plan(
     seed: int,
     prompts_version: str,
     lacking: Shortfall | None = None,
-    standing: Sequence[int] = (),
 ) -> Plan:
     """Makes the plan of these inputs.
 
     Limits (rounds, cost) and the name of the synth model are not part of the plan id, so that a run that stopped at a
     limit goes on under the same ``plan_id`` once the limit is raised.
-
-    Args:
-        standing: the ids of the rows that stand already, of a proposal that a person has reviewed.
     """
     language = decide_language(model)
     inputs = {
@@ -161,7 +157,6 @@ def make_plan(
         "proposed": [digest for _, digest in model.proposed_digests],
         "refused": [digest_text(text) for text in model.refused],
         "reviewed": _describe_seeds(model.reviewed),
-        "standing": list(standing),
         "synth_type": synth_type,
         "effort": level.effort,
         "exemplars_per_pole": level.exemplars_per_pole,

@@ -1,7 +1,6 @@
 """Adds up what a run's replies cost, by trait and pole, with the shared rest; the report and verdict.json show it."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.domain.model import POLES, Pole
@@ -73,10 +72,6 @@ class Bill:
 
     finished: Spending = Spending()
     attempt: Attempt = Attempt()
-
-    def after(self, earlier: Spending) -> "Bill":
-        """The bill of a set that goes on with a proposal, for which so much had been spent."""
-        return replace(self, finished=earlier.plus(self.finished))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +148,6 @@ def make_bill(budget: RunBudget, finished: Spending | None = None) -> Bill:
     return Bill(taken, attempt)
 
 
-def read_total(document: Mapping[str, Any]) -> Spending:
-    """What was spent for a set, by the costs in its ``verdict.json``."""
-    return Spending(**{item.name: document[item.name] for item in fields(Spending)})
-
-
 def sum_costs(rounds: Rounds, bill: Bill) -> Costs:
     """Adds up the costs of a run; rows and shared costs make the total, to a billionth of a dollar."""
     poles = tuple(_sum_pole(rounds, trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES)
@@ -187,7 +177,6 @@ def describe_costs(costs: Costs) -> dict[str, Any]:
 
 def _sum_pole(rounds: Rounds, trait: str, pole: Pole) -> PoleCost:
     own = [item.cost_usd for item in rounds.exemplars if item.trait == trait and item.pole == pole]
-    own += [row["cost_usd"] for row in rounds.rejected_before if row["trait"] == trait and row["pole"] == pole]
     return PoleCost(trait, pole, add_costs(*own), rounds.choice.count(trait, pole))
 
 

@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -47,10 +48,6 @@ PACKAGES = (
 )
 
 
-# What the manifest says of a person's review, and the files of the proposal that stay in the set, by their name.
-Review = tuple[Mapping[str, Any], Mapping[str, bytes]]
-
-
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """The result of a run: where its files are, and how many exemplars were kept and rejected.
@@ -82,7 +79,7 @@ def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> lis
     rejected = list(rounds.choice.rejected)
     if not verdict.success:
         rejected += [replace(exemplar, reason="surplus") for exemplar in rounds.choice.chosen]
-    return [*rounds.rejected_before, *(_make_row(rounds, stamp, exemplar) for exemplar in _in_order(rejected))]
+    return [_make_row(rounds, stamp, exemplar) for exemplar in _in_order(rejected)]
 
 
 def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
@@ -143,15 +140,13 @@ def make_sample_set(
     verdict: Verdict,
     gateway: ModelGateway,
     bill: Bill | None = None,
-    review: Mapping[str, Any] | None = None,
-    carried: Mapping[str, bytes] | None = None,
+    until: datetime | None = None,
 ) -> SampleSet:
     """Makes the set that a run stores: its rows and the documents beside them.
 
     Args:
         bill: None if no round was cut short.
-        review: what the manifest says of a person's review; None where there is none.
-        carried: the files of the proposal that stay, by their name.
+        until: when the wait for a person ends, of a set that waits for one.
     """
     bill = bill or make_bill(gateway.budget)
     kept = make_kept_rows(rounds, stamp)
@@ -191,16 +186,8 @@ def make_sample_set(
             **({} if rounds.plan.lacking is None else {"lacking": nest_counts(rounds.plan.lacking)}),
             **({"expectations": {suite.name: suite.sha256 for suite in model.own_suites}} if model.own_suites else {}),
         },
-        review={**(review or {}), **_describe_history(rounds, verdict)},
-        carried=carried or {},
+        review={"until": until.isoformat(timespec="seconds")} if until and verdict.proposed else {},
     )
-
-
-def _describe_history(rounds: Rounds, verdict: Verdict) -> Mapping[str, Any]:
-    """What the rounds have used, for those that go on with the proposal."""
-    if not verdict.proposed:
-        return {}
-    return {"history": {"scenarios": dict(rounds.history.scenarios), "cells": rounds.history.cells}}
 
 
 def make_report_data(
@@ -356,8 +343,6 @@ def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:
     The id begins with the plan's, so that it is unique among all plans.
     """
     whole = exemplar.pair_id in rounds.choice.paired or exemplar.reason is not None
-    if exemplar.key in rounds.standing:
-        return make_row(exemplar, stamp, exemplar.pair_id if whole else None)
     pair_id = f"{rounds.plan.plan_id[:12]}/{exemplar.pair_id}" if whole else None
     return make_row(exemplar, stamp, pair_id)
 

@@ -25,7 +25,6 @@ from engine.planning.seed_variations import check_seeds, list_unusable_seeds
 from engine.planning.topic_subjects import split_by_topic
 from engine.report.headline import state_headline
 from engine.report.summary import RunResult
-from engine.run.taken_up import PersonReview, TakenUp, read_quotas, take_up
 from engine.run.unfinished import find_begun
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
@@ -48,7 +47,6 @@ class Job:
     """What a run was asked for. Not a dataclass: Prefect walks into those, and a model may hold a million samples.
 
     ``lacking`` are the quotas of a run that only fills up, by trait key and pole; None where each is the effort's.
-    ``taken_up`` is what it begins from, where it goes on with a proposal.
     """
 
     def __init__(
@@ -58,14 +56,12 @@ class Job:
         level: Level,
         note: str = "",
         lacking: Mapping[tuple[str, Pole], int] | None = None,
-        taken_up: TakenUp | None = None,
     ) -> None:
         self.model = model
         self.synth_type = synth_type
         self.level = level
         self.note = note
         self.lacking = lacking
-        self.taken_up = taken_up
 
     @property
     def lacks_nothing(self) -> bool:
@@ -122,24 +118,6 @@ def load_job(
     lacking = count_lacking(samples_uri, model, checked_type, level) if only_lacking else None
     model = read_pools(samples_uri, model, settings.cache_place, settings.reviews_teach)
     return resume_job(settings, Job(model, checked_type, level, lacking=lacking), named)
-
-
-def go_on(job: Job, stored: StoredSet, review: PersonReview) -> Job:
-    """The job of a run that goes on with its proposal, at the level that the proposal had.
-
-    Raises:
-        InputError, StoreError: as ``take_up``.
-    """
-    level = Level(**stored.manifest["inputs"]["level"])
-    # A model has one proposal at most: this one.
-    model = replace(job.model, proposed=(), proposed_digests=())
-    return Job(
-        model,
-        job.synth_type,
-        level,
-        lacking=read_quotas(stored.manifest["inputs"], model),
-        taken_up=take_up(stored, review, model),
-    )
 
 
 def take_file(settings: Settings, model: Model, level: Level, name: str) -> Level:
@@ -279,9 +257,7 @@ def plan_job(job: Job, packs: Packs, seed: int, proposed: Proposal = NO_PROPOSAL
     scenario_pool = choose_scenario_pool(job.model, packs, proposed, taken)
     if decide_language(job.model).encoder_has_say:
         scenario_pool = split_by_topic(job.model, scenario_pool, packs, taken)
-    standing = job.taken_up.ids if job.taken_up else ()
-    given = scenario_pool, seed, prompts_version(), job.lacking, standing
-    return make_plan(job.model, job.synth_type, job.level, *given)
+    return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, prompts_version(), job.lacking)
 
 
 def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:

@@ -13,13 +13,12 @@ from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell, propose_scenarios
 from engine.generation.first_replies import FirstReplies
 from engine.planning.plan import Plan
-from engine.planning.scenarios import NO_PROPOSAL, Proposal
+from engine.planning.scenarios import NO_PROPOSAL
 from engine.quality.reference_axis import ReferenceAxis, prepare_axes
 from engine.run.job import Job, plan_job
 from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
-from engine.selection.review import list_accepted_texts
 from engine.selection.rounds import Rounds
 from engine.system.task_groups import both_or_neither, gather_or_cancel
 from engine.system.worker_process import RunHeavy, run_here
@@ -42,7 +41,8 @@ async def begin_rounds(
     draft = await asyncio.to_thread(plan_job, job, packs, seed)
     async with gateway.keeping(draft.plan_id, draft.model.handle):
         # While the lone call is in flight, what does not depend on its reply is done.
-        proposed, axes = await both_or_neither(_propose(job, draft, gateway), _find_axes(draft, embedder, run_heavy))
+        finding = _find_axes(draft, embedder, run_heavy)
+        proposed, axes = await both_or_neither(propose_scenarios(draft, gateway), finding)
     # Without a proposal it is the draft: planning it again would place all subjects once more.
     plan = draft if proposed == NO_PROPOSAL else await asyncio.to_thread(plan_job, job, packs, seed, proposed)
     plan = replace(plan, axes=axes)
@@ -51,10 +51,6 @@ async def begin_rounds(
     screener = await asyncio.to_thread(Screener, plan, use_lengths=not plain)
     rounds = Rounds(plan, screener, embedder, strict=plain)
     rounds.subjects_plan_id = draft.plan_id
-    if (begun := job.taken_up) is not None:
-        for texts in list_accepted_texts(plan.model, begun.standing):
-            await embed_ahead(embedder, texts, run_heavy)
-        await asyncio.to_thread(rounds.begin_from, begun.standing, begun.rejected, begun.history)
     return rounds
 
 
@@ -95,13 +91,6 @@ async def judge_round(
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}
     progress.report(CallsPlanned(sum(exemplar.is_accepted and exemplar.trait in trusted for exemplar in screened)))
     return await judge_accepted(plan.model, screened, gateway, plan.seed, trusted)
-
-
-async def _propose(job: Job, draft: Plan, gateway: ModelGateway) -> Proposal:
-    """What the synth model proposes; a proposal that is taken up and lacks nothing asks for nothing."""
-    if job.taken_up is not None and not job.taken_up.lacks:
-        return NO_PROPOSAL
-    return await propose_scenarios(draft, gateway)
 
 
 async def _find_axes(draft: Plan, embedder: CachingEmbedder, run_heavy: RunHeavy) -> Mapping[str, ReferenceAxis]:

@@ -65,14 +65,6 @@ class Screener:
             self._seeds.add(seed.place, seed.text)
             self._seed_runs.update(dict.fromkeys(word_runs(seed.text, COMMON_RUN), seed.text))
 
-    def know(self, exemplars: Sequence[Exemplar], refused: Sequence[str]) -> None:
-        """Holds later texts against these, which stand whatever the rules say, and against those that are refused."""
-        for number, text in enumerate(refused):
-            self._refused.add(f"left out/{number}", text)
-        for exemplar in exemplars:
-            self._seen.add(exemplar.key, exemplar.text or "")
-            self._phrases.add(exemplar.text or "", exemplar.trait, exemplar.pole, exemplar.scenario.subject)
-
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """Returns the exemplars in cell order; each is accepted, or has the reason for which it is rejected.
 

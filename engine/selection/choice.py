@@ -46,7 +46,6 @@ class ChoiceContext:
             places: their pairs need no margin.
         vectors: embeddings of their texts, of length 1.
         excluded: exemplars not to be chosen: the probe has found them on the other pole's side.
-        standing: exemplars that are chosen whatever is found, since a person let them stand.
         shortcut_carriers: exemplars to be chosen last: they carry a shortcut.
         strict: whether only pairs are chosen whose poles lie clearly the right way round, as for a weak synth model.
         exchanges: by trait key, how many chosen pairs may be exchanged for others as good where a word, an opening or
@@ -58,7 +57,6 @@ class ChoiceContext:
     pole_scores: Mapping[str, float] = field(default_factory=dict)
     vectors: Mapping[str, Vectors] = field(default_factory=dict)
     excluded: frozenset[str] = frozenset()
-    standing: frozenset[str] = frozenset()
     shortcut_carriers: frozenset[str] = frozenset()
     strict: bool = False
     exchanges: Mapping[str, int] = field(default_factory=dict)
@@ -114,17 +112,14 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceC
     """
     context = context or ChoiceContext()
     chosen: dict[str, Exemplar] = {}
-    verdicts: dict[str, Reason] = dict.fromkeys(context.excluded - context.standing, "wrong_label")
+    verdicts: dict[str, Reason] = dict.fromkeys(context.excluded, "wrong_label")
     paired: set[str] = set()
     shortfall: dict[tuple[str, Pole], int] = {}
     for trait in plan.model.traits:
         accepted = [item for item in exemplars if item.trait == trait.key and item.is_accepted]
-        standing = [item for item in accepted if item.key in context.standing]
-        open_to = [item for item in accepted if item.key not in context.excluded | context.standing]
-        quotas = {
-            pole: max(0, plan.quotas[trait.key, pole] - sum(item.pole == pole for item in standing)) for pole in POLES
-        }
-        picked = [*standing, *_choose_trait(plan, trait, open_to, context, quotas)]
+        open_to = [item for item in accepted if item.key not in context.excluded]
+        quotas = {pole: plan.quotas[trait.key, pole] for pole in POLES}
+        picked = _choose_trait(plan, trait, open_to, context, quotas)
         if context.strict:
             verdicts |= _explain(open_to, context)
         chosen |= {exemplar.key: exemplar for exemplar in picked}

@@ -91,15 +91,9 @@ def decide(
     judge_aucs: Mapping[str, float],
     embedder: Embedder,
     strict: bool,
-    standing: frozenset[str] = frozenset(),
 ) -> Decision:
-    """Chooses among all exemplars and reviews the choice; a pure function that another process can call.
-
-    Args:
-        standing: the keys of exemplars that are chosen whatever is found.
-    """
+    """Chooses among all exemplars and reviews the choice; a pure function that another process can call."""
     context = make_choice_context(plan, exemplars, judge_aucs, embedder, strict)
-    context = replace(context, standing=standing)
     choice, review = choose_reviewed(plan, exemplars, context, embedder)
     no_poles: dict[str, float] = {}
     # Claims are left out: the encoder sees manner and subject, and not what is said of it.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from engine.domain.model import POLES, Pole
-from engine.domain.samples import Exemplar, Reason, Row
+from engine.domain.samples import Exemplar, Reason
 from engine.generation.first_replies import MIN_HOPELESS
 from engine.planning.plan import Cell, CellHints, Plan, RoundHistory, Shortfall, add_to_history, plan_round
 from engine.planning.seed_variations import count_seed_uses
@@ -65,28 +65,11 @@ class Rounds:
         self.choice: Choice = choose_exemplars(plan, ())
         self.review = Review()
         self.judge_aucs: Mapping[str, float] = {}
-        # What a person let stand of a proposal, and the rows that this run has rejected before.
-        self.standing: frozenset[str] = frozenset()
-        self.rejected_before: tuple[Row, ...] = ()
         self._strict = strict
         self._replaced = 0
         self._no_poles: Mapping[str, float] = {}
         self._history = RoundHistory({})
         self._hints: Mapping[tuple[str, Pole], CellHints] = {}
-
-    def begin_from(self, standing: Sequence[Exemplar], rejected: Sequence[Row], history: RoundHistory) -> Choice:
-        """Begins from what a person let stand of a proposal: it stays chosen, and what then lacks is asked for.
-
-        Args:
-            rejected: the rows that this run has rejected before, what the person left out among them.
-            history: what the rounds of the proposal have used.
-        """
-        self.standing = frozenset(exemplar.key for exemplar in standing)
-        self.rejected_before, self._history = tuple(rejected), history
-        self.screener.know(standing, [row["text"] or "" for row in rejected if row["reason"] == "left_out"])
-        choice = self.take(standing)
-        self.taken = 0
-        return choice
 
     def next_cells(self) -> tuple[Cell, ...]:
         """Plans the cells of the next round; none if the quotas are met, no rounds are left, or nothing would come."""
@@ -123,7 +106,7 @@ class Rounds:
         self.duplicates = tuple(self.screener.duplicates)
         self.taken += 1
         known = _without_pools(self.plan), self.exemplars, self.judge_aucs, self.embedder, self._strict
-        return partial(decide, *known, self.standing)
+        return partial(decide, *known)
 
     def settle(self, decision: Decision) -> Choice:
         """Adopts the choice that was made after ``add``, unless an earlier one was complete and this one is not."""
@@ -137,15 +120,9 @@ class Rounds:
         self._hints = make_hints(self.plan, self.choice, self.review, decision.pole_scores)
         return self.choice
 
-    @property
-    def history(self) -> RoundHistory:
-        """What the rounds have used so far."""
-        return self._history
-
     def count_reasons(self) -> dict[Reason, int]:
         """Counts all rejected exemplars of the run by reason, the most frequent reason first."""
         counts = Counter(self.choice.count_reasons())
-        counts.update(row["reason"] for row in self.rejected_before if row["reason"])
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def count_kept(self) -> dict[tuple[str, Pole], int]:
@@ -165,11 +142,11 @@ class Rounds:
         would only be paid for. Calls that failed do not count, nor does what repeats another reply.
         """
         first = [exemplar.reason for exemplar in self.exemplars if exemplar.reason not in NO_SIGN]
-        return self.taken == 1 and not self.standing and len(first) >= MIN_HOPELESS and REPLY_REASONS.issuperset(first)
+        return self.taken == 1 and len(first) >= MIN_HOPELESS and REPLY_REASONS.issuperset(first)
 
     def _find_shortfall(self) -> dict[tuple[str, Pole], int]:
         """Returns what is lacking; if nothing is, what should be replaced, while replacement rounds are left."""
-        if self.round_no == 0 and not self.standing:
+        if self.round_no == 0:
             return self._pair_up(self.plan.full_shortfall())
         shortfall = self._pair_up(self.choice.shortfall)
         if any(shortfall.values()) or self._replaced >= self.plan.level.replacement_rounds:
@@ -178,7 +155,7 @@ class Rounds:
         to_replace = Counter(
             (exemplar.trait, pole)
             for exemplar in self.choice.chosen
-            if exemplar.key in self.review.to_replace - self.standing
+            if exemplar.key in self.review.to_replace
             for pole in (POLES if self._strict else (exemplar.pole,))
         )
         return shortfall | {key: self._bound_replacement(count) for key, count in to_replace.items()}

@@ -1,7 +1,7 @@
 """Proposed sets in the store, which wait for a person's word, and the texts that a person has refused or accepted."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import cast, get_args
 
@@ -10,14 +10,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.domain.model import Pool, Seed
-from engine.domain.samples import Reason, Row, make_rejected_table
+from engine.domain.samples import Reason, Row, make_rejected_table, make_sample_table
 from engine.store.debris import list_run_folders
 from engine.store.decisions import list_decided, read_decisions, sum_up
-from engine.store.layout import HASHES, MANIFEST, PROPOSED, REJECTED
-from engine.store.sample_set import describe_file, digest_ids, read_manifest, seal, write_parquet
+from engine.store.layout import HASHES, MANIFEST, PROPOSED, REJECTED, SAMPLES
+from engine.store.sample_set import count_poles, describe_file, digest_ids, read_manifest, seal, write_parquet
 from engine.store.set_versions import list_removals
 from engine.store.store import StoredSet, explain_damage, list_pools, list_sets, write_files
+from engine.store.stored_hashes import render_hashes
 from engine.system.filesystem import open_folder, read_bytes
+from engine.text.signatures import KINDS
 
 STATUSES = ("attached", "proposed", "rejected", "detached")
 # The reasons of rows that a person has refused.
@@ -97,7 +99,7 @@ def read_reviewed(sets: Iterable[StoredSet]) -> tuple[Seed, ...]:
     removed = {number for stored in mine for entry in list_removals(stored.manifest) for number in entry["ids"]}
     found: dict[tuple[str, str], Seed] = {}
     for stored in mine:
-        if "proposal" in stored.manifest.get("review", {}):
+        if "left_out" in stored.manifest.get("review", {}):
             for number, seed in _list_accepted(stored):
                 if number not in removed:
                     found[seed.trait, seed.text] = seed
@@ -129,21 +131,58 @@ def reject_proposal(stored: StoredSet, why: str, refused: bool, decisions: Mappi
         StoreError: the set cannot be read or written; it then still waits.
     """
     reason: Reason = LEFT_OUT if refused else "surplus"
-    rows = read_rows(stored, PROPOSED)
-    rejected = [*read_rows(stored, REJECTED), *(Row(**{**row, "reason": reason}) for row in rows)]
+    rows = [Row(**{**row, "reason": reason}) for row in read_rows(stored, PROPOSED)]
+    review = {"why": why, **({"refused": len(rows)} if refused else {})}
+    return _end(stored, "rejected", [], rows, review, decisions)
+
+
+def attach_proposal(
+    stored: StoredSet,
+    rows: Sequence[Row],
+    left_out: Sequence[Row],
+    review: Mapping[str, object],
+    decisions: Mapping[str, bytes],
+    may_enter: Callable[[], bool],
+) -> StoredSet:
+    """Attaches what stands of a proposal: what was left out becomes rejected rows, and its report stays.
+
+    Args:
+        review: what the manifest says of the review from here on.
+        may_enter: as for ``write_files``.
+
+    Raises:
+        StoreError: the set cannot be read or written; it then still waits.
+    """
+    return _end(stored, "attached", rows, left_out, {**review, "refused": len(left_out)}, decisions, may_enter)
+
+
+def _end(
+    stored: StoredSet,
+    status: str,
+    rows: Sequence[Row],
+    rejected: Sequence[Row],
+    review: Mapping[str, object],
+    decisions: Mapping[str, bytes],
+    may_enter: Callable[[], bool] = lambda: True,
+) -> StoredSet:
+    """Puts the set that comes of a proposal in its place: with these samples, and with these rows more rejected."""
     kept = [name for name in stored.manifest["files"] if name not in {REJECTED, *HASHES.values()}]
     files = {name: read_bytes(stored.file(name)) for name in kept} | dict(decisions)
-    files[REJECTED] = write_parquet(make_rejected_table(rejected))
-    counts = {PROPOSED: len(rows), REJECTED: len(rejected)}
-    review = {**stored.manifest["review"], "why": why, **({"refused": len(rows)} if refused else {})}
-    manifest = {name: value for name, value in stored.manifest.items() if name != "hashes_version"} | {
-        "status": "rejected",
-        "counts": {},
-        "rows_sha256": digest_ids([]),
+    every, counts = [*read_rows(stored, REJECTED), *rejected], dict.fromkeys(HASHES.values(), len(rows))
+    files[REJECTED] = write_parquet(make_rejected_table(every))
+    counts |= {PROPOSED: stored.manifest["files"][PROPOSED]["rows"], REJECTED: len(every), SAMPLES: len(rows)}
+    if status == "attached":
+        files[SAMPLES] = write_parquet(make_sample_table(rows))
+        files |= {HASHES[kind.name]: render_hashes([[str(row["text"]) for row in rows]], kind) for kind in KINDS}
+    manifest = {
+        **{name: value for name, value in stored.manifest.items() if name != "hashes_version" or status == "attached"},
+        "status": status,
+        "counts": count_poles(rows),
+        "rows_sha256": digest_ids([row["id"] for row in rows]),
         "files": {name: describe_file(content, counts.get(name)) for name, content in files.items()},
-        "review": review,
+        "review": {**stored.manifest["review"], **review},
     }
-    return write_files(stored.folder, files | {MANIFEST: seal(manifest)})
+    return write_files(stored.folder, files | {MANIFEST: seal(manifest)}, may_enter)
 
 
 def list_all(samples_uri: str, handle: str) -> list[StoredSet]:

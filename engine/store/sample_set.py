@@ -37,8 +37,7 @@ _SEALED_END = re.compile(rb',\n  "' + DIGEST_FIELD.encode() + rb'": "([0-9a-f]{6
 class SampleSet:
     """What one run writes: the rows, and ``documents``, the text files beside them, by their name in the set.
 
-    ``review`` is what the manifest says of a person's review, where there is one; ``carried`` are files of the proposal
-    that stay as they are, by their name.
+    ``review`` is what the manifest says of a person's review, where there is one.
     """
 
     stamp: RunStamp
@@ -51,7 +50,6 @@ class SampleSet:
     versions: Mapping[str, str]
     inputs: Mapping[str, Any] = field(default_factory=dict)
     review: Mapping[str, Any] = field(default_factory=dict)
-    carried: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def render_files(sample_set: SampleSet) -> dict[str, bytes]:
@@ -63,7 +61,6 @@ def render_files(sample_set: SampleSet) -> dict[str, bytes]:
     tables[REJECTED] = make_rejected_table(sample_set.rejected)
     files = {name: write_parquet(table) for name, table in tables.items()}
     files |= {name: text.encode() for name, text in sample_set.documents.items()}
-    files |= sample_set.carried
     rows = {name: table.num_rows for name, table in tables.items()}
     if hashed:
         texts = [str(row["text"]) for row in sample_set.kept]
@@ -132,10 +129,6 @@ def unseal(content: bytes) -> Any:
 
 def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Mapping[str, int], hashed: bool) -> bytes:
     stamp = sample_set.stamp
-    counts: dict[str, dict[str, int]] = {}
-    for row in sample_set.kept if sample_set.status in SAMPLES_NAMES else ():
-        trait = counts.setdefault(row["trait"], {"positive": 0, "negative": 0})
-        trait[row["pole"]] += 1
     manifest = {
         "status": sample_set.status,
         "run_id": stamp.run_id,
@@ -145,7 +138,7 @@ def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Ma
         "effort": stamp.effort,
         "plan_id": sample_set.plan_id,
         "created_at": stamp.created_at.isoformat(),
-        "counts": counts,
+        "counts": count_poles(sample_set.kept if sample_set.status in SAMPLES_NAMES else ()),
         "rows_sha256": digest_ids([row["id"] for row in sample_set.kept]),
         "files": {name: describe_file(content, rows.get(name)) for name, content in files.items()},
         **({"hashes_version": HASHES_VERSION} if hashed else {}),
@@ -154,6 +147,14 @@ def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Ma
         **({"review": dict(sample_set.review)} if sample_set.review else {}),
     }
     return seal(manifest)
+
+
+def count_poles(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
+    """Counts rows by trait and pole, ``counts`` in the manifest of their set."""
+    counts: dict[str, dict[str, int]] = {}
+    for row in rows:
+        counts.setdefault(row["trait"], {"positive": 0, "negative": 0})[row["pole"]] += 1
+    return counts
 
 
 def digest_ids(ids: Iterable[int]) -> str:

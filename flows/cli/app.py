@@ -23,6 +23,7 @@ from flows.cli.runs.cache import app as cache_app
 from flows.exit_codes import run_app
 from flows.export.commands import app as export_app
 from flows.judging.commands import app as judging_app
+from flows.review.commands import app as review_app
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(cache_app, name="cache")
@@ -31,6 +32,7 @@ app.add_typer(authoring_app)
 app.add_typer(catalogue_app)
 app.add_typer(export_app)
 app.add_typer(judging_app)
+app.add_typer(review_app)
 
 
 @app.callback()
@@ -257,50 +259,6 @@ def prune_command(
     from flows.retention.pruning import Ages
 
     prune_now(read_settings(), Ages(rejected_days, runs_days), dry_run, as_json)
-
-
-@app.command("review")
-def review_command(
-    run_id: Annotated[str, typer.Argument(help="The run that proposed the set.")],
-    attach: Annotated[bool, typer.Option("--attach", help="Attach what stands.")] = False,
-    reject: Annotated[bool, typer.Option("--reject", help="Reject all of it.")] = False,
-    leave_out: Annotated[
-        list[int] | None, typer.Option(metavar="ID", help="A sample to leave out; another is made in its place.")
-    ] = None,
-    other_pole: Annotated[
-        list[int] | None, typer.Option(metavar="ID", help="A sample that reads as the other pole.")
-    ] = None,
-    why: Annotated[str, typer.Option(help="A word of why, kept with the set.")] = "",
-    propose_again: Annotated[
-        bool, typer.Option("--propose-again", help="Show the set again when others have taken their places.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one last line {run_id, status, samples, report}.")
-    ] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries say.")] = False,
-) -> None:
-    """Gives your word on a set that a run has proposed: attach what stands, or reject all of it."""
-    if attach == reject:
-        raise InputError("Say either --attach or --reject")
-    from engine.settings import read_settings
-
-    quiet_libraries(verbose)
-    from flows.cli.sets.review import resume_run, show_reviewed
-    from flows.cli.temporary_server import starting_server
-
-    asked = {
-        "decision": "attach" if attach else "reject",
-        "leave_out": leave_out or [],
-        "other_pole": other_pole or [],
-        "why": why,
-        "propose_again": propose_again,
-    }
-    with starting_server() as server:
-        if resume_run(read_settings(), run_id, asked):
-            show_reviewed(run_id, None, as_json)
-            return
-        result = run_in_process("flows.review:review", {"run_id": run_id, **asked}, server)
-    show_reviewed(run_id, result, as_json)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

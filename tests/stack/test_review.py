@@ -1,43 +1,32 @@
-"""A proposal of a suspended run that is proposed again, rejected, or reviewed by nobody in time."""
+"""A proposal of a suspended run that is rejected, or reviewed by nobody in time."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-import pyarrow.parquet as pq
 from fakes.provider import Behaviour
 from fakes.stack import Stack
 from fakes.waiting import wait_until
 from fakes.workspace import read_manifest
 
-from engine.store.layout import MANIFEST, PROPOSED, SAMPLES
+from engine.store.layout import MANIFEST, SAMPLES
 from engine.store.proposals import list_proposals
 from engine.store.sample_set import seal
 
 
-def test_resumed_run_waits_for_the_one_that_holds_the_lease_proposes_again_and_is_rejected(
-    stack: Stack, handle: str
-) -> None:
+def test_resumed_run_waits_for_the_one_that_holds_the_lease_and_rejects(stack: Stack, handle: str) -> None:
     run_id, folder = stack.suspend(handle)
-    first = [row["id"] for row in pq.read_table(folder / PROPOSED).to_pylist()]
     stack.provider.behaviour = Behaviour(hold_after=0)
     with ThreadPoolExecutor(1) as thread:
         holder = thread.submit(stack.run_here, handle)
         wait_until(lambda: stack.provider.in_flight, 60, "the other run asks")
-        stack.resume(run_id, decision="attach", leave_out=first[:1], propose_again=True)
+        stack.resume(run_id, decision="reject", why="not ours")
         wait_until(lambda: "Waiting" in stack.read_logs(run_id), 60, "it waits for the lease")
-        unchanged = read_manifest(folder)["review"]["number"]
+        unchanged = read_manifest(folder)["status"]
         stack.provider.behaviour = Behaviour()
         attached = holder.result()
-    wait_until(lambda: read_manifest(folder)["review"]["number"] == 2, 120, "it proposes again")
-    stack.wait_until_suspended(run_id)
-    second = {row["id"] for row in pq.read_table(folder / PROPOSED).to_pylist()}
-    stack.resume(run_id, decision="reject", why="not ours")
     told = stack.wait_for_end(run_id)
 
-    assert (1, True) == (unchanged, attached.is_completed())
-    assert set(first[1:]) < second
-    assert len(first) == len(second)
-    assert first[0] not in second
+    assert ("proposed", True) == (unchanged, attached.is_completed())
     assert ("CANCELLED", True) == (told[0], "not ours" in told[1])
     assert ("rejected", False) == (read_manifest(folder)["status"], (folder / SAMPLES).exists())
     wanted = {"filter": {"event": {"prefix": ["exemplars.set.rejected"]}}, "limit": 50}

@@ -147,4 +147,3 @@ def test_what_a_person_refuses_on_the_page_of_a_review_is_not_attached(desk: Des
     assert "COMPLETED" == ended[0], ended
     [refused] = proposed.keys() - attached
     assert proposed[refused] in shown
-    assert len(proposed) == len(attached)

@@ -192,15 +192,15 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
-async function finish(decision) {
-  const buttons = [at("attach"), at("reject")];
+async function finish(decision, fill = false) {
+  const buttons = [at("attach"), at("fill"), at("reject")];
   for (const button of buttons) button.disabled = true;
   over = true;
   say("Waiting until what you decided is kept.");
   await sending;
   try {
     if (decision === "attach" && unkept.size) throw new Error("something that you decided was not kept.");
-    say((await send("", {decision, why: at("why").value, propose_again: at("again").checked})).message);
+    say((await send("", {decision, why: at("why").value, fill})).message);
   } catch (error) {
     over = false;
     // An error of fetch's own: the word may have arrived, and its answer not.
@@ -210,6 +210,7 @@ async function finish(decision) {
   at("said").scrollIntoView({block: "center"});
 }
 at("end").addEventListener("submit", (event) => { event.preventDefault(); finish("attach"); });
+at("fill").addEventListener("click", () => finish("attach", true));
 at("reject").addEventListener("click", () => { if (confirm("Reject all of it? Its texts stay known as refused.")) finish("reject"); });
 
 at("trait").append(make("option", {value: "", text: "all"}),

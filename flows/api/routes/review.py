@@ -47,9 +47,7 @@ class ReviewBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
     decision: Literal["attach", "reject"] = Field(description="Attach what stands, or reject all of it.")
     why: str = Field("", max_length=1000, description="A word of why, kept with the set.")
-    propose_again: bool = Field(
-        False, description="Propose the set once more when others have taken the places of refused samples."
-    )
+    fill: bool = Field(False, description="Start a run that makes others in the places of refused samples.")
 
 
 @router.get(
@@ -122,7 +120,7 @@ async def finish(request: Request, run_id: RunId, body: ReviewBody) -> ReviewAns
         "leave_out": [],
         "other_pole": [],
         "why": body.why,
-        "propose_again": body.propose_again,
+        "fill": body.fill,
     }
     orchestrator = get_orchestrator(request)
     if await orchestrator.resume(run_id, word):

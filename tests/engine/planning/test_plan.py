@@ -94,7 +94,6 @@ def list_changes() -> list[dict[str, Any]]:
         {"synth_type": "enrich"},
         {"seed": 1},
         {"prompts_version": "prompts-2"},
-        {"standing": (7,)},
     ]
 
 

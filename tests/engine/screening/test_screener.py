@@ -91,13 +91,10 @@ def test_attached_sample_of_any_trait_is_not_made_again(trait: str) -> None:
     assert ["duplicate", "near_duplicate", None] == list_reasons(screen(TEXTS[0], NEAR, TEXTS[1], model=model))
 
 
-def test_what_is_known_stands_and_what_was_refused_is_not_made_again() -> None:
+def test_what_was_refused_is_not_made_again() -> None:
     screener = make_screener(make_model(refused=(TEXTS[2],)))
-    screener.know(make_exemplars(TEXTS[0]), [TEXTS[1]])
 
-    assert ["near_duplicate", "refused_before", "refused_before", None] == list_reasons(
-        screener.screen(make_exemplars(NEAR, TEXTS[1], TEXTS[2], TEXTS[3]))
-    )
+    assert ["refused_before", None] == list_reasons(screener.screen(make_exemplars(TEXTS[2], TEXTS[3])))
 
 
 def test_rules_that_were_applied_ahead_are_not_applied_again() -> None:

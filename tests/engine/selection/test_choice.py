@@ -163,15 +163,13 @@ def test_exemplar_is_held_against_the_best_of_the_other_pole() -> None:
     assert ["off_pole", "wrong_label"] == reasons_of(choice, made[1:])
 
 
-def test_barred_exemplar_is_on_the_wrong_side_and_its_place_is_filled_unless_a_person_let_it_stand() -> None:
+def test_barred_exemplar_is_on_the_wrong_side_and_its_place_is_filled() -> None:
     made = [exemplar for index in range(3) for exemplar in make_pair(index, 2.0 - index / 10, -2.0)]
     barred = ChoiceContext(score(made), excluded=frozenset({made[0].key}), strict=True)
     choice = choose_exemplars(plan_of(2), made, barred)
 
     assert list_keys(made[2:]) == list_keys(choice.chosen)
     assert ["wrong_label", "surplus"] == reasons_of(choice, made[:2])
-    standing = replace(barred, standing=frozenset(list_keys(made[4:])), excluded=frozenset({made[4].key}))
-    assert list_keys([*made[4:], *made[:2]]) == list_keys(choose_exemplars(plan_of(2), made, standing).chosen)
 
 
 def test_carrier_of_a_shortcut_is_chosen_last() -> None:

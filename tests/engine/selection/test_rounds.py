@@ -11,15 +11,13 @@ from fakes.builders import (
     make_model,
     make_rounds,
     make_seeds,
-    make_stamp,
     make_test_plan,
     make_trait,
 )
 
 from engine.domain.model import POLES, Attached, TraitType
-from engine.domain.samples import Exemplar, Reason, make_row
+from engine.domain.samples import Exemplar, Reason
 from engine.generation.first_replies import MIN_HOPELESS
-from engine.planning.plan import RoundHistory
 from engine.selection.rounds import REPLY_REASONS, Rounds
 
 OTHER = [Attached("clarity", f"text {number}", 1.0, "a shed") for number in range(3)]
@@ -93,21 +91,6 @@ def test_what_lacks_is_explained_with_its_reasons_and_counted() -> None:
     assert negative.endswith("Nothing came back for it.")
     assert {"too_short": 2, "cell_failed": 1} == rounds.count_reasons()
     assert {("clarity", pole): 0 for pole in POLES} == rounds.count_kept()
-
-
-def test_run_that_begins_from_what_stands_keeps_it_and_asks_for_the_rest() -> None:
-    rounds, standing = make_rounds(PLAN), make_exemplars()[:1]
-    left_out = make_row(make_exemplar("Left out.", reason="left_out"), make_stamp(), None)
-    rounds.begin_from(standing, [left_out], RoundHistory({"clarity": 8}, 16))
-    cells = rounds.next_cells()
-
-    assert {("clarity", "positive"): 1, ("clarity", "negative"): 0} == rounds.count_kept()
-    assert {"left_out": 1} == rounds.count_reasons()
-    assert {*POLES} == {cell.pole for cell in cells}
-    assert (16, "clarity/00008") == (cells[0].order, cells[0].pair_id)
-    take(rounds, *HOPELESS)
-    assert not rounds.is_hopeless
-    assert rounds.history.cells > 16
 
 
 @pytest.mark.parametrize(

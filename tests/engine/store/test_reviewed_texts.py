@@ -8,12 +8,14 @@ from pathlib import Path
 from fakes.builders import make_exemplar, make_model, make_stamp, make_trait
 
 from engine.domain.model import Pool, Seed
-from engine.domain.samples import Row, make_row, make_sample_table
+from engine.domain.samples import Row, make_row
 from engine.planning.plan import digest_definition
+from engine.review.word import PersonReview, add_decisions, settle
 from engine.run.job import read_pools
-from engine.store.layout import DECISIONS_FILE, PROPOSED
+from engine.store.decisions import Said, keep_decision, read_decision_file
+from engine.store.proposals import attach_proposal, reject_proposal
 from engine.store.removal import remove_stored
-from engine.store.sample_set import SampleSet, Status, write_parquet
+from engine.store.sample_set import SampleSet
 from engine.store.set_versions import Removal
 from engine.store.store import detach_stored, list_sets, write_set
 
@@ -22,21 +24,22 @@ MODEL = make_model(make_trait("clarity"), handle=HANDLE)
 TEXTS = ("Press the button.", "Wait a minute.", "We send you a mail.", "Ring the bell.")
 
 
-def attach_reviewed(
-    store: Path, said: Mapping[int, str], run_id: str, status: Status = "attached", pool: Pool = "train"
-) -> list[Row]:
-    """A set of positive texts whose review said that of some of them, by their numbers; its rows."""
+def review(store: Path, said: Mapping[int, Said], run_id: str, attach: bool = True, pool: Pool = "train") -> list[Row]:
+    """A set of positive texts that was reviewed, with what was said of some of them, by their numbers; its rows."""
     stamp = replace(make_stamp(run_id), handle=HANDLE)
     rows = [make_row(make_exemplar(text, "positive", n, "clarity"), stamp, None) for n, text in enumerate(TEXTS)]
-    ids = {name: sorted(rows[n]["id"] for n, word in said.items() if word == name) for name in ("refuse", "other_pole")}
-    lines = [
-        f'{{"sample_id": {rows[n]["id"]}, "said": "{word}", "key": "k", "at": "{datetime.now(UTC).isoformat()}"}}\n'
-        for n, word in said.items()
-    ]
-    review = {"left_out": ids["refuse"], "other_pole": ids["other_pole"], "why": "", "proposal": {}}
-    carried = {PROPOSED: write_parquet(make_sample_table(rows)), DECISIONS_FILE: "".join(lines).encode()}
-    kept = [row for n, row in enumerate(rows) if said.get(n) not in ("refuse", "other_pole")]
-    write_set(str(store), SampleSet(stamp, pool, status, "plan", kept, [], {}, {}, {}, review=review, carried=carried))
+    until = {"until": datetime.now(UTC).isoformat()}
+    made = SampleSet(stamp, pool, "proposed", "plan", rows, [], {}, {}, {}, review=until)
+    stored = write_set(str(store), made)
+    for number, word in said.items():
+        keep_decision(stored, rows[number]["id"], word, "key")
+    decisions = read_decision_file(stored)
+    if attach:
+        given = add_decisions(PersonReview(), stored)
+        settled = settle(stored, given)
+        attach_proposal(stored, settled.standing, settled.left_out, given.to_entry(), decisions, lambda: True)
+    else:
+        reject_proposal(stored, "", True, decisions)
     return rows
 
 
@@ -44,9 +47,9 @@ def test_what_a_person_accepted_teaches_at_its_pole_while_it_is_attached_for_tra
     def read(teach: bool = True) -> dict[str, float]:
         return {seed.text: seed.quality for seed in read_pools(str(tmp_path), MODEL, None, teach).reviewed}
 
-    rows = attach_reviewed(tmp_path, {0: "accept", 1: "refuse", 2: "other_pole", 3: "accept"}, "a")
-    attach_reviewed(tmp_path, {1: "accept"}, "b", pool="eval")
-    attach_reviewed(tmp_path, {1: "accept"}, "c", status="rejected")
+    rows = review(tmp_path, {0: "accept", 1: "refuse", 2: "other_pole", 3: "accept"}, "a")
+    review(tmp_path, {1: "accept"}, "b", pool="eval")
+    review(tmp_path, {1: "accept"}, "c", attach=False)
     [stored] = list_sets(str(tmp_path), HANDLE, "train")
 
     assert {TEXTS[0]: 1.0, TEXTS[2]: 0.0, TEXTS[3]: 1.0} == read()

@@ -9,7 +9,7 @@ from flows.catalogue.flow import catalogue
 from flows.deploy.automations import CONTAINER_SECONDS, name_left_event, read_automations
 from flows.deploy.unfinished_runs import FLOW_NAMES, UNFINISHED
 from flows.prune import prune
-from flows.review import review
+from flows.review.flow import review
 from flows.runs.heartbeat import EVENT, HEARTBEAT_SECONDS
 from flows.runs.labels import AGAIN
 from flows.synthesize import synthesize

@@ -117,7 +117,7 @@ def test_word_on_the_whole_goes_to_the_suspended_run_or_to_a_new_one(surface: Su
     runs.away = False
     refused = [client.post(path, json={"decision": "attach"}) for client in (surface.reader, surface.stranger)]
     answer = surface.author.post(path, json={"decision": "attach", "why": "so"})
-    word = {"decision": "attach", "leave_out": [], "other_pole": [], "why": "so", "propose_again": False}
+    word = {"decision": "attach", "leave_out": [], "other_pole": [], "why": "so", "fill": False}
 
     assert (503, "orchestrator_unavailable") == read_refusal(away)
     assert [(403, "forbidden"), (404, "not_found")] == [read_refusal(answer) for answer in refused]

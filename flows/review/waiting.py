@@ -1,6 +1,6 @@
 """Waits for a person's word on a proposed set: the run is suspended, and begins again when somebody has given it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from prefect import get_run_logger
@@ -12,9 +12,9 @@ from pydantic import Field, ValidationError
 from engine.domain.model import SynthType
 from engine.errors import InputError, ModelBusyError
 from engine.planning.held_out import choose_pool
-from engine.report.summary import Review, RunResult
-from engine.run.job import Job, read_result
-from engine.run.taken_up import PersonReview
+from engine.report.summary import RunResult
+from engine.review.word import PersonReview
+from engine.run.job import read_result
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
 from engine.store.proposals import list_expired, list_proposals, read_deadline
@@ -38,14 +38,12 @@ class ReviewForm(RunInput):
         list[int], Field(default_factory=list, description="The ids of samples that read as the other pole.")
     ]
     why: Annotated[str, Field(max_length=1000, description="A word of why, kept with the set.")] = ""
-    propose_again: Annotated[
-        bool, Field(description="Show me the set again when other samples have taken the places of these.")
-    ] = False
+    fill: Annotated[bool, Field(description="Start a run that makes other samples in the places of these.")] = False
 
     def read(self) -> PersonReview:
         """The person's word."""
         return PersonReview(
-            self.decision == "attach", tuple(self.leave_out), tuple(self.other_pole), self.why, self.propose_again
+            self.decision == "attach", tuple(self.leave_out), tuple(self.other_pole), self.why, self.fill
         )
 
 
@@ -126,11 +124,10 @@ async def ask_person(settings: Settings, stored: StoredSet) -> PersonReview | No
     form = ReviewForm.with_initial_data(
         description=f"**{samples} of {stored.handle} wait for you**, until {until}; then they are rejected.\n\n{read}"
     )
-    number = stored.manifest["review"]["number"]
     resumed = 0
     while True:
         try:
-            given = await asuspend_flow_run(wait_for_input=form, key=f"review-{number}-{resumed}")
+            given = await asuspend_flow_run(wait_for_input=form, key=f"review-{resumed}")
             return None if given is None else given.read()
         except RuntimeError:
             return None
@@ -140,21 +137,6 @@ async def ask_person(settings: Settings, stored: StoredSet) -> PersonReview | No
                 "The run was resumed without a decision: nothing was changed, and its set waits on"
             )
             resumed += 1
-
-
-def describe_review(settings: Settings, job: Job, proposal_no: int | None) -> Review:
-    """What the manifest of a set says of its review, and the files of an earlier proposal that stay in it.
-
-    Args:
-        proposal_no: which proposal of its run the set is, from 1; None for one that waits for nobody.
-    """
-    earlier, carried = (dict(job.taken_up.entry), job.taken_up.carried) if job.taken_up else ({}, {})
-    if proposal_no is None:
-        return earlier, carried
-    # The rows of the earlier proposal give way to the new ones; what was decided stays.
-    carried = {name: content for name, content in carried.items() if name != PROPOSED}
-    until = datetime.now(UTC) + timedelta(days=settings.review_days)
-    return {**earlier, "until": until.isoformat(timespec="seconds"), "number": proposal_no}, carried
 
 
 def keep_to_one(settings: Settings, handle: str, run_id: str) -> None:

@@ -13,20 +13,20 @@ from prefect.settings import PREFECT_API_URL
 
 from engine.errors import OrchestratorError
 from engine.report.summary import RunResult
-from engine.run.taken_up import check_ids
+from engine.review.word import check_ids
 from engine.settings import Settings
 from engine.store.layout import PROPOSED
 from engine.store.proposals import read_rows
 from engine.text.formatting import capitalise
+from flows.review.waiting import find_reviewable
 from flows.runs.labels import SUSPENDED
-from flows.runtime.review import find_reviewable
 
 
 def resume_run(settings: Settings, run_id: str, asked: Mapping[str, Any]) -> bool:
     """Has the run that is suspended for its proposal go on with a person's word; False where none is.
 
     Args:
-        asked: the fields of ``flows.runtime.review.ReviewForm``.
+        asked: the fields of ``flows.review.waiting.ReviewForm``.
 
     Raises:
         InputError: the run has no proposal that waits, or one without a sample that is named.

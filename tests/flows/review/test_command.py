@@ -5,28 +5,31 @@ import json
 import pyarrow.parquet as pq
 import pytest
 from fakes.commands import Command
-from fakes.provider import Behaviour, Provider
+from fakes.provider import Provider
 from fakes.set_events import capture_set_events
 from fakes.workspace import HANDLE, Workspace, read_manifest
 
 from engine.settings import read_settings
 from engine.store.decisions import keep_decision
-from engine.store.layout import DECISIONS_FILE, PROPOSED, REJECTED, SAMPLES, VERDICT
-from flows.runtime.review import find_reviewable
+from engine.store.layout import DECISIONS_FILE, PROPOSED, REJECTED, REPORT, SAMPLES, VERDICT
+from flows.review.waiting import find_reviewable
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 LOW = (HANDLE, "--effort", "low")
+NOTHING_PASSES = {
+    "name": "none",
+    "expectations": [{"type": "expect_table_row_count_to_equal", "kwargs": {"value": 0}, "severity": "critical"}],
+}
 PROPOSE = ("synthesize", *LOW, "--review")
 
 
-def test_reviewed_set_keeps_what_stands_makes_what_lacks_and_teaches_later_runs(
+def test_reviewed_set_keeps_what_stands_is_filled_up_and_teaches_later_runs(
     entered: Workspace, provider: Provider, run_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("EXEMPLARS_SYNTH_PRICE", "0.40/1.60")
     told = run_command(*PROPOSE, "--json").facts
     run_id, folder = told["run_id"], entered.find_set(told["run_id"])
     first, second, *others = pq.read_table(told["samples"]).to_pylist()
-    before = json.loads((folder / VERDICT).read_text())["cost"]
+    documents = {name: (folder / name).read_bytes() for name in (VERDICT, REPORT)}
     wrong = [
         run_command(*PROPOSE),
         run_command("review", run_id, "--attach", "--leave-out", "12"),
@@ -38,16 +41,17 @@ def test_reviewed_set_keeps_what_stands_makes_what_lacks_and_teaches_later_runs(
     for sample_id in accepted:
         keep_decision(find_reviewable(read_settings(), run_id), sample_id, "accept", "key")
     options = ("--attach", "--leave-out", str(second["id"]))
-    provider.behaviour = Behaviour(malformed=1.0)
+    own = entered.folder / "suites"
+    own.mkdir()
+    (own / "none.json").write_text(json.dumps(NOTHING_PASSES))
+    monkeypatch.setenv("EXEMPLARS_EXPECTATIONS_URI", str(own))
     failed = run_command("review", run_id, *options)
     waiting = read_manifest(folder)["status"]
-    provider.behaviour = Behaviour()
-    run_command("cache", "clear", HANDLE)
+    monkeypatch.delenv("EXEMPLARS_EXPECTATIONS_URI")
     provider.forget()
-    said = run_command("review", run_id, *options, "--json").facts
+    said, filled = map(json.loads, run_command("review", run_id, *options, "--fill", "--json").out.splitlines())
     asked = provider.calls.total()
     rows, rejected = (pq.read_table(folder / name).to_pylist() for name in (SAMPLES, REJECTED))
-    after = json.loads((folder / VERDICT).read_text())["cost"]
     again = run_command("review", run_id, "--reject")
     plans = {}
     for teach in ("false", "true"):
@@ -59,17 +63,13 @@ def test_reviewed_set_keeps_what_stands_makes_what_lacks_and_teaches_later_runs(
     assert [3, 2, 2] == [ended.code for ended in wrong]
     assert (1, "proposed") == (failed.code, waiting)
     assert "The proposal still waits" in failed.message
-    assert ("attached", run_id) == (said["status"], said["run_id"])
-    assert 2 + len(others) == len(rows)
-    assert {row["id"] for row in others} < {row["id"] for row in rows}
+    assert ("attached", run_id, "attached") == (said["status"], said["run_id"], filled["status"])
+    assert {row["id"] for row in others} == {row["id"] for row in rows}
     assert {first["id"], second["id"]} == {row["id"] for row in rejected if row["reason"] == "left_out"}
-    assert 0 < asked < len(rows)
+    assert (2, True) == (len(pq.read_table(filled["samples"])), 0 < asked < len(rows))
     assert 2 == read_manifest(folder)["review"]["refused"]
     assert 3 == len((folder / DECISIONS_FILE).read_text().splitlines())
-    assert after["replies"] > before["replies"]
-    assert after["usd"] > before["usd"] > 0
-    poles = [pole["usd"] for trait in after["by_trait"].values() for pole in trait.values()]
-    assert sum(row["cost_usd"] for row in (*rows, *rejected)) == pytest.approx(sum(poles))
+    assert documents == {name: (folder / name).read_bytes() for name in documents}
     assert 0 == run_command("verify").code
     assert (2, True) == (again.code, "is attached: it does not wait for a review" in again.message)
     assert plans["true"]["plan_id"] != plans["false"]["plan_id"]

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 from fakes.builders import make_exemplar, make_level, make_model, make_stamp, make_test_plan
-from fakes.word_vectors import WordVectors
 
 from engine.domain.model import POLES
 from engine.domain.samples import make_id, make_row
 from engine.domain.votes import Vote
+from engine.errors import InputError
+from engine.review.word import PersonReview, Settled, settle
 from engine.run.job import read_pools
-from engine.run.taken_up import PersonReview, TakenUp, take_up
 from engine.screening.screener import Screener
-from engine.selection.rounds import Rounds
 from engine.store.layout import PROPOSED, REJECTED
 from engine.store.proposals import (
+    attach_proposal,
     list_all,
     list_proposals,
     list_waiting,
@@ -47,11 +47,7 @@ def make_proposal(store: Path, wanted: int = 4) -> StoredSet:
         for index, text in enumerate(texts)
     ]
     inputs = {"level": asdict(make_level(wanted)), "seed": 0, "planned_beside": [], "checked_beside": []}
-    review = {
-        "until": (NOW + timedelta(days=1)).isoformat(),
-        "number": 1,
-        "history": {"scenarios": {"clarity": 4}, "cells": 8},
-    }
+    review = {"until": (NOW + timedelta(days=1)).isoformat()}
     rejected = make_row(make_exemplar(LEFT_BEFORE, reason="too_short"), STAMP, None)
     rows = [make_row(item, STAMP, f"plan/{item.pair_id}") for item in exemplars]
     made = SampleSet(STAMP, "train", "proposed", "a" * 32, rows, [rejected], {}, {}, inputs, review)
@@ -62,53 +58,54 @@ def name_id(text: str) -> int:
     return make_id(STAMP.handle, "clarity", text)
 
 
-def take(stored: StoredSet, review: PersonReview) -> TakenUp:
-    return take_up(stored, review, make_model(handle=STAMP.handle))
+def list_texts(settled: Settled, pole: str) -> list[str | None]:
+    return [row["text"] for row in settled.standing if row["pole"] == pole]
 
 
-def list_texts(taken: TakenUp, pole: str) -> list[str | None]:
-    return [item.text for item in taken.standing if item.pole == pole]
-
-
-def test_all_stands_where_nothing_is_refused_and_what_is_left_out_is_a_rejected_row_and_lacks(tmp_path: Path) -> None:
+def test_all_stands_where_nothing_is_refused_and_what_is_left_out_leaves_the_other_text_of_its_pair(
+    tmp_path: Path,
+) -> None:
     stored = make_proposal(tmp_path)
-    taken, less = take(stored, PersonReview()), take(stored, PersonReview(left_out=(name_id(PLAIN[0]),)))
-    left_out = [(row["text"], row["reason"]) for row in less.rejected]
+    whole, less = settle(stored, PersonReview()), settle(stored, PersonReview(left_out=(name_id(PLAIN[0]),)))
+    alone = [row["text"] for row in less.standing if row["pair_id"] is None]
 
-    assert [False, True] == [taken.lacks, less.lacks]
-    assert read_rows(stored, PROPOSED) == [make_row(item, STAMP, item.pair_id) for item in taken.standing]
-    assert max(item.order for item in taken.standing) < 0
-    assert [(LEFT_BEFORE, "too_short"), (PLAIN[0], "left_out")] == left_out
-    assert [*PLAIN[1:]] == list_texts(less, "positive")
+    assert (read_rows(stored, PROPOSED), ()) == ([*whole.standing], whole.left_out)
+    assert [(PLAIN[0], "left_out")] == [(row["text"], row["reason"]) for row in less.left_out]
+    assert ({"clarity": {"positive": 3, "negative": 4}}, [STIFF[0]]) == (less.counts, alone)
+    with pytest.raises(InputError, match=r"would stand\. Reject it instead"):
+        settle(stored, PersonReview(left_out=tuple(name_id(text) for text in (*PLAIN, *STIFF))))
+    with pytest.raises(InputError, match="has no sample 12"):
+        settle(stored, PersonReview(other_pole=(12,)))
 
 
-def test_text_of_the_other_pole_goes_there_only_where_that_one_lacks(tmp_path: Path) -> None:
+def test_text_of_the_other_pole_goes_there_only_where_one_of_its_own_was_left_out(tmp_path: Path) -> None:
     moved, refused = name_id(PLAIN[0]), name_id(STIFF[3])
-    room = take(make_proposal(tmp_path), PersonReview(left_out=(refused,), other_pole=(moved,)))
-    full = take(make_proposal(tmp_path), PersonReview(other_pole=(moved,)))
-    both = take(make_proposal(tmp_path), PersonReview(left_out=(moved,), other_pole=(moved,)))
+    stored = make_proposal(tmp_path)
+    room = settle(stored, PersonReview(left_out=(refused,), other_pole=(moved,)))
+    full = settle(stored, PersonReview(other_pole=(moved,)))
+    both = settle(stored, PersonReview(left_out=(moved,), other_pole=(moved,)))
 
-    assert [PLAIN[0], *STIFF[:3]] == list_texts(room, "negative")
+    assert {PLAIN[0], *STIFF[:3]} == {*list_texts(room, "negative")}
     assert [*PLAIN[1:]] == list_texts(room, "positive") == list_texts(full, "positive")
     assert [*STIFF] == list_texts(full, "negative") == list_texts(both, "negative")
-    assert PLAIN[0] in [row["text"] for row in full.rejected]
-    [there] = [item for item in room.standing if item.text == PLAIN[0]]
-    assert (0.0, None) == (make_row(there, STAMP, None)["quality"], make_row(there, STAMP, None)["pair_id"])
+    assert [PLAIN[0]] == [row["text"] for row in full.left_out]
+    [there] = [row for row in room.standing if row["text"] == PLAIN[0]]
+    assert (0.0, None) == (there["quality"], there["pair_id"])
 
 
-def test_rounds_keep_what_stands_and_ask_for_what_lacks_in_new_scenarios(tmp_path: Path) -> None:
-    taken = take(make_proposal(tmp_path), PersonReview(left_out=(name_id(PLAIN[0]),)))
-    plan = make_test_plan(level=make_level(4, replacement_rounds=2))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), strict=False)
-    rounds.begin_from(taken.standing, taken.rejected, taken.history)
-    cells = rounds.next_cells()
-    other = make_exemplar("The lamp goes off when you close the lid.", "positive", 10)
-    rounds.take(rounds.screen([make_exemplar(PLAIN[1], "positive", 9), other]))
+def test_what_stands_is_attached_and_what_does_not_is_a_rejected_row(tmp_path: Path) -> None:
+    store, stored = str(tmp_path / "samples"), make_proposal(tmp_path / "samples")
+    word = PersonReview(left_out=(name_id(PLAIN[0]),), why="vague")
+    settled = settle(stored, word)
+    refused = attach_proposal(stored, settled.standing, settled.left_out, word.to_entry(), {}, lambda: False)
+    attached = attach_proposal(stored, settled.standing, settled.left_out, word.to_entry(), {}, lambda: True)
+    read = read_pools(store, make_model(handle=STAMP.handle))
 
-    assert {("clarity", "positive")} == {(cell.trait, cell.pole) for cell in cells}
-    assert all(cell.pair_id >= "clarity/00004" for cell in cells)
-    assert {*PLAIN[1:], *STIFF, other.text} == {item.text for item in rounds.choice.chosen}
-    assert 1 == rounds.count_reasons()["duplicate"]
+    assert ("proposed", "attached") == (refused.status, attached.status)
+    assert [] == list(StoreVerifier(store).find_faults())
+    assert ["too_short", "left_out"] == [row["reason"] for row in read_rows(attached, REJECTED)]
+    assert ("vague", 1) == (attached.manifest["review"]["why"], attached.manifest["review"]["refused"])
+    assert ((PLAIN[0],), 7) == (read.refused, len(read.attached))
 
 
 @pytest.mark.parametrize("refused", [True, False])

@@ -1,0 +1,133 @@
+"""A person's word on a proposed set, and the rows that stand and are left out by it."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.domain.model import POLES, Model, Pole
+from engine.domain.samples import Reason, Row
+from engine.errors import InputError
+from engine.quality.diversity import PoleVariety, measure_texts
+from engine.store.decisions import list_decided, read_decisions, sum_up
+from engine.store.layout import PROPOSED
+from engine.store.proposals import LEFT_OUT, read_rows
+from engine.store.sample_set import count_poles
+from engine.store.store import StoredSet
+from engine.text.embedding import Embedder
+from engine.text.language import decide_language
+
+NAMED_IDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PersonReview:
+    """A person's word on a proposal.
+
+    Args:
+        attach: whether what stands is attached; else all of the proposal is rejected.
+        left_out: the ids of samples that are refused.
+        other_pole: the ids of samples that read as the other pole than the one they were asked for at.
+        fill: whether a run then makes other samples in the places of those.
+    """
+
+    attach: bool = True
+    left_out: tuple[int, ...] = ()
+    other_pole: tuple[int, ...] = ()
+    why: str = ""
+    fill: bool = False
+
+    def to_entry(self) -> dict[str, Any]:
+        """The word as the manifest keeps it."""
+        return {"left_out": sorted(self.left_out), "other_pole": sorted(self.other_pole), "why": self.why}
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The rows of a proposal after a word on it; those that are left out have that reason."""
+
+    standing: tuple[Row, ...]
+    left_out: tuple[Row, ...]
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many rows stand, by trait and pole."""
+        return count_poles(self.standing)
+
+
+def settle(stored: StoredSet, word: PersonReview) -> Settled:
+    """Settles which rows of a proposal stand; the other text of a pair that loses one stays.
+
+    A sample that reads as the other pole is kept for that one where one of its own was left out, else left out itself.
+
+    Raises:
+        InputError: the word names a sample that is not in the proposal, or nothing would stand.
+        StoreError: the proposal cannot be read.
+    """
+    rows = read_rows(stored, PROPOSED)
+    check_ids(stored.run_id, [row["id"] for row in rows], (*word.left_out, *word.other_pole))
+    named = {*word.left_out, *word.other_pole}
+    room = Counter((row["trait"], row["pole"]) for row in rows if row["id"] in named)
+    standing: list[Row] = []
+    for row in rows:
+        moved = _move(row)
+        place = moved["trait"], moved["pole"]
+        if row["id"] not in named:
+            standing.append(row)
+        elif row["id"] not in word.left_out and room[place]:
+            room[place] -= 1
+            standing.append(moved)
+    if not standing:
+        raise InputError(f"Nothing of the proposal of run {stored.run_id} would stand. Reject it instead")
+    kept = {row["id"] for row in standing}
+    poles = Counter(pair for pair, _ in {(row["pair_id"], row["pole"]) for row in standing})
+    whole = [row if poles[row["pair_id"]] > 1 else Row(**{**row, "pair_id": None}) for row in standing]
+    reason: Reason = LEFT_OUT
+    return Settled(tuple(whole), tuple(Row(**{**row, "reason": reason}) for row in rows if row["id"] not in kept))
+
+
+def add_decisions(word: PersonReview, stored: StoredSet) -> PersonReview:
+    """The word with what was decided sample by sample; what the word itself names counts first.
+
+    Raises:
+        StoreError: the decisions, or the proposal, cannot be read.
+    """
+    named, ids = {*word.left_out, *word.other_pole}, {row["id"] for row in read_rows(stored, PROPOSED)}
+    decided = {key: said for key, said in sum_up(read_decisions(stored)).items() if key in ids - named}
+    return replace(
+        word,
+        left_out=(*word.left_out, *list_decided(decided, "refuse")),
+        other_pole=(*word.other_pole, *list_decided(decided, "other_pole")),
+    )
+
+
+def measure_standing(model: Model, rows: Sequence[Row], embedder: Embedder) -> tuple[PoleVariety, ...]:
+    """Measures the diversity of the rows that stand, for the gate; how they read was measured for the proposal."""
+    asked = embedder if decide_language(model).encoder_has_say else None
+    return tuple(
+        PoleVariety(trait.key, pole, measure_texts(own, asked), None, {})
+        for trait in model.traits
+        for pole in POLES
+        if (own := [row["text"] or "" for row in rows if (row["trait"], row["pole"]) == (trait.key, pole)])
+    )
+
+
+def check_ids(run_id: str, known: Collection[int], named: Sequence[int]) -> None:
+    """Checks that each named sample is one of a proposal.
+
+    Raises:
+        InputError: some are not; the message names the first ones.
+    """
+    if unknown := sorted({*named} - {*known}):
+        first = ", ".join(map(str, unknown[:NAMED_IDS]))
+        more = f" and {len(unknown) - NAMED_IDS} more" if len(unknown) > NAMED_IDS else ""
+        raise InputError(
+            f"The proposal of run {run_id} has no sample {first}{more}. Its report shows the id of each sample. "
+            "Nothing was changed"
+        )
+
+
+def _move(row: Row) -> Row:
+    """The row at the other pole, where it has no pair."""
+    pole: Pole = "negative" if row["pole"] == "positive" else "positive"
+    return Row(**{**row, "pole": pole, "quality": 1 - (row["quality"] or 0.0), "pair_id": None})
