@@ -20,7 +20,7 @@ from pydantic import Field
 
 from engine.domain.model import SynthType
 from engine.errors import BackfillError, RunInterruptedError
-from engine.gateway.budget import Budget
+from engine.llm.gateway.budget import Budget
 from engine.report.backfill_page import describe_backfill
 from engine.run.backfill_targets import BackfillRequest, list_selected
 from engine.settings import Settings, read_settings

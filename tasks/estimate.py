@@ -10,8 +10,8 @@ from engine.domain.progress import EstimateMade, Progress
 from engine.estimate.call_kinds import OUTLOOKS
 from engine.estimate.estimate import Estimate, estimate_plan
 from engine.estimate.wording import ASSUMPTIONS, explain_estimate, format_estimate
-from engine.gateway.model_gateway import ModelGateway
-from engine.replies.admin import count_kept_replies
+from engine.llm.gateway.model_gateway import ModelGateway
+from engine.llm.replies.admin import count_kept_replies
 from engine.report.run_page import escape
 from engine.screening.voting_judge import VotingJudge
 from engine.selection.rounds import Rounds

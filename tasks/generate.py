@@ -8,9 +8,9 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.domain.samples import Exemplar
-from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell
 from engine.generation.first_replies import FirstReplies
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.planning.plan import Cell
 from engine.run.screening_ahead import ScreeningAhead, screening_ahead
 from engine.selection.rounds import Rounds

@@ -7,7 +7,7 @@ from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.errors import BudgetError
 from engine.estimate.estimate import estimate_plan
 from engine.estimate.wording import explain_budget
-from engine.gateway.model_gateway import ModelGateway
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job, plan_job
 from engine.run.pipeline import begin_rounds
 from engine.screening.voting_judge import VotingJudge

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.errors import StoreError
-from engine.replies.admin import prune_cache
+from engine.llm.replies.admin import prune_cache
 from engine.settings import Settings
 from engine.store.stored_hashes import prune_hashes
 from engine.text.formatting import count_noun

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import count_votes
-from engine.gateway.model_gateway import ModelGateway
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.report.headline import count_others
 from engine.report.wording import describe_votes
 from engine.run.pipeline import judge_round

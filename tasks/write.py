@@ -6,7 +6,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.domain.samples import RunStamp
-from engine.gateway.model_gateway import ModelGateway
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.quality.verdict import Verdict
 from engine.report.costs import Bill
 from engine.report.summary import make_sample_set

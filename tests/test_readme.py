@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.estimate.wording import format_estimate
-from engine.llm.embedded_models import list_embedded_models
+from engine.llm.embedded.embedded_models import list_embedded_models
 from engine.settings import PROJECT_ROOT, read_settings
 from flows.cli.runs.plan import make_preview
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Trait
-from engine.llm.embedded_models import is_embedded
-from engine.llm.request import Endpoint
+from engine.llm.client.request import Endpoint
+from engine.llm.embedded.embedded_models import is_embedded
 from engine.planning.plan import Plan
 from engine.planning.scenarios import advise_on_fields
 from engine.planning.topic_subjects import MIN_OWN_SHARE

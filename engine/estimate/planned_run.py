@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from engine.domain.model import Effort, Pole, Skipped, SynthType
 from engine.estimate.call_kinds import Spread
 from engine.estimate.estimate import Amount
-from engine.llm.prices import Price
+from engine.llm.client.prices import Price
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from engine.estimate.planned_run import (
     SubjectSource,
 )
 from engine.generation.prompts import prompts_version
-from engine.llm.request import Endpoint
+from engine.llm.client.request import Endpoint
 from engine.planning.plan import Plan
 from engine.planning.scenarios import ScenarioPool, list_proposable
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from engine.errors import BudgetError, SharedBudgetError
 from engine.estimate.call_kinds import Outlook
 from engine.estimate.estimate import Estimate, estimate_rest
-from engine.llm.prices import find_price
-from engine.llm.request import Endpoint
+from engine.llm.client.prices import find_price
+from engine.llm.client.request import Endpoint
 from engine.text.formatting import count_noun, format_cost
 
 ASSUMPTIONS: dict[Outlook, str] = {

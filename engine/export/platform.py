@@ -24,8 +24,8 @@ from engine.errors import (
     RetryablePlatformError,
     UnknownModelError,
 )
-from engine.llm.provider_errors import CONNECT_SECONDS, parse_retry_after
-from engine.llm.redaction import redact_message
+from engine.llm.client.provider_errors import CONNECT_SECONDS, parse_retry_after
+from engine.llm.client.redaction import redact_message
 from engine.settings import check_address
 from engine.text.formatting import shorten
 

@@ -8,13 +8,13 @@ import regex
 from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import RequestRefusedError, RetryableProviderError
-from engine.gateway.model_gateway import ModelGateway
 from engine.generation.first_replies import FirstReplies
 from engine.generation.reply_json import UnreadableError, find_objects
 from engine.generation.reply_texts import read_texts
 from engine.generation.requests import make_request, make_subjects_request
-from engine.llm.prices import add_costs
-from engine.llm.request import REFUSED, Prompt, Reply, Request
+from engine.llm.client.prices import add_costs
+from engine.llm.client.request import REFUSED, Prompt, Reply, Request
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.planning.plan import Cell, Plan
 from engine.planning.scenarios import NO_PROPOSAL, Proposal, list_proposable
 from engine.system.log_context import log_context

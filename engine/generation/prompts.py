@@ -12,7 +12,7 @@ from pathlib import Path
 import jinja2
 
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Length, Model, Pole, Seed, Trait
-from engine.llm.request import Prompt
+from engine.llm.client.request import Prompt
 from engine.planning.plan import Cell, Plan
 from engine.planning.scenarios import PROPOSABLE
 from engine.planning.seed_variations import bound_variation_length, list_usable_seeds

@@ -12,7 +12,7 @@ from engine.generation.prompts import (
     write_subjects_prompt,
     write_words_only,
 )
-from engine.llm.request import Request
+from engine.llm.client.request import Request
 from engine.planning.plan import Cell, Plan
 from engine.planning.scenarios import list_proposable
 from engine.settings import Style

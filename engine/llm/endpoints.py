@@ -6,11 +6,11 @@ from pydantic import SecretStr
 
 from engine.definitions.effort import Level
 from engine.errors import UnpricedError
-from engine.llm.embedded_model import describe_embedded
-from engine.llm.embedded_models import is_embedded
-from engine.llm.prices import find_price, may_think, parse_price
-from engine.llm.redaction import redact_credentials
-from engine.llm.request import Endpoint
+from engine.llm.client.prices import find_price, may_think, parse_price
+from engine.llm.client.redaction import redact_credentials
+from engine.llm.client.request import Endpoint
+from engine.llm.embedded.embedded_model import describe_embedded
+from engine.llm.embedded.embedded_models import is_embedded
 from engine.settings import Settings
 
 

@@ -15,8 +15,8 @@ from engine.domain.model import POLES, Model, Pole, digest_text
 from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.votes import count_votes
 from engine.estimate.notes import list_notes
-from engine.gateway.model_gateway import ModelGateway
 from engine.generation.prompts import prompts_version
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.planning.held_out import choose_pool
 from engine.planning.plan import digest_definition, nest_counts
 from engine.planning.scenarios import count_shares, measure_coverage

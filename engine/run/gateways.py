@@ -5,16 +5,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from engine.definitions.effort import Level
 from engine.domain.progress import Progress
-from engine.gateway.budget import RunBudget
-from engine.gateway.model_gateway import ModelGateway
-from engine.gateway.rate_limit import RateLimiter
-from engine.gateway.shared import SharedModels
-from engine.llm.client import LitellmClient
-from engine.llm.embedded_model import serve_embedded
-from engine.llm.embedded_models import is_embedded
+from engine.llm.client.litellm_client import LitellmClient
+from engine.llm.client.redaction import RedactingClient
+from engine.llm.client.request import Endpoint
+from engine.llm.embedded.embedded_model import serve_embedded
+from engine.llm.embedded.embedded_models import is_embedded
 from engine.llm.endpoints import describe_endpoint, describe_fallbacks, describe_judge, limit_cost
-from engine.llm.redaction import RedactingClient
-from engine.llm.request import Endpoint
+from engine.llm.gateway.budget import RunBudget
+from engine.llm.gateway.model_gateway import ModelGateway
+from engine.llm.gateway.rate_limit import RateLimiter
+from engine.llm.gateway.shared import SharedModels
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import EmbeddedPlace, Settings
 

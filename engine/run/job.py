@@ -15,7 +15,7 @@ from engine.domain.language_tag import name_tag
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pole, Pool, SynthType
 from engine.errors import UnsupportedError
 from engine.generation.prompts import prompts_version
-from engine.llm.embedded_models import EmbeddedFile, choose_model, find_embedded, is_embedded
+from engine.llm.embedded.embedded_models import EmbeddedFile, choose_model, find_embedded, is_embedded
 from engine.llm.endpoints import check_prices
 from engine.planning.held_out import choose_pool, list_taken_subjects
 from engine.planning.plan import Plan, make_plan

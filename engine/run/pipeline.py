@@ -9,9 +9,9 @@ from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import POLES
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
-from engine.gateway.model_gateway import ModelGateway
 from engine.generation.cells import generate_cell, propose_scenarios
 from engine.generation.first_replies import FirstReplies
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.planning.plan import Plan
 from engine.planning.scenarios import NO_PROPOSAL
 from engine.quality.reference_axis import ReferenceAxis, prepare_axes

@@ -7,9 +7,9 @@ from typing import get_args
 
 from engine.domain.model import Pool
 from engine.errors import InputError, ModelNotFoundError
-from engine.llm import embedded_models
-from engine.llm.embedded_models import EMBEDDED, find_embedded, is_embedded
-from engine.replies.admin import count_asked
+from engine.llm.embedded import embedded_models
+from engine.llm.embedded.embedded_models import EMBEDDED, find_embedded, is_embedded
+from engine.llm.replies.admin import count_asked
 from engine.settings import EmbeddedPlace, Settings
 from engine.store.store import list_sets
 

@@ -6,7 +6,7 @@ from unicodedata import normalize
 import regex
 
 from engine.generation.reply_json import UnreadableError, drop_thoughts, find_objects
-from engine.llm.request import REFUSED, Reply
+from engine.llm.client.request import REFUSED, Reply
 
 # A named answer becomes one of these characters, which no label has after folding.
 _FIRST_SIGN = 0xE000

@@ -18,7 +18,7 @@ from engine.definitions.effort import DEFAULT_EFFORT, load_level
 from engine.definitions.own_suites import join_suites, read_catalogue_suites, read_model_suite
 from engine.domain.suites import OwnSuite
 from engine.errors import ExemplarsError
-from engine.llm.embedded_models import choose_model, find_embedded, is_embedded
+from engine.llm.embedded.embedded_models import choose_model, find_embedded, is_embedded
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
 from engine.text.formatting import count_noun

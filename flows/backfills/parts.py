@@ -29,7 +29,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Cancelling, Pending
 
 from engine.errors import OrchestratorError, RunInterruptedError, StoreError
-from engine.gateway.budget import Budget
+from engine.llm.gateway.budget import Budget
 from engine.run.backfill_targets import BackfillRequest
 from engine.store.backfill_ledger import Ledger, ModelRow, ModelState, read_ledger
 from engine.text.formatting import count_noun

@@ -9,9 +9,9 @@ from functools import partial
 from prefect.runtime import flow_run
 
 from engine.errors import InputError, SharedBudgetError
-from engine.gateway.budget import Budget
-from engine.gateway.shared import share_models
-from engine.replies.changes import SharedLimit
+from engine.llm.gateway.budget import Budget
+from engine.llm.gateway.shared import share_models
+from engine.llm.replies.changes import SharedLimit
 from engine.run.backfill_targets import BackfillRequest, SkipReason, find_skip_reason
 from engine.settings import Settings
 from engine.system.worker_process import WorkerProcess

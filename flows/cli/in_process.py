@@ -57,7 +57,7 @@ def run_in_process(name: str, parameters: Mapping[str, Any], server: "ChildServe
             run: Any = getattr(importlib.import_module(module), flow)
             if server is not None:
                 # Which the run needs, and the server takes as long to start.
-                from engine.llm.client import import_litellm
+                from engine.llm.client.litellm_client import import_litellm
                 from engine.text.language import load_identifier
 
                 import_litellm()

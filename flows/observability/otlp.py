@@ -12,7 +12,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, PeriodicExp
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.util.re import parse_env_headers
 
-from engine.llm.redaction import MARK, redact_message
+from engine.llm.client.redaction import MARK, redact_message
 from engine.settings import CollectorSettings
 from flows.observability.instruments import Instruments
 

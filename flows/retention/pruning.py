@@ -10,7 +10,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL
 
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
-from engine.replies.admin import list_prunable, prune_cache
+from engine.llm.replies.admin import list_prunable, prune_cache
 from engine.settings import Settings
 from engine.store.proposals import list_expired, list_waiting
 from engine.store.retention import OldSet, list_old_sets, remove_old_set

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from engine.definitions.effort import Level
 from engine.errors import CredentialsError, OrchestratorError
-from engine.llm.embedded_models import is_embedded
+from engine.llm.embedded.embedded_models import is_embedded
 from engine.llm.endpoints import describe_judge
 from engine.settings import Settings
 

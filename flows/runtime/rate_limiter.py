@@ -15,7 +15,7 @@ from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from engine.errors import DefinitionError, OrchestratorError, Problem
-from engine.gateway.rate_limit import NoRateLimit, RateLimiter
+from engine.llm.gateway.rate_limit import NoRateLimit, RateLimiter
 from engine.settings import Settings
 from flows.runs.lease import Logger
 from flows.runtime.minute_rate import MOST_AT_ONCE, SLACK_SECONDS, MinuteRate, Rate

@@ -14,8 +14,8 @@ from fakes.reply_tables import run_sql
 from fakes.workspace import TRAITS, Workspace, count_poles, read_kept, read_manifest, read_rejected
 
 from engine.domain.model import POLES
-from engine.replies.admin import list_cache
-from engine.replies.replies import ReplyStore
+from engine.llm.replies.admin import list_cache
+from engine.llm.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 from engine.store.layout import SAMPLES
 

@@ -16,8 +16,8 @@ from chaos.provider import ANSWERED, GONE, Entry
 from fakes.workspace import TRAITS, Workspace, make_workspace
 
 from engine.domain.model import POLES
-from engine.llm.request import Reply
-from engine.replies.replies import ReplyStore
+from engine.llm.client.request import Reply
+from engine.llm.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 from engine.store.layout import MANIFEST, REJECTED, SAMPLES
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.domain.progress import Event
-from engine.gateway.budget import RunBudget
-from engine.gateway.model_gateway import ModelGateway
-from engine.llm.request import Endpoint, Reply, Request
+from engine.llm.client.request import Endpoint, Reply, Request
+from engine.llm.gateway.budget import RunBudget
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.settings import RepliesPlace
 
 CHAT = Endpoint(name="openai/test", model="openai/test", identity="openai/test@")

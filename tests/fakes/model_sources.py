@@ -15,7 +15,7 @@ from fakes.provider import serve_answers
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from engine.llm.embedded_models import EmbeddedModel
+from engine.llm.embedded.embedded_models import EmbeddedModel
 
 FILE = "stand-in.gguf"
 PROJECT, VERSION = "stand-in-part{number}", "0.1"

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 
-from engine.replies.database import find_file
+from engine.llm.replies.database import find_file
 from engine.settings import RepliesPlace
 
 

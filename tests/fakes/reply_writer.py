@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engine.llm.request import Reply
-from engine.replies.replies import ReplyStore
+from engine.llm.client.request import Reply
+from engine.llm.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 
 PLAN = "plan-1"

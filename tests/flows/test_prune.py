@@ -20,8 +20,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Failed
 
 from engine.errors import StoreError
-from engine.replies.admin import list_cache
-from engine.replies.replies import ReplyStore
+from engine.llm.replies.admin import list_cache
+from engine.llm.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 from engine.store.layout import SAMPLES
 from flows.catalogue.flow import catalogue

@@ -12,8 +12,8 @@ from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace
 
 from engine.errors import BudgetError, StoreError
-from engine.replies.admin import list_cache
-from engine.replies.replies import ReplyStore
+from engine.llm.replies.admin import list_cache
+from engine.llm.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 from engine.store.layout import MANIFEST
 from engine.store.store import list_sets, read_attached

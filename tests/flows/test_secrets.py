@@ -24,7 +24,7 @@ from fakes.workspace import ROOT, make_workspace, read_kept, read_rejected
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
 from engine.errors import CredentialsError
-from engine.llm.redaction import MARK
+from engine.llm.client.redaction import MARK
 from flows.runtime.credentials import SYNTH_BLOCK
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

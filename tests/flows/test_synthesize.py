@@ -33,8 +33,8 @@ from prefect.client.schemas.sorting import ArtifactSort
 
 from engine.domain.model import POLES
 from engine.errors import BudgetError, FrozenModelError, QuotaError
-from engine.replies.admin import list_cache
-from engine.replies.replies import ReplyStore
+from engine.llm.replies.admin import list_cache
+from engine.llm.replies.replies import ReplyStore
 from engine.report.headline import state_headline
 from engine.report.remedies import HOPELESS_REMEDIES
 from engine.settings import RepliesPlace

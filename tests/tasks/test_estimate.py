@@ -12,11 +12,11 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.domain.progress import EstimateMade
 from engine.estimate.estimate import estimate_plan
-from engine.gateway.budget import RunBudget
-from engine.gateway.model_gateway import ModelGateway
-from engine.llm.prices import Price
-from engine.llm.request import Reply
-from engine.replies.replies import ReplyStore
+from engine.llm.client.prices import Price
+from engine.llm.client.request import Reply
+from engine.llm.gateway.budget import RunBudget
+from engine.llm.gateway.model_gateway import ModelGateway
+from engine.llm.replies.replies import ReplyStore
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import RepliesPlace, Settings
 from tasks.estimate import estimate

@@ -7,9 +7,9 @@ from fakes.builders import make_level, make_model, make_rounds, make_test_plan
 from fakes.client import FakeClient, HeardProgress
 from prefect.logging import disable_run_logger
 
-from engine.gateway.budget import RunBudget
-from engine.gateway.model_gateway import ModelGateway
-from engine.llm.request import Reply
+from engine.llm.client.request import Reply
+from engine.llm.gateway.budget import RunBudget
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.settings import RepliesPlace
 from tasks.generate import generate
 

@@ -13,7 +13,7 @@ from engine.errors import ExemplarsError, InputError, ModelNotFoundError, Provid
 from engine.text.formatting import format_bytes
 
 if TYPE_CHECKING:
-    from engine.llm.embedded_models import EmbeddedModel
+    from engine.llm.embedded.embedded_models import EmbeddedModel
 
 app = typer.Typer(no_args_is_help=True, help="Lists, gets and removes the files of embedded models.")
 
@@ -29,7 +29,7 @@ def list_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
 ) -> None:
     """Lists the embedded models that are known by name, and whether their files are here."""
-    from engine.llm import embedded_models
+    from engine.llm.embedded import embedded_models
     from engine.settings import read_settings
 
     folder, models = read_settings().embedded_place.folder, embedded_models.list_embedded_models()
@@ -57,8 +57,8 @@ def get_command(
     ] = None,
 ) -> None:
     """Gets the file of an embedded model. What was cut off goes on; a file with a wrong digest is never used."""
-    from engine.llm.embedded_models import EMBEDDED, find_embedded
-    from engine.llm.model_download import find_checked, get_model
+    from engine.llm.embedded.embedded_models import EMBEDDED, find_embedded
+    from engine.llm.embedded.model_download import find_checked, get_model
     from engine.settings import read_settings
 
     model, place = _find(name), read_settings().embedded_place
@@ -93,7 +93,7 @@ def get_command(
 @app.command("remove")
 def remove_command(name: NameArgument) -> None:
     """Removes the file of an embedded model."""
-    from engine.llm.model_download import remove_model
+    from engine.llm.embedded.model_download import remove_model
     from engine.settings import read_settings
 
     model, folder = _find(name), read_settings().embedded_place.folder
@@ -104,7 +104,7 @@ def remove_command(name: NameArgument) -> None:
 
 
 def _find(name: str) -> "EmbeddedModel":
-    from engine.llm import embedded_models
+    from engine.llm.embedded import embedded_models
 
     models = embedded_models.list_embedded_models()
     if name not in models:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import ExemplarsError, InputError, RunInterruptedError, UnsupportedError
 from engine.estimate.estimate import Estimate
-from engine.llm.prices import add_costs
+from engine.llm.client.prices import add_costs
 from engine.run.backfill_targets import BackfillRequest, find_skip_reason, list_selected
 from engine.settings import Settings
 from engine.text.formatting import count_noun, format_cost

@@ -11,7 +11,7 @@ from engine.errors import InputError, ModelBusyError
 from engine.text.formatting import count_noun
 
 if TYPE_CHECKING:
-    from engine.replies.admin import CachedPlan, Removed
+    from engine.llm.replies.admin import CachedPlan, Removed
     from engine.settings import RepliesPlace
 
 app = typer.Typer(no_args_is_help=True, help="Lists or clears the kept replies.")
@@ -22,7 +22,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the same facts a
 @app.command("list")
 def list_command(as_json: JsonOption = False) -> None:
     """Lists the plans that have kept replies, the longest unused first."""
-    from engine.replies.admin import list_cache
+    from engine.llm.replies.admin import list_cache
 
     plans = list_cache(_find_place())
     print(json.dumps([_describe(plan) for plan in plans]) if as_json else format_plans(plans))
@@ -36,7 +36,7 @@ def clear_command(
 ) -> None:
     """Drops kept replies: unfinished runs must pay for their calls again."""
     from engine.domain.model import check_handle
-    from engine.replies.admin import clear_cache
+    from engine.llm.replies.admin import clear_cache
 
     if (handle is None) != everything:
         raise InputError(

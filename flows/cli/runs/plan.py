@@ -13,7 +13,7 @@ from engine.errors import UnpricedError
 from engine.estimate.call_kinds import OUTLOOKS, Example, plan_examples
 from engine.estimate.preview import Preview, describe_scenario_lists, preview_plan
 from engine.estimate.wording import ASSUMPTIONS, explain_estimate
-from engine.llm.embedded_models import EMBEDDED, list_embedded_models
+from engine.llm.embedded.embedded_models import EMBEDDED, list_embedded_models
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
 from engine.planning.scenarios import count_shares, list_proposable
 from engine.quality.reference_axis import fit_reference_axes

@@ -25,10 +25,10 @@ from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import POLES, Effort, Model
 from engine.domain.progress import LoggedProgress
 from engine.domain.samples import Exemplar
-from engine.gateway.budget import RunBudget
-from engine.gateway.model_gateway import ModelGateway
-from engine.llm.client import LitellmClient
-from engine.llm.embedded_model import serve_embedded
+from engine.llm.client.litellm_client import LitellmClient
+from engine.llm.embedded.embedded_model import serve_embedded
+from engine.llm.gateway.budget import RunBudget
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.quality.diversity import measure_texts
 from engine.quality.pole_scores import list_pole_names
 from engine.quality.reference_axis import fit_reference_axes

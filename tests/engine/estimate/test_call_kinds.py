@@ -10,7 +10,7 @@ from engine.definitions.effort import Level
 from engine.domain.model import POLES, Seed
 from engine.estimate.call_kinds import MEASURED_EXEMPLARS, CallKind, Spread, count_cells, list_calls, plan_examples
 from engine.generation.requests import make_request, make_subjects_request
-from engine.llm.request import Endpoint
+from engine.llm.client.request import Endpoint
 from engine.planning.plan import Plan, RoundHistory, plan_round
 
 

@@ -8,9 +8,9 @@ from fakes.client import CHAT, PLAIN
 
 from engine.estimate.call_kinds import OUTLOOKS, CallKind, Example, Spread, list_calls
 from engine.estimate.estimate import Amount, Estimate, add_amounts, estimate_kind, estimate_plan, estimate_rest
-from engine.gateway.budget import bound_call
-from engine.llm.prices import FREE, Price
-from engine.llm.request import Prompt, Request
+from engine.llm.client.prices import FREE, Price
+from engine.llm.client.request import Prompt, Request
+from engine.llm.gateway.budget import bound_call
 
 PRICE = Price(input_usd=1e-6, output_usd=4e-6)
 PRICED = replace(CHAT, price=PRICE)

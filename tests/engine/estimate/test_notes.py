@@ -10,7 +10,7 @@ from fakes.client import CHAT, PLAIN
 
 from engine.domain.model import Brief, Model, OwnScenarios, Seed, Skipped
 from engine.estimate.notes import list_notes
-from engine.llm.request import Endpoint
+from engine.llm.client.request import Endpoint
 from engine.planning.plan import Plan
 from engine.quality.reference_axis import ReferenceAxis
 

@@ -10,7 +10,7 @@ from engine.errors import BudgetError, SharedBudgetError
 from engine.estimate.call_kinds import Spread
 from engine.estimate.estimate import Amount, Estimate, estimate_plan
 from engine.estimate.wording import explain_budget, explain_estimate, format_estimate
-from engine.llm.prices import FREE, Price
+from engine.llm.client.prices import FREE, Price
 
 PRICED = replace(CHAT, name="openai/priced", price=Price(4e-7, 1.6e-6))
 AMOUNTS = (

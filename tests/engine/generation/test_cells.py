@@ -17,14 +17,14 @@ from engine.errors import (
     ProviderUnavailableError,
     RequestRefusedError,
 )
-from engine.gateway.budget import CELLS_PER_CALL, RunBudget
-from engine.gateway.model_gateway import ModelGateway
-from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.generation.cells import cut_sentences, generate_cell, limit_words, propose_scenarios, read_reply
 from engine.generation.first_replies import MIN_HOPELESS, FirstReplies
 from engine.generation.prompts import make_proposal_schema, make_text_schema, write_words_only
 from engine.generation.requests import make_chat_request, make_plain_request
-from engine.llm.request import REFUSED, Endpoint, Prompt, Reply, Request
+from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request
+from engine.llm.gateway.budget import CELLS_PER_CALL, RunBudget
+from engine.llm.gateway.model_gateway import ModelGateway
+from engine.llm.gateway.retrying import MAX_ATTEMPTS
 from engine.planning.plan import CellHints, Plan
 from engine.planning.scenarios import NO_PROPOSAL, Proposal
 from engine.settings import RepliesPlace

@@ -22,7 +22,7 @@ from engine.generation.prompts import (
     write_judge_prompt,
     write_plain_prompt,
 )
-from engine.llm.request import Prompt
+from engine.llm.client.request import Prompt
 from engine.planning.plan import Cell, CellHints
 
 

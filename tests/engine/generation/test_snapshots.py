@@ -25,7 +25,7 @@ from engine.generation.prompts import (
     write_words_only,
 )
 from engine.generation.requests import PROPOSED
-from engine.llm.request import Prompt
+from engine.llm.client.request import Prompt
 from engine.planning.plan import Plan
 
 FOLDER = Path(__file__).parent / "snapshots"

@@ -5,8 +5,8 @@ from dataclasses import replace
 from fakes import builders
 from fakes.builders import make_exemplar, make_level, make_pair, make_test_plan
 
-from engine.gateway.budget import RunBudget
-from engine.llm.request import Reply
+from engine.llm.client.request import Reply
+from engine.llm.gateway.budget import RunBudget
 from engine.report.cost_tables import describe_spending, list_pole_costs, list_remarks
 from engine.report.costs import (
     Attempt,

@@ -10,8 +10,8 @@ from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.estimate.estimate import estimate_plan
-from engine.llm.prices import FREE, Price
-from engine.llm.request import Endpoint
+from engine.llm.client.prices import FREE, Price
+from engine.llm.client.request import Endpoint
 from engine.quality.verdict import Verdict
 from engine.report.costs import Attempt, Bill, Spending
 from engine.report.run_page import escape, write_error, write_page

@@ -11,9 +11,9 @@ from fakes.builders import NEGATIVE_SEEDS, make_level, make_model, make_pair, ma
 from fakes.client import FakeClient, HeardProgress
 from fakes.word_vectors import WordVectors
 
-from engine.gateway.budget import RunBudget
-from engine.gateway.model_gateway import ModelGateway
-from engine.llm.request import Reply
+from engine.llm.client.request import Reply
+from engine.llm.gateway.budget import RunBudget
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.planning.plan import Plan
 from engine.quality.diversity import PoleVariety, measure_texts
 from engine.quality.verdict import Verdict

@@ -23,8 +23,8 @@ from engine.errors import (
     UnpricedError,
     UnsupportedError,
 )
-from engine.gateway.budget import RunBudget
 from engine.llm.endpoints import check_prices, describe_judge
+from engine.llm.gateway.budget import RunBudget
 from engine.planning.plan import count_scenarios
 from engine.run.gateways import open_voting_judge
 from engine.run.job import find_finished, load_job

@@ -9,10 +9,10 @@ from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
 
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.gateway.budget import RunBudget
-from engine.gateway.model_gateway import ModelGateway
 from engine.generation.requests import make_request
-from engine.llm.request import Endpoint, Reply, Request
+from engine.llm.client.request import Endpoint, Reply, Request
+from engine.llm.gateway.budget import RunBudget
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job
 from engine.run.pipeline import begin_rounds
 from engine.selection.rounds import Rounds

@@ -11,12 +11,12 @@ from fakes.workspace import HANDLE, LEVEL, make_workspace
 
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.errors import ModelNotFoundError
-from engine.gateway.budget import RunBudget
-from engine.gateway.model_gateway import ModelGateway
-from engine.llm import embedded_models
-from engine.llm.embedded_models import list_embedded_models
+from engine.llm.client.request import Prompt, Reply, Request
+from engine.llm.embedded import embedded_models
+from engine.llm.embedded.embedded_models import list_embedded_models
 from engine.llm.endpoints import describe_endpoint
-from engine.llm.request import Prompt, Reply, Request
+from engine.llm.gateway.budget import RunBudget
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job, load_job, plan_job
 from engine.settings import Settings
 from engine.store.layout import MANIFEST

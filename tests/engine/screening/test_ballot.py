@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.llm.request import REFUSED, Reply
+from engine.llm.client.request import REFUSED, Reply
 from engine.screening.ballot import read_answer
 
 CLEAR = ("Clear", "Obscure", "neither")

@@ -11,9 +11,9 @@ from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress, make_fa
 from engine.domain.model import Model, Seed
 from engine.domain.samples import Exemplar
 from engine.errors import CredentialsError, ProviderUnavailableError
-from engine.gateway.model_gateway import ModelGateway
-from engine.gateway.retrying import MAX_ATTEMPTS
-from engine.llm.request import Endpoint, Reply, Request
+from engine.llm.client.request import Endpoint, Reply, Request
+from engine.llm.gateway.model_gateway import ModelGateway
+from engine.llm.gateway.retrying import MAX_ATTEMPTS
 from engine.planning.plan import Plan
 from engine.quality.reference_axis import ReferenceAxis
 from engine.screening.in_context_judge import (

@@ -17,11 +17,11 @@ from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
 from engine.domain.votes import VoteAnswer, count_votes
 from engine.errors import BudgetError, CredentialsError, ProviderError, ProviderUnavailableError
-from engine.gateway.budget import RunBudget
-from engine.gateway.retrying import MAX_ATTEMPTS
 from engine.generation.prompts import make_vote_schema
-from engine.llm.prices import Price
-from engine.llm.request import REFUSED, Reply, Request
+from engine.llm.client.prices import Price
+from engine.llm.client.request import REFUSED, Reply, Request
+from engine.llm.gateway.budget import RunBudget
+from engine.llm.gateway.retrying import MAX_ATTEMPTS
 from engine.screening.voting_judge import VOTE_TOKENS, VotingJudge, choose_first, make_vote_request, read_ballot
 
 TEXT = "The battery lies in the second drawer."

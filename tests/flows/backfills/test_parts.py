@@ -18,8 +18,8 @@ from prefect.client.schemas.responses import SetStateStatus
 from prefect.states import Cancelled, Completed, Crashed, Running, Scheduled
 
 from engine.errors import RunInterruptedError, SharedBudgetError
-from engine.gateway.budget import Budget
-from engine.replies.changes import SharedLimit
+from engine.llm.gateway.budget import Budget
+from engine.llm.replies.changes import SharedLimit
 from engine.run.backfill_targets import BackfillRequest
 from engine.settings import Settings
 from engine.store.backfill_ledger import Ledger, ModelRow, ModelState, write_ledger

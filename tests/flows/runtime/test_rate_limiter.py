@@ -18,7 +18,7 @@ from fakes.waiting import wait_meanwhile, wait_until
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import DefinitionError, OrchestratorError
-from engine.gateway.rate_limit import NoRateLimit, RateLimiter
+from engine.llm.gateway.rate_limit import NoRateLimit, RateLimiter
 from engine.settings import Settings
 from flows.runtime.minute_rate import SLACK_SECONDS
 from flows.runtime.rate_limiter import REQUESTS, TOKENS, list_rates, open_rate_limiter

@@ -8,8 +8,8 @@ import pytest
 from fakes.commands import Command
 from fakes.model_sources import CONTENT, FILE, make_model, make_wheels
 
-from engine.llm import embedded_models
-from engine.llm.embedded_models import Made, list_embedded_models
+from engine.llm.embedded import embedded_models
+from engine.llm.embedded.embedded_models import Made, list_embedded_models
 
 SMOLLM2 = "smollm2-135m"
 
@@ -64,7 +64,7 @@ def test_get_makes_the_quicker_file_of_one_that_was_put_there(
 ) -> None:
     quick = Made(file="quick.gguf", bytes=1, sha256=hashlib.sha256(b"q").hexdigest())
     monkeypatch.setattr(embedded_models, "list_embedded_models", lambda: {"stand-in": make_model(CONTENT, made=quick)})
-    monkeypatch.setattr("engine.llm.model_download.requantize", lambda _, made: made.write_bytes(b"q"))
+    monkeypatch.setattr("engine.llm.embedded.model_download.requantize", lambda _, made: made.write_bytes(b"q"))
     folder.mkdir()
     (folder / FILE).write_bytes(CONTENT)
 

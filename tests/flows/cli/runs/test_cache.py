@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from fakes.commands import Command
 
-from engine.llm.request import Reply
-from engine.replies.admin import list_cache
-from engine.replies.replies import ReplyStore
+from engine.llm.client.request import Reply
+from engine.llm.replies.admin import list_cache
+from engine.llm.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.kitchen"

@@ -1,0 +1,247 @@
+"""Calls a language model through litellm; no other module imports it."""
+
+import asyncio
+import importlib
+import inspect
+import logging
+import os
+import warnings
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine.errors import ModelNotFoundError
+from engine.llm.client.malformed import NO_CHOICES
+from engine.llm.client.provider_errors import CONNECT_SECONDS, ErrorTranslator
+from engine.llm.client.reasoning import read_efforts, write_options
+from engine.llm.client.redaction import redact_credentials
+from engine.llm.client.request import REFUSED, Endpoint, Reply, Request
+from engine.llm.client.response import mend_unicode, read_choice, read_odds, read_usage
+from engine.system.task_groups import cancel_once
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+LOGGER = logging.getLogger("exemplars.calls")
+# The providers that take nothing but a key, or a token under a variable of their own name.
+KEYED = frozenset({"openai", "anthropic", "gemini", "mistral", "groq", "deepseek", "xai"})
+
+
+class LitellmClient:
+    """Calls one endpoint through litellm. Import and first call cost about 5 CPU-seconds (docs/decisions/000).
+
+    litellm shares its connections within an event loop, so closing the last client in use there closes them.
+    """
+
+    _in_use: ClassVar[set["LitellmClient"]] = set()
+
+    def __init__(self, endpoint: Endpoint, timeout_seconds: float) -> None:
+        self.endpoint = endpoint
+        self._timeout_seconds = timeout_seconds
+        self._litellm = import_litellm()
+        where = redact_credentials(endpoint.api_base) if endpoint.api_base else None
+        self._errors = ErrorTranslator(
+            endpoint.name, where, endpoint.settings, timeout_seconds, self._litellm.exceptions
+        )
+        self._check_name()
+        chat = endpoint.style == "chat"
+        # Others find by themselves what they have read before, or ask for an order of its own (Gemini).
+        self._marks_cached = "claude" in endpoint.model.lower()
+        self._efforts = read_efforts(self._litellm, endpoint.model, endpoint.api_base) if chat else None
+        self.endpoint = replace(endpoint, thinks=self._efforts is not None)
+        # Without its wrappers, a third of litellm's CPU time: they feed callbacks and look up the price of each reply,
+        # which nobody uses (docs/decisions/051-calls-a-second.md).
+        self._acompletion = inspect.unwrap(self._litellm.acompletion)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._plain: AsyncOpenAI | None = None
+        self._is_warned = False
+
+    async def complete(self, request: Request) -> Reply:
+        """Makes one call without retries and returns its reply.
+
+        Raises:
+            RetryableProviderError: the same call may succeed later; a MalformedAnswerError: its answer cannot be read.
+            ContentRefusedError: the provider refuses this prompt.
+            RequestRefusedError: the provider does not accept the request in this form.
+            CredentialsError, ModelNotFoundError, ProviderError: a retry would fail too.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._in_use.add(self)
+        try:
+            # The HTTP client's timeout applies to each read: a reply that drips slowly would never reach it.
+            async with asyncio.timeout(self._timeout_seconds + 1):
+                response = await cancel_once(self._send(request))
+        except Exception as error:
+            raise self._errors.translate(error) from error
+        return self._read(response)
+
+    async def check(self) -> None:
+        """Finds out what can be known of the endpoint without a call that costs anything.
+
+        Raises:
+            CredentialsError: no key is set. ProviderUnavailableError: nothing takes a connection at its address.
+        """
+        import httpx
+
+        name, key, base = self.endpoint.model, self.endpoint.api_key, self.endpoint.api_base
+        _, provider, found, _ = self._litellm.get_llm_provider(name, api_base=base, api_key=key)
+        # A variable that begins so may be another way to sign in.
+        others = [known for known in os.environ if known.startswith(f"{provider.upper()}_") and "BASE" not in known]
+        lacking = self._litellm.validate_environment(name)["missing_keys"]
+        if provider in KEYED and lacking and not (key or found or others):
+            raise self._errors.make_keyless()
+        if base is None:
+            return
+        # Of the address only the host is sent, so whoever answers will do; what else is wrong the first call tells.
+        with suppress(httpx.HTTPError, httpx.InvalidURL):
+            async with httpx.AsyncClient(verify=False, timeout=CONNECT_SECONDS) as client:  # noqa: S501
+                try:
+                    await client.head(httpx.URL(base).copy_with(raw_path=b"/"))
+                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                    raise self._errors.make_unavailable(str(error), error) from error
+
+    async def close(self) -> None:
+        """Closes litellm's connections if no other client in this event loop is in use; it can be used again."""
+        if self._plain is not None:
+            await self._plain.close()
+            self._plain = None
+        self._in_use.discard(self)
+        # Others may be added by another thread.
+        if any(client._loop is self._loop for client in list(self._in_use)):
+            return
+        # Taken out of litellm's cache at once: who begins to ask while these close opens others.
+        cache = self._litellm.in_memory_llm_clients_cache
+        mark = cache.update_cache_key_with_event_loop("")
+        for connections in [cache.cache_dict.pop(key) for key in list(cache.cache_dict) if key.endswith(mark)]:
+            with suppress(Exception):
+                await connections.close()
+
+    async def _send(self, request: Request) -> Any:
+        import httpx
+
+        endpoint = self.endpoint
+        options: dict[str, Any] = {
+            "api_base": endpoint.api_base,
+            "api_key": endpoint.api_key,
+            "timeout": httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds)),
+            **write_options(self._efforts, request.thinking, request.max_tokens, request.temperature),
+            # Retries are made by the gateway, which counts, logs and limits them.
+            "max_retries": 0,
+            "num_retries": 0,
+        }
+        if endpoint.style == "plain":
+            plain: dict[str, Any] = {
+                "seed": request.seed,
+                "stop": list(request.stop) or None,
+                "logprobs": request.logprobs,
+            }
+            plain["extra_body"] = dict(request.sampler) if request.sampler else None
+            options |= {name: value for name, value in plain.items() if value is not None}
+            options["client"] = self._open_plain(options["timeout"])
+            return await self._litellm.atext_completion(model=endpoint.model, prompt=request.prompt.user, **options)
+        messages: list[dict[str, Any]] = [{"role": role, "content": text} for role, text in request.prompt.messages]
+        if self._marks_cached and len(messages) > 1:
+            # All but the last message is the same in many requests.
+            text, mark = messages[-2]["content"], {"type": "ephemeral"}
+            messages[-2]["content"] = [{"type": "text", "text": text, "cache_control": mark}]
+        if request.schema:
+            json_schema = {"name": "reply", "strict": True, "schema": request.schema}
+            options["response_format"] = {"type": "json_schema", "json_schema": json_schema}
+        options |= {"model": endpoint.model, "messages": messages, "drop_params": True}
+        return await self._acompletion(**options, litellm_logging_obj=self._make_record(messages))
+
+    def _make_record(self, messages: list[dict[str, Any]]) -> Any:
+        """What litellm's providers note of a call; nobody reads it."""
+        return self._litellm.Logging(
+            model=self.endpoint.model,
+            messages=messages,
+            stream=False,
+            call_type="acompletion",
+            # As in litellm, which subtracts it from others without a zone.
+            start_time=datetime.now(),
+            litellm_call_id="",
+            function_id="",
+        )
+
+    def _open_plain(self, timeout: Any) -> "AsyncOpenAI":
+        """The connections for plain-text calls: litellm's own for these are new ones each call, and stay open."""
+        if self._plain is None:
+            from litellm.llms.openai.common_utils import BaseOpenAILLM
+            from openai import AsyncOpenAI
+
+            connections: Any = BaseOpenAILLM.get_async_http_client()
+            self._plain = AsyncOpenAI(
+                api_key=self.endpoint.api_key or "none",
+                base_url=self.endpoint.api_base,
+                timeout=timeout,
+                max_retries=0,
+                http_client=connections,
+            )
+        return self._plain
+
+    def _read(self, response: Any) -> Reply:
+        choices = getattr(response, "choices", None)
+        if not choices:
+            raise self._errors.make_malformed(*NO_CHOICES)
+        plain, price = self.endpoint.style == "plain", self.endpoint.price
+        text, finish = (
+            (choices[0].text or "", str(choices[0].finish_reason or "stop")) if plain else read_choice(choices[0])
+        )
+        usage = read_usage(getattr(response, "usage", None), bool(text) and finish != REFUSED)
+        if usage.fault:
+            self._warn_of_usage(usage.fault)
+        return Reply(
+            text=mend_unicode(text),
+            finish=finish,
+            prompt_tokens=usage.tokens_in,
+            completion_tokens=usage.tokens_out,
+            cost_usd=None
+            if price is None
+            else price.cost(usage.tokens_in, usage.tokens_out, usage.cached, usage.written),
+            odds=read_odds(choices[0]) if plain else None,
+            cached_tokens=usage.cached,
+        )
+
+    def _warn_of_usage(self, fault: str) -> None:
+        """Says once what is wrong with the counts of tokens."""
+        if self._is_warned:
+            return
+        self._is_warned = True
+        where = f" at {redact_credentials(self.endpoint.api_base)}" if self.endpoint.api_base else ""
+        bound = "" if self.endpoint.price is None else ", and each call counts as the most that it can have cost"
+        said = f"{self.endpoint.name}{where} {fault}: its tokens are not counted{bound}"
+        LOGGER.warning(
+            "%s. To know what a run costs, use a server that tells its usage", said, extra={"model": self.endpoint.name}
+        )
+
+    def _check_name(self) -> None:
+        try:
+            self._litellm.get_llm_provider(self.endpoint.model, api_base=self.endpoint.api_base)
+        except self._litellm.exceptions.BadRequestError as error:
+            raise ModelNotFoundError(
+                f"{self.endpoint.name!r} names no provider that litellm knows. A name is <provider>/<model>, such as "
+                f"openai/gpt-4.1-mini, or 'embedded'; set {self.endpoint.settings}_MODEL or data/effort.yaml"
+            ) from error
+
+
+def import_litellm() -> Any:
+    """Imports litellm, which takes 2 CPU-seconds, as this project uses it: offline, and quiet."""
+    # Without this litellm downloads its price list when it is imported.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm
+
+    with suppress(ImportError):
+        # Else the first call imports it.
+        importlib.import_module("litellm.proxy.openai_files_endpoints.common_utils")
+
+    # openai's client warns on stderr, with the reply in the warning, of fields that are not of their type.
+    warnings.filterwarnings("ignore", message="Pydantic serializer warnings", category=UserWarning)
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    # At DEBUG level, which OPENAI_LOG and LITELLM_LOG set, these log headers and bodies.
+    for name in ("litellm", "httpx", "httpcore", "openai"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # litellm's logging worker, which we do not use, logs a traceback when it has to wait for 20 s.
+    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
+    return litellm

@@ -1,0 +1,259 @@
+"""Translates litellm's exceptions into the engine's own error types, which tell what may be retried."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from engine.errors import (
+    ContentRefusedError,
+    ContextTooLongError,
+    CredentialsError,
+    MalformedAnswerError,
+    ModelNotFoundError,
+    ProviderError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
+    QuotaSpentError,
+    RateLimitedError,
+    RequestRefusedError,
+)
+from engine.llm.client.malformed import describe_malformed
+from engine.text.formatting import shorten
+
+# A live host accepts a connection well within this, even if its name has to be looked up at a second DNS server (5 s).
+CONNECT_SECONDS = 6.0
+# The codes of OpenAI, Azure and Anthropic (their error references); litellm only searches messages for them.
+CONTENT_CODES = ("content_policy_violation", "content_filter")
+CONTEXT_CODES = ("context_length_exceeded", "string_above_max_length", "request_too_large")
+QUOTA_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error")
+PAYMENT_REQUIRED = 402
+TEMPORARY_STATUSES = (408, 409)
+# No model finished work on a request with such a status. With 504 and 524 a gateway gave up waiting, but the model may
+# have finished, so these two are not here.
+UNBILLED_STATUSES = frozenset({400, 401, 402, 403, 404, 409, 413, 422, 429, 500, 502, 503, 529})
+TOO_LARGE = 413
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorTranslator:
+    """Translates an exception of litellm into an error of ours whose message says what to do.
+
+    Args:
+        name: the model's name, for messages.
+        settings: the prefix of the environment variables that set this model.
+        exceptions: litellm's module of exceptions.
+    """
+
+    name: str
+    api_base: str | None
+    settings: str
+    timeout_seconds: float
+    exceptions: Any
+
+    def translate(self, error: Exception) -> ProviderError:
+        """The error for an exception. Subclasses are tested before their base classes."""
+        message = _clean_message(error)
+        return (
+            self._translate_request_error(error, message)
+            or self._translate_permanent(error, message)
+            or self._translate_temporary(error, message)
+        )
+
+    def make_malformed(self, does: str, remedy: str) -> MalformedAnswerError:
+        """The error for an answer that cannot be read.
+
+        Args:
+            does: what it is like, as a clause after "it".
+            remedy: what to do, as a sentence without its full stop.
+        """
+        said = f"{self.name}{self._where} answers, in a form that cannot be read: it {does}. {remedy}"
+        return MalformedAnswerError(said, maybe_billed=True)
+
+    def make_keyless(self) -> CredentialsError:
+        """The error for a model whose key is missing."""
+        return CredentialsError(
+            f"{self.name}{self._where} needs a key and none is set. Set {self.settings}_API_KEY, or the provider's own "
+            "variable (OPENAI_API_KEY and the like); for a server that checks no key, set it to any word"
+        )
+
+    @property
+    def _where(self) -> str:
+        return f" at {self.api_base}" if self.api_base else ""
+
+    def _translate_request_error(self, error: Exception, message: str) -> ProviderError | None:
+        """Errors of this one request; other requests may succeed."""
+        codes = _read_codes(error)
+        refused = isinstance(error, self.exceptions.ContentPolicyViolationError) or _is_flagged(error)
+        if refused or codes & set(CONTENT_CODES):
+            return ContentRefusedError(f"{self.name} refuses this prompt: {message}")
+        too_long = isinstance(error, self.exceptions.ContextWindowExceededError) or _read_status(error) == TOO_LARGE
+        if too_long or codes & set(CONTEXT_CODES):
+            return ContextTooLongError(
+                f"The prompt is too long for {self.name}{self._where}: {message}. Choose a model with a longer context "
+                f"by {self.settings}_MODEL, or shorten the brief and the authored samples"
+            )
+        return None
+
+    def _translate_permanent(self, error: Exception, message: str) -> ProviderError | None:
+        """Errors that every further request would meet."""
+        exceptions, where, status = self.exceptions, self._where, _read_status(error)
+        if status == PAYMENT_REQUIRED or _read_codes(error) & set(QUOTA_CODES):
+            return QuotaSpentError(
+                f"The account behind {self.name}{where} has no credit left: {message}. Add credit or raise its limit, "
+                "then start again: the replies so far are kept"
+            )
+        if isinstance(error, exceptions.AuthenticationError | exceptions.PermissionDeniedError) or status == 403:
+            return CredentialsError(
+                f"{self.name}{where} refuses the key: {message}. Set {self.settings}_API_KEY, or the provider's own "
+                "variable (OPENAI_API_KEY and the like)"
+            )
+        if _lacks_key(error):
+            return self.make_keyless()
+        if isinstance(error, exceptions.NotFoundError):
+            return ModelNotFoundError(
+                f"{self.name} is not available{where}: {message}. Check {self.settings}_MODEL and "
+                f"{self.settings}_API_BASE"
+            )
+        if isinstance(error, exceptions.BadRequestError | exceptions.UnprocessableEntityError):
+            return RequestRefusedError(f"{self.name}{where} does not accept the request: {message}")
+        return None
+
+    def _translate_temporary(self, error: Exception, message: str) -> ProviderError:
+        """Errors that may be temporary, and all others."""
+        exceptions, status = self.exceptions, _read_status(error)
+        if isinstance(error, exceptions.RateLimitError):
+            return RateLimitedError(f"{self.name}{self._where} limits the rate: {message}", _read_retry_after(error))
+        if isinstance(error, exceptions.Timeout | TimeoutError) and _find_status(error) is None:
+            if _cannot_connect(error):
+                return self.make_unavailable(
+                    f"no connection in {min(CONNECT_SECONDS, self.timeout_seconds):g} s", error
+                )
+            return self._make_timeout()
+        came = _find_status(error) is None and describe_malformed((error, *_walk_causes(error)), self.settings)
+        if came:
+            return self.make_malformed(*came)
+        passing = exceptions.ServiceUnavailableError | exceptions.InternalServerError | exceptions.BadGatewayError
+        if isinstance(error, passing | exceptions.APIConnectionError | exceptions.APIResponseValidationError):
+            return self.make_unavailable(message, error)
+        if status is not None and (status >= 500 or status in TEMPORARY_STATUSES):
+            return self.make_unavailable(message, error)
+        return ProviderError(f"{self.name}{self._where} failed: {message}", maybe_billed=_may_be_billed(error))
+
+    def make_unavailable(self, message: str, error: Exception) -> ProviderUnavailableError:
+        """The error for a model that does not answer."""
+        return ProviderUnavailableError(
+            f"{self.name}{self._where} does not answer: {message}. Check {self.settings}_API_BASE and the network",
+            _read_retry_after(error),
+            maybe_billed=_may_be_billed(error),
+            no_connection=_lacks_connection(error),
+        )
+
+    def _make_timeout(self) -> ProviderTimeoutError:
+        return ProviderTimeoutError(
+            f"{self.name} gave no reply in {self.timeout_seconds:g} s. EXEMPLARS_CALL_TIMEOUT_SECONDS sets how long to "
+            "wait",
+            maybe_billed=True,
+        )
+
+
+def _read_retry_after(error: Exception) -> float | None:
+    """Seconds to wait by ``Retry-After``, given as a number or as a date (RFC 9110, section 10.2.3)."""
+    for headers in (getattr(getattr(error, "response", None), "headers", None), _litellm_headers(error)):
+        value = headers.get("retry-after") if headers else None
+        if value is not None:
+            return parse_retry_after(str(value), datetime.now(UTC))
+    return None
+
+
+def parse_retry_after(value: str, now: datetime) -> float | None:
+    """Parses the header's value into seconds from now on; None where it is neither a number nor a date."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        pass
+    else:
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
+
+
+def _litellm_headers(error: Exception) -> Any:
+    return getattr(error, "litellm_response_headers", None)
+
+
+def _read_status(error: Exception) -> int | None:
+    status = getattr(error, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _read_codes(error: Exception) -> set[str]:
+    """The provider's error codes: OpenAI has fields ``code`` and ``type``, Anthropic a ``type`` inside ``error``."""
+    body = getattr(error, "body", None)
+    inner = body.get("error") if isinstance(body, dict) else None
+    parts = [part for part in (body, inner) if isinstance(part, dict)]
+    return {str(part[name]) for part in parts for name in ("code", "type") if part.get(name)}
+
+
+def _is_flagged(error: Exception) -> bool:
+    """Whether OpenRouter flagged the prompt: it answers 403 with ``metadata.reasons`` (its page on errors)."""
+    body = getattr(error, "body", None)
+    inner = body.get("error", body) if isinstance(body, dict) else None
+    metadata = inner.get("metadata") if isinstance(inner, dict) else None
+    return isinstance(metadata, dict) and "reasons" in metadata
+
+
+def _may_be_billed(error: Exception) -> bool:
+    """Whether the provider may bill the request: not if it never arrived, or was refused by an unbilled status."""
+    status = _find_status(error)
+    return not _lacks_connection(error) if status is None else status not in UNBILLED_STATUSES
+
+
+def _lacks_connection(error: Exception) -> bool:
+    import httpx
+
+    failed = httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
+    return any(isinstance(cause, failed) for cause in _walk_causes(error))
+
+
+def _find_status(error: Exception) -> int | None:
+    """The HTTP status of an error response, if one came; litellm's own errors always have a status and are ignored."""
+    for cause in _walk_causes(error):
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        if isinstance(status, int) and status >= 400 and not type(cause).__module__.startswith("litellm"):
+            return status
+    return None
+
+
+def _cannot_connect(error: Exception) -> bool:
+    import httpx
+
+    return any(isinstance(cause, httpx.ConnectTimeout) for cause in _walk_causes(error))
+
+
+def _lacks_key(error: Exception) -> bool:
+    """Whether the key is missing: OpenAI's client then fails on creation, which litellm reports as a server error."""
+    import openai
+
+    return any(type(cause) is openai.OpenAIError for cause in _walk_causes(error))
+
+
+def _walk_causes(error: BaseException) -> Iterator[BaseException]:
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _clean_message(error: Exception) -> str:
+    """The first line of the provider's message, without litellm's class names before it and the full stop after it."""
+    text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
+    first = text.splitlines()[0].partition("Traceback (most recent call last)")[0]
+    line = re.sub(r"^(?:(?:litellm\.)?\w+(?:Error|Exception)(?:: | - ))+", "", first).strip().rstrip(".")
+    return shorten(line or type(error).__name__, 300)

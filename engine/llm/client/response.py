@@ -1,0 +1,96 @@
+"""Reads what litellm made of an answer: its text, wherever that stands, and the tokens, where they can be believed."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from engine.llm.client.request import REFUSED
+
+# No model takes as many in one call; a number beyond it would also not fit the columns of a database.
+MOST_TOKENS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens of one call, all 0 where the provider does not tell both counts; ``cached`` and ``written`` are of
+    the prompt. ``fault`` says in a clause what about them cannot be believed; empty where all can.
+    """
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cached: int = 0
+    written: int = 0
+    fault: str = ""
+
+
+def read_choice(choice: Any) -> tuple[str, str]:
+    """The text of a chat completion's choice, and its finish reason.
+
+    The text is what stands in the content and in the arguments of tool calls; where neither has any, as with servers
+    that take a whole reply for thoughts, the thoughts, unless they were cut before an answer could come.
+    """
+    finish, message = str(choice.finish_reason or "stop"), choice.message
+    refusal = getattr(message, "refusal", None)
+    if refusal and not message.content:
+        # With a schema, OpenAI's models put a refusal into a separate field.
+        return str(refusal), REFUSED
+    said = [part for part in (message.content or "", *_list_arguments(message)) if part.strip()]
+    if said or finish == "length":
+        return "\n".join(said), finish
+    return getattr(message, "reasoning_content", None) or "", finish
+
+
+def read_usage(usage: Any, answered: bool) -> Usage:
+    """The tokens of a call.
+
+    Args:
+        answered: whether a text came: then 0 tokens of the reply are a count that is missing.
+    """
+    # litellm makes numbers of texts such as "400", and 0 of what is missing.
+    tokens_in, tokens_out = (_read_count(usage, name) for name in ("prompt_tokens", "completion_tokens"))
+    faults = [
+        f"{name} of {getattr(usage, name)}"
+        for name, count in (("prompt_tokens", tokens_in), ("completion_tokens", tokens_out))
+        if count is None
+    ]
+    if faults:
+        return Usage(fault=f"tells {' and '.join(faults)}")
+    if not tokens_in or (answered and not tokens_out):
+        return Usage(fault="does not tell how many tokens a call took")
+    details = getattr(usage, "prompt_tokens_details", None)
+    # litellm puts every provider's counts of prompt tokens read from its cache, and written to it, here.
+    cached, written = (_read_count(details, name) or 0 for name in ("cached_tokens", "cache_creation_tokens"))
+    if cached + written > tokens_in:
+        cached = written = 0
+    return Usage(tokens_in, tokens_out or 0, cached, written)
+
+
+def read_odds(choice: Any) -> dict[str, float] | None:
+    """Log probabilities of the likeliest first tokens, in llama.cpp's form of the completions API."""
+    content = getattr(getattr(choice, "logprobs", None), "content", None)
+    if not content:
+        return None
+    first = content[0] if isinstance(content[0], dict) else content[0].model_dump()
+    return {str(item["token"]): float(item["logprob"]) for item in first.get("top_logprobs", ())}
+
+
+def mend_unicode(text: str) -> str:
+    """Replaces lone surrogates, which cannot be encoded in a file, by U+FFFD, which the screening rejects."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _list_arguments(message: Any) -> Iterator[str]:
+    calls = [call.function for call in getattr(message, "tool_calls", None) or ()]
+    for function in (*calls, getattr(message, "function_call", None)):
+        arguments = getattr(function, "arguments", None)
+        if isinstance(arguments, str):
+            yield arguments
+
+
+def _read_count(usage: Any, name: str) -> int | None:
+    """A count of tokens, 0 where none is told; None where it cannot be one."""
+    told = getattr(usage, name, 0) or 0
+    if not isinstance(told, int | float) or not math.isfinite(told) or not 0 <= told <= MOST_TOKENS:
+        return None
+    return int(told)

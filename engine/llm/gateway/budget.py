@@ -1,0 +1,241 @@
+"""The budget: what a run may have in flight and spend over all the models that it asks, and what it has spent.
+
+The most that a call can cost is known before it is made, and is reserved while the call is in flight.
+"""
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from engine.errors import BudgetError
+from engine.llm.client.reasoning import count_max_tokens
+from engine.llm.client.request import Endpoint, Reply, Request
+from engine.llm.replies.changes import TINY_USD, SharedLimit
+from engine.llm.replies.replies import Lost
+from engine.text.formatting import count_noun
+
+# What wraps the messages: roles, separators, the words around a schema. OpenAI counts 3 tokens a message and 3 a reply.
+WRAPPING_TOKENS = 400
+# Cells under way for each call that may be in flight: some wait until they are asked again, and the others are not to
+# wait for them.
+CELLS_PER_CALL = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most tokens that one call can take, and their cost at list price; None where there is no price."""
+
+    tokens_in: int
+    tokens_out: int
+    usd: float | None
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and reply together."""
+        return self.tokens_in + self.tokens_out
+
+
+def bound_call(request: Request, endpoint: Endpoint) -> Bound:
+    """The most tokens that one call can take.
+
+    A tokenizer that works on bytes makes no more tokens of a text than it has bytes in UTF-8 (GPT-2's, section 2.2, and
+    all that followed it; those of SentencePiece fall back on bytes). English has four bytes a token, so the bound is
+    wide; it is reserved only while the call is in flight.
+    """
+    schema = len(json.dumps(request.schema, ensure_ascii=False).encode()) if request.schema else 0
+    prompt = sum(len(text.encode()) for _, text in request.prompt.messages)
+    tokens_in = prompt + schema + WRAPPING_TOKENS
+    tokens_out = count_max_tokens(request.max_tokens, request.thinking if endpoint.thinks else None)
+    price = endpoint.price
+    return Bound(tokens_in, tokens_out, None if price is None else price.bound_cost(tokens_in, tokens_out))
+
+
+class Budget:
+    """Money that calls share and never overdraw: what may be spent, is spent, and is reserved; for one event loop.
+
+    Args:
+        max_usd: None where there is no limit: then it only counts.
+        refuse: makes the error for a call of this bound in USD, for which there is no money left.
+        limit: the same limit as it stands in the database of replies, for the processes that spend under it with this
+            one; None where there are none, or where each has a share of its own.
+    """
+
+    def __init__(
+        self, max_usd: float | None, refuse: Callable[[float], BudgetError], limit: SharedLimit | None = None
+    ) -> None:
+        self.max_usd = max_usd
+        self.limit = limit
+        self._refuse = refuse
+        # The sum, and what rounding it has lost: a million small costs add up to what they are.
+        self._spent = (0.0, 0.0)
+        self._reserved: list[float] = []
+        self._refusal: BudgetError | None = None
+        self._ended = asyncio.Event()
+
+    @property
+    def spent_usd(self) -> float:
+        """What is spent, in USD."""
+        return self._spent[0]
+
+    @property
+    def left_usd(self) -> float:
+        """What is neither spent nor reserved, in USD; infinite without a limit."""
+        if self.max_usd is None:
+            return math.inf
+        return max(0.0, self.max_usd - self._sum_with(0.0))
+
+    def set_aside(self, usd: float) -> None:
+        """Reserves money for others to spend, until they ``settle``."""
+        self._reserved.append(usd)
+
+    def settle(self, set_aside_usd: float, spent_usd: float) -> None:
+        """Counts what was spent of a reservation, and releases the rest."""
+        self._reserved.remove(set_aside_usd)
+        self.spend(spent_usd)
+        self._ended.set()
+
+    def spend(self, usd: float) -> None:
+        """Counts what was paid, or may have been; nothing that is told of a call makes it less."""
+        parts = (*self._spent, max(0.0, usd))
+        total = math.fsum(parts)
+        self._spent = (total, math.fsum((*parts, -total)))
+
+    @asynccontextmanager
+    async def reserving(self, bound_usd: float) -> AsyncIterator[None]:
+        """Reserves, inside the block, the most that one call can cost.
+
+        Where there is no room beside the calls in flight, their end is waited for: they may cost less. So nothing is in
+        flight when the money is spent, and no reply is paid for and lost.
+
+        Raises:
+            BudgetError: with this call more could be spent than there is.
+        """
+        await self._wait_for_room(bound_usd)
+        self.set_aside(bound_usd)
+        try:
+            yield
+        finally:
+            self.settle(bound_usd, 0.0)
+
+    async def _wait_for_room(self, bound_usd: float) -> None:
+        if self.max_usd is None:
+            return
+        while self._refusal or self._sum_with(bound_usd) > self.max_usd + TINY_USD:
+            if self._reserved and not self._refusal:
+                self._ended.clear()
+                await self._ended.wait()
+                continue
+            # A cheaper call might still fit, and would be cancelled in flight by the end of the run.
+            self._refusal = self._refusal or self._refuse(bound_usd)
+            raise self._refusal.with_traceback(None)
+
+    def _sum_with(self, usd: float) -> float:
+        """Adds an amount to what is spent or reserved."""
+        return math.fsum((*self._spent, *self._reserved, usd))
+
+
+class RunBudget:
+    """The limits of one run over all the models that it asks, and the counts of what it has used.
+
+    ``under_way`` is for cells, in the order in which they come: their prompts are written when they are about to be
+    asked, not all before the first. ``ends`` says that the error of a call ends the run: calls in flight are paid for,
+    so they are waited for.
+
+    Args:
+        concurrency: calls in flight, of all models together.
+        max_cost_usd: what the plan may cost, by all runs that ask for it; None where there is no limit.
+        shared: what this run and others may spend together.
+    """
+
+    def __init__(self, concurrency: int, max_cost_usd: float | None = None, shared: Budget | None = None) -> None:
+        self.concurrency = concurrency
+        self.max_cost_usd = max_cost_usd
+        self.in_flight = asyncio.Semaphore(concurrency)
+        self.under_way = asyncio.Semaphore(CELLS_PER_CALL * concurrency)
+        self.calls = 0
+        self.replies = 0
+        self.tokens = 0
+        self.prompt_tokens = 0
+        self.cached_tokens = 0
+        self.saved_usd = 0.0
+        self.unanswered_calls = 0
+        self.unanswered_usd = 0.0
+        self.unpriced: set[str] = set()
+        self._costs: list[float] = []
+        self._own = Budget(max_cost_usd, lambda bound_usd: BudgetError(self._explain(bound_usd)))
+        self._budgets = (self._own, shared) if shared else (self._own,)
+        self.shared_limit = shared.limit if shared else None
+        self.ends = False
+        self._plans: set[str] = set()
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the replies cost, in USD; None where no price is known."""
+        return math.fsum(self._costs) if self._costs else None
+
+    @property
+    def spent_usd(self) -> float:
+        """What is spent of the limit, in USD, by earlier runs of the plan too; a call that may have been billed counts
+        at its most.
+        """
+        return self._own.spent_usd
+
+    def open_plan(self, plan_id: str, kept_usd: float, lost: Lost) -> None:
+        """Counts, once, what earlier runs of a plan have spent: for kept replies, and for calls that were lost."""
+        if plan_id in self._plans:
+            return
+        self._plans.add(plan_id)
+        self._own.spend(kept_usd)
+        self._own.spend(lost.bound_usd)
+        self.unanswered_calls += lost.calls
+        self.unanswered_usd += lost.bound_usd
+
+    @asynccontextmanager
+    async def reserving(self, bound_usd: float | None) -> AsyncIterator[None]:
+        """Reserves, inside the block, the most that one call can cost.
+
+        Raises:
+            BudgetError: with this call the run could cost more than it may.
+        """
+        async with AsyncExitStack() as stack:
+            for budget in self._budgets:
+                await stack.enter_async_context(budget.reserving(bound_usd or 0.0))
+            yield
+
+    def count(self, reply: Reply, reused: bool, endpoint: Endpoint | None = None) -> None:
+        """Counts a reply. A kept one costs nothing now: the run that asked for it has paid."""
+        self.replies += 1
+        self.calls += not reused
+        self.tokens += reply.completion_tokens
+        self.prompt_tokens += reply.prompt_tokens
+        self.cached_tokens += reply.cached_tokens
+        if reply.cost_usd is not None:
+            self._costs.append(reply.cost_usd)
+            if not reused:
+                self._spend(reply.cost_usd)
+        elif endpoint is not None:
+            self.unpriced.add(reply.model or endpoint.name)
+        if endpoint is not None and endpoint.price is not None and reply.model is None:
+            self.saved_usd += endpoint.price.compute_saving(reply.cached_tokens)
+
+    def count_unanswered(self, bound_usd: float | None) -> None:
+        """Counts a call that brought no reply though it may have been billed, at the most that it can have cost."""
+        self.unanswered_calls += 1
+        self.unanswered_usd += bound_usd or 0.0
+        self._spend(bound_usd or 0.0)
+
+    def _spend(self, usd: float) -> None:
+        for budget in self._budgets:
+            budget.spend(usd)
+
+    def _explain(self, bound_usd: float) -> str:
+        broken = f"{count_noun(self.unanswered_calls, 'call')} that broke off and may have been billed"
+        unanswered = f" (${self.unanswered_usd:.4f} of it for {broken})" if self.unanswered_usd else ""
+        return (
+            f"The run's limit of ${self.max_cost_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and "
+            f"the next call could cost ${bound_usd:.4f}. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort "
+            "file and start again: the replies are kept and not paid twice"
+        )

@@ -1,0 +1,147 @@
+"""The gateway: a request is answered from the kept replies, else by the model, else by a fallback.
+
+A request passes one wrapper a concern, each with ``complete(request) -> Reply``. From the outside in: ``ModelGateway``
+(kept replies and fallbacks), ``SchemaFallback``, ``RetryingClient`` (throttle and retries), ``MeteredClient`` (budget,
+rate, record), ``ObservedClient`` (feeds the throttle), ``RedactingClient`` (no secrets), ``LitellmClient``.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from engine.domain.progress import CallEnded, Noticed, Progress
+from engine.errors import ProviderError, RetryableProviderError, StoreError
+from engine.llm.client.request import Client, Endpoint, Reply, Request
+from engine.llm.gateway.budget import RunBudget
+from engine.llm.gateway.metered import MeteredClient
+from engine.llm.gateway.observed import ObservedClient
+from engine.llm.gateway.rate_limit import NoRateLimit, RateLimiter
+from engine.llm.gateway.retrying import ENDING, GONE, MAX_ATTEMPTS, RetryingClient
+from engine.llm.gateway.schema_fallback import SchemaFallback
+from engine.llm.gateway.throttle import AdaptiveThrottle
+from engine.llm.replies.replies import ReplyStore, open_replies
+from engine.settings import RepliesPlace
+from engine.system.log_context import log_context
+
+PATIENCE_SECONDS = 300.0
+
+
+class ModelGateway:
+    """The one way to a model for a run, within the budget that all its models share.
+
+    Args:
+        place: where replies are kept.
+        wait_seconds: as for ``RetryingClient``, like ``attempts``.
+        fallbacks: asked in turn where the model before has no answer.
+        patience_seconds: how long a provider that answers nothing is waited for.
+        find_throttle: the throttle of a model that others in this process ask too; None where each has its own.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        place: RepliesPlace,
+        progress: Progress,
+        budget: RunBudget,
+        wait_seconds: float = 0.5,
+        attempts: int = MAX_ATTEMPTS,
+        fallbacks: Sequence[Client] = (),
+        rate_limiter: RateLimiter | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
+        find_throttle: Callable[[Endpoint], AdaptiveThrottle] | None = None,
+    ) -> None:
+        self.endpoint = client.endpoint
+        self.budget = budget
+        self._place = place
+        self._replies: ReplyStore | None = None
+        self._progress = progress
+        self._gone: list[str] = []
+
+        self._observed: list[ObservedClient] = []
+        self._clients: list[SchemaFallback] = []
+        for number, each in enumerate((client, *fallbacks)):
+            endpoint, limiter = each.endpoint, rate_limiter or NoRateLimit()
+            throttle = find_throttle(endpoint) if find_throttle else self._make_throttle(endpoint, patience_seconds)
+            observed = ObservedClient(each, throttle)
+            metered = MeteredClient(
+                observed, budget, limiter, self._find_replies, progress.report, stands_in=number > 0
+            )
+            retrying = RetryingClient(metered, observed, throttle, budget, wait_seconds, attempts, progress.report)
+            self._observed.append(observed)
+            self._clients.append(SchemaFallback(retrying))
+
+    @asynccontextmanager
+    async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
+        """Keeps replies under this plan inside the block; nothing can be asked outside of one.
+
+        Raises:
+            StoreError: they cannot be kept, or those that are kept cannot be read.
+        """
+        async with open_replies(self._place, plan_id, handle, self._notice) as replies:
+            self.budget.open_plan(plan_id, replies.kept_usd, replies.lost)
+            self._replies = replies
+            try:
+                yield
+            finally:
+                self._replies = None
+
+    @asynccontextmanager
+    async def holding(self, plan_id: str) -> AsyncIterator[None]:
+        """Keeps the replies of another plan from being pruned inside the block."""
+        async with open_replies(self._place, plan_id, notice=_say_nothing):
+            yield
+
+    async def complete(self, request: Request) -> Reply:
+        """The reply to a request: the one that is kept, or a new one.
+
+        Raises:
+            RetryableProviderError, RequestRefusedError: this call failed for good, though others may succeed.
+            BudgetError: one more call could cost more than the run may.
+            ProviderError: nothing will come of any call.
+            StoreError: the reply cannot be kept.
+        """
+        request = replace(request, key=request.digest(self.endpoint.identity))
+        kept = self._find_replies().find(request.key)
+        if kept is not None:
+            self._observed[0].answered |= kept.model is None
+            self.budget.count(kept, reused=True, endpoint=self.endpoint)
+            self._progress.report(CallEnded(kept.completion_tokens, reused=True, key=request.key))
+            return kept
+        try:
+            with log_context(call=request.label):
+                reply = await self._ask_models(request)
+        except BaseException as error:
+            self.budget.ends = self.budget.ends or isinstance(error, ENDING)
+            self._progress.report(CallEnded(failed=True, key=request.key))
+            raise
+        self._progress.report(CallEnded(reply.completion_tokens, key=request.key))
+        return reply
+
+    async def _ask_models(self, request: Request) -> Reply:
+        for client in self._clients[:-1]:
+            try:
+                return await client.complete(request)
+            except (RetryableProviderError, *GONE) as error:
+                self._notice_gone(client.endpoint.name, error)
+        return await self._clients[-1].complete(request)
+
+    def _notice_gone(self, name: str, error: ProviderError) -> None:
+        """Notices, once for each model, that a fallback is asked in its place for good."""
+        if isinstance(error, GONE) and name not in self._gone:
+            self._gone.append(name)
+            self._notice(f"{error}. From now on a fallback is asked in its place")
+
+    def _make_throttle(self, endpoint: Endpoint, patience_seconds: float) -> AdaptiveThrottle:
+        return AdaptiveThrottle(endpoint.slots or self.budget.concurrency, patience_seconds, self._notice)
+
+    def _find_replies(self) -> ReplyStore:
+        if self._replies is None:
+            raise StoreError("Nothing may be asked where replies are not kept: open ModelGateway.keeping first")
+        return self._replies
+
+    def _notice(self, text: str) -> None:
+        self._progress.report(Noticed(text))
+
+
+def _say_nothing(_: str) -> None:
+    """What is to be told, the opening of the run's own plan tells."""

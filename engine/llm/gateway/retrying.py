@@ -1,0 +1,198 @@
+"""Retrying: a call waits for its turn, and is retried with backoff where that may help."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from engine.domain.progress import Event, WaitedForTurn
+from engine.errors import (
+    ContextTooLongError,
+    CredentialsError,
+    MalformedAnswerError,
+    ModelNotFoundError,
+    ProviderDownError,
+    ProviderError,
+    QuotaSpentError,
+    RequestRefusedError,
+    RetryableProviderError,
+)
+from engine.llm.client.request import Client, Reply, Request
+from engine.llm.gateway.budget import RunBudget
+from engine.llm.gateway.observed import ObservedClient
+from engine.llm.gateway.throttle import FIRST_PATIENCE_SECONDS, SILENT_CALLS, AdaptiveThrottle
+from engine.system.log_context import read_log_context
+
+LOGGER = logging.getLogger("exemplars.calls")
+MAX_ATTEMPTS = 8
+MAX_WAIT_SECONDS = 60.0
+# Where other calls are answered, backoff is divided by this: there is no load to wait out.
+UNSTRAINED_DIVISOR = 5
+# What ends a run.
+ENDING = (CredentialsError, QuotaSpentError, ModelNotFoundError, ProviderDownError)
+# Errors that every call to this model would meet, but not a fallback. A key that is refused is for a person to put
+# right.
+GONE = (ProviderDownError, QuotaSpentError, ModelNotFoundError)
+# Where there was never a connection there is no reason to think that there will be: give up sooner, by the number of
+# tries or, where one of them takes long, by the time since the first.
+MAX_FIRST_ATTEMPTS = 4
+# An answer that cannot be read may be billed, and seldom gets better where none ever could: it is asked once more, for
+# what stands in between may have stumbled. Where others can be read it is asked as often as a reply that is no use.
+MAX_MALFORMED_FIRST, MAX_MALFORMED = 2, 4
+
+
+@dataclass(slots=True)
+class _Tries:
+    """The attempts at one call. ``counted`` are its failures while the circuit was closed, ``malformed`` those that
+    brought an answer which cannot be read.
+    """
+
+    began: float = 0.0
+    failures: int = 0
+    counted: int = 0
+    malformed: int = 0
+
+
+class RetryingClient:
+    """Makes each call when its turn comes, and again with backoff as long as its error may pass.
+
+    Args:
+        client: makes one attempt.
+        observed: the inner part of ``client`` that knows whether the provider has ever answered.
+        attempts: at one call, while others are answered.
+        wait_seconds: the first wait between two of them; it doubles, with full jitter.
+        report: told how long each attempt waited for its turn.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        observed: ObservedClient,
+        throttle: AdaptiveThrottle,
+        budget: RunBudget,
+        wait_seconds: float = 0.5,
+        attempts: int = MAX_ATTEMPTS,
+        report: Callable[[Event], None] = lambda _: None,
+    ) -> None:
+        self.endpoint = client.endpoint
+        self.gone: ProviderError | None = None
+        self._client = client
+        self._observed = observed
+        self._throttle = throttle
+        self._budget = budget
+        self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
+        self._attempts = attempts
+        self._report = report
+        self._refused = 0
+
+    async def complete(self, request: Request) -> Reply:
+        """The reply to one request.
+
+        Raises:
+            RetryableProviderError: all attempts at this call failed, though others succeed.
+            RequestRefusedError: the provider does not take this request, and may take others.
+            BudgetError, StoreError, ProviderError: nothing will come of any call.
+        """
+        tries = _Tries()
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(RetryableProviderError),
+            stop=lambda _: tries.counted >= self._attempts or tries.malformed >= MAX_MALFORMED,
+            wait=self._choose_wait,
+            before_sleep=self._log_retry,
+            reraise=True,
+        )
+        try:
+            async for attempt in attempts:
+                with attempt:
+                    return await self._try(request, tries)
+        except GONE as error:
+            self.gone = error
+            raise
+        raise AssertionError("tenacity ends by a reply or an exception")
+
+    async def _try(self, request: Request, tries: _Tries) -> Reply:
+        self._check_gone()
+        waiting = time.monotonic()
+        async with self._throttle.turn(tries.failures), self._budget.in_flight:
+            self._report(WaitedForTurn(self.endpoint.name, time.monotonic() - waiting))
+            self._check_gone()
+            tries.began = tries.began or time.monotonic()
+            try:
+                return await self._client.complete(request)
+            except ProviderError as error:
+                classified = self._classify(error, request, tries)
+                if classified is error:
+                    raise
+                raise classified from error
+
+    def _check_gone(self) -> None:
+        if self.gone is not None:
+            # An exception adds to its traceback each time that it is raised, and many calls raise this one.
+            raise self.gone.with_traceback(None)
+
+    def _classify(self, error: ProviderError, request: Request, tries: _Tries) -> ProviderError:
+        """What a failed attempt means for its call or, where nothing has ever been answered, for all calls.
+
+        Raises:
+            ProviderDownError: nothing has been answered for as long as a run waits.
+        """
+        answered = self._observed.answered
+        if isinstance(error, RequestRefusedError):
+            self._throttle.note_answer()
+            self._refused += request.schema is None or isinstance(error, ContextTooLongError)
+            hopeless = not answered and self._refused >= SILENT_CALLS
+            return ProviderError(f"{error} (no call has been answered)") if hopeless else error
+        if isinstance(error, MalformedAnswerError):
+            self._throttle.note_answer()
+            tries.failures += 1
+            tries.malformed += 1
+            if answered or tries.malformed < MAX_MALFORMED_FIRST:
+                return error
+            return ProviderDownError(f"{error} (asked {tries.failures} times, no answer could be read)")
+        if not isinstance(error, RetryableProviderError):
+            return error
+        self._throttle.take_failure(error, tries, answered)
+        tries.failures += 1
+        tries.counted += not self._throttle.is_open
+        most = MAX_FIRST_ATTEMPTS if error.no_connection else self._attempts
+        patience_seconds = FIRST_PATIENCE_SECONDS if error.no_connection else self._throttle.patience_seconds
+        late = time.monotonic() - tries.began > patience_seconds
+        if not answered and (tries.counted >= most or late):
+            times = "once" if tries.failures == 1 else f"{tries.failures} times"
+            return ProviderDownError(f"{error} (asked {times}, no call has been answered)")
+        return error
+
+    def _choose_wait(self, state: RetryCallState) -> float:
+        """Backoff in seconds before the next try."""
+        if self._throttle.is_open:
+            # There it waits for its turn.
+            return 0.0
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after_seconds if isinstance(error, RetryableProviderError) else None
+        if asked is not None:
+            # Jitter is added on top, so that those who were sent away do not all come back at once.
+            return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10
+        # Where others are answered all the while there is no load to wait out, and a round ends with those who wait.
+        strained = self._throttle.is_strained or not self._observed.answered
+        return self._wait(state) if strained else self._wait(state) / UNSTRAINED_DIVISOR
+
+    def _log_retry(self, state: RetryCallState) -> None:
+        if not LOGGER.isEnabledFor(logging.INFO):
+            return
+        error = state.outcome.exception() if state.outcome else None
+        wait_seconds = round(state.next_action.sleep, 3) if state.next_action else 0.0
+        LOGGER.info(
+            "Try %d of %s failed, the next comes in %.1f s: %s",
+            state.attempt_number,
+            read_log_context().get("call", "a call"),
+            wait_seconds,
+            error,
+            extra={
+                "model": self.endpoint.name,
+                "attempt": state.attempt_number,
+                "wait_seconds": wait_seconds,
+                "error": type(error).__name__,
+            },
+        )

@@ -1,0 +1,110 @@
+"""Which file an embedded model's name means, how it is asked, and what is said where there is none."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from fakes.model_sources import CONTENT, FILE, make_gguf, make_model
+
+from engine.errors import InputError, ModelNotFoundError
+from engine.llm.embedded import embedded_models
+from engine.llm.embedded.embedded_models import choose_model, find_embedded, list_embedded_models
+from engine.llm.embedded.gguf import CHAT_TEMPLATE
+from engine.settings import EmbeddedPlace, Style
+
+TEMPLATE = {CHAT_TEMPLATE: "{{ messages }}"}
+SMOLLM2, STAND_IN = "embedded/smollm2-135m", "embedded/stand-in"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> EmbeddedPlace:
+    return EmbeddedPlace(tmp_path)
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = {"stand-in": make_model(), "smollm2-135m": list_embedded_models()["smollm2-135m"]}
+    monkeypatch.setattr(embedded_models, "list_embedded_models", lambda: models)
+
+
+def put_own(place: EmbeddedPlace, parameters: int, texts: dict[str, str]) -> str:
+    """Writes a file of the user's own; its model's name."""
+    own = place.folder / "own.gguf"
+    own.write_bytes(make_gguf({"w": parameters}, texts))
+    return f"embedded/{own}"
+
+
+def test_list_says_where_each_model_comes_from_and_one_is_installed(place: EmbeddedPlace) -> None:
+    models, found = list_embedded_models(), find_embedded(SMOLLM2, place)
+
+    assert ["smollm2-135m"] == [name for name, item in models.items() if item.installed]
+    assert all(bool(item.installed) != bool(item.hub and item.packages) for item in models.values())
+    assert (SMOLLM2, "plain") == (found.name, found.style)
+    assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
+    assert "chat" == find_embedded(SMOLLM2, EmbeddedPlace(place.folder, "chat")).style
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_bare_name_is_the_first_of_the_list_whose_whole_file_is_there(place: EmbeddedPlace) -> None:
+    found = []
+    for size in (0, len(CONTENT) - 1, len(CONTENT)):
+        (place.folder / FILE).write_bytes(CONTENT[:size])
+        found.append(find_embedded("embedded", place).name)
+    (place.folder / FILE).write_bytes(CONTENT[:100])
+
+    assert [SMOLLM2, SMOLLM2, STAND_IN] == found
+    with pytest.raises(ModelNotFoundError, match=r"has 100 of 1,\d+,\d+ bytes\. Get it .1 MB.: 'exemplars models get"):
+        find_embedded(STAND_IN, place)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "texts", "asked", "style"),
+    [
+        (10**9, TEMPLATE, None, "chat"),
+        (10**9 - 1, TEMPLATE, None, "plain"),
+        (10**9, {}, None, "plain"),
+        (10**9, TEMPLATE, "plain", "plain"),
+        (1, TEMPLATE, "chat", "chat"),
+    ],
+)
+def test_own_file_is_asked_in_a_chat_where_it_has_learnt_that_or_as_the_setting_says(
+    place: EmbeddedPlace, parameters: int, texts: dict[str, str], asked: Style | None, style: str
+) -> None:
+    found = find_embedded(put_own(place, parameters, texts), EmbeddedPlace(place.folder, asked))
+
+    assert ("embedded/own.gguf", style, None) == (found.name, found.style, found.listed)
+    if not texts:
+        with pytest.raises(InputError, match=r"own\.gguf has no chat template, .* Unset EXEMPLARS_SYNTH_STYLE"):
+            find_embedded(f"embedded/{place.folder / 'own.gguf'}", EmbeddedPlace(place.folder, "chat"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("qwen2.5-coder", r": /.*/qwen2\.5-coder cannot be read \(No such file .*\)\. .* Did you mean embedded/qwen2"),
+        ("", r"\. Give one of embedded/qwen2\.5-coder-0\.5b, "),
+        ("{folder}", r": /.* cannot be read \(not a file\)\. Give one of"),
+    ],
+)
+def test_path_of_no_file_is_one_message(place: EmbeddedPlace, given: str, said: str) -> None:
+    with pytest.raises(ModelNotFoundError, match=f"is no embedded model{said}"):
+        find_embedded(f"embedded/{given.format(folder=place.folder)}", place)
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize(
+    ("names", "chosen", "then"),
+    [
+        ((STAND_IN, "embedded"), "embedded", STAND_IN),
+        ((STAND_IN,), STAND_IN, STAND_IN),
+        (("openai/x", "embedded"), "openai/x", "openai/x"),
+        ((STAND_IN, "openai/x"), "openai/x", STAND_IN),
+    ],
+)
+def test_first_model_that_can_be_asked_is_chosen(
+    place: EmbeddedPlace, names: tuple[str, ...], chosen: str, then: str
+) -> None:
+    before = choose_model(names, place)
+    (place.folder / FILE).write_bytes(CONTENT)
+
+    assert (chosen, then) == (before, choose_model(names, place))

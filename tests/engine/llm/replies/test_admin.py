@@ -1,0 +1,168 @@
+"""The cache is bounded in age and size, whole plan by whole plan, and no plan goes while somebody uses it."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from fakes.reply_tables import age_plan, run_sql
+from fakes.reply_writer import PLAN, kill_after, start_writer
+
+from engine.llm.client.request import Reply
+from engine.llm.replies.admin import (
+    BYTES_PER_GB,
+    Removed,
+    clear_cache,
+    count_kept_replies,
+    list_cache,
+    list_prunable,
+    prune_cache,
+)
+from engine.llm.replies.changes import DEAD_SECONDS, SharedLimit
+from engine.llm.replies.replies import ReplyStore
+from engine.settings import RepliesPlace
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+# More days than lie between that moment and any on which the tests run.
+ANY_DAYS = 100_000
+HANDLE, OTHER = "u22a8.toolshed", "u22a8.kitchen"
+
+
+def keep(place: RepliesPlace, plan_id: str, days: float = 0, handle: str = HANDLE, count: int = 3) -> None:
+
+    async def keep_all() -> None:
+        with ReplyStore(place, plan_id, handle) as kept:
+            await asyncio.gather(*(kept.keep(str(number), Reply("one", "stop")) for number in range(count)))
+
+    asyncio.run(keep_all())
+    age_plan(place, plan_id, NOW - timedelta(days=days))
+
+
+def prune(place: RepliesPlace, max_days: float = 1000, max_gb: float = 1000, but_for: tuple[str, ...] = ()) -> Removed:
+    return prune_cache(place, max_days, max_gb, NOW, but_for)
+
+
+def list_plans(place: RepliesPlace) -> list[str]:
+    return [plan.plan_id for plan in list_cache(place)]
+
+
+def test_listing_has_the_longest_unused_first_with_what_is_known_of_each(place: RepliesPlace) -> None:
+    keep(place, "new", 1)
+    keep(place, "middle", 5, OTHER, 7)
+    keep(place, "nameless", 7, "")
+    plans = list_cache(place)
+    sizes = "SELECT sum(length(reply) + length(key)) FROM exemplars_replies GROUP BY plan_id ORDER BY plan_id"
+
+    assert [("nameless", None, 3), ("middle", OTHER, 7), ("new", HANDLE, 3)] == [
+        (plan.plan_id, plan.handle, plan.replies) for plan in plans
+    ]
+    assert [timedelta(days=days) for days in (7, 5, 1)] == [NOW - plan.used_at for plan in plans]
+    assert not any(plan.in_use for plan in plans)
+    before = time.time() - 1
+    with ReplyStore(place, "new"):
+        *_, found = list_cache(place)
+        assert (True, True) == (found.in_use, before < found.used_at.timestamp())
+    assert [(plan.bytes,) for plan in sorted(plans, key=lambda plan: plan.plan_id)] == run_sql(place, sizes)
+    assert [7, None] == [count_kept_replies(place, plan) for plan in ("middle", "nowhere")]
+
+
+def test_where_nothing_is_nothing_is_made(place: RepliesPlace) -> None:
+    assert ([], None) == (list_cache(place), count_kept_replies(place, "plan"))
+    assert Removed(0, 0, 0) == prune(place, max_gb=1e-9) == clear_cache(place, None)
+    assert not Path(place.cache_dir).exists()
+    if place.url:
+        tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
+        assert [(0,)] == run_sql(place, tables)
+
+
+def test_what_was_unused_for_longer_than_the_bound_goes_and_over_the_size_the_longest_unused(
+    place: RepliesPlace,
+) -> None:
+    keep(place, "ancient", 91)
+    keep(place, "new", 89.9)
+    [ancient] = list_prunable(place, 90, 1000, NOW)
+
+    assert Removed(0, 0, 0) == prune(place, max_days=91.1)
+    assert Removed(1, 3, ancient.bytes) == prune(place, max_days=90)
+    assert ["new"] == list_plans(place)
+    assert [(3,)] == run_sql(place, "SELECT count(*) FROM exemplars_replies")
+
+    clear_cache(place, None)
+    for days in (4, 3, 2, 1):
+        keep(place, str(days), days, count=50)
+    sizes = [plan.bytes for plan in list_cache(place)]
+
+    assert Removed(0, 0, 0) == prune(place, max_gb=sum(sizes) / BYTES_PER_GB)
+    assert Removed(2, 100, sizes[0] + sizes[1]) == prune(place, max_gb=(sum(sizes) - sizes[0] - 1) / BYTES_PER_GB)
+    assert ["2", "1"] == list_plans(place)
+
+
+def test_plan_of_the_run_and_plans_in_use_stay(place: RepliesPlace) -> None:
+    for plan_id in ("mine", "used", "unused"):
+        keep(place, plan_id, 99)
+    keep(place, "other", handle=OTHER)
+    with ReplyStore(place, "used") as kept:
+        removed = prune(place, max_days=1, but_for=("mine",))
+        assert (1, ()) == (removed.plans, removed.in_use)
+        assert {"mine", "used", "other"} == set(list_plans(place))
+        cleared = clear_cache(place, HANDLE)
+        assert Reply("one", "stop") == kept.find("0")
+
+    assert (1, 3, ("used",)) == (cleared.plans, cleared.replies, cleared.in_use)
+    assert {"used", "other"} == set(list_plans(place))
+
+
+def test_plan_of_a_process_that_was_killed_goes_after_a_minute(place: RepliesPlace) -> None:
+    kill_after(start_writer(place), 50)
+    assert [True] == [plan.in_use for plan in list_cache(place)]
+    assert 0 == prune(place, max_days=-ANY_DAYS).plans
+    run_sql(place, f"UPDATE exemplars_openings SET beat_at = beat_at - {DEAD_SECONDS}")
+
+    assert [(PLAN, False)] == [(plan.plan_id, plan.in_use) for plan in list_cache(place)]
+    assert 1 == prune(place, max_days=-ANY_DAYS).plans
+    for table in ("plans", "replies", "calls", "openings"):
+        assert [(0,)] == run_sql(place, f"SELECT count(*) FROM exemplars_{table}")
+
+
+async def test_plan_that_goes_under_its_user_is_no_error_and_is_begun_anew(place: RepliesPlace) -> None:
+    with ReplyStore(place, "plan", HANDLE) as kept:
+        await kept.keep("a", Reply("one", "stop"))
+        # As if its process had been stopped for minutes.
+        run_sql(place, f"UPDATE exemplars_openings SET beat_at = beat_at - {DEAD_SECONDS}")
+        assert 1 == (await asyncio.to_thread(clear_cache, place, HANDLE)).plans
+        await kept.keep("b", Reply("two", "stop"))
+        assert Reply("one", "stop") == kept.find("a")
+
+    assert [("plan", HANDLE, 1)] == [(plan.plan_id, plan.handle, plan.replies) for plan in list_cache(place)]
+
+
+async def test_shared_limit_goes_with_the_plans_once_it_was_unused_for_as_long(place: RepliesPlace) -> None:
+    ages = {"old": 91, "new": 89, "used": 91}
+    with ReplyStore(place, "used") as used:
+        for name, days in ages.items():
+            with ReplyStore(place, name) as kept:
+                await (used if name == "used" else kept).begin(0.5, SharedLimit(name, 1.0))
+            age_plan(place, name, NOW - timedelta(days=days))
+            moment = (NOW - timedelta(days=days)).timestamp()
+            run_sql(place, "UPDATE exemplars_budgets SET used_at = :at WHERE budget = :name", at=moment, name=name)
+        assert (0, 3) == (prune(place, max_days=92).plans, len(list_limits(place)))
+        assert (1, ["new", "used"]) == (prune(place, max_days=90).plans, list_limits(place))
+        clear_cache(place, None)
+    assert ["new", "used"] == list_limits(place)
+
+
+def list_limits(place: RepliesPlace) -> list[str]:
+    return [budget for (budget,) in run_sql(place, "SELECT budget FROM exemplars_budgets ORDER BY budget")]
+
+
+def test_clearing_gives_the_space_of_a_file_back(tmp_path: Path) -> None:
+    place, sizes = RepliesPlace(str(tmp_path)), []
+    for plan_id, count in (("small", 3), ("large", 800), ("", 0)):
+        if count:
+            keep(place, plan_id, count=count)
+        else:
+            clear_cache(place, None)
+        sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+    before, between, after = sizes
+
+    assert after <= before < between / 2
