@@ -18,7 +18,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 from pydantic import Field
 
-from engine.domain.model import SynthType
+from engine.domain.model import Effort, SynthType
 from engine.errors import BackfillError, RunInterruptedError
 from engine.llm.gateway.budget import Budget
 from engine.report.backfill_page import describe_backfill
@@ -38,7 +38,7 @@ from flows.runs.labels import LeaseLabels
 from flows.runs.lease_holders import name_process
 from flows.runtime.parameters import ChosenEffort, Glob, Handles, MaxCost, Namespace, PartSize
 from flows.runtime.schedule_events import release_events
-from flows.synthesize import run_synthesis
+from flows.synthesize import Wanted, run_synthesis
 
 # Where Prefect's runner has put the id of the flow run that a process is for.
 FLOW_RUN = "PREFECT__FLOW_RUN_ID"
@@ -113,6 +113,10 @@ async def work_through(
     settings: Settings, request: BackfillRequest, ledger: Ledger, page: LedgerPage, options: BackfillOptions
 ) -> BaseException | None:
     """Works on all models; what made it stop before its end, if something did."""
+
+    async def synthesize(handle: str, synth_type: SynthType, effort: Effort | None) -> State[Any]:
+        return await run_synthesis(Wanted(handle, synth_type, effort, strict=request.strict), resources)
+
     at_once, logger = options.models_at_once, get_run_logger()
     async with (
         get_client() as client,
@@ -121,9 +125,7 @@ async def work_through(
         # By which the deploy step sees whether the process is gone.
         mark = LeaseLabels("", datetime.now(UTC), name_process())
         await client.update_flow_run_labels(UUID(str(flow_run.get_id())), dict(mark.to_labels()))
-        children = await open_children(
-            client, partial(run_synthesis, shared=resources, strict=request.strict), len(ledger.rows)
-        )
+        children = await open_children(client, synthesize, len(ledger.rows))
         worker = BackfillWorker(request, ledger, resources, children)
         page.updates.append(worker.record_progress)
         try:

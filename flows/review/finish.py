@@ -1,12 +1,15 @@
 """Ends a proposal by a person's word: what stands is checked and attached, or all of it is rejected."""
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from uuid import UUID
 
 import httpx
 from prefect import get_run_logger
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run
 
 from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
@@ -20,18 +23,66 @@ from engine.report.summary import RunResult
 from engine.review.word import PersonReview, Settled, add_decisions, measure_standing, settle
 from engine.run.entering import make_entry_check
 from engine.run.job import read_pools, read_result
+from engine.settings import read_settings
 from engine.store.decisions import closing_decisions, read_decision_file
 from engine.store.proposals import attach_proposal, reject_proposal
 from engine.store.store import StoredSet
 from engine.text.embedding import SentenceEncoder
-from engine.text.formatting import join_words
+from engine.text.formatting import capitalise, join_words
 from expectations.checking import check_model
-from flows.review.waiting import check_waiting
+from flows.observability.run_outcome import observe_run
+from flows.review.waiting import ask_person, check_waiting, find_ended, find_proposal
+from flows.runs.expiry import end_suspended
+from flows.runs.heartbeat import sending_heartbeats
 from flows.runs.lease import Lease
 from flows.runs.set_events import emit_written
-from flows.runtime.resources import RunResources
+from flows.runtime.resources import RunResources, open_run_resources
 
 FILLING = "synthesize/on-demand"
+
+
+async def resume_review(handle: str, synth_type: SynthType) -> RunResult | None:
+    """Goes on with the review of this flow run; None where it has proposed nothing yet.
+
+    Raises:
+        as ``end_proposal``; prefect.exceptions.Pause: nobody has spoken, and the run is suspended.
+    """
+    settings, run_id = read_settings(), str(flow_run.get_id())
+    proposal = find_proposal(settings, handle, synth_type, run_id)
+    if proposal is None:
+        return find_ended(settings, handle, synth_type, run_id)
+    word = await ask_person(settings, proposal)
+    return read_result(proposal) if word is None else await end_proposal(proposal, word)
+
+
+async def wait_for_person(handle: str, synth_type: SynthType) -> None:
+    """Suspends this flow run, where Prefect suspends it: nothing of it holds a process until a person has spoken."""
+    if proposal := find_proposal(read_settings(), handle, synth_type, str(flow_run.get_id())):
+        await ask_person(read_settings(), proposal)
+
+
+async def end_proposal(proposal: StoredSet, word: PersonReview) -> RunResult:
+    """Ends a proposal by a person's word, once no other run works on its model.
+
+    Raises:
+        as ``finish_review``.
+    """
+    manifest = proposal.manifest
+    async with (
+        sending_heartbeats(),
+        observe_run(proposal.handle, manifest["synth_type"], manifest["effort"]),
+        open_run_resources(read_settings(), get_run_logger()) as resources,
+        resources.pruning_replies(),
+        resources.hold_lease(proposal.handle, waits=True) as lease,
+    ):
+        result = await finish_review(proposal, word, lease, resources)
+        # The proposal's own run may be suspended still, where Prefect has no form for it.
+        if proposal.run_id != str(flow_run.get_id()):
+            with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
+                end_suspended(resources.client, UUID(proposal.run_id), f"{capitalise(result.headline)}, by another run")
+    if word.fill and word.attach:
+        await start_filling(proposal)
+    return result
 
 
 async def finish_review(proposal: StoredSet, word: PersonReview, lease: Lease, resources: RunResources) -> RunResult:
