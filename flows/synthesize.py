@@ -16,6 +16,7 @@ from engine.report.summary import RunResult
 from engine.run.job import Job, find_finished
 from engine.settings import read_settings
 from engine.store.store import StoredSet
+from engine.system.log_context import add_log_context
 from engine.text.formatting import join_words
 from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.logs import ignore_closed_output
@@ -119,6 +120,7 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
     job = await load_job(wanted, resources)
     if job.lacks_nothing:
         return find_nothing_lacking(job)
+    add_log_context(effort=job.level.effort)
     stamp = make_stamp(job)
     async with resources.open_models(job.level, progress) as models:
         rounds = await call(plan, settings, job, models.gateway, models.voting_judge, run_heavy)
