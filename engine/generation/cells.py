@@ -217,10 +217,11 @@ def _read_plain(cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply,
     sentence.
     """
     whole = " ".join(reply.text.split())
-    if reply.finish != "length" and (max_words is None or count_words(whole) <= max_words):
+    # Where it would go on with a list, it has ended with the line.
+    is_whole = reply.finish != "length" and not whole.endswith((":", "："))
+    if is_whole and (max_words is None or count_words(whole) <= max_words):
         return _make(cell, gateway, prompt, reply, None, "", whole)
-    text = cut_sentences(whole, max_words)
-    if text:
+    if text := cut_sentences(whole.rstrip(":："), max_words):
         return _make(cell, gateway, prompt, reply, None, "", text)
     return _make(cell, gateway, prompt, reply, "truncated", TRUNCATED, whole)
 

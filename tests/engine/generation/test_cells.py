@@ -92,6 +92,8 @@ def test_exemplar_knows_where_it_came_from() -> None:
         ("  The battery\tlies  here. ", "stop", PLAIN, "The battery lies here.", None),
         ("It stops. Then it goes", "length", PLAIN, "It stops.", None),
         ("The battery lies in", "length", PLAIN, "The battery lies in", "truncated"),
+        ("It stops. Follow these steps:", "stop", PLAIN, "It stops.", None),
+        ("Follow these steps:", "stop", PLAIN, "Follow these steps:", "truncated"),
         ("refused: policy", REFUSED, CHAT, None, "refused"),
     ],
 )
