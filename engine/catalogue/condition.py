@@ -38,7 +38,7 @@ class TraitCondition:
 
     Args:
         held_out: the samples of the pool for evaluation.
-        auc: how well the last attached set's poles are told apart, by its verdict; None where that has none.
+        auc: how well the poles of the last attached set with enough of them are told apart, by its verdict; else None.
     """
 
     key: str

@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, get_args
@@ -28,6 +28,8 @@ from engine.text.language import decide_language
 # of one model that were written to be two had .13 to .61.
 ONE_THING = 0.8
 VERIFY = "exemplars verify"
+# Of fewer samples a pole in its set nothing is said of how they are told apart.
+MIN_TEXTS = 8
 # Sets that are named one by one.
 MOST_SETS = 5
 
@@ -72,9 +74,10 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
     model, state = _load(found, models_uri)
     every = [item for sets in found.sets.values() for item in sets]
     for item in every:
-        with found.noting(VERIFY):
-            if VERDICT in item.manifest.get("files", {}):
-                found.verdicts[item.run_id] = json.loads(read_bytes(item.file(VERDICT)))
+        # ``exemplars verify`` tells of one that cannot be read.
+        with suppress(OSError, ValueError):
+            verdict = json.loads(read_bytes(item.file(VERDICT))) if VERDICT in item.manifest.get("files", {}) else {}
+            found.verdicts[item.run_id] = verdict if isinstance(verdict, dict) else {}
         if item.status == "attached" and is_altered(item):
             said = f"The samples of run {item.run_id} were altered since they were written"
             found.faults.append(Finding("broken", said, (VERIFY, f"exemplars detach {item.run_id}")))
@@ -128,7 +131,8 @@ def _load(found: _Found, models_uri: str) -> tuple[Model | None, str]:
         if not has_model(models_uri, handle):
             runs = [item.run_id for item in found.choose(*found.sets)]
             said = "The store has sets of it, and the catalogue no such model. Bring its folder back, or take them off"
-            found.faults.append(Finding("broken", said, tuple(f"exemplars detach {run}" for run in runs[:MOST_SETS])))
+            detach = tuple(f"exemplars detach {run}" for run in runs[:MOST_SETS])
+            found.faults += [Finding("broken", said, detach)] if runs else []
             return None, state
         with found.noting(f"exemplars plan {handle}"):
             state = read_lifecycle(models_uri, handle).state
@@ -143,8 +147,12 @@ def _list_traits(model: Model, found: _Found) -> Iterator[TraitCondition]:
     attached, held_out = count_samples(found.choose("train")), count_samples(found.choose("eval"))
     aucs: dict[str, float | None] = {}
     for stored in found.choose("train"):
-        probes = found.verdicts.get(stored.run_id, {}).get("probe") or {}
-        aucs |= {trait: probe.get("auc") for trait, probe in probes.items()}
+        counts, probes = count_samples([stored]), found.verdicts.get(stored.run_id, {}).get("probe") or {}
+        aucs |= {
+            trait: probe.get("auc")
+            for trait, probe in probes.items()
+            if min(map(counts.get(trait, Counts()).at, POLES)) >= MIN_TEXTS
+        }
     for trait in model.traits:
         poles = [[seed.pole for seed in model.seeds if seed.trait == trait.key].count(pole) for pole in POLES]
         yield TraitCondition(

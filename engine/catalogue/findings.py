@@ -10,8 +10,6 @@ from engine.text.formatting import join_words, shorten
 
 # As in the gate's suite ``whole``.
 MIN_POLE_SHARE = 0.4
-# Of fewer samples a pole nothing is said of how they are told apart.
-MIN_TEXTS = 8
 APART_REMEDY = "Say in its description and its seeds what separates the poles, then make samples anew"
 CLAIM_REMEDY = (
     "An encoder sees subject and manner, and not whether a text affirms the claim or denies it: read ten texts of each "
@@ -46,8 +44,7 @@ def _find(model: ModelCondition) -> Iterator[Finding]:
         said = f"Read the report of run {run}, then attach its set or reject it"
         yield Finding("waits", said, (f"exemplars review {run} --attach", f"exemplars review {run} --reject"))
     for trait in model.traits:
-        few = min(trait.attached.positive, trait.attached.negative) < MIN_TEXTS
-        if trait.auc is not None and trait.auc < MIN_AUC and not few:
+        if trait.auc is not None and trait.auc < MIN_AUC:
             remedy = CLAIM_REMEDY if trait.type == "claim" else APART_REMEDY
             said = f"{trait.name}: the last set's poles have an AUC of {trait.auc:.2f}. {remedy}"
             yield Finding("hardly apart", said, _for_draft(model, again))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-# A project of ``exemplars gx-context`` brings this module, and not the encoder.
 if TYPE_CHECKING:
     from engine.text.embedding import Vectors
 

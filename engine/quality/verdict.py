@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-# A project of ``exemplars gx-context`` brings this module, and not what the figures are measured with.
 if TYPE_CHECKING:
     from engine.quality.diversity import PoleVariety
 

@@ -118,7 +118,7 @@ def describe_separation(separation: Separation, name: str) -> str:
         f"{count_noun(len(separation.shortcuts), 'shortcut')}",
     ]
     said = f"{name}: {'; '.join(found)}"
-    return f"{said}. {describe_breaks(separation.breaks)}" if separation.breaks else said
+    return f"{said}; grades: {describe_breaks(separation.breaks)}" if separation.breaks else said
 
 
 def describe_breaks(breaks: Breaks) -> str:

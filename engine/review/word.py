@@ -28,7 +28,7 @@ class PersonReview:
         attach: whether what stands is attached; else all of the proposal is rejected.
         left_out: the ids of samples that are refused.
         other_pole: the ids of samples that read as the other pole than the one they were asked for at.
-        fill: whether a run then makes other samples in the places of those.
+        fill: whether a run then fills the model up to the effort's number.
     """
 
     attach: bool = True
@@ -39,7 +39,12 @@ class PersonReview:
 
     def to_entry(self) -> dict[str, Any]:
         """The word as the manifest keeps it."""
-        return {"left_out": sorted(self.left_out), "other_pole": sorted(self.other_pole), "why": self.why}
+        return {
+            "left_out": sorted(self.left_out),
+            "other_pole": sorted(self.other_pole),
+            "why": self.why,
+            "fill": self.fill,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ def settle(stored: StoredSet, word: PersonReview) -> Settled:
     A sample that reads as the other pole is kept for that one where one of its own was left out, else left out itself.
 
     Raises:
-        InputError: the word names a sample that is not in the proposal, or nothing would stand.
+        InputError: the word names a sample that is not in the proposal, or a pole would have none.
         StoreError: the proposal cannot be read.
     """
     rows = read_rows(stored, PROPOSED)
@@ -77,8 +82,12 @@ def settle(stored: StoredSet, word: PersonReview) -> Settled:
         elif row["id"] not in word.left_out and room[place]:
             room[place] -= 1
             standing.append(moved)
-    if not standing:
-        raise InputError(f"Nothing of the proposal of run {stored.run_id} would stand. Reject it instead")
+    for trait, pole in dict.fromkeys((row["trait"], row["pole"]) for row in rows):
+        if not any((row["trait"], row["pole"]) == (trait, pole) for row in standing):
+            raise InputError(
+                f"Of the proposal of run {stored.run_id} no {pole} sample of {trait} would stand, and a trait is not "
+                "learned from one pole. Leave out fewer, or reject it. Nothing was changed"
+            )
     kept = {row["id"] for row in standing}
     poles = Counter(pair for pair, _ in {(row["pair_id"], row["pole"]) for row in standing})
     whole = [row if poles[row["pair_id"]] > 1 else Row(**{**row, "pair_id": None}) for row in standing]

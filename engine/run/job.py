@@ -293,7 +293,7 @@ def read_result(stored: StoredSet) -> RunResult:
         status=stored.status,
         samples=stored.file(stored.rows_name),
         report=stored.file(REPORT),
-        # A set is attached or proposed only when every quota is met exactly.
+        # The quota is met exactly, but of what a person has left out of a proposal.
         wanted=max(kept.values(), default=0),
         kept=kept,
         rejected=reasons.total() - spare,

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import cast, get_args
 
@@ -141,6 +142,7 @@ def attach_proposal(
     rows: Sequence[Row],
     left_out: Sequence[Row],
     review: Mapping[str, object],
+    beside: Sequence[str],
     decisions: Mapping[str, bytes],
     may_enter: Callable[[], bool],
 ) -> StoredSet:
@@ -148,12 +150,15 @@ def attach_proposal(
 
     Args:
         review: what the manifest says of the review from here on.
+        beside: the runs whose sets the gate has seen.
         may_enter: as for ``write_files``.
 
     Raises:
         StoreError: the set cannot be read or written; it then still waits.
     """
-    return _end(stored, "attached", rows, left_out, {**review, "refused": len(left_out)}, decisions, may_enter)
+    manifest = {**stored.manifest, "inputs": {**stored.manifest["inputs"], "checked_beside": list(beside)}}
+    seen = replace(stored, manifest=manifest)
+    return _end(seen, "attached", rows, left_out, {**review, "refused": len(left_out)}, decisions, may_enter)
 
 
 def _end(
@@ -167,7 +172,8 @@ def _end(
 ) -> StoredSet:
     """Puts the set that comes of a proposal in its place: with these samples, and with these rows more rejected."""
     kept = [name for name in stored.manifest["files"] if name not in {REJECTED, *HASHES.values()}]
-    files = {name: read_bytes(stored.file(name)) for name in kept} | dict(decisions)
+    with explain_damage(stored):
+        files = {name: read_bytes(stored.file(name)) for name in kept} | dict(decisions)
     every, counts = [*read_rows(stored, REJECTED), *rejected], dict.fromkeys(HASHES.values(), len(rows))
     files[REJECTED] = write_parquet(make_rejected_table(every))
     counts |= {PROPOSED: stored.manifest["files"][PROPOSED]["rows"], REJECTED: len(every), SAMPLES: len(rows)}

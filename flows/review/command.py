@@ -62,6 +62,7 @@ def show_reviewed(run_id: str, result: RunResult | None, as_json: bool) -> None:
         print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
         return
     print(capitalise(result.headline))
-    if result.status != "rejected":
+    if result.status not in ("rejected", "not_needed"):
         print(f"samples  {result.samples}")
-    print(f"report   {result.report}")
+    if result.report:
+        print(f"report   {result.report}")

@@ -20,15 +20,18 @@ def review_command(
         list[int] | None, typer.Option(metavar="ID", help="A sample that reads as the other pole.")
     ] = None,
     why: Annotated[str, typer.Option(help="A word of why, kept with the set.")] = "",
-    fill: Annotated[bool, typer.Option("--fill", help="Then make others in their places.")] = False,
+    fill: Annotated[bool, typer.Option("--fill", help="Then fill the model up to the effort's number.")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one last line {run_id, status, samples, report}.")
+        bool,
+        typer.Option("--json", help="Print a line {run_id, status, samples, report}; with --fill one a run."),
     ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries say.")] = False,
 ) -> None:
     """Gives your word on a set that a run has proposed: attach what stands, or reject all of it."""
     if attach == reject:
         raise InputError("Say either --attach or --reject")
+    if fill and reject:
+        raise InputError("--fill fills up what is attached: say it with --attach")
     from engine.settings import read_settings
 
     quiet_libraries(verbose)

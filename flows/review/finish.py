@@ -1,8 +1,10 @@
 """Ends a proposal by a person's word: what stands is checked and attached, or all of it is rejected."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -15,7 +17,7 @@ from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
 from engine.domain.model import POLES, Model, SynthType
 from engine.domain.samples import SAMPLE_SCHEMA
-from engine.errors import GateError, ModelBusyError
+from engine.errors import GateError
 from engine.planning.held_out import choose_pool
 from engine.planning.repeated_seeds import settle_seeds
 from engine.quality.verdict import Verdict
@@ -23,20 +25,23 @@ from engine.report.summary import RunResult
 from engine.review.word import PersonReview, Settled, add_decisions, measure_standing, settle
 from engine.run.entering import make_entry_check
 from engine.run.job import read_pools, read_result
-from engine.settings import read_settings
+from engine.settings import Settings, read_settings
 from engine.store.decisions import closing_decisions, read_decision_file
 from engine.store.proposals import attach_proposal, reject_proposal
 from engine.store.store import StoredSet
 from engine.text.embedding import SentenceEncoder
-from engine.text.formatting import capitalise, join_words
+from engine.text.formatting import capitalise, join_words, shorten
 from expectations.checking import check_model
+from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.run_outcome import observe_run
 from flows.review.waiting import ask_person, check_waiting, find_ended, find_proposal
 from flows.runs.expiry import end_suspended
 from flows.runs.heartbeat import sending_heartbeats
 from flows.runs.lease import Lease
 from flows.runs.set_events import emit_written
+from flows.runtime.outcome import QUOTED_CHARS
 from flows.runtime.resources import RunResources, open_run_resources
+from tasks.artifacts import show
 
 FILLING = "synthesize/on-demand"
 
@@ -50,9 +55,17 @@ async def resume_review(handle: str, synth_type: SynthType) -> RunResult | None:
     settings, run_id = read_settings(), str(flow_run.get_id())
     proposal = find_proposal(settings, handle, synth_type, run_id)
     if proposal is None:
-        return find_ended(settings, handle, synth_type, run_id)
+        return await _find_ended(settings, handle, synth_type, run_id)
     word = await ask_person(settings, proposal)
     return read_result(proposal) if word is None else await end_proposal(proposal, word)
+
+
+async def _find_ended(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
+    """The result of this flow run, killed after its review had ended; None where it has proposed nothing yet."""
+    stored = find_ended(settings, handle, synth_type, run_id)
+    if stored is not None and stored.manifest["review"].get("fill"):
+        await start_filling(stored)
+    return None if stored is None else read_result(stored)
 
 
 async def wait_for_person(handle: str, synth_type: SynthType) -> None:
@@ -80,6 +93,7 @@ async def end_proposal(proposal: StoredSet, word: PersonReview) -> RunResult:
         if proposal.run_id != str(flow_run.get_id()):
             with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
                 end_suspended(resources.client, UUID(proposal.run_id), f"{capitalise(result.headline)}, by another run")
+    await _show(result)
     if word.fill and word.attach:
         await start_filling(proposal)
     return result
@@ -98,35 +112,58 @@ async def finish_review(proposal: StoredSet, word: PersonReview, lease: Lease, r
         if not word.attach:
             ended = reject_proposal(proposal, word.why, True, decisions)
         else:
-            word = add_decisions(word, proposal)
-            settled = settle(proposal, word)
-            verdict = await _check(proposal, settled, resources)
-            await lease.confirm()
-            rows, newer = settled.standing, list[str]()
-            pool = choose_pool(proposal.manifest["synth_type"])
-            may_enter = make_entry_check(resources.settings, proposal.handle, pool, rows, verdict.beside, newer)
-            entry = word.to_entry()
-            ended = attach_proposal(proposal, rows, settled.left_out, entry, decisions, may_enter)
-            if newer:
-                raise ModelBusyError(
-                    f"{proposal.handle}: a set of run {join_words(newer)} came in while this one was checked. The "
-                    "proposal still waits, with all decisions. Give your word again",
-                    newer[0],
-                )
+            ended = await _attach(proposal, add_decisions(word, proposal), decisions, lease, resources)
     emit_written(ended)
     return read_result(ended)
 
 
 async def start_filling(proposal: StoredSet) -> None:
-    """Starts a run that makes other samples in the places of those that were left out, where there is a deployment."""
+    """Starts a run that fills up the model, one for each proposal, where there is a deployment for it."""
     manifest = proposal.manifest
     asked = {"handle": proposal.handle, "synth_type": manifest["synth_type"], "effort": manifest["effort"]}
+    options: dict[str, Any] = {"timeout": 0, "as_subflow": False, "idempotency_key": f"fill-{proposal.run_id}"}
     try:
-        run = await arun_deployment(FILLING, parameters={**asked, "only_lacking": True}, timeout=0, as_subflow=False)
+        run = await arun_deployment(FILLING, parameters={**asked, "only_lacking": True}, **options)
         get_run_logger().info("Run %s fills up what was left out", run.id)
     except (ObjectNotFound, httpx.HTTPError) as error:
-        again = f"exemplars synthesize {proposal.handle} --effort {manifest['effort']} --only-lacking"
-        get_run_logger().warning("No run was started that fills up (%s): %s", error or type(error).__name__, again)
+        how = f"--synth-type {asked['synth_type']} --effort {asked['effort']} --only-lacking"
+        said = f"No run was started that fills up ({error or type(error).__name__})"
+        get_run_logger().warning("%s: exemplars synthesize %s %s", said, proposal.handle, how)
+
+
+async def _attach(
+    proposal: StoredSet, word: PersonReview, decisions: Mapping[str, bytes], lease: Lease, resources: RunResources
+) -> StoredSet:
+    """Attaches what stands; checked again beside sets that came in since the check."""
+    settled, pool = settle(proposal, word), choose_pool(proposal.manifest["synth_type"])
+    while True:
+        verdict = await _check(proposal, settled, resources)
+        await lease.confirm()
+        newer: list[str] = []
+        rows = settled.standing
+        may_enter = make_entry_check(resources.settings, proposal.handle, pool, rows, verdict.beside, newer)
+        entry = word.to_entry()
+        ended = attach_proposal(proposal, rows, settled.left_out, entry, verdict.beside, decisions, may_enter)
+        if not newer:
+            for warning in verdict.warnings:
+                get_run_logger().warning("%s", warning)
+            return ended
+        get_run_logger().warning("A set of run %s came in since: the gate checks beside it", join_words(newer))
+
+
+async def _show(result: RunResult) -> None:
+    """Says on the page of this flow run what came of the proposal, in the place of what was proposed."""
+    headline = capitalise(result.headline)
+    lines = [
+        f"# {headline}",
+        "",
+        f"- samples: `{result.samples}`" if result.kept else "",
+        f"- report: `{result.report}`",
+    ]
+    try:
+        await show(str(flow_run.get_id()), "verdict", "\n".join(lines), headline)
+    except httpx.HTTPError as error:
+        get_run_logger().warning("The run page lacks what came of the review: %s", error)
 
 
 async def _check(proposal: StoredSet, settled: Settled, resources: RunResources) -> Verdict:
@@ -139,11 +176,14 @@ async def _check(proposal: StoredSet, settled: Settled, resources: RunResources)
     model = settle_seeds(load_model(settings.locate(settings.models_uri), handle))
     model = read_pools(settings.locate(settings.samples_uri), model, settings.cache_place, settings.reviews_teach)
     model = replace(model, own_suites=read_own_suites(settings, handle))
+    if model.own_suites:
+        raise_mistakes(await resources.run_heavy(partial(find_mistakes, model.own_suites)))
     check = partial(check_standing, model, settled, proposal.manifest["synth_type"], proposal.run_id)
     verdict: Verdict = await resources.run_heavy(check)
     if not verdict.success:
         said = "\n".join(f"  {line}" for line in verdict.failed)
-        raise GateError(f"{handle}: the gate rejects what stands. The proposal still waits, with all decisions\n{said}")
+        first = shorten(verdict.failed[0], QUOTED_CHARS).rstrip(".")
+        raise GateError(f"{handle}: {first}. The proposal still waits, with all decisions\n{said}")
     return verdict
 
 

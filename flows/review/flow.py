@@ -31,7 +31,7 @@ async def review(
         leave_out: The ids of samples to leave out. The report shows the ids.
         other_pole: The ids of samples that read as the other pole.
         why: A word of why, kept with the set.
-        fill: Whether a run is started then that makes others in the places of these samples.
+        fill: Whether a run is started that then fills the model up to the effort's number.
     """
     ignore_closed_output()
     word = PersonReview(decision == "attach", tuple(leave_out or ()), tuple(other_pole or ()), why, fill)

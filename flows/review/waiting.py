@@ -12,9 +12,7 @@ from pydantic import Field, ValidationError
 from engine.domain.model import SynthType
 from engine.errors import InputError, ModelBusyError
 from engine.planning.held_out import choose_pool
-from engine.report.summary import RunResult
 from engine.review.word import PersonReview
-from engine.run.job import read_result
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
 from engine.store.proposals import list_expired, list_proposals, read_deadline
@@ -38,7 +36,7 @@ class ReviewForm(RunInput):
         list[int], Field(default_factory=list, description="The ids of samples that read as the other pole.")
     ]
     why: Annotated[str, Field(max_length=1000, description="A word of why, kept with the set.")] = ""
-    fill: Annotated[bool, Field(description="Start a run that makes other samples in the places of these.")] = False
+    fill: Annotated[bool, Field(description="Start a run that then fills the model up to the effort's number.")] = False
 
     def read(self) -> PersonReview:
         """The person's word."""
@@ -60,17 +58,17 @@ def find_proposal(settings: Settings, handle: str, synth_type: SynthType, run_id
     return StoredSet(folder, manifest, written=False)
 
 
-def find_ended(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
-    """The result of a run whose proposal was rejected; None for one that has proposed nothing yet.
+def find_ended(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> StoredSet | None:
+    """The set of a run whose proposal was attached or rejected; None for one that has proposed nothing yet.
 
     Raises:
         StoreError: the store cannot be read.
     """
     folder = locate_set(settings.locate(settings.samples_uri), handle, choose_pool(synth_type), run_id)
     manifest = read_manifest(folder)
-    if manifest is None or manifest.get("status") != "rejected" or "review" not in manifest:
+    if manifest is None or manifest.get("status") not in ("attached", "rejected") or "review" not in manifest:
         return None
-    return read_result(StoredSet(folder, manifest, written=False))
+    return StoredSet(folder, manifest, written=False)
 
 
 def check_waiting(proposal: StoredSet) -> None:

@@ -47,7 +47,7 @@ class ReviewBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
     decision: Literal["attach", "reject"] = Field(description="Attach what stands, or reject all of it.")
     why: str = Field("", max_length=1000, description="A word of why, kept with the set.")
-    fill: bool = Field(False, description="Start a run that makes others in the places of refused samples.")
+    fill: bool = Field(False, description="Start a run that then fills the model up to the effort's number.")
 
 
 @router.get(

@@ -8,8 +8,9 @@ import pytest
 from fakes.stored import HANDLE, NOON, PLAIN_TEXTS, STIFF_TEXTS, attach_set, write_lines, write_model
 
 from engine.catalogue.condition import Counts, LastRun, ModelCondition
-from engine.catalogue.examine import ONE_THING, examine_model, list_all_handles
+from engine.catalogue.examine import MIN_TEXTS, ONE_THING, examine_model, list_all_handles
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
+from engine.store.store import detach_stored, list_sets
 
 HOUR = timedelta(hours=1)
 SEEDS = write_lines(
@@ -33,12 +34,14 @@ def look(store: Path, handle: str = HANDLE) -> ModelCondition:
 def test_samples_are_counted_by_trait_pole_and_provenance(store: Path) -> None:
     verdict = json.dumps({"probe": {"clarity": {"auc": 0.5}, "safety": {"auc": None}}})
     attach_set(store, "one", 6, ("clarity", "safety", "gone"), documents={VERDICT: verdict})
+    few = look(store).traits[0].auc
+    attach_set(store, "many", 2 * MIN_TEXTS, documents={VERDICT: verdict})
     attach_set(store, "held-out", 2, pool="eval")
     clarity, safety = look(store).traits
 
-    assert 3 * (Counts(1, 1),) == (clarity.authored, clarity.attached, clarity.held_out)
+    assert (Counts(1, 1), Counts(9, 9), Counts(1, 1)) == (clarity.authored, clarity.attached, clarity.held_out)
     assert {"positive": "Clear", "negative": "Obscure"} == clarity.labels
-    assert (0.5, None) == (clarity.auc, safety.auc)
+    assert (None, 0.5, None) == (few, clarity.auc, safety.auc)
 
 
 def test_last_run_is_that_of_the_newest_set_whatever_came_of_it(store: Path) -> None:
@@ -77,10 +80,11 @@ def test_set_that_was_damaged_is_a_fault_and_the_others_count(store: Path) -> No
     attach_set(store, "good", 4)
     (Path(attach_set(store, "broken", 4).folder) / MANIFEST).write_text("{")
     (Path(attach_set(store, "gone", 2).folder) / SAMPLES).unlink()
+    (Path(attach_set(store, "blank", 2, documents={VERDICT: "{"}).folder) / VERDICT).unlink()
     found = look(store)
 
     assert {"exemplars verify", "exemplars detach gone"} <= {said for fault in found.faults for said in fault.commands}
-    assert Counts(3, 3) == found.traits[0].attached
+    assert Counts(4, 4) == found.traits[0].attached
 
 
 def test_samples_of_a_handle_that_the_catalogue_does_not_have_are_named(store: Path) -> None:
@@ -90,6 +94,8 @@ def test_samples_of_a_handle_that_the_catalogue_does_not_have_are_named(store: P
 
     assert ["u22a8.gone", HANDLE] == list_all_handles(str(store.parent / "models"), str(store))
     assert ("broken", ("exemplars detach run-gone",)) == (fault.kind, fault.commands)
+    detach_stored(list_sets(str(store), "u22a8.gone", "train")[0])
+    assert () == look(store, "u22a8.gone").faults
 
 
 @pytest.mark.parametrize(("poles", "expected"), [((1.0, 0.0), 1.0), ((0.0, 1.0), -1.0)])

@@ -57,7 +57,6 @@ def test_finding_says_what_to_type(condition: ModelCondition, kind: str, said: s
     [
         *(make_condition(last=make_last(status)) for status in ("attached", "turned down", "cancelled")),
         with_trait(auc=0.7),
-        with_trait(attached=Counts(7, 8), auc=0.3),
         with_counts((12, 8), (0, 0)),
     ],
 )

@@ -37,7 +37,7 @@ def review(store: Path, said: Mapping[int, Said], run_id: str, attach: bool = Tr
     if attach:
         given = add_decisions(PersonReview(), stored)
         settled = settle(stored, given)
-        attach_proposal(stored, settled.standing, settled.left_out, given.to_entry(), decisions, lambda: True)
+        attach_proposal(stored, settled.standing, settled.left_out, given.to_entry(), (), decisions, lambda: True)
     else:
         reject_proposal(stored, "", True, decisions)
     return rows
