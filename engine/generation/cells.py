@@ -216,7 +216,7 @@ def _read_plain(cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply,
     """The exemplar of a plain-text reply. Such a model goes on beyond the length of its shots, so it is cut after a
     sentence.
     """
-    whole = " ".join(reply.text.split())
+    whole = _unquote(" ".join(reply.text.split()))
     # Where it would go on with a list, it has ended with the line.
     is_whole = reply.finish != "length" and not whole.endswith((":", "："))
     if is_whole and (max_words is None or count_words(whole) <= max_words):
@@ -224,6 +224,12 @@ def _read_plain(cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply,
     if text := cut_sentences(whole.rstrip(":："), max_words):
         return _make(cell, gateway, prompt, reply, None, "", text)
     return _make(cell, gateway, prompt, reply, "truncated", TRUNCATED, whole)
+
+
+def _unquote(text: str) -> str:
+    """A text without the quotation marks around all of it, or before what was cut."""
+    inside = text[1:].removesuffix('"').removesuffix("”")
+    return inside if text[:1] in ('"', "“") and not {'"', "“", "”"} & set(inside) else text
 
 
 def _make(

@@ -121,8 +121,9 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
         shots = _plain_shots(plan.model, cell, f"{plan.seed}/{cell.round_no}/{cell.index % SHOT_SETS}")
     heading = _head(trait, cell.pole)
     subject = _lead_to(trait, cell.pole, cell.scenario.subject)
-    # Without a text to follow a label is taken for a field of a form: of 108 texts 34 were prose, with this 94.
-    field = _name_field(trait, cell.pole) if shots else "Text"
+    field = _name_field(trait, cell.pole)
+    # Without a text to follow a bare label is taken for a field of a form: of 108 texts 34 were prose.
+    field = field if shots or field == "Text" else f"{field} text"
     kind, length = plan.model.handle.partition(".")[2].replace("-", " "), plan.length(cell).name
     given = {"heading": heading, "field": field, "shots": shots, "subject": subject, "kind": kind, "length": length}
     return Prompt(_render("plain.jinja", **given))

@@ -94,6 +94,8 @@ def test_exemplar_knows_where_it_came_from() -> None:
         ("The battery lies in", "length", PLAIN, "The battery lies in", "truncated"),
         ("It stops. Follow these steps:", "stop", PLAIN, "It stops.", None),
         ("Follow these steps:", "stop", PLAIN, "Follow these steps:", "truncated"),
+        ('"The battery lies here."', "stop", PLAIN, "The battery lies here.", None),
+        ('"Stop," he said. "It is here."', "stop", PLAIN, '"Stop," he said. "It is here."', None),
         ("refused: policy", REFUSED, CHAT, None, "refused"),
     ],
 )

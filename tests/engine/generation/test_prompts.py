@@ -90,17 +90,17 @@ def test_plain_prompt_shows_five_shots_of_the_same_pole_and_ends_where_the_text_
 
 
 @pytest.mark.parametrize(
-    ("trait", "document"),
+    ("trait", "document", "field"),
     [
-        (make_trait(), "Clarity: Clear. How well it is understood."),
-        (make_trait(positive_paraphrase=("Plain.", "More.")), "Plain."),
-        (make_trait(positive_label="Yes"), "Clarity: Yes. How well it is understood."),
+        (make_trait(), "Clarity: Clear. How well it is understood.", "Clear text"),
+        (make_trait(positive_paraphrase=("Plain.", "More.")), "Plain.", "Clear text"),
+        (make_trait(positive_label="Yes"), "Clarity: Yes. How well it is understood.", "Text"),
     ],
     ids=["label", "paraphrase", "label that says nothing"],
 )
-def test_plain_prompt_without_seeds_has_the_heading_and_the_subject(trait: Trait, document: str) -> None:
+def test_plain_prompt_without_seeds_has_the_heading_and_the_subject(trait: Trait, document: str, field: str) -> None:
     begun = "Excerpts from test, each one sentence long.\n\n"
-    assert f"{begun}{document}\n\nTopic: rotating a key\nText:" == write_plain(make_model(trait), make_cell())
+    assert f"{begun}{document}\n\nTopic: rotating a key\n{field}:" == write_plain(make_model(trait), make_cell())
 
 
 def test_plain_shots_are_a_few_sets_in_turn_and_others_in_the_next_round() -> None:
