@@ -25,7 +25,7 @@ KIND_NAMES: Mapping[Kind, str] = {
     "unbalanced": "unbalanced poles",
     "empty": "no samples yet",
 }
-HEAD = ("model", "state", "found", "synthesized", "told apart", "last run", "cost")
+HEAD = ("model", "state", "found", "samples", "told apart", "last run", "cost")
 
 
 @dataclass(frozen=True, slots=True)

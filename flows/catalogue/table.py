@@ -17,7 +17,7 @@ from flows.cli.console import make_console, make_table
 # More models than this a person does not read in a terminal: --json has all of them.
 SHOWN_MODELS = 40
 # What a terminal has room for.
-SHOWN = ("model", "found", "synthesized", "told apart", "last run")
+SHOWN = ("model", "found", "samples", "told apart", "last run")
 FILL = "exemplars backfill --only-lacking"
 
 
@@ -41,7 +41,7 @@ def _print(survey: Survey) -> None:
     console, ranked = make_console(), survey.rank()
     table = make_table()
     for name in SHOWN:
-        table.add_column(name, no_wrap=name == HEAD[0], justify="right" if name == "synthesized" else "left")
+        table.add_column(name, no_wrap=name in ("model", "found"), justify="right" if name == "samples" else "left")
     for model, findings in ranked[:SHOWN_MODELS]:
         cells = dict(zip(HEAD, list_cells(model, findings), strict=True))
         table.add_row(*(Text(cells[name]) for name in SHOWN))
