@@ -65,6 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the files that take longest first: begun late they would hold up the end. First of all comes the stack.
 
     A file's tests stay together, since they may share what is dear to set up, but for those that are marked ``late``.
+    The stack's files have one order: a deploy ends runs whose process is gone, which another file's tests wait for.
     """
     took = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
     stack, longest = TESTS / "stack", Counter[Path]()
@@ -74,7 +75,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def rank(item: pytest.Item) -> tuple[object, ...]:
         is_late = item.get_closest_marker("late") is not None
-        return stack not in item.path.parents, is_late, -longest[item.path], item.path
+        is_stack = stack in item.path.parents
+        return not is_stack, is_late, 0 if is_stack else -longest[item.path], item.path
 
     items.sort(key=rank)
 
