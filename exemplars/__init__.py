@@ -53,8 +53,8 @@ from engine.errors import (  # noqa: E402
 )
 
 if TYPE_CHECKING:
+    from engine.domain.verdict import RunResult
     from engine.estimate.planned_run import PlannedRun
-    from engine.report.summary import RunResult
     from exemplars.dry_run import plan
     from exemplars.models import ModelSummary, list_models
     from exemplars.samples import load_samples
@@ -112,7 +112,7 @@ __all__ = [
 _PLACES = {
     "ModelSummary": ("exemplars.models", ()),
     "PlannedRun": ("engine.estimate.planned_run", ()),
-    "RunResult": ("engine.report.summary", ()),
+    "RunResult": ("engine.domain.verdict", ()),
     "list_models": ("exemplars.models", ()),
     "load_samples": ("exemplars.samples", ()),
     "plan": ("exemplars.dry_run", ("flows",)),

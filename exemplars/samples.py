@@ -8,8 +8,8 @@ from engine.definitions.loader import has_model, load_outline
 from engine.domain.model import Pool, check_handle
 from engine.errors import InputError
 from engine.settings import read_settings
+from engine.store.earlier.rows import read_whole_sets
 from engine.store.store import list_sets
-from engine.store.stored_rows import read_whole_sets
 
 
 def load_samples(handle: str, pool: Pool = "train") -> pd.DataFrame:

@@ -5,14 +5,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from engine.asking.held_out import restrict_to_pool
+from engine.asking.plan import nest_counts
+from engine.choosing.diversity import measure_variety
+from engine.choosing.rounds import Rounds
 from engine.domain.model import Model, SynthType
 from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp, make_sample_table
-from engine.planning.held_out import make_sides_frame, restrict_to_pool
-from engine.planning.plan import nest_counts
-from engine.quality.verdict import Verdict
-from engine.report.summary import make_kept_rows, make_whole_frame, measure_variety
-from engine.selection.rounds import Rounds
+from engine.domain.verdict import Verdict
+from engine.report.summary import make_kept_rows
 from engine.text.embedding import load_encoder
+from expectations.frames import make_sides_frame, make_whole_frame
 from expectations.gate import check_rows, import_gx
 
 # The gate together with its rows: it can be called here, or sent to another process.

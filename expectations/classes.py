@@ -13,7 +13,7 @@ from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
-from engine.quality.separation import rank_auc
+from engine.axis.separation import rank_auc
 from engine.text.formatting import count_noun
 from engine.text.words import count_words, normalise
 from expectations.exact_search import find_overlaps, find_similar
@@ -137,7 +137,7 @@ class ExpectNoNearDuplicates(RowsExpectation):
 
 
 class ExpectTextsToBeApart(RowsExpectation):
-    """No text of one ``side`` (``train`` or ``eval``) overlaps with one of the other (``engine.planning.held_out``).
+    """No text of one ``side`` (``train`` or ``eval``) overlaps with one of the other (``engine.asking.held_out``).
 
     ``members`` says which pairs count: ``new`` for those with a row of this run, ``old`` for those without. A frame
     with a column ``overlap`` has been searched: it says what each row shares with the other side.

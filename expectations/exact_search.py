@@ -1,6 +1,6 @@
 """Finds near duplicates and overlaps exactly, in frames that nobody has searched before.
 
-The frames of a run come searched: ``engine.screening`` and ``engine.planning.held_out`` propose pairs by hashes, which
+The frames of a run come searched: ``engine.screening`` and ``engine.asking.held_out`` propose pairs by hashes, which
 a million texts need. What reads the sample store by itself, such as a project of ``exemplars gx-context``, has no such
 hashes, and neither has the frame of a run's own rows: here every pair is found, among ten thousand texts in seconds.
 """
@@ -55,7 +55,7 @@ def find_overlaps(texts: Sequence[str], others: Sequence[str]) -> dict[str, str]
     """Finds the texts that are near to one of the others, or share ``COMMON_RUN`` words in a row with it.
 
     Returns:
-        What is shared, by text; the same as ``engine.planning.held_out.OverlapIndex`` says.
+        What is shared, by text; the same as ``engine.asking.held_out.OverlapIndex`` says.
     """
     others = list(dict.fromkeys(others))
     found = {

@@ -13,8 +13,7 @@ from typing import Any
 import pandas as pd
 
 from engine.domain.suites import GATE_SUITES, OwnSuite
-from engine.quality.diversity import PoleVariety
-from engine.quality.verdict import Verdict
+from engine.domain.verdict import PoleVariety, Verdict
 from engine.system.importing import importing
 from expectations.patterns import find_endless_pattern
 from expectations.results import Outcome, join_outcomes, number_expectations, read_outcome

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.domain.suites import GATE_SUITES
-from engine.quality.verdict import ExpectationResult, Verdict
+from engine.domain.verdict import ExpectationResult, Verdict
 
 # The entry of a suite's ``meta`` that says how many expectations it has, for one that is loaded with fewer.
 COUNT = "expectations"

@@ -11,8 +11,8 @@ from prefect.client.schemas.objects import State
 
 from engine.domain.model import Effort, SynthType, check_handle
 from engine.domain.progress import Progress
+from engine.domain.verdict import RunResult
 from engine.report.costs import make_bill
-from engine.report.summary import RunResult
 from engine.run.job import Job, find_finished
 from engine.settings import read_settings
 from engine.store.store import StoredSet

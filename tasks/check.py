@@ -5,13 +5,13 @@ from dataclasses import replace
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from engine.axis.pole_scores import list_placed_texts
+from engine.choosing.diversity import list_variety_texts
+from engine.choosing.rounds import Rounds
 from engine.domain.samples import RunStamp
-from engine.quality.pole_scores import list_placed_texts
-from engine.quality.verdict import Verdict
+from engine.domain.verdict import Verdict
 from engine.report.headline import list_warnings
-from engine.report.summary import list_variety_texts
 from engine.run.job import read_pools
-from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.embedding import embed_ahead

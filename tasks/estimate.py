@@ -6,6 +6,7 @@ import httpx
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
+from engine.choosing.rounds import Rounds
 from engine.domain.progress import EstimateMade, Progress
 from engine.estimate.call_kinds import OUTLOOKS
 from engine.estimate.estimate import Estimate, estimate_plan
@@ -14,7 +15,6 @@ from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.replies.admin import count_kept_replies
 from engine.report.run_page import escape
 from engine.screening.voting_judge import VotingJudge
-from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.text.formatting import format_cost
 from tasks.artifacts import show

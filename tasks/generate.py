@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from engine.asking.cells import generate_cell
+from engine.asking.first_replies import FirstReplies
+from engine.asking.plan import Cell
+from engine.choosing.rounds import Rounds
 from engine.domain.samples import Exemplar
-from engine.generation.cells import generate_cell
-from engine.generation.first_replies import FirstReplies
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.planning.plan import Cell
 from engine.run.screening_ahead import ScreeningAhead, screening_ahead
-from engine.selection.rounds import Rounds
 from engine.system.task_groups import gather_or_cancel
 from tasks.run_names import name_batch
 

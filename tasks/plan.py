@@ -3,6 +3,7 @@
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from engine.choosing.rounds import Rounds
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.errors import BudgetError
 from engine.estimate.estimate import estimate_plan
@@ -11,7 +12,6 @@ from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job, plan_job
 from engine.run.pipeline import begin_rounds
 from engine.screening.voting_judge import VotingJudge
-from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.embedding import SentenceEncoder

@@ -8,7 +8,7 @@ from typing import Any
 from engine.errors import StoreError
 from engine.llm.replies.admin import prune_cache
 from engine.settings import Settings
-from engine.store.stored_hashes import prune_hashes
+from engine.store.earlier.hashes import prune_hashes
 from engine.text.formatting import count_noun
 
 Log = logging.Logger | logging.LoggerAdapter[Any]

@@ -3,13 +3,13 @@
 import httpx
 from prefect import get_run_logger
 
+from engine.choosing.rounds import Rounds
+from engine.domain.verdict import Verdict
 from engine.errors import ExemplarsError
 from engine.estimate.estimate import Estimate
-from engine.quality.verdict import Verdict
 from engine.report.costs import Bill
 from engine.report.headline import NOTHING_ATTACHED
 from engine.report.run_page import describe_verdict, escape, write_error, write_page
-from engine.selection.rounds import Rounds
 from engine.store.store import StoredSet
 from engine.text.formatting import capitalise
 from tasks.artifacts import show

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from engine.quality.verdict import Verdict
+from engine.choosing.rounds import Rounds
+from engine.domain.verdict import Verdict
 from engine.run.job import Job
-from engine.selection.rounds import Rounds
 from engine.text.formatting import count_noun
 
 Parameters = dict[str, Any]

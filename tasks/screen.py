@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from engine.choosing.choice import Choice
+from engine.choosing.recheck import list_accepted_texts
+from engine.choosing.rounds import Rounds
 from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import count_votes
@@ -16,9 +19,6 @@ from engine.run.pipeline import judge_round
 from engine.screening.in_context_judge import is_auc_measured
 from engine.screening.meanings import mask_numbers
 from engine.screening.voting_judge import VotingJudge
-from engine.selection.choice import Choice
-from engine.selection.review import list_accepted_texts
-from engine.selection.rounds import Rounds
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.embedding import embed_ahead
 from engine.text.formatting import name_reason

@@ -5,13 +5,13 @@ from datetime import datetime
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from engine.choosing.rounds import Rounds
 from engine.domain.samples import RunStamp
+from engine.domain.verdict import Verdict
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.quality.verdict import Verdict
 from engine.report.costs import Bill
 from engine.report.summary import make_sample_set
 from engine.run.entering import make_entry_check
-from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.store.store import StoredSet, write_set
 from tasks.run_names import name_write

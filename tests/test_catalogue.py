@@ -6,11 +6,11 @@ from statistics import mean
 import pytest
 from fakes.builders import make_exemplar, make_level, make_test_plan
 
+from engine.asking.prompts import FOLDER
+from engine.asking.scenarios import choose_scenario_pool
 from engine.definitions.loader import list_handles, load_model
 from engine.definitions.scenario_packs import load_packs
 from engine.domain.model import POLES, TRAIT_TYPES, Model, Seed
-from engine.generation.prompts import FOLDER
-from engine.planning.scenarios import choose_scenario_pool
 from engine.screening.rules import Context, find_fault
 from engine.screening.screener import Screener
 from engine.settings import PROJECT_ROOT

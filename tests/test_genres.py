@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from fakes.builders import make_level
 
+from engine.asking.scenarios import choose_scenario_pool
 from engine.definitions.loader import list_handles, load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.planning.scenarios import choose_scenario_pool
 from engine.run.job import Job, plan_job
 
 GENRES = str(Path(__file__).parent / "genres")

@@ -15,7 +15,7 @@ from engine.settings import PROJECT_ROOT
 # Says what it has read, then begins a model.
 PROGRAM = """
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.generation.prompts import prompts_version
+from engine.asking.prompts import prompts_version
 from engine.run.job import load_job
 from engine.settings import read_settings
 from flows.cli.app import main

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from yaml.reader import Reader
 
-from engine.definitions.sources import CONTENT, SOURCE_URL, parse_number
+from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
 from engine.domain.folding import fold_name, is_blank
 from engine.domain.model import POLES, Pole
 from engine.text.formatting import capitalise

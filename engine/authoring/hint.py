@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.axis.reference_axis import MIN_SEEDS_ALONE
 from engine.definitions.yaml_document import Document
 from engine.domain.model import POLES, Model, Trait
-from engine.quality.reference_axis import MIN_SEEDS_ALONE
 from engine.text.function_words import list_content_words
 from engine.text.language import Language
 

@@ -25,7 +25,7 @@ from engine.definitions.schema import (
     SourceEntry,
     TraitEntry,
 )
-from engine.definitions.sources import CONTENT
+from engine.definitions.sources.labelled_lines import CONTENT
 from engine.domain.model import POLES, check_handle
 from engine.errors import InputError, StoreError
 from engine.settings import IS_CHECKOUT, PROJECT_ROOT

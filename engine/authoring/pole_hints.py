@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from engine.authoring.hint import Examined, Hint, HintKind
+from engine.axis.labels import find_label_fault, has_negation, is_bare, is_negation
 from engine.domain.model import POLES, Pole, Trait
-from engine.quality.labels import find_label_fault, has_negation, is_bare, is_negation
 from engine.text.words import normalise
 
 # What is found: its kind, the field of the trait, and a message.

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from engine.asking.scenarios import PROPOSABLE, advise_on_fields, choose_scenario_pool
 from engine.authoring.hint import Examined, Hint
 from engine.definitions.scenario_packs import Packs
-from engine.planning.scenarios import PROPOSABLE, advise_on_fields, choose_scenario_pool
 
 
 def list_scenario_hints(examined: Examined, packs: Packs, is_embedded: bool) -> Iterator[Hint]:

@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
+from engine.asking.prompts import PLAIN_SHOTS
 from engine.authoring.hint import Examined, Hint
 from engine.authoring.seed_sides import ORDINARY_MARGIN, find_wrong_sides, place_sides
-from engine.definitions.source_kinds.ordinary import NOISE_PATH, read_ordinary
+from engine.axis.reference_axis import MIN_AUC, MIN_SEEDS_ALONE
+from engine.axis.separation import measure_left_out
+from engine.definitions.repeated_seeds import find_repeated
+from engine.definitions.sources.ordinary import NOISE_PATH, read_ordinary
 from engine.domain.language_tag import name_tag
 from engine.domain.model import POLES, Pole, Seed, Trait
-from engine.generation.prompts import PLAIN_SHOTS
-from engine.planning.repeated_seeds import find_repeated
-from engine.quality.reference_axis import MIN_AUC, MIN_SEEDS_ALONE
-from engine.quality.separation import measure_left_out
 from engine.text.embedding import Embedder, Vectors
 from engine.text.formatting import count_noun, join_words, shorten
 from engine.text.language import MAX_CHARACTERS, MAX_TEXTS, find_other_language

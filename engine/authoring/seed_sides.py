@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.quality.separation import Numbers, measure_left_out
+from engine.axis.separation import Numbers, measure_left_out
 from engine.text.embedding import Vectors
 
 # A text is named where it lies so far on the other pole's side, in halves of the distance between the poles' means, and

@@ -14,11 +14,11 @@ from engine.authoring.scenario_hints import list_scenario_hints
 from engine.authoring.seed_hints import list_seed_hints, list_side_hints
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import MISNAMED_FILE, MODEL_FILE, list_handles, load_model, locate_model
+from engine.definitions.repeated_seeds import settle_seeds
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model, Skipped, is_handle
 from engine.errors import DefinitionError, ExemplarsError, InputError, Problem
-from engine.planning.repeated_seeds import settle_seeds
 from engine.system.filesystem import list_folders, read_inside
 from engine.text.embedding import Embedder
 from engine.text.language import decide_language

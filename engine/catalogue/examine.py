@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, get_args
 
+from engine.axis.reference_axis import fit_reference_axes
 from engine.catalogue.condition import Counts, Finding, LastRun, ModelCondition, TraitCondition
+from engine.choosing.probe import MIN_AUC
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import has_model, list_handles, load_model
+from engine.definitions.repeated_seeds import settle_seeds
 from engine.domain.model import POLES, Model, Pool, is_handle
 from engine.errors import InputError, NoTraitsError, StoreError
-from engine.planning.repeated_seeds import settle_seeds
-from engine.quality.probe import MIN_AUC
-from engine.quality.reference_axis import fit_reference_axes
 from engine.store.layout import VERDICT
 from engine.store.sample_set import read_manifest
 from engine.store.store import UNREADABLE, StoredSet, is_altered, locate_pool, translate_errors

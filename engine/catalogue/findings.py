@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from engine.catalogue.condition import KINDS, Finding, ModelCondition, TraitCondition
+from engine.choosing.probe import MIN_AUC
 from engine.definitions.lifecycle import DRAFTS
 from engine.domain.model import POLES
-from engine.quality.probe import MIN_AUC
 from engine.text.formatting import join_words, shorten
 
 # As in the gate's suite ``whole``.

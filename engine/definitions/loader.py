@@ -12,10 +12,10 @@ import pyarrow as pa
 from engine.definitions.mistakes import NEAR_SPELLING_CUTOFF, Findings, validate_document
 from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, make_outline
 from engine.definitions.schema import ModelEntry
-from engine.definitions.source_files import names_added, walk_stream
-from engine.definitions.source_kinds.entries import Source
-from engine.definitions.source_kinds.ordinary import walk_ordinary
-from engine.definitions.sources import Line, gather_lines
+from engine.definitions.sources.entries import Source
+from engine.definitions.sources.files import names_added, walk_stream
+from engine.definitions.sources.labelled_lines import Line, gather_lines
+from engine.definitions.sources.ordinary import walk_ordinary
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
 from engine.errors import DefinitionError, NoTraitsError, Problem, StoreError, UnknownModelError

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from engine.definitions.mistakes import Findings, find_near_spelling, format_value
 from engine.definitions.scenario_packs import list_pack_names
 from engine.definitions.schema import ModelEntry, ScenariosEntry, TraitEntry
-from engine.definitions.source_kinds.entries import Source, make_sources
-from engine.definitions.sources import CONTENT, SOURCE_URL, parse_number
+from engine.definitions.sources.entries import Source, make_sources
+from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
 from engine.domain.folding import fold_name
 from engine.domain.model import Brief, Effort, Length, OwnScenarios, Skipped, Trait
 

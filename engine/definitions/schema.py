@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from engine.definitions.mistakes import Entry, check_entries
-from engine.definitions.sources import QUALITY_WORDS
+from engine.definitions.sources.labelled_lines import QUALITY_WORDS
 from engine.domain.folding import is_blank
 from engine.domain.language_tag import parse_tag
 from engine.domain.model import Aggregation, Effort, TraitType
@@ -183,7 +183,7 @@ class ScenariosEntry(DescribedEntry):
     """How long it is, in words."""
 
 
-# It says the form; engine/definitions/sources.py reads lines without it, since there may be a million of them.
+# It says the form; sources/labelled_lines.py reads lines without it, since there may be a million of them.
 class SampleEntry(DescribedEntry):
     """An authored sample, as a line of JSONL: its text, and a field for each trait that the line labels."""
 

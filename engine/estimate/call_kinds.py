@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar, get_args
 
+from engine.asking.plan import Cell, Plan, RoundHistory, count_scenarios, plan_round
+from engine.asking.requests import PLAIN_MAX_TOKENS, PROPOSED, make_request, make_subjects_request
+from engine.asking.scenarios import list_proposable
 from engine.domain.model import POLES, Pole, Trait
-from engine.generation.requests import PLAIN_MAX_TOKENS, PROPOSED, make_request, make_subjects_request
 from engine.llm.client.request import Endpoint, Request
-from engine.planning.plan import Cell, Plan, RoundHistory, count_scenarios, plan_round
-from engine.planning.scenarios import list_proposable
 from engine.screening.in_context_judge import is_auc_measured, list_auditions, make_judge_request
 from engine.screening.voting_judge import make_vote_request
 

@@ -5,11 +5,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.asking.plan import Plan
 from engine.estimate.call_kinds import OUTLOOKS, CallKind, Spread, list_calls
 from engine.llm.client.prices import add_costs
 from engine.llm.client.request import Endpoint, Request
 from engine.llm.gateway.budget import bound_call
-from engine.planning.plan import Plan
 
 # The catalogue's prompts have 4.2 to 4.7 characters per token by the tokenizers at hand (cl100k_base, o200k_base and
 # Anthropic's old one); newer ones make more tokens. Not every provider's tokenizer is available offline, so this is a

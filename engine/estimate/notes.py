@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
+from engine.asking.plan import Plan
+from engine.asking.scenarios import advise_on_fields
+from engine.asking.topic_subjects import MIN_OWN_SHARE
+from engine.axis.labels import find_label_fault
+from engine.axis.reference_axis import MIN_SEEDS_ALONE
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Trait
 from engine.llm.client.request import Endpoint
 from engine.llm.embedded.embedded_models import is_embedded
-from engine.planning.plan import Plan
-from engine.planning.scenarios import advise_on_fields
-from engine.planning.topic_subjects import MIN_OWN_SHARE
-from engine.quality.labels import find_label_fault
-from engine.quality.reference_axis import MIN_SEEDS_ALONE
 from engine.screening.patterns import list_lifted
 from engine.text.formatting import count_noun, join_words
 from engine.text.language import Language

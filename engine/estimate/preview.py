@@ -2,6 +2,9 @@
 
 from dataclasses import asdict, dataclass
 
+from engine.asking.plan import Plan
+from engine.asking.prompts import prompts_version
+from engine.asking.scenarios import ScenarioPool, list_proposable
 from engine.domain.model import POLES, Length
 from engine.domain.samples import Scenario
 from engine.estimate.call_kinds import CallKind, count_cells, plan_examples
@@ -16,10 +19,7 @@ from engine.estimate.planned_run import (
     ScenarioList,
     SubjectSource,
 )
-from engine.generation.prompts import prompts_version
 from engine.llm.client.request import Endpoint
-from engine.planning.plan import Plan
-from engine.planning.scenarios import ScenarioPool, list_proposable
 
 SHOWN_SCENARIOS = 3
 

@@ -11,9 +11,9 @@ from engine.definitions.outline import Outline
 from engine.domain.model import Pool
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import InputError
+from engine.store.earlier.rows import walk_rows
 from engine.store.sample_set import GROUP_ROWS
 from engine.store.store import StoredSet, find_set, list_sets
-from engine.store.stored_rows import walk_rows
 
 BATCH_ROWS = 1_000
 POOLS: tuple[Pool, Pool] = ("train", "eval")

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from engine.definitions.outline import Outline
-from engine.definitions.sources import CONTENT, SOURCE_URL
+from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
 from engine.export.attached import POOLS, AttachedSamples
 
 # The platform takes so many samples in one request, and the door so many bytes (contract, section 5).

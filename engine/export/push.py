@@ -11,7 +11,7 @@ from engine.errors import InputError
 from engine.export.attached import BATCH_ROWS, AttachedSamples
 from engine.export.lines import BODY_COLUMNS, join_body, pack_bodies, to_json
 from engine.export.platform import BodyTooLargeError, Platform, SampleRefusedError
-from engine.store.stored_rows import walk_rows
+from engine.store.earlier.rows import walk_rows
 from engine.text.formatting import shorten
 
 # The quality of a trait and a text, by half of their SHA-256: no two are alike by chance, and a million take 150 MB.

@@ -1,6 +1,6 @@
 """Holds the axis of a trait's samples against texts that a user has labelled, and places single texts on it.
 
-The axis is the difference of the poles' means, as the platform itself scores (``engine/quality/separation.py``).
+The axis is the difference of the poles' means, as the platform itself scores (``engine/axis/separation.py``).
 """
 
 import heapq
@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from engine.axis.breaks import Breaks, Grade, measure_breaks
+from engine.axis.separation import Flags, Numbers, rank_auc, score_others
 from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Seed, digest_text
-from engine.quality.breaks import Breaks, Grade, measure_breaks
-from engine.quality.separation import Flags, Numbers, rank_auc, score_others
 from engine.text.embedding import Vectors
 from engine.text.words import drop_unseen, normalise
 

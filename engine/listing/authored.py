@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from engine.definitions.loader import locate_model
 from engine.definitions.outline import Outline
-from engine.definitions.source_files import Version, list_sources, read_version, walk_source
-from engine.definitions.source_kinds.entries import Source
-from engine.definitions.sources import LinePosition
+from engine.definitions.sources.entries import Source
+from engine.definitions.sources.files import Version, list_sources, read_version, walk_source
+from engine.definitions.sources.labelled_lines import LinePosition
 from engine.domain.model import Seed, digest_text
 from engine.domain.samples import make_id
 from engine.listing.page import AuthoredPosition, ListedSample, SampleCount

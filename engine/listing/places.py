@@ -3,13 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.definitions.added_samples import find_authored, remove_added
 from engine.definitions.loader import load_outline, locate_model
 from engine.definitions.outline import ADDED_FILE
-from engine.definitions.source_files import list_sources, names_added, walk_source
+from engine.definitions.sources.files import list_sources, names_added, walk_source
 from engine.domain.model import Pool
 from engine.domain.samples import make_id
 from engine.errors import InputError
+from engine.store.added_samples import find_authored, remove_added
 from engine.store.removal import MAX_ID, FoundSamples, find_samples, remove_stored
 from engine.store.set_versions import Removal
 

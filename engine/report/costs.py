@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES, Pole
 from engine.llm.client.prices import add_costs
 from engine.llm.gateway.budget import RunBudget
-from engine.selection.rounds import Rounds
 
 # A billionth of a dollar: digits beyond that are rounding noise of adding many floats.
 DIGITS = 9

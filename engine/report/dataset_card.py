@@ -5,9 +5,9 @@ from pathlib import Path
 
 import yaml
 
+from engine.asking.held_out import choose_pool
 from engine.domain.model import Model, Pole, Pool
 from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp
-from engine.planning.held_out import choose_pool
 from engine.store.layout import RUN_FOLDER, SAMPLES
 from engine.store.store import locate_set
 from engine.text.language import Language

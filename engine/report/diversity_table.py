@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.choosing.diversity import SUBSET_SIZE
 from engine.domain.model import Pole
-from engine.quality.diversity import SUBSET_SIZE, Coverage, PoleVariety, Variety
+from engine.domain.verdict import Coverage, PoleVariety, Variety
 from engine.report.wording import TraitWords
 
 NOTHING = "–"

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from engine.quality.verdict import Verdict
-from engine.selection.choice import Choice
-from engine.selection.rounds import NOTHING_TELLS, Rounds
+from engine.choosing.choice import Choice
+from engine.choosing.rounds import NOTHING_TELLS, Rounds
+from engine.domain.verdict import Verdict
 from engine.text.formatting import count_noun
 
 NOTHING_ATTACHED = "nothing attached"

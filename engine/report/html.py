@@ -12,9 +12,8 @@ from markupsafe import Markup
 
 from engine.domain.model import Pole
 from engine.domain.samples import Reason, Row
+from engine.domain.verdict import ExpectationResult, PoleVariety
 from engine.domain.votes import VoteCounts
-from engine.quality.diversity import PoleVariety
-from engine.quality.verdict import ExpectationResult
 from engine.report.charts import (
     EDGE,
     WIDTH,

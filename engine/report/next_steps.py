@@ -3,10 +3,10 @@
 import json
 import re
 
+from engine.choosing.rounds import Rounds
 from engine.domain.model import Model
-from engine.quality.verdict import Verdict
+from engine.domain.verdict import Verdict
 from engine.report.headline import list_warnings
-from engine.selection.rounds import Rounds
 from engine.store.layout import REPORT, SAMPLES
 from engine.store.store import StoredSet
 

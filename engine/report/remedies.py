@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping
 
+from engine.choosing.rounds import REPLY_REASONS, Rounds
 from engine.domain.samples import Reason
+from engine.domain.verdict import Verdict
 from engine.domain.votes import count_votes
-from engine.quality.verdict import Verdict
-from engine.selection.rounds import REPLY_REASONS, Rounds
 from engine.text.formatting import capitalise, count_noun, name_reason, quote_reply
 
 _FOR_REPETITION = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"

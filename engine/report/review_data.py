@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 
+from engine.axis.pole_scores import measure_pole_positions
+from engine.choosing.rounds import Rounds
 from engine.domain.samples import make_id
-from engine.quality.pole_scores import measure_pole_positions
-from engine.selection.rounds import Rounds
 from engine.text.embedding import Embedder
 
 

@@ -4,10 +4,10 @@ import base64
 import re
 from collections.abc import Sequence
 
+from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES
+from engine.domain.verdict import PoleVariety, Verdict
 from engine.estimate.estimate import Estimate
-from engine.quality.diversity import PoleVariety
-from engine.quality.verdict import Verdict
 from engine.report.cost_tables import NOTHING, describe_spending, format_tokens, list_remarks
 from engine.report.costs import Bill, Costs, sum_costs
 from engine.report.diversity_table import MEASURES, Measure, format_coverage, format_figure, format_seeds_figure
@@ -18,7 +18,6 @@ from engine.report.run_page_picture import MAX_TRAITS, draw_page
 from engine.report.separation_table import MEANINGS, describe_separation
 from engine.report.summary import list_review
 from engine.report.wording import EXPLANATIONS
-from engine.selection.rounds import Rounds
 from engine.store.layout import REPORT
 from engine.store.store import StoredSet
 from engine.text.formatting import count_noun, format_cost, name_reason

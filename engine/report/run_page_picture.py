@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from engine.axis.pole_scores import measure_pole_positions
+from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES, Pole, Trait
 from engine.domain.samples import Exemplar
-from engine.quality.pole_scores import measure_pole_positions
 from engine.report.charts import MAX_MARKS, WIDTH, lay_out_strip
-from engine.selection.rounds import Rounds
 
 # A picture with more traits is too long to be looked at; the report has them all.
 MAX_TRAITS = 6

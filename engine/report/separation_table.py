@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.quality.breaks import Breaks
-from engine.quality.probe import CLEARLY_AUC, MIN_AUC
+from engine.axis.breaks import Breaks
+from engine.choosing.probe import CLEARLY_AUC, MIN_AUC
 from engine.report.wording import TraitWords
 from engine.text.formatting import count_noun
 

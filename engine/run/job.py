@@ -6,27 +6,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+from engine.asking.held_out import choose_pool, list_taken_subjects
+from engine.asking.plan import Plan, make_plan
+from engine.asking.prompts import prompts_version
+from engine.asking.scenarios import NO_PROPOSAL, Proposal, choose_scenario_pool
+from engine.asking.seed_variations import check_seeds, list_unusable_seeds
+from engine.asking.topic_subjects import split_by_topic
 from engine.definitions.effort import Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
+from engine.definitions.repeated_seeds import settle_seeds
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.language_tag import name_tag
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pole, Pool, SynthType
+from engine.domain.verdict import RunResult
 from engine.errors import UnsupportedError
-from engine.generation.prompts import prompts_version
 from engine.llm.embedded.embedded_models import EmbeddedFile, choose_model, find_embedded, is_embedded
 from engine.llm.endpoints import check_prices
-from engine.planning.held_out import choose_pool, list_taken_subjects
-from engine.planning.plan import Plan, make_plan
-from engine.planning.repeated_seeds import settle_seeds
-from engine.planning.scenarios import NO_PROPOSAL, Proposal, choose_scenario_pool
-from engine.planning.seed_variations import check_seeds, list_unusable_seeds
-from engine.planning.topic_subjects import split_by_topic
 from engine.report.headline import state_headline
-from engine.report.summary import RunResult
 from engine.run.unfinished import find_begun
 from engine.settings import Settings
+from engine.store.earlier.texts import open_samples
 from engine.store.layout import PROPOSED, REPORT
 from engine.store.proposals import list_all, read_refused, read_reviewed
 from engine.store.sample_set import read_manifest
@@ -39,7 +40,6 @@ from engine.store.store import (
     locate_set,
     read_verdict,
 )
-from engine.store.stored_texts import open_samples
 from engine.text.language import decide_language
 
 

@@ -5,21 +5,21 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 
+from engine.asking.cells import generate_cell, propose_scenarios
+from engine.asking.first_replies import FirstReplies
+from engine.asking.plan import Plan
+from engine.asking.scenarios import NO_PROPOSAL
+from engine.axis.reference_axis import ReferenceAxis, prepare_axes
+from engine.choosing.rounds import Rounds
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import POLES
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
-from engine.generation.cells import generate_cell, propose_scenarios
-from engine.generation.first_replies import FirstReplies
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.planning.plan import Plan
-from engine.planning.scenarios import NO_PROPOSAL
-from engine.quality.reference_axis import ReferenceAxis, prepare_axes
 from engine.run.job import Job, plan_job
 from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
-from engine.selection.rounds import Rounds
 from engine.system.task_groups import both_or_neither, gather_or_cancel
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.embedding import CachingEmbedder, embed_ahead

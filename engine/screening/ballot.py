@@ -5,7 +5,7 @@ from unicodedata import normalize
 
 import regex
 
-from engine.generation.reply_json import UnreadableError, drop_thoughts, find_objects
+from engine.asking.reply_json import UnreadableError, drop_thoughts, find_objects
 from engine.llm.client.request import REFUSED, Reply
 
 # A named answer becomes one of these characters, which no label has after folding.

@@ -8,15 +8,15 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from engine.asking.plan import Plan
+from engine.asking.prompts import JUDGE_SHOTS_PER_POLE, VERDICTS, write_judge_prompt
+from engine.axis.separation import rank_auc
 from engine.domain.model import POLES, Model, Seed
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.errors import RequestRefusedError, RetryableProviderError
-from engine.generation.prompts import JUDGE_SHOTS_PER_POLE, VERDICTS, write_judge_prompt
 from engine.llm.client.request import Request
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.planning.plan import Plan
-from engine.quality.separation import rank_auc
 from engine.system.log_context import log_context
 from engine.system.task_groups import gather_or_cancel
 

@@ -3,20 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from engine.asking.held_out import Overlap, OverlapIndex, list_other_pool_texts, restrict_to_pool
+from engine.asking.plan import Plan
+from engine.asking.prompts import FOLDER as PROMPTS_FOLDER
+from engine.asking.seed_variations import VoiceCheck
 from engine.domain.model import Length, Model
 from engine.domain.samples import Exemplar, Reason
-from engine.generation.prompts import FOLDER as PROMPTS_FOLDER
-from engine.planning.held_out import Overlap, OverlapIndex, list_other_pool_texts, restrict_to_pool
-from engine.planning.plan import Plan
-from engine.planning.seed_variations import VoiceCheck
 from engine.screening.label_leaks import collect_own_words
 from engine.screening.openings import Openings
 from engine.screening.patterns import list_lifted
 from engine.screening.rules import MIN_WORDS, Context, find_fault
 from engine.screening.seed_phrases import SeedPhrases
+from engine.store.earlier.samples import as_stored
+from engine.store.earlier.search import find_nearest
 from engine.text.near_duplicates import DuplicatePair, Match, NearTexts, choose_nearest
-from engine.text.stored_samples import as_stored
-from engine.text.stored_search import find_nearest
 from engine.text.words import COMMON_RUN, ends_sentence, word_runs
 
 # From this share of seeds with a terminal mark, texts of the trait are expected to have one.

@@ -10,17 +10,17 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import islice
 
+from engine.asking.first_replies import MIN_HOPELESS
+from engine.asking.plan import Plan
+from engine.asking.prompts import make_vote_schema, name_neither, write_vote_prompt, write_words_only
 from engine.domain.model import POLES, Pole, Trait
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import Vote, VoteAnswer, decide
 from engine.errors import ProviderError, RequestRefusedError, RetryableProviderError
-from engine.generation.first_replies import MIN_HOPELESS
-from engine.generation.prompts import make_vote_schema, name_neither, write_vote_prompt, write_words_only
 from engine.llm.client.prices import add_costs
 from engine.llm.client.request import REFUSED, Endpoint, Reply, Request
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.planning.plan import Plan
 from engine.screening.ballot import read_answer
 from engine.system.log_context import log_context
 from engine.system.task_groups import gather_or_cancel

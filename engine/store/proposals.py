@@ -14,11 +14,11 @@ from engine.domain.model import Pool, Seed
 from engine.domain.samples import Reason, Row, make_rejected_table, make_sample_table
 from engine.store.debris import list_run_folders
 from engine.store.decisions import list_decided, read_decisions, sum_up
+from engine.store.earlier.hashes import render_hashes
 from engine.store.layout import HASHES, MANIFEST, PROPOSED, REJECTED, SAMPLES
 from engine.store.sample_set import count_poles, describe_file, digest_ids, read_manifest, seal, write_parquet
 from engine.store.set_versions import list_removals
 from engine.store.store import StoredSet, explain_damage, list_pools, list_sets, write_files
-from engine.store.stored_hashes import render_hashes
 from engine.system.filesystem import open_folder, read_bytes
 from engine.text.signatures import KINDS
 

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from engine.domain.model import Pool
 from engine.domain.samples import Row, RunStamp, make_rejected_table, make_sample_table
 from engine.errors import StoreError
+from engine.store.earlier.hashes import render_hashes
 from engine.store.layout import DETACHED, HASHES, MANIFEST, PROPOSED, REJECTED, SAMPLES
-from engine.store.stored_hashes import render_hashes
 from engine.system.filesystem import open_folder
 from engine.text.signatures import HASHES_VERSION, KINDS
 

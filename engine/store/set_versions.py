@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.domain.samples import REJECTED_SCHEMA, Reason
+from engine.store.earlier.hashes import render_hashes
 from engine.store.layout import ATTACHED_NS, HASHES, MANIFEST, REJECTED, SAMPLES
 from engine.store.sample_set import describe_file, digest_ids, seal, unseal, write_parquet
-from engine.store.stored_hashes import render_hashes
 from engine.text.signatures import HASHES_VERSION, KINDS
 
 REMOVED: Reason = "removed"

@@ -12,12 +12,12 @@ from typing import Any, get_args
 
 from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_catalogue_suites, read_model_suite
+from engine.definitions.repeated_seeds import settle_seeds
 from engine.domain.model import Model, Pool, digest_text
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.domain.suites import OwnSuite
+from engine.domain.verdict import Variety
 from engine.errors import InputError
-from engine.planning.repeated_seeds import settle_seeds
-from engine.quality.diversity import Variety
 from engine.settings import Settings
 from engine.store.layout import VERDICT
 from engine.store.store import StoredSet, list_pools, list_sets

@@ -8,7 +8,7 @@ from typing import Any
 from great_expectations.checkpoint.checkpoint import CheckpointResult
 from great_expectations.data_context.store.expectations_store import ExpectationsStore as BaseStore
 
-from engine.quality.verdict import Verdict
+from engine.domain.verdict import Verdict
 from expectations import classes, variety
 from expectations.results import COUNT, join_outcomes, read_outcome
 

@@ -18,7 +18,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Running
 
 from engine.domain.model import Effort, SynthType
-from engine.report.summary import RunResult
+from engine.domain.verdict import RunResult
 from engine.text.formatting import count_noun
 from flows.runs.labels import AGAIN, FLOW, name_tag
 

@@ -13,6 +13,7 @@ import httpx
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Abort, PrefectException, TerminationSignal
 
+from engine.domain.verdict import RunResult
 from engine.errors import (
     CredentialsError,
     ExemplarsError,
@@ -24,7 +25,6 @@ from engine.errors import (
     SharedBudgetError,
     StoreError,
 )
-from engine.report.summary import RunResult
 from engine.run.backfill_targets import BackfillRequest
 from engine.store.backfill_ledger import Ledger, ModelRow, describe_state
 from flows.backfills.child_runs import ChildRuns

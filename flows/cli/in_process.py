@@ -12,7 +12,7 @@ from engine.errors import ModelBusyError, RunInterruptedError
 from engine.system.importing import importing
 
 if TYPE_CHECKING:
-    from engine.report.summary import RunResult
+    from engine.domain.verdict import RunResult
     from engine.system.child_process import ChildServer
 
 

@@ -28,8 +28,8 @@ from engine.domain.progress import (
     Noticed,
     StageBegun,
 )
+from engine.domain.verdict import RunResult
 from engine.report.headline import describe_others
-from engine.report.summary import RunResult
 from engine.report.wording import pick_pairs
 from engine.run.job import Job
 from engine.text.formatting import capitalise, count_noun

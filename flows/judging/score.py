@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.text import Text
 
+from engine.axis.breaks import MIN_TEXTS
+from engine.axis.separation import name_group
 from engine.domain.model import Pole
 from engine.errors import InputError
 from engine.judging.real_texts import MAX_CHARACTERS, Placement, place_text
-from engine.quality.breaks import MIN_TEXTS
-from engine.quality.separation import name_group
 from flows.cli.console import make_console, make_table
 from flows.judging.standard import (
     NOTHING,

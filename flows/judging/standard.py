@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from engine.definitions.loader import load_model
 from engine.definitions.mistakes import find_near_spelling
+from engine.definitions.repeated_seeds import settle_seeds
 from engine.domain.language_tag import name_tag
 from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Model, Seed, Trait
 from engine.errors import InputError, UnsupportedError
 from engine.judging.real_texts import Labelled, draw_at_poles
-from engine.planning.repeated_seeds import settle_seeds
 from engine.settings import Settings
 from engine.store.store import list_sets, read_attached
 from engine.text.embedding import ENCODER_LANGUAGES, Embedder, SentenceEncoder

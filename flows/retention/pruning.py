@@ -12,9 +12,9 @@ from prefect.settings import PREFECT_API_URL
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.llm.replies.admin import list_prunable, prune_cache
 from engine.settings import Settings
+from engine.store.earlier.hashes import prune_hashes
 from engine.store.proposals import list_expired, list_waiting
 from engine.store.retention import OldSet, list_old_sets, remove_old_set
-from engine.store.stored_hashes import prune_hashes
 from engine.text.formatting import count_noun
 from flows.retention.old_runs import prune_runs
 from flows.runs.expiry import EXPIRED, expire_proposal

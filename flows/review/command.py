@@ -11,8 +11,8 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
+from engine.domain.verdict import RunResult
 from engine.errors import OrchestratorError
-from engine.report.summary import RunResult
 from engine.review.word import check_ids
 from engine.settings import Settings
 from engine.store.layout import PROPOSED

@@ -13,15 +13,14 @@ from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 
+from engine.asking.held_out import choose_pool
 from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
+from engine.definitions.repeated_seeds import settle_seeds
 from engine.domain.model import POLES, Model, SynthType
 from engine.domain.samples import SAMPLE_SCHEMA
+from engine.domain.verdict import RunResult, Verdict
 from engine.errors import GateError
-from engine.planning.held_out import choose_pool
-from engine.planning.repeated_seeds import settle_seeds
-from engine.quality.verdict import Verdict
-from engine.report.summary import RunResult
 from engine.review.word import PersonReview, Settled, add_decisions, measure_standing, settle
 from engine.run.entering import make_entry_check
 from engine.run.job import read_pools, read_result

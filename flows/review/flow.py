@@ -5,7 +5,7 @@ from typing import Any, Literal
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from engine.report.summary import RunResult
+from engine.domain.verdict import RunResult
 from engine.review.word import PersonReview
 from engine.settings import read_settings
 from flows.observability.logs import ignore_closed_output

@@ -9,9 +9,9 @@ from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, ValidationError
 
+from engine.asking.held_out import choose_pool
 from engine.domain.model import SynthType
 from engine.errors import InputError, ModelBusyError
-from engine.planning.held_out import choose_pool
 from engine.review.word import PersonReview
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT

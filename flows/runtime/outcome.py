@@ -9,14 +9,13 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
+from engine.choosing.rounds import Rounds
 from engine.domain.samples import RunStamp
+from engine.domain.verdict import RunResult, Verdict
 from engine.errors import ExemplarsError, GateError, ModelBusyError, QuotaError, RunInterruptedError
-from engine.quality.verdict import Verdict
 from engine.report.headline import list_warnings, state_outcome
 from engine.report.remedies import explain_failure
-from engine.report.summary import RunResult
 from engine.run.job import Job, count_lacking
-from engine.selection.rounds import Rounds
 from engine.settings import Settings
 from engine.store.layout import REPORT
 from engine.store.store import StoredSet

@@ -2,12 +2,12 @@
 
 from prefect import get_run_logger
 
+from engine.choosing.rounds import Rounds
 from engine.domain.progress import CallsPlanned, KeptCounted, Progress, StageBegun
 from engine.errors import BudgetError
 from engine.estimate.estimate import Estimate
 from engine.estimate.wording import explain_budget
 from engine.report.costs import Spending, read_spending
-from engine.selection.rounds import Rounds
 from engine.text.formatting import count_noun
 from flows.runtime.resources import LanguageModels, RunResources
 from tasks.generate import generate

@@ -19,11 +19,11 @@ from bench.process_tree import measure_command
 from fakes.builders import make_exemplar, make_level, make_model, make_stamp, make_test_plan
 from fakes.word_vectors import WordVectors
 
+from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Scenario, make_row
 from engine.run.job import read_pools
 from engine.screening.screener import Screener
-from engine.selection.rounds import Rounds
 from engine.store.sample_set import SampleSet
 from engine.store.store import write_set
 

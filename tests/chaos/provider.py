@@ -31,7 +31,7 @@ USD = (0.4e-6, 0.1e-6, 1.6e-6)
 DRIP_SECONDS = 1.0
 RETRY_AFTER_SECONDS = 1
 CHARS_PER_TOKEN = 4
-# How engine/generation/templates/words_only.jinja begins.
+# How engine/asking/templates/words_only.jinja begins.
 IN_WORDS = "\n\nAnswer with one JSON object and nothing else"
 DOWN: Fault = "error_503"
 TOO_LONG = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens."

@@ -20,7 +20,7 @@ from typer.main import get_group
 from engine.definitions.effort import load_level
 from engine.definitions.loader import parse_model
 from engine.definitions.schema import BriefEntry, LengthEntry, ModelEntry, ScenariosEntry, SourceEntry, TraitEntry
-from engine.definitions.sources import QUALITY_WORDS
+from engine.definitions.sources.labelled_lines import QUALITY_WORDS
 from engine.domain.model import TRAIT_TYPES, Pole
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.export.formats import export_samples

@@ -16,8 +16,8 @@ from fakes.workspace import ROOT, make_workspace
 import engine.errors
 import exemplars
 import flows.synthesize
+from engine.domain.verdict import RunResult
 from engine.errors import InputError, StoreError, UnknownModelError, UnsupportedError
-from engine.report.summary import RunResult
 from engine.store.layout import SAMPLES
 from engine.store.store import detach_set
 from exemplars import ModelSummary, list_models, load_samples, plan

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from engine.planning.held_out import OverlapIndex
+from engine.asking.held_out import OverlapIndex
 from engine.text.words import shingle
 from expectations.exact_search import find_overlaps, find_similar
 

@@ -13,10 +13,10 @@ import pytest
 from fakes.builders import make_exemplar, make_stamp
 from fakes.word_vectors import WordVectors
 
+from engine.choosing.diversity import measure_texts
 from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, make_row, make_sample_table
-from engine.quality.diversity import PoleVariety, Variety, measure_texts
-from engine.quality.verdict import ExpectationResult, Verdict
+from engine.domain.verdict import ExpectationResult, PoleVariety, Variety, Verdict
 from expectations.gate import FOLDER, check_rows, make_parameters, run_suite
 from expectations.results import join_outcomes
 

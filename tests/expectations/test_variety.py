@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 
+from engine.choosing.diversity import SUBSET_SIZE, measure_texts
 from engine.definitions.loader import list_handles, load_model
-from engine.quality.diversity import SUBSET_SIZE, measure_texts
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
 from expectations.gate import FOLDER

@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 
 from fakes.word_vectors import WordVectors
 
+from engine.asking.fields import Field
+from engine.asking.plan import Cell, Plan, make_plan
+from engine.asking.scenarios import ScenarioPool
+from engine.axis.reference_axis import fit_reference_axes
+from engine.choosing.rounds import Rounds
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait
 from engine.domain.samples import Exemplar, Reason, RunStamp, Scenario
-from engine.planning.fields import Field
-from engine.planning.plan import Cell, Plan, make_plan
-from engine.planning.scenarios import ScenarioPool
-from engine.quality.reference_axis import fit_reference_axes
 from engine.screening.screener import Screener
-from engine.selection.rounds import Rounds
 
 SUBJECTS = ("rotating a key", "moving a database", "sharing a folder", "closing a ticket", "renewing a domain")
 AUDIENCES = ("a new colleague", "an administrator")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from engine.authoring.hint import Examined
 from engine.definitions.loader import parse_model
+from engine.definitions.repeated_seeds import settle_seeds
 from engine.definitions.yaml_document import parse_yaml
-from engine.planning.repeated_seeds import settle_seeds
 from engine.text.language import decide_language
 
 FILE = "u22a8.test/model.yaml"

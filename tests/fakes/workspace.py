@@ -18,7 +18,7 @@ import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 from fakes.provider import Provider
 
-from engine.report.summary import RunResult
+from engine.domain.verdict import RunResult
 from engine.store.layout import MANIFEST, REJECTED, SAMPLES
 from engine.store.store import find_set
 

@@ -14,9 +14,9 @@ from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, TRAITS, Workspace, make_workspace, read_kept, read_manifest
 from prefect.exceptions import CancelledRun
 
-from engine.definitions.added_samples import add_samples
 from engine.domain.model import POLES, Pole, Pool, Seed
-from engine.report.summary import RunResult
+from engine.domain.verdict import RunResult
+from engine.store.added_samples import add_samples
 from engine.store.verify import StoreVerifier
 from engine.store.writers import lock_model
 

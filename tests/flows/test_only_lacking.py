@@ -10,7 +10,7 @@ import pytest
 from fakes.provider import Provider
 from fakes.workspace import HANDLE, Workspace, read_manifest
 
-from engine.report.summary import RunResult
+from engine.domain.verdict import RunResult
 from flows.cli.app import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]

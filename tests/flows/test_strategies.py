@@ -14,9 +14,9 @@ from fakes.stored import attach_poles
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, TRAITS, Workspace, count_poles, make_workspace, read_kept, read_manifest
 
+from engine.asking.seed_variations import AS_SEED
 from engine.domain.model import POLES, digest_text
 from engine.errors import GateError
-from engine.planning.seed_variations import AS_SEED
 from engine.store.layout import CARD, REPORT, VERDICT
 from engine.store.store import list_sets
 from engine.text.stylometry import find_drift

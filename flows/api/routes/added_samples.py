@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
-from engine.definitions.added_samples import MAX_TEXT_CHARACTERS, add_samples, choose_new
 from engine.definitions.loader import check_traits, load_outline
 from engine.definitions.outline import Outline
 from engine.domain.model import SURROGATE, Effort, Seed, digest_text
 from engine.domain.samples import make_id
 from engine.errors import SampleConflictError
 from engine.listing.attached import find_attached
+from engine.store.added_samples import MAX_TEXT_CHARACTERS, add_samples, choose_new
 from engine.store.store import translate_errors
 from engine.store.writers import lock_model
 from flows.api.ignored_fields import note_ignored

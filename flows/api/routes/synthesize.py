@@ -6,11 +6,11 @@ from typing import Annotated, Any, get_args
 from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
+from engine.asking.seed_variations import check_seeds, has_seeds
 from engine.definitions.effort import choose_effort
 from engine.definitions.loader import check_traits, load_model, load_outline
 from engine.domain.model import EFFORTS, Effort, SynthType
 from engine.listing.authored import walk_seeds
-from engine.planning.seed_variations import check_seeds, has_seeds
 from flows.api.ignored_fields import note_ignored
 from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
 from flows.api.prefect_runs.enqueue import enqueue

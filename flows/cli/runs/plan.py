@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engine.asking.scenarios import count_shares, list_proposable
+from engine.axis.reference_axis import fit_reference_axes
 from engine.definitions.effort import Level, load_level
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.errors import UnpricedError
@@ -15,8 +17,6 @@ from engine.estimate.preview import Preview, describe_scenario_lists, preview_pl
 from engine.estimate.wording import ASSUMPTIONS, explain_estimate
 from engine.llm.embedded.embedded_models import EMBEDDED, list_embedded_models
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
-from engine.planning.scenarios import count_shares, list_proposable
-from engine.quality.reference_axis import fit_reference_axes
 from engine.run.job import load_job, plan_job
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from bench.teaches.real_texts import RealTexts
 
+from engine.axis.separation import fit_axis, rank_auc
 from engine.domain.model import POLES, Pole
-from engine.quality.separation import fit_axis, rank_auc
 from engine.text.embedding import Embedder, Vectors, normalise_rows
 
 Set = dict[Pole, list[str]]

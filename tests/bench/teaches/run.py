@@ -19,6 +19,10 @@ from typing import Any
 from bench.teaches.measure import FEWER, Set, WordLlama, Yardstick
 from bench.teaches.real_texts import READERS
 
+from engine.axis.pole_scores import list_pole_names
+from engine.axis.reference_axis import fit_reference_axes
+from engine.choosing.diversity import measure_texts
+from engine.choosing.rounds import Rounds
 from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
@@ -29,14 +33,10 @@ from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.embedded.embedded_model import serve_embedded
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.quality.diversity import measure_texts
-from engine.quality.pole_scores import list_pole_names
-from engine.quality.reference_axis import fit_reference_axes
 from engine.run.job import Job, check_effort, plan_job
 from engine.run.pipeline import walk_rounds
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
-from engine.selection.rounds import Rounds
 from engine.settings import PROJECT_ROOT, RepliesPlace, read_settings
 from engine.text.embedding import SentenceEncoder
 

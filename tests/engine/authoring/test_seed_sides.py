@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.authoring.seed_sides import MIN_TEXTS, find_wrong_sides
-from engine.quality.separation import Numbers
+from engine.axis.separation import Numbers
 
 
 def make_poles(count: int, distance: float = 1.0) -> tuple[Numbers, list[bool]]:

@@ -6,12 +6,12 @@ import pytest
 from fakes.builders import make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN
 
+from engine.asking.plan import Plan, RoundHistory, plan_round
+from engine.asking.requests import make_request, make_subjects_request
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Seed
 from engine.estimate.call_kinds import MEASURED_EXEMPLARS, CallKind, Spread, count_cells, list_calls, plan_examples
-from engine.generation.requests import make_request, make_subjects_request
 from engine.llm.client.request import Endpoint
-from engine.planning.plan import Plan, RoundHistory, plan_round
 
 
 def list_kinds(plan: Plan, endpoint: Endpoint = CHAT, judge: Endpoint | None = None) -> dict[str, CallKind]:

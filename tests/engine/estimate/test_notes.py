@@ -8,11 +8,11 @@ import pytest
 from fakes.builders import SCENARIO_POOL, make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN
 
+from engine.asking.plan import Plan
+from engine.axis.reference_axis import ReferenceAxis
 from engine.domain.model import Brief, Model, OwnScenarios, Seed, Skipped
 from engine.estimate.notes import list_notes
 from engine.llm.client.request import Endpoint
-from engine.planning.plan import Plan
-from engine.quality.reference_axis import ReferenceAxis
 
 FOUR_EACH = tuple(Seed("clarity", f"text {number}", float(number % 2)) for number in range(8))
 MANY_SEEDS = make_model(seeds=tuple(Seed("clarity", f"text {number}", 1.0) for number in range(2_001)))

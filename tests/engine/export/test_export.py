@@ -19,7 +19,7 @@ from fakes.readers import stay_offline
 from fakes.stored import HANDLE, attach_set, write_lines, write_model
 
 from engine.definitions.loader import load_model
-from engine.definitions.sources import gather_lines, walk_csv
+from engine.definitions.sources.labelled_lines import gather_lines, walk_csv
 from engine.domain.formulas import unquote_formulas
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.errors import InputError, StoreError

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from engine.axis.breaks import MIN_TEXTS, Grade
 from engine.domain.model import Seed
 from engine.judging.real_texts import (
     MAX_CHARACTERS,
@@ -16,7 +17,6 @@ from engine.judging.real_texts import (
     list_wrong_side,
     place_text,
 )
-from engine.quality.breaks import MIN_TEXTS, Grade
 
 
 def label(text: str, quality: float = 1.0) -> Seed:

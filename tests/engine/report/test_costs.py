@@ -5,6 +5,7 @@ from dataclasses import replace
 from fakes import builders
 from fakes.builders import make_exemplar, make_level, make_pair, make_test_plan
 
+from engine.choosing.rounds import Rounds
 from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
 from engine.report.cost_tables import describe_spending, list_pole_costs, list_remarks
@@ -20,7 +21,6 @@ from engine.report.costs import (
     sum_costs,
 )
 from engine.report.wording import TraitWords
-from engine.selection.rounds import Rounds
 from engine.text.formatting import format_cost
 
 

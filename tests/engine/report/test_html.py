@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row, Scenario
 from engine.domain.samples import make_row as sample_row
-from engine.quality.verdict import ExpectationResult
+from engine.domain.verdict import ExpectationResult
 from engine.report.html import PoleCount, ReportData, render_report
 from engine.report.separation_table import Separation
 from engine.report.wording import EXPLANATIONS

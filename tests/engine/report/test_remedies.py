@@ -6,12 +6,12 @@ from typing import get_args
 import pytest
 from fakes.builders import make_exemplar, make_level, make_pair, make_rounds, make_test_plan
 
+from engine.choosing.rounds import REPLY_REASONS
 from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Reason
+from engine.domain.verdict import Verdict
 from engine.domain.votes import Vote
-from engine.quality.verdict import Verdict
 from engine.report.remedies import HOPELESS_REMEDIES, REMEDIES, explain_failure
-from engine.selection.rounds import REPLY_REASONS
 from engine.text.formatting import name_reason
 
 FAILED = Verdict(False, ("Expected that every row has a text: 2 of 8 rows unexpected.",), (), (), {}, ())

@@ -9,13 +9,13 @@ from fakes.client import CHAT, PLAIN
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from engine.choosing.rounds import Rounds
+from engine.domain.verdict import Verdict
 from engine.estimate.estimate import estimate_plan
 from engine.llm.client.prices import FREE, Price
 from engine.llm.client.request import Endpoint
-from engine.quality.verdict import Verdict
 from engine.report.costs import Attempt, Bill, Spending
 from engine.report.run_page import escape, write_error, write_page
-from engine.selection.rounds import Rounds
 from engine.store.store import StoredSet
 from tasks.report import report
 

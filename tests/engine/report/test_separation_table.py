@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.quality.breaks import Breaks, find_breaks
+from engine.axis.breaks import Breaks, find_breaks
 from engine.report.separation_table import Separation, describe_breaks, describe_separation, list_separations
 from engine.report.wording import TraitWords
 

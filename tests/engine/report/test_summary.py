@@ -11,14 +11,14 @@ from fakes.builders import NEGATIVE_SEEDS, make_level, make_model, make_pair, ma
 from fakes.client import FakeClient, HeardProgress
 from fakes.word_vectors import WordVectors
 
+from engine.asking.plan import Plan
+from engine.choosing.diversity import measure_texts, measure_variety
+from engine.choosing.rounds import Rounds
+from engine.domain.verdict import PoleVariety, Verdict
 from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.planning.plan import Plan
-from engine.quality.diversity import PoleVariety, measure_texts
-from engine.quality.verdict import Verdict
-from engine.report.summary import make_rejected_rows, make_sample_set, measure_variety
-from engine.selection.rounds import Rounds
+from engine.report.summary import make_rejected_rows, make_sample_set
 from engine.settings import RepliesPlace
 from engine.store.layout import REPORT, VERDICT
 from engine.text.language import Language

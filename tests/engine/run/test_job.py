@@ -13,6 +13,7 @@ from fakes.stored import HANDLE as STORED_HANDLE
 from fakes.stored import attach_set
 from fakes.workspace import HANDLE, make_workspace
 
+from engine.asking.plan import count_scenarios
 from engine.errors import (
     CredentialsError,
     FrozenModelError,
@@ -25,7 +26,6 @@ from engine.errors import (
 )
 from engine.llm.endpoints import check_prices, describe_judge
 from engine.llm.gateway.budget import RunBudget
-from engine.planning.plan import count_scenarios
 from engine.run.gateways import open_voting_judge
 from engine.run.job import find_finished, load_job
 from engine.settings import Settings

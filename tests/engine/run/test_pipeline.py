@@ -7,15 +7,15 @@ import pytest
 from fakes.builders import make_level
 from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
 
+from engine.asking.requests import make_request
+from engine.choosing.rounds import Rounds
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.generation.requests import make_request
 from engine.llm.client.request import Endpoint, Reply, Request
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job
 from engine.run.pipeline import begin_rounds
-from engine.selection.rounds import Rounds
 from engine.settings import RepliesPlace
 from engine.text.embedding import SentenceEncoder
 

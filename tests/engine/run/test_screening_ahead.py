@@ -7,11 +7,11 @@ from fakes.builders import make_exemplar, make_level, make_model, make_test_plan
 from fakes.waiting import wait_meanwhile
 from fakes.word_vectors import WordVectors
 
+from engine.asking.plan import Cell
+from engine.choosing.rounds import Rounds
 from engine.domain.samples import Exemplar
-from engine.planning.plan import Cell
 from engine.run.screening_ahead import screening_ahead
 from engine.screening.screener import Screener
-from engine.selection.rounds import Rounds
 
 WORDS = (
     "The spare battery of the scanner lies in the {} drawer, beside the charger.",

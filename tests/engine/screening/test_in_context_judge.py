@@ -8,14 +8,14 @@ import pytest
 from fakes.builders import make_exemplar, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress, make_fake_gateway
 
+from engine.asking.plan import Plan
+from engine.axis.reference_axis import ReferenceAxis
 from engine.domain.model import Model, Seed
 from engine.domain.samples import Exemplar
 from engine.errors import CredentialsError, ProviderUnavailableError
 from engine.llm.client.request import Endpoint, Reply, Request
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.gateway.retrying import MAX_ATTEMPTS
-from engine.planning.plan import Plan
-from engine.quality.reference_axis import ReferenceAxis
 from engine.screening.in_context_judge import (
     ASSUMED_AUC,
     FLOOR,

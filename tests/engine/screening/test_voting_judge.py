@@ -12,12 +12,12 @@ import pytest
 from fakes.builders import make_exemplar, make_model, make_stamp, make_test_plan, make_trait
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress, make_fake_gateway
 
+from engine.asking.prompts import make_vote_schema
 from engine.domain.model import POLES, Pole
 from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
 from engine.domain.votes import VoteAnswer, count_votes
 from engine.errors import BudgetError, CredentialsError, ProviderError, ProviderUnavailableError
-from engine.generation.prompts import make_vote_schema
 from engine.llm.client.prices import Price
 from engine.llm.client.request import REFUSED, Reply, Request
 from engine.llm.gateway.budget import RunBudget

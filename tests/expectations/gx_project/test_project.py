@@ -13,16 +13,16 @@ import pytest
 from fakes.builders import make_exemplar, make_stamp
 from fakes.stored import HANDLE, read_files, write_lines, write_model
 
+from engine.choosing.diversity import measure_texts
 from engine.definitions.loader import load_model
 from engine.domain.model import POLES, Pool
 from engine.domain.samples import make_row
 from engine.errors import DefinitionError, InputError
-from engine.quality.diversity import measure_texts
-from engine.report.summary import make_whole_frame
 from engine.settings import Settings
 from engine.store.layout import VERDICT
 from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, list_sets, read_attached, write_set
+from expectations.frames import make_whole_frame
 from expectations.gate import FOLDER, run_suite
 from expectations.gx_project.contents import make_name
 from expectations.gx_project.project import write_project

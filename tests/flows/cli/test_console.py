@@ -20,9 +20,9 @@ from pydantic import BaseModel, model_serializer
 from rich.table import Table
 from rich.text import Text
 
+from engine.domain.verdict import RunResult
 from engine.errors import ProviderError
 from engine.report.headline import state_headline
-from engine.report.summary import RunResult
 from engine.run.job import Job
 from engine.settings import LogFormat
 from engine.store.layout import REPORT, SAMPLES

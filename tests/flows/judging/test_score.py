@@ -7,9 +7,9 @@ import pytest
 from fakes.commands import Command
 from fakes.stored import HANDLE, PLAIN_TEXTS, STIFF_TEXTS
 
+from engine.axis.breaks import measure_breaks
+from engine.axis.separation import score_others
 from engine.judging.real_texts import MAX_CHARACTERS
-from engine.quality.breaks import measure_breaks
-from engine.quality.separation import score_others
 from engine.text.embedding import SentenceEncoder
 
 PLAIN = "Press Save and wait for the green tick."

@@ -8,8 +8,8 @@ from fakes.builders import make_cell, make_test_plan
 from fakes.manners import MALFORMED, MISCOUNTED
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider
 
+from engine.asking.requests import make_chat_request
 from engine.errors import MalformedAnswerError
-from engine.generation.requests import make_chat_request
 from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.client.request import Endpoint, Reply
 

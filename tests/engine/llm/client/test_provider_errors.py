@@ -11,6 +11,7 @@ from chaos.faults import Fault, Script
 from chaos.provider import MODEL, serve_chaos
 from fakes.builders import make_cell, make_test_plan
 
+from engine.asking.requests import make_chat_request
 from engine.errors import (
     ContentRefusedError,
     ContextTooLongError,
@@ -23,7 +24,6 @@ from engine.errors import (
     RateLimitedError,
     RetryableProviderError,
 )
-from engine.generation.requests import make_chat_request
 from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.client.prices import find_price
 from engine.llm.client.provider_errors import _is_flagged, _may_be_billed, parse_retry_after

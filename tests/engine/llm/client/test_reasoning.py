@@ -7,8 +7,8 @@ import pytest
 from fakes.builders import make_cell, make_test_plan
 from fakes.provider import Behaviour, Provider
 
+from engine.asking.requests import make_chat_request
 from engine.definitions.effort import Thinking
-from engine.generation.requests import make_chat_request
 from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.client.reasoning import THINKING_TOKENS
 from engine.llm.client.request import Endpoint

@@ -13,6 +13,7 @@ import pytest
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress, labelled
 from fakes.reply_tables import run_sql
 
+from engine.asking.prompts import make_text_schema, write_words_only
 from engine.domain.progress import CallAttempted, CallBegun, CallEnded, Noticed, WaitedForTurn
 from engine.errors import (
     BudgetError,
@@ -30,7 +31,6 @@ from engine.errors import (
     RateLimitedError,
     RequestRefusedError,
 )
-from engine.generation.prompts import make_text_schema, write_words_only
 from engine.llm.client.prices import Price
 from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.llm.gateway.budget import RunBudget, bound_call

@@ -12,10 +12,10 @@ from fakes.stored import attach_texts, slip_in, wait_for_waiting
 from fakes.surface import BARE, SEEDED, TRAINED, Surface, list_all, read_refusal
 from fakes.workspace import HANDLE
 
-from engine.definitions.added_samples import MAX_TEXT_CHARACTERS
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
 from engine.errors import ExemplarsError, ModelBusyError, OrchestratorError
+from engine.store.added_samples import MAX_TEXT_CHARACTERS
 from engine.store.verify import StoreVerifier
 from engine.store.writers import lock_model
 from flows.api.routes.changes import ChangeLocks

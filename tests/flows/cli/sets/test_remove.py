@@ -9,9 +9,9 @@ from fakes.set_events import read_set_events
 from fakes.stored import HANDLE, attach_set, write_lines, write_model
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from engine.definitions.added_samples import add_samples
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
+from engine.store.added_samples import add_samples
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

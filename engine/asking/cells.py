@@ -1,0 +1,262 @@
+"""Generation: the model is asked for a cell, and its reply becomes exemplars, or the reason why there are none."""
+
+import logging
+from dataclasses import dataclass, replace
+
+import regex
+
+from engine.asking.first_replies import FirstReplies
+from engine.asking.plan import Cell, Plan
+from engine.asking.reply_json import UnreadableError, find_objects, read_texts
+from engine.asking.requests import make_request, make_subjects_request
+from engine.asking.scenarios import NO_PROPOSAL, Proposal, list_proposable
+from engine.domain.model import Model
+from engine.domain.samples import Exemplar, Reason
+from engine.errors import RequestRefusedError, RetryableProviderError
+from engine.llm.client.prices import add_costs
+from engine.llm.client.request import REFUSED, Prompt, Reply, Request
+from engine.llm.gateway.model_gateway import ModelGateway
+from engine.system.log_context import log_context
+from engine.text.words import count_words, ends_sentence
+
+LOGGER = logging.getLogger("exemplars.cells")
+# A proposed phrase is at most so long; what is longer is a sentence.
+MAX_PHRASE = 80
+# A text in the manner of the seeds may be longer than they are on the average by this much.
+SEED_LENGTHS = 1.4
+# Chinese and Japanese sentences follow one another without a space.
+SENTENCE_END = regex.compile(
+    r"(?<=\p{Sentence_Terminal})\s+(?=[\p{Lu}\p{Lo}\"'“(«„¿¡])|(?<=[。！？｡])(?=[^\s\p{Pe}\p{Pf}。！？｡])"
+)
+# A reply of which nothing can be read is asked for again so many times; of calls of which one in twenty is malformed,
+# one in 160,000 is so four times.
+MAX_ASKED_AGAIN = 3
+MALFORMED: frozenset[Reason | None] = frozenset({"truncated", "unreadable"})
+TRUNCATED = "the reply was cut at its token limit"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What has become of a cell so far.
+
+    ``first`` and ``request`` are the first and the last request, ``reply`` what came to the last, None where nothing
+    did. ``made`` are the exemplars, and ``paid_usd`` what all replies cost.
+    """
+
+    first: Request
+    request: Request
+    reply: Reply | None
+    made: list[Exemplar]
+    paid_usd: float | None = None
+    times_again: int = 0
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether another reply may be better: a chat model's could not be read, and not too many came before it."""
+        malformed = not MALFORMED.isdisjoint(exemplar.reason for exemplar in self.made)
+        is_chat = self.first.schema is not None
+        return is_chat and self.reply is not None and malformed and self.times_again < MAX_ASKED_AGAIN
+
+
+async def generate_cell(
+    plan: Plan, cell: Cell, gateway: ModelGateway, language: str, first_replies: FirstReplies | None = None
+) -> list[Exemplar]:
+    """The exemplars of one cell, at least one: where the call fails for good, one with the reason ``cell_failed``.
+
+    A reply that cannot be read is asked for again in its place, up to ``MAX_ASKED_AGAIN`` times.
+
+    Args:
+        first_replies: those of the cell's round; None for a cell by itself.
+
+    Raises:
+        ProviderError: no call will succeed (not for a call that failed while others succeed).
+        BudgetError, StoreError: as ``ModelGateway.complete``.
+    """
+    with log_context(trait=cell.trait, cell=cell.id, round=cell.round_no):
+        return await _generate(plan, cell, gateway, language, first_replies or FirstReplies([cell]))
+
+
+async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:
+    """What the synth model proposes for the model's scenarios: subjects, audiences and forms, in one reply.
+
+    Nothing from a plain-text model or an unusable reply, and nothing is asked where the author has given all of them.
+
+    Raises:
+        ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
+    """
+    parts = list_proposable(plan.model)
+    if gateway.endpoint.style == "plain" or not parts:
+        return NO_PROPOSAL
+    reply = await gateway.complete(make_subjects_request(plan))
+    try:
+        objects = find_objects(_end_lists(reply.text) if reply.finish == "length" else reply.text)
+    except UnreadableError:
+        return NO_PROPOSAL
+    said = {part: [_keep_phrases(fields.get(part)) for fields in objects] for part in parts}
+    return Proposal(**{part: next(filter(None, reversed(phrases)), ()) for part, phrases in said.items()})
+
+
+def read_reply(
+    cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply, count: int = 1, max_words: int | None = None
+) -> list[Exemplar]:
+    """The exemplars of a reply; one that cannot be used has its reason: refused, truncated or unreadable.
+
+    Args:
+        count: how many texts a chat model was asked for.
+        max_words: where a plain-text reply, which has no end of its own, is cut, at the end of a sentence.
+    """
+    if reply.finish == REFUSED:
+        return [_make(cell, gateway, prompt, reply, "refused", reply.text[:200])]
+    if gateway.endpoint.style == "plain":
+        return [_read_plain(cell, gateway, prompt, reply, max_words)]
+    try:
+        texts = read_texts(reply.text, count)
+    except UnreadableError as error:
+        if reply.finish == "length":
+            return [_make(cell, gateway, prompt, reply, "truncated", TRUNCATED, reply.text)]
+        reason: Reason = "truncated" if error.breaks_off else "unreadable"
+        return [_make(cell, gateway, prompt, reply, reason, str(error), reply.text)]
+    return [
+        _make(cell, gateway, prompt, reply, None, "", text, share=len(texts), number=number)
+        for number, text in enumerate(texts)
+    ]
+
+
+def limit_words(model: Model, trait: str) -> int | None:
+    """The most words of a text in the manner of the seeds, from their mean length; None without seeds."""
+    words = [count_words(seed.text) for seed in model.seeds if seed.trait == trait]
+    return round(SEED_LENGTHS * sum(words) / len(words)) if words else None
+
+
+def cut_sentences(text: str, max_words: int | None) -> str:
+    """The leading whole sentences of at most ``max_words`` words, but at least the first; empty where none ends."""
+    whole = " ".join(text.split())
+    ends = [match.start() for match in SENTENCE_END.finditer(whole)]
+    if ends_sentence(whole):
+        ends.append(len(whole))
+    fitting = [end for end in ends if max_words is None or count_words(whole[:end]) <= max_words]
+    return whole[: max([*ends[:1], *fitting], default=0)]
+
+
+def _keep_phrases(said: object) -> tuple[str, ...]:
+    """The texts of a list that are phrases, each once: a wrong entry, or a list that is none, costs itself alone."""
+    folded = [" ".join(item.split()) for item in said if isinstance(item, str)] if isinstance(said, list) else []
+    return tuple(dict.fromkeys(phrase for phrase in folded if 0 < len(phrase) <= MAX_PHRASE))
+
+
+def _end_lists(text: str) -> str:
+    """The JSON of a reply that was cut in a list of phrases, ended after the last phrase that a comma follows; of
+    brackets that close nothing there is no reading.
+    """
+    return text[: text.rfind('",') + 1] + "]}}}"
+
+
+async def _generate(
+    plan: Plan, cell: Cell, gateway: ModelGateway, language: str, first_replies: FirstReplies
+) -> list[Exemplar]:
+    async with gateway.budget.under_way:
+        asked = await _ask(plan, cell, gateway, language)
+        if asked.may_go_on:
+            asked = await _ask_again(plan, cell, gateway, asked)
+        first_replies.note(cell, any(exemplar.is_accepted for exemplar in asked.made))
+        while asked.may_go_on and first_replies.is_any_read:
+            asked = await _ask_again(plan, cell, gateway, asked)
+    # Other cells are waited for outside, since they may not be under way yet.
+    if asked.may_go_on and await first_replies.are_readable():
+        async with gateway.budget.under_way:
+            while asked.may_go_on:
+                asked = await _ask_again(plan, cell, gateway, asked)
+    return asked.made
+
+
+async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> _Asked:
+    thinking = plan.level.thinking if gateway.endpoint.thinks else "none"
+    request = make_request(plan, cell, gateway.endpoint.style, language, thinking)
+    try:
+        reply = await gateway.complete(request)
+    except (RetryableProviderError, RequestRefusedError) as error:
+        told = {"reason": "cell_failed", "model": gateway.endpoint.name, "error": type(error).__name__}
+        LOGGER.warning("Nothing came for %s: %s", cell.id, error, extra=told)
+        return _Asked(request, request, None, [_make(cell, gateway, request.prompt, None, "cell_failed", str(error))])
+    made = read_reply(cell, gateway, request.prompt, reply, plan.level.exemplars_per_call, _limit_cell(plan, cell))
+    return _Asked(request, request, reply, made, reply.cost_usd)
+
+
+async def _ask_again(plan: Plan, cell: Cell, gateway: ModelGateway, asked: _Asked) -> _Asked:
+    """The same cell asked once more; where no reply comes, what came before stands."""
+    assert asked.reply is not None
+    request, number = _ask_otherwise(asked, asked.reply), asked.times_again + 1
+    try:
+        reply = await gateway.complete(replace(request, label=f"{cell.id}/again/{number}"))
+    except (RetryableProviderError, RequestRefusedError):
+        return replace(asked, reply=None)
+    read = read_reply(cell, gateway, request.prompt, reply, plan.level.exemplars_per_call)
+    share = None if asked.paid_usd is None else asked.paid_usd / len(read)
+    made = [replace(item, cost_usd=add_costs(item.cost_usd, share)) for item in read]
+    return _Asked(asked.first, request, reply, made, add_costs(asked.paid_usd, reply.cost_usd), number)
+
+
+def _ask_otherwise(asked: _Asked, reply: Reply) -> Request:
+    """The next request after a reply that cannot be read: with more room where it was cut, or else in words."""
+    if reply.finish == "length":
+        return replace(asked.request, max_tokens=2 * asked.first.max_tokens)
+    return asked.request.without_schema()
+
+
+def _limit_cell(plan: Plan, cell: Cell) -> int | None:
+    if cell.seed:
+        return plan.length(cell).max_words
+    if cell.hints.words:
+        return cell.hints.words[1]
+    return limit_words(plan.model, cell.trait) or max(length.max_words for length in plan.scenario_pool.lengths)
+
+
+def _read_plain(cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply, max_words: int | None) -> Exemplar:
+    """The exemplar of a plain-text reply. Such a model goes on beyond the length of its shots, so it is cut after a
+    sentence.
+    """
+    whole = _unquote(" ".join(reply.text.split()))
+    # Where it would go on with a list, it has ended with the line.
+    is_whole = reply.finish != "length" and not whole.endswith((":", "："))
+    if is_whole and (max_words is None or count_words(whole) <= max_words):
+        return _make(cell, gateway, prompt, reply, None, "", whole)
+    if text := cut_sentences(whole.rstrip(":："), max_words):
+        return _make(cell, gateway, prompt, reply, None, "", text)
+    return _make(cell, gateway, prompt, reply, "truncated", TRUNCATED, whole)
+
+
+def _unquote(text: str) -> str:
+    """A text without the quotation marks around all of it, or before what was cut."""
+    inside = text[1:].removesuffix('"').removesuffix("”")
+    return inside if text[:1] in ('"', "“") and not {'"', "“", "”"} & set(inside) else text
+
+
+def _make(
+    cell: Cell,
+    gateway: ModelGateway,
+    prompt: Prompt,
+    reply: Reply | None,
+    reason: Reason | None,
+    detail: str = "",
+    text: str | None = None,
+    share: int = 1,
+    number: int = 0,
+) -> Exemplar:
+    cost = None if reply is None or reply.cost_usd is None else reply.cost_usd / share
+    return Exemplar(
+        cell_id=cell.id,
+        number=number,
+        order=cell.order,
+        trait=cell.trait,
+        pole=cell.pole,
+        scenario=cell.scenario,
+        pair_id=cell.pair_id,
+        text=text,
+        reason=reason,
+        detail=detail,
+        synth_model=(reply.model if reply else None) or gateway.endpoint.name,
+        prompt_sha256=prompt.sha256,
+        round_no=cell.round_no,
+        cost_usd=cost,
+        seed_sha256=cell.seed.sha256 if cell.seed else None,
+    )

@@ -1,0 +1,284 @@
+"""Spreads subjects over what a model says that it is about: each field that it names has an equal share of them.
+
+A field is a phrase of the brief's domain ("tax offices"), or else the description; and beside them what the seeds are
+about. Candidates are the subjects of all scenario packs, ranked for each field by the sentence encoder, which places a
+short phrase well and a sentence badly: so a pack's ``words`` say what its subjects are about.
+docs/decisions/063-what-texts-are-about.md has the measurements.
+"""
+
+import itertools
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from engine.asking.subjects import name_subjects
+from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
+from engine.domain.model import Model
+from engine.text.embedding import Vectors, encode, normalise_rows
+from engine.text.function_words import FUNCTION_WORDS
+from engine.text.words import normalise
+
+# How much it counts that a subject's pack is the whole model's, from the nearness on that any pack has to a model of no
+# field; the first number where a pack is made for the model's kind of text: without it travel as an expense is a
+# holiday. Elsewhere as much makes a shower head a subject of music.
+CONTEXT_OF_KIND, CONTEXT, NO_CONTEXT = 3.0, 1.0, 0.25
+# The least nearness to the model of a pack whose kind of text the model names.
+MADE_FOR = 0.6
+# A field is covered by a pack that is made for the model's kind of text, or if so many subjects and their packs are as
+# near to it as this. Of 64 fields that packs have 59 are, of 52 that they have not 17. Of others only subjects that are
+# as near as the last number are chosen.
+BEST, MIN_COVERED, MIN_NEAR = 6, 0.65, 0.55
+# Where only a description is there, the nearest pack is its own if it is as near as this, and those hardly farther.
+MIN_PACK, MAX_BELOW = 0.3, 0.1
+# A phrase as near as this to a pack's kind of text is one, such as "public notices", and no field.
+MIN_KIND = 0.75
+# So many subjects are chosen in all, and for each field at least the second number, where there are as many.
+ALL_SUBJECTS, LEAST_SUBJECTS = 96, 8
+MOST_FIELDS = 24
+MAX_WORDS = 6
+MOST_SEEDS = 48
+
+DESCRIPTION, SEEDS, REST = "the description", "the seeds", "everyday life"
+_PARTS = re.compile(r"[,;.、，；。]|\b(?:and|or|und|oder|et|ou|y)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field that a model names, and its subjects: all of one tier are used before the next.
+
+    ``covered`` is false where no pack has subjects of it, so that its own name stands for them.
+    """
+
+    name: str
+    tiers: tuple[tuple[str, ...], ...]
+    covered: bool = True
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """All subjects, tier by tier."""
+        return tuple(subject for tier in self.tiers for subject in tier)
+
+
+@dataclass(frozen=True, slots=True)
+class PackIndex:
+    """The subjects of all packs, and where the encoder places them and their packs.
+
+    Args:
+        subjects: each once.
+        pack_of: the number of its pack, of shape ``(subjects,)``.
+        made_for: the kinds of text of each pack, in singular and plural, as ``normalise`` has them between words.
+        vectors: unit rows from the mean of all subjects, of shape ``(subjects, dimensions)``.
+        fields: the same of each pack's name, ``words`` and ``kinds``, of shape ``(packs, dimensions)``.
+        kinds: the same of each kind of text that a pack names.
+        mean: of the subjects' own vectors.
+    """
+
+    names: tuple[str, ...]
+    subjects: tuple[str, ...]
+    pack_of: np.ndarray
+    made_for: tuple[tuple[str, ...], ...]
+    vectors: Vectors
+    fields: Vectors
+    kinds: Vectors
+    mean: Vectors
+
+    def place(self, texts: Sequence[str]) -> Vectors:
+        """Places texts among the subjects: unit rows of shape ``(len(texts), dimensions)``."""
+        return normalise_rows(encode(texts) - self.mean)
+
+    def measure_packs(self, model: Model) -> tuple[np.ndarray, bool]:
+        """Measures how near each pack is to a model, by its handle, description and domain, of shape ``(packs,)``.
+
+        The second value is whether one is made for the model's kind of text.
+        """
+        said = [model.handle.partition(".")[2].replace("-", " "), model.description, *model.brief.domain]
+        placed = normalise_rows(self.place([text for text in said if text]).mean(axis=0, keepdims=True))[0]
+        near, words = np.round(self.fields @ placed, 6), " ".join(["", *map(normalise, said), ""])
+        made_for = np.array([any(form in words for form in forms) for forms in self.made_for])
+        return np.where(made_for, np.maximum(near, MADE_FOR), near), bool(made_for.any())
+
+    def score(self, fields: Vectors) -> np.ndarray:
+        """Scores each subject for each field by its own nearness and its pack's, of shape ``(fields, subjects)``."""
+        return np.round(fields @ self.vectors.T + (fields @ self.fields.T)[:, self.pack_of], 6)
+
+    def rank_packs(self, model: Model) -> list[str]:
+        """Ranks the packs by their nearness to a model."""
+        return [self.names[number] for number in np.argsort(-self.measure_packs(model)[0], kind="stable")]
+
+
+def index_packs(packs: Packs) -> PackIndex:
+    """Places the packs; they are encoded once for all runs of the process, which takes 2 s of CPU time."""
+    return _index_packs(tuple((name, pack.words, pack.subjects, pack.kinds) for name, pack in packs.packs.items()))
+
+
+def name_fields(model: Model) -> list[str]:
+    """Lists the fields that a brief's domain names, such as "tax offices" of "Letters from town halls, tax offices".
+
+    Of the first phrase of a text, which says what kind of text it is, only what stands behind its last function word is
+    one; so too of phrases that are too long. Before a colon there is none.
+    """
+    fields: list[str] = []
+    for text in model.brief.domain:
+        head, colon, body = text.partition(":")
+        for number, part in enumerate(_PARTS.split(body if colon else head)):
+            words = part.split()
+            cuts = [index for index, word in enumerate(words) if word.lower() in FUNCTION_WORDS]
+            if cuts and ((not colon and number == 0) or len(words) > MAX_WORDS or cuts[0] == 0):
+                words = words[cuts[-1] + 1 :]
+            if words and len(words) <= MAX_WORDS:
+                fields.append(" ".join(words))
+    return list({field.casefold(): field for field in reversed(fields)}.values())[::-1][:MOST_FIELDS]
+
+
+def spread_subjects(
+    model: Model, packs: Packs, proposed: Sequence[str] = (), taken: Collection[str] = ()
+) -> tuple[Field, ...]:
+    """Spreads the subjects of all packs, and those that are proposed, over the fields that a model names.
+
+    A subject belongs to one field; proposed ones come first. A field that no pack covers has its own name and the
+    few subjects that are near; where most are such, or too few are left, those of ``everyday`` are one more field.
+
+    Args:
+        taken: subjects in the form of ``normalise`` that are not to be used.
+    """
+    index = index_packs(packs)
+    near, is_made_for = index.measure_packs(model)
+    names = name_fields(model)
+    names = [name for name, kind in zip(names, _measure_kinds(index, names), strict=True) if kind < MIN_KIND]
+    # A sentence is placed too badly to be held against single subjects: its pack alone counts.
+    is_sentence = bool(not names and model.description and near.max() >= MIN_PACK)
+    said = names or ([model.description] if is_sentence else [])
+    # Who proposes subjects has been shown the seeds.
+    seeds = [] if proposed else [seed.text for seed in model.draw_seeds()][:MOST_SEEDS]
+    vectors = index.place([*said, *seeds])
+    own_scores = index.score(vectors)
+    scores = own_scores.copy()
+    # Seeds say for themselves what they are about, where no pack is made for their kind of text.
+    context = (CONTEXT_OF_KIND if is_made_for else CONTEXT) * np.maximum(0, near - NO_CONTEXT)[index.pack_of]
+    scores[: None if is_made_for else len(said)] += context
+    if is_sentence:
+        scores[:, near[index.pack_of] < near.max() - MAX_BELOW] = -np.inf
+    scores[:, [normalise(subject) in taken for subject in index.subjects]] = -np.inf
+    if seeds:
+        # All seeds are one field, and a subject is as near to it as to the nearest seed.
+        scores = np.vstack([scores[: len(said)], scores[len(said) :].max(axis=0)])
+        vectors = np.vstack([vectors[: len(said)], vectors[len(said) :].mean(axis=0)])
+    names = [*(names or [DESCRIPTION] * len(said)), *([SEEDS] if seeds else [])]
+    covered = np.ones(len(names), dtype=bool)
+    if not is_made_for and not is_sentence:
+        covered[: len(said)] = np.sort(own_scores[: len(said)], axis=1)[:, -BEST] >= MIN_COVERED
+        near_enough = covered[: len(said), None] | (own_scores[: len(said)] >= MIN_NEAR)
+        scores[: len(said)][~near_enough] = -np.inf
+    chosen, left = _deal(scores), _leave(proposed, taken)
+    offered = _assign(index, vectors, left)
+    covered |= np.array([bool(its) for its in offered], dtype=bool)
+    lacks = not left and (not said or 2 * covered[: len(said)].sum() < len(said))
+    own = _leave(name_subjects(seeds), taken)
+    fields = [] if names else [Field("proposed", _drop_empty(left))]
+    for number, name in enumerate(names):
+        found = tuple(index.subjects[subject] for subject in chosen[number])
+        itself = own if name == SEEDS else () if covered[number] else _leave([name], taken)
+        fields.append(Field(name, _drop_empty(offered[number], found, itself), bool(covered[number])))
+    fewest = LEAST_SUBJECTS if left else 2 * LEAST_SUBJECTS
+    if lacks or sum(len(field.subjects) for field in fields) < fewest:
+        fields.append(Field(REST, _drop_empty(_leave(packs.packs[FALLBACK_PACK].subjects, taken))))
+    return keep_once(fields)
+
+
+def list_own_fields(model: Model, packs: Packs, proposed: Sequence[str], taken: Collection[str]) -> tuple[Field, ...]:
+    """Lists fields in a language that the encoder does not know: what is proposed, what domain and seeds name.
+
+    Where they have too few subjects, ``everyday`` fills up.
+    """
+    own = *name_fields(model), *name_subjects([seed.text for seed in model.draw_seeds()])
+    given = (("proposed", tuple(proposed)), ("the model's own words", own))
+    fields = [Field(name, _drop_empty(_leave(its, taken))) for name, its in given]
+    if sum(len(field.subjects) for field in fields) < 2 * LEAST_SUBJECTS:
+        fields.append(Field(REST, _drop_empty(_leave(packs.packs[FALLBACK_PACK].subjects, taken))))
+    return keep_once(fields)
+
+
+def keep_once(fields: Sequence[Field]) -> tuple[Field, ...]:
+    """Removes what an earlier field or tier has, ignoring case, and fields without subjects."""
+    seen: set[str] = set()
+    kept = []
+    for field in fields:
+        tiers = []
+        for tier in field.tiers:
+            fresh = [subject for subject in dict.fromkeys(tier) if subject.casefold() not in seen]
+            seen.update(subject.casefold() for subject in fresh)
+            tiers.append(tuple(fresh))
+        if found := _drop_empty(*tiers):
+            kept.append(Field(field.name, found, field.covered))
+    return tuple(kept)
+
+
+@lru_cache(maxsize=2)
+def _index_packs(described: tuple[tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...]) -> PackIndex:
+    every = dict.fromkeys((subject, number) for number, pack in enumerate(described) for subject in pack[2])
+    own = dict(reversed(every))
+    subjects = tuple(own)
+    # The fallback's kinds are everybody's, and say nothing of a field.
+    kinds_of = [pack[3] if pack[0] != FALLBACK_PACK else () for pack in described]
+    spoken = [(pack[0].replace("-", " "), *pack[1], *its) for pack, its in zip(described, kinds_of, strict=True)]
+    kinds = [kind for _, _, _, its in described for kind in its]
+    texts = [*subjects, *(word for words in spoken for word in words), *kinds]
+    vectors = encode(texts)
+    mean = vectors[: len(subjects)].mean(axis=0)
+    placed = normalise_rows(vectors - mean)
+    ends = np.cumsum([len(subjects), *map(len, spoken)])
+    fields = [placed[start:end].mean(axis=0) for start, end in itertools.pairwise(ends)]
+    return PackIndex(
+        tuple(name for name, _, _, _ in described),
+        subjects,
+        np.array([own[subject] for subject in subjects]),
+        tuple(tuple(f" {normalise(kind)}{end} " for kind in its for end in ("", "s")) for its in kinds_of),
+        placed[: len(subjects)],
+        normalise_rows(np.stack(fields)),
+        placed[ends[-1] :],
+        mean,
+    )
+
+
+def _measure_kinds(index: PackIndex, names: Sequence[str]) -> list[float]:
+    """Measures how near each name is to the nearest kind of text that a pack is made for."""
+    if not names or not len(index.kinds):
+        return [0.0] * len(names)
+    return [float(row.max()) for row in index.place(names) @ index.kinds.T]
+
+
+def _deal(scores: np.ndarray) -> list[list[int]]:
+    """Deals out the subjects: field by field in turn its best that none has, until each has enough."""
+    dealt: list[list[int]] = [[] for _ in scores]
+    count = max(LEAST_SUBJECTS, ALL_SUBJECTS // max(1, len(scores)))
+    orders = [iter(np.argsort(-row, kind="stable")) for row in scores]
+    given: set[int] = set()
+    for _ in range(count):
+        for number in range(len(scores)):
+            best = next((int(item) for item in orders[number] if int(item) not in given), None)
+            if best is not None and np.isfinite(scores[number, best]):
+                given.add(best)
+                dealt[number].append(best)
+    return dealt
+
+
+def _assign(index: PackIndex, fields: Vectors, proposed: Sequence[str]) -> list[tuple[str, ...]]:
+    """Assigns each proposed subject to the field that it is nearest to."""
+    if not proposed or not len(fields):
+        return [()] * len(fields)
+    nearest = np.argmax(np.round(index.place(proposed) @ fields.T, 6), axis=1)
+    return [
+        tuple(subject for subject, its in zip(proposed, nearest, strict=True) if its == number)
+        for number in range(len(fields))
+    ]
+
+
+def _leave(subjects: Iterable[str], taken: Collection[str]) -> tuple[str, ...]:
+    return tuple(subject for subject in subjects if normalise(subject) not in taken)
+
+
+def _drop_empty(*tiers: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tier for tier in tiers if tier)

@@ -1,0 +1,119 @@
+"""Keeps the training pool and the held-out pool for evaluation apart, in their texts and in their subjects.
+
+A held-out text that leaks into training spoils every figure that is measured on it, while a rejected candidate costs
+one call. So the threshold between the pools is lower than the one for duplicates within a pool.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from engine.asking.subjects import name_subjects
+from engine.domain.model import Model, Pool, SynthType
+from engine.store.earlier.samples import as_stored
+from engine.store.earlier.search import (
+    NO_TEXTS,
+    StoredTexts,
+    find_nearest,
+    share_runs,
+)
+from engine.text.near_duplicates import Match, NearTexts, choose_nearest
+from engine.text.signatures import APART
+from engine.text.words import COMMON_RUN, normalise, word_runs
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """A text of the other pool that is too similar; ``similarity`` is in [0, 1], ``detail`` says what they share."""
+
+    other: str
+    similarity: float
+    detail: str
+
+
+class OverlapIndex:
+    """An index of the other pool's texts, which finds the one that a new text overlaps with.
+
+    Args:
+        texts: those in memory, which grows with them.
+        stored: those in the store.
+    """
+
+    def __init__(self, texts: Iterable[str], stored: StoredTexts = NO_TEXTS) -> None:
+        self._stored = stored
+        self._near = NearTexts(APART.nearness)
+        self._runs: dict[tuple[str, ...], str] = {}
+        self._texts = tuple(dict.fromkeys(texts))
+        for number, text in enumerate(self._texts):
+            self._near.add(str(number), text)
+            self._runs.update(dict.fromkeys(word_runs(text, COMMON_RUN), text))
+
+    def find(self, text: str) -> Overlap | None:
+        """Finds a near duplicate of a text, or else a text that shares ``COMMON_RUN`` words in a row with it.
+
+        Returns None if there is none.
+        """
+        return self.find_all([text]).get(text)
+
+    def find_all(self, texts: Sequence[str]) -> dict[str, Overlap]:
+        """Finds for each text what ``find`` does, of all of them at once; texts without an overlap are left out."""
+        found: dict[str, Overlap] = {}
+        if not self._texts and not len(self._stored):
+            # Most runs have none, and a text's own hashes for this index take a tenth of its screening.
+            return found
+        near = find_nearest(texts, self._stored, APART)
+        for text in texts:
+            if match := choose_nearest(self._near.find(text) if self._texts else None, near.get(text)):
+                found[text] = make_overlap(match)
+        rest = [text for text in texts if text not in found]
+        stored: dict[str, dict[tuple[str, ...], str]] = {}
+        for item in share_runs(rest, self._stored):
+            stored.setdefault(rest[item.query], {}).update(dict.fromkeys(item.runs, item.text))
+        for text in rest:
+            # Of several texts with a run the last one is named, and those in the store come last.
+            others = {run: self._runs[run] for run in word_runs(text, COMMON_RUN) if run in self._runs}
+            others |= stored.get(text, {})
+            if others:
+                found[text] = make_run_overlap(others[min(others)])
+        return found
+
+
+def make_overlap(match: Match) -> Overlap:
+    """Makes the overlap of a text with one that it is near to."""
+    return Overlap(match.text, match.similarity, f"{match.similarity:.2f} like: {match.text}")
+
+
+def make_run_overlap(other: str) -> Overlap:
+    """Makes the overlap of a text with one that has a run of its words."""
+    return Overlap(other, 0.0, f"{COMMON_RUN} words in a row of: {other}")
+
+
+def choose_pool(synth_type: SynthType) -> Pool:
+    """Returns the pool that the sets of a synth type belong to."""
+    return "eval" if synth_type == "enrich" else "train"
+
+
+def list_other_pool_texts(model: Model, synth_type: SynthType) -> tuple[tuple[str, ...], StoredTexts]:
+    """Lists the texts of the other pool: for ``enrich`` the authored and attached ones, otherwise the held-out ones."""
+    if synth_type == "enrich":
+        return tuple(seed.text for seed in model.authored), as_stored(model.attached).texts
+    return (), as_stored(model.held_out).texts
+
+
+def restrict_to_pool(model: Model, synth_type: SynthType) -> Model:
+    """Restricts a model to the pool of a synth type: for ``enrich`` to its held-out samples, without the seeds."""
+    if synth_type != "enrich":
+        return model
+    return replace(model, seeds=(), contested=(), attached=model.held_out)
+
+
+def list_taken_subjects(model: Model, synth_type: SynthType) -> frozenset[str]:
+    """Lists the subjects of the other pool, in the form in which subjects are compared (``normalise``).
+
+    ``enrich`` also takes none of its own pool; ``enrich`` and ``diversify`` none of the authored texts.
+    """
+    subjects = list(as_stored(model.held_out).count_subjects())
+    if synth_type != "from_traits":
+        subjects += name_subjects([seed.text for seed in model.seeds])
+    if synth_type == "enrich":
+        subjects += as_stored(model.attached).count_subjects()
+    return frozenset(normalise(subject) for subject in subjects)

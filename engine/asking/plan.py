@@ -1,0 +1,329 @@
+"""Plans the cells of each round, the calls for exemplars in pairs that share a scenario, as a pure function."""
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+from engine.asking.scenarios import ScenarioPool, draw_scenarios
+from engine.asking.seed_variations import (
+    AS_SEED,
+    SeedKey,
+    SeedRotation,
+    SeedUses,
+    bound_variation_length,
+    count_seed_uses,
+    make_seed_key,
+)
+from engine.axis.reference_axis import ReferenceAxis
+from engine.definitions.effort import Level
+from engine.domain.model import POLES, Length, Model, Pole, Seed, SynthType, Trait, digest_text
+from engine.domain.samples import Scenario
+from engine.store.earlier.samples import as_stored
+from engine.text.language import ENGLISH, Language, decide_language
+
+Shortfall = Mapping[tuple[str, Pole], int]
+
+
+@dataclass(frozen=True, slots=True)
+class CellHints:
+    """What the prompts of a later round take from earlier rounds, for the cells of one trait and pole.
+
+    Args:
+        shots: subject and text of the best exemplars so far, for a pole without authored texts.
+        contrast: the text of the other pole's best exemplar so far, if that pole has no authored texts.
+        openings: first words that have been used already and are to be avoided.
+        banned: words that give the pole away and are to be avoided.
+        words: the smallest and largest number of words, if length tells the poles apart.
+    """
+
+    shots: tuple[tuple[str, str], ...] = ()
+    contrast: str = ""
+    openings: tuple[str, ...] = ()
+    banned: tuple[str, ...] = ()
+    words: tuple[int, int] | None = None
+
+
+NO_HINTS = CellHints()
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One call to make: for exemplars of one trait at one pole in one scenario.
+
+    ``order`` numbers the cells of the whole run, so that rules which depend on an order (which of two duplicates stays)
+    do not depend on which reply comes first. ``index`` numbers the scenarios of a trait. ``seed`` is the authored
+    sample that ``diversify`` varies.
+    """
+
+    id: str
+    order: int
+    trait: str
+    pole: Pole
+    scenario: Scenario
+    pair_id: str
+    round_no: int
+    index: int = 0
+    failure_mode: str | None = None
+    near_miss: bool = False
+    hints: CellHints = NO_HINTS
+    seed: Seed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is to make. ``plan_id`` is a digest of the inputs that ``make_plan`` names.
+
+    ``language`` is the one that its texts are to have. ``lacking`` are the quotas of a run that only fills up what is
+    lacking, by trait key and pole; None where each is the effort's.
+    ``axes`` are what places the texts of each trait between its poles, by trait key; none where the encoder has no say.
+    """
+
+    plan_id: str
+    model: Model
+    synth_type: SynthType
+    level: Level
+    scenario_pool: ScenarioPool
+    seed: int
+    language: Language = ENGLISH
+    lacking: Shortfall | None = None
+    axes: Mapping[str, ReferenceAxis] = field(default_factory=dict, compare=False)
+
+    @property
+    def wanted(self) -> int:
+        """The largest quota; without ``lacking`` it is that of each trait at each pole."""
+        return max(self.quotas.values()) if self.lacking is not None else self.level.exemplars_per_pole
+
+    @property
+    def quotas(self) -> Shortfall:
+        """How many exemplars are wanted, by trait key and pole."""
+        if self.lacking is not None:
+            return self.lacking
+        return {(trait.key, pole): self.level.exemplars_per_pole for trait in self.model.traits for pole in POLES}
+
+    def is_placed(self, trait: str) -> bool:
+        """Whether an axis places the texts of a trait between its poles."""
+        axis = self.axes.get(trait)
+        return axis is not None and axis.basis != "nothing"
+
+    def full_shortfall(self) -> Shortfall:
+        """Returns the shortfall before the first round: every quota."""
+        return self.quotas
+
+    def length(self, cell: Cell) -> Length:
+        """Returns the range of words for a cell's texts: its scenario's, or one around the seed that it varies."""
+        return bound_variation_length(cell.seed) if cell.seed else self.scenario_pool.length(cell.scenario.length)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundHistory:
+    """What earlier rounds have used.
+
+    Args:
+        scenarios: how many scenarios have been drawn, by trait key.
+        cells: how many cells have been planned.
+        asked: how often a variation of each seed has been asked for.
+        kept: how many variations of each seed are chosen or attached; None counts the attached ones.
+    """
+
+    scenarios: Mapping[str, int]
+    cells: int = 0
+    asked: Mapping[SeedKey, int] = field(default_factory=dict)
+    kept: Mapping[SeedKey, int] | None = None
+
+
+def make_plan(
+    model: Model,
+    synth_type: SynthType,
+    level: Level,
+    scenario_pool: ScenarioPool,
+    seed: int,
+    prompts_version: str,
+    lacking: Shortfall | None = None,
+) -> Plan:
+    """Makes the plan of these inputs.
+
+    Limits (rounds, cost) and the name of the synth model are not part of the plan id, so that a run that stopped at a
+    limit goes on under the same ``plan_id`` once the limit is raised.
+    """
+    language = decide_language(model)
+    inputs = {
+        **_describe_definition(model),
+        "language": language.tag,
+        "attached": list(model.attached_digests),
+        "held_out": list(model.held_out_digests),
+        "proposed": [digest for _, digest in model.proposed_digests],
+        "refused": [digest_text(text) for text in model.refused],
+        "reviewed": _describe_seeds(model.reviewed),
+        "synth_type": synth_type,
+        "effort": level.effort,
+        "exemplars_per_pole": level.exemplars_per_pole,
+        "over_generation": level.texts_a_kept,
+        "exemplars_per_call": level.exemplars_per_call,
+        "temperature": level.temperature,
+        "scenarios": [
+            [[field.name, field.tiers] for field in scenario_pool.fields],
+            scenario_pool.audiences,
+            scenario_pool.forms,
+            [asdict(length) for length in scenario_pool.lengths],
+        ],
+        "topic_subjects": {
+            key: [
+                [[field.name, field.tiers] for field in side]
+                for side in (topic_subjects.inside, topic_subjects.outside)
+            ]
+            for key, topic_subjects in scenario_pool.topic_subjects.items()
+        },
+        "seed": seed,
+        "prompts": prompts_version,
+        # Likewise left out of a plan for the whole quota.
+        **({} if lacking is None else {"lacking": nest_counts(lacking)}),
+    }
+    return Plan(_digest(inputs), model, synth_type, level, scenario_pool, seed, language, lacking)
+
+
+def nest_counts(counts: Shortfall) -> dict[str, dict[str, int]]:
+    """Returns counts by trait key and pole as JSON has them: by trait, then by pole."""
+    nested: dict[str, dict[str, int]] = {}
+    for (trait, pole), count in counts.items():
+        nested.setdefault(trait, {})[pole] = count
+    return nested
+
+
+def digest_definition(model: Model) -> str:
+    """Returns a digest of a model's definition: its handle, description, traits, brief and authored samples."""
+    return _digest(_describe_definition(model))
+
+
+def plan_round(
+    plan: Plan,
+    round_no: int,
+    shortfall: Shortfall,
+    history: RoundHistory,
+    near_misses: bool = True,
+    hints: Mapping[tuple[str, Pole], CellHints] | None = None,
+) -> tuple[Cell, ...]:
+    """Plans the cells of one round: for each trait with a shortfall, new scenarios for the poles that have it.
+
+    Args:
+        round_no: from 1; a later round asks for more, since what is still lacking is hard to get.
+        shortfall: how many exemplars are still wanted, by trait key and pole.
+        history: what earlier rounds have used.
+        near_misses: whether the model is good enough to write about a topic's subject and yet not about the topic.
+        hints: what the prompts take from earlier rounds, by trait key and pole.
+    """
+    hints = hints or {}
+    cells: list[Cell] = []
+    kept = count_seed_uses(plan.model) if history.kept is None else history.kept
+    cells_a_kept = plan.level.texts_a_kept * round_no / plan.level.exemplars_per_call
+    turns = SeedRotation(plan.model, SeedUses(kept, history.asked), cells_a_kept)
+    for trait in plan.model.traits:
+        poles = [pole for pole in POLES if shortfall.get((trait.key, pole), 0) > 0]
+        if not poles:
+            continue
+        start = history.scenarios.get(trait.key, 0)
+        count = count_scenarios(plan.level, round_no, max(shortfall[trait.key, pole] for pole in poles))
+        others = _draw_outside_subjects(plan, trait, start, count)
+        for index, scenario in enumerate(_draw_scenarios(plan, trait, start, count), start=start):
+            seeds = turns.take(trait, poles, scenario.subject) if plan.synth_type == "diversify" else {}
+            for pole in poles:
+                order = history.cells + len(cells)
+                cell = _make_cell(plan, trait, pole, scenario, index, round_no, order)
+                cell = replace(cell, hints=hints.get((trait.key, pole), NO_HINTS))
+                if pole == "negative" and others and not (cell.near_miss and near_misses):
+                    cell = replace(cell, scenario=replace(scenario, subject=others[index - start]), near_miss=False)
+                cells.append(_make_variation(cell, seeds[pole]) if pole in seeds else cell)
+    return tuple(cells)
+
+
+def count_scenarios(level: Level, round_no: int, lacking: int) -> int:
+    """Returns how many scenarios a round draws for a trait that lacks ``lacking`` exemplars at one pole."""
+    return math.ceil(lacking * level.texts_a_kept * round_no / level.exemplars_per_call)
+
+
+def add_to_history(history: RoundHistory, cells: Sequence[Cell]) -> RoundHistory:
+    """Returns the history with these cells added."""
+    drawn: dict[str, set[str]] = {}
+    asked = dict(history.asked)
+    for cell in cells:
+        drawn.setdefault(cell.trait, set()).add(cell.pair_id)
+        if cell.seed:
+            key = make_seed_key(cell.seed, cell.pole)
+            asked[key] = asked.get(key, 0) + 1
+    scenarios = dict(history.scenarios)
+    for trait, pairs in drawn.items():
+        scenarios[trait] = scenarios.get(trait, 0) + len(pairs)
+    return RoundHistory(scenarios, history.cells + len(cells), asked, history.kept)
+
+
+def _describe_definition(model: Model) -> dict[str, object]:
+    return {
+        "own_scenarios": asdict(model.scenarios),
+        "handle": model.handle,
+        "description": model.description,
+        "traits": [asdict(trait) for trait in model.traits],
+        "brief": asdict(model.brief),
+        "seeds": _describe_seeds(model.seeds),
+        "contested": [[item.trait, item.sha256] for item in model.contested],
+    }
+
+
+def _describe_seeds(seeds: Sequence[Seed]) -> list[object]:
+    return [[item.trait, item.quality, item.sha256] for item in seeds]
+
+
+def _digest(inputs: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:32]
+
+
+def _draw_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Scenario]:
+    topic_subjects = plan.scenario_pool.topic_subjects.get(trait.key)
+    scenario_pool = replace(plan.scenario_pool, fields=topic_subjects.inside) if topic_subjects else plan.scenario_pool
+    return _draw(plan, scenario_pool, trait, f"{plan.seed}/{trait.key}", start, count)
+
+
+def _draw_outside_subjects(plan: Plan, trait: Trait, start: int, count: int) -> list[str]:
+    """Draws subjects outside a topic for its negative pole; returns none for traits whose pairs share their subjects.
+
+    A near miss keeps the subject of its pair, inside the topic, but not for a model that completes plain text: it is so
+    weak that it writes about the topic whenever the subject lies inside it.
+    """
+    topic_subjects = plan.scenario_pool.topic_subjects.get(trait.key)
+    if topic_subjects is None:
+        return []
+    scenario_pool = replace(plan.scenario_pool, fields=topic_subjects.outside)
+    return [
+        item.subject for item in _draw(plan, scenario_pool, trait, f"{plan.seed}/{trait.key}/outside", start, count)
+    ]
+
+
+def _draw(plan: Plan, scenario_pool: ScenarioPool, trait: Trait, key: str, start: int, count: int) -> list[Scenario]:
+    used = as_stored(plan.model.attached).count_subjects(trait.key)
+    return list(itertools.islice(draw_scenarios(scenario_pool, key, used), start, start + count))
+
+
+def _make_cell(plan: Plan, trait: Trait, pole: Pole, scenario: Scenario, index: int, round_no: int, order: int) -> Cell:
+    modes = plan.model.brief.failure_modes
+    negative = pole == "negative"
+    # Near misses are every other cell, and also every other cell of each failure mode.
+    cycle, position = divmod(index, max(1, len(modes)))
+    return Cell(
+        id=f"{trait.key}/{index:05d}/{pole}",
+        order=order,
+        trait=trait.key,
+        pole=pole,
+        scenario=scenario,
+        pair_id=f"{trait.key}/{index:05d}",
+        round_no=round_no,
+        index=index,
+        failure_mode=modes[index % len(modes)] if negative and modes else None,
+        near_miss=negative and trait.type == "topic" and (cycle + position) % 2 == 0,
+    )
+
+
+def _make_variation(cell: Cell, seed: Seed) -> Cell:
+    """Turns a cell into a variation of a seed, which decides everything but the subject, the failure mode too."""
+    scenario = Scenario(cell.scenario.subject, AS_SEED, AS_SEED, AS_SEED)
+    return replace(cell, scenario=scenario, seed=seed, failure_mode=None, near_miss=False)

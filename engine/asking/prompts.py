@@ -1,0 +1,390 @@
+"""Prompts: a cell becomes the request that asks for it. Their words are in the templates of ``templates/``."""
+
+import hashlib
+import json
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from pathlib import Path
+
+import jinja2
+
+from engine.asking.plan import Cell, Plan
+from engine.asking.scenarios import PROPOSABLE
+from engine.asking.seed_variations import bound_variation_length, list_usable_seeds
+from engine.asking.subjects import name_subjects
+from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Length, Model, Pole, Seed, Trait
+from engine.llm.client.request import Prompt
+from engine.text.language import Language
+from engine.text.stylometry import measure_distance
+from engine.text.words import CHARACTERS_PER_WORD, count_words
+
+FOLDER = Path(__file__).parent / "templates"
+CHAT_SHOTS = 4
+PLAIN_SHOTS = 5
+# So many sets of shots are shown in turn, so that no seed is in all prompts of its pole.
+SHOT_SETS = 2
+# After so many rounds a pole without authored texts is shown the best of the earlier ones.
+ROUNDS_WITHOUT_SHOTS = 3
+VARIATION_SHOTS = 2
+VARIATION_TURNS = 2
+JUDGE_SHOTS_PER_POLE = 10
+VERDICTS: Mapping[Pole, str] = {"positive": "good", "negative": "bad"}
+
+# Failure modes are not among them: they are shared out over the negative cells, one each.
+BRIEF_TITLES: Mapping[str, str] = {
+    "intent": "What the scores are for",
+    "domain": "Where the texts come from",
+    "exemplars_of_good": "What is good",
+    "edge_cases": "Edge cases",
+    "non_goals": "What does not count",
+}
+
+# A vote for no pole; the second where a label is the first.
+NEITHER = ("neither", "neither of them")
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """An authored text as a prompt shows it: with its subject, or with the judge's verdict."""
+
+    text: str
+    subject: str = ""
+    word: str = ""
+
+
+@cache
+def prompts_version() -> str:
+    """The version of the prompts: a digest of all that they are made of, so that no change goes unnoticed."""
+    fixed = json.dumps(
+        [
+            *map(make_text_schema, (1, 2)),
+            make_proposal_schema(dict.fromkeys(PROPOSABLE, 1)),
+            make_vote_schema(POLES),
+            BRIEF_TITLES,
+            VERDICTS,
+        ],
+        sort_keys=True,
+    )
+    digest = hashlib.sha256(fixed.encode())
+    for path in sorted(FOLDER.glob("*.jinja")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
+    """The prompt for a chat model: what all cells of the trait and pole have in common, then authored texts of the pole
+    as turns of a conversation, then the scenario, so that a provider's cache knows all but the last message.
+    """
+    trait, pole = plan.model.trait(cell.trait), cell.pole
+    template = "diversify.jinja" if cell.seed else f"{trait.type}.jinja"
+    description, brief, count = plan.model.description, plan.model.brief, plan.level.exemplars_per_call
+    system = _write_system(template, description, brief, trait, pole, language, count)
+    if cell.seed:
+        asked = _ask_variation(plan, trait, pole, cell.seed, cell.scenario.subject, cell.seed)
+        return Prompt(asked, system, _variation_turns(plan, trait, pole, cell.seed))
+    length = _choose_length(plan, cell)
+    user = _render(
+        "scenario.jinja",
+        trait=trait,
+        cell=cell,
+        label=trait.label(pole),
+        length=length,
+        length_name=_name_length(plan, cell),
+        characters=_say_in_characters(length, plan.language),
+    )
+    return Prompt(user, system, _chat_shots(plan, trait, cell))
+
+
+def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
+    """The same prompt with the JSON schema asked for in words, for providers that take none."""
+    return replace(prompt, user=f"{prompt.user}\n\n{_ask_in_words(json.dumps(schema))}")
+
+
+@lru_cache(maxsize=64)
+def _ask_in_words(schema: str) -> str:
+    return _render("words_only.jinja", schema=schema)
+
+
+def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
+    """The document that a small base model completes: a heading, shots of the same pole, the next topic.
+
+    The shots are one of a few sets in turn, so that the server's prefix cache works. Those of a variation are the seed
+    and the texts that are nearest to it in style.
+    """
+    trait = plan.model.trait(cell.trait)
+    if cell.seed:
+        shots = _variation_shots(plan.model, trait, cell.pole, cell.seed, cell.index % SHOT_SETS)
+    else:
+        shots = _plain_shots(plan.model, cell, f"{plan.seed}/{cell.round_no}/{cell.index % SHOT_SETS}")
+    heading = _head(trait, cell.pole)
+    subject = _lead_to(trait, cell.pole, cell.scenario.subject)
+    field = _name_field(trait, cell.pole)
+    # Without a text to follow a bare label is taken for a field of a form: of 108 texts 34 were prose.
+    field = field if shots or field == "Text" else f"{field} text"
+    kind, length = plan.model.handle.partition(".")[2].replace("-", " "), plan.length(cell).name
+    given = {"heading": heading, "field": field, "shots": shots, "subject": subject, "kind": kind, "length": length}
+    return Prompt(_render("plain.jinja", **given))
+
+
+def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prompt | None:
+    """The document whose next word is the verdict; None where a pole has no text to show, authored or accepted."""
+    shots: list[Shot] = []
+    for pole, word in VERDICTS.items():
+        seeds = model.examples_at(trait.key, pole)
+        if not seeds:
+            return None
+        shots += [Shot(item.text, word=word) for item in _pick(seeds, JUDGE_SHOTS_PER_POLE, f"{seed}/judge/{pole}")]
+    random.Random(f"{seed}/judge/{trait.key}").shuffle(shots)
+    return Prompt(_render("judge.jinja", shots=shots, text=text))
+
+
+def write_vote_prompt(model: Model, trait: Trait, text: str, first: Pole, language: str = "English") -> Prompt:
+    """The blind form of a vote: the trait's question, the two poles, the text, and nothing of what was asked for."""
+    order: tuple[Pole, Pole] = ("positive", "negative") if first == "positive" else ("negative", "positive")
+    brief_items = _list_brief(model.brief)
+    user = _render(
+        "vote.jinja",
+        model=model,
+        trait=trait,
+        brief_items=brief_items,
+        order=order,
+        neither=name_neither([trait.label(pole) for pole in POLES]),
+        text=text,
+        language=language,
+    )
+    return Prompt(user, _render("vote_system.jinja"))
+
+
+def name_neither(labels: Sequence[str]) -> str:
+    """The answer that votes for neither pole: a word that is no label of theirs."""
+    return next(word for word in NEITHER if word not in [label.casefold().strip() for label in labels])
+
+
+def make_text_schema(count: int) -> Mapping[str, object]:
+    """The schema of a chat model's reply: one text, or exactly so many."""
+    text: Mapping[str, object] = {"type": "string"}
+    several = {"type": "array", "items": text, "minItems": count, "maxItems": count}
+    name, value = ("text", text) if count == 1 else ("texts", several)
+    return {"type": "object", "properties": {name: value}, "required": [name], "additionalProperties": False}
+
+
+def make_vote_schema(labels: Sequence[str]) -> Mapping[str, object]:
+    """The schema of a vote: the label of a pole, or neither."""
+    return {
+        "type": "object",
+        "properties": {"answer": {"type": "string", "enum": [*labels, name_neither(labels)]}},
+        "required": ["answer"],
+        "additionalProperties": False,
+    }
+
+
+def make_proposal_schema(counts: Mapping[str, int]) -> Mapping[str, object]:
+    """The schema of the reply in which a chat model proposes these parts of the scenarios, each a list of phrases.
+
+    Where lists have no most, a small model does not end them.
+    """
+    phrases: Mapping[str, object] = {"type": "array", "items": {"type": "string"}}
+    return {
+        "type": "object",
+        "properties": {part: {**phrases, "maxItems": count} for part, count in counts.items()},
+        "required": list(counts),
+        "additionalProperties": False,
+    }
+
+
+def write_subjects_prompt(model: Model, counts: Mapping[str, int], language: str = "English") -> Prompt:
+    """The prompt that asks a chat model for subjects, audiences and forms, so many of each; what is not in ``counts``
+    the author has given.
+    """
+    return Prompt(
+        _render(
+            "subjects.jinja",
+            model=model,
+            brief_items=_list_brief(model.brief),
+            counts=counts,
+            language=language,
+            shots=[seed.text for seed in _pick(model.seeds, CHAT_SHOTS, f"subjects/{model.handle}")],
+        ),
+        _render("subjects_system.jinja"),
+    )
+
+
+# It is the same in all cells of a trait and pole.
+@lru_cache(maxsize=256)
+def _write_system(
+    template: str, description: str, brief: Brief, trait: Trait, pole: Pole, language: str, count: int
+) -> str:
+    other: Pole = "negative" if pole == "positive" else "positive"
+    return _render(
+        template,
+        model={"description": description},
+        trait=trait,
+        cell={"pole": pole},
+        brief_items=_list_brief(brief),
+        ends=[{"label": trait.label(end), "paraphrase": trait.paraphrase(end)} for end in POLES],
+        label=trait.label(pole),
+        other_label=trait.label(other),
+        paraphrase=trait.paraphrase(pole),
+        language=language,
+        count=count,
+    )
+
+
+def _choose_length(plan: Plan, cell: Cell) -> Length:
+    """The words that a cell asks for; only the middle of the range where length could tell the poles apart."""
+    length = plan.length(cell)
+    if cell.hints.words is None:
+        return length
+    middle = (length.min_words + length.max_words) / 2
+    return Length(name=length.name, min_words=math.floor(0.9 * middle), max_words=math.ceil(1.1 * middle))
+
+
+def _name_length(plan: Plan, cell: Cell) -> str | None:
+    """The name of a cell's length; None where the name is nothing but the range of words, which the prompt says."""
+    length = plan.length(cell)
+    return None if length.name == length.words else length.name
+
+
+def _say_in_characters(length: Length, language: Language) -> str:
+    """Says a length in characters too, where the language is written without spaces and nobody counts words."""
+    each = CHARACTERS_PER_WORD.get(language.code)
+    if each is None:
+        return ""
+    return f", which is {round(each * length.min_words)} to {round(each * length.max_words)} characters"
+
+
+def _chat_shots(plan: Plan, trait: Trait, cell: Cell) -> tuple[tuple[str, str], ...]:
+    """Authored texts of the pole, each as the answer to its own subject: the same in all cells of a round."""
+    texts = tuple(seed.text for seed in plan.model.draw_examples_at(cell.trait, cell.pole))
+    key = f"{plan.seed}/{cell.round_no}/{cell.trait}/{cell.pole}"
+    return _write_shots(texts, key, trait, cell.pole, plan.level.exemplars_per_call)
+
+
+@lru_cache(maxsize=256)
+def _write_shots(texts: tuple[str, ...], key: str, trait: Trait, pole: Pole, count: int) -> tuple[tuple[str, str], ...]:
+    subjects = list(zip(_name_subjects(texts), texts, strict=True))
+    shots = random.Random(key).sample(subjects, min(CHAT_SHOTS, len(subjects)))
+    return tuple(
+        (
+            _render("shot.jinja", trait=trait, pole=pole, subject=subject, words=count_words(text)),
+            _write_answer(count, text),
+        )
+        for subject, text in shots
+    )
+
+
+def _variation_turns(plan: Plan, trait: Trait, pole: Pole, seed: Seed) -> tuple[tuple[str, str], ...]:
+    """Authored texts in pairs, each as the variation of another, the nearest to the seed last."""
+    # More would have to be named and measured for each cell.
+    seeds = list_usable_seeds(plan.model, trait.key, pole)[:MAX_SEEDS_PER_POLE]
+    near, subjects = _rank_by_style(seeds, seed)
+    count = plan.level.exemplars_per_call
+    pairs = [near[index : index + 2] for index in range(0, 2 * VARIATION_TURNS, 2)]
+    return tuple(
+        (_ask_variation(plan, trait, pole, shown, subjects[answer], answer), _write_answer(count, answer.text))
+        for answer, shown in (pair for pair in reversed(pairs) if len(pair) == 2)
+    )
+
+
+def _ask_variation(plan: Plan, trait: Trait, pole: Pole, shown: Seed, subject: str, like: Seed) -> str:
+    """Asks for a variation of the text that is shown, on another subject and as long as another text."""
+    length = bound_variation_length(like)
+    return _render(
+        "variation.jinja",
+        trait=trait,
+        label=trait.label(pole),
+        shown=shown.text,
+        subject=subject,
+        words=count_words(like.text),
+        length=length,
+        characters=_say_in_characters(length, plan.language),
+    )
+
+
+def _write_answer(count: int, text: str) -> str:
+    """An authored text as the model would have answered with it, who is asked for so many."""
+    return json.dumps({"text": text} if count == 1 else {"texts": [text]}, ensure_ascii=False)
+
+
+def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
+    """Authored texts of the pole; where there are none, none at first, then accepted or the best earlier ones.
+
+    What a model wrote itself it copies, so that such texts are alike and teach less (docs/decisions/009), accepted by a
+    person or not: it is for what several rounds have left lacking.
+    """
+    trait, pole = model.trait(cell.trait), cell.pole
+    late = cell.round_no > ROUNDS_WITHOUT_SHOTS
+    seeds = model.draw_seeds_at(trait.key, pole) or (model.draw_examples_at(trait.key, pole) if late else ())
+    texts = tuple(seed.text for seed in seeds)
+    earlier = list(cell.hints.shots) if late else []
+    known = list(zip(_name_subjects(texts), texts, strict=True)) if texts else earlier
+    picked = random.Random(f"{key}/{trait.key}/{pole}").sample(known, min(PLAIN_SHOTS, len(known)))
+    return [Shot(" ".join(text.split()), subject=_lead_to(trait, pole, subject)) for subject, text in picked]
+
+
+# Every cell of a trait and pole asks for the subjects of the same texts: naming those of 2,000 takes a second.
+@lru_cache(maxsize=64)
+def _name_subjects(texts: tuple[str, ...]) -> list[str]:
+    return name_subjects(texts)
+
+
+def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, turn: int) -> list[Shot]:
+    """Texts in the style of the seed, and the seed last, right before the text to be written
+    (docs/decisions/012-strategies.md).
+    """
+    others, subjects = _rank_by_style(list_usable_seeds(model, trait.key, pole), seed)
+    near = others[turn * VARIATION_SHOTS :][:VARIATION_SHOTS] or others[:VARIATION_SHOTS]
+    picked = [*reversed(near), seed]
+    return [Shot(" ".join(item.text.split()), subject=_lead_to(trait, pole, subjects[item])) for item in picked]
+
+
+def _rank_by_style(seeds: Sequence[Seed], seed: Seed) -> tuple[list[Seed], Mapping[Seed, str]]:
+    """The other seeds, the nearest to the seed in style first, and the subject of each."""
+    subjects = dict(zip(seeds, _name_subjects(tuple(item.text for item in seeds)), strict=True))
+    others = sorted((item for item in seeds if item != seed), key=lambda item: measure_distance(seed.text, item.text))
+    return others, subjects
+
+
+def _lead_to(trait: Trait, pole: Pole, subject: str) -> str:
+    """The subject as the prompt names it: a topic or a claim has to be approached from whatever the subject is."""
+    led = trait.type == "claim" or (trait.type == "topic" and pole == "positive")
+    return f"{trait.name.lower()}, {subject}" if led else subject
+
+
+def _name_field(trait: Trait, pole: Pole) -> str:
+    """What the document calls its texts: the pole's own label, where it has one (docs/decisions/009)."""
+    label = " ".join(trait.label(pole).split()).rstrip(":")
+    return "Text" if label in ("", "Yes", "No") else label
+
+
+def _head(trait: Trait, pole: Pole) -> str:
+    """One line that says what the texts below it are."""
+    if paraphrase := trait.paraphrase(pole):
+        return paraphrase[0]
+    return f"{trait.name}: {trait.label(pole)}. {trait.description}"
+
+
+def _pick(seeds: Sequence[Seed], count: int, key: str) -> list[Seed]:
+    return random.Random(key).sample(list(seeds), min(count, len(seeds)))
+
+
+def _list_brief(brief: Brief) -> list[tuple[str, tuple[str, ...]]]:
+    items = {name: getattr(brief, name) for name in BRIEF_TITLES}
+    return [(BRIEF_TITLES[name], texts) for name, texts in items.items() if texts]
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    # Prompts are plain text, not HTML: nothing may be escaped.
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701
+    )
+
+
+def _render(template: str, **values: object) -> str:
+    return _environment().get_template(template).render(**values).strip()

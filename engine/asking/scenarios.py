@@ -1,0 +1,297 @@
+"""Chooses the values of a model's scenarios, and draws scenarios that use all of them equally often."""
+
+import hashlib
+import heapq
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine.asking.fields import REST, SEEDS, Field, index_packs, list_own_fields, spread_subjects
+from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
+from engine.domain.model import Length, Model
+from engine.domain.samples import Scenario
+from engine.domain.verdict import Coverage
+from engine.text.formatting import join_words
+from engine.text.language import decide_language
+from engine.text.words import count_words, normalise, split_words
+
+# A length of those for all models fits one of whose seeds at least a tenth have it, and the longest half its words.
+# Together such lengths have to cover most seeds, or lengths are made from the seeds.
+MIN_SHARE_OF_SEEDS = 0.1
+MAX_OVER_SEEDS = 2
+MIN_COVERED = 0.8
+# How far the lengths that are made from seeds go beyond the 90th percentile of their words.
+ABOVE = 1.25
+# A kind of text that a length is for stands among so many first words of a description, or in the handle.
+FIRST_WORDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a chat model proposes for a model's scenarios; what it leaves out is chosen as without it."""
+
+    subjects: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+    forms: tuple[str, ...] = ()
+
+
+NO_PROPOSAL = Proposal()
+PROPOSABLE = ("subjects", "audiences", "forms")
+GIVEN = "given in model.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSubjects:
+    """The subjects inside a topic and outside of it, in fields like those of ``ScenarioPool``."""
+
+    inside: tuple[Field, ...]
+    outside: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioPool:
+    """The values from which one model's scenarios are drawn.
+
+    ``pack`` is the scenario pack that is nearest to the model. ``fields`` have the subjects, and equal shares of the
+    scenarios. ``topic_subjects`` are the subjects of topic traits, by trait key, for topics whose poles differ in
+    subject. ``reasons`` say where the subjects, audiences, forms and lengths come from, by these names.
+    """
+
+    pack: str
+    fields: tuple[Field, ...]
+    audiences: tuple[str, ...]
+    forms: tuple[str, ...]
+    lengths: tuple[Length, ...]
+    topic_subjects: Mapping[str, TopicSubjects] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """All subjects, field by field."""
+        return tuple(subject for item in self.fields for subject in item.subjects)
+
+    @property
+    def uncovered(self) -> tuple[str, ...]:
+        """The fields that the model names and that no pack has subjects of."""
+        return tuple(item.name for item in self.fields if not item.covered)
+
+    def length(self, name: str) -> Length:
+        """Returns the length with that name."""
+        return {length.name: length for length in self.lengths}[name]
+
+
+def choose_scenario_pool(
+    model: Model, packs: Packs, proposed: Proposal = NO_PROPOSAL, taken: Collection[str] = ()
+) -> ScenarioPool:
+    """Makes the scenario pool of a model.
+
+    Subjects, audiences, forms and lengths come each from the first that has them: the author's ``scenarios``, the pack
+    that they name, the synth model's proposal, the packs that are nearest to the model. Subjects are spread over what
+    the model names, proposed ones too.
+
+    Args:
+        taken: subjects in the form of ``normalise`` that are not to be used, unless none is left.
+    """
+    has_say = decide_language(model).encoder_has_say
+    index = index_packs(packs)
+    ranked = index.rank_packs(model) if has_say else [FALLBACK_PACK]
+    name = model.scenarios.pack or ranked[0]
+    fields, why = _choose_subjects(model, packs, proposed, taken, has_say)
+    audiences, why_audiences = _choose_values("audiences", model, packs, name, proposed)
+    forms, why_forms = _choose_values("forms", model, packs, name, proposed)
+    lengths, why_lengths = _choose_lengths(model, packs)
+    return ScenarioPool(
+        pack=name,
+        fields=fields,
+        audiences=audiences,
+        forms=forms,
+        lengths=lengths,
+        reasons={"subjects": why, "audiences": why_audiences, "forms": why_forms, "lengths": why_lengths},
+    )
+
+
+def advise_on_fields(scenario_pool: ScenarioPool) -> str | None:
+    """Says which fields no pack has subjects of, or that none is named, and the line of YAML that mends it; or None."""
+    names, others = scenario_pool.uncovered, [item.name for item in scenario_pool.fields]
+    if names:
+        said = (
+            f"No list has enough subjects of {join_words([f'“{name}”' for name in names])}: too few of the texts may be"
+        )
+        return f'{said} about them. Name eight or more in the brief: `domain: ["{names[0]}: this, that, …"]`.'
+    if REST in others and not set(others) - {REST, SEEDS}:
+        return (
+            "Nothing names what the texts are about, so some are about everyday life. Name it in the brief: "
+            '`domain: ["Letters from town halls, tax offices, schools"]`.'
+        )
+    return None
+
+
+def list_proposable(model: Model) -> tuple[str, ...]:
+    """Lists what a chat model is asked to propose: all that the author's ``scenarios`` leave open."""
+    said = model.scenarios
+    if said.pack:
+        return ()
+    return tuple(part for part in PROPOSABLE if not getattr(said, part))
+
+
+def draw_scenarios(scenario_pool: ScenarioPool, key: str, used_subjects: Iterable[str]) -> Iterator[Scenario]:
+    """Yields scenarios without end, from its arguments alone; each value is drawn as often as any other, ±1.
+
+    A form waits where its scenario has come before, until those of the other forms have: two cells of one scenario
+    would be one prompt, paid twice. So forms may differ by a few more. ``key`` seeds the order. Subjects that attached
+    samples have used come after unused ones; ``used_subjects`` lists or counts them.
+    """
+    subjects = _draw_fields(scenario_pool.fields, f"{key}/subject", used_subjects)
+    audiences = _draw_evenly(scenario_pool.audiences, f"{key}/audience")
+    forms = _draw_evenly(scenario_pool.forms, f"{key}/form")
+    lengths = _draw_evenly(tuple(length.name for length in scenario_pool.lengths), f"{key}/length")
+    drawn: Counter[Scenario] = Counter()
+    held: list[str] = []
+    for subject, audience, length in zip(subjects, audiences, lengths, strict=False):
+        least = min(drawn[Scenario(subject, audience, form, length)] for form in scenario_pool.forms)
+        passed: list[str] = []
+        while True:
+            form = held.pop(0) if held else next(forms)
+            scenario = Scenario(subject, audience, form, length)
+            if drawn[scenario] == least:
+                break
+            passed.append(form)
+        # Those that were passed over come next, so that each form keeps its count.
+        held = passed + held
+        drawn[scenario] += 1
+        yield scenario
+
+
+def _choose_subjects(
+    model: Model, packs: Packs, proposed: Proposal, taken: Collection[str], has_say: bool
+) -> tuple[tuple[Field, ...], str]:
+    said = model.scenarios
+    if left := tuple(subject for subject in said.subjects if normalise(subject) not in taken):
+        return (Field("scenarios.subjects", (left,)),), GIVEN
+    if said.pack and (left := tuple(item for item in packs.packs[said.pack].subjects if normalise(item) not in taken)):
+        return (Field(said.pack, (left,)),), _name_pack(said.pack)
+    if not has_say:
+        return list_own_fields(model, packs, proposed.subjects, taken), "those that the model's own words name"
+    fields = spread_subjects(model, packs, proposed.subjects, taken)
+    why = f"spread over {join_words([item.name for item in fields])}"
+    return fields, f"proposed by the synth model, and {why}" if proposed.subjects else why
+
+
+def _choose_values(
+    part: Literal["audiences", "forms"], model: Model, packs: Packs, name: str, proposed: Proposal
+) -> tuple[tuple[str, ...], str]:
+    if given := getattr(model.scenarios, part):
+        return given, GIVEN
+    if model.scenarios.pack:
+        return getattr(packs.packs[name], part), _name_pack(name)
+    if own := getattr(proposed, part):
+        return own, "proposed by the synth model"
+    why = "for any model" if name == FALLBACK_PACK else "which is nearest to the model's own words"
+    return getattr(packs.packs[name], part), f"from the pack {name!r}, {why}"
+
+
+def _name_pack(name: str) -> str:
+    return f"from the pack {name!r}, which model.yaml names"
+
+
+def _choose_lengths(model: Model, packs: Packs) -> tuple[tuple[Length, ...], str]:
+    """Returns the author's lengths, else those that fit the seeds, else the kind of text, else those for all."""
+    if model.scenarios.lengths:
+        return model.scenarios.lengths, GIVEN
+    counts, shared = sorted(count_words(seed.text) for seed in model.draw_seeds()), packs.lengths
+    if counts:
+        fitting = [
+            length
+            for length in shared
+            if length.max_words <= MAX_OVER_SEEDS * counts[-1] and _share_within(counts, [length]) >= MIN_SHARE_OF_SEEDS
+        ]
+        why = f"those of the seeds, which have {counts[0]} to {counts[-1]} words"
+        return (tuple(fitting) if _share_within(counts, fitting) >= MIN_COVERED else _make_lengths(counts)), why
+    first = {*split_words(model.description)[:FIRST_WORDS], *split_words(model.handle.replace("-", " "))}
+    for kind, lengths in packs.lengths_of_kinds.items():
+        if first & {kind, f"{kind}s"}:
+            return lengths, f"short, as a {kind} is"
+    return shared, "those for all models, because there are no seeds"
+
+
+def _share_within(counts: Sequence[int], lengths: Sequence[Length]) -> float:
+    inside = [any(length.min_words <= count <= length.max_words for length in lengths) for count in counts]
+    return sum(inside) / len(counts)
+
+
+def _make_lengths(counts: Sequence[int]) -> tuple[Length, ...]:
+    """Makes lengths from the seeds' numbers of words, sorted: two if the longest are more than twice the shortest."""
+    tenth = len(counts) // 10
+    low, high = counts[tenth], math.ceil(ABOVE * counts[-1 - tenth])
+    if high <= 2 * low:
+        return (_name_length(low, high),)
+    middle = round(math.sqrt(low * high))
+    return _name_length(low, middle), _name_length(middle, high)
+
+
+def _name_length(low: int, high: int) -> Length:
+    return Length(f"{low} to {high} words", low, high)
+
+
+def _draw_evenly(values: Sequence[str], key: str) -> Iterator[str]:
+    """Yields each value as often as any other, in an order that changes with every turn."""
+    return _draw_fields((Field("", (tuple(values),)),), key, ())
+
+
+def _draw_fields(fields: Sequence[Field], key: str, used: Iterable[str]) -> Iterator[str]:
+    """Yields the least used subject next; of several one of the field that was drawn least, and of its first tier.
+
+    Equals come in an order that changes with every use.
+    """
+    # A counter stays as it is.
+    counted = Counter(used)
+    heaps = [
+        [
+            (counted[value], tier, _rank(key, value, counted[value]), value)
+            for tier, values in enumerate(its.tiers)
+            for value in values
+        ]
+        for its in fields
+    ]
+    for heap in heaps:
+        heapq.heapify(heap)
+    names = [its.name for its in fields]
+    turns = [(heap[0][0], 0, _rank(key, names[number], 0), number) for number, heap in enumerate(heaps)]
+    heapq.heapify(turns)
+    while turns:
+        _, drawn, _, number = turns[0]
+        heap = heaps[number]
+        count, tier, _, value = heap[0]
+        yield value
+        heapq.heapreplace(heap, (count + 1, tier, _rank(key, value, count + 1), value))
+        heapq.heapreplace(turns, (heap[0][0], drawn + 1, _rank(key, names[number], drawn + 1), number))
+
+
+def _rank(key: str, value: str, count: int) -> bytes:
+    return hashlib.sha256(f"{key}\0{value}\0{count}".encode()).digest()
+
+
+def count_shares(scenarios: Iterable[Scenario], scenario_pool: ScenarioPool) -> dict[str, int]:
+    """Counts the scenarios of each field of a pool; those of a topic's own sides count where their subject stands."""
+    field_of = {subject: item.name for item in reversed(scenario_pool.fields) for subject in item.subjects}
+    counts = Counter(field_of.get(scenario.subject, "others") for scenario in scenarios)
+    return {name: counts[name] for name in [*(item.name for item in scenario_pool.fields), "others"] if counts[name]}
+
+
+def measure_coverage(scenarios: Sequence[Scenario], scenario_pool: ScenarioPool) -> Mapping[str, Coverage]:
+    """Counts the different subjects, audiences, forms and lengths that are used, by scenario field.
+
+    ``possible`` is the number of scenarios, or of the pool's values if that is smaller.
+    """
+    offered = {
+        "subject": set(scenario_pool.subjects),
+        "audience": set(scenario_pool.audiences),
+        "form": set(scenario_pool.forms),
+        "length": {length.name for length in scenario_pool.lengths},
+    }
+    return {
+        part: Coverage(len({getattr(scenario, part) for scenario in scenarios}), min(len(scenarios), len(values)))
+        for part, values in offered.items()
+    }

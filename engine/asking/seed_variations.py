@@ -1,0 +1,236 @@
+"""Decides for ``diversify`` which seeds can be varied, which comes next, and which of their variations are kept."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.domain.model import POLES, Length, Model, Pole, Seed, Skipped, Trait
+from engine.domain.samples import Exemplar
+from engine.errors import NoSeedsError
+from engine.store.earlier.samples import as_stored
+from engine.text.stylometry import (
+    MAX_LENGTH,
+    MIN_LENGTH,
+    FeatureSpreads,
+    find_drift,
+    measure_shared_content,
+    measure_spreads,
+)
+from engine.text.words import count_words
+
+# A quality this near to a pole is clear enough for that pole's label (from the issue that asked for diversify).
+NEGATIVE_MAX, POSITIVE_MIN = 0.25, 0.75
+# With fewer words a text is rejected by the rules, and has no voice to keep.
+MIN_SEED_WORDS = 5
+# A variation's scenario has this in place of an audience, form and length: they are those of its seed.
+AS_SEED = "as its seed"
+
+# Trait key, pole and digest of a seed's text: the key by which its uses are counted.
+SeedKey = tuple[str, Pole, str]
+
+
+def check_seeds(model: Model) -> None:
+    """Checks that every trait has seeds to vary at both poles.
+
+    Raises:
+        NoSeedsError: the model has no seeds, or some traits lack them at a pole; the message names all of these.
+    """
+    if not model.seeds:
+        raise NoSeedsError(
+            f"{model.handle} has no authored samples to vary. Name a source of them in its model.yaml, or ask for "
+            f"'from_traits', which needs none{_tell_contested(model)}"
+        )
+    missing = [
+        f"{trait.key}, {pole} ({trait.label(pole)})"
+        for trait in model.traits
+        for pole in POLES
+        if not list_usable_seeds(model, trait.key, pole)
+    ]
+    if missing:
+        raise NoSeedsError(
+            f"{model.handle} has no authored samples to vary for {'; '.join(missing)}. Both poles of every trait need "
+            f"one, with a quality of {NEGATIVE_MAX:g} at most or {POSITIVE_MIN:g} at least and {MIN_SEED_WORDS} words"
+            f"{_tell_contested(model)}"
+        )
+
+
+def _tell_contested(model: Model) -> str:
+    places = [seed.place or repr(seed.text[:40]) for seed in model.contested[:4]]
+    return f". Texts at both sides of a trait are not used: {', '.join(places)}" if places else ""
+
+
+def has_seeds(traits: Iterable[Trait], seeds: Iterable[Seed]) -> bool:
+    """Whether every trait has seeds to vary at both poles; reads ``seeds`` only until that is known."""
+    missing = {(trait.key, pole) for trait in traits for pole in POLES}
+    for seed in seeds:
+        if is_usable_seed(seed):
+            missing -= {(seed.trait, pole) for pole in POLES if pole == find_seed_pole(seed)}
+            if not missing:
+                return True
+    return not missing
+
+
+def is_usable_seed(seed: Seed) -> bool:
+    """Whether a seed clearly belongs to a pole and is long enough to have a voice."""
+    return find_seed_pole(seed) is not None and count_words(seed.text) >= MIN_SEED_WORDS
+
+
+def list_unusable_seeds(model: Model) -> tuple[Skipped, ...]:
+    """Lists the seeds that are not varied, each with its place and the reason."""
+    skipped = []
+    for seed in model.seeds:
+        if find_seed_pole(seed) is None:
+            why = f"its quality {seed.quality:g} is near neither pole, so it is not varied"
+        elif count_words(seed.text) < MIN_SEED_WORDS:
+            why = f"it has fewer than {MIN_SEED_WORDS} words, so it is not varied"
+        else:
+            continue
+        skipped.append(Skipped(f"seed {seed.place or repr(seed.text[:40])} for {seed.trait}", why))
+    return tuple(skipped)
+
+
+def find_seed_pole(seed: Seed) -> Pole | None:
+    """Returns the pole that a seed's quality is near to, within .25; None in between."""
+    if seed.quality <= NEGATIVE_MAX:
+        return "negative"
+    return "positive" if seed.quality >= POSITIVE_MIN else None
+
+
+def list_usable_seeds(model: Model, trait: str, pole: Pole) -> tuple[Seed, ...]:
+    """Lists the seeds of one trait and pole that can be varied, in the authors' order, each text once."""
+    usable = {
+        seed.sha256: seed
+        for seed in reversed(model.seeds)
+        if seed.trait == trait and find_seed_pole(seed) == pole and is_usable_seed(seed)
+    }
+    return tuple(reversed(usable.values()))
+
+
+def bound_variation_length(seed: Seed) -> Length:
+    """Returns the range of words that a variation of a seed may have."""
+    words = count_words(seed.text)
+    return Length(name=AS_SEED, min_words=max(1, round(MIN_LENGTH * words)), max_words=round(MAX_LENGTH * words))
+
+
+@dataclass(frozen=True, slots=True)
+class SeedUses:
+    """How often each seed was used: ``kept`` counts variations that are chosen or attached, ``asked`` planned cells."""
+
+    kept: Mapping[SeedKey, int]
+    asked: Mapping[SeedKey, int]
+
+
+def count_seed_uses(model: Model, chosen: Iterable[Exemplar] = ()) -> Counter[SeedKey]:
+    """Counts the variations of each seed that earlier runs have attached or that are chosen now."""
+    uses: Counter[SeedKey] = Counter()
+    for (trait, quality, seed), count in as_stored(model.attached).count_variations().items():
+        uses[trait, "positive" if quality == 1.0 else "negative", seed] += count
+    for exemplar in chosen:
+        if exemplar.seed_sha256:
+            uses[exemplar.trait, exemplar.pole, exemplar.seed_sha256] += 1
+    return uses
+
+
+class SeedRotation:
+    """Rotates through the seeds of each pole: the next is the one with the fewest kept variations, then fewest cells.
+
+    Among equals, seeds that do not mention the subject come first, then the authors' order decides, in which the texts
+    of the two poles often belong together.
+
+    Args:
+        cells_a_kept: how many cells of this round are expected to yield one kept variation; for every so many cells a
+            seed counts as having one kept variation more.
+    """
+
+    def __init__(self, model: Model, uses: SeedUses, cells_a_kept: float = 1.0) -> None:
+        self._model = model
+        self._kept = uses.kept
+        self._now: Counter[SeedKey] = Counter()
+        self._cells_a_kept = max(1.0, cells_a_kept)
+        self._seeds: dict[tuple[str, Pole], tuple[Seed, ...]] = {}
+        self._asked = Counter(dict(uses.asked))
+
+    def take(self, trait: Trait, poles: Sequence[Pole], subject: str) -> dict[Pole, Seed]:
+        """Picks the seed to vary with this subject at each pole, and counts it as asked for from now on."""
+        taken = {}
+        for pole in poles:
+            if (trait.key, pole) not in self._seeds:
+                self._seeds[trait.key, pole] = list_usable_seeds(self._model, trait.key, pole)
+            if seeds := self._seeds[trait.key, pole]:
+                taken[pole] = min(seeds, key=lambda seed: self._rank(make_seed_key(seed, pole), seed, subject))
+                self._asked[make_seed_key(taken[pole], pole)] += 1
+                self._now[make_seed_key(taken[pole], pole)] += 1
+        return taken
+
+    def _rank(self, key: SeedKey, seed: Seed, subject: str) -> tuple[int, int, bool]:
+        expected = self._kept.get(key, 0) + int(self._now[key] / self._cells_a_kept)
+        return expected, self._asked[key], measure_shared_content(subject, seed.text) > 0
+
+
+def make_seed_key(seed: Seed, pole: Pole) -> SeedKey:
+    """Makes the key by which a seed's uses are counted."""
+    return seed.trait, pole, seed.sha256
+
+
+def pick_evenly(
+    groups: Sequence[Sequence[Exemplar]], wanted: Mapping[Pole, int], model: Model, trait: str
+) -> list[tuple[Exemplar, ...]]:
+    """Picks groups of variations so that all seeds are used equally often.
+
+    A seed is used again only when every seed of its pole has been used as often, attached variations included. Among
+    the seeds that may be used next, those come first that this run has used least, so that the run by itself is even
+    too.
+
+    Args:
+        groups: in order of preference, each a pair or a single exemplar; an exemplar may be in several groups, of which
+            one at most is picked.
+        wanted: how many exemplars to pick at each pole, at most, by pole.
+    """
+    uses, own = count_seed_uses(model), Counter[SeedKey]()
+    seeds = {pole: [make_seed_key(seed, pole) for seed in list_usable_seeds(model, trait, pole)] for pole in POLES}
+    left = dict(wanted)
+    waiting = [(tuple(group), _keys(group), {exemplar.key for exemplar in group}) for group in groups]
+    picked: list[tuple[Exemplar, ...]] = []
+    while True:
+        turns = {key for pole in POLES if left[pole] for key in _list_least(seeds[pole], uses)}
+        able = [item for item in waiting if item[1] <= turns]
+        if not able:
+            return picked
+        group, keys, taken = min(able, key=lambda item: sum(own[key] for key in item[1]))
+        picked.append(group)
+        waiting = [item for item in waiting if not item[2] & taken]
+        for key in keys:
+            uses[key] += 1
+            own[key] += 1
+            left[key[1]] -= 1
+
+
+class VoiceCheck:
+    """Compares variations with their seeds; differences are measured in the spreads of each pole's own seeds."""
+
+    def __init__(self, model: Model, language: str = "en") -> None:
+        self._language = language
+        self._seeds: dict[SeedKey, Seed] = {}
+        self._spreads: dict[tuple[str, Pole], FeatureSpreads] = {}
+        for trait in model.traits:
+            for pole in POLES:
+                seeds = list_usable_seeds(model, trait.key, pole)
+                self._seeds |= {make_seed_key(seed, pole): seed for seed in seeds}
+                self._spreads[trait.key, pole] = measure_spreads([seed.text for seed in seeds])
+
+    def find_drift(self, exemplar: Exemplar) -> str | None:
+        """Describes how an exemplar departs from its seed's voice; None if it keeps it, or is not a variation."""
+        if exemplar.seed_sha256 is None or exemplar.text is None:
+            return None
+        seed = self._seeds[exemplar.trait, exemplar.pole, exemplar.seed_sha256]
+        drift = find_drift(seed.text, exemplar.text, self._spreads[exemplar.trait, exemplar.pole], self._language)
+        return f"{drift}. The seed: {seed.text[:80]}" if drift else None
+
+
+def _list_least(keys: Sequence[SeedKey], uses: Mapping[SeedKey, int]) -> list[SeedKey]:
+    least = min((uses[key] for key in keys), default=0)
+    return [key for key in keys if uses[key] == least]
+
+
+def _keys(group: Iterable[Exemplar]) -> set[SeedKey]:
+    return {(exemplar.trait, exemplar.pole, exemplar.seed_sha256 or "") for exemplar in group}

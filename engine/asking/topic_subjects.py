@@ -1,0 +1,118 @@
+"""Splits a scenario pool's subjects into those inside and outside a topic, so that its poles differ in subject.
+
+For every other type of trait both texts of a pair have the same subject. A topic is its subject: asked for a text that
+is not about the topic, with a subject inside it, a small model writes about the topic all the same.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from engine.asking.fields import Field, index_packs, keep_once
+from engine.asking.scenarios import ScenarioPool, TopicSubjects
+from engine.axis.pole_scores import list_pole_names
+from engine.axis.separation import Numbers
+from engine.definitions.scenario_packs import Packs
+from engine.domain.model import Model, Pole, Trait
+from engine.text.embedding import encode
+from engine.text.words import normalise
+
+# Beside what the model names, the subjects of the topic's own pack and of so many that are next nearest to it.
+MORE_PACKS = 4
+# A side with fewer subjects than this takes the nearest ones of the other side.
+MIN_SUBJECTS = 8
+# Subjects are split if at least this share of the topic's own pack lies inside the topic, as nearly all subjects of a
+# pack about health do. Otherwise the topic may come up with any subject of the pack, as a weakness may with any part of
+# a web shop, and pairs go on sharing their subject.
+MIN_OWN_SHARE = 0.75
+
+
+def split_by_topic(
+    model: Model, scenario_pool: ScenarioPool, packs: Packs, taken: Collection[str] = ()
+) -> ScenarioPool:
+    """Returns the scenario pool with ``topic_subjects`` for each topic trait whose poles are to differ in subject.
+
+    Args:
+        taken: subjects in the form of ``normalise`` that are not to be used.
+    """
+    topics = [trait for trait in model.traits if trait.type == "topic"]
+    split = {trait.key: _split(model, trait, scenario_pool, packs, taken) for trait in topics}
+    return replace(scenario_pool, topic_subjects={key: found for key, found in split.items() if found})
+
+
+def find_threshold(values: Numbers) -> float:
+    """Finds the threshold that splits values into two groups with the greatest variance between them (Otsu 1979)."""
+    ranked = np.sort(values)
+    best, best_variance = float(ranked[0]), -1.0
+    for cut in range(1, len(ranked)):
+        low, high = ranked[:cut], ranked[cut:]
+        variance = len(low) * len(high) * float(high.mean() - low.mean()) ** 2
+        if variance > best_variance:
+            best, best_variance = float(ranked[cut - 1] + ranked[cut]) / 2, variance
+    return best
+
+
+def _split(
+    model: Model, trait: Trait, scenario_pool: ScenarioPool, packs: Packs, taken: Collection[str]
+) -> TopicSubjects | None:
+    """Splits the subjects for a topic; None where its pairs share their subjects, as those of other traits do."""
+    given = model.scenarios.subjects
+    near, more = _list_pack_fields(model, trait, packs, taken)
+    own = [item for item in given if normalise(item) not in taken] or near.subjects
+    fields = keep_once([*scenario_pool.fields, near, *more])
+    subjects = [subject for field in fields for subject in field.subjects]
+    scores = _score_subjects(model, trait, subjects)
+    threshold = find_threshold(scores)
+    ranked = [subjects[index] for index in np.argsort(-scores, kind="stable")]
+    least = min(MIN_SUBJECTS, len(subjects) // 2)
+    inside = {subject for subject, score in zip(subjects, scores, strict=True) if score > threshold}
+    inside = (inside | set(ranked[:least])) - set(ranked[len(ranked) - least :])
+    first = tuple(subject for subject in own if subject in inside)
+    if len(first) < MIN_OWN_SHARE * len(own) or not first:
+        return None
+    others = () if given else tuple(subject for subject in ranked if subject in inside)
+    outside = _keep(scenario_pool.fields, set(subjects) - inside)
+    if sum(len(field.subjects) for field in outside) < MIN_SUBJECTS:
+        outside = _keep(fields, set(subjects) - inside)
+    return TopicSubjects(keep_once([Field(trait.name, (first, others))]), outside) if outside else None
+
+
+def _keep(fields: Sequence[Field], subjects: Collection[str]) -> tuple[Field, ...]:
+    """Keeps these subjects of the fields."""
+    return keep_once(
+        [
+            replace(field, tiers=tuple(tuple(filter(subjects.__contains__, tier)) for tier in field.tiers))
+            for field in fields
+        ]
+    )
+
+
+def _score_subjects(model: Model, trait: Trait, subjects: Sequence[str]) -> Numbers:
+    """Scores subjects along an axis from what the model's other texts are about to the topic; higher is inside."""
+    vectors = encode(subjects)
+    negative = _list_seeds(model, trait, "negative")
+    others = encode(negative) if negative else vectors
+    axis = encode(_describe_topic(model, trait)).mean(axis=0) - others.mean(axis=0)
+    return np.asarray(np.round(vectors @ axis, 6), dtype=np.float64)
+
+
+def _list_pack_fields(model: Model, trait: Trait, packs: Packs, taken: Collection[str]) -> tuple[Field, list[Field]]:
+    """Lists the pack that is nearest to a topic, and those that are next nearest, as fields."""
+    index = index_packs(packs)
+    topic = index.place(_describe_topic(model, trait)).mean(axis=0)
+    near = np.argsort(-np.round(index.fields @ topic, 6), kind="stable")[: 1 + MORE_PACKS]
+    own, *more = (
+        Field(name, (tuple(item for item in packs.packs[name].subjects if normalise(item) not in taken),))
+        for name in (index.names[number] for number in near)
+    )
+    return own, more
+
+
+def _describe_topic(model: Model, trait: Trait) -> list[str]:
+    names = list_pole_names(trait, "positive")
+    return [*names, trait.description or trait.name, *_list_seeds(model, trait, "positive")]
+
+
+def _list_seeds(model: Model, trait: Trait, pole: Pole) -> list[str]:
+    return [seed.text for seed in model.draw_seeds_at(trait.key, pole)]

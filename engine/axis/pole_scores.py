@@ -1,0 +1,123 @@
+"""Scores where each exemplar of a trait lies between the poles; the choice ranks exemplars by these scores.
+
+A score combines up to two measures: the in-context judge's odds, and the position along the trait's reference axis
+(``engine/axis/reference_axis.py``). Where neither is known to tell the poles apart, there are no scores.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from engine.axis.labels import is_bare
+from engine.axis.reference_axis import ReferenceAxis
+from engine.axis.separation import Numbers, rank_auc, score_held_out
+from engine.domain.model import Pole, Trait
+from engine.domain.samples import Exemplar
+from engine.text.embedding import Embedder, Vectors
+
+# Scores are rounded to so many decimals, so that no choice depends on the order in which numbers were added.
+DECIMALS = 6
+# The slope of the logistic function from scores to positions: a score of one standard deviation becomes .82.
+STEEPNESS = 1.5
+
+
+def measure_pole_scores(
+    axis: ReferenceAxis | None, exemplars: Sequence[Exemplar], judge_auc: float | None, embedder: Embedder
+) -> dict[str, float]:
+    """Returns pole scores by exemplar key, in standard deviations; higher is more positive; none if nothing places.
+
+    Each measure is weighted by its Somers' D, 2 AUC - 1, from seeds that it had not been shown. A measure that does no
+    better than chance is left out.
+
+    Args:
+        axis: None where the encoder has no say.
+        exemplars: those of one trait.
+        judge_auc: the AUC of the in-context judge on the seeds; None if it did not judge.
+    """
+    if not exemplars:
+        return {}
+    measures: list[tuple[Numbers, float | None]] = []
+    if axis and axis.basis != "nothing":
+        vectors = embedder.embed([exemplar.text or "" for exemplar in exemplars])
+        if axis.basis == "exemplars":
+            measures.append(_score_by_exemplars(exemplars, vectors))
+        else:
+            measures.append((vectors @ axis.vector, 1.0 if axis.auc is None else axis.auc))
+    if all(exemplar.odds is not None for exemplar in exemplars):
+        measures.append((np.array([exemplar.odds for exemplar in exemplars]), judge_auc))
+    total = _combine_measures(measures)
+    if total is None:
+        return {}
+    return dict(zip((exemplar.key for exemplar in exemplars), total.tolist(), strict=True))
+
+
+def list_pole_names(trait: Trait, pole: Pole) -> list[str]:
+    """Lists the names of a pole: its label alone and after the trait's name, unless it is bare, and its paraphrases."""
+    label = trait.label(pole)
+    named = [trait.name] if is_bare(label) else [label, f"{trait.name}: {label}"]
+    return [*named, *trait.paraphrase(pole)]
+
+
+def list_placed_texts(axes: Mapping[str, ReferenceAxis], exemplars: Sequence[Exemplar]) -> list[list[str]]:
+    """Lists the texts that ``measure_pole_positions`` embeds, a batch for each trait."""
+    return [
+        [exemplar.text or "" for exemplar in _list_with_text(exemplars, trait)]
+        for trait, axis in axes.items()
+        if axis.basis != "nothing"
+    ]
+
+
+def measure_pole_positions(
+    axes: Mapping[str, ReferenceAxis], exemplars: Sequence[Exemplar], embedder: Embedder
+) -> dict[str, float]:
+    """Returns the position between the poles in [0, 1], by exemplar key, of all exemplars with a text; 1 is positive.
+
+    Rejected exemplars are included; those of a trait without an axis have none. Only the axis is used, since the
+    in-context judge has not judged what the rules rejected.
+
+    Args:
+        axes: by trait key.
+    """
+    positions: dict[str, float] = {}
+    for trait, axis in axes.items():
+        scores = measure_pole_scores(axis, _list_with_text(exemplars, trait), None, embedder)
+        positions |= {key: round(_logistic(STEEPNESS * place), 4) for key, place in scores.items()}
+    return positions
+
+
+def _list_with_text(exemplars: Sequence[Exemplar], trait: str) -> list[Exemplar]:
+    return [exemplar for exemplar in exemplars if exemplar.trait == trait and exemplar.text]
+
+
+def _score_by_exemplars(exemplars: Sequence[Exemplar], vectors: Vectors) -> tuple[Numbers, float | None]:
+    """Scores each exemplar by an axis that is fit to the others; returns the scores and their AUC.
+
+    Such an axis only finds what was put in. It is used for topics without seeds, whose negative pole is everything
+    else, since nothing better is to be had there (docs/decisions/009-samples-that-teach.md).
+    """
+    positive = [exemplar.pole == "positive" for exemplar in exemplars]
+    own = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
+    return own, rank_auc(own, positive)
+
+
+def _combine_measures(measures: Sequence[tuple[Numbers, float | None]]) -> Numbers | None:
+    """Adds up the measures, each standardised and weighted, and scales the sum to a standard deviation of about 1.
+
+    None if no measure has a weight.
+
+    Args:
+        measures: the values of each measure, with its AUC.
+    """
+    weighted, squares = list[Numbers](), 0.0
+    for values, auc in measures:
+        weight = max(0.0, 2 * (auc or 0.0) - 1)
+        spread = float(np.std(values))
+        if weight and spread > 0:
+            weighted.append(weight * (values - values.mean()) / spread)
+            squares += weight**2
+    return np.round(sum(weighted) / math.sqrt(squares), DECIMALS) if weighted else None
+
+
+def _logistic(value: float) -> float:
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))

@@ -1,0 +1,225 @@
+"""Reviews a choice by the probe and the search for shortcuts, and chooses again without what they find."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from engine.asking.plan import CellHints, Plan
+from engine.axis.pole_scores import measure_pole_scores
+from engine.choosing.choice import Choice, ChoiceContext, choose_exemplars
+from engine.choosing.probe import Probe, find_no_poles, probe_trait
+from engine.choosing.shortcuts import Shortcut, find_shortcuts
+from engine.domain.model import POLES, Model, Pole
+from engine.domain.samples import Exemplar
+from engine.text.embedding import Embedder
+from engine.text.words import take_opening
+
+# How often a choice is made again at most: what comes in place of a replaced exemplar is reviewed too.
+MAX_PASSES = 3
+# By how much the probe's AUC may fall where pairs are exchanged to counter a shortcut: at eight texts a pole, by one of
+# the 64 comparisons of two texts.
+MAX_PROBE_LOSS = 0.02
+SHOTS = 8
+OPENING_WORDS = 3
+MAX_OPENINGS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """The findings on a choice.
+
+    ``carriers`` has the keys of chosen exemplars that carry a shortcut.
+    """
+
+    probes: tuple[Probe, ...] = ()
+    shortcuts: tuple[Shortcut, ...] = ()
+    carriers: frozenset[str] = frozenset()
+
+    @property
+    def wrong_side(self) -> frozenset[str]:
+        """The keys of chosen exemplars that lie on the other pole's side."""
+        return frozenset(key for probe in self.probes for key in probe.wrong_side)
+
+    @property
+    def to_replace(self) -> frozenset[str]:
+        """The keys of all chosen exemplars that should be replaced."""
+        return self.wrong_side | self.carriers
+
+
+def choose_reviewed(
+    plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceContext, embedder: Embedder
+) -> tuple[Choice, Review]:
+    """Chooses among all exemplars and reviews the choice.
+
+    The choice is made again with other exemplars before those that carry a shortcut, and, if the effort allows
+    replacements, without those on the other pole's side, as long as that does not leave fewer chosen. If it allows
+    none, pairs are exchanged that make a word, an opening or the length tell the poles apart.
+    """
+    choice = choose_exemplars(plan, exemplars, context)
+    review = review_choice(plan, choice, embedder)
+    for _ in range(MAX_PASSES):
+        shortcut_carriers = context.shortcut_carriers | _find_carriers(exemplars, review.shortcuts)
+        excluded = context.excluded | (review.wrong_side if plan.level.replacement_rounds else frozenset())
+        stricter = replace(context, excluded=excluded, shortcut_carriers=shortcut_carriers)
+        if stricter == context:
+            break
+        other = choose_exemplars(plan, exemplars, stricter)
+        if len(other.chosen) < len(choice.chosen):
+            break
+        context, choice = stricter, other
+        review = review_choice(plan, choice, embedder)
+    if plan.level.replacement_rounds:
+        return choice, review
+    return _exchange(plan, exemplars, context, embedder, review)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A choice among all exemplars of a run, with its review and the pole scores, by exemplar key, behind it.
+
+    ``no_poles`` has the AUC of each trait of whose accepted exemplars nothing tells the poles apart.
+    """
+
+    choice: Choice
+    review: Review
+    pole_scores: Mapping[str, float]
+    no_poles: Mapping[str, float]
+
+
+def decide(
+    plan: Plan,
+    exemplars: Sequence[Exemplar],
+    judge_aucs: Mapping[str, float],
+    embedder: Embedder,
+    strict: bool,
+) -> Decision:
+    """Chooses among all exemplars and reviews the choice; a pure function that another process can call."""
+    context = make_choice_context(plan, exemplars, judge_aucs, embedder, strict)
+    choice, review = choose_reviewed(plan, exemplars, context, embedder)
+    no_poles: dict[str, float] = {}
+    # Claims are left out: the encoder sees manner and subject, and not what is said of it.
+    for trait in plan.model.traits if plan.language.encoder_has_say else ():
+        own = [item for item in exemplars if item.is_accepted and item.trait == trait.key]
+        auc = find_no_poles(own, context.pole_scores, embedder) if trait.type != "claim" else None
+        no_poles |= {} if auc is None else {trait.key: auc}
+    return Decision(choice, review, context.pole_scores, no_poles)
+
+
+def list_accepted_texts(model: Model, exemplars: Sequence[Exemplar]) -> list[list[str]]:
+    """Lists the texts of accepted exemplars, trait by trait: those that ``make_choice_context`` embeds."""
+    return [
+        [exemplar.text or "" for exemplar in exemplars if exemplar.is_accepted and exemplar.trait == trait.key]
+        for trait in model.traits
+    ]
+
+
+def make_choice_context(
+    plan: Plan, exemplars: Sequence[Exemplar], judge_aucs: Mapping[str, float], embedder: Embedder, strict: bool
+) -> ChoiceContext:
+    """Computes pole scores and vectors of all accepted exemplars, for the choice.
+
+    Args:
+        judge_aucs: by trait key, see ``measure_judge_aucs``.
+    """
+    accepted = [exemplar for exemplar in exemplars if exemplar.is_accepted]
+    pole_scores: dict[str, float] = {}
+    for trait in plan.model.traits:
+        own = [exemplar for exemplar in accepted if exemplar.trait == trait.key]
+        pole_scores |= measure_pole_scores(plan.axes.get(trait.key), own, judge_aucs.get(trait.key), embedder)
+    if not plan.language.encoder_has_say:
+        return ChoiceContext(pole_scores, strict=strict)
+    vectors = embedder.embed([exemplar.text or "" for exemplar in accepted])
+    by_key = dict(zip((exemplar.key for exemplar in accepted), vectors, strict=True))
+    return ChoiceContext(pole_scores, by_key, strict=strict)
+
+
+def review_choice(plan: Plan, choice: Choice, embedder: Embedder) -> Review:
+    """Probes the chosen exemplars of each trait and searches them for shortcuts."""
+    probes, shortcuts = [], list[Shortcut]()
+    asked = embedder if plan.language.encoder_has_say else None
+    for trait in plan.model.traits:
+        own = [exemplar for exemplar in choice.chosen if exemplar.trait == trait.key]
+        probe = probe_trait(trait.key, own, asked)
+        probes.append(probe)
+        shortcuts += find_shortcuts(trait.key, trait.type, own, probe.auc, asked)
+    return Review(tuple(probes), tuple(shortcuts), _find_carriers(choice.chosen, shortcuts))
+
+
+def make_hints(
+    plan: Plan, choice: Choice, review: Review, pole_scores: Mapping[str, float]
+) -> dict[tuple[str, Pole], CellHints]:
+    """Makes the hints for the next round's cells, by trait key and pole: texts to follow, and what to avoid."""
+    return {
+        (trait.key, pole): _hint(plan, trait.key, pole, choice, review, pole_scores)
+        for trait in plan.model.traits
+        for pole in POLES
+    }
+
+
+def _exchange(
+    plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceContext, embedder: Embedder, review: Review
+) -> tuple[Choice, Review]:
+    """Chooses with exchanges, fewer or none for the traits of which the probe would do worse than in ``review``."""
+    most = {trait.key: plan.wanted for trait in plan.model.traits}
+    least = {probe.trait: (probe.auc or 0.0) - MAX_PROBE_LOSS for probe in review.probes}
+    while True:
+        choice = choose_exemplars(plan, exemplars, replace(context, exchanges=most))
+        after = review_choice(plan, choice, embedder)
+        worse = {probe.trait for probe in after.probes if most[probe.trait] and (probe.auc or 0.0) < least[probe.trait]}
+        if not worse:
+            return choice, after
+        most = {trait: count // 2 if trait in worse else count for trait, count in most.items()}
+
+
+def _hint(
+    plan: Plan, trait: str, pole: Pole, choice: Choice, review: Review, pole_scores: Mapping[str, float]
+) -> CellHints:
+    chosen = [exemplar for exemplar in choice.chosen if (exemplar.trait, exemplar.pole) == (trait, pole)]
+    own = [shortcut for shortcut in review.shortcuts if shortcut.trait == trait]
+    lengths = [shortcut.words for shortcut in own if shortcut.kind == "length"]
+    return CellHints(
+        shots=() if plan.model.examples_at(trait, pole) else _pick_shots(chosen, pole, pole_scores),
+        contrast=_pick_contrast(plan, choice, trait, pole, pole_scores),
+        openings=_list_openings(chosen),
+        banned=tuple(
+            dict.fromkeys(item.what for item in own if item.kind in ("word", "opening") and item.pole == pole)
+        ),
+        words=lengths[0] if lengths else None,
+    )
+
+
+def _pick_shots(
+    chosen: Sequence[Exemplar], pole: Pole, pole_scores: Mapping[str, float]
+) -> tuple[tuple[str, str], ...]:
+    """Picks subject and text of the exemplars that lie farthest on their own pole's side."""
+    sign = 1 if pole == "positive" else -1
+    best = sorted(chosen, key=lambda exemplar: (-sign * pole_scores.get(exemplar.key, 0.0), exemplar.order))
+    return tuple((exemplar.scenario.subject, exemplar.text or "") for exemplar in best[:SHOTS])
+
+
+def _pick_contrast(plan: Plan, choice: Choice, trait: str, pole: Pole, pole_scores: Mapping[str, float]) -> str:
+    """Picks the other pole's text that lies farthest on its own side; empty if that pole has authored texts."""
+    other: Pole = "negative" if pole == "positive" else "positive"
+    if plan.model.examples_at(trait, other):
+        return ""
+    own = [exemplar for exemplar in choice.chosen if (exemplar.trait, exemplar.pole) == (trait, other)]
+    shots = _pick_shots(own, other, pole_scores)
+    return shots[0][1] if shots else ""
+
+
+def _list_openings(chosen: Sequence[Exemplar]) -> tuple[str, ...]:
+    """Lists the first words of chosen exemplars, each once, the latest first."""
+    openings = [take_opening(exemplar.text or "", OPENING_WORDS) for exemplar in reversed(chosen)]
+    return tuple(dict.fromkeys(openings))[:MAX_OPENINGS]
+
+
+def _find_carriers(exemplars: Sequence[Exemplar], shortcuts: Sequence[Shortcut]) -> frozenset[str]:
+    """Finds exemplars that carry a shortcut: its word at its pole, or a length that the other pole does not have."""
+    return frozenset(
+        exemplar.key
+        for shortcut in shortcuts
+        for exemplar in exemplars
+        if exemplar.trait == shortcut.trait
+        and (shortcut.kind == "length" or exemplar.pole == shortcut.pole)
+        and exemplar.text
+        and shortcut.appears_in(exemplar.text)
+    )

@@ -1,0 +1,258 @@
+"""Holds the state of a run between rounds, and decides what to ask for next until the quotas or rounds are used up."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from engine.asking.first_replies import MIN_HOPELESS
+from engine.asking.plan import Cell, CellHints, Plan, RoundHistory, Shortfall, add_to_history, plan_round
+from engine.asking.seed_variations import count_seed_uses
+from engine.choosing.choice import Choice, choose_exemplars, keep_earlier_choice
+from engine.choosing.recheck import Decision, Review, decide, make_hints
+from engine.choosing.shortcuts import STRONG_AUC, Shortcut
+from engine.domain.model import POLES, Pole
+from engine.domain.samples import Exemplar, Reason
+from engine.screening.in_context_judge import MIN_AUC
+from engine.screening.meanings import reject_same_meanings
+from engine.screening.screener import Screener
+from engine.store.earlier.samples import as_stored
+from engine.text.embedding import CachingEmbedder
+from engine.text.formatting import count_noun, name_reason
+from engine.text.near_duplicates import DuplicatePair
+
+# The share of the quota that one round may replace: a word that most texts of a pole have would otherwise make a round
+# ask for the whole quota once more.
+MAX_REPLACED = 0.25
+# What is wrong with a reply whatever was asked for.
+REPLY_REASONS: frozenset[Reason] = frozenset({"unreadable", "truncated", "refused", "wrong_language"})
+# What says nothing of the other replies: no reply came, or it is like another.
+NO_SIGN: frozenset[Reason] = frozenset({"cell_failed", "duplicate", "near_duplicate", "refused_before"})
+NOTHING_TELLS = "nothing tells"
+SHARPEN_POLES = (
+    "Give each pole eight seeds or more that differ in the trait alone, or take a stronger synth model; "
+    "`exemplars detach` takes the set off again."
+)
+READ_THEM = "Read what the report's table marks, and leave out of training what has the wrong label."
+LEARNED_INSTEAD = "A scorer may learn that in place of the trait"
+REPLACE_THEM = "run at effort medium or higher, where such texts are replaced"
+LEVEL_SEEDS = "rewrite the trait's seeds, whose manner the synth model takes over, so that both poles have it alike"
+ADD_SEEDS = "add seeds in which both poles have it alike"
+SAY_IN_BRIEF = "say in the brief's edge_cases that both poles may have it"
+NOT_SHOWN = "The synth model is not shown the brief."
+
+
+class Rounds:
+    """The state of one run between its rounds. Each round depends only on the plan and the replies before it.
+
+    Args:
+        strict: whether the synth model is one that completes plain text: it is not shown the brief, and so weak that
+            only pairs are chosen that lie clearly the right way round.
+    """
+
+    def __init__(self, plan: Plan, screener: Screener, embedder: CachingEmbedder, strict: bool) -> None:
+        self.plan = plan
+        self.screener = screener
+        self.embedder = embedder
+        self.language = plan.language.name
+        # The plan under which the reply with the proposed subjects is kept: this plan cannot be made again without it.
+        self.subjects_plan_id = plan.plan_id
+        self.round_no = 0
+        self.taken = 0
+        self.exemplars: tuple[Exemplar, ...] = ()
+        self.duplicates: tuple[DuplicatePair, ...] = ()
+        self.choice: Choice = choose_exemplars(plan, ())
+        self.review = Review()
+        self.judge_aucs: Mapping[str, float] = {}
+        self._strict = strict
+        self._replaced = 0
+        self._no_poles: Mapping[str, float] = {}
+        self._history = RoundHistory({})
+        self._hints: Mapping[tuple[str, Pole], CellHints] = {}
+
+    def next_cells(self) -> tuple[Cell, ...]:
+        """Plans the cells of the next round; none if the quotas are met, no rounds are left, or nothing would come."""
+        if self.round_no > self.plan.level.top_up_rounds or self.is_hopeless:
+            return ()
+        shortfall = self._find_shortfall()
+        if not any(shortfall.values()):
+            return ()
+        self.round_no += 1
+        history = replace(self._history, kept=count_seed_uses(self.plan.model, self.choice.chosen))
+        cells = plan_round(self.plan, self.round_no, shortfall, history, not self._strict, self._hints)
+        self._history = add_to_history(self._history, cells)
+        return cells
+
+    def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
+        """Screens the round's exemplars by the rules."""
+        return self.screener.screen(exemplars)
+
+    def screen_meanings(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
+        """Rejects of a round's screened exemplars those that say again what a seed or an earlier one says."""
+        if not self.plan.language.encoder_has_say:
+            return list(exemplars)
+        kept, pairs = reject_same_meanings(self.plan.model, exemplars, self.exemplars, self.embedder)
+        self.screener.duplicates += pairs
+        return kept
+
+    def take(self, exemplars: Sequence[Exemplar]) -> Choice:
+        """Adds a round's screened and judged exemplars, and chooses again among all exemplars so far."""
+        return self.settle(self.add(exemplars)())
+
+    def add(self, exemplars: Sequence[Exemplar]) -> Callable[[], Decision]:
+        """Adds a round's screened and judged exemplars; returns the work of choosing again, which can be pickled."""
+        self.exemplars += tuple(exemplars)
+        self.duplicates = tuple(self.screener.duplicates)
+        self.taken += 1
+        known = _without_pools(self.plan), self.exemplars, self.judge_aucs, self.embedder, self._strict
+        return partial(decide, *known)
+
+    def settle(self, decision: Decision) -> Choice:
+        """Adopts the choice that was made after ``add``, unless an earlier one was complete and this one is not."""
+        choice, review, self._no_poles = decision.choice, decision.review, decision.no_poles
+        if self.choice.complete and not choice.complete:
+            # Pole scores depend on all accepted exemplars: newer ones may make a margin too narrow that was wide
+            # enough.
+            self.choice = keep_earlier_choice(self.choice, choice)
+        else:
+            self.choice, self.review = choice, review
+        self._hints = make_hints(self.plan, self.choice, self.review, decision.pole_scores)
+        return self.choice
+
+    def count_reasons(self) -> dict[Reason, int]:
+        """Counts all rejected exemplars of the run by reason, the most frequent reason first."""
+        counts = Counter(self.choice.count_reasons())
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def count_kept(self) -> dict[tuple[str, Pole], int]:
+        """Counts the exemplars chosen so far, by trait key and pole."""
+        return {
+            (trait.key, pole): self.choice.count(trait.key, pole) for trait in self.plan.model.traits for pole in POLES
+        }
+
+    @property
+    def improving(self) -> bool:
+        """Whether the quotas are met, so that further rounds only improve the set."""
+        return self.choice.complete
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether all replies of the first round were rejected for reasons of the reply itself, so that the next rounds
+        would only be paid for. Calls that failed do not count, nor does what repeats another reply.
+        """
+        first = [exemplar.reason for exemplar in self.exemplars if exemplar.reason not in NO_SIGN]
+        return self.taken == 1 and len(first) >= MIN_HOPELESS and REPLY_REASONS.issuperset(first)
+
+    def _find_shortfall(self) -> dict[tuple[str, Pole], int]:
+        """Returns what is lacking; if nothing is, what should be replaced, while replacement rounds are left."""
+        if self.round_no == 0:
+            return self._pair_up(self.plan.full_shortfall())
+        shortfall = self._pair_up(self.choice.shortfall)
+        if any(shortfall.values()) or self._replaced >= self.plan.level.replacement_rounds:
+            return shortfall
+        self._replaced += 1
+        to_replace = Counter(
+            (exemplar.trait, pole)
+            for exemplar in self.choice.chosen
+            if exemplar.key in self.review.to_replace
+            for pole in (POLES if self._strict else (exemplar.pole,))
+        )
+        return shortfall | {key: self._bound_replacement(count) for key, count in to_replace.items()}
+
+    def _pair_up(self, shortfall: Shortfall) -> dict[tuple[str, Pole], int]:
+        """Returns a shortfall where both poles lack as much, if only pairs are chosen and the quotas differ."""
+        if not self._strict or self.plan.lacking is None:
+            return dict(shortfall)
+        return {(trait, pole): max(shortfall[trait, each] for each in POLES) for trait, pole in shortfall}
+
+    def _bound_replacement(self, count: int) -> int:
+        """Returns how many of ``count`` exemplars a round replaces: a quarter of the quota at most.
+
+        The number is divided by that of the round, by which planning multiplies it: exemplars that are lacking in a
+        later round are hard to get, but those to replace are not.
+        """
+        most = math.ceil(MAX_REPLACED * self.plan.wanted)
+        return math.ceil(min(count, most) / (self.round_no + 1))
+
+    def explain_shortfall(self) -> tuple[str, ...]:
+        """Explains in a sentence for each trait and pole how many exemplars are lacking, with the main reasons."""
+        sentences = []
+        for trait in self.plan.model.traits:
+            for pole in POLES:
+                lacking, wanted = self.choice.shortfall[trait.key, pole], self.plan.quotas[trait.key, pole]
+                if lacking:
+                    rejected = [item for item in self.choice.rejected if item.trait == trait.key and item.pole == pole]
+                    sentences.append(
+                        f"{trait.key}, {pole} ({trait.label(pole)}): {wanted - lacking} of {wanted}, {lacking} lacking "
+                        f"after {count_noun(self.round_no, 'round')}. {_explain_reasons(rejected)}"
+                    )
+        return tuple(sentences)
+
+    def explain_untold(self) -> tuple[str, ...]:
+        """Explains for each trait of which nothing tells the poles apart, and no judge either, what to do."""
+        sentences = []
+        for key, auc in self._no_poles.items():
+            trait = self.plan.model.trait(key)
+            came = [item for item in self.exemplars if item.trait == key and item.is_accepted]
+            if self.judge_aucs.get(key, 0.0) < MIN_AUC and not any(item.votes for item in came):
+                poles = " from ".join(trait.label(pole) for pole in POLES)
+                said = f"{key}: {NOTHING_TELLS} {poles} in the {len(came)} texts that came (AUC {auc:.2f})"
+                sentences.append(f"{said}: a scorer learns nothing from them. {SHARPEN_POLES}")
+        return tuple(sentences)
+
+    def explain_review(self) -> tuple[str, ...]:
+        """Explains what the review found, and what to do: for each trait whose poles nothing tells apart, or that has
+        exemplars on the wrong side, and for each shortcut.
+        """
+        traits = {trait.key: trait for trait in self.plan.model.traits}
+        sentences = [
+            f"{probe.trait}: {len(probe.wrong_side)} of its {self._count_chosen(probe.trait)} exemplars "
+            f"{'reads' if len(probe.wrong_side) == 1 else 'read'} like the other pole (the probe). {READ_THEM}"
+            for probe in self.review.probes
+            if probe.wrong_side
+        ]
+        # The gate itself warns of lengths above this AUC.
+        told = [item for item in self.review.shortcuts if not (item.kind == "length" and item.auc > STRONG_AUC)]
+        shortcuts = [f"{item.describe(traits[item.trait].label(item.pole))}. {self._advise(item)}" for item in told]
+        return (*self.explain_untold(), *sentences, *shortcuts)
+
+    def _advise(self, shortcut: Shortcut) -> str:
+        """Says what to do about a shortcut: the ways that work for the run's effort, synth model and seeds."""
+        seeded = any(self.plan.model.seeds_at(shortcut.trait, pole) for pole in POLES)
+        ways = []
+        if shortcut.is_in_single_texts and not self.plan.level.replacement_rounds:
+            ways.append(REPLACE_THEM)
+        if seeded:
+            ways.append(LEVEL_SEEDS)
+        elif self._strict:
+            ways.append(ADD_SEEDS)
+        if not self._strict:
+            ways.append(SAY_IN_BRIEF)
+        return f"{LEARNED_INSTEAD}: {', or '.join(ways)}.{f' {NOT_SHOWN}' if self._strict else ''}"
+
+    def _count_chosen(self, trait: str) -> int:
+        return sum(exemplar.trait == trait for exemplar in self.choice.chosen)
+
+
+def _without_pools(plan: Plan) -> Plan:
+    """Returns the plan without samples that do not affect the choice: a model may have a million, and it is pickled."""
+    variations = as_stored(plan.model.attached).list_variations()
+    seeds = plan.model.seeds if plan.synth_type == "diversify" else ()
+    model = replace(plan.model, seeds=seeds, reviewed=(), attached=variations, held_out=(), proposed=())
+    return replace(plan, model=model)
+
+
+def _explain_reasons(rejected: Sequence[Exemplar]) -> str:
+    if not rejected:
+        return "Nothing came back for it."
+    counts = Counter(exemplar.reason or "surplus" for exemplar in rejected)
+    parts = []
+    for reason, count in counts.most_common(3):
+        example = next(exemplar for exemplar in rejected if exemplar.reason == reason)
+        # The provider's message is only in the log: a set that is made again from kept replies does not have it.
+        said = "the call failed for good" if reason == "cell_failed" else example.detail or example.text or "no text"
+        parts.append(f"{count} × {name_reason(reason)} (such as: {said[:120]})")
+    spare = counts["surplus"]
+    others = f"{len(rejected) - spare:,} rejected" + (f", {spare:,} to spare" if spare else "")
+    return f"{others}: " + "; ".join(parts) + "."

@@ -1,0 +1,225 @@
+"""Finds shortcuts: features simpler than the whole text that tell the poles apart, so that a scorer would learn them.
+
+Length, punctuation, the subject, the opening word and single words are each compared with the probe's AUC on the whole
+text.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import regex
+
+from engine.axis.separation import rank_auc, score_held_out
+from engine.choosing.probe import MIN_TEXTS
+from engine.domain.model import POLES, Pole, TraitType
+from engine.domain.samples import Exemplar
+from engine.text.embedding import Embedder
+from engine.text.words import count_words, split_words
+
+Kind = Literal["length", "punctuation", "subject", "opening", "word"]
+
+# From this AUC a feature is a shortcut, whatever the whole text reaches (also the gate's limit for lengths).
+STRONG_AUC = 0.8
+# From this AUC it is one if the whole text does no better.
+WEAK_AUC = 0.7
+# How many standard errors from chance it must lie: a feature is one of a dozen that are tried, a word one of hundreds.
+FEATURE_ERRORS = 2.5
+# An opening word is one if it opens so much more of one pole's texts, most of them where the other pole has none, and
+# Fisher's exact test (1922) on the two shares says that chance does this at most so often. At eight texts a pole the
+# least is five against none (.026), seven against one (.010) or eight against two (.007); four against none is .077.
+OPENING_SHARE = 0.5
+OPENING_CHANCE = 0.03
+WORD_ERRORS = 4.0
+# These are defined by their words and subjects, which are therefore no shortcuts.
+DEFINED_BY_WORDS: frozenset[TraitType] = frozenset({"topic", "claim"})
+MARK_PATTERNS: Mapping[str, regex.Pattern[str]] = {
+    "exclamation marks": regex.compile(r"[!！]"),
+    "question marks": regex.compile(r"[?？؟]"),
+    "commas and semicolons": regex.compile(r"[,;:、，；：،؛]"),
+    "quotation marks and brackets": regex.compile(r"[\"“”„«»()\[\]`「」『』（）]"),
+    "digits": regex.compile(r"\d"),
+    "capitals": regex.compile(r"\b\p{Lu}{2,}\b"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """One feature that tells a trait's poles apart.
+
+    ``pole`` is the pole that has more of it, ``auc`` lies in [.5, 1]. ``words`` is the range of lengths that both poles
+    have; (0, 0) unless the feature is the length.
+    """
+
+    trait: str
+    kind: Kind
+    what: str
+    pole: Pole
+    auc: float
+    words: tuple[int, int] = (0, 0)
+
+    def describe(self, label: str) -> str:
+        """Describes the shortcut in a sentence without a full stop; ``label`` is the label of its pole."""
+        return f"{self.trait}: {self.describe_alone(label)}"
+
+    def describe_alone(self, label: str) -> str:
+        """Describes the shortcut as ``describe`` does, without its trait."""
+        said = {
+            "length": f"the number of words alone tells the poles apart: more of them at {label!r}",
+            "punctuation": f"{self.what} alone tell the poles apart: more of them at {label!r}",
+            "subject": "the subjects alone tell the poles apart",
+            "opening": f"the first word alone tells the poles apart: {self.what!r} at {label!r}",
+            "word": f"one word alone tells the poles apart: {self.what!r} at {label!r}",
+        }
+        return f"{said[self.kind]} (AUC {self.auc:.2f})"
+
+    @property
+    def is_in_single_texts(self) -> bool:
+        """Whether single texts carry the shortcut, so that they can be replaced; the others show in many texts only."""
+        return self.kind in ("word", "opening", "length")
+
+    def appears_in(self, text: str) -> bool:
+        """Whether a text carries the shortcut: it has the word, or a length outside the range that both poles have."""
+        if self.kind == "word":
+            return self.what in split_words(text)
+        if self.kind == "opening":
+            return split_words(text)[:1] == [self.what]
+        return self.kind == "length" and not self.words[0] <= count_words(text) <= self.words[1]
+
+
+def find_shortcuts(
+    trait: str, kind: TraitType, exemplars: Sequence[Exemplar], text_auc: float | None, embedder: Embedder | None
+) -> tuple[Shortcut, ...]:
+    """Finds the shortcuts of one trait's exemplars, the strongest first.
+
+    Args:
+        text_auc: the probe's AUC on the whole text; None if there are too few texts, and then no shortcuts are found.
+        embedder: None where the encoder does not know the language: subjects are then not compared, and only features
+            that tell the poles apart whatever the whole text reaches are shortcuts.
+    """
+    if embedder is None:
+        text_auc = 1.0
+    fewest = min(sum(exemplar.pole == pole for exemplar in exemplars) for pole in POLES)
+    if text_auc is None or fewest < MIN_TEXTS:
+        return ()
+    defined_by_words = kind in DEFINED_BY_WORDS
+    found = [
+        *_check_length(trait, exemplars),
+        *_check_punctuation(trait, exemplars),
+    ]
+    if not defined_by_words:
+        found += _check_words(trait, exemplars)
+    if not defined_by_words and embedder is not None:
+        found += _check_subjects(trait, exemplars, embedder)
+    strong = [item for item in found if item.auc >= STRONG_AUC or (item.auc >= WEAK_AUC and item.auc >= text_auc)]
+    strong += _check_openings(trait, exemplars)
+    return tuple(sorted(strong, key=lambda item: (-item.auc, item.kind, item.what)))
+
+
+def match_lengths(exemplars: Sequence[Exemplar]) -> tuple[int, int]:
+    """Returns the range of lengths in words that both poles have.
+
+    It goes from the higher of their first quartiles to the lower of their third quartiles. If the poles' ranges do not
+    overlap, it is the gap between them.
+    """
+    quarters = []
+    for pole in ("positive", "negative"):
+        words = [count_words(exemplar.text or "") for exemplar in exemplars if exemplar.pole == pole]
+        quarters.append(np.quantile(words, [0.25, 0.75]))
+    low, high = max(item[0] for item in quarters), min(item[1] for item in quarters)
+    return math.floor(min(low, high)), math.ceil(max(low, high))
+
+
+def measure_chance(counts: Mapping[Pole, int], sizes: Mapping[Pole, int]) -> float:
+    """Returns how likely chance alone parts a feature between the poles as unevenly as this, or more so (Fisher 1922).
+
+    It is the two-sided exact test: the sum of all hypergeometric probabilities that are not above that of the counts.
+    """
+    have, total = sum(counts.values()), sum(sizes.values())
+    one, other = sizes["positive"], sizes["negative"]
+    ways = {part: math.comb(one, part) * math.comb(other, have - part) for part in range(have + 1)}
+    return sum(number for number in ways.values() if number <= ways[counts["positive"]]) / math.comb(total, have)
+
+
+def _check_length(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
+    scores = [float(count_words(exemplar.text or "")) for exemplar in exemplars]
+    for pole, auc in _rank_poles(scores, exemplars):
+        yield Shortcut(trait, "length", "words", pole, auc, match_lengths(exemplars))
+
+
+def _check_punctuation(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
+    words = [max(1, count_words(exemplar.text or "")) for exemplar in exemplars]
+    for what, pattern in MARK_PATTERNS.items():
+        scores = [
+            len(pattern.findall(exemplar.text or "")) / count for exemplar, count in zip(exemplars, words, strict=True)
+        ]
+        for pole, auc in _rank_poles(scores, exemplars):
+            yield Shortcut(trait, "punctuation", what, pole, auc)
+
+
+def _check_subjects(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder) -> Iterator[Shortcut]:
+    """Fits an axis to the subjects instead of the texts; finds nothing where pairs share their subjects."""
+    positive = [exemplar.pole == "positive" for exemplar in exemplars]
+    vectors = embedder.embed([exemplar.scenario.subject for exemplar in exemplars])
+    scores = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
+    for pole, auc in _rank_poles(scores.tolist(), exemplars):
+        if pole == "positive":
+            yield Shortcut(trait, "subject", "subjects", pole, auc)
+
+
+def _check_openings(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
+    sizes, counts = Counter[Pole](), {pole: Counter[str]() for pole in POLES}
+    for exemplar in exemplars:
+        sizes[exemplar.pole] += 1
+        counts[exemplar.pole].update(split_words(exemplar.text or "")[:1])
+    for word in sorted(counts["positive"] | counts["negative"]):
+        opened = {pole: counts[pole][word] for pole in POLES}
+        difference = opened["positive"] / sizes["positive"] - opened["negative"] / sizes["negative"]
+        if abs(difference) >= OPENING_SHARE and measure_chance(opened, sizes) <= OPENING_CHANCE:
+            pole: Pole = "positive" if difference > 0 else "negative"
+            yield Shortcut(trait, "opening", word, pole, round(0.5 + abs(difference) / 2, 4))
+
+
+def _check_words(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
+    words = [frozenset(split_words(exemplar.text or "")) for exemplar in exemplars]
+    for what, pole, auc in _compare_shares(words, exemplars, WORD_ERRORS):
+        yield Shortcut(trait, "word", what, pole, auc)
+
+
+def _rank_poles(scores: Sequence[float], exemplars: Sequence[Exemplar]) -> Iterator[tuple[Pole, float]]:
+    """Yields the pole with the higher scores and the AUC, folded to [.5, 1], if it differs from chance.
+
+    The standard error is that of the Mann-Whitney statistic without ties.
+    """
+    positive = [exemplar.pole == "positive" for exemplar in exemplars]
+    auc = rank_auc(scores, positive)
+    if auc is None:
+        return
+    count, other = sum(positive), len(positive) - sum(positive)
+    error = math.sqrt((count + other + 1) / (12 * count * other))
+    if abs(auc - 0.5) >= FEATURE_ERRORS * error:
+        yield ("positive" if auc > 0.5 else "negative"), round(max(auc, 1 - auc), 4)
+
+
+def _compare_shares(
+    sets: Sequence[frozenset[str]], exemplars: Sequence[Exemplar], errors: float
+) -> Iterator[tuple[str, Pole, float]]:
+    """Yields each word that is more frequent at one pole than chance allows: word, pole and the AUC of its presence.
+
+    The AUC of a binary feature is .5 + half the difference of its shares of texts at the two poles; the standard error
+    is that of the difference of two shares.
+    """
+    sizes, counts = Counter[Pole](), {pole: Counter[str]() for pole in POLES}
+    for words, exemplar in zip(sets, exemplars, strict=True):
+        sizes[exemplar.pole] += 1
+        counts[exemplar.pole].update(words)
+    total = sizes.total()
+    for word in sorted(counts["positive"] | counts["negative"]):
+        mean = (counts["positive"][word] + counts["negative"][word]) / total
+        error = math.sqrt(mean * (1 - mean) * sum(1 / sizes[pole] for pole in POLES))
+        difference = counts["positive"][word] / sizes["positive"] - counts["negative"][word] / sizes["negative"]
+        if error > 0 and abs(difference) >= errors * error - 1e-9:
+            yield word, ("positive" if difference > 0 else "negative"), round(0.5 + abs(difference) / 2, 4)

@@ -1,0 +1,119 @@
+"""Splits a text file into passages, which become seeds: all of them have the qualities that ``mapping`` says."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import regex
+
+from engine.definitions.sources.labelled_lines import FILE_START, Line, LinePosition, TextLines, seek_line
+from engine.domain.model import Seed, Trait
+from engine.errors import Problem
+
+# A line that stands alone and is no longer than this, without a mark that ends a sentence, is a heading.
+MAX_HEADING_CHARACTERS = 80
+# A longer paragraph is divided at the ends of sentences. In bytes of UTF-8, since a character of Chinese says as much
+# as three letters: some 200 words of English, 240 of Japanese, 90 of Hindi.
+MAX_PASSAGE_BYTES = 1200
+ALLOWED = "a UTF-8 text file; of another document give its text, such as a PDF's in a .txt"
+# What may stand behind the mark that ends a sentence.
+_CLOSING = r"[\p{Pe}\p{Pf}\p{Pi}\"'”’]"
+_END = regex.compile(rf"[\p{{Sentence_Terminal}}…]{_CLOSING}*\Z")
+_BREAK = regex.compile(
+    rf"(?V1)(?<=[\p{{Sentence_Terminal}}…]{_CLOSING}{{0,8}})\s+|(?<=[。！？]{_CLOSING}{{0,8}})(?!{_CLOSING}|[。！？\s]|\Z)"
+)
+_HEADING = regex.compile(r"#{1,6}\s")
+_FIRST_DENSE = "\u2e80"
+_FIRST_HANGUL, _LAST_HANGUL = "\uac00", "\ud7a3"
+
+
+@dataclass(frozen=True, slots=True)
+class FixedLabel:
+    """A quality that all texts of a source have for a trait."""
+
+    trait: Trait
+    quality: float
+
+
+@dataclass(slots=True)
+class _Block:
+    position: LinePosition
+    lines: list[str] = field(default_factory=list)
+
+
+def walk_passages(
+    name: str, stream: BinaryIO, labels: Sequence[FixedLabel], by_line: bool, start: LinePosition = FILE_START
+) -> Iterator[Line]:
+    """Yields the paragraphs of a text file, or its lines, one by one from that at ``start``.
+
+    A long paragraph is several passages. One that is a heading, or has no letters, is yielded without seeds.
+
+    Args:
+        by_line: whether every line is a passage of its own, whatever it is.
+    """
+    lines = TextLines(stream, seek_line(stream, start))
+    try:
+        for block in _walk_blocks(lines, by_line):
+            if block.position.line >= start.line:
+                texts = [block.lines[0]] if by_line else _list_passages(block.lines)
+                place = f"{name}:{block.position.line}"
+                seeds = [Seed(label.trait.key, text, label.quality, place) for text in texts for label in labels]
+                yield Line(block.position, tuple(seeds))
+    except UnicodeDecodeError as error:
+        found = f"a byte that is not UTF-8 at offset {lines.position.offset + error.start}"
+        yield Line(lines.position, problems=(Problem(name, lines.position.line, "file", found, ALLOWED),), final=True)
+
+
+def _walk_blocks(lines: TextLines, by_line: bool) -> Iterator[_Block]:
+    """Yields runs of lines that are not blank, without the space around each line."""
+    block = _Block(lines.position)
+    position = lines.position
+    for line in lines:
+        text = line.strip().replace("\0", "")
+        if text and not block.lines:
+            block = _Block(position, [text])
+        elif text:
+            block.lines.append(text)
+        if block.lines and (by_line or not text):
+            yield block
+            block = _Block(lines.position)
+        position = lines.position
+    if block.lines:
+        yield block
+
+
+def _list_passages(lines: Sequence[str]) -> list[str]:
+    text = _join_lines([line for line in lines if not _HEADING.match(line)])
+    is_heading = len(lines) == 1 and len(text) <= MAX_HEADING_CHARACTERS and not _END.search(text)
+    if is_heading or not any(map(str.isalpha, text)):
+        return []
+    size = len(text.encode())
+    if size <= MAX_PASSAGE_BYTES:
+        return [text]
+    # As many parts as are needed, of about equal size, so that the last is not a sentence alone.
+    return _pack(_BREAK.split(text), size / -(-size // MAX_PASSAGE_BYTES))
+
+
+def _join_lines(lines: Sequence[str]) -> str:
+    """Joins the lines of a paragraph by spaces, or by nothing where the script has none."""
+    text = ""
+    for line in lines:
+        is_joined = not text or (_is_spaceless(text[-1]) and _is_spaceless(line[0]))
+        text += line if is_joined else f" {line}"
+    return text
+
+
+def _is_spaceless(character: str) -> bool:
+    return character >= _FIRST_DENSE and not _FIRST_HANGUL <= character <= _LAST_HANGUL
+
+
+def _pack(sentences: Sequence[str], target_bytes: float) -> list[str]:
+    """Packs sentences into passages; each ends with the sentence that reaches its share of the whole."""
+    passages: list[list[str]] = [[]]
+    used = 0
+    for sentence in sentences:
+        if used >= target_bytes * len(passages) and passages[-1]:
+            passages.append([])
+        passages[-1].append(sentence)
+        used += len(sentence.encode())
+    return [_join_lines(part) for part in passages if part]

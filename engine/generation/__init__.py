@@ -1,1 +1,0 @@
-"""A cell becomes a prompt, and a reply becomes exemplars."""

@@ -1,1 +1,0 @@
-"""Plans which exemplars to ask for: cells in pairs that share a scenario."""

@@ -1,0 +1,210 @@
+"""Adds samples to a model, and removes them: ``added.jsonl`` of its folder, which nobody writes by hand.
+
+The caller holds the model's slot, so that no run works on the model meanwhile, and adds inside ``lock_model`` of the
+store, so that none of another Prefect server attaches meanwhile what is added.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from engine.definitions.loader import load_outline, locate_model
+from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, name_added_field
+from engine.definitions.sources.entries import Source
+from engine.definitions.sources.files import Version, list_sources, names_added, read_version, walk_source
+from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
+from engine.domain.model import Seed
+from engine.domain.samples import make_id
+from engine.errors import DefinitionError, Problem, SampleConflictError
+from engine.system.filesystem import lock_folder, open_folder, read_bytes, replace_file
+
+# Longer than any text that a definition can ask for: 5,000 words, and half as many again before one is too long.
+MAX_TEXT_CHARACTERS = 64 * 1024
+# The qualities that stand for an id; more than one where an author has labelled one text twice.
+Standing = Mapping[int, Collection[float]]
+# The ids of a file's samples, ``int64`` of shape ``(samples,)``, and their qualities in the same order.
+_Index = tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.float64]]]
+
+
+def add_samples(models_uri: str, handle: str, samples: Sequence[Seed], attached: Standing) -> list[int]:
+    """Adds samples to a model, all or none, and returns their ids in order; what is there already is not added again.
+
+    Args:
+        samples: traits by their keys, texts without space around them; ``place`` is not read.
+        attached: the qualities that attached samples have by their ids, of those that are to be added at least.
+
+    Raises:
+        SampleConflictError: a text has another quality for its trait, in the model or among the samples.
+        DefinitionError: a file of the definition, or of its samples, has mistakes.
+        StoreError: a file cannot be read or written; then nothing was added.
+    """
+    outline, folder = load_outline(models_uri, handle), locate_model(models_uri, handle)
+    with lock_folder(*open_folder(folder)):
+        new = choose_new(models_uri, outline, samples, attached)
+        if new:
+            before = _read_added(folder)
+            gap = b"" if before.endswith(b"\n") or not before else b"\n"
+            content = before + gap + b"".join(map(_write_line, new))
+            replace_file(f"{folder}/{ADDED_FILE}", content)
+            _extend_index(folder, outline, new, (len(before), len(content)))
+    return [make_id(handle, sample.trait, sample.text) for sample in samples]
+
+
+def choose_new(models_uri: str, outline: Outline, samples: Sequence[Seed], attached: Standing) -> list[Seed]:
+    """The samples that the model does not have yet, each once; writes nothing.
+
+    Raises:
+        SampleConflictError, DefinitionError, StoreError: as ``add_samples``.
+    """
+    _check_unnamed(outline)
+    ids = [make_id(outline.handle, sample.trait, sample.text) for sample in samples]
+    standing = find_authored(models_uri, outline, ids)
+    for known, qualities in attached.items():
+        standing[known].update(qualities)
+    new = []
+    for index, (known, sample) in enumerate(zip(ids, samples, strict=True)):
+        qualities = standing[known]
+        if qualities and sample.quality not in qualities:
+            listed = " and ".join(f"{quality:g}" for quality in sorted(qualities))
+            raise SampleConflictError(
+                f"Sample {index}: its text has the quality {listed} for {sample.trait} already, not {sample.quality:g}",
+                index,
+            )
+        if not qualities:
+            qualities.add(sample.quality)
+            new.append(sample)
+    return new
+
+
+def find_authored(models_uri: str, outline: Outline, ids: Collection[int]) -> defaultdict[int, set[float]]:
+    """The qualities that authored samples, added ones too, have by their ids; of the given ids alone.
+
+    Raises:
+        DefinitionError, StoreError: as ``add_samples``.
+    """
+    folder = locate_model(models_uri, outline.handle)
+    wanted = np.fromiter(ids, np.int64, len(ids))
+    found: defaultdict[int, set[float]] = defaultdict(set)
+    for source in list_sources(folder, outline):
+        known, qualities = _read_index(folder, outline.handle, source)
+        for place in np.flatnonzero(np.isin(known, wanted)):
+            found[int(known[place])].add(float(qualities[place]))
+    return found
+
+
+def find_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[int]:
+    """Those of the ids that added samples have.
+
+    Raises:
+        DefinitionError, StoreError: as ``add_samples``.
+    """
+    outline = load_outline(models_uri, handle)
+    return (
+        frozenset() if names_added(outline) else frozenset(find_authored(models_uri, replace(outline, sources=()), ids))
+    )
+
+
+def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[int]:
+    """Removes added samples, and returns the ids of those that were there.
+
+    A line that labels nothing any more is blanked, so that no line after it moves: a page of a listing goes on where
+    the one before ended.
+
+    Raises:
+        DefinitionError: the definition, or a line of added samples, has mistakes.
+        StoreError: the file cannot be read or written; then nothing was removed.
+    """
+    outline, folder, wanted = load_outline(models_uri, handle), locate_model(models_uri, handle), frozenset(ids)
+    with lock_folder(*open_folder(folder)):
+        content = b"" if names_added(outline) else _read_added(folder)
+        lines = content.split(b"\n")
+        removed: set[int] = set()
+        for line in walk_source(folder, make_added_source(outline)) if content else ():
+            gone = {known: seed for seed in line.seeds if (known := make_id(handle, seed.trait, seed.text)) in wanted}
+            if gone:
+                number = line.position.line - 1
+                lines[number] = _strike(lines[number], gone.values(), len(gone) == len(line.seeds))
+                removed |= gone.keys()
+        if removed:
+            # One byte more, since counts are kept by the file's time and size, and a store may have times in seconds.
+            replace_file(f"{folder}/{ADDED_FILE}", b"\n".join(lines) + b"\n")
+    return frozenset(removed)
+
+
+@dataclass(slots=True)
+class _KeptIndex:
+    """The index of a file, and the version of the file that it is of."""
+
+    known: tuple[Version, _Index] | None = None
+
+
+@lru_cache(maxsize=64)
+def _keep_index(_folder: str, _handle: str, _source: Source) -> _KeptIndex:
+    return _KeptIndex()
+
+
+def _read_index(folder: str, handle: str, source: Source) -> _Index:
+    kept, version = _keep_index(folder, handle, source), read_version(folder, source)
+    known = kept.known
+    if known is None or known[0] != version:
+        seeds = (seed for line in walk_source(folder, source) for seed in line.seeds)
+        known = kept.known = version, _make_index(handle, list(seeds))
+    return known[1]
+
+
+def _extend_index(folder: str, outline: Outline, new: Sequence[Seed], sizes: tuple[int, int]) -> None:
+    """Adds what was just written to the index, so that adding to a large file does not parse all of it each time.
+
+    Not where the index is of another file, such as one that somebody has deleted meanwhile: ``sizes`` are those of the
+    file before the writing and after it.
+    """
+    source = make_added_source(outline)
+    kept, version = _keep_index(folder, outline.handle, source), read_version(folder, source)
+    if kept.known is not None and sizes == (kept.known[0][1], version[1]):
+        (ids, qualities), (new_ids, new_qualities) = kept.known[1], _make_index(outline.handle, new)
+        kept.known = version, (np.concatenate([ids, new_ids]), np.concatenate([qualities, new_qualities]))
+
+
+def _make_index(handle: str, seeds: Sequence[Seed]) -> _Index:
+    ids = (make_id(handle, seed.trait, seed.text) for seed in seeds)
+    return np.fromiter(ids, np.int64, len(seeds)), np.array([seed.quality for seed in seeds], np.float64)
+
+
+def _check_unnamed(outline: Outline) -> None:
+    """Checks that nothing else is meant by the name of the file of added samples.
+
+    Raises:
+        DefinitionError: ``sources`` names it.
+    """
+    for source in outline.sources if names_added(outline) else ():
+        if source.path.endswith(ADDED_FILE):
+            allowed = f"a file of your own: {ADDED_FILE} is kept for samples that are added over HTTP. Rename it"
+            file, line, field = source.place
+            raise DefinitionError(file, [Problem(file, line, field, repr(source.path), allowed)])
+
+
+def _read_added(folder: str) -> bytes:
+    try:
+        return read_bytes(f"{folder}/{ADDED_FILE}")
+    except FileNotFoundError:
+        return b""
+
+
+def _write_line(sample: Seed) -> bytes:
+    fields = {CONTENT: sample.text, name_added_field(sample.trait): sample.quality}
+    if sample.source_url is not None:
+        fields[SOURCE_URL] = sample.source_url
+    return (json.dumps(fields, ensure_ascii=False) + "\n").encode()
+
+
+def _strike(line: bytes, gone: Collection[Seed], whole: bool) -> bytes:
+    """The line without some of its labels, as long as before where that is possible."""
+    fields = {} if whole else json.loads(line)
+    for seed in () if whole else gone:
+        del fields[name_added_field(seed.trait)]
+    kept = json.dumps(fields, ensure_ascii=False).encode() if fields else b""
+    return kept.ljust(len(line))

@@ -1,0 +1,135 @@
+"""Subjects are spread over what a model names, whatever pack they are from and in whatever language it is said."""
+
+import pytest
+from fakes.builders import make_model, make_trait
+
+from engine.asking.fields import (
+    LEAST_SUBJECTS,
+    REST,
+    SEEDS,
+    Field,
+    keep_once,
+    list_own_fields,
+    name_fields,
+    spread_subjects,
+)
+from engine.definitions.loader import load_model
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
+from engine.domain.model import Brief, Model, Seed
+from engine.settings import PROJECT_ROOT
+
+PACKS = load_packs(SCENARIOS_FOLDER)
+PACK_OF = {subject: name for name, pack in PACKS.packs.items() for subject in pack.subjects}
+
+
+def say(*domain: str, description: str = "", seeds: tuple[Seed, ...] = ()) -> Model:
+    return make_model(handle="ns.x", description=description, brief=Brief(domain=domain), seeds=seeds)
+
+
+def spread(model: Model, **given: tuple[str, ...]) -> dict[str, Field]:
+    return {field.name: field for field in spread_subjects(model, PACKS, **given)}
+
+
+def main_pack(field: Field) -> str:
+    packs = [PACK_OF.get(subject, "") for subject in field.subjects[:LEAST_SUBJECTS]]
+    return max(dict.fromkeys(packs), key=packs.count)
+
+
+@pytest.mark.parametrize(
+    ("domain", "fields"),
+    [
+        ("Letters from town halls, tax offices and schools.", ["town halls", "tax offices", "schools"]),
+        ("Notes by the staff of an office: travel, meals; gifts", ["travel", "meals", "gifts"]),
+        ("Short poems about love, loss and the seasons", ["love", "loss", "seasons"]),
+        ("oil, Oil, things for sale", ["oil", "sale"]),
+        ("Beschwerden: Lärm, Hunde und Müll", ["Lärm", "Hunde", "Müll"]),
+        ("", []),
+    ],
+)
+def test_phrases_of_the_domain_are_fields(domain: str, fields: list[str]) -> None:
+    assert fields == name_fields(say(domain))
+
+
+@pytest.mark.parametrize(
+    ("model", "packs"),
+    [
+        (
+            say("Posts about medicine, computers, football, religion"),
+            ["health", "technology-discussion", "sport", "religion-philosophy"],
+        ),
+        (say("Texte: Politik, Kochen", description="Ob ein Text klar ist."), ["politics-news", "home-cooking"]),
+        (
+            say("Notes of an office: travel, meals, supplies", description="Whether an expense note is odd."),
+            ["expenses", "expenses", "expenses"],
+        ),
+        (say(description="Whether a product review helps a shopper to decide."), ["products"]),
+    ],
+)
+def test_each_field_has_subjects_of_its_own_from_whatever_pack(model: Model, packs: list[str]) -> None:
+    fields = spread(model)
+    subjects = [subject for field in fields.values() for subject in field.subjects]
+
+    assert packs == [main_pack(field) for field in fields.values()]
+    assert len(subjects) == len(set(subjects))
+    assert LEAST_SUBJECTS <= min(len(field.subjects) for field in fields.values())
+
+
+def test_kinds_of_text_are_no_fields_and_what_no_pack_covers_is_its_own_subject() -> None:
+    fields = spread(say("Letters, tax offices and public notices"))
+    others = spread(say("posts, tax offices, dating profiles, schools"))
+
+    assert ["tax offices"] == list(fields)
+    assert ["tax offices", "dating profiles", "schools"] == list(others)
+    assert "dating profiles" in others["dating profiles"].subjects
+    assert [False] == [field.covered for name, field in others.items() if name not in ("tax offices", "schools")]
+
+
+def test_everyday_stands_where_nothing_is_named_or_most_is_not_covered() -> None:
+    assert [REST] == list(spread(make_model(make_trait("x", description=""), handle="ns.x")))
+    assert ["dating profiles", "tattoos", REST] == list(spread(say("dating profiles, tattoos")))
+
+
+def test_subjects_that_seeds_are_about_are_one_field_and_do_not_choose_the_others() -> None:
+    seeds = tuple(
+        Seed("clarity", text, 1.0)
+        for text in ("The goalkeeper let in two penalties.", "The coach changed the striker.")
+    )
+    fields = spread(say("Posts about medicine, religion", seeds=seeds))
+
+    assert ["medicine", "religion", SEEDS] == list(fields)
+    assert ["health", "religion-philosophy", "sport"] == [main_pack(field) for field in fields.values()]
+
+
+def test_proposed_subjects_come_first_in_the_field_that_they_are_nearest_to() -> None:
+    fields = spread(say("Posts about medicine, religion"), proposed=("a broken arm", "a bishop's sermon"))
+
+    assert [("a broken arm",), ("a bishop's sermon",)] == [field.tiers[0] for field in fields.values()]
+
+
+def test_proposed_subjects_are_kept_where_nothing_is_named_and_cover_what_no_pack_does() -> None:
+    proposed = tuple(f"a message of {number} words" for number in range(LEAST_SUBJECTS))
+
+    assert (Field("proposed", (proposed,)),) == spread_subjects(make_model(handle="ns.x"), PACKS, proposed)
+    assert {"dating profiles": True} == {
+        name: field.covered for name, field in spread(say("dating profiles"), proposed=proposed).items()
+    }
+
+
+def test_taken_subjects_are_none() -> None:
+    model = load_model(str(PROJECT_ROOT / "data" / "models"), "u22a8.plain-language")
+    first = spread(model)["tax offices"].subjects
+
+    assert set() == set(first) & {s for field in spread(model, taken=first).values() for s in field.subjects}
+
+
+def test_language_without_the_encoder_has_the_model_s_own_words_and_what_is_proposed() -> None:
+    fields = list_own_fields(say("पत्र: कर, स्कूल"), PACKS, ("एक बिल",), ())
+
+    assert [("एक बिल",), ("कर", "स्कूल")] == [field.subjects for field in fields[:2]]
+    assert [REST] == [field.name for field in fields[2:]]
+
+
+def test_subject_stands_once() -> None:
+    kept = keep_once([Field("one", (("A", "b"), ("B",))), Field("two", (("a",),)), Field("three", (("c",),))])
+
+    assert (Field("one", (("A", "b"),)), Field("three", (("c",),))) == kept

@@ -1,0 +1,94 @@
+"""The JSON of a reply is read from wherever it stands, as it was written or not at all."""
+
+import json
+
+import pytest
+
+from engine.asking.reply_json import MOST_VALUES, UnreadableError, find_objects, find_values
+
+WHOLE = json.dumps({"text": 'She said "no {way}".', "note": ["mine"]})
+READ = json.loads(WHOLE)
+BARE = "{'text': 'It\\'s so.', note: [\"mine\",],}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"\n  {WHOLE}\n",
+        f"Sure! Here is what you {{asked}} for [1]:\n\n{WHOLE}\n\nLet me know if you'd like {{more}}.",
+        f"```json\n{WHOLE}\n```",
+        f"```JSON\n{json.dumps(READ, indent=2)}\n```",
+        f"<think>Perhaps {WHOLE.replace('She', 'He')}?</think>\n{WHOLE}",
+        f"I draft {{}} first.</thinking>{WHOLE}",
+        WHOLE.replace('"text"', '" Text"'),
+        WHOLE.replace("]}", ",],}"),
+        WHOLE.replace("{", "{ // as asked\n", 1),
+        WHOLE.replace("]", "] /* one */ "),
+    ],
+)
+def test_object_is_read_from_wherever_it_stands(text: str) -> None:
+    assert [READ] == find_values(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (f"Here: {BARE}.", [{"text": "It's so.", "note": ["mine"]}]),
+        (f"{WHOLE}\n[{WHOLE}]", [READ, [READ]]),
+        ('{"text": "one\ntwo"}', [{"text": "one\ntwo"}]),
+        ('{"text": "one\r\ntwo",}', [{"text": "one\r\ntwo"}]),
+        (r'{"text": "C:\\data\\new, \u00e9 \/ x \\leq 5\n1\t2",}', [{"text": "C:\\data\\new, é / x \\leq 5\n1\t2"}]),
+        ('{"text": "See https://a.example // this",}', [{"text": "See https://a.example // this"}]),
+        ('```json\n"one"\n```', ["one"]),
+    ],
+)
+def test_what_stands_there_is_read_as_it_was_written(text: str, read: list[object]) -> None:
+    assert read == find_values(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (r"""{"text": "C:\data\new",}""", "a backslash before 'd'"),
+        (r"""{"draft": {"text": "one"}, "text": "\alpha"}""", "a backslash before 'a'"),
+        (r"""{"text": "It\'s so."}""", 'a backslash before "\'"'),
+        (r"""{"text": "C:\users"}""", "a backslash before 'u'"),
+        ('{"text": "one \\\ntwo"}', "a backslash before '\\n'"),
+        (r"""{"text": "the \beta"}""", "(U+0008)"),
+        (r"""{"text": "C:\temp"}""", "(U+0009)"),
+        (r"""{"text": "a\u0000b"}""", "(U+0000)"),
+        (r"""{"text": "half \ud83d"}""", "(U+D83D)"),
+        ("{'text': 'it's so', 'pole': 'positive'}", "no JSON object that can be read in the reply"),
+        ("{“text”: “one”}", "no JSON object in the reply"),
+        ("I'm sorry, I can't help with that.", "no JSON object in the reply"),
+        ("", "no JSON object in the reply"),
+        (f"<think>It is {WHOLE}, I think.", "nothing but thoughts in the reply"),
+        ('{"a": 1}' * (MOST_VALUES + 1), f"more than {MOST_VALUES} JSON values"),
+        # Searched for an end from each quotation mark this would take hours.
+        ('{"text":"' + r"\"" * 150_000 + "}", "no JSON object that can be read in the reply"),
+    ],
+)
+def test_what_cannot_be_read_as_it_was_written_is_said(text: str, said: str) -> None:
+    with pytest.raises(UnreadableError) as caught:
+        find_objects(text)
+
+    assert said in str(caught.value)
+    assert not caught.value.breaks_off
+
+
+@pytest.mark.parametrize(
+    "text", [WHOLE[:-2], f"Here it is: {WHOLE[:30]}", f"```json\n{WHOLE[:-1]}", BARE[:-1], f"{WHOLE}\n{WHOLE[:-1]}"]
+)
+def test_object_that_begins_and_does_not_end_breaks_off(text: str) -> None:
+    with pytest.raises(UnreadableError) as caught:
+        find_objects(text)
+
+    assert caught.value.breaks_off
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a":' * 100_000, "{" * 500_000, '{"a"}' * 100_000, f'{{"a": "{"x" * 1_000_000}', "[[" * 100_000]
+)
+def test_long_nonsense_is_given_up(text: str) -> None:
+    with pytest.raises(UnreadableError):
+        find_objects(text)

@@ -1,0 +1,110 @@
+"""What a round chooses is the same wherever it is chosen, and another follows where that may help."""
+
+import pickle
+
+import pytest
+from fakes.builders import (
+    NEGATIVE_SEEDS,
+    POSITIVE_SEEDS,
+    make_exemplar,
+    make_level,
+    make_model,
+    make_rounds,
+    make_seeds,
+    make_test_plan,
+    make_trait,
+)
+
+from engine.asking.first_replies import MIN_HOPELESS
+from engine.choosing.rounds import REPLY_REASONS, Rounds
+from engine.domain.model import POLES, Attached, TraitType
+from engine.domain.samples import Exemplar, Reason
+
+OTHER = [Attached("clarity", f"text {number}", 1.0, "a shed") for number in range(3)]
+VARIATION = Attached("clarity", "a varied text", 1.0, "a shed", seed_sha256=make_seeds()[0].sha256)
+
+
+MODEL = make_model(seeds=make_seeds(), attached=(*OTHER, VARIATION), held_out=tuple(OTHER))
+PLAN = make_test_plan(MODEL, make_level(2))
+
+
+def make_exemplars() -> list[Exemplar]:
+    texts = dict(zip(POLES, (POSITIVE_SEEDS, NEGATIVE_SEEDS), strict=True))
+    return [make_exemplar(f"{text} Indeed.", pole, index) for pole in POLES for index, text in enumerate(texts[pole])]
+
+
+def take(rounds: Rounds, *reasons: Reason) -> None:
+    """One round, of which all is rejected."""
+    rounds.next_cells()
+    rounds.take([make_exemplar("A text.", "positive", index, reason=reason) for index, reason in enumerate(reasons)])
+
+
+def test_choice_that_another_process_makes_is_the_one_that_is_made_here() -> None:
+    here, elsewhere = make_rounds(PLAN), make_rounds(PLAN)
+    for rounds in (here, elsewhere):
+        rounds.next_cells()
+    here.take(make_exemplars())
+    sent = pickle.dumps(elsewhere.add(make_exemplars()))
+    elsewhere.settle(pickle.loads(sent)())
+
+    assert 4 == len(here.choice.chosen)
+    assert (here.choice, here.review) == (elsewhere.choice, elsewhere.review)
+    assert here.next_cells() == elsewhere.next_cells()
+    # Samples that say nothing of a choice are not sent along.
+    assert [False, True] == [text.encode() in sent for text in (OTHER[0].text, str(VARIATION.seed_sha256))]
+    assert (4, 3) == (len(elsewhere.plan.model.attached), len(elsewhere.plan.model.held_out))
+
+
+HOPELESS: list[Reason] = ["wrong_language"] * MIN_HOPELESS
+
+
+@pytest.mark.parametrize(
+    ("reasons", "hopeless"),
+    [
+        *(([reason] * MIN_HOPELESS, True) for reason in sorted(REPLY_REASONS)),
+        ([*HOPELESS, "duplicate", "near_duplicate", "cell_failed"], True),
+        (HOPELESS[:-1], False),
+        ([*HOPELESS[:-1], "cell_failed"], False),
+        ([*HOPELESS[:-1], "duplicate"], False),
+        ([*HOPELESS, "too_short"], False),
+    ],
+)
+def test_no_round_follows_a_first_one_of_which_no_reply_can_be_used(reasons: list[Reason], hopeless: bool) -> None:
+    rounds = make_rounds(PLAN)
+    take(rounds, *reasons)
+
+    assert hopeless == rounds.is_hopeless
+    assert hopeless == (() == rounds.next_cells())
+    # Later rounds go on.
+    later = make_rounds(PLAN)
+    take(later, "duplicate")
+    take(later, *reasons)
+    assert later.next_cells()
+
+
+def test_what_lacks_is_explained_with_its_reasons_and_counted() -> None:
+    rounds = make_rounds(PLAN)
+    take(rounds, "too_short", "too_short", "cell_failed")
+    positive, negative = rounds.explain_shortfall()
+
+    assert positive.startswith("clarity, positive (Clear): 0 of 2, 2 lacking after 1 round. 3 rejected: 2 × ")
+    assert negative.endswith("Nothing came back for it.")
+    assert {"too_short": 2, "cell_failed": 1} == rounds.count_reasons()
+    assert {("clarity", pole): 0 for pole in POLES} == rounds.count_kept()
+
+
+@pytest.mark.parametrize(
+    ("kind", "judged", "told"),
+    # A judge confirms the labels; the encoder sees nothing of claims.
+    [("spectrum", False, True), ("topic", False, True), ("spectrum", True, False), ("claim", False, False)],
+)
+def test_poles_that_nothing_tells_apart_are_told_unless_a_judge_confirms_them(
+    kind: TraitType, judged: bool, told: bool
+) -> None:
+    same = [make_exemplar(f"The shed {index} is red.", pole, index) for index in range(40) for pole in POLES]
+    rounds = make_rounds(make_test_plan(make_model(make_trait(type=kind)), make_level(1)), *same)
+    rounds.judge_aucs = {"clarity": 0.9} if judged else {}
+    start = "clarity: nothing tells Clear from Obscure in the 80 texts that came (AUC "
+
+    assert told == any(sentence.startswith(start) for sentence in rounds.explain_review())
+    assert told == bool(rounds.explain_untold())

@@ -1,0 +1,105 @@
+"""Entries of `sources`: text files and ordinary texts are read, what is wrong is named, the rest is told as skipped."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import pytest
+
+from engine.definitions.loader import parse_model
+from engine.definitions.sources.ordinary import read_ordinary
+from engine.domain.model import Model, Seed
+from engine.errors import DefinitionError, Problem
+
+WHERE = "u22a8.test/model.yaml"
+SCALE = "traits:\n  - {type: spectrum, key: clarity, positive_label: Clear, negative_label: Obscure}\n"
+TOPIC = "traits:\n  - {type: topic, key: food}\n"
+TWO = f"{SCALE}  - {{type: topic, key: food}}\n"
+TEXT = b"First chapter\n\nOne sentence.\n\nAnother sentence.\n"
+
+
+def parse(text: str, files: Mapping[str, bytes] = MappingProxyType({"a.txt": TEXT})) -> Model:
+    def read(path: str) -> bytes:
+        if path not in files:
+            raise FileNotFoundError(path)
+        return files[path]
+
+    return parse_model("u22a8.test", text.encode(), read)
+
+
+def find_problem(text: str) -> Problem:
+    with pytest.raises(DefinitionError) as caught:
+        parse(text)
+    [problem] = caught.value.problems
+    return problem
+
+
+def test_passages_of_a_text_file_are_samples_of_the_only_trait_at_its_positive_pole() -> None:
+    source = f"{SCALE}sources: [{{type: file, path: a.txt}}]\n"
+    model, many = parse(source), parse(source, {"a.txt": b"A\n\n" * 8})
+
+    assert (
+        Seed("clarity", "One sentence.", 1.0, "u22a8.test/a.txt:3"),
+        Seed("clarity", "Another sentence.", 1.0, "u22a8.test/a.txt:5"),
+    ) == model.seeds
+    assert ["u22a8.test/a.txt, line 1"] == [item.what for item in model.skipped]
+    assert ["u22a8.test/a.txt, lines 1, 3, 5, 7, 9 and 3 more"] == [item.what for item in many.skipped]
+
+
+def test_text_file_may_label_several_traits_line_by_line() -> None:
+    mapping = "{a: {trait: clarity, quality: 0}, b: {trait: food}}"
+    source = f"{TWO}sources: [{{type: file, path: a.txt, split: lines, mapping: {mapping}}}]\n"
+    labelled = [(seed.trait, seed.text, seed.quality) for seed in parse(source, {"a.txt": b"One\nTwo\n"}).seeds]
+
+    assert [("clarity", "One", 0.0), ("food", "One", 1.0), ("clarity", "Two", 0.0), ("food", "Two", 1.0)] == labelled
+
+
+@pytest.mark.parametrize(
+    ("traits", "source", "field", "allowed"),
+    [
+        (TWO, "file, path: a.txt", "mapping", "samples of, as {x: {trait: clarity}}"),
+        (SCALE, "file, path: a.txt, mapping: {x: {trait: clarity, quality: 2}}", "mapping.x.quality", "a number in"),
+        (SCALE, "file, path: b/a.CSV", "type", "csv for b/a.CSV, whose lines have labels of their own"),
+        (SCALE, "file, path: a.ndjson", "type", "jsonl for a.ndjson"),
+        (TOPIC, "noise, without: [coking]", "without.0", "a subject of the ordinary texts: "),
+        (TOPIC, "noise, count: 25", "count", "at most 24: so many there are in English"),
+        (TOPIC, "noise, language: xx", "language", "a language tag"),
+    ],
+)
+def test_wrong_entry_is_named(traits: str, source: str, field: str, allowed: str) -> None:
+    problem = find_problem(f"{traits}sources: [{{type: {source}}}]\n")
+
+    assert (WHERE, f"sources.0.{field}") == (problem.file, problem.field)
+    assert allowed in problem.allowed
+
+
+@pytest.mark.parametrize(("own", "given", "code"), [("", "", "en"), ("de", "", "de"), ("de", ", language: hi", "hi")])
+def test_noise_is_negative_samples_of_each_topic_in_the_right_language(own: str, given: str, code: str) -> None:
+    language = f"language: {own}\n" if own else ""
+    seeds = parse(f"{language}{TWO}sources: [{{type: noise{given}}}]\n").seeds
+
+    assert {("food", 0.0)} == {(seed.trait, seed.quality) for seed in seeds}
+    assert 12 == len({seed.text for seed in seeds} & {item.text for item in read_ordinary(code)})
+    assert all(seed.place.startswith(f"data/noise/{code}.yaml:") for seed in seeds)
+
+
+def test_noise_leaves_out_subjects_and_has_as_many_texts_as_it_says() -> None:
+    inside = {item.text for item in read_ordinary("en") if item.subject in ("cooking", "garden")}
+    for count in (3, 20):
+        model = parse(f"{TOPIC}sources: [{{type: noise, count: {count}, without: [cooking, garden]}}]\n")
+
+        assert (count, set()) == (len(model.seeds), inside & {seed.text for seed in model.seeds})
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"{SCALE}sources: [{{type: noise}}]\n", "the model has no topic that ordinary texts could "),
+        (f"language: th\n{TOPIC}sources: [{{type: noise}}]\n", "there are no ordinary texts in Thai"),
+        (f"{TWO}sources: [{{type: noise, mapping: {{a: {{trait: clarity}}}}}}]\n", "texts outside of a topic say"),
+        (f"{TOPIC}sources: [{{type: noise, path: x.txt}}]\n", "not a field of a noise source"),
+    ],
+)
+def test_noise_or_a_field_of_it_that_cannot_be_read_is_told_as_skipped(text: str, why: str) -> None:
+    [skipped] = parse(text).skipped
+
+    assert skipped.why.startswith(why)

@@ -1,0 +1,84 @@
+"""A text file becomes passages: paragraphs of a sensible size, or lines; headings are told apart."""
+
+import io
+
+import pytest
+from fakes.builders import make_trait
+
+from engine.definitions.sources.labelled_lines import FILE_START, Line, LinePosition
+from engine.definitions.sources.passages import ALLOWED, MAX_PASSAGE_BYTES, FixedLabel, walk_passages
+from engine.domain.model import Seed
+from engine.errors import Problem
+
+LABELS = (FixedLabel(make_trait(), 1.0), FixedLabel(make_trait("warmth"), 0.25))
+
+
+def walk(text: str | bytes, by_line: bool = False, start: LinePosition = FILE_START) -> list[Line]:
+    content = text.encode() if isinstance(text, str) else text
+    return list(walk_passages("a.txt", io.BytesIO(content), LABELS, by_line, start))
+
+
+def list_texts(text: str, by_line: bool = False) -> list[str]:
+    return [seed.text for line in walk(text, by_line) for seed in line.seeds if seed.trait == "clarity"]
+
+
+def test_paragraph_is_a_passage_with_its_lines_joined_and_the_quality_of_each_label() -> None:
+    one, two = walk("One line\nand another.\n\n\n  Second paragraph.  \n")
+
+    assert [
+        Seed("clarity", "One line and another.", 1.0, "a.txt:1"),
+        Seed("warmth", "One line and another.", 0.25, "a.txt:1"),
+        Seed("clarity", "Second paragraph.", 1.0, "a.txt:5"),
+        Seed("warmth", "Second paragraph.", 0.25, "a.txt:5"),
+    ] == [*one.seeds, *two.seeds]
+    assert ["長い文は次の行に続く。"] == list_texts("長い文は\n次の行に続く。\n")
+    assert ["긴 문장은 다음 줄로 이어진다."] == list_texts("긴 문장은\n다음 줄로 이어진다.\n")
+
+
+@pytest.mark.parametrize("heading", ["x" * 80, "###### Install it.", "* * *", "1.", "第一章", "पहला अध्याय", "He said:"])
+def test_heading_is_no_passage(heading: str) -> None:
+    assert ["A sentence."] == list_texts(f"{heading}\n\n# Above\nA sentence.\n")
+
+
+@pytest.mark.parametrize("text", ["One sentence.", "#fun is what we had.", "「はい。」", "हम आए।", "“Yes!”", "x" * 81])
+def test_paragraph_of_one_line_is_no_heading_where_it_ends_a_sentence_or_is_long(text: str) -> None:
+    assert [text] == list_texts(text)
+
+
+@pytest.mark.parametrize("sentence", ["This is one of many. ", "この文は段落の中の一つの文である。"])
+def test_long_paragraph_is_divided_at_the_ends_of_sentences(sentence: str) -> None:
+    passages = list_texts(sentence * (7 * MAX_PASSAGE_BYTES // (2 * len(sentence.encode()))))
+
+    assert 4 == len(passages)
+    assert all(len(passage.encode()) <= MAX_PASSAGE_BYTES + len(sentence.encode()) for passage in passages)
+    assert min(len(passage) for passage in passages) > max(len(passage) for passage in passages) / 2
+    assert all(passage.endswith(sentence.strip()[-1]) for passage in passages)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_anywhere_and_a_byte_order_mark_and_blank_lines_are_no_text(end: str) -> None:
+    text = f"\ufeffOne.{end}{end}# Two{end}three.{end}"
+
+    assert [] == walk("  \n\t\n")
+    assert ["One.", "three."] == list_texts(text)
+    assert ["One.", "# Two", "three."] == list_texts(text, by_line=True)
+    assert [1, 3] == [line.position.line for line in walk(text)]
+
+
+def test_file_that_is_no_text_is_named_with_the_line_of_its_first_foreign_byte() -> None:
+    [before, last] = walk("One.\n\nCafé.\n".encode("latin-1"))
+
+    assert ("One.", True) == (before.seeds[0].text, last.final)
+    assert (Problem("a.txt", 3, "file", "a byte that is not UTF-8 at offset 9", ALLOWED),) == last.problems
+
+
+@pytest.mark.parametrize("by_line", [False, True])
+def test_walk_goes_on_from_where_a_passage_begins(by_line: bool) -> None:
+    text = "\ufeffÉins.\nzwei.\n\nHeading\n\nDrei.\n\n\nVier.\n"
+    lines = walk(text, by_line)
+
+    assert ([1, 2, 4, 6, 9] if by_line else [1, 4, 6, 9]) == [line.position.line for line in lines]
+    for number, line in enumerate(lines):
+        assert lines[number:] == walk(text, by_line, line.position)
+        # Of a file that has changed meanwhile it goes on by the number of the line.
+        assert lines[number:] == walk(text, by_line, LinePosition(7, line.position.line))

@@ -1,0 +1,82 @@
+"""A seed that is doubled counts once, seeds that contradict each other not at all, and both lines are named."""
+
+import pytest
+from fakes.builders import make_model, make_seeds, make_trait
+
+from engine.definitions.repeated_seeds import MOST_NAMED, find_repeated, settle_seeds
+from engine.domain.model import Model, Seed
+
+TEXT = "The spare battery of the scanner lies in the second drawer."
+
+
+def make_seed(line: int, quality: float = 1.0, text: str = TEXT, trait: str = "clarity") -> Seed:
+    return Seed(trait, text, quality, f"u22a8.test/samples.jsonl:{line}")
+
+
+def settle(*seeds: Seed) -> Model:
+    return settle_seeds(make_model(seeds=seeds))
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        make_seeds(),
+        (make_seed(3), make_seed(9, 0.0, TEXT.upper())),
+        (make_seed(3), make_seed(9, 0.0, TEXT.replace(".", "!"))),
+        (make_seed(3), make_seed(3, 0.0, trait="tone")),
+    ],
+    ids=["no repeats", "another case at the other pole", "other marks at the other pole", "two traits"],
+)
+def test_seeds_that_are_not_the_same_stay_as_they_are(seeds: tuple[Seed, ...]) -> None:
+    model = make_model(make_trait(), make_trait("tone"), seeds=seeds)
+
+    assert model is settle_seeds(model)
+    assert ([], []) == find_repeated(seeds)
+
+
+@pytest.mark.parametrize("text", [TEXT, f" {TEXT.replace(' ', '  ')} ", TEXT.replace("battery", "bat\u00adtery")])
+def test_text_at_both_poles_counts_for_neither(text: str) -> None:
+    seeds = (make_seed(3), *make_seeds(), make_seed(9, 0.0, text))
+    settled = settle(*seeds)
+    [skipped] = settled.skipped
+
+    assert make_seeds() == settled.seeds
+    assert (seeds[0], seeds[-1]) == settled.contested
+    assert ([[seeds[0], seeds[-1]]], []) == find_repeated(seeds)
+    assert "seed u22a8.test/samples.jsonl:3 for clarity" == skipped.what
+    assert "at the other side in u22a8.test/samples.jsonl:9 (quality 1 here, 0 there)" in skipped.why
+
+
+def test_doubled_text_counts_once() -> None:
+    seeds = (make_seed(3), make_seed(9), make_seed(12, 0.75), make_seed(13, 1.0, TEXT.upper()))
+    settled = settle(*seeds)
+    alike, other, _ = settled.skipped
+
+    assert seeds[:1] == settled.seeds
+    assert () == settled.contested
+    assert ([], [[*seeds]]) == find_repeated(seeds)
+    assert [f"seed u22a8.test/samples.jsonl:{line} for clarity" for line in (9, 12)] == [alike.what, other.what]
+    assert "the same text as u22a8.test/samples.jsonl:3, so it counts once" == alike.why
+    assert "with the quality 1 instead of 0.75" in other.why
+
+
+@pytest.mark.parametrize(
+    ("qualities", "contested"),
+    [((1.0, 0.0), 2), ((0.8, 0.3), 2), ((1.0, 0.5), 0), ((0.5, 0.0), 0), ((1.0, 1.0, 0.0), 3)],
+)
+def test_qualities_contradict_across_the_middle_and_one_dissent_takes_all_of_them_out(
+    qualities: tuple[float, ...], contested: int
+) -> None:
+    settled = settle(*(make_seed(line, quality) for line, quality in enumerate(qualities)))
+
+    assert (contested, 0 if contested else 1) == (len(settled.contested), len(settled.seeds))
+    assert 1 == len(settled.skipped)
+
+
+@pytest.mark.parametrize("quality", [1.0, 0.0])
+def test_only_the_first_of_many_are_named(quality: float) -> None:
+    texts = [f"{TEXT} It was put there {number} weeks ago." for number in range(MOST_NAMED + 3)]
+    settled = settle(*(make_seed(line, value, text) for line, text in enumerate(texts, 1) for value in (1.0, quality)))
+
+    assert MOST_NAMED + 1 == len(settled.skipped)
+    assert "3 more" in settled.skipped[-1].what

@@ -1,0 +1,94 @@
+"""A search of stored texts by their hashes finds what a search of the texts themselves finds."""
+
+import hashlib
+import itertools
+import random
+
+import numpy as np
+import pytest
+from fakes.long import choose
+
+from engine.store.earlier.search import (
+    BandSearch,
+    MemoryTexts,
+    find_nearest,
+    find_pairs_within,
+    match_stored,
+    share_runs,
+)
+from engine.text.near_duplicates import NearTexts
+from engine.text.signatures import APART, KINDS, NEAR, HashKind, make_hash_table, sign
+from engine.text.words import COMMON_RUN
+
+_DRAWN = random.Random(1)
+WORDS = ["".join(_DRAWN.choices("abcdefghijklmnoprstuvwz", k=_DRAWN.randint(2, 8))) for _ in range(4_000)]
+WEIGHTS = list(itertools.accumulate(1 / (rank + 20) for rank in range(len(WORDS))))
+SENTENCE = "The spare key of the cellar hangs on the second nail behind the blue kitchen door."
+
+
+def write_text(number: int) -> list[str]:
+    return random.Random(number).choices(WORDS, cum_weights=WEIGHTS, k=30)
+
+
+def change_words(words: list[str], count: int, seed: int) -> list[str]:
+    """The words with so many of them, one after the other, replaced: the more, the lower the Jaccard index."""
+    start = random.Random(seed).randrange(len(words) - count + 1)
+    return [*words[:start], *(f"{word}{seed}" for word in words[start : start + count]), *words[start + count :]]
+
+
+def test_verdicts_on_planted_pairs_are_those_of_a_search_of_the_texts_themselves() -> None:
+    """More of them than a block has; 0 to 9 of 30 words differ: an index of 1 down to .5 and below."""
+    stored = [" ".join(write_text(number)) for number in range(choose(8_400, 18_000))]
+    new = [" ".join(change_words(write_text(n * len(stored) // 300), n % 10, n)) for n in range(300)]
+    seen = NearTexts()
+    for number, text in enumerate(stored):
+        seen.add(f"attached/{number}", text)
+    expected = {text: match for text in new if (match := seen.find(text))}
+    found = find_nearest(new, MemoryTexts(stored))
+
+    assert expected == found
+    assert 150 < len(expected) < 300
+    assert {True, False} == {match.exact for match in expected.values()}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_stored_text_with_a_word_changed_is_found_by_either_kind(kind: HashKind) -> None:
+    stored = [" ".join(write_text(number)) for number in range(300)]
+    asked = ["Nothing like any of them stands here today.", " ".join(change_words(write_text(217), 1, 1))]
+    found = list(match_stored(asked, MemoryTexts(stored), kind))
+
+    assert [(1, 217, stored[217])] == [(item.query, item.row, item.text) for item in found]
+    assert kind.nearness.jaccard < found[0].similarity < 1
+
+
+def test_runs_of_words_are_found_wherever_they_stand_and_no_shorter_ones() -> None:
+    quoted, short = SENTENCE.split()[3 : 3 + COMMON_RUN], SENTENCE.split()[3 : 2 + COMMON_RUN]
+    stored = ["Something else.", f"As he said, {' '.join(quoted)} is what matters.", f"And {' '.join(short)} too."]
+    found = list(share_runs(["Not this one, which shares nothing at all with them.", SENTENCE], MemoryTexts(stored)))
+
+    assert [(1, 1, stored[1], 1)] == [(item.query, item.row, item.text, len(item.runs)) for item in found]
+
+
+def test_stored_pairs_are_those_of_one_trait_and_name_the_earlier_text() -> None:
+    texts = [SENTENCE, "Nobody waters the plants on our roof.", SENTENCE.upper(), SENTENCE.replace("blue", "red")]
+    pairs = find_pairs_within(MemoryTexts(texts), np.zeros(4, np.int64))
+
+    assert (2, texts[2], SENTENCE, 1.0) == pairs[0]
+    assert [2, 3] == [pair[0] for pair in pairs]
+    assert [] == find_pairs_within(MemoryTexts(texts), np.arange(4))
+
+
+def test_nothing_is_found_where_nothing_is_stored_or_asked() -> None:
+    for texts, stored in (([], [SENTENCE]), ([SENTENCE], [])):
+        assert {} == find_nearest(texts, MemoryTexts(stored))
+        assert [] == list(share_runs(texts, MemoryTexts(stored)))
+    assert [0, 0] == [len(part) for part in BandSearch(sign([SENTENCE], 125), NEAR.nearness).find(sign([], 125))]
+
+
+def test_hashes_of_this_version_are_these() -> None:
+    """Whoever changes what they are made of raises ``HASHES_VERSION``: stored ones must not be taken for them."""
+    table = make_hash_table([SENTENCE, "日本語の文章をここに書いておきます。"], APART)
+    signatures = sign([SENTENCE, ""], NEAR.nearness.permutations)
+
+    assert "adf38c0b27d27c84" == hashlib.sha256(signatures.tobytes()).hexdigest()[:16]
+    assert "fa41b1615b6392e4" == hashlib.sha256(str(table["runs"].to_pylist()).encode()).hexdigest()[:16]
