@@ -32,12 +32,11 @@ from flows.backfills.parts import PartDispatcher
 from flows.backfills.resources import make_shared_budget, open_backfill_resources
 from flows.backfills.worker import BackfillWorker
 from flows.observability.logs import ignore_closed_output, set_up_logs
-from flows.runs.cancellation import CancellationWatcher, explain_cancelled
-from flows.runs.heartbeat import sending_heartbeats, sending_none_twice
-from flows.runs.labels import LeaseLabels
-from flows.runs.lease_holders import name_process
-from flows.runtime.parameters import ChosenEffort, Glob, Handles, MaxCost, Namespace, PartSize
-from flows.runtime.schedule_events import release_events
+from flows.run.cancellation import CancellationWatcher, explain_cancelled
+from flows.run.labels import LeaseLabels
+from flows.run.lease.holders import name_process
+from flows.run.parameters import ChosenEffort, Glob, Handles, MaxCost, Namespace, PartSize
+from flows.run.run_events import release_events, sending_heartbeats, sending_none_twice
 from flows.synthesize import Wanted, run_synthesis
 
 # Where Prefect's runner has put the id of the flow run that a process is for.

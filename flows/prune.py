@@ -17,8 +17,7 @@ from engine.report.run_page import escape
 from engine.settings import read_settings
 from flows.observability.logs import ignore_closed_output, set_up_logs
 from flows.retention.pruning import Ages, Pruned, prune_all
-from flows.runs.heartbeat import sending_heartbeats
-from flows.runtime.schedule_events import release_events
+from flows.run.run_events import release_events, sending_heartbeats
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 # How many lines the run page shows; the log has them all.

@@ -23,19 +23,18 @@ from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
 from flows.review.finish import resume_review, wait_for_person
 from flows.review.waiting import expire_proposals, keep_to_one
-from flows.runs.heartbeat import sending_heartbeats
-from flows.runs.lease import Lease
-from flows.runs.set_events import emit_written
-from flows.runtime.outcome import check_beside, conclude, end_in_state, find_nothing_lacking, get_run_id, make_stamp
-from flows.runtime.parameters import ChosenEffort, Handle
-from flows.runtime.resources import RunResources, open_run_resources
-from flows.runtime.rounds import run_rounds
-from flows.runtime.schedule_events import release_events
+from flows.run.lease.lease import Lease
+from flows.run.outcome import check_beside, conclude, end_in_state, find_nothing_lacking, get_run_id, make_stamp
+from flows.run.page.estimate import estimate
+from flows.run.page.report import report
+from flows.run.parameters import ChosenEffort, Handle
+from flows.run.resources import RunResources, open_run_resources
+from flows.run.rounds import run_rounds
+from flows.run.run_events import release_events, sending_heartbeats
+from flows.run.set_events import emit_written
 from tasks.check import check
-from tasks.estimate import estimate
 from tasks.load import load
 from tasks.plan import plan
-from tasks.report import report
 from tasks.write import write
 
 

@@ -17,10 +17,9 @@ from engine.system.worker_process import RunHeavy, run_here
 from engine.text.embedding import embed_ahead
 from engine.text.formatting import count_noun
 from expectations.checking import prepare_gate
-from tasks.run_names import name_check
 
 
-@task(name="check", task_run_name=name_check, cache_policy=NO_CACHE, persist_result=False)
+@task(name="check", task_run_name="check", cache_policy=NO_CACHE, persist_result=False)
 async def check(
     settings: Settings,
     rounds: Rounds,

@@ -15,12 +15,12 @@ from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.screening_ahead import ScreeningAhead, screening_ahead
 from engine.system.task_groups import gather_or_cancel
-from tasks.run_names import name_batch
 
 # A task run costs the server 25 to 45 ms (docs/decisions/000), and the run page draws each as a bar: with eight of them
 # a round the names of five rounds could not be read any more.
 MAX_BATCHES = 4
 BATCH = 100
+NAME = "round {rounds.round_no}: generate {part}"
 
 
 async def generate(
@@ -37,7 +37,7 @@ async def generate(
     first_replies = FirstReplies(cells)
     async with screening_ahead(rounds.screener) as ahead:
         batches = await gather_or_cancel(
-            call(rounds, batch, gateway, (number, len(split)), first_replies, ahead)
+            call(rounds, batch, gateway, f"part {number} of {len(split)}", first_replies, ahead)
             for number, batch in enumerate(split, start=1)
         )
     return [exemplar for batch in batches for exemplar in batch]
@@ -50,19 +50,24 @@ def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
     return [tuple(cells[start:end]) for start, end in itertools.pairwise(ends)]
 
 
-@task(name="generate", task_run_name=name_batch, cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="generate",
+    task_run_name=NAME,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 async def generate_batch(
     rounds: Rounds,
     cells: Sequence[Cell],
     gateway: ModelGateway,
-    part: tuple[int, int] = (1, 1),
+    part: str = "all cells",
     first_replies: FirstReplies | None = None,
     ahead: ScreeningAhead | None = None,
 ) -> list[Exemplar]:
     """The exemplars of one batch; the gateway bounds the calls in flight across all batches of the run.
 
     Args:
-        part: the number of the batch, from 1, and how many there are.
+        part: which one of how many it is, for the name of the task's run.
         first_replies: those of the round, which all batches share.
         ahead: takes each cell as it comes; None where nothing is screened ahead.
     """

@@ -6,10 +6,9 @@ from prefect.cache_policies import NO_CACHE
 from engine.run.job import Job, load_job
 from engine.settings import Settings
 from engine.store.debris import sweep_store
-from tasks.run_names import name_load
 
 
-@task(name="load", task_run_name=name_load, cache_policy=NO_CACHE, persist_result=False)
+@task(name="load", task_run_name="load {handle}", cache_policy=NO_CACHE, persist_result=False)
 def load(settings: Settings, handle: str, synth_type: str, effort: str | None, only_lacking: bool = False) -> Job:
     """The job of a request, in a store without the debris of earlier runs; raises what ``load_job`` raises."""
     logger = get_run_logger()

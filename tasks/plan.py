@@ -15,10 +15,9 @@ from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.embedding import SentenceEncoder
-from tasks.run_names import name_plan
 
 
-@task(name="plan", task_run_name=name_plan, cache_policy=NO_CACHE, persist_result=False)
+@task(name="plan", task_run_name="plan {job.level.effort}", cache_policy=NO_CACHE, persist_result=False)
 async def plan(
     settings: Settings,
     job: Job,

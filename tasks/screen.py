@@ -22,14 +22,13 @@ from engine.screening.voting_judge import VotingJudge
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.embedding import embed_ahead
 from engine.text.formatting import name_reason
-from tasks.run_names import name_screen
 
 REJECTIONS = logging.getLogger("exemplars.rejections")
 # From so many on the choice takes .15 s and more, twice what it takes to send it to another process (two cores).
 MANY_EXEMPLARS = 2_000
 
 
-@task(name="screen", task_run_name=name_screen, cache_policy=NO_CACHE, persist_result=False)
+@task(name="screen", task_run_name="round {rounds.round_no}: screen", cache_policy=NO_CACHE, persist_result=False)
 async def screen(
     rounds: Rounds,
     exemplars: Sequence[Exemplar],

@@ -14,10 +14,9 @@ from engine.report.summary import make_sample_set
 from engine.run.entering import make_entry_check
 from engine.settings import Settings
 from engine.store.store import StoredSet, write_set
-from tasks.run_names import name_write
 
 
-@task(name="write", task_run_name=name_write, cache_policy=NO_CACHE, persist_result=False)
+@task(name="write", task_run_name="write: {verdict.status}", cache_policy=NO_CACHE, persist_result=False)
 def write(
     settings: Settings,
     rounds: Rounds,

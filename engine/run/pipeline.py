@@ -59,7 +59,7 @@ async def walk_rounds(
 ) -> None:
     """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
 
-    It is the loop of ``flows.runtime.rounds.run_rounds`` without tasks, limits on cost and events.
+    It is the loop of ``flows.run.rounds.run_rounds`` without tasks, limits on cost and events.
 
     Args:
         most: the most rounds: as many as a run took whose money was spent.

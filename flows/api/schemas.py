@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.definitions.lifecycle import State
 from engine.store.decisions import Said
 from flows.api.errors import Code
-from flows.runs.flow_runs import Status
+from flows.run.flow_runs import Status
 
 RUN_ID_EXAMPLE = "9babac40-1978-4ae0-b765-f30fdb6eb7a4"
 SAMPLE_ID_EXAMPLE = 8028196843172301

@@ -20,7 +20,7 @@ from prefect.states import Cancelled, Completed, Running
 from engine.domain.model import Effort, SynthType
 from engine.domain.verdict import RunResult
 from engine.text.formatting import count_noun
-from flows.runs.labels import AGAIN, FLOW, name_tag
+from flows.run.labels import AGAIN, FLOW, name_tag
 
 # What a run of the main job does, with the resources that its parent shares.
 Body = Callable[[str, SynthType, Effort | None], Awaitable[RunResult | State[Any]]]

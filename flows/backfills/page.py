@@ -15,8 +15,8 @@ from engine.errors import StoreError
 from engine.report.backfill_page import describe_backfill, write_backfill_page
 from engine.settings import Settings
 from engine.store.backfill_ledger import Ledger, locate_ledger, write_ledger
-from flows.runtime.progress_artifact import Bar
-from tasks.artifacts import change, show
+from flows.run.page.artifacts import change, show
+from flows.run.page.progress import Bar
 
 SHOW_SECONDS = 3.0
 # On an object store each is a request, and a backfill may take a night.

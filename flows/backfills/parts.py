@@ -36,7 +36,7 @@ from engine.text.formatting import count_noun
 from flows.backfills.child_runs import read_runs
 from flows.backfills.resources import PART
 from flows.backfills.worker import BackfillWorker
-from flows.runs.lease import Logger
+from flows.run.lease.lease import Logger
 
 DEPLOYMENT = "backfill/on-demand"
 # A queue of its own: where runs that queue parts filled the one of their parts, all would wait for ever.

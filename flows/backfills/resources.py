@@ -16,9 +16,9 @@ from engine.run.backfill_targets import BackfillRequest, SkipReason, find_skip_r
 from engine.settings import Settings
 from engine.system.worker_process import WorkerProcess
 from expectations.checking import warm_up
-from flows.runs.lease import Logger
-from flows.runtime.own_worker import OWN_WORKER
-from flows.runtime.resources import RunResources, open_run_resources
+from flows.run.lease.lease import Logger
+from flows.run.own_worker import OWN_WORKER
+from flows.run.resources import RunResources, open_run_resources
 
 SPARE_THREADS = 16
 # The tag of a run that is a part of another backfill.

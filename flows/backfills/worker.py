@@ -28,7 +28,7 @@ from engine.errors import (
 from engine.run.backfill_targets import BackfillRequest
 from engine.store.backfill_ledger import Ledger, ModelRow, describe_state
 from flows.backfills.child_runs import ChildRuns
-from flows.runtime.resources import RunResources, RunSnapshot
+from flows.run.resources import RunResources, RunSnapshot
 
 # What is no fault of a model: the next ones would meet it too, each after having waited for as long.
 COMMON_ERRORS = (

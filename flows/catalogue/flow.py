@@ -15,8 +15,7 @@ from engine.settings import Settings, read_settings
 from flows.catalogue.survey import survey_catalogue
 from flows.deploy.offered_handles import offer_handles
 from flows.observability.logs import ignore_closed_output, set_up_logs
-from flows.runs.heartbeat import sending_heartbeats
-from flows.runtime.schedule_events import release_events
+from flows.run.run_events import release_events, sending_heartbeats
 
 
 @flow(name="catalogue", flow_run_name="catalogue")

@@ -7,9 +7,9 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL
 
 from engine.catalogue.condition import LastRun
-from flows.runs.flow_runs import ENDED_TYPES, Run, choose_operation
-from flows.runs.labels import FLOW, KEPT, LIVE_TYPES, RAISED, TAGS_AT_ONCE
-from flows.runs.newest_runs import list_newest
+from flows.run.flow_runs import ENDED_TYPES, Run, choose_operation
+from flows.run.labels import FLOW, KEPT, LIVE_TYPES, RAISED, TAGS_AT_ONCE
+from flows.run.newest_runs import list_newest
 
 ENDED = {"state": {"type": {"any_": list(ENDED_TYPES)}}}
 LIVE = {"state": {"type": {"any_": list(LIVE_TYPES)}}}

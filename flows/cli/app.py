@@ -70,7 +70,7 @@ def synthesize_command(
     logs_json = settings.log_format == "json"
     quiet_libraries(verbose or logs_json, logs_json)
     from flows.cli.temporary_server import starting_server
-    from flows.runtime.own_worker import forking_worker
+    from flows.run.own_worker import forking_worker
 
     with starting_server() as server, forking_worker():
         # Imported late: Prefect reads its settings on import, and a mistyped handle should not have to wait for that.

@@ -17,9 +17,9 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFi
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 
 from flows.deploy.automations import name_left_event
-from flows.runs.heartbeat import EVENT, HEARTBEAT_SECONDS
-from flows.runs.labels import AGAIN, LeaseLabels, read_lease_labels
-from flows.runs.lease_holders import free_lease, is_gone
+from flows.run.labels import AGAIN, LeaseLabels, read_lease_labels
+from flows.run.lease.holders import free_lease, is_gone
+from flows.run.run_events import HEARTBEAT, HEARTBEAT_SECONDS
 
 FLOW_NAMES = ("synthesize", "backfill", "prune", "review", "catalogue")
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
@@ -47,7 +47,7 @@ def is_silent(client: SyncPrefectClient, run: FlowRun) -> bool:
         return False
     heard = EventFilter(
         occurred=EventOccurredFilter(since=since),
-        event=EventNameFilter(name=[EVENT]),
+        event=EventNameFilter(name=[HEARTBEAT]),
         resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]),
     )
     return not client.read_events(heard, limit=1).events

@@ -13,9 +13,9 @@ import httpx
 from prefect.client.orchestration import SyncPrefectClient
 
 from engine.errors import OrchestratorError
-from flows.runs.flow_runs import ENDED_TYPES, Run, choose_operation
-from flows.runs.labels import DOOR_TAG, TAGS_AT_ONCE
-from flows.runs.newest_runs import PAGE, Conditions, filter_runs, list_newest, post
+from flows.run.flow_runs import ENDED_TYPES, Run, choose_operation
+from flows.run.labels import DOOR_TAG, TAGS_AT_ONCE
+from flows.run.newest_runs import PAGE, Conditions, filter_runs, list_newest, post
 
 FLOWS = ("synthesize", "backfill", "prune", "catalogue")
 # How many runs Prefect's server deletes in one request.

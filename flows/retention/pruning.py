@@ -16,9 +16,9 @@ from engine.store.earlier.hashes import prune_hashes
 from engine.store.proposals import list_expired, list_waiting
 from engine.store.retention import OldSet, list_old_sets, remove_old_set
 from engine.text.formatting import count_noun
+from flows.retention.expiry import EXPIRED, expire_proposal
 from flows.retention.old_runs import prune_runs
-from flows.runs.expiry import EXPIRED, expire_proposal
-from flows.runs.slot import keep_runs_out
+from flows.run.lease.slot import keep_runs_out
 
 Report = Callable[[str], None]
 

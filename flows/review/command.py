@@ -19,7 +19,7 @@ from engine.store.layout import PROPOSED
 from engine.store.proposals import read_rows
 from engine.text.formatting import capitalise
 from flows.review.waiting import find_reviewable
-from flows.runs.labels import SUSPENDED
+from flows.run.labels import SUSPENDED
 
 
 def resume_run(settings: Settings, run_id: str, asked: Mapping[str, Any]) -> bool:

@@ -33,14 +33,14 @@ from engine.text.formatting import capitalise, join_words, shorten
 from expectations.checking import check_model
 from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.run_outcome import observe_run
+from flows.retention.expiry import end_suspended
 from flows.review.waiting import ask_person, check_waiting, find_ended, find_proposal
-from flows.runs.expiry import end_suspended
-from flows.runs.heartbeat import sending_heartbeats
-from flows.runs.lease import Lease
-from flows.runs.set_events import emit_written
-from flows.runtime.outcome import QUOTED_CHARS
-from flows.runtime.resources import RunResources, open_run_resources
-from tasks.artifacts import show
+from flows.run.lease.lease import Lease
+from flows.run.outcome import QUOTED_CHARS
+from flows.run.page.artifacts import show
+from flows.run.resources import RunResources, open_run_resources
+from flows.run.run_events import sending_heartbeats
+from flows.run.set_events import emit_written
 
 FILLING = "synthesize/on-demand"
 

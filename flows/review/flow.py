@@ -11,7 +11,7 @@ from engine.settings import read_settings
 from flows.observability.logs import ignore_closed_output
 from flows.review.finish import end_proposal
 from flows.review.waiting import find_reviewable
-from flows.runtime.outcome import end_in_state
+from flows.run.outcome import end_in_state
 
 
 @flow(name="review", flow_run_name="{decision} {run_id}", validate_parameters=False)

@@ -19,8 +19,8 @@ from engine.store.proposals import list_expired, list_proposals, read_deadline
 from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet, find_set, locate_set
 from engine.text.formatting import count_noun
-from flows.runs.expiry import EXPIRED, expire_proposal
-from flows.runs.lease import Logger
+from flows.retention.expiry import EXPIRED, expire_proposal
+from flows.run.lease.lease import Logger
 
 
 class ReviewForm(RunInput):

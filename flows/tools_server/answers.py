@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine.domain.model import Effort, Pole, SynthType, TraitType
 from flows.api.schemas import HANDLE_EXAMPLE, RUN_ID_EXAMPLE
-from flows.runs.flow_runs import Status
+from flows.run.flow_runs import Status
 
 Outcome = Literal["attached", "proposed", "rejected", "detached"]
 

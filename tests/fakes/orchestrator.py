@@ -11,8 +11,8 @@ from uuid import uuid4
 from engine.errors import ExemplarsError, ModelBusyError, OrchestratorError
 from flows.api.prefect_runs.creation_lock import RunCreationLock
 from flows.api.prefect_runs.orchestrator import UNSURE, CreatedRun, UnsureError
-from flows.runs.flow_runs import ENDED_TYPES, Run, read_run
-from flows.runs.labels import DOOR_TAG, SUSPENDED, name_tag
+from flows.run.flow_runs import ENDED_TYPES, Run, read_run
+from flows.run.labels import DOOR_TAG, SUSPENDED, name_tag
 
 
 @dataclass

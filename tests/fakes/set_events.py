@@ -11,7 +11,7 @@ from prefect.events.clients import AssertingEventsClient
 from prefect.events.schemas.events import Event
 from prefect.events.worker import EventsWorker
 
-from flows.runs.set_events import EVENTS
+from flows.run.set_events import EVENTS
 
 
 @contextmanager

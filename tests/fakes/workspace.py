@@ -224,7 +224,7 @@ def count_poles(frame: pd.DataFrame) -> dict[tuple[str, str], int]:
 
 def find_gone_process() -> str:
     """The name of a process of this host that has ended, as ``name_process`` would have given it."""
-    from flows.runs.lease_holders import name_process
+    from flows.run.lease.holders import name_process
 
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
         begin = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]

@@ -33,9 +33,9 @@ from engine.errors import BackfillError
 from engine.store.backfill_ledger import BACKFILLS, Ledger, parse_ledger
 from engine.system.worker_process import run_here
 from flows.backfill import backfill
-from flows.runs.labels import read_lease_labels
-from flows.runs.lease_holders import is_gone
-from flows.runtime.own_worker import OWN_WORKER
+from flows.run.labels import read_lease_labels
+from flows.run.lease.holders import is_gone
+from flows.run.own_worker import OWN_WORKER
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

@@ -27,8 +27,8 @@ from engine.store.layout import SAMPLES
 from flows.catalogue.flow import catalogue
 from flows.cli.app import main
 from flows.prune import prune
-from flows.runs.labels import RAISED, name_tag
-from flows.runs.slot import Slot
+from flows.run.labels import RAISED, name_tag
+from flows.run.lease.slot import Slot
 from flows.synthesize import synthesize
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]

@@ -94,7 +94,7 @@ def list_task_runs(run_id: str) -> list[str]:
 
     def are_in() -> bool:
         names[:] = [run.name for run in client.read_task_runs(flow_run_filter=one, limit=200)]
-        return any(name.startswith("write ") for name in names)
+        return any(name.startswith("write: ") for name in names)
 
     with get_client(sync_client=True) as client:
         wait_until(are_in, what="all task runs are in")

@@ -14,8 +14,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import OrchestratorError
 from flows.retention.old_runs import PrunedRuns, prune_runs
-from flows.runs.labels import name_tag
-from flows.runs.newest_runs import PAGE
+from flows.run.labels import name_tag
+from flows.run.newest_runs import PAGE
 
 # They delete the runs of all tests before them.
 pytestmark = pytest.mark.late

@@ -14,9 +14,9 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from engine.errors import OrchestratorError
 from flows.api.prefect_runs.creation_lock import RunCreationLock
 from flows.api.prefect_runs.orchestrator import UNSURE, CreatedRun, UnsureError
-from flows.runs.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
-from flows.runs.labels import DOOR_TAG, FLOW, LIVE_TYPES, REVIEW, SUSPENDED, TAGS_AT_ONCE, name_tag
-from flows.runs.slot import keep_runs_out
+from flows.run.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
+from flows.run.labels import DOOR_TAG, FLOW, LIVE_TYPES, REVIEW, SUSPENDED, TAGS_AT_ONCE, name_tag
+from flows.run.lease.slot import keep_runs_out
 
 # Where Prefect's server listens when nothing else is said: 'make serve' starts it there.
 DEFAULT_PREFECT = "http://127.0.0.1:4200/api"

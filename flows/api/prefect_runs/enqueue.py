@@ -12,8 +12,8 @@ from engine.domain.model import Effort, SynthType
 from engine.errors import OrchestratorError
 from flows.api.errors import RUN_ID, ApiError
 from flows.api.prefect_runs.orchestrator import UNSURE, Orchestrator, UnsureError
-from flows.runs.flow_runs import Run
-from flows.runs.labels import name_tag
+from flows.run.flow_runs import Run
+from flows.run.labels import name_tag
 
 # The longest that a caller waits, including for the lock.
 DEADLINE_SECONDS = 20.0

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from engine.errors import OrchestratorError
 from flows.api.prefect_runs.creation_lock import RunCreationLock
-from flows.runs.flow_runs import Run
+from flows.run.flow_runs import Run
 
 UNSURE = (
     "Prefect's server went away while the run was being enqueued. Whether it was enqueued is not known: read the model "

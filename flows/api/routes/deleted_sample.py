@@ -17,7 +17,7 @@ from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, l
 from flows.api.routes.changes import change_draft
 from flows.api.routes.dependencies import Storage, find_changeable_model, get_storage, read_outline
 from flows.api.schemas import SAMPLE_ID_EXAMPLE, DeletedSample
-from flows.runs.set_events import emitting_removals
+from flows.run.set_events import emitting_removals
 
 router = APIRouter(tags=["Changing"])
 # Python converts no more than some thousand digits.

@@ -12,8 +12,8 @@ from engine.errors import DefinitionError, StoreError
 from flows.api.prefect_runs.orchestrator import Orchestrator
 from flows.api.routes.dependencies import Storage, read_outline
 from flows.api.schemas import ModelAnswer, Operation
-from flows.runs.flow_runs import Run, choose_operation
-from flows.runs.labels import KEPT, RAISED
+from flows.run.flow_runs import Run, choose_operation
+from flows.run.labels import KEPT, RAISED
 
 # The folders of an absolute path; the path of a URL does not match.
 _PATH = re.compile(r"(?<![\w:/.])/(?:[^\s/:'\"]+/)+")

@@ -20,7 +20,7 @@ from engine.text.formatting import count_noun, format_cost
 from flows.backfills.worker import CHECKED_AT_ONCE
 from flows.cli.runs.backfill_progress import BackfillProgress
 from flows.cli.runs.plan import make_preview
-from flows.runtime.parameters import Glob, MaxCost, Namespace
+from flows.run.parameters import Glob, MaxCost, Namespace
 
 # A plan takes up to some seconds to make, so a few stand for all.
 MAX_ESTIMATED = 5

@@ -6,8 +6,8 @@ from engine.settings import Settings
 from engine.store.layout import DETACHED
 from engine.store.store import StoredSet, detach_set, find_detachable
 from engine.text.formatting import count_noun
-from flows.runs.set_events import emitting_removals
-from flows.runs.slot import keep_runs_out
+from flows.run.lease.slot import keep_runs_out
+from flows.run.set_events import emitting_removals
 
 
 def detach_run(settings: Settings, run_id: str) -> StoredSet:

@@ -12,8 +12,8 @@ from engine.listing.places import Places, find_places, remove_samples
 from engine.settings import Settings
 from engine.store.set_versions import Removal
 from engine.text.formatting import count_noun
-from flows.runs.set_events import emitting_removals
-from flows.runs.slot import keep_runs_out
+from flows.run.lease.slot import keep_runs_out
+from flows.run.set_events import emitting_removals
 
 UNDONE = "Nothing was removed"
 

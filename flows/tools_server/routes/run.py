@@ -15,7 +15,7 @@ from flows.api.openapi.document import BY_PREFECT, describe_answers
 from flows.api.routes.dependencies import get_key, get_orchestrator, get_storage, is_run_id
 from flows.api.routes.model_status import make_operation
 from flows.api.schemas import RUN_ID_EXAMPLE
-from flows.runs.flow_runs import Run, Status
+from flows.run.flow_runs import Run, Status
 from flows.tools_server.answers import Outcome, RunAnswer
 from flows.tools_server.identity import MachineUser
 

@@ -17,7 +17,7 @@ from engine.llm.client.request import Endpoint
 from engine.report.costs import Attempt, Bill, Spending
 from engine.report.run_page import escape, write_error, write_page
 from engine.store.store import StoredSet
-from tasks.report import report
+from flows.run.page.report import report
 
 PASSED = Verdict(True, (), (), (), {}, ())
 FAILED = Verdict(False, ("Expected that no text occurs twice: 1 of them.", "Another."), (), (), {}, ())

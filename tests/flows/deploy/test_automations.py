@@ -10,8 +10,8 @@ from flows.deploy.automations import CONTAINER_SECONDS, name_left_event, read_au
 from flows.deploy.unfinished_runs import FLOW_NAMES, UNFINISHED
 from flows.prune import prune
 from flows.review.flow import review
-from flows.runs.heartbeat import EVENT, HEARTBEAT_SECONDS
-from flows.runs.labels import AGAIN
+from flows.run.labels import AGAIN
+from flows.run.run_events import HEARTBEAT, HEARTBEAT_SECONDS
 from flows.synthesize import synthesize
 
 
@@ -42,6 +42,6 @@ def test_three_heartbeats_are_waited_for_and_a_container_may_take_longer_to_star
     processes[StateType.PENDING]["trigger"]["within"] = CONTAINER_SECONDS
 
     assert 3 * HEARTBEAT_SECONDS == trigger["within"]
-    assert EVENT in trigger["after"]
-    assert EVENT in trigger["expect"]
+    assert HEARTBEAT in trigger["after"]
+    assert HEARTBEAT in trigger["expect"]
     assert processes == containers

@@ -34,8 +34,8 @@ from flows.deploy.deployments import find_deployments
 from flows.deploy.offered_handles import FORM
 from flows.deploy.unfinished_runs import GONE, UNFINISHED, end_gone_runs, watch_run
 from flows.deploy.work_pool import POOL
-from flows.runs.labels import LeaseLabels, read_lease_labels
-from flows.runs.lease_holders import name_process
+from flows.run.labels import LeaseLabels, read_lease_labels
+from flows.run.lease.holders import name_process
 
 # One process deploys, and to a server that is its own.
 

@@ -17,7 +17,7 @@ from engine.errors import OrchestratorError
 from flows.api.prefect_runs.client import ENDED_SHOWN, PAGE, PrefectOrchestrator
 from flows.api.prefect_runs.creation_lock import RunCreationLock
 from flows.api.prefect_runs.orchestrator import UnsureError
-from flows.runs.labels import DOOR_TAG, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, name_tag
+from flows.run.labels import DOOR_TAG, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, name_tag
 
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.other"
 RUN_ID = str(uuid4())

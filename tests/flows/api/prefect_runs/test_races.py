@@ -19,7 +19,7 @@ from fakes.workspace import HANDLE, make_workspace
 
 from flows.api.app import make_app
 from flows.api.prefect_runs.creation_lock import RunCreationLock
-from flows.runs.flow_runs import ENDED_TYPES
+from flows.run.flow_runs import ENDED_TYPES
 
 CALLERS, ROUNDS = 20, 50
 PATH = f"/models/{HANDLE}/samples/synthesize"

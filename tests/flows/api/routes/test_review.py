@@ -23,7 +23,7 @@ from engine.store.layout import DECISIONS_FILE, REVIEW_DATA
 from engine.store.proposals import reject_proposal
 from engine.store.store import StoredSet
 from engine.store.verify import StoreVerifier
-from flows.runs.labels import SUSPENDED
+from flows.run.labels import SUSPENDED
 
 CHROMIUM = shutil.which("chromium")
 JSON, NO_JSON = {"Content-Type": "application/json"}, (b"", b"{", b"[" * 30_000)

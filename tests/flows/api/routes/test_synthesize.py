@@ -11,8 +11,8 @@ from fakes.workspace import HANDLE
 from engine.domain.model import Effort
 from flows.api.errors import ApiError
 from flows.api.routes.synthesize import SynthesisRequest, parse_body
-from flows.runs.flow_runs import ENDED_TYPES
-from flows.runs.labels import SUSPENDED, LeaseLabels
+from flows.run.flow_runs import ENDED_TYPES
+from flows.run.labels import SUSPENDED, LeaseLabels
 
 JSON = "application/json"
 

@@ -13,8 +13,8 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.store.layout import DETACHED, SAMPLES
-from flows.runs.labels import name_tag
-from flows.runs.slot import Slot
+from flows.run.labels import name_tag
+from flows.run.lease.slot import Slot
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 

@@ -1,0 +1,56 @@
+"""Ends a proposal that nobody has reviewed in time, and the run that is suspended for it."""
+
+from contextlib import suppress
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled
+
+from engine.store.decisions import read_decision_file
+from engine.store.proposals import reject_proposal
+from engine.store.sample_set import read_manifest
+from engine.store.store import StoredSet
+from flows.run.set_events import emit_written
+
+EXPIRED = "nobody reviewed it in time"
+
+
+def expire_proposal(stored: StoredSet, client: SyncPrefectClient | None) -> bool:
+    """Rejects a proposal, and sets its run to Cancelled where it is suspended. The caller must keep runs out.
+
+    False where the proposal does not wait any more, or somebody has given a word on it: its run goes on.
+
+    Args:
+        client: None where no Prefect server is configured.
+
+    Raises:
+        StoreError: the store cannot be read or written; the proposal then still waits.
+    """
+    manifest = read_manifest(stored.folder)
+    if manifest is None or manifest.get("status") != "proposed" or (client and _goes_on(client, stored.run_id)):
+        return False
+    emit_written(reject_proposal(stored, EXPIRED, False, read_decision_file(stored)))
+    # A server that is away has the run suspended still; resumed, it finds the proposal rejected and ends.
+    with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
+        if client is not None:
+            end_suspended(client, UUID(stored.run_id), f"The proposal was rejected: {EXPIRED}. Nothing was attached")
+    return True
+
+
+def end_suspended(client: SyncPrefectClient, run_id: UUID, message: str) -> None:
+    """Sets a suspended run to Cancelled; one that is not suspended stays as it is."""
+    state = client.read_flow_run(run_id).state
+    if state is not None and state.type is StateType.PAUSED:
+        client.set_flow_run_state(run_id, Cancelled(message=message), force=True)
+
+
+def _goes_on(client: SyncPrefectClient, run_id: str) -> bool:
+    """Whether a run is neither suspended nor over; one that Prefect does not know is over."""
+    try:
+        state = client.read_flow_run(UUID(run_id)).state
+    except (ObjectNotFound, ValueError):
+        return False
+    return state is not None and not state.is_final() and state.type is not StateType.PAUSED

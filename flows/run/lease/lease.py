@@ -1,0 +1,330 @@
+"""The lease: one run at a time works on a model, however it was started.
+
+Two things together keep a second run out. The slot (``slot.py``) lets one run in, and frees itself when its
+holder stops renewing. The labels (``flows/run/labels.py``) say who is in: whoever got the slot labels itself and then
+looks for another labelled run (``holders.py``). So a slot that came free too early, since a server was
+restarted or two runs took over at once, lets in none.
+"""
+
+import asyncio
+import contextvars
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import Abort
+from prefect.runtime import flow_run
+
+from engine.errors import ModelBusyError, RunInterruptedError
+from flows.run.cancellation import CancellationWatcher, explain_end
+from flows.run.labels import NO_LEASE_LABELS, LeaseLabels, name_tag
+from flows.run.lease.holders import (
+    Holder,
+    describe_process,
+    list_dead_holders,
+    list_runs_at_work,
+    mark_crashed,
+    name_process,
+    select_holders,
+)
+from flows.run.lease.slot import Slot
+
+Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
+
+RENEW_SECONDS = 15.0
+# A dead holder's slot is free after its lease and one round of the server's service that looks for such leases.
+PATIENCE_SECONDS = 90.0
+POLL_SECONDS = 1.0
+JOIN_SECONDS = 5.0
+CONFIRM_PAUSES = (0.5, 1.0, 2.0)
+
+
+@asynccontextmanager
+async def hold_lease(
+    handle: str,
+    logger: Logger,
+    client: SyncPrefectClient,
+    watcher: CancellationWatcher,
+    slots: set[str] | None = None,
+    waits: bool = False,
+) -> AsyncIterator["Lease"]:
+    """Inside the block this flow run, and no other, works on the model.
+
+    Args:
+        watcher: sees whether somebody has ended this run.
+        slots: as ``known`` of ``Slot``.
+        waits: whether it waits for another run to end, however long that takes.
+
+    Raises:
+        ModelBusyError: another run does, or may do as far as can be known after ``PATIENCE_SECONDS``.
+        RunInterruptedError: this run is being cancelled.
+        Abort: this run is over already by what Prefect says, so its process has nothing more to say.
+    """
+    lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger, slots=slots, waits=waits)
+    try:
+        await asyncio.to_thread(lease.acquire, flow_run.get_tags())
+        with lease.renewing(watcher):
+            yield lease
+    finally:
+        lease.give_up()
+        await asyncio.shield(asyncio.to_thread(lease.release))
+
+
+class Lease:
+    """The lease of one model, as one flow run sees it. Its methods that ask Prefect block, so they are called in a
+    thread.
+    """
+
+    def __init__(
+        self,
+        client: SyncPrefectClient,
+        handle: str,
+        run_id: UUID,
+        logger: Logger,
+        patience_seconds: float = PATIENCE_SECONDS,
+        renew_seconds: float = RENEW_SECONDS,
+        slots: set[str] | None = None,
+        waits: bool = False,
+    ) -> None:
+        self._waits = waits
+        self._client = client
+        self._handle = handle
+        self._run_id = run_id
+        self._logger = logger
+        self._slot = Slot(client, name_tag(handle), run_id, slots)
+        self._labels = LeaseLabels("", datetime.now(UTC), name_process())
+        self._patience_seconds = patience_seconds
+        self._renew_seconds = renew_seconds
+        self._held = False
+        self._is_past_stopping = False
+        self._lost: BaseException | None = None
+        self._overruled: set[tuple[UUID, str]] = set()
+        self._stopping = threading.Event()
+        # One thread at a time asks for the slot or gives it back.
+        self._turn = threading.RLock()
+        self._renewal: threading.Thread | None = None
+
+    def acquire(self, tags: list[str]) -> None:
+        """Takes the slot, if need be from a holder whose process is gone, and labels the run.
+
+        Raises:
+            ModelBusyError: another run holds it.
+        """
+        tag = name_tag(self._handle)
+        if tag not in tags:
+            self._client.update_flow_run(self._run_id, tags=[*tags, tag])
+        ends, waits = time.monotonic() + self._patience_seconds, False
+        while not self._try_to_hold() and not self._stopping.is_set():
+            holder = self._find_holder()
+            if time.monotonic() >= ends:
+                try:
+                    self._take_over(holder)
+                    return
+                except ModelBusyError:
+                    if not self._waits:
+                        raise
+                    ends += self._patience_seconds
+            if not waits:
+                waits = True
+                most = "" if self._waits else f" up to {self._patience_seconds:.0f} s"
+                self._logger.info("%s. Waiting%s", self._describe(holder), most)
+            self._stopping.wait(POLL_SECONDS)
+
+    async def confirm(self) -> None:
+        """Makes sure, before anything is attached, that this run still holds the lease. From here on the run is not
+        stopped.
+
+        Raises:
+            ModelBusyError: the lease was lost, and another run has it or may have it.
+            RunInterruptedError, Abort: as ``hold_lease``.
+        """
+        await asyncio.to_thread(self._confirm)
+        self._is_past_stopping = True
+
+    @contextmanager
+    def renewing(self, watcher: CancellationWatcher) -> Iterator[None]:
+        """Renews the lease inside the block, in a thread of its own: a step that computes for a minute must not lose
+        it.
+
+        Where the lease is lost, or somebody has ended the run, the block is cancelled and raises what ``confirm``
+        would. The run looks for itself: its worker may be gone or slow, or have lost sight of the run while Prefect's
+        server was away.
+        """
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def lose(error: BaseException) -> None:
+            self._logger.warning("This run must stop: %s", error)
+            if not self._is_past_stopping and self._lost is None:
+                self._lost = error
+                task.cancel()
+
+        def on_end(error: BaseException) -> None:
+            # A loop that is closed has no run any more.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(lose, error)
+
+        context = contextvars.copy_context()
+        self._renewal = threading.Thread(target=context.run, args=(self._renew, on_end), daemon=True)
+        self._renewal.start()
+        try:
+            with watcher.watching(self._run_id, on_end):
+                yield
+        except asyncio.CancelledError:
+            if self._lost is None:
+                raise
+            task.uncancel()
+            raise self._lost from None
+        finally:
+            self._is_past_stopping = True
+
+    def give_up(self) -> None:
+        """Ends an ``acquire`` that waits in another thread."""
+        self._stopping.set()
+
+    def release(self) -> None:
+        """Marks the lease as released in the labels, then releases the slot; where Prefect does not answer, it runs out
+        by itself.
+        """
+        self._stopping.set()
+        with self._turn:
+            if self._labels.lease_id:
+                labels = self._labels.released().to_labels() if self._held else NO_LEASE_LABELS
+                self._try(self._client.update_flow_run_labels, self._run_id, dict(labels))
+            self._try(self._slot.release)
+        if self._renewal is not None:
+            self._renewal.join(JOIN_SECONDS)
+
+    def _try(self, step: Callable[..., object], *arguments: object) -> None:
+        try:
+            step(*arguments)
+        except Exception as error:
+            self._logger.warning("The lease of %s could not be given back and runs out: %s", self._handle, error)
+
+    def _try_to_hold(self) -> bool:
+        """Tries once; False where a later try may succeed.
+
+        Raises:
+            ModelBusyError: a run holds it whose process lives on this host.
+        """
+        with self._turn:
+            taken = self._take()
+            holder = self._find_holder()
+            if holder is not None:
+                dead = [holder] if holder.gone else []
+            else:
+                dead = [] if taken else list_dead_holders(self._client, self._handle)
+            for gone in dead:
+                self._logger.warning("The process of %s is gone: its lease of %s is free", gone, self._handle)
+                mark_crashed(self._client, gone, self._run_id)
+            if dead:
+                return self._try_to_hold()
+            if holder is not None and holder.gone is False and (self._is_own(holder) or not self._waits):
+                raise self._explain(holder)
+            self._held = taken and holder is None
+            return self._held
+
+    def _take_over(self, holder: Holder | None) -> None:
+        """Takes over after waiting in vain, from a holder that has lost its slot; fails where it still has it."""
+        with self._turn:
+            if self._stopping.is_set():
+                return
+            if self._take():
+                # The other's own lease ran out long ago, or it would hold the slot: `confirm` stops it, should it live.
+                self._overruled |= {holder.process} if holder else set()
+            elif holder is None:
+                self._slot.reset()
+            if not self._try_to_hold():
+                raise self._explain(self._find_holder())
+
+    def _take(self) -> bool:
+        """Occupies the slot and labels the run, before other holders are looked for."""
+        if self._stopping.is_set() or not self._slot.take():
+            return False
+        if self._labels.lease_id != str(self._slot.lease_id):
+            labels = replace(self._labels, lease_id=str(self._slot.lease_id))
+            self._client.update_flow_run_labels(self._run_id, dict(labels.to_labels()))
+            self._labels = labels
+        return True
+
+    def _confirm(self) -> None:
+        """Passes once the slot is this run's and no other run has lease labels.
+
+        Another run may have them for a moment, until it has seen this one and given way.
+        """
+        holder = None
+        for pause_seconds in (0.0, *CONFIRM_PAUSES):
+            self._stopping.wait(pause_seconds)
+            with self._turn:
+                if self._stopping.is_set():
+                    # It is being given back: the slot is nobody's to take or to free from here.
+                    return
+                taken = self._take()
+                at_work = list_runs_at_work(self._client, self._handle)
+                # It was cancelled, or was silent for so long that it was taken for dead: it must attach nothing.
+                if (ended := explain_end(self._find_own(at_work).state)) is not None:
+                    raise ended
+                holder = self._select_holder(at_work)
+                if holder is None and not taken:
+                    # A server that forgets leases when it starts again leaves the slot to nobody.
+                    self._slot.reset()
+                    taken = self._take()
+                    holder = self._find_holder()
+            if taken and holder is None:
+                return
+            if not taken:
+                break
+        raise self._explain(holder)
+
+    def _renew(self, lose: Callable[[BaseException], object]) -> None:
+        while not self._stopping.wait(self._renew_seconds):
+            try:
+                self._confirm()
+            except (ModelBusyError, RunInterruptedError, Abort) as error:
+                if not self._stopping.is_set():
+                    lose(error)
+                return
+            except Exception as error:
+                self._logger.warning("The lease of %s could not be renewed: %s", self._handle, error)
+
+    def _find_holder(self) -> Holder | None:
+        """Another process with lease labels, which may be an earlier attempt of this very run."""
+        return self._select_holder(list_runs_at_work(self._client, self._handle))
+
+    def _select_holder(self, at_work: Sequence[FlowRun]) -> Holder | None:
+        ours = (self._run_id, self._labels.process)
+        holders = select_holders(at_work)
+        return next((holder for holder in holders if holder.process not in {ours, *self._overruled}), None)
+
+    def _find_own(self, at_work: Sequence[FlowRun]) -> FlowRun:
+        """This run, which is not among those at work where it has ended, or where its tag was taken away."""
+        found = next((run for run in at_work if run.id == self._run_id), None)
+        return found or self._client.read_flow_run(self._run_id)
+
+    def _explain(self, holder: Holder | None) -> ModelBusyError | Abort:
+        if self._is_own(holder):
+            # The run's state is the other start's to set.
+            return Abort(f"{self._describe(holder)}. This start attached nothing, and ends")
+        run_id = None if holder is None else str(holder.run_id)
+        return ModelBusyError(
+            f"{self._describe(holder)}. This run attached nothing; start it again when that one has ended", run_id
+        )
+
+    def _describe(self, holder: Holder | None) -> str:
+        if holder is None:
+            return f"The lease of {self._handle} is taken, and no run says that it holds it"
+        if self._is_own(holder):
+            where = describe_process(holder.labels.process)
+            return f"This run works on {self._handle} already: it was begun twice, and {where} was first"
+        return f"Another run works on {self._handle} already: {holder}"
+
+    def _is_own(self, holder: Holder | None) -> bool:
+        """Whether it is this very run, begun a second time in another process."""
+        return holder is not None and holder.run_id == self._run_id

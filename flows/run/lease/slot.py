@@ -1,0 +1,142 @@
+"""The slot of a model in Prefect: a concurrency limit of one, created on first use and occupied with a lease."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from uuid import UUID, uuid4
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
+from prefect.client.schemas.objects import ConcurrencyLeaseHolder
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.settings import PREFECT_API_URL
+
+from engine.errors import ModelBusyError, OrchestratorError
+from flows.run.labels import name_tag
+from flows.run.lease.holders import list_holders
+
+# The least that Prefect's server grants.
+LEASE_SECONDS = 60.0
+LOCKED, GONE = 423, 410
+PAGE = 200
+
+
+class Slot:
+    """A slot as one flow run, or one command, sees it; every method asks Prefect and blocks.
+
+    Args:
+        known: the names of the limits that are there, to which a new one is added; None where nobody has looked. One
+            that is not among them is made before it is occupied, which else fails first.
+
+    Raises:
+        httpx.HTTPError: Prefect does not answer, after its client's own retries.
+    """
+
+    def __init__(self, client: SyncPrefectClient, name: str, owner: UUID, known: set[str] | None = None) -> None:
+        self._client = client
+        self._known = known
+        self._name = name
+        self._holder = ConcurrencyLeaseHolder(type="flow_run", id=owner)
+        self.lease_id: UUID | None = None
+
+    def take(self) -> bool:
+        """Takes the slot, or renews its lease, for ``LEASE_SECONDS``; False where somebody else has it."""
+        if not self._renew():
+            self.lease_id = self._occupy()
+        return self.lease_id is not None
+
+    def release(self) -> None:
+        """Releases the slot, where it was taken."""
+        if self.lease_id is not None:
+            self._client.release_concurrency_slots_with_lease(self.lease_id)
+            self.lease_id = None
+
+    def reset(self) -> None:
+        """Frees a slot whose lease the server does not know any more, as after the restart of a server that keeps them
+        in memory.
+        """
+        self._client.update_global_concurrency_limit(self._name, GlobalConcurrencyLimitUpdate(active_slots=0))
+
+    def _renew(self) -> bool:
+        if self.lease_id is None:
+            return False
+        try:
+            self._client.renew_concurrency_lease(self.lease_id, LEASE_SECONDS)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != GONE:
+                raise
+            return False
+        return True
+
+    def _occupy(self) -> UUID | None:
+        if self._known is not None and self._name not in self._known:
+            self._make()
+        for _ in range(2):
+            try:
+                answer = self._client.increment_concurrency_slots_with_lease(
+                    [self._name], 1, "concurrency", LEASE_SECONDS, self._holder
+                ).json()
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code == LOCKED:
+                    return None
+                raise
+            if answer["limits"]:
+                return UUID(answer["lease_id"])
+            # Prefect lets everybody in where there is no limit of that name.
+            self._make()
+        return None
+
+    def _make(self) -> None:
+        with suppress(ObjectAlreadyExists):
+            self._client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=self._name, limit=1))
+        if self._known is not None:
+            self._known.add(self._name)
+
+
+def list_slots(client: SyncPrefectClient) -> set[str]:
+    """The names of all limits that are there: of every model on which a run has worked.
+
+    Raises:
+        httpx.HTTPError: Prefect does not answer.
+    """
+    found: set[str] = set()
+    offset = 0
+    while page := client.read_global_concurrency_limits(limit=PAGE, offset=offset):
+        found.update(limit.name for limit in page)
+        offset += len(page)
+    return found
+
+
+@contextmanager
+def keep_runs_out(handle: str, undone: str) -> Iterator[None]:
+    """Holds the model's slot inside the block, where a Prefect server is configured: a run that begins meanwhile waits.
+
+    Args:
+        undone: what error messages say has not been done, such as "Nothing was detached".
+
+    Raises:
+        ModelBusyError: a run works on the model. OrchestratorError: Prefect cannot be asked whether one does.
+    """
+    if not PREFECT_API_URL.value():
+        yield
+        return
+    with get_client(sync_client=True) as client:
+        slot = Slot(client, name_tag(handle), uuid4())
+        try:
+            taken, holders = slot.take(), list_holders(client, handle)
+            if alive := [holder for holder in holders if holder.gone is not True]:
+                said = f"{alive[0]} works on {handle}. {undone}; do it when that run has ended"
+                raise ModelBusyError(said, str(alive[0].run_id))
+            if not taken and not holders:
+                raise ModelBusyError(f"The lease of {handle} is taken, so a run begins. {undone}; try again later")
+            yield
+        except httpx.HTTPError as error:
+            raise OrchestratorError(
+                f"Prefect's server at {PREFECT_API_URL.value()} cannot be asked whether a run works on {handle}: "
+                f"{error or type(error).__name__}. {undone}; start it, or unset PREFECT_API_URL where none "
+                "runs any more"
+            ) from error
+        finally:
+            # Where Prefect does not answer, the slot's lease runs out by itself.
+            with suppress(httpx.HTTPError):
+                slot.release()

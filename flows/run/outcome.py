@@ -1,0 +1,115 @@
+"""What a run comes to: its stamp, its result, and the state that its flow run ends in."""
+
+from collections.abc import Awaitable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed
+
+from engine.choosing.rounds import Rounds
+from engine.domain.samples import RunStamp
+from engine.domain.verdict import RunResult, Verdict
+from engine.errors import ExemplarsError, GateError, ModelBusyError, QuotaError, RunInterruptedError
+from engine.report.headline import list_warnings, state_outcome
+from engine.report.remedies import explain_failure
+from engine.run.job import Job, count_lacking
+from engine.settings import Settings
+from engine.store.layout import REPORT
+from engine.store.store import StoredSet
+from engine.text.formatting import capitalise, count_noun, join_words, shorten
+from flows.run.labels import KEPT
+from flows.run.page.report import report_error
+
+QUOTED_CHARS = 240
+
+
+async def end_in_state(handle: str, work: Awaitable[RunResult], is_reviewer: bool = False) -> State[Any]:
+    """The state that a flow run ends in; it carries the result, or the error to raise, for whoever calls the flow.
+
+    Args:
+        is_reviewer: whether it is there to end a set, so that it is complete where it has rejected one.
+    """
+    try:
+        result = await work
+    except (ModelBusyError, RunInterruptedError) as error:
+        return Cancelled(message=str(error))
+    except GateError as error:
+        return Failed(message=str(error).partition("\n")[0], data=error)
+    except ExemplarsError as error:
+        await report_error(get_run_id(), handle, error)
+        return Failed(message=str(error), data=error)
+    if result.status == "rejected" and not is_reviewer:
+        return Cancelled(message=capitalise(result.headline))
+    # The state's message is what the UI shows of it first.
+    return Completed(message=capitalise(result.headline), data=result)
+
+
+def get_run_id() -> str:
+    """The id of the flow run that this is called in."""
+    return str(flow_run.get_id())
+
+
+def make_stamp(job: Job) -> RunStamp:
+    """What all rows of this run have in common; the moment is the flow run's first expected start."""
+    moment = flow_run.get_scheduled_start_time() or datetime.now(UTC)
+    created_at = datetime.fromisoformat(str(moment)).astimezone(UTC)
+    return RunStamp(get_run_id(), job.model.handle, job.synth_type, job.level.effort, created_at)
+
+
+def find_nothing_lacking(job: Job) -> RunResult:
+    """The result of a run that was to fill up where there is nothing to fill."""
+    wanted = job.level.exemplars_per_pole
+    headline = f"nothing is lacking: {job.model.handle} has {count_noun(wanted, 'exemplar')} or more of each pole"
+    get_run_logger().info("%s. Nothing is asked", capitalise(headline))
+    return RunResult(get_run_id(), "not_needed", "", "", wanted, {}, headline=headline)
+
+
+def check_beside(job: Job, verdict: Verdict, newer: Sequence[str], settings: Settings) -> None:
+    """Checks that a set still fits where others came in since the gate had passed it.
+
+    Raises:
+        ModelBusyError: it does not: it has texts of theirs, or fills up what is no longer lacking.
+    """
+    why = verdict.failed[0] if verdict.failed else ""
+    if newer and not why and job.lacking is not None:
+        place = settings.locate(settings.samples_uri)
+        is_same = job.lacking == count_lacking(place, job.model, job.synth_type, job.level)
+        why = "" if is_same else "what it was to fill up is there by now"
+    if newer and why:
+        raise ModelBusyError(
+            f"{job.model.handle}: a set of run {join_words(newer)} came in while this run was at work, and beside it "
+            f"this one does not pass: {shorten(why, QUOTED_CHARS).rstrip('.')}. Nothing was attached, and the replies "
+            "are kept. Start again: the next run is planned beside what is there now",
+            newer[0],
+        )
+
+
+def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSet) -> RunResult:
+    """The result of a run that attached its set.
+
+    Raises:
+        QuotaError: a trait and pole lacks exemplars; GateError: another critical expectation failed.
+    """
+    if verdict.success:
+        result = RunResult(
+            run_id=stamp.run_id,
+            status=verdict.status,
+            samples=stored.file(stored.rows_name),
+            report=stored.file(REPORT),
+            wanted=rounds.plan.wanted,
+            kept=rounds.count_kept(),
+            rejected=rounds.choice.count_rejected(),
+            spare=rounds.choice.count_spare(),
+            warnings=list_warnings(rounds, verdict),
+            headline=state_outcome(rounds, verdict),
+        )
+        get_run_logger().info("%s: %s", capitalise(result.headline), result.samples)
+        return result
+    lacking = rounds.explain_shortfall()
+    kind = QuotaError if lacking else GateError
+    said = f"{stamp.handle}: {state_outcome(rounds, verdict)}: {explain_failure(rounds, verdict)}"
+    reasons = "\n".join(f"  {sentence}" for sentence in lacking or verdict.failed)
+    raise kind(f"{said}\n{reasons}\n  {KEPT}: {stored.file(REPORT)}")

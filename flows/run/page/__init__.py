@@ -1,0 +1,1 @@
+"""The page of a run in Prefect: its estimate, its progress and its verdict, as artifacts."""

@@ -1,0 +1,95 @@
+"""The progress of a run as an artifact of its page, a bar that moves and words; the door reads the bar."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from uuid import UUID
+
+import httpx
+from prefect import get_run_logger
+from prefect.runtime import flow_run
+
+from engine.domain.progress import Event, KeptCounted, LoggedProgress, Noticed, Progress, ProgressFraction, StageBegun
+from flows.run.page.artifacts import change, show
+
+INTERVAL_SECONDS = 2.0
+
+
+class PublishedProgress(LoggedProgress):
+    """Logs the events, passes them on to listeners, and turns them into the share that is done and a few words."""
+
+    def __init__(self, listeners: Sequence[Progress] = ()) -> None:
+        super().__init__()
+        self.fraction = ProgressFraction()
+        self._listeners = listeners
+        self._stage = "Getting ready"
+        self._kept = ""
+        self._run_logger = get_run_logger()
+
+    def report(self, event: Event) -> None:
+        """Takes one event."""
+        super().report(event)
+        self.fraction.take(event)
+        for listener in self._listeners:
+            listener.report(event)
+        if isinstance(event, StageBegun):
+            self._stage = event.text
+        elif isinstance(event, KeptCounted):
+            self._kept = f", {sum(event.kept.values()):,} of {event.total:,} kept"
+        elif isinstance(event, Noticed):
+            self._run_logger.warning("%s", event.text)
+
+    def describe(self) -> str:
+        """“34 %, 8 of 80 kept: Round 2: 113 cells”: the page's cards have room for few words, and show no bar."""
+        return f"{100 * self.fraction.value:.0f} %{self._kept}: {self._stage}"
+
+
+@asynccontextmanager
+async def publish_progress(listeners: Sequence[Progress] = (), as_artifact: bool = True) -> AsyncIterator[Progress]:
+    """Inside the block each event is logged and passed on to the listeners.
+
+    Args:
+        as_artifact: whether an artifact of the run page follows the events, too.
+    """
+    progress = PublishedProgress(listeners)
+    if not as_artifact:
+        yield progress
+        return
+    bar = Bar()
+    publishing = asyncio.create_task(_publish(progress, bar))
+    done = False
+    try:
+        yield progress
+        done = True
+    finally:
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
+        if done:
+            await bar.show(1.0, "Done")
+        else:
+            await bar.show(progress.fraction.value, f"Ended at {progress.describe()}")
+
+
+async def _publish(progress: PublishedProgress, bar: "Bar") -> None:
+    while True:
+        await bar.show(progress.fraction.value, progress.describe())
+        await asyncio.sleep(INTERVAL_SECONDS)
+
+
+class Bar:
+    """The progress artifact, created when there is something to show."""
+
+    def __init__(self) -> None:
+        self._artifact: UUID | None = None
+        self._shown: tuple[float, str] | None = None
+
+    async def show(self, share: float, words: str) -> None:
+        """Shows what has changed. A server that does not answer for a while is no reason to fail."""
+        if (share, words) == self._shown:
+            return
+        with suppress(httpx.HTTPError):
+            if self._artifact is None:
+                self._artifact = await show(str(flow_run.get_id()), "progress", 100 * share, words)
+            else:
+                await change(self._artifact, 100 * share, words)
+            self._shown = share, words

@@ -1,0 +1,1 @@
+"""A rate a minute that all runs and machines share."""

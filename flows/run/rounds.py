@@ -1,0 +1,46 @@
+"""Rounds of a run: its cells are asked for, screened and chosen among, until the quotas are met."""
+
+from prefect import get_run_logger
+
+from engine.choosing.rounds import Rounds
+from engine.domain.progress import CallsPlanned, KeptCounted, Progress, StageBegun
+from engine.errors import BudgetError
+from engine.estimate.estimate import Estimate
+from engine.estimate.wording import explain_budget
+from engine.report.costs import Spending, read_spending
+from engine.text.formatting import count_noun
+from flows.run.resources import LanguageModels, RunResources
+from tasks.generate import generate
+from tasks.screen import screen
+
+
+async def run_rounds(
+    rounds: Rounds, models: LanguageModels, progress: Progress, expected: Estimate, resources: RunResources
+) -> Spending:
+    """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
+
+    Returns:
+        What had been spent when the last round was taken; a limit may have cut another one short.
+    """
+    gateway, voting_judge = models.gateway, models.voting_judge
+    finished = read_spending(gateway.budget)
+    progress.report(KeptCounted(rounds.count_kept(), rounds.plan.wanted, quotas=rounds.plan.lacking))
+    place = rounds.plan.plan_id, rounds.plan.model.handle
+    async with gateway.holding(rounds.subjects_plan_id), gateway.keeping(*place), voting_judge.keeping(*place):
+        while cells := rounds.next_cells():
+            progress.report(StageBegun(f"Round {rounds.round_no}: {count_noun(len(cells), 'cell')}"))
+            progress.report(CallsPlanned(len(cells)))
+            try:
+                exemplars = await generate(rounds, cells, gateway, resources.as_tasks)
+                await resources.call(screen, rounds, exemplars, gateway, voting_judge, progress, resources.run_heavy)
+            except BudgetError as error:
+                if not rounds.improving:
+                    kept, lacking = len(rounds.choice.chosen), sum(rounds.choice.shortfall.values())
+                    raise explain_budget(error, expected, gateway.budget.spent_usd, kept, lacking) from error
+                # The quotas are met: what more money would have made better is no reason to lose them.
+                get_run_logger().warning("%s", error)
+                break
+            finished = read_spending(gateway.budget)
+            reasons = rounds.choice.count_reasons()
+            progress.report(KeptCounted(rounds.count_kept(), rounds.plan.wanted, reasons, rounds.plan.lacking))
+    return finished

@@ -1,1 +1,0 @@
-"""What one run needs of Prefect: how its steps are called, resources, progress, rate limits, keys."""
