@@ -18,13 +18,13 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 from pydantic import Field
 
+from engine.backfills.ledger import UNFINISHED_STATES, Ledger, ModelRow, describe_ledger, read_ledger
+from engine.backfills.page import describe_backfill
+from engine.backfills.targets import BackfillRequest, list_selected
 from engine.domain.model import Effort, SynthType
 from engine.errors import BackfillError, RunInterruptedError
 from engine.llm.gateway.budget import Budget
-from engine.report.backfill_page import describe_backfill
-from engine.run.backfill_targets import BackfillRequest, list_selected
 from engine.settings import Settings, read_settings
-from engine.store.backfill_ledger import UNFINISHED_STATES, Ledger, ModelRow, describe_ledger, read_ledger
 from engine.text.formatting import capitalise, count_noun
 from flows.backfills.child_runs import list_children, open_children
 from flows.backfills.page import LedgerPage, publish_ledger

@@ -111,3 +111,11 @@ class RunResult:
     spare: int = 0
     warnings: tuple[str, ...] = ()
     headline: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SkipReason:
+    """Why a model is passed over, as a sentence, and the run that made what it has."""
+
+    reason: str
+    run_id: str | None = None

@@ -30,5 +30,8 @@ HASHES: Mapping[str, str] = {name: f"{RUN_FOLDER}/hashes_{name}.pq" for name in 
 NEXT_VERSION = f"{RUN_FOLDER}/next"
 NEXT_MANIFEST = f"{NEXT_VERSION}/manifest.json"
 
+# The ledgers of backfills, in the root of the sample store.
+BACKFILLS = "__backfills__"
+
 # The field of a manifest that tells when its set was attached, where the file's own time no longer does.
 ATTACHED_NS = "attached_ns"

@@ -11,7 +11,7 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.store.backfill_ledger import BACKFILLS
+from engine.store.layout import BACKFILLS
 from engine.store.sample_set import read_manifest
 from engine.store.staging import PROBE, STAGING, list_stale
 from engine.store.verify_set import Ids, SetFacts, check_set

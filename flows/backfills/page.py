@@ -11,10 +11,10 @@ import httpx
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
+from engine.backfills.ledger import Ledger, locate_ledger, write_ledger
+from engine.backfills.page import describe_backfill, write_backfill_page
 from engine.errors import StoreError
-from engine.report.backfill_page import describe_backfill, write_backfill_page
 from engine.settings import Settings
-from engine.store.backfill_ledger import Ledger, locate_ledger, write_ledger
 from flows.run.page.artifacts import change, show
 from flows.run.page.progress import Bar
 

@@ -28,10 +28,10 @@ from prefect.exceptions import Abort, ObjectNotFound, PrefectException
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Cancelling, Pending
 
+from engine.backfills.ledger import Ledger, ModelRow, ModelState, read_ledger
+from engine.backfills.targets import BackfillRequest
 from engine.errors import OrchestratorError, RunInterruptedError, StoreError
 from engine.llm.gateway.budget import Budget
-from engine.run.backfill_targets import BackfillRequest
-from engine.store.backfill_ledger import Ledger, ModelRow, ModelState, read_ledger
 from engine.text.formatting import count_noun
 from flows.backfills.child_runs import read_runs
 from flows.backfills.resources import PART

@@ -8,11 +8,12 @@ from functools import partial
 
 from prefect.runtime import flow_run
 
+from engine.backfills.targets import BackfillRequest, find_skip_reason
+from engine.domain.verdict import SkipReason
 from engine.errors import InputError, SharedBudgetError
 from engine.llm.gateway.budget import Budget
 from engine.llm.gateway.shared import share_models
 from engine.llm.replies.changes import SharedLimit
-from engine.run.backfill_targets import BackfillRequest, SkipReason, find_skip_reason
 from engine.settings import Settings
 from engine.system.worker_process import WorkerProcess
 from expectations.checking import warm_up

@@ -13,6 +13,8 @@ import httpx
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Abort, PrefectException, TerminationSignal
 
+from engine.backfills.ledger import Ledger, ModelRow, describe_state
+from engine.backfills.targets import BackfillRequest
 from engine.domain.verdict import RunResult
 from engine.errors import (
     CredentialsError,
@@ -25,8 +27,6 @@ from engine.errors import (
     SharedBudgetError,
     StoreError,
 )
-from engine.run.backfill_targets import BackfillRequest
-from engine.store.backfill_ledger import Ledger, ModelRow, describe_state
 from flows.backfills.child_runs import ChildRuns
 from flows.run.resources import RunResources, RunSnapshot
 

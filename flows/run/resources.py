@@ -14,11 +14,11 @@ from prefect.runtime import flow_run
 
 from engine.definitions.effort import Level
 from engine.domain.progress import Event, KeptCounted, Progress
+from engine.domain.verdict import SkipReason
 from engine.errors import ExemplarsError, ModelBusyError, RunInterruptedError, StoreError
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.gateway.rate_limit import RateLimiter
 from engine.llm.gateway.shared import SharedModels
-from engine.run.backfill_targets import SkipReason
 from engine.run.gateways import open_gateway, open_voting_judge
 from engine.run.prune_replies import prune_replies
 from engine.screening.voting_judge import VotingJudge

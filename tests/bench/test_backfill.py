@@ -22,7 +22,8 @@ from fakes.postgres import share_databases
 from fakes.site import DATABASE, open_site
 from fakes.workspace import ROOT, read_manifest
 
-from engine.store.backfill_ledger import BACKFILLS, parse_ledger
+from engine.backfills.ledger import parse_ledger
+from engine.store.layout import BACKFILLS
 
 MODELS = int(os.environ.get("MODELS", "300"))
 AT_ONCE = os.environ.get("AT_ONCE", "8")

@@ -15,10 +15,10 @@ import pytest
 from fakes.builders import make_exemplar, make_model, make_stamp
 from fakes.stored import attach_set
 
+from engine.backfills.ledger import Ledger, write_ledger
 from engine.domain.model import Pool
 from engine.domain.samples import make_row
 from engine.report.dataset_card import render_card
-from engine.store.backfill_ledger import Ledger, write_ledger
 from engine.store.layout import CARD, REPORT, VERDICT
 from engine.store.store import StoredSet, detach_stored
 from engine.text.language import Language

@@ -29,8 +29,9 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelling
 
+from engine.backfills.ledger import Ledger, parse_ledger
 from engine.errors import BackfillError
-from engine.store.backfill_ledger import BACKFILLS, Ledger, parse_ledger
+from engine.store.layout import BACKFILLS
 from engine.system.worker_process import run_here
 from flows.backfill import backfill
 from flows.run.labels import read_lease_labels

@@ -8,7 +8,7 @@ from fakes.site import Site
 from fakes.stack import CALLS_AT_ONCE, RUN_SECONDS, Stack
 from fakes.waiting import wait_until
 
-from engine.store.backfill_ledger import read_ledger
+from engine.backfills.ledger import read_ledger
 from engine.store.store import list_sets
 
 ANSWERED = 10

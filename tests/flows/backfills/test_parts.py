@@ -17,12 +17,12 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.states import Cancelled, Completed, Crashed, Running, Scheduled
 
+from engine.backfills.ledger import Ledger, ModelRow, ModelState, write_ledger
+from engine.backfills.targets import BackfillRequest
 from engine.errors import RunInterruptedError, SharedBudgetError
 from engine.llm.gateway.budget import Budget
 from engine.llm.replies.changes import SharedLimit
-from engine.run.backfill_targets import BackfillRequest
 from engine.settings import Settings
-from engine.store.backfill_ledger import Ledger, ModelRow, ModelState, write_ledger
 from flows.backfills import parts, resources
 from flows.backfills.parts import MAX_TRIES, PartDispatcher
 from flows.backfills.resources import PART, make_shared_budget

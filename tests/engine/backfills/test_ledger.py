@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ProviderDownError
-from engine.store.backfill_ledger import (
+from engine.backfills.ledger import (
     Ledger,
     ModelRow,
     describe_ledger,
@@ -16,6 +15,7 @@ from engine.store.backfill_ledger import (
     render_ledger,
     write_ledger,
 )
+from engine.errors import ProviderDownError
 
 ROWS = (
     ModelRow("a.one", "attached", 16, 16, 3, 0.01, "run-1", 4.5),

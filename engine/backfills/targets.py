@@ -10,6 +10,7 @@ from engine.definitions.effort import choose_effort, load_level
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import list_handles, load_model, load_outline
 from engine.domain.model import Effort, SynthType, check_handle
+from engine.domain.verdict import SkipReason
 from engine.errors import UnsupportedError
 from engine.listing.samples import count_samples
 from engine.settings import Settings
@@ -59,14 +60,6 @@ def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ..
     return tuple(dict.fromkeys([*given, *there]))
 
 
-@dataclass(frozen=True, slots=True)
-class SkipReason:
-    """Why a model is passed over, as a sentence, and the run that made what it has."""
-
-    reason: str
-    run_id: str | None = None
-
-
 def find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) -> SkipReason | None:
     """Why a model is passed over; None where it has something to do.
 
@@ -88,8 +81,7 @@ def find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) 
 def _find_made(settings: Settings, request: BackfillRequest, handle: str) -> StoredSet | None:
     """The attached set of a model for its present definition, this synth type and this effort.
 
-    With ``force`` only a set of the runs in ``done`` counts. A set of a version that did not record the definition
-    counts as one for this.
+    With ``force`` only a set of the runs in ``done`` counts.
 
     Raises:
         InputError: its definition is wrong. StoreError: something cannot be read.
@@ -104,7 +96,7 @@ def _find_made(settings: Settings, request: BackfillRequest, handle: str) -> Sto
             continue
         if request.force and stored.run_id not in request.done:
             continue
-        if manifest.get("inputs", {}).get("definition", digest) == digest:
+        if manifest["inputs"]["definition"] == digest:
             return stored
     return None
 

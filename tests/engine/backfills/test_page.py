@@ -1,7 +1,7 @@
 """The page of a backfill: what came of it first, failed models with their reasons, and a table that stays usable."""
 
-from engine.report.backfill_page import MAX_ROWS, describe_backfill, write_backfill_page
-from engine.store.backfill_ledger import Ledger, ModelRow, ModelState
+from engine.backfills.ledger import Ledger, ModelRow, ModelState
+from engine.backfills.page import MAX_ROWS, describe_backfill, write_backfill_page
 
 FILE = "samples/__backfills__/1.json"
 

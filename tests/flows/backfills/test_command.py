@@ -14,13 +14,13 @@ from fakes.commands import Command
 from fakes.provider import Behaviour, Provider
 from fakes.waiting import wait_until
 
+from engine.backfills.ledger import ModelRow
+from engine.backfills.targets import BackfillRequest
 from engine.domain.progress import PROGRESS_LOGGER, CallEnded, CallsPlanned, Event
-from engine.run.backfill_targets import BackfillRequest
 from engine.settings import read_settings
-from engine.store.backfill_ledger import ModelRow
+from flows.backfills.command import describe_begin, look_ahead
+from flows.backfills.progress import BackfillProgress
 from flows.backfills.worker import MODELS_LOGGER
-from flows.cli.runs.backfill import describe_begin, look_ahead
-from flows.cli.runs.backfill_progress import BackfillProgress
 
 
 def tell(progress: BackfillProgress, *events: ModelRow | Event) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
+from engine.store.layout import BACKFILLS
 from engine.system.filesystem import read_bytes, replace_file
 from engine.text.formatting import count_noun
 
-# A folder in the root of the sample store that readers of whole folders pass over.
-BACKFILLS = "__backfills__"
 ModelState = Literal["waits", "runs", "attached", "skipped", "failed", "busy elsewhere", "cancelled"]
 MODEL_STATES: tuple[ModelState, ...] = get_args(ModelState)
 # A backfill that is started again does the models in these states.

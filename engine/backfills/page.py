@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.backfills.ledger import UNFINISHED_STATES, Ledger, ModelRow, ModelState, describe_state
 from engine.report.run_page import escape
-from engine.store.backfill_ledger import UNFINISHED_STATES, Ledger, ModelRow, ModelState, describe_state
 from engine.text.formatting import count_noun, format_cost, shorten
 
 # More rows are slow to draw and nobody reads them. Failed models come first, so that none of them is missed.

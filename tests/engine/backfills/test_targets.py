@@ -10,9 +10,10 @@ from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
 from fakes.workspace import HANDLE
 
 from engine.asking.plan import digest_definition
+from engine.backfills.targets import BackfillRequest, find_skip_reason, list_selected
 from engine.definitions.loader import load_model
+from engine.domain.verdict import SkipReason
 from engine.errors import HandleError, UnsupportedError
-from engine.run.backfill_targets import BackfillRequest, SkipReason, find_skip_reason, list_selected
 from engine.settings import Settings
 from engine.store.sample_set import SampleSet
 from engine.store.store import write_set

@@ -11,14 +11,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from engine.backfills.targets import BackfillRequest, find_skip_reason, list_selected
 from engine.errors import ExemplarsError, InputError, RunInterruptedError, UnsupportedError
 from engine.estimate.estimate import Estimate
 from engine.llm.client.prices import add_costs
-from engine.run.backfill_targets import BackfillRequest, find_skip_reason, list_selected
 from engine.settings import Settings
 from engine.text.formatting import count_noun, format_cost
+from flows.backfills.progress import BackfillProgress
 from flows.backfills.worker import CHECKED_AT_ONCE
-from flows.cli.runs.backfill_progress import BackfillProgress
 from flows.cli.runs.plan import make_preview
 from flows.run.parameters import Glob, MaxCost, Namespace
 

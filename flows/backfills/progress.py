@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.text import Text
 
+from engine.backfills.ledger import MODEL_STATES, ModelRow, ModelState, describe_state
 from engine.domain.progress import PROGRESS_LOGGER, CallEnded, CallsPlanned
-from engine.store.backfill_ledger import MODEL_STATES, ModelRow, ModelState, describe_state
 from engine.text.formatting import count_noun
 from flows.backfills.worker import MODELS_LOGGER
 from flows.cli.console import make_console, make_live

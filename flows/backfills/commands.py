@@ -1,0 +1,67 @@
+"""The command ``backfill``."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from flows.cli.in_process import quiet_libraries, run_in_process
+from flows.cli.options import EffortOption, StrictOption, SynthTypeOption
+
+app = typer.Typer()
+
+
+@app.command("backfill")
+def backfill_command(
+    context: typer.Context,
+    handles: Annotated[
+        list[str] | None, typer.Argument(help="Models by name; with the options below they add up.")
+    ] = None,
+    namespace: Annotated[str | None, typer.Option(help="All models of a namespace.")] = None,
+    glob: Annotated[
+        str | None, typer.Option(help="All models whose handle fits a pattern, such as 'u22a8.*-report'.")
+    ] = None,
+    only_lacking: Annotated[
+        bool, typer.Option("--only-lacking", help="Only drafts that have fewer samples than the effort asks for.")
+    ] = False,
+    synth_type: SynthTypeOption = "from_traits",
+    effort: EffortOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Also models that have a set for their definition.")] = False,
+    strict: StrictOption = False,
+    models_at_once: Annotated[int, typer.Option(min=1, max=64, help="Models that are worked on at a time.")] = 8,
+    max_cost_usd: Annotated[float | None, typer.Option(help="What all models together may cost.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line with the counts of models by state.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries say.")] = False,
+) -> None:
+    """Synthesizes samples for many models. Skips models that have theirs; one that fails does not stop the others."""
+    quiet_libraries(verbose)
+    from engine.backfills.targets import BackfillRequest
+    from engine.domain.model import check_handle
+    from engine.run.job import check_effort, check_synth_type
+    from engine.settings import read_settings
+    from flows.backfills.command import check_options, describe_begin, look_ahead, show_counts, telling_how_to_go_on
+    from flows.backfills.progress import BackfillProgress
+    from flows.cli.temporary_server import starting_server
+
+    named = tuple(check_handle(handle) for handle in handles or ())
+    type_, level = check_synth_type(synth_type), check_effort(effort)
+    request = BackfillRequest(named, namespace, glob, only_lacking, type_, level, force, strict=strict)
+    check_options(request, max_cost_usd)
+    outlook = look_ahead(read_settings(), request)
+    print(describe_begin(outlook, request, models_at_once, max_cost_usd), file=sys.stderr, flush=True)
+    asked = {
+        "handles": list(named),
+        "namespace": namespace,
+        "glob": glob,
+        "only_lacking": only_lacking,
+        "synth_type": type_,
+        "effort": level,
+        "force": force,
+        "strict": strict,
+        "models_at_once": models_at_once,
+        "max_cost_usd": max_cost_usd,
+    }
+    progress = BackfillProgress(outlook.selected, outlook.calls)
+    with starting_server() as server, telling_how_to_go_on(progress, context.obj), progress.showing(live=not verbose):
+        counts = run_in_process("flows.backfill:backfill", asked, server)
+    show_counts(counts, as_json)
