@@ -23,10 +23,11 @@ from flows.api.openapi.document import BY_PREFECT, add_document, describe_answer
 from flows.api.openapi.refusals import list_refusals
 from flows.api.prefect_runs.client import open_orchestrator
 from flows.api.prefect_runs.orchestrator import Orchestrator
-from flows.api.routes import added_samples, deleted_sample, models, review, samples, synthesize
+from flows.api.routes import added_samples, deleted_sample, models, samples, synthesize
 from flows.api.routes.changes import ChangeLocks
 from flows.api.routes.dependencies import get_orchestrator, locate_storage
 from flows.api.schemas import Health
+from flows.review.routes import router as review_router
 
 BASE = "/v1"
 ABOUT = f"""
@@ -117,7 +118,8 @@ def make_app(
     app.state.orchestrator = orchestrator
     app.state.change_locks = ChangeLocks()
     app.include_router(health, prefix=BASE, dependencies=[Depends(note_query)])
-    own = [module.router for module in (synthesize, models, samples, added_samples, deleted_sample, review)]
+    modules = (synthesize, models, samples, added_samples, deleted_sample)
+    own = [*(module.router for module in modules), review_router]
     for router in (*own, *further):
         app.include_router(router, prefix=BASE, dependencies=[Security(bearer), Depends(note_query)])
     add_document(app)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fakes.commands import Command, commanding
 from fakes.provider import Provider, serve_provider
+from fakes.surface import Surface, open_surface
 from fakes.workspace import Workspace, make_workspace
 
 
@@ -42,3 +43,16 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A catalogue that is not there yet, which this process is led to."""
     monkeypatch.setenv("EXEMPLARS_MODELS_URI", str(tmp_path / "models"))
     return tmp_path / "models"
+
+
+@pytest.fixture(scope="session")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surface]:
+    with open_surface(tmp_path_factory.mktemp("surface") / "site") as surface:
+        yield surface
+
+
+@pytest.fixture
+def surface(opened: Surface) -> Iterator[Surface]:
+    """The surface, of which each test leaves the catalogue as it was and nothing else."""
+    yield opened
+    opened.forget()

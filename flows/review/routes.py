@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.errors import InputError
-from engine.listing.review_page import render_review_page
+from engine.review.page import render_review_page
 from engine.store.decisions import Said, keep_decision
 from engine.store.layout import PROPOSED
 from engine.store.proposals import read_rows

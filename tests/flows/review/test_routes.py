@@ -17,7 +17,7 @@ from playwright.sync_api import Route, expect, sync_playwright
 
 from engine.domain.samples import make_id
 from engine.errors import InputError
-from engine.listing.review_page import render_review_page
+from engine.review.page import render_review_page
 from engine.store.decisions import closing_decisions, keep_decision, read_decisions, sum_up
 from engine.store.layout import DECISIONS_FILE, REVIEW_DATA
 from engine.store.proposals import reject_proposal
