@@ -42,8 +42,8 @@ async def screen(
     for texts in list_accepted_texts(rounds.plan.model, judged):
         await embed_ahead(rounds.embedder, [*texts, *map(mask_numbers, texts)], run_heavy)
     judged = rounds.screen_meanings(judged)
-    decide = rounds.add(judged)
-    choice = rounds.settle(await run_heavy(decide) if len(rounds.exemplars) >= MANY_EXEMPLARS else decide())
+    decide = rounds.prepare_choice(judged)
+    choice = rounds.adopt(await run_heavy(decide) if len(rounds.exemplars) >= MANY_EXEMPLARS else decide())
     _log_choice(rounds, choice, judged)
     return choice
 

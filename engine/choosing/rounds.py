@@ -96,11 +96,11 @@ class Rounds:
         self.screener.duplicates += pairs
         return kept
 
-    def take(self, exemplars: Sequence[Exemplar]) -> Choice:
+    def add_and_choose(self, exemplars: Sequence[Exemplar]) -> Choice:
         """Adds a round's screened and judged exemplars, and chooses again among all exemplars so far."""
-        return self.settle(self.add(exemplars)())
+        return self.adopt(self.prepare_choice(exemplars)())
 
-    def add(self, exemplars: Sequence[Exemplar]) -> Callable[[], Decision]:
+    def prepare_choice(self, exemplars: Sequence[Exemplar]) -> Callable[[], Decision]:
         """Adds a round's screened and judged exemplars; returns the work of choosing again, which can be pickled."""
         self.exemplars += tuple(exemplars)
         self.duplicates = tuple(self.screener.duplicates)
@@ -108,8 +108,8 @@ class Rounds:
         known = _without_pools(self.plan), self.exemplars, self.judge_aucs, self.embedder, self._strict
         return partial(decide, *known)
 
-    def settle(self, decision: Decision) -> Choice:
-        """Adopts the choice that was made after ``add``, unless an earlier one was complete and this one is not."""
+    def adopt(self, decision: Decision) -> Choice:
+        """Adopts a choice made after ``prepare_choice``, unless an earlier one was complete and this one is not."""
         choice, review, self._no_poles = decision.choice, decision.review, decision.no_poles
         if self.choice.complete and not choice.complete:
             # Pole scores depend on all accepted exemplars: newer ones may make a margin too narrow that was wide

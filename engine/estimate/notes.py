@@ -10,7 +10,7 @@ from engine.axis.reference_axis import MIN_SEEDS_ALONE
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Trait
 from engine.llm.client.request import Endpoint
 from engine.llm.embedded.embedded_models import is_embedded
-from engine.screening.patterns import list_lifted
+from engine.screening.patterns import list_waived_patterns
 from engine.text.formatting import count_noun, join_words
 from engine.text.language import Language
 
@@ -39,7 +39,7 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
     notes += [f"Skipped: {skipped.what} ({skipped.why})." for skipped in plan.model.skipped]
     notes += [
         f"The rule against {item.name} does not hold here: {item.place} has {item.found!r}."
-        for item in list_lifted(plan.model, plan.scenario_pool.forms)
+        for item in list_waived_patterns(plan.model, plan.scenario_pool.forms)
         if item.by_text
     ]
     notes += _describe_scenarios(plan, endpoint)

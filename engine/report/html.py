@@ -14,7 +14,9 @@ from engine.domain.model import Pole
 from engine.domain.samples import Reason, Row
 from engine.domain.verdict import ExpectationResult, PoleVariety
 from engine.domain.votes import VoteCounts
-from engine.report.charts import (
+from engine.report.costs import Costs
+from engine.report.headline import describe_others, state_headline
+from engine.report.tables.charts import (
     EDGE,
     WIDTH,
     draw_lengths,
@@ -22,11 +24,9 @@ from engine.report.charts import (
     draw_reasons,
     split_by_difference,
 )
-from engine.report.cost_tables import describe_spending, format_tokens, list_pole_costs, list_remarks, list_sums
-from engine.report.costs import Costs
-from engine.report.diversity_table import MEASURES, draw_variety
-from engine.report.headline import describe_others, state_headline
-from engine.report.separation_table import MEANINGS, Separation, list_separations
+from engine.report.tables.costs import describe_spending, format_tokens, list_pole_costs, list_remarks, list_sums
+from engine.report.tables.diversity import MEASURES, draw_variety
+from engine.report.tables.separation import MEANINGS, Separation, list_separations
 from engine.report.wording import EXPLANATIONS, TraitWords, describe_votes, name_suite, pick_pairs
 from engine.text.embedded_json import embed_json
 from engine.text.formatting import capitalise, count_noun, name_plainly, name_reason

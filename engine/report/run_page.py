@@ -8,15 +8,15 @@ from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES
 from engine.domain.verdict import PoleVariety, Verdict
 from engine.estimate.estimate import Estimate
-from engine.report.cost_tables import NOTHING, describe_spending, format_tokens, list_remarks
 from engine.report.costs import Bill, Costs, sum_costs
-from engine.report.diversity_table import MEASURES, Measure, format_coverage, format_figure, format_seeds_figure
 from engine.report.headline import NOTHING_ATTACHED, count_others, list_warnings, state_outcome
 from engine.report.next_steps import write_next_steps
 from engine.report.remedies import explain_failure
 from engine.report.run_page_picture import MAX_TRAITS, draw_page
-from engine.report.separation_table import MEANINGS, describe_separation
 from engine.report.summary import list_review
+from engine.report.tables.costs import NOTHING, describe_spending, format_tokens, list_remarks
+from engine.report.tables.diversity import MEASURES, Measure, format_coverage, format_figure, format_seeds_figure
+from engine.report.tables.separation import MEANINGS, describe_separation
 from engine.report.wording import EXPLANATIONS
 from engine.store.layout import REPORT
 from engine.store.store import StoredSet

@@ -8,7 +8,7 @@ from engine.axis.pole_scores import measure_pole_positions
 from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES, Pole, Trait
 from engine.domain.samples import Exemplar
-from engine.report.charts import MAX_MARKS, WIDTH, lay_out_strip
+from engine.report.tables.charts import MAX_MARKS, WIDTH, lay_out_strip
 
 # A picture with more traits is too long to be looked at; the report has them all.
 MAX_TRAITS = 6

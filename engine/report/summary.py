@@ -25,7 +25,7 @@ from engine.report.dataset_card import render_card
 from engine.report.headline import list_warnings, state_outcome
 from engine.report.html import PoleCount, ReportData, render_report
 from engine.report.review_data import write_review_data
-from engine.report.separation_table import Separation
+from engine.report.tables.separation import Separation
 from engine.screening.in_context_judge import is_auc_measured
 from engine.store.layout import CARD, REPORT, REVIEW_DATA, VERDICT
 from engine.store.sample_set import SampleSet

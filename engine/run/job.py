@@ -25,7 +25,7 @@ from engine.errors import UnsupportedError
 from engine.llm.embedded.embedded_models import EmbeddedFile, choose_model, find_embedded, is_embedded
 from engine.llm.endpoints import check_prices
 from engine.report.headline import state_headline
-from engine.run.unfinished import find_begun
+from engine.run.unfinished import find_model_of_unfinished_plan
 from engine.settings import Settings
 from engine.store.earlier.texts import open_samples
 from engine.store.layout import PROPOSED, REPORT
@@ -139,14 +139,14 @@ def resume_job(settings: Settings, job: Job, named: Sequence[str]) -> Job:
         named: the models that the setting or the dial names.
 
     Raises:
-        ModelNotFoundError, StoreError: as ``find_begun``.
+        ModelNotFoundError, StoreError: as ``find_model_of_unfinished_plan``.
     """
 
     def find_plan() -> str:
         return plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed).plan_id
 
     chosen = job.level.synth_model
-    begun = find_begun(settings, job.model.handle, named, chosen, find_plan)
+    begun = find_model_of_unfinished_plan(settings, job.model.handle, named, chosen, find_plan)
     if begun is None:
         return job
     level = take_file(settings, job.model, job.level, begun)

@@ -73,7 +73,7 @@ async def walk_rounds(
             generate_cell(rounds.plan, cell, gateway, rounds.language, first_replies) for cell in cells
         )
         judged = await judge_round(rounds, [item for cell in made for item in cell], gateway, voting_judge, progress)
-        rounds.take(rounds.screen_meanings(judged))
+        rounds.add_and_choose(rounds.screen_meanings(judged))
 
 
 async def judge_round(

@@ -14,7 +14,7 @@ from engine.settings import EmbeddedPlace, Settings
 from engine.store.store import list_sets
 
 
-def find_begun(
+def find_model_of_unfinished_plan(
     settings: Settings, handle: str, names: Sequence[str], chosen: str, find_plan: Callable[[], str]
 ) -> str | None:
     """The embedded model that an unfinished plan was begun with, where that is not the one chosen now; else None.

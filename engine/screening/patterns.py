@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from engine.domain.model import Model
 from engine.domain.samples import Reason
-from engine.screening.handing_over import AS_AN_AI, ASSENT, HANDING_OVER, UP_TO, WRITING
+from engine.screening.assistant_phrases import AS_AN_AI, ASSENT, HANDING_OVER, UP_TO, WRITING
 
 _PREFIXES = (
     "explanation|example|output|answer|response|sample|exemplar|rewrite|rewritten text|version",
@@ -43,7 +43,7 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True)
-class Lifted:
+class WaivedPattern:
     """A pattern that does not hold for a model: ``found`` is what speaks for that, ``place`` where it stands.
 
     ``by_text`` says that a text of the model's own has the pattern, and not only its genre.
@@ -144,15 +144,15 @@ PATTERNS: tuple[Pattern, ...] = (
 )
 
 
-def find_pattern(text: str, reason: Reason, lifted: frozenset[str]) -> str | None:
-    """Finds the first pattern of a reason in a text, but for the lifted ones; returns what matched it."""
+def find_pattern(text: str, reason: Reason, waived: frozenset[str]) -> str | None:
+    """Finds the first pattern of a reason in a text, but for the waived ones; returns what matched it."""
     found = (
-        pattern.form.search(text) for pattern in PATTERNS if pattern.reason == reason and pattern.name not in lifted
+        pattern.form.search(text) for pattern in PATTERNS if pattern.reason == reason and pattern.name not in waived
     )
     return next((match.group() for match in found if match), None)
 
 
-def list_lifted(model: Model, forms: Sequence[str] = ()) -> tuple[Lifted, ...]:
+def list_waived_patterns(model: Model, forms: Sequence[str] = ()) -> tuple[WaivedPattern, ...]:
     """Lists the patterns that do not hold for a model, since its own texts have them, or its genre by its nature.
 
     Own texts are the seeds of either pole, and what description, brief, traits and forms say or quote.
@@ -162,13 +162,13 @@ def list_lifted(model: Model, forms: Sequence[str] = ()) -> tuple[Lifted, ...]:
     """
     words = tuple(_list_words(model, forms))
     own = [*((seed.text, seed.place) for seed in model.sample_seeds(MOST_SEEDS)), *_quote(words)]
-    lifted = []
+    waived = []
     for pattern in PATTERNS:
         if match := _find_first(pattern.form, own):
-            lifted.append(Lifted(pattern.name, *match, by_text=True))
+            waived.append(WaivedPattern(pattern.name, *match, by_text=True))
         elif pattern.genre and (match := _find_first(pattern.genre, words)):
-            lifted.append(Lifted(pattern.name, *match, by_text=False))
-    return tuple(lifted)
+            waived.append(WaivedPattern(pattern.name, *match, by_text=False))
+    return tuple(waived)
 
 
 def _find_first(form: re.Pattern[str], texts: Iterable[tuple[str, str]]) -> tuple[str, str] | None:

@@ -45,7 +45,7 @@ class Context:
 
     ``length`` is None if the text's length is not checked against its scenario. ``instructions`` is the prompt without
     its shots. ``language`` is a tag of BCP 47. ``ends_marked`` says that the trait's seeds usually end in a terminal
-    mark. ``own_words`` are what the author says about the trait, ``lifted`` the names of the patterns that do not hold
+    mark. ``own_words`` are what the author says about the trait, ``waived`` the names of the patterns that do not hold
     for the model. ``min_words`` is what any text needs: ``MIN_WORDS``, or fewer if the model's texts are shorter, as
     titles are.
     """
@@ -58,7 +58,7 @@ class Context:
     language: str
     ends_marked: bool
     own_words: OwnWords = NO_OWN_WORDS
-    lifted: frozenset[str] = frozenset()
+    waived: frozenset[str] = frozenset()
     min_words: int = MIN_WORDS
 
 
@@ -103,7 +103,7 @@ def check_refusal(text: str, context: Context) -> Finding | None:
 
 def check_prompt_echo(text: str, context: Context) -> Finding | None:
     """Rejects a text that begins with a label of the prompt, repeats its instructions, or is only the subject."""
-    if mark := find_pattern(text, "prompt_echo", context.lifted):
+    if mark := find_pattern(text, "prompt_echo", context.waived):
         return Finding("prompt_echo", f"begins with {mark!r}")
     if normalise(text) == normalise(context.subject):
         return Finding("prompt_echo", "the subject and nothing else")
@@ -113,13 +113,13 @@ def check_prompt_echo(text: str, context: Context) -> Finding | None:
 
 def check_meta_talk(text: str, context: Context) -> Finding | None:
     """Rejects talk about the text instead of the text."""
-    found = find_pattern(text, "meta_talk", context.lifted)
+    found = find_pattern(text, "meta_talk", context.waived)
     return Finding("meta_talk", found) if found else None
 
 
 def check_placeholder(text: str, context: Context) -> Finding | None:
     """Rejects a text with a gap to be filled in."""
-    found = find_pattern(text, "placeholder", context.lifted)
+    found = find_pattern(text, "placeholder", context.waived)
     return Finding("placeholder", found) if found else None
 
 

@@ -11,7 +11,7 @@ from engine.domain.model import Length, Model
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.label_leaks import collect_own_words
 from engine.screening.openings import Openings
-from engine.screening.patterns import list_lifted
+from engine.screening.patterns import list_waived_patterns
 from engine.screening.rules import MIN_WORDS, Context, find_fault
 from engine.screening.seed_phrases import SeedPhrases
 from engine.store.earlier.samples import as_stored
@@ -41,7 +41,7 @@ class Screener:
         self._own_words = {
             trait.key: collect_own_words(plan.model, trait, plan.language.tag) for trait in plan.model.traits
         }
-        self._lifted = frozenset(item.name for item in list_lifted(plan.model, plan.scenario_pool.forms))
+        self._waived = frozenset(item.name for item in list_waived_patterns(plan.model, plan.scenario_pool.forms))
         lengths = plan.scenario_pool.lengths
         # What a model that is not told its scenario's length may write: any of the model's lengths.
         self._any_length = Length(
@@ -142,7 +142,7 @@ class Screener:
             language=self._plan.language.tag,
             ends_marked=marked,
             own_words=self._own_words[trait.key],
-            lifted=self._lifted,
+            waived=self._waived,
             min_words=self._min_words,
         )
 

@@ -25,11 +25,11 @@ def hold_command(
     """Holds a model's attached samples against texts that you have labelled. Calls no model and writes nothing."""
     from engine.settings import read_settings
     from flows.judging.real_texts import hold_samples, show_tests
-    from flows.judging.standard import load_standard
+    from flows.judging.scoring_set import load_scoring_set
 
     settings = read_settings()
-    standard = load_standard(settings, handle, trait)
-    show_tests(standard, real, hold_samples(settings, standard, real), as_json)
+    scoring = load_scoring_set(settings, handle, trait)
+    show_tests(scoring, real, hold_samples(settings, scoring, real), as_json)
 
 
 @app.command("score")
@@ -42,7 +42,7 @@ def score_command(
     """Places a text on the axis of a model's attached samples, and grades it. Calls no model and writes nothing."""
     from engine.settings import read_settings
     from flows.judging.score import place_on_axes, show_placements
-    from flows.judging.standard import load_standard
+    from flows.judging.scoring_set import load_scoring_set
 
-    standard = load_standard(read_settings(), handle, trait)
-    show_placements(standard, place_on_axes(standard, text), as_json)
+    scoring = load_scoring_set(read_settings(), handle, trait)
+    show_placements(scoring, place_on_axes(scoring, text), as_json)

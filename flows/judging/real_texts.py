@@ -17,10 +17,10 @@ from engine.judging.real_texts import MAX_CHARACTERS, Reach, choose_real_texts, 
 from engine.settings import Settings
 from engine.text.formatting import count_noun
 from flows.cli.console import make_console, make_table
-from flows.judging.standard import (
+from flows.judging.scoring_set import (
     NOTHING,
     STDIN,
-    Standard,
+    ScoringSet,
     ask_for_samples,
     check_language,
     draw_attached,
@@ -75,7 +75,7 @@ class TraitTest:
     why: str | None = None
 
 
-def hold_samples(settings: Settings, standard: Standard, file: str) -> list[TraitTest]:
+def hold_samples(settings: Settings, scoring: ScoringSet, file: str) -> list[TraitTest]:
     """Holds the attached samples of each trait against the labelled texts of a file.
 
     Args:
@@ -84,30 +84,30 @@ def hold_samples(settings: Settings, standard: Standard, file: str) -> list[Trai
     Raises:
         InputError: the file cannot be used, or no trait can be measured by its texts.
     """
-    labelled = _read_file(settings, standard, file)
-    tests = [_test_trait(standard, trait, labelled, file) for trait in standard.traits]
+    labelled = _read_file(settings, scoring, file)
+    tests = [_test_trait(scoring, trait, labelled, file) for trait in scoring.traits]
     if not any(test.attached for test in tests):
         begun = [test for test in tests if any(test.texts.values()) or test.left_out]
         raise InputError(". ".join(test.why for test in begun or tests if test.why))
     return tests
 
 
-def show_tests(standard: Standard, file: str, tests: Sequence[TraitTest], as_json: bool = False) -> None:
+def show_tests(scoring: ScoringSet, file: str, tests: Sequence[TraitTest], as_json: bool = False) -> None:
     """Prints what each trait's samples reach on real texts, and the texts that they get most wrong."""
-    handle = standard.model.handle
+    handle = scoring.model.handle
     if as_json:
         print(json.dumps({"handle": handle, "file": file, "traits": [asdict(test) for test in tests]}))
         return
     console = make_console()
     console.print(Text(f"{handle}: attached samples held against {file}", style="bold"), soft_wrap=True)
     table = make_table("trait", "attached samples", "authored alone", "together")
-    for trait, test in zip(standard.traits, tests, strict=True):
+    for trait, test in zip(scoring.traits, tests, strict=True):
         table.add_row(*map(Text, (trait.key, *map(_format_reach, (test.attached, test.authored, test.together)))))
     console.print(table)
     console.print(
         "AUC and its 95 % interval: the share of pairs of a real text of each pole that lie the right way round"
     )
-    for trait, test in zip(standard.traits, tests, strict=True):
+    for trait, test in zip(scoring.traits, tests, strict=True):
         for line in _explain_test(trait, test):
             console.print(Text(f"{trait.key}: {line}"))
         width = max(len(trait.label(pole)) for pole in POLES)
@@ -116,9 +116,9 @@ def show_tests(standard: Standard, file: str, tests: Sequence[TraitTest], as_jso
             console.print(Text(place + " ".join(item.text.split())), no_wrap=True, overflow="ellipsis")
 
 
-def _read_file(settings: Settings, standard: Standard, file: str) -> list[Seed]:
-    outline = load_outline(settings.locate(settings.models_uri), standard.model.handle)
-    only = standard.traits[0] if len(standard.traits) == 1 else None
+def _read_file(settings: Settings, scoring: ScoringSet, file: str) -> list[Seed]:
+    outline = load_outline(settings.locate(settings.models_uri), scoring.model.handle)
+    only = scoring.traits[0] if len(scoring.traits) == 1 else None
     try:
         if file == STDIN:
             labelled = read_labelled(file, sys.stdin.buffer, outline, only)
@@ -135,14 +135,14 @@ def _read_file(settings: Settings, standard: Standard, file: str) -> list[Seed]:
     return labelled
 
 
-def _test_trait(standard: Standard, trait: Trait, labelled: Sequence[Seed], file: str) -> TraitTest:
-    model = standard.model
+def _test_trait(scoring: ScoringSet, trait: Trait, labelled: Sequence[Seed], file: str) -> TraitTest:
+    model = scoring.model
     chosen, left_out = choose_real_texts(
         [seed for seed in labelled if seed.trait == trait.key],
         [sample.text for sample in model.attached if sample.trait == trait.key],
         [seed.text for seed in model.authored if seed.trait == trait.key],
     )
-    drawn = draw_attached(standard, trait)
+    drawn = draw_attached(scoring, trait)
     authored = [seed for pole in POLES for seed in model.draw_seeds_at(trait.key, pole)]
     test = TraitTest(
         trait.key,
@@ -151,11 +151,11 @@ def _test_trait(standard: Standard, trait: Trait, labelled: Sequence[Seed], file
         texts=_count(chosen),
         left_out={name: count for name, count in asdict(left_out).items() if count},
     )
-    if why := _find_lack(standard, trait, test, file):
+    if why := _find_lack(scoring, trait, test, file):
         return replace(test, why=why)
-    texts = label_texts(standard, chosen)
+    texts = label_texts(scoring, chosen)
     sets: list[list[Seed | Attached]] = [[*drawn], [*authored], [*authored, *drawn]]
-    held, beside, both = (hold_against(label_texts(standard, samples), texts) for samples in sets)
+    held, beside, both = (hold_against(label_texts(scoring, samples), texts) for samples in sets)
     if held is None:
         return test
     wrong = list_wrong_side(held.scores, texts.positive)
@@ -169,10 +169,10 @@ def _test_trait(standard: Standard, trait: Trait, labelled: Sequence[Seed], file
     )
 
 
-def _find_lack(standard: Standard, trait: Trait, test: TraitTest, file: str) -> str | None:
+def _find_lack(scoring: ScoringSet, trait: Trait, test: TraitTest, file: str) -> str | None:
     """Says what a trait lacks to be measured, and what to do; None if it lacks nothing."""
     if not all(test.samples.values()):
-        return ask_for_samples(standard, trait)
+        return ask_for_samples(scoring, trait)
     if all(test.texts.values()):
         return None
     left = f" ({_list_left_out(test)} left out)" if test.left_out else ""

@@ -14,10 +14,10 @@ from engine.domain.model import Pole
 from engine.errors import InputError
 from engine.judging.real_texts import MAX_CHARACTERS, Placement, place_text
 from flows.cli.console import make_console, make_table
-from flows.judging.standard import (
+from flows.judging.scoring_set import (
     NOTHING,
     STDIN,
-    Standard,
+    ScoringSet,
     ask_for_samples,
     check_language,
     draw_attached,
@@ -25,7 +25,7 @@ from flows.judging.standard import (
 )
 
 
-def place_on_axes(standard: Standard, text: str) -> dict[str, Placement]:
+def place_on_axes(scoring: ScoringSet, text: str) -> dict[str, Placement]:
     """Places a text on the axis of each trait that has samples at both poles, by trait key.
 
     Args:
@@ -40,22 +40,22 @@ def place_on_axes(standard: Standard, text: str) -> dict[str, Placement]:
     if len(given) > MAX_CHARACTERS:
         raise InputError(f"The text is longer than {MAX_CHARACTERS:,} characters. Give a part of it")
     check_language([given], "The text is")
-    vector = standard.embedder.embed([given])
+    vector = scoring.embedder.embed([given])
     placements = {}
-    for trait in standard.traits:
-        drawn = draw_attached(standard, trait)
-        samples = label_texts(standard, drawn)
+    for trait in scoring.traits:
+        drawn = draw_attached(scoring, trait)
+        samples = label_texts(scoring, drawn)
         if samples.has_both_poles:
             groups = [name_group(sample.pair_id, sample.seed_sha256, sample.text) for sample in drawn]
             placements[trait.key] = place_text(samples, groups, vector)
     if not placements:
-        raise InputError(". ".join(ask_for_samples(standard, trait) for trait in standard.traits))
+        raise InputError(". ".join(ask_for_samples(scoring, trait) for trait in scoring.traits))
     return placements
 
 
-def show_placements(standard: Standard, placements: Mapping[str, Placement], as_json: bool = False) -> None:
+def show_placements(scoring: ScoringSet, placements: Mapping[str, Placement], as_json: bool = False) -> None:
     """Prints where a text lies on the axis of each trait."""
-    handle = standard.model.handle
+    handle = scoring.model.handle
     if as_json:
         print(json.dumps({"handle": handle, "traits": [_describe(key, item) for key, item in placements.items()]}))
         return
@@ -63,7 +63,7 @@ def show_placements(standard: Standard, placements: Mapping[str, Placement], as_
     table = make_table("trait", "score", "leans to", "grade", "confidence")
     for key, item in placements.items():
         pole = _find_side(item.score)
-        lean = standard.model.trait(key).label(pole) if pole else "neither pole"
+        lean = scoring.model.trait(key).label(pole) if pole else "neither pole"
         band, confidence = (item.grade.band, item.grade.confidence) if item.grade else (None, None)
         table.add_row(*map(Text, (key, f"{item.score:+.3f}", lean, band or NOTHING, confidence or NOTHING)))
     console.print(table)

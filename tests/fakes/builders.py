@@ -125,7 +125,7 @@ def make_rounds(plan: Plan | None = None, *made: Exemplar, strict: bool = False)
     plan = plan or make_test_plan()
     rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), strict)
     if made:
-        rounds.take(made)
+        rounds.add_and_choose(made)
     return rounds
 
 

@@ -169,12 +169,12 @@ def test_rounds_are_spent_on_what_is_named_as_the_effort_has_them(replacement_ro
     rounds = make_rounds(plan_of(10, replacement_rounds))
     rounds.next_cells()
     needed, followed = rounds.improving, 0
-    rounds.take(make_set(10, first={"negative": "Perhaps"}))
+    rounds.add_and_choose(make_set(10, first={"negative": "Perhaps"}))
     while cells := rounds.next_cells():
         followed += 1
         assert rounds.improving
         assert {"negative"} == {cell.pole for cell in cells}
-        rounds.take([])
+        rounds.add_and_choose([])
 
     assert not needed
     assert replacement_rounds == followed
@@ -209,8 +209,8 @@ def test_set_that_was_complete_stays_when_a_later_round_makes_it_less() -> None:
     """What comes later lies so far apart that the margins of before become too narrow by comparison."""
     rounds = make_rounds(make_told_plan(4), strict=True)
     rounds.next_cells()
-    first = rounds.take(make_set(8))
-    second = rounds.take(
+    first = rounds.add_and_choose(make_set(8))
+    second = rounds.add_and_choose(
         [make_exemplar(" ".join(MANNERS["positive"] * 4) + f" {index}", index=100 + index) for index in range(20)]
     )
 

@@ -36,16 +36,18 @@ def make_exemplars() -> list[Exemplar]:
 def take(rounds: Rounds, *reasons: Reason) -> None:
     """One round, of which all is rejected."""
     rounds.next_cells()
-    rounds.take([make_exemplar("A text.", "positive", index, reason=reason) for index, reason in enumerate(reasons)])
+    rounds.add_and_choose(
+        [make_exemplar("A text.", "positive", index, reason=reason) for index, reason in enumerate(reasons)]
+    )
 
 
 def test_choice_that_another_process_makes_is_the_one_that_is_made_here() -> None:
     here, elsewhere = make_rounds(PLAN), make_rounds(PLAN)
     for rounds in (here, elsewhere):
         rounds.next_cells()
-    here.take(make_exemplars())
-    sent = pickle.dumps(elsewhere.add(make_exemplars()))
-    elsewhere.settle(pickle.loads(sent)())
+    here.add_and_choose(make_exemplars())
+    sent = pickle.dumps(elsewhere.prepare_choice(make_exemplars()))
+    elsewhere.adopt(pickle.loads(sent)())
 
     assert 4 == len(here.choice.chosen)
     assert (here.choice, here.review) == (elsewhere.choice, elsewhere.review)

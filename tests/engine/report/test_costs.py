@@ -8,7 +8,6 @@ from fakes.builders import make_exemplar, make_level, make_pair, make_test_plan
 from engine.choosing.rounds import Rounds
 from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
-from engine.report.cost_tables import describe_spending, list_pole_costs, list_remarks
 from engine.report.costs import (
     Attempt,
     Bill,
@@ -20,6 +19,7 @@ from engine.report.costs import (
     read_spending,
     sum_costs,
 )
+from engine.report.tables.costs import describe_spending, list_pole_costs, list_remarks
 from engine.report.wording import TraitWords
 from engine.text.formatting import format_cost
 

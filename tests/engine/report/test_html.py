@@ -20,7 +20,7 @@ from engine.domain.samples import Reason, Row, Scenario
 from engine.domain.samples import make_row as sample_row
 from engine.domain.verdict import ExpectationResult
 from engine.report.html import PoleCount, ReportData, render_report
-from engine.report.separation_table import Separation
+from engine.report.tables.separation import Separation
 from engine.report.wording import EXPLANATIONS
 from engine.text.near_duplicates import DuplicatePair
 

@@ -24,7 +24,7 @@ STORED = StoredSet("samples/run=1", {"run_id": "1"})
 def write(verdict: Verdict, api_url: str | None = None, *made: Exemplar, stored: StoredSet = STORED) -> str:
     rounds = make_rounds(make_test_plan(level=make_level(1)))
     rounds.next_cells()
-    rounds.take(made or make_pair())
+    rounds.add_and_choose(made or make_pair())
     return write_next_steps(rounds, verdict, stored, api_url)
 
 

@@ -20,7 +20,7 @@ FAILED = Verdict(False, ("Expected that every row has a text: 2 of 8 rows unexpe
 def explain(*exemplars: Exemplar, wanted: int = 1) -> str:
     rounds = make_rounds(make_test_plan(level=make_level(wanted)))
     rounds.next_cells()
-    rounds.take(exemplars)
+    rounds.add_and_choose(exemplars)
     return explain_failure(rounds, FAILED)
 
 

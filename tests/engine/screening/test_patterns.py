@@ -5,7 +5,7 @@ from fakes.builders import make_model, make_trait
 
 from engine.domain.model import Brief, Model, Seed
 from engine.domain.samples import Reason
-from engine.screening.patterns import find_pattern, list_lifted
+from engine.screening.patterns import find_pattern, list_waived_patterns
 
 NONE: frozenset[str] = frozenset()
 
@@ -51,7 +51,7 @@ NO_GAPS = [
 
 
 def lift(model: Model, *forms: str) -> frozenset[str]:
-    return frozenset(item.name for item in list_lifted(model, forms))
+    return frozenset(item.name for item in list_waived_patterns(model, forms))
 
 
 @pytest.mark.parametrize("text", TALK)
@@ -85,7 +85,7 @@ def test_pattern_that_a_seed_of_either_pole_has_does_not_hold_and_others_do(
 
     assert any(find_pattern(text, reason, lift(make_model())) for reason in reasons)
     assert [None] * 3 == [find_pattern(text, reason, lift(own)) for reason in reasons]
-    assert {"u22a8.test/samples.jsonl:3"} == {item.place for item in list_lifted(own)}
+    assert {"u22a8.test/samples.jsonl:3"} == {item.place for item in list_waived_patterns(own)}
     assert find_pattern("Output: the lid is too wide.", "meta_talk", lift(own))
 
 

@@ -21,7 +21,7 @@ NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True)
-class Standard:
+class ScoringSet:
     """A model with its attached samples, and those of its traits that are meant."""
 
     model: Model
@@ -29,7 +29,7 @@ class Standard:
     embedder: Embedder = field(default_factory=SentenceEncoder)
 
 
-def load_standard(settings: Settings, handle: str, wanted: str | None) -> Standard:
+def load_scoring_set(settings: Settings, handle: str, wanted: str | None) -> ScoringSet:
     """Loads a model and what is attached to it.
 
     Args:
@@ -51,24 +51,24 @@ def load_standard(settings: Settings, handle: str, wanted: str | None) -> Standa
             f"{handle} has no attached samples{f' for {traits[0].key}' if wanted else ''} in {samples_uri}. Make some "
             f"with 'exemplars synthesize {handle}', or set EXEMPLARS_SAMPLES_URI to the store that has them"
         )
-    return Standard(replace(model, attached=attached), traits)
+    return ScoringSet(replace(model, attached=attached), traits)
 
 
-def draw_attached(standard: Standard, trait: Trait) -> list[Attached]:
+def draw_attached(scoring: ScoringSet, trait: Trait) -> list[Attached]:
     """Draws the attached samples at a trait's poles; where there are very many, as many as seeds are drawn."""
-    own = [sample for sample in standard.model.attached if sample.trait == trait.key]
+    own = [sample for sample in scoring.model.attached if sample.trait == trait.key]
     return draw_at_poles(own, MAX_SEEDS_PER_POLE)
 
 
-def label_texts(standard: Standard, items: Sequence[Seed | Attached]) -> Labelled:
+def label_texts(scoring: ScoringSet, items: Sequence[Seed | Attached]) -> Labelled:
     """Embeds texts that lie at the poles."""
-    vectors = standard.embedder.embed([item.text for item in items])
+    vectors = scoring.embedder.embed([item.text for item in items])
     return Labelled(vectors, [item.quality == 1.0 for item in items])
 
 
-def ask_for_samples(standard: Standard, trait: Trait) -> str:
+def ask_for_samples(scoring: ScoringSet, trait: Trait) -> str:
     """Says that a trait has too few attached samples, and what to do."""
-    handle = standard.model.handle
+    handle = scoring.model.handle
     return f"{handle} has no attached samples at both poles of {trait.key}. 'exemplars synthesize {handle}' makes some"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.axis.breaks import Breaks, find_breaks
-from engine.report.separation_table import Separation, describe_breaks, describe_separation, list_separations
+from engine.report.tables.separation import Separation, describe_breaks, describe_separation, list_separations
 from engine.report.wording import TraitWords
 
 APART = find_breaks([0.5, 0.6, 0.7, 0.8] * 2, [-0.4, -0.3, -0.2, -0.1] * 2)
