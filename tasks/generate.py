@@ -8,7 +8,6 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.asking.cells import generate_cell
-from engine.asking.first_replies import FirstReplies
 from engine.asking.plan import Cell
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import Exemplar
@@ -34,10 +33,9 @@ async def generate(
         as_tasks: whether each batch of cells is a task of the run page.
     """
     call, split = generate_batch if as_tasks else generate_batch.fn, split_cells(cells)
-    first_replies = FirstReplies(cells)
     async with screening_ahead(rounds.screener) as ahead:
         batches = await gather_or_cancel(
-            call(rounds, batch, gateway, f"part {number} of {len(split)}", first_replies, ahead)
+            call(rounds, batch, gateway, f"part {number} of {len(split)}", ahead)
             for number, batch in enumerate(split, start=1)
         )
     return [exemplar for batch in batches for exemplar in batch]
@@ -61,19 +59,17 @@ async def generate_batch(
     cells: Sequence[Cell],
     gateway: ModelGateway,
     part: str = "all cells",
-    first_replies: FirstReplies | None = None,
     ahead: ScreeningAhead | None = None,
 ) -> list[Exemplar]:
     """The exemplars of one batch; the gateway bounds the calls in flight across all batches of the run.
 
     Args:
         part: which one of how many it is, for the name of the task's run.
-        first_replies: those of the round, which all batches share.
         ahead: takes each cell as it comes; None where nothing is screened ahead.
     """
 
     async def make(cell: Cell) -> list[Exemplar]:
-        made = await generate_cell(rounds.plan, cell, gateway, rounds.language, first_replies)
+        made = await generate_cell(rounds.plan, cell, gateway, rounds.language)
         if ahead is not None:
             ahead.take(made)
         return made

@@ -1,11 +1,10 @@
 """Generation: the model is asked for a cell, and its reply becomes exemplars, or the reason why there are none."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import regex
 
-from engine.asking.first_replies import FirstReplies
 from engine.asking.plan import Cell, Plan
 from engine.asking.reply_json import UnreadableError, find_objects, read_texts
 from engine.asking.requests import make_request, make_subjects_request
@@ -28,52 +27,22 @@ SEED_LENGTHS = 1.4
 SENTENCE_END = regex.compile(
     r"(?<=\p{Sentence_Terminal})\s+(?=[\p{Lu}\p{Lo}\"'“(«„¿¡])|(?<=[。！？｡])(?=[^\s\p{Pe}\p{Pf}。！？｡])"
 )
-# A reply of which nothing can be read is asked for again so many times; of calls of which one in twenty is malformed,
-# one in 160,000 is so four times.
-MAX_ASKED_AGAIN = 3
 MALFORMED: frozenset[Reason | None] = frozenset({"truncated", "unreadable"})
 TRUNCATED = "the reply was cut at its token limit"
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What has become of a cell so far.
-
-    ``first`` and ``request`` are the first and the last request, ``reply`` what came to the last, None where nothing
-    did. ``made`` are the exemplars, and ``paid_usd`` what all replies cost.
-    """
-
-    first: Request
-    request: Request
-    reply: Reply | None
-    made: list[Exemplar]
-    paid_usd: float | None = None
-    times_again: int = 0
-
-    @property
-    def may_go_on(self) -> bool:
-        """Whether another reply may be better: a chat model's could not be read, and not too many came before it."""
-        malformed = not MALFORMED.isdisjoint(exemplar.reason for exemplar in self.made)
-        is_chat = self.first.schema is not None
-        return is_chat and self.reply is not None and malformed and self.times_again < MAX_ASKED_AGAIN
-
-
-async def generate_cell(
-    plan: Plan, cell: Cell, gateway: ModelGateway, language: str, first_replies: FirstReplies | None = None
-) -> list[Exemplar]:
+async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> list[Exemplar]:
     """The exemplars of one cell, at least one: where the call fails for good, one with the reason ``cell_failed``.
 
-    A reply that cannot be read is asked for again in its place, up to ``MAX_ASKED_AGAIN`` times.
-
-    Args:
-        first_replies: those of the cell's round; None for a cell by itself.
+    A chat model's reply that cannot be read is asked for once again in its place.
 
     Raises:
         ProviderError: no call will succeed (not for a call that failed while others succeed).
         BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     with log_context(trait=cell.trait, cell=cell.id, round=cell.round_no):
-        return await _generate(plan, cell, gateway, language, first_replies or FirstReplies([cell]))
+        async with gateway.budget.under_way:
+            return await _ask(plan, cell, gateway, language)
 
 
 async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:
@@ -151,25 +120,7 @@ def _end_lists(text: str) -> str:
     return text[: text.rfind('",') + 1] + "]}}}"
 
 
-async def _generate(
-    plan: Plan, cell: Cell, gateway: ModelGateway, language: str, first_replies: FirstReplies
-) -> list[Exemplar]:
-    async with gateway.budget.under_way:
-        asked = await _ask(plan, cell, gateway, language)
-        if asked.may_go_on:
-            asked = await _ask_again(plan, cell, gateway, asked)
-        first_replies.note(cell, any(exemplar.is_accepted for exemplar in asked.made))
-        while asked.may_go_on and first_replies.is_any_read:
-            asked = await _ask_again(plan, cell, gateway, asked)
-    # Other cells are waited for outside, since they may not be under way yet.
-    if asked.may_go_on and await first_replies.are_readable():
-        async with gateway.budget.under_way:
-            while asked.may_go_on:
-                asked = await _ask_again(plan, cell, gateway, asked)
-    return asked.made
-
-
-async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> _Asked:
+async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> list[Exemplar]:
     thinking = plan.level.thinking if gateway.endpoint.thinks else "none"
     request = make_request(plan, cell, gateway.endpoint.style, language, thinking)
     try:
@@ -177,30 +128,28 @@ async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> 
     except (RetryableProviderError, RequestRefusedError) as error:
         told = {"reason": "cell_failed", "model": gateway.endpoint.name, "error": type(error).__name__}
         LOGGER.warning("Nothing came for %s: %s", cell.id, error, extra=told)
-        return _Asked(request, request, None, [_make(cell, gateway, request.prompt, None, "cell_failed", str(error))])
-    made = read_reply(cell, gateway, request.prompt, reply, plan.level.exemplars_per_call, _limit_cell(plan, cell))
-    return _Asked(request, request, reply, made, reply.cost_usd)
+        return [_make(cell, gateway, request.prompt, None, "cell_failed", str(error))]
+    count = plan.level.exemplars_per_call
+    made = read_reply(cell, gateway, request.prompt, reply, count, _limit_cell(plan, cell))
+    if request.schema is None or MALFORMED.isdisjoint(exemplar.reason for exemplar in made):
+        return made
+    return await _ask_again(cell, gateway, request, reply, count) or made
 
 
-async def _ask_again(plan: Plan, cell: Cell, gateway: ModelGateway, asked: _Asked) -> _Asked:
-    """The same cell asked once more; where no reply comes, what came before stands."""
-    assert asked.reply is not None
-    request, number = _ask_otherwise(asked, asked.reply), asked.times_again + 1
+async def _ask_again(cell: Cell, gateway: ModelGateway, request: Request, reply: Reply, count: int) -> list[Exemplar]:
+    """What comes in place of a reply that cannot be read: asked with more room where it was cut, or else in words.
+
+    Nothing where no second reply comes. What is made costs what both replies did.
+    """
+    cut = reply.finish == "length"
+    request = replace(request, max_tokens=2 * request.max_tokens) if cut else request.without_schema()
     try:
-        reply = await gateway.complete(replace(request, label=f"{cell.id}/again/{number}"))
+        second = await gateway.complete(replace(request, label=f"{cell.id}/again"))
     except (RetryableProviderError, RequestRefusedError):
-        return replace(asked, reply=None)
-    read = read_reply(cell, gateway, request.prompt, reply, plan.level.exemplars_per_call)
-    share = None if asked.paid_usd is None else asked.paid_usd / len(read)
-    made = [replace(item, cost_usd=add_costs(item.cost_usd, share)) for item in read]
-    return _Asked(asked.first, request, reply, made, add_costs(asked.paid_usd, reply.cost_usd), number)
-
-
-def _ask_otherwise(asked: _Asked, reply: Reply) -> Request:
-    """The next request after a reply that cannot be read: with more room where it was cut, or else in words."""
-    if reply.finish == "length":
-        return replace(asked.request, max_tokens=2 * asked.first.max_tokens)
-    return asked.request.without_schema()
+        return []
+    read = read_reply(cell, gateway, request.prompt, second, count)
+    share = None if reply.cost_usd is None else reply.cost_usd / len(read)
+    return [replace(item, cost_usd=add_costs(item.cost_usd, share)) for item in read]
 
 
 def _limit_cell(plan: Plan, cell: Cell) -> int | None:

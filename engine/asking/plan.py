@@ -24,6 +24,9 @@ from engine.domain.samples import Scenario
 from engine.store.earlier.samples import as_stored
 from engine.text.language import ENGLISH, Language, decide_language
 
+# A weak model cuts 15 % of its replies: as many as this are all useless once in four million rounds by chance.
+MIN_HOPELESS = 8
+
 Shortfall = Mapping[tuple[str, Pole], int]
 
 

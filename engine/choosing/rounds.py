@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from engine.asking.first_replies import MIN_HOPELESS
-from engine.asking.plan import Cell, CellHints, Plan, RoundHistory, Shortfall, add_to_history, plan_round
+from engine.asking.plan import MIN_HOPELESS, Cell, CellHints, Plan, RoundHistory, Shortfall, add_to_history, plan_round
 from engine.asking.seed_variations import count_seed_uses
 from engine.choosing.choice import Choice, choose_exemplars, keep_earlier_choice
 from engine.choosing.recheck import Decision, Review, decide, make_hints

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from engine.asking.cells import generate_cell, propose_scenarios
-from engine.asking.first_replies import FirstReplies
 from engine.asking.plan import Plan
 from engine.asking.scenarios import NO_PROPOSAL
 from engine.axis.reference_axis import ReferenceAxis, prepare_axes
@@ -68,10 +67,7 @@ async def walk_rounds(
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
     while rounds.taken != most and (cells := rounds.next_cells()):
-        first_replies = FirstReplies(cells)
-        made = await gather_or_cancel(
-            generate_cell(rounds.plan, cell, gateway, rounds.language, first_replies) for cell in cells
-        )
+        made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
         judged = await judge_round(rounds, [item for cell in made for item in cell], gateway, voting_judge, progress)
         rounds.add_and_choose(rounds.screen_meanings(judged))
 

@@ -10,8 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import islice
 
-from engine.asking.first_replies import MIN_HOPELESS
-from engine.asking.plan import Plan
+from engine.asking.plan import MIN_HOPELESS, Plan
 from engine.asking.prompts import make_vote_schema, name_neither, write_vote_prompt, write_words_only
 from engine.domain.model import POLES, Pole, Trait
 from engine.domain.progress import CallsPlanned, Progress

@@ -10,7 +10,6 @@ from fakes.builders import make_cell, make_exemplar, make_level, make_model, mak
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress, make_fake_gateway
 
 from engine.asking.cells import cut_sentences, generate_cell, limit_words, propose_scenarios, read_reply
-from engine.asking.first_replies import MIN_HOPELESS, FirstReplies
 from engine.asking.plan import CellHints, Plan
 from engine.asking.prompts import make_proposal_schema, make_text_schema, write_words_only
 from engine.asking.requests import make_chat_request, make_plain_request
@@ -292,25 +291,13 @@ async def test_reply_that_is_no_use_is_asked_for_once_more_and_otherwise(tmp_pat
     assert requests[1].prompt.sha256 == exemplar.prompt_sha256
 
 
-async def test_reply_that_is_no_use_is_asked_for_three_times_again_each_a_request_of_its_own(tmp_path: Path) -> None:
-    exemplar, requests = await generate(tmp_path, SPOILED, CUT, SPOILED, GOOD)
-
-    asked = make_chat_request(PLAN, make_cell(), "English")
-    in_words = asked.without_schema()
-    roomier = replace(in_words, max_tokens=2 * asked.max_tokens)
-    assert [asked, in_words, roomier, roomier] == requests
-    assert ["", "/again/1", "/again/2", "/again/3"] == [item.label.removeprefix(make_cell().id) for item in requests]
-    assert 4 == len({item.digest(CHAT.identity) for item in requests})
-    assert (TEXT, None) == (exemplar.text, exemplar.reason)
-
-
 @pytest.mark.parametrize(
     ("answers", "expected"),
     [
-        ([SPOILED], ("no JSON", "unreadable", 0.04, 4)),
-        # Where no further reply comes the last one stands.
+        ([SPOILED], ("no JSON", "unreadable", 0.02, 2)),
+        # Where no second reply comes the first one stands.
         ([SPOILED, RequestRefusedError("too long")], ("no JSON", "unreadable", 0.01, 2)),
-        ([SPOILED, replace(CUT, finish="stop"), RequestRefusedError("none")], ('{"te', "truncated", 0.02, 3)),
+        ([SPOILED, replace(CUT, finish="stop")], ('{"te', "truncated", 0.02, 2)),
         ([Reply("", REFUSED)], (None, "refused", None, 1)),
     ],
 )
@@ -320,32 +307,6 @@ async def test_reply_that_is_no_use_is_rejected_and_costs_what_all_did(
     exemplar, requests = await generate(tmp_path, *answers)
 
     assert expected == (exemplar.text, exemplar.reason, exemplar.cost_usd, len(requests))
-
-
-async def ask_round(folder: Path, answer: Answer, cells: int = MIN_HOPELESS) -> tuple[list[Exemplar], list[Request]]:
-    client, asked = FakeClient(answer), [make_cell(index=index) for index in range(cells)]
-    first_replies, gateway = FirstReplies(asked), make_fake_gateway(folder, client, budget=RunBudget(2))
-    async with gateway.keeping(PLAN.plan_id):
-        made = await gather_or_cancel(generate_cell(PLAN, cell, gateway, "English", first_replies) for cell in asked)
-    return [exemplar for cell in made for exemplar in cell], client.requests
-
-
-@pytest.mark.parametrize(
-    ("cells", "calls"), [(MIN_HOPELESS - 1, 4 * (MIN_HOPELESS - 1)), (MIN_HOPELESS, 2 * MIN_HOPELESS)]
-)
-async def test_round_of_which_nothing_can_be_read_is_asked_for_twice(tmp_path: Path, cells: int, calls: int) -> None:
-    made, requests = await ask_round(tmp_path, lambda _: SPOILED, cells)
-
-    assert (["unreadable"] * cells, calls) == ([exemplar.reason for exemplar in made], len(requests))
-
-
-@pytest.mark.parametrize("readable", [0, MIN_HOPELESS - 1])
-async def test_one_reply_that_can_be_read_is_enough_whenever_it_comes(tmp_path: Path, readable: int) -> None:
-    label = f"{make_cell(index=readable).id}/again/1"
-    made, requests = await ask_round(tmp_path, lambda request: GOOD if request.label == label else SPOILED)
-
-    assert [readable] == [number for number, exemplar in enumerate(made) if exemplar.is_accepted]
-    assert 4 * (MIN_HOPELESS - 1) + 2 == len(requests)
 
 
 async def test_prompts_are_written_as_calls_end_in_the_order_of_the_cells(tmp_path: Path) -> None:

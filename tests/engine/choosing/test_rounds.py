@@ -15,7 +15,7 @@ from fakes.builders import (
     make_trait,
 )
 
-from engine.asking.first_replies import MIN_HOPELESS
+from engine.asking.plan import MIN_HOPELESS
 from engine.choosing.rounds import REPLY_REASONS, Rounds
 from engine.domain.model import POLES, Attached, TraitType
 from engine.domain.samples import Exemplar, Reason

@@ -8,7 +8,7 @@ import typer
 from fakes.builders import make_exemplar, make_level, make_pair, make_rounds, make_test_plan
 from fakes.stored import attach_set
 
-from engine.asking.first_replies import MIN_HOPELESS
+from engine.asking.plan import MIN_HOPELESS
 from engine.domain.samples import Exemplar
 from engine.domain.verdict import Verdict
 from engine.report.next_steps import format_command, write_next_steps, write_reading
