@@ -81,11 +81,6 @@ def is_negation(positive: str, negative: str) -> bool:
     return any(all(map(_negates, _drop_shared(*pair))) for pair in ((one, two), (two, one)))
 
 
-def has_negation(text: str) -> bool:
-    """Whether a text has a word that negates others: "Not rude", but not "Unclear"."""
-    return any(map(_negates, _split_label(text)))
-
-
 def _split_label(label: str) -> list[str]:
     words = [word for word in _SEPARATORS.split(unicodedata.normalize("NFKC", label).casefold()) if word]
     return [word for word in words if word not in _JOINING] or words

@@ -32,12 +32,6 @@ def settle_seeds(model: Model) -> Model:
     )
 
 
-def find_repeated(seeds: Sequence[Seed]) -> tuple[list[list[Seed]], list[list[Seed]]]:
-    """Finds the groups of seeds of one trait and text: those that contradict each other, and those that do not."""
-    groups = [group for group in _group(seeds).values() if len(group) > 1]
-    return [group for group in groups if _contradict(group)], [group for group in groups if not _contradict(group)]
-
-
 def _group(seeds: Sequence[Seed]) -> dict[tuple[str, ...], list[Seed]]:
     """Groups the seeds of one trait and text, in the order of their first ones."""
     alike: dict[tuple[str, str], list[Seed]] = {}

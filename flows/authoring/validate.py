@@ -5,20 +5,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from engine.authoring.hint import Hint
+from engine.authoring.hints import Hint
 from engine.authoring.validation import (
-    Hinting,
     Validation,
     choose_handles,
     describe_refusal,
     list_strays,
     validate_models,
 )
-from engine.definitions.effort import DEFAULT_EFFORT, load_level
 from engine.definitions.own_suites import join_suites, read_catalogue_suites, read_model_suite
 from engine.domain.suites import OwnSuite
 from engine.errors import ExemplarsError
-from engine.llm.embedded.embedded_models import choose_model, find_embedded, is_embedded
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
 from engine.text.formatting import count_noun
@@ -36,7 +33,6 @@ def validate_catalogue(settings: Settings, handles: Sequence[str], with_hints: b
     """
     models_uri = settings.locate(settings.models_uri)
     chosen = choose_handles(models_uri, handles)
-    hinting = Hinting(_find_embedded_languages(settings), SentenceEncoder) if with_hints else None
     suites, shared = _validate_shared_suites(settings)
 
     def check_suites(handle: str) -> None:
@@ -45,7 +41,7 @@ def validate_catalogue(settings: Settings, handles: Sequence[str], with_hints: b
     if not as_json and not shared.is_valid:
         _show(shared)
     found = []
-    for validation in validate_models(models_uri, chosen, hinting, check_suites):
+    for validation in validate_models(models_uri, chosen, check_suites, with_hints, SentenceEncoder()):
         found.append(validation)
         if not as_json:
             _show(validation)
@@ -77,27 +73,12 @@ def _check(suites: Sequence[OwnSuite]) -> None:
         check_own_suites(suites)
 
 
-def _find_embedded_languages(settings: Settings) -> frozenset[str] | None:
-    """Finds the languages of the embedded model that a run would ask, empty if not known; None for a hosted model."""
-    try:
-        place = settings.embedded_place
-        level = load_level(
-            settings.locate(settings.effort_file), DEFAULT_EFFORT, lambda names: choose_model(names, place)
-        )
-        name = settings.synth_model or level.synth_model
-        if not is_embedded(name):
-            return None
-        listed = find_embedded(name, place).listed
-    except ExemplarsError:
-        # What is wrong there is told by whatever would run; here it only decides about hints.
-        return frozenset()
-    return listed.languages if listed else frozenset()
-
-
 def _show(validation: Validation) -> None:
-    counts = [count_noun(len(validation.mistakes), "mistake")] if validation.mistakes else []
     if validation.is_valid:
-        counts = ["no mistakes", count_noun(validation.samples, "sample"), *_count_hints(validation)]
+        counts = ["no mistakes", count_noun(validation.samples, "sample")]
+        counts += [count_noun(len(validation.hints), "hint")] if validation.hints else []
+    else:
+        counts = [count_noun(len(validation.mistakes), "mistake")]
     print(f"{validation.handle}: {validation.refusal or ', '.join(counts)}")
     for mistake in validation.mistakes:
         print(f"  {mistake}")
@@ -105,10 +86,6 @@ def _show(validation: Validation) -> None:
         print(f"  skipped: {skipped.what} ({skipped.why})")
     for hint in validation.hints:
         print(f"  hint: {hint}")
-
-
-def _count_hints(validation: Validation) -> list[str]:
-    return [count_noun(len(validation.hints), "hint")] if validation.hints else []
 
 
 def _summarise(found: Sequence[Validation], shared: Validation, strays: int) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from engine.authoring.validation import Hinting, validate_models
+from engine.authoring.validation import validate_models
 from engine.definitions.loader import MODEL_FILE
 from engine.definitions.own_suites import read_model_suite
 from engine.errors import Problem
@@ -30,7 +30,7 @@ def validate_model(request: Request, handle: Annotated[str, Depends(find_own_mod
 
             check_own_suites(suites)
 
-    [found] = validate_models(models_uri, [handle], Hinting(embedded=None), check_suite)
+    [found] = validate_models(models_uri, [handle], check_suite)
     file = f"{handle}/{MODEL_FILE}"
     mistakes = [_describe(problem) for problem in found.mistakes]
     if found.refusal:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.axis.labels import find_label_fault, has_negation, is_negation
+from engine.axis.labels import find_label_fault, is_negation
 
 NEGATED = """
 Rude | Not rude
@@ -41,11 +41,3 @@ def test_label_that_negates_the_other_or_answers_or_grades_is_no_direction(fault
 def test_paraphrase_may_negate_something_beside_what_it_says() -> None:
     assert is_negation("Insults the customer.", "Does not insult the customer.")
     assert not is_negation("Gives the reason for the change.", "Lists the edited files and gives no reason.")
-
-
-@pytest.mark.parametrize(
-    ("text", "negates"),
-    [("Not rude", True), ("Unclear", False), ("ไม่ดี", True), ("丁寧ではない", True), ("विनम्र नहीं", True), ("", False)],
-)
-def test_word_that_negates_is_told_from_one_that_is_the_opposite(text: str, negates: bool) -> None:
-    assert negates == has_negation(text)

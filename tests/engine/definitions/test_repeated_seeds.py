@@ -3,7 +3,7 @@
 import pytest
 from fakes.builders import make_model, make_seeds, make_trait
 
-from engine.definitions.repeated_seeds import MOST_NAMED, find_repeated, settle_seeds
+from engine.definitions.repeated_seeds import MOST_NAMED, settle_seeds
 from engine.domain.model import Model, Seed
 
 TEXT = "The spare battery of the scanner lies in the second drawer."
@@ -31,7 +31,6 @@ def test_seeds_that_are_not_the_same_stay_as_they_are(seeds: tuple[Seed, ...]) -
     model = make_model(make_trait(), make_trait("tone"), seeds=seeds)
 
     assert model is settle_seeds(model)
-    assert ([], []) == find_repeated(seeds)
 
 
 @pytest.mark.parametrize("text", [TEXT, f" {TEXT.replace(' ', '  ')} ", TEXT.replace("battery", "bat\u00adtery")])
@@ -42,7 +41,6 @@ def test_text_at_both_poles_counts_for_neither(text: str) -> None:
 
     assert make_seeds() == settled.seeds
     assert (seeds[0], seeds[-1]) == settled.contested
-    assert ([[seeds[0], seeds[-1]]], []) == find_repeated(seeds)
     assert "seed u22a8.test/samples.jsonl:3 for clarity" == skipped.what
     assert "at the other side in u22a8.test/samples.jsonl:9 (quality 1 here, 0 there)" in skipped.why
 
@@ -54,7 +52,6 @@ def test_doubled_text_counts_once() -> None:
 
     assert seeds[:1] == settled.seeds
     assert () == settled.contested
-    assert ([], [[*seeds]]) == find_repeated(seeds)
     assert [f"seed u22a8.test/samples.jsonl:{line} for clarity" for line in (9, 12)] == [alike.what, other.what]
     assert "the same text as u22a8.test/samples.jsonl:3, so it counts once" == alike.why
     assert "with the quality 1 instead of 0.75" in other.why

@@ -1,0 +1,33 @@
+"""What was not filled in, and too few samples; and a model of which nothing is to be said."""
+
+import json
+
+import pytest
+
+from engine.authoring.hints import list_hints
+from engine.definitions.loader import parse_model
+from engine.definitions.yaml_document import parse_yaml
+
+TRAIT = "traits:\n  - {type: spectrum, key: warmth, description: Kind, positive_label: Warm, negative_label: Cold}\n"
+SOURCE = "sources: [{type: jsonl, path: s.jsonl}]\n"
+FOUR = (1, 1, 1, 1, 0, 0, 0, 0)
+
+
+def list_found(text: str, labels: tuple[int, ...] = FOUR) -> list[tuple[str, str]]:
+    lines = [json.dumps({"content": f"Text {number}.", "warmth": label}) for number, label in enumerate(labels)]
+    content = f"{text}{SOURCE}".encode()
+    model = parse_model("u22a8.test", content, lambda _: "\n".join(lines).encode())
+    hints = list(list_hints(model, parse_yaml("u22a8.test/model.yaml", content)))
+    return [(hint.kind, hint.place.removeprefix("u22a8.test/model.yaml:")) for hint in hints]
+
+
+@pytest.mark.parametrize("labels", [(), (1, 1, 1, 1, 0, 0, 0)])
+def test_fewer_than_four_at_a_pole_are_few(labels: tuple[int, ...]) -> None:
+    assert [("few_seeds", "2")] == list_found(TRAIT, labels)
+    assert [] == list_found(TRAIT)
+
+
+def test_description_that_is_missing_and_a_list_that_is_one_text_are_named_with_their_line() -> None:
+    assert [("no_description", "2")] == list_found(TRAIT.replace("Kind", "' '"))
+    assert [("one_value", "4")] == list_found(f"{TRAIT}scenarios:\n  subjects: a parcel, an invoice\n")
+    assert [] == list_found(f"{TRAIT}scenarios:\n  subjects: [a parcel, 'an invoice, unpaid']\n")
