@@ -3,8 +3,7 @@
 import json
 import os
 import textwrap
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,8 +12,8 @@ import jinja2
 import yaml
 
 from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer
-from engine.authoring.json_schema import SCHEMAS, format_schema
-from engine.definitions.loader import MISNAMED_FILE, MODEL_FILE
+from engine.authoring.json_schema import format_schema
+from engine.definitions.loader import MODEL_FILE
 from engine.definitions.mistakes import Entry
 from engine.definitions.schema import (
     BriefEntry,
@@ -59,21 +58,17 @@ class NewModel:
 
 
 def check_new(models: Path, handle: str) -> None:
-    """Checks that a model can be written.
+    """Checks that there is no such model yet.
 
     Raises:
         HandleError: the handle is malformed.
         InputError: the model is there already.
     """
-    folder = models / check_handle(handle)
-    for name in (MODEL_FILE, MISNAMED_FILE):
-        if os.path.lexists(folder / name):
-            raise InputError(
-                f"{folder / name} is there already, and stays as it is. Edit it, or begin another model under another "
-                "handle"
-            )
-    if os.path.lexists(folder) and not folder.is_dir():
-        raise InputError(f"{folder} is not a folder. Move it away, or take another handle")
+    path = models / check_handle(handle) / MODEL_FILE
+    if os.path.lexists(path):
+        raise InputError(
+            f"{path} is there already, and stays as it is. Edit it, or begin another model under another handle"
+        )
 
 
 def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> NewModel:
@@ -84,23 +79,27 @@ def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Ne
 
     Raises:
         HandleError, InputError: as ``check_new``.
-        StoreError: a file cannot be written; then none of them is left.
+        StoreError: a file cannot be written.
     """
     check_new(models, handle)
-    folder = models / handle
-    schema = locate_schema(models)
+    folder, schema = models / handle, locate_schema(models)
     paths = NewModel(handle, folder / MODEL_FILE, folder / SAMPLES_FILE, schema)
     definition = render_definition(handle, answers, os.path.relpath(schema, folder))
-    with _undoing(folder) as written:
+    try:
         folder.mkdir(parents=True, exist_ok=True)
-        if schema != COMMITTED_SCHEMA:
-            _write_schema(schema)
         # The definition last: a folder without one is no model.
-        for path, content in ((paths.samples, _render_samples(answers)), (paths.definition, definition)):
-            # Samples may be there before their model is.
-            with suppress(FileExistsError) if path == paths.samples else _refusing(path), path.open("xb") as file:
-                written.append(path)
-                file.write(content.encode())
+        for path, content in (
+            (schema, format_schema("model")),
+            (paths.samples, _render_samples(answers)),
+            (paths.definition, definition),
+        ):
+            if not path.exists():
+                path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be written: {error.strerror or error}. Free space or permit writing, or name another "
+            "folder in EXEMPLARS_MODELS_URI"
+        ) from error
     return paths
 
 
@@ -129,55 +128,6 @@ def _render_samples(answers: Answers) -> str:
         for text in answers.pole(pole).examples
     ]
     return "".join(f"{line}\n" for line in lines)
-
-
-def _write_schema(path: Path) -> None:
-    """Writes the schema beside the models, or brings one of an earlier version up to date; no other file is touched."""
-    content = format_schema("model")
-    if path.is_file():
-        known = path.read_text(encoding="utf-8", errors="replace")
-        if known == content or SCHEMAS["model"][1] not in known:
-            return
-    path.write_text(content, encoding="utf-8")
-
-
-@contextmanager
-def _undoing(folder: Path) -> Iterator[list[Path]]:
-    """Removes what was written if not all of it could be; yields the list of what was.
-
-    Raises:
-        StoreError: a file cannot be written.
-    """
-    written: list[Path] = []
-    was_there = folder.exists()
-    try:
-        yield written
-    except BaseException as error:
-        for path in written:
-            path.unlink(missing_ok=True)
-        if not was_there:
-            with suppress(OSError):
-                folder.rmdir()
-        if isinstance(error, OSError):
-            why = error.strerror or error
-            raise StoreError(
-                f"{folder} cannot be written: {why}. Free space or permit writing, or name another folder in "
-                "EXEMPLARS_MODELS_URI"
-            ) from error
-        raise
-
-
-@contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """Refuses to overwrite a definition that another process has written meanwhile.
-
-    Raises:
-        InputError: it is there.
-    """
-    try:
-        yield
-    except FileExistsError:
-        raise InputError(f"{path} is there already, and stays as it is") from None
 
 
 @cache

@@ -95,11 +95,14 @@ def test_samples_that_are_there_and_a_schema_of_somebody_else_stay(tmp_path: Pat
     assert "mine" == (tmp_path / SCHEMA_FILE).read_text()
 
 
-def test_what_cannot_be_written_whole_leaves_nothing(tmp_path: Path) -> None:
-    (tmp_path / SCHEMA_FILE).mkdir()
+def test_what_cannot_be_written_is_told_and_a_second_start_goes_on(tmp_path: Path) -> None:
+    (tmp_path / HANDLE).write_text("no folder")
     with pytest.raises(StoreError, match=r"cannot be written: .*EXEMPLARS_MODELS_URI"):
         write_new_model(tmp_path, HANDLE)
+    (tmp_path / HANDLE).unlink()
+    write_new_model(tmp_path, HANDLE)
     with pytest.raises(HandleError):
         write_new_model(tmp_path / "other", "../x")
 
-    assert [SCHEMA_FILE] == [path.name for path in tmp_path.iterdir()]
+    assert load_model(str(tmp_path), HANDLE).traits
+    assert not (tmp_path / "other").exists()
