@@ -1,6 +1,6 @@
 """The commands for authors: ``new``, ``validate``, ``schema`` and ``gx-context``."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -40,12 +40,12 @@ def validate_command(
 
 @app.command("schema")
 def schema_command(
-    name: Annotated[str, typer.Argument(metavar="[model|sample]", help="model.yaml, or a line of samples.")] = "model",
+    name: Annotated[Literal["model", "sample"], typer.Argument(help="model.yaml, or a line of samples.")] = "model",
 ) -> None:
     """Prints the JSON Schema of model.yaml or, as `exemplars schema sample`, of a line of samples."""
-    from flows.authoring.schema import show_schema
+    from engine.authoring.json_schema import format_schema
 
-    show_schema(name)
+    print(format_schema(name), end="")
 
 
 @app.command("gx-context")

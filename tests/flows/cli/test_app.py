@@ -103,4 +103,4 @@ def test_committed_schema_is_printed_and_another_name_refused(
     refused = run_command("schema", "samples")
 
     assert (0, committed, "") == run_command("schema", *arguments)
-    assert (2, True) == (refused.code, "'samples' has no schema. There are: model, sample." in refused.message)
+    assert (2, True) == (refused.code, "'samples' is not one of 'model', 'sample'" in refused.message)
