@@ -25,6 +25,7 @@ MAX_QUOTED, MAX_LISTED = 80, 300
 # What is allowed, in plain words, by pydantic's name of the mistake. Mistakes of our own validators say it themselves.
 _ALLOWED = {
     "missing": "this field is required",
+    "json_invalid": "one JSON object ({error})",
     "string_pattern_mismatch": "lower-case letters and digits, '_' and '-' beside them",
     "string_type": "text",
     "string_too_short": "text that is not empty",
