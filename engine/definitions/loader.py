@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import pyarrow as pa
 
-from engine.definitions.mistakes import NEAR_SPELLING_CUTOFF, Findings, validate_document
+from engine.definitions.mistakes import Findings, validate_document
 from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, make_outline
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source
@@ -33,6 +33,8 @@ MISNAMED_FILE = "model.yml"
 SAMPLE_ENDINGS = (".jsonl", ".csv")
 # Far above what a person writes; samples have files of their own.
 MAX_BYTES = 256 * 1024
+# From this similarity a handle is offered; all of a team share the namespace.
+NEAR_HANDLE_CUTOFF = 0.7
 # More lines are counted, and not named one by one.
 MOST_NAMED = 5
 
@@ -171,21 +173,13 @@ def _list_sample_files(folder_uri: str) -> list[str]:
 
 def _make_unknown_model_error(models_uri: str, handle: str) -> UnknownModelError:
     known = list_handles(models_uri)
-    offered = difflib.get_close_matches(handle, [item for item in known if _is_named_alike(item, handle)], cutoff=0)
+    offered = difflib.get_close_matches(handle, known, cutoff=NEAR_HANDLE_CUTOFF)
     hint = f"Did you mean {' or '.join(offered)}?" if offered else f"There are: {', '.join(known) or 'none'}"
     if handle in list_folders(models_uri):
         misnamed = list_folders_with(models_uri, [handle], MISNAMED_FILE)
         remedy = f": rename its {MISNAMED_FILE} to {MODEL_FILE}" if misnamed else ""
         hint = f"Its folder exists, but has no {MODEL_FILE}{remedy}"
     return UnknownModelError(f"No model {handle!r} in {models_uri}. {hint}")
-
-
-def _is_named_alike(one: str, other: str) -> bool:
-    """Whether two handles are alike in what follows the namespace, which all models of a team share."""
-    name, other_name = one.split(".", 1)[1], other.split(".", 1)[1]
-    if name.startswith(other_name) or other_name.startswith(name):
-        return True
-    return difflib.SequenceMatcher(None, name, other_name).ratio() >= NEAR_SPELLING_CUTOFF
 
 
 # Cached by content: reading a definition takes a hundredth of the time that parsing it takes.
