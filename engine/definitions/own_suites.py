@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 
 from engine.definitions.loader import locate_model
 from engine.definitions.mistakes import Entry, Findings, check_entries, format_value, validate_document
+from engine.definitions.sources.labelled_lines import take_once
 from engine.definitions.suite_arguments import check_arguments
 from engine.definitions.yaml_document import Document, Fields, Path
 from engine.domain.model import SURROGATE
@@ -25,8 +26,6 @@ MODEL_SUITE = "expectations.json"
 # It becomes a part of the names of files.
 SUITE_NAME = re.compile(r"\w[\w -]{0,79}")
 MAX_BYTES = 1024 * 1024
-_JSON_STRING = r'"(?:[^"\\]|\\.)*"'
-_JSON_TOKEN = re.compile(rf"(?P<field>{_JSON_STRING})\s*:|{_JSON_STRING}|[\[\]{{}}]")
 MAX_DEPTH = 100
 
 
@@ -164,37 +163,21 @@ def _parse_json(place: str, content: bytes) -> Any:
         raise _refuse(place, f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most")
     try:
         text = content.decode("utf-8-sig")
-        found = json.loads(text, parse_constant=_refuse_constant)
+        found = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=take_once)
         value, written = _give_paths(found, ()), json.dumps(found, ensure_ascii=False)
     except UnicodeDecodeError as error:
         raise _refuse(place, f"a byte that is not UTF-8 at offset {error.start}", "UTF-8 text") from None
     except json.JSONDecodeError as error:
         raise _refuse(place, f"{error.msg[:1].lower()}{error.msg[1:]}", "one object of JSON", error.lineno) from None
+    except KeyError as error:
+        raise _refuse(place, f"{error.args[0]!r} a second time in one object", "each field once") from None
     except RecursionError:
         raise _refuse(place, "nesting deeper than can be read", "one object of JSON") from None
     except ValueError as error:
         raise _refuse(place, str(error), "one object of JSON") from None
-    if twice := _find_twice(text):
-        raise _refuse(place, f"{twice[0]!r} a second time in one object", "each field once", twice[1])
     if SURROGATE.search(written):
         raise _refuse(place, "half of a surrogate pair", "whole Unicode characters")
     return value
-
-
-def _find_twice(text: str) -> tuple[str, int] | None:
-    """Finds the first field that stands twice in one object of a text of JSON, with its line."""
-    fields: list[set[str]] = []
-    for token in _JSON_TOKEN.finditer(text):
-        if token[0] in "[{":
-            fields.append(set())
-        elif token[0] in "]}":
-            fields.pop()
-        elif token["field"]:
-            name = json.loads(token["field"])
-            if name in fields[-1]:
-                return name, text.count("\n", 0, token.start()) + 1
-            fields[-1].add(name)
-    return None
 
 
 def _refuse_constant(name: str) -> Any:

@@ -161,6 +161,18 @@ def list_qualities(trait: Trait) -> str:
     return f"{trait.positive_label!r}, {trait.negative_label!r}, a number in [0, 1]{words}"
 
 
+def take_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Returns the fields of an object of JSON.
+
+    Raises:
+        KeyError: a field stands twice; its only argument is the name.
+    """
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise KeyError(Counter(name for name, _ in pairs).most_common(1)[0][0])
+    return fields
+
+
 def seek_line(stream: BinaryIO, start: LinePosition) -> LinePosition:
     """Seeks the beginning of a line and returns its position.
 
@@ -237,17 +249,9 @@ def _check_header(name: str, header: list[str], mapping: Labels) -> tuple[Proble
     return tuple(problems)
 
 
-def _take_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Raises a ``KeyError`` with the name of a field that stands twice."""
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise KeyError(Counter(name for name, _ in pairs).most_common(1)[0][0])
-    return fields
-
-
 def _read_object(reading: _Reading, raw: bytes) -> Line:
     try:
-        entry = json.loads(raw.decode(), object_pairs_hook=_take_once)
+        entry = json.loads(raw.decode(), object_pairs_hook=take_once)
     except KeyError as error:
         reading.add(error.args[0], "a second time in one line", "each field once")
     except (ValueError, RecursionError) as error:
