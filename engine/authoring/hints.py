@@ -4,14 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.asking.scenarios import advise_on_fields, choose_scenario_pool
 from engine.authoring.answers import EXAMPLE
 from engine.axis.reference_axis import MIN_SEEDS_ALONE
+from engine.definitions.scenario_packs import Packs
 from engine.definitions.yaml_document import Document
 from engine.domain.model import POLES, Model, Trait
 from engine.text.formatting import count_noun, join_words
 
 # The words by which programs know hints. docs/guides/validate.md says what each means.
-HintKind = Literal["example_left", "no_description", "one_value", "few_seeds", "wrong_side", "stray_folder"]
+HintKind = Literal[
+    "example_left", "no_description", "one_value", "not_covered", "few_seeds", "wrong_side", "stray_folder"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,16 @@ def list_hints(model: Model, document: Document) -> Iterator[Hint]:
             yield Hint("no_description", place, said, trait.key)
         if few := _find_few_seeds(model, trait):
             yield Hint("few_seeds", place, few, trait.key)
+
+
+def find_not_covered(model: Model, document: Document, packs: Packs) -> Iterator[Hint]:
+    """Finds what the brief's domain names and no pack has subjects of; the sentence encoder has to know the language.
+
+    Args:
+        model, document: as for ``list_hints``.
+    """
+    if advice := advise_on_fields(choose_scenario_pool(model, packs)):
+        yield Hint("not_covered", _locate(document, "brief", "domain"), advice)
 
 
 def _find_few_seeds(model: Model, trait: Trait) -> str | None:

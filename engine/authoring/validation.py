@@ -6,11 +6,12 @@ Hints are no mistakes, and change no exit code.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.authoring.hints import Hint, list_hints
+from engine.authoring.hints import Hint, find_not_covered, list_hints
 from engine.authoring.wrong_sides import list_wrong_sides
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import MODEL_FILE, list_handles, load_model, locate_model
 from engine.definitions.repeated_seeds import settle_seeds
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model, Skipped
 from engine.errors import DefinitionError, ExemplarsError, InputError, Problem
@@ -104,6 +105,8 @@ def choose_handles(models_uri: str, named: Sequence[str]) -> list[str]:
 
 def _list_hints(models_uri: str, model: Model, embedder: Embedder | None) -> Iterator[Hint]:
     content = read_inside(locate_model(models_uri, model.handle), MODEL_FILE)
-    yield from list_hints(model, parse_yaml(f"{model.handle}/{MODEL_FILE}", content))
-    if embedder is not None and model.seeds and decide_language(model).encoder_has_say:
-        yield from list_wrong_sides(model, embedder)
+    document = parse_yaml(f"{model.handle}/{MODEL_FILE}", content)
+    yield from list_hints(model, document)
+    if embedder is not None and decide_language(model).encoder_has_say:
+        yield from find_not_covered(model, document, load_packs(SCENARIOS_FOLDER))
+        yield from list_wrong_sides(model, embedder) if model.seeds else ()

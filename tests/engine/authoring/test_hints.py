@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from engine.authoring.hints import list_hints
+from engine.authoring.hints import find_not_covered, list_hints
 from engine.definitions.loader import parse_model
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.yaml_document import parse_yaml
 
 TRAIT = "traits:\n  - {type: spectrum, key: warmth, description: Kind, positive_label: Warm, negative_label: Cold}\n"
@@ -31,3 +32,22 @@ def test_description_that_is_missing_and_a_list_that_is_one_text_are_named_with_
     assert [("no_description", "2")] == list_found(TRAIT.replace("Kind", "' '"))
     assert [("one_value", "4")] == list_found(f"{TRAIT}scenarios:\n  subjects: a parcel, an invoice\n")
     assert [] == list_found(f"{TRAIT}scenarios:\n  subjects: [a parcel, 'an invoice, unpaid']\n")
+
+
+@pytest.mark.parametrize(
+    ("rest", "is_named"),
+    [
+        ("brief: {domain: 'Posts about dating profiles, football'}\n", True),
+        ("brief: {domain: 'Posts about cooking, football'}\n", False),
+        ("brief: {domain: Posts about dating profiles}\nscenarios: {subjects: [a first message, a photo]}\n", False),
+        ("brief: {domain: Posts about dating profiles}\nscenarios: {pack: sport}\n", False),
+    ],
+)
+def test_field_that_no_pack_covers_is_named_with_the_line_that_helps(rest: str, is_named: bool) -> None:
+    content = f"{TRAIT}{rest}".encode()
+    model = parse_model("u22a8.test", content, lambda _: b"")
+    packs = load_packs(SCENARIOS_FOLDER)
+    hints = list(find_not_covered(model, parse_yaml("u22a8.test/model.yaml", content), packs))
+
+    assert is_named == bool(hints)
+    assert all('`domain: ["' in hint.message for hint in hints)

@@ -35,7 +35,7 @@ def test_hints_are_no_mistakes_and_may_be_left_out(models: Path, run_command: Co
     bare = run_command("validate", "--no-hints")
 
     assert (0, "") == (code, err)
-    assert ["acme.good: no mistakes, 6 samples, 1 hint", "1 model: no mistakes, 1 hint"] == [
+    assert ["acme.good: no mistakes, 6 samples, 2 hints", "1 model: no mistakes, 2 hints"] == [
         line for line in out.splitlines() if not line.startswith("  ")
     ]
     assert "  hint: acme.good/model.yaml:2: warmth: it has 3 samples labelled 'Warm' and 3 samples " in out
@@ -70,7 +70,7 @@ def test_all_models_are_checked_with_every_mistake_and_a_wrong_one_stops_none(
     assert [("acme.c-meaning/model.yaml", 8), *(("acme.c-meaning/s.jsonl", line) for line in (1, 2, 3))] == [
         (mistake["file"], mistake["line"]) for mistake in meaning["mistakes"]
     ]
-    assert (6, 1, [], None) == (good["samples"], len(good["hints"]), meaning["hints"], meaning["refusal"])
+    assert (6, 2, [], None) == (good["samples"], len(good["hints"]), meaning["hints"], meaning["refusal"])
     assert "'discover'" in discover["refusal"]
     assert "acme.e-state/lifecycle.json" == state["mistakes"][0]["file"]
     assert [("acme.old", "stray_folder")] == [(stray["place"], stray["kind"]) for stray in found["strays"]]
