@@ -1,6 +1,5 @@
 """Defines the gate's own Expectations; importing this module registers them with Great Expectations."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -16,7 +15,7 @@ from great_expectations.expectations.metrics.table_metric_provider import TableM
 from engine.axis.separation import rank_auc
 from engine.text.formatting import count_noun
 from engine.text.words import count_words, normalise
-from expectations.exact_search import find_overlaps, find_similar
+from expectations.exact_search import find_near_pairs
 
 ROWS = "exemplars.rows"
 Parameter = SuiteParameterDict[str, str]
@@ -115,9 +114,8 @@ class ExpectNoNearDuplicates(RowsExpectation):
     """No two texts have a Jaccard index of ``min_jaccard`` or more (character 5-grams of the normal form).
 
     ``members`` says which pairs count: ``new`` for those with a row of this run, across traits; ``old`` for those
-    without, within one trait (an authored line may label several). In a frame without a column ``origin`` all rows are
-    new. A frame with a column ``near`` has been searched: there is the text that a row is near to, by ``similarity``.
-    Any other is searched here.
+    without, within one trait (an authored line may label several). A frame with a column ``near`` has been searched:
+    there is the text that a row is near to, by ``similarity``. Any other is a run's own rows, and is searched here.
     """
 
     members: str
@@ -128,19 +126,17 @@ class ExpectNoNearDuplicates(RowsExpectation):
         """Observes the number of pairs; a fault is a pair with its similarity."""
         least = fields["min_jaccard"]
         if "near" in frame:
-            found = _read_pairs(frame, fields["members"])
+            near = [pair for pair in _read_pairs(frame, fields["members"]) if pair[2] >= least]
         else:
-            find_pairs = _find_new_pairs if fields["members"] == "new" else _find_old_pairs
-            found = find_pairs(frame, least)
-        near = [(one, other, share) for one, other, share in found if share >= least]
+            near = find_near_pairs([str(text) for text in frame["text"]], least)
         return {"pairs": len(near)}, [f"{share:.2f}: {one[:80]!r} and {other[:80]!r}" for one, other, share in near]
 
 
 class ExpectTextsToBeApart(RowsExpectation):
     """No text of one ``side`` (``train`` or ``eval``) overlaps with one of the other (``engine.asking.held_out``).
 
-    ``members`` says which pairs count: ``new`` for those with a row of this run, ``old`` for those without. A frame
-    with a column ``overlap`` has been searched: it says what each row shares with the other side.
+    ``members`` says which pairs count: ``new`` for those with a row of this run, ``old`` for those without. The column
+    ``overlap`` says what each row shares with the other side.
     """
 
     members: str
@@ -148,25 +144,15 @@ class ExpectTextsToBeApart(RowsExpectation):
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """Observes the number of overlaps; a fault is a text with what it overlaps with."""
-        if "overlap" in frame:
-            rows = frame[frame["overlap"].notna() & ((frame["origin"] == "run") == (fields["members"] == "new"))]
-            said = [
-                f"{text[:80]!r}: {detail[:120]}" for text, detail in zip(rows["text"], rows["overlap"], strict=True)
-            ]
-            return {"overlaps": len(said)}, said
-        near = []
-        for rows, others in _pair_sides(frame, fields["members"]):
-            texts = [str(text) for text in rows["text"]]
-            found = find_overlaps(texts, [str(text) for text in others["text"]])
-            near += [f"{text[:80]!r}: {found[text][:120]}" for text in texts if text in found]
-        return {"overlaps": len(near)}, near
+        rows = frame[frame["overlap"].notna() & ((frame["origin"] == "run") == (fields["members"] == "new"))]
+        faults = [f"{text[:80]!r}: {detail[:120]}" for text, detail in zip(rows["text"], rows["overlap"], strict=True)]
+        return {"overlaps": len(faults)}, faults
 
 
 class ExpectSubjectsToBeApart(RowsExpectation):
     """No subject is on both sides (``train`` and ``eval``), and every row of this run names its subject.
 
-    ``members`` is ``new`` or ``old`` as in ``ExpectTextsToBeApart``. Only authored rows have no subject. In a frame
-    without a column ``subject`` it is that of ``scenario``.
+    ``members`` is ``new`` or ``old`` as in ``ExpectTextsToBeApart``. Only authored rows have no subject.
     """
 
     members: str
@@ -175,7 +161,6 @@ class ExpectSubjectsToBeApart(RowsExpectation):
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """Observes the number of subjects on both sides and of rows without one; a fault names a shared subject."""
         shared: set[str] = set()
-        frame = frame if "subject" in frame else frame.assign(subject=frame["scenario"].map(_read_subject))
         for rows, others in _pair_sides(frame, fields["members"]):
             shared |= {normalise(str(subject)) for subject in rows["subject"].unique()} & {
                 normalise(str(subject)) for subject in others["subject"].unique()
@@ -220,24 +205,3 @@ def _read_pairs(frame: pd.DataFrame, members: str) -> list[tuple[str, str, float
     if members == "old":
         rows = rows.sort_values("trait", kind="stable", key=lambda traits: traits.astype(str))
     return list(zip(rows["text"], rows["near"], rows["similarity"].tolist(), strict=True))
-
-
-def _find_new_pairs(frame: pd.DataFrame, min_jaccard: float) -> list[tuple[str, str, float]]:
-    origins = frame["origin"] if "origin" in frame else pd.Series("run", index=frame.index)
-    old, new = ([str(text) for text in frame.loc[rows, "text"]] for rows in (origins != "run", origins == "run"))
-    found = find_similar(new, old, min_jaccard, among=True)
-    return [(new[number], item.text, item.similarity) for number, item in found.items()]
-
-
-def _find_old_pairs(frame: pd.DataFrame, min_jaccard: float) -> list[tuple[str, str, float]]:
-    pairs = []
-    for _, rows in frame[frame["origin"] != "run"].groupby("trait"):
-        texts = [str(text) for text in rows["text"]]
-        found = find_similar(texts, [], min_jaccard, among=True)
-        pairs += [(texts[number], item.text, item.similarity) for number, item in found.items()]
-    return pairs
-
-
-def _read_subject(scenario: object) -> str:
-    """The subject of a row's scenario; empty for an authored row, which has none."""
-    return str(json.loads(scenario).get("subject", "")) if isinstance(scenario, str) else ""

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -92,18 +92,6 @@ def make_parameters(
         "columns": list(columns),
         "variety": variety,
     }
-
-
-def list_parameters(arguments: object) -> Iterator[str]:
-    """Yields the names of the parameters that the arguments of an expectation name."""
-    if isinstance(arguments, Mapping):
-        if "$PARAMETER" in arguments:
-            yield str(arguments["$PARAMETER"])
-        for item in arguments.values():
-            yield from list_parameters(item)
-    elif isinstance(arguments, list):
-        for item in arguments:
-            yield from list_parameters(item)
 
 
 def _count_rows(wanted: int | Mapping[str, Mapping[str, int]], traits: Sequence[str]) -> int:

@@ -54,12 +54,11 @@ def gx_context_command(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an earlier project, with all that was added to it.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line {place, models, sets, checks, notes}.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line {place, models, sets, checks}.")] = False,
 ) -> None:
     """Writes a project of Great Expectations over the sample store, with the gate's suites and those of your own."""
     from engine.settings import read_settings
-    from flows.authoring.gx_context import show_written, write_gx_context
+    from expectations.gx_project.project import write_project
+    from flows.authoring.gx_context import show_written
 
-    show_written(write_gx_context(read_settings(), folder, force), as_json)
+    show_written(write_project(read_settings(), folder, force), as_json)

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from engine.text.words import shingle
-from expectations.exact_search import find_similar
+from expectations.exact_search import find_near_pairs
 
 TEXTS = int(os.environ.get("TEXTS", "3000"))
 WORDS, LENGTH = 200, 18
@@ -27,7 +27,7 @@ def test_search_of_a_runs_own_rows() -> None:
     for text in texts:
         shingle(text)
     cut = time.process_time()
-    find_similar(texts, [], 0.7, among=True)
+    find_near_pairs(texts, 0.7)
     found = time.process_time()
     ratio = (found - cut) / (cut - begun)
     print(

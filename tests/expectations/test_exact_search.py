@@ -4,16 +4,15 @@ import random
 
 import pytest
 
-from engine.asking.held_out import OverlapIndex
 from engine.text.words import shingle
-from expectations.exact_search import find_overlaps, find_similar
+from expectations.exact_search import find_near_pairs
 
 WORDS = "the server keeps each page warm until a visitor has read its first line twice before supper today".split()
 
 
-def make_texts(count: int, seed: int) -> list[str]:
+def make_texts(count: int) -> list[str]:
     """Texts of which many differ in a few words only."""
-    draw = random.Random(seed)
+    draw = random.Random(1)
     texts = [" ".join(draw.choices(WORDS, k=draw.randint(4, 14))) for _ in range(count // 2)]
     for text in list(texts):
         words = text.split()
@@ -29,26 +28,12 @@ def measure(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("min_jaccard", [0.4, 0.7])
 def test_same_texts_are_found_as_by_comparing_every_pair(min_jaccard: float) -> None:
-    texts, others = make_texts(60, 1), make_texts(40, 2)
-    expected = {}
-    for number, text in enumerate(texts):
-        scores = [measure(text, other) for other in (*others, *texts[:number])]
-        if max(scores) >= min_jaccard:
-            expected[number] = max(scores)
-    found = find_similar(texts, others, min_jaccard, among=True)
+    texts = make_texts(100)
+    scores = [[measure(text, other) for other in texts[:number]] for number, text in enumerate(texts)]
+    best = [(text, max(own)) for text, own in zip(texts, scores, strict=True) if own]
+    found = find_near_pairs(texts, min_jaccard)
 
-    assert {} == find_similar(["A text of its own."] * 2, [], min_jaccard)
-    assert expected == {number: item.similarity for number, item in found.items()}
-    assert all(item.similarity == measure(texts[number], item.text) for number, item in found.items())
-    assert expected
-
-
-def test_overlaps_are_those_of_the_index_that_screens() -> None:
-    run = "and then every single guest of ours has to leave"
-    others = [*make_texts(30, 3), f"First of all it rings, {run} by the kitchen door."]
-    texts = [*make_texts(30, 4), f"Nobody knew of it: {run}, said the porter whom we met.", "Nothing of the kind."]
-    index = OverlapIndex(others)
-    expected = {text: found.detail for text in texts if (found := index.find(text))}
-
-    assert expected == find_overlaps(texts, others)
-    assert any(detail.startswith("8 words in a row of: First") for detail in expected.values())
+    assert [] == find_near_pairs(["A text of its own."], min_jaccard)
+    assert [pair for pair in best if pair[1] >= min_jaccard] == [(text, share) for text, _, share in found]
+    assert all(share == measure(text, other) for text, other, share in found)
+    assert found

@@ -13,10 +13,12 @@ import pytest
 from fakes.builders import make_exemplar, make_stamp
 from fakes.word_vectors import WordVectors
 
+from engine.asking.held_out import OverlapIndex
 from engine.choosing.diversity import measure_texts
 from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, make_row, make_sample_table
 from engine.domain.verdict import ExpectationResult, PoleVariety, Variety, Verdict
+from engine.text.words import shingle
 from expectations.gate import FOLDER, check_rows, make_parameters, run_suite
 from expectations.results import join_outcomes
 
@@ -81,11 +83,43 @@ def make_sides(run: Frame, side: str = "eval") -> Frame:
     return pd.DataFrame([*old, *new], columns=["text", "subject", "side", "origin"])
 
 
+def search_whole(frame: Frame) -> Frame:
+    """Adds what ``make_whole_frame`` says of near texts, here by comparing every pair."""
+    near, similarity = [None] * len(frame), [0.0] * len(frame)
+    rows = list(zip(frame["text"].fillna(""), frame["trait"], frame["origin"] == "run", strict=True))
+    for number, (text, trait, is_new) in enumerate(rows):
+        for other, its_trait, _ in rows[:number]:
+            one, two = shingle(text), shingle(other)
+            share = len(one & two) / max(1, len(one | two))
+            if share >= 0.7 and (is_new or trait == its_trait):
+                near[number], similarity[number] = other, share
+    return frame.assign(near=pd.Series(near, frame.index), similarity=similarity)
+
+
+def search_sides(frame: Frame) -> Frame:
+    """Adds what ``make_sides_frame`` says of overlaps."""
+    texts, is_new = frame["text"].fillna(""), frame["origin"] == "run"
+    overlaps: list[str | None] = []
+    for text, side, new in zip(texts, frame["side"], is_new, strict=True):
+        # Of two old texts it stands with the one for evaluation.
+        others = texts[(frame["side"] != side) & (new or ~is_new)] if new or side == "eval" else ()
+        found = OverlapIndex(list(others)).find(text)
+        overlaps.append(found.detail if found else None)
+    return frame.assign(overlap=pd.Series(overlaps, frame.index))
+
+
+SEARCHES: Mapping[str, Callable[[Frame], Frame]] = {
+    "run": lambda run: run,
+    "whole": search_whole,
+    "held_out": search_sides,
+}
+
+
 def check(run: Frame | None = None, whole: Frame | None = None, folder: Path = FOLDER) -> Verdict:
     """The verdict on all frames of a run."""
     run = make_run() if run is None else run
-    whole = make_whole(make_run()) if whole is None else whole
-    sides = make_sides(make_run())
+    whole = search_whole(make_whole(make_run()) if whole is None else whole)
+    sides = search_sides(make_sides(make_run()))
     return check_rows(run, whole, TRAITS, WANTED, RUN, SAMPLE_SCHEMA.names, measure(run), folder, sides)
 
 
@@ -100,6 +134,7 @@ def check_one(suite: str, spoil: Spoil = lambda frame: frame, folder: Path = FOL
 def check_frame(suite: str, frame: Frame, folder: Path = FOLDER, run_id: str = RUN) -> Verdict:
     figures = {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in measure(frame)}
     parameters = make_parameters(TRAITS, WANTED, run_id, SAMPLE_SCHEMA.names, figures)
+    frame = SEARCHES[suite](frame)
     return join_outcomes([run_suite(folder / f"{suite}.json", frame, parameters)])
 
 

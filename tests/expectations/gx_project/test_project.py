@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from fakes.builders import make_exemplar, make_stamp
-from fakes.stored import HANDLE, read_files, write_lines, write_model
+from fakes.stored import HANDLE, write_lines, write_model
 
 from engine.choosing.diversity import measure_texts
 from engine.definitions.loader import load_model
@@ -24,16 +23,15 @@ from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, list_sets, read_attached, write_set
 from expectations.frames import make_whole_frame
 from expectations.gate import FOLDER, run_suite
-from expectations.gx_project.contents import make_name
 from expectations.gx_project.project import write_project
 from expectations.results import join_outcomes
 
 OPEN = """
 import json, sys
 import great_expectations as gx
+from expectations.gx_project.opened import read_verdict
 context = gx.get_context(project_root_dir=sys.argv[1])
 context.variables.progress_bars = {"globally": False}
-from expectations.gx_project.opened import read_verdict
 said = {}
 for name in json.loads(sys.argv[2]):
     result = context.checkpoints.get(name).run()
@@ -84,15 +82,15 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.mark.slow
 def test_project_opens_elsewhere_and_says_what_the_gate_says(settings: Settings, tmp_path: Path) -> None:
-    first = read_files(Path(write_project(settings, str(tmp_path / "quality")).place))
+    write_project(settings, str(tmp_path / "quality"))
     written = write_project(settings, str(tmp_path / "quality"), force=True)
     place = Path(written.place) / "gx/expectations"
-    run = {item["type"]: item["kwargs"] for item in json.loads((place / "run one.json").read_text())["expectations"]}
-    assert first == read_files(Path(written.place))
+    suite = json.loads((place / "run u22a8 test train one.json").read_text())
+    run = {item["type"]: item["kwargs"] for item in suite["expectations"]}
     assert {"min_value": 4, "max_value": 4} == run["expect_table_row_count_to_be_between"]
     assert {"clarity": {"positive": 2, "negative": 2}} == run["expect_pole_counts_to_equal"]["wanted"]
     assert "$PARAMETER" not in "".join(path.read_text() for path in place.rglob("*.json"))
-    # Attached since, so the project's links have to find it; the doubled text is another's near duplicate.
+    # Attached since: the frames are of the store as it is now. The doubled text is another's near duplicate.
     put_set(tmp_path / "samples", "three", (DOUBLED, "Acme doors are never locked on a Sunday."))
     # Another process, elsewhere.
     command = [sys.executable, "-c", OPEN, written.place, json.dumps([*written.checks])]
@@ -111,7 +109,7 @@ def test_project_opens_elsewhere_and_says_what_the_gate_says(settings: Settings,
     assert "the samples from before are no duplicates of one another" in said
     assert ours.warnings[0].partition("duplicates")[2] == said.partition("duplicates")[2]
     assert [(item.name, item.success) for item in ours.results] == [
-        (name, success) for suite, name, success in results if suite == f"whole: {make_name(HANDLE, 'train')}"
+        (name, success) for suite, name, success in results if suite == "whole u22a8 test train"
     ]
     # So few texts differ in their length by chance.
     assert [False, True, []] == found["run"][:3]
@@ -126,19 +124,23 @@ def test_what_a_project_cannot_be_made_of_is_refused_and_a_folder_that_is_there_
     settings: Settings, tmp_path: Path
 ) -> None:
     place = tmp_path / "quality"
-    for samples, said in (("s3://bucket/samples", r"is s3://bucket/samples\. Copy it"), ("none", "Nothing is att")):
-        with pytest.raises(InputError, match=said):
-            write_project(settings.model_copy(update={"samples_uri": samples}), str(place))
+    with pytest.raises(InputError, match="Nothing is attached in"):
+        write_project(settings.model_copy(update={"samples_uri": "none"}), str(place))
+    with pytest.raises(InputError, match="Give a local path as FOLDER"):
+        write_project(settings, "s3://bucket/quality")
     (tmp_path / "suites/house.json").write_text(json.dumps(OWN).replace("not_match", "not_mach"))
     with pytest.raises(DefinitionError, match="Did you mean 'expect_column_values_to_not_match_regex'"):
         write_project(settings, str(place))
     assert not place.exists()
 
     (tmp_path / "suites/house.json").unlink()
-    shutil.rmtree(tmp_path / "models" / HANDLE)
-    [note] = write_project(settings, str(place)).notes
-    assert note.startswith(f"{HANDLE}: its authored samples and its own suite are left out: No model")
-    assert not list((place / "data").rglob("authored.parquet"))
+    definition = tmp_path / "models" / HANDLE / "model.yaml"
+    written = definition.read_text()
+    definition.write_text("traits: [")
+    with pytest.raises(DefinitionError, match=r"model\.yaml"):
+        write_project(settings, str(place))
+    definition.write_text(written)
+    write_project(settings, str(place))
     with pytest.raises(InputError, match="replace it with --force"):
         write_project(settings, str(place))
     (place / "notes.txt").write_text("mine")
