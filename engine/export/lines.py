@@ -12,8 +12,9 @@ from engine.definitions.outline import Outline
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
 from engine.export.attached import POOLS, AttachedSamples
 
-# The platform takes so many samples in one request, and the door so many bytes (contract, section 5).
-BODY_SAMPLES, BODY_BYTES = 500, 8 * 1024 * 1024
+# The platform takes so many samples in one request (contract, section 5). It takes 8 MiB too, but a proxy before it may
+# take less: one by nginx's own setting, client_max_body_size.
+BODY_SAMPLES, BODY_BYTES = 500, 1024 * 1024
 BODY_COLUMNS = ("trait", "text", "quality", "content_sha256")
 _BODY_BEGINS, _BODY_ENDS = b'{"samples": [', b"]}"
 # Some readers take them for the end of a line, which in JSON they are not.
@@ -65,13 +66,17 @@ def write_bodies(samples: AttachedSamples, folder: Path) -> int:
 
     Samples of traits that the model no longer has are left out: the platform refuses them.
     """
-    traits = {trait.key for trait in samples.outline.traits}
     written = 0
-    entries = (to_json(row) for row in samples.walk_rows(BODY_COLUMNS) if row["trait"] in traits)
-    for number, body in enumerate(pack_bodies(entries), 1):
+    for number, body in enumerate(walk_bodies(samples), 1):
         (folder / f"samples-{number:06}.json").write_bytes(join_body(body))
         written += len(body)
     return written
+
+
+def walk_bodies(samples: AttachedSamples) -> Iterator[list[bytes]]:
+    """Yields the entries of each body, in order, without samples of traits that the model no longer has."""
+    traits = {trait.key for trait in samples.outline.traits}
+    return pack_bodies(to_json(row) for row in samples.walk_rows(BODY_COLUMNS) if row["trait"] in traits)
 
 
 def pack_bodies(entries: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -1,4 +1,4 @@
-"""A platform's HTTP API as ``exemplars push`` uses it: lists a model's samples and adds others, with patience.
+"""A platform's HTTP API as ``exemplars push`` uses it: adds samples to a model, with patience.
 
 Each request is safe to send again, since a sample that is there already is not added a second time. So whatever may
 pass is waited for: too many requests, a server that fails or is away, a model that a run works on.
@@ -7,7 +7,7 @@ pass is waited for: too many requests, a server that fails or is away, a model t
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
+from engine.domain.samples import make_id
 from engine.errors import (
     ExemplarsError,
     FrozenModelError,
@@ -24,46 +25,23 @@ from engine.errors import (
     RetryablePlatformError,
     UnknownModelError,
 )
+from engine.export.lines import join_body
 from engine.llm.client.provider_errors import CONNECT_SECONDS, parse_retry_after
 from engine.llm.client.redaction import redact_message
 from engine.settings import check_address
 from engine.text.formatting import shorten
 
 BASE = "/v1"
-PAGE_SAMPLES = 500
 MAX_WAIT_SECONDS = 60.0
 # Where there was never an answer there is no reason to think that there will be one.
 MAX_FIRST_ATTEMPTS = 4
 TEMPORARY_STATUSES = frozenset({408, 425, 429})
 LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
-# A page of 500 samples has a few megabytes.
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-SHOWN = 300
-WRONG_ADDRESS = InputError, "Give the address of a platform's API, as https://platform.example/v1"
-REMEDIES: Mapping[int, tuple[type[ExemplarsError], str]] = {
-    401: (PlatformError, "Give EXEMPLARS_PLATFORM_KEY a key that is in force there"),
-    402: (PlatformError, "The account there lacks money or quota: see to that, and push again"),
-    404: WRONG_ADDRESS,
-    405: WRONG_ADDRESS,
-    407: (PlatformError, "A proxy on the way asks for a password: give it in HTTPS_PROXY"),
-    410: WRONG_ADDRESS,
-}
-
-
-class SampleRefusedError(InputError):
-    """The platform does not take a sample; ``index`` is its place in the request, None where that is not told."""
-
-    def __init__(self, message: str, index: int | None) -> None:
-        super().__init__(message)
-        self.index = index
-
-
-class BodyTooLargeError(PlatformError):
-    """The platform, or a proxy before it, takes no body of that size."""
+SHOWN, SHOWN_TEXT = 300, 60
 
 
 class Platform:
-    """One model at a platform, as one key sees it. Every method asks again while that may help.
+    """One model at a platform, as one key sees it.
 
     Args:
         url: the address of the API, with or without ``/v1``.
@@ -74,8 +52,6 @@ class Platform:
 
     Raises:
         InputError: the address is none, or has a password in it.
-        UnknownModelError, FrozenModelError: from every method; there is no such model, or its samples are frozen.
-        ModelBusyError, PlatformError: from every method; it was waited for in vain, or the key is refused.
     """
 
     def __init__(
@@ -91,12 +67,10 @@ class Platform:
         self.url = find_base(url)
         self._handle = handle
         self._key = key
-        self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
         self._tell = tell
         self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
         self._answered = False
-        self._path = f"{self.url}/models/{quote(handle)}/samples"
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
             timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
@@ -108,37 +82,14 @@ class Platform:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def walk_samples(self) -> Iterator[tuple[str, str, float]]:
-        """Yields the trait, the ``content_sha256`` and the quality of each sample that the model has there."""
-        query: dict[str, str] = {"limit": str(PAGE_SAMPLES)}
-        seen: set[object] = set()
-        while query:
-            page = self._ask("GET", params=query)
-            try:
-                items, cursor = page["items"], page["next_cursor"]
-                found = [(str(item["trait"]), str(item["content_sha256"]), float(item["quality"])) for item in items]
-            except (KeyError, TypeError, ValueError) as error:
-                fields = "next_cursor, and items with trait, content_sha256 and quality"
-                raise self._explain_shape(f"a page without {fields}") from error
-            marks = {str(cursor), *found[:1]} if cursor else set()
-            if cursor and (not found or seen & marks):
-                raise self._explain_shape("pages that go round in a circle, or on without samples")
-            seen |= marks
-            yield from found
-            query = {**query, "cursor": str(cursor)} if cursor else {}
-
-    def add_samples(self, body: bytes, count: int) -> None:
-        """Adds the samples of a body, of which there are so many.
+    def add_samples(self, entries: Sequence[bytes]) -> None:
+        """Adds samples, each an entry of ``lines.pack_bodies``; asks again while that may help.
 
         Raises:
-            SampleRefusedError: a sample is not accepted, so none was added.
-            BodyTooLargeError: fewer samples at a time may be taken.
+            UnknownModelError, FrozenModelError: there is no such model, or its samples are frozen.
+            InputError: the address is none of a platform, or a sample is not taken, so none of these was added.
+            ModelBusyError, PlatformError: it was waited for in vain, or the key is refused.
         """
-        ids = self._ask("POST", content=body).get("ids")
-        if not isinstance(ids, list) or len(ids) != count or not all(type(found) is int for found in ids):
-            raise self._explain_shape(f"something else than an id for each of the {count} samples that were sent")
-
-    def _ask(self, method: str, **options: Any) -> Mapping[str, Any]:
         begun = time.monotonic()
 
         def is_over(state: RetryCallState) -> bool:
@@ -152,11 +103,15 @@ class Platform:
             before_sleep=self._tell_wait,
             reraise=True,
         )
-        return retrying(self._try, method, **options)
+        retrying(self._post, entries)
 
-    def _try(self, method: str, **options: Any) -> Mapping[str, Any]:
+    def _post(self, entries: Sequence[bytes]) -> None:
         try:
-            answer, body = self._request(method, **options)
+            answer = self._client.post(
+                f"{self.url}/models/{quote(self._handle)}/samples",
+                content=join_body(entries),
+                headers={"Content-Type": "application/json"},
+            )
         except httpx.TransportError as error:
             raise RetryablePlatformError(
                 f"{self.url} does not answer ({self._quote(f'{type(error).__name__}: {error}')}). Start it, or see "
@@ -167,35 +122,27 @@ class Platform:
         if answer.status_code < 500:
             self._answered = True
         if not answer.is_success:
-            raise self._explain(answer, body)
+            raise self._explain(answer, entries)
         try:
-            value = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise self._explain_shape("no JSON") from error
-        if not isinstance(value, dict):
-            raise self._explain_shape("no JSON object")
-        return value
+            added = len(answer.json()["ids"])
+        except (ValueError, KeyError, TypeError):
+            added = -1
+        if added != len(entries):
+            raise PlatformError(
+                f"{self.url} did not answer with an id for each of the {len(entries)} samples that were sent. Is that "
+                "the address of a platform's API?"
+            )
 
-    def _request(self, method: str, **options: Any) -> tuple[httpx.Response, bytes]:
-        """Makes a request, and reads its answer unless that has no end."""
-        until, body = time.monotonic() + self._timeout_seconds, bytearray()
-        with self._client.stream(method, self._path, headers={"Content-Type": "application/json"}, **options) as answer:
-            for chunk in answer.iter_bytes():
-                body += chunk
-                if len(body) > MAX_ANSWER_BYTES or time.monotonic() > until:
-                    raise self._explain_shape(
-                        f"no end after {len(body):,} bytes and {self._timeout_seconds:g} s at most"
-                    )
-        return answer, bytes(body)
-
-    def _explain(self, answer: httpx.Response, body: bytes) -> Exception:
+    def _explain(self, answer: httpx.Response, entries: Sequence[bytes]) -> ExemplarsError:
         """The error for a refusal."""
-        code, said, details = self._read_error(answer, body)
+        code, said, details = self._read_error(answer)
         status, handle = answer.status_code, self._handle
-        namespace = handle.partition(".")[0]
         told = f"{self.url} answered {status}: {said}"
         match status:
+            case 401:
+                return PlatformError(f"{told} Give EXEMPLARS_PLATFORM_KEY a key that is in force there")
             case 403:
+                namespace = handle.partition(".")[0]
                 return PlatformError(
                     f"{told} EXEMPLARS_PLATFORM_KEY needs a key of the scope authoring that owns {namespace}"
                 )
@@ -203,42 +150,40 @@ class Platform:
                 return UnknownModelError(
                     f"{told} Make {handle} there first, with the same traits, or use a key that may read it"
                 )
+            case 404 | 405:
+                return InputError(f"{told} Give the address of a platform's API, as https://platform.example/v1")
             case 409 if code == "model_not_draft":
                 return FrozenModelError(f"{handle} at {self.url} takes no samples: {said}")
             case 409:
                 return ModelBusyError(told, answer.headers.get("X-Run-Id"))
-            case 413:
-                return BodyTooLargeError(told)
             case 422:
-                index = details.get("index")
-                return SampleRefusedError(said, index if isinstance(index, int) else None)
+                return InputError(
+                    f"{self.url} does not take {self._describe(entries, details.get('index'))}: {said} Put it right "
+                    f"there, or take it off here ('exemplars remove {handle} ID ...'), and push again"
+                )
         if status >= 500 or status in TEMPORARY_STATUSES:
             asked = parse_retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
-            if asked is not None and asked > self._patience_seconds:
-                return PlatformError(
-                    f"{told} It asks to wait {asked:,.0f} s, and EXEMPLARS_PATIENCE_SECONDS is "
-                    f"{self._patience_seconds:g}: push again then"
-                )
-            return RetryablePlatformError(told, asked)
+            return RetryablePlatformError(f"{told} Push again later if it lasts", asked)
         if answer.has_redirect_location:
             return InputError(f"{told} It leads to {self._quote(answer.headers['Location'])}: give the address there")
-        kind, remedy = REMEDIES.get(status, (PlatformError, "It takes no such request: ask who runs the platform why"))
-        return kind(f"{told} {remedy}")
+        return PlatformError(f"{told} It takes no such request: ask who runs the platform why")
 
-    def _read_error(self, answer: httpx.Response, body: bytes) -> tuple[str, str, Mapping[str, Any]]:
+    def _read_error(self, answer: httpx.Response) -> tuple[str, str, Mapping[str, Any]]:
         """The code, the message and the details of an error; where it is not in the envelope, its first words."""
         try:
-            error = json.loads(body)["error"]
-            code, said, details = str(error["code"]), str(error["message"]), error["details"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            code, said, details = "", body.decode(errors="replace"), {}
+            error = answer.json()["error"]
+            code, said, details = str(error["code"]), str(error["message"]), dict(error["details"])
+        except (ValueError, KeyError, TypeError):
+            code, said, details = "", answer.text, {}
         said = self._quote(said) or answer.reason_phrase
-        return code, said if said.endswith(".") else f"{said}.", details if isinstance(details, dict) else {}
+        return code, said if said.endswith(".") else f"{said}.", details
 
-    def _explain_shape(self, found: str) -> PlatformError:
-        return PlatformError(
-            f"{self.url} answered in a form that cannot be read: {found}. Is it the address of a platform's API?"
-        )
+    def _describe(self, entries: Sequence[bytes], index: object) -> str:
+        if not isinstance(index, int) or not 0 <= index < len(entries):
+            return "what was sent"
+        fields = json.loads(entries[index])
+        number, text = make_id(self._handle, fields["trait"], fields["text"]), shorten(fields["text"], SHOWN_TEXT)
+        return f"sample {number} for {fields['trait']}, of quality {fields['quality']:g}, {text!r}"
 
     def _choose_wait(self, state: RetryCallState) -> float:
         """Backoff in seconds before the next try."""
@@ -251,9 +196,8 @@ class Platform:
 
     def _tell_wait(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        wait_seconds = state.next_action.sleep if state.next_action else 0.0
         most = f"for up to {self._patience_seconds:.0f} s" if self._answered else f"{MAX_FIRST_ATTEMPTS} times in all"
-        self._tell(f"{str(error).rstrip('.')}. Asking {most}, again in {wait_seconds:.1f} s")
+        self._tell(f"{str(error).rstrip('.')}. Asking {most}, again in {state.upcoming_sleep:.1f} s")
 
     def _quote(self, text: str) -> str:
         """Quotes a foreign text in one line of bounded length, without the key."""
@@ -270,10 +214,10 @@ def find_base(url: str) -> str:
         parts = urlsplit(check_address(url.strip()))
     except ValueError as error:
         raise InputError(f"--to {error}, as https://platform.example/v1") from None
-    if "@" in parts.netloc:
-        raise InputError("--to has a user or a password in it. Leave it out: the key is in EXEMPLARS_PLATFORM_KEY")
-    if parts.query or parts.fragment:
-        raise InputError(f"--to {parts.scheme}://{parts.netloc}{parts.path} has a query after it. Leave it out")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise InputError(
+            "--to has a user, a password or a query in it. Leave that out: the key is in EXEMPLARS_PLATFORM_KEY"
+        )
     if parts.scheme == "http" and not LOOPBACK.fullmatch(parts.hostname or ""):
         raise InputError(f"--to {url} would send EXEMPLARS_PLATFORM_KEY readable by all on the way. Give https://…")
     base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"

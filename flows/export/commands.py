@@ -48,11 +48,9 @@ def push_command(
     to: Annotated[str, typer.Option(metavar="URL", help="The address of the platform's API, as https://…/v1.")],
     pool: Annotated[str, typer.Option(help="train: no other pool's samples may become training samples.")] = "train",
     run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Only the set of this run.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line {handle, to, runs, sent, present, left_out}.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line {handle, to, runs, sent, left_out}.")] = False,
 ) -> None:
-    """Pushes a model's attached samples to a platform, with EXEMPLARS_PLATFORM_KEY. What is there is passed over."""
+    """Pushes a model's attached samples to a platform, with EXEMPLARS_PLATFORM_KEY. None comes to be there twice."""
     from engine.settings import read_settings
     from flows.export.push import push_model, show_pushed
 

@@ -9,8 +9,8 @@ from rich.text import Text
 from engine.domain.model import check_handle
 from engine.errors import InputError, RunInterruptedError
 from engine.export.attached import find_attached
+from engine.export.lines import walk_bodies
 from engine.export.platform import Platform, find_base
-from engine.export.push import PushCounts, push_samples
 from engine.settings import Settings
 from engine.text.formatting import count_noun
 from flows.cli.console import make_console, make_live
@@ -18,13 +18,12 @@ from flows.cli.console import make_console, make_live
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What came of a push: ``sent`` of the samples are new there, ``present`` were there before."""
+    """What came of a push: how many samples the platform has now, and those of traits that the model no longer has."""
 
     handle: str
     to: str
     runs: int
     sent: int
-    present: int
     left_out: int
 
 
@@ -53,16 +52,7 @@ def push_model(settings: Settings, handle: str, to: str, pool: str = "train", ru
         )
     models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
     samples = find_attached(models_uri, samples_uri, handle, ["train"], run_id)
-    counts, console = PushCounts(), make_console(stderr=True)
-
-    def draw() -> Text:
-        done = counts.sent + counts.present + counts.left_out
-        return Text(
-            f"{done:,} of {samples.count():,} samples, {counts.sent:,} sent to {url}"
-            if done
-            else f"Reading what {url} has"
-        )
-
+    count, sent, console = samples.count(), 0, make_console(stderr=True)
     platform = Platform(
         url,
         handle,
@@ -71,15 +61,17 @@ def push_model(settings: Settings, handle: str, to: str, pool: str = "train", ru
         settings.patience_seconds,
         lambda text: console.print(Text(text, style="yellow"), soft_wrap=True),
     )
-    live = make_live(console, draw) if console.is_terminal else nullcontext()
+    live = make_live(console, lambda: Text(f"{sent:,} of {count:,} samples sent to {url}"))
     try:
-        with live, platform:
-            push_samples(samples, platform, counts)
+        with live if console.is_terminal else nullcontext(), platform:
+            for entries in walk_bodies(samples):
+                platform.add_samples(entries)
+                sent += len(entries)
     except KeyboardInterrupt:
         raise RunInterruptedError(
-            f"interrupted: {count_noun(counts.sent, 'sample')} sent. The same command goes on from there"
+            f"interrupted: {count_noun(sent, 'sample')} sent. The same command sends them all; none comes twice"
         ) from None
-    return Pushed(handle, url, len(samples.sets), counts.sent, counts.present, counts.left_out)
+    return Pushed(handle, url, len(samples.sets), sent, count - sent)
 
 
 def show_pushed(pushed: Pushed, as_json: bool = False) -> None:
@@ -87,8 +79,7 @@ def show_pushed(pushed: Pushed, as_json: bool = False) -> None:
     if as_json:
         print(json.dumps(asdict(pushed)))
         return
-    there = f"; {pushed.present:,} were there already" if pushed.present else ""
-    sent = f"{pushed.sent:,} {'sample' if pushed.sent == 1 else 'samples'}"
-    print(f"Pushed {sent} of {count_noun(pushed.runs, 'run')} of {pushed.handle} to {pushed.to}{there}")
+    sent, runs = count_noun(pushed.sent, "sample"), count_noun(pushed.runs, "run")
+    print(f"Pushed {sent} of {runs} of {pushed.handle} to {pushed.to}")
     if pushed.left_out:
         print(f"Left out: {count_noun(pushed.left_out, 'sample')} of traits that the model no longer has.")

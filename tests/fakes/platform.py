@@ -1,4 +1,4 @@
-"""A platform on loopback that takes and lists samples as the contract has it, and fails when it is told to."""
+"""A platform on loopback that takes samples as the contract has it, and fails when it is told to."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,7 +22,6 @@ Fate = Response | Callable[[Response], Response]
 class FakePlatform:
     """``fates`` are taken one a request, as long as there are any; ``requests`` has the method and body of each."""
 
-    page: int = 500
     samples: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     fates: list[Fate | None] = field(default_factory=list)
     requests: list[tuple[str, bytes]] = field(default_factory=list)
@@ -39,7 +38,7 @@ class FakePlatform:
         fate = self.fates.pop(0) if self.fates else None
         if isinstance(fate, Response):
             return fate
-        own = self._add(handle, body) if request.method == "POST" else self._list(dict(request.query_params))
+        own = self._add(handle, body)
         return fate(own) if fate is not None else own
 
     def _add(self, handle: str, body: bytes) -> Response:
@@ -49,12 +48,6 @@ class FakePlatform:
             ids.append(make_id(handle, sample["trait"], sample["text"]))
             self.samples.setdefault((sample["trait"], sample["text"]), sample)
         return JSONResponse({"ids": ids})
-
-    def _list(self, query: dict[str, str]) -> Response:
-        start = int(query.get("cursor", "0"))
-        items = list(self.samples.values())[start : start + self.page]
-        more = start + self.page < len(self.samples)
-        return JSONResponse({"items": items, "next_cursor": str(start + self.page) if more else None, "limit": 500})
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""A push sends what is not there, in order and 500 a request, waits for what may pass, and says what does not."""
+"""A push sends all samples, in order and 500 a request, waits for what may pass, and says what does not."""
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from fakes.platform import KEY, FakePlatform, cut_off, refuse, serve_platform
 from fakes.stored import HANDLE, attach_set, write_model
 from fastapi import Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 
 from engine.domain.samples import make_id
 from engine.errors import (
@@ -19,14 +19,16 @@ from engine.errors import (
     InputError,
     ModelBusyError,
     PlatformError,
+    RetryablePlatformError,
     UnknownModelError,
 )
 from engine.export.attached import find_attached
-from engine.export.platform import MAX_ANSWER_BYTES, MAX_FIRST_ATTEMPTS, Platform, find_base
-from engine.export.push import PushCounts, push_samples
+from engine.export.lines import walk_bodies
+from engine.export.platform import MAX_FIRST_ATTEMPTS, Platform, find_base
 
 # Two sets of both traits, and those of a pool and a status that are not pushed.
 ROWS = (700, 520)
+SECOND = make_id(HANDLE, "safety", "a 1")
 
 
 @pytest.fixture
@@ -51,17 +53,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def push(
-    place: Path, url: str, run_id: str | None = None, models: Path | None = None, **options: Any
-) -> tuple[PushCounts, list[str]]:
-    """What was counted, and what was told."""
-    samples = find_attached(str(models or place / "models"), str(place / "samples"), HANDLE, ["train"], run_id)
-    counts = PushCounts()
+def push(place: Path, url: str, **options: Any) -> list[str]:
+    """What was told."""
+    samples = find_attached(str(place / "models"), str(place / "samples"), HANDLE, ["train"])
     told: list[str] = []
     given: dict[str, Any] = {"timeout_seconds": 60.0, "patience_seconds": 60.0, "tell": told.append} | options
     with Platform(url, HANDLE, KEY, wait_seconds=0.01, **given) as platform:
-        push_samples(samples, platform, counts)
-    return counts, told
+        for entries in walk_bodies(samples):
+            platform.add_samples(entries)
+    return told
 
 
 def name_texts() -> list[str]:
@@ -69,30 +69,13 @@ def name_texts() -> list[str]:
 
 
 def test_samples_go_in_order_500_a_request_with_the_key(place: Path, platform: FakePlatform, url: str) -> None:
-    counts, told = push(place, url)
-
-    assert (PushCounts(sent=sum(ROWS)), []) == (counts, told)
+    assert [] == push(place, url)
     assert [500, 500, 220] == platform.added
     assert name_texts() == [sample["text"] for sample in platform.samples.values()]
     assert {f"Bearer {KEY}"} == platform.keys
     first = next(iter(platform.samples.values()))
     assert ("clarity", 1.0, "a 0") == (first["trait"], first["quality"], first["text"])
     assert {"trait", "text", "quality", "content_sha256"} == set(first)
-    assert PushCounts(present=sum(ROWS)) == push(place, url)[0]
-
-
-def test_what_is_there_is_passed_over_by_trait_and_text(place: Path, platform: FakePlatform, url: str) -> None:
-    platform.page = 7
-    push(place, url)
-    kept = [sample for number, sample in enumerate(platform.samples.values()) if number % 3]
-    platform.samples = {(sample["trait"], sample["text"]): sample for sample in kept}
-    # The same text for another trait is another sample.
-    missing = next(text for text in name_texts() if ("clarity", text) not in platform.samples)
-    platform.samples["safety", missing] = {**kept[0], "trait": "safety", "text": missing}
-
-    assert PushCounts(sent=sum(ROWS) - len(kept), present=len(kept)) == push(place, url)[0]
-    assert ("clarity", missing) in platform.samples
-    assert sum(ROWS) + 1 == len(platform.samples)
 
 
 @pytest.mark.parametrize(
@@ -107,23 +90,14 @@ def test_what_is_there_is_passed_over_by_trait_and_text(place: Path, platform: F
 def test_what_may_pass_is_waited_for(
     place: Path, platform: FakePlatform, url: str, fate: Any, asked_seconds: float
 ) -> None:
-    """At the listing, and at a body in the midst."""
-    platform.fates = [fate, None, None, fate]
-    counts, told = push(place, url)
+    """At the first body, and at one in the midst."""
+    platform.fates = [fate, None, fate]
+    told = push(place, url)
     waits = [float(re.findall(r"again in ([\d.]+) s$", line)[0]) for line in told]
 
-    assert sum(ROWS) == counts.sent
     assert name_texts() == [sample["text"] for sample in platform.samples.values()]
     assert 2 == len(waits)
     assert all(asked_seconds <= wait < asked_seconds + 1 for wait in waits)
-
-
-def page(*items: object, cursor: object = None) -> Response:
-    return JSONResponse({"items": list(items), "next_cursor": cursor})
-
-
-def make_item(number: int, **fields: object) -> dict[str, object]:
-    return {"trait": "clarity", "content_sha256": f"{number:064x}", "quality": 1.0} | fields
 
 
 @pytest.mark.parametrize(
@@ -131,67 +105,38 @@ def make_item(number: int, **fields: object) -> dict[str, object]:
     [
         (refuse(401, "unauthorized"), PlatformError, "EXEMPLARS_PLATFORM_KEY a key that is in force"),
         (refuse(403, "forbidden"), PlatformError, "scope authoring that owns u22a8"),
-        (refuse(429, "slow", headers={"Retry-After": "86400"}), PlatformError, "wait 86,400 s, and EXEMPLARS_PATIENCE"),
+        (
+            refuse(429, "slow", headers={"Retry-After": "86400"}),
+            RetryablePlatformError,
+            "answered 429: No. Push again later if",
+        ),
         (refuse(400, "odd", "Two\nlines " + "and more " * 99), PlatformError, "answered 400: Two lines and more and"),
         (refuse(404, "model_not_found"), UnknownModelError, f"Make {HANDLE} there first"),
         (refuse(404, "not_found"), InputError, "Give the address of a platform's API"),
         (refuse(409, "model_not_draft", "It is ready."), FrozenModelError, "takes no samples: It is ready."),
         (Response(status_code=308, headers={"Location": f"http://x.test/{KEY}"}), InputError, "x.test/[redacted]"),
-        (Response("<h1>Welcome</h1>", 200), PlatformError, "no JSON"),
-        (Response("[]", 200), PlatformError, "no JSON object"),
-        (JSONResponse({"ids": ["a"] * 500}), PlatformError, "something else than an id"),
-        ([page(make_item(n), cursor=cursor) for n, cursor in enumerate("aba")], PlatformError, "in a circle"),
-        ([page(make_item(1), cursor=1), page(cursor=2)], PlatformError, "on without samples"),
-        ([page(make_item(1, quality=None))], PlatformError, "a page without"),
+        (Response("<h1>Welcome</h1>", 200), PlatformError, "did not answer with an id"),
+        (JSONResponse([]), PlatformError, "did not answer with an id"),
+        (JSONResponse({"ids": [1] * 499}), PlatformError, "an id for each of the 500"),
+        (
+            refuse(422, "invalid_request", "Sample 1: it is quality 0.", index=1),
+            InputError,
+            f"does not take sample {SECOND} ",
+        ),
+        (refuse(422, "invalid_request"), InputError, "does not take what was sent: No. Put it right there, or"),
+        (Response("<h1>Request Entity Too Large</h1>", 413), PlatformError, "ask who runs the platform why"),
     ],
 )
 def test_what_does_not_pass_ends_the_push_with_its_remedy(
     place: Path, platform: FakePlatform, url: str, fate: Any, kind: type[Exception], said: str
 ) -> None:
-    fates = fate if isinstance(fate, list) else [None, fate]
-    platform.fates = [*fates]
+    platform.fates = [fate]
     with pytest.raises(ExemplarsError) as raised:
         push(place, url)
 
     assert kind is type(raised.value)
     assert said in str(raised.value)
-    assert len(fates) == len(platform.requests)
-
-
-def test_answer_without_end_is_not_read_to_it(place: Path, platform: FakePlatform, url: str) -> None:
-    async def run_on() -> AsyncIterator[bytes]:
-        for _ in range(2 * MAX_ANSWER_BYTES // 1_000_000):
-            yield b" " * 1_000_000
-
-    platform.fates = [StreamingResponse(run_on())]
-    with pytest.raises(PlatformError, match="no end after 6"):
-        push(place, url)
-
-
-def test_sample_with_another_label_there_stops_the_push(place: Path, platform: FakePlatform, url: str) -> None:
-    push(place, url)
-    platform.samples["clarity", "a 0"]["quality"] = 0.0
-    del platform.samples["safety", "a 1"]
-    platform.requests.clear()
-    other = rf"sample {make_id(HANDLE, 'clarity', 'a 0')} of run a for clarity: quality 1 here, 0 there: 'a 0'"
-    with pytest.raises(InputError, match=rf"with another label, so nothing was sent.*\n  {other}$"):
-        push(place, url)
-
-    assert [] == platform.added
-
-
-def test_body_that_is_too_large_is_sent_in_halves(place: Path, platform: FakePlatform, url: str) -> None:
-    too_large = Response("<h1>Request Entity Too Large</h1>", 413)
-    platform.fates = [None, too_large, too_large]
-    push(place, url)
-
-    assert [500, 250, 125, 125, 250, 500, 220] == platform.added
-    assert name_texts() == [sample["text"] for sample in platform.samples.values()]
-
-    platform.samples.clear()
-    platform.fates = [None, *([too_large] * 20)]
-    with pytest.raises(InputError, match=r"The text 'a 0' for clarity, of quality 1 alone is too large"):
-        push(place, url)
+    assert 1 == len(platform.requests)
 
 
 def test_patience_ends_and_sooner_where_nothing_ever_answered(place: Path, platform: FakePlatform, url: str) -> None:

@@ -27,15 +27,15 @@ def url(platform: FakePlatform) -> Iterator[str]:
         yield served
 
 
-def test_push_says_what_it_sent_and_what_was_there(url: str, run_command: Command) -> None:
+def test_push_says_what_it_sent_and_twice_adds_nothing(platform: FakePlatform, url: str, run_command: Command) -> None:
     first = run_command("push", HANDLE, "--to", url)
     second = run_command("push", HANDLE, "--to", url, "--run", "a")
     third = run_command("push", HANDLE, "--to", f"{url}/v1", "--json").facts
 
     assert (0, f"Pushed 4 samples of 1 run of {HANDLE} to {url}/v1\n") == (first.code, first.out)
-    assert "Pushed 0 samples of 1 run" in second.out
-    assert "4 were there already" in second.out
-    assert {"handle": HANDLE, "to": f"{url}/v1", "runs": 1, "sent": 0, "present": 4, "left_out": 0} == third
+    assert first.out == second.out
+    assert {"handle": HANDLE, "to": f"{url}/v1", "runs": 1, "sent": 4, "left_out": 0} == third
+    assert 4 == len(platform.samples)
 
 
 @pytest.mark.parametrize(
