@@ -28,15 +28,6 @@ COMMON_ARGUMENTS = frozenset(
     "id meta notes result_format description catch_exceptions rendered_content severity windows batch_id "
     "condition_parser".split()
 )
-# What an argument may be, by pydantic's name of the mistake.
-KINDS = {
-    "type_error.integer": "a whole number",
-    "type_error.float": "a number",
-    "type_error.str": "text",
-    "type_error.list": "a list",
-    "value_error.strictbool": "true or false",
-    "value_error.datetime": "a date",
-}
 TRIAL_SECONDS = 5.0
 TRIAL_TRAIT, TRIAL_RUN = "clarity", "11111111-1111-1111-1111-111111111111"
 TRIAL_TEXTS = (
@@ -107,44 +98,25 @@ def _find_written_mistakes(place: str, number: int, item: Mapping[str, Any]) -> 
 def _find_wrong_arguments(place: str, at: str, item: Mapping[str, Any]) -> Iterator[Problem]:
     from great_expectations.compatibility.pydantic import ValidationError
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from great_expectations.expectations.registry import get_expectation_impl
 
     try:
         ExpectationConfiguration(**item).to_domain_obj()
     except ValidationError as error:
-        by_argument: dict[str, list[Mapping[str, Any]]] = {}
+        known = [name for name in get_expectation_impl(item["type"]).__fields__ if name not in COMMON_ARGUMENTS]
+        allowed = f"arguments of {item['type']}: {', '.join(known)}"
+        said: dict[str, dict[str, None]] = {}
         for mistake in error.errors():
-            by_argument.setdefault(str(mistake["loc"][0]), []).append(mistake)
-        for name, mistakes in by_argument.items():
-            yield _describe_argument(place, at, name, mistakes, item)
+            said.setdefault(str(mistake["loc"][0]), {})[str(mistake["msg"])] = None
+        for name, messages in said.items():
+            found = f"{format_value(item['kwargs'].get(name))} ({'; '.join(messages)})"
+            if name == "__root__":
+                yield Problem(place, None, at, "; ".join(messages), allowed)
+            else:
+                near = None if name in known else find_near_spelling(name, known)
+                yield Problem(place, None, f"{at}.{name}", found, allowed, near)
     except Exception as error:  # of validators that raise another one
         yield Problem(place, None, at, _shorten(error), f"arguments of {item['type']}")
-
-
-def _describe_argument(
-    place: str, at: str, name: str, mistakes: Sequence[Mapping[str, Any]], item: Mapping[str, Any]
-) -> Problem:
-    said = "; ".join(dict.fromkeys(str(mistake["msg"]) for mistake in mistakes))
-    if name == "__root__":
-        return Problem(place, None, at, said, f"arguments of {item['type']} that go together")
-    kinds, given = [str(mistake["type"]) for mistake in mistakes], item["kwargs"]
-    if "value_error.extra" in kinds:
-        known = _list_arguments(item["type"])
-        allowed = f"one of {', '.join(known)}"
-        return Problem(
-            place, None, f"{at}.{name}", format_value(given.get(name)), allowed, find_near_spelling(name, known)
-        )
-    if "value_error.missing" in kinds:
-        return Problem(place, None, f"{at}.{name}", "nothing", "this field is required")
-    found, wanted = format_value(given.get(name)), [KINDS[kind] for kind in dict.fromkeys(kinds) if kind in KINDS]
-    if not wanted:
-        return Problem(place, None, f"{at}.{name}", f"{found} ({said})", f"what {item['type']} takes")
-    return Problem(place, None, f"{at}.{name}", found, " or ".join(wanted))
-
-
-def _list_arguments(kind: str) -> list[str]:
-    from great_expectations.expectations.registry import get_expectation_impl
-
-    return [name for name in get_expectation_impl(kind).__fields__ if name not in COMMON_ARGUMENTS]
 
 
 def _try_out(suite: OwnSuite, seconds: float) -> Iterator[Problem]:

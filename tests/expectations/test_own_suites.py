@@ -44,9 +44,14 @@ NO_MATCH = "expect_column_values_to_not_match_regex"
     ("kind", "kwargs", "field", "said"),
     [
         ("expect_colum_values_to_not_match_regex", {}, ".type", f"Did you mean '{NO_MATCH}'?"),
-        (NO_MATCH, {"column": "text"}, ".kwargs.regex", "this field is required"),
+        (NO_MATCH, {"column": "text"}, ".kwargs.regex", "field required"),
         (NO_MATCH, {"column": "text", "regex": "("}, "", "raised on rows made for trial"),
-        ("expect_column_values_to_be_unique", {"column": "text", "regex": "a"}, ".kwargs.regex", "one of column"),
+        (
+            "expect_column_values_to_be_unique",
+            {"column": "text", "regex": "a"},
+            ".kwargs.regex",
+            "arguments of expect_column_values_to_be_unique: column",
+        ),
         ("expect_column_value_lengths_to_be_between", {"column": "text", "mostly": 7}, ".kwargs.mostly", "found 7"),
         ("expect_column_mean_to_be_between", {"column": "text", "min_value": 1}, "", "raised on rows made for trial"),
         ("expect_compound_columns_to_be_unique", {"column_list": ["trait", "txt"]}, "", "txt"),
