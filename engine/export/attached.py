@@ -52,7 +52,7 @@ class AttachedSamples:
 
     def in_pool(self, pool: Pool) -> "AttachedSamples":
         """Those of one pool."""
-        return AttachedSamples(self.outline, tuple(item for item in self.sets if read_pool(item) == pool))
+        return AttachedSamples(self.outline, tuple(item for item in self.sets if item.manifest["pool"] == pool))
 
 
 def find_attached(
@@ -74,11 +74,6 @@ def find_attached(
     return AttachedSamples(outline, tuple(sets))
 
 
-def read_pool(stored: StoredSet) -> str:
-    """The pool of a set, by its folder."""
-    return stored.folder.rpartition("/pool=")[2].partition("/")[0]
-
-
 def _find_run(samples_uri: str, handle: str, pools: Sequence[Pool], run_id: str) -> StoredSet:
     stored = find_set(samples_uri, run_id)
     if stored is None:
@@ -90,10 +85,10 @@ def _find_run(samples_uri: str, handle: str, pools: Sequence[Pool], run_id: str)
         raise InputError(f"The set of run {run_id} is of {stored.handle}, not of {handle}. Export {stored.handle}")
     if stored.status != "attached":
         raise InputError(f"The set of run {run_id} is {stored.status}, and only attached samples are handed on")
-    if read_pool(stored) not in pools:
+    if (pool := stored.manifest["pool"]) not in pools:
         raise InputError(
-            f"The set of run {run_id} is of the pool {read_pool(stored)}, and {' and '.join(pools)} is asked for. "
-            f"Name its pool: --pool {read_pool(stored)}"
+            f"The set of run {run_id} is of the pool {pool}, and {' and '.join(pools)} is asked for. Name its pool: "
+            f"--pool {pool}"
         )
     return stored
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from engine.errors import InputError, StoreError
-from engine.store.local_files import sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +84,11 @@ class Target:
             if self.entries is not None:
                 part.mkdir()
             yield part
-            _sync_all(part)
             self.check()
-            self._move(part)
-            sync(self.place.parent)
+            if part.is_dir() and self.place.exists():
+                # A folder cannot replace another one in one move.
+                shutil.rmtree(self.place)
+            part.rename(self.place)
         except (OSError, pa.ArrowException) as error:
             said = getattr(error, "strerror", None) or str(error)
             raise StoreError(
@@ -97,22 +97,6 @@ class Target:
             ) from error
         finally:
             _delete(part)
-
-    def _move(self, part: Path) -> None:
-        if self.entries is None or not self.place.exists():
-            part.rename(self.place)
-            return
-        # A folder cannot replace another one in one move.
-        old = part.with_name(f"{part.name}.old")
-        self.place.rename(old)
-        part.rename(self.place)
-        _delete(old)
-
-
-def _sync_all(part: Path) -> None:
-    """Writes a file, or a folder with all in it, through to the disk."""
-    for path in (part, *(part.rglob("*") if part.is_dir() else ())):
-        sync(path)
 
 
 def _delete(path: Path) -> None:
