@@ -1,4 +1,4 @@
-"""The flow ``prune``: removes old rejected sets, unused replies and finished runs, by a schedule or as a dry run."""
+"""The flow ``prune``: removes old rejected sets and unused replies, by a schedule or as a dry run."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from engine.errors import StoreError
 from engine.report.run_page import escape
 from engine.settings import read_settings
 from flows.observability.logs import ignore_closed_output, set_up_logs
-from flows.retention.pruning import Ages, Pruned, prune_all
+from flows.retention.pruning import Pruned, prune_all
 from flows.run.run_events import release_events, sending_heartbeats
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
@@ -25,24 +25,21 @@ SHOWN_LINES = 200
 
 
 @flow(name="prune", flow_run_name="prune")
-async def prune(dry_run: bool = True, rejected_days: Days = 30, runs_days: Days = 90) -> State[None]:
-    """Removes what is old: rejected sets, replies of plans that nobody uses, finished runs. Never an attached set.
+async def prune(dry_run: bool = True, rejected_days: Days = 30) -> State[None]:
+    """Removes what is old: rejected sets, replies of plans that nobody uses. Never an attached set.
 
     Args:
         dry_run: Only list what would be removed. The run page has the list.
         rejected_days: Rejected sets, and what dead runs left in the sample store, are removed when they are so many
             days old. Attached and detached sets always stay.
-        runs_days: Finished flow runs are removed when they ended so many days ago. Of each model two stay: the run that
-            its state is read from, and the one that the next request for it is chained to.
     """
     ignore_closed_output()
     await release_events(get_run_logger())
     settings = read_settings()
     set_up_logs(settings.log_format)
     lines = _Lines(get_run_logger())
-    ages = Ages(rejected_days, runs_days)
     async with sending_heartbeats():
-        pruned = await asyncio.to_thread(prune_all, settings, ages, datetime.now(UTC), dry_run, lines.add)
+        pruned = await asyncio.to_thread(prune_all, settings, rejected_days, datetime.now(UTC), dry_run, lines.add)
     get_run_logger().info("%s", pruned.describe())
     try:
         await acreate_markdown_artifact(

@@ -141,7 +141,12 @@ def list_services(settings: Settings, api: str, environment: Mapping[str, str]) 
     server = Service(
         "prefect",
         ("-m", "prefect", "server", "start", "--host", host, "--port", str(port)),
-        {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES, "PREFECT_UI_API_URL": api, **variables},
+        {
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+            "PREFECT_UI_API_URL": api,
+            **variables,
+        },
         lambda _: answers(f"{api}/health"),
     )
     name = f"make serve on {socket.gethostname()}"

@@ -193,18 +193,14 @@ def prune_command(
         bool, typer.Option("--dry-run", help="Only show what would be removed. Removes nothing.")
     ] = False,
     rejected_days: Annotated[int, typer.Option(min=1, max=36_500, help="Remove rejected sets so many days old.")] = 30,
-    runs_days: Annotated[
-        int, typer.Option(min=1, max=36_500, help="Remove finished runs that ended so many days ago.")
-    ] = 90,
     as_json: Annotated[bool, typer.Option("--json", help="Print the totals as one line of JSON.")] = False,
 ) -> None:
-    """Removes what is old: rejected sets, replies of unused plans, finished runs. Never an attached set."""
+    """Removes what is old: rejected sets, replies of unused plans. Never an attached set."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
     from flows.cli.runs.prune import prune_now
-    from flows.retention.pruning import Ages
 
-    prune_now(read_settings(), Ages(rejected_days, runs_days), dry_run, as_json)
+    prune_now(read_settings(), rejected_days, dry_run, as_json)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,1 +1,1 @@
-"""Retention: removes old rejected sets, unused replies, and finished flow runs."""
+"""Retention: removes old rejected sets and unused replies."""

@@ -1,9 +1,10 @@
-"""Prunes the sample store, the kept replies and Prefect's runs: removes what is old and no longer needed."""
+"""Prunes the sample store and the kept replies: removes what is old and no longer needed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -17,18 +18,9 @@ from engine.store.proposals import list_expired, list_waiting
 from engine.store.retention import OldSet, list_old_sets, remove_old_set
 from engine.text.formatting import count_noun
 from flows.retention.expiry import EXPIRED, expire_proposal
-from flows.retention.old_runs import prune_runs
 from flows.run.lease.slot import keep_runs_out
 
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Ages:
-    """The ages in days from which things are removed: a rejected set since it was written, a run since it ended."""
-
-    rejected_days: int = 30
-    runs_days: int = 90
 
 
 @dataclass(slots=True)
@@ -45,8 +37,6 @@ class Pruned:
     sets_bytes: int = 0
     plans: int = 0
     plans_bytes: int = 0
-    runs: int = 0
-    runs_kept: int = 0
     busy: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
@@ -54,30 +44,27 @@ class Pruned:
         """The totals in a sentence."""
         gone = "Would be removed" if self.dry_run else "Removed"
         sets, plans = count_noun(self.sets, "rejected or unfinished set"), count_noun(self.plans, "plan")
-        runs, old = count_noun(self.runs, "finished run"), count_noun(self.runs_kept, "old one")
         proposals = f"{count_noun(self.proposals, 'proposal')} rejected, " if self.proposals else ""
         sizes = [f"({size / 1e6:.1f} MB)" for size in (self.sets_bytes, self.plans_bytes)]
-        return (
-            f"{gone}: {proposals}{sets} {sizes[0]}, kept replies of {plans} {sizes[1]}, {runs} ({old} kept, for the "
-            "state of a model or the next request for it)"
-        )
+        return f"{gone}: {proposals}{sets} {sizes[0]}, kept replies of {plans} {sizes[1]}"
 
 
-def prune_all(settings: Settings, ages: Ages, now: datetime, dry_run: bool, report: Report) -> Pruned:
-    """Prunes sets, replies and runs, each even if another fails; calls ``report`` with a line for each thing removed.
+def prune_all(settings: Settings, rejected_days: int, now: datetime, dry_run: bool, report: Report) -> Pruned:
+    """Prunes sets and replies, each even if another fails; calls ``report`` with a line for each thing removed.
 
-    Runs are pruned only if a Prefect server is configured.
+    Args:
+        rejected_days: the age from which a rejected set is removed, since it was written.
     """
     pruned = Pruned(dry_run)
-    for prune in (_expire_proposals, _prune_sets, _prune_replies, _prune_prefect):
+    for prune in (_expire_proposals, partial(_prune_sets, rejected_days), _prune_replies):
         try:
-            prune(settings, ages, now, pruned, report)
+            prune(settings, now, pruned, report)
         except ExemplarsError as error:
             pruned.failed.append(str(error))
     return pruned
 
 
-def _expire_proposals(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:
+def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
     """Rejects the proposals that nobody has reviewed in time."""
     for stored in list_expired(list_waiting(settings.locate(settings.samples_uri)), now):
         if not pruned.dry_run:
@@ -96,9 +83,9 @@ def _expire_proposals(settings: Settings, ages: Ages, now: datetime, pruned: Pru
         report(f"proposal of {stored.handle}, run {stored.run_id}: {EXPIRED}")
 
 
-def _prune_sets(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:
+def _prune_sets(rejected_days: int, settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
     samples_uri = settings.locate(settings.samples_uri)
-    found = list_old_sets(samples_uri, now - timedelta(days=ages.rejected_days))
+    found = list_old_sets(samples_uri, now - timedelta(days=rejected_days))
     for handle, sets in groupby(found, lambda old: old.handle):
         if pruned.dry_run:
             for old in sets:
@@ -127,7 +114,7 @@ def _count_set(old: OldSet, pruned: Pruned, report: Report) -> None:
     report(f"{old.kind} set of {old.handle}, run {old.run_id}: written {old.written_at:%Y-%m-%d}, {old.bytes:,} bytes")
 
 
-def _prune_replies(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:
+def _prune_replies(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
     """Prunes the kept replies by the same limits that every run applies at its end."""
     bounds = settings.replies_place, settings.cache_max_days, settings.cache_max_gb, now
     plans = list_prunable(*bounds)
@@ -149,12 +136,3 @@ def _open_client() -> Iterator[SyncPrefectClient | None]:
         return
     with get_client(sync_client=True) as client:
         yield client
-
-
-def _prune_prefect(settings: Settings, ages: Ages, now: datetime, pruned: Pruned, report: Report) -> None:
-    if not PREFECT_API_URL.value():
-        report("No Prefect server is configured (PREFECT_API_URL), so no runs were looked for")
-        return
-    with get_client(sync_client=True) as client:
-        runs = prune_runs(client, now - timedelta(days=ages.runs_days), pruned.dry_run, report)
-    pruned.runs, pruned.runs_kept = runs.deleted, runs.kept

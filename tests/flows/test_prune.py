@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,17 +71,16 @@ def read_page(client: SyncPrefectClient, key: str = "pruned") -> str:
 def test_dry_run_is_the_default_and_shows_what_pruning_takes_away(site: Site, client: SyncPrefectClient) -> None:
     asyncio.run(prune(rejected_days=101))
     too_young = read_page(client)
-    asyncio.run(prune(runs_days=1))
+    asyncio.run(prune())
     page = read_page(client)
     there = site[1].exists(), list_plans(site)
-    asyncio.run(prune(dry_run=False, runs_days=36_500))
+    asyncio.run(prune(dry_run=False))
     pruned = read_page(client)
 
     assert "rejected set of" not in too_young
     assert page.startswith("# Dry run: nothing was removed")
     assert "Would be removed: 1 rejected or unfinished set" in page
     assert f"kept replies of {HANDLE}, plan plan-a: unused for 100 days" in page
-    assert re.search(r"\d+ finished runs? \(\d+ old ones? kept", page)
     assert "run attached" not in page
     assert pruned.startswith("# Pruned\n\nRemoved: 1 rejected or unfinished set")
     assert all(f"rejected set of {HANDLE}, run rejected: written " in text for text in (page, pruned))
@@ -94,7 +92,7 @@ def test_model_with_a_run_keeps_its_sets_until_the_next_time(site: Site, client:
     slot = Slot(client, name_tag(HANDLE), uuid4())
     assert slot.take()
     try:
-        asyncio.run(prune(dry_run=False, runs_days=36_500))
+        asyncio.run(prune(dry_run=False))
     finally:
         slot.release()
 
@@ -108,7 +106,7 @@ def test_store_that_cannot_be_listed_fails_the_run_and_stops_nothing_else(
     site[0].samples.rename(site[0].folder / "moved")
     site[0].samples.write_text("no folder")
     with pytest.raises(StoreError, match=r"Some things could not be removed\. Run it again to retry"):
-        asyncio.run(prune(dry_run=False, runs_days=36_500))
+        asyncio.run(prune(dry_run=False))
 
     assert "**Not removed:**" in read_page(client)
     assert [] == list_plans(site)
@@ -129,9 +127,8 @@ def test_command_says_each_thing_and_the_sums_and_does_without_its_server_what_i
 
     assert ((2, 3, 0, 0), True, []) == ((refused, away, dry, done), stayed, plans)
     assert "Its rejected sets stay" in told_away
-    assert "No Prefect server is configured (PREFECT_API_URL), so no runs were looked for" in said
     assert "Would be removed: 1 rejected or unfinished set" in said
-    assert (False, 1, 0, [], []) == tuple(told[name] for name in ("dry_run", "sets", "runs", "busy", "failed"))
+    assert (False, 1, [], []) == tuple(told[name] for name in ("dry_run", "sets", "busy", "failed"))
     assert not site[1].exists()
 
 
