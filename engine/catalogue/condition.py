@@ -53,12 +53,12 @@ class TraitCondition:
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The newest run of a model, as far as it is known.
+    """The run that left the newest set of a model.
 
     Args:
         status: that of its set: ``attached``, ``proposed``, ``rejected``, ``detached``, or ``turned down`` for one that
-            was proposed and not attached. Of a run without one: ``queued``, ``running``, ``failed``, ``cancelled``.
-        at: when it was due; of a run without a set, when it began.
+            was proposed and not attached.
+        at: when it was due.
         said: why nothing was attached, in a sentence or two; else empty.
     """
 

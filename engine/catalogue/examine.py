@@ -95,15 +95,6 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
     )
 
 
-def choose_last(stored: LastRun | None, run: LastRun | None) -> LastRun | None:
-    """The newer of the run that left the newest set and the newest run that Prefect knows of; of one run, its set."""
-    if stored is None or run is None:
-        return stored or run
-    if run.run_id == stored.run_id or run.at is None or stored.at is None:
-        return stored
-    return run if run.at > stored.at else stored
-
-
 def count_samples(sets: Iterable[StoredSet]) -> dict[str, Counts]:
     """Counts the samples of some sets by trait key, by their manifests."""
     counts: dict[str, Counts] = {}

@@ -15,7 +15,6 @@ CLAIM_REMEDY = (
     "An encoder sees subject and manner, and not whether a text affirms the claim or denies it: read ten texts of each "
     "pole, and where they are wrong make samples anew with a stronger synth model"
 )
-FAILED = ("failed", "rejected")
 MOST_SAID = 300
 
 
@@ -34,7 +33,7 @@ def _find(model: ModelCondition) -> Iterator[Finding]:
     yield from model.faults
     again = f"exemplars synthesize {model.handle}"
     last = model.last
-    if last is not None and last.status in FAILED:
+    if last is not None and last.status == "rejected":
         why = f": {shorten(' '.join(last.said.split()), MOST_SAID)}" if last.said else ""
         effort = f" --effort {last.effort}" if last.effort else ""
         typed = f"{again} --synth-type {last.synth_type}{effort}"

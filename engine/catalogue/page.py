@@ -30,11 +30,10 @@ HEAD = ("model", "state", "found", "samples", "told apart", "last run", "cost")
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """All models of a catalogue and its store, and what could not be looked at, a sentence each."""
+    """All models of a catalogue and its store."""
 
     models: tuple[ModelCondition, ...]
     surveyed_at: datetime
-    notes: tuple[str, ...] = ()
 
     def rank(self) -> list[tuple[ModelCondition, list[Finding]]]:
         """The models with what was found of each, those first that need a person most."""
@@ -75,8 +74,7 @@ def write_page(survey: Survey) -> str:
     if len(survey.models) > MAX_ROWS:
         table += ["", f"And {count_noun(len(survey.models) - MAX_ROWS, 'more model')}: `exemplars catalogue --json`."]
     typed = [_write_findings(model, findings) for model, findings in ranked if needs_person(findings)]
-    notes = "\n".join(f"- {escape(note)}" for note in survey.notes)
-    sections = [f"# {headline}\n\n**{sentence}**", notes, "\n".join(table) if ranked else "", *typed]
+    sections = [f"# {headline}\n\n**{sentence}**", "\n".join(table) if ranked else "", *typed]
     return "\n\n".join(filter(None, sections))
 
 
@@ -97,7 +95,7 @@ def list_cells(model: ModelCondition, findings: Sequence[Finding]) -> list[str]:
 def describe_last(last: LastRun | None) -> str:
     """The newest run of a model in a few words: “attached, 2026-11-25”."""
     if last is None:
-        return "never run"
+        return "no set"
     return f"{last.status}, {last.at:%Y-%m-%d}" if last.at else last.status
 
 
@@ -107,7 +105,6 @@ def describe_json(survey: Survey) -> dict[str, Any]:
     return {
         "surveyed_at": survey.surveyed_at.isoformat(),
         "need_person": sum(needs_person(findings) for _, findings in ranked),
-        "notes": list(survey.notes),
         "models": [_describe_model(model, findings) for model, findings in ranked],
     }
 

@@ -1,1 +1,1 @@
-"""The feature catalogue: its flow, its command, and what Prefect knows of each model's last run."""
+"""The feature catalogue: its flow and its command."""

@@ -11,9 +11,7 @@ app = typer.Typer()
 
 @app.command("catalogue")
 def catalogue_command(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line {surveyed_at, need_person, notes, models}.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line {surveyed_at, need_person, models}.")] = False,
 ) -> None:
     """Shows how the catalogue is: of all models what needs a person, and what to type. Changes no model."""
     quiet_libraries(verbose=False)

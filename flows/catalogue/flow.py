@@ -28,7 +28,7 @@ async def catalogue() -> State[None]:
     set_up_logs(settings.log_format)
     async with sending_heartbeats():
         logger.info("The forms offer %s", await asyncio.to_thread(_offer_handles, settings))
-        survey = await asyncio.to_thread(survey_catalogue, settings, lambda done, of: None)
+        survey = await asyncio.to_thread(survey_catalogue, settings)
     headline, sentence = describe_survey(survey)
     logger.info("%s. %s", headline, sentence)
     try:

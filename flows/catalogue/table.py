@@ -1,17 +1,13 @@
 """The work of ``exemplars catalogue``: looks at all models, prints one table of them, and what needs a person."""
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from engine.catalogue.page import HEAD, KIND_NAMES, Survey, describe_json, describe_survey, list_cells, needs_person
 from engine.settings import Settings
 from engine.text.formatting import count_noun
-from flows.catalogue.survey import Report, survey_catalogue
+from flows.catalogue.survey import survey_catalogue
 from flows.cli.console import make_console, make_table
 
 # More models than this a person does not read in a terminal: --json has all of them.
@@ -27,8 +23,7 @@ def show_catalogue(settings: Settings, as_json: bool) -> None:
     Raises:
         StoreError: the catalogue or the store cannot be listed.
     """
-    with _showing_progress() as report:
-        survey = survey_catalogue(settings, report)
+    survey = survey_catalogue(settings)
     if as_json:
         print(json.dumps(describe_json(survey)))
     else:
@@ -36,8 +31,6 @@ def show_catalogue(settings: Settings, as_json: bool) -> None:
 
 
 def _print(survey: Survey) -> None:
-    for note in survey.notes:
-        print(note, file=sys.stderr)
     console, ranked = make_console(), survey.rank()
     table = make_table()
     for name in SHOWN:
@@ -61,13 +54,3 @@ def _print(survey: Survey) -> None:
     headline, sentence = describe_survey(survey)
     needing = any(needs_person(findings) for _, findings in ranked)
     console.print(Text(f"{headline}. {sentence}", style="bold yellow" if needing else "bold green"))
-
-
-@contextmanager
-def _showing_progress() -> Iterator[Report]:
-    """Shows a bar on stderr while the models are looked at, where that is a terminal."""
-    console = make_console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("Looking at models", total=None)
-        yield lambda done, of: progress.update(bar, completed=done, total=of)

@@ -1,27 +1,23 @@
 """The table says first how many models need a person, then all of them, then what to type; it is inert."""
 
-from datetime import timedelta
-
-from fakes.conditions import HANDLE, NOON, make_condition, make_last
+from fakes.conditions import HANDLE, NOON, make_condition
 
 from engine.catalogue.condition import KINDS, Finding, ModelCondition
-from engine.catalogue.examine import choose_last
 from engine.catalogue.page import KIND_NAMES, MAX_ROWS, Survey, describe_json, write_page
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 BROKEN = make_condition(handle="u22a8.broken", faults=(Finding("broken", f"*1* {HOSTILE}", ("exemplars plan",)),))
 
 
-def survey(*models: ModelCondition, notes: tuple[str, ...] = ()) -> Survey:
-    return Survey(models, NOON, notes)
+def survey(*models: ModelCondition) -> Survey:
+    return Survey(models, NOON)
 
 
 def test_page_says_how_many_need_a_person_and_has_each_finding_with_what_to_type_and_all_models() -> None:
-    found = survey(make_condition(cost_usd=1.5), BROKEN, notes=("No server.",))
+    found = survey(make_condition(cost_usd=1.5), BROKEN)
     page = write_page(found)
 
     assert page.startswith("# 1 of 2 models needs a person\n\n**32 synthesized samples in 2 attached sets, 8 authored;")
-    assert "- No server." in page
     assert "**Cannot be read**: \\*1\\* \\</script\\>" in page
     assert "\n\n```sh\nexemplars plan\n```" in page
     assert f"| {HANDLE} | draft | nothing | 16 | 0.95 | attached, 2026-11-25 | $1.50 |" in page
@@ -29,12 +25,3 @@ def test_page_says_how_many_need_a_person_and_has_each_finding_with_what_to_type
     assert write_page(survey()).startswith("# There are no models\n")
     assert list(KINDS) == list(KIND_NAMES)
     assert "And 7 more models: `exemplars catalogue --json`." in write_page(survey(*[BROKEN] * (MAX_ROWS + 7)))
-
-
-def test_run_that_left_no_set_is_known_from_prefect_and_otherwise_the_newest_set_counts() -> None:
-    stored = make_last("attached", "run-1")
-    failed = make_last("failed", "run-9", at=NOON + timedelta(hours=1))
-
-    assert (failed, stored) == (choose_last(stored, failed), choose_last(stored, None))
-    assert stored == choose_last(stored, make_last("succeeded", "run-1"))
-    assert stored == choose_last(stored, make_last("failed", "run-0", at=NOON - timedelta(hours=1)))
