@@ -99,7 +99,6 @@ async def _run(wanted: Wanted, shared: RunResources | None) -> RunResult:
         sending_heartbeats(),
         observe_run(handle, kind, wanted.effort) as meter,
         nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
-        resources.pruning_replies(),
         resources.hold_lease(handle) as lease,
         resources.publish_progress(meter) as progress,
     ):
@@ -123,8 +122,7 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
     stamp = make_stamp(job)
     async with resources.open_models(job.level, progress) as models:
         rounds = await call(plan, settings, job, models.gateway, models.voting_judge, run_heavy)
-        resources.snapshot.plan_ids = (rounds.plan.plan_id, rounds.subjects_plan_id)
-        expected = await estimate(settings, rounds, models.gateway, models.voting_judge, progress, resources.as_tasks)
+        expected = await estimate(settings, rounds, models.gateway, models.voting_judge, progress)
         await resources.import_ahead()
         finished = await run_rounds(rounds, models, progress, expected, resources)
         bill = make_bill(models.gateway.budget, finished)
@@ -140,7 +138,7 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
         newer = stored
         get_run_logger().warning("A set of run %s came in since: the gate checks beside it", join_words(newer))
     emit_written(stored)
-    await report(rounds, verdict, stored, expected, bill, settings.api_url, alone=not resources.as_tasks)
+    await report(rounds, verdict, stored, expected, bill, settings.api_url)
     return conclude(rounds, stamp, verdict, stored)
 
 

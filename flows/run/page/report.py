@@ -22,19 +22,15 @@ async def report(
     estimate: Estimate,
     bill: Bill,
     api_url: str | None = None,
-    alone: bool = False,
 ) -> None:
     """Puts the verdict on the run page as a markdown artifact, with a link to the report where there is an HTTP door.
 
     Not a task: an artifact that a task makes hangs on the task, one click further away from whoever looks at the run.
     The set is in the store by now, so a server that is away is no reason to call the run a failure.
-
-    Args:
-        alone: whether the verdict is the first artifact that the run shows.
     """
     headline, sentence = describe_verdict(rounds, verdict)
     page = write_page(rounds, verdict, stored, estimate, bill, api_url)
-    await _show_verdict(stored.run_id, page, headline, sentence, alone)
+    await _show_verdict(stored.run_id, page, headline, sentence)
 
 
 async def report_error(run_id: str, handle: str, error: ExemplarsError) -> None:
@@ -42,9 +38,9 @@ async def report_error(run_id: str, handle: str, error: ExemplarsError) -> None:
     await _show_verdict(run_id, write_error(handle, str(error)), NOTHING_ATTACHED, " ".join(str(error).split()))
 
 
-async def _show_verdict(run_id: str, page: str, headline: str, sentence: str, alone: bool = False) -> None:
+async def _show_verdict(run_id: str, page: str, headline: str, sentence: str) -> None:
     """Shows headline and sentence as paragraphs of their own: a card shows the first words of each."""
     try:
-        await show(run_id, "verdict", page, f"{capitalise(headline)}\n\n{escape(sentence)}", alone)
+        await show(run_id, "verdict", page, f"{capitalise(headline)}\n\n{escape(sentence)}")
     except httpx.HTTPError as error:
         get_run_logger().warning("The run page lacks its verdict: %s", error)
