@@ -215,14 +215,14 @@ class Settings(BaseSettings):
     patience_seconds: float = Field(default=300, ge=0, le=7 * DAY_SECONDS)
     """How long a run waits for a provider that answers nothing, and for a database of kept replies that goes away."""
     cache_max_days: float = Field(default=90, gt=0, le=36_500)
-    """Kept replies that were not used for so long are dropped."""
+    """Kept replies that were not used for so long go with the next `exemplars prune`, or night of `prune/nightly`."""
     review_days: float = Field(default=14, gt=0, le=3_650)
     """How long a proposed set waits for a person's word; then it is rejected."""
     reviews_teach: bool = True
     """Whether texts that were accepted one by one in reviews count in later runs as authored ones do: as examples for
     chat models, for the judge and for the axis between the poles."""
     cache_max_gb: float = Field(default=10, gt=0, le=10**6)
-    """Where kept replies are more than this, the longest unused are dropped."""
+    """Where kept replies are more than this, the longest unused go with them."""
     embedded_dir: LocalPlace | None = None
     """The folder of the embedded models' files. Unset, one in the user's cache folder, which all clones share."""
     platform_key: Key | None = None

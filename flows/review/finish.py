@@ -84,7 +84,6 @@ async def end_proposal(proposal: StoredSet, word: PersonReview) -> RunResult:
         sending_heartbeats(),
         observe_run(proposal.handle, manifest["synth_type"], manifest["effort"]),
         open_run_resources(read_settings(), get_run_logger()) as resources,
-        resources.pruning_replies(),
         resources.hold_lease(proposal.handle, waits=True) as lease,
     ):
         result = await finish_review(proposal, word, lease, resources)

@@ -1,11 +1,9 @@
 """What a run needs of its process, which it may have for itself or share with the other runs of a backfill."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
 from prefect import Task, get_run_logger
@@ -15,12 +13,11 @@ from prefect.runtime import flow_run
 from engine.definitions.effort import Level
 from engine.domain.progress import Event, KeptCounted, Progress
 from engine.domain.verdict import SkipReason
-from engine.errors import ExemplarsError, ModelBusyError, RunInterruptedError, StoreError
+from engine.errors import ModelBusyError
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.gateway.rate_limit import RateLimiter
 from engine.llm.gateway.shared import SharedModels
 from engine.run.gateways import open_gateway, open_voting_judge
-from engine.run.prune_replies import prune_replies
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
@@ -28,12 +25,10 @@ from expectations.checking import begin_import
 from flows.run.cancellation import CancellationWatcher
 from flows.run.credentials import add_keys
 from flows.run.lease.lease import Lease, Logger, hold_lease
-from flows.run.lease.slot import list_slots
 from flows.run.own_worker import OWN_WORKER
 from flows.run.page.progress import publish_progress
 from flows.run.rates.rate_limiter import open_rate_limiter
 
-PRUNE_SECONDS = 600.0
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -52,7 +47,6 @@ class RunSnapshot:
 
     ``holds`` is whether it has its model's lease, or had it: from then on the lease tells it when it must stop.
     ``turned_away`` says that another run has the lease, ``skip_reason`` that another run has left nothing to do.
-    ``plan_ids`` are the run's own, whose kept replies are not pruned at its end.
     """
 
     kept: int | None = None
@@ -61,29 +55,12 @@ class RunSnapshot:
     holds: bool = False
     turned_away: bool = False
     skip_reason: SkipReason | None = None
-    plan_ids: tuple[str, ...] = ()
 
     def report(self, event: Event) -> None:
         """Takes one event of the run."""
         if isinstance(event, KeptCounted):
             self.kept = sum(event.kept.values())
             self.wanted = event.total
-
-
-class Cooldown:
-    """A pause that is over at first, and begins anew each time it is found to be over."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._ends = 0.0
-
-    def is_over(self) -> bool:
-        """Whether the pause is over; if so, a new one of the same seconds begins."""
-        now = time.monotonic()
-        if now < self._ends:
-            return False
-        self._ends = now + self._seconds
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +70,8 @@ class RunResources:
     Args:
         logger: of the flow run that opened them.
         run_heavy: does what holds Python's lock for long: embedding, the gate, a choice among many.
-        as_tasks: whether steps are tasks of the run page, and progress and estimate artifacts of it.
+        as_tasks: whether steps are tasks of the run page, and progress an artifact of it.
         shared: embedded servers, throttles and the budget of all runs; None where a run has its own.
-        slots: the names of the models' limits in Prefect that are there; None where nobody has looked.
         find_passed: why nothing is left to do for a model, asked once its lease is held; it may block.
     """
 
@@ -107,12 +83,8 @@ class RunResources:
     run_heavy: RunHeavy = run_here
     as_tasks: bool = True
     shared: SharedModels | None = None
-    slots: set[str] | None = None
     find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None
     snapshots: dict[str, RunSnapshot] = field(default_factory=dict)
-    _with_keys: dict[str, Settings] = field(default_factory=dict)
-    _asking_keys: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _pruning: Cooldown = field(default_factory=lambda: Cooldown(PRUNE_SECONDS))
 
     def call(self, step: Task[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         """Calls a step as a task, which is a bar on the run page, or plainly.
@@ -145,7 +117,7 @@ class RunResources:
         snapshot = self.snapshot
         try:
             client, watcher = self.client, self.watcher
-            async with hold_lease(handle, get_run_logger(), client, watcher, self.slots, waits) as lease:
+            async with hold_lease(handle, get_run_logger(), client, watcher, waits) as lease:
                 snapshot.holds = True
                 snapshot.skip_reason = await asyncio.to_thread(self.find_skip_reason, handle)
                 if snapshot.skip_reason is not None:
@@ -166,7 +138,7 @@ class RunResources:
         Raises:
             CredentialsError, OrchestratorError: as ``add_keys``. ProviderError: a model cannot be had.
         """
-        settings = await self._add_keys(level)
+        settings = await add_keys(self.settings, level, self.logger)
         async with (
             open_gateway(settings, level, progress, self.rate_limiter, self.shared) as gateway,
             open_voting_judge(
@@ -177,34 +149,6 @@ class RunResources:
                 yield LanguageModels(gateway, voting_judge)
             finally:
                 self.snapshot.cost_usd = gateway.budget.cost_usd
-
-    @asynccontextmanager
-    async def pruning_replies(self) -> AsyncIterator[None]:
-        """Prunes the reply cache after the block, at most once per ``PRUNE_SECONDS`` for all runs.
-
-        A run that was stopped does not, since its process may be about to end, nor does one whose store has failed.
-        """
-        try:
-            yield
-        except (RunInterruptedError, StoreError):
-            raise
-        except ExemplarsError:
-            await self._prune_replies()
-            raise
-        await self._prune_replies()
-
-    async def _prune_replies(self) -> None:
-        if self._pruning.is_over():
-            mine = self.snapshot.plan_ids
-            await asyncio.to_thread(prune_replies, self.settings, mine, datetime.now(UTC), self.logger)
-
-    async def _add_keys(self, level: Level) -> Settings:
-        """The settings with the models' keys, read once for all runs of one pair of models."""
-        pair = f"{level.synth_model}\0{level.judge_model}"
-        async with self._asking_keys:
-            if pair not in self._with_keys:
-                self._with_keys[pair] = await add_keys(self.settings, level, self.logger)
-            return self._with_keys[pair]
 
 
 @asynccontextmanager
@@ -234,6 +178,5 @@ async def open_run_resources(
                 run_heavy or OWN_WORKER.get() or run_here,
                 as_tasks,
                 shared,
-                await asyncio.to_thread(list_slots, client) if shared else None,
                 find_skip_reason,
             )

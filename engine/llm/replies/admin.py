@@ -85,12 +85,10 @@ def list_cache(place: RepliesPlace) -> list[CachedPlan]:
     return sorted(kept, key=lambda plan: (plan.used_at, plan.plan_id))
 
 
-def prune_cache(
-    place: RepliesPlace, max_days: float, max_gb: float, now: datetime, but_for: Sequence[str] = ()
-) -> Removed:
+def prune_cache(place: RepliesPlace, max_days: float, max_gb: float, now: datetime) -> Removed:
     """Removes whole plans, the longest unused first: those unused for so many days, and as many as are over the size.
 
-    One that is open somewhere stays, and so do those of the ids ``but_for``. With the plans go the shared limits that
+    One that is open somewhere stays. With the plans go the shared limits that
     were unused for as long: what was spent under a limit counts as long as its backfill may be started again.
 
     Args:
@@ -100,12 +98,10 @@ def prune_cache(
         StoreError: the database cannot be read or written.
     """
     oldest = now - timedelta(days=max_days)
-    return _remove(place, list_prunable(place, max_days, max_gb, now, but_for), oldest.timestamp())
+    return _remove(place, list_prunable(place, max_days, max_gb, now), oldest.timestamp())
 
 
-def list_prunable(
-    place: RepliesPlace, max_days: float, max_gb: float, now: datetime, but_for: Sequence[str] = ()
-) -> list[CachedPlan]:
+def list_prunable(place: RepliesPlace, max_days: float, max_gb: float, now: datetime) -> list[CachedPlan]:
     """The plans that ``prune_cache`` would remove, the longest unused first; nothing is changed.
 
     Raises:
@@ -115,7 +111,7 @@ def list_prunable(
     excess = sum(plan.bytes for plan in listed) - max_gb * BYTES_PER_GB
     chosen = []
     for plan in listed:
-        if (plan.used_at < oldest or excess > 0) and plan.plan_id not in but_for and not plan.in_use:
+        if (plan.used_at < oldest or excess > 0) and not plan.in_use:
             chosen.append(plan)
             excess -= plan.bytes
     return chosen

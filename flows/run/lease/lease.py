@@ -52,14 +52,12 @@ async def hold_lease(
     logger: Logger,
     client: SyncPrefectClient,
     watcher: CancellationWatcher,
-    slots: set[str] | None = None,
     waits: bool = False,
 ) -> AsyncIterator["Lease"]:
     """Inside the block this flow run, and no other, works on the model.
 
     Args:
         watcher: sees whether somebody has ended this run.
-        slots: as ``known`` of ``Slot``.
         waits: whether it waits for another run to end, however long that takes.
 
     Raises:
@@ -67,7 +65,7 @@ async def hold_lease(
         RunInterruptedError: this run is being cancelled.
         Abort: this run is over already by what Prefect says, so its process has nothing more to say.
     """
-    lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger, slots=slots, waits=waits)
+    lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger, waits=waits)
     try:
         await asyncio.to_thread(lease.acquire, flow_run.get_tags())
         with lease.renewing(watcher):
@@ -90,7 +88,6 @@ class Lease:
         logger: Logger,
         patience_seconds: float = PATIENCE_SECONDS,
         renew_seconds: float = RENEW_SECONDS,
-        slots: set[str] | None = None,
         waits: bool = False,
     ) -> None:
         self._waits = waits
@@ -98,7 +95,7 @@ class Lease:
         self._handle = handle
         self._run_id = run_id
         self._logger = logger
-        self._slot = Slot(client, name_tag(handle), run_id, slots)
+        self._slot = Slot(client, name_tag(handle), run_id)
         self._labels = LeaseLabels("", datetime.now(UTC), name_process())
         self._patience_seconds = patience_seconds
         self._renew_seconds = renew_seconds

@@ -18,23 +18,17 @@ from flows.run.lease.holders import list_holders
 # The least that Prefect's server grants.
 LEASE_SECONDS = 60.0
 LOCKED, GONE = 423, 410
-PAGE = 200
 
 
 class Slot:
     """A slot as one flow run, or one command, sees it; every method asks Prefect and blocks.
 
-    Args:
-        known: the names of the limits that are there, to which a new one is added; None where nobody has looked. One
-            that is not among them is made before it is occupied, which else fails first.
-
     Raises:
         httpx.HTTPError: Prefect does not answer, after its client's own retries.
     """
 
-    def __init__(self, client: SyncPrefectClient, name: str, owner: UUID, known: set[str] | None = None) -> None:
+    def __init__(self, client: SyncPrefectClient, name: str, owner: UUID) -> None:
         self._client = client
-        self._known = known
         self._name = name
         self._holder = ConcurrencyLeaseHolder(type="flow_run", id=owner)
         self.lease_id: UUID | None = None
@@ -69,8 +63,6 @@ class Slot:
         return True
 
     def _occupy(self) -> UUID | None:
-        if self._known is not None and self._name not in self._known:
-            self._make()
         for _ in range(2):
             try:
                 answer = self._client.increment_concurrency_slots_with_lease(
@@ -83,28 +75,9 @@ class Slot:
             if answer["limits"]:
                 return UUID(answer["lease_id"])
             # Prefect lets everybody in where there is no limit of that name.
-            self._make()
+            with suppress(ObjectAlreadyExists):
+                self._client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=self._name, limit=1))
         return None
-
-    def _make(self) -> None:
-        with suppress(ObjectAlreadyExists):
-            self._client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=self._name, limit=1))
-        if self._known is not None:
-            self._known.add(self._name)
-
-
-def list_slots(client: SyncPrefectClient) -> set[str]:
-    """The names of all limits that are there: of every model on which a run has worked.
-
-    Raises:
-        httpx.HTTPError: Prefect does not answer.
-    """
-    found: set[str] = set()
-    offset = 0
-    while page := client.read_global_concurrency_limits(limit=PAGE, offset=offset):
-        found.update(limit.name for limit in page)
-        offset += len(page)
-    return found
 
 
 @contextmanager
