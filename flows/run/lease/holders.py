@@ -110,10 +110,9 @@ def is_gone(process: str) -> bool | None:
     except ProcessLookupError:
         return True
     except PermissionError:
-        pass
-    now = _read_begin(int(named["pid"]))
-    # A system may hide other users' processes.
-    return None if named["begin"] and not now else now != named["begin"]
+        # Another user's, whose beginning a system may hide.
+        return None
+    return _read_begin(int(named["pid"])) != named["begin"]
 
 
 def _read_runs(
@@ -130,14 +129,12 @@ def _read_runs(
 
 
 def _name_place() -> str:
-    """The host, the start of its system, and its namespace of process ids: containers may share all but the last."""
+    """The host and its namespace of process ids: containers may share the first."""
     try:
-        started = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-        namespace = str(Path("/proc/self/ns/pid").readlink())
+        return f"{socket.gethostname()}|{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         # No such system: the host's name has to do.
-        started = namespace = ""
-    return f"{socket.gethostname()}|{started}|{namespace}"
+        return f"{socket.gethostname()}|"
 
 
 def _read_begin(pid: int) -> str:
