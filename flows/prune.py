@@ -1,9 +1,8 @@
 """The flow ``prune``: removes old rejected sets and unused replies, by a schedule or as a dry run."""
 
 import asyncio
-import logging
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 from prefect import flow, get_run_logger
@@ -20,7 +19,7 @@ from flows.retention.pruning import Pruned, prune_all
 from flows.run.run_events import release_events, sending_heartbeats
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
-# How many lines the run page shows; the log has them all.
+# How many lines the run page shows; the log of the run's process has them all.
 SHOWN_LINES = 200
 
 
@@ -37,23 +36,28 @@ async def prune(dry_run: bool = True, rejected_days: Days = 30) -> State[None]:
     await release_events(get_run_logger())
     settings = read_settings()
     set_up_logs(settings.log_format)
-    lines = _Lines(get_run_logger())
+    lines: list[str] = []
+    logger = get_run_logger()
+
+    def note(line: str) -> None:
+        lines.append(line)
+        # There may be a hundred thousand, too many to send to Prefect's server.
+        logger.info("%s", line, extra={"send_to_api": False})
+
     async with sending_heartbeats():
-        pruned = await asyncio.to_thread(prune_all, settings, rejected_days, datetime.now(UTC), dry_run, lines.add)
-    get_run_logger().info("%s", pruned.describe())
+        pruned = await asyncio.to_thread(prune_all, settings, rejected_days, datetime.now(UTC), dry_run, note)
+    logger.info("%s", pruned.describe())
     try:
-        await acreate_markdown_artifact(
-            key="pruned", markdown=write_page(pruned, lines.shown, lines.count), description=pruned.describe()
-        )
+        await acreate_markdown_artifact(key="pruned", markdown=write_page(pruned, lines), description=pruned.describe())
     except httpx.HTTPError as error:
-        get_run_logger().warning("The list could not be put on the run page: %s", error)
+        logger.warning("The list could not be put on the run page: %s", error)
     if pruned.failed:
         raise StoreError("Some things could not be removed. Run it again to retry.\n" + "\n".join(pruned.failed))
     return Completed(message=pruned.describe(), data=None)
 
 
-def write_page(pruned: Pruned, lines: list[str], count: int) -> str:
-    """The markdown of the run page: the totals, what could not be done, and the first lines of ``count``."""
+def write_page(pruned: Pruned, lines: list[str]) -> str:
+    """The markdown of the run page: the totals, what could not be done, and the first of the lines."""
     head = "# Dry run: nothing was removed" if pruned.dry_run else "# Pruned"
     sections = [head, pruned.describe() + "."]
     if pruned.failed:
@@ -62,28 +66,7 @@ def write_page(pruned: Pruned, lines: list[str], count: int) -> str:
         sections.append(
             f"Runs work on {', '.join(pruned.busy)}: the old sets of these models stay until the next time."
         )
-    sections.append("\n".join(f"- {escape(line)}" for line in lines) or "Nothing is old enough.")
-    if count > len(lines):
-        sections.append(f"And {count - len(lines)} more, which are in the log of the run's process.")
+    sections.append("\n".join(f"- {escape(line)}" for line in lines[:SHOWN_LINES]) or "Nothing is old enough.")
+    if len(lines) > SHOWN_LINES:
+        sections.append(f"And {len(lines) - SHOWN_LINES} more, which are in the log of the run's process.")
     return "\n\n".join(sections)
-
-
-class _Lines:
-    """Collects the lines of a pruning: the first go to the run page and its log, all go to the log of the process.
-
-    There may be a hundred thousand, too many to send to Prefect's server.
-    """
-
-    def __init__(self, run_logger: logging.Logger | logging.LoggerAdapter[Any]) -> None:
-        self.shown: list[str] = []
-        self.count = 0
-        self._run_logger = run_logger
-
-    def add(self, line: str) -> None:
-        """Logs one line, and keeps it if it is one of the first."""
-        self.count += 1
-        if self.count <= SHOWN_LINES:
-            self.shown.append(line)
-            self._run_logger.info("%s", line)
-        else:
-            self._run_logger.info("%s", line, extra={"send_to_api": False})
