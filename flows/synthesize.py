@@ -22,7 +22,7 @@ from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
 from flows.review.finish import resume_review, wait_for_person
-from flows.review.waiting import expire_proposals, keep_to_one
+from flows.review.waiting import keep_to_one
 from flows.run.lease.lease import Lease
 from flows.run.outcome import check_beside, conclude, end_in_state, find_nothing_lacking, get_run_id, make_stamp
 from flows.run.page.estimate import estimate
@@ -143,19 +143,15 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
 
 
 async def load_job(wanted: Wanted, resources: RunResources) -> Job:
-    """The job of a request, beside no proposal whose time is over, once the gate can run the author's suites.
+    """The job of a request, once the gate can run the author's suites.
 
     Raises:
         DefinitionError: it cannot run some. ModelBusyError: another proposal waits, and this is to be one.
     """
-    settings, client, logger = resources.settings, resources.client, get_run_logger()
-    asked = settings, wanted.handle, wanted.synth_type, wanted.effort, wanted.only_lacking
-    job = resources.call(load, *asked)
-    if job.model.proposed_digests:
-        if expire_proposals(settings, wanted.handle, client, logger):
-            job = resources.call(load, *asked)
-        if wanted.review:
-            keep_to_one(settings, wanted.handle, get_run_id())
+    settings = resources.settings
+    job = resources.call(load, settings, wanted.handle, wanted.synth_type, wanted.effort, wanted.only_lacking)
+    if wanted.review:
+        keep_to_one(settings, wanted.handle, get_run_id())
     if job.model.own_suites and not job.lacks_nothing:
         raise_mistakes(await resources.run_heavy(partial(find_mistakes, job.model.own_suites)))
     return job

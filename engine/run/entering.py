@@ -32,8 +32,8 @@ def make_entry_check(
         texts = {row["id"]: str(row["text"]) for row in rows}
         if added := find_added(models_uri, handle, texts):
             raise ModelBusyError(
-                f"{handle}: {texts[min(added)]!r} was added to its samples while this run, which has the same text, "
-                "was at work. Nothing was attached, and the replies are kept. Start again"
+                f"{handle}: {texts[min(added)]!r} was added to its samples meanwhile, and the set has the same text. "
+                "Nothing was attached, and nothing that was paid is lost. Start again, or leave it out of the review"
             )
         newer.extend(() if beside is None else list_newer(samples_uri, handle, beside))
         return not newer

@@ -57,9 +57,7 @@ class DecisionAnswer(_Answer):
 class ReviewAnswer(_Answer):
     """A proposed set is attached or rejected by a run."""
 
-    state: Literal["resumed", "enqueued"] = Field(
-        description="`resumed`: the run that proposed it goes on. `enqueued`: another one finishes the set."
-    )
+    state: Literal["enqueued"] = Field(description="A run finishes the set.")
     run_id: str = Field(description="The id of the Prefect flow run that does it.", examples=[RUN_ID_EXAMPLE])
     message: str = Field(description="The same as a sentence for a person.")
 

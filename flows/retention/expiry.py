@@ -5,7 +5,7 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
@@ -36,15 +36,16 @@ def expire_proposal(stored: StoredSet, client: SyncPrefectClient | None) -> bool
     # A server that is away has the run suspended still; resumed, it finds the proposal rejected and ends.
     with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
         if client is not None:
-            end_suspended(client, UUID(stored.run_id), f"The proposal was rejected: {EXPIRED}. Nothing was attached")
+            said = f"The proposal was rejected: {EXPIRED}. Nothing was attached"
+            end_suspended(client, UUID(stored.run_id), Cancelled(message=said))
     return True
 
 
-def end_suspended(client: SyncPrefectClient, run_id: UUID, message: str) -> None:
-    """Sets a suspended run to Cancelled; one that is not suspended stays as it is."""
+def end_suspended(client: SyncPrefectClient, run_id: UUID, ended: State[None]) -> None:
+    """Sets a suspended run to a final state; one that is not suspended stays as it is."""
     state = client.read_flow_run(run_id).state
     if state is not None and state.type is StateType.PAUSED:
-        client.set_flow_run_state(run_id, Cancelled(message=message), force=True)
+        client.set_flow_run_state(run_id, ended, force=True)
 
 
 def _goes_on(client: SyncPrefectClient, run_id: str) -> bool:

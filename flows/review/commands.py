@@ -1,10 +1,14 @@
 """The command ``review``."""
 
+import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from engine.domain.verdict import RunResult
 from engine.errors import InputError
+from engine.text.formatting import capitalise
 from flows.cli.in_process import quiet_libraries, run_flow, run_in_process
 
 app = typer.Typer()
@@ -36,19 +40,27 @@ def review_command(
 
     quiet_libraries(verbose)
     from flows.cli.temporary_server import starting_server
-    from flows.review.command import resume_run, show_reviewed
     from flows.review.waiting import find_reviewable
 
     settings, asked = read_settings(), {"leave_out": leave_out or [], "other_pole": other_pole or [], "why": why}
     asked |= {"decision": "attach" if attach else "reject"}
     manifest = find_reviewable(settings, run_id).manifest
     with starting_server() as server:
-        if resume_run(settings, run_id, {**asked, "fill": fill}):
-            show_reviewed(run_id, None, as_json)
-            return
         result = run_in_process("flows.review.flow:review", {"run_id": run_id, **asked}, server)
-    show_reviewed(run_id, result, as_json)
+    _show(result, as_json)
     if fill and attach:
         with starting_server() as server:
             filled = run_flow(manifest["handle"], manifest["synth_type"], manifest["effort"], server, only_lacking=True)
-        show_reviewed(filled.run_id, filled, as_json)
+        _show(filled, as_json)
+
+
+def _show(result: RunResult, as_json: bool) -> None:
+    """Prints what came of a review, or of the run that fills up after it."""
+    if as_json:
+        print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
+        return
+    print(capitalise(result.headline))
+    if result.status not in ("rejected", "not_needed"):
+        print(f"samples  {result.samples}")
+    if result.report:
+        print(f"report   {result.report}")

@@ -9,9 +9,11 @@ from uuid import UUID
 
 import httpx
 from prefect import get_run_logger
+from prefect.client.schemas.objects import State
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed
 
 from engine.asking.held_out import choose_pool
 from engine.definitions.loader import load_model
@@ -24,7 +26,7 @@ from engine.errors import GateError
 from engine.review.word import PersonReview, Settled, add_decisions, measure_standing, settle
 from engine.run.entering import make_entry_check
 from engine.run.job import read_pools, read_result
-from engine.settings import Settings, read_settings
+from engine.settings import read_settings
 from engine.store.decisions import closing_decisions, read_decision_file
 from engine.store.proposals import attach_proposal, reject_proposal
 from engine.store.store import StoredSet
@@ -34,7 +36,7 @@ from expectations.checking import check_model
 from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.run_outcome import observe_run
 from flows.retention.expiry import end_suspended
-from flows.review.waiting import ask_person, check_waiting, find_ended, find_proposal
+from flows.review.waiting import ask_person, check_waiting, find_own_set
 from flows.run.lease.lease import Lease
 from flows.run.outcome import QUOTED_CHARS
 from flows.run.page.artifacts import show
@@ -52,25 +54,23 @@ async def resume_review(handle: str, synth_type: SynthType) -> RunResult | None:
         as ``end_proposal``; prefect.exceptions.Pause: nobody has spoken, and the run is suspended.
     """
     settings, run_id = read_settings(), str(flow_run.get_id())
-    proposal = find_proposal(settings, handle, synth_type, run_id)
-    if proposal is None:
-        return await _find_ended(settings, handle, synth_type, run_id)
-    word = await ask_person(settings, proposal)
-    return read_result(proposal) if word is None else await end_proposal(proposal, word)
-
-
-async def _find_ended(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
-    """The result of this flow run, killed after its review had ended; None where it has proposed nothing yet."""
-    stored = find_ended(settings, handle, synth_type, run_id)
-    if stored is not None and stored.manifest["review"].get("fill"):
+    stored = find_own_set(settings, handle, synth_type, run_id)
+    if stored is None or "review" not in stored.manifest or stored.status == "detached":
+        return None
+    if stored.status == "proposed":
+        word = await ask_person(settings, stored)
+        return read_result(stored) if word is None else await end_proposal(stored, word)
+    # It was killed after its review had ended.
+    if stored.manifest["review"].get("fill"):
         await start_filling(stored)
-    return None if stored is None else read_result(stored)
+    return read_result(stored)
 
 
 async def wait_for_person(handle: str, synth_type: SynthType) -> None:
     """Suspends this flow run, where Prefect suspends it: nothing of it holds a process until a person has spoken."""
-    if proposal := find_proposal(read_settings(), handle, synth_type, str(flow_run.get_id())):
-        await ask_person(read_settings(), proposal)
+    settings = read_settings()
+    if proposal := find_own_set(settings, handle, synth_type, str(flow_run.get_id())):
+        await ask_person(settings, proposal)
 
 
 async def end_proposal(proposal: StoredSet, word: PersonReview) -> RunResult:
@@ -87,10 +87,12 @@ async def end_proposal(proposal: StoredSet, word: PersonReview) -> RunResult:
         resources.hold_lease(proposal.handle, waits=True) as lease,
     ):
         result = await finish_review(proposal, word, lease, resources)
-        # The proposal's own run may be suspended still, where Prefect has no form for it.
+        # The proposal's own run is suspended, unless Prefect could not suspend it.
         if proposal.run_id != str(flow_run.get_id()):
             with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
-                end_suspended(resources.client, UUID(proposal.run_id), f"{capitalise(result.headline)}, by another run")
+                said = f"{capitalise(result.headline)}, by run {flow_run.get_id()}"
+                state: State[None] = Completed(message=said) if word.attach else Cancelled(message=said)
+                end_suspended(resources.client, UUID(proposal.run_id), state)
     await _show(result)
     if word.fill and word.attach:
         await start_filling(proposal)

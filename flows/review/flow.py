@@ -1,4 +1,4 @@
-"""The flow ``review``: a person's word on a proposed set whose own run Prefect could not suspend."""
+"""The flow ``review``: a person's word on a proposed set, given on the command line or over HTTP."""
 
 from typing import Any, Literal
 

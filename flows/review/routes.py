@@ -109,7 +109,7 @@ def decide(request: Request, run_id: RunId, body: DecisionBody) -> DecisionAnswe
     summary="Attach or reject a proposed set",
 )
 async def finish(request: Request, run_id: RunId, body: ReviewBody) -> ReviewAnswer:
-    """Has the suspended run go on with what was decided; where none is suspended, `review/on-demand` finishes the set.
+    """Has a run of `review/on-demand` finish the set, in the place of the run that proposed it.
 
     Samples that nobody has decided on stand.
     """
@@ -122,12 +122,7 @@ async def finish(request: Request, run_id: RunId, body: ReviewBody) -> ReviewAns
         "why": body.why,
         "fill": body.fill,
     }
-    orchestrator = get_orchestrator(request)
-    if await orchestrator.resume(run_id, word):
-        return ReviewAnswer(
-            state="resumed", run_id=run_id, message=f"Run {run_id} goes on: its page shows what comes of it."
-        )
-    made = await orchestrator.create_review({"run_id": run_id, **word})
+    made = await get_orchestrator(request).create_review({"run_id": run_id, **word})
     return ReviewAnswer(
         state="enqueued", run_id=made, message=f"Run {made} finishes the set: its page shows what comes of it."
     )

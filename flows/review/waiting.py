@@ -1,10 +1,8 @@
 """Waits for a person's word on a proposed set: the run is suspended, and begins again when somebody has given it."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from prefect import get_run_logger
-from prefect.client.orchestration import SyncPrefectClient
 from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, ValidationError
@@ -15,12 +13,10 @@ from engine.errors import InputError, ModelBusyError
 from engine.review.word import PersonReview
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
-from engine.store.proposals import list_expired, list_proposals, read_deadline
+from engine.store.proposals import list_proposals, read_deadline
 from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet, find_set, locate_set
 from engine.text.formatting import count_noun
-from flows.retention.expiry import EXPIRED, expire_proposal
-from flows.run.lease.lease import Logger
 
 
 class ReviewForm(RunInput):
@@ -45,30 +41,15 @@ class ReviewForm(RunInput):
         )
 
 
-def find_proposal(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> StoredSet | None:
-    """The set that a run has proposed and that still waits; None where there is none.
+def find_own_set(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> StoredSet | None:
+    """The set that a run has written, if any; one that was proposed has the key ``review`` in its manifest.
 
     Raises:
         StoreError: the store cannot be read.
     """
     folder = locate_set(settings.locate(settings.samples_uri), handle, choose_pool(synth_type), run_id)
     manifest = read_manifest(folder)
-    if manifest is None or manifest.get("status") != "proposed":
-        return None
-    return StoredSet(folder, manifest, written=False)
-
-
-def find_ended(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> StoredSet | None:
-    """The set of a run whose proposal was attached or rejected; None for one that has proposed nothing yet.
-
-    Raises:
-        StoreError: the store cannot be read.
-    """
-    folder = locate_set(settings.locate(settings.samples_uri), handle, choose_pool(synth_type), run_id)
-    manifest = read_manifest(folder)
-    if manifest is None or manifest.get("status") not in ("attached", "rejected") or "review" not in manifest:
-        return None
-    return StoredSet(folder, manifest, written=False)
+    return None if manifest is None else StoredSet(folder, manifest, written=False)
 
 
 def check_waiting(proposal: StoredSet) -> None:
@@ -148,19 +129,7 @@ def keep_to_one(settings: Settings, handle: str, run_id: str) -> None:
             raise ModelBusyError(
                 f"The set of run {stored.run_id} waits for a review, until {read_deadline(stored):%Y-%m-%d}: {handle} "
                 "has one at a time. Review that one first: 'exemplars review "
-                f"{stored.run_id} --attach' or '--reject'. This run asked nothing",
+                f"{stored.run_id} --attach' or '--reject' ('exemplars prune' rejects it once its time is over). "
+                "This run asked nothing",
                 stored.run_id,
             )
-
-
-def expire_proposals(settings: Settings, handle: str, client: SyncPrefectClient, logger: Logger) -> bool:
-    """Rejects the model's proposals whose time is over, and says whether there was one. The caller holds the lease.
-
-    Raises:
-        StoreError: the store cannot be read or written.
-    """
-    waiting = list_proposals(settings.locate(settings.samples_uri), handle)
-    ended = [stored for stored in list_expired(waiting, datetime.now(UTC)) if expire_proposal(stored, client)]
-    for stored in ended:
-        logger.warning("The proposal of run %s is rejected: %s", stored.run_id, EXPIRED)
-    return bool(ended)

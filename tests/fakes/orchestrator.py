@@ -12,22 +12,21 @@ from engine.errors import ExemplarsError, ModelBusyError, OrchestratorError
 from flows.api.prefect_runs.creation_lock import RunCreationLock
 from flows.api.prefect_runs.orchestrator import UNSURE, CreatedRun, UnsureError
 from flows.run.flow_runs import ENDED_TYPES, Run, read_run
-from flows.run.labels import DOOR_TAG, SUSPENDED, name_tag
+from flows.run.labels import DOOR_TAG, name_tag
 
 
 @dataclass
 class FakeOrchestrator:
     """Cannot be asked while it is ``away``, and creates no run that it is sure of while it is ``unsure``.
 
-    ``runs`` are the answers of Prefect's API, the oldest first; ``words`` what suspended runs were given to go on with;
-    ``slots`` the models that are held, each with what is told to who would hold it too.
+    ``runs`` are the answers of Prefect's API, the oldest first; ``slots`` the models that are
+    held, each with what is told to who would hold it too.
     """
 
     away: bool = False
     unsure: bool = False
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     progress: dict[str, float] = field(default_factory=dict)
-    words: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     slots: dict[str, ExemplarsError] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     creation_lock: RunCreationLock = field(default_factory=RunCreationLock)
@@ -85,14 +84,6 @@ class FakeOrchestrator:
             asked = {"handle": handle, "synth_type": synth_type, "effort": effort}
             self.keys[key] = self.add_run((name_tag(handle), DOOR_TAG), **asked)
         return CreatedRun(read_run(self.runs[self.keys[key]], datetime.now(UTC)), new)
-
-    async def resume(self, run_id: str, run_input: Mapping[str, Any]) -> bool:
-        await self._answer()
-        if self.runs.get(run_id, {}).get("state_name") != SUSPENDED:
-            return False
-        self.words[run_id] = run_input
-        self.set_state(run_id, "RUNNING")
-        return True
 
     async def create_review(self, parameters: Mapping[str, Any]) -> str:
         await self._answer()

@@ -114,7 +114,7 @@ def test_set_with_a_text_that_was_added_meanwhile_is_not_attached(
     text = others["same"]["clarity"]["positive"][0]
     with between_gate_and_commit(entered, provider) as running:
         add_samples(entered.variables["EXEMPLARS_MODELS_URI"], HANDLE, [Seed("clarity", text, 0.0, "")], {})
-    with pytest.raises(CancelledRun, match="was added to its samples while this run"):
+    with pytest.raises(CancelledRun, match="was added to its samples meanwhile"):
         running.result()
 
     assert [] == entered.list_sets()

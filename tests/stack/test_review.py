@@ -1,16 +1,13 @@
-"""A proposal of a suspended run that is rejected, or reviewed by nobody in time."""
+"""A proposal of a suspended run that is rejected."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 
 from fakes.provider import Behaviour
 from fakes.stack import Stack
 from fakes.waiting import wait_until
 from fakes.workspace import read_manifest
 
-from engine.store.layout import MANIFEST, SAMPLES
-from engine.store.proposals import list_proposals
-from engine.store.sample_set import seal
+from engine.store.layout import SAMPLES
 
 
 def test_resumed_run_waits_for_the_one_that_holds_the_lease_and_rejects(stack: Stack, handle: str) -> None:
@@ -31,16 +28,3 @@ def test_resumed_run_waits_for_the_one_that_holds_the_lease_and_rejects(stack: S
     assert ("rejected", False) == (read_manifest(folder)["status"], (folder / SAMPLES).exists())
     wanted = {"filter": {"event": {"prefix": ["exemplars.set.rejected"]}}, "limit": 50}
     wait_until(lambda: run_id in str(stack.site.ask("POST", "/events/filter", **wanted)), 30, "it is told")
-
-
-def test_proposal_that_nobody_reviews_in_time_is_rejected_by_the_next_run(stack: Stack, handle: str) -> None:
-    run_id, folder = stack.suspend(handle)
-    manifest = dict(read_manifest(folder))
-    manifest["review"] = {**manifest["review"], "until": (datetime.now(UTC) - timedelta(hours=1)).isoformat()}
-    (folder / MANIFEST).write_bytes(seal(manifest))
-    attached, told = stack.run_here(handle), stack.site.read_state(run_id)
-
-    assert attached.is_completed()
-    assert ("CANCELLED", True) == (told[0], "nobody reviewed it in time" in told[1])
-    assert ("rejected", False) == (read_manifest(folder)["status"], (folder / SAMPLES).exists())
-    assert [] == list_proposals(str(stack.workspace.samples), handle)

@@ -92,9 +92,9 @@ ANSWERS: Mapping[type[BaseModel], BaseModel] = {
     SynthesizeAnswer: SynthesizeAnswer(state="busy", run_id=RUN_ID_EXAMPLE),
     DecisionAnswer: DecisionAnswer(sample_id=SAMPLE_ID_EXAMPLE, said="refuse"),
     ReviewAnswer: ReviewAnswer(
-        state="resumed",
+        state="enqueued",
         run_id=RUN_ID_EXAMPLE,
-        message=f"Run {RUN_ID_EXAMPLE} goes on: its page shows what comes of it.",
+        message=f"Run {RUN_ID_EXAMPLE} finishes the set: its page shows what comes of it.",
     ),
     ModelAnswer: _make_model(),
     ModelPage: ModelPage(items=[_make_model()], next_cursor=MODELS_CURSOR, limit=1),

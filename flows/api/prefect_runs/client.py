@@ -15,7 +15,7 @@ from engine.errors import OrchestratorError
 from flows.api.prefect_runs.creation_lock import RunCreationLock
 from flows.api.prefect_runs.orchestrator import UNSURE, CreatedRun, UnsureError
 from flows.run.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
-from flows.run.labels import DOOR_TAG, FLOW, LIVE_TYPES, REVIEW, SUSPENDED, TAGS_AT_ONCE, name_tag
+from flows.run.labels import DOOR_TAG, FLOW, LIVE_TYPES, REVIEW, TAGS_AT_ONCE, name_tag
 from flows.run.lease.slot import keep_runs_out
 
 # Where Prefect's server listens when nothing else is said: 'make serve' starts it there.
@@ -168,29 +168,6 @@ class PrefectOrchestrator:
         creator = (answer.get("labels") or {}).get(REQUEST_LABEL)
         is_new = creator == request if creator else response.status_code == httpx.codes.CREATED
         return CreatedRun(read_run(answer, datetime.now(UTC)), is_new)
-
-    async def resume(self, run_id: str, run_input: Mapping[str, Any]) -> bool:
-        """Has a suspended run go on with what a person has said.
-
-        False where it is not suspended, Prefect does not know it, or has no form for it: a run of ``review`` then
-        finishes its set.
-
-        Raises:
-            OrchestratorError: Prefect does not accept it, or does not answer.
-        """
-        try:
-            run = (await self._request("GET", f"/flow_runs/{run_id}")).json()
-            if run.get("state_name") != SUSPENDED:
-                return False
-            body = {"run_input": dict(run_input)}
-            answer = (await self._request("POST", f"/flow_runs/{run_id}/resume", body, changes=True)).json()
-            if answer.get("status") == "ACCEPT":
-                return True
-            # Where the answer to the first of two requests was lost, the run goes on.
-            run = (await self._request("GET", f"/flow_runs/{run_id}")).json()
-        except _UnknownRunError:
-            return False
-        return run.get("state_name") != SUSPENDED and run.get("state_type") not in ENDED_TYPES
 
     async def create_review(self, parameters: Mapping[str, Any]) -> str:
         """Enqueues a run of ``review/on-demand``, and returns its id.

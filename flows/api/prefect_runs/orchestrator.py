@@ -64,9 +64,6 @@ class Orchestrator(Protocol):
             OrchestratorError: nothing was enqueued.
         """
 
-    async def resume(self, run_id: str, run_input: Mapping[str, Any]) -> bool:
-        """Has a suspended run go on with what a person has said; False where it is not suspended, or not known."""
-
     async def create_review(self, parameters: Mapping[str, Any]) -> str:
         """Enqueues a run of ``review/on-demand``, and returns its id."""
 

@@ -23,7 +23,6 @@ from engine.store.layout import DECISIONS_FILE, REVIEW_DATA
 from engine.store.proposals import reject_proposal
 from engine.store.store import StoredSet
 from engine.store.verify import StoreVerifier
-from flows.run.labels import SUSPENDED
 
 CHROMIUM = shutil.which("chromium")
 JSON, NO_JSON = {"Content-Type": "application/json"}, (b"", b"{", b"[" * 30_000)
@@ -105,13 +104,9 @@ def test_decisions_need_scope_origin_and_a_sample_of_the_set(surface: Surface) -
     assert {ids[0]: "refuse", ids[1]: "refuse"} == counted
 
 
-@pytest.mark.parametrize("suspended", [True, False])
-def test_word_on_the_whole_goes_to_the_suspended_run_or_to_a_new_one(surface: Surface, suspended: bool) -> None:
+def test_word_on_the_whole_makes_a_run_that_finishes_the_set(surface: Surface) -> None:
     run_id, runs = propose(surface.samples)[0].run_id, surface.orchestrator
     path = f"/runs/{run_id}/review"
-    if suspended:
-        runs.runs[run_id] = runs.runs.pop(runs.add_run(handle=HANDLE)) | {"id": run_id}
-        runs.set_state(run_id, "PAUSED", name=SUSPENDED)
     runs.away = True
     away = surface.author.post(path, json={"decision": "reject"})
     runs.away = False
@@ -121,10 +116,9 @@ def test_word_on_the_whole_goes_to_the_suspended_run_or_to_a_new_one(surface: Su
 
     assert (503, "orchestrator_unavailable") == read_refusal(away)
     assert [(403, "forbidden"), (404, "not_found")] == [read_refusal(answer) for answer in refused]
-    assert (202, "resumed" if suspended else "enqueued") == (answer.status_code, answer.json()["state"]), answer.text
-    assert ({run_id: word} if suspended else {}) == runs.words
-    assert [run_id if suspended else answer.json()["run_id"]] == list(runs.runs)
-    assert suspended or {"run_id": run_id, **word} == runs.runs[answer.json()["run_id"]]["parameters"]
+    assert (202, "enqueued") == (answer.status_code, answer.json()["state"]), answer.text
+    [(made, run)] = runs.runs.items()
+    assert (made, {"run_id": run_id, **word}) == (answer.json()["run_id"], run["parameters"])
 
 
 @pytest.mark.slow

@@ -223,33 +223,6 @@ async def test_reading_that_timed_out_is_sure_and_not_repeated(server: Server) -
     assert 1 == len(server.list_bodies("/health"))
 
 
-SLEEPING = {"state_name": SUSPENDED, "state_type": "PAUSED"}
-AWAKE, ENDED = ({"state_name": state.title(), "state_type": state} for state in ("RUNNING", "COMPLETED"))
-
-
-@pytest.mark.parametrize(
-    ("states", "accepted", "resumed"),
-    [
-        ([SLEEPING], "ACCEPT", True),
-        ([AWAKE], "REJECT", False),
-        # The answer to the first of two requests was lost.
-        ([SLEEPING, AWAKE], "REJECT", True),
-        ([SLEEPING, ENDED], "REJECT", False),
-        ([SLEEPING, SLEEPING], "REJECT", False),
-        ([httpx.Response(404)], "REJECT", False),
-    ],
-)
-async def test_suspended_run_goes_on_with_what_a_person_said(
-    server: Server, states: list[Any], accepted: str, resumed: bool
-) -> None:
-    server.give(f"/flow_runs/{RUN_ID}", *states)
-    server.give(f"/flow_runs/{RUN_ID}/resume", {"status": accepted})
-
-    assert resumed == await server.orchestrator.resume(RUN_ID, {"decision": "attach"})
-    sent = server.list_bodies(f"/flow_runs/{RUN_ID}/resume")
-    assert ([{"run_input": {"decision": "attach"}}] if states[0] is SLEEPING else []) == sent
-
-
 async def test_review_is_a_run_of_its_deployment_which_is_named_where_it_is_missing(server: Server) -> None:
     with pytest.raises(OrchestratorError, match=r"no deployment review/on-demand\. 'make serve' makes it"):
         await server.orchestrator.create_review({})
