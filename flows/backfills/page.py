@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import UUID
 
 import httpx
 from prefect import get_run_logger
@@ -15,8 +14,7 @@ from engine.backfills.ledger import Ledger, locate_ledger, write_ledger
 from engine.backfills.page import describe_backfill, write_backfill_page
 from engine.errors import StoreError
 from engine.settings import Settings
-from flows.run.page.artifacts import change, show
-from flows.run.page.progress import Bar
+from flows.run.page.artifacts import show
 
 SHOW_SECONDS = 3.0
 # On an object store each is a request, and a backfill may take a night.
@@ -36,9 +34,7 @@ class LedgerPage:
         self._ledger = ledger
         self._run_id = str(flow_run.get_id())
         self._about = {"run_id": self._run_id, **about}
-        self._bar = Bar()
-        self._artifact: UUID | None = None
-        self._shown = ""
+        self._shown = ("", 0.0, "")
         self._written_at = 0.0
 
     async def follow(self) -> None:
@@ -55,11 +51,12 @@ class LedgerPage:
         """Shows what has changed. A server that does not answer for a while is no reason to fail."""
         file = locate_ledger(self._samples_uri, self._run_id)
         page = write_backfill_page(self._ledger, self._about, file, self.ended)
+        share, words = round(self._ledger.share, 3), describe_backfill(self._ledger, self.ended)
         try:
-            await self._bar.show(round(self._ledger.share, 3), describe_backfill(self._ledger, self.ended)[0])
-            if page != self._shown:
-                await self._put(page)
-                self._shown = page
+            if (page, share, words[0]) != self._shown:
+                await show(self._run_id, "progress", 100 * share, words[0])
+                await show(self._run_id, "verdict", page, "\n\n".join(words))
+                self._shown = page, share, words[0]
         except httpx.HTTPError as error:
             get_run_logger().debug("The page was not brought up to date: %s", error)
 
@@ -72,13 +69,6 @@ class LedgerPage:
             await asyncio.to_thread(write_ledger, self._samples_uri, self._run_id, self._ledger, self._about)
         except StoreError as error:
             get_run_logger().warning("The file of this backfill's models was not written: %s", error)
-
-    async def _put(self, page: str) -> None:
-        description = "\n\n".join(describe_backfill(self._ledger, self.ended))
-        if self._artifact is None:
-            self._artifact = await show(self._run_id, "verdict", page, description)
-        else:
-            await change(self._artifact, page, description)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 
 
-async def show(run_id: str, key: Literal["verdict", "progress"], data: str | float, description: str) -> UUID:
+async def show(run_id: str, key: Literal["verdict", "progress"], data: str | float, description: str) -> None:
     """Puts an artifact on the page of a flow run: markdown, or a percentage for ``progress``.
 
     A run that is retried has the artifact already; then it is changed.
@@ -21,12 +21,6 @@ async def show(run_id: str, key: Literal["verdict", "progress"], data: str | flo
     async with get_client() as client:
         for artifact in await client.read_artifacts(artifact_filter=its, limit=1):
             await client.update_artifact(artifact.id, ArtifactUpdate(data=data, description=description))
-            return artifact.id
+            return
         wanted = ArtifactCreate(key=key, type=kind, data=data, description=description, flow_run_id=run)
-        return (await client.create_artifact(wanted)).id
-
-
-async def change(artifact_id: UUID, data: str | float, description: str) -> None:
-    """Changes an artifact that ``show`` has put on a page; raises what ``show`` raises."""
-    async with get_client() as client:
-        await client.update_artifact(artifact_id, ArtifactUpdate(data=data, description=description))
+        await client.create_artifact(wanted)

@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from uuid import UUID
 
 import httpx
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
 from engine.domain.progress import Event, KeptCounted, LoggedProgress, Noticed, Progress, ProgressFraction, StageBegun
-from flows.run.page.artifacts import change, show
+from flows.run.page.artifacts import show
 
 INTERVAL_SECONDS = 2.0
 
@@ -55,8 +54,7 @@ async def publish_progress(listeners: Sequence[Progress] = (), as_artifact: bool
     if not as_artifact:
         yield progress
         return
-    bar = Bar()
-    publishing = asyncio.create_task(_publish(progress, bar))
+    publishing = asyncio.create_task(_publish(progress))
     done = False
     try:
         yield progress
@@ -64,32 +62,20 @@ async def publish_progress(listeners: Sequence[Progress] = (), as_artifact: bool
     finally:
         publishing.cancel()
         await asyncio.gather(publishing, return_exceptions=True)
-        if done:
-            await bar.show(1.0, "Done")
-        else:
-            await bar.show(progress.fraction.value, f"Ended at {progress.describe()}")
+        await _show(*((1.0, "Done") if done else (progress.fraction.value, f"Ended at {progress.describe()}")))
 
 
-async def _publish(progress: PublishedProgress, bar: "Bar") -> None:
+async def _publish(progress: PublishedProgress) -> None:
+    shown = None
     while True:
-        await bar.show(progress.fraction.value, progress.describe())
+        state = progress.fraction.value, progress.describe()
+        if state != shown:
+            await _show(*state)
+            shown = state
         await asyncio.sleep(INTERVAL_SECONDS)
 
 
-class Bar:
-    """The progress artifact, created when there is something to show."""
-
-    def __init__(self) -> None:
-        self._artifact: UUID | None = None
-        self._shown: tuple[float, str] | None = None
-
-    async def show(self, share: float, words: str) -> None:
-        """Shows what has changed. A server that does not answer for a while is no reason to fail."""
-        if (share, words) == self._shown:
-            return
-        with suppress(httpx.HTTPError):
-            if self._artifact is None:
-                self._artifact = await show(str(flow_run.get_id()), "progress", 100 * share, words)
-            else:
-                await change(self._artifact, 100 * share, words)
-            self._shown = share, words
+async def _show(share: float, words: str) -> None:
+    """Shows the bar and the words. A server that does not answer for a while is no reason to fail."""
+    with suppress(httpx.HTTPError):
+        await show(str(flow_run.get_id()), "progress", 100 * share, words)

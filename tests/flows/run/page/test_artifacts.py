@@ -8,7 +8,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.runtime import flow_run
 
-from flows.run.page.artifacts import change, show
+from flows.run.page.artifacts import show
 
 
 @flow
@@ -22,9 +22,9 @@ async def begin() -> str:
 async def test_run_that_is_tried_again_has_one_of_each_the_last() -> None:
     run_id = await begin()
     for attempt in ("first", "second"):
-        progress_id = await show(run_id, "progress", 50.0, attempt)
+        await show(run_id, "progress", 50.0, attempt)
         await show(run_id, "verdict", f"# The {attempt}", attempt)
-    await change(progress_id, 60.0, "Round 2")
+    await show(run_id, "progress", 60.0, "Round 2")
     its = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(run_id)]))
     async with get_client() as client:
         page = await client.read_artifacts(artifact_filter=its)
