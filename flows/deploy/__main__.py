@@ -1,8 +1,7 @@
 """The command ``make deploy``: sets up work pool, queues, deployments, automations and alerts on a Prefect server."""
 
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.metadata import version
 
 import httpx
@@ -20,7 +19,7 @@ from flows.deploy.alerts import ensure_alerts
 from flows.deploy.automations import ensure_automation, read_automations
 from flows.deploy.deployments import Deployments, deploy_all
 from flows.deploy.unfinished_runs import end_gone_runs, is_silent, watch_run
-from flows.deploy.work_pool import CONTAINERS, POOL, ensure_pool, ensure_queues
+from flows.deploy.work_pool import CONTAINERS, POOL, QUEUES, ensure_pool, ensure_queues
 from flows.exit_codes import guard_output
 
 ADDRESS_REMEDY = "Check that it runs, and that PREFECT_API_URL is its address, which ends in /api"
@@ -48,7 +47,7 @@ def deploy(settings: Settings) -> str:
     a run whose process is gone as running for ever.
 
     Returns:
-        The server, and a line for each kind of thing, with what was made, changed or there before.
+        The server, and a line for each kind of thing, with what is there now.
 
     Raises:
         OrchestratorError: no server is configured, or it does not answer, refuses access, or has another version.
@@ -99,17 +98,20 @@ def check_server(client: SyncPrefectClient) -> str:
 
 
 def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str, str]]:
-    """Sets up one kind of thing after the other; yields its name and what was done."""
-    pool, how = ensure_pool(client)
-    yield "work pool", f"{POOL} ({pool.type}) {how}"
+    """Sets up one kind of thing after the other; yields its name and what is there now."""
+    pool = ensure_pool(client)
+    yield "work pool", f"{POOL} ({pool.type})"
     image = _find_image(pool, settings)
-    yield "queues", _format_outcomes(ensure_queues(client))
-    deployments, outcomes, offered = deploy_all(client, image, settings.locate(settings.models_uri))
-    yield "deployments", _format_outcomes(outcomes)
+    ensure_queues(client)
+    yield "queues", ", ".join(queue.name for queue in QUEUES)
+    deployments, offered = deploy_all(client, image, settings.locate(settings.models_uri))
+    yield "deployments", ", ".join(deployments)
     yield "forms offer", offered
     yield "schedules", _format_schedules(deployments)
-    hows = [ensure_automation(client, wanted) for wanted in read_automations(pool.type in CONTAINERS)]
-    yield "automations", ", ".join(f"{hows.count(how)} {how}" for how in sorted(set(hows)))
+    automations = read_automations(pool.type in CONTAINERS)
+    for wanted in automations:
+        ensure_automation(client, wanted)
+    yield "automations", f"{len(automations)} that end runs whose process is gone"
     yield "alerts of failed nightly runs", ensure_alerts(client, settings.alert_url)
     ended, others = end_gone_runs(client)
     if ended:
@@ -135,13 +137,6 @@ def _find_image(pool: WorkPool, settings: Settings) -> str | None:
             "Dockerfile, push it to where the workers can pull it, and set EXEMPLARS_IMAGE to its name"
         )
     return settings.image
-
-
-def _format_outcomes(outcomes: Mapping[str, str]) -> str:
-    names = defaultdict(list)
-    for name, how in outcomes.items():
-        names[how].append(name)
-    return "; ".join(f"{', '.join(those)} {how}" for how, those in sorted(names.items(), reverse=True))
 
 
 def _format_schedules(deployments: Deployments) -> str:

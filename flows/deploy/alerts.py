@@ -14,7 +14,7 @@ BLOCK, BLOCK_TYPE = "exemplars-alert", "webhook"
 
 
 def ensure_alerts(client: SyncPrefectClient, address: SecretStr | None) -> str:
-    """Makes or updates the alerts to the address, and returns what it did as a phrase without the address.
+    """Makes or updates the alerts to the address, and returns how they are as a phrase without the address.
 
     Without an address nothing is made, and alerts that were set up before stay, since others may rely on them.
 
@@ -28,19 +28,20 @@ def ensure_alerts(client: SyncPrefectClient, address: SecretStr | None) -> str:
             "unchanged since they were set up before (EXEMPLARS_ALERT_URL is not set now). To end them: "
             f"prefect automation delete '{name_alert()}' and prefect block delete {BLOCK_TYPE}/{BLOCK}"
         )
-    block = _ensure_block(client, address)
+    _ensure_block(client, address)
     document = client.read_block_document_by_name(BLOCK, BLOCK_TYPE)
     ui = (get_current_settings().ui_url or "").rstrip("/")
-    return f"webhook {block}, automation {ensure_automation(client, read_alert(document.id, ui))}"
+    ensure_automation(client, read_alert(document.id, ui))
+    return f"on, by the block {BLOCK_TYPE}/{BLOCK}"
 
 
-def _ensure_block(client: SyncPrefectClient, address: SecretStr) -> str:
+def _ensure_block(client: SyncPrefectClient, address: SecretStr) -> None:
     """Makes or updates the block with the address; other fields that people have set in it, such as headers, stay."""
     try:
         found = client.read_block_document_by_name(BLOCK, BLOCK_TYPE, include_secrets=True)
     except ObjectNotFound:
         Webhook(url=address, headers={"Content-Type": "application/json"}).save(BLOCK, overwrite=True)
-        return "made"
+        return
     except httpx.HTTPStatusError as error:
         if error.response.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
             raise
@@ -49,7 +50,5 @@ def _ensure_block(client: SyncPrefectClient, address: SecretStr) -> str:
             "PREFECT_SERVER_ENCRYPTION_KEY is not the key that the block was made with: "
             "docs/guides/operate/provider-keys.md says how to put that right; else its own logs say more"
         ) from error
-    if found.data.get("url") == address.get_secret_value():
-        return "there"
-    Webhook(**{**found.data, "url": address}).save(BLOCK, overwrite=True)
-    return "changed"
+    if found.data.get("url") != address.get_secret_value():
+        Webhook(**{**found.data, "url": address}).save(BLOCK, overwrite=True)

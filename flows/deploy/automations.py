@@ -49,8 +49,8 @@ def name_left_event(state: StateType) -> str:
     return f"exemplars.flow-run.left-{state.value.lower()}"
 
 
-def ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> str:
-    """Makes an automation, or updates it if it differs, and returns ``made``, ``changed`` or ``there``.
+def ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> None:
+    """Makes an automation, or updates it if it differs.
 
     One that does not differ is not touched, since an update makes Prefect forget which runs it watches.
     """
@@ -59,12 +59,9 @@ def ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> str:
         client.create_automation(wanted)
         # Another deploy may run at the same moment.
         _delete_duplicates(client, wanted.name)
-        return "made"
     # The ids of a trigger and the like are the server's own.
-    if wanted == AutomationCore.model_validate(found.model_dump()):
-        return "there"
-    client.update_automation(found.id, wanted)
-    return "changed"
+    elif wanted != AutomationCore.model_validate(found.model_dump()):
+        client.update_automation(found.id, wanted)
 
 
 @cache

@@ -22,23 +22,11 @@ from flows.deploy.offered_handles import offer_handles
 PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
 DEPLOY_SECONDS = 180.0
 OUTPUT_LINES = 15
-# Fields that every deploy sets anew; they are not compared.
-UNCOMPARED_FIELDS = {
-    "updated",
-    "updated_by",
-    "status",
-    "last_polled",
-    "version_id",
-    "version_info",
-    "global_concurrency_limit",
-}
 
 Deployments = Mapping[str, DeploymentResponse]
 
 
-def deploy_all(
-    client: SyncPrefectClient, image: str | None, models_uri: str
-) -> tuple[Deployments, Mapping[str, str], str]:
+def deploy_all(client: SyncPrefectClient, image: str | None, models_uri: str) -> tuple[Deployments, str]:
     """Makes all deployments or brings them up to date.
 
     Args:
@@ -46,16 +34,13 @@ def deploy_all(
         models_uri: the catalogue whose handles the forms offer.
 
     Returns:
-        The deployments by name, as ``synthesize/nightly``; for each name ``made``, ``changed`` or ``there``; and what
-        the forms offer.
+        The deployments by name, as ``synthesize/nightly``, and what the forms offer.
     """
     content = read_prefect_file()
     names = sorted(name_deployment(item) for item in content["deployments"])
-    before = find_deployments(client, names)
-    _run_prefect_deploy(keep_operator_settings(content, before, image))
+    _run_prefect_deploy(keep_operator_settings(content, find_deployments(client, names), image))
     offered = offer_handles(client, models_uri)
-    after = find_deployments(client, names)
-    return after, {name: _compare(before.get(name), found) for name, found in after.items()}, offered
+    return find_deployments(client, names), offered
 
 
 def find_deployments(client: SyncPrefectClient, names: Collection[str]) -> Deployments:
@@ -126,15 +111,3 @@ def _run(arguments: Sequence[str]) -> None:
     if ended.returncode:
         said = "\n".join(f"  {line}" for line in ended.stdout.strip().splitlines()[-OUTPUT_LINES:])
         raise OrchestratorError(f"prefect deploy --all ended with {ended.returncode}:\n{said}")
-
-
-def _compare(before: DeploymentResponse | None, after: DeploymentResponse) -> str:
-    if before is None:
-        return "made"
-    return "there" if _list_compared_fields(before) == _list_compared_fields(after) else "changed"
-
-
-def _list_compared_fields(deployment: DeploymentResponse) -> dict[str, Any]:
-    told = deployment.model_dump(exclude=UNCOMPARED_FIELDS)
-    limit = deployment.global_concurrency_limit
-    return {**told, "limit": limit.limit if limit else None}

@@ -1,7 +1,6 @@
 """Sets up the work pool and its queues: interactive runs first, and limits for runs that nobody waits for."""
 
 import contextlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -37,48 +36,47 @@ QUEUES = (
 )
 
 
-def ensure_pool(client: SyncPrefectClient) -> tuple[WorkPool, str]:
-    """The work pool, and whether it was ``made`` or ``there``; if there is none, a process pool is made.
+def ensure_pool(client: SyncPrefectClient) -> WorkPool:
+    """The work pool; if there is none, a process pool is made.
 
     Raises:
         OrchestratorError: the pool has a type that this code does not support.
     """
     try:
-        pool, how = client.read_work_pool(POOL), "there"
+        pool = client.read_work_pool(POOL)
     except ObjectNotFound:
         template = ProcessWorker.get_default_base_job_template()
         with contextlib.suppress(ObjectAlreadyExists):
             client.create_work_pool(WorkPoolCreate(name=POOL, type=PROCESS, base_job_template=template))
-        pool, how = client.read_work_pool(POOL), "made"
+        pool = client.read_work_pool(POOL)
     if pool.type not in (PROCESS, *CONTAINERS):
         known = ", ".join((PROCESS, *CONTAINERS))
         raise OrchestratorError(
             f"The work pool {POOL} has the type {pool.type}, but only {known} are supported. Delete it with 'prefect "
             f"work-pool delete {POOL}': the next deploy makes one of the type {PROCESS}"
         )
-    return pool, how
+    return pool
 
 
-def ensure_queues(client: SyncPrefectClient) -> Mapping[str, str]:
-    """Makes the queues that are missing; returns for each ``made``, ``changed`` or ``there``.
+def ensure_queues(client: SyncPrefectClient) -> None:
+    """Makes the queues that are missing.
 
     Priority and limit are set only once: later the operator sets them, who knows how many workers there are.
     """
-    return {queue.name: _ensure_queue(client, queue) for queue in QUEUES}
+    for queue in QUEUES:
+        _ensure_queue(client, queue)
 
 
-def _ensure_queue(client: SyncPrefectClient, queue: Queue) -> str:
+def _ensure_queue(client: SyncPrefectClient, queue: Queue) -> None:
     try:
         found = client.read_work_queue_by_name(queue.name, work_pool_name=POOL)
     except ObjectNotFound:
         # Another deploy may run at the same moment.
         with contextlib.suppress(ObjectAlreadyExists):
             client.create_work_queue(queue.name, queue.description, None, queue.limit, queue.priority, POOL)
-        return "made"
+        return
     # A bare `prefect deploy` makes the queues that it needs without a description and without a limit.
-    if found.description == queue.description:
-        return "there"
-    wanted = {"description": queue.description, "priority": queue.priority, "concurrency_limit": queue.limit}
-    place = {"work_pool_name": POOL, "name": queue.name}
-    client.request("PATCH", "/work_pools/{work_pool_name}/queues/{name}", path_params=place, json=wanted)
-    return "changed"
+    if found.description != queue.description:
+        wanted = {"description": queue.description, "priority": queue.priority, "concurrency_limit": queue.limit}
+        place = {"work_pool_name": POOL, "name": queue.name}
+        client.request("PATCH", "/work_pools/{work_pool_name}/queues/{name}", path_params=place, json=wanted)
