@@ -1,27 +1,27 @@
-"""Writes the run page as markdown: the verdict, what to do next, a picture, counts, samples, files, costs, variety."""
+"""Writes the run page as markdown: the verdict, what to do next, counts, samples, files, reasons and cost.
 
-import base64
+Pictures and the figures of a set are in the report, which the page links.
+"""
+
 import re
 from collections.abc import Sequence
 
 from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES
-from engine.domain.verdict import PoleVariety, Verdict
+from engine.domain.verdict import Verdict
 from engine.estimate.estimate import Estimate
 from engine.report.costs import Bill, Costs, sum_costs
 from engine.report.headline import NOTHING_ATTACHED, count_others, list_warnings, state_outcome
 from engine.report.next_steps import write_next_steps
 from engine.report.remedies import explain_failure
-from engine.report.run_page_picture import MAX_TRAITS, draw_page
-from engine.report.summary import list_review
-from engine.report.tables.costs import NOTHING, describe_spending, format_tokens, list_remarks
-from engine.report.tables.diversity import MEASURES, Measure, format_coverage, format_figure, format_seeds_figure
-from engine.report.tables.separation import MEANINGS, describe_separation
+from engine.report.tables.costs import describe_spending, format_tokens, list_remarks
 from engine.report.wording import EXPLANATIONS
 from engine.store.layout import REPORT
 from engine.store.store import StoredSet
 from engine.text.formatting import count_noun, format_cost, name_reason
 
+# A page with the samples of more traits is too long to be looked at; the report has them all.
+MAX_TRAITS = 6
 SHOWN_SAMPLES = 3
 BAR_CELLS = 16
 
@@ -52,14 +52,11 @@ def write_page(
         _write_verdict(rounds, verdict),
         write_next_steps(rounds, verdict, stored, api_url),
         _write_findings(rounds, verdict),
-        _write_picture(rounds),
         _write_counts(rounds),
         *(_write_samples(rounds) if verdict.success else ()),
         _write_files(verdict, stored),
-        _write_separation(rounds),
         _write_reasons(rounds),
-        _write_costs(rounds, sum_costs(rounds, bill), estimate),
-        _write_variety(rounds, verdict),
+        _write_costs(sum_costs(rounds, bill), estimate),
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -93,18 +90,6 @@ def _write_findings(rounds: Rounds, verdict: Verdict) -> str:
     )
 
 
-def _write_picture(rounds: Rounds) -> str:
-    """Writes the picture into the page itself, so that no server of ours has to run when the page is looked at."""
-    drawn = base64.b64encode(draw_page(rounds).encode()).decode()
-    lines = [f"![Kept of wanted, and where samples lie between the poles](data:image/svg+xml;base64,{drawn})", ""]
-    lines.append(
-        "Right of the middle a text reads as the positive pole, left of it as the negative one. Samples above the "
-        "line were asked for at the positive pole; pale marks were not kept."
-    )
-    more = len(rounds.plan.model.traits) - MAX_TRAITS
-    return "\n".join([*lines, f"{count_noun(more, 'more trait')} in the report."] if more > 0 else lines)
-
-
 def _write_counts(rounds: Rounds) -> str:
     kept = rounds.count_kept()
     rows = ["| trait | pole | reads as | kept of wanted |", "|---|---|---|--:|"]
@@ -115,40 +100,16 @@ def _write_counts(rounds: Rounds) -> str:
     return "\n".join(rows)
 
 
-def _write_costs(rounds: Rounds, costs: Costs, estimate: Estimate) -> str:
-    """Writes what was spent beside what was estimated, and if prices are known a row for each trait and pole."""
+def _write_costs(costs: Costs, estimate: Estimate) -> str:
+    """Writes what was spent beside what was estimated; the report has it by trait and pole."""
     likely = estimate.total.likely
     calls = f"Replies: {costs.total.replies:,}, likely {likely.calls:,}. Tokens: {format_tokens(costs.total)}."
     if costs.is_free:
         return f"## Cost: nothing\n\n{calls}"
     expected = "" if likely.cost_usd is None else f", likely {format_cost(likely.cost_usd)}"
-    lines = [f"## Cost: {escape(describe_spending(costs))}{expected}", "", calls, *map(escape, list_remarks(costs))]
-    if costs.total.usd is None:
-        return "\n".join(lines)
-    traits = {trait.key: trait for trait in rounds.plan.model.traits}
-    rows = ["| trait | pole | cost | kept | for each kept |", "|---|---|--:|--:|--:|"]
-    for pole in costs.poles:
-        trait = traits[pole.trait]
-        figures = f"{_format_usd(pole.usd)} | {pole.kept} | {_format_usd(pole.usd_per_kept)}"
-        rows.append(f"| {escape(trait.name)} | {escape(trait.label(pole.pole))} | {figures} |")
-    rows.append(f"| shared by all | | {_format_usd(costs.shared_usd)} | | |")
-    kept = sum(pole.kept for pole in costs.poles)
-    rows.append(f"| **together** | | {_format_usd(costs.total.usd)} | {kept} | {_format_usd(costs.per_kept_usd)} |")
-    return "\n".join([*lines, "", *rows])
-
-
-def _format_usd(usd: float | None) -> str:
-    return NOTHING if usd is None else format_cost(usd)
-
-
-def _write_separation(rounds: Rounds) -> str:
-    """Writes a line for each trait on how its poles can be told apart, and what the figures mean."""
-    names = {trait.key: trait.name for trait in rounds.plan.model.traits}
-    lines = [f"- {escape(describe_separation(item, names[item.trait]))}" for item in list_review(rounds)]
-    if not lines:
-        return ""
-    meanings = [f"- **{name}**: {meaning}" for name, meaning in MEANINGS]
-    return "\n".join(["## Can the poles be told apart?", "", *lines, "", *meanings])
+    return "\n".join(
+        [f"## Cost: {escape(describe_spending(costs))}{expected}", "", calls, *map(escape, list_remarks(costs))]
+    )
 
 
 def _write_reasons(rounds: Rounds) -> str:
@@ -163,32 +124,6 @@ def _write_reasons(rounds: Rounds) -> str:
     # The page does not wrap a table's cells, so the meanings of the reasons are below it.
     meanings = [f"- **{name_reason(reason)}**: {escape(EXPLANATIONS[reason])}" for reason in reasons]
     return "\n".join([*rows, "", *meanings])
-
-
-def _write_variety(rounds: Rounds, verdict: Verdict) -> str:
-    """Writes a table of diversity figures for each trait with exemplars, the seeds' figures in brackets.
-
-    Each figure is a row and each pole a column, since the page cuts off tables that are wider than it.
-    """
-    tables = []
-    for trait in rounds.plan.model.traits:
-        measured = [item for item in verdict.variety if item.trait == trait.key and item.exemplars.count]
-        if not measured:
-            continue
-        poles = [escape(trait.label(pole)) for pole in POLES for item in measured if item.pole == pole]
-        rows = [[measure.name.lower(), *(_format_measure(measure, item) for item in measured)] for measure in MEASURES]
-        rows.append(["scenarios used", *(format_coverage(item.coverage) for item in measured)])
-        head = [f"| {escape(trait.name)} | {' | '.join(poles)} |", "|---" * (len(poles) + 1) + "|"]
-        tables.append("\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)]))
-    if not tables:
-        return ""
-    meanings = "\n".join(f"- **{measure.name}**: {measure.meaning}" for measure in MEASURES)
-    return "\n\n".join(["## Variety and coherence", *tables, "In brackets: the seeds of that pole.", meanings])
-
-
-def _format_measure(measure: Measure, item: PoleVariety) -> str:
-    seeds = format_seeds_figure(measure, item.seeds)
-    return format_figure(measure, item.exemplars) + (f" ({seeds})" if seeds else "")
 
 
 def _write_samples(rounds: Rounds) -> Sequence[str]:

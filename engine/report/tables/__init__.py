@@ -1,1 +1,1 @@
-"""The tables and pictures that the report and the run page share."""
+"""The tables and pictures of the report."""

@@ -34,19 +34,6 @@ class SamplePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class StripLayout:
-    """The layout of marks between two poles.
-
-    ``points`` are the marks' x and y, ``axis`` is the y of the line between positive and negative marks, and ``height``
-    that of the whole strip.
-    """
-
-    points: tuple[tuple[float, float], ...]
-    axis: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True)
 class PoleSide:
     """How many (``own``) of a pole's kept samples lie on its own side of the middle."""
 
@@ -119,16 +106,19 @@ def draw_pole_positions(
         return None
     rows.sort(key=lambda row: (row["reason"] is not None, positions[row["id"]]))
     drawn = rows[:: math.ceil(len(rows) / MAX_MARKS)]
-    strip = lay_out_strip([(row["pole"], positions[row["id"]]) for row in drawn])
+    points, axis, height = _place_marks([(row["pole"], positions[row["id"]]) for row in drawn])
     marks = tuple(
         SamplePoint(x, y, row["pole"], row["reason"] is None, _hint(trait, row, f"at {positions[row['id']]:.2f}"))
-        for row, (x, y) in zip(drawn, strip.points, strict=True)
+        for row, (x, y) in zip(drawn, points, strict=True)
     )
-    return PositionPicture(trait, marks, _count_sides(trait, rows, positions), strip.axis, strip.height, len(rows))
+    return PositionPicture(trait, marks, _count_sides(trait, rows, positions), axis, height, len(rows))
 
 
-def lay_out_strip(positions: Sequence[tuple[str, float]]) -> StripLayout:
-    """Lays out marks given by pole and position, 0 negative to 1 positive; marks of one column are stacked."""
+def _place_marks(positions: Sequence[tuple[str, float]]) -> tuple[list[tuple[float, float]], float, float]:
+    """Places marks given by pole and position, 0 negative to 1 positive; those of one column are stacked.
+
+    Returns their x and y, the y of the line between positive and negative ones, and the height of the whole.
+    """
     levels = _stack([(pole, _bin(position)) for pole, position in positions])
     tallest = {
         side: max((level for (pole, _), level in zip(positions, levels, strict=True) if pole == side), default=0)
@@ -141,7 +131,7 @@ def lay_out_strip(positions: Sequence[tuple[str, float]]) -> StripLayout:
         x = min(EDGE + _bin(position) * _MARK_PITCH, WIDTH - EDGE)
         away = 8 + level * pitch
         points.append((round(x, 1), round(axis - away if pole == "positive" else axis + away, 1)))
-    return StripLayout(tuple(points), axis, axis + 8 + tallest["negative"] * pitch + EDGE)
+    return points, axis, axis + 8 + tallest["negative"] * pitch + EDGE
 
 
 def _bin(position: float) -> int:

@@ -1,4 +1,4 @@
-"""Words what the review found of how a trait's poles can be told apart, for the report's table and the run page."""
+"""Words what the review found of how a trait's poles can be told apart, for the report's table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from engine.axis.breaks import Breaks
 from engine.choosing.probe import CLEARLY_AUC, MIN_AUC
 from engine.report.wording import TraitWords
-from engine.text.formatting import count_noun
 
 NOTHING = "–"
 CHANCE_AUC = 0.5
@@ -108,17 +107,6 @@ def format_auc(auc: float | None, nothing: str) -> str:
     if auc < CHANCE_AUC:
         return f"{auc:.2f}, not at all"
     return f"{auc:.2f}, {'clearly' if auc >= CLEARLY_AUC else 'partly' if auc >= MIN_AUC else 'hardly'}"
-
-
-def describe_separation(separation: Separation, name: str) -> str:
-    """Describes one trait's separation in a line, for the run page."""
-    found = [
-        f"told apart {format_auc(separation.probe_auc, f'not measured: {separation.lack}')}",
-        f"{count_noun(len(separation.wrong_side), 'text')} like the other pole",
-        f"{count_noun(len(separation.shortcuts), 'shortcut')}",
-    ]
-    said = f"{name}: {'; '.join(found)}"
-    return f"{said}; grades: {describe_breaks(separation.breaks)}" if separation.breaks else said
 
 
 def describe_breaks(breaks: Breaks) -> str:

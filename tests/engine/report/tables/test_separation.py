@@ -3,7 +3,7 @@
 import pytest
 
 from engine.axis.breaks import Breaks, find_breaks
-from engine.report.tables.separation import Separation, describe_breaks, describe_separation, list_separations
+from engine.report.tables.separation import Separation, describe_breaks, list_separations
 from engine.report.wording import TraitWords
 
 APART = find_breaks([0.5, 0.6, 0.7, 0.8] * 2, [-0.4, -0.3, -0.2, -0.1] * 2)
@@ -29,7 +29,4 @@ def test_trait_that_was_not_measured_is_told_why() -> None:
     [row] = list_separations([unknown], [CLARITY])
     why = "the sentence encoder does not know the language"
 
-    assert "told apart 0.90, clearly; 0 texts" in describe_separation(Separation("clarity", 0.9), "Clarity")
-    assert "not measured: too few texts" in describe_separation(Separation("clarity", None), "Clarity")
-    assert f"not measured: {why}; 0 texts" in describe_separation(unknown, "Clarity")
     assert (why, "–") == (row.told_apart, row.grades)
