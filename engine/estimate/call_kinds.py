@@ -6,7 +6,7 @@ The dry run shows this list and the estimate counts it. A new kind of call is on
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar, get_args
+from typing import Generic, TypeVar
 
 from engine.asking.plan import Cell, Plan, RoundHistory, count_scenarios, plan_round
 from engine.asking.requests import PLAIN_MAX_TOKENS, PROPOSED, make_request, make_subjects_request
@@ -16,8 +16,6 @@ from engine.llm.client.request import Endpoint, Request
 from engine.screening.in_context_judge import is_auc_measured, list_auditions, make_judge_request
 from engine.screening.voting_judge import make_vote_request
 
-Outlook = Literal["low", "likely", "high"]
-OUTLOOKS: tuple[Outlook, ...] = get_args(Outlook)
 Value = TypeVar("Value")
 
 # Prompts of one kind differ little, so tokens are measured on the prompts for this many exemplars.
@@ -29,31 +27,26 @@ LIKELY_SHORTFALL = 0.1
 TOKENS_PER_WORD = 1.25
 JSON_TOKENS = 16
 # A proposed phrase has two to eight words, and the JSON around it takes two tokens.
-PHRASE_TOKENS = (4, 7)
+PHRASE_TOKENS = 7
 # The length of `{"answer": "neither"}`, and a text as long as a sentence or two for the prompt of the vote.
 VOTE_REPLY_TOKENS = 8
 VOTED_TEXT = (
     "Each page stays in the cache for ten minutes, and then the server builds it again when somebody asks for it."
 )
 # 1,179 replies of the embedded model had 38 tokens on average.
-PLAIN_TOKENS = (10, 40)
+PLAIN_TOKENS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Spread(Generic[Value]):
-    """The low, likely and high value of one quantity.
+    """The likely value of one quantity, and its bound.
 
-    ``low``: the first round is enough, and replies are short. ``high``: every round is needed for the whole quota, and
-    every reply takes all the tokens that it may, those for thinking included. ``likely`` lies in between.
+    ``most``: every round is needed for the whole quota, and every reply takes all the tokens that it may, those for
+    thinking included.
     """
 
-    low: Value
     likely: Value
-    high: Value
-
-    def at(self, outlook: Outlook) -> Value:
-        """Returns the value of one outlook."""
-        return {"low": self.low, "likely": self.likely, "high": self.high}[outlook]
+    most: Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +104,9 @@ def plan_examples(plan: Plan, near_misses: bool = True) -> tuple[Cell, ...]:
 def count_cells(plan: Plan) -> Spread[int]:
     """Counts the cells of one trait at one pole."""
     level = plan.level
-    first = count_scenarios(level, 1, plan.wanted)
     every = [count_scenarios(level, round_no, plan.wanted) for round_no in range(1, level.top_up_rounds + 2)]
     second = count_scenarios(level, 2, math.ceil(LIKELY_SHORTFALL * plan.wanted)) if level.top_up_rounds else 0
-    return Spread(first, first + second, sum(every))
+    return Spread(every[0] + second, sum(every))
 
 
 def _list_subject_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:
@@ -122,9 +114,9 @@ def _list_subject_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:
     if endpoint.style == "plain" or not parts:
         return ()
     request = make_subjects_request(plan)
-    low, likely = (tokens * sum(PROPOSED[part] for part in parts) for tokens in PHRASE_TOKENS)
-    replies: Spread[float] = Spread(low, likely, request.max_tokens)
-    return (CallKind("subjects", endpoint, Spread(1, 1, 1), replies, (Example("subjects", request),)),)
+    likely = PHRASE_TOKENS * sum(PROPOSED[part] for part in parts)
+    replies: Spread[float] = Spread(likely, request.max_tokens)
+    return (CallKind("subjects", endpoint, Spread(1, 1), replies, (Example("subjects", request),)),)
 
 
 def _make_exemplar_calls(plan: Plan, endpoint: Endpoint, trait: Trait, pole: Pole, every: Sequence[Cell]) -> CallKind:
@@ -138,43 +130,37 @@ def _make_exemplar_calls(plan: Plan, endpoint: Endpoint, trait: Trait, pole: Pol
         )
         for cell in cells
     )
-    plain: Spread[float] = Spread(*PLAIN_TOKENS, PLAIN_MAX_TOKENS)
+    plain: Spread[float] = Spread(PLAIN_TOKENS, PLAIN_MAX_TOKENS)
     replies = plain if endpoint.style == "plain" else _expect_chat(plan, cells, examples)
     name = f"exemplars: {trait.key} ({trait.type}), {pole}"
     return CallKind(name, endpoint, count_cells(plan), replies, examples)
 
 
 def _expect_chat(plan: Plan, cells: Sequence[Cell], examples: Sequence[Example]) -> Spread[float]:
-    """Expects the shortest texts that are asked for, texts of mean length, and all tokens that a reply may take."""
+    """Expects texts of mean length, and all tokens that a reply may take."""
     lengths = [plan.length(cell) for cell in cells]
     count, texts = len(cells), plan.level.exemplars_per_call
-    least = sum(length.min_words for length in lengths) / count
     middle = sum(length.min_words + length.max_words for length in lengths) / 2 / count
     return Spread(
-        (least * TOKENS_PER_WORD + JSON_TOKENS) * texts,
         (middle * TOKENS_PER_WORD + JSON_TOKENS) * texts,
         sum(example.request.max_tokens for example in examples) / count,
     )
 
 
 def _make_vote_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint, trait: Trait) -> CallKind:
-    """Counts the chat judge's votes on accepted exemplars: on the quota at least, likely on all.
-
-    High counts every vote, low and likely only as many as a majority needs.
-    """
+    """Counts the chat judge's votes on all exemplars: likely only as many as a majority needs, at most every vote."""
     votes = plan.level.judge_votes
     cells = count_cells(plan)
     settled, texts = votes // 2 + 1, plan.level.exemplars_per_call * len(POLES)
-    calls = Spread(plan.wanted * len(POLES) * settled, cells.likely * texts * settled, cells.high * texts * votes)
+    calls = Spread(cells.likely * texts * settled, cells.most * texts * votes)
     request = make_vote_request(plan, trait.key, VOTED_TEXT, "positive")
     example = Example("vote", request, "This sentence stands in for the exemplar; the poles are swapped between votes.")
-    replies: Spread[float] = Spread(VOTE_REPLY_TOKENS, VOTE_REPLY_TOKENS, request.max_tokens)
+    replies: Spread[float] = Spread(VOTE_REPLY_TOKENS, request.max_tokens)
     return CallKind(f"votes: {trait.key}", judge, calls, replies, (example,))
 
 
 def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[CallKind, ...]:
-    """Counts the in-context judge's calls for a trait that no axis places and that has seeds at both poles: for the
-    quota at least, likely for all.
+    """Counts the in-context judge's calls for a trait that no axis places and that has seeds at both poles.
 
     With few seeds the judge is also asked once for each seed, to measure its AUC.
     """
@@ -185,5 +171,5 @@ def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[Cal
     example = Example("judge", request, "An authored text stands in for the exemplar.")
     judged_seeds = len(list_auditions(plan.model, trait.key)) if is_auc_measured(plan.model, trait.key) else 0
     cells = count_cells(plan)
-    calls = Spread(*(judged_seeds + count * len(POLES) for count in (plan.wanted, cells.likely, cells.high)))
-    return (CallKind(f"judge: {trait.key}", endpoint, calls, Spread(1, 1, 1), (example,)),)
+    calls = Spread(*(judged_seeds + count * len(POLES) for count in (cells.likely, cells.most)))
+    return (CallKind(f"judge: {trait.key}", endpoint, calls, Spread(1, 1), (example,)),)

@@ -1,4 +1,4 @@
-"""Estimates the tokens and the cost at list prices of a run's calls: low, likely and high."""
+"""Estimates the tokens and the cost at list prices of a run's calls: what is likely, and the most."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.asking.plan import Plan
-from engine.estimate.call_kinds import OUTLOOKS, CallKind, Spread, list_calls
+from engine.estimate.call_kinds import CallKind, Spread, list_calls
 from engine.llm.client.prices import add_costs
 from engine.llm.client.request import Endpoint, Request
 from engine.llm.gateway.budget import bound_call
@@ -14,7 +14,7 @@ from engine.llm.gateway.budget import bound_call
 # The catalogue's prompts have 4.2 to 4.7 characters per token by the tokenizers at hand (cl100k_base, o200k_base and
 # Anthropic's old one); newer ones make more tokens. Not every provider's tokenizer is available offline, so this is a
 # ratio.
-CHARS_PER_TOKEN = Spread(low=4.8, likely=4.4, high=3.6)
+CHARS_PER_TOKEN = Spread(likely=4.4, most=3.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Estimate:
     @property
     def is_free(self) -> bool:
         """Whether no call costs anything."""
-        return not self.unpriced and self.total.high.cost_usd == 0
+        return not self.unpriced and self.total.most.cost_usd == 0
 
     @property
     def is_limit_too_low(self) -> bool:
@@ -84,21 +84,23 @@ def estimate_plan(
 def estimate_kind(kind: CallKind) -> Spread[Amount]:
     """Estimates the calls of one kind; tokens are rounded up."""
     chars = sum(_count_chars(example.request) for example in kind.examples) / len(kind.examples)
-    # How much a model will think is not known beforehand: only the high outlook counts it, at its most.
-    thinking = Spread(0.0, 0.0, _mean_thinking_tokens(kind))
-    price, amounts = kind.endpoint.price, []
-    for outlook in OUTLOOKS:
-        calls = kind.calls.at(outlook)
-        tokens_in = math.ceil(calls * chars / CHARS_PER_TOKEN.at(outlook))
-        tokens_out = math.ceil(calls * (kind.reply_tokens.at(outlook) + thinking.at(outlook)))
-        cost = None if price is None else price.cost(tokens_in, tokens_out)
-        amounts.append(Amount(calls, tokens_in, tokens_out, cost))
-    return Spread(*amounts)
+
+    def price(calls: int, chars_per_token: float, reply_tokens: float) -> Amount:
+        tokens_in, tokens_out = math.ceil(calls * chars / chars_per_token), math.ceil(calls * reply_tokens)
+        found = kind.endpoint.price
+        return Amount(calls, tokens_in, tokens_out, None if found is None else found.cost(tokens_in, tokens_out))
+
+    # How much a model will think is not known beforehand: only the bound counts it, at its most.
+    longest = kind.reply_tokens.most + _mean_thinking_tokens(kind)
+    return Spread(
+        price(kind.calls.likely, CHARS_PER_TOKEN.likely, kind.reply_tokens.likely),
+        price(kind.calls.most, CHARS_PER_TOKEN.most, longest),
+    )
 
 
 def add_amounts(amounts: Sequence[Spread[Amount]]) -> Spread[Amount]:
     """Adds up the estimates of all kinds of calls; the cost is that of the kinds whose price is known."""
-    return Spread(*(_add([amount.at(outlook) for amount in amounts]) for outlook in OUTLOOKS))
+    return Spread(_add([amount.likely for amount in amounts]), _add([amount.most for amount in amounts]))
 
 
 def estimate_rest(estimate: Estimate, spent_usd: float, kept: int, lacking: int) -> float | None:
@@ -107,16 +109,16 @@ def estimate_rest(estimate: Estimate, spent_usd: float, kept: int, lacking: int)
     Args:
         spent_usd: what the run has spent so far.
         kept: exemplars chosen so far. Each of the ``lacking`` ones is expected to cost as much as these did on average.
-            While none is chosen, the rest is what is left of the likely estimate, or else of the high one.
+            While none is chosen, the rest is what is left of the likely estimate, or else of the bound.
 
     Returns:
-        None if the run has spent more than the high estimate and chosen nothing.
+        None if the run has spent more than the bound and chosen nothing.
     """
     if kept:
         rest = lacking * spent_usd / kept
     else:
-        costs = [estimate.total.at(outlook).cost_usd or 0.0 for outlook in OUTLOOKS]
-        left = [cost - spent_usd for cost in costs[1:] if cost > spent_usd]
+        costs = [amount.cost_usd or 0.0 for amount in (estimate.total.likely, estimate.total.most)]
+        left = [cost - spent_usd for cost in costs if cost > spent_usd]
         if not left:
             return None
         rest = left[0]

@@ -75,13 +75,12 @@ class PlannedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCalls:
-    """The calls of one kind to one model, with their tokens and cost, in three outlooks."""
+    """The calls of one kind to one model, with their tokens and cost: likely, and at most."""
 
     kind: str
     model: str
-    low: Amount
     likely: Amount
-    high: Amount
+    most: Amount
 
 
 @dataclass(frozen=True, slots=True)

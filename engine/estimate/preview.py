@@ -2,12 +2,12 @@
 
 from dataclasses import asdict, dataclass
 
-from engine.asking.plan import Plan
+from engine.asking.plan import Plan, count_scenarios
 from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import ScenarioPool, list_proposable
 from engine.domain.model import POLES, Length
 from engine.domain.samples import Scenario
-from engine.estimate.call_kinds import CallKind, count_cells, plan_examples
+from engine.estimate.call_kinds import CallKind, plan_examples
 from engine.estimate.estimate import Estimate, estimate_plan
 from engine.estimate.notes import list_notes
 from engine.estimate.planned_run import (
@@ -97,7 +97,7 @@ def make_planned_run(preview: Preview, shown: int) -> PlannedRun:
         scenarios=tuple(PlannedScenario(trait, **asdict(scenario)) for trait, scenario in preview.scenarios),
         prompts=tuple(prompt for kind in estimate.kinds for prompt in _list_prompts(kind, shown)),
         calls=tuple(
-            PlannedCalls(kind.name, kind.endpoint.name, amounts.low, amounts.likely, amounts.high)
+            PlannedCalls(kind.name, kind.endpoint.name, amounts.likely, amounts.most)
             for kind, amounts in zip(estimate.kinds, estimate.amounts, strict=True)
         ),
         total=estimate.total,
@@ -127,7 +127,7 @@ def _describe_length(length: Length) -> str:
 
 
 def _list_quotas(plan: Plan) -> tuple[Quota, ...]:
-    cells = count_cells(plan).low
+    cells = count_scenarios(plan.level, 1, plan.wanted)
     return tuple(
         Quota(trait.key, trait.type, pole, trait.label(pole), plan.quotas[trait.key, pole], cells)
         for trait in plan.model.traits

@@ -1,28 +1,25 @@
-"""Writes the sentences in which the log, the run page and the dry run present an estimate."""
+"""Writes the sentences in which the log and the dry run present an estimate."""
 
 from collections.abc import Sequence
 
 from engine.errors import BudgetError, SharedBudgetError
-from engine.estimate.call_kinds import Outlook
 from engine.estimate.estimate import Estimate, estimate_rest
 from engine.llm.client.prices import find_price
 from engine.llm.client.request import Endpoint
 from engine.text.formatting import count_noun, format_cost
 
-ASSUMPTIONS: dict[Outlook, str] = {
-    "low": "round 1 alone, short replies",
-    "likely": "a second round for a tenth of the quota",
-    "high": "every round in full, every reply at its limit",
-}
+ASSUMED = (
+    "Likely is a second round for a tenth of the quota; at most, every round is full and every reply at its limit."
+)
 
 
 def format_estimate(estimate: Estimate) -> str:
-    """Formats an estimate in one line: calls, tokens and cost from low to high, the limit, and kept replies."""
-    total = estimate.total
-    calls = f"{_range(f'{total.low.calls:,}', f'{total.high.calls:,}')} calls, likely {total.likely.calls:,}"
-    tokens_in = _range(_shorten(total.low.tokens_in), _shorten(total.high.tokens_in))
-    tokens_out = _range(_shorten(total.low.tokens_out), _shorten(total.high.tokens_out))
-    parts = [calls, f"{tokens_in} tokens in, {tokens_out} out", *_format_costs(estimate)]
+    """Formats an estimate in one line: likely calls, tokens and cost with their bounds, the limit, and kept replies."""
+    likely, most = estimate.total.likely, estimate.total.most
+    tokens_in = _bound(_shorten(likely.tokens_in), "tokens in", _shorten(most.tokens_in))
+    tokens_out = _bound(_shorten(likely.tokens_out), "out", _shorten(most.tokens_out))
+    calls = _bound(f"{likely.calls:,}", "calls", f"{most.calls:,}")
+    parts = [calls, f"{tokens_in}, {tokens_out}", *_format_costs(estimate)]
     if estimate.kept:
         parts.append(f"{count_noun(estimate.kept, 'reply', 'replies')} kept already, which cost nothing more")
     return f"Estimate: {'; '.join(parts)}"
@@ -40,8 +37,8 @@ def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
     thinking = [endpoint.name for endpoint in estimate.endpoints if endpoint.thinks]
     if thinking:
         sentences.append(
-            f"What {' and '.join(thinking)} may think before an answer is billed like the answer: high counts all of "
-            "it, low and likely count none."
+            f"What {' and '.join(thinking)} may think before an answer is billed like the answer: only the bound "
+            "counts it."
         )
     return tuple(sentences)
 
@@ -71,8 +68,8 @@ def name_unpriced(names: Sequence[str], begins: bool = False) -> str:
 def _format_costs(estimate: Estimate) -> list[str]:
     if estimate.is_free:
         return ["it costs nothing"]
-    low, likely, high = (amount.cost_usd for amount in (estimate.total.low, estimate.total.likely, estimate.total.high))
-    parts = [] if likely is None else [f"{_range(format_cost(low), format_cost(high))}, likely {format_cost(likely)}"]
+    likely, most = estimate.total.likely.cost_usd, estimate.total.most.cost_usd
+    parts = [] if likely is None else [_bound(format_cost(likely), "", format_cost(most))]
     if estimate.unpriced:
         parts.append(name_unpriced(estimate.unpriced))
     if estimate.is_limit_too_low:
@@ -97,8 +94,9 @@ def _describe_price(endpoint: Endpoint) -> str:
     return f"{whose} of {endpoint.name}: {million[0]} in and {million[1]} out for a million tokens."
 
 
-def _range(low: str, high: str) -> str:
-    return low if low == high else f"{low} to {high}"
+def _bound(likely: str, unit: str, most: str) -> str:
+    """Puts a bound behind a figure: “385 calls (at most 8,961)”."""
+    return f"{likely} {unit}".rstrip() + ("" if likely == most else f" (at most {most})")
 
 
 def _shorten(number: int) -> str:

@@ -67,11 +67,10 @@ class Outlook:
     def _describe_cost(self) -> str:
         if all(estimate.is_free for estimate in self.estimates):
             return "which cost nothing"
-        costs = [
-            add_costs(*(each.total.at(outlook).cost_usd for each in self.estimates)) for outlook in ("likely", "high")
-        ]
-        likely, high = (None if cost is None else self._scale * cost for cost in costs)
-        return f"likely {format_cost(likely)}, at most {format_cost(high)}"
+        likely = add_costs(*(each.total.likely.cost_usd for each in self.estimates))
+        most = add_costs(*(each.total.most.cost_usd for each in self.estimates))
+        said = [format_cost(None if cost is None else self._scale * cost) for cost in (likely, most)]
+        return f"likely {said[0]}, at most {said[1]}"
 
 
 def check_options(request: BackfillRequest, max_cost_usd: float | None) -> None:

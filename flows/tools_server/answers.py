@@ -17,11 +17,10 @@ class _Answer(BaseModel):
 
 
 class Spread(_Answer):
-    """A number that is not known before a run: at least, most likely, at most."""
+    """A number that is not known before a run: what is likely, and the most."""
 
-    low: int | float | None = Field(description="Where the first round is enough; null where no price is known.")
     likely: int | float | None = Field(description="What is most likely; null where no price is known.")
-    high: int | float | None = Field(description="Where every round is needed in full; null where no price is known.")
+    most: int | float | None = Field(description="Where every round is needed in full; null where no price is known.")
 
 
 class Quota(_Answer):

@@ -104,7 +104,7 @@ def test_plan_is_what_is_printed_and_what_cannot_be_planned_is_our_error(
 
     assert (0, json.loads(json.dumps(asdict(planned)))) == (code, json.loads(capsys.readouterr().out))
     assert ("clarity", "positive", 4) == (planned.quotas[0].trait, planned.quotas[0].pole, planned.quotas[0].wanted)
-    assert 0 < (planned.total.low.cost_usd or 0) < (planned.total.high.cost_usd or 0)
+    assert 0 < (planned.total.likely.cost_usd or 0) < (planned.total.most.cost_usd or 0)
     assert (None, 1.0) == (planned.refused, planned.max_cost_usd)
     with pytest.raises(UnsupportedError):
         plan(SHED, effort="lots")  # type: ignore[arg-type]

@@ -12,9 +12,9 @@ from engine.axis.reference_axis import fit_reference_axes
 from engine.definitions.effort import Level, load_level
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.errors import UnpricedError
-from engine.estimate.call_kinds import OUTLOOKS, Example, plan_examples
+from engine.estimate.call_kinds import Example, plan_examples
 from engine.estimate.preview import Preview, describe_scenario_lists, preview_plan
-from engine.estimate.wording import ASSUMPTIONS, explain_estimate
+from engine.estimate.wording import ASSUMED, explain_estimate
 from engine.llm.embedded.embedded_models import EMBEDDED, list_embedded_models
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
 from engine.run.job import load_job, plan_job
@@ -77,7 +77,6 @@ def show_preview(preview: Preview, shown: int) -> None:
     _show_plan(console, preview)
     _show_scenarios(console, preview)
     _show_prompts(console, preview, shown)
-    _show_calls(console, preview)
     _show_cost(console, preview)
 
 
@@ -166,24 +165,22 @@ def _list_messages(example: Example, systems: dict[str, str]) -> Iterator[tuple[
         yield role.capitalize(), f"(as for {known})" if is_known else text
 
 
-def _show_calls(console: Console, preview: Preview) -> None:
-    _head(console, "Calls")
-    table = _make_table("kind", **dict.fromkeys(OUTLOOKS, "right"))
-    for kind, amounts in zip(preview.estimate.kinds, preview.estimate.amounts, strict=True):
-        table.add_row(Text(kind.name), *(f"{amounts.at(outlook).calls:,}" for outlook in OUTLOOKS))
-    console.print(table)
-
-
 def _show_cost(console: Console, preview: Preview) -> None:
     _head(console, "Calls, tokens and cost (an estimate)")
-    table = _make_table("", calls="right", tokens_in="right", tokens_out="right", cost="right", supposed="left")
-    for outlook in OUTLOOKS:
-        amount = preview.estimate.total.at(outlook)
-        counts = (amount.calls, amount.tokens_in, amount.tokens_out)
-        # A cost that is not known is never shown as a number.
-        table.add_row(outlook, *(f"{count:,}" for count in counts), format_cost(amount.cost_usd), ASSUMPTIONS[outlook])
+    estimate, table = preview.estimate, _make_table("", likely="right", at_most="right")
+    for kind, calls in zip(estimate.kinds, estimate.amounts, strict=True):
+        table.add_row(Text(kind.name), f"{calls.likely.calls:,}", f"{calls.most.calls:,}")
+    likely, most = estimate.total.likely, estimate.total.most
+    for name, low, high in (
+        ("calls", likely.calls, most.calls),
+        ("tokens in", likely.tokens_in, most.tokens_in),
+        ("tokens out", likely.tokens_out, most.tokens_out),
+    ):
+        table.add_row(Text(name, style="bold"), f"{low:,}", f"{high:,}")
+    # A cost that is not known is never shown as a number.
+    table.add_row(Text("cost", style="bold"), format_cost(likely.cost_usd), format_cost(most.cost_usd))
     console.print(table)
-    for sentence in explain_estimate(preview.estimate):
+    for sentence in (ASSUMED, *explain_estimate(estimate)):
         console.print(Text(sentence))
     console.print("Replies that are kept from an earlier start of the same plan are neither requested nor paid again.")
     if preview.refused:

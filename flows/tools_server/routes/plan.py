@@ -92,4 +92,4 @@ def _make_answer(preview: Preview) -> PlanAnswer:
 
 def _spread(preview: Preview, read: Callable[[Amount], float | None]) -> Spread:
     total = preview.estimate.total
-    return Spread(low=read(total.low), likely=read(total.likely), high=read(total.high))
+    return Spread(likely=read(total.likely), most=read(total.most))

@@ -6,7 +6,7 @@ import pytest
 from fakes.builders import make_level, make_test_plan
 from fakes.client import CHAT, PLAIN
 
-from engine.estimate.call_kinds import OUTLOOKS, CallKind, Example, Spread, list_calls
+from engine.estimate.call_kinds import CallKind, Example, Spread, list_calls
 from engine.estimate.estimate import Amount, Estimate, add_amounts, estimate_kind, estimate_plan, estimate_rest
 from engine.llm.client.prices import FREE, Price
 from engine.llm.client.request import Prompt, Request
@@ -21,16 +21,16 @@ def make_example(chars: int, schema: dict[str, object] | None = None) -> Example
 
 
 def make_kind(*examples: Example) -> CallKind:
-    return CallKind("exemplars", PRICED, Spread(10, 20, 90), Spread(3, 7.25, 100), examples)
+    return CallKind("exemplars", PRICED, Spread(20, 90), Spread(7.25, 100), examples)
 
 
 def test_tokens_are_calls_times_characters_by_the_ratio_and_calls_times_replies() -> None:
     estimate = estimate_kind(make_kind(make_example(88)))
     two = estimate_kind(make_kind(make_example(40), make_example(34, schema={"type": "object"})))
 
-    # 10 × 88 ÷ 4.8 = 183.3; 20 × 88 ÷ 4.4 = 400; 90 × 88 ÷ 3.6 = 2,200.
-    assert [(10, 184, 30), (20, 400, 145), (90, 2200, 9000)] == [
-        (amount.calls, amount.tokens_in, amount.tokens_out) for amount in (estimate.low, estimate.likely, estimate.high)
+    # 20 × 88 ÷ 4.4 = 400; 90 × 88 ÷ 3.6 = 2,200.
+    assert [(20, 400, 145), (90, 2200, 9000)] == [
+        (amount.calls, amount.tokens_in, amount.tokens_out) for amount in (estimate.likely, estimate.most)
     ]
     # 400 × $1 and 145 × $4 for a million.
     assert 0.00098 == round(estimate.likely.cost_usd or 0, 9)
@@ -44,7 +44,7 @@ def test_run_is_the_sum_of_its_kinds_and_costs_what_those_do_whose_price_is_know
 
     assert Amount(40, 800, 290, 2 * PRICE.cost(400, 145)) == add_amounts([priced, priced]).likely
     assert Amount(40, 800, 290, PRICE.cost(400, 145)) == add_amounts([priced, unpriced]).likely
-    assert {None} == {add_amounts([unpriced]).at(outlook).cost_usd for outlook in OUTLOOKS}
+    assert add_amounts([unpriced]).most.cost_usd is None
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_models_without_a_price_are_named_and_never_free(
 
 
 @pytest.mark.parametrize(("thinking", "room"), [("none", 2048), ("low", 4096), ("high", 16384)])
-def test_all_that_a_model_may_think_counts_in_high_alone(thinking: str, room: int) -> None:
+def test_all_that_a_model_may_think_counts_in_the_bound_alone(thinking: str, room: int) -> None:
     plan = make_test_plan(level=make_level(thinking=thinking))
     plain, thought = (estimate_plan(plan, replace(PRICED, thinks=thinks), None, None).total for thinks in (False, True))
 
-    assert (plain.low, plain.likely.tokens_out) == (thought.low, thought.likely.tokens_out)
+    assert plain.likely == thought.likely
     # Subjects are asked for without thinking, and who thinks has room for it all the same.
-    assert 2048 + 2 * 80 * room == thought.high.tokens_out - plain.high.tokens_out
+    assert 2048 + 2 * 80 * room == thought.most.tokens_out - plain.most.tokens_out
 
 
 def test_limit_below_the_dearest_call_is_hopeless() -> None:
@@ -90,6 +90,6 @@ def test_limit_below_the_dearest_call_is_hopeless() -> None:
     [(1.0, 4, 8, 2.25), (0.5, 0, 12, 1.75), (2.0, 0, 12, 6.25), (8.0, 0, 12, None)],
 )
 def test_rest_is_reckoned_by_what_was_kept(spent: float, kept: int, lacking: int, needed: float | None) -> None:
-    total = Spread(*(Amount(1, 1, 1, usd) for usd in (0.0, 2.0, 8.0)))
+    total = Spread(*(Amount(1, 1, 1, usd) for usd in (2.0, 8.0)))
 
     assert needed == estimate_rest(Estimate((), (), total, max_call_usd=0.25), spent, kept, lacking)

@@ -14,7 +14,6 @@ from engine.llm.client.prices import FREE, Price
 
 PRICED = replace(CHAT, name="openai/priced", price=Price(4e-7, 1.6e-6))
 AMOUNTS = (
-    Amount(321, 299_083, 4_560, 0.14),
     Amount(385, 391_398, 26_484, 0.2),
     Amount(8_961, 11_144_544, 4_660_560, 11.914),
 )
@@ -29,10 +28,10 @@ def test_estimate_is_one_line() -> None:
     free = estimate_plan(make_test_plan(), replace(PLAIN, price=FREE), None, 1.0)
 
     assert (
-        "Estimate: 321 to 8,961 calls, likely 385; 299 k to 11.1 M tokens in, 4,560 to 4.7 M out; $0.14 to $11.91, "
-        "likely $0.20; the limit is $10.00; 57 replies kept already, which cost nothing more"
+        "Estimate: 385 calls (at most 8,961); 391 k tokens in (at most 11.1 M), 26 k out (at most 4.7 M); $0.20 (at "
+        "most $11.91); the limit is $10.00; 57 replies kept already, which cost nothing more"
     ) == format_estimate(make_estimate(limit_usd=10.0, kept=57))
-    assert format_estimate(free).endswith(" out; it costs nothing")
+    assert format_estimate(free).endswith("); it costs nothing")
     assert ("embedded/test costs nothing.",) == explain_estimate(free)
 
 
