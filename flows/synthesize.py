@@ -124,8 +124,8 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
         rounds = await call(plan, settings, job, models.gateway, models.voting_judge, run_heavy)
         expected = await estimate(settings, rounds, models.gateway, models.voting_judge, progress)
         await resources.import_ahead()
-        finished = await run_rounds(rounds, models, progress, expected, resources)
-        bill = make_bill(models.gateway.budget, finished)
+        await run_rounds(rounds, models, progress, expected, resources)
+        bill = make_bill(models.gateway.budget)
     newer: tuple[str, ...] = ()
     while True:
         verdict = await call(check, settings, rounds, stamp, run_heavy, wanted.review, wanted.strict)

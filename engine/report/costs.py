@@ -27,51 +27,20 @@ class Spending:
     saved_usd: float = 0.0
     completion_tokens: int = 0
 
-    def plus(self, other: "Spending") -> "Spending":
-        """Returns the sum of both."""
-        return Spending(
-            add_costs(self.usd, other.usd),
-            self.replies + other.replies,
-            self.prompt_tokens + other.prompt_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.saved_usd + other.saved_usd,
-            self.completion_tokens + other.completion_tokens,
-        )
-
-    def since(self, before: "Spending") -> "Spending":
-        """Returns what was spent after ``before``, an earlier reading of the same run."""
-        return Spending(
-            None if self.usd is None else self.usd - (before.usd or 0.0),
-            self.replies - before.replies,
-            self.prompt_tokens - before.prompt_tokens,
-            self.cached_tokens - before.cached_tokens,
-            self.saved_usd - before.saved_usd,
-            self.completion_tokens - before.completion_tokens,
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """The part of the costs that depends on how the run went, not on its plan and replies.
+class Bill:
+    """What a run has spent, and what its calls may have cost besides.
 
-    When a set is made again, this part is read from its manifest. ``unfinished`` is the spending of a round that the
-    limit cut short. ``unanswered_calls`` are calls whose reply never came, which the provider may have billed
-    nevertheless, for ``unanswered_usd`` at most. ``unpriced`` names the models that had no price at the time.
+    ``unanswered_calls`` are calls whose reply never came, which the provider may have billed nevertheless, for
+    ``unanswered_usd`` at most. ``unpriced`` names the models that had no price.
     """
 
+    spent: Spending = Spending()
     limit_usd: float | None = None
     unpriced: tuple[str, ...] = ()
     unanswered_calls: int = 0
     unanswered_usd: float = 0.0
-    unfinished: Spending = Spending()
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """The bill of a run: the spending of its finished rounds, and what depends on how the run went."""
-
-    finished: Spending = Spending()
-    attempt: Attempt = Attempt()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +66,19 @@ class Costs:
     the limit cut short.
     """
 
-    total: Spending = Spending()
+    bill: Bill = Bill()
     poles: tuple[PoleCost, ...] = ()
     shared_usd: float | None = None
-    attempt: Attempt = Attempt()
+
+    @property
+    def total(self) -> Spending:
+        """Everything that the run has spent."""
+        return self.bill.spent
 
     @property
     def unpriced(self) -> tuple[str, ...]:
         """The names of models without a price, whose replies are in no cost."""
-        return self.attempt.unpriced
+        return self.bill.unpriced
 
     @property
     def per_kept_usd(self) -> float | None:
@@ -115,12 +88,12 @@ class Costs:
     @property
     def is_free(self) -> bool:
         """Whether the price of every call is known and nothing was paid."""
-        return self.total.usd == 0 and not self.unpriced and not self.attempt.unanswered_usd
+        return self.total.usd == 0 and not self.unpriced and not self.bill.unanswered_usd
 
 
-def read_spending(budget: RunBudget) -> Spending:
-    """Reads what a run has spent so far from its budget."""
-    return Spending(
+def make_bill(budget: RunBudget) -> Bill:
+    """Makes the bill of a run that has ended."""
+    spent = Spending(
         budget.cost_usd,
         budget.replies,
         budget.prompt_tokens,
@@ -128,38 +101,21 @@ def read_spending(budget: RunBudget) -> Spending:
         budget.saved_usd,
         budget.tokens,
     )
-
-
-def make_bill(budget: RunBudget, finished: Spending | None = None) -> Bill:
-    """Makes the bill of a run that has ended.
-
-    Args:
-        finished: what the run had spent after its last finished round; None if nothing came after that.
-    """
-    spent = read_spending(budget)
-    taken = finished or spent
-    attempt = Attempt(
-        budget.max_cost_usd,
-        tuple(sorted(budget.unpriced)),
-        budget.unanswered_calls,
-        budget.unanswered_usd,
-        spent.since(taken),
+    return Bill(
+        spent, budget.max_cost_usd, tuple(sorted(budget.unpriced)), budget.unanswered_calls, budget.unanswered_usd
     )
-    return Bill(taken, attempt)
 
 
 def sum_costs(rounds: Rounds, bill: Bill) -> Costs:
     """Adds up the costs of a run; rows and shared costs make the total, to a billionth of a dollar."""
     poles = tuple(_sum_pole(rounds, trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES)
-    total = bill.finished.plus(bill.attempt.unfinished)
-    rows = add_costs(*(pole.usd for pole in poles))
-    shared = None if total.usd is None else _round(total.usd - (rows or 0.0))
-    return Costs(total, poles, shared, bill.attempt)
+    rows, spent = add_costs(*(pole.usd for pole in poles)), bill.spent.usd
+    return Costs(bill, poles, None if spent is None else _round(spent - (rows or 0.0)))
 
 
 def describe_costs(costs: Costs) -> dict[str, Any]:
     """Returns the costs as ``verdict.json`` has them."""
-    total, attempt = costs.total, costs.attempt
+    total, bill = costs.total, costs.bill
     by_trait: dict[str, dict[str, Any]] = {}
     for pole in costs.poles:
         figures = {"usd": _round(pole.usd), "kept": pole.kept, "usd_per_kept": _round(pole.usd_per_kept)}
@@ -169,9 +125,9 @@ def describe_costs(costs: Costs) -> dict[str, Any]:
         "by_trait": by_trait,
         "shared_usd": costs.shared_usd,
         "per_kept_sample_usd": _round(costs.per_kept_usd),
-        "limit_usd": attempt.limit_usd,
+        "limit_usd": bill.limit_usd,
         "unpriced": list(costs.unpriced),
-        "possibly_billed": {"calls": attempt.unanswered_calls, "usd": _round(attempt.unanswered_usd)},
+        "possibly_billed": {"calls": bill.unanswered_calls, "usd": _round(bill.unanswered_usd)},
     }
 
 

@@ -14,13 +14,13 @@ from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import count_shares
 from engine.axis.pole_scores import measure_pole_positions
 from engine.choosing.rounds import Rounds
-from engine.domain.model import POLES, digest_text
+from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.verdict import PoleVariety, Verdict
 from engine.domain.votes import count_votes
 from engine.estimate.notes import list_notes
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.report.costs import Bill, describe_costs, make_bill, sum_costs
+from engine.report.costs import Bill, describe_costs, sum_costs
 from engine.report.dataset_card import render_card
 from engine.report.headline import list_warnings, state_outcome
 from engine.report.html import PoleCount, ReportData, render_report
@@ -57,16 +57,14 @@ def make_sample_set(
     stamp: RunStamp,
     verdict: Verdict,
     gateway: ModelGateway,
-    bill: Bill | None = None,
+    bill: Bill,
     until: datetime | None = None,
 ) -> SampleSet:
     """Makes the set that a run stores: its rows and the documents beside them.
 
     Args:
-        bill: None if no round was cut short.
         until: when the wait for a person ends, of a set that waits for one.
     """
-    bill = bill or make_bill(gateway.budget)
     kept = make_kept_rows(rounds, stamp)
     rejected = make_rejected_rows(rounds, stamp, verdict)
     model = rounds.plan.model
@@ -96,11 +94,7 @@ def make_sample_set(
             "definition": digest_definition(model),
             "seed": rounds.plan.seed,
             "level": asdict(rounds.plan.level),
-            "endpoint": digest_text(gateway.endpoint.identity),
-            "rounds": rounds.taken,
-            "planned_beside": list(model.stored_runs),
             "checked_beside": list(verdict.beside),
-            "attempt": asdict(bill.attempt),
             **({} if rounds.plan.lacking is None else {"lacking": nest_counts(rounds.plan.lacking)}),
             **({"expectations": {suite.name: suite.sha256 for suite in model.own_suites}} if model.own_suites else {}),
         },

@@ -7,7 +7,6 @@ from engine.domain.progress import CallsPlanned, KeptCounted, Progress, StageBeg
 from engine.errors import BudgetError
 from engine.estimate.estimate import Estimate
 from engine.estimate.wording import explain_budget
-from engine.report.costs import Spending, read_spending
 from engine.text.formatting import count_noun
 from flows.run.resources import LanguageModels, RunResources
 from tasks.generate import generate
@@ -16,14 +15,9 @@ from tasks.screen import screen
 
 async def run_rounds(
     rounds: Rounds, models: LanguageModels, progress: Progress, expected: Estimate, resources: RunResources
-) -> Spending:
-    """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
-
-    Returns:
-        What had been spent when the last round was taken; a limit may have cut another one short.
-    """
+) -> None:
+    """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent."""
     gateway, voting_judge = models.gateway, models.voting_judge
-    finished = read_spending(gateway.budget)
     progress.report(KeptCounted(rounds.count_kept(), rounds.plan.wanted, quotas=rounds.plan.lacking))
     place = rounds.plan.plan_id, rounds.plan.model.handle
     async with gateway.holding(rounds.subjects_plan_id), gateway.keeping(*place), voting_judge.keeping(*place):
@@ -40,7 +34,5 @@ async def run_rounds(
                 # The quotas are met: what more money would have made better is no reason to lose them.
                 get_run_logger().warning("%s", error)
                 break
-            finished = read_spending(gateway.budget)
             reasons = rounds.choice.count_reasons()
             progress.report(KeptCounted(rounds.count_kept(), rounds.plan.wanted, reasons, rounds.plan.lacking))
-    return finished

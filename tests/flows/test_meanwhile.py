@@ -104,7 +104,7 @@ def test_set_that_fits_beside_what_came_in_is_attached_and_says_beside_which_it_
     result = running.result()
 
     inputs = read_manifest(Path(result.samples).parent)["inputs"]
-    assert ("attached", [], [run_id]) == (result.status, inputs["planned_beside"], inputs["checked_beside"])
+    assert ("attached", [run_id]) == (result.status, inputs["checked_beside"])
     assert [] == list(StoreVerifier(str(entered.samples)).find_faults())
 
 

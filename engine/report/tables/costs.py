@@ -58,18 +58,18 @@ def list_remarks(costs: Costs) -> list[str]:
     """Lists sentences on the limit, the provider's cache, calls without a reply, and models without a price."""
     if costs.is_free:
         return []
-    attempt, total = costs.attempt, costs.total
+    bill, total = costs.bill, costs.total
     sentences = []
-    if attempt.limit_usd is not None:
-        sentences.append(f"The run's limit was {format_cost(attempt.limit_usd)}.")
+    if bill.limit_usd is not None:
+        sentences.append(f"The run's limit was {format_cost(bill.limit_usd)}.")
     if total.cached_tokens:
         saved = f", which saved {format_cost(total.saved_usd)}" if total.saved_usd else ""
         sentences.append(f"Of the tokens in, {total.cached_tokens:,} were in the provider's cache{saved}.")
-    if attempt.unanswered_calls:
-        many = attempt.unanswered_calls > 1
-        at_most = f", for {format_cost(attempt.unanswered_usd)} at most" if attempt.unanswered_usd else ""
+    if bill.unanswered_calls:
+        many = bill.unanswered_calls > 1
+        at_most = f", for {format_cost(bill.unanswered_usd)} at most" if bill.unanswered_usd else ""
         sentences.append(
-            f"{count_noun(attempt.unanswered_calls, 'call')} had no reply. The provider may have billed "
+            f"{count_noun(bill.unanswered_calls, 'call')} had no reply. The provider may have billed "
             f"{'them' if many else 'it'} all the same{at_most}; {'they are' if many else 'it is'} not counted here."
         )
     if costs.unpriced:

@@ -9,14 +9,12 @@ from engine.choosing.rounds import Rounds
 from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
 from engine.report.costs import (
-    Attempt,
     Bill,
     Costs,
     PoleCost,
     Spending,
     describe_costs,
     make_bill,
-    read_spending,
     sum_costs,
 )
 from engine.report.tables.costs import describe_spending, list_pole_costs, list_remarks
@@ -31,15 +29,9 @@ def make_rounds(cost: float | None = 0.1) -> Rounds:
     return builders.make_rounds(plan, *(replace(exemplar, cost_usd=cost) for exemplar in made))
 
 
-def spend(budget: RunBudget, *costs: float | None) -> Spending:
-    for cost in costs:
-        budget.count(Reply("", "stop", 400, 80, cost), reused=False)
-    return read_spending(budget)
-
-
 def test_document_names_everything_that_money_went_to_and_rows_and_what_they_share_are_the_whole() -> None:
     spending = Spending(0.52, 6, prompt_tokens=2400, cached_tokens=1024, saved_usd=0.003, completion_tokens=480)
-    document = describe_costs(sum_costs(make_rounds(), Bill(spending, Attempt(1.0, ("openai/judge",)))))
+    document = describe_costs(sum_costs(make_rounds(), Bill(spending, 1.0, ("openai/judge",))))
 
     assert {
         "positive": {"usd": 0.3, "kept": 2, "usd_per_kept": 0.15},
@@ -54,7 +46,7 @@ def test_document_names_everything_that_money_went_to_and_rows_and_what_they_sha
 
 
 def test_costs_without_a_price_and_those_for_each_kept_where_none_was_are_not_known() -> None:
-    costs = sum_costs(make_rounds(None), Bill(Spending(replies=5), Attempt(unpriced=("openai/test",))))
+    costs = sum_costs(make_rounds(None), Bill(Spending(replies=5), unpriced=("openai/test",)))
 
     assert [None, None] == [pole.usd for pole in costs.poles]
     assert (None, None, False) == (costs.shared_usd, costs.per_kept_usd, costs.is_free)
@@ -62,31 +54,35 @@ def test_costs_without_a_price_and_those_for_each_kept_where_none_was_are_not_kn
 
 
 def test_run_is_free_where_nothing_was_paid_and_nothing_may_have_been() -> None:
-    attempts = Attempt(unanswered_calls=1), Attempt(unpriced=("openai/judge",)), Attempt(unanswered_usd=0.1)
+    free = Bill(Spending(usd=0.0))
+    bills = (
+        replace(free, unanswered_calls=1),
+        replace(free, unpriced=("openai/judge",)),
+        replace(free, unanswered_usd=0.1),
+    )
 
-    assert [True, False, False] == [Costs(Spending(usd=0.0), attempt=attempt).is_free for attempt in attempts]
-    assert not Costs(Spending(usd=0.1)).is_free
+    assert [True, False, False] == [Costs(bill).is_free for bill in bills]
+    assert not Costs(Bill(Spending(usd=0.1))).is_free
 
 
 def test_replies_of_a_round_that_was_cut_short_are_shared() -> None:
     budget = RunBudget(4, max_cost_usd=2.0)
-    finished = spend(budget, 0.1, 0.1, 0.1, 0.1, 0.1)
-    spend(budget, 0.04, 0.03)
-    bill = make_bill(budget, finished)
-    costs = sum_costs(make_rounds(), bill)
+    for cost in (0.1, 0.1, 0.1, 0.1, 0.1, 0.04, 0.03):
+        budget.count(Reply("", "stop", 400, 80, cost), reused=False)
+    costs = sum_costs(make_rounds(), make_bill(budget))
 
-    assert (2, 0.07, 2.0) == (bill.attempt.unfinished.replies, costs.shared_usd, bill.attempt.limit_usd)
+    assert (0.07, 2.0) == (costs.shared_usd, costs.bill.limit_usd)
     assert (7, 0.57) == (costs.total.replies, describe_costs(costs)["usd"])
 
 
 CLARITY = TraitWords("clarity", "Clarity", {"positive": "Clear", "negative": "Obscure"})
-FREE = Costs(Spending(usd=0.0), attempt=Attempt(limit_usd=1.0))
+FREE = Costs(Bill(Spending(usd=0.0), limit_usd=1.0))
 
 
 def test_limit_cache_calls_without_reply_and_models_without_a_price_are_remarked() -> None:
     spending = Spending(usd=0.52, cached_tokens=2048, saved_usd=0.004)
-    attempt = Attempt(1.0, ("openai/judge",), unanswered_calls=2, unanswered_usd=0.01)
-    limit, cache, unanswered, price = list_remarks(Costs(spending, attempt=attempt))
+    bill = Bill(spending, 1.0, ("openai/judge",), unanswered_calls=2, unanswered_usd=0.01)
+    limit, cache, unanswered, price = list_remarks(Costs(bill))
 
     assert ("$1.00" in limit, "which saved $0.0040" in cache) == (True, True)
     assert "2 calls had no reply. The provider may have billed them all the same, for $0.0100 at" in unanswered
@@ -96,9 +92,10 @@ def test_limit_cache_calls_without_reply_and_models_without_a_price_are_remarked
 
 def test_what_was_free_or_has_no_price_has_no_table_and_is_told_in_a_few_words() -> None:
     poles = (PoleCost("clarity", "positive", 0.3, 2), PoleCost("clarity", "negative", 0.2, 0))
-    paid, unknown = Costs(Spending(usd=0.52), poles, shared_usd=0.02), Costs(poles=poles)
-    judge, both = Attempt(unpriced=("openai/judge",)), Attempt(unpriced=("openai/a", "openai/b"))
-    told = [FREE, paid, Costs(Spending(usd=0.52), attempt=judge), Costs(attempt=both), unknown]
+    paid, unknown = Costs(Bill(Spending(usd=0.52)), poles, shared_usd=0.02), Costs(poles=poles)
+    judge = Bill(Spending(usd=0.52), unpriced=("openai/judge",))
+    both = Bill(unpriced=("openai/a", "openai/b"))
+    told = [FREE, paid, Costs(judge), Costs(both), unknown]
 
     assert ["nothing", "$0.52", "$0.52 without openai/judge", "not known for openai/a, openai/b", "not known"] == [
         describe_spending(costs) for costs in told

@@ -14,7 +14,7 @@ from engine.domain.verdict import Verdict
 from engine.estimate.estimate import estimate_plan
 from engine.llm.client.prices import FREE, Price
 from engine.llm.client.request import Endpoint
-from engine.report.costs import Attempt, Bill, Spending
+from engine.report.costs import Bill, Spending
 from engine.report.run_page import escape, write_error, write_page
 from engine.store.store import StoredSet
 from flows.run.page.report import report
@@ -71,7 +71,7 @@ def test_error_is_told_first_with_its_details_below_and_markup_as_it_is_written(
 
 
 def test_cost_stands_beside_the_estimate() -> None:
-    page = write(bill=Bill(Spending(0.22, 3, 1200, 0, 0.0, 240), Attempt(limit_usd=1.0)))
+    page = write(bill=Bill(Spending(0.22, 3, 1200, 0, 0.0, 240), limit_usd=1.0))
     free = write(endpoint=replace(PLAIN, price=FREE), bill=Bill(Spending(usd=0.0, replies=3)))
 
     assert "## Cost: $0.22, likely $0.00" in page
