@@ -7,13 +7,12 @@ import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fakes.provider import serve_answers
 from fastapi import Request, Response
-from fastapi.responses import RedirectResponse, StreamingResponse
 
 from engine.llm.embedded.embedded_models import EmbeddedModel
 
@@ -78,16 +77,11 @@ def make_wheels(folder: Path, content: bytes = CONTENT, count: int = 3) -> dict[
 
 @dataclass
 class Hub:
-    """A hub that has one file; it breaks a reply off after ``stop_after`` bytes, and answers late where ``late``.
-
-    ``started`` are the bytes from which replies began.
-    """
+    """A hub that has one file; it answers late where ``late``."""
 
     content: bytes = CONTENT
-    stop_after: int | None = None
     late: threading.Event | None = None
     url: str = ""
-    started: list[int] = field(default_factory=list)
 
 
 @contextmanager
@@ -95,23 +89,9 @@ def serve_hub(hub: Hub) -> Iterator[Hub]:
     async def answer(request: Request) -> Response:
         if request.method == "HEAD" and hub.late is not None:
             await asyncio.to_thread(hub.late.wait, 60)
-        if not request.url.path.startswith("/kept"):
-            size = {"X-Linked-Size": str(len(hub.content))}
-            return RedirectResponse(f"/kept{request.url.path}", 302, size)
-        if request.method == "HEAD":
-            return Response(status_code=403)
-        start = int(request.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
-        headers = {
-            "Accept-Ranges": "bytes",
-            "Content-Length": str(len(hub.content) - start),
-        }
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{len(hub.content) - 1}/{len(hub.content)}"
-        body = hub.content[start:]
-        hub.started.append(start)
-        body, hub.stop_after = body[: hub.stop_after], None
-        # With less than it announces, the server ends the connection.
-        return StreamingResponse(iter([body]), 206 if start else 200, headers)
+        etag = f'"{hashlib.sha256(hub.content).hexdigest()}"'
+        headers = {"ETag": etag, "X-Repo-Commit": "a" * 40, "Content-Length": str(len(hub.content))}
+        return Response(b"" if request.method == "HEAD" else hub.content, 200, headers)
 
     with serve_answers(answer) as hub.url:
         try:

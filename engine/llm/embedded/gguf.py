@@ -14,17 +14,6 @@ ALIGNMENT, DEFAULT_ALIGNMENT = "general.alignment", 32
 # By the number of a value's type; a string is 8, a list 9.
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _LIST = 8, 9
-# How many numbers of a tensor are stored together and in how many bytes, by the number of its type (ggml.h). Of a type
-# that is not here only the beginning is checked.
-_WHOLE = {0: 4, 1: 2, 24: 1, 25: 2, 26: 4, 27: 8, 28: 8, 30: 2}
-_BY_32 = {2: 18, 3: 20, 6: 22, 7: 24, 8: 34, 9: 36, 20: 18, 39: 17}
-_BY_256 = {
-    **{10: 84, 11: 110, 12: 144, 13: 176, 14: 210, 15: 292, 16: 66, 17: 74, 18: 98, 19: 50, 21: 110, 22: 82, 23: 136},
-    **{29: 56, 34: 54, 35: 66},
-}
-_BLOCKS = {
-    kind: (count, size) for count, sizes in ((1, _WHOLE), (32, _BY_32), (256, _BY_256)) for kind, size in sizes.items()
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +63,13 @@ class _Reader:
 
     def _read_tensor(self) -> tuple[int, int]:
         """How many numbers a tensor has, and where it ends, in bytes after the head."""
+        from gguf.constants import GGML_QUANT_SIZES
+
         self._string()
         size: int = math.prod(self._number("Q") for _ in range(self._number("I")))
         kind, begin = self._number("I"), self._number("Q")
-        count, stored = _BLOCKS.get(kind, (1, 0))
+        # Of a type that is not known only the beginning is checked.
+        count, stored = {int(known): sizes for known, sizes in GGML_QUANT_SIZES.items()}.get(kind, (1, 0))
         return size, begin + size // count * stored
 
     def _check_length(self, alignment: int, end: int | None) -> None:

