@@ -91,7 +91,7 @@ def test_form_explains_its_fields_and_refuses_a_bad_handle_before_there_is_a_run
     assert [] == desk.stack.list_runs("No Such Handle")
 
 
-def test_run_of_the_form_ends_with_its_verdict_a_picture_and_samples_to_read(desk: Desk, handle: str) -> None:
+def test_run_of_the_form_ends_with_its_verdict_and_samples_to_read(desk: Desk, handle: str) -> None:
     stack, page = desk.stack, desk.page
     with temporary_settings({PREFECT_API_URL: stack.site.url}), get_client(sync_client=True) as client:
         offer_handles(client, stack.workspace.variables["EXEMPLARS_MODELS_URI"])
@@ -109,17 +109,13 @@ def test_run_of_the_form_ends_with_its_verdict_a_picture_and_samples_to_read(des
     expect(card.get_by_role("heading", name="verdict")).to_be_visible()
     card.click()
     expect(page.get_by_role("heading", name=handle)).to_be_visible()
-    picture = page.get_by_alt_text("Kept of wanted, and where samples lie between the poles")
-    expect(picture).to_be_visible()
-    drawn = picture.evaluate("image => image.decode().then(() => image.naturalWidth)")
     text = page.inner_text("main")
     found: dict[str, Any] = {}
     exec(compile(page.locator("main pre").inner_text(), "page", "exec"), found)
 
     assert ("COMPLETED", "16 attached") == (state, message.partition(",")[0])
     assert f"{handle}: 16 attached" in text
-    assert 720 == drawn
-    assert text.index("\nNext\n") < text.index("Right of the middle")
+    assert "\nNext\n" in text
     assert 16 == len(found["samples"])
     assert all(f"\n{title}\n" in text for title in ("Samples", "Clear", "About safety", "Files"))
     assert 4 * 3 == len(re.findall(r"^The \w+ \w+ .+\.$", text, re.MULTILINE))
