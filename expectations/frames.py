@@ -152,7 +152,7 @@ def _find_old(authored: Sequence[Seed], attached: StoredSamples) -> Iterator[tup
     def find_stored(texts: StoredTexts, _: StoredTexts, rows: Numbers) -> list[StoredPair]:
         return find_pairs_within(texts, attached.read_traits()[rows])
 
-    for row, text, other, similarity in attached.texts.recall_pairs("duplicates", attached.texts, find_stored):
+    for row, text, other, similarity in attached.texts.find_unchecked(attached.texts, find_stored):
         match = Match("attached", other, similarity)
         best[row] = text, choose_nearest(best.get(row, ("", None))[1], match) or match
     for row, (text, match) in best.items():
@@ -188,7 +188,7 @@ def _find_old_overlaps(
     found = {row: (text, make_overlap(match)) for row, (text, match) in near.items()}
     for row, (text, others) in runs.items():
         found.setdefault(row, (text, make_run_overlap(others[min(others)])))
-    for row, text, other, similarity in held_out.texts.recall_pairs("overlaps", attached.texts, _find_stored_overlaps):
+    for row, text, other, similarity in held_out.texts.find_unchecked(attached.texts, _find_stored_overlaps):
         overlap = make_overlap(Match("", other, similarity)) if similarity else make_run_overlap(other)
         if row not in found or similarity > found[row][1].similarity:
             found[row] = text, overlap

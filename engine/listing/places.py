@@ -10,8 +10,7 @@ from engine.domain.model import Pool
 from engine.domain.samples import make_id
 from engine.errors import InputError
 from engine.store.added_samples import find_authored, remove_added
-from engine.store.removal import MAX_ID, FoundSamples, find_samples, remove_stored
-from engine.store.set_versions import Removal
+from engine.store.removal import MAX_ID, FoundSamples, Removal, find_samples, remove_stored
 
 
 @dataclass(frozen=True, slots=True)

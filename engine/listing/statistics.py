@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from engine.errors import StoreError
-from engine.listing.attached import find_manifests
+from engine.store.commit import find_manifests
 from engine.store.layout import MANIFEST, REJECTED, VERDICT
 from engine.store.sample_set import read_manifest
 from engine.store.store import list_pools

@@ -10,7 +10,7 @@ from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import Reason, Row
 from engine.domain.verdict import PoleVariety
 from engine.errors import InputError
-from engine.store.decisions import list_decided, read_decisions, sum_up
+from engine.store.decisions import Decision, list_decided, sum_up
 from engine.store.layout import PROPOSED
 from engine.store.proposals import LEFT_OUT, read_rows
 from engine.store.sample_set import count_poles
@@ -96,14 +96,14 @@ def settle(stored: StoredSet, word: PersonReview) -> Settled:
     return Settled(tuple(whole), tuple(Row(**{**row, "reason": reason}) for row in rows if row["id"] not in kept))
 
 
-def add_decisions(word: PersonReview, stored: StoredSet) -> PersonReview:
+def add_decisions(word: PersonReview, stored: StoredSet, decisions: Sequence[Decision]) -> PersonReview:
     """The word with what was decided sample by sample; what the word itself names counts first.
 
     Raises:
-        StoreError: the decisions, or the proposal, cannot be read.
+        StoreError: the proposal cannot be read.
     """
     named, ids = {*word.left_out, *word.other_pole}, {row["id"] for row in read_rows(stored, PROPOSED)}
-    decided = {key: said for key, said in sum_up(read_decisions(stored)).items() if key in ids - named}
+    decided = {key: said for key, said in sum_up(decisions).items() if key in ids - named}
     return replace(
         word,
         left_out=(*word.left_out, *list_decided(decided, "refuse")),

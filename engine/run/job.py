@@ -21,7 +21,7 @@ from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_pack
 from engine.domain.language_tag import name_tag
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pole, Pool, SynthType
 from engine.domain.verdict import RunResult
-from engine.errors import UnsupportedError
+from engine.errors import InputError, UnsupportedError
 from engine.llm.embedded.embedded_models import EmbeddedFile, choose_model, find_embedded, is_embedded
 from engine.llm.endpoints import check_prices
 from engine.report.headline import state_headline
@@ -179,7 +179,7 @@ def read_pools(samples_uri: str, model: Model, cache: Path | None = None, review
     A model that has been read from the same sets keeps its samples.
 
     Args:
-        cache: the folder that keeps hashes of sets that have none; None keeps none.
+        cache: the folder that keeps the hashes of sets in an object store; None fetches them each time.
         reviews_teach: whether texts count that a person has accepted.
 
     Raises:
@@ -266,10 +266,12 @@ def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: 
     That is a run which is retried in the UI after it completed, or was killed at the last moment.
 
     Raises:
-        StoreError: the store cannot be read.
+        InputError: its set was attached, and detached since. StoreError: the store cannot be read.
     """
     folder = locate_set(samples_uri, handle, choose_pool(synth_type), run_id)
     manifest = read_manifest(folder)
+    if manifest is not None and manifest.get("status") == "detached":
+        raise InputError(f"The set of run {run_id} was detached from {handle}, and stays so. Start a new run")
     if manifest is None or manifest.get("status") != "attached":
         return None
     return read_result(StoredSet(folder, manifest, written=False))

@@ -11,13 +11,13 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.store.commit import delete_set, finish_replacing
-from engine.store.layout import DETACHED, MANIFEST, NEXT_VERSION, SAMPLES
-from engine.store.sample_set import read_manifest
+from engine.store.changes import finish_change
+from engine.store.commit import delete_set
+from engine.store.layout import MANIFEST
 from engine.store.staging import PROBE, STALE_SECONDS, sweep_staging, sweep_stale
 from engine.store.store import locate_pool
 from engine.store.writers import lock_model
-from engine.system.filesystem import list_below, open_folder
+from engine.system.filesystem import is_part, list_below, open_folder
 
 
 def sweep_store(samples_uri: str, handle: str) -> tuple[str, ...]:
@@ -72,20 +72,13 @@ def _sweep_probes(filesystem: fs.FileSystem, root: str) -> Iterator[str]:
 
 
 def _sweep_set(filesystem: fs.FileSystem, path: str, uri: str, files: dict[str, fs.FileInfo]) -> Iterator[str]:
-    if MANIFEST not in files and read_manifest(uri) is None:
+    manifest, said = finish_change(uri) if MANIFEST in files else (None, "")
+    if manifest is None:
         delete_set(filesystem, path)
         yield f"{uri}: a set without a manifest, left unfinished by its run"
-    elif any(name.startswith(f"{NEXT_VERSION}/") for name in files) and finish_replacing(filesystem, path):
-        yield f"{uri}: a removal of samples that did not end, which is finished now"
-    if {SAMPLES, DETACHED} <= files.keys():
-        yield from _finish_detaching(filesystem, path, uri)
-
-
-def _finish_detaching(filesystem: fs.FileSystem, path: str, uri: str) -> Iterator[str]:
-    manifest = read_manifest(uri)
-    if manifest is not None and manifest.get("status") == "detached":
-        filesystem.delete_file(f"{path}/{SAMPLES}")
-        yield f"{uri}/{SAMPLES}: samples of a set that was detached"
-    elif manifest is not None:
-        filesystem.delete_file(f"{path}/{DETACHED}")
-        yield f"{uri}/{DETACHED}: a copy for a set that was not detached after all"
+        return
+    if said:
+        yield said
+    for name in (name for name in files if is_part(name)):
+        filesystem.delete_file(f"{path}/{name}")
+        yield f"{uri}/{name}: left by a process that is gone"

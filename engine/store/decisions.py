@@ -1,16 +1,13 @@
 """What people have decided of a proposed set so far, kept the moment that it is decided.
 
-On a local disk a line of a file for each decision, appended and synced; on an object store, which cannot append, an
-object for each. The latest decision on a sample counts.
+A line of a file for each, appended and synced; an object store, which cannot append, gets the whole file each time.
+The latest decision on a sample counts. When the review ends they stand in the manifest.
 """
 
 import errno
 import json
 import os
-import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,15 +17,12 @@ import pyarrow as pa
 from pyarrow import fs
 
 from engine.errors import InputError, StoreError
-from engine.store.layout import DECISIONS, DECISIONS_FILE
-from engine.store.local_files import sync
+from engine.store.layout import DECISIONS
 from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet
 from engine.store.writers import lock_model
-from engine.system.filesystem import list_below, open_folder
+from engine.system.filesystem import open_folder, sync, write_whole
 
-# Below the name of the decisions, which `verify` passes over.
-CLOSED = f"{DECISIONS}.closed"
 Said = Literal["accept", "refuse", "other_pole", "undecided"]
 
 
@@ -51,73 +45,37 @@ def keep_decision(stored: StoredSet, sample_id: int, said: Said, key: str) -> De
     decision = Decision(sample_id, said, key, datetime.now(UTC).isoformat(timespec="milliseconds"))
     line = (json.dumps(asdict(decision)) + "\n").encode()
     filesystem, path = open_folder(stored.folder)
+    file = f"{path}/{DECISIONS}"
     try:
-        # The set does not become another one meanwhile.
+        # The set does not become another one meanwhile, and nobody else adds a decision.
         with lock_model(stored.folder):
             manifest = read_manifest(stored.folder)
-            if manifest is None or manifest.get("status") != "proposed" or is_closed(stored):
-                raise InputError(f"The set of run {stored.run_id} takes no more decisions: a run finishes it, or has")
+            if manifest is None or manifest.get("status") != "proposed":
+                raise InputError(f"The set of run {stored.run_id} takes no more decisions: its review has ended")
             if isinstance(filesystem, fs.LocalFileSystem):
-                _append(f"{path}/{DECISIONS_FILE}", line)
+                _append(file, line)
             else:
-                with filesystem.open_output_stream(
-                    f"{path}/{DECISIONS}/{time.time_ns():020d}-{uuid.uuid4().hex}"
-                ) as out:
-                    out.write(line)
+                write_whole(filesystem, file, _read(filesystem, file) + line)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The decision on sample {sample_id} could not be kept in {stored.folder}: {error}") from error
     return decision
 
 
 def read_decisions(stored: StoredSet) -> list[Decision]:
-    """All decisions on a set, in the order in which they were made.
+    """All decisions on a set, in the order in which they were made: its manifest's, once its review has ended.
 
     Raises:
         StoreError: they cannot be read.
     """
+    if "decisions" in stored.manifest:
+        return [Decision(**entry) for entry in stored.manifest["decisions"]]
     filesystem, path = open_folder(stored.folder)
     try:
-        names = [DECISIONS_FILE]
-        if not isinstance(filesystem, fs.LocalFileSystem):
-            found = list_below(filesystem, f"{path}/{DECISIONS}")
-            names += sorted(f"{DECISIONS}/{info.base_name}" for info in found if info.type == fs.FileType.File)
-        content = b"".join(_read(filesystem, f"{path}/{name}") for name in names)
-        # A line that was cut, by a full disk or a loss of power, was never told to be kept.
-        return [decision for line in content.splitlines() if (decision := _read_line(line))]
+        content = _read(filesystem, f"{path}/{DECISIONS}")
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The decisions on the set {stored.folder} cannot be read: {error}") from error
-
-
-def read_decision_file(stored: StoredSet) -> dict[str, bytes]:
-    """The decisions as a file of the set that comes of the proposal, by its name; nothing where there are none."""
-    lines = [json.dumps(asdict(item)) + "\n" for item in read_decisions(stored)]
-    return {DECISIONS_FILE: "".join(lines).encode()} if lines else {}
-
-
-@contextmanager
-def closing_decisions(stored: StoredSet) -> Iterator[None]:
-    """Takes no more decisions while the block finishes the set; should it fail, decisions are taken again.
-
-    Raises:
-        StoreError: the set cannot be closed.
-    """
-    filesystem, path = open_folder(stored.folder)
-    try:
-        with lock_model(stored.folder), filesystem.open_output_stream(f"{path}/{CLOSED}"):
-            pass
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"The set {stored.folder} cannot be closed for decisions: {error}") from error
-    try:
-        yield
-    finally:
-        with suppress(OSError, pa.ArrowException):
-            filesystem.delete_file(f"{path}/{CLOSED}")
-
-
-def is_closed(stored: StoredSet) -> bool:
-    """Whether a run finishes the set, or was killed while it did: it takes no more decisions."""
-    filesystem, path = open_folder(stored.folder)
-    return bool(filesystem.get_file_info(f"{path}/{CLOSED}").type == fs.FileType.File)
+    # A line that was cut, by a full disk or a loss of power, was never told to be kept.
+    return [decision for line in content.splitlines() if (decision := _read_line(line))]
 
 
 def sum_up(decisions: Sequence[Decision]) -> dict[int, Said]:

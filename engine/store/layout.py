@@ -5,8 +5,6 @@ and nothing else: ``datasets`` passes over folders named ``__…``, pandas and p
 and DuckDB and polars are given ``**/*.parquet``.
 """
 
-from collections.abc import Mapping
-
 RUN_FOLDER = "__run__"
 SAMPLES = "samples.parquet"
 MANIFEST = f"{RUN_FOLDER}/manifest.json"
@@ -19,19 +17,11 @@ DETACHED = f"{RUN_FOLDER}/detached.pq"
 # The samples of a set that waits for a person's word lie here, and stay here after it.
 PROPOSED = f"{RUN_FOLDER}/proposed.pq"
 # What a person has decided of a proposed set so far: not in its manifest, since it grows.
-DECISIONS = f"{RUN_FOLDER}/decisions"
-DECISIONS_FILE = f"{DECISIONS}.jsonl"
+DECISIONS = f"{RUN_FOLDER}/decisions.jsonl"
 # What a reviewer is shown of each proposed text.
 REVIEW_DATA = f"{RUN_FOLDER}/review.json"
-# What near-duplicate search needs of the samples, by the kind of hashes.
-HASHES: Mapping[str, str] = {name: f"{RUN_FOLDER}/hashes_{name}.pq" for name in ("near", "apart")}
-
-# On an object store, the files of a set's next version, until all of them are in their places.
-NEXT_VERSION = f"{RUN_FOLDER}/next"
-NEXT_MANIFEST = f"{NEXT_VERSION}/manifest.json"
+# What near-duplicate search needs of the samples, by their ids.
+HASHES = f"{RUN_FOLDER}/hashes.pq"
 
 # The ledgers of backfills, in the root of the sample store.
 BACKFILLS = "__backfills__"
-
-# The field of a manifest that tells when its set was attached, where the file's own time no longer does.
-ATTACHED_NS = "attached_ns"

@@ -2,30 +2,29 @@
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.domain.model import Pool, Seed
-from engine.domain.samples import Reason, Row, make_rejected_table, make_sample_table
+from engine.domain.samples import Reason, Row, make_sample_table
+from engine.store.changes import finish_change, put_file
+from engine.store.commit import choose_moment
 from engine.store.debris import list_run_folders
-from engine.store.decisions import list_decided, read_decisions, sum_up
-from engine.store.earlier.hashes import render_hashes
-from engine.store.layout import HASHES, MANIFEST, PROPOSED, REJECTED, SAMPLES
-from engine.store.sample_set import count_poles, describe_file, digest_ids, read_manifest, seal, write_parquet
-from engine.store.set_versions import list_removals
-from engine.store.store import StoredSet, explain_damage, list_pools, list_sets, write_files
+from engine.store.decisions import Decision, list_decided, read_decisions, sum_up
+from engine.store.layout import MANIFEST, PROPOSED, SAMPLES
+from engine.store.sample_set import count_poles, describe_file, digest_ids, read_manifest, seal, unseal, write_parquet
+from engine.store.store import StoredSet, explain_damage, list_pools, list_sets, translate_errors
+from engine.store.writers import lock_model
 from engine.system.filesystem import open_folder, read_bytes
-from engine.text.signatures import KINDS
 
 STATUSES = ("attached", "proposed", "rejected", "detached")
-# The reasons of rows that a person has refused.
+# The reason of rows that a person has refused.
 LEFT_OUT: Reason = "left_out"
-REFUSALS = (LEFT_OUT, "removed")
 
 
 def list_proposals(samples_uri: str, handle: str) -> list[StoredSet]:
@@ -69,17 +68,14 @@ def read_refused(sets: Iterable[StoredSet]) -> tuple[str, ...]:
         sets: all sets of the model; of those without a refused text only the manifest is looked at.
 
     Raises:
-        StoreError: the rejected rows of a set cannot be read.
+        StoreError: the rows of a proposal cannot be read.
     """
     texts: set[str] = set()
     for stored in sets:
-        review = stored.manifest.get("review", {}) if stored.status != "proposed" else {}
-        if review.get("refused") or stored.manifest.get("removals"):
-            with explain_damage(stored):
-                content = read_bytes(stored.file(REJECTED))
-                table = pq.read_table(io.BytesIO(content), columns=["text", "reason"], page_checksum_verification=True)
-                rows = table.filter(pc.is_in(table["reason"], pa.array(REFUSALS)))
-                texts.update(text for text in rows["text"].to_pylist() if text)
+        texts.update(entry["text"] for entry in stored.manifest.get("removals", ()) if entry["text"])
+        if refused := set(stored.manifest.get("review", {}).get("refused", ())):
+            rows = read_rows(stored, PROPOSED)
+            texts.update(row["text"] for row in rows if row["id"] in refused and row["text"])
     return tuple(sorted(texts))
 
 
@@ -97,7 +93,7 @@ def read_reviewed(sets: Iterable[StoredSet]) -> tuple[Seed, ...]:
         StoreError: a proposal or its decisions cannot be read.
     """
     mine = [stored for stored in sets if "/pool=train/" in stored.folder and stored.status == "attached"]
-    removed = {number for stored in mine for entry in list_removals(stored.manifest) for number in entry["ids"]}
+    removed = {entry["id"] for stored in mine for entry in stored.manifest.get("removals", ())}
     found: dict[tuple[str, str], Seed] = {}
     for stored in mine:
         if "left_out" in stored.manifest.get("review", {}):
@@ -116,79 +112,90 @@ def read_rows(stored: StoredSet, name: str) -> list[Row]:
     with explain_damage(stored):
         content = read_bytes(stored.file(name))
         rows = pq.read_table(io.BytesIO(content), page_checksum_verification=True).to_pylist()
-    # On an object store a later version's rows may have been put there, after these, by a run that then ended.
-    rows = rows[: stored.manifest["files"][name]["rows"]]
     return [cast(Row, {"reason": None, **row}) for row in rows]
 
 
-def reject_proposal(stored: StoredSet, why: str, refused: bool, decisions: Mapping[str, bytes]) -> StoredSet:
-    """Ends a proposal as rejected: its rows become rejected ones, and its report stays.
+def reject_proposal(stored: StoredSet, why: str, is_persons: bool) -> StoredSet:
+    """Ends a proposal as rejected; its rows stay where they are, and its report.
 
     Args:
-        refused: whether a person has refused its texts, which then stay known; else nobody has looked at them.
-        decisions: what was decided one by one, as ``read_decision_file`` has it.
+        is_persons: whether a person has refused its texts, which then stay known; else nobody has looked at them.
+
+    Returns:
+        The set as it is now: as it was before, where it did not wait any more.
 
     Raises:
         StoreError: the set cannot be read or written; it then still waits.
     """
-    reason: Reason = LEFT_OUT if refused else "surplus"
-    rows = [Row(**{**row, "reason": reason}) for row in read_rows(stored, PROPOSED)]
-    review = {"why": why, **({"refused": len(rows)} if refused else {})}
-    return _end(stored, "rejected", [], rows, review, decisions)
+    refused = [row["id"] for row in read_rows(stored, PROPOSED)] if is_persons else []
+    with translate_errors(stored.folder), lock_model(stored.folder):
+        manifest, _ = finish_change(stored.folder)
+        if manifest is None or manifest["status"] != "proposed":
+            return StoredSet(stored.folder, manifest or {}, written=False)
+        review = {"why": why, "refused": refused}
+        return _end(stored, {**manifest, "status": "rejected"}, review, read_decisions(stored), [])
 
 
 def attach_proposal(
     stored: StoredSet,
     rows: Sequence[Row],
-    left_out: Sequence[Row],
     review: Mapping[str, object],
     beside: Sequence[str],
-    decisions: Mapping[str, bytes],
+    decisions: Sequence[Decision],
     may_enter: Callable[[], bool],
-) -> StoredSet:
-    """Attaches what stands of a proposal: what was left out becomes rejected rows, and its report stays.
+) -> StoredSet | None:
+    """Attaches what stands of a proposal; its report stays, and what was left out is known by the manifest.
 
     Args:
-        review: what the manifest says of the review from here on.
+        review: what the manifest says of the review from here on; ``refused`` are the ids of what was left out.
         beside: the runs whose sets the gate has seen.
-        may_enter: as for ``write_files``.
+        decisions: those that the rows come from.
+        may_enter: whether the set may still be attached, asked while nobody else adds to the model.
+
+    Returns:
+        The set as it is now; None where it may not enter, or more was decided meanwhile: it then still waits.
 
     Raises:
         StoreError: the set cannot be read or written; it then still waits.
     """
-    manifest = {**stored.manifest, "inputs": {**stored.manifest["inputs"], "checked_beside": list(beside)}}
-    seen = replace(stored, manifest=manifest)
-    return _end(seen, "attached", rows, left_out, {**review, "refused": len(left_out)}, decisions, may_enter)
+    with translate_errors(stored.folder), lock_model(stored.folder):
+        manifest, _ = finish_change(stored.folder)
+        if manifest is None or manifest["status"] != "proposed":
+            return StoredSet(stored.folder, manifest or {}, written=False)
+        if list(decisions) != read_decisions(stored) or not may_enter():
+            return None
+        content = write_parquet(make_sample_table(rows))
+        files = {**manifest["files"], SAMPLES: describe_file(content, len(rows))}
+        inputs = {**manifest["inputs"], "checked_beside": list(beside)}
+        changed = {**manifest, "status": "attached", "files": files, "inputs": inputs}
+        try:
+            put_file(stored.folder, SAMPLES, content)
+            return _end(stored, changed, review, decisions, rows)
+        except BaseException:
+            with suppress(OSError, pa.ArrowException):
+                finish_change(stored.folder)
+            raise
 
 
 def _end(
     stored: StoredSet,
-    status: str,
-    rows: Sequence[Row],
-    rejected: Sequence[Row],
+    manifest: Mapping[str, Any],
     review: Mapping[str, object],
-    decisions: Mapping[str, bytes],
-    may_enter: Callable[[], bool] = lambda: True,
+    decisions: Sequence[Decision],
+    rows: Sequence[Row],
 ) -> StoredSet:
-    """Puts the set that comes of a proposal in its place: with these samples, and with these rows more rejected."""
-    kept = [name for name in stored.manifest["files"] if name not in {REJECTED, *HASHES.values()}]
-    with explain_damage(stored):
-        files = {name: read_bytes(stored.file(name)) for name in kept} | dict(decisions)
-    every, counts = [*read_rows(stored, REJECTED), *rejected], dict.fromkeys(HASHES.values(), len(rows))
-    files[REJECTED] = write_parquet(make_rejected_table(every))
-    counts |= {PROPOSED: stored.manifest["files"][PROPOSED]["rows"], REJECTED: len(every), SAMPLES: len(rows)}
-    if status == "attached":
-        files[SAMPLES] = write_parquet(make_sample_table(rows))
-        files |= {HASHES[kind.name]: render_hashes([[str(row["text"]) for row in rows]], kind) for kind in KINDS}
-    manifest = {
-        **{name: value for name, value in stored.manifest.items() if name != "hashes_version" or status == "attached"},
-        "status": status,
+    """Puts the manifest of a set that waits no more, with these samples."""
+    filesystem, path = open_folder(stored.folder)
+    ended = {
+        **manifest,
         "counts": count_poles(rows),
         "rows_sha256": digest_ids([row["id"] for row in rows]),
-        "files": {name: describe_file(content, counts.get(name)) for name, content in files.items()},
-        "review": {**stored.manifest["review"], **review},
+        "review": {**manifest["review"], **review},
+        "decisions": [asdict(decision) for decision in decisions],
     }
-    return write_files(stored.folder, files | {MANIFEST: seal(manifest)}, may_enter)
+    sealed = seal(ended)
+    put_file(stored.folder, MANIFEST, sealed, choose_moment(filesystem, path))
+    return StoredSet(stored.folder, unseal(sealed))
 
 
 def list_all(samples_uri: str, handle: str) -> list[StoredSet]:

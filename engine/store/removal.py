@@ -2,26 +2,45 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.store.commit import finish_replacing, is_attached, replace_files
-from engine.store.layout import ATTACHED_NS, MANIFEST, REJECTED, SAMPLES
-from engine.store.sample_set import read_manifest
-from engine.store.set_versions import Removal, list_removals, remove_rows
+from engine.store.changes import (
+    finish_change,
+    mark_removed,
+    number_rows,
+    put_file,
+    read_removals,
+    read_table,
+    read_time,
+    render_without,
+)
+from engine.store.commit import is_attached
+from engine.store.layout import MANIFEST, SAMPLES
+from engine.store.sample_set import write_parquet
 from engine.store.store import StoredSet, explain_damage, list_sets, translate_errors
 from engine.store.writers import lock_model
-from engine.system.filesystem import open_folder, read_bytes
+from engine.system.filesystem import read_bytes
 
 # An id has 53 bits.
 MAX_ID = 1 << 53
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What is taken off, by the ids of the samples; ``why`` is a person's word or empty, ``who`` a person or a key."""
+
+    ids: tuple[int, ...]
+    removed_at: datetime
+    why: str = ""
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +68,7 @@ def find_samples(
     attached: list[tuple[StoredSet, tuple[int, ...]]] = []
     removed: dict[int, str] = {}
     for stored in (stored for pool in pools for stored in list_sets(samples_uri, handle, pool)):
-        gone = {number for entry in list_removals(stored.manifest) for number in entry["ids"]}
+        gone = {entry["id"] for entry in stored.manifest.get("removals", ())}
         removed |= dict.fromkeys(gone & wanted, stored.run_id)
         if wanted and (own := _find_ids(stored, wanted)):
             attached.append((stored, own))
@@ -60,22 +79,29 @@ def find_samples(
 def remove_stored(stored: StoredSet, removal: Removal) -> bool:
     """Takes samples off an attached set; False if it is no longer attached. The caller must keep runs out.
 
-    Samples that it has no more, as after a removal in an object store that broke off, are passed over.
+    Samples that it has no more are passed over.
 
     Raises:
         StoreError: the set cannot be read or written, or was altered since it was written; no reader sees a half of it.
     """
-    filesystem, path = open_folder(stored.folder)
-    with translate_errors(stored.folder), lock_model(stored.folder):
-        finish_replacing(filesystem, path)
-        manifest = read_manifest(stored.folder)
+    folder = stored.folder
+    with translate_errors(folder), lock_model(folder):
+        manifest, _ = finish_change(folder)
         if manifest is None or not is_attached(manifest):
             return False
-        if not isinstance(filesystem, fs.LocalFileSystem):
-            manifest = {**manifest, ATTACHED_NS: _read_attached_ns(filesystem, path, manifest)}
-        files = {name: _read_sealed(stored.folder, name, manifest) for name in (SAMPLES, REJECTED)}
-        if changed := remove_rows(manifest, files, removal):
-            replace_files(filesystem, path, changed)
+        samples = read_table(_read_sealed(folder, SAMPLES, manifest))
+        gone = pc.is_in(samples["id"], pa.array(removal.ids, pa.int64()))
+        taken, metadata = samples.filter(gone), samples.schema.metadata
+        if not taken.num_rows:
+            return True
+        rows = number_rows(metadata, samples.num_rows)[gone.to_numpy()].tolist()
+        said = {"when": removal.removed_at.isoformat(), "why": removal.why, "who": removal.who}
+        entries = [{"id": id_, **said, "row": row} for id_, row in zip(taken["id"].to_pylist(), rows, strict=True)]
+        left = mark_removed(samples.filter(pc.invert(gone)), [*read_removals(metadata), *entries])
+        content = write_parquet(left)
+        put_file(folder, SAMPLES, content)
+        texts = dict(zip(taken["id"].to_pylist(), taken["text"].to_pylist(), strict=True))
+        put_file(folder, MANIFEST, render_without(manifest, content, left, read_time(folder), texts))
         return True
 
 
@@ -104,8 +130,3 @@ def _read_sealed(folder: str, name: str, manifest: Mapping[str, Any]) -> bytes:
             "`exemplars verify` says what helps"
         )
     return content
-
-
-def _read_attached_ns(filesystem: fs.FileSystem, path: str, manifest: Mapping[str, Any]) -> int:
-    """When the set was attached: an object store gives each new manifest a new time."""
-    return int(manifest.get(ATTACHED_NS) or filesystem.get_file_info(f"{path}/{MANIFEST}").mtime_ns or 0)

@@ -21,7 +21,6 @@ from engine.errors import StoreError
 from engine.store.earlier.hashes import render_hashes
 from engine.store.layout import DETACHED, HASHES, MANIFEST, PROPOSED, REJECTED, SAMPLES
 from engine.system.filesystem import open_folder
-from engine.text.signatures import HASHES_VERSION, KINDS
 
 # Rows in a Parquet row group. To read a page of samples, at most the rows before it in its group are read as well.
 GROUP_ROWS = 10_000
@@ -54,7 +53,6 @@ class SampleSet:
 
 def render_files(sample_set: SampleSet) -> dict[str, bytes]:
     """The bytes of every file of a set by its name, the manifest last."""
-    hashed = sample_set.status in SAMPLES_NAMES
     tables: dict[str, pa.Table] = {}
     if name := SAMPLES_NAMES.get(sample_set.status):
         tables[name] = make_sample_table(sample_set.kept)
@@ -62,11 +60,11 @@ def render_files(sample_set: SampleSet) -> dict[str, bytes]:
     files = {name: write_parquet(table) for name, table in tables.items()}
     files |= {name: text.encode() for name, text in sample_set.documents.items()}
     rows = {name: table.num_rows for name, table in tables.items()}
-    if hashed:
-        texts = [str(row["text"]) for row in sample_set.kept]
-        files |= {HASHES[kind.name]: render_hashes([texts], kind) for kind in KINDS}
-        rows |= dict.fromkeys(HASHES.values(), len(texts))
-    files[MANIFEST] = _render_manifest(sample_set, files, rows, hashed)
+    if name:
+        ids, texts = [row["id"] for row in sample_set.kept], [str(row["text"]) for row in sample_set.kept]
+        files[HASHES] = render_hashes(ids, texts)
+        rows[HASHES] = len(ids)
+    files[MANIFEST] = _render_manifest(sample_set, files, rows)
     return files
 
 
@@ -82,15 +80,7 @@ def read_manifest(folder: str) -> Mapping[str, Any] | None:
     Raises:
         StoreError: the manifest cannot be read, is truncated, or was altered after it was written.
     """
-    return read_manifest_file(f"{folder}/{MANIFEST}")
-
-
-def read_manifest_file(uri: str) -> Mapping[str, Any] | None:
-    """The manifest in one file; None if there is no such file.
-
-    Raises:
-        StoreError: as ``read_manifest``.
-    """
+    uri = f"{folder}/{MANIFEST}"
     filesystem, path = open_folder(uri)
     try:
         with filesystem.open_input_file(path) as stream:
@@ -127,7 +117,7 @@ def unseal(content: bytes) -> Any:
     return value
 
 
-def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Mapping[str, int], hashed: bool) -> bytes:
+def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Mapping[str, int]) -> bytes:
     stamp = sample_set.stamp
     manifest = {
         "status": sample_set.status,
@@ -141,7 +131,6 @@ def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Ma
         "counts": count_poles(sample_set.kept if sample_set.status in SAMPLES_NAMES else ()),
         "rows_sha256": digest_ids([row["id"] for row in sample_set.kept]),
         "files": {name: describe_file(content, rows.get(name)) for name, content in files.items()},
-        **({"hashes_version": HASHES_VERSION} if hashed else {}),
         "versions": dict(sample_set.versions),
         "inputs": dict(sample_set.inputs),
         **({"review": dict(sample_set.review)} if sample_set.review else {}),

@@ -21,22 +21,13 @@ STAGING = "__staging-"
 def make_staging(pool: Path) -> Iterator[Path]:
     """Yields a new folder on the store's disk, outside the store if possible, and removes it at the end.
 
-    Outside, since DuckDB's ``**`` descends into every folder of the store. A set that was put aside in it
-    (``put_aside``) moves back to its place if that place is empty at the end. The caller must hold the model's lock.
+    Outside, since DuckDB's ``**`` descends into every folder of the store.
     """
-    root = pool.parents[1]
-    staging = _make_folder(root, _name_owner(pool))
+    staging = _make_folder(pool.parents[1], _name_owner(pool))
     try:
         yield staging
     finally:
-        _clear(root, staging)
-
-
-def put_aside(staging: Path, folder: Path) -> None:
-    """Moves a set into ``staging``, to a path from which its place in the store can be read."""
-    aside = Path(tempfile.mkdtemp(prefix="old-", dir=staging), *folder.parts[-3:])
-    aside.parent.mkdir(parents=True)
-    folder.rename(aside)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def list_stale(root: Path) -> list[Path]:
@@ -46,17 +37,15 @@ def list_stale(root: Path) -> list[Path]:
 
 def sweep_stale(root: Path) -> list[Path]:
     """Removes what ``list_stale`` finds, and returns what is gone."""
-    return [path for path in list_stale(root) if _clear(root, path)]
+    return [path for path in list_stale(root) if _clear(path)]
 
 
 def sweep_staging(pool: Path) -> list[Path]:
     """Removes the staging folders of a pool, whatever their age, and returns those that are gone.
 
-    A set that was put aside in one moves back to its place in the store. The caller must hold the model's lease and
-    lock, so that nobody works in them.
+    The caller must hold the model's lease and lock, so that nobody works in them.
     """
-    root = pool.parents[1]
-    return [path for path in sorted(_list_staging(root, _name_owner(pool))) if _clear(root, path)]
+    return [path for path in sorted(_list_staging(pool.parents[1], _name_owner(pool))) if _clear(path)]
 
 
 def _make_folder(root: Path, owner: str) -> Path:
@@ -87,20 +76,11 @@ def _is_stale(path: Path) -> bool:
         return False
 
 
-def _clear(root: Path, path: Path) -> bool:
-    """Removes a staging folder or a probe; False if it stays, since a set in it cannot go back to its place."""
+def _clear(path: Path) -> bool:
     with suppress(OSError):
-        # A writer that works in it after all fails, for it does not find it any more, and commits no part of a set.
-        path = path.rename(path.with_name(f"{path.name}-gone"))
-        for aside in path.glob("old-*/handle=*/pool=*/run=*"):
-            place = root.joinpath(*aside.parts[-3:])
-            # If another set stands there, that one has replaced it.
-            with suppress(OSError):
-                aside.rename(place)
-            if not place.exists():
-                return False
         if path.is_dir():
-            shutil.rmtree(path)
+            # A writer that works in it after all does not find it any more, and commits no part of a set.
+            shutil.rmtree(path.rename(path.with_name(f"{path.name}-gone")))
         else:
             path.unlink()
     return not path.exists()

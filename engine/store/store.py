@@ -4,7 +4,7 @@ import json
 import tempfile
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -16,10 +16,10 @@ from pyarrow import fs
 from engine.definitions.lifecycle import LIFECYCLE_FILE, Lifecycle, read_lifecycle
 from engine.domain.model import Attached, Pool
 from engine.errors import FrozenModelError, InputError, StoreError
-from engine.store.commit import commit_set, detach_files, is_attached
+from engine.store.changes import detach_files, is_removal_of
+from engine.store.commit import commit_set, is_attached
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
 from engine.store.sample_set import SAMPLES_NAMES, SampleSet, read_manifest, render_files, unseal
-from engine.store.set_versions import list_removals, repeat_removals
 from engine.store.staging import PROBE
 from engine.system.filesystem import check_folder_writable, list_folders, open_folder, read_bytes
 
@@ -98,9 +98,7 @@ def check_writable(samples_uri: str, probe: bool = True) -> None:
 
 
 def write_set(samples_uri: str, sample_set: SampleSet, may_enter: Callable[[], bool] = lambda: True) -> StoredSet:
-    """Commits a set to the store atomically; an attached set of the same run id is left unchanged.
-
-    What was taken off a detached set of that run id before does not come back with it.
+    """Commits a set to the store atomically; one of the same run id that is no rejected one is left unchanged.
 
     Args:
         may_enter: as for ``commit_set``.
@@ -111,18 +109,7 @@ def write_set(samples_uri: str, sample_set: SampleSet, may_enter: Callable[[], b
     stamp = sample_set.stamp
     folder = locate_set(samples_uri, stamp.handle, sample_set.pool, stamp.run_id)
     files = render_files(sample_set)
-    if sample_set.status == "attached" and (removals := list_removals(read_manifest(folder) or {})):
-        files = repeat_removals(files, {"removals": removals})
-    return write_files(folder, files, may_enter)
-
-
-def write_files(folder: str, files: Mapping[str, bytes], may_enter: Callable[[], bool] = lambda: True) -> StoredSet:
-    """Commits the files of a set atomically, as ``write_set`` does.
-
-    Raises:
-        StoreError: the store cannot be written; what was there before is unchanged.
-    """
-    with translate_errors(folder.partition("/handle=")[0]):
+    with translate_errors(samples_uri):
         written = commit_set(folder, files, may_enter)
     # What was written is not read again: if the store fails a moment later, the set is committed nevertheless.
     manifest = unseal(files[MANIFEST]) if written else read_manifest(folder) or {}
@@ -226,7 +213,7 @@ def list_altered(sets: Sequence[StoredSet]) -> tuple[str, ...]:
 
 
 def is_altered(stored: StoredSet) -> bool:
-    """Whether a set's samples have another size than its manifest says.
+    """Whether a set's samples have another size than its manifest says, and not since a removal has not ended.
 
     Raises:
         StoreError: the store cannot be read.
@@ -234,8 +221,12 @@ def is_altered(stored: StoredSet) -> bool:
     filesystem, path = open_folder(stored.file(stored.rows_name))
     expected = stored.manifest.get("files", {}).get(stored.rows_name, {}).get("bytes")
     with translate_errors(stored.folder, UNREADABLE):
-        size = filesystem.get_file_info(path).size
-    return expected not in (None, size)
+        if expected in (None, filesystem.get_file_info(path).size):
+            return False
+        with suppress(OSError, pa.ArrowException):
+            found = pq.read_metadata(pa.BufferReader(read_bytes(stored.file(stored.rows_name))))
+            return not is_removal_of(found.metadata, found.num_rows, stored.manifest)
+    return True
 
 
 def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Verifies a whole sample store and reports each fault with its place and its remedy, for ``exemplars verify``."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,12 @@ from engine.errors import StoreError
 from engine.store.layout import BACKFILLS
 from engine.store.sample_set import read_manifest
 from engine.store.staging import PROBE, STAGING, list_stale
-from engine.store.verify_set import Ids, SetFacts, check_set
+from engine.store.verify_set import FINISH, Ids, SetFacts, check_set
 from engine.store.writers import WRITERS
 from engine.system.filesystem import list_below, open_folder
+
+# A change that goes on takes some milliseconds.
+TRIES, PAUSE_SECONDS = 3, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +91,14 @@ class StoreVerifier:
         yield from _find_duplicates(ids)
 
     def _check_set(self, filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
-        """Checks one set, and again (up to three times) if its manifest changed meanwhile, as when a run ends."""
-        for _ in range(3):
+        """Checks one set, and again where it may have changed meanwhile, as when a run ends or somebody detaches it."""
+        for _ in range(TRIES):
             before = _read_manifest_or_none(place)
             facts = check_set(filesystem, place, path)
-            if not facts.faults or before == _read_manifest_or_none(place):
+            is_changing = any(remedy == FINISH for _, _, remedy in facts.faults)
+            if not facts.faults or (before == _read_manifest_or_none(place) and not is_changing):
                 break
+            time.sleep(PAUSE_SECONDS)
         if facts.status in self.sets:
             self.sets[facts.status] += 1
         self.samples += len(facts.ids) if facts.status == "attached" else 0

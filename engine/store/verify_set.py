@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, TypeGuard
@@ -16,17 +17,18 @@ from pyarrow import fs
 from engine.domain.model import digest_text
 from engine.domain.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, make_id
 from engine.errors import StoreError
+from engine.store.changes import is_removal_of
+from engine.store.commit import is_attached
 from engine.store.layout import (
     DECISIONS,
     DETACHED,
     MANIFEST,
-    NEXT_VERSION,
     PROPOSED,
     REJECTED,
     SAMPLES,
 )
 from engine.store.sample_set import read_manifest
-from engine.system.filesystem import list_below, open_whole
+from engine.system.filesystem import is_part, list_below, open_whole
 from engine.text.formatting import count_noun
 
 CHUNK_BYTES = 1024 * 1024
@@ -38,11 +40,11 @@ QUALITIES = {"positive": 1.0, "negative": 0.0}
 
 DEBRIS = "The next run of this model removes it, unless the run that writes it is still running"
 RESTORE = "Restore it from a copy, or take the set off its model with `exemplars detach {run_id}`"
-FINISH_REMOVAL = "The next run of this model, or `exemplars remove` of any of the set's samples, finishes it"
 LOST = (
     "Restore it from a copy, or move the set's folder out of the store: until then no run can use the model. The set "
     "cannot be made again, since its manifest says what it was made from"
 )
+FINISH = "The next run of this model finishes it, or takes it back"
 REMOVE = "Remove it: no run wrote it here"
 # What is wrong, the name of the file in the set, and what to do, where {run_id} stands for the set's run id.
 FoundFault = tuple[str, str, str]
@@ -88,7 +90,6 @@ def check_set(filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
         facts.faults.append(("a manifest that does not say what the set is", MANIFEST, "Restore it from a copy"))
         return facts
     facts.faults += _check_listing(there, manifest)
-    facts.faults += [(what, MANIFEST, RESTORE) for what in _check_removals(manifest)]
     # Rows are compared with the folder that they are in.
     manifest = {**manifest, **owner}
     in_doubt = {name for _, name, _ in facts.faults}
@@ -112,30 +113,18 @@ def _is_nested(value: object) -> TypeGuard[dict[str, dict[str, Any]]]:
 def _check_listing(there: set[str], manifest: Mapping[str, Any]) -> Iterator[FoundFault]:
     status, files = manifest["status"], manifest["files"]
     samples = STATUSES[status]
+    began = {"detached": "a detach", "proposed": "an attach"}
     if samples is not None and samples not in files:
         yield "the manifest names no samples, but a set of this status has some", MANIFEST, RESTORE
-    if samples != SAMPLES and SAMPLES in there:
+    if samples != SAMPLES and SAMPLES in there and status in began:
+        yield f"{began[status]} that did not end", SAMPLES, FINISH
+    elif samples != SAMPLES and SAMPLES in there:
         yield f"samples of a set that is {status}", SAMPLES, REMOVE
-    for name in sorted(there - {MANIFEST, SAMPLES, *files}):
-        if name.startswith(f"{NEXT_VERSION}/"):
-            yield "left by a removal of samples that did not end", name, FINISH_REMOVAL
-        elif not name.startswith(DECISIONS):
+    for name in sorted(there - {MANIFEST, SAMPLES, DECISIONS, *files}):
+        if name == DETACHED and status == "attached":
+            yield "a detach that did not end", name, FINISH
+        elif not is_part(name):
             yield "a file that the manifest does not name", name, REMOVE
-
-
-def _check_removals(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Whether the digests that removals name lead from one to the next, and to the samples that are there."""
-    removals = manifest.get("removals", [])
-    named = (SAMPLES, DETACHED)
-    now = next((entry.get("sha256") for name, entry in manifest["files"].items() if name in named), None)
-    try:
-        ends = [item["samples_sha256"]["before"] for item in removals[1:]] + [now] * bool(removals)
-        if [item["samples_sha256"]["after"] for item in removals] != ends:
-            yield "removals whose digests do not lead to its samples"
-        if any(len(item["ids"]) != len(item["rows"]) for item in removals):
-            yield "removals that do not say which rows they took"
-    except (KeyError, TypeError):
-        yield "removals that cannot be read"
 
 
 def _find_schema(manifest: Mapping[str, Any], name: str) -> pa.Schema | None:
@@ -158,6 +147,8 @@ def _check_file(
         with open_whole(filesystem, path) as source:
             digest, size = _digest(source)
             facts.size_bytes += size
+            if size != entry.get("bytes") and _find_left(source, manifest, facts):
+                return
             if size != entry.get("bytes"):
                 yield f"a file that was altered: {size} bytes, but the manifest says {entry.get('bytes')}"
             elif digest != entry.get("sha256"):
@@ -169,6 +160,19 @@ def _check_file(
         yield "a file that is missing"
     except (OSError, pa.ArrowException) as error:
         yield f"a file that cannot be read: {error}"
+
+
+def _find_left(source: pa.NativeFile, manifest: Mapping[str, Any], facts: SetFacts) -> bool:
+    """Whether a file is what a removal has left of the samples that has not ended; then their ids are known."""
+    if not is_attached(manifest):
+        return False
+    source.seek(0)
+    with suppress(OSError, pa.ArrowException):
+        parquet = pq.ParquetFile(source, page_checksum_verification=True)
+        if is_removal_of(parquet.metadata.metadata, parquet.metadata.num_rows, manifest):
+            facts.ids = np.asarray(parquet.read(["id"])["id"], np.int64)
+            return True
+    return False
 
 
 def _digest(source: pa.NativeFile) -> tuple[str, int]:

@@ -18,6 +18,8 @@ class OutsideFolderError(Exception):
     """A path leads, through a symbolic link, out of the folder that it should lie in."""
 
 
+# How the name begins that a file has while it is written; whoever was killed meanwhile leaves it.
+PART = ".part-"
 WHOLE_BYTES = 16 * 1024 * 1024
 # No file that an author writes is larger: a million samples have some 200 MB.
 MOST_BYTES = 1024**3
@@ -177,7 +179,7 @@ def write_whole(filesystem: fs.FileSystem, path: str, content: bytes, modified_n
         return
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    part = target.with_name(f"{PART}{target.name}.{secrets.token_hex(4)}")
     try:
         with part.open("wb") as file:
             file.write(content)
@@ -186,9 +188,24 @@ def write_whole(filesystem: fs.FileSystem, path: str, content: bytes, modified_n
                 os.utime(part, ns=(modified_ns, modified_ns))
             os.fsync(file.fileno())
         part.replace(target)
+        sync(target.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def is_part(path: str) -> bool:
+    """Whether a file was left by ``write_whole`` in a process that was killed."""
+    return path.rpartition("/")[2].startswith(PART)
+
+
+def sync(path: Path) -> None:
+    """Writes a file or a folder through to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

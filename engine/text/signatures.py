@@ -25,7 +25,7 @@ BANDS = 25
 # threshold is not worth the exact comparison.
 ESTIMATE_ERROR = 0.2
 HASH_SEED = 42
-# Raised with every change of the normal form, the shingles, the hashes or their columns: then all are made anew.
+# Raised with every change of the normal form, the shingles, the hashes or their columns.
 HASHES_VERSION = 1
 _SIGN_TEXTS = 2_000
 
@@ -52,24 +52,24 @@ class Nearness:
 
 @dataclass(frozen=True, slots=True)
 class HashKind:
-    """One table of hashes of a set's texts: ``name``, and whether it has the hashes of their runs of words."""
+    """One kind of signature of texts, which has a column of this name among a set's hashes."""
 
-    name: str
+    name: Literal["near", "apart"]
     nearness: Nearness
-    has_runs: bool = False
-
-    @property
-    def schema(self) -> pa.Schema:
-        """One row for each text: ``signature``, and ``runs`` where the table has them."""
-        fields = [pa.field("signature", pa.binary(self.nearness.permutations), nullable=False)]
-        if self.has_runs:
-            fields.append(pa.field("runs", pa.list_(pa.field("item", pa.uint32(), nullable=False)), nullable=False))
-        return pa.schema(fields, {"hashes_version": str(HASHES_VERSION), "algorithm": str(RMinHash.ALGORITHM_VERSION)})
 
 
 NEAR = HashKind("near", Nearness())
-APART = HashKind("apart", Nearness(APART_JACCARD, permutations=126, bands=42), has_runs=True)
-KINDS = (NEAR, APART)
+APART = HashKind("apart", Nearness(APART_JACCARD, permutations=126, bands=42))
+RUNS = pa.field("runs", pa.list_(pa.field("item", pa.uint32(), nullable=False)), nullable=False)
+# The hashes of a set: of each kind a signature, and the runs of words.
+HASHES_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), nullable=False),
+        *(pa.field(kind.name, pa.binary(kind.nearness.permutations), nullable=False) for kind in (NEAR, APART)),
+        RUNS,
+    ],
+    {"hashes_version": str(HASHES_VERSION), "algorithm": str(RMinHash.ALGORITHM_VERSION)},
+)
 
 
 def sign(texts: Sequence[str], permutations: int) -> Signatures:
@@ -87,16 +87,19 @@ def hash_runs(text: str) -> list[int]:
     return sorted({zlib.crc32("\0".join(run).encode()) for run in word_runs(text, COMMON_RUN)})
 
 
-def make_hash_table(texts: Sequence[str], kind: HashKind) -> pa.Table:
-    """Makes the table of a kind, one row for each text, in order."""
-    permutations = kind.nearness.permutations
-    signatures = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(permutations), len(texts), [None, pa.py_buffer(sign(texts, permutations))]
-    )
-    columns: list[pa.Array] = [signatures]
-    if kind.has_runs:
-        columns.append(pa.array([hash_runs(text) for text in texts], kind.schema.field("runs").type))
-    return pa.table(columns, schema=kind.schema)
+def make_hashes(texts: Sequence[str]) -> pa.Table:
+    """Makes the hashes of texts, one row for each, in order: the columns of ``HASHES_SCHEMA`` but for the ids."""
+    columns = [make_hash_column(texts, kind, "signature") for kind in (NEAR, APART)]
+    columns.append(make_hash_column(texts, APART, "runs"))
+    return pa.table(columns, HASHES_SCHEMA.names[1:])
+
+
+def make_hash_column(texts: Sequence[str], kind: HashKind, column: HashColumn) -> pa.Array:
+    """Makes one column of the hashes of texts."""
+    if column == "runs":
+        return pa.array([hash_runs(text) for text in texts], RUNS.type)
+    width = kind.nearness.permutations
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(texts), [None, pa.py_buffer(sign(texts, width))])
 
 
 def read_signatures(column: pa.Array) -> Signatures:

@@ -9,7 +9,6 @@ from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
-from engine.store.decisions import read_decision_file
 from engine.store.proposals import reject_proposal
 from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet
@@ -32,7 +31,7 @@ def expire_proposal(stored: StoredSet, client: SyncPrefectClient | None) -> bool
     manifest = read_manifest(stored.folder)
     if manifest is None or manifest.get("status") != "proposed" or (client and _goes_on(client, stored.run_id)):
         return False
-    emit_written(reject_proposal(stored, EXPIRED, False, read_decision_file(stored)))
+    emit_written(reject_proposal(stored, EXPIRED, False))
     # A server that is away has the run suspended still; resumed, it finds the proposal rejected and ends.
     with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
         if client is not None:

@@ -1,6 +1,5 @@
 """Ends a proposal by a person's word: what stands is checked and attached, or all of it is rejected."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -27,7 +26,7 @@ from engine.review.word import PersonReview, Settled, add_decisions, measure_sta
 from engine.run.entering import make_entry_check
 from engine.run.job import read_pools, read_result
 from engine.settings import read_settings
-from engine.store.decisions import closing_decisions, read_decision_file
+from engine.store.decisions import read_decisions
 from engine.store.proposals import attach_proposal, reject_proposal
 from engine.store.store import StoredSet
 from engine.text.embedding import SentenceEncoder
@@ -107,12 +106,10 @@ async def finish_review(proposal: StoredSet, word: PersonReview, lease: Lease, r
         InputError, StoreError: as ``settle`` and ``attach_proposal``. ModelBusyError: it does not wait any more.
     """
     check_waiting(proposal)
-    with closing_decisions(proposal):
-        decisions = read_decision_file(proposal)
-        if not word.attach:
-            ended = reject_proposal(proposal, word.why, True, decisions)
-        else:
-            ended = await _attach(proposal, add_decisions(word, proposal), decisions, lease, resources)
+    if word.attach:
+        ended = await _attach(proposal, word, lease, resources)
+    else:
+        ended = reject_proposal(proposal, word.why, True)
     emit_written(ended)
     return read_result(ended)
 
@@ -131,24 +128,26 @@ async def start_filling(proposal: StoredSet) -> None:
         get_run_logger().warning("%s: exemplars synthesize %s %s", said, proposal.handle, how)
 
 
-async def _attach(
-    proposal: StoredSet, word: PersonReview, decisions: Mapping[str, bytes], lease: Lease, resources: RunResources
-) -> StoredSet:
-    """Attaches what stands; checked again beside sets that came in since the check."""
-    settled, pool = settle(proposal, word), choose_pool(proposal.manifest["synth_type"])
+async def _attach(proposal: StoredSet, word: PersonReview, lease: Lease, resources: RunResources) -> StoredSet:
+    """Attaches what stands; checked again where sets came in since the check, or more was decided."""
+    pool, logger = choose_pool(proposal.manifest["synth_type"]), get_run_logger()
     while True:
+        decisions = read_decisions(proposal)
+        whole = add_decisions(word, proposal, decisions)
+        settled = settle(proposal, whole)
         verdict = await _check(proposal, settled, resources)
         await lease.confirm()
         newer: list[str] = []
         rows = settled.standing
         may_enter = make_entry_check(resources.settings, proposal.handle, pool, rows, verdict.beside, newer)
-        entry = word.to_entry()
-        ended = attach_proposal(proposal, rows, settled.left_out, entry, verdict.beside, decisions, may_enter)
-        if not newer:
+        entry = {**whole.to_entry(), "refused": [row["id"] for row in settled.left_out]}
+        ended = attach_proposal(proposal, rows, entry, verdict.beside, decisions, may_enter)
+        if ended is not None:
             for warning in verdict.warnings:
-                get_run_logger().warning("%s", warning)
+                logger.warning("%s", warning)
             return ended
-        get_run_logger().warning("A set of run %s came in since: the gate checks beside it", join_words(newer))
+        came = f"A set of run {join_words(newer)} came in" if newer else "More was decided"
+        logger.warning("%s since: the gate checks again", came)
 
 
 async def _show(result: RunResult) -> None:

@@ -14,9 +14,8 @@ from uuid import UUID
 from fakes.stored import HANDLE, NOON, attach_set
 
 from engine.domain.samples import make_id
-from engine.store.commit import detach_files
-from engine.store.removal import remove_stored
-from engine.store.set_versions import Removal
+from engine.store.changes import detach_files
+from engine.store.removal import Removal, remove_stored
 from engine.store.store import StoredSet, detach_stored, find_set
 
 # Far more than any of this takes on a busy machine, and less than a test may take.

@@ -16,7 +16,7 @@ from engine.text.signatures import (
     Nearness,
     Signatures,
     hash_runs,
-    make_hash_table,
+    make_hash_column,
     read_signatures,
     sign,
 )
@@ -53,11 +53,10 @@ class StoredTexts(Protocol):
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """Returns the texts at some positions, which are sorted and unique."""
 
-    def recall_pairs(self, name: str, others: "StoredTexts", find: FindPairs) -> list[StoredPair]:
+    def find_unchecked(self, others: "StoredTexts", find: FindPairs) -> list[StoredPair]:
         """Returns what ``find`` gives for those of these texts and of the others that no gate has compared.
 
         Args:
-            name: what is looked for; under this name it may be kept.
             find: is given those texts, the others, and the positions of the former among all texts.
         """
 
@@ -73,13 +72,13 @@ class MemoryTexts:
 
     def walk_hashes(self, kind: HashKind, column: HashColumn) -> Iterator[pa.Array]:
         """Yields one part, which is made now."""
-        yield from make_hash_table(self._texts, kind)[column].chunks
+        yield make_hash_column(self._texts, kind, column)
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """Returns the texts at some positions."""
         return {row: self._texts[row] for row in rows.tolist()}
 
-    def recall_pairs(self, name: str, others: StoredTexts, find: "FindPairs") -> list[StoredPair]:
+    def find_unchecked(self, others: StoredTexts, find: "FindPairs") -> list[StoredPair]:
         """Returns what ``find`` gives for all texts."""
         return find(self, others, np.arange(len(self))) if self._texts and len(others) else []
 

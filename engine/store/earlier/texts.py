@@ -1,11 +1,9 @@
 """Opens the samples of a pool without their texts, which are read from the sets' files by their position."""
 
 import bisect
-import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -13,48 +11,53 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow.fs import LocalFileSystem
 
-from engine.store.earlier.hashes import FOLDER, HashedSet, Hashes, find_hashes, mark_used, walk_hashes
+from engine.store.earlier.hashes import Ids, are_of_this_version, fetch_hashes, walk_hashes
 from engine.store.earlier.rows import open_rows
 from engine.store.earlier.samples import COLUMNS, StoredSamples
 from engine.store.earlier.search import FindPairs, Numbers, StoredPair, StoredTexts
 from engine.store.layout import HASHES
-from engine.store.sample_set import seal, unseal
 from engine.store.store import StoredSet, explain_damage, is_altered
-from engine.system.filesystem import open_folder, open_whole, write_whole
-from engine.text.signatures import HASHES_VERSION, HashColumn, HashKind
+from engine.text.signatures import HashColumn, HashKind, make_hash_column
 
-_CHUNK_BYTES = 1024 * 1024
+LOGGER = logging.getLogger("exemplars.store")
 _FILE_COLUMNS = ["trait", "quality", "scenario", "seed_sha256"]
 # What `Scenario.to_json` writes first; other JSON is parsed.
 _SUBJECT_FIRST = r'^\{"subject": "(?P<subject>[^"\\]*)"'
 
 
 class StoreTexts:
-    """The texts of some sets, one after the other; picklable, so that another process can read them too."""
+    """The texts of some sets, one after the other; picklable, so that another process can read them too.
+
+    Args:
+        cache: the folder that keeps the hashes of sets in an object store, so that each is fetched once.
+    """
 
     def __init__(self, sets: Sequence[StoredSet], counts: Sequence[int], cache: Path | None) -> None:
         self._sets = tuple(sets)
         self._ends = list(accumulate(counts))
         self._cache = cache
-        self._hashes: dict[str, list[Hashes]] = {}
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
     def walk_hashes(self, kind: HashKind, column: HashColumn) -> Iterator[pa.Array]:
-        """Yields a column of hashes in parts; which files hold them is found out, and checked, once.
+        """Yields a column of hashes in parts; those that do not fit a set's texts, or this code, are made anew.
 
         Raises:
-            StoreError: they have to be made, and the texts cannot be read.
+            StoreError: a set's hashes or, where these do not hold, its texts cannot be read.
         """
-        if kind.name not in self._hashes:
-            counts = np.diff([0, *self._ends]).tolist()
-            described = [describe_set(stored, count) for stored, count in zip(self._sets, counts, strict=True)]
-            self._hashes[kind.name] = find_hashes(described, kind, self._cache)
-        for hashes in self._hashes[kind.name]:
-            yield from walk_hashes(hashes, column)
+        counts = np.diff([0, *self._ends]).tolist()
+        for stored, count in zip(self._sets, counts, strict=True):
+            with explain_damage(stored):
+                entry = stored.manifest["files"][HASHES]
+                hashes = fetch_hashes(stored.file(HASHES), entry["sha256"], self._cache)
+                if is_altered(stored) or not are_of_this_version(hashes):
+                    LOGGER.warning("The hashes of run %s do not fit its texts, and are made anew", stored.run_id)
+                    for texts in _walk_texts(stored):
+                        yield make_hash_column(texts, kind, column)
+                else:
+                    yield from walk_hashes(hashes, kind, column, None if entry["rows"] == count else _read_ids(stored))
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """The texts at some positions, which are sorted and unique; of each set only the row groups that have some.
@@ -70,10 +73,8 @@ class StoreTexts:
             texts.update(zip(own.tolist(), found, strict=True))
         return texts
 
-    def recall_pairs(self, name: str, others: StoredTexts, find: FindPairs) -> list[StoredPair]:
+    def find_unchecked(self, others: StoredTexts, find: FindPairs) -> list[StoredPair]:
         """What ``find`` gives for the sets that no gate has held against some of the others, and for those.
-
-        It is kept in the cache folder until such a set comes or goes.
 
         Raises:
             StoreError: a set cannot be read.
@@ -84,38 +85,21 @@ class StoreTexts:
         if not own or not theirs:
             return []
         texts, rows = self._restrict(own)
-        digests = [[describe_set(stored, 0).digest() for stored in sets] for sets in (own, theirs)]
-        place = None
-        if self._cache:
-            key = hashlib.sha256(json.dumps([name, HASHES_VERSION, digests]).encode()).hexdigest()
-            place = self._cache / FOLDER / f"{name}-{key}.json"
-            with suppress(OSError, ValueError, KeyError):
-                kept = unseal(place.read_bytes())["pairs"]
-                mark_used(place)
-                return [(row, text, other, share) for row, text, other, share in kept]
         found = find(texts, texts if others is self else others._restrict(theirs)[0], rows)
-        pairs = [(int(rows[row]), text, other, similarity) for row, text, other, similarity in found]
-        if place:
-            # Where the disk takes no more, they are found again next time.
-            with suppress(OSError):
-                write_whole(LocalFileSystem(), str(place), seal({"pairs": pairs}))
-        return pairs
+        return [(int(rows[row]), text, other, similarity) for row, text, other, similarity in found]
 
     def _restrict(self, sets: Sequence[StoredSet]) -> tuple["StoreTexts", Numbers]:
         """The texts of some of the sets, and their positions among all."""
         bounds = dict(zip((item.folder for item in self._sets), pairwise([0, *self._ends]), strict=True))
         own = [bounds[item.folder] for item in sets]
         texts = StoreTexts(sets, [end - begin for begin, end in own], self._cache)
-        places = {item.folder: number for number, item in enumerate(self._sets)}
-        numbers = [places[item.folder] for item in sets]
-        texts._hashes = {kind: [found[number] for number in numbers] for kind, found in self._hashes.items()}
         return texts, np.concatenate([np.arange(begin, end) for begin, end in own])
 
 
 def list_unchecked(sets: Sequence[StoredSet], others: Sequence[StoredSet]) -> tuple[list[StoredSet], list[StoredSet]]:
     """The sets that no gate has held against some of the others, or against itself, and those others.
 
-    The gate of a set with hashes of this version has held it against itself and the sets that its manifest names.
+    The gate of a set has held it against itself and the sets that its manifest names.
     """
     altered = {item.folder: is_altered(item) for item in (*sets, *others)}
     beside = {item.folder: _list_beside(item) for item in (*sets, *others) if not altered[item.folder]}
@@ -132,40 +116,17 @@ def list_unchecked(sets: Sequence[StoredSet], others: Sequence[StoredSet]) -> tu
     return [item for item in sets if item.folder in own], [item for item in others if item.folder in theirs]
 
 
-def describe_set(stored: StoredSet, rows: int) -> HashedSet:
-    """What is to be known of a set to find its hashes. Those that it has are of its samples as they were written.
-
-    Raises:
-        StoreError: its manifest does not name them.
-    """
-    altered = is_altered(stored)
-    files = stored.manifest.get("files", {})
-    with explain_damage(stored):
-        if lacking := {stored.rows_name, *HASHES.values()} - files.keys():
-            raise ValueError(f"the manifest does not name {', '.join(sorted(lacking))}")
-    return HashedSet(
-        run_id=stored.run_id,
-        rows=rows,
-        digest=partial(_digest_samples, stored) if altered else partial(str, files[stored.rows_name]["sha256"]),
-        walk_texts=partial(_walk_texts, stored),
-        stored=None if altered else {kind: (stored.file(name), files[name]["sha256"]) for kind, name in HASHES.items()},
-        is_remote="://" in stored.folder,
-    )
-
-
 def _list_beside(stored: StoredSet) -> frozenset[str]:
     """The run ids of the sets that a set's gate has held it against, itself included."""
     inputs = stored.manifest.get("inputs", {})
-    if stored.manifest.get("hashes_version") != HASHES_VERSION or "checked_beside" not in inputs:
-        return frozenset()
-    return frozenset((*inputs["checked_beside"], stored.run_id))
+    return frozenset((*inputs["checked_beside"], stored.run_id)) if "checked_beside" in inputs else frozenset()
 
 
 def open_samples(sets: Sequence[StoredSet], cache: Path | None = None) -> StoredSamples:
     """The samples of some sets, in order, as they lie in the store; ``list_altered`` names sets that were altered.
 
     Args:
-        cache: the folder that keeps hashes that are made anew; None keeps them in memory.
+        cache: the folder that keeps the hashes of sets in an object store; None fetches them each time.
 
     Raises:
         StoreError: the store cannot be read, or a set's file is missing or can no longer be read.
@@ -238,10 +199,6 @@ def _walk_texts(stored: StoredSet) -> Iterator[Sequence[str]]:
             yield parquet.read_row_group(group, columns=["text"], use_threads=False)["text"].to_pylist()
 
 
-def _digest_samples(stored: StoredSet) -> str:
-    filesystem, path = open_folder(stored.file(stored.rows_name))
-    digest = hashlib.sha256()
-    with explain_damage(stored), open_whole(filesystem, path) as source:
-        while chunk := source.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _read_ids(stored: StoredSet) -> Ids:
+    with open_rows(stored) as parquet:
+        return np.asarray(parquet.read(["id"], use_threads=False)["id"], np.int64)

@@ -11,11 +11,11 @@ from pydantic import BeforeValidator
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from engine.listing.places import Places, find_places, remove_samples
-from engine.store.set_versions import Removal
+from engine.store.removal import Removal
 from flows.api.errors import ApiError
 from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
 from flows.api.routes.changes import change_draft
-from flows.api.routes.dependencies import Storage, find_changeable_model, get_storage, read_outline
+from flows.api.routes.dependencies import Storage, find_changeable_model, get_key, get_storage, read_outline
 from flows.api.schemas import SAMPLE_ID_EXAMPLE, DeletedSample
 from flows.run.set_events import emitting_removals
 
@@ -72,13 +72,13 @@ async def delete_model_sample(
 ) -> DeletedSample:
     """Takes a sample off a draft: one that a run attached, or one that was added.
 
-    The row of an attached one is kept beside its set as removed, where no listing shows it. A sample that stands in a
+    The manifest of an attached one's set says when it went, and by which key. A sample that stands in a
     file that an author wrote is 409, with the file and the line in the message: it is taken out there.
     """
     storage = get_storage(request)
     await run_in_threadpool(find_sample, storage, handle, sample_id)
     own = (await run_in_threadpool(read_outline, storage.models_uri, handle)).effort
-    await change_draft(request, handle, own, _make_deletion(storage, handle, sample_id))
+    await change_draft(request, handle, own, _make_deletion(storage, handle, sample_id, get_key(request).id))
     return DeletedSample(handle=handle, deleted=True)
 
 
@@ -99,11 +99,11 @@ def find_sample(storage: Storage, handle: str, sample_id: int) -> Places:
     return places
 
 
-def _make_deletion(storage: Storage, handle: str, sample_id: int) -> Callable[[], None]:
+def _make_deletion(storage: Storage, handle: str, sample_id: int, who: str) -> Callable[[], None]:
     def delete() -> None:
         # Another request may have deleted it while this one waited.
         places = find_sample(storage, handle, sample_id)
         with emitting_removals([stored for stored, _ in places.stored.attached]):
-            remove_samples(storage.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC)))
+            remove_samples(storage.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC), who=who))
 
     return delete

@@ -1,5 +1,6 @@
 """The work of ``exemplars remove``: takes single samples off a draft while no run works on it, and prints what went."""
 
+import getpass
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from engine.domain.model import SURROGATE, check_handle
 from engine.errors import InputError
 from engine.listing.places import Places, find_places, remove_samples
 from engine.settings import Settings
-from engine.store.set_versions import Removal
+from engine.store.removal import Removal
 from engine.text.formatting import count_noun
 from flows.run.lease.slot import keep_runs_out
 from flows.run.set_events import emitting_removals
@@ -37,7 +38,7 @@ def remove_ids(settings: Settings, handle: str, ids: Sequence[int], why: str = "
     sets = [stored for stored, _ in places.stored.attached]
     with keep_runs_out(handle, UNDONE), emitting_removals(sets):
         check_draft(models_uri, handle, UNDONE)
-        remove_samples(models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why))
+        remove_samples(models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why, getpass.getuser()))
     return places
 
 

@@ -14,6 +14,7 @@ from engine.errors import InputError
 from engine.review.word import PersonReview, Settled, settle
 from engine.run.job import read_pools
 from engine.screening.screener import Screener
+from engine.store.decisions import keep_decision, read_decisions
 from engine.store.layout import PROPOSED, REJECTED
 from engine.store.proposals import (
     attach_proposal,
@@ -93,31 +94,37 @@ def test_text_of_the_other_pole_goes_there_only_where_one_of_its_own_was_left_ou
     assert (0.0, None) == (there["quality"], there["pair_id"])
 
 
-def test_what_stands_is_attached_and_what_does_not_is_a_rejected_row(tmp_path: Path) -> None:
+def test_what_stands_is_attached_and_the_manifest_says_what_does_not(tmp_path: Path) -> None:
     store, stored = str(tmp_path / "samples"), make_proposal(tmp_path / "samples")
     word = PersonReview(left_out=(name_id(PLAIN[0]),), why="vague")
     settled = settle(stored, word)
-    refused = attach_proposal(stored, settled.standing, settled.left_out, word.to_entry(), (), {}, lambda: False)
-    attached = attach_proposal(stored, settled.standing, settled.left_out, word.to_entry(), (), {}, lambda: True)
+    entry = {**word.to_entry(), "refused": [row["id"] for row in settled.left_out]}
+    assert None is attach_proposal(stored, settled.standing, entry, (), [], lambda: False)
+    keep_decision(stored, name_id(PLAIN[1]), "accept", "key")
+    assert None is attach_proposal(stored, settled.standing, entry, (), [], lambda: True)
+    attached = attach_proposal(stored, settled.standing, entry, (), read_decisions(stored), lambda: True)
+    assert attached
     read = read_pools(store, make_model(handle=STAMP.handle))
 
-    assert ("proposed", "attached") == (refused.status, attached.status)
+    assert "attached" == attached.status
     assert [] == list(StoreVerifier(store).find_faults())
-    assert ["too_short", "left_out"] == [row["reason"] for row in read_rows(attached, REJECTED)]
-    assert ("vague", 1) == (attached.manifest["review"]["why"], attached.manifest["review"]["refused"])
+    assert ["too_short"] == [row["reason"] for row in read_rows(attached, REJECTED)]
+    said = attached.manifest["review"]
+    assert ("vague", [name_id(PLAIN[0])]) == (said["why"], said["refused"])
+    assert ["accept"] == [decision["said"] for decision in attached.manifest["decisions"]]
     assert ((PLAIN[0],), 7) == (read.refused, len(read.attached))
 
 
 @pytest.mark.parametrize("refused", [True, False])
 def test_rejected_proposal_keeps_its_rows_and_only_a_person_refuses_texts(tmp_path: Path, refused: bool) -> None:
     store = str(tmp_path / "samples")
-    ended = reject_proposal(make_proposal(tmp_path / "samples"), "no", refused, {})
+    ended = reject_proposal(make_proposal(tmp_path / "samples"), "no", refused)
     rows, texts = read_rows(ended, REJECTED), read_refused(list_all(store, STAMP.handle))
     plan = make_test_plan(read_pools(store, make_model(handle=STAMP.handle)))
     [again] = Screener(plan, use_lengths=False).screen([make_exemplar(STIFF[0], "negative")])
 
     assert [] == list(StoreVerifier(store).find_faults())
     assert [] == [*list_proposals(store, STAMP.handle), *list_waiting(store)]
-    assert ["too_short", *["left_out" if refused else "surplus"] * 8] == [row["reason"] for row in rows]
+    assert ["too_short"] == [row["reason"] for row in rows]
     assert (sorted([*PLAIN, *STIFF]) if refused else []) == list(texts)
     assert ("refused_before" if refused else None) == again.reason

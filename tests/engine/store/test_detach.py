@@ -1,4 +1,4 @@
-"""A detached set is seen by no reader of samples, keeps all that it was, and may come back by its own run alone."""
+"""A detached set is seen by no reader of samples, and keeps all that it was."""
 
 import json
 from pathlib import Path
@@ -23,9 +23,7 @@ def detach(store: Path, run_id: str, models: Path | str = NO_MODELS) -> Path:
 
 
 @pytest.mark.parametrize("pool", ["train", "eval"])
-def test_detached_set_is_seen_by_no_reader_keeps_what_it_was_and_comes_back_with_its_run(
-    tmp_path: Path, pool: Pool
-) -> None:
+def test_detached_set_is_seen_by_no_reader_keeps_what_it_was_and_stays_detached(tmp_path: Path, pool: Pool) -> None:
     store = tmp_path / "samples"
     attach_set(store, "stays")
     before = read_files(Path(attach_set(store, "goes", pool=pool).folder))
@@ -42,8 +40,8 @@ def test_detached_set_is_seen_by_no_reader_keeps_what_it_was_and_comes_back_with
     assert changed == {name for name in now if now[name] != then[name]}
     assert ("detached", then["files"][SAMPLES]) == (now["status"], now["files"][DETACHED])
     assert [store] == list(tmp_path.iterdir())
-    assert attach_set(store, "goes", pool=pool).written
-    assert "goes" in [stored.run_id for stored in list_sets(str(store), HANDLE, pool)]
+    assert not attach_set(store, "goes", pool=pool).written
+    assert after == {name: content for name, content in read_files(folder).items() if name not in (MANIFEST, DETACHED)}
     assert [] == name_faults(store)
 
 

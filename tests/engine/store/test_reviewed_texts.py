@@ -12,11 +12,10 @@ from engine.domain.model import Pool, Seed
 from engine.domain.samples import Row, make_row
 from engine.review.word import PersonReview, add_decisions, settle
 from engine.run.job import read_pools
-from engine.store.decisions import Said, keep_decision, read_decision_file
+from engine.store.decisions import Said, keep_decision, read_decisions
 from engine.store.proposals import attach_proposal, reject_proposal
-from engine.store.removal import remove_stored
+from engine.store.removal import Removal, remove_stored
 from engine.store.sample_set import SampleSet
-from engine.store.set_versions import Removal
 from engine.store.store import detach_stored, list_sets, write_set
 
 HANDLE = make_stamp().handle
@@ -33,13 +32,12 @@ def review(store: Path, said: Mapping[int, Said], run_id: str, attach: bool = Tr
     stored = write_set(str(store), made)
     for number, word in said.items():
         keep_decision(stored, rows[number]["id"], word, "key")
-    decisions = read_decision_file(stored)
+    decisions = read_decisions(stored)
     if attach:
-        given = add_decisions(PersonReview(), stored)
-        settled = settle(stored, given)
-        attach_proposal(stored, settled.standing, settled.left_out, given.to_entry(), (), decisions, lambda: True)
+        given = add_decisions(PersonReview(), stored, decisions)
+        assert attach_proposal(stored, settle(stored, given).standing, given.to_entry(), (), decisions, lambda: True)
     else:
-        reject_proposal(stored, "", True, decisions)
+        reject_proposal(stored, "", True)
     return rows
 
 

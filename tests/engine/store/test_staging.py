@@ -4,16 +4,14 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from fakes.stored import HANDLE, attach_set, name_faults, wait_for_waiting
 
 from engine.store.debris import sweep_store
-from engine.store.sample_set import Status
-from engine.store.staging import PROBE, STAGING, STALE_SECONDS, list_stale, make_staging, put_aside
-from engine.store.store import list_sets, locate_pool
+from engine.store.staging import PROBE, STAGING, STALE_SECONDS, list_stale, make_staging
+from engine.store.store import locate_pool
 from engine.store.writers import lock_model
 
 # A model whose handle begins as that of the other does, and one with which it ends.
@@ -85,37 +83,3 @@ def test_sweep_waits_for_a_living_process_of_the_same_model(tmp_path: Path) -> N
         shutil.rmtree(left)
 
     assert [] == swept.result()
-
-
-@pytest.mark.parametrize("status", ["attached", "rejected"])
-def test_set_that_was_put_aside_goes_back_where_nothing_took_its_place_and_is_kept_until_it_can(
-    tmp_path: Path, status: Status
-) -> None:
-    root = tmp_path / "samples"
-    folder = Path(attach_set(root, "a", status=status).folder)
-    left = leave_staging(root)
-    put_aside(left, folder)
-    age(left, STALE_SECONDS + 60)
-    pool = folder.parent
-    pool.rename(root / "away")
-    pool.write_text("in the way")
-    assert [] == sweep(root)
-    pool.unlink()
-    (root / "away").rename(pool)
-    if status == "rejected":
-        attach_set(root, "a")
-
-    assert 1 == len(sweep(root))
-    assert [str(folder)] == [stored.folder for stored in list_sets(str(root), HANDLE, "train")]
-    assert [root] == list(tmp_path.iterdir())
-
-
-def test_set_goes_back_when_what_should_take_its_place_fails(tmp_path: Path) -> None:
-    root = tmp_path / "samples"
-    folder = Path(attach_set(root, "a").folder)
-    with suppress(KeyboardInterrupt), make_staging(folder.parent) as staging:
-        put_aside(staging, folder)
-        raise KeyboardInterrupt
-
-    assert [str(folder)] == [stored.folder for stored in list_sets(str(root), HANDLE, "train")]
-    assert [root] == list(tmp_path.iterdir())

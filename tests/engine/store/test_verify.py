@@ -5,7 +5,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,10 +14,8 @@ from fakes.store_writers import find
 from fakes.stored import HANDLE, attach_set, name_faults
 
 from engine.errors import StoreError
-from engine.store.layout import MANIFEST, REJECTED, SAMPLES
-from engine.store.removal import remove_stored
+from engine.store.layout import DETACHED, MANIFEST, REJECTED, SAMPLES
 from engine.store.sample_set import describe_file, seal
-from engine.store.set_versions import Removal
 from engine.store.staging import STALE_SECONDS
 from engine.store.store import detach_stored, locate_set
 from engine.store.verify import Fault, StoreVerifier
@@ -67,18 +64,6 @@ def replace_column(name: str, make: Callable[[list[object]], list[object]]) -> C
         return table.set_column(index, table.schema.field(name), column)
 
     return change
-
-
-def falsify_removal(**fields: object) -> Spoil:
-    """What was removed from a set is told otherwise than it was."""
-
-    def spoil(store: Path) -> None:
-        ids = tuple(pq.read_table(locate(store, "two") / SAMPLES)["id"].to_pylist()[:1])
-        assert remove_stored(find(store, "two"), Removal(ids, datetime.now(UTC)))
-        [entry] = find(store, "two").manifest["removals"]
-        change_manifest(locate(store, "two"), removals=[{**entry, **fields}])
-
-    return spoil
 
 
 def walk(store: Path) -> tuple[StoreVerifier, list[Fault]]:
@@ -154,12 +139,6 @@ SPOILERS: tuple[tuple[Spoil, str, str], ...] = (
     (remove(ONE + SAMPLES), ONE + SAMPLES, "a file that is missing"),
     (alter_bytes(SAMPLES_OF_TWO, lambda content: content + b"\0"), SAMPLES_OF_TWO, "bytes, but the manifest"),
     (alter_bytes(SAMPLES_OF_TWO, flip_byte), SAMPLES_OF_TWO, "other bytes of the same length"),
-    (
-        falsify_removal(samples_sha256={"before": "x", "after": "y"}),
-        TWO + MANIFEST,
-        "removals whose digests do not lead to",
-    ),
-    (falsify_removal(rows=[]), TWO + MANIFEST, "removals that do not say which rows they took"),
     (spoil_table, FAILED + REJECTED, "Parquet that cannot be read"),
     (alter_rows(lambda table: table.drop_columns(["scenario"])), SAMPLES_OF_TWO, "not those of the store"),
     (alter_rows(lambda table: table.slice(0, 3)), SAMPLES_OF_TWO, "counts of traits and poles that differ"),
@@ -169,6 +148,8 @@ SPOILERS: tuple[tuple[Spoil, str, str], ...] = (
     (put("quality", 0.5), SAMPLES_OF_TWO, "a quality that does not match the pole, in 1 row"),
     (put("run_id", "one", "one"), SAMPLES_OF_TWO, "run id that does not match the set, in 2 rows"),
     (add(FAILED + SAMPLES), FAILED + SAMPLES, "samples of a set that is rejected"),
+    (add("run=off/" + SAMPLES), "run=off/" + SAMPLES, "a detach that did not end"),
+    (add(ONE + DETACHED), ONE + DETACHED, "a detach that did not end"),
     (add(ONE + "notes.txt"), ONE + "notes.txt", "a file that the manifest does not name"),
     (add("run=three"), "pool=train/run=three", STRAY),
     (lambda store: (locate(store, "one").parents[1] / "pool=test").mkdir(), f"handle={HANDLE}/pool=test", STRAY),

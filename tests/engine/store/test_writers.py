@@ -15,8 +15,8 @@ from engine.store.writers import WRITERS, lock_model
 from engine.system.filesystem import replace_file
 
 pytestmark = pytest.mark.slow
-# What is put before samples.parquet: the writer's own object, the rejected rows, two files of hashes.
-BEFORE_SAMPLES = 4
+# What is put before samples.parquet: the writer's own object, the rejected rows, the hashes.
+BEFORE_SAMPLES = 3
 
 
 @pytest.mark.parametrize("kind", ["disk", "s3"])

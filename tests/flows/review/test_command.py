@@ -11,7 +11,7 @@ from fakes.workspace import HANDLE, Workspace, read_manifest
 
 from engine.settings import read_settings
 from engine.store.decisions import keep_decision
-from engine.store.layout import DECISIONS_FILE, PROPOSED, REJECTED, REPORT, SAMPLES, VERDICT
+from engine.store.layout import DECISIONS, PROPOSED, REPORT, SAMPLES, VERDICT
 from flows.review.waiting import find_reviewable
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -51,7 +51,7 @@ def test_reviewed_set_keeps_what_stands_is_filled_up_and_teaches_later_runs(
     provider.forget()
     said, filled = map(json.loads, run_command("review", run_id, *options, "--fill", "--json").out.splitlines())
     asked = provider.calls.total()
-    rows, rejected = (pq.read_table(folder / name).to_pylist() for name in (SAMPLES, REJECTED))
+    rows = pq.read_table(folder / SAMPLES).to_pylist()
     again = run_command("review", run_id, "--reject")
     plans = {}
     for teach in ("false", "true"):
@@ -65,10 +65,9 @@ def test_reviewed_set_keeps_what_stands_is_filled_up_and_teaches_later_runs(
     assert "The proposal still waits" in failed.message
     assert ("attached", run_id, "attached") == (said["status"], said["run_id"], filled["status"])
     assert {row["id"] for row in others} == {row["id"] for row in rows}
-    assert {first["id"], second["id"]} == {row["id"] for row in rejected if row["reason"] == "left_out"}
     assert (2, True) == (len(pq.read_table(filled["samples"])), 0 < asked < len(rows))
-    assert 2 == read_manifest(folder)["review"]["refused"]
-    assert 3 == len((folder / DECISIONS_FILE).read_text().splitlines())
+    assert {first["id"], second["id"]} == {*read_manifest(folder)["review"]["refused"]}
+    assert 3 == len((folder / DECISIONS).read_text().splitlines())
     assert documents == {name: (folder / name).read_bytes() for name in documents}
     assert 0 == run_command("verify").code
     assert (2, True) == (again.code, "is attached: it does not wait for a review" in again.message)

@@ -16,10 +16,9 @@ from fakes.workspace import HANDLE
 from playwright.sync_api import Route, expect, sync_playwright
 
 from engine.domain.samples import make_id
-from engine.errors import InputError
 from engine.review.page import render_review_page
-from engine.store.decisions import closing_decisions, keep_decision, read_decisions, sum_up
-from engine.store.layout import DECISIONS_FILE, REVIEW_DATA
+from engine.store.decisions import keep_decision, read_decisions, sum_up
+from engine.store.layout import DECISIONS, REVIEW_DATA
 from engine.store.proposals import reject_proposal
 from engine.store.store import StoredSet
 from engine.store.verify import StoreVerifier
@@ -44,13 +43,11 @@ def test_decisions_are_kept_in_order_the_latest_counts_and_the_page_has_them_wit
         list(threads.map(lambda number: keep_decision(stored, ids[number % 3], "refuse", f"key-{number}"), range(40)))
     keep_decision(stored, ids[0], "accept", "last")
     keep_decision(stored, ids[1], "undecided", "last")
-    with Path(f"{stored.folder}/{DECISIONS_FILE}").open("a") as file:
+    with Path(f"{stored.folder}/{DECISIONS}").open("a") as file:
         file.write('{"sample_id": 1, "sa')
     keep_decision(stored, ids[2], "refuse", "after")
     decisions, page = read_decisions(stored), render_review_page(stored)
     packed = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
-    with closing_decisions(stored), pytest.raises(InputError, match="takes no more decisions"):
-        keep_decision(stored, ids[0], "refuse", "late")
 
     assert 43 == len(decisions)
     assert {f"key-{number}" for number in range(40)} < {decision.key for decision in decisions}
@@ -67,7 +64,7 @@ def test_page_is_the_owners(surface: Surface) -> None:
     path = f"/runs/{stored.run_id}/review"
     page, challenge = surface.author.get(path), surface.nobody.get(path)
     others = [surface.stranger.get(path), surface.author.get(f"/runs/{uuid4()}/review")]
-    reject_proposal(stored, "over", False, {})
+    reject_proposal(stored, "over", False)
 
     assert (200, 401) == (page.status_code, challenge.status_code)
     assert [(404, "not_found")] * 3 == [read_refusal(answer) for answer in (*others, surface.author.get(path))]
@@ -95,8 +92,6 @@ def test_decisions_need_scope_origin_and_a_sample_of_the_set(surface: Surface) -
         *((surface.author.post(path, content=wrong, headers=JSON), (400, "invalid_json")) for wrong in NO_JSON),
     ]
     counted = sum_up(read_decisions(stored))
-    with closing_decisions(stored):
-        refused.append((surface.author.post(path, json=body), (409, "model_busy")))
 
     assert [200] * 3 == [answer.status_code for answer in kept]
     assert body == kept[0].json()

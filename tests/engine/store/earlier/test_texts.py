@@ -1,71 +1,53 @@
-"""Hashes of stored texts are never trusted where they are not what they should be, but made anew."""
+"""Hashes of stored texts are used as they lie in the set, whatever was removed from it since."""
 
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from fakes.builders import make_exemplar, make_model, make_stamp
-from fakes.stored import HANDLE, read_files
+from fakes.stored import HANDLE
 
-from engine.domain.model import Pool
 from engine.domain.samples import make_row
+from engine.errors import StoreError
 from engine.run.job import read_pools
 from engine.store.earlier.hashes import prune_hashes
 from engine.store.earlier.search import find_nearest
 from engine.store.earlier.texts import list_unchecked, open_samples
-from engine.store.layout import HASHES, MANIFEST, SAMPLES
-from engine.store.sample_set import SampleSet, describe_file, seal, unseal
+from engine.store.layout import HASHES, SAMPLES
+from engine.store.removal import Removal, remove_stored
+from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, list_sets, write_set
-from engine.text.signatures import KINDS, NEAR, HashKind
+from engine.text.signatures import APART, NEAR, HashKind
 
 TEXTS = ("The spare key of the cellar hangs behind the blue door.", "Seven geese crossed our yard in the snow.")
 ASKED = "The spare key of the cellar hangs behind the blue door now."
 
 
 def attach(
-    folder: Path, run_id: str, texts: tuple[str, ...] = TEXTS, beside: tuple[str, ...] | None = (), pool: Pool = "train"
+    folder: Path | str, run_id: str, texts: tuple[str, ...] = TEXTS, beside: tuple[str, ...] | None = ()
 ) -> StoredSet:
     stamp = replace(make_stamp(run_id), handle=HANDLE)
     rows = [make_row(make_exemplar(text, index=number), stamp, None) for number, text in enumerate(texts)]
     inputs = {} if beside is None else {"checked_beside": list(beside)}
-    return write_set(str(folder), SampleSet(stamp, pool, "attached", "plan", rows, [], {}, {}, inputs))
+    return write_set(str(folder), SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}, inputs))
 
 
-def change_manifest(stored: StoredSet, change: Callable[[dict[str, object]], None]) -> None:
-    path = Path(stored.folder) / MANIFEST
-    manifest = unseal(path.read_bytes())
-    change(manifest)
-    path.write_bytes(seal(manifest))
-
-
-def age_hashes(path: Path) -> None:
+def age_hashes(stored: StoredSet) -> None:
     """As another version made them."""
+    path = Path(stored.file(HASHES))
     pq.write_table(pq.read_table(path).replace_schema_metadata({"hashes_version": "0"}), path)
 
 
-def alter_hashes(path: Path) -> None:
-    """Other hashes of the same size: with them nothing would be found."""
+def alter_hashes(stored: StoredSet) -> None:
+    path = Path(stored.file(HASHES))
     content = bytearray(path.read_bytes())
     content[200] ^= 0xFF
     path.write_bytes(content)
-
-
-def spoil_hashes(stored: StoredSet, spoil: Callable[[Path], None]) -> None:
-    for name in HASHES.values():
-        spoil(Path(stored.file(name)))
-
-
-def name_aged_hashes(stored: StoredSet) -> None:
-    spoil_hashes(stored, age_hashes)
-    entries = {name: describe_file(Path(stored.file(name)).read_bytes(), len(TEXTS)) for name in HASHES.values()}
-    change_manifest(stored, lambda manifest: cast(dict[str, object], manifest["files"]).update(entries))
 
 
 def alter_samples(stored: StoredSet) -> None:
@@ -77,59 +59,56 @@ def alter_samples(stored: StoredSet) -> None:
 
 
 SPOILED: dict[str, Callable[[StoredSet], None]] = {
-    "its own cannot be read": lambda stored: spoil_hashes(stored, Path.unlink),
-    "its own are not made as this version makes them": name_aged_hashes,
-    "its own were altered since they were written": lambda stored: spoil_hashes(stored, alter_hashes),
-    "its samples were altered since they were written": alter_samples,
+    "the file is gone": lambda stored: Path(stored.file(HASHES)).unlink(),
+    "CRC checksum": alter_hashes,
 }
 
 
-def find(folder: Path, cache: Path | None, kind: HashKind = NEAR) -> dict[str, int]:
+def find(folder: Path | str, cache: Path | None, kind: HashKind = NEAR) -> dict[str, int]:
     samples = open_samples(list_sets(str(folder), HANDLE, "train"), cache)
     return {match.key: round(100 * match.similarity) for match in find_nearest([ASKED], samples.texts, kind).values()}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [NEAR, APART])
 def test_hashes_of_the_set_itself_are_used(tmp_path: Path, kind: HashKind, caplog: pytest.LogCaptureFixture) -> None:
-    attach(tmp_path / "samples", "one")
+    stored = attach(tmp_path / "samples", "one")
     found = find(tmp_path / "samples", tmp_path / "cache", kind)
-
     assert ["attached/0"] == list(found)
+    ids = pq.read_table(stored.file(SAMPLES), columns=["id"])["id"].to_pylist()
+    remove_stored(stored, Removal((ids[1],), datetime.now(UTC)))
+
+    assert found == find(tmp_path / "samples", tmp_path / "cache", kind)
     assert not (tmp_path / "cache").exists()
     assert [] == caplog.messages
 
 
 @pytest.mark.parametrize("why", SPOILED)
-def test_hashes_that_cannot_be_trusted_are_made_anew_once_with_one_line(
-    tmp_path: Path, why: str, caplog: pytest.LogCaptureFixture
+def test_hashes_that_cannot_be_used_are_an_error_that_says_what_helps(tmp_path: Path, why: str) -> None:
+    SPOILED[why](attach(tmp_path / "samples", "one"))
+    with pytest.raises(StoreError, match=f"{why}.*exemplars detach one"):
+        find(tmp_path / "samples", tmp_path / "cache")
+
+
+@pytest.mark.parametrize("spoil", [alter_samples, age_hashes])
+def test_hashes_of_altered_samples_and_of_other_versions_are_made_anew(
+    tmp_path: Path, spoil: Callable[[StoredSet], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
-    stored = attach(tmp_path / "samples", "one")
-    SPOILED[why](stored)
-    before = read_files(stored.folder)
-    found = [find(tmp_path / "samples", tmp_path / "cache") for _ in range(2)]
+    spoil(attach(tmp_path / "samples", "one"))
 
-    assert ["attached/0"] == list(found[0])
-    assert found[0] == found[1] == find(tmp_path / "samples", None)
-    assert 2 == sum(why in said for said in caplog.messages)
-    assert before == read_files(stored.folder)
+    assert ["attached/0"] == list(find(tmp_path / "samples", tmp_path / "cache"))
+    assert "do not fit its texts, and are made anew" in caplog.text
 
 
-def test_hashes_in_the_cache_are_used_until_they_are_altered_or_long_unused(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    spoil_hashes(attach(tmp_path / "samples", "one"), alter_hashes)
-    first = find(tmp_path / "samples", tmp_path / "cache")
+@pytest.mark.slow
+def test_hashes_in_an_object_store_are_fetched_once_and_go_when_long_unused(s3_uri: str, tmp_path: Path) -> None:
+    attach(s3_uri, "one")
+    first = find(s3_uri, tmp_path / "cache")
     [kept] = (tmp_path / "cache" / "hashes").iterdir()
-    assert first == find(tmp_path / "samples", tmp_path / "cache")
-    assert 1 == len(caplog.messages)
-    kept.write_bytes(kept.read_bytes()[::-1])
-    assert first == find(tmp_path / "samples", tmp_path / "cache")
-    assert 2 == len(caplog.messages)
-    assert [kept] == list((tmp_path / "cache" / "hashes").iterdir())
     now = datetime.now(UTC)
     os.utime(kept, (0, 0))
-    find(tmp_path / "samples", tmp_path / "cache")
+
+    assert ["attached/0"] == list(first)
+    assert first == find(s3_uri, tmp_path / "cache") == find(s3_uri, None)
     prune_hashes(tmp_path / "cache", 3, now)
     prune_hashes(tmp_path / "cache", 0.01, now + timedelta(days=1))
     assert kept.exists()
@@ -148,7 +127,7 @@ def test_texts_are_read_by_their_position_across_sets(tmp_path: Path) -> None:
     assert {"rotating a key": 3, "moving a database": 3} == samples.count_subjects("clarity")
     assert samples.count_subjects("clarity") == samples.count_subjects()
     assert {} == samples.count_subjects("safety")
-    assert [6, 6] == [sum(map(len, samples.texts.walk_hashes(kind, "signature"))) for kind in KINDS]
+    assert [6, 6] == [sum(map(len, samples.texts.walk_hashes(kind, "signature"))) for kind in (NEAR, APART)]
 
 
 def test_samples_are_read_again_only_where_other_sets_are_attached(tmp_path: Path) -> None:
@@ -175,22 +154,13 @@ def test_sets_that_no_gate_has_held_against_each_other_are_listed(tmp_path: Path
     assert ["foreign"] == list_for("foreign", "gated")
     assert [] == list_for("gated", "other")
     assert ["foreign", "other"] == list_for("foreign", "gated", "other")
-    change_manifest(sets["gated"], lambda manifest: manifest.update(hashes_version=0))
-    sets = {item.run_id: item for item in list_sets(str(tmp_path), HANDLE, "train")}
-    assert ["gated"] == list_for("gated")
 
 
-def test_pairs_of_older_sets_are_found_once_and_kept(tmp_path: Path) -> None:
-    attach(tmp_path / "samples", "one", beside=None)
-    attach(tmp_path / "samples", "two", (ASKED, "Something else altogether stands in this one."), beside=None)
-    asked = []
+def test_pairs_are_looked_for_in_sets_that_no_gate_has_held_against_each_other(tmp_path: Path) -> None:
+    attach(tmp_path, "one", beside=None)
+    attach(tmp_path, "two", (ASKED, "Something else altogether stands in this one."), beside=None)
+    found = (2, ASKED, TEXTS[0], 0.9)
+    texts = open_samples(list_sets(str(tmp_path), HANDLE, "train")).texts
 
-    def find_pairs(texts: object, others: object, rows: object) -> list[tuple[int, str, str, float]]:
-        asked.append(texts)
-        return [(2, ASKED, TEXTS[0], 0.9)]
-
-    for _ in range(2):
-        texts = open_samples(list_sets(str(tmp_path / "samples"), HANDLE, "train"), tmp_path / "cache").texts
-        assert [(2, ASKED, TEXTS[0], 0.9)] == texts.recall_pairs("duplicates", texts, find_pairs)
-    assert 1 == len(asked)
+    assert [found] == texts.find_unchecked(texts, lambda *_: [found])
     assert 4 == sum(map(len, texts.walk_hashes(NEAR, "signature")))
