@@ -13,7 +13,7 @@ from engine.export.attached import POOLS, AttachedSamples, find_attached
 from engine.export.hub import write_hub
 from engine.export.lines import describe_source, write_bodies, write_lines, write_source
 from engine.export.spreadsheet import write_csv
-from engine.store.target import Target
+from engine.system.target import Target
 
 AskedPool = Literal["train", "eval", "all"]
 ASKED_POOLS: tuple[str, ...] = get_args(AskedPool)

@@ -14,11 +14,11 @@ from engine.domain.model import Pool, Seed
 from engine.domain.samples import Reason, Row, make_sample_table
 from engine.store.changes import finish_change, put_file
 from engine.store.commit import choose_moment
-from engine.store.debris import list_run_folders
 from engine.store.decisions import Decision, list_decided, read_decisions, sum_up
 from engine.store.layout import MANIFEST, PROPOSED, SAMPLES
 from engine.store.sample_set import count_poles, describe_file, digest_ids, read_manifest, seal, unseal, write_parquet
 from engine.store.store import StoredSet, explain_damage, list_pools, list_sets, translate_errors
+from engine.store.upkeep.debris import list_run_folders
 from engine.store.writers import lock_model
 from engine.system.filesystem import open_folder, read_bytes
 

@@ -15,7 +15,7 @@ from engine.llm.replies.admin import list_prunable, prune_cache
 from engine.settings import Settings
 from engine.store.earlier.hashes import prune_hashes
 from engine.store.proposals import list_expired, list_waiting
-from engine.store.retention import OldSet, list_old_sets, remove_old_set
+from engine.store.upkeep.retention import OldSet, list_old_sets, remove_old_set
 from engine.text.formatting import count_noun
 from flows.retention.expiry import EXPIRED, expire_proposal
 from flows.run.lease.slot import keep_runs_out

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 
 from engine.errors import StoreError
-from engine.store.verify import Fault, StoreVerifier
+from engine.store.upkeep.verify import Fault, StoreVerifier
 from engine.text.formatting import count_noun
 
 

@@ -27,7 +27,7 @@ from engine.store.proposals import (
 )
 from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, write_set
-from engine.store.verify import StoreVerifier
+from engine.store.upkeep.verify import StoreVerifier
 
 STAMP, NOW = make_stamp(), datetime.now(UTC)
 PLAIN = ("Press the button and the door opens.", "We send you a mail.", "The job runs every hour.", "Wait a minute.")

@@ -28,9 +28,9 @@ from fakes.workspace import mount_disk
 
 from engine.domain.model import Attached
 from engine.errors import StoreError
-from engine.store.debris import sweep_store
 from engine.store.sample_set import Status
 from engine.store.store import StoredSet, detach_stored, find_set, list_sets, locate_set, read_attached
+from engine.store.upkeep.debris import sweep_store
 
 ROUNDS = choose(once=6, at_length=400)
 ROWS = 4

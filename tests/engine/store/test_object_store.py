@@ -8,7 +8,6 @@ from fakes.stored import HANDLE, attach_set, name_faults
 from engine.errors import StoreError
 from engine.listing.attached import count_attached
 from engine.listing.page import SampleCount
-from engine.store.debris import sweep_store
 from engine.store.layout import DETACHED, HASHES, MANIFEST, REJECTED, SAMPLES
 from engine.store.store import (
     check_writable,
@@ -19,6 +18,7 @@ from engine.store.store import (
     locate_pool,
     read_attached,
 )
+from engine.store.upkeep.debris import sweep_store
 from engine.system.filesystem import open_folder
 
 pytestmark = pytest.mark.slow

@@ -18,10 +18,10 @@ from engine.listing.attached import count_attached, list_attached
 from engine.listing.page import Page, Position, SampleCount
 from engine.listing.samples import list_samples
 from engine.run.job import read_pools
-from engine.store.debris import sweep_store
 from engine.store.layout import MANIFEST, SAMPLES
 from engine.store.removal import Removal, find_samples, remove_stored
 from engine.store.store import StoredSet, detach_stored, digest_sets, list_sets, read_attached
+from engine.store.upkeep.debris import sweep_store
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

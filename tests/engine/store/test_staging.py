@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from fakes.stored import HANDLE, attach_set, name_faults, wait_for_waiting
 
-from engine.store.debris import sweep_store
 from engine.store.staging import PROBE, STAGING, STALE_SECONDS, list_stale, make_staging
 from engine.store.store import locate_pool
+from engine.store.upkeep.debris import sweep_store
 from engine.store.writers import lock_model
 
 # A model whose handle begins as that of the other does, and one with which it ends.

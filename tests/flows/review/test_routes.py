@@ -21,7 +21,7 @@ from engine.store.decisions import keep_decision, read_decisions, sum_up
 from engine.store.layout import DECISIONS, REVIEW_DATA
 from engine.store.proposals import reject_proposal
 from engine.store.store import StoredSet
-from engine.store.verify import StoreVerifier
+from engine.store.upkeep.verify import StoreVerifier
 
 CHROMIUM = shutil.which("chromium")
 JSON, NO_JSON = {"Content-Type": "application/json"}, (b"", b"{", b"[" * 30_000)

@@ -15,7 +15,7 @@ from engine.errors import StoreError
 from engine.store.layout import BACKFILLS
 from engine.store.sample_set import read_manifest
 from engine.store.staging import PROBE, STAGING, list_stale
-from engine.store.verify_set import FINISH, Ids, SetFacts, check_set
+from engine.store.upkeep.verify_set import FINISH, Ids, SetFacts, check_set
 from engine.store.writers import WRITERS
 from engine.system.filesystem import list_below, open_folder
 

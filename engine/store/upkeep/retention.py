@@ -13,10 +13,10 @@ from pyarrow import fs
 
 from engine.errors import StoreError
 from engine.store.commit import delete_set
-from engine.store.debris import list_run_folders
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import read_manifest
 from engine.store.store import list_pools
+from engine.store.upkeep.debris import list_run_folders
 from engine.store.writers import lock_model
 from engine.system.filesystem import open_folder
 

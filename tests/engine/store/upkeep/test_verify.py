@@ -18,7 +18,7 @@ from engine.store.layout import DETACHED, MANIFEST, REJECTED, SAMPLES
 from engine.store.sample_set import describe_file, seal
 from engine.store.staging import STALE_SECONDS
 from engine.store.store import detach_stored, locate_set
-from engine.store.verify import Fault, StoreVerifier
+from engine.store.upkeep.verify import Fault, StoreVerifier
 
 Spoil = Callable[[Path], object]
 
