@@ -13,7 +13,7 @@ from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.store.changes import finish_change
 from engine.store.commit import delete_set
-from engine.store.layout import MANIFEST
+from engine.store.layout import DETACHED, MANIFEST, PROPOSED, SAMPLES
 from engine.store.staging import PROBE, STALE_SECONDS, sweep_staging, sweep_stale
 from engine.store.store import locate_pool
 from engine.store.writers import lock_model
@@ -72,13 +72,20 @@ def _sweep_probes(filesystem: fs.FileSystem, root: str) -> Iterator[str]:
 
 
 def _sweep_set(filesystem: fs.FileSystem, path: str, uri: str, files: dict[str, fs.FileInfo]) -> Iterator[str]:
-    manifest, said = finish_change(uri) if MANIFEST in files else (None, "")
-    if manifest is None:
+    if MANIFEST not in files:
         delete_set(filesystem, path)
         yield f"{uri}: a set without a manifest, left unfinished by its run"
         return
-    if said:
+    if _may_be_unfinished(files) and (said := finish_change(uri)[1]):
         yield said
     for name in (name for name in files if is_part(name)):
         filesystem.delete_file(f"{path}/{name}")
         yield f"{uri}/{name}: left by a process that is gone"
+
+
+def _may_be_unfinished(files: dict[str, fs.FileInfo]) -> bool:
+    """Whether a change of a set may not have ended, by its files alone: a model may have thousands of sets."""
+    if SAMPLES not in files:
+        return False
+    is_newer = (files[SAMPLES].mtime_ns or 0) > (files[MANIFEST].mtime_ns or 0)
+    return is_newer or DETACHED in files or PROPOSED in files
