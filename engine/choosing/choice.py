@@ -47,7 +47,7 @@ class ChoiceContext:
         vectors: embeddings of their texts, of length 1.
         excluded: exemplars not to be chosen: the probe has found them on the other pole's side.
         shortcut_carriers: exemplars to be chosen last: they carry a shortcut.
-        strict: whether only pairs are chosen whose poles lie clearly the right way round, as for a weak synth model.
+        only_clear: whether pairs alone are chosen whose poles lie clearly the right way round, as of a weak model.
         exchanges: by trait key, how many chosen pairs may be exchanged for others as good where a word, an opening or
             the length tells the poles apart.
         selections: by trait key, the best pairs with their scores and which of them were selected to differ, so that a
@@ -58,7 +58,7 @@ class ChoiceContext:
     vectors: Mapping[str, Vectors] = field(default_factory=dict)
     excluded: frozenset[str] = frozenset()
     shortcut_carriers: frozenset[str] = frozenset()
-    strict: bool = False
+    only_clear: bool = False
     exchanges: Mapping[str, int] = field(default_factory=dict)
     selections: dict[str, tuple[Ranking, list[int]]] = field(default_factory=dict, compare=False, repr=False)
 
@@ -108,7 +108,7 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceC
 
     Pairs of one subject come first, so that what both poles share cancels out. Preferred are pairs that lie far apart
     the right way round, keep to their subject, are of equal length and differ from other pairs. What is then lacking is
-    filled with single texts, unless the context is strict.
+    filled with single texts, unless only clear pairs are wanted.
     """
     context = context or ChoiceContext()
     chosen: dict[str, Exemplar] = {}
@@ -120,7 +120,7 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceC
         open_to = [item for item in accepted if item.key not in context.excluded]
         quotas = {pole: plan.quotas[trait.key, pole] for pole in POLES}
         picked = _choose_trait(plan, trait, open_to, context, quotas)
-        if context.strict:
+        if context.only_clear:
             verdicts |= _explain(open_to, context)
         chosen |= {exemplar.key: exemplar for exemplar in picked}
         paired |= _find_whole_pairs(picked)
@@ -147,15 +147,15 @@ def _choose_trait(
     plan: Plan, trait: Trait, accepted: Sequence[Exemplar], context: ChoiceContext, quotas: Mapping[Pole, int]
 ) -> list[Exemplar]:
     # Where only pairs are chosen, the half that is not wanted goes again below.
-    pairs_wanted = max(quotas.values()) if context.strict else min(quotas.values())
+    pairs_wanted = max(quotas.values()) if context.only_clear else min(quotas.values())
     candidates = _list_pairs(accepted, context)
     scores = [_score(*pair, context) for pair in candidates]
     best = _find_best(candidates, scores)
     if plan.synth_type == "diversify":
         # The even use of seeds decides, which leaves little room to select for diversity.
         ranked = [candidates[index] for index in sorted(best, key=lambda index: -scores[index])]
-        alone = [] if context.strict else [(exemplar,) for exemplar in _rank_singles(accepted, context)]
-        left = dict.fromkeys(POLES, pairs_wanted) if context.strict else quotas
+        alone = [] if context.only_clear else [(exemplar,) for exemplar in _rank_singles(accepted, context)]
+        left = dict.fromkeys(POLES, pairs_wanted) if context.only_clear else quotas
         return _cut(_flatten(pick_evenly([*ranked, *alone], left, plan.model, trait.key)), quotas)
     pairs, values = [candidates[index] for index in best], [scores[index] for index in best]
     diverse = _select_diverse(trait.key, pairs, values, pairs_wanted, context)
@@ -163,7 +163,7 @@ def _choose_trait(
     if most := context.exchanges.get(trait.key):
         chosen = exchange_pairs(chosen, candidates, scores, most, trait.type not in DEFINED_BY_WORDS)
     picked = [candidates[index] for index in chosen]
-    single = [] if context.strict else _fill_up(accepted, _flatten(picked), quotas, context)
+    single = [] if context.only_clear else _fill_up(accepted, _flatten(picked), quotas, context)
     return _cut(sorted([*_flatten(picked), *single], key=lambda exemplar: exemplar.order), quotas)
 
 
@@ -213,7 +213,7 @@ def _stack(pairs: Sequence[Pair], context: ChoiceContext) -> Vectors:
 
 
 def _explain(accepted: Sequence[Exemplar], context: ChoiceContext) -> dict[str, Reason]:
-    """Gives the reason for exemplars that no strict pair can hold, by key.
+    """Gives the reason for exemplars that no clear pair can hold, by key.
 
     With the best partner of its pair, such an exemplar lies clearly the wrong way round (``wrong_label``), or not
     clearly the right way round (``off_pole``).
@@ -231,7 +231,7 @@ def _explain(accepted: Sequence[Exemplar], context: ChoiceContext) -> dict[str, 
 
 
 def _list_pairs(accepted: Sequence[Exemplar], context: ChoiceContext) -> list[Pair]:
-    """Lists each positive with each negative text of its subject, unless the context is strict and they lie too near.
+    """Lists each positive with each negative text of its subject, but for pairs too near where only clear ones count.
 
     They come in the order of the positive text, then of the negative one.
     """
@@ -240,7 +240,7 @@ def _list_pairs(accepted: Sequence[Exemplar], context: ChoiceContext) -> list[Pa
         for group in _group(accepted).values()
         for positive, negative in itertools.product(*([item for item in group if item.pole == pole] for pole in POLES))
     ]
-    if context.strict:
+    if context.only_clear:
         pairs = [pair for pair in pairs if not context.places(*pair) or _margin(*pair, context) >= MIN_MARGIN]
     return sorted(pairs, key=lambda pair: (pair[0].order, pair[1].order))
 

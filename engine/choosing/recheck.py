@@ -13,7 +13,7 @@ from engine.domain.samples import Exemplar
 from engine.text.embedding import Embedder
 from engine.text.words import take_opening
 
-# How often a choice is made again at most: what comes in place of a replaced exemplar is reviewed too.
+# How often a choice is made again at most: what comes in place of a replaced exemplar is looked at too.
 MAX_PASSES = 3
 # By how much the probe's AUC may fall where pairs are exchanged to counter a shortcut: at eight texts a pole, by one of
 # the 64 comparisons of two texts.
@@ -24,7 +24,7 @@ MAX_OPENINGS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class Recheck:
     """The findings on a choice.
 
     ``carriers`` has the keys of chosen exemplars that carry a shortcut.
@@ -45,20 +45,20 @@ class Review:
         return self.wrong_side | self.carriers
 
 
-def choose_reviewed(
+def choose_rechecked(
     plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceContext, embedder: Embedder
-) -> tuple[Choice, Review]:
-    """Chooses among all exemplars and reviews the choice.
+) -> tuple[Choice, Recheck]:
+    """Chooses among all exemplars and looks at the choice again.
 
     The choice is made again with other exemplars before those that carry a shortcut, and, if the effort allows
     replacements, without those on the other pole's side, as long as that does not leave fewer chosen. If it allows
     none, pairs are exchanged that make a word, an opening or the length tell the poles apart.
     """
     choice = choose_exemplars(plan, exemplars, context)
-    review = review_choice(plan, choice, embedder)
+    recheck = recheck_choice(plan, choice, embedder)
     for _ in range(MAX_PASSES):
-        shortcut_carriers = context.shortcut_carriers | _find_carriers(exemplars, review.shortcuts)
-        excluded = context.excluded | (review.wrong_side if plan.level.replacement_rounds else frozenset())
+        shortcut_carriers = context.shortcut_carriers | _find_carriers(exemplars, recheck.shortcuts)
+        excluded = context.excluded | (recheck.wrong_side if plan.level.replacement_rounds else frozenset())
         stricter = replace(context, excluded=excluded, shortcut_carriers=shortcut_carriers)
         if stricter == context:
             break
@@ -66,21 +66,21 @@ def choose_reviewed(
         if len(other.chosen) < len(choice.chosen):
             break
         context, choice = stricter, other
-        review = review_choice(plan, choice, embedder)
+        recheck = recheck_choice(plan, choice, embedder)
     if plan.level.replacement_rounds:
-        return choice, review
-    return _exchange(plan, exemplars, context, embedder, review)
+        return choice, recheck
+    return _exchange(plan, exemplars, context, embedder, recheck)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A choice among all exemplars of a run, with its review and the pole scores, by exemplar key, behind it.
+    """A choice among all exemplars of a run, with its recheck and the pole scores, by exemplar key, behind it.
 
     ``no_poles`` has the AUC of each trait of whose accepted exemplars nothing tells the poles apart.
     """
 
     choice: Choice
-    review: Review
+    recheck: Recheck
     pole_scores: Mapping[str, float]
     no_poles: Mapping[str, float]
 
@@ -90,18 +90,18 @@ def decide(
     exemplars: Sequence[Exemplar],
     judge_aucs: Mapping[str, float],
     embedder: Embedder,
-    strict: bool,
+    only_clear: bool,
 ) -> Decision:
-    """Chooses among all exemplars and reviews the choice; a pure function that another process can call."""
-    context = make_choice_context(plan, exemplars, judge_aucs, embedder, strict)
-    choice, review = choose_reviewed(plan, exemplars, context, embedder)
+    """Chooses among all exemplars and looks at the choice again; a pure function that another process can call."""
+    context = make_choice_context(plan, exemplars, judge_aucs, embedder, only_clear)
+    choice, recheck = choose_rechecked(plan, exemplars, context, embedder)
     no_poles: dict[str, float] = {}
     # Claims are left out: the encoder sees manner and subject, and not what is said of it.
     for trait in plan.model.traits if plan.language.encoder_has_say else ():
         own = [item for item in exemplars if item.is_accepted and item.trait == trait.key]
         auc = find_no_poles(own, context.pole_scores, embedder) if trait.type != "claim" else None
         no_poles |= {} if auc is None else {trait.key: auc}
-    return Decision(choice, review, context.pole_scores, no_poles)
+    return Decision(choice, recheck, context.pole_scores, no_poles)
 
 
 def list_accepted_texts(model: Model, exemplars: Sequence[Exemplar]) -> list[list[str]]:
@@ -113,7 +113,7 @@ def list_accepted_texts(model: Model, exemplars: Sequence[Exemplar]) -> list[lis
 
 
 def make_choice_context(
-    plan: Plan, exemplars: Sequence[Exemplar], judge_aucs: Mapping[str, float], embedder: Embedder, strict: bool
+    plan: Plan, exemplars: Sequence[Exemplar], judge_aucs: Mapping[str, float], embedder: Embedder, only_clear: bool
 ) -> ChoiceContext:
     """Computes pole scores and vectors of all accepted exemplars, for the choice.
 
@@ -126,13 +126,13 @@ def make_choice_context(
         own = [exemplar for exemplar in accepted if exemplar.trait == trait.key]
         pole_scores |= measure_pole_scores(plan.axes.get(trait.key), own, judge_aucs.get(trait.key), embedder)
     if not plan.language.encoder_has_say:
-        return ChoiceContext(pole_scores, strict=strict)
+        return ChoiceContext(pole_scores, only_clear=only_clear)
     vectors = embedder.embed([exemplar.text or "" for exemplar in accepted])
     by_key = dict(zip((exemplar.key for exemplar in accepted), vectors, strict=True))
-    return ChoiceContext(pole_scores, by_key, strict=strict)
+    return ChoiceContext(pole_scores, by_key, only_clear=only_clear)
 
 
-def review_choice(plan: Plan, choice: Choice, embedder: Embedder) -> Review:
+def recheck_choice(plan: Plan, choice: Choice, embedder: Embedder) -> Recheck:
     """Probes the chosen exemplars of each trait and searches them for shortcuts."""
     probes, shortcuts = [], list[Shortcut]()
     asked = embedder if plan.language.encoder_has_say else None
@@ -141,29 +141,29 @@ def review_choice(plan: Plan, choice: Choice, embedder: Embedder) -> Review:
         probe = probe_trait(trait.key, own, asked)
         probes.append(probe)
         shortcuts += find_shortcuts(trait.key, trait.type, own, probe.auc, asked)
-    return Review(tuple(probes), tuple(shortcuts), _find_carriers(choice.chosen, shortcuts))
+    return Recheck(tuple(probes), tuple(shortcuts), _find_carriers(choice.chosen, shortcuts))
 
 
 def make_hints(
-    plan: Plan, choice: Choice, review: Review, pole_scores: Mapping[str, float]
+    plan: Plan, choice: Choice, recheck: Recheck, pole_scores: Mapping[str, float]
 ) -> dict[tuple[str, Pole], CellHints]:
     """Makes the hints for the next round's cells, by trait key and pole: texts to follow, and what to avoid."""
     return {
-        (trait.key, pole): _hint(plan, trait.key, pole, choice, review, pole_scores)
+        (trait.key, pole): _hint(plan, trait.key, pole, choice, recheck, pole_scores)
         for trait in plan.model.traits
         for pole in POLES
     }
 
 
 def _exchange(
-    plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceContext, embedder: Embedder, review: Review
-) -> tuple[Choice, Review]:
-    """Chooses with exchanges, fewer or none for the traits of which the probe would do worse than in ``review``."""
+    plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceContext, embedder: Embedder, recheck: Recheck
+) -> tuple[Choice, Recheck]:
+    """Chooses with exchanges, fewer or none for the traits of which the probe would do worse than in ``recheck``."""
     most = {trait.key: plan.wanted for trait in plan.model.traits}
-    least = {probe.trait: (probe.auc or 0.0) - MAX_PROBE_LOSS for probe in review.probes}
+    least = {probe.trait: (probe.auc or 0.0) - MAX_PROBE_LOSS for probe in recheck.probes}
     while True:
         choice = choose_exemplars(plan, exemplars, replace(context, exchanges=most))
-        after = review_choice(plan, choice, embedder)
+        after = recheck_choice(plan, choice, embedder)
         worse = {probe.trait for probe in after.probes if most[probe.trait] and (probe.auc or 0.0) < least[probe.trait]}
         if not worse:
             return choice, after
@@ -171,10 +171,10 @@ def _exchange(
 
 
 def _hint(
-    plan: Plan, trait: str, pole: Pole, choice: Choice, review: Review, pole_scores: Mapping[str, float]
+    plan: Plan, trait: str, pole: Pole, choice: Choice, recheck: Recheck, pole_scores: Mapping[str, float]
 ) -> CellHints:
     chosen = [exemplar for exemplar in choice.chosen if (exemplar.trait, exemplar.pole) == (trait, pole)]
-    own = [shortcut for shortcut in review.shortcuts if shortcut.trait == trait]
+    own = [shortcut for shortcut in recheck.shortcuts if shortcut.trait == trait]
     lengths = [shortcut.words for shortcut in own if shortcut.kind == "length"]
     return CellHints(
         shots=() if plan.model.examples_at(trait, pole) else _pick_shots(chosen, pole, pole_scores),

@@ -9,7 +9,7 @@ from functools import partial
 from engine.asking.plan import MIN_HOPELESS, Cell, CellHints, Plan, RoundHistory, Shortfall, add_to_history, plan_round
 from engine.asking.seed_variations import count_seed_uses
 from engine.choosing.choice import Choice, choose_exemplars, keep_earlier_choice
-from engine.choosing.recheck import Decision, Review, decide, make_hints
+from engine.choosing.recheck import Decision, Recheck, decide, make_hints
 from engine.choosing.shortcuts import STRONG_AUC, Shortcut
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar, Reason
@@ -46,11 +46,11 @@ class Rounds:
     """The state of one run between its rounds. Each round depends only on the plan and the replies before it.
 
     Args:
-        strict: whether the synth model is one that completes plain text: it is not shown the brief, and so weak that
-            only pairs are chosen that lie clearly the right way round.
+        only_clear: whether the synth model is one that completes plain text: it is not shown the brief, and so weak
+            that only pairs are chosen that lie clearly the right way round.
     """
 
-    def __init__(self, plan: Plan, screener: Screener, embedder: CachingEmbedder, strict: bool) -> None:
+    def __init__(self, plan: Plan, screener: Screener, embedder: CachingEmbedder, only_clear: bool) -> None:
         self.plan = plan
         self.screener = screener
         self.embedder = embedder
@@ -62,9 +62,9 @@ class Rounds:
         self.exemplars: tuple[Exemplar, ...] = ()
         self.duplicates: tuple[DuplicatePair, ...] = ()
         self.choice: Choice = choose_exemplars(plan, ())
-        self.review = Review()
+        self.recheck = Recheck()
         self.judge_aucs: Mapping[str, float] = {}
-        self._strict = strict
+        self._only_clear = only_clear
         self._replaced = 0
         self._no_poles: Mapping[str, float] = {}
         self._history = RoundHistory({})
@@ -79,7 +79,7 @@ class Rounds:
             return ()
         self.round_no += 1
         history = replace(self._history, kept=count_seed_uses(self.plan.model, self.choice.chosen))
-        cells = plan_round(self.plan, self.round_no, shortfall, history, not self._strict, self._hints)
+        cells = plan_round(self.plan, self.round_no, shortfall, history, not self._only_clear, self._hints)
         self._history = add_to_history(self._history, cells)
         return cells
 
@@ -104,19 +104,19 @@ class Rounds:
         self.exemplars += tuple(exemplars)
         self.duplicates = tuple(self.screener.duplicates)
         self.taken += 1
-        known = _without_pools(self.plan), self.exemplars, self.judge_aucs, self.embedder, self._strict
+        known = _without_pools(self.plan), self.exemplars, self.judge_aucs, self.embedder, self._only_clear
         return partial(decide, *known)
 
     def adopt(self, decision: Decision) -> Choice:
         """Adopts a choice made after ``prepare_choice``, unless an earlier one was complete and this one is not."""
-        choice, review, self._no_poles = decision.choice, decision.review, decision.no_poles
+        choice, recheck, self._no_poles = decision.choice, decision.recheck, decision.no_poles
         if self.choice.complete and not choice.complete:
             # Pole scores depend on all accepted exemplars: newer ones may make a margin too narrow that was wide
             # enough.
             self.choice = keep_earlier_choice(self.choice, choice)
         else:
-            self.choice, self.review = choice, review
-        self._hints = make_hints(self.plan, self.choice, self.review, decision.pole_scores)
+            self.choice, self.recheck = choice, recheck
+        self._hints = make_hints(self.plan, self.choice, self.recheck, decision.pole_scores)
         return self.choice
 
     def count_reasons(self) -> dict[Reason, int]:
@@ -154,14 +154,14 @@ class Rounds:
         to_replace = Counter(
             (exemplar.trait, pole)
             for exemplar in self.choice.chosen
-            if exemplar.key in self.review.to_replace
-            for pole in (POLES if self._strict else (exemplar.pole,))
+            if exemplar.key in self.recheck.to_replace
+            for pole in (POLES if self._only_clear else (exemplar.pole,))
         )
         return shortfall | {key: self._bound_replacement(count) for key, count in to_replace.items()}
 
     def _pair_up(self, shortfall: Shortfall) -> dict[tuple[str, Pole], int]:
         """Returns a shortfall where both poles lack as much, if only pairs are chosen and the quotas differ."""
-        if not self._strict or self.plan.lacking is None:
+        if not self._only_clear or self.plan.lacking is None:
             return dict(shortfall)
         return {(trait, pole): max(shortfall[trait, each] for each in POLES) for trait, pole in shortfall}
 
@@ -200,19 +200,19 @@ class Rounds:
                 sentences.append(f"{said}: a scorer learns nothing from them. {SHARPEN_POLES}")
         return tuple(sentences)
 
-    def explain_review(self) -> tuple[str, ...]:
-        """Explains what the review found, and what to do: for each trait whose poles nothing tells apart, or that has
+    def explain_recheck(self) -> tuple[str, ...]:
+        """Explains what the recheck found, and what to do: for each trait whose poles nothing tells apart, or that has
         exemplars on the wrong side, and for each shortcut.
         """
         traits = {trait.key: trait for trait in self.plan.model.traits}
         sentences = [
             f"{probe.trait}: {len(probe.wrong_side)} of its {self._count_chosen(probe.trait)} exemplars "
             f"{'reads' if len(probe.wrong_side) == 1 else 'read'} like the other pole (the probe). {READ_THEM}"
-            for probe in self.review.probes
+            for probe in self.recheck.probes
             if probe.wrong_side
         ]
         # The gate itself warns of lengths above this AUC.
-        told = [item for item in self.review.shortcuts if not (item.kind == "length" and item.auc > STRONG_AUC)]
+        told = [item for item in self.recheck.shortcuts if not (item.kind == "length" and item.auc > STRONG_AUC)]
         shortcuts = [f"{item.describe(traits[item.trait].label(item.pole))}. {self._advise(item)}" for item in told]
         return (*self.explain_untold(), *sentences, *shortcuts)
 
@@ -224,11 +224,11 @@ class Rounds:
             ways.append(REPLACE_THEM)
         if seeded:
             ways.append(LEVEL_SEEDS)
-        elif self._strict:
+        elif self._only_clear:
             ways.append(ADD_SEEDS)
-        if not self._strict:
+        if not self._only_clear:
             ways.append(SAY_IN_BRIEF)
-        return f"{LEARNED_INSTEAD}: {', or '.join(ways)}.{f' {NOT_SHOWN}' if self._strict else ''}"
+        return f"{LEARNED_INSTEAD}: {', or '.join(ways)}.{f' {NOT_SHOWN}' if self._only_clear else ''}"
 
     def _count_chosen(self, trait: str) -> int:
         return sum(exemplar.trait == trait for exemplar in self.choice.chosen)

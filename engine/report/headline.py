@@ -42,7 +42,7 @@ def state_outcome(rounds: Rounds, verdict: Verdict) -> str:
 
 def list_warnings(rounds: Rounds, verdict: Verdict) -> tuple[str, ...]:
     """Lists the gate's warnings and those of the review, a sentence or two each: what was found and what to do."""
-    return (*verdict.warnings, *rounds.explain_review())
+    return (*verdict.warnings, *rounds.explain_recheck())
 
 
 def count_others(choice: Choice) -> str:

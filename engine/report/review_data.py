@@ -21,7 +21,7 @@ def write_review_data(rounds: Rounds, embedder: Embedder) -> str:
     ids = [make_id(handle, item.trait, item.text or "") for item in chosen]
     positions = measure_pole_positions(rounds.plan.axes, chosen, embedder)
     sides: dict[str, float] = {}
-    for probe in rounds.review.probes:
+    for probe in rounds.recheck.probes:
         own = [item for item in chosen if item.trait == probe.trait]
         for item, (positive, score) in zip(own, probe.scores, strict=False):
             sides[item.key] = round(score if positive else -score, 4)

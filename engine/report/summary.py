@@ -141,13 +141,13 @@ def make_report_data(
         expectations=verdict.results,
         votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
         variety=verdict.variety,
-        separations=list_review(rounds),
+        separations=list_separations(rounds),
         positions={rows[key]: position for key, position in positions.items()},
         costs=sum_costs(rounds, bill),
     )
 
 
-def list_review(rounds: Rounds) -> tuple[Separation, ...]:
+def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
     """Lists for each probed trait how its poles can be told apart."""
     traits = {trait.key: trait for trait in rounds.plan.model.traits}
     return tuple(
@@ -157,14 +157,14 @@ def list_review(rounds: Rounds) -> tuple[Separation, ...]:
             wrong_side=tuple(_list_ids(rounds, probe.wrong_side)),
             shortcuts=tuple(
                 item.describe_alone(traits[item.trait].label(item.pole))
-                for item in rounds.review.shortcuts
+                for item in rounds.recheck.shortcuts
                 if item.trait == probe.trait
             ),
             judge_auc=rounds.judge_aucs.get(probe.trait) if is_auc_measured(rounds.plan.model, probe.trait) else None,
             breaks=None if rounds.plan.synth_type == "enrich" else probe.breaks,
             language_known=rounds.plan.language.encoder_has_say,
         )
-        for probe in rounds.review.probes
+        for probe in rounds.recheck.probes
     )
 
 
@@ -185,12 +185,12 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
         "reasons": rounds.count_reasons(),
         "probe": {
             probe.trait: {"auc": probe.auc, "wrong_side": _list_ids(rounds, probe.wrong_side)}
-            for probe in rounds.review.probes
+            for probe in rounds.recheck.probes
         },
         "breaks": {item.trait: asdict(item.breaks) for item in report.separations if item.breaks},
         "shortcuts": [
             {name: getattr(item, name) for name in ("trait", "kind", "what", "pole", "auc")}
-            for item in rounds.review.shortcuts
+            for item in rounds.recheck.shortcuts
         ],
         "in_context_judge": {
             trait: {"auc": auc, "measured": is_auc_measured(rounds.plan.model, trait)}

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 
-from engine.asking.cells import generate_cell, propose_scenarios
+from engine.asking.cells import propose_scenarios
 from engine.asking.plan import Plan
 from engine.asking.scenarios import NO_PROPOSAL
 from engine.axis.reference_axis import ReferenceAxis, prepare_axes
@@ -19,7 +19,7 @@ from engine.run.job import Job, plan_job
 from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
-from engine.system.task_groups import both_or_neither, gather_or_cancel
+from engine.system.task_groups import both_or_neither
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.embedding import CachingEmbedder, embed_ahead
 
@@ -48,28 +48,9 @@ async def begin_rounds(
     plain = gateway.endpoint.style == "plain"
     # On a thread, as planning above: with a hundred thousand seeds each takes seconds, and the loop has other runs.
     screener = await asyncio.to_thread(Screener, plan, use_lengths=not plain)
-    rounds = Rounds(plan, screener, embedder, strict=plain)
+    rounds = Rounds(plan, screener, embedder, only_clear=plain)
     rounds.subjects_plan_id = draft.plan_id
     return rounds
-
-
-async def walk_rounds(
-    rounds: Rounds, gateway: ModelGateway, voting_judge: VotingJudge, progress: Progress, most: int | None = None
-) -> None:
-    """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
-
-    It is the loop of ``flows.run.rounds.run_rounds`` without tasks, limits on cost and events.
-
-    Args:
-        most: the most rounds: as many as a run took whose money was spent.
-
-    Raises:
-        ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
-    """
-    while rounds.taken != most and (cells := rounds.next_cells()):
-        made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
-        judged = await judge_round(rounds, [item for cell in made for item in cell], gateway, voting_judge, progress)
-        rounds.add_and_choose(rounds.screen_meanings(judged))
 
 
 async def judge_round(

@@ -39,7 +39,7 @@ def backfill_command(
     from engine.domain.model import check_handle
     from engine.run.job import check_effort, check_synth_type
     from engine.settings import read_settings
-    from flows.backfills.command import check_options, describe_begin, look_ahead, show_counts, telling_how_to_go_on
+    from flows.backfills.outlook import check_options, describe_begin, look_ahead, show_counts, telling_how_to_go_on
     from flows.backfills.progress import BackfillProgress
     from flows.cli.temporary_server import starting_server
 

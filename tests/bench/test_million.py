@@ -80,7 +80,7 @@ def run_part(part: str, folder: str, attached: int) -> dict[str, Any]:
     pools = read_pools(folder, make_model(handle=MODEL), cache=Path(folder).parent / "cache")
     exemplars = [make_new(write_new(number, attached), number) for number in range(NEW)]
     plan = make_test_plan(pools, make_level(NEW // 2))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), strict=False)
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), only_clear=False)
     rounds.next_cells()
     if part == "screen":
         screened = rounds.screen(exemplars)

@@ -120,10 +120,10 @@ def make_pair(index: int = 0, trait: str = "clarity") -> list[Exemplar]:
     return [make_exemplar(f"Text {index} is {pole}.", pole, index, trait) for pole in POLES]
 
 
-def make_rounds(plan: Plan | None = None, *made: Exemplar, strict: bool = False) -> Rounds:
+def make_rounds(plan: Plan | None = None, *made: Exemplar, only_clear: bool = False) -> Rounds:
     """The rounds of a plan that have taken what was made; no length is checked."""
     plan = plan or make_test_plan()
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), strict)
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), only_clear)
     if made:
         rounds.add_and_choose(made)
     return rounds

@@ -1,1 +1,1 @@
-"""Runs from the command line: the dry run, many models, kept replies, what is old."""
+"""Runs from the command line: the dry run, kept replies, what is old."""

@@ -1,1 +1,1 @@
-"""Sample sets from the command line: checked, made again, taken off."""
+"""Sample sets from the command line: verified, detached, single samples taken off."""

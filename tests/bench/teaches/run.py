@@ -19,6 +19,7 @@ from typing import Any
 from bench.teaches.measure import FEWER, Set, WordLlama, Yardstick
 from bench.teaches.real_texts import READERS
 
+from engine.asking.cells import generate_cell
 from engine.axis.pole_scores import list_pole_names
 from engine.axis.reference_axis import fit_reference_axes
 from engine.choosing.diversity import measure_texts
@@ -34,10 +35,11 @@ from engine.llm.embedded.embedded_model import serve_embedded
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job, check_effort, plan_job
-from engine.run.pipeline import walk_rounds
+from engine.run.pipeline import judge_round
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import PROJECT_ROOT, RepliesPlace, read_settings
+from engine.system.task_groups import gather_or_cancel
 from engine.text.embedding import SentenceEncoder
 
 HERE = Path(__file__).parent
@@ -100,8 +102,13 @@ async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, e
     level = load_level(str(PROJECT_ROOT / "data" / "effort.yaml"), effort).ask_one_text()
     plan = plan_job(Job(model, "from_traits", level), load_packs(SCENARIOS_FOLDER), draw)
     plan = replace(plan, axes=fit_reference_axes(plan.model, embedder))
-    rounds = Rounds(plan, Screener(plan, use_lengths=False), embedder, strict=True)
-    await walk_rounds(rounds, gateway, VotingJudge(None, 0), LoggedProgress())
+    rounds = Rounds(plan, Screener(plan, use_lengths=False), embedder, only_clear=True)
+    # As ``flows.run.rounds.run_rounds`` does, without tasks, limits on cost and events.
+    while cells := rounds.next_cells():
+        made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
+        exemplars = [item for cell in made for item in cell]
+        judged = await judge_round(rounds, exemplars, gateway, VotingJudge(None, 0), LoggedProgress())
+        rounds.add_and_choose(rounds.screen_meanings(judged))
     return rounds
 
 

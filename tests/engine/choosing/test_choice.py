@@ -44,7 +44,7 @@ def score(made: Sequence[Exemplar]) -> dict[str, float]:
 
 def choose_judged(plan: Plan, made: Sequence[Exemplar]) -> Choice:
     """The choice by the odds alone, as for a weak model."""
-    return choose_exemplars(plan, made, ChoiceContext(score(made), strict=True))
+    return choose_exemplars(plan, made, ChoiceContext(score(made), only_clear=True))
 
 
 def list_keys(exemplars: Sequence[Exemplar]) -> list[str]:
@@ -165,7 +165,7 @@ def test_exemplar_is_held_against_the_best_of_the_other_pole() -> None:
 
 def test_barred_exemplar_is_on_the_wrong_side_and_its_place_is_filled() -> None:
     made = [exemplar for index in range(3) for exemplar in make_pair(index, 2.0 - index / 10, -2.0)]
-    barred = ChoiceContext(score(made), excluded=frozenset({made[0].key}), strict=True)
+    barred = ChoiceContext(score(made), excluded=frozenset({made[0].key}), only_clear=True)
     choice = choose_exemplars(plan_of(2), made, barred)
 
     assert list_keys(made[2:]) == list_keys(choice.chosen)
@@ -202,7 +202,7 @@ def test_margin_is_asked_of_the_traits_that_are_placed_and_pairs_of_all() -> Non
     scores = {item.key: (item.odds or 0.0) * PLACES[item.pole] for item in placed}
     single = make_exemplar("single", "positive", 2)
     made = [*make_pair(0, 0.0, 0.0), single, *placed]
-    choice = choose_exemplars(plan_of(2, "clarity", "tone"), made, ChoiceContext(scores, strict=True))
+    choice = choose_exemplars(plan_of(2, "clarity", "tone"), made, ChoiceContext(scores, only_clear=True))
 
     assert list_keys([*made[:2], *placed[:2]]) == list_keys(choice.chosen)
     assert ["surplus", "off_pole"] == reasons_of(choice, [single, placed[2]])

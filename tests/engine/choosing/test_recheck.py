@@ -11,7 +11,7 @@ from fakes.word_vectors import WordVectors
 from engine.asking.plan import CellHints, Plan, RoundHistory, plan_round
 from engine.asking.prompts import write_chat_prompt, write_plain_prompt
 from engine.choosing.choice import Choice, ChoiceContext, choose_exemplars
-from engine.choosing.recheck import Review, choose_reviewed, make_choice_context, make_hints
+from engine.choosing.recheck import Recheck, choose_rechecked, make_choice_context, make_hints
 from engine.choosing.rounds import (
     ADD_SEEDS,
     LEARNED_INSTEAD,
@@ -48,9 +48,9 @@ def plan_of(wanted: int, replacement_rounds: int = 1) -> Plan:
     return make_test_plan(make_model(), make_level(wanted, replacement_rounds=replacement_rounds))
 
 
-def review_made(plan: Plan, made: list[Exemplar]) -> tuple[Choice, Review]:
-    view = make_choice_context(plan, made, {}, WordVectors(), strict=False)
-    return choose_reviewed(plan, made, view, WordVectors())
+def recheck_made(plan: Plan, made: list[Exemplar]) -> tuple[Choice, Recheck]:
+    view = make_choice_context(plan, made, {}, WordVectors(), only_clear=False)
+    return choose_rechecked(plan, made, view, WordVectors())
 
 
 def keys(exemplars: list[Exemplar]) -> set[str]:
@@ -60,9 +60,9 @@ def keys(exemplars: list[Exemplar]) -> set[str]:
 def test_pair_on_the_wrong_side_is_replaced_by_one_that_is_not_where_the_effort_does() -> None:
     good, flipped, spare = make_set(9), make_set(1, start=9, flipped=True), make_set(1, start=10)
     plan = plan_of(10)
-    without, review = review_made(plan, [*good, *flipped])
-    choice, after = review_made(plan, [*good, *flipped, *spare])
-    named, only_named = review_made(plan_of(10, replacement_rounds=0), [*good, *flipped, *spare])
+    without, review = recheck_made(plan, [*good, *flipped])
+    choice, after = recheck_made(plan, [*good, *flipped, *spare])
+    named, only_named = recheck_made(plan_of(10, replacement_rounds=0), [*good, *flipped, *spare])
 
     assert keys(flipped) == review.wrong_side
     assert keys([*good, *flipped]) == keys(list(without.chosen))
@@ -74,9 +74,9 @@ def test_pair_on_the_wrong_side_is_replaced_by_one_that_is_not_where_the_effort_
     assert only_named.wrong_side <= keys([*good, *flipped])
 
 
-def write_next(plan: Plan, made: list[Exemplar]) -> tuple[Review, dict[tuple[str, Pole], CellHints], dict[Pole, str]]:
+def write_next(plan: Plan, made: list[Exemplar]) -> tuple[Recheck, dict[tuple[str, Pole], CellHints], dict[Pole, str]]:
     """The review of these, what it hints at for the next round, and the prompts of its first cells."""
-    choice, review = review_made(plan, made)
+    choice, review = recheck_made(plan, made)
     hints = make_hints(plan, choice, review, {})
     cells = plan_round(plan, 2, plan.full_shortfall(), RoundHistory({"clarity": 10}, 20), hints=hints)
     return review, hints, {cell.pole: write_chat_prompt(plan, cell, "English").user for cell in cells[:2]}
@@ -110,7 +110,7 @@ def test_best_texts_are_the_late_shots_of_a_pole_without_seeds_and_the_contrast_
     plan = plan_of(2)
     made = [make_exemplar(f"Text {index} of {pole}.", pole, index) for index in range(2) for pole in POLES]
     pole_scores = {item.key: index * (1.0 if item.pole == "positive" else -1.0) for index, item in enumerate(made)}
-    choice, review = review_made(plan, made)
+    choice, review = recheck_made(plan, made)
     hints = make_hints(plan, choice, review, pole_scores)
     cells = [plan_round(plan, number, plan.full_shortfall(), RoundHistory({}), hints=hints)[0] for number in (3, 4)]
     third, fourth = [write_plain_prompt(plan, cell).user for cell in cells]
@@ -140,9 +140,9 @@ def count_perhaps(choice: Choice) -> int:
 
 def test_word_that_eight_pairs_are_too_few_to_call_a_shortcut_is_exchanged_away() -> None:
     made = [*make_marked(8, 0, marked=7), *make_marked(8, 8, marked=0)]
-    choice, review = review_made(plan_of(8, replacement_rounds=0), made)
+    choice, review = recheck_made(plan_of(8, replacement_rounds=0), made)
 
-    assert 7 == count_perhaps(review_made(plan_of(8, replacement_rounds=0), made[:16])[0])
+    assert 7 == count_perhaps(recheck_made(plan_of(8, replacement_rounds=0), made[:16])[0])
     assert count_perhaps(choice) <= 4
     assert 8 == len(choice.paired)
     assert () == review.shortcuts
@@ -152,7 +152,7 @@ def test_word_that_eight_pairs_are_too_few_to_call_a_shortcut_is_exchanged_away(
 def test_nothing_is_exchanged_where_the_probe_would_do_worse(flipped: bool) -> None:
     plan = plan_of(8, replacement_rounds=0)
     made = [*make_marked(8, 0, marked=7), *make_marked(8, 8, marked=0, flipped=flipped)]
-    choice, _ = choose_reviewed(plan, made, ChoiceContext(), WordVectors())
+    choice, _ = choose_rechecked(plan, made, ChoiceContext(), WordVectors())
 
     assert (choose_exemplars(plan, made).chosen == choice.chosen) == flipped
 
@@ -179,7 +179,7 @@ def test_rounds_are_spent_on_what_is_named_as_the_effort_has_them(replacement_ro
     assert not needed
     assert replacement_rounds == followed
     assert rounds.choice.complete
-    assert any("'perhaps' at 'Obscure'" in sentence for sentence in rounds.explain_review())
+    assert any("'perhaps' at 'Obscure'" in sentence for sentence in rounds.explain_recheck())
 
 
 @pytest.mark.parametrize(
@@ -197,17 +197,17 @@ def test_shortcut_is_told_with_what_helps_the_model_and_effort_of_the_run(
     kind: Kind, seeds: tuple[Seed, ...], strict: bool, replacement_rounds: int, advice: str
 ) -> None:
     plan = make_test_plan(make_model(seeds=seeds), make_level(10, replacement_rounds=replacement_rounds))
-    rounds = make_rounds(plan, strict=strict)
+    rounds = make_rounds(plan, only_clear=strict)
     rounds.next_cells()
-    rounds.review = Review(shortcuts=(Shortcut("clarity", kind, "perhaps", "negative", 1.0),))
-    [sentence] = rounds.explain_review()
+    rounds.recheck = Recheck(shortcuts=(Shortcut("clarity", kind, "perhaps", "negative", 1.0),))
+    [sentence] = rounds.explain_recheck()
 
     assert sentence.endswith(f"(AUC 1.00). {LEARNED_INSTEAD}: {advice}")
 
 
 def test_set_that_was_complete_stays_when_a_later_round_makes_it_less() -> None:
     """What comes later lies so far apart that the margins of before become too narrow by comparison."""
-    rounds = make_rounds(make_told_plan(4), strict=True)
+    rounds = make_rounds(make_told_plan(4), only_clear=True)
     rounds.next_cells()
     first = rounds.add_and_choose(make_set(8))
     second = rounds.add_and_choose(

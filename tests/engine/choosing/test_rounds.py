@@ -50,7 +50,7 @@ def test_choice_that_another_process_makes_is_the_one_that_is_made_here() -> Non
     elsewhere.adopt(pickle.loads(sent)())
 
     assert 4 == len(here.choice.chosen)
-    assert (here.choice, here.review) == (elsewhere.choice, elsewhere.review)
+    assert (here.choice, here.recheck) == (elsewhere.choice, elsewhere.recheck)
     assert here.next_cells() == elsewhere.next_cells()
     # Samples that say nothing of a choice are not sent along.
     assert [False, True] == [text.encode() in sent for text in (OTHER[0].text, str(VARIATION.seed_sha256))]
@@ -108,5 +108,5 @@ def test_poles_that_nothing_tells_apart_are_told_unless_a_judge_confirms_them(
     rounds.judge_aucs = {"clarity": 0.9} if judged else {}
     start = "clarity: nothing tells Clear from Obscure in the 80 texts that came (AUC "
 
-    assert told == any(sentence.startswith(start) for sentence in rounds.explain_review())
+    assert told == any(sentence.startswith(start) for sentence in rounds.explain_recheck())
     assert told == bool(rounds.explain_untold())

@@ -23,7 +23,7 @@ SMALL = ("second", "second", "[Your Name]", "blue", "oldest")
 
 def make_rounds() -> Rounds:
     plan = make_test_plan(make_model(make_trait("clarity")), make_level(6, over_generation=1.0))
-    return Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), strict=False)
+    return Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), only_clear=False)
 
 
 def make_round() -> tuple[Rounds, tuple[Cell, ...], dict[int, list[Exemplar]]]:
