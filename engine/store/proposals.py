@@ -158,7 +158,7 @@ def attach_proposal(
     Raises:
         StoreError: the set cannot be read or written; it then still waits.
     """
-    with translate_errors(stored.folder), lock_model(stored.folder):
+    with translate_errors(stored.folder), lock_model(stored.folder) as confirm:
         manifest, _ = finish_change(stored.folder)
         if manifest is None or manifest["status"] != "proposed":
             return StoredSet(stored.folder, manifest or {}, written=False)
@@ -168,6 +168,7 @@ def attach_proposal(
         files = {**manifest["files"], SAMPLES: describe_file(content, len(rows))}
         inputs = {**manifest["inputs"], "checked_beside": list(beside)}
         changed = {**manifest, "status": "attached", "files": files, "inputs": inputs}
+        confirm()
         try:
             put_file(stored.folder, SAMPLES, content)
             return _end(stored, changed, review, decisions, rows)

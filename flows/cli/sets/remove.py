@@ -38,7 +38,7 @@ def remove_ids(settings: Settings, handle: str, ids: Sequence[int], why: str = "
     sets = [stored for stored, _ in places.stored.attached]
     with keep_runs_out(handle, UNDONE), emitting_removals(sets):
         check_draft(models_uri, handle, UNDONE)
-        remove_samples(models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why, getpass.getuser()))
+        remove_samples(models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why, _name_user()))
     return places
 
 
@@ -76,3 +76,11 @@ def show_removed(handle: str, places: Places, as_json: bool = False) -> None:
     if before:
         print(f"  {', '.join(map(str, before))} had been removed before")
     print(f"`exemplars synthesize {handle} --only-lacking` fills up what is lacking now.")
+
+
+def _name_user() -> str:
+    """The name of who runs the command; empty in a container whose user has none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
