@@ -2,7 +2,6 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
@@ -111,8 +110,7 @@ async def _run(wanted: Wanted, shared: RunResources | None) -> RunResult:
 async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resources: RunResources) -> RunResult:
     """The walk of a run that holds its model's lease, step by step."""
     settings, call, run_heavy = resources.settings, resources.call, resources.run_heavy
-    samples_uri = settings.locate(settings.samples_uri)
-    if done := find_finished(samples_uri, wanted.handle, wanted.synth_type, get_run_id()):
+    if done := find_finished(settings, wanted.handle, wanted.synth_type, get_run_id()):
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.samples)
         return done
     job = await load_job(wanted, resources)
@@ -131,8 +129,7 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
         verdict = await call(check, settings, rounds, stamp, run_heavy, wanted.review, wanted.strict)
         check_beside(job, verdict, newer, settings)
         await lease.confirm()
-        until = datetime.now(UTC) + timedelta(days=settings.review_days)
-        stored = call(write, settings, rounds, stamp, verdict, models.gateway, bill, until)
+        stored = call(write, settings, rounds, stamp, verdict, models.gateway, bill)
         if isinstance(stored, StoredSet):
             break
         newer = stored
@@ -148,10 +145,10 @@ async def load_job(wanted: Wanted, resources: RunResources) -> Job:
     Raises:
         DefinitionError: it cannot run some. ModelBusyError: another proposal waits, and this is to be one.
     """
-    settings = resources.settings
-    job = resources.call(load, settings, wanted.handle, wanted.synth_type, wanted.effort, wanted.only_lacking)
+    asked = wanted.handle, wanted.synth_type, wanted.effort, wanted.only_lacking
+    job = resources.call(load, resources.settings, *asked)
     if wanted.review:
-        keep_to_one(settings, wanted.handle, get_run_id())
+        keep_to_one(resources.settings, wanted.handle, get_run_id())
     if job.model.own_suites and not job.lacks_nothing:
         raise_mistakes(await resources.run_heavy(partial(find_mistakes, job.model.own_suites)))
     return job

@@ -1,6 +1,6 @@
 """Step 7, write: one sample set into the store, attached or rejected as the gate says, in one move."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -24,17 +24,14 @@ def write(
     verdict: Verdict,
     gateway: ModelGateway,
     bill: Bill,
-    until: datetime | None = None,
 ) -> StoredSet | tuple[str, ...]:
     """The sample set as it stands in the store, or the runs whose sets came in since the check: then it is not there.
-
-    Args:
-        until: when the wait for a person ends, of a set that waits for one.
 
     Raises:
         FrozenModelError: the model was trained or archived while the run went on; nothing is written.
         ModelBusyError: a text of the set was added to the model's samples meanwhile; nothing is written.
     """
+    until = datetime.now(UTC) + timedelta(days=settings.review_days)
     sample_set = make_sample_set(rounds, stamp, verdict, gateway, bill, until)
     newer: list[str] = []
     rows = sample_set.kept if sample_set.status == "attached" else []

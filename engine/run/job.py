@@ -260,7 +260,7 @@ def plan_job(job: Job, packs: Packs, seed: int, proposed: Proposal = NO_PROPOSAL
     return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, prompts_version(), job.lacking)
 
 
-def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
+def find_finished(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
     """The result of a run whose set is attached; None for a run that has attached nothing yet.
 
     That is a run which is retried in the UI after it completed, or was killed at the last moment.
@@ -268,7 +268,7 @@ def find_finished(samples_uri: str, handle: str, synth_type: SynthType, run_id: 
     Raises:
         InputError: its set was attached, and detached since. StoreError: the store cannot be read.
     """
-    folder = locate_set(samples_uri, handle, choose_pool(synth_type), run_id)
+    folder = locate_set(settings.locate(settings.samples_uri), handle, choose_pool(synth_type), run_id)
     manifest = read_manifest(folder)
     if manifest is not None and manifest.get("status") == "detached":
         raise InputError(f"The set of run {run_id} was detached from {handle}, and stays so. Start a new run")

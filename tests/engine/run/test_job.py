@@ -17,6 +17,7 @@ from engine.asking.plan import count_scenarios
 from engine.errors import (
     CredentialsError,
     FrozenModelError,
+    InputError,
     ModelNotFoundError,
     NoSeedsError,
     ProviderError,
@@ -30,6 +31,7 @@ from engine.run.gateways import open_voting_judge
 from engine.run.job import find_finished, load_job
 from engine.settings import Settings
 from engine.store.layout import REPORT, SAMPLES
+from engine.store.store import detach_stored
 
 HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"
 SAME, OTHER = "openai/test", "openai/judge"
@@ -211,7 +213,7 @@ def test_attached_set_is_its_run_s_result_and_one_that_is_rejected_or_of_another
     attach_set(tmp_path, "rejected", status="rejected")
     attach_set(tmp_path, "held-out", pool="eval")
     found, *others = (
-        find_finished(str(tmp_path), STORED_HANDLE, "from_traits", run_id)
+        find_finished(Settings(samples_uri=str(tmp_path)), STORED_HANDLE, "from_traits", run_id)
         for run_id in ("one", "rejected", "held-out", "none")
     )
 
@@ -220,4 +222,7 @@ def test_attached_set_is_its_run_s_result_and_one_that_is_rejected_or_of_another
     assert (stored.file(SAMPLES), stored.file(REPORT)) == (found.samples, found.report)
     assert {("clarity", "positive"): 4, ("safety", "negative"): 4} == {cell: n for cell, n in found.kept.items() if n}
     assert 3 * [None] == others
-    assert find_finished(str(tmp_path), STORED_HANDLE, "enrich", "held-out") is not None
+    assert find_finished(Settings(samples_uri=str(tmp_path)), STORED_HANDLE, "enrich", "held-out") is not None
+    detach_stored(stored)
+    with pytest.raises(InputError, match=r"was detached from u22a8\.test, and stays so\. Start a new run"):
+        find_finished(Settings(samples_uri=str(tmp_path)), STORED_HANDLE, "from_traits", "one")
