@@ -152,7 +152,7 @@ def remove_command(
         bool, typer.Option("--json", help="Print one line {handle, removed, runs, added, removed_before}.")
     ] = False,
 ) -> None:
-    """Takes single samples off a draft: no reader sees them any more. Their rows are kept as removed."""
+    """Takes single samples off a draft: no reader sees them any more. The set's manifest names them."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
     from flows.cli.sets.remove import remove_ids, show_removed

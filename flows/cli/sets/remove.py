@@ -70,7 +70,7 @@ def show_removed(handle: str, places: Places, as_json: bool = False) -> None:
         return
     print(f"Removed from {handle}: {count_noun(len(places.removable), 'sample')}")
     for run_id, count in runs.items():
-        print(f"  {count:,} of run {run_id}, kept in its __run__/rejected.pq as 'removed'")
+        print(f"  {count:,} of run {run_id}, named in its __run__/manifest.json")
     if places.added:
         print(f"  {len(places.added):,} that had been added")
     if before:

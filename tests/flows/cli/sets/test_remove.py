@@ -46,7 +46,7 @@ def test_samples_of_several_sets_go_at_once_and_a_second_start_does_the_rest(
     payloads = [event["payload"] for event in read_set_events(prefect_server, str(folder / "samples"), 4)]
 
     assert [("a", 1), ("b", 2), ("held", 1), ("a", 1)] == [(item["run_id"], item["removed"]) for item in payloads]
-    kept = "kept in its __run__/rejected.pq as 'removed'"
+    kept = "named in its __run__/manifest.json"
     assert [
         f"Removed from {HANDLE}: 5 samples",
         *(f"  {count} of run {run_id}, {kept}" for run_id, count in (("a", 1), ("b", 2), ("held", 1))),
