@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from engine.errors import StoreError
 from engine.store.commit import ATTACHED_NS, is_attached
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import describe_file, digest_ids, read_manifest, render_detached, seal
@@ -69,7 +70,7 @@ def detach_files(folder: str) -> bool:
                 put_file(folder, DETACHED, read_bytes(f"{folder}/{SAMPLES}"))
             put_file(folder, MANIFEST, render_detached(manifest))
         except BaseException:
-            with suppress(OSError, pa.ArrowException):
+            with suppress(OSError, pa.ArrowException, StoreError):
                 finish_change(folder)
             raise
         take_away(folder, SAMPLES)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from engine.domain.model import Pool, Seed
 from engine.domain.samples import Reason, Row, make_sample_table
+from engine.errors import StoreError
 from engine.store.changes import finish_change, put_file
 from engine.store.commit import choose_moment
 from engine.store.decisions import Decision, list_decided, read_decisions, sum_up
@@ -173,7 +174,7 @@ def attach_proposal(
             put_file(stored.folder, SAMPLES, content)
             return _end(stored, changed, review, decisions, rows)
         except BaseException:
-            with suppress(OSError, pa.ArrowException):
+            with suppress(OSError, pa.ArrowException, StoreError):
                 finish_change(stored.folder)
             raise
 

@@ -88,8 +88,8 @@ def list_cache(place: RepliesPlace) -> list[CachedPlan]:
 def prune_cache(place: RepliesPlace, max_days: float, max_gb: float, now: datetime) -> Removed:
     """Removes whole plans, the longest unused first: those unused for so many days, and as many as are over the size.
 
-    One that is open somewhere stays. With the plans go the shared limits that
-    were unused for as long: what was spent under a limit counts as long as its backfill may be started again.
+    One that is open somewhere stays. With the plans go the shared limits that were unused for as long: what was spent
+    under a limit counts as long as its backfill may be started again.
 
     Args:
         max_gb: 10^9 bytes.

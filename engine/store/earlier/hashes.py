@@ -24,6 +24,8 @@ GROUP_ROWS = 65_536
 FOLDER = "hashes"
 # No run takes longer.
 SPARED = timedelta(days=2)
+# A file on this disk, or its content.
+Hashes = str | bytes
 Ids = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
@@ -36,7 +38,7 @@ def render_hashes(ids: Sequence[int], texts: Sequence[str]) -> bytes:
     return stream.getvalue()
 
 
-def fetch_hashes(uri: str, sha256: str, cache: Path | None) -> str | bytes:
+def fetch_hashes(uri: str, sha256: str, cache: Path | None) -> Hashes:
     """The file of a set's hashes on this disk, or its content; a cache keeps those of an object store.
 
     Raises:
@@ -57,7 +59,7 @@ def fetch_hashes(uri: str, sha256: str, cache: Path | None) -> str | bytes:
     return content
 
 
-def walk_hashes(hashes: str | bytes, kind: HashKind, column: HashColumn, ids: Ids | None) -> Iterator[pa.Array]:
+def walk_hashes(hashes: Hashes, kind: HashKind, column: HashColumn, ids: Ids | None) -> Iterator[pa.Array]:
     """Yields a column of hashes in parts.
 
     Args:
@@ -81,7 +83,7 @@ def walk_hashes(hashes: str | bytes, kind: HashKind, column: HashColumn, ids: Id
         raise ValueError(f"it has hashes of {found} of its {len(ids)} samples")
 
 
-def are_of_this_version(hashes: str | bytes) -> bool:
+def are_of_this_version(hashes: Hashes) -> bool:
     """Whether hashes are made as this version of the code makes them."""
     source = pa.BufferReader(hashes) if isinstance(hashes, bytes) else hashes
     return bool(pq.read_schema(source).metadata == HASHES_SCHEMA.metadata)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from engine.store.earlier.hashes import Ids, are_of_this_version, fetch_hashes, walk_hashes
+from engine.store.earlier.hashes import Hashes, Ids, are_of_this_version, fetch_hashes, walk_hashes
 from engine.store.earlier.rows import open_rows
 from engine.store.earlier.samples import COLUMNS, StoredSamples
 from engine.store.earlier.search import FindPairs, Numbers, StoredPair, StoredTexts
@@ -37,6 +37,7 @@ class StoreTexts:
         self._sets = tuple(sets)
         self._ends = list(accumulate(counts))
         self._cache = cache
+        self._found: list[tuple[Hashes | None, Ids | None]] = []
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -47,17 +48,16 @@ class StoreTexts:
         Raises:
             StoreError: a set's hashes or, where these do not hold, its texts cannot be read.
         """
-        counts = np.diff([0, *self._ends]).tolist()
-        for stored, count in zip(self._sets, counts, strict=True):
+        if not self._found:
+            # Each round asks several times, and a model may have thousands of sets.
+            counts = np.diff([0, *self._ends]).tolist()
+            self._found = [_find_hashes(*item, self._cache) for item in zip(self._sets, counts, strict=True)]
+        for stored, (hashes, ids) in zip(self._sets, self._found, strict=True):
+            if hashes is None:
+                yield from (make_hash_column(texts, kind, column) for texts in _walk_texts(stored))
+                continue
             with explain_damage(stored):
-                entry = stored.manifest["files"][HASHES]
-                hashes = fetch_hashes(stored.file(HASHES), entry["sha256"], self._cache)
-                if is_altered(stored) or not are_of_this_version(hashes):
-                    LOGGER.warning("The hashes of run %s do not fit its texts, and are made anew", stored.run_id)
-                    for texts in _walk_texts(stored):
-                        yield make_hash_column(texts, kind, column)
-                else:
-                    yield from walk_hashes(hashes, kind, column, None if entry["rows"] == count else _read_ids(stored))
+                yield from walk_hashes(hashes, kind, column, ids)
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """The texts at some positions, which are sorted and unique; of each set only the row groups that have some.
@@ -197,6 +197,21 @@ def _walk_texts(stored: StoredSet) -> Iterator[Sequence[str]]:
     with open_rows(stored) as parquet:
         for group in range(parquet.num_row_groups):
             yield parquet.read_row_group(group, columns=["text"], use_threads=False)["text"].to_pylist()
+
+
+def _find_hashes(stored: StoredSet, rows: int, cache: Path | None) -> tuple[Hashes | None, Ids | None]:
+    """The file of a set's hashes, None where they do not fit its texts or this code; and the ids of samples if fewer.
+
+    Raises:
+        StoreError: they cannot be read.
+    """
+    with explain_damage(stored):
+        entry = stored.manifest["files"][HASHES]
+        hashes = fetch_hashes(stored.file(HASHES), entry["sha256"], cache)
+        if is_altered(stored) or not are_of_this_version(hashes):
+            LOGGER.warning("The hashes of run %s do not fit its texts, and are made anew", stored.run_id)
+            return None, None
+        return hashes, None if entry["rows"] == rows else _read_ids(stored)
 
 
 def _read_ids(stored: StoredSet) -> Ids:
