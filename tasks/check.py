@@ -35,7 +35,7 @@ async def check(
         strict: whether poles that nothing tells apart are critical.
     """
     place, teach = settings.locate(settings.samples_uri), settings.reviews_teach
-    pools = read_pools(place, rounds.plan.model, cache=settings.cache_place, reviews_teach=teach)
+    pools = read_pools(place, rounds.plan.model, reviews_teach=teach)
     for texts in (list_variety_texts(rounds), *list_placed_texts(rounds.plan.axes, rounds.exemplars)):
         await embed_ahead(rounds.embedder, texts, run_heavy)
     verdict = await run_heavy(prepare_gate(rounds, stamp, pools))

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import get_args
 
 from engine.asking.held_out import choose_pool, list_taken_subjects
@@ -116,7 +115,7 @@ def load_job(
     samples_uri = settings.locate(settings.samples_uri)
     check_writable(samples_uri, probe=not dry)
     lacking = count_lacking(samples_uri, model, checked_type, level) if only_lacking else None
-    model = read_pools(samples_uri, model, settings.cache_place, settings.reviews_teach)
+    model = read_pools(samples_uri, model, settings.reviews_teach)
     return resume_job(settings, Job(model, checked_type, level, lacking=lacking), named)
 
 
@@ -173,13 +172,12 @@ def check_written(file: EmbeddedFile, model: Model) -> None:
         )
 
 
-def read_pools(samples_uri: str, model: Model, cache: Path | None = None, reviews_teach: bool = True) -> Model:
+def read_pools(samples_uri: str, model: Model, reviews_teach: bool = True) -> Model:
     """The model with what the store has of it: what is attached, held out, proposed, or was decided in reviews.
 
     A model that has been read from the same sets keeps its samples.
 
     Args:
-        cache: the folder that keeps the hashes of sets in an object store; None fetches them each time.
         reviews_teach: whether texts count that a person has accepted.
 
     Raises:
@@ -205,9 +203,9 @@ def read_pools(samples_uri: str, model: Model, cache: Path | None = None, review
         return model
     return replace(
         found,
-        attached=open_samples(train, cache),
-        held_out=open_samples(held_out, cache),
-        proposed=open_samples(proposed, cache) if proposed else (),
+        attached=open_samples(train),
+        held_out=open_samples(held_out),
+        proposed=open_samples(proposed) if proposed else (),
     )
 
 

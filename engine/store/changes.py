@@ -15,11 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from engine.errors import StoreError
 from engine.store.commit import ATTACHED_NS, is_attached
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
-from engine.store.sample_set import describe_file, digest_ids, read_manifest, render_detached, seal
-from engine.store.writers import lock_model
+from engine.store.sample_set import describe_file, digest_ids, read_manifest, seal
 from engine.system.filesystem import open_folder, read_bytes, write_whole
 
 # The key under which the metadata of ``samples.parquet`` has the removals from it: ids, and the rows that they had.
@@ -51,30 +49,6 @@ def take_away(folder: str, name: str) -> None:
     filesystem, path = open_folder(f"{folder}/{name}")
     with suppress(FileNotFoundError):
         filesystem.delete_file(path)
-
-
-def detach_files(folder: str) -> bool:
-    """Moves the samples of an attached set to a file that no reader looks for; False if it is not attached.
-
-    Raises:
-        OSError, pa.ArrowException, StoreError: the store cannot be read or written; the set is then attached still, or
-            the next change of the model's sets completes the detaching.
-    """
-    with lock_model(folder):
-        manifest, _ = finish_change(folder)
-        if manifest is None or not is_attached(manifest):
-            return False
-        # A set of which the samples are missing can be detached too: its model goes on without it.
-        try:
-            with suppress(FileNotFoundError):
-                put_file(folder, DETACHED, read_bytes(f"{folder}/{SAMPLES}"))
-            put_file(folder, MANIFEST, render_detached(manifest))
-        except BaseException:
-            with suppress(OSError, pa.ArrowException, StoreError):
-                finish_change(folder)
-            raise
-        take_away(folder, SAMPLES)
-    return True
 
 
 def finish_change(folder: str) -> tuple[Mapping[str, Any] | None, str]:

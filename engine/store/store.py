@@ -13,10 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from engine.definitions.lifecycle import LIFECYCLE_FILE, Lifecycle, read_lifecycle
-from engine.domain.model import Attached, Pool
-from engine.errors import FrozenModelError, InputError, StoreError
-from engine.store.changes import detach_files, is_removal_of
+from engine.domain.model import Pool
+from engine.errors import StoreError
+from engine.store.changes import is_removal_of
 from engine.store.commit import commit_set, is_attached
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
 from engine.store.sample_set import SAMPLES_NAMES, SampleSet, read_manifest, render_files, unseal
@@ -127,17 +126,6 @@ def list_newer(samples_uri: str, handle: str, known: Collection[str]) -> tuple[s
     return tuple(run for run in runs if run not in known and is_attached(read_manifest(runs[run])))
 
 
-def detach_stored(stored: StoredSet) -> bool:
-    """Hides an attached set from all readers; its folder, report and rows stay. False if it is no longer attached.
-
-    Raises:
-        StoreError: the store cannot be read or written; the set is then still attached, or the next run's sweep
-            completes the detaching.
-    """
-    with translate_errors(stored.folder):
-        return detach_files(stored.folder)
-
-
 def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
     """The set of a run, whatever its status, model and pool; None if there is none.
 
@@ -179,15 +167,6 @@ def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Collection[st
         if manifest is not None and manifest.get("status") in statuses:
             found.append(StoredSet(f"{parent}/{name}", manifest, written=False))
     return sorted(found, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
-
-
-def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
-    """The samples of some sets, in order, as they lie in the store; ``list_altered`` names sets that were altered.
-
-    Raises:
-        StoreError: the store cannot be read, or a set's file is missing or can no longer be read.
-    """
-    return tuple(sample for stored in sets for sample in _read_samples(stored))
 
 
 def read_verdict(stored: StoredSet) -> Mapping[str, Any]:
@@ -232,68 +211,6 @@ def is_altered(stored: StoredSet) -> bool:
 def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:
     """The digest of each attached set's row ids, in order; it is the same for the same rows under another run id."""
     return tuple(str(stored.manifest["rows_sha256"]) for stored in sets)
-
-
-def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet:
-    """The attached set of a run, after checking that it may be detached.
-
-    Only a draft's training samples may be detached; an evaluation pool may be detached from any model.
-
-    Raises:
-        InputError: there is no such set, or it is not attached.
-        FrozenModelError: the model is not a draft.
-        DefinitionError: the model's lifecycle file is wrong.
-        StoreError: the store cannot be read.
-    """
-    stored = find_set(samples_uri, run_id)
-    if stored is None:
-        raise InputError(
-            f"{samples_uri} has no set of run {run_id!r}. The run id is the last part of a set's folder, run=<run id>. "
-            "Set EXEMPLARS_SAMPLES_URI to look in another store"
-        )
-    if stored.status != "attached":
-        raise InputError(
-            f"The set of run {run_id} is {stored.status}: none of its samples is attached to {stored.handle}, so there "
-            f"is nothing to detach. It is in {stored.folder}"
-        )
-    lifecycle = (
-        read_lifecycle(models_uri, stored.handle) if stored.manifest.get("pool") != "eval" else Lifecycle("draft")
-    )
-    if not lifecycle.takes_samples:
-        raise FrozenModelError(
-            f"{stored.handle} is {lifecycle.state!r}, not a draft ({LIFECYCLE_FILE}). A trained model's samples are "
-            f"frozen, so the set of run {run_id} stays attached. Nothing was detached"
-        )
-    return stored
-
-
-def detach_set(stored: StoredSet) -> None:
-    """Detaches the set from its model.
-
-    Raises:
-        InputError: another process has detached it in the meantime.
-        StoreError: the store cannot be written.
-    """
-    if not detach_stored(stored):
-        raise InputError(f"The set of run {stored.run_id} is no longer attached: another process has detached it")
-
-
-def _read_samples(stored: StoredSet) -> Iterator[Attached]:
-    """Yields the samples of a set; the whole file is read first, so that what fails then lies in its content."""
-    with explain_damage(stored):
-        content = read_bytes(stored.file(stored.rows_name))
-        table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
-        for row in table.select(_READ_COLUMNS).to_pylist():
-            if None in (row["trait"], row["text"]):
-                raise ValueError("a row without a trait or a text")
-            yield Attached(
-                trait=row["trait"],
-                text=row["text"],
-                quality=float(row["quality"]),
-                subject=json.loads(row["scenario"]).get("subject", ""),
-                seed_sha256=row["seed_sha256"],
-                pair_id=row["pair_id"],
-            )
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Model, Seed, Trait
 from engine.errors import InputError, UnsupportedError
 from engine.judging.real_texts import Labelled, draw_at_poles
 from engine.settings import Settings
-from engine.store.store import list_sets, read_attached
+from engine.store.earlier.rows import read_attached
+from engine.store.store import list_sets
 from engine.text.embedding import ENCODER_LANGUAGES, Embedder, SentenceEncoder
 from engine.text.formatting import join_words
 from engine.text.language import decide_language, detect_language

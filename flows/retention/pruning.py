@@ -13,7 +13,6 @@ from prefect.settings import PREFECT_API_URL
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.llm.replies.admin import list_prunable, prune_cache
 from engine.settings import Settings
-from engine.store.earlier.hashes import prune_hashes
 from engine.store.proposals import list_expired, list_waiting
 from engine.store.upkeep.retention import OldSet, list_old_sets, remove_old_set
 from engine.text.formatting import count_noun
@@ -123,7 +122,6 @@ def _prune_replies(settings: Settings, now: datetime, pruned: Pruned, report: Re
         report(f"kept replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days}")
     pruned.plans, pruned.plans_bytes = len(plans), sum(plan.bytes for plan in plans)
     if not pruned.dry_run:
-        prune_hashes(settings.cache_place, settings.cache_max_days, now)
         removed = prune_cache(*bounds)
         pruned.plans, pruned.plans_bytes = removed.plans, removed.bytes
 

@@ -173,7 +173,7 @@ async def _check(proposal: StoredSet, settled: Settled, resources: RunResources)
     """
     settings, handle = resources.settings, proposal.handle
     model = settle_seeds(load_model(settings.locate(settings.models_uri), handle))
-    model = read_pools(settings.locate(settings.samples_uri), model, settings.cache_place, settings.reviews_teach)
+    model = read_pools(settings.locate(settings.samples_uri), model, settings.reviews_teach)
     model = replace(model, own_suites=read_own_suites(settings, handle))
     if model.own_suites:
         raise_mistakes(await resources.run_heavy(partial(find_mistakes, model.own_suites)))

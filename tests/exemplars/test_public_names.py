@@ -18,8 +18,8 @@ import exemplars
 import flows.synthesize
 from engine.domain.verdict import RunResult
 from engine.errors import InputError, StoreError, UnknownModelError, UnsupportedError
+from engine.store.detach import detach_set
 from engine.store.layout import SAMPLES
-from engine.store.store import detach_set
 from exemplars import ModelSummary, list_models, load_samples, plan
 from flows.cli.app import main
 

@@ -19,8 +19,9 @@ from engine.backfills.ledger import Ledger, write_ledger
 from engine.domain.model import Pool
 from engine.domain.samples import make_row
 from engine.report.dataset_card import render_card
+from engine.store.detach import detach_set
 from engine.store.layout import CARD, REPORT, VERDICT
-from engine.store.store import StoredSet, detach_stored
+from engine.store.store import StoredSet
 from engine.text.language import Language
 
 HANDLES = ("u22a8.manners", "u22a8.notes")
@@ -37,7 +38,7 @@ def fill_store(store: Path | str, handles: Sequence[str] = HANDLES) -> StoredSet
     All have more rejected rows than others, and there are ledgers of backfills. Returns the last model's attached set.
     """
     for handle in handles:
-        detach_stored(_put(store, "off", handle, 8))
+        detach_set(_put(store, "off", handle, 8))
         attach_set(store, f"failed-{handle}", 8, status="rejected", handle=handle, rejected=REJECTED_ROWS)
         _put(store, "held-out", handle, EVAL_ROWS, "eval")
         kept = _put(store, "kept", handle, TRAIN_ROWS)

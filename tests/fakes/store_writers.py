@@ -14,9 +14,10 @@ from uuid import UUID
 from fakes.stored import HANDLE, NOON, attach_set
 
 from engine.domain.samples import make_id
-from engine.store.changes import detach_files
+from engine.errors import InputError
+from engine.store.detach import detach_set
 from engine.store.removal import Removal, remove_stored
-from engine.store.store import StoredSet, detach_stored, find_set
+from engine.store.store import StoredSet, find_set
 
 # Far more than any of this takes on a busy machine, and less than a test may take.
 SECONDS = 200.0
@@ -67,7 +68,7 @@ def write_sets(store: Path, begin: int, rows: int, told: Connection, count: int 
         stored = attach_set(store, name_run(number), rows)
         told.send((number, "attached"))
         if number % 3 == 0:
-            detach_stored(stored)
+            detach_set(stored)
             told.send((number, "detached"))
 
 
@@ -78,7 +79,13 @@ def write_at_once(store: str, run_id: str) -> bool:
 def detach_at_once(store: str, run_id: str) -> bool:
     """Whether this process is the one that detached it; while the other does, there may be no set to find."""
     stored = find_set(store, run_id)
-    return stored is not None and stored.status == "attached" and detach_files(stored.folder)
+    if stored is None or stored.status != "attached":
+        return False
+    try:
+        detach_set(stored)
+    except InputError:
+        return False
+    return True
 
 
 def remove_text(store: Path | str, run_id: str, text: str) -> bool:

@@ -15,8 +15,9 @@ from engine.errors import BudgetError, StoreError
 from engine.llm.replies.admin import list_cache
 from engine.llm.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
+from engine.store.earlier.rows import read_attached
 from engine.store.layout import MANIFEST
-from engine.store.store import list_sets, read_attached
+from engine.store.store import list_sets
 from engine.system.filesystem import open_folder
 from flows.cli.app import main
 

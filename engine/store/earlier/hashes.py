@@ -3,27 +3,18 @@
 A removal takes rows off the samples and none off the hashes, so these may have more rows, in the same order.
 """
 
-import hashlib
 import io
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from datetime import datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import fs
 
-from engine.system.filesystem import open_folder, read_bytes, write_whole
+from engine.system.filesystem import open_folder, read_bytes
 from engine.text.signatures import HASHES_SCHEMA, HashColumn, HashKind, make_hashes
 
 GROUP_ROWS = 65_536
-FOLDER = "hashes"
-# No run takes longer.
-SPARED = timedelta(days=2)
 # A file on this disk, or its content.
 Hashes = str | bytes
 Ids = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -38,25 +29,13 @@ def render_hashes(ids: Sequence[int], texts: Sequence[str]) -> bytes:
     return stream.getvalue()
 
 
-def fetch_hashes(uri: str, sha256: str, cache: Path | None) -> Hashes:
-    """The file of a set's hashes on this disk, or its content; a cache keeps those of an object store.
+def fetch_hashes(uri: str) -> Hashes:
+    """The file of a set's hashes on this disk, or its content from an object store.
 
     Raises:
         FileNotFoundError, StoreError: there is none, or it cannot be read.
     """
-    if "://" not in uri:
-        return open_folder(uri)[1]
-    kept = cache / FOLDER / f"{sha256}.pq" if cache else None
-    if kept and kept.exists():
-        # A cache that may only be read is of use all the same.
-        with suppress(OSError):
-            os.utime(kept)
-        return str(kept)
-    content = read_bytes(uri)
-    if kept and hashlib.sha256(content).hexdigest() == sha256:
-        with suppress(OSError):
-            write_whole(fs.LocalFileSystem(), str(kept), content)
-    return content
+    return read_bytes(uri) if "://" in uri else open_folder(uri)[1]
 
 
 def walk_hashes(hashes: Hashes, kind: HashKind, column: HashColumn, ids: Ids | None) -> Iterator[pa.Array]:
@@ -87,15 +66,3 @@ def are_of_this_version(hashes: Hashes) -> bool:
     """Whether hashes are made as this version of the code makes them."""
     source = pa.BufferReader(hashes) if isinstance(hashes, bytes) else hashes
     return bool(pq.read_schema(source).metadata == HASHES_SCHEMA.metadata)
-
-
-def prune_hashes(cache: Path, days: float, now: datetime) -> None:
-    """Removes what the cache folder keeps of sets and nobody has used for so many days; what cannot be removed stays.
-
-    What was used in the last two days stays too, since a run may still read it.
-    """
-    oldest = (now - max(timedelta(days=days), SPARED)).timestamp()
-    for path in (cache / FOLDER).glob("*"):
-        with suppress(OSError):
-            if path.stat().st_mtime < oldest:
-                path.unlink()

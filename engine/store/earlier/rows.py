@@ -1,11 +1,13 @@
 """Reads the rows of a stored set batch by batch, however many there are."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.domain.model import Attached
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import StoreError
 from engine.store.sample_set import GROUP_ROWS, read_manifest
@@ -13,6 +15,7 @@ from engine.store.store import StoredSet, explain_damage
 from engine.system.filesystem import open_folder, open_whole
 
 _BUFFER_BYTES = 64 * 1024
+_ATTACHED_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256", "pair_id"]
 
 
 @contextmanager
@@ -40,6 +43,17 @@ def walk_rows(stored: StoredSet, columns: Sequence[str], rows: int) -> Iterator[
         walk = parquet.iter_batches(rows, columns=list(columns), use_threads=False)
         while (batch := next(walk, None)) is not None:
             yield pa.Table.from_batches([batch]).select(columns).cast(schema)
+
+
+def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
+    """The samples of some sets, in order, with their texts and pairs.
+
+    Raises:
+        StoreError: as ``open_rows``.
+    """
+    tables = (table for stored in sets for table in walk_rows(stored, _ATTACHED_COLUMNS, GROUP_ROWS))
+    rows = (row for table in tables for row in table.to_pylist())
+    return tuple(Attached(subject=json.loads(row.pop("scenario")).get("subject", ""), **row) for row in rows)
 
 
 def read_whole_sets(sets: Sequence[StoredSet]) -> pa.Table:

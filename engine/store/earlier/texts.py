@@ -5,7 +5,6 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -27,16 +26,11 @@ _SUBJECT_FIRST = r'^\{"subject": "(?P<subject>[^"\\]*)"'
 
 
 class StoreTexts:
-    """The texts of some sets, one after the other; picklable, so that another process can read them too.
+    """The texts of some sets, one after the other; picklable, so that another process can read them too."""
 
-    Args:
-        cache: the folder that keeps the hashes of sets in an object store, so that each is fetched once.
-    """
-
-    def __init__(self, sets: Sequence[StoredSet], counts: Sequence[int], cache: Path | None) -> None:
+    def __init__(self, sets: Sequence[StoredSet], counts: Sequence[int]) -> None:
         self._sets = tuple(sets)
         self._ends = list(accumulate(counts))
-        self._cache = cache
         self._found: list[tuple[Hashes | None, Ids | None]] = []
 
     def __len__(self) -> int:
@@ -51,7 +45,7 @@ class StoreTexts:
         if not self._found:
             # Each round asks several times, and a model may have thousands of sets.
             counts = np.diff([0, *self._ends]).tolist()
-            self._found = [_find_hashes(*item, self._cache) for item in zip(self._sets, counts, strict=True)]
+            self._found = [_find_hashes(*item) for item in zip(self._sets, counts, strict=True)]
         for stored, (hashes, ids) in zip(self._sets, self._found, strict=True):
             if hashes is None:
                 yield from (make_hash_column(texts, kind, column) for texts in _walk_texts(stored))
@@ -92,7 +86,7 @@ class StoreTexts:
         """The texts of some of the sets, and their positions among all."""
         bounds = dict(zip((item.folder for item in self._sets), pairwise([0, *self._ends]), strict=True))
         own = [bounds[item.folder] for item in sets]
-        texts = StoreTexts(sets, [end - begin for begin, end in own], self._cache)
+        texts = StoreTexts(sets, [end - begin for begin, end in own])
         return texts, np.concatenate([np.arange(begin, end) for begin, end in own])
 
 
@@ -122,11 +116,8 @@ def _list_beside(stored: StoredSet) -> frozenset[str]:
     return frozenset((*inputs["checked_beside"], stored.run_id)) if "checked_beside" in inputs else frozenset()
 
 
-def open_samples(sets: Sequence[StoredSet], cache: Path | None = None) -> StoredSamples:
+def open_samples(sets: Sequence[StoredSet]) -> StoredSamples:
     """The samples of some sets, in order, as they lie in the store; ``list_altered`` names sets that were altered.
-
-    Args:
-        cache: the folder that keeps the hashes of sets in an object store; None fetches them each time.
 
     Raises:
         StoreError: the store cannot be read, or a set's file is missing or can no longer be read.
@@ -134,7 +125,7 @@ def open_samples(sets: Sequence[StoredSet], cache: Path | None = None) -> Stored
     tables = [_read_columns(stored) for stored in sets]
     table = pa.concat_tables([COLUMNS.empty_table(), *tables]).unify_dictionaries()
     counts = [table.num_rows for table in tables]
-    return StoredSamples(table, StoreTexts(sets, counts, cache))
+    return StoredSamples(table, StoreTexts(sets, counts))
 
 
 def _read_columns(stored: StoredSet) -> pa.Table:
@@ -199,7 +190,7 @@ def _walk_texts(stored: StoredSet) -> Iterator[Sequence[str]]:
             yield parquet.read_row_group(group, columns=["text"], use_threads=False)["text"].to_pylist()
 
 
-def _find_hashes(stored: StoredSet, rows: int, cache: Path | None) -> tuple[Hashes | None, Ids | None]:
+def _find_hashes(stored: StoredSet, rows: int) -> tuple[Hashes | None, Ids | None]:
     """The file of a set's hashes, None where they do not fit its texts or this code; and the ids of samples if fewer.
 
     Raises:
@@ -207,7 +198,7 @@ def _find_hashes(stored: StoredSet, rows: int, cache: Path | None) -> tuple[Hash
     """
     with explain_damage(stored):
         entry = stored.manifest["files"][HASHES]
-        hashes = fetch_hashes(stored.file(HASHES), entry["sha256"], cache)
+        hashes = fetch_hashes(stored.file(HASHES))
         if is_altered(stored) or not are_of_this_version(hashes):
             LOGGER.warning("The hashes of run %s do not fit its texts, and are made anew", stored.run_id)
             return None, None

@@ -3,8 +3,9 @@
 import json
 
 from engine.settings import Settings
+from engine.store.detach import detach_set, find_detachable
 from engine.store.layout import DETACHED
-from engine.store.store import StoredSet, detach_set, find_detachable
+from engine.store.store import StoredSet
 from engine.text.formatting import count_noun
 from flows.run.lease.slot import keep_runs_out
 from flows.run.set_events import emitting_removals

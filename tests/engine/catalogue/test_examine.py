@@ -9,8 +9,9 @@ from fakes.stored import HANDLE, NOON, PLAIN_TEXTS, STIFF_TEXTS, attach_set, wri
 
 from engine.catalogue.condition import Counts, LastRun, ModelCondition
 from engine.catalogue.examine import MIN_TEXTS, ONE_THING, examine_model, list_all_handles
+from engine.store.detach import detach_set
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
-from engine.store.store import detach_stored, list_sets
+from engine.store.store import list_sets
 
 HOUR = timedelta(hours=1)
 SEEDS = write_lines(
@@ -94,7 +95,7 @@ def test_samples_of_a_handle_that_the_catalogue_does_not_have_are_named(store: P
 
     assert ["u22a8.gone", HANDLE] == list_all_handles(str(store.parent / "models"), str(store))
     assert ("broken", ("exemplars detach run-gone",)) == (fault.kind, fault.commands)
-    detach_stored(list_sets(str(store), "u22a8.gone", "train")[0])
+    detach_set(list_sets(str(store), "u22a8.gone", "train")[0])
     assert () == look(store, "u22a8.gone").faults
 
 

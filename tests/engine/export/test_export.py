@@ -25,8 +25,9 @@ from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.errors import InputError, StoreError
 from engine.export.formats import FORMATS, Export, export_samples
 from engine.export.lines import BODY_BYTES, BODY_SAMPLES, join_body, pack_bodies
+from engine.store.detach import detach_set
 from engine.store.sample_set import SampleSet
-from engine.store.store import detach_stored, write_set
+from engine.store.store import write_set
 
 # Each would be run by a spreadsheet, ends a line for some reader, or is what our own quoting writes.
 HOSTILE = (
@@ -63,7 +64,7 @@ def samples(tmp_path: Path) -> Path:
     attach_set(store, "two", 4)
     attach_set(store, "held", 2, pool="eval")
     attach_set(store, "failed", status="rejected", rejected=3)
-    detach_stored(attach_set(store, "off", 8))
+    detach_set(attach_set(store, "off", 8))
     return store
 
 

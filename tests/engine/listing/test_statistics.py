@@ -14,9 +14,10 @@ from pyarrow import fs
 from engine.domain.samples import make_row
 from engine.errors import StoreError
 from engine.listing.statistics import SetGroup, SetTotals, StoreCounter
+from engine.store.detach import detach_set
 from engine.store.layout import MANIFEST, VERDICT
 from engine.store.sample_set import SampleSet
-from engine.store.store import detach_stored, write_set
+from engine.store.store import write_set
 
 TRAIN = SetGroup("u22a8", "train", "from_traits", "low", "attached")
 REJECTED = replace(TRAIN, status="rejected")
@@ -63,7 +64,7 @@ def test_set_that_comes_or_is_detached_is_counted_anew_and_one_that_has_not_chan
     attach_set(tmp_path, "b", count=6)
     assert {TRAIN: SetTotals(2, 10)} == counter.count().groups
 
-    detach_stored(first)
+    detach_set(first)
     assert {TRAIN: SetTotals(1, 6), replace(TRAIN, status="detached"): SetTotals(1, 4)} == counter.count().groups
 
 

@@ -30,8 +30,8 @@ from engine.llm.gateway.budget import RunBudget
 from engine.run.gateways import open_voting_judge
 from engine.run.job import find_finished, load_job
 from engine.settings import Settings
+from engine.store.detach import detach_set
 from engine.store.layout import REPORT, SAMPLES
-from engine.store.store import detach_stored
 
 HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"
 SAME, OTHER = "openai/test", "openai/judge"
@@ -223,6 +223,6 @@ def test_attached_set_is_its_run_s_result_and_one_that_is_rejected_or_of_another
     assert {("clarity", "positive"): 4, ("safety", "negative"): 4} == {cell: n for cell, n in found.kept.items() if n}
     assert 3 * [None] == others
     assert find_finished(Settings(samples_uri=str(tmp_path)), STORED_HANDLE, "enrich", "held-out") is not None
-    detach_stored(stored)
+    detach_set(stored)
     with pytest.raises(InputError, match=r"was detached from u22a8\.test, and stays so\. Start a new run"):
         find_finished(Settings(samples_uri=str(tmp_path)), STORED_HANDLE, "from_traits", "one")

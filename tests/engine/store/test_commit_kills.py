@@ -28,8 +28,10 @@ from fakes.workspace import mount_disk
 
 from engine.domain.model import Attached
 from engine.errors import StoreError
+from engine.store.detach import detach_set
+from engine.store.earlier.rows import read_attached
 from engine.store.sample_set import Status
-from engine.store.store import StoredSet, detach_stored, find_set, list_sets, locate_set, read_attached
+from engine.store.store import StoredSet, find_set, list_sets, locate_set
 from engine.store.upkeep.debris import sweep_store
 
 ROUNDS = choose(once=6, at_length=400)
@@ -93,7 +95,7 @@ def test_disk_that_is_full_at_any_byte_leaves_what_was_there(tmp_path: Path, bef
             was = find_set(str(store), "new")
             try:
                 if stored is not None and before == "attached":
-                    detach_stored(stored)
+                    detach_set(stored)
                 else:
                     attach_set(store, "new", ROWS)
             except StoreError as error:
@@ -166,7 +168,7 @@ def test_set_without_a_manifest_is_debris_that_the_next_run_of_its_model_takes_a
 ) -> None:
     store = tmp_path / "samples"
     attach_set(store, "rejected", ROWS, status="rejected")
-    detach_stored(attach_set(store, "detached", ROWS))
+    detach_set(attach_set(store, "detached", ROWS))
     before = sorted(store.rglob("*"))
     assert () == sweep_store(str(store), HANDLE) == sweep_store(str(tmp_path / "nowhere"), HANDLE)
     debris = Path(locate_set(str(store), HANDLE, "train", "half"))

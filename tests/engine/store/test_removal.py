@@ -19,9 +19,11 @@ from engine.listing.attached import count_attached, list_attached
 from engine.listing.page import Page, Position, SampleCount
 from engine.listing.samples import list_samples
 from engine.run.job import read_pools
+from engine.store.detach import detach_set
+from engine.store.earlier.rows import read_attached
 from engine.store.layout import MANIFEST, SAMPLES
 from engine.store.removal import Removal, find_samples, remove_stored
-from engine.store.store import StoredSet, detach_stored, digest_sets, list_sets, read_attached
+from engine.store.store import StoredSet, digest_sets, list_sets
 from engine.store.upkeep.debris import sweep_store
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -74,7 +76,7 @@ def test_rows_keep_the_numbers_that_they_had_when_the_set_was_attached(tmp_path:
     assert remove_stored(stored, Removal((first[0],), NOW))
     assert not attach_set(store, "a", 6).written
     assert stored == find(store, "a")
-    detach_stored(stored)
+    detach_set(stored)
     assert not remove_stored(stored, Removal((first[1],), NOW))
     assert not attach_set(store, "a", 6).written
     assert () == read_attached(list_sets(str(store), HANDLE, "train"))
@@ -115,11 +117,11 @@ def test_set_that_is_empty_is_still_attached_and_reads_well(tmp_path: Path) -> N
 
     assert ("attached", []) == (stored.status, list(pd.read_parquet(store)["text"]))
     assert {} == count_attached(str(store), HANDLE)
-    assert 0 == len(read_pools(str(store), Model(HANDLE, ()), cache=tmp_path / "cache").attached)
+    assert 0 == len(read_pools(str(store), Model(HANDLE, ())).attached)
     assert 1 == len(digest_sets(list_sets(str(store), HANDLE, "train")))
     assert [] == name_faults(store)
     attach_set(store, "b", 2)
-    pools = read_pools(str(store), Model(HANDLE, ()), cache=tmp_path / "cache")
+    pools = read_pools(str(store), Model(HANDLE, ()))
     assert ["b 0", "b 1"] == [sample.text for sample in pools.attached]
 
 

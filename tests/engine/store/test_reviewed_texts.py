@@ -13,10 +13,11 @@ from engine.domain.samples import Row, make_row
 from engine.review.word import PersonReview, add_decisions, settle
 from engine.run.job import read_pools
 from engine.store.decisions import Said, keep_decision, read_decisions
+from engine.store.detach import detach_set
 from engine.store.proposals import attach_proposal, reject_proposal
 from engine.store.removal import Removal, remove_stored
 from engine.store.sample_set import SampleSet
-from engine.store.store import detach_stored, list_sets, write_set
+from engine.store.store import list_sets, write_set
 
 HANDLE = make_stamp().handle
 MODEL = make_model(make_trait("clarity"), handle=HANDLE)
@@ -43,7 +44,7 @@ def review(store: Path, said: Mapping[int, Said], run_id: str, attach: bool = Tr
 
 def test_what_a_person_accepted_teaches_at_its_pole_while_it_is_attached_for_training(tmp_path: Path) -> None:
     def read(teach: bool = True) -> dict[str, float]:
-        return {seed.text: seed.quality for seed in read_pools(str(tmp_path), MODEL, None, teach).reviewed}
+        return {seed.text: seed.quality for seed in read_pools(str(tmp_path), MODEL, teach).reviewed}
 
     rows = review(tmp_path, {0: "accept", 1: "refuse", 2: "other_pole", 3: "accept"}, "a")
     review(tmp_path, {1: "accept"}, "b", pool="eval")
@@ -54,7 +55,7 @@ def test_what_a_person_accepted_teaches_at_its_pole_while_it_is_attached_for_tra
     assert {} == read(teach=False)
     remove_stored(stored, Removal((rows[0]["id"],), datetime.now(UTC)))
     assert {TEXTS[2]: 0.0, TEXTS[3]: 1.0} == read()
-    detach_stored(list_sets(str(tmp_path), HANDLE, "train")[0])
+    detach_set(list_sets(str(tmp_path), HANDLE, "train")[0])
     assert {} == read()
 
 

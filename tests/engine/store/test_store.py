@@ -21,18 +21,13 @@ from engine.domain.model import Attached
 from engine.domain.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, Row, make_id, make_row, make_sample_table
 from engine.errors import StoreError
 from engine.run.job import read_pools
+from engine.store.detach import detach_set
+from engine.store.earlier.rows import read_attached
+from engine.store.earlier.texts import open_samples
 from engine.store.layout import CARD, HASHES, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
 from engine.store.sample_set import GROUP_ROWS, SampleSet, Status, read_manifest, write_parquet
 from engine.store.staging import PROBE, STAGING
-from engine.store.store import (
-    check_writable,
-    detach_stored,
-    digest_sets,
-    list_sets,
-    locate_set,
-    read_attached,
-    write_set,
-)
+from engine.store.store import check_writable, digest_sets, list_sets, locate_set, write_set
 
 RUN = "11111111-1111-1111-1111-111111111111"
 ROWS = 40
@@ -260,11 +255,11 @@ def test_set_whose_samples_cannot_be_read_is_named_with_the_command_that_helps(t
     stored = write_set(store, make_set(count=4))
     SPOIL[why](Path(stored.file(SAMPLES)))
     with pytest.raises(StoreError) as caught:
-        read_attached(list_sets(store, HANDLE, "train"))
+        open_samples(list_sets(store, HANDLE, "train"))
 
     assert [] == [part for part in (SAMPLES, why, f"`exemplars detach {RUN}`") if part not in str(caught.value)]
-    assert detach_stored(stored)
-    assert () == read_attached(list_sets(store, HANDLE, "train"))
+    detach_set(stored)
+    assert 0 == len(open_samples(list_sets(store, HANDLE, "train")))
 
 
 def test_samples_that_were_altered_count_as_they_are_and_are_named(tmp_path: Path) -> None:

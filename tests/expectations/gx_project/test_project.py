@@ -18,9 +18,10 @@ from engine.domain.model import POLES, Pool
 from engine.domain.samples import make_row
 from engine.errors import DefinitionError, InputError
 from engine.settings import Settings
+from engine.store.earlier.rows import read_attached
 from engine.store.layout import VERDICT
 from engine.store.sample_set import SampleSet
-from engine.store.store import StoredSet, list_sets, read_attached, write_set
+from engine.store.store import StoredSet, list_sets, write_set
 from expectations.frames import make_whole_frame
 from expectations.gate import FOLDER, run_suite
 from expectations.gx_project.project import write_project

@@ -1,9 +1,8 @@
 """Hashes of stored texts are used as they lie in the set, whatever was removed from it since."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from fakes.stored import HANDLE
 from engine.domain.samples import make_row
 from engine.errors import StoreError
 from engine.run.job import read_pools
-from engine.store.earlier.hashes import prune_hashes
 from engine.store.earlier.search import find_nearest
 from engine.store.earlier.texts import list_unchecked, open_samples
 from engine.store.layout import HASHES, SAMPLES
@@ -64,21 +62,20 @@ SPOILED: dict[str, Callable[[StoredSet], None]] = {
 }
 
 
-def find(folder: Path | str, cache: Path | None, kind: HashKind = NEAR) -> dict[str, int]:
-    samples = open_samples(list_sets(str(folder), HANDLE, "train"), cache)
+def find(folder: Path | str, kind: HashKind = NEAR) -> dict[str, int]:
+    samples = open_samples(list_sets(str(folder), HANDLE, "train"))
     return {match.key: round(100 * match.similarity) for match in find_nearest([ASKED], samples.texts, kind).values()}
 
 
 @pytest.mark.parametrize("kind", [NEAR, APART])
 def test_hashes_of_the_set_itself_are_used(tmp_path: Path, kind: HashKind, caplog: pytest.LogCaptureFixture) -> None:
     stored = attach(tmp_path / "samples", "one")
-    found = find(tmp_path / "samples", tmp_path / "cache", kind)
+    found = find(tmp_path / "samples", kind)
     assert ["attached/0"] == list(found)
     ids = pq.read_table(stored.file(SAMPLES), columns=["id"])["id"].to_pylist()
     remove_stored(stored, Removal((ids[1],), datetime.now(UTC)))
 
-    assert found == find(tmp_path / "samples", tmp_path / "cache", kind)
-    assert not (tmp_path / "cache").exists()
+    assert found == find(tmp_path / "samples", kind)
     assert [] == caplog.messages
 
 
@@ -86,7 +83,7 @@ def test_hashes_of_the_set_itself_are_used(tmp_path: Path, kind: HashKind, caplo
 def test_hashes_that_cannot_be_used_are_an_error_that_says_what_helps(tmp_path: Path, why: str) -> None:
     SPOILED[why](attach(tmp_path / "samples", "one"))
     with pytest.raises(StoreError, match=f"{why}.*exemplars detach one"):
-        find(tmp_path / "samples", tmp_path / "cache")
+        find(tmp_path / "samples")
 
 
 @pytest.mark.parametrize("spoil", [alter_samples, age_hashes])
@@ -95,25 +92,16 @@ def test_hashes_of_altered_samples_and_of_other_versions_are_made_anew(
 ) -> None:
     spoil(attach(tmp_path / "samples", "one"))
 
-    assert ["attached/0"] == list(find(tmp_path / "samples", tmp_path / "cache"))
+    assert ["attached/0"] == list(find(tmp_path / "samples"))
     assert "do not fit its texts, and are made anew" in caplog.text
 
 
 @pytest.mark.slow
-def test_hashes_in_an_object_store_are_fetched_once_and_go_when_long_unused(s3_uri: str, tmp_path: Path) -> None:
+def test_hashes_in_an_object_store_are_used_alike(s3_uri: str, tmp_path: Path) -> None:
     attach(s3_uri, "one")
-    first = find(s3_uri, tmp_path / "cache")
-    [kept] = (tmp_path / "cache" / "hashes").iterdir()
-    now = datetime.now(UTC)
-    os.utime(kept, (0, 0))
+    attach(tmp_path, "one")
 
-    assert ["attached/0"] == list(first)
-    assert first == find(s3_uri, tmp_path / "cache") == find(s3_uri, None)
-    prune_hashes(tmp_path / "cache", 3, now)
-    prune_hashes(tmp_path / "cache", 0.01, now + timedelta(days=1))
-    assert kept.exists()
-    prune_hashes(tmp_path / "cache", 2, now + timedelta(days=3))
-    assert not kept.exists()
+    assert find(tmp_path) == find(s3_uri)
 
 
 def test_texts_are_read_by_their_position_across_sets(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from fakes.stored import HANDLE, age_files, attach_set, name_faults, read_files
 from fakes.workspace import mount_disk
 
 from engine.errors import StoreError
+from engine.store.detach import detach_set
 from engine.store.layout import DETACHED, MANIFEST, REJECTED, SAMPLES
 from engine.store.sample_set import Status
-from engine.store.store import detach_stored, find_set, locate_set
+from engine.store.store import find_set, locate_set
 from engine.store.upkeep.retention import OldSet, list_old_sets, remove_old_set
 
 OLD = timedelta(days=40)
@@ -47,7 +48,7 @@ def test_only_what_is_rejected_or_debris_and_old_is_found(tmp_path: Path) -> Non
     put_old(tmp_path, "young", age=timedelta(days=20))
     put_old(tmp_path, "attached", status="attached")
     detached = attach_set(tmp_path, "detached", age=OLD)
-    detach_stored(detached)
+    detach_set(detached)
     age_files(detached.folder, OLD)
     attach_set(tmp_path, "copied-later", age=OLD, status="rejected")
     age_files(attach_set(tmp_path, "due-later", status="rejected").folder, OLD)

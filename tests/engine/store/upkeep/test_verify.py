@@ -12,10 +12,11 @@ from fakes.store_writers import find
 from fakes.stored import HANDLE, attach_set, name_faults
 
 from engine.errors import StoreError
+from engine.store.detach import detach_set
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import seal
 from engine.store.staging import STALE_SECONDS
-from engine.store.store import detach_stored, locate_set
+from engine.store.store import locate_set
 from engine.store.upkeep.verify import Fault, StoreVerifier
 
 Spoil = Callable[[Path], object]
@@ -29,7 +30,7 @@ def store(tmp_path: Path) -> Path:
     attach_set(store, "two")
     attach_set(store, "held-out", pool="eval")
     attach_set(store, "failed", status="rejected")
-    detach_stored(attach_set(store, "off"))
+    detach_set(attach_set(store, "off"))
     return store
 
 
@@ -151,5 +152,5 @@ def test_sample_that_is_attached_twice_is_found_in_both_sets(store: Path, pool: 
     assert {str(locate(store, "two")), str(copy)} == {fault.where for fault in faults}
     assert {"4 samples that are attached more than once"} == {fault.what.partition(",")[0] for fault in faults}
     assert all("detach" in fault.remedy for fault in faults)
-    assert detach_stored(find(store, "copy"))
+    detach_set(find(store, "copy"))
     assert [] == name_faults(store)
