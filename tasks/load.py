@@ -1,5 +1,7 @@
 """Step 1, load: the request becomes a job, with the model, its seeds and what is attached already."""
 
+from datetime import UTC, datetime
+
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
@@ -12,7 +14,7 @@ from engine.store.upkeep.debris import sweep_store
 def load(settings: Settings, handle: str, synth_type: str, effort: str | None, only_lacking: bool = False) -> Job:
     """The job of a request, in a store without the debris of earlier runs; raises what ``load_job`` raises."""
     logger = get_run_logger()
-    for swept in sweep_store(settings.locate(settings.samples_uri), handle):
+    for swept in sweep_store(settings.locate(settings.samples_uri), handle, datetime.now(UTC)):
         logger.warning("Taken away from the store: %s", swept)
     job = load_job(settings, handle, synth_type, effort, only_lacking=only_lacking)
     model = job.model

@@ -114,7 +114,7 @@ def _make_pool(pool: Path) -> None:
 
 
 def _write_local(folder: Path, files: Mapping[str, bytes]) -> None:
-    with make_staging(folder.parent) as staging:
+    with make_staging(folder.parents[2]) as staging:
         made = staging / "set"
         (made / RUN_FOLDER).mkdir(parents=True)
         for name, content in files.items():

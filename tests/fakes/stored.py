@@ -24,6 +24,8 @@ from engine.store.store import StoredSet, list_newer, locate_set, write_set
 from engine.store.upkeep.verify import StoreVerifier
 
 HANDLE = "u22a8.test"
+# What a process leaves that is killed now is a day old then.
+TOMORROW = datetime.now(UTC) + timedelta(days=1, hours=1)
 MODEL = """
 traits:
   - {type: spectrum, key: clarity, positive_label: Clear, negative_label: Obscure}

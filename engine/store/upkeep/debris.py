@@ -1,8 +1,8 @@
 """Sweeps the sample store: when a run of a model begins, it removes what dead runs left behind."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
@@ -14,22 +14,22 @@ from engine.errors import StoreError
 from engine.store.changes import finish_change
 from engine.store.commit import delete_set
 from engine.store.layout import DETACHED, MANIFEST, PROPOSED, SAMPLES
-from engine.store.staging import PROBE, STALE_SECONDS, sweep_staging, sweep_stale
+from engine.store.staging import PROBE, STALE_SECONDS, sweep_stale
 from engine.store.store import locate_pool
 from engine.store.writers import lock_model
 from engine.system.filesystem import is_part, list_below, open_folder
 
 
-def sweep_store(samples_uri: str, handle: str) -> tuple[str, ...]:
+def sweep_store(samples_uri: str, handle: str, now: datetime) -> tuple[str, ...]:
     """Removes debris and describes each piece in a line. The caller must hold the model's lease.
 
-    Debris is: for this model, staging folders and each set folder without a manifest, since its run must be over if the
-    caller holds the lease; and, for any model, staging folders and probes that are a day old. Folders with a manifest
-    stay. What cannot be removed stays too, without an error: ``check_writable`` reports a store that cannot be written.
+    Debris is each set folder of this model without a manifest, since its run is over if the caller holds the lease,
+    and, of any model, staging folders and probes that are a day old. A change of a set of the model that did not end is
+    finished. What cannot be removed stays, without an error: ``check_writable`` reports a store that cannot be written.
     """
     swept: list[str] = []
     with suppress(OSError, pa.ArrowException, StoreError):
-        swept.extend(_sweep(samples_uri.rstrip("/"), handle))
+        swept.extend(_sweep(samples_uri.rstrip("/"), handle, now))
     return tuple(swept)
 
 
@@ -45,10 +45,10 @@ def list_run_folders(filesystem: fs.FileSystem, pool: str) -> dict[str, dict[str
     return found
 
 
-def _sweep(samples_uri: str, handle: str) -> Iterator[str]:
+def _sweep(samples_uri: str, handle: str, now: datetime) -> Iterator[str]:
     filesystem, root = open_folder(samples_uri)
     is_local = isinstance(filesystem, fs.LocalFileSystem)
-    for left in sweep_stale(Path(root)) if is_local else _sweep_probes(filesystem, root):
+    for left in sweep_stale(Path(root), now) if is_local else _sweep_probes(filesystem, root, now):
         yield f"{left}: left by a process that is gone"
     model = f"{samples_uri}/handle={handle}"
     if is_local and not Path(model).is_dir():
@@ -57,35 +57,28 @@ def _sweep(samples_uri: str, handle: str) -> Iterator[str]:
         for name in get_args(Pool):
             uri = locate_pool(samples_uri, handle, name)
             _, pool = open_folder(uri)
-            for folder in sweep_staging(Path(pool)) if is_local else ():
-                yield f"{folder}: left by a process that is gone"
             for run, files in list_run_folders(filesystem, pool).items():
-                yield from _sweep_set(filesystem, f"{pool}/{run}", f"{uri}/{run}", files)
+                if MANIFEST not in files:
+                    delete_set(filesystem, f"{pool}/{run}")
+                    yield f"{uri}/{run}: a set without a manifest, left unfinished by its run"
+                elif _may_be_unfinished(files) and (said := finish_change(f"{uri}/{run}")[1]):
+                    yield said
+                for part in filter(is_part, files):
+                    filesystem.delete_file(f"{pool}/{run}/{part}")
+                    yield f"{uri}/{run}/{part}: left by a process that is gone"
 
 
-def _sweep_probes(filesystem: fs.FileSystem, root: str) -> Iterator[str]:
+def _sweep_probes(filesystem: fs.FileSystem, root: str, now: datetime) -> Iterator[str]:
     for info in list_below(filesystem, root):
-        age_seconds = time.time() - (info.mtime_ns or 0) / 1e9
+        age_seconds = now.timestamp() - (info.mtime_ns or 0) / 1e9
         if info.base_name.startswith(PROBE) and info.type == fs.FileType.File and age_seconds > STALE_SECONDS:
             filesystem.delete_file(info.path)
             yield info.path
 
 
-def _sweep_set(filesystem: fs.FileSystem, path: str, uri: str, files: dict[str, fs.FileInfo]) -> Iterator[str]:
-    if MANIFEST not in files:
-        delete_set(filesystem, path)
-        yield f"{uri}: a set without a manifest, left unfinished by its run"
-        return
-    if _may_be_unfinished(files) and (said := finish_change(uri)[1]):
-        yield said
-    for name in (name for name in files if is_part(name)):
-        filesystem.delete_file(f"{path}/{name}")
-        yield f"{uri}/{name}: left by a process that is gone"
-
-
-def _may_be_unfinished(files: dict[str, fs.FileInfo]) -> bool:
+def _may_be_unfinished(files: Mapping[str, fs.FileInfo]) -> bool:
     """Whether a change of a set may not have ended, by its files alone: a model may have thousands of sets."""
-    if SAMPLES not in files:
+    if MANIFEST not in files or SAMPLES not in files:
         return False
     is_newer = (files[SAMPLES].mtime_ns or 0) > (files[MANIFEST].mtime_ns or 0)
     return is_newer or DETACHED in files or PROPOSED in files

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -59,7 +60,7 @@ class StoreVerifier:
     def _walk_store(self) -> Iterator[Fault]:
         root = self.samples_uri.rstrip("/")
         filesystem, path = open_folder(root)
-        temporary = list_stale(Path(path)) if isinstance(filesystem, fs.LocalFileSystem) else []
+        temporary = list_stale(Path(path), datetime.now(UTC)) if isinstance(filesystem, fs.LocalFileSystem) else []
         for left in temporary:
             yield Fault("left by a process that is gone", str(left), "The next run takes it away")
         for info in _list_sorted(filesystem, path):

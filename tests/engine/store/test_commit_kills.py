@@ -23,7 +23,7 @@ from fakes.store_writers import (
     write_at_once,
     write_sets,
 )
-from fakes.stored import HANDLE, attach_set, name_faults
+from fakes.stored import HANDLE, TOMORROW, attach_set, name_faults
 from fakes.workspace import mount_disk
 
 from engine.domain.model import Attached
@@ -68,7 +68,7 @@ def test_writer_that_is_killed_at_any_instant_loses_nothing_that_it_said_was_the
         said |= kill_writer(store, 1_000_000 * (number + 1), instants.uniform(0, 0.06))
         assert {*name_faults(store)} <= {"a detach that did not end"}
         assert {ROWS} == set(count_rows(store).values())
-        swept += len(sweep_store(str(store), HANDLE))
+        swept += len(sweep_store(str(store), HANDLE, TOMORROW))
 
         assert [] == name_faults(store)
         assert [store] == list(tmp_path.iterdir())
@@ -170,15 +170,15 @@ def test_set_without_a_manifest_is_debris_that_the_next_run_of_its_model_takes_a
     attach_set(store, "rejected", ROWS, status="rejected")
     detach_set(attach_set(store, "detached", ROWS))
     before = sorted(store.rglob("*"))
-    assert () == sweep_store(str(store), HANDLE) == sweep_store(str(tmp_path / "nowhere"), HANDLE)
+    assert () == sweep_store(str(store), HANDLE, TOMORROW) == sweep_store(str(tmp_path / "nowhere"), HANDLE, TOMORROW)
     debris = Path(locate_set(str(store), HANDLE, "train", "half"))
     if whole:
         Path(attach_set(store, "half", ROWS).folder, "__run__/manifest.json").unlink()
     else:
         debris.write_text("a file")
 
-    assert () == sweep_store(str(store), "u22a8.other")
+    assert () == sweep_store(str(store), "u22a8.other", TOMORROW)
     assert debris.exists()
-    [said] = sweep_store(str(store), HANDLE)
+    [said] = sweep_store(str(store), HANDLE, TOMORROW)
     assert said.startswith(f"{debris}: a set without a manifest")
     assert (before, [store]) == (sorted(store.rglob("*")), list(tmp_path.iterdir()))

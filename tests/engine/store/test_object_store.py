@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 from fakes.s3 import BUCKET, S3, list_keys
-from fakes.stored import HANDLE, attach_set, name_faults
+from fakes.stored import HANDLE, TOMORROW, attach_set, name_faults
 
 from engine.errors import StoreError
 from engine.listing.attached import count_attached
@@ -66,7 +66,7 @@ def test_server_that_breaks_after_any_request_leaves_a_whole_set_or_none(
     """Where nothing was there before, every second try finds what the one before has left."""
     for changes in range(20):
         if before:
-            sweep_store(store, HANDLE)
+            sweep_store(store, HANDLE, TOMORROW)
             attach_set(store, "new", status="rejected")
         s3.changes_left = changes
         try:
@@ -80,14 +80,14 @@ def test_server_that_breaks_after_any_request_leaves_a_whole_set_or_none(
         runs = ["new", "old"] if whole else ["old"]
         assert runs == list_runs(store)
         if changes % 2:
-            sweep_store(store, HANDLE)
+            sweep_store(store, HANDLE, TOMORROW)
             assert [] == name_faults(store)
             assert runs == list_runs(store)
         if whole:
             break
     assert whole
     assert changes >= FILES
-    assert () == sweep_store(store, HANDLE)
+    assert () == sweep_store(store, HANDLE, TOMORROW)
 
 
 def test_debris_is_named_by_verify_and_cleaned_by_the_next_run_of_its_model(store: str, s3: S3) -> None:
@@ -100,9 +100,9 @@ def test_debris_is_named_by_verify_and_cleaned_by_the_next_run_of_its_model(stor
 
     assert [MANIFEST, REJECTED] == list_files(store, "retried")
     assert ["a set without a manifest, so debris"] == name_faults(store)
-    assert () == sweep_store(store, "u22a8.other")
+    assert () == sweep_store(store, "u22a8.other", TOMORROW)
     assert [HASHES, REJECTED, SAMPLES] == list_files(store, "half")
-    [said] = sweep_store(store, HANDLE)
+    [said] = sweep_store(store, HANDLE, TOMORROW)
     assert "run=half: a set without a manifest" in said
     assert [] == list_files(store, "half")
 
@@ -122,7 +122,7 @@ def test_detaching_that_breaks_after_any_request_leaves_the_set_attached_or_not(
             s3.heal()
         seen = list_runs(store)
         assert seen in ([run_id, "old"], ["old"])
-        sweep_store(store, HANDLE)
+        sweep_store(store, HANDLE, TOMORROW)
 
         assert [] == name_faults(store)
         assert seen == list_runs(store)

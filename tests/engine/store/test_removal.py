@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from fakes.store_writers import find
-from fakes.stored import HANDLE, attach_set, name_faults, read_files, write_model
+from fakes.stored import HANDLE, TOMORROW, attach_set, name_faults, read_files, write_model
 
 from engine.definitions.loader import load_outline
 from engine.domain.model import Model
@@ -98,14 +98,14 @@ def test_removal_whose_manifest_never_came_is_no_damage_and_is_finished_by_whoev
     pools = read_pools(str(store), Model(HANDLE, ()))
     assert ((), 5) == (pools.altered_runs, len(pools.attached))
     if finish == "sweep":
-        [said] = sweep_store(str(store), HANDLE)
+        [said] = sweep_store(str(store), HANDLE, TOMORROW)
         assert "a removal of samples that did not end, which is finished now" in said
     else:
         assert remove_stored(before, Removal((other,), NOW))
     stored = find(store, "a")
     assert [1, *([] if finish == "sweep" else [3])] == [entry["row"] for entry in stored.manifest["removals"]]
     assert "dull" == stored.manifest["removals"][0]["why"]
-    assert () == sweep_store(str(store), HANDLE)
+    assert () == sweep_store(str(store), HANDLE, TOMORROW)
     assert [] == name_faults(store)
 
 

@@ -16,7 +16,7 @@ import pytest
 from fakes.long import choose, long, longer
 from fakes.s3 import S3
 from fakes.store_writers import CONTEXT, remove_in_turn, remove_text, run_apart
-from fakes.stored import HANDLE, attach_set, name_faults, write_model
+from fakes.stored import HANDLE, TOMORROW, attach_set, name_faults, write_model
 
 from engine.definitions.loader import load_outline
 from engine.errors import StoreError
@@ -119,7 +119,7 @@ def test_removal_that_is_killed_at_any_instant_leaves_the_set_before_or_after_it
         assert [] == name_faults(watched.store)
         watched.check(watched.read_file)
         watched.check(lambda: list(watched.walk_pages()))
-        swept += len(sweep_store(str(watched.store), HANDLE))
+        swept += len(sweep_store(str(watched.store), HANDLE, TOMORROW))
         # It may have been killed between its last step and its word of it.
         texts = list(watched.walk_pages())
         finished += watched.begun.value > watched.done.value and texts == watched.left(watched.begun.value)
@@ -150,7 +150,7 @@ def test_server_that_breaks_after_any_request_leaves_the_set_before_or_after_it(
         seen.add("before" if text in watched.walk_pages() else "after")
         # Whoever comes next, a run or another removal, finishes what has begun.
         if changes % 2:
-            sweep_store(s3_uri, HANDLE)
+            sweep_store(s3_uri, HANDLE, TOMORROW)
             assert [] == name_faults(s3_uri)
         assert remove_text(s3_uri, run_id, text)
         watched.done.value += 1
