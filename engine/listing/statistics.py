@@ -2,22 +2,17 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
-
-import pyarrow as pa
-from pyarrow import fs
 
 from engine.errors import StoreError
 from engine.store.commit import find_manifests
-from engine.store.layout import MANIFEST, REJECTED, VERDICT
+from engine.store.layout import REJECTED, VERDICT
 from engine.store.sample_set import read_manifest
-from engine.store.store import list_pools
-from engine.system.filesystem import list_below, open_folder, read_bytes
-
-# The modification time of a manifest in nanoseconds, and its size in bytes.
-Version = tuple[int, int]
+from engine.store.store import UNREADABLE, list_pools, translate_errors
+from engine.system.filesystem import open_folder, read_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,66 +52,34 @@ class StoreStatistics:
     unreadable: int = 0
 
 
-class StoreCounter:
-    """Computes the statistics of a store, again and again; caches each set's totals by its manifest's version."""
-
-    def __init__(self, samples_uri: str) -> None:
-        self._samples_uri = samples_uri.rstrip("/")
-        self._known: dict[str, tuple[Version, tuple[SetGroup, SetTotals] | None]] = {}
-
-    def count(self) -> StoreStatistics:
-        """The statistics of the store as it is now; a set that cannot be read counts as unreadable and nowhere else.
-
-        Raises:
-            StoreError: the store cannot be listed.
-        """
-        known: dict[str, tuple[Version, tuple[SetGroup, SetTotals] | None]] = {}
-        groups: defaultdict[SetGroup, SetTotals] = defaultdict(SetTotals)
-        for folder, version in list_manifests(self._samples_uri):
-            before = self._known.get(folder)
-            known[folder] = before if before and before[0] == version else (version, _count_set(folder))
-            counted = known[folder][1]
-            if counted is not None:
-                groups[counted[0]] = groups[counted[0]] + counted[1]
-        # Sets that are gone are forgotten, and sets that cannot be read are tried again next time.
-        self._known = {folder: item for folder, item in known.items() if item[1] is not None}
-        return StoreStatistics(dict(groups), len(known) - len(self._known))
-
-
-def list_manifests(samples_uri: str) -> Iterator[tuple[str, Version]]:
-    """Yields the folder of each set that has a manifest, with the version of the manifest.
-
-    A local disk is walked folder by folder; an object store is listed at once, 1,000 files a request.
+def count_store(samples_uri: str) -> StoreStatistics:
+    """The statistics of a store as it is now; a set that cannot be read counts as unreadable and nowhere else.
 
     Raises:
         StoreError: the store cannot be listed.
     """
-    try:
-        filesystem, root = open_folder(samples_uri)
-        if not isinstance(filesystem, fs.LocalFileSystem):
-            yield from _list_remote(filesystem, root, samples_uri)
-            return
-        for pool in list_pools(samples_uri):
-            for name, version in find_manifests(filesystem, open_folder(pool)[1]).items():
-                yield f"{pool}/{name}", version
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"The sample store {samples_uri} cannot be listed: {error}") from error
+    groups: defaultdict[SetGroup, SetTotals] = defaultdict(SetTotals)
+    unreadable = 0
+    for pool in list_pools(samples_uri):
+        with translate_errors(pool, UNREADABLE):
+            found = find_manifests(*open_folder(pool))
+        for name, version in found.items():
+            try:
+                group, totals = _count_set(f"{pool}/{name}", version)
+                groups[group] += totals
+            except (OSError, StoreError, KeyError, TypeError, ValueError, AttributeError):
+                unreadable += 1
+    return StoreStatistics(dict(groups), unreadable)
 
 
-def _list_remote(filesystem: fs.FileSystem, root: str, samples_uri: str) -> Iterator[tuple[str, Version]]:
-    for info in list_below(filesystem, root, recursive=True):
-        parts = info.path.removeprefix(f"{root}/").split("/", 3)
-        if parts[0].startswith("handle=") and len(parts) == 4 and parts[3] == MANIFEST:
-            yield "/".join([samples_uri, *parts[:3]]), (info.mtime_ns or 0, info.size or 0)
-
-
-def _count_set(folder: str) -> tuple[SetGroup, SetTotals] | None:
-    """The group and totals of a set; None if it cannot be read or is gone."""
-    try:
-        manifest = read_manifest(folder)
-        return None if manifest is None else (_name_group(folder, manifest), _total_set(folder, manifest))
-    except (StoreError, KeyError, TypeError, ValueError, AttributeError, FileNotFoundError):
-        return None
+# Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.
+@lru_cache(maxsize=65_536)
+def _count_set(folder: str, _version: tuple[int, int]) -> tuple[SetGroup, SetTotals]:
+    """The group and totals of a set, by its manifest of this time and size."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise FileNotFoundError(folder)
+    return _name_group(folder, manifest), _total_set(folder, manifest)
 
 
 def _name_group(folder: str, manifest: Mapping[str, Any]) -> SetGroup:

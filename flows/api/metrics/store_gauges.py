@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily
 
 from engine.errors import StoreError
-from engine.listing.statistics import StoreCounter, StoreStatistics
+from engine.listing.statistics import StoreStatistics, count_store
 from flows.api.metrics.background_gauges import LOGGER, BackgroundGauges
 
 # The pause between two counts: at least so many seconds, and at least so many times the duration of the last count.
@@ -19,7 +19,7 @@ class StoreGauges(BackgroundGauges):
 
     def __init__(self, samples_uri: str, pause_seconds: float = PAUSE_SECONDS) -> None:
         super().__init__()
-        self._counter = StoreCounter(samples_uri)
+        self._samples_uri = samples_uri
         self._least_pause_seconds = pause_seconds
         self._tally: StoreStatistics | None = None
         self._took_seconds = 0.0
@@ -34,7 +34,7 @@ class StoreGauges(BackgroundGauges):
         """Counts once; if the store cannot be read, the last count stays."""
         begun = time.monotonic()
         try:
-            self._tally = self._counter.count()
+            self._tally = count_store(self._samples_uri)
         except StoreError as error:
             if self.is_up or self._tally is None:
                 LOGGER.warning("The sample store cannot be counted: %s", error)

@@ -13,7 +13,7 @@ from pyarrow import fs
 
 from engine.domain.samples import make_row
 from engine.errors import StoreError
-from engine.listing.statistics import SetGroup, SetTotals, StoreCounter
+from engine.listing.statistics import SetGroup, SetTotals, count_store
 from engine.store.detach import detach_set
 from engine.store.layout import MANIFEST, VERDICT
 from engine.store.sample_set import SampleSet
@@ -38,7 +38,7 @@ def test_sums_are_those_of_the_sets_by_group(tmp_path: Path) -> None:
     write_rejected(str(tmp_path), "d", rows=3, usd=0.25)
     write_rejected(str(tmp_path), "e", rows=2, usd=None)
     fs.copy_files(str(tmp_path / f"handle={HANDLE}/pool=train/run=a"), str(tmp_path / "elsewhere"))
-    tally = StoreCounter(str(tmp_path)).count()
+    tally = count_store(str(tmp_path))
 
     assert {
         TRAIN: SetTotals(2, 10, 0, 0.0),
@@ -46,45 +46,45 @@ def test_sums_are_those_of_the_sets_by_group(tmp_path: Path) -> None:
         REJECTED: SetTotals(2, 0, 5, 0.25),
     } == tally.groups
     assert 0 == tally.unreadable
-    assert {} == StoreCounter(str(tmp_path / "nowhere")).count().groups
+    assert {} == count_store(str(tmp_path / "nowhere")).groups
 
 
 def test_set_that_comes_or_is_detached_is_counted_anew_and_one_that_has_not_changed_is_not_read(tmp_path: Path) -> None:
-    counter = StoreCounter(str(tmp_path))
     first = attach_set(tmp_path, "a", count=4)
-    assert {TRAIN: SetTotals(1, 4)} == counter.count().groups
+    assert {TRAIN: SetTotals(1, 4)} == count_store(str(tmp_path)).groups
 
     manifest = Path(first.file(MANIFEST))
     whole, before = manifest.read_bytes(), manifest.stat()
     manifest.write_bytes(b"x" * before.st_size)
     os.utime(manifest, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert {TRAIN: SetTotals(1, 4)} == counter.count().groups
+    assert {TRAIN: SetTotals(1, 4)} == count_store(str(tmp_path)).groups
 
     manifest.write_bytes(whole)
     attach_set(tmp_path, "b", count=6)
-    assert {TRAIN: SetTotals(2, 10)} == counter.count().groups
+    assert {TRAIN: SetTotals(2, 10)} == count_store(str(tmp_path)).groups
 
     detach_set(first)
-    assert {TRAIN: SetTotals(1, 6), replace(TRAIN, status="detached"): SetTotals(1, 4)} == counter.count().groups
+    assert {TRAIN: SetTotals(1, 6), replace(TRAIN, status="detached"): SetTotals(1, 4)} == count_store(
+        str(tmp_path)
+    ).groups
 
 
 def test_a_torn_manifest_is_told_and_takes_nothing_else_down(tmp_path: Path) -> None:
     attach_set(tmp_path, "a", count=4)
     torn = Path(attach_set(tmp_path, "b", count=4).file(MANIFEST))
-    whole, counter = torn.read_bytes(), StoreCounter(str(tmp_path))
+    whole = torn.read_bytes()
     for content, total, unreadable in ((whole[:100], SetTotals(1, 4), 1), (whole, SetTotals(2, 8), 0)):
         torn.write_bytes(content)
-        tally = counter.count()
+        tally = count_store(str(tmp_path))
 
         assert ({TRAIN: total}, unreadable) == (tally.groups, tally.unreadable)
 
 
 def test_an_object_store_is_counted_like_a_disk(s3: S3, s3_uri: str) -> None:
     write_rejected(s3_uri, "a", rows=3, usd=0.5)
-    counter = StoreCounter(s3_uri)
-    assert {REJECTED: SetTotals(1, 0, 3, 0.5)} == counter.count().groups
+    assert {REJECTED: SetTotals(1, 0, 3, 0.5)} == count_store(s3_uri).groups
 
     s3.changes_left = 0
-    with pytest.raises(StoreError, match="cannot be listed"):
-        counter.count()
+    with pytest.raises(StoreError, match="cannot be used"):
+        count_store(s3_uri)
     s3.heal()
