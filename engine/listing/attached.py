@@ -9,10 +9,10 @@ row, for a row keeps the number that it had when its set was attached.
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,11 +32,7 @@ BATCH_ROWS = 512
 # Rows are converted to Python values in smaller parts: this is most of the cost, and a page may end early in a batch.
 PART_ROWS = 64
 BUFFER_BYTES = 64 * 1024
-FOUND_ROWS = 65_536
 PREFIX = "run="
-T = TypeVar("T")
-# What is yielded of a file's rows from one on, each with its number in the file.
-Walk = Callable[[pq.ParquetFile, int], Iterator[tuple[int, T]]]
 # How often the samples of a set may become others while they are read.
 TRIES = 10
 
@@ -66,22 +62,8 @@ def walk_attached(
         if place < (start.attached_ns, start.run_id) or (trait_key is not None and trait_key not in item.counts):
             continue
         first = start.row if place == (start.attached_ns, start.run_id) else 0
-        for row, entry in _walk_set(item.folder, first, partial(_walk_groups, trait_key)):
+        for row, entry in _walk_set(item.folder, first, trait_key):
             yield AttachedPosition(item.attached_ns, item.run_id, row), ListedSample(**entry, source_url=None)
-
-
-def find_attached(samples_uri: str, handle: str, ids: Collection[int]) -> dict[int, set[float]]:
-    """The qualities that attached samples of a model have by their ids; of the given ids alone.
-
-    Raises:
-        StoreError: a set cannot be read.
-    """
-    wanted = pa.array(ids, pa.int64())
-    found: defaultdict[int, set[float]] = defaultdict(set)
-    for item in list_attached(samples_uri, handle):
-        for _, (known, quality) in _walk_set(item.folder, 0, partial(_walk_wanted, wanted)):
-            found[known].add(quality)
-    return dict(found)
 
 
 def count_attached(samples_uri: str, handle: str) -> dict[str, SampleCount]:
@@ -130,8 +112,8 @@ def _read_set(folder: str, version: tuple[int, int]) -> AttachedSet | None:
         raise StoreError(f"The manifest of {folder} has no counts of its samples") from error
 
 
-def _walk_set(folder: str, first: int, walk: Walk[T]) -> Iterator[tuple[int, T]]:
-    """Yields what ``walk`` does of the rows of a set from row ``first`` on, each with its number.
+def _walk_set(folder: str, first: int, trait_key: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the rows of a set from row ``first`` on, each with its number; only those of a trait if one is given.
 
     If its samples become others meanwhile, it goes on in those behind the last row.
     """
@@ -140,7 +122,7 @@ def _walk_set(folder: str, first: int, walk: Walk[T]) -> Iterator[tuple[int, T]]
         before = filesystem.get_file_info(path)
         try:
             with filesystem.open_input_file(path) as source:
-                for number, entry in _walk_file(source, first, walk):
+                for number, entry in _walk_file(source, first, trait_key):
                     yield number, entry
                     first = number + 1
             return
@@ -154,37 +136,18 @@ def _walk_set(folder: str, first: int, walk: Walk[T]) -> Iterator[tuple[int, T]]
     raise StoreError(f"The samples of {folder} change faster than they can be read")
 
 
-def _walk_file(source: pa.NativeFile, first: int, walk: Walk[T]) -> Iterator[tuple[int, T]]:
+def _walk_file(source: pa.NativeFile, first: int, trait_key: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
     # Without a buffer, a column of a whole row group would be read at once.
     options = {"buffer_size": BUFFER_BYTES, "pre_buffer": False, "page_checksum_verification": True}
     with pq.ParquetFile(source, **options) as parquet:
         numbers = number_rows(parquet.metadata.metadata, parquet.metadata.num_rows)
-        for row, entry in walk(parquet, bisect_left(numbers, first)):
-            yield int(numbers[row]), entry
-
-
-def _walk_wanted(wanted: pa.Array, parquet: pq.ParquetFile, first: int) -> Iterator[tuple[int, tuple[int, float]]]:
-    """Yields the ids and qualities of those rows from ``first`` on whose ids are wanted."""
-    begins = 0
-    for batch in parquet.iter_batches(FOUND_ROWS, columns=["id", "quality"], use_threads=False):
-        rows = pa.array(range(begins, begins + batch.num_rows))
-        mask = pc.and_(pc.is_in(batch["id"], wanted), pc.greater_equal(rows, first))
-        found = batch.filter(mask)
-        columns = (rows.filter(mask), found["id"], found["quality"])
-        yield from (
-            (row, (known, quality)) for row, known, quality in zip(*map(pa.Array.to_pylist, columns), strict=True)
-        )
-        begins += batch.num_rows
-
-
-def _walk_groups(trait_key: str | None, parquet: pq.ParquetFile, first: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the rows from ``first`` on; only those of a trait if one is given."""
-    begins = 0
-    for number in range(parquet.num_row_groups):
-        group = parquet.metadata.row_group(number)
-        if begins + group.num_rows > first and _may_hold(group, trait_key):
-            yield from _walk_group(parquet, number, begins, trait_key, first)
-        begins += group.num_rows
+        start, begins = bisect_left(numbers, first), 0
+        for group in range(parquet.num_row_groups):
+            metadata = parquet.metadata.row_group(group)
+            if begins + metadata.num_rows > start and _may_hold(metadata, trait_key):
+                for row, entry in _walk_group(parquet, group, begins, trait_key, start):
+                    yield int(numbers[row]), entry
+            begins += metadata.num_rows
 
 
 def _walk_group(

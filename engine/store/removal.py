@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
@@ -23,9 +22,10 @@ from engine.store.changes import (
     render_without,
 )
 from engine.store.commit import is_attached
+from engine.store.earlier.rows import read_whole_sets
 from engine.store.layout import MANIFEST, SAMPLES
 from engine.store.sample_set import write_parquet
-from engine.store.store import StoredSet, explain_damage, list_sets, translate_errors
+from engine.store.store import StoredSet, list_sets, translate_errors
 from engine.store.writers import lock_model
 from engine.system.filesystem import read_bytes
 
@@ -107,11 +107,9 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
 
 def _find_ids(stored: StoredSet, ids: Collection[int]) -> tuple[int, ...]:
     """Those of the ids that a set has, in the order of its rows."""
-    with explain_damage(stored):
-        content = pa.BufferReader(read_bytes(stored.file(stored.rows_name)))
-        column = pq.read_table(content, columns=["id"], page_checksum_verification=True)["id"]
-        found: list[int] = column.filter(pc.is_in(column, pa.array(sorted(ids), pa.int64()))).to_pylist()
-        return tuple(found)
+    column = read_whole_sets([stored], ["id"])["id"]
+    found: list[int] = column.filter(pc.is_in(column, pa.array(sorted(ids), pa.int64()))).to_pylist()
+    return tuple(found)
 
 
 def _read_sealed(folder: str, name: str, manifest: Mapping[str, Any]) -> bytes:

@@ -1,17 +1,18 @@
 """Reads the rows of a stored set batch by batch, however many there are."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.domain.model import Attached
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import StoreError
 from engine.store.sample_set import GROUP_ROWS, read_manifest
-from engine.store.store import StoredSet, explain_damage
+from engine.store.store import StoredSet, explain_damage, list_sets
 from engine.system.filesystem import open_folder, open_whole
 
 _BUFFER_BYTES = 64 * 1024
@@ -56,20 +57,35 @@ def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
     return tuple(Attached(subject=json.loads(row.pop("scenario")).get("subject", ""), **row) for row in rows)
 
 
-def read_whole_sets(sets: Sequence[StoredSet]) -> pa.Table:
-    """Reads all rows and columns of some attached sets, in order, into memory.
+def read_whole_sets(sets: Sequence[StoredSet], columns: Sequence[str] = SAMPLE_SCHEMA.names) -> pa.Table:
+    """Reads all rows and some columns of some attached sets, in order, into memory.
 
     A set that was detached after it was listed has none.
 
     Raises:
         StoreError: a set cannot be read.
     """
-    tables = [SAMPLE_SCHEMA.empty_table()]
+    tables = [SAMPLE_SCHEMA.empty_table().select(columns)]
     for stored in sets:
         try:
-            tables += walk_rows(stored, SAMPLE_SCHEMA.names, GROUP_ROWS)
+            tables += walk_rows(stored, columns, GROUP_ROWS)
         except StoreError:
             manifest = read_manifest(stored.folder)
             if manifest is not None and manifest.get("status") == "attached":
                 raise
     return pa.concat_tables(tables)
+
+
+def find_qualities(samples_uri: str, handle: str, ids: Collection[int]) -> dict[int, set[float]]:
+    """The qualities that attached samples of a model have by their ids; of the given ids alone.
+
+    Raises:
+        StoreError: a set cannot be read.
+    """
+    found: dict[int, set[float]] = {}
+    for stored in list_sets(samples_uri, handle, "train"):
+        table = read_whole_sets([stored], ["id", "quality"])
+        own = table.filter(pc.is_in(table["id"], pa.array(ids, pa.int64())))
+        for number, quality in zip(own["id"].to_pylist(), own["quality"].to_pylist(), strict=True):
+            found.setdefault(number, set()).add(quality)
+    return found

@@ -13,8 +13,8 @@ from engine.definitions.outline import Outline
 from engine.domain.model import SURROGATE, Effort, Seed, digest_text
 from engine.domain.samples import make_id
 from engine.errors import SampleConflictError
-from engine.listing.attached import find_attached
 from engine.store.added_samples import MAX_TEXT_CHARACTERS, add_samples, choose_new
+from engine.store.earlier.rows import find_qualities
 from engine.store.store import translate_errors
 from engine.store.writers import lock_model
 from flows.api.ignored_fields import note_ignored
@@ -243,7 +243,7 @@ def _add(storage: Storage, handle: str, samples: Sequence[Seed]) -> list[int]:
 
 def _find_attached(storage: Storage, handle: str, samples: Sequence[Seed]) -> dict[int, set[float]]:
     ids = [make_id(handle, sample.trait, sample.text) for sample in samples]
-    return find_attached(storage.samples_uri, handle, ids)
+    return find_qualities(storage.samples_uri, handle, ids)
 
 
 @contextmanager

@@ -13,10 +13,10 @@ from engine.definitions.outline import ADDED_FILE
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, SampleConflictError, StoreError, UnknownModelError
-from engine.listing.attached import find_attached
 from engine.listing.page import SampleCount
 from engine.listing.samples import count_samples, list_samples
 from engine.store.added_samples import add_samples, find_added, remove_added
+from engine.store.earlier.rows import find_qualities
 from engine.system.filesystem import replace_file
 
 OWN = Seed("clarity", "Own.", 1.0)
@@ -78,7 +78,7 @@ def test_attached_samples_are_found_by_their_ids(tmp_path: Path) -> None:
     attach_set(tmp_path, "b", status="rejected")
     wanted = [make_id(HANDLE, "clarity", text) for text in ("a 0", "a 1", "b 0", "nothing")]
 
-    assert {wanted[0]: {1.0}, wanted[1]: {0.0}} == find_attached(str(tmp_path), HANDLE, wanted)
+    assert {wanted[0]: {1.0}, wanted[1]: {0.0}} == find_qualities(str(tmp_path), HANDLE, wanted)
 
 
 def test_writers_at_once_lose_nothing(models: str) -> None:
