@@ -7,7 +7,7 @@ store, so that none of another Prefect server attaches meanwhile what is added.
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -48,9 +48,7 @@ def add_samples(models_uri: str, handle: str, samples: Sequence[Seed], attached:
         if new:
             before = _read_added(folder)
             gap = b"" if before.endswith(b"\n") or not before else b"\n"
-            content = before + gap + b"".join(map(_write_line, new))
-            replace_file(f"{folder}/{ADDED_FILE}", content)
-            _extend_index(folder, outline, new, (len(before), len(content)))
+            replace_file(f"{folder}/{ADDED_FILE}", before + gap + b"".join(map(_write_line, new)))
     return [make_id(handle, sample.trait, sample.text) for sample in samples]
 
 
@@ -90,7 +88,7 @@ def find_authored(models_uri: str, outline: Outline, ids: Collection[int]) -> de
     wanted = np.fromiter(ids, np.int64, len(ids))
     found: defaultdict[int, set[float]] = defaultdict(set)
     for source in list_sources(folder, outline):
-        known, qualities = _read_index(folder, outline.handle, source)
+        known, qualities = _read_index(folder, outline.handle, source, read_version(folder, source))
         for place in np.flatnonzero(np.isin(known, wanted)):
             found[int(known[place])].add(float(qualities[place]))
     return found
@@ -135,41 +133,9 @@ def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozense
     return frozenset(removed)
 
 
-@dataclass(slots=True)
-class _KeptIndex:
-    """The index of a file, and the version of the file that it is of."""
-
-    known: tuple[Version, _Index] | None = None
-
-
 @lru_cache(maxsize=64)
-def _keep_index(_folder: str, _handle: str, _source: Source) -> _KeptIndex:
-    return _KeptIndex()
-
-
-def _read_index(folder: str, handle: str, source: Source) -> _Index:
-    kept, version = _keep_index(folder, handle, source), read_version(folder, source)
-    known = kept.known
-    if known is None or known[0] != version:
-        seeds = (seed for line in walk_source(folder, source) for seed in line.seeds)
-        known = kept.known = version, _make_index(handle, list(seeds))
-    return known[1]
-
-
-def _extend_index(folder: str, outline: Outline, new: Sequence[Seed], sizes: tuple[int, int]) -> None:
-    """Adds what was just written to the index, so that adding to a large file does not parse all of it each time.
-
-    Not where the index is of another file, such as one that somebody has deleted meanwhile: ``sizes`` are those of the
-    file before the writing and after it.
-    """
-    source = make_added_source(outline)
-    kept, version = _keep_index(folder, outline.handle, source), read_version(folder, source)
-    if kept.known is not None and sizes == (kept.known[0][1], version[1]):
-        (ids, qualities), (new_ids, new_qualities) = kept.known[1], _make_index(outline.handle, new)
-        kept.known = version, (np.concatenate([ids, new_ids]), np.concatenate([qualities, new_qualities]))
-
-
-def _make_index(handle: str, seeds: Sequence[Seed]) -> _Index:
+def _read_index(folder: str, handle: str, source: Source, _version: Version) -> _Index:
+    seeds = [seed for line in walk_source(folder, source) for seed in line.seeds]
     ids = (make_id(handle, seed.trait, seed.text) for seed in seeds)
     return np.fromiter(ids, np.int64, len(seeds)), np.array([seed.quality for seed in seeds], np.float64)
 
