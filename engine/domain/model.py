@@ -3,7 +3,7 @@
 import hashlib
 import heapq
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -165,11 +165,11 @@ class Model:
     skipped: tuple[Skipped, ...] = ()
     additional_terms: tuple[str, ...] = ()
     upstream_sources: tuple[str, ...] = ()
-    attached: Sequence[Attached] = ()
+    attached: Collection[Attached] = ()
     attached_digests: tuple[str, ...] = ()
-    held_out: Sequence[Attached] = ()
+    held_out: Collection[Attached] = ()
     held_out_digests: tuple[str, ...] = ()
-    proposed: Sequence[Attached] = ()
+    proposed: Collection[Attached] = ()
     proposed_digests: tuple[tuple[str, str], ...] = ()
     refused: tuple[str, ...] = ()
     reviewed: tuple[Seed, ...] = ()

@@ -3,6 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from engine.definitions.loader import load_outline, locate_model
 from engine.definitions.outline import ADDED_FILE
 from engine.definitions.sources.files import list_sources, names_added, walk_source
@@ -10,7 +13,9 @@ from engine.domain.model import Pool
 from engine.domain.samples import make_id
 from engine.errors import InputError
 from engine.store.added_samples import find_authored, remove_added
-from engine.store.removal import MAX_ID, FoundSamples, Removal, find_samples, remove_stored
+from engine.store.earlier.rows import read_whole_sets
+from engine.store.removal import MAX_ID, Removal, remove_stored
+from engine.store.store import StoredSet, list_sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +23,15 @@ class Places:
     """Where the samples of wanted ids stand.
 
     Args:
-        stored: in which sets, or in which they stood until they were removed.
+        attached: in which sets, with their ids.
+        removed: by id the run in whose set they stood until they were removed.
         added: in the file of added samples.
         authored: in a file that an author wrote, with its line, by id.
         unknown: nowhere, as wanted.
     """
 
-    stored: FoundSamples
+    attached: tuple[tuple[StoredSet, tuple[int, ...]], ...]
+    removed: Mapping[int, str]
     added: frozenset[int]
     authored: Mapping[int, str]
     unknown: tuple[int, ...]
@@ -32,7 +39,7 @@ class Places:
     @property
     def removable(self) -> frozenset[int]:
         """The ids of those that may go."""
-        return self.stored.ids | self.added
+        return self.added.union(*(own for _, own in self.attached))
 
 
 def find_places(
@@ -44,15 +51,23 @@ def find_places(
         UnknownModelError, DefinitionError: there is no such model, or a file of it has mistakes.
         StoreError: something cannot be read.
     """
-    stored = find_samples(samples_uri, handle, ids, pools)
-    left = {number for number in ids if number not in stored.ids}
+    wanted = pa.array(sorted({number for number in ids if 0 <= number < MAX_ID}), pa.int64())
+    attached: list[tuple[StoredSet, tuple[int, ...]]] = []
+    removed: dict[int, str] = {}
+    for stored in (stored for pool in pools for stored in list_sets(samples_uri, handle, pool)):
+        removed |= {entry["id"]: stored.run_id for entry in stored.manifest.get("removals", ()) if entry["id"] in ids}
+        column = read_whole_sets([stored], ["id"])["id"]
+        if own := column.filter(pc.is_in(column, wanted)).to_pylist():
+            attached.append((stored, tuple(own)))
+    there = {number for _, own in attached for number in own}
+    removed = {number: run for number, run in removed.items() if number not in there}
     added: set[int] = set()
     authored: dict[int, str] = {}
-    if left:
+    if left := set(ids) - there:
         _find_authored(models_uri, handle, left, added, authored)
-    known = stored.ids | added | authored.keys() | stored.removed.keys()
+    known = there | added | authored.keys() | removed.keys()
     unknown = tuple(number for number in dict.fromkeys(ids) if number not in known)
-    return Places(stored, frozenset(added), authored, unknown)
+    return Places(tuple(attached), removed, frozenset(added), authored, unknown)
 
 
 def remove_samples(models_uri: str, handle: str, places: Places, removal: Removal) -> None:
@@ -62,7 +77,7 @@ def remove_samples(models_uri: str, handle: str, places: Places, removal: Remova
         InputError: a set is no longer attached. DefinitionError: the file of added samples has mistakes.
         StoreError: something cannot be read or written. What went before stays removed; the same again does the rest.
     """
-    for stored, _ in places.stored.attached:
+    for stored, _ in places.attached:
         if not remove_stored(stored, removal):
             raise InputError(f"The set of run {stored.run_id} is no longer attached: another process has detached it")
     if places.added:

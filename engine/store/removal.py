@@ -1,6 +1,6 @@
 """Takes single samples off attached sets, each set in one move."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.store.changes import (
     finish_change,
@@ -22,10 +21,9 @@ from engine.store.changes import (
     render_without,
 )
 from engine.store.commit import is_attached
-from engine.store.earlier.rows import read_whole_sets
 from engine.store.layout import MANIFEST, SAMPLES
 from engine.store.sample_set import write_parquet
-from engine.store.store import StoredSet, list_sets, translate_errors
+from engine.store.store import StoredSet, translate_errors
 from engine.store.writers import lock_model
 from engine.system.filesystem import read_bytes
 
@@ -41,39 +39,6 @@ class Removal:
     removed_at: datetime
     why: str = ""
     who: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FoundSamples:
-    """Where wanted samples are: attached ones by set, and those that were removed before by the run of their set."""
-
-    attached: tuple[tuple[StoredSet, tuple[int, ...]], ...]
-    removed: Mapping[int, str]
-
-    @property
-    def ids(self) -> frozenset[int]:
-        """The ids of the attached ones."""
-        return frozenset(number for _, own in self.attached for number in own)
-
-
-def find_samples(
-    samples_uri: str, handle: str, ids: Collection[int], pools: Sequence[Pool] = ("train",)
-) -> FoundSamples:
-    """Which of the ids are those of a model's stored samples; only the columns of ids are read.
-
-    Raises:
-        StoreError: a set cannot be read.
-    """
-    wanted = {number for number in ids if 0 <= number < MAX_ID}
-    attached: list[tuple[StoredSet, tuple[int, ...]]] = []
-    removed: dict[int, str] = {}
-    for stored in (stored for pool in pools for stored in list_sets(samples_uri, handle, pool)):
-        gone = {entry["id"] for entry in stored.manifest.get("removals", ())}
-        removed |= dict.fromkeys(gone & wanted, stored.run_id)
-        if wanted and (own := _find_ids(stored, wanted)):
-            attached.append((stored, own))
-    there = {number for _, own in attached for number in own}
-    return FoundSamples(tuple(attached), {number: run for number, run in removed.items() if number not in there})
 
 
 def remove_stored(stored: StoredSet, removal: Removal) -> bool:
@@ -103,13 +68,6 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         texts = dict(zip(taken["id"].to_pylist(), taken["text"].to_pylist(), strict=True))
         put_file(folder, MANIFEST, render_without(manifest, content, left, read_time(folder), texts))
         return True
-
-
-def _find_ids(stored: StoredSet, ids: Collection[int]) -> tuple[int, ...]:
-    """Those of the ids that a set has, in the order of its rows."""
-    column = read_whole_sets([stored], ["id"])["id"]
-    found: list[int] = column.filter(pc.is_in(column, pa.array(sorted(ids), pa.int64()))).to_pylist()
-    return tuple(found)
 
 
 def _read_sealed(folder: str, name: str, manifest: Mapping[str, Any]) -> bytes:

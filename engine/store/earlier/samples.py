@@ -1,9 +1,8 @@
 """The samples of a pool as columns; their texts stay where they are stored, and are read by their position."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +18,7 @@ _READ_ROWS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class StoredSamples(Sequence[Attached]):
+class StoredSamples(Collection[Attached]):
     """The samples of one pool, in order. Going through them one by one reads all texts.
 
     ``columns`` has those of ``COLUMNS``.
@@ -31,17 +30,8 @@ class StoredSamples(Sequence[Attached]):
     def __len__(self) -> int:
         return int(self.columns.num_rows)
 
-    @overload
-    def __getitem__(self, index: int) -> Attached: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Attached]: ...
-
-    def __getitem__(self, index: int | slice) -> Attached | Sequence[Attached]:
-        numbers = range(len(self))[index]
-        if isinstance(numbers, int):
-            return next(self._walk(numbers, numbers + 1))
-        return [self[number] for number in numbers]
+    def __contains__(self, item: object) -> bool:
+        return any(item == sample for sample in self)
 
     def __iter__(self) -> Iterator[Attached]:
         return self._walk(0, len(self))
@@ -78,7 +68,7 @@ class StoredSamples(Sequence[Attached]):
         return Counter({(row["trait"], row["quality"], row["seed_sha256"]): row["count_all"] for row in counts})
 
 
-def as_stored(samples: Sequence[Attached]) -> StoredSamples:
+def as_stored(samples: Collection[Attached]) -> StoredSamples:
     """Returns samples as columns; those in memory are few."""
     if isinstance(samples, StoredSamples):
         return samples

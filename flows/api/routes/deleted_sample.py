@@ -103,7 +103,7 @@ def _make_deletion(storage: Storage, handle: str, sample_id: int, who: str) -> C
     def delete() -> None:
         # Another request may have deleted it while this one waited.
         places = find_sample(storage, handle, sample_id)
-        with emitting_removals([stored for stored, _ in places.stored.attached]):
+        with emitting_removals([stored for stored, _ in places.attached]):
             remove_samples(storage.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC), who=who))
 
     return delete

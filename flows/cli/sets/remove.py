@@ -35,7 +35,7 @@ def remove_ids(settings: Settings, handle: str, ids: Sequence[int], why: str = "
     check_draft(models_uri, check_handle(handle), UNDONE)
     places = find_places(models_uri, samples_uri, handle, ids, ("train", "eval"))
     check_places(handle, places)
-    sets = [stored for stored, _ in places.stored.attached]
+    sets = [stored for stored, _ in places.attached]
     with keep_runs_out(handle, UNDONE), emitting_removals(sets):
         check_draft(models_uri, handle, UNDONE)
         remove_samples(models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why, _name_user()))
@@ -62,8 +62,8 @@ def check_places(handle: str, places: Places) -> None:
 
 def show_removed(handle: str, places: Places, as_json: bool = False) -> None:
     """Prints what was removed, from which sets, and what had been removed before."""
-    runs = Counter({stored.run_id: len(own) for stored, own in places.stored.attached})
-    before = sorted(places.stored.removed)
+    runs = Counter({stored.run_id: len(own) for stored, own in places.attached})
+    before = sorted(places.removed)
     if as_json:
         facts = {"handle": handle, "removed": sorted(places.removable), "runs": runs, "added": sorted(places.added)}
         print(json.dumps({**facts, "removed_before": before}))

@@ -17,12 +17,13 @@ from engine.domain.samples import make_id
 from engine.errors import StoreError
 from engine.listing.attached import count_attached, list_attached
 from engine.listing.page import Page, Position, SampleCount
+from engine.listing.places import find_places
 from engine.listing.samples import list_samples
 from engine.run.job import read_pools
 from engine.store.detach import detach_set
 from engine.store.earlier.rows import read_attached
 from engine.store.layout import MANIFEST, SAMPLES
-from engine.store.removal import Removal, find_samples, remove_stored
+from engine.store.removal import Removal, remove_stored
 from engine.store.store import StoredSet, digest_sets, list_sets
 from engine.store.upkeep.debris import sweep_store
 
@@ -134,12 +135,14 @@ def test_wanted_samples_are_found_where_they_are_or_were(tmp_path: Path) -> None
     ids = {run_id: list_ids(find(store, run_id)) for run_id in ("a", "b", "held")}
     gone = ids["a"][0]
     remove(store, "a", 0)
-    found = find_samples(str(store), HANDLE, [gone, ids["a"][1], ids["b"][3], ids["held"][0], -1, 2**70])
+    models = str(write_model(tmp_path / "models").parent)
+    found = find_places(models, str(store), HANDLE, [gone, ids["a"][1], ids["b"][3], ids["held"][0], -1, 2**70])
 
     assert [("a", (ids["a"][1],)), ("b", (ids["b"][3],))] == [(stored.run_id, own) for stored, own in found.attached]
     assert {gone: "a"} == found.removed
-    assert {ids["a"][1], ids["b"][3]} == found.ids
-    assert {ids["held"][0]} == find_samples(str(store), HANDLE, ids["held"][:1], ("train", "eval")).ids
+    assert {ids["a"][1], ids["b"][3]} == found.removable
+    assert (ids["held"][0], -1, 2**70) == found.unknown
+    assert {ids["held"][0]} == find_places(models, str(store), HANDLE, ids["held"][:1], ("train", "eval")).removable
 
 
 def test_altered_set_is_refused_and_stays(tmp_path: Path) -> None:

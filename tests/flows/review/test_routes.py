@@ -18,7 +18,7 @@ from playwright.sync_api import Route, expect, sync_playwright
 from engine.domain.samples import make_id
 from engine.review.page import render_review_page
 from engine.store.decisions import keep_decision, read_decisions, sum_up
-from engine.store.layout import DECISIONS, REVIEW_DATA
+from engine.store.layout import REVIEW_DATA
 from engine.store.proposals import reject_proposal
 from engine.store.store import StoredSet
 from engine.store.upkeep.verify import StoreVerifier
@@ -43,8 +43,6 @@ def test_decisions_are_kept_in_order_the_latest_counts_and_the_page_has_them_wit
         list(threads.map(lambda number: keep_decision(stored, ids[number % 3], "refuse", f"key-{number}"), range(40)))
     keep_decision(stored, ids[0], "accept", "last")
     keep_decision(stored, ids[1], "undecided", "last")
-    with Path(f"{stored.folder}/{DECISIONS}").open("a") as file:
-        file.write('{"sample_id": 1, "sa')
     keep_decision(stored, ids[2], "refuse", "after")
     decisions, page = read_decisions(stored), render_review_page(stored)
     packed = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
