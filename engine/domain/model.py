@@ -145,7 +145,7 @@ class Model:
 
     ``attached`` and ``held_out`` are the stored samples of the pools ``train`` and ``eval``; the digests are those of
     their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets, and ``altered_runs`` of those
-    that were altered since. ``proposed`` are the samples of sets that wait for a person's word, of both pools, and
+    that were altered since. ``proposed`` are the samples of sets that wait for a person's decision, of both pools, and
     ``proposed_digests`` these sets' run ids and digests; ``refused`` are texts that a person has refused, sorted, and
     ``reviewed`` those that a person has accepted one by one, at the pole that the person gave them. ``contested`` are
     authored texts that stand at both poles of a trait, and so count for neither. ``own_suites`` decide with the gate

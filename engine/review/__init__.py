@@ -1,1 +1,1 @@
-"""A person's word on a proposed set: what stands of it, and what is left out."""
+"""A person's decision on a proposed set: what stands of it, and what is left out."""

@@ -14,7 +14,7 @@ REPORT = f"{RUN_FOLDER}/report.html"
 CARD = f"{RUN_FOLDER}/README.md"
 # The samples of a detached set are kept here, where no reader of samples looks.
 DETACHED = f"{RUN_FOLDER}/detached.pq"
-# The samples of a set that waits for a person's word lie here, and stay here after it.
+# The samples of a set that waits for a person's decision lie here, and stay here after it.
 PROPOSED = f"{RUN_FOLDER}/proposed.pq"
 # What a person has decided of a proposed set so far: not in its manifest, since it grows.
 DECISIONS = f"{RUN_FOLDER}/decisions.jsonl"

@@ -1,4 +1,4 @@
-"""Proposed sets in the store, which wait for a person's word, and the texts that a person has refused or accepted."""
+"""Proposed sets, which wait for a person, and the texts that a person has refused or accepted."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ def list_waiting(samples_uri: str) -> Iterator[StoredSet]:
 
 
 def list_expired(proposals: Iterable[StoredSet], now: datetime) -> list[StoredSet]:
-    """Those of some proposals whose time for a person's word is over."""
+    """Those of some proposals that nobody has decided on in time."""
     return [stored for stored in proposals if read_deadline(stored) <= now]
 
 
@@ -211,8 +211,8 @@ def list_all(samples_uri: str, handle: str) -> list[StoredSet]:
 
 def _list_accepted(stored: StoredSet) -> Iterator[tuple[int, Seed]]:
     """The id and the text of each sample that was accepted, or marked as the other pole, in a set's last review."""
-    word = stored.manifest["review"]
-    left_out, moved = set(word["left_out"]), set(word["other_pole"])
+    review = stored.manifest["review"]
+    left_out, moved = set(review["left_out"]), set(review["other_pole"])
     accepted = set(list_decided(sum_up(read_decisions(stored)), "accept"))
     for row in read_rows(stored, PROPOSED):
         number, quality = row["id"], row["quality"]

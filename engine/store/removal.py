@@ -33,7 +33,7 @@ MAX_ID = 1 << 53
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What is taken off, by the ids of the samples; ``why`` is a person's word or empty, ``who`` a person or a key."""
+    """What is taken off, by the ids of the samples; ``why`` is a reason or empty, ``who`` a person or a key."""
 
     ids: tuple[int, ...]
     removed_at: datetime

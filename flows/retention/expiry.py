@@ -20,7 +20,7 @@ EXPIRED = "nobody reviewed it in time"
 def expire_proposal(stored: StoredSet, client: SyncPrefectClient | None) -> bool:
     """Rejects a proposal, and sets its run to Cancelled where it is suspended. The caller must keep runs out.
 
-    False where the proposal does not wait any more, or somebody has given a word on it: its run goes on.
+    False where the proposal does not wait any more, or somebody has decided on it: its run goes on.
 
     Args:
         client: None where no Prefect server is configured.

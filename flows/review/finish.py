@@ -1,4 +1,4 @@
-"""Ends a proposal by a person's word: what stands is checked and attached, or all of it is rejected."""
+"""Ends a proposal by a person's decision: what stands is checked and attached, or all of it is rejected."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -22,7 +22,7 @@ from engine.domain.model import POLES, Model, SynthType
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.domain.verdict import RunResult, Verdict
 from engine.errors import GateError
-from engine.review.word import PersonReview, Settled, add_decisions, measure_standing, settle
+from engine.review.settle import PersonReview, Settled, add_decisions, measure_standing, settle
 from engine.run.entering import make_entry_check
 from engine.run.job import read_pools, read_result
 from engine.settings import read_settings
@@ -57,8 +57,8 @@ async def resume_review(handle: str, synth_type: SynthType) -> RunResult | None:
     if stored is None or "review" not in stored.manifest or stored.status == "detached":
         return None
     if stored.status == "proposed":
-        word = await ask_person(settings, stored)
-        return read_result(stored) if word is None else await end_proposal(stored, word)
+        review = await ask_person(settings, stored)
+        return read_result(stored) if review is None else await end_proposal(stored, review)
     # It was killed after its review had ended.
     if stored.manifest["review"].get("fill"):
         await start_filling(stored)
@@ -72,8 +72,8 @@ async def wait_for_person(handle: str, synth_type: SynthType) -> None:
         await ask_person(settings, proposal)
 
 
-async def end_proposal(proposal: StoredSet, word: PersonReview) -> RunResult:
-    """Ends a proposal by a person's word, once no other run works on its model.
+async def end_proposal(proposal: StoredSet, review: PersonReview) -> RunResult:
+    """Ends a proposal by a person's decision, once no other run works on its model.
 
     Raises:
         as ``finish_review``.
@@ -85,31 +85,31 @@ async def end_proposal(proposal: StoredSet, word: PersonReview) -> RunResult:
         open_run_resources(read_settings(), get_run_logger()) as resources,
         resources.hold_lease(proposal.handle, waits=True) as lease,
     ):
-        result = await finish_review(proposal, word, lease, resources)
+        result = await finish_review(proposal, review, lease, resources)
         # The proposal's own run is suspended, unless Prefect could not suspend it.
         if proposal.run_id != str(flow_run.get_id()):
             with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
                 said = f"{capitalise(result.headline)}, by run {flow_run.get_id()}"
-                state: State[None] = Completed(message=said) if word.attach else Cancelled(message=said)
+                state: State[None] = Completed(message=said) if review.attach else Cancelled(message=said)
                 end_suspended(resources.client, UUID(proposal.run_id), state)
     await _show(result)
-    if word.fill and word.attach:
+    if review.fill and review.attach:
         await start_filling(proposal)
     return result
 
 
-async def finish_review(proposal: StoredSet, word: PersonReview, lease: Lease, resources: RunResources) -> RunResult:
-    """The end of a proposal, by a run that holds its model's lease and has a person's word on it.
+async def finish_review(proposal: StoredSet, review: PersonReview, lease: Lease, resources: RunResources) -> RunResult:
+    """The end of a proposal, by a run that holds its model's lease and has a person's decision on it.
 
     Raises:
         GateError: what stands does not pass beside what is attached by now; the proposal still waits.
         InputError, StoreError: as ``settle`` and ``attach_proposal``. ModelBusyError: it does not wait any more.
     """
     check_waiting(proposal)
-    if word.attach:
-        ended = await _attach(proposal, word, lease, resources)
+    if review.attach:
+        ended = await _attach(proposal, review, lease, resources)
     else:
-        ended = reject_proposal(proposal, word.why, True)
+        ended = reject_proposal(proposal, review.why, True)
     emit_written(ended)
     return read_result(ended)
 
@@ -128,12 +128,12 @@ async def start_filling(proposal: StoredSet) -> None:
         get_run_logger().warning("%s: exemplars synthesize %s %s", said, proposal.handle, how)
 
 
-async def _attach(proposal: StoredSet, word: PersonReview, lease: Lease, resources: RunResources) -> StoredSet:
+async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resources: RunResources) -> StoredSet:
     """Attaches what stands; checked again where sets came in since the check, or more was decided."""
     pool, logger = choose_pool(proposal.manifest["synth_type"]), get_run_logger()
     while True:
         decisions = read_decisions(proposal)
-        whole = add_decisions(word, proposal, decisions)
+        whole = add_decisions(review, proposal, decisions)
         settled = settle(proposal, whole)
         verdict = await _check(proposal, settled, resources)
         await lease.confirm()

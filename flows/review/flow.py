@@ -1,4 +1,4 @@
-"""The flow ``review``: a person's word on a proposed set, given on the command line or over HTTP."""
+"""The flow ``review``: a person's decision on a proposed set, given on the command line or over HTTP."""
 
 from typing import Any, Literal
 
@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from engine.domain.verdict import RunResult
-from engine.review.word import PersonReview
+from engine.review.settle import PersonReview
 from engine.settings import read_settings
 from flows.observability.logs import ignore_closed_output
 from flows.review.finish import end_proposal
@@ -30,13 +30,13 @@ async def review(
         decision: Attach what stands, or reject all of it.
         leave_out: The ids of samples to leave out. The report shows the ids.
         other_pole: The ids of samples that read as the other pole.
-        why: A word of why, kept with the set.
+        why: The reason, kept with the set.
         fill: Whether a run is started that then fills the model up to the effort's number.
     """
     ignore_closed_output()
-    word = PersonReview(decision == "attach", tuple(leave_out or ()), tuple(other_pole or ()), why, fill)
+    decided = PersonReview(decision == "attach", tuple(leave_out or ()), tuple(other_pole or ()), why, fill)
 
     async def end() -> RunResult:
-        return await end_proposal(find_reviewable(read_settings(), run_id), word)
+        return await end_proposal(find_reviewable(read_settings(), run_id), decided)
 
     return await end_in_state(run_id, end(), is_reviewer=True)

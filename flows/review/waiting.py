@@ -1,4 +1,4 @@
-"""Waits for a person's word on a proposed set: the run is suspended, and begins again when somebody has given it."""
+"""Waits for a person's decision on a proposed set: the run is suspended, and begins again when somebody has decided."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from engine.asking.held_out import choose_pool
 from engine.domain.model import SynthType
 from engine.errors import InputError, ModelBusyError
-from engine.review.word import PersonReview
+from engine.review.settle import PersonReview
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
 from engine.store.proposals import list_proposals, read_deadline
@@ -22,7 +22,7 @@ from engine.text.formatting import count_noun
 class ReviewForm(RunInput):
     """The form that the page of a suspended run shows."""
 
-    # Without a default: to press the button is no word.
+    # Without a default: to press the button decides nothing.
     decision: Annotated[Literal["attach", "reject"], Field(description="Attach what stands, or reject all of it.")]
     leave_out: Annotated[
         list[int],
@@ -31,11 +31,11 @@ class ReviewForm(RunInput):
     other_pole: Annotated[
         list[int], Field(default_factory=list, description="The ids of samples that read as the other pole.")
     ]
-    why: Annotated[str, Field(max_length=1000, description="A word of why, kept with the set.")] = ""
+    why: Annotated[str, Field(max_length=1000, description="The reason, kept with the set.")] = ""
     fill: Annotated[bool, Field(description="Start a run that then fills the model up to the effort's number.")] = False
 
     def read(self) -> PersonReview:
-        """The person's word."""
+        """What the person has decided."""
         return PersonReview(
             self.decision == "attach", tuple(self.leave_out), tuple(self.other_pole), self.why, self.fill
         )
@@ -53,7 +53,7 @@ def find_own_set(settings: Settings, handle: str, synth_type: SynthType, run_id:
 
 
 def check_waiting(proposal: StoredSet) -> None:
-    """Makes sure, once the lease is held, that a proposal is still the one that a word was given on.
+    """Makes sure, once the lease is held, that a proposal is still the one that was decided on.
 
     Raises:
         ModelBusyError: it was reviewed, or its time was over, while the lease was waited for.
@@ -69,7 +69,7 @@ def check_waiting(proposal: StoredSet) -> None:
 
 
 def find_reviewable(settings: Settings, run_id: str) -> StoredSet:
-    """The proposal of a run that waits for a person's word.
+    """The proposal of a run that waits for a person's decision.
 
     Raises:
         InputError: the run has proposed nothing that still waits. StoreError: the store cannot be read.
@@ -86,7 +86,7 @@ def find_reviewable(settings: Settings, run_id: str) -> StoredSet:
 
 
 async def ask_person(settings: Settings, stored: StoredSet) -> PersonReview | None:
-    """A person's word on a proposal; suspends the run until there is one.
+    """A person's decision on a proposal; suspends the run until there is one.
 
     Returns:
         None where Prefect does not suspend the run: it has no deployment, or is part of another.

@@ -10,7 +10,7 @@ from fakes.builders import make_exemplar, make_model, make_stamp, make_trait
 from engine.asking.plan import digest_definition
 from engine.domain.model import Pool, Seed
 from engine.domain.samples import Row, make_row
-from engine.review.word import PersonReview, add_decisions, settle
+from engine.review.settle import PersonReview, add_decisions, settle
 from engine.run.job import read_pools
 from engine.store.decisions import Said, keep_decision, read_decisions
 from engine.store.detach import detach_set

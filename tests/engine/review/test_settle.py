@@ -11,7 +11,7 @@ from engine.domain.model import POLES
 from engine.domain.samples import make_id, make_row
 from engine.domain.votes import Vote
 from engine.errors import InputError
-from engine.review.word import PersonReview, Settled, settle
+from engine.review.settle import PersonReview, Settled, settle
 from engine.run.job import read_pools
 from engine.screening.screener import Screener
 from engine.store.decisions import keep_decision, read_decisions
@@ -96,9 +96,9 @@ def test_text_of_the_other_pole_goes_there_only_where_one_of_its_own_was_left_ou
 
 def test_what_stands_is_attached_and_the_manifest_says_what_does_not(tmp_path: Path) -> None:
     store, stored = str(tmp_path / "samples"), make_proposal(tmp_path / "samples")
-    word = PersonReview(left_out=(name_id(PLAIN[0]),), why="vague")
-    settled = settle(stored, word)
-    entry = {**word.to_entry(), "refused": [row["id"] for row in settled.left_out]}
+    review = PersonReview(left_out=(name_id(PLAIN[0]),), why="vague")
+    settled = settle(stored, review)
+    entry = {**review.to_entry(), "refused": [row["id"] for row in settled.left_out]}
     assert None is attach_proposal(stored, settled.standing, entry, (), [], lambda: False)
     keep_decision(stored, name_id(PLAIN[1]), "accept", "key")
     assert None is attach_proposal(stored, settled.standing, entry, (), [], lambda: True)

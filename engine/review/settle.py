@@ -1,4 +1,4 @@
-"""A person's word on a proposed set, and the rows that stand and are left out by it."""
+"""A person's decision on a proposed set, and the rows that stand and are left out by it."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -23,7 +23,7 @@ NAMED_IDS = 5
 
 @dataclass(frozen=True, slots=True)
 class PersonReview:
-    """A person's word on a proposal.
+    """A person's decision on a proposal.
 
     Args:
         attach: whether what stands is attached; else all of the proposal is rejected.
@@ -39,7 +39,7 @@ class PersonReview:
     fill: bool = False
 
     def to_entry(self) -> dict[str, Any]:
-        """The word as the manifest keeps it."""
+        """The decision as the manifest keeps it."""
         return {
             "left_out": sorted(self.left_out),
             "other_pole": sorted(self.other_pole),
@@ -50,7 +50,7 @@ class PersonReview:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The rows of a proposal after a word on it; those that are left out have that reason."""
+    """The rows of a proposal after a decision on it; those that are left out have that reason."""
 
     standing: tuple[Row, ...]
     left_out: tuple[Row, ...]
@@ -61,18 +61,18 @@ class Settled:
         return count_poles(self.standing)
 
 
-def settle(stored: StoredSet, word: PersonReview) -> Settled:
+def settle(stored: StoredSet, review: PersonReview) -> Settled:
     """Settles which rows of a proposal stand; the other text of a pair that loses one stays.
 
     A sample that reads as the other pole is kept for that one where one of its own was left out, else left out itself.
 
     Raises:
-        InputError: the word names a sample that is not in the proposal, or a pole would have none.
+        InputError: the decision names a sample that is not in the proposal, or a pole would have none.
         StoreError: the proposal cannot be read.
     """
     rows = read_rows(stored, PROPOSED)
-    check_ids(stored.run_id, [row["id"] for row in rows], (*word.left_out, *word.other_pole))
-    named = {*word.left_out, *word.other_pole}
+    check_ids(stored.run_id, [row["id"] for row in rows], (*review.left_out, *review.other_pole))
+    named = {*review.left_out, *review.other_pole}
     room = Counter((row["trait"], row["pole"]) for row in rows if row["id"] in named)
     standing: list[Row] = []
     for row in rows:
@@ -80,7 +80,7 @@ def settle(stored: StoredSet, word: PersonReview) -> Settled:
         place = moved["trait"], moved["pole"]
         if row["id"] not in named:
             standing.append(row)
-        elif row["id"] not in word.left_out and room[place]:
+        elif row["id"] not in review.left_out and room[place]:
             room[place] -= 1
             standing.append(moved)
     for trait, pole in dict.fromkeys((row["trait"], row["pole"]) for row in rows):
@@ -96,18 +96,18 @@ def settle(stored: StoredSet, word: PersonReview) -> Settled:
     return Settled(tuple(whole), tuple(Row(**{**row, "reason": reason}) for row in rows if row["id"] not in kept))
 
 
-def add_decisions(word: PersonReview, stored: StoredSet, decisions: Sequence[Decision]) -> PersonReview:
-    """The word with what was decided sample by sample; what the word itself names counts first.
+def add_decisions(review: PersonReview, stored: StoredSet, decisions: Sequence[Decision]) -> PersonReview:
+    """The decision with what was decided sample by sample; what it names itself counts first.
 
     Raises:
         StoreError: the proposal cannot be read.
     """
-    named, ids = {*word.left_out, *word.other_pole}, {row["id"] for row in read_rows(stored, PROPOSED)}
+    named, ids = {*review.left_out, *review.other_pole}, {row["id"] for row in read_rows(stored, PROPOSED)}
     decided = {key: said for key, said in sum_up(decisions).items() if key in ids - named}
     return replace(
-        word,
-        left_out=(*word.left_out, *list_decided(decided, "refuse")),
-        other_pole=(*word.other_pole, *list_decided(decided, "other_pole")),
+        review,
+        left_out=(*review.left_out, *list_decided(decided, "refuse")),
+        other_pole=(*review.other_pole, *list_decided(decided, "other_pole")),
     )
 
 
