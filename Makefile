@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo "make run     synthesize $(HANDLE) with an embedded model (HANDLE=… SYNTH_TYPE=… EFFORT=… MODEL=… for another)"
-	@echo "make install only what make run sets up: the program in .venv, with its packages"
+	@echo "make install the program in .venv, with what make run needs and the tools for agents (exemplars mcp)"
 	@echo "make serve   Prefect's server and UI, a worker and the HTTP door on this machine, until Ctrl-C"
 	@echo "make deploy  work pool, queues, deployments and automations on the Prefect server at PREFECT_API_URL"
 	@echo "make docs    the documentation, with a search, into site/"
@@ -27,7 +27,7 @@ run: $(VENV)/.run $(if $(MODEL)$(EXEMPLARS_SYNTH_MODEL),,$(VENV)/.model)
 	@$(if $(MODEL),EXEMPLARS_SYNTH_MODEL="embedded/$(MODEL)") \
 	$(BIN)/exemplars synthesize "$(HANDLE)" --synth-type "$(SYNTH_TYPE)" --effort "$(EFFORT)"
 
-install: $(VENV)/.run
+install: $(VENV)/.mcp
 
 serve: $(VENV)/.run
 	@$(BIN)/python -m flows.serve
@@ -71,6 +71,12 @@ $(VENV)/.run: requirements.lock pyproject.toml scripts/set-up
 	@$(BIN)/python -m flows.cli.server_database
 	@touch $@
 
+# requirements.lock and the extra `mcp`.
+$(VENV)/.mcp: requirements-mcp.lock pyproject.toml scripts/set-up
+	@scripts/set-up $(VENV) requirements-mcp.lock
+	@$(BIN)/python -m flows.cli.server_database
+	@touch $(VENV)/.run $@
+
 # Until it is there, SmolLM2 of the lock file writes. A machine without a network waits for it for long only once.
 $(VENV)/.model: | $(VENV)/.run
 	@$(BIN)/exemplars models get qwen2.5-coder-0.5b --within $(if $(wildcard $@-tried),15,60) >$@-tried
@@ -79,8 +85,8 @@ $(VENV)/.model: | $(VENV)/.run
 $(VENV)/.dev: requirements-dev.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements-dev.lock
 	@$(BIN)/python -m flows.cli.server_database
-	@touch $(VENV)/.run $@
+	@touch $(VENV)/.run $(VENV)/.mcp $@
 
 $(VENV)/.teaches: requirements-teaches.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements-teaches.lock
-	@touch $(VENV)/.run $(VENV)/.dev $@
+	@touch $(VENV)/.run $(VENV)/.mcp $(VENV)/.dev $@

@@ -2,7 +2,7 @@
 
 import atexit
 import gc
-import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -164,7 +164,7 @@ def remove_command(
 def mcp_command(
     http: Annotated[
         bool,
-        typer.Option("--http", help="Serve streamable HTTP on this machine; each request needs a key of the door."),
+        typer.Option("--http", help="Serve streamable HTTP on this machine; each request needs a key of the HTTP API."),
     ] = False,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="The port of --http; 0, or none given, takes a free one.")
@@ -177,10 +177,16 @@ def mcp_command(
 
     settings = read_settings()
     quiet_libraries(verbose=False, logs_json=settings.log_format == "json")
-    # The door asks again by itself, with a backoff in tenths of a second.
+    if importlib.util.find_spec("fastmcp") is None:
+        raise InputError(
+            "the tools for agents need fastmcp, which is not installed here. 'make install' brings it in a checkout, "
+            "and pip install 'exemplars[mcp]' elsewhere"
+        )
+    # The HTTP API asks again by itself, with a backoff in tenths of a second.
     os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "0")
     # By name, as flows are: it stands above the commands, and uses one.
-    sessions: Any = importlib.import_module("flows.tools_server.sessions")
+    with importing():
+        sessions: Any = importlib.import_module("flows.tools_server.sessions")
     if http:
         sessions.serve_http(settings, port or 0)
     else:

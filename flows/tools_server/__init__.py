@@ -1,1 +1,1 @@
-"""Serves the door's operations to agents as tools of the Model Context Protocol (MCP)."""
+"""Serves the HTTP API's operations to agents as tools of the Model Context Protocol (MCP)."""

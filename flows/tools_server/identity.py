@@ -1,9 +1,7 @@
-"""Who asks by standard input and output: whoever has a key of this machine's door, or this machine's own user."""
+"""Who asks: whoever has a key of the HTTP API, or this machine's own user."""
 
-import hmac
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from engine.errors import InputError
@@ -24,30 +22,30 @@ class MachineUser(Key):
         """Always: no namespace is another's."""
         return True
 
-    @property
-    def rights(self) -> str:
-        """What it may do, as a phrase."""
-        return "reads and changes every namespace"
-
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """``secret`` is what a session sends with each request, ``find_key`` finds the key that it stands for."""
+    """``get_secret`` returns the secret of whoever asks now, ``find_key`` the key of a secret.
 
-    key: Key
-    secret: str = field(repr=False)
+    ``rights`` is what a session may do, as a phrase.
+    """
+
     find_key: Callable[[str], Key | None]
+    get_secret: Callable[[], str]
+    rights: str
 
 
 def identify(settings: Settings) -> Identity:
     """The identity of a session by standard input and output.
 
     Raises:
-        InputError: ``EXEMPLARS_MCP_KEY`` is none of the door's keys.
+        InputError: ``EXEMPLARS_MCP_KEY`` is none of the HTTP API's keys.
         StoreError: the file of keys cannot be used.
     """
     if settings.mcp_key is None:
-        return _make_machine_identity()
+        user = MachineUser("0" * 12, "authoring", (), datetime.now(UTC), DUMMY_SHA256)
+        # Nobody else can ask the application, which is in this process.
+        return Identity(lambda _: user, lambda: "this machine's user", "reads and changes every namespace")
     path, secret = locate_keys(settings), settings.mcp_key.get_secret_value()
     # The ring itself would only log why it cannot read the file.
     read_keys(path)
@@ -58,15 +56,4 @@ def identify(settings: Settings) -> Identity:
             f"EXEMPLARS_MCP_KEY is none of the keys in {path}: it was revoked, or issued elsewhere. {ISSUE} says how "
             "to issue one; unset, the session is this machine's own user"
         )
-    return Identity(key, secret, ring.find)
-
-
-def _make_machine_identity() -> Identity:
-    """An identity whose secret never leaves this process."""
-    user = MachineUser("0" * 12, "authoring", (), datetime.now(UTC), DUMMY_SHA256)
-    secret = secrets.token_urlsafe()
-
-    def find_user(given: str) -> Key | None:
-        return user if hmac.compare_digest(given.encode("utf-8", "surrogatepass"), secret.encode()) else None
-
-    return Identity(user, secret, find_user)
+    return Identity(ring.find, lambda: secret, key.rights)

@@ -1,45 +1,31 @@
-"""The MCP server: answers what clients ask of tools and resources by asking the door in this process."""
+"""The MCP server: operations of the HTTP API, asked in this process, as tools, and the models' cards as resources."""
 
-import json
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import Any
+from urllib.parse import quote
 
-from mcp.server import Server
-from mcp.server.context import ServerRequestContext
-from mcp.shared.exceptions import MCPError
-from mcp.types import (
-    INTERNAL_ERROR,
-    INVALID_PARAMS,
-    CallToolRequestParams,
-    CallToolResult,
-    ListResourcesResult,
-    ListResourceTemplatesResult,
-    ListToolsResult,
-    PaginatedRequestParams,
-    ReadResourceRequestParams,
-    ReadResourceResult,
-    Resource,
-    ResourceTemplate,
-    TextContent,
-    TextResourceContents,
-)
+import httpx2
+from fastmcp import FastMCP
+from fastmcp.exceptions import to_mcp_error
+from fastmcp.resources import Resource
+from fastmcp.server.auth import AuthProvider
+from fastmcp.server.middleware import Middleware
+from mcp_types import ToolAnnotations
+from pydantic import AnyUrl
 
-from flows.api.errors import ApiError
-from flows.tools_server.tool_requests import refuse_argument
-from flows.tools_server.tools import HANDLE, TOOLS, ToolEntry
+from engine.settings import Settings
+from flows.api.app import make_app
+from flows.tools_server.identity import Identity
+from flows.tools_server.own_tools import OwnTools
+from flows.tools_server.refusals import RefusedError, refuse_response
+from flows.tools_server.tools import TOOLS
 
-if TYPE_CHECKING:
-    from flows.tools_server.door import Answer, Door
-
-# Waits until the door is open.
-OpenDoor = Callable[[], Awaitable["Door"]]
-Context = ServerRequestContext[OpenDoor, Any]
+# One of the hosts that the HTTP API always serves.
+BASE = "http://127.0.0.1"
 CARDS = "exemplars://models/"
 MARKDOWN = "text/markdown"
-OUR_FAULT = 500
+PAGE = 250
 INSTRUCTIONS = """
 Exemplars makes labelled text samples for models. A model is one standard of judgment; it has traits, and each trait is
 an axis with a positive pole (quality 1) and a negative pole (quality 0). Its handle is `<namespace>.<name>`.
@@ -55,139 +41,74 @@ This session {rights}.
 """
 
 
-def make_server(
-    opening: Callable[[], AbstractAsyncContextManager[OpenDoor]], authorize: Callable[[Context], str], rights: str
-) -> "Server[OpenDoor]":
-    """Makes a server.
+def make_server(settings: Settings, identity: Identity, auth: AuthProvider | None = None) -> FastMCP[Any]:
+    """Makes a server; ``auth`` says who may ask over HTTP."""
+    app = make_app(settings, find_key=identity.find_key)
+    own = OwnTools(settings, identity, app)
 
-    Args:
-        opening: keeps the door open while its block runs.
-        authorize: the ``Authorization`` header of whoever asks.
-        rights: what a session may do, as a phrase.
-    """
-    handlers = _Handlers(authorize)
-    return Server(
+    async def authorize(request: httpx2.Request) -> None:
+        request.headers["Authorization"] = f"Bearer {identity.get_secret()}"
+
+    hooks: dict[str, Any] = {"request": [authorize], "response": [refuse_response]}
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE, event_hooks=hooks)
+
+    async def read_card(handle: str) -> str:
+        response = await client.get(f"/v1/models/{quote(handle, safe='')}", headers={"Accept": MARKDOWN})
+        return response.text
+
+    server: FastMCP[Any] = FastMCP.from_openapi(
+        _choose_operations(app.openapi()),
+        client,
         "exemplars",
+        mcp_component_fn=_annotate,
+        instructions=INSTRUCTIONS.format(rights=identity.rights).strip(),
         version=version("exemplars"),
-        title="Exemplars",
-        instructions=INSTRUCTIONS.format(rights=rights).strip(),
-        lifespan=lambda _: opening(),
-        on_list_tools=handlers.list_tools,
-        on_call_tool=handlers.call_tool,
-        on_list_resources=handlers.list_resources,
-        on_list_resource_templates=handlers.list_templates,
-        on_read_resource=handlers.read_resource,
+        lifespan=lambda _: app.router.lifespan_context(app),
+        middleware=[_ListCards(own)],
+        auth=auth,
+        # Of what is wrong on our side, the log has the cause.
+        mask_error_details=True,
+        # The HTTP API names an unknown argument in a header, which no client of a tool sees.
+        strict_input_validation=True,
+        list_page_size=PAGE,
     )
+    for tool in (own.plan_synthesis, own.get_run, own.validate_model):
+        server.tool(tool, annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
+    described = "What a model judges, its brief, and the counts of its samples."
+    server.resource(f"{CARDS}{{handle}}", name="model-card", description=described, mime_type=MARKDOWN)(read_card)
+    return server
 
 
-class _Handlers:
-    """What the server does for each request of a client.
+class _ListCards(Middleware):
+    """Lists the cards of the models that whoever asks may read."""
 
-    Args:
-        authorize: the ``Authorization`` header of whoever asks.
-    """
+    def __init__(self, own: OwnTools) -> None:
+        self._own = own
 
-    def __init__(self, authorize: Callable[[Context], str]) -> None:
-        self._authorize = authorize
-
-    async def list_tools(self, context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
-        door = await context.lifespan_context()
-        return ListToolsResult(tools=list(door.tools.values()))
-
-    async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
-        entry, arguments = _find_tool(params.name), params.arguments or {}
-        door, authorization = await context.lifespan_context(), self._authorize(context)
+    async def on_list_resources(self, context: object, call_next: object) -> Sequence[Resource]:
         try:
-            _check_names(entry, door.tools[entry.name].input_schema["properties"], arguments)
-            answer = await door.ask(entry.operation, arguments, authorization)
-            content = dict(answer.body)
-            if entry.also and not answer.is_refusal:
-                answer = await door.ask(entry.also, {}, authorization)
-                content |= answer.body
-        except ApiError as error:
-            return _refuse({"code": error.code, "message": error.message, "details": error.details})
-        if answer.is_refusal:
-            return _refuse(answer.body["error"])
-        if answer.ignored:
-            content["ignored_fields"] = list(answer.ignored)
-        if entry.then:
-            content["next"] = entry.then.format_map(content)
-        return CallToolResult(
-            content=[_write_text(json.dumps(content, ensure_ascii=False))], structured_content=content
-        )
-
-    async def list_resources(self, context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
-        cursor = params.cursor if params else None
-        answer = await self._ask(context, "list_cards", {"cursor": cursor})
-        resources = [
-            Resource(
-                uri=f"{CARDS}{item['handle']}",
-                name=item["handle"],
-                description=item["description"],
-                mime_type=MARKDOWN,
-            )
-            for item in answer.body["items"]
-        ]
-        return ListResourcesResult(resources=resources, next_cursor=answer.body["next_cursor"])
-
-    async def list_templates(
-        self, _context: Context, _params: PaginatedRequestParams | None
-    ) -> ListResourceTemplatesResult:
-        card = ResourceTemplate(
-            uri_template=f"{CARDS}{{handle}}",
-            name="model-card",
-            title="Model card",
-            description=f"What a model judges, its brief, and the counts of its samples. {HANDLE}",
-            mime_type=MARKDOWN,
-        )
-        return ListResourceTemplatesResult(resource_templates=[card])
-
-    async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        uri = str(params.uri)
-        if not uri.startswith(CARDS):
-            raise MCPError(INVALID_PARAMS, f"There is no resource {uri[:200]}. Model cards are {CARDS}<handle>.")
-        answer = await self._ask(context, "read_model", {"handle": unquote(uri.removeprefix(CARDS))}, MARKDOWN)
-        return ReadResourceResult(contents=[TextResourceContents(uri=uri, mime_type=MARKDOWN, text=answer.text)])
-
-    async def _ask(
-        self, context: Context, operation: str, arguments: Mapping[str, Any], accept: str = "application/json"
-    ) -> "Answer":
-        door = await context.lifespan_context()
-        try:
-            answer = await door.ask(operation, arguments, self._authorize(context), accept)
-        except ApiError as error:
-            raise MCPError(INVALID_PARAMS, f"{error.code}: {error.message}") from None
-        if answer.is_refusal:
-            told = answer.body["error"]
-            code = INTERNAL_ERROR if answer.status >= OUR_FAULT else INVALID_PARAMS
-            raise MCPError(code, f"{told['code']}: {told['message']}", {"error": told})
-        return answer
+            handles = self._own.list_readable()
+        except RefusedError as error:
+            raise to_mcp_error(error) from error
+        return [Resource(uri=AnyUrl(f"{CARDS}{handle}"), name=handle, mime_type=MARKDOWN) for handle in handles]
 
 
-def _find_tool(name: str) -> ToolEntry:
-    for entry in TOOLS:
-        if entry.name == name:
-            return entry
-    raise MCPError(INVALID_PARAMS, f"There is no tool {name[:60]!r}. There are: {', '.join(x.name for x in TOOLS)}.")
+def _choose_operations(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with the operations of the tools alone, in the tools' names and words."""
+    paths: dict[str, dict[str, Any]] = {}
+    for name, (operation, description) in TOOLS.items():
+        method, path = operation.split()
+        described = {**document["paths"][path][method], "operationId": name, "description": description}
+        paths.setdefault(path, {})[method] = described
+    return {**document, "paths": paths}
 
 
-def _check_names(entry: ToolEntry, known: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
-    """Checks that the tool has these arguments.
-
-    Raises:
-        ApiError: 422, it has not. The door would ignore it, and a mistyped ``efort`` cost money.
-    """
-    for name in arguments:
-        if name not in known:
-            raise refuse_argument(f"{entry.name} has no argument {name[:60]!r}. It has: {', '.join(known)}.", name[:60])
-
-
-def _refuse(error: Mapping[str, Any]) -> CallToolResult:
-    """A refusal as a model reads it, code and message first, and as a program does."""
-    details = f"\n{json.dumps(error['details'], ensure_ascii=False)}" if error["details"] else ""
-    text = f"{error['code']}: {error['message']}{details}"
-    return CallToolResult(content=[_write_text(text)], structured_content={"error": dict(error)}, is_error=True)
-
-
-def _write_text(text: str) -> TextContent:
-    return TextContent(type="text", text=text)
+def _annotate(route: Any, tool: Any) -> None:
+    """Says of a tool what a call of it may do."""
+    is_synthesis = tool.name == "synthesize_samples"
+    tool.annotations = ToolAnnotations(
+        read_only_hint=route.method == "GET",
+        destructive_hint=route.method == "DELETE",
+        idempotent_hint=not is_synthesis,
+        open_world_hint=is_synthesis,
+    )

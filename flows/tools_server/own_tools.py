@@ -1,0 +1,116 @@
+"""The three tools that the HTTP API has no operation for: a plan with its cost, a run, and a model's mistakes."""
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
+
+from anyio import to_thread
+from fastapi import FastAPI
+from pydantic import Field
+
+from engine.authoring.validation import validate_models
+from engine.definitions.lifecycle import check_draft
+from engine.definitions.loader import list_handles
+from engine.definitions.own_suites import read_model_suite
+from engine.domain.model import Effort
+from engine.estimate.preview import describe_preview
+from engine.settings import Settings
+from engine.store.layout import REPORT
+from engine.store.store import find_set, read_verdict
+from expectations.own_suites import check_own_suites
+from flows.api.keys.key import Key
+from flows.api.routes.model_status import make_operation
+from flows.cli.runs.plan import make_preview
+from flows.tools_server.identity import Identity, MachineUser
+from flows.tools_server.refusals import RefusedError, refusing
+
+Handle = Annotated[str, Field(description="The model's handle, `<namespace>.<name>`.")]
+SynthType = Annotated[Literal["from_traits", "diversify"], Field(description="As of synthesize_samples.")]
+ChosenEffort = Annotated[Effort | None, Field(description="As of synthesize_samples.")]
+RunId = Annotated[
+    str,
+    Field(
+        description="A UUID: synthesize_samples answers with it, and `last_operation` of a model has it.",
+        pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+    ),
+]
+# Of a plan, what a person looks at who changes a model.
+LEFT_OUT = ("scenario_lists", "scenarios", "prompts")
+# Of a run that Prefect does not know, such as one of a temporary server, its set tells what became of it.
+STATUSES = {"attached": "succeeded", "detached": "succeeded", "rejected": "failed", "proposed": "running"}
+
+
+@dataclass(frozen=True)
+class OwnTools:
+    """The tools, for whoever asks; ``app`` is the HTTP API's application."""
+
+    settings: Settings
+    identity: Identity
+    app: FastAPI
+
+    def plan_synthesis(
+        self, handle: Handle, synth_type: SynthType = "from_traits", effort: ChosenEffort = None
+    ) -> dict[str, Any]:
+        """Tells what synthesize_samples with the same arguments would make and cost: the samples by trait and pole,
+        the calls, tokens and cost in USD, likely and at most, and whether it would be refused. Asks no language model,
+        writes nothing and costs nothing; it takes some seconds.
+        """
+        models_uri = self._check_owner(handle)
+        with refusing():
+            check_draft(models_uri, handle, "Nothing was planned")
+            plan = describe_preview(make_preview(self.settings, handle, synth_type, effort), 0)
+        return {name: value for name, value in plan.items() if name not in LEFT_OUT}
+
+    def validate_model(self, handle: Handle) -> dict[str, Any]:
+        """Checks the files that define a model and the samples that its author wrote, and lists the mistakes, each
+        with file, line and what is allowed. The files themselves cannot be changed by these tools.
+        """
+        models_uri = self._check_owner(handle)
+        [found] = validate_models(
+            models_uri, [handle], lambda _: check_own_suites(read_model_suite(models_uri, handle))
+        )
+        return {"valid": found.is_valid, **asdict(found)}
+
+    async def get_run(self, run_id: RunId) -> dict[str, Any]:
+        """Reads a run: its status (`queued`, `running`, `succeeded`, `failed`, `cancelled`) and progress, why it
+        failed, and what became of its set of samples: `attached` to the model, `proposed` to a person who has to review
+        it, `rejected`, or `detached` later; how many it has, why texts were rejected, and where its report is.
+        """
+        key, orchestrator = self._get_key(), self.app.state.orchestrator
+        with refusing():
+            run = await orchestrator.find_run(run_id)
+            progress = await orchestrator.read_progress([run_id]) if run and not run.over else {}
+        stored = await to_thread.run_sync(find_set, self.settings.locate(self.settings.samples_uri), run_id)
+        handle = stored.handle if stored else run.handle if run else None
+        if handle is None or not key.owns(handle):
+            raise RefusedError("not_found", f"There is no run {run_id}.")
+        told: dict[str, Any] = {"handle": handle, "run_id": run_id}
+        if stored:
+            verdict = await to_thread.run_sync(read_verdict, stored)
+            told |= {"status": STATUSES.get(stored.status), "outcome": stored.status}
+            told |= {name: stored.manifest.get(name) for name in ("synth_type", "effort", "counts")}
+            told |= {name: verdict.get(name) for name in ("reasons", "failed", "warnings")}
+        if run and (operation := make_operation(run, progress.get(run_id))):
+            told |= {"synth_type": run.synth_type, "effort": run.effort, **operation.model_dump(exclude={"kind"})}
+        if stored and REPORT in stored.manifest["files"]:
+            address = f"{(self.settings.api_url or '').rstrip('/')}/v1/runs/{run_id}/report"
+            told["report"] = stored.file(REPORT) if isinstance(key, MachineUser) else address
+        return told
+
+    def list_readable(self) -> list[str]:
+        """The handles of all models that whoever asks may read."""
+        key, handles = self._get_key(), list_handles(self.settings.locate(self.settings.models_uri))
+        return [handle for handle in handles if key.may_read(handle)]
+
+    def _get_key(self) -> Key:
+        key = self.identity.find_key(self.identity.get_secret())
+        if key is None:
+            raise RefusedError("unauthorized", "The key of this session is not valid any more.")
+        return key
+
+    def _check_owner(self, handle: str) -> str:
+        """Checks that whoever asks owns a model, and returns where the models are."""
+        if handle not in self.list_readable():
+            raise RefusedError("model_not_found", f"There is no model {handle}.")
+        if not self._get_key().owns(handle):
+            raise RefusedError("forbidden", f"This key does not own the namespace {handle.partition('.')[0]}.")
+        return self.settings.locate(self.settings.models_uri)

@@ -1,1 +1,0 @@
-"""Operations that only the tools have; they stand beside the door's routes in an application of this process."""
