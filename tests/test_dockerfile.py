@@ -43,6 +43,17 @@ def test_image_is_a_worker_by_default_and_takes_any_command() -> None:
     assert not any(step.startswith("ENTRYPOINT") for step in STEPS)
 
 
+def test_make_run_installs_nothing_of_the_tools_for_agents_and_make_install_both() -> None:
+    locks = [
+        (ROOT / name).read_text() for name in ("requirements.lock", "requirements-mcp.lock", "requirements-dev.lock")
+    ]
+    run, tools, every = [set(re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)) for lock in locks]
+
+    assert run < tools < every
+    assert {"fastmcp", "mcp"} <= tools - run
+    assert len(run) <= 180
+
+
 def list_copied() -> list[str]:
     copies = [step.split()[1:] for step in STEPS if step.startswith("COPY")]
     return [name for words in copies for name in [word for word in words if not word.startswith("--")][:-1]]

@@ -12,7 +12,6 @@ import anyio
 from fastmcp.server.auth import AccessToken, TokenVerifier
 from fastmcp.server.dependencies import get_access_token
 from mcp.server.stdio import stdio_server
-from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
 from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -30,6 +29,11 @@ from flows.tools_server.server import make_server
 
 LOOPBACK = "127.0.0.1"
 PATH = "/mcp"
+UNREADABLE = SessionMessage(
+    JSONRPCError(
+        jsonrpc="2.0", id=None, error=ErrorData(code=PARSE_ERROR, message="This line is no message of JSON-RPC 2.0")
+    )
+)
 
 
 def serve_stdio(settings: Settings) -> None:
@@ -47,8 +51,12 @@ def serve_stdio(settings: Settings) -> None:
     # No signal wakes the thread that waits for the client's next line, and there is nothing to put away.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(RunInterruptedError.exit_code))
-    with _surrounded(settings):
-        asyncio.run(_serve_client(settings, identity))
+    try:
+        with _surrounded(settings):
+            asyncio.run(_serve_client(settings, identity))
+    except* BrokenPipeError:
+        # The client has gone without a word. What is left to write is for nobody, and would be complained about.
+        os._exit(0)
 
 
 def serve_http(settings: Settings, port: int) -> None:
@@ -116,20 +124,10 @@ async def _serve_client(settings: Settings, identity: Identity) -> None:
     server = make_server(settings, identity)._mcp_server
     async with stdio_server() as (reading, writing), anyio.create_task_group() as tasks:
         sending, receiving = anyio.create_memory_object_stream[SessionMessage | Exception]()
-        tasks.start_soon(_answer_unreadable, reading, sending, writing)
-        await server.run(receiving, writing, server.create_initialization_options())
-
-
-async def _answer_unreadable(
-    reading: ReadStream[SessionMessage | Exception],
-    sending: WriteStream[SessionMessage | Exception],
-    writing: WriteStream[SessionMessage],
-) -> None:
-    """Passes messages on, and answers a line that is none by an error."""
-    error = ErrorData(code=PARSE_ERROR, message="This line is no message of JSON-RPC 2.0")
-    async with sending:
-        async for item in reading:
-            if isinstance(item, SessionMessage):
-                await sending.send(item)
-            else:
-                await writing.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=error)))
+        tasks.start_soon(server.run, receiving, writing, server.create_initialization_options())
+        async with sending:
+            async for item in reading:
+                if isinstance(item, SessionMessage):
+                    await sending.send(item)
+                else:
+                    await writing.send(UNREADABLE)
