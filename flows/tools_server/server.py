@@ -10,12 +10,14 @@ from fastmcp import FastMCP
 from fastmcp.exceptions import to_mcp_error
 from fastmcp.resources import Resource
 from fastmcp.server.auth import AuthProvider
-from fastmcp.server.middleware import Middleware
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
+from fastmcp.tools import ToolResult
 from mcp_types import ToolAnnotations
 from pydantic import AnyUrl
 
 from engine.settings import Settings
 from flows.api.app import make_app
+from flows.api.prefect_runs.orchestrator import Orchestrator
 from flows.tools_server.identity import Identity
 from flows.tools_server.own_tools import OwnTools
 from flows.tools_server.refusals import RefusedError, refuse_response
@@ -41,9 +43,19 @@ This session {rights}.
 """
 
 
-def make_server(settings: Settings, identity: Identity, auth: AuthProvider | None = None) -> FastMCP[Any]:
-    """Makes a server; ``auth`` says who may ask over HTTP."""
-    app = make_app(settings, find_key=identity.find_key)
+def make_server(
+    settings: Settings,
+    identity: Identity,
+    auth: AuthProvider | None = None,
+    orchestrator: Orchestrator | None = None,
+) -> FastMCP[Any]:
+    """Makes a server.
+
+    Args:
+        auth: says who may ask over HTTP.
+        orchestrator: as of the HTTP API's application.
+    """
+    app = make_app(settings, find_key=identity.find_key, orchestrator=orchestrator)
     own = OwnTools(settings, identity, app)
 
     async def authorize(request: httpx2.Request) -> None:
@@ -64,7 +76,7 @@ def make_server(settings: Settings, identity: Identity, auth: AuthProvider | Non
         instructions=INSTRUCTIONS.format(rights=identity.rights).strip(),
         version=version("exemplars"),
         lifespan=lambda _: app.router.lifespan_context(app),
-        middleware=[_ListCards(own)],
+        middleware=[_NameReadable(own)],
         auth=auth,
         # Of what is wrong on our side, the log has the cause.
         mask_error_details=True,
@@ -79,11 +91,18 @@ def make_server(settings: Settings, identity: Identity, auth: AuthProvider | Non
     return server
 
 
-class _ListCards(Middleware):
-    """Lists the cards of the models that whoever asks may read."""
+class _NameReadable(Middleware):
+    """Names what whoever asks may read: the namespaces beside a list of models, and the models' cards."""
 
     def __init__(self, own: OwnTools) -> None:
         self._own = own
+
+    async def on_call_tool(self, context: MiddlewareContext[Any], call_next: CallNext[Any, ToolResult]) -> ToolResult:
+        result = await call_next(context)
+        if context.message.name != "list_models":
+            return result
+        namespaces = sorted({handle.partition(".")[0] for handle in self._own.list_readable()})
+        return ToolResult(structured_content={**(result.structured_content or {}), "namespaces": namespaces})
 
     async def on_list_resources(self, context: object, call_next: object) -> Sequence[Resource]:
         try:
@@ -104,7 +123,9 @@ def _choose_operations(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _annotate(route: Any, tool: Any) -> None:
-    """Says of a tool what a call of it may do."""
+    """Says of a tool what a call of it may do, and what stands in its answer besides."""
+    if tool.name == "list_models":
+        tool.output_schema["properties"]["namespaces"] = {"type": "array", "items": {"type": "string"}}
     is_synthesis = tool.name == "synthesize_samples"
     tool.annotations = ToolAnnotations(
         read_only_hint=route.method == "GET",

@@ -5,8 +5,8 @@ TOOLS = {
         "get /v1/models",
         "Lists the models of one namespace, which is the part of a handle before its dot: for each its handle, what it "
         "judges, its state, the names of its traits, and its last run. Of a state, `draft` and `failed` take new "
-        "samples, `busy` means that a run works on the model, and `ready` and `archived` are frozen. The resources "
-        "name the models of all namespaces.",
+        "samples, `busy` means that a run works on the model, and `ready` and `archived` are frozen. The answer also "
+        "has all namespaces that can be listed.",
     ),
     "get_model": (
         "get /v1/models/{handle}",

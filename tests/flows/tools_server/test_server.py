@@ -25,10 +25,8 @@ from mcp.shared.exceptions import MCPError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.store.layout import REPORT
-from flows.api.app import make_app
 from flows.api.keys.keyring import issue_key
 from flows.tools_server.identity import identify
-from flows.tools_server.own_tools import OwnTools
 from flows.tools_server.server import make_server
 
 PROGRAM = (sys.executable, "-m", "exemplars", "mcp")
@@ -69,11 +67,13 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @asynccontextmanager
-async def open_client(workspace: Workspace, **variables: str) -> AsyncIterator[Client[Any]]:
+async def open_client(
+    workspace: Workspace, runs: FakeOrchestrator | None = None, **variables: str
+) -> AsyncIterator[Client[Any]]:
     settings = read_settings_of(workspace, variables)
     # Nothing listens there.
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
-        async with Client(make_server(settings, identify(settings))) as client:
+        async with Client(make_server(settings, identify(settings), orchestrator=runs)) as client:
             yield client
 
 
@@ -129,27 +129,28 @@ async def test_key_permits_here_what_it_permits_at_the_http_api_until_it_is_revo
     assert (1, {HANDLE, PUBLIC}) == (len(own["items"]), cards & {HANDLE, PUBLIC, PRIVATE})
 
 
-async def test_run_is_told_by_prefect_while_it_is_under_way_and_by_its_set_afterwards(tmp_path: Path) -> None:
-    settings, runs = read_settings_of(make_workspace(tmp_path / "site")), FakeOrchestrator()
-    own = OwnTools(settings, identify(settings), make_app(settings, orchestrator=runs))
-    run_id, seen = runs.add_run(handle=HANDLE, effort="low"), []
-    for state, share in (("SCHEDULED", 0.0), ("RUNNING", 0.5), ("FAILED", 0.75)):
-        runs.progress[run_id] = share
-        runs.set_state(run_id, state, "Flow run encountered an exception: BudgetError: It is spent.")
-        run = await own.get_run(run_id)
-        seen.append((run["status"], run["progress"], run["error"], run["effort"]))
-    for outcome, status in OUTCOMES.items():
-        samples, documents = tmp_path / "site/samples", {REPORT: "<p>"}
-        made = attach_set(samples, str(uuid4()), status=outcome, handle=HANDLE, documents=documents)
-        told = await own.get_run(made.run_id)
-        assert (HANDLE, status, outcome) == (told["handle"], told["status"], told["outcome"])
-        assert told["report"].endswith(f"{made.run_id}/{REPORT}")
+async def test_model_is_changed_and_its_run_told_by_prefect_and_then_by_its_set(tmp_path: Path) -> None:
+    workspace, runs, seen = make_workspace(tmp_path / "site"), FakeOrchestrator(), []
+    async with open_client(workspace, runs) as client:
+        listed = await call(client, "list_models")
+        added = await call(client, "add_samples", handle=HANDLE, samples=[ONE])
+        deleted = await call(client, "delete_sample", handle=HANDLE, sample_id=added["ids"][0])
+        run_id = (await call(client, "synthesize_samples", handle=HANDLE, effort="low"))["run_id"]
+        model = await call(client, "get_model", handle=HANDLE)
+        for state, share in (("SCHEDULED", 0.0), ("RUNNING", 0.5), ("FAILED", 0.75)):
+            runs.progress[run_id] = share
+            runs.set_state(run_id, state, "Flow run encountered an exception: BudgetError: It is spent.")
+            run = await call(client, "get_run", run_id=run_id)
+            seen.append((run["status"], run["progress"], run["error"]))
+        for outcome, status in OUTCOMES.items():
+            made = attach_set(workspace.samples, str(uuid4()), status=outcome, handle=HANDLE, documents={REPORT: "<p>"})
+            told = await call(client, "get_run", run_id=made.run_id)
+            assert (HANDLE, status, outcome) == (told["handle"], told["status"], told["outcome"])
+            assert told["report"].endswith(f"{made.run_id}/{REPORT}")
 
-    assert [
-        ("queued", 0.0, None, "low"),
-        ("running", 0.5, None, "low"),
-        ("failed", None, "It is spent.", "low"),
-    ] == seen
+    assert ([HANDLE], ["u22a8"]) == ([item["handle"] for item in listed["items"]], listed["namespaces"])
+    assert (True, "busy") == (deleted["deleted"], model["state"])
+    assert [("queued", 0.0, None), ("running", 0.5, None), ("failed", None, "It is spent.")] == seen
 
 
 @pytest.mark.slow
