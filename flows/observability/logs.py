@@ -11,6 +11,8 @@ from engine.domain.progress import PROGRESS_LOGGER
 from engine.settings import LogFormat
 from flows.observability.json_logs import JsonConsole, PlainLines
 
+Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
+
 # The engine's logger. With PREFECT_LOGGING_EXTRA_LOGGERS=exemplars its lines also go to the run page.
 ENGINE_LOGGER = "exemplars"
 

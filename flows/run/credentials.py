@@ -1,7 +1,5 @@
 """The keys of hosted models that are kept in Prefect, as blocks of the type Secret."""
 
-import logging
-
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
@@ -12,8 +10,7 @@ from engine.errors import CredentialsError, OrchestratorError
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.llm.endpoints import describe_judge
 from engine.settings import Settings
-
-Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
+from flows.observability.logs import Logger
 
 BLOCK_TYPE = "secret"
 SYNTH_BLOCK, JUDGE_BLOCK = "exemplars-synth-api-key", "exemplars-judge-api-key"

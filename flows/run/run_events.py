@@ -6,7 +6,6 @@ their own, whoever calls them.
 """
 
 import contextvars
-import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -18,10 +17,11 @@ from prefect.context import FlowRunContext
 from prefect.events import emit_event
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
+from flows.observability.logs import Logger
+
 HEARTBEAT = "prefect.flow-run.heartbeat"
 HEARTBEAT_SECONDS = 30
 SCHEDULED = "exemplars.flow-run.scheduled"
-Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
 @asynccontextmanager

@@ -3,9 +3,7 @@ run whose process is gone.
 """
 
 import os
-import re
 import socket
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -17,7 +15,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Crashed
 
@@ -27,8 +25,6 @@ from flows.run.labels import LeaseLabels, name_tag, read_lease_labels
 AT_WORK = (StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
 OVER = (StateType.CRASHED, StateType.FAILED, StateType.CANCELLED, StateType.COMPLETED)
 OVER_LOOKED_AT = 20
-# No system gives out process ids of more digits.
-_PROCESS = re.compile(r"(?P<place>.*)/(?P<pid>[0-9]{1,9})/(?P<begin>[^/]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +45,17 @@ class Holder:
         return f"run {self.run_id} ({describe_process(self.labels.process)})"
 
 
-def list_runs_at_work(client: SyncPrefectClient, handle: str) -> list[FlowRun]:
-    """The runs of a model that have not ended, whether or not they have lease labels."""
-    return _read_runs(client, handle, AT_WORK)
-
-
-def select_holders(runs: Sequence[FlowRun], over: bool = False) -> list[Holder]:
-    """Those of some runs that have lease labels; ``over`` says that all of them have ended."""
-    return [
-        Holder(run.id, labels, is_gone(labels.process), over)
-        for run in runs
-        if (labels := read_lease_labels(run.labels)) is not None and labels.lease_id
-    ]
-
-
 def list_holders(client: SyncPrefectClient, handle: str) -> list[Holder]:
     """The runs of a model that have not ended and have lease labels."""
-    return select_holders(list_runs_at_work(client, handle))
+    return _read_holders(client, handle, AT_WORK)
 
 
 def list_dead_holders(client: SyncPrefectClient, handle: str) -> list[Holder]:
     """Of the latest ended runs of a model, those that did not release their lease and whose process is gone."""
-    ended = select_holders(_read_runs(client, handle, OVER, OVER_LOOKED_AT), over=True)
-    return [holder for holder in ended if holder.gone]
+    return [holder for holder in _read_holders(client, handle, OVER, OVER_LOOKED_AT) if holder.gone]
 
 
-def mark_crashed(client: SyncPrefectClient, holder: Holder, successor: UUID) -> None:
+def take_over(client: SyncPrefectClient, holder: Holder, successor: UUID) -> None:
     """Frees the lease of a run whose process is gone, and sets the run to Crashed where it has not ended."""
     free_lease(client, holder.run_id, holder.labels)
     if not holder.over and holder.run_id != successor:
@@ -90,35 +71,36 @@ def free_lease(client: SyncPrefectClient, run_id: UUID, labels: LeaseLabels) -> 
 
 
 def name_process() -> str:
-    """The name of this process: where it runs, its id, and when it began, since ids are used again."""
+    """The name of this process: where it runs, its id, and when it began, since containers use the same ids again."""
     return f"{_name_place()}/{os.getpid()}/{_read_begin(os.getpid())}"
 
 
 def describe_process(process: str) -> str:
     """A process in words for a person: “process 4711 on host-1”."""
-    named = _PROCESS.fullmatch(process)
-    return f"process {named['pid']} on {named['place'].partition('|')[0]}" if named else f"process {process}"
+    place, _, own = process.partition("/")
+    return f"process {own.partition('/')[0]} on {place.partition('|')[0]}"
 
 
 def is_gone(process: str) -> bool | None:
     """Whether a process has ended; None where that cannot be known from this machine."""
-    named = _PROCESS.fullmatch(process)
-    if named is None or named["place"] != _name_place():
+    place, _, own = process.partition("/")
+    pid, _, begin = own.partition("/")
+    if place != _name_place() or not pid.isdecimal():
         return None
     try:
-        os.kill(int(named["pid"]), 0)
+        os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
     except PermissionError:
         # Another user's, whose beginning a system may hide.
         return None
-    return _read_begin(int(named["pid"])) != named["begin"]
+    return _read_begin(int(pid)) != begin
 
 
-def _read_runs(
+def _read_holders(
     client: SyncPrefectClient, handle: str, types: tuple[StateType, ...], limit: int | None = None
-) -> list[FlowRun]:
-    return client.read_flow_runs(
+) -> list[Holder]:
+    runs = client.read_flow_runs(
         flow_run_filter=FlowRunFilter(
             tags=FlowRunFilterTags(all_=[name_tag(handle)]),
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types))),
@@ -126,6 +108,11 @@ def _read_runs(
         sort=FlowRunSort.END_TIME_DESC if types == OVER else FlowRunSort.START_TIME_DESC,
         limit=limit,
     )
+    return [
+        Holder(run.id, labels, is_gone(labels.process), types == OVER)
+        for run in runs
+        if (labels := read_lease_labels(run.labels)) is not None and labels.lease_id
+    ]
 
 
 def _name_place() -> str:
@@ -138,9 +125,8 @@ def _name_place() -> str:
 
 
 def _read_begin(pid: int) -> str:
-    """Clock ticks from the system's start to the process's (proc(5), field 22 of stat); ``ended`` for a zombie.
-
-    Empty where it cannot be read; without ``/proc`` the process id has to do.
+    """When a process began, as Linux tells it (proc(5), field 22 of stat); ``ended`` for a zombie, and empty where it
+    cannot be read: there the process id has to do.
     """
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()

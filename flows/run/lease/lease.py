@@ -8,51 +8,37 @@ restarted or two runs took over at once, lets in none.
 
 import asyncio
 import contextvars
-import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Abort
 from prefect.runtime import flow_run
 
-from engine.errors import ModelBusyError, RunInterruptedError
+from engine.errors import ModelBusyError
+from flows.observability.logs import Logger
 from flows.run.cancellation import CancellationWatcher, explain_end
 from flows.run.labels import NO_LEASE_LABELS, LeaseLabels, name_tag
-from flows.run.lease.holders import (
-    Holder,
-    describe_process,
-    list_dead_holders,
-    list_runs_at_work,
-    mark_crashed,
-    name_process,
-    select_holders,
-)
+from flows.run.lease.holders import Holder, describe_process, list_dead_holders, list_holders, name_process, take_over
 from flows.run.lease.slot import Slot
-
-Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 RENEW_SECONDS = 15.0
 # A dead holder's slot is free after its lease and one round of the server's service that looks for such leases.
 PATIENCE_SECONDS = 90.0
 POLL_SECONDS = 1.0
 JOIN_SECONDS = 5.0
-CONFIRM_PAUSES = (0.5, 1.0, 2.0)
+# Another run may have labels for a moment, until it has seen this one and given way.
+CONFIRM_PAUSES = (0.0, 0.5, 1.0, 2.0)
 
 
 @asynccontextmanager
 async def hold_lease(
-    handle: str,
-    logger: Logger,
-    client: SyncPrefectClient,
-    watcher: CancellationWatcher,
-    waits: bool = False,
+    handle: str, logger: Logger, client: SyncPrefectClient, watcher: CancellationWatcher, waits: bool = False
 ) -> AsyncIterator["Lease"]:
     """Inside the block this flow run, and no other, works on the model.
 
@@ -102,7 +88,8 @@ class Lease:
         self._held = False
         self._is_past_stopping = False
         self._lost: BaseException | None = None
-        self._overruled: set[tuple[UUID, str]] = set()
+        # This process, and those whose lease ran out though nobody can tell whether they live.
+        self._passed_over = {(run_id, self._labels.process)}
         self._stopping = threading.Event()
         # One thread at a time asks for the slot or gives it back.
         self._turn = threading.RLock()
@@ -117,20 +104,27 @@ class Lease:
         tag = name_tag(self._handle)
         if tag not in tags:
             self._client.update_flow_run(self._run_id, tags=[*tags, tag])
-        ends, waits = time.monotonic() + self._patience_seconds, False
-        while not self._try_to_hold() and not self._stopping.is_set():
-            holder = self._find_holder()
-            if time.monotonic() >= ends:
-                try:
-                    self._take_over(holder)
-                    return
-                except ModelBusyError:
-                    if not self._waits:
-                        raise
-                    ends += self._patience_seconds
-            if not waits:
-                waits = True
-                most = "" if self._waits else f" up to {self._patience_seconds:.0f} s"
+        ends, told = time.monotonic() + self._patience_seconds, False
+        while not self._stopping.is_set():
+            taken, holder = self._look()
+            if taken and holder is None:
+                self._held = True
+                return
+            if self._free_dead(taken, holder):
+                continue
+            late = time.monotonic() >= ends
+            if holder is not None and self._gives_way_to(holder, late and not taken):
+                raise self._explain(holder)
+            if late:
+                ends += self._patience_seconds
+                if holder is None:
+                    self._slot.reset()
+                elif taken:
+                    # Its lease ran out long ago, or it would hold the slot: `confirm` stops it, should it live.
+                    self._passed_over.add(holder.process)
+                continue
+            if not told:
+                told, most = True, "" if self._waits else f" up to {self._patience_seconds:.0f} s"
                 self._logger.info("%s. Waiting%s", self._describe(holder), most)
             self._stopping.wait(POLL_SECONDS)
 
@@ -142,6 +136,10 @@ class Lease:
             ModelBusyError: the lease was lost, and another run has it or may have it.
             RunInterruptedError, Abort: as ``hold_lease``.
         """
+        # It may have been ended since the watcher's last look: then it must attach nothing.
+        own = await asyncio.to_thread(self._client.read_flow_run, self._run_id)
+        if (ended := explain_end(own.state)) is not None:
+            raise ended
         await asyncio.to_thread(self._confirm)
         self._is_past_stopping = True
 
@@ -192,88 +190,60 @@ class Lease:
         """
         self._stopping.set()
         with self._turn:
-            if self._labels.lease_id:
-                labels = self._labels.released().to_labels() if self._held else NO_LEASE_LABELS
-                self._try(self._client.update_flow_run_labels, self._run_id, dict(labels))
-            self._try(self._slot.release)
+            try:
+                if self._labels.lease_id:
+                    labels = self._labels.released().to_labels() if self._held else NO_LEASE_LABELS
+                    self._client.update_flow_run_labels(self._run_id, dict(labels))
+                self._slot.release()
+            except Exception as error:
+                self._logger.warning("The lease of %s could not be given back and runs out: %s", self._handle, error)
         if self._renewal is not None:
             self._renewal.join(JOIN_SECONDS)
 
-    def _try(self, step: Callable[..., object], *arguments: object) -> None:
-        try:
-            step(*arguments)
-        except Exception as error:
-            self._logger.warning("The lease of %s could not be given back and runs out: %s", self._handle, error)
-
-    def _try_to_hold(self) -> bool:
-        """Tries once; False where a later try may succeed.
-
-        Raises:
-            ModelBusyError: a run holds it whose process lives on this host.
+    def _look(self) -> tuple[bool, Holder | None]:
+        """Takes the slot or renews its lease, labels the run, and then looks who else says that it is in: whether this
+        run has the slot, and another process that says so, which may be an earlier attempt of this very run.
         """
         with self._turn:
-            taken = self._take()
-            holder = self._find_holder()
-            if holder is not None:
-                dead = [holder] if holder.gone else []
-            else:
-                dead = [] if taken else list_dead_holders(self._client, self._handle)
-            for gone in dead:
-                self._logger.warning("The process of %s is gone: its lease of %s is free", gone, self._handle)
-                mark_crashed(self._client, gone, self._run_id)
-            if dead:
-                return self._try_to_hold()
-            if holder is not None and holder.gone is False and (self._is_own(holder) or not self._waits):
-                raise self._explain(holder)
-            self._held = taken and holder is None
-            return self._held
+            taken = not self._stopping.is_set() and self._slot.take()
+            if taken and self._labels.lease_id != str(self._slot.lease_id):
+                labels = replace(self._labels, lease_id=str(self._slot.lease_id))
+                self._client.update_flow_run_labels(self._run_id, dict(labels.to_labels()))
+                self._labels = labels
+            holders = list_holders(self._client, self._handle)
+            return taken, next((each for each in holders if each.process not in self._passed_over), None)
 
-    def _take_over(self, holder: Holder | None) -> None:
-        """Takes over after waiting in vain, from a holder that has lost its slot; fails where it still has it."""
-        with self._turn:
-            if self._stopping.is_set():
-                return
-            if self._take():
-                # The other's own lease ran out long ago, or it would hold the slot: `confirm` stops it, should it live.
-                self._overruled |= {holder.process} if holder else set()
-            elif holder is None:
-                self._slot.reset()
-            if not self._try_to_hold():
-                raise self._explain(self._find_holder())
+    def _gives_way_to(self, holder: Holder, late: bool) -> bool:
+        """Whether this run ends: at once where the holder lives, and after its patience where that cannot be known."""
+        return (holder.gone is False or late) and (holder.run_id == self._run_id or not self._waits)
 
-    def _take(self) -> bool:
-        """Occupies the slot and labels the run, before other holders are looked for."""
-        if self._stopping.is_set() or not self._slot.take():
-            return False
-        if self._labels.lease_id != str(self._slot.lease_id):
-            labels = replace(self._labels, lease_id=str(self._slot.lease_id))
-            self._client.update_flow_run_labels(self._run_id, dict(labels.to_labels()))
-            self._labels = labels
-        return True
+    def _free_dead(self, taken: bool, holder: Holder | None) -> bool:
+        """Frees the lease of a holder whose process is gone, and of runs that ended without giving theirs back; whether
+        there was one.
+        """
+        if holder is not None:
+            dead = [holder] if holder.gone else []
+        else:
+            dead = [] if taken else list_dead_holders(self._client, self._handle)
+        for gone in dead:
+            self._logger.warning("The process of %s is gone: its lease of %s is free", gone, self._handle)
+            take_over(self._client, gone, self._run_id)
+        return bool(dead)
 
     def _confirm(self) -> None:
-        """Passes once the slot is this run's and no other run has lease labels.
-
-        Another run may have them for a moment, until it has seen this one and given way.
-        """
+        """Passes once the slot is this run's and no other run has lease labels."""
         holder = None
-        for pause_seconds in (0.0, *CONFIRM_PAUSES):
+        for pause_seconds in CONFIRM_PAUSES:
             self._stopping.wait(pause_seconds)
             with self._turn:
                 if self._stopping.is_set():
                     # It is being given back: the slot is nobody's to take or to free from here.
                     return
-                taken = self._take()
-                at_work = list_runs_at_work(self._client, self._handle)
-                # It was cancelled, or was silent for so long that it was taken for dead: it must attach nothing.
-                if (ended := explain_end(self._find_own(at_work).state)) is not None:
-                    raise ended
-                holder = self._select_holder(at_work)
+                taken, holder = self._look()
                 if holder is None and not taken:
                     # A server that forgets leases when it starts again leaves the slot to nobody.
                     self._slot.reset()
-                    taken = self._take()
-                    holder = self._find_holder()
+                    taken, holder = self._look()
             if taken and holder is None:
                 return
             if not taken:
@@ -284,29 +254,15 @@ class Lease:
         while not self._stopping.wait(self._renew_seconds):
             try:
                 self._confirm()
-            except (ModelBusyError, RunInterruptedError, Abort) as error:
+            except (ModelBusyError, Abort) as error:
                 if not self._stopping.is_set():
                     lose(error)
                 return
             except Exception as error:
                 self._logger.warning("The lease of %s could not be renewed: %s", self._handle, error)
 
-    def _find_holder(self) -> Holder | None:
-        """Another process with lease labels, which may be an earlier attempt of this very run."""
-        return self._select_holder(list_runs_at_work(self._client, self._handle))
-
-    def _select_holder(self, at_work: Sequence[FlowRun]) -> Holder | None:
-        ours = (self._run_id, self._labels.process)
-        holders = select_holders(at_work)
-        return next((holder for holder in holders if holder.process not in {ours, *self._overruled}), None)
-
-    def _find_own(self, at_work: Sequence[FlowRun]) -> FlowRun:
-        """This run, which is not among those at work where it has ended, or where its tag was taken away."""
-        found = next((run for run in at_work if run.id == self._run_id), None)
-        return found or self._client.read_flow_run(self._run_id)
-
     def _explain(self, holder: Holder | None) -> ModelBusyError | Abort:
-        if self._is_own(holder):
+        if holder is not None and holder.run_id == self._run_id:
             # The run's state is the other start's to set.
             return Abort(f"{self._describe(holder)}. This start attached nothing, and ends")
         run_id = None if holder is None else str(holder.run_id)
@@ -317,11 +273,7 @@ class Lease:
     def _describe(self, holder: Holder | None) -> str:
         if holder is None:
             return f"The lease of {self._handle} is taken, and no run says that it holds it"
-        if self._is_own(holder):
+        if holder.run_id == self._run_id:
             where = describe_process(holder.labels.process)
             return f"This run works on {self._handle} already: it was begun twice, and {where} was first"
         return f"Another run works on {self._handle} already: {holder}"
-
-    def _is_own(self, holder: Holder | None) -> bool:
-        """Whether it is this very run, begun a second time in another process."""
-        return holder is not None and holder.run_id == self._run_id
