@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
@@ -18,12 +17,11 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 from pydantic import Field
 
-from engine.backfills.ledger import UNFINISHED_STATES, Ledger, ModelRow, describe_ledger, read_ledger
-from engine.backfills.page import describe_backfill
+from engine.backfills.ledger import UNFINISHED_STATES, Ledger, ModelRow, read_ledger
+from engine.backfills.page import describe_backfill, describe_end
 from engine.backfills.targets import BackfillRequest, list_selected
 from engine.domain.model import Effort, SynthType
 from engine.errors import BackfillError, RunInterruptedError
-from engine.llm.gateway.budget import Budget
 from engine.settings import Settings, read_settings
 from engine.text.formatting import capitalise, count_noun
 from flows.backfills.child_runs import list_children, open_children
@@ -43,15 +41,6 @@ from flows.synthesize import Wanted, run_synthesis
 FLOW_RUN = "PREFECT__FLOW_RUN_ID"
 # A run that somebody waits for, on the same cores, gets nine tenths of what both want.
 NICENESS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class BackfillOptions:
-    """How the models are worked on; see ``backfill``."""
-
-    models_at_once: int
-    part_size: int | None
-    shared_budget: Budget | None
 
 
 @flow(name="backfill", flow_run_name="backfill {synth_type}")
@@ -93,50 +82,52 @@ async def backfill(
     async with sending_heartbeats():
         earlier = read_ledger(settings.locate(settings.samples_uri), str(flow_run.get_id()))
         runs = {row.handle: row.run_id for row in earlier.rows if row.run_id}
-        done = frozenset([*runs.values(), *(await list_children() if force else ())])
-        named = tuple(handles or ())
-        request = BackfillRequest(named, namespace, glob, only_lacking, synth_type, effort, force, done, strict)
+        request = BackfillRequest(
+            handles=tuple(handles or ()),
+            namespace=namespace,
+            glob=glob,
+            only_lacking=only_lacking,
+            synth_type=synth_type,
+            effort=effort,
+            force=force,
+            done=frozenset([*runs.values(), *(await list_children() if force else ())]),
+            strict=strict,
+            models_at_once=models_at_once,
+            part_size=part_size,
+            max_cost_usd=max_cost_usd,
+        )
         # What an earlier start of this run has made is known to a third one too, whenever the second may die.
         ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, request))
         get_run_logger().info("%s", count_noun(len(ledger.rows), "model"))
-        about = {"synth_type": synth_type, "effort": effort, "force": force, "max_cost_usd": max_cost_usd}
-        async with publish_ledger(settings, ledger, about) as page:
-            options = BackfillOptions(
-                models_at_once, part_size, make_shared_budget(settings, max_cost_usd, earlier.spent_usd or 0.0)
-            )
-            stopped = await work_through(settings, request, ledger, page, options)
+        async with publish_ledger(settings, ledger, request) as page:
+            stopped = await work_through(settings, request, ledger, page, earlier.spent_usd or 0.0)
     return conclude(ledger, stopped)
 
 
 async def work_through(
-    settings: Settings, request: BackfillRequest, ledger: Ledger, page: LedgerPage, options: BackfillOptions
+    settings: Settings, request: BackfillRequest, ledger: Ledger, page: LedgerPage, spent_usd: float
 ) -> BaseException | None:
     """Works on all models; what made it stop before its end, if something did."""
 
     async def synthesize(handle: str, synth_type: SynthType, effort: Effort | None) -> State[Any]:
         return await run_synthesis(Wanted(handle, synth_type, effort, strict=request.strict), resources)
 
-    at_once, logger = options.models_at_once, get_run_logger()
-    async with (
-        get_client() as client,
-        open_backfill_resources(settings, request, at_once, options.shared_budget, logger) as resources,
-    ):
+    logger, budget = get_run_logger(), make_shared_budget(settings, request.max_cost_usd, spent_usd)
+    async with get_client() as client, open_backfill_resources(settings, request, budget, logger) as resources:
         # By which the deploy step sees whether the process is gone.
         mark = LeaseLabels("", datetime.now(UTC), name_process())
         await client.update_flow_run_labels(UUID(str(flow_run.get_id())), dict(mark.to_labels()))
         children = await open_children(client, synthesize, len(ledger.rows))
         worker = BackfillWorker(request, ledger, resources, children)
-        page.updates.append(worker.record_progress)
+        page.update = worker.record_progress
         try:
             with watch_for_end(resources.watcher, worker), sending_none_twice():
-                if options.part_size is None:
-                    await worker.work(ledger.rows, at_once)
+                if request.part_size is None:
+                    await worker.work(ledger.rows)
                 else:
                     place = settings.locate(settings.samples_uri)
-                    parts = PartDispatcher(
-                        client, place, worker, ledger, children.task_run_id, options.shared_budget, logger
-                    )
-                    await parts.work(request, options.part_size, at_once)
+                    parts = PartDispatcher(client, place, worker, ledger, children.task_run_id, budget, logger)
+                    await parts.work(request, request.part_size)
         finally:
             worker.record_progress()
             await children.close()
@@ -173,7 +164,7 @@ def conclude(ledger: Ledger, stopped: BaseException | None) -> dict[str, int] | 
         BackfillError: some have no set. Abort: the run is over by what Prefect says.
     """
     counts = {str(state): count for state, count in ledger.count().items()}
-    sentence = describe_ledger(ledger, stopped)
+    sentence = describe_end(ledger, stopped)
     get_run_logger().info("%s", sentence)
     if isinstance(stopped, Abort):
         raise stopped
@@ -181,4 +172,4 @@ def conclude(ledger: Ledger, stopped: BaseException | None) -> dict[str, int] | 
         return Cancelled(message=sentence)
     if ledger.list_in(*UNFINISHED_STATES):
         raise BackfillError(sentence)
-    return Completed(message=capitalise(describe_backfill(ledger, ended=True)[0]), data=counts)
+    return Completed(message=capitalise(describe_backfill(ledger)[0]), data=counts)

@@ -8,23 +8,11 @@ from typing import Any, Literal, get_args
 
 from engine.store.layout import BACKFILLS
 from engine.system.filesystem import read_bytes, replace_file
-from engine.text.formatting import count_noun
 
 ModelState = Literal["waits", "runs", "attached", "skipped", "failed", "busy elsewhere", "cancelled"]
 MODEL_STATES: tuple[ModelState, ...] = get_args(ModelState)
 # A backfill that is started again does the models in these states.
 UNFINISHED_STATES: tuple[ModelState, ...] = ("waits", "runs", "failed", "busy elsewhere", "cancelled")
-
-STATE_PHRASES: Mapping[ModelState, str] = {
-    "waits": "not started",
-    "runs": "running",
-    "attached": "attached",
-    "skipped": "skipped",
-    "failed": "failed",
-    "busy elsewhere": "busy in other runs",
-    "cancelled": "cancelled",
-}
-MAX_NAMED, MAX_NOTE_LENGTH = 5, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +85,6 @@ class Ledger:
         return sum(costs) if costs else None
 
 
-def describe_state(row: ModelRow) -> str:
-    """The state of a model, with the number of warnings on what was attached: “attached, with 2 warnings”."""
-    return f"{row.state}, with {count_noun(row.warnings, 'warning')}" if row.warnings else row.state
-
-
 def locate_ledger(samples_uri: str, run_id: str) -> str:
     """The file of a backfill's ledger."""
     return f"{samples_uri.rstrip('/')}/{BACKFILLS}/{run_id}.json"
@@ -147,34 +130,3 @@ def parse_ledger(content: bytes) -> Ledger:
     document = json.loads(content)
     rows = ({name: value for name, value in row.items() if name in known} for row in document["models"])
     return Ledger((ModelRow(**row) for row in rows), document.get("spent_usd"), document.get("ended") is True)
-
-
-def describe_ledger(ledger: Ledger, stopped: BaseException | None = None) -> str:
-    """The outcome of a backfill in one to four sentences: models by state, what failed, and what to do.
-
-    Args:
-        stopped: the error that ended the backfill early, if one did.
-    """
-    counts = ledger.count()
-    parts = [f"{counts[state]} {STATE_PHRASES[state]}" for state in MODEL_STATES if counts[state]]
-    sentences = [f"Models: {', '.join(parts)}" if parts else "No models"]
-    failed = ledger.list_in("failed")
-    if failed:
-        named = "; ".join(map(_name, failed[:MAX_NAMED]))
-        more = f"; and {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
-        sentences.append(f"Failed: {named}{more}")
-    if stopped is not None:
-        sentences.append(f"Stopped: {stopped}")
-    if ledger.list_in(*UNFINISHED_STATES):
-        sentences.append("Start the backfill again to do only what is left")
-    return " ".join(sentence if sentence.endswith(("?", "!")) else f"{sentence.rstrip('.')}." for sentence in sentences)
-
-
-def _name(row: ModelRow) -> str:
-    """The handle and note of a model; many notes begin with the handle already."""
-    note = _shorten(row.note)
-    return note if note.startswith(row.handle) else f"{row.handle}: {note}"
-
-
-def _shorten(note: str) -> str:
-    return note if len(note) <= MAX_NOTE_LENGTH else f"{note[: MAX_NOTE_LENGTH - 1]}…"

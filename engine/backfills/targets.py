@@ -1,6 +1,6 @@
 """Which models a backfill is about, and which of them have what it would make already."""
 
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -11,7 +11,7 @@ from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import list_handles, load_model, load_outline
 from engine.domain.model import Effort, SynthType, check_handle
 from engine.domain.verdict import SkipReason
-from engine.errors import UnsupportedError
+from engine.errors import InputError, UnsupportedError
 from engine.listing.samples import count_samples
 from engine.settings import Settings
 from engine.store.store import StoredSet, list_sets
@@ -19,7 +19,10 @@ from engine.store.store import StoredSet, list_sets
 
 @dataclass(frozen=True, slots=True)
 class BackfillRequest:
-    """What a backfill was asked for; ``flows.backfill`` explains each field."""
+    """What a backfill was asked for; ``flows.backfill`` explains each field.
+
+    ``done`` are the ids of the runs that an earlier start of the same backfill has made.
+    """
 
     handles: tuple[str, ...] = ()
     namespace: str | None = None
@@ -30,6 +33,9 @@ class BackfillRequest:
     force: bool = False
     done: frozenset[str] = field(default=frozenset(), repr=False)
     strict: bool = False
+    models_at_once: int = 8
+    part_size: int | None = None
+    max_cost_usd: float | None = None
 
     @property
     def names(self) -> bool:
@@ -49,8 +55,8 @@ def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ..
     """
     if not request.names and not request.only_lacking:
         raise UnsupportedError(
-            "a backfill needs to be told of which models: give handles, a namespace or a glob, or only_lacking for "
-            "all drafts that have less than the effort asks for"
+            "a backfill needs to be told of which models: give handles, a namespace or a glob, or choose only lacking "
+            "ones, for all drafts that have less than the effort asks for"
         )
     given = [check_handle(handle) for handle in request.handles]
     there = [handle for handle in list_handles(settings.locate(settings.models_uri)) if _fits(handle, request)]
@@ -61,30 +67,32 @@ def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ..
 
 
 def find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) -> SkipReason | None:
-    """Why a model is passed over; None where it has something to do.
+    """Why a model is passed over; None where it has something to do, or where its run will say what is wrong with it.
 
     Raises:
-        InputError: its definition or lifecycle is wrong. StoreError: something cannot be read.
+        StoreError: something cannot be read.
     """
+    with suppress(InputError):
+        return _find_skip_reason(settings, request, handle)
+    return None
+
+
+def _find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) -> SkipReason | None:
     models_uri = settings.locate(settings.models_uri)
     if request.only_lacking:
         if not read_lifecycle(models_uri, handle).takes_samples:
             return SkipReason("It is no draft, so its samples are frozen")
         if not _is_lacking(settings, request, handle):
             return SkipReason("It has as many samples of each pole as the effort asks for")
-    found = _find_made(settings, request, handle)
-    if found is None:
-        return None
-    return SkipReason("It has a set for its definition, this synth type and this effort", found.run_id)
+    if made := _find_made(settings, request, handle):
+        return SkipReason("It has a set for its definition, this synth type and this effort", made.run_id)
+    return None
 
 
 def _find_made(settings: Settings, request: BackfillRequest, handle: str) -> StoredSet | None:
     """The attached set of a model for its present definition, this synth type and this effort.
 
     With ``force`` only a set of the runs in ``done`` counts.
-
-    Raises:
-        InputError: its definition is wrong. StoreError: something cannot be read.
     """
     model = load_model(settings.locate(settings.models_uri), handle)
     effort = choose_effort(request.effort, model.effort)
@@ -112,8 +120,5 @@ def _is_lacking(settings: Settings, request: BackfillRequest, handle: str) -> bo
     models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
     outline = load_outline(models_uri, handle)
     level = load_level(settings.locate(settings.effort_file), choose_effort(request.effort, outline.effort))
-    counts: Sequence[tuple[int, int]] = [
-        (count.positive_samples, count.negative_samples)
-        for count in count_samples(models_uri, samples_uri, outline).values()
-    ]
-    return any(min(pair) < level.exemplars_per_pole for pair in counts)
+    counts = count_samples(models_uri, samples_uri, outline).values()
+    return any(min(count.positive_samples, count.negative_samples) < level.exemplars_per_pole for count in counts)

@@ -1,7 +1,7 @@
 """The command ``backfill``."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,7 +29,9 @@ def backfill_command(
     force: Annotated[bool, typer.Option("--force", help="Also models that have a set for their definition.")] = False,
     strict: StrictOption = False,
     models_at_once: Annotated[int, typer.Option(min=1, max=64, help="Models that are worked on at a time.")] = 8,
-    max_cost_usd: Annotated[float | None, typer.Option(help="What all models together may cost.")] = None,
+    max_cost_usd: Annotated[
+        float | None, typer.Option(min=0.01, max=1e6, help="What all models together may cost.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line with the counts of models by state.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries say.")] = False,
 ) -> None:
@@ -39,18 +41,13 @@ def backfill_command(
     from engine.domain.model import check_handle
     from engine.run.job import check_effort, check_synth_type
     from engine.settings import read_settings
-    from flows.backfills.outlook import check_options, describe_begin, look_ahead, show_counts, telling_how_to_go_on
+    from flows.backfills.outlook import describe_begin, look_ahead, show_counts, telling_how_to_go_on
     from flows.backfills.progress import BackfillProgress
     from flows.cli.temporary_server import starting_server
 
     named = tuple(check_handle(handle) for handle in handles or ())
     type_, level = check_synth_type(synth_type), check_effort(effort)
-    request = BackfillRequest(named, namespace, glob, only_lacking, type_, level, force, strict=strict)
-    check_options(request, max_cost_usd)
-    outlook = look_ahead(read_settings(), request)
-    print(describe_begin(outlook, request, models_at_once, max_cost_usd), file=sys.stderr, flush=True)
-    asked = {
-        "handles": list(named),
+    asked: dict[str, Any] = {
         "namespace": namespace,
         "glob": glob,
         "only_lacking": only_lacking,
@@ -61,7 +58,10 @@ def backfill_command(
         "models_at_once": models_at_once,
         "max_cost_usd": max_cost_usd,
     }
+    request = BackfillRequest(named, **asked)
+    outlook = look_ahead(read_settings(), request)
+    print(describe_begin(outlook, request), file=sys.stderr, flush=True)
     progress = BackfillProgress(outlook.selected, outlook.calls)
     with starting_server() as server, telling_how_to_go_on(progress, context.obj), progress.showing(live=not verbose):
-        counts = run_in_process("flows.backfill:backfill", asked, server)
+        counts = run_in_process("flows.backfill:backfill", {"handles": list(named), **asked}, server)
     show_counts(counts, as_json)

@@ -7,12 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from engine.backfills.targets import BackfillRequest, find_skip_reason, list_selected
-from engine.errors import ExemplarsError, InputError, RunInterruptedError, UnsupportedError
+from engine.errors import ExemplarsError, RunInterruptedError
 from engine.estimate.estimate import Estimate
 from engine.llm.client.prices import add_costs
 from engine.settings import Settings
@@ -20,15 +17,9 @@ from engine.text.formatting import count_noun, format_cost
 from flows.backfills.progress import BackfillProgress
 from flows.backfills.worker import CHECKED_AT_ONCE
 from flows.cli.runs.plan import make_preview
-from flows.run.parameters import Glob, MaxCost, Namespace
 
 # A plan takes up to some seconds to make, so a few stand for all.
 MAX_ESTIMATED = 5
-OPTIONS: Mapping[str, tuple[Any, str]] = {
-    "--namespace": (Namespace, "a namespace, such as u22a8"),
-    "--glob": (Glob, "a pattern of handles, such as 'u22a8.*-report'"),
-    "--max-cost-usd": (MaxCost, "more than 0 US dollars, and at most a million"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +64,6 @@ class Outlook:
         return f"likely {said[0]}, at most {said[1]}"
 
 
-def check_options(request: BackfillRequest, max_cost_usd: float | None) -> None:
-    """Checks the options, as a person types them, before anything is started.
-
-    Raises:
-        UnsupportedError: one has a value that is not allowed, or nothing says which models are meant.
-    """
-    given = {"--namespace": request.namespace, "--glob": request.glob, "--max-cost-usd": max_cost_usd}
-    for name, value in given.items():
-        kind, allowed = OPTIONS[name]
-        try:
-            TypeAdapter(kind).validate_python(value)
-        except ValidationError:
-            raise UnsupportedError(f"{name} is {value!r}; allowed: {allowed}") from None
-    if not request.names and not request.only_lacking:
-        raise UnsupportedError(
-            "a backfill needs to be told of which models: give handles, --namespace or --glob, or --only-lacking for "
-            "all drafts that have less than the effort asks for"
-        )
-
-
 def look_ahead(settings: Settings, request: BackfillRequest) -> Outlook:
     """What the backfill will do. A model that cannot be read counts as one with something to do: its run says why.
 
@@ -101,21 +72,20 @@ def look_ahead(settings: Settings, request: BackfillRequest) -> Outlook:
     """
     selected = list_selected(settings, request)
     with ThreadPoolExecutor(CHECKED_AT_ONCE) as pool:
-        to_do = list(pool.map(partial(_has_something_to_do, settings, request), selected))
-    handles = tuple(handle for handle, has in zip(selected, to_do, strict=True) if has)
+        skipped = list(pool.map(partial(find_skip_reason, settings, request), selected))
+    handles = tuple(handle for handle, reason in zip(selected, skipped, strict=True) if reason is None)
     step = max(1, math.ceil(len(handles) / MAX_ESTIMATED))
     return Outlook(len(selected), handles, tuple(_list_estimates(settings, request, handles[::step])))
 
 
-def describe_begin(outlook: Outlook, request: BackfillRequest, models_at_once: int, max_cost_usd: float | None) -> str:
+def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
     """The lines that a backfill begins with."""
     have = outlook.selected - len(outlook.handles)
     passed = f", {have:,} of them with nothing to do" if have else ""
     effort = f"effort {request.effort}" if request.effort else "each at its own effort"
-    head = (
-        f"{count_noun(outlook.selected, 'model')}{passed}: {request.synth_type}, {effort}, {models_at_once} at a time"
-    )
-    return f"{head}\n{outlook.describe(max_cost_usd)}" if outlook.handles else head
+    at_once = f"{request.models_at_once} at a time"
+    head = f"{count_noun(outlook.selected, 'model')}{passed}: {request.synth_type}, {effort}, {at_once}"
+    return f"{head}\n{outlook.describe(request.max_cost_usd)}" if outlook.handles else head
 
 
 @contextmanager
@@ -130,13 +100,6 @@ def telling_how_to_go_on(progress: BackfillProgress, typed: str) -> Iterator[Non
 def show_counts(counts: Mapping[str, int], as_json: bool) -> None:
     """Prints how many models are in each state."""
     print(json.dumps(dict(counts)) if as_json else ", ".join(f"{count} {state}" for state, count in counts.items()))
-
-
-def _has_something_to_do(settings: Settings, request: BackfillRequest, handle: str) -> bool:
-    try:
-        return find_skip_reason(settings, request, handle) is None
-    except InputError:
-        return True
 
 
 def _list_estimates(settings: Settings, request: BackfillRequest, handles: Sequence[str]) -> Iterator[Estimate]:

@@ -1,13 +1,11 @@
-"""Parts: a backfill queues its models, in parts, for whichever workers are free, and does itself what nobody has begun.
+"""Parts: a backfill queues its models, in parts, for whichever workers are free, and takes parts from the tail itself.
 
-A part is a backfill of its own over some handles, a run on the work pool: any worker takes it, and what a worker that
-dies had not done goes to another. The parent works too, on one part at a time: a pool without a free worker, such as
-that of one worker with a limit of one, which is busy with the parent, costs time and nothing else.
+A part is a backfill of its own over some handles, a run on the work pool that any worker takes. The parent works too,
+each time on the last part that nobody has begun: a pool without a free worker, such as that of one worker with a limit
+of one, which is busy with the parent, costs time and nothing else. What a part leaves undone the parent does.
 """
 
 import asyncio
-import time
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -18,17 +16,15 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
     FlowRunFilterParentFlowRunId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.exceptions import Abort, ObjectNotFound, PrefectException
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Cancelling, Pending
+from prefect.states import Cancelled, Pending
 
-from engine.backfills.ledger import Ledger, ModelRow, ModelState, read_ledger
+from engine.backfills.ledger import Ledger, ModelRow, read_ledger
 from engine.backfills.targets import BackfillRequest
 from engine.errors import OrchestratorError, RunInterruptedError, StoreError
 from engine.llm.gateway.budget import Budget
@@ -36,35 +32,26 @@ from engine.text.formatting import count_noun
 from flows.backfills.child_runs import read_runs
 from flows.backfills.resources import PART
 from flows.backfills.worker import BackfillWorker
-from flows.run.lease.lease import Logger
+from flows.observability.logs import Logger
 
 DEPLOYMENT = "backfill/on-demand"
 # A queue of its own: where runs that queue parts filled the one of their parts, all would wait for ever.
 QUEUE = "parts"
 CHECK_SECONDS = 3.0
-# A worker asks for runs every 10 s if not told otherwise.
-UNBEGUN_SECONDS = 60.0
-MAX_TRIES = 3
-STOP_SECONDS = 60.0
-# In which a second start of this run finds parts of the first that go on. One that is being cancelled does not.
-AT_WORK = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING)
 
 
 @dataclass(slots=True)
 class Part:
-    """Some models; ``tries`` counts the workers that took them, ``share_usd`` is what is set aside for them here."""
+    """Some models that are queued, or with a worker; ``share_usd`` is what is set aside for them."""
 
     handles: tuple[str, ...]
-    tries: int = 0
-    number: int = 0
-    share_usd: float | None = None
-    queued_at: float = 0.0
+    share_usd: float | None
     begun: bool = False
 
 
 @dataclass(slots=True)
 class PartDispatcher:
-    """Queues the parts of one backfill and takes in what becomes of them.
+    """Queues the parts of one backfill, works on those that no worker has begun, and takes in what becomes of the rest.
 
     Args:
         task_run_id: the task run that the parts' runs hang on.
@@ -79,40 +66,28 @@ class PartDispatcher:
     task_run_id: UUID
     budget: Budget | None
     logger: Logger
-    _waiting: deque[Part] = field(default_factory=deque, init=False)
     _queued: dict[UUID, Part] = field(default_factory=dict, init=False)
     # What this process does itself.
-    _here: deque[Part] = field(default_factory=deque, init=False)
-    _numbered: int = field(default=0, init=False)
-    _end_by: float | None = field(default=None, init=False)
-    _deployment_id: UUID = field(init=False)
-    _parameters: dict[str, Any] = field(init=False)
+    _here: list[str] = field(default_factory=list, init=False)
 
-    async def work(self, request: BackfillRequest, part_size: int, models_at_once: int) -> None:
+    async def work(self, request: BackfillRequest, part_size: int) -> None:
         """Works until every model is done, here or in a part.
 
         Raises:
-            OrchestratorError: there is no deployment that parts could be runs of.
+            OrchestratorError: there is no deployment that parts could be runs of, or Prefect does not take them.
         """
-        self._deployment_id = await self._find_deployment()
-        self._parameters = _describe_part(request, models_at_once)
-        await self._adopt()
-        elsewhere = self._list_elsewhere()
-        rows = await self.worker.filter_unfinished([row for row in self.ledger.rows if row.handle not in elsewhere])
-        handles = [row.handle for row in rows]
-        self._waiting.extend(
-            Part(tuple(handles[start : start + part_size])) for start in range(0, len(rows), part_size)
-        )
-        if self._waiting:
-            # Begun here at once: this process would only wait for it.
-            self._here.append(self._waiting.pop())
+        try:
+            await self._adopt()
+            await self._take_in()
+            await self._queue(request, part_size)
+        except (httpx.HTTPError, PrefectException) as error:
+            raise OrchestratorError(f"Prefect's server took no parts of this backfill: {error}") from error
         working: asyncio.Task[None] | None = None
         try:
-            while working or self._here or self._waiting or self._queued:
-                await self._check(is_idle=working is None)
-                if working is None and self._here:
-                    part = self._here.popleft()
-                    working = asyncio.create_task(self.worker.work(self._list_rows(part, "waits"), models_at_once))
+            while working or self._queued or self._here:
+                rows = await self._check(is_idle=working is None)
+                if rows:
+                    working = asyncio.create_task(self.worker.work(rows))
                 if working is None:
                     await asyncio.sleep(CHECK_SECONDS)
                 elif (await asyncio.wait({working}, timeout=CHECK_SECONDS))[0]:
@@ -123,125 +98,132 @@ class PartDispatcher:
                 working.cancel()
                 await asyncio.gather(working, return_exceptions=True)
 
-    async def _find_deployment(self) -> UUID:
+    async def _adopt(self) -> None:
+        """Takes over the parts that an earlier start of this run queued; of those that are over, what they spent."""
+        parent = FlowRunFilterParentFlowRunId(any_=[UUID(str(flow_run.get_id()))])
+        wanted = FlowRunFilter(parent_flow_run_id=parent, tags=FlowRunFilterTags(all_=[PART]))
+        for run in await read_runs(self.client, wanted):
+            is_over = run.state is not None and run.state.is_final()
+            share_usd = run.parameters["max_cost_usd"] if self._is_divided else None
+            self._add(run.id, Part(() if is_over else tuple(run.parameters["handles"]), share_usd))
+
+    async def _queue(self, request: BackfillRequest, part_size: int) -> None:
+        """Queues what no part has yet, in parts; each gets its models' share of what may be spent."""
+        elsewhere = {handle for part in self._queued.values() for handle in part.handles}
+        rows = await self.worker.filter_unfinished([row for row in self.ledger.rows if row.handle not in elsewhere])
+        handles = [row.handle for row in rows]
+        left_usd = self.budget.left_usd if self.budget is not None and self._is_divided else None
+        if left_usd == 0:
+            # Some may come back from the parts that there are, and what is done here waits for that.
+            self._here = handles
+            return
         try:
-            return (await self.client.read_deployment_by_name(DEPLOYMENT)).id
+            deployment = await self.client.read_deployment_by_name(DEPLOYMENT)
         except ObjectNotFound as error:
             raise OrchestratorError(
                 f"Prefect's server has no deployment {DEPLOYMENT}, whose runs take parts. 'make deploy' makes it; "
                 "without part_size one process does all"
             ) from error
-
-    async def _adopt(self) -> None:
-        """Takes over the parts that an earlier start of this run has queued and that still go on."""
-        parent = FlowRunFilterParentFlowRunId(any_=[UUID(str(flow_run.get_id()))])
-        tags, states = FlowRunFilterTags(all_=[PART]), FlowRunFilterStateType(any_=list(AT_WORK))
-        wanted = FlowRunFilter(parent_flow_run_id=parent, tags=tags, state=FlowRunFilterState(type=states))
-        for run in await read_runs(self.client, wanted):
-            part = Part(tuple(run.parameters["handles"]), 1, queued_at=time.monotonic())
-            if self.budget is not None and self.budget.limit is None:
-                part.share_usd = run.parameters["max_cost_usd"]
-                self.budget.set_aside(part.share_usd)
-            self._queued[run.id] = part
-
-    async def _check(self, is_idle: bool) -> None:
-        """Queues what waits, takes in what others have done, and takes a part back where this process is idle.
-
-        A server or a store that does not answer is asked again the next time; after a cancellation for ``STOP_SECONDS``
-        at most.
-        """
-        if self.worker.stopped is not None:
-            self._waiting.clear()
-            self._here.clear()
-        if self._is_cancelled:
-            self._end_by = self._end_by or time.monotonic() + STOP_SECONDS
-        try:
-            if self.worker.stopped is None:
-                await self._queue_waiting()
-            await self._take_in()
+        # None is left out, or it would be the deployment's own default.
+        alike = ("only_lacking", "synth_type", "effort", "force", "strict", "models_at_once")
+        parameters = {"namespace": None, "glob": None, "part_size": None}
+        parameters |= {name: getattr(request, name) for name in alike}
+        for start in range(0, len(handles), part_size):
             if self.worker.stopped is not None:
-                await self._end_parts()
-            elif is_idle and not self._here:
-                await self._take_back()
-        except (httpx.HTTPError, PrefectException, StoreError) as error:
-            self.logger.warning("The parts could not be looked at: %s", error)
-        if self._end_by is not None and time.monotonic() > self._end_by:
-            self._queued.clear()
-
-    @property
-    def _is_cancelled(self) -> bool:
-        return isinstance(self.worker.stopped, RunInterruptedError | Abort)
-
-    async def _queue_waiting(self) -> None:
-        while self._waiting and self.worker.stopped is None:
-            part = self._waiting[0]
-            if not part.number and not self._set_aside(part):
-                # No money is left, but some may come back, and what is done here waits for that.
-                self._here.append(self._waiting.popleft())
-                continue
-            limit_usd = self.budget.max_usd if self.budget is not None and self.budget.limit else part.share_usd
+                return
+            those = handles[start : start + part_size]
+            share_usd = None if left_usd is None else left_usd * len(those) / len(handles)
+            whole_usd = None if self.budget is None else self.budget.max_usd
             run = await self.client.create_flow_run_from_deployment(
-                self._deployment_id,
-                parameters={**self._parameters, "handles": list(part.handles), "max_cost_usd": limit_usd},
-                name=f"part {part.number}: {count_noun(len(part.handles), 'model')}",
+                deployment.id,
+                parameters={**parameters, "handles": those, "max_cost_usd": share_usd or whole_usd},
+                name=f"part {start // part_size + 1}: {count_noun(len(those), 'model')}",
                 tags=[PART],
                 # A request whose answer was lost finds its run the next time.
-                idempotency_key=f"{flow_run.get_id()}/{flow_run.get_run_count()}/{part.number}",
+                idempotency_key=f"{flow_run.get_id()}/{flow_run.get_run_count()}/{start}",
                 parent_task_run_id=self.task_run_id,
                 work_queue_name=QUEUE,
             )
-            part.tries, part.queued_at = part.tries + 1, time.monotonic()
-            self._queued[run.id] = self._waiting.popleft()
+            self._add(run.id, Part(tuple(those), share_usd))
 
-    def _set_aside(self, part: Part) -> bool:
-        """Numbers a part and sets its models' share of what is left aside; False where nothing is left."""
-        if self.budget is not None and self.budget.limit is None:
-            elsewhere = self._list_elsewhere()
-            here = sum(row.handle not in elsewhere for row in self.ledger.list_in("waits", "runs"))
-            part.share_usd = self.budget.left_usd * len(part.handles) / here
-            if part.share_usd <= 0:
-                return False
+    @property
+    def _is_divided(self) -> bool:
+        """Whether each part has a share of what may be spent, since no database keeps the limit for all."""
+        return self.budget is not None and self.budget.limit is None
+
+    def _add(self, run_id: UUID, part: Part) -> None:
+        if self.budget is not None and part.share_usd is not None:
             self.budget.set_aside(part.share_usd)
-        self._numbered += 1
-        part.number = self._numbered
-        return True
+        self._queued[run_id] = part
+
+    async def _check(self, is_idle: bool) -> list[ModelRow]:
+        """Takes in what others have done; returns the models to work on here, where this process has nothing to do.
+
+        A server or a store that does not answer is asked again the next time.
+        """
+        stopped = self.worker.stopped
+        if stopped is not None:
+            self._here = []
+        try:
+            await self._take_in()
+            if stopped is not None:
+                await self._end_parts(is_cancelled=isinstance(stopped, RunInterruptedError | Abort))
+            elif is_idle:
+                handles, self._here = self._here or await self._take_last(), []
+                return [row for row in self.ledger.list_in("waits") if row.handle in handles]
+        except (httpx.HTTPError, PrefectException, StoreError) as error:
+            self.logger.warning("The parts could not be looked at: %s", error)
+        return []
 
     async def _take_in(self) -> None:
-        """Takes in the rows of the parts that workers have begun."""
+        """Takes in the rows of the parts that workers have begun, and the ends of parts."""
         if not self._queued:
             return
-        begun = FlowRunFilterState(type=FlowRunFilterStateType(not_any_=[StateType.SCHEDULED]))
-        for run in await read_runs(
-            self.client, FlowRunFilter(id=FlowRunFilterId(any_=list(self._queued)), state=begun)
-        ):
+        for run in await read_runs(self.client, FlowRunFilter(id=FlowRunFilterId(any_=list(self._queued)))):
+            if run.state is None or run.state.is_scheduled():
+                continue
             part = self._queued[run.id]
             part.begun = True
             written = await asyncio.to_thread(read_ledger, self.samples_uri, str(run.id))
             for row in written.rows:
-                self.ledger.replace_row(row)
-            if run.state is not None and run.state.is_final():
+                if row.handle in part.handles:
+                    self.ledger.replace_row(row)
+            if run.state.is_final():
                 # Of one that died, or whose last word did not come, it is not known what it has spent since.
                 is_known = written.ended or not run.run_count
                 self._remove(run.id, written.spent_usd or 0.0, is_known)
                 self._close(run, part)
 
-    async def _take_back(self) -> None:
-        """Takes back the last of the parts that no worker has begun for so long: there is nothing else to do here."""
-        for run_id, part in reversed(self._queued.items()):
-            is_late = part.queued_at < time.monotonic() - UNBEGUN_SECONDS
-            if is_late and await self._cancel_unbegun(run_id, part):
-                models = count_noun(len(part.handles), "model")
-                self.logger.info("No worker has begun a part of %s: it is done here", models)
-                self._here.append(part)
-                return
-
-    async def _end_parts(self) -> None:
-        """Ends the parts that no worker has begun, since this process has stopped; all, where it was cancelled."""
-        for run_id, part in list(self._queued.items()):
-            if self._is_cancelled:
-                await self.client.set_flow_run_state(run_id, Cancelling(message="Its parent was cancelled"))
+    def _close(self, run: FlowRun, part: Part) -> None:
+        """Has what a part left undone, since its process died or met an error, done here; not if it was cancelled."""
+        assert run.state is not None
+        said = run.state.message or "Its part was cancelled"
+        left = [row.handle for row in self.ledger.list_in("waits", "runs") if row.handle in part.handles]
+        for handle in left:
+            if run.state.is_cancelled():
+                self.ledger.update(handle, state="cancelled", note=said)
             else:
-                await self._cancel_unbegun(run_id, part)
+                self.ledger.update(handle, state="waits", run_id=None, seconds=None)
+                self._here.append(handle)
+        if left:
+            self.logger.warning("%s ended with %s undone: %s", run.name, count_noun(len(left), "model"), said)
+
+    async def _take_last(self) -> list[str]:
+        """The models of the last part that no worker has begun, which is taken out of the queue."""
+        for run_id, part in reversed(self._queued.items()):
+            if await self._cancel_unbegun(run_id, part):
+                return list(part.handles)
+        return []
+
+    async def _end_parts(self, is_cancelled: bool) -> None:
+        """Ends the parts that no worker has begun, since this process has stopped.
+
+        Those that have begun are waited for, unless this run was cancelled: then they see that, and end by themselves.
+        """
+        for run_id, part in list(self._queued.items()):
+            await self._cancel_unbegun(run_id, part)
+        if is_cancelled:
+            self._queued.clear()
 
     async def _cancel_unbegun(self, run_id: UUID, part: Part) -> bool:
         """Takes a part out of the queue as a worker would: of all who ask for a run, Prefect lets one have it."""
@@ -249,50 +231,21 @@ class PartDispatcher:
             return False
         answer: OrchestrationResult[Any] = await self.client.set_flow_run_state(run_id, Pending())
         if answer.status is not SetStateStatus.ACCEPT:
+            part.begun = True
             return False
-        await self.client.set_flow_run_state(run_id, Cancelled(message="No worker had begun it"))
+        await self.client.set_flow_run_state(run_id, Cancelled(message="The backfill that queued it does it itself"))
         self._remove(run_id)
         return True
 
     def _remove(self, run_id: UUID, spent_usd: float = 0.0, is_known: bool = True) -> None:
         """Removes a part and counts what it has spent; where that is not known, its whole share."""
         share_usd = self._queued.pop(run_id).share_usd
-        if share_usd is not None and self.budget is not None:
-            self.budget.settle(share_usd, min(spent_usd, share_usd) if is_known else share_usd)
-        elif self.budget is not None:
+        if self.budget is None:
+            return
+        if share_usd is None:
             # The limit is held by the database; here it is counted for the page.
             self.budget.spend(spent_usd)
-
-    def _close(self, run: FlowRun, part: Part) -> None:
-        """Takes in the end of a part; where its process died, what it has not done is queued again."""
-        assert run.state is not None
-        left, again = self._list_rows(part, "waits", "runs"), None
-        changes: dict[str, Any]
-        if run.state.is_cancelled():
-            changes = {"state": "cancelled", "note": run.state.message or "Its part was cancelled"}
-        elif run.state.is_crashed() and part.tries >= MAX_TRIES:
-            note = f"The process that worked on it died {count_noun(part.tries, 'time')}"
-            changes = {"state": "failed", "note": note}
         else:
-            # One that failed has met what others would meet too, such as a spent limit: that is found out here.
-            changes = {"state": "waits", "run_id": None, "seconds": None}
-            again = self._waiting if run.state.is_crashed() else self._here
-        for row in left:
-            self.ledger.update(row.handle, **changes)
-        if left and again is not None:
-            models = count_noun(len(left), "model")
-            self.logger.warning("%s ended with %s undone: %s", run.name, models, run.state.message)
-            again.append(Part(tuple(row.handle for row in left), part.tries))
-
-    def _list_rows(self, part: Part, *states: ModelState) -> list[ModelRow]:
-        return [row for row in self.ledger.list_in(*states) if row.handle in set(part.handles)]
-
-    def _list_elsewhere(self) -> set[str]:
-        """The models of the parts that are queued or with a worker."""
-        return {handle for part in self._queued.values() for handle in part.handles}
-
-
-def _describe_part(request: BackfillRequest, models_at_once: int) -> dict[str, Any]:
-    """The parameters that all parts have alike. None is left out, or it would be the deployment's own default."""
-    same = {name: getattr(request, name) for name in ("only_lacking", "synth_type", "effort", "force", "strict")}
-    return {**same, "namespace": None, "glob": None, "models_at_once": models_at_once, "part_size": None}
+            spent_usd = min(spent_usd, share_usd) if is_known else share_usd
+            self.budget.settle(share_usd, spent_usd)
+        self.worker.parts_usd += spent_usd

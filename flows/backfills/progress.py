@@ -1,26 +1,20 @@
 """How far a backfill is, on stderr: a line for each model that ends, and one line that follows the whole."""
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from rich.text import Text
 
-from engine.backfills.ledger import MODEL_STATES, ModelRow, ModelState, describe_state
+from engine.backfills.ledger import MODEL_STATES, ModelRow, ModelState
+from engine.backfills.page import describe_state, format_seconds
 from engine.domain.progress import PROGRESS_LOGGER, CallEnded, CallsPlanned
 from engine.text.formatting import count_noun
 from flows.backfills.worker import MODELS_LOGGER
 from flows.cli.console import make_console, make_live
-
-# Where there is no terminal: a log of a night's backfill has some sixty such lines.
-FIRST_INTERVAL_SECONDS, LONGEST_INTERVAL_SECONDS = 10.0, 600.0
-MINUTE_SECONDS, HOUR_SECONDS = 60, 3600
-# Below this many seconds they are shown as such.
-MAX_SHOWN_SECONDS = 90
 
 
 class BackfillProgress(logging.Handler):
@@ -59,7 +53,7 @@ class BackfillProgress(logging.Handler):
         """Inside the block rows and progress are shown.
 
         Args:
-            live: whether a line at the foot of a terminal follows; else a line comes at intervals that grow.
+            live: whether a line at the foot of a terminal follows.
         """
         loggers = [logging.getLogger(name) for name in (MODELS_LOGGER, PROGRESS_LOGGER)]
         before: list[Any] = [(logger.level, logger.propagate) for logger in loggers]
@@ -69,7 +63,7 @@ class BackfillProgress(logging.Handler):
             logger.propagate = False
         try:
             drawn = make_live(self._console, lambda: Text(self.describe(time.monotonic()), style="bold"))
-            with drawn if live and self._console.is_terminal else self._follow_plainly():
+            with drawn if live and self._console.is_terminal else nullcontext():
                 yield
         finally:
             for logger, (level, propagate) in zip(loggers, before, strict=True):
@@ -106,36 +100,9 @@ class BackfillProgress(logging.Handler):
             share = max(share, self._calls / max(self._expected_calls, self._planned))
         return (now - self._begun) * (1 - share) / share if self._begun is not None and 0 < share < 1 else None
 
-    @contextmanager
-    def _follow_plainly(self) -> Iterator[None]:
-        ending = threading.Event()
-
-        def follow() -> None:
-            seconds = FIRST_INTERVAL_SECONDS
-            while not ending.wait(seconds):
-                self._console.print(Text(self.describe(time.monotonic())), soft_wrap=True)
-                seconds = min(2 * seconds, LONGEST_INTERVAL_SECONDS)
-
-        following = threading.Thread(target=follow, daemon=True)
-        following.start()
-        try:
-            yield
-        finally:
-            ending.set()
-            following.join()
-
 
 def describe_row(row: ModelRow) -> str:
     """A model in one line: its state, what was kept where that is not all, how long it took, and why."""
     kept = "" if row.kept in (None, row.wanted) else f", {row.kept} of {row.wanted} kept"
     took = "" if row.seconds is None else f", {format_seconds(row.seconds)}"
     return f"{row.handle}: {describe_state(row)}{kept}{took}" + (f" ({row.note})" if row.note else "")
-
-
-def format_seconds(seconds: float) -> str:
-    """“50 s”, “7 min”, “2 h 5 min”."""
-    if seconds < MAX_SHOWN_SECONDS:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / MINUTE_SECONDS)
-    hours, rest = divmod(minutes, HOUR_SECONDS // MINUTE_SECONDS)
-    return f"{hours} h {rest} min" if hours else f"{minutes} min"

@@ -9,15 +9,14 @@ from functools import partial
 from prefect.runtime import flow_run
 
 from engine.backfills.targets import BackfillRequest, find_skip_reason
-from engine.domain.verdict import SkipReason
-from engine.errors import InputError, SharedBudgetError
+from engine.errors import SharedBudgetError
 from engine.llm.gateway.budget import Budget
 from engine.llm.gateway.shared import share_models
 from engine.llm.replies.changes import SharedLimit
 from engine.settings import Settings
 from engine.system.worker_process import WorkerProcess
 from expectations.checking import warm_up
-from flows.run.lease.lease import Logger
+from flows.observability.logs import Logger
 from flows.run.own_worker import OWN_WORKER
 from flows.run.resources import RunResources, open_run_resources
 
@@ -28,7 +27,7 @@ PART = "part"
 
 @asynccontextmanager
 async def open_backfill_resources(
-    settings: Settings, request: BackfillRequest, runs_at_once: int, budget: Budget | None, logger: Logger
+    settings: Settings, request: BackfillRequest, budget: Budget | None, logger: Logger
 ) -> AsyncIterator[RunResources]:
     """Opens what all runs of the backfill use, for as long as the block runs.
 
@@ -36,8 +35,8 @@ async def open_backfill_resources(
         budget: what all runs may spend together; None where nothing bounds it.
     """
     # Each run may wait a minute for its lease in a thread, and must keep no other from giving its own back.
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * runs_at_once + SPARE_THREADS))
-    calls_at_once = settings.concurrency * runs_at_once
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * request.models_at_once + SPARE_THREADS))
+    calls_at_once = settings.concurrency * request.models_at_once
     with ExitStack() as opened:
         run_heavy = OWN_WORKER.get() or opened.enter_context(WorkerProcess(logger.warning, warm_up)).run
         async with (
@@ -48,8 +47,7 @@ async def open_backfill_resources(
                 run_heavy,
                 as_tasks=False,
                 shared=shared,
-                find_skip_reason=partial(_find_skip_reason, settings, request),
-                yields=True,
+                find_skip_reason=partial(find_skip_reason, settings, request),
             ) as resources,
         ):
             yield resources
@@ -67,14 +65,6 @@ def make_shared_budget(settings: Settings, max_cost_usd: float | None, spent_usd
     budget = Budget(max_cost_usd, partial(_refuse, max_cost_usd), limit)
     budget.spend(spent_usd)
     return budget
-
-
-def _find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) -> SkipReason | None:
-    """Why a model is passed over; None for one whose definition is wrong: its run says what is wrong."""
-    try:
-        return find_skip_reason(settings, request, handle)
-    except InputError:
-        return None
 
 
 def _refuse(max_cost_usd: float, bound_usd: float) -> SharedBudgetError:

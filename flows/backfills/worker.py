@@ -13,7 +13,8 @@ import httpx
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Abort, PrefectException, TerminationSignal
 
-from engine.backfills.ledger import Ledger, ModelRow, describe_state
+from engine.backfills.ledger import Ledger, ModelRow
+from engine.backfills.page import describe_state
 from engine.backfills.targets import BackfillRequest
 from engine.domain.verdict import RunResult
 from engine.errors import (
@@ -62,6 +63,8 @@ class BackfillWorker:
 
     def __init__(self, request: BackfillRequest, ledger: Ledger, resources: RunResources, children: ChildRuns) -> None:
         self.stopped: BaseException | None = None
+        # What parts have spent, which stands in their own ledgers.
+        self.parts_usd = 0.0
         self._request = request
         self._ledger = ledger
         self._resources = resources
@@ -70,16 +73,16 @@ class BackfillWorker:
         self._common_errors = 0
         self._logger = logging.getLogger(MODELS_LOGGER)
 
-    async def work(self, rows: Sequence[ModelRow], models_at_once: int) -> None:
+    async def work(self, rows: Sequence[ModelRow]) -> None:
         """Works until no model waits or the worker is stopped; models that are under way are finished in both cases."""
         waiting = iter(rows)
+        working = [asyncio.create_task(self._work_through(waiting)) for _ in range(self._request.models_at_once)]
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(models_at_once):
-                    group.create_task(self._work_through(waiting))
-        except BaseExceptionGroup as group_error:
-            # Prefect's engine knows the signal, and no group that has it.
-            raise _find_first(group_error) from None
+            await asyncio.gather(*working)
+        finally:
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
 
     async def filter_unfinished(self, rows: Sequence[ModelRow]) -> list[ModelRow]:
         """The rows of the models that have something to do; the others are recorded as skipped."""
@@ -118,7 +121,7 @@ class BackfillWorker:
             self._ledger.update(handle, kept=snapshot.kept, wanted=snapshot.wanted, seconds=seconds)
         shared = self._resources.shared
         if shared is not None and shared.budget is not None:
-            self._ledger.spent_usd = shared.budget.spent_usd
+            self._ledger.spent_usd = max(0.0, shared.budget.spent_usd - self.parts_usd)
 
     async def _work_through(self, waiting: Iterator[ModelRow]) -> None:
         for row in waiting:
@@ -200,16 +203,6 @@ class BackfillWorker:
 
     def _find_snapshot(self, work: _Work) -> RunSnapshot:
         return self._resources.snapshots.get(str(work.run.id), RunSnapshot())
-
-
-def _find_first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The termination signal, where there is one among the errors, else the first error."""
-    leaves = list(group.exceptions)
-    for error in leaves:
-        if isinstance(error, BaseExceptionGroup):
-            leaves.extend(error.exceptions)
-    errors = [error for error in leaves if not isinstance(error, BaseExceptionGroup)]
-    return next((error for error in errors if isinstance(error, TerminationSignal)), errors[0])
 
 
 def _read_state(state: State[Any], snapshot: RunSnapshot) -> dict[str, Any]:

@@ -22,12 +22,13 @@ from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
 from expectations.checking import begin_import
+from flows.observability.logs import Logger
 from flows.run.cancellation import CancellationWatcher
 from flows.run.credentials import add_keys
-from flows.run.lease.lease import Lease, Logger, hold_lease
+from flows.run.lease.lease import Lease, hold_lease
 from flows.run.own_worker import OWN_WORKER
 from flows.run.page.progress import publish_progress
-from flows.run.rates.rate_limiter import open_rate_limiter
+from flows.run.rate_limiter import open_rate_limiter
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -127,9 +128,10 @@ class RunResources:
             snapshot.turned_away = True
             raise
 
-    def publish_progress(self, listener: Progress) -> AbstractAsyncContextManager[Progress]:
+    def publish_progress(self, listener: Progress | None) -> AbstractAsyncContextManager[Progress]:
         """The progress that the run reports its events to inside the block; the listener gets them, too."""
-        return publish_progress((listener, self.snapshot), as_artifact=self.as_tasks)
+        listeners = (self.snapshot, listener) if listener else (self.snapshot,)
+        return publish_progress(listeners, as_artifact=self.as_tasks)
 
     @asynccontextmanager
     async def open_models(self, level: Level, progress: Progress) -> AsyncIterator[LanguageModels]:
@@ -159,16 +161,14 @@ async def open_run_resources(
     as_tasks: bool = True,
     shared: SharedModels | None = None,
     find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None,
-    yields: bool = False,
 ) -> AsyncIterator[RunResources]:
     """Opens the resources for as long as the block runs; see ``RunResources``.
 
     Args:
         run_heavy: None for that of this process (``flows.run.own_worker``).
-        yields: whether a part of what the rate limits leave is for other processes, so that these never wait behind it.
     """
     with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
-        async with open_rate_limiter(settings, logger, yields) as rate_limiter:
+        async with open_rate_limiter(settings, logger) as rate_limiter:
             yield RunResources(
                 settings,
                 logger,

@@ -14,7 +14,7 @@ from fakes.workspace import ROOT
 
 from engine.llm.gateway.rate_limit import RateLimiter
 from engine.settings import read_settings
-from flows.run.rates.rate_limiter import open_rate_limiter
+from flows.run.rate_limiter import open_rate_limiter
 
 
 def start_callers(api: str, callers: int, seconds: float, **settings: str) -> "subprocess.Popen[str]":

@@ -1,6 +1,5 @@
-"""The ledger tells how each model of a backfill stands, survives its file, and says in words what is left to do."""
+"""The ledger tells how each model of a backfill stands, survives its file, and sums over its rows."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,14 +7,12 @@ import pytest
 from engine.backfills.ledger import (
     Ledger,
     ModelRow,
-    describe_ledger,
     locate_ledger,
     parse_ledger,
     read_ledger,
     render_ledger,
     write_ledger,
 )
-from engine.errors import ProviderDownError
 
 ROWS = (
     ModelRow("a.one", "attached", 16, 16, 3, 0.01, "run-1", 4.5),
@@ -54,27 +51,3 @@ def test_row_is_replaced_where_its_model_is_in_the_ledger_and_sums_are_over_all(
     assert 0.75 == ledger.share
     assert pytest.approx(0.03) == ledger.cost_usd
     assert Ledger(ROWS[1:]).cost_usd is None
-
-
-@pytest.mark.parametrize(
-    ("rows", "stopped", "said"),
-    [
-        (ROWS[:1], None, "Models: 1 attached."),
-        (
-            ROWS[1:2],
-            None,
-            f"Models: 1 failed. Failed: {ROWS[1].note} Start the backfill again to do",
-        ),
-        (
-            ROWS[3:],
-            ProviderDownError("it is down"),
-            "Models: 1 not started. Stopped: it is down. Start",
-        ),
-        ([ModelRow(f"a.m{number}", "failed", note="x" * 500) for number in range(6)], None, "; and 1 more."),
-        ((), None, "No models."),
-    ],
-)
-def test_sentence_names_what_failed_and_says_what_to_do(
-    rows: Sequence[ModelRow], stopped: Exception | None, said: str
-) -> None:
-    assert said in describe_ledger(Ledger(rows), stopped)

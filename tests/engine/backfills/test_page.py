@@ -1,7 +1,8 @@
 """The page of a backfill: what came of it first, failed models with their reasons, and a table that stays usable."""
 
 from engine.backfills.ledger import Ledger, ModelRow, ModelState
-from engine.backfills.page import MAX_ROWS, describe_backfill, write_backfill_page
+from engine.backfills.page import MAX_ROWS, describe_backfill, describe_end, write_backfill_page
+from engine.errors import ProviderDownError
 
 FILE = "samples/__backfills__/1.json"
 
@@ -11,16 +12,27 @@ def make_rows(state: ModelState, count: int, note: str = "", warnings: int = 0) 
 
 
 def write(*rows: ModelRow) -> str:
-    return write_backfill_page(Ledger(rows), {"synth_type": "from_traits", "effort": None}, FILE, ended=True)
+    return write_backfill_page(Ledger(rows, ended=True), {"synth_type": "from_traits", "effort": None}, FILE)
 
 
 def test_verdict_says_how_many_have_samples_and_whether_something_is_left_to_do() -> None:
     ledger = Ledger([*make_rows("attached", 5, warnings=1), *make_rows("skipped", 2), *make_rows("failed", 1)])
-    done, begun = Ledger(make_rows("attached", 2)), Ledger([*make_rows("attached", 1), *make_rows("waits", 1)])
+    done = Ledger(make_rows("attached", 2), ended=True)
+    begun = Ledger([*make_rows("attached", 1), *make_rows("waits", 1)])
 
-    assert describe_backfill(ledger, ended=True)[0].startswith("7 of 8 models have their samples, 5 with warnings")
-    assert "2 attached. Nothing is left to do." == describe_backfill(done, ended=True)[1]
-    assert "1 attached, 1 waiting. It is under way." == describe_backfill(begun, ended=False)[1]
+    assert describe_backfill(ledger)[0].startswith("7 of 8 models have their samples, 5 with warnings")
+    assert "2 attached. Nothing is left to do." == describe_backfill(done)[1]
+    assert "1 attached, 1 waiting. It is under way." == describe_backfill(begun)[1]
+
+
+def test_end_names_what_failed_and_what_stopped_it_and_says_what_to_do() -> None:
+    rows = [ModelRow("a.two", "failed", note="a.two: no traits are defined."), *make_rows("failed", 5, "x" * 500)]
+    ended = describe_end(Ledger([*rows, *make_rows("waits", 1)], ended=True), ProviderDownError("it is down"))
+
+    assert ended.startswith(
+        "0 of 7 models have their samples. Failed: a.two: no traits are defined.; u22a8.failed-0: xx"
+    )
+    assert "; and 1 more. Stopped: it is down. 6 failed, 1 waiting. Fix what failed and start the backfill" in ended
 
 
 def test_page_begins_with_the_verdict_then_what_failed_and_the_table_with_failed_ones_first() -> None:
@@ -34,7 +46,7 @@ def test_page_begins_with_the_verdict_then_what_failed_and_the_table_with_failed
     assert page.startswith("# 1 of 3 models has its samples\n")
     assert "**[u22a8.bad](../../runs/flow-run/run-2)**: No model. Did you \\*mean\\* another?" in page
     assert table.index("u22a8.bad") < table.index("u22a8.good") < table.index("u22a8.waits-0")
-    assert "16\u00a0of\u00a016 | 7 | $0.50 | 1\u00a0min\u00a023" in table
+    assert "16\u00a0of\u00a016 | 7 | $0.50 | 83\u00a0s" in table
 
 
 def test_thousands_of_models_make_a_page_that_says_what_is_not_shown_and_where_it_is() -> None:

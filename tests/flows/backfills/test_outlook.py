@@ -62,18 +62,17 @@ def test_progress_counts_models_and_calls_and_says_how_long_they_may_take(capsys
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ([], "give handles, --namespace or --glob, or --only-lacking for"),
-        (["--namespace", "U22A8"], "--namespace is 'U22A8'; allowed: a namespace, such as u22a8"),
-        (["--glob", "u22a8/*"], "--glob is 'u22a8/*'; allowed: a pattern of handles, such as 'u22a8.*-report'"),
-        (["--only-lacking", "--max-cost-usd", "0"], "--max-cost-usd is 0.0; allowed: more than 0 US dollars"),
+        ([], "give handles, a namespace or a glob, or choose only lacking ones"),
+        (["--namespace", "U22A8"], "fits the namespace 'U22A8'"),
+        (["--glob", "u22a8/*"], "fits the glob 'u22a8/*'"),
+        (["--only-lacking", "--max-cost-usd", "0"], "'--max-cost-usd': Input should be greater than"),
     ],
 )
-def test_mistake_names_the_option_as_it_is_typed(run_command: Command, typed: list[str], said: str) -> None:
+def test_mistake_is_told_before_anything_starts(run_command: Command, typed: list[str], said: str) -> None:
     ended = run_command("backfill", *typed)
 
     assert 2 == ended.code
     assert said in ended.message
-    assert "_" not in ended.message
 
 
 def test_begin_tells_models_calls_cost_and_limits(
@@ -84,9 +83,9 @@ def test_begin_tells_models_calls_cost_and_limits(
     workspace.enter(monkeypatch)
     (broken := workspace.folder / "models" / f"{NAMESPACE}.broken").mkdir()
     (broken / "model.yaml").write_text("traits: 1\n")
-    request = BackfillRequest(namespace=NAMESPACE, effort="low")
+    request = BackfillRequest(namespace=NAMESPACE, effort="low", models_at_once=3, max_cost_usd=20.0)
     outlook = look_ahead(read_settings(), request)
-    head, estimate, limits = describe_begin(outlook, request, 3, 20.0).splitlines()
+    head, estimate, limits = describe_begin(outlook, request).splitlines()
 
     assert "3 models: from_traits, effort low, 3 at a time" == head
     assert estimate.startswith(f"Estimate: about {outlook.calls} calls to openai/test, likely $0.")

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +14,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.states import Cancelled, Completed, Crashed, Running, Scheduled
+from prefect.states import Completed, Crashed, Running, Scheduled
 
 from engine.backfills.ledger import Ledger, ModelRow, ModelState, write_ledger
 from engine.backfills.targets import BackfillRequest
@@ -24,12 +23,12 @@ from engine.llm.gateway.budget import Budget
 from engine.llm.replies.changes import SharedLimit
 from engine.settings import Settings
 from flows.backfills import parts, resources
-from flows.backfills.parts import MAX_TRIES, PartDispatcher
+from flows.backfills.parts import PartDispatcher
 from flows.backfills.resources import PART, make_shared_budget
 from flows.backfills.worker import BackfillWorker
 
 ONE, TWO, THREE, FOUR = HANDLES = ("sheds.one", "sheds.two", "sheds.three", "sheds.four")
-REQUEST = BackfillRequest(HANDLES, None, None, False, "from_traits", "low", False, frozenset())
+REQUEST = BackfillRequest(HANDLES, effort="low")
 LOOK_SECONDS = 0.01
 
 
@@ -66,27 +65,16 @@ class Server:
 
     async def read_flow_runs(self, flow_run_filter: FlowRunFilter, offset: int, **_: object) -> list[FlowRun]:
         self.looks += 1
-        wanted = flow_run_filter.state.type if flow_run_filter.state else None
-        assert wanted is not None
         ids = self.runs if flow_run_filter.id is None else flow_run_filter.id.any_ or ()
-        types = {run_id: run.state.type for run_id, run in self.runs.items() if run_id in ids and run.state}
-        found = [
-            # As it is now: what becomes of it meanwhile, the next answer tells.
-            self.runs[run_id].model_copy()
-            for run_id, kind in types.items()
-            if (not wanted.any_ or kind in wanted.any_) and kind not in (wanted.not_any_ or ())
-        ]
-        return found[offset:]
+        # As they are now: what becomes of them meanwhile, the next answer tells.
+        return [run.model_copy() for run_id, run in self.runs.items() if run_id in ids][offset:]
 
     async def set_flow_run_state(self, run_id: UUID, state: State[Any]) -> SimpleNamespace:
         run = self.runs[run_id]
         assert run.state is not None
         if state.is_pending() and not run.state.is_scheduled():
             return SimpleNamespace(status=SetStateStatus.ABORT)
-        if state.is_cancelling():
-            # What has not begun has nothing to stop, and what has does so at once.
-            state = Cancelled(message=state.message)
-        elif state.is_cancelled():
+        if state.is_cancelled():
             self.taken_back += run.parameters["handles"]
         run.state = state
         return SimpleNamespace(status=SetStateStatus.ACCEPT)
@@ -97,14 +85,15 @@ class Worker:
 
     def __init__(self, ledger: Ledger) -> None:
         self.stopped: BaseException | None = None
+        self.parts_usd = 0.0
         self.may_work = asyncio.Event()
         self.done: list[str] = []
         self._ledger = ledger
 
     async def filter_unfinished(self, rows: Sequence[ModelRow]) -> list[ModelRow]:
-        return list(rows)
+        return [row for row in rows if row.state == "waits"]
 
-    async def work(self, rows: Sequence[ModelRow], _: int) -> None:
+    async def work(self, rows: Sequence[ModelRow]) -> None:
         await self.may_work.wait()
         for row in rows:
             if self.stopped is None:
@@ -122,6 +111,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.ledger = Ledger(ModelRow(handle) for handle in HANDLES)
         self.server, self.worker = Server(), Worker(self.ledger)
+        self.starts = 0
         self._budget: Budget | None = None
         self._folder = str(folder)
 
@@ -131,15 +121,16 @@ class Site:
         return self._budget
 
     def start(self) -> "asyncio.Task[None]":
+        self.starts += 1
         server, worker = cast("PrefectClient", self.server), cast("BackfillWorker", self.worker)
         logger = logging.getLogger("tests.parts")
         dispatcher = PartDispatcher(server, self._folder, worker, self.ledger, uuid4(), self._budget, logger)
-        return asyncio.create_task(dispatcher.work(REQUEST, 1, 1))
+        return asyncio.create_task(dispatcher.work(REQUEST, 1))
 
     async def queue(self) -> "asyncio.Task[None]":
-        """Starts it, and waits until all parts but one are queued."""
+        """Starts it, and waits until all parts are queued and the last is worked on here."""
         working = self.start()
-        await self.look(made=3)
+        await self.look(made=4)
         return working
 
     def begin(self, handle: str) -> None:
@@ -169,83 +160,67 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """No part is late, however long nobody has begun it."""
-    run_id = str(uuid4())
-    this_run = SimpleNamespace(get_id=lambda: run_id, get_run_count=lambda: 1)
-    for name, value in {"flow_run": this_run, "CHECK_SECONDS": LOOK_SECONDS, "UNBEGUN_SECONDS": math.inf}.items():
-        monkeypatch.setattr(parts, name, value)
-    return Site(tmp_path)
+    run_id, made = str(uuid4()), Site(tmp_path)
+    this_run = SimpleNamespace(get_id=lambda: run_id, get_run_count=lambda: made.starts)
+    monkeypatch.setattr(parts, "flow_run", this_run)
+    monkeypatch.setattr(parts, "CHECK_SECONDS", LOOK_SECONDS)
+    return made
 
 
-@pytest.mark.parametrize("works_here", [True, False])
-async def test_part_waits_for_a_worker_unless_nothing_is_to_do_here(
-    site: Site, works_here: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_parts_that_nobody_begins_are_done_here_the_last_first(site: Site) -> None:
     working = await site.queue()
     site.begin(ONE)
-    if not works_here:
-        site.worker.may_work.set()
-        await wait_meanwhile(lambda: site.worker.done)
-    await site.look()
-    too_soon = list(site.server.taken_back)
-    monkeypatch.setattr(parts, "UNBEGUN_SECONDS", 0.0)
-    await wait_meanwhile(lambda: works_here or len(site.worker.done) == 3)
-    await site.look()
-    taken_back = list(site.server.taken_back)
+    while_busy = list(site.server.taken_back)
     site.worker.may_work.set()
+    await wait_meanwhile(lambda: len(site.worker.done) == 3)
     site.end(ONE)
     await working
 
-    assert [] == too_soon
-    # The last that was queued comes first: a worker that gets free takes the first.
-    assert ([] if works_here else [THREE, TWO]) == taken_back
-    assert ONE not in site.worker.done
+    # A worker that gets free takes the first.
+    assert ([FOUR], [FOUR, THREE, TWO]) == (while_busy, site.server.taken_back)
+    assert [FOUR, THREE, TWO] == site.worker.done
     assert {"attached": 4} == site.ledger.count()
 
 
-async def test_part_that_dies_is_queued_again_so_often_and_no_more(site: Site) -> None:
-    site.worker.may_work.set()
+async def test_what_a_part_that_died_left_undone_is_done_here(site: Site) -> None:
     working = await site.queue()
-    for count in range(1, MAX_TRIES + 1):
-        site.crash(ONE)
-        await site.look(made=3 + min(count, MAX_TRIES - 1))
+    site.crash(ONE)
     site.end(TWO, THREE)
+    site.worker.may_work.set()
     await working
-    [failed] = site.ledger.list_in("failed")
 
-    assert [ONE, TWO, THREE, *[ONE] * (MAX_TRIES - 1)] == site.server.list_queued()
-    assert (ONE, "The process that worked on it died 3 times") == (failed.handle, failed.note)
-    assert {"attached": 3, "failed": 1} == site.ledger.count()
+    assert ([ONE, TWO, THREE, FOUR], [FOUR, ONE]) == (site.server.list_queued(), site.worker.done)
+    assert {"attached": 4} == site.ledger.count()
 
 
-async def test_second_start_takes_over_the_parts_of_the_first(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_second_start_takes_over_the_parts_of_the_first_and_counts_what_others_spent(site: Site) -> None:
+    site.bound(8.0)
     first = await site.queue()
     first.cancel()
     await asyncio.wait({first})
     site.begin(ONE)
+    site.end(TWO, usd=1.5)
+    budget = site.bound(8.0)
+    site.ledger.update(TWO, state="skipped")
     site.worker.may_work.set()
-    monkeypatch.setattr(parts, "UNBEGUN_SECONDS", 0.0)
     second = site.start()
-    await wait_meanwhile(lambda: len(site.worker.done) == 3)
-    site.end(ONE)
+    await wait_meanwhile(lambda: len(site.worker.done) == 2)
+    site.end(ONE, usd=0.5)
     await second
 
-    assert [ONE, TWO, THREE] == site.server.list_queued()
     assert ONE not in site.worker.done
-    assert {"attached": 4} == site.ledger.count()
+    assert {"attached": 3, "skipped": 1} == site.ledger.count()
+    assert (2.0, 2.0) == (budget.spent_usd, site.worker.parts_usd)
 
 
-async def test_cancel_ends_all_parts_and_counts_nothing_for_those_that_never_began(site: Site) -> None:
-    budget = site.bound(8.0)
+async def test_cancel_takes_parts_out_of_the_queue_and_leaves_those_that_have_begun_to_see_it(site: Site) -> None:
     working = await site.queue()
     site.begin(ONE)
     site.worker.stop(RunInterruptedError("The run was cancelled"))
     await working
 
-    assert {"CANCELLED"} == {run.state.type.value for run in site.server.runs.values() if run.state}
-    assert [ONE, TWO, THREE] == [row.handle for row in site.ledger.list_in("cancelled")]
-    # The one that had begun left no ledger: its whole share may be spent.
-    assert (2.0, []) == (budget.spent_usd, site.worker.done)
+    assert {FOUR, TWO, THREE} == set(site.server.taken_back)
+    assert ({"waits": 4}, []) == (site.ledger.count(), site.worker.done)
 
 
 async def test_where_this_process_stops_begun_parts_are_waited_for_and_others_never_begin(site: Site) -> None:
@@ -258,38 +233,32 @@ async def test_where_this_process_stops_begun_parts_are_waited_for_and_others_ne
     await working
 
     assert not over_too_soon
-    assert {TWO, THREE} == set(site.server.taken_back)
+    assert {FOUR, TWO, THREE} == set(site.server.taken_back)
     assert {"attached": 1, "waits": 3} == site.ledger.count()
 
 
 @pytest.mark.parametrize(
-    ("limit", "share_usd", "again_usd", "lost_usd"),
-    [
-        # Of one that died its whole share may be spent. What is left, 3.5, is for it and for the model here.
-        (None, 2.0, 1.75, 2.0),
-        # What its ledger has last said of the one that died.
-        (SharedLimit("backfill", 8.0), 8.0, 8.0, 0.5),
-    ],
+    ("limit", "share_usd", "lost_usd"),
+    # Of one that died its whole share may be spent; in the database stands what is.
+    [(None, 2.0, 2.0), (SharedLimit("backfill", 8.0), 8.0, 0.5)],
     ids=["divided", "in the database"],
 )
 async def test_limit_is_divided_and_what_is_not_spent_comes_back_unless_it_stands_in_the_database(
-    site: Site, limit: SharedLimit | None, share_usd: float, again_usd: float, lost_usd: float
+    site: Site, limit: SharedLimit | None, share_usd: float, lost_usd: float
 ) -> None:
     budget = site.bound(8.0, limit)
     working = await site.queue()
+    # The share of the one that is worked on here is its own.
     given, left_usd = site.server.list_limits(), budget.left_usd
     site.end(ONE, usd=0.5)
     site.crash(TWO, usd=0.5)
-    await site.look(made=4)
-    site.end(TWO, THREE, usd=0.25)
+    site.end(THREE, usd=0.25)
     site.worker.may_work.set()
     await working
 
-    # All parts but the last are queued, and that is worked on here.
-    assert ([ONE, TWO, THREE, TWO], [FOUR]) == (site.server.list_queued(), site.worker.done)
-    assert ([share_usd] * 3, share_usd) == (given, left_usd)
-    assert [*given, again_usd] == site.server.list_limits()
-    assert 0.5 + lost_usd + 0.25 + 0.25 == budget.spent_usd
+    assert ([share_usd] * 4, share_usd) == (given, left_usd)
+    assert [FOUR, TWO] == site.worker.done
+    assert 0.5 + lost_usd + 0.25 == budget.spent_usd
 
 
 @pytest.mark.parametrize(("tags", "whole"), [([], "own"), ([PART], "parent")])

@@ -1,1 +1,0 @@
-"""A rate a minute that all runs and machines share."""
