@@ -1,4 +1,7 @@
-"""Sends a process's metrics to an OpenTelemetry collector over OTLP, by OpenTelemetry's own exporter."""
+"""Sends a process's metrics to an OpenTelemetry collector over OTLP, by OpenTelemetry's own exporter.
+
+Imported only if there is a collector (``flows/observability/run_outcome.py``), so a run without one pays nothing.
+"""
 
 import asyncio
 import logging

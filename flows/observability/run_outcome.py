@@ -6,17 +6,21 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from prefect.exceptions import Abort, TerminationSignal
 from prefect.runtime import flow_run
 
-from engine.domain.progress import Event, Progress
+from engine.domain.progress import Progress
 from engine.errors import GateError, ModelBusyError, RunInterruptedError
-from engine.settings import read_settings
+from engine.settings import CollectorSettings, read_settings
 from engine.system.log_context import log_context, read_log_context
-from flows.observability.instruments import Attributes
+from flows.observability.instruments import Attributes, RunMeter
 from flows.observability.logs import set_up_logs
-from flows.observability.metrics import RunMeter, find_sink
+
+if TYPE_CHECKING:
+    from flows.observability.otlp import Sink
 
 LOGGER = logging.getLogger("exemplars.runs")
 # The outcome of a run by what it raised; anything else is "failed".
@@ -31,16 +35,29 @@ OUTCOMES: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-class _DiscardProgress:
-    """Discards all events, for runs without a collector."""
+@lru_cache(maxsize=1)
+def find_sink() -> "Sink | None":
+    """Where this process's runs send their metrics; None if no collector is configured or it cannot be used.
 
-    def report(self, event: Event) -> None:
-        """Does nothing."""
+    All runs of the process share it: otherwise each would have its own thread and its own time series.
+    """
+    settings = CollectorSettings()
+    if not settings.sends:
+        return None
+    try:
+        from flows.observability.otlp import Sink
+
+        return Sink(settings)
+    except Exception as error:
+        # Wrong variables of OpenTelemetry are no reason for a run to fail.
+        text = "No metrics are sent: OpenTelemetry's variables (OTEL_…) cannot be used: %s"
+        logging.getLogger("exemplars.telemetry").warning(text, error)
+        return None
 
 
 @asynccontextmanager
-async def observe_run(handle: str, synth_type: str, effort: str | None) -> AsyncIterator[Progress]:
-    """Observes the run inside the block, and yields where the run reports its events.
+async def observe_run(handle: str, synth_type: str, effort: str | None) -> AsyncIterator[Progress | None]:
+    """Observes the run inside the block, and yields where it reports its events; None where there is no collector.
 
     A failure to send metrics never fails the run.
     """
@@ -49,30 +66,23 @@ async def observe_run(handle: str, synth_type: str, effort: str | None) -> Async
     with log_context(run_id=str(flow_run.get_id()), handle=handle, synth_type=synth_type, effort=effort):
         sink = find_sink()
         meter = RunMeter(sink.instruments) if sink else None
-        if meter and (delay := _read_delay()) is not None:
-            meter.begin(delay, _list_attributes())
+        if sink and (delay := _read_delay()) is not None:
+            sink.instruments.delay_seconds.record(delay, _list_attributes())
         outcome, error_type = "attached", ""
         try:
-            yield meter or _DiscardProgress()
+            yield meter
         except BaseException as error:
-            outcome, error_type = name_outcome(error), type(error).__name__
+            outcome = next((outcome for kind, outcome in OUTCOMES if isinstance(error, kind)), "failed")
+            error_type = type(error).__name__
             raise
         finally:
             seconds = time.monotonic() - begun
-            _log_end(outcome, error_type, seconds)
+            told = {"outcome": outcome, "seconds": round(seconds, 3), "error": error_type or None}
+            LOGGER.info("The run has ended as %s after %.1f s", outcome, seconds, extra=told)
             if sink and meter:
-                meter.end(seconds, {**_list_attributes(), **_list_outcome(outcome, error_type)})
+                ended = {"exemplars.outcome": outcome, **({"error.type": error_type} if error_type else {})}
+                meter.end(seconds, {**_list_attributes(), **ended})
                 await sink.flush()
-
-
-def name_outcome(error: BaseException) -> str:
-    """The outcome of a run that raised an exception."""
-    return next((outcome for kind, outcome in OUTCOMES if isinstance(error, kind)), "failed")
-
-
-def _log_end(outcome: str, error_type: str, seconds: float) -> None:
-    told = {"outcome": outcome, "seconds": round(seconds, 3), "error": error_type or None}
-    LOGGER.info("The run has ended as %s after %.1f s", outcome, seconds, extra=told)
 
 
 def _read_delay() -> float | None:
@@ -87,7 +97,3 @@ def _list_attributes() -> Attributes:
     """The attributes of a run's metrics. The handle is not among them: it would have too many values."""
     fields = read_log_context()
     return {f"exemplars.{name}": str(fields.get(name) or "unknown") for name in ("synth_type", "effort")}
-
-
-def _list_outcome(outcome: str, error_type: str) -> Attributes:
-    return {"exemplars.outcome": outcome, **({"error.type": error_type} if error_type else {})}

@@ -14,8 +14,9 @@ from prefect.logging.configuration import setup_logging
 from engine.domain.progress import CallAttempted, WaitedForTurn
 from engine.errors import QuotaError
 from engine.settings import CollectorSettings
-from flows.observability.metrics import RunMeter, find_sink
+from flows.observability.instruments import RunMeter
 from flows.observability.otlp import FLUSH_SECONDS, Sink
+from flows.observability.run_outcome import find_sink
 
 pytestmark = pytest.mark.slow
 
@@ -117,7 +118,7 @@ def test_collector_that_hangs_costs_no_run_and_is_waited_for_once(
     status = priced.run().status
     sink = find_sink()
     assert sink is not None
-    sink.instruments.count_reused()
+    sink.instruments.calls.add(1)
     begun = time.monotonic()
     asyncio.run(sink.flush())
 
@@ -139,7 +140,7 @@ async def test_key_in_the_collectors_address_or_header_is_in_no_line(
     monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", value)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     sink = Sink(CollectorSettings())
-    sink.instruments.count_reused()
+    sink.instruments.calls.add(1)
     await sink.flush()
     sink.close()
 
