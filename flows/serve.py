@@ -4,7 +4,6 @@ It is two processes: the one that a person starts guards the other one, which ru
 closes.
 """
 
-import errno
 import os
 import select
 import signal
@@ -14,11 +13,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
 from prefect.settings import (
     PREFECT_API_URL,
@@ -28,7 +27,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from engine.errors import ExemplarsError, InputError, OrchestratorError, RunInterruptedError
+from engine.errors import ExemplarsError, OrchestratorError, RunInterruptedError
 from engine.settings import PROJECT_ROOT, Settings, read_settings
 from engine.system.guard import leaving_no_process, run_guarded
 from flows.deploy.unfinished_runs import end_gone_runs
@@ -48,49 +47,62 @@ MAX_RUNS = 8
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Service:
     """A program that runs until everything is stopped or, without ``is_ready``, a step that has to end.
 
-    ``is_ready`` is given the time of the start, in seconds since 1970. ``settle`` is called when it has been stopped.
+    ``settle`` is called when it has been stopped.
     """
 
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
-    is_ready: Callable[[float], bool] | None = None
+    is_ready: Callable[[], bool] | None = None
     settle: Callable[[], None] = lambda: None
+    process: "subprocess.Popen[bytes]" = field(init=False)
+    log: Path = field(init=False)
+    since: float = field(init=False)
 
+    @contextmanager
+    def running(self, logs: Path) -> Iterator[None]:
+        """Runs it while the block runs, its output in a log of its own; then stops its process group."""
+        self.log, self.since = logs / f"{self.name}.log", time.monotonic()
+        with self.log.open("wb") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, *self.arguments],
+                cwd=PROJECT_ROOT,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            yield
+        finally:
+            _signal_group(self.process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_SECONDS)
+            _signal_group(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.settle()
 
-@dataclass(frozen=True, slots=True)
-class RunningService:
-    """A service that was started, the file that it writes to, and when it was started, in seconds since 1970."""
-
-    service: Service
-    process: "subprocess.Popen[bytes]"
-    log: Path
-    since: float
-
-    @property
-    def is_ready(self) -> bool:
+    def is_up(self) -> bool:
         """Whether the next service may be started."""
-        asked = self.service.is_ready
-        return self.process.poll() == 0 if asked is None else asked(self.since)
+        return self.process.poll() == 0 if self.is_ready is None else self.is_ready()
 
     def check(self, start_seconds: float | None = None) -> None:
         """Raises an ``OrchestratorError`` if it has ended, or was started more than ``start_seconds`` ago."""
         code = self.process.poll()
-        if code is not None and (code or self.service.is_ready):
+        if code is not None and (code or self.is_ready):
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        elif start_seconds is not None and time.time() - self.since > start_seconds:
+        elif start_seconds is not None and time.monotonic() - self.since > start_seconds:
             how = f"was not ready after {start_seconds:g} s"
         else:
             return
         lines = [line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         said = "".join(f"\n  {line}" for line in lines[-LOG_TAIL_LINES:]) or " (nothing)"
-        raise OrchestratorError(
-            f"{self.service.name} {how}. The end of {shorten(self.log)}:{said}\nEverything is stopped."
-        )
+        raise OrchestratorError(f"{self.name} {how}. The end of {shorten(self.log)}:{said}\nEverything is stopped.")
 
 
 def main() -> int:
@@ -147,7 +159,7 @@ def list_services(settings: Settings, api: str, environment: Mapping[str, str]) 
             "PREFECT_UI_API_URL": api,
             **variables,
         },
-        lambda _: answers(f"{api}/health"),
+        lambda: answers(f"{api}/health"),
     )
     name = f"make serve on {socket.gethostname()}"
     worker = Service(
@@ -155,10 +167,11 @@ def list_services(settings: Settings, api: str, environment: Mapping[str, str]) 
         ("-m", "prefect", "worker", "start", "--pool", POOL, "--name", name, "--limit", str(MAX_RUNS)),
         # It asks for runs every second, so that a run starts within five.
         {"PREFECT_WORKER_QUERY_SECONDS": "1", "EXEMPLARS_API_URL": address, **variables},
-        lambda since: has_worker(api, name, since),
+        # The server hears of it some seconds later.
+        lambda: True,
         lambda: end_stopped_runs(api),
     )
-    door = Service("door", ("-m", "flows.api", "serve"), variables, lambda _: answers(f"{address}/v1/health"))
+    door = Service("door", ("-m", "flows.api", "serve"), variables, lambda: answers(f"{address}/v1/health"))
     return [[server], [Service("deploy", ("-m", "flows.deploy"), variables)], [worker, door]]
 
 
@@ -177,56 +190,29 @@ def run_services(
         RunInterruptedError: standard input closed before everything was up.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    running: list[RunningService] = []
+    running: list[Service] = []
     with leaving_no_process(), ExitStack() as stack:
-        for services in stages:
-            starting = [stack.enter_context(run_service(service, logs)) for service in services]
-            running += starting
-            while not all(started.is_ready for started in starting):
-                for started in running:
-                    started.check(start_seconds if started in starting else None)
+        for starting in stages:
+            for service in starting:
+                stack.enter_context(service.running(logs))
+                running.append(service)
+            while not all(service.is_up() for service in starting):
+                for service in running:
+                    service.check(start_seconds if service in starting else None)
                 if _stdin_closes(LOOK_SECONDS):
                     raise RunInterruptedError("interrupted before everything was up. Everything is stopped")
         print(ready, flush=True)
         while not _stdin_closes(LOOK_SECONDS):
-            for started in running:
-                started.check()
-
-
-@contextmanager
-def run_service(service: Service, logs: Path) -> Iterator[RunningService]:
-    """Runs a service, whose output goes to a log of its own, while the block runs; then stops its process group."""
-    log = logs / f"{service.name}.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, *service.arguments],
-            cwd=PROJECT_ROOT,
-            env=dict(service.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield RunningService(service, process, log, time.time())
-    finally:
-        _signal_group(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-        _signal_group(process.pid, signal.SIGKILL)
-        process.wait()
-        service.settle()
+            for service in running:
+                service.check()
 
 
 def check_port(host: str, port: int, variable: str) -> None:
     """Checks that a server can listen at an address; ``variable`` names the setting of the port, for the message.
 
     Raises:
-        OrchestratorError: another process listens there.
-        InputError: no process can, as with a host that is not of this machine or a port below 1024.
+        OrchestratorError: it cannot, since another process listens there, or the host is not of this machine.
     """
-    if port == 0:
-        raise InputError(f"{variable}=0 is not possible here, since others are told the address: choose a port")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as listener:
@@ -234,10 +220,9 @@ def check_port(host: str, port: int, variable: str) -> None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
     except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise InputError(f"{host}:{port} ({variable}): {error.strerror}. Choose another") from error
         raise OrchestratorError(
-            f"port {port} is used by another program. Stop it, or choose another port: {variable}={port + 1}"
+            f"nothing can listen at {host}:{port}: {error.strerror}. Stop what does, or choose another port: "
+            f"{variable}={port + 1}"
         ) from error
 
 
@@ -249,20 +234,15 @@ def answers(url: str) -> bool:
         return False
 
 
-def has_worker(api: str, name: str, since: float) -> bool:
-    """Whether the server has received a heartbeat of the worker of this name since that time."""
-    try:
-        with _open_client(api) as client:
-            workers = client.read_workers_for_work_pool(POOL)
-    except (httpx.HTTPError, PrefectException):
-        return False
-    heard = [worker.last_heartbeat_time for worker in workers if worker.name == name]
-    return any(moment is not None and moment.timestamp() >= since for moment in heard)
-
-
 def end_stopped_runs(api: str) -> None:
     """Tells the server which runs ended with the worker; if that fails, the next deploy step does it."""
-    with suppress(httpx.HTTPError, PrefectException), _open_client(api) as client:
+    # Without retries: the server may be stopping, and nobody waits for it here.
+    once = temporary_settings({PREFECT_API_URL: api, PREFECT_CLIENT_MAX_RETRIES: 0})
+    with (
+        suppress(httpx.HTTPError, PrefectException),
+        once,
+        get_client({"timeout": ASK_SECONDS}, sync_client=True) as client,
+    ):
         end_gone_runs(client)
 
 
@@ -280,14 +260,6 @@ def name_host(host: str) -> str:
 def shorten(path: Path) -> str:
     """A path relative to the current folder if it lies below it."""
     return str(path).removeprefix(f"{Path.cwd()}{os.sep}")
-
-
-@contextmanager
-def _open_client(api: str) -> Iterator[SyncPrefectClient]:
-    """A client without retries: the server may be starting or stopping, and nobody waits for it here."""
-    once = temporary_settings({PREFECT_API_URL: api, PREFECT_CLIENT_MAX_RETRIES: 0})
-    with once, get_client({"timeout": ASK_SECONDS}, sync_client=True) as client:
-        yield client
 
 
 def _stdin_closes(seconds: float) -> bool:

@@ -97,7 +97,7 @@ def _serve(
     def make(told: StandIn) -> Service:
         url = f"http://127.0.0.1:{told.port}/"
         arguments = (str(STAND_IN), str(told.port), *told.arguments)
-        is_ready = None if told.is_step else lambda _: answers(url)
+        is_ready = None if told.is_step else lambda: answers(url)
         return Service(told.name, arguments, environment, is_ready, lambda: lines.send(f"settled {told.name}"))
 
     services = [[make(told) for told in stage] for stage in stages]

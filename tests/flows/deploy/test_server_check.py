@@ -25,11 +25,9 @@ def test_server_of_this_version_or_a_later_one_will_do(found: str) -> None:
         (200, '"2.20.4"', r"has version 2\.20\.4, but this code needs 3\.9 or a later 3.*pip"),
         (200, '"3.8.8"', r"has version 3\.8\.8, but"),
         (200, '"4.0.0"', r"has version 4\.0\.0, but"),
-        (401, "{}", r"refuses access \(401\)\. Set PREFECT_API_AUTH_STRING"),
-        (404, "{}", r"answers 404\. .*PREFECT_API_URL is its address"),
-        (500, "oh", r"answers 500\. Check .*; its own logs may say more"),
-        (200, "<html>", r"is none: its version cannot be read\. .*PREFECT_API_URL is its address"),
-        (200, '"today"', "is none"),
+        (401, "{}", r"(?s)401.*PREFECT_API_AUTH_STRING"),
+        (200, "<html>", r"does not tell its version: .*PREFECT_API_URL is its address"),
+        (200, '"today"', "does not tell its version"),
     ],
 )
 def test_server_that_will_not_do_is_refused_with_what_to_do(code: int, body: str, said: str) -> None:
