@@ -18,7 +18,7 @@ from engine.text.formatting import count_noun
 from flows.deploy.alerts import ensure_alerts
 from flows.deploy.automations import ensure_automation, read_automations
 from flows.deploy.deployments import Deployments, deploy_all
-from flows.deploy.unfinished_runs import end_gone_runs, is_silent, watch_run
+from flows.deploy.unfinished_runs import end_gone_runs, watch_run
 from flows.deploy.work_pool import CONTAINERS, POOL, QUEUES, ensure_pool, ensure_queues
 from flows.exit_codes import guard_output
 
@@ -42,9 +42,9 @@ def main() -> int:
 def deploy(settings: Settings) -> str:
     """Sets up the configured Prefect server; a second call changes nothing.
 
-    Unfinished runs are ended if their process was on this host and is gone. Others that nothing was heard of are put
-    under the watch of the automations again: a server that was down for long has stopped watching them, and would show
-    a run whose process is gone as running for ever.
+    Unfinished runs are ended if their process was on this host and is gone. Where that cannot be known the automations
+    watch them again: a server that was down for long has stopped that, and would show a run whose process is gone as
+    running for ever.
 
     Returns:
         The server, and a line for each kind of thing, with what is there now.
@@ -104,14 +104,13 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str
         ensure_automation(client, wanted)
     yield "automations", f"{len(automations)} that end runs whose process is gone"
     yield "alerts of failed nightly runs", ensure_alerts(client, settings.alert_url)
-    ended, others = end_gone_runs(client)
+    ended, unknown = end_gone_runs(client)
     if ended:
         yield "ended", f"{count_noun(ended, 'run')} whose process is gone"
-    silent = [run for run in others if is_silent(client, run)]
-    for run in silent:
+    for run in unknown:
         watch_run(client, run)
-    if silent:
-        yield "watched", f"{count_noun(len(silent), 'unfinished run')} that nothing was heard of"
+    if unknown:
+        yield "watched", f"{count_noun(len(unknown), 'unfinished run')} that may be gone"
 
 
 def _find_image(pool: WorkPool, settings: Settings) -> str | None:

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 import yaml
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
-from prefect.events.schemas.automations import Automation, AutomationCore
+from prefect.events.schemas.automations import AutomationCore
 
 AUTOMATIONS_FILE = Path(__file__).with_name("automations.yaml")
 # They may have to pull an image of 2 GB first.
@@ -54,30 +53,15 @@ def ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> None
 
     One that does not differ is not touched, since an update makes Prefect forget which runs it watches.
     """
-    found = _delete_duplicates(client, wanted.name)
-    if found is None:
+    found = client.read_automations_by_name(wanted.name)
+    if not found:
         client.create_automation(wanted)
-        # Another deploy may run at the same moment.
-        _delete_duplicates(client, wanted.name)
     # The ids of a trigger and the like are the server's own.
-    elif wanted != AutomationCore.model_validate(found.model_dump()):
-        client.update_automation(found.id, wanted)
+    elif wanted != AutomationCore.model_validate(found[0].model_dump()):
+        client.update_automation(found[0].id, wanted)
 
 
 @cache
 def _read_file() -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load(AUTOMATIONS_FILE.read_text(encoding="utf-8"))
     return content
-
-
-def _delete_duplicates(client: SyncPrefectClient, name: str) -> Automation | None:
-    """The automation of a name, the same one for every caller; duplicates are deleted."""
-    found = sorted(client.read_automations_by_name(name), key=lambda item: item.id)
-    for double in found[1:]:
-        try:
-            client.delete_automation(double.id)
-        except httpx.HTTPStatusError as error:
-            # Another deploy may have deleted it meanwhile.
-            if error.response.status_code != httpx.codes.NOT_FOUND:
-                raise
-    return found[0] if found else None

@@ -1,7 +1,6 @@
 """Finds unfinished runs on a Prefect server, and watches them or, if their process is gone, ends them."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
@@ -13,48 +12,39 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 
 from flows.deploy.automations import name_left_event
 from flows.run.labels import AGAIN, LeaseLabels, read_lease_labels
 from flows.run.lease.holders import free_lease, is_gone
-from flows.run.run_events import HEARTBEAT, HEARTBEAT_SECONDS
 
 FLOW_NAMES = ("synthesize", "backfill", "prune", "review", "catalogue")
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 PAGE = 200
-SILENCE = timedelta(seconds=3 * HEARTBEAT_SECONDS)
 GONE = f"The process of this run is gone: it was killed, its worker was stopped, or its machine went down. {AGAIN}"
 
 
 def end_gone_runs(client: SyncPrefectClient) -> tuple[int, list[FlowRun]]:
-    """Ends the unfinished runs whose process was on this host and is gone; returns how many, and the other ones."""
-    runs = list(_list_unfinished(client))
-    others = [run for run in runs if not _end_if_gone(client, run)]
-    return len(runs) - len(others), others
-
-
-def is_silent(client: SyncPrefectClient, run: FlowRun) -> bool:
-    """Whether nothing was heard of a run for three heartbeats.
-
-    The server that hears one watches it by itself. That need not be the server that is asked: the temporary one of a
-    command may share its database, and the events in it, and no heartbeat of the command's runs would come here.
+    """Ends the unfinished runs whose process was on this host and is gone; returns how many, and those of which it
+    cannot be known.
     """
-    since = datetime.now(UTC) - SILENCE
-    assert run.state is not None
-    if run.state.timestamp > since:
-        return False
-    heard = EventFilter(
-        occurred=EventOccurredFilter(since=since),
-        event=EventNameFilter(name=[HEARTBEAT]),
-        resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]),
-    )
-    return not client.read_events(heard, limit=1).events
+    ended, unknown = 0, []
+    for run in _list_unfinished(client):
+        labels = _find_lease_labels(run)
+        gone = None if labels is None else is_gone(labels.process)
+        if labels is None or gone is None:
+            unknown.append(run)
+        elif gone:
+            _end(client, run, labels)
+            ended += 1
+    return ended, unknown
 
 
 def watch_run(client: SyncPrefectClient, run: FlowRun) -> None:
-    """Has the automations watch a run that is older than they are, or was left unwatched while no server ran."""
+    """Has the automations watch a run that is older than they are, or was left unwatched while no server ran.
+
+    One that goes on sends heartbeats, and nothing comes of it.
+    """
     assert run.state is not None
     flow = {
         "prefect.resource.id": f"prefect.flow.{run.flow_id}",
@@ -69,18 +59,14 @@ def watch_run(client: SyncPrefectClient, run: FlowRun) -> None:
     client.request("POST", "/events", json=[event.model_dump(mode="json")]).raise_for_status()
 
 
-def _end_if_gone(client: SyncPrefectClient, run: FlowRun) -> bool:
-    """Ends a run whose process, on this host, is no more, and frees its lease; False where it may be alive."""
-    labels = _find_lease_labels(run)
-    if labels is None or not is_gone(labels.process):
-        return False
+def _end(client: SyncPrefectClient, run: FlowRun, labels: LeaseLabels) -> None:
+    """Ends a run whose process is gone, and frees its lease."""
     free_lease(client, run.id, labels)
     # It may have ended by itself since it was listed.
     state = client.read_flow_run(run.id).state
     if state is not None and state.type in UNFINISHED:
         outcome = StateType.CANCELLED if state.type is StateType.CANCELLING else StateType.CRASHED
         client.set_flow_run_state(run.id, State(type=outcome, message=GONE), force=True)
-    return True
 
 
 def _find_lease_labels(run: FlowRun) -> LeaseLabels | None:

@@ -3,9 +3,7 @@
 ``tests/stack/test_deploy.py`` has it as a program, twice.
 """
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from fakes.database import NAME
 from fakes.ports import find_free_port
 from fakes.site import ask_server
 from fakes.stack import ENDED
@@ -21,7 +18,7 @@ from fakes.waiting import wait_until
 from fakes.workspace import Workspace, find_gone_process, make_workspace
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -106,10 +103,9 @@ def test_deploy_makes_what_is_missing_puts_right_what_differs_and_leaves_what_pe
     folder = {"prefect.deployments.steps.set_working_directory": {"directory": "/somewhere/else"}}
     make_deployment(client, FORM, entrypoint="flows/synthesize.py:synthesize", pull_steps=[folder])
     changed = WATCHES[0].model_copy(update={"enabled": False, "description": "somebody's own words"})
-    for _ in range(2):
-        client.create_automation(changed)
+    client.create_automation(changed)
     gone = leave_run(client, StateType.RUNNING, find_gone_process())
-    silent = age(client, leave_run(client, StateType.RUNNING, "elsewhere/1/1")).id
+    silent = leave_run(client, StateType.RUNNING, "elsewhere/1/1")
     said = deploy(read_settings()).splitlines()
     found = find_deployments(client, NAMES)
     form, nightly = found[FORM], found["synthesize/nightly"]
@@ -173,7 +169,7 @@ def test_deploy_without_a_server_says_what_to_do(capsys: pytest.CaptureFixture[s
     assert (3, 3, "") == (unset, away, told.out)
     first, second = told.err.splitlines()
     assert "exemplars: no Prefect server is configured. Set PREFECT_API_URL, or run make serve" == first
-    assert second.startswith(f"exemplars: The Prefect server at {gone} does not answer: ConnectError")
+    assert second.startswith(f"exemplars: The Prefect server at {gone} does not tell its version: ")
 
 
 def test_runs_whose_process_on_this_host_is_gone_are_ended(client: SyncPrefectClient) -> None:
@@ -202,7 +198,9 @@ def test_runs_whose_process_on_this_host_is_gone_are_ended(client: SyncPrefectCl
     assert mark is not None
     assert ("", 0) == (mark.lease_id, slots)
     assert ended >= 3
-    assert {again, *(run_id for what, run_id in runs.items() if not marked[what][1])} <= {run.id for run in others}
+    ids = {run.id for run in others}
+    assert {runs[StateType.PENDING, gone], runs[StateType.RUNNING, elsewhere], again} <= ids
+    assert runs[StateType.RUNNING, living] not in ids
 
 
 def test_deploy_watches_the_runs_that_it_finds(client: SyncPrefectClient) -> None:
@@ -241,16 +239,6 @@ def leave_run(
         mark = LeaseLabels(lease_id, begun or datetime.now(UTC), process)
         ask(client, "PATCH", f"/flow_runs/{run_id}/labels", **mark.to_labels())
     return UUID(run_id)
-
-
-def age(client: SyncPrefectClient, run_id: UUID, seconds: float = 600) -> FlowRun:
-    """The run, that has been in its state for so long: no request can say so."""
-    file = Path(ask(client, "GET", "/admin/settings")["home"]) / NAME
-    since = f"{datetime.now(UTC) - timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S.%f}"
-    with closing(sqlite3.connect(file, timeout=60)) as database, database:
-        of_state = "id = (SELECT state_id FROM flow_run WHERE id = ?)"
-        database.execute(f"UPDATE flow_run_state SET timestamp = ? WHERE {of_state}", (since, str(run_id)))
-    return client.read_flow_run(run_id)
 
 
 def read_state(client: SyncPrefectClient, run_id: UUID) -> tuple[str, str]:

@@ -7,11 +7,9 @@ import pytest
 from fakes.receiver import open_receiver
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from pydantic import SecretStr
 
 from engine.errors import OrchestratorError
 from flows.deploy.__main__ import check_server
-from flows.deploy.alerts import ensure_alerts
 
 
 @pytest.mark.parametrize("found", [version("prefect"), "3.9.7", "3.10.0"])
@@ -33,16 +31,6 @@ def test_server_of_this_version_or_a_later_one_will_do(found: str) -> None:
 def test_server_that_will_not_do_is_refused_with_what_to_do(code: int, body: str, said: str) -> None:
     with pytest.raises(OrchestratorError, match=said):
         ask(code, body)
-
-
-def test_block_that_the_server_cannot_decrypt_is_said_with_the_key_that_it_lacks() -> None:
-    with (
-        open_receiver(500, "{}") as receiver,
-        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{receiver.port}/api"}),
-        get_client(sync_client=True) as client,
-        pytest.raises(OrchestratorError, match=r"webhook/exemplars-alert\. .*PREFECT_SERVER_ENCRYPTION_KEY is not the"),
-    ):
-        ensure_alerts(client, SecretStr("http://127.0.0.1:9/hook"))
 
 
 def ask(code: int, body: str) -> str:
