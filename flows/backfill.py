@@ -24,7 +24,7 @@ from engine.domain.model import Effort, SynthType
 from engine.errors import BackfillError, RunInterruptedError
 from engine.settings import Settings, read_settings
 from engine.text.formatting import capitalise, count_noun
-from flows.backfills.child_runs import list_children, open_children
+from flows.backfills.child_runs import open_children
 from flows.backfills.page import LedgerPage, publish_ledger
 from flows.backfills.parts import PartDispatcher
 from flows.backfills.resources import make_shared_budget, open_backfill_resources
@@ -90,7 +90,7 @@ async def backfill(
             synth_type=synth_type,
             effort=effort,
             force=force,
-            done=frozenset([*runs.values(), *(await list_children() if force else ())]),
+            done=frozenset(runs.values()),
             strict=strict,
             models_at_once=models_at_once,
             part_size=part_size,
@@ -99,7 +99,7 @@ async def backfill(
         # What an earlier start of this run has made is known to a third one too, whenever the second may die.
         ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, request))
         get_run_logger().info("%s", count_noun(len(ledger.rows), "model"))
-        async with publish_ledger(settings, ledger, request) as page:
+        async with publish_ledger(settings, ledger) as page:
             stopped = await work_through(settings, request, ledger, page, earlier.spent_usd or 0.0)
     return conclude(ledger, stopped)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -102,31 +102,29 @@ def read_ledger(samples_uri: str, run_id: str) -> Ledger:
         return Ledger(())
 
 
-def write_ledger(samples_uri: str, run_id: str, ledger: Ledger, about: Mapping[str, Any]) -> None:
-    """Writes the file of a backfill's ledger atomically; ``about`` has fields that describe the backfill itself.
+def write_ledger(samples_uri: str, run_id: str, ledger: Ledger) -> None:
+    """Writes the file of a backfill's ledger atomically: a JSON document with counts by state, costs, and the rows.
 
     Raises:
         StoreError: the file cannot be written.
     """
-    replace_file(locate_ledger(samples_uri, run_id), render_ledger(ledger, about))
-
-
-def render_ledger(ledger: Ledger, about: Mapping[str, Any]) -> bytes:
-    """The ledger as a JSON document: the fields of ``about``, counts by state, costs, and the rows."""
     document = {
-        **about,
+        "run_id": run_id,
         "counts": {state: count for state in MODEL_STATES if (count := ledger.count()[state])},
         "cost_usd": ledger.cost_usd,
         "spent_usd": ledger.spent_usd,
         "ended": ledger.ended,
         "models": [asdict(row) for row in ledger.rows],
     }
-    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+    content = f"{json.dumps(document, indent=1, ensure_ascii=False)}\n"
+    replace_file(locate_ledger(samples_uri, run_id), content.encode())
 
 
 def parse_ledger(content: bytes) -> Ledger:
-    """Parses a ledger's JSON document; fields that a newer version added are ignored."""
-    known = set(ModelRow.__dataclass_fields__)
+    """Parses a ledger's JSON document.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is none.
+    """
     document = json.loads(content)
-    rows = ({name: value for name, value in row.items() if name in known} for row in document["models"])
-    return Ledger((ModelRow(**row) for row in rows), document.get("spent_usd"), document.get("ended") is True)
+    return Ledger((ModelRow(**row) for row in document["models"]), document["spent_usd"], document["ended"])

@@ -1,19 +1,17 @@
-"""Says in words what came of a backfill, and writes its markdown page: why models failed, and all models."""
+"""Says in words what came of a backfill, and writes its markdown page: a table of all models, failed ones first."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from engine.backfills.ledger import UNFINISHED_STATES, Ledger, ModelRow, ModelState
 from engine.report.run_page import escape
-from engine.text.formatting import capitalise, count_noun, format_cost, shorten
+from engine.text.formatting import count_noun, format_cost, shorten
 
-# More rows are slow to draw and nobody reads them. Failed models come first, so that none of them is missed.
+# More rows are slow to draw and nobody reads them.
 MAX_ROWS = 300
-MAX_FAILED = 50
+MAX_NOTE_CHARS = 300
 # In a sentence.
 MAX_NAMED, MAX_NAMED_CHARS = 5, 200
-NOTE_LENGTH = 300
-ORDER: tuple[ModelState, ...] = ("failed", "cancelled", "busy elsewhere", "runs", "attached", "waits", "skipped")
+# In the order of the page.
 STATE_WORDS: Mapping[ModelState, str] = {
     "failed": "failed",
     "cancelled": "cancelled",
@@ -23,14 +21,11 @@ STATE_WORDS: Mapping[ModelState, str] = {
     "waits": "waiting",
     "skipped": "had their samples before",
 }
-EXPLAINED: tuple[ModelState, ...] = ("failed", "cancelled", "busy elsewhere")
 # Relative to the page of an artifact: both of Prefect's pages that show one, in both of its UIs, are three levels deep.
 RUN = "../../runs/flow-run/"
 NOTHING = "–"
 # Below this many seconds they are shown as such.
 MAX_SHOWN_SECONDS = 90
-# A space at which no line breaks.
-NO_BREAK_SPACE = "\u00a0"
 
 
 def describe_backfill(ledger: Ledger) -> tuple[str, str]:
@@ -44,7 +39,7 @@ def describe_backfill(ledger: Ledger) -> tuple[str, str]:
     headline = f"{have:,} of {count_noun(len(ledger.rows), 'model')} {'has its' if have == 1 else 'have their'} samples"
     if warned := sum(row.warnings > 0 for row in ledger.list_in("attached")):
         headline += f", {warned:,} with warnings: look before you train"
-    parts = [f"{counts[state]:,} {STATE_WORDS[state]}" for state in ORDER if counts[state]]
+    parts = [f"{counts[state]:,} {words}" for state, words in STATE_WORDS.items() if counts[state]]
     return headline, f"{', '.join(parts) or 'No models'}. {_describe_next_step(ledger)}"
 
 
@@ -65,9 +60,30 @@ def describe_end(ledger: Ledger, stopped: BaseException | None = None) -> str:
     return " ".join(each if each.endswith(("?", "!")) else f"{each.rstrip('.')}." for each in sentences)
 
 
-def describe_state(row: ModelRow) -> str:
-    """The state of a model, with the number of warnings on what was attached: “attached, with 2 warnings”."""
-    return f"{row.state}, with {count_noun(row.warnings, 'warning')}" if row.warnings else row.state
+def write_backfill_page(ledger: Ledger, file: str) -> str:
+    """Writes the page's markdown, while the backfill runs and at its end; ``file`` is where the ledger has all rows."""
+    headline, sentence = describe_backfill(ledger)
+    kept = sum(row.kept or 0 for row in ledger.list_in("attached"))
+    rejected = sum(row.rejected or 0 for row in ledger.rows)
+    sums = f"{count_noun(kept, 'sample')} attached; {rejected:,} rejected; cost {format_cost(ledger.cost_usd)}."
+    ordered = sorted(ledger.rows, key=lambda row: list(STATE_WORDS).index(row.state))
+    lines = [
+        f"# {headline}\n\n**{escape(sentence)}**\n\n{sums}\n",
+        "| model | state | kept | rejected | cost | time | why |",
+        "|---|---|--:|--:|--:|--:|---|",
+        *map(_write_row, ordered[:MAX_ROWS]),
+    ]
+    if len(ordered) > MAX_ROWS:
+        more = count_noun(len(ordered) - MAX_ROWS, "more model")
+        lines.append(f"\n{more} not shown: all are in `{file}`, and under Subflow Runs of the run page.")
+    return "\n".join(lines)
+
+
+def describe_row(row: ModelRow) -> str:
+    """A model in one line: its state, what was kept where that is not all, how long it took, and why."""
+    kept = "" if row.kept in (None, row.wanted) else f", {row.kept} of {row.wanted} kept"
+    took = "" if row.seconds is None else f", {format_seconds(row.seconds)}"
+    return f"{row.handle}: {_describe_state(row)}{kept}{took}" + (f" ({row.note})" if row.note else "")
 
 
 def format_seconds(seconds: float) -> str:
@@ -76,24 +92,6 @@ def format_seconds(seconds: float) -> str:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
-def write_backfill_page(ledger: Ledger, about: Mapping[str, Any], file: str) -> str:
-    """Writes the page's markdown, while the backfill runs and at its end.
-
-    Args:
-        about: the flow's parameters by name.
-        file: the location of the ledger's file, which has all rows.
-    """
-    headline, sentence = describe_backfill(ledger)
-    sections = [
-        f"# {headline}\n\n**{escape(sentence)}**",
-        _write_sums(ledger),
-        *(_write_notes(state, ledger.list_in(state)) for state in EXPLAINED),
-        _write_rows(ledger, file),
-        _write_request(about, file),
-    ]
-    return "\n\n".join(section for section in sections if section)
 
 
 def _describe_next_step(ledger: Ledger) -> str:
@@ -105,69 +103,26 @@ def _describe_next_step(ledger: Ledger) -> str:
     return f"{failed} the backfill again with the same parameters: it does only what is left."
 
 
-def _write_sums(ledger: Ledger) -> str:
-    rows = ledger.rows
-    kept = sum(row.kept or 0 for row in rows if row.state == "attached")
-    rejected = sum(row.rejected or 0 for row in rows)
-    parts = [f"{count_noun(kept, 'sample')} attached", f"{rejected:,} rejected", f"cost {format_cost(ledger.cost_usd)}"]
-    spent = [row.seconds for row in rows if row.seconds is not None]
-    if spent:
-        parts.append(f"{format_seconds(sum(spent) / len(spent))} a model on average")
-    return f"{'; '.join(parts)}."
-
-
-def _write_notes(state: ModelState, rows: Sequence[ModelRow]) -> str:
-    """Lists the models of one state with their messages, for which a table's cells have no room."""
-    if not rows:
-        return ""
-    lines = [f"## {capitalise(state)}: {len(rows):,}", ""]
-    for row in rows[:MAX_FAILED]:
-        said = escape(shorten(" ".join(row.note.split()), NOTE_LENGTH))
-        lines.append(f"- **{_link(row, row.handle)}**: {said or 'no reason is known'}")
-    if len(rows) > MAX_FAILED:
-        lines.append(f"- … and {len(rows) - MAX_FAILED:,} more")
-    return "\n".join(lines)
-
-
-def _write_rows(ledger: Ledger, file: str) -> str:
-    ordered = sorted(ledger.rows, key=lambda row: ORDER.index(row.state))
-    lines = [
-        "## Models",
-        "",
-        "| model | state | kept | rejected | cost | time | run |",
-        "|---|---|--:|--:|--:|--:|---|",
-    ]
-    lines += [_write_row(row) for row in ordered[:MAX_ROWS]]
-    if len(ordered) > MAX_ROWS:
-        more = count_noun(len(ordered) - MAX_ROWS, "more model")
-        lines += ["", f"{more} not shown: all are in `{file}`, and under Subflow Runs of the run page."]
-    return "\n".join(lines)
-
-
 def _write_row(row: ModelRow) -> str:
-    kept = NOTHING if row.kept is None else f"{row.kept}{NO_BREAK_SPACE}of{NO_BREAK_SPACE}{row.wanted}"
+    name = escape(row.handle)
     cells = (
-        _link(row, row.handle),
-        describe_state(row),
-        kept,
+        name if row.run_id is None else f"[{name}]({RUN}{row.run_id})",
+        _describe_state(row),
+        NOTHING if row.kept is None else f"{row.kept} of {row.wanted}",
         NOTHING if row.rejected is None else f"{row.rejected:,}",
         NOTHING if row.cost_usd is None else format_cost(row.cost_usd),
-        NOTHING if row.seconds is None else format_seconds(row.seconds).replace(" ", NO_BREAK_SPACE),
-        NOTHING if row.run_id is None else _link(row, row.run_id[:8]),
+        NOTHING if row.seconds is None else format_seconds(row.seconds),
+        escape(shorten(" ".join(row.note.split()), MAX_NOTE_CHARS)),
     )
     return f"| {' | '.join(cells)} |"
-
-
-def _write_request(about: Mapping[str, Any], file: str) -> str:
-    asked = [f"- {name}: `{value}`" for name, value in about.items() if value not in (None, False)]
-    return "\n".join(["## Asked for", "", *asked, f"- all rows: `{file}`"])
-
-
-def _link(row: ModelRow, text: str) -> str:
-    return escape(text) if row.run_id is None else f"[{escape(text)}]({RUN}{row.run_id})"
 
 
 def _name(row: ModelRow) -> str:
     """The handle and note of a model; many notes begin with the handle already."""
     note = shorten(row.note, MAX_NAMED_CHARS)
     return note if note.startswith(row.handle) else f"{row.handle}: {note}"
+
+
+def _describe_state(row: ModelRow) -> str:
+    """The state of a model, with the number of warnings on what was attached: “attached, with 2 warnings”."""
+    return f"{row.state}, with {count_noun(row.warnings, 'warning')}" if row.warnings else row.state

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import httpx
 from prefect import Flow, flow, task
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import FlowRunCreate, StateCreate
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId, FlowRunFilterTags
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
 from prefect.flow_engine import run_flow_async
@@ -58,24 +58,12 @@ class ChildRuns:
 
     async def run(self, run: FlowRun) -> RunResult | Exception | State[Any]:
         """Runs it to its end: its result, the error that it failed with, or the state that it ended in."""
-        try:
-            state = await run_flow_async(self._flow, flow_run=run, parameters=run.parameters, return_type="state")
-        except asyncio.CancelledError:
-            if not _absorb_cancellation():
-                raise
-            # In Prefect's own part of it, which calls that a crash.
-            return await self.drop(run)
+        state = await run_flow_async(self._flow, flow_run=run, parameters=run.parameters, return_type="state")
         assert isinstance(state, State)
         if state.is_cancelled() or state.is_crashed():
             return state
         result: RunResult | Exception = await state.aresult(raise_on_failure=False)
         return result
-
-    async def drop(self, run: FlowRun) -> State[Any]:
-        """Cancels a run that has not begun its own work; returns the state that it is in now."""
-        state: State[Any] = Cancelled(message=STOPPED)
-        await self._client.set_flow_run_state(run.id, state, force=True)
-        return state
 
     async def close(self) -> None:
         """Completes the task run that the children hang on; a server that is away is no reason to fail."""
@@ -89,16 +77,6 @@ async def open_children(client: PrefectClient, body: Body, count: int) -> ChildR
     name = count_noun(count, "model")
     made = await client.create_task_run(_models, parent_id, f"models-{attempt}", name=name, state=Running())
     return ChildRuns(client, await client.create_flow_from_name(FLOW), made.id, body)
-
-
-async def list_children() -> list[str]:
-    """The ids of the child runs of the flow run that this is called in, without those of its parts."""
-    wanted = FlowRunFilter(
-        parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[UUID(str(flow_run.get_id()))]),
-        tags=FlowRunFilterTags(all_=[TAG]),
-    )
-    async with get_client() as client:
-        return [str(run.id) for run in await read_runs(client, wanted)]
 
 
 async def read_runs(client: PrefectClient, wanted: FlowRunFilter) -> list[FlowRun]:
@@ -124,19 +102,11 @@ def _make_flow(body: Body) -> Flow[..., Any]:
         try:
             return await body(handle, synth_type, effort)
         except asyncio.CancelledError:
-            if not _absorb_cancellation():
+            # Of this very asyncio task, by the parent or since its loop ends: it goes on to report that.
+            current = asyncio.current_task()
+            if current is None or not current.cancelling():
                 raise
+            current.uncancel()
             return Cancelled(message=STOPPED)
 
     return synthesize
-
-
-def _absorb_cancellation() -> bool:
-    """Whether this very asyncio task was cancelled, by the parent or since its loop ends. If so, it is cancelled no
-    more, and goes on to report that.
-    """
-    current = asyncio.current_task()
-    if current is None or not current.cancelling():
-        return False
-    current.uncancel()
-    return True

@@ -38,24 +38,12 @@ class Outlook:
         """The likely calls of all models."""
         return round(self._scale * sum(estimate.total.likely.calls for estimate in self.estimates))
 
-    def describe(self, max_cost_usd: float | None) -> str:
-        """The likely calls and cost, and the limits, in two lines."""
-        if not self.estimates:
-            return "Estimate: not known before the models' definitions are looked at"
-        names = ", ".join(dict.fromkeys(end.name for each in self.estimates for end in each.endpoints))
-        said = f"Estimate: about {count_noun(self.calls, 'call')} to {names}, {self._describe_cost()}"
-        if len(self.estimates) < len(self.handles):
-            said += f" (by {len(self.estimates)} of the {len(self.handles)} models)"
-        limits = sorted({each.limit_usd for each in self.estimates if each.limit_usd is not None})
-        each = f"{' or '.join(map(format_cost, limits))} for each model" if limits else "none for a model"
-        shared = "none for all together" if max_cost_usd is None else f"{format_cost(max_cost_usd)} for all together"
-        return f"{said}\nLimits on cost: {each}, {shared}"
-
     @property
     def _scale(self) -> float:
         return len(self.handles) / len(self.estimates) if self.estimates else 0.0
 
-    def _describe_cost(self) -> str:
+    def describe_cost(self) -> str:
+        """The likely and the most cost of all models, “which cost nothing” where that is so."""
         if all(estimate.is_free for estimate in self.estimates):
             return "which cost nothing"
         likely = add_costs(*(each.total.likely.cost_usd for each in self.estimates))
@@ -79,13 +67,25 @@ def look_ahead(settings: Settings, request: BackfillRequest) -> Outlook:
 
 
 def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
-    """The lines that a backfill begins with."""
+    """The lines that a backfill begins with: the models, the likely calls and cost, and the limits."""
     have = outlook.selected - len(outlook.handles)
     passed = f", {have:,} of them with nothing to do" if have else ""
     effort = f"effort {request.effort}" if request.effort else "each at its own effort"
-    at_once = f"{request.models_at_once} at a time"
-    head = f"{count_noun(outlook.selected, 'model')}{passed}: {request.synth_type}, {effort}, {at_once}"
-    return f"{head}\n{outlook.describe(request.max_cost_usd)}" if outlook.handles else head
+    models = f"{count_noun(outlook.selected, 'model')}{passed}: {request.synth_type}, {effort}"
+    lines = [f"{models}, {request.models_at_once} at a time"]
+    estimates = outlook.estimates
+    if estimates:
+        names = ", ".join(dict.fromkeys(end.name for each in estimates for end in each.endpoints))
+        some = f" (by {len(estimates)} of the {len(outlook.handles)} models)"
+        lines.append(
+            f"Estimate: about {count_noun(outlook.calls, 'call')} to {names}, {outlook.describe_cost()}"
+            + (some if len(estimates) < len(outlook.handles) else "")
+        )
+        limits = sorted({each.limit_usd for each in estimates if each.limit_usd is not None})
+        each = f"{' or '.join(map(format_cost, limits))} for each model" if limits else "none for a model"
+        together = "none" if request.max_cost_usd is None else format_cost(request.max_cost_usd)
+        lines.append(f"Limits on cost: {each}, {together} for all together")
+    return "\n".join(lines)
 
 
 @contextmanager

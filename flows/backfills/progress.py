@@ -5,12 +5,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 from rich.text import Text
 
 from engine.backfills.ledger import MODEL_STATES, ModelRow, ModelState
-from engine.backfills.page import describe_state, format_seconds
+from engine.backfills.page import describe_row, format_seconds
 from engine.domain.progress import PROGRESS_LOGGER, CallEnded, CallsPlanned
 from engine.text.formatting import count_noun
 from flows.backfills.worker import MODELS_LOGGER
@@ -56,7 +55,6 @@ class BackfillProgress(logging.Handler):
             live: whether a line at the foot of a terminal follows.
         """
         loggers = [logging.getLogger(name) for name in (MODELS_LOGGER, PROGRESS_LOGGER)]
-        before: list[Any] = [(logger.level, logger.propagate) for logger in loggers]
         for logger in loggers:
             logger.addHandler(self)
             logger.setLevel(logging.DEBUG)
@@ -66,9 +64,8 @@ class BackfillProgress(logging.Handler):
             with drawn if live and self._console.is_terminal else nullcontext():
                 yield
         finally:
-            for logger, (level, propagate) in zip(loggers, before, strict=True):
+            for logger in loggers:
                 logger.removeHandler(self)
-                logger.level, logger.propagate = level, propagate
 
     def describe_models(self) -> str:
         """“3 of 12 models are done, 1 of them failed”."""
@@ -86,8 +83,6 @@ class BackfillProgress(logging.Handler):
             expected = f" of about {max(self._expected_calls, self._planned):,}" if self._expected_calls else ""
             failed = f" ({self._failed_calls:,} failed)" if self._failed_calls else ""
             parts.append(f"{self._calls:,}{expected} calls{failed}")
-        elif not under_way:
-            parts.append("starting")
         if (left := self._estimate_seconds(now)) is not None:
             parts.append(f"about {format_seconds(left)} left")
         return ", ".join(parts)
@@ -99,10 +94,3 @@ class BackfillProgress(logging.Handler):
         if self._expected_calls:
             share = max(share, self._calls / max(self._expected_calls, self._planned))
         return (now - self._begun) * (1 - share) / share if self._begun is not None and 0 < share < 1 else None
-
-
-def describe_row(row: ModelRow) -> str:
-    """A model in one line: its state, what was kept where that is not all, how long it took, and why."""
-    kept = "" if row.kept in (None, row.wanted) else f", {row.kept} of {row.wanted} kept"
-    took = "" if row.seconds is None else f", {format_seconds(row.seconds)}"
-    return f"{row.handle}: {describe_state(row)}{kept}{took}" + (f" ({row.note})" if row.note else "")

@@ -45,7 +45,6 @@ async def open_backfill_resources(
                 settings,
                 logger,
                 run_heavy,
-                as_tasks=False,
                 shared=shared,
                 find_skip_reason=partial(find_skip_reason, settings, request),
             ) as resources,

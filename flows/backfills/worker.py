@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort, PrefectException, TerminationSignal
 
 from engine.backfills.ledger import Ledger, ModelRow
-from engine.backfills.page import describe_state
+from engine.backfills.page import describe_row
 from engine.backfills.targets import BackfillRequest
 from engine.domain.verdict import RunResult
 from engine.errors import (
@@ -47,12 +47,11 @@ MODELS_LOGGER = "exemplars.models"
 CHECKED_AT_ONCE = 16
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Work:
-    """A model that is worked on: its flow run, and the asyncio task that runs it."""
+    """A model that is worked on, since a moment of the monotonic clock."""
 
-    run: FlowRun
-    task: "asyncio.Task[Any]"
+    run_id: str
     began: float
 
 
@@ -103,20 +102,15 @@ class BackfillWorker:
         """
         ends = isinstance(error, RunInterruptedError | Abort)
         self.stopped = error if ends or self.stopped is None else self.stopped
-        if not at_once:
-            return
-        # A child that raised Abort would say nothing of its own end to Prefect, where it has not ended.
-        self._resources.watcher.stop_all(
-            error if isinstance(error, RunInterruptedError) else RunInterruptedError(str(error))
-        )
-        for work in self._working.values():
-            if not self._find_snapshot(work).holds:
-                work.task.cancel()
+        if at_once:
+            # A child that raised Abort would say nothing of its own end to Prefect, where it has not ended.
+            told = error if isinstance(error, RunInterruptedError) else RunInterruptedError(str(error))
+            self._resources.watcher.stop_all(told)
 
     def record_progress(self) -> None:
         """Records in the ledger how far the models under way are."""
         for handle, work in self._working.items():
-            snapshot = self._find_snapshot(work)
+            snapshot = self._resources.snapshots.get(work.run_id, RunSnapshot())
             seconds = round(time.monotonic() - work.began, 1)
             self._ledger.update(handle, kept=snapshot.kept, wanted=snapshot.wanted, seconds=seconds)
         shared = self._resources.shared
@@ -134,28 +128,21 @@ class BackfillWorker:
             return
         try:
             run = await self._children.create(row.handle, self._request.synth_type, self._request.effort)
-            if self.stopped is not None:
-                # Meanwhile; whoever stopped the worker did not know of this run.
-                await self._children.drop(run)
-                return
         except (httpx.HTTPError, PrefectException) as error:
             said = OrchestratorError(f"Prefect's server made no run of {row.handle}: {error}")
             self._log_row(self._ledger.update(row.handle, state="failed", note=str(said)))
             self.stop(said, at_once=False)
             return
-        work = _Work(run, asyncio.create_task(self._children.run(run)), time.monotonic())
-        self._working[row.handle] = work
-        begun = self._ledger.update(row.handle, state="runs", run_id=str(run.id))
+        work = self._working[row.handle] = _Work(str(run.id), time.monotonic())
+        begun = self._ledger.update(row.handle, state="runs", run_id=work.run_id)
         self._logger.debug("%s: begun", row.handle, extra={"event": begun})
         try:
-            # A child that is cancelled before it has begun ends so; this one goes on to note it.
-            outcome: object = (await asyncio.gather(work.task, return_exceptions=True))[0]
+            # In an asyncio task of its own, which is cancelled apart from this one.
+            outcome: object = (await asyncio.gather(self._children.run(run), return_exceptions=True))[0]
         finally:
             del self._working[row.handle]
         if isinstance(outcome, TerminationSignal):
             raise outcome
-        if isinstance(outcome, asyncio.CancelledError):
-            outcome = await self._children.drop(run)
         self._record_outcome(row.handle, work, outcome)
 
     async def _skip(self, row: ModelRow) -> bool:
@@ -167,7 +154,7 @@ class BackfillWorker:
         return skip_reason is not None
 
     def _record_outcome(self, handle: str, work: _Work, outcome: object) -> None:
-        snapshot = self._resources.snapshots.pop(str(work.run.id), RunSnapshot())
+        snapshot = self._resources.snapshots.pop(work.run_id, RunSnapshot())
         changes: dict[str, Any] = {
             "kept": snapshot.kept,
             "wanted": snapshot.wanted,
@@ -187,8 +174,7 @@ class BackfillWorker:
         self._log_row(self._ledger.update(handle, **changes))
 
     def _log_row(self, row: ModelRow) -> None:
-        kept = "" if row.kept is None else f", {row.kept} of {row.wanted} kept"
-        line = f"{row.handle}: {describe_state(row)}{kept}" + (f" ({row.note})" if row.note else "")
+        line = describe_row(row)
         self._logger.info("%s", line, extra={"event": row})
         self._resources.logger.info("%s", line)
 
@@ -200,9 +186,6 @@ class BackfillWorker:
             self._common_errors += 1
             if self._common_errors >= MAX_COMMON_ERRORS:
                 self.stop(outcome, at_once=False)
-
-    def _find_snapshot(self, work: _Work) -> RunSnapshot:
-        return self._resources.snapshots.get(str(work.run.id), RunSnapshot())
 
 
 def _read_state(state: State[Any], snapshot: RunSnapshot) -> dict[str, Any]:

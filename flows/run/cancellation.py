@@ -32,6 +32,7 @@ class CancellationWatcher:
         self._client = client
         self._watched: dict[UUID, tuple[OnEnd, Explain]] = {}
         self._stopping = threading.Event()
+        self._all_stopped: BaseException | None = None
 
     @contextmanager
     def watching(self, run_id: UUID, on_end: OnEnd, explain: Explain | None = None) -> Iterator[None]:
@@ -41,13 +42,16 @@ class CancellationWatcher:
             explain: which states count as an end, as the error to report; None: ``explain_end``.
         """
         self._watched[run_id] = on_end, explain or explain_end
+        if self._all_stopped is not None:
+            self._notify(run_id, self._all_stopped)
         try:
             yield
         finally:
             self._watched.pop(run_id, None)
 
     def stop_all(self, error: BaseException) -> None:
-        """Reports an error to all watched runs, which stops them."""
+        """Reports an error to all watched runs, and to those that are watched from now on, which stops them."""
+        self._all_stopped = error
         for run_id in list(self._watched):
             self._notify(run_id, error)
 

@@ -46,14 +46,12 @@ class LanguageModels:
 class RunSnapshot:
     """How far a run is, as its parent sees it while it goes on. ``kept`` and ``wanted`` are over all traits and poles.
 
-    ``holds`` is whether it has its model's lease, or had it: from then on the lease tells it when it must stop.
     ``turned_away`` says that another run has the lease, ``skip_reason`` that another run has left nothing to do.
     """
 
     kept: int | None = None
     wanted: int | None = None
     cost_usd: float | None = None
-    holds: bool = False
     turned_away: bool = False
     skip_reason: SkipReason | None = None
 
@@ -71,9 +69,8 @@ class RunResources:
     Args:
         logger: of the flow run that opened them.
         run_heavy: does what holds Python's lock for long: embedding, the gate, a choice among many.
-        as_tasks: whether steps are tasks of the run page, and progress an artifact of it.
         shared: embedded servers, throttles and the budget of all runs; None where a run has its own.
-        find_passed: why nothing is left to do for a model, asked once its lease is held; it may block.
+        find_skip_reason: why nothing is left to do for a model, asked once its lease is held; it may block.
     """
 
     settings: Settings
@@ -82,10 +79,14 @@ class RunResources:
     watcher: CancellationWatcher
     rate_limiter: RateLimiter
     run_heavy: RunHeavy = run_here
-    as_tasks: bool = True
     shared: SharedModels | None = None
     find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None
     snapshots: dict[str, RunSnapshot] = field(default_factory=dict)
+
+    @property
+    def as_tasks(self) -> bool:
+        """Whether steps are tasks of the run page, and progress an artifact of it: not for one of many runs."""
+        return self.shared is None
 
     def call(self, step: Task[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         """Calls a step as a task, which is a bar on the run page, or plainly.
@@ -119,7 +120,6 @@ class RunResources:
         try:
             client, watcher = self.client, self.watcher
             async with hold_lease(handle, get_run_logger(), client, watcher, waits) as lease:
-                snapshot.holds = True
                 snapshot.skip_reason = await asyncio.to_thread(self.find_skip_reason, handle)
                 if snapshot.skip_reason is not None:
                     raise ModelBusyError(snapshot.skip_reason.reason, snapshot.skip_reason.run_id)
@@ -158,7 +158,6 @@ async def open_run_resources(
     settings: Settings,
     logger: Logger,
     run_heavy: RunHeavy | None = None,
-    as_tasks: bool = True,
     shared: SharedModels | None = None,
     find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None,
 ) -> AsyncIterator[RunResources]:
@@ -176,7 +175,6 @@ async def open_run_resources(
                 watcher,
                 rate_limiter,
                 run_heavy or OWN_WORKER.get() or run_here,
-                as_tasks,
                 shared,
                 find_skip_reason,
             )

@@ -43,7 +43,7 @@ def fill_store(store: Path | str, handles: Sequence[str] = HANDLES) -> StoredSet
         _put(store, "held-out", handle, EVAL_ROWS, "eval")
         kept = _put(store, "kept", handle, TRAIN_ROWS)
     for number in range(REJECTED_ROWS):
-        write_ledger(str(store), str(number), Ledger(()), {})
+        write_ledger(str(store), str(number), Ledger(()))
     return kept
 
 

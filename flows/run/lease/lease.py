@@ -52,13 +52,14 @@ async def hold_lease(
         Abort: this run is over already by what Prefect says, so its process has nothing more to say.
     """
     lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger, waits=waits)
-    try:
-        await asyncio.to_thread(lease.acquire, flow_run.get_tags())
-        with lease.renewing(watcher):
+    with lease.watching(watcher):
+        try:
+            await asyncio.to_thread(lease.acquire, flow_run.get_tags())
+            lease.renew_in_thread()
             yield lease
-    finally:
-        lease.give_up()
-        await asyncio.shield(asyncio.to_thread(lease.release))
+        finally:
+            lease.give_up()
+            await asyncio.shield(asyncio.to_thread(lease.release))
 
 
 class Lease:
@@ -88,6 +89,7 @@ class Lease:
         self._held = False
         self._is_past_stopping = False
         self._lost: BaseException | None = None
+        self._on_loss: Callable[[BaseException], object] = lambda _: None
         # This process, and those whose lease ran out though nobody can tell whether they live.
         self._passed_over = {(run_id, self._labels.process)}
         self._stopping = threading.Event()
@@ -144,13 +146,12 @@ class Lease:
         self._is_past_stopping = True
 
     @contextmanager
-    def renewing(self, watcher: CancellationWatcher) -> Iterator[None]:
-        """Renews the lease inside the block, in a thread of its own: a step that computes for a minute must not lose
-        it.
+    def watching(self, watcher: CancellationWatcher) -> Iterator[None]:
+        """Cancels the block, which then raises what ``confirm`` would, where the lease is lost, or somebody has ended
+        the run.
 
-        Where the lease is lost, or somebody has ended the run, the block is cancelled and raises what ``confirm``
-        would. The run looks for itself: its worker may be gone or slow, or have lost sight of the run while Prefect's
-        server was away.
+        The run looks for itself: its worker may be gone or slow, or have lost sight of the run while Prefect's server
+        was away.
         """
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
@@ -166,9 +167,7 @@ class Lease:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(lose, error)
 
-        context = contextvars.copy_context()
-        self._renewal = threading.Thread(target=context.run, args=(self._renew, on_end), daemon=True)
-        self._renewal.start()
+        self._on_loss = on_end
         try:
             with watcher.watching(self._run_id, on_end):
                 yield
@@ -179,6 +178,14 @@ class Lease:
             raise self._lost from None
         finally:
             self._is_past_stopping = True
+
+    def renew_in_thread(self) -> None:
+        """Renews the lease until it is given up, in a thread of its own: a step that computes for a minute must not
+        lose it.
+        """
+        context = contextvars.copy_context()
+        self._renewal = threading.Thread(target=context.run, args=(self._renew,), daemon=True)
+        self._renewal.start()
 
     def give_up(self) -> None:
         """Ends an ``acquire`` that waits in another thread."""
@@ -250,13 +257,13 @@ class Lease:
                 break
         raise self._explain(holder)
 
-    def _renew(self, lose: Callable[[BaseException], object]) -> None:
+    def _renew(self) -> None:
         while not self._stopping.wait(self._renew_seconds):
             try:
                 self._confirm()
             except (ModelBusyError, Abort) as error:
                 if not self._stopping.is_set():
-                    lose(error)
+                    self._on_loss(error)
                 return
             except Exception as error:
                 self._logger.warning("The lease of %s could not be renewed: %s", self._handle, error)

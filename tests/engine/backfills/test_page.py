@@ -12,7 +12,7 @@ def make_rows(state: ModelState, count: int, note: str = "", warnings: int = 0) 
 
 
 def write(*rows: ModelRow) -> str:
-    return write_backfill_page(Ledger(rows, ended=True), {"synth_type": "from_traits", "effort": None}, FILE)
+    return write_backfill_page(Ledger(rows, ended=True), FILE)
 
 
 def test_verdict_says_how_many_have_samples_and_whether_something_is_left_to_do() -> None:
@@ -35,24 +35,23 @@ def test_end_names_what_failed_and_what_stopped_it_and_says_what_to_do() -> None
     assert "; and 1 more. Stopped: it is down. 6 failed, 1 waiting. Fix what failed and start the backfill" in ended
 
 
-def test_page_begins_with_the_verdict_then_what_failed_and_the_table_with_failed_ones_first() -> None:
+def test_page_begins_with_the_verdict_then_the_table_with_failed_ones_and_why_first() -> None:
     page = write(
         ModelRow("u22a8.good", "attached", 16, 16, 7, 0.5, "run-1", 83.0),
         ModelRow("u22a8.bad", "failed", 3, 16, None, None, "run-2", 4.0, "No model.\n Did you *mean* another?"),
         *make_rows("waits", 1),
     )
-    table = page[page.index("## Models") :]
 
     assert page.startswith("# 1 of 3 models has its samples\n")
-    assert "**[u22a8.bad](../../runs/flow-run/run-2)**: No model. Did you \\*mean\\* another?" in page
-    assert table.index("u22a8.bad") < table.index("u22a8.good") < table.index("u22a8.waits-0")
-    assert "16\u00a0of\u00a016 | 7 | $0.50 | 83\u00a0s" in table
+    assert "| [u22a8.bad](../../runs/flow-run/run-2) | failed | 3 of 16 " in page
+    assert "| No model. Did you \\*mean\\* another? |" in page
+    assert page.index("u22a8.bad") < page.index("u22a8.good") < page.index("u22a8.waits-0")
+    assert "16 of 16 | 7 | $0.50 | 83 s" in page
 
 
 def test_thousands_of_models_make_a_page_that_says_what_is_not_shown_and_where_it_is() -> None:
     page = write(*make_rows("attached", 2940), *make_rows("failed", 60, "x" * 1000))
-    table = page[page.index("## Models") :]
 
-    assert MAX_ROWS + 2 == table.count("\n| ") + table.count("\n|-")
-    assert 60 == table.count("| failed |")
-    assert f"{3000 - MAX_ROWS:,} more models not shown: all are in `{FILE}`" in table
+    assert MAX_ROWS + 2 == page.count("\n| ") + page.count("\n|-")
+    assert 60 == page.count("| failed |")
+    assert f"{3000 - MAX_ROWS:,} more models not shown: all are in `{FILE}`" in page

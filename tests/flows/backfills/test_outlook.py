@@ -46,7 +46,7 @@ def test_progress_counts_models_and_calls_and_says_how_long_they_may_take(capsys
     tell(progress, ModelRow("u22a8.d", "failed", 12, 16, seconds=61.0, note="A pole lacks 4"))
 
     assert [
-        "0 of 4 models done, starting",
+        "0 of 4 models done",
         "0 of 4 models done, 2 under way",
         "0 of 4 models done, 2 under way, 2 of about 40 calls (1 failed), about 3 min left",
     ] == told

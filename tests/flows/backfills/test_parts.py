@@ -148,7 +148,7 @@ class Site:
 
     def _end(self, handle: str, state: State[Any], row: ModelState, usd: float | None) -> None:
         run = self.server.find(handle)
-        write_ledger(self._folder, str(run.id), Ledger([ModelRow(handle, row)], usd, ended=state.is_completed()), {})
+        write_ledger(self._folder, str(run.id), Ledger([ModelRow(handle, row)], usd, ended=state.is_completed()))
         run.state, run.run_count = state, 1
 
     async def look(self, made: int = 0) -> None:
