@@ -20,7 +20,7 @@ from pydantic import Field
 from engine.backfills.ledger import UNFINISHED_STATES, Ledger, ModelRow, read_ledger
 from engine.backfills.page import describe_backfill, describe_end
 from engine.backfills.targets import BackfillRequest, list_selected
-from engine.domain.model import Effort, SynthType
+from engine.domain.model import SynthType
 from engine.errors import BackfillError, RunInterruptedError
 from engine.settings import Settings, read_settings
 from engine.text.formatting import capitalise, count_noun
@@ -35,7 +35,7 @@ from flows.run.labels import LeaseLabels
 from flows.run.lease.holders import name_process
 from flows.run.parameters import ChosenEffort, Glob, Handles, MaxCost, Namespace, PartSize
 from flows.run.run_events import release_events, sending_heartbeats, sending_none_twice
-from flows.synthesize import Wanted, run_synthesis
+from flows.synthesize import synthesize
 
 # Where Prefect's runner has put the id of the flow run that a process is for.
 FLOW_RUN = "PREFECT__FLOW_RUN_ID"
@@ -108,10 +108,6 @@ async def work_through(
     settings: Settings, request: BackfillRequest, ledger: Ledger, page: LedgerPage, spent_usd: float
 ) -> BaseException | None:
     """Works on all models; what made it stop before its end, if something did."""
-
-    async def synthesize(handle: str, synth_type: SynthType, effort: Effort | None) -> State[Any]:
-        return await run_synthesis(Wanted(handle, synth_type, effort, strict=request.strict), resources)
-
     logger, budget = get_run_logger(), make_shared_budget(settings, request.max_cost_usd, spent_usd)
     async with get_client() as client, open_backfill_resources(settings, request, budget, logger) as resources:
         # By which the deploy step sees whether the process is gone.

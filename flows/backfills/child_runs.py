@@ -1,13 +1,12 @@
 """Child runs: flow runs of the main job that live in their parent's process and show on its page."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import httpx
-from prefect import Flow, flow, task
+from prefect import Flow, task
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import FlowRunCreate, StateCreate
 from prefect.client.schemas.filters import FlowRunFilter
@@ -17,13 +16,11 @@ from prefect.flow_engine import run_flow_async
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Running
 
-from engine.domain.model import Effort, SynthType
+from engine.backfills.targets import BackfillRequest
 from engine.domain.verdict import RunResult
 from engine.text.formatting import count_noun
-from flows.run.labels import AGAIN, FLOW, name_tag
+from flows.run.labels import AGAIN, name_tag
 
-# What a run of the main job does, with the resources that its parent shares.
-Body = Callable[[str, SynthType, Effort | None], Awaitable[RunResult | State[Any]]]
 TAG = "backfill"
 PAGE = 200
 STOPPED = f"The backfill was stopped. {AGAIN}"
@@ -36,18 +33,19 @@ class ChildRuns:
     start before, whatever model it is about.
     """
 
-    def __init__(self, client: PrefectClient, flow_id: UUID, task_run_id: UUID, body: Body) -> None:
+    def __init__(self, client: PrefectClient, flow: Flow[..., Any], flow_id: UUID, task_run_id: UUID) -> None:
         self._client = client
         self._flow_id = flow_id
         self.task_run_id = task_run_id
-        self._flow = _make_flow(body)
+        self._flow = flow
 
-    async def create(self, handle: str, synth_type: SynthType, effort: Effort | None) -> FlowRun:
+    async def create(self, handle: str, request: BackfillRequest) -> FlowRun:
         """Creates the run of a model, pending: its id is known before it begins."""
+        asked = {"synth_type": request.synth_type, "effort": request.effort, "strict": request.strict}
         wanted = FlowRunCreate(
             flow_id=self._flow_id,
-            name=f"{handle} {synth_type}",
-            parameters={"handle": handle, "synth_type": synth_type, "effort": effort},
+            name=f"{handle} {request.synth_type}",
+            parameters={"handle": handle, **asked},
             state=StateCreate(type=StateType.PENDING),
             tags=[name_tag(handle), TAG],
             parent_task_run_id=self.task_run_id,
@@ -58,7 +56,12 @@ class ChildRuns:
 
     async def run(self, run: FlowRun) -> RunResult | Exception | State[Any]:
         """Runs it to its end: its result, the error that it failed with, or the state that it ended in."""
-        state = await run_flow_async(self._flow, flow_run=run, parameters=run.parameters, return_type="state")
+        try:
+            state = await run_flow_async(self._flow, flow_run=run, parameters=run.parameters, return_type="state")
+        except asyncio.CancelledError:
+            # The parent's process ends, which Prefect calls a crash.
+            await self._client.set_flow_run_state(run.id, Cancelled(message=STOPPED), force=True)
+            raise
         assert isinstance(state, State)
         if state.is_cancelled() or state.is_crashed():
             return state
@@ -71,12 +74,12 @@ class ChildRuns:
             await self._client.set_task_run_state(self.task_run_id, Completed(), force=True)
 
 
-async def open_children(client: PrefectClient, body: Body, count: int) -> ChildRuns:
+async def open_children(client: PrefectClient, flow: Flow[..., Any], count: int) -> ChildRuns:
     """The child runs of the flow run that this is called in, none of them created yet."""
     parent_id, attempt = UUID(str(flow_run.get_id())), flow_run.get_run_count()
     name = count_noun(count, "model")
     made = await client.create_task_run(_models, parent_id, f"models-{attempt}", name=name, state=Running())
-    return ChildRuns(client, await client.create_flow_from_name(FLOW), made.id, body)
+    return ChildRuns(client, flow, await client.create_flow(flow), made.id)
 
 
 async def read_runs(client: PrefectClient, wanted: FlowRunFilter) -> list[FlowRun]:
@@ -90,23 +93,3 @@ async def read_runs(client: PrefectClient, wanted: FlowRunFilter) -> list[FlowRu
 @task(name="models")
 def _models() -> None:
     """The task whose run the children hang on; it is never called."""
-
-
-def _make_flow(body: Body) -> Flow[..., Any]:
-    """The main job's flow as Prefect sees it, with the given body."""
-
-    @flow(name=FLOW, validate_parameters=False)
-    async def synthesize(
-        handle: str, synth_type: SynthType = "from_traits", effort: Effort | None = None
-    ) -> RunResult | State[Any]:
-        try:
-            return await body(handle, synth_type, effort)
-        except asyncio.CancelledError:
-            # Of this very asyncio task, by the parent or since its loop ends: it goes on to report that.
-            current = asyncio.current_task()
-            if current is None or not current.cancelling():
-                raise
-            current.uncancel()
-            return Cancelled(message=STOPPED)
-
-    return synthesize

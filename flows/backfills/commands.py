@@ -1,5 +1,6 @@
 """The command ``backfill``."""
 
+import json
 import sys
 from typing import Annotated, Any
 
@@ -41,7 +42,7 @@ def backfill_command(
     from engine.domain.model import check_handle
     from engine.run.job import check_effort, check_synth_type
     from engine.settings import read_settings
-    from flows.backfills.outlook import describe_begin, look_ahead, show_counts, telling_how_to_go_on
+    from flows.backfills.outlook import describe_begin, look_ahead, telling_how_to_go_on
     from flows.backfills.progress import BackfillProgress
     from flows.cli.temporary_server import starting_server
 
@@ -64,4 +65,4 @@ def backfill_command(
     progress = BackfillProgress(outlook.selected, outlook.calls)
     with starting_server() as server, telling_how_to_go_on(progress, context.obj), progress.showing(live=not verbose):
         counts = run_in_process("flows.backfill:backfill", {"handles": list(named), **asked}, server)
-    show_counts(counts, as_json)
+    print(json.dumps(counts) if as_json else ", ".join(f"{count} {state}" for state, count in counts.items()))

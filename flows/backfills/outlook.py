@@ -1,8 +1,7 @@
 """The command ``exemplars backfill``: what it will do, how far it is, each model as it ends, and how to go on."""
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,11 +94,6 @@ def telling_how_to_go_on(progress: BackfillProgress, typed: str) -> Iterator[Non
         yield
     except RunInterruptedError as error:
         raise RunInterruptedError(f"{error}. {progress.describe_models()}. To go on: {typed}") from error
-
-
-def show_counts(counts: Mapping[str, int], as_json: bool) -> None:
-    """Prints how many models are in each state."""
-    print(json.dumps(dict(counts)) if as_json else ", ".join(f"{count} {state}" for state, count in counts.items()))
 
 
 def _list_estimates(settings: Settings, request: BackfillRequest, handles: Sequence[str]) -> Iterator[Estimate]:

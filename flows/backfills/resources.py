@@ -18,7 +18,7 @@ from engine.system.worker_process import WorkerProcess
 from expectations.checking import warm_up
 from flows.observability.logs import Logger
 from flows.run.own_worker import OWN_WORKER
-from flows.run.resources import RunResources, open_run_resources
+from flows.run.resources import SHARED, RunResources, open_run_resources
 
 SPARE_THREADS = 16
 # The tag of a run that is a part of another backfill.
@@ -49,7 +49,11 @@ async def open_backfill_resources(
                 find_skip_reason=partial(find_skip_reason, settings, request),
             ) as resources,
         ):
-            yield resources
+            token = SHARED.set(resources)
+            try:
+                yield resources
+            finally:
+                SHARED.reset(token)
 
 
 def make_shared_budget(settings: Settings, max_cost_usd: float | None, spent_usd: float) -> Budget | None:

@@ -127,7 +127,7 @@ class BackfillWorker:
         if await self._skip(row):
             return
         try:
-            run = await self._children.create(row.handle, self._request.synth_type, self._request.effort)
+            run = await self._children.create(row.handle, self._request)
         except (httpx.HTTPError, PrefectException) as error:
             said = OrchestratorError(f"Prefect's server made no run of {row.handle}: {error}")
             self._log_row(self._ledger.update(row.handle, state="failed", note=str(said)))

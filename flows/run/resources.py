@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
@@ -151,6 +152,10 @@ class RunResources:
                 yield LanguageModels(gateway, voting_judge)
             finally:
                 self.snapshot.cost_usd = gateway.budget.cost_usd
+
+
+# What the runs of a backfill share; None for a run that has its process for itself.
+SHARED: ContextVar[RunResources | None] = ContextVar("shared", default=None)
 
 
 @asynccontextmanager

@@ -176,8 +176,6 @@ class Lease:
                 raise
             task.uncancel()
             raise self._lost from None
-        finally:
-            self._is_past_stopping = True
 
     def renew_in_thread(self) -> None:
         """Renews the lease until it is given up, in a thread of its own: a step that computes for a minute must not
@@ -188,7 +186,8 @@ class Lease:
         self._renewal.start()
 
     def give_up(self) -> None:
-        """Ends an ``acquire`` that waits in another thread."""
+        """Ends an ``acquire`` that waits in another thread; from here on the run is not stopped."""
+        self._is_past_stopping = True
         self._stopping.set()
 
     def release(self) -> None:
