@@ -18,12 +18,9 @@ from engine.backfills.page import describe_row
 from engine.backfills.targets import BackfillRequest
 from engine.domain.verdict import RunResult
 from engine.errors import (
-    CredentialsError,
     ExemplarsError,
-    ModelNotFoundError,
     OrchestratorError,
-    ProviderDownError,
-    QuotaSpentError,
+    ProviderError,
     RunInterruptedError,
     SharedBudgetError,
     StoreError,
@@ -32,14 +29,7 @@ from flows.backfills.child_runs import ChildRuns
 from flows.run.resources import RunResources, RunSnapshot
 
 # What is no fault of a model: the next ones would meet it too, each after having waited for as long.
-COMMON_ERRORS = (
-    CredentialsError,
-    QuotaSpentError,
-    ProviderDownError,
-    ModelNotFoundError,
-    StoreError,
-    OrchestratorError,
-)
+COMMON_ERRORS = (ProviderError, StoreError, OrchestratorError)
 # One of them may be about its model's own effort or folder; so many one after another are not.
 MAX_COMMON_ERRORS = 3
 MODELS_LOGGER = "exemplars.models"
@@ -169,7 +159,9 @@ class BackfillWorker:
         elif isinstance(outcome, State):
             changes |= _read_state(outcome, snapshot)
         else:
-            changes |= {"state": "failed", "note": _shorten(outcome)}
+            note = " ".join(str(outcome).split())
+            known = isinstance(outcome, ExemplarsError)
+            changes |= {"state": "failed", "note": note if known else f"{type(outcome).__name__}: {note}"}
             self._stop_on_common_error(outcome)
         self._log_row(self._ledger.update(handle, **changes))
 
@@ -195,9 +187,3 @@ def _read_state(state: State[Any], snapshot: RunSnapshot) -> dict[str, Any]:
     if state.is_crashed():
         return {"state": "failed", "note": note}
     return {"state": "busy elsewhere" if snapshot.turned_away else "cancelled", "note": note}
-
-
-def _shorten(outcome: object) -> str:
-    """An error on one line."""
-    said = " ".join(str(outcome).split())
-    return said if isinstance(outcome, ExemplarsError) else f"{type(outcome).__name__}: {said}"
