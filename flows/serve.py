@@ -1,4 +1,4 @@
-"""The command ``make serve``: runs Prefect's server, a worker and the HTTP door on this machine until Ctrl-C.
+"""The command ``make serve``: runs Prefect's server, a worker and the HTTP API on this machine until Ctrl-C.
 
 It is two processes: the one that a person starts guards the other one, which runs the services until its standard input
 closes.
@@ -144,7 +144,7 @@ def serve(settings: Settings) -> None:
 
 
 def list_services(settings: Settings, api: str, environment: Mapping[str, str]) -> list[list[Service]]:
-    """Prefect's server, which is to answer at ``api``; then the deploy step; then a worker and the HTTP door."""
+    """Prefect's server, which is to answer at ``api``; then the deploy step; then a worker and the HTTP API."""
     address = name_door(settings)
     defaults = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
     defaults |= PREFECT_JSON_VARIABLES if settings.log_format == "json" else {}
@@ -247,7 +247,7 @@ def end_stopped_runs(api: str) -> None:
 
 
 def name_door(settings: Settings) -> str:
-    """The address of the HTTP door."""
+    """The address of the HTTP API."""
     return f"http://{name_host(settings.api_host)}:{settings.api_port}"
 
 

@@ -30,7 +30,7 @@ class Queue:
 # The limits together are less than what the worker of make serve takes at once (flows/serve.py), so that an
 # interactive run always finds room. Priority 2 is left to the pool's default queue, for runs that name no queue.
 QUEUES = (
-    Queue("interactive", "Runs that somebody waits for: synthesize/on-demand, and what the HTTP door asks for.", 1),
+    Queue("interactive", "Runs that somebody waits for: synthesize/on-demand, and what the HTTP API asks for.", 1),
     Queue("backfill", "Runs that nobody waits for: backfills, nightly runs, retention.", 3, limit=3),
     Queue("parts", "Parts of backfills that are handed out to whichever workers are free.", 4, limit=3),
 )

@@ -1,4 +1,4 @@
-"""Flow runs of the main job as the HTTP door sees them, read from Prefect's answers."""
+"""Flow runs of the main job as the HTTP API sees them, read from Prefect's answers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ STATUSES: Mapping[str, Status] = {
     "CANCELLED": "cancelled",
 }
 ENDED_TYPES = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-# Prefect's server and the door may stand on hosts whose clocks differ a little.
+# Prefect's server and the HTTP API may stand on hosts whose clocks differ a little.
 DUE_MARGIN = timedelta(seconds=5)
 
 

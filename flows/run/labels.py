@@ -1,4 +1,4 @@
-"""The tags and labels of a flow run in Prefect, by which the HTTP door and other runs know which model it works on.
+"""The tags and labels of a flow run in Prefect, by which the HTTP API and other runs know which model it works on.
 
 A tag names the model. Labels, which the UI does not show, say which lease the run holds or held, and in which process.
 """
@@ -17,7 +17,7 @@ RAISED = "Flow run encountered an exception: "
 LIVE_TYPES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
 # The name of a paused run's state that holds no process.
 SUSPENDED = "Suspended"
-# Runs that the HTTP door asked for: its chain of idempotency keys goes over these alone.
+# Runs that the HTTP API asked for: its chain of idempotency keys goes over these alone.
 DOOR_TAG = "http"
 # SQLite's json_array takes 127 arguments, which is what Prefect makes of a list of tags.
 TAGS_AT_ONCE = 50

@@ -1,4 +1,4 @@
-"""The progress of a run as an artifact of its page, a bar that moves and words; the door reads the bar."""
+"""The progress of a run as an artifact of its page, a bar that moves and words; the HTTP API reads the bar."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

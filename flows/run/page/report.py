@@ -23,7 +23,7 @@ async def report(
     bill: Bill,
     api_url: str | None = None,
 ) -> None:
-    """Puts the verdict on the run page as a markdown artifact, with a link to the report where there is an HTTP door.
+    """Puts the verdict on the run page as a markdown artifact, with a link to the report where there is an HTTP API.
 
     Not a task: an artifact that a task makes hangs on the task, one click further away from whoever looks at the run.
     The set is in the store by now, so a server that is away is no reason to call the run a failure.
