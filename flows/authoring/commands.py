@@ -4,15 +4,17 @@ from typing import Annotated, Literal
 
 import typer
 
+from flows.cli.options import BEGIN, HAND_ON, json_option
+
 app = typer.Typer()
 
 
-@app.command("new")
+@app.command("new", rich_help_panel=BEGIN)
 def new_command(
     handle: Annotated[str, typer.Argument(help="The new model, as <namespace>.<name>, such as acme.reviews.")],
     blank: Annotated[bool, typer.Option("--blank", help="Ask nothing, at a terminal too.")] = False,
 ) -> None:
-    """Begins a model: model.yaml with every field explained, and samples.jsonl. Asks four questions at a terminal."""
+    """Begin a model: write its model.yaml, every field explained. Asks four questions at a terminal."""
     from engine.settings import read_settings
     from flows.authoring.new import begin_model, show_new
 
@@ -20,43 +22,40 @@ def new_command(
     show_new(settings, begin_model(settings, handle, blank))
 
 
-@app.command("validate")
+@app.command("validate", rich_help_panel=BEGIN)
 def validate_command(
     handles: Annotated[list[str] | None, typer.Argument(help="Models by name; all where none is named.")] = None,
     hints: Annotated[
         bool, typer.Option("--hints/--no-hints", help="Whether to look for what is no mistake, and worth knowing.")
     ] = True,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print one line {models: [{handle, valid, mistakes, hints…}], strays, valid}."),
-    ] = False,
+    as_json: Annotated[bool, json_option("models: [{handle, valid, mistakes, hints…}], strays, valid")] = False,
 ) -> None:
-    """Checks models with their samples: every mistake with its line, then hints. Calls no model and writes nothing."""
+    """Check models and their samples: every mistake with its line, then hints. Writes nothing."""
     from engine.settings import read_settings
     from flows.authoring.validate import validate_catalogue
 
     raise typer.Exit(validate_catalogue(read_settings(), handles or [], hints, as_json))
 
 
-@app.command("schema")
+@app.command("schema", rich_help_panel=BEGIN)
 def schema_command(
     name: Annotated[Literal["model", "sample"], typer.Argument(help="model.yaml, or a line of samples.")] = "model",
 ) -> None:
-    """Prints the JSON Schema of model.yaml or, as `exemplars schema sample`, of a line of samples."""
+    """Print the JSON Schema of model.yaml or, as `exemplars schema sample`, of a line of samples."""
     from engine.authoring.json_schema import format_schema
 
     print(format_schema(name), end="")
 
 
-@app.command("gx-context")
+@app.command("gx-context", rich_help_panel=HAND_ON)
 def gx_context_command(
     folder: Annotated[str, typer.Argument(help="A new folder for the project.")],
     force: Annotated[
         bool, typer.Option("--force", help="Replace an earlier project, with all that was added to it.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line {place, models, sets, checks}.")] = False,
+    as_json: Annotated[bool, json_option("place, models, sets, checks")] = False,
 ) -> None:
-    """Writes a project of Great Expectations over the sample store, with the gate's suites and those of your own."""
+    """Write a Great Expectations project over the sample store, with the gate's suites and your own."""
     from engine.settings import read_settings
     from expectations.gx_project.project import write_project
     from flows.authoring.gx_context import show_written

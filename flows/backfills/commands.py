@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.in_process import quiet_libraries, run_in_process
-from flows.cli.options import EffortOption, StrictOption, SynthTypeOption
+from flows.cli.options import MAKE, EffortOption, StrictOption, SynthTypeOption, VerboseOption, json_option
 
 app = typer.Typer()
 
 
-@app.command("backfill")
+@app.command("backfill", rich_help_panel=MAKE)
 def backfill_command(
     context: typer.Context,
     handles: Annotated[
@@ -33,10 +33,10 @@ def backfill_command(
     max_cost_usd: Annotated[
         float | None, typer.Option(min=0.01, max=1e6, help="What all models together may cost.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line with the counts of models by state.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries say.")] = False,
+    as_json: Annotated[bool, json_option("the counts of models by state")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
-    """Synthesizes samples for many models. Skips models that have theirs; one that fails does not stop the others."""
+    """Make samples for many models. Skips those that have theirs; one that fails does not stop the others."""
     quiet_libraries(verbose)
     from engine.backfills.targets import BackfillRequest
     from engine.domain.model import check_handle

@@ -8,41 +8,57 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from engine.errors import InputError
+from engine.errors import InputError, StoreError
 from engine.system.importing import importing
 from flows.authoring.commands import app as authoring_app
 from flows.backfills.commands import app as backfills_app
 from flows.catalogue.commands import app as catalogue_app
-from flows.cli.embedded.models import app as models_app
 from flows.cli.in_process import quiet_libraries, run_flow
-from flows.cli.options import EffortOption, HandleArgument, StrictOption, SynthTypeOption
+from flows.cli.models import app as models_app
+from flows.cli.options import (
+    GROUPS,
+    HAND_ON,
+    JUDGE,
+    KEEP,
+    MAKE,
+    EffortOption,
+    HandleArgument,
+    JsonOption,
+    OnlyLackingOption,
+    StrictOption,
+    SynthTypeOption,
+    VerboseOption,
+    json_option,
+)
 from flows.cli.runs.cache import app as cache_app
 from flows.exit_codes import run_app
 from flows.export.commands import app as export_app
 from flows.judging.commands import app as judging_app
 from flows.review.commands import app as review_app
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-app.add_typer(cache_app, name="cache")
-app.add_typer(models_app, name="models")
-app.add_typer(authoring_app)
-app.add_typer(backfills_app)
-app.add_typer(catalogue_app)
-app.add_typer(export_app)
-app.add_typer(judging_app)
-app.add_typer(review_app)
+
+class _Commands(TyperGroup):
+    """All commands, in the order of their groups."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(self.commands, key=lambda name: GROUPS.index(vars(self.commands[name])["rich_help_panel"]))
+
+
+app = typer.Typer(cls=_Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @app.callback()
 def describe() -> None:
-    """Turns a model's trait definitions into labelled, screened and gated text samples."""
+    """Turn a model's trait definitions into labelled, screened and gated text samples."""
 
 
-@app.command("synthesize")
+@app.command("synthesize", rich_help_panel=MAKE)
 def synthesize_command(
     handle: HandleArgument,
     synth_type: SynthTypeOption = "from_traits",
@@ -50,19 +66,15 @@ def synthesize_command(
     review: Annotated[
         bool, typer.Option("--review", help="Attach nothing until you have reviewed the set (`exemplars review`).")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one last line {run_id, status, samples, report}.")
-    ] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries say.")] = False,
+    as_json: Annotated[bool, json_option("run_id, status, samples, report")] = False,
+    verbose: VerboseOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what a run would do and cost, as `exemplars plan` does.")
     ] = False,
-    only_lacking: Annotated[
-        bool, typer.Option("--only-lacking", help="Fill up: the effort's number of each pole less what is there.")
-    ] = False,
+    only_lacking: OnlyLackingOption = False,
     strict: StrictOption = False,
 ) -> None:
-    """Synthesizes samples for one model, checks them, and attaches them where nothing critical is found."""
+    """Make samples for one model, check them, and attach them where nothing critical is found."""
     if dry_run:
         plan_command(handle, synth_type, effort, as_json=as_json, only_lacking=only_lacking)
         return
@@ -90,18 +102,16 @@ def synthesize_command(
         show_result(job, result)
 
 
-@app.command("plan")
+@app.command("plan", rich_help_panel=MAKE)
 def plan_command(
     handle: HandleArgument,
     synth_type: SynthTypeOption = "from_traits",
     effort: EffortOption = None,
     prompts: Annotated[int, typer.Option(min=0, help="How many prompts of each kind to show.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
-    only_lacking: Annotated[
-        bool, typer.Option("--only-lacking", help="Fill up: the effort's number of each pole less what is there.")
-    ] = False,
+    as_json: JsonOption = False,
+    only_lacking: OnlyLackingOption = False,
 ) -> None:
-    """Shows what a run would do: plan, some prompts, calls, tokens and cost. Calls no model and writes nothing."""
+    """Show what a run would do: prompts, calls, tokens and cost. Calls no model and writes nothing."""
     from engine.estimate.preview import describe_preview
     from engine.settings import read_settings
     from flows.cli.runs.plan import make_preview, show_preview
@@ -113,54 +123,48 @@ def plan_command(
         show_preview(preview, prompts)
 
 
-@app.command("verify")
+@app.command("verify", rich_help_panel=KEEP)
 def verify_command(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line {models, sets, samples, bytes, broken}.")
-    ] = False,
+    as_json: Annotated[bool, json_option("models, sets, samples, bytes, broken")] = False,
 ) -> None:
-    """Checks the whole sample store and says what is broken, where, and what to do. Changes nothing by itself."""
+    """Check the whole sample store, and say what is broken and what to do. Changes nothing."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.cli.sets.verify import verify_store
+    from flows.cli.sets import verify_store
 
     settings = read_settings()
     verify_store(settings.locate(settings.samples_uri), as_json)
 
 
-@app.command("detach")
+@app.command("detach", rich_help_panel=JUDGE)
 def detach_command(
     run_id: Annotated[str, typer.Argument(help="The run, as the last part of its set's folder has it: run=<run id>.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line {run_id, handle, pool, samples, counts, kept}.")
-    ] = False,
+    as_json: Annotated[bool, json_option("run_id, handle, pool, samples, counts, kept")] = False,
 ) -> None:
-    """Detaches a set from a draft: no reader sees its samples any more. Its report and rows are kept."""
+    """Take a set off a draft: no reader sees its samples any more. Its report and rows are kept."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.cli.sets.detach import detach_run, show_detached
+    from flows.cli.sets import detach_run, show_detached
 
     show_detached(detach_run(read_settings(), run_id), as_json)
 
 
-@app.command("remove")
+@app.command("remove", rich_help_panel=JUDGE)
 def remove_command(
     handle: HandleArgument,
     ids: Annotated[list[int], typer.Argument(metavar="ID...", help="The samples, by the ids that listings show.")],
-    why: Annotated[str, typer.Option(help="A word of why, which is kept with them.")] = "",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line {handle, removed, runs, added, removed_before}.")
-    ] = False,
+    why: Annotated[str, typer.Option(help="The reason, kept with them.")] = "",
+    as_json: Annotated[bool, json_option("handle, removed, runs, added, removed_before")] = False,
 ) -> None:
-    """Takes single samples off a draft: no reader sees them any more. The set's manifest names them."""
+    """Take single samples off a draft: no reader sees them any more. The set's manifest names them."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.cli.sets.remove import remove_ids, show_removed
+    from flows.cli.sets import remove_ids, show_removed
 
     show_removed(handle, remove_ids(read_settings(), handle, ids, why), as_json)
 
 
-@app.command("mcp")
+@app.command("mcp", rich_help_panel=HAND_ON)
 def mcp_command(
     http: Annotated[
         bool,
@@ -170,7 +174,7 @@ def mcp_command(
         int | None, typer.Option(min=0, max=65535, help="The port of --http; 0, or none given, takes a free one.")
     ] = None,
 ) -> None:
-    """Serves models, samples and synthesis to an agent as MCP tools, by standard input and output or over HTTP."""
+    """Serve models, samples and synthesis as MCP tools, by standard input and output or over HTTP."""
     if port is not None and not http:
         raise InputError("--port is the port of --http: say both, or neither to serve standard input and output")
     from engine.settings import read_settings
@@ -193,20 +197,34 @@ def mcp_command(
         sessions.serve_stdio(settings)
 
 
-@app.command("prune")
+@app.command("prune", rich_help_panel=KEEP)
 def prune_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be removed. Removes nothing.")
     ] = False,
     rejected_days: Annotated[int, typer.Option(min=1, max=36_500, help="Remove rejected sets so many days old.")] = 30,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the totals as one line of JSON.")] = False,
+    as_json: Annotated[bool, json_option("the totals")] = False,
 ) -> None:
-    """Removes what is old: rejected sets, replies of unused plans. Never an attached set."""
+    """Remove what is old: rejected sets, replies of unused plans. Never an attached set."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.cli.runs.prune import prune_now
+    from flows.retention.pruning import prune_all
 
-    prune_now(read_settings(), rejected_days, dry_run, as_json)
+    where, now = sys.stderr if as_json else sys.stdout, datetime.now(UTC)
+    pruned = prune_all(read_settings(), rejected_days, now, dry_run, lambda line: print(line, file=where, flush=True))
+    print(json.dumps(asdict(pruned)) if as_json else pruned.describe())
+    if pruned.failed:
+        raise StoreError("Some things could not be removed. Run it again to retry.\n" + "\n".join(pruned.failed))
+
+
+app.add_typer(authoring_app)
+app.add_typer(backfills_app)
+app.add_typer(catalogue_app)
+app.add_typer(judging_app)
+app.add_typer(review_app)
+app.add_typer(export_app)
+app.add_typer(cache_app, name="cache", rich_help_panel=KEEP)
+app.add_typer(models_app, name="models", rich_help_panel=KEEP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,8 +1,17 @@
-"""The arguments and options that several commands have."""
+"""The arguments and options that several commands have, and the groups of commands that the help shows."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+# The groups of `exemplars --help`, in their order.
+GROUPS = BEGIN, MAKE, JUDGE, HAND_ON, KEEP = (
+    "Begin a model",
+    "Make samples",
+    "Judge samples",
+    "Hand samples on",
+    "Keep house",
+)
 
 HandleArgument = Annotated[
     str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")
@@ -17,4 +26,17 @@ EffortOption = Annotated[
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Attach nothing where nothing tells the poles of a trait apart.")
 ]
+OnlyLackingOption = Annotated[
+    bool, typer.Option("--only-lacking", help="Fill up: the effort's number of each pole less what is there.")
+]
 TraitOption = Annotated[str | None, typer.Option(help="One trait by its key or name; else all of the model's.")]
+RunOption = Annotated[str | None, typer.Option(metavar="RUN_ID", help="Only the set of this run.")]
+VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries log.")]
+
+
+def json_option(facts: str = "the same facts") -> Any:
+    """The option ``--json``, which prints one last line of JSON with these facts."""
+    return typer.Option("--json", help=f"Print one line of JSON: {facts}.")
+
+
+JsonOption = Annotated[bool, json_option()]

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import HandleArgument
+from flows.cli.options import HAND_ON, HandleArgument, RunOption, json_option
 
 app = typer.Typer()
 
 
-@app.command("export")
+@app.command("export", rich_help_panel=HAND_ON)
 def export_command(
     handle: HandleArgument,
     to: Annotated[
@@ -25,14 +25,11 @@ def export_command(
         ),
     ],
     pool: Annotated[str | None, typer.Option(help="train, eval or all; else train, and for hub all.")] = None,
-    run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Only the set of this run.")] = None,
+    run: RunOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print one line {handle, format, to, pools, runs, samples, left_out, source}."),
-    ] = False,
+    as_json: Annotated[bool, json_option("handle, format, to, pools, runs, samples, left_out, source")] = False,
 ) -> None:
-    """Exports a model's attached samples for other programs. Nothing is at PATH before it is whole."""
+    """Write a model's attached samples for another program. Nothing is at PATH before it is whole."""
     from engine.export.formats import export_samples
     from engine.settings import read_settings
     from flows.export.show_export import show_export
@@ -42,15 +39,15 @@ def export_command(
     show_export(export_samples(*places, handle, to, format_name, pool, run, force), as_json)
 
 
-@app.command("push")
+@app.command("push", rich_help_panel=HAND_ON)
 def push_command(
     handle: HandleArgument,
     to: Annotated[str, typer.Option(metavar="URL", help="The address of the platform's API, as https://…/v1.")],
     pool: Annotated[str, typer.Option(help="train: no other pool's samples may become training samples.")] = "train",
-    run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Only the set of this run.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line {handle, to, runs, sent, left_out}.")] = False,
+    run: RunOption = None,
+    as_json: Annotated[bool, json_option("handle, to, runs, sent, left_out")] = False,
 ) -> None:
-    """Pushes a model's attached samples to a platform, with EXEMPLARS_PLATFORM_KEY. None comes to be there twice."""
+    """Push a model's attached samples to a platform, with EXEMPLARS_PLATFORM_KEY. None is there twice."""
     from engine.settings import read_settings
     from flows.export.push import push_model, show_pushed
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import HandleArgument, TraitOption
+from flows.cli.options import JUDGE, HandleArgument, JsonOption, TraitOption
 
 app = typer.Typer()
 
 
-@app.command("test")
+@app.command("test", rich_help_panel=JUDGE)
 def hold_command(
     handle: HandleArgument,
     real: Annotated[
@@ -20,9 +20,9 @@ def hold_command(
         ),
     ],
     trait: TraitOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Holds a model's attached samples against texts that you have labelled. Calls no model and writes nothing."""
+    """Test a model's attached samples against texts that you have labelled. Writes nothing."""
     from engine.settings import read_settings
     from flows.judging.real_texts import hold_samples, show_tests
     from flows.judging.scoring_set import load_scoring_set
@@ -32,14 +32,14 @@ def hold_command(
     show_tests(scoring, real, hold_samples(settings, scoring, real), as_json)
 
 
-@app.command("score")
+@app.command("score", rich_help_panel=JUDGE)
 def score_command(
     handle: HandleArgument,
     text: Annotated[str, typer.Argument(help="The text; - for standard input.")],
     trait: TraitOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Places a text on the axis of a model's attached samples, and grades it. Calls no model and writes nothing."""
+    """Grade one text by a model's attached samples. Writes nothing."""
     from engine.settings import read_settings
     from flows.judging.score import place_on_axes, show_placements
     from flows.judging.scoring_set import load_scoring_set

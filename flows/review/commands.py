@@ -10,11 +10,12 @@ from engine.domain.verdict import RunResult
 from engine.errors import InputError
 from engine.text.formatting import capitalise
 from flows.cli.in_process import quiet_libraries, run_flow, run_in_process
+from flows.cli.options import JUDGE, VerboseOption, json_option
 
 app = typer.Typer()
 
 
-@app.command("review")
+@app.command("review", rich_help_panel=JUDGE)
 def review_command(
     run_id: Annotated[str, typer.Argument(help="The run that proposed the set.")],
     attach: Annotated[bool, typer.Option("--attach", help="Attach what stands.")] = False,
@@ -23,15 +24,12 @@ def review_command(
     other_pole: Annotated[
         list[int] | None, typer.Option(metavar="ID", help="A sample that reads as the other pole.")
     ] = None,
-    why: Annotated[str, typer.Option(help="A word of why, kept with the set.")] = "",
+    why: Annotated[str, typer.Option(help="The reason, kept with the set.")] = "",
     fill: Annotated[bool, typer.Option("--fill", help="Then fill the model up to the effort's number.")] = False,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print a line {run_id, status, samples, report}; with --fill one a run."),
-    ] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries say.")] = False,
+    as_json: Annotated[bool, json_option("run_id, status, samples, report; with --fill one a run")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
-    """Gives your word on a set that a run has proposed: attach what stands, or reject all of it."""
+    """Decide on a proposed set: attach what stands, or reject all of it."""
     if attach == reject:
         raise InputError("Say either --attach or --reject")
     if fill and reject:

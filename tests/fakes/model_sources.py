@@ -22,7 +22,7 @@ PROJECT, VERSION = "stand-in-part{number}", "0.1"
 NO_TYPE = 255
 
 
-def make_gguf(parameters: Mapping[str, int], texts: Mapping[str, str], rest: bytes = b"", kind: int = NO_TYPE) -> bytes:
+def make_gguf(parameters: Mapping[str, int], texts: Mapping[str, str], rest: bytes = b"") -> bytes:
     """A GGUF file of version 3 with these text values, and a tensor of one dimension for each of ``parameters``.
 
     All tensors begin where ``rest`` does.
@@ -38,7 +38,7 @@ def make_gguf(parameters: Mapping[str, int], texts: Mapping[str, str], rest: byt
     for name, text in texts.items():
         head += write(name) + struct.pack("<I", 8) + write(text)
     for name, size in parameters.items():
-        head += write(name) + struct.pack("<IQIQ", 1, size, kind, 0)
+        head += write(name) + struct.pack("<IQIQ", 1, size, NO_TYPE, 0)
     return head + bytes(-len(head) % 32) + rest
 
 

@@ -99,13 +99,6 @@ class EmbeddedFile:
     listed: EmbeddedModel | None
 
 
-def _find_whole(path: Path, size: int) -> Path | None:
-    # Its digest was checked before it took its name. A folder that may not be searched has none.
-    with suppress(OSError):
-        return path if path.is_file() and path.stat().st_size == size else None
-    return None
-
-
 @cache
 def list_embedded_models() -> Mapping[str, EmbeddedModel]:
     """The list, by name; the first whose file is there is what ``embedded`` alone means."""
@@ -137,7 +130,8 @@ def find_embedded(name: str, place: EmbeddedPlace) -> EmbeddedFile:
     if listed := models.get(given):
         if path := listed.find(folder):
             return _describe_listed(path, given, listed, place)
-        raise ModelNotFoundError(_explain_lack(given, listed, folder))
+        how = f"Get it ({format_bytes(listed.bytes)}): '{listed.say_how_to_get(given)}'"
+        raise ModelNotFoundError(f"The file of {given} is not here, or not whole. {how}")
     return _describe_own(given, place)
 
 
@@ -159,25 +153,16 @@ def _describe_listed(path: Path, name: str, model: EmbeddedModel, place: Embedde
     return EmbeddedFile(path, f"{EMBEDDED}/{name}", model.digests[path.name], place.style or model.style, model)
 
 
-def _explain_lack(name: str, model: EmbeddedModel, folder: Path) -> str:
-    what, how = f"The file of {name} is not in {folder}", f"'{model.say_how_to_get(name)}'"
-    if model.installed is not None:
-        what = f"The package that has the file of {name} is not installed"
-    elif (come := measure_file(folder / model.file)) is not None:
-        what = f"The file of {name} in {folder} is not whole: it has {come:,} of {model.bytes:,} bytes"
-    return f"{what}. Get it ({format_bytes(model.bytes)}): {how}"
-
-
 def digest_file(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def measure_file(path: Path) -> int | None:
-    """The bytes of a file; None if there is none."""
+def _find_whole(path: Path, size: int) -> Path | None:
+    # Its digest was checked before it took its name. A folder that may not be searched has none.
     with suppress(OSError):
-        return path.stat().st_size
+        return path if path.is_file() and path.stat().st_size == size else None
     return None
 
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from engine.llm.replies.admin import CachedPlan, Removed
     from engine.settings import RepliesPlace
 
-app = typer.Typer(no_args_is_help=True, help="Lists or clears the kept replies.")
+app = typer.Typer(no_args_is_help=True, help="List or clear the kept replies.")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")]
 
 
 @app.command("list")
 def list_command(as_json: JsonOption = False) -> None:
-    """Lists the plans that have kept replies, the longest unused first."""
+    """List the plans that have kept replies, the longest unused first."""
     from engine.llm.replies.admin import list_cache
 
     plans = list_cache(_find_place())
@@ -34,7 +34,7 @@ def clear_command(
     everything: Annotated[bool, typer.Option("--all", help="Drop the replies of every model.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Drops kept replies: unfinished runs must pay for their calls again."""
+    """Drop kept replies: unfinished runs must pay for their calls again."""
     from engine.domain.model import check_handle
     from engine.llm.replies.admin import clear_cache
 

@@ -8,9 +8,9 @@ from fakes.model_sources import make_model
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 from gguf.quants import dequantize, quantize
 
+from engine.llm.embedded.download import get_model, remove_model
 from engine.llm.embedded.embedded_models import Made
 from engine.llm.embedded.gguf import read_head
-from engine.llm.embedded.model_download import get_model, remove_model
 from engine.llm.embedded.requantize import KEPT, requantize
 
 SLOW, QUICK = GGMLQuantizationType.Q5_0, GGMLQuantizationType.Q4_0

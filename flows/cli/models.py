@@ -11,11 +11,12 @@ import typer
 
 from engine.errors import ExemplarsError, InputError, ModelNotFoundError, ProviderUnavailableError
 from engine.text.formatting import format_bytes
+from flows.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from engine.llm.embedded.embedded_models import EmbeddedModel
 
-app = typer.Typer(no_args_is_help=True, help="Lists, gets and removes the files of embedded models.")
+app = typer.Typer(no_args_is_help=True, help="List, get and remove the files of embedded models.")
 
 NameArgument = Annotated[str, typer.Argument(help="A name of `exemplars models list`, such as qwen2.5-coder-0.5b.")]
 
@@ -25,10 +26,8 @@ class _TimeIsUp(BaseException):
 
 
 @app.command("list")
-def list_command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")] = False,
-) -> None:
-    """Lists the embedded models that are known by name, and whether their files are here."""
+def list_command(as_json: JsonOption = False) -> None:
+    """List the embedded models that are known by name, and where their files are."""
     from engine.llm.embedded import embedded_models
     from engine.settings import read_settings
 
@@ -56,45 +55,38 @@ def get_command(
         typer.Option(min=1, help="Stop after so many seconds, and end well: another embedded model serves meanwhile."),
     ] = None,
 ) -> None:
-    """Gets the file of an embedded model. A file with a wrong digest is never used."""
+    """Get the file of an embedded model. A file with a wrong digest is never used."""
+    from engine.llm.embedded.download import get_model
     from engine.llm.embedded.embedded_models import EMBEDDED, find_embedded
-    from engine.llm.embedded.model_download import find_checked, get_model
     from engine.settings import read_settings
 
     model, place = _find(name), read_settings().embedded_place
     if model.installed is not None:
         print(find_embedded(f"{EMBEDDED}/{name}", place).path)
         return
-    there = model.find(place.folder)
-    path = find_checked(model, place.folder)
-    # Of a file that was put there by hand the quicker one has still to be made.
-    if path and (model.made is None or path.name == model.made.file):
-        print(path)
-        return
-    if there is not None and path is None:
-        print(f"{there} had another SHA-256 than {name} has, and was deleted", file=sys.stderr)
-    try:
+    if model.find(place.folder) is None:
         print(f"Getting {name}, {format_bytes(model.bytes)}", file=sys.stderr, flush=True)
+    try:
         with _limit(within):
-            path = get_model(name, model, place.folder)
+            print(get_model(name, model, place.folder))
     except (_TimeIsUp, ExemplarsError) as error:
         if within is None:
             raise
         why = f"it did not come whole in {within:g} s" if isinstance(error, _TimeIsUp) else str(error)
-        lack = f"{name} is not here: {why}"
         try:
             other = find_embedded(EMBEDDED, place).name
         except ModelNotFoundError:
-            raise ProviderUnavailableError(f"{lack}. No other embedded model is here") from error
-        print(f"{lack}. {other} writes meanwhile. 'exemplars models get {name}' tries again", file=sys.stderr)
-        return
-    print(path)
+            raise ProviderUnavailableError(f"{name} is not here: {why}. No other embedded model is here") from error
+        print(
+            f"{name} is not here: {why}. {other} writes meanwhile. 'exemplars models get {name}' tries again",
+            file=sys.stderr,
+        )
 
 
 @app.command("remove")
 def remove_command(name: NameArgument) -> None:
-    """Removes the file of an embedded model."""
-    from engine.llm.embedded.model_download import remove_model
+    """Remove the file of an embedded model."""
+    from engine.llm.embedded.download import remove_model
     from engine.settings import read_settings
 
     model, folder = _find(name), read_settings().embedded_place.folder
@@ -120,10 +112,9 @@ def _limit(seconds: float | None) -> Iterator[None]:
     def end(*_: object) -> None:
         raise _TimeIsUp
 
-    before = signal.signal(signal.SIGALRM, end)
+    signal.signal(signal.SIGALRM, end)
     signal.setitimer(signal.ITIMER_REAL, seconds or 0.0)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)

@@ -1,22 +1,57 @@
-"""The work of ``exemplars remove``: takes single samples off a draft while no run works on it, and prints what went."""
+"""The work of ``exemplars detach``, ``remove`` and ``verify``: sets and single samples go, and the store is checked."""
 
 import getpass
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from engine.definitions.lifecycle import check_draft
 from engine.domain.model import SURROGATE, check_handle
-from engine.errors import InputError
+from engine.errors import InputError, StoreError
 from engine.listing.places import Places, find_places, remove_samples
 from engine.settings import Settings
+from engine.store.detach import detach_set, find_detachable
+from engine.store.layout import DETACHED
 from engine.store.removal import Removal
+from engine.store.store import StoredSet
+from engine.store.upkeep.verify import Fault, StoreVerifier
 from engine.text.formatting import count_noun
 from flows.run.lease.slot import keep_runs_out
 from flows.run.set_events import emitting_removals
 
 UNDONE = "Nothing was removed"
+
+
+def detach_run(settings: Settings, run_id: str) -> StoredSet:
+    """Detaches the set of a run from its model, and returns the set as it was.
+
+    Raises:
+        InputError, FrozenModelError, DefinitionError, StoreError: as ``find_detachable`` and ``detach_set``.
+        ModelBusyError: a run works on the model.
+        OrchestratorError: Prefect's server cannot be asked whether a run does.
+    """
+    stored = find_detachable(settings.locate(settings.models_uri), settings.locate(settings.samples_uri), run_id)
+    with keep_runs_out(stored.handle, "Nothing was detached"), emitting_removals([stored]):
+        detach_set(stored)
+    return stored
+
+
+def show_detached(stored: StoredSet, as_json: bool = False) -> None:
+    """Prints what was detached and where its samples are kept."""
+    counts = stored.manifest.get("counts", {})
+    samples = sum(sum(poles.values()) for poles in counts.values())
+    kept = stored.file(DETACHED)
+    if as_json:
+        facts = {"run_id": stored.run_id, "handle": stored.handle, "pool": stored.manifest.get("pool")}
+        print(json.dumps({**facts, "samples": samples, "counts": counts, "kept": kept}))
+        return
+    print(f"Detached from {stored.handle}: {count_noun(samples, 'sample')} of run {stored.run_id}")
+    for trait, poles in counts.items():
+        print(f"  {trait}: {', '.join(f'{count} {pole}' for pole, count in poles.items())}")
+    print(f"They are kept in {kept}, where no reader of samples looks.")
+    print("The same request makes the same samples again, from the kept replies. Another EXEMPLARS_SEED makes others.")
 
 
 def remove_ids(settings: Settings, handle: str, ids: Sequence[int], why: str = "") -> Places:
@@ -76,6 +111,43 @@ def show_removed(handle: str, places: Places, as_json: bool = False) -> None:
     if before:
         print(f"  {', '.join(map(str, before))} had been removed before")
     print(f"`exemplars synthesize {handle} --only-lacking` fills up what is lacking now.")
+
+
+def verify_store(samples_uri: str, as_json: bool = False) -> None:
+    """Prints each fault as it is found, and a summary.
+
+    Raises:
+        StoreError: something is broken, or the store cannot be listed.
+    """
+    verifier = StoreVerifier(samples_uri)
+    faults: list[Fault] = []
+    for fault in verifier.find_faults():
+        if as_json:
+            faults.append(fault)
+        else:
+            print(f"{fault.where}: {fault.what}. {fault.remedy}")
+    if as_json:
+        summary = {
+            "models": verifier.models,
+            "sets": verifier.sets,
+            "samples": verifier.samples,
+            "bytes": verifier.size_bytes,
+        }
+        print(json.dumps({**summary, "broken": [asdict(fault) for fault in faults]}))
+    else:
+        print(summarise(verifier))
+    if verifier.broken:
+        verb, noun = ("is", "thing") if verifier.broken == 1 else ("are", "things")
+        raise StoreError(f"{verifier.broken} {noun} {verb} broken in {samples_uri}")
+
+
+def summarise(verifier: StoreVerifier) -> str:
+    """What the store holds, in one line."""
+    sets = ", ".join(f"{count} {status}" for status, count in verifier.sets.items())
+    size = f"{verifier.size_bytes / 1e6:.1f} MB"
+    said = "nothing is broken" if not verifier.broken else f"{verifier.broken} broken"
+    models, samples = count_noun(verifier.models, "model"), count_noun(verifier.samples, "sample")
+    return f"{verifier.samples_uri}: {models}, sets: {sets}; {samples}, {size}: {said}"
 
 
 def _name_user() -> str:

@@ -1,1 +1,0 @@
-"""Embedded models from the command line."""

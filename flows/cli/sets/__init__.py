@@ -1,1 +1,0 @@
-"""Sample sets from the command line: verified, detached, single samples taken off."""
