@@ -11,8 +11,7 @@
     │   ├── NoSeedsError                    no authored samples to vary, or not at both poles
     │   ├── SampleConflictError             a text that has another quality for the trait already
     │   ├── FrozenModelError                a trained or archived model takes no samples
-    │   ├── UnpricedError                   a limit on cost for a model without a known price
-    │   └── UnsupportedError                legal on the platform, but not supported here
+    │   └── UnpricedError                   a limit on cost for a model without a known price
     ├── GateError                  exit 1   a critical expectation failed, nothing attached
     │   └── QuotaError                      a pole lacks exemplars after the last round
     ├── BackfillError              exit 1   some models of a backfill did not get their set
@@ -87,10 +86,6 @@ class SampleConflictError(InputError):
 
 class UnpricedError(InputError):
     """A limit on cost cannot be enforced for a model without a known price."""
-
-
-class UnsupportedError(InputError):
-    """Something is legal on the platform, but not supported by this project."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,55 +1,25 @@
 """The public names for programs: samples as a data frame, the models, the dry run, the main job, and the errors.
 
-``import exemplars`` takes no time: all but the errors is loaded when it is first used.
+``import exemplars`` takes no time: all but the errors is loaded when it is first used. ``exemplars.errors`` has every
+error; those that a program mostly tells apart stand here too.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from exemplars.packages import check_packages
-
-# The errors are the engine's own.
-check_packages("engine")
-
-from engine.errors import (  # noqa: E402
-    AddressError,
-    BackfillError,
+from engine import errors
+from engine.errors import (
     BudgetError,
-    ContentRefusedError,
-    ContextTooLongError,
-    CredentialsError,
     DefinitionError,
     ExemplarsError,
-    FrozenModelError,
     GateError,
-    HandleError,
     InputError,
-    MalformedAnswerError,
     ModelBusyError,
-    ModelNotFoundError,
-    NoSeedsError,
-    NoTraitsError,
     OrchestratorError,
-    PlatformError,
-    Problem,
-    ProviderDownError,
     ProviderError,
-    ProviderTimeoutError,
-    ProviderUnavailableError,
-    QuotaError,
-    QuotaSpentError,
-    RateLimitedError,
-    RequestRefusedError,
-    RetryablePlatformError,
-    RetryableProviderError,
     RunInterruptedError,
-    SampleConflictError,
-    SharedBudgetError,
-    StoreAwayError,
     StoreError,
     UnknownModelError,
-    UnpricedError,
-    UnsupportedError,
 )
 
 if TYPE_CHECKING:
@@ -61,62 +31,36 @@ if TYPE_CHECKING:
     from flows.synthesize import synthesize
 
 __all__ = [
-    "AddressError",
-    "BackfillError",
     "BudgetError",
-    "ContentRefusedError",
-    "ContextTooLongError",
-    "CredentialsError",
     "DefinitionError",
     "ExemplarsError",
-    "FrozenModelError",
     "GateError",
-    "HandleError",
     "InputError",
-    "MalformedAnswerError",
     "ModelBusyError",
-    "ModelNotFoundError",
     "ModelSummary",
-    "NoSeedsError",
-    "NoTraitsError",
     "OrchestratorError",
     "PlannedRun",
-    "PlatformError",
-    "Problem",
-    "ProviderDownError",
     "ProviderError",
-    "ProviderTimeoutError",
-    "ProviderUnavailableError",
-    "QuotaError",
-    "QuotaSpentError",
-    "RateLimitedError",
-    "RequestRefusedError",
-    "RetryablePlatformError",
-    "RetryableProviderError",
     "RunInterruptedError",
     "RunResult",
-    "SampleConflictError",
-    "SharedBudgetError",
-    "StoreAwayError",
     "StoreError",
     "UnknownModelError",
-    "UnpricedError",
-    "UnsupportedError",
+    "errors",
     "list_models",
     "load_samples",
     "plan",
     "synthesize",
 ]
 
-# Where each name is that is loaded on first use, and which of our packages that needs.
+# Where each name is that is loaded on first use.
 _PLACES = {
-    "ModelSummary": ("exemplars.models", ()),
-    "PlannedRun": ("engine.estimate.planned_run", ()),
-    "RunResult": ("engine.domain.verdict", ()),
-    "list_models": ("exemplars.models", ()),
-    "load_samples": ("exemplars.samples", ()),
-    "plan": ("exemplars.dry_run", ("flows",)),
-    "synthesize": ("flows.synthesize", ("flows", "tasks", "expectations")),
+    "ModelSummary": "exemplars.models",
+    "PlannedRun": "engine.estimate.planned_run",
+    "RunResult": "engine.domain.verdict",
+    "list_models": "exemplars.models",
+    "load_samples": "exemplars.samples",
+    "plan": "exemplars.dry_run",
+    "synthesize": "flows.synthesize",
 }
 
 if not TYPE_CHECKING:
@@ -126,13 +70,17 @@ if not TYPE_CHECKING:
 
         Raises:
             AttributeError: there is no such name.
-            ImportError: another package stands in the place of one of ours.
         """
         if name not in _PLACES:
             raise AttributeError(f"module 'exemplars' has no attribute {name!r}")
-        module, needed = _PLACES[name]
-        check_packages(*needed)
-        value = getattr(importlib.import_module(module), name)
+        try:
+            value = getattr(importlib.import_module(_PLACES[name]), name)
+        except ModuleNotFoundError as error:
+            error.add_note(
+                "Exemplars has packages named engine, expectations, flows and tasks. Where a file or folder of yours "
+                "beside the script or notebook has one of these names, rename it"
+            )
+            raise
         globals()[name] = value
         return value
 

@@ -11,7 +11,7 @@ from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import list_handles, load_model, load_outline
 from engine.domain.model import Effort, SynthType, check_handle
 from engine.domain.verdict import SkipReason
-from engine.errors import InputError, UnsupportedError
+from engine.errors import InputError
 from engine.listing.samples import count_samples
 from engine.settings import Settings
 from engine.store.store import StoredSet, list_sets
@@ -50,11 +50,11 @@ def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ..
 
     Raises:
         HandleError: a malformed one.
-        UnsupportedError: neither is any model named nor are only lacking ones wanted, or nothing fits what is named.
+        InputError: neither is any model named nor are only lacking ones wanted, or nothing fits what is named.
         StoreError: the catalogue cannot be read.
     """
     if not request.names and not request.only_lacking:
-        raise UnsupportedError(
+        raise InputError(
             "a backfill needs to be told of which models: give handles, a namespace or a glob, or choose only lacking "
             "ones, for all drafts that have less than the effort asks for"
         )
@@ -62,7 +62,7 @@ def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ..
     there = [handle for handle in list_handles(settings.locate(settings.models_uri)) if _fits(handle, request)]
     if not given and not there and request.names:
         named = " and ".join(f"{name} {value!r}" for name in ("namespace", "glob") if (value := getattr(request, name)))
-        raise UnsupportedError(f"no model of {settings.models_uri} fits the {named}")
+        raise InputError(f"no model of {settings.models_uri} fits the {named}")
     return tuple(dict.fromkeys([*given, *there]))
 
 

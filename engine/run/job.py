@@ -20,7 +20,7 @@ from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_pack
 from engine.domain.language_tag import name_tag
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pole, Pool, SynthType
 from engine.domain.verdict import RunResult
-from engine.errors import InputError, UnsupportedError
+from engine.errors import InputError
 from engine.llm.embedded.embedded_models import EmbeddedFile, choose_model, find_embedded, is_embedded
 from engine.llm.endpoints import check_prices
 from engine.report.headline import state_headline
@@ -83,7 +83,7 @@ def load_job(
         only_lacking: whether each quota is the effort's less what is in the store already.
 
     Raises:
-        HandleError, NoTraitsError, NoSeedsError, DefinitionError, UnsupportedError: what the user gave is wrong.
+        HandleError, NoTraitsError, NoSeedsError, DefinitionError, InputError: what the user gave is wrong.
             Whether Great Expectations knows what the author's suites name is told by ``expectations.own_suites``.
         FrozenModelError: the model is no draft, and the run would attach samples to it.
         ModelNotFoundError: the embedded model's file is not there, or the one that an unfinished plan was begun with.
@@ -123,7 +123,7 @@ def take_file(settings: Settings, model: Model, level: Level, name: str) -> Leve
     """The level with an embedded model, which from here on is the same file, whatever is got or removed meanwhile.
 
     Raises:
-        ModelNotFoundError: it is not there. UnsupportedError: as ``check_written``.
+        ModelNotFoundError: it is not there. InputError: as ``check_written``.
     """
     file = find_embedded(name, settings.embedded_place)
     check_written(file, model)
@@ -160,12 +160,12 @@ def check_written(file: EmbeddedFile, model: Model) -> None:
     """Checks that an embedded model writes the language that the model's texts are to have.
 
     Raises:
-        UnsupportedError: it does not.
+        InputError: it does not.
     """
     language = decide_language(model)
     if file.listed is not None and language.code not in file.listed.languages:
         able = " and ".join(name_tag(code) for code in sorted(file.listed.languages))
-        raise UnsupportedError(
+        raise InputError(
             f"The texts of {model.handle} are to be in {language.name} ({language.why}), and the embedded model writes "
             f"{able} only. Name a model that writes {language.name} in EXEMPLARS_SYNTH_MODEL, or another language in "
             "the field 'language' of its model.yaml"
@@ -227,11 +227,11 @@ def check_synth_type(synth_type: str) -> SynthType:
     """The synth type itself, where it is one.
 
     Raises:
-        UnsupportedError: it is unknown.
+        InputError: it is unknown.
     """
     known: dict[str, SynthType] = {name: name for name in get_args(SynthType)}
     if synth_type not in known:
-        raise UnsupportedError(f"{synth_type!r} is not a synth type. There are: {', '.join(SYNTH_TYPES)}")
+        raise InputError(f"{synth_type!r} is not a synth type. There are: {', '.join(SYNTH_TYPES)}")
     return known[synth_type]
 
 
@@ -239,13 +239,13 @@ def check_effort(effort: str | None) -> Effort | None:
     """The effort itself, or None where none is given.
 
     Raises:
-        UnsupportedError: it is unknown.
+        InputError: it is unknown.
     """
     known: dict[str, Effort] = {name: name for name in get_args(Effort)}
     if effort is None:
         return None
     if effort not in known:
-        raise UnsupportedError(f"{effort!r} is not an effort. There are: {', '.join(EFFORTS)}")
+        raise InputError(f"{effort!r} is not an effort. There are: {', '.join(EFFORTS)}")
     return known[effort]
 
 

@@ -55,7 +55,7 @@ def look_ahead(settings: Settings, request: BackfillRequest) -> Outlook:
     """What the backfill will do. A model that cannot be read counts as one with something to do: its run says why.
 
     Raises:
-        HandleError, UnsupportedError, StoreError: as ``list_selected``.
+        HandleError, InputError, StoreError: as ``list_selected``.
     """
     selected = list_selected(settings, request)
     with ThreadPoolExecutor(CHECKED_AT_ONCE) as pool:

@@ -8,7 +8,7 @@ from engine.definitions.mistakes import find_near_spelling
 from engine.definitions.repeated_seeds import settle_seeds
 from engine.domain.language_tag import name_tag
 from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Model, Seed, Trait
-from engine.errors import InputError, UnsupportedError
+from engine.errors import InputError
 from engine.judging.real_texts import Labelled, draw_at_poles
 from engine.settings import Settings
 from engine.store.earlier.rows import read_attached
@@ -91,8 +91,8 @@ def _find_trait(model: Model, wanted: str) -> Trait:
     raise InputError(f"{model.handle} has no trait {wanted!r}. It has: {', '.join(keys)}.{hint}")
 
 
-def _refuse_language(found: str) -> UnsupportedError:
+def _refuse_language(found: str) -> InputError:
     known = join_words(sorted(name_tag(code) for code in ENCODER_LANGUAGES))
-    return UnsupportedError(
+    return InputError(
         f"{found}. The offline encoder does not know that language, so it cannot place texts in it. It knows {known}"
     )

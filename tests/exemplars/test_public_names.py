@@ -13,11 +13,10 @@ from fakes.stored import HANDLE, attach_set, write_model
 from fakes.workspace import HANDLE as SHED
 from fakes.workspace import ROOT, make_workspace
 
-import engine.errors
 import exemplars
 import flows.synthesize
 from engine.domain.verdict import RunResult
-from engine.errors import InputError, StoreError, UnknownModelError, UnsupportedError
+from engine.errors import InputError, StoreError, UnknownModelError
 from engine.store.detach import detach_set
 from engine.store.layout import SAMPLES
 from exemplars import ModelSummary, list_models, load_samples, plan
@@ -58,12 +57,11 @@ def test_import_loads_no_large_package(tmp_path: Path) -> None:
 
 
 def test_all_names_are_there_when_they_are_used() -> None:
-    errors = {name for name, value in vars(engine.errors).items() if isinstance(value, type)}
-
-    assert errors - {"Sequence"} <= set(exemplars.__all__) <= set(dir(exemplars))
+    assert set(exemplars.__all__) <= set(dir(exemplars))
     assert [] == [name for name in exemplars.__all__ if not hasattr(exemplars, name)]
     assert exemplars.synthesize is flows.synthesize.synthesize
     assert exemplars.RunResult is RunResult
+    assert issubclass(exemplars.errors.RateLimitedError, exemplars.ProviderError)
     with pytest.raises(AttributeError, match="no attribute 'sythesize'"):
         print(exemplars.sythesize)  # type: ignore[attr-defined]
 
@@ -74,8 +72,8 @@ def test_package_of_somebody_else_is_named_where_ours_is_needed(tmp_path: Path) 
     ended = run("use.py", cwd=tmp_path)
 
     assert "u22a8.bug-report\n" == ended.stdout
-    assert "ImportError: Exemplars has a package 'tasks', and Python finds" in ended.stderr
-    assert f"{tmp_path}/tasks.py. " in ended.stderr
+    assert "No module named 'tasks." in ended.stderr
+    assert "rename it" in ended.stderr
 
 
 def test_models_are_listed_those_with_mistakes_too(store: Path) -> None:
@@ -106,7 +104,7 @@ def test_plan_is_what_is_printed_and_what_cannot_be_planned_is_our_error(
     assert ("clarity", "positive", 4) == (planned.quotas[0].trait, planned.quotas[0].pole, planned.quotas[0].wanted)
     assert 0 < (planned.total.likely.cost_usd or 0) < (planned.total.most.cost_usd or 0)
     assert (None, 1.0) == (planned.refused, planned.max_cost_usd)
-    with pytest.raises(UnsupportedError):
+    with pytest.raises(InputError):
         plan(SHED, effort="lots")  # type: ignore[arg-type]
     with pytest.raises(InputError):
         plan(SHED, prompts=-1)

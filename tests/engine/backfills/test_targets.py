@@ -13,7 +13,7 @@ from engine.asking.plan import digest_definition
 from engine.backfills.targets import BackfillRequest, find_skip_reason, list_selected
 from engine.definitions.loader import load_model
 from engine.domain.verdict import SkipReason
-from engine.errors import HandleError, UnsupportedError
+from engine.errors import HandleError, InputError
 from engine.settings import Settings
 from engine.store.sample_set import SampleSet
 from engine.store.store import write_set
@@ -53,9 +53,9 @@ def test_handles_namespace_and_glob_add_up(settings: Settings, selection: Backfi
 
 
 def test_selection_of_nothing_is_refused(settings: Settings) -> None:
-    with pytest.raises(UnsupportedError, match="give handles, a namespace or a glob"):
+    with pytest.raises(InputError, match="give handles, a namespace or a glob"):
         list_selected(settings, BackfillRequest())
-    with pytest.raises(UnsupportedError, match=r"namespace 'nobody' and glob 'x\.\*'"):
+    with pytest.raises(InputError, match=r"namespace 'nobody' and glob 'x\.\*'"):
         list_selected(settings, BackfillRequest(namespace="nobody", glob="x.*"))
     with pytest.raises(HandleError):
         list_selected(settings, BackfillRequest(("../x",)))

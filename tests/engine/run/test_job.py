@@ -23,7 +23,6 @@ from engine.errors import (
     ProviderError,
     ProviderUnavailableError,
     UnpricedError,
-    UnsupportedError,
 )
 from engine.llm.endpoints import check_prices, describe_judge
 from engine.llm.gateway.budget import RunBudget
@@ -158,7 +157,7 @@ def test_language_that_the_embedded_model_does_not_write_is_refused_before_the_f
     with (tmp_path / "models" / HANDLE / "model.yaml").open("a") as definition:
         definition.write("\nlanguage: de\n")
     for dry in (True, False):
-        with pytest.raises(UnsupportedError, match=r"in German \(model\.yaml says so\), .* writes English only\."):
+        with pytest.raises(InputError, match=r"in German \(model\.yaml says so\), .* writes English only\."):
             load_job(settings, HANDLE, "from_traits", "low", dry=dry)
 
     # That of a file of one's own is one's own affair.
