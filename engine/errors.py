@@ -42,6 +42,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 
 class ExemplarsError(Exception):
@@ -113,6 +114,11 @@ class DefinitionError(InputError):
         count = len(self.problems)
         noun = "mistake" if count == 1 else "mistakes"
         super().__init__("\n".join([f"{subject}: {count} {noun}.", *(f"  {problem}" for problem in self.problems)]))
+
+    @classmethod
+    def of_file(cls, file: str, found: str, allowed: str, line: int | None = None) -> Self:
+        """The error of one mistake that concerns a whole file."""
+        return cls(file, [Problem(file, line, "file", found, allowed)])
 
 
 class GateError(ExemplarsError):

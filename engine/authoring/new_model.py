@@ -3,7 +3,7 @@
 import json
 import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,10 +18,12 @@ from engine.definitions.mistakes import Entry
 from engine.definitions.schema import (
     BriefEntry,
     LengthEntry,
-    MappingEntry,
+    LinesEntry,
     ModelEntry,
+    NoiseEntry,
     ScenariosEntry,
-    SourceEntry,
+    TextEntry,
+    TextMappingEntry,
     TraitEntry,
 )
 from engine.definitions.sources.labelled_lines import CONTENT
@@ -35,15 +37,15 @@ SAMPLES_FILE = "samples.jsonl"
 COMMITTED_SCHEMA = PROJECT_ROOT / "docs" / "reference" / "schemas" / "model.schema.json"
 SCHEMA_FILE = COMMITTED_SCHEMA.name
 WIDTH = 120
-# The fields of an object of the file, by its path.
-_ENTRIES: Mapping[str, type[Entry]] = {
-    "": ModelEntry,
-    "traits": TraitEntry,
-    "sources": SourceEntry,
-    "sources.mapping": MappingEntry,
-    "brief": BriefEntry,
-    "scenarios": ScenariosEntry,
-    "scenarios.lengths": LengthEntry,
+# What an object of the file may be, by its path.
+_ENTRIES: Mapping[str, Sequence[type[Entry]]] = {
+    "": (ModelEntry,),
+    "traits": (TraitEntry,),
+    "sources": (LinesEntry, TextEntry, NoiseEntry),
+    "sources.mapping": (TextMappingEntry,),
+    "brief": (BriefEntry,),
+    "scenarios": (ScenariosEntry,),
+    "scenarios.lengths": (LengthEntry,),
 }
 
 
@@ -149,7 +151,8 @@ def _explain(path: str, indent: int | None = None, inside: str = "", more: str =
         more: what is said beside the description.
     """
     parent, _, name = path.rpartition(".")
-    described = " ".join(filter(None, [_ENTRIES[parent].model_fields[name].description, more]))
+    field = next(entry.model_fields[name] for entry in _ENTRIES[parent] if name in entry.model_fields)
+    described = " ".join(filter(None, [field.description, more]))
     margin = inside or " " * (2 * len(parent.split(".") if parent else []) if indent is None else indent)
     start = f"{margin}# "
     return textwrap.fill(described, WIDTH, initial_indent=start, subsequent_indent=start, break_on_hyphens=False)

@@ -12,7 +12,7 @@ from pydantic_core import PydanticKnownError
 from engine.definitions.mistakes import Entry, check_entries, validate_document
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import EFFORTS, Effort
-from engine.errors import DefinitionError, Problem
+from engine.errors import DefinitionError
 from engine.settings import MOST_USD
 
 DEFAULT_EFFORT: Effort = "high"
@@ -125,8 +125,7 @@ def load_level(path: str, effort: Effort, choose: Callable[[Sequence[str]], str]
     try:
         content = FilePath(path).read_bytes()
     except OSError as error:
-        found = error.strerror or "an error"
-        raise DefinitionError(name, [Problem(path, None, "file", found, "a readable effort dial")]) from None
+        raise DefinitionError.of_file(path, error.strerror or "an error", "a readable effort dial") from None
     dial, findings = validate_document(parse_yaml(name, content), _Dial)
     if effort not in dial.levels:
         findings.add(("levels",), f"no {effort!r}", ", ".join(EFFORTS))

@@ -1,15 +1,13 @@
 """Reads a model's lifecycle state, which whoever trains or archives the model writes beside its definition."""
 
-import os
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from engine.definitions.mistakes import Findings
-from engine.definitions.yaml_document import Document
-from engine.errors import DefinitionError, FrozenModelError, Problem
-from engine.system.filesystem import OutsideFolderError, read_inside
+from engine.definitions.yaml_document import Document, read_authored
+from engine.errors import FrozenModelError
 
 LIFECYCLE_FILE = "lifecycle.json"
 State = Literal["draft", "busy", "ready", "failed", "archived"]
@@ -41,14 +39,9 @@ def read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
             for a draft.
         StoreError: the file cannot be read.
     """
-    name, folder = f"{handle}/{LIFECYCLE_FILE}", f"{models_uri.rstrip('/')}/{handle}"
-    try:
-        content = read_inside(folder, LIFECYCLE_FILE)
-    except OutsideFolderError:
-        raise DefinitionError(name, [Problem(name, None, "file", "a link to elsewhere", "a file")]) from None
-    except FileNotFoundError:
-        if "://" not in folder and os.path.lexists(f"{folder}/{LIFECYCLE_FILE}"):
-            raise DefinitionError(name, [Problem(name, None, "file", "what is no file", "a file")]) from None
+    name = f"{handle}/{LIFECYCLE_FILE}"
+    content = read_authored(f"{models_uri.rstrip('/')}/{handle}", LIFECYCLE_FILE, name)
+    if content is None:
         return Lifecycle("draft")
     try:
         return TypeAdapter(Lifecycle).validate_json(content.decode("utf-8-sig", errors="replace"), strict=True)

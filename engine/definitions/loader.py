@@ -16,9 +16,9 @@ from engine.definitions.sources.entries import Source
 from engine.definitions.sources.files import names_added, walk_stream
 from engine.definitions.sources.labelled_lines import Line, gather_lines
 from engine.definitions.sources.ordinary import walk_ordinary
-from engine.definitions.yaml_document import parse_yaml
+from engine.definitions.yaml_document import parse_yaml, read_authored
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
-from engine.errors import DefinitionError, NoTraitsError, Problem, StoreError, UnknownModelError
+from engine.errors import DefinitionError, NoTraitsError, StoreError, UnknownModelError
 from engine.system.filesystem import (
     OutsideFolderError,
     list_below,
@@ -150,15 +150,11 @@ def locate_model(models_uri: str, handle: str) -> str:
 def _read_definition(models_uri: str, handle: str) -> bytes:
     check_handle(handle)
     name = f"{handle}/{MODEL_FILE}"
-    try:
-        content = read_inside(locate_model(models_uri, handle), MODEL_FILE)
-    except FileNotFoundError:
-        raise _make_unknown_model_error(models_uri, handle) from None
-    except OutsideFolderError:
-        raise DefinitionError(name, [Problem(name, None, "file", "a link to elsewhere", "a file")]) from None
+    content = read_authored(locate_model(models_uri, handle), MODEL_FILE, name)
+    if content is None:
+        raise _make_unknown_model_error(models_uri, handle)
     if len(content) > MAX_BYTES:
-        found = f"{len(content):,} bytes"
-        raise DefinitionError(name, [Problem(name, None, "file", found, f"{MAX_BYTES:,} bytes at most")])
+        raise DefinitionError.of_file(name, f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most")
     return content
 
 

@@ -4,7 +4,7 @@ import difflib
 import math
 from collections.abc import Collection, Mapping, Sized
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
@@ -24,7 +24,7 @@ MAX_QUOTED, MAX_LISTED = 80, 300
 
 # What is allowed, in plain words, by pydantic's name of the mistake. Mistakes of our own validators say it themselves.
 _ALLOWED = {
-    "missing": "this field is required",
+    **dict.fromkeys(("missing", "union_tag_not_found"), "this field is required"),
     "json_invalid": "one JSON object ({error})",
     "string_pattern_mismatch": "lower-case letters and digits, '_' and '-' beside them",
     "string_type": "text",
@@ -36,7 +36,7 @@ _ALLOWED = {
     "less_than_equal": "{number} of at most {le}",
     "greater_than": "{number} above {gt}",
     "tuple_type": "a list",
-    **dict.fromkeys(("dict_type", "dataclass_type"), "an object of fields"),
+    **dict.fromkeys(("dict_type", "dataclass_type", "model_attributes_type"), "an object of fields"),
 }
 Kind = TypeVar("Kind")
 Entries = TypeVar("Entries", bound=Sized)
@@ -61,8 +61,23 @@ class Findings:
             allowed, choices = _describe_allowed(item["type"], item.get("ctx", {}), item["msg"])
             if allowed == _ALLOWED["tuple_type"] and isinstance(item["input"], Fields):
                 allowed = f"{allowed}, each entry of which begins with '- '"
-            found = "nothing" if item["type"] == "missing" else format_value(item["input"])
-            self.add(item["loc"], found, allowed, find_near_spelling(str(item["input"]), choices) if choices else None)
+            path, given = self._drop_tags(item["loc"]), item["input"]
+            if item["type"].startswith("union_tag"):
+                path, given = (*path, "type"), given.get("type")
+            found = "nothing" if item["type"] == "missing" else format_value(given)
+            self.add(path, found, allowed, find_near_spelling(str(given), choices) if choices else None)
+
+    def _drop_tags(self, path: Path) -> Path:
+        """Drops what pydantic says of a union, the ``type`` that an object has, behind the object's own path."""
+        kept: list[str | int] = []
+        value: Any = self.document.value
+        for part in path:
+            if isinstance(value, dict) and part not in value and part == value.get("type"):
+                continue
+            kept.append(part)
+            is_there = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
+            value = value[part] if is_there else None
+        return tuple(kept)
 
     def make_error(self) -> DefinitionError:
         """Makes the error of all mistakes: the file's own in the order of their lines, then those of its samples."""
@@ -88,7 +103,8 @@ class Entry(BaseModel):
         known = list(cls.model_fields)
         if not isinstance(value, dict):
             raise PydanticCustomError("no_object", "an object of fields: {known}", {"known": ", ".join(known)})
-        if isinstance(value, Fields) and isinstance(findings := info.context, Findings):
+        takes_all = cls.model_config.get("extra") == "allow"
+        if isinstance(value, Fields) and isinstance(findings := info.context, Findings) and not takes_all:
             for word in value:
                 if word not in known:
                     _note_unknown((*value.path, word), known, cls.closed, findings)
@@ -168,8 +184,8 @@ def _find_typo(word: str, known: Collection[str]) -> str | None:
 
 def _describe_allowed(kind: str, context: Mapping[str, object], message: str) -> tuple[str, list[str]]:
     """Describes what a field may hold, and lists the choices among which a similar spelling is looked for."""
-    if kind == "literal_error":
-        expected = str(context["expected"]).replace("'", "")
+    if kind in ("literal_error", "union_tag_invalid"):
+        expected = str(context.get("expected") or context["expected_tags"]).replace("'", "")
         return expected, expected.replace(" or ", ", ").split(", ")
     if kind not in _ALLOWED:
         return message, []

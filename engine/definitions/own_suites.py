@@ -1,7 +1,6 @@
 """Reads the suites of expectations that authors write: those of the whole catalogue, and that of one model."""
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
@@ -14,19 +13,18 @@ from engine.definitions.loader import locate_model
 from engine.definitions.mistakes import Entry, Findings, check_entries, format_value, validate_document
 from engine.definitions.sources.labelled_lines import take_once
 from engine.definitions.suite_arguments import check_arguments
-from engine.definitions.yaml_document import Document, Fields, Path
+from engine.definitions.yaml_document import Document, Fields, Path, read_authored
 from engine.domain.model import SURROGATE
 from engine.domain.suites import GATE_SUITES, OwnSuite
-from engine.errors import DefinitionError, InputError, Problem, StoreError
+from engine.errors import DefinitionError, InputError, StoreError
 from engine.settings import Settings
-from engine.system.filesystem import OutsideFolderError, list_below, open_folder, read_bytes, read_inside
+from engine.system.filesystem import list_below, open_folder, read_bytes
 
 # The suite of one model, in its folder.
 MODEL_SUITE = "expectations.json"
 # It becomes a part of the names of files.
 SUITE_NAME = re.compile(r"\w[\w -]{0,79}")
 MAX_BYTES = 1024 * 1024
-MAX_DEPTH = 100
 
 
 # Pydantic's plugin for mypy calls its own catch-all ``kwargs`` too.
@@ -117,14 +115,9 @@ def read_model_suite(models_uri: str, handle: str) -> list[OwnSuite]:
         DefinitionError, StoreError: as ``read_own_suites``.
     """
     place, folder = f"{handle}/{MODEL_SUITE}", locate_model(models_uri, handle)
-    try:
-        content = read_inside(folder, MODEL_SUITE)
-    except FileNotFoundError:
-        if "://" not in folder and os.path.lexists(f"{folder}/{MODEL_SUITE}"):
-            raise _refuse(place, "a folder, or a link to nothing", "a file") from None
+    content = read_authored(folder, MODEL_SUITE, place)
+    if content is None:
         return []
-    except OutsideFolderError:
-        raise _refuse(place, "a link to elsewhere", "a file") from None
     return [parse_suite(place, content)]
 
 
@@ -136,7 +129,7 @@ def parse_suite(place: str, content: bytes) -> OwnSuite:
     """
     value = _parse_json(place, content)
     if isinstance(value, Fields) and isinstance(value.get("expectations"), Fields):
-        raise DefinitionError(place, [Problem(place, None, "expectations", "an object", "a list of expectations")])
+        raise DefinitionError.of_file(place, "an object as expectations", "a list of expectations")
     entry, findings = validate_document(Document(place, value, {}), SuiteEntry)
     if entry.name in GATE_SUITES:
         findings.add(
@@ -153,31 +146,29 @@ def parse_suite(place: str, content: bytes) -> OwnSuite:
 
 def _read_suite(place: str, is_file: bool) -> OwnSuite:
     if not is_file:
-        raise _refuse(place, "a folder, or a link to nothing", "a file")
+        raise DefinitionError.of_file(place, "a folder, or a link to nothing", "a file")
     return parse_suite(place, read_bytes(place))
 
 
 def _parse_json(place: str, content: bytes) -> Any:
     """Parses JSON; each object knows its path, for messages."""
     if len(content) > MAX_BYTES:
-        raise _refuse(place, f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most")
+        raise DefinitionError.of_file(place, f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most")
     try:
         text = content.decode("utf-8-sig")
         found = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=take_once)
         value, written = _give_paths(found, ()), json.dumps(found, ensure_ascii=False)
-    except UnicodeDecodeError as error:
-        raise _refuse(place, f"a byte that is not UTF-8 at offset {error.start}", "UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise _refuse(place, f"{error.msg[:1].lower()}{error.msg[1:]}", "one object of JSON", error.lineno) from None
     except KeyError as error:
-        raise _refuse(place, f"{error.args[0]!r} a second time in one object", "each field once") from None
+        found, line = f"{error.args[0]!r} a second time in one object", None
     except RecursionError:
-        raise _refuse(place, "nesting deeper than can be read", "one object of JSON") from None
+        found, line = "nesting deeper than can be read", None
     except ValueError as error:
-        raise _refuse(place, str(error), "one object of JSON") from None
-    if SURROGATE.search(written):
-        raise _refuse(place, "half of a surrogate pair", "whole Unicode characters")
-    return value
+        found, line = str(error), getattr(error, "lineno", None)
+    else:
+        if not SURROGATE.search(written):
+            return value
+        found, line = "half of a surrogate pair", None
+    raise DefinitionError.of_file(place, found, "one object of JSON, in UTF-8", line)
 
 
 def _refuse_constant(name: str) -> Any:
@@ -185,8 +176,6 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _give_paths(value: Any, path: Path) -> Any:
-    if len(path) > MAX_DEPTH:
-        raise RecursionError
     if isinstance(value, list):
         return [_give_paths(item, (*path, number)) for number, item in enumerate(value)]
     if not isinstance(value, dict):
@@ -213,7 +202,3 @@ def _describe(number: int, entry: ExpectationEntry, findings: Findings) -> dict[
         "meta": dict(entry.meta),
         **({"description": entry.description} if entry.description else {}),
     }
-
-
-def _refuse(place: str, found: str, allowed: str, line: int | None = None) -> DefinitionError:
-    return DefinitionError(place, [Problem(place, line, "file", found, allowed)])

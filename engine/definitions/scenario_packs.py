@@ -12,7 +12,7 @@ from engine.definitions.mistakes import Entry, check_entries, validate_document
 from engine.definitions.schema import LengthEntry
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Length
-from engine.errors import DefinitionError, Problem, StoreError
+from engine.errors import DefinitionError, StoreError
 from engine.settings import SHIPPED_ROOT
 
 SCENARIOS_FOLDER = SHIPPED_ROOT / "data" / "scenarios"
@@ -80,9 +80,7 @@ def _parse_packs(folder: str, contents: tuple[tuple[str, bytes], ...]) -> Packs:
         lengths, _ = validate_document(document, tuple[SharedLength, ...])
     packs = {name.removesuffix(".yaml"): validate_document(document, Pack)[0] for name, document in documents.items()}
     if not lengths or FALLBACK_PACK not in packs:
-        raise DefinitionError(
-            folder, [Problem(folder, None, "folder", "a part", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")]
-        )
+        raise DefinitionError.of_file(folder, "a part", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")
     made = [(Length(**length.model_dump(exclude={"kinds"})), length.kinds) for length in lengths]
     kinds = dict.fromkeys(kind for _, its in made for kind in its)
     return Packs(

@@ -3,6 +3,7 @@
 The text below a field is its description in the JSON Schema and in the file that ``exemplars new`` writes.
 """
 
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -22,11 +23,13 @@ from engine.domain.folding import is_blank
 from engine.domain.language_tag import parse_tag
 from engine.domain.model import Aggregation, Effort, TraitType
 
-SKIPPED_SOURCES = ("github_csv", "huggingface", "url")
+# Files whose lines have labels of their own, by their ending.
+_LABELLED = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 # The longest phrase of a scenario, in characters: prompts and reports put it on one line.
 MAX_PHRASE = 200
 # More words than a model writes in one reply.
 MAX_WORDS = 5000
+INSIDE = "a path inside the model's own folder"
 # Of the committed ordinary texts as many as there are subjects: one of each.
 DEFAULT_NOISE, MAX_NOISE = 12, 100
 
@@ -52,6 +55,20 @@ def _as_tag(value: str) -> str:
         raise PydanticCustomError("language_tag", "{allowed}", {"allowed": str(error)}) from None
 
 
+def _check_inside(path: str) -> str:
+    parts = PurePosixPath(path)
+    if parts.is_absolute() or ".." in parts.parts or "\\" in path or "\0" in path:
+        raise PydanticCustomError("path_outside", INSIDE)
+    return path
+
+
+def _check_unlabelled(path: str) -> str:
+    if labelled := _LABELLED.get(PurePosixPath(path).suffix.lower()):
+        allowed = f"a text file. The type of this one is {labelled}, since its lines have labels of their own"
+        raise PydanticCustomError("labelled_file", "{allowed}", {"allowed": allowed})
+    return path
+
+
 _Text = Annotated[str, Field(min_length=1), AfterValidator(_check_seen)]
 _Texts = Annotated[tuple[_Text, ...], BeforeValidator(_as_texts, json_schema_input_type=_Text | list[_Text])]
 _Phrase = Annotated[str, Field(max_length=MAX_PHRASE), AfterValidator(_fold_spaces)]
@@ -64,6 +81,7 @@ _LABEL = (
     f"{', '.join(QUALITY_WORDS)}, or a label of the trait. Any other field is passed over."
 )
 _Tag = Annotated[str, AfterValidator(_as_tag)]
+_PathInside = Annotated[str, Field(min_length=1), AfterValidator(_check_inside)]
 # All scalars of a file are read as text: a number too.
 _Quality = Annotated[
     str, WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string"}]})
@@ -107,24 +125,45 @@ class MappingEntry(DescribedEntry):
 
     trait: str
     """The key of a trait of this model."""
+
+
+class TextMappingEntry(MappingEntry):
+    """A trait that all texts of a source label."""
+
     quality: _Quality | None = None
     """Of a source of the type file alone: the quality of all its texts, from 0 to 1, a quality word or a label of the
     trait. Without it 1, the positive pole."""
 
 
-class SourceEntry(DescribedEntry):
-    """Where authored samples come from. Of one whose type is not read here only the type and the path are looked at."""
+class LinesEntry(DescribedEntry):
+    """A file of labelled texts, one a line."""
 
-    type: Literal["jsonl", "csv", "github_csv", "huggingface", "url", "file", "noise"]
+    type: Literal["jsonl", "csv"]
     """jsonl and csv: labelled texts, one a line. file: a text file, each passage of which is a sample. noise: ordinary
-    texts that come with the code, as negative samples of a topic. The others are legal and skipped."""
-    path: str | None = None
+    texts that come with the code, as negative samples of a topic. github_csv, huggingface and url are legal and
+    skipped."""
+    path: _PathInside
     """A file in the model's own folder; noise has none."""
     mapping: Annotated[dict[str, MappingEntry], AfterValidator(check_entries)] | None = None
     """Which field or column labels which trait. Without it each trait's own key. Of a file the names stand for nothing,
     and without a mapping its texts label the model's only trait; of noise they label every topic."""
+
+
+class TextEntry(DescribedEntry):
+    """A text file, each passage of which is a sample."""
+
+    type: Literal["file"]
+    path: Annotated[_PathInside, AfterValidator(_check_unlabelled)]
+    mapping: Annotated[dict[str, TextMappingEntry], AfterValidator(check_entries)] | None = None
     split: Literal["paragraphs", "lines"] | None = None
     """Of a file: whether a passage is a paragraph, between blank lines, as when nothing is said, or a line."""
+
+
+class NoiseEntry(DescribedEntry):
+    """Ordinary texts that come with the code, as negative samples of a topic."""
+
+    type: Literal["noise"]
+    mapping: Annotated[dict[str, MappingEntry], AfterValidator(check_entries)] | None = None
     count: int | None = Field(default=None, ge=1, le=MAX_NOISE)
     """Of noise: how many texts, 12 when nothing is said."""
     without: _Texts = ()
@@ -133,11 +172,22 @@ class SourceEntry(DescribedEntry):
     """Of noise: the language of the texts, the model's own when nothing is said."""
 
 
-class SkippedSourceEntry(DescribedEntry):
+class SkippedEntry(DescribedEntry):
     """A source that is legal and not read here; its other fields are not looked at."""
 
+    model_config = ConfigDict(extra="allow")
+
     type: Literal["github_csv", "huggingface", "url"]
-    """Where it would come from."""
+
+    @property
+    def place(self) -> str | None:
+        """Where it would come from, where that is said."""
+        given = self.model_extra or {}
+        place = given.get("path") or given.get("url")
+        return place if isinstance(place, str) else None
+
+
+SourceEntry = Annotated[LinesEntry | TextEntry | NoiseEntry | SkippedEntry, Field(discriminator="type")]
 
 
 class BriefEntry(DescribedEntry):
@@ -201,14 +251,6 @@ def _read_traits(value: object, validate: ValidatorFunctionWrapHandler) -> tuple
     return traits
 
 
-def _keep_place(value: object) -> object:
-    """Reduces a source that is not read here to its type and path: its other fields are not ours to check."""
-    if not isinstance(value, dict) or value.get("type") not in SKIPPED_SOURCES:
-        return value
-    place = value.get("path") or value.get("url")
-    return {"type": value["type"], "path": place if isinstance(place, str) else None}
-
-
 def _name_as_pack(value: object) -> object:
     return {"pack": value} if isinstance(value, str) else value
 
@@ -220,7 +262,6 @@ _Traits = Annotated[
         json_schema_input_type=Annotated[list[TraitEntry], Field(min_length=1)] | Literal["discover"],
     ),
 ]
-_Source = Annotated[SourceEntry, BeforeValidator(_keep_place, json_schema_input_type=SourceEntry | SkippedSourceEntry)]
 _Scenarios = Annotated[ScenariosEntry, BeforeValidator(_name_as_pack, json_schema_input_type=ScenariosEntry | str)]
 
 
@@ -233,7 +274,7 @@ class ModelEntry(DescribedEntry):
     """One line on what the model judges; it goes into the prompts."""
     effort: Effort | None = None
     """The effort of runs that name none; without it high."""
-    sources: tuple[_Source, ...] = ()
+    sources: tuple[SourceEntry, ...] = ()
     """Where authored samples come from. Six or more a pole make the embedded model far better."""
     additional_terms: _Texts = ()
     """Shown on the model's card and on that of its sets, such as terms of use: a text or a list."""

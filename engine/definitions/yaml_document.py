@@ -1,5 +1,6 @@
 """Parses YAML as the catalogue uses it: all values as plain text, each with its line number."""
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -7,6 +8,7 @@ import yaml
 
 from engine.domain.model import SURROGATE
 from engine.errors import DefinitionError, Problem
+from engine.system.filesystem import OutsideFolderError, read_inside
 
 MAX_BYTES = 1024 * 1024
 NULLS = {"", "~", "null", "Null", "NULL"}
@@ -51,6 +53,27 @@ class _NoAliases(yaml.SafeLoader):
         return super().compose_node(parent, index)  # type: ignore[arg-type]
 
 
+def read_authored(folder: str, name: str, place: str) -> bytes | None:
+    """The content of a file in a model's folder; None if there is none.
+
+    Args:
+        place: what messages call the file.
+
+    Raises:
+        DefinitionError: it is no file, or a link to elsewhere.
+        StoreError: it cannot be read.
+    """
+    try:
+        return read_inside(folder, name)
+    except FileNotFoundError:
+        if "://" in folder or not os.path.lexists(f"{folder}/{name}"):
+            return None
+        found = "a folder, or a link to nothing"
+    except OutsideFolderError:
+        found = "a link to elsewhere"
+    raise DefinitionError.of_file(place, found, "a file")
+
+
 # A run reads its model and the effort dial several times: reading takes a hundredth of the time that parsing takes.
 @lru_cache(maxsize=32)
 def parse_yaml(name: str, content: bytes) -> Document:
@@ -60,21 +83,21 @@ def parse_yaml(name: str, content: bytes) -> Document:
         DefinitionError: the file is not UTF-8, not YAML, over 1 MiB, nested too deeply, has anchors or a field twice.
     """
     if len(content) > MAX_BYTES:
-        raise _refuse(name, None, f"{len(content)} bytes", f"at most {MAX_BYTES} bytes")
+        raise DefinitionError.of_file(name, f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most")
     lines: dict[Path, int] = {}
     problems: list[Problem] = []
     try:
         node = yaml.compose(content.decode(), Loader=_NoAliases)
         value = None if node is None else _read_node(node, (), lines, problems, name)
     except UnicodeDecodeError as error:
-        raise _refuse(name, None, f"a byte that is not UTF-8 at offset {error.start}", "UTF-8 text") from None
+        raise DefinitionError.of_file(name, f"a byte that is not UTF-8 at offset {error.start}", "UTF-8 text") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise _refuse(name, mark.line + 1 if mark else None, *_describe_error(error)) from None
+        raise DefinitionError.of_file(name, *_describe_error(error), mark.line + 1 if mark else None) from None
     except yaml.YAMLError as error:
-        raise _refuse(name, None, str(error).splitlines()[0], "YAML text") from None
+        raise DefinitionError.of_file(name, str(error).splitlines()[0], "YAML text") from None
     except RecursionError:
-        raise _refuse(name, None, "nesting deeper than can be read", "lists of fields") from None
+        raise DefinitionError.of_file(name, "nesting deeper than can be read", "lists of fields") from None
     if problems:
         raise DefinitionError(name, problems)
     return Document(name, value, lines)
@@ -114,7 +137,3 @@ def _describe_error(error: yaml.MarkedYAMLError) -> tuple[str, str]:
             "a text with a colon in quotes, and the fields of an object in one column",
         )
     return problem.removeprefix("found character ").replace("'\\t'", "a tab").strip(), "YAML with spaces, no anchors"
-
-
-def _refuse(name: str, line: int | None, found: str, allowed: str) -> DefinitionError:
-    return DefinitionError(name, [Problem(name, line, "file", found, allowed)])

@@ -19,7 +19,16 @@ from typer.main import get_group
 
 from engine.definitions.effort import load_level
 from engine.definitions.loader import parse_model
-from engine.definitions.schema import BriefEntry, LengthEntry, ModelEntry, ScenariosEntry, SourceEntry, TraitEntry
+from engine.definitions.schema import (
+    BriefEntry,
+    LengthEntry,
+    LinesEntry,
+    ModelEntry,
+    NoiseEntry,
+    ScenariosEntry,
+    TextEntry,
+    TraitEntry,
+)
 from engine.definitions.sources.labelled_lines import QUALITY_WORDS
 from engine.domain.model import TRAIT_TYPES, Pole
 from engine.domain.samples import SAMPLE_SCHEMA
@@ -160,7 +169,7 @@ def test_statuses_and_codes_of_the_document_are_those_of_the_door() -> None:
 def test_models_of_the_pages_load_and_have_every_field_and_every_type_of_trait() -> None:
     [definition], [line] = (find_blocks("start/author-a-model.md", language) for language in ("yaml", "json"))
     model = parse_model("u22a8.readme", definition.encode(), lambda _: line.encode())
-    entries = (ModelEntry, TraitEntry, SourceEntry, BriefEntry, ScenariosEntry, LengthEntry)
+    entries = (ModelEntry, TraitEntry, LinesEntry, TextEntry, NoiseEntry, BriefEntry, ScenariosEntry, LengthEntry)
     fields = {name for entry in entries for name in entry.model_fields}
     others = [
         parse_model("u22a8.page", text.encode(), lambda _: b"") for text in find_blocks("start/traits.md", "yaml")

@@ -61,5 +61,5 @@ def test_only_a_draft_and_a_failed_model_take_samples(tmp_path: Path) -> None:
 def test_what_is_no_file_of_the_folder_is_a_mistake_and_never_a_draft(tmp_path: Path) -> None:
     (tmp_path / HANDLE).mkdir()
     (tmp_path / HANDLE / "lifecycle.json").symlink_to("gone.json")
-    with pytest.raises(DefinitionError, match="found what is no file; allowed: a file"):
+    with pytest.raises(DefinitionError, match="found a folder, or a link to nothing; allowed: a file"):
         read_lifecycle(str(tmp_path), HANDLE)

@@ -209,6 +209,9 @@ sources:
     path: s.jsonl
     mapping: {a: {triat: warmth}}
   - {type: csv, path: s.csv, mapping: {}}
+  - {type: jsnl, path: ../x.jsonl}
+  - {type: jsonl, path: ../x.jsonl}
+  - {path: x.jsonl}
 language: german
 """
 MEANING = """\
@@ -220,7 +223,7 @@ scenarios:
   pack: bug
   lengths: [{name: short, min_words: 9, max_words: 8}]
 sources:
-  - {type: jsonl, path: ../x.jsonl}
+  - {type: noise}
   - {type: csv, path: missing.csv}
   - type: jsonl
     path: s.jsonl
@@ -244,7 +247,10 @@ def test_every_mistake_of_form_is_named_at_once_in_the_order_of_the_lines() -> N
         (13, "sources.0.mapping.a.triat", "'triat'", "trait"),
         (13, "sources.0.mapping.a.trait", "nothing", None),
         (14, "sources.1.mapping", "an object", None),
-        (15, "language", "'german'", None),
+        (15, "sources.2.type", "'jsnl'", "jsonl"),
+        (16, "sources.3.path", "'../x.jsonl'", None),
+        (17, "sources.4.type", "nothing", None),
+        (18, "language", "'german'", None),
     ] == [(item.line, item.field, item.found, item.suggestion) for item in problems]
     assert f"{WHERE}:2: effort: found 'hihg'; allowed: low, medium, high, xhigh or max. Did you mean 'high'?" == str(
         problems[1]
@@ -262,7 +268,6 @@ def test_every_mistake_of_meaning_and_of_the_samples_is_named_at_once_where_none
         (WHERE, 4, "traits.2.negative_label", "'right'", None),
         (WHERE, 6, "scenarios.pack", "'bug'", "bugs"),
         (WHERE, 7, "scenarios.lengths.0.max_words", "'8'", None),
-        (WHERE, 9, "sources.0.path", "'../x.jsonl'", None),
         (WHERE, 10, "sources.1.path", "'missing.csv', which is not there", None),
         (WHERE, 14, "sources.2.mapping.warm.trait", "'wramth'", "warmth"),
         ("u22a8.test/s.jsonl", 2, "true", "'wrogn'", None),
@@ -376,7 +381,7 @@ def test_outline_has_no_traits_where_they_are_to_be_discovered(tmp_path: Path) -
     definition.write_text("traits: discover\neffort: low\nsources: [{type: jsonl, path: s.jsonl}]\n")
     assert Outline(HANDLE, effort="low", skipped=skipped) == load_outline(str(tmp_path), HANDLE)
 
-    definition.write_text("traits: discover\nsources: [{type: csv, path: ../x}]\neffort: nonsense\n")
+    definition.write_text("traits: discover\nsources: [{type: csv, path: x}]\neffort: nonsense\n")
     with pytest.raises(DefinitionError, match=r"1 mistake\.\n  .*:3: effort: "):
         load_outline(str(tmp_path), HANDLE)
 

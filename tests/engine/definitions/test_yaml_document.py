@@ -77,4 +77,4 @@ def test_file_of_exactly_one_mebibyte_is_read_and_one_of_a_byte_more_is_not() ->
     largest = f"#   {(MAX_BYTES // 4 - 1) * '😀'}".encode()
 
     assert parse_yaml("model.yaml", largest).value is None
-    assert "1048577 bytes" == find_problems(largest + b"#")[0].found
+    assert "1,048,577 bytes" == find_problems(largest + b"#")[0].found

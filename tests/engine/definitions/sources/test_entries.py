@@ -58,8 +58,8 @@ def test_text_file_may_label_several_traits_line_by_line() -> None:
     [
         (TWO, "file, path: a.txt", "mapping", "samples of, as {x: {trait: clarity}}"),
         (SCALE, "file, path: a.txt, mapping: {x: {trait: clarity, quality: 2}}", "mapping.x.quality", "a number in"),
-        (SCALE, "file, path: b/a.CSV", "type", "csv for b/a.CSV, whose lines have labels of their own"),
-        (SCALE, "file, path: a.ndjson", "type", "jsonl for a.ndjson"),
+        (SCALE, "file, path: b/a.CSV", "path", "The type of this one is csv, since"),
+        (SCALE, "file, path: a.ndjson", "path", "The type of this one is jsonl, since"),
         (TOPIC, "noise, without: [coking]", "without.0", "a subject of the ordinary texts: "),
         (TOPIC, "noise, count: 25", "count", "at most 24: so many there are in English"),
         (TOPIC, "noise, language: xx", "language", "a language tag"),
@@ -96,7 +96,7 @@ def test_noise_leaves_out_subjects_and_has_as_many_texts_as_it_says() -> None:
         (f"{SCALE}sources: [{{type: noise}}]\n", "the model has no topic that ordinary texts could "),
         (f"language: th\n{TOPIC}sources: [{{type: noise}}]\n", "there are no ordinary texts in Thai"),
         (f"{TWO}sources: [{{type: noise, mapping: {{a: {{trait: clarity}}}}}}]\n", "texts outside of a topic say"),
-        (f"{TOPIC}sources: [{{type: noise, path: x.txt}}]\n", "not a field of a noise source"),
+        (f"{TOPIC}sources: [{{type: noise, path: x.txt}}]\n", "not a field that is read here"),
     ],
 )
 def test_noise_or_a_field_of_it_that_cannot_be_read_is_told_as_skipped(text: str, why: str) -> None:
