@@ -1,11 +1,10 @@
 """Reads the settings from the environment (prefix ``EXEMPLARS_``); no other module reads it."""
 
-import os
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, TypeVar
 
 from platformdirs import user_cache_path
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -20,112 +19,66 @@ IS_CHECKOUT = not (_PACKAGE / "data").is_dir()
 PROJECT_ROOT = _PACKAGE.parent if IS_CHECKOUT else Path.home() / "exemplars"
 # The files that come with the code are here.
 SHIPPED_ROOT = _PACKAGE.parent if IS_CHECKOUT else _PACKAGE
-# Price in USD per million tokens in and out: "0.40/1.60".
-PRICE = re.compile(r"\d{1,9}(\.\d{1,12})?/\d{1,9}(\.\d{1,12})?", re.ASCII)
-WEB_ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 DAY_SECONDS = 86_400.0
 # No run costs a million: a limit above that is a slip of the keys.
 MOST_USD = 1e6
 LogFormat = Literal["text", "json"]
 Style = Literal["chat", "plain"]
 SHOWN = 80
-# Of one part of a path: what Linux, macOS and Windows take.
-MAX_FILE_NAME_BYTES = 255
-# A character that ends a part of a URL is written as %40 and the like.
-DATABASE_URL = re.compile(
-    r"postgresql(\+psycopg)?://([^\s/@?#:]*(:[^\s/@?#:]*)?@)?(\[[^\s/@?#]*\]|[^\s/@?#:]*)(:[0-9]{1,5})?/[^\s@#]+"
-    r"|sqlite:///[^\s?#]+"
-)
 SQLITE = "sqlite:///"
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+Text = TypeVar("Text", str, SecretStr)
 
 
-def check_address(address: str) -> str:
-    """Checks that the address of a server begins with http:// or https://, and that its port may be one."""
-    try:
-        fits = WEB_ADDRESS.fullmatch(address) and address.isprintable() and urlsplit(address).port != 0
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError("should be an address that begins with http:// or https://")
-    return address
+def check_address(address: Text) -> Text:
+    """Checks that the address of a server begins with http:// or https://, and is one line."""
+    return _check(r"https?://[^\s/]+\S*", "an address that begins with http:// or https://", address)
 
 
-def check_api_base(address: str) -> str:
-    """Checks the address of a model's server as ``check_address``, and that nobody signs in by it."""
-    if urlsplit(check_address(address)).username is not None:
-        raise ValueError("should be an address without a user: a call has one header to sign in by, for the API key")
-    return address
+def _check(pattern: str, allowed: str, value: Text) -> Text:
+    """Checks that a value is of a form, and one line; the error does not show it, since it may be a secret."""
+    text = value if isinstance(value, str) else value.get_secret_value()
+    if not re.fullmatch(pattern, text) or not text.isprintable():
+        raise ValueError(f"should be {allowed}")
+    return value
 
 
-def check_secret_address(address: SecretStr) -> SecretStr:
-    """Checks an address as ``check_address``; the error does not show it, since it is a secret."""
-    check_address(address.get_secret_value())
-    return address
+def _fits(pattern: str, allowed: str) -> AfterValidator:
+    return AfterValidator(partial(_check, pattern, allowed))
 
 
-def check_path(uri: str) -> str:
-    """Checks that a URI, or a local path, is one line, and that the home folder that a ``~`` stands for is known."""
-    if not uri.isprintable() or not uri.strip():
-        raise ValueError("should be a path or a URI, on one line")
-    if any(len(os.fsencode(part)) > MAX_FILE_NAME_BYTES for part in uri.split("/")):
-        raise ValueError(f"should be a path or a URI whose parts have at most {MAX_FILE_NAME_BYTES} bytes each")
+def _check_home(uri: str) -> str:
     try:
         Path(uri).expanduser()
     except RuntimeError:
-        raise ValueError(
-            "should be a path or a URI; nobody here has that home folder: write the path without '~'"
-        ) from None
+        raise ValueError("should be a path or a URI; nobody here has that home folder: write it without '~'") from None
     return uri
 
 
-def check_local(path: str) -> str:
-    """Checks that a path is one of this machine."""
-    if "://" in path:
-        raise ValueError("should be a path on this machine; mount the object store, or copy what is in it")
-    return path
-
-
-def check_price(price: str) -> str:
-    """Checks that a price is two plain numbers."""
-    if not PRICE.fullmatch(price):
-        raise ValueError("should be the price in USD of a million tokens in and out, such as 0.40/1.60")
-    return price
-
-
-def check_line(text: str) -> str:
-    """Checks that a name, or several with commas between, is printable and more than spaces; none may be given."""
-    if not text.isprintable() or text.isspace():
-        raise ValueError("should be a name, on one line")
-    return text
-
-
-def check_key(key: SecretStr) -> SecretStr:
-    """Checks that a key may stand in a header of HTTP; the error does not show it."""
-    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
-        raise ValueError("should be printable ASCII without spaces")
-    return key
-
-
-def check_database_url(url: SecretStr) -> SecretStr:
-    """Checks that a URL is one of PostgreSQL or SQLite; the error does not show it, since a password may be in it."""
-    if not DATABASE_URL.fullmatch(url.get_secret_value()):
-        raise ValueError(
-            "should be the URL of a database, as postgresql://user:password@host:5432/name or sqlite:///path; in a "
-            "user or a password, write : as %3A, / as %2F, @ as %40, # as %23 and ? as %3F"
-        )
-    return url
-
-
 # 4,096 characters are the longest path of Linux; nothing else is longer.
-Place = Annotated[str, Field(max_length=4096), AfterValidator(check_path)]
-LocalPlace = Annotated[Place, AfterValidator(check_local)]
-Address = Annotated[str, Field(max_length=4096), AfterValidator(check_address)]
-Name = Annotated[str, Field(max_length=4096), AfterValidator(check_line)]
-ListedPrice = Annotated[str, AfterValidator(check_price)]
-Key = Annotated[SecretStr, AfterValidator(check_key)]
-ApiBase = Annotated[str, Field(max_length=4096), AfterValidator(check_api_base)]
-DatabaseUrl = Annotated[SecretStr, Field(max_length=4096), AfterValidator(check_database_url)]
+Line = Annotated[str, Field(max_length=4096)]
+Place = Annotated[Line, _fits(r".*\S.*", "a path or a URI, on one line"), AfterValidator(_check_home)]
+LocalPlace = Annotated[Place, _fits(r"(?!.*://).*", "a path on this machine; mount the object store")]
+Address = Annotated[Line, AfterValidator(check_address)]
+ApiBase = Annotated[
+    Address,
+    _fits(r"https?://[^@/]+(/.*)?", "an address without a user: a call has one header to sign in by, for the API key"),
+]
+Name = Annotated[Line, _fits(r"|.*\S.*", "a name, on one line")]
+ListedPrice = Annotated[
+    Line,
+    _fits(r"\d{1,9}(\.\d{1,12})?/\d{1,9}(\.\d{1,12})?", "the price in USD of a million tokens in and out, 0.40/1.60"),
+]
+Key = Annotated[SecretStr, _fits(r"[!-~]+", "printable ASCII without spaces")]
+DatabaseUrl = Annotated[
+    SecretStr,
+    Field(max_length=4096),
+    _fits(
+        r"postgresql(\+psycopg)?://([^\s/@?#:]*(:[^\s/@?#:]*)?@)?[^\s/@?#]*/[^\s@#]+|sqlite:///[^\s?#]+",
+        "the URL of a database, as postgresql://user:password@host:5432/name or sqlite:///path; in a user or a "
+        "password, write : as %3A, / as %2F, @ as %40, # as %23 and ? as %3F",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +136,7 @@ class Settings(BaseSettings):
     """A litellm name, `embedded`, `embedded/<name>` or `embedded/<path of a GGUF file>`. Unset, the dial's."""
     synth_style: Style | None = None
     """How an embedded model is asked: `chat`, or `plain`, a document that it goes on with. Unset, as the list of
-    embedded models says, and a file of your own by `chat` where it has a chat template and a billion parameters."""
+    embedded models says, and a file of your own by `chat` where it has a chat template and at least 550 MB."""
     synth_api_base: ApiBase | None = None
     """The address of the synth model's server, where it is not its provider's own."""
     synth_api_key: Key | None = None
@@ -217,7 +170,7 @@ class Settings(BaseSettings):
     cache_max_days: float = Field(default=90, gt=0, le=36_500)
     """Kept replies that were not used for so long go with the next `exemplars prune`, or night of `prune/nightly`."""
     review_days: float = Field(default=14, gt=0, le=3_650)
-    """How long a proposed set waits for a person's word; then it is rejected."""
+    """How long a proposed set waits for a decision; then it is rejected."""
     reviews_teach: bool = True
     """Whether texts that were accepted one by one in reviews count in later runs as authored ones do: as examples for
     chat models, for the judge and for the axis between the poles."""
@@ -228,25 +181,25 @@ class Settings(BaseSettings):
     platform_key: Key | None = None
     """The key of the platform that `exemplars push` sends samples to, of the scope `authoring`."""
     mcp_key: Key | None = None
-    """The key of a session of `exemplars mcp` by standard input and output: one that this machine's door issued. Unset,
+    """The key of a session of `exemplars mcp` by standard input and output: one that this machine's HTTP API issued. Unset,
     the session is this machine's own user and may do everything."""
     keys_file: Place = "data/keys.json"
-    """The digests of the door's keys, mode 600. The door and the `keys` commands must be given the same file."""
+    """The digests of the HTTP API's keys, mode 600. It and the `keys` commands must be given the same file."""
     api_host: Name = "127.0.0.1"
-    """The address that the door listens on."""
+    """The address that the HTTP API listens on."""
     api_port: int = Field(default=8000, ge=0, le=65535)
-    """The port that the door listens on."""
+    """The port that the HTTP API listens on."""
     api_url: Address | None = None
-    """The door's address as people reach it: the run page links the report there. `make serve` sets it."""
+    """The HTTP API's address as people reach it: the run page links the report there. `make serve` sets it."""
     api_allowed_hosts: Name = ""
     """Names, with commas between, that a request may have as its `Host` besides this machine's."""
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
-    """The port where Prometheus scrapes the door, without a key. Unset, there are no metrics."""
+    """The port where Prometheus scrapes the HTTP API, without a key. Unset, there are no metrics."""
     log_format: LogFormat = "text"
     """`json`: each line of the log is one object, with run id, model, trait and cell."""
     image: Name | None = None
     """The image that Docker and Kubernetes pools run. Read by `make deploy`."""
-    alert_url: Annotated[SecretStr, AfterValidator(check_secret_address)] | None = None
+    alert_url: Annotated[SecretStr, AfterValidator(check_address)] | None = None
     """Where failed nightly runs are reported, as JSON. Read by `make deploy`."""
 
     @property

@@ -30,8 +30,6 @@ MAX_PHRASE = 200
 # More words than a model writes in one reply.
 MAX_WORDS = 5000
 INSIDE = "a path inside the model's own folder"
-# Of the committed ordinary texts as many as there are subjects: one of each.
-DEFAULT_NOISE, MAX_NOISE = 12, 100
 
 
 def _as_texts(value: object) -> object:
@@ -146,7 +144,7 @@ class LinesEntry(DescribedEntry):
     """A file in the model's own folder; noise has none."""
     mapping: Annotated[dict[str, MappingEntry], AfterValidator(check_entries)] | None = None
     """Which field or column labels which trait. Without it each trait's own key. Of a file the names stand for nothing,
-    and without a mapping its texts label the model's only trait; of noise they label every topic."""
+    and without a mapping its texts label the model's only trait. Noise has none: it labels every topic."""
 
 
 class TextEntry(DescribedEntry):
@@ -163,13 +161,8 @@ class NoiseEntry(DescribedEntry):
     """Ordinary texts that come with the code, as negative samples of a topic."""
 
     type: Literal["noise"]
-    mapping: Annotated[dict[str, MappingEntry], AfterValidator(check_entries)] | None = None
-    count: int | None = Field(default=None, ge=1, le=MAX_NOISE)
-    """Of noise: how many texts, 12 when nothing is said."""
     without: _Texts = ()
     """Of noise: subjects that lie inside the topic and are left out, such as cooking."""
-    language: _Tag | None = None
-    """Of noise: the language of the texts, the model's own when nothing is said."""
 
 
 class SkippedEntry(DescribedEntry):

@@ -6,7 +6,6 @@ from typing import Literal
 
 from engine.definitions.mistakes import Findings, find_near_spelling, format_names, format_value
 from engine.definitions.schema import (
-    DEFAULT_NOISE,
     INSIDE,
     LinesEntry,
     MappingEntry,
@@ -110,13 +109,12 @@ class _Maker:
         path: Path = ("sources", index)
         if not any(trait.type == "topic" for trait in self.traits.values()):
             return self._skip("noise", index + 1, "the model has no topic that ordinary texts could lie outside of")
-        labels = self._resolve_topics(source, path)
-        tag = source.language or self.language
-        code, known = find_code(tag), list_noise_languages()
+        code, known = find_code(self.language), list_noise_languages()
         if code not in known:
             why = (
-                f"there are no ordinary texts in {name_tag(tag)} here, only in {', '.join(map(name_tag, known))}. "
-                "Write some into a text file, as a source of the type file with quality 0"
+                f"there are no ordinary texts in {name_tag(self.language)} here, only in "
+                f"{', '.join(map(name_tag, known))}. Write some into a text file, as a source of the type file with "
+                "quality 0"
             )
             return self._skip("noise", index + 1, why)
         texts = read_ordinary(code)
@@ -126,11 +124,8 @@ class _Maker:
                 allowed = f"a subject of the ordinary texts: {format_names(subjects)}"
                 near = find_near_spelling(subject, subjects)
                 self.findings.add((*path, "without", number), format_value(subject), allowed, near)
-        left = [item for item in texts if item.subject not in source.without]
-        if (source.count or 0) > len(left):
-            allowed = f"at most {len(left)}: so many there are in {name_tag(tag)}"
-            self.findings.add((*path, "count"), repr(str(source.count)), allowed)
-        drawn, name = draw_ordinary(left, source.count or DEFAULT_NOISE), name_noise_file(code)
+        labels = tuple(FixedLabel(trait, 0.0) for trait in self.traits.values() if trait.type == "topic")
+        drawn, name = draw_ordinary(texts, source.without), name_noise_file(code)
         return Source("noise", name, name, {}, self._locate(*path), labels, texts=drawn)
 
     def _skip(self, kind: str, named: object, why: str) -> Source | None:
@@ -166,17 +161,6 @@ class _Maker:
             else:
                 labels.append(FixedLabel(trait, quality))
         return tuple(labels)
-
-    def _resolve_topics(self, source: NoiseEntry, path: Path) -> tuple[FixedLabel, ...]:
-        """Resolves the topics that ordinary texts lie outside of: all of the model's, or those that are mapped."""
-        traits = list(self.traits.values())
-        if source.mapping is not None:
-            traits = [trait for _, trait in self._walk_targets(source.mapping, path)]
-            for trait in traits:
-                if trait.type != "topic":
-                    why = f"texts outside of a topic say nothing of a {trait.type}"
-                    self.findings.skipped.append(Skipped(f"noise for {trait.key}", why))
-        return tuple(FixedLabel(trait, 0.0) for trait in traits if trait.type == "topic")
 
     def _walk_targets(self, mapping: Mapping[str, MappingEntry], path: Path) -> Iterator[tuple[str, Trait]]:
         """Yields the fields of a mapping with their traits; an unknown one, and one that is twice, is a mistake."""

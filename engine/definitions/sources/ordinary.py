@@ -1,7 +1,6 @@
 """Reads the ordinary texts of ``data/noise/``, which lie outside of most topics: the seeds of a ``noise`` source."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -48,15 +47,10 @@ def name_noise_file(code: str) -> str:
     return f"{NOISE_PATH}/{code}.yaml"
 
 
-def draw_ordinary(texts: Sequence[OrdinaryText], count: int) -> tuple[OrdinaryText, ...]:
-    """Draws ``count`` texts, or all if there are fewer, of all subjects about as many, in the order of their lines."""
-    drawn_of: Counter[str] = Counter()
-    turns = []
-    for item in texts:
-        turns.append((drawn_of[item.subject], item.line))
-        drawn_of[item.subject] += 1
-    drawn = {line for _, line in sorted(turns)[:count]}
-    return tuple(item for item in texts if item.line in drawn)
+def draw_ordinary(texts: Sequence[OrdinaryText], without: Collection[str]) -> tuple[OrdinaryText, ...]:
+    """Draws one text of each subject but those left out, in the order of their lines."""
+    first = {item.subject: item for item in reversed(texts)}
+    return tuple(item for item in texts if item is first[item.subject] and item.subject not in without)
 
 
 def walk_ordinary(

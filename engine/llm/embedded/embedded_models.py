@@ -15,13 +15,16 @@ from pydantic import Field
 from engine.definitions.mistakes import Entry, find_near_spelling, validate_document
 from engine.definitions.yaml_document import parse_yaml
 from engine.errors import InputError, ModelNotFoundError
-from engine.llm.embedded.gguf import Head, read_head
 from engine.settings import SHIPPED_ROOT, EmbeddedPlace, Style
 from engine.text.formatting import format_bytes
 
 EMBEDDED = "embedded"
 LIST = SHIPPED_ROOT / "data" / "embedded_models.yaml"
-CHAT_PARAMETERS = 1_000_000_000
+CHAT_TEMPLATE = b"tokenizer.chat_template"
+# A billion parameters of 4 to 5 bits each.
+CHAT_BYTES = 550_000_000
+# More than the head of a file has, most of which is the vocabulary.
+HEAD_BYTES = 64 * 1024 * 1024
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -167,9 +170,8 @@ def _find_whole(path: Path, size: int) -> Path | None:
 
 
 def _describe_own(given: str, place: EmbeddedPlace) -> EmbeddedFile:
-    path = Path(given)
     try:
-        path = path.expanduser()
+        path = Path(given).expanduser()
         status = path.stat()
         why = None if stat.S_ISREG(status.st_mode) else "not a file"
     except OSError as error:
@@ -180,24 +182,34 @@ def _describe_own(given: str, place: EmbeddedPlace) -> EmbeddedFile:
         models = list_embedded_models()
         near = find_near_spelling(given, list(models))
         raise ModelNotFoundError(
-            f"{EMBEDDED}/{given} is no embedded model"
-            + (f": {path.absolute()} cannot be read ({why})" if given else "")
-            + f". Give one of {', '.join(f'{EMBEDDED}/{known}' for known in models)}, or {EMBEDDED}/<path of a GGUF "
-            "file>" + (f". Did you mean {EMBEDDED}/{near}?" if near else "")
+            f"{EMBEDDED}/{given} is no embedded model: {Path(given).absolute()} cannot be read ({why}). Give one of "
+            f"{', '.join(f'{EMBEDDED}/{known}' for known in models)}, or {EMBEDDED}/<path of a GGUF file>"
+            + (f". Did you mean {EMBEDDED}/{near}?" if near else "")
         )
-    sha256, head = _read_file(path, status.st_mtime_ns, status.st_size)
-    if place.style == "chat" and head.chat_template is None:
+    sha256, is_chat = _read_file(path, status.st_mtime_ns, status.st_size)
+    if place.style == "chat" and not is_chat:
         raise InputError(
             f"{path} has no chat template, so it cannot be asked in a chat. Unset EXEMPLARS_SYNTH_STYLE, or name a "
             "file that has one"
         )
     # A small model has not learnt to follow a conversation.
-    own: Style = "chat" if head.chat_template and head.parameters >= CHAT_PARAMETERS else "plain"
+    own: Style = "chat" if is_chat and status.st_size >= CHAT_BYTES else "plain"
     return EmbeddedFile(path, f"{EMBEDDED}/{path.name}", sha256, place.style or own, None)
 
 
 # A run asks several times, and a file of gigabytes takes seconds to read.
 @lru_cache(maxsize=16)
-def _read_file(path: Path, _mtime_ns: int, _size: int) -> tuple[str, Head]:
-    head = read_head(path)
-    return digest_file(path), head
+def _read_file(path: Path, _mtime_ns: int, _size: int) -> tuple[str, bool]:
+    """The digest of a GGUF file, and whether it has a chat template.
+
+    Raises:
+        ModelNotFoundError: it cannot be read, or is of another kind.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+        if head.startswith(b"GGUF"):
+            return digest_file(path), CHAT_TEMPLATE in head
+    except OSError as error:
+        raise ModelNotFoundError(f"{path} cannot be read ({error.strerror}). Give the path of a GGUF file") from None
+    raise ModelNotFoundError(f"{path} is not a GGUF file, and llama.cpp reads no other. Name another")

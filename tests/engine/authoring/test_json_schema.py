@@ -58,7 +58,7 @@ def test_catalogue_and_a_new_file_fit_the_schemas() -> None:
         f"{TRAIT}scenarios: {{lengths: [{{name: a, min_words: 0, max_words: 3}}]}}\n",
         f"{TRAIT}sources: [{{type: jsonl, path: s.jsonl, mapping: {{a: clarity}}}}]\n",
         f"{TRAIT}sources: [{{type: huggingface, path: [a], mapping: {{text: content}}}}]\n",
-        "traits: [{type: topic, key: food}]\nsources: [{type: noise, count: 3, without: [money], language: hi}]\n",
+        "traits: [{type: topic, key: food}]\nsources: [{type: noise, without: [money]}]\n",
     ],
 )
 def test_schema_allows_what_can_be_read_and_nothing_else_of_form(text: str) -> None:

@@ -72,7 +72,7 @@ def test_types_and_sources_that_stand_in_comments_can_be_used() -> None:
     )
 
     assert set(TRAIT_TYPES) == {"spectrum", *(trait.type for trait in of_types.traits)}
-    assert {"warmth": 1, "refund": 12} == Counter(seed.trait for seed in of_sources.seeds)
+    assert {"warmth": 1, "refund": 11} == Counter(seed.trait for seed in of_sources.seeds)
 
 
 def test_editors_find_the_schema_of_the_checkout_or_one_beside_models_that_are_elsewhere(tmp_path: Path) -> None:

@@ -297,7 +297,10 @@ def test_traits_still_to_be_discovered_are_an_error_that_says_what_to_do() -> No
 
 def test_mapping_names_each_trait_once() -> None:
     mapping = "{a: {trait: tax}, b: {trait: tax}}"
-    [problem] = find_problems(f"traits: [{{type: topic, key: tax}}]\nsources: [{{type: noise, mapping: {mapping}}}]\n")
+    source = f"{{type: csv, path: s.csv, mapping: {mapping}}}"
+    [problem] = find_problems(
+        f"traits: [{{type: topic, key: tax}}]\nsources: [{source}]\n", {"s.csv": b"content,a,b\n"}
+    )
 
     assert (2, "sources.0.mapping.b.trait", "'tax'") == (problem.line, problem.field, problem.found)
 

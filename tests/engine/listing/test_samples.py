@@ -101,7 +101,7 @@ def test_samples_are_shown_as_the_contract_has_them(house: House) -> None:
 def test_passages_of_a_text_file_and_ordinary_texts_are_listed_as_loading_reads_them(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "models")
     source = "{type: file, path: a.txt, mapping: {x: {trait: clarity}, y: {trait: safety, quality: 0}}}"
-    (folder / "model.yaml").write_text(f"{MODEL}sources:\n  - {source}\n  - {{type: noise, count: 5}}\n")
+    (folder / "model.yaml").write_text(f"{MODEL}sources:\n  - {source}\n  - {{type: noise}}\n")
     (folder / "a.txt").write_text("Heading\n\nOne.\n\nTwo\nlines.\n\n" + "Many sentences. " * 100)
     house = House(tmp_path)
     loaded = load_model(str(house.models), HANDLE).seeds
@@ -110,7 +110,7 @@ def test_passages_of_a_text_file_and_ordinary_texts_are_listed_as_loading_reads_
         (sample.trait, sample.text, sample.quality) for sample in house.walk(limit=1)
     ]
     assert [seed.text for seed in loaded if seed.trait == "clarity"] == name_texts(house.walk(1, "clarity"))
-    assert {"clarity": SampleCount(4, 4, 0), "safety": SampleCount(9, 0, 9)} == house.count()
+    assert {"clarity": SampleCount(4, 4, 0), "safety": SampleCount(16, 0, 16)} == house.count()
 
 
 @pytest.mark.parametrize("limit", [1, 4, 13])

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from fakes.builders import make_level
 from fakes.client import HeardProgress
-from fakes.model_sources import make_gguf
 from fakes.stored import HANDLE as STORED_HANDLE
 from fakes.stored import attach_set
 from fakes.workspace import HANDLE, make_workspace
@@ -162,7 +161,7 @@ def test_language_that_the_embedded_model_does_not_write_is_refused_before_the_f
 
     # That of a file of one's own is one's own affair.
     own = tmp_path / "own.gguf"
-    own.write_bytes(make_gguf({}, {}))
+    own.write_bytes(b"GGUF")
     other = settings.model_copy(update={"synth_model": f"embedded/{own}"})
     assert "de" == load_job(other, HANDLE, "from_traits", "low").model.language
 

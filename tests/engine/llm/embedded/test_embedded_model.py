@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from fakes.model_sources import make_gguf
 
 from engine.errors import ProviderUnavailableError
 from engine.llm.embedded import embedded_model
@@ -30,7 +29,7 @@ def test_first_error_of_the_server_is_its_cause_else_its_last_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, cause: str
 ) -> None:
     own, server = tmp_path / "own.gguf", tmp_path / "server.py"
-    own.write_bytes(make_gguf({}, {}))
+    own.write_bytes(b"GGUF")
     server.write_text(f"import sys\nsys.exit({lines!r})\n")
     monkeypatch.setattr(embedded_model, "SERVER", server)
     said = re.escape(f"{own}: {cause}")

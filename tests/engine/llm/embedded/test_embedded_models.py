@@ -4,15 +4,14 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from fakes.model_sources import CONTENT, FILE, make_gguf, make_model
+from fakes.model_sources import CONTENT, FILE, make_model
 
 from engine.errors import InputError, ModelNotFoundError
 from engine.llm.embedded import embedded_models
 from engine.llm.embedded.embedded_models import choose_model, find_embedded, list_embedded_models
-from engine.llm.embedded.gguf import CHAT_TEMPLATE
 from engine.settings import EmbeddedPlace, Style
 
-TEMPLATE = {CHAT_TEMPLATE: "{{ messages }}"}
+CHAT, PLAIN = b"GGUF tokenizer.chat_template {{ messages }}", b"GGUF".ljust(99)
 SMOLLM2, STAND_IN = "embedded/smollm2-135m", "embedded/stand-in"
 
 
@@ -25,13 +24,6 @@ def place(tmp_path: Path) -> EmbeddedPlace:
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     models = {"stand-in": make_model(), "smollm2-135m": list_embedded_models()["smollm2-135m"]}
     monkeypatch.setattr(embedded_models, "list_embedded_models", lambda: models)
-
-
-def put_own(place: EmbeddedPlace, parameters: int, texts: dict[str, str]) -> str:
-    """Writes a file of the user's own; its model's name."""
-    own = place.folder / "own.gguf"
-    own.write_bytes(make_gguf({"w": parameters}, texts))
-    return f"embedded/{own}"
 
 
 def test_list_says_where_each_model_comes_from_and_one_is_installed(place: EmbeddedPlace) -> None:
@@ -58,31 +50,36 @@ def test_bare_name_is_the_first_of_the_list_whose_whole_file_is_there(place: Emb
 
 
 @pytest.mark.parametrize(
-    ("parameters", "texts", "asked", "style"),
+    ("content", "asked", "style"),
     [
-        (10**9, TEMPLATE, None, "chat"),
-        (10**9 - 1, TEMPLATE, None, "plain"),
-        (10**9, {}, None, "plain"),
-        (10**9, TEMPLATE, "plain", "plain"),
-        (1, TEMPLATE, "chat", "chat"),
+        (CHAT, None, "chat"),
+        (CHAT[:-1], None, "plain"),
+        (PLAIN, None, "plain"),
+        (CHAT, "plain", "plain"),
+        (CHAT[:-1], "chat", "chat"),
     ],
 )
 def test_own_file_is_asked_in_a_chat_where_it_has_learnt_that_or_as_the_setting_says(
-    place: EmbeddedPlace, parameters: int, texts: dict[str, str], asked: Style | None, style: str
+    place: EmbeddedPlace, monkeypatch: pytest.MonkeyPatch, content: bytes, asked: Style | None, style: str
 ) -> None:
-    found = find_embedded(put_own(place, parameters, texts), EmbeddedPlace(place.folder, asked))
+    monkeypatch.setattr(embedded_models, "CHAT_BYTES", len(CHAT))
+    own = place.folder / "own.gguf"
+    own.write_bytes(content)
+    found = find_embedded(f"embedded/{own}", EmbeddedPlace(place.folder, asked))
 
     assert ("embedded/own.gguf", style, None) == (found.name, found.style, found.listed)
-    if not texts:
-        with pytest.raises(InputError, match=r"own\.gguf has no chat template, .* Unset EXEMPLARS_SYNTH_STYLE"):
-            find_embedded(f"embedded/{place.folder / 'own.gguf'}", EmbeddedPlace(place.folder, "chat"))
+    own.write_bytes(PLAIN)
+    with pytest.raises(InputError, match=r"own\.gguf has no chat template, .* Unset EXEMPLARS_SYNTH_STYLE"):
+        find_embedded(f"embedded/{own}", EmbeddedPlace(place.folder, "chat"))
+    own.write_bytes(b"PK\3\4 a zip file")
+    with pytest.raises(ModelNotFoundError, match=r"is not a GGUF file, and llama\.cpp reads no other"):
+        find_embedded(f"embedded/{own}", place)
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ("qwen2.5-coder", r": /.*/qwen2\.5-coder cannot be read \(No such file .*\)\. .* Did you mean embedded/qwen2"),
-        ("", r"\. Give one of embedded/qwen2\.5-coder-0\.5b, "),
         ("{folder}", r": /.* cannot be read \(not a file\)\. Give one of"),
     ],
 )

@@ -10,7 +10,6 @@ from gguf.quants import dequantize, quantize
 
 from engine.llm.embedded.download import get_model, remove_model
 from engine.llm.embedded.embedded_models import Made
-from engine.llm.embedded.gguf import read_head
 from engine.llm.embedded.requantize import KEPT, requantize
 
 SLOW, QUICK = GGMLQuantizationType.Q5_0, GGMLQuantizationType.Q4_0
@@ -44,7 +43,7 @@ def test_slow_tensors_alone_are_others_and_mean_the_same(tmp_path: Path) -> None
     assert ["blk.0.ffn_up.weight"] == changed
     assert QUICK == after["blk.0.ffn_up.weight"].tensor_type
     assert float(np.abs(one - other).max()) < 0.25
-    assert read_head(came) == read_head(made)
+    assert b"tokenizer.chat_template" in made.read_bytes()
 
 
 def test_file_that_came_stays_where_there_is_no_room_for_the_made_one(tmp_path: Path) -> None:
