@@ -68,13 +68,11 @@ teaches: $(VENV)/.teaches
 
 $(VENV)/.run: requirements.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements.lock
-	@$(BIN)/python -m flows.cli.server_database
 	@touch $@
 
 # requirements.lock and the extra `mcp`.
 $(VENV)/.mcp: requirements-mcp.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements-mcp.lock
-	@$(BIN)/python -m flows.cli.server_database
 	@touch $(VENV)/.run $@
 
 # Until it is there, SmolLM2 of the lock file writes. A machine without a network waits for it for long only once.
@@ -84,7 +82,6 @@ $(VENV)/.model: | $(VENV)/.run
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements-dev.lock
-	@$(BIN)/python -m flows.cli.server_database
 	@touch $(VENV)/.run $(VENV)/.mcp $@
 
 $(VENV)/.teaches: requirements-teaches.lock pyproject.toml scripts/set-up

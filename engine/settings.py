@@ -181,7 +181,7 @@ class Settings(BaseSettings):
     platform_key: Key | None = None
     """The key of the platform that `exemplars push` sends samples to, of the scope `authoring`."""
     mcp_key: Key | None = None
-    """The key of a session of `exemplars mcp` by standard input and output: one that this machine's HTTP API issued. Unset,
+    """The key of a session of `exemplars mcp` by standard input and output: one that its HTTP API issued. Unset,
     the session is this machine's own user and may do everything."""
     keys_file: Place = "data/keys.json"
     """The digests of the HTTP API's keys, mode 600. It and the `keys` commands must be given the same file."""

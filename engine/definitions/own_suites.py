@@ -77,14 +77,12 @@ def join_suites(catalogue: Sequence[OwnSuite], own: Sequence[OwnSuite]) -> tuple
     Raises:
         InputError: two suites have one name.
     """
-    suites = (*catalogue, *own)
-    for number, suite in enumerate(suites):
-        for other in suites[:number]:
-            if suite.name == other.name:
-                raise InputError(
-                    f"{other.place} and {suite.place} are two suites of the name {suite.name!r}. Rename one"
-                )
-    return suites
+    places: dict[str, str] = {}
+    for suite in (*catalogue, *own):
+        if other := places.get(suite.name):
+            raise InputError(f"{other} and {suite.place} are two suites of the name {suite.name!r}. Rename one")
+        places[suite.name] = suite.place
+    return (*catalogue, *own)
 
 
 def read_catalogue_suites(settings: Settings) -> list[OwnSuite]:

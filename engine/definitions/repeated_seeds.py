@@ -28,7 +28,7 @@ def settle_seeds(model: Model) -> Model:
         model,
         seeds=tuple(group[0] for group in groups.values() if not _contradict(group)),
         contested=tuple(seed for group in contested for seed in group),
-        skipped=(*model.skipped, *_name_contested(contested), *_name_doubled(doubled)),
+        skipped=(*model.skipped, *_name_first(_name_contested(contested)), *_name_first(_name_doubled(doubled))),
     )
 
 
@@ -52,7 +52,7 @@ def _contradict(group: Sequence[Seed]) -> bool:
 
 
 def _name_contested(groups: Sequence[Sequence[Seed]]) -> Iterator[Skipped]:
-    for group in groups[:MOST_NAMED]:
+    for group in groups:
         # A quality in the middle contradicts neither side.
         first, other = max(group, key=lambda seed: seed.quality), min(group, key=lambda seed: seed.quality)
         why = (
@@ -60,20 +60,19 @@ def _name_contested(groups: Sequence[Sequence[Seed]]) -> Iterator[Skipped]:
             f"{other.quality:g} there), so neither is used"
         )
         yield Skipped(f"seed {_locate(first)} for {first.trait}", why)
-    if len(groups) > MOST_NAMED:
-        yield Skipped(f"the seeds of {len(groups) - MOST_NAMED:,} more texts", "they contradict each other too")
 
 
 def _name_doubled(groups: Sequence[Sequence[Seed]]) -> Iterator[Skipped]:
-    pairs = [(group[0], seed) for group in groups for seed in group[1:]]
-    for first, seed in pairs[:MOST_NAMED]:
-        differs = (
-            f", with the quality {first.quality:g} instead of {seed.quality:g}" if first.quality != seed.quality else ""
-        )
-        why = f"the same text as {_locate(first)}{differs}, so it counts once"
-        yield Skipped(f"seed {_locate(seed)} for {seed.trait}", why)
-    if len(pairs) > MOST_NAMED:
-        yield Skipped(f"{len(pairs) - MOST_NAMED:,} more seeds", "their texts are there before, so each counts once")
+    for group in groups:
+        for seed in group[1:]:
+            why = f"the same text as {_locate(group[0])}, so it counts once, with the quality {group[0].quality:g}"
+            yield Skipped(f"seed {_locate(seed)} for {seed.trait}", why)
+
+
+def _name_first(skipped: Iterator[Skipped]) -> list[Skipped]:
+    named = list(skipped)
+    more = [Skipped(f"{len(named) - MOST_NAMED:,} more seeds", named[0].why)] if len(named) > MOST_NAMED else []
+    return named[:MOST_NAMED] + more
 
 
 def _locate(seed: Seed) -> str:

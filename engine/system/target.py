@@ -1,10 +1,11 @@
 """Makes a file or folder that is there whole or not at all: it is written beside its place and then renamed."""
 
+import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,34 +34,20 @@ class Target:
         Raises:
             InputError: something is there that is not to be replaced, or there is no folder to write to.
         """
-        try:
-            self._check()
-        except (OSError, ValueError) as error:
-            said = getattr(error, "strerror", None) or str(error)
-            raise InputError(f"{self.place} is no place for an export: {said}. Give another {self.option}") from error
-
-    def _check(self) -> None:
         kind = "file" if self.entries is None else "folder"
-        if not self.place.name:
-            raise InputError(f"{self.place} is no place for an export. Give a new {kind} as {self.option}")
-        if not self.place.parent.is_dir():
-            raise InputError(
-                f"There is no folder {self.place.parent} to write to. Make it, or give another {self.option}"
-            )
-        if not (self.place.exists() or self.place.is_symlink()):
-            return
-        if not self.force:
-            raise InputError(f"{self.place} exists. Give a new {kind} as {self.option}, or replace it with --force")
-        is_kind = self.place.is_file() if self.entries is None else self.place.is_dir() and not self.place.is_symlink()
-        if not is_kind:
-            raise InputError(
-                f"{self.place} is no {kind}, and what this format makes is one. Give a new {kind} as {self.option}"
-            )
-        if other := self._find_other():
-            raise InputError(
-                f"{self.place} holds {other}, which no export of this format wrote, so it is not replaced. Give a new "
-                f"{kind} as {self.option}"
-            )
+        why = None
+        if not self.place.name or not self.place.parent.is_dir():
+            why = f"{self.place} is no place for an export: there is no folder to write to"
+        elif os.path.lexists(self.place):
+            is_folder = self.place.is_dir() and not self.place.is_symlink()
+            if not self.force:
+                why = f"{self.place} exists, and an earlier export is replaced with --force only"
+            elif is_folder == (self.entries is None):
+                why = f"{self.place} is no {kind}, and what this format makes is one"
+            elif other := self._find_other():
+                why = f"{self.place} holds {other}, which no export of this format wrote, so it is not replaced"
+        if why is not None:
+            raise InputError(f"{why}. Give a new {kind} as {self.option}")
 
     def _find_other(self) -> str | None:
         """What lies in the folder at the place that no export of this format wrote; None if nothing does."""
@@ -96,12 +83,7 @@ class Target:
                 f"{self.option}. Nothing of it was left"
             ) from error
         finally:
-            _delete(part)
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink()
+            if self.entries is None:
+                part.unlink(missing_ok=True)
+            else:
+                shutil.rmtree(part, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Runs heavy Python work in a second process, so that work which holds the GIL does not stop the runs in this one.
 
-The two exchange pickles over a pair of sockets. Neither ``multiprocessing`` nor a library's pool of processes can be
-used: they import the program's main module again, which may have no ``__main__`` guard.
+The two exchange pickles over a pair of sockets. What ``multiprocessing`` spawns, as a library's pool of processes does,
+cannot be used: it imports the program's main module again, which may have no ``__main__`` guard.
 """
 
 import asyncio
@@ -17,10 +17,9 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, Pipe
-from pathlib import Path
-from typing import Any, NoReturn, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from engine.system.guard import SIGNALS
 
@@ -42,17 +41,8 @@ async def run_here(work: Callable[[], Result]) -> Result:
     return work()
 
 
-class Process(Protocol):
-    """A child process."""
-
-    def kill(self) -> None:
-        """Sends it ``SIGKILL``."""
-
-    def wait(self) -> object:
-        """Waits until it has ended."""
-
-
-Child = tuple[Process, "Connection[Any, Any]"]
+# What kills a child process, and the pipe to it.
+Child = tuple[Callable[[], object], "Connection[Any, Any]"]
 
 
 class WorkerProcess:
@@ -113,25 +103,7 @@ class WorkerProcess:
 
     def _kill(self) -> None:
         if (child := self._child) is not None:
-            child[0].kill()
-            child[0].wait()
-
-
-@dataclass(frozen=True, slots=True)
-class ForkedProcess:
-    """A fork of this process."""
-
-    pid: int
-
-    def kill(self) -> None:
-        """Sends it ``SIGKILL``."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-
-    def wait(self) -> None:
-        """Waits until it has ended."""
-        with suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+            child[0]()
 
 
 def fork_worker() -> Child | None:
@@ -139,45 +111,34 @@ def fork_worker() -> Child | None:
 
     Returns:
         None where that is not safe, since this process has threads of Python's, no standard streams, or the system is
-        not Linux; and where the system gives no process.
+        not Linux.
     """
     # A process that was started without them has other files in their places.
-    streams = [stream for stream in (sys.stdin, sys.stdout, sys.stderr) if stream is not None]
-    if sys.platform != "linux" or threading.active_count() > 1 or len(streams) <= STDERR:
+    has_streams = None not in (sys.stdin, sys.stdout, sys.stderr)
+    if sys.platform != "linux" or threading.active_count() > 1 or not has_streams:
         return None
     ours, theirs = Pipe()
-    for stream in streams[STDOUT:]:
-        stream.flush()
-    with warnings.catch_warnings():
+    process = get_context("fork").Process(target=_serve_forked, args=(theirs,), daemon=True)
+    with theirs, warnings.catch_warnings():
         # Of threads that are not Python's: Arrow's allocator has one, and is made for forks.
         warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            pid = os.fork()
-        except OSError:
-            return None
-    if not pid:
-        _serve_forked(theirs)
-    theirs.close()
-    return ForkedProcess(pid), ours
+        process.start()
+
+    def kill() -> None:
+        process.kill()
+        process.join()
+
+    return kill, ours
 
 
-def _serve_forked(pipe: "Connection[Any, Any]") -> NoReturn:
-    """Serves with no other file of its parent's open, and ends with its parent."""
-    try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        # What stops a whole group of processes is the parent's to hear, which then ends this one.
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), STDIN)
-        os.dup2(STDERR, STDOUT)
-        for file in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
-            if file > STDERR and file != pipe.fileno():
-                # The list's own is closed by now.
-                with suppress(OSError):
-                    os.close(file)
-        serve(pipe)
-    finally:
-        os._exit(0)
+def _serve_forked(pipe: "Connection[Any, Any]") -> None:
+    """Serves, and ends with its parent."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # What stops a whole group of processes is the parent's to hear, which then ends this one.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    os.dup2(STDERR, STDOUT)
+    serve(pipe)
 
 
 def _start() -> Child:
@@ -185,7 +146,13 @@ def _start() -> Child:
     with theirs:
         # In a session of its own: Ctrl-C is this process's to hear. What a library prints there goes to stderr.
         command = [sys.executable, "-m", __name__]
-        return subprocess.Popen(command, stdin=theirs.fileno(), stdout=STDERR, start_new_session=True), ours
+        process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=STDERR, start_new_session=True)
+
+    def kill() -> None:
+        process.kill()
+        process.wait()
+
+    return kill, ours
 
 
 def serve(pipe: "Connection[Any, Any]") -> None:

@@ -102,25 +102,12 @@ def _summarise(found: Sequence[Validation], shared: Validation, strays: int) -> 
 def _describe(found: Sequence[Validation], shared: Validation, strays: Sequence[Hint]) -> dict[str, Any]:
     """Describes what was found for programs."""
     return {
-        "expectations": _describe_mistakes(shared),
-        "models": [
-            {
-                "handle": validation.handle,
-                "samples": validation.samples,
-                **_describe_mistakes(validation),
-                "hints": [asdict(hint) for hint in validation.hints],
-                "skipped": [asdict(skipped) for skipped in validation.skipped],
-            }
-            for validation in found
-        ],
+        "expectations": _describe_one(shared),
+        "models": [_describe_one(validation) for validation in found],
         "strays": [asdict(stray) for stray in strays],
         "valid": all(validation.is_valid for validation in (shared, *found)),
     }
 
 
-def _describe_mistakes(validation: Validation) -> dict[str, Any]:
-    return {
-        "valid": validation.is_valid,
-        "mistakes": [asdict(mistake) for mistake in validation.mistakes],
-        "refusal": validation.refusal or None,
-    }
+def _describe_one(validation: Validation) -> dict[str, Any]:
+    return {**asdict(validation), "valid": validation.is_valid, "refusal": validation.refusal or None}

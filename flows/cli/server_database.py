@@ -1,24 +1,19 @@
 """The database of a temporary Prefect server in a fresh ``PREFECT_HOME``: copied from one that is migrated already.
 
-Prefect's migrations take longer than all else of such a server's start. The template is made at set-up, or else by the
-first server that had to migrate, once for each version of Prefect. A database that is there is never touched.
+Prefect's migrations take longer than all else of such a server's start. The first server that has to migrate keeps its
+database as the template, once for each version of Prefect. A database that is there is never touched.
 """
 
 import os
 import shutil
 import sqlite3
-import sys
-import tempfile
 from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from engine.system.child_process import ChildServerError, run_child_server
-
 DATABASE = "prefect.db"
-MAKE_SECONDS = 300.0
 
 
 def lay_template() -> bool:
@@ -67,18 +62,6 @@ def find_template() -> Path:
     return user_cache_path("exemplars") / f"prefect-{version('prefect')}.db"
 
 
-def make_template() -> None:
-    """Makes the template, if there is none, by a server that nobody uses. Where it cannot be made, a run migrates."""
-    if find_template().exists():
-        return
-    process = Path(__file__).with_name("temporary_server_process.py")
-    ours = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT_")}
-    with tempfile.TemporaryDirectory() as home, suppress(ChildServerError):
-        given = {**ours, "PREFECT_HOME": home, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
-        with run_child_server([sys.executable, str(process)], given, MAKE_SECONDS):
-            pass
-
-
 def _find_database() -> Path | None:
     """The database file, where it is Prefect's own in its home; another one is its owner's."""
     from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, PREFECT_HOME
@@ -86,7 +69,3 @@ def _find_database() -> Path | None:
     database: Path = PREFECT_HOME.value() / DATABASE
     url = str(PREFECT_API_DATABASE_CONNECTION_URL.value())
     return database if url == f"sqlite+aiosqlite:///{database}" else None
-
-
-if __name__ == "__main__":
-    make_template()

@@ -53,8 +53,8 @@ def test_doubled_text_counts_once() -> None:
     assert seeds[:1] == settled.seeds
     assert () == settled.contested
     assert [f"seed u22a8.test/samples.jsonl:{line} for clarity" for line in (9, 12)] == [alike.what, other.what]
-    assert "the same text as u22a8.test/samples.jsonl:3, so it counts once" == alike.why
-    assert "with the quality 1 instead of 0.75" in other.why
+    assert alike.why.startswith("the same text as u22a8.test/samples.jsonl:3, so it counts once")
+    assert "once, with the quality 1" in other.why
 
 
 @pytest.mark.parametrize(

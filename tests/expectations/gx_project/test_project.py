@@ -142,7 +142,7 @@ def test_what_a_project_cannot_be_made_of_is_refused_and_a_folder_that_is_there_
         write_project(settings, str(place))
     definition.write_text(written)
     write_project(settings, str(place))
-    with pytest.raises(InputError, match="replace it with --force"):
+    with pytest.raises(InputError, match="replaced with --force"):
         write_project(settings, str(place))
     (place / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match=r"holds notes\.txt"):
