@@ -128,6 +128,6 @@ def _split_answer(text: str, asked: str) -> tuple[str, str]:
 
 def _finish(sentence: str) -> str:
     """Has a sentence begin with a capital and end with a mark, where its script has these."""
-    is_bicameral = sentence[:1].lower() != sentence[:1].upper()
-    ended = not sentence or unicodedata.category(sentence[-1]).startswith("P") or not is_bicameral
-    return capitalise(sentence if ended else f"{sentence}.")
+    has_case = sentence[:1].lower() != sentence[:1].upper()
+    ends = sentence[-1:] in ".!?…" or not has_case
+    return capitalise(sentence if ends else f"{sentence}.")

@@ -13,9 +13,7 @@ from engine.domain.model import POLES, Model, Trait
 from engine.text.formatting import count_noun, join_words
 
 # The words by which programs know hints. docs/guides/validate.md says what each means.
-HintKind = Literal[
-    "example_left", "no_description", "one_value", "not_covered", "few_seeds", "wrong_side", "stray_folder"
-]
+HintKind = Literal["example_left", "no_description", "not_covered", "few_seeds", "wrong_side", "stray_folder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +36,6 @@ def list_hints(model: Model, document: Document) -> Iterator[Hint]:
         model: one that has no mistakes.
         document: its ``model.yaml``.
     """
-    for part in ("subjects", "audiences", "forms"):
-        values = getattr(model.scenarios, part)
-        if len(values) == 1 and "," in values[0]:
-            said = f"{part} has one value, {values[0]!r}. If that is several, make it a list: [one, another]"
-            yield Hint("one_value", _locate(document, "scenarios", part), said)
     for index, trait in enumerate(model.traits):
         place = _locate(document, "traits", index)
         if trait.description == EXAMPLE.description and trait.key == EXAMPLE.key:

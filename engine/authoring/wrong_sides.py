@@ -1,14 +1,12 @@
 """Finds authored samples that read as the other pole, by an axis that is fit to the others (``balanced_cosine``)."""
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.authoring.hints import Hint
 from engine.axis.separation import Numbers, measure_left_out
-from engine.definitions.sources.ordinary import NOISE_PATH, read_ordinary
 from engine.domain.model import POLES, Model, Seed, Trait
 from engine.text.embedding import Embedder, Vectors
 from engine.text.formatting import shorten
@@ -31,9 +29,6 @@ MIN_AUC_OF_ALL = 0.85
 MIN_TEXTS = 5
 # Of more texts than this share of the smaller pole it is not the texts that are wrong, but the axis.
 MAX_SHARE = 0.25
-# An ordinary text, which nobody has held against the topic, is named from here on: of 24 against five topics four of
-# the eight inside, and none of the others.
-ORDINARY_MARGIN = 0.05
 
 
 def list_wrong_sides(model: Model, embedder: Embedder) -> Iterator[Hint]:
@@ -45,12 +40,11 @@ def list_wrong_sides(model: Model, embedder: Embedder) -> Iterator[Hint]:
             continue
         seeds = [seed for pole in POLES for seed in drawn[pole]]
         positive = np.array([seed.pole == "positive" for seed in seeds])
-        ordinary = np.array([_is_ordinary(seed) for seed in seeds])
-        wrong = find_wrong(embedder.embed([seed.text for seed in seeds]), positive, ordinary)
+        wrong = find_wrong(embedder.embed([seed.text for seed in seeds]), positive)
         yield from (_name_wrong(trait, seeds[index]) for index in wrong[:MOST_NAMED])
 
 
-def find_wrong(vectors: Vectors, positive: Flags, ordinary: Flags) -> list[int]:
+def find_wrong(vectors: Vectors, positive: Flags) -> list[int]:
     """Finds the texts that read as the other pole, the farthest first; none where the axis is not sure.
 
     The text that lies farthest on the other side goes first: while it is among the others, it pulls the axis its way,
@@ -59,7 +53,6 @@ def find_wrong(vectors: Vectors, positive: Flags, ordinary: Flags) -> list[int]:
     Args:
         vectors: shape (n, d), of length 1 each, at least ``MIN_TEXTS`` a pole.
         positive: shape (n,), which texts are labelled as positive.
-        ordinary: shape (n,), of which less is asked (``ORDINARY_MARGIN``).
     """
     fitted = np.ones(len(vectors), dtype=np.bool_)
     if _measure(vectors, positive) < MIN_AUC_OF_ALL:
@@ -69,9 +62,9 @@ def find_wrong(vectors: Vectors, positive: Flags, ordinary: Flags) -> list[int]:
     while (~fitted).sum() <= most and np.min(sides[fitted]) < -MARGIN:
         fitted[np.argmin(np.where(fitted, sides, np.inf))] = False
         sides = _place(vectors, positive, fitted)
-    wrong = ordinary & (of_all < -ORDINARY_MARGIN)
-    if (~fitted).sum() <= most and _measure(vectors[fitted], positive[fitted]) >= MIN_AUC:
-        wrong |= ~fitted & (sides < -MARGIN)
+    if (~fitted).sum() > most or _measure(vectors[fitted], positive[fitted]) < MIN_AUC:
+        return []
+    wrong = ~fitted & (sides < -MARGIN)
     return sorted(np.flatnonzero(wrong).tolist(), key=lambda index: float(of_all[index]))
 
 
@@ -102,16 +95,4 @@ def _name_wrong(trait: Trait, seed: Seed) -> Hint:
         own, other = other, own
     shown = shorten(" ".join(seed.text.split()), SHOWN)
     said = f"{shown!r} is labelled {own!r}, and reads like those labelled {other!r}"
-    if _is_ordinary(seed):
-        said += f". Leave its subject out: `without: [{_find_subject(seed)}]`"
     return Hint("wrong_side", seed.place, said, trait.key)
-
-
-def _is_ordinary(seed: Seed) -> bool:
-    return seed.place.startswith(f"{NOISE_PATH}/")
-
-
-def _find_subject(seed: Seed) -> str:
-    """Finds the subject of an ordinary text."""
-    code = PurePosixPath(seed.place.rpartition(":")[0]).stem
-    return next(item.subject for item in read_ordinary(code) if item.text == seed.text)

@@ -81,13 +81,10 @@ def check_prices(settings: Settings, level: Level) -> None:
 
 
 def _name_limits(settings: Settings, level: Level) -> str:
-    """Where the limits are set; the lower one first, since it is the one that applies."""
-    limits = [
-        (settings.max_cost_usd, "EXEMPLARS_MAX_COST_USD"),
-        (level.max_cost_usd, f"max_cost_usd of effort {level.effort} in {settings.effort_file}"),
-    ]
-    known = sorted((usd, where) for usd, where in limits if usd is not None)
-    return ", and ".join([known[0][1], *(f"${usd:g} by {where}" for usd, where in known[1:])])
+    """Where the limit that applies is set."""
+    if settings.max_cost_usd is not None and settings.max_cost_usd == limit_cost(settings, level):
+        return "EXEMPLARS_MAX_COST_USD"
+    return f"max_cost_usd of effort {level.effort} in {settings.effort_file}"
 
 
 def _make_endpoint(model: str, base: str | None, key: SecretStr | None, price: str | None) -> Endpoint:

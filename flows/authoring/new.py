@@ -1,6 +1,5 @@
 """The work of ``exemplars new``: writes a model to begin with, after four questions at a terminal."""
 
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,12 +36,12 @@ def begin_model(settings: Settings, handle: str, blank: bool = False) -> NewMode
 def show_new(settings: Settings, new: NewModel) -> None:
     """Prints the path of the new ``model.yaml``, and says what to do next."""
     print(new.definition)
-    command, filled = _name_command(), new.samples.stat().st_size
+    filled = new.samples.stat().st_size
     said = [
         f"Look at it{'' if filled else f', and put labelled texts into {new.samples.name} beside it'}. Then:",
-        f"  {command} validate {new.handle}",
-        f"  {command} plan {new.handle} --effort low",
-        f"  {command} synthesize {new.handle} --effort low",
+        f"  exemplars validate {new.handle}",
+        f"  exemplars plan {new.handle} --effort low",
+        f"  exemplars synthesize {new.handle} --effort low",
     ]
     if SHIPPED_ROOT != PROJECT_ROOT and "://" not in settings.models_uri:
         said.append(
@@ -50,12 +49,6 @@ def show_new(settings: Settings, new: NewModel) -> None:
             f"{SHIPPED_ROOT / 'data/models'}"
         )
     print("\n".join(said), file=sys.stderr)
-
-
-def _name_command() -> str:
-    """The command as it can be typed again: by its path, where it is not on the shell's."""
-    typed = Path(sys.argv[0])
-    return str(typed) if typed.name == "exemplars" and not shutil.which("exemplars") else "exemplars"
 
 
 def _locate_models(settings: Settings) -> Path:

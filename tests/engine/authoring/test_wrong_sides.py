@@ -26,8 +26,8 @@ def make_poles(count: int, distance: float = 1.0) -> tuple[Numbers, list[bool]]:
     return drawn, [True] * count + [False] * count
 
 
-def find(vectors: Numbers, positive: list[bool], ordinary: int | None = None) -> list[int]:
-    return find_wrong(vectors, np.array(positive), np.arange(len(vectors)) == (-1 if ordinary is None else ordinary))
+def find(vectors: Numbers, positive: list[bool]) -> list[int]:
+    return find_wrong(vectors, np.array(positive))
 
 
 @pytest.mark.parametrize("count", [MIN_TEXTS, 12])
@@ -41,13 +41,6 @@ def test_text_with_the_other_label_is_named(flipped: int) -> None:
     positive[flipped] = not positive[flipped]
 
     assert [flipped] == find(vectors, positive)
-
-
-def test_of_an_ordinary_text_less_is_asked() -> None:
-    vectors, positive = make_poles(10, 2.0)
-    vectors[19, 0] = 1.2
-
-    assert ([], [19]) == (find(vectors, positive), find(vectors, positive, 19))
 
 
 def test_where_the_axis_says_nothing_no_text_is_named() -> None:
