@@ -63,8 +63,10 @@ def write_commands(app: typer.Typer, typed: str) -> str:
 def _walk_commands(command: Any, typed: str) -> Iterator[tuple[str, Any]]:
     if not hasattr(command, "commands"):
         yield typed, command
-    for name, below in getattr(command, "commands", {}).items():
-        yield from _walk_commands(below, f"{typed} {name}")
+    below = getattr(command, "commands", {})
+    # In the order in which --help lists them.
+    for name in command.list_commands(None) if below else ():
+        yield from _walk_commands(below[name], f"{typed} {name}")
 
 
 def _write_command(command: Any, typed: str) -> str:

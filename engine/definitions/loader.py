@@ -4,7 +4,7 @@ import difflib
 import io
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 
 import pyarrow as pa
@@ -101,19 +101,8 @@ def parse_model(handle: str, content: bytes, read: Callable[[str], bytes], has_a
     seeds = tuple(_read_sources([*outline.sources, *added], findings, read))
     if findings.problems:
         raise findings.make_error()
-    return Model(
-        handle=handle,
-        traits=outline.traits,
-        description=outline.description,
-        effort=outline.effort,
-        language=outline.language,
-        brief=outline.brief,
-        scenarios=outline.scenarios,
-        seeds=seeds,
-        skipped=tuple(findings.skipped),
-        additional_terms=outline.additional_terms,
-        upstream_sources=outline.upstream_sources,
-    )
+    shared = {item.name: getattr(outline, item.name) for item in fields(Model) if item.init}
+    return Model(**shared | {"seeds": seeds, "skipped": tuple(findings.skipped)})
 
 
 def list_handles(models_uri: str, namespace: str | None = None) -> list[str]:

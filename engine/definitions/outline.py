@@ -1,6 +1,6 @@
 """Builds a model's outline: what ``model.yaml`` says, before any of the files that hold its samples is read."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from engine.definitions.mistakes import Findings, find_near_spelling, format_value
 from engine.definitions.scenario_packs import list_pack_names
@@ -8,27 +8,18 @@ from engine.definitions.schema import ModelEntry, ScenariosEntry, TraitEntry
 from engine.definitions.sources.entries import Source, make_sources
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
 from engine.domain.folding import fold_name
-from engine.domain.model import Brief, Effort, Length, OwnScenarios, Skipped, Trait
+from engine.domain.model import Brief, Length, Model, OwnScenarios, Trait
 
 # What is added over HTTP: read as the last source, without an entry in `sources`.
 ADDED_FILE = "added.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
-    """A model without its samples; without traits and sources too while its traits are still to be discovered."""
+class Outline(Model):
+    """A model whose sources nobody has read; without traits and sources too while its traits are to be discovered."""
 
-    handle: str
     traits: tuple[Trait, ...] = ()
-    description: str = ""
-    effort: Effort | None = None
-    language: str | None = None
-    brief: Brief = field(default_factory=Brief)
-    scenarios: OwnScenarios = field(default_factory=OwnScenarios)
     sources: tuple[Source, ...] = ()
-    skipped: tuple[Skipped, ...] = ()
-    additional_terms: tuple[str, ...] = ()
-    upstream_sources: tuple[str, ...] = ()
 
 
 def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:

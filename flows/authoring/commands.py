@@ -12,7 +12,7 @@ app = typer.Typer()
 @app.command("new", rich_help_panel=BEGIN)
 def new_command(
     handle: Annotated[str, typer.Argument(help="The new model, as <namespace>.<name>, such as acme.reviews.")],
-    blank: Annotated[bool, typer.Option("--blank", help="Ask nothing, at a terminal too.")] = False,
+    blank: Annotated[bool, typer.Option("--blank", help="Ask nothing, even at a terminal.")] = False,
 ) -> None:
     """Begin a model: write its model.yaml, every field explained. Asks four questions at a terminal."""
     from engine.settings import read_settings
@@ -24,9 +24,9 @@ def new_command(
 
 @app.command("validate", rich_help_panel=BEGIN)
 def validate_command(
-    handles: Annotated[list[str] | None, typer.Argument(help="Models by name; all where none is named.")] = None,
+    handles: Annotated[list[str] | None, typer.Argument(help="The models. Without any, all.")] = None,
     hints: Annotated[
-        bool, typer.Option("--hints/--no-hints", help="Whether to look for what is no mistake, and worth knowing.")
+        bool, typer.Option("--hints/--no-hints", help="Also look for what is no mistake but worth knowing.")
     ] = True,
     as_json: Annotated[bool, json_option("models: [{handle, valid, mistakes, hints…}], strays, valid")] = False,
 ) -> None:
@@ -51,7 +51,7 @@ def schema_command(
 def gx_context_command(
     folder: Annotated[str, typer.Argument(help="A new folder for the project.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Replace an earlier project, with all that was added to it.")
+        bool, typer.Option("--force", help="Replace an earlier project and all that was added to it.")
     ] = False,
     as_json: Annotated[bool, json_option("place, models, sets, checks")] = False,
 ) -> None:

@@ -16,22 +16,24 @@ app = typer.Typer()
 def backfill_command(
     context: typer.Context,
     handles: Annotated[
-        list[str] | None, typer.Argument(help="Models by name; with the options below they add up.")
+        list[str] | None, typer.Argument(help="The models. Those of the options below come on top.")
     ] = None,
     namespace: Annotated[str | None, typer.Option(help="All models of a namespace.")] = None,
     glob: Annotated[
         str | None, typer.Option(help="All models whose handle fits a pattern, such as 'u22a8.*-report'.")
     ] = None,
     only_lacking: Annotated[
-        bool, typer.Option("--only-lacking", help="Only drafts that have fewer samples than the effort asks for.")
+        bool, typer.Option("--only-lacking", help="Only drafts with fewer samples than the effort asks for.")
     ] = False,
     synth_type: SynthTypeOption = "from_traits",
     effort: EffortOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Also models that have a set for their definition.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also models that already have a set for their definition.")
+    ] = False,
     strict: StrictOption = False,
-    models_at_once: Annotated[int, typer.Option(min=1, max=64, help="Models that are worked on at a time.")] = 8,
+    models_at_once: Annotated[int, typer.Option(min=1, max=64, help="Models worked on at a time.")] = 8,
     max_cost_usd: Annotated[
-        float | None, typer.Option(min=0.01, max=1e6, help="What all models together may cost.")
+        float | None, typer.Option(min=0.01, max=1e6, help="The most that all models together may cost, in USD.")
     ] = None,
     as_json: Annotated[bool, json_option("the counts of models by state")] = False,
     verbose: VerboseOption = False,

@@ -64,12 +64,12 @@ def synthesize_command(
     synth_type: SynthTypeOption = "from_traits",
     effort: EffortOption = None,
     review: Annotated[
-        bool, typer.Option("--review", help="Attach nothing until you have reviewed the set (`exemplars review`).")
+        bool, typer.Option("--review", help="Attach nothing before you decide with `exemplars review`.")
     ] = False,
     as_json: Annotated[bool, json_option("run_id, status, samples, report")] = False,
     verbose: VerboseOption = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what a run would do and cost, as `exemplars plan` does.")
+        bool, typer.Option("--dry-run", help="Only show what the run would do and cost, like `exemplars plan`.")
     ] = False,
     only_lacking: OnlyLackingOption = False,
     strict: StrictOption = False,
@@ -138,7 +138,7 @@ def verify_command(
 
 @app.command("detach", rich_help_panel=JUDGE)
 def detach_command(
-    run_id: Annotated[str, typer.Argument(help="The run, as the last part of its set's folder has it: run=<run id>.")],
+    run_id: Annotated[str, typer.Argument(help="The run whose set goes, such as the run=… of its folder.")],
     as_json: Annotated[bool, json_option("run_id, handle, pool, samples, counts, kept")] = False,
 ) -> None:
     """Take a set off a draft: no reader sees its samples any more. Its report and rows are kept."""
@@ -152,7 +152,7 @@ def detach_command(
 @app.command("remove", rich_help_panel=JUDGE)
 def remove_command(
     handle: HandleArgument,
-    ids: Annotated[list[int], typer.Argument(metavar="ID...", help="The samples, by the ids that listings show.")],
+    ids: Annotated[list[int], typer.Argument(metavar="ID...", help="The ids of the samples.")],
     why: Annotated[str, typer.Option(help="The reason, kept with them.")] = "",
     as_json: Annotated[bool, json_option("handle, removed, runs, added, removed_before")] = False,
 ) -> None:
@@ -171,7 +171,7 @@ def mcp_command(
         typer.Option("--http", help="Serve streamable HTTP on this machine; each request needs a key of the HTTP API."),
     ] = False,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="The port of --http; 0, or none given, takes a free one.")
+        int | None, typer.Option(min=0, max=65535, help="The port of --http. Without it, or with 0, a free one.")
     ] = None,
 ) -> None:
     """Serve models, samples and synthesis as MCP tools, by standard input and output or over HTTP."""
@@ -199,9 +199,7 @@ def mcp_command(
 
 @app.command("prune", rich_help_panel=KEEP)
 def prune_command(
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would be removed. Removes nothing.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
     rejected_days: Annotated[int, typer.Option(min=1, max=36_500, help="Remove rejected sets so many days old.")] = 30,
     as_json: Annotated[bool, json_option("the totals")] = False,
 ) -> None:

@@ -52,7 +52,7 @@ def get_command(
     name: NameArgument,
     within: Annotated[
         float | None,
-        typer.Option(min=1, help="Stop after so many seconds, and end well: another embedded model serves meanwhile."),
+        typer.Option(min=1, help="Give up after so many seconds; another embedded model is used meanwhile."),
     ] = None,
 ) -> None:
     """Get the file of an embedded model. A file with a wrong digest is never used."""

@@ -18,19 +18,19 @@ HandleArgument = Annotated[
 ]
 SynthTypeOption = Annotated[
     str,
-    typer.Option(help="from_traits, diversify (authored samples varied) or enrich (a pool for evaluation)."),
+    typer.Option(
+        help="What to make: from_traits, diversify (vary your own samples) or enrich (a pool for evaluation)."
+    ),
 ]
 EffortOption = Annotated[
-    str | None, typer.Option(help="low, medium, high, xhigh or max; else the model's own, or high.")
+    str | None, typer.Option(help="low, medium, high, xhigh or max. Without it the model's own, else high.")
 ]
-StrictOption = Annotated[
-    bool, typer.Option("--strict", help="Attach nothing where nothing tells the poles of a trait apart.")
-]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Attach nothing if a trait's poles cannot be told apart.")]
 OnlyLackingOption = Annotated[
-    bool, typer.Option("--only-lacking", help="Fill up: the effort's number of each pole less what is there.")
+    bool, typer.Option("--only-lacking", help="Only make what each pole still lacks to the effort's number.")
 ]
-TraitOption = Annotated[str | None, typer.Option(help="One trait by its key or name; else all of the model's.")]
-RunOption = Annotated[str | None, typer.Option(metavar="RUN_ID", help="Only the set of this run.")]
+TraitOption = Annotated[str | None, typer.Option(help="One trait, by its key or name. Without it all.")]
+RunOption = Annotated[str | None, typer.Option(metavar="RUN_ID", help="Only this run's set.")]
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries log.")]
 
 

@@ -12,9 +12,7 @@ app = typer.Typer()
 @app.command("export", rich_help_panel=HAND_ON)
 def export_command(
     handle: HandleArgument,
-    to: Annotated[
-        str, typer.Option(metavar="PATH", help="Where to: a new folder for api and hub, a new file for the others.")
-    ],
+    to: Annotated[str, typer.Option(metavar="PATH", help="A new folder for api and hub, a new file for the others.")],
     format_name: Annotated[
         str,
         typer.Option(
@@ -24,7 +22,7 @@ def export_command(
             "Hugging Face).",
         ),
     ],
-    pool: Annotated[str | None, typer.Option(help="train, eval or all; else train, and for hub all.")] = None,
+    pool: Annotated[str | None, typer.Option(help="train, eval or all. Without it train, for hub all.")] = None,
     run: RunOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
     as_json: Annotated[bool, json_option("handle, format, to, pools, runs, samples, left_out, source")] = False,
@@ -43,7 +41,7 @@ def export_command(
 def push_command(
     handle: HandleArgument,
     to: Annotated[str, typer.Option(metavar="URL", help="The address of the platform's API, as https://…/v1.")],
-    pool: Annotated[str, typer.Option(help="train: no other pool's samples may become training samples.")] = "train",
+    pool: Annotated[str, typer.Option(help="train, the only pool that may be trained on.")] = "train",
     run: RunOption = None,
     as_json: Annotated[bool, json_option("handle, to, runs, sent, left_out")] = False,
 ) -> None:

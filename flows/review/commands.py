@@ -18,14 +18,16 @@ app = typer.Typer()
 @app.command("review", rich_help_panel=JUDGE)
 def review_command(
     run_id: Annotated[str, typer.Argument(help="The run that proposed the set.")],
-    attach: Annotated[bool, typer.Option("--attach", help="Attach what stands.")] = False,
+    attach: Annotated[bool, typer.Option("--attach", help="Attach the set.")] = False,
     reject: Annotated[bool, typer.Option("--reject", help="Reject all of it.")] = False,
-    leave_out: Annotated[list[int] | None, typer.Option(metavar="ID", help="A sample to leave out.")] = None,
+    leave_out: Annotated[
+        list[int] | None, typer.Option(metavar="ID", help="Leave this sample out. May be given often.")
+    ] = None,
     other_pole: Annotated[
-        list[int] | None, typer.Option(metavar="ID", help="A sample that reads as the other pole.")
+        list[int] | None, typer.Option(metavar="ID", help="Move this sample to the other pole. May be given often.")
     ] = None,
     why: Annotated[str, typer.Option(help="The reason, kept with the set.")] = "",
-    fill: Annotated[bool, typer.Option("--fill", help="Then fill the model up to the effort's number.")] = False,
+    fill: Annotated[bool, typer.Option("--fill", help="Then make what is missing to the effort's number.")] = False,
     as_json: Annotated[bool, json_option("run_id, status, samples, report; with --fill one a run")] = False,
     verbose: VerboseOption = False,
 ) -> None:
