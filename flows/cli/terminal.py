@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from rich.console import Group
-from rich.live import Live
+from rich.console import Console, Group
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -35,7 +34,7 @@ from engine.run.job import Job
 from engine.text.formatting import capitalise, count_noun
 from flows.cli.console import make_console, make_live
 
-PLAIN_INTERVAL_SECONDS = 10.0
+INTERVAL_SECONDS = 10.0
 COLOURS: dict[Pole, str] = {"positive": "cyan", "negative": "yellow"}
 
 
@@ -92,10 +91,10 @@ class Counters:
 class _Listener(logging.Handler):
     """Receives the run's events from the progress logger, counts them, and without a live table prints lines."""
 
-    def __init__(self, counters: Counters, live: Live | None) -> None:
+    def __init__(self, counters: Counters, console: Console) -> None:
         super().__init__()
         self.counters = counters
-        self._live = live
+        self._console = console
         self._printed_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -105,15 +104,10 @@ class _Listener(logging.Handler):
             return
         now = time.monotonic()
         self.counters.add(event, now)
-        if isinstance(event, EstimateMade) and self._live is not None:
-            self._live.console.print(event.text, soft_wrap=True)
-        elif isinstance(event, EstimateMade):
-            print(event.text, file=sys.stderr, flush=True)
-        elif self._live is None and (
-            isinstance(event, StageBegun | KeptCounted | Noticed) or now - self._printed_at > PLAIN_INTERVAL_SECONDS
-        ):
+        is_told = isinstance(event, StageBegun | KeptCounted | Noticed) or now - self._printed_at > INTERVAL_SECONDS
+        if isinstance(event, EstimateMade) or (is_told and not self._console.is_terminal):
             self._printed_at = now
-            print(describe_plainly(self.counters, event, now), file=sys.stderr, flush=True)
+            self._console.print(describe_plainly(self.counters, event, now), soft_wrap=True)
 
 
 @contextmanager
@@ -127,12 +121,11 @@ def watch(job: Job, silent: bool) -> Iterator[None]:
     logger = logging.getLogger(PROGRESS_LOGGER)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    drawn = make_live(console, lambda: draw_progress(counters, job, time.monotonic()))
-    live = drawn if console.is_terminal else None
-    listener = _Listener(counters, live)
+    live = make_live(console, lambda: draw_progress(counters, job, time.monotonic()))
+    listener = _Listener(counters, console)
     logger.addHandler(listener)
     try:
-        with live or nullcontext():
+        with live if console.is_terminal else nullcontext():
             yield
     finally:
         logger.removeHandler(listener)
@@ -152,7 +145,9 @@ def draw_progress(counters: Counters, job: Job, now: float) -> Group:
 
 
 def describe_plainly(counters: Counters, event: Event, now: float) -> str:
-    """One line for an event, where there is no terminal: the stage, the counts, a notice or the calls."""
+    """One line for an event: the estimate, the stage, the counts, a notice or the calls."""
+    if isinstance(event, EstimateMade):
+        return event.text
     if isinstance(event, StageBegun):
         return counters.stage
     if isinstance(event, KeptCounted):
