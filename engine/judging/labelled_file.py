@@ -42,7 +42,7 @@ def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | N
         seeds += line.seeds
         problems += line.problems
         if len(problems) >= MOST_MISTAKES:
-            raise DefinitionError(f"{name}, read up to line {line.position.line:,}", problems)
+            raise DefinitionError(f"{name}, read up to line {line.number:,}", problems)
     if problems:
         raise DefinitionError(name, problems)
     return seeds

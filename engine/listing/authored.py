@@ -8,7 +8,6 @@ from engine.definitions.loader import locate_model
 from engine.definitions.outline import Outline
 from engine.definitions.sources.entries import Source
 from engine.definitions.sources.files import Version, list_sources, read_version, walk_source
-from engine.definitions.sources.labelled_lines import LinePosition
 from engine.domain.model import Seed, digest_text
 from engine.domain.samples import make_id
 from engine.listing.page import AuthoredPosition, ListedSample, SampleCount
@@ -30,11 +29,11 @@ def walk_authored(
         if trait_key is not None and trait_key not in source.trait_keys:
             continue
         here = start if index == start.source else AuthoredPosition(index)
-        for line in walk_source(folder, source, LinePosition(here.offset, here.line)):
-            first = here.label if line.position.line == here.line else 0
+        for line in walk_source(folder, source, here.line):
+            first = here.label if line.number == here.line else 0
             for label, seed in enumerate(line.seeds):
                 if label >= first and trait_key in (None, seed.trait):
-                    position = AuthoredPosition(index, line.position.offset, line.position.line, label)
+                    position = AuthoredPosition(index, line.number, label)
                     yield position, _make_sample(outline.handle, seed)
 
 

@@ -26,12 +26,11 @@ class ListedSample:
 class AuthoredPosition:
     """The position of an authored sample.
 
-    ``source`` is the index of the model's source, ``offset`` the byte at which the line begins, ``line`` the number of
-    the line from 1, and ``label`` the index of the label in the line.
+    ``source`` is the index of the model's source, ``line`` the number of its line
+    from 1, and ``label`` the index of the label in the line.
     """
 
     source: int = 0
-    offset: int = 0
     line: int = 1
     label: int = 0
 

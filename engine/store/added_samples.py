@@ -124,7 +124,7 @@ def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozense
         for line in walk_source(folder, make_added_source(outline)) if content else ():
             gone = {known: seed for seed in line.seeds if (known := make_id(handle, seed.trait, seed.text)) in wanted}
             if gone:
-                number = line.position.line - 1
+                number = line.number - 1
                 lines[number] = _strike(lines[number], gone.values(), len(gone) == len(line.seeds))
                 removed |= gone.keys()
         if removed:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from engine.definitions.outline import ADDED_FILE, Outline, make_added_source
 from engine.definitions.sources.entries import Source
-from engine.definitions.sources.labelled_lines import FILE_START, Line, LinePosition, walk_csv, walk_jsonl
+from engine.definitions.sources.labelled_lines import Line, walk_csv, walk_jsonl
 from engine.definitions.sources.ordinary import walk_ordinary
 from engine.definitions.sources.passages import walk_passages
 from engine.errors import DefinitionError, StoreError
@@ -45,8 +45,8 @@ def names_added(outline: Outline) -> bool:
     return any(posixpath.normpath(source.path) == ADDED_FILE for source in outline.sources)
 
 
-def walk_source(folder: str, source: Source, start: LinePosition = FILE_START) -> Iterator[Line]:
-    """Yields the lines of a source from the line at ``start``.
+def walk_source(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
+    """Yields the lines of a source from the line ``start``.
 
     Raises:
         DefinitionError: a line that was read is wrong, or the source cannot be found.
@@ -64,8 +64,8 @@ def walk_source(folder: str, source: Source, start: LinePosition = FILE_START) -
                 yield line
 
 
-def walk_stream(source: Source, stream: BinaryIO, start: LinePosition = FILE_START) -> Iterator[Line]:
-    """Yields the lines of a source's file, right ones and wrong ones, from the line at ``start``."""
+def walk_stream(source: Source, stream: BinaryIO, start: int = 1) -> Iterator[Line]:
+    """Yields the lines of a source's file, right ones and wrong ones, from the line ``start``."""
     if source.type == "file":
         return walk_passages(source.name, stream, source.labels, source.by_line, start)
     return (walk_csv if source.type == "csv" else walk_jsonl)(source.name, stream, source.mapping, start)

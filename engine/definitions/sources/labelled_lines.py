@@ -6,6 +6,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import BinaryIO
@@ -32,28 +33,17 @@ Labels = Mapping[str, Trait | None]
 
 
 @dataclass(frozen=True, slots=True)
-class LinePosition:
-    """Where a line begins: its offset in bytes, and its number, counted from 1."""
-
-    offset: int = 0
-    line: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is not blank, in CSV a row, in a text file a paragraph: where it begins, its seeds, and its mistakes.
+    """A line that is not blank, in CSV a row, in a text file a paragraph: its number, its seeds, and its mistakes.
 
     A paragraph may have neither, since a heading is no sample. ``final`` says that the mistake concerns the whole file,
     so that nothing after it can be read.
     """
 
-    position: LinePosition
+    number: int
     seeds: tuple[Seed, ...] = ()
     problems: tuple[Problem, ...] = ()
     final: bool = False
-
-
-FILE_START = LinePosition()
 
 
 class _UnreadableError(Exception):
@@ -65,46 +55,40 @@ class _Reading:
     """Collects the seeds and mistakes of the line that is being read."""
 
     name: str
-    position: LinePosition
+    number: int
     mapping: Labels
     seeds: list[Seed] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, place: str, found: str, allowed: str, suggestion: str | None = None) -> None:
-        self.problems.append(Problem(self.name, self.position.line, place, found, allowed, suggestion))
+        self.problems.append(Problem(self.name, self.number, place, found, allowed, suggestion))
 
     def finish(self) -> Line:
-        return Line(self.position, tuple(self.seeds), tuple(self.problems))
+        return Line(self.number, tuple(self.seeds), tuple(self.problems))
 
 
-def walk_jsonl(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition = FILE_START) -> Iterator[Line]:
-    """Yields the lines of a JSONL file one by one from the line at ``start``; blank lines are skipped."""
-    position = seek_line(stream, start)
-    for raw in iter(stream.readline, b""):
-        if position.line >= start.line and raw.strip():
-            yield _read_object(_Reading(name, position, mapping), raw.removesuffix(b"\n"))
-        position = LinePosition(position.offset + len(raw), position.line + 1)
+def walk_jsonl(name: str, stream: BinaryIO, mapping: Labels, start: int = 1) -> Iterator[Line]:
+    """Yields the lines of a JSONL file one by one from that of the number ``start``; blank lines are skipped."""
+    stream.seek(0)
+    for number, raw in enumerate(stream, 1):
+        line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+        if number >= start and line.strip():
+            yield _read_object(_Reading(name, number, mapping), line.removesuffix(b"\n"))
 
 
-def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: LinePosition = FILE_START) -> Iterator[Line]:
-    """Yields the rows of a CSV file one by one from the row at ``start``; the header is always read first.
-
-    An empty cell labels nothing.
-    """
-    lines = TextLines(stream, seek_line(stream, FILE_START))
+def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: int = 1) -> Iterator[Line]:
+    """Yields the rows of a CSV file one by one from that of the line ``start``; an empty cell labels nothing."""
     try:
-        rows = _walk_rows(name, lines)
-        _, header = next(rows, (FILE_START, []))
+        rows = _walk_rows(name, stream)
+        _, header = next(rows, (1, []))
         if problems := _check_header(name, header, mapping):
-            yield Line(FILE_START, problems=problems, final=True)
+            yield Line(1, problems=problems, final=True)
             return
-        if start.offset > lines.position.offset:
-            rows = _walk_rows(name, TextLines(stream, seek_line(stream, start)))
-        for position, row in rows:
-            if position.line >= start.line:
-                yield _read_row(_Reading(name, position, mapping), header, row)
+        for number, row in rows:
+            if number >= start:
+                yield _read_row(_Reading(name, number, mapping), header, row)
     except _UnreadableError as error:
-        yield Line(lines.position, problems=error.args, final=True)
+        yield Line(error.args[0].line, problems=error.args, final=True)
 
 
 def gather_lines(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem], list[int]]:
@@ -118,17 +102,17 @@ def gather_lines(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem], list
         seeds += line.seeds
         problems += line.problems
         if not line.seeds and not line.problems:
-            empty.append(line.position.line)
+            empty.append(line.number)
     return seeds, problems, empty
 
 
 def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
     """Reads the field names of a file's first line, CSV's header or a JSON object; none if it is neither."""
-    position = seek_line(stream, FILE_START)
     try:
         if is_csv:
-            return next(_walk_rows("", TextLines(stream, position)), (position, []))[1]
-        first = json.loads(next(filter(bytes.strip, stream), b"{}").decode())
+            return next(_walk_rows("", stream), (1, []))[1]
+        stream.seek(0)
+        first = json.loads(next(filter(bytes.strip, stream), b"{}").decode("utf-8-sig"))
     except (_UnreadableError, ValueError, RecursionError):
         return []
     return list(first) if isinstance(first, dict) else []
@@ -173,40 +157,28 @@ def take_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return fields
 
 
-def seek_line(stream: BinaryIO, start: LinePosition) -> LinePosition:
-    """Seeks the beginning of a line and returns its position.
-
-    If no line begins at ``start``, because the file has changed, this is the first line of the file, and the caller
-    skips the lines before ``start`` by their number.
-    """
-    if start.offset:
-        stream.seek(start.offset - 1)
-        if stream.read(1) in (b"\n", b"\r"):
-            return start
+@contextmanager
+def opening_text(stream: BinaryIO) -> Iterator[io.TextIOWrapper]:
+    """The text of a file from its beginning, with the ends of its lines; a lone carriage return is one too."""
     stream.seek(0)
-    has_mark = stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
-    offset = len(codecs.BOM_UTF8) if has_mark else 0
-    stream.seek(offset)
-    return LinePosition(offset, 1)
+    text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()
 
 
-class TextLines:
-    """The lines of a UTF-8 stream with their ends; a lone carriage return ends a line too.
-
-    ``position`` is where the next line begins.
-    """
-
-    def __init__(self, stream: BinaryIO, position: LinePosition) -> None:
-        self.position = position
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[str]:
-        for raw in iter(self._stream.readline, b""):
-            text = raw.decode()
-            one = "\r" not in text.removesuffix("\n").removesuffix("\r")
-            for line in (text,) if one else io.StringIO(text, newline=""):
-                self.position = LinePosition(self.position.offset + len(line.encode()), self.position.line + 1)
-                yield line
+def find_foreign_byte(name: str, stream: BinaryIO, allowed: str) -> Problem:
+    """Finds the first byte of a file that is not UTF-8."""
+    stream.seek(0)
+    content = stream.read()
+    try:
+        content.decode()
+        offset = len(content)
+    except UnicodeDecodeError as error:
+        offset = error.start
+    line = content.count(b"\n", 0, offset) + 1
+    return Problem(name, line, "file", f"a byte that is not UTF-8 at offset {offset}", allowed)
 
 
 @lru_cache(maxsize=256)
@@ -217,26 +189,24 @@ def _name_qualities(trait: Trait) -> Mapping[str, float]:
     return own if is_turned else QUALITY_WORDS | own
 
 
-def _walk_rows(name: str, lines: TextLines) -> Iterator[tuple[LinePosition, list[str]]]:
-    """Yields the rows that are not empty, each with the position of its first line: a quoted cell may span several.
+def _walk_rows(name: str, stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:
+    """Yields the rows that are not empty, each with the number of its first line: a quoted cell may span several.
 
     Raises:
         _UnreadableError: the file is not CSV, or not UTF-8.
     """
-    reader = csv.reader(lines, strict=True)
-    while True:
-        position = lines.position
+    with opening_text(stream) as text:
+        reader = csv.reader(text, strict=True)
+        number = 1
         try:
-            row = next(reader, None)
+            for row in reader:
+                if row:
+                    yield number, row
+                number = reader.line_num + 1
         except csv.Error as error:
-            raise _UnreadableError(Problem(name, position.line, "file", str(error), ALLOWED_CSV)) from None
-        except UnicodeDecodeError as error:
-            found = f"a byte that is not UTF-8 at offset {lines.position.offset + error.start}"
-            raise _UnreadableError(Problem(name, lines.position.line, "file", found, ALLOWED_CSV)) from None
-        if row is None:
-            return
-        if row:
-            yield position, row
+            raise _UnreadableError(Problem(name, number, "file", str(error), ALLOWED_CSV)) from None
+        except UnicodeDecodeError:
+            raise _UnreadableError(find_foreign_byte(name, stream, ALLOWED_CSV)) from None
 
 
 def _check_header(name: str, header: list[str], mapping: Labels) -> tuple[Problem, ...]:
@@ -294,7 +264,7 @@ def _read_entry(reading: _Reading, entry: Mapping[str, object]) -> None:
         reading.add("line", found, f"a label in {format_names(reading.mapping)}", hint)
     url = entry.get(SOURCE_URL)
     source_url = url if isinstance(url, str) and url.strip() and not SURROGATE.search(url) else None
-    place = f"{reading.name}:{reading.position.line}"
+    place = f"{reading.name}:{reading.number}"
     for name, value in labels.items():
         trait = reading.mapping[name]
         if trait is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from engine.definitions.mistakes import validate_document
-from engine.definitions.sources.labelled_lines import FILE_START, Line, LinePosition
+from engine.definitions.sources.labelled_lines import Line
 from engine.definitions.sources.passages import FixedLabel
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Seed
@@ -54,11 +54,11 @@ def draw_ordinary(texts: Sequence[OrdinaryText], without: Collection[str]) -> tu
 
 
 def walk_ordinary(
-    name: str, texts: Sequence[OrdinaryText], labels: Sequence[FixedLabel], start: LinePosition = FILE_START
+    name: str, texts: Sequence[OrdinaryText], labels: Sequence[FixedLabel], start: int = 1
 ) -> Iterator[Line]:
-    """Yields drawn texts one by one from the line at ``start``; positions have no offset, since no file is read."""
+    """Yields drawn texts one by one from the line ``start``."""
     for item in texts:
-        if item.line >= start.line:
+        if item.line >= start:
             place = f"{name}:{item.line}"
             seeds = tuple(Seed(label.trait.key, item.text, label.quality, place) for label in labels)
-            yield Line(LinePosition(0, item.line), seeds)
+            yield Line(item.line, seeds)

@@ -1,14 +1,13 @@
 """Splits a text file into passages, which become seeds: all of them have the qualities that ``mapping`` says."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import regex
 
-from engine.definitions.sources.labelled_lines import FILE_START, Line, LinePosition, TextLines, seek_line
+from engine.definitions.sources.labelled_lines import Line, find_foreign_byte, opening_text
 from engine.domain.model import Seed, Trait
-from engine.errors import Problem
 
 # A line that stands alone and is no longer than this, without a mark that ends a sentence, is a heading.
 MAX_HEADING_CHARACTERS = 80
@@ -35,51 +34,41 @@ class FixedLabel:
     quality: float
 
 
-@dataclass(slots=True)
-class _Block:
-    position: LinePosition
-    lines: list[str] = field(default_factory=list)
-
-
 def walk_passages(
-    name: str, stream: BinaryIO, labels: Sequence[FixedLabel], by_line: bool, start: LinePosition = FILE_START
+    name: str, stream: BinaryIO, labels: Sequence[FixedLabel], by_line: bool, start: int = 1
 ) -> Iterator[Line]:
-    """Yields the paragraphs of a text file, or its lines, one by one from that at ``start``.
+    """Yields the paragraphs of a text file, or its lines, one by one from that of the line ``start``.
 
     A long paragraph is several passages. One that is a heading, or has no letters, is yielded without seeds.
 
     Args:
         by_line: whether every line is a passage of its own, whatever it is.
     """
-    lines = TextLines(stream, seek_line(stream, start))
     try:
-        for block in _walk_blocks(lines, by_line):
-            if block.position.line >= start.line:
-                texts = [block.lines[0]] if by_line else _list_passages(block.lines)
-                place = f"{name}:{block.position.line}"
-                seeds = [Seed(label.trait.key, text, label.quality, place) for text in texts for label in labels]
-                yield Line(block.position, tuple(seeds))
-    except UnicodeDecodeError as error:
-        found = f"a byte that is not UTF-8 at offset {lines.position.offset + error.start}"
-        yield Line(lines.position, problems=(Problem(name, lines.position.line, "file", found, ALLOWED),), final=True)
+        with opening_text(stream) as lines:
+            for number, block in _walk_blocks(lines, by_line):
+                if number >= start:
+                    texts = block if by_line else _list_passages(block)
+                    place = f"{name}:{number}"
+                    seeds = [Seed(label.trait.key, text, label.quality, place) for text in texts for label in labels]
+                    yield Line(number, tuple(seeds))
+    except UnicodeDecodeError:
+        problem = find_foreign_byte(name, stream, ALLOWED)
+        yield Line(problem.line or 1, problems=(problem,), final=True)
 
 
-def _walk_blocks(lines: TextLines, by_line: bool) -> Iterator[_Block]:
-    """Yields runs of lines that are not blank, without the space around each line."""
-    block = _Block(lines.position)
-    position = lines.position
-    for line in lines:
-        text = line.strip().replace("\0", "")
-        if text and not block.lines:
-            block = _Block(position, [text])
-        elif text:
-            block.lines.append(text)
-        if block.lines and (by_line or not text):
-            yield block
-            block = _Block(lines.position)
-        position = lines.position
-    if block.lines:
-        yield block
+def _walk_blocks(lines: Iterable[str], by_line: bool) -> Iterator[tuple[int, list[str]]]:
+    """Yields runs of lines that are not blank with the numbers of their first, without the space around each line."""
+    block: list[str] = []
+    number = 0
+    for number, line in enumerate(lines, 1):
+        if text := line.strip().replace("\0", ""):
+            block.append(text)
+        if block and (by_line or not text):
+            yield number - len(block) + bool(text), block
+            block = []
+    if block:
+        yield number - len(block) + 1, block
 
 
 def _list_passages(lines: Sequence[str]) -> list[str]:

@@ -103,8 +103,8 @@ def read_position(listing: Sequence[str], cursor: str) -> Position:
         ApiError: 422, if this listing did not issue the cursor.
     """
     match read_cursor(listing, cursor):
-        case ["a", int(source), int(offset), int(line), int(label)] if min(source, offset, line, label) >= 0:
-            return AuthoredPosition(source, offset, line, label)
+        case ["a", int(source), int(line), int(label)] if min(source, line, label) >= 0:
+            return AuthoredPosition(source, line, label)
         case ["s", int(attached_ns), str(run_id), int(row)] if min(attached_ns, row) >= 0:
             return AttachedPosition(attached_ns, run_id, row)
     raise refuse_cursor()
