@@ -26,8 +26,8 @@ class ListedSample:
 class AuthoredPosition:
     """The position of an authored sample.
 
-    ``source`` is the index of the model's source, ``line`` the number of its line
-    from 1, and ``label`` the index of the label in the line.
+    ``source`` is the index of the model's source, ``line`` the number of its line from 1, and ``label`` the index of
+    the label in the line.
     """
 
     source: int = 0

@@ -6,7 +6,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 
 STOP_SECONDS = 2.0
 # The next server uses the same database and must know the leases of one that is gone. Automations, which nobody defines
@@ -23,8 +24,8 @@ def main() -> None:
     os.environ |= {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     for name, text in VARIABLES.items():
         os.environ.setdefault(name, text)
-    stopping = threading.Event()
-    threading.Thread(target=stop_with_parent, args=(stopping,), daemon=True).start()
+    serving: list[Any] = []
+    threading.Thread(target=stop_with_parent, args=(serving,), daemon=True).start()
     # Imports make hardly any garbage, and a look for it takes a sixth of their time.
     gc.disable()
     from prefect.settings import PREFECT_API_URL
@@ -36,38 +37,29 @@ def main() -> None:
     is_new = lay_template()
     import uvicorn
 
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            """Prints the address once requests are answered; from then on Python looks for garbage."""
+            await super().startup(sockets)
+            gc.freeze()
+            gc.enable()
+            if is_new:
+                keep_template()
+            print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+
     listener = socket.create_server(("127.0.0.1", 0))
     # asyncio sets this only on sockets that it makes itself; without it every request took 44 ms instead of 1 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on")
-    server = uvicorn.Server(config)
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    begin = keep_template if is_new else lambda: None
-    threading.Thread(target=announce, args=(server, address, begin), daemon=True).start()
-    threading.Thread(target=end_server, args=(server, stopping), daemon=True).start()
-    server.run(sockets=[listener])
+    serving.append(Server(config))
+    serving[0].run(sockets=[listener])
 
 
-def announce(server: object, address: str, begin: Callable[[], None]) -> None:
-    """Prints the address once requests are answered, after ``begin``; from then on Python looks for garbage."""
-    while not getattr(server, "started", False):
-        time.sleep(0.02)
-    gc.freeze()
-    gc.enable()
-    begin()
-    print(address, flush=True)
-
-
-def end_server(server: object, stopping: threading.Event) -> None:
-    """Tells the server to end when the process is to."""
-    stopping.wait()
-    setattr(server, "should_exit", True)  # noqa: B010 (typed as an object to keep uvicorn's import inside main)
-
-
-def stop_with_parent(stopping: threading.Event) -> None:
+def stop_with_parent(serving: Sequence[Any]) -> None:
     """Waits until standard input closes, and gives the process ``STOP_SECONDS`` to end before it ends it."""
     sys.stdin.read()
-    stopping.set()
+    for server in serving:
+        server.should_exit = True
     time.sleep(STOP_SECONDS)
     os._exit(0)
 

@@ -90,38 +90,21 @@ def test_asked_effort_goes_before_the_models_own_and_that_before_high() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "below", "lowest", "highest", "above"),
-    [
-        ("exemplars_per_pole", "0", "1", "1000000", "1000001"),
-        ("judge_votes", "-1", "0", "99", "100"),
-        ("top_up_rounds", "-1", "0", "1000", "1001"),
-        ("over_generation", "0.9", "1", "20", "20.1"),
-        ("exemplars_per_call", "0", "1", "50", "51"),
-        ("temperature", "-0.1", "0", "2", "2.1"),
-        ("replacement_rounds", "-1", "0", "100", "101"),
-        ("max_cost_usd", "0", "0.01", "1000000", "1000000.1"),
-    ],
-)
-def test_value_beyond_its_bound_is_named_and_one_on_it_is_read(
-    tmp_path: Path, field: str, below: str, lowest: str, highest: str, above: str
-) -> None:
-    for right in (lowest, highest):
-        load(tmp_path, set_field(field, right))
-    problems = [*find_problems(tmp_path, set_field(field, below)), *find_problems(tmp_path, set_field(field, above))]
-
-    least = "above 0" if field == "max_cost_usd" else f"of at least {lowest}"
-    number = "a number" if field in ("over_generation", "temperature", "max_cost_usd") else "a whole number"
-    assert [f"{number} {least}", f"{number} of at most {highest}"] == [problem.allowed for problem in problems]
-    assert {f"levels.low.{field}"} == {problem.field for problem in problems}
-
-
-@pytest.mark.parametrize(
     ("content", "line", "field", "found", "allowed", "near"),
     [
         (change("    thinking: none\n", ""), 7, "levels.low.thinking", "nothing", REQUIRED, None),
         (set_field("small", "''"), 2, "models.small", "''", "text that is not empty", None),
         (set_field("small", "[embedded, '']"), 2, "models.small.1", "''", "text that is not empty", None),
         (set_field("synth_model", "judge"), 9, "levels.low.synth_model", "'judge'", "small, medium or large", None),
+        (
+            set_field("over_generation", "0.9"),
+            13,
+            "levels.low.over_generation",
+            "'0.9'",
+            "a number of at least 1",
+            None,
+        ),
+        (set_field("max_cost_usd", "0"), 17, "levels.low.max_cost_usd", "'0'", "a number above 0", None),
         (set_field("judge_votes", NINES), 11, "levels.low.judge_votes", f"'{NINES[:78]}…", "a whole number", None),
         (change("max_cost_usd", "max_cost"), 17, "levels.low.max_cost", "'max_cost'", None, "max_cost_usd"),
         (change("levels:\n", "defaults: 1\nlevels:\n"), 6, "defaults", "'defaults'", "one of models, levels", None),
