@@ -14,7 +14,7 @@ from engine.definitions.repeated_seeds import settle_seeds
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model, Skipped
-from engine.errors import DefinitionError, ExemplarsError, InputError, Problem
+from engine.errors import DefinitionError, ExemplarsError, Problem
 from engine.system.filesystem import list_folders, read_inside
 from engine.text.embedding import Embedder
 from engine.text.language import decide_language
@@ -88,19 +88,6 @@ def list_strays(models_uri: str) -> list[Hint]:
     said = f"it is no model: its name is no handle (<namespace>.<name>), or it has no {MODEL_FILE}"
     strays = [name for name in list_folders(models_uri) if name not in known and not name.startswith((".", "_"))]
     return [Hint("stray_folder", name, said) for name in strays]
-
-
-def choose_handles(models_uri: str, named: Sequence[str]) -> list[str]:
-    """Returns the handles that are named, each once, or those of all models where none is.
-
-    Raises:
-        InputError: there are no models.
-        StoreError: the catalogue cannot be read.
-    """
-    handles = list(dict.fromkeys(named)) or list_handles(models_uri)
-    if not handles:
-        raise InputError(f"There are no models in {models_uri}. 'exemplars new HANDLE' begins one")
-    return handles
 
 
 def _list_hints(models_uri: str, model: Model, embedder: Embedder | None) -> Iterator[Hint]:

@@ -6,16 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.authoring.hints import Hint
-from engine.authoring.validation import (
-    Validation,
-    choose_handles,
-    describe_refusal,
-    list_strays,
-    validate_models,
-)
+from engine.authoring.validation import Validation, describe_refusal, list_strays, validate_models
+from engine.definitions.loader import list_handles
 from engine.definitions.own_suites import join_suites, read_catalogue_suites, read_model_suite
 from engine.domain.suites import OwnSuite
-from engine.errors import ExemplarsError
+from engine.errors import ExemplarsError, InputError
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
 from engine.text.formatting import count_noun
@@ -32,7 +27,9 @@ def validate_catalogue(settings: Settings, handles: Sequence[str], with_hints: b
         StoreError: the catalogue cannot be listed.
     """
     models_uri = settings.locate(settings.models_uri)
-    chosen = choose_handles(models_uri, handles)
+    chosen = list(dict.fromkeys(handles)) or list_handles(models_uri)
+    if not chosen:
+        raise InputError(f"There are no models in {models_uri}. 'exemplars new HANDLE' begins one")
     suites, shared = _validate_shared_suites(settings)
 
     def check_suites(handle: str) -> None:
