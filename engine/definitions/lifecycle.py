@@ -1,7 +1,7 @@
 """Reads a model's lifecycle state, which whoever trains or archives the model writes beside its definition."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -11,7 +11,6 @@ from engine.errors import FrozenModelError
 
 LIFECYCLE_FILE = "lifecycle.json"
 State = Literal["draft", "busy", "ready", "failed", "archived"]
-STATES: tuple[str, ...] = get_args(State)
 # A failed model is a draft whose last run did not complete (the platform's contract, section 5).
 DRAFTS: tuple[State, ...] = ("draft", "failed")
 

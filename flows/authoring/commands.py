@@ -1,5 +1,7 @@
 """The commands for authors: ``new``, ``validate``, ``schema`` and ``gx-context``."""
 
+import json
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 import typer
@@ -57,7 +59,15 @@ def gx_context_command(
 ) -> None:
     """Write a Great Expectations project over the sample store, with the gate's suites and your own."""
     from engine.settings import read_settings
+    from engine.text.formatting import count_noun
     from expectations.gx_project.project import write_project
-    from flows.authoring.gx_context import show_written
 
-    show_written(write_project(read_settings(), folder, force), as_json)
+    written = write_project(read_settings(), folder, force)
+    if as_json:
+        print(json.dumps(asdict(written)))
+        return
+    about = f"{count_noun(written.models, 'model')}, {count_noun(written.sets, 'attached set')}"
+    print(f"A project of Great Expectations over {about}: {written.place}")
+    for name, checks in written.checks.items():
+        print(f'  context.checkpoints.get("{name}").run()  # {count_noun(checks, "check")}')
+    print(f"{written.place}/README.md says how it is opened.")

@@ -28,11 +28,6 @@ import exemplars
 large = {"pandas", "numpy", "pyarrow", "pydantic", "prefect", "litellm", "fastapi", "great_expectations"}
 print(*large & {*sys.modules})
 """
-USE = """
-import exemplars
-print(exemplars.list_models()[0].handle)
-exemplars.synthesize
-"""
 OTHER = "acme.other"
 
 
@@ -64,16 +59,6 @@ def test_all_names_are_there_when_they_are_used() -> None:
     assert issubclass(exemplars.errors.RateLimitedError, exemplars.ProviderError)
     with pytest.raises(AttributeError, match="no attribute 'sythesize'"):
         print(exemplars.sythesize)  # type: ignore[attr-defined]
-
-
-def test_package_of_somebody_else_is_named_where_ours_is_needed(tmp_path: Path) -> None:
-    (tmp_path / "tasks.py").touch()
-    (tmp_path / "use.py").write_text(USE)
-    ended = run("use.py", cwd=tmp_path)
-
-    assert "u22a8.bug-report\n" == ended.stdout
-    assert "No module named 'tasks." in ended.stderr
-    assert "rename it" in ended.stderr
 
 
 def test_models_are_listed_those_with_mistakes_too(store: Path) -> None:

@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from engine.definitions.lifecycle import STATES, Lifecycle, check_draft, read_lifecycle
+from engine.definitions.lifecycle import Lifecycle, State, check_draft, read_lifecycle
 from engine.errors import DefinitionError, FrozenModelError
 
 HANDLE = "u22a8.test"
@@ -49,7 +50,7 @@ def test_file_that_does_not_say_the_state_is_an_error_that_names_the_fields(
 
 
 def test_only_a_draft_and_a_failed_model_take_samples(tmp_path: Path) -> None:
-    for state in STATES:
+    for state in get_args(State):
         write(tmp_path, json.dumps({"state": state}))
         if state in ("draft", "failed"):
             check_draft(str(tmp_path), HANDLE)
