@@ -37,7 +37,6 @@
     ├── OrchestratorError          exit 3   Prefect's server cannot be reached or started
     ├── AddressError               exit 3   the server cannot listen on an address
     └── StoreError                 exit 3   a folder, file or database that cannot be read or written
-        └── StoreAwayError                  may be temporary: a database that cannot be reached
 """
 
 from collections.abc import Sequence
@@ -269,7 +268,3 @@ class StoreError(ExemplarsError):
     """A folder, file or database cannot be read or written."""
 
     exit_code = 3
-
-
-class StoreAwayError(StoreError):
-    """A database cannot be reached, or went away; that may be temporary."""

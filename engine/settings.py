@@ -85,13 +85,11 @@ DatabaseUrl = Annotated[
 class RepliesPlace:
     """The database that replies are kept in.
 
-    ``url`` is SQLAlchemy's, and may hold a password; None for a SQLite file below ``cache_dir``. A database that goes
-    away while it is in use is waited for ``patience_seconds``.
+    ``url`` is SQLAlchemy's, and may hold a password; None for a SQLite file below ``cache_dir``.
     """
 
     cache_dir: str
     url: str | None = field(default=None, repr=False)
-    patience_seconds: float = 300.0
 
     @property
     def is_shared(self) -> bool:
@@ -166,7 +164,7 @@ class Settings(BaseSettings):
     tokens_per_minute: int | None = Field(default=None, ge=1, le=10**12)
     """The same for tokens."""
     patience_seconds: float = Field(default=300, ge=0, le=7 * DAY_SECONDS)
-    """How long a run waits for a provider that answers nothing, and for a database of kept replies that goes away."""
+    """How long a run waits for a provider that answers nothing."""
     cache_max_days: float = Field(default=90, gt=0, le=36_500)
     """Kept replies that were not used for so long go with the next `exemplars prune`, or night of `prune/nightly`."""
     review_days: float = Field(default=14, gt=0, le=3_650)
@@ -208,7 +206,7 @@ class Settings(BaseSettings):
         url = None if self.replies_url is None else self.replies_url.get_secret_value()
         if url is not None and url.startswith(SQLITE):
             url = SQLITE + self.locate(url.removeprefix(SQLITE))
-        return RepliesPlace(self.locate(self.cache_dir), url, self.patience_seconds)
+        return RepliesPlace(self.locate(self.cache_dir), url)
 
     @property
     def cache_place(self) -> Path:

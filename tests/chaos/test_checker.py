@@ -49,7 +49,8 @@ def keep(workspace: Workspace, numbers: range, lost: int = 0) -> None:
     async def write() -> None:
         with ReplyStore(RepliesPlace(str(workspace.folder / "cache")), "plan") as kept:
             for number in numbers:
-                await kept.keep(f"key {number}", Reply(f"text {number}", "stop", cost_usd=0.001))
+                reply = Reply(f"text {number}", "stop", cost_usd=0.001)
+                await kept.keep(f"key {number}", reply, await kept.begin(0.002))
             for _ in range(lost):
                 await kept.begin(0.002)
 

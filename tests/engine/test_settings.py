@@ -66,10 +66,10 @@ def test_relative_path_is_relative_to_the_root(monkeypatch: pytest.MonkeyPatch, 
     ],
 )
 def test_replies_are_kept_where_a_url_says(monkeypatch: pytest.MonkeyPatch, url: str, located: str | None) -> None:
-    for name, value in (("CACHE_DIR", "/tmp/kept"), ("PATIENCE_SECONDS", "7"), ("REPLIES_URL", url)):
+    for name, value in (("CACHE_DIR", "/tmp/kept"), ("REPLIES_URL", url)):
         monkeypatch.setenv(f"EXEMPLARS_{name}", value)
 
-    assert RepliesPlace("/tmp/kept", located, 7) == read_settings().replies_place
+    assert RepliesPlace("/tmp/kept", located) == read_settings().replies_place
 
 
 DATABASE = "should be the URL of a database"

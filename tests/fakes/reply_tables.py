@@ -22,4 +22,4 @@ def run_sql(place: RepliesPlace, statement: str, **values: object) -> list[tuple
 
 def age_plan(place: RepliesPlace, plan_id: str, used_at: datetime) -> None:
     used = {"used_at": used_at.timestamp(), "plan_id": plan_id}
-    run_sql(place, "UPDATE exemplars_plans SET used_at = :used_at WHERE plan_id = :plan_id", **used)
+    run_sql(place, "UPDATE exemplars_openings SET used_at = :used_at WHERE plan_id = :plan_id", **used)

@@ -77,7 +77,7 @@ class ModelGateway:
         Raises:
             StoreError: they cannot be kept, or those that are kept cannot be read.
         """
-        async with open_replies(self._place, plan_id, handle, self._notice) as replies:
+        async with open_replies(self._place, plan_id, handle) as replies:
             self.budget.open_plan(plan_id, replies.kept_usd, replies.lost)
             self._replies = replies
             try:
@@ -88,7 +88,7 @@ class ModelGateway:
     @asynccontextmanager
     async def holding(self, plan_id: str) -> AsyncIterator[None]:
         """Keeps the replies of another plan from being pruned inside the block."""
-        async with open_replies(self._place, plan_id, notice=_say_nothing):
+        async with open_replies(self._place, plan_id):
             yield
 
     async def complete(self, request: Request) -> Reply:
@@ -141,7 +141,3 @@ class ModelGateway:
 
     def _notice(self, text: str) -> None:
         self._progress.report(Noticed(text))
-
-
-def _say_nothing(_: str) -> None:
-    """What is to be told, the opening of the run's own plan tells."""

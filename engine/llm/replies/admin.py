@@ -1,24 +1,43 @@
-"""Lists, prunes and clears the kept replies of all plans, for ``exemplars cache`` and at the end of runs."""
+"""Lists, prunes and clears the kept replies of all plans, for ``exemplars cache`` and ``exemplars prune``."""
 
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, bindparam, text
 
 from engine.errors import StoreError
-from engine.llm.replies.changes import ASKED, DEAD_SECONDS, parse_reply
+from engine.llm.replies.changes import find_alive
 from engine.llm.replies.database import Database, name_database, read_database
-from engine.llm.replies.tables import Clock, budgets, calls, openings, plans, replies
 from engine.settings import RepliesPlace
 
 BYTES_PER_GB = 10**9
-IS_LIVE = openings.c.beat_at > Clock() - DEAD_SECONDS
-# Plans that are removed in one transaction: a server takes no 10 s for so many.
-AT_ONCE = 50
+
+COUNT_REPLIES = text("SELECT count(*) FROM exemplars_replies WHERE plan_id = :plan_id")
+COUNT_ASKED = text(
+    "SELECT plan_id, identity, count(*) FROM exemplars_replies WHERE identity IS NOT NULL AND plan_id IN "
+    "(SELECT plan_id FROM exemplars_openings WHERE handle = :handle) GROUP BY plan_id, identity"
+)
+LIST_PLANS = text(
+    "SELECT used.plan_id, used.handle, coalesce(kept.replies, 0), coalesce(kept.bytes, 0), used.used_at, used.live > 0 "
+    "FROM (SELECT plan_id, max(handle) AS handle, max(used_at) AS used_at, "
+    "sum(CASE WHEN is_open AND used_at > :alive THEN 1 ELSE 0 END) AS live FROM exemplars_openings GROUP BY plan_id) "
+    "AS used LEFT JOIN (SELECT plan_id, count(*) AS replies, sum(bytes) AS bytes FROM exemplars_replies "
+    "GROUP BY plan_id) AS kept ON kept.plan_id = used.plan_id ORDER BY used.used_at, used.plan_id"
+)
+# What was spent under a backfill's limit counts as long as the backfill may be started again.
+DELETIONS = [
+    text(statement).bindparams(bindparam("plans", expanding=True))
+    for statement in (
+        "DELETE FROM exemplars_replies WHERE plan_id IN :plans",
+        "DELETE FROM exemplars_openings WHERE plan_id IN :plans",
+        "DELETE FROM exemplars_calls WHERE plan_id IN :plans AND budget IS NULL",
+        "UPDATE exemplars_calls SET plan_id = '' WHERE plan_id IN :plans",
+    )
+]
+DELETE_OLD_CALLS = text("DELETE FROM exemplars_calls WHERE plan_id = '' AND begun_at < :oldest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +66,23 @@ class Removed:
     in_use: tuple[str, ...] = ()
 
 
-def count_kept_replies(place: RepliesPlace, plan_id: str) -> int | None:
-    """How many replies are kept of one plan; None where none are, or they cannot be read. Nothing is changed."""
-    count = select(plans.c.replies).where(plans.c.plan_id == plan_id)
+def count_kept_replies(place: RepliesPlace, plan_id: str) -> int:
+    """How many replies are kept of one plan; 0 too where they cannot be read."""
     with suppress(StoreError):
-        return read_database(place, lambda connection: connection.scalar(count), None)
-    return None
+        return read_database(place, lambda connection: int(connection.scalar(COUNT_REPLIES, {"plan_id": plan_id})), 0)
+    return 0
 
 
 def count_asked(place: RepliesPlace, handle: str) -> dict[str, Counter[str]]:
     """How many replies each embedded model has given to each plan of a model, by plan id and the identity of who gave.
 
-    Empty where none are kept, or they cannot be read. Nothing is changed.
+    Empty where none are kept, or they cannot be read.
     """
-    kept = select(replies.c.plan_id, replies.c.reply).join(plans, plans.c.plan_id == replies.c.plan_id)
-    kept = kept.where(plans.c.handle == handle)
     asked: dict[str, Counter[str]] = {}
 
     def count(connection: Connection) -> None:
-        for plan_id, text in connection.execute(kept):
-            if identity := (parse_reply(text) or {}).get(ASKED):
-                asked.setdefault(plan_id, Counter())[identity] += 1
+        for plan_id, identity, given in connection.execute(COUNT_ASKED, {"handle": handle}):
+            asked.setdefault(plan_id, Counter())[identity] = given
 
     with suppress(StoreError):
         read_database(place, count, None)
@@ -75,21 +90,26 @@ def count_asked(place: RepliesPlace, handle: str) -> dict[str, Counter[str]]:
 
 
 def list_cache(place: RepliesPlace) -> list[CachedPlan]:
-    """The plans of which replies are kept, the longest unused first; nothing is changed.
+    """The plans of which replies are kept, the longest unused first.
 
     Raises:
         StoreError: the database cannot be read.
     """
     name = name_database(place)
-    kept: list[CachedPlan] = read_database(place, lambda connection: _list_plans(connection, name), [])
-    return sorted(kept, key=lambda plan: (plan.used_at, plan.plan_id))
+
+    def list_plans(connection: Connection) -> list[CachedPlan]:
+        return [
+            CachedPlan(plan_id, handle, count, int(size), datetime.fromtimestamp(used_at, UTC), bool(in_use), name)
+            for plan_id, handle, count, size, used_at, in_use in connection.execute(LIST_PLANS, {"alive": find_alive()})
+        ]
+
+    return read_database(place, list_plans, [])
 
 
 def prune_cache(place: RepliesPlace, max_days: float, max_gb: float, now: datetime) -> Removed:
     """Removes whole plans, the longest unused first: those unused for so many days, and as many as are over the size.
 
-    One that is open somewhere stays. With the plans go the shared limits that were unused for as long: what was spent
-    under a limit counts as long as its backfill may be started again.
+    One that is open somewhere stays.
 
     Args:
         max_gb: 10^9 bytes.
@@ -98,7 +118,7 @@ def prune_cache(place: RepliesPlace, max_days: float, max_gb: float, now: dateti
         StoreError: the database cannot be read or written.
     """
     oldest = now - timedelta(days=max_days)
-    return _remove(place, list_prunable(place, max_days, max_gb, now), oldest.timestamp())
+    return _remove(place, list_prunable(place, max_days, max_gb, now), oldest)
 
 
 def list_prunable(place: RepliesPlace, max_days: float, max_gb: float, now: datetime) -> list[CachedPlan]:
@@ -126,51 +146,21 @@ def clear_cache(place: RepliesPlace, handle: str | None) -> Removed:
     return _remove(place, [plan for plan in list_cache(place) if handle in (None, plan.handle)])
 
 
-def _list_plans(connection: Connection, name: str) -> list[CachedPlan]:
-    beaten = select(openings.c.opening).where(openings.c.plan_id == plans.c.plan_id, IS_LIVE)
-    listed = select(plans.c.plan_id, plans.c.handle, plans.c.replies, plans.c.bytes, plans.c.used_at, exists(beaten))
-    return [
-        CachedPlan(plan_id, handle, count, size, datetime.fromtimestamp(used_at, UTC), bool(in_use), name)
-        for plan_id, handle, count, size, used_at, in_use in connection.execute(listed)
-    ]
+def _remove(place: RepliesPlace, chosen: Sequence[CachedPlan], oldest: datetime | None = None) -> Removed:
+    """Removes plans, but for those that are in use, and what older ones had spent under the limits of backfills."""
+    going = [plan for plan in chosen if not plan.in_use]
+    if going:
+        database = Database(place)
+        try:
+            database.change(lambda connection: _delete(connection, [plan.plan_id for plan in going], oldest))
+        finally:
+            database.close()
+    in_use = tuple(plan.plan_id for plan in chosen if plan.in_use)
+    return Removed(len(going), sum(plan.replies for plan in going), sum(plan.bytes for plan in going), in_use)
 
 
-def _remove(place: RepliesPlace, chosen: Sequence[CachedPlan], budgets_before: float | None = None) -> Removed:
-    in_use = _delete(place, [plan.plan_id for plan in chosen], budgets_before) if chosen else []
-    gone = [plan for plan in chosen if plan.plan_id not in in_use]
-    return Removed(len(gone), sum(plan.replies for plan in gone), sum(plan.bytes for plan in gone), tuple(in_use))
-
-
-def _delete(place: RepliesPlace, plan_ids: Sequence[str], budgets_before: float | None) -> list[str]:
-    """Removes plans, but for those that are in use, whose ids it returns; a file gives its space back to the disk."""
-
-    def act(some: Sequence[str], connection: Connection) -> list[str]:
-        # An opening holds its plan's row first: after this one it is seen below, or comes when all is over.
-        connection.execute(
-            select(plans.c.plan_id).where(plans.c.plan_id.in_(some)).order_by(plans.c.plan_id).with_for_update()
-        )
-        in_use = set(connection.scalars(select(openings.c.plan_id).where(IS_LIVE)))
-        going = [plan_id for plan_id in some if plan_id not in in_use]
-        for table in (replies, calls, openings, plans):
-            connection.execute(delete(table).where(table.c.plan_id.in_(going)))
-        return [plan_id for plan_id in some if plan_id in in_use]
-
-    database = Database(place)
-    try:
-        in_use = [plan_id for some in _split(plan_ids) for plan_id in database.change(partial(act, some))]
-        if budgets_before is not None:
-            database.change(partial(_delete_budgets, budgets_before))
-        database.shrink()
-        return in_use
-    finally:
-        database.close()
-
-
-def _delete_budgets(before: float, connection: Connection) -> None:
-    mine = (calls.c.budget == budgets.c.budget) & (calls.c.opening == openings.c.opening)
-    in_flight = exists(select(calls.c.call).where(mine, IS_LIVE).correlate(budgets))
-    connection.execute(delete(budgets).where(budgets.c.used_at < before, ~in_flight))
-
-
-def _split(plan_ids: Sequence[str]) -> list[Sequence[str]]:
-    return [plan_ids[start : start + AT_ONCE] for start in range(0, len(plan_ids), AT_ONCE)]
+def _delete(connection: Connection, plan_ids: Sequence[str], oldest: datetime | None) -> None:
+    for statement in DELETIONS:
+        connection.execute(statement, {"plans": plan_ids})
+    if oldest is not None:
+        connection.execute(DELETE_OLD_CALLS, {"oldest": oldest.timestamp()})

@@ -1,33 +1,51 @@
-"""What happens to the calls of a plan, and how the database takes it: every change may safely be made twice."""
+"""What happens to the calls of a plan, and how the database takes it."""
 
-import json
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, TextClause, text
 
-from engine.llm.replies.statements import find_statements, insert_into
-from engine.llm.replies.tables import Clock, budgets, calls, openings, replies
-
-# Beside a reply's own fields: which embedded model gave it.
-ASKED = "asked"
 # For a limit that sums of prices reach exactly.
-TINY_USD = 1e-12
+TINY_USD = 1e-9
 # An opening that has said nothing for so long is taken for dead; a live one says something three times in that time.
 DEAD_SECONDS = 60.0
-# Whose a call is that is in flight no longer.
-NOBODY = ""
+
+NOTE_OPENING = text(
+    "INSERT INTO exemplars_openings (opening, plan_id, handle, used_at, is_open) "
+    "VALUES (:opening, :plan_id, :handle, :used_at, :is_open) "
+    "ON CONFLICT (opening) DO UPDATE SET used_at = excluded.used_at, is_open = excluded.is_open"
+)
+BEGIN_CALL = text(
+    "INSERT INTO exemplars_calls (call, plan_id, opening, budget, usd, ended, begun_at) "
+    "VALUES (:call, :plan_id, :opening, :budget, :usd, FALSE, :begun_at)"
+)
+END_CALL = text("UPDATE exemplars_calls SET usd = :usd, ended = TRUE WHERE call = :call")
+DROP_CALL = text("DELETE FROM exemplars_calls WHERE call = :call")
+# It is in flight for nobody any more.
+LOSE_CALL = text("UPDATE exemplars_calls SET opening = '' WHERE call = :call")
+KEEP_REPLY = text(
+    "INSERT INTO exemplars_replies (plan_id, key, reply, identity, bytes) "
+    "VALUES (:plan_id, :key, :reply, :identity, :bytes) ON CONFLICT DO NOTHING"
+)
+FIND_REPLY = text("SELECT reply FROM exemplars_replies WHERE plan_id = :plan_id AND key = :key")
+# One transaction at a time decides whether calls fit into a limit; a file is locked as a whole.
+LOCK_BUDGET = text("SELECT pg_advisory_xact_lock(hashtext(:budget))")
+SUM_BUDGET = text(
+    "SELECT coalesce(sum(usd), 0.0), coalesce(sum(CASE WHEN NOT ended AND opening IN "
+    "(SELECT opening FROM exemplars_openings WHERE is_open AND used_at > :alive) THEN usd END), 0.0) "
+    "FROM exemplars_calls WHERE budget = :budget"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class OpenPlan:
-    """One opening of a plan."""
+class Opening:
+    """One opening of a plan, by whoever uses it."""
 
     opening: str
     plan_id: str
-    handle: str
+    handle: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,199 +57,136 @@ class SharedLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """An opening lives or, where ``is_open`` is False, is over."""
+
+    opening: Opening
+    is_open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """A call is about to be made and may cost so much; None where that is not known."""
 
-    plan: OpenPlan
+    opening: Opening
     call: int
     bound_usd: float | None
     limit: SharedLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
-    """A call that had begun came to nothing."""
+class Unanswered:
+    """A call that had begun ended without a reply; where it may have been billed its bound counts for good."""
 
     call: int
-
-
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """A call ended without a reply and may have been billed: its bound counts for good."""
-
-    call: int
+    maybe_billed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A reply came, as JSON; ``call`` is the number of its call, where that was noted."""
 
-    plan: OpenPlan
+    opening: Opening
     key: str
     reply: str
     cost_usd: float | None
     call: int | None
+    identity: str | None
 
 
-Change = Begun | Dropped | Abandoned | Kept
+Change = Noted | Begun | Unanswered | Kept
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """A call that would break a shared limit; ``in_flight_usd`` is what others, still in flight, may yet give back."""
 
-    committed_usd: float
+    spent_usd: float
     in_flight_usd: float
 
 
 Outcome = str | Refused | None
 
 
+def find_alive() -> float:
+    """The time since when an opening must have said something to count as live."""
+    return time.time() - DEAD_SECONDS
+
+
 def apply_changes(connection: Connection, changes: Sequence[Change]) -> list[Outcome]:
     """Makes changes in a transaction.
 
     Returns:
-        For each change: of a ``Begun`` that breaks its limit, ``Refused``; of a ``Kept`` whose key has a reply already,
-        that reply, which stands; else None. Where a call was paid for and another one's reply stands, what it cost
-        stays on record.
+        For each change: of a ``Begun`` that breaks its limit, ``Refused``; of a ``Kept`` whose key has another reply
+        already, that reply, which stands; else None.
     """
-    outcomes: list[Outcome] = [None] * len(changes)
-    _note(connection, [change for change in changes if isinstance(change, Begun) and change.limit is None])
-    for number, change in enumerate(changes):
-        if isinstance(change, Begun) and change.limit is not None:
-            outcomes[number] = _note_within(connection, change, change.limit)
-    kept = [(number, change) for number, change in enumerate(changes) if isinstance(change, Kept)]
-    # In one order everywhere: else two machines with the same keys wait for each other.
-    kept.sort(key=lambda item: (item[1].plan.plan_id, item[1].key))
-    doubles = set()
-    for (number, change), is_new in zip(kept, _keep(connection, [change for _, change in kept]), strict=True):
-        if not is_new:
-            outcomes[number] = _find_standing(connection, change)
-            doubles.add(change.call)
-    ended: dict[int, Kept | None] = {change.call: None for change in changes if isinstance(change, Dropped)}
-    ended |= {change.call: change for _, change in kept if change.call is not None}
-    _end_calls(connection, ended, doubles)
-    if abandoned := [change.call for change in changes if isinstance(change, Abandoned)]:
-        connection.execute(update(calls).where(calls.c.call.in_(abandoned)).values(opening=NOBODY))
-    return outcomes
+    outcomes: dict[Change, Outcome] = {}
+    begun = [change for change in changes if isinstance(change, Begun)]
+    # In one order everywhere, like the keys of replies: else two machines wait for each other.
+    for limit in sorted({change.limit for change in begun}, key=str):
+        outcomes |= _begin(connection, [change for change in begun if change.limit == limit], limit)
+    kept = [change for change in changes if isinstance(change, Kept)]
+    outcomes |= _keep(connection, sorted(kept, key=lambda change: (change.opening.plan_id, change.key)))
+    ended = [{"call": change.call, "usd": change.cost_usd} for change in kept if change.call is not None]
+    _execute(connection, END_CALL, ended)
+    unanswered = [change for change in changes if isinstance(change, Unanswered)]
+    _execute(connection, DROP_CALL, [{"call": change.call} for change in unanswered if not change.maybe_billed])
+    _execute(connection, LOSE_CALL, [{"call": change.call} for change in unanswered if change.maybe_billed])
+    noted = [asdict(change.opening) | {"is_open": change.is_open} for change in changes if isinstance(change, Noted)]
+    _execute(connection, NOTE_OPENING, [{**row, "used_at": time.time()} for row in noted])
+    return [outcomes.get(change) for change in changes]
 
 
-def touch_plans(connection: Connection, plans: Sequence[OpenPlan]) -> None:
-    """Notes that plans are used, and how many replies they have by now, of how many bytes."""
-    # In one order everywhere: else two machines wait for each other.
-    rows = [{"plan_id": plan.plan_id, "handle": plan.handle or None} for plan in sorted(plans, key=_get_plan_id)]
-    connection.execute(find_statements(connection).touch_plan, rows)
-
-
-def _get_plan_id(plan: OpenPlan) -> str:
-    return plan.plan_id
-
-
-def beat(connection: Connection, live: Sequence[OpenPlan]) -> None:
-    """Notes that these openings live, and what has come of their plans."""
-    touch_plans(connection, live)
-    rows = [{"opening": plan.opening, "plan_id": plan.plan_id} for plan in live]
-    connection.execute(find_statements(connection).beat, rows)
-
-
-def parse_reply(text: str) -> dict[str, Any] | None:
-    """The fields of a reply; None where it cannot be read."""
-    try:
-        fields = json.loads(text.encode())
-    except ValueError:
-        return None
-    whole = isinstance(fields, dict) and all(isinstance(fields.get(name), str) for name in ("text", "finish"))
-    return fields if whole else None
-
-
-def _note(connection: Connection, begun: Sequence[Begun]) -> None:
-    rows = [_make_row(change, change.bound_usd, change.plan.opening) for change in begun]
-    if rows:
-        connection.execute(find_statements(connection).note_call, rows)
-
-
-def _make_row(change: Begun | Kept, bound_usd: float | None, opening: str, budget: str | None = None) -> dict[str, Any]:
-    return {
-        "call": change.call,
-        "plan_id": change.plan.plan_id,
-        "opening": opening,
-        "bound_usd": bound_usd,
-        "budget": budget,
-    }
-
-
-def _note_within(connection: Connection, change: Begun, limit: SharedLimit) -> Refused | None:
-    bound_usd = change.bound_usd or 0.0
-    row = {"budget": limit.budget, "committed_usd": 0.0, "used_at": Clock()}
-    using = insert_into(connection.dialect.name, budgets).values(row)
-    # It locks the row: where this very change is still being committed after it seemed lost, that is waited for.
-    connection.execute(using.on_conflict_do_update(index_elements=[budgets.c.budget], set_={"used_at": Clock()}))
-    if connection.scalar(select(calls.c.call).where(calls.c.call == change.call)) is not None:
-        return None
-    raised = budgets.c.committed_usd + bound_usd
-    mine, fits = budgets.c.budget == limit.budget, raised <= limit.max_usd + TINY_USD
-    committed = update(budgets).where(mine, fits).values(committed_usd=raised)
-    if connection.execute(committed).rowcount:
-        noted = _make_row(change, change.bound_usd, change.plan.opening, limit.budget)
-        connection.execute(find_statements(connection).note_call, noted)
-        return None
-    committed_usd = connection.scalar(select(budgets.c.committed_usd).where(mine)) or 0.0
-    live = select(openings.c.opening).where(openings.c.beat_at > Clock() - DEAD_SECONDS)
-    in_flight = select(func.sum(calls.c.bound_usd)).where(calls.c.budget == limit.budget, calls.c.opening.in_(live))
-    return Refused(committed_usd, connection.scalar(in_flight) or 0.0)
-
-
-def _keep(connection: Connection, kept: Sequence[Kept]) -> list[bool]:
-    """For each reply, whether it is the first of its key."""
-    if not kept:
-        return []
+def _begin(connection: Connection, begun: Sequence[Begun], limit: SharedLimit | None) -> dict[Change, Outcome]:
+    """Notes the calls that fit into their limit; the others are refused."""
+    fitting, refused = list(begun), dict[Change, Outcome]()
+    if limit is not None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(LOCK_BUDGET, {"budget": limit.budget})
+        spent_usd, in_flight_usd = connection.execute(SUM_BUDGET, {"budget": limit.budget, "alive": find_alive()}).one()
+        fitting = []
+        for change in begun:
+            bound_usd = change.bound_usd or 0.0
+            if spent_usd + bound_usd > limit.max_usd + TINY_USD:
+                refused[change] = Refused(spent_usd, in_flight_usd)
+                continue
+            fitting.append(change)
+            spent_usd, in_flight_usd = spent_usd + bound_usd, in_flight_usd + bound_usd
     rows = [
         {
-            "plan_id": change.plan.plan_id,
+            "call": change.call,
+            "plan_id": change.opening.plan_id,
+            "opening": change.opening.opening,
+            "budget": limit.budget if limit else None,
+            "usd": change.bound_usd,
+            "begun_at": time.time(),
+        }
+        for change in fitting
+    ]
+    _execute(connection, BEGIN_CALL, rows)
+    return refused
+
+
+def _keep(connection: Connection, kept: Sequence[Kept]) -> dict[Change, Outcome]:
+    """Keeps the first reply of each key; the replies that stand in place of others, which are few if any."""
+    rows = [
+        {
+            "plan_id": change.opening.plan_id,
             "key": change.key,
             "reply": change.reply,
-            "cost_usd": change.cost_usd,
+            "identity": change.identity,
             "bytes": len(change.reply.encode()) + len(change.key),
         }
         for change in kept
     ]
-    inserted = {tuple(row) for row in connection.execute(find_statements(connection).keep_reply, rows)}
-    new = []
-    for change in kept:
-        place = change.plan.plan_id, change.key
-        new.append(place in inserted)
-        # A second one of the group with this key is not the first.
-        inserted.discard(place)
-    return new
+    if _execute(connection, KEEP_REPLY, rows) == len(rows):
+        return {}
+    found = {
+        change: connection.scalar(FIND_REPLY, {"plan_id": change.opening.plan_id, "key": change.key}) for change in kept
+    }
+    return {change: standing for change, standing in found.items() if standing != change.reply}
 
 
-def _find_standing(connection: Connection, change: Kept) -> str | None:
-    """The reply that stands in the place of another; one that cannot be read gives way."""
-    mine = (replies.c.plan_id == change.plan.plan_id) & (replies.c.key == change.key)
-    standing = connection.scalar(select(replies.c.reply).where(mine))
-    if standing is not None and parse_reply(standing) is not None:
-        return str(standing)
-    connection.execute(update(replies).where(mine).values(reply=change.reply, cost_usd=change.cost_usd))
-    return None
-
-
-def _end_calls(connection: Connection, ended: Mapping[int, Kept | None], doubles: Collection[int | None]) -> None:
-    """Crosses out calls that have ended, with the reply that each has brought, if any.
-
-    One that was paid for and whose reply is not needed, since another's stands, stays with what it cost. Where this is
-    done a second time, no such call is on record any more.
-    """
-    if not ended:
-        return
-    noted = connection.execute(find_statements(connection).end_calls, {"ended": list(ended)}).all()
-    settled: dict[str, float] = defaultdict(float)
-    for call, bound_usd, budget in noted:
-        change = ended[call]
-        cost_usd = change.cost_usd or 0.0 if change else 0.0
-        if budget is not None:
-            settled[budget] += cost_usd - (bound_usd or 0.0)
-        if change and cost_usd and call in doubles:
-            connection.execute(find_statements(connection).note_call, _make_row(change, cost_usd, NOBODY, budget))
-    for budget, usd in sorted(settled.items()):
-        spent = budgets.c.committed_usd + usd
-        connection.execute(update(budgets).where(budgets.c.budget == budget).values(committed_usd=spent))
+def _execute(connection: Connection, statement: TextClause, rows: Sequence[Mapping[str, Any]]) -> int:
+    """How many rows the statement has changed, of all."""
+    return connection.execute(statement, list(rows)).rowcount if rows else 0

@@ -1,61 +1,57 @@
 """The database of kept replies: a SQLite file below the cache folder, or PostgreSQL by ``EXEMPLARS_REPLIES_URL``."""
 
-import logging
-import math
+import fcntl
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, func, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
-from engine.errors import StoreAwayError, StoreError
+from engine.errors import StoreError
 from engine.llm.client.redaction import redact_message
-from engine.llm.replies.sqlite_file import SqliteFile, connect_to_read, is_damage
-from engine.llm.replies.statements import insert_into
-from engine.llm.replies.tables import SCHEMA, metadata, schema
+from engine.llm.replies.tables import TABLES
 from engine.settings import SQLITE, RepliesPlace
 
-_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FILE = "replies.sqlite"
-# One writes, one opens plans.
-CONNECTIONS = 2
-# A server that says nothing for so long is away, or as long as the patience lasts; libpq takes no less than the least.
-SILENT_SECONDS, LEAST_SILENT_SECONDS = 10.0, 2.0
+PRAGMAS = (
+    # Before the first table. A file gives the space of what was deleted back to the disk.
+    "PRAGMA auto_vacuum=FULL",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA fullfsync=ON",
+)
 # libpq's: else a machine that has vanished is waited for for minutes.
 CONNECT_ARGS = {
+    "connect_timeout": 10,
     "keepalives_idle": 30,
     "tcp_user_timeout": 30_000,
     "application_name": "exemplars",
 }
 # Any number that nobody else locks by: two who make the tables at once would be in each other's way.
-MAKING_TABLES = 7_236_771
+MAKING_TABLES = text("SELECT pg_advisory_xact_lock(7236771)")
 
 
 class Database:
     """The database, open until ``close``; its tables are made where they are missing.
 
     Raises:
-        StoreAwayError: it cannot be reached. StoreError: it cannot be written, or a newer version has made it.
+        StoreError: it cannot be reached or written.
     """
 
     def __init__(self, place: RepliesPlace) -> None:
         self.name = name_database(place)
-        self._file: SqliteFile | None = None
-        self._is_prepared = False
-        self._url = None if place.url is None else make_url(place.url)
-        path = find_file(place)
-        with self._translate():
-            self._file = None if path is None else SqliteFile(path)
-            self._engine = _make_file_engine(self._file) if self._file else _make_server_engine(place)
+        self._url = place.url
+        self._file = find_file(place)
+        with self._explaining():
+            self._engine = _make_server_engine(str(place.url)) if self._file is None else _make_file_engine(self._file)
         try:
-            self.change(lambda _: None)
+            self.change(_make_tables)
         except BaseException:
             self.close()
             raise
@@ -63,77 +59,46 @@ class Database:
     def change(self, act: Callable[[Connection], T]) -> T:
         """Does all of something or none of it; it is on disk when this returns.
 
-        A SQLite file that turns out to be damaged is set aside, and it is done in a new one.
+        Raises:
+            StoreError: it cannot be done; a database that went away may have done it.
+        """
+        with self._explaining(), self._locking(), self._engine.begin() as connection:
+            return act(connection)
+
+    def read(self, read: Callable[[Connection], T]) -> T:
+        """What is read of the database.
 
         Raises:
-            StoreAwayError: the database went away, perhaps after it was done. StoreError: it cannot be done.
+            StoreError: it cannot be read.
         """
-        with self._translate():
-            if self._file is None:
-                return self._transact(act)
-            with self._file.lock():
-                if self._file.has_changed():
-                    self._reconnect()
-                try:
-                    return self._transact(act)
-                except DBAPIError as error:
-                    if not is_damage(error.orig):
-                        raise
-                    self._set_aside(self._file, str(error.orig))
-                    return self._transact(act)
-
-    def shrink(self) -> None:
-        """Gives the space of what was deleted back to the disk, where the database is a file."""
-        if self._file is not None:
-            with self._translate(), self._file.lock(), self._engine.connect() as connection:
-                raw = connection.connection.driver_connection
-                assert isinstance(raw, sqlite3.Connection)
-                for pragma in ("PRAGMA incremental_vacuum", "PRAGMA wal_checkpoint(TRUNCATE)"):
-                    raw.execute(pragma).fetchall()
+        with self._explaining(), self._engine.connect() as connection:
+            return read(connection)
 
     def close(self) -> None:
-        """Closes the connections."""
-        if self._file is None:
+        """Closes the connections; the last one to a file writes its log into it."""
+        with suppress(OSError), self._locking():
             self._engine.dispose()
-            return
-        # Closing the last connection is a check-point.
-        with suppress(OSError), self._file.lock():
-            self._engine.dispose()
-        self._engine.dispose()
-        self._file.close()
-
-    def _transact(self, act: Callable[[Connection], T]) -> T:
-        with self._engine.begin() as connection:
-            if not self._is_prepared:
-                prepare_tables(connection, self.name)
-            done = act(connection)
-        self._is_prepared = True
-        return done
-
-    def _reconnect(self) -> None:
-        """Lets go of a file that is no longer the one of its name: another process has set it aside."""
-        self._engine.dispose()
-        self._is_prepared = False
-        if self._file:
-            self._file.forget()
-
-    def _set_aside(self, file: SqliteFile, why: str) -> None:
-        # In this order: a connection that is closed changes a file that still has its name.
-        aside = file.set_aside()
-        self._reconnect()
-        _log.warning(
-            "%s was damaged (%s). It is now %s, and a new one is begun: replies that were in it are paid for again",
-            file.path,
-            why,
-            aside,
-        )
 
     @contextmanager
-    def _translate(self) -> Iterator[None]:
+    def _locking(self) -> Iterator[None]:
+        """Lets one thread of one process at a time write to a file; the kernel's lock ends with its process.
+
+        SQLite's own lock would do, but before 3.51.3 a commit can be lost that meets another connection's check-point
+        (https://sqlite.org/wal.html#walresetbug).
+        """
+        if self._file is None:
+            yield
+            return
+        with self._file.with_name(f"{self._file.name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-            raise explain(error, self.name, self._url) from error
+        except (SQLAlchemyError, OSError) as error:
+            raise _explain(error, self.name, None if self._file else self._url) from error
 
 
 def find_file(place: RepliesPlace) -> Path | None:
@@ -148,69 +113,53 @@ def name_database(place: RepliesPlace) -> str:
     if path := find_file(place):
         return str(path)
     url = make_url(str(place.url))
-    # A socket's folder is a parameter.
-    host = url.host or str(url.query.get("host", ""))
-    return f"postgresql://{f'[{host}]' if ':' in host else host}{f':{url.port}' if url.port else ''}/{url.database}"
+    return URL.create("postgresql", host=url.host, port=url.port, database=url.database).render_as_string()
 
 
 def read_database(place: RepliesPlace, read: Callable[[Connection], T], nothing: T) -> T:
-    """What is read of the database, or ``nothing`` where there is none as yet; it is left as it is.
+    """What is read of the database, or ``nothing`` where there is no file as yet.
 
     Raises:
         StoreError: it is there and cannot be read.
     """
-    url, path = None if place.url is None else make_url(place.url), find_file(place)
-    try:
-        if path is None:
-            engine = _make_server_engine(place)
-        else:
-            path.stat()
-            engine = create_engine("sqlite://", creator=lambda: connect_to_read(path), poolclass=NullPool)
-        try:
-            with engine.connect() as connection:
-                if not inspect(connection).has_table(schema.name):
-                    return nothing
-                return read(connection)
-        finally:
-            engine.dispose()
-    except FileNotFoundError:
+    file = find_file(place)
+    if file is not None and not file.exists():
         return nothing
-    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-        raise explain(error, name_database(place), url) from error
+    database = Database(place)
+    try:
+        return database.read(read)
+    finally:
+        database.close()
 
 
-def prepare_tables(connection: Connection, name: str) -> None:
-    """Makes the tables where they are missing.
+def _make_tables(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(MAKING_TABLES)
+    for statement in TABLES:
+        connection.exec_driver_sql(statement)
 
-    Raises:
-        StoreError: a newer version has made them.
-    """
-    if not inspect(connection).has_table(schema.name):
-        if connection.dialect.name == "postgresql":
-            connection.execute(select(func.pg_advisory_xact_lock(MAKING_TABLES)))
-        metadata.create_all(connection)
-        connection.execute(insert_into(connection.dialect.name, schema).values(number=SCHEMA).on_conflict_do_nothing())
-    number = connection.scalar(select(func.max(schema.c.number)))
-    if number is not None and number > SCHEMA:
-        raise StoreError(
-            f"The kept replies in {name} are of a newer version of Exemplars (schema {number}; this one knows {SCHEMA}"
-            "). Use that version, or keep replies elsewhere: EXEMPLARS_CACHE_DIR, EXEMPLARS_REPLIES_URL"
+
+def _explain(error: Exception, name: str, url: str | None) -> StoreError:
+    """The error to be raised for one of SQLAlchemy's or of the disk; it tells no secret."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    told = " ".join(str(cause).split())
+    if type(cause) is sqlite3.DatabaseError:
+        return StoreError(
+            f"The file of kept replies, {name}, is damaged: {told}. Move it away, or put a copy in its place, and "
+            "start again: replies that are not in it are paid for again"
         )
-
-
-def explain(error: Exception, name: str, url: URL | None) -> StoreError:
-    """The error to be raised for one of SQLAlchemy's, of SQLite's, or of the disk; it tells no secret."""
-    told = " ".join(str(getattr(error, "orig", None) or error).split())
-    if url is None or url.get_backend_name() == "sqlite":
+    if url is None:
         return StoreError(
             f"The replies cannot be kept in {name}: {told}. Free space, or set EXEMPLARS_CACHE_DIR to a folder that "
-            "can be written. The replies that are kept already stay"
+            "can be written, and start again. The replies that are kept already stay"
         )
-    told = redact_message(told, [url.password] if url.password else [])
-    if isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeoutError):
-        return StoreAwayError(
+    password = make_url(url).password
+    told = redact_message(told, [str(password)] if password else [])
+    if isinstance(error, OperationalError | InterfaceError):
+        return StoreError(
             f"The database of kept replies, {name}, cannot be reached: {told}. Check that it runs and takes "
-            "connections from this machine, and the user and password in EXEMPLARS_REPLIES_URL"
+            "connections from this machine, and the user and password in EXEMPLARS_REPLIES_URL, and start again: what "
+            "was kept stays, and calls whose replies could not be kept count as spent"
         )
     return StoreError(
         f"The replies cannot be kept in {name}: {told}. Its user in EXEMPLARS_REPLIES_URL must be allowed to create, "
@@ -218,29 +167,19 @@ def explain(error: Exception, name: str, url: URL | None) -> StoreError:
     )
 
 
-def _make_file_engine(file: SqliteFile) -> Engine:
-    # All that uses it is inside the file's lock.
-    engine = create_engine(
-        "sqlite://", creator=file.connect, poolclass=QueuePool, pool_size=1, max_overflow=0, hide_parameters=True
-    )
-    event.listen(engine, "begin", lambda connection: connection.connection.driver_connection.execute("BEGIN"))
+def _make_file_engine(file: Path) -> Engine:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(URL.create("sqlite", database=str(file)), hide_parameters=True)
+
+    def prepare(connection: Any, _: object) -> None:
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+
+    event.listen(engine, "connect", prepare)
     return engine
 
 
-def _make_server_engine(place: RepliesPlace) -> Engine:
-    url = make_url(str(place.url))
-    silent_seconds = max(LEAST_SILENT_SECONDS, min(SILENT_SECONDS, place.patience_seconds))
-    connecting = {"connect_timeout": math.ceil(silent_seconds), **CONNECT_ARGS}
-    given = {name: value for name, value in connecting.items() if name not in url.query}
-    engine = create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        connect_args=given,
-        pool_size=CONNECTIONS,
-        max_overflow=0,
-        hide_parameters=True,
-    )
-    # It takes a sixth of a second to import, and a file needs none.
-    from engine.llm.replies.postgresql import connect
-
-    event.listen(engine, "do_connect", lambda _, __, ___, arguments: connect(silent_seconds, arguments))
-    return engine
+def _make_server_engine(place_url: str) -> Engine:
+    url = make_url(place_url)
+    given = {name: value for name, value in CONNECT_ARGS.items() if name not in url.query}
+    return create_engine(url.set(drivername="postgresql+psycopg"), connect_args=given, hide_parameters=True)
