@@ -4,9 +4,10 @@ from contextlib import suppress
 from uuid import UUID
 
 import httpx
-from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelled
 
 from engine.store.proposals import reject_proposal
@@ -17,24 +18,26 @@ from flows.run.set_events import emit_written
 EXPIRED = "nobody reviewed it in time"
 
 
-def expire_proposal(stored: StoredSet, client: SyncPrefectClient | None) -> bool:
+def expire_proposal(stored: StoredSet) -> bool:
     """Rejects a proposal, and sets its run to Cancelled where it is suspended. The caller must keep runs out.
 
     False where the proposal does not wait any more, or somebody has decided on it: its run goes on.
-
-    Args:
-        client: None where no Prefect server is configured.
 
     Raises:
         StoreError: the store cannot be read or written; the proposal then still waits.
     """
     manifest = read_manifest(stored.folder)
-    if manifest is None or manifest.get("status") != "proposed" or (client and _goes_on(client, stored.run_id)):
+    if manifest is None or manifest.get("status") != "proposed":
         return False
-    emit_written(reject_proposal(stored, EXPIRED, False))
-    # A server that is away has the run suspended still; resumed, it finds the proposal rejected and ends.
-    with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
-        if client is not None:
+    if not PREFECT_API_URL.value():
+        emit_written(reject_proposal(stored, EXPIRED, False))
+        return True
+    with get_client(sync_client=True) as client:
+        if _goes_on(client, stored.run_id):
+            return False
+        emit_written(reject_proposal(stored, EXPIRED, False))
+        # A server that is away has the run suspended still; resumed, it finds the proposal rejected and ends.
+        with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
             said = f"The proposal was rejected: {EXPIRED}. Nothing was attached"
             end_suspended(client, UUID(stored.run_id), Cancelled(message=said))
     return True

@@ -1,20 +1,17 @@
 """Prunes the sample store and the kept replies: removes what is old and no longer needed."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.settings import PREFECT_API_URL
-
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.llm.replies.admin import list_prunable, prune_cache
 from engine.settings import Settings
 from engine.store.proposals import list_expired, list_waiting
-from engine.store.upkeep.retention import OldSet, list_old_sets, remove_old_set
+from engine.store.upkeep.retention import list_old_sets, remove_old_set
 from engine.text.formatting import count_noun
 from flows.retention.expiry import EXPIRED, expire_proposal
 from flows.run.lease.slot import keep_runs_out
@@ -66,51 +63,25 @@ def prune_all(settings: Settings, rejected_days: int, now: datetime, dry_run: bo
 def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
     """Rejects the proposals that nobody has reviewed in time."""
     for stored in list_expired(list_waiting(settings.locate(settings.samples_uri)), now):
-        if not pruned.dry_run:
-            try:
-                with keep_runs_out(stored.handle, "Its proposal still waits"), _open_client() as client:
-                    if not expire_proposal(stored, client):
-                        continue
-            except ModelBusyError as error:
-                pruned.busy.append(stored.handle)
-                report(str(error))
-                continue
-            except StoreError as error:
-                pruned.failed.append(str(error))
-                continue
-        pruned.proposals += 1
-        report(f"proposal of {stored.handle}, run {stored.run_id}: {EXPIRED}")
+        with (
+            _noting_failure(stored.handle, pruned, report),
+            _keep_runs_out(stored.handle, "Its proposal still waits", pruned),
+        ):
+            if pruned.dry_run or expire_proposal(stored):
+                pruned.proposals += 1
+                report(f"proposal of {stored.handle}, run {stored.run_id}: {EXPIRED}")
 
 
 def _prune_sets(rejected_days: int, settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
-    samples_uri = settings.locate(settings.samples_uri)
-    found = list_old_sets(samples_uri, now - timedelta(days=rejected_days))
+    found = list_old_sets(settings.locate(settings.samples_uri), now - timedelta(days=rejected_days))
     for handle, sets in groupby(found, lambda old: old.handle):
-        if pruned.dry_run:
+        with _noting_failure(handle, pruned, report), _keep_runs_out(handle, "Its rejected sets stay", pruned):
             for old in sets:
-                _count_set(old, pruned, report)
-            continue
-        try:
-            with keep_runs_out(handle, "Its rejected sets stay"):
-                _remove_sets(sets, pruned, report)
-        except ModelBusyError as error:
-            pruned.busy.append(handle)
-            report(str(error))
-
-
-def _remove_sets(sets: Iterator[OldSet], pruned: Pruned, report: Report) -> None:
-    for old in sets:
-        try:
-            if remove_old_set(old):
-                _count_set(old, pruned, report)
-        except StoreError as error:
-            pruned.failed.append(str(error))
-
-
-def _count_set(old: OldSet, pruned: Pruned, report: Report) -> None:
-    pruned.sets += 1
-    pruned.sets_bytes += old.bytes
-    report(f"{old.kind} set of {old.handle}, run {old.run_id}: written {old.written_at:%Y-%m-%d}, {old.bytes:,} bytes")
+                if pruned.dry_run or remove_old_set(old):
+                    pruned.sets += 1
+                    pruned.sets_bytes += old.bytes
+                    written = f"written {old.written_at:%Y-%m-%d}, {old.bytes:,} bytes"
+                    report(f"{old.kind} set of {handle}, run {old.run_id}: {written}")
 
 
 def _prune_replies(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
@@ -127,10 +98,16 @@ def _prune_replies(settings: Settings, now: datetime, pruned: Pruned, report: Re
 
 
 @contextmanager
-def _open_client() -> Iterator[SyncPrefectClient | None]:
-    """A client of Prefect's server; None where none is configured."""
-    if not PREFECT_API_URL.value():
-        yield None
-        return
-    with get_client(sync_client=True) as client:
-        yield client
+def _noting_failure(handle: str, pruned: Pruned, report: Report) -> Iterator[None]:
+    """What cannot be done to a model's sets inside the block stands in ``pruned``, and other models' turns come."""
+    try:
+        yield
+    except ModelBusyError as error:
+        pruned.busy.append(handle)
+        report(str(error))
+    except StoreError as error:
+        pruned.failed.append(str(error))
+
+
+def _keep_runs_out(handle: str, undone: str, pruned: Pruned) -> AbstractContextManager[None]:
+    return nullcontext() if pruned.dry_run else keep_runs_out(handle, undone)
