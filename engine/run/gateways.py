@@ -4,21 +4,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from engine.definitions.effort import Level
-from engine.domain.progress import Progress
+from engine.domain.progress import Noticed, Progress
 from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.client.redaction import RedactingClient
 from engine.llm.client.request import Endpoint
-from engine.llm.embedded.embedded_model import serve_embedded
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.llm.endpoints import describe_endpoint, describe_fallbacks, describe_judge, limit_cost
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.gateway.rate_limit import RateLimiter
-from engine.llm.gateway.shared import SharedModels
+from engine.llm.gateway.shared import SharedModels, share_models
 from engine.screening.voting_judge import VotingJudge
-from engine.settings import EmbeddedPlace, Settings
+from engine.settings import Settings
 
-EMBEDDED_PATIENCE_SECONDS = 10.0
 # It runs on this machine, at whatever speed that leaves it: a slow reply is no sign that none will come.
 LEAST_EMBEDDED_CALL_SECONDS = 600.0
 
@@ -41,17 +39,12 @@ async def open_gateway(
         ProviderError: the model cannot be had.
     """
     budget = RunBudget(settings.concurrency, limit_cost(settings, level), shared.budget if shared else None)
-    if is_embedded(level.synth_model):
-        async with _serve(level.synth_model, settings.embedded_place, shared) as endpoint:
-            # Its server does not come back by itself.
-            patience = EMBEDDED_PATIENCE_SECONDS
-            async with _open(
-                [endpoint], settings, progress, budget, shared=shared, patience_seconds=patience
-            ) as gateway:
-                yield gateway
-    else:
-        endpoints = [describe_endpoint(settings, level), *describe_fallbacks(settings)]
-        async with _open(endpoints, settings, progress, budget, rate_limiter, shared) as gateway:
+    async with _sharing(settings, progress, shared) as models:
+        if is_embedded(level.synth_model):
+            endpoints, rate_limiter = [await models.serve(level.synth_model, settings.embedded_place)], None
+        else:
+            endpoints = [describe_endpoint(settings, level), *describe_fallbacks(settings)]
+        async with _open(endpoints, settings, progress, budget, rate_limiter, models) as gateway:
             yield gateway
 
 
@@ -79,17 +72,23 @@ async def open_voting_judge(
     # Where it is the synth model itself, the first call of the run tells.
     if (endpoint.model, endpoint.api_base) != (level.synth_model, settings.synth_api_base):
         await LitellmClient(endpoint, settings.call_timeout_seconds).check()
-    async with _open([endpoint], settings, progress, budget, rate_limiter, shared) as gateway:
+    async with (
+        _sharing(settings, progress, shared) as models,
+        _open([endpoint], settings, progress, budget, rate_limiter, models) as gateway,
+    ):
         yield VotingJudge(gateway, level.judge_votes)
 
 
 @asynccontextmanager
-async def _serve(name: str, place: EmbeddedPlace, shared: SharedModels | None) -> AsyncIterator[Endpoint]:
+async def _sharing(settings: Settings, progress: Progress, shared: SharedModels | None) -> AsyncIterator[SharedModels]:
+    """What this run asks its models through: what it shares with others or, where there are none, its own."""
     if shared is not None:
-        yield await shared.serve(name, place)
+        yield shared
         return
-    with serve_embedded(name, place) as endpoint:
-        yield endpoint
+    async with share_models(
+        settings.concurrency, settings.patience_seconds, notice=lambda text: progress.report(Noticed(text))
+    ) as own:
+        yield own
 
 
 @asynccontextmanager
@@ -98,9 +97,8 @@ async def _open(
     settings: Settings,
     progress: Progress,
     budget: RunBudget,
-    rate_limiter: RateLimiter | None = None,
-    shared: SharedModels | None = None,
-    patience_seconds: float | None = None,
+    rate_limiter: RateLimiter | None,
+    models: SharedModels,
 ) -> AsyncIterator[ModelGateway]:
     async with AsyncExitStack() as stack:
         clients = []
@@ -116,6 +114,5 @@ async def _open(
             budget,
             fallbacks=clients[1:],
             rate_limiter=rate_limiter,
-            patience_seconds=settings.patience_seconds if patience_seconds is None else patience_seconds,
-            find_throttle=shared.find_throttle if shared else None,
+            find_throttle=models.find_throttle,
         )

@@ -7,7 +7,7 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from engine.errors import BudgetError
@@ -68,24 +68,16 @@ class Budget:
     ) -> None:
         self.max_usd = max_usd
         self.limit = limit
+        self.spent_usd = 0.0
         self._refuse = refuse
-        # The sum, and what rounding it has lost: a million small costs add up to what they are.
-        self._spent = (0.0, 0.0)
         self._reserved: list[float] = []
         self._refusal: BudgetError | None = None
         self._ended = asyncio.Event()
 
     @property
-    def spent_usd(self) -> float:
-        """What is spent, in USD."""
-        return self._spent[0]
-
-    @property
     def left_usd(self) -> float:
         """What is neither spent nor reserved, in USD; infinite without a limit."""
-        if self.max_usd is None:
-            return math.inf
-        return max(0.0, self.max_usd - self._sum_with(0.0))
+        return math.inf if self.max_usd is None else max(0.0, self.max_usd - self._committed_usd)
 
     def set_aside(self, usd: float) -> None:
         """Reserves money for others to spend, until they ``settle``."""
@@ -99,9 +91,7 @@ class Budget:
 
     def spend(self, usd: float) -> None:
         """Counts what was paid, or may have been; nothing that is told of a call makes it less."""
-        parts = (*self._spent, max(0.0, usd))
-        total = math.fsum(parts)
-        self._spent = (total, math.fsum((*parts, -total)))
+        self.spent_usd += max(0.0, usd)
 
     @asynccontextmanager
     async def reserving(self, bound_usd: float) -> AsyncIterator[None]:
@@ -113,28 +103,22 @@ class Budget:
         Raises:
             BudgetError: with this call more could be spent than there is.
         """
-        await self._wait_for_room(bound_usd)
+        while self._refusal or bound_usd > self.left_usd + TINY_USD:
+            if not self._reserved or self._refusal:
+                # A cheaper call might still fit, and would be cancelled in flight by the end of the run.
+                self._refusal = self._refusal or self._refuse(bound_usd)
+                raise self._refusal.with_traceback(None)
+            self._ended.clear()
+            await self._ended.wait()
         self.set_aside(bound_usd)
         try:
             yield
         finally:
             self.settle(bound_usd, 0.0)
 
-    async def _wait_for_room(self, bound_usd: float) -> None:
-        if self.max_usd is None:
-            return
-        while self._refusal or self._sum_with(bound_usd) > self.max_usd + TINY_USD:
-            if self._reserved and not self._refusal:
-                self._ended.clear()
-                await self._ended.wait()
-                continue
-            # A cheaper call might still fit, and would be cancelled in flight by the end of the run.
-            self._refusal = self._refusal or self._refuse(bound_usd)
-            raise self._refusal.with_traceback(None)
-
-    def _sum_with(self, usd: float) -> float:
-        """Adds an amount to what is spent or reserved."""
-        return math.fsum((*self._spent, *self._reserved, usd))
+    @property
+    def _committed_usd(self) -> float:
+        return math.fsum((self.spent_usd, *self._reserved))
 
 
 class RunBudget:
@@ -166,7 +150,7 @@ class RunBudget:
         self.unpriced: set[str] = set()
         self._costs: list[float] = []
         self._own = Budget(max_cost_usd, lambda bound_usd: BudgetError(self._explain(bound_usd)))
-        self._budgets = (self._own, shared) if shared else (self._own,)
+        self._shared = shared
         self.shared_limit = shared.limit if shared else None
         self.ends = False
         self._plans: set[str] = set()
@@ -200,9 +184,8 @@ class RunBudget:
         Raises:
             BudgetError: with this call the run could cost more than it may.
         """
-        async with AsyncExitStack() as stack:
-            for budget in self._budgets:
-                await stack.enter_async_context(budget.reserving(bound_usd or 0.0))
+        shared = self._shared.reserving(bound_usd or 0.0) if self._shared else nullcontext()
+        async with self._own.reserving(bound_usd or 0.0), shared:
             yield
 
     def count(self, reply: Reply, reused: bool, endpoint: Endpoint | None = None) -> None:
@@ -228,8 +211,9 @@ class RunBudget:
         self._spend(bound_usd or 0.0)
 
     def _spend(self, usd: float) -> None:
-        for budget in self._budgets:
-            budget.spend(usd)
+        self._own.spend(usd)
+        if self._shared:
+            self._shared.spend(usd)
 
     def _explain(self, bound_usd: float) -> str:
         broken = f"{count_noun(self.unanswered_calls, 'call')} that broke off and may have been billed"

@@ -1,29 +1,41 @@
-"""Metering: a call is made once it has money and a permit, it is on record before it is made, and its reply is kept."""
+"""Metering: reserves budget and rate for each call, records it before sending, and stores the reply."""
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from engine.domain.progress import CallAttempted, CallBegun, Event
-from engine.errors import ProviderError
+from engine.errors import ContentRefusedError, ProviderError
 from engine.llm.client.prices import FREE
 from engine.llm.client.request import REFUSED, Client, Reply, Request
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.llm.gateway.budget import Bound, RunBudget, bound_call
 from engine.llm.gateway.rate_limit import RateLimiter
+from engine.llm.gateway.throttle import AdaptiveThrottle
 from engine.llm.replies.replies import ReplyStore
 
 # How long calls in flight have to end when an error of another call ends the run.
 ENDING_SECONDS = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call that is recorded, and about to be sent; ``begun`` is None where it costs nothing."""
+
+    request: Request
+    replies: ReplyStore
+    bound: Bound
+    begun: int | None
+    waited_seconds: float
+
+
 class MeteredClient:
     """Makes one call within the run's budget and rate, and keeps its reply.
 
     Args:
+        throttle: told of each answer, and how long it took.
         find_replies: the reply store of the plan that is under way.
         report: told when a call begins and when it has ended.
         stands_in: whether a reply has to say who answered, since another model was asked first.
@@ -32,6 +44,7 @@ class MeteredClient:
     def __init__(
         self,
         client: Client,
+        throttle: AdaptiveThrottle,
         budget: RunBudget,
         rate_limiter: RateLimiter,
         find_replies: Callable[[], ReplyStore],
@@ -40,6 +53,7 @@ class MeteredClient:
     ) -> None:
         self.endpoint = client.endpoint
         self._client = client
+        self._throttle = throttle
         self._budget = budget
         self._rate_limiter = rate_limiter
         self._find_replies = find_replies
@@ -47,60 +61,41 @@ class MeteredClient:
         self._stands_in = stands_in
 
     async def complete(self, request: Request) -> Reply:
-        """The reply to one request, kept under the request's key.
+        """The reply to one request, kept under the request's key; a refusal of the prompt is a reply too.
 
         Raises:
             BudgetError: the call could cost more than the run may. StoreError: the reply cannot be kept.
-            ProviderError: as the client's.
+            ProviderError: as the client's, but for ``ContentRefusedError``.
         """
         replies, bound = self._find_replies(), bound_call(request, self.endpoint)
         self._report(CallBegun(request.key))
         waiting = time.monotonic()
         async with self._budget.reserving(bound.usd):
             await self._rate_limiter.acquire(bound.tokens)
-            waited = CallAttempted(self.endpoint.name, self.endpoint.style, 0.0, time.monotonic() - waiting)
+            waited_seconds = time.monotonic() - waiting
             begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd, self._budget.shared_limit)
-
-            def lose() -> None:
-                # It may be billed all the same, and other runs may spend from the same budget.
-                self._budget.count_unanswered(bound.usd)
-                if begun is not None:
-                    replies.abandon(begun)
-
+            call = _Call(request, replies, bound, begun, waited_seconds)
             try:
-                reply = await self._finish(self._make(request, replies, bound, begun, waited), lose)
+                reply = await self._finish(call)
             except ProviderError as error:
                 if error.maybe_billed:
-                    lose()
+                    self._lose(call)
                 else:
-                    await self._settle(bound, begun, replies)
+                    if begun is not None:
+                        await replies.drop(begun)
+                    await self._rate_limiter.return_unused(bound.tokens)
                 raise
         if reply.prompt_tokens:
             await self._rate_limiter.return_unused(bound.tokens - reply.prompt_tokens - reply.completion_tokens)
         return reply
 
-    async def _make(
-        self, request: Request, replies: ReplyStore, bound: Bound, begun: int | None, waited: CallAttempted
-    ) -> Reply:
-        began = time.monotonic()
-        try:
-            reply = self._complete_reply(await self._client.complete(request), bound)
-        except ProviderError as error:
-            self._report(replace(waited, seconds=time.monotonic() - began, error=type(error).__name__))
-            raise
-        self._report(_count_tokens(waited, reply, time.monotonic() - began))
-        asked = self.endpoint.identity if is_embedded(self.endpoint.name) else None
-        reply = await replies.keep(request.key, reply, begun, asked)
-        self._budget.count(reply, reused=False, endpoint=self.endpoint)
-        return reply
-
-    async def _finish(self, call: Coroutine[Any, Any, Reply], lose: Callable[[], None]) -> Reply:
-        """The reply of a call that is in flight; ``lose`` counts it where none will come.
+    async def _finish(self, call: _Call) -> Reply:
+        """The reply of a call that is in flight.
 
         If the error of another call ends the run, this call is awaited, since it is paid for; if somebody cancels the
         run, it is cancelled.
         """
-        task = asyncio.create_task(call)
+        task = asyncio.create_task(self._send(call))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -112,10 +107,37 @@ class MeteredClient:
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait([task])
             if task.cancelled():
-                lose()
+                self._lose(call)
             else:
                 task.exception()
             raise
+
+    async def _send(self, call: _Call) -> Reply:
+        tried = CallAttempted(self.endpoint.name, self.endpoint.style, 0.0, call.waited_seconds)
+        sent = time.monotonic()
+        try:
+            reply = await self._client.complete(call.request)
+        except ContentRefusedError as error:
+            # A refusal is an answer: kept like any other, and not asked for again.
+            reply = Reply(text=str(error), finish=REFUSED, cost_usd=0.0 if self.endpoint.price else None)
+        except ProviderError as error:
+            self._report(replace(tried, seconds=time.monotonic() - sent, error=type(error).__name__))
+            raise
+        seconds = time.monotonic() - sent
+        self._throttle.take_reply(seconds)
+        reply = self._complete_reply(reply, call.bound)
+        counts = {name: getattr(reply, name) for name in ("prompt_tokens", "completion_tokens", "cost_usd")}
+        self._report(replace(tried, seconds=seconds, refused=reply.finish == REFUSED, **counts))
+        asked = self.endpoint.identity if is_embedded(self.endpoint.name) else None
+        reply = await call.replies.keep(call.request.key, reply, call.begun, asked)
+        self._budget.count(reply, reused=False, endpoint=self.endpoint)
+        return reply
+
+    def _lose(self, call: _Call) -> None:
+        """Counts a call that brought no reply at its most: it may be billed all the same."""
+        self._budget.count_unanswered(call.bound.usd)
+        if call.begun is not None:
+            call.replies.abandon(call.begun)
 
     def _complete_reply(self, reply: Reply, bound: Bound) -> Reply:
         """The reply with what the provider does not say.
@@ -126,21 +148,3 @@ class MeteredClient:
         if self.endpoint.price and not reply.prompt_tokens and reply.finish != REFUSED:
             reply = replace(reply, cost_usd=bound.usd)
         return replace(reply, model=self.endpoint.name) if self._stands_in else reply
-
-    async def _settle(self, bound: Bound, begun: int | None, replies: ReplyStore) -> None:
-        """Records a call that brought no reply and cost nothing."""
-        if begun is not None:
-            await replies.drop(begun)
-        await self._rate_limiter.return_unused(bound.tokens)
-
-
-def _count_tokens(waited: CallAttempted, reply: Reply, seconds: float) -> CallAttempted:
-    """The event of an attempt that was answered."""
-    return replace(
-        waited,
-        seconds=seconds,
-        prompt_tokens=reply.prompt_tokens,
-        completion_tokens=reply.completion_tokens,
-        cost_usd=reply.cost_usd,
-        refused=reply.finish == REFUSED,
-    )

@@ -2,7 +2,7 @@
 
 A request passes one wrapper a concern, each with ``complete(request) -> Reply``. From the outside in: ``ModelGateway``
 (kept replies and fallbacks), ``SchemaFallback``, ``RetryingClient`` (throttle and retries), ``MeteredClient`` (budget,
-rate, record), ``ObservedClient`` (feeds the throttle), ``RedactingClient`` (no secrets), ``LitellmClient``.
+rate, record), ``RedactingClient`` (no secrets), ``LitellmClient``.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,9 +14,8 @@ from engine.errors import ProviderError, RetryableProviderError, StoreError
 from engine.llm.client.request import Client, Endpoint, Reply, Request
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.metered import MeteredClient
-from engine.llm.gateway.observed import ObservedClient
 from engine.llm.gateway.rate_limit import NoRateLimit, RateLimiter
-from engine.llm.gateway.retrying import ENDING, GONE, MAX_ATTEMPTS, RetryingClient
+from engine.llm.gateway.retrying import ENDING, GONE, RetryingClient
 from engine.llm.gateway.schema_fallback import SchemaFallback
 from engine.llm.gateway.throttle import AdaptiveThrottle
 from engine.llm.replies.replies import ReplyStore, open_replies
@@ -31,10 +30,9 @@ class ModelGateway:
 
     Args:
         place: where replies are kept.
-        wait_seconds: as for ``RetryingClient``, like ``attempts``.
+        wait_seconds: as for ``RetryingClient``.
         fallbacks: asked in turn where the model before has no answer.
-        patience_seconds: how long a provider that answers nothing is waited for.
-        find_throttle: the throttle of a model that others in this process ask too; None where each has its own.
+        find_throttle: the throttle of a model; None: each has its own, of default patience.
     """
 
     def __init__(
@@ -44,10 +42,8 @@ class ModelGateway:
         progress: Progress,
         budget: RunBudget,
         wait_seconds: float = 0.5,
-        attempts: int = MAX_ATTEMPTS,
         fallbacks: Sequence[Client] = (),
         rate_limiter: RateLimiter | None = None,
-        patience_seconds: float = PATIENCE_SECONDS,
         find_throttle: Callable[[Endpoint], AdaptiveThrottle] | None = None,
     ) -> None:
         self.endpoint = client.endpoint
@@ -56,19 +52,14 @@ class ModelGateway:
         self._replies: ReplyStore | None = None
         self._progress = progress
         self._gone: list[str] = []
-
-        self._observed: list[ObservedClient] = []
+        self._throttles: list[AdaptiveThrottle] = []
         self._clients: list[SchemaFallback] = []
+        find = find_throttle or self._make_throttle
         for number, each in enumerate((client, *fallbacks)):
-            endpoint, limiter = each.endpoint, rate_limiter or NoRateLimit()
-            throttle = find_throttle(endpoint) if find_throttle else self._make_throttle(endpoint, patience_seconds)
-            observed = ObservedClient(each, throttle)
-            metered = MeteredClient(
-                observed, budget, limiter, self._find_replies, progress.report, stands_in=number > 0
-            )
-            retrying = RetryingClient(metered, observed, throttle, budget, wait_seconds, attempts, progress.report)
-            self._observed.append(observed)
-            self._clients.append(SchemaFallback(retrying))
+            throttle, limiter, report = find(each.endpoint), rate_limiter or NoRateLimit(), progress.report
+            metered = MeteredClient(each, throttle, budget, limiter, self._find_replies, report, stands_in=number > 0)
+            self._throttles.append(throttle)
+            self._clients.append(SchemaFallback(RetryingClient(metered, throttle, budget, wait_seconds, report)))
 
     @asynccontextmanager
     async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
@@ -103,7 +94,7 @@ class ModelGateway:
         request = replace(request, key=request.digest(self.endpoint.identity))
         kept = self._find_replies().find(request.key)
         if kept is not None:
-            self._observed[0].answered |= kept.model is None
+            self._throttles[0].answered |= kept.model is None
             self.budget.count(kept, reused=True, endpoint=self.endpoint)
             self._progress.report(CallEnded(kept.completion_tokens, reused=True, key=request.key))
             return kept
@@ -131,8 +122,8 @@ class ModelGateway:
             self._gone.append(name)
             self._notice(f"{error}. From now on a fallback is asked in its place")
 
-    def _make_throttle(self, endpoint: Endpoint, patience_seconds: float) -> AdaptiveThrottle:
-        return AdaptiveThrottle(endpoint.slots or self.budget.concurrency, patience_seconds, self._notice)
+    def _make_throttle(self, endpoint: Endpoint) -> AdaptiveThrottle:
+        return AdaptiveThrottle(endpoint.slots or self.budget.concurrency, PATIENCE_SECONDS, self._notice)
 
     def _find_replies(self) -> ReplyStore:
         if self._replies is None:

@@ -21,11 +21,11 @@ from engine.errors import (
 )
 from engine.llm.client.request import Client, Reply, Request
 from engine.llm.gateway.budget import RunBudget
-from engine.llm.gateway.observed import ObservedClient
 from engine.llm.gateway.throttle import FIRST_PATIENCE_SECONDS, SILENT_CALLS, AdaptiveThrottle
 from engine.system.log_context import read_log_context
 
 LOGGER = logging.getLogger("exemplars.calls")
+# At one call, while others are answered.
 MAX_ATTEMPTS = 8
 MAX_WAIT_SECONDS = 60.0
 # Where other calls are answered, backoff is divided by this: there is no load to wait out.
@@ -59,9 +59,7 @@ class RetryingClient:
     """Makes each call when its turn comes, and again with backoff as long as its error may pass.
 
     Args:
-        client: makes one attempt.
-        observed: the inner part of ``client`` that knows whether the provider has ever answered.
-        attempts: at one call, while others are answered.
+        client: makes one attempt, and tells the throttle when it is answered.
         wait_seconds: the first wait between two of them; it doubles, with full jitter.
         report: told how long each attempt waited for its turn.
     """
@@ -69,21 +67,17 @@ class RetryingClient:
     def __init__(
         self,
         client: Client,
-        observed: ObservedClient,
         throttle: AdaptiveThrottle,
         budget: RunBudget,
         wait_seconds: float = 0.5,
-        attempts: int = MAX_ATTEMPTS,
         report: Callable[[Event], None] = lambda _: None,
     ) -> None:
         self.endpoint = client.endpoint
         self.gone: ProviderError | None = None
         self._client = client
-        self._observed = observed
         self._throttle = throttle
         self._budget = budget
         self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
-        self._attempts = attempts
         self._report = report
         self._refused = 0
 
@@ -98,7 +92,7 @@ class RetryingClient:
         tries = _Tries()
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(RetryableProviderError),
-            stop=lambda _: tries.counted >= self._attempts or tries.malformed >= MAX_MALFORMED,
+            stop=lambda _: tries.counted >= MAX_ATTEMPTS or tries.malformed >= MAX_MALFORMED,
             wait=self._choose_wait,
             before_sleep=self._log_retry,
             reraise=True,
@@ -138,7 +132,7 @@ class RetryingClient:
         Raises:
             ProviderDownError: nothing has been answered for as long as a run waits.
         """
-        answered = self._observed.answered
+        answered = self._throttle.answered
         if isinstance(error, RequestRefusedError):
             self._throttle.note_answer()
             self._refused += request.schema is None or isinstance(error, ContextTooLongError)
@@ -153,10 +147,10 @@ class RetryingClient:
             return ProviderDownError(f"{error} (asked {tries.failures} times, no answer could be read)")
         if not isinstance(error, RetryableProviderError):
             return error
-        self._throttle.take_failure(error, tries, answered)
+        self._throttle.take_failure(error, tries)
         tries.failures += 1
         tries.counted += not self._throttle.is_open
-        most = MAX_FIRST_ATTEMPTS if error.no_connection else self._attempts
+        most = MAX_FIRST_ATTEMPTS if error.no_connection else MAX_ATTEMPTS
         patience_seconds = FIRST_PATIENCE_SECONDS if error.no_connection else self._throttle.patience_seconds
         late = time.monotonic() - tries.began > patience_seconds
         if not answered and (tries.counted >= most or late):
@@ -175,7 +169,7 @@ class RetryingClient:
             # Jitter is added on top, so that those who were sent away do not all come back at once.
             return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10
         # Where others are answered all the while there is no load to wait out, and a round ends with those who wait.
-        strained = self._throttle.is_strained or not self._observed.answered
+        strained = self._throttle.is_strained or not self._throttle.answered
         return self._wait(state) if strained else self._wait(state) / UNSTRAINED_DIVISOR
 
     def _log_retry(self, state: RetryCallState) -> None:

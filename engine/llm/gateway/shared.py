@@ -6,9 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from engine.llm.client.request import Endpoint
 from engine.llm.embedded.embedded_model import serve_embedded
+from engine.llm.embedded.embedded_models import is_embedded
 from engine.llm.gateway.budget import Budget
 from engine.llm.gateway.throttle import AdaptiveThrottle
 from engine.settings import EmbeddedPlace
+
+# The server of an embedded model does not come back by itself.
+EMBEDDED_PATIENCE_SECONDS = 10.0
 
 
 class SharedModels:
@@ -55,8 +59,10 @@ class SharedModels:
         """The throttle through which all runs ask a model."""
         key = f"{endpoint.identity}\0{endpoint.api_base}"
         if key not in self._throttles:
-            most = endpoint.slots or self._calls_at_once
-            self._throttles[key] = AdaptiveThrottle(most, self._patience_seconds, self._notice)
+            most, patience_seconds = endpoint.slots or self._calls_at_once, self._patience_seconds
+            if is_embedded(endpoint.name):
+                patience_seconds = min(patience_seconds, EMBEDDED_PATIENCE_SECONDS)
+            self._throttles[key] = AdaptiveThrottle(most, patience_seconds, self._notice)
         return self._throttles[key]
 
 

@@ -39,7 +39,7 @@ class AdaptiveThrottle:
     """Lets as many calls begin as the provider can take: additive increase, multiplicative decrease.
 
     Where nothing is answered any more the circuit opens: one call at a time is tried, after a pause that doubles, while
-    the others wait.
+    the others wait. ``answered`` says whether the provider has ever answered.
 
     Args:
         most: calls in flight at most; the throttle begins there.
@@ -56,6 +56,7 @@ class AdaptiveThrottle:
     ) -> None:
         self.window = float(most)
         self.in_flight = 0
+        self.answered = False
         self._most = most
         self.patience_seconds = patience_seconds
         self._notice = notice
@@ -99,6 +100,7 @@ class AdaptiveThrottle:
         """Counts a call that was answered after so many seconds."""
         usual = statistics.median(self._latencies) if self._latencies else seconds
         self._latencies.append(seconds)
+        self.answered = True
         self.note_answer()
         self._adjust_window(seconds > max(SLOW_SECONDS, SLOW_RATIO * usual))
         self._admit_waiting()
@@ -111,12 +113,11 @@ class AdaptiveThrottle:
             self._notice("The provider answers again")
             self._admit_waiting()
 
-    def take_failure(self, error: RetryableProviderError, call: object, answered: bool = True) -> None:
+    def take_failure(self, error: RetryableProviderError, call: object) -> None:
         """Counts an attempt at a call that failed in a way that may pass.
 
         Args:
             call: tells this call from others; any object.
-            answered: whether any call was ever answered.
 
         Raises:
             ProviderDownError: nothing has been answered for as long as a run waits.
@@ -126,7 +127,7 @@ class AdaptiveThrottle:
         self._failing.add(id(call))
         self._adjust_window(overloaded=True)
         patience = self.patience_seconds
-        if not answered and error.no_connection:
+        if not self.answered and error.no_connection:
             patience = min(patience, FIRST_PATIENCE_SECONDS)
         if self.is_open:
             # Those that were in flight when it opened say nothing new.

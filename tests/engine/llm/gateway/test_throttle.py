@@ -28,8 +28,11 @@ class Clock:
 
 
 def make_throttle(most: int = 32, patience: float = 300.0) -> tuple[AdaptiveThrottle, Clock, list[str]]:
+    """One that was answered before."""
     clock, notices = Clock(), list[str]()
-    return AdaptiveThrottle(most, patience, notices.append, clock), clock, notices
+    throttle = AdaptiveThrottle(most, patience, notices.append, clock)
+    throttle.answered = True
+    return throttle, clock, notices
 
 
 @dataclass
@@ -152,11 +155,9 @@ async def test_cancelled_call_leaves_its_place_to_the_next() -> None:
     assert (["b", "c"], 0) == (log, throttle.in_flight)
 
 
-def fail_all(
-    throttle: AdaptiveThrottle, error: ProviderUnavailableError | RateLimitedError = DOWN, answered: bool = True
-) -> None:
+def fail_all(throttle: AdaptiveThrottle, error: ProviderUnavailableError | RateLimitedError = DOWN) -> None:
     for number in range(int(throttle.window) // 2):
-        throttle.take_failure(error, number, answered)
+        throttle.take_failure(error, number)
 
 
 def test_circuit_opens_where_nothing_is_answered_and_closes_with_the_first_reply() -> None:
@@ -271,11 +272,12 @@ def test_before_anything_was_answered_only_who_is_there_is_waited_for(
     error: ProviderUnavailableError | RateLimitedError, patient: bool
 ) -> None:
     throttle, clock, _ = make_throttle()
-    fail_all(throttle, error, answered=False)
+    throttle.answered = False
+    fail_all(throttle, error)
     clock.now = FIRST_PATIENCE_SECONDS
     if patient:
-        throttle.take_failure(error, "trying", answered=False)
+        throttle.take_failure(error, "trying")
         assert throttle.is_open
         return
     with pytest.raises(ProviderDownError):
-        throttle.take_failure(error, "trying", answered=False)
+        throttle.take_failure(error, "trying")
