@@ -68,34 +68,30 @@ _OTHERS: Mapping[str, Manner] = {
     "no JSON": _say(lambda text: text.strip("{}").replace('"', "")),
 }
 # Whole, with counts of tokens that cannot be believed.
-MISCOUNTED: Mapping[str, tuple[Manner, str]] = {
-    "negative usage": (_count(lambda count: -count), "tells prompt_tokens of -400 and completion_tokens of -80"),
-    "huge usage": (_count(lambda _: 10**30), "tells prompt_tokens of 1000000000000000000000000000000 and completion_"),
-    "no usage": (lambda body: {name: part for name, part in body.items() if name != "usage"}, "does not tell how many"),
-    "no completion_tokens": (_tell(lambda _: {"prompt_tokens": 400}), "does not tell how many tokens a call took"),
+MISCOUNTED: Mapping[str, Manner] = {
+    "negative usage": _count(lambda count: -count),
+    "huge usage": _count(lambda _: 10**30),
+    "no usage": lambda body: {name: part for name, part in body.items() if name != "usage"},
+    "no completion_tokens": _tell(lambda _: {"prompt_tokens": 400}),
 }
 # In a form that cannot be read, and what is said of it.
+_NO_COMPLETION = "it is no chat completion in OpenAI's form. Use a server"
 MALFORMED: Mapping[str, tuple[Manner, str]] = {
     "content as parts": (
         _put_message(lambda text: {"role": "assistant", "content": [{"type": "text", "text": text}]}),
-        "it gives content as a list of parts. Use a server",
+        _NO_COMPLETION,
     ),
-    "usage as words": (_count(lambda _: "many"), "it tells completion_tokens as 'many'. Use a server"),
-    "usage as a list": (_tell(lambda _: [1]), "a choice without a message, or usage that is no object. Use a server"),
+    "usage as words": (_count(lambda _: "many"), _NO_COMPLETION),
+    "usage as a list": (_tell(lambda _: [1]), _NO_COMPLETION),
     "streams": (_stream, "it streams its answer though it was not asked to. Turn streaming off"),
-    "no choices": (
-        lambda body: {name: part for name, part in body.items() if name != "choices"},
-        "it gives no choices. Use a server",
-    ),
-    "null in choices": (
-        lambda body: body | {"choices": [None]},
-        "a choice without a message, or usage that is no object. Use a server",
-    ),
-    "web page": (_send("<html><body>Log in</body></html>", "text/html"), "it gives a web page (<html><body>Log in"),
-    "empty body": (_send("", "application/json"), "it gives an empty body. Check EXEMPLARS_SYNTH_API_BASE"),
-    "an array": (_send("[1]", "application/json"), "it gives what is no chat completion ([1]). Check EXEMPLARS_"),
+    "no choices": (lambda body: {name: part for name, part in body.items() if name != "choices"}, _NO_COMPLETION),
+    "null in choices": (lambda body: body | {"choices": [None]}, _NO_COMPLETION),
+    "web page": (_send("<html><body>Log in</body></html>", "text/html"), "it begins with <html><body>Log in"),
+    "empty body": (_send("", "application/json"), "it is empty. Check EXEMPLARS_SYNTH_API_BASE"),
+    "an array": (_send("[1]", "application/json"), "it begins with [1]. Check EXEMPLARS_"),
 }
 EVERY: Mapping[str, Manner] = {
     **_OTHERS,
-    **{name: manner for part in (MISCOUNTED, MALFORMED) for name, (manner, _) in part.items()},
+    **MISCOUNTED,
+    **{name: manner for name, (manner, _) in MALFORMED.items()},
 }

@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.errors import ModelNotFoundError
-from engine.llm.client.malformed import NO_CHOICES
+from engine.llm.client.malformed import OTHER_FORM
 from engine.llm.client.provider_errors import CONNECT_SECONDS, ErrorTranslator
 from engine.llm.client.reasoning import read_efforts, write_options
 from engine.llm.client.redaction import redact_credentials
 from engine.llm.client.request import REFUSED, Endpoint, Reply, Request
-from engine.llm.client.response import mend_unicode, read_choice, read_odds, read_usage
+from engine.llm.client.response import Usage, mend_unicode, read_choice, read_odds, read_usage
 from engine.system.task_groups import cancel_once
 
 if TYPE_CHECKING:
@@ -183,14 +183,15 @@ class LitellmClient:
     def _read(self, response: Any) -> Reply:
         choices = getattr(response, "choices", None)
         if not choices:
-            raise self._errors.make_malformed(*NO_CHOICES)
+            raise self._errors.make_malformed(*OTHER_FORM)
         plain, price = self.endpoint.style == "plain", self.endpoint.price
         text, finish = (
             (choices[0].text or "", str(choices[0].finish_reason or "stop")) if plain else read_choice(choices[0])
         )
         usage = read_usage(getattr(response, "usage", None), bool(text) and finish != REFUSED)
-        if usage.fault:
-            self._warn_of_usage(usage.fault)
+        if usage is None:
+            self._warn_of_usage()
+            usage = Usage(0, 0)
         return Reply(
             text=mend_unicode(text),
             finish=finish,
@@ -203,16 +204,18 @@ class LitellmClient:
             cached_tokens=usage.cached,
         )
 
-    def _warn_of_usage(self, fault: str) -> None:
-        """Says once what is wrong with the counts of tokens."""
+    def _warn_of_usage(self) -> None:
+        """Says once that tokens are not counted."""
         if self._is_warned:
             return
         self._is_warned = True
-        where = f" at {redact_credentials(self.endpoint.api_base)}" if self.endpoint.api_base else ""
         bound = "" if self.endpoint.price is None else ", and each call counts as the most that it can have cost"
-        said = f"{self.endpoint.name}{where} {fault}: its tokens are not counted{bound}"
         LOGGER.warning(
-            "%s. To know what a run costs, use a server that tells its usage", said, extra={"model": self.endpoint.name}
+            "%s does not tell in a way that can be believed how many tokens a call took: they are not counted%s. To "
+            "know what a run costs, use a server that tells its usage",
+            self._errors.where,
+            bound,
+            extra={"model": self.endpoint.name},
         )
 
     def _check_name(self) -> None:

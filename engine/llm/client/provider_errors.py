@@ -70,19 +70,20 @@ class ErrorTranslator:
             does: what it is like, as a clause after "it".
             remedy: what to do, as a sentence without its full stop.
         """
-        said = f"{self.name}{self._where} answers, in a form that cannot be read: it {does}. {remedy}"
+        said = f"{self.where} answers, in a form that cannot be read: it {does}. {remedy}"
         return MalformedAnswerError(said, maybe_billed=True)
 
     def make_keyless(self) -> CredentialsError:
         """The error for a model whose key is missing."""
         return CredentialsError(
-            f"{self.name}{self._where} needs a key and none is set. Set {self.settings}_API_KEY, or the provider's own "
+            f"{self.where} needs a key and none is set. Set {self.settings}_API_KEY, or the provider's own "
             "variable (OPENAI_API_KEY and the like); for a server that checks no key, set it to any word"
         )
 
     @property
-    def _where(self) -> str:
-        return f" at {self.api_base}" if self.api_base else ""
+    def where(self) -> str:
+        """The model, and its address where it has one of its own."""
+        return f"{self.name} at {self.api_base}" if self.api_base else self.name
 
     def _translate_request_error(self, error: Exception, message: str) -> ProviderError | None:
         """Errors of this one request; other requests may succeed."""
@@ -93,46 +94,53 @@ class ErrorTranslator:
         too_long = isinstance(error, self.exceptions.ContextWindowExceededError) or _read_status(error) == TOO_LARGE
         if too_long or codes & set(CONTEXT_CODES):
             return ContextTooLongError(
-                f"The prompt is too long for {self.name}{self._where}: {message}. Choose a model with a longer context "
+                f"The prompt is too long for {self.where}: {message}. Choose a model with a longer context "
                 f"by {self.settings}_MODEL, or shorten the brief and the authored samples"
             )
         return None
 
     def _translate_permanent(self, error: Exception, message: str) -> ProviderError | None:
         """Errors that every further request would meet."""
-        exceptions, where, status = self.exceptions, self._where, _read_status(error)
+        import openai
+
+        exceptions, where, status = self.exceptions, self.where, _read_status(error)
         if status == PAYMENT_REQUIRED or _read_codes(error) & set(QUOTA_CODES):
             return QuotaSpentError(
-                f"The account behind {self.name}{where} has no credit left: {message}. Add credit or raise its limit, "
+                f"The account behind {where} has no credit left: {message}. Add credit or raise its limit, "
                 "then start again: the replies so far are kept"
             )
         if isinstance(error, exceptions.AuthenticationError | exceptions.PermissionDeniedError) or status == 403:
             return CredentialsError(
-                f"{self.name}{where} refuses the key: {message}. Set {self.settings}_API_KEY, or the provider's own "
+                f"{where} refuses the key: {message}. Set {self.settings}_API_KEY, or the provider's own "
                 "variable (OPENAI_API_KEY and the like)"
             )
-        if _lacks_key(error):
+        if _is_caused_by(error, openai.OpenAIError, exactly=True):
+            # OpenAI's client then fails on creation, which litellm reports as a server error.
             return self.make_keyless()
         if isinstance(error, exceptions.NotFoundError):
             return ModelNotFoundError(
-                f"{self.name} is not available{where}: {message}. Check {self.settings}_MODEL and "
-                f"{self.settings}_API_BASE"
+                f"{where} is not available: {message}. Check {self.settings}_MODEL and {self.settings}_API_BASE"
             )
         if isinstance(error, exceptions.BadRequestError | exceptions.UnprocessableEntityError):
-            return RequestRefusedError(f"{self.name}{where} does not accept the request: {message}")
+            return RequestRefusedError(f"{where} does not accept the request: {message}")
         return None
 
     def _translate_temporary(self, error: Exception, message: str) -> ProviderError:
         """Errors that may be temporary, and all others."""
+        import httpx
+
         exceptions, status = self.exceptions, _read_status(error)
         if isinstance(error, exceptions.RateLimitError):
-            return RateLimitedError(f"{self.name}{self._where} limits the rate: {message}", _read_retry_after(error))
+            return RateLimitedError(f"{self.where} limits the rate: {message}", _read_retry_after(error))
         if isinstance(error, exceptions.Timeout | TimeoutError) and _find_status(error) is None:
-            if _cannot_connect(error):
-                return self.make_unavailable(
-                    f"no connection in {min(CONNECT_SECONDS, self.timeout_seconds):g} s", error
-                )
-            return self._make_timeout()
+            if _is_caused_by(error, httpx.ConnectTimeout):
+                seconds = min(CONNECT_SECONDS, self.timeout_seconds)
+                return self.make_unavailable(f"no connection in {seconds:g} s", error)
+            return ProviderTimeoutError(
+                f"{self.name} gave no reply in {self.timeout_seconds:g} s. EXEMPLARS_CALL_TIMEOUT_SECONDS sets how "
+                "long to wait",
+                maybe_billed=True,
+            )
         came = _find_status(error) is None and describe_malformed((error, *_walk_causes(error)), self.settings)
         if came:
             return self.make_malformed(*came)
@@ -141,28 +149,22 @@ class ErrorTranslator:
             return self.make_unavailable(message, error)
         if status is not None and (status >= 500 or status in TEMPORARY_STATUSES):
             return self.make_unavailable(message, error)
-        return ProviderError(f"{self.name}{self._where} failed: {message}", maybe_billed=_may_be_billed(error))
+        return ProviderError(f"{self.where} failed: {message}", maybe_billed=_may_be_billed(error))
 
     def make_unavailable(self, message: str, error: Exception) -> ProviderUnavailableError:
         """The error for a model that does not answer."""
         return ProviderUnavailableError(
-            f"{self.name}{self._where} does not answer: {message}. Check {self.settings}_API_BASE and the network",
+            f"{self.where} does not answer: {message}. Check {self.settings}_API_BASE and the network",
             _read_retry_after(error),
             maybe_billed=_may_be_billed(error),
             no_connection=_lacks_connection(error),
         )
 
-    def _make_timeout(self) -> ProviderTimeoutError:
-        return ProviderTimeoutError(
-            f"{self.name} gave no reply in {self.timeout_seconds:g} s. EXEMPLARS_CALL_TIMEOUT_SECONDS sets how long to "
-            "wait",
-            maybe_billed=True,
-        )
-
 
 def _read_retry_after(error: Exception) -> float | None:
     """Seconds to wait by ``Retry-After``, given as a number or as a date (RFC 9110, section 10.2.3)."""
-    for headers in (getattr(getattr(error, "response", None), "headers", None), _litellm_headers(error)):
+    answered = getattr(getattr(error, "response", None), "headers", None)
+    for headers in (answered, getattr(error, "litellm_response_headers", None)):
         value = headers.get("retry-after") if headers else None
         if value is not None:
             return parse_retry_after(str(value), datetime.now(UTC))
@@ -182,10 +184,6 @@ def parse_retry_after(value: str, now: datetime) -> float | None:
     except (ValueError, OverflowError):
         return None
     return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
-
-
-def _litellm_headers(error: Exception) -> Any:
-    return getattr(error, "litellm_response_headers", None)
 
 
 def _read_status(error: Exception) -> int | None:
@@ -218,8 +216,7 @@ def _may_be_billed(error: Exception) -> bool:
 def _lacks_connection(error: Exception) -> bool:
     import httpx
 
-    failed = httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
-    return any(isinstance(cause, failed) for cause in _walk_causes(error))
+    return _is_caused_by(error, httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 def _find_status(error: Exception) -> int | None:
@@ -231,17 +228,9 @@ def _find_status(error: Exception) -> int | None:
     return None
 
 
-def _cannot_connect(error: Exception) -> bool:
-    import httpx
-
-    return any(isinstance(cause, httpx.ConnectTimeout) for cause in _walk_causes(error))
-
-
-def _lacks_key(error: Exception) -> bool:
-    """Whether the key is missing: OpenAI's client then fails on creation, which litellm reports as a server error."""
-    import openai
-
-    return any(type(cause) is openai.OpenAIError for cause in _walk_causes(error))
+def _is_caused_by(error: Exception, *kinds: type[Exception], exactly: bool = False) -> bool:
+    """Whether an error was caused by one of these kinds; ``exactly`` leaves out their subclasses."""
+    return any(type(cause) in kinds if exactly else isinstance(cause, kinds) for cause in _walk_causes(error))
 
 
 def _walk_causes(error: BaseException) -> Iterator[BaseException]:

@@ -68,10 +68,6 @@ def find_secrets(key: str | None, url: str | None, environment: Mapping[str, str
     return tuple(sorted(filter(_is_secret, found), key=lambda text: (-len(text), text)))
 
 
-class RedactedError(Exception):
-    """A redacted copy of an exception that a library raised; it stands in tracebacks as the cause of our error."""
-
-
 class RedactingClient:
     """Wraps a client and redacts the endpoint's secrets from its replies and errors.
 
@@ -85,28 +81,17 @@ class RedactingClient:
         self._secrets = find_secrets(self.endpoint.api_key, self.endpoint.api_base, os.environ)
 
     async def complete(self, request: Request) -> Reply:
-        """Makes one call; raises what the wrapped client raises, redacted."""
+        """Makes one call; raises what the client raises, redacted and without its causes, which may quote keys."""
         try:
             reply = await self._client.complete(request)
         except ExemplarsError as error:
             error.args = (redact_message(str(error), self._secrets),)
-            error.__cause__ = self._copy_redacted(error.__cause__ or error.__context__)
-            error.__context__ = None
+            error.__cause__ = error.__context__ = None
             raise
         except Exception as error:
-            said = f"{self.endpoint.name} failed: {redact_message(_format_error(error), self._secrets)}"
-            raise ProviderError(said, maybe_billed=True) from self._copy_redacted(error)
+            said = redact_message(f"{type(error).__name__}: {error}", self._secrets)
+            raise ProviderError(f"{self.endpoint.name} failed: {said}", maybe_billed=True) from None
         return replace(reply, text=redact(reply.text, self._secrets), finish=redact(reply.finish, self._secrets))
-
-    def _copy_redacted(self, error: BaseException | None) -> RedactedError | None:
-        """Returns a redacted copy of an error with its traceback and, likewise, its causes."""
-        if error is None:
-            return None
-        copy = RedactedError(redact_message(_format_error(error), self._secrets)).with_traceback(error.__traceback__)
-        copy.__cause__ = self._copy_redacted(
-            error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        )
-        return copy
 
 
 def _is_secret(text: str) -> bool:
@@ -134,7 +119,3 @@ def _list_spellings(character: str) -> Iterable[str]:
     encoded = "".join(f"%{byte:02x}" for byte in character.encode())
     escaped = json.dumps(character)[1:-1], f"\\u{ord(character):04x}", f"\\{character}"
     return dict.fromkeys((character, encoded, *escaped))
-
-
-def _format_error(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -13,15 +13,12 @@ MOST_TOKENS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The tokens of one call, all 0 where the provider does not tell both counts; ``cached`` and ``written`` are of
-    the prompt. ``fault`` says in a clause what about them cannot be believed; empty where all can.
-    """
+    """The tokens of one call; ``cached`` and ``written`` are of the prompt."""
 
-    tokens_in: int = 0
-    tokens_out: int = 0
+    tokens_in: int
+    tokens_out: int
     cached: int = 0
     written: int = 0
-    fault: str = ""
 
 
 def read_choice(choice: Any) -> tuple[str, str]:
@@ -41,29 +38,22 @@ def read_choice(choice: Any) -> tuple[str, str]:
     return getattr(message, "reasoning_content", None) or "", finish
 
 
-def read_usage(usage: Any, answered: bool) -> Usage:
-    """The tokens of a call.
+def read_usage(usage: Any, answered: bool) -> Usage | None:
+    """The tokens of a call; None where they are not told, or cannot be believed.
 
     Args:
         answered: whether a text came: then 0 tokens of the reply are a count that is missing.
     """
     # litellm makes numbers of texts such as "400", and 0 of what is missing.
-    tokens_in, tokens_out = (_read_count(usage, name) for name in ("prompt_tokens", "completion_tokens"))
-    faults = [
-        f"{name} of {getattr(usage, name)}"
-        for name, count in (("prompt_tokens", tokens_in), ("completion_tokens", tokens_out))
-        if count is None
-    ]
-    if faults:
-        return Usage(fault=f"tells {' and '.join(faults)}")
-    if not tokens_in or (answered and not tokens_out):
-        return Usage(fault="does not tell how many tokens a call took")
+    tokens_in, tokens_out = _read_count(usage, "prompt_tokens"), _read_count(usage, "completion_tokens")
+    if not tokens_in or tokens_out is None or (answered and not tokens_out):
+        return None
     details = getattr(usage, "prompt_tokens_details", None)
     # litellm puts every provider's counts of prompt tokens read from its cache, and written to it, here.
     cached, written = (_read_count(details, name) or 0 for name in ("cached_tokens", "cache_creation_tokens"))
     if cached + written > tokens_in:
         cached = written = 0
-    return Usage(tokens_in, tokens_out or 0, cached, written)
+    return Usage(tokens_in, tokens_out, cached, written)
 
 
 def read_odds(choice: Any) -> dict[str, float] | None:

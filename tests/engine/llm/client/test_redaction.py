@@ -105,7 +105,7 @@ def make_client(answer: Answer) -> RedactingClient:
 REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)
 
 
-async def test_error_keeps_its_type_its_fields_and_its_causes_and_loses_the_key() -> None:
+async def test_error_keeps_its_type_and_its_fields_and_loses_the_key_and_its_causes() -> None:
     error = RateLimitedError(f"at https://me:{PASSWORD}@host/v1: {PLAIN} is too fast", 7.0)
     error.__cause__ = ValueError(f"the body: {PLAIN}")
     error.__cause__.__context__ = ConnectionError(f"Bearer {PLAIN} sent to https://me:{PASSWORD}@host/v1")
@@ -116,8 +116,6 @@ async def test_error_keeps_its_type_its_fields_and_its_causes_and_loses_the_key(
     assert f"at https://{MARK}@host/v1: {MARK} is too fast" == str(raised.value)
     assert 7.0 == raised.value.retry_after_seconds
     assert [] == [part for part in (PLAIN[:12], PASSWORD) if part in told]
-    assert f"ConnectionError: Bearer {MARK} sent to https://{MARK}@host/v1" in told
-    assert f"ValueError: the body: {MARK}" in told
 
 
 async def test_reply_and_error_that_is_no_provider_s_come_through_without_the_keys(
