@@ -21,7 +21,7 @@ from engine.errors import (
 )
 from engine.llm.client.request import Client, Reply, Request
 from engine.llm.gateway.budget import RunBudget
-from engine.llm.gateway.throttle import FIRST_PATIENCE_SECONDS, SILENT_CALLS, AdaptiveThrottle
+from engine.llm.gateway.throttle import SILENT_CALLS, AdaptiveThrottle
 from engine.system.log_context import read_log_context
 
 LOGGER = logging.getLogger("exemplars.calls")
@@ -35,8 +35,7 @@ ENDING = (CredentialsError, QuotaSpentError, ModelNotFoundError, ProviderDownErr
 # Errors that every call to this model would meet, but not a fallback. A key that is refused is for a person to put
 # right.
 GONE = (ProviderDownError, QuotaSpentError, ModelNotFoundError)
-# Where there was never a connection there is no reason to think that there will be: give up sooner, by the number of
-# tries or, where one of them takes long, by the time since the first.
+# Where there was never a connection there is no reason to think that there will be: give up sooner.
 MAX_FIRST_ATTEMPTS = 4
 # An answer that cannot be read may be billed, and seldom gets better where none ever could: it is asked once more, for
 # what stands in between may have stumbled. Where others can be read it is asked as often as a reply that is no use.
@@ -49,7 +48,6 @@ class _Tries:
     brought an answer which cannot be read.
     """
 
-    began: float = 0.0
     failures: int = 0
     counted: int = 0
     malformed: int = 0
@@ -112,51 +110,41 @@ class RetryingClient:
         async with self._throttle.turn(tries.failures), self._budget.in_flight:
             self._report(WaitedForTurn(self.endpoint.name, time.monotonic() - waiting))
             self._check_gone()
-            tries.began = tries.began or time.monotonic()
             try:
                 return await self._client.complete(request)
             except ProviderError as error:
-                classified = self._classify(error, request, tries)
-                if classified is error:
-                    raise
-                raise classified from error
+                self._classify(error, request, tries)
+                raise
 
     def _check_gone(self) -> None:
         if self.gone is not None:
             # An exception adds to its traceback each time that it is raised, and many calls raise this one.
             raise self.gone.with_traceback(None)
 
-    def _classify(self, error: ProviderError, request: Request, tries: _Tries) -> ProviderError:
-        """What a failed attempt means for its call or, where nothing has ever been answered, for all calls.
+    def _classify(self, error: ProviderError, request: Request, tries: _Tries) -> None:
+        """Counts a failed attempt.
 
         Raises:
-            ProviderDownError: nothing has been answered for as long as a run waits.
+            ProviderDownError, ProviderError: by this error nothing will come of any call.
         """
         answered = self._throttle.answered
         if isinstance(error, RequestRefusedError):
             self._throttle.note_answer()
             self._refused += request.schema is None or isinstance(error, ContextTooLongError)
-            hopeless = not answered and self._refused >= SILENT_CALLS
-            return ProviderError(f"{error} (no call has been answered)") if hopeless else error
-        if isinstance(error, MalformedAnswerError):
+            if not answered and self._refused >= SILENT_CALLS:
+                raise ProviderError(f"{error} (no call has been answered)") from error
+        elif isinstance(error, MalformedAnswerError):
             self._throttle.note_answer()
             tries.failures += 1
             tries.malformed += 1
-            if answered or tries.malformed < MAX_MALFORMED_FIRST:
-                return error
-            return ProviderDownError(f"{error} (asked {tries.failures} times, no answer could be read)")
-        if not isinstance(error, RetryableProviderError):
-            return error
-        self._throttle.take_failure(error, tries)
-        tries.failures += 1
-        tries.counted += not self._throttle.is_open
-        most = MAX_FIRST_ATTEMPTS if error.no_connection else MAX_ATTEMPTS
-        patience_seconds = FIRST_PATIENCE_SECONDS if error.no_connection else self._throttle.patience_seconds
-        late = time.monotonic() - tries.began > patience_seconds
-        if not answered and (tries.counted >= most or late):
-            times = "once" if tries.failures == 1 else f"{tries.failures} times"
-            return ProviderDownError(f"{error} (asked {times}, no call has been answered)")
-        return error
+            if not answered and tries.malformed >= MAX_MALFORMED_FIRST:
+                raise ProviderDownError(f"{error} (asked {tries.failures} times, no answer could be read)") from error
+        elif isinstance(error, RetryableProviderError):
+            self._throttle.take_failure(error, tries)
+            tries.failures += 1
+            tries.counted += not self._throttle.is_open
+            if not answered and tries.counted >= (MAX_FIRST_ATTEMPTS if error.no_connection else MAX_ATTEMPTS):
+                raise ProviderDownError(f"{error} (asked {tries.failures} times, no call has been answered)") from error
 
     def _choose_wait(self, state: RetryCallState) -> float:
         """Backoff in seconds before the next try."""
@@ -173,8 +161,6 @@ class RetryingClient:
         return self._wait(state) if strained else self._wait(state) / UNSTRAINED_DIVISOR
 
     def _log_retry(self, state: RetryCallState) -> None:
-        if not LOGGER.isEnabledFor(logging.INFO):
-            return
         error = state.outcome.exception() if state.outcome else None
         wait_seconds = round(state.next_action.sleep, 3) if state.next_action else 0.0
         LOGGER.info(
