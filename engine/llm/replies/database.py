@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from engine.errors import StoreError
 from engine.llm.client.redaction import redact_message
@@ -143,27 +143,19 @@ def _explain(error: Exception, name: str, url: str | None) -> StoreError:
     """The error to be raised for one of SQLAlchemy's or of the disk; it tells no secret."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     told = " ".join(str(cause).split())
-    if type(cause) is sqlite3.DatabaseError:
-        return StoreError(
-            f"The file of kept replies, {name}, is damaged: {told}. Move it away, or put a copy in its place, and "
-            "start again: replies that are not in it are paid for again"
-        )
     if url is None:
-        return StoreError(
-            f"The replies cannot be kept in {name}: {told}. Free space, or set EXEMPLARS_CACHE_DIR to a folder that "
-            "can be written, and start again. The replies that are kept already stay"
+        remedy = (
+            "Move it away, and start again: replies that were in it are paid for again"
+            if type(cause) is sqlite3.DatabaseError
+            else "Free space, or set EXEMPLARS_CACHE_DIR to a folder that can be written, and start again"
         )
+        return StoreError(f"The replies cannot be kept in {name}: {told}. {remedy}")
     password = make_url(url).password
     told = redact_message(told, [str(password)] if password else [])
-    if isinstance(error, OperationalError | InterfaceError):
-        return StoreError(
-            f"The database of kept replies, {name}, cannot be reached: {told}. Check that it runs and takes "
-            "connections from this machine, and the user and password in EXEMPLARS_REPLIES_URL, and start again: what "
-            "was kept stays, and calls whose replies could not be kept count as spent"
-        )
     return StoreError(
-        f"The replies cannot be kept in {name}: {told}. Its user in EXEMPLARS_REPLIES_URL must be allowed to create, "
-        "read and write tables there"
+        f"The database of kept replies, {name}, cannot be reached or written: {told}. Check that it runs and takes "
+        "connections from this machine, and that the user in EXEMPLARS_REPLIES_URL may create, read and write tables; "
+        "then start again: what was kept stays, and calls whose replies could not be kept count as spent"
     )
 
 

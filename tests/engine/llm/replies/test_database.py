@@ -31,7 +31,7 @@ async def test_database_that_goes_away_ends_the_run_with_what_to_do_and_the_next
             await kept.keep("a", REPLY)
             begun = await kept.begin(0.5)
             gate.shut()
-            with pytest.raises(StoreError, match=r"cannot be reached.*EXEMPLARS_REPLIES_URL, and start again"):
+            with pytest.raises(StoreError, match=r"cannot be reached.*EXEMPLARS_REPLIES_URL.*then start again"):
                 await kept.keep("b", REPLY, begun)
             # Nothing that was not kept is used, and no call begins that is not noted.
             assert None is kept.find("b")
@@ -59,7 +59,7 @@ async def test_damaged_file_is_told_with_what_to_do(tmp_path: Path) -> None:
         await asyncio.gather(*(kept.keep(str(number), make_reply(str(number))) for number in range(50)))
     for damaged in (b"no database" * 1000, path.read_bytes()[: path.stat().st_size // 2]):
         path.write_bytes(damaged)
-        with pytest.raises(StoreError, match=r"replies\.sqlite, is damaged: .* Move it away"):
+        with pytest.raises(StoreError, match=r"replies\.sqlite: .* Move it away, and start again"):
             ReplyStore(place, PLAN)
 
 
