@@ -1,7 +1,6 @@
 """Asking keeps every reply, asks again where that can help, and stays within the limits of the run."""
 
 import asyncio
-import hashlib
 import itertools
 import json
 from collections.abc import Sequence
@@ -155,16 +154,6 @@ async def test_whatever_makes_another_reply_is_asked(
         found = await gateway.complete(labelled(label, request_))
 
     assert (text, text == "two") == (found.text, bool(client.requests))
-
-
-def test_key_of_a_reply_is_made_of_what_is_sent() -> None:
-    sent = (
-        '{"logprobs": null, "max_tokens": 100, "prompt": {"system": null, "turns": [], "user": "Write 1 text."}, '
-        '"sampler": null, "schema": null, "seed": null, "stop": [], "temperature": 0.8, "thinking": "none"}'
-    )
-    key = hashlib.sha256(f"cell\0openai/test@\0{sent}".encode()).hexdigest()
-
-    assert key == replace(REQUEST, label="cell", key="other", in_words=Prompt("other")).digest("openai/test@")
 
 
 class HeldClient(FakeClient):
