@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from engine.axis.labels import is_bare
 from engine.axis.reference_axis import ReferenceAxis
 from engine.axis.separation import Numbers, rank_auc, score_held_out
-from engine.domain.model import Pole, Trait
+from engine.domain.model import DEFAULT_LABELS, Pole, Trait
 from engine.domain.samples import Exemplar
 from engine.text.embedding import Embedder, Vectors
 
@@ -53,9 +52,9 @@ def measure_pole_scores(
 
 
 def list_pole_names(trait: Trait, pole: Pole) -> list[str]:
-    """Lists the names of a pole: its label alone and after the trait's name, unless it is bare, and its paraphrases."""
+    """Lists the names of a pole: its own label alone and after the trait's name, and its paraphrases."""
     label = trait.label(pole)
-    named = [trait.name] if is_bare(label) else [label, f"{trait.name}: {label}"]
+    named = [trait.name] if label in DEFAULT_LABELS else [label, f"{trait.name}: {label}"]
     return [*named, *trait.paraphrase(pole)]
 
 

@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 
-from engine.axis.labels import find_label_fault, is_negation
 from engine.axis.separation import DECIMALS, Flags, Numbers, fit_axis, measure_left_out, rank_auc
 from engine.domain.model import POLES, Model, Pole, Trait
 from engine.text.embedding import Embedder, Vectors
@@ -36,6 +35,7 @@ MIN_SEEDS_ALONE = 4
 # below .72 on other texts; with an earlier rule, at .1 and without it for seeds, one had .28 (docs/decisions/029).
 MIN_AGREEMENT = 0.2
 MIN_SEEDS_FOR_LABELS = 2
+MIN_WITNESSES = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,8 +65,8 @@ def fit_reference_axes(model: Model, embedder: Embedder) -> dict[str, ReferenceA
 def fit_reference_axis(model: Model, trait: Trait, embedder: Embedder) -> ReferenceAxis:
     """Fits the axis of one trait to its seeds if they place each other, or to what a second witness confirms.
 
-    To few seeds the paraphrases, or else labels that are neither negated nor bare, are added where they agree. Without
-    seeds at both poles the paraphrases are the axis where the labels or other paraphrases agree.
+    To few seeds the paraphrases, or else the labels, are added where they agree. Without seeds at both poles the
+    paraphrases are the axis where other paraphrases agree, or the labels.
     """
     seeds = {pole: embedder.embed([seed.text for seed in model.draw_examples_at(trait.key, pole)]) for pole in POLES}
     count = min(map(len, seeds.values()))
@@ -90,7 +90,7 @@ def prepare_axes(model: Model, embedder: Embedder) -> partial[dict[str, Referenc
 
 
 def _fit_to_words(trait: Trait, embedder: Embedder) -> ReferenceAxis:
-    """Fits the axis to the paraphrases if a second witness agrees with them: the labels, or other paraphrases."""
+    """Fits the axis to the paraphrases if a second witness agrees with them: other paraphrases, else the labels."""
     directions = _list_directions(trait, embedder)
     none = np.zeros(embedder.embed([trait.name]).shape[1])
     if trait.type == "topic":
@@ -99,7 +99,8 @@ def _fit_to_words(trait: Trait, embedder: Embedder) -> ReferenceAxis:
         _fit({pole: embedder.embed([text]) for pole, text in zip(POLES, texts, strict=True)})
         for texts in zip(*(trait.paraphrase(pole) for pole in POLES), strict=False)
     ]
-    witnesses += [directions[words] for words in directions if words == "labels"]
+    if len(witnesses) < MIN_WITNESSES:
+        witnesses.append(directions["labels"])
     agreements = [float(one @ other) for one, other in itertools.combinations(witnesses, 2)]
     if "paraphrases" in directions and agreements and min(agreements) >= MIN_AGREEMENT:
         return ReferenceAxis("paraphrases", directions["paraphrases"])
@@ -107,14 +108,14 @@ def _fit_to_words(trait: Trait, embedder: Embedder) -> ReferenceAxis:
 
 
 def _list_directions(trait: Trait, embedder: Embedder) -> dict[Words, Numbers]:
-    """Lists the directions that words give, of length 1, the more reliable first; none that only negates."""
+    """Lists the directions that words give, of length 1, the more reliable first.
+
+    Labels that negate one another or say nothing ("Not rude", "Yes") agree with no other witness by themselves.
+    """
     directions: dict[Words, Numbers] = {}
-    positive, negative = (" ".join(trait.paraphrase(pole)) for pole in POLES)
-    if positive and negative and not is_negation(positive, negative):
+    if all(trait.paraphrase(pole) for pole in POLES):
         directions["paraphrases"] = _fit({pole: embedder.embed(trait.paraphrase(pole)) for pole in POLES})
-    if find_label_fault(trait.positive_label, trait.negative_label) is None:
-        directions["labels"] = _fit({pole: embedder.embed([trait.label(pole)]) for pole in POLES})
-    return directions
+    return {**directions, "labels": _fit({pole: embedder.embed([trait.label(pole)]) for pole in POLES})}
 
 
 def _fit(vectors: Mapping[Pole, Vectors]) -> Numbers:

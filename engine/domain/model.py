@@ -23,6 +23,8 @@ TRAIT_TYPES: tuple[str, ...] = get_args(TraitType)
 EFFORTS: tuple[str, ...] = get_args(Effort)
 SYNTH_TYPES: tuple[str, ...] = get_args(SynthType)
 
+# The labels of a trait that is given none say nothing of what its poles are.
+DEFAULT_LABELS = ("Yes", "No")
 # More seeds of a trait at a pole move neither an axis nor a choice of subjects, and embedding them takes minutes.
 MAX_SEEDS_PER_POLE = 2_000
 
@@ -43,8 +45,8 @@ class Trait:
     name: str
     type: TraitType
     description: str = ""
-    positive_label: str = "Yes"
-    negative_label: str = "No"
+    positive_label: str = DEFAULT_LABELS[0]
+    negative_label: str = DEFAULT_LABELS[1]
     aggregation: Aggregation = "mean"
     positive_paraphrase: tuple[str, ...] = ()
     negative_paraphrase: tuple[str, ...] = ()

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from engine.asking.plan import Plan
 from engine.asking.scenarios import advise_on_fields
 from engine.asking.topic_subjects import MIN_OWN_SHARE
-from engine.axis.labels import find_label_fault
 from engine.axis.reference_axis import MIN_SEEDS_ALONE
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Trait
 from engine.llm.client.request import Endpoint
@@ -108,23 +107,13 @@ def _list_axis_notes(plan: Plan, trait: Trait) -> list[str]:
         why = f"placed by one another, its seeds have an AUC of {axis.seeds_auc or 0:.2f}"
         remedy = "Look whether they stand at the right poles. An embedding sees manner and subject, not facts."
     else:
-        why = _explain_labels(trait)
+        why = f"{trait.positive_label} and {trait.negative_label} alone are no measure"
         remedy = f"Give each pole {MIN_SEEDS_ALONE} examples or more, or two paraphrases."
     return [
         *notes,
         f"Nothing known places the texts of {trait.name} between its poles ({why}), so its pairs are chosen without an "
         f"axis. {remedy}",
     ]
-
-
-def _explain_labels(trait: Trait) -> str:
-    fault = find_label_fault(trait.positive_label, trait.negative_label)
-    labels = f"{trait.positive_label} and {trait.negative_label}"
-    if fault == "negated":
-        return f"of {labels} one only negates the other"
-    if fault == "bare":
-        return f"{labels} say nothing by themselves"
-    return f"{labels} alone are no measure"
 
 
 def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> list[str]:

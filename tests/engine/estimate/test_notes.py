@@ -74,7 +74,6 @@ def test_what_is_left_out_is_noted(model: Model, level: dict[str, Any], endpoint
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (label("Clear", "Not clear"), "(of Clear and Not clear one only negates the other)"),
         (label("Rude", "Polite"), "Give each pole 4 examples or more"),
         (make_model(seeds=FOUR_EACH), "its seeds have an AUC of 0.22)"),
     ],
