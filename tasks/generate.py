@@ -12,7 +12,6 @@ from engine.asking.plan import Cell
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.run.screening_ahead import ScreeningAhead, screening_ahead
 from engine.system.task_groups import gather_or_cancel
 
 # A task run costs the server 25 to 45 ms (docs/decisions/000), and the run page draws each as a bar: with eight of them
@@ -27,17 +26,13 @@ async def generate(
 ) -> list[Exemplar]:
     """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises.
 
-    The rules are applied to what has come while the rest is asked.
-
     Args:
         as_tasks: whether each batch of cells is a task of the run page.
     """
     call, split = generate_batch if as_tasks else generate_batch.fn, split_cells(cells)
-    async with screening_ahead(rounds.screener) as ahead:
-        batches = await gather_or_cancel(
-            call(rounds, batch, gateway, f"part {number} of {len(split)}", ahead)
-            for number, batch in enumerate(split, start=1)
-        )
+    batches = await gather_or_cancel(
+        call(rounds, batch, gateway, f"part {number} of {len(split)}") for number, batch in enumerate(split, start=1)
+    )
     return [exemplar for batch in batches for exemplar in batch]
 
 
@@ -48,33 +43,16 @@ def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
     return [tuple(cells[start:end]) for start, end in itertools.pairwise(ends)]
 
 
-@task(
-    name="generate",
-    task_run_name=NAME,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@task(name="generate", task_run_name=NAME, cache_policy=NO_CACHE, persist_result=False)
 async def generate_batch(
-    rounds: Rounds,
-    cells: Sequence[Cell],
-    gateway: ModelGateway,
-    part: str = "all cells",
-    ahead: ScreeningAhead | None = None,
+    rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway, part: str = "all cells"
 ) -> list[Exemplar]:
     """The exemplars of one batch; the gateway bounds the calls in flight across all batches of the run.
 
     Args:
         part: which one of how many it is, for the name of the task's run.
-        ahead: takes each cell as it comes; None where nothing is screened ahead.
     """
-
-    async def make(cell: Cell) -> list[Exemplar]:
-        made = await generate_cell(rounds.plan, cell, gateway, rounds.language)
-        if ahead is not None:
-            ahead.take(made)
-        return made
-
-    made = await gather_or_cancel(make(cell) for cell in cells)
+    made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
     exemplars = [exemplar for cell in made for exemplar in cell]
     get_run_logger().info("%d cells, %d exemplars", len(cells), len(exemplars))
     return exemplars

@@ -49,7 +49,6 @@ class Screener:
         )
         self._min_words = min(MIN_WORDS, self._any_length.min_words)
         self._voice_check = VoiceCheck(plan.model, plan.language.tag)
-        self._ahead: dict[str, Exemplar] = {}
         self._openings = Openings(plan.model)
         self._phrases = SeedPhrases(plan.model, dict(plan.quotas), plan.language.tag)
         self._seen = NearTexts()
@@ -66,14 +65,8 @@ class Screener:
             self._seed_runs.update(dict.fromkeys(word_runs(seed.text, COMMON_RUN), seed.text))
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-        """Returns the exemplars in cell order; each is accepted, or has the reason for which it is rejected.
-
-        The rules are not applied again to those that ``apply_rules_ahead`` was given.
-        """
-        ruled = [
-            self._ahead.pop(exemplar.key) if exemplar.key in self._ahead else self._apply_rules(exemplar)
-            for exemplar in sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))
-        ]
+        """Returns the exemplars in cell order; each is accepted, or has the reason for which it is rejected."""
+        ruled = [self._apply_rules(item) for item in sorted(exemplars, key=lambda item: (item.order, item.number))]
         self._openings.add(ruled)
         # All at once: each search goes through the hashes of the whole pool.
         texts = list(dict.fromkeys(item.text for item in ruled if item.text is not None and item.is_accepted))
@@ -87,10 +80,6 @@ class Screener:
             else item
             for item in ruled
         ]
-
-    def apply_rules_ahead(self, exemplars: Sequence[Exemplar]) -> None:
-        """Applies the rules to exemplars while others are asked: what they find depends on no other text."""
-        self._ahead |= {exemplar.key: self._apply_rules(exemplar) for exemplar in exemplars}
 
     def _apply_rules(self, exemplar: Exemplar) -> Exemplar:
         if exemplar.reason is not None or exemplar.text is None:

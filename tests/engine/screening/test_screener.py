@@ -97,14 +97,6 @@ def test_what_was_refused_is_not_made_again() -> None:
     assert ["refused_before", None] == list_reasons(screener.screen(make_exemplars(TEXTS[2], TEXTS[3])))
 
 
-def test_rules_that_were_applied_ahead_are_not_applied_again() -> None:
-    screener, given = make_screener(), make_exemplars("Too short", TEXTS[0])
-    screener.apply_rules_ahead(given)
-
-    assert ["too_short", None] == list_reasons(screener.screen([replace(item, text=TEXTS[0]) for item in given]))
-    assert ["duplicate"] == list_reasons(screener.screen([replace(given[0], text=TEXTS[0])]))
-
-
 @pytest.mark.parametrize("text", [POSITIVE_SEEDS[2].lower(), POSITIVE_SEEDS[2].replace("seven", "eleven")])
 def test_copy_of_an_authored_sample_is_rejected(text: str) -> None:
     copies = screen(text, text, model=SEEDED)
