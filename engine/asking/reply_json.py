@@ -5,25 +5,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TypeGuard
 
-import pyjson5
-
-# A reply has one value, or as many as texts; text that goes on with others is not searched without an end.
-MOST_VALUES = 200
 # Models of which the server does not separate the thoughts write them before the answer, some without the first tag.
 THOUGHTS = re.compile(r".*?</(?:think|thinking|thought|reasoning)>", re.DOTALL | re.IGNORECASE)
 UNENDED_THOUGHTS = re.compile(r"\s*<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 # What begins an object or a list with something in it; other braces and brackets are prose.
-_OPENING = re.compile(r"""\{(?=\s*(?:["']|/[/*]|[\w$]+\s*:\s*["'\[{\d-]|\Z))|\[(?=\s*["'\[{])""")
-_TOKEN = re.compile(
-    r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|(?P<unended>["'])|//[^\n]*|/\*.*?(?:\*/|\Z)|[\[\]{}]""", re.DOTALL
-)
+_OPENING = re.compile(r"""\{(?=\s*(?:["']|\Z))|\[(?=\s*["'\[{])""")
 _BRACKET = re.compile(r"[\[\]{}]")
-_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
-_KNOWN_ESCAPES = '"\\/bfnrt'
 # Half a surrogate pair, which no file can hold, and what no text has but is left of \beta, \frac, \rho, x \times y,
 # $\theta or C:\temp where the backslash is not doubled.
 _WRONG = re.compile(r"[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)|(?:\S |[$({]|\b[A-Za-z]:)\t(?=[a-z])")
-UNREADABLE = "no JSON object that can be read in the reply"
 _FENCE = re.compile(r"^\s*```\w*|```\s*$")
 
 
@@ -38,12 +28,11 @@ class UnreadableError(ValueError):
 def find_values(text: str) -> list[object]:
     """The objects and lists of a reply in order, but for those inside another, or the one string that it is.
 
-    Fields are named in small letters. JSON5 (json5.org) has trailing commas, single quotes, bare keys and comments,
-    which models write, and guesses nothing: docs/decisions/033-replies.md has why no library is taken that repairs.
-    Where a value cannot be read an ``UnreadableError`` stands in its place.
+    Fields are named in small letters. Where a value cannot be read an ``UnreadableError`` stands in its place: nothing
+    is guessed, since the text would not be what the model wrote.
 
     Raises:
-        UnreadableError: there is nothing but thoughts, or no end of values.
+        UnreadableError: there is nothing but thoughts.
     """
     rest = drop_thoughts(text)
     if text.strip() and not rest.strip():
@@ -53,8 +42,6 @@ def find_values(text: str) -> list[object]:
     while opening := _OPENING.search(rest, end):
         value, end = _decode(rest, opening.start())
         values.append(value)
-        if len(values) > MOST_VALUES:
-            raise UnreadableError(f"more than {MOST_VALUES} JSON values in the reply")
     bare = _FENCE.sub("", rest).strip("\ufeff \t\r\n")
     if not values and bare.startswith('"'):
         value, end = _decode(bare, 0)
@@ -86,51 +73,28 @@ def drop_thoughts(text: str) -> str:
 
 def _decode(text: str, start: int) -> tuple[object, int]:
     """The value that begins at a place, or why it cannot be read, and where it ends."""
-    end = len(text)
     try:
-        try:
-            # Models write line breaks into strings as they are.
-            value, end = json.JSONDecoder(strict=False).raw_decode(text, start)
-        except (ValueError, RecursionError):
-            end = _find_end(text, start)
-            value = pyjson5.decode(_TOKEN.sub(_check_escapes, text[start:end]))
+        # Models write line breaks into strings as they are.
+        value, end = json.JSONDecoder(strict=False).raw_decode(text, start)
+    except (ValueError, RecursionError) as error:
+        end, is_whole = _find_end(text, start)
+        if not is_whole:
+            return UnreadableError("a JSON object begins in the reply and does not end", breaks_off=True), end
+        return UnreadableError(f"no JSON object that can be read in the reply: {error}"), end
+    try:
         return _clean(value), end
     except UnreadableError as error:
         return error, end
-    except (RecursionError, pyjson5.Json5DecoderException):
-        return UnreadableError(UNREADABLE), end
 
 
-def _find_end(text: str, start: int) -> int:
-    """Where the value that begins at a place ends, by its brackets."""
+def _find_end(text: str, start: int) -> tuple[int, bool]:
+    """Where the value that begins at a place ends by its brackets, and whether it does."""
     depth = 0
-    for token in _TOKEN.finditer(text, start):
-        depth += (token[0] in "[{") - (token[0] in "]}")
-        if depth == 0:
-            return token.end()
-        if token["unended"]:
-            # No string ends any more. One that is searched for from each quotation mark would take for ever.
-            break
-    for bracket in _BRACKET.finditer(text, token.end()):
+    for bracket in _BRACKET.finditer(text, start):
         depth += 1 if bracket[0] in "[{" else -1
         if depth == 0:
-            return bracket.end()
-    raise UnreadableError("a JSON object begins in the reply and does not end", breaks_off=True)
-
-
-def _check_escapes(token: re.Match[str]) -> str:
-    """A string of JSON5 with its line breaks escaped. JSON5 drops a backslash that it does not know, and a text with
-    such a one may mean others of its backslashes as they stand.
-    """
-    if token["unended"]:
-        raise UnreadableError(UNREADABLE)
-    quote = token[0][0]
-    if quote not in "\"'":
-        return token[0]
-    for escape in _ESCAPE.findall(token[0]):
-        if len(escape) == 1 and escape not in _KNOWN_ESCAPES and not escape == quote == "'":
-            raise UnreadableError(f"a backslash before {escape!r}, which JSON does not know: it has to be doubled")
-    return token[0].replace("\n", "\\n").replace("\r", "\\r")
+            return bracket.end(), True
+    return len(text), False
 
 
 def _clean(value: object) -> object:

@@ -4,11 +4,10 @@ import json
 
 import pytest
 
-from engine.asking.reply_json import MOST_VALUES, UnreadableError, find_objects, find_values
+from engine.asking.reply_json import UnreadableError, find_objects, find_values
 
 WHOLE = json.dumps({"text": 'She said "no {way}".', "note": ["mine"]})
 READ = json.loads(WHOLE)
-BARE = "{'text': 'It\\'s so.', note: [\"mine\",],}"
 
 
 @pytest.mark.parametrize(
@@ -21,9 +20,6 @@ BARE = "{'text': 'It\\'s so.', note: [\"mine\",],}"
         f"<think>Perhaps {WHOLE.replace('She', 'He')}?</think>\n{WHOLE}",
         f"I draft {{}} first.</thinking>{WHOLE}",
         WHOLE.replace('"text"', '" Text"'),
-        WHOLE.replace("]}", ",],}"),
-        WHOLE.replace("{", "{ // as asked\n", 1),
-        WHOLE.replace("]", "] /* one */ "),
     ],
 )
 def test_object_is_read_from_wherever_it_stands(text: str) -> None:
@@ -33,12 +29,11 @@ def test_object_is_read_from_wherever_it_stands(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "read"),
     [
-        (f"Here: {BARE}.", [{"text": "It's so.", "note": ["mine"]}]),
         (f"{WHOLE}\n[{WHOLE}]", [READ, [READ]]),
         ('{"text": "one\ntwo"}', [{"text": "one\ntwo"}]),
-        ('{"text": "one\r\ntwo",}', [{"text": "one\r\ntwo"}]),
-        (r'{"text": "C:\\data\\new, \u00e9 \/ x \\leq 5\n1\t2",}', [{"text": "C:\\data\\new, é / x \\leq 5\n1\t2"}]),
-        ('{"text": "See https://a.example // this",}', [{"text": "See https://a.example // this"}]),
+        ('{"text": "one\r\ntwo"}', [{"text": "one\r\ntwo"}]),
+        (r'{"text": "C:\\data\\new, \u00e9 \/ x \\leq 5\n1\t2"}', [{"text": "C:\\data\\new, é / x \\leq 5\n1\t2"}]),
+        ('{"text": "See https://a.example // this"}', [{"text": "See https://a.example // this"}]),
         ('```json\n"one"\n```', ["one"]),
     ],
 )
@@ -49,11 +44,11 @@ def test_what_stands_there_is_read_as_it_was_written(text: str, read: list[objec
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (r"""{"text": "C:\data\new",}""", "a backslash before 'd'"),
-        (r"""{"draft": {"text": "one"}, "text": "\alpha"}""", "a backslash before 'a'"),
-        (r"""{"text": "It\'s so."}""", 'a backslash before "\'"'),
-        (r"""{"text": "C:\users"}""", "a backslash before 'u'"),
-        ('{"text": "one \\\ntwo"}', "a backslash before '\\n'"),
+        (r"""{"text": "C:\data\new"}""", "Invalid \\escape"),
+        (r"""{"draft": {"text": "one"}, "text": "\alpha"}""", "Invalid \\escape"),
+        (r"""{"text": "It\'s so."}""", "Invalid \\escape"),
+        (r"""{"text": "C:\users"}""", "Invalid \\uXXXX escape"),
+        ('{"text": "one",}', "no JSON object that can be read in the reply"),
         (r"""{"text": "the \beta"}""", "(U+0008)"),
         (r"""{"text": "C:\temp"}""", "(U+0009)"),
         (r"""{"text": "a\u0000b"}""", "(U+0000)"),
@@ -63,7 +58,6 @@ def test_what_stands_there_is_read_as_it_was_written(text: str, read: list[objec
         ("I'm sorry, I can't help with that.", "no JSON object in the reply"),
         ("", "no JSON object in the reply"),
         (f"<think>It is {WHOLE}, I think.", "nothing but thoughts in the reply"),
-        ('{"a": 1}' * (MOST_VALUES + 1), f"more than {MOST_VALUES} JSON values"),
         # Searched for an end from each quotation mark this would take hours.
         ('{"text":"' + r"\"" * 150_000 + "}", "no JSON object that can be read in the reply"),
     ],
@@ -77,7 +71,7 @@ def test_what_cannot_be_read_as_it_was_written_is_said(text: str, said: str) -> 
 
 
 @pytest.mark.parametrize(
-    "text", [WHOLE[:-2], f"Here it is: {WHOLE[:30]}", f"```json\n{WHOLE[:-1]}", BARE[:-1], f"{WHOLE}\n{WHOLE[:-1]}"]
+    "text", [WHOLE[:-2], f"Here it is: {WHOLE[:30]}", f"```json\n{WHOLE[:-1]}", f"{WHOLE}\n{WHOLE[:-1]}"]
 )
 def test_object_that_begins_and_does_not_end_breaks_off(text: str) -> None:
     with pytest.raises(UnreadableError) as caught:

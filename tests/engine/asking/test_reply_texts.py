@@ -51,9 +51,9 @@ def test_last_whole_answer_is_read_where_one_was_asked_for(reply: str) -> None:
 @pytest.mark.parametrize(
     ("reply", "count", "said"),
     [
-        ('{"text": "draft"}\n{"text": "C:\\data"}', 1, "a backslash before 'd'"),
+        ('{"text": "draft"}\n{"text": "C:\\data"}', 1, "can be read in the reply: Invalid"),
         ('{"text": "draft"}\n{"text": "fin', 1, "does not end"),
-        ('{"text": "\\d"}\n{"text": "\\e"}', 2, "a backslash before 'e'"),
+        ('{"text": "\\d"}\n{"text": "\\e"}', 2, "can be read in the reply: Invalid"),
         ('{"texts": ["..."]}\n{"texts": ["one", "two"]}', 3, "answers of 1 and 2 texts in one reply, where 3 were"),
         ('{"texts": ["one", 5]}', 2, "no JSON with a text in the reply"),
         ('{"content": "one"}', 1, "no JSON with a text in the reply"),
