@@ -50,11 +50,6 @@ def name_script(script: str) -> str:
     return langcodes.Language.make(script=script).script_name() if len(script) == 4 else script
 
 
-def names_script(tag: str) -> bool:
-    """Whether a tag names a script itself, as ``sr-Latn`` does."""
-    return langcodes.Language.get(tag).script is not None
-
-
 @cache
 def are_close(one: str, other: str) -> bool:
     """Whether two languages are so close that readers of either read the other: Danish and Norwegian, Czech and Slovak.

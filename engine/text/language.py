@@ -10,7 +10,7 @@ from typing import Any
 
 import regex
 
-from engine.domain.language_tag import are_close, find_code, find_script, name_script, name_tag, names_script
+from engine.domain.language_tag import are_close, find_code, find_script, name_script, name_tag
 from engine.domain.model import Model
 from engine.text.embedding import ENCODER_LANGUAGES
 from engine.text.words import count_words
@@ -36,19 +36,11 @@ DENSE_LETTERS = 3
 MAX_TEXTS = 20
 MAX_CHARACTERS = 100
 
-# Languages that py3langid knows, and that short texts of their neighbours are taken for more often than models write in
-# them. Who wants one of them says so in model.yaml.
-_RARE = frozenset("an br eo fo fy gd ht ig jv ku la lb lg ln mg nn oc om qu rw sa se sn so st vo wa xh zu".split())
 _LETTER = regex.compile(r"\p{L}")
 _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
 # What the codes of ISO 15924 for a way of writing stand for, in Unicode's scripts.
 _WRITTEN_IN = {"Jpan": ("Han", "Hiragana", "Katakana"), "Hans": ("Han",), "Hant": ("Han",), "Kore": ("Hangul",)}
 _DENSE = frozenset(("Han", "Hiragana", "Katakana", "Hangul"))
-# Languages that are written in another script too, where their tag names none.
-_SECOND_SCRIPTS = {
-    **dict.fromkeys(("sr", "bs", "uz", "az", "kk", "tg", "tk"), ("Latn", "Cyrl")),
-    **{"mn": ("Mong",), "pa": ("Arab",), "ku": ("Arab",), "sd": ("Deva",), "ms": ("Arab",), "ha": ("Arab",)},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +101,15 @@ def find_other_language(text: str, expected: str) -> str | None:
     main = max(letters, key=lambda script: letters[script])
     if own < MIXED_SHARE * total:
         return _detect(text) or f"{name_script(main)} script"
-    if own < MAIN_SHARE * total:
-        return None
-    if count_words(text) < MIN_WORDS:
+    if own < MAIN_SHARE * total or count_words(text) < MIN_WORDS:
         return None
     code = find_code(expected)
     if code in ("ja", "zh"):
         other = _tell_han(text)
         return other if other != code else None
-    return _find_other(text, code, main)
+    ranks = _rank(text, main)
+    # Of a language that the identifier does not know in this script nothing can be told.
+    return _find_sure(ranks) if code in ranks and _add_close(ranks, code) < DOUBTFUL else None
 
 
 def load_identifier() -> None:
@@ -149,27 +141,16 @@ def _detect(text: str) -> str | None:
         return _tell_han(text)
     if letters[main] < MAIN_SHARE * total:
         return None
-    known = _list_languages(main)
-    if len(known) < 2:
-        return next(iter(known), None)
-    if count_words(text) < MIN_WORDS_IN_COMMON:
+    ranks = _rank(text, main)
+    if len(ranks) > 1 and count_words(text) < MIN_WORDS_IN_COMMON:
         return None
-    return _find_sure(_rank(text, main), known)
+    return _find_sure(ranks)
 
 
-def _find_other(text: str, expected: str, script: str) -> str | None:
-    """Tells languages of one script apart; None where py3langid does not know the expected one in this script."""
-    known = _list_languages(script)
-    if expected not in known and not (expected in _RARE and script == find_script(expected)):
-        return None
-    ranks = _rank(text, script)
-    return _find_sure(ranks, known) if _add_close(ranks, expected) < DOUBTFUL else None
-
-
-def _find_sure(ranks: Mapping[str, float], known: Sequence[str]) -> str | None:
-    """Returns the likeliest of the known languages where it and those close to it are sure among all."""
-    best = max(known, key=lambda code: ranks[code])
-    return best if _add_close(ranks, best) > SURE else None
+def _find_sure(ranks: Mapping[str, float]) -> str | None:
+    """Returns the likeliest language where it and those close to it are sure among all."""
+    best = max(ranks, key=lambda code: ranks[code], default=None)
+    return best if best and _add_close(ranks, best) > SURE else None
 
 
 def _add_close(ranks: Mapping[str, float], code: str) -> float:
@@ -205,25 +186,13 @@ def _rank(text: str, script: str) -> Mapping[str, float]:
 def _list_scripts(tag: str) -> tuple[str, ...]:
     """Lists the scripts that a language is written in, as ``_patterns`` calls them."""
     script = find_script(tag)
-    more = () if names_script(tag) else _SECOND_SCRIPTS.get(find_code(tag), ())
-    return tuple(part for name in (script, *more) for part in _WRITTEN_IN.get(name, (name,)))
-
-
-@cache
-def _list_languages(script: str) -> tuple[str, ...]:
-    """Lists the languages of a script that can be told from one another, or the one that alone is written in it."""
-    return tuple(code for code in _codes() if script in _WRITTEN_IN.get(find_script(code), (find_script(code),)))
-
-
-@cache
-def _codes() -> tuple[str, ...]:
-    codes = sorted({str(code) for code in _identifier().nb_classes})
-    return tuple(code for code in codes if len(code) == 2 and code not in _RARE)
+    return _WRITTEN_IN.get(script, (script,))
 
 
 @cache
 def _patterns() -> Mapping[str, Any]:
-    scripts = dict.fromkeys(script for code in _codes() for script in _list_scripts(code))
+    codes = sorted({str(code) for code in _identifier().nb_classes})
+    scripts = dict.fromkeys(script for code in codes for script in _list_scripts(code))
     return {script: regex.compile(rf"(?V1)[\p{{Script={script}}}&&\p{{L}}]") for script in scripts}
 
 

@@ -80,8 +80,7 @@ def test_language_is_detected_only_where_it_is_sure(texts: Sequence[str], code: 
         ("This is Hindi: नमस्ते", "hi", "Latin script"),
         ("kubectl get pods -n kube-system を実行してください。", "ja", None),
         (NORWEGIAN, "nn", None),
-        (SERBIAN, "sr", None),
-        (SERBIAN, "sr-Cyrl", "Latin script"),
+        (SERBIAN, "sr-Latn", None),
         # Too short to tell languages of one script apart, long enough to tell scripts.
         (GERMAN[0], "en", "de"),
         ("OK", "ja", None),
