@@ -8,10 +8,10 @@ from engine.domain.model import POLES, Length, Model, Pole, Seed, Skipped, Trait
 from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
 from engine.store.earlier.samples import as_stored
+from engine.text.embedding import Vectors
 from engine.text.stylometry import (
     MAX_LENGTH,
     MIN_LENGTH,
-    FeatureSpreads,
     find_drift,
     measure_shared_content,
     measure_spreads,
@@ -211,12 +211,12 @@ class VoiceCheck:
     def __init__(self, model: Model, language: str = "en") -> None:
         self._language = language
         self._seeds: dict[SeedKey, Seed] = {}
-        self._spreads: dict[tuple[str, Pole], FeatureSpreads] = {}
+        self._spreads: dict[tuple[str, Pole], Vectors] = {}
         for trait in model.traits:
             for pole in POLES:
                 seeds = list_usable_seeds(model, trait.key, pole)
                 self._seeds |= {make_seed_key(seed, pole): seed for seed in seeds}
-                self._spreads[trait.key, pole] = measure_spreads([seed.text for seed in seeds])
+                self._spreads[trait.key, pole] = measure_spreads([seed.text for seed in seeds], language)
 
     def find_drift(self, exemplar: Exemplar) -> str | None:
         """Describes how an exemplar departs from its seed's voice; None if it keeps it, or is not a variation."""

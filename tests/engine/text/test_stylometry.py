@@ -35,7 +35,7 @@ def drift(text: str, seed: str = SEED) -> str:
 
 
 def test_registers_are_told_apart_either_way_by_a_feature_and_both_values() -> None:
-    drifted = [find_drift(*pair) for pair in itertools.permutations([TWEET, LEGAL, NOVEL, SEED], 2)]
+    drifted = [find_drift(*pair) for pair in itertools.permutations([TWEET, LEGAL, SEED], 2)]
 
     assert all(drifted)
     assert drift(TWEET).startswith("informal marks: 0.")
@@ -52,12 +52,7 @@ def test_registers_are_told_apart_either_way_by_a_feature_and_both_values() -> N
         ("punctuation", "Well, now (that is, today) we go: up.", "Well now that is today we go up."),
         ("informal marks", "We can't go! Nobody can't.", "We cannot go. Nobody cannot."),
         ("function words", "It is what we have to do.", "Turbines drive generators quickly downstream."),
-        ("first person", "I wrote my letter to our uncle.", "A letter goes to an uncle."),
-        ("second person", "You wrote your letter.", "Letters are written."),
-        ("third person", "He gave them her letter.", "A letter was given."),
         ("letters a word", "Extraordinary circumstances necessitate adaptation.", "It is so odd to go."),
-        ("abstract nouns", "Regulation of the settlement needs acceptance.", "We settle and accept the rules."),
-        ("past tense", "They walked home and slept; it rained.", "They walk home and sleep; it rains."),
     ],
 )
 def test_each_feature_has_more_of_what_it_is_named_for(feature: str, one: str, other: str) -> None:
@@ -97,31 +92,20 @@ def test_wording_of_the_seed_has_drifted_from_it_and_a_few_shared_words_have_not
 
 
 def test_habits_of_one_text_are_narrower_than_the_general_ones_and_of_many_their_own() -> None:
-    one = measure_spreads([SEED])
-    alike = measure_spreads([SEED] * 40)
+    one, alike = measure_spreads([SEED]), measure_spreads([SEED] * 40)
 
-    assert all(own < general for own, general in zip(one.spreads, GENERAL_SPREADS.spreads, strict=True))
-    assert all(own < prior for own, prior in zip(alike.spreads, one.spreads, strict=True))
-    assert measure_spreads([]) == one
+    assert (alike < one).all()
+    assert (one < GENERAL_SPREADS).all()
+    assert measure_spreads([]).tolist() == one.tolist()
     # Varied habits allow more.
     assert find_drift(NOVEL, TOLD, measure_spreads([NOVEL] * 12)) is not None
     assert find_drift(NOVEL, TOLD, measure_spreads([TWEET, LEGAL, NOVEL, SEED] * 3)) is None
 
 
-def test_one_word_of_a_kind_is_chance_and_two_are_not() -> None:
-    seed = "The baker opens the oven at five and the first loaves go out at six."
-    spreads = measure_spreads([seed] * 3)
-    one = "The tailor shuts the shop at noon and the first settlement goes out at two."
-    two = "The tailor shuts the shop at noon and the first settlement of arrangement at two."
-
-    assert find_drift(seed, one, spreads) is None
-    assert (find_drift(seed, two, spreads) or "").startswith("abstract nouns: 0.13, the seed has 0.00")
-
-
-def test_variation_in_another_language_is_compared_by_what_is_of_any_language() -> None:
+def test_variation_in_another_language_is_compared_by_its_own_words() -> None:
     seed = "Danke, und die Rechnung schicke ich Ihnen heute."
-    other = "Danke, und die Bestellungsbestätigung verschicken wir morgen."
+    other = "Danke, und die Bestellung verschicken wir euch morgen."
 
     assert (find_drift(seed, other) or "").startswith("wording: ")
     assert find_drift(seed, other, language="de") is None
-    assert (find_drift(seed, f"{other[:-1]}: {'ja, ' * 3}gut!", language="de") or "").startswith("punctuation: ")
+    assert "punctuation: " in (find_drift(seed, "Wir: ja, (die) Bestellung; morgen, euch, gut.", language="de") or "")
