@@ -1,9 +1,8 @@
 """The frames that the gate reads, in which stored rows stand without their texts: a model may have a million."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from engine.asking.held_out import (
 )
 from engine.domain.model import Model, Seed, SynthType
 from engine.domain.samples import Row
-from engine.store.earlier.samples import COLUMNS, StoredSamples, as_stored
+from engine.store.earlier.samples import StoredSamples, as_stored
 from engine.store.earlier.search import (
     JOINED_TEXTS,
     Numbers,
@@ -35,11 +34,11 @@ from engine.text.signatures import APART, NEAR
 
 # Stands for the text of a stored row that nothing is to be said of.
 STORED_TEXT = "(in the store)"
-ORIGINS = ["authored", "attached", "run"]
+
+_TEXT = pa.string()
 
 
-@dataclass(frozen=True, slots=True)
-class _Neighbour:
+class _Neighbour(NamedTuple):
     """A row's text and the earlier text that it is near to; ``similarity`` is the Jaccard index, in [0, 1]."""
 
     text: str
@@ -54,31 +53,29 @@ def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
     null, and ``similarity`` their Jaccard index. Of attached rows only those have their text that are one; the others
     have ``STORED_TEXT``, for a stored set without a text is refused when it is opened.
     """
-    attached, texts = as_stored(model.attached), [str(row["text"]) for row in rows]
-    begins = len(model.seeds)
-    near = dict(_find_old(model.seeds, attached))
-    new = _find_new(texts, [seed.text for seed in model.seeds], attached)
-    near |= {begins + len(attached) + number: item for number, item in new.items()}
-    stored = {number: item.text for number, item in near.items() if begins <= number < begins + len(attached)}
-    frame = pd.DataFrame(
+    attached, seeds = as_stored(model.attached), model.seeds
+    begins, ends = len(seeds), len(seeds) + len(attached)
+    new = _find_new([str(row["text"]) for row in rows], [seed.text for seed in seeds], attached)
+    near = _find_old(seeds, attached) | {ends + number: item for number, item in new.items()}
+    stored = {number - begins: item.text for number, item in near.items() if begins <= number < ends}
+    similarity = np.zeros(ends + len(rows))
+    similarity[list(near)] = [item.similarity for item in near.values()]
+    return pd.DataFrame(
         {
-            "trait": _join_columns(
-                [seed.trait for seed in model.seeds], attached.columns["trait"], [row["trait"] for row in rows]
-            ),
-            "text": _join_texts(
-                [seed.text for seed in model.seeds], len(attached), stored, [row["text"] for row in rows]
+            "trait": _join([seed.trait for seed in seeds], attached.columns["trait"], [row["trait"] for row in rows]),
+            "text": _join(
+                [seed.text for seed in seeds],
+                _spread(stored, len(attached), STORED_TEXT),
+                [row["text"] for row in rows],
             ),
             "quality": np.concatenate(
-                [
-                    np.array([seed.quality for seed in model.seeds], float),
-                    attached.columns["quality"].to_numpy(),
-                    np.array([row["quality"] for row in rows], float),
-                ]
+                [[seed.quality for seed in seeds], attached.columns["quality"], [row["quality"] for row in rows]]
             ),
-            "origin": _join_origins(begins, len(attached), len(rows)),
+            "origin": _repeat(("authored", "attached", "run"), (begins, len(attached), len(rows))),
+            "near": _join(_spread({number: item.other for number, item in near.items()}, ends + len(rows))),
+            "similarity": similarity,
         }
     )
-    return _add_neighbours(frame, near)
 
 
 def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -> pd.DataFrame | None:
@@ -94,26 +91,27 @@ def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -
     authored = [seed.text for seed in model.authored]
     attached, held_out = as_stored(model.attached), as_stored(model.held_out)
     texts = [str(row["text"]) for row in rows]
-    others = OverlapIndex(*list_other_pool_texts(model, synth_type))
-    begins, ends = len(authored) + len(attached), len(authored) + len(attached) + len(held_out)
-    old = {begins + row: found for row, found in _find_old_overlaps(authored, attached, held_out).items()}
-    new = others.find_all(texts)
-    overlaps = {number: overlap.detail for number, (_, overlap) in old.items()}
-    overlaps |= {ends + number: new[text].detail for number, text in enumerate(texts) if text in new}
-    stored = {number: text for number, (text, _) in old.items()}
-    subjects = pa.chunked_array(
-        [*attached.columns["subject"].chunks, *held_out.columns["subject"].chunks], COLUMNS.field("subject").type
-    )
-    counts = [begins, len(held_out), len(rows)]
+    old = {len(attached) + row: found for row, found in _find_old_overlaps(authored, attached, held_out).items()}
+    new = OverlapIndex(*list_other_pool_texts(model, synth_type)).find_all(texts)
+    in_store, begins = len(attached) + len(held_out), len(authored)
+    overlaps = {begins + row: overlap.detail for row, (_, overlap) in old.items()}
+    overlaps |= {begins + in_store + number: new[text].detail for number, text in enumerate(texts) if text in new}
     return pd.DataFrame(
         {
-            "text": _join_texts(authored, len(subjects), stored, [row["text"] for row in rows]),
-            "subject": _join_columns(
-                [""] * len(authored), subjects, [json.loads(row["scenario"]).get("subject", "") for row in rows]
+            "text": _join(
+                authored,
+                _spread({row: text for row, (text, _) in old.items()}, in_store, STORED_TEXT),
+                [row["text"] for row in rows],
             ),
-            "side": _name_codes(np.repeat([0, 1, ["train", "eval"].index(side)], counts), ["train", "eval"]),
-            "origin": _join_origins(len(authored), len(subjects), len(rows)),
-            "overlap": _spread(overlaps, ends + len(rows)),
+            "subject": _join(
+                [""] * begins,
+                attached.columns["subject"],
+                held_out.columns["subject"],
+                [json.loads(row["scenario"]).get("subject", "") for row in rows],
+            ),
+            "side": _repeat(("train", "eval", side), (begins + len(attached), len(held_out), len(rows))),
+            "origin": _repeat(("authored", "attached", "run"), (begins, in_store, len(rows))),
+            "overlap": _join(_spread(overlaps, begins + in_store + len(rows))),
         }
     )
 
@@ -132,41 +130,32 @@ def _find_new(texts: Sequence[str], authored: Sequence[str], attached: StoredSam
     return found
 
 
-def _find_old(authored: Sequence[Seed], attached: StoredSamples) -> Iterator[tuple[int, _Neighbour]]:
-    """Yields the authored and attached texts that are near to an earlier one of their trait, by their position.
+def _find_old(authored: Sequence[Seed], attached: StoredSamples) -> dict[int, _Neighbour]:
+    """Finds the authored and attached texts that are near to an earlier one of their trait, by their position.
 
     Authored texts come first. Attached ones are held against each other only if no gate has done so, and once.
     """
+    found: dict[int, _Neighbour] = {}
     traits: dict[str, list[int]] = {}
     for number, seed in enumerate(authored):
         traits.setdefault(seed.trait, []).append(number)
     for numbers in traits.values():
         for key, match in find_pairs((str(number), authored[number].text) for number in numbers):
-            yield int(key), _Neighbour(authored[int(key)].text, match.text, match.similarity)
-    best: dict[int, tuple[str, Match]] = {}
-    for item in match_stored([seed.text for seed in authored], attached.texts, NEAR):
-        if attached.columns["trait"][item.row].as_py() == authored[item.query].trait:
-            match = Match("authored", authored[item.query].text, item.similarity)
-            best[item.row] = item.text, choose_nearest(best.get(item.row, ("", None))[1], match) or match
+            found[int(key)] = _Neighbour(authored[int(key)].text, match.text, match.similarity)
 
     def find_stored(texts: StoredTexts, _: StoredTexts, rows: Numbers) -> list[StoredPair]:
         return find_pairs_within(texts, attached.read_traits()[rows])
 
-    for row, text, other, similarity in attached.texts.find_unchecked(attached.texts, find_stored):
-        match = Match("attached", other, similarity)
-        best[row] = text, choose_nearest(best.get(row, ("", None))[1], match) or match
-    for row, (text, match) in best.items():
-        yield len(authored) + row, _Neighbour(text, match.text, match.similarity)
-
-
-def _add_neighbours(frame: pd.DataFrame, near: Mapping[int, _Neighbour]) -> pd.DataFrame:
-    """Adds the columns ``near`` and ``similarity``, by the rows' positions."""
-    similarity = np.zeros(len(frame))
-    for number, item in near.items():
-        similarity[number] = item.similarity
-    return frame.assign(
-        near=_spread({number: item.other for number, item in near.items()}, len(frame)), similarity=similarity
-    )
+    near = [
+        (item.row, item.text, authored[item.query].text, item.similarity)
+        for item in match_stored([seed.text for seed in authored], attached.texts, NEAR)
+        if attached.columns["trait"][item.row].as_py() == authored[item.query].trait
+    ]
+    for row, text, other, similarity in (*near, *attached.texts.find_unchecked(attached.texts, find_stored)):
+        place = len(authored) + row
+        if place not in found or similarity > found[place].similarity:
+            found[place] = _Neighbour(text, other, similarity)
+    return found
 
 
 def _find_old_overlaps(
@@ -176,19 +165,17 @@ def _find_old_overlaps(
 
     Stored sets that a gate has held against each other have no overlap; of the others it is found once, and kept.
     """
-    near: dict[int, tuple[str, Match]] = {}
-    runs: dict[int, tuple[str, dict[tuple[str, ...], str]]] = {}
     unique = list(dict.fromkeys(authored))
-    for item in match_stored(unique, held_out.texts, APART):
-        match = Match(str(item.query), unique[item.query], item.similarity)
-        near[item.row] = item.text, choose_nearest(near.get(item.row, ("", None))[1], match) or match
+    runs: dict[int, tuple[str, dict[tuple[str, ...], str]]] = {}
     for shared in share_runs(unique, held_out.texts):
         own = runs.setdefault(shared.row, (shared.text, {}))[1]
         own |= dict.fromkeys(shared.runs, unique[shared.query])
-    found = {row: (text, make_overlap(match)) for row, (text, match) in near.items()}
-    for row, (text, others) in runs.items():
-        found.setdefault(row, (text, make_run_overlap(others[min(others)])))
-    for row, text, other, similarity in held_out.texts.find_unchecked(attached.texts, _find_stored_overlaps):
+    found = {row: (text, make_run_overlap(others[min(others)])) for row, (text, others) in runs.items()}
+    near = [
+        (item.row, item.text, unique[item.query], item.similarity)
+        for item in match_stored(unique, held_out.texts, APART)
+    ]
+    for row, text, other, similarity in (*near, *held_out.texts.find_unchecked(attached.texts, _find_stored_overlaps)):
         overlap = make_overlap(Match("", other, similarity)) if similarity else make_run_overlap(other)
         if row not in found or similarity > found[row][1].similarity:
             found[row] = text, overlap
@@ -206,44 +193,21 @@ def _find_stored_overlaps(texts: StoredTexts, others: StoredTexts, _: Numbers) -
     return pairs
 
 
-def _join_columns(before: Sequence[str], stored: pa.ChunkedArray, after: Sequence[str]) -> "pd.Categorical[str]":
-    """Joins values in memory, a dictionary-encoded column and more values."""
-    parts = [pa.array(part, pa.string()).dictionary_encode() for part in (before, after)]
-    joined = pa.chunked_array([parts[0], *stored.chunks, parts[1]], stored.type).unify_dictionaries().combine_chunks()
-    array = joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
-    return _name_codes(np.asarray(array.indices), array.dictionary.to_pylist())
+def _join(*parts: Sequence[str | None] | pa.ChunkedArray) -> "pd.Series[str]":
+    """Joins values in memory and columns of the store; each different text is held once."""
+    columns = [
+        part if isinstance(part, pa.ChunkedArray) else pa.chunked_array([pa.array(part, _TEXT)]) for part in parts
+    ]
+    chunks = [chunk for column in columns for chunk in column.cast(_TEXT).chunks]
+    joined: pd.Series[str] = pa.chunked_array(chunks, _TEXT).dictionary_encode().unify_dictionaries().to_pandas()
+    return joined
 
 
-def _join_texts(
-    before: Sequence[str], stored: int, known: Mapping[int, str], after: Sequence[str | None]
-) -> "pd.Categorical[str]":
-    """Joins texts in memory with ``stored`` rows in the store; ``known`` are texts of those, by position in all."""
-    names = {
-        text: code
-        for code, text in enumerate(dict.fromkeys([STORED_TEXT, *before, *known.values(), *filter(None, after)]))
-    }
-    codes = np.full(len(before) + stored + len(after), names[STORED_TEXT], np.int32)
-    codes[: len(before)] = [names[text] for text in before]
-    codes[len(before) + stored :] = [-1 if text is None else names[text] for text in after]
-    for number, text in known.items():
-        codes[number] = names[text]
-    return _name_codes(codes, list(names))
+def _spread(values: Mapping[int, str], rows: int, rest: str | None = None) -> list[str | None]:
+    """Puts texts at their positions among so many rows, and ``rest`` at the others."""
+    return [values.get(number, rest) for number in range(rows)]
 
 
-def _join_origins(authored: int, attached: int, new: int) -> "pd.Categorical[str]":
-    """Names the origin of each row: first the authored ones, then those in the store, then the run's."""
-    return _name_codes(np.repeat([0, 1, 2], [authored, attached, new]), ORIGINS)
-
-
-def _spread(values: Mapping[int, str], rows: int) -> "pd.Categorical[str]":
-    """Puts texts at their positions in a column that is null elsewhere."""
-    names = {text: code for code, text in enumerate(dict.fromkeys(values.values()))}
-    codes = np.full(rows, -1, np.int32)
-    for number, text in values.items():
-        codes[number] = names[text]
-    return _name_codes(codes, list(names))
-
-
-def _name_codes(codes: np.ndarray[tuple[int], np.dtype[Any]], names: Sequence[str]) -> "pd.Categorical[str]":
-    """Makes the column in which each code stands for its name, and -1 for null."""
-    return pd.Categorical.from_codes(codes, pd.Index(list(names), dtype=str))
+def _repeat(names: Sequence[str], counts: Sequence[int]) -> "pd.Series[str]":
+    """Names so many rows by each of the names."""
+    return pd.Series(np.repeat(np.array(names, dtype=object), counts), dtype="category")

@@ -4,9 +4,8 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +61,12 @@ def check_rows(
     parameters = make_parameters(traits, wanted, run_id, columns, figures)
     frames = {RUN_SUITE: run, WHOLE_SUITE: whole} | ({} if sides is None else {HELD_OUT_SUITE: sides})
     outcomes = [run_suite(folder / f"{suite}.json", frame, parameters) for suite, frame in frames.items()]
-    for suite in own_suites:
-        if endless := find_endless_pattern(suite, run, pattern_seconds):
-            said = f"The suite {suite.name!r} was not held against the texts: {endless} {OWN_REMEDY}"
-            outcomes.append(Outcome(suite.name, (), (said,), {}))
+    for own in own_suites:
+        if endless := find_endless_pattern(own, run, pattern_seconds):
+            said = f"The suite {own.name!r} was not held against the texts: {endless} {OWN_REMEDY}"
+            outcomes.append(Outcome(own.name, (), (said,), {}))
         else:
-            outcomes.append(run_own_suite(suite, run, parameters))
+            outcomes.append(run_suite(own, run, parameters))
     return replace(join_outcomes(outcomes), variety=tuple(variety), beside=tuple(beside))
 
 
@@ -84,47 +83,27 @@ def make_parameters(
         wanted: as in ``check_rows``.
         variety: the diversity figures by ``trait/pole``.
     """
+    rows = 2 * wanted * len(traits) if isinstance(wanted, int) else sum(sum(its.values()) for its in wanted.values())
     return {
         "traits": list(traits),
         "wanted": wanted,
-        "row_floor": max(1, _count_rows(wanted, traits)),
+        "row_floor": max(1, rows),
         "run_ids": [run_id],
         "columns": list(columns),
         "variety": variety,
     }
 
 
-def _count_rows(wanted: int | Mapping[str, Mapping[str, int]], traits: Sequence[str]) -> int:
-    """How many rows all quotas are together."""
-    if isinstance(wanted, int):
-        return 2 * wanted * len(traits)
-    return sum(sum(poles.values()) for poles in wanted.values())
-
-
-def run_suite(path: Path, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> Outcome:
-    """Runs the suite of a file over one frame; the results are in the file's order.
+def run_suite(suite: Path | OwnSuite, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> Outcome:
+    """Runs a suite over one frame, one of the gate's own by its file; the results are in the file's order.
 
     Anything that keeps an expectation from being checked is a failure, never a pass: a file that is not a suite or has
     no expectations, an expectation that GX does not know (GX logs that and drops it), one that raises, or too few
     results.
     """
-    return _run(path.stem, lambda: json.loads(path.read_text(encoding="utf-8")), frame, parameters)
-
-
-def run_own_suite(suite: OwnSuite, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> Outcome:
-    """Runs a suite of the author's over one frame, as ``run_suite`` does."""
-    return _run(suite.name, partial(json.loads, suite.content), frame, parameters, OWN_REMEDY)
-
-
-def _run(
-    name: str,
-    load: Callable[[], Mapping[str, Any]],
-    frame: pd.DataFrame,
-    parameters: Mapping[str, Any],
-    remedy: str = "",
-) -> Outcome:
+    name, remedy = (suite.name, OWN_REMEDY) if isinstance(suite, OwnSuite) else (suite.stem, "")
     try:
-        spec = load()
+        spec = json.loads(suite.content if isinstance(suite, OwnSuite) else suite.read_text(encoding="utf-8"))
         wanted = list(spec["expectations"])
         if not wanted:
             raise ValueError("it names no expectations")

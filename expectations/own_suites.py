@@ -19,7 +19,7 @@ from engine.domain.samples import SAMPLE_SCHEMA, Exemplar, RunStamp, Scenario, m
 from engine.domain.suites import OwnSuite
 from engine.domain.votes import Vote
 from engine.errors import DefinitionError, Problem
-from expectations.gate import import_gx, make_parameters, run_own_suite
+from expectations.gate import import_gx, make_parameters, run_suite
 from expectations.patterns import find_endless_pattern
 from expectations.results import find_exception
 
@@ -125,7 +125,8 @@ def _try_out(suite: OwnSuite, seconds: float) -> Iterator[Problem]:
     if endless := find_endless_pattern(suite, rows, seconds):
         yield endless
         return
-    outcome = run_own_suite(suite, rows, _make_trial_parameters())
+    parameters = make_parameters([TRIAL_TRAIT], len(TRIAL_TEXTS) // 2, TRIAL_RUN, SAMPLE_SCHEMA.names, {})
+    outcome = run_suite(suite, rows, parameters)
     raised = [(number, find_exception(item)) for number, item in enumerate(outcome.result.get("results", ()))]
     found = [(f"expectations.{number}", message) for number, message in raised if message]
     if not found and outcome.broken:
@@ -135,24 +136,13 @@ def _try_out(suite: OwnSuite, seconds: float) -> Iterator[Problem]:
         yield Problem(suite.place, None, at, f"one that raised on rows made for trial ({_shorten(message)})", allowed)
 
 
-def _make_trial_parameters() -> dict[str, Any]:
-    return make_parameters([TRIAL_TRAIT], len(TRIAL_TEXTS) // 2, TRIAL_RUN, SAMPLE_SCHEMA.names, {})
-
-
 def _make_trial_rows() -> pd.DataFrame:
     """Makes rows as a run has them, with a value in every column."""
     stamp = RunStamp(TRIAL_RUN, "u22a8.trial", "from_traits", "low", datetime(2026, 1, 1, tzinfo=UTC))
     scenario = Scenario("a green button", "a visitor", "a note", "one sentence")
-    exemplar = Exemplar("trial", 0, 0, TRIAL_TRAIT, "positive", scenario, "trial/0", "", None)
-    exemplar = replace(
-        exemplar,
-        synth_model="openai/trial",
-        prompt_sha256="0" * 64,
-        cost_usd=0.0001,
-        odds=1.0,
-        votes=(Vote("openai/trial", "positive", "positive"),),
-        seed_sha256="0" * 64,
-    )
+    exemplar = Exemplar("trial", 0, 0, TRIAL_TRAIT, "positive", scenario, "trial/0", "", None, "", "openai/trial")
+    vote = Vote("openai/trial", "positive", "positive")
+    exemplar = replace(exemplar, prompt_sha256="0" * 64, seed_sha256="0" * 64, cost_usd=0.0001, odds=1.0, votes=(vote,))
     rows = [
         make_row(replace(exemplar, text=text, pole=POLES[number % 2]), stamp, f"trial/{number // 2}")
         for number, text in enumerate(TRIAL_TEXTS)

@@ -9,7 +9,7 @@ import pytest
 from engine.definitions.own_suites import parse_suite
 from engine.domain.suites import PARAMETERS, OwnSuite
 from engine.errors import DefinitionError
-from expectations.gate import make_parameters, run_own_suite
+from expectations.gate import make_parameters, run_suite
 from expectations.own_suites import check_own_suites, find_mistakes
 
 PLACE = "data/expectations/house.json"
@@ -77,7 +77,7 @@ def test_text_of_a_condition_is_compared_as_it_is(operator: str, parameter: str 
     suite = make_suite("expect_table_row_count_to_equal", value=found, row_condition=condition)
     parse_suite(PLACE, suite.content.encode())
 
-    assert run_own_suite(suite, pd.DataFrame({"text": [*HOSTILE, "other"]}), {}).results[0].success
+    assert run_suite(suite, pd.DataFrame({"text": [*HOSTILE, "other"]}), {}).results[0].success
 
 
 def test_mistakes_of_all_suites_are_raised_together() -> None:
