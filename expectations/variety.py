@@ -14,7 +14,6 @@ FEW_TEXTS = 20
 Figures = Mapping[str, float | None]
 VARIETY_NAMES = {
     "vendi_of_eight": ("eight count as, at least", min),
-    "distinct_2": ("share of different word pairs, at least", min),
     "shared_openings_of_eight": ("share that open alike, at most", max),
 }
 COHERENCE_NAMES = {
@@ -34,13 +33,11 @@ class ExpectVarietyToBeAtLeast(RowsExpectation):
 
     figures: dict[str, dict[str, Any]] | SuiteParameterDict[str, str]
     min_vendi_of_eight: float
-    min_distinct_pairs: float
     max_shared_openings: float
     max_shared_openings_of_few: float
     success_keys: ClassVar[tuple[str, ...]] = (
         "figures",
         "min_vendi_of_eight",
-        "min_distinct_pairs",
         "max_shared_openings",
         "max_shared_openings_of_few",
     )
@@ -88,13 +85,10 @@ def _find_group_faults(figures: Figures, count: int, limits: Mapping[str, Any]) 
     if figures["count"] != count:
         yield f"the figures are of {figures['count']} texts, and there are {count}"
         return
-    vendi, pairs = figures["vendi_of_eight"], figures["distinct_2"]
-    openings = figures["shared_openings_of_eight"]
+    vendi, openings = figures["vendi_of_eight"], figures["shared_openings_of_eight"]
     most = limits["max_shared_openings_of_few" if count < FEW_TEXTS else "max_shared_openings"]
     if vendi is not None and vendi < limits["min_vendi_of_eight"]:
         yield f"eight texts count as {vendi:.1f} different ones"
-    if pairs is not None and pairs < limits["min_distinct_pairs"]:
-        yield f"{pairs:.0%} of word pairs differ"
     if openings is not None and openings > most:
         yield f"{openings:.0%} of eight texts open like another"
 

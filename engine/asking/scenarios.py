@@ -12,7 +12,6 @@ from engine.asking.fields import REST, SEEDS, Field, index_packs, list_own_field
 from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
 from engine.domain.model import Length, Model
 from engine.domain.samples import Scenario
-from engine.domain.verdict import Coverage
 from engine.text.formatting import join_words
 from engine.text.language import decide_language
 from engine.text.words import count_words, normalise, split_words
@@ -278,20 +277,3 @@ def count_shares(scenarios: Iterable[Scenario], scenario_pool: ScenarioPool) -> 
     field_of = {subject: item.name for item in reversed(scenario_pool.fields) for subject in item.subjects}
     counts = Counter(field_of.get(scenario.subject, "others") for scenario in scenarios)
     return {name: counts[name] for name in [*(item.name for item in scenario_pool.fields), "others"] if counts[name]}
-
-
-def measure_coverage(scenarios: Sequence[Scenario], scenario_pool: ScenarioPool) -> Mapping[str, Coverage]:
-    """Counts the different subjects, audiences, forms and lengths that are used, by scenario field.
-
-    ``possible`` is the number of scenarios, or of the pool's values if that is smaller.
-    """
-    offered = {
-        "subject": set(scenario_pool.subjects),
-        "audience": set(scenario_pool.audiences),
-        "form": set(scenario_pool.forms),
-        "length": {length.name for length in scenario_pool.lengths},
-    }
-    return {
-        part: Coverage(len({getattr(scenario, part) for scenario in scenarios}), min(len(scenarios), len(values)))
-        for part, values in offered.items()
-    }

@@ -1,19 +1,16 @@
 """Measures the diversity ("variety") of the texts of one pole, with figures that are comparable between set sizes.
 
 Most diversity measures depend on the size of a set, whatever its texts are like. These are therefore the mean over all
-choices of eight texts, in closed form, so without randomness; n-grams are counted among 50 drawn in the same way
-(docs/decisions/010). The gate and the report use both.
+choices of eight texts, in closed form, so without randomness (docs/decisions/010). The gate and the report use them.
 """
 
-import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from engine.asking.scenarios import measure_coverage
 from engine.choosing.coherence import DECIMALS, list_orderings, measure_seed_likeness, measure_word_order
 from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES, Pole
@@ -23,8 +20,6 @@ from engine.text.words import split_words
 
 # The number of exemplars per pole at the lowest effort, so that even its sets have the figures "of eight".
 SUBSET_SIZE = 8
-# Eight texts of the shortest length, 8 words, have 56 pairs of words.
-SAMPLED_NGRAMS = 50
 OPENING_WORDS = 3
 
 
@@ -47,68 +42,29 @@ def list_variety_texts(rounds: Rounds) -> list[str]:
 
 
 def measure_texts(texts: Sequence[str], embedder: Embedder | None) -> Variety:
-    """Measures the diversity of texts, rounded to four decimals; the time grows with the number of words.
+    """Measures the diversity of texts, rounded to four decimals.
 
     Args:
         embedder: None where the encoder does not know the language: ``vendi_of_eight`` is None.
     """
-    words = [split_words(text) for text in texts]
-    vectors = None if embedder is None else _restore_unit_length(embedder.embed(texts))
-    openings = Counter(tuple(text[:OPENING_WORDS]) for text in words)
+    openings = Counter(tuple(split_words(text)[:OPENING_WORDS]) for text in texts)
     return Variety(
         count=len(texts),
-        distinct_2=_round(_rarefy(_count_pairs(words))),
-        vendi_of_eight=_round(None if vectors is None else _vendi_score_of_eight(vectors)),
-        shared_openings_of_eight=_round(_share_openings(openings, SUBSET_SIZE)),
+        vendi_of_eight=None if embedder is None else _round(_vendi_score_of_eight(embedder.embed(texts))),
+        shared_openings_of_eight=_round(_share_openings(openings)),
     )
 
 
-def _count_pairs(words: Iterable[Sequence[str]]) -> Counter[tuple[str, ...]]:
-    """Counts the pairs of neighbouring words; none spans two texts."""
-    return Counter(pair for text in words for pair in itertools.pairwise(text))
+def _share_openings(openings: Counter[tuple[str, ...]]) -> float | None:
+    """Returns the expected share of texts with an opening that another has, of eight drawn without replacement.
 
-
-def _rarefy(counts: Counter[tuple[str, ...]]) -> float | None:
-    """Returns the expected share of different n-grams among ``SAMPLED_NGRAMS`` drawn without replacement."""
-    total = counts.total()
-    if total < SAMPLED_NGRAMS:
-        return None
-    # Many n-grams occur equally often, so the probability is computed once for each number of occurrences.
-    times = Counter(counts.values())
-    return (
-        sum(number * (1 - _chance_of_none(total, count, SAMPLED_NGRAMS)) for count, number in times.items())
-        / SAMPLED_NGRAMS
-    )
-
-
-def _share_openings(openings: Counter[tuple[str, ...]], size: int) -> float | None:
-    """Returns the expected share of texts with an opening that another has, of ``size`` drawn without replacement.
-
-    Given one of ``count`` texts with the same opening, the other ``size`` - 1 are drawn from the rest.
+    Given one of ``count`` texts with the same opening, the other seven are drawn from the rest (hypergeometric).
     """
-    total = openings.total()
-    if total < size:
+    total, others = openings.total(), SUBSET_SIZE - 1
+    if total < SUBSET_SIZE:
         return None
-    alone = sum(count * _chance_of_none(total - 1, count - 1, size - 1) for count in openings.values())
-    return 1 - alone / total
-
-
-def _chance_of_none(total: int, marked: int, drawn: int) -> float:
-    """Returns the probability that none of ``marked`` items is among ``drawn`` of ``total`` (hypergeometric)."""
-    if total - marked < drawn:
-        return 0.0
-    return math.exp(_log_choose(total - marked, drawn) - _log_choose(total, drawn))
-
-
-def _log_choose(total: int, drawn: int) -> float:
-    return math.lgamma(total + 1) - math.lgamma(drawn + 1) - math.lgamma(total - drawn + 1)
-
-
-def _restore_unit_length(vectors: Vectors) -> Vectors:
-    """Scales rows to length 1 again, which rounding has changed a little; rows of length 0 stay."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    units: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-    return units
+    alone = sum(count * math.comb(total - count, others) for count in openings.values())
+    return 1 - alone / (total * math.comb(total - 1, others))
 
 
 def _vendi_score_of_eight(vectors: Vectors) -> float | None:
@@ -120,16 +76,11 @@ def _vendi_score_of_eight(vectors: Vectors) -> float | None:
     count = len(vectors)
     if count < SUBSET_SIZE:
         return None
-    product = _make_smaller_product(vectors)
+    # The smaller of the two products: with 10,000 texts that of the 512 columns.
+    product = vectors @ vectors.T if count < vectors.shape[1] else vectors.T @ vectors
     selves = float(np.sum(np.sum(vectors * vectors, axis=1) ** 2))
     squared = (float(np.sum(product * product)) - selves) / (count * (count - 1))
     return 1 / (1 / SUBSET_SIZE + (1 - 1 / SUBSET_SIZE) * max(0.0, squared))
-
-
-def _make_smaller_product(vectors: Vectors) -> Vectors:
-    """Multiplies the rows or the columns with each other, whichever are fewer: with 10,000 texts the 512 columns."""
-    rows, columns = vectors.shape
-    return np.asarray(vectors @ vectors.T if rows < columns else vectors.T @ vectors)
 
 
 def _round(value: float | None) -> float | None:
@@ -148,7 +99,6 @@ def _measure_pole(rounds: Rounds, trait: str, pole: Pole, embedder: Embedder) ->
         pole=pole,
         exemplars=replace(_measure_texts(texts, language.code, asked), seed_likeness=likeness),
         seeds=_measure_texts(seeds, language.code, asked) if seeds else None,
-        coverage=measure_coverage([item.scenario for item in chosen], rounds.plan.scenario_pool),
     )
 
 

@@ -26,7 +26,7 @@ ARGUMENTS = frozenset(
         *"partition_object internal_weight_holdout tail_weight_holdout bucketize_data".split(),
         # Those of the gate's own expectations.
         *"traits wanted members min_jaccard min_share max_auc figures min_word_order min_seed_likeness".split(),
-        *"min_vendi_of_eight min_distinct_pairs max_shared_openings max_shared_openings_of_few".split(),
+        *"min_vendi_of_eight max_shared_openings max_shared_openings_of_few".split(),
     )
 )
 OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "IN", "NOT_IN")

@@ -13,8 +13,6 @@ class Variety:
 
     Attributes:
         count: the number of texts.
-        distinct_2: the expected share in (0, 1] of different pairs of neighbouring words among 50 drawn at random
-            (distinct-2: Li et al. 2016, arXiv 1510.03055; rarefaction: Hurlbert 1971, Ecology 52:577); None with fewer.
         vendi_of_eight: the Vendi score of order 2, in [1, 8], of eight random texts (Pasarkar and Dieng 2023, arXiv
             2310.12952); None with fewer than eight texts.
         shared_openings_of_eight: the share of eight random texts whose first three words are those of another of them;
@@ -23,7 +21,6 @@ class Variety:
     """
 
     count: int
-    distinct_2: float | None
     vendi_of_eight: float | None
     shared_openings_of_eight: float | None
     word_order: float | None = None
@@ -31,22 +28,13 @@ class Variety:
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
-    """How many different values of one scenario field are used, and how many a set of this size can use at most."""
-
-    used: int
-    possible: int
-
-
-@dataclass(frozen=True, slots=True)
 class PoleVariety:
-    """The diversity of one trait's exemplars at one pole, and of its seeds; ``coverage`` is by scenario field."""
+    """The diversity of one trait's exemplars at one pole, and of its seeds."""
 
     trait: str
     pole: Pole
     exemplars: Variety
     seeds: Variety | None
-    coverage: Mapping[str, Coverage]
 
 
 @dataclass(frozen=True, slots=True)

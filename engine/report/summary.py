@@ -222,7 +222,6 @@ def _make_variety_document(variety: Sequence[PoleVariety]) -> dict[str, dict[str
     for item in variety:
         document.setdefault(item.trait, {})[item.pole] = {
             **asdict(item.exemplars),
-            "coverage": {part: asdict(coverage) for part, coverage in item.coverage.items()},
             "seeds": asdict(item.seeds) if item.seeds else None,
         }
     return document

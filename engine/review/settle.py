@@ -115,7 +115,7 @@ def measure_standing(model: Model, rows: Sequence[Row], embedder: Embedder) -> t
     """Measures the diversity of the rows that stand, for the gate; how they read was measured for the proposal."""
     asked = embedder if decide_language(model).encoder_has_say else None
     return tuple(
-        PoleVariety(trait.key, pole, measure_texts(own, asked), None, {})
+        PoleVariety(trait.key, pole, measure_texts(own, asked), None)
         for trait in model.traits
         for pole in POLES
         if (own := [row["text"] or "" for row in rows if (row["trait"], row["pole"]) == (trait.key, pole)])

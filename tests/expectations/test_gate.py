@@ -152,7 +152,7 @@ def measure(run: Frame) -> list[PoleVariety]:
         for trait in TRAITS
         for pole in POLES
     }
-    return [PoleVariety(trait, pole, measure_pole(its), None, {}) for (trait, pole), its in texts.items()]
+    return [PoleVariety(trait, pole, measure_pole(its), None) for (trait, pole), its in texts.items()]
 
 
 def measure_pole(texts: list[str]) -> Variety:
@@ -192,11 +192,6 @@ def lengthen_positives(frame: Frame) -> Frame:
     positive = frame["pole"] == "positive"
     frame.loc[positive, "text"] += [f" {' '.join(text.split()[::-1])}" for text in frame.loc[positive, "text"]]
     return frame
-
-
-def write_one_sentence_with_the_noun_changed(frame: Frame) -> Frame:
-    sentence = "The {} is kept for ten minutes, and after that the next visitor makes our server build a whole new one."
-    return frame.assign(text=[sentence.format(text.split()[1]) for text in frame["text"]])
 
 
 def make_near(text: str) -> str:
@@ -241,10 +236,7 @@ RUN_FAULTS: Mapping[str, tuple[Spoil, ...]] = {
     "every row's provenance is synthesized": (put("provenance", 0, "authored"),),
     "every row belongs to this run": (put("run_id", 0, "22222222-2222-2222-2222-222222222222"),),
     "the number of words does not tell the poles of a trait apart (AUC 0.8 at most)": (lengthen_positives,),
-    "the texts of each pole vary (eight count as 2.3 or more, 80 % of word pairs differ, few open alike)": (
-        write_one_sentence_with_the_noun_changed,
-        put("trait", 0, "another"),
-    ),
+    "the texts of each pole vary (eight count as 2.3 or more, few open alike)": (put("trait", 0, "another"),),
     "the texts of each pole read as texts of the seeds' kind (word order 0.1 and up, likeness 55 % and up)": (
         lambda frame: frame.assign(text=[text[::-1] for text in frame["text"]]),
     ),

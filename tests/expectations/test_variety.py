@@ -50,15 +50,13 @@ def test_human_texts_pass_at_every_effort(human: list[str], count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [SUBSET_SIZE, 16])
-def test_one_template_is_told_by_meaning_and_by_its_words(count: int) -> None:
+def test_one_template_is_told_by_meaning(count: int) -> None:
     texts = [
         f"{noun.title()} repairs should be checked each day so that nobody is surprised later."
         for noun in NOUNS.split()
     ]
-    meaning, words = find_faults(draw(texts, count))[:2]
 
-    assert "clarity/positive: eight texts count as 1." in meaning
-    assert "of word pairs differ" in words
+    assert "clarity/positive: eight texts count as 1." in find_faults(draw(texts, count))[0]
 
 
 def test_half_of_the_openings_is_too_much_in_many_texts_and_not_in_few(human: list[str]) -> None:

@@ -1,11 +1,11 @@
 """Formats the figures of diversity and coherence of each pole's exemplars and seeds, for the report's table."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.choosing.diversity import SUBSET_SIZE
 from engine.domain.model import Pole
-from engine.domain.verdict import Coverage, PoleVariety, Variety
+from engine.domain.verdict import PoleVariety, Variety
 from engine.report.wording import TraitWords
 
 NOTHING = "–"
@@ -28,12 +28,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class VarietyRow:
-    """The figures of one trait at one pole. ``scenarios`` says how many of the scenario values are used."""
+    """The figures of one trait at one pole."""
 
     trait: TraitWords
     pole: Pole
     figures: tuple[Figure, ...]
-    scenarios: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +56,6 @@ MEASURES = (
         lambda variety: variety.vendi_of_eight,
         lambda value: f"{value:.1f}",
         SUBSET_SIZE,
-    ),
-    Measure(
-        "Different word pairs",
-        "The share of different ones among any fifty pairs of neighbouring words. Higher is more varied.",
-        lambda variety: variety.distinct_2,
-        lambda value: f"{value:.0%}",
-        1.0,
     ),
     Measure(
         "Open alike",
@@ -99,18 +91,10 @@ def draw_variety(variety: Sequence[PoleVariety], traits: Sequence[TraitWords]) -
             by_key[item.trait],
             item.pole,
             tuple(_draw_figure(measure, item.exemplars, item.seeds) for measure in MEASURES),
-            format_coverage(item.coverage),
         )
         for item in variety
         if item.exemplars.count and item.trait in by_key
     )
-
-
-def format_coverage(coverage: Mapping[str, Coverage]) -> str:
-    """Formats how many of the scenario values that could be used are used: “24 of 24”."""
-    used = sum(part.used for part in coverage.values())
-    possible = sum(part.possible for part in coverage.values())
-    return f"{used:,} of {possible:,}" if possible else NOTHING
 
 
 def format_figure(measure: Measure, variety: Variety | None) -> str:

@@ -62,7 +62,7 @@ def put_set(samples: Path, run_id: str, texts: tuple[str, ...], pool: Pool = "tr
         for number, text in enumerate(texts)
     ]
     texts_at = {pole: [row["text"] or "" for row in rows if row["pole"] == pole] for pole in POLES}
-    figures = {pole: {**asdict(measure_texts(its, None)), "coverage": {}} for pole, its in texts_at.items()}
+    figures = {pole: asdict(measure_texts(its, None)) for pole, its in texts_at.items()}
     document = {VERDICT: json.dumps({"variety": {"clarity": figures}})}
     return write_set(str(samples), SampleSet(stamp, pool, "attached", "plan", rows, [], document, {}))
 
