@@ -31,7 +31,7 @@ class Overlap:
 
 
 class OverlapIndex:
-    """An index of the other pool's texts, which finds the one that a new text overlaps with.
+    """An index of the other pool's texts, which finds those that new texts overlap with.
 
     Args:
         texts: those in memory, which grows with them.
@@ -47,15 +47,11 @@ class OverlapIndex:
             self._near.add(str(number), text)
             self._runs.update(dict.fromkeys(word_runs(text, COMMON_RUN), text))
 
-    def find(self, text: str) -> Overlap | None:
-        """Finds a near duplicate of a text, or else a text that shares ``COMMON_RUN`` words in a row with it.
-
-        Returns None if there is none.
-        """
-        return self.find_all([text]).get(text)
-
     def find_all(self, texts: Sequence[str]) -> dict[str, Overlap]:
-        """Finds for each text what ``find`` does, of all of them at once; texts without an overlap are left out."""
+        """Finds for each text a near duplicate of it, or else a text that shares ``COMMON_RUN`` words in a row with it.
+
+        Texts without an overlap are left out.
+        """
         found: dict[str, Overlap] = {}
         if not self._texts and not len(self._stored):
             # Most runs have none, and a text's own hashes for this index take a tenth of its screening.

@@ -12,7 +12,6 @@ from engine.asking.seed_variations import (
     AS_SEED,
     SeedKey,
     SeedRotation,
-    SeedUses,
     bound_variation_length,
     count_seed_uses,
     make_seed_key,
@@ -110,10 +109,6 @@ class Plan:
         """Whether an axis places the texts of a trait between its poles."""
         axis = self.axes.get(trait)
         return axis is not None and axis.basis != "nothing"
-
-    def full_shortfall(self) -> Shortfall:
-        """Returns the shortfall before the first round: every quota."""
-        return self.quotas
 
     def length(self, cell: Cell) -> Length:
         """Returns the range of words for a cell's texts: its scenario's, or one around the seed that it varies."""
@@ -221,7 +216,7 @@ def plan_round(
     cells: list[Cell] = []
     kept = count_seed_uses(plan.model) if history.kept is None else history.kept
     cells_a_kept = plan.level.texts_a_kept * round_no / plan.level.exemplars_per_call
-    turns = SeedRotation(plan.model, SeedUses(kept, history.asked), cells_a_kept)
+    turns = SeedRotation(plan.model, kept, history.asked, cells_a_kept)
     for trait in plan.model.traits:
         poles = [pole for pole in POLES if shortfall.get((trait.key, pole), 0) > 0]
         if not poles:

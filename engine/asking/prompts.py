@@ -258,7 +258,7 @@ def _say_in_characters(length: Length, language: Language) -> str:
 
 def _chat_shots(plan: Plan, trait: Trait, cell: Cell) -> tuple[tuple[str, str], ...]:
     """Authored texts of the pole, each as the answer to its own subject: the same in all cells of a round."""
-    texts = tuple(seed.text for seed in plan.model.draw_examples_at(cell.trait, cell.pole))
+    texts = tuple(seed.text for seed in plan.model.examples_at(cell.trait, cell.pole))
     key = f"{plan.seed}/{cell.round_no}/{cell.trait}/{cell.pole}"
     return _write_shots(texts, key, trait, cell.pole, plan.level.exemplars_per_call)
 
@@ -317,7 +317,7 @@ def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
     """
     trait, pole = model.trait(cell.trait), cell.pole
     late = cell.round_no > ROUNDS_WITHOUT_SHOTS
-    seeds = model.draw_seeds_at(trait.key, pole) or (model.draw_examples_at(trait.key, pole) if late else ())
+    seeds = model.seeds_at(trait.key, pole) or (model.examples_at(trait.key, pole) if late else ())
     texts = tuple(seed.text for seed in seeds)
     earlier = list(cell.hints.shots) if late else []
     known = list(zip(_name_subjects(texts), texts, strict=True)) if texts else earlier

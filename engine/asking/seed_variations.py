@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from engine.domain.model import POLES, Length, Model, Pole, Seed, Skipped, Trait
 from engine.domain.samples import Exemplar
@@ -112,14 +111,6 @@ def bound_variation_length(seed: Seed) -> Length:
     return Length(name=AS_SEED, min_words=max(1, round(MIN_LENGTH * words)), max_words=round(MAX_LENGTH * words))
 
 
-@dataclass(frozen=True, slots=True)
-class SeedUses:
-    """How often each seed was used: ``kept`` counts variations that are chosen or attached, ``asked`` planned cells."""
-
-    kept: Mapping[SeedKey, int]
-    asked: Mapping[SeedKey, int]
-
-
 def count_seed_uses(model: Model, chosen: Iterable[Exemplar] = ()) -> Counter[SeedKey]:
     """Counts the variations of each seed that earlier runs have attached or that are chosen now."""
     uses: Counter[SeedKey] = Counter()
@@ -138,17 +129,21 @@ class SeedRotation:
     of the two poles often belong together.
 
     Args:
+        kept: how often each seed was used, in variations that are chosen or attached.
+        asked: the same in planned cells.
         cells_a_kept: how many cells of this round are expected to yield one kept variation; for every so many cells a
             seed counts as having one kept variation more.
     """
 
-    def __init__(self, model: Model, uses: SeedUses, cells_a_kept: float = 1.0) -> None:
+    def __init__(
+        self, model: Model, kept: Mapping[SeedKey, int], asked: Mapping[SeedKey, int], cells_a_kept: float
+    ) -> None:
         self._model = model
-        self._kept = uses.kept
+        self._kept = kept
         self._now: Counter[SeedKey] = Counter()
         self._cells_a_kept = max(1.0, cells_a_kept)
         self._seeds: dict[tuple[str, Pole], tuple[Seed, ...]] = {}
-        self._asked = Counter(dict(uses.asked))
+        self._asked = Counter(asked)
 
     def take(self, trait: Trait, poles: Sequence[Pole], subject: str) -> dict[Pole, Seed]:
         """Picks the seed to vary with this subject at each pole, and counts it as asked for from now on."""

@@ -115,4 +115,4 @@ def _describe_topic(model: Model, trait: Trait) -> list[str]:
 
 
 def _list_seeds(model: Model, trait: Trait, pole: Pole) -> list[str]:
-    return [seed.text for seed in model.draw_seeds_at(trait.key, pole)]
+    return [seed.text for seed in model.seeds_at(trait.key, pole)]

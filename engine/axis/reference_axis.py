@@ -68,7 +68,7 @@ def fit_reference_axis(model: Model, trait: Trait, embedder: Embedder) -> Refere
     To few seeds the paraphrases, or else the labels, are added where they agree. Without seeds at both poles the
     paraphrases are the axis where other paraphrases agree, or the labels.
     """
-    seeds = {pole: embedder.embed([seed.text for seed in model.draw_examples_at(trait.key, pole)]) for pole in POLES}
+    seeds = {pole: embedder.embed([seed.text for seed in model.examples_at(trait.key, pole)]) for pole in POLES}
     count = min(map(len, seeds.values()))
     if not count:
         return _fit_to_words(trait, embedder)

@@ -169,7 +169,7 @@ def _list_alike(model: Model) -> Iterator[tuple[str, str, float]]:
     embedder = SentenceEncoder()
     axes = fit_reference_axes(model, embedder)
     sides = {
-        trait.key: [embedder.embed([seed.text for seed in model.draw_seeds_at(trait.key, pole)]) for pole in POLES]
+        trait.key: [embedder.embed([seed.text for seed in model.seeds_at(trait.key, pole)]) for pole in POLES]
         for trait in model.traits
         if axes[trait.key].basis == "seeds" and (axes[trait.key].auc or 0.0) >= MIN_AUC
     }

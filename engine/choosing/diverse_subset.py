@@ -12,8 +12,6 @@ from engine.text.embedding import Vectors
 BALANCE = 3.0
 # Keeps the kernel positive definite if two candidates are equal.
 RIDGE = 1e-6
-# After so many picks what is picked leaves the arrays: a set of which nearly all is picked takes a third of the time.
-COMPACT_AFTER = 256
 # With more entries the update would take over half a gigabyte; then the best by score are taken.
 MAX_ENTRIES = 60_000_000
 
@@ -33,14 +31,10 @@ def select_diverse(scores: Sequence[float], vectors: Vectors, count: int) -> lis
     quality = _score_to_quality(scores)
     own = quality**2 * (np.einsum("nd,nd->n", vectors, vectors) + RIDGE)
     rows = np.zeros((count, len(scores)))
-    left = np.arange(len(scores))
     picked: list[int] = []
     for turn in range(count):
-        if turn and turn % COMPACT_AFTER == 0:
-            stay = np.isfinite(own)
-            left, quality, own, vectors, rows = left[stay], quality[stay], own[stay], vectors[stay], rows[:, stay]
         best = int(np.argmax(np.round(own, 9)))
-        picked.append(int(left[best]))
+        picked.append(best)
         kernel = quality[best] * quality * (vectors @ vectors[best])
         kernel[best] += quality[best] ** 2 * RIDGE
         rows[turn] = (kernel - rows[:turn].T @ rows[:turn, best]) / np.sqrt(max(own[best], RIDGE * 1e-3))

@@ -35,7 +35,7 @@ def list_variety_texts(rounds: Rounds) -> list[str]:
     model = rounds.plan.model
     cells = [(trait.key, pole) for trait in model.traits for pole in POLES]
     groups = [
-        *([seed.text for seed in model.draw_seeds_at(*cell)] for cell in cells),
+        *([seed.text for seed in model.seeds_at(*cell)] for cell in cells),
         *([item.text or "" for item in rounds.choice.chosen if (item.trait, item.pole) == cell] for cell in cells),
     ]
     return [text for group in groups for text in list_orderings(group)]
@@ -91,8 +91,8 @@ def _measure_pole(rounds: Rounds, trait: str, pole: Pole, embedder: Embedder) ->
     chosen = [item for item in rounds.choice.chosen if item.trait == trait and item.pole == pole]
     texts, language = [item.text or "" for item in chosen], rounds.plan.language
     asked = embedder if language.encoder_has_say else None
-    both = [seed.text for side in POLES for seed in rounds.plan.model.draw_seeds_at(trait, side)]
-    seeds = [seed.text for seed in rounds.plan.model.draw_seeds_at(trait, pole)]
+    both = [seed.text for side in POLES for seed in rounds.plan.model.seeds_at(trait, side)]
+    seeds = [seed.text for seed in rounds.plan.model.seeds_at(trait, pole)]
     likeness = measure_seed_likeness(texts, seeds, both, asked) if asked else None
     return PoleVariety(
         trait=trait,

@@ -83,10 +83,6 @@ class Rounds:
         self._history = add_to_history(self._history, cells)
         return cells
 
-    def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-        """Screens the round's exemplars by the rules."""
-        return self.screener.screen(exemplars)
-
     def screen_meanings(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """Rejects of a round's screened exemplars those that say again what a seed or an earlier one says."""
         if not self.plan.language.encoder_has_say:
@@ -119,21 +115,11 @@ class Rounds:
         self._hints = make_hints(self.plan, self.choice, self.recheck, decision.pole_scores)
         return self.choice
 
-    def count_reasons(self) -> dict[Reason, int]:
-        """Counts all rejected exemplars of the run by reason, the most frequent reason first."""
-        counts = Counter(self.choice.count_reasons())
-        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
     def count_kept(self) -> dict[tuple[str, Pole], int]:
         """Counts the exemplars chosen so far, by trait key and pole."""
         return {
             (trait.key, pole): self.choice.count(trait.key, pole) for trait in self.plan.model.traits for pole in POLES
         }
-
-    @property
-    def improving(self) -> bool:
-        """Whether the quotas are met, so that further rounds only improve the set."""
-        return self.choice.complete
 
     @property
     def is_hopeless(self) -> bool:
@@ -146,7 +132,7 @@ class Rounds:
     def _find_shortfall(self) -> dict[tuple[str, Pole], int]:
         """Returns what is lacking; if nothing is, what should be replaced, while replacement rounds are left."""
         if self.round_no == 0:
-            return self._pair_up(self.plan.full_shortfall())
+            return self._pair_up(self.plan.quotas)
         shortfall = self._pair_up(self.choice.shortfall)
         if any(shortfall.values()) or self._replaced >= self.plan.level.replacement_rounds:
             return shortfall

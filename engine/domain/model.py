@@ -180,9 +180,6 @@ class Model:
     _seeds_at: dict[tuple[str, Pole], tuple[Seed, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _drawn_at: dict[tuple[str, Pole], tuple[Seed, ...]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
 
     def trait(self, key: str) -> Trait:
         """Returns the trait with that key.
@@ -202,49 +199,33 @@ class Model:
         return self.seeds[:: max(1, -(-len(self.seeds) // count))]
 
     def seeds_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
-        """Returns the authored samples of one trait whose quality is exactly that of the pole."""
+        """Returns the authored samples of one trait whose quality is exactly that of the pole.
+
+        Of more than ``MAX_SEEDS_PER_POLE`` they are those with the least SHA-256.
+        """
         if self.seeds and not self._seeds_at:
             # Prompts ask for them once for each cell, and a model may have a hundred thousand.
             found: dict[tuple[str, Pole], list[Seed]] = {}
             for seed in self.seeds:
                 if at := seed.pole:
                     found.setdefault((seed.trait, at), []).append(seed)
-            self._seeds_at.update({key: tuple(seeds) for key, seeds in found.items()})
+            for key, its in found.items():
+                crowded = len(its) > MAX_SEEDS_PER_POLE
+                drawn = heapq.nsmallest(MAX_SEEDS_PER_POLE, its, key=lambda seed: seed.sha256) if crowded else its
+                self._seeds_at[key] = tuple(drawn)
         return self._seeds_at.get((trait, pole), ())
-
-    def draw_seeds_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
-        """Returns what ``seeds_at`` does; of more than ``MAX_SEEDS_PER_POLE`` those with the least SHA-256."""
-        seeds = self.seeds_at(trait, pole)
-        if len(seeds) <= MAX_SEEDS_PER_POLE:
-            return seeds
-        if (trait, pole) not in self._drawn_at:
-            drawn = heapq.nsmallest(MAX_SEEDS_PER_POLE, seeds, key=lambda seed: seed.sha256)
-            self._drawn_at[trait, pole] = tuple(drawn)
-        return self._drawn_at[trait, pole]
 
     def examples_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
         """Returns what ``seeds_at`` does, and after it what a person has accepted there in earlier reviews."""
-        return (*self.seeds_at(trait, pole), *self._reviewed_at(trait, pole))
-
-    def draw_examples_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
-        """Returns what ``examples_at`` does, at most ``MAX_SEEDS_PER_POLE``, as ``draw_seeds_at`` draws them."""
-        return (*self.draw_seeds_at(trait, pole), *self._reviewed_at(trait, pole))[:MAX_SEEDS_PER_POLE]
-
-    def _reviewed_at(self, trait: str, pole: Pole) -> tuple[Seed, ...]:
-        return tuple(seed for seed in self.reviewed if (seed.trait, seed.pole) == (trait, pole))
+        reviewed = (seed for seed in self.reviewed if (seed.trait, seed.pole) == (trait, pole))
+        return (*self.seeds_at(trait, pole), *reviewed)
 
     def draw_seeds(self) -> tuple[Seed, ...]:
-        """Returns all seeds; of those of traits and poles that have too many, only those of ``draw_seeds_at``."""
-        crowded = {
-            (trait.key, pole): {id(seed) for seed in self.draw_seeds_at(trait.key, pole)}
-            for trait in self.traits
-            for pole in POLES
-            if len(self.seeds_at(trait.key, pole)) > MAX_SEEDS_PER_POLE
-        }
-        if not crowded:
+        """Returns all seeds, those at a pole as ``seeds_at`` draws them."""
+        if len(self.seeds) <= MAX_SEEDS_PER_POLE:
             return self.seeds
-        drawn = (crowded.get((seed.trait, at)) if (at := seed.pole) else None for seed in self.seeds)
-        return tuple(seed for seed, ids in zip(self.seeds, drawn, strict=True) if ids is None or id(seed) in ids)
+        drawn = {id(seed) for trait in self.traits for pole in POLES for seed in self.seeds_at(trait.key, pole)}
+        return tuple(seed for seed in self.seeds if seed.pole is None or id(seed) in drawn)
 
 
 def check_handle(handle: str) -> str:

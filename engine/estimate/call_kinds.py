@@ -98,7 +98,7 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
 def plan_examples(plan: Plan, near_misses: bool = True) -> tuple[Cell, ...]:
     """Plans the first cells of round 1, for at most ``MEASURED_EXEMPLARS`` exemplars of each trait and pole."""
     wanted = min(plan.wanted, MEASURED_EXEMPLARS)
-    return plan_round(plan, 1, dict.fromkeys(plan.full_shortfall(), wanted), RoundHistory({}), near_misses)
+    return plan_round(plan, 1, dict.fromkeys(plan.quotas, wanted), RoundHistory({}), near_misses)
 
 
 def count_cells(plan: Plan) -> Spread[int]:

@@ -1,5 +1,6 @@
 """Lists what is to be known of a plan: what was decided for the model, and what is left out; for dry run and report."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from engine.asking.plan import Plan
@@ -93,12 +94,12 @@ def _describe_language(language: Language) -> Iterator[str]:
 
 def _list_axis_notes(plan: Plan, trait: Trait) -> list[str]:
     """Says that only a part of a trait's seeds is embedded, and that nothing known places its texts."""
-    counts = [len(plan.model.seeds_at(trait.key, pole)) for pole in POLES]
+    counts = Counter((seed.trait, seed.pole) for seed in plan.model.seeds)
     notes = [
-        f"Of the {count:,} seeds of {trait.name} at {trait.label(pole)}, {MAX_SEEDS_PER_POLE:,} are embedded, drawn by "
-        "their SHA-256."
-        for count, pole in zip(counts, POLES, strict=True)
-        if count > MAX_SEEDS_PER_POLE
+        f"Of the {counts[trait.key, pole]:,} seeds of {trait.name} at {trait.label(pole)}, {MAX_SEEDS_PER_POLE:,} are "
+        "used, drawn by their SHA-256."
+        for pole in POLES
+        if counts[trait.key, pole] > MAX_SEEDS_PER_POLE
     ]
     axis = plan.axes.get(trait.key)
     if axis is None or axis.basis != "nothing":

@@ -136,7 +136,7 @@ def make_report_data(
         ),
         kept=tuple(kept),
         rejected=tuple(rejected),
-        reasons=rounds.count_reasons(),
+        reasons=rounds.choice.count_reasons(),
         duplicates=rounds.duplicates,
         expectations=verdict.results,
         votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
@@ -182,7 +182,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
         "warnings": list(report.warnings),
         "notes": list(report.notes),
         "suites": dict(verdict.suites),
-        "reasons": rounds.count_reasons(),
+        "reasons": rounds.choice.count_reasons(),
         "probe": {
             probe.trait: {"auc": probe.auc, "wrong_side": _list_ids(rounds, probe.wrong_side)}
             for probe in rounds.recheck.probes

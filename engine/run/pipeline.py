@@ -62,7 +62,7 @@ async def judge_round(
     In the first round the in-context judge is measured on the seeds.
     """
     plan = rounds.plan
-    screened = await voting_judge.judge(plan, rounds.screen(exemplars), progress)
+    screened = await voting_judge.judge(plan, rounds.screener.screen(exemplars), progress)
     if rounds.round_no == 1:
         rounds.judge_aucs = await measure_judge_aucs(plan, gateway, progress)
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}
@@ -76,5 +76,5 @@ async def _find_axes(draft: Plan, embedder: CachingEmbedder, run_heavy: RunHeavy
         return {}
     for trait, pole in itertools.product(draft.model.traits, POLES):
         # Here, since the report needs their vectors too.
-        await embed_ahead(embedder, [seed.text for seed in draft.model.draw_examples_at(trait.key, pole)], run_heavy)
+        await embed_ahead(embedder, [seed.text for seed in draft.model.examples_at(trait.key, pole)], run_heavy)
     return await run_heavy(prepare_axes(draft.model, embedder))

@@ -39,7 +39,7 @@ def reject_same_meanings(
             [item for item in items if item.is_accepted and (item.trait, item.pole) == (trait.key, pole)]
             for items in (earlier, new)
         )
-        seeds = [seed.text for seed in model.draw_seeds_at(trait.key, pole)]
+        seeds = [seed.text for seed in model.seeds_at(trait.key, pole)]
         texts = [*seeds, *(item.text or "" for item in (*before, *own))]
         vectors, begun = embedder.embed(list(map(mask_numbers, texts))), len(seeds) + len(before)
         standing = np.arange(len(texts)) < begun

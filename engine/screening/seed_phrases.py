@@ -40,7 +40,7 @@ class SeedPhrases:
         self._counts: Counter[tuple[str, Pole, Phrase]] = Counter()
         self._own: dict[str, frozenset[Phrase]] = {}
         for trait in model.traits:
-            seeds = [seed.text for pole in POLES for seed in model.draw_seeds_at(trait.key, pole)]
+            seeds = [seed.text for pole in POLES for seed in model.seeds_at(trait.key, pole)]
             having = Counter(phrase for text in seeds for phrase in self._list(text))
             self._own[trait.key] = frozenset(phrase for phrase, count in having.items() if count == 1)
 

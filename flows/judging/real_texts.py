@@ -143,7 +143,7 @@ def _test_trait(scoring: ScoringSet, trait: Trait, labelled: Sequence[Seed], fil
         [seed.text for seed in model.authored if seed.trait == trait.key],
     )
     drawn = draw_attached(scoring, trait)
-    authored = [seed for pole in POLES for seed in model.draw_seeds_at(trait.key, pole)]
+    authored = [seed for pole in POLES for seed in model.seeds_at(trait.key, pole)]
     test = TraitTest(
         trait.key,
         samples=_count(drawn),

@@ -28,7 +28,7 @@ async def run_rounds(
                 exemplars = await generate(rounds, cells, gateway, resources.as_tasks)
                 await resources.call(screen, rounds, exemplars, gateway, voting_judge, progress, resources.run_heavy)
             except BudgetError as error:
-                if not rounds.improving:
+                if not rounds.choice.complete:
                     kept, lacking = len(rounds.choice.chosen), sum(rounds.choice.shortfall.values())
                     raise explain_budget(error, expected, gateway.budget.spent_usd, kept, lacking) from error
                 # The quotas are met: what more money would have made better is no reason to lose them.

@@ -83,7 +83,7 @@ def run_part(part: str, folder: str, attached: int) -> dict[str, Any]:
     rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), only_clear=False)
     rounds.next_cells()
     if part == "screen":
-        screened = rounds.screen(exemplars)
+        screened = rounds.screener.screen(exemplars)
         rejected = sum(item.reason in ("duplicate", "near_duplicate") for item in screened)
         return {"cpu": time.process_time() - begun, "found": rejected}
     from expectations.checking import check_model

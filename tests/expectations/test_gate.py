@@ -103,7 +103,7 @@ def search_sides(frame: Frame) -> Frame:
     for text, side, new in zip(texts, frame["side"], is_new, strict=True):
         # Of two old texts it stands with the one for evaluation.
         others = texts[(frame["side"] != side) & (new or ~is_new)] if new or side == "eval" else ()
-        found = OverlapIndex(list(others)).find(text)
+        found = OverlapIndex(list(others)).find_all([text]).get(text)
         overlaps.append(found.detail if found else None)
     return frame.assign(overlap=pd.Series(overlaps, frame.index))
 

@@ -68,10 +68,10 @@ def make_rows(*texts: str) -> list[Row]:
     [(TEXT, True), (TEXT.upper(), True), (ECHO, True), (RUN_OF_8, True), (RUN_OF_7, False), (OTHER, False)],
 )
 def test_text_from_across_the_line_is_found_and_one_that_only_shares_some_words_is_not(text: str, found: bool) -> None:
-    overlap = OverlapIndex(["Nothing of the kind.", TEXT]).find(text)
+    overlap = OverlapIndex(["Nothing of the kind.", TEXT]).find_all([text]).get(text)
 
     assert found == (overlap is not None and overlap.other == TEXT and TEXT in overlap.detail)
-    assert OverlapIndex([]).find(text) is None
+    assert {} == OverlapIndex([]).find_all([text])
 
 
 BOTH = make_split_model([store(TEXT)], [store(OTHER)], seeds=True)

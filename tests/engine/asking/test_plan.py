@@ -27,7 +27,7 @@ SUN, RAIN = ((Field("all", ((word,),)),) for word in ("sun", "rain"))
 
 
 def plan_first(plan: Plan) -> tuple[Cell, ...]:
-    return plan_round(plan, 1, plan.full_shortfall(), NO_HISTORY)
+    return plan_round(plan, 1, plan.quotas, NO_HISTORY)
 
 
 def plan_rounds(plan: Plan, *shortfalls: dict[tuple[str, Pole], int]) -> list[tuple[Cell, ...]]:
@@ -147,7 +147,7 @@ def test_later_rounds_use_new_scenarios_and_cells_are_numbered_in_order_and_name
     plan = make_test_plan(
         level=make_level(4), scenario_pool=replace(SCENARIO_POOL, fields=(Field("all", (subjects,)),))
     )
-    shortfall = dict(plan.full_shortfall())
+    shortfall = dict(plan.quotas)
     rounds = plan_rounds(plan, shortfall, {("clarity", "positive"): 2}, shortfall)
     seen = [{cell.scenario.subject for cell in cells} for cells in rounds]
     cells = [*itertools.chain(*rounds)]
@@ -209,8 +209,8 @@ def test_lacking_quotas_are_inputs_of_the_plan_and_the_only_ones_that_it_asks_fo
         for quotas in (None, lacking, {**lacking, ("clarity", "positive"): 2})
     )
 
-    assert dict.fromkeys(lacking, 4) == whole.full_shortfall()
-    assert whole.plan_id not in (name_plan(lacking=whole.full_shortfall()), plans[0].plan_id)
+    assert dict.fromkeys(lacking, 4) == whole.quotas
+    assert whole.plan_id not in (name_plan(lacking=whole.quotas), plans[0].plan_id)
     assert plans[0].plan_id != plans[1].plan_id
     assert (3, 4) == (plans[0].wanted, whole.wanted)
     assert {("clarity", "positive")} == {(cell.trait, cell.pole) for cell in plan_first(plans[0])}

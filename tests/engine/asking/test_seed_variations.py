@@ -47,7 +47,7 @@ def plan_variations(model: Model | None = None, wanted: int = 4, **fields: objec
 
 
 def plan_first(plan: Plan) -> tuple[Cell, ...]:
-    return plan_round(plan, 1, plan.full_shortfall(), NO_HISTORY)
+    return plan_round(plan, 1, plan.quotas, NO_HISTORY)
 
 
 def find_seed(cell: Cell) -> Seed:
@@ -118,7 +118,7 @@ def test_every_seed_is_asked_for_equally_often(wanted: int, expected: list[int])
 def test_seeds_are_asked_for_equally_often_across_rounds() -> None:
     plan, history, asked = plan_variations(wanted=2), NO_HISTORY, list[Cell]()
     for round_no in (1, 2, 3):
-        cells = plan_round(plan, round_no, plan.full_shortfall(), history)
+        cells = plan_round(plan, round_no, plan.quotas, history)
         history = add_to_history(history, cells)
         asked += cells
 

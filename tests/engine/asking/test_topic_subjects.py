@@ -73,7 +73,7 @@ def plan_topic(near_misses: bool) -> tuple[Cell, ...]:
     sides = [(Field("all", (tuple(sorted(side)),)),) for side in (INSIDE, OUTSIDE)]
     topic_subjects = {"health": TopicSubjects(*sides)}
     plan = make_test_plan(make_model(HEALTH), make_level(3), replace(SCENARIO_POOL, topic_subjects=topic_subjects))
-    return plan_round(plan, 1, plan.full_shortfall(), RoundHistory({}), near_misses=near_misses)
+    return plan_round(plan, 1, plan.quotas, RoundHistory({}), near_misses=near_misses)
 
 
 def test_poles_of_a_topic_have_subjects_of_their_own_and_all_else_in_common() -> None:

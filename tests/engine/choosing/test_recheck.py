@@ -78,7 +78,7 @@ def write_next(plan: Plan, made: list[Exemplar]) -> tuple[Recheck, dict[tuple[st
     """The review of these, what it hints at for the next round, and the prompts of its first cells."""
     choice, review = recheck_made(plan, made)
     hints = make_hints(plan, choice, review, {})
-    cells = plan_round(plan, 2, plan.full_shortfall(), RoundHistory({"clarity": 10}, 20), hints=hints)
+    cells = plan_round(plan, 2, plan.quotas, RoundHistory({"clarity": 10}, 20), hints=hints)
     return review, hints, {cell.pole: write_chat_prompt(plan, cell, "English").user for cell in cells[:2]}
 
 
@@ -112,7 +112,7 @@ def test_best_texts_are_the_late_shots_of_a_pole_without_seeds_and_the_contrast_
     pole_scores = {item.key: index * (1.0 if item.pole == "positive" else -1.0) for index, item in enumerate(made)}
     choice, review = recheck_made(plan, made)
     hints = make_hints(plan, choice, review, pole_scores)
-    cells = [plan_round(plan, number, plan.full_shortfall(), RoundHistory({}), hints=hints)[0] for number in (3, 4)]
+    cells = [plan_round(plan, number, plan.quotas, RoundHistory({}), hints=hints)[0] for number in (3, 4)]
     third, fourth = [write_plain_prompt(plan, cell).user for cell in cells]
 
     assert [("moving a database", "Text 1 of positive."), ("rotating a key", "Text 0 of positive.")] == list(
@@ -168,11 +168,11 @@ def make_told_plan(wanted: int) -> Plan:
 def test_rounds_are_spent_on_what_is_named_as_the_effort_has_them(replacement_rounds: int) -> None:
     rounds = make_rounds(plan_of(10, replacement_rounds))
     rounds.next_cells()
-    needed, followed = rounds.improving, 0
+    needed, followed = rounds.choice.complete, 0
     rounds.add_and_choose(make_set(10, first={"negative": "Perhaps"}))
     while cells := rounds.next_cells():
         followed += 1
-        assert rounds.improving
+        assert rounds.choice.complete
         assert {"negative"} == {cell.pole for cell in cells}
         rounds.add_and_choose([])
 

@@ -91,7 +91,7 @@ def test_what_lacks_is_explained_with_its_reasons_and_counted() -> None:
 
     assert positive.startswith("clarity, positive (Clear): 0 of 2, 2 lacking after 1 round. 3 rejected: 2 × ")
     assert negative.endswith("Nothing came back for it.")
-    assert {"too_short": 2, "cell_failed": 1} == rounds.count_reasons()
+    assert {"too_short": 2, "cell_failed": 1} == rounds.choice.count_reasons()
     assert {("clarity", pole): 0 for pole in POLES} == rounds.count_kept()
 
 

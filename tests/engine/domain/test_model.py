@@ -70,7 +70,6 @@ def test_seeds_are_spread_evenly_and_what_a_person_has_accepted_stands_after_the
     assert make_seeds()[::2] == model.sample_seeds(3)
     assert make_seeds() == model.sample_seeds(6)
     assert (*make_seeds()[:3], reviewed) == model.examples_at("clarity", "positive")
-    assert (*make_seeds()[:3], reviewed) == model.draw_examples_at("clarity", "positive")
     assert NAIVE == digest_text("naïve") == Seed("clarity", "naïve", 1.0).sha256
 
 
@@ -81,7 +80,7 @@ def test_at_most_two_thousand_seeds_are_drawn_by_their_digests() -> None:
     model = make_model(seeds=(*few, *crowd))
     ordered = sorted(crowd, key=lambda seed: seed.sha256)
 
-    assert ordered[:-1] == list(model.draw_seeds_at("clarity", "positive"))
-    assert make_seeds()[3:] == model.draw_seeds_at("clarity", "negative")
+    assert ordered[:-1] == list(model.seeds_at("clarity", "positive"))
+    assert make_seeds()[3:] == model.seeds_at("clarity", "negative")
     assert [*few, *(seed for seed in crowd if seed != ordered[-1])] == list(model.draw_seeds())
     assert make_seeds() == make_model(seeds=make_seeds()).draw_seeds()

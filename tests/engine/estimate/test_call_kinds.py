@@ -73,7 +73,7 @@ def test_embedded_model_is_asked_for_no_subjects_and_judges_what_has_seeds_of_bo
 @pytest.mark.parametrize("endpoint", [CHAT, PLAIN])
 def test_examples_are_the_very_requests_of_round_1(endpoint: Endpoint) -> None:
     plan = make_test_plan(make_model(seeds=make_seeds()))
-    cells = plan_round(plan, 1, plan.full_shortfall(), RoundHistory({}), endpoint == CHAT)
+    cells = plan_round(plan, 1, plan.quotas, RoundHistory({}), endpoint == CHAT)
     own = [cell for cell in cells if cell.pole == "negative"]
     sent = [make_request(plan, cell, endpoint.style, "English") for cell in own]
     kind = list_kinds(plan, endpoint)["exemplars: clarity (spectrum), negative"]

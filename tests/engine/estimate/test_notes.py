@@ -59,7 +59,7 @@ def test_language_is_said_with_what_decided_it_and_that_a_small_model_writes_non
         (make_model(), {"ignored_per_call": 4}, CHAT, "The effort asks for 4 exemplars a call; openai/test writes"),
         (make_model(), {"judge_votes": 1, "judge_model": "openai/judge"}, CHAT, None),
         (make_model(), {"judge_votes": 1, "judge_model": "embedded"}, CHAT, "1 judge vote on each text"),
-        (MANY_SEEDS, {}, CHAT, "Of the 2,001 seeds of Clarity at Clear, 2,000 are embedded"),
+        (MANY_SEEDS, {}, CHAT, "Of the 2,001 seeds of Clarity at Clear, 2,000 are used"),
         (make_model(seeds=MANY_SEEDS.seeds[1:]), {}, CHAT, None),
         (OWN_SUBJECTS, {}, CHAT, "Both texts of a pair on Tools have the same subject"),
     ],

@@ -63,5 +63,5 @@ def test_what_was_accepted_comes_after_the_seeds_and_changes_no_definition() -> 
     plain = replace(MODEL, seeds=(Seed("clarity", "authored", 1.0),))
     model = replace(plain, reviewed=(Seed("clarity", "accepted", 1.0),))
 
-    assert ["authored", "accepted"] == [seed.text for seed in model.draw_examples_at("clarity", "positive")]
+    assert ["authored", "accepted"] == [seed.text for seed in model.examples_at("clarity", "positive")]
     assert digest_definition(plain) == digest_definition(model)
