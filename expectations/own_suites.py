@@ -5,7 +5,7 @@ are wrong show only when rows are there. So each suite is held against a few mad
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from engine.definitions.mistakes import find_near_spelling, format_value
+from engine.definitions.mistakes import find_near_spelling
 from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA, Exemplar, RunStamp, Scenario, make_row, make_sample_table
 from engine.domain.suites import OwnSuite
@@ -23,12 +23,9 @@ from expectations.gate import import_gx, make_parameters, run_suite
 from expectations.patterns import find_endless_pattern
 from expectations.results import find_exception
 
-# What every expectation takes beside its own arguments.
-COMMON_ARGUMENTS = frozenset(
-    "id meta notes result_format description catch_exceptions rendered_content severity windows batch_id "
-    "condition_parser".split()
-)
 TRIAL_SECONDS = 5.0
+# So much of what Great Expectations says is quoted.
+MOST_CHARS = 400
 TRIAL_TRAIT, TRIAL_RUN = "clarity", "11111111-1111-1111-1111-111111111111"
 TRIAL_TEXTS = (
     "Press the green button and the door opens.",
@@ -40,6 +37,7 @@ TRIAL_TEXTS = (
     "If the light blinks, wait a minute and try again.",
     "In the event of intermittent luminosity, temporisation is advised.",
 )
+TRIAL_PARAMETERS = make_parameters([TRIAL_TRAIT], len(TRIAL_TEXTS) // 2, TRIAL_RUN, SAMPLE_SCHEMA.names, {})
 
 
 def check_own_suites(suites: Sequence[OwnSuite]) -> None:
@@ -74,66 +72,33 @@ def find_mistakes(suites: Sequence[OwnSuite], seconds: float = TRIAL_SECONDS) ->
 @lru_cache(maxsize=256)
 def _find_suite_mistakes(suite: OwnSuite, seconds: float) -> tuple[Problem, ...]:
     import_gx()
-    items: list[dict[str, Any]] = json.loads(suite.content)["expectations"]
-    problems = [
-        problem for number, item in enumerate(items) for problem in _find_written_mistakes(suite.place, number, item)
-    ]
-    # An expectation that is not written right would only raise.
-    return tuple(problems) or tuple(_try_out(suite, seconds))
-
-
-def _find_written_mistakes(place: str, number: int, item: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yields what Great Expectations can tell of an expectation without rows: whether it knows it and its arguments."""
     from great_expectations.expectations.registry import list_registered_expectation_implementations
 
+    rows, known = _make_trial_rows(), sorted(list_registered_expectation_implementations())
+    if endless := find_endless_pattern(suite, rows, seconds):
+        return (endless,)
+    items: list[dict[str, Any]] = json.loads(suite.content)["expectations"]
+    return tuple(
+        problem for number, item in enumerate(items) if (problem := _try_out(suite, number, item, known, rows))
+    )
+
+
+def _try_out(
+    suite: OwnSuite, number: int, item: Mapping[str, Any], known: Sequence[str], rows: pd.DataFrame
+) -> Problem | None:
+    """Holds an expectation against the rows; says what goes wrong, other than that it is not met."""
     at, kind = f"expectations.{number}", item["type"]
-    known = sorted(list_registered_expectation_implementations())
     if kind not in known:
         allowed = "an expectation that Great Expectations knows, or one of the gate's own"
-        yield Problem(place, None, f"{at}.type", repr(kind), allowed, find_near_spelling(kind, known))
-        return
-    yield from _find_wrong_arguments(place, f"{at}.kwargs", item)
-
-
-def _find_wrong_arguments(place: str, at: str, item: Mapping[str, Any]) -> Iterator[Problem]:
-    from great_expectations.compatibility.pydantic import ValidationError
-    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
-    from great_expectations.expectations.registry import get_expectation_impl
-
-    try:
-        ExpectationConfiguration(**item).to_domain_obj()
-    except ValidationError as error:
-        known = [name for name in get_expectation_impl(item["type"]).__fields__ if name not in COMMON_ARGUMENTS]
-        allowed = f"arguments of {item['type']}: {', '.join(known)}"
-        said: dict[str, dict[str, None]] = {}
-        for mistake in error.errors():
-            said.setdefault(str(mistake["loc"][0]), {})[str(mistake["msg"])] = None
-        for name, messages in said.items():
-            found = f"{format_value(item['kwargs'].get(name))} ({'; '.join(messages)})"
-            if name == "__root__":
-                yield Problem(place, None, at, "; ".join(messages), allowed)
-            else:
-                near = None if name in known else find_near_spelling(name, known)
-                yield Problem(place, None, f"{at}.{name}", found, allowed, near)
-    except Exception as error:  # of validators that raise another one
-        yield Problem(place, None, at, _shorten(error), f"arguments of {item['type']}")
-
-
-def _try_out(suite: OwnSuite, seconds: float) -> Iterator[Problem]:
-    """Yields what goes wrong, other than that an expectation is not met, when a suite is held against made-up rows."""
-    rows = _make_trial_rows()
-    if endless := find_endless_pattern(suite, rows, seconds):
-        yield endless
-        return
-    parameters = make_parameters([TRIAL_TRAIT], len(TRIAL_TEXTS) // 2, TRIAL_RUN, SAMPLE_SCHEMA.names, {})
-    outcome = run_suite(suite, rows, parameters)
-    raised = [(number, find_exception(item)) for number, item in enumerate(outcome.result.get("results", ()))]
-    found = [(f"expectations.{number}", message) for number, message in raised if message]
-    if not found and outcome.broken:
-        found = [("expectations", outcome.broken[0])]
-    for at, message in found:
-        allowed = "an expectation that can be held against the rows of a run, a frame of pandas as in samples.parquet"
-        yield Problem(suite.place, None, at, f"one that raised on rows made for trial ({_shorten(message)})", allowed)
+        return Problem(suite.place, None, f"{at}.type", repr(kind), allowed, find_near_spelling(kind, known))
+    alone = replace(suite, content=json.dumps({"name": suite.name, "expectations": [item]}))
+    outcome = run_suite(alone, rows, TRIAL_PARAMETERS)
+    raised = next(filter(None, map(find_exception, outcome.result.get("results", ()))), None)
+    if not (message := raised or "".join(outcome.broken[:1])):
+        return None
+    found = f"one that raised on rows made for trial ({' '.join(message.split())[:MOST_CHARS]})"
+    allowed = f"arguments of {kind} with which it can be held against the rows of a run, as in samples.parquet"
+    return Problem(suite.place, None, at, found, allowed)
 
 
 def _make_trial_rows() -> pd.DataFrame:
@@ -149,8 +114,3 @@ def _make_trial_rows() -> pd.DataFrame:
     ]
     frame: pd.DataFrame = make_sample_table(rows).to_pandas()
     return frame
-
-
-def _shorten(message: object) -> str:
-    said = " ".join(str(message).split())
-    return said if len(said) <= 200 else f"{said[:199]}…"
