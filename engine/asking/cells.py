@@ -13,8 +13,9 @@ from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.llm.client.prices import add_costs
-from engine.llm.client.request import REFUSED, Prompt, Reply, Request
+from engine.llm.client.request import REFUSED, Prompt, Reply
 from engine.llm.gateway.model_gateway import ModelGateway
+from engine.settings import Style
 from engine.system.log_context import log_context
 from engine.text.words import count_words, ends_sentence
 
@@ -65,30 +66,49 @@ async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:
     return Proposal(**{part: next(filter(None, reversed(phrases)), ()) for part, phrases in said.items()})
 
 
+def make_blank(cell: Cell, model: str, prompt: Prompt) -> Exemplar:
+    """The exemplar that a cell asks a model for, before anything came."""
+    return Exemplar(
+        cell_id=cell.id,
+        number=0,
+        order=cell.order,
+        trait=cell.trait,
+        pole=cell.pole,
+        scenario=cell.scenario,
+        pair_id=cell.pair_id,
+        text=None,
+        reason=None,
+        synth_model=model,
+        prompt_sha256=prompt.sha256,
+        round_no=cell.round_no,
+        seed_sha256=cell.seed.sha256 if cell.seed else None,
+    )
+
+
 def read_reply(
-    cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply, count: int = 1, max_words: int | None = None
+    blank: Exemplar, reply: Reply, style: Style, count: int = 1, max_words: int | None = None
 ) -> list[Exemplar]:
     """The exemplars of a reply; one that cannot be used has its reason: refused, truncated or unreadable.
 
     Args:
+        blank: an exemplar of the cell that has no text yet.
         count: how many texts a chat model was asked for.
         max_words: where a plain-text reply, which has no end of its own, is cut, at the end of a sentence.
     """
+    blank = replace(blank, synth_model=reply.model or blank.synth_model, cost_usd=reply.cost_usd)
     if reply.finish == REFUSED:
-        return [_make(cell, gateway, prompt, reply, "refused", reply.text[:200])]
-    if gateway.endpoint.style == "plain":
-        return [_read_plain(cell, gateway, prompt, reply, max_words)]
+        return [replace(blank, reason="refused", detail=reply.text[:200])]
+    if style == "plain":
+        return [_read_plain(blank, reply, max_words)]
     try:
         texts = read_texts(reply.text, count)
     except UnreadableError as error:
         if reply.finish == "length":
-            return [_make(cell, gateway, prompt, reply, "truncated", TRUNCATED, reply.text)]
+            return [replace(blank, text=reply.text, reason="truncated", detail=TRUNCATED)]
         reason: Reason = "truncated" if error.breaks_off else "unreadable"
-        return [_make(cell, gateway, prompt, reply, reason, str(error), reply.text)]
-    return [
-        _make(cell, gateway, prompt, reply, None, "", text, share=len(texts), number=number)
-        for number, text in enumerate(texts)
-    ]
+        return [replace(blank, text=reply.text, reason=reason, detail=str(error))]
+    share = None if reply.cost_usd is None else reply.cost_usd / len(texts)
+    return [replace(blank, text=text, number=number, cost_usd=share) for number, text in enumerate(texts)]
 
 
 def limit_words(model: Model, trait: str) -> int | None:
@@ -121,33 +141,28 @@ def _end_lists(text: str) -> str:
 
 
 async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> list[Exemplar]:
-    thinking = plan.level.thinking if gateway.endpoint.thinks else "none"
-    request = make_request(plan, cell, gateway.endpoint.style, language, thinking)
+    endpoint, count = gateway.endpoint, plan.level.exemplars_per_call
+    thinking = plan.level.thinking if endpoint.thinks else "none"
+    request = make_request(plan, cell, endpoint.style, language, thinking)
+    blank = make_blank(cell, endpoint.name, request.prompt)
     try:
         reply = await gateway.complete(request)
     except (RetryableProviderError, RequestRefusedError) as error:
-        told = {"reason": "cell_failed", "model": gateway.endpoint.name, "error": type(error).__name__}
+        told = {"reason": "cell_failed", "model": endpoint.name, "error": type(error).__name__}
         LOGGER.warning("Nothing came for %s: %s", cell.id, error, extra=told)
-        return [_make(cell, gateway, request.prompt, None, "cell_failed", str(error))]
-    count = plan.level.exemplars_per_call
-    made = read_reply(cell, gateway, request.prompt, reply, count, _limit_cell(plan, cell))
+        return [replace(blank, reason="cell_failed", detail=str(error))]
+    made = read_reply(blank, reply, endpoint.style, count, _limit_cell(plan, cell))
     if request.schema is None or MALFORMED.isdisjoint(exemplar.reason for exemplar in made):
         return made
-    return await _ask_again(cell, gateway, request, reply, count) or made
-
-
-async def _ask_again(cell: Cell, gateway: ModelGateway, request: Request, reply: Reply, count: int) -> list[Exemplar]:
-    """What comes in place of a reply that cannot be read: asked with more room where it was cut, or else in words.
-
-    Nothing where no second reply comes. What is made costs what both replies did.
-    """
+    # What cannot be read is asked for with more room where it was cut, or else in words.
     cut = reply.finish == "length"
-    request = replace(request, max_tokens=2 * request.max_tokens) if cut else request.without_schema()
+    again = replace(request, max_tokens=2 * request.max_tokens) if cut else request.without_schema()
     try:
-        second = await gateway.complete(replace(request, label=f"{cell.id}/again"))
+        second = await gateway.complete(replace(again, label=f"{cell.id}/again"))
     except (RetryableProviderError, RequestRefusedError):
-        return []
-    read = read_reply(cell, gateway, request.prompt, second, count)
+        return made
+    blank = replace(blank, prompt_sha256=again.prompt.sha256)
+    read = read_reply(blank, second, endpoint.style, count)
     share = None if reply.cost_usd is None else reply.cost_usd / len(read)
     return [replace(item, cost_usd=add_costs(item.cost_usd, share)) for item in read]
 
@@ -160,7 +175,7 @@ def _limit_cell(plan: Plan, cell: Cell) -> int | None:
     return limit_words(plan.model, cell.trait) or max(length.max_words for length in plan.scenario_pool.lengths)
 
 
-def _read_plain(cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply, max_words: int | None) -> Exemplar:
+def _read_plain(blank: Exemplar, reply: Reply, max_words: int | None) -> Exemplar:
     """The exemplar of a plain-text reply. Such a model goes on beyond the length of its shots, so it is cut after a
     sentence.
     """
@@ -168,44 +183,13 @@ def _read_plain(cell: Cell, gateway: ModelGateway, prompt: Prompt, reply: Reply,
     # Where it would go on with a list, it has ended with the line.
     is_whole = reply.finish != "length" and not whole.endswith((":", "："))
     if is_whole and (max_words is None or count_words(whole) <= max_words):
-        return _make(cell, gateway, prompt, reply, None, "", whole)
+        return replace(blank, text=whole)
     if text := cut_sentences(whole.rstrip(":："), max_words):
-        return _make(cell, gateway, prompt, reply, None, "", text)
-    return _make(cell, gateway, prompt, reply, "truncated", TRUNCATED, whole)
+        return replace(blank, text=text)
+    return replace(blank, text=whole, reason="truncated", detail=TRUNCATED)
 
 
 def _unquote(text: str) -> str:
     """A text without the quotation marks around all of it, or before what was cut."""
     inside = text[1:].removesuffix('"').removesuffix("”")
     return inside if text[:1] in ('"', "“") and not {'"', "“", "”"} & set(inside) else text
-
-
-def _make(
-    cell: Cell,
-    gateway: ModelGateway,
-    prompt: Prompt,
-    reply: Reply | None,
-    reason: Reason | None,
-    detail: str = "",
-    text: str | None = None,
-    share: int = 1,
-    number: int = 0,
-) -> Exemplar:
-    cost = None if reply is None or reply.cost_usd is None else reply.cost_usd / share
-    return Exemplar(
-        cell_id=cell.id,
-        number=number,
-        order=cell.order,
-        trait=cell.trait,
-        pole=cell.pole,
-        scenario=cell.scenario,
-        pair_id=cell.pair_id,
-        text=text,
-        reason=reason,
-        detail=detail,
-        synth_model=(reply.model if reply else None) or gateway.endpoint.name,
-        prompt_sha256=prompt.sha256,
-        round_no=cell.round_no,
-        cost_usd=cost,
-        seed_sha256=cell.seed.sha256 if cell.seed else None,
-    )

@@ -9,7 +9,7 @@ import pytest
 from fakes.builders import make_cell, make_exemplar, make_level, make_model, make_seeds, make_test_plan
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress, make_fake_gateway
 
-from engine.asking.cells import cut_sentences, generate_cell, limit_words, propose_scenarios, read_reply
+from engine.asking.cells import cut_sentences, generate_cell, limit_words, make_blank, propose_scenarios, read_reply
 from engine.asking.plan import CellHints, Plan
 from engine.asking.prompts import make_proposal_schema, make_text_schema, write_words_only
 from engine.asking.requests import make_chat_request, make_plain_request
@@ -68,8 +68,7 @@ async def generate(
 
 
 def read(reply: Reply, endpoint: Endpoint = CHAT, count: int = 1) -> list[Exemplar]:
-    gateway = make_fake_gateway(Path("nowhere"), FakeClient(lambda _: AssertionError("nothing is asked"), endpoint))
-    return read_reply(make_cell(index=3, order=7), gateway, PROMPT, reply, count)
+    return read_reply(make_blank(make_cell(index=3, order=7), endpoint.name, PROMPT), reply, endpoint.style, count)
 
 
 def test_exemplar_knows_where_it_came_from() -> None:
