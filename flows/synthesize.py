@@ -16,7 +16,6 @@ from engine.run.job import Job, find_finished
 from engine.settings import read_settings
 from engine.store.store import StoredSet
 from engine.system.log_context import add_log_context
-from engine.text.formatting import join_words
 from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
@@ -125,16 +124,13 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
         await resources.import_ahead()
         await run_rounds(rounds, models, progress, expected, resources)
         bill = make_bill(models.gateway.budget)
-    newer: tuple[str, ...] = ()
-    while True:
+    # Where the sets of other runs came in since the check, it is their ids that are returned: it is made again.
+    stored: StoredSet | tuple[str, ...] = ()
+    while not isinstance(stored, StoredSet):
         verdict = await call(check, settings, rounds, stamp, run_heavy, wanted.review, wanted.strict)
-        check_beside(job, verdict, newer, settings)
+        check_beside(job, verdict, stored, settings)
         await lease.confirm()
         stored = call(write, settings, rounds, stamp, verdict, models.gateway, bill)
-        if isinstance(stored, StoredSet):
-            break
-        newer = stored
-        get_run_logger().warning("A set of run %s came in since: the gate checks beside it", join_words(newer))
     emit_written(stored)
     await report(rounds, verdict, stored, expected, bill, settings.api_url)
     return conclude(rounds, stamp, verdict, stored)

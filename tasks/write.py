@@ -14,6 +14,7 @@ from engine.report.summary import make_sample_set
 from engine.run.entering import make_entry_check
 from engine.settings import Settings
 from engine.store.store import StoredSet, write_set
+from engine.text.formatting import join_words
 
 
 @task(name="write", task_run_name="write: {verdict.status}", cache_policy=NO_CACHE, persist_result=False)
@@ -39,6 +40,7 @@ def write(
     may_enter = make_entry_check(settings, stamp.handle, sample_set.pool, rows, beside, newer)
     stored = write_set(settings.locate(settings.samples_uri), sample_set, may_enter)
     if newer:
+        get_run_logger().warning("A set of run %s came in since: the gate checks beside it", join_words(newer))
         return tuple(newer)
     told = {"status": sample_set.status, "kept": len(sample_set.kept), "rejected_rows": len(sample_set.rejected)}
     get_run_logger().info("%s: %s", sample_set.status, stored.folder, extra=told)
