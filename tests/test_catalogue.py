@@ -27,7 +27,6 @@ INSTRUCTIONS = "\n".join(path.read_text() for path in sorted(FOLDER.glob("*.jinj
 def find_fault_of(model: Model, seed: Seed) -> object:
     context = Context(
         trait=model.trait(seed.trait),
-        pole=seed.pole or "positive",
         length=None,
         subject="",
         instructions=INSTRUCTIONS,

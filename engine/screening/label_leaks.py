@@ -9,7 +9,7 @@ import regex
 
 from engine.domain.folding import fold, fold_name, is_blank
 from engine.domain.model import Model, Trait
-from engine.screening.patterns import MOST_SEEDS
+from engine.screening.patterns import MOST_SEEDS, load_particles
 from engine.text.function_words import list_content_words
 from engine.text.words import COMMON_RUN, normalise, word_runs
 
@@ -19,12 +19,6 @@ CONTENT_RUN = 4
 # Words are compared by so many letters, so that "insults" is "insult": truncation, which needs no stemmer of the
 # language (McNamee et al. 2009, "Addressing morphological variation in alphabetic languages").
 STEM_LETTERS = 5
-# Words with which people begin and end texts whatever they are about. One of them as a label tells the pole only as a
-# heading, or in brackets; where it opens most texts of one pole, the search for shortcuts finds it.
-_PARTICLES = frozenset(
-    "yes no true false ok okay ja nein oui non si sí não sim da nie tak evet hayır да нет はい いいえ 是 否 对 不 "
-    "네 아니요 हाँ हां नहीं نعم لا".split()
-)
 # Where what went before ends, in any script: a mark, a dash or an arrow between spaces, a new line. A comma may also
 # stand in the sentence that a field's word begins: "Tom: Good, and you?".
 _BREAK = r"(?:\s*[[\p{Terminal_Punctuation}…—–|→·]--[,،、]]|\s+[-/=•]|-\s|\s*[\n\r\v\x85\u2028\u2029])"
@@ -138,7 +132,7 @@ def _compile_places(label: str, name: str) -> tuple[regex.Pattern[str], regex.Pa
     bracketed = f"{_OPEN}{_FEW}{field}?{before}{bent}{_FEW}{_CLOSE}"
     starts = [bracketed, rf"{bent}{_WRAP}\s*[:|]", f"{own}{word}{_WRAP}(?:{_MARK}|$)"]
     ends = [bracketed, f"(?:^|{_MARK}){_FEW}{own}{word}"]
-    if normalise(label) not in _PARTICLES:
+    if normalise(label) not in load_particles():
         # A hyphen with no space beside it makes another word: "Clear-cut", "No-one".
         starts += [rf"{before}{bent}{_WRAP}\s*[:|]", f"{word}{_WRAP}{_MARK}"]
         starts.append(f"{field}{word}(?:{_WRAP}(?:{_BREAK}|$)|{_QUOTE}{_WRAP}{_MARK})")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import yaml
 
@@ -51,7 +52,7 @@ class WaivedPattern:
 @cache
 def load_patterns() -> tuple[Pattern, ...]:
     """Loads the patterns of ``data/patterns.yaml``, in the order in which they are looked for."""
-    given = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    given = _read_file()
     parts: dict[str, str] = given["parts"]
 
     def compile_form(form: str) -> re.Pattern[str]:
@@ -76,6 +77,12 @@ def load_patterns() -> tuple[Pattern, ...]:
             for label in given["labels"]
         ),
     )
+
+
+@cache
+def load_particles() -> frozenset[str]:
+    """Loads the words with which people begin and end texts whatever they are about, such as "yes"."""
+    return frozenset(_read_file()["particles"].split())
 
 
 def find_pattern(text: str, reason: Reason, waived: frozenset[str]) -> str | None:
@@ -105,6 +112,12 @@ def list_waived_patterns(model: Model, forms: Sequence[str] = ()) -> tuple[Waive
         elif pattern.genre and (match := _find_first(pattern.genre, words)):
             waived.append(WaivedPattern(pattern.name, *match, by_text=False))
     return tuple(waived)
+
+
+@cache
+def _read_file() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    return read
 
 
 def _find_first(form: re.Pattern[str], texts: Iterable[tuple[str, str]]) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.domain.language_tag import find_code
-from engine.domain.model import Length, Pole, Trait
+from engine.domain.model import Length, Trait
 from engine.domain.samples import Reason
 from engine.screening.label_leaks import NO_OWN_WORDS, OwnWords, find_label
 from engine.screening.patterns import find_pattern
@@ -28,14 +28,7 @@ MIN_TIMES = {2: 3, 3: 3, 4: 2}
 # Click").
 MAX_WORD_SHARE = 0.2
 
-# A refusal to write what was asked for, unlike "I'm sorry, I can't find your order", which is a text like any other.
-REFUSAL = re.compile(
-    r"^(?:(?:i['’]m |i am )?(?:very )?sorry,? |unfortunately,? )?(?:but )?"
-    r"i(?:['’]m| am)? (?:can(?:no|['’])t|unable to|not able to|won['’]t|will not) "
-    r"(?:help(?! but)|assist|provide|write|create|generate|produce|fulfill?|comply|do)\b.{0,40}?"
-    r"\b(?:(?:that|this)(?=[.,;!]|$)|requests?\b|content\b|texts?\b|examples?\b)",
-    re.IGNORECASE,
-)
+PATTERN_REASONS: tuple[Reason, ...] = ("refused", "prompt_echo", "meta_talk", "placeholder")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]|[\ud800-\udfff]")
 
 
@@ -51,7 +44,6 @@ class Context:
     """
 
     trait: Trait
-    pole: Pole
     length: Length | None
     subject: str
     instructions: str
@@ -96,31 +88,20 @@ def check_readable(text: str, context: Context) -> Finding | None:
     return None
 
 
-def check_refusal(text: str, context: Context) -> Finding | None:
-    """Rejects a text in which the model refuses to write what was asked for."""
-    return Finding("refused", text[:80]) if REFUSAL.search(text) else None
+def check_patterns(text: str, context: Context) -> Finding | None:
+    """Rejects a refusal to write, a label of the prompt, talk about the text instead of the text, and a gap."""
+    for reason in PATTERN_REASONS:
+        if found := find_pattern(text, reason, context.waived):
+            return Finding(reason, found)
+    return None
 
 
 def check_prompt_echo(text: str, context: Context) -> Finding | None:
-    """Rejects a text that begins with a label of the prompt, repeats its instructions, or is only the subject."""
-    if mark := find_pattern(text, "prompt_echo", context.waived):
-        return Finding("prompt_echo", f"begins with {mark!r}")
+    """Rejects a text that repeats the prompt's instructions, or is only the subject."""
     if normalise(text) == normalise(context.subject):
         return Finding("prompt_echo", "the subject and nothing else")
     common = word_runs(text, COMMON_RUN) & _list_runs(context.instructions)
     return Finding("prompt_echo", " ".join(min(common))) if common else None
-
-
-def check_meta_talk(text: str, context: Context) -> Finding | None:
-    """Rejects talk about the text instead of the text."""
-    found = find_pattern(text, "meta_talk", context.waived)
-    return Finding("meta_talk", found) if found else None
-
-
-def check_placeholder(text: str, context: Context) -> Finding | None:
-    """Rejects a text with a gap to be filled in."""
-    found = find_pattern(text, "placeholder", context.waived)
-    return Finding("placeholder", found) if found else None
 
 
 def check_label_leak(text: str, context: Context) -> Finding | None:
@@ -159,10 +140,8 @@ def check_language(text: str, context: Context) -> Finding | None:
 
 RULES: tuple[Rule, ...] = (
     check_readable,
-    check_refusal,
+    check_patterns,
     check_prompt_echo,
-    check_meta_talk,
-    check_placeholder,
     check_label_leak,
     check_ending,
     check_length,

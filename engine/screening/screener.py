@@ -1,13 +1,13 @@
 """Screens the exemplars of a round by the rules and against earlier texts; each is accepted or gets a reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.asking.held_out import Overlap, OverlapIndex, list_other_pool_texts, restrict_to_pool
 from engine.asking.plan import Plan
 from engine.asking.prompts import FOLDER as PROMPTS_FOLDER
 from engine.asking.seed_variations import VoiceCheck
-from engine.domain.model import Length, Model
+from engine.domain.model import Length
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.label_leaks import collect_own_words
 from engine.screening.openings import Openings
@@ -32,32 +32,17 @@ class Screener:
 
     def __init__(self, plan: Plan, use_lengths: bool) -> None:
         self.duplicates: list[DuplicatePair] = []
-        self._plan = plan
+        self._pool = plan.scenario_pool
         self._use_lengths = use_lengths
-        self._marked = _find_marked_traits(plan.model)
-        self._instructions = "\n".join(
-            path.read_text(encoding="utf-8") for path in sorted(PROMPTS_FOLDER.glob("*.jinja"))
-        )
-        self._own_words = {
-            trait.key: collect_own_words(plan.model, trait, plan.language.tag) for trait in plan.model.traits
-        }
-        self._waived = frozenset(item.name for item in list_waived_patterns(plan.model, plan.scenario_pool.forms))
-        lengths = plan.scenario_pool.lengths
-        # What a model that is not told its scenario's length may write: any of the model's lengths.
-        self._any_length = Length(
-            "any", min(item.min_words for item in lengths), max(item.max_words for item in lengths)
-        )
-        self._min_words = min(MIN_WORDS, self._any_length.min_words)
+        self._contexts = _make_contexts(plan)
         self._voice_check = VoiceCheck(plan.model, plan.language.tag)
         self._openings = Openings(plan.model)
         self._phrases = SeedPhrases(plan.model, dict(plan.quotas), plan.language.tag)
-        self._seen = NearTexts()
-        self._seeds = NearTexts()
+        self._seen, self._seeds, self._refused = NearTexts(), NearTexts(), NearTexts()
         self._seed_runs: dict[tuple[str, ...], str] = {}
         self._other_side = OverlapIndex(*list_other_pool_texts(plan.model, plan.synth_type))
         self._attached = as_stored(restrict_to_pool(plan.model, plan.synth_type).attached).texts
         self._proposed = as_stored(plan.model.proposed).texts
-        self._refused = NearTexts()
         for number, text in enumerate(plan.model.refused):
             self._refused.add(f"refused/{number}", text)
         for seed in plan.model.authored:
@@ -84,7 +69,13 @@ class Screener:
     def _apply_rules(self, exemplar: Exemplar) -> Exemplar:
         if exemplar.reason is not None or exemplar.text is None:
             return exemplar
-        finding = find_fault(exemplar.text, self._make_context(exemplar))
+        scenario, context = exemplar.scenario, self._contexts[exemplar.trait]
+        if exemplar.seed_sha256:
+            # A variation's length is checked against that of its seed, together with its voice.
+            context = replace(context, length=None)
+        elif self._use_lengths:
+            context = replace(context, length=self._pool.length(scenario.length))
+        finding = find_fault(exemplar.text, replace(context, subject=scenario.subject))
         return replace(exemplar, reason=finding.reason, detail=finding.detail) if finding else exemplar
 
     def _compare(self, exemplar: Exemplar, text: str, near: Match | None, overlap: Overlap | None) -> Exemplar:
@@ -114,33 +105,32 @@ class Screener:
         self.duplicates.append(DuplicatePair(reason, exemplar.trait, text, match.text, match.similarity))
         return replace(exemplar, reason=reason, detail=f"{match.similarity:.2f} like: {match.text}")
 
-    def _make_context(self, exemplar: Exemplar) -> Context:
-        trait = self._plan.model.trait(exemplar.trait)
-        # A variation's length is checked against that of its seed, together with its voice.
-        length = None if exemplar.seed_sha256 else self._any_length
-        if length and self._use_lengths:
-            length = self._plan.scenario_pool.length(exemplar.scenario.length)
-        marked = self._marked.get(trait.key, False)
-        subject = exemplar.scenario.subject
-        return Context(
+
+def _make_contexts(plan: Plan) -> dict[str, Context]:
+    """Makes what the rules need to know for each trait; the subject and its length differ by exemplar.
+
+    The length is what a model that is not told its scenario's may write: any of the model's lengths.
+    """
+    model, lengths = plan.model, plan.scenario_pool.lengths
+    shortest, longest = min(item.min_words for item in lengths), max(item.max_words for item in lengths)
+    waived = frozenset(item.name for item in list_waived_patterns(model, plan.scenario_pool.forms))
+    instructions = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PROMPTS_FOLDER.glob("*.jinja")))
+    return {
+        trait.key: Context(
             trait=trait,
-            pole=exemplar.pole,
-            length=length,
-            subject=subject,
-            instructions=self._instructions,
-            language=self._plan.language.tag,
-            ends_marked=marked,
-            own_words=self._own_words[trait.key],
-            waived=self._waived,
-            min_words=self._min_words,
+            length=Length("any", shortest, longest),
+            subject="",
+            instructions=instructions,
+            language=plan.language.tag,
+            ends_marked=_end_marked([seed.text for seed in model.seeds if seed.trait == trait.key]),
+            own_words=collect_own_words(model, trait, plan.language.tag),
+            waived=waived,
+            min_words=min(MIN_WORDS, shortest),
         )
+        for trait in model.traits
+    }
 
 
-def _find_marked_traits(model: Model) -> Mapping[str, bool]:
-    """Tells for each trait with seeds whether at least ``MARKED_SHARE`` of them end in a terminal mark."""
-    marked = {}
-    for trait in model.traits:
-        texts = [seed.text for seed in model.seeds if seed.trait == trait.key]
-        if texts:
-            marked[trait.key] = sum(ends_sentence(text) for text in texts) >= MARKED_SHARE * len(texts)
-    return marked
+def _end_marked(texts: Sequence[str]) -> bool:
+    """Whether at least ``MARKED_SHARE`` of some seeds end in a terminal mark."""
+    return bool(texts) and sum(map(ends_sentence, texts)) >= MARKED_SHARE * len(texts)

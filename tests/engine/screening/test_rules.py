@@ -13,7 +13,6 @@ from engine.screening.rules import Context, Finding, check_readable, find_fault
 ECHO = "explain, label, number or comment on a text"
 CONTEXT = Context(
     trait=make_trait(),
-    pole="positive",
     length=None,
     subject="rotating the key of a server",
     instructions=f"You never {ECHO}, and never mention the trait or its poles.",
@@ -39,13 +38,11 @@ BACKUPS = "We keep the seven backups of the week here. We keep the seven backups
         ("unreadable", "Click, click, click on the button.", "'click' 3 times in 6 words"),
         ("unreadable", RESTART, "'restart the' makes up 41% of the text"),
         ("unreadable", BACKUPS, "'keep the seven backups' makes up 56% of the text"),
-        ("prompt_echo", "topic : keys and how they are changed", "begins with 'topic :'"),
+        ("prompt_echo", "topic : keys and how they are changed", "topic :"),
         ("prompt_echo", "Rotating the KEY of a server.", "the subject and nothing else"),
         ("prompt_echo", f"I never {ECHO}, sir.", "explain label number or comment on a text"),
-        *(
-            ("refused", text, text)
-            for text in ("I’m sorry, but I can’t help with that.", "I won't write texts of the kind.")
-        ),
+        ("refused", "I’m sorry, but I can’t help with that.", "I’m sorry, but I can’t help with that"),
+        ("refused", "I won't write texts of the kind.", "I won't write texts"),
         ("meta_talk", "Here's an example: the key is changed once a month.", "Here's an example:"),
         ("placeholder", "Dear [Your Name], the key was changed last night.", "[Your Name]"),
         ("label_leak", "**Obscure**: the tier is governed by a window.", "begins with the label 'Obscure'"),
