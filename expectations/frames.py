@@ -13,8 +13,6 @@ from engine.asking.held_out import (
     OverlapIndex,
     choose_pool,
     list_other_pool_texts,
-    make_overlap,
-    make_run_overlap,
 )
 from engine.domain.model import Model, Seed, SynthType
 from engine.domain.samples import Row
@@ -29,7 +27,7 @@ from engine.store.earlier.search import (
     match_stored,
     share_runs,
 )
-from engine.text.near_duplicates import Match, NearTexts, choose_nearest, find_pairs
+from engine.text.near_duplicates import NearTexts, choose_nearest, find_pairs
 from engine.text.signatures import APART, NEAR
 
 # Stands for the text of a stored row that nothing is to be said of.
@@ -170,15 +168,14 @@ def _find_old_overlaps(
     for shared in share_runs(unique, held_out.texts):
         own = runs.setdefault(shared.row, (shared.text, {}))[1]
         own |= dict.fromkeys(shared.runs, unique[shared.query])
-    found = {row: (text, make_run_overlap(others[min(others)])) for row, (text, others) in runs.items()}
+    found = {row: (text, Overlap(others[min(others)], 0.0)) for row, (text, others) in runs.items()}
     near = [
         (item.row, item.text, unique[item.query], item.similarity)
         for item in match_stored(unique, held_out.texts, APART)
     ]
     for row, text, other, similarity in (*near, *held_out.texts.find_unchecked(attached.texts, _find_stored_overlaps)):
-        overlap = make_overlap(Match("", other, similarity)) if similarity else make_run_overlap(other)
         if row not in found or similarity > found[row][1].similarity:
-            found[row] = text, overlap
+            found[row] = text, Overlap(other, similarity)
     return found
 
 

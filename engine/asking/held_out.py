@@ -16,18 +16,23 @@ from engine.store.earlier.search import (
     find_nearest,
     share_runs,
 )
-from engine.text.near_duplicates import Match, NearTexts, choose_nearest
+from engine.text.near_duplicates import NearTexts, choose_nearest
 from engine.text.signatures import APART
 from engine.text.words import COMMON_RUN, normalise, word_runs
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A text of the other pool that is too similar; ``similarity`` is in [0, 1], ``detail`` says what they share."""
+    """A text of the other pool that is too similar: a Jaccard index in [0, 1], or 0 for a run of words in common."""
 
     other: str
     similarity: float
-    detail: str
+
+    @property
+    def detail(self) -> str:
+        """What they share, in words."""
+        how = f"{self.similarity:.2f} like" if self.similarity else f"{COMMON_RUN} words in a row of"
+        return f"{how}: {self.other}"
 
 
 class OverlapIndex:
@@ -59,7 +64,7 @@ class OverlapIndex:
         near = find_nearest(texts, self._stored, APART)
         for text in texts:
             if match := choose_nearest(self._near.find(text) if self._texts else None, near.get(text)):
-                found[text] = make_overlap(match)
+                found[text] = Overlap(match.text, match.similarity)
         rest = [text for text in texts if text not in found]
         stored: dict[str, dict[tuple[str, ...], str]] = {}
         for item in share_runs(rest, self._stored):
@@ -69,18 +74,8 @@ class OverlapIndex:
             others = {run: self._runs[run] for run in word_runs(text, COMMON_RUN) if run in self._runs}
             others |= stored.get(text, {})
             if others:
-                found[text] = make_run_overlap(others[min(others)])
+                found[text] = Overlap(others[min(others)], 0.0)
         return found
-
-
-def make_overlap(match: Match) -> Overlap:
-    """Makes the overlap of a text with one that it is near to."""
-    return Overlap(match.text, match.similarity, f"{match.similarity:.2f} like: {match.text}")
-
-
-def make_run_overlap(other: str) -> Overlap:
-    """Makes the overlap of a text with one that has a run of its words."""
-    return Overlap(other, 0.0, f"{COMMON_RUN} words in a row of: {other}")
 
 
 def choose_pool(synth_type: SynthType) -> Pool:

@@ -85,14 +85,15 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
     if cell.seed:
         asked = _ask_variation(plan, trait, pole, cell.seed, cell.scenario.subject, cell.seed)
         return Prompt(asked, system, _variation_turns(plan, trait, pole, cell.seed))
-    length = _choose_length(plan, cell)
+    # A name that is nothing but the range of words says the same twice.
+    length, named = _choose_length(plan, cell), plan.length(cell)
     user = _render(
         "scenario.jinja",
         trait=trait,
         cell=cell,
         label=trait.label(pole),
         length=length,
-        length_name=_name_length(plan, cell),
+        length_name=None if named.name == named.words else named.name,
         characters=_say_in_characters(length, plan.language),
     )
     return Prompt(user, system, _chat_shots(plan, trait, cell))
@@ -240,12 +241,6 @@ def _choose_length(plan: Plan, cell: Cell) -> Length:
         return length
     middle = (length.min_words + length.max_words) / 2
     return Length(name=length.name, min_words=math.floor(0.9 * middle), max_words=math.ceil(1.1 * middle))
-
-
-def _name_length(plan: Plan, cell: Cell) -> str | None:
-    """The name of a cell's length; None where the name is nothing but the range of words, which the prompt says."""
-    length = plan.length(cell)
-    return None if length.name == length.words else length.name
 
 
 def _say_in_characters(length: Length, language: Language) -> str:

@@ -60,32 +60,31 @@ def _tell_contested(model: Model) -> str:
 
 def has_seeds(traits: Iterable[Trait], seeds: Iterable[Seed]) -> bool:
     """Whether every trait has seeds to vary at both poles; reads ``seeds`` only until that is known."""
-    missing = {(trait.key, pole) for trait in traits for pole in POLES}
+    missing: set[tuple[str, Pole | None]] = {(trait.key, pole) for trait in traits for pole in POLES}
     for seed in seeds:
-        if is_usable_seed(seed):
-            missing -= {(seed.trait, pole) for pole in POLES if pole == find_seed_pole(seed)}
-            if not missing:
-                return True
+        missing.discard((seed.trait, find_usable_pole(seed)))
+        if not missing:
+            return True
     return not missing
 
 
-def is_usable_seed(seed: Seed) -> bool:
-    """Whether a seed clearly belongs to a pole and is long enough to have a voice."""
-    return find_seed_pole(seed) is not None and count_words(seed.text) >= MIN_SEED_WORDS
+def find_usable_pole(seed: Seed) -> Pole | None:
+    """Returns the pole that a seed clearly belongs to; None for one between the poles, or too short to have a voice."""
+    return find_seed_pole(seed) if count_words(seed.text) >= MIN_SEED_WORDS else None
 
 
 def list_unusable_seeds(model: Model) -> tuple[Skipped, ...]:
     """Lists the seeds that are not varied, each with its place and the reason."""
-    skipped = []
-    for seed in model.seeds:
-        if find_seed_pole(seed) is None:
-            why = f"its quality {seed.quality:g} is near neither pole, so it is not varied"
-        elif count_words(seed.text) < MIN_SEED_WORDS:
-            why = f"it has fewer than {MIN_SEED_WORDS} words, so it is not varied"
-        else:
-            continue
-        skipped.append(Skipped(f"seed {seed.place or repr(seed.text[:40])} for {seed.trait}", why))
-    return tuple(skipped)
+    return tuple(
+        Skipped(
+            f"seed {seed.place or repr(seed.text[:40])} for {seed.trait}",
+            f"it has fewer than {MIN_SEED_WORDS} words, so it is not varied"
+            if find_seed_pole(seed)
+            else f"its quality {seed.quality:g} is near neither pole, so it is not varied",
+        )
+        for seed in model.seeds
+        if find_usable_pole(seed) is None
+    )
 
 
 def find_seed_pole(seed: Seed) -> Pole | None:
@@ -98,9 +97,7 @@ def find_seed_pole(seed: Seed) -> Pole | None:
 def list_usable_seeds(model: Model, trait: str, pole: Pole) -> tuple[Seed, ...]:
     """Lists the seeds of one trait and pole that can be varied, in the authors' order, each text once."""
     usable = {
-        seed.sha256: seed
-        for seed in reversed(model.seeds)
-        if seed.trait == trait and find_seed_pole(seed) == pole and is_usable_seed(seed)
+        seed.sha256: seed for seed in reversed(model.seeds) if seed.trait == trait and find_usable_pole(seed) == pole
     }
     return tuple(reversed(usable.values()))
 

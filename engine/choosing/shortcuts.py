@@ -6,7 +6,7 @@ text.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -171,22 +171,37 @@ def _check_subjects(trait: str, exemplars: Sequence[Exemplar], embedder: Embedde
 
 
 def _check_openings(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
-    sizes, counts = Counter[Pole](), {pole: Counter[str]() for pole in POLES}
-    for exemplar in exemplars:
-        sizes[exemplar.pole] += 1
-        counts[exemplar.pole].update(split_words(exemplar.text or "")[:1])
-    for word in sorted(counts["positive"] | counts["negative"]):
-        opened = {pole: counts[pole][word] for pole in POLES}
-        difference = opened["positive"] / sizes["positive"] - opened["negative"] / sizes["negative"]
-        if abs(difference) >= OPENING_SHARE and measure_chance(opened, sizes) <= OPENING_CHANCE:
-            pole: Pole = "positive" if difference > 0 else "negative"
-            yield Shortcut(trait, "opening", word, pole, round(0.5 + abs(difference) / 2, 4))
+    for word, counts, sizes in _count_by_pole([split_words(item.text or "")[:1] for item in exemplars], exemplars):
+        difference = counts["positive"] / sizes["positive"] - counts["negative"] / sizes["negative"]
+        if abs(difference) >= OPENING_SHARE and measure_chance(counts, sizes) <= OPENING_CHANCE:
+            yield _make_binary(trait, "opening", word, difference)
 
 
 def _check_words(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
-    words = [frozenset(split_words(exemplar.text or "")) for exemplar in exemplars]
-    for what, pole, auc in _compare_shares(words, exemplars, WORD_ERRORS):
-        yield Shortcut(trait, "word", what, pole, auc)
+    """Finds the words that are more frequent at one pole than chance allows, by the error of a difference of shares."""
+    for word, counts, sizes in _count_by_pole([set(split_words(item.text or "")) for item in exemplars], exemplars):
+        mean = sum(counts.values()) / sum(sizes.values())
+        error = math.sqrt(mean * (1 - mean) * sum(1 / sizes[pole] for pole in POLES))
+        difference = counts["positive"] / sizes["positive"] - counts["negative"] / sizes["negative"]
+        if error > 0 and abs(difference) >= WORD_ERRORS * error - 1e-9:
+            yield _make_binary(trait, "word", word, difference)
+
+
+def _count_by_pole(
+    words: Sequence[Collection[str]], exemplars: Sequence[Exemplar]
+) -> Iterator[tuple[str, Mapping[Pole, int], Mapping[Pole, int]]]:
+    """Yields each word with the numbers of texts that have it, and of all texts, by pole."""
+    sizes, counts = Counter(item.pole for item in exemplars), {pole: Counter[str]() for pole in POLES}
+    for its, exemplar in zip(words, exemplars, strict=True):
+        counts[exemplar.pole].update(its)
+    for word in sorted(counts["positive"] | counts["negative"]):
+        yield word, {pole: counts[pole][word] for pole in POLES}, sizes
+
+
+def _make_binary(trait: str, kind: Kind, what: str, difference: float) -> Shortcut:
+    """The AUC of what a text has or has not is .5 + half the difference of its shares at the two poles."""
+    pole: Pole = "positive" if difference > 0 else "negative"
+    return Shortcut(trait, kind, what, pole, round(0.5 + abs(difference) / 2, 4))
 
 
 def _rank_poles(scores: Sequence[float], exemplars: Sequence[Exemplar]) -> Iterator[tuple[Pole, float]]:
@@ -202,24 +217,3 @@ def _rank_poles(scores: Sequence[float], exemplars: Sequence[Exemplar]) -> Itera
     error = math.sqrt((count + other + 1) / (12 * count * other))
     if abs(auc - 0.5) >= FEATURE_ERRORS * error:
         yield ("positive" if auc > 0.5 else "negative"), round(max(auc, 1 - auc), 4)
-
-
-def _compare_shares(
-    sets: Sequence[frozenset[str]], exemplars: Sequence[Exemplar], errors: float
-) -> Iterator[tuple[str, Pole, float]]:
-    """Yields each word that is more frequent at one pole than chance allows: word, pole and the AUC of its presence.
-
-    The AUC of a binary feature is .5 + half the difference of its shares of texts at the two poles; the standard error
-    is that of the difference of two shares.
-    """
-    sizes, counts = Counter[Pole](), {pole: Counter[str]() for pole in POLES}
-    for words, exemplar in zip(sets, exemplars, strict=True):
-        sizes[exemplar.pole] += 1
-        counts[exemplar.pole].update(words)
-    total = sizes.total()
-    for word in sorted(counts["positive"] | counts["negative"]):
-        mean = (counts["positive"][word] + counts["negative"][word]) / total
-        error = math.sqrt(mean * (1 - mean) * sum(1 / sizes[pole] for pole in POLES))
-        difference = counts["positive"][word] / sizes["positive"] - counts["negative"][word] / sizes["negative"]
-        if error > 0 and abs(difference) >= errors * error - 1e-9:
-            yield word, ("positive" if difference > 0 else "negative"), round(0.5 + abs(difference) / 2, 4)

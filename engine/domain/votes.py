@@ -1,6 +1,5 @@
 """Defines the chat judge's votes on a text, decides their outcome, and counts how often votes disagree."""
 
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -34,7 +33,7 @@ class VoteCounts:
     """Counts over the votes of a run.
 
     ``disagreements`` counts texts whose votes differ, ``ties`` votes for neither pole, ``invalid`` votes without a
-    readable answer, ``position_flips`` votes for the same position as the vote before, though the poles were swapped.
+    readable answer.
     """
 
     judge: str = ""
@@ -43,7 +42,6 @@ class VoteCounts:
     disagreements: int = 0
     ties: int = 0
     invalid: int = 0
-    position_flips: int = 0
 
 
 def decide(votes: Sequence[Vote], wanted: int) -> Outcome | None:
@@ -82,12 +80,4 @@ def count_votes(ballots: Iterable[Sequence[Vote]]) -> VoteCounts:
         disagreements=sum(len({vote.answer for vote in votes}) > 1 for votes in cast),
         ties=sum(vote.answer == "neither" for vote in every),
         invalid=sum(vote.answer == "invalid" for vote in every),
-        position_flips=sum(_count_flips(votes) for votes in cast),
-    )
-
-
-def _count_flips(votes: Sequence[Vote]) -> int:
-    pairs = itertools.pairwise(votes)
-    return sum(
-        one.first != other.first and one.position is not None and one.position == other.position for one, other in pairs
     )

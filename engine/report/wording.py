@@ -87,5 +87,5 @@ def describe_votes(votes: VoteCounts) -> str:
     return (
         f"{votes.judge}: {count_noun(votes.votes, 'vote')} on {count_noun(votes.texts, 'text')}; "
         f"{count_noun(votes.disagreements, 'text')} divided, {count_noun(votes.ties, 'vote')} for neither pole, "
-        f"{votes.invalid:,} unreadable, {votes.position_flips:,} for the same position after the poles were swapped"
+        f"{votes.invalid:,} unreadable"
     )

@@ -216,7 +216,7 @@ def test_judge_rejects_what_it_finds_at_another_pole_and_rows_with_their_votes_a
     assert {"wrong_label", "off_pole", "surplus", "refused"} <= set(rejected["reason"])
     assert rejected["judge_votes"].notna().eq(rejected["reason"].isin(["wrong_label", "off_pole", "surplus"])).all()
     assert ("openai/test", len(votes), sum(map(len, votes))) == (judge["judge"], judge["texts"], judge["votes"])
-    assert 0 < judge["position_flips"] == judge["disagreements"] * 2
+    assert 0 < judge["disagreements"]
     assert len(votes) * 2 == len(asked) <= sum(provider.calls[prompt] for prompt in asked)
 
     # The cheapest text took one call and two votes.

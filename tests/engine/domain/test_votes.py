@@ -45,8 +45,6 @@ def test_votes_that_all_name_one_place_are_for_neither_pole(said: str) -> None:
 def test_votes_are_counted_and_each_says_the_judge_the_pole_and_the_order() -> None:
     ballots = [cast("pp"), cast("pnp"), cast("npp"), cast("0"), cast("x0"), cast("p"), []]
 
-    assert VoteCounts("openai/judge", texts=6, votes=12, disagreements=3, ties=2, invalid=1, position_flips=3) == (
-        count_votes(ballots)
-    )
+    assert VoteCounts("openai/judge", texts=6, votes=12, disagreements=3, ties=2, invalid=1) == (count_votes(ballots))
     assert VoteCounts() == count_votes([[], []])
     assert {"judge": "openai/judge", "vote": "negative", "order": "positive first"} == cast("n")[0].to_entry()
