@@ -160,16 +160,16 @@ class ExpectSubjectsToBeApart(RowsExpectation):
 
     def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """Observes the number of subjects on both sides and of rows without one; a fault names a shared subject."""
-        shared: set[str] = set()
-        for rows, others in _pair_sides(frame, fields["members"]):
-            shared |= {normalise(str(subject)) for subject in rows["subject"].unique()} & {
-                normalise(str(subject)) for subject in others["subject"].unique()
-            }
-        nameless = sum(not normalise(str(item)) for item in frame.loc[frame["origin"] == "run", "subject"])
-        faults = [f"{subject!r} is a subject on both sides" for subject in sorted(shared - {""})]
-        if fields["members"] == "new" and nameless:
+        own, is_new = frame["origin"] == "run", fields["members"] == "new"
+        rows = frame if is_new else frame[~own]
+        groups = [rows[rows["side"] == side] for side in ("train", "eval")] + ([rows[own]] if is_new else [])
+        subjects = [{normalise(str(item)) for item in group["subject"].unique()} for group in groups]
+        shared = set.intersection(*subjects) - {""}
+        nameless = sum(not normalise(str(item)) for item in frame.loc[own, "subject"])
+        faults = [f"{subject!r} is a subject on both sides" for subject in sorted(shared)]
+        if is_new and nameless:
             faults.append(f"{count_noun(nameless, 'row')} of this run without a subject")
-        return {"shared": len(shared - {""}), "nameless": nameless}, faults
+        return {"shared": len(shared), "nameless": nameless}, faults
 
 
 class ExpectLengthsNotToTellPolesApart(RowsExpectation):
@@ -189,15 +189,6 @@ class ExpectLengthsNotToTellPolesApart(RowsExpectation):
                 aucs[str(trait)] = round(max(auc, 1 - auc), 4)
         faults = [f"{trait}: AUC {auc:.2f} by length alone" for trait, auc in aucs.items() if auc > fields["max_auc"]]
         return aucs, faults
-
-
-def _pair_sides(frame: pd.DataFrame, members: str) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Pairs the rows to check with the rows of the other side that they are compared with."""
-    own = frame["origin"] == "run"
-    if members == "old":
-        old = frame[~own]
-        return [(old[old["side"] == "eval"], old[old["side"] == "train"])]
-    return [(frame[own & (frame["side"] == side)], frame[frame["side"] != side]) for side in ("train", "eval")]
 
 
 def _read_pairs(frame: pd.DataFrame, members: str) -> list[tuple[str, str, float]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.domain.suites import GATE_SUITES
 from engine.domain.verdict import ExpectationResult, Verdict
+from engine.text.formatting import shorten
 
 # The entry of a suite's ``meta`` that says how many expectations it has, for one that is loaded with fewer.
 COUNT = "expectations"
@@ -116,8 +117,7 @@ def _describe_unexpected(result: Mapping[str, Any]) -> str:
 
 
 def _quote(value: object) -> str:
-    said = " ".join(value.split()) if isinstance(value, str) else repr(value)
-    text = said if len(said) <= QUOTED_CHARS else f"{said[: QUOTED_CHARS - 1]}…"
+    text = shorten(" ".join(value.split()) if isinstance(value, str) else repr(value), QUOTED_CHARS)
     return f"“{text}”" if isinstance(value, str) else text
 
 
@@ -143,4 +143,4 @@ def _shorten(value: Any) -> str:
         text = f"{len(value)} of them"
     else:
         text = "" if value is None else str(value)
-    return text if len(text) <= 200 else f"{text[:199]}…"
+    return shorten(text, 200)
