@@ -89,13 +89,13 @@ def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
     return common / (len(one) + len(other) - common)
 
 
-def find_pairs(texts: Iterable[tuple[str, str]]) -> list[tuple[str, Match]]:
+def find_pairs(texts: Iterable[tuple[str, str]], nearness: Nearness = NEAR.nearness) -> list[tuple[str, Match]]:
     """Finds each text that is a duplicate or near duplicate of an earlier one: its key, and the earlier text.
 
     Args:
         texts: pairs of a key and a text, in order.
     """
-    seen = NearTexts()
+    seen = NearTexts(nearness)
     pairs = []
     for key, text in texts:
         if match := seen.find(text):
