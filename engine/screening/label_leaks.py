@@ -1,7 +1,7 @@
 """Finds labels, and the author's own words about a trait, in a text: a scorer would learn them and not the trait."""
 
 import html
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import lru_cache
 from itertools import chain
 
@@ -11,7 +11,9 @@ from engine.domain.folding import fold, fold_name, is_blank
 from engine.domain.model import Model, Trait
 from engine.screening.patterns import MOST_SEEDS, load_particles
 from engine.text.function_words import list_content_words
-from engine.text.words import COMMON_RUN, normalise, word_runs
+from engine.text.words import normalise
+
+Run = tuple[str, ...]
 
 # Four content words in a row are not chance: of 5,654 real texts one shared three with one of 21 traits, none four
 # (docs/decisions/030-what-gives-a-pole-away.md).
@@ -45,44 +47,24 @@ _INLINE_TAGS = frozenset("a b code em font i mark s small span strong sub sup u"
 _NO_WORDS = regex.compile(r"[\p{S}#*@%/\\]|\A\P{L}*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class OwnWords:
-    """Runs of words in what the author says about a trait: of content words' beginnings, and of all words.
+def collect_own_words(model: Model, trait: Trait, language: str) -> frozenset[Run]:
+    """Collects the runs of content words of a trait's description and paraphrases and of the brief.
 
-    ``language`` is the code of ISO 639 whose function words are no content.
-    """
-
-    content: frozenset[tuple[str, ...]] = frozenset()
-    whole: frozenset[tuple[str, ...]] = frozenset()
-    language: str = "en"
-
-    def find(self, text: str) -> str | None:
-        """Finds a run that a text shares; None if it shares none."""
-        for words in _list_content_runs(text, self.language):
-            if _cut(words) in self.content:
-                return " ".join(words)
-        shared = self.whole & word_runs(text, COMMON_RUN)
-        return " ".join(min(shared)) if shared else None
-
-
-NO_OWN_WORDS = OwnWords()
-
-
-def collect_own_words(model: Model, trait: Trait, language: str) -> OwnWords:
-    """Collects the runs of a trait's description and paraphrases and of the brief, but for those of the seeds.
-
-    What a topic or a claim is called and says belongs into its texts, so only ``COMMON_RUN`` words in a row of their
-    description and paraphrases count.
+    Those that the seeds have are the genre's. What a topic or a claim is called and says belongs into its texts.
     """
     own = (trait.description, *trait.positive_paraphrase, *trait.negative_paraphrase)
-    told = list(chain.from_iterable(getattr(model.brief, item.name) for item in fields(model.brief)))
-    texts, whole = (told, own) if trait.type in ("topic", "claim") else ([*own, *told], ())
+    told = chain.from_iterable(getattr(model.brief, item.name) for item in fields(model.brief))
+    texts = [*told, *(() if trait.type in ("topic", "claim") else own)]
     content = frozenset(_cut(words) for text in texts for words in _list_content_runs(text, language))
-    all_words = frozenset(chain.from_iterable(word_runs(text, COMMON_RUN) for text in whole))
-    for seed in model.sample_seeds(MOST_SEEDS) if content or all_words else ():
+    for seed in model.sample_seeds(MOST_SEEDS) if content else ():
         content -= {_cut(words) for words in _list_content_runs(seed.text, language)}
-        all_words -= word_runs(seed.text, COMMON_RUN)
-    return OwnWords(content, all_words, language)
+    return content
+
+
+def find_own_words(text: str, own_words: frozenset[Run], language: str) -> str | None:
+    """Finds a run that a text shares with ``collect_own_words``; None if it shares none."""
+    runs = _list_content_runs(text, language) if own_words else ()
+    return next((" ".join(words) for words in runs if _cut(words) in own_words), None)
 
 
 def find_label(text: str, trait: Trait) -> str | None:
@@ -152,10 +134,10 @@ def _escape(name: str) -> str:
     return r"\s+".join(map(regex.escape, fold_name(name).split()))
 
 
-def _list_content_runs(text: str, language: str) -> list[tuple[str, ...]]:
+def _list_content_runs(text: str, language: str) -> list[Run]:
     words = list_content_words([text], language)
     return [tuple(words[start : start + CONTENT_RUN]) for start in range(len(words) - CONTENT_RUN + 1)]
 
 
-def _cut(words: tuple[str, ...]) -> tuple[str, ...]:
+def _cut(words: Run) -> Run:
     return tuple(word[:STEM_LETTERS].removesuffix("s") for word in words)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from engine.domain.language_tag import find_code
 from engine.domain.model import Length, Trait
 from engine.domain.samples import Reason
-from engine.screening.label_leaks import NO_OWN_WORDS, OwnWords, find_label
+from engine.screening.label_leaks import Run, find_label, find_own_words
 from engine.screening.patterns import find_pattern
 from engine.text.formatting import count_noun
 from engine.text.function_words import list_function_words
@@ -49,7 +49,7 @@ class Context:
     instructions: str
     language: str
     ends_marked: bool
-    own_words: OwnWords = NO_OWN_WORDS
+    own_words: frozenset[Run] = frozenset()
     waived: frozenset[str] = frozenset()
     min_words: int = MIN_WORDS
 
@@ -108,7 +108,7 @@ def check_label_leak(text: str, context: Context) -> Finding | None:
     """Rejects a text that says which pole it is, or repeats what the author says about the trait."""
     if named := find_label(text, context.trait):
         return Finding("label_leak", named)
-    run = context.own_words.find(text)
+    run = find_own_words(text, context.own_words, context.language)
     return Finding("label_leak", f"words of the definition: {run}") if run else None
 
 

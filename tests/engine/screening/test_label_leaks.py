@@ -4,7 +4,7 @@ import pytest
 from fakes.builders import make_model, make_trait
 
 from engine.domain.model import Brief, Seed, Trait, TraitType
-from engine.screening.label_leaks import collect_own_words, find_label
+from engine.screening.label_leaks import collect_own_words, find_label, find_own_words
 
 RUDE = make_trait("manner", positive_label="Polite", negative_label="Rude")
 YES = make_trait("rude", name="Rude", positive_label="Yes", negative_label="No")
@@ -114,7 +114,8 @@ def find_run(
     text: str, trait: Trait = DESCRIBED, brief: Brief = NO_BRIEF, language: str = "en", seed: str = ""
 ) -> str | None:
     seeds = (Seed(trait.key, seed, 1.0),) if seed else ()
-    return collect_own_words(make_model(trait, brief=brief, seeds=seeds), trait, language).find(text)
+    own_words = collect_own_words(make_model(trait, brief=brief, seeds=seeds), trait, language)
+    return find_own_words(text, own_words, language)
 
 
 def test_four_content_words_of_what_the_author_says_in_a_row_are_found() -> None:
@@ -131,8 +132,6 @@ def test_run_that_the_seeds_have_is_the_genre_and_no_leak() -> None:
     seed = "A response insults, belittles and demeans."
 
     assert None is find_run("Our response insults, belittles, demeans.", seed=seed)
-    claim = make_trait(type="claim", description="The old integrations keep working after this release.")
-    assert None is find_run(claim.description, claim, seed=claim.description)
 
 
 @pytest.mark.parametrize("kind", ["topic", "claim"])
@@ -141,7 +140,8 @@ def test_text_may_say_what_a_topic_or_claim_says(kind: TraitType) -> None:
     trait = make_trait(type=kind, description=said)
 
     assert None is find_run("Your existing integrations keep working after this upgrade.", trait)
-    assert find_run("So existing integrations keep working after this release without any edit.", trait)
+    brief = Brief(failure_modes=("Sarcasm about the competence of the night team.",))
+    assert find_run("No sarcasm on the competence of the night team.", trait, brief)
 
 
 def test_run_is_of_content_words_in_every_language() -> None:
