@@ -101,12 +101,8 @@ def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
 
 def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
     """The same prompt with the JSON schema asked for in words, for providers that take none."""
-    return replace(prompt, user=f"{prompt.user}\n\n{_ask_in_words(json.dumps(schema))}")
-
-
-@lru_cache(maxsize=64)
-def _ask_in_words(schema: str) -> str:
-    return _render("words_only.jinja", schema=schema)
+    asked = _render("words_only.jinja", schema=json.dumps(schema))
+    return replace(prompt, user=f"{prompt.user}\n\n{asked}")
 
 
 def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
