@@ -19,15 +19,12 @@ from engine.text.words import COMMON_RUN, count_words, ends_sentence, normalise,
 # A text may miss its scenario's length by half. C4 drops lines of fewer than 5 words (Raffel et al. 2020, section 2.2).
 LENGTH_TOLERANCE = 0.5
 MIN_WORDS = 5
-# Gopher's limits on the share of characters in the most frequent word n-gram (Rae et al. 2021, table A1).
-REPETITION_LIMITS = {2: 0.20, 3: 0.18, 4: 0.16}
+# Gopher's limits on the share of characters in the most frequent word n-gram (Rae et al. 2021, table A1), and one on a
+# content word that is a stutter ("Click, Click, Click").
+REPETITION_LIMITS = {1: 0.25, 2: 0.20, 3: 0.18, 4: 0.16}
 # Gopher's limits are meant for documents. In a text of a few sentences a phrase that occurs twice exceeds them and
-# still reads well (so did 34 of 80 usable texts), so n-grams of two or three words count from the third time.
-MIN_TIMES = {2: 3, 3: 3, 4: 2}
-# A content word that occurs three times or more and makes up this share of the words is a stutter ("Click, Click,
-# Click").
-MAX_WORD_SHARE = 0.2
-
+# still reads well (so did 34 of 80 usable texts), so up to three words count from the third time.
+MIN_TIMES = {1: 3, 2: 3, 3: 3, 4: 2}
 PATTERN_REASONS: tuple[Reason, ...] = ("refused", "prompt_echo", "meta_talk", "placeholder")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]|[\ud800-\udfff]")
 
@@ -82,9 +79,6 @@ def check_readable(text: str, context: Context) -> Finding | None:
     for size, share, phrase in _list_repetitions(words, context.language):
         if share > REPETITION_LIMITS[size]:
             return Finding("unreadable", f"{phrase!r} makes up {share:.0%} of the text")
-    word, times = _find_stutter(words, context.language)
-    if times >= 3 and times / len(words) > MAX_WORD_SHARE:
-        return Finding("unreadable", f"{word!r} {times} times in {len(words)} words")
     return None
 
 
@@ -156,25 +150,21 @@ def _list_runs(instructions: str) -> frozenset[tuple[str, ...]]:
 
 
 def _list_repetitions(words: list[str], language: str) -> Iterator[tuple[int, float, str]]:
-    """Lists the most repeated phrases; of function words alone in English only, where Gopher's limits were set.
+    """Lists the most repeated phrases with their shares of the characters.
 
-    The ending of a polite Japanese verb is four of ICU's words.
+    Those of function words alone count in English only, where Gopher's limits were set, and there no single ones: the
+    ending of a polite Japanese verb is four of ICU's words.
     """
-    endings = frozenset[str]() if find_code(language) == "en" else list_function_words(language)
+    function_words, is_english = list_function_words(language), find_code(language) == "en"
     characters = sum(map(len, words))
     for size in REPETITION_LIMITS:
+        idle = frozenset[str]() if is_english and size > 1 else function_words
         grams = Counter(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
         often = [
-            (times * sum(map(len, gram)), gram, times)
+            (times * sum(map(len, gram)), gram)
             for gram, times in grams.items()
-            if times >= MIN_TIMES[size] and not endings.issuperset(gram)
+            if times >= MIN_TIMES[size] and not idle.issuperset(gram)
         ]
         if often:
-            _, gram, times = max(often)
-            yield size, times * sum(map(len, gram)) / characters, " ".join(gram)
-
-
-def _find_stutter(words: list[str], language: str) -> tuple[str, int]:
-    function_words = list_function_words(language)
-    counts = Counter(word for word in words if word not in function_words)
-    return max(counts.items(), key=lambda item: (item[1], item[0])) if counts else ("", 0)
+            repeated, gram = max(often)
+            yield size, repeated / characters, " ".join(gram)
