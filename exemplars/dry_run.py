@@ -3,9 +3,8 @@
 from engine.domain.model import Effort, SynthType
 from engine.errors import InputError
 from engine.estimate.planned_run import PlannedRun
-from engine.estimate.preview import make_planned_run
 from engine.settings import read_settings
-from flows.cli.runs.plan import make_preview
+from flows.cli.runs.plan import plan_run
 
 
 def plan(
@@ -31,5 +30,4 @@ def plan(
     """
     if prompts < 0:
         raise InputError(f"prompts is {prompts}, and should be 0 or more")
-    preview = make_preview(read_settings(), handle, synth_type, effort, only_lacking)
-    return make_planned_run(preview, prompts)
+    return plan_run(read_settings(), handle, synth_type, effort, only_lacking, prompts)

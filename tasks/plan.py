@@ -6,7 +6,8 @@ from prefect.cache_policies import NO_CACHE
 from engine.choosing.rounds import Rounds
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.errors import BudgetError
-from engine.estimate.estimate import estimate_plan
+from engine.estimate.call_kinds import list_calls
+from engine.estimate.estimate import estimate_calls
 from engine.estimate.wording import explain_budget
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job, plan_job
@@ -35,7 +36,7 @@ async def plan(
         rounds = await begin_rounds(job, settings.seed, gateway, embedder, run_heavy)
     except BudgetError as error:
         draft = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed)
-        expected = estimate_plan(draft, gateway.endpoint, voting_judge.endpoint, budget.max_cost_usd)
+        expected = estimate_calls(list_calls(draft, gateway.endpoint, voting_judge.endpoint), budget.max_cost_usd)
         raise explain_budget(error, expected, budget.spent_usd) from error
     made = rounds.plan
     about = ", ".join(field.name for field in made.scenario_pool.fields)

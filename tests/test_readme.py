@@ -10,7 +10,7 @@ import pytest
 from engine.estimate.wording import format_estimate
 from engine.llm.embedded.embedded_models import list_embedded_models
 from engine.settings import PROJECT_ROOT, read_settings
-from flows.cli.runs.plan import make_preview
+from flows.cli.runs.plan import plan_run
 
 README = (PROJECT_ROOT / "README.md").read_text()
 
@@ -22,9 +22,9 @@ def test_estimate_of_the_readme_is_what_the_run_prints_first(monkeypatch: pytest
     default = next(iter(list_embedded_models().values()))
     with (tmp_path / default.file).open("wb") as file:
         file.truncate(default.bytes)
-    preview = make_preview(read_settings(), "u22a8.technical-writing", "from_traits", "low")
+    planned = plan_run(read_settings(), "u22a8.technical-writing", "from_traits", "low")
 
-    assert format_estimate(preview.estimate) in README.splitlines()
+    assert format_estimate(planned.estimate) in README.splitlines()
 
 
 def test_links_and_targets_of_the_readme_lead_somewhere() -> None:

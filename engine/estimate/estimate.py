@@ -2,13 +2,12 @@
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from engine.asking.plan import Plan
-from engine.estimate.call_kinds import CallKind, Spread, list_calls
-from engine.llm.client.prices import add_costs
-from engine.llm.client.request import Endpoint, Request
+from engine.estimate.call_kinds import CallKind, Spread
+from engine.llm.client.prices import Price, add_costs
+from engine.llm.client.request import Request
 from engine.llm.gateway.budget import bound_call
 
 # The catalogue's prompts have 4.2 to 4.7 characters per token by the tokenizers at hand (cl100k_base, o200k_base and
@@ -28,30 +27,39 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedCalls:
+    """The calls of one kind to one model, with their tokens and cost: likely, and at most."""
+
+    kind: str
+    model: str
+    likely: Amount
+    most: Amount
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """What a run will need, known before it makes any call.
 
-    ``amounts`` are those of ``kinds``, in their order. ``limit_usd`` is the run's limit on cost. ``kept`` is the number
-    of replies that are kept already; None if that was not looked up. ``max_call_usd`` is the most that one call may
-    cost; None if no price is known.
+    Args:
+        prices: of the models that are asked, by name; the cost of one without a known price is not counted.
+        thinking: the names of the models that may think before an answer.
+        max_call_usd: the most that one call may cost; None if no price is known.
+        limit_usd: the run's limit on cost; None for none.
+        kept: the number of replies that are kept already; None if that was not looked up.
     """
 
-    kinds: tuple[CallKind, ...]
-    amounts: tuple[Spread[Amount], ...]
+    calls: tuple[PlannedCalls, ...]
     total: Spread[Amount]
-    max_call_usd: float | None
+    prices: Mapping[str, Price | None] = field(default_factory=dict)
+    thinking: tuple[str, ...] = ()
+    max_call_usd: float | None = None
     limit_usd: float | None = None
     kept: int | None = None
 
     @property
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        """The endpoints of the models that are asked, each once."""
-        return tuple({kind.endpoint.name: kind.endpoint for kind in self.kinds}.values())
-
-    @property
     def unpriced(self) -> tuple[str, ...]:
-        """The names of models without a known price; their cost is not counted."""
-        return tuple(endpoint.name for endpoint in self.endpoints if endpoint.price is None)
+        """The names of models without a known price."""
+        return tuple(name for name, price in self.prices.items() if price is None)
 
     @property
     def is_free(self) -> bool:
@@ -64,43 +72,23 @@ class Estimate:
         return self.limit_usd is not None and self.max_call_usd is not None and self.max_call_usd > self.limit_usd
 
 
-def estimate_plan(
-    plan: Plan, endpoint: Endpoint, judge: Endpoint | None, limit_usd: float | None, kept: int | None = None
-) -> Estimate:
-    """Estimates a plan's run; ``judge`` is the endpoint of the chat judge, None if there are no votes."""
-    kinds = list_calls(plan, endpoint, judge)
-    amounts = tuple(estimate_kind(kind) for kind in kinds)
+def estimate_calls(kinds: Sequence[CallKind], limit_usd: float | None = None, kept: int | None = None) -> Estimate:
+    """Estimates the calls of a run, as ``list_calls`` lists them."""
+    amounts = [_estimate_kind(kind) for kind in kinds]
+    endpoints = {kind.endpoint.name: kind.endpoint for kind in kinds}
     bounds = [bound_call(example.request, kind.endpoint).usd for kind in kinds for example in kind.examples]
     return Estimate(
-        kinds=kinds,
-        amounts=amounts,
-        total=add_amounts(amounts),
+        calls=tuple(
+            PlannedCalls(kind.name, kind.endpoint.name, amount.likely, amount.most)
+            for kind, amount in zip(kinds, amounts, strict=True)
+        ),
+        total=Spread(_add([amount.likely for amount in amounts]), _add([amount.most for amount in amounts])),
+        prices={name: endpoint.price for name, endpoint in endpoints.items()},
+        thinking=tuple(name for name, endpoint in endpoints.items() if endpoint.thinks),
         max_call_usd=max((bound for bound in bounds if bound is not None), default=None),
         limit_usd=limit_usd,
         kept=kept,
     )
-
-
-def estimate_kind(kind: CallKind) -> Spread[Amount]:
-    """Estimates the calls of one kind; tokens are rounded up."""
-    chars = sum(_count_chars(example.request) for example in kind.examples) / len(kind.examples)
-
-    def price(calls: int, chars_per_token: float, reply_tokens: float) -> Amount:
-        tokens_in, tokens_out = math.ceil(calls * chars / chars_per_token), math.ceil(calls * reply_tokens)
-        found = kind.endpoint.price
-        return Amount(calls, tokens_in, tokens_out, None if found is None else found.cost(tokens_in, tokens_out))
-
-    # How much a model will think is not known beforehand: only the bound counts it, at its most.
-    longest = kind.reply_tokens.most + _mean_thinking_tokens(kind)
-    return Spread(
-        price(kind.calls.likely, CHARS_PER_TOKEN.likely, kind.reply_tokens.likely),
-        price(kind.calls.most, CHARS_PER_TOKEN.most, longest),
-    )
-
-
-def add_amounts(amounts: Sequence[Spread[Amount]]) -> Spread[Amount]:
-    """Adds up the estimates of all kinds of calls; the cost is that of the kinds whose price is known."""
-    return Spread(_add([amount.likely for amount in amounts]), _add([amount.most for amount in amounts]))
 
 
 def estimate_rest(estimate: Estimate, spent_usd: float, kept: int, lacking: int) -> float | None:
@@ -125,6 +113,27 @@ def estimate_rest(estimate: Estimate, spent_usd: float, kept: int, lacking: int)
     return rest + (estimate.max_call_usd or 0.0)
 
 
+def _estimate_kind(kind: CallKind) -> Spread[Amount]:
+    """Estimates the calls of one kind; tokens are rounded up."""
+    chars = sum(_count_chars(example.request) for example in kind.examples) / len(kind.examples)
+
+    def price(calls: int, chars_per_token: float, reply_tokens: float) -> Amount:
+        tokens_in, tokens_out = math.ceil(calls * chars / chars_per_token), math.ceil(calls * reply_tokens)
+        found = kind.endpoint.price
+        return Amount(calls, tokens_in, tokens_out, None if found is None else found.cost(tokens_in, tokens_out))
+
+    # How much a model will think is not known beforehand: only the bound counts it, at its most.
+    bounds = [bound_call(example.request, kind.endpoint) for example in kind.examples]
+    thoughts = sum(
+        bound.tokens_out - example.request.max_tokens for bound, example in zip(bounds, kind.examples, strict=True)
+    )
+    longest = kind.reply_tokens.most + thoughts / len(bounds)
+    return Spread(
+        price(kind.calls.likely, CHARS_PER_TOKEN.likely, kind.reply_tokens.likely),
+        price(kind.calls.most, CHARS_PER_TOKEN.most, longest),
+    )
+
+
 def _add(amounts: Sequence[Amount]) -> Amount:
     return Amount(
         sum(amount.calls for amount in amounts),
@@ -132,13 +141,6 @@ def _add(amounts: Sequence[Amount]) -> Amount:
         sum(amount.tokens_out for amount in amounts),
         add_costs(*(amount.cost_usd for amount in amounts)),
     )
-
-
-def _mean_thinking_tokens(kind: CallKind) -> float:
-    """Returns the most tokens that a model may use for thinking, for a call on average."""
-    requests = [example.request for example in kind.examples]
-    tokens = sum(bound_call(request, kind.endpoint).tokens_out - request.max_tokens for request in requests)
-    return tokens / len(requests)
 
 
 def _count_chars(request: Request) -> int:

@@ -1,21 +1,17 @@
 """Lists what is to be known of a plan: what was decided for the model, and what is left out; for dry run and report."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from engine.asking.plan import Plan
 from engine.asking.scenarios import advise_on_fields
 from engine.asking.topic_subjects import MIN_OWN_SHARE
 from engine.axis.reference_axis import MIN_SEEDS_ALONE
-from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Trait
+from engine.domain.model import POLES, Brief, Trait
 from engine.llm.client.request import Endpoint
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.screening.patterns import list_waived_patterns
 from engine.text.formatting import count_noun, join_words
 from engine.text.language import Language
-
-# So many values of a list are named; the rest are counted.
-MAX_SHOWN = 3
 
 
 def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
@@ -24,27 +20,28 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
     Args:
         endpoint: the synth model's.
     """
-    level = plan.level
+    model, level = plan.model, plan.level
     notes = [*_describe_language(plan.language)]
     if is_embedded(endpoint.name) and endpoint.style == "plain":
         notes.append(
             f"{endpoint.name} is a small model: some of what it writes makes no sense, which no figure sees. Read the "
             "texts first."
         )
-    if endpoint.style == "plain" and (bare := _list_bare(plan)):
+    bare = [trait.name for trait in model.traits if not all(model.seeds_at(trait.key, pole) for pole in POLES)]
+    if endpoint.style == "plain" and bare:
         notes.append(
             f"There are no samples of {join_words(bare)} to follow: a small model then writes about the subjects, and "
             "hardly the poles. Give each pole four samples or more."
         )
-    notes += [f"Skipped: {skipped.what} ({skipped.why})." for skipped in plan.model.skipped]
+    notes += [f"Skipped: {skipped.what} ({skipped.why})." for skipped in model.skipped]
     notes += [
         f"The rule against {item.name} does not hold here: {item.place} has {item.found!r}."
-        for item in list_waived_patterns(plan.model, plan.scenario_pool.forms)
+        for item in list_waived_patterns(model, plan.scenario_pool.forms)
         if item.by_text
     ]
     notes += _describe_scenarios(plan, endpoint)
     notes += _list_shared_topics(plan)
-    if endpoint.style == "plain" and plan.model.brief != Brief():
+    if endpoint.style == "plain" and model.brief != Brief():
         notes.append(
             "The synth model is not shown the brief. It goes by the seeds of each pole, and by its first paraphrase "
             "or, without one, the trait's description."
@@ -52,15 +49,15 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
     notes += [
         f"The samples of run {run_id} were altered since they were written, and count as they are now. `exemplars "
         f"verify` says what else is broken; `exemplars detach {run_id}` takes them off."
-        for run_id in plan.model.altered_runs
+        for run_id in model.altered_runs
     ]
-    if plan.model.reviewed:
+    if model.reviewed:
         notes.append(
-            f"Beside the seeds count texts that a person accepted in earlier reviews ({len(plan.model.reviewed):,}): "
+            f"Beside the seeds count texts that a person accepted in earlier reviews ({len(model.reviewed):,}): "
             "as examples for chat models, for the judge and for the axis between the poles. "
             "EXEMPLARS_REVIEWS_TEACH=false leaves them out."
         )
-    notes += [note for trait in plan.model.traits for note in _list_axis_notes(plan, trait)]
+    notes += [note for trait in model.traits for note in _describe_axis(plan, trait)]
     if level.thinking != "none" and not endpoint.thinks:
         notes.append(f"The effort asks for {level.thinking} thinking; {endpoint.name} has none, so it was left out.")
     if level.ignored_per_call:
@@ -76,12 +73,6 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _list_bare(plan: Plan) -> list[str]:
-    """Lists the traits of which a pole has no samples."""
-    model = plan.model
-    return [trait.name for trait in model.traits if not all(model.seeds_at(trait.key, pole) for pole in POLES)]
-
-
 def _describe_language(language: Language) -> Iterator[str]:
     """Yields what language was decided and why, and whether the sentence encoder knows it."""
     yield f"The texts are to be in {language.name} ({language.tag}): {language.why}."
@@ -92,49 +83,33 @@ def _describe_language(language: Language) -> Iterator[str]:
         )
 
 
-def _list_axis_notes(plan: Plan, trait: Trait) -> list[str]:
-    """Says that only a part of a trait's seeds is embedded, and that nothing known places its texts."""
-    counts = Counter((seed.trait, seed.pole) for seed in plan.model.seeds)
-    notes = [
-        f"Of the {counts[trait.key, pole]:,} seeds of {trait.name} at {trait.label(pole)}, {MAX_SEEDS_PER_POLE:,} are "
-        "used, drawn by their SHA-256."
-        for pole in POLES
-        if counts[trait.key, pole] > MAX_SEEDS_PER_POLE
-    ]
+def _describe_axis(plan: Plan, trait: Trait) -> Iterator[str]:
+    """Yields that nothing known places a trait's texts between its poles, and what to do."""
     axis = plan.axes.get(trait.key)
     if axis is None or axis.basis != "nothing":
-        return notes
+        return
     if min(len(plan.model.examples_at(trait.key, pole)) for pole in POLES) >= MIN_SEEDS_ALONE:
         why = f"placed by one another, its seeds have an AUC of {axis.seeds_auc or 0:.2f}"
         remedy = "Look whether they stand at the right poles. An embedding sees manner and subject, not facts."
     else:
         why = f"{trait.positive_label} and {trait.negative_label} alone are no measure"
         remedy = f"Give each pole {MIN_SEEDS_ALONE} examples or more, or two paraphrases."
-    return [
-        *notes,
+    yield (
         f"Nothing known places the texts of {trait.name} between its poles ({why}), so its pairs are chosen without an "
-        f"axis. {remedy}",
-    ]
+        f"axis. {remedy}"
+    )
 
 
-def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> list[str]:
-    """Says which scenarios were chosen and why; a plain-text model is shown the subject and no more of them."""
-    pool = plan.scenario_pool
-    if not pool.reasons:
-        return []
-    lengths = [f"{length.min_words} to {length.max_words} words" for length in pool.lengths]
-    # In quotes, since YAML parts a list at a comma that the author took for one of a phrase.
-    forms, audiences = ([f"“{value}”" for value in values] for values in (pool.forms, pool.audiences))
-    values = {"forms": forms, "audiences": audiences, "lengths": lengths, "subjects": ()}
+def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> Iterator[str]:
+    """Yields why the scenarios are what they are; a plain-text model is shown the subject and no more of them."""
     grouped: dict[str, list[str]] = {}
-    for part, chosen in values.items():
-        why = pool.reasons[part]
-        named = f" ({_join(chosen)})" if chosen and not why.startswith("from the pack") else ""
-        grouped.setdefault(why, []).append(f"{part}{named}")
-    said = "; ".join(f"{join_words(parts)} {why}" for why, parts in grouped.items())
-    plain = endpoint.style == "plain"
-    seen = " The synth model is shown the subjects, not the forms, audiences and lengths." if plain else ""
-    return [f"Scenarios: {said}.{seen}{_advise_on_packs(plan, plain)}"]
+    for part, why in plan.scenario_pool.reasons.items():
+        grouped.setdefault(why, []).append(part)
+    if grouped:
+        said = "; ".join(f"{join_words(parts)} {why}" for why, parts in grouped.items())
+        plain = endpoint.style == "plain"
+        seen = " The synth model is shown the subjects, not the forms, audiences and lengths." if plain else ""
+        yield f"Scenarios: {said}.{seen}{_advise_on_packs(plan, plain)}"
 
 
 def _advise_on_packs(plan: Plan, plain: bool) -> str:
@@ -159,9 +134,3 @@ def _list_shared_topics(plan: Plan) -> list[str]:
         for trait in plan.model.traits
         if trait.type == "topic" and trait.key not in plan.scenario_pool.topic_subjects
     ]
-
-
-def _join(values: Sequence[str]) -> str:
-    """Joins the first values with commas, and says how many others there are."""
-    more = len(values) - MAX_SHOWN
-    return ", ".join(values[:MAX_SHOWN]) + (f" and {count_noun(more, 'other')}" if more > 0 else "")

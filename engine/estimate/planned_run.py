@@ -1,12 +1,19 @@
-"""Defines what a run would do as plain values, for programs: the fields of the dry run's JSON, by the same names."""
+"""Defines what a run would do as plain values, before any call is made or any file written: the dry run's JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.domain.model import Effort, Pole, Skipped, SynthType
-from engine.estimate.call_kinds import Spread
-from engine.estimate.estimate import Amount
-from engine.llm.client.prices import Price
+from engine.asking.plan import Plan, count_scenarios
+from engine.asking.prompts import prompts_version
+from engine.asking.scenarios import list_proposable
+from engine.domain.model import POLES, Effort, Length, Pole, Skipped, SynthType
+from engine.domain.samples import Scenario
+from engine.estimate.call_kinds import CallKind, list_calls, plan_examples
+from engine.estimate.estimate import Estimate, estimate_calls
+from engine.estimate.notes import list_notes
+from engine.llm.client.request import Endpoint
+
+SHOWN_SCENARIOS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,36 +29,11 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectSource:
-    """Where the subjects that are shown come from.
-
-    ``fields`` are what the model names, each with an equal share; ``not_covered`` those that no pack has subjects of.
-    ``proposed_by`` is the model that a run would first ask for some.
-    """
-
-    fields: tuple[str, ...]
-    not_covered: tuple[str, ...]
-    shown_from: str
-    proposed_by: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class ScenarioList:
     """The values that scenarios are drawn from, and why these; ``why`` is None where there is nothing to explain."""
 
     values: tuple[str, ...]
     why: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedScenario:
-    """One scenario of round 1 of a trait."""
-
-    trait: str
-    subject: str
-    audience: str
-    form: str
-    length: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +45,9 @@ class PlannedPrompt:
     """
 
     kind: str
+    model: str
     title: str
-    note: str | None
+    note: str
     user: str
     system: str | None
     turns: tuple[tuple[str, str], ...]
@@ -74,26 +57,17 @@ class PlannedPrompt:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedCalls:
-    """The calls of one kind to one model, with their tokens and cost: likely, and at most."""
-
-    kind: str
-    model: str
-    likely: Amount
-    most: Amount
-
-
-@dataclass(frozen=True, slots=True)
 class PlannedRun:
     """What a run would do.
 
     Args:
+        fields: what the model names, each with an equal share of the subjects; ``not_covered`` those of them that no
+            scenario pack has subjects of.
+        proposed_by: the model that a run would first ask for subjects; None if it would not. The dry run does not ask:
+            its scenarios are from the lists alone, and the run will have another ``plan_id``.
         scenario_lists: by ``forms``, ``audiences``, ``lengths`` and ``subjects``.
-        price: the synth model's; None where it is not known.
-        unpriced: the models without a known price, whose cost is not in ``total``.
-        dearest_call_usd: the most that one call may cost; None where no price is known.
-        max_cost_usd: the run's limit on cost; None for none.
-        refused: why the run would be refused now; None where it would start.
+        scenarios: the first of round 1, by trait key.
+        refused: why the run would be refused now, since its cost cannot be limited; None where it would start.
     """
 
     handle: str
@@ -104,17 +78,104 @@ class PlannedRun:
     prompts_version: str
     seed: int
     top_up_rounds: int
+    own_suites: tuple[str, ...]
     quotas: tuple[Quota, ...]
-    subjects: SubjectSource
+    fields: tuple[str, ...]
+    not_covered: tuple[str, ...]
+    proposed_by: str | None
     scenario_lists: Mapping[str, ScenarioList]
-    scenarios: tuple[PlannedScenario, ...]
+    scenarios: Mapping[str, tuple[Scenario, ...]]
     prompts: tuple[PlannedPrompt, ...]
-    calls: tuple[PlannedCalls, ...]
-    total: Spread[Amount]
-    price: Price | None
-    unpriced: tuple[str, ...]
-    dearest_call_usd: float | None
-    max_cost_usd: float | None
+    estimate: Estimate
     refused: str | None
     skipped: tuple[Skipped, ...]
     notes: tuple[str, ...]
+
+
+def describe_run(
+    plan: Plan,
+    endpoint: Endpoint,
+    judge: Endpoint | None = None,
+    limit_usd: float | None = None,
+    refused: str | None = None,
+    more_notes: Sequence[str] = (),
+    prompts: int = 2,
+) -> PlannedRun:
+    """Describes the run of a plan that was made without proposed subjects.
+
+    Args:
+        judge: the chat judge's endpoint; None if there are no votes.
+        more_notes: what else is to be known.
+        prompts: how many prompts of each kind are included, at most.
+    """
+    kinds = list_calls(plan, endpoint, judge)
+    pool = plan.scenario_pool
+    values = {
+        "forms": pool.forms,
+        "audiences": pool.audiences,
+        "lengths": tuple(map(_describe_length, pool.lengths)),
+        "subjects": pool.subjects,
+    }
+    return PlannedRun(
+        handle=plan.model.handle,
+        synth_type=plan.synth_type,
+        effort=plan.level.effort,
+        synth_model=endpoint.name,
+        plan_id=plan.plan_id,
+        prompts_version=prompts_version(),
+        seed=plan.seed,
+        top_up_rounds=plan.level.top_up_rounds,
+        own_suites=tuple(suite.name for suite in plan.model.own_suites),
+        quotas=_list_quotas(plan),
+        fields=tuple(field.name for field in pool.fields),
+        not_covered=pool.uncovered,
+        proposed_by=None if endpoint.style == "plain" or not list_proposable(plan.model) else endpoint.name,
+        scenario_lists={part: ScenarioList(listed, pool.reasons.get(part)) for part, listed in values.items()},
+        scenarios=_list_scenarios(plan),
+        prompts=tuple(prompt for kind in kinds for prompt in _list_prompts(kind, prompts)),
+        estimate=estimate_calls(kinds, limit_usd),
+        refused=refused,
+        skipped=plan.model.skipped,
+        notes=(*list_notes(plan, endpoint), *more_notes),
+    )
+
+
+def _describe_length(length: Length) -> str:
+    """Returns a length's name with its range of words, which is the name of one that is made from seeds."""
+    return length.words if length.name == length.words else f"{length.name} ({length.words})"
+
+
+def _list_quotas(plan: Plan) -> tuple[Quota, ...]:
+    cells = count_scenarios(plan.level, 1, plan.wanted)
+    return tuple(
+        Quota(trait.key, trait.type, pole, trait.label(pole), plan.quotas[trait.key, pole], cells)
+        for trait in plan.model.traits
+        for pole in POLES
+    )
+
+
+def _list_scenarios(plan: Plan) -> dict[str, tuple[Scenario, ...]]:
+    cells = plan_examples(plan)
+    drawn = {
+        trait.key: list(dict.fromkeys(cell.scenario for cell in cells if cell.trait == trait.key))
+        for trait in plan.model.traits
+    }
+    return {trait: tuple(scenarios[:SHOWN_SCENARIOS]) for trait, scenarios in drawn.items()}
+
+
+def _list_prompts(kind: CallKind, shown: int) -> list[PlannedPrompt]:
+    return [
+        PlannedPrompt(
+            kind=kind.name,
+            model=kind.endpoint.name,
+            title=example.title,
+            note=example.note,
+            user=example.request.prompt.user,
+            system=example.request.prompt.system,
+            turns=example.request.prompt.turns,
+            max_tokens=example.request.max_tokens,
+            temperature=example.request.temperature,
+            schema=example.request.schema,
+        )
+        for example in kind.examples[:shown]
+    ]

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from engine.errors import BudgetError, SharedBudgetError
 from engine.estimate.estimate import Estimate, estimate_rest
-from engine.llm.client.prices import find_price
-from engine.llm.client.request import Endpoint
+from engine.llm.client.prices import Price
 from engine.text.formatting import count_noun, format_cost
 
 ASSUMED = (
@@ -27,18 +26,17 @@ def format_estimate(estimate: Estimate) -> str:
 
 def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
     """Writes a sentence for each price, one for models without a price, one for the limit and one for thinking."""
-    sentences = [_describe_price(endpoint) for endpoint in estimate.endpoints if endpoint.price is not None]
+    sentences = [_describe_price(name, price) for name, price in estimate.prices.items() if price]
     if estimate.unpriced:
         sentences.append(f"{name_unpriced(estimate.unpriced, begins=True)}.")
     if estimate.is_limit_too_low:
         sentences.append(f"{_describe_low_limit(estimate)}.")
     elif estimate.limit_usd is not None and not estimate.unpriced and not estimate.is_free:
         sentences.append(f"A run ends before it passes its limit of {format_cost(estimate.limit_usd)}.")
-    thinking = [endpoint.name for endpoint in estimate.endpoints if endpoint.thinks]
-    if thinking:
+    if estimate.thinking:
         sentences.append(
-            f"What {' and '.join(thinking)} may think before an answer is billed like the answer: only the bound "
-            "counts it."
+            f"What {' and '.join(estimate.thinking)} may think before an answer is billed like the answer: only the "
+            "bound counts it."
         )
     return tuple(sentences)
 
@@ -84,14 +82,11 @@ def _describe_low_limit(estimate: Estimate) -> str:
     return f"The limit of {limit} is too low for a single call, which may cost {dearest}"
 
 
-def _describe_price(endpoint: Endpoint) -> str:
-    price = endpoint.price
-    assert price is not None
+def _describe_price(name: str, price: Price) -> str:
     if not price.input_usd and not price.output_usd:
-        return f"{endpoint.name} costs nothing."
+        return f"{name} costs nothing."
     million = [format_cost(usd * 1e6) for usd in (price.input_usd, price.output_usd)]
-    whose = "List price" if price == find_price(endpoint.model) else "Price"
-    return f"{whose} of {endpoint.name}: {million[0]} in and {million[1]} out for a million tokens."
+    return f"Price of {name}: {million[0]} in and {million[1]} out for a million tokens."
 
 
 def _bound(likely: str, unit: str, most: str) -> str:

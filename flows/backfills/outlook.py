@@ -15,7 +15,7 @@ from engine.settings import Settings
 from engine.text.formatting import count_noun, format_cost
 from flows.backfills.progress import BackfillProgress
 from flows.backfills.worker import CHECKED_AT_ONCE
-from flows.cli.runs.plan import make_preview
+from flows.cli.runs.plan import plan_run
 
 # A plan takes up to some seconds to make, so a few stand for all.
 MAX_ESTIMATED = 5
@@ -74,7 +74,7 @@ def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
     lines = [f"{models}, {request.models_at_once} at a time"]
     estimates = outlook.estimates
     if estimates:
-        names = ", ".join(dict.fromkeys(end.name for each in estimates for end in each.endpoints))
+        names = ", ".join(dict.fromkeys(name for each in estimates for name in each.prices))
         some = f" (by {len(estimates)} of the {len(outlook.handles)} models)"
         lines.append(
             f"Estimate: about {count_noun(outlook.calls, 'call')} to {names}, {outlook.describe_cost()}"
@@ -99,6 +99,6 @@ def telling_how_to_go_on(progress: BackfillProgress, typed: str) -> Iterator[Non
 def _list_estimates(settings: Settings, request: BackfillRequest, handles: Sequence[str]) -> Iterator[Estimate]:
     for handle in handles:
         try:
-            yield make_preview(settings, handle, request.synth_type, request.effort).estimate
+            yield plan_run(settings, handle, request.synth_type, request.effort, prompts=0).estimate
         except ExemplarsError:
             continue

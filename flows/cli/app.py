@@ -112,15 +112,14 @@ def plan_command(
     only_lacking: OnlyLackingOption = False,
 ) -> None:
     """Show what a run would do: prompts, calls, tokens and cost. Calls no model and writes nothing."""
-    from engine.estimate.preview import describe_preview
     from engine.settings import read_settings
-    from flows.cli.runs.plan import make_preview, show_preview
+    from flows.cli.runs.plan import plan_run, show_planned
 
-    preview = make_preview(read_settings(), handle, synth_type, effort, only_lacking)
+    planned = plan_run(read_settings(), handle, synth_type, effort, only_lacking, prompts)
     if as_json:
-        print(json.dumps(describe_preview(preview, prompts)))
+        print(json.dumps(asdict(planned)))
     else:
-        show_preview(preview, prompts)
+        show_planned(planned)
 
 
 @app.command("verify", rich_help_panel=KEEP)

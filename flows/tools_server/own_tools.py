@@ -12,14 +12,13 @@ from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import list_handles
 from engine.definitions.own_suites import read_model_suite
 from engine.domain.model import Effort
-from engine.estimate.preview import describe_preview
 from engine.settings import Settings
 from engine.store.layout import REPORT
 from engine.store.store import find_set, read_verdict
 from expectations.own_suites import check_own_suites
 from flows.api.keys.key import Key
 from flows.api.routes.model_status import make_operation
-from flows.cli.runs.plan import make_preview
+from flows.cli.runs.plan import plan_run
 from flows.tools_server.identity import Identity, MachineUser
 from flows.tools_server.refusals import RefusedError, refusing
 
@@ -57,8 +56,8 @@ class OwnTools:
         models_uri = self._check_owner(handle)
         with refusing():
             check_draft(models_uri, handle, "Nothing was planned")
-            plan = describe_preview(make_preview(self.settings, handle, synth_type, effort), 0)
-        return {name: value for name, value in plan.items() if name not in LEFT_OUT}
+            planned = plan_run(self.settings, handle, synth_type, effort, prompts=0)
+        return {name: value for name, value in asdict(planned).items() if name not in LEFT_OUT}
 
     def validate_model(self, handle: Handle) -> dict[str, Any]:
         """Checks the files that define a model and the samples that its author wrote, and lists the mistakes, each

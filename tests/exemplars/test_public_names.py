@@ -87,8 +87,8 @@ def test_plan_is_what_is_printed_and_what_cannot_be_planned_is_our_error(
 
     assert (0, json.loads(json.dumps(asdict(planned)))) == (code, json.loads(capsys.readouterr().out))
     assert ("clarity", "positive", 4) == (planned.quotas[0].trait, planned.quotas[0].pole, planned.quotas[0].wanted)
-    assert 0 < (planned.total.likely.cost_usd or 0) < (planned.total.most.cost_usd or 0)
-    assert (None, 1.0) == (planned.refused, planned.max_cost_usd)
+    assert 0 < (planned.estimate.total.likely.cost_usd or 0) < (planned.estimate.total.most.cost_usd or 0)
+    assert (None, 1.0) == (planned.refused, planned.estimate.limit_usd)
     with pytest.raises(InputError):
         plan(SHED, effort="lots")  # type: ignore[arg-type]
     with pytest.raises(InputError):

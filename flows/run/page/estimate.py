@@ -1,12 +1,14 @@
 """Between plan and generate: what the run will cost, in the log and to whoever watches."""
 
 import asyncio
+import logging
 
 from prefect import get_run_logger
 
 from engine.choosing.rounds import Rounds
 from engine.domain.progress import EstimateMade, Progress
-from engine.estimate.estimate import Estimate, estimate_plan
+from engine.estimate.call_kinds import list_calls
+from engine.estimate.estimate import Estimate, estimate_calls
 from engine.estimate.wording import format_estimate
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.replies.admin import count_kept_replies
@@ -23,12 +25,10 @@ async def estimate(
 ) -> Estimate:
     """The estimate of a run that has its plan, logged and told; the verdict has it beside what was spent."""
     kept = await asyncio.to_thread(count_kept_replies, settings.replies_place, rounds.plan.plan_id)
-    made = estimate_plan(rounds.plan, gateway.endpoint, voting_judge.endpoint, gateway.budget.max_cost_usd, kept)
+    calls = list_calls(rounds.plan, gateway.endpoint, voting_judge.endpoint)
+    made = estimate_calls(calls, gateway.budget.max_cost_usd, kept)
     line = format_estimate(made)
-    logger = get_run_logger()
-    if made.is_limit_too_low or made.unpriced:
-        logger.warning("%s", line)
-    else:
-        logger.info("%s", line)
+    level = logging.WARNING if made.is_limit_too_low or made.unpriced else logging.INFO
+    get_run_logger().log(level, "%s", line)
     progress.report(EstimateMade(line))
     return made

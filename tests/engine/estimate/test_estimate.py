@@ -6,10 +6,11 @@ import pytest
 from fakes.builders import make_level, make_test_plan
 from fakes.client import CHAT, PLAIN
 
+from engine.asking.plan import Plan
 from engine.estimate.call_kinds import CallKind, Example, Spread, list_calls
-from engine.estimate.estimate import Amount, Estimate, add_amounts, estimate_kind, estimate_plan, estimate_rest
+from engine.estimate.estimate import Amount, Estimate, estimate_calls, estimate_rest
 from engine.llm.client.prices import FREE, Price
-from engine.llm.client.request import Prompt, Request
+from engine.llm.client.request import Endpoint, Prompt, Request
 from engine.llm.gateway.budget import bound_call
 
 PRICE = Price(input_usd=1e-6, output_usd=4e-6)
@@ -20,13 +21,19 @@ def make_example(chars: int, schema: dict[str, object] | None = None) -> Example
     return Example("one", Request(Prompt("u" * (chars - 8), "s" * 8), max_tokens=100, temperature=0.0, schema=schema))
 
 
+def estimate_plan(
+    plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None, limit: float | None = None
+) -> Estimate:
+    return estimate_calls(list_calls(plan, endpoint, judge), limit)
+
+
 def make_kind(*examples: Example) -> CallKind:
     return CallKind("exemplars", PRICED, Spread(20, 90), Spread(7.25, 100), examples)
 
 
 def test_tokens_are_calls_times_characters_by_the_ratio_and_calls_times_replies() -> None:
-    estimate = estimate_kind(make_kind(make_example(88)))
-    two = estimate_kind(make_kind(make_example(40), make_example(34, schema={"type": "object"})))
+    estimate = estimate_calls([make_kind(make_example(88))]).total
+    two = estimate_calls([make_kind(make_example(40), make_example(34, schema={"type": "object"}))]).total
 
     # 20 × 88 ÷ 4.4 = 400; 90 × 88 ÷ 3.6 = 2,200.
     assert [(20, 400, 145), (90, 2200, 9000)] == [
@@ -40,11 +47,11 @@ def test_tokens_are_calls_times_characters_by_the_ratio_and_calls_times_replies(
 
 def test_run_is_the_sum_of_its_kinds_and_costs_what_those_do_whose_price_is_known() -> None:
     kind = make_kind(make_example(88))
-    priced, unpriced = estimate_kind(kind), estimate_kind(replace(kind, endpoint=PLAIN))
+    unpriced = replace(kind, endpoint=PLAIN)
 
-    assert Amount(40, 800, 290, 2 * PRICE.cost(400, 145)) == add_amounts([priced, priced]).likely
-    assert Amount(40, 800, 290, PRICE.cost(400, 145)) == add_amounts([priced, unpriced]).likely
-    assert add_amounts([unpriced]).most.cost_usd is None
+    assert Amount(40, 800, 290, 2 * PRICE.cost(400, 145)) == estimate_calls([kind, kind]).total.likely
+    assert Amount(40, 800, 290, PRICE.cost(400, 145)) == estimate_calls([kind, unpriced]).total.likely
+    assert estimate_calls([unpriced]).total.most.cost_usd is None
 
 
 @pytest.mark.parametrize(
@@ -59,7 +66,7 @@ def test_models_without_a_price_are_named_and_never_free(
     synth: Price | None, judge: Price | None, unpriced: tuple[str, ...], free: bool
 ) -> None:
     endpoints = replace(CHAT, price=synth), replace(CHAT, name="openai/judge", price=judge)
-    estimate = estimate_plan(make_test_plan(level=make_level(judge_votes=1)), *endpoints, None)
+    estimate = estimate_plan(make_test_plan(level=make_level(judge_votes=1)), *endpoints)
 
     assert (unpriced, free) == (estimate.unpriced, estimate.is_free)
 
@@ -67,7 +74,7 @@ def test_models_without_a_price_are_named_and_never_free(
 @pytest.mark.parametrize(("thinking", "room"), [("none", 2048), ("low", 4096), ("high", 16384)])
 def test_all_that_a_model_may_think_counts_in_the_bound_alone(thinking: str, room: int) -> None:
     plan = make_test_plan(level=make_level(thinking=thinking))
-    plain, thought = (estimate_plan(plan, replace(PRICED, thinks=thinks), None, None).total for thinks in (False, True))
+    plain, thought = (estimate_plan(plan, replace(PRICED, thinks=thinks)).total for thinks in (False, True))
 
     assert plain.likely == thought.likely
     # Subjects are asked for without thinking, and who thinks has room for it all the same.
@@ -92,4 +99,4 @@ def test_limit_below_the_dearest_call_is_hopeless() -> None:
 def test_rest_is_reckoned_by_what_was_kept(spent: float, kept: int, lacking: int, needed: float | None) -> None:
     total = Spread(*(Amount(1, 1, 1, usd) for usd in (2.0, 8.0)))
 
-    assert needed == estimate_rest(Estimate((), (), total, max_call_usd=0.25), spent, kept, lacking)
+    assert needed == estimate_rest(Estimate((), total, max_call_usd=0.25), spent, kept, lacking)

@@ -15,7 +15,6 @@ from engine.estimate.notes import list_notes
 from engine.llm.client.request import Endpoint
 
 FOUR_EACH = tuple(Seed("clarity", f"text {number}", float(number % 2)) for number in range(8))
-MANY_SEEDS = make_model(seeds=tuple(Seed("clarity", f"text {number}", 1.0) for number in range(2_001)))
 OWN_SUBJECTS = make_model(make_trait("tools", type="topic"), scenarios=OwnScenarios(subjects=("an axe",)))
 ANSWER = Seed("clarity", "Answer: yes, two of them fit.", 1.0, "s.jsonl:3")
 PLACED = {"clarity": ReferenceAxis("seeds", np.zeros(512))}
@@ -28,10 +27,6 @@ def list_more(plan: Plan, endpoint: Endpoint = CHAT) -> tuple[str, ...]:
 
 
 UNREAD = Brief(failure_modes=("Digits.",))
-
-
-def label(positive: str, negative: str, **fields: Any) -> Model:
-    return make_model(make_trait(positive_label=positive, negative_label=negative), **fields)
 
 
 def test_language_is_said_with_what_decided_it_and_that_a_small_model_writes_nonsense_now_and_then() -> None:
@@ -59,8 +54,6 @@ def test_language_is_said_with_what_decided_it_and_that_a_small_model_writes_non
         (make_model(), {"ignored_per_call": 4}, CHAT, "The effort asks for 4 exemplars a call; openai/test writes"),
         (make_model(), {"judge_votes": 1, "judge_model": "openai/judge"}, CHAT, None),
         (make_model(), {"judge_votes": 1, "judge_model": "embedded"}, CHAT, "1 judge vote on each text"),
-        (MANY_SEEDS, {}, CHAT, "Of the 2,001 seeds of Clarity at Clear, 2,000 are used"),
-        (make_model(seeds=MANY_SEEDS.seeds[1:]), {}, CHAT, None),
         (OWN_SUBJECTS, {}, CHAT, "Both texts of a pair on Tools have the same subject"),
     ],
 )
@@ -74,7 +67,10 @@ def test_what_is_left_out_is_noted(model: Model, level: dict[str, Any], endpoint
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (label("Rude", "Polite"), "Give each pole 4 examples or more"),
+        (
+            make_model(),
+            "(Clear and Obscure alone are no measure), so its pairs are chosen without an axis. Give each pole 4",
+        ),
         (make_model(seeds=FOUR_EACH), "its seeds have an AUC of 0.22)"),
     ],
 )
@@ -86,8 +82,8 @@ def test_trait_on_which_nothing_places_the_texts_is_noted(model: Model, said: st
 
 
 def test_scenarios_are_noted_with_their_reasons() -> None:
-    reasons = {"subjects": "from the pack 'x', which fits", "audiences": "from the pack 'x', which fits"}
-    reasons |= {"forms": "given in model.yaml", "lengths": "those of the seeds"}
+    reasons = dict.fromkeys(("audiences", "subjects"), "from the pack 'x', which fits")
+    reasons |= {"forms": "given in model.yaml"}
     [note] = list_more(make_test_plan(scenario_pool=replace(SCENARIO_POOL, reasons=reasons)))
 
-    assert "given in model.yaml; audiences and subjects from the pack 'x', which fits; lengths (8 to 25 words" in note
+    assert "audiences and subjects from the pack 'x', which fits; forms given in model.yaml" in note

@@ -7,8 +7,8 @@ from fakes.builders import make_test_plan
 from fakes.client import CHAT, PLAIN
 
 from engine.errors import BudgetError, SharedBudgetError
-from engine.estimate.call_kinds import Spread
-from engine.estimate.estimate import Amount, Estimate, estimate_plan
+from engine.estimate.call_kinds import Spread, list_calls
+from engine.estimate.estimate import Amount, Estimate, estimate_calls
 from engine.estimate.wording import explain_budget, explain_estimate, format_estimate
 from engine.llm.client.prices import FREE, Price
 
@@ -20,12 +20,13 @@ AMOUNTS = (
 
 
 def make_estimate(limit_usd: float | None = None, kept: int | None = None) -> Estimate:
-    kinds = estimate_plan(make_test_plan(), PRICED, None, None).kinds
-    return Estimate(kinds, (), Spread(*AMOUNTS), limit_usd=limit_usd, max_call_usd=0.003, kept=kept)
+    return Estimate(
+        (), Spread(*AMOUNTS), {PRICED.name: PRICED.price}, limit_usd=limit_usd, max_call_usd=0.003, kept=kept
+    )
 
 
 def test_estimate_is_one_line() -> None:
-    free = estimate_plan(make_test_plan(), replace(PLAIN, price=FREE), None, 1.0)
+    free = estimate_calls(list_calls(make_test_plan(), replace(PLAIN, price=FREE)), 1.0)
 
     assert (
         "Estimate: 385 calls (at most 8,961); 391 k tokens in (at most 11.1 M), 26 k out (at most 4.7 M); $0.20 (at "

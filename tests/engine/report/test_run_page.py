@@ -11,7 +11,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.choosing.rounds import Rounds
 from engine.domain.verdict import Verdict
-from engine.estimate.estimate import estimate_plan
+from engine.estimate.call_kinds import list_calls
+from engine.estimate.estimate import estimate_calls
 from engine.llm.client.prices import FREE, Price
 from engine.llm.client.request import Endpoint
 from engine.report.costs import Bill, Spending
@@ -34,7 +35,7 @@ def make_rounds(wanted: int = 1) -> Rounds:
 
 def write(verdict: Verdict = PASSED, wanted: int = 1, endpoint: Endpoint = PRICED, bill: Bill = NO_HISTORY) -> str:
     rounds = make_rounds(wanted)
-    return write_page(rounds, verdict, STORED, estimate_plan(rounds.plan, endpoint, None, 1.0), bill, None)
+    return write_page(rounds, verdict, STORED, estimate_calls(list_calls(rounds.plan, endpoint), 1.0), bill, None)
 
 
 def test_passed_gate_is_told_first_then_the_counts_the_samples_and_the_files() -> None:
@@ -86,4 +87,4 @@ async def test_server_that_is_away_fails_no_run_whose_set_is_in_the_store() -> N
         unheard.bind(("127.0.0.1", 0))
         away = {PREFECT_API_URL: f"http://127.0.0.1:{unheard.getsockname()[1]}/api"}
         with temporary_settings(away), disable_run_logger():
-            await report(rounds, PASSED, STORED, estimate_plan(rounds.plan, PRICED, None, 1.0), Bill())
+            await report(rounds, PASSED, STORED, estimate_calls(list_calls(rounds.plan, PRICED), 1.0), Bill())

@@ -82,14 +82,14 @@ def test_prompts_are_shown_in_full_and_so_many_as_are_asked_for(hosted: Workspac
     packed = run_command(*PLAN, "--json").facts
 
     assert planned == same
-    assert ([], None) == (found["unpriced"], found["refused"])
+    assert ([HOSTED], None) == ([*found["estimate"]["prices"]], found["refused"])
     assert 2 * (1 + 2 * 4) == len(prompts)
     assert [] == [text for text in prompts if text not in planned.text]
     assert "safety/00000/negative, near miss, to openai/gpt-4.1-mini" in planned.text
-    assert ([], [1, *[3] * 4]) == (none, sorted(kinds.count(kind["kind"]) for kind in found["calls"]))
+    assert ([], [1, *[3] * 4]) == (none, sorted(kinds.count(kind["kind"]) for kind in found["estimate"]["calls"]))
     assert "subjects" not in {prompt["kind"] for prompt in packed["prompts"]}
-    assert 1 == found["total"]["likely"]["calls"] - packed["total"]["likely"]["calls"]
-    assert (["documentation"], None) == (packed["subjects"]["fields"], packed["subjects"]["proposed_by"])
+    assert 1 == sum(each["estimate"]["total"]["likely"]["calls"] * sign for each, sign in ((found, 1), (packed, -1)))
+    assert (["documentation"], None) == (packed["fields"], packed["proposed_by"])
 
 
 def test_better_model_that_the_effort_would_take_is_named(
@@ -115,5 +115,5 @@ def test_cost_of_a_model_without_a_price_is_not_known_and_its_run_would_be_refus
     printed, found = run_command(*PLAN).text, run_command(*PLAN, "--json").facts
 
     assert "A run would be refused now. The limit of $1 on the cost of a run" in printed
-    assert ([name], None, None) == (found["unpriced"], found["price"], found["total"]["most"]["cost_usd"])
+    assert ({name: None}, None) == (found["estimate"]["prices"], found["estimate"]["total"]["most"]["cost_usd"])
     assert f"{name}: correct its name" in found["refused"]

@@ -8,7 +8,8 @@ from fakes.client import CHAT, FakeClient, HeardProgress
 from prefect.logging import disable_run_logger
 
 from engine.domain.progress import EstimateMade
-from engine.estimate.estimate import estimate_plan
+from engine.estimate.call_kinds import list_calls
+from engine.estimate.estimate import estimate_calls
 from engine.llm.client.prices import Price
 from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
@@ -37,7 +38,7 @@ async def test_estimate_has_the_judge_the_limit_and_what_is_kept(
             Settings(cache_dir=str(tmp_path)), make_rounds(plan), synth, VotingJudge(judge, 1), progress
         )
 
-    assert estimate_plan(plan, PRICED, judge.endpoint, 0.5, kept=1) == made
+    assert estimate_calls(list_calls(plan, PRICED, judge.endpoint), 0.5, kept=1) == made
     [event] = progress.events
     assert isinstance(event, EstimateMade)
     assert "no price is known for openai/judge: its cost is not counted; the limit is $0.50; 1 reply kept" in event.text
