@@ -1,23 +1,30 @@
-"""Adds up what a run's replies cost, by trait and pole, with the shared rest; the report and verdict.json show it."""
+"""Adds up what a run's replies cost, by trait and pole, with the shared rest, and says so in words and figures."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES, Pole
+from engine.estimate.wording import name_unpriced
 from engine.llm.client.prices import add_costs
 from engine.llm.gateway.budget import RunBudget
+from engine.text.formatting import count_noun, format_cost
 
 # A billionth of a dollar: digits beyond that are rounding noise of adding many floats.
 DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
-    """Replies, tokens and cost. ``usd`` is that of replies with a known price; None if there are none.
+class Bill:
+    """What a run has spent, and what its calls may have cost besides.
 
-    ``cached_tokens`` are prompt tokens that the provider had in its cache, ``saved_usd`` is what they would have cost
-    more without it.
+    Args:
+        usd: the cost of the replies with a known price; None if there are none.
+        cached_tokens: prompt tokens that the provider had in its cache; ``saved_usd`` is what they would have cost more
+            without it.
+        unpriced: the models that had no price.
+        unanswered_calls: calls whose reply never came, which the provider may have billed nevertheless, for
+            ``unanswered_usd`` at most.
     """
 
     usd: float | None = None
@@ -26,21 +33,15 @@ class Spending:
     cached_tokens: int = 0
     saved_usd: float = 0.0
     completion_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """What a run has spent, and what its calls may have cost besides.
-
-    ``unanswered_calls`` are calls whose reply never came, which the provider may have billed nevertheless, for
-    ``unanswered_usd`` at most. ``unpriced`` names the models that had no price.
-    """
-
-    spent: Spending = Spending()
     limit_usd: float | None = None
     unpriced: tuple[str, ...] = ()
     unanswered_calls: int = 0
     unanswered_usd: float = 0.0
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the price of every call is known and nothing was paid."""
+        return self.usd == 0 and not self.unpriced and not self.unanswered_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class PoleCost:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """The costs of a run: the total, the cost of the rows by trait and pole, and the rest.
+    """The costs of a run: its bill, the cost of the rows by trait and pole, and the rest.
 
     ``shared_usd`` is the rest, which belongs to no row: proposed subjects, the judge's calls on seeds, and a round that
     the limit cut short.
@@ -71,64 +72,95 @@ class Costs:
     shared_usd: float | None = None
 
     @property
-    def total(self) -> Spending:
-        """Everything that the run has spent."""
-        return self.bill.spent
-
-    @property
-    def unpriced(self) -> tuple[str, ...]:
-        """The names of models without a price, whose replies are in no cost."""
-        return self.bill.unpriced
+    def kept(self) -> int:
+        """How many exemplars were kept."""
+        return sum(pole.kept for pole in self.poles)
 
     @property
     def per_kept_usd(self) -> float | None:
-        """The total cost per kept exemplar."""
-        return _share(self.total.usd, sum(pole.kept for pole in self.poles))
-
-    @property
-    def is_free(self) -> bool:
-        """Whether the price of every call is known and nothing was paid."""
-        return self.total.usd == 0 and not self.unpriced and not self.bill.unanswered_usd
+        """The whole cost per kept exemplar."""
+        return _share(self.bill.usd, self.kept)
 
 
 def make_bill(budget: RunBudget) -> Bill:
     """Makes the bill of a run that has ended."""
-    spent = Spending(
-        budget.cost_usd,
-        budget.replies,
-        budget.prompt_tokens,
-        budget.cached_tokens,
-        budget.saved_usd,
-        budget.tokens,
-    )
     return Bill(
-        spent, budget.max_cost_usd, tuple(sorted(budget.unpriced)), budget.unanswered_calls, budget.unanswered_usd
+        usd=budget.cost_usd,
+        replies=budget.replies,
+        prompt_tokens=budget.prompt_tokens,
+        cached_tokens=budget.cached_tokens,
+        saved_usd=budget.saved_usd,
+        completion_tokens=budget.tokens,
+        limit_usd=budget.max_cost_usd,
+        unpriced=tuple(sorted(budget.unpriced)),
+        unanswered_calls=budget.unanswered_calls,
+        unanswered_usd=budget.unanswered_usd,
     )
 
 
 def sum_costs(rounds: Rounds, bill: Bill) -> Costs:
     """Adds up the costs of a run; rows and shared costs make the total, to a billionth of a dollar."""
     poles = tuple(_sum_pole(rounds, trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES)
-    rows, spent = add_costs(*(pole.usd for pole in poles)), bill.spent.usd
-    return Costs(bill, poles, None if spent is None else _round(spent - (rows or 0.0)))
+    rows = add_costs(*(pole.usd for pole in poles))
+    return Costs(bill, poles, None if bill.usd is None else _round(bill.usd - (rows or 0.0)))
 
 
 def describe_costs(costs: Costs) -> dict[str, Any]:
     """Returns the costs as ``verdict.json`` has them."""
-    total, bill = costs.total, costs.bill
+    bill = costs.bill
     by_trait: dict[str, dict[str, Any]] = {}
     for pole in costs.poles:
         figures = {"usd": _round(pole.usd), "kept": pole.kept, "usd_per_kept": _round(pole.usd_per_kept)}
         by_trait.setdefault(pole.trait, {})[pole.pole] = figures
     return {
-        **{name: _round(value) if name.endswith("usd") else value for name, value in asdict(total).items()},
+        "usd": _round(bill.usd),
+        "replies": bill.replies,
+        "prompt_tokens": bill.prompt_tokens,
+        "cached_tokens": bill.cached_tokens,
+        "saved_usd": _round(bill.saved_usd),
+        "completion_tokens": bill.completion_tokens,
         "by_trait": by_trait,
         "shared_usd": costs.shared_usd,
         "per_kept_sample_usd": _round(costs.per_kept_usd),
         "limit_usd": bill.limit_usd,
-        "unpriced": list(costs.unpriced),
+        "unpriced": list(bill.unpriced),
         "possibly_billed": {"calls": bill.unanswered_calls, "usd": _round(bill.unanswered_usd)},
     }
+
+
+def list_remarks(bill: Bill) -> list[str]:
+    """Lists sentences on the limit, the provider's cache, calls without a reply, and models without a price."""
+    if bill.is_free:
+        return []
+    sentences = []
+    if bill.limit_usd is not None:
+        sentences.append(f"The run's limit was {format_cost(bill.limit_usd)}.")
+    if bill.saved_usd:
+        sentences.append(f"The provider's cache saved {format_cost(bill.saved_usd)}.")
+    if bill.unanswered_calls:
+        at_most = f" for {format_cost(bill.unanswered_usd)} at most," if bill.unanswered_usd else ""
+        sentences.append(
+            f"{count_noun(bill.unanswered_calls, 'call')} had no reply. The provider may have billed that all the same,"
+            f"{at_most} and it is not counted here."
+        )
+    if bill.unpriced:
+        sentences.append(f"{name_unpriced(bill.unpriced, begins=True)}.")
+    return sentences
+
+
+def describe_spending(bill: Bill) -> str:
+    """Describes the cost of a run in a few words."""
+    if bill.is_free:
+        return "nothing"
+    if bill.usd is None:
+        return f"not known for {', '.join(bill.unpriced)}" if bill.unpriced else format_cost(None)
+    return f"{format_cost(bill.usd)}{' without ' + ', '.join(bill.unpriced) if bill.unpriced else ''}"
+
+
+def format_tokens(bill: Bill) -> str:
+    """Formats tokens: “12,000 in, 3,000 of them cached, 800 out”."""
+    cached = f", {bill.cached_tokens:,} of them cached" if bill.cached_tokens else ""
+    return f"{bill.prompt_tokens:,} in{cached}, {bill.completion_tokens:,} out"
 
 
 def _sum_pole(rounds: Rounds, trait: str, pole: Pole) -> PoleCost:

@@ -40,6 +40,16 @@ def state_outcome(rounds: Rounds, verdict: Verdict) -> str:
     return state_headline(attached, list_warnings(rounds, verdict), rounds.plan.synth_type, verdict.proposed)
 
 
+def describe_made(rounds: Rounds) -> str:
+    """Describes in a sentence how many exemplars were made for each pole, and how many others there are."""
+    plan = rounds.plan
+    if plan.lacking is None:
+        made = f"{plan.wanted} for each pole of {count_noun(len(plan.model.traits), 'trait')}"
+    else:
+        made = f"{sum(plan.quotas.values()):,} that had been lacking"
+    return f"{made}; {count_others(rounds.choice)}."
+
+
 def list_warnings(rounds: Rounds, verdict: Verdict) -> tuple[str, ...]:
     """Lists the gate's warnings and those of the review, a sentence or two each: what was found and what to do."""
     return (*verdict.warnings, *rounds.explain_recheck())

@@ -1,49 +1,37 @@
 """Renders ``report.html``, one offline file that shows what a run made and why."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from statistics import median
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from engine.domain.model import Pole
+from engine.domain.model import POLES, Pole, Trait
 from engine.domain.samples import Reason, Row
 from engine.domain.verdict import ExpectationResult, PoleVariety
 from engine.domain.votes import VoteCounts
-from engine.report.costs import Costs
-from engine.report.headline import describe_others, state_headline
-from engine.report.tables.charts import (
-    EDGE,
-    WIDTH,
-    draw_lengths,
-    draw_pole_positions,
-    draw_reasons,
-    split_by_difference,
-)
-from engine.report.tables.costs import describe_spending, format_tokens, list_pole_costs, list_remarks, list_sums
-from engine.report.tables.diversity import MEASURES, draw_variety
-from engine.report.tables.separation import MEANINGS, Separation, list_separations
-from engine.report.wording import EXPLANATIONS, TraitWords, describe_votes, name_suite, pick_pairs
+from engine.report.costs import Costs, describe_spending, format_tokens, list_remarks
+from engine.report.positions import count_positions
+from engine.report.separation import Separation
+from engine.report.wording import EXPLANATIONS, describe_votes, name_suite, pick_pairs
 from engine.text.embedded_json import embed_json
-from engine.text.formatting import capitalise, count_noun, name_plainly, name_reason
-from engine.text.near_duplicates import DuplicatePair
+from engine.text.formatting import count_noun, format_cost, name_plainly, name_reason
 from engine.text.words import count_words
 
-_SHOWN_DUPLICATES = 20
+NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True)
 class PoleCount:
     """The numbers of kept and wanted exemplars of one trait at one pole."""
 
-    trait: str
-    trait_name: str
-    pole: str
-    label: str
+    trait: Trait
+    pole: Pole
     kept: int
     wanted: int
 
@@ -60,17 +48,19 @@ class ReportData:
     synth_model: str
     created_at: datetime
     success: bool
+    headline: str
+    made: str
     failed: tuple[str, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    traits: tuple[Trait, ...]
     counts: tuple[PoleCount, ...]
     kept: tuple[Row, ...]
     rejected: tuple[Row, ...]
     reasons: Mapping[Reason, int]
-    duplicates: tuple[DuplicatePair, ...]
     expectations: tuple[ExpectationResult, ...]
     separations: tuple[Separation, ...] = ()
-    positions: dict[int, float] = field(default_factory=dict)
+    positions: Mapping[int, float] = field(default_factory=dict)
     votes: VoteCounts = field(default_factory=VoteCounts)
     costs: Costs = field(default_factory=Costs)
     variety: tuple[PoleVariety, ...] = ()
@@ -78,41 +68,30 @@ class ReportData:
 
 def render_report(data: ReportData) -> str:
     """Renders the page; the same data give the same page, and markup in texts is escaped."""
-    traits = _name_traits(data)
-    strips = [draw_pole_positions(trait, data.kept, data.rejected, data.positions) for trait in traits]
-    top_words, lengths = draw_lengths(traits, data.kept)
+    histograms = [count_positions(trait, (*data.kept, *data.rejected), data.positions) for trait in data.traits]
     return (
-        make_environment()
+        _make_environment()
         .get_template("report.html.jinja")
         .render(
             data=data,
-            headline=_state_headline(data),
-            quotas=_describe_quotas(data),
             facts=_list_facts(data),
-            pairs=[(trait, shown) for trait in traits if (shown := pick_pairs(data.kept, trait.key))],
+            traits={trait.key: trait for trait in data.traits},
+            pairs=[(trait, shown) for trait in data.traits if (shown := pick_pairs(data.kept, trait.key))],
             most_wanted=max((max(count.kept, count.wanted) for count in data.counts), default=0),
-            strips=[strip for strip in strips if strip],
-            top_words=top_words,
-            lengths=lengths,
-            reasons=draw_reasons(data.reasons),
-            separations=list_separations(data.separations, traits),
-            separation_meanings=MEANINGS,
-            variety=draw_variety(data.variety, traits),
-            measures=MEASURES,
-            costs=list_pole_costs(data.costs, traits),
-            cost_sums=list_sums(data.costs),
-            cost_remarks=list_remarks(data.costs),
-            trait_names={trait.key: trait.name for trait in traits},
-            duplicates=data.duplicates[:_SHOWN_DUPLICATES],
+            histograms=[histogram for histogram in histograms if histogram],
+            reasons=sorted(((code, count) for code, count in data.reasons.items() if count), key=lambda item: -item[1]),
+            explanations=EXPLANATIONS,
+            variety=[item for item in data.variety if item.exemplars.count],
+            words=_describe_lengths(data.kept),
+            remarks=list_remarks(data.costs.bill),
             expectations=sorted(data.expectations, key=_rank_expectation),
-            table=_pack_table(data, traits),
+            table=_pack_table(data),
         )
     )
 
 
 @cache
-def make_environment() -> Environment:
-    """The templates of the report, of which other pages have their parts too."""
+def _make_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -120,45 +99,19 @@ def make_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(WIDTH=WIDTH, EDGE=EDGE)
+    environment.globals.update(POLES=POLES)
     environment.filters.update(
         count_noun=count_noun,
+        format_cost=lambda usd: NOTHING if usd is None else format_cost(usd),
         name_plainly=name_plainly,
         name_reason=name_reason,
         name_suite=name_suite,
-        split_by_difference=split_by_difference,
     )
     return environment
 
 
-def _name_traits(data: ReportData) -> list[TraitWords]:
-    """Lists the traits in the order of the counts."""
-    labels: dict[str, dict[Pole, str]] = {}
-    names: dict[str, str] = {}
-    for count in data.counts:
-        names[count.trait] = count.trait_name
-        pole: Pole = "positive" if count.pole == "positive" else "negative"
-        labels.setdefault(count.trait, {"positive": "positive", "negative": "negative"})[pole] = count.label
-    return [TraitWords(key, name, labels[key]) for key, name in names.items()]
-
-
-def _state_headline(data: ReportData) -> str:
-    attached = sum(count.kept for count in data.counts) if data.success else 0
-    return capitalise(state_headline(attached, data.warnings, data.synth_type))
-
-
-def _describe_quotas(data: ReportData) -> str:
-    """Describes in a sentence how many exemplars each pole has, and how many others there are."""
-    kept = [count.kept for count in data.counts]
-    if not data.success or not kept:
-        return ""
-    number = f"{kept[0]:,}" if min(kept) == max(kept) else f"{min(kept):,} to {max(kept):,}"
-    spare = data.reasons.get("surplus", 0)
-    others = describe_others(sum(data.reasons.values()) - spare, spare)
-    return f"{number} for each pole of {count_noun(len(_name_traits(data)), 'trait')}; {others}."
-
-
 def _list_facts(data: ReportData) -> list[tuple[str, str]]:
+    bill = data.costs.bill
     return [
         ("Run", data.run_id),
         ("Started", f"{data.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"),
@@ -166,10 +119,18 @@ def _list_facts(data: ReportData) -> list[tuple[str, str]]:
         ("Effort", data.effort),
         ("Synth model", data.synth_model),
         *([("Judge", describe_votes(data.votes))] if data.votes.votes else ()),
-        ("Replies", f"{data.costs.total.replies:,}"),
-        ("Tokens", format_tokens(data.costs.total)),
-        ("Cost", describe_spending(data.costs)),
+        ("Replies", f"{bill.replies:,}"),
+        ("Tokens", format_tokens(bill)),
+        ("Cost", describe_spending(bill)),
     ]
+
+
+def _describe_lengths(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
+    """Says how many words the texts of each trait and pole have: the median, and from how many to how many."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        counts.setdefault((row["trait"], row["pole"]), []).append(count_words(row["text"] or ""))
+    return {key: f"{median(found):g} ({min(found):,} to {max(found):,})" for key, found in counts.items()}
 
 
 def _rank_expectation(result: ExpectationResult) -> tuple[bool, int]:
@@ -177,11 +138,13 @@ def _rank_expectation(result: ExpectationResult) -> tuple[bool, int]:
     return result.success, {"critical": 0, "warning": 1}.get(result.severity, 2)
 
 
-def _pack_table(data: ReportData, traits: list[TraitWords]) -> Markup:
+def _pack_table(data: ReportData) -> Markup:
     """Packs the rows for the page's script."""
     wrong_side = {number for separation in data.separations for number in separation.wrong_side}
     table = {
-        "traits": {trait.key: {"name": trait.name, **trait.labels} for trait in traits},
+        "traits": {
+            trait.key: {"name": trait.name, **{pole: trait.label(pole) for pole in POLES}} for trait in data.traits
+        },
         "reasons": dict(EXPLANATIONS),
         "names": {reason: name_reason(reason) for reason in EXPLANATIONS},
         "rows": [

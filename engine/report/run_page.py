@@ -1,29 +1,23 @@
-"""Writes the run page as markdown: the verdict, what to do next, counts, samples, files, reasons and cost.
+"""Writes the run page as markdown: the verdict, what to do next, what was kept and rejected, and the cost.
 
-Pictures and the figures of a set are in the report, which the page links.
+All figures, pictures and texts are in the report, which the page links.
 """
 
 import re
-from collections.abc import Sequence
 
 from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES
 from engine.domain.verdict import Verdict
 from engine.estimate.estimate import Estimate
-from engine.report.costs import Bill, Costs, sum_costs
-from engine.report.headline import NOTHING_ATTACHED, count_others, list_warnings, state_outcome
+from engine.report.costs import Bill, describe_spending, format_tokens, list_remarks
+from engine.report.headline import NOTHING_ATTACHED, count_others, describe_made, list_warnings, state_outcome
 from engine.report.next_steps import write_next_steps
 from engine.report.remedies import explain_failure
-from engine.report.tables.costs import describe_spending, format_tokens, list_remarks
-from engine.report.wording import EXPLANATIONS
-from engine.store.layout import REPORT
 from engine.store.store import StoredSet
-from engine.text.formatting import count_noun, format_cost, name_reason
+from engine.text.formatting import format_cost, name_reason
 
 # A page with the samples of more traits is too long to be looked at; the report has them all.
 MAX_TRAITS = 6
-SHOWN_SAMPLES = 3
-BAR_CELLS = 16
 
 # Backslashes, since one of Prefect's two pages shows character references literally.
 _MARKUP = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>#|&~"})
@@ -33,15 +27,8 @@ _OPENER = re.compile(r"^(?:(?=[-+=])|(\d{1,9})(?=[.)](?:\s|$)))")
 
 def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
     """Describes a verdict in a headline and a sentence: what was made, or what failed and what to do."""
-    headline = state_outcome(rounds, verdict)
-    if not verdict.success:
-        return headline, explain_failure(rounds, verdict)
-    plan = rounds.plan
-    if plan.lacking is None:
-        made = f"{plan.wanted} for each pole of {count_noun(len(plan.model.traits), 'trait')}"
-    else:
-        made = f"{sum(plan.quotas.values()):,} that had been lacking"
-    return headline, f"{made}; {count_others(rounds.choice)}."
+    said = describe_made(rounds) if verdict.success else explain_failure(rounds, verdict)
+    return state_outcome(rounds, verdict), said
 
 
 def write_page(
@@ -52,11 +39,9 @@ def write_page(
         _write_verdict(rounds, verdict),
         write_next_steps(rounds, verdict, stored, api_url),
         _write_findings(rounds, verdict),
-        _write_counts(rounds),
-        *(_write_samples(rounds) if verdict.success else ()),
-        _write_files(verdict, stored),
+        _write_kept(rounds, verdict),
         _write_reasons(rounds),
-        _write_costs(sum_costs(rounds, bill), estimate),
+        _write_costs(bill, estimate),
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -90,54 +75,29 @@ def _write_findings(rounds: Rounds, verdict: Verdict) -> str:
     )
 
 
-def _write_counts(rounds: Rounds) -> str:
-    kept = rounds.count_kept()
-    rows = ["| trait | pole | reads as | kept of wanted |", "|---|---|---|--:|"]
+def _write_kept(rounds: Rounds, verdict: Verdict) -> str:
+    """Writes how many exemplars each pole has, and where they are attached the first of each."""
+    lines = ["## Kept", ""]
     for trait in rounds.plan.model.traits:
         for pole in POLES:
-            count = f"{kept[trait.key, pole]} of {rounds.plan.quotas[trait.key, pole]}"
-            rows.append(f"| {escape(trait.name)} | {pole} | {escape(trait.label(pole))} | {count} |")
-    return "\n".join(rows)
-
-
-def _write_costs(costs: Costs, estimate: Estimate) -> str:
-    """Writes what was spent beside what was estimated; the report has it by trait and pole."""
-    likely = estimate.total.likely
-    calls = f"Replies: {costs.total.replies:,}, likely {likely.calls:,}. Tokens: {format_tokens(costs.total)}."
-    if costs.is_free:
-        return f"## Cost: nothing\n\n{calls}"
-    expected = "" if likely.cost_usd is None else f", likely {format_cost(likely.cost_usd)}"
-    return "\n".join(
-        [f"## Cost: {escape(describe_spending(costs))}{expected}", "", calls, *map(escape, list_remarks(costs))]
-    )
+            own = [item for item in rounds.choice.chosen if item.trait == trait.key and item.pole == pole]
+            wanted = rounds.plan.quotas[trait.key, pole]
+            lines.append(f"- **{escape(trait.name)}, {escape(trait.label(pole))}**: {len(own):,} of {wanted:,}")
+            if verdict.success and own and trait in rounds.plan.model.traits[:MAX_TRAITS]:
+                lines.append(f"  - {escape(own[0].text or '')}")
+    return "\n".join(lines)
 
 
 def _write_reasons(rounds: Rounds) -> str:
-    reasons = rounds.choice.count_reasons()
-    if not reasons:
-        return "Nothing was left out."
-    most = max(reasons.values())
-    rows = [f"## Not kept: {count_others(rounds.choice)}", "", "| reason | count | |", "|---|---|---|"]
-    for reason, count in reasons.items():
-        bar = "█" * max(1, round(BAR_CELLS * count / most))
-        rows.append(f"| {name_reason(reason)} | {count} | `{bar}` |")
-    # The page does not wrap a table's cells, so the meanings of the reasons are below it.
-    meanings = [f"- **{name_reason(reason)}**: {escape(EXPLANATIONS[reason])}" for reason in reasons]
-    return "\n".join([*rows, "", *meanings])
+    reasons = [f"- {name_reason(reason)}: {count:,}" for reason, count in rounds.choice.count_reasons().items()]
+    return "\n".join([f"## Not kept: {count_others(rounds.choice)}", "", *reasons]) if reasons else ""
 
 
-def _write_samples(rounds: Rounds) -> Sequence[str]:
-    sections = ["## Samples"]
-    for trait in rounds.plan.model.traits[:MAX_TRAITS]:
-        lines = [f"### {escape(trait.name)}"]
-        for pole in POLES:
-            chosen = [item for item in rounds.choice.chosen if item.trait == trait.key and item.pole == pole]
-            lines += ["", f"**{escape(trait.label(pole))}**", ""]
-            lines += [f"- {escape(item.text or '')}" for item in chosen[:SHOWN_SAMPLES]]
-        sections.append("\n".join(lines))
-    return sections
-
-
-def _write_files(verdict: Verdict, stored: StoredSet) -> str:
-    lines = [f"- samples: `{stored.file(stored.rows_name)}`"] if verdict.success else []
-    return "\n".join(["## Files", "", *lines, f"- report: `{stored.file(REPORT)}`"])
+def _write_costs(bill: Bill, estimate: Estimate) -> str:
+    """Writes what was spent beside what was estimated; the report has it by trait and pole."""
+    likely = estimate.total.likely
+    expected = "" if bill.is_free or likely.cost_usd is None else f", likely {format_cost(likely.cost_usd)}"
+    calls = f"Replies: {bill.replies:,}, likely {likely.calls:,}. Tokens: {format_tokens(bill)}."
+    return "\n".join(
+        [f"## Cost: {escape(describe_spending(bill))}{expected}", "", calls, *map(escape, list_remarks(bill))]
+    )

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import cache
@@ -15,17 +15,17 @@ from engine.asking.scenarios import count_shares
 from engine.axis.pole_scores import measure_pole_positions
 from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES
-from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
+from engine.domain.samples import Exemplar, Row, RunStamp, make_row
 from engine.domain.verdict import PoleVariety, Verdict
 from engine.domain.votes import count_votes
 from engine.estimate.notes import list_notes
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.report.costs import Bill, describe_costs, sum_costs
 from engine.report.dataset_card import render_card
-from engine.report.headline import list_warnings, state_outcome
+from engine.report.headline import describe_made, list_warnings, state_headline, state_outcome
 from engine.report.html import PoleCount, ReportData, render_report
 from engine.report.review_data import write_review_data
-from engine.report.tables.separation import Separation
+from engine.report.separation import list_separations
 from engine.screening.in_context_judge import is_auc_measured
 from engine.store.layout import CARD, REPORT, REVIEW_DATA, VERDICT
 from engine.store.sample_set import SampleSet
@@ -116,7 +116,7 @@ def make_report_data(
     counts = rounds.count_kept()
     positions = measure_pole_positions(rounds.plan.axes, rounds.exemplars, rounds.embedder)
     rows = {exemplar.key: _make_row(rounds, stamp, exemplar)["id"] for exemplar in rounds.exemplars}
-    quotas = rounds.plan.quotas
+    warnings = list_warnings(rounds, verdict)
     return ReportData(
         handle=model.handle,
         description=model.description,
@@ -126,45 +126,26 @@ def make_report_data(
         synth_model=gateway.endpoint.name,
         created_at=stamp.created_at,
         success=verdict.success,
+        headline=capitalise(state_headline(len(kept), warnings, stamp.synth_type)),
+        made=describe_made(rounds) if verdict.success else "",
         failed=(*rounds.explain_shortfall(), *verdict.failed),
-        warnings=list_warnings(rounds, verdict),
+        warnings=warnings,
         notes=(*list_notes(rounds.plan, gateway.endpoint), *_name_shares(rounds)),
+        traits=model.traits,
         counts=tuple(
-            PoleCount(trait.key, trait.name, pole, trait.label(pole), counts[trait.key, pole], quotas[trait.key, pole])
+            PoleCount(trait, pole, counts[trait.key, pole], rounds.plan.quotas[trait.key, pole])
             for trait in model.traits
             for pole in POLES
         ),
         kept=tuple(kept),
         rejected=tuple(rejected),
         reasons=rounds.choice.count_reasons(),
-        duplicates=rounds.duplicates,
         expectations=verdict.results,
         votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
         variety=verdict.variety,
         separations=list_separations(rounds),
         positions={rows[key]: position for key, position in positions.items()},
         costs=sum_costs(rounds, bill),
-    )
-
-
-def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
-    """Lists for each probed trait how its poles can be told apart."""
-    traits = {trait.key: trait for trait in rounds.plan.model.traits}
-    return tuple(
-        Separation(
-            trait=probe.trait,
-            probe_auc=probe.auc,
-            wrong_side=tuple(_list_ids(rounds, probe.wrong_side)),
-            shortcuts=tuple(
-                item.describe_alone(traits[item.trait].label(item.pole))
-                for item in rounds.recheck.shortcuts
-                if item.trait == probe.trait
-            ),
-            judge_auc=rounds.judge_aucs.get(probe.trait) if is_auc_measured(rounds.plan.model, probe.trait) else None,
-            breaks=None if rounds.plan.synth_type == "enrich" else probe.breaks,
-            language_known=rounds.plan.language.encoder_has_say,
-        )
-        for probe in rounds.recheck.probes
     )
 
 
@@ -184,8 +165,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
         "suites": dict(verdict.suites),
         "reasons": rounds.choice.count_reasons(),
         "probe": {
-            probe.trait: {"auc": probe.auc, "wrong_side": _list_ids(rounds, probe.wrong_side)}
-            for probe in rounds.recheck.probes
+            item.trait: {"auc": item.probe_auc, "wrong_side": list(item.wrong_side)} for item in report.separations
         },
         "breaks": {item.trait: asdict(item.breaks) for item in report.separations if item.breaks},
         "shortcuts": [
@@ -207,13 +187,6 @@ def _name_shares(rounds: Rounds) -> list[str]:
     shares = count_shares((item.scenario for item in rounds.choice.chosen), rounds.plan.scenario_pool)
     said = ", ".join(f"{name} {count:,}" for name, count in shares.items())
     return [f"What the texts are about: {said}."] if len(shares) > 1 else []
-
-
-def _list_ids(rounds: Rounds, keys: Collection[str]) -> list[int]:
-    """Lists the row ids of some chosen exemplars."""
-    handle = rounds.plan.model.handle
-    named = [exemplar for exemplar in rounds.choice.chosen if exemplar.key in keys]
-    return [make_id(handle, exemplar.trait, exemplar.text or "") for exemplar in named]
 
 
 def _make_variety_document(variety: Sequence[PoleVariety]) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Explains reason codes, names suites, and describes votes, for the report and the run page."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from engine.domain.model import POLES, Pole
@@ -46,15 +45,6 @@ _SUITES: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TraitWords:
-    """The names of a trait and its poles on the page."""
-
-    key: str
-    name: str
-    labels: Mapping[Pole, str]
-
-
 def pick_pairs(rows: Iterable[Mapping[str, Any]], trait: str) -> list[Mapping[Pole, str]]:
     """Picks the first texts of a trait, one of each pole side by side.
 
@@ -70,11 +60,6 @@ def pick_pairs(rows: Iterable[Mapping[str, Any]], trait: str) -> list[Mapping[Po
         for positive, negative in zip(texts["positive"], texts["negative"], strict=False)
     ]
     return pairs[:SHOWN_PAIRS]
-
-
-def explain_reason(code: str) -> str:
-    """Explains a reason code in a sentence; empty if the code is unknown."""
-    return {str(reason): sentence for reason, sentence in EXPLANATIONS.items()}.get(code, "")
 
 
 def name_suite(suite: str) -> str:

@@ -109,7 +109,7 @@ def test_run_of_the_form_ends_with_its_verdict_and_samples_to_read(desk: Desk, h
     expect(card.get_by_role("heading", name="verdict")).to_be_visible()
     card.click()
     # The page's frame comes before what it shows.
-    expect(page.get_by_role("heading", name="Files")).to_be_visible()
+    expect(page.get_by_role("heading", name="Kept", exact=True)).to_be_visible()
     text = page.inner_text("main")
     found: dict[str, Any] = {}
     exec(compile(page.locator("main pre").inner_text(), "page", "exec"), found)
@@ -118,8 +118,8 @@ def test_run_of_the_form_ends_with_its_verdict_and_samples_to_read(desk: Desk, h
     assert f"{handle}: 16 attached" in text
     assert "\nNext\n" in text
     assert 16 == len(found["samples"])
-    assert all(f"\n{title}\n" in text for title in ("Samples", "Clear", "About safety", "Files"))
-    assert 4 * 3 == len(re.findall(r"^The \w+ \w+ .+\.$", text, re.MULTILINE))
+    assert all(f"\n{title}" in text for title in ("Clarity, Clear: 4 of 4", "Safety, About safety: 4 of 4", "Cost: "))
+    assert 4 == len(re.findall(r"^The \w+ \w+ .+\.$", text, re.MULTILINE))
     assert str(stack.workspace.find_set(run_id) / SAMPLES) in text.replace("\n", "")
 
 

@@ -10,15 +10,13 @@ from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
 from engine.report.costs import (
     Bill,
-    Costs,
     PoleCost,
-    Spending,
     describe_costs,
+    describe_spending,
+    list_remarks,
     make_bill,
     sum_costs,
 )
-from engine.report.tables.costs import describe_spending, list_pole_costs, list_remarks
-from engine.report.wording import TraitWords
 from engine.text.formatting import format_cost
 
 
@@ -30,8 +28,8 @@ def make_rounds(cost: float | None = 0.1) -> Rounds:
 
 
 def test_document_names_everything_that_money_went_to_and_rows_and_what_they_share_are_the_whole() -> None:
-    spending = Spending(0.52, 6, prompt_tokens=2400, cached_tokens=1024, saved_usd=0.003, completion_tokens=480)
-    document = describe_costs(sum_costs(make_rounds(), Bill(spending, 1.0, ("openai/judge",))))
+    bill = Bill(0.52, 6, 2400, 1024, 0.003, 480, limit_usd=1.0, unpriced=("openai/judge",))
+    document = describe_costs(sum_costs(make_rounds(), bill))
 
     assert {
         "positive": {"usd": 0.3, "kept": 2, "usd_per_kept": 0.15},
@@ -42,27 +40,27 @@ def test_document_names_everything_that_money_went_to_and_rows_and_what_they_sha
         document[name] for name in ("replies", "prompt_tokens", "limit_usd", "unpriced")
     )
     # 5 × 0.1 in floats is a hair off 0.5 when it is added up in two parts.
-    assert "0.0" == str(sum_costs(make_rounds(), Bill(Spending(usd=0.5))).shared_usd)
+    assert "0.0" == str(sum_costs(make_rounds(), Bill(0.5)).shared_usd)
 
 
 def test_costs_without_a_price_and_those_for_each_kept_where_none_was_are_not_known() -> None:
-    costs = sum_costs(make_rounds(None), Bill(Spending(replies=5), unpriced=("openai/test",)))
+    costs = sum_costs(make_rounds(None), Bill(replies=5, unpriced=("openai/test",)))
 
     assert [None, None] == [pole.usd for pole in costs.poles]
-    assert (None, None, False) == (costs.shared_usd, costs.per_kept_usd, costs.is_free)
+    assert (None, None, False) == (costs.shared_usd, costs.per_kept_usd, costs.bill.is_free)
     assert None is PoleCost("clarity", "positive", 0.2, kept=0).usd_per_kept
 
 
 def test_run_is_free_where_nothing_was_paid_and_nothing_may_have_been() -> None:
-    free = Bill(Spending(usd=0.0))
+    free = Bill(0.0)
     bills = (
         replace(free, unanswered_calls=1),
         replace(free, unpriced=("openai/judge",)),
         replace(free, unanswered_usd=0.1),
     )
 
-    assert [True, False, False] == [Costs(bill).is_free for bill in bills]
-    assert not Costs(Bill(Spending(usd=0.1))).is_free
+    assert [True, False, False] == [bill.is_free for bill in bills]
+    assert not Bill(0.1).is_free
 
 
 def test_replies_of_a_round_that_was_cut_short_are_shared() -> None:
@@ -72,36 +70,30 @@ def test_replies_of_a_round_that_was_cut_short_are_shared() -> None:
     costs = sum_costs(make_rounds(), make_bill(budget))
 
     assert (0.07, 2.0) == (costs.shared_usd, costs.bill.limit_usd)
-    assert (7, 0.57) == (costs.total.replies, describe_costs(costs)["usd"])
+    assert (7, 0.57) == (costs.bill.replies, describe_costs(costs)["usd"])
 
 
-CLARITY = TraitWords("clarity", "Clarity", {"positive": "Clear", "negative": "Obscure"})
-FREE = Costs(Bill(Spending(usd=0.0), limit_usd=1.0))
+FREE = Bill(0.0, limit_usd=1.0)
 
 
 def test_limit_cache_calls_without_reply_and_models_without_a_price_are_remarked() -> None:
-    spending = Spending(usd=0.52, cached_tokens=2048, saved_usd=0.004)
-    bill = Bill(spending, 1.0, ("openai/judge",), unanswered_calls=2, unanswered_usd=0.01)
-    limit, cache, unanswered, price = list_remarks(Costs(bill))
+    bill = Bill(
+        0.52, saved_usd=0.004, limit_usd=1.0, unpriced=("openai/judge",), unanswered_calls=2, unanswered_usd=0.01
+    )
+    limit, cache, unanswered, price = list_remarks(bill)
 
-    assert ("$1.00" in limit, "which saved $0.0040" in cache) == (True, True)
-    assert "2 calls had no reply. The provider may have billed them all the same, for $0.0100 at" in unanswered
+    assert ("$1.00" in limit, "saved $0.0040" in cache) == (True, True)
+    assert "2 calls had no reply. The provider may have billed that all the same, for $0.0100 at most" in unanswered
     assert "No price is known for openai/judge: its cost is not counted." == price
     assert [] == list_remarks(FREE)
 
 
-def test_what_was_free_or_has_no_price_has_no_table_and_is_told_in_a_few_words() -> None:
-    poles = (PoleCost("clarity", "positive", 0.3, 2), PoleCost("clarity", "negative", 0.2, 0))
-    paid, unknown = Costs(Bill(Spending(usd=0.52)), poles, shared_usd=0.02), Costs(poles=poles)
-    judge = Bill(Spending(usd=0.52), unpriced=("openai/judge",))
-    both = Bill(unpriced=("openai/a", "openai/b"))
-    told = [FREE, paid, Costs(judge), Costs(both), unknown]
+def test_cost_is_told_in_a_few_words() -> None:
+    told = [FREE, Bill(0.52), Bill(0.52, unpriced=("openai/judge",)), Bill(unpriced=("openai/a", "openai/b")), Bill()]
 
     assert ["nothing", "$0.52", "$0.52 without openai/judge", "not known for openai/a, openai/b", "not known"] == [
-        describe_spending(costs) for costs in told
+        describe_spending(bill) for bill in told
     ]
-    assert ["$0.15", "–"] == [row.per_kept for row in list_pole_costs(paid, [CLARITY])]
-    assert [[], []] == [list_pole_costs(costs, [CLARITY]) for costs in (FREE, unknown)]
 
 
 def test_cost_keeps_two_digits_that_count() -> None:

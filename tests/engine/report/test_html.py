@@ -12,22 +12,23 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from fakes.builders import make_exemplar, make_stamp
+from fakes.builders import make_exemplar, make_stamp, make_trait
 from playwright.sync_api import Page, expect, sync_playwright
 
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row, Scenario
 from engine.domain.samples import make_row as sample_row
 from engine.domain.verdict import ExpectationResult
+from engine.report.costs import Bill, Costs, PoleCost
 from engine.report.html import PoleCount, ReportData, render_report
-from engine.report.tables.separation import Separation
+from engine.report.separation import Separation
 from engine.report.wording import EXPLANATIONS
-from engine.text.near_duplicates import DuplicatePair
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \"quoted\" & 'so'"
 CHROMIUM = shutil.which("chromium")
-CLEAR = PoleCount("clarity", "Clarity", "positive", "Clear", 2, 2)
-OBSCURE = PoleCount("clarity", "Clarity", "negative", "Obscure", 2, 2)
+CLARITY = make_trait()
+CLEAR = PoleCount(CLARITY, "positive", 2, 2)
+OBSCURE = PoleCount(CLARITY, "negative", 2, 2)
 
 
 def make_row(number: int, pole: Pole = "positive", **changes: Any) -> Row:
@@ -46,9 +47,12 @@ def make_data(**changes: Any) -> ReportData:
         synth_model="embedded",
         created_at=datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC),
         success=True,
+        headline="4 attached, with 1 warning",
+        made="2 for each pole of 1 trait.",
         failed=(),
         warnings=("The share of Obscure is 0.38.",),
         notes=("Two samples lie between the poles.",),
+        traits=(CLARITY,),
         counts=(CLEAR, OBSCURE),
         kept=tuple(make_row(number, pole) for number, pole in enumerate(POLES * 2)),
         rejected=(
@@ -56,7 +60,6 @@ def make_data(**changes: Any) -> ReportData:
             make_row(11, reason="cell_failed", text=None, pole="negative"),
         ),
         reasons={"too_short": 1, "cell_failed": 1},
-        duplicates=(DuplicatePair("near_duplicate", "clarity", "one two three", "one two four", 0.93),),
         expectations=(
             ExpectationResult("run", "expect_no_duplicates", True, "critical", "0 pairs"),
             ExpectationResult("whole", "neither pole is under 0.40", False, "warning", "0.38"),
@@ -91,18 +94,20 @@ def read_text(page: str) -> str:
     return unescape(" ".join(re.sub(r"<[^>]*>", " ", visible).split()))
 
 
-def test_verdict_stands_first_and_what_is_to_spare_is_counted_apart_from_what_was_rejected() -> None:
-    text = read_text(render(reasons={"surplus": 87, "too_short": 9}))
+def test_verdict_stands_first() -> None:
+    text = read_text(render())
 
-    assert "! 4 attached, with 1 warning: look before you train 2 for each pole of 1 trait; 9 rejected, 87 to" in text
-    assert text.index("4 attached") < text.index("1 warning The share of") < text.index("Kept of wanted")
-    assert "✓ 4 attached 2 for each" in read_text(render(warnings=()))
+    assert "! 4 attached, with 1 warning 2 for each pole of 1 trait. ! 1 warning The share of" in text
+    assert text.index("4 attached") < text.index("Kept of wanted")
+    assert "✓ 4 attached" in read_text(render(warnings=()))
 
 
 def test_run_that_failed_says_that_nothing_was_attached_and_why_and_one_that_brought_nothing_renders() -> None:
-    failed = make_data(success=False, failed=("Clarity lacks 3.", "It doubles 1."))
+    failed = make_data(
+        success=False, headline="Nothing attached", made="", failed=("Clarity lacks 3.", "It doubles 1.")
+    )
     text = read_text(render_report(replace(failed, counts=(replace(OBSCURE, kept=5, wanted=8),))))
-    nothing: dict[str, Any] = dict.fromkeys(("kept", "rejected", "duplicates", "expectations", "warnings", "notes"), ())
+    nothing: dict[str, Any] = dict.fromkeys(("kept", "rejected", "expectations", "warnings", "notes"), ())
 
     assert "Nothing attached Clarity lacks 3. It doubles 1." in text
     assert "Obscure 5 of 8 ✕ 3 short" in text
@@ -110,17 +115,17 @@ def test_run_that_failed_says_that_nothing_was_attached_and_why_and_one_that_bro
 
 
 def test_hostile_texts_are_inert_wherever_they_stand() -> None:
-    said = dict.fromkeys(("handle", "description"), HOSTILE) | dict.fromkeys(
+    said = dict.fromkeys(("handle", "description", "headline", "made"), HOSTILE) | dict.fromkeys(
         ("failed", "warnings", "notes"), (HOSTILE,)
     )
     page = render(
         **said,
         success=False,
-        counts=(PoleCount("clarity", HOSTILE, "positive", HOSTILE, 1, 1),),
+        traits=(hostile := make_trait(name=HOSTILE, positive_label=HOSTILE),),
+        counts=(PoleCount(hostile, "positive", 1, 1),),
         kept=(make_row(0, text=HOSTILE, scenario=json.dumps({"subject": HOSTILE})),),
         rejected=(make_row(1, text=HOSTILE, reason="surplus"),),
         reasons={HOSTILE: 1},
-        duplicates=(DuplicatePair(HOSTILE, HOSTILE, HOSTILE, "other", 1.0),),
         expectations=(ExpectationResult(HOSTILE, HOSTILE, False, HOSTILE, HOSTILE),),
     )
 
@@ -136,6 +141,21 @@ def test_page_asks_nothing_of_a_network_and_is_the_same_for_the_same_data() -> N
     assert "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:" in page
     assert {"#exemplars", "data:,"} == set(re.findall(r'(?:src|href|action)\s*=\s*["\']([^"\']*)', code))
     assert render() == render()
+
+
+def test_cost_is_shown_for_each_pole_and_not_at_all_where_nothing_was_paid() -> None:
+    poles = (PoleCost("clarity", "positive", 0.3, 2), PoleCost("clarity", "negative", 0.2, 0))
+    text = read_text(render(costs=Costs(Bill(0.52), poles, shared_usd=0.02)))
+
+    assert "Clarity Clear $0.30 2 $0.15 Clarity Obscure $0.20 0 – Shared by all $0.0200 Together $0.52 2 $0.26" in text
+    assert "What it cost" not in read_text(render(costs=Costs(Bill(0.0), poles)))
+
+
+def test_places_between_the_poles_are_counted_by_side() -> None:
+    text, nothing = read_text(render()), read_text(render(positions={}))
+
+    assert "Kept and on their own side of the middle: 1 of 2 Clear, 2 of 2 Obscure." in text
+    assert "so there is no picture" in nothing
 
 
 def test_every_row_is_in_the_table() -> None:
@@ -156,13 +176,6 @@ def test_every_reason_is_explained_and_they_stand_from_most_to_fewest() -> None:
     assert set(get_args(Reason)) == set(EXPLANATIONS)
     assert [] == [sentence for sentence in EXPLANATIONS.values() if sentence not in page]
     assert ["surplus", "too_long"] == re.findall(r'data-status="(\w+)"', few)
-
-
-def test_of_very_many_texts_some_are_drawn() -> None:
-    large = render_large()
-
-    assert 10_000 == len(read_rows(large))
-    assert large.count("<circle") + large.count("<path") < 2_000
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from engine.estimate.call_kinds import list_calls
 from engine.estimate.estimate import estimate_calls
 from engine.llm.client.prices import FREE, Price
 from engine.llm.client.request import Endpoint
-from engine.report.costs import Bill, Spending
+from engine.report.costs import Bill
 from engine.report.run_page import escape, write_error, write_page
 from engine.store.store import StoredSet
 from flows.run.page.report import report
@@ -38,13 +38,12 @@ def write(verdict: Verdict = PASSED, wanted: int = 1, endpoint: Endpoint = PRICE
     return write_page(rounds, verdict, STORED, estimate_calls(list_calls(rounds.plan, endpoint), 1.0), bill, None)
 
 
-def test_passed_gate_is_told_first_then_the_counts_the_samples_and_the_files() -> None:
+def test_passed_gate_is_told_first_then_the_files_the_counts_and_some_samples() -> None:
     page = write()
     parts = (
         "# u22a8.test: 2 attached\n\n**1 for each pole of 1 trait; 0 rejected.**",
-        "| Clarity | positive | Clear | 1 of 1 |",
-        "- Text 0 is positive.",
-        "- samples: `samples/run=1/samples.parquet`",
+        'pd.read_parquet("samples/run=1/samples.parquet")',
+        "- **Clarity, Clear**: 1 of 1\n  - Text 0 is positive.",
         "## Cost: ",
     )
     places = [page.index(said) for said in parts]
@@ -72,8 +71,8 @@ def test_error_is_told_first_with_its_details_below_and_markup_as_it_is_written(
 
 
 def test_cost_stands_beside_the_estimate() -> None:
-    page = write(bill=Bill(Spending(0.22, 3, 1200, 0, 0.0, 240), limit_usd=1.0))
-    free = write(endpoint=replace(PLAIN, price=FREE), bill=Bill(Spending(usd=0.0, replies=3)))
+    page = write(bill=Bill(0.22, 3, 1200, 0, 0.0, 240, limit_usd=1.0))
+    free = write(endpoint=replace(PLAIN, price=FREE), bill=Bill(0.0, replies=3))
 
     assert "## Cost: $0.22, likely $0.00" in page
     assert "The run's limit was $1.00." in page

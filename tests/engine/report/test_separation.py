@@ -3,12 +3,10 @@
 import pytest
 
 from engine.axis.breaks import Breaks, find_breaks
-from engine.report.tables.separation import Separation, describe_breaks, list_separations
-from engine.report.wording import TraitWords
+from engine.report.separation import Separation
 
 APART = find_breaks([0.5, 0.6, 0.7, 0.8] * 2, [-0.4, -0.3, -0.2, -0.1] * 2)
 OVERLAPPING = find_breaks([0.0, 0.1, 0.2, 0.3], [0.0, 0.1, 0.2, 0.3])
-CLARITY = TraitWords("clarity", "Clarity", {"positive": "Clear", "negative": "Obscure"})
 
 
 @pytest.mark.parametrize(
@@ -19,14 +17,10 @@ CLARITY = TraitWords("clarity", "Clarity", {"positive": "Clear", "negative": "Ob
     ],
 )
 def test_grades_are_told_with_their_breaks_or_why_there_are_none(breaks: Breaks, said: str) -> None:
-    [row] = list_separations([Separation("clarity", 0.95, breaks=breaks)], [CLARITY])
-
-    assert said == describe_breaks(breaks) == row.grades
+    assert said == Separation("clarity", 0.95, breaks=breaks).grades
 
 
 def test_trait_that_was_not_measured_is_told_why() -> None:
     unknown = Separation("clarity", None, language_known=False)
-    [row] = list_separations([unknown], [CLARITY])
-    why = "the sentence encoder does not know the language"
 
-    assert (why, "–") == (row.told_apart, row.grades)
+    assert ("the sentence encoder does not know the language", "–") == (unknown.told_apart, unknown.grades)

@@ -1,1 +1,0 @@
-"""The tables and pictures of the report."""
