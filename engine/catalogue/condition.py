@@ -2,14 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal
 
-from engine.domain.model import Pole, TraitType
+from engine.domain.model import Pole
 
 Kind = Literal["broken", "failed", "waits", "hardly apart", "one thing", "lacking", "unbalanced", "empty"]
-# The most pressing first.
-KINDS: tuple[Kind, ...] = get_args(Kind)
+# What a kind of finding is called; the most pressing first.
+KINDS: Mapping[Kind, str] = {
+    "broken": "cannot be read",
+    "failed": "last run failed",
+    "waits": "waits for your decision",
+    "hardly apart": "poles hardly told apart",
+    "one thing": "two traits say one thing",
+    "lacking": "a pole has no samples",
+    "unbalanced": "unbalanced poles",
+    "empty": "no samples yet",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +42,16 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class TraitCondition:
-    """One trait of a model.
+    """One trait of a model, with the labels of its poles.
 
-    Args:
-        held_out: the samples of the pool for evaluation.
-        auc: how well the poles of the last attached set with enough of them are told apart, by its verdict; else None.
+    ``auc`` is how well the poles of the last attached set with enough texts are told apart, by its verdict; else None.
     """
 
     key: str
     name: str
-    type: TraitType
     labels: Mapping[Pole, str]
     authored: Counts
     attached: Counts
-    held_out: Counts
     auc: float | None = None
 
 
@@ -58,13 +62,13 @@ class LastRun:
     Args:
         status: that of its set: ``attached``, ``proposed``, ``rejected``, ``detached``, or ``turned down`` for one that
             was proposed and not attached.
-        at: when it was due.
+        created_at: when it was due, as the manifest has it.
         said: why nothing was attached, in a sentence or two; else empty.
     """
 
     run_id: str
     status: str
-    at: datetime | None
+    created_at: str
     synth_type: str
     effort: str | None
     said: str = ""

@@ -3,10 +3,8 @@
 import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, get_args
 
 from engine.axis.reference_axis import fit_reference_axes
@@ -33,26 +31,7 @@ MIN_TEXTS = 8
 # Sets that are named one by one.
 MOST_SETS = 5
 
-
-@dataclass(slots=True)
-class _Found:
-    """What was found of one model so far: its sets, oldest first, what their verdicts say, and what is broken."""
-
-    handle: str
-    sets: dict[Pool, list[StoredSet]] = field(default_factory=dict)
-    verdicts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    faults: list[Finding] = field(default_factory=list)
-
-    def choose(self, *pools: Pool, status: str = "attached") -> list[StoredSet]:
-        return [item for pool in pools for item in self.sets[pool] if item.status == status]
-
-    @contextmanager
-    def noting(self, *commands: str) -> Iterator[None]:
-        """Notes what cannot be read, with the commands that say more or mend it."""
-        try:
-            yield
-        except (InputError, StoreError) as error:
-            self.faults.append(Finding("broken", str(error), commands))
+Verdicts = Mapping[str, Mapping[str, Any]]
 
 
 def list_all_handles(models_uri: str, samples_uri: str) -> list[str]:
@@ -68,94 +47,98 @@ def list_all_handles(models_uri: str, samples_uri: str) -> list[str]:
 
 def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondition:
     """Examines one model; what is wrong with it becomes a finding, and raises nothing that was foreseen."""
-    found = _Found(handle)
-    for pool in get_args(Pool):
-        found.sets[pool] = list(_walk_sets(found, samples_uri, pool))
-    model, state = _load(found, models_uri)
-    every = [item for sets in found.sets.values() for item in sets]
-    for item in every:
-        # ``exemplars verify`` tells of one that cannot be read.
-        with suppress(OSError, ValueError):
-            verdict = json.loads(read_bytes(item.file(VERDICT))) if VERDICT in item.manifest.get("files", {}) else {}
-            found.verdicts[item.run_id] = verdict if isinstance(verdict, dict) else {}
-        if item.status == "attached" and is_altered(item):
-            said = f"The samples of run {item.run_id} were altered since they were written"
-            found.faults.append(Finding("broken", said, (VERIFY, f"exemplars detach {item.run_id}")))
-    costs = [usd for item in found.verdicts.values() if (usd := (item.get("cost") or {}).get("usd")) is not None]
+    faults: list[Finding] = []
+    sets = [item for pool in get_args(Pool) for item in _list_sets(samples_uri, handle, pool, faults)]
+    attached = [item for item in sets if item.status == "attached"]
+    verdicts = {item.run_id: _read_verdict(item) for item in sets}
+    model, state = _load(models_uri, handle, [item.run_id for item in attached], faults)
+    for item in filter(is_altered, attached):
+        said = f"The samples of run {item.run_id} were altered since they were written"
+        faults.append(Finding("broken", said, (VERIFY, f"exemplars detach {item.run_id}")))
+    costs = [usd for verdict in verdicts.values() if (usd := (verdict.get("cost") or {}).get("usd")) is not None]
     return ModelCondition(
         handle=handle,
         state=state,
-        traits=tuple(_list_traits(model, found)) if model else (),
+        traits=tuple(_list_traits(model, attached, verdicts)) if model else (),
         alike=tuple(_list_alike(model)) if model else (),
-        last=_find_last(every, found),
-        proposed=tuple(item.run_id for item in found.choose(*found.sets, status="proposed")),
-        sets=len(found.choose(*found.sets)),
+        last=_find_last(sets, verdicts),
+        proposed=tuple(item.run_id for item in sets if item.status == "proposed"),
+        sets=len(attached),
         cost_usd=math.fsum(costs) if costs else None,
-        faults=tuple(found.faults),
+        faults=tuple(faults),
     )
 
 
-def count_samples(sets: Iterable[StoredSet]) -> dict[str, Counts]:
-    """Counts the samples of some sets by trait key, by their manifests."""
-    counts: dict[str, Counts] = {}
-    for stored in sets:
-        for trait, poles in stored.manifest.get("counts", {}).items():
-            counts[trait] = counts.get(trait, Counts()) + Counts(*(int(poles.get(pole, 0)) for pole in POLES))
-    return counts
+@contextmanager
+def _noting(faults: list[Finding], *commands: str) -> Iterator[None]:
+    """Notes what cannot be read, with the commands that say more or mend it."""
+    try:
+        yield
+    except (InputError, StoreError) as error:
+        faults.append(Finding("broken", str(error), commands))
 
 
-def _walk_sets(found: _Found, samples_uri: str, pool: Pool) -> Iterator[StoredSet]:
-    """The sets of a pool, each read by itself: one that cannot be read is broken, and the others count."""
-    parent, read = locate_pool(samples_uri, found.handle, pool), list[StoredSet]()
-    with found.noting(VERIFY), translate_errors(samples_uri, "Permit reading it"):
+def _list_sets(samples_uri: str, handle: str, pool: Pool, faults: list[Finding]) -> list[StoredSet]:
+    """The sets of a pool, oldest first, each read by itself: one that cannot be read is broken, the others count."""
+    parent, read = locate_pool(samples_uri, handle, pool), list[StoredSet]()
+    with _noting(faults, VERIFY), translate_errors(samples_uri, "Permit reading it"):
         for name in list_folders(parent):
-            with found.noting(VERIFY):
+            with _noting(faults, VERIFY):
                 if name.startswith("run=") and (manifest := read_manifest(f"{parent}/{name}")) is not None:
                     read.append(StoredSet(f"{parent}/{name}", manifest, written=False))
-    yield from sorted(read, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
+    return sorted(read, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
 
 
-def _load(found: _Found, models_uri: str) -> tuple[Model | None, str]:
-    """Loads a model and its state; without a model, its fault says why."""
-    handle, state = found.handle, "unknown"
-    with found.noting(f"exemplars plan {handle}"):
+def _read_verdict(stored: StoredSet) -> Mapping[str, Any]:
+    """The verdict of a set; empty where it has none. ``exemplars verify`` tells of one that cannot be read."""
+    with suppress(OSError, ValueError):
+        verdict = json.loads(read_bytes(stored.file(VERDICT))) if VERDICT in stored.manifest.get("files", {}) else {}
+        return verdict if isinstance(verdict, dict) else {}
+    return {}
+
+
+def _load(models_uri: str, handle: str, runs: Sequence[str], faults: list[Finding]) -> tuple[Model | None, str]:
+    """Loads a model and its state; without a model, a fault says why. ``runs`` are those of its attached sets."""
+    state, plan = "unknown", f"exemplars plan {handle}"
+    with _noting(faults, plan):
         if not has_model(models_uri, handle):
-            runs = [item.run_id for item in found.choose(*found.sets)]
             said = "The store has sets of it, and the catalogue no such model. Bring its folder back, or take them off"
             detach = tuple(f"exemplars detach {run}" for run in runs[:MOST_SETS])
-            found.faults += [Finding("broken", said, detach)] if runs else []
+            faults += [Finding("broken", said, detach)] if runs else []
             return None, state
-        with found.noting(f"exemplars plan {handle}"):
+        with _noting(faults, plan):
             state = read_lifecycle(models_uri, handle).state
         try:
             return settle_seeds(load_model(models_uri, handle)), state
         except NoTraitsError as error:
-            found.faults.append(Finding("empty", str(error), (f"exemplars plan {handle}",)))
+            faults.append(Finding("empty", str(error), (plan,)))
     return None, state
 
 
-def _list_traits(model: Model, found: _Found) -> Iterator[TraitCondition]:
-    attached, held_out = count_samples(found.choose("train")), count_samples(found.choose("eval"))
-    aucs: dict[str, float | None] = {}
-    for stored in found.choose("train"):
-        counts, probes = count_samples([stored]), found.verdicts.get(stored.run_id, {}).get("probe") or {}
-        aucs |= {
-            trait: probe.get("auc")
-            for trait, probe in probes.items()
-            if min(map(counts.get(trait, Counts()).at, POLES)) >= MIN_TEXTS
-        }
+def _list_traits(model: Model, sets: Sequence[StoredSet], verdicts: Verdicts) -> Iterator[TraitCondition]:
+    train = [item for item in sets if item.manifest["pool"] == "train"]
     for trait in model.traits:
-        poles = [[seed.pole for seed in model.seeds if seed.trait == trait.key].count(pole) for pole in POLES]
+        authored = [seed.pole for seed in model.seeds if seed.trait == trait.key]
+        aucs = [
+            probe.get("auc")
+            for item in train
+            if (probe := (verdicts[item.run_id].get("probe") or {}).get(trait.key))
+            and min(map(_count_samples([item], trait.key).at, POLES)) >= MIN_TEXTS
+        ]
         yield TraitCondition(
             key=trait.key,
             name=trait.name,
-            type=trait.type,
             labels={pole: trait.label(pole) for pole in POLES},
-            authored=Counts(*poles),
-            attached=attached.get(trait.key, Counts()),
-            held_out=held_out.get(trait.key, Counts()),
-            auc=aucs.get(trait.key),
+            authored=Counts(*map(authored.count, POLES)),
+            attached=_count_samples(train, trait.key),
+            auc=aucs[-1] if aucs else None,
         )
+
+
+def _count_samples(sets: Iterable[StoredSet], trait: str) -> Counts:
+    """Counts the samples of a trait in some sets, by their manifests."""
+    counts = [stored.manifest.get("counts", {}).get(trait, {}) for stored in sets]
+    return Counts(*(sum(int(poles.get(pole, 0)) for poles in counts) for pole in POLES))
 
 
 def _list_alike(model: Model) -> Iterator[tuple[str, str, float]]:
@@ -191,24 +174,18 @@ def _square_apart(above: Vectors, below: Vectors) -> float:
     return own - 2 * float(above.mean(axis=0) @ below.mean(axis=0))
 
 
-def _find_last(every: Iterable[StoredSet], found: _Found) -> LastRun | None:
-    newest = max(every, key=lambda stored: str(stored.manifest.get("created_at", "")), default=None)
+def _find_last(sets: Sequence[StoredSet], verdicts: Verdicts) -> LastRun | None:
+    newest = max(sets, key=lambda stored: str(stored.manifest.get("created_at", "")), default=None)
     if newest is None:
         return None
-    failed = found.verdicts.get(newest.run_id, {}).get("failed") or [""]
-    turned_down = newest.status == "rejected" and newest.manifest.get("review")
+    manifest = newest.manifest
+    failed = verdicts[newest.run_id].get("failed") or [""]
+    turned_down = newest.status == "rejected" and manifest.get("review")
     return LastRun(
         run_id=newest.run_id,
         status="turned down" if turned_down else newest.status,
-        at=_read_date(newest.manifest.get("created_at")),
-        synth_type=str(newest.manifest.get("synth_type", "")),
-        effort=newest.manifest.get("effort"),
+        created_at=str(manifest.get("created_at", "")),
+        synth_type=str(manifest.get("synth_type", "")),
+        effort=manifest.get("effort"),
         said=str(turned_down.get("why", "")) if turned_down else str(failed[0]),
     )
-
-
-def _read_date(text: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(text)).astimezone(UTC)
-    except ValueError:
-        return None

@@ -10,17 +10,15 @@ from engine.text.formatting import join_words, shorten
 
 # As in the gate's suite ``whole``.
 MIN_POLE_SHARE = 0.4
-APART_REMEDY = "Say in its description and its seeds what separates the poles, then make samples anew"
-CLAIM_REMEDY = (
-    "An encoder sees subject and manner, and not whether a text affirms the claim or denies it: read ten texts of each "
-    "pole, and where they are wrong make samples anew with a stronger synth model"
+APART_REMEDY = (
+    "Read ten texts of each pole, say in its description and its seeds what separates them, and make samples anew"
 )
 MOST_SAID = 300
 
 
 def list_findings(model: ModelCondition) -> list[Finding]:
     """Lists what needs a person, most pressing first. Nothing is to be typed where a trained model is frozen."""
-    return sorted(_find(model), key=lambda finding: KINDS.index(finding.kind))
+    return sorted(_find(model), key=lambda finding: list(KINDS).index(finding.kind))
 
 
 def is_unbalanced(trait: TraitCondition, attached_only: bool = False) -> bool:
@@ -44,8 +42,7 @@ def _find(model: ModelCondition) -> Iterator[Finding]:
         yield Finding("waits", said, (f"exemplars review {run} --attach", f"exemplars review {run} --reject"))
     for trait in model.traits:
         if trait.auc is not None and trait.auc < MIN_AUC:
-            remedy = CLAIM_REMEDY if trait.type == "claim" else APART_REMEDY
-            said = f"{trait.name}: the last set's poles have an AUC of {trait.auc:.2f}. {remedy}"
+            said = f"{trait.name}: the last set's poles have an AUC of {trait.auc:.2f}. {APART_REMEDY}"
             yield Finding("hardly apart", said, _for_draft(model, again))
     for one, other, cosine in model.alike:
         turned = ", one turned round" if cosine < 0 else ""

@@ -17,6 +17,6 @@ def catalogue_command(
     """Show all models at a glance: which need you, why, and what to type. Changes no model."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.catalogue.table import show_catalogue
+    from flows.catalogue.table import show_catalogue, survey_places
 
-    show_catalogue(read_settings(), as_json)
+    show_catalogue(survey_places(read_settings()), as_json)

@@ -12,7 +12,7 @@ from prefect.states import Completed
 
 from engine.catalogue.page import describe_survey, write_page
 from engine.settings import Settings, read_settings
-from flows.catalogue.survey import survey_catalogue
+from flows.catalogue.table import survey_places
 from flows.deploy.offered_handles import offer_handles
 from flows.observability.logs import ignore_closed_output, set_up_logs
 from flows.run.run_events import release_events, sending_heartbeats
@@ -28,7 +28,7 @@ async def catalogue() -> State[None]:
     set_up_logs(settings.log_format)
     async with sending_heartbeats():
         logger.info("The forms offer %s", await asyncio.to_thread(_offer_handles, settings))
-        survey = await asyncio.to_thread(survey_catalogue, settings)
+        survey = await asyncio.to_thread(survey_places, settings)
     headline, sentence = describe_survey(survey)
     logger.info("%s. %s", headline, sentence)
     try:

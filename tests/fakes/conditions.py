@@ -10,15 +10,14 @@ NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 def make_trait_condition(key: str = "clarity", **fields: object) -> TraitCondition:
     given: dict[str, object] = {
+        "key": key,
         "name": key.title(),
-        "type": "spectrum",
         "labels": {"positive": f"Much {key}", "negative": f"No {key}"},
         "authored": Counts(2, 2),
         "attached": Counts(8, 8),
-        "held_out": Counts(),
         "auc": 0.95,
     }
-    return TraitCondition(key=key, **(given | fields))  # type: ignore[arg-type]
+    return TraitCondition(**(given | fields))  # type: ignore[arg-type]
 
 
 def make_condition(*traits: TraitCondition, handle: str = HANDLE, **fields: object) -> ModelCondition:
@@ -28,5 +27,5 @@ def make_condition(*traits: TraitCondition, handle: str = HANDLE, **fields: obje
 
 
 def make_last(status: str = "attached", run_id: str = "run-1", **fields: object) -> LastRun:
-    given: dict[str, object] = {"at": NOON, "synth_type": "from_traits", "effort": "low"}
+    given: dict[str, object] = {"created_at": NOON.isoformat(), "synth_type": "from_traits", "effort": "low"}
     return LastRun(run_id=run_id, status=status, **(given | fields))  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ def with_counts(attached: tuple[int, int], authored: tuple[int, int]) -> ModelCo
         (make_condition(faults=(BROKEN,)), "broken", "1 mistake", ("exemplars plan",)),
         (make_condition(last=make_last("rejected", said="3 lack")), "failed", ": 3 lack", (f"{START} --effort low",)),
         (make_condition(proposed=("run-9",)), "waits", "report of run run-9", REVIEW),
-        (with_trait(auc=0.69), "hardly apart", "Clarity: the last set's poles have an AUC of 0.69. Say in", (AGAIN,)),
+        (with_trait(auc=0.69), "hardly apart", "Clarity: the last set's poles have an AUC of 0.69. Read ten", (AGAIN,)),
         (
             make_condition(alike=(("A", "B", -0.9),)),
             "one thing",

@@ -1,16 +1,18 @@
 """The table says first how many models need a person, then all of them, then what to type; it is inert."""
 
+from typing import get_args
+
 from fakes.conditions import HANDLE, NOON, make_condition
 
-from engine.catalogue.condition import KINDS, Finding, ModelCondition
-from engine.catalogue.page import KIND_NAMES, MAX_ROWS, Survey, describe_json, write_page
+from engine.catalogue.condition import KINDS, Finding, Kind, ModelCondition
+from engine.catalogue.page import MAX_ROWS, Survey, describe_json, rank_models, write_page
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 BROKEN = make_condition(handle="u22a8.broken", faults=(Finding("broken", f"*1* {HOSTILE}", ("exemplars plan",)),))
 
 
 def survey(*models: ModelCondition) -> Survey:
-    return Survey(models, NOON)
+    return rank_models(models, NOON)
 
 
 def test_page_says_how_many_need_a_person_and_has_each_finding_with_what_to_type_and_all_models() -> None:
@@ -23,5 +25,5 @@ def test_page_says_how_many_need_a_person_and_has_each_finding_with_what_to_type
     assert f"| {HANDLE} | draft | nothing | 16 | 0.95 | attached, 2026-11-25 | $1.50 |" in page
     assert ["u22a8.broken", HANDLE] == [model["handle"] for model in describe_json(found)["models"]]
     assert write_page(survey()).startswith("# There are no models\n")
-    assert list(KINDS) == list(KIND_NAMES)
+    assert set(KINDS) == set(get_args(Kind))
     assert "And 7 more models: `exemplars catalogue --json`." in write_page(survey(*[BROKEN] * (MAX_ROWS + 7)))
