@@ -11,8 +11,7 @@ from engine.domain.model import Pool
 from engine.errors import InputError
 from engine.export.attached import POOLS, AttachedSamples, find_attached
 from engine.export.hub import write_hub
-from engine.export.lines import describe_source, write_bodies, write_lines, write_source
-from engine.export.spreadsheet import write_csv
+from engine.export.lines import describe_source, write_bodies, write_csv, write_lines, write_source
 from engine.system.target import Target
 
 AskedPool = Literal["train", "eval", "all"]
@@ -21,24 +20,35 @@ ASKED_POOLS: tuple[str, ...] = get_args(AskedPool)
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How samples are written.
+    """How samples are written, and in a sentence how what is written is used.
 
     ``entries`` is the pattern of the paths in the folder that it makes, None for a single file. ``for_model`` says that
     what it makes becomes training samples of a model, which no sample of the pool ``eval`` may.
     """
 
     write: Callable[[AttachedSamples, Path], int]
+    use: str
     entries: re.Pattern[str] | None = None
     for_model: bool = False
     default_pool: AskedPool = "train"
 
 
 FORMATS: Mapping[str, Format] = {
-    "platform": Format(write_source, for_model=True),
-    "api": Format(write_bodies, re.compile(r"samples-\d{6}\.json"), for_model=True),
-    "csv": Format(write_csv),
-    "jsonl": Format(write_lines),
-    "hub": Format(write_hub, re.compile(r"README\.md|data|data/(train|test)\.parquet"), default_pool="all"),
+    "platform": Format(write_source, "Put it into a model's folder, and this into its model.yaml:", for_model=True),
+    "api": Format(
+        write_bodies,
+        "Each file is the body of one POST /v1/models/{handle}/samples.",
+        re.compile(r"samples-\d{6}\.json"),
+        for_model=True,
+    ),
+    "csv": Format(write_csv, "Where a spreadsheet would run a formula, a single quote stands before it."),
+    "jsonl": Format(write_lines, "One object a line, with all columns."),
+    "hub": Format(
+        write_hub,
+        "It loads with datasets.load_dataset, and uploads as it is. Choose the licence in its README.md first.",
+        re.compile(r"README\.md|data|data/(train|test)\.parquet"),
+        default_pool="all",
+    ),
 }
 
 

@@ -1,5 +1,6 @@
-"""Writes samples as JSON: lines with all columns, lines of a ``model.yaml`` source, and bodies of requests."""
+"""Writes samples as CSV and JSON: all columns, lines of a ``model.yaml`` source, and bodies of requests."""
 
+import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -10,6 +11,8 @@ import yaml
 
 from engine.definitions.outline import Outline
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
+from engine.domain.formulas import quote_formulas
+from engine.domain.samples import SAMPLE_SCHEMA
 from engine.export.attached import POOLS, AttachedSamples
 
 # The platform takes so many samples in one request (contract, section 5). It takes 8 MiB too, but a proxy before it may
@@ -23,15 +26,19 @@ _LINE_ENDS = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\
 
 def write_lines(samples: AttachedSamples, file: Path) -> int:
     """Writes a line a sample, with ``handle``, ``pool`` and all columns, and returns how many."""
-    return _write(file, walk_entries(samples))
+    return _write(file, _walk_entries(samples))
 
 
-def walk_entries(samples: AttachedSamples) -> Iterator[dict[str, Any]]:
-    """Yields all columns of the samples, after ``handle`` and ``pool``; times in ISO 8601."""
-    for pool in POOLS:
-        for row in samples.in_pool(pool).walk_rows():
-            moment: datetime = row["created_at"]
-            yield {"handle": samples.outline.handle, "pool": pool, **row, "created_at": moment.isoformat()}
+def write_csv(samples: AttachedSamples, file: Path) -> int:
+    """Writes a row a sample as ``write_lines`` does, below a header, so that a spreadsheet runs none of it."""
+    written = 0
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["handle", "pool", *SAMPLE_SCHEMA.names])
+        for entry in _walk_entries(samples):
+            writer.writerow([quote_formulas(cell) if isinstance(cell, str) else cell for cell in entry.values()])
+            written += 1
+    return written
 
 
 def write_source(samples: AttachedSamples, file: Path) -> int:
@@ -101,6 +108,14 @@ def join_body(entries: Iterable[bytes]) -> bytes:
 def to_json(entry: Mapping[str, Any]) -> bytes:
     """Writes an object as JSON on one line, whatever a reader takes for the end of one."""
     return json.dumps(entry, ensure_ascii=False).translate(_LINE_ENDS).encode()
+
+
+def _walk_entries(samples: AttachedSamples) -> Iterator[dict[str, Any]]:
+    """Yields all columns of the samples, after ``handle`` and ``pool``; times in ISO 8601."""
+    for pool in POOLS:
+        for row in samples.in_pool(pool).walk_rows():
+            moment: datetime = row["created_at"]
+            yield {"handle": samples.outline.handle, "pool": pool, **row, "created_at": moment.isoformat()}
 
 
 def _write(file: Path, entries: Iterable[Mapping[str, Any]]) -> int:

@@ -6,14 +6,13 @@ pass is waited for: too many requests, a server that fails or is away, a model t
 
 import json
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from engine.domain.samples import make_id
 from engine.errors import (
@@ -33,7 +32,6 @@ from engine.text.formatting import shorten
 
 BASE = "/v1"
 MAX_WAIT_SECONDS = 60.0
-# Where there was never an answer there is no reason to think that there will be one.
 MAX_FIRST_ATTEMPTS = 4
 TEMPORARY_STATUSES = frozenset({408, 425, 429})
 LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
@@ -90,15 +88,11 @@ class Platform:
             InputError: the address is none of a platform, or a sample is not taken, so none of these was added.
             ModelBusyError, PlatformError: it was waited for in vain, or the key is refused.
         """
-        begun = time.monotonic()
-
-        def is_over(state: RetryCallState) -> bool:
-            hopeless = not self._answered and state.attempt_number >= MAX_FIRST_ATTEMPTS
-            return hopeless or time.monotonic() - begun + state.upcoming_sleep > self._patience_seconds
-
+        is_over = stop_before_delay(self._patience_seconds)
         retrying = Retrying(
             retry=retry_if_exception_type((RetryablePlatformError, ModelBusyError)),
-            stop=is_over,
+            # Where there was never an answer there is no reason to think that there will be one.
+            stop=lambda state: is_over(state) or (not self._answered and state.attempt_number >= MAX_FIRST_ATTEMPTS),
             wait=self._choose_wait,
             before_sleep=self._tell_wait,
             reraise=True,
@@ -112,15 +106,12 @@ class Platform:
                 content=join_body(entries),
                 headers={"Content-Type": "application/json"},
             )
-        except httpx.TransportError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RetryablePlatformError(
                 f"{self.url} does not answer ({self._quote(f'{type(error).__name__}: {error}')}). Start it, or see "
                 "that the address is right"
             ) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise PlatformError(f"{self.url} cannot be asked: {self._quote(str(error))}") from error
-        if answer.status_code < 500:
-            self._answered = True
+        self._answered = self._answered or answer.status_code < 500
         if not answer.is_success:
             raise self._explain(answer, entries)
         try:
@@ -136,36 +127,31 @@ class Platform:
     def _explain(self, answer: httpx.Response, entries: Sequence[bytes]) -> ExemplarsError:
         """The error for a refusal."""
         code, said, details = self._read_error(answer)
-        status, handle = answer.status_code, self._handle
-        told = f"{self.url} answered {status}: {said}"
-        match status:
-            case 401:
-                return PlatformError(f"{told} Give EXEMPLARS_PLATFORM_KEY a key that is in force there")
-            case 403:
-                namespace = handle.partition(".")[0]
+        told = f"{self.url} answered {answer.status_code}: {said}"
+        match answer.status_code:
+            case 401 | 403:
+                namespace = self._handle.partition(".")[0]
                 return PlatformError(
-                    f"{told} EXEMPLARS_PLATFORM_KEY needs a key of the scope authoring that owns {namespace}"
+                    f"{told} EXEMPLARS_PLATFORM_KEY needs a key that is in force there, of the scope authoring, that "
+                    f"owns {namespace}"
                 )
             case 404 if code == "model_not_found":
-                return UnknownModelError(
-                    f"{told} Make {handle} there first, with the same traits, or use a key that may read it"
-                )
-            case 404 | 405:
-                return InputError(f"{told} Give the address of a platform's API, as https://platform.example/v1")
+                return UnknownModelError(f"{told} Make {self._handle} there first, with the same traits")
+            case status if status in (404, 405) or answer.has_redirect_location:
+                leads = f" It leads to {self._quote(answer.headers['Location'])}." if status < 400 else ""
+                return InputError(f"{told}{leads} Give the address of a platform's API, as https://platform.example/v1")
             case 409 if code == "model_not_draft":
-                return FrozenModelError(f"{handle} at {self.url} takes no samples: {said}")
+                return FrozenModelError(f"{self._handle} at {self.url} takes no samples: {said}")
             case 409:
                 return ModelBusyError(told, answer.headers.get("X-Run-Id"))
             case 422:
                 return InputError(
                     f"{self.url} does not take {self._describe(entries, details.get('index'))}: {said} Put it right "
-                    f"there, or take it off here ('exemplars remove {handle} ID ...'), and push again"
+                    f"there, or take it off here ('exemplars remove {self._handle} ID ...'), and push again"
                 )
-        if status >= 500 or status in TEMPORARY_STATUSES:
-            asked = parse_retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
-            return RetryablePlatformError(f"{told} Push again later if it lasts", asked)
-        if answer.has_redirect_location:
-            return InputError(f"{told} It leads to {self._quote(answer.headers['Location'])}: give the address there")
+            case status if status >= 500 or status in TEMPORARY_STATUSES:
+                asked = parse_retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
+                return RetryablePlatformError(f"{told} Push again later if it lasts", asked)
         return PlatformError(f"{told} It takes no such request: ask who runs the platform why")
 
     def _read_error(self, answer: httpx.Response) -> tuple[str, str, Mapping[str, Any]]:
@@ -182,17 +168,15 @@ class Platform:
         if not isinstance(index, int) or not 0 <= index < len(entries):
             return "what was sent"
         fields = json.loads(entries[index])
-        number, text = make_id(self._handle, fields["trait"], fields["text"]), shorten(fields["text"], SHOWN_TEXT)
-        return f"sample {number} for {fields['trait']}, of quality {fields['quality']:g}, {text!r}"
+        number = make_id(self._handle, fields["trait"], fields["text"])
+        return f"sample {number} for {fields['trait']}, {shorten(fields['text'], SHOWN_TEXT)!r}"
 
     def _choose_wait(self, state: RetryCallState) -> float:
         """Backoff in seconds before the next try."""
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after_seconds if isinstance(error, RetryablePlatformError) else None
-        if asked is not None:
-            # Jitter is added on top, so that those who were sent away do not all come back at once.
-            return asked + self._wait(state) / 10
-        return self._wait(state)
+        # Jitter is added to what was asked for, so that those who were sent away do not all come back at once.
+        return self._wait(state) if asked is None else asked + self._wait(state) / 10
 
     def _tell_wait(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

@@ -1,10 +1,16 @@
 """The commands ``export`` and ``push``."""
 
-from typing import Annotated
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.text.formatting import count_noun
 from flows.cli.options import HAND_ON, HandleArgument, RunOption, json_option
+
+if TYPE_CHECKING:
+    from engine.export.formats import Export
 
 app = typer.Typer()
 
@@ -30,18 +36,17 @@ def export_command(
     """Write a model's attached samples for another program. Nothing is at PATH before it is whole."""
     from engine.export.formats import export_samples
     from engine.settings import read_settings
-    from flows.export.show_export import show_export
 
     settings = read_settings()
     places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    show_export(export_samples(*places, handle, to, format_name, pool, run, force), as_json)
+    export = export_samples(*places, handle, to, format_name, pool, run, force)
+    print(json.dumps(asdict(export)) if as_json else _describe_export(export))
 
 
 @app.command("push", rich_help_panel=HAND_ON)
 def push_command(
     handle: HandleArgument,
     to: Annotated[str, typer.Option(metavar="URL", help="The address of the platform's API, as https://…/v1.")],
-    pool: Annotated[str, typer.Option(help="train, the only pool that may be trained on.")] = "train",
     run: RunOption = None,
     as_json: Annotated[bool, json_option("handle, to, runs, sent, left_out")] = False,
 ) -> None:
@@ -49,4 +54,18 @@ def push_command(
     from engine.settings import read_settings
     from flows.export.push import push_model, show_pushed
 
-    show_pushed(push_model(read_settings(), handle, to, pool, run), as_json)
+    show_pushed(push_model(read_settings(), handle, to, run), as_json)
+
+
+def _describe_export(export: "Export") -> str:
+    """Says what was exported, and how it is used."""
+    from engine.export.formats import FORMATS
+
+    of = (
+        f"{count_noun(export.samples, 'sample')} of {count_noun(export.runs, 'run')}, pool {' and '.join(export.pools)}"
+    )
+    lines = [f"Exported from {export.handle}: {of}: {export.to}"]
+    if export.left_out:
+        lines.append(f"Left out: {count_noun(export.left_out, 'sample')} of traits that the model no longer has.")
+    lines.append(FORMATS[export.format].use.replace("{handle}", export.handle))
+    return "\n".join([*lines, *(["", export.source.rstrip("\n")] if export.source else [])])

@@ -27,23 +27,18 @@ class Pushed:
     left_out: int
 
 
-def push_model(settings: Settings, handle: str, to: str, pool: str = "train", run_id: str | None = None) -> Pushed:
+def push_model(settings: Settings, handle: str, to: str, run_id: str | None = None) -> Pushed:
     """Pushes the attached samples of a model, or of one run, to the platform at an address.
 
     Raises:
         HandleError, DefinitionError: the model is unknown here, or its definition has mistakes.
-        InputError: the pool, the run, the address or the key's setting is wrong, nothing is attached, or the platform
+        InputError: the run, the address or the key's setting is wrong, nothing is attached, or the platform
             has no such draft or does not take a sample.
         ModelBusyError, PlatformError: the platform failed, refuses the key, or was waited for in vain.
         StoreError: the store cannot be read.
         RunInterruptedError: it was interrupted.
     """
     check_handle(handle)
-    if pool != "train":
-        raise InputError(
-            "What is pushed become training samples of a model, and samples of the pool eval are kept apart from "
-            "those. Leave --pool out"
-        )
     url = find_base(to)
     if settings.platform_key is None:
         raise InputError(

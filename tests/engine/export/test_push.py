@@ -103,8 +103,8 @@ def test_what_may_pass_is_waited_for(
 @pytest.mark.parametrize(
     ("fate", "kind", "said"),
     [
-        (refuse(401, "unauthorized"), PlatformError, "EXEMPLARS_PLATFORM_KEY a key that is in force"),
-        (refuse(403, "forbidden"), PlatformError, "scope authoring that owns u22a8"),
+        (refuse(401, "unauthorized"), PlatformError, "EXEMPLARS_PLATFORM_KEY needs a key that is in force"),
+        (refuse(403, "forbidden"), PlatformError, "of the scope authoring, that owns u22a8"),
         (
             refuse(429, "slow", headers={"Retry-After": "86400"}),
             RetryablePlatformError,

@@ -39,20 +39,16 @@ def test_push_says_what_it_sent_and_twice_adds_nothing(platform: FakePlatform, u
 
 
 @pytest.mark.parametrize(
-    ("arguments", "key", "said"),
-    [
-        (("--pool", "eval"), KEY, "kept apart"),
-        ((), "", "EXEMPLARS_PLATFORM_KEY is not set"),
-        ((), "two words", "EXEMPLARS_PLATFORM_KEY: found a secret"),
-    ],
+    ("key", "said"),
+    [("", "EXEMPLARS_PLATFORM_KEY is not set"), ("two words", "EXEMPLARS_PLATFORM_KEY: found a secret")],
 )
 @pytest.mark.usefixtures("platform")
 def test_what_is_wrong_here_is_told_before_anything_is_asked(
-    run_command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], key: str, said: str
+    run_command: Command, monkeypatch: pytest.MonkeyPatch, key: str, said: str
 ) -> None:
     monkeypatch.setenv("EXEMPLARS_PLATFORM_KEY", key)
     # Nobody listens there, so whoever asks ends with another code.
-    ended = run_command("push", HANDLE, "--to", "http://127.0.0.1:9", *arguments)
+    ended = run_command("push", HANDLE, "--to", "http://127.0.0.1:9")
 
     assert (2, True) == (ended.code, said in ended.message)
     assert "two words" not in ended.err
