@@ -81,7 +81,7 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
         judge: the endpoint of the chat judge; None if there are no votes.
     """
     traits = plan.model.traits
-    cells = plan_examples(plan, endpoint.style != "plain")
+    cells = _plan_examples(plan, endpoint.style != "plain")
     return (
         *_list_subject_calls(plan, endpoint),
         *(
@@ -95,18 +95,18 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
     )
 
 
-def plan_examples(plan: Plan, near_misses: bool = True) -> tuple[Cell, ...]:
-    """Plans the first cells of round 1, for at most ``MEASURED_EXEMPLARS`` exemplars of each trait and pole."""
-    wanted = min(plan.wanted, MEASURED_EXEMPLARS)
-    return plan_round(plan, 1, dict.fromkeys(plan.quotas, wanted), RoundHistory({}), near_misses)
-
-
 def count_cells(plan: Plan) -> Spread[int]:
     """Counts the cells of one trait at one pole."""
     level = plan.level
     every = [count_scenarios(level, round_no, plan.wanted) for round_no in range(1, level.top_up_rounds + 2)]
     second = count_scenarios(level, 2, math.ceil(LIKELY_SHORTFALL * plan.wanted)) if level.top_up_rounds else 0
     return Spread(every[0] + second, sum(every))
+
+
+def _plan_examples(plan: Plan, near_misses: bool = True) -> tuple[Cell, ...]:
+    """Plans the first cells of round 1, for at most ``MEASURED_EXEMPLARS`` exemplars of each trait and pole."""
+    wanted = min(plan.wanted, MEASURED_EXEMPLARS)
+    return plan_round(plan, 1, dict.fromkeys(plan.quotas, wanted), RoundHistory({}), near_misses)
 
 
 def _list_subject_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:

@@ -9,7 +9,6 @@ from engine.axis.reference_axis import MIN_SEEDS_ALONE
 from engine.domain.model import POLES, Brief, Trait
 from engine.llm.client.request import Endpoint
 from engine.llm.embedded.embedded_models import is_embedded
-from engine.screening.patterns import list_waived_patterns
 from engine.text.formatting import count_noun, join_words
 from engine.text.language import Language
 
@@ -34,11 +33,6 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
             "hardly the poles. Give each pole four samples or more."
         )
     notes += [f"Skipped: {skipped.what} ({skipped.why})." for skipped in model.skipped]
-    notes += [
-        f"The rule against {item.name} does not hold here: {item.place} has {item.found!r}."
-        for item in list_waived_patterns(model, plan.scenario_pool.forms)
-        if item.by_text
-    ]
     notes += _describe_scenarios(plan, endpoint)
     notes += _list_shared_topics(plan)
     if endpoint.style == "plain" and model.brief != Brief():

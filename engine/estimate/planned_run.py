@@ -7,13 +7,10 @@ from engine.asking.plan import Plan, count_scenarios
 from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import list_proposable
 from engine.domain.model import POLES, Effort, Length, Pole, Skipped, SynthType
-from engine.domain.samples import Scenario
-from engine.estimate.call_kinds import CallKind, list_calls, plan_examples
+from engine.estimate.call_kinds import CallKind, list_calls
 from engine.estimate.estimate import Estimate, estimate_calls
 from engine.estimate.notes import list_notes
 from engine.llm.client.request import Endpoint
-
-SHOWN_SCENARIOS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +61,8 @@ class PlannedRun:
         fields: what the model names, each with an equal share of the subjects; ``not_covered`` those of them that no
             scenario pack has subjects of.
         proposed_by: the model that a run would first ask for subjects; None if it would not. The dry run does not ask:
-            its scenarios are from the lists alone, and the run will have another ``plan_id``.
+            its subjects are from the lists alone, and the run will have another ``plan_id``.
         scenario_lists: by ``forms``, ``audiences``, ``lengths`` and ``subjects``.
-        scenarios: the first of round 1, by trait key.
         refused: why the run would be refused now, since its cost cannot be limited; None where it would start.
     """
 
@@ -84,7 +80,6 @@ class PlannedRun:
     not_covered: tuple[str, ...]
     proposed_by: str | None
     scenario_lists: Mapping[str, ScenarioList]
-    scenarios: Mapping[str, tuple[Scenario, ...]]
     prompts: tuple[PlannedPrompt, ...]
     estimate: Estimate
     refused: str | None
@@ -131,7 +126,6 @@ def describe_run(
         not_covered=pool.uncovered,
         proposed_by=None if endpoint.style == "plain" or not list_proposable(plan.model) else endpoint.name,
         scenario_lists={part: ScenarioList(listed, pool.reasons.get(part)) for part, listed in values.items()},
-        scenarios=_list_scenarios(plan),
         prompts=tuple(prompt for kind in kinds for prompt in _list_prompts(kind, prompts)),
         estimate=estimate_calls(kinds, limit_usd),
         refused=refused,
@@ -152,15 +146,6 @@ def _list_quotas(plan: Plan) -> tuple[Quota, ...]:
         for trait in plan.model.traits
         for pole in POLES
     )
-
-
-def _list_scenarios(plan: Plan) -> dict[str, tuple[Scenario, ...]]:
-    cells = plan_examples(plan)
-    drawn = {
-        trait.key: list(dict.fromkeys(cell.scenario for cell in cells if cell.trait == trait.key))
-        for trait in plan.model.traits
-    }
-    return {trait: tuple(scenarios[:SHOWN_SCENARIOS]) for trait, scenarios in drawn.items()}
 
 
 def _list_prompts(kind: CallKind, shown: int) -> list[PlannedPrompt]:

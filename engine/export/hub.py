@@ -1,17 +1,18 @@
 """Writes samples as a folder for the Hugging Face hub: Parquet with a split for each pool, and the dataset card."""
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.definitions.outline import Outline
-from engine.domain.model import POLES, Pool
+from engine.domain.model import POLES
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.export.attached import POOLS, AttachedSamples
 from engine.report.dataset_card import SHOWN, SPLITS, render_header
+from engine.store.sample_set import GROUP_ROWS
 from engine.store.store import StoredSet
 from engine.text.language import Language, detect_language
 from engine.text.markdown import render_markdown
@@ -23,67 +24,44 @@ TEMPLATE = Path(__file__).parent / "templates" / "hub_card.md.jinja"
 DETECTED = 100
 
 
-@dataclass(slots=True)
-class _Facts:
-    """What the card says of the samples, gathered while they are written."""
-
-    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    splits: list[str] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    shown: defaultdict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
-    synth_models: set[str] = field(default_factory=set)
-
-    def add(self, split: str, table: pa.Table) -> None:
-        self.synth_models.update(table["synth_model"].unique().to_pylist())
-        rows = table.select(["trait", "pole", "text"]).to_pydict()
-        self.texts += rows["text"][: DETECTED - len(self.texts)]
-        for trait, pole, text in zip(*rows.values(), strict=True):
-            self.counts[split, trait, pole] += 1
-            if split == SPLITS["train"] and len(self.shown[trait, pole]) < SHOWN:
-                self.shown[trait, pole].append(text)
-
-
 def write_hub(samples: AttachedSamples, folder: Path) -> int:
     """Writes the splits ``train`` and ``test`` (the pool ``eval``) and the card, and returns how many samples.
 
     The folder loads with ``datasets.load_dataset`` and uploads as it is.
     """
-    facts = _Facts()
-    for pool in POOLS:
-        own = samples.in_pool(pool)
-        if own.sets:
-            _write_split(own, pool, folder, facts)
-    (folder / CARD).write_text(_render_card(samples, facts), encoding="utf-8")
-    return facts.counts.total()
+    pools = {pool: samples.in_pool(pool) for pool in POOLS}
+    splits = {SPLITS[pool]: pa.concat_tables(own.walk_tables()) for pool, own in pools.items() if own.sets}
+    (folder / DATA.format(split="")).parent.mkdir()
+    for split, table in splits.items():
+        pq.write_table(table, folder / DATA.format(split=split), GROUP_ROWS, compression="zstd")
+    (folder / CARD).write_text(_render_card(samples, splits), encoding="utf-8")
+    return sum(table.num_rows for table in splits.values())
 
 
-def _write_split(samples: AttachedSamples, pool: Pool, folder: Path, facts: _Facts) -> None:
-    split = SPLITS[pool]
-    file = folder / DATA.format(split=split)
-    file.parent.mkdir(exist_ok=True)
-    facts.splits.append(split)
-    with file.open("wb") as stream, pq.ParquetWriter(stream, SAMPLE_SCHEMA, compression="zstd") as writer:
-        for table in samples.walk_tables():
-            writer.write_table(table)
-            facts.add(split, table)
-
-
-def _render_card(samples: AttachedSamples, facts: _Facts) -> str:
+def _render_card(samples: AttachedSamples, splits: Mapping[str, pa.Table]) -> str:
     outline = samples.outline
-    name = f"{outline.handle}, synthesized samples"
-    files = {split: DATA.format(split=split) for split in facts.splits}
-    header = render_header(name, _find_language(outline, facts.texts), facts.counts.total(), files)
+    every = pa.concat_tables(splits.values())
+    files = {split: DATA.format(split=split) for split in splits}
+    language = _find_language(outline, every["text"][:DETECTED].to_pylist())
+    counts: Counter[tuple[str, str, str]] = Counter()
+    shown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for split, table in splits.items():
+        for trait, pole, text in zip(*(table[name].to_pylist() for name in ("trait", "pole", "text")), strict=True):
+            counts[split, trait, pole] += 1
+            if split == SPLITS["train"] and len(shown[trait, pole]) < SHOWN:
+                shown[trait, pole].append(text)
+    header = render_header(f"{outline.handle}, synthesized samples", language, every.num_rows, files)
     body = render_markdown(
         TEMPLATE,
         model=outline,
-        splits=facts.splits,
+        splits=list(splits),
         held_out=SPLITS["eval"],
-        counts=facts.counts,
-        shown=facts.shown,
+        counts=counts,
+        shown=shown,
         poles=POLES,
-        gone=sorted({trait for _, trait, _ in facts.counts} - {trait.key for trait in outline.traits}),
+        gone=sorted({trait for _, trait, _ in counts} - {trait.key for trait in outline.traits}),
         runs=[_describe_run(stored) for stored in samples.sets],
-        synth_models=sorted(facts.synth_models),
+        synth_models=sorted(every["synth_model"].unique().to_pylist()),
         columns=[(column.name, column.type, column.nullable) for column in SAMPLE_SCHEMA],
     )
     return f"{header}\n{body}"

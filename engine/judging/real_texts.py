@@ -28,25 +28,16 @@ _BISECTIONS = 40
 Item = TypeVar("Item", Seed, Attached)
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """How many labelled texts of a trait are not held against the samples, by the reason why.
-
-    Args:
-        between: the quality is not that of a pole, as in the gate's balance.
-        contested: the same text is labelled as the other pole too.
-        long: the text has more than ``MAX_CHARACTERS``.
-        attached: the same text is an attached sample of the trait: it would be placed by itself.
-        authored: the same text is an authored sample of the trait: it would flatter what the authored samples reach.
-        surplus: there are more than ``MAX_REAL_PER_POLE`` at the pole.
-    """
-
-    between: int = 0
-    contested: int = 0
-    long: int = 0
-    attached: int = 0
-    authored: int = 0
-    surplus: int = 0
+# Why a labelled text is not held against the samples. One that is "between" has not the quality of a pole; "attached"
+# would be placed by itself; "authored" would flatter what these reach; "surplus" is above ``MAX_REAL_PER_POLE``.
+LEFT_OUT = {
+    "contested": "labelled both ways",
+    "between": "between the poles",
+    "long": f"longer than {MAX_CHARACTERS:,} characters",
+    "attached": "an attached sample itself",
+    "authored": "an authored sample itself",
+    "surplus": "to spare",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,12 +92,15 @@ def draw_at_poles(items: Sequence[Item], most: int) -> list[Item]:
 
 def choose_real_texts(
     real: Sequence[Seed], attached: Collection[str], authored: Collection[str]
-) -> tuple[list[Seed], LeftOut]:
+) -> tuple[list[Seed], dict[str, int]]:
     """Chooses the labelled texts of one trait that count, in their order; of too many those with the least SHA-256.
 
     Args:
         attached: the attached samples of the trait. Texts are the same if their normal forms are.
         authored: the authored ones.
+
+    Returns:
+        The texts, and how many are left out by each of ``LEFT_OUT`` that occurs.
     """
     taken = set(map(normalise, attached))
     known = set(map(normalise, authored)) - taken
@@ -117,15 +111,15 @@ def choose_real_texts(
     short = [(normalise(seed.text), seed) for seed in agreed if len(seed.text) <= MAX_CHARACTERS]
     new = [seed for form, seed in short if form not in taken and form not in known]
     drawn = draw_at_poles(new, MAX_REAL_PER_POLE)
-    left_out = LeftOut(
-        between=len(real) - len(at_poles),
-        contested=len(at_poles) - len(agreed),
-        long=len(agreed) - len(short),
-        attached=sum(form in taken for form, _ in short),
-        authored=sum(form in known for form, _ in short),
-        surplus=len(new) - len(drawn),
-    )
-    return drawn, left_out
+    left_out = {
+        "contested": len(at_poles) - len(agreed),
+        "between": len(real) - len(at_poles),
+        "long": len(agreed) - len(short),
+        "attached": sum(form in taken for form, _ in short),
+        "authored": sum(form in known for form, _ in short),
+        "surplus": len(new) - len(drawn),
+    }
+    return drawn, {reason: count for reason, count in left_out.items() if count}
 
 
 def hold_against(samples: Labelled, real: Labelled) -> Held | None:

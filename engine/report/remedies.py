@@ -7,7 +7,7 @@ from engine.choosing.rounds import REPLY_REASONS, Rounds
 from engine.domain.samples import Reason
 from engine.domain.verdict import Verdict
 from engine.domain.votes import count_votes
-from engine.text.formatting import capitalise, count_noun, name_reason, quote_reply
+from engine.text.formatting import count_noun, name_reason, quote_reply
 
 _FOR_REPETITION = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"
 _FOR_STRAYING = "the synth model does not keep to what it is asked for, so take a stronger one (data/effort.yaml)"
@@ -22,11 +22,17 @@ _FOR_UNREAD_VOTES = "most of the judge's votes on them cannot be read, so take a
 _SEE_GATE = "see the gate's results in the report, and fix the samples or the suite that they name"
 
 REMEDIES: Mapping[Reason, str] = {
-    "unreadable": _FOR_STRAYING,
+    "unreadable": (
+        "they are not what was asked for: text that can be read and, from a chat model, in JSON. Take a stronger "
+        "model, or one with structured outputs (EXEMPLARS_SYNTH_MODEL), or see what its server makes of replies"
+    ),
     "wrong_label": _FOR_UNCLEAR_POLES,
     "too_short": _FOR_STRAYING,
     "too_long": _FOR_STRAYING,
-    "truncated": _FOR_STRAYING,
+    "truncated": (
+        "they end before their texts do. Give the model's server a larger context and more output tokens, let it think "
+        "less, or take another model (EXEMPLARS_SYNTH_MODEL)"
+    ),
     "meta_talk": _FOR_STRAYING,
     "placeholder": _FOR_STRAYING,
     "label_leak": (
@@ -49,22 +55,6 @@ REMEDIES: Mapping[Reason, str] = {
     "refused_before": _FOR_REPETITION,
 }
 
-# For a first round of which every reply is so.
-HOPELESS_REMEDIES: Mapping[Reason, str] = {
-    "unreadable": (
-        "they are not what was asked for: text that can be read and, from a chat model, "
-        "in JSON. Take a stronger model, or one with structured outputs (EXEMPLARS_SYNTH_MODEL), or see what its "
-        "server makes of replies"
-    ),
-    "truncated": (
-        "they end before their texts do. Give the model's server a larger context and "
-        "more output tokens, let it think less, or take another model (EXEMPLARS_SYNTH_MODEL)"
-    ),
-    "refused": "the provider refuses to write it. Reword the model's brief, or take another synth model",
-    "wrong_language": (
-        f"the synth model does not write the language that is expected. {capitalise(REMEDIES['wrong_language'])}"
-    ),
-}
 QUOTED = 2
 
 
@@ -91,7 +81,7 @@ def _explain_hopeless(rounds: Rounds) -> str:
     quoted = [quote_reply(said) for said in dict.fromkeys(told)][:QUOTED]
     return (
         f"none of the {len(rejected):,} replies of the first round can be used ({reasons}), such as "
-        f"{' and '.join(quoted)}; no more was asked, since {HOPELESS_REMEDIES[first]}. The replies are kept and not "
+        f"{' and '.join(quoted)}; no more was asked, since {REMEDIES[first]}. The replies are kept and not "
         f"paid for again; to ask the same model anew, type 'exemplars cache clear {rounds.plan.model.handle}' first."
     )
 

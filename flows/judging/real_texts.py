@@ -13,7 +13,7 @@ from engine.definitions.loader import load_outline
 from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, Trait
 from engine.errors import InputError
 from engine.judging.labelled_file import read_labelled
-from engine.judging.real_texts import MAX_CHARACTERS, Reach, choose_real_texts, hold_against, list_wrong_side
+from engine.judging.real_texts import LEFT_OUT, Reach, choose_real_texts, hold_against, list_wrong_side
 from engine.settings import Settings
 from engine.text.formatting import count_noun
 from flows.cli.console import make_console, make_table
@@ -28,15 +28,6 @@ from flows.judging.scoring_set import (
 )
 
 SHOWN_WRONG = 5
-# Why a real text does not count, in the words of the report.
-REASONS = {
-    "contested": "labelled both ways",
-    "between": "between the poles",
-    "long": f"longer than {MAX_CHARACTERS:,} characters",
-    "attached": "an attached sample itself",
-    "authored": "an authored sample itself",
-    "surplus": "to spare",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +140,7 @@ def _test_trait(scoring: ScoringSet, trait: Trait, labelled: Sequence[Seed], fil
         samples=_count(drawn),
         seeds=_count(authored),
         texts=_count(chosen),
-        left_out={name: count for name, count in asdict(left_out).items() if count},
+        left_out=left_out,
     )
     if why := _find_lack(scoring, trait, test, file):
         return replace(test, why=why)
@@ -209,4 +200,4 @@ def _explain_test(trait: Trait, test: TraitTest) -> Iterator[str]:
 
 
 def _list_left_out(test: TraitTest) -> str:
-    return ", ".join(f"{count:,} {REASONS[name]}" for name, count in test.left_out.items())
+    return ", ".join(f"{count:,} {LEFT_OUT[name]}" for name, count in test.left_out.items())

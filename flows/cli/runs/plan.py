@@ -121,11 +121,6 @@ def _show_scenarios(console: Console, planned: PlannedRun) -> None:
         more = f"; and {len(listed.values) - SHOWN_VALUES:,} more" if len(listed.values) > SHOWN_VALUES else ""
         table.add_row(*map(Text, (part, "; ".join(listed.values[:SHOWN_VALUES]) + more, listed.why or "")))
     console.print(table)
-    for trait, scenarios in planned.scenarios.items():
-        console.print(Text(f"{trait}, the first of round 1:"))
-        for scenario in scenarios:
-            said = (scenario.subject, scenario.form, scenario.audience, scenario.length)
-            _print_indented(console, "- " + "; ".join(said))
 
 
 def _show_prompts(console: Console, planned: PlannedRun) -> None:

@@ -10,7 +10,7 @@ from engine.asking.plan import Plan, RoundHistory, plan_round
 from engine.asking.requests import make_request, make_subjects_request
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Seed
-from engine.estimate.call_kinds import MEASURED_EXEMPLARS, CallKind, Spread, count_cells, list_calls, plan_examples
+from engine.estimate.call_kinds import MEASURED_EXEMPLARS, CallKind, Spread, count_cells, list_calls
 from engine.llm.client.request import Endpoint
 
 
@@ -33,7 +33,7 @@ def test_cells_are_those_of_two_rounds_or_all(level: Level, cells: Spread[int]) 
     plan = make_test_plan(level=level)
 
     assert cells == count_cells(plan)
-    assert len(plan_examples(plan)) <= 2 * 2 * MEASURED_EXEMPLARS
+    assert all(len(kind.examples) <= 2 * MEASURED_EXEMPLARS for kind in list_calls(plan, CHAT))
 
 
 def test_chat_model_is_asked_for_subjects_once_and_then_for_exemplars() -> None:

@@ -16,7 +16,6 @@ from engine.llm.client.request import Endpoint
 
 FOUR_EACH = tuple(Seed("clarity", f"text {number}", float(number % 2)) for number in range(8))
 OWN_SUBJECTS = make_model(make_trait("tools", type="topic"), scenarios=OwnScenarios(subjects=("an axe",)))
-ANSWER = Seed("clarity", "Answer: yes, two of them fit.", 1.0, "s.jsonl:3")
 PLACED = {"clarity": ReferenceAxis("seeds", np.zeros(512))}
 NOT_PLACED = {"clarity": ReferenceAxis("nothing", np.zeros(512), seeds_auc=0.22)}
 
@@ -42,7 +41,6 @@ def test_language_is_said_with_what_decided_it_and_that_a_small_model_writes_non
     [
         (make_model(), {}, CHAT, None),
         (make_model(skipped=(Skipped("web source 2", "not read"),)), {}, CHAT, "Skipped: web source 2 (not read)."),
-        (make_model(seeds=(ANSWER,)), {}, CHAT, "'answer' before a text does not hold here: s.jsonl:3 has 'Answer:'."),
         (make_model(altered_runs=("a-run",)), {}, CHAT, "`exemplars detach a-run`"),
         (make_model(reviewed=make_seeds()), {}, CHAT, "accepted in earlier reviews (6)"),
         # The brief, which a plain-text model is not shown.

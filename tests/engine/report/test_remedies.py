@@ -11,7 +11,7 @@ from engine.domain.model import POLES
 from engine.domain.samples import Exemplar, Reason
 from engine.domain.verdict import Verdict
 from engine.domain.votes import Vote
-from engine.report.remedies import HOPELESS_REMEDIES, REMEDIES, explain_failure
+from engine.report.remedies import REMEDIES, explain_failure
 from engine.text.formatting import name_reason
 
 FAILED = Verdict(False, ("Expected that every row has a text: 2 of 8 rows unexpected.",), (), (), {}, ())
@@ -61,5 +61,5 @@ def test_first_round_of_which_nothing_can_be_used_quotes_two_replies(reason: Rea
     counts = "8 truncated" if reason == "truncated" else f"6 {name_reason(reason)}, 2 truncated"
 
     assert said.startswith(f"none of the 8 replies of the first round can be used ({counts}), such as “Sure! Text 0 ")
-    assert f" and “Sure! Text 1 of them”; no more was asked, since {HOPELESS_REMEDIES[reason]}." in said
+    assert f" and “Sure! Text 1 of them”; no more was asked, since {REMEDIES[reason]}." in said
     assert "'exemplars cache clear u22a8.test'" in said
