@@ -1,12 +1,13 @@
 """Lists what is to be known of a plan: what was decided for the model, and what is left out; for dry run and report."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from engine.asking.plan import Plan
 from engine.asking.scenarios import advise_on_fields
 from engine.asking.topic_subjects import MIN_OWN_SHARE
 from engine.axis.reference_axis import MIN_SEEDS_ALONE
-from engine.domain.model import POLES, Brief, Trait
+from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Trait
 from engine.llm.client.request import Endpoint
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.text.formatting import count_noun, join_words
@@ -78,7 +79,14 @@ def _describe_language(language: Language) -> Iterator[str]:
 
 
 def _describe_axis(plan: Plan, trait: Trait) -> Iterator[str]:
-    """Yields that nothing known places a trait's texts between its poles, and what to do."""
+    """Yields that only some of a trait's seeds are used, and that nothing known places its texts, and what to do."""
+    counts = Counter((seed.trait, seed.pole) for seed in plan.model.seeds)
+    for pole in POLES:
+        if counts[trait.key, pole] > MAX_SEEDS_PER_POLE:
+            yield (
+                f"Of the {counts[trait.key, pole]:,} seeds of {trait.name} at {trait.label(pole)}, "
+                f"{MAX_SEEDS_PER_POLE:,} are used, drawn by their SHA-256."
+            )
     axis = plan.axes.get(trait.key)
     if axis is None or axis.basis != "nothing":
         return

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
 
 from rich.text import Text
 
@@ -55,9 +54,11 @@ def place_on_axes(scoring: ScoringSet, text: str) -> dict[str, Placement]:
 
 def show_placements(scoring: ScoringSet, placements: Mapping[str, Placement], as_json: bool = False) -> None:
     """Prints where a text lies on the axis of each trait."""
-    handle = scoring.model.handle
     if as_json:
-        print(json.dumps({"handle": handle, "traits": [_describe(key, item) for key, item in placements.items()]}))
+        placed = [
+            {"trait": key, "leans_to": _find_side(item.score), **asdict(item)} for key, item in placements.items()
+        ]
+        print(json.dumps({"handle": scoring.model.handle, "traits": placed}))
         return
     console = make_console()
     table = make_table("trait", "score", "leans to", "grade", "confidence")
@@ -74,10 +75,8 @@ def show_placements(scoring: ScoringSet, placements: Mapping[str, Placement], as
 
 
 def _read_standard_input() -> str:
-    """Reads a text from standard input, no more of it than is needed to see that it is too long."""
-    content = sys.stdin.buffer.read(4 * MAX_CHARACTERS + 1)
     try:
-        return content.decode("utf-8-sig") if len(content) <= 4 * MAX_CHARACTERS else content.decode(errors="replace")
+        return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError("The text on standard input is not UTF-8. Write it as UTF-8") from None
 
@@ -94,16 +93,3 @@ def _explain_placement(placement: Placement) -> Iterator[str]:
     yield f"developing from {breaks.developing:+.3f}, solid from {breaks.solid:+.3f}, strong from {breaks.strong:+.3f}"
     if breaks.overlap:
         yield "no grade, since the attached samples of the two poles overlap"
-
-
-def _describe(key: str, placement: Placement) -> dict[str, Any]:
-    """Describes a placement for JSON."""
-    breaks, grade = placement.breaks, placement.grade
-    return {
-        "trait": key,
-        "score": placement.score,
-        "leans_to": _find_side(placement.score),
-        "grade": grade.band if grade else None,
-        "confidence": grade.confidence if grade else None,
-        "breaks": asdict(breaks) if breaks else None,
-    }

@@ -15,6 +15,7 @@ from engine.estimate.notes import list_notes
 from engine.llm.client.request import Endpoint
 
 FOUR_EACH = tuple(Seed("clarity", f"text {number}", float(number % 2)) for number in range(8))
+MANY_SEEDS = make_model(seeds=tuple(Seed("clarity", f"text {number}", 1.0) for number in range(2_001)))
 OWN_SUBJECTS = make_model(make_trait("tools", type="topic"), scenarios=OwnScenarios(subjects=("an axe",)))
 PLACED = {"clarity": ReferenceAxis("seeds", np.zeros(512))}
 NOT_PLACED = {"clarity": ReferenceAxis("nothing", np.zeros(512), seeds_auc=0.22)}
@@ -52,6 +53,8 @@ def test_language_is_said_with_what_decided_it_and_that_a_small_model_writes_non
         (make_model(), {"ignored_per_call": 4}, CHAT, "The effort asks for 4 exemplars a call; openai/test writes"),
         (make_model(), {"judge_votes": 1, "judge_model": "openai/judge"}, CHAT, None),
         (make_model(), {"judge_votes": 1, "judge_model": "embedded"}, CHAT, "1 judge vote on each text"),
+        (MANY_SEEDS, {}, CHAT, "Of the 2,001 seeds of Clarity at Clear, 2,000 are used"),
+        (make_model(seeds=MANY_SEEDS.seeds[1:]), {}, CHAT, None),
         (OWN_SUBJECTS, {}, CHAT, "Both texts of a pair on Tools have the same subject"),
     ],
 )
