@@ -42,7 +42,6 @@ class Estimate:
 
     Args:
         prices: of the models that are asked, by name; the cost of one without a known price is not counted.
-        thinking: the names of the models that may think before an answer.
         max_call_usd: the most that one call may cost; None if no price is known.
         limit_usd: the run's limit on cost; None for none.
         kept: the number of replies that are kept already; None if that was not looked up.
@@ -51,7 +50,6 @@ class Estimate:
     calls: tuple[PlannedCalls, ...]
     total: Spread[Amount]
     prices: Mapping[str, Price | None] = field(default_factory=dict)
-    thinking: tuple[str, ...] = ()
     max_call_usd: float | None = None
     limit_usd: float | None = None
     kept: int | None = None
@@ -66,16 +64,10 @@ class Estimate:
         """Whether no call costs anything."""
         return not self.unpriced and self.total.most.cost_usd == 0
 
-    @property
-    def is_limit_too_low(self) -> bool:
-        """Whether a single call may cost more than the run's limit, so that it would not be made."""
-        return self.limit_usd is not None and self.max_call_usd is not None and self.max_call_usd > self.limit_usd
-
 
 def estimate_calls(kinds: Sequence[CallKind], limit_usd: float | None = None, kept: int | None = None) -> Estimate:
     """Estimates the calls of a run, as ``list_calls`` lists them."""
     amounts = [_estimate_kind(kind) for kind in kinds]
-    endpoints = {kind.endpoint.name: kind.endpoint for kind in kinds}
     bounds = [bound_call(example.request, kind.endpoint).usd for kind in kinds for example in kind.examples]
     return Estimate(
         calls=tuple(
@@ -83,8 +75,7 @@ def estimate_calls(kinds: Sequence[CallKind], limit_usd: float | None = None, ke
             for kind, amount in zip(kinds, amounts, strict=True)
         ),
         total=Spread(_add([amount.likely for amount in amounts]), _add([amount.most for amount in amounts])),
-        prices={name: endpoint.price for name, endpoint in endpoints.items()},
-        thinking=tuple(name for name, endpoint in endpoints.items() if endpoint.thinks),
+        prices={kind.endpoint.name: kind.endpoint.price for kind in kinds},
         max_call_usd=max((bound for bound in bounds if bound is not None), default=None),
         limit_usd=limit_usd,
         kept=kept,

@@ -8,7 +8,8 @@ from engine.llm.client.prices import Price
 from engine.text.formatting import count_noun, format_cost
 
 ASSUMED = (
-    "Likely is a second round for a tenth of the quota; at most, every round is full and every reply at its limit."
+    "Likely is a second round for a tenth of the quota; at most, every round is full, and every reply at its limit, "
+    "with all that a model may think before it."
 )
 
 
@@ -25,19 +26,12 @@ def format_estimate(estimate: Estimate) -> str:
 
 
 def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
-    """Writes a sentence for each price, one for models without a price, one for the limit and one for thinking."""
+    """Writes a sentence for each price, one for models without a price and one for the limit."""
     sentences = [_describe_price(name, price) for name, price in estimate.prices.items() if price]
     if estimate.unpriced:
         sentences.append(f"{name_unpriced(estimate.unpriced, begins=True)}.")
-    if estimate.is_limit_too_low:
-        sentences.append(f"{_describe_low_limit(estimate)}.")
-    elif estimate.limit_usd is not None and not estimate.unpriced and not estimate.is_free:
+    if estimate.limit_usd is not None and not estimate.unpriced and not estimate.is_free:
         sentences.append(f"A run ends before it passes its limit of {format_cost(estimate.limit_usd)}.")
-    if estimate.thinking:
-        sentences.append(
-            f"What {' and '.join(estimate.thinking)} may think before an answer is billed like the answer: only the "
-            "bound counts it."
-        )
     return tuple(sentences)
 
 
@@ -70,16 +64,9 @@ def _format_costs(estimate: Estimate) -> list[str]:
     parts = [] if likely is None else [_bound(format_cost(likely), "", format_cost(most))]
     if estimate.unpriced:
         parts.append(name_unpriced(estimate.unpriced))
-    if estimate.is_limit_too_low:
-        parts.append(_describe_low_limit(estimate))
-    elif estimate.limit_usd is not None:
+    if estimate.limit_usd is not None:
         parts.append(f"the limit is {format_cost(estimate.limit_usd)}")
     return parts
-
-
-def _describe_low_limit(estimate: Estimate) -> str:
-    limit, dearest = format_cost(estimate.limit_usd), format_cost(estimate.max_call_usd)
-    return f"The limit of {limit} is too low for a single call, which may cost {dearest}"
 
 
 def _describe_price(name: str, price: Price) -> str:

@@ -76,13 +76,11 @@ def find_attached(
 
 def _find_run(samples_uri: str, handle: str, pools: Sequence[Pool], run_id: str) -> StoredSet:
     stored = find_set(samples_uri, run_id)
-    if stored is None:
+    if stored is None or stored.handle != handle:
         raise InputError(
-            f"{samples_uri} has no set of run {run_id!r}. The run id is the last part of a set's folder, run=<run id>. "
-            "Set EXEMPLARS_SAMPLES_URI to look in another store"
+            f"{samples_uri} has no set of run {run_id!r} for {handle}. The run id is the last part of a set's folder, "
+            "run=<run id>. Set EXEMPLARS_SAMPLES_URI to look in another store"
         )
-    if stored.handle != handle:
-        raise InputError(f"The set of run {run_id} is of {stored.handle}, not of {handle}. Export {stored.handle}")
     if stored.status != "attached":
         raise InputError(f"The set of run {run_id} is {stored.status}, and only attached samples are handed on")
     if (pool := stored.manifest["pool"]) not in pools:

@@ -95,7 +95,7 @@ def export_samples(
     """
     chosen = _choose_format(format_name)
     pools = _choose_pools(format_name, chosen, pool)
-    target = Target(_check_local(to), chosen.entries, force)
+    target = Target(Path(to), chosen.entries, force)
     target.check()
     samples = find_attached(models_uri, samples_uri, handle, pools, run_id)
     with target.making() as part:
@@ -130,11 +130,3 @@ def _choose_pools(format_name: str, chosen: Format, pool: str | None) -> tuple[P
             "kept apart from those. Leave --pool out, or take csv, jsonl or hub"
         )
     return tuple(item for item in POOLS if asked in (item, "all"))
-
-
-def _check_local(to: str) -> Path:
-    if "://" in to:
-        raise InputError(
-            f"{to}: an export is written to this machine's disk. Give a local path, and copy it from there"
-        )
-    return Path(to)

@@ -7,15 +7,14 @@ from typing import BinaryIO
 
 from engine.definitions.mistakes import find_near_spelling, format_names
 from engine.definitions.outline import Outline
-from engine.definitions.sources.labelled_lines import CONTENT, Labels, read_fields, walk_csv, walk_jsonl
+from engine.definitions.sources.labelled_lines import CONTENT, Labels, gather_lines, read_fields, walk_csv, walk_jsonl
 from engine.domain.model import Seed, Trait
 from engine.errors import DefinitionError, InputError, Problem
 
 # The fields that may hold the labels where only one trait is meant.
 PLAIN_FIELDS = ("quality", "label")
-CSV_ENDINGS, JSONL_ENDINGS = (".csv",), (".jsonl", ".ndjson")
-# A file with so many mistakes is not read any further.
 MOST_MISTAKES = 20
+CSV_ENDINGS, JSONL_ENDINGS = (".csv",), (".jsonl", ".ndjson")
 
 
 def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | None = None) -> list[Seed]:
@@ -36,13 +35,9 @@ def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | N
     file = stream if stream.seekable() else io.BytesIO(stream.read())
     is_csv = _is_csv(name, file)
     labels = _choose_labels(name, read_fields(file, is_csv), outline, only, is_csv)
-    seeds: list[Seed] = []
-    problems: list[Problem] = []
-    for line in (walk_csv if is_csv else walk_jsonl)(name, file, labels):
-        seeds += line.seeds
-        problems += line.problems
-        if len(problems) >= MOST_MISTAKES:
-            raise DefinitionError(f"{name}, read up to line {line.number:,}", problems)
+    seeds, problems, _ = gather_lines((walk_csv if is_csv else walk_jsonl)(name, file, labels))
+    if len(problems) > MOST_MISTAKES:
+        raise DefinitionError(f"{name}, of {len(problems):,} the first", problems[:MOST_MISTAKES])
     if problems:
         raise DefinitionError(name, problems)
     return seeds

@@ -28,7 +28,7 @@ async def estimate(
     calls = list_calls(rounds.plan, gateway.endpoint, voting_judge.endpoint)
     made = estimate_calls(calls, gateway.budget.max_cost_usd, kept)
     line = format_estimate(made)
-    level = logging.WARNING if made.is_limit_too_low or made.unpriced else logging.INFO
+    level = logging.WARNING if made.unpriced else logging.INFO
     get_run_logger().log(level, "%s", line)
     progress.report(EstimateMade(line))
     return made

@@ -81,15 +81,12 @@ def test_all_that_a_model_may_think_counts_in_the_bound_alone(thinking: str, roo
     assert 2048 + 2 * 80 * room == thought.most.tokens_out - plain.most.tokens_out
 
 
-def test_limit_below_the_dearest_call_is_hopeless() -> None:
+def test_dearest_call_is_known_before_any_is_made() -> None:
     plan = make_test_plan()
     costs = [bound_call(one.request, PRICED).usd for kind in list_calls(plan, PRICED) for one in kind.examples]
-    dearest = max(cost or 0.0 for cost in costs)
 
-    assert [False, True, False] == [
-        estimate_plan(plan, PRICED, None, limit).is_limit_too_low for limit in (None, 0.99 * dearest, dearest)
-    ]
-    assert not estimate_plan(plan, CHAT, None, 0.99 * dearest).is_limit_too_low
+    assert max(cost or 0.0 for cost in costs) == estimate_plan(plan, PRICED).max_call_usd
+    assert estimate_plan(plan, CHAT).max_call_usd is None
 
 
 @pytest.mark.parametrize(

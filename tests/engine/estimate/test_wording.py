@@ -36,15 +36,6 @@ def test_estimate_is_one_line() -> None:
     assert ("embedded/test costs nothing.",) == explain_estimate(free)
 
 
-def test_limit_that_is_too_low_for_a_call_is_told() -> None:
-    too_low = "The limit of $0.0020 is too low for a single call, which may cost $0.0030"
-
-    assert format_estimate(make_estimate(0.003)).endswith("; the limit is $0.0030")
-    assert not any("too low" in sentence for sentence in explain_estimate(make_estimate(0.003)))
-    assert format_estimate(make_estimate(0.002)).endswith(too_low)
-    assert any(too_low in sentence for sentence in explain_estimate(make_estimate(0.002)))
-
-
 @pytest.mark.parametrize(
     ("so_far", "said"),
     [
