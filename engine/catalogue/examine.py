@@ -16,8 +16,7 @@ from engine.definitions.repeated_seeds import settle_seeds
 from engine.domain.model import POLES, Model, Pool, is_handle
 from engine.errors import InputError, NoTraitsError, StoreError
 from engine.store.layout import VERDICT
-from engine.store.sample_set import read_manifest
-from engine.store.store import UNREADABLE, StoredSet, is_altered, locate_pool, translate_errors
+from engine.store.store import UNREADABLE, StoredSet, is_altered, list_sets, translate_errors
 from engine.system.filesystem import list_folders, read_bytes
 from engine.text.embedding import SentenceEncoder, Vectors
 from engine.text.language import decide_language
@@ -26,6 +25,7 @@ from engine.text.language import decide_language
 # of one model that were written to be two had .13 to .61.
 ONE_THING = 0.8
 VERIFY = "exemplars verify"
+STATUSES = ("attached", "proposed", "rejected", "detached")
 # Of fewer samples a pole in its set nothing is said of how they are told apart.
 MIN_TEXTS = 8
 # Sets that are named one by one.
@@ -48,7 +48,9 @@ def list_all_handles(models_uri: str, samples_uri: str) -> list[str]:
 def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondition:
     """Examines one model; what is wrong with it becomes a finding, and raises nothing that was foreseen."""
     faults: list[Finding] = []
-    sets = [item for pool in get_args(Pool) for item in _list_sets(samples_uri, handle, pool, faults)]
+    sets: list[StoredSet] = []
+    with _noting(faults, VERIFY):
+        sets = [item for pool in get_args(Pool) for item in list_sets(samples_uri, handle, pool, STATUSES)]
     attached = [item for item in sets if item.status == "attached"]
     verdicts = {item.run_id: _read_verdict(item) for item in sets}
     model, state = _load(models_uri, handle, [item.run_id for item in attached], faults)
@@ -76,17 +78,6 @@ def _noting(faults: list[Finding], *commands: str) -> Iterator[None]:
         yield
     except (InputError, StoreError) as error:
         faults.append(Finding("broken", str(error), commands))
-
-
-def _list_sets(samples_uri: str, handle: str, pool: Pool, faults: list[Finding]) -> list[StoredSet]:
-    """The sets of a pool, oldest first, each read by itself: one that cannot be read is broken, the others count."""
-    parent, read = locate_pool(samples_uri, handle, pool), list[StoredSet]()
-    with _noting(faults, VERIFY), translate_errors(samples_uri, "Permit reading it"):
-        for name in list_folders(parent):
-            with _noting(faults, VERIFY):
-                if name.startswith("run=") and (manifest := read_manifest(f"{parent}/{name}")) is not None:
-                    read.append(StoredSet(f"{parent}/{name}", manifest, written=False))
-    return sorted(read, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
 
 
 def _read_verdict(stored: StoredSet) -> Mapping[str, Any]:

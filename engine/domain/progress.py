@@ -75,26 +75,21 @@ class CallAttempted:
 
 @dataclass(frozen=True, slots=True)
 class KeptCounted:
-    """How many exemplars are chosen so far by trait key and pole, and how many rejected by reason.
-
-    ``wanted`` is the quota of each trait and pole, or the largest of ``quotas`` where these differ.
-    """
+    """How many exemplars are chosen so far, and wanted, by trait key and pole, and how many rejected by reason."""
 
     kept: Mapping[tuple[str, Pole], int]
-    wanted: int
+    quotas: Mapping[tuple[str, Pole], int]
     rejected: Mapping[Reason, int] = field(default_factory=dict)
-    quotas: Mapping[tuple[str, Pole], int] | None = None
 
     @property
     def total(self) -> int:
         """All quotas together."""
-        return self.wanted * len(self.kept) if self.quotas is None else sum(self.quotas.values())
+        return sum(self.quotas.values())
 
     @property
     def is_met(self) -> bool:
         """Whether every quota is met."""
-        quotas = dict.fromkeys(self.kept, self.wanted) if self.quotas is None else self.quotas
-        return bool(self.kept) and all(self.kept[key] >= quota for key, quota in quotas.items())
+        return bool(self.quotas) and all(self.kept.get(key, 0) >= quota for key, quota in self.quotas.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,14 +26,6 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
-class ScenarioList:
-    """The values that scenarios are drawn from, and why these; ``why`` is None where there is nothing to explain."""
-
-    values: tuple[str, ...]
-    why: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class PlannedPrompt:
     """A prompt as it would be sent.
 
@@ -62,7 +54,8 @@ class PlannedRun:
             scenario pack has subjects of.
         proposed_by: the model that a run would first ask for subjects; None if it would not. The dry run does not ask:
             its subjects are from the lists alone, and the run will have another ``plan_id``.
-        scenario_lists: by ``forms``, ``audiences``, ``lengths`` and ``subjects``.
+        scenario_lists: what scenarios are drawn from, by ``forms``, ``audiences``, ``lengths`` and ``subjects``; the
+            notes say why these.
         refused: why the run would be refused now, since its cost cannot be limited; None where it would start.
     """
 
@@ -79,7 +72,7 @@ class PlannedRun:
     fields: tuple[str, ...]
     not_covered: tuple[str, ...]
     proposed_by: str | None
-    scenario_lists: Mapping[str, ScenarioList]
+    scenario_lists: Mapping[str, tuple[str, ...]]
     prompts: tuple[PlannedPrompt, ...]
     estimate: Estimate
     refused: str | None
@@ -105,12 +98,6 @@ def describe_run(
     """
     kinds = list_calls(plan, endpoint, judge)
     pool = plan.scenario_pool
-    values = {
-        "forms": pool.forms,
-        "audiences": pool.audiences,
-        "lengths": tuple(map(_describe_length, pool.lengths)),
-        "subjects": pool.subjects,
-    }
     return PlannedRun(
         handle=plan.model.handle,
         synth_type=plan.synth_type,
@@ -125,7 +112,12 @@ def describe_run(
         fields=tuple(field.name for field in pool.fields),
         not_covered=pool.uncovered,
         proposed_by=None if endpoint.style == "plain" or not list_proposable(plan.model) else endpoint.name,
-        scenario_lists={part: ScenarioList(listed, pool.reasons.get(part)) for part, listed in values.items()},
+        scenario_lists={
+            "forms": pool.forms,
+            "audiences": pool.audiences,
+            "lengths": tuple(map(_describe_length, pool.lengths)),
+            "subjects": pool.subjects,
+        },
         prompts=tuple(prompt for kind in kinds for prompt in _list_prompts(kind, prompts)),
         estimate=estimate_calls(kinds, limit_usd),
         refused=refused,

@@ -72,7 +72,7 @@ class Counters:
         elif isinstance(event, Noticed):
             self.notice = event.text
         elif isinstance(event, KeptCounted):
-            self.kept, self.wanted = dict(event.kept), event.wanted
+            self.kept, self.wanted = dict(event.kept), max(event.quotas.values(), default=0)
 
     def describe_calls(self, now: float) -> str:
         """Calls done and in flight, tokens a second, time left, in one line."""

@@ -18,7 +18,7 @@ async def run_rounds(
 ) -> None:
     """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent."""
     gateway, voting_judge = models.gateway, models.voting_judge
-    progress.report(KeptCounted(rounds.count_kept(), rounds.plan.wanted, quotas=rounds.plan.lacking))
+    progress.report(KeptCounted(rounds.count_kept(), rounds.plan.quotas))
     place = rounds.plan.plan_id, rounds.plan.model.handle
     async with gateway.holding(rounds.subjects_plan_id), gateway.keeping(*place), voting_judge.keeping(*place):
         while cells := rounds.next_cells():
@@ -35,4 +35,4 @@ async def run_rounds(
                 get_run_logger().warning("%s", error)
                 break
             reasons = rounds.choice.count_reasons()
-            progress.report(KeptCounted(rounds.count_kept(), rounds.plan.wanted, reasons, rounds.plan.lacking))
+            progress.report(KeptCounted(rounds.count_kept(), rounds.plan.quotas, reasons))

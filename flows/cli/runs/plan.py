@@ -116,10 +116,10 @@ def _show_scenarios(console: Console, planned: PlannedRun) -> None:
         )
     else:
         console.print("They are as in a run.")
-    table = _make_table(("", "chosen", "why"))
-    for part, listed in planned.scenario_lists.items():
-        more = f"; and {len(listed.values) - SHOWN_VALUES:,} more" if len(listed.values) > SHOWN_VALUES else ""
-        table.add_row(*map(Text, (part, "; ".join(listed.values[:SHOWN_VALUES]) + more, listed.why or "")))
+    table = _make_table(("", "chosen"))
+    for part, values in planned.scenario_lists.items():
+        more = f"; and {len(values) - SHOWN_VALUES:,} more" if len(values) > SHOWN_VALUES else ""
+        table.add_row(Text(part), Text("; ".join(values[:SHOWN_VALUES]) + more))
     console.print(table)
 
 

@@ -6,12 +6,17 @@ from hypothesis import strategies as st
 from engine.domain.model import Pole
 from engine.domain.progress import CallBegun, CallEnded, CallsPlanned, Event, KeptCounted, ProgressFraction, StageBegun
 
+QUOTAS: dict[tuple[str, Pole], int] = {("clarity", "positive"): 8}
 EVENTS = st.one_of(
     st.builds(CallsPlanned, st.integers(0, 300)),
     st.just(CallEnded()),
     st.just(CallBegun()),
     st.builds(StageBegun, st.just("Round 1")),
-    st.builds(KeptCounted, st.dictionaries(st.just(("clarity", "positive")), st.integers(0, 8)), st.just(8)),
+    st.builds(
+        KeptCounted,
+        st.dictionaries(st.just(("clarity", "positive")), st.integers(0, 8)),
+        st.just({("clarity", "positive"): 8}),
+    ),
 )
 
 
@@ -29,8 +34,8 @@ def test_share_is_that_of_the_calls_where_each_cell_is_asked_for_and_judged() ->
     assert [0.0, 0.225, 0.45, 0.9] == [add_up(*ten[:1]), add_up(*ten[:6]), add_up(*ten), add_up(*ten, *ten)]
     met: dict[tuple[str, Pole], int] = {("clarity", "positive"): 8, ("clarity", "negative"): 9}
 
-    assert (0.9, 0.0) == (add_up(CallsPlanned(10), KeptCounted(met, 8)), add_up(CallsPlanned(10), KeptCounted(met, 9)))
-    assert 0.0 == add_up(KeptCounted({}, 8))
+    assert [0.9, 0.0] == [add_up(CallsPlanned(10), KeptCounted(met, dict.fromkeys(met, wanted))) for wanted in (8, 9)]
+    assert 0.0 == add_up(KeptCounted({}, {}))
 
 
 @settings(max_examples=50, database=None, derandomize=True)
