@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -11,8 +11,8 @@ from statistics import median
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from engine.domain.model import POLES, Pole, Trait
-from engine.domain.samples import Reason, Row
+from engine.domain.model import POLES, Model, Pole, Trait
+from engine.domain.samples import Reason, Row, RunStamp
 from engine.domain.verdict import ExpectationResult, PoleVariety
 from engine.domain.votes import VoteCounts
 from engine.report.costs import Costs, describe_spending, format_tokens, list_remarks
@@ -40,20 +40,15 @@ class PoleCount:
 class ReportData:
     """All that the report shows. ``positions`` are those between the poles by row id, 0 negative to 1 positive."""
 
-    handle: str
-    description: str
-    run_id: str
-    synth_type: str
-    effort: str
+    model: Model
+    stamp: RunStamp
     synth_model: str
-    created_at: datetime
     success: bool
     headline: str
     made: str
     failed: tuple[str, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
-    traits: tuple[Trait, ...]
     counts: tuple[PoleCount, ...]
     kept: tuple[Row, ...]
     rejected: tuple[Row, ...]
@@ -68,15 +63,15 @@ class ReportData:
 
 def render_report(data: ReportData) -> str:
     """Renders the page; the same data give the same page, and markup in texts is escaped."""
-    histograms = [count_positions(trait, (*data.kept, *data.rejected), data.positions) for trait in data.traits]
+    histograms = [count_positions(trait, (*data.kept, *data.rejected), data.positions) for trait in data.model.traits]
     return (
         _make_environment()
         .get_template("report.html.jinja")
         .render(
             data=data,
             facts=_list_facts(data),
-            traits={trait.key: trait for trait in data.traits},
-            pairs=[(trait, shown) for trait in data.traits if (shown := pick_pairs(data.kept, trait.key))],
+            traits={trait.key: trait for trait in data.model.traits},
+            pairs=[(trait, shown) for trait in data.model.traits if (shown := pick_pairs(data.kept, trait.key))],
             most_wanted=max((max(count.kept, count.wanted) for count in data.counts), default=0),
             histograms=[histogram for histogram in histograms if histogram],
             reasons=sorted(((code, count) for code, count in data.reasons.items() if count), key=lambda item: -item[1]),
@@ -113,10 +108,10 @@ def _make_environment() -> Environment:
 def _list_facts(data: ReportData) -> list[tuple[str, str]]:
     bill = data.costs.bill
     return [
-        ("Run", data.run_id),
-        ("Started", f"{data.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"),
-        ("Synthesis", data.synth_type),
-        ("Effort", data.effort),
+        ("Run", data.stamp.run_id),
+        ("Started", f"{data.stamp.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"),
+        ("Synthesis", data.stamp.synth_type),
+        ("Effort", data.stamp.effort),
         ("Synth model", data.synth_model),
         *([("Judge", describe_votes(data.votes))] if data.votes.votes else ()),
         ("Replies", f"{bill.replies:,}"),
@@ -143,7 +138,8 @@ def _pack_table(data: ReportData) -> Markup:
     wrong_side = {number for separation in data.separations for number in separation.wrong_side}
     table = {
         "traits": {
-            trait.key: {"name": trait.name, **{pole: trait.label(pole) for pole in POLES}} for trait in data.traits
+            trait.key: {"name": trait.name, **{pole: trait.label(pole) for pole in POLES}}
+            for trait in data.model.traits
         },
         "reasons": dict(EXPLANATIONS),
         "names": {reason: name_reason(reason) for reason in EXPLANATIONS},

@@ -118,20 +118,15 @@ def make_report_data(
     rows = {exemplar.key: _make_row(rounds, stamp, exemplar)["id"] for exemplar in rounds.exemplars}
     warnings = list_warnings(rounds, verdict)
     return ReportData(
-        handle=model.handle,
-        description=model.description,
-        run_id=stamp.run_id,
-        synth_type=stamp.synth_type,
-        effort=stamp.effort,
+        model=model,
+        stamp=stamp,
         synth_model=gateway.endpoint.name,
-        created_at=stamp.created_at,
         success=verdict.success,
         headline=capitalise(state_headline(len(kept), warnings, stamp.synth_type)),
         made=describe_made(rounds) if verdict.success else "",
         failed=(*rounds.explain_shortfall(), *verdict.failed),
         warnings=warnings,
         notes=(*list_notes(rounds.plan, gateway.endpoint), *_name_shares(rounds)),
-        traits=model.traits,
         counts=tuple(
             PoleCount(trait, pole, counts[trait.key, pole], rounds.plan.quotas[trait.key, pole])
             for trait in model.traits

@@ -5,14 +5,13 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from fakes.builders import make_exemplar, make_stamp, make_trait
+from fakes.builders import make_exemplar, make_model, make_stamp, make_trait
 from playwright.sync_api import Page, expect, sync_playwright
 
 from engine.domain.model import POLES, Pole
@@ -39,20 +38,15 @@ def make_row(number: int, pole: Pole = "positive", **changes: Any) -> Row:
 
 def make_data(**changes: Any) -> ReportData:
     data = ReportData(
-        handle="u22a8.technical-writing",
-        description="Whether documentation is understood at once.",
-        run_id="run-1",
-        synth_type="from_traits",
-        effort="low",
+        model=make_model(CLARITY, description="Whether documentation is understood at once."),
+        stamp=make_stamp(),
         synth_model="embedded",
-        created_at=datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC),
         success=True,
         headline="4 attached, with 1 warning",
         made="2 for each pole of 1 trait.",
         failed=(),
         warnings=("The share of Obscure is 0.38.",),
         notes=("Two samples lie between the poles.",),
-        traits=(CLARITY,),
         counts=(CLEAR, OBSCURE),
         kept=tuple(make_row(number, pole) for number, pole in enumerate(POLES * 2)),
         rejected=(
@@ -115,13 +109,12 @@ def test_run_that_failed_says_that_nothing_was_attached_and_why_and_one_that_bro
 
 
 def test_hostile_texts_are_inert_wherever_they_stand() -> None:
-    said = dict.fromkeys(("handle", "description", "headline", "made"), HOSTILE) | dict.fromkeys(
-        ("failed", "warnings", "notes"), (HOSTILE,)
-    )
+    hostile = make_trait(name=HOSTILE, positive_label=HOSTILE)
+    said = dict.fromkeys(("headline", "made"), HOSTILE) | dict.fromkeys(("failed", "warnings", "notes"), (HOSTILE,))
     page = render(
         **said,
         success=False,
-        traits=(hostile := make_trait(name=HOSTILE, positive_label=HOSTILE),),
+        model=make_model(hostile, handle=HOSTILE, description=HOSTILE),
         counts=(PoleCount(hostile, "positive", 1, 1),),
         kept=(make_row(0, text=HOSTILE, scenario=json.dumps({"subject": HOSTILE})),),
         rejected=(make_row(1, text=HOSTILE, reason="surplus"),),
@@ -135,7 +128,7 @@ def test_hostile_texts_are_inert_wherever_they_stand() -> None:
 
 
 def test_page_asks_nothing_of_a_network_and_is_the_same_for_the_same_data() -> None:
-    page = render(description='See <a href="https://example.com">this</a>.')
+    page = render(model=make_model(CLARITY, description='See <a href="https://example.com">this</a>.'))
     code = re.sub(r'<script type="application/json".*?</script>', "", page, flags=re.DOTALL)
 
     assert "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:" in page
