@@ -82,28 +82,6 @@ def estimate_calls(kinds: Sequence[CallKind], limit_usd: float | None = None, ke
     )
 
 
-def estimate_rest(estimate: Estimate, spent_usd: float, kept: int, lacking: int) -> float | None:
-    """Estimates what a run still needs in USD, including room for one more call, which a limit has to leave.
-
-    Args:
-        spent_usd: what the run has spent so far.
-        kept: exemplars chosen so far. Each of the ``lacking`` ones is expected to cost as much as these did on average.
-            While none is chosen, the rest is what is left of the likely estimate, or else of the bound.
-
-    Returns:
-        None if the run has spent more than the bound and chosen nothing.
-    """
-    if kept:
-        rest = lacking * spent_usd / kept
-    else:
-        costs = [amount.cost_usd or 0.0 for amount in (estimate.total.likely, estimate.total.most)]
-        left = [cost - spent_usd for cost in costs if cost > spent_usd]
-        if not left:
-            return None
-        rest = left[0]
-    return rest + (estimate.max_call_usd or 0.0)
-
-
 def _estimate_kind(kind: CallKind) -> Spread[Amount]:
     """Estimates the calls of one kind; tokens are rounded up."""
     chars = sum(_count_chars(example.request) for example in kind.examples) / len(kind.examples)

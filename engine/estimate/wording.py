@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from engine.errors import BudgetError, SharedBudgetError
-from engine.estimate.estimate import Estimate, estimate_rest
+from engine.estimate.estimate import Estimate
 from engine.llm.client.prices import Price
 from engine.text.formatting import count_noun, format_cost
 
@@ -38,15 +38,23 @@ def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
 def explain_budget(
     error: BudgetError, estimate: Estimate, spent_usd: float, kept: int = 0, lacking: int = 0
 ) -> BudgetError:
-    """Adds to the error of a run that reached its limit what the rest of the run would need; see ``estimate_rest``.
+    """Adds to the error of a run that reached its limit what the rest of the run would need.
 
-    The error of a limit that is shared with other runs is returned unchanged, since their needs are not known.
+    That leaves room for one more call, which a limit has to. The error of a limit that is shared with other runs is
+    returned unchanged, since their needs are not known.
+
+    Args:
+        kept: exemplars chosen so far. Each of the ``lacking`` ones is expected to cost as much as these did on average.
+            While none is chosen, the rest is what is left of the likely estimate, or else of the bound.
     """
     if isinstance(error, SharedBudgetError):
         return error
-    rest = estimate_rest(estimate, spent_usd, kept, lacking)
+    expected = (estimate.total.likely.cost_usd or 0.0, estimate.total.most.cost_usd or 0.0)
+    left = next((cost - spent_usd for cost in expected if cost > spent_usd), None)
+    rest = lacking * spent_usd / kept if kept else left
     if rest is None:
         return BudgetError(f"{error}. How much the rest would need is not known: nothing has been kept so far")
+    rest += estimate.max_call_usd or 0.0
     limit = format_cost(spent_usd + rest)
     return BudgetError(f"{error}. The rest would need about {format_cost(rest)} more, a limit of {limit} in all")
 

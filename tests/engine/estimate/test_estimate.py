@@ -8,7 +8,7 @@ from fakes.client import CHAT, PLAIN
 
 from engine.asking.plan import Plan
 from engine.estimate.call_kinds import CallKind, Example, Spread, list_calls
-from engine.estimate.estimate import Amount, Estimate, estimate_calls, estimate_rest
+from engine.estimate.estimate import Amount, Estimate, estimate_calls
 from engine.llm.client.prices import FREE, Price
 from engine.llm.client.request import Endpoint, Prompt, Request
 from engine.llm.gateway.budget import bound_call
@@ -87,13 +87,3 @@ def test_dearest_call_is_known_before_any_is_made() -> None:
 
     assert max(cost or 0.0 for cost in costs) == estimate_plan(plan, PRICED).max_call_usd
     assert estimate_plan(plan, CHAT).max_call_usd is None
-
-
-@pytest.mark.parametrize(
-    ("spent", "kept", "lacking", "needed"),
-    [(1.0, 4, 8, 2.25), (0.5, 0, 12, 1.75), (2.0, 0, 12, 6.25), (8.0, 0, 12, None)],
-)
-def test_rest_is_reckoned_by_what_was_kept(spent: float, kept: int, lacking: int, needed: float | None) -> None:
-    total = Spread(*(Amount(1, 1, 1, usd) for usd in (2.0, 8.0)))
-
-    assert needed == estimate_rest(Estimate((), total, max_call_usd=0.25), spent, kept, lacking)

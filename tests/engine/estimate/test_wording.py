@@ -42,6 +42,7 @@ def test_estimate_is_one_line() -> None:
         # $1.50 for six is $0.25 each; $0.20 are likely, and $20.00 more than all that was thought of.
         ((1.5, 6, 2), "about $0.50 more, a limit of $2.00 in all"),
         ((0.05, 0, 0), "about $0.15 more, a limit of $0.20 in all"),
+        ((2.0, 0, 0), "about $9.92 more, a limit of $11.92 in all"),
         ((20.0, 0, 0), "is not known: nothing has been kept so far"),
     ],
 )
