@@ -20,24 +20,8 @@ KINDS: Mapping[Kind, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many samples of one trait there are at each pole."""
-
-    positive: int = 0
-    negative: int = 0
-
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.positive + other.positive, self.negative + other.negative)
-
-    @property
-    def total(self) -> int:
-        """Both poles."""
-        return self.positive + self.negative
-
-    def at(self, pole: Pole) -> int:
-        """Those at a pole."""
-        return self.positive if pole == "positive" else self.negative
+# How many samples of one trait there are at each pole.
+Counts = Mapping[Pole, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,13 +114,13 @@ def _list_traits(model: Model, sets: Sequence[StoredSet], verdicts: Verdicts) ->
             probe.get("auc")
             for item in train
             if (probe := (verdicts[item.run_id].get("probe") or {}).get(trait.key))
-            and min(map(_count_samples([item], trait.key).at, POLES)) >= MIN_TEXTS
+            and min(_count_samples([item], trait.key).values()) >= MIN_TEXTS
         ]
         yield TraitCondition(
             key=trait.key,
             name=trait.name,
             labels={pole: trait.label(pole) for pole in POLES},
-            authored=Counts(*map(authored.count, POLES)),
+            authored={pole: authored.count(pole) for pole in POLES},
             attached=_count_samples(train, trait.key),
             auc=aucs[-1] if aucs else None,
         )
@@ -129,7 +129,7 @@ def _list_traits(model: Model, sets: Sequence[StoredSet], verdicts: Verdicts) ->
 def _count_samples(sets: Iterable[StoredSet], trait: str) -> Counts:
     """Counts the samples of a trait in some sets, by their manifests."""
     counts = [stored.manifest.get("counts", {}).get(trait, {}) for stored in sets]
-    return Counts(*(sum(int(poles.get(pole, 0)) for poles in counts) for pole in POLES))
+    return {pole: sum(int(poles.get(pole, 0)) for poles in counts) for pole in POLES}
 
 
 def _list_alike(model: Model) -> Iterator[tuple[str, str, float]]:

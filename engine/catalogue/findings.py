@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from engine.catalogue.condition import KINDS, Finding, ModelCondition, TraitCondition
+from engine.catalogue.condition import KINDS, Counts, Finding, ModelCondition
 from engine.choosing.probe import MIN_AUC
 from engine.definitions.lifecycle import DRAFTS
 from engine.domain.model import POLES
@@ -19,12 +19,6 @@ MOST_SAID = 300
 def list_findings(model: ModelCondition) -> list[Finding]:
     """Lists what needs a person, most pressing first. Nothing is to be typed where a trained model is frozen."""
     return sorted(_find(model), key=lambda finding: list(KINDS).index(finding.kind))
-
-
-def is_unbalanced(trait: TraitCondition, attached_only: bool = False) -> bool:
-    """Whether a pole has a smaller share of a trait's samples than the gate warns of."""
-    both = trait.attached if attached_only else trait.authored + trait.attached
-    return both.total > 0 and min(both.positive, both.negative) < MIN_POLE_SHARE * both.total
 
 
 def _find(model: ModelCondition) -> Iterator[Finding]:
@@ -55,21 +49,26 @@ def _find(model: ModelCondition) -> Iterator[Finding]:
 
 
 def _find_in_counts(model: ModelCondition, again: str) -> Iterator[Finding]:
-    if not any(trait.attached.total for trait in model.traits):
+    if not any(any(trait.attached.values()) for trait in model.traits):
         if model.traits and not model.proposed and not model.faults:
             yield Finding("empty", "No run of it has attached any", _for_draft(model, again))
         return
     fill = _for_draft(model, f"{again} --only-lacking")
     for trait in model.traits:
-        none = [trait.labels[pole] for pole in POLES if not trait.attached.at(pole)]
+        none = [trait.labels[pole] for pole in POLES if not trait.attached[pole]]
+        both = {pole: trait.authored[pole] + trait.attached[pole] for pole in POLES}
         if none:
             yield Finding("lacking", f"{trait.name}: none is {join_words(none)}", fill)
-        elif is_unbalanced(trait):
-            both = trait.authored + trait.attached
-            counts = " and ".join(f"{both.at(pole):,} {trait.labels[pole]}" for pole in POLES)
+        elif _is_unbalanced(both):
+            counts = " and ".join(f"{both[pole]:,} {trait.labels[pole]}" for pole in POLES)
             # What is unbalanced by its authored samples is outweighed by more of both poles.
-            typed = fill if is_unbalanced(trait, attached_only=True) else _for_draft(model, again)
+            typed = fill if _is_unbalanced(trait.attached) else _for_draft(model, again)
             yield Finding("unbalanced", f"{trait.name}: {counts}", typed)
+
+
+def _is_unbalanced(counts: Counts) -> bool:
+    """Whether a pole has a smaller share of a trait's samples than the gate warns of."""
+    return min(counts.values()) < MIN_POLE_SHARE * sum(counts.values())
 
 
 def _for_draft(model: ModelCondition, *commands: str) -> tuple[str, ...]:

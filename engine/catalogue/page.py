@@ -38,7 +38,7 @@ class Surveyed:
             model.handle,
             model.state,
             ", ".join(dict.fromkeys(KINDS[finding.kind] for finding in self.findings)) or "nothing",
-            f"{sum(trait.attached.total for trait in model.traits):,}",
+            f"{sum(sum(trait.attached.values()) for trait in model.traits):,}",
             ", ".join(aucs) or NOTHING,
             _describe_last(model.last),
             NOTHING if model.cost_usd is None else format_cost(model.cost_usd),
@@ -85,7 +85,8 @@ def describe_survey(survey: Survey) -> tuple[str, str]:
         return "There are no models", "The catalogue is empty, and so is the store."
     number = f"{needing:,} of {count_noun(len(models), 'model')}" if needing else "No model"
     traits = [trait for model in models for trait in model.traits]
-    attached, authored = sum(trait.attached.total for trait in traits), sum(trait.authored.total for trait in traits)
+    attached = sum(sum(trait.attached.values()) for trait in traits)
+    authored = sum(sum(trait.authored.values()) for trait in traits)
     sets = count_noun(sum(model.sets for model in models), "attached set")
     said = f"{count_noun(attached, 'synthesized sample')} in {sets}, {authored:,} authored"
     known = [model.cost_usd for model in models if model.cost_usd is not None]

@@ -8,13 +8,17 @@ HANDLE = "u22a8.test"
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
+def make_counts(positive: int = 0, negative: int = 0) -> Counts:
+    return {"positive": positive, "negative": negative}
+
+
 def make_trait_condition(key: str = "clarity", **fields: object) -> TraitCondition:
     given: dict[str, object] = {
         "key": key,
         "name": key.title(),
         "labels": {"positive": f"Much {key}", "negative": f"No {key}"},
-        "authored": Counts(2, 2),
-        "attached": Counts(8, 8),
+        "authored": make_counts(2, 2),
+        "attached": make_counts(8, 8),
         "auc": 0.95,
     }
     return TraitCondition(**(given | fields))  # type: ignore[arg-type]

@@ -5,9 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from fakes.conditions import make_counts
 from fakes.stored import HANDLE, NOON, PLAIN_TEXTS, STIFF_TEXTS, attach_set, write_lines, write_model
 
-from engine.catalogue.condition import Counts, LastRun, ModelCondition
+from engine.catalogue.condition import LastRun, ModelCondition
 from engine.catalogue.examine import MIN_TEXTS, ONE_THING, examine_model, list_all_handles
 from engine.store.detach import detach_set
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
@@ -40,7 +41,7 @@ def test_samples_are_counted_by_trait_pole_and_provenance(store: Path) -> None:
     attach_set(store, "held-out", 2, pool="eval")
     clarity, safety = look(store).traits
 
-    assert (Counts(1, 1), Counts(9, 9)) == (clarity.authored, clarity.attached)
+    assert (make_counts(1, 1), make_counts(9, 9)) == (clarity.authored, clarity.attached)
     assert (None, 0.5, None) == (few, clarity.auc, safety.auc)
 
 
@@ -87,7 +88,7 @@ def test_set_that_was_damaged_is_a_fault(store: Path) -> None:
     (Path(attach_set(store, "broken", 4).folder) / MANIFEST).write_text("{")
 
     assert [("exemplars verify", "exemplars detach gone")] == [fault.commands for fault in found.faults]
-    assert Counts(4, 4) == found.traits[0].attached
+    assert make_counts(4, 4) == found.traits[0].attached
     assert [("exemplars verify",)] == [fault.commands for fault in look(store).faults]
 
 

@@ -4,16 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fakes.conditions import HANDLE, make_condition, make_last, make_trait_condition
+from fakes.conditions import HANDLE, make_condition, make_counts, make_last, make_trait_condition
 
-from engine.catalogue.condition import Counts, Finding, ModelCondition
+from engine.catalogue.condition import Finding, ModelCondition
 from engine.catalogue.findings import list_findings
 
 AGAIN = f"exemplars synthesize {HANDLE}"
 LACKING = f"{AGAIN} --only-lacking"
 START = f"{AGAIN} --synth-type from_traits"
 REVIEW = ("exemplars review run-9 --attach", "exemplars review run-9 --reject")
-EMPTY = make_trait_condition(attached=Counts(), auc=None)
+EMPTY = make_trait_condition(attached=make_counts(), auc=None)
 BROKEN = Finding("broken", "1 mistake", ("exemplars plan",))
 
 
@@ -22,7 +22,7 @@ def with_trait(**fields: Any) -> ModelCondition:
 
 
 def with_counts(attached: tuple[int, int], authored: tuple[int, int]) -> ModelCondition:
-    return with_trait(attached=Counts(*attached), authored=Counts(*authored))
+    return with_trait(attached=make_counts(*attached), authored=make_counts(*authored))
 
 
 @pytest.mark.parametrize(
