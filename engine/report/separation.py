@@ -7,7 +7,6 @@ from engine.axis.breaks import Breaks
 from engine.choosing.probe import CLEARLY_AUC, MIN_AUC
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import make_id
-from engine.screening.in_context_judge import is_auc_measured
 
 NOTHING = "–"
 CHANCE_AUC = 0.5
@@ -21,7 +20,6 @@ class Separation:
         probe_auc: in [0, 1]; None if there are too few texts, or the encoder does not know the language.
         wrong_side: the row ids of kept exemplars on the other pole's side.
         shortcuts: clauses.
-        judge_auc: in [0, 1]; None if the in-context judge was not measured.
         breaks: None for too few texts, or texts that nothing is trained on.
         language_known: whether the encoder knows the language of the texts.
     """
@@ -30,21 +28,18 @@ class Separation:
     probe_auc: float | None
     wrong_side: tuple[int, ...] = ()
     shortcuts: tuple[str, ...] = ()
-    judge_auc: float | None = None
     breaks: Breaks | None = None
     language_known: bool = True
 
     @property
     def told_apart(self) -> str:
-        """The probe's AUC in words, or why there is none."""
-        if self.probe_auc is not None:
-            return _describe_auc(self.probe_auc)
-        return "too few texts" if self.language_known else "the sentence encoder does not know the language"
-
-    @property
-    def judge(self) -> str:
-        """The in-context judge's AUC in words."""
-        return NOTHING if self.judge_auc is None else _describe_auc(self.judge_auc)
+        """The probe's AUC with a word on how good it is, as “0.93, clearly”, or why there is none."""
+        auc = self.probe_auc
+        if auc is None:
+            return "too few texts" if self.language_known else "the sentence encoder does not know the language"
+        if auc < CHANCE_AUC:
+            return f"{auc:.2f}, not at all"
+        return f"{auc:.2f}, {'clearly' if auc >= CLEARLY_AUC else 'partly' if auc >= MIN_AUC else 'hardly'}"
 
     @property
     def grades(self) -> str:
@@ -71,7 +66,6 @@ def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
                 for item in rounds.recheck.shortcuts
                 if item.trait == probe.trait
             ),
-            judge_auc=rounds.judge_aucs.get(probe.trait) if is_auc_measured(rounds.plan.model, probe.trait) else None,
             breaks=None if rounds.plan.synth_type == "enrich" else probe.breaks,
             language_known=rounds.plan.language.encoder_has_say,
         )
@@ -84,13 +78,6 @@ def _list_ids(rounds: Rounds, keys: Collection[str]) -> tuple[int, ...]:
     handle = rounds.plan.model.handle
     named = [exemplar for exemplar in rounds.choice.chosen if exemplar.key in keys]
     return tuple(make_id(handle, exemplar.trait, exemplar.text or "") for exemplar in named)
-
-
-def _describe_auc(auc: float) -> str:
-    """Formats an AUC with a word on how good it is: “0.93, clearly”."""
-    if auc < CHANCE_AUC:
-        return f"{auc:.2f}, not at all"
-    return f"{auc:.2f}, {'clearly' if auc >= CLEARLY_AUC else 'partly' if auc >= MIN_AUC else 'hardly'}"
 
 
 def _format_score(score: float) -> str:

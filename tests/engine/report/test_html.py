@@ -58,7 +58,7 @@ def make_data(**changes: Any) -> ReportData:
             ExpectationResult("run", "expect_no_duplicates", True, "critical", "0 pairs"),
             ExpectationResult("whole", "neither pole is under 0.40", False, "warning", "0.38"),
         ),
-        separations=(Separation("clarity", 0.91, (0, 2), ("the first word alone tells the poles apart",), 0.78),),
+        separations=(Separation("clarity", 0.91, (0, 2), ("the first word alone tells the poles apart",)),),
         positions={0: 0.9, 1: 0.1, 2: 0.4, 3: 0.2, 10: 0.5},
     )
     return replace(data, **changes)
