@@ -116,10 +116,10 @@ def _read_file(settings: Settings, scoring: ScoringSet, file: str) -> list[Seed]
         else:
             with Path(file).open("rb") as stream:
                 labelled = read_labelled(file, stream, outline, only)
-    except FileNotFoundError:
-        raise InputError(f"{file} is not there. Give --real a CSV or JSONL file of labelled texts") from None
     except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}. Give --real a file that you may read") from error
+        raise InputError(
+            f"{file} cannot be read: {error.strerror}. Give --real a CSV or JSONL file of labelled texts"
+        ) from error
     if not labelled:
         raise InputError(f"{file} has no labelled texts. Write one a line, with its label")
     check_language([seed.text for seed in labelled], f"{file}: the texts are")
