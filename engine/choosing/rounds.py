@@ -19,7 +19,6 @@ from engine.screening.screener import Screener
 from engine.store.earlier.samples import as_stored
 from engine.text.embedding import CachingEmbedder
 from engine.text.formatting import count_noun, name_reason
-from engine.text.near_duplicates import DuplicatePair
 
 # The share of the quota that one round may replace: a word that most texts of a pole have would otherwise make a round
 # ask for the whole quota once more.
@@ -60,7 +59,6 @@ class Rounds:
         self.round_no = 0
         self.taken = 0
         self.exemplars: tuple[Exemplar, ...] = ()
-        self.duplicates: tuple[DuplicatePair, ...] = ()
         self.choice: Choice = choose_exemplars(plan, ())
         self.recheck = Recheck()
         self.judge_aucs: Mapping[str, float] = {}
@@ -87,9 +85,7 @@ class Rounds:
         """Rejects of a round's screened exemplars those that say again what a seed or an earlier one says."""
         if not self.plan.language.encoder_has_say:
             return list(exemplars)
-        kept, pairs = reject_same_meanings(self.plan.model, exemplars, self.exemplars, self.embedder)
-        self.screener.duplicates += pairs
-        return kept
+        return reject_same_meanings(self.plan.model, exemplars, self.exemplars, self.embedder)
 
     def add_and_choose(self, exemplars: Sequence[Exemplar]) -> Choice:
         """Adds a round's screened and judged exemplars, and chooses again among all exemplars so far."""
@@ -98,7 +94,6 @@ class Rounds:
     def prepare_choice(self, exemplars: Sequence[Exemplar]) -> Callable[[], Decision]:
         """Adds a round's screened and judged exemplars; returns the work of choosing again, which can be pickled."""
         self.exemplars += tuple(exemplars)
-        self.duplicates = tuple(self.screener.duplicates)
         self.taken += 1
         known = _without_pools(self.plan), self.exemplars, self.judge_aucs, self.embedder, self._only_clear
         return partial(decide, *known)

@@ -38,7 +38,11 @@ class PoleCount:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """All that the report shows. ``positions`` are those between the poles by row id, 0 negative to 1 positive."""
+    """All that the report shows.
+
+    ``positions`` are those between the poles by row id, 0 negative to 1 positive; ``details`` what was found of a
+    rejected text, such as the text that it is like.
+    """
 
     model: Model
     stamp: RunStamp
@@ -56,6 +60,7 @@ class ReportData:
     expectations: tuple[ExpectationResult, ...]
     separations: tuple[Separation, ...] = ()
     positions: Mapping[int, float] = field(default_factory=dict)
+    details: Mapping[int, str] = field(default_factory=dict)
     votes: VoteCounts = field(default_factory=VoteCounts)
     costs: Costs = field(default_factory=Costs)
     variety: tuple[PoleVariety, ...] = ()
@@ -144,14 +149,19 @@ def _pack_table(data: ReportData) -> Markup:
         "reasons": dict(EXPLANATIONS),
         "names": {reason: name_reason(reason) for reason in EXPLANATIONS},
         "rows": [
-            _pack_row(row, data.positions.get(row["id"]), row["id"] in wrong_side)
+            {
+                **_pack_row(row),
+                "detail": data.details.get(row["id"], "") if row["reason"] else "",
+                "lean": data.positions.get(row["id"]),
+                "wrong_side": row["id"] in wrong_side,
+            }
             for row in (*data.kept, *data.rejected)
         ],
     }
     return embed_json(table)
 
 
-def _pack_row(row: Row, position: float | None, wrong_side: bool) -> dict[str, object]:
+def _pack_row(row: Row) -> dict[str, object]:
     scenario = json.loads(row["scenario"] or "{}")
     return {
         "id": row["id"],
@@ -162,6 +172,4 @@ def _pack_row(row: Row, position: float | None, wrong_side: bool) -> dict[str, o
         **{name: scenario.get(name, "") for name in ("subject", "audience", "form", "length")},
         "round": row["attempt"],
         "words": count_words(row["text"] or ""),
-        "lean": None if position is None else round(position, 3),
-        "wrong_side": wrong_side,
     }

@@ -140,6 +140,7 @@ def make_report_data(
         variety=verdict.variety,
         separations=list_separations(rounds),
         positions={rows[key]: position for key, position in positions.items()},
+        details={rows[item.key]: item.detail for item in rounds.exemplars if item.reason},
         costs=sum_costs(rounds, bill),
     )
 

@@ -10,7 +10,6 @@ import numpy as np
 from engine.domain.model import POLES, Model
 from engine.domain.samples import Exemplar, Reason
 from engine.text.embedding import Embedder
-from engine.text.near_duplicates import DuplicatePair
 
 # The cosines from which on a text says what a seed says, and what another text says. Of 1,692 pairs of seeds of one
 # pole none has more than .56; of 159,600 pairs of two candidates' posts 25 have the first and 15 the second, nearly all
@@ -26,14 +25,13 @@ def mask_numbers(text: str) -> str:
 
 def reject_same_meanings(
     model: Model, new: Sequence[Exemplar], earlier: Sequence[Exemplar], embedder: Embedder
-) -> tuple[list[Exemplar], list[DuplicatePair]]:
-    """Returns the new exemplars in order, those that mean what a seed or an earlier one does rejected, and the pairs.
+) -> list[Exemplar]:
+    """Returns the new exemplars in order, those that mean what a seed or an earlier one does rejected.
 
     Args:
         earlier: those of the rounds before, of which the accepted ones count.
     """
     rejected: dict[str, Exemplar] = {}
-    pairs: list[DuplicatePair] = []
     for trait, pole in itertools.product(model.traits, POLES):
         before, own = (
             [item for item in items if item.is_accepted and (item.trait, item.pole) == (trait.key, pole)]
@@ -54,5 +52,4 @@ def reject_same_meanings(
             reason: Reason = "seed_copy" if nearest < len(seeds) else "near_duplicate"
             detail = f"means the same (cosine {cosine:.2f}) as: {texts[nearest]}"
             rejected[item.key] = replace(item, reason=reason, detail=detail)
-            pairs.append(DuplicatePair(reason, trait.key, texts[number], texts[nearest], cosine))
-    return [rejected.get(item.key, item) for item in new], pairs
+    return [rejected.get(item.key, item) for item in new]

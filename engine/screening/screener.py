@@ -16,7 +16,7 @@ from engine.screening.rules import MIN_WORDS, Context, find_fault
 from engine.screening.seed_phrases import SeedPhrases
 from engine.store.earlier.samples import as_stored
 from engine.store.earlier.search import find_nearest
-from engine.text.near_duplicates import DuplicatePair, Match, NearTexts, choose_nearest
+from engine.text.near_duplicates import Match, NearTexts, choose_nearest
 from engine.text.words import COMMON_RUN, ends_sentence, word_runs
 
 # From this share of seeds with a terminal mark, texts of the trait are expected to have one.
@@ -31,7 +31,6 @@ class Screener:
     """
 
     def __init__(self, plan: Plan, use_lengths: bool) -> None:
-        self.duplicates: list[DuplicatePair] = []
         self._pool = plan.scenario_pool
         self._use_lengths = use_lengths
         self._contexts = _make_contexts(plan)
@@ -82,9 +81,9 @@ class Screener:
         if opening := self._openings.find(exemplar):
             return replace(exemplar, reason="meta_talk", detail=opening)
         if match := self._seeds.find(text):
-            return self._reject(exemplar, text, "seed_copy", match)
+            return _reject(exemplar, "seed_copy", match)
         if match := self._refused.find(text):
-            return self._reject(exemplar, text, "refused_before", match)
+            return _reject(exemplar, "refused_before", match)
         runs = word_runs(text, COMMON_RUN)
         if copied := next((self._seed_runs[run] for run in sorted(runs) if run in self._seed_runs), None):
             return replace(exemplar, reason="seed_copy", detail=f"{COMMON_RUN} words in a row of: {copied}")
@@ -96,14 +95,10 @@ class Screener:
         if drift := self._voice_check.find_drift(exemplar):
             return replace(exemplar, reason="voice_drift", detail=drift)
         if match := choose_nearest(near, self._seen.find(text)):
-            return self._reject(exemplar, text, "duplicate" if match.exact else "near_duplicate", match)
+            return _reject(exemplar, "duplicate" if match.exact else "near_duplicate", match)
         self._seen.add(exemplar.key, text)
         self._phrases.add(text, exemplar.trait, exemplar.pole, exemplar.scenario.subject)
         return exemplar
-
-    def _reject(self, exemplar: Exemplar, text: str, reason: Reason, match: Match) -> Exemplar:
-        self.duplicates.append(DuplicatePair(reason, exemplar.trait, text, match.text, match.similarity))
-        return replace(exemplar, reason=reason, detail=f"{match.similarity:.2f} like: {match.text}")
 
 
 def _make_contexts(plan: Plan) -> dict[str, Context]:
@@ -134,3 +129,7 @@ def _make_contexts(plan: Plan) -> dict[str, Context]:
 def _end_marked(texts: Sequence[str]) -> bool:
     """Whether at least ``MARKED_SHARE`` of some seeds end in a terminal mark."""
     return bool(texts) and sum(map(ends_sentence, texts)) >= MARKED_SHARE * len(texts)
+
+
+def _reject(exemplar: Exemplar, reason: Reason, match: Match) -> Exemplar:
+    return replace(exemplar, reason=reason, detail=f"{match.similarity:.2f} like: {match.text}")

@@ -27,17 +27,6 @@ class Match:
         return self.similarity == 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class DuplicatePair:
-    """A text that is too similar to another. ``similarity`` in [0, 1] is a Jaccard index, or a cosine of meanings."""
-
-    reason: str
-    trait: str
-    text: str
-    other: str
-    similarity: float
-
-
 class NearTexts:
     """An index of texts that grows one text at a time and finds near duplicates; memory grows with the texts."""
 

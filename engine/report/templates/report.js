@@ -190,6 +190,7 @@
     const list = make("dl");
     const facts = { audience: row.audience, form: row.form, length: row.length };
     if (row.lean !== null) facts["lies at"] = row.lean.toFixed(2);
+    if (row.detail) facts.found = row.detail;
     facts.id = String(row.id);
     for (const [name, value] of Object.entries(facts)) {
       const line = make("div");

@@ -59,6 +59,7 @@ def make_data(**changes: Any) -> ReportData:
             ExpectationResult("whole", "neither pole is under 0.40", False, "warning", "0.38"),
         ),
         separations=(Separation("clarity", 0.91, (0, 2), ("the first word alone tells the poles apart",)),),
+        details={10: "3 words"},
         positions={0: 0.9, 1: 0.1, 2: 0.4, 3: 0.2, 10: 0.5},
     )
     return replace(data, **changes)
@@ -156,8 +157,8 @@ def test_every_row_is_in_the_table() -> None:
 
     assert [0, 1, 2, 3, 10, 11] == [row["id"] for row in rows]
     assert [0, 2] == [row["id"] for row in rows if row["wrong_side"]]
-    assert ("too_short", "positive", "subject 10", "note", 2, 0.5) == tuple(
-        rows[4][name] for name in ("reason", "pole", "subject", "form", "words", "lean")
+    assert ("too_short", "3 words", "positive", "subject 10", "note", 2, 0.5) == tuple(
+        rows[4][name] for name in ("reason", "detail", "pole", "subject", "form", "words", "lean")
     )
     assert (None, "cell_failed") == (rows[5]["text"], rows[5]["reason"])
 

@@ -27,10 +27,10 @@ MODEL = make_model(seeds=(Seed("clarity", SEED, 1.0),))
 )
 def test_same_meaning_is_rejected_at_its_own_pole(texts: list[str], pole: Pole, reasons: list[Reason | None]) -> None:
     made = [make_exemplar(text, pole, index) for index, text in enumerate(texts)]
-    kept, pairs = reject_same_meanings(MODEL, made, (), SentenceEncoder())
+    kept = reject_same_meanings(MODEL, made, (), SentenceEncoder())
 
     assert reasons == [item.reason for item in kept]
-    assert [item.text for item in kept if item.reason] == [pair.text for pair in pairs]
+    assert all("means the same" in item.detail for item in kept if item.reason)
 
 
 def test_later_round_is_held_against_the_accepted_ones_of_earlier_rounds() -> None:
@@ -38,7 +38,7 @@ def test_later_round_is_held_against_the_accepted_ones_of_earlier_rounds() -> No
     cases: list[tuple[Reason | None, Reason | None]] = [(None, "near_duplicate"), ("too_long", None)]
     for reason, expected in cases:
         earlier = replace(make_exemplar(OTHER), reason=reason)
-        [kept], _ = reject_same_meanings(MODEL, [again], [earlier], SentenceEncoder())
+        [kept] = reject_same_meanings(MODEL, [again], [earlier], SentenceEncoder())
         assert expected == kept.reason
 
 

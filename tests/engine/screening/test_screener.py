@@ -1,12 +1,10 @@
 """Screening keeps or rejects every exemplar with a reason, and of two alike the first in cell order stays."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 from fakes.builders import (
-    NEGATIVE_SEEDS,
     POSITIVE_SEEDS,
     SCENARIO_POOL,
     make_exemplar,
@@ -19,7 +17,6 @@ from fakes.builders import (
 from engine.domain.model import Attached, Length, Model, Pole, Seed
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.screener import Screener
-from engine.text.near_duplicates import DuplicatePair
 
 TEXTS = (
     "The spare battery of the scanner lies in the second drawer, beside the charger.",
@@ -216,14 +213,3 @@ def test_openings_are_counted_over_the_rounds() -> None:
 @pytest.mark.parametrize("opening", ["Dear customer,\n", "Note: ", "At 10:30 ", "See https://a.b/c: ", ""])
 def test_greeting_or_first_word_that_many_texts_share_stands(opening: str) -> None:
     assert "meta_talk" not in list_reasons(make_screener().screen(open_with(opening, 10)))
-
-
-def test_pairs_are_kept_for_the_report() -> None:
-    screener = make_screener(SEEDED)
-    screener.screen(make_exemplars(TEXTS[0], TEXTS[0], POSITIVE_SEEDS[1], NEGATIVE_SEEDS[0]))
-
-    assert {"duplicate": 1, "seed_copy": 2} == Counter(pair.reason for pair in screener.duplicates)
-    assert [
-        DuplicatePair("duplicate", "clarity", TEXTS[0], TEXTS[0], 1.0),
-        DuplicatePair("seed_copy", "clarity", POSITIVE_SEEDS[1], POSITIVE_SEEDS[1], 1.0),
-    ] == screener.duplicates[:2]
