@@ -215,8 +215,8 @@ def test_export_is_the_same_bytes_and_replaced_by_force_alone(
         ((HANDLE, "a", "csv", None, "failed"), "is rejected, and only attached samples are handed on"),
         ((HANDLE, "a", "csv", None, "held"), "Name its pool: --pool eval"),
         (("u22a8.bare", "a", "csv"), "no attached samples in the pool train, so there is nothing to hand on. `exemp"),
-        ((HANDLE, "away/a", "csv"), "There is no folder"),
-        ((HANDLE, "s3://bucket/a", "csv"), "There is no folder"),
+        ((HANDLE, "away/a", "csv"), "there is no folder"),
+        ((HANDLE, "s3://bucket/a", "csv"), "there is no folder"),
         ((HANDLE, "", "csv"), "is no place for an export"),
     ],
 )
