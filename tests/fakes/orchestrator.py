@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 from engine.errors import ExemplarsError, ModelBusyError, OrchestratorError
-from flows.api.prefect_runs.creation_lock import RunCreationLock
 from flows.api.prefect_runs.orchestrator import UNSURE, CreatedRun, UnsureError
 from flows.run.flow_runs import ENDED_TYPES, Run, read_run
 from flows.run.labels import DOOR_TAG, name_tag
@@ -29,7 +28,7 @@ class FakeOrchestrator:
     progress: dict[str, float] = field(default_factory=dict)
     slots: dict[str, ExemplarsError] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
-    creation_lock: RunCreationLock = field(default_factory=RunCreationLock)
+    creation_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def add_run(self, tags: Sequence[str] = (), **parameters: object) -> str:
         """A run that is due, as the form of the UI makes one; its id."""

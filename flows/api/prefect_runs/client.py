@@ -1,6 +1,7 @@
 """Asks Prefect's server for the runs of models and creates new ones; it caches nothing about runs."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -12,7 +13,6 @@ from prefect.client.orchestration import PrefectClient, get_client
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from engine.errors import OrchestratorError
-from flows.api.prefect_runs.creation_lock import RunCreationLock
 from flows.api.prefect_runs.orchestrator import UNSURE, CreatedRun, UnsureError
 from flows.run.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
 from flows.run.labels import DOOR_TAG, FLOW, LIVE_TYPES, REVIEW, TAGS_AT_ONCE, name_tag
@@ -31,19 +31,15 @@ REQUEST_LABEL = "exemplars.request"
 # On SQLite twenty writers at once leave nineteen with an instant 503 (docs/decisions/000-measured.md).
 RETRY_SECONDS = 15.0
 RETRY_STATUSES = frozenset({429, 502, 503})
+# After it has created a run, Prefect's server writes once more. On SQLite a request that arrives meanwhile is refused,
+# after up to two seconds: 32 runs took 57 s. With 20 ms or more between two runs none was refused
+# (docs/decisions/017-idempotency.md).
+SPACING_SECONDS = 0.05
 _BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 class _BusyServerError(Exception):
     """Prefect's server is busy; a retry in a moment may succeed."""
-
-
-class _NoDeploymentError(OrchestratorError):
-    """The deployment does not exist, or no longer has that id."""
-
-
-class _UnknownRunError(OrchestratorError):
-    """Prefect knows no run of that id."""
 
 
 @asynccontextmanager
@@ -58,17 +54,14 @@ class PrefectOrchestrator:
 
     Args:
         retry_seconds: how long a request is repeated while the server is busy or away.
-
-    Raises:
-        OrchestratorError: from every method, if the server does not answer or answers unexpectedly.
     """
 
     def __init__(self, client: PrefectClient, retry_seconds: float = RETRY_SECONDS) -> None:
         self._client = client
         self._retry_seconds = retry_seconds
         # Prefect's server creates at best one run at a time, and on SQLite it refuses all writers but one.
-        self.creation_lock = RunCreationLock()
-        self._deployment_id = ""
+        self.creation_lock = asyncio.Lock()
+        self._created_at = 0.0
         # Fewer than the connections in the client's pool: waiting for one of those ends in an error.
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
 
@@ -108,18 +101,14 @@ class PrefectOrchestrator:
 
     async def find_newest(self, handle: str) -> Run | None:
         """The newest run of a model that was requested over HTTP, live or ended; None if there is none."""
-        now = datetime.now(UTC)
-        conditions = {"tags": {"all_": [name_tag(handle), DOOR_TAG]}, **_due_at(now)}
+        conditions = {"tags": {"all_": [name_tag(handle), DOOR_TAG]}, **_due_at(datetime.now(UTC))}
         found = await self._filter_runs((), conditions, limit=1)
         return found[0] if found else None
 
     async def find_run(self, run_id: str) -> Run | None:
         """The run of an id, which has to be a UUID; None if Prefect knows none."""
-        try:
-            answer = await self._request("GET", f"/flow_runs/{run_id}")
-        except _UnknownRunError:
-            return None
-        return read_run(answer.json(), datetime.now(UTC))
+        found = await self._filter_runs((), {"id": {"any_": [run_id]}}, limit=1)
+        return found[0] if found else None
 
     async def read_progress(self, run_ids: Sequence[str]) -> dict[str, float]:
         """The progress in [0, 1] of each run that has published any, by run id."""
@@ -139,10 +128,6 @@ class PrefectOrchestrator:
         """Creates the run of an idempotency key, or returns the one that has it: a key stands for one run for ever.
 
         The caller must hold ``creation_lock``.
-
-        Raises:
-            UnsureError: whether the run was enqueued is not known.
-            OrchestratorError: nothing was enqueued.
         """
         request = uuid4().hex
         body = {
@@ -160,8 +145,11 @@ class PrefectOrchestrator:
             "labels": {REQUEST_LABEL: request},
             "idempotency_key": key,
         }
-        async with self.creation_lock.spaced():
-            response = await self._request_run(body)
+        await asyncio.sleep(self._created_at + SPACING_SECONDS - time.monotonic())
+        try:
+            response = await self._create(DEPLOYMENT, body)
+        finally:
+            self._created_at = time.monotonic()
         answer = response.json()
         # The status alone says too little: the server answers two requests of one instant with 201 both, and a request
         # that is sent again, since its first response was lost, with 200.
@@ -170,33 +158,18 @@ class PrefectOrchestrator:
         return CreatedRun(read_run(answer, datetime.now(UTC)), is_new)
 
     async def create_review(self, parameters: Mapping[str, Any]) -> str:
-        """Enqueues a run of ``review/on-demand``, and returns its id.
-
-        Raises:
-            OrchestratorError: nothing was enqueued.
-        """
-        found = (await self._request("GET", f"/deployments/name/{REVIEW_DEPLOYMENT}")).json()
+        """Enqueues a run of ``review/on-demand``, and returns its id."""
         # A request that is sent again, since its answer was lost, makes no second run.
         body = {"parameters": dict(parameters), "idempotency_key": uuid4().hex}
-        made = await self._request("POST", f"/deployments/{found['id']}/create_flow_run", body, changes=True)
-        return str(made.json()["id"])
+        return str((await self._create(REVIEW_DEPLOYMENT, body)).json()["id"])
 
     def keep_runs_out(self, handle: str) -> AbstractContextManager[None]:
         """Holds the model's slot inside the block, so that a run which begins meanwhile waits."""
         return keep_runs_out(handle, "Nothing was changed")
 
-    async def _request_run(self, body: object) -> httpx.Response:
-        """Looks up the deployment's id once, and again if it is gone: a deployment that is made anew has another id."""
-        try:
-            if self._deployment_id:
-                return await self._request_run_of_deployment(body)
-        except _NoDeploymentError:
-            pass
-        self._deployment_id = (await self._request("GET", f"/deployments/name/{DEPLOYMENT}")).json()["id"]
-        return await self._request_run_of_deployment(body)
-
-    async def _request_run_of_deployment(self, body: object) -> httpx.Response:
-        return await self._request("POST", f"/deployments/{self._deployment_id}/create_flow_run", body, changes=True)
+    async def _create(self, deployment: str, body: object) -> httpx.Response:
+        found = (await self._request("GET", f"/deployments/name/{deployment}")).json()
+        return await self._request("POST", f"/deployments/{found['id']}/create_flow_run", body, changes=True)
 
     async def _list_ended_of(self, handle: str) -> list[Run]:
         tags = {"tags": {"all_": [name_tag(handle)]}}
@@ -213,11 +186,10 @@ class PrefectOrchestrator:
         runs = dict(conditions)
         if types:
             runs["state"] = {"type": {"any_": list(types)}}
-        flows = [FLOW]
         if types == LIVE_TYPES:
             runs |= _due_at(now)
-            # What finishes a proposed set holds the model's lease too.
-            flows.append(REVIEW)
+        # What finishes a proposed set holds the model's lease too, and is no operation on the model.
+        flows = [FLOW] if types == ENDED_TYPES else [FLOW, REVIEW]
         body = {"flows": {"name": {"any_": flows}}, "flow_runs": runs, "sort": sort, "limit": limit}
         answer = await self._request("POST", "/flow_runs/filter", body)
         return [read_run(item, now) for item in answer.json()]
@@ -244,8 +216,6 @@ class PrefectOrchestrator:
                     except httpx.HTTPStatusError as error:
                         if error.response.status_code not in RETRY_STATUSES:
                             raise
-                        if changes:
-                            self.creation_lock.enable_spacing()
                         raise _BusyServerError(f"it is busy: {error.response.status_code}") from error
                     except (*_BROKEN, httpx.ReadTimeout) as error:
                         # The server may have closed a pooled connection just as we used it.
@@ -289,14 +259,13 @@ def _translate_error(error: Exception, path: str, unsure: bool) -> OrchestratorE
     if unsure:
         return UnsureError(UNSURE)
     if isinstance(error, httpx.HTTPStatusError):
-        if error.response.status_code == httpx.codes.NOT_FOUND and path.startswith("/deployments/"):
-            name = path.removeprefix("/deployments/name/") if "/name/" in path else DEPLOYMENT
-            return _NoDeploymentError(
+        status = error.response.status_code
+        if status == httpx.codes.NOT_FOUND and path.startswith("/deployments/name/"):
+            name = path.removeprefix("/deployments/name/")
+            return OrchestratorError(
                 f"Prefect's server has no deployment {name}. 'make serve' makes it, and so does "
                 "'python -m flows.deploy'."
             )
-        if error.response.status_code == httpx.codes.NOT_FOUND and path.startswith("/flow_runs/"):
-            return _UnknownRunError("Prefect's server knows no such run.")
-        return OrchestratorError(f"Prefect's server answered with an unexpected {error.response.status_code}.")
+        return OrchestratorError(f"Prefect's server answered with an unexpected {status}.")
     said = str(error) if isinstance(error, _BusyServerError) else type(error).__name__
     return OrchestratorError(f"Prefect's server does not answer ({said}).")

@@ -54,7 +54,7 @@ async def _request_run(
     # two miss each other, the model's lease lets only one of them work.
     if live := (await orchestrator.list_live([handle]))[handle]:
         return None, live
-    async with orchestrator.creation_lock.acquire():
+    async with orchestrator.creation_lock:
         # Read under the lock: an earlier holder may have created the run, and then there is nothing to write.
         before = await orchestrator.find_newest(handle)
         while before is None or before.over:

@@ -1,12 +1,12 @@
 """What the routes need of whoever holds the runs of models: Prefect's server, by ``client.PrefectOrchestrator``."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engine.errors import OrchestratorError
-from flows.api.prefect_runs.creation_lock import RunCreationLock
 from flows.run.flow_runs import Run
 
 UNSURE = (
@@ -35,7 +35,7 @@ class Orchestrator(Protocol):
     """
 
     @property
-    def creation_lock(self) -> RunCreationLock:
+    def creation_lock(self) -> asyncio.Lock:
         """Is held by who looks up a model's newest run and creates its successor."""
 
     async def ping(self) -> None:

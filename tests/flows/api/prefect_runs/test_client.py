@@ -1,5 +1,6 @@
 """How the door asks Prefect: what it reads out of answers, what it sends again, and what it says where none comes."""
 
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator
@@ -14,8 +15,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from engine.errors import OrchestratorError
-from flows.api.prefect_runs.client import ENDED_SHOWN, PAGE, PrefectOrchestrator
-from flows.api.prefect_runs.creation_lock import RunCreationLock
+from flows.api.prefect_runs.client import ENDED_SHOWN, PAGE, SPACING_SECONDS, PrefectOrchestrator
 from flows.api.prefect_runs.orchestrator import UnsureError
 from flows.run.labels import DOOR_TAG, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, name_tag
 
@@ -126,17 +126,17 @@ async def test_ended_runs_are_found_behind_a_full_page_too(server: Server) -> No
 
 
 async def test_run_is_found_by_its_id_or_as_the_last_that_was_requested_over_http(server: Server) -> None:
-    server.give(FILTER, [make_run(id=RUN_ID, state="COMPLETED")], [])
-    server.give(f"/flow_runs/{RUN_ID}", make_run(id=RUN_ID))
+    server.give(FILTER, [make_run(id=RUN_ID, state="COMPLETED")], [], [make_run(id=RUN_ID)], [])
     newest, none = await server.orchestrator.find_newest(HANDLE), await server.orchestrator.find_newest(HANDLE)
     found, unknown = await server.orchestrator.find_run(RUN_ID), await server.orchestrator.find_run(str(uuid4()))
-    asked = server.list_bodies(FILTER)[0]
+    asked, _, by_id, _ = server.list_bodies(FILTER)
 
     assert newest is not None
     assert found is not None
     assert (RUN_ID, True, RUN_ID, None, None) == (newest.run_id, newest.over, found.run_id, none, unknown)
     assert ({"all_": [name_tag(HANDLE), DOOR_TAG]}, 1) == (asked["flow_runs"]["tags"], asked["limit"])
     assert "state" not in asked["flow_runs"]
+    assert {"id": {"any_": [RUN_ID]}} == by_id["flow_runs"]
 
 
 async def test_last_progress_of_a_run_counts_whatever_anybody_wrote(server: Server) -> None:
@@ -173,15 +173,6 @@ async def test_run_of_a_key_is_new_for_whose_request_created_it(server: Server, 
     assert asked == sent["parameters"]
     assert ("key", f"{HANDLE} from_traits") == (sent["idempotency_key"], sent["name"])
     assert [name_tag(HANDLE), DOOR_TAG] == sent["tags"]
-
-
-async def test_deployment_is_looked_up_once_and_again_when_it_was_made_anew(server: Server) -> None:
-    server.give(CREATE, make_run(), make_run(), httpx.Response(404))
-    server.give("/deployments/d2/create_flow_run", make_run(id=RUN_ID))
-    server.give(LOOK_UP, {"id": "d1"}, {"id": "d2"})
-    made = [(await create(server))[0] for _ in range(3)]
-
-    assert (RUN_ID, 2) == (made[-1], len(server.list_bodies(LOOK_UP)))
 
 
 @pytest.mark.parametrize("fate", [BUSY, LIMITED, BAD_GATEWAY, httpx.ReadError("x")])
@@ -235,16 +226,15 @@ async def test_review_is_a_run_of_its_deployment_which_is_named_where_it_is_miss
     assert {"decision": "attach"} == first["parameters"]
 
 
-async def test_next_run_and_none_who_only_looks_keeps_its_distance_once_one_was_sent_away() -> None:
-    lock, far = RunCreationLock(spacing_seconds=0.2), RunCreationLock(spacing_seconds=3600)
-    async with far.spaced():
-        far.enable_spacing()
-    async with far.acquire():
-        pass
-    async with lock.spaced():
-        lock.enable_spacing()
-    ended = time.monotonic()
-    async with lock.spaced():
-        begun = time.monotonic()
+async def test_next_run_is_created_at_a_distance(server: Server) -> None:
+    times = list[float]()
 
-    assert begun - ended >= 0.19
+    def note(_: Any) -> httpx.Response:
+        times.append(time.monotonic())
+        return httpx.Response(201, json=make_run())
+
+    server.give(CREATE, note)
+    for _ in range(3):
+        await create(server)
+
+    assert [] == [pair for pair in itertools.pairwise(times) if pair[1] - pair[0] < SPACING_SECONDS]

@@ -1,5 +1,6 @@
 """Races: however many ask at the same instant, one run is made; at length on Prefect's SQLite and PostgreSQL."""
 
+import asyncio
 import itertools
 import random
 import time
@@ -18,7 +19,6 @@ from fakes.surface import Surface, ask_as, read_settings_of
 from fakes.workspace import HANDLE, make_workspace
 
 from flows.api.app import make_app
-from flows.api.prefect_runs.creation_lock import RunCreationLock
 from flows.run.flow_runs import ENDED_TYPES
 
 CALLERS, ROUNDS = 20, 50
@@ -28,7 +28,7 @@ PATH = f"/models/{HANDLE}/samples/synthesize"
 @pytest.fixture
 def other_door(surface: Surface) -> httpx.Client:
     """Another door to the same runs, with a lock of its own."""
-    orchestrator = replace(surface.orchestrator, creation_lock=RunCreationLock())
+    orchestrator = replace(surface.orchestrator, creation_lock=asyncio.Lock())
     app = make_app(read_settings_of(surface.workspace), orchestrator=orchestrator)
     return ask_as(app, surface.portal, surface.secret)
 
