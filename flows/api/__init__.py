@@ -1,1 +1,1 @@
-"""The HTTP API, called the HTTP door: parses requests, enqueues runs in Prefect, reads the sample store."""
+"""The HTTP API: parses requests, enqueues runs in Prefect, reads the sample store."""

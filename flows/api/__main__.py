@@ -1,4 +1,4 @@
-"""The command ``python -m flows.api``: serves the HTTP door, and issues, lists and revokes its keys."""
+"""The command ``python -m flows.api``: serves the HTTP API, and issues, lists and revokes its keys."""
 
 import json
 import os
@@ -9,11 +9,10 @@ from typing import Annotated
 
 import typer
 
-from engine.errors import StoreError
 from engine.settings import read_settings
-from flows.api.keys.file import locate_keys
+from flows.api.keys.file import locate_keys, read_keys
 from flows.api.keys.key import Key
-from flows.api.keys.keyring import issue_key, list_keys, revoke_key
+from flows.api.keys.keyring import issue_key, revoke_key
 from flows.exit_codes import run_app
 
 # As people type it in the project's folder when the virtual environment is not activated.
@@ -22,25 +21,25 @@ COMMAND = ".venv/bin/python -m flows.api"
 COLUMNS = ("id", "scope", "namespaces", "created", "label")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-keys_app = typer.Typer(no_args_is_help=True, help="Issues, lists and revokes the keys of the HTTP door.")
+keys_app = typer.Typer(no_args_is_help=True, help="Issues, lists and revokes the keys of the HTTP API.")
 app.add_typer(keys_app, name="keys")
 
 
 @app.callback()
 def describe() -> None:
-    """The HTTP door of Exemplars."""
+    """The HTTP API of Exemplars."""
 
 
 @app.command("serve")
 def serve_command() -> None:
-    """Serves the HTTP door at EXEMPLARS_API_HOST and EXEMPLARS_API_PORT until it is stopped."""
+    """Serves the HTTP API at EXEMPLARS_API_HOST and EXEMPLARS_API_PORT until it is stopped."""
     # Prefect reads these when it is imported. Our own client retries, with a backoff in tenths of a second.
     os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "0")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from flows.api.app import make_app
-    from flows.api.metrics.endpoint import serve_metrics
+    from flows.api.metrics import serve_metrics
     from flows.api.prefect_runs.client import DEFAULT_PREFECT
     from flows.api.server import serve
     from flows.observability.logs import set_up_logs
@@ -50,19 +49,16 @@ def serve_command() -> None:
     # Without an address Prefect would start a server of its own in this process.
     api = temporary_settings({PREFECT_API_URL: PREFECT_API_URL.value() or DEFAULT_PREFECT})
     with api, serve_metrics(settings) as (counts, metrics):
+        counted = f", its metrics at {metrics}" if metrics else ""
         serve(
             make_app(settings, counts),
             settings.api_host,
             settings.api_port,
-            lambda address: announce(address, metrics),
+            lambda address: print(
+                f"The door is open at {address}/v1, its pages at {address}/v1/docs{counted}", flush=True
+            ),
             log_format=settings.log_format,
         )
-
-
-def announce(address: str, metrics: str = "") -> None:
-    """Prints where requests are answered, once they are."""
-    counted = f", its metrics at {metrics}" if metrics else ""
-    print(f"The door is open at {address}/v1, its pages at {address}/v1/docs{counted}", flush=True)
 
 
 @keys_app.command("issue")
@@ -76,13 +72,7 @@ def issue_command(
     """Issues a key and prints its secret, this once, as the one line on stdout."""
     path = locate_keys(read_settings())
     key, secret = issue_key(path, namespaces, scope, datetime.now(UTC), label)
-    try:
-        print(secret, flush=True)
-    except OSError as error:
-        revoke_key(path, key.id)
-        # Without this Python would try to write the secret again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise StoreError(f"The secret cannot be printed ({error.strerror}), so the key was revoked") from error
+    print(secret, flush=True)
     print(
         f"Key {key.id}: {key.rights}. The line on stdout is its secret: it is not kept and not shown again. "
         f"'{COMMAND} keys revoke {key.id}' revokes it",
@@ -96,7 +86,7 @@ def list_command(
 ) -> None:
     """Lists the keys that are in force, the oldest first."""
     path = locate_keys(read_settings())
-    keys = list_keys(path)
+    keys = read_keys(path)
     if as_json:
         print(json.dumps([describe_key(key) for key in keys]))
     elif keys:
@@ -107,7 +97,7 @@ def list_command(
 
 @keys_app.command("revoke")
 def revoke_command(key_id: Annotated[str, typer.Argument(metavar="ID", help="The id, as the list has it.")]) -> None:
-    """Revokes a key: the door refuses it from its next request on."""
+    """Revokes a key: the HTTP API refuses it from its next request on."""
     key = revoke_key(locate_keys(read_settings()), key_id)
     print(f"Key {key.id} is revoked: the door refuses it from now on", file=sys.stderr)
 

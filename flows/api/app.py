@@ -1,5 +1,7 @@
 """Builds the FastAPI application: the routes, and around them the middleware that every request passes."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -9,7 +11,7 @@ from starlette.middleware import Middleware
 
 from engine.settings import Settings
 from flows.api.docs_page import add_docs
-from flows.api.exception_handlers import EXCEPTION_HANDLERS
+from flows.api.errors import EXCEPTION_HANDLERS
 from flows.api.ignored_fields import note_query
 from flows.api.keys.file import locate_keys
 from flows.api.keys.key import Key
@@ -18,13 +20,12 @@ from flows.api.middleware.authentication import Authentication
 from flows.api.middleware.body_limit import BodyLimit
 from flows.api.middleware.envelope import Envelope
 from flows.api.middleware.host_check import HostCheck
-from flows.api.middleware.request_metrics import RequestMetrics, RequestMetricsMiddleware
-from flows.api.openapi.document import BY_PREFECT, add_document, describe_answers
-from flows.api.openapi.refusals import list_refusals
+from flows.api.middleware.request_metrics import RequestMetrics
 from flows.api.prefect_runs.client import open_orchestrator
 from flows.api.prefect_runs.orchestrator import Orchestrator
+from flows.api.refusals import BY_PREFECT, describe_answers, list_refusals
 from flows.api.routes import added_samples, deleted_sample, models, samples, synthesize
-from flows.api.routes.changes import ChangeLocks
+from flows.api.routes.changes import WAIT_SECONDS
 from flows.api.routes.dependencies import get_orchestrator, locate_storage
 from flows.api.schemas import Health
 from flows.review.routes import router as review_router
@@ -39,7 +40,7 @@ status is `succeeded`, then list the samples. Samples of your own are added with
 A key is issued where the service runs, with `python -m flows.api keys issue`, and is sent as
 `Authorization: Bearer <key>`.
 
-Fields and query parameters that the door does not know are ignored, and `X-Ignored-Fields` names them: a mistyped
+Fields and query parameters that nobody reads are ignored, and `X-Ignored-Fields` names them: a mistyped
 `efort` starts a run at the effort that holds without it. Look for that header while you write a client.
 
 Every answer carries `X-Request-Id`. Every answer that is not 2xx is one envelope,
@@ -62,16 +63,16 @@ TAGS = [
     {"name": "Service", "description": "Whether it works."},
     {"name": "Synthesis", "description": "Samples for a model: what the service is for."},
     {"name": "Changing", "description": "Samples of a draft, one by one."},
-    {"name": "Review", "description": "A person's word on a set before it is attached."},
+    {"name": "Review", "description": "A person's decision on a set before it is attached."},
     {"name": "Reading", "description": "Models, their traits and samples, and what their runs left."},
 ]
 bearer = HTTPBearer(auto_error=False, scheme_name="bearer", description=KEYS)
 health = APIRouter(tags=["Service"])
 
 
-@health.get("/health", responses=describe_answers(Health, *BY_PREFECT, is_open=True), summary="Ask whether it works")
+@health.get("/health", responses=describe_answers(*BY_PREFECT, is_open=True), summary="Ask whether it works")
 async def read_health(request: Request) -> Health:
-    """Whether the door and Prefect's server behind it answer. Needs no key."""
+    """Whether the HTTP API and Prefect's server behind it answer. Needs no key."""
     await get_orchestrator(request).ping()
     return Health(status="ok")
 
@@ -90,7 +91,7 @@ def make_app(
     Args:
         counts: the request metrics, or None if they are not served.
         find_key: finds the key of a secret; None for the keys that the settings' file has.
-        further: routes besides the door's own; like those they need a key.
+        further: routes besides its own; like those they need a key.
         orchestrator: holds the runs; None for Prefect's server, whose client is opened in the application's lifespan.
     """
     app = FastAPI(
@@ -106,8 +107,7 @@ def make_app(
         exception_handlers=EXCEPTION_HANDLERS,
         # The outermost first. Envelope turns whatever is raised inside it into an error response.
         middleware=[
-            *([Middleware(RequestMetricsMiddleware, counts=counts, base=BASE)] if counts else []),
-            Middleware(Envelope),
+            Middleware(Envelope, counts=counts),
             Middleware(Authentication, find_key=find_key or KeyRing(locate_keys(settings)).find),
             Middleware(BodyLimit),
             Middleware(HostCheck, allowed_hosts=settings.allowed_hosts),
@@ -116,13 +116,13 @@ def make_app(
     )
     app.state.storage = locate_storage(settings)
     app.state.orchestrator = orchestrator
-    app.state.change_locks = ChangeLocks()
+    app.state.change_locks = defaultdict(asyncio.Lock)
+    app.state.change_seconds = WAIT_SECONDS
     app.include_router(health, prefix=BASE, dependencies=[Depends(note_query)])
     modules = (synthesize, models, samples, added_samples, deleted_sample)
     own = [*(module.router for module in modules), review_router]
     for router in (*own, *further):
         app.include_router(router, prefix=BASE, dependencies=[Security(bearer), Depends(note_query)])
-    add_document(app)
     add_docs(app)
     return app
 

@@ -1,18 +1,22 @@
 """Cursors of paged listings: opaque texts that say where the next page begins, valid only for their own listing."""
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Query
+from pydantic.json_schema import SkipJsonSchema
 
 from flows.api.errors import ApiError
 
 Part = str | int
 
 NEXT = "`next_cursor` of the page before, with the same filters; left out for the first page."
-CURSOR_PATTERN = "^[A-Za-z0-9_-]+$"
-
+Cursor = Annotated[
+    str | SkipJsonSchema[None], Query(description=NEXT, json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
+]
 # Not a secret: it distinguishes cursors that we issued from made-up or truncated ones, and hides nothing.
 _SEAL = b"exemplars cursor 1"
 _SEAL_BYTES = 8
@@ -21,7 +25,9 @@ _SEAL_BYTES = 8
 def write_cursor(listing: Sequence[str], place: Sequence[Part]) -> str:
     """The cursor of a place in a listing; ``listing`` is the endpoint's name and the values of all its filters."""
     content = json.dumps(list(place), separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(_seal(listing, content) + content).decode().rstrip("=")
+    sealed = json.dumps(list(listing)).encode() + b"\0" + content
+    seal = hashlib.blake2b(sealed, key=_SEAL, digest_size=_SEAL_BYTES).digest()
+    return base64.urlsafe_b64encode(seal + content).decode().rstrip("=")
 
 
 def read_cursor(listing: Sequence[str], cursor: str) -> list[Part]:
@@ -31,11 +37,10 @@ def read_cursor(listing: Sequence[str], cursor: str) -> list[Part]:
         ApiError: 422, if this listing did not issue the cursor.
     """
     try:
-        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        place: list[Part] = json.loads(raw[_SEAL_BYTES:])
-        # Encoded again it must be the same text: in Base64 different texts can decode to the same bytes.
+        place: list[Part] = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[_SEAL_BYTES:])
+        # What is written again is the same text only if the seal is ours.
         is_ours = isinstance(place, list) and write_cursor(listing, place) == cursor
-    except (binascii.Error, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         is_ours = False
     if not is_ours:
         raise refuse_cursor()
@@ -46,8 +51,3 @@ def refuse_cursor() -> ApiError:
     """The 422 for a cursor that the listing did not issue."""
     said = "This cursor does not belong to this listing. Send `next_cursor` of the page before, with the same filters, "
     return ApiError(422, "invalid_request", f"{said}or leave it out for the first page.", {"field": "cursor"})
-
-
-def _seal(listing: Sequence[str], content: bytes) -> bytes:
-    named = json.dumps(list(listing)).encode()
-    return hashlib.blake2b(named + b"\0" + content, key=_SEAL, digest_size=_SEAL_BYTES).digest()

@@ -12,22 +12,6 @@ DOCS_PATH = "/v1/docs"
 FILES_PATH = f"{DOCS_PATH}/files"
 
 _PARAMETERS = {"tryItOutEnabled": True, "defaultModelsExpandDepth": -1}
-# On a phone the cells of Swagger UI's nested tables stand below each other.
-_STYLE = """
-.swagger-ui .info { margin: 24px 0 }
-.swagger-ui .renderedMarkdown p, .swagger-ui .renderedMarkdown li { line-height: 1.6 }
-.swagger-ui .renderedMarkdown code { padding: 1px 4px }
-.swagger-ui .scheme-container { margin: 0; padding: 8px 0; box-shadow: none }
-@media (max-width: 640px) {
-  .swagger-ui table, .swagger-ui tbody, .swagger-ui tr { display: block }
-  .swagger-ui td.col { display: block; width: auto; padding-left: 0 }
-  .swagger-ui td.header-col { display: block; padding: 4px 0 }
-  .swagger-ui thead, .swagger-ui .response-col_links { display: none !important }
-  .swagger-ui .response-controls { flex-wrap: wrap }
-  .swagger-ui .opblock-body select, .swagger-ui .opblock-body input { max-width: 100% }
-  .swagger-ui .responses-inner, .swagger-ui .opblock-body .opblock-section { padding: 8px }
-}
-"""
 # Swagger UI has a dark style, and leaves it to the page when to use it.
 _SCRIPT = "document.documentElement.classList.toggle('dark-mode', matchMedia('(prefers-color-scheme: dark)').matches)"
 
@@ -42,8 +26,7 @@ def add_docs(app: FastAPI) -> None:
         swagger_favicon_url=f"{FILES_PATH}/favicon.png",
         swagger_ui_parameters=_PARAMETERS,
     )
-    page = bytes(plain.body).decode().replace("</head>", f"<style>{_STYLE}</style></head>")
-    page = page.replace("<script>", f"<script>{_SCRIPT};")
+    page = bytes(plain.body).decode().replace("<script>", f"<script>{_SCRIPT};")
     headers = {"Content-Security-Policy": write_policy(page)}
     app.mount(FILES_PATH, StaticFiles(packages=[("fastapi_offline", "static")]))
 

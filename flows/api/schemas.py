@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.definitions.lifecycle import State
-from engine.store.decisions import Said
 from flows.api.errors import Code
 from flows.run.flow_runs import Status
 
@@ -15,11 +14,13 @@ SAMPLE_ID_EXAMPLE = 8028196843172301
 HANDLE_EXAMPLE = "u22a8.technical-writing"
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """A JSON object of a response: every field of it is there, and no other."""
+
     model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
 
 
-class ErrorBody(_Answer):
+class ErrorBody(Answer):
     """Why a request was refused."""
 
     code: Code = Field(description="A stable word for the kind of refusal.")
@@ -28,41 +29,26 @@ class ErrorBody(_Answer):
     details: dict[str, object] = Field(description="What there is to add; empty when there is nothing.")
 
 
-class ErrorEnvelope(_Answer):
+class ErrorEnvelope(Answer):
     """Every answer that is not 2xx."""
 
     error: ErrorBody = Field(description="Why the request was refused.")
 
 
-class Health(_Answer):
-    """The door answers, and so does Prefect's server behind it."""
+class Health(Answer):
+    """The HTTP API answers, and so does Prefect's server behind it."""
 
     status: Literal["ok"] = Field(description="Never anything else: where something is wrong the status is 503.")
 
 
-class SynthesizeAnswer(_Answer):
+class SynthesizeAnswer(Answer):
     """A run was enqueued."""
 
     state: State = Field(description="The model's state after the call.", examples=["busy"])
     run_id: str | None = Field(description="The id of the Prefect flow run.", examples=[RUN_ID_EXAMPLE])
 
 
-class DecisionAnswer(_Answer):
-    """A decision on a sample is kept."""
-
-    sample_id: int = Field(description="The sample's id.", examples=[SAMPLE_ID_EXAMPLE])
-    said: Said = Field(description="What counts for it now.", examples=["refuse"])
-
-
-class ReviewAnswer(_Answer):
-    """A proposed set is attached or rejected by a run."""
-
-    state: Literal["enqueued"] = Field(description="A run finishes the set.")
-    run_id: str = Field(description="The id of the Prefect flow run that does it.", examples=[RUN_ID_EXAMPLE])
-    message: str = Field(description="The same as a sentence for a person.")
-
-
-class Operation(_Answer):
+class Operation(Answer):
     """The run that works on the model, or the last one that did."""
 
     kind: Literal["synthesize"] = Field(description="What the run does.")
@@ -75,7 +61,7 @@ class Operation(_Answer):
     error: str | None = Field(description="Why it failed or was cancelled, else null.")
 
 
-class ModelAnswer(_Answer):
+class ModelAnswer(Answer):
     """A model and its state."""
 
     handle: str = Field(description="Its name, `<namespace>.<name>`.", examples=[HANDLE_EXAMPLE])
@@ -96,7 +82,7 @@ class ModelAnswer(_Answer):
     )
 
 
-class ModelPage(_Answer):
+class ModelPage(Answer):
     """Models in the order of their handles."""
 
     items: list[ModelAnswer] = Field(description="The models of this page.")
@@ -104,7 +90,7 @@ class ModelPage(_Answer):
     limit: int = Field(description="How many a page holds at most, as asked for.")
 
 
-class TraitAnswer(_Answer):
+class TraitAnswer(Answer):
     """A trait with the counts of its samples; the last three fields tell of traits that the platform discovers."""
 
     key: str = Field(description="Its name for programs.", examples=["clarity"])
@@ -121,13 +107,13 @@ class TraitAnswer(_Answer):
     anchor_sample_ids: dict[str, object] | None = Field(description="Null here.")
 
 
-class TraitList(_Answer):
+class TraitList(Answer):
     """The traits of a model, in the order of its definition."""
 
     traits: list[TraitAnswer] = Field(description="All of them: there are no pages.")
 
 
-class SampleAnswer(_Answer):
+class SampleAnswer(Answer):
     """A piece of text with a quality for one trait."""
 
     id: Annotated[int, Field(ge=0, lt=2**53, description="The same text for the same trait has the same one.")]
@@ -142,7 +128,7 @@ class SampleAnswer(_Answer):
     created_at: datetime | None = Field(description="When it was made, in UTC; null for authored samples.")
 
 
-class AddedSamples(_Answer):
+class AddedSamples(Answer):
     """The samples are there."""
 
     ids: list[Annotated[int, Field(ge=0, lt=2**53)]] = Field(
@@ -150,14 +136,14 @@ class AddedSamples(_Answer):
     )
 
 
-class DeletedSample(_Answer):
+class DeletedSample(Answer):
     """The sample is gone."""
 
     handle: str = Field(description="The model that had it.", examples=[HANDLE_EXAMPLE])
     deleted: Literal[True] = Field(description="Always true.")
 
 
-class SamplePage(_Answer):
+class SamplePage(Answer):
     """Samples: the authored ones first, then set by set in the order in which they were attached."""
 
     items: list[SampleAnswer] = Field(description="The samples of this page.")

@@ -1,9 +1,8 @@
-"""Runs the HTTP door's server: uvicorn on one address, until it is stopped by a signal."""
+"""Runs the HTTP API's server: uvicorn on one address, until it is stopped by a signal."""
 
 import errno
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
@@ -15,7 +14,6 @@ from starlette.types import ASGIApp
 
 from engine.errors import AddressError
 from engine.settings import LogFormat
-from flows.api.middleware.host_check import HEAD_LIMIT_BYTES
 from flows.observability.json_logs import choose_formatter
 
 STOP_SECONDS = 5
@@ -23,7 +21,7 @@ STOP_SECONDS = 5
 KEEP_ALIVE_SECONDS = 10
 # The most connections and requests at once; above it uvicorn itself answers 503.
 LIMIT_CONCURRENCY = 512
-FILES = 8192
+HEAD_LIMIT_BYTES = 16 * 1024
 
 CHOSEN_BY = "EXEMPLARS_API_PORT (0 takes a free port) and EXEMPLARS_API_HOST"
 
@@ -54,7 +52,6 @@ def serve(
         AddressError: the address is in use, not of this machine, or malformed.
         SystemExit: it was stopped, with code 0.
     """
-    raise_file_limit()
     log_to_stderr(log_format)
     listener = open_listener(host, port, chosen_by)
     address = write_address(host, listener.getsockname()[1])
@@ -105,14 +102,6 @@ def describe_refusal(error: OSError, host: str, port: int, chosen_by: str) -> Ad
         f"cannot listen on {write_address(host, port)}: {reason}. Stop what listens there, or choose another "
         f"address with {chosen_by}"
     )
-
-
-def raise_file_limit() -> None:
-    """Raises the process's limit of open files: each connection needs one, and so does each set that is read."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def write_address(host: str, port: int) -> str:

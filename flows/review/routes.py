@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from engine.errors import InputError
 from engine.review.page import render_review_page
@@ -15,9 +16,10 @@ from engine.store.layout import PROPOSED
 from engine.store.proposals import read_rows
 from engine.store.store import StoredSet, find_set
 from flows.api.errors import ApiError
-from flows.api.openapi.document import BY_PREFECT, describe_answers
-from flows.api.routes.dependencies import get_key, get_orchestrator, get_storage, is_run_id
-from flows.api.schemas import RUN_ID_EXAMPLE, SAMPLE_ID_EXAMPLE, DecisionAnswer, ReviewAnswer
+from flows.api.refusals import BY_PREFECT, describe_answers
+from flows.api.routes.body import Body, describe_body, read_body
+from flows.api.routes.dependencies import get_key, get_orchestrator, get_storage
+from flows.api.schemas import RUN_ID_EXAMPLE, SAMPLE_ID_EXAMPLE, Answer
 
 router = APIRouter(tags=["Review"])
 PAGE_HEADERS = {
@@ -27,33 +29,44 @@ PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
-RunId = Annotated[
-    str,
-    Path(description="The run that proposed the set.", examples=[RUN_ID_EXAMPLE], json_schema_extra={"format": "uuid"}),
-]
+RunId = Annotated[UUID, Path(description="The run that proposed the set.", examples=[RUN_ID_EXAMPLE])]
 
 
-class DecisionBody(BaseModel):
+class DecisionBody(Body):
     """What a person says of one sample; the latest decision counts."""
 
-    model_config = ConfigDict(extra="ignore")
-    sample_id: int = Field(ge=0, lt=2**53, description="The sample's id.", examples=[SAMPLE_ID_EXAMPLE])
+    # The page has ids as texts.
+    sample_id: int = Field(strict=False, ge=0, lt=2**53, description="The sample's id.", examples=[SAMPLE_ID_EXAMPLE])
     said: Said = Field(description="`undecided` takes an earlier decision back.", examples=["refuse"])
 
 
-class ReviewBody(BaseModel):
-    """A person's word on the whole set; what was refused and what reads as the other pole was said before."""
+class DecisionAnswer(Answer):
+    """A decision on a sample is kept."""
 
-    model_config = ConfigDict(extra="ignore")
+    sample_id: int = Field(description="The sample's id.", examples=[SAMPLE_ID_EXAMPLE])
+    said: Said = Field(description="What counts for it now.", examples=["refuse"])
+
+
+class ReviewBody(Body):
+    """A person's decision on the whole set; what was refused and what reads as the other pole was said before."""
+
     decision: Literal["attach", "reject"] = Field(description="Attach what stands, or reject all of it.")
     why: str = Field("", max_length=1000, description="A word of why, kept with the set.")
     fill: bool = Field(False, description="Start a run that then fills the model up to the effort's number.")
 
 
+class ReviewAnswer(Answer):
+    """A proposed set is attached or rejected by a run."""
+
+    state: Literal["enqueued"] = Field(description="A run finishes the set.")
+    run_id: str = Field(description="The id of the Prefect flow run that does it.", examples=[RUN_ID_EXAMPLE])
+    message: str = Field(description="The same as a sentence for a person.")
+
+
 @router.get(
     "/runs/{run_id}/review",
     response_class=Response,
-    responses=describe_answers("text/html", (404, "not_found")),
+    responses=describe_answers((404, "not_found"), (422, "invalid_request"), about="The page.", media_type="text/html"),
     summary="Review a proposed set in a browser",
 )
 def read_review(request: Request, run_id: RunId) -> Response:
@@ -68,30 +81,24 @@ def read_review(request: Request, run_id: RunId) -> Response:
     "/runs/{run_id}/review/decisions",
     operation_id="decide_on_sample",
     responses=describe_answers(
-        DecisionAnswer,
         (403, "forbidden"),
         (404, "not_found"),
         (404, "sample_not_found"),
         (409, "model_busy"),
         (422, "invalid_request"),
+        about="The decision is kept.",
     ),
+    openapi_extra=describe_body(DecisionBody),
     summary="Decide on one sample",
 )
-def decide(request: Request, run_id: RunId, body: DecisionBody) -> DecisionAnswer:
+async def decide(request: Request, run_id: RunId) -> DecisionAnswer:
     """Keeps a decision on one sample of a proposed set, the moment that it is made.
 
     A browser sends its key by itself, so its request needs an `Origin` of this service.
     """
-    stored = _find_changeable(request, run_id)
-    ids = {row["id"] for row in read_rows(stored, PROPOSED)}
-    if body.sample_id not in ids:
-        said = f"The proposal of run {run_id} has no sample {body.sample_id}."
-        raise ApiError(404, "sample_not_found", said, {"sample_id": body.sample_id})
-    try:
-        kept = keep_decision(stored, body.sample_id, body.said, get_key(request).id)
-    except InputError as error:
-        raise ApiError(409, "model_busy", f"{error}.", {"run_id": run_id}) from None
-    return DecisionAnswer(sample_id=kept.sample_id, said=kept.said)
+    stored = await run_in_threadpool(_find_changeable, request, run_id)
+    wanted = await read_body(request, DecisionBody)
+    return await run_in_threadpool(_keep, stored, wanted, get_key(request).id)
 
 
 @router.post(
@@ -99,48 +106,62 @@ def decide(request: Request, run_id: RunId, body: DecisionBody) -> DecisionAnswe
     operation_id="finish_review",
     status_code=202,
     responses=describe_answers(
-        ReviewAnswer,
         (403, "forbidden"),
         (404, "not_found"),
         (422, "invalid_request"),
         *BY_PREFECT,
         success=202,
+        about="A run finishes the set.",
     ),
+    openapi_extra=describe_body(ReviewBody),
     summary="Attach or reject a proposed set",
 )
-async def finish(request: Request, run_id: RunId, body: ReviewBody) -> ReviewAnswer:
+async def finish(request: Request, run_id: RunId) -> ReviewAnswer:
     """Has a run of `review/on-demand` finish the set, in the place of the run that proposed it.
 
     Samples that nobody has decided on stand.
     """
     await run_in_threadpool(_find_changeable, request, run_id)
+    wanted = await read_body(request, ReviewBody)
     # What was decided sample by sample is read by the run that finishes the set.
-    word: dict[str, Any] = {
-        "decision": body.decision,
+    asked: dict[str, Any] = {
+        "run_id": str(run_id),
+        "decision": wanted.decision,
         "leave_out": [],
         "other_pole": [],
-        "why": body.why,
-        "fill": body.fill,
+        "why": wanted.why,
+        "fill": wanted.fill,
     }
-    made = await get_orchestrator(request).create_review({"run_id": run_id, **word})
+    made = await get_orchestrator(request).create_review(asked)
     return ReviewAnswer(
         state="enqueued", run_id=made, message=f"Run {made} finishes the set: its page shows what comes of it."
     )
 
 
-def _find_proposal(request: Request, run_id: str) -> StoredSet:
+def _keep(stored: StoredSet, wanted: DecisionBody, who: str) -> DecisionAnswer:
+    if wanted.sample_id not in {row["id"] for row in read_rows(stored, PROPOSED)}:
+        said = f"The proposal of run {stored.run_id} has no sample {wanted.sample_id}."
+        raise ApiError(404, "sample_not_found", said, {"sample_id": wanted.sample_id})
+    try:
+        kept = keep_decision(stored, wanted.sample_id, wanted.said, who)
+    except InputError as error:
+        raise ApiError(409, "model_busy", f"{error}.", {"run_id": stored.run_id}) from None
+    return DecisionAnswer(sample_id=kept.sample_id, said=kept.said)
+
+
+def _find_proposal(request: Request, run_id: UUID) -> StoredSet:
     """The proposal of a run, for a key that owns the model's namespace.
 
     Raises:
         ApiError: 404, if there is none that waits, or the key may not see it, which answer alike.
     """
-    stored = find_set(get_storage(request).samples_uri, run_id) if is_run_id(run_id) else None
+    stored = find_set(get_storage(request).samples_uri, str(run_id))
     if stored is None or stored.status != "proposed" or not get_key(request).owns(stored.handle):
-        raise ApiError(404, "not_found", f"No set of run {run_id} waits for a review.", {"run_id": run_id})
+        raise ApiError(404, "not_found", f"No set of run {run_id} waits for a review.", {"run_id": str(run_id)})
     return stored
 
 
-def _find_changeable(request: Request, run_id: str) -> StoredSet:
+def _find_changeable(request: Request, run_id: UUID) -> StoredSet:
     """The proposal, for a key that may change the model, in a request that no other site has made.
 
     Raises:

@@ -24,7 +24,7 @@ class Authentication:
     for these, and only there, HTTP Basic is accepted too, with any user name.
 
     Args:
-        needs_key: says of a path whether it needs a key; None for those of the door.
+        needs_key: says of a path whether it needs a key; None for those of the HTTP API.
     """
 
     def __init__(

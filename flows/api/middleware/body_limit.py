@@ -40,8 +40,6 @@ class BodyLimit:
             adds = scope["method"] == "POST" and SAMPLES_PATH.fullmatch(scope["path"]) is not None
             limit_bytes = SAMPLES_LIMIT_BYTES if adds else BODY_LIMIT_BYTES
             timeout_seconds = SAMPLES_SECONDS if adds else self._timeout_seconds
-            length = Headers(scope=scope).get("content-length", "")
-            _check_size(int(length) if length.isdigit() else 0, limit_bytes)
             try:
                 async with asyncio.timeout(timeout_seconds):
                     body = await _read(Request(scope, receive), limit_bytes)
@@ -67,7 +65,9 @@ def check_framing(scope: Scope) -> None:
 
 
 async def _read(request: Request, limit_bytes: int) -> bytes:
+    length = request.headers.get("content-length", "")
     body = bytearray()
+    _check_size(int(length) if length.isdigit() else 0, limit_bytes)
     async for piece in request.stream():
         body += piece
         _check_size(len(body), limit_bytes)

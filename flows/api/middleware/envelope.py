@@ -1,40 +1,44 @@
-"""The outermost middleware: gives every request an id and a log line, and every error its JSON envelope."""
+"""The outermost middleware: gives every request an id, a log line and its metrics, and every error its envelope."""
 
 import asyncio
 import logging
 import re
 import time
-import traceback
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flows.api.errors import REQUEST_ID, ApiError, render_error
-from flows.api.exception_handlers import RETRY_AFTER_SECONDS, translate_error
+from flows.api.errors import REQUEST_ID, RETRY_AFTER, ApiError, render_error, translate_error
 from flows.api.ignored_fields import IGNORED, write_ignored
 from flows.api.middleware.body_limit import check_framing
+from flows.api.middleware.request_metrics import RequestMetrics
 
 LOGGER = logging.getLogger("flows.api")
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SHORTEST_SECRET = 8
 _LONGEST_PATH = 200
 
 
 class Envelope:
-    """Sets ``scope["state"]["request_id"]`` and turns every exception from further inside into an error response."""
+    """Sets ``scope["state"]["request_id"]`` and turns every exception from further inside into an error response.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        counts: the metrics to record, or None if they are not served.
+    """
+
+    def __init__(self, app: ASGIApp, counts: RequestMetrics | None = None) -> None:
         self._app = app
+        self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers the request, whatever is raised, unless the client has gone."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _choose_id(scope)
+        given = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         answer = _Answer(send, scope, request_id)
         begun = time.monotonic()
@@ -45,16 +49,18 @@ class Envelope:
             pass
         except asyncio.CancelledError:
             # The server is stopping, its time to finish requests is over, and nothing awaits this task any more.
-            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-            stopping = ApiError(503, "internal_error", "The server is stopping. Ask again.", headers=headers)
+            stopping = ApiError(503, "internal_error", "The server is stopping. Ask again.", headers=RETRY_AFTER)
             await answer.refuse(stopping, receive)
         except Exception as error:
             refusal = translate_error(error)
             if refusal.code == "internal_error" or answer.status:
-                LOGGER.error("%s %s", request_id, _write_traceback(error, scope), extra={"request_id": request_id})
+                LOGGER.exception("%s failed", request_id, extra={"request_id": request_id})
             await answer.refuse(refusal, receive)
         finally:
-            _log(scope, answer.status, time.monotonic() - begun, request_id)
+            seconds = time.monotonic() - begun
+            _log(scope, answer.status, seconds, request_id)
+            if self._counts:
+                self._counts.record(scope, answer.status, seconds)
 
 
 class _Answer:
@@ -83,11 +89,6 @@ class _Answer:
             await render_error(error, self._request_id)(self._scope, receive, self.send)
 
 
-def _choose_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get(REQUEST_ID, "")
-    return given if _GIVEN_ID.fullmatch(given) else uuid4().hex
-
-
 def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> None:
     """Logs one line. The path is logged as it was sent, in ASCII, but of the query, which may contain secrets, only
     the names of parameters that nobody read."""
@@ -99,12 +100,3 @@ def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> N
         told["ignored_fields"] = ignored
     values = (scope["method"], path, shown, seconds * 1000, request_id, f" ignored: {ignored}" if ignored else "")
     LOGGER.info("%s %s %s %.0f ms %s%s", *values, extra={**told, "request_id": request_id})
-
-
-def _write_traceback(error: Exception, scope: Scope) -> str:
-    """The traceback without the request's key, which a library's message might quote."""
-    text = "".join(traceback.format_exception(error))
-    credentials = Headers(scope=scope).get("authorization", "")
-    for secret in (word for word in credentials.split() if len(word) >= _SHORTEST_SECRET):
-        text = text.replace(secret, "[secret]")
-    return text

@@ -1,1 +1,1 @@
-"""The routes of the HTTP door."""
+"""The routes of the HTTP API."""

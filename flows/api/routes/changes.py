@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
-from weakref import WeakValueDictionary
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
@@ -23,24 +22,10 @@ AWAY = "Prefect's server does not answer. Nothing was changed; ask again later."
 Result = TypeVar("Result")
 
 
-class ChangeLocks:
-    """One lock a model, for as long as somebody waits for it: requests at one door change a model one by one.
-
-    Args:
-        wait_seconds: how long a request waits for the lock, and then for the model's slot.
-    """
-
-    def __init__(self, wait_seconds: float = WAIT_SECONDS) -> None:
-        self.wait_seconds = wait_seconds
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-
-    def find(self, handle: str) -> asyncio.Lock:
-        """The lock of a model."""
-        return self._locks.setdefault(handle, asyncio.Lock())
-
-
 async def change_draft(request: Request, handle: str, own: Effort | None, change: Callable[[], Result]) -> Result:
     """Does ``change`` in a thread while the slot of a draft is held, so that no run begins to work on the model.
+
+    Requests at this process change a model one by one, and so only one of them at a time asks Prefect for the slot.
 
     Args:
         own: the model's own effort, which runs without an effort of their own use.
@@ -55,16 +40,15 @@ async def change_draft(request: Request, handle: str, own: Effort | None, change
     live = (await orchestrator.list_live([handle]))[handle]
     if live:
         raise refuse_change(live, own)
-    locks = request.app.state.change_locks
-    assert isinstance(locks, ChangeLocks)
-    lock = locks.find(handle)
+    wait_seconds: float = request.app.state.change_seconds
+    lock: asyncio.Lock = request.app.state.change_locks[handle]
     try:
-        async with asyncio.timeout(locks.wait_seconds):
+        async with asyncio.timeout(wait_seconds):
             await lock.acquire()
     except TimeoutError:
         raise _refuse_crowd(handle) from None
     try:
-        return await run_in_threadpool(_change_alone, orchestrator, models_uri, handle, locks.wait_seconds, change)
+        return await run_in_threadpool(_change_alone, orchestrator, models_uri, handle, wait_seconds, change)
     finally:
         lock.release()
 

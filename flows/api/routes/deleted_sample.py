@@ -1,27 +1,22 @@
 """The route that takes one sample off a draft: one that a run attached, or one that was added over HTTP."""
 
-import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BeforeValidator
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from engine.listing.places import Places, find_places, remove_samples
 from engine.store.removal import Removal
 from flows.api.errors import ApiError
-from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
+from flows.api.refusals import BY_PREFECT, OF_MODEL, describe_answers
 from flows.api.routes.changes import change_draft
 from flows.api.routes.dependencies import Storage, find_changeable_model, get_key, get_storage, read_outline
 from flows.api.schemas import SAMPLE_ID_EXAMPLE, DeletedSample
 from flows.run.set_events import emitting_removals
 
 router = APIRouter(tags=["Changing"])
-# Python converts no more than some thousand digits.
-MOST_DIGITS = 400
 
 
 class SampleConvertor(StringConvertor):
@@ -33,22 +28,10 @@ class SampleConvertor(StringConvertor):
 register_url_convertor("sample", SampleConvertor())
 
 
-def read_id(value: object) -> int:
-    """The integer in a path.
-
-    Raises:
-        ValueError: the text is not an integer in digits.
-    """
-    if not isinstance(value, str) or not re.fullmatch(f"-?[0-9]{{1,{MOST_DIGITS}}}", value):
-        raise ValueError("an integer, in digits")
-    return int(value)
-
-
 @router.delete(
     "/models/{handle}/samples/{sample_id:sample}",
     operation_id="delete_sample",
     responses=describe_answers(
-        DeletedSample,
         *OF_MODEL,
         (403, "forbidden"),
         (404, "sample_not_found"),
@@ -57,32 +40,28 @@ def read_id(value: object) -> int:
         (409, "model_busy"),
         (409, "model_not_draft"),
         *BY_PREFECT,
-        links={"samples": link("list_samples", "The samples that are left.", handle="$request.path.handle")},
+        about="The sample is gone.",
     ),
     summary="Delete a sample",
 )
 async def delete_model_sample(
     request: Request,
     handle: Annotated[str, Depends(find_changeable_model)],
-    sample_id: Annotated[
-        int,
-        BeforeValidator(read_id),
-        Path(description="The id of a sample, as listings show it.", examples=[SAMPLE_ID_EXAMPLE]),
-    ],
+    sample_id: Annotated[int, Path(description="A sample's id, as listings show it.", examples=[SAMPLE_ID_EXAMPLE])],
 ) -> DeletedSample:
     """Takes a sample off a draft: one that a run attached, or one that was added.
 
     The manifest of an attached one's set says when it went, and by which key. A sample that stands in a
     file that an author wrote is 409, with the file and the line in the message: it is taken out there.
     """
-    storage = get_storage(request)
-    await run_in_threadpool(find_sample, storage, handle, sample_id)
+    storage, who = get_storage(request), get_key(request).id
+    await run_in_threadpool(_find_sample, storage, handle, sample_id)
     own = (await run_in_threadpool(read_outline, storage.models_uri, handle)).effort
-    await change_draft(request, handle, own, _make_deletion(storage, handle, sample_id, get_key(request).id))
+    await change_draft(request, handle, own, lambda: _delete(storage, handle, sample_id, who))
     return DeletedSample(handle=handle, deleted=True)
 
 
-def find_sample(storage: Storage, handle: str, sample_id: int) -> Places:
+def _find_sample(storage: Storage, handle: str, sample_id: int) -> Places:
     """Where a sample stands that may go.
 
     Raises:
@@ -99,11 +78,8 @@ def find_sample(storage: Storage, handle: str, sample_id: int) -> Places:
     return places
 
 
-def _make_deletion(storage: Storage, handle: str, sample_id: int, who: str) -> Callable[[], None]:
-    def delete() -> None:
-        # Another request may have deleted it while this one waited.
-        places = find_sample(storage, handle, sample_id)
-        with emitting_removals([stored for stored, _ in places.attached]):
-            remove_samples(storage.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC), who=who))
-
-    return delete
+def _delete(storage: Storage, handle: str, sample_id: int, who: str) -> None:
+    # Another request may have deleted it while this one waited.
+    places = _find_sample(storage, handle, sample_id)
+    with emitting_removals([stored for stored, _ in places.attached]):
+        remove_samples(storage.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC), who=who))

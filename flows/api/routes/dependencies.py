@@ -1,14 +1,11 @@
 """Dependencies of the routes: the model of a request, found by its handle and checked against the request's key."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Depends, Path, Request
-from pydantic import BeforeValidator
 
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import has_model, list_handles, load_outline
@@ -20,20 +17,6 @@ from flows.api.errors import ApiError
 from flows.api.keys.key import Key
 from flows.api.prefect_runs.orchestrator import Orchestrator
 from flows.api.schemas import HANDLE_EXAMPLE
-
-
-def check_digits(value: object) -> object:
-    """Accepts only plain digits: pydantic would also accept ``+1``, ``1.0`` and ``1_0`` as whole numbers.
-
-    Raises:
-        ValueError: the text is not a whole number in digits.
-    """
-    if isinstance(value, str) and not re.fullmatch("0|[1-9][0-9]{0,8}", value):
-        raise ValueError("a whole number, in digits")
-    return value
-
-
-DIGITS = BeforeValidator(check_digits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +147,3 @@ def get_storage(request: Request) -> Storage:
     storage = request.app.state.storage
     assert isinstance(storage, Storage)
     return storage
-
-
-def is_run_id(text: str) -> bool:
-    """Whether a text is a UUID, as Prefect's run ids are; nothing else may become part of a path."""
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False

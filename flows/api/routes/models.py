@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -16,38 +17,26 @@ from engine.listing.samples import count_samples
 from engine.store.layout import REPORT
 from engine.store.store import find_set
 from engine.system.filesystem import OutsideFolderError, read_inside
-from flows.api.cursors import CURSOR_PATTERN, NEXT, read_cursor, refuse_cursor, write_cursor
+from flows.api.cursors import Cursor, read_cursor, refuse_cursor, write_cursor
 from flows.api.errors import ApiError
 from flows.api.keys.key import Key
-from flows.api.openapi.document import BY_PREFECT, OF_MODEL, describe_answers, link
-from flows.api.openapi.examples import MODELS_CURSOR
-from flows.api.openapi.refusals import Refused
+from flows.api.refusals import BY_PREFECT, OF_MODEL, describe_answers
 from flows.api.routes.dependencies import (
-    DIGITS,
     Storage,
     find_model,
     get_key,
     get_orchestrator,
     get_storage,
-    is_run_id,
     list_readable,
     redact_samples,
 )
 from flows.api.routes.model_status import describe_models
-from flows.api.schemas import (
-    RUN_ID_EXAMPLE,
-    ModelAnswer,
-    ModelPage,
-    TraitAnswer,
-    TraitList,
-)
+from flows.api.schemas import RUN_ID_EXAMPLE, ModelAnswer, ModelPage, TraitAnswer, TraitList
 
 router = APIRouter(tags=["Reading"])
 MAX_MODELS, DEFAULT_MODELS = 250, 50
 # How many models one request looks at. With a rare state, a page of a large namespace may be short and not the last.
 MAX_MODELS_EXAMINED = 1000
-DEFINITION: Sequence[Refused] = ((422, "invalid_request"),)
-OF_HANDLE = {"handle": "$response.body#/handle"}
 # The page brings its own style and script and nothing from elsewhere.
 REPORT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -55,27 +44,12 @@ REPORT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 Handle = Annotated[str, Depends(find_model)]
-ModelsCursor = Annotated[
-    str | SkipJsonSchema[None],
-    Query(description=NEXT, examples=[MODELS_CURSOR], json_schema_extra={"pattern": CURSOR_PATTERN}),
-]
-MARKDOWN = "text/markdown"
-JSON = "application/json"
+MARKDOWN, HTML = "text/markdown", "text/html"
 
 
 @router.get(
     "/models",
-    responses=describe_answers(
-        ModelPage,
-        (422, "invalid_request"),
-        *BY_PREFECT,
-        links={
-            "model": link("read_model", "The first model.", handle="$response.body#/items/0/handle"),
-            "traits": link("list_traits", "The first model's traits.", handle="$response.body#/items/0/handle"),
-            "samples": link("list_samples", "The first model's samples.", handle="$response.body#/items/0/handle"),
-            "next": link("list_models", "The next page.", cursor="$response.body#/next_cursor"),
-        },
-    ),
+    responses=describe_answers((422, "invalid_request"), *BY_PREFECT, about="The models of a page."),
     summary="List models",
 )
 async def list_models(
@@ -92,10 +66,8 @@ async def list_models(
         Literal["scoring"] | SkipJsonSchema[None],
         Query(description="Models of this kind only, which all are."),
     ] = None,
-    limit: Annotated[
-        int, Query(ge=1, le=MAX_MODELS, description="Models on a page, at most."), DIGITS
-    ] = DEFAULT_MODELS,
-    cursor: ModelsCursor = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_MODELS, description="Models on a page, at most.")] = DEFAULT_MODELS,
+    cursor: Cursor = None,
 ) -> ModelPage:
     """The models of one namespace that the key may read, in the order of their handles.
 
@@ -114,16 +86,7 @@ async def list_models(
     "/models/{handle}",
     response_model=ModelAnswer,
     responses=describe_answers(
-        ModelAnswer,
-        *OF_MODEL,
-        *DEFINITION,
-        *BY_PREFECT,
-        markdown=True,
-        links={
-            "traits": link("list_traits", "Its traits.", **OF_HANDLE),
-            "samples": link("list_samples", "Its samples.", **OF_HANDLE),
-            "synthesize": link("synthesize_samples", "More samples for it.", **OF_HANDLE),
-        },
+        *OF_MODEL, (422, "invalid_request"), *BY_PREFECT, about="The model, or its card.", media_type=MARKDOWN
     ),
     summary="Read a model",
 )
@@ -141,14 +104,16 @@ async def read_model(
     storage = get_storage(request)
     response.headers["Vary"] = "Accept"
     if prefers_markdown(accept):
-        card = await run_in_threadpool(write_card, storage, handle, get_key(request))
-        return Response(card, media_type=MARKDOWN, headers={"Vary": "Accept"})
+        counted = await run_in_threadpool(count_model, storage, handle, get_key(request))
+        return Response(render_model_card(*counted), media_type=MARKDOWN, headers={"Vary": "Accept"})
     [model] = await describe_models(get_orchestrator(request), storage, [handle])
     return model
 
 
 @router.get(
-    "/models/{handle}/traits", responses=describe_answers(TraitList, *OF_MODEL, *DEFINITION), summary="List traits"
+    "/models/{handle}/traits",
+    responses=describe_answers(*OF_MODEL, (422, "invalid_request"), about="All traits: there are no pages."),
+    summary="List traits",
 )
 def list_traits(request: Request, handle: Handle) -> TraitList:
     """The traits of a model, each with its poles and the counts of its samples, authored and synthesized."""
@@ -178,18 +143,13 @@ def list_traits(request: Request, handle: Handle) -> TraitList:
 @router.get(
     "/runs/{run_id}/report",
     response_class=Response,
-    responses=describe_answers("text/html", (404, "not_found")),
+    responses=describe_answers((404, "not_found"), (422, "invalid_request"), about="The page.", media_type=HTML),
     summary="Read the report of a run",
 )
 def read_report(
     request: Request,
     run_id: Annotated[
-        str,
-        Path(
-            description="A run's id, of a 202 or of a model's `last_operation`.",
-            examples=[RUN_ID_EXAMPLE],
-            json_schema_extra={"format": "uuid"},
-        ),
+        UUID, Path(description="A run's id, of a 202 or of a model's `last_operation`.", examples=[RUN_ID_EXAMPLE])
     ],
 ) -> Response:
     """The page that a run left beside its samples, for a key that owns the model's namespace.
@@ -198,15 +158,15 @@ def read_report(
     is the password of its dialog, with any user name.
     """
     storage = get_storage(request)
-    stored = find_set(storage.samples_uri, run_id) if is_run_id(run_id) else None
+    stored = find_set(storage.samples_uri, str(run_id))
     try:
         # The owner is taken from the set's folder, not from a file in it.
         page = read_inside(stored.folder, REPORT) if stored and get_key(request).owns(stored.handle) else None
     except (FileNotFoundError, OutsideFolderError):
         page = None
     if page is None:
-        raise ApiError(404, "not_found", f"There is no report of a run {run_id}.", {"run_id": run_id})
-    return Response(page, media_type="text/html", headers=REPORT_HEADERS)
+        raise ApiError(404, "not_found", f"There is no report of a run {run_id}.", {"run_id": str(run_id)})
+    return Response(page, media_type=HTML, headers=REPORT_HEADERS)
 
 
 def read_handle(listing: Sequence[str], cursor: str) -> str:
@@ -240,11 +200,6 @@ async def find_models(
     return found, last
 
 
-def write_card(storage: Storage, handle: str, key: Key) -> str:
-    """The model card as markdown."""
-    return render_model_card(*count_model(storage, handle, key))
-
-
 def count_model(storage: Storage, handle: str, key: Key) -> tuple[Outline, Mapping[str, SampleCount]]:
     """The outline of a model and the counts of its samples by trait key.
 
@@ -257,21 +212,6 @@ def count_model(storage: Storage, handle: str, key: Key) -> tuple[Outline, Mappi
 
 
 def prefers_markdown(accept: str) -> bool:
-    """Whether an ``Accept`` header names markdown, with more weight than JSON."""
-    weights = dict(map(_read_range, accept.split(",")))
-    markdown = weights.get(MARKDOWN, 0.0)
-    others = [weights[name] for name in (JSON, "application/*", "*/*") if name in weights]
-    # Beside a wildcard of equal weight, markdown is preferred because it is named.
-    return markdown > 0 and (JSON not in weights or markdown > weights[JSON]) and markdown >= max(others, default=0.0)
-
-
-def _read_range(text: str) -> tuple[str, float]:
-    name, *parameters = (part.strip().lower() for part in text.split(";"))
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        if key.strip() == "q":
-            try:
-                return name, float(value)
-            except ValueError:
-                return name, 0.0
-    return name, 1.0
+    """Whether an ``Accept`` header names markdown and not JSON too."""
+    names = {each.partition(";")[0].strip().lower() for each in accept.split(",")}
+    return MARKDOWN in names and "application/json" not in names

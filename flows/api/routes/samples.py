@@ -11,36 +11,26 @@ from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
 from engine.listing.page import AttachedPosition, AuthoredPosition, ListedSample, Position
 from engine.listing.samples import list_samples
-from flows.api.cursors import CURSOR_PATTERN, NEXT, read_cursor, refuse_cursor, write_cursor
+from flows.api.cursors import Cursor, read_cursor, refuse_cursor, write_cursor
 from flows.api.errors import ApiError
-from flows.api.openapi.document import OF_MODEL, describe_answers, link
-from flows.api.openapi.examples import SAMPLES_CURSOR
-from flows.api.routes.dependencies import DIGITS, find_own_model, get_storage
+from flows.api.refusals import OF_MODEL, describe_answers
+from flows.api.routes.dependencies import find_own_model, get_storage
 from flows.api.schemas import SampleAnswer, SamplePage
 
 router = APIRouter(tags=["Reading"])
 MAX_SAMPLES, DEFAULT_SAMPLES = 500, 100
 OwnHandle = Annotated[str, Depends(find_own_model)]
-SamplesCursor = Annotated[
-    str | SkipJsonSchema[None],
-    Query(description=NEXT, examples=[SAMPLES_CURSOR], json_schema_extra={"pattern": CURSOR_PATTERN}),
-]
 
 
 @router.get(
     "/models/{handle}/samples",
     operation_id="list_samples",
     responses=describe_answers(
-        SamplePage,
         *OF_MODEL,
         (403, "forbidden"),
         (404, "trait_not_found"),
         (422, "invalid_request"),
-        links={
-            "next": link(
-                "list_samples", "The next page.", handle="$request.path.handle", cursor="$response.body#/next_cursor"
-            )
-        },
+        about="The samples of a page.",
     ),
     summary="List samples",
 )
@@ -51,10 +41,8 @@ def list_model_samples(
         str | SkipJsonSchema[None],
         Query(description="Samples of this trait only, by its key or its name.", examples=["clarity"]),
     ] = None,
-    limit: Annotated[
-        int, Query(ge=1, le=MAX_SAMPLES, description="Samples on a page, at most."), DIGITS
-    ] = DEFAULT_SAMPLES,
-    cursor: SamplesCursor = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_SAMPLES, description="Samples on a page, at most.")] = DEFAULT_SAMPLES,
+    cursor: Cursor = None,
 ) -> SamplePage:
     """The samples of a model, page by page, for a key that owns its namespace.
 

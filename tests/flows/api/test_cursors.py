@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.api.cursors import CURSOR_PATTERN, read_cursor, write_cursor
+from flows.api.cursors import read_cursor, write_cursor
 from flows.api.errors import ApiError
 from flows.api.routes.samples import read_position
 
@@ -20,7 +20,7 @@ def test_cursor_comes_back_as_the_place_to_its_own_listing(place: list[str | int
     cursor = write_cursor(LISTING, place)
 
     assert place == read_cursor(LISTING, cursor)
-    assert re.fullmatch(CURSOR_PATTERN, cursor)
+    assert re.fullmatch("[A-Za-z0-9_-]+", cursor)
     for other in ((*LISTING[:2], ""), ("samples", "u22a8.other", "clarity")):
         with pytest.raises(ApiError, match="next_cursor") as refused:
             read_cursor(other, cursor)

@@ -1,0 +1,190 @@
+"""Serves Prometheus metrics at a port of their own, without a key; they are not part of the API's contract.
+
+What the store holds and what Prefect's server knows is looked up in background threads, so that a scrape waits for
+nothing.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateName,
+    WorkerFilter,
+    WorkerFilterStatus,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+    WorkQueueFilter,
+    WorkQueueFilterName,
+)
+from prefect.client.schemas.objects import WorkerStatus
+from prefect.exceptions import PrefectException
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+
+from engine.errors import StoreError
+from engine.listing.statistics import SetGroup, StoreCounter
+from engine.settings import Settings
+from flows.api.middleware.request_metrics import RequestMetrics
+from flows.api.prefect_runs.client import TIMEOUT_SECONDS
+from flows.api.server import describe_refusal, write_address
+from flows.deploy.work_pool import POOL, QUEUES
+
+LOGGER = logging.getLogger("flows.api")
+CHOSEN_BY = "EXEMPLARS_METRICS_PORT (0 takes a free port) and EXEMPLARS_API_HOST"
+PREFECT_PAUSE_SECONDS = 30.0
+# The pause between two counts of the store: at least so many seconds, and so many times what the last count took.
+STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES = 60.0, 10.0
+ONLINE = WorkerFilter(status=WorkerFilterStatus(any_=[WorkerStatus.ONLINE]))
+LATE = FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Late"])))
+OUR_POOL = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
+GROUP = ["namespace", "pool", "synth_type", "effort", "status"]
+SUMS = {
+    "sets": "Sets in the sample store.",
+    "exemplars": "Exemplars in the sets.",
+    "rejected_rows": "Rejected rows that are kept beside the sets.",
+    "cost_usd": "What the replies of the sets' runs cost, as far as prices are known.",
+}
+
+
+@contextmanager
+def serve_metrics(settings: Settings) -> Iterator[tuple[RequestMetrics | None, str]]:
+    """Serves metrics while the block runs, and yields the request metrics to record and the address of the endpoint.
+
+    Yields None and an empty address if ``EXEMPLARS_METRICS_PORT`` is not set. prometheus_client answers each scrape in
+    a thread, not in the API's event loop: metrics can be scraped even if that loop hangs.
+
+    Raises:
+        AddressError: the address is in use, not of this machine, or malformed.
+    """
+    host, port = settings.api_host, settings.metrics_port
+    if port is None:
+        yield None, ""
+        return
+    registry = CollectorRegistry()
+    for make in (ProcessCollector, PlatformCollector, GCCollector):
+        make(registry=registry)
+    try:
+        server, _ = start_http_server(port, host.strip("[]"), registry)
+    except OSError as error:
+        raise describe_refusal(error, host, port, CHOSEN_BY) from error
+    store = StoreGauges(registry, settings.locate(settings.samples_uri))
+    # Made here, since a thread does not see settings that hold in this context alone.
+    client = get_client(sync_client=True, httpx_settings={"timeout": TIMEOUT_SECONDS})
+    stopping = threading.Event()
+    for refresh, opened in ((store.refresh, nullcontext()), (PrefectGauges(registry, client).refresh, client)):
+        threading.Thread(target=_keep_fresh, args=(refresh, opened, stopping), daemon=True).start()
+    try:
+        yield RequestMetrics(registry), f"{write_address(host, server.server_port)}/metrics"
+    finally:
+        stopping.set()
+        server.shutdown()
+        server.server_close()
+
+
+class StoreGauges:
+    """What the sample store held when it was last counted, and whether the last count succeeded."""
+
+    def __init__(self, registry: CollectorRegistry, samples_uri: str) -> None:
+        self._counter = StoreCounter(samples_uri)
+        self._groups: set[SetGroup] = set()
+        self._up = _make_gauge(registry, "store_up", "1 where the last count of the sample store succeeded.")
+        self._took = _make_gauge(registry, "store_count_seconds", "How long the last count took.")
+        self._at = _make_gauge(registry, "store_counted_timestamp_seconds", "When the store was last counted.")
+        about = "Sets whose manifest or verdict cannot be read."
+        self._unreadable = _make_gauge(registry, "store_unreadable_sets", about)
+        self._sums = {name: _make_gauge(registry, f"store_{name}", about, GROUP) for name, about in SUMS.items()}
+
+    def refresh(self) -> float:
+        """Counts once; if the store cannot be read, the last count stays. Returns the pause until the next, in seconds.
+
+        The longer the count took, the longer the pause.
+        """
+        begun = time.monotonic()
+        try:
+            tally = self._counter.count()
+        except StoreError as error:
+            LOGGER.warning("The sample store cannot be counted: %s", error)
+            self._up.set(0)
+        else:
+            for group, sums in tally.groups.items():
+                for name, gauge in self._sums.items():
+                    gauge.labels(*_read_labels(group)).set(getattr(sums, name))
+            for group in self._groups - tally.groups.keys():
+                for gauge in self._sums.values():
+                    gauge.remove(*_read_labels(group))
+            self._groups = {*tally.groups}
+            self._unreadable.set(tally.unreadable)
+            self._at.set(time.time())
+            self._up.set(1)
+        took_seconds = time.monotonic() - begun
+        self._took.set(took_seconds)
+        return max(STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES * took_seconds)
+
+
+class PrefectGauges:
+    """Whether Prefect's server answered when it was last asked, and what it said of workers and of runs that wait.
+
+    What only the server knows is NaN while it does not answer, which no alert takes for a number.
+    """
+
+    def __init__(self, registry: CollectorRegistry, client: SyncPrefectClient) -> None:
+        self._client = client
+        self._up = _make_gauge(registry, "prefect_up", "1 where Prefect's server answered when it was last asked.")
+        about = f"Workers of the pool {POOL} whose heartbeats arrive."
+        self._online = _make_gauge(registry, "workers_online", about)
+        self._late = _make_gauge(registry, "runs_late", "Runs that are due and that no worker takes.", ["queue"])
+
+    def refresh(self) -> float:
+        """Asks once, and returns the pause until the next time, in seconds."""
+        try:
+            # The status in the answer is by the last heartbeat, that of the filter by the server's last look.
+            workers = self._client.read_workers_for_work_pool(POOL, ONLINE)
+            online = float(sum(worker.status == WorkerStatus.ONLINE for worker in workers))
+            late = {queue.name: float(self._count_late(queue.name)) for queue in QUEUES}
+            up = 1
+        except (httpx.HTTPError, PrefectException):
+            online, late, up = float("nan"), {queue.name: float("nan") for queue in QUEUES}, 0
+        self._up.set(up)
+        self._online.set(online)
+        for name, count in late.items():
+            self._late.labels(name).set(count)
+        return PREFECT_PAUSE_SECONDS
+
+    def _count_late(self, queue: str) -> int:
+        where = WorkQueueFilter(name=WorkQueueFilterName(any_=[queue]))
+        return self._client.count_flow_runs(flow_run_filter=LATE, work_pool_filter=OUR_POOL, work_queue_filter=where)
+
+
+def _keep_fresh(
+    refresh: Callable[[], float], opened: AbstractContextManager[object], stopping: threading.Event
+) -> None:
+    """Calls ``refresh`` over and over while ``opened`` is; a call under way at the stop ends with the process."""
+    pause_seconds = 0.0
+    with opened:
+        while not stopping.wait(pause_seconds):
+            try:
+                pause_seconds = refresh()
+            except Exception:
+                LOGGER.exception("Metrics could not be refreshed")
+                pause_seconds = STORE_PAUSE_SECONDS
+
+
+def _make_gauge(registry: CollectorRegistry, name: str, about: str, labels: list[str] | None = None) -> Gauge:
+    return Gauge(f"exemplars_{name}", about, labels or [], registry=registry)
+
+
+def _read_labels(group: SetGroup) -> list[str]:
+    return [getattr(group, label) for label in GROUP]

@@ -1,1 +1,0 @@
-"""Prometheus metrics of the HTTP door and of the sample store."""

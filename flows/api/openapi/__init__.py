@@ -1,1 +1,0 @@
-"""The OpenAPI document: the responses of every operation, with examples and refusals."""

@@ -1,0 +1,100 @@
+"""Reads the JSON body of a request into a pydantic model, once key, handle and scope are known to be good.
+
+FastAPI itself would parse a body before all of them, and so answer 400 where the contract has 401, 404 or 403.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
+
+from flows.api.errors import ApiError
+from flows.api.ignored_fields import note_ignored
+
+_JSON = re.compile(r"application/(.+\+)?json")
+
+
+class Body(BaseModel):
+    """A JSON object of a request. Fields that are not named are ignored, and ``X-Ignored-Fields`` names them."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+
+Wanted = TypeVar("Wanted", bound=Body)
+
+
+async def read_body(request: Request, kind: type[Wanted]) -> Wanted:
+    """The body of a request; the fields of it that nobody reads are noted.
+
+    Raises:
+        ApiError: 400 if it is not JSON, 422 if it is JSON but not what is wanted, or the content type is another.
+    """
+    content_type = request.headers.get("content-type", "application/json")
+    body = await run_in_threadpool(_parse, await request.body(), content_type, kind)
+    note_ignored(request.scope, dict.fromkeys(_list_extra(body)))
+    return body
+
+
+def describe_body(kind: type[Body]) -> dict[str, Any]:
+    """The ``openapi_extra`` of a route that reads such a body."""
+    schema = kind.model_json_schema()
+    inlined = _inline(schema, schema.pop("$defs", {}))
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": inlined}}}}
+
+
+def refuse_field(message: str, field: str, **details: object) -> ApiError:
+    """The 422 for a field of the body."""
+    return ApiError(422, "invalid_request", message, {"field": field, **details})
+
+
+def _parse(body: bytes, content_type: str, kind: type[Wanted]) -> Wanted:
+    if not body.strip():
+        raise ApiError(400, "invalid_json", "There is no body. Send a JSON object.")
+    try:
+        value = from_json(body.removeprefix(codecs.BOM_UTF8), allow_inf_nan=False)
+    except ValueError as error:
+        raise ApiError(400, "invalid_json", f"The body is not JSON: {error}.") from None
+    if not _JSON.fullmatch(content_type.partition(";")[0].strip().lower()):
+        raise refuse_field(f"The content type {content_type!r} is not accepted. Send application/json.", "content-type")
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise _refuse_value(first["loc"], first["msg"]) from None
+
+
+def _refuse_value(place: tuple[int | str, ...], said: str) -> ApiError:
+    """The 422 for the value at a place such as ``("samples", 2, "quality")``."""
+    names = [part for part in place if isinstance(part, str)]
+    index = next((part for part in place if isinstance(part, int)), None)
+    if index is None:
+        field = names[0] if names else "body"
+        return refuse_field(f"{field}: {said}.", field)
+    # Behind the name of a field pydantic tells the members of a union.
+    field = names[1] if len(names) > 1 else names[0]
+    return refuse_field(f"Sample {index}: {field}: {said}.", field, index=index)
+
+
+def _list_extra(body: Body, within: str = "") -> Iterator[str]:
+    """Yields the names of fields that nobody reads, those of objects in a list by the list's name too."""
+    yield from (within + name for name in body.model_extra or ())
+    for field in type(body).model_fields:
+        value = getattr(body, field)
+        for item in value if isinstance(value, list) else ():
+            yield from _list_extra(item, f"{field}.")
+
+
+def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
+    """A JSON schema whose references to its own definitions are replaced by them."""
+    if isinstance(schema, list):
+        return [_inline(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inline(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {name: _inline(each, definitions) for name, each in schema.items()}
