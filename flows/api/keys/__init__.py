@@ -1,1 +1,1 @@
-"""The API keys of the HTTP door: what each permits, and the file that keeps their digests."""
+"""The API keys: what each permits, and the file that keeps their digests."""

@@ -48,20 +48,25 @@ def read_keys(path: Path) -> tuple[Key, ...]:
             quotes nothing of the content.
     """
     try:
-        content = _read_private(path)
+        mode, content = path.stat().st_mode, path.read_bytes()
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise _explain(path, error) from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise StoreError(
+            f"{path} is open to others than its owner (mode {stat.S_IMODE(mode):o}), so no key in it is trusted. "
+            f"Run 'chmod 600 {path}', then check with 'keys list' that all keys are yours"
+        )
     try:
-        keys = _FILE.validate_json(content).keys
+        return _FILE.validate_json(content).keys
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise _refuse(path, f"{place}: {first['msg']}" if place else first["msg"]) from None
-    if len({key.id for key in keys}) < len(keys):
-        raise _refuse(path, "two keys have one id")
-    return keys
+        raise StoreError(
+            f"{path} is not a file of keys ({place or 'content'}: {first['msg']}), so no key is trusted. "
+            "Restore it from a copy, or move it away and issue new keys"
+        ) from None
 
 
 @contextmanager
@@ -75,7 +80,7 @@ def change_keys(path: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> It
         StoreError: as ``read_keys``, or the file cannot be written. The file is then unchanged.
     """
     # If the path is a symbolic link, its target is replaced and not the link.
-    real = Path(os.path.realpath(path))
+    real = path.resolve()
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{real}.lock", timeout=timeout_seconds, mode=OWNER_ONLY):
@@ -91,47 +96,16 @@ def change_keys(path: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> It
         raise _explain(path, error) from error
 
 
-def _read_private(path: Path) -> bytes:
-    """The content, after checking that the open file is a regular one that only its owner may read."""
-    # O_NONBLOCK: opening must not hang if the path is a named pipe.
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-        mode = os.fstat(stream.fileno()).st_mode
-        if not stat.S_ISREG(mode):
-            raise _refuse(path, "it is not a regular file")
-        if mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise StoreError(
-                f"{path} is open to others than its owner (mode {stat.S_IMODE(mode):o}), so no key in it is "
-                f"trusted. Run 'chmod 600 {path}', then check with 'keys list' that all keys are yours"
-            )
-        return stream.read()
-
-
 def _replace(path: Path, keys: Sequence[Key]) -> None:
     """Replaces the file by a rename; the new file has mode 600 from the start."""
     made = path.with_name(f"{path.name}.new")
     # Only the holder of the lock writes this file: one that exists was left by a process that died.
     made.unlink(missing_ok=True)
-    try:
-        with open(made, "xb", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as stream:
-            stream.write(_FILE.dump_json(_Content(tuple(keys)), indent=2) + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        made.replace(path)
-    finally:
-        made.unlink(missing_ok=True)
-    # Without this sync, a revoked key could be in force again after a loss of power.
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _refuse(path: Path, reason: str) -> StoreError:
-    return StoreError(
-        f"{path} is not a file of keys ({reason}), so no key is trusted. "
-        "Restore it from a copy, or move it away and issue new keys"
-    )
+    with open(made, "xb", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as stream:
+        stream.write(_FILE.dump_json(_Content(tuple(keys)), indent=2) + b"\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    made.replace(path)
 
 
 def _explain(path: Path, error: OSError) -> StoreError:

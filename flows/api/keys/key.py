@@ -49,7 +49,3 @@ class Key:
     def may_read(self, handle: str) -> bool:
         """Whether the key may read a namespace, given as such or by a handle; to others it must look missing (404)."""
         return self.owns(handle) or handle.partition(".")[0] in PUBLIC_NAMESPACES
-
-    def may_change(self, handle: str) -> bool:
-        """Whether the key may change models of a namespace, given as such or by a handle; it has to own it."""
-        return self.scope == "authoring" and self.owns(handle)

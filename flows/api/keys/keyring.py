@@ -10,9 +10,7 @@ import hashlib
 import hmac
 import logging
 import secrets
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,8 +24,6 @@ ID_BYTES = 6
 SECRET_BYTES = 32
 # The secret of an unknown id is compared with this, so that it takes as long as a known id. No secret has this digest.
 DUMMY_SHA256 = "0" * 64
-# Two changes within one tick of a file system's clock (at worst 2 s, on FAT) may leave the same modification time.
-SETTLED_AFTER_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -42,22 +38,12 @@ def issue_key(
         StoreError: the file cannot be used.
     """
     owned, kind, name = _check_namespaces(namespaces), _check_scope(scope), _check_label(label)
+    made = secrets.token_hex(ID_BYTES)
+    secret = f"{KEY_PREFIX}{made}_{secrets.token_urlsafe(SECRET_BYTES)}"
+    key = Key(made, kind, owned, now.astimezone(UTC), digest_secret(secret), name)
     with change_keys(path) as keys:
-        taken = {key.id for key in keys}
-        made = next(made for made in iter(lambda: secrets.token_hex(ID_BYTES), None) if made not in taken)
-        secret = f"{KEY_PREFIX}{made}_{secrets.token_urlsafe(SECRET_BYTES)}"
-        key = Key(made, kind, owned, now.astimezone(UTC), digest_secret(secret), name)
         keys.append(key)
     return key, secret
-
-
-def list_keys(path: Path) -> tuple[Key, ...]:
-    """The keys that are in force, the oldest first.
-
-    Raises:
-        StoreError: the file cannot be used.
-    """
-    return read_keys(path)
 
 
 def revoke_key(path: Path, key_id: str) -> Key:
@@ -86,54 +72,32 @@ def digest_secret(secret: str) -> str:
 
 
 class KeyRing:
-    """Finds keys by their secrets, always as the file now is: it is checked for each secret, and read if it changed.
+    """Finds keys by their secrets, always as the file now is: it is read for each secret.
 
-    If the file cannot be used, no key is accepted and the log says why, once for each reason. Threads may share a ring.
-
-    Args:
-        clock: the time by the file system's clock, in seconds since 1970.
+    If the file cannot be used, no key is accepted and the log says why, once for each reason.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._stamp: tuple[int, ...] = ()
         self._complaint: str | None = None
-        self._keys: Mapping[str, Key] = {}
 
     def find(self, secret: str) -> Key | None:
         """The key of a secret; None if there is none. Never raises, whatever the text."""
-        with self._lock:
-            keys = self._read_changes()
         begin = len(KEY_PREFIX)
-        key = keys.get(secret[begin : begin + 2 * ID_BYTES])
+        named = secret[begin : begin + 2 * ID_BYTES]
+        key = next((key for key in self._read() if key.id == named), None)
         kept = DUMMY_SHA256 if key is None else key.sha256
         return key if hmac.compare_digest(kept, digest_secret(secret)) else None
 
-    def _read_changes(self) -> Mapping[str, Key]:
-        stamp, changed_at = _stamp_file(self._path)
-        if stamp == self._stamp and self._clock() - changed_at > SETTLED_AFTER_SECONDS:
-            return self._keys
-        complaint = None
+    def _read(self) -> Sequence[Key]:
         try:
-            self._keys = {key.id: key for key in read_keys(self._path)}
+            keys, complaint = read_keys(self._path), None
         except StoreError as error:
-            self._keys, complaint = {}, str(error)
+            keys, complaint = (), str(error)
         if complaint and complaint != self._complaint:
             _log.error("No key is accepted. %s", complaint)
-        # A failed read is retried even if the file does not change: the cause may be temporary, as too many open files.
-        self._stamp, self._complaint = () if complaint else stamp, complaint
-        return self._keys
-
-
-def _stamp_file(path: Path) -> tuple[tuple[int, ...], float]:
-    """A stamp that changes when a file or its mode does, and the time of the last change."""
-    try:
-        seen = path.stat()
-    except OSError as error:
-        return (error.errno or 0,), 0.0
-    return (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns), seen.st_ctime
+        self._complaint = complaint
+        return keys
 
 
 def _check_namespaces(namespaces: Sequence[str]) -> tuple[str, ...]:

@@ -74,17 +74,11 @@ def test_what_cannot_be_done_is_one_message(command: Command, arguments: tuple[s
     assert told.startswith(f"exemplars: {said}")
 
 
-def test_secret_that_cannot_be_printed_takes_its_key_back_and_no_import_is_waited_for(path: Path) -> None:
+def test_no_slow_import_is_waited_for(path: Path) -> None:
     program = (
         f"import sys; from flows.api.__main__ import main; code = main({ISSUE}); "
-        f"print([name for name in {SLOW_IMPORTS} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+        f"print([name for name in {SLOW_IMPORTS} if name in sys.modules]); sys.exit(code)"
     )
-    command = [sys.executable, "-c", program]
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
 
-    assert (3, "exemplars: The secret cannot be printed (No space left on device), so the key was revoked\n[]\n") == (
-        done.returncode,
-        done.stderr,
-    )
-    assert [] == json.loads(path.read_text())["keys"]
+    assert (0, "[]") == (done.returncode, done.stdout.splitlines()[-1])
