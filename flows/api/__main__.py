@@ -1,6 +1,5 @@
 """The command ``python -m flows.api``: serves the HTTP API, and issues, lists and revokes its keys."""
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from pydantic import TypeAdapter
 
 from engine.settings import read_settings
 from flows.api.keys.file import locate_keys, read_keys
@@ -17,8 +17,6 @@ from flows.exit_codes import run_app
 
 # As people type it in the project's folder when the virtual environment is not activated.
 COMMAND = ".venv/bin/python -m flows.api"
-
-COLUMNS = ("id", "scope", "namespaces", "created", "label")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 keys_app = typer.Typer(no_args_is_help=True, help="Issues, lists and revokes the keys of the HTTP API.")
@@ -88,9 +86,12 @@ def list_command(
     path = locate_keys(read_settings())
     keys = read_keys(path)
     if as_json:
-        print(json.dumps([describe_key(key) for key in keys]))
+        print(TypeAdapter(tuple[Key, ...]).dump_json(keys, exclude={"__all__": {"sha256"}}).decode())
     elif keys:
-        print(draw_table(keys))
+        print(f"{'id':<12}  {'scope':<9}  {'created':<20}  namespaces (label)")
+        for key in keys:
+            named = f"{', '.join(key.namespaces)} ({key.label})" if key.label else ", ".join(key.namespaces)
+            print(f"{key.id}  {key.scope:<9}  {key.created_at:%Y-%m-%d %H:%M UTC}  {named}")
     else:
         print(f"No keys in {path}. '{COMMAND} keys issue --help' says how to make one", file=sys.stderr)
 
@@ -100,29 +101,6 @@ def revoke_command(key_id: Annotated[str, typer.Argument(metavar="ID", help="The
     """Revokes a key: the HTTP API refuses it from its next request on."""
     key = revoke_key(locate_keys(read_settings()), key_id)
     print(f"Key {key.id} is revoked: the door refuses it from now on", file=sys.stderr)
-
-
-def describe_key(key: Key) -> dict[str, object]:
-    """The fields of a key that may be shown: all but the digest of its secret."""
-    return {
-        "id": key.id,
-        "scope": key.scope,
-        "namespaces": list(key.namespaces),
-        "created_at": key.created_at.isoformat(timespec="seconds"),
-        "label": key.label,
-    }
-
-
-def draw_table(keys: Sequence[Key]) -> str:
-    """A table with a header line and a line for each key, for people and for ``grep``."""
-    rows = [COLUMNS] + [
-        (key.id, key.scope, ", ".join(key.namespaces), f"{key.created_at:%Y-%m-%d %H:%M UTC}", key.label or "")
-        for key in keys
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

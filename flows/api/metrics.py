@@ -12,18 +12,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateName,
-    WorkerFilter,
-    WorkerFilterStatus,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-    WorkQueueFilter,
-    WorkQueueFilterName,
-)
-from prefect.client.schemas.objects import WorkerStatus
 from prefect.exceptions import PrefectException
 from prometheus_client import (
     CollectorRegistry,
@@ -47,9 +35,6 @@ CHOSEN_BY = "EXEMPLARS_METRICS_PORT (0 takes a free port) and EXEMPLARS_API_HOST
 PREFECT_PAUSE_SECONDS = 30.0
 # The pause between two counts of the store: at least so many seconds, and so many times what the last count took.
 STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES = 60.0, 10.0
-ONLINE = WorkerFilter(status=WorkerFilterStatus(any_=[WorkerStatus.ONLINE]))
-LATE = FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Late"])))
-OUR_POOL = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
 GROUP = ["namespace", "pool", "synth_type", "effort", "status"]
 SUMS = {
     "sets": "Sets in the sample store.",
@@ -151,8 +136,12 @@ class PrefectGauges:
         """Asks once, and returns the pause until the next time, in seconds."""
         try:
             # The status in the answer is by the last heartbeat, that of the filter by the server's last look.
-            workers = self._client.read_workers_for_work_pool(POOL, ONLINE)
-            online = float(sum(worker.status == WorkerStatus.ONLINE for worker in workers))
+            asked = {"workers": {"status": {"any_": ["ONLINE"]}}}
+            path = {"work_pool_name": POOL}
+            workers = self._client.request(
+                "POST", "/work_pools/{work_pool_name}/workers/filter", path_params=path, json=asked
+            ).json()
+            online = float(sum(worker["status"] == "ONLINE" for worker in workers))
             late = {queue.name: float(self._count_late(queue.name)) for queue in QUEUES}
             up = 1
         except (httpx.HTTPError, PrefectException):
@@ -164,8 +153,12 @@ class PrefectGauges:
         return PREFECT_PAUSE_SECONDS
 
     def _count_late(self, queue: str) -> int:
-        where = WorkQueueFilter(name=WorkQueueFilterName(any_=[queue]))
-        return self._client.count_flow_runs(flow_run_filter=LATE, work_pool_filter=OUR_POOL, work_queue_filter=where)
+        asked = {
+            "flow_runs": {"state": {"name": {"any_": ["Late"]}}},
+            "work_pools": {"name": {"any_": [POOL]}},
+            "work_pool_queues": {"name": {"any_": [queue]}},
+        }
+        return int(self._client.request("POST", "/flow_runs/count", json=asked).json())
 
 
 def _keep_fresh(

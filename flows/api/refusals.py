@@ -12,7 +12,7 @@ Refused = tuple[int, Code]
 
 REFUSALS: Mapping[Refused, str] = {
     (400, "invalid_request"): "the host is not served here, or the body has two lengths",
-    (400, "invalid_json"): "the body is missing or not JSON, or it did not arrive in time",
+    (400, "invalid_json"): "the body is missing or not JSON",
     (401, "unauthorized"): "there is no key, or it is not valid",
     (403, "forbidden"): "the key's scope does not permit it, or the key does not own the namespace",
     (404, "not_found"): "there is nothing at this path, or a slash in it is encoded",
@@ -48,6 +48,15 @@ ALWAYS: tuple[Refused, ...] = (
 # Any operation whose path holds a handle.
 OF_MODEL: tuple[Refused, ...] = ((404, "not_found"), (404, "model_not_found"), (422, "invalid_handle"))
 BY_PREFECT: tuple[Refused, ...] = ((503, "orchestrator_unavailable"),)
+# Any operation that changes a model's samples.
+OF_CHANGE: tuple[Refused, ...] = (
+    *OF_MODEL,
+    (403, "forbidden"),
+    (422, "invalid_request"),
+    (409, "model_busy"),
+    (409, "model_not_draft"),
+    *BY_PREFECT,
+)
 
 _TEXT: Mapping[str, Any] = {"type": "string"}
 _ON_EVERY_ANSWER: Mapping[str, Any] = {

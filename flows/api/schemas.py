@@ -51,7 +51,7 @@ class SynthesizeAnswer(Answer):
 class Operation(Answer):
     """The run that works on the model, or the last one that did."""
 
-    kind: Literal["synthesize"] = Field(description="What the run does.")
+    kind: Literal["synthesize"] = Field("synthesize", description="What the run does.")
     run_id: str = Field(description="The id of the Prefect flow run.", examples=[RUN_ID_EXAMPLE])
     status: Status = Field(description="The last three are final.")
     started_at: datetime | None = Field(description="When it began to run, in UTC; null while it is queued.")
@@ -65,18 +65,18 @@ class ModelAnswer(Answer):
     """A model and its state."""
 
     handle: str = Field(description="Its name, `<namespace>.<name>`.", examples=[HANDLE_EXAMPLE])
-    scoring_method: Literal["balanced_cosine"] = Field(description="How the platform scores text by it.")
+    scoring_method: Literal["balanced_cosine"] = Field("balanced_cosine", description="How the platform scores by it.")
     description: str | None = Field(description="One line on what it judges.")
     state: State = Field(
         description="`busy` while a run works on it; `draft` and `failed` (a draft whose last run did not complete) "
         "take samples; `ready` and `archived` do not."
     )
-    kind: Literal["scoring"] = Field(description="Every model is of this kind.")
+    kind: Literal["scoring"] = Field("scoring", description="Every model is of this kind.")
     traits: list[str] = Field(description="The names of the traits.", examples=[["Clarity", "Actionability"]])
     current_version_id: int | None = Field(description="The id of its trained version; null before it was trained.")
     version_no: int | None = Field(description="The number of that version, from 1.")
     version_tags: list[str] = Field(description="The names that version goes by.")
-    zero_data_retention: bool = Field(description="Whether the platform keeps none of the texts that it scores.")
+    zero_data_retention: bool = Field(False, description="Whether the platform keeps none of the texts that it scores.")
     last_operation: Operation | None = Field(
         description="The run that works on it, or the last one that did; null where none ever has."
     )
@@ -101,10 +101,10 @@ class TraitAnswer(Answer):
     sample_count: int = Field(description="All its samples, those between the poles too.")
     positive_samples: int = Field(description="Its samples of quality 1.")
     negative_samples: int = Field(description="Its samples of quality 0.")
-    kind: Literal["extrinsic"] = Field(description="Defined by its author, not discovered by the platform.")
-    discrimination: float | None = Field(description="Null here.")
-    explained_variance: float | None = Field(description="Null here.")
-    anchor_sample_ids: dict[str, object] | None = Field(description="Null here.")
+    kind: Literal["extrinsic"] = Field("extrinsic", description="Defined by its author, not discovered.")
+    discrimination: float | None = Field(None, description="Null here.")
+    explained_variance: float | None = Field(None, description="Null here.")
+    anchor_sample_ids: dict[str, object] | None = Field(None, description="Null here.")
 
 
 class TraitList(Answer):
@@ -140,7 +140,7 @@ class DeletedSample(Answer):
     """The sample is gone."""
 
     handle: str = Field(description="The model that had it.", examples=[HANDLE_EXAMPLE])
-    deleted: Literal[True] = Field(description="Always true.")
+    deleted: Literal[True] = Field(True, description="Always true.")
 
 
 class SamplePage(Answer):

@@ -1,6 +1,5 @@
-"""Middleware that reads a request's body whole, within a limit of its size and of its time."""
+"""Middleware that reads a request's body whole, within a limit of its size."""
 
-import asyncio
 import re
 
 from starlette.datastructures import Headers
@@ -10,42 +9,32 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from flows.api.errors import ApiError
 
 BODY_LIMIT_BYTES = 64 * 1024
-BODY_SECONDS = 10.0
 # Where samples are added: 500 at a time. The contract has the size.
 SAMPLES_PATH = re.compile(r"/v1/models/[^/]+/samples")
 SAMPLES_LIMIT_BYTES = 8 * 1024 * 1024
-SAMPLES_SECONDS = 60.0
-CLOSE = {"Connection": "close"}
 
 
 class BodyLimit:
     """Reads the whole body before the application runs, so that nothing behind it waits for a slow client.
 
-    Of a body that is refused uvicorn discards what still comes, so that a client which sends on gets its answer.
+    Of a body that is refused uvicorn discards what still comes, so that a client which sends on gets its answer. How
+    long a client takes is not limited: that is the part of a proxy.
     """
 
-    def __init__(self, app: ASGIApp, timeout_seconds: float = BODY_SECONDS) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._timeout_seconds = timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Reads the body and passes it on whole.
 
         Raises:
-            ApiError: 413 if it is over the limit (by its ``Content-Length`` before a byte is read), 400 if it did not
-                arrive in time.
+            ApiError: 413 if it is over the limit, by its ``Content-Length`` before a byte is read.
             ClientDisconnect: the client closed the connection in the middle of the body.
         """
         if scope["type"] == "http":
             adds = scope["method"] == "POST" and SAMPLES_PATH.fullmatch(scope["path"]) is not None
             limit_bytes = SAMPLES_LIMIT_BYTES if adds else BODY_LIMIT_BYTES
-            timeout_seconds = SAMPLES_SECONDS if adds else self._timeout_seconds
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    body = await _read(Request(scope, receive), limit_bytes)
-            except TimeoutError:
-                message = f"The body did not arrive whole within {timeout_seconds:g} seconds."
-                raise ApiError(400, "invalid_json", message, headers=CLOSE) from None
+            body = await _read(Request(scope, receive), limit_bytes)
             receive = _replay(body, receive)
         await self._app(scope, receive, send)
 
@@ -61,7 +50,7 @@ def check_framing(scope: Scope) -> None:
     headers = Headers(scope=scope)
     if "transfer-encoding" in headers and "content-length" in headers:
         message = "A request may have Content-Length or Transfer-Encoding, not both."
-        raise ApiError(400, "invalid_request", message, headers=CLOSE)
+        raise ApiError(400, "invalid_request", message, headers={"Connection": "close"})
 
 
 async def _read(request: Request, limit_bytes: int) -> bytes:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from engine.errors import OrchestratorError
 from flows.api.prefect_runs.orchestrator import UNSURE, CreatedRun, UnsureError
@@ -36,10 +36,6 @@ RETRY_STATUSES = frozenset({429, 502, 503})
 # (docs/decisions/017-idempotency.md).
 SPACING_SECONDS = 0.05
 _BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
-
-
-class _BusyServerError(Exception):
-    """Prefect's server is busy; a retry in a moment may succeed."""
 
 
 @asynccontextmanager
@@ -202,30 +198,33 @@ class PrefectOrchestrator:
         changes: bool = False,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> httpx.Response:
-        """Sends a request, and retries for up to ``retry_seconds`` while the server is busy or away.
+        """Sends a request, and repeats it for up to ``retry_seconds`` while the server is busy or away.
 
-        Creating a run can be retried safely, because of its idempotency key. A read that timed out is not retried.
+        Creating a run can be repeated safely, because of its idempotency key. A read that timed out is not repeated.
         """
         unsure = False
+
+        def may_pass(error: BaseException) -> bool:
+            nonlocal unsure
+            # The server may have closed a pooled connection just as we used it.
+            is_broken = isinstance(error, _BROKEN) or (changes and isinstance(error, httpx.ReadTimeout))
+            unsure = unsure or (changes and is_broken)
+            is_busy = isinstance(error, httpx.HTTPStatusError) and error.response.status_code in RETRY_STATUSES
+            return is_broken or is_busy
+
+        async def send() -> httpx.Response:
+            async with self._slots:
+                return await self._client.request(method, path, json=body, timeout=timeout_seconds)
+
         try:
-            async for attempt in _make_retrying(self._retry_seconds):
-                with attempt:
-                    try:
-                        async with self._slots:
-                            return await self._client.request(method, path, json=body, timeout=timeout_seconds)
-                    except httpx.HTTPStatusError as error:
-                        if error.response.status_code not in RETRY_STATUSES:
-                            raise
-                        raise _BusyServerError(f"it is busy: {error.response.status_code}") from error
-                    except (*_BROKEN, httpx.ReadTimeout) as error:
-                        # The server may have closed a pooled connection just as we used it.
-                        if not changes and isinstance(error, httpx.ReadTimeout):
-                            raise
-                        unsure = changes
-                        raise _BusyServerError(type(error).__name__) from error
-        except (_BusyServerError, httpx.HTTPError) as error:
-            raise _translate_error(error, str(path), unsure) from error
-        raise AssertionError("tenacity returns or raises")
+            return await AsyncRetrying(
+                retry=retry_if_exception(may_pass),
+                stop=stop_after_delay(self._retry_seconds),
+                wait=wait_random_exponential(multiplier=0.05, max=1.0),
+                reraise=True,
+            )(send)
+        except httpx.HTTPError as error:
+            raise UnsureError(UNSURE) if unsure else _translate_error(error, path) from error
 
 
 def _split(handles: Sequence[str]) -> list[Sequence[str]]:
@@ -245,27 +244,16 @@ def _read_share(data: object) -> float | None:
     return round(share, 4) if 0 <= share <= 1 else None
 
 
-def _make_retrying(retry_seconds: float) -> AsyncRetrying:
-    return AsyncRetrying(
-        retry=retry_if_exception_type(_BusyServerError),
-        stop=stop_after_delay(retry_seconds),
-        wait=wait_random_exponential(multiplier=0.05, max=1.0),
-        reraise=True,
-    )
-
-
-def _translate_error(error: Exception, path: str, unsure: bool) -> OrchestratorError:
+def _translate_error(error: httpx.HTTPError, path: str) -> OrchestratorError:
     """The error for clients, whose message does not reveal the server's address."""
-    if unsure:
-        return UnsureError(UNSURE)
-    if isinstance(error, httpx.HTTPStatusError):
-        status = error.response.status_code
-        if status == httpx.codes.NOT_FOUND and path.startswith("/deployments/name/"):
-            name = path.removeprefix("/deployments/name/")
-            return OrchestratorError(
-                f"Prefect's server has no deployment {name}. 'make serve' makes it, and so does "
-                "'python -m flows.deploy'."
-            )
-        return OrchestratorError(f"Prefect's server answered with an unexpected {status}.")
-    said = str(error) if isinstance(error, _BusyServerError) else type(error).__name__
-    return OrchestratorError(f"Prefect's server does not answer ({said}).")
+    if not isinstance(error, httpx.HTTPStatusError):
+        return OrchestratorError(f"Prefect's server does not answer ({type(error).__name__}).")
+    status = error.response.status_code
+    if status == httpx.codes.NOT_FOUND and path.startswith("/deployments/name/"):
+        name = path.removeprefix("/deployments/name/")
+        return OrchestratorError(
+            f"Prefect's server has no deployment {name}. 'make serve' makes it, and so does 'python -m flows.deploy'."
+        )
+    if status in RETRY_STATUSES:
+        return OrchestratorError(f"Prefect's server does not answer (it is busy: {status}).")
+    return OrchestratorError(f"Prefect's server answered with an unexpected {status}.")

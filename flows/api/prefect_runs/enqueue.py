@@ -6,7 +6,7 @@ seen to be finished, and Prefect creates one run for each key.
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.domain.model import Effort, SynthType
 from engine.errors import OrchestratorError
@@ -73,22 +73,25 @@ def chain_key(handle: str, before: Run | None) -> str:
 def refuse_busy(live: Sequence[Run], synth_type: SynthType, effort: Effort, own: Effort | None) -> ApiError:
     """The 409 for a model with live runs: it names the run that does the same, else the one that works on the model."""
     same = next((run for run in live if (run.synth_type, run.uses_effort(own)) == (synth_type, effort)), None)
-    if same is not None:
-        said = f"The same synthesis of {same.handle} is {same.status} already, as run {same.run_id}."
-        return ApiError(409, "already_running", said, _describe_run(same, own), {RUN_ID: same.run_id})
-    return refuse_change(live, own)
+    run = same or find_holder(live)
+    details = {
+        "run_id": run.run_id,
+        "synth_type": run.synth_type,
+        "effort": run.uses_effort(own),
+        "status": run.status,
+    }
+    if same is None:
+        return refuse_run(run.handle, run.run_id, details)
+    said = f"The same synthesis of {run.handle} is {run.status} already, as run {run.run_id}."
+    return ApiError(409, "already_running", said, details, {RUN_ID: run.run_id})
 
 
-def refuse_change(live: Sequence[Run], own: Effort | None) -> ApiError:
-    """The 409 for a model with live runs, whatever they do: it names the run that works on the model."""
-    run = next((run for run in live if run.holds), live[0])
-    said = (
-        f"{run.handle} is busy with run {run.run_id} ({run.synth_type}, effort {run.uses_effort(own)}), which is "
-        f"{run.status}. Ask again when it has ended."
-    )
-    return ApiError(409, "model_busy", said, _describe_run(run, own), {RUN_ID: run.run_id})
+def refuse_run(handle: str, run_id: str, details: Mapping[str, object] | None = None) -> ApiError:
+    """The 409 for a model on which a run works, whatever it does."""
+    said = f"{handle} is busy with run {run_id}. Ask again when it has ended."
+    return ApiError(409, "model_busy", said, details or {"run_id": run_id}, {RUN_ID: run_id})
 
 
-def _describe_run(run: Run, own: Effort | None) -> dict[str, object]:
-    effort = run.uses_effort(own)
-    return {"run_id": run.run_id, "synth_type": run.synth_type, "effort": effort, "status": run.status}
+def find_holder(live: Sequence[Run]) -> Run:
+    """Of a model's live runs the one that holds its lease, else the newest."""
+    return next((run for run in live if run.holds), live[0])

@@ -11,14 +11,14 @@ from pydantic_core import PydanticCustomError
 
 from engine.definitions.loader import check_traits, load_outline
 from engine.definitions.outline import Outline
-from engine.domain.model import Effort, Seed, digest_text
+from engine.domain.model import Seed, digest_text
 from engine.domain.samples import make_id
 from engine.errors import SampleConflictError
 from engine.store.added_samples import MAX_TEXT_CHARACTERS, add_samples, choose_new
 from engine.store.earlier.rows import find_qualities
 from engine.store.store import translate_errors
 from engine.store.writers import lock_model
-from flows.api.refusals import BY_PREFECT, OF_MODEL, describe_answers
+from flows.api.refusals import OF_CHANGE, describe_answers
 from flows.api.routes.body import Body, describe_body, read_body, refuse_field
 from flows.api.routes.changes import change_draft
 from flows.api.routes.dependencies import Storage, find_changeable_model, get_storage
@@ -83,16 +83,7 @@ class AddBody(Body):
 @router.post(
     "/models/{handle}/samples",
     operation_id="add_samples",
-    responses=describe_answers(
-        *OF_MODEL,
-        (403, "forbidden"),
-        (422, "invalid_request"),
-        (422, "no_traits"),
-        (409, "model_busy"),
-        (409, "model_not_draft"),
-        *BY_PREFECT,
-        about="The samples are there.",
-    ),
+    responses=describe_answers(*OF_CHANGE, (422, "no_traits"), about="The samples are there."),
     openapi_extra=describe_body(AddBody),
     summary="Add samples",
 )
@@ -105,12 +96,12 @@ async def add_model_samples(request: Request, handle: Annotated[str, Depends(fin
     """
     wanted = await read_body(request, AddBody)
     storage = get_storage(request)
-    samples, own = await run_in_threadpool(_check_model, storage, handle, wanted.samples)
-    return AddedSamples(ids=await change_draft(request, handle, own, lambda: _add(storage, handle, samples)))
+    samples = await run_in_threadpool(_check_model, storage, handle, wanted.samples)
+    return AddedSamples(ids=await change_draft(request, handle, lambda: _add(storage, handle, samples)))
 
 
-def _check_model(storage: Storage, handle: str, wanted: Sequence[NewSample]) -> tuple[list[Seed], Effort | None]:
-    """The samples with their traits by keys, once the model can take them, and the model's own effort.
+def _check_model(storage: Storage, handle: str, wanted: Sequence[NewSample]) -> list[Seed]:
+    """The samples with their traits by keys, once the model can take them.
 
     Raises:
         NoTraitsError, DefinitionError: the model's definition does not permit it.
@@ -121,7 +112,7 @@ def _check_model(storage: Storage, handle: str, wanted: Sequence[NewSample]) -> 
     samples = _find_traits(outline, wanted)
     with _refusing_conflicts():
         choose_new(storage.models_uri, outline, samples, _find_attached(storage, handle, samples))
-    return samples, outline.effort
+    return samples
 
 
 def _find_traits(outline: Outline, wanted: Sequence[NewSample]) -> list[Seed]:

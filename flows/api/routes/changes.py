@@ -8,10 +8,9 @@ from typing import TypeVar
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
-from engine.domain.model import Effort
 from engine.errors import ModelBusyError, OrchestratorError
-from flows.api.errors import RUN_ID, ApiError
-from flows.api.prefect_runs.enqueue import refuse_change
+from flows.api.errors import ApiError
+from flows.api.prefect_runs.enqueue import find_holder, refuse_run
 from flows.api.prefect_runs.orchestrator import Orchestrator
 from flows.api.routes.dependencies import check_draft, get_orchestrator, get_storage
 
@@ -22,13 +21,10 @@ AWAY = "Prefect's server does not answer. Nothing was changed; ask again later."
 Result = TypeVar("Result")
 
 
-async def change_draft(request: Request, handle: str, own: Effort | None, change: Callable[[], Result]) -> Result:
+async def change_draft(request: Request, handle: str, change: Callable[[], Result]) -> Result:
     """Does ``change`` in a thread while the slot of a draft is held, so that no run begins to work on the model.
 
     Requests at this process change a model one by one, and so only one of them at a time asks Prefect for the slot.
-
-    Args:
-        own: the model's own effort, which runs without an effort of their own use.
 
     Raises:
         ApiError: 409, the model is not a draft, a run works on it, or others change it all the while.
@@ -39,7 +35,7 @@ async def change_draft(request: Request, handle: str, own: Effort | None, change
     orchestrator = get_orchestrator(request)
     live = (await orchestrator.list_live([handle]))[handle]
     if live:
-        raise refuse_change(live, own)
+        raise refuse_run(handle, find_holder(live).run_id)
     wait_seconds: float = request.app.state.change_seconds
     lock: asyncio.Lock = request.app.state.change_locks[handle]
     try:
@@ -69,8 +65,7 @@ def _change_alone(
                 raise OrchestratorError(AWAY) from error
         except ModelBusyError as error:
             if error.run_id is not None:
-                said = f"{handle} is busy with run {error.run_id}. Ask again when it has ended."
-                raise ApiError(409, "model_busy", said, {"run_id": error.run_id}, {RUN_ID: error.run_id}) from None
+                raise refuse_run(handle, error.run_id) from None
             if time.monotonic() > ends:
                 raise _refuse_crowd(handle) from None
         time.sleep(POLL_SECONDS)

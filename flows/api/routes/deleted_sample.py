@@ -10,9 +10,9 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from engine.listing.places import Places, find_places, remove_samples
 from engine.store.removal import Removal
 from flows.api.errors import ApiError
-from flows.api.refusals import BY_PREFECT, OF_MODEL, describe_answers
+from flows.api.refusals import OF_CHANGE, describe_answers
 from flows.api.routes.changes import change_draft
-from flows.api.routes.dependencies import Storage, find_changeable_model, get_key, get_storage, read_outline
+from flows.api.routes.dependencies import Storage, find_changeable_model, get_key, get_storage
 from flows.api.schemas import SAMPLE_ID_EXAMPLE, DeletedSample
 from flows.run.set_events import emitting_removals
 
@@ -32,14 +32,9 @@ register_url_convertor("sample", SampleConvertor())
     "/models/{handle}/samples/{sample_id:sample}",
     operation_id="delete_sample",
     responses=describe_answers(
-        *OF_MODEL,
-        (403, "forbidden"),
+        *OF_CHANGE,
         (404, "sample_not_found"),
-        (422, "invalid_request"),
         (409, "sample_authored"),
-        (409, "model_busy"),
-        (409, "model_not_draft"),
-        *BY_PREFECT,
         about="The sample is gone.",
     ),
     summary="Delete a sample",
@@ -56,9 +51,8 @@ async def delete_model_sample(
     """
     storage, who = get_storage(request), get_key(request).id
     await run_in_threadpool(_find_sample, storage, handle, sample_id)
-    own = (await run_in_threadpool(read_outline, storage.models_uri, handle)).effort
-    await change_draft(request, handle, own, lambda: _delete(storage, handle, sample_id, who))
-    return DeletedSample(handle=handle, deleted=True)
+    await change_draft(request, handle, lambda: _delete(storage, handle, sample_id, who))
+    return DeletedSample(handle=handle)
 
 
 def _find_sample(storage: Storage, handle: str, sample_id: int) -> Places:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from engine.definitions.lifecycle import read_lifecycle
-from engine.definitions.loader import has_model, list_handles, load_outline
+from engine.definitions.loader import has_model, load_outline
 from engine.definitions.outline import Outline
 from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
 from engine.errors import DefinitionError, HandleError, StoreError
@@ -122,11 +122,6 @@ def redact_samples(key: Key, handle: str) -> Iterator[None]:
             replace(problem, found="what is not shown to this key", suggestion=None) for problem in error.problems
         ]
         raise DefinitionError(handle, problems) from None
-
-
-def list_readable(models_uri: str, key: Key, namespace: str) -> list[str]:
-    """The handles of a namespace, sorted; none if the key may not read the namespace."""
-    return sorted(list_handles(models_uri, namespace)) if key.may_read(namespace) else []
 
 
 def get_key(request: Request) -> Key:

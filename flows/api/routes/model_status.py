@@ -53,7 +53,6 @@ def make_operation(run: Run | None, progress: float | None) -> Operation | None:
     if run is None:
         return None
     return Operation(
-        kind="synthesize",
         run_id=run.run_id,
         status=run.status,
         started_at=run.started_at,
@@ -91,15 +90,12 @@ def _describe(
     run = choose_operation(live, ended)
     return ModelAnswer(
         handle=outline.handle,
-        scoring_method="balanced_cosine",
         description=outline.description or None,
         state=derive_state(lifecycle, live, ended),
-        kind="scoring",
         traits=[trait.name for trait in outline.traits],
         current_version_id=lifecycle.version_id,
         version_no=lifecycle.version_no,
         version_tags=list(lifecycle.version_tags),
-        zero_data_retention=False,
         last_operation=make_operation(run, None if run is None else progress.get(run.run_id)),
     )
 

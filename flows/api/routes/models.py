@@ -1,6 +1,7 @@
 """The routes that read models, their traits and cards, and the report of a run."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic.json_schema import SkipJsonSchema
 
 from engine.definitions.lifecycle import State
-from engine.definitions.loader import load_outline
+from engine.definitions.loader import list_handles, load_outline
 from engine.definitions.outline import Outline
 from engine.listing.model_card import render_model_card
 from engine.listing.page import SampleCount
@@ -27,7 +28,6 @@ from flows.api.routes.dependencies import (
     get_key,
     get_orchestrator,
     get_storage,
-    list_readable,
     redact_samples,
 )
 from flows.api.routes.model_status import describe_models
@@ -35,8 +35,6 @@ from flows.api.schemas import RUN_ID_EXAMPLE, ModelAnswer, ModelPage, TraitAnswe
 
 router = APIRouter(tags=["Reading"])
 MAX_MODELS, DEFAULT_MODELS = 250, 50
-# How many models one request looks at. With a rare state, a page of a large namespace may be short and not the last.
-MAX_MODELS_EXAMINED = 1000
 # The page brings its own style and script and nothing from elsewhere.
 REPORT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -71,14 +69,19 @@ async def list_models(
 ) -> ModelPage:
     """The models of one namespace that the key may read, in the order of their handles.
 
-    With `state` a page may hold fewer than `limit` and still have a next one.
+    With `state` a page may hold fewer than `limit`, or none, and still have a next one.
     """
     listing = ("models", namespace, state or "")
     after = read_handle(listing, cursor) if cursor is not None else ""
-    handles = await run_in_threadpool(list_readable, get_storage(request).models_uri, get_key(request), namespace)
-    left = [handle for handle in handles if handle > after]
-    shown, last = await find_models(request, left[:MAX_MODELS_EXAMINED], state, limit)
-    following = write_cursor(listing, [last]) if left and last != left[-1] else None
+    handles = (
+        await run_in_threadpool(list_handles, get_storage(request).models_uri, namespace)
+        if get_key(request).may_read(namespace)
+        else []
+    )
+    left = sorted(handle for handle in handles if handle > after)
+    found = await describe_models(get_orchestrator(request), get_storage(request), left[:limit])
+    following = write_cursor(listing, [left[limit - 1]]) if len(left) > limit else None
+    shown = [model for model in found if state in (None, model.state)]
     return ModelPage(items=shown, next_cursor=following, limit=limit)
 
 
@@ -127,13 +130,7 @@ def list_traits(request: Request, handle: Handle) -> TraitList:
                 description=trait.description,
                 positive_label=trait.positive_label,
                 negative_label=trait.negative_label,
-                sample_count=counts[trait.key].sample_count,
-                positive_samples=counts[trait.key].positive_samples,
-                negative_samples=counts[trait.key].negative_samples,
-                kind="extrinsic",
-                discrimination=None,
-                explained_variance=None,
-                anchor_sample_ids=None,
+                **asdict(counts[trait.key]),
             )
             for trait in outline.traits
         ]
@@ -179,25 +176,6 @@ def read_handle(listing: Sequence[str], cursor: str) -> str:
         case [str(handle)]:
             return handle
     raise refuse_cursor()
-
-
-async def find_models(
-    request: Request, handles: Sequence[str], state: State | None, limit: int
-) -> tuple[list[ModelAnswer], str]:
-    """At most ``limit`` models, in this state if one is given, and the last handle that was examined."""
-    found: list[ModelAnswer] = []
-    last = ""
-    step = limit if state is None else max(limit, DEFAULT_MODELS)
-    for start in range(0, len(handles), step):
-        described = await describe_models(
-            get_orchestrator(request), get_storage(request), handles[start : start + step]
-        )
-        for model in described:
-            last = model.handle
-            found += [model] if state is None or model.state == state else []
-            if len(found) == limit:
-                return found, last
-    return found, last
 
 
 def count_model(storage: Storage, handle: str, key: Key) -> tuple[Outline, Mapping[str, SampleCount]]:

@@ -9,7 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
-from engine.listing.page import AttachedPosition, AuthoredPosition, ListedSample, Position
+from engine.listing.page import AttachedPosition, AuthoredPosition, Position
 from engine.listing.samples import list_samples
 from flows.api.cursors import Cursor, read_cursor, refuse_cursor, write_cursor
 from flows.api.errors import ApiError
@@ -19,7 +19,6 @@ from flows.api.schemas import SampleAnswer, SamplePage
 
 router = APIRouter(tags=["Reading"])
 MAX_SAMPLES, DEFAULT_SAMPLES = 500, 100
-OwnHandle = Annotated[str, Depends(find_own_model)]
 
 
 @router.get(
@@ -36,7 +35,7 @@ OwnHandle = Annotated[str, Depends(find_own_model)]
 )
 def list_model_samples(
     request: Request,
-    handle: OwnHandle,
+    handle: Annotated[str, Depends(find_own_model)],
     trait: Annotated[
         str | SkipJsonSchema[None],
         Query(description="Samples of this trait only, by its key or its name.", examples=["clarity"]),
@@ -56,7 +55,8 @@ def list_model_samples(
     position = read_position(listing, cursor) if cursor is not None else None
     page = list_samples(storage.models_uri, storage.samples_uri, outline, key, position, limit)
     following = page.next_position and write_position(listing, page.next_position)
-    return SamplePage(items=[make_sample_answer(sample) for sample in page.samples], next_cursor=following, limit=limit)
+    items = [SampleAnswer.model_validate(sample, from_attributes=True) for sample in page.samples]
+    return SamplePage(items=items, next_cursor=following, limit=limit)
 
 
 def find_trait(outline: Outline, wanted: str) -> str:
@@ -96,8 +96,3 @@ def read_position(listing: Sequence[str], cursor: str) -> Position:
         case ["s", int(attached_ns), str(run_id), int(row)] if min(attached_ns, row) >= 0:
             return AttachedPosition(attached_ns, run_id, row)
     raise refuse_cursor()
-
-
-def make_sample_answer(sample: ListedSample) -> SampleAnswer:
-    """A sample as the API shows it."""
-    return SampleAnswer.model_validate(sample, from_attributes=True)

@@ -12,7 +12,7 @@ from engine.definitions.loader import check_traits, load_model, load_outline
 from engine.domain.model import Effort
 from engine.listing.authored import walk_seeds
 from flows.api.prefect_runs.enqueue import enqueue
-from flows.api.refusals import BY_PREFECT, OF_MODEL, describe_answers
+from flows.api.refusals import OF_CHANGE, describe_answers
 from flows.api.routes.body import Body, describe_body, read_body
 from flows.api.routes.dependencies import Storage, check_draft, find_changeable_model, get_orchestrator, get_storage
 from flows.api.schemas import SynthesizeAnswer
@@ -47,15 +47,10 @@ class SynthesizeBody(Body):
     "/models/{handle}/samples/synthesize",
     status_code=202,
     responses=describe_answers(
-        *OF_MODEL,
-        (403, "forbidden"),
-        (422, "invalid_request"),
+        *OF_CHANGE,
         (422, "no_traits"),
         (422, "no_seed_samples"),
         (409, "already_running"),
-        (409, "model_busy"),
-        (409, "model_not_draft"),
-        *BY_PREFECT,
         success=202,
         about="A run was enqueued.",
     ),
