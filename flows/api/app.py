@@ -16,10 +16,8 @@ from flows.api.ignored_fields import note_query
 from flows.api.keys.file import locate_keys
 from flows.api.keys.key import Key
 from flows.api.keys.keyring import KeyRing
-from flows.api.middleware.authentication import Authentication
-from flows.api.middleware.body_limit import BodyLimit
 from flows.api.middleware.envelope import Envelope
-from flows.api.middleware.host_check import HostCheck
+from flows.api.middleware.guard import Guard
 from flows.api.middleware.request_metrics import RequestMetrics
 from flows.api.prefect_runs.client import open_orchestrator
 from flows.api.prefect_runs.orchestrator import Orchestrator
@@ -108,9 +106,11 @@ def make_app(
         # The outermost first. Envelope turns whatever is raised inside it into an error response.
         middleware=[
             Middleware(Envelope, counts=counts),
-            Middleware(Authentication, find_key=find_key or KeyRing(locate_keys(settings)).find),
-            Middleware(BodyLimit),
-            Middleware(HostCheck, allowed_hosts=settings.allowed_hosts),
+            Middleware(
+                Guard,
+                find_key=find_key or KeyRing(locate_keys(settings)).find,
+                allowed_hosts=settings.allowed_hosts,
+            ),
         ],
         lifespan=_connect if orchestrator is None else None,
     )

@@ -23,7 +23,7 @@ from prometheus_client import (
 )
 
 from engine.errors import StoreError
-from engine.listing.statistics import SetGroup, StoreCounter
+from engine.listing.statistics import count_store
 from engine.settings import Settings
 from flows.api.middleware.request_metrics import RequestMetrics
 from flows.api.prefect_runs.client import TIMEOUT_SECONDS
@@ -35,13 +35,6 @@ CHOSEN_BY = "EXEMPLARS_METRICS_PORT (0 takes a free port) and EXEMPLARS_API_HOST
 PREFECT_PAUSE_SECONDS = 30.0
 # The pause between two counts of the store: at least so many seconds, and so many times what the last count took.
 STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES = 60.0, 10.0
-GROUP = ["namespace", "pool", "synth_type", "effort", "status"]
-SUMS = {
-    "sets": "Sets in the sample store.",
-    "exemplars": "Exemplars in the sets.",
-    "rejected_rows": "Rejected rows that are kept beside the sets.",
-    "cost_usd": "What the replies of the sets' runs cost, as far as prices are known.",
-}
 
 
 @contextmanager
@@ -83,14 +76,11 @@ class StoreGauges:
     """What the sample store held when it was last counted, and whether the last count succeeded."""
 
     def __init__(self, registry: CollectorRegistry, samples_uri: str) -> None:
-        self._counter = StoreCounter(samples_uri)
-        self._groups: set[SetGroup] = set()
+        self._samples_uri = samples_uri
         self._up = _make_gauge(registry, "store_up", "1 where the last count of the sample store succeeded.")
-        self._took = _make_gauge(registry, "store_count_seconds", "How long the last count took.")
         self._at = _make_gauge(registry, "store_counted_timestamp_seconds", "When the store was last counted.")
-        about = "Sets whose manifest or verdict cannot be read."
-        self._unreadable = _make_gauge(registry, "store_unreadable_sets", about)
-        self._sums = {name: _make_gauge(registry, f"store_{name}", about, GROUP) for name, about in SUMS.items()}
+        self._sets = _make_gauge(registry, "store_sets", "Sets in the sample store.", ["status"])
+        self._unreadable = _make_gauge(registry, "store_unreadable_sets", "Sets whose manifest cannot be read.")
 
     def refresh(self) -> float:
         """Counts once; if the store cannot be read, the last count stays. Returns the pause until the next, in seconds.
@@ -99,24 +89,18 @@ class StoreGauges:
         """
         begun = time.monotonic()
         try:
-            tally = self._counter.count()
+            tally = count_store(self._samples_uri)
         except StoreError as error:
             LOGGER.warning("The sample store cannot be counted: %s", error)
             self._up.set(0)
         else:
-            for group, sums in tally.groups.items():
-                for name, gauge in self._sums.items():
-                    gauge.labels(*_read_labels(group)).set(getattr(sums, name))
-            for group in self._groups - tally.groups.keys():
-                for gauge in self._sums.values():
-                    gauge.remove(*_read_labels(group))
-            self._groups = {*tally.groups}
+            self._sets.clear()
+            for status, count in tally.sets.items():
+                self._sets.labels(status).set(count)
             self._unreadable.set(tally.unreadable)
             self._at.set(time.time())
             self._up.set(1)
-        took_seconds = time.monotonic() - begun
-        self._took.set(took_seconds)
-        return max(STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES * took_seconds)
+        return max(STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES * (time.monotonic() - begun))
 
 
 class PrefectGauges:
@@ -177,7 +161,3 @@ def _keep_fresh(
 
 def _make_gauge(registry: CollectorRegistry, name: str, about: str, labels: list[str] | None = None) -> Gauge:
     return Gauge(f"exemplars_{name}", about, labels or [], registry=registry)
-
-
-def _read_labels(group: SetGroup) -> list[str]:
-    return [getattr(group, label) for label in GROUP]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import IO
@@ -19,29 +20,40 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message
 
-from flows.api.middleware.body_limit import BodyLimit
+from flows.api.keys.key import Key
 from flows.api.middleware.envelope import Envelope
+from flows.api.middleware.guard import Guard
 from flows.api.server import serve
 
 ROOT = Path(__file__).parents[2]
 HOST = (b"host", b"localhost")
 STOP_SECONDS = 2
-app = FastAPI(middleware=[Middleware(Envelope), Middleware(BodyLimit)])
+OURS = ("127.0.0.1", "localhost", "[::1]")
+KEY = Key("0" * 12, "authoring", ("acme",), datetime.now(UTC), "0" * 64)
+SECRET = (b"authorization", b"Bearer exm_a-secret-of-the-tests")
 
 
-@app.post("/v1/body")
+def guard(app: ASGIApp, allowed_hosts: Sequence[str] = OURS) -> Envelope:
+    """An application behind all that is outside its routes; every secret is the key's."""
+    return Envelope(Guard(app, lambda secret: KEY, allowed_hosts))
+
+
+app = FastAPI(middleware=[Middleware(Envelope), Middleware(Guard, find_key=lambda secret: KEY, allowed_hosts=OURS)])
+
+
+@app.post("/body")
 def take_body(body: dict[str, int]) -> dict[str, int]:
     return body
 
 
-@app.get("/v1/slow")
+@app.get("/slow")
 async def answer_slowly(seconds: float) -> dict[str, str]:
     print("asked", flush=True)
     await anyio.sleep(seconds)
     return {"status": "done"}
 
 
-@app.get("/v1/stuck")
+@app.get("/stuck")
 def sit_in_a_thread(seconds: float) -> dict[str, str]:
     print("asked", flush=True)
     time.sleep(seconds)

@@ -12,7 +12,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.api.errors import REQUEST_ID, RETRY_AFTER, ApiError, render_error, translate_error
 from flows.api.ignored_fields import IGNORED, write_ignored
-from flows.api.middleware.body_limit import check_framing
 from flows.api.middleware.request_metrics import RequestMetrics
 
 LOGGER = logging.getLogger("flows.api")
@@ -43,7 +42,7 @@ class Envelope:
         answer = _Answer(send, scope, request_id)
         begun = time.monotonic()
         try:
-            check_framing(scope)
+            _check_framing(scope)
             await self._app(scope, receive, answer.send)
         except ClientDisconnect:
             pass
@@ -61,6 +60,18 @@ class Envelope:
             _log(scope, answer.status, seconds, request_id)
             if self._counts:
                 self._counts.record(scope, answer.status, seconds)
+
+
+def _check_framing(scope: Scope) -> None:
+    """Refuses a body with two lengths, which a proxy may read differently (request smuggling; RFC 9112, section 6.3).
+
+    h11 refuses two values of ``Content-Length`` itself, and every ``Transfer-Encoding`` but one ``chunked``. The
+    connection is closed, so that nothing behind it is a request.
+    """
+    headers = Headers(scope=scope)
+    if "transfer-encoding" in headers and "content-length" in headers:
+        message = "A request may have Content-Length or Transfer-Encoding, not both."
+        raise ApiError(400, "invalid_request", message, headers={"Connection": "close"})
 
 
 class _Answer:

@@ -1,6 +1,6 @@
 """The routes that read models, their traits and cards, and the report of a run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Literal
 from uuid import UUID
@@ -18,7 +18,7 @@ from engine.listing.samples import count_samples
 from engine.store.layout import REPORT
 from engine.store.store import find_set
 from engine.system.filesystem import OutsideFolderError, read_inside
-from flows.api.cursors import Cursor, read_cursor, refuse_cursor, write_cursor
+from flows.api.cursors import Cursor, read_cursor, write_cursor
 from flows.api.errors import ApiError
 from flows.api.keys.key import Key
 from flows.api.refusals import BY_PREFECT, OF_MODEL, describe_answers
@@ -72,7 +72,7 @@ async def list_models(
     With `state` a page may hold fewer than `limit`, or none, and still have a next one.
     """
     listing = ("models", namespace, state or "")
-    after = read_handle(listing, cursor) if cursor is not None else ""
+    [after] = read_cursor(listing, cursor) if cursor is not None else [""]
     handles = (
         await run_in_threadpool(list_handles, get_storage(request).models_uri, namespace)
         if get_key(request).may_read(namespace)
@@ -164,18 +164,6 @@ def read_report(
     if page is None:
         raise ApiError(404, "not_found", f"There is no report of a run {run_id}.", {"run_id": str(run_id)})
     return Response(page, media_type=HTML, headers=REPORT_HEADERS)
-
-
-def read_handle(listing: Sequence[str], cursor: str) -> str:
-    """The handle after which a page of models begins.
-
-    Raises:
-        ApiError: 422, if the cursor is not of this listing.
-    """
-    match read_cursor(listing, cursor):
-        case [str(handle)]:
-            return handle
-    raise refuse_cursor()
 
 
 def count_model(storage: Storage, handle: str, key: Key) -> tuple[Outline, Mapping[str, SampleCount]]:

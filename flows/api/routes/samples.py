@@ -11,7 +11,7 @@ from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
 from engine.listing.page import AttachedPosition, AuthoredPosition, Position
 from engine.listing.samples import list_samples
-from flows.api.cursors import Cursor, read_cursor, refuse_cursor, write_cursor
+from flows.api.cursors import Cursor, read_cursor, write_cursor
 from flows.api.errors import ApiError
 from flows.api.refusals import OF_MODEL, describe_answers
 from flows.api.routes.dependencies import find_own_model, get_storage
@@ -80,8 +80,8 @@ def index_traits(outline: Outline) -> dict[str, str]:
 
 def write_position(listing: Sequence[str], position: Position) -> str:
     """The cursor of a position."""
-    letter = "a" if isinstance(position, AuthoredPosition) else "s"
-    return write_cursor(listing, [letter, *astuple(position)])
+    kind = "authored" if isinstance(position, AuthoredPosition) else "attached"
+    return write_cursor(listing, [kind, *astuple(position)])
 
 
 def read_position(listing: Sequence[str], cursor: str) -> Position:
@@ -90,9 +90,5 @@ def read_position(listing: Sequence[str], cursor: str) -> Position:
     Raises:
         ApiError: 422, if this listing did not issue the cursor.
     """
-    match read_cursor(listing, cursor):
-        case ["a", int(source), int(line), int(label)] if min(source, line, label) >= 0:
-            return AuthoredPosition(source, line, label)
-        case ["s", int(attached_ns), str(run_id), int(row)] if min(attached_ns, row) >= 0:
-            return AttachedPosition(attached_ns, run_id, row)
-    raise refuse_cursor()
+    kind, *place = read_cursor(listing, cursor)
+    return AuthoredPosition(*place) if kind == "authored" else AttachedPosition(*place)

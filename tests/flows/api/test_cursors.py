@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from flows.api.cursors import read_cursor, write_cursor
 from flows.api.errors import ApiError
-from flows.api.routes.samples import read_position
 
 LISTING = ("samples", "u22a8.toolshed", "clarity")
 PARTS = st.lists(st.integers(0, 2**63) | st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5)
@@ -35,9 +34,3 @@ def test_made_up_or_changed_cursor_is_refused(cursor: str, data: st.DataObject) 
     for wrong in (cursor, good[:at], good[:at] + other + good[at + 1 :], good + other):
         with pytest.raises(ApiError):
             read_cursor(LISTING, wrong)
-
-
-@pytest.mark.parametrize("place", [[], ["z", 1], ["a", 0, -5, 1, 0], ["s", -1, "run", 0], ["a", "0", 0, 1, 0]])
-def test_cursor_with_a_good_seal_and_no_place_is_refused(place: list[str | int]) -> None:
-    with pytest.raises(ApiError):
-        read_position(LISTING, write_cursor(LISTING, place))

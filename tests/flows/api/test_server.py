@@ -15,16 +15,16 @@ from flows.api.server import open_listener, write_address
 def test_server_answers_what_it_refuses_too_and_stops_when_what_is_in_flight_is_done() -> None:
     with serve_edge() as edge:
         with closing(edge.connect()) as connection:
-            connection.request("POST", "/v1/body", b"x" * 10 * 1024 * 1024)
+            connection.request("POST", "/body", b"x" * 10 * 1024 * 1024)
             refused = connection.getresponse()
             refused.read()
-            connection.request("POST", "/v1/body?key=hunter2", b"{}", {"Content-Type": "application/json"})
+            connection.request("POST", "/body?key=hunter2", b"{}", {"Content-Type": "application/json"})
             after = connection.getresponse()
             told = after.read()
         with pytest.raises(AddressError, match="another program listens there") as taken:
             open_listener("127.0.0.1", edge.port)
         with closing(edge.connect()) as connection, closing(edge.connect()) as idle:
-            connection.request("GET", "/v1/slow?seconds=0.5")
+            connection.request("GET", "/slow?seconds=0.5")
             assert "asked" == edge.read_line()
             code, logged = edge.stop()
             done = connection.getresponse().read()
@@ -36,7 +36,7 @@ def test_server_answers_what_it_refuses_too_and_stops_when_what_is_in_flight_is_
     assert (413, None) == (refused.status, refused.getheader("Connection"))
     assert (200, b"{}", None) == (after.status, told, after.getheader("Server"))
     assert (b'{"status":"done"}', 0) == (done, code)
-    assert "INFO POST /v1/body 200 " in logged
+    assert "INFO POST /body 200 " in logged
     assert "hunter2" not in logged
     assert "Traceback" not in logged
     assert f"cannot listen on http://127.0.0.1:{edge.port}: " in str(taken.value)
@@ -48,7 +48,7 @@ def test_server_answers_what_it_refuses_too_and_stops_when_what_is_in_flight_is_
 def test_stop_has_an_end_whatever_goes_on_and_says_so() -> None:
     with serve_edge() as edge, closing(edge.connect()) as connection, closing(edge.connect()) as stuck:
         for each, path in ((connection, "slow"), (stuck, "stuck")):
-            each.request("GET", f"/v1/{path}?seconds=600")
+            each.request("GET", f"/{path}?seconds=600")
             assert "asked" == edge.read_line()
         code, logged = edge.stop(signal.SIGINT)
         answer = connection.getresponse()

@@ -7,18 +7,16 @@ import re
 from collections.abc import Sequence
 
 import pytest
-from fakes.edge import HOST, drive, read_told
+from fakes.edge import HOST, OURS, SECRET, drive, guard, read_told
 from fakes.surface import ADDRESS, Surface, read_refusal
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from flows.api.errors import ApiError
-from flows.api.middleware.body_limit import BODY_LIMIT_BYTES, SAMPLES_LIMIT_BYTES, BodyLimit
 from flows.api.middleware.envelope import Envelope
-from flows.api.middleware.host_check import HostCheck
+from flows.api.middleware.guard import BODY_LIMIT_BYTES, SAMPLES_LIMIT_BYTES
 
-OURS = ("127.0.0.1", "localhost", "[::1]")
 REACHED = 418, "internal_error"
 SAMPLES = "/v1/models/u22a8.a/samples"
 
@@ -42,7 +40,7 @@ def test_host_passes_with_any_port_where_it_is_allowed(
     hosts: tuple[str, ...], allowed: tuple[str, ...], passes: bool
 ) -> None:
     headers = [(b"host", host.encode("latin-1")) for host in hosts]
-    sent = drive(Envelope(HostCheck(refuse, allowed)), headers=headers)
+    sent = drive(guard(refuse, allowed), *cut(0), headers=headers)
 
     assert (REACHED if passes else (400, "invalid_request")) == read_told(sent)
     # The refusal tells which variable lets it in.
@@ -85,11 +83,11 @@ def cut(size: int, piece: int = 65536) -> list[Message]:
     ],
 )
 def test_body_of_the_limit_goes_through_and_one_over_it_is_refused(method: str, path: str, limit: int) -> None:
-    app = Envelope(BodyLimit(measure))
-    [taken] = drive(app, *cut(limit), method=method, target=path)
-    refused = drive(app, *cut(limit + 1), method=method, target=path)
+    app, known = guard(measure), (HOST, SECRET)
+    [taken] = drive(app, *cut(limit), method=method, target=path, headers=known)
+    refused = drive(app, *cut(limit + 1), method=method, target=path, headers=known)
     # By its length, before a byte is asked for: a client that asks first whether to go on is spared its body.
-    lengths = ([HOST, (b"content-length", b"%d" % size)] for size in (limit + 1, 2**64))
+    lengths = ([*known, (b"content-length", b"%d" % size)] for size in (limit + 1, 2**64))
     announced = [drive(app, method=method, target=path, headers=headers) for headers in lengths]
 
     assert limit == taken["status"]
@@ -98,12 +96,12 @@ def test_body_of_the_limit_goes_through_and_one_over_it_is_refused(method: str, 
 
 
 def test_client_that_goes_away_gets_no_answer() -> None:
-    assert [] == drive(Envelope(BodyLimit(measure)), cut(9)[0], {"type": "http.disconnect"})
+    assert [] == drive(guard(measure), cut(9)[0], {"type": "http.disconnect"})
 
 
 def test_body_with_two_lengths_is_refused_and_what_follows_is_no_request() -> None:
     headers = [HOST, (b"content-length", b"5"), (b"transfer-encoding", b"chunked")]
-    sent = drive(Envelope(BodyLimit(measure)), *cut(5), headers=headers)
+    sent = drive(guard(measure), *cut(5), headers=headers)
 
     assert (400, "invalid_request") == read_told(sent)
     assert (b"connection", b"close") in sent[0]["headers"]

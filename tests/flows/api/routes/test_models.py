@@ -28,7 +28,6 @@ from fakes.workspace import HANDLE
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
 from engine.store.sample_set import seal
-from flows.api.cursors import write_cursor
 from flows.api.routes.models import prefers_markdown
 
 SEEDS = len(POSITIVE_SEEDS) + len(NEGATIVE_SEEDS)
@@ -147,7 +146,7 @@ def test_models_are_listed_by_handle_narrowed_and_in_pages_that_join_to_the_whol
     "path",
     [
         *(f"/models?limit={limit}" for limit in ("0", "251", "1.5", "many")),
-        *(f"/models?cursor={cursor}" for cursor in ("", write_cursor(("models", "u22a8", ""), [1]))),
+        *(f"/models?cursor={cursor}" for cursor in ("", "AAAA")),
         *(f"{SAMPLES}?{other}" for other in ("limit=0", "limit=501", "cursor=AAAA")),
     ],
 )

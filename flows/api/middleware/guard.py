@@ -1,0 +1,106 @@
+"""Middleware that lets a request in whose key is valid, whose body is within the limit, and whose host is served.
+
+It checks them in the order that the contract sets for refusals.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flows.api.errors import ApiError
+from flows.api.keys.key import Key
+from flows.api.middleware.authentication import authenticate, is_closed
+
+BODY_LIMIT_BYTES = 64 * 1024
+# Where samples are added: 500 at a time. The contract has the size.
+SAMPLES_PATH = re.compile(r"/v1/models/[^/]+/samples")
+SAMPLES_LIMIT_BYTES = 8 * 1024 * 1024
+
+_HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(:[0-9]*)?")
+# The one path that ends in a handle: a line break at its end belongs to the handle, and the route refuses that.
+_MODEL_PATH = re.compile(r"/v1/models/[^/]+")
+
+
+class Guard:
+    """Puts the request's ``Key`` into ``scope["state"]``, and passes on the body whole.
+
+    Args:
+        find_key: the key of a secret.
+        allowed_hosts: as in the settings. Starlette's own check of them answers without the envelope.
+    """
+
+    def __init__(self, app: ASGIApp, find_key: Callable[[str], Key | None], allowed_hosts: Iterable[str]) -> None:
+        self._app = app
+        self._find_key = find_key
+        self._allowed_hosts = frozenset(host.lower().strip("[]") for host in allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on.
+
+        Raises:
+            ApiError: 401 without a valid key, 413, 400 for a host that is missing, doubled or foreign, 404 for a path
+                with an encoded slash or an encoded line break at its end.
+            ClientDisconnect: the client closed the connection in the middle of the body.
+        """
+        if scope["type"] == "http":
+            if is_closed(scope["path"]):
+                scope.setdefault("state", {})["key"] = authenticate(scope, self._find_key)
+            receive = await read_whole(scope, receive)
+            _check_host(scope, self._allowed_hosts)
+            _check_path(scope)
+        await self._app(scope, receive, send)
+
+
+async def read_whole(scope: Scope, receive: Receive) -> Receive:
+    """Reads the body, so that nothing behind waits for a slow client, and returns what passes it on.
+
+    Of a body that is refused uvicorn discards what still comes, so that a client which sends on gets its answer. How
+    long a client takes is not limited: that is the part of a proxy.
+
+    Raises:
+        ApiError: 413 if it is over the limit, by its ``Content-Length`` before a byte is read.
+    """
+    adds = scope["method"] == "POST" and SAMPLES_PATH.fullmatch(scope["path"]) is not None
+    limit_bytes = SAMPLES_LIMIT_BYTES if adds else BODY_LIMIT_BYTES
+    length = Headers(scope=scope).get("content-length", "")
+    _check_size(int(length) if length.isdigit() else 0, limit_bytes)
+    body = bytearray()
+    async for piece in Request(scope, receive).stream():
+        body += piece
+        _check_size(len(body), limit_bytes)
+    waiting: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay
+
+
+def _check_size(size: int, limit_bytes: int) -> None:
+    if size > limit_bytes:
+        details = {"limit_bytes": limit_bytes}
+        raise ApiError(413, "body_too_large", f"The body is over {limit_bytes} bytes.", details)
+
+
+def _check_host(scope: Scope, allowed: frozenset[str]) -> None:
+    """Checks the ``Host`` header, against DNS rebinding among others."""
+    host = ", ".join(Headers(scope=scope).getlist("host"))
+    match = _HOST.fullmatch(host)
+    if match is None or match[1].lower().strip("[]") not in allowed:
+        message = f"The host {host!r} is not served here. EXEMPLARS_API_ALLOWED_HOSTS can allow it."
+        raise ApiError(400, "invalid_request", message)
+
+
+def _check_path(scope: Scope) -> None:
+    """Refuses what Starlette would take for another path.
+
+    It matches routes on the decoded path, where an encoded slash separates like any other, and by patterns that end in
+    ``$``, which also matches before a last line break: ``/v1/health%0A`` would be ``/v1/health``.
+    """
+    path = scope["path"]
+    ends_in_line_break = path.endswith("\n") and not _MODEL_PATH.fullmatch(path)
+    if b"%2f" in scope["raw_path"].lower() or ends_in_line_break:
+        raise ApiError(404, "not_found", "There is nothing at this path: a slash or a line break in it is encoded.")
