@@ -52,10 +52,9 @@ nothing to add.
 filters, until it is null.
 """
 KEYS = """
-A key of `python -m flows.api keys issue`, sent as `Authorization: Bearer <key>`. It has a scope (`scoring` reads,
-`authoring` reads and changes) and the namespaces that it owns. It changes only in those, and reads those and the public
-ones: `u22a8`, `live` and `bench`. A model that a key may not read answers like one that does not exist. The secret is
-shown once, when the key is issued.
+A key of `python -m flows.api keys issue`. Its scope is `scoring` (it reads) or `authoring` (it reads and changes). It
+changes only in the namespaces that it owns, and reads those and the public ones: `u22a8`, `live` and `bench`. A model
+that a key may not read answers like one that does not exist.
 """
 TAGS = [
     {"name": "Service", "description": "Whether it works."},

@@ -40,12 +40,11 @@ def serve(
     """Serves until SIGTERM or SIGINT, and then gives requests in flight ``stop_seconds`` to finish.
 
     Must run in the main thread, for the signals, and be the last thing that the process does: it ends with exit code 0
-    one second after ``stop_seconds`` at the latest, whatever else it is doing. A slow client is not disconnected: that
-    is the part of a proxy.
+    one second after ``stop_seconds`` at the latest, whatever else it is doing.
 
     Args:
         port: 0 takes a free one.
-        announce: called with the address once requests are answered.
+        announce: called with the address once requests are taken.
         chosen_by: what chooses another address, for the message where this one cannot be used.
 
     Raises:
@@ -74,8 +73,10 @@ def serve(
     # Once it has stopped, uvicorn raises the signal again: a stop that was asked for is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
+    # From here on a request waits for its answer and is not refused.
+    announce(address)
     with listener:
-        _Server(config, lambda: announce(address)).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
 
 
 def open_listener(host: str, port: int, chosen_by: str = CHOSEN_BY) -> socket.socket:
@@ -122,14 +123,6 @@ def log_to_stderr(log_format: LogFormat = "text") -> None:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._announce = announce
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._announce()
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # A route that runs in a thread cannot be cancelled, and Python would wait for it for ever.
         last_resort = threading.Timer((self.config.timeout_graceful_shutdown or 0) + 1, os._exit, [0])

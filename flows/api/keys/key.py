@@ -1,7 +1,7 @@
 """An API key and what it permits: its scope, the namespaces that it owns, and the public namespaces."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
@@ -9,7 +9,6 @@ from engine.domain.model import NAMESPACE_PATTERN
 
 Scope = Literal["scoring", "authoring"]
 
-SCOPES: tuple[Scope, ...] = get_args(Scope)
 # The platform's contract, section 5.
 PUBLIC_NAMESPACES = ("u22a8", "live", "bench")
 LABEL_MAX_LENGTH = 80

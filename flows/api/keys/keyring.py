@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.domain.model import is_namespace
+from pydantic import TypeAdapter, ValidationError
+
 from engine.errors import InputError, StoreError
 from flows.api.keys.file import change_keys, read_keys
-from flows.api.keys.key import LABEL_MAX_LENGTH, SCOPES, Key, Scope
+from flows.api.keys.key import Key
 
 KEY_PREFIX = "exm_"
 ID_BYTES = 6
@@ -25,6 +26,7 @@ SECRET_BYTES = 32
 # The secret of an unknown id is compared with this, so that it takes as long as a known id. No secret has this digest.
 DUMMY_SHA256 = "0" * 64
 
+_KEY = TypeAdapter(Key)
 _log = logging.getLogger(__name__)
 
 
@@ -37,10 +39,22 @@ def issue_key(
         InputError: a namespace, the scope or the label is not allowed.
         StoreError: the file cannot be used.
     """
-    owned, kind, name = _check_namespaces(namespaces), _check_scope(scope), _check_label(label)
     made = secrets.token_hex(ID_BYTES)
     secret = f"{KEY_PREFIX}{made}_{secrets.token_urlsafe(SECRET_BYTES)}"
-    key = Key(made, kind, owned, now.astimezone(UTC), digest_secret(secret), name)
+    asked = {
+        "id": made,
+        "scope": scope,
+        "namespaces": tuple(dict.fromkeys(namespaces)),
+        "created_at": now.astimezone(UTC),
+        "sha256": digest_secret(secret),
+        "label": (label or "").strip() or None,
+    }
+    try:
+        key = _KEY.validate_python(asked)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        said = f"The key's {first['loc'][0]} cannot be {first['input']!r:.80}: {first['msg']}"
+        raise InputError(f"{said}. 'keys issue --help' says what each is") from None
     with change_keys(path) as keys:
         keys.append(key)
     return key, secret
@@ -98,28 +112,3 @@ class KeyRing:
             _log.error("No key is accepted. %s", complaint)
         self._complaint = complaint
         return keys
-
-
-def _check_namespaces(namespaces: Sequence[str]) -> tuple[str, ...]:
-    if not namespaces:
-        raise InputError("A key owns at least one namespace. Name it with --namespace")
-    for namespace in namespaces:
-        if not is_namespace(namespace):
-            raise InputError(
-                f"{namespace[:60]!r} is not a namespace. A namespace is what a handle has before its '.': lower-case "
-                "letters, digits and '-', starting with a letter or digit"
-            )
-    return tuple(dict.fromkeys(namespaces))
-
-
-def _check_scope(scope: str) -> Scope:
-    if scope not in SCOPES:
-        raise InputError(f"{scope[:60]!r} is not a scope. There are: scoring (read), authoring (read and change)")
-    return scope
-
-
-def _check_label(label: str | None) -> str | None:
-    text = (label or "").strip()
-    if len(text) > LABEL_MAX_LENGTH or not text.isprintable():
-        raise InputError(f"A label is one line of at most {LABEL_MAX_LENGTH} printable characters, not {text[:60]!r}")
-    return text or None

@@ -104,10 +104,9 @@ def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> N
     """Logs one line. The path is logged as it was sent, in ASCII, but of the query, which may contain secrets, only
     the names of parameters that nobody read."""
     path = scope.get("raw_path", b"").decode("ascii", "backslashreplace")[:_LONGEST_PATH]
-    shown = "gone" if status is None else str(status)
-    ignored = write_ignored(scope)
     told = {"method": scope["method"], "path": path, "status": status, "seconds": round(seconds, 4)}
-    if ignored:
+    said = f"{scope['method']} {path} {status or 'gone'} {seconds * 1000:.0f} ms {request_id}"
+    if ignored := write_ignored(scope):
         told["ignored_fields"] = ignored
-    values = (scope["method"], path, shown, seconds * 1000, request_id, f" ignored: {ignored}" if ignored else "")
-    LOGGER.info("%s %s %s %.0f ms %s%s", *values, extra={**told, "request_id": request_id})
+        said += f" ignored: {ignored}"
+    LOGGER.info("%s", said, extra={**told, "request_id": request_id})

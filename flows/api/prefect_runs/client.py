@@ -85,14 +85,16 @@ class PrefectOrchestrator:
         """The runs of each model that ended, the last one first."""
         ended: dict[str, list[Run]] = {handle: [] for handle in handles}
         for part in _split(handles):
-            tags = [name_tag(handle) for handle in part]
-            found = await self._filter_runs(ENDED_TYPES, {"tags": {"any_": tags}}, "END_TIME_DESC")
+            together = {"tags": {"any_": [name_tag(handle) for handle in part]}}
+            found = await self._filter_runs(ENDED_TYPES, together, "END_TIME_DESC")
             for run in found:
                 ended.setdefault(run.handle, []).append(run)
             if len(found) == PAGE:
                 # The page was full: a model without runs on it may have older ones.
                 missing = [handle for handle in part if not ended[handle]]
-                ended |= dict(zip(missing, await asyncio.gather(*map(self._list_ended_of, missing)), strict=True))
+                own = [{"tags": {"all_": [name_tag(handle)]}} for handle in missing]
+                asked = [self._filter_runs(ENDED_TYPES, tags, "END_TIME_DESC", ENDED_SHOWN) for tags in own]
+                ended |= dict(zip(missing, await asyncio.gather(*asked), strict=True))
         return ended
 
     async def find_newest(self, handle: str) -> Run | None:
@@ -166,10 +168,6 @@ class PrefectOrchestrator:
     async def _create(self, deployment: str, body: object) -> httpx.Response:
         found = (await self._request("GET", f"/deployments/name/{deployment}")).json()
         return await self._request("POST", f"/deployments/{found['id']}/create_flow_run", body, changes=True)
-
-    async def _list_ended_of(self, handle: str) -> list[Run]:
-        tags = {"tags": {"all_": [name_tag(handle)]}}
-        return await self._filter_runs(ENDED_TYPES, tags, "END_TIME_DESC", ENDED_SHOWN)
 
     async def _filter_runs(
         self,

@@ -1,6 +1,5 @@
 """Describes many models at once: each one's state and last operation, from Prefect's runs and the lifecycle file."""
 
-import asyncio
 import re
 from collections.abc import Mapping, Sequence
 
@@ -25,17 +24,19 @@ async def describe_models(orchestrator: Orchestrator, storage: Storage, handles:
     Raises:
         OrchestratorError: Prefect's server does not answer.
     """
-    live, files = await asyncio.gather(
-        orchestrator.list_live(handles), run_in_threadpool(_read_files, storage, handles)
-    )
+    live = await orchestrator.list_live(handles)
     ended = await orchestrator.list_ended([handle for handle in handles if not live[handle]])
     shown = [choose_operation(live[handle], ended.get(handle, ())) for handle in handles]
     unfinished = [run.run_id for run in shown if run is not None and run.status != "succeeded"]
     progress = await orchestrator.read_progress(unfinished)
-    return [
-        _describe(outline, lifecycle, live[handle], ended.get(handle, ()), progress)
-        for handle, (outline, lifecycle) in zip(handles, files, strict=True)
-    ]
+
+    def describe() -> list[ModelAnswer]:
+        return [
+            _describe(*_read_files(storage.models_uri, handle), live[handle], ended.get(handle, ()), progress)
+            for handle in handles
+        ]
+
+    return await run_in_threadpool(describe)
 
 
 def derive_state(lifecycle: Lifecycle, live: Sequence[Run], ended: Sequence[Run]) -> State:
@@ -66,26 +67,17 @@ def hide_folders(text: str) -> str:
     return _PATH.sub("…/", text)
 
 
-def _read_files(storage: Storage, handles: Sequence[str]) -> list[tuple[Outline, Lifecycle]]:
-    return [
-        (read_outline(storage.models_uri, handle), _read_lifecycle(storage.models_uri, handle)) for handle in handles
-    ]
-
-
-def _read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
-    """The lifecycle; ``failed`` if its file cannot be read or is malformed, so that a listing does not fail."""
+def _read_files(models_uri: str, handle: str) -> tuple[Outline, Lifecycle]:
+    """The outline and the lifecycle; ``failed`` if its file cannot be read, so that a listing does not fail."""
     try:
-        return read_lifecycle(models_uri, handle)
+        lifecycle = read_lifecycle(models_uri, handle)
     except (DefinitionError, StoreError):
-        return Lifecycle("failed")
+        lifecycle = Lifecycle("failed")
+    return read_outline(models_uri, handle), lifecycle
 
 
 def _describe(
-    outline: Outline,
-    lifecycle: Lifecycle,
-    live: Sequence[Run],
-    ended: Sequence[Run],
-    progress: Mapping[str, float],
+    outline: Outline, lifecycle: Lifecycle, live: Sequence[Run], ended: Sequence[Run], progress: Mapping[str, float]
 ) -> ModelAnswer:
     run = choose_operation(live, ended)
     return ModelAnswer(

@@ -73,16 +73,16 @@ def test_digest_and_nothing_else_of_a_secret_is_kept(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    "wrong",
     [
-        ({"namespaces": []}, "at least one namespace"),
-        *(({"namespaces": ["acme", wrong]}, " is not a namespace") for wrong in ("*", "acme\n", "a" * 199)),
-        ({"scope": "admin"}, "'admin' is not a scope. There are: scoring (read), authoring (read and change)"),
-        *(({"label": wrong}, "A label is one line of at most 80 printable") for wrong in ("two\nlines", "x" * 81)),
+        *({"namespaces": names} for names in ([], ["acme", "*"], ["acme\n"])),
+        {"scope": "admin"},
+        *({"label": label} for label in ("two\nlines", "x" * 81)),
     ],
 )
-def test_bad_input_issues_nothing(path: Path, wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=re.escape(said)):
+def test_bad_input_issues_nothing(path: Path, wrong: dict[str, Any]) -> None:
+    [field] = wrong
+    with pytest.raises(InputError, match=f"^The key's {field} cannot be .* 'keys issue --help' says what"):
         issue_key(path, **{"namespaces": ["acme"], "scope": "scoring", "now": NOW, **wrong})
 
     assert [] == list(path.parent.iterdir())
@@ -100,16 +100,6 @@ def test_secret_finds_its_key_and_nothing_that_differs_from_one_does(path: Path)
 
     assert (key, other) == (ring.find(secret), ring.find(another))
     assert [] == [text for text in (*changed, *wrong, *odd, *mixed) if ring.find(text) is not None]
-
-
-def test_changes_are_seen_at_once(path: Path) -> None:
-    key, secret = issue(path)
-    ring, seen, allowed = KeyRing(path), [], path.read_bytes()
-    for content in (allowed.replace(key.id.encode(), b"0" * 12), allowed) * 50:
-        path.write_bytes(content)
-        seen.append(ring.find(secret))
-
-    assert [None, key] * 50 == seen
 
 
 def test_revoking_by_a_secret_says_so_and_does_not_repeat_it(path: Path) -> None:
