@@ -53,7 +53,7 @@ def serve_command() -> None:
             settings.api_host,
             settings.api_port,
             lambda address: print(
-                f"The door is open at {address}/v1, its pages at {address}/v1/docs{counted}", flush=True
+                f"The HTTP API is open at {address}/v1, its pages at {address}/v1/docs{counted}", flush=True
             ),
             log_format=settings.log_format,
         )

@@ -3,7 +3,7 @@
 The contract ignores unknown fields, so a mistyped ``efort`` would otherwise start a run at another effort in silence.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from urllib.parse import parse_qsl, quote
 
 from fastapi import Request
@@ -30,13 +30,11 @@ def note_ignored(scope: Scope, names: Iterable[str]) -> None:
 
 
 def write_ignored(scope: Scope) -> str:
-    """The noted names as the value of ``X-Ignored-Fields``; empty where there are none."""
-    return _encode(scope.get("state", {}).get(_STATE, ()))
+    """The noted names as the value of ``X-Ignored-Fields``; empty where there are none.
 
-
-def _encode(names: Sequence[str]) -> str:
-    """Names once each, percent-encoded (RFC 3986), so that whatever they are they are one header and one log line."""
+    Names stand there once each, percent-encoded (RFC 3986), so that whatever they are they are one header and one log
+    line.
+    """
+    names = scope.get("state", {}).get(_STATE, ())
     shown = (name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 1]}…" for name in names if name)
-    # Half a surrogate pair, which JSON can escape, has no UTF-8.
-    encoded = (quote(name, safe="", errors="replace") for name in shown)
-    return ", ".join(list(dict.fromkeys(encoded))[:MAX_NAMES])
+    return ", ".join(list(dict.fromkeys(quote(name, safe="") for name in shown))[:MAX_NAMES])

@@ -25,8 +25,6 @@ router = APIRouter(tags=["Review"])
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
 RunId = Annotated[UUID, Path(description="The run that proposed the set.", examples=[RUN_ID_EXAMPLE])]

@@ -4,11 +4,11 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock, Timeout
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import InputError, StoreError
 from engine.settings import Settings
@@ -18,14 +18,7 @@ OWNER_ONLY = 0o600
 LOCK_TIMEOUT_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    keys: tuple[Key, ...]
-
-
-_FILE = TypeAdapter(_Content)
+_FILE = TypeAdapter(dict[Literal["keys"], tuple[Key, ...]])
 
 
 def locate_keys(settings: Settings) -> Path:
@@ -59,7 +52,7 @@ def read_keys(path: Path) -> tuple[Key, ...]:
             f"Run 'chmod 600 {path}', then check with 'keys list' that all keys are yours"
         )
     try:
-        return _FILE.validate_json(content).keys
+        return _FILE.validate_json(content).get("keys", ())
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -102,7 +95,7 @@ def _replace(path: Path, keys: Sequence[Key]) -> None:
     # Only the holder of the lock writes this file: one that exists was left by a process that died.
     made.unlink(missing_ok=True)
     with open(made, "xb", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as stream:
-        stream.write(_FILE.dump_json(_Content(tuple(keys)), indent=2) + b"\n")
+        stream.write(_FILE.dump_json({"keys": tuple(keys)}, indent=2) + b"\n")
         stream.flush()
         os.fsync(stream.fileno())
     made.replace(path)

@@ -34,9 +34,8 @@ class Orchestrator(Protocol):
         OrchestratorError: from every method, if it cannot be asked.
     """
 
-    @property
-    def creation_lock(self) -> asyncio.Lock:
-        """Is held by who looks up a model's newest run and creates its successor."""
+    # Is held by who looks up a model's newest run and creates its successor.
+    creation_lock: asyncio.Lock
 
     async def ping(self) -> None:
         """Checks that it can be asked."""

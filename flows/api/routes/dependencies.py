@@ -1,8 +1,6 @@
 """Dependencies of the routes: the model of a request, found by its handle and checked against the request's key."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
@@ -108,20 +106,6 @@ def read_outline(models_uri: str, handle: str) -> Outline:
         return load_outline(models_uri, handle)
     except (DefinitionError, StoreError):
         return Outline(handle)
-
-
-@contextmanager
-def redact_samples(key: Key, handle: str) -> Iterator[None]:
-    """Redacts what ``DefinitionError`` quotes from a model's files, unless the key owns the model's namespace."""
-    try:
-        yield
-    except DefinitionError as error:
-        if key.owns(handle):
-            raise
-        problems = [
-            replace(problem, found="what is not shown to this key", suggestion=None) for problem in error.problems
-        ]
-        raise DefinitionError(handle, problems) from None
 
 
 def get_key(request: Request) -> Key:

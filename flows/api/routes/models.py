@@ -1,7 +1,7 @@
 """The routes that read models, their traits and cards, and the report of a run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from pydantic.json_schema import SkipJsonSchema
 from engine.definitions.lifecycle import State
 from engine.definitions.loader import list_handles, load_outline
 from engine.definitions.outline import Outline
+from engine.errors import DefinitionError
 from engine.listing.model_card import render_model_card
 from engine.listing.page import SampleCount
 from engine.listing.samples import count_samples
@@ -22,14 +23,7 @@ from flows.api.cursors import Cursor, read_cursor, write_cursor
 from flows.api.errors import ApiError
 from flows.api.keys.key import Key
 from flows.api.refusals import BY_PREFECT, OF_MODEL, describe_answers
-from flows.api.routes.dependencies import (
-    Storage,
-    find_model,
-    get_key,
-    get_orchestrator,
-    get_storage,
-    redact_samples,
-)
+from flows.api.routes.dependencies import Storage, find_model, get_key, get_orchestrator, get_storage
 from flows.api.routes.model_status import describe_models
 from flows.api.schemas import RUN_ID_EXAMPLE, ModelAnswer, ModelPage, TraitAnswer, TraitList
 
@@ -39,7 +33,6 @@ MAX_MODELS, DEFAULT_MODELS = 250, 50
 REPORT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "sandbox allow-scripts; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
 }
 Handle = Annotated[str, Depends(find_model)]
 MARKDOWN, HTML = "text/markdown", "text/html"
@@ -170,11 +163,18 @@ def count_model(storage: Storage, handle: str, key: Key) -> tuple[Outline, Mappi
     """The outline of a model and the counts of its samples by trait key.
 
     Raises:
-        DefinitionError: the definition or a line of its samples is wrong.
+        DefinitionError: the definition or a line of its samples is wrong. What stands there is quoted only for a key
+            that owns the namespace.
     """
-    with redact_samples(key, handle):
+    try:
         outline = load_outline(storage.models_uri, handle)
         return outline, count_samples(storage.models_uri, storage.samples_uri, outline)
+    except DefinitionError as error:
+        if key.owns(handle):
+            raise
+        hidden = "what is not shown to this key"
+        problems = [replace(problem, found=hidden, suggestion=None) for problem in error.problems]
+        raise DefinitionError(handle, problems) from None
 
 
 def prefers_markdown(accept: str) -> bool:

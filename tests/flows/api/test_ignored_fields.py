@@ -19,7 +19,7 @@ NGINX_HEAD_BYTES, SMILE = 4096, "%F0%9F%98%80"
         (["efort", "", "efort", "prio"], "efort, prio"),
         (["a\r\nSet-Cookie: x=1"], "a%0D%0ASet-Cookie%3A%20x%3D1"),
         (["a, b", "Größe"], "a%2C%20b, Gr%C3%B6%C3%9Fe"),
-        (["\ud800", "\0"], "%3F, %00"),
+        (["\0"], "%00"),
         (["x" * 32, "x" * 33], f"{'x' * 32}, {'x' * 31}%E2%80%A6"),
         ([*"abcdefghijkl"], "a, b, c, d, e, f, g, h, i, j"),
         (["\U0001f600" * 31 + str(number) for number in range(10)], ", ".join(f"{SMILE * 31}{n}" for n in range(10))),

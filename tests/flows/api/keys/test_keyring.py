@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +52,6 @@ def test_scope_and_namespaces_say_what_a_key_may_do(scope: Scope, namespace: str
         assert (owns, reads) == (key.owns(name), key.may_read(name))
     assert DIGEST not in f"{key!r} {key}"
     assert "reads u22a8, live, bench" == replace(key, scope="scoring", namespaces=PUBLIC_NAMESPACES).rights
-
-
-def test_key_is_listed_as_it_was_issued(path: Path) -> None:
-    first, _ = issue_key(path, ["acme", "beta", "acme"], "authoring", NOW, " ")
-    second, _ = issue_key(path, ["a" * 198], "scoring", NOW.astimezone(timezone(timedelta(hours=2))), f"  {'ü' * 80} ")
-
-    assert (first, second) == read_keys(path)
-    assert (("acme", "beta"), "authoring", None) == (first.namespaces, first.scope, first.label)
-    assert ("ü" * 80, NOW, UTC) == (second.label, second.created_at, second.created_at.tzinfo)
 
 
 def test_digest_and_nothing_else_of_a_secret_is_kept(path: Path) -> None:
