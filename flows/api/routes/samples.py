@@ -80,7 +80,7 @@ def index_traits(outline: Outline) -> dict[str, str]:
 
 def write_position(listing: Sequence[str], position: Position) -> str:
     """The cursor of a position."""
-    kind = "authored" if isinstance(position, AuthoredPosition) else "attached"
+    kind = "a" if isinstance(position, AuthoredPosition) else "s"
     return write_cursor(listing, [kind, *astuple(position)])
 
 
@@ -91,4 +91,4 @@ def read_position(listing: Sequence[str], cursor: str) -> Position:
         ApiError: 422, if this listing did not issue the cursor.
     """
     kind, *place = read_cursor(listing, cursor)
-    return AuthoredPosition(*place) if kind == "authored" else AttachedPosition(*place)
+    return AuthoredPosition(*place) if kind == "a" else AttachedPosition(*place)
