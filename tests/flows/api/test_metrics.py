@@ -88,7 +88,7 @@ def test_store_that_goes_away_leaves_the_last_count_and_says_so(tmp_path: Path) 
     stock.refresh()
 
     assert [0, 1, 0] == [*up, read("exemplars_store_up")]
-    assert 2 == read("exemplars_store_sets", status="attached")
+    assert 2 == read("exemplars_store_sets", {"status": "attached"})
     assert abs(time.time() - (counted or 0)) < 600
     assert pause_seconds >= STORE_PAUSE_SECONDS
 
