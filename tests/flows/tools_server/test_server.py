@@ -105,7 +105,7 @@ async def test_machines_user_reads_every_namespace_and_is_refused_in_the_words_o
     assert (["handle"], ["handle", "synth_type", "effort"]) == (asked["required"], list(asked["properties"]))
     assert (2, True, [], False) == (len(samples["items"]), right["valid"], right["mistakes"], wrong["valid"])
     assert [(f"{BROKEN}/model.yaml", "traits")] == [(item["file"], item["field"]) for item in wrong["mistakes"]]
-    assert 0 < plan["total"]["likely"]["cost_usd"] <= plan["total"]["most"]["cost_usd"]
+    assert 0 < plan["estimate"]["total"]["likely"]["cost_usd"] <= plan["estimate"]["total"]["most"]["cost_usd"]
     assert ("clarity", "positive", 4) == tuple(plan["quotas"][0][name] for name in ("trait", "pole", "wanted"))
     assert [] == list(workspace.samples.rglob("*"))
     assert {PRIVATE, HANDLE, BROKEN} < cards
