@@ -137,9 +137,10 @@ def _validate(
 
 
 def _find_batches(gx: Any) -> Any:
-    """Returns this thread's own batch definition: a shared one validates the wrong frame (docs/decisions/000).
+    """Returns this thread's own batch definition.
 
-    It is kept, since making one takes a fifth of the time of a run's gate.
+    A shared one validates the wrong frame (docs/decisions/000-measured.md). It is kept, since making one takes a fifth
+    of the time of a run's gate.
     """
     if not hasattr(_PER_THREAD, "batches"):
         context = gx.get_context(mode="ephemeral")

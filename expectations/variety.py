@@ -9,7 +9,7 @@ from great_expectations.core.suite_parameters import SuiteParameterDict
 
 from expectations.classes import RowsExpectation
 
-# In a set of fewer texts, human texts too may share an opening by chance (docs/decisions/010).
+# In a set of fewer texts, human texts too may share an opening by chance (docs/decisions/005-duplicates.md).
 FEW_TEXTS = 20
 Figures = Mapping[str, float | None]
 VARIETY_NAMES = {
@@ -27,8 +27,8 @@ class ExpectVarietyToBeAtLeast(RowsExpectation):
 
     ``figures`` are those of ``engine.choosing.diversity.Variety`` by ``trait/pole``: they are passed to the gate, since
     the rows have no vectors. The limits lie between the figures of human texts and those of sets with a planted mode
-    collapse (docs/decisions/010). ``max_shared_openings_of_few`` replaces ``max_shared_openings`` for groups of fewer
-    than 20 texts.
+    collapse (docs/decisions/005-duplicates.md). ``max_shared_openings_of_few`` replaces ``max_shared_openings`` for
+    groups of fewer than 20 texts.
     """
 
     figures: dict[str, dict[str, Any]] | SuiteParameterDict[str, str]
@@ -58,7 +58,7 @@ class ExpectTextsToBeCoherent(RowsExpectation):
     """The texts of every trait and pole read as texts, and as texts of their seeds' kind; a figure of None passes.
 
     ``figures`` are as in ``ExpectVarietyToBeAtLeast``. The limits lie between the figures of human texts and those of
-    shuffled words and of texts of another kind (docs/decisions/035).
+    shuffled words and of texts of another kind (docs/decisions/005-duplicates.md).
     """
 
     figures: dict[str, dict[str, Any]] | SuiteParameterDict[str, str]

@@ -14,8 +14,8 @@ from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.system.task_groups import gather_or_cancel
 
-# A task run costs the server 25 to 45 ms (docs/decisions/000), and the run page draws each as a bar: with eight of them
-# a round the names of five rounds could not be read any more.
+# A task run costs the server 25 to 45 ms (docs/decisions/000-measured.md), and the run page draws each as a bar: with
+# eight of them a round the names of five rounds could not be read any more.
 MAX_BATCHES = 4
 BATCH = 100
 NAME = "round {rounds.round_no}: generate {part}"

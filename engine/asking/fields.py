@@ -3,7 +3,7 @@
 A field is a phrase of the brief's domain ("tax offices"), or else the description; and beside them what the seeds are
 about. Candidates are the subjects of all scenario packs, ranked for each field by the sentence encoder, which places a
 short phrase well and a sentence badly: so a pack's ``words`` say what its subjects are about.
-docs/decisions/063-what-texts-are-about.md has the measurements.
+docs/decisions/002-subjects.md has the measurements.
 """
 
 import itertools

@@ -303,8 +303,8 @@ def _write_answer(count: int, text: str) -> str:
 def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
     """Authored texts of the pole; where there are none, none at first, then accepted or the best earlier ones.
 
-    What a model wrote itself it copies, so that such texts are alike and teach less (docs/decisions/009), accepted by a
-    person or not: it is for what several rounds have left lacking.
+    A model copies what it wrote itself, accepted by a person or not, so that such texts are alike and teach less
+    (docs/decisions/002-subjects.md): they are shown only for what several rounds have left lacking.
     """
     trait, pole = model.trait(cell.trait), cell.pole
     late = cell.round_no > ROUNDS_WITHOUT_SHOTS
@@ -324,7 +324,7 @@ def _name_subjects(texts: tuple[str, ...]) -> list[str]:
 
 def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, turn: int) -> list[Shot]:
     """Texts in the style of the seed, and the seed last, right before the text to be written
-    (docs/decisions/012-strategies.md).
+    (docs/decisions/002-subjects.md).
     """
     others, subjects = _rank_by_style(list_usable_seeds(model, trait.key, pole), seed)
     near = others[turn * VARIATION_SHOTS :][:VARIATION_SHOTS] or others[:VARIATION_SHOTS]
@@ -346,7 +346,7 @@ def _lead_to(trait: Trait, pole: Pole, subject: str) -> str:
 
 
 def _name_field(trait: Trait, pole: Pole) -> str:
-    """What the document calls its texts: the pole's own label, where it has one (docs/decisions/009)."""
+    """What the document calls its texts: the pole's own label, where it has one (docs/decisions/002-subjects.md)."""
     label = " ".join(trait.label(pole).split()).rstrip(":")
     return "Text" if label in ("", "Yes", "No") else label
 

@@ -24,9 +24,9 @@ PLAIN_MAX_TOKENS = 80
 # A small model at temperature .8 drifts; measured: .6 with min-p .1 gives more texts that hang together.
 PLAIN_TEMPERATURE = 0.6
 # Without a penalty on repeats a third of the texts went in circles (of 128: 39 unreadable, with it 2), and 14 of 32
-# subjects gave a pair that the judge told apart, with it 28. docs/decisions/003-the-embedded-model.md has the table.
+# subjects gave a pair that the judge told apart, with it 28. docs/decisions/002-subjects.md.
 # DRY makes a long run of words from the prompt unlikely: of the 0.5B's texts 38 of 64 copied an authored one, with it 5
-# (docs/decisions/009-samples-that-teach.md).
+# (docs/decisions/002-subjects.md).
 PLAIN_SAMPLER = {"min_p": 0.1, "top_p": 0.95, "repeat_penalty": 1.1, "repeat_last_n": 64} | {
     "dry_multiplier": 0.8,
     "dry_base": 1.75,

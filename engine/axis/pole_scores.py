@@ -93,7 +93,7 @@ def _score_by_exemplars(exemplars: Sequence[Exemplar], vectors: Vectors) -> tupl
     """Scores each exemplar by an axis that is fit to the others; returns the scores and their AUC.
 
     Such an axis only finds what was put in. It is used for topics without seeds, whose negative pole is everything
-    else, since nothing better is to be had there (docs/decisions/009-samples-that-teach.md).
+    else, since nothing better is to be had there (docs/decisions/003-choice.md).
     """
     positive = [exemplar.pole == "positive" for exemplar in exemplars]
     own = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])

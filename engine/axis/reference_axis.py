@@ -2,7 +2,7 @@
 
 Known are the seeds, the paraphrases and the labels. Labels alone are worth nothing: on 16 plain texts each, axes
 between the names of 118 pairs of poles had a mean AUC of .61, from .09 to 1, and nothing told the good ones from the
-bad ones (docs/decisions/029-an-axis-by-what-it-shows.md). So every axis needs a second witness.
+bad ones (docs/decisions/003-choice.md). So every axis needs a second witness.
 """
 
 import itertools
@@ -32,7 +32,8 @@ MIN_AUC_OF_FEW: Mapping[int, float] = {1: math.inf, 2: math.inf, 3: 1.0, 4: 0.75
 MIN_SEEDS_ALONE = 4
 # The cosine from which on two directions, each from other texts, are believed to show the same difference: those of
 # labels, of paraphrases, or of fewer than five seeds a pole. None of 105 axes on which two witnesses agree so fell
-# below .72 on other texts; with an earlier rule, at .1 and without it for seeds, one had .28 (docs/decisions/029).
+# below .72 on other texts; with an earlier rule, at .1 and without it for seeds, one had .28
+# (docs/decisions/003-choice.md).
 MIN_AGREEMENT = 0.2
 MIN_SEEDS_FOR_LABELS = 2
 MIN_WITNESSES = 2

@@ -1,8 +1,8 @@
 """Measures whether the texts of one pole read as texts at all, and as texts of the kind that the seeds are.
 
 Both figures are those of the sentence encoder alone, so that they take about a second for a whole set and need no model
-that writes (docs/decisions/035). They find word salad and texts of a wholly different kind. A fluent text that makes no
-sense passes.
+that writes (docs/decisions/005-duplicates.md). They find word salad and texts of a wholly different kind. A fluent text
+that makes no sense passes.
 """
 
 import random

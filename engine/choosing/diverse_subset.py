@@ -8,7 +8,7 @@ from engine.text.embedding import Vectors
 
 # The larger this is, the less scores count beside distance: quality is exp(score / 2 BALANCE), scores in standard
 # deviations. At 3 the sets had a tenth more variety (Vendi) than the best by score alone, and taught as well; facility
-# location changed little at any weight (docs/decisions/009-samples-that-teach.md).
+# location changed little at any weight (docs/decisions/003-choice.md).
 BALANCE = 3.0
 # Keeps the kernel positive definite if two candidates are equal.
 RIDGE = 1e-6

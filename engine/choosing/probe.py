@@ -17,18 +17,18 @@ from engine.text.embedding import Embedder
 
 # How far on the other pole's side a text has to lie to be reported, in halves of the distance between the poles' means.
 # In human-labelled sets of 40 texts per pole with a tenth of the labels flipped, .25 reported 65 to 90 % of the flipped
-# texts and 1 to 23 % of the others (docs/decisions/009-samples-that-teach.md).
+# texts and 1 to 23 % of the others (docs/decisions/000-measured.md).
 WRONG_SIDE_MARGIN = 0.25
 # A probe with a lower AUC reports no single texts.
 MIN_AUC = 0.7
-# Texts of another domain, labelled by people, tell a trait's poles apart with .88 (docs/decisions/009): a set's own
-# texts should do so with about as much, since they are easier to place.
+# Texts of another domain, labelled by people, tell a trait's poles apart with .88 (docs/decisions/000-measured.md): a
+# set's own texts should do so with about as much, since they are easier to place.
 CLEARLY_AUC = 0.85
 # With fewer texts per pole the folds are too small to fit an axis.
 MIN_TEXTS = 4
 # How many standard errors of chance the AUC of what came has to lie below ``MIN_AUC`` before it is said to have no
 # poles: the second number where nothing but the texts themselves places them, since of few real texts of a hard trait
-# the left-out AUC is often near .5. docs/decisions/065-seeds-stay-out.md has what is found so, and what is not.
+# the left-out AUC is often near .5. docs/decisions/003-choice.md has what is found so, and what is not.
 NO_POLES_ERRORS, NO_POLES_ERRORS_ALONE = 1.3, 3.0
 
 

@@ -66,7 +66,7 @@ class _Dial(Entry):
 
 # A model that goes on with a document writes less of the kind that was asked for, so that the choice needs more: at
 # eight a pole with the dial's 2.0 two of four sets were less like their seeds than the gate lets pass unwarned, with
-# this none (docs/decisions/064-half-the-time.md).
+# this none (docs/decisions/010-embedded.md).
 MORE_OF_SMALL_MODELS = 1.5
 
 

@@ -1,6 +1,6 @@
 """Judges exemplars with the embedded model: shown the seeds in mixed order, it gives the odds of the two verdicts.
 
-docs/decisions/004-judging-and-pairs.md has the measurements of this and of other forms.
+docs/decisions/003-choice.md has the measurements of this and of other forms.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ FLOOR = -12.0
 # took 9.5 s two at a time and 21.9 s eight at a time.
 MAX_IN_FLIGHT = 2
 # A judge with a lower AUC on unseen seeds is not asked. On four traits with twelve seeds each it reached .00 to .97,
-# depending on the trait and on the order of the seeds (docs/decisions/009-samples-that-teach.md).
+# depending on the trait and on the order of the seeds (docs/decisions/003-choice.md).
 MIN_AUC = 0.6
 # The AUC that is assumed with as many seeds as the judge can be shown. With ten seeds per pole it reached .92 and 1.00
-# (docs/decisions/004), and the order hardly mattered. Measuring it on each of twenty seeds would take as long as
-# judging a hundred texts, since no two of those prompts have a long common beginning.
+# (docs/decisions/003-choice.md), and the order hardly mattered. Measuring it on each of twenty seeds would take as long
+# as judging a hundred texts, since no two of those prompts have a long common beginning.
 ASSUMED_AUC = 0.9
 # Where one pole has few seeds and the other one many, each of the many would be a call.
 MAX_AUDITIONS = 100
@@ -43,7 +43,7 @@ async def measure_judge_aucs(plan: Plan, gateway: ModelGateway, progress: Progre
 
     If a trait has as many seeds as the judge can be shown, nothing is measured and the AUC is ``ASSUMED_AUC``. Traits
     that cannot be judged are left out (see ``can_judge``), and so are those that an axis places: there the judge adds
-    nothing (docs/decisions/009), and took a third of a run's time.
+    nothing (docs/decisions/003-choice.md), and took a third of a run's time.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.

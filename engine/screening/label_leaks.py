@@ -16,7 +16,7 @@ from engine.text.words import normalise
 Run = tuple[str, ...]
 
 # Four content words in a row are not chance: of 5,654 real texts one shared three with one of 21 traits, none four
-# (docs/decisions/030-what-gives-a-pole-away.md).
+# (docs/decisions/004-screening.md).
 CONTENT_RUN = 4
 # Words are compared by so many letters, so that "insults" is "insult": truncation, which needs no stemmer of the
 # language (McNamee et al. 2009, "Addressing morphological variation in alphabetic languages").

@@ -13,7 +13,7 @@ from engine.text.embedding import Embedder
 
 # The cosines from which on a text says what a seed says, and what another text says. Of 1,692 pairs of seeds of one
 # pole none has more than .56; of 159,600 pairs of two candidates' posts 25 have the first and 15 the second, nearly all
-# of them announcements of one kind (docs/decisions/065-seeds-stay-out.md).
+# of them announcements of one kind (docs/decisions/004-screening.md).
 SAME_AS_SEED, SAME_AS_OTHER = 0.75, 0.8
 _NUMBER = re.compile(r"\d+")
 

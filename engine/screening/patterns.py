@@ -1,7 +1,7 @@
 """Finds talk about the task and gaps to be filled in by their form, and which forms hold for a model.
 
 Each is meant to be precise in itself: talk is about the text that was asked for, a gap is one that nobody writes on
-purpose. What is still ordinary in a model's own texts is no fault there (docs/decisions/030-what-gives-a-pole-away.md).
+purpose. What is still ordinary in a model's own texts is no fault there (docs/decisions/004-screening.md).
 """
 
 import re

@@ -1,6 +1,6 @@
 """Lets the chat judge vote on each text without knowing its label, until the majority is settled.
 
-The poles are swapped from vote to vote. docs/decisions/014-votes.md has the form, the third vote and what they cost.
+The poles are swapped from vote to vote. docs/decisions/003-choice.md has the form, the third vote and what they cost.
 """
 
 import hashlib

@@ -2,7 +2,7 @@
 
 Choice, the probe, shortcuts and diversity all work on these vectors. The encoder is Google's multilingual Universal
 Sentence Encoder 3 in plain numpy (Yang et al. 2019, arXiv 1907.04307). It was chosen because it is pure Python with no
-compiled part, not for its speed (docs/decisions/009).
+compiled part, not for its speed (docs/decisions/012-packages.md).
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Finds near duplicates: MinHash proposes pairs, the exact Jaccard index of character 5-grams decides.
 
-Screening uses it against seeds and earlier texts, the gate over whole sets (measured in docs/decisions/000).
+Screening uses it against seeds and earlier texts, the gate over whole sets (docs/decisions/005-duplicates.md).
 """
 
 from collections.abc import Iterable

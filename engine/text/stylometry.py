@@ -1,7 +1,7 @@
 """Measures the style of short texts, and tells whether a variation has drifted from the voice of its seed.
 
 The features are function words and surface features, which stay the same when the subject changes (Stamatatos 2009,
-section 2). The bounds were measured on human texts: docs/decisions/011-voice.md.
+section 2). The bounds were measured on human texts: docs/decisions/004-screening.md.
 """
 
 import math

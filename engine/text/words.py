@@ -2,7 +2,7 @@
 
 A text of ASCII characters alone, as most English ones are, takes the short way through Python's own ``re``. ``regex``
 knows what Unicode says of all others, and ICU's dictionaries find the words of scripts without spaces
-(docs/decisions/031-languages.md).
+(docs/decisions/004-screening.md).
 """
 
 import re
@@ -20,7 +20,7 @@ COMMON_RUN = 8
 # The Jaccard index from which two texts are too near for one to train on and the other to evaluate with. At .7 an
 # authored text with every eighth word replaced is found in 35 of 100 cases; at .4 one with every fourth word replaced
 # is found in 90. The most similar of 58,992 pairs of different authored texts has .25
-# (docs/decisions/012-strategies.md).
+# (docs/decisions/005-duplicates.md).
 APART_JACCARD = 0.4
 # C4 keeps only lines with a terminal mark at the end (Raffel et al. 2020, section 2.2): here Unicode's, two of Tibetan
 # that it lacks, and what else ends a text of people. Quotation marks and brackets may follow; German („…“) and Danish

@@ -1,6 +1,6 @@
 """OpenTelemetry's instruments of a process, and what a run records with them from its events.
 
-Names, units and meanings: docs/decisions/025-seeing-what-goes-on.md. Every attribute has few values.
+Names, units and meanings: docs/guides/operate/watch.md. Every attribute has few values.
 """
 
 from collections.abc import Mapping

@@ -31,7 +31,7 @@ DUE_MARGIN = timedelta(seconds=5)
 class Run:
     """One flow run of the main job.
 
-    ``live`` says that it has, or may take, its model's lease (docs/decisions/017-idempotency.md), ``over`` that it has
+    ``live`` says that it has, or may take, its model's lease (docs/decisions/009-http.md), ``over`` that it has
     ended. A run that is scheduled for later, or suspended until a person has spoken, is neither.
     """
 

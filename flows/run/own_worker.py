@@ -1,7 +1,7 @@
 """Gives a command's only run a worker process, which loads the encoder while the command still starts.
 
 It is forked before Prefect is imported, and so shares pandas and Arrow with the run: a process that imports everything
-anew takes 240 MB and 2 to 4 CPU seconds more (docs/decisions/052).
+anew takes 240 MB and 2 to 4 CPU seconds more (docs/decisions/001-runs.md).
 """
 
 import logging

@@ -2,7 +2,7 @@
 
 A limit of ``room`` slots that decay at ``decay`` a second lets in at most ``room + decay * T`` during any ``T`` seconds
 of the database's clock. Both are chosen so that this is the rate for a minute and ``SLACK_SECONDS``, the time that may
-pass between the grant and the call (docs/decisions/020-rates-across-machines.md).
+pass between the grant and the call (docs/decisions/008-replies.md).
 """
 
 import asyncio

@@ -92,7 +92,7 @@ class RunResources:
     def call(self, step: Task[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         """Calls a step as a task, which is a bar on the run page, or plainly.
 
-        A task run costs Prefect's server 25 to 45 ms (docs/decisions/000): one of hundreds of runs has none.
+        A task run costs Prefect's server 25 to 45 ms (docs/decisions/000-measured.md): in a backfill none is made.
         """
         return step(*args, **kwargs) if self.as_tasks else step.fn(*args, **kwargs)
 

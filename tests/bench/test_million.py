@@ -34,7 +34,7 @@ MODEL = make_stamp().handle
 # Of the new texts so many are near duplicates of an attached one, and must be found.
 PLANTED = 100
 SET_ROWS = 50_000
-# Twice what was measured against 100,000 attached: 1.12 and 1.14 (docs/decisions/053-a-million.md).
+# Twice what was measured against 100,000 attached: 1.12 and 1.14 (docs/decisions/005-duplicates.md).
 MAX_RATIOS = {"screen": 2.2, "gate": 2.3}
 SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
 _DRAWN = random.Random(1)

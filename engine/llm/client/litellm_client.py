@@ -29,9 +29,10 @@ KEYED = frozenset({"openai", "anthropic", "gemini", "mistral", "groq", "deepseek
 
 
 class LitellmClient:
-    """Calls one endpoint through litellm. Import and first call cost about 5 CPU-seconds (docs/decisions/000).
+    """Calls one endpoint through litellm.
 
-    litellm shares its connections within an event loop, so closing the last client in use there closes them.
+    Import and first call cost about 5 CPU-seconds (docs/decisions/000-measured.md). litellm shares its connections
+    within an event loop, so closing the last client in use there closes them.
     """
 
     _in_use: ClassVar[set["LitellmClient"]] = set()
@@ -51,7 +52,7 @@ class LitellmClient:
         self._efforts = read_efforts(self._litellm, endpoint.model, endpoint.api_base) if chat else None
         self.endpoint = replace(endpoint, thinks=self._efforts is not None)
         # Without its wrappers, a third of litellm's CPU time: they feed callbacks and look up the price of each reply,
-        # which nobody uses (docs/decisions/051-calls-a-second.md).
+        # which nobody uses (docs/decisions/008-replies.md).
         self._acompletion = inspect.unwrap(self._litellm.acompletion)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._plain: AsyncOpenAI | None = None

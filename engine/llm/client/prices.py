@@ -1,6 +1,6 @@
 """Looks up what a model's tokens cost in the price list that litellm bundles, without importing litellm.
 
-Importing litellm takes seconds (docs/decisions/000), reading its list 50 ms.
+Importing litellm takes seconds (docs/decisions/000-measured.md), reading its list 50 ms.
 """
 
 import importlib.util

@@ -57,7 +57,8 @@ def serve_embedded(name: str, place: EmbeddedPlace) -> Iterator[Endpoint]:
     path, context_tokens = file.path, CONTEXT_TOKENS[file.style]
     threads = max(1, min(MAX_THREADS, os.cpu_count() or 1))
     command = [sys.executable, str(SERVER), str(path), str(SLOTS), str(context_tokens), str(threads), file.style]
-    # Threads that spin while they wait make calls up to twenty times slower on shared cores (docs/decisions/000).
+    # Threads that spin while they wait make calls up to twenty times slower on shared cores
+    # (docs/decisions/000-measured.md).
     environment = {**os.environ, "GOMP_SPINCOUNT": "1000"}
     try:
         with run_child_server(command, environment, START_SECONDS) as address:

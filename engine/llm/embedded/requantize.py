@@ -1,6 +1,6 @@
 """Makes a GGUF file that is quicker to ask: tensors of Q5_0, for which llama.cpp has no packed kernel, become Q4_0.
 
-Calls take .68 of the CPU time; docs/decisions/064-half-the-time.md has the measurements.
+Calls take .68 of the CPU time; docs/decisions/010-embedded.md has the measurements.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The throttle: how many calls of one model are in flight, by what its provider answers and how long that takes.
 
-Why it is not plain AIMD, and what each rule gained: docs/decisions/021-providers.md.
+Why it is not plain AIMD, and what each rule gained: docs/decisions/008-replies.md.
 """
 
 import asyncio

@@ -33,7 +33,7 @@ RETRY_SECONDS = 15.0
 RETRY_STATUSES = frozenset({429, 502, 503})
 # After it has created a run, Prefect's server writes once more. On SQLite a request that arrives meanwhile is refused,
 # after up to two seconds: 32 runs took 57 s. With 20 ms or more between two runs none was refused
-# (docs/decisions/017-idempotency.md).
+# (docs/decisions/009-http.md).
 SPACING_SECONDS = 0.05
 _BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 

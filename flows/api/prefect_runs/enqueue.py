@@ -1,6 +1,6 @@
 """Enqueues a synthesis run: at most one for a model, however many requests arrive at the same instant.
 
-The proof is in ``docs/decisions/017-idempotency.md``. In short: an idempotency key is derived only from a run that was
+The proof is in ``docs/decisions/009-http.md``. In short: an idempotency key is derived only from a run that was
 seen to be finished, and Prefect creates one run for each key.
 """
 
