@@ -1,4 +1,4 @@
-"""Asks the door for samples of a model, waits until they are attached, and prints all that it has as JSON lines."""
+"""Asks the HTTP API for samples of a model, waits until they are attached, and prints all that it has as JSON lines."""
 
 import json
 import os
@@ -8,13 +8,13 @@ from typing import Any
 
 import httpx
 
-door = httpx.Client(base_url=os.environ["DOOR"], headers={"Authorization": f"Bearer {os.environ['KEY']}"}, timeout=90)
+api = httpx.Client(base_url=os.environ["API"], headers={"Authorization": f"Bearer {os.environ['KEY']}"}, timeout=90)
 model = f"/models/{sys.argv[1]}"
 
 
 def ask(method: str, path: str, **options: Any) -> httpx.Response:
     """Comes again while Prefect does not answer; gives up on all refusals but those that name a run to wait for."""
-    while (answer := door.request(method, path, **options)).status_code == 503:
+    while (answer := api.request(method, path, **options)).status_code == 503:
         time.sleep(int(answer.headers.get("Retry-After", "5")))
     if answer.is_error and "X-Run-Id" not in answer.headers:
         sys.exit(answer.json()["error"]["message"])

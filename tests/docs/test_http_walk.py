@@ -1,4 +1,4 @@
-"""The walk of docs/guides/http, from the start of ``make serve`` to Ctrl-C: each block prints what stands below it."""
+"""The walk of docs/guides/http.md, from ``make serve`` to Ctrl-C: each block prints what stands below it."""
 
 import os
 import re
@@ -29,11 +29,10 @@ from fakes.workspace import ROOT, make_workspace
 from flows.deploy.unfinished_runs import GONE
 
 PROGRAM = ROOT / "docs/synthesize.py"
-PAGES = ("ask", "read", "program")
-BLOCKS = [block for page in PAGES for block in find_blocks((ROOT / f"docs/guides/http/{page}.md").read_text())]
+BLOCKS = find_blocks((ROOT / "docs/guides/http.md").read_text())
 WALK = [block for block in BLOCKS if block.language == "sh"]
 [ASK_OF_UI] = [block for block in find_blocks((ROOT / "docs/start/ui.md").read_text()) if "$ KEY=" in block.text]
-DOOR = "http://127.0.0.1:8000"
+API = "http://127.0.0.1:8000"
 
 
 @dataclass
@@ -42,21 +41,21 @@ class Served:
 
     site: Site
     provider: Provider
-    door_port: int
+    api_port: int
     process: "subprocess.Popen[str]"
     said: str
 
     def run_blocks(self, *texts: str) -> list[str]:
         """What each command of the documents prints, as it is printed where nothing is set."""
-        door, python = f"http://127.0.0.1:{self.door_port}", shlex.quote(sys.executable)
-        adapted = [text.replace(DOOR, door).replace(".venv/bin/python", python) for text in texts]
+        api, python = f"http://127.0.0.1:{self.api_port}", shlex.quote(sys.executable)
+        adapted = [text.replace(API, api).replace(".venv/bin/python", python) for text in texts]
         variables = {**self.site.variables, "TMPDIR": str(self.site.workspace.folder)}
         # Where nothing is set, nobody knows of a server.
         del variables["PREFECT_API_URL"]
         return [self.restore(printed) for printed in run_blocks(adapted, ROOT, variables)]
 
     def restore(self, printed: str) -> str:
-        printed = printed.replace(f":{self.door_port}", ":8000").replace(f":{self.site.port}", ":4200")
+        printed = printed.replace(f":{self.api_port}", ":8000").replace(f":{self.site.port}", ":4200")
         return printed.replace(f"{self.site.workspace.folder}/", "data/")
 
 
@@ -66,18 +65,18 @@ def served(tmp_path: Path) -> Iterator[Served]:
     with serve_provider() as provider, open_site(make_workspace(tmp_path, provider, **own)) as site:
         shutil.copytree(ROOT / "data/models", tmp_path / "models", dirs_exist_ok=True)
         lay_database(tmp_path / "prefect")
-        door_port = find_free_port()
+        api_port = find_free_port()
         process = site.workspace.start(
             program=(sys.executable, "-m", "flows.serve"),
             PREFECT_HOME=str(tmp_path / "prefect"),
             PREFECT_SERVER_API_PORT=str(site.port),
-            EXEMPLARS_API_PORT=str(door_port),
+            EXEMPLARS_API_PORT=str(api_port),
             PYTHONPATH=str(ROOT),
         )
         assert process.stdout is not None
         assert process.stderr is not None
         said = process.stderr.readline() + process.stdout.readline()
-        yield Served(site, provider, door_port, process, said)
+        yield Served(site, provider, api_port, process, said)
         site.end()
         process.communicate()
 
@@ -155,7 +154,7 @@ def test_program_waits_follows_and_says_why_it_was_refused(
         return left.pop(0)
 
     monkeypatch.setattr(httpx, "Client", partial(httpx.Client, transport=httpx.MockTransport(answer)))
-    monkeypatch.setenv("DOOR", f"{DOOR}/v1")
+    monkeypatch.setenv("API", f"{API}/v1")
     monkeypatch.setenv("KEY", "secret")
     monkeypatch.setattr(sys, "argv", [str(PROGRAM), "u22a8.x"])
     try:

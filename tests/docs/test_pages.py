@@ -40,9 +40,11 @@ from flows.cli.app import app
 from flows.tools_server.tools import TOOLS
 
 DOCS = ROOT / "docs"
+PACKAGES = ("engine", "exemplars", "expectations", "flows", "tasks", "tests")
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 RECORDS = [page for page in PAGES if re.match(r"decisions/\d", page)]
 OTHERS = [page for page in PAGES if page not in RECORDS]
+HTTP, WATCH = "guides/http.md", "guides/operate/watch.md"
 NOTEBOOK = "start/notebook.md"
 # What makes a browser fetch something; a link that a person follows is not among them.
 FETCHED = re.compile(r"""<(?:script|img|link|iframe|source)\b(?![^>]*rel="canonical")[^>]*?(?:src|href)=["']([^"']*)""")
@@ -81,10 +83,13 @@ def test_site_builds_fetches_nothing_from_elsewhere_and_its_search_knows_the_wor
     assert "reference/words.html" in found
 
 
-def test_every_decision_is_in_their_index_once() -> None:
+def test_every_decision_is_in_their_index_once_and_what_the_code_names_is_one() -> None:
     linked = re.findall(r"\((\d{3}-[\w-]+\.md)\)", read("decisions/index.md"))
+    code = [*(path for name in PACKAGES for path in (ROOT / name).rglob("*.py")), *ROOT.glob("*.md")]
+    named = {page for path in code for page in re.findall(r"docs/(decisions/\d[\w.-]*)", path.read_text())}
 
     assert [record.removeprefix("decisions/") for record in RECORDS] == sorted(linked)
+    assert set() == {page.rstrip(".").removesuffix(".md") for page in named} - {page[:-3] for page in RECORDS}
 
 
 def test_services_of_the_guide_start_what_is_installed_with_settings_that_there_are() -> None:
@@ -103,15 +108,15 @@ def test_services_of_the_guide_start_what_is_installed_with_settings_that_there_
         unknown = {name for name in names if name.startswith("PREFECT_") and not hasattr(prefect.settings, name)}
         # Prefect's server reads it past its settings.
         assert {"PREFECT_SERVER_ENCRYPTION_KEY"} == unknown
-    assert {"postgres", "prefect", "deploy", "worker", "door", "nginx"} <= set(compose["services"])
+    assert {"postgres", "prefect", "deploy", "worker", "api", "nginx"} <= set(compose["services"])
 
 
 def test_every_alarm_stands_on_its_page_and_asks_for_metrics_that_there_are() -> None:
     groups = yaml.safe_load((DOCS / "guides/operate/server/alerts.yaml").read_text())["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     asked = {name for rule in rules for name in re.findall(r"exemplars_\w+(?=[{\[ ])", f"{rule['expr']} ")}
-    listed = re.findall(r"^\| ([A-Z]\w+) \|", read("guides/operate/alert-rules.md"), re.MULTILINE)
-    record = re.sub(r"[`.]", "_", read("decisions/025-seeing-what-goes-on.md"))
+    listed = re.findall(r"^\| ([A-Z]\w+) \|", read(WATCH), re.MULTILINE)
+    record = re.sub(r"[`.]", "_", read(WATCH))
     bare = re.compile("(_total|_seconds_count|_seconds_bucket|_seconds|_USD_total)$")
 
     assert [rule["alert"] for rule in rules] == listed
@@ -148,7 +153,7 @@ def test_tables_have_every_setting_exit_code_column_quality_word_and_field_of_th
 
 
 def test_program_of_the_document_is_the_file() -> None:
-    assert [read("synthesize.py")] == find_blocks("guides/http/program.md", "python")
+    assert [read("synthesize.py")] == find_blocks(HTTP, "python")
 
 
 def test_statuses_and_codes_of_the_document_are_those_of_the_door() -> None:
