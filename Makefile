@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make run     synthesize $(HANDLE) with an embedded model (HANDLE=… SYNTH_TYPE=… EFFORT=… MODEL=… for another)"
 	@echo "make install the program in .venv, with what make run needs and the tools for agents (exemplars mcp)"
-	@echo "make serve   Prefect's server and UI, a worker and the HTTP door on this machine, until Ctrl-C"
+	@echo "make serve   Prefect's server and UI, a worker and the HTTP API on this machine, until Ctrl-C"
 	@echo "make deploy  work pool, queues, deployments and automations on the Prefect server at PREFECT_API_URL"
 	@echo "make docs    the documentation, with a search, into site/"
 	@echo "make test    every test"
