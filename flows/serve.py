@@ -139,13 +139,13 @@ def serve(settings: Settings) -> None:
     print(f"exemplars: starting; the first start takes half a minute. Logs: {shorten(logs)}", file=sys.stderr)
     api = configured or f"http://{name_host(host)}:{port}/api"
     server, *others = list_services(settings, api, dict(os.environ))
-    ready = f"Prefect {api.removesuffix('/api')} · door {name_door(settings)}/v1 · logs {shorten(logs)} · next, a key: "
+    ready = f"Prefect {api.removesuffix('/api')} · API {name_api(settings)}/v1 · logs {shorten(logs)} · next, a key: "
     run_services(others if configured else [server, *others], logs, f"{ready}{NEXT}")
 
 
 def list_services(settings: Settings, api: str, environment: Mapping[str, str]) -> list[list[Service]]:
     """Prefect's server, which is to answer at ``api``; then the deploy step; then a worker and the HTTP API."""
-    address = name_door(settings)
+    address = name_api(settings)
     defaults = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
     defaults |= PREFECT_JSON_VARIABLES if settings.log_format == "json" else {}
     variables = {**defaults, **environment, "PREFECT_API_URL": api}
@@ -171,8 +171,8 @@ def list_services(settings: Settings, api: str, environment: Mapping[str, str]) 
         lambda: True,
         lambda: end_stopped_runs(api),
     )
-    door = Service("door", ("-m", "flows.api", "serve"), variables, lambda: answers(f"{address}/v1/health"))
-    return [[server], [Service("deploy", ("-m", "flows.deploy"), variables)], [worker, door]]
+    http_api = Service("api", ("-m", "flows.api", "serve"), variables, lambda: answers(f"{address}/v1/health"))
+    return [[server], [Service("deploy", ("-m", "flows.deploy"), variables)], [worker, http_api]]
 
 
 def run_services(
@@ -246,7 +246,7 @@ def end_stopped_runs(api: str) -> None:
         end_gone_runs(client)
 
 
-def name_door(settings: Settings) -> str:
+def name_api(settings: Settings) -> str:
     """The address of the HTTP API."""
     return f"http://{name_host(settings.api_host)}:{settings.api_port}"
 

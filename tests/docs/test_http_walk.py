@@ -107,7 +107,7 @@ def test_every_block_prints_what_is_shown_and_one_ctrl_c_ends_all_of_it(served: 
 
     assert (0, "", "exemplars: everything is stopped\n", {}) == (served.process.returncode, told, said, left)
     logs = {path.name for path in (workspace.folder / "logs").iterdir()}
-    assert {"deploy.log", "door.log", "prefect.log", "worker.log"} == logs
+    assert {"deploy.log", "api.log", "prefect.log", "worker.log"} == logs
     # What a server that is gone has written down of the run.
     query = "SELECT type, message FROM flow_run_state WHERE id = (SELECT state_id FROM flow_run WHERE id = ?)"
     with closing(sqlite3.connect(workspace.folder / "prefect" / NAME)) as opened:

@@ -107,7 +107,7 @@ def test_address_that_cannot_be_ours_is_named_with_its_setting(host: str) -> Non
 def test_all_services_speak_json_where_that_is_wanted(wanted: LogFormat, spoken: list[str | None]) -> None:
     stages = list_services(Settings(log_format=wanted), "http://127.0.0.1:4200/api", {})
 
-    assert [["prefect"], ["deploy"], ["worker", "door"]] == [[service.name for service in stage] for stage in stages]
+    assert [["prefect"], ["deploy"], ["worker", "api"]] == [[service.name for service in stage] for stage in stages]
     for service in itertools.chain(*stages):
         assert spoken == [service.environment.get(name) for name in PREFECT_JSON_VARIABLES]
 
