@@ -1,7 +1,8 @@
 """Measures the diversity ("variety") of the texts of one pole, with figures that are comparable between set sizes.
 
 Most diversity measures depend on the size of a set, whatever its texts are like. These are therefore the mean over all
-choices of eight texts, in closed form, so without randomness (docs/decisions/005-duplicates.md). The gate and the report use them.
+choices of eight texts, in closed form, so without randomness (docs/decisions/005-duplicates.md). The gate and the
+report use them.
 """
 
 import math
