@@ -100,7 +100,7 @@ def list_command(
 def revoke_command(key_id: Annotated[str, typer.Argument(metavar="ID", help="The id, as the list has it.")]) -> None:
     """Revokes a key: the HTTP API refuses it from its next request on."""
     key = revoke_key(locate_keys(read_settings()), key_id)
-    print(f"Key {key.id} is revoked: the door refuses it from now on", file=sys.stderr)
+    print(f"Key {key.id} is revoked: the HTTP API refuses it from now on", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -58,7 +58,9 @@ def test_key_from_issue_to_revocation(command: Command, path: Path) -> None:
     assert key.created_at == datetime.fromisoformat(told.pop("created_at"))
     assert shown == told
 
-    assert (0, "", f"Key {key.id} is revoked: the door refuses it from now on\n") == command("keys", "revoke", key.id)
+    assert (0, "", f"Key {key.id} is revoked: the HTTP API refuses it from now on\n") == command(
+        "keys", "revoke", key.id
+    )
     assert None is ring.find(secret)
     assert (0, "[]\n", "") == command("keys", "list", "--json")
 
