@@ -26,7 +26,7 @@ from flows.run.outcome import check_beside, conclude, end_in_state, find_nothing
 from flows.run.page.estimate import estimate
 from flows.run.page.report import report
 from flows.run.parameters import ChosenEffort, Handle
-from flows.run.resources import SHARED, RunResources, open_run_resources
+from flows.run.resources import RunResources, find_shared, open_run_resources
 from flows.run.rounds import run_rounds
 from flows.run.run_events import release_events, sending_heartbeats
 from flows.run.set_events import emit_written
@@ -78,7 +78,7 @@ async def synthesize(
     await release_events(get_run_logger())
     # Prefect takes the state, and gives its caller what that carries.
     wanted = Wanted(handle, synth_type, effort, only_lacking, review, strict)
-    return cast(RunResult, await run_synthesis(wanted, SHARED.get()))
+    return cast(RunResult, await run_synthesis(wanted, find_shared()))
 
 
 async def run_synthesis(wanted: Wanted, shared: RunResources | None = None) -> State[Any]:

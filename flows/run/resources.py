@@ -158,6 +158,11 @@ class RunResources:
 SHARED: ContextVar[RunResources | None] = ContextVar("shared", default=None)
 
 
+def find_shared() -> RunResources | None:
+    """What this run shares with others. ``serve`` pickles the flow with all that it names, which no variable can be."""
+    return SHARED.get()
+
+
 @asynccontextmanager
 async def open_run_resources(
     settings: Settings,
