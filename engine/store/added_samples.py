@@ -109,8 +109,8 @@ def find_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[
 def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[int]:
     """Removes added samples, and returns the ids of those that were there.
 
-    A line that labels nothing any more is blanked, so that no line after it moves: a page of a listing goes on where
-    the one before ended.
+    Its line is blanked, so that no line after it moves: a page of a listing goes on where the one before ended. A line
+    with several labels, as only a person writes them, goes when all of them are to go.
 
     Raises:
         DefinitionError: the definition, or a line of added samples, has mistakes.
@@ -122,11 +122,10 @@ def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozense
         lines = content.split(b"\n")
         removed: set[int] = set()
         for line in walk_source(folder, make_added_source(outline)) if content else ():
-            gone = {known: seed for seed in line.seeds if (known := make_id(handle, seed.trait, seed.text)) in wanted}
-            if gone:
-                number = line.number - 1
-                lines[number] = _strike(lines[number], gone.values(), len(gone) == len(line.seeds))
-                removed |= gone.keys()
+            own = {make_id(handle, seed.trait, seed.text) for seed in line.seeds}
+            if own and own <= wanted:
+                lines[line.number - 1] = b" " * len(lines[line.number - 1])
+                removed |= own
         if removed:
             # One byte more, since counts are kept by the file's time and size, and a store may have times in seconds.
             replace_file(f"{folder}/{ADDED_FILE}", b"\n".join(lines) + b"\n")
@@ -165,12 +164,3 @@ def _write_line(sample: Seed) -> bytes:
     if sample.source_url is not None:
         fields[SOURCE_URL] = sample.source_url
     return (json.dumps(fields, ensure_ascii=False) + "\n").encode()
-
-
-def _strike(line: bytes, gone: Collection[Seed], whole: bool) -> bytes:
-    """The line without some of its labels, as long as before where that is possible."""
-    fields = {} if whole else json.loads(line)
-    for seed in () if whole else gone:
-        del fields[name_added_field(seed.trait)]
-    kept = json.dumps(fields, ensure_ascii=False).encode() if fields else b""
-    return kept.ljust(len(line))

@@ -139,12 +139,7 @@ def test_removed_samples_are_gone_and_no_other_moves(models: str, tmp_path: Path
     assert plan == digest_definition(load_model(models, HANDLE))
 
 
-def test_line_with_two_labels_loses_one_and_a_trait_may_be_called_as_another_field(models: str) -> None:
-    line = {"content": "Both.", "clarity": 1, "safety": 0, "source_url": "https://example.org"}
-    Path(models, HANDLE, ADDED_FILE).write_text(write_lines(line))
-    remove_added(models, HANDLE, [make_id(HANDLE, "clarity", "Both.")])
-    assert ("safety", "Both.", 0.0, "https://example.org") == list_texts(models)[-1]
-
+def test_trait_may_be_called_as_another_field(models: str) -> None:
     definition = MODEL + "  - {type: topic, key: content}\n  - {type: topic, key: source_url}\n"
     Path(models, HANDLE, "model.yaml").write_text(definition)
     samples = [Seed("content", "Text.", 1.0), Seed("source_url", "Text.", 0.0, source_url="https://example.org")]
