@@ -1,7 +1,6 @@
 """Counts the sets of a whole sample store for its Prometheus gauges; each version of a manifest is read once."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from engine.errors import StoreError
@@ -11,16 +10,8 @@ from engine.store.store import UNREADABLE, list_pools, translate_errors
 from engine.system.filesystem import open_folder
 
 
-@dataclass(frozen=True, slots=True)
-class StoreStatistics:
-    """How many sets a store has by their status, and how many more cannot be read."""
-
-    sets: Counter[str] = field(default_factory=Counter)
-    unreadable: int = 0
-
-
-def count_store(samples_uri: str) -> StoreStatistics:
-    """The statistics of a store as it is now; a set that could not be read is tried again the next time.
+def count_store(samples_uri: str) -> tuple[Counter[str], int]:
+    """How many sets a store has by their status, and how many more cannot be read and are tried again the next time.
 
     Raises:
         StoreError: the store cannot be listed.
@@ -34,7 +25,7 @@ def count_store(samples_uri: str) -> StoreStatistics:
                 sets[_read_status(f"{pool}/{name}", version)] += 1
             except StoreError:
                 unreadable += 1
-    return StoreStatistics(sets, unreadable)
+    return sets, unreadable
 
 
 # Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.

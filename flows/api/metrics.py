@@ -89,15 +89,15 @@ class StoreGauges:
         """
         begun = time.monotonic()
         try:
-            tally = count_store(self._samples_uri)
+            sets, unreadable = count_store(self._samples_uri)
         except StoreError as error:
             LOGGER.warning("The sample store cannot be counted: %s", error)
             self._up.set(0)
         else:
             self._sets.clear()
-            for status, count in tally.sets.items():
+            for status, count in sets.items():
                 self._sets.labels(status).set(count)
-            self._unreadable.set(tally.unreadable)
+            self._unreadable.set(unreadable)
             self._at.set(time.time())
             self._up.set(1)
         return max(STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES * (time.monotonic() - begun))

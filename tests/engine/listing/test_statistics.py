@@ -15,8 +15,8 @@ from engine.store.layout import MANIFEST
 
 
 def count(store: Path | str) -> tuple[dict[str, int], int]:
-    found = count_store(str(store))
-    return dict(found.sets), found.unreadable
+    sets, unreadable = count_store(str(store))
+    return dict(sets), unreadable
 
 
 def test_sets_of_all_pools_are_counted_and_one_that_has_not_changed_is_not_read_again(tmp_path: Path) -> None:
