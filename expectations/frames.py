@@ -18,12 +18,7 @@ from engine.domain.model import Model, Seed, SynthType
 from engine.domain.samples import Row
 from engine.store.earlier.samples import StoredSamples, as_stored
 from engine.store.earlier.search import (
-    JOINED_TEXTS,
-    Numbers,
-    StoredPair,
-    StoredTexts,
     find_nearest,
-    find_pairs_within,
     match_stored,
     share_runs,
 )
@@ -49,7 +44,7 @@ def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
 
     ``origin`` is ``authored``, ``attached`` or ``run``. ``near`` is the text that a row is a near duplicate of, or
     null, and ``similarity`` their Jaccard index. Of attached rows only those have their text that are one; the others
-    have ``STORED_TEXT``, for a stored set without a text is refused when it is opened.
+    have ``STORED_TEXT``.
     """
     attached, seeds = as_stored(model.attached), model.seeds
     begins, ends = len(seeds), len(seeds) + len(attached)
@@ -89,7 +84,7 @@ def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -
     authored = [seed.text for seed in model.authored]
     attached, held_out = as_stored(model.attached), as_stored(model.held_out)
     texts = [str(row["text"]) for row in rows]
-    old = {len(attached) + row: found for row, found in _find_old_overlaps(authored, attached, held_out).items()}
+    old = {len(attached) + row: found for row, found in _find_old_overlaps(authored, held_out).items()}
     new = OverlapIndex(*list_other_pool_texts(model, synth_type)).find_all(texts)
     in_store, begins = len(attached) + len(held_out), len(authored)
     overlaps = {begins + row: overlap.detail for row, (_, overlap) in old.items()}
@@ -131,7 +126,8 @@ def _find_new(texts: Sequence[str], authored: Sequence[str], attached: StoredSam
 def _find_old(authored: Sequence[Seed], attached: StoredSamples) -> dict[int, _Neighbour]:
     """Finds the authored and attached texts that are near to an earlier one of their trait, by their position.
 
-    Authored texts come first. Attached ones are held against each other only if no gate has done so, and once.
+    Authored texts come first. Attached ones are held against those alone: the gate of each set has held it against the
+    sets before it.
     """
     found: dict[int, _Neighbour] = {}
     traits: dict[str, list[int]] = {}
@@ -141,27 +137,18 @@ def _find_old(authored: Sequence[Seed], attached: StoredSamples) -> dict[int, _N
         for key, match in find_pairs((str(number), authored[number].text) for number in numbers):
             found[int(key)] = _Neighbour(authored[int(key)].text, match.text, match.similarity)
 
-    def find_stored(texts: StoredTexts, _: StoredTexts, rows: Numbers) -> list[StoredPair]:
-        return find_pairs_within(texts, attached.read_traits()[rows])
-
-    near = [
-        (item.row, item.text, authored[item.query].text, item.similarity)
-        for item in match_stored([seed.text for seed in authored], attached.texts, NEAR)
-        if attached.columns["trait"][item.row].as_py() == authored[item.query].trait
-    ]
-    for row, text, other, similarity in (*near, *attached.texts.find_unchecked(attached.texts, find_stored)):
-        place = len(authored) + row
-        if place not in found or similarity > found[place].similarity:
-            found[place] = _Neighbour(text, other, similarity)
+    for item in match_stored([seed.text for seed in authored], attached.texts, NEAR):
+        seed, place = authored[item.query], len(authored) + item.row
+        is_nearer = place not in found or item.similarity > found[place].similarity
+        if is_nearer and attached.columns["trait"][item.row].as_py() == seed.trait:
+            found[place] = _Neighbour(item.text, seed.text, item.similarity)
     return found
 
 
-def _find_old_overlaps(
-    authored: Sequence[str], attached: StoredSamples, held_out: StoredSamples
-) -> dict[int, tuple[str, Overlap]]:
-    """Finds the held-out texts that overlap with an authored or an attached one: text and overlap by their position.
+def _find_old_overlaps(authored: Sequence[str], held_out: StoredSamples) -> dict[int, tuple[str, Overlap]]:
+    """Finds the held-out texts that overlap with an authored one: text and overlap by their position.
 
-    Stored sets that a gate has held against each other have no overlap; of the others it is found once, and kept.
+    The gate of each set has held it against those of the other pool.
     """
     unique = list(dict.fromkeys(authored))
     runs: dict[int, tuple[str, dict[tuple[str, ...], str]]] = {}
@@ -169,25 +156,10 @@ def _find_old_overlaps(
         own = runs.setdefault(shared.row, (shared.text, {}))[1]
         own |= dict.fromkeys(shared.runs, unique[shared.query])
     found = {row: (text, Overlap(others[min(others)], 0.0)) for row, (text, others) in runs.items()}
-    near = [
-        (item.row, item.text, unique[item.query], item.similarity)
-        for item in match_stored(unique, held_out.texts, APART)
-    ]
-    for row, text, other, similarity in (*near, *held_out.texts.find_unchecked(attached.texts, _find_stored_overlaps)):
-        if row not in found or similarity > found[row][1].similarity:
-            found[row] = text, Overlap(other, similarity)
+    for item in match_stored(unique, held_out.texts, APART):
+        if item.row not in found or item.similarity > found[item.row][1].similarity:
+            found[item.row] = item.text, Overlap(unique[item.query], item.similarity)
     return found
-
-
-def _find_stored_overlaps(texts: StoredTexts, others: StoredTexts, _: Numbers) -> list[StoredPair]:
-    """Finds the stored texts that overlap with other stored ones: position, text, other text, and their similarity."""
-    pairs: list[StoredPair] = []
-    index = OverlapIndex((), others)
-    for begins in range(0, len(texts), JOINED_TEXTS):
-        read = texts.read(np.arange(begins, min(begins + JOINED_TEXTS, len(texts))))
-        found = index.find_all(list(dict.fromkeys(read.values())))
-        pairs += [(row, text, found[text].other, found[text].similarity) for row, text in read.items() if text in found]
-    return pairs
 
 
 def _join(*parts: Sequence[str | None] | pa.ChunkedArray) -> "pd.Series[str]":

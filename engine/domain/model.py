@@ -146,12 +146,12 @@ class Model:
     """One standard of judgment: its definition, and what earlier runs have stored for it.
 
     ``attached`` and ``held_out`` are the stored samples of the pools ``train`` and ``eval``; the digests are those of
-    their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets, and ``altered_runs`` of those
-    that were altered since. ``proposed`` are the samples of sets that wait for a person's decision, of both pools, and
-    ``proposed_digests`` these sets' run ids and digests; ``refused`` are texts that a person has refused, sorted, and
-    ``reviewed`` those that a person has accepted one by one, at the pole that the person gave them. ``contested`` are
-    authored texts that stand at both poles of a trait, and so count for neither. ``own_suites`` decide with the gate
-    whether a set is attached, and so change nothing of a plan.
+    their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets. ``proposed`` are the samples
+    of sets that wait for a person's decision, of both pools, and ``proposed_digests`` these sets' run ids and digests;
+    ``refused`` are texts that a person has refused, sorted, and ``reviewed`` those that a person has accepted one by
+    one, at the pole that the person gave them. ``contested`` are authored texts that stand at both poles of a trait,
+    and so count for neither. ``own_suites`` decide with the gate whether a set is attached, and so change nothing of a
+    plan.
     """
 
     handle: str
@@ -176,7 +176,6 @@ class Model:
     refused: tuple[str, ...] = ()
     reviewed: tuple[Seed, ...] = ()
     stored_runs: tuple[str, ...] = ()
-    altered_runs: tuple[str, ...] = ()
     _seeds_at: dict[tuple[str, Pole], tuple[Seed, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

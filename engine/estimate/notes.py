@@ -41,11 +41,6 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
             "The synth model is not shown the brief. It goes by the seeds of each pole, and by its first paraphrase "
             "or, without one, the trait's description."
         )
-    notes += [
-        f"The samples of run {run_id} were altered since they were written, and count as they are now. `exemplars "
-        f"verify` says what else is broken; `exemplars detach {run_id}` takes them off."
-        for run_id in model.altered_runs
-    ]
     if model.reviewed:
         notes.append(
             f"Beside the seeds count texts that a person accepted in earlier reviews ({len(model.reviewed):,}): "

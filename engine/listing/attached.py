@@ -1,7 +1,7 @@
 """Reads attached samples from the store row by row, in the order in which their sets were attached.
 
-The time of its manifest says when a set was attached, or the manifest itself. ``created_at`` cannot: it says when the
-run was due, and a run that waited or was retried was due before runs that attached their sets earlier.
+Its manifest says when a set was attached. ``created_at`` cannot: it says when the run was due, and a run that waited
+or was retried was due before runs that attached their sets earlier.
 
 Samples may be removed from a set meanwhile: their file is then another one, and a reader goes on in it behind the last
 row, for a row keeps the number that it had when its set was attached.
@@ -20,17 +20,16 @@ import pyarrow.parquet as pq
 
 from engine.errors import StoreError
 from engine.listing.page import AttachedPosition, ListedSample, SampleCount
-from engine.store.changes import number_rows
-from engine.store.commit import ATTACHED_NS, find_manifests, is_attached
+from engine.store.changes import Positions, number_rows
+from engine.store.commit import find_manifests, is_attached
 from engine.store.layout import SAMPLES
-from engine.store.sample_set import read_manifest
+from engine.store.sample_set import ATTACHED_NS, read_manifest
 from engine.store.store import locate_pool
 from engine.system.filesystem import open_folder
 
 COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "created_at"]
-BATCH_ROWS = 512
-# Rows are converted to Python values in smaller parts: this is most of the cost, and a page may end early in a batch.
-PART_ROWS = 64
+# To make Python values of rows is most of the cost, and a page may end early in a batch.
+BATCH_ROWS = 128
 BUFFER_BYTES = 64 * 1024
 PREFIX = "run="
 # How often the samples of a set may become others while they are read.
@@ -97,7 +96,7 @@ def list_attached(samples_uri: str, handle: str) -> list[AttachedSet]:
 
 # Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.
 @lru_cache(maxsize=16_384)
-def _read_set(folder: str, version: tuple[int, int]) -> AttachedSet | None:
+def _read_set(folder: str, _version: tuple[int, int]) -> AttachedSet | None:
     """The set by its manifest of this time and size; None if it is not attached, or gone."""
     manifest = read_manifest(folder)
     if manifest is None or not is_attached(manifest):
@@ -107,9 +106,9 @@ def _read_set(folder: str, version: tuple[int, int]) -> AttachedSet | None:
             trait: SampleCount(poles["positive"] + poles["negative"], poles["positive"], poles["negative"])
             for trait, poles in manifest["counts"].items()
         }
-        return AttachedSet(manifest.get(ATTACHED_NS, version[0]), folder.rpartition(f"/{PREFIX}")[2], folder, counts)
+        return AttachedSet(manifest[ATTACHED_NS], folder.rpartition(f"/{PREFIX}")[2], folder, counts)
     except (KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"The manifest of {folder} has no counts of its samples") from error
+        raise StoreError(f"The manifest of {folder} does not count its samples, or say since when") from error
 
 
 def _walk_set(folder: str, first: int, trait_key: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -145,24 +144,20 @@ def _walk_file(source: pa.NativeFile, first: int, trait_key: str | None) -> Iter
         for group in range(parquet.num_row_groups):
             metadata = parquet.metadata.row_group(group)
             if begins + metadata.num_rows > start and _may_hold(metadata, trait_key):
-                for row, entry in _walk_group(parquet, group, begins, trait_key, start):
-                    yield int(numbers[row]), entry
+                yield from _walk_group(parquet, group, numbers[begins:], first, trait_key)
             begins += metadata.num_rows
 
 
 def _walk_group(
-    parquet: pq.ParquetFile, number: int, begins: int, trait_key: str | None, first: int
+    parquet: pq.ParquetFile, group: int, numbers: Positions, first: int, trait_key: str | None
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[number], columns=COLUMNS, use_threads=False):
-        rows = pa.array(range(begins, begins + batch.num_rows))
-        wanted = pc.greater_equal(rows, first)
+    begins = 0
+    for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=COLUMNS, use_threads=False):
+        own = pa.array(numbers[begins : begins + batch.num_rows])
+        wanted = pc.greater_equal(own, first)
         if trait_key is not None:
             wanted = pc.and_(wanted, pc.equal(batch["trait"], trait_key))
-        found = batch.filter(wanted)
-        numbers = rows.filter(wanted)
-        for start in range(0, found.num_rows, PART_ROWS):
-            part = slice(start, start + PART_ROWS)
-            yield from zip(numbers[part].to_pylist(), found[part].to_pylist(), strict=True)
+        yield from zip(own.filter(wanted).to_pylist(), batch.filter(wanted).to_pylist(), strict=True)
         begins += batch.num_rows
 
 

@@ -63,7 +63,7 @@ def find_places(
     removed = {number: run for number, run in removed.items() if number not in there}
     added: set[int] = set()
     authored: dict[int, str] = {}
-    if left := set(ids) - there:
+    if left := set(wanted.to_pylist()) - there:
         _find_authored(models_uri, handle, left, added, authored)
     known = there | added | authored.keys() | removed.keys()
     unknown = tuple(number for number in dict.fromkeys(ids) if number not in known)
@@ -89,9 +89,8 @@ def _find_authored(
 ) -> None:
     """Adds the wanted ids that are authored to ``added``, or to ``authored`` with their places."""
     outline, folder = load_outline(models_uri, handle), locate_model(models_uri, handle)
-    in_range = [number for number in wanted if 0 <= number < MAX_ID]
     # It keeps an index: places are looked for only where there are some.
-    if not find_authored(models_uri, outline, in_range):
+    if not find_authored(models_uri, outline, wanted):
         return
     for source in list_sources(folder, outline):
         is_added = source.path == ADDED_FILE and not names_added(outline)

@@ -34,7 +34,6 @@ from engine.store.store import (
     StoredSet,
     check_writable,
     digest_sets,
-    list_altered,
     list_sets,
     locate_set,
     read_verdict,
@@ -112,8 +111,8 @@ def load_job(
         level = take_file(settings, model, level, level.synth_model)
     if not dry:
         check_prices(settings, level)
+        check_writable(settings.locate(settings.samples_uri))
     samples_uri = settings.locate(settings.samples_uri)
-    check_writable(samples_uri, probe=not dry)
     lacking = count_lacking(samples_uri, model, checked_type, level) if only_lacking else None
     model = read_pools(samples_uri, model, settings.reviews_teach)
     return resume_job(settings, Job(model, checked_type, level, lacking=lacking), named)
@@ -194,7 +193,6 @@ def read_pools(samples_uri: str, model: Model, reviews_teach: bool = True) -> Mo
         attached_digests=digest_sets(train),
         held_out_digests=digest_sets(held_out),
         stored_runs=tuple(item.run_id for item in (*train, *held_out)),
-        altered_runs=list_altered([*train, *held_out]),
         refused=read_refused(sets),
         reviewed=read_reviewed(sets) if reviews_teach else (),
         proposed_digests=tuple((item.run_id, item.manifest["files"][PROPOSED]["sha256"]) for item in proposed),

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from engine.store.commit import ATTACHED_NS, is_attached
+from engine.store.commit import is_attached
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import describe_file, digest_ids, read_manifest, seal
 from engine.system.filesystem import open_folder, read_bytes, write_whole
@@ -25,23 +25,14 @@ REMOVALS = b"exemplars.removals"
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def put_file(folder: str, name: str, content: bytes, modified_ns: int | None = None) -> None:
+def put_file(folder: str, name: str, content: bytes) -> None:
     """Puts a file of a set in one move: a reader sees the old content or the new.
-
-    Args:
-        modified_ns: the time that the file gets on a disk, in nanoseconds, in place of now.
 
     Raises:
         OSError, pa.ArrowException: the store cannot be written.
     """
     filesystem, path = open_folder(f"{folder}/{name}")
-    write_whole(filesystem, path, content, modified_ns)
-
-
-def read_time(folder: str) -> int:
-    """The time of a set's manifest in the store, in nanoseconds since 1970."""
-    filesystem, path = open_folder(f"{folder}/{MANIFEST}")
-    return int(filesystem.get_file_info(path).mtime_ns or 0)
+    write_whole(filesystem, path, content)
 
 
 def take_away(folder: str, name: str) -> None:
@@ -74,20 +65,22 @@ def finish_change(folder: str) -> tuple[Mapping[str, Any] | None, str]:
         take_away(folder, DETACHED)
         return manifest, f"{folder}/{DETACHED}: a copy for a set that was not detached after all"
     if samples.type != fs.FileType.NotFound and samples.size != manifest["files"][SAMPLES]["bytes"]:
-        content, table = read_bytes(f"{folder}/{SAMPLES}"), None
+        content = read_bytes(f"{folder}/{SAMPLES}")
         # What a person has put there instead is theirs to look at.
-        with suppress(pa.ArrowException):
-            table = read_table(content)
-        if table is not None and is_removal_of(table.schema.metadata, table.num_rows, manifest):
-            put_file(folder, MANIFEST, render_without(manifest, content, table, read_time(folder)))
+        if (left := read_left(content, manifest)) is not None:
+            put_file(folder, MANIFEST, render_without(manifest, content, left))
             return read_manifest(folder), f"{folder}: a removal of samples that did not end, which is finished now"
     return manifest, ""
 
 
-def is_removal_of(metadata: Mapping[bytes, bytes] | None, rows: int, manifest: Mapping[str, Any]) -> bool:
-    """Whether samples are those of a manifest less some rows, as a removal leaves them that has not ended."""
-    more = len(read_removals(metadata)) - len(manifest.get("removals", ()))
-    return more > 0 and rows + more == manifest["files"][SAMPLES]["rows"]
+def read_left(content: bytes, manifest: Mapping[str, Any]) -> pa.Table | None:
+    """The samples of a manifest less some rows, as a removal leaves them that has not ended; None if they are not."""
+    with suppress(OSError, pa.ArrowException):
+        left = read_table(content)
+        more = len(read_removals(left.schema.metadata)) - len(manifest.get("removals", ()))
+        if more > 0 and left.num_rows + more == manifest["files"][SAMPLES]["rows"]:
+            return left
+    return None
 
 
 def read_removals(metadata: Mapping[bytes, bytes] | None) -> list[dict[str, Any]]:
@@ -106,21 +99,15 @@ def number_rows(metadata: Mapping[bytes, bytes] | None, count: int) -> Positions
 
 
 def render_without(
-    manifest: Mapping[str, Any],
-    content: bytes,
-    left: pa.Table,
-    attached_ns: int,
-    texts: Mapping[int, str] | None = None,
+    manifest: Mapping[str, Any], content: bytes, left: pa.Table, texts: Mapping[int, str] | None = None
 ) -> bytes:
     """The manifest of a set with new samples, from which some were taken.
 
     Args:
         content: the file with the samples that are left.
-        attached_ns: the time of the manifest's file, when the set was attached if the manifest does not say.
         texts: those that went, by id, so that no later run makes them again.
     """
     known = list(manifest.get("removals", ()))
-    moment = manifest.get(ATTACHED_NS) or attached_ns
     added = read_removals(left.schema.metadata)[len(known) :]
     counts = {trait: dict.fromkeys(poles, 0) for trait, poles in manifest["counts"].items()}
     for trait, pole in zip(left["trait"].to_pylist(), left["pole"].to_pylist(), strict=True):
@@ -131,7 +118,6 @@ def render_without(
             "counts": counts,
             "rows_sha256": digest_ids(left["id"].to_pylist()),
             "files": {**manifest["files"], SAMPLES: describe_file(content, left.num_rows)},
-            ATTACHED_NS: moment,
             "removals": [*known, *({**entry, "text": (texts or {}).get(entry["id"], "")} for entry in added)],
         }
     )

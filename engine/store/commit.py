@@ -6,34 +6,38 @@ one file at a time, each in one move (``write_whole``): a rename, or a PUT.
 """
 
 import os
+import shutil
+import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pyarrow import fs
 
 from engine.store.layout import MANIFEST, RUN_FOLDER, SAMPLES
-from engine.store.sample_set import read_manifest
-from engine.store.staging import make_staging
+from engine.store.sample_set import ATTACHED_NS, read_manifest, seal, unseal
 from engine.store.writers import lock_model
 from engine.system.filesystem import list_below, open_folder, sync
 
 UNFINISHED = "samples.parquet.part"
-# The field of a manifest that tells when its set was attached, in nanoseconds since 1970, where the time of its file
-# does so no longer, since samples were removed. Listings sort by it.
-ATTACHED_NS = "attached_ns"
+STALE_SECONDS = 24 * 3600.0
+# A set is built in a folder of such a name, which readers of whole folders pass over.
+STAGING = "__staging-"
 
 
-def commit_set(folder: str, files: Mapping[str, bytes], may_enter: Callable[[], bool] = lambda: True) -> bool:
+def commit_set(
+    folder: str, files: Mapping[str, bytes], manifest: Mapping[str, Any], may_enter: Callable[[], bool] = lambda: True
+) -> Mapping[str, Any] | None:
     """Puts the files of a set into its folder; a rejected set of the same run, or debris, makes room.
 
     Args:
         may_enter: whether the set may still be put there, asked while nobody else adds to the model.
 
     Returns:
-        False where another set of this run id stands there, or it may not enter.
+        The manifest that was put; None where another set of this run id stands there, or it may not enter.
 
     Raises:
         OSError, pa.ArrowException: the store cannot be written; on a disk what was there before is unchanged.
@@ -45,25 +49,13 @@ def commit_set(folder: str, files: Mapping[str, bytes], may_enter: Callable[[], 
     with lock_model(folder) as confirm:
         earlier = read_manifest(folder)
         if (earlier is not None and earlier["status"] != "rejected") or not may_enter():
-            return False
+            return None
+        sealed = seal({**manifest, ATTACHED_NS: time.time_ns()} if is_attached(manifest) else manifest)
         if isinstance(filesystem, fs.LocalFileSystem):
-            _write_local(Path(path), files)
+            _write_local(Path(path), {**files, MANIFEST: sealed})
         else:
-            _write_remote(filesystem, path, files, confirm)
-    return True
-
-
-def choose_moment(filesystem: fs.FileSystem, path: str) -> int | None:
-    """The time that the manifest of a set gets on a disk when it is attached, in nanoseconds: later than any in its
-    pool, though the clock was set back. None in an object store, which gives its own.
-
-    Raises:
-        OSError: the pool cannot be listed.
-    """
-    if not isinstance(filesystem, fs.LocalFileSystem):
-        return None
-    moments = [moment for moment, _ in find_manifests(filesystem, path.rpartition("/")[0]).values()]
-    return max([time.time_ns(), *(moment + 1 for moment in moments)])
+            _write_remote(filesystem, path, {**files, MANIFEST: sealed}, confirm)
+    return unseal(sealed)
 
 
 def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int, int]]:
@@ -102,6 +94,20 @@ def is_attached(manifest: Mapping[str, Any] | None) -> bool:
     return manifest is not None and manifest.get("status") == "attached"
 
 
+def list_stale(root: Path, now: datetime) -> list[Path]:
+    """The staging folders in and beside a store's root that have not changed for a day, sorted: nobody builds there."""
+    found = sorted([*root.glob(f"{STAGING}*"), *root.parent.glob(f".{root.name}-staging-*")])
+    return [path for path in found if _is_stale(path, now)]
+
+
+def _is_stale(path: Path, now: datetime) -> bool:
+    try:
+        return now.timestamp() - path.stat().st_mtime > STALE_SECONDS
+    except FileNotFoundError:
+        # Its process has removed it meanwhile.
+        return False
+
+
 def _make_pool(pool: Path) -> None:
     """Makes the folders of a model and its pool, and syncs their parents so that they survive a loss of power."""
     if pool.is_dir():
@@ -114,7 +120,7 @@ def _make_pool(pool: Path) -> None:
 
 
 def _write_local(folder: Path, files: Mapping[str, bytes]) -> None:
-    with make_staging(folder.parents[2]) as staging:
+    with _make_staging(folder.parents[2]) as staging:
         made = staging / "set"
         (made / RUN_FOLDER).mkdir(parents=True)
         for name, content in files.items():
@@ -123,8 +129,6 @@ def _write_local(folder: Path, files: Mapping[str, bytes]) -> None:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-        moment_ns = choose_moment(fs.LocalFileSystem(), str(folder)) or 0
-        os.utime(made / MANIFEST, ns=(moment_ns, moment_ns))
         for path in (made / MANIFEST, made / RUN_FOLDER, made):
             sync(path)
         # A rejected set, or debris, goes with the staging folder.
@@ -135,6 +139,25 @@ def _write_local(folder: Path, files: Mapping[str, bytes]) -> None:
         made.rename(folder)
         sync(folder)
         sync(folder.parent)
+
+
+@contextmanager
+def _make_staging(root: Path) -> Iterator[Path]:
+    """Yields a new folder on the store's disk, outside the store if possible, and removes it at the end.
+
+    Outside, since DuckDB's ``**`` descends into every folder of the store.
+    """
+    try:
+        staging = Path(tempfile.mkdtemp(prefix=f".{root.name}-staging-", dir=root.parent))
+        if staging.stat().st_dev != root.stat().st_dev:
+            staging.rmdir()
+            raise OSError("the store is a mount of its own")
+    except OSError:
+        staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=root))
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _write_remote(

@@ -4,12 +4,12 @@ from contextlib import suppress
 
 import pyarrow as pa
 
-from engine.definitions.lifecycle import LIFECYCLE_FILE, Lifecycle, read_lifecycle
-from engine.errors import FrozenModelError, InputError, StoreError
+from engine.definitions.lifecycle import check_draft
+from engine.errors import InputError, StoreError
 from engine.store.changes import finish_change, put_file, take_away
 from engine.store.commit import is_attached
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
-from engine.store.sample_set import render_detached
+from engine.store.sample_set import seal
 from engine.store.store import StoredSet, find_set, translate_errors
 from engine.store.writers import lock_model
 from engine.system.filesystem import read_bytes
@@ -37,14 +37,8 @@ def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet
             f"The set of run {run_id} is {stored.status}: none of its samples is attached to {stored.handle}, so there "
             f"is nothing to detach. It is in {stored.folder}"
         )
-    lifecycle = (
-        read_lifecycle(models_uri, stored.handle) if stored.manifest.get("pool") != "eval" else Lifecycle("draft")
-    )
-    if not lifecycle.takes_samples:
-        raise FrozenModelError(
-            f"{stored.handle} is {lifecycle.state!r}, not a draft ({LIFECYCLE_FILE}). A trained model's samples are "
-            f"frozen, so the set of run {run_id} stays attached. Nothing was detached"
-        )
+    if stored.manifest["pool"] == "train":
+        check_draft(models_uri, stored.handle, "Nothing was detached")
     return stored
 
 
@@ -65,7 +59,8 @@ def detach_set(stored: StoredSet) -> None:
         try:
             with suppress(FileNotFoundError):
                 put_file(folder, DETACHED, read_bytes(f"{folder}/{SAMPLES}"))
-            put_file(folder, MANIFEST, render_detached(manifest))
+            files = {DETACHED if name == SAMPLES else name: entry for name, entry in manifest["files"].items()}
+            put_file(folder, MANIFEST, seal({**manifest, "status": "detached", "files": files}))
         except BaseException:
             with suppress(OSError, pa.ArrowException, StoreError):
                 finish_change(folder)

@@ -1,6 +1,7 @@
 """Proposed sets, which wait for a person, and the texts that a person has refused or accepted."""
 
 import io
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -14,14 +15,21 @@ from engine.domain.model import Pool, Seed
 from engine.domain.samples import Reason, Row, make_sample_table
 from engine.errors import StoreError
 from engine.store.changes import finish_change, put_file
-from engine.store.commit import choose_moment
+from engine.store.commit import is_attached
 from engine.store.decisions import Decision, list_decided, read_decisions, sum_up
 from engine.store.layout import MANIFEST, PROPOSED, SAMPLES
-from engine.store.sample_set import count_poles, describe_file, digest_ids, read_manifest, seal, unseal, write_parquet
-from engine.store.store import StoredSet, explain_damage, list_pools, list_sets, translate_errors
-from engine.store.upkeep.debris import list_run_folders
+from engine.store.sample_set import (
+    ATTACHED_NS,
+    count_poles,
+    describe_file,
+    digest_ids,
+    seal,
+    unseal,
+    write_parquet,
+)
+from engine.store.store import StoredSet, explain_damage, list_in_pool, list_pools, list_sets, translate_errors
 from engine.store.writers import lock_model
-from engine.system.filesystem import open_folder, read_bytes
+from engine.system.filesystem import read_bytes
 
 STATUSES = ("attached", "proposed", "rejected", "detached")
 # The reason of rows that a person has refused.
@@ -37,24 +45,14 @@ def list_proposals(samples_uri: str, handle: str) -> list[StoredSet]:
     return [stored for stored in list_all(samples_uri, handle) if stored.status == "proposed"]
 
 
-def list_waiting(samples_uri: str) -> Iterator[StoredSet]:
-    """Yields all proposals of a store that wait, model by model; of other sets no manifest is read.
+def list_expired(samples_uri: str, now: datetime) -> Iterator[StoredSet]:
+    """Yields the proposals of a store that nobody has decided on in time, model by model.
 
     Raises:
         StoreError: the store cannot be listed, or a manifest cannot be read.
     """
     for pool in list_pools(samples_uri):
-        filesystem, path = open_folder(pool)
-        for name, files in sorted(list_run_folders(filesystem, path).items()):
-            if PROPOSED in files:
-                manifest = read_manifest(f"{pool}/{name}")
-                if manifest is not None and manifest.get("status") == "proposed":
-                    yield StoredSet(f"{pool}/{name}", manifest, written=False)
-
-
-def list_expired(proposals: Iterable[StoredSet], now: datetime) -> list[StoredSet]:
-    """Those of some proposals that nobody has decided on in time."""
-    return [stored for stored in proposals if read_deadline(stored) <= now]
+        yield from (stored for stored in list_in_pool(pool, ["proposed"]) if read_deadline(stored) <= now)
 
 
 def read_deadline(stored: StoredSet) -> datetime:
@@ -187,7 +185,6 @@ def _end(
     rows: Sequence[Row],
 ) -> StoredSet:
     """Puts the manifest of a set that waits no more, with these samples."""
-    filesystem, path = open_folder(stored.folder)
     ended = {
         **manifest,
         "counts": count_poles(rows),
@@ -195,8 +192,8 @@ def _end(
         "review": {**manifest["review"], **review},
         "decisions": [asdict(decision) for decision in decisions],
     }
-    sealed = seal(ended)
-    put_file(stored.folder, MANIFEST, sealed, choose_moment(filesystem, path))
+    sealed = seal({**ended, ATTACHED_NS: time.time_ns()} if is_attached(manifest) else ended)
+    put_file(stored.folder, MANIFEST, sealed)
     return StoredSet(stored.folder, unseal(sealed))
 
 

@@ -1,15 +1,11 @@
 """Takes single samples off attached sets, each set in one move."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.errors import StoreError
 from engine.store.changes import (
     finish_change,
     mark_removed,
@@ -17,13 +13,12 @@ from engine.store.changes import (
     put_file,
     read_removals,
     read_table,
-    read_time,
     render_without,
 )
 from engine.store.commit import is_attached
 from engine.store.layout import MANIFEST, SAMPLES
 from engine.store.sample_set import write_parquet
-from engine.store.store import StoredSet, translate_errors
+from engine.store.store import StoredSet, explain_damage, is_altered, translate_errors
 from engine.store.writers import lock_model
 from engine.system.filesystem import read_bytes
 
@@ -54,7 +49,10 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         manifest, _ = finish_change(folder)
         if manifest is None or not is_attached(manifest):
             return False
-        samples = read_table(_read_sealed(folder, SAMPLES, manifest))
+        with explain_damage(stored):
+            if is_altered(StoredSet(folder, manifest)):
+                raise ValueError("its size is not what the manifest says")
+            samples = read_table(read_bytes(f"{folder}/{SAMPLES}"))
         gone = pc.is_in(samples["id"], pa.array(removal.ids, pa.int64()))
         taken, metadata = samples.filter(gone), samples.schema.metadata
         if not taken.num_rows:
@@ -66,23 +64,5 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         content = write_parquet(left)
         put_file(folder, SAMPLES, content)
         texts = dict(zip(taken["id"].to_pylist(), taken["text"].to_pylist(), strict=True))
-        put_file(folder, MANIFEST, render_without(manifest, content, left, read_time(folder), texts))
+        put_file(folder, MANIFEST, render_without(manifest, content, left, texts))
         return True
-
-
-def _read_sealed(folder: str, name: str, manifest: Mapping[str, Any]) -> bytes:
-    """A file of a set as its manifest says that it is: what was altered would else be sealed anew.
-
-    Raises:
-        StoreError: it is not, or cannot be read.
-    """
-    try:
-        content = read_bytes(f"{folder}/{name}")
-    except FileNotFoundError:
-        content = b""
-    if sha256(content).hexdigest() != manifest["files"].get(name, {}).get("sha256"):
-        raise StoreError(
-            f"{folder}/{name} was altered since it was written, or is gone, so nothing was removed from its set. "
-            "`exemplars verify` says what helps"
-        )
-    return content

@@ -1,13 +1,12 @@
 """The sample set, which is the result of a run, and the bytes of each of its files.
 
-A set without its manifest does not exist for readers. The manifest is sealed: its last line holds the digest of the
-rest, so that a truncated or altered manifest is detected.
+A set without its manifest does not exist for readers. The manifest is sealed: its last field holds the digest of the
+others, so that a truncated or altered manifest is detected.
 """
 
 import hashlib
 import io
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -28,8 +27,8 @@ Status = Literal["attached", "rejected", "proposed"]
 # Where a set of each status has its samples.
 SAMPLES_NAMES: Mapping[str, str] = {"attached": SAMPLES, "detached": DETACHED, "proposed": PROPOSED}
 DIGEST_FIELD = "manifest_sha256"
-_END = b"\n}\n"
-_SEALED_END = re.compile(rb',\n  "' + DIGEST_FIELD.encode() + rb'": "([0-9a-f]{64})"\n}\n\Z')
+# The field of a manifest that tells when its set was attached, in nanoseconds since 1970. Listings sort by it.
+ATTACHED_NS = "attached_ns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +51,38 @@ class SampleSet:
 
 
 def render_files(sample_set: SampleSet) -> dict[str, bytes]:
-    """The bytes of every file of a set by its name, the manifest last."""
-    tables: dict[str, pa.Table] = {}
+    """The bytes of every file of a set by its name, but for the manifest."""
+    files = {name: text.encode() for name, text in sample_set.documents.items()}
+    files[REJECTED] = write_parquet(make_rejected_table(sample_set.rejected))
     if name := SAMPLES_NAMES.get(sample_set.status):
-        tables[name] = make_sample_table(sample_set.kept)
-    tables[REJECTED] = make_rejected_table(sample_set.rejected)
-    files = {name: write_parquet(table) for name, table in tables.items()}
-    files |= {name: text.encode() for name, text in sample_set.documents.items()}
-    rows = {name: table.num_rows for name, table in tables.items()}
-    if name:
+        files[name] = write_parquet(make_sample_table(sample_set.kept))
         ids, texts = [row["id"] for row in sample_set.kept], [str(row["text"]) for row in sample_set.kept]
         files[HASHES] = render_hashes(ids, texts)
-        rows[HASHES] = len(ids)
-    files[MANIFEST] = _render_manifest(sample_set, files, rows)
     return files
 
 
-def render_detached(manifest: Mapping[str, Any]) -> bytes:
-    """The manifest that an attached set gets when it is detached: another status, and the new name of its samples."""
-    files = {DETACHED if name == SAMPLES else name: entry for name, entry in manifest["files"].items()}
-    return seal({**manifest, "status": "detached", "files": files})
+def make_manifest(sample_set: SampleSet, files: Mapping[str, bytes]) -> dict[str, Any]:
+    """What the manifest of a set with these files says; when the set was attached is added as it enters the store."""
+    stamp = sample_set.stamp
+    rows = {REJECTED: len(sample_set.rejected)}
+    if name := SAMPLES_NAMES.get(sample_set.status):
+        rows |= dict.fromkeys((name, HASHES), len(sample_set.kept))
+    manifest = {
+        "status": sample_set.status,
+        "run_id": stamp.run_id,
+        "handle": stamp.handle,
+        "pool": sample_set.pool,
+        "synth_type": stamp.synth_type,
+        "effort": stamp.effort,
+        "plan_id": sample_set.plan_id,
+        "created_at": stamp.created_at.isoformat(),
+        "counts": count_poles(sample_set.kept if name else ()),
+        "rows_sha256": digest_ids([row["id"] for row in sample_set.kept]),
+        "files": {name: describe_file(content, rows.get(name)) for name, content in files.items()},
+        "versions": dict(sample_set.versions),
+        "inputs": dict(sample_set.inputs),
+    }
+    return manifest | ({"review": dict(sample_set.review)} if sample_set.review else {})
 
 
 def read_manifest(folder: str) -> Mapping[str, Any] | None:
@@ -84,58 +95,30 @@ def read_manifest(folder: str) -> Mapping[str, Any] | None:
     filesystem, path = open_folder(uri)
     try:
         with filesystem.open_input_file(path) as stream:
-            manifest = unseal(bytes(stream.read()))
+            return unseal(bytes(stream.read()))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         raise StoreError(f"{uri} cannot be read: {error}. `exemplars verify` says what else is broken") from error
-    return manifest if isinstance(manifest, dict) else None
 
 
 def seal(fields: Mapping[str, Any]) -> bytes:
-    """Renders a JSON object and adds a last line with the SHA-256 of the bytes that it has without that line.
-
-    Args:
-        fields: at least one field; an old digest among them, as in a manifest that was read, is replaced.
-    """
+    """Renders a JSON object with a last field that holds the digest of the others; an old one is replaced."""
     rest = {name: value for name, value in fields.items() if name != DIGEST_FIELD}
-    content = (json.dumps(rest, indent=2, ensure_ascii=False) + "\n").encode()
-    line = f',\n  "{DIGEST_FIELD}": "{hashlib.sha256(content).hexdigest()}"'
-    return content.removesuffix(_END) + line.encode() + _END
+    return (json.dumps({**rest, DIGEST_FIELD: _digest(rest)}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def unseal(content: bytes) -> Any:
+def unseal(content: bytes) -> dict[str, Any]:
     """Parses what ``seal`` rendered and checks its digest.
 
     Raises:
         ValueError: it is not JSON, or it was altered after it was sealed.
     """
-    value = json.loads(content)
-    sealed = _SEALED_END.search(content)
-    if sealed is None or sealed[1].decode() != hashlib.sha256(content[: sealed.start()] + _END).hexdigest():
+    value: dict[str, Any] = json.loads(content)
+    rest = {name: field for name, field in value.items() if name != DIGEST_FIELD} if isinstance(value, dict) else {}
+    if not rest or value.get(DIGEST_FIELD) != _digest(rest):
         raise ValueError(f"it was altered since it was written: {DIGEST_FIELD} does not match the content")
     return value
-
-
-def _render_manifest(sample_set: SampleSet, files: Mapping[str, bytes], rows: Mapping[str, int]) -> bytes:
-    stamp = sample_set.stamp
-    manifest = {
-        "status": sample_set.status,
-        "run_id": stamp.run_id,
-        "handle": stamp.handle,
-        "pool": sample_set.pool,
-        "synth_type": stamp.synth_type,
-        "effort": stamp.effort,
-        "plan_id": sample_set.plan_id,
-        "created_at": stamp.created_at.isoformat(),
-        "counts": count_poles(sample_set.kept if sample_set.status in SAMPLES_NAMES else ()),
-        "rows_sha256": digest_ids([row["id"] for row in sample_set.kept]),
-        "files": {name: describe_file(content, rows.get(name)) for name, content in files.items()},
-        "versions": dict(sample_set.versions),
-        "inputs": dict(sample_set.inputs),
-        **({"review": dict(sample_set.review)} if sample_set.review else {}),
-    }
-    return seal(manifest)
 
 
 def count_poles(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
@@ -161,3 +144,7 @@ def write_parquet(table: pa.Table) -> bytes:
     stream = io.BytesIO()
     pq.write_table(table, stream, compression="zstd", row_group_size=GROUP_ROWS, write_page_checksum=True)
     return stream.getvalue()
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,17 +9,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.store.changes import is_removal_of
+from engine.store.changes import read_left
 from engine.store.commit import commit_set, is_attached
-from engine.store.layout import MANIFEST, SAMPLES, VERDICT
-from engine.store.sample_set import SAMPLES_NAMES, SampleSet, read_manifest, render_files, unseal
-from engine.store.staging import PROBE
-from engine.system.filesystem import check_folder_writable, list_folders, open_folder, read_bytes
+from engine.store.layout import SAMPLES, VERDICT
+from engine.store.sample_set import SAMPLES_NAMES, SampleSet, make_manifest, read_manifest, render_files
+from engine.system.filesystem import list_folders, open_folder, read_bytes
 
 UNWRITABLE = (
     "Free space or permit writing, or point EXEMPLARS_SAMPLES_URI elsewhere. The kept replies are not lost: the next "
@@ -30,6 +27,7 @@ UNREADABLE = (
     "Permit reading, see that its server answers, or point EXEMPLARS_SAMPLES_URI elsewhere. The kept replies are "
     "not lost: the next start continues from them"
 )
+PROBE = "__probe__"
 PROBE_CONTENT = b"\0" * 4096
 _READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256", "pair_id"]
 
@@ -77,23 +75,26 @@ def locate_pool(samples_uri: str, handle: str, pool: Pool) -> str:
     return f"{samples_uri.rstrip('/')}/handle={handle}/pool={pool}"
 
 
-def check_writable(samples_uri: str, probe: bool = True) -> None:
+def check_writable(samples_uri: str) -> None:
     """Checks that the store can be written, before anything is paid for, by writing and deleting a small file.
 
-    Args:
-        probe: False checks permissions only and writes nothing.
+    A full disk or a key that may only read shows itself then.
 
     Raises:
         StoreError: the store cannot be written.
     """
     filesystem, path = open_folder(samples_uri)
     with translate_errors(samples_uri):
-        if probe:
-            _probe(filesystem, path)
-        elif isinstance(filesystem, fs.LocalFileSystem):
-            check_folder_writable(Path(path))
-        else:
-            filesystem.get_file_info(path)
+        if isinstance(filesystem, fs.LocalFileSystem):
+            Path(path).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path, prefix=PROBE) as file:
+                file.write(PROBE_CONTENT)
+            return
+        with filesystem.open_output_stream(f"{path}/{PROBE}") as stream:
+            stream.write(PROBE_CONTENT)
+        # Another process may have deleted it by now.
+        with suppress(FileNotFoundError):
+            filesystem.delete_file(f"{path}/{PROBE}")
 
 
 def write_set(samples_uri: str, sample_set: SampleSet, may_enter: Callable[[], bool] = lambda: True) -> StoredSet:
@@ -109,10 +110,9 @@ def write_set(samples_uri: str, sample_set: SampleSet, may_enter: Callable[[], b
     folder = locate_set(samples_uri, stamp.handle, sample_set.pool, stamp.run_id)
     files = render_files(sample_set)
     with translate_errors(samples_uri):
-        written = commit_set(folder, files, may_enter)
+        put = commit_set(folder, files, make_manifest(sample_set, files), may_enter)
     # What was written is not read again: if the store fails a moment later, the set is committed nevertheless.
-    manifest = unseal(files[MANIFEST]) if written else read_manifest(folder) or {}
-    return StoredSet(folder, manifest, written)
+    return StoredSet(folder, put or read_manifest(folder) or {}, put is not None)
 
 
 def list_newer(samples_uri: str, handle: str, known: Collection[str]) -> tuple[str, ...]:
@@ -158,14 +158,21 @@ def list_sets(samples_uri: str, handle: str, pool: Pool, statuses: Collection[st
     Raises:
         StoreError: a folder or manifest cannot be read.
     """
-    parent = locate_pool(samples_uri, handle, pool)
-    found = []
-    with translate_errors(samples_uri, UNREADABLE):
-        names = list_folders(parent)
-    for name in names:
-        manifest = read_manifest(f"{parent}/{name}") if name.startswith("run=") else None
-        if manifest is not None and manifest.get("status") in statuses:
-            found.append(StoredSet(f"{parent}/{name}", manifest, written=False))
+    return list_in_pool(locate_pool(samples_uri, handle, pool), statuses)
+
+
+def list_in_pool(pool: str, statuses: Collection[str]) -> list[StoredSet]:
+    """The sets in the folder of a pool that have one of these statuses, in the order of their creation.
+
+    Raises:
+        StoreError: a folder or manifest cannot be read.
+    """
+    with translate_errors(pool, UNREADABLE):
+        folders = [f"{pool}/{name}" for name in list_folders(pool) if name.startswith("run=")]
+    read = ((folder, read_manifest(folder)) for folder in folders)
+    found = [
+        StoredSet(folder, manifest, False) for folder, manifest in read if manifest and manifest["status"] in statuses
+    ]
     return sorted(found, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
 
 
@@ -182,17 +189,10 @@ def read_verdict(stored: StoredSet) -> Mapping[str, Any]:
     return found
 
 
-def list_altered(sets: Sequence[StoredSet]) -> tuple[str, ...]:
-    """The run ids of the sets whose samples have another size than their manifest says. ``verify`` reads every byte.
-
-    Raises:
-        StoreError: the store cannot be read.
-    """
-    return tuple(stored.run_id for stored in sets if is_altered(stored))
-
-
 def is_altered(stored: StoredSet) -> bool:
     """Whether a set's samples have another size than its manifest says, and not since a removal has not ended.
+
+    ``verify`` reads every byte.
 
     Raises:
         StoreError: the store cannot be read.
@@ -202,9 +202,9 @@ def is_altered(stored: StoredSet) -> bool:
     with translate_errors(stored.folder, UNREADABLE):
         if expected in (None, filesystem.get_file_info(path).size):
             return False
-        with suppress(OSError, pa.ArrowException):
-            found = pq.read_metadata(pa.BufferReader(read_bytes(stored.file(stored.rows_name))))
-            return not is_removal_of(found.metadata, found.num_rows, stored.manifest)
+        with suppress(FileNotFoundError):
+            left = read_left(read_bytes(stored.file(stored.rows_name)), stored.manifest)
+            return stored.status != "attached" or left is None
     return True
 
 
@@ -226,19 +226,6 @@ def explain_damage(stored: StoredSet) -> Iterator[None]:
             "were altered or damaged since they were written. Restore the file from a copy, or take the set off "
             f"the model with `exemplars detach {stored.run_id}`; then start again"
         ) from error
-
-
-def _probe(filesystem: fs.FileSystem, path: str) -> None:
-    """Writes a small file and deletes it: a full disk or a key that may only read shows itself then."""
-    if isinstance(filesystem, fs.LocalFileSystem):
-        Path(path).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path, prefix=PROBE) as file:
-            file.write(PROBE_CONTENT)
-        return
-    probe = f"{path}/{PROBE}{uuid.uuid4().hex}"
-    with filesystem.open_output_stream(probe) as stream:
-        stream.write(PROBE_CONTENT)
-    filesystem.delete_file(probe)
 
 
 @contextmanager

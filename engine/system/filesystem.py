@@ -1,6 +1,5 @@
 """Opens, lists, reads and writes files by URI: a local path, or ``s3://`` and ``gs://`` through ``pyarrow.fs``."""
 
-import errno
 import fcntl
 import os
 import secrets
@@ -21,8 +20,6 @@ class OutsideFolderError(Exception):
 # How the name begins that a file has while it is written; whoever was killed meanwhile leaves it.
 PART = ".part-"
 WHOLE_BYTES = 16 * 1024 * 1024
-# No file that an author writes is larger: a million samples have some 200 MB.
-MOST_BYTES = 1024**3
 
 
 def open_folder(uri: str) -> tuple[fs.FileSystem, str]:
@@ -53,9 +50,9 @@ def read_inside(folder_uri: str, path: str) -> bytes:
 
     Raises:
         OutsideFolderError, FileNotFoundError: as ``locate_inside``.
-        StoreError: the file exists but cannot be read, or has more than ``MOST_BYTES``.
+        StoreError: the file exists but cannot be read.
     """
-    return read_bytes(locate_inside(folder_uri, path), MOST_BYTES)
+    return read_bytes(locate_inside(folder_uri, path))
 
 
 def locate_inside(folder_uri: str, path: str) -> str:
@@ -106,31 +103,16 @@ def list_folders_with(uri: str, names: Sequence[str], file: str) -> list[str]:
     return [name for name, info in zip(names, infos, strict=True) if info.type == fs.FileType.File]
 
 
-def check_folder_writable(folder: Path) -> None:
-    """Checks, without writing, that files may be created in a folder, which need not exist yet.
-
-    Raises:
-        OSError: the folder, or its nearest existing parent, is not a folder or is not writable.
-    """
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not nearest.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-
-def read_bytes(uri: str, most_bytes: int | None = None) -> bytes:
+def read_bytes(uri: str) -> bytes:
     """The whole content of one file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        StoreError: the file exists but cannot be read, or has more than ``most_bytes``.
+        StoreError: the file exists but cannot be read.
     """
     filesystem, path = open_folder(uri)
     try:
         with filesystem.open_input_file(path) as stream:
-            if most_bytes is not None and stream.size() > most_bytes:
-                raise StoreError(f"{uri} has {stream.size():,} bytes, and {most_bytes:,} at most are read. Divide it")
             return bytes(stream.read())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(uri) from error
@@ -163,11 +145,8 @@ def replace_file(uri: str, content: bytes) -> None:
         raise StoreError(f"{uri} cannot be written: {error}. Free space or permit writing") from error
 
 
-def write_whole(filesystem: fs.FileSystem, path: str, content: bytes, modified_ns: int | None = None) -> None:
+def write_whole(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
     """Writes one file so that no reader sees a part of it; on a local disk it is also synced against power loss.
-
-    Args:
-        modified_ns: the modification time that the file gets on a local disk, in nanoseconds, in place of now.
 
     Raises:
         OSError, pa.ArrowException: the file cannot be written.
@@ -184,8 +163,6 @@ def write_whole(filesystem: fs.FileSystem, path: str, content: bytes, modified_n
         with part.open("wb") as file:
             file.write(content)
             file.flush()
-            if modified_ns is not None:
-                os.utime(part, ns=(modified_ns, modified_ns))
             os.fsync(file.fileno())
         part.replace(target)
         sync(target.parent)

@@ -10,7 +10,7 @@ from itertools import groupby
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.llm.replies.admin import list_prunable, prune_cache
 from engine.settings import Settings
-from engine.store.proposals import list_expired, list_waiting
+from engine.store.proposals import list_expired
 from engine.store.upkeep.retention import list_old_sets, remove_old_set
 from engine.text.formatting import count_noun
 from flows.retention.expiry import EXPIRED, expire_proposal
@@ -62,7 +62,7 @@ def prune_all(settings: Settings, rejected_days: int, now: datetime, dry_run: bo
 
 def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
     """Rejects the proposals that nobody has reviewed in time."""
-    for stored in list_expired(list_waiting(settings.locate(settings.samples_uri)), now):
+    for stored in list_expired(settings.locate(settings.samples_uri), now):
         with (
             _noting_failure(stored.handle, pruned, report),
             _keep_runs_out(stored.handle, "Its proposal still waits", pruned),

@@ -63,10 +63,7 @@ def make_store(folder: Path, attached: int) -> None:
         rows = [
             make_row(make_new(write_text(n), n), stamp, None) for n in range(first, min(first + SET_ROWS, attached))
         ]
-        beside = [f"run-{before:09d}" for before in range(0, first, SET_ROWS)]
-        write_set(
-            str(folder), SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}, {"checked_beside": beside})
-        )
+        write_set(str(folder), SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}))
 
 
 def make_new(text: str, number: int) -> Exemplar:

@@ -19,7 +19,7 @@ from fakes.builders import make_exemplar, make_stamp
 from engine.domain.model import POLES, Pole, Pool
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.store.layout import MANIFEST, REPORT, SAMPLES
-from engine.store.sample_set import GROUP_ROWS, SampleSet, Status, seal
+from engine.store.sample_set import ATTACHED_NS, GROUP_ROWS, SampleSet, Status, seal
 from engine.store.store import StoredSet, list_newer, locate_set, write_set
 from engine.store.upkeep.verify import StoreVerifier
 
@@ -174,7 +174,9 @@ def put_large_set(samples: Path, rows: int, group_rows: int = GROUP_ROWS, handle
     (folder / MANIFEST).parent.mkdir(parents=True)
     pq.write_table(table, folder / SAMPLES, compression="zstd", row_group_size=group_rows)
     half = {"positive": rows // 2, "negative": 0}
-    (folder / MANIFEST).write_bytes(seal({"status": "attached", "counts": {"clarity": half, "safety": half}}))
+    (folder / MANIFEST).write_bytes(
+        seal({"status": "attached", ATTACHED_NS: time.time_ns(), "counts": {"clarity": half, "safety": half}})
+    )
     return folder
 
 

@@ -45,12 +45,14 @@ def walk_hashes(hashes: Hashes, kind: HashKind, column: HashColumn, ids: Ids | N
         ids: those of the samples, in order; None where there are as many hashes.
 
     Raises:
-        ValueError: some of these samples have no hashes.
+        ValueError: some of these samples have no hashes, or another version of the code made them.
     """
     name = kind.name if column == "signature" else column
     wanted, found = None if ids is None else pa.array(ids), 0
     source = pa.BufferReader(hashes) if isinstance(hashes, bytes) else hashes
     with pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as parquet:
+        if parquet.schema_arrow.metadata != HASHES_SCHEMA.metadata:
+            raise ValueError("another version of this program made its hashes")
         for group in range(parquet.num_row_groups):
             columns = [name] if wanted is None else ["id", name]
             table = parquet.read_row_group(group, columns=columns, use_threads=False)
@@ -60,9 +62,3 @@ def walk_hashes(hashes: Hashes, kind: HashKind, column: HashColumn, ids: Ids | N
             yield from table[name].chunks
     if ids is not None and found != len(ids):
         raise ValueError(f"it has hashes of {found} of its {len(ids)} samples")
-
-
-def are_of_this_version(hashes: Hashes) -> bool:
-    """Whether hashes are made as this version of the code makes them."""
-    source = pa.BufferReader(hashes) if isinstance(hashes, bytes) else hashes
-    return bool(pq.read_schema(source).metadata == HASHES_SCHEMA.metadata)

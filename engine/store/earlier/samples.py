@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.domain.model import Attached
-from engine.store.earlier.search import MemoryTexts, Numbers, StoredTexts
+from engine.store.earlier.search import MemoryTexts, StoredTexts
 
 _TEXT = pa.string()
 _WORDS = pa.dictionary(pa.int32(), _TEXT)
@@ -34,26 +34,17 @@ class StoredSamples(Collection[Attached]):
         return any(item == sample for sample in self)
 
     def __iter__(self) -> Iterator[Attached]:
-        return self._walk(0, len(self))
-
-    def _walk(self, start: int, end: int) -> Iterator[Attached]:
-        for begins in range(start, end, _READ_ROWS):
-            ends = min(begins + _READ_ROWS, end)
-            texts = self.texts.read(np.arange(begins, ends))
-            rows = self.columns.slice(begins, ends - begins).to_pylist()
+        for begins in range(0, len(self), _READ_ROWS):
+            rows = self.columns.slice(begins, _READ_ROWS).to_pylist()
+            texts = self.texts.read(np.arange(begins, begins + len(rows)))
             for number, row in enumerate(rows, start=begins):
                 yield Attached(row["trait"], texts[number], row["quality"], row["subject"], row["seed_sha256"])
 
     def count_subjects(self, trait: str | None = None) -> Counter[str]:
         """Counts how often each subject was used, of one trait or of all."""
         rows = self.columns if trait is None else self.columns.filter(pc.equal(self.columns["trait"], trait))
-        return _count(rows["subject"])
-
-    def read_traits(self) -> Numbers:
-        """Returns a number for the trait of each sample, the same for the same trait."""
-        traits = self.columns["trait"].unify_dictionaries().combine_chunks()
-        array = traits.chunk(0) if isinstance(traits, pa.ChunkedArray) else traits
-        return np.asarray(array.indices, np.int64)
+        counts = pc.value_counts(rows["subject"].cast(_TEXT))
+        return Counter(dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)))
 
     def list_variations(self) -> "StoredSamples":
         """Lists the samples that are variations of a seed, without their texts."""
@@ -77,8 +68,3 @@ def as_stored(samples: Collection[Attached]) -> StoredSamples:
         for item in samples
     ]
     return StoredSamples(pa.Table.from_pylist(rows, COLUMNS), MemoryTexts([item.text for item in samples]))
-
-
-def _count(column: pa.ChunkedArray) -> Counter[str]:
-    counts = pc.value_counts(column.cast(pa.string()))
-    return Counter(dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)))

@@ -1,6 +1,6 @@
 """Searches stored texts by their hashes with arrays; only texts of proposed pairs are read, by their position."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,13 +35,6 @@ _COMPARED_PAIRS = 65_536
 _JOINED_ROWS = 65_536
 
 
-# Stored texts that are looked for at once, where stored ones are compared with each other.
-JOINED_TEXTS = 50_000
-# The position of a text, the text, an earlier one that it is too similar to, and their similarity.
-StoredPair = tuple[int, str, str, float]
-FindPairs = Callable[["StoredTexts", "StoredTexts", "Numbers"], list[StoredPair]]
-
-
 class StoredTexts(Protocol):
     """The texts of a pool: ``walk_hashes`` yields their hashes part by part, ``read`` reads some of them."""
 
@@ -52,13 +45,6 @@ class StoredTexts(Protocol):
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """Returns the texts at some positions, which are sorted and unique."""
-
-    def find_unchecked(self, others: "StoredTexts", find: FindPairs) -> list[StoredPair]:
-        """Returns what ``find`` gives for those of these texts and of the others that no gate has compared.
-
-        Args:
-            find: is given those texts, the others, and the positions of the former among all texts.
-        """
 
 
 class MemoryTexts:
@@ -77,10 +63,6 @@ class MemoryTexts:
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """Returns the texts at some positions."""
         return {row: self._texts[row] for row in rows.tolist()}
-
-    def find_unchecked(self, others: StoredTexts, find: "FindPairs") -> list[StoredPair]:
-        """Returns what ``find`` gives for all texts."""
-        return find(self, others, np.arange(len(self))) if self._texts and len(others) else []
 
 
 NO_TEXTS = MemoryTexts(())
@@ -146,29 +128,6 @@ def compare(form: str, shingles: frozenset[str], other: str) -> float:
     Texts of the same shingles in another order are near duplicates, not the same text.
     """
     return 1.0 if normalise(other) == form else min(jaccard(shingles, shingle(other)), 0.999)
-
-
-def find_pairs_within(texts: StoredTexts, traits: Numbers) -> list[StoredPair]:
-    """Finds each stored text that is a near duplicate of an earlier one of its trait, with the nearest one.
-
-    Args:
-        traits: a number for the trait of each text.
-    """
-    best: dict[int, StoredPair] = {}
-    signatures = np.concatenate([read_signatures(part) for part in texts.walk_hashes(NEAR, "signature")])
-    for begins in range(0, len(signatures), JOINED_TEXTS):
-        search = BandSearch(signatures[begins : begins + JOINED_TEXTS], NEAR.nearness)
-        rows, queries = search.find(signatures[begins:])
-        rows, queries = rows + begins, queries + begins
-        wanted = (queries < rows) & (traits[queries] == traits[rows])
-        rows, queries = rows[wanted], queries[wanted]
-        read = texts.read(np.unique(np.concatenate([rows, queries])))
-        for row, earlier in zip(rows.tolist(), queries.tolist(), strict=True):
-            text, other = read[row], read[earlier]
-            similarity = compare(normalise(text), shingle(text), other)
-            if similarity >= NEAR.nearness.jaccard and (row not in best or similarity > best[row][3]):
-                best[row] = row, text, other, similarity
-    return [best[row] for row in sorted(best)]
 
 
 def share_runs(texts: Sequence[str], stored: StoredTexts) -> Iterator[StoredRuns]:

@@ -1,5 +1,6 @@
 """Sweeps the sample store: when a run of a model begins, it removes what dead runs left behind."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -12,9 +13,8 @@ from pyarrow import fs
 from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.store.changes import finish_change
-from engine.store.commit import delete_set
+from engine.store.commit import delete_set, list_stale
 from engine.store.layout import DETACHED, MANIFEST, PROPOSED, SAMPLES
-from engine.store.staging import PROBE, STALE_SECONDS, sweep_stale
 from engine.store.store import locate_pool
 from engine.store.writers import lock_model
 from engine.system.filesystem import is_part, list_below, open_folder
@@ -24,7 +24,7 @@ def sweep_store(samples_uri: str, handle: str, now: datetime) -> tuple[str, ...]
     """Removes debris and describes each piece in a line. The caller must hold the model's lease.
 
     Debris is each set folder of this model without a manifest, since its run is over if the caller holds the lease,
-    and, of any model, staging folders and probes that are a day old. A change of a set of the model that did not end is
+    and, of any model, staging folders that are a day old. A change of a set of the model that did not end is
     finished. What cannot be removed stays, without an error: ``check_writable`` reports a store that cannot be written.
     """
     swept: list[str] = []
@@ -48,8 +48,10 @@ def list_run_folders(filesystem: fs.FileSystem, pool: str) -> dict[str, dict[str
 def _sweep(samples_uri: str, handle: str, now: datetime) -> Iterator[str]:
     filesystem, root = open_folder(samples_uri)
     is_local = isinstance(filesystem, fs.LocalFileSystem)
-    for left in sweep_stale(Path(root), now) if is_local else _sweep_probes(filesystem, root, now):
-        yield f"{left}: left by a process that is gone"
+    for left in list_stale(Path(root), now) if is_local else ():
+        with suppress(OSError):
+            shutil.rmtree(left)
+            yield f"{left}: left by a process that is gone"
     model = f"{samples_uri}/handle={handle}"
     if is_local and not Path(model).is_dir():
         return
@@ -66,14 +68,6 @@ def _sweep(samples_uri: str, handle: str, now: datetime) -> Iterator[str]:
                 for part in filter(is_part, files):
                     filesystem.delete_file(f"{pool}/{run}/{part}")
                     yield f"{uri}/{run}/{part}: left by a process that is gone"
-
-
-def _sweep_probes(filesystem: fs.FileSystem, root: str, now: datetime) -> Iterator[str]:
-    for info in list_below(filesystem, root):
-        age_seconds = now.timestamp() - (info.mtime_ns or 0) / 1e9
-        if info.base_name.startswith(PROBE) and info.type == fs.FileType.File and age_seconds > STALE_SECONDS:
-            filesystem.delete_file(info.path)
-            yield info.path
 
 
 def _may_be_unfinished(files: Mapping[str, fs.FileInfo]) -> bool:

@@ -13,9 +13,11 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
+from engine.store.commit import STAGING, list_stale
 from engine.store.layout import BACKFILLS
+from engine.store.proposals import STATUSES
 from engine.store.sample_set import read_manifest
-from engine.store.staging import PROBE, STAGING, list_stale
+from engine.store.store import PROBE
 from engine.store.upkeep.verify_set import FINISH, Ids, SetFacts, check_set
 from engine.store.writers import WRITERS
 from engine.system.filesystem import list_below, open_folder
@@ -39,13 +41,10 @@ class StoreVerifier:
 
     samples_uri: str
     models: int = 0
-    sets: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("attached", "proposed", "rejected", "detached"), 0)
-    )
+    sets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
     samples: int = 0
     size_bytes: int = 0
     broken: int = 0
-    _runs: dict[str, str] = field(default_factory=dict)
 
     def find_faults(self) -> Iterator[Fault]:
         """Yields everything that is broken, in the order of the store's folders.
@@ -86,7 +85,6 @@ class StoreVerifier:
                 run_id = run.base_name.removeprefix("run=")
                 for what, name, fix in facts.faults:
                     yield Fault(what, f"{place}/{name}".rstrip("/"), fix.format(run_id=run_id))
-                yield from self._check_run_id(place)
                 if facts.status == "attached":
                     ids[place] = facts.ids
         yield from _find_duplicates(ids)
@@ -105,13 +103,6 @@ class StoreVerifier:
         self.samples += len(facts.ids) if facts.status == "attached" else 0
         self.size_bytes += facts.size_bytes
         return facts
-
-    def _check_run_id(self, place: str) -> Iterator[Fault]:
-        other = self._runs.setdefault(place.rpartition("/run=")[2], place)
-        if other != place:
-            yield Fault(
-                f"a second set of the run that has {other}", place, "Keep the one whose manifest matches its folder"
-            )
 
 
 def _find_duplicates(ids: Mapping[str, Ids]) -> Iterator[Fault]:

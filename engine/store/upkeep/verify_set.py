@@ -5,7 +5,6 @@ The manifest is sealed and has the digest of each file, so rows in a file with i
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -15,20 +14,12 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from engine.errors import StoreError
-from engine.store.changes import is_removal_of
+from engine.store.changes import read_left
 from engine.store.commit import is_attached
-from engine.store.layout import (
-    DECISIONS,
-    DETACHED,
-    MANIFEST,
-    PROPOSED,
-    SAMPLES,
-)
-from engine.store.sample_set import read_manifest
+from engine.store.layout import DECISIONS, DETACHED, MANIFEST, SAMPLES
+from engine.store.proposals import STATUSES
+from engine.store.sample_set import SAMPLES_NAMES, read_manifest
 from engine.system.filesystem import is_part, list_below, open_whole
-
-CHUNK_BYTES = 1024 * 1024
-STATUSES = {"attached": SAMPLES, "detached": DETACHED, "proposed": PROPOSED, "rejected": None}
 
 DEBRIS = "The next run of this model removes it, unless the run that writes it is still running"
 RESTORE = "Restore it from a copy, or take the set off its model with `exemplars detach {run_id}`"
@@ -66,7 +57,7 @@ def check_set(filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
     try:
         manifest = read_manifest(place)
     except StoreError as error:
-        facts.faults.append((_shorten(error), MANIFEST, LOST))
+        facts.faults.append((str(error.__cause__ or error), MANIFEST, LOST))
         return facts
     if manifest is None:
         if filesystem.get_file_info(path).type != fs.FileType.NotFound:
@@ -81,8 +72,9 @@ def check_set(filesystem: fs.FileSystem, place: str, path: str) -> SetFacts:
         facts.faults.append(("a manifest that does not say what the set is", MANIFEST, "Restore it from a copy"))
         return facts
     facts.faults += _check_listing(there, manifest)
+    samples = SAMPLES_NAMES.get(facts.status)
     for name, entry in manifest["files"].items():
-        found = _check_file(filesystem, f"{path}/{name}", entry, manifest, name == STATUSES[facts.status], facts)
+        found = _check_file(filesystem, f"{path}/{name}", entry, manifest, name == samples, facts)
         facts.faults += [(what, name, RESTORE) for what in found]
     return facts
 
@@ -99,7 +91,7 @@ def _is_nested(value: object) -> TypeGuard[dict[str, dict[str, Any]]]:
 
 def _check_listing(there: set[str], manifest: Mapping[str, Any]) -> Iterator[FoundFault]:
     status, files = manifest["status"], manifest["files"]
-    samples = STATUSES[status]
+    samples = SAMPLES_NAMES.get(status)
     began = {"detached": "a detach", "proposed": "an attach"}
     if samples is not None and samples not in files:
         yield "the manifest names no samples, but a set of this status has some", MANIFEST, RESTORE
@@ -125,13 +117,16 @@ def _check_file(
     """Describes what is wrong with the bytes of a file. Those of a table that are as written have its rows."""
     try:
         with open_whole(filesystem, path) as source:
-            digest, size = _digest(source)
+            size = source.size()
             facts.size_bytes += size
-            if size != entry.get("bytes") and is_attached(manifest) and _find_left(source, manifest, facts):
-                return
-            if size != entry.get("bytes"):
+            left = None
+            if size != entry.get("bytes") and has_samples and is_attached(manifest):
+                left = read_left(bytes(source.read()), manifest)
+            if left is not None:
+                facts.ids = np.asarray(left["id"], np.int64)
+            elif size != entry.get("bytes"):
                 yield f"a file that was altered: {size} bytes, but the manifest says {entry.get('bytes')}"
-            elif digest != entry.get("sha256"):
+            elif hashlib.file_digest(source, "sha256").hexdigest() != entry.get("sha256"):
                 yield "a file that was altered: other bytes of the same length"
             elif has_samples:
                 source.seek(0)
@@ -140,26 +135,3 @@ def _check_file(
         yield "a file that is missing"
     except (OSError, pa.ArrowException) as error:
         yield f"a file that cannot be read: {error}"
-
-
-def _find_left(source: pa.NativeFile, manifest: Mapping[str, Any], facts: SetFacts) -> bool:
-    """Whether a file is what a removal has left of the samples that has not ended; then their ids are known."""
-    source.seek(0)
-    with suppress(OSError, pa.ArrowException):
-        parquet = pq.ParquetFile(source, page_checksum_verification=True)
-        if is_removal_of(parquet.metadata.metadata, parquet.metadata.num_rows, manifest):
-            facts.ids = np.asarray(parquet.read(["id"])["id"], np.int64)
-            return True
-    return False
-
-
-def _digest(source: pa.NativeFile) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    while chunk := source.read_buffer(CHUNK_BYTES):
-        digest.update(chunk)
-        size += chunk.size
-    return digest.hexdigest(), size
-
-
-def _shorten(error: Exception) -> str:
-    return str(error).partition(" cannot be read: ")[2].partition(". `exemplars")[0] or str(error)

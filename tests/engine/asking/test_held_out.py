@@ -149,12 +149,10 @@ def test_both_sides_are_in_the_frame_and_training_has_one_only_where_something_i
     assert make_sides_frame(make_split_model(), "enrich", make_rows(OTHER)) is not None
 
 
-def test_held_out_text_that_is_near_to_an_authored_or_an_attached_one_is_told_in_the_frame() -> None:
-    model = make_split_model([store(TEXT)], [store(SEED_ECHO), store(RUN_OF_8), store(OTHER)], seeds=True)
+def test_held_out_text_that_is_near_to_an_authored_one_is_told_in_the_frame() -> None:
+    model = make_split_model([store(TEXT)], [store(SEED_ECHO), store(OTHER)], seeds=True)
     frame = make_sides_frame(model, "from_traits", [])
 
     assert frame is not None
-    told = list(frame["overlap"])[-3:]
-    assert told[0].endswith(POSITIVE_SEEDS[0])
-    assert told[1].endswith(TEXT)
+    assert frame["overlap"].iloc[-2].endswith(POSITIVE_SEEDS[0])
     assert not frame["overlap"].notna().iloc[-1]

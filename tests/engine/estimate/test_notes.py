@@ -42,7 +42,6 @@ def test_language_is_said_with_what_decided_it_and_that_a_small_model_writes_non
     [
         (make_model(), {}, CHAT, None),
         (make_model(skipped=(Skipped("web source 2", "not read"),)), {}, CHAT, "Skipped: web source 2 (not read)."),
-        (make_model(altered_runs=("a-run",)), {}, CHAT, "`exemplars detach a-run`"),
         (make_model(reviewed=make_seeds()), {}, CHAT, "accepted in earlier reviews (6)"),
         # The brief, which a plain-text model is not shown.
         (make_model(seeds=make_seeds(), brief=UNREAD), {}, PLAIN, "The synth model is not shown the brief."),

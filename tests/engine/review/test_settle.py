@@ -20,7 +20,6 @@ from engine.store.proposals import (
     attach_proposal,
     list_all,
     list_proposals,
-    list_waiting,
     read_refused,
     read_rows,
     reject_proposal,
@@ -124,7 +123,7 @@ def test_rejected_proposal_keeps_its_rows_and_only_a_person_refuses_texts(tmp_pa
     [again] = Screener(plan, use_lengths=False).screen([make_exemplar(STIFF[0], "negative")])
 
     assert [] == list(StoreVerifier(store).find_faults())
-    assert [] == [*list_proposals(store, STAMP.handle), *list_waiting(store)]
+    assert [] == list_proposals(store, STAMP.handle)
     assert ["too_short"] == [row["reason"] for row in rows]
     assert (sorted([*PLAIN, *STIFF]) if refused else []) == list(texts)
     assert ("refused_before" if refused else None) == again.reason

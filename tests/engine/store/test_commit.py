@@ -1,43 +1,45 @@
-"""Sets of a model get the order in which they enter the store, on a disk whose clock is set back as well."""
+"""Sets have the order in which they were attached, and what a dead process was making goes after a day."""
 
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes.stored import HANDLE, attach_set
+from fakes.stored import HANDLE, attach_set, name_faults
 
 from engine.listing.attached import list_attached
-from engine.store.layout import MANIFEST
-from engine.store.store import locate_pool
+from engine.store.commit import STAGING, STALE_SECONDS, list_stale
+from engine.store.upkeep.debris import sweep_store
 
-
-def list_runs(samples: Path) -> list[str]:
-    return [item.run_id for item in list_attached(str(samples), HANDLE)]
-
-
-def read_moment(folder: str) -> int:
-    return Path(folder, MANIFEST).stat().st_mtime_ns
+NOW = datetime.now(UTC)
 
 
 def test_set_has_the_moment_of_its_commit_and_keeps_it(tmp_path: Path) -> None:
-    rejected = read_moment(attach_set(tmp_path, "a", status="rejected").folder)
+    attach_set(tmp_path, "a", status="rejected")
     before = time.time_ns()
-    moment = read_moment(attach_set(tmp_path, "a").folder)
+    moment = attach_set(tmp_path, "a").manifest["attached_ns"]
 
-    assert rejected < before <= moment <= time.time_ns()
-    assert [moment] == [item.attached_ns for item in list_attached(f"{tmp_path}/", HANDLE)]
+    assert before <= moment <= time.time_ns()
     attach_set(tmp_path, "b")
-    assert moment == read_moment(attach_set(tmp_path, "a").folder)
-    assert ["a", "b"] == list_runs(tmp_path)
+    assert moment == attach_set(tmp_path, "a").manifest["attached_ns"]
+    sets = list_attached(f"{tmp_path}/", HANDLE)
+    assert [("a", moment), "b"] == [(sets[0].run_id, sets[0].attached_ns), sets[1].run_id]
 
 
-@pytest.mark.parametrize("status", ["attached", "rejected"])
-def test_set_comes_after_those_that_are_there_though_the_clock_was_set_back(tmp_path: Path, status: str) -> None:
-    ahead = time.time_ns() + 3_600 * 10**9
-    other = "b" if status == "attached" else "a"
-    os.utime(Path(attach_set(tmp_path, other, status=status).folder, MANIFEST), ns=(ahead, ahead))  # type: ignore[arg-type]
-    (Path(locate_pool(str(tmp_path), HANDLE, "train")) / "notes").write_text("a file that is in nobody's way")
+@pytest.mark.parametrize("left_by", [STAGING, ".samples-staging-"])
+def test_what_a_dead_process_left_goes_after_a_day(tmp_path: Path, left_by: str) -> None:
+    root = tmp_path / "samples"
+    root.mkdir()
+    left = (tmp_path if left_by.startswith(".") else root) / f"{left_by}0123456789ab-x"
+    left.mkdir()
+    (left / "file").write_text("half")
+    moment = NOW.timestamp() - STALE_SECONDS - 60
+    os.utime(left, (moment, moment))
+    earlier = NOW - timedelta(minutes=2)
+    assert ((), []) == (sweep_store(str(root), HANDLE, earlier), list_stale(root, earlier))
 
-    assert ahead + 1 == read_moment(attach_set(tmp_path, "a").folder)
-    assert (["b", "a"] if status == "attached" else ["a"]) == list_runs(tmp_path)
+    assert [left] == list_stale(root, NOW)
+    assert 1 == len(name_faults(root))
+    assert (f"{left}: left by a process that is gone",) == sweep_store(str(root), HANDLE, NOW)
+    assert [root] == list(tmp_path.iterdir())

@@ -70,7 +70,7 @@ def test_trained_model_keeps_its_samples_but_not_its_pool_for_evaluation(tmp_pat
     attach_set(store, "held-out", pool="eval")
     for state in ("ready", "archived", "busy"):
         lifecycle.write_text(json.dumps({"state": state}))
-        with pytest.raises(FrozenModelError, match=f"'{state}', not a draft .* stays attached"):
+        with pytest.raises(FrozenModelError, match=f"'{state}', not a draft .* Nothing was detached"):
             detach(store, "a", models)
     lifecycle.write_text("{")
     with pytest.raises(DefinitionError, match=r"lifecycle\.json"):

@@ -1,6 +1,5 @@
 """A sealed file that is torn or altered is found, whatever was altered; what was never sealed is read as it is."""
 
-import hashlib
 import json
 
 import pytest
@@ -20,19 +19,10 @@ def test_whatever_is_sealed_comes_back_with_its_digest(name: str) -> None:
         assert content == seal(unseal(content))
 
 
-def test_digest_is_that_of_the_file_without_its_last_line() -> None:
-    *lines, digest_line, end, _ = seal(FIELDS).decode().split("\n")
-    content = "\n".join([*lines, end, ""]).replace(",\n}\n", "\n}\n")
-
-    assert hashlib.sha256(content.encode()).hexdigest() == json.loads("{" + digest_line + "}")[DIGEST_FIELD]
-    assert FIELDS == json.loads(content)
-
-
 def test_every_changed_byte_and_every_cut_is_found() -> None:
-    """But for the digest's own name: without it a file counts as one that never had a digest."""
+    """But for the space around it."""
     content = seal(FIELDS)
-    name = range(content.index(DIGEST_FIELD.encode()), content.index(DIGEST_FIELD.encode()) + len(DIGEST_FIELD))
-    for place in set(range(len(content))) - set(name):
+    for place in range(len(content) - 1):
         changed = bytearray(content)
         changed[place] ^= 1
         for spoilt in (bytes(changed), content[:place]):

@@ -50,8 +50,8 @@ TEXTS = (
     "Unser Geschäft in Köln schließt jeden zweiten Freitag um zwölf.",
     "Two lamps in the hall were replaced last spring by Henry.",
 )
-# A duplicate of the first, as somebody might put it into the store by hand.
-DOUBLED = "The spare battery of the scanner lies in the second drawer now."
+# Near to a text of the author's, who may have written it since.
+DOUBLED = "Every ticket names the person who opened it now."
 
 
 def put_set(samples: Path, run_id: str, texts: tuple[str, ...], pool: Pool = "train") -> StoredSet:

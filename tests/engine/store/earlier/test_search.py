@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import random
 
-import numpy as np
 import pytest
 from fakes.long import choose
 
@@ -12,7 +11,6 @@ from engine.store.earlier.search import (
     BandSearch,
     MemoryTexts,
     find_nearest,
-    find_pairs_within,
     match_stored,
     share_runs,
 )
@@ -67,15 +65,6 @@ def test_runs_of_words_are_found_wherever_they_stand_and_no_shorter_ones() -> No
     found = list(share_runs(["Not this one, which shares nothing at all with them.", SENTENCE], MemoryTexts(stored)))
 
     assert [(1, 1, stored[1], 1)] == [(item.query, item.row, item.text, len(item.runs)) for item in found]
-
-
-def test_stored_pairs_are_those_of_one_trait_and_name_the_earlier_text() -> None:
-    texts = [SENTENCE, "Nobody waters the plants on our roof.", SENTENCE.upper(), SENTENCE.replace("blue", "red")]
-    pairs = find_pairs_within(MemoryTexts(texts), np.zeros(4, np.int64))
-
-    assert (2, texts[2], SENTENCE, 1.0) == pairs[0]
-    assert [2, 3] == [pair[0] for pair in pairs]
-    assert [] == find_pairs_within(MemoryTexts(texts), np.arange(4))
 
 
 def test_nothing_is_found_where_nothing_is_stored_or_asked() -> None:

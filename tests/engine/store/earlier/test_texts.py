@@ -15,7 +15,7 @@ from engine.domain.samples import make_row
 from engine.errors import StoreError
 from engine.run.job import read_pools
 from engine.store.earlier.search import find_nearest
-from engine.store.earlier.texts import list_unchecked, open_samples
+from engine.store.earlier.texts import open_samples
 from engine.store.layout import HASHES, SAMPLES
 from engine.store.removal import Removal, remove_stored
 from engine.store.sample_set import SampleSet
@@ -26,13 +26,10 @@ TEXTS = ("The spare key of the cellar hangs behind the blue door.", "Seven geese
 ASKED = "The spare key of the cellar hangs behind the blue door now."
 
 
-def attach(
-    folder: Path | str, run_id: str, texts: tuple[str, ...] = TEXTS, beside: tuple[str, ...] | None = ()
-) -> StoredSet:
+def attach(folder: Path | str, run_id: str, texts: tuple[str, ...] = TEXTS) -> StoredSet:
     stamp = replace(make_stamp(run_id), handle=HANDLE)
     rows = [make_row(make_exemplar(text, index=number), stamp, None) for number, text in enumerate(texts)]
-    inputs = {} if beside is None else {"checked_beside": list(beside)}
-    return write_set(str(folder), SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}, inputs))
+    return write_set(str(folder), SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}))
 
 
 def age_hashes(stored: StoredSet) -> None:
@@ -48,17 +45,10 @@ def alter_hashes(stored: StoredSet) -> None:
     path.write_bytes(content)
 
 
-def alter_samples(stored: StoredSet) -> None:
-    """Another text in their place, which the set's own hashes know nothing of."""
-    path = Path(stored.file(SAMPLES))
-    table = pq.read_table(path)
-    texts = [ASKED, *table["text"].to_pylist()[1:]]
-    pq.write_table(table.set_column(2, table.schema.field("text"), [texts]), path)
-
-
 SPOILED: dict[str, Callable[[StoredSet], None]] = {
     "the file is gone": lambda stored: Path(stored.file(HASHES)).unlink(),
     "CRC checksum": alter_hashes,
+    "another version of this program": age_hashes,
 }
 
 
@@ -68,7 +58,7 @@ def find(folder: Path | str, kind: HashKind = NEAR) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("kind", [NEAR, APART])
-def test_hashes_of_the_set_itself_are_used(tmp_path: Path, kind: HashKind, caplog: pytest.LogCaptureFixture) -> None:
+def test_hashes_of_the_set_itself_are_used(tmp_path: Path, kind: HashKind) -> None:
     stored = attach(tmp_path / "samples", "one")
     found = find(tmp_path / "samples", kind)
     assert ["attached/0"] == list(found)
@@ -76,7 +66,6 @@ def test_hashes_of_the_set_itself_are_used(tmp_path: Path, kind: HashKind, caplo
     remove_stored(stored, Removal((ids[1],), datetime.now(UTC)))
 
     assert found == find(tmp_path / "samples", kind)
-    assert [] == caplog.messages
 
 
 @pytest.mark.parametrize("why", SPOILED)
@@ -84,16 +73,6 @@ def test_hashes_that_cannot_be_used_are_an_error_that_says_what_helps(tmp_path: 
     SPOILED[why](attach(tmp_path / "samples", "one"))
     with pytest.raises(StoreError, match=f"{why}.*exemplars detach one"):
         find(tmp_path / "samples")
-
-
-@pytest.mark.parametrize("spoil", [alter_samples, age_hashes])
-def test_hashes_of_altered_samples_and_of_other_versions_are_made_anew(
-    tmp_path: Path, spoil: Callable[[StoredSet], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    spoil(attach(tmp_path / "samples", "one"))
-
-    assert ["attached/0"] == list(find(tmp_path / "samples"))
-    assert "do not fit its texts, and are made anew" in caplog.text
 
 
 @pytest.mark.slow
@@ -127,28 +106,3 @@ def test_samples_are_read_again_only_where_other_sets_are_attached(tmp_path: Pat
 
     assert first.attached is second.attached
     assert (2, 4) == (len(second.attached), len(third.attached))
-
-
-def test_sets_that_no_gate_has_held_against_each_other_are_listed(tmp_path: Path) -> None:
-    attach(tmp_path, "foreign", beside=None)
-    attach(tmp_path, "gated", beside=("foreign",))
-    attach(tmp_path, "other", beside=("gated",))
-    sets = {item.run_id: item for item in list_sets(str(tmp_path), HANDLE, "train")}
-
-    def list_for(*run_ids: str) -> list[str]:
-        own = [sets[run_id] for run_id in run_ids]
-        return [item.run_id for item in list_unchecked(own, own)[0]]
-
-    assert ["foreign"] == list_for("foreign", "gated")
-    assert [] == list_for("gated", "other")
-    assert ["foreign", "other"] == list_for("foreign", "gated", "other")
-
-
-def test_pairs_are_looked_for_in_sets_that_no_gate_has_held_against_each_other(tmp_path: Path) -> None:
-    attach(tmp_path, "one", beside=None)
-    attach(tmp_path, "two", (ASKED, "Something else altogether stands in this one."), beside=None)
-    found = (2, ASKED, TEXTS[0], 0.9)
-    texts = open_samples(list_sets(str(tmp_path), HANDLE, "train")).texts
-
-    assert [found] == texts.find_unchecked(texts, lambda *_: [found])
-    assert 4 == sum(map(len, texts.walk_hashes(NEAR, "signature")))

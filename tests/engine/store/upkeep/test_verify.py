@@ -12,10 +12,10 @@ from fakes.store_writers import find
 from fakes.stored import HANDLE, attach_set, name_faults
 
 from engine.errors import StoreError
+from engine.store.commit import STALE_SECONDS
 from engine.store.detach import detach_set
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import seal
-from engine.store.staging import STALE_SECONDS
 from engine.store.store import locate_set
 from engine.store.upkeep.verify import Fault, StoreVerifier
 
@@ -133,12 +133,6 @@ def test_what_is_broken_is_found_where_it_is(store: Path, spoil: Spoil, place: s
     matching = [fault for fault in faults if fault.where.endswith(place) and said in fault.what]
     assert 1 == len(matching), faults
     assert all(fault.remedy for fault in faults)
-
-
-def test_run_that_has_two_sets_is_found(store: Path) -> None:
-    attach_set(store, "one", pool="eval", count=2, traits=("other",))
-
-    assert [f"a second set of the run that has {locate_set(str(store), HANDLE, 'eval', 'one')}"] == name_faults(store)
 
 
 @pytest.mark.parametrize("pool", ["train", "eval"])
