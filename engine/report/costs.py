@@ -1,12 +1,9 @@
-"""Adds up what a run's replies cost, by trait and pole, with the shared rest, and says so in words and figures."""
+"""Says what a run's replies cost, in words and figures. What each row cost stands in its column ``cost_usd``."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from engine.choosing.rounds import Rounds
-from engine.domain.model import POLES, Pole
 from engine.estimate.wording import name_unpriced
-from engine.llm.client.prices import add_costs
 from engine.llm.gateway.budget import RunBudget
 from engine.text.formatting import count_noun, format_cost
 
@@ -44,44 +41,6 @@ class Bill:
         return self.usd == 0 and not self.unpriced and not self.unanswered_usd
 
 
-@dataclass(frozen=True, slots=True)
-class PoleCost:
-    """The cost of all rows of one trait at one pole, kept and rejected, and how many were kept."""
-
-    trait: str
-    pole: Pole
-    usd: float | None
-    kept: int
-
-    @property
-    def usd_per_kept(self) -> float | None:
-        """The cost per kept exemplar, rejected ones included."""
-        return _share(self.usd, self.kept)
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """The costs of a run: its bill, the cost of the rows by trait and pole, and the rest.
-
-    ``shared_usd`` is the rest, which belongs to no row: proposed subjects, the judge's calls on seeds, and a round that
-    the limit cut short.
-    """
-
-    bill: Bill = Bill()
-    poles: tuple[PoleCost, ...] = ()
-    shared_usd: float | None = None
-
-    @property
-    def kept(self) -> int:
-        """How many exemplars were kept."""
-        return sum(pole.kept for pole in self.poles)
-
-    @property
-    def per_kept_usd(self) -> float | None:
-        """The whole cost per kept exemplar."""
-        return _share(self.bill.usd, self.kept)
-
-
 def make_bill(budget: RunBudget) -> Bill:
     """Makes the bill of a run that has ended."""
     return Bill(
@@ -98,20 +57,8 @@ def make_bill(budget: RunBudget) -> Bill:
     )
 
 
-def sum_costs(rounds: Rounds, bill: Bill) -> Costs:
-    """Adds up the costs of a run; rows and shared costs make the total, to a billionth of a dollar."""
-    poles = tuple(_sum_pole(rounds, trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES)
-    rows = add_costs(*(pole.usd for pole in poles))
-    return Costs(bill, poles, None if bill.usd is None else _round(bill.usd - (rows or 0.0)))
-
-
-def describe_costs(costs: Costs) -> dict[str, Any]:
-    """Returns the costs as ``verdict.json`` has them."""
-    bill = costs.bill
-    by_trait: dict[str, dict[str, Any]] = {}
-    for pole in costs.poles:
-        figures = {"usd": _round(pole.usd), "kept": pole.kept, "usd_per_kept": _round(pole.usd_per_kept)}
-        by_trait.setdefault(pole.trait, {})[pole.pole] = figures
+def describe_costs(bill: Bill, kept: int) -> dict[str, Any]:
+    """Returns the costs as ``verdict.json`` has them; ``kept`` is how many exemplars the run has chosen."""
     return {
         "usd": _round(bill.usd),
         "replies": bill.replies,
@@ -119,9 +66,7 @@ def describe_costs(costs: Costs) -> dict[str, Any]:
         "cached_tokens": bill.cached_tokens,
         "saved_usd": _round(bill.saved_usd),
         "completion_tokens": bill.completion_tokens,
-        "by_trait": by_trait,
-        "shared_usd": costs.shared_usd,
-        "per_kept_sample_usd": _round(costs.per_kept_usd),
+        "per_kept_sample_usd": None if bill.usd is None or not kept else _round(bill.usd / kept),
         "limit_usd": bill.limit_usd,
         "unpriced": list(bill.unpriced),
         "possibly_billed": {"calls": bill.unanswered_calls, "usd": _round(bill.unanswered_usd)},
@@ -163,15 +108,5 @@ def format_tokens(bill: Bill) -> str:
     return f"{bill.prompt_tokens:,} in{cached}, {bill.completion_tokens:,} out"
 
 
-def _sum_pole(rounds: Rounds, trait: str, pole: Pole) -> PoleCost:
-    own = [item.cost_usd for item in rounds.exemplars if item.trait == trait and item.pole == pole]
-    return PoleCost(trait, pole, add_costs(*own), rounds.choice.count(trait, pole))
-
-
-def _share(usd: float | None, count: int) -> float | None:
-    return None if usd is None or not count else usd / count
-
-
 def _round(usd: float | None) -> float | None:
-    # Adding 0 makes the -0.0 of a rounded remainder 0.0.
-    return None if usd is None else round(usd, DIGITS) + 0.0
+    return None if usd is None else round(usd, DIGITS)

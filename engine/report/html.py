@@ -15,9 +15,8 @@ from engine.domain.model import POLES, Model, Pole, Trait
 from engine.domain.samples import Reason, Row, RunStamp
 from engine.domain.verdict import ExpectationResult, PoleVariety
 from engine.domain.votes import VoteCounts
-from engine.report.costs import Costs, describe_spending, format_tokens, list_remarks
-from engine.report.positions import count_positions
-from engine.report.separation import Separation
+from engine.report.costs import Bill, describe_spending, format_tokens, list_remarks
+from engine.report.separation import Separation, count_positions
 from engine.report.wording import EXPLANATIONS, describe_votes, name_suite, pick_pairs
 from engine.text.embedded_json import embed_json
 from engine.text.formatting import count_noun, format_cost, name_plainly, name_reason
@@ -62,7 +61,7 @@ class ReportData:
     positions: Mapping[int, float] = field(default_factory=dict)
     details: Mapping[int, str] = field(default_factory=dict)
     votes: VoteCounts = field(default_factory=VoteCounts)
-    costs: Costs = field(default_factory=Costs)
+    bill: Bill = field(default_factory=Bill)
     variety: tuple[PoleVariety, ...] = ()
 
 
@@ -83,7 +82,7 @@ def render_report(data: ReportData) -> str:
             explanations=EXPLANATIONS,
             variety=[item for item in data.variety if item.exemplars.count],
             words=_describe_lengths(data.kept),
-            remarks=list_remarks(data.costs.bill),
+            remarks=list_remarks(data.bill),
             expectations=sorted(data.expectations, key=_rank_expectation),
             table=_pack_table(data),
         )
@@ -102,7 +101,7 @@ def _make_environment() -> Environment:
     environment.globals.update(POLES=POLES)
     environment.filters.update(
         count_noun=count_noun,
-        format_cost=lambda usd: NOTHING if usd is None else format_cost(usd),
+        format_cost=format_cost,
         name_plainly=name_plainly,
         name_reason=name_reason,
         name_suite=name_suite,
@@ -111,7 +110,7 @@ def _make_environment() -> Environment:
 
 
 def _list_facts(data: ReportData) -> list[tuple[str, str]]:
-    bill = data.costs.bill
+    bill = data.bill
     return [
         ("Run", data.stamp.run_id),
         ("Started", f"{data.stamp.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"),

@@ -20,7 +20,7 @@ from engine.domain.verdict import PoleVariety, Verdict
 from engine.domain.votes import count_votes
 from engine.estimate.notes import list_notes
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.report.costs import Bill, describe_costs, sum_costs
+from engine.report.costs import Bill, describe_costs
 from engine.report.dataset_card import render_card
 from engine.report.headline import describe_made, list_warnings, state_headline, state_outcome
 from engine.report.html import PoleCount, ReportData, render_report
@@ -141,7 +141,7 @@ def make_report_data(
         separations=list_separations(rounds),
         positions={rows[key]: position for key, position in positions.items()},
         details={rows[item.key]: item.detail for item in rounds.exemplars if item.reason},
-        costs=sum_costs(rounds, bill),
+        bill=bill,
     )
 
 
@@ -173,7 +173,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
             for trait, auc in rounds.judge_aucs.items()
         },
         "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),
-        "cost": describe_costs(report.costs),
+        "cost": describe_costs(report.bill, len(rounds.choice.chosen)),
         "variety": _make_variety_document(verdict.variety),
     }
 

@@ -18,7 +18,7 @@ from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row, Scenario
 from engine.domain.samples import make_row as sample_row
 from engine.domain.verdict import ExpectationResult
-from engine.report.costs import Bill, Costs, PoleCost
+from engine.report.costs import Bill
 from engine.report.html import PoleCount, ReportData, render_report
 from engine.report.separation import Separation
 from engine.report.wording import EXPLANATIONS
@@ -137,12 +137,11 @@ def test_page_asks_nothing_of_a_network_and_is_the_same_for_the_same_data() -> N
     assert render() == render()
 
 
-def test_cost_is_shown_for_each_pole_and_not_at_all_where_nothing_was_paid() -> None:
-    poles = (PoleCost("clarity", "positive", 0.3, 2), PoleCost("clarity", "negative", 0.2, 0))
-    text = read_text(render(costs=Costs(Bill(0.52), poles, shared_usd=0.02)))
+def test_cost_is_shown_and_not_at_all_where_nothing_was_paid() -> None:
+    text = read_text(render(bill=Bill(0.52)))
 
-    assert "Clarity Clear $0.30 2 $0.15 Clarity Obscure $0.20 0 – Shared by all $0.0200 Together $0.52 2 $0.26" in text
-    assert "What it cost" not in read_text(render(costs=Costs(Bill(0.0), poles)))
+    assert "the judge's votes included: $0.13 for each kept exemplar." in text
+    assert "What it cost" not in read_text(render(bill=Bill(0.0)))
 
 
 def test_places_between_the_poles_are_counted_by_side() -> None:

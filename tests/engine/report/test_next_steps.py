@@ -11,7 +11,7 @@ from fakes.stored import attach_set
 from engine.asking.plan import MIN_HOPELESS
 from engine.domain.samples import Exemplar
 from engine.domain.verdict import Verdict
-from engine.report.next_steps import format_command, write_next_steps, write_reading
+from engine.report.run_page import format_command, write_next_steps, write_reading
 from engine.store.store import StoredSet
 from flows.cli.app import app
 
