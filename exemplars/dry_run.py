@@ -4,7 +4,7 @@ from engine.domain.model import Effort, SynthType
 from engine.errors import InputError
 from engine.estimate.planned_run import PlannedRun
 from engine.settings import read_settings
-from flows.cli.runs.plan import plan_run
+from flows.cli.plan import plan_run
 
 
 def plan(

@@ -10,7 +10,7 @@ import pytest
 from engine.estimate.wording import format_estimate
 from engine.llm.embedded.embedded_models import list_embedded_models
 from engine.settings import PROJECT_ROOT, read_settings
-from flows.cli.runs.plan import plan_run
+from flows.cli.plan import plan_run
 
 README = (PROJECT_ROOT / "README.md").read_text()
 

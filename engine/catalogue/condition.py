@@ -1,10 +1,13 @@
-"""The values of a catalogue's health: what is known of one model, and what of it needs a person."""
+"""What is known of one model, and what of it needs a person, most pressing first, with the commands that mend it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.domain.model import Pole
+from engine.choosing.probe import MIN_AUC
+from engine.definitions.lifecycle import DRAFTS
+from engine.domain.model import POLES, Pole
+from engine.text.formatting import join_words, shorten
 
 Kind = Literal["broken", "failed", "waits", "hardly apart", "one thing", "lacking", "unbalanced", "empty"]
 # What a kind of finding is called; the most pressing first.
@@ -18,7 +21,12 @@ KINDS: Mapping[Kind, str] = {
     "unbalanced": "unbalanced poles",
     "empty": "no samples yet",
 }
-
+# As in the gate's suite ``whole``.
+MIN_POLE_SHARE = 0.4
+APART_REMEDY = (
+    "Read ten texts of each pole, say in its description and its seeds what separates them, and make samples anew"
+)
+MOST_SAID = 300
 
 # How many samples of one trait there are at each pole.
 Counts = Mapping[Pole, int]
@@ -89,3 +97,63 @@ class ModelCondition:
     sets: int = 0
     cost_usd: float | None = None
     faults: tuple[Finding, ...] = ()
+
+
+def list_findings(model: ModelCondition) -> list[Finding]:
+    """Lists what needs a person, most pressing first. Nothing is to be typed where a trained model is frozen."""
+    return sorted(_find(model), key=lambda finding: list(KINDS).index(finding.kind))
+
+
+def _find(model: ModelCondition) -> Iterator[Finding]:
+    yield from model.faults
+    again = f"exemplars synthesize {model.handle}"
+    last = model.last
+    if last is not None and last.status == "rejected":
+        why = f": {shorten(' '.join(last.said.split()), MOST_SAID)}" if last.said else ""
+        effort = f" --effort {last.effort}" if last.effort else ""
+        typed = f"{again} --synth-type {last.synth_type}{effort}"
+        said = f"Run {last.run_id} attached nothing{why}"
+        yield Finding("failed", said, (typed,) if last.synth_type == "enrich" else _for_draft(model, typed))
+    for run in model.proposed:
+        said = f"Read the report of run {run}, then attach its set or reject it"
+        yield Finding("waits", said, (f"exemplars review {run} --attach", f"exemplars review {run} --reject"))
+    for trait in model.traits:
+        if trait.auc is not None and trait.auc < MIN_AUC:
+            said = f"{trait.name}: the last set's poles have an AUC of {trait.auc:.2f}. {APART_REMEDY}"
+            yield Finding("hardly apart", said, _for_draft(model, again))
+    for one, other, cosine in model.alike:
+        turned = ", one turned round" if cosine < 0 else ""
+        said = (
+            f"{one} and {other}: their axes have a cosine of {cosine:.2f}{turned}. Take one of them out of model.yaml, "
+            "or add seeds that are at one pole of the one and the other pole of the other"
+        )
+        yield Finding("one thing", said, _for_draft(model, again))
+    yield from _find_in_counts(model, again)
+
+
+def _find_in_counts(model: ModelCondition, again: str) -> Iterator[Finding]:
+    if not any(any(trait.attached.values()) for trait in model.traits):
+        if model.traits and not model.proposed and not model.faults:
+            yield Finding("empty", "No run of it has attached any", _for_draft(model, again))
+        return
+    fill = _for_draft(model, f"{again} --only-lacking")
+    for trait in model.traits:
+        none = [trait.labels[pole] for pole in POLES if not trait.attached[pole]]
+        both = {pole: trait.authored[pole] + trait.attached[pole] for pole in POLES}
+        if none:
+            yield Finding("lacking", f"{trait.name}: none is {join_words(none)}", fill)
+        elif _is_unbalanced(both):
+            counts = " and ".join(f"{both[pole]:,} {trait.labels[pole]}" for pole in POLES)
+            # What is unbalanced by its authored samples is outweighed by more of both poles.
+            typed = fill if _is_unbalanced(trait.attached) else _for_draft(model, again)
+            yield Finding("unbalanced", f"{trait.name}: {counts}", typed)
+
+
+def _is_unbalanced(counts: Counts) -> bool:
+    """Whether a pole has a smaller share of a trait's samples than the gate warns of."""
+    return min(counts.values()) < MIN_POLE_SHARE * sum(counts.values())
+
+
+def _for_draft(model: ModelCondition, *commands: str) -> tuple[str, ...]:
+    """The commands, or none for a model whose samples are frozen, which refuses them."""
+    return commands if model.state in (*DRAFTS, "unknown") else ()

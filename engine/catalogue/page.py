@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from engine.catalogue.condition import KINDS, Finding, LastRun, ModelCondition
+from engine.catalogue.condition import KINDS, Finding, LastRun, ModelCondition, list_findings
 from engine.catalogue.examine import examine_model, list_all_handles
-from engine.catalogue.findings import list_findings
 from engine.report.run_page import escape
 from engine.text.formatting import count_noun, format_cost
 

@@ -15,7 +15,7 @@ from engine.settings import Settings
 from engine.text.formatting import count_noun, format_cost
 from flows.backfills.progress import BackfillProgress
 from flows.backfills.worker import CHECKED_AT_ONCE
-from flows.cli.runs.plan import plan_run
+from flows.cli.plan import plan_run
 
 # A plan takes up to some seconds to make, so a few stand for all.
 MAX_ESTIMATED = 5

@@ -19,6 +19,7 @@ from engine.system.importing import importing
 from flows.authoring.commands import app as authoring_app
 from flows.backfills.commands import app as backfills_app
 from flows.catalogue.commands import app as catalogue_app
+from flows.cli.cache import app as cache_app
 from flows.cli.in_process import quiet_libraries, run_flow
 from flows.cli.models import app as models_app
 from flows.cli.options import (
@@ -36,7 +37,6 @@ from flows.cli.options import (
     VerboseOption,
     json_option,
 )
-from flows.cli.runs.cache import app as cache_app
 from flows.exit_codes import run_app
 from flows.export.commands import app as export_app
 from flows.judging.commands import app as judging_app
@@ -68,16 +68,10 @@ def synthesize_command(
     ] = False,
     as_json: Annotated[bool, json_option("run_id, status, samples, report")] = False,
     verbose: VerboseOption = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what the run would do and cost, like `exemplars plan`.")
-    ] = False,
     only_lacking: OnlyLackingOption = False,
     strict: StrictOption = False,
 ) -> None:
     """Make samples for one model, check them, and attach them where nothing critical is found."""
-    if dry_run:
-        plan_command(handle, synth_type, effort, as_json=as_json, only_lacking=only_lacking)
-        return
     from engine.settings import read_settings
 
     settings = read_settings()
@@ -113,7 +107,7 @@ def plan_command(
 ) -> None:
     """Show what a run would do: prompts, calls, tokens and cost. Calls no model and writes nothing."""
     from engine.settings import read_settings
-    from flows.cli.runs.plan import plan_run, show_planned
+    from flows.cli.plan import plan_run, show_planned
 
     planned = plan_run(read_settings(), handle, synth_type, effort, only_lacking, prompts)
     if as_json:

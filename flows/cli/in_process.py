@@ -1,14 +1,16 @@
-"""Runs a flow inside the command's own process, and keeps Prefect and the libraries quiet meanwhile."""
+"""Runs a flow inside the command's own process, ends it once whatever signals come, and keeps the libraries quiet."""
 
 import importlib
 import logging
 import os
+import signal
 import sys
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import ModelBusyError, RunInterruptedError
+from engine.system.guard import SIGNALS
 from engine.system.importing import importing
 
 if TYPE_CHECKING:
@@ -42,8 +44,6 @@ def run_in_process(name: str, parameters: Mapping[str, Any], server: "ChildServe
         ModelBusyError: another run works on the model.
         RunInterruptedError: the run was interrupted or cancelled.
     """
-    from flows.cli.ending import ending_once
-
     with ending_once() as run_to_its_end:
         with importing():
             from prefect import flow_engine
@@ -69,6 +69,49 @@ def run_in_process(name: str, parameters: Mapping[str, Any], server: "ChildServe
                 raise ModelBusyError(str(error)) from error
             except Abort as error:
                 raise RunInterruptedError(str(error)) from error
+
+
+@contextmanager
+def ending_once() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
+    """Has the first signal interrupt the block, and all later ones change nothing until the process has ended.
+
+    The block is given what runs a coroutine, which is then cancelled and ends in its own order. A signal that is
+    ignored already, as by nohup, stays so.
+
+    Raises:
+        RunInterruptedError: a signal came.
+    """
+    # It takes longer than all else that `exemplars --help` needs.
+    import asyncio
+
+    tasks: list[Any] = []
+
+    def end(*_: object) -> None:
+        for number in handlers:
+            signal.signal(number, signal.SIG_IGN)
+        if not tasks:
+            raise KeyboardInterrupt
+        # One that is done needs no end, and its loop may be closed.
+        if not tasks[0].done():
+            tasks[0].get_loop().call_soon_threadsafe(tasks[0].cancel)
+
+    async def follow(work: Coroutine[Any, Any, Any]) -> Any:
+        tasks.append(asyncio.current_task())
+        return await work
+
+    handlers = {number: had for number in SIGNALS if (had := signal.getsignal(number)) is not signal.SIG_IGN}
+    for number in handlers:
+        signal.signal(number, end)
+    try:
+        yield lambda work: asyncio.run(follow(work))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise RunInterruptedError(
+            "interrupted. The replies so far are kept: the next start continues from them"
+        ) from None
+    finally:
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is end:
+                signal.signal(number, handler)
 
 
 def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:

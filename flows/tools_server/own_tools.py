@@ -18,7 +18,7 @@ from engine.store.store import find_set, read_verdict
 from expectations.own_suites import check_own_suites
 from flows.api.keys.key import Key
 from flows.api.routes.model_status import make_operation
-from flows.cli.runs.plan import plan_run
+from flows.cli.plan import plan_run
 from flows.tools_server.identity import Identity, MachineUser
 from flows.tools_server.refusals import RefusedError, refusing
 

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from fakes.conditions import HANDLE, make_condition, make_counts, make_last, make_trait_condition
 
-from engine.catalogue.condition import Finding, ModelCondition
-from engine.catalogue.findings import list_findings
+from engine.catalogue.condition import Finding, ModelCondition, list_findings
 
 AGAIN = f"exemplars synthesize {HANDLE}"
 LACKING = f"{AGAIN} --only-lacking"

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import RunInterruptedError
 from engine.system.guard import SIGNALS
-from flows.cli.ending import ending_once
+from flows.cli.in_process import ending_once
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 

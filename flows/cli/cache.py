@@ -10,13 +10,12 @@ import typer
 
 from engine.errors import InputError, ModelBusyError
 from engine.text.formatting import count_noun
+from flows.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from engine.llm.replies.admin import CachedPlan, Removed
 
 app = typer.Typer(no_args_is_help=True, help="List or clear the kept replies.")
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the same facts as one line of JSON.")]
 
 
 @app.command("list")

@@ -1,1 +1,0 @@
-"""Runs from the command line: the dry run, kept replies, what is old."""
