@@ -98,6 +98,16 @@ class ModelCondition:
     cost_usd: float | None = None
     faults: tuple[Finding, ...] = ()
 
+    @property
+    def findings(self) -> list[Finding]:
+        """What needs a person, most pressing first."""
+        return list_findings(self)
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether something is wrong, or waits. Nothing is where no run has attached anything yet."""
+        return any(finding.kind != "empty" for finding in self.findings)
+
 
 def list_findings(model: ModelCondition) -> list[Finding]:
     """Lists what needs a person, most pressing first. Nothing is to be typed where a trained model is frozen."""

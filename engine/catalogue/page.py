@@ -1,12 +1,12 @@
 """Words the catalogue's health: a headline, one table of all models as markdown, and the same facts as JSON."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from engine.catalogue.condition import KINDS, Finding, LastRun, ModelCondition, list_findings
+from engine.catalogue.condition import KINDS, LastRun, ModelCondition
 from engine.catalogue.examine import examine_model, list_all_handles
 from engine.report.run_page import escape
 from engine.text.formatting import count_noun, format_cost
@@ -17,69 +17,44 @@ MAX_ROWS = 300
 HEAD = ("model", "state", "found", "samples", "told apart", "last run", "cost")
 
 
-@dataclass(frozen=True, slots=True)
-class Surveyed:
-    """One model with what was found of it, most pressing first."""
-
-    model: ModelCondition
-    findings: tuple[Finding, ...]
-
-    @property
-    def needs_person(self) -> bool:
-        """Whether something is wrong, or waits. Nothing is where no run has attached anything yet."""
-        return any(finding.kind != "empty" for finding in self.findings)
-
-    def list_cells(self) -> list[str]:
-        """The cells of the model's row, in the order of ``HEAD``."""
-        model = self.model
-        aucs = [f"{trait.auc:.2f}" for trait in model.traits if trait.auc is not None]
-        return [
-            model.handle,
-            model.state,
-            ", ".join(dict.fromkeys(KINDS[finding.kind] for finding in self.findings)) or "nothing",
-            f"{sum(sum(trait.attached.values()) for trait in model.traits):,}",
-            ", ".join(aucs) or NOTHING,
-            _describe_last(model.last),
-            NOTHING if model.cost_usd is None else format_cost(model.cost_usd),
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """All models of a catalogue and its store, those first that need a person most."""
-
-    models: tuple[Surveyed, ...]
-    surveyed_at: datetime
-
-    @property
-    def needing(self) -> int:
-        """How many models need a person."""
-        return sum(item.needs_person for item in self.models)
-
-
-def survey_catalogue(models_uri: str, samples_uri: str, now: datetime) -> Survey:
-    """Surveys all models of the catalogue, one after the other, and those that only the store knows.
+def survey_catalogue(models_uri: str, samples_uri: str) -> list[ModelCondition]:
+    """Surveys all models of the catalogue, and those that only the store knows, those first that need a person most.
 
     Raises:
         StoreError: the catalogue or the store cannot be listed.
     """
     handles = list_all_handles(models_uri, samples_uri)
-    return rank_models((examine_model(models_uri, samples_uri, handle) for handle in handles), now)
+    return sorted((examine_model(models_uri, samples_uri, handle) for handle in handles), key=rank_model)
 
 
-def rank_models(models: Iterable[ModelCondition], now: datetime) -> Survey:
-    """Finds what is wrong with models, and puts those first that need a person most."""
-    surveyed = [Surveyed(model, tuple(list_findings(model))) for model in models]
-    pressing = list(KINDS)
-    surveyed.sort(
-        key=lambda item: (pressing.index(item.findings[0].kind) if item.findings else len(KINDS), item.model.handle)
-    )
-    return Survey(tuple(surveyed), now)
+def rank_model(model: ModelCondition) -> tuple[int, str]:
+    """What models are sorted by: the most pressing first, then by handle."""
+    findings = model.findings
+    return list(KINDS).index(findings[0].kind) if findings else len(KINDS), model.handle
 
 
-def describe_survey(survey: Survey) -> tuple[str, str]:
+def list_cells(model: ModelCondition) -> list[str]:
+    """The cells of the model's row, in the order of ``HEAD``."""
+    aucs = [f"{trait.auc:.2f}" for trait in model.traits if trait.auc is not None]
+    return [
+        model.handle,
+        model.state,
+        ", ".join(dict.fromkeys(KINDS[finding.kind] for finding in model.findings)) or "nothing",
+        f"{sum(sum(trait.attached.values()) for trait in model.traits):,}",
+        ", ".join(aucs) or NOTHING,
+        _describe_last(model.last),
+        NOTHING if model.cost_usd is None else format_cost(model.cost_usd),
+    ]
+
+
+def count_needing(models: Iterable[ModelCondition]) -> int:
+    """How many models need a person."""
+    return sum(model.needs_person for model in models)
+
+
+def describe_survey(models: Sequence[ModelCondition]) -> tuple[str, str]:
     """Describes a survey in a headline and a sentence: how many models need a person, and how much there is."""
-    models, needing = [item.model for item in survey.models], survey.needing
+    needing = count_needing(models)
     if not models:
         return "There are no models", "The catalogue is empty, and so is the store."
     number = f"{needing:,} of {count_noun(len(models), 'model')}" if needing else "No model"
@@ -93,27 +68,27 @@ def describe_survey(survey: Survey) -> tuple[str, str]:
     return f"{number} {'need' if needing > 1 else 'needs'} a person", f"{said}{cost}."
 
 
-def write_page(survey: Survey) -> str:
+def write_page(models: Sequence[ModelCondition]) -> str:
     """Writes the markdown: the headline, one table of all models, and below it what to type."""
-    headline, sentence = map(escape, describe_survey(survey))
-    shown = survey.models[:MAX_ROWS]
+    headline, sentence = map(escape, describe_survey(models))
+    shown = models[:MAX_ROWS]
     table = [f"| {' | '.join(HEAD)} |", "|---|---|---|--:|---|---|--:|"]
-    table += [f"| {' | '.join(map(escape, item.list_cells()))} |" for item in shown]
-    if len(survey.models) > MAX_ROWS:
-        table += ["", f"And {count_noun(len(survey.models) - MAX_ROWS, 'more model')}: `exemplars catalogue --json`."]
+    table += [f"| {' | '.join(map(escape, list_cells(item)))} |" for item in shown]
+    if len(models) > MAX_ROWS:
+        table += ["", f"And {count_noun(len(models) - MAX_ROWS, 'more model')}: `exemplars catalogue --json`."]
     typed = [_write_findings(item) for item in shown if item.needs_person]
     sections = [f"# {headline}\n\n**{sentence}**", "\n".join(table) if shown else "", *typed]
     return "\n\n".join(filter(None, sections))
 
 
-def describe_json(survey: Survey) -> dict[str, Any]:
+def describe_json(models: Sequence[ModelCondition], now: datetime) -> dict[str, Any]:
     """All that is known as JSON."""
     return {
-        "surveyed_at": survey.surveyed_at.isoformat(),
-        "need_person": survey.needing,
+        "surveyed_at": now.isoformat(),
+        "need_person": count_needing(models),
         "models": [
-            {**asdict(item.model), "findings": list(map(asdict, item.findings)), "needs_person": item.needs_person}
-            for item in survey.models
+            {**asdict(item), "findings": list(map(asdict, item.findings)), "needs_person": item.needs_person}
+            for item in models
         ],
     }
 
@@ -123,9 +98,9 @@ def _describe_last(last: LastRun | None) -> str:
     return "no set" if last is None else f"{last.status}, {last.created_at[:10]}"
 
 
-def _write_findings(item: Surveyed) -> str:
-    lines = [f"## {escape(item.model.handle)}"]
-    for finding in item.findings:
+def _write_findings(model: ModelCondition) -> str:
+    lines = [f"## {escape(model.handle)}"]
+    for finding in model.findings:
         said = finding.said if finding.said.endswith((".", "!", "?", "…")) else f"{finding.said}."
         lines += ["", f"**{KINDS[finding.kind].capitalize()}**: {escape(said)}"]
         lines += ["", "```sh", *finding.commands, "```"] if finding.commands else []

@@ -28,11 +28,11 @@ async def catalogue() -> State[None]:
     set_up_logs(settings.log_format)
     async with sending_heartbeats():
         logger.info("The forms offer %s", await asyncio.to_thread(_offer_handles, settings))
-        survey = await asyncio.to_thread(survey_places, settings)
-    headline, sentence = describe_survey(survey)
+        models = await asyncio.to_thread(survey_places, settings)
+    headline, sentence = describe_survey(models)
     logger.info("%s. %s", headline, sentence)
     try:
-        await acreate_markdown_artifact(key="catalogue", markdown=write_page(survey), description=headline)
+        await acreate_markdown_artifact(key="catalogue", markdown=write_page(models), description=headline)
     except httpx.HTTPError as error:
         logger.warning("The table could not be put on the run page: %s", error)
     return Completed(message=headline, data=None)

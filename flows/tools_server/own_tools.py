@@ -1,10 +1,18 @@
-"""The three tools that the HTTP API has no operation for: a plan with its cost, a run, and a model's mistakes."""
+"""The three tools that the HTTP API has no operation for: a plan with its cost, a run, and a model's mistakes.
 
+What they refuse a client reads as what the HTTP API refuses: the code, the message and the details.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from anyio import to_thread
 from fastapi import FastAPI
+from fastmcp.exceptions import ValidationError
 from pydantic import Field
 
 from engine.authoring.validation import validate_models
@@ -12,15 +20,23 @@ from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import list_handles
 from engine.definitions.own_suites import read_model_suite
 from engine.domain.model import Effort
+from engine.errors import (
+    ExemplarsError,
+    FrozenModelError,
+    InputError,
+    NoSeedsError,
+    NoTraitsError,
+    OrchestratorError,
+    ProviderError,
+)
 from engine.settings import Settings
 from engine.store.layout import REPORT
 from engine.store.store import find_set, read_verdict
 from expectations.own_suites import check_own_suites
 from flows.api.keys.key import Key
-from flows.api.routes.model_status import make_operation
+from flows.api.routes.model_status import hide_folders, make_operation
 from flows.cli.plan import plan_run
 from flows.tools_server.identity import Identity, MachineUser
-from flows.tools_server.refusals import RefusedError, refusing
 
 Handle = Annotated[str, Field(description="The model's handle, `<namespace>.<name>`.")]
 SynthType = Annotated[Literal["from_traits", "diversify"], Field(description="As of synthesize_samples.")]
@@ -36,6 +52,25 @@ RunId = Annotated[
 LEFT_OUT = ("scenario_lists", "scenarios", "prompts")
 # Of a run that Prefect does not know, such as one of a temporary server, its set tells what became of it.
 STATUSES = {"attached": "succeeded", "detached": "succeeded", "rejected": "failed", "proposed": "running"}
+
+# The first that fits. Whatever is no error of these kinds is wrong on our side, and the log has it.
+CODES: Mapping[type[ExemplarsError], str] = {
+    NoTraitsError: "no_traits",
+    NoSeedsError: "no_seed_samples",
+    FrozenModelError: "model_not_draft",
+    OrchestratorError: "orchestrator_unavailable",
+    InputError: "invalid_request",
+    ProviderError: "invalid_request",
+}
+
+
+class RefusedError(ValidationError):
+    """A refusal: a code of the contract, a sentence, and details."""
+
+    def __init__(self, code: str, message: str, details: object = None) -> None:
+        told = f"\n{json.dumps(details, ensure_ascii=False)}" if details else ""
+        # The HTTP API has its own line for it.
+        super().__init__(f"{code}: {message}{told}", log_level=logging.DEBUG)
 
 
 @dataclass(frozen=True)
@@ -54,7 +89,7 @@ class OwnTools:
         writes nothing and costs nothing; it takes some seconds.
         """
         models_uri = self._check_owner(handle)
-        with refusing():
+        with _refusing():
             check_draft(models_uri, handle, "Nothing was planned")
             planned = plan_run(self.settings, handle, synth_type, effort, prompts=0)
         return {name: value for name, value in asdict(planned).items() if name not in LEFT_OUT}
@@ -75,7 +110,7 @@ class OwnTools:
         it, `rejected`, or `detached` later; how many it has, why texts were rejected, and where its report is.
         """
         key, orchestrator = self._get_key(), self.app.state.orchestrator
-        with refusing():
+        with _refusing():
             run = await orchestrator.find_run(run_id)
             progress = await orchestrator.read_progress([run_id]) if run and not run.over else {}
         stored = await to_thread.run_sync(find_set, self.settings.locate(self.settings.samples_uri), run_id)
@@ -113,3 +148,13 @@ class OwnTools:
         if not self._get_key().owns(handle):
             raise RefusedError("forbidden", f"This key does not own the namespace {handle.partition('.')[0]}.")
         return self.settings.locate(self.settings.models_uri)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Refuses what the engine refuses inside the block."""
+    try:
+        yield
+    except tuple(CODES) as error:
+        code = next(code for kind, code in CODES.items() if isinstance(error, kind))
+        raise RefusedError(code, f"{hide_folders(str(error)).rstrip('.')}.") from error

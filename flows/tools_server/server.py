@@ -19,8 +19,7 @@ from engine.settings import Settings
 from flows.api.app import make_app
 from flows.api.prefect_runs.orchestrator import Orchestrator
 from flows.tools_server.identity import Identity
-from flows.tools_server.own_tools import OwnTools
-from flows.tools_server.refusals import RefusedError, refuse_response
+from flows.tools_server.own_tools import OwnTools, RefusedError
 from flows.tools_server.tools import TOOLS
 
 # One of the hosts that the HTTP API always serves.
@@ -61,7 +60,7 @@ def make_server(
     async def authorize(request: httpx2.Request) -> None:
         request.headers["Authorization"] = f"Bearer {identity.get_secret()}"
 
-    hooks: dict[str, Any] = {"request": [authorize], "response": [refuse_response]}
+    hooks: dict[str, Any] = {"request": [authorize], "response": [_refuse_response]}
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE, event_hooks=hooks)
 
     async def read_card(handle: str) -> str:
@@ -89,6 +88,14 @@ def make_server(
     described = "What a model judges, its brief, and the counts of its samples."
     server.resource(f"{CARDS}{{handle}}", name="model-card", description=described, mime_type=MARKDOWN)(read_card)
     return server
+
+
+async def _refuse_response(response: httpx2.Response) -> None:
+    """Refuses what the HTTP API has refused."""
+    if response.is_error:
+        await response.aread()
+        error = response.json()["error"]
+        raise RefusedError(error["code"], error["message"], error["details"])
 
 
 class _NameReadable(Middleware):

@@ -45,8 +45,6 @@ def serve_stdio(settings: Settings) -> None:
         InputError, StoreError: as ``identify``.
     """
     identity = identify(settings)
-    if sys.stdin.isatty():
-        print("An MCP client starts this command and talks to it. Ctrl-C ends it", file=sys.stderr)
     log_to_stderr(settings.log_format)
     # No signal wakes the thread that waits for the client's next line, and there is nothing to put away.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -5,14 +5,14 @@ from typing import get_args
 from fakes.conditions import HANDLE, NOON, make_condition
 
 from engine.catalogue.condition import KINDS, Finding, Kind, ModelCondition
-from engine.catalogue.page import MAX_ROWS, Survey, describe_json, rank_models, write_page
+from engine.catalogue.page import MAX_ROWS, describe_json, rank_model, write_page
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 BROKEN = make_condition(handle="u22a8.broken", faults=(Finding("broken", f"*1* {HOSTILE}", ("exemplars plan",)),))
 
 
-def survey(*models: ModelCondition) -> Survey:
-    return rank_models(models, NOON)
+def survey(*models: ModelCondition) -> list[ModelCondition]:
+    return sorted(models, key=rank_model)
 
 
 def test_page_says_how_many_need_a_person_and_has_each_finding_with_what_to_type_and_all_models() -> None:
@@ -23,7 +23,7 @@ def test_page_says_how_many_need_a_person_and_has_each_finding_with_what_to_type
     assert "**Cannot be read**: \\*1\\* \\</script\\>" in page
     assert "\n\n```sh\nexemplars plan\n```" in page
     assert f"| {HANDLE} | draft | nothing | 16 | 0.95 | attached, 2026-11-25 | $1.50 |" in page
-    assert ["u22a8.broken", HANDLE] == [model["handle"] for model in describe_json(found)["models"]]
+    assert ["u22a8.broken", HANDLE] == [model["handle"] for model in describe_json(found, NOON)["models"]]
     assert write_page(survey()).startswith("# There are no models\n")
     assert set(KINDS) == set(get_args(Kind))
     assert "And 7 more models: `exemplars catalogue --json`." in write_page(survey(*[BROKEN] * (MAX_ROWS + 7)))
