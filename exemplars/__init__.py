@@ -25,8 +25,7 @@ from engine.errors import (
 if TYPE_CHECKING:
     from engine.domain.verdict import RunResult
     from engine.estimate.planned_run import PlannedRun
-    from exemplars.dry_run import plan
-    from exemplars.models import ModelSummary, list_models
+    from exemplars.models import ModelSummary, list_models, plan
     from exemplars.samples import load_samples
     from flows.synthesize import synthesize
 
@@ -59,7 +58,7 @@ _PLACES = {
     "RunResult": "engine.domain.verdict",
     "list_models": "exemplars.models",
     "load_samples": "exemplars.samples",
-    "plan": "exemplars.dry_run",
+    "plan": "exemplars.models",
     "synthesize": "flows.synthesize",
 }
 

@@ -1,11 +1,12 @@
-"""Lists the models of the catalogue."""
+"""Lists the models of the catalogue, and says what a run of one would do: what ``exemplars plan --json`` prints."""
 
 from dataclasses import dataclass
 
 from engine.definitions.lifecycle import State, read_lifecycle
 from engine.definitions.loader import list_handles, load_outline
-from engine.domain.model import Effort, Trait
-from engine.errors import DefinitionError
+from engine.domain.model import Effort, SynthType, Trait
+from engine.errors import DefinitionError, InputError
+from engine.estimate.planned_run import PlannedRun
 from engine.settings import read_settings
 
 
@@ -37,6 +38,35 @@ def list_models(namespace: str | None = None) -> tuple[ModelSummary, ...]:
     settings = read_settings()
     models_uri = settings.locate(settings.models_uri)
     return tuple(_summarise(models_uri, handle) for handle in list_handles(models_uri, namespace))
+
+
+def plan(
+    handle: str,
+    synth_type: SynthType = "from_traits",
+    effort: Effort | None = None,
+    *,
+    only_lacking: bool = False,
+    prompts: int = 2,
+) -> PlannedRun:
+    """What a run would do and cost. No model is asked, and nothing is written.
+
+    Args:
+        effort: None for the model's own, or ``high``.
+        only_lacking: whether the run would only fill up what earlier ones have left.
+        prompts: how many prompts of each kind to show, at most.
+
+    Raises:
+        InputError: what is asked for is wrong; of the model an UnknownModelError, DefinitionError, NoTraitsError,
+            NoSeedsError or FrozenModelError.
+        ProviderError: the embedded model's file is not there.
+        StoreError: the catalogue or the store cannot be read.
+    """
+    # Its imports take a second, and who only lists models need not wait for them.
+    from flows.cli.plan import plan_run
+
+    if prompts < 0:
+        raise InputError(f"prompts is {prompts}, and should be 0 or more")
+    return plan_run(read_settings(), handle, synth_type, effort, only_lacking, prompts)
 
 
 def _summarise(models_uri: str, handle: str) -> ModelSummary:

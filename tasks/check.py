@@ -10,7 +10,7 @@ from engine.choosing.diversity import list_variety_texts
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import RunStamp
 from engine.domain.verdict import Verdict
-from engine.report.headline import list_warnings
+from engine.report.wording import list_warnings
 from engine.run.job import read_pools
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here

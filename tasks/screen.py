@@ -13,8 +13,7 @@ from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import count_votes
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.report.headline import count_others
-from engine.report.wording import describe_votes
+from engine.report.wording import count_others, describe_votes
 from engine.run.pipeline import judge_round
 from engine.screening.in_context_judge import is_auc_measured
 from engine.screening.meanings import mask_numbers

@@ -86,7 +86,7 @@ class RunResult:
 
     ``status`` is ``attached``, or ``not_needed`` where nothing was lacking and there is no set. ``wanted`` is the quota
     of each trait and pole, or the largest; ``kept`` is by trait key and pole. ``rejected`` does not count what is to
-    spare. ``headline`` says the same in a line, see ``engine.report.headline``.
+    spare. ``headline`` says the same in a line, see ``engine.report.wording``.
     """
 
     run_id: str

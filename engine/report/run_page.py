@@ -11,8 +11,8 @@ from engine.domain.model import POLES, Model
 from engine.domain.verdict import Verdict
 from engine.estimate.estimate import Estimate
 from engine.report.costs import Bill, describe_spending, format_tokens, list_remarks
-from engine.report.headline import NOTHING_ATTACHED, count_others, describe_made, list_warnings, state_outcome
 from engine.report.remedies import explain_failure
+from engine.report.wording import NOTHING_ATTACHED, count_others, describe_made, list_warnings, state_outcome
 from engine.store.layout import REPORT, SAMPLES
 from engine.store.store import StoredSet
 from engine.text.formatting import format_cost, name_reason

@@ -22,10 +22,10 @@ from engine.estimate.notes import list_notes
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.report.costs import Bill, describe_costs
 from engine.report.dataset_card import render_card
-from engine.report.headline import describe_made, list_warnings, state_headline, state_outcome
 from engine.report.html import PoleCount, ReportData, render_report
 from engine.report.review_data import write_review_data
 from engine.report.separation import list_separations
+from engine.report.wording import describe_made, list_warnings, state_headline, state_outcome
 from engine.screening.in_context_judge import is_auc_measured
 from engine.store.layout import CARD, REPORT, REVIEW_DATA, VERDICT
 from engine.store.sample_set import SampleSet

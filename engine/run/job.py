@@ -23,7 +23,7 @@ from engine.domain.verdict import RunResult
 from engine.errors import InputError
 from engine.llm.embedded.embedded_models import EmbeddedFile, choose_model, find_embedded, is_embedded
 from engine.llm.endpoints import check_prices
-from engine.report.headline import state_headline
+from engine.report.wording import state_headline
 from engine.run.unfinished import find_model_of_unfinished_plan
 from engine.settings import Settings
 from engine.store.earlier.texts import open_samples

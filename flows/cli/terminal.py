@@ -28,8 +28,7 @@ from engine.domain.progress import (
     StageBegun,
 )
 from engine.domain.verdict import RunResult
-from engine.report.headline import describe_others
-from engine.report.wording import pick_pairs
+from engine.report.wording import describe_others, pick_pairs
 from engine.run.job import Job
 from engine.text.formatting import capitalise, count_noun
 from flows.cli.console import make_console, make_live

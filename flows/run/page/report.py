@@ -8,8 +8,8 @@ from engine.domain.verdict import Verdict
 from engine.errors import ExemplarsError
 from engine.estimate.estimate import Estimate
 from engine.report.costs import Bill
-from engine.report.headline import NOTHING_ATTACHED
 from engine.report.run_page import describe_verdict, escape, write_error, write_page
+from engine.report.wording import NOTHING_ATTACHED
 from engine.store.store import StoredSet
 from engine.text.formatting import capitalise
 from flows.run.page.artifacts import show

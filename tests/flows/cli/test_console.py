@@ -22,7 +22,7 @@ from rich.text import Text
 
 from engine.domain.verdict import RunResult
 from engine.errors import ProviderError
-from engine.report.headline import state_headline
+from engine.report.wording import state_headline
 from engine.run.job import Job
 from engine.settings import LogFormat
 from engine.store.layout import REPORT, SAMPLES

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.report.headline import state_headline
+from engine.report.wording import state_headline
 
 
 @pytest.mark.parametrize(
