@@ -1,23 +1,37 @@
-"""The verdict on the run page: what it says first, what it says of money, and a server that is away."""
+"""The run page: what it says first, what it says of money, what to type next, and a server that is away."""
 
 import socket
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import typer
 from fakes import builders
-from fakes.builders import make_level, make_pair, make_test_plan
+from fakes.builders import make_exemplar, make_level, make_pair, make_test_plan
 from fakes.client import CHAT, PLAIN
+from fakes.stored import attach_set
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from engine.asking.plan import MIN_HOPELESS
 from engine.choosing.rounds import Rounds
+from engine.domain.samples import Exemplar
 from engine.domain.verdict import Verdict
 from engine.estimate.call_kinds import list_calls
 from engine.estimate.estimate import estimate_calls
 from engine.llm.client.prices import FREE, Price
 from engine.llm.client.request import Endpoint
 from engine.report.costs import Bill
-from engine.report.run_page import escape, write_error, write_page
+from engine.report.run_page import (
+    escape,
+    format_command,
+    write_error,
+    write_next_steps,
+    write_page,
+    write_reading,
+)
 from engine.store.store import StoredSet
+from flows.cli.app import app
 from flows.run.page.report import report
 
 PASSED = Verdict(True, (), (), (), {}, ())
@@ -87,3 +101,57 @@ async def test_server_that_is_away_fails_no_run_whose_set_is_in_the_store() -> N
         away = {PREFECT_API_URL: f"http://127.0.0.1:{unheard.getsockname()[1]}/api"}
         with temporary_settings(away), disable_run_logger():
             await report(rounds, PASSED, STORED, estimate_calls(list_calls(rounds.plan, PRICED), 1.0), Bill())
+
+
+HERE = StoredSet("samples/run=1", {"run_id": "1"})
+DOOR = "https://door.test/"
+
+
+def write_steps(verdict: Verdict, api_url: str | None = None, *made: Exemplar, stored: StoredSet = HERE) -> str:
+    rounds = builders.make_rounds(make_test_plan(level=make_level(1)))
+    rounds.next_cells()
+    rounds.add_and_choose(made or make_pair())
+    return write_next_steps(rounds, verdict, stored, api_url)
+
+
+def test_lines_load_the_samples_when_they_are_pasted(tmp_path: Path) -> None:
+    place = "s3://bucket/samples?endpoint_override=host:9000&scheme=http/handle=a.b/samples.parquet"
+    page = write_steps(PASSED, stored=attach_set(tmp_path / 'a "b" \\ ü', "one", 6))
+    found: dict[str, Any] = {}
+    exec(compile(page.split("```python\n")[1].split("\n```")[0], "page", "exec"), found)
+
+    assert 6 == len(found["samples"])
+    # Arrow's own query is not given to pandas.
+    assert 'samples = pd.read_parquet("s3://bucket/samples/handle=a.b/samples.parquet")' == write_reading(place)[1]
+
+
+def test_samples_are_used_or_reviewed_first() -> None:
+    proposed, warned = (
+        write_steps(replace(PASSED, proposed=True), DOOR),
+        write_steps(replace(PASSED, warnings=("Few forms.",))),
+    )
+
+    assert "[Open the report](https://door.test/v1/runs/1/report)" in write_steps(PASSED, DOOR)
+    assert "`samples/run=1/__run__/report.html`" in write_steps(PASSED)
+    assert "once you have read the warnings below:" in warned
+    assert "[Review the samples](https://door.test/v1/runs/1/review)" in proposed
+    assert "exemplars review 1 --attach\nexemplars review 1 --reject" in proposed
+    assert "read_parquet" not in proposed
+
+
+def test_rejected_run_names_the_command_that_goes_on_or_asks_anew_where_nothing_can_be_used() -> None:
+    unreadable = [make_exemplar(None, reason="unreadable", index=index) for index in range(MIN_HOPELESS)]
+
+    assert "```sh\nexemplars synthesize u22a8.test --" in write_steps(FAILED)
+    assert "```sh\nexemplars cache clear u22a8.test\nexemplars synthesize u22a8.test --" in write_steps(
+        FAILED, None, *unreadable
+    )
+
+
+def test_command_is_one_that_there_is() -> None:
+    words = format_command(make_test_plan().model, "enrich", "max").split()
+    root: Any = typer.main.get_command(app)
+    given = root.commands[words[1]].make_context("exemplars", words[2:]).params
+
+    assert "exemplars" == words[0]
+    assert ["u22a8.test", "enrich", "max"] == [given[name] for name in ("handle", "synth_type", "effort")]
