@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.errors import ExemplarsError, InputError, ModelNotFoundError, ProviderUnavailableError
+from engine.errors import ExemplarsError, InputError
 from engine.text.formatting import format_bytes
 from flows.cli.options import JsonOption
 
@@ -73,10 +73,7 @@ def get_command(
         if within is None:
             raise
         why = f"it did not come whole in {within:g} s" if isinstance(error, _TimeIsUp) else str(error)
-        try:
-            other = find_embedded(EMBEDDED, place).name
-        except ModelNotFoundError:
-            raise ProviderUnavailableError(f"{name} is not here: {why}. No other embedded model is here") from error
+        other = find_embedded(EMBEDDED, place).name
         print(
             f"{name} is not here: {why}. {other} writes meanwhile. 'exemplars models get {name}' tries again",
             file=sys.stderr,

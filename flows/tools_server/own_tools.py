@@ -5,7 +5,7 @@ What they refuse a client reads as what the HTTP API refuses: the code, the mess
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
@@ -36,7 +36,6 @@ from expectations.own_suites import check_own_suites
 from flows.api.keys.key import Key
 from flows.api.routes.model_status import hide_folders, make_operation
 from flows.cli.plan import plan_run
-from flows.tools_server.identity import Identity, MachineUser
 
 Handle = Annotated[str, Field(description="The model's handle, `<namespace>.<name>`.")]
 SynthType = Annotated[Literal["from_traits", "diversify"], Field(description="As of synthesize_samples.")]
@@ -71,6 +70,28 @@ class RefusedError(ValidationError):
         told = f"\n{json.dumps(details, ensure_ascii=False)}" if details else ""
         # The HTTP API has its own line for it.
         super().__init__(f"{code}: {message}{told}", log_level=logging.DEBUG)
+
+
+class MachineUser(Key):
+    """This machine's own user, who may read and change every namespace, as with the commands."""
+
+    __slots__ = ()
+
+    def owns(self, handle: str) -> bool:
+        """Always: no namespace is another's."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """``get_secret`` returns the secret of whoever asks now, ``find_key`` the key of a secret.
+
+    ``rights`` is what a session may do, as a phrase.
+    """
+
+    find_key: Callable[[str], Key | None]
+    get_secret: Callable[[], str]
+    rights: str
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from pydantic import AnyUrl
 from engine.settings import Settings
 from flows.api.app import make_app
 from flows.api.prefect_runs.orchestrator import Orchestrator
-from flows.tools_server.identity import Identity
-from flows.tools_server.own_tools import OwnTools, RefusedError
+from flows.tools_server.own_tools import Identity, OwnTools, RefusedError
 from flows.tools_server.tools import TOOLS
 
 # One of the hosts that the HTTP API always serves.

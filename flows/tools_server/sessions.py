@@ -1,4 +1,4 @@
-"""Runs the MCP server: for one client by standard input and output, or for many over HTTP on this machine."""
+"""Runs the MCP server, for one client by standard input and output or for many over HTTP, and says who asks."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import anyio
 from fastmcp.server.auth import AccessToken, TokenVerifier
@@ -16,15 +17,15 @@ from mcp.shared.message import SessionMessage
 from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from engine.errors import RunInterruptedError
+from engine.errors import InputError, RunInterruptedError
 from engine.settings import Settings
 from flows.api.keys.file import locate_keys, read_keys
 from flows.api.keys.key import Key
-from flows.api.keys.keyring import KeyRing
+from flows.api.keys.keyring import DUMMY_SHA256, KeyRing
 from flows.api.prefect_runs.client import DEFAULT_PREFECT
 from flows.api.server import log_to_stderr, serve
 from flows.observability.logs import set_up_logs
-from flows.tools_server.identity import ISSUE, Identity, identify
+from flows.tools_server.own_tools import Identity, MachineUser
 from flows.tools_server.server import make_server
 
 LOOPBACK = "127.0.0.1"
@@ -34,6 +35,7 @@ UNREADABLE = SessionMessage(
         jsonrpc="2.0", id=None, error=ErrorData(code=PARSE_ERROR, message="This line is no message of JSON-RPC 2.0")
     )
 )
+ISSUE = "'.venv/bin/python -m flows.api keys issue --help'"
 
 
 def serve_stdio(settings: Settings) -> None:
@@ -85,6 +87,30 @@ def serve_http(settings: Settings, port: int) -> None:
             log_format=settings.log_format,
             chosen_by="--port (0 takes a free one)",
         )
+
+
+def identify(settings: Settings) -> Identity:
+    """The identity of a session by standard input and output.
+
+    Raises:
+        InputError: ``EXEMPLARS_MCP_KEY`` is none of the HTTP API's keys.
+        StoreError: the file of keys cannot be used.
+    """
+    if settings.mcp_key is None:
+        user = MachineUser("0" * 12, "authoring", (), datetime.now(UTC), DUMMY_SHA256)
+        # Nobody else can ask the application, which is in this process.
+        return Identity(lambda _: user, lambda: "this machine's user", "reads and changes every namespace")
+    path, secret = locate_keys(settings), settings.mcp_key.get_secret_value()
+    # The ring itself would only log why it cannot read the file.
+    read_keys(path)
+    ring = KeyRing(path)
+    key = ring.find(secret)
+    if key is None:
+        raise InputError(
+            f"EXEMPLARS_MCP_KEY is none of the keys in {path}: it was revoked, or issued elsewhere. {ISSUE} says how "
+            "to issue one; unset, the session is this machine's own user"
+        )
+    return Identity(ring.find, lambda: secret, key.rights)
 
 
 class _Keys(TokenVerifier):

@@ -26,8 +26,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.store.layout import REPORT
 from flows.api.keys.keyring import issue_key
-from flows.tools_server.identity import identify
 from flows.tools_server.server import make_server
+from flows.tools_server.sessions import identify
 
 PROGRAM = (sys.executable, "-m", "exemplars", "mcp")
 CHANGING = {"add_samples", "delete_sample", "synthesize_samples"}
