@@ -59,7 +59,7 @@ bench: $(VENV)/.dev
 	$(BIN)/pytest tests/bench -s
 
 chaos: $(VENV)/.dev
-	LONG=1 $(BIN)/pytest tests -m long -n 2 -rP --show-capture=stdout --timeout=3600
+	LONG=1 $(BIN)/pytest tests -m long -n 2 -rP --show-capture=stdout
 	PYTHONPATH=tests $(BIN)/python -m chaos.rounds $(ROUNDS)
 
 teaches: $(VENV)/.teaches

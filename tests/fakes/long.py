@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 
 LONG = bool(os.environ.get("LONG"))
-# Of a module whose tests go on for longer.
-longer = pytest.mark.long
+LONG_SECONDS = 3600
 
 Test = Callable[..., Any]
+
+
+def longer(test: Test) -> Test:
+    """The test, which goes on for longer with LONG=1, and has an hour for it."""
+    return pytest.mark.long(pytest.mark.timeout(LONG_SECONDS)(test) if LONG else test)
 
 
 def long(test: Test) -> Test | None:
