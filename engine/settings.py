@@ -47,17 +47,9 @@ def _fits(pattern: str, allowed: str) -> AfterValidator:
     return AfterValidator(partial(_check, pattern, allowed))
 
 
-def _check_home(uri: str) -> str:
-    try:
-        Path(uri).expanduser()
-    except RuntimeError:
-        raise ValueError("should be a path or a URI; nobody here has that home folder: write it without '~'") from None
-    return uri
-
-
 # 4,096 characters are the longest path of Linux; nothing else is longer.
 Line = Annotated[str, Field(max_length=4096)]
-Place = Annotated[Line, _fits(r".*\S.*", "a path or a URI, on one line"), AfterValidator(_check_home)]
+Place = Annotated[Line, _fits(r".*\S.*", "a path or a URI, on one line")]
 LocalPlace = Annotated[Place, _fits(r"(?!.*://).*", "a path on this machine; mount the object store")]
 Address = Annotated[Line, AfterValidator(check_address)]
 ApiBase = Annotated[

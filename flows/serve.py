@@ -29,7 +29,7 @@ from prefect.settings import (
 
 from engine.errors import ExemplarsError, OrchestratorError, RunInterruptedError
 from engine.settings import PROJECT_ROOT, Settings, read_settings
-from engine.system.guard import leaving_no_process, run_guarded
+from engine.system.child_process import leaving_no_process, run_guarded
 from flows.deploy.unfinished_runs import end_gone_runs
 from flows.deploy.work_pool import POOL
 from flows.exit_codes import guard_output

@@ -17,8 +17,7 @@ class Bill:
 
     Args:
         usd: the cost of the replies with a known price; None if there are none.
-        cached_tokens: prompt tokens that the provider had in its cache; ``saved_usd`` is what they would have cost more
-            without it.
+        cached_tokens: prompt tokens that the provider had in its cache.
         unpriced: the models that had no price.
         unanswered_calls: calls whose reply never came, which the provider may have billed nevertheless, for
             ``unanswered_usd`` at most.
@@ -28,7 +27,6 @@ class Bill:
     replies: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
-    saved_usd: float = 0.0
     completion_tokens: int = 0
     limit_usd: float | None = None
     unpriced: tuple[str, ...] = ()
@@ -48,7 +46,6 @@ def make_bill(budget: RunBudget) -> Bill:
         replies=budget.replies,
         prompt_tokens=budget.prompt_tokens,
         cached_tokens=budget.cached_tokens,
-        saved_usd=budget.saved_usd,
         completion_tokens=budget.tokens,
         limit_usd=budget.max_cost_usd,
         unpriced=tuple(sorted(budget.unpriced)),
@@ -64,7 +61,6 @@ def describe_costs(bill: Bill, kept: int) -> dict[str, Any]:
         "replies": bill.replies,
         "prompt_tokens": bill.prompt_tokens,
         "cached_tokens": bill.cached_tokens,
-        "saved_usd": _round(bill.saved_usd),
         "completion_tokens": bill.completion_tokens,
         "per_kept_sample_usd": None if bill.usd is None or not kept else _round(bill.usd / kept),
         "limit_usd": bill.limit_usd,
@@ -80,8 +76,6 @@ def list_remarks(bill: Bill) -> list[str]:
     sentences = []
     if bill.limit_usd is not None:
         sentences.append(f"The run's limit was {format_cost(bill.limit_usd)}.")
-    if bill.saved_usd:
-        sentences.append(f"The provider's cache saved {format_cost(bill.saved_usd)}.")
     if bill.unanswered_calls:
         at_most = f" for {format_cost(bill.unanswered_usd)} at most," if bill.unanswered_usd else ""
         sentences.append(

@@ -11,9 +11,9 @@ from engine.llm.client.request import Endpoint
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.llm.endpoints import describe_endpoint, describe_fallbacks, describe_judge, limit_cost
 from engine.llm.gateway.budget import RunBudget
+from engine.llm.gateway.metered import RateLimiter
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.llm.gateway.rate_limit import RateLimiter
-from engine.llm.gateway.shared import SharedModels, share_models
+from engine.llm.gateway.shared import SharedModels
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 
@@ -59,11 +59,10 @@ async def open_voting_judge(
 ) -> AsyncIterator[VotingJudge]:
     """The chat judge, within the budget of the run; it casts no votes where the level has no judge.
 
-    It is asked when the first texts are paid for, so what can be known of it before is found out here.
+    It is asked when the first texts are paid for, so whether it has a key is found out here.
 
     Raises:
-        ModelNotFoundError: litellm does not know the judge model's provider.
-        CredentialsError, ProviderUnavailableError: as ``LitellmClient.check``.
+        ModelNotFoundError: litellm does not know the judge model's provider. CredentialsError: no key is set.
     """
     endpoint = describe_judge(settings, level)
     if endpoint is None:
@@ -71,7 +70,7 @@ async def open_voting_judge(
         return
     # Where it is the synth model itself, the first call of the run tells.
     if (endpoint.model, endpoint.api_base) != (level.synth_model, settings.synth_api_base):
-        await LitellmClient(endpoint, settings.call_timeout_seconds).check()
+        LitellmClient(endpoint, settings.call_timeout_seconds).check_key()
     async with (
         _sharing(settings, progress, shared) as models,
         _open([endpoint], settings, progress, budget, rate_limiter, models) as gateway,
@@ -85,7 +84,7 @@ async def _sharing(settings: Settings, progress: Progress, shared: SharedModels 
     if shared is not None:
         yield shared
         return
-    async with share_models(
+    with SharedModels(
         settings.concurrency, settings.patience_seconds, notice=lambda text: progress.report(Noticed(text))
     ) as own:
         yield own

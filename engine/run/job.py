@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import get_args
+from typing import cast, get_args
 
 from engine.asking.held_out import choose_pool, list_taken_subjects
 from engine.asking.plan import Plan, make_plan
@@ -227,10 +227,9 @@ def check_synth_type(synth_type: str) -> SynthType:
     Raises:
         InputError: it is unknown.
     """
-    known: dict[str, SynthType] = {name: name for name in get_args(SynthType)}
-    if synth_type not in known:
+    if synth_type not in SYNTH_TYPES:
         raise InputError(f"{synth_type!r} is not a synth type. There are: {', '.join(SYNTH_TYPES)}")
-    return known[synth_type]
+    return cast("SynthType", synth_type)
 
 
 def check_effort(effort: str | None) -> Effort | None:
@@ -239,12 +238,9 @@ def check_effort(effort: str | None) -> Effort | None:
     Raises:
         InputError: it is unknown.
     """
-    known: dict[str, Effort] = {name: name for name in get_args(Effort)}
-    if effort is None:
-        return None
-    if effort not in known:
+    if effort is not None and effort not in EFFORTS:
         raise InputError(f"{effort!r} is not an effort. There are: {', '.join(EFFORTS)}")
-    return known[effort]
+    return cast("Effort | None", effort)
 
 
 def plan_job(job: Job, packs: Packs, seed: int, proposed: Proposal = NO_PROPOSAL) -> Plan:

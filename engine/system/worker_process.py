@@ -21,7 +21,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, Protocol, Self, TypeVar
 
-from engine.system.guard import SIGNALS
+from engine.system.child_process import SIGNALS
 
 Result = TypeVar("Result")
 STDIN, STDOUT, STDERR = 0, 1, 2

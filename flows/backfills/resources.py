@@ -39,16 +39,14 @@ async def open_backfill_resources(
     calls_at_once = settings.concurrency * request.models_at_once
     with ExitStack() as opened:
         run_heavy = OWN_WORKER.get() or opened.enter_context(WorkerProcess(logger.warning, warm_up)).run
-        async with (
-            share_models(calls_at_once, settings.patience_seconds, budget, logger.warning) as shared,
-            open_run_resources(
-                settings,
-                logger,
-                run_heavy,
-                shared=shared,
-                find_skip_reason=partial(find_skip_reason, settings, request),
-            ) as resources,
-        ):
+        shared = opened.enter_context(SharedModels(calls_at_once, settings.patience_seconds, budget, logger.warning))
+        async with open_run_resources(
+            settings,
+            logger,
+            run_heavy,
+            shared=shared,
+            find_skip_reason=partial(find_skip_reason, settings, request),
+        ) as resources:
             token = SHARED.set(resources)
             try:
                 yield resources

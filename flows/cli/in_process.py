@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import ModelBusyError, RunInterruptedError
-from engine.system.guard import SIGNALS
+from engine.system.child_process import SIGNALS
 from engine.system.importing import importing
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalC
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
 
 from engine.errors import DefinitionError, OrchestratorError, Problem
-from engine.llm.gateway.rate_limit import NoRateLimit, RateLimiter
+from engine.llm.gateway.metered import NoRateLimit, RateLimiter
 from engine.settings import Settings
 from flows.observability.logs import Logger
 

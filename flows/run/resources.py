@@ -15,8 +15,8 @@ from engine.definitions.effort import Level
 from engine.domain.progress import Event, KeptCounted, Progress
 from engine.domain.verdict import SkipReason
 from engine.errors import ModelBusyError
+from engine.llm.gateway.metered import RateLimiter
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.llm.gateway.rate_limit import RateLimiter
 from engine.llm.gateway.shared import SharedModels
 from engine.run.gateways import open_gateway, open_voting_judge
 from engine.screening.voting_judge import VotingJudge

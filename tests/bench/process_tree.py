@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from engine.system.guard import PR_SET_CHILD_SUBREAPER
+from engine.system.child_process import PR_SET_CHILD_SUBREAPER
 
 ROOT = Path(__file__).parents[2]
 

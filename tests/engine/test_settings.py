@@ -82,7 +82,6 @@ HTTP = "should be an address that begins with http:// or https://"
         ("SEED", "x", "input should be a valid integer"),
         ("CONCURRENCY", "0", "input should be greater than or equal to 1"),
         ("CALL_TIMEOUT_SECONDS", "inf", "input should be less than or equal to 86400"),
-        ("MODELS_URI", "~nouser/x", "should be a path or a URI; nobody here has that home folder"),
         ("CACHE_DIR", "s3://bucket/x", "should be a path on this machine"),
         ("SYNTH_API_BASE", "localhost:8080", HTTP),
         ("SYNTH_PRICE", "cheap", "should be the price in USD of a million tokens"),

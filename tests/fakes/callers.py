@@ -12,7 +12,7 @@ from contextlib import suppress
 from fakes.site import clear_environment
 from fakes.workspace import ROOT
 
-from engine.llm.gateway.rate_limit import RateLimiter
+from engine.llm.gateway.metered import RateLimiter
 from engine.settings import read_settings
 from flows.run.rate_limiter import open_rate_limiter
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from engine.system.guard import SIGNALS
+from engine.system.child_process import SIGNALS
 from flows.cli.app import main
 
 

@@ -83,7 +83,7 @@ MALFORMED: Mapping[str, tuple[Manner, str]] = {
     ),
     "usage as words": (_count(lambda _: "many"), _NO_COMPLETION),
     "usage as a list": (_tell(lambda _: [1]), _NO_COMPLETION),
-    "streams": (_stream, "it streams its answer though it was not asked to. Turn streaming off"),
+    "streams": (_stream, "it begins with data:"),
     "no choices": (lambda body: {name: part for name, part in body.items() if name != "choices"}, _NO_COMPLETION),
     "null in choices": (lambda body: body | {"choices": [None]}, _NO_COMPLETION),
     "web page": (_send("<html><body>Log in</body></html>", "text/html"), "it begins with <html><body>Log in"),

@@ -12,12 +12,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.errors import ModelNotFoundError
-from engine.llm.client.malformed import OTHER_FORM
 from engine.llm.client.provider_errors import CONNECT_SECONDS, ErrorTranslator
 from engine.llm.client.reasoning import read_efforts, write_options
 from engine.llm.client.redaction import redact_credentials
 from engine.llm.client.request import REFUSED, Endpoint, Reply, Request
-from engine.llm.client.response import Usage, mend_unicode, read_choice, read_odds, read_usage
+from engine.llm.client.response import OTHER_FORM, Usage, mend_unicode, read_choice, read_odds, read_usage
 from engine.system.task_groups import cancel_once
 
 if TYPE_CHECKING:
@@ -77,30 +76,19 @@ class LitellmClient:
             raise self._errors.translate(error) from error
         return self._read(response)
 
-    async def check(self) -> None:
-        """Finds out what can be known of the endpoint without a call that costs anything.
+    def check_key(self) -> None:
+        """Finds out, without a call, whether there is a key.
 
         Raises:
-            CredentialsError: no key is set. ProviderUnavailableError: nothing takes a connection at its address.
+            CredentialsError: none is set.
         """
-        import httpx
-
-        name, key, base = self.endpoint.model, self.endpoint.api_key, self.endpoint.api_base
-        _, provider, found, _ = self._litellm.get_llm_provider(name, api_base=base, api_key=key)
+        name, key = self.endpoint.model, self.endpoint.api_key
+        _, provider, found, _ = self._litellm.get_llm_provider(name, api_base=self.endpoint.api_base, api_key=key)
         # A variable that begins so may be another way to sign in.
         others = [known for known in os.environ if known.startswith(f"{provider.upper()}_") and "BASE" not in known]
         lacking = self._litellm.validate_environment(name)["missing_keys"]
         if provider in KEYED and lacking and not (key or found or others):
             raise self._errors.make_keyless()
-        if base is None:
-            return
-        # Of the address only the host is sent, so whoever answers will do; what else is wrong the first call tells.
-        with suppress(httpx.HTTPError, httpx.InvalidURL):
-            async with httpx.AsyncClient(verify=False, timeout=CONNECT_SECONDS) as client:  # noqa: S501
-                try:
-                    await client.head(httpx.URL(base).copy_with(raw_path=b"/"))
-                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                    raise self._errors.make_unavailable(str(error), error) from error
 
     async def close(self) -> None:
         """Closes litellm's connections if no other client in this event loop is in use; it can be used again."""

@@ -35,10 +35,6 @@ class Price:
         plain = max(0, tokens_in - cached - written)
         return plain * self.input_usd + cached * read + written * kept + tokens_out * self.output_usd
 
-    def compute_saving(self, cached: int) -> float:
-        """How much less, in USD, so many prompt tokens cost because the provider had them in its cache."""
-        return 0.0 if self.cached_input_usd is None else cached * (self.input_usd - self.cached_input_usd)
-
     def bound_cost(self, most_in: int, most_out: int) -> float:
         """The most that a call of at most so many tokens can cost in USD, however much of its prompt is cached."""
         dearest = max(self.input_usd, self.cached_input_usd or 0.0, self.written_input_usd or 0.0)

@@ -21,7 +21,7 @@ from engine.errors import (
     RateLimitedError,
     RequestRefusedError,
 )
-from engine.llm.client.malformed import describe_malformed
+from engine.llm.client.response import describe_malformed
 from engine.text.formatting import shorten
 
 # A live host accepts a connection well within this, even if its name has to be looked up at a second DNS server (5 s).

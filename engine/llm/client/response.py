@@ -1,14 +1,26 @@
-"""Reads what litellm made of an answer: its text, wherever that stands, and the tokens, where they can be believed."""
+"""Reads what litellm made of an answer: its text, its tokens where they can be believed, or what is wrong with it."""
 
+import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from engine.llm.client.request import REFUSED
+from engine.text.formatting import shorten
 
 # No model takes as many in one call; a number beyond it would also not fit the columns of a database.
 MOST_TOKENS = 1_000_000_000
+SHOWN_CHARS = 80
+OTHER_FORM = (
+    "is no chat completion in OpenAI's form",
+    "Use a server, or a version of it, that answers in the form of OpenAI's chat completions",
+)
+# The text of a body that openai's client did not take for JSON, in litellm's message.
+_RECEIVED = re.compile(r"Received: (.*)\. Check the reverse proxy", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,30 @@ def mend_unicode(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def describe_malformed(causes: Sequence[BaseException], settings: str) -> tuple[str, str] | None:
+    """What a provider's answer is like, as a clause after "it", and what to do; None where no answer came.
+
+    Args:
+        causes: the exception and all that led to it. litellm gives an answer that it cannot read the status 500, and
+            only its causes tell such an answer from a server's own error.
+        settings: the prefix of the environment variables that set the model.
+    """
+    import httpx
+    import openai
+
+    if any(isinstance(cause, httpx.TransportError | openai.APIConnectionError | OSError) for cause in causes):
+        return None
+    for cause in causes:
+        if isinstance(cause, json.JSONDecodeError):
+            return _describe_body(cause.doc, settings)
+        if isinstance(cause, ValidationError | LookupError | TypeError | AttributeError):
+            return OTHER_FORM
+    said = str(causes[0])
+    if received := _RECEIVED.search(said):
+        return _describe_body(received[1].strip("'\""), settings)
+    return OTHER_FORM if "'choices'" in said else None
+
+
 def _list_arguments(message: Any) -> Iterator[str]:
     calls = [call.function for call in getattr(message, "tool_calls", None) or ()]
     for function in (*calls, getattr(message, "function_call", None)):
@@ -84,3 +120,9 @@ def _read_count(usage: Any, name: str) -> int | None:
     if not isinstance(told, int | float) or not math.isfinite(told) or not 0 <= told <= MOST_TOKENS:
         return None
     return int(told)
+
+
+def _describe_body(body: str, settings: str) -> tuple[str, str]:
+    start = " ".join(body.split())
+    shown = f"begins with {shorten(start, SHOWN_CHARS)}" if start else "is empty"
+    return shown, f"Check {settings}_API_BASE: it has to be the address of the API, which often ends in /v1"

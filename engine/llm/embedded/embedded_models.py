@@ -176,8 +176,6 @@ def _describe_own(given: str, place: EmbeddedPlace) -> EmbeddedFile:
         why = None if stat.S_ISREG(status.st_mode) else "not a file"
     except OSError as error:
         why = error.strerror
-    except RuntimeError:
-        why = "nobody here has that home folder"
     if why is not None:
         models = list_embedded_models()
         near = find_near_spelling(given, list(models))

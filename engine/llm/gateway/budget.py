@@ -144,7 +144,6 @@ class RunBudget:
         self.tokens = 0
         self.prompt_tokens = 0
         self.cached_tokens = 0
-        self.saved_usd = 0.0
         self.unanswered_calls = 0
         self.unanswered_usd = 0.0
         self.unpriced: set[str] = set()
@@ -201,8 +200,6 @@ class RunBudget:
                 self._spend(reply.cost_usd)
         elif endpoint is not None:
             self.unpriced.add(reply.model or endpoint.name)
-        if endpoint is not None and endpoint.price is not None and reply.model is None:
-            self.saved_usd += endpoint.price.compute_saving(reply.cached_tokens)
 
     def count_unanswered(self, bound_usd: float | None) -> None:
         """Counts a call that brought no reply though it may have been billed, at the most that it can have cost."""

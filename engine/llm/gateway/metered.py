@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from engine.domain.progress import CallAttempted, CallBegun, Event
 from engine.errors import ContentRefusedError, ProviderError
@@ -12,12 +13,36 @@ from engine.llm.client.prices import FREE
 from engine.llm.client.request import REFUSED, Client, Reply, Request
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.llm.gateway.budget import Bound, RunBudget, bound_call
-from engine.llm.gateway.rate_limit import RateLimiter
 from engine.llm.gateway.throttle import AdaptiveThrottle
 from engine.llm.replies.replies import ReplyStore
 
 # How long calls in flight have to end when an error of another call ends the run.
 ENDING_SECONDS = 30.0
+
+
+class RateLimiter(Protocol):
+    """Makes calls wait: by Prefect's limits in a run, not at all where no rate is set."""
+
+    async def acquire(self, tokens: int) -> None:
+        """Waits until one more call of at most so many tokens, prompt and reply, may be sent; it is to be sent at once.
+
+        Raises:
+            InputError: a call of that size never fits into the rate.
+            OrchestratorError: Prefect's server, which keeps the rate, does not answer.
+        """
+
+    async def return_unused(self, tokens: int) -> None:
+        """Returns tokens that a call had permits for and did not use; never raises."""
+
+
+class NoRateLimit:
+    """Lets every call through at once."""
+
+    async def acquire(self, tokens: int) -> None:
+        """Does not wait."""
+
+    async def return_unused(self, tokens: int) -> None:
+        """Counts nothing."""
 
 
 @dataclass(frozen=True, slots=True)

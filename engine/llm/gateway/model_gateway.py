@@ -5,23 +5,23 @@ A request passes one wrapper a concern, each with ``complete(request) -> Reply``
 rate, record), ``RedactingClient`` (no secrets), ``LitellmClient``.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from engine.domain.progress import CallEnded, Noticed, Progress
-from engine.errors import ProviderError, RetryableProviderError, StoreError
+from engine.errors import ContextTooLongError, ProviderError, RequestRefusedError, RetryableProviderError, StoreError
 from engine.llm.client.request import Client, Endpoint, Reply, Request
 from engine.llm.gateway.budget import RunBudget
-from engine.llm.gateway.metered import MeteredClient
-from engine.llm.gateway.rate_limit import NoRateLimit, RateLimiter
+from engine.llm.gateway.metered import MeteredClient, NoRateLimit, RateLimiter
 from engine.llm.gateway.retrying import ENDING, GONE, RetryingClient
-from engine.llm.gateway.schema_fallback import SchemaFallback
 from engine.llm.gateway.throttle import AdaptiveThrottle
 from engine.llm.replies.replies import ReplyStore, open_replies
 from engine.settings import RepliesPlace
 from engine.system.log_context import log_context
 
+LOGGER = logging.getLogger("exemplars.calls")
 PATIENCE_SECONDS = 300.0
 
 
@@ -132,3 +132,31 @@ class ModelGateway:
 
     def _notice(self, text: str) -> None:
         self._progress.report(Noticed(text))
+
+
+class SchemaFallback:
+    """Asks in words where a request with a schema was refused; once that has helped, for all later requests too."""
+
+    def __init__(self, client: Client) -> None:
+        self.endpoint = client.endpoint
+        self._client = client
+        self._takes_schema = True
+
+    async def complete(self, request: Request) -> Reply:
+        """The reply to one request.
+
+        Raises:
+            RequestRefusedError: the provider does not take it in words either. Others: as the client's.
+        """
+        if request.schema is None or not self._takes_schema:
+            return await self._client.complete(request.without_schema())
+        try:
+            return await self._client.complete(request)
+        except ContextTooLongError:
+            raise
+        except RequestRefusedError:
+            reply = await self._client.complete(request.without_schema())
+        self._takes_schema = False
+        told = {"model": self.endpoint.name}
+        LOGGER.info("%s takes no schema: it is asked in words from here on", self.endpoint.name, extra=told)
+        return reply

@@ -1,8 +1,8 @@
 """What the runs of one process share of their models: embedded servers, throttles, and a budget."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from engine.llm.client.request import Endpoint
 from engine.llm.embedded.embedded_model import serve_embedded
@@ -15,8 +15,8 @@ from engine.settings import EmbeddedPlace
 EMBEDDED_PATIENCE_SECONDS = 10.0
 
 
-class SharedModels:
-    """The models that the runs of one process share; for one event loop.
+class SharedModels(ExitStack):
+    """The models that the runs of one process share; for one event loop. Embedded servers end with the ``with`` block.
 
     Args:
         calls_at_once: calls of one model in flight at most, of all runs together.
@@ -26,14 +26,13 @@ class SharedModels:
 
     def __init__(
         self,
-        stack: AsyncExitStack,
         calls_at_once: int,
         patience_seconds: float,
         budget: Budget | None = None,
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
+        super().__init__()
         self.budget = budget
-        self._stack = stack
         self._calls_at_once = calls_at_once
         self._patience_seconds = patience_seconds
         self._notice = notice
@@ -52,7 +51,7 @@ class SharedModels:
         """
         async with self._starting:
             if name not in self._served:
-                self._served[name] = self._stack.enter_context(serve_embedded(name, place))
+                self._served[name] = self.enter_context(serve_embedded(name, place))
             return self._served[name]
 
     def find_throttle(self, endpoint: Endpoint) -> AdaptiveThrottle:
@@ -64,15 +63,3 @@ class SharedModels:
                 patience_seconds = min(patience_seconds, EMBEDDED_PATIENCE_SECONDS)
             self._throttles[key] = AdaptiveThrottle(most, patience_seconds, self._notice)
         return self._throttles[key]
-
-
-@asynccontextmanager
-async def share_models(
-    calls_at_once: int,
-    patience_seconds: float,
-    budget: Budget | None = None,
-    notice: Callable[[str], None] = lambda _: None,
-) -> AsyncIterator[SharedModels]:
-    """Shares models inside the block; embedded servers that were started end with it."""
-    async with AsyncExitStack() as stack:
-        yield SharedModels(stack, calls_at_once, patience_seconds, budget, notice)

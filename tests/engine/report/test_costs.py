@@ -9,7 +9,7 @@ from engine.text.formatting import format_cost
 
 
 def test_document_names_everything_that_money_went_to() -> None:
-    document = describe_costs(Bill(0.52, 6, 2400, 1024, 0.003, 480, limit_usd=1.0, unpriced=("openai/judge",)), 4)
+    document = describe_costs(Bill(0.52, 6, 2400, 1024, 480, limit_usd=1.0, unpriced=("openai/judge",)), 4)
 
     assert (0.52, 0.13, 6, 2400, 1.0, ["openai/judge"]) == tuple(
         document[name] for name in ("usd", "per_kept_sample_usd", "replies", "prompt_tokens", "limit_usd", "unpriced")
@@ -45,13 +45,11 @@ def test_bill_is_of_all_replies() -> None:
 FREE = Bill(0.0, limit_usd=1.0)
 
 
-def test_limit_cache_calls_without_reply_and_models_without_a_price_are_remarked() -> None:
-    bill = Bill(
-        0.52, saved_usd=0.004, limit_usd=1.0, unpriced=("openai/judge",), unanswered_calls=2, unanswered_usd=0.01
-    )
-    limit, cache, unanswered, price = list_remarks(bill)
+def test_limit_calls_without_reply_and_models_without_a_price_are_remarked() -> None:
+    bill = Bill(0.52, limit_usd=1.0, unpriced=("openai/judge",), unanswered_calls=2, unanswered_usd=0.01)
+    limit, unanswered, price = list_remarks(bill)
 
-    assert ("$1.00" in limit, "saved $0.0040" in cache) == (True, True)
+    assert "$1.00" in limit
     assert "2 calls had no reply. The provider may have billed that all the same, for $0.0100 at most" in unanswered
     assert "No price is known for openai/judge: its cost is not counted." == price
     assert [] == list_remarks(FREE)

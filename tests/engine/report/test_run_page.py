@@ -85,7 +85,7 @@ def test_error_is_told_first_with_its_details_below_and_markup_as_it_is_written(
 
 
 def test_cost_stands_beside_the_estimate() -> None:
-    page = write(bill=Bill(0.22, 3, 1200, 0, 0.0, 240, limit_usd=1.0))
+    page = write(bill=Bill(0.22, 3, 1200, 0, 240, limit_usd=1.0))
     free = write(endpoint=replace(PLAIN, price=FREE), bill=Bill(0.0, replies=3))
 
     assert "## Cost: $0.22, likely $0.00" in page

@@ -20,7 +20,6 @@ from engine.errors import (
     ModelNotFoundError,
     NoSeedsError,
     ProviderError,
-    ProviderUnavailableError,
     UnpricedError,
 )
 from engine.llm.endpoints import check_prices, describe_judge
@@ -60,22 +59,20 @@ def test_judge_shares_a_key_with_the_same_model_alone(
 
 
 @pytest.mark.parametrize(
-    ("model", "base", "error", "said"),
+    ("model", "error", "said"),
     [
-        ("nobody/judge", None, ModelNotFoundError, r"'nobody/judge' .* set EXEMPLARS_JUDGE_MODEL"),
-        (OTHER, None, CredentialsError, r"needs a key and none is set\. Set EXEMPLARS_JUDGE_API_KEY"),
-        (OTHER, HERE, ProviderUnavailableError, r"does not answer: .*EXEMPLARS_JUDGE_API_BASE"),
+        ("nobody/judge", ModelNotFoundError, r"'nobody/judge' .* set EXEMPLARS_JUDGE_MODEL"),
+        (OTHER, CredentialsError, r"needs a key and none is set\. Set EXEMPLARS_JUDGE_API_KEY"),
     ],
 )
 async def test_judge_that_cannot_be_asked_is_told_when_it_is_opened(
-    model: str, base: str | None, error: type[ProviderError], said: str, monkeypatch: pytest.MonkeyPatch
+    model: str, error: type[ProviderError], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in os.environ if name.startswith(("OPENAI_", "GEMINI_", "GOOGLE_", "ANTHROPIC_"))]:
         monkeypatch.delenv(name)
-    fields = {"judge_api_base": base, "judge_api_key": "sk-judge"} if base else {}
     level = make_level(judge_votes=1, judge_model=model)
     with pytest.raises(error, match=said):
-        async with open_voting_judge(make_settings(**fields), level, HeardProgress(), RunBudget(4)):
+        async with open_voting_judge(make_settings(), level, HeardProgress(), RunBudget(4)):
             raise AssertionError("it was opened")
 
 

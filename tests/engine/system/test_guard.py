@@ -22,7 +22,7 @@ sys.exit(7)
 """
 GUARD = f"""
 import sys
-from engine.system.guard import run_guarded
+from engine.system.child_process import run_guarded
 print(run_guarded([sys.executable, "-c", {COMMAND!r}]))
 """
 SECONDS = 60.0

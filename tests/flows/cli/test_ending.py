@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from engine.errors import RunInterruptedError
-from engine.system.guard import SIGNALS
+from engine.system.child_process import SIGNALS
 from flows.cli.in_process import ending_once
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import DefinitionError, OrchestratorError
-from engine.llm.gateway.rate_limit import NoRateLimit, RateLimiter
+from engine.llm.gateway.metered import NoRateLimit, RateLimiter
 from engine.settings import Settings
 from flows.run.rate_limiter import REQUESTS, SLACK_SECONDS, TOKENS, WINDOW_SECONDS, Rate, list_rates, open_rate_limiter
 

@@ -8,9 +8,8 @@ from fakes.model_sources import make_model
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 from gguf.quants import dequantize, quantize
 
-from engine.llm.embedded.download import get_model, remove_model
+from engine.llm.embedded.download import KEPT_TENSOR, get_model, remove_model, requantize
 from engine.llm.embedded.embedded_models import Made
-from engine.llm.embedded.requantize import KEPT, requantize
 
 SLOW, QUICK = GGMLQuantizationType.Q5_0, GGMLQuantizationType.Q4_0
 
@@ -20,7 +19,7 @@ def write_file(path: Path) -> bytes:
     writer = GGUFWriter(path, "qwen2")
     writer.add_chat_template("{{ messages }}")
     writer.add_token_list(["a", "b", "ж"])
-    for name in ("blk.0.ffn_up.weight", KEPT):
+    for name in ("blk.0.ffn_up.weight", KEPT_TENSOR):
         writer.add_tensor(name, quantize(weights, SLOW), raw_dtype=SLOW)
     writer.add_tensor("output_norm.weight", weights[0])
     writer.write_header_to_file()

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from fakes.client import CHAT
 
-from engine.llm.gateway.shared import share_models
+from engine.llm.gateway.shared import SharedModels
 
 
-async def test_runs_ask_one_model_at_one_pace_and_an_embedded_one_for_as_many_as_it_has_slots() -> None:
-    async with share_models(24, 60.0) as shared:
+def test_runs_ask_one_model_at_one_pace_and_an_embedded_one_for_as_many_as_it_has_slots() -> None:
+    with SharedModels(24, 60.0) as shared:
         throttle = shared.find_throttle(CHAT)
 
         assert shared.find_throttle(CHAT) is throttle
