@@ -119,7 +119,7 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
     add_log_context(effort=job.level.effort)
     stamp = make_stamp(job)
     async with resources.open_models(job.level, progress) as models:
-        rounds = await call(plan, settings, job, models.gateway, models.voting_judge, run_heavy)
+        rounds = await call(plan, settings, job, models.gateway, run_heavy)
         expected = await estimate(settings, rounds, models.gateway, models.voting_judge, progress)
         await resources.import_ahead()
         await run_rounds(rounds, models, progress, expected, resources)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.estimate.wording import format_estimate
+from engine.estimate.estimate import format_estimate
 from engine.llm.embedded.embedded_models import list_embedded_models
 from engine.settings import PROJECT_ROOT, read_settings
 from flows.cli.plan import plan_run

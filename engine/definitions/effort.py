@@ -76,9 +76,8 @@ class Level:
 
     ``replacement_rounds`` is how many of the top-up rounds may be spent on replacing chosen exemplars that lie on the
     wrong side by the probe or carry a shortcut. With 0 nothing is asked for in their place: those with a shortcut are
-    chosen last, those on the wrong side are only reported. ``ignored_per_call`` is what the dial says of exemplars a
-    call where the synth model writes one, whatever it is asked; else None. ``completes`` is whether it is one that goes
-    on with a document.
+    chosen last, those on the wrong side are only reported. ``completes`` is whether the synth model is one
+    that goes on with a document.
     """
 
     effort: Effort
@@ -93,7 +92,6 @@ class Level:
     temperature: float
     replacement_rounds: int = 0
     max_cost_usd: float | None = None
-    ignored_per_call: int | None = None
     completes: bool = False
 
     @property
@@ -103,8 +101,7 @@ class Level:
 
     def ask_one_text(self) -> "Level":
         """Returns the level for a synth model that goes on with a document: it writes one exemplar a call, and more."""
-        ignored = self.ignored_per_call if self.exemplars_per_call == 1 else self.exemplars_per_call
-        return replace(self, exemplars_per_call=1, ignored_per_call=ignored, completes=True)
+        return replace(self, exemplars_per_call=1, completes=True)
 
 
 def choose_effort(asked: Effort | None, own: Effort | None) -> Effort:

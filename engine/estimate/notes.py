@@ -50,11 +50,6 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
     notes += [note for trait in model.traits for note in _describe_axis(plan, trait)]
     if level.thinking != "none" and not endpoint.thinks:
         notes.append(f"The effort asks for {level.thinking} thinking; {endpoint.name} has none, so it was left out.")
-    if level.ignored_per_call:
-        notes.append(
-            f"The effort asks for {level.ignored_per_call} exemplars a call; {endpoint.name} writes one, so it counts "
-            "as 1."
-        )
     if level.judge_votes and is_embedded(level.judge_model):
         notes.append(
             f"The effort asks for {count_noun(level.judge_votes, 'judge vote')} on each text, but the judge model "

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from engine.estimate.wording import name_unpriced
+from engine.estimate.estimate import name_unpriced
 from engine.llm.gateway.budget import RunBudget
 from engine.text.formatting import count_noun, format_cost
 

@@ -11,8 +11,8 @@ from engine.axis.reference_axis import fit_reference_axes
 from engine.definitions.effort import Level, load_level
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.errors import UnpricedError
+from engine.estimate.estimate import ASSUMED, explain_estimate
 from engine.estimate.planned_run import PlannedPrompt, PlannedRun, describe_run
-from engine.estimate.wording import ASSUMED, explain_estimate
 from engine.llm.embedded.embedded_models import EMBEDDED, list_embedded_models
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
 from engine.run.job import load_job, plan_job

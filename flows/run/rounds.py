@@ -5,8 +5,7 @@ from prefect import get_run_logger
 from engine.choosing.rounds import Rounds
 from engine.domain.progress import CallsPlanned, KeptCounted, Progress, StageBegun
 from engine.errors import BudgetError
-from engine.estimate.estimate import Estimate
-from engine.estimate.wording import explain_budget
+from engine.estimate.estimate import Estimate, explain_budget
 from engine.text.formatting import count_noun
 from flows.run.resources import LanguageModels, RunResources
 from tasks.generate import generate

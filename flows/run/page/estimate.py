@@ -8,8 +8,7 @@ from prefect import get_run_logger
 from engine.choosing.rounds import Rounds
 from engine.domain.progress import EstimateMade, Progress
 from engine.estimate.call_kinds import list_calls
-from engine.estimate.estimate import Estimate, estimate_calls
-from engine.estimate.wording import format_estimate
+from engine.estimate.estimate import Estimate, estimate_calls, format_estimate
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.replies.admin import count_kept_replies
 from engine.screening.voting_judge import VotingJudge

@@ -49,7 +49,6 @@ def test_language_is_said_with_what_decided_it_and_that_a_small_model_writes_non
         # What the effort asks for and the models cannot do.
         (make_model(), {"thinking": "low"}, CHAT, "The effort asks for low thinking; openai/test has none"),
         (make_model(), {"thinking": "low"}, replace(CHAT, thinks=True), None),
-        (make_model(), {"ignored_per_call": 4}, CHAT, "The effort asks for 4 exemplars a call; openai/test writes"),
         (make_model(), {"judge_votes": 1, "judge_model": "openai/judge"}, CHAT, None),
         (make_model(), {"judge_votes": 1, "judge_model": "embedded"}, CHAT, "1 judge vote on each text"),
         (MANY_SEEDS, {}, CHAT, "Of the 2,001 seeds of Clarity at Clear, 2,000 are used"),

@@ -8,8 +8,7 @@ from fakes.client import CHAT, PLAIN
 
 from engine.errors import BudgetError, SharedBudgetError
 from engine.estimate.call_kinds import Spread, list_calls
-from engine.estimate.estimate import Amount, Estimate, estimate_calls
-from engine.estimate.wording import explain_budget, explain_estimate, format_estimate
+from engine.estimate.estimate import Amount, Estimate, estimate_calls, explain_budget, explain_estimate, format_estimate
 from engine.llm.client.prices import FREE, Price
 
 PRICED = replace(CHAT, name="openai/priced", price=Price(4e-7, 1.6e-6))
@@ -39,11 +38,10 @@ def test_estimate_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("so_far", "said"),
     [
-        # $1.50 for six is $0.25 each; $0.20 are likely, and $20.00 more than all that was thought of.
+        # $1.50 for six is $0.25 each; $0.20 are likely, $11.91 the most.
         ((1.5, 6, 2), "about $0.50 more, a limit of $2.00 in all"),
         ((0.05, 0, 0), "about $0.15 more, a limit of $0.20 in all"),
         ((2.0, 0, 0), "about $9.92 more, a limit of $11.92 in all"),
-        ((20.0, 0, 0), "is not known: nothing has been kept so far"),
     ],
 )
 def test_need_is_told_as_more_and_as_a_limit_unless_others_share_it(so_far: tuple[float, int, int], said: str) -> None:
