@@ -1,7 +1,7 @@
 """The models that a run asks: the gateway to its synth model, and the chat judge."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 
 from engine.definitions.effort import Level
 from engine.domain.progress import Noticed, Progress
@@ -39,7 +39,7 @@ async def open_gateway(
         ProviderError: the model cannot be had.
     """
     budget = RunBudget(settings.concurrency, limit_cost(settings, level), shared.budget if shared else None)
-    async with _sharing(settings, progress, shared) as models:
+    with _share(settings, progress, shared) as models:
         if is_embedded(level.synth_model):
             endpoints, rate_limiter = [await models.serve(level.synth_model, settings.embedded_place)], None
         else:
@@ -71,23 +71,18 @@ async def open_voting_judge(
     # Where it is the synth model itself, the first call of the run tells.
     if (endpoint.model, endpoint.api_base) != (level.synth_model, settings.synth_api_base):
         LitellmClient(endpoint, settings.call_timeout_seconds).check_key()
-    async with (
-        _sharing(settings, progress, shared) as models,
-        _open([endpoint], settings, progress, budget, rate_limiter, models) as gateway,
-    ):
-        yield VotingJudge(gateway, level.judge_votes)
+    with _share(settings, progress, shared) as models:
+        async with _open([endpoint], settings, progress, budget, rate_limiter, models) as gateway:
+            yield VotingJudge(gateway, level.judge_votes)
 
 
-@asynccontextmanager
-async def _sharing(settings: Settings, progress: Progress, shared: SharedModels | None) -> AsyncIterator[SharedModels]:
+def _share(settings: Settings, progress: Progress, shared: SharedModels | None) -> AbstractContextManager[SharedModels]:
     """What this run asks its models through: what it shares with others or, where there are none, its own."""
     if shared is not None:
-        yield shared
-        return
-    with SharedModels(
+        return nullcontext(shared)
+    return SharedModels(
         settings.concurrency, settings.patience_seconds, notice=lambda text: progress.report(Noticed(text))
-    ) as own:
-        yield own
+    )
 
 
 @asynccontextmanager
