@@ -12,7 +12,8 @@ from engine.domain.model import Effort, SynthType, check_handle
 from engine.domain.progress import Progress
 from engine.domain.verdict import RunResult
 from engine.report.costs import make_bill
-from engine.run.job import Job, find_finished
+from engine.run.job import Job
+from engine.run.outcome import find_finished
 from engine.settings import read_settings
 from engine.store.store import StoredSet
 from engine.system.log_context import add_log_context

@@ -11,7 +11,7 @@ from engine.domain.verdict import Verdict
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.report.costs import Bill
 from engine.report.summary import make_sample_set
-from engine.run.entering import make_entry_check
+from engine.run.outcome import make_entry_check
 from engine.settings import Settings
 from engine.store.store import StoredSet, write_set
 from engine.text.formatting import join_words

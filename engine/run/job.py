@@ -19,24 +19,18 @@ from engine.definitions.repeated_seeds import settle_seeds
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.language_tag import name_tag
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pole, Pool, SynthType
-from engine.domain.verdict import RunResult
 from engine.errors import InputError
 from engine.llm.embedded.embedded_models import EmbeddedFile, choose_model, find_embedded, is_embedded
 from engine.llm.endpoints import check_prices
-from engine.report.wording import state_headline
 from engine.run.unfinished import find_model_of_unfinished_plan
 from engine.settings import Settings
 from engine.store.earlier.texts import open_samples
-from engine.store.layout import PROPOSED, REPORT
+from engine.store.layout import PROPOSED
 from engine.store.proposals import list_all, read_refused, read_reviewed
-from engine.store.sample_set import read_manifest
 from engine.store.store import (
-    StoredSet,
     check_writable,
     digest_sets,
     list_sets,
-    locate_set,
-    read_verdict,
 )
 from engine.text.language import decide_language
 
@@ -250,48 +244,3 @@ def plan_job(job: Job, packs: Packs, seed: int, proposed: Proposal = NO_PROPOSAL
     if decide_language(job.model).encoder_has_say:
         scenario_pool = split_by_topic(job.model, scenario_pool, packs, taken)
     return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, prompts_version(), job.lacking)
-
-
-def find_finished(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
-    """The result of a run whose set is attached; None for a run that has attached nothing yet.
-
-    That is a run which is retried in the UI after it completed, or was killed at the last moment.
-
-    Raises:
-        InputError: its set was attached, and detached since. StoreError: the store cannot be read.
-    """
-    folder = locate_set(settings.locate(settings.samples_uri), handle, choose_pool(synth_type), run_id)
-    manifest = read_manifest(folder)
-    if manifest is not None and manifest.get("status") == "detached":
-        raise InputError(f"The set of run {run_id} was detached from {handle}, and stays so. Start a new run")
-    if manifest is None or manifest.get("status") != "attached":
-        return None
-    return read_result(StoredSet(folder, manifest, written=False))
-
-
-def read_result(stored: StoredSet) -> RunResult:
-    """The result of a run, from its set that is attached, proposed, or rejected after a review.
-
-    Raises:
-        StoreError: the set cannot be read.
-    """
-    manifest, is_proposed = stored.manifest, stored.status == "proposed"
-    kept = {(trait, pole): int(counts[pole]) for trait, counts in manifest["counts"].items() for pole in POLES}
-    found = read_verdict(stored)
-    reasons, warnings = Counter(found.get("reasons", {})), tuple(found.get("warnings", ()))
-    spare = reasons["surplus"]
-    headline = state_headline(sum(kept.values()), warnings, manifest["synth_type"], is_proposed)
-    why = manifest.get("review", {}).get("why")
-    return RunResult(
-        run_id=stored.run_id,
-        status=stored.status,
-        samples=stored.file(stored.rows_name),
-        report=stored.file(REPORT),
-        # The quota is met exactly, but of what a person has left out of a proposal.
-        wanted=max(kept.values(), default=0),
-        kept=kept,
-        rejected=reasons.total() - spare,
-        spare=spare,
-        warnings=warnings,
-        headline=f"{headline}: rejected by a review{f' ({why})' if why else ''}" if not kept else headline,
-    )

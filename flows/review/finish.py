@@ -23,8 +23,8 @@ from engine.domain.samples import SAMPLE_SCHEMA
 from engine.domain.verdict import RunResult, Verdict
 from engine.errors import GateError
 from engine.review.settle import PersonReview, Settled, add_decisions, measure_standing, settle
-from engine.run.entering import make_entry_check
-from engine.run.job import read_pools, read_result
+from engine.run.job import read_pools
+from engine.run.outcome import make_entry_check, read_result
 from engine.settings import read_settings
 from engine.store.decisions import read_decisions
 from engine.store.proposals import attach_proposal, reject_proposal

@@ -25,7 +25,8 @@ from engine.errors import (
 from engine.llm.endpoints import check_prices, describe_judge
 from engine.llm.gateway.budget import RunBudget
 from engine.run.gateways import open_voting_judge
-from engine.run.job import find_finished, load_job
+from engine.run.job import load_job
+from engine.run.outcome import find_finished
 from engine.settings import Settings
 from engine.store.detach import detach_set
 from engine.store.layout import REPORT, SAMPLES

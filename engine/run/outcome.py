@@ -1,0 +1,92 @@
+"""What becomes of a run's set: whether it may enter its model's samples, and the result of one that is stored."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+
+from engine.asking.held_out import choose_pool
+from engine.definitions.lifecycle import check_draft
+from engine.domain.model import POLES, Pool, SynthType
+from engine.domain.samples import Row
+from engine.domain.verdict import RunResult
+from engine.errors import InputError, ModelBusyError
+from engine.report.headline import state_headline
+from engine.settings import Settings
+from engine.store.added_samples import find_added
+from engine.store.layout import REPORT
+from engine.store.sample_set import read_manifest
+from engine.store.store import StoredSet, list_newer, locate_set, read_verdict
+
+
+def make_entry_check(
+    settings: Settings, handle: str, pool: Pool, rows: Sequence[Row], beside: Collection[str] | None, newer: list[str]
+) -> Callable[[], bool]:
+    """Makes the check of a set that is attached, or of one whose rows nobody sees yet.
+
+    Args:
+        beside: the runs whose sets the gate has seen; None for a set that it has not passed.
+        newer: gets the runs whose sets came in since; with any the set may not enter.
+
+    Raises:
+        FrozenModelError: the model was trained or archived meanwhile.
+        ModelBusyError: a text of the set was added to the model's samples meanwhile.
+    """
+    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
+
+    def may_enter() -> bool:
+        if rows and pool == "train":
+            check_draft(models_uri, handle)
+        texts = {row["id"]: str(row["text"]) for row in rows}
+        if added := find_added(models_uri, handle, texts):
+            raise ModelBusyError(
+                f"{handle}: {texts[min(added)]!r} was added to its samples meanwhile, and the set has the same text. "
+                "Nothing was attached, and nothing that was paid is lost. Start again, or leave it out of the review"
+            )
+        newer.extend(() if beside is None else list_newer(samples_uri, handle, beside))
+        return not newer
+
+    return may_enter
+
+
+def find_finished(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
+    """The result of a run whose set is attached; None for a run that has attached nothing yet.
+
+    That is a run which is retried in the UI after it completed, or was killed at the last moment.
+
+    Raises:
+        InputError: its set was attached, and detached since. StoreError: the store cannot be read.
+    """
+    folder = locate_set(settings.locate(settings.samples_uri), handle, choose_pool(synth_type), run_id)
+    manifest = read_manifest(folder)
+    if manifest is not None and manifest.get("status") == "detached":
+        raise InputError(f"The set of run {run_id} was detached from {handle}, and stays so. Start a new run")
+    if manifest is None or manifest.get("status") != "attached":
+        return None
+    return read_result(StoredSet(folder, manifest, written=False))
+
+
+def read_result(stored: StoredSet) -> RunResult:
+    """The result of a run, from its set that is attached, proposed, or rejected after a review.
+
+    Raises:
+        StoreError: the set cannot be read.
+    """
+    manifest, is_proposed = stored.manifest, stored.status == "proposed"
+    kept = {(trait, pole): int(counts[pole]) for trait, counts in manifest["counts"].items() for pole in POLES}
+    found = read_verdict(stored)
+    reasons, warnings = Counter(found.get("reasons", {})), tuple(found.get("warnings", ()))
+    spare = reasons["surplus"]
+    headline = state_headline(sum(kept.values()), warnings, manifest["synth_type"], is_proposed)
+    why = manifest.get("review", {}).get("why")
+    return RunResult(
+        run_id=stored.run_id,
+        status=stored.status,
+        samples=stored.file(stored.rows_name),
+        report=stored.file(REPORT),
+        # The quota is met exactly, but of what a person has left out of a proposal.
+        wanted=max(kept.values(), default=0),
+        kept=kept,
+        rejected=reasons.total() - spare,
+        spare=spare,
+        warnings=warnings,
+        headline=f"{headline}: rejected by a review{f' ({why})' if why else ''}" if not kept else headline,
+    )
