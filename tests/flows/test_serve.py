@@ -1,6 +1,6 @@
 """``make serve``: the order in which services start and stop, what is said of one that ends, and what is refused.
 
-``tests/docs/test_http_walk.py`` has it whole, and ``tests/engine/system/test_guard.py`` what its signals do.
+``tests/docs/test_http_walk.py`` has it whole, and ``tests/engine/system/test_child_process.py`` what its signals do.
 """
 
 import itertools
