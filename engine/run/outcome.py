@@ -9,7 +9,7 @@ from engine.domain.model import POLES, Pool, SynthType
 from engine.domain.samples import Row
 from engine.domain.verdict import RunResult
 from engine.errors import InputError, ModelBusyError
-from engine.report.headline import state_headline
+from engine.report.wording import state_headline
 from engine.settings import Settings
 from engine.store.added_samples import find_added
 from engine.store.layout import REPORT
