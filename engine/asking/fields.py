@@ -18,8 +18,7 @@ from engine.asking.subjects import name_subjects
 from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
 from engine.domain.model import Model
 from engine.text.embedding import Vectors, encode, normalise_rows
-from engine.text.function_words import FUNCTION_WORDS
-from engine.text.words import normalise
+from engine.text.words import FUNCTION_WORDS, normalise
 
 # How much it counts that a subject's pack is the whole model's, from the nearness on that any pack has to a model of no
 # field; the first number where a pack is made for the model's kind of text: without it travel as an expense is a

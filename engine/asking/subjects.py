@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import regex
 
-from engine.text.function_words import FUNCTION_WORDS, list_content_words
-from engine.text.words import split_words, take_opening
+from engine.text.words import FUNCTION_WORDS, list_content_words, split_words, take_opening
 
 
 def name_subjects(texts: Sequence[str]) -> list[str]:

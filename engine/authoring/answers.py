@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from yaml.reader import Reader
 
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
-from engine.domain.folding import fold_name, is_blank
 from engine.domain.model import POLES, Pole
 from engine.text.formatting import capitalise
+from engine.text.words import fold_name, is_blank
 
 # Where no letter of a name can stand in a key, as in Japanese.
 FALLBACK_KEY = "trait"

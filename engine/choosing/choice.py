@@ -17,8 +17,7 @@ from engine.choosing.shortcuts import DEFINED_BY_WORDS
 from engine.domain.model import POLES, Pole, Trait
 from engine.domain.samples import Exemplar, Reason
 from engine.text.embedding import Vectors
-from engine.text.function_words import list_content_words
-from engine.text.words import count_words, split_words
+from engine.text.words import count_words, list_content_words, split_words
 
 # By how many standard deviations the pole score of a pair's positive has to exceed that of its negative.
 MIN_MARGIN = 0.5

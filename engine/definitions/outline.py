@@ -7,8 +7,8 @@ from engine.definitions.scenario_packs import list_pack_names
 from engine.definitions.schema import ModelEntry, ScenariosEntry, TraitEntry
 from engine.definitions.sources.entries import Source, make_sources
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
-from engine.domain.folding import fold_name
 from engine.domain.model import Brief, Length, Model, OwnScenarios, Trait
+from engine.text.words import fold_name
 
 # What is added over HTTP: read as the last source, without an entry in `sources`.
 ADDED_FILE = "added.jsonl"

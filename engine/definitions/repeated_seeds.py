@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from engine.domain.model import Model, Seed, Skipped
+from engine.text.formatting import join_words
 from engine.text.words import drop_unseen, normalise
 
 MIDDLE = 0.5
-# More lines are counted, and not named one by one.
-MOST_NAMED = 10
+# More texts are counted, and not named one by one.
+MOST_NAMED = 5
 
 
 def settle_seeds(model: Model) -> Model:
@@ -28,7 +29,11 @@ def settle_seeds(model: Model) -> Model:
         model,
         seeds=tuple(group[0] for group in groups.values() if not _contradict(group)),
         contested=tuple(seed for group in contested for seed in group),
-        skipped=(*model.skipped, *_name_first(_name_contested(contested)), *_name_first(_name_doubled(doubled))),
+        skipped=(
+            *model.skipped,
+            *_skip(contested, "at both sides of its trait, so it is not used"),
+            *_skip(doubled, "there more than once, so the first counts"),
+        ),
     )
 
 
@@ -51,29 +56,10 @@ def _contradict(group: Sequence[Seed]) -> bool:
     return min(qualities) < MIDDLE < max(qualities)
 
 
-def _name_contested(groups: Sequence[Sequence[Seed]]) -> Iterator[Skipped]:
-    for group in groups:
-        # A quality in the middle contradicts neither side.
-        first, other = max(group, key=lambda seed: seed.quality), min(group, key=lambda seed: seed.quality)
-        why = (
-            f"the same text is at the other side in {_locate(other)} (quality {first.quality:g} here, "
-            f"{other.quality:g} there), so neither is used"
-        )
-        yield Skipped(f"seed {_locate(first)} for {first.trait}", why)
-
-
-def _name_doubled(groups: Sequence[Sequence[Seed]]) -> Iterator[Skipped]:
-    for group in groups:
-        for seed in group[1:]:
-            why = f"the same text as {_locate(group[0])}, so it counts once, with the quality {group[0].quality:g}"
-            yield Skipped(f"seed {_locate(seed)} for {seed.trait}", why)
-
-
-def _name_first(skipped: Iterator[Skipped]) -> list[Skipped]:
-    named = list(skipped)
-    more = [Skipped(f"{len(named) - MOST_NAMED:,} more seeds", named[0].why)] if len(named) > MOST_NAMED else []
-    return named[:MOST_NAMED] + more
-
-
-def _locate(seed: Seed) -> str:
-    return seed.place or repr(seed.text[:40])
+def _skip(groups: Sequence[Sequence[Seed]], why: str) -> Iterator[Skipped]:
+    """Yields a note for each text with the lines that it stands on, and one that counts the rest."""
+    for group in groups[:MOST_NAMED]:
+        places = join_words([f"{seed.place or repr(seed.text[:40])} (quality {seed.quality:g})" for seed in group])
+        yield Skipped(f"seed for {group[0].trait}", f"the same text is {why}: {places}")
+    if len(groups) > MOST_NAMED:
+        yield Skipped(f"{len(groups) - MOST_NAMED:,} more seeds", f"each is {why}")

@@ -19,9 +19,9 @@ from pydantic_core import PydanticCustomError
 
 from engine.definitions.mistakes import Entry, check_entries
 from engine.definitions.sources.labelled_lines import QUALITY_WORDS
-from engine.domain.folding import is_blank
 from engine.domain.language_tag import parse_tag
 from engine.domain.model import Aggregation, Effort, TraitType
+from engine.text.words import is_blank
 
 # Files whose lines have labels of their own, by their ending.
 _LABELLED = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}

@@ -247,11 +247,6 @@ def is_handle(text: str) -> bool:
     return len(text) <= HANDLE_MAX_LENGTH and re.fullmatch(HANDLE_PATTERN[1:-1], text) is not None
 
 
-def is_namespace(text: str) -> bool:
-    """Whether a text is a well-formed namespace, the first part of a handle, and leaves room for a name."""
-    return is_handle(f"{text}.x")
-
-
 def digest_text(text: str) -> str:
     """Returns the SHA-256 of the UTF-8 text, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()

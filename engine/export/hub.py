@@ -14,8 +14,8 @@ from engine.export.attached import POOLS, AttachedSamples
 from engine.report.dataset_card import SHOWN, SPLITS, render_header
 from engine.store.sample_set import GROUP_ROWS
 from engine.store.store import StoredSet
+from engine.text.escaping import render_markdown
 from engine.text.language import Language, detect_language
-from engine.text.markdown import render_markdown
 
 CARD = "README.md"
 DATA = "data/{split}.parquet"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.definitions.outline import Outline
 from engine.listing.page import SampleCount
-from engine.text.markdown import render_markdown
+from engine.text.escaping import render_markdown
 
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md.jinja"
 

@@ -10,8 +10,8 @@ from engine.domain.model import Model, Pole, Pool
 from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp
 from engine.store.layout import RUN_FOLDER, SAMPLES
 from engine.store.store import locate_set
+from engine.text.escaping import render_markdown
 from engine.text.language import Language
-from engine.text.markdown import render_markdown
 
 TEMPLATE = Path(__file__).parent / "templates" / "card.md.jinja"
 # The hub's buckets for the number of rows (huggingface.co/docs/hub/datasets-cards).

@@ -13,7 +13,7 @@ from engine.store.layout import PROPOSED, REVIEW_DATA
 from engine.store.proposals import read_deadline, read_rows
 from engine.store.store import StoredSet
 from engine.system.filesystem import read_bytes
-from engine.text.embedded_json import embed_json
+from engine.text.escaping import embed_json
 
 TEMPLATES = Path(__file__).parent / "templates"
 

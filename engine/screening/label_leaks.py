@@ -7,11 +7,9 @@ from itertools import chain
 
 import regex
 
-from engine.domain.folding import fold, fold_name, is_blank
 from engine.domain.model import Model, Trait
 from engine.screening.patterns import MOST_SEEDS, load_particles
-from engine.text.function_words import list_content_words
-from engine.text.words import normalise
+from engine.text.words import fold, fold_name, is_blank, list_content_words, normalise
 
 Run = tuple[str, ...]
 

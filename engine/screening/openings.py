@@ -9,11 +9,10 @@ from collections.abc import Iterable
 
 import regex
 
-from engine.domain.folding import fold
 from engine.domain.model import Model, Pole
 from engine.domain.samples import Exemplar
 from engine.screening.patterns import MOST_SEEDS
-from engine.text.words import split_words
+from engine.text.words import fold, split_words
 
 # Of four texts of a pole two may begin alike by chance, of ten not five.
 MIN_TEXTS, MIN_SHARE = 5, 0.5

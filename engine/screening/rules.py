@@ -12,9 +12,16 @@ from engine.domain.samples import Reason
 from engine.screening.label_leaks import Run, find_label, find_own_words
 from engine.screening.patterns import find_pattern
 from engine.text.formatting import count_noun
-from engine.text.function_words import list_function_words
 from engine.text.language import find_other_language
-from engine.text.words import COMMON_RUN, count_words, ends_sentence, normalise, split_words, word_runs
+from engine.text.words import (
+    COMMON_RUN,
+    count_words,
+    ends_sentence,
+    list_function_words,
+    normalise,
+    split_words,
+    word_runs,
+)
 
 # A text may miss its scenario's length by half. C4 drops lines of fewer than 5 words (Raffel et al. 2020, section 2.2).
 LENGTH_TOLERANCE = 0.5

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 import regex
 
 from engine.domain.model import POLES, Model, Pole
-from engine.text.function_words import list_function_words
-from engine.text.words import normalise, split_words, word_runs
+from engine.text.words import list_function_words, normalise, split_words, word_runs
 
 SIZES = range(2, 6)
 MIN_CONTENT_WORDS = 2

@@ -5,10 +5,6 @@ import re
 from collections.abc import Sequence
 
 QUOTED_CHARS = 120
-# What a terminal obeys, or cannot be given, but a tab and a line feed: C0 and C1 (ECMA-48), delete, line and paragraph
-# separators, bidirectional embeddings, overrides and isolates (trojansource.codes), and halves of surrogate pairs, as
-# which Python has the bytes of a file's name that are no characters.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def name_plainly(name: str) -> str:
@@ -60,11 +56,6 @@ def format_cost(cost_usd: float | None) -> str:
     if cost_usd == 0 or cost_usd >= 0.1:
         return f"${cost_usd:,.2f}"
     return f"${cost_usd:.{max(4, 1 - math.floor(math.log10(cost_usd)))}f}"
-
-
-def show_controls(text: str) -> str:
-    """Writes the characters that a terminal would obey as JSON does, ESC as ``\\u001b``: JSON stays the same JSON."""
-    return _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def format_bytes(number: float) -> str:

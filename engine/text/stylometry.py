@@ -12,8 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from engine.text.embedding import Vectors
-from engine.text.function_words import list_content_words, list_function_words
-from engine.text.words import count_words, split_words
+from engine.text.words import count_words, list_content_words, list_function_words, split_words
 
 # A variation is about as long as its seed: 99 % of the authored texts have .80 to 1.25 times the words of another text
 # of their pole, and a new subject may need some room.

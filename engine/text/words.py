@@ -1,4 +1,4 @@
-"""Splits, counts and normalises words of any script: the forms in which all other modules compare texts.
+"""Splits, counts and folds words of any script: the forms in which all other modules compare texts and names.
 
 A text of ASCII characters alone, as most English ones are, takes the short way through Python's own ``re``. ``regex``
 knows what Unicode says of all others, and ICU's dictionaries find the words of scripts without spaces
@@ -7,14 +7,19 @@ knows what Unicode says of all others, and ICU's dictionaries find the words of 
 
 import re
 import unicodedata
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
 
 import regex
 from icu4py.breakers import WordBreaker
 
-from engine.domain.folding import UNSEEN, fold
+from engine.domain.language_tag import find_code
 
+# What is not seen: zero-width characters, soft hyphens, marks of direction, variation selectors (Unicode 5.21,
+# Default_Ignorable_Code_Point), interlinear marks, the blank of Braille, and the Arabic tatweel, which only stretches a
+# word.
+UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}\ufff9-\ufffb\u2800\u0640]+")
+_SEEN = regex.compile(r"[^\p{C}\p{Z}\s]")
 # A run of 8 words in common is what PaLM counts as contamination (Chowdhery et al. 2022, section 8).
 COMMON_RUN = 8
 # The Jaccard index from which two texts are too near for one to train on and the other to evaluate with. At .7 an
@@ -39,6 +44,39 @@ CHARACTERS_PER_WORD: Mapping[str, float] = {"ja": 1.7, "zh": 1.6, "th": 3.9}
 SHINGLE_LENGTH = 5
 # One word, as five letters are: ICU's words have about two characters in Chinese and Japanese.
 DENSE_SHINGLE_LENGTH = 2
+# English function words: they tell how a text is built, not what it is about.
+FUNCTION_WORDS = frozenset(
+    """
+    a about above after again against all also although always am among an and another any anybody anyone anything
+    are around as at away be because been before being below between both but by can cannot could did do does doing
+    done down during each either else ever every everybody everyone everything few for from further get gets give
+    given go goes got had has have having he her here hers him his how however i if in instead into is it its itself
+    just keep keeps kept let like made make makes many may me might more most much must my need needs neither never
+    new no nobody nor not nothing now of off often on once one only onto or other others our out over own per please
+    put rather really same say see set shall she should since so some somebody someone something sometimes soon
+    still such take takes than that the their them then there therefore these they thing things this those though
+    three through thus to today together too two under until up upon us use used uses using very via want was way we
+    well were what when where whether which while who whose why will with within without would yes yet you your
+    """.split()
+)
+
+
+def fold(text: str) -> str:
+    """Folds case, width, apostrophes and what is not seen (NFKC); white space stays. Turkish's two i count as one."""
+    if text.isascii():
+        return text.casefold()
+    folded = unicodedata.normalize("NFKC", UNSEEN.sub("", text)).casefold()
+    return unicodedata.normalize("NFC", folded).replace("i\u0307", "i").replace("ı", "i").replace("’", "'")
+
+
+def fold_name(name: str) -> str:
+    """Folds a name or a label, with single spaces: two that are the same to a reader have one form."""
+    return " ".join(fold(name).split())
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text is seen."""
+    return not _SEEN.search(UNSEEN.sub("", text))
 
 
 def split_words(text: str) -> list[str]:
@@ -92,9 +130,36 @@ def word_runs(text: str, size: int) -> frozenset[tuple[str, ...]]:
     return frozenset(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
 
 
-def is_spaceless(word: str) -> bool:
-    """Whether a word begins with a character of a script that is written without spaces."""
-    return _SPACELESS.match(word) is not None
+def list_content_words(texts: Iterable[str], language: str = "en") -> list[str]:
+    """Lists the words longer than two letters that are not function words, text by text, with repeats.
+
+    Of a script without spaces words of two characters are listed too.
+
+    Args:
+        language: a tag of BCP 47, whose function words are left out.
+    """
+    function_words = list_function_words(language)
+    return [
+        word
+        for text in texts
+        for word in split_words(text)
+        if word not in function_words and len(word) > (1 if _SPACELESS.match(word) else 2)
+    ]
+
+
+@cache
+def list_function_words(language: str) -> frozenset[str]:
+    """Lists the words of a language that tell how a text is built, not what it is about.
+
+    English ones are ``FUNCTION_WORDS``; those of 57 more languages come from ``stopwords-iso``; else there are none.
+    """
+    code = find_code(language)
+    if code == "en":
+        return FUNCTION_WORDS
+    import stopwordsiso
+
+    known = stopwordsiso.stopwords(code) if stopwordsiso.has_lang(code) else frozenset[str]()
+    return frozenset(word for words in known for word in split_words(words))
 
 
 def ends_sentence(text: str) -> bool:

@@ -22,7 +22,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from engine.text.function_words import FUNCTION_WORDS
+from engine.text.words import FUNCTION_WORDS
 
 SEED_SHOWN = re.compile(r"\0The text: (.+?)\n\nAnother subject: ", re.DOTALL)
 Served = TypeVar("Served", bound="Provider")

@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import BinaryIO
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
-from engine.domain.folding import fold_name
-from engine.domain.formulas import unquote_formulas
 from engine.domain.model import SURROGATE, Seed, Trait
 from engine.errors import Problem
+from engine.text.escaping import unquote_formulas
+from engine.text.words import fold_name
 
 CONTENT = "content"
 SOURCE_URL = "source_url"

@@ -20,7 +20,6 @@ from fakes.stored import HANDLE, attach_set, write_lines, write_model
 
 from engine.definitions.loader import load_model
 from engine.definitions.sources.labelled_lines import gather_lines, walk_csv
-from engine.domain.formulas import unquote_formulas
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.errors import InputError, StoreError
 from engine.export.formats import FORMATS, Export, export_samples
@@ -28,6 +27,7 @@ from engine.export.lines import BODY_BYTES, BODY_SAMPLES, join_body, pack_bodies
 from engine.store.detach import detach_set
 from engine.store.sample_set import SampleSet
 from engine.store.store import write_set
+from engine.text.escaping import unquote_formulas
 
 # Each would be run by a spreadsheet, ends a line for some reader, or is what our own quoting writes.
 HOSTILE = (

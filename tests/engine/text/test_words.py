@@ -2,7 +2,19 @@
 
 import pytest
 
-from engine.text.words import count_words, ends_sentence, normalise, split_words, take_opening, word_runs
+from engine.text.words import (
+    count_words,
+    ends_sentence,
+    fold,
+    fold_name,
+    is_blank,
+    list_content_words,
+    list_function_words,
+    normalise,
+    split_words,
+    take_opening,
+    word_runs,
+)
 
 JAPANESE = "設定画面で言語を変更すると、すべてのメニューが日本語で表示されます。"
 CHINESE = "您可以在设置页面更改语言。"
@@ -61,3 +73,34 @@ def test_an_opening_is_the_first_words_as_they_are_written() -> None:
 def test_runs_of_words_are_found_without_spaces() -> None:
     assert word_runs(JAPANESE, 8) & word_runs(f"なお、{JAPANESE}", 8)
     assert not word_runs(JAPANESE, 8) & word_runs(CHINESE, 8)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("warm", " WARM\t"),
+        ("Warm", "\u200fW\u00adar\u200bm\ufe0f\u200e"),
+        ("İyi", "iyi"),
+        ("Straße", "STRASSE"),
+        ("ガス", "ｶﾞｽ"),
+        ("don’t", "don't"),
+    ],
+)
+def test_names_that_read_the_same_are_one(one: str, other: str) -> None:
+    assert fold_name(one) == fold_name(other)
+
+
+def test_white_space_of_a_text_and_other_letters_stay_and_what_nobody_sees_is_blank() -> None:
+    blank = ["", " ", "\u200b", "\u2800", "\u3164\u200f", "\t\u00a0", "\u202e\u2066"]
+
+    assert ("a  b\n", "é ") == (fold("A  b\n"), fold("É "))
+    assert fold_name("warm") != fold_name("worm")
+    assert blank == [text for text in (*blank, "a", " \u200b.", "字", "‿") if is_blank(text)]
+
+
+def test_content_words_are_those_of_their_language() -> None:
+    german = ["Die Gärtnerin und der Müller gehen über die Brücke"]
+    assert ["gärtnerin", "müller", "brücke"] == [word for word in list_content_words(german, "de") if word != "gehen"]
+    assert "die" in list_content_words(german)
+    assert {"言語", "設定"} <= set(list_content_words([JAPANESE], "ja"))
+    assert frozenset() == list_function_words("tlh")

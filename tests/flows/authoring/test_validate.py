@@ -47,8 +47,10 @@ def test_sample_that_counts_once_or_not_at_all_is_told_as_skipped(models: Path, 
     write_model(models, "acme.twice", samples=lines)
     out = run_command("validate", "--no-hints").out
 
-    assert "  skipped: seed acme.twice/s.jsonl:1 for warmth (the same text is at the other side in acme.twice/" in out
-    assert "  skipped: seed acme.twice/s.jsonl:4 for warmth (the same text as acme.twice/s.jsonl:3, so it " in out
+    assert (
+        "both sides of its trait, so it is not used: acme.twice/s.jsonl:1 (quality 1) and acme.twice/s.jsonl:2" in out
+    )
+    assert "(the same text is there more than once, so the first counts: acme.twice/s.jsonl:3 (quality " in out
 
 
 def test_all_models_are_checked_with_every_mistake_and_a_wrong_one_stops_none(
