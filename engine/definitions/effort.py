@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path as FilePath
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticKnownError
 
-from engine.definitions.mistakes import Entry, check_entries, validate_document
+from engine.definitions.mistakes import ClosedEntry, check_entries, validate_document
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import EFFORTS, Effort
 from engine.errors import DefinitionError
@@ -33,9 +33,7 @@ def _list_names(value: object) -> object:
 Names = Annotated[tuple[Name, ...], BeforeValidator(_list_names), AfterValidator(check_entries)]
 
 
-class _Level(Entry):
-    closed: ClassVar[bool] = True
-
+class _Level(ClosedEntry):
     exemplars_per_pole: Annotated[int, Field(ge=1, le=1_000_000)]
     synth_model: Size
     thinking: Thinking
@@ -48,18 +46,14 @@ class _Level(Entry):
     max_cost_usd: Annotated[float, Field(gt=0, le=MOST_USD)] | None = None
 
 
-class _Models(Entry):
-    closed: ClassVar[bool] = True
-
+class _Models(ClosedEntry):
     small: Names
     medium: Names
     large: Names
     judge: Name
 
 
-class _Dial(Entry):
-    closed: ClassVar[bool] = True
-
+class _Dial(ClosedEntry):
     models: _Models
     levels: dict[Effort, _Level]
 
@@ -76,8 +70,8 @@ class Level:
 
     ``replacement_rounds`` is how many of the top-up rounds may be spent on replacing chosen exemplars that lie on the
     wrong side by the probe or carry a shortcut. With 0 nothing is asked for in their place: those with a shortcut are
-    chosen last, those on the wrong side are only reported. ``completes`` is whether the synth model is one
-    that goes on with a document.
+    chosen last, those on the wrong side are only reported. ``completes`` is whether the synth model is one that goes on
+    with a document.
     """
 
     effort: Effort

@@ -29,7 +29,6 @@ from engine.system.filesystem import (
 )
 
 MODEL_FILE = "model.yaml"
-MISNAMED_FILE = "model.yml"
 SAMPLE_ENDINGS = (".jsonl", ".csv")
 # Far above what a person writes; samples have files of their own.
 MAX_BYTES = 256 * 1024
@@ -161,9 +160,7 @@ def _make_unknown_model_error(models_uri: str, handle: str) -> UnknownModelError
     offered = difflib.get_close_matches(handle, known, cutoff=NEAR_HANDLE_CUTOFF)
     hint = f"Did you mean {' or '.join(offered)}?" if offered else f"There are: {', '.join(known) or 'none'}"
     if handle in list_folders(models_uri):
-        misnamed = list_folders_with(models_uri, [handle], MISNAMED_FILE)
-        remedy = f": rename its {MISNAMED_FILE} to {MODEL_FILE}" if misnamed else ""
-        hint = f"Its folder exists, but has no {MODEL_FILE}{remedy}"
+        hint = f"Its folder exists, but has no {MODEL_FILE}"
     return UnknownModelError(f"No model {handle!r} in {models_uri}. {hint}")
 
 

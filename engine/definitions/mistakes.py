@@ -4,7 +4,7 @@ import difflib
 import math
 from collections.abc import Collection, Mapping, Sized
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
@@ -27,6 +27,7 @@ _ALLOWED = {
     **dict.fromkeys(("missing", "union_tag_not_found"), "this field is required"),
     "json_invalid": "one JSON object ({error})",
     "string_pattern_mismatch": "lower-case letters and digits, '_' and '-' beside them",
+    "extra_forbidden": "no field of this name",
     "string_type": "text",
     "string_too_short": "text that is not empty",
     "string_too_long": "text of at most {max_length} characters",
@@ -64,6 +65,8 @@ class Findings:
             path, given = self._drop_tags(item["loc"]), item["input"]
             if item["type"].startswith("union_tag"):
                 path, given = (*path, "type"), given.get("type")
+            if item["type"] == "extra_forbidden":
+                given = path[-1]
             found = "nothing" if item["type"] == "missing" else format_value(given)
             self.add(path, found, allowed, find_near_spelling(str(given), choices) if choices else None)
 
@@ -90,12 +93,10 @@ class Findings:
 class Entry(BaseModel):
     """An object of fields. A field without a value counts as one that is not there.
 
-    An unknown field that is spelt nearly like a known one is a mistake; any other is noted as skipped, or is a mistake
-    too where ``closed``.
+    An unknown field that is spelt nearly like a known one is a mistake; any other is noted as skipped.
     """
 
     model_config = ConfigDict(frozen=True)
-    closed: ClassVar[bool] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -103,12 +104,18 @@ class Entry(BaseModel):
         known = list(cls.model_fields)
         if not isinstance(value, dict):
             raise PydanticCustomError("no_object", "an object of fields: {known}", {"known": ", ".join(known)})
-        takes_all = cls.model_config.get("extra") == "allow"
-        if isinstance(value, Fields) and isinstance(findings := info.context, Findings) and not takes_all:
+        says_nothing = "extra" not in cls.model_config
+        if isinstance(value, Fields) and isinstance(findings := info.context, Findings) and says_nothing:
             for word in value:
                 if word not in known:
-                    _note_unknown((*value.path, word), known, cls.closed, findings)
+                    _note_unknown((*value.path, word), known, findings)
         return {word: entry for word, entry in value.items() if entry is not None}
+
+
+class ClosedEntry(Entry):
+    """An object in which an unknown field is a mistake."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 def validate_document(document: Document, kind: type[Kind]) -> tuple[Kind, Findings]:
@@ -164,10 +171,9 @@ def _shorten(text: str, most_chars: int) -> str:
     return text if len(text) <= most_chars else f"{text[: most_chars - 1]}…"
 
 
-def _note_unknown(path: Path, known: Collection[str], closed: bool, findings: Findings) -> None:
+def _note_unknown(path: Path, known: Collection[str], findings: Findings) -> None:
     word = str(path[-1])
-    near = _find_typo(word, known)
-    if near or closed:
+    if near := _find_typo(word, known):
         findings.add(path, format_value(word), f"one of {', '.join(known)}", near)
     else:
         place = f"{findings.document.name}:{findings.document.line(path)}"

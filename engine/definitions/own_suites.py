@@ -3,18 +3,16 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 from pyarrow import fs
 from pydantic import AfterValidator, Field
 
 from engine.definitions.loader import locate_model
-from engine.definitions.mistakes import Entry, Findings, check_entries, format_value, validate_document
-from engine.definitions.sources.labelled_lines import take_once
+from engine.definitions.mistakes import ClosedEntry, Findings, check_entries, format_value, validate_document
 from engine.definitions.suite_arguments import check_arguments
-from engine.definitions.yaml_document import Document, Fields, Path, read_authored
-from engine.domain.model import SURROGATE
+from engine.definitions.yaml_document import Document, read_authored
 from engine.domain.suites import GATE_SUITES, OwnSuite
 from engine.errors import DefinitionError, InputError, StoreError
 from engine.settings import Settings
@@ -27,11 +25,8 @@ SUITE_NAME = re.compile(r"\w[\w -]{0,79}")
 MAX_BYTES = 1024 * 1024
 
 
-# Pydantic's plugin for mypy calls its own catch-all ``kwargs`` too.
-class ExpectationEntry(Entry):  # type: ignore[no-redef]
+class ExpectationEntry(ClosedEntry):
     """One expectation, as Great Expectations writes it too; the last four fields are passed over."""
-
-    closed: ClassVar[bool] = True
 
     type: str = Field(min_length=1)
     kwargs: dict[str, Any] = Field(default_factory=dict)
@@ -44,10 +39,8 @@ class ExpectationEntry(Entry):  # type: ignore[no-redef]
     expectation_context: Any = None
 
 
-class SuiteEntry(Entry):
+class SuiteEntry(ClosedEntry):
     """A suite, as Great Expectations writes it too; the last four fields are passed over."""
-
-    closed: ClassVar[bool] = True
 
     name: str
     expectations: Annotated[tuple[ExpectationEntry, ...], AfterValidator(check_entries)]
@@ -125,10 +118,7 @@ def parse_suite(place: str, content: bytes) -> OwnSuite:
     Raises:
         DefinitionError: it is no suite; the error carries all mistakes of form.
     """
-    value = _parse_json(place, content)
-    if isinstance(value, Fields) and isinstance(value.get("expectations"), Fields):
-        raise DefinitionError.of_file(place, "an object as expectations", "a list of expectations")
-    entry, findings = validate_document(Document(place, value, {}), SuiteEntry)
+    entry, findings = validate_document(Document(place, _parse_json(place, content), {}), SuiteEntry)
     if entry.name in GATE_SUITES:
         findings.add(
             ("name",), repr(entry.name), f"a name that the gate's own suites do not have ({', '.join(GATE_SUITES)})"
@@ -149,38 +139,13 @@ def _read_suite(place: str, is_file: bool) -> OwnSuite:
 
 
 def _parse_json(place: str, content: bytes) -> Any:
-    """Parses JSON; each object knows its path, for messages."""
     if len(content) > MAX_BYTES:
         raise DefinitionError.of_file(place, f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most")
     try:
-        text = content.decode("utf-8-sig")
-        found = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=take_once)
-        value, written = _give_paths(found, ()), json.dumps(found, ensure_ascii=False)
-    except KeyError as error:
-        found, line = f"{error.args[0]!r} a second time in one object", None
-    except RecursionError:
-        found, line = "nesting deeper than can be read", None
-    except ValueError as error:
-        found, line = str(error), getattr(error, "lineno", None)
-    else:
-        if not SURROGATE.search(written):
-            return value
-        found, line = "half of a surrogate pair", None
-    raise DefinitionError.of_file(place, found, "one object of JSON, in UTF-8", line)
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name}, which JSON does not know")
-
-
-def _give_paths(value: Any, path: Path) -> Any:
-    if isinstance(value, list):
-        return [_give_paths(item, (*path, number)) for number, item in enumerate(value)]
-    if not isinstance(value, dict):
-        return value
-    fields = Fields(path)
-    fields.update({name: _give_paths(item, (*path, name)) for name, item in value.items()})
-    return fields
+        return json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", None)
+        raise DefinitionError.of_file(place, str(error), "one object of JSON, in UTF-8", line) from None
 
 
 def _describe(number: int, entry: ExpectationEntry, findings: Findings) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from engine.definitions.mistakes import Entry, check_entries, validate_document
+from engine.definitions.mistakes import ClosedEntry, check_entries, validate_document
 from engine.definitions.schema import LengthEntry
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Length
@@ -22,13 +22,11 @@ FALLBACK_PACK = "everyday"
 Entries = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], AfterValidator(check_entries)]
 
 
-class Pack(Entry):
+class Pack(ClosedEntry):
     """One scenario pack as its file has it.
 
     ``words`` are those of its field, and ``kinds`` the kinds of text that it is made for: what the encoder finds it by.
     """
-
-    closed: ClassVar[bool] = True
 
     kinds: tuple[str, ...] = ()
     words: tuple[str, ...]

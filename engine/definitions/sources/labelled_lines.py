@@ -145,18 +145,6 @@ def list_qualities(trait: Trait) -> str:
     return f"{trait.positive_label!r}, {trait.negative_label!r}, a number in [0, 1]{words}"
 
 
-def take_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Returns the fields of an object of JSON.
-
-    Raises:
-        KeyError: a field stands twice; its only argument is the name.
-    """
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise KeyError(Counter(name for name, _ in pairs).most_common(1)[0][0])
-    return fields
-
-
 @contextmanager
 def opening_text(stream: BinaryIO) -> Iterator[io.TextIOWrapper]:
     """The text of a file from its beginning, with the ends of its lines; a lone carriage return is one too."""
@@ -221,9 +209,7 @@ def _check_header(name: str, header: list[str], mapping: Labels) -> tuple[Proble
 
 def _read_object(reading: _Reading, raw: bytes) -> Line:
     try:
-        entry = json.loads(raw.decode(), object_pairs_hook=take_once)
-    except KeyError as error:
-        reading.add(error.args[0], "a second time in one line", "each field once")
+        entry = json.loads(raw.decode())
     except (ValueError, RecursionError) as error:
         shown = repr(raw[:40].decode(errors="replace"))
         if isinstance(error, json.JSONDecodeError):

@@ -55,25 +55,15 @@ def test_digest_is_that_of_what_is_expected_not_of_the_layout_or_of_what_great_e
         assert suite.sha256 != parse(make_suite("house", LENGTH | changed)).sha256
 
 
-TWICE = """{"name": "{\\"a\\": [", "expectations": [
- {"type": "x", "meta": {"type": 1}},
- {"type": "x",
- "t\\u0079pe": "y"}]}"""
-
-
 @pytest.mark.parametrize(
     ("content", "line", "field", "found"),
     [
         ('{"name": "a",\n "expectations": [}', 2, "file", "Expecting value: line 2"),
         ("\udcff", None, "file", "'utf-8' codec can't decode"),
         ("[]".rjust(MAX_BYTES + 1), None, "file", "1,048,577 bytes"),
-        (f"{'[' * 5000}{']' * 5000}", None, "file", "nesting deeper than can be read"),
         ('{"name": "a", "expectations": []}', None, "expectations", "a list of 0"),
         (make_suite("a", {**LENGTH, "severtiy": "info"}), None, "expectations.0.severtiy", "'severtiy'"),
         (make_suite("a", {**LENGTH, "kwargs": {"severity": "info"}}), None, "expectations.0.kwargs.severity", "'info'"),
-        (TWICE, None, "file", "'type' a second time in one object"),
-        ('{"name": NaN}', None, "file", "NaN, which JSON does not know"),
-        ('{"name": "\\ud800"}', None, "file", "half of a surrogate pair"),
         *((make_suite(name), None, "name", repr(name)) for name in GATE_SUITES),
     ],
 )

@@ -98,7 +98,6 @@ def test_line_labels_each_trait_that_it_names_by_the_field_that_the_mapping_says
         ("[" * 100_000, "line", repr("[" * 40), ONE_OBJECT, None),
         ('{"content": "caf\xe9"}', "line", '\'{"content": "caf\ufffd"}\'', ONE_OBJECT, None),
         ('{"clarity": ' + "1" * 5000 + "}", "line", '\'{"clarity": ' + "1" * 28 + "'", ONE_OBJECT, None),
-        ('{"cl\\u0061rity": 1, "clarity": 1}', "clarity", "a second time in one line", "each field once", None),
         ('{"content": "One.", "warmth": 1.5}', "warmth", "1.5", list_qualities(WARMTH), None),
         ('{"content": "One.", "warmth": "Excelent"}', "warmth", "'Excelent'", list_qualities(WARMTH), "excellent"),
         ('{"content": "One."}', "line", "no label (no other field)", LABEL, None),
