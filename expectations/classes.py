@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -14,8 +15,7 @@ from great_expectations.expectations.metrics.table_metric_provider import TableM
 
 from engine.axis.separation import rank_auc
 from engine.text.formatting import count_noun
-from engine.text.near_duplicates import find_pairs
-from engine.text.signatures import APART, Nearness
+from engine.text.near_duplicates import APART, find_pairs
 from engine.text.words import count_words, normalise
 
 ROWS = "exemplars.rows"
@@ -131,7 +131,7 @@ class ExpectNoNearDuplicates(RowsExpectation):
         else:
             texts = {str(number): str(text) for number, text in enumerate(frame["text"])}
             # With so many bands one pair in forty million is missed at .7, and four in a thousand at .5.
-            found = find_pairs(texts.items(), Nearness(least, APART.nearness.permutations, APART.nearness.bands))
+            found = find_pairs(texts.items(), replace(APART, jaccard=least))
             near = [(texts[key], match.text, match.similarity) for key, match in found]
         return {"pairs": len(near)}, [f"{share:.2f}: {one[:80]!r} and {other[:80]!r}" for one, other, share in near]
 

@@ -22,8 +22,7 @@ from engine.store.earlier.search import (
     match_stored,
     share_runs,
 )
-from engine.text.near_duplicates import NearTexts, choose_nearest, find_pairs
-from engine.text.signatures import APART, NEAR
+from engine.text.near_duplicates import APART, NEAR, NearTexts, choose_nearest, find_pairs
 
 # Stands for the text of a stored row that nothing is to be said of.
 STORED_TEXT = "(in the store)"

@@ -14,7 +14,6 @@ from engine.report.wording import list_warnings
 from engine.run.job import read_pools
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
-from engine.text.embedding import embed_ahead
 from engine.text.formatting import count_noun
 from expectations.checking import prepare_gate
 
@@ -37,7 +36,7 @@ async def check(
     place, teach = settings.locate(settings.samples_uri), settings.reviews_teach
     pools = read_pools(place, rounds.plan.model, reviews_teach=teach)
     for texts in (list_variety_texts(rounds), *list_placed_texts(rounds.plan.axes, rounds.exemplars)):
-        await embed_ahead(rounds.embedder, texts, run_heavy)
+        await rounds.embedder.embed_ahead(texts, run_heavy)
     verdict = await run_heavy(prepare_gate(rounds, stamp, pools))
     if strict and (untold := rounds.explain_untold()):
         verdict = replace(verdict, success=False, failed=(*verdict.failed, *untold))

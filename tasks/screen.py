@@ -19,7 +19,6 @@ from engine.screening.in_context_judge import is_auc_measured
 from engine.screening.meanings import mask_numbers
 from engine.screening.voting_judge import VotingJudge
 from engine.system.worker_process import RunHeavy, run_here
-from engine.text.embedding import embed_ahead
 from engine.text.formatting import name_reason
 
 REJECTIONS = logging.getLogger("exemplars.rejections")
@@ -39,7 +38,7 @@ async def screen(
     """The choice after this round: what is chosen, and why everything else is not."""
     judged = await judge_round(rounds, list(exemplars), gateway, voting_judge, progress)
     for texts in list_accepted_texts(rounds.plan.model, judged):
-        await embed_ahead(rounds.embedder, [*texts, *map(mask_numbers, texts)], run_heavy)
+        await rounds.embedder.embed_ahead([*texts, *map(mask_numbers, texts)], run_heavy)
     judged = rounds.screen_meanings(judged)
     decide = rounds.prepare_choice(judged)
     choice = rounds.adopt(await run_heavy(decide) if len(rounds.exemplars) >= MANY_EXEMPLARS else decide())

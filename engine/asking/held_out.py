@@ -16,8 +16,7 @@ from engine.store.earlier.search import (
     find_nearest,
     share_runs,
 )
-from engine.text.near_duplicates import NearTexts, choose_nearest
-from engine.text.signatures import APART
+from engine.text.near_duplicates import APART, NearTexts, choose_nearest
 from engine.text.words import COMMON_RUN, normalise, word_runs
 
 
@@ -45,7 +44,7 @@ class OverlapIndex:
 
     def __init__(self, texts: Iterable[str], stored: StoredTexts = NO_TEXTS) -> None:
         self._stored = stored
-        self._near = NearTexts(APART.nearness)
+        self._near = NearTexts(APART)
         self._runs: dict[tuple[str, ...], str] = {}
         self._texts = tuple(dict.fromkeys(texts))
         for number, text in enumerate(self._texts):

@@ -17,7 +17,7 @@ from engine.screening.in_context_judge import MIN_AUC
 from engine.screening.meanings import reject_same_meanings
 from engine.screening.screener import Screener
 from engine.store.earlier.samples import as_stored
-from engine.text.embedding import CachingEmbedder
+from engine.text.embedding import Embedder
 from engine.text.formatting import count_noun, name_reason
 
 # The share of the quota that one round may replace: a word that most texts of a pole have would otherwise make a round
@@ -49,7 +49,7 @@ class Rounds:
             that only pairs are chosen that lie clearly the right way round.
     """
 
-    def __init__(self, plan: Plan, screener: Screener, embedder: CachingEmbedder, only_clear: bool) -> None:
+    def __init__(self, plan: Plan, screener: Screener, embedder: Embedder, only_clear: bool) -> None:
         self.plan = plan
         self.screener = screener
         self.embedder = embedder

@@ -17,7 +17,7 @@ class Variety:
             2310.12952); None with fewer than eight texts.
         shared_openings_of_eight: the share of eight random texts whose first three words are those of another of them;
             None with fewer than eight texts.
-        word_order: see ``engine.choosing.coherence``, as ``seed_likeness``; None where it was not measured.
+        word_order: see ``engine.choosing.diversity``, as ``seed_likeness``; None where it was not measured.
     """
 
     count: int

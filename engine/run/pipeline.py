@@ -21,14 +21,14 @@ from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
 from engine.system.task_groups import both_or_neither
 from engine.system.worker_process import RunHeavy, run_here
-from engine.text.embedding import CachingEmbedder, embed_ahead
+from engine.text.embedding import Embedder
 
 
 async def begin_rounds(
     job: Job,
     seed: int,
     gateway: ModelGateway,
-    embedder: CachingEmbedder,
+    embedder: Embedder,
     run_heavy: RunHeavy = run_here,
 ) -> Rounds:
     """The rounds of a job, none of them begun; the reply in which the synth model proposes scenarios is kept.
@@ -70,11 +70,11 @@ async def judge_round(
     return await judge_accepted(plan.model, screened, gateway, plan.seed, trusted)
 
 
-async def _find_axes(draft: Plan, embedder: CachingEmbedder, run_heavy: RunHeavy) -> Mapping[str, ReferenceAxis]:
+async def _find_axes(draft: Plan, embedder: Embedder, run_heavy: RunHeavy) -> Mapping[str, ReferenceAxis]:
     """What places the texts of each trait between its poles; none where the encoder has no say."""
     if not draft.language.encoder_has_say:
         return {}
     for trait, pole in itertools.product(draft.model.traits, POLES):
         # Here, since the report needs their vectors too.
-        await embed_ahead(embedder, [seed.text for seed in draft.model.examples_at(trait.key, pole)], run_heavy)
+        await embedder.embed_ahead([seed.text for seed in draft.model.examples_at(trait.key, pole)], run_heavy)
     return await run_heavy(prepare_axes(draft.model, embedder))

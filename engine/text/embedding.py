@@ -34,15 +34,8 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Returns one row for each text, of length 1, or of length 0 for a text without content."""
 
-
-class CachingEmbedder(Embedder, Protocol):
-    """An embedder with a cache of vectors, to which vectors from elsewhere can be added."""
-
-    def list_new(self, texts: Sequence[str]) -> list[str]:
-        """Lists the texts that are not in the cache, each once."""
-
-    def learn(self, texts: Sequence[str], vectors: Vectors) -> None:
-        """Adds vectors to the cache that ``encode`` has computed elsewhere."""
+    async def embed_ahead(self, texts: Sequence[str], run_heavy: RunHeavy) -> None:
+        """Computes the vectors of texts by ``run_heavy`` in one batch, before they are asked for."""
 
 
 class SentenceEncoder:
@@ -53,25 +46,20 @@ class SentenceEncoder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Returns vectors of shape ``(len(texts), 512)``."""
-        if new := self.list_new(texts):
-            self.learn(new, encode(new))
+        if new := self._list_new(texts):
+            self._seen.update(zip(new, encode(new), strict=True))
         if not texts:
             return np.zeros((0, DIMENSIONS))
         return np.stack([self._seen[text] for text in texts])
 
-    def list_new(self, texts: Sequence[str]) -> list[str]:
+    async def embed_ahead(self, texts: Sequence[str], run_heavy: RunHeavy) -> None:
+        """Computes vectors in one batch, in this process or in another."""
+        if new := self._list_new(texts):
+            self._seen.update(zip(new, await run_heavy(partial(encode, new)), strict=True))
+
+    def _list_new(self, texts: Sequence[str]) -> list[str]:
         """Lists the texts that are not in the cache, each once."""
         return [text for text in dict.fromkeys(texts) if text not in self._seen]
-
-    def learn(self, texts: Sequence[str], vectors: Vectors) -> None:
-        """Adds vectors to the cache that ``encode`` has computed, in this process or in another."""
-        self._seen.update(zip(texts, vectors, strict=True))
-
-
-async def embed_ahead(embedder: CachingEmbedder, texts: Sequence[str], run_heavy: RunHeavy) -> None:
-    """Adds the vectors of texts to an embedder's cache in one batch, computed by ``run_heavy``, before their use."""
-    if new := embedder.list_new(texts):
-        embedder.learn(new, await run_heavy(partial(encode, new)))
 
 
 def encode(texts: Sequence[str]) -> Vectors:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from engine.system.worker_process import RunHeavy
 from engine.text.embedding import DIMENSIONS, Vectors, normalise_rows
 from engine.text.words import split_words
 
@@ -19,9 +20,5 @@ class WordVectors:
                 row[int(hashlib.sha256(word.encode()).hexdigest(), 16) % DIMENSIONS] += 1
         return normalise_rows(rows)
 
-    def list_new(self, texts: Sequence[str]) -> list[str]:
-        """None: it learns nothing."""
-        return []
-
-    def learn(self, texts: Sequence[str], vectors: Vectors) -> None:
-        """Is never called, since no text is new."""
+    async def embed_ahead(self, texts: Sequence[str], run_heavy: RunHeavy) -> None:
+        """Does nothing: it has no cache."""

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.system.filesystem import open_folder, read_bytes
-from engine.text.signatures import HASHES_SCHEMA, HashColumn, HashKind, make_hashes
+from engine.text.near_duplicates import HASHES_SCHEMA, HashColumn, Nearness, make_hashes
 
 GROUP_ROWS = 65_536
 # A file on this disk, or its content.
@@ -38,7 +38,7 @@ def fetch_hashes(uri: str) -> Hashes:
     return read_bytes(uri) if "://" in uri else open_folder(uri)[1]
 
 
-def walk_hashes(hashes: Hashes, kind: HashKind, column: HashColumn, ids: Ids | None) -> Iterator[pa.Array]:
+def walk_hashes(hashes: Hashes, kind: Nearness, column: HashColumn, ids: Ids | None) -> Iterator[pa.Array]:
     """Yields a column of hashes in parts.
 
     Args:

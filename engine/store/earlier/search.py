@@ -7,15 +7,15 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from engine.text.near_duplicates import Match, jaccard
-from engine.text.signatures import (
+from engine.text.near_duplicates import (
     APART,
     NEAR,
     HashColumn,
-    HashKind,
+    Match,
     Nearness,
     Signatures,
     hash_runs,
+    jaccard,
     make_hash_column,
     read_signatures,
     sign,
@@ -40,7 +40,7 @@ class StoredTexts(Protocol):
 
     def __len__(self) -> int: ...
 
-    def walk_hashes(self, kind: HashKind, column: HashColumn) -> Iterator[pa.Array]:
+    def walk_hashes(self, kind: Nearness, column: HashColumn) -> Iterator[pa.Array]:
         """Yields a column of the table of a kind in parts, all rows in order."""
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
@@ -56,7 +56,7 @@ class MemoryTexts:
     def __len__(self) -> int:
         return len(self._texts)
 
-    def walk_hashes(self, kind: HashKind, column: HashColumn) -> Iterator[pa.Array]:
+    def walk_hashes(self, kind: Nearness, column: HashColumn) -> Iterator[pa.Array]:
         """Yields one part, which is made now."""
         yield make_hash_column(self._texts, kind, column)
 
@@ -91,11 +91,11 @@ class StoredRuns:
     runs: frozenset[tuple[str, ...]]
 
 
-def match_stored(texts: Sequence[str], stored: StoredTexts, kind: HashKind = NEAR) -> Iterator[StoredMatch]:
+def match_stored(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEAR) -> Iterator[StoredMatch]:
     """Yields every stored text that is near to one of ``texts``, in the order of their positions."""
     if not texts or not len(stored):
         return
-    search = BandSearch(sign(texts, kind.nearness.permutations), kind.nearness)
+    search = BandSearch(sign(texts, kind.permutations), kind)
     forms: dict[int, tuple[str, frozenset[str]]] = {}
     for begins, signatures in _walk(stored, kind, "signature"):
         rows, queries = search.find(read_signatures(signatures))
@@ -108,11 +108,11 @@ def match_stored(texts: Sequence[str], stored: StoredTexts, kind: HashKind = NEA
                 forms[query] = normalise(texts[query]), shingle(texts[query])
             form, shingles = forms[query]
             similarity = compare(form, shingles, read[row])
-            if similarity >= kind.nearness.jaccard:
+            if similarity >= kind.jaccard:
                 yield StoredMatch(query, row, read[row], similarity)
 
 
-def find_nearest(texts: Sequence[str], stored: StoredTexts, kind: HashKind = NEAR) -> dict[str, Match]:
+def find_nearest(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEAR) -> dict[str, Match]:
     """Finds for each text the stored one that is nearest to it, of equals the first; texts without one are left out."""
     found: dict[str, Match] = {}
     for item in match_stored(texts, stored, kind):
@@ -233,7 +233,7 @@ class BandSearch:
         return keys
 
 
-def _walk(stored: StoredTexts, kind: HashKind, column: HashColumn) -> Iterator[tuple[int, pa.Array]]:
+def _walk(stored: StoredTexts, kind: Nearness, column: HashColumn) -> Iterator[tuple[int, pa.Array]]:
     """Yields the parts of a column, small ones joined, each with the position of its first row."""
     begins, waiting = 0, list[pa.Array]()
     for part in stored.walk_hashes(kind, column):

@@ -15,7 +15,7 @@ from engine.store.earlier.samples import COLUMNS, StoredSamples
 from engine.store.earlier.search import Numbers
 from engine.store.layout import HASHES
 from engine.store.store import StoredSet, explain_damage, is_altered
-from engine.text.signatures import HashColumn, HashKind
+from engine.text.near_duplicates import HashColumn, Nearness
 
 _FILE_COLUMNS = ["trait", "quality", "scenario", "seed_sha256"]
 # What `Scenario.to_json` writes first; other JSON is parsed.
@@ -33,7 +33,7 @@ class StoreTexts:
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    def walk_hashes(self, kind: HashKind, column: HashColumn) -> Iterator[pa.Array]:
+    def walk_hashes(self, kind: Nearness, column: HashColumn) -> Iterator[pa.Array]:
         """Yields a column of hashes in parts.
 
         Raises:

@@ -7,8 +7,7 @@ from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.text.near_duplicates import Match, NearTexts, find_pairs, jaccard
-from engine.text.signatures import NEAR_DUPLICATE_JACCARD
+from engine.text.near_duplicates import NEAR_DUPLICATE_JACCARD, Match, NearTexts, find_pairs, jaccard
 from engine.text.words import shingle
 
 # So many that no 5-gram occurs twice by chance; Chinese characters would be compared by 2-grams.

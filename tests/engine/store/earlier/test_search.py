@@ -14,8 +14,7 @@ from engine.store.earlier.search import (
     match_stored,
     share_runs,
 )
-from engine.text.near_duplicates import NearTexts
-from engine.text.signatures import APART, NEAR, HashKind, make_hash_column, sign
+from engine.text.near_duplicates import APART, NEAR, Nearness, NearTexts, make_hash_column, sign
 from engine.text.words import COMMON_RUN
 
 _DRAWN = random.Random(1)
@@ -50,13 +49,13 @@ def test_verdicts_on_planted_pairs_are_those_of_a_search_of_the_texts_themselves
 
 
 @pytest.mark.parametrize("kind", [NEAR, APART], ids=lambda kind: kind.name)
-def test_a_stored_text_with_a_word_changed_is_found_by_either_kind(kind: HashKind) -> None:
+def test_a_stored_text_with_a_word_changed_is_found_by_either_kind(kind: Nearness) -> None:
     stored = [" ".join(write_text(number)) for number in range(300)]
     asked = ["Nothing like any of them stands here today.", " ".join(change_words(write_text(217), 1, 1))]
     found = list(match_stored(asked, MemoryTexts(stored), kind))
 
     assert [(1, 217, stored[217])] == [(item.query, item.row, item.text) for item in found]
-    assert kind.nearness.jaccard < found[0].similarity < 1
+    assert kind.jaccard < found[0].similarity < 1
 
 
 def test_runs_of_words_are_found_wherever_they_stand_and_no_shorter_ones() -> None:
@@ -71,13 +70,13 @@ def test_nothing_is_found_where_nothing_is_stored_or_asked() -> None:
     for texts, stored in (([], [SENTENCE]), ([SENTENCE], [])):
         assert {} == find_nearest(texts, MemoryTexts(stored))
         assert [] == list(share_runs(texts, MemoryTexts(stored)))
-    assert [0, 0] == [len(part) for part in BandSearch(sign([SENTENCE], 125), NEAR.nearness).find(sign([], 125))]
+    assert [0, 0] == [len(part) for part in BandSearch(sign([SENTENCE], 125), NEAR).find(sign([], 125))]
 
 
 def test_hashes_of_this_version_are_these() -> None:
     """Whoever changes what they are made of raises ``HASHES_VERSION``: stored ones must not be taken for them."""
     runs = make_hash_column([SENTENCE, "日本語の文章をここに書いておきます。"], APART, "runs")
-    signatures = sign([SENTENCE, ""], NEAR.nearness.permutations)
+    signatures = sign([SENTENCE, ""], NEAR.permutations)
 
     assert "adf38c0b27d27c84" == hashlib.sha256(signatures.tobytes()).hexdigest()[:16]
     assert "fa41b1615b6392e4" == hashlib.sha256(str(runs.to_pylist()).encode()).hexdigest()[:16]

@@ -20,7 +20,7 @@ from engine.store.layout import HASHES, SAMPLES
 from engine.store.removal import Removal, remove_stored
 from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, list_sets, write_set
-from engine.text.signatures import APART, NEAR, HashKind
+from engine.text.near_duplicates import APART, NEAR, Nearness
 
 TEXTS = ("The spare key of the cellar hangs behind the blue door.", "Seven geese crossed our yard in the snow.")
 ASKED = "The spare key of the cellar hangs behind the blue door now."
@@ -52,13 +52,13 @@ SPOILED: dict[str, Callable[[StoredSet], None]] = {
 }
 
 
-def find(folder: Path | str, kind: HashKind = NEAR) -> dict[str, int]:
+def find(folder: Path | str, kind: Nearness = NEAR) -> dict[str, int]:
     samples = open_samples(list_sets(str(folder), HANDLE, "train"))
     return {match.key: round(100 * match.similarity) for match in find_nearest([ASKED], samples.texts, kind).values()}
 
 
 @pytest.mark.parametrize("kind", [NEAR, APART])
-def test_hashes_of_the_set_itself_are_used(tmp_path: Path, kind: HashKind) -> None:
+def test_hashes_of_the_set_itself_are_used(tmp_path: Path, kind: Nearness) -> None:
     stored = attach(tmp_path / "samples", "one")
     found = find(tmp_path / "samples", kind)
     assert ["attached/0"] == list(found)
