@@ -3,15 +3,14 @@
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from engine.asking.held_out import restrict_to_pool
 from engine.asking.plan import nest_counts
 from engine.choosing.diversity import measure_variety
 from engine.choosing.rounds import Rounds
 from engine.domain.model import Model, SynthType
-from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp, make_sample_table
-from engine.domain.verdict import Verdict
+from engine.domain.samples import Row, RunStamp, make_sample_table
+from engine.domain.verdict import PoleVariety, Verdict
 from engine.report.summary import make_kept_rows
 from engine.text.embedding import load_encoder
 from expectations.frames import make_sides_frame, make_whole_frame
@@ -47,21 +46,29 @@ def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> GateWork:
         make_kept_rows(rounds, stamp),
         model,
         stamp.synth_type,
-        traits=[trait.key for trait in model.traits],
-        wanted=rounds.plan.wanted if rounds.plan.lacking is None else nest_counts(rounds.plan.lacking),
         run_id=stamp.run_id,
-        columns=SAMPLE_SCHEMA.names,
+        wanted=rounds.plan.wanted if rounds.plan.lacking is None else nest_counts(rounds.plan.lacking),
         variety=measure_variety(rounds, rounds.embedder),
-        beside=model.stored_runs,
-        own_suites=model.own_suites,
     )
 
 
-def check_model(rows: Sequence[Row], model: Model, synth_type: SynthType, **said: Any) -> Verdict:
-    """Runs the gate over a run's rows beside a model's samples; ``said`` are further arguments of ``check_rows``."""
+def check_model(
+    rows: Sequence[Row],
+    model: Model,
+    synth_type: SynthType,
+    run_id: str,
+    wanted: int | dict[str, dict[str, int]],
+    variety: Sequence[PoleVariety],
+) -> Verdict:
+    """Runs the gate over a run's rows beside a model's samples; ``wanted`` and ``variety`` are as in ``check_rows``."""
     return check_rows(
         run=make_sample_table(rows).to_pandas(),
         whole=make_whole_frame(restrict_to_pool(model, synth_type), rows),
         sides=make_sides_frame(model, synth_type, rows),
-        **said,
+        traits=[trait.key for trait in model.traits],
+        wanted=wanted,
+        run_id=run_id,
+        variety=variety,
+        beside=model.stored_runs,
+        own_suites=model.own_suites,
     )

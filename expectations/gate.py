@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from engine.domain.samples import SAMPLE_SCHEMA
 from engine.domain.suites import GATE_SUITES, OwnSuite
 from engine.domain.verdict import PoleVariety, Verdict
 from engine.system.importing import importing
@@ -33,7 +34,6 @@ def check_rows(
     traits: Sequence[str],
     wanted: int | dict[str, dict[str, int]],
     run_id: str,
-    columns: Sequence[str],
     variety: Sequence[PoleVariety],
     folder: Path = FOLDER,
     sides: pd.DataFrame | None = None,
@@ -48,7 +48,6 @@ def check_rows(
         whole: all samples: ``trait``, ``text``, ``quality`` and ``origin`` (``authored``, ``attached`` or ``run``).
         traits: the keys of the traits that have a quota.
         wanted: the quota of each trait and pole, or the quotas by trait and pole.
-        columns: the column names that ``run`` must have, in order.
         variety: the diversity figures of the run's rows, for every trait and pole.
         folder: the folder of the suites' JSON files.
         sides: ``text``, ``subject``, ``side`` and ``origin`` of all texts for training and for evaluation; None if
@@ -58,7 +57,7 @@ def check_rows(
         pattern_seconds: of the processor, that the patterns of such a suite have.
     """
     figures = {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in variety}
-    parameters = make_parameters(traits, wanted, run_id, columns, figures)
+    parameters = make_parameters(traits, wanted, run_id, figures)
     frames = {RUN_SUITE: run, WHOLE_SUITE: whole} | ({} if sides is None else {HELD_OUT_SUITE: sides})
     outcomes = [run_suite(folder / f"{suite}.json", frame, parameters) for suite, frame in frames.items()]
     for own in own_suites:
@@ -74,7 +73,6 @@ def make_parameters(
     traits: Sequence[str],
     wanted: int | Mapping[str, Mapping[str, int]],
     run_id: str,
-    columns: Sequence[str],
     variety: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Makes the parameters that suites may name as ``{"$PARAMETER": name}``.
@@ -89,7 +87,7 @@ def make_parameters(
         "wanted": wanted,
         "row_floor": max(1, rows),
         "run_ids": [run_id],
-        "columns": list(columns),
+        "columns": SAMPLE_SCHEMA.names,
         "variety": variety,
     }
 

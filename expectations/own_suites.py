@@ -15,7 +15,7 @@ import pandas as pd
 
 from engine.definitions.mistakes import find_near_spelling
 from engine.domain.model import POLES
-from engine.domain.samples import SAMPLE_SCHEMA, Exemplar, RunStamp, Scenario, make_row, make_sample_table
+from engine.domain.samples import Exemplar, RunStamp, Scenario, make_row, make_sample_table
 from engine.domain.suites import OwnSuite
 from engine.domain.votes import Vote
 from engine.errors import DefinitionError, Problem
@@ -37,7 +37,7 @@ TRIAL_TEXTS = (
     "If the light blinks, wait a minute and try again.",
     "In the event of intermittent luminosity, temporisation is advised.",
 )
-TRIAL_PARAMETERS = make_parameters([TRIAL_TRAIT], len(TRIAL_TEXTS) // 2, TRIAL_RUN, SAMPLE_SCHEMA.names, {})
+TRIAL_PARAMETERS = make_parameters([TRIAL_TRAIT], len(TRIAL_TEXTS) // 2, TRIAL_RUN, {})
 
 
 def check_own_suites(suites: Sequence[OwnSuite]) -> None:

@@ -194,7 +194,9 @@ class Rounds:
         ]
         # The gate itself warns of lengths above this AUC.
         told = [item for item in self.recheck.shortcuts if not (item.kind == "length" and item.auc > STRONG_AUC)]
-        shortcuts = [f"{item.describe(traits[item.trait].label(item.pole))}. {self._advise(item)}" for item in told]
+        shortcuts = [
+            f"{item.trait}: {item.describe(traits[item.trait].label(item.pole))}. {self._advise(item)}" for item in told
+        ]
         return (*self.explain_untold(), *sentences, *shortcuts)
 
     def _advise(self, shortcut: Shortcut) -> str:

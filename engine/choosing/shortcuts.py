@@ -62,11 +62,7 @@ class Shortcut:
     words: tuple[int, int] = (0, 0)
 
     def describe(self, label: str) -> str:
-        """Describes the shortcut in a sentence without a full stop; ``label`` is the label of its pole."""
-        return f"{self.trait}: {self.describe_alone(label)}"
-
-    def describe_alone(self, label: str) -> str:
-        """Describes the shortcut as ``describe`` does, without its trait."""
+        """Describes the shortcut in a clause; ``label`` is the label of its pole."""
         said = {
             "length": f"the number of words alone tells the poles apart: more of them at {label!r}",
             "punctuation": f"{self.what} alone tell the poles apart: more of them at {label!r}",

@@ -88,7 +88,7 @@ def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
             probe_auc=probe.auc,
             wrong_side=_list_ids(rounds, probe.wrong_side),
             shortcuts=tuple(
-                item.describe_alone(traits[item.trait].label(item.pole))
+                item.describe(traits[item.trait].label(item.pole))
                 for item in rounds.recheck.shortcuts
                 if item.trait == probe.trait
             ),

@@ -15,7 +15,6 @@ from typing import Any, get_args
 from engine.definitions.loader import list_handles, load_model
 from engine.definitions.own_suites import read_own_suites
 from engine.domain.model import Pool
-from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import InputError
 from engine.settings import Settings
 from engine.store.store import StoredSet, list_sets, read_verdict
@@ -127,7 +126,7 @@ def read_parameters(stored: StoredSet) -> dict[str, Any]:
     counts = stored.manifest["counts"]
     variety = read_verdict(stored).get("variety", {})
     figures = {f"{trait}/{pole}": item for trait, poles in variety.items() for pole, item in poles.items()}
-    return make_parameters(list(counts), counts, stored.run_id, SAMPLE_SCHEMA.names, figures)
+    return make_parameters(list(counts), counts, stored.run_id, figures)
 
 
 def resolve(value: Any, parameters: Mapping[str, Any]) -> Any:

@@ -19,7 +19,6 @@ from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
 from engine.definitions.repeated_seeds import settle_seeds
 from engine.domain.model import POLES, Model, SynthType
-from engine.domain.samples import SAMPLE_SCHEMA
 from engine.domain.verdict import RunResult, Verdict
 from engine.errors import GateError
 from engine.review.settle import PersonReview, Settled, add_decisions, measure_standing, settle
@@ -192,11 +191,7 @@ def check_standing(model: Model, settled: Settled, synth_type: SynthType, run_id
         settled.standing,
         model,
         synth_type,
-        traits=[trait.key for trait in model.traits],
         wanted={trait.key: settled.counts.get(trait.key, dict.fromkeys(POLES, 0)) for trait in model.traits},
         run_id=run_id,
-        columns=SAMPLE_SCHEMA.names,
         variety=measure_standing(model, settled.standing, SentenceEncoder()),
-        beside=model.stored_runs,
-        own_suites=model.own_suites,
     )

@@ -90,10 +90,8 @@ def run_part(part: str, folder: str, attached: int) -> dict[str, Any]:
         rows,
         pools,
         "from_traits",
-        traits=["clarity"],
         wanted=NEW // 2,
         run_id=make_stamp().run_id,
-        columns=[],
         variety=[],
     )
     near = [item for item in verdict.results if item.suite == "whole" and "no new text" in item.name]

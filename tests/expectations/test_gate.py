@@ -16,7 +16,7 @@ from fakes.word_vectors import WordVectors
 from engine.asking.held_out import OverlapIndex
 from engine.choosing.diversity import measure_texts
 from engine.domain.model import POLES
-from engine.domain.samples import SAMPLE_SCHEMA, make_row, make_sample_table
+from engine.domain.samples import make_row, make_sample_table
 from engine.domain.verdict import ExpectationResult, PoleVariety, Variety, Verdict
 from engine.text.words import shingle
 from expectations.gate import FOLDER, check_rows, make_parameters, run_suite
@@ -120,7 +120,7 @@ def check(run: Frame | None = None, whole: Frame | None = None, folder: Path = F
     run = make_run() if run is None else run
     whole = search_whole(make_whole(make_run()) if whole is None else whole)
     sides = search_sides(make_sides(make_run()))
-    return check_rows(run, whole, TRAITS, WANTED, RUN, SAMPLE_SCHEMA.names, measure(run), folder, sides)
+    return check_rows(run, whole, TRAITS, WANTED, RUN, measure(run), folder, sides)
 
 
 MAKERS: Mapping[str, Callable[[Frame], Frame]] = {"run": lambda run: run, "whole": make_whole, "held_out": make_sides}
@@ -133,7 +133,7 @@ def check_one(suite: str, spoil: Spoil = lambda frame: frame, folder: Path = FOL
 
 def check_frame(suite: str, frame: Frame, folder: Path = FOLDER, run_id: str = RUN) -> Verdict:
     figures = {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in measure(frame)}
-    parameters = make_parameters(TRAITS, WANTED, run_id, SAMPLE_SCHEMA.names, figures)
+    parameters = make_parameters(TRAITS, WANTED, run_id, figures)
     frame = SEARCHES[suite](frame)
     return join_outcomes([run_suite(folder / f"{suite}.json", frame, parameters)])
 

@@ -5,7 +5,6 @@ import json
 import pandas as pd
 import pytest
 
-from engine.domain.samples import SAMPLE_SCHEMA
 from engine.domain.suites import OwnSuite
 from expectations.gate import check_rows
 from expectations.own_suites import find_mistakes
@@ -65,7 +64,7 @@ def test_trial_names_the_pattern_and_goes_on_with_the_next_suite() -> None:
 
 def test_gate_fails_by_the_pattern_whatever_its_severity_and_says_what_to_do() -> None:
     suites = [make_suite(ENDLESS)]
-    verdict = check_rows(ROWS, ROWS, [], 0, "run", SAMPLE_SCHEMA.names, [], own_suites=suites, pattern_seconds=SECONDS)
+    verdict = check_rows(ROWS, ROWS, [], 0, "run", [], own_suites=suites, pattern_seconds=SECONDS)
     [said] = [sentence for sentence in verdict.failed if "'house'" in sentence]
 
     assert not verdict.success
