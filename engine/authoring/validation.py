@@ -10,7 +10,6 @@ from engine.authoring.hints import Hint, find_not_covered, list_hints
 from engine.authoring.wrong_sides import list_wrong_sides
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import MODEL_FILE, list_handles, load_model, locate_model
-from engine.definitions.repeated_seeds import settle_seeds
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model, Skipped
@@ -61,15 +60,14 @@ def validate_models(
     """
     for handle in handles:
         try:
-            authored = load_model(models_uri, handle)
+            model = load_model(models_uri, handle)
             read_lifecycle(models_uri, handle)
             check_suites(handle)
         except ExemplarsError as error:
             yield describe_refusal(handle, error)
             continue
-        model = settle_seeds(authored)
         hints = tuple(_list_hints(models_uri, model, embedder)) if with_hints else ()
-        yield Validation(handle, hints=hints, skipped=model.skipped, samples=len(authored.seeds))
+        yield Validation(handle, hints=hints, skipped=model.skipped, samples=len(model.seeds))
 
 
 def describe_refusal(name: str, error: ExemplarsError) -> Validation:

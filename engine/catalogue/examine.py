@@ -12,7 +12,6 @@ from engine.catalogue.condition import Counts, Finding, LastRun, ModelCondition,
 from engine.choosing.probe import MIN_AUC
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import has_model, list_handles, load_model
-from engine.definitions.repeated_seeds import settle_seeds
 from engine.domain.model import POLES, Model, Pool, is_handle
 from engine.errors import InputError, NoTraitsError, StoreError
 from engine.store.layout import VERDICT
@@ -100,7 +99,7 @@ def _load(models_uri: str, handle: str, runs: Sequence[str], faults: list[Findin
         with _noting(faults, plan):
             state = read_lifecycle(models_uri, handle).state
         try:
-            return settle_seeds(load_model(models_uri, handle)), state
+            return load_model(models_uri, handle), state
         except NoTraitsError as error:
             faults.append(Finding("empty", str(error), (plan,)))
     return None, state

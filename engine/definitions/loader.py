@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from engine.definitions.mistakes import Findings, validate_document
 from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, make_outline
+from engine.definitions.repeated_seeds import settle_seeds
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source
 from engine.definitions.sources.files import names_added, walk_stream
@@ -39,7 +40,7 @@ MOST_NAMED = 5
 
 
 def load_model(models_uri: str, handle: str) -> Model:
-    """Loads a model by its handle, without the samples that earlier runs attached.
+    """Loads a model by its handle, its seeds settled, without the samples that earlier runs attached.
 
     Raises:
         HandleError: the handle is malformed; an UnknownModelError if no model has it (similar handles are offered).
@@ -57,7 +58,7 @@ def load_model(models_uri: str, handle: str) -> Model:
         for name in files
         if name not in named
     )
-    return replace(model, skipped=model.skipped + unnamed)
+    return settle_seeds(replace(model, skipped=model.skipped + unnamed))
 
 
 def load_outline(models_uri: str, handle: str) -> Outline:

@@ -15,7 +15,6 @@ from engine.definitions.effort import Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
-from engine.definitions.repeated_seeds import settle_seeds
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.language_tag import name_tag
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pole, Pool, SynthType
@@ -86,7 +85,7 @@ def load_job(
     checked_type = check_synth_type(synth_type)
     checked_effort = check_effort(effort)
     models_uri = settings.locate(settings.models_uri)
-    model = settle_seeds(load_model(models_uri, handle))
+    model = load_model(models_uri, handle)
     model = replace(model, own_suites=read_own_suites(settings, handle))
     if checked_type == "diversify":
         check_seeds(model)

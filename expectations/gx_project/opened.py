@@ -12,7 +12,6 @@ from great_expectations.datasource.fluent.pandas_datasource import DataFrameAsse
 
 from engine.asking.held_out import restrict_to_pool
 from engine.definitions.loader import load_model
-from engine.definitions.repeated_seeds import settle_seeds
 from engine.domain.model import Pool
 from engine.domain.verdict import Verdict
 from engine.errors import InputError
@@ -59,7 +58,7 @@ class StoreFrame(DataFrameAsset):
                 )
             frame: pd.DataFrame = read_whole_sets(sets).to_pandas()
             return frame
-        model = read_pools(samples_uri, settle_seeds(load_model(models_uri, self.handle)))
+        model = read_pools(samples_uri, load_model(models_uri, self.handle))
         if self.pool:
             return make_whole_frame(restrict_to_pool(model, "enrich" if self.pool == "eval" else "from_traits"), [])
         return make_sides_frame(model, "enrich", [])

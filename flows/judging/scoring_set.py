@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 
 from engine.definitions.loader import load_model
 from engine.definitions.mistakes import find_near_spelling
-from engine.definitions.repeated_seeds import settle_seeds
 from engine.domain.language_tag import name_tag
 from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Model, Seed, Trait
 from engine.errors import InputError
@@ -40,7 +39,7 @@ def load_scoring_set(settings: Settings, handle: str, wanted: str | None) -> Sco
         InputError: there is no such model or trait, nothing is attached, or the encoder does not know the language.
         StoreError: the samples cannot be read.
     """
-    model = settle_seeds(load_model(settings.locate(settings.models_uri), handle))
+    model = load_model(settings.locate(settings.models_uri), handle)
     traits = model.traits if wanted is None else (_find_trait(model, wanted),)
     language = decide_language(model)
     if not language.encoder_has_say:

@@ -17,7 +17,6 @@ from prefect.states import Cancelled, Completed
 from engine.asking.held_out import choose_pool
 from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
-from engine.definitions.repeated_seeds import settle_seeds
 from engine.domain.model import POLES, Model, SynthType
 from engine.domain.verdict import RunResult, Verdict
 from engine.errors import GateError
@@ -171,7 +170,7 @@ async def _check(proposal: StoredSet, settled: Settled, resources: RunResources)
         GateError: it does not pass.
     """
     settings, handle = resources.settings, proposal.handle
-    model = settle_seeds(load_model(settings.locate(settings.models_uri), handle))
+    model = load_model(settings.locate(settings.models_uri), handle)
     model = read_pools(settings.locate(settings.samples_uri), model, settings.reviews_teach)
     model = replace(model, own_suites=read_own_suites(settings, handle))
     if model.own_suites:
