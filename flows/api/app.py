@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Security
@@ -78,7 +78,6 @@ def make_app(
     settings: Settings,
     counts: RequestMetrics | None = None,
     find_key: Callable[[str], Key | None] | None = None,
-    further: Sequence[APIRouter] = (),
     orchestrator: Orchestrator | None = None,
 ) -> FastAPI:
     """Makes the application; between two requests it keeps no state but connections and metrics.
@@ -88,7 +87,6 @@ def make_app(
     Args:
         counts: the request metrics, or None if they are not served.
         find_key: finds the key of a secret; None for the keys that the settings' file has.
-        further: routes besides its own; like those they need a key.
         orchestrator: holds the runs; None for Prefect's server, whose client is opened in the application's lifespan.
     """
     app = FastAPI(
@@ -119,8 +117,7 @@ def make_app(
     app.state.change_seconds = WAIT_SECONDS
     app.include_router(health, prefix=BASE, dependencies=[Depends(note_query)])
     modules = (synthesize, models, samples, added_samples, deleted_sample)
-    own = [*(module.router for module in modules), review_router]
-    for router in (*own, *further):
+    for router in (*(module.router for module in modules), review_router):
         app.include_router(router, prefix=BASE, dependencies=[Security(bearer), Depends(note_query)])
     add_docs(app)
     return app

@@ -18,7 +18,7 @@ LIVE_TYPES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
 # The name of a paused run's state that holds no process.
 SUSPENDED = "Suspended"
 # Runs that the HTTP API asked for: its chain of idempotency keys goes over these alone.
-DOOR_TAG = "http"
+HTTP_TAG = "http"
 # SQLite's json_array takes 127 arguments, which is what Prefect makes of a list of tags.
 TAGS_AT_ONCE = 50
 

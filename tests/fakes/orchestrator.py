@@ -11,7 +11,7 @@ from uuid import uuid4
 from engine.errors import ExemplarsError, ModelBusyError, OrchestratorError
 from flows.api.prefect_runs.orchestrator import UNSURE, CreatedRun, UnsureError
 from flows.run.flow_runs import ENDED_TYPES, Run, read_run
-from flows.run.labels import DOOR_TAG, name_tag
+from flows.run.labels import HTTP_TAG, name_tag
 
 
 @dataclass
@@ -64,7 +64,7 @@ class FakeOrchestrator:
 
     async def find_newest(self, handle: str) -> Run | None:
         await self._answer()
-        return next((run for run in self._list(handle) if DOOR_TAG in self.runs[run.run_id]["tags"]), None)
+        return next((run for run in self._list(handle) if HTTP_TAG in self.runs[run.run_id]["tags"]), None)
 
     async def find_run(self, run_id: str) -> Run | None:
         await self._answer()
@@ -81,7 +81,7 @@ class FakeOrchestrator:
         new = key not in self.keys
         if new:
             asked = {"handle": handle, "synth_type": synth_type, "effort": effort}
-            self.keys[key] = self.add_run((name_tag(handle), DOOR_TAG), **asked)
+            self.keys[key] = self.add_run((name_tag(handle), HTTP_TAG), **asked)
         return CreatedRun(read_run(self.runs[self.keys[key]], datetime.now(UTC)), new)
 
     async def create_review(self, parameters: Mapping[str, Any]) -> str:

@@ -13,13 +13,13 @@ class RequestMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
-            "exemplars_door_requests",
+            "exemplars_http_requests",
             "Requests answered, by method, route and status; status gone where the client went away first.",
             ["method", "route", "status"],
             registry=registry,
         )
         self.seconds = Histogram(
-            "exemplars_door_request_seconds",
+            "exemplars_http_request_seconds",
             "How long a request took until its answer was sent.",
             ["method", "route"],
             buckets=SECONDS,

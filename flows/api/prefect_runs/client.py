@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_r
 from engine.errors import OrchestratorError
 from flows.api.prefect_runs.orchestrator import UNSURE, CreatedRun, UnsureError
 from flows.run.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
-from flows.run.labels import DOOR_TAG, FLOW, LIVE_TYPES, REVIEW, TAGS_AT_ONCE, name_tag
+from flows.run.labels import FLOW, HTTP_TAG, LIVE_TYPES, REVIEW, TAGS_AT_ONCE, name_tag
 from flows.run.lease.slot import keep_runs_out
 
 # Where Prefect's server listens when nothing else is said: 'make serve' starts it there.
@@ -99,7 +99,7 @@ class PrefectOrchestrator:
 
     async def find_newest(self, handle: str) -> Run | None:
         """The newest run of a model that was requested over HTTP, live or ended; None if there is none."""
-        conditions = {"tags": {"all_": [name_tag(handle), DOOR_TAG]}, **_due_at(datetime.now(UTC))}
+        conditions = {"tags": {"all_": [name_tag(handle), HTTP_TAG]}, **_due_at(datetime.now(UTC))}
         found = await self._filter_runs((), conditions, limit=1)
         return found[0] if found else None
 
@@ -139,7 +139,7 @@ class PrefectOrchestrator:
                 "review": False,
                 "strict": False,
             },
-            "tags": [name_tag(handle), DOOR_TAG],
+            "tags": [name_tag(handle), HTTP_TAG],
             "labels": {REQUEST_LABEL: request},
             "idempotency_key": key,
         }

@@ -55,7 +55,7 @@ def test_refusal_is_the_envelope_with_the_codes_of_its_status_and_headers_are_na
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @longer
-def test_door_does_what_the_document_says(surface: Surface, tmp_path: Path) -> None:
+def test_api_does_what_the_document_says(surface: Surface, tmp_path: Path) -> None:
     run_id = attach_texts(surface.samples, HANDLE, ["One.", "Two.", "Three."], "<p>Report</p>")
     document = read_document(surface, (HANDLE, SEEDED, TRAINED, PUBLIC), run_id)
     found = fuzz(surface, document, tmp_path, MAX_EXAMPLES, SEED)

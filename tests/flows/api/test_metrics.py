@@ -39,13 +39,13 @@ def test_request_is_counted_by_method_route_and_status(
     labels, read = {"method": method, "route": route}, surface.registry.get_sample_value
     counters = (("requests_total", labels | {"status": str(status)}), ("request_seconds_count", labels))
     surface.orchestrator.away = True
-    before = [read(f"exemplars_door_{name}", told) or 0.0 for name, told in counters]
+    before = [read(f"exemplars_http_{name}", told) or 0.0 for name, told in counters]
     asked = "BREW" if method == "OTHER" else method
     seen = [getattr(surface, client).request(asked, path).status_code for _ in range(3)]
 
     assert [status] * 3 == seen
-    assert [first + 3 for first in before] == [read(f"exemplars_door_{name}", told) for name, told in counters]
-    assert 0 < (read("exemplars_door_request_seconds_sum", labels) or 0) < 600
+    assert [first + 3 for first in before] == [read(f"exemplars_http_{name}", told) for name, told in counters]
+    assert 0 < (read("exemplars_http_request_seconds_sum", labels) or 0) < 600
 
 
 def test_scrape_needs_no_key_tells_of_requests_and_store_and_ends_with_the_door(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_scrape_needs_no_key_tells_of_requests_and_store_and_ends_with_the_door(
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
 
-    assert 'exemplars_door_requests_total{method="GET",route="/v1/health",status="200"} 1.0' in told
+    assert 'exemplars_http_requests_total{method="GET",route="/v1/health",status="200"} 1.0' in told
     assert "exemplars_store_unreadable_sets 0.0" in told
 
 

@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from engine.errors import OrchestratorError
 from flows.api.prefect_runs.client import ENDED_SHOWN, PAGE, SPACING_SECONDS, PrefectOrchestrator
 from flows.api.prefect_runs.orchestrator import UnsureError
-from flows.run.labels import DOOR_TAG, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, name_tag
+from flows.run.labels import HTTP_TAG, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, name_tag
 
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.other"
 RUN_ID = str(uuid4())
@@ -84,7 +84,7 @@ async def create(server: Server) -> tuple[str, bool]:
 
 
 async def test_live_runs_are_grouped_by_model_and_found_by_tag_or_parameter(server: Server) -> None:
-    tagged = make_run("", "RUNNING", tags=[name_tag(HANDLE), DOOR_TAG])
+    tagged = make_run("", "RUNNING", tags=[name_tag(HANDLE), HTTP_TAG])
     later = make_run(expected_start_time=(NOW + timedelta(hours=1)).isoformat())
     pressed, other = make_run(state="PENDING"), make_run("u22a8.third", "RUNNING")
     suspended = make_run(OTHER, "PAUSED", state_name=SUSPENDED)
@@ -134,7 +134,7 @@ async def test_run_is_found_by_its_id_or_as_the_last_that_was_requested_over_htt
     assert newest is not None
     assert found is not None
     assert (RUN_ID, True, RUN_ID, None, None) == (newest.run_id, newest.over, found.run_id, none, unknown)
-    assert ({"all_": [name_tag(HANDLE), DOOR_TAG]}, 1) == (asked["flow_runs"]["tags"], asked["limit"])
+    assert ({"all_": [name_tag(HANDLE), HTTP_TAG]}, 1) == (asked["flow_runs"]["tags"], asked["limit"])
     assert "state" not in asked["flow_runs"]
     assert {"id": {"any_": [RUN_ID]}} == by_id["flow_runs"]
 
@@ -172,7 +172,7 @@ async def test_run_of_a_key_is_new_for_whose_request_created_it(server: Server, 
     assert (RUN_ID, new) == made
     assert asked == sent["parameters"]
     assert ("key", f"{HANDLE} from_traits") == (sent["idempotency_key"], sent["name"])
-    assert [name_tag(HANDLE), DOOR_TAG] == sent["tags"]
+    assert [name_tag(HANDLE), HTTP_TAG] == sent["tags"]
 
 
 @pytest.mark.parametrize("fate", [BUSY, LIMITED, BAD_GATEWAY, httpx.ReadError("x")])
