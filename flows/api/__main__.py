@@ -10,8 +10,7 @@ import typer
 from pydantic import TypeAdapter
 
 from engine.settings import read_settings
-from flows.api.keys.file import locate_keys, read_keys
-from flows.api.keys.key import Key
+from flows.api.keys.file import Key, locate_keys, read_keys
 from flows.api.keys.keyring import issue_key, revoke_key
 from flows.exit_codes import run_app
 

@@ -6,29 +6,32 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Security
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPBearer
 from starlette.middleware import Middleware
+from starlette.staticfiles import StaticFiles
 
 from engine.settings import Settings
-from flows.api.docs_page import add_docs
+from flows.api.envelope import Envelope
 from flows.api.errors import EXCEPTION_HANDLERS
+from flows.api.guard import Guard
 from flows.api.ignored_fields import note_query
-from flows.api.keys.file import locate_keys
-from flows.api.keys.key import Key
+from flows.api.keys.file import Key, locate_keys
 from flows.api.keys.keyring import KeyRing
-from flows.api.middleware.envelope import Envelope
-from flows.api.middleware.guard import Guard
-from flows.api.middleware.request_metrics import RequestMetrics
+from flows.api.metrics import RequestMetrics
 from flows.api.prefect_runs.client import open_orchestrator
 from flows.api.prefect_runs.orchestrator import Orchestrator
 from flows.api.refusals import BY_PREFECT, describe_answers, list_refusals
-from flows.api.routes import added_samples, deleted_sample, models, samples, synthesize
+from flows.api.routes import added_samples, models, samples, synthesize
 from flows.api.routes.changes import WAIT_SECONDS
 from flows.api.routes.dependencies import get_orchestrator, locate_storage
 from flows.api.schemas import Health
 from flows.review.routes import router as review_router
 
 BASE = "/v1"
+DOCS_PATH = f"{BASE}/docs"
+FILES_PATH = f"{DOCS_PATH}/files"
 ABOUT = f"""
 Labelled text samples for models that have none, or too few: a model's trait definitions go in, exemplars of both poles
 come out, screened, checked by a gate and attached with the provenance `synthesized`.
@@ -116,10 +119,10 @@ def make_app(
     app.state.change_locks = defaultdict(asyncio.Lock)
     app.state.change_seconds = WAIT_SECONDS
     app.include_router(health, prefix=BASE, dependencies=[Depends(note_query)])
-    modules = (synthesize, models, samples, added_samples, deleted_sample)
-    for router in (*(module.router for module in modules), review_router):
+    routers = [module.router for module in (synthesize, models, samples, added_samples)]
+    for router in (*routers, samples.changing, review_router):
         app.include_router(router, prefix=BASE, dependencies=[Security(bearer), Depends(note_query)])
-    add_docs(app)
+    _add_docs(app)
     return app
 
 
@@ -128,3 +131,20 @@ async def _connect(app: FastAPI) -> AsyncIterator[None]:
     async with open_orchestrator() as orchestrator:
         app.state.orchestrator = orchestrator
         yield
+
+
+def _add_docs(app: FastAPI) -> None:
+    """Adds Swagger UI, where every endpoint can be tried; its files come with a package, so it needs no network."""
+    page = get_swagger_ui_html(
+        openapi_url=app.openapi_url or "",
+        title=app.title,
+        swagger_js_url=f"{FILES_PATH}/swagger-ui-bundle.js",
+        swagger_css_url=f"{FILES_PATH}/swagger-ui.css",
+        swagger_favicon_url=f"{FILES_PATH}/favicon.png",
+        swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": -1},
+    )
+    app.mount(FILES_PATH, StaticFiles(packages=[("fastapi_offline", "static")]))
+
+    @app.get(DOCS_PATH, include_in_schema=False)
+    def read_docs() -> HTMLResponse:
+        return page

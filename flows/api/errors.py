@@ -47,7 +47,7 @@ _ENGINE_ERRORS: Mapping[type[ExemplarsError], tuple[int, Code]] = {
     DefinitionError: (422, "invalid_request"),
     OrchestratorError: (503, "orchestrator_unavailable"),
 }
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class ApiError(Exception):
@@ -122,7 +122,7 @@ async def _let_through(request: Request, error: Exception) -> NoReturn:
 async def _name_methods(request: Request, error: HTTPException) -> NoReturn:
     """Passes the error on; where the method is wrong, with those of every route of the path, and not of the first."""
     if error.status_code == 405:
-        error.headers = {**(error.headers or {}), "Allow": ", ".join(filter(partial(_is_allowed, request), _METHODS))}
+        error.headers = {**(error.headers or {}), "Allow": ", ".join(filter(partial(_is_allowed, request), METHODS))}
     raise error
 
 

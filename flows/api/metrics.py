@@ -15,22 +15,27 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import PrefectException
 from prometheus_client import (
     CollectorRegistry,
+    Counter,
     Gauge,
     GCCollector,
+    Histogram,
     PlatformCollector,
     ProcessCollector,
     start_http_server,
 )
+from starlette.types import Scope
 
 from engine.errors import StoreError
 from engine.listing.statistics import count_store
 from engine.settings import Settings
-from flows.api.middleware.request_metrics import RequestMetrics
+from flows.api.errors import METHODS
 from flows.api.prefect_runs.client import TIMEOUT_SECONDS
 from flows.api.server import describe_refusal, write_address
 from flows.deploy.work_pool import POOL, QUEUES
 
 LOGGER = logging.getLogger("flows.api")
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+BASE = "/v1"
 CHOSEN_BY = "EXEMPLARS_METRICS_PORT (0 takes a free port) and EXEMPLARS_API_HOST"
 PREFECT_PAUSE_SECONDS = 30.0
 # The pause between two counts of the store: at least so many seconds, and so many times what the last count took.
@@ -38,7 +43,7 @@ STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES = 60.0, 10.0
 
 
 @contextmanager
-def serve_metrics(settings: Settings) -> Iterator[tuple[RequestMetrics | None, str]]:
+def serve_metrics(settings: Settings) -> Iterator["tuple[RequestMetrics | None, str]"]:
     """Serves metrics while the block runs, and yields the request metrics to record and the address of the endpoint.
 
     Yields None and an empty address if ``EXEMPLARS_METRICS_PORT`` is not set. prometheus_client answers each scrape in
@@ -70,6 +75,32 @@ def serve_metrics(settings: Settings) -> Iterator[tuple[RequestMetrics | None, s
         stopping.set()
         server.shutdown()
         server.server_close()
+
+
+class RequestMetrics:
+    """The metrics of requests. Labels have few values: a route is its template, and an unknown method is OTHER."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "exemplars_http_requests",
+            "Requests answered, by method, route and status; status gone where the client went away first.",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "exemplars_http_request_seconds",
+            "How long a request took until its answer was sent.",
+            ["method", "route"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+
+    def record(self, scope: Scope, status: int | None, seconds: float) -> None:
+        """Counts a request that is over; ``status`` is None where the client went away first."""
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        route = _name_route(scope)
+        self.requests.labels(method, route, "gone" if status is None else str(status)).inc()
+        self.seconds.labels(method, route).observe(seconds)
 
 
 class StoreGauges:
@@ -161,3 +192,11 @@ def _keep_fresh(
 
 def _make_gauge(registry: CollectorRegistry, name: str, about: str, labels: list[str] | None = None) -> Gauge:
     return Gauge(f"exemplars_{name}", about, labels or [], registry=registry)
+
+
+def _name_route(scope: Scope) -> str:
+    """The template of the route that answered, such as ``/v1/models/{handle}``; ``none`` where none was reached."""
+    path = getattr(scope.get("route"), "path", None)
+    if path is None:
+        return "none"
+    return str(path) if path.startswith(f"{BASE}/") else f"{BASE}{path}"

@@ -15,8 +15,7 @@ from prefect.settings import PREFECT_API_URL
 from engine.errors import ExemplarsError, OrchestratorError
 from engine.settings import Settings, read_settings
 from engine.text.formatting import count_noun
-from flows.deploy.alerts import ensure_alerts
-from flows.deploy.automations import ensure_automation, read_automations
+from flows.deploy.automations import ensure_alerts, ensure_automation, read_automations
 from flows.deploy.deployments import Deployments, deploy_all
 from flows.deploy.unfinished_runs import end_gone_runs, watch_run
 from flows.deploy.work_pool import CONTAINERS, POOL, QUEUES, ensure_pool, ensure_queues

@@ -1,4 +1,4 @@
-"""Brings the automations of automations.yaml up to date on a Prefect server."""
+"""Brings the automations of automations.yaml up to date on a Prefect server, and the alerts of failed nightly runs."""
 
 from functools import cache
 from pathlib import Path
@@ -6,10 +6,15 @@ from typing import Any
 from uuid import UUID
 
 import yaml
+from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import get_current_settings
+from pydantic import SecretStr
 
+BLOCK, BLOCK_TYPE = "exemplars-alert", "webhook"
 AUTOMATIONS_FILE = Path(__file__).with_name("automations.yaml")
 # They may have to pull an image of 2 GB first.
 CONTAINER_SECONDS = 900
@@ -59,6 +64,36 @@ def ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> None
     # The ids of a trigger and the like are the server's own.
     elif wanted != AutomationCore.model_validate(found[0].model_dump()):
         client.update_automation(found[0].id, wanted)
+
+
+def ensure_alerts(client: SyncPrefectClient, address: SecretStr | None) -> str:
+    """Makes or updates the alerts to the address, and returns how they are as a phrase without the address.
+
+    Without an address nothing is made, and alerts that were set up before stay, since others may rely on them.
+    """
+    if address is None:
+        if not client.read_automations_by_name(name_alert()):
+            return "off (EXEMPLARS_ALERT_URL is not set)"
+        return (
+            "unchanged since they were set up before (EXEMPLARS_ALERT_URL is not set now). To end them: "
+            f"prefect automation delete '{name_alert()}' and prefect block delete {BLOCK_TYPE}/{BLOCK}"
+        )
+    _ensure_block(client, address)
+    document = client.read_block_document_by_name(BLOCK, BLOCK_TYPE)
+    ui = (get_current_settings().ui_url or "").rstrip("/")
+    ensure_automation(client, read_alert(document.id, ui))
+    return f"on, by the block {BLOCK_TYPE}/{BLOCK}"
+
+
+def _ensure_block(client: SyncPrefectClient, address: SecretStr) -> None:
+    """Makes or updates the block with the address; other fields that people have set in it, such as headers, stay."""
+    try:
+        found = client.read_block_document_by_name(BLOCK, BLOCK_TYPE, include_secrets=True)
+    except ObjectNotFound:
+        Webhook(url=address, headers={"Content-Type": "application/json"}).save(BLOCK, overwrite=True)
+        return
+    if found.data.get("url") != address.get_secret_value():
+        Webhook(**{**found.data, "url": address}).save(BLOCK, overwrite=True)
 
 
 @cache

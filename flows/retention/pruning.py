@@ -1,21 +1,32 @@
 """Prunes the sample store and the kept replies: removes what is old and no longer needed."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL
+from prefect.states import Cancelled
 
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.llm.replies.admin import list_prunable, prune_cache
 from engine.settings import Settings
-from engine.store.proposals import list_expired
+from engine.store.proposals import list_expired, reject_proposal
+from engine.store.sample_set import read_manifest
+from engine.store.store import StoredSet
 from engine.store.upkeep.retention import list_old_sets, remove_old_set
 from engine.text.formatting import count_noun
-from flows.retention.expiry import EXPIRED, expire_proposal
 from flows.run.lease.slot import keep_runs_out
+from flows.run.set_events import emit_written
 
+EXPIRED = "nobody reviewed it in time"
 Report = Callable[[str], None]
 
 
@@ -60,6 +71,13 @@ def prune_all(settings: Settings, rejected_days: int, now: datetime, dry_run: bo
     return pruned
 
 
+def end_suspended(client: SyncPrefectClient, run_id: UUID, ended: State[None]) -> None:
+    """Sets a suspended run to a final state; one that is not suspended stays as it is."""
+    state = client.read_flow_run(run_id).state
+    if state is not None and state.type is StateType.PAUSED:
+        client.set_flow_run_state(run_id, ended, force=True)
+
+
 def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
     """Rejects the proposals that nobody has reviewed in time."""
     for stored in list_expired(settings.locate(settings.samples_uri), now):
@@ -67,7 +85,7 @@ def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report:
             _noting_failure(stored.handle, pruned, report),
             _keep_runs_out(stored.handle, "Its proposal still waits", pruned),
         ):
-            if pruned.dry_run or expire_proposal(stored):
+            if pruned.dry_run or _reject_expired(stored):
                 pruned.proposals += 1
                 report(f"proposal of {stored.handle}, run {stored.run_id}: {EXPIRED}")
 
@@ -95,6 +113,40 @@ def _prune_replies(settings: Settings, now: datetime, pruned: Pruned, report: Re
     if not pruned.dry_run:
         removed = prune_cache(*bounds)
         pruned.plans, pruned.plans_bytes = removed.plans, removed.bytes
+
+
+def _reject_expired(stored: StoredSet) -> bool:
+    """Rejects a proposal, and sets its run to Cancelled where it is suspended. The caller must keep runs out.
+
+    False where the proposal does not wait any more, or somebody has decided on it: its run goes on.
+
+    Raises:
+        StoreError: the store cannot be read or written; the proposal then still waits.
+    """
+    manifest = read_manifest(stored.folder)
+    if manifest is None or manifest.get("status") != "proposed":
+        return False
+    if not PREFECT_API_URL.value():
+        emit_written(reject_proposal(stored, EXPIRED, False))
+        return True
+    with get_client(sync_client=True) as client:
+        if _goes_on(client, stored.run_id):
+            return False
+        emit_written(reject_proposal(stored, EXPIRED, False))
+        # A server that is away has the run suspended still; resumed, it finds the proposal rejected and ends.
+        with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
+            said = f"The proposal was rejected: {EXPIRED}. Nothing was attached"
+            end_suspended(client, UUID(stored.run_id), Cancelled(message=said))
+    return True
+
+
+def _goes_on(client: SyncPrefectClient, run_id: str) -> bool:
+    """Whether a run is neither suspended nor over; one that Prefect does not know is over."""
+    try:
+        state = client.read_flow_run(UUID(run_id)).state
+    except (ObjectNotFound, ValueError):
+        return False
+    return state is not None and not state.is_final() and state.type is not StateType.PAUSED
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from engine.text.formatting import capitalise, join_words, shorten
 from expectations.checking import check_model
 from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.run_outcome import observe_run
-from flows.retention.expiry import end_suspended
+from flows.retention.pruning import end_suspended
 from flows.review.waiting import ask_person, check_waiting, find_own_set
 from flows.run.lease.lease import Lease
 from flows.run.outcome import QUOTED_CHARS

@@ -20,9 +20,9 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message
 
-from flows.api.keys.key import Key
-from flows.api.middleware.envelope import Envelope
-from flows.api.middleware.guard import Guard
+from flows.api.envelope import Envelope
+from flows.api.guard import Guard
+from flows.api.keys.file import Key
 from flows.api.server import serve
 
 ROOT = Path(__file__).parents[2]

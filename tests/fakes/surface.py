@@ -21,7 +21,7 @@ from engine.definitions.outline import ADDED_FILE
 from engine.settings import Settings, read_settings
 from flows.api.app import make_app
 from flows.api.keys.keyring import issue_key
-from flows.api.middleware.request_metrics import RequestMetrics
+from flows.api.metrics import RequestMetrics
 
 ADDRESS = "http://127.0.0.1"
 SEEDED = "u22a8.seeded"

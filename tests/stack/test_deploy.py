@@ -20,8 +20,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
-from flows.deploy.alerts import BLOCK, ensure_alerts
-from flows.deploy.automations import name_alert
+from flows.deploy.automations import BLOCK, ensure_alerts, name_alert
 from flows.deploy.offered_handles import offer_handles
 
 TOKEN = "t0ken-of-the-receiver"

@@ -17,8 +17,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import InputError, StoreError
-from flows.api.keys.file import change_keys, read_keys
-from flows.api.keys.key import Key
+from flows.api.keys.file import Key, change_keys, read_keys
 
 KEY_PREFIX = "exm_"
 ID_BYTES = 6

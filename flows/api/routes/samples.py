@@ -1,23 +1,30 @@
-"""The route that lists a model's samples page by page, for keys that own the model's namespace."""
+"""The routes that list a model's samples page by page, and take one off a draft."""
 
 from collections.abc import Sequence
 from dataclasses import astuple
+from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from pydantic.json_schema import SkipJsonSchema
 
 from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
 from engine.listing.page import AttachedPosition, AuthoredPosition, Position
+from engine.listing.places import Places, find_places, remove_samples
 from engine.listing.samples import list_samples
+from engine.store.removal import Removal
 from flows.api.cursors import Cursor, read_cursor, write_cursor
 from flows.api.errors import ApiError
-from flows.api.refusals import OF_MODEL, describe_answers
-from flows.api.routes.dependencies import find_own_model, get_storage
-from flows.api.schemas import SampleAnswer, SamplePage
+from flows.api.refusals import OF_CHANGE, OF_MODEL, describe_answers
+from flows.api.routes.changes import change_draft
+from flows.api.routes.dependencies import Storage, find_changeable_model, find_own_model, get_key, get_storage
+from flows.api.schemas import SAMPLE_ID_EXAMPLE, DeletedSample, SampleAnswer, SamplePage
+from flows.run.set_events import emitting_removals
 
 router = APIRouter(tags=["Reading"])
+changing = APIRouter(tags=["Changing"])
 MAX_SAMPLES, DEFAULT_SAMPLES = 500, 100
 
 
@@ -59,6 +66,33 @@ def list_model_samples(
     return SamplePage(items=items, next_cursor=following, limit=limit)
 
 
+@changing.delete(
+    "/models/{handle}/samples/{sample_id}",
+    operation_id="delete_sample",
+    responses=describe_answers(
+        *OF_CHANGE,
+        (404, "sample_not_found"),
+        (409, "sample_authored"),
+        about="The sample is gone.",
+    ),
+    summary="Delete a sample",
+)
+async def delete_model_sample(
+    request: Request,
+    handle: Annotated[str, Depends(find_changeable_model)],
+    sample_id: Annotated[int, Path(description="A sample's id, as listings show it.", examples=[SAMPLE_ID_EXAMPLE])],
+) -> DeletedSample:
+    """Takes a sample off a draft: one that a run attached, or one that was added.
+
+    The manifest of an attached one's set says when it went, and by which key. A sample that stands in a
+    file that an author wrote is 409, with the file and the line in the message: it is taken out there.
+    """
+    storage, who = get_storage(request), get_key(request).id
+    await run_in_threadpool(_find_sample, storage, handle, sample_id)
+    await change_draft(request, handle, lambda: _delete(storage, handle, sample_id, who))
+    return DeletedSample(handle=handle)
+
+
 def find_trait(outline: Outline, wanted: str) -> str:
     """The key of the trait with this key or, if there is none, with this name.
 
@@ -92,3 +126,27 @@ def read_position(listing: Sequence[str], cursor: str) -> Position:
     """
     kind, *place = read_cursor(listing, cursor)
     return AuthoredPosition(*place) if kind == "a" else AttachedPosition(*place)
+
+
+def _find_sample(storage: Storage, handle: str, sample_id: int) -> Places:
+    """Where a sample stands that may go.
+
+    Raises:
+        ApiError: 404, there is none; 409, an author wrote it.
+        DefinitionError: a file of the model has mistakes.
+    """
+    places = find_places(storage.models_uri, storage.samples_uri, handle, [sample_id])
+    details = {"sample_id": sample_id}
+    if place := places.authored.get(sample_id):
+        said = f"Sample {sample_id} stands in {place}, which its author wrote. Take it out there."
+        raise ApiError(409, "sample_authored", said, details)
+    if sample_id not in places.removable:
+        raise ApiError(404, "sample_not_found", f"{handle} has no such sample.", details)
+    return places
+
+
+def _delete(storage: Storage, handle: str, sample_id: int, who: str) -> None:
+    # Another request may have deleted it while this one waited.
+    places = _find_sample(storage, handle, sample_id)
+    with emitting_removals([stored for stored, _ in places.attached]):
+        remove_samples(storage.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC), who=who))

@@ -1,4 +1,4 @@
-"""The door's metrics: they agree with what was asked of it, with the store and with Prefect, and need no key."""
+"""The metrics of the HTTP API: they agree with what was asked of it, with the store and with Prefect, and need no key."""
 
 import json
 import math
@@ -48,7 +48,7 @@ def test_request_is_counted_by_method_route_and_status(
     assert 0 < (read("exemplars_http_request_seconds_sum", labels) or 0) < 600
 
 
-def test_scrape_needs_no_key_tells_of_requests_and_store_and_ends_with_the_door(tmp_path: Path) -> None:
+def test_scrape_needs_no_key_tells_of_requests_and_store_and_ends_with_the_api(tmp_path: Path) -> None:
     settings = read_settings_of(make_workspace(tmp_path / "site", EXEMPLARS_METRICS_PORT="0"))
     with (
         temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),

@@ -18,8 +18,7 @@ import pytest
 from filelock import FileLock
 
 from engine.errors import InputError, StoreError
-from flows.api.keys.file import change_keys, read_keys
-from flows.api.keys.key import PUBLIC_NAMESPACES, Key, Scope
+from flows.api.keys.file import PUBLIC_NAMESPACES, Key, Scope, change_keys, read_keys
 from flows.api.keys.keyring import KeyRing, issue_key, revoke_key
 
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)

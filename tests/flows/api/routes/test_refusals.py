@@ -12,7 +12,7 @@ from fakes.surface import ARCHIVED, BROKEN, PRIVATE, PUBLIC, TRAINED, UNDISCOVER
 from fakes.workspace import HANDLE
 
 from engine.domain.samples import make_id
-from flows.api.middleware.guard import BODY_LIMIT_BYTES, SAMPLES_LIMIT_BYTES
+from flows.api.guard import BODY_LIMIT_BYTES, SAMPLES_LIMIT_BYTES
 
 BODY_ROUTES = ("synthesize", "add")
 ROUTES = (*BODY_ROUTES, "delete")

@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
+from flows.api.envelope import Envelope
 from flows.api.errors import ApiError
-from flows.api.middleware.envelope import Envelope
-from flows.api.middleware.guard import BODY_LIMIT_BYTES, SAMPLES_LIMIT_BYTES
+from flows.api.guard import BODY_LIMIT_BYTES, SAMPLES_LIMIT_BYTES
 
 REACHED = 418, "internal_error"
 SAMPLES = "/v1/models/u22a8.a/samples"

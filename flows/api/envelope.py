@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.api.errors import REQUEST_ID, RETRY_AFTER, ApiError, render_error, translate_error
 from flows.api.ignored_fields import IGNORED, write_ignored
-from flows.api.middleware.request_metrics import RequestMetrics
+from flows.api.metrics import RequestMetrics
 
 LOGGER = logging.getLogger("flows.api")
 

@@ -3,6 +3,7 @@
 It checks them in the order that the contract sets for refusals.
 """
 
+import base64
 import re
 from collections.abc import Callable, Iterable
 
@@ -11,9 +12,13 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.api.errors import ApiError
-from flows.api.keys.key import Key
-from flows.api.middleware.authentication import authenticate, is_closed
+from flows.api.keys.file import Key
 
+BASE = "/v1"
+OPEN_PATHS = frozenset({"/v1/health", "/v1/openapi.json", "/v1/docs"})
+OPEN_FOLDER = "/v1/docs/files/"
+# What people open in a browser.
+PAGE_PATH = re.compile(r"/v1/runs/[^/]+/(report|review(/decisions)?)")
 BODY_LIMIT_BYTES = 64 * 1024
 # Where samples are added: 500 at a time. The contract has the size.
 SAMPLES_PATH = re.compile(r"/v1/models/[^/]+/samples")
@@ -54,6 +59,32 @@ class Guard:
         await self._app(scope, receive, send)
 
 
+def is_closed(path: str) -> bool:
+    """Whether a path needs a key: every path below ``/v1`` but the open ones. Other paths do not exist."""
+    is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+    return not is_open and (path == BASE or path.startswith(f"{BASE}/"))
+
+
+def authenticate(scope: Scope, find_key: Callable[[str], Key | None]) -> Key:
+    """The key of a request.
+
+    People open a run's report and its review in a browser, which can send a key only as the password of its dialog. So
+    for these, and only there, HTTP Basic is accepted too, with any user name.
+
+    Raises:
+        ApiError: 401, it has no valid key.
+    """
+    has_dialog = PAGE_PATH.fullmatch(scope["path"]) is not None
+    values = Headers(scope=scope).getlist("authorization")
+    secret = _read_secret(values[0], has_dialog) if len(values) == 1 else ""
+    key = find_key(secret) if secret else None
+    if key is None:
+        said = "A valid key is needed, as 'Authorization: Bearer <key>'."
+        challenge = 'Basic realm="exemplars", charset="UTF-8"' if has_dialog else "Bearer"
+        raise ApiError(401, "unauthorized", said, headers={"WWW-Authenticate": challenge})
+    return key
+
+
 async def read_whole(scope: Scope, receive: Receive) -> Receive:
     """Reads the body, so that nothing behind waits for a slow client, and returns what passes it on.
 
@@ -77,6 +108,19 @@ async def read_whole(scope: Scope, receive: Receive) -> Receive:
         return waiting.pop() if waiting else await receive()
 
     return replay
+
+
+def _read_secret(header: str, has_dialog: bool) -> str:
+    """The secret in an ``Authorization`` header (RFC 6750; with ``has_dialog`` RFC 7617 too); empty if it has none."""
+    scheme, _, credentials = header.strip(" \t").partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip(" \t")
+    if has_dialog and scheme.lower() == "basic":
+        try:
+            return base64.b64decode(credentials.strip(" \t"), validate=True).decode().partition(":")[2]
+        except ValueError:
+            return ""
+    return ""
 
 
 def _check_size(size: int, limit_bytes: int) -> None:
