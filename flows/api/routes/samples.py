@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic.json_schema import SkipJsonSchema
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
@@ -26,6 +27,15 @@ from flows.run.set_events import emitting_removals
 router = APIRouter(tags=["Reading"])
 changing = APIRouter(tags=["Changing"])
 MAX_SAMPLES, DEFAULT_SAMPLES = 500, 100
+
+
+class SampleConvertor(StringConvertor):
+    """Any part of a path but the one that is an endpoint of its own: another method than that one's is 405 there."""
+
+    regex = "(?!synthesize$)[^/]+"
+
+
+register_url_convertor("sample", SampleConvertor())
 
 
 @router.get(
@@ -67,7 +77,7 @@ def list_model_samples(
 
 
 @changing.delete(
-    "/models/{handle}/samples/{sample_id}",
+    "/models/{handle}/samples/{sample_id:sample}",
     operation_id="delete_sample",
     responses=describe_answers(
         *OF_CHANGE,
