@@ -34,7 +34,7 @@ from engine.store.layout import REPORT
 from engine.store.store import find_set, read_verdict
 from expectations.own_suites import check_own_suites
 from flows.api.keys.file import Key
-from flows.api.routes.model_status import make_operation
+from flows.api.routes.model_status import hide_folders, make_operation
 from flows.cli.plan import plan_run
 
 Handle = Annotated[str, Field(description="The model's handle, `<namespace>.<name>`.")]

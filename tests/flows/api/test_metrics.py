@@ -1,4 +1,4 @@
-"""The metrics of the HTTP API: they agree with what was asked of it, with the store and with Prefect, and need no key."""
+"""The metrics of the HTTP API agree with what was asked of it, with the store and with Prefect, and need no key."""
 
 import json
 import math
