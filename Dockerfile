@@ -1,4 +1,4 @@
-# One image for all of it: a worker (by default), the HTTP door, the deploy step, and the runs of Docker and Kubernetes pools.
+# One image for all of it: a worker (by default), the HTTP API, the deploy step, and the runs of Docker and Kubernetes pools.
 #   docker build -t exemplars .
 #   docker run --init -e PREFECT_API_URL=… exemplars
 #   docker run --init -e PREFECT_API_URL=… -e EXEMPLARS_API_HOST=0.0.0.0 -p 8000:8000 exemplars python -m flows.api serve

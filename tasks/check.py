@@ -30,7 +30,7 @@ async def check(
     """The gate's verdict over the run's rows and all that the store has by now, sets of other runs included.
 
     Args:
-        proposes: whether what passes waits for a person's word.
+        proposes: whether what passes waits for a person's decision.
         strict: whether poles that nothing tells apart are critical.
     """
     place, teach = settings.locate(settings.samples_uri), settings.reviews_teach

@@ -60,7 +60,7 @@ class Verdict:
 
     ``variety`` has the diversity figures that the gate was given, for every trait and pole; ``beside`` the run ids of
     the stored sets whose samples were checked together with the run's rows. ``proposed`` says that what passed
-    waits for a person's word.
+    waits for a person's decision.
     """
 
     success: bool

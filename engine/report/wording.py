@@ -57,7 +57,7 @@ def state_headline(attached: int, warnings: Sequence[str], synth_type: str, prop
     Args:
         attached: how many exemplars are attached; 0 for a run that attached nothing.
         warnings: those on them.
-        proposed: whether they wait for a person's word, and are not attached as yet.
+        proposed: whether they wait for a person's decision, and are not attached as yet.
         synth_type: what ``enrich`` makes is never attached (the platform's contract, section 4), so it is called
             otherwise.
     """

@@ -1,4 +1,4 @@
-"""The edge of the HTTP door: an application asked by messages of ASGI, or a small one in a process of its own."""
+"""the edge of the HTTP API: an application asked by messages of ASGI, or a small one in a process of its own."""
 
 import json
 import signal

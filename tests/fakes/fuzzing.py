@@ -47,7 +47,7 @@ def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool
 
 @dataclass
 class Fuzzed:
-    """``phases`` are how those that are on ended; ``requests`` counts what the door answered, by method and status."""
+    """``phases`` are how each ended; ``requests`` counts what the HTTP API answered, by method and status."""
 
     phases: set[str] = field(default_factory=set)
     operations: set[str] = field(default_factory=set)

@@ -38,7 +38,7 @@ CALLS_AT_ONCE = 8
 
 
 @dataclass
-class Door:
+class HttpApi:
     """The HTTP API as a program, for kills: the routes are asked in this process (``fakes.surface``).
 
     ``url`` ends with ``/v1``; ``secret`` is that of a key that owns ``u22a8`` and may author.
@@ -53,7 +53,7 @@ class Door:
 
     def start(self, port: int = 0) -> None:
         variables = {**self.variables, "EXEMPLARS_API_PORT": str(port), "PYTHONUNBUFFERED": "1"}
-        log = (self.workspace.folder / "door.log").open("a")
+        log = (self.workspace.folder / "http_api.log").open("a")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "flows.api", "serve"],
             cwd=ROOT,
@@ -82,20 +82,20 @@ class Door:
 
 
 @contextmanager
-def open_door(workspace: Workspace, variables: dict[str, str]) -> Iterator[Door]:
+def open_http_api(workspace: Workspace, variables: dict[str, str]) -> Iterator[HttpApi]:
     keys = workspace.folder / "keys.json"
     secret = issue_key(keys, ["u22a8"], "authoring", datetime.now(UTC))[1]
-    door = Door(workspace, {**variables, "EXEMPLARS_KEYS_FILE": str(keys)}, secret)
+    http_api = HttpApi(workspace, {**variables, "EXEMPLARS_KEYS_FILE": str(keys)}, secret)
     try:
-        door.start()
-        yield door
+        http_api.start()
+        yield http_api
     finally:
-        for client in door.clients:
+        for client in http_api.clients:
             client.close()
-        if door.process is not None:
-            door.kill()
-            assert door.process.stdout is not None
-            door.process.stdout.close()
+        if http_api.process is not None:
+            http_api.kill()
+            assert http_api.process.stdout is not None
+            http_api.process.stdout.close()
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Stack:
     """``author`` owns ``u22a8``."""
 
     site: Site
-    door: Door
+    http_api: HttpApi
     provider: Provider
     author: httpx.Client
 
@@ -195,5 +195,5 @@ def open_stack(folder: Path) -> Iterator[Stack]:
     with serve_provider() as provider, open_site(make_workspace(folder, provider, **given)) as site:
         site.start_deployed()
         site.start_worker(limit=RUNS_AT_ONCE)
-        with open_door(site.workspace, site.variables) as door:
-            yield Stack(site, door, provider, door.open_client())
+        with open_http_api(site.workspace, site.variables) as http_api:
+            yield Stack(site, http_api, provider, http_api.open_client())

@@ -23,7 +23,7 @@ from flows.observability.json_logs import PREFECT_JSON_VARIABLES
 from flows.serve import GUARDED, check_port, list_services, main, name_host
 
 RUN = ("--run", "run-1")
-SETTLED = ["settled door", "settled worker", "settled server"]
+SETTLED = ["settled api", "settled worker", "settled server"]
 Start = Callable[..., House]
 
 
@@ -44,13 +44,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def test_all_end_when_input_does_the_last_started_first_with_their_runs(start: Start) -> None:
     step = StandIn("deploy", ["--help"], is_step=True)
-    house = start(StandIn("server", ["--deaf"]), step, StandIn("worker", ["--deaf", *RUN]), StandIn("door"))
+    house = start(StandIn("server", ["--deaf"]), step, StandIn("worker", ["--deaf", *RUN]), StandIn("api"))
     house.read_until(READY)
     # A run has a process, and that has one.
     wait_until(lambda: len(house.workspace.list_processes()) == 3 + 2, 60, "the run's processes are there")
 
     assert [READY] == house.said
-    assert ["settled door", "settled worker", "settled deploy", "settled server", OVER] == house.close()
+    assert ["settled api", "settled worker", "settled deploy", "settled server", OVER] == house.close()
     assert "usage: " in (house.logs / "deploy.log").read_text()
 
 
@@ -64,7 +64,7 @@ def test_all_end_when_input_does_the_last_started_first_with_their_runs(start: S
 def test_service_that_does_not_start_is_explained_and_all_is_stopped(
     start: Start, arguments: list[str], seconds: float, said: str
 ) -> None:
-    house = start(StandIn("worker", arguments), StandIn("door"), start_seconds=seconds)
+    house = start(StandIn("worker", arguments), StandIn("api"), start_seconds=seconds)
 
     # None is started after it.
     assert [
@@ -83,7 +83,7 @@ def test_input_that_ends_before_all_is_up_ends_all(start: Start) -> None:
 
 def test_service_that_dies_later_ends_all_with_its_name_last_lines_and_runs(start: Start) -> None:
     worker = StandIn("worker", RUN)
-    house = start(StandIn("server"), worker, StandIn("door"))
+    house = start(StandIn("server"), worker, StandIn("api"))
     house.read_until(READY)
     for pid in house.find(worker):
         os.kill(pid, signal.SIGKILL)

@@ -81,13 +81,13 @@ def test_program_follows_its_run_and_lists_and_deletes_what_it_made(stack: Stack
     assert 200 == deleted.status_code
     assert 4 * QUOTA - 1 == len(list_synthesized(stack, handle))
     assert ["exemplars.set.attached", "exemplars.set.removed"] == [event["event"] for event in events]
-    assert stack.door.secret not in (stack.workspace.folder / "door.log").read_text()
+    assert stack.http_api.secret not in (stack.workspace.folder / "http_api.log").read_text()
 
 
 def test_requests_are_refused_as_the_contract_has_it(stack: Stack) -> None:
     now, keys = datetime.now(UTC), stack.workspace.folder / "keys.json"
     issued = (issue_key(keys, *owner, now)[1] for owner in ((["u22a8"], "scoring"), (["acme"], "authoring")))
-    nobody, reader, stranger = (stack.door.open_client(secret) for secret in ("none", *issued))
+    nobody, reader, stranger = (stack.http_api.open_client(secret) for secret in ("none", *issued))
     refused = [
         nobody.get("/models"),
         ask(reader, HANDLE),
@@ -111,7 +111,7 @@ def test_requests_are_refused_as_the_contract_has_it(stack: Stack) -> None:
         (422, "invalid_handle"),
         (405, "method_not_allowed"),
     ] == [read_refusal(answer) for answer in refused]
-    assert "text/html" in httpx.get(f"{stack.door.url}/docs").headers["Content-Type"]
+    assert "text/html" in httpx.get(f"{stack.http_api.url}/docs").headers["Content-Type"]
 
 
 def test_of_twenty_requests_at_one_instant_one_makes_a_run(stack: Stack, handle: str) -> None:
@@ -128,9 +128,9 @@ def test_of_twenty_requests_at_one_instant_one_makes_a_run(stack: Stack, handle:
 
 def test_run_outlives_the_door_and_a_run_that_is_killed_frees_its_model(stack: Stack, handle: str) -> None:
     first = begin(stack, handle)
-    port = int(stack.door.url.removesuffix("/v1").rpartition(":")[2])
-    stack.door.kill()
-    stack.door.start(port)
+    port = int(stack.http_api.url.removesuffix("/v1").rpartition(":")[2])
+    stack.http_api.kill()
+    stack.http_api.start(port)
     between = read_model(stack, handle)
     stack.site.kill("flows")
     killed = stack.wait_for_end(first)

@@ -127,11 +127,11 @@ def test_what_a_person_refuses_on_the_page_of_a_review_is_not_attached(desk: Des
     stack = desk.stack
     run_id, folder = stack.suspend(handle)
     proposed = {row["id"]: row["text"] for row in pq.read_table(folder / PROPOSED).to_pylist()}
-    key: HttpCredentials = {"username": "me", "password": stack.door.secret}
+    key: HttpCredentials = {"username": "me", "password": stack.http_api.secret}
     context = desk.browser.new_context(http_credentials=key)
     context.set_default_timeout(PAGE_MILLISECONDS)
     page = context.new_page()
-    page.goto(f"{stack.door.url}/runs/{run_id}/review")
+    page.goto(f"{stack.http_api.url}/runs/{run_id}/review")
     shown = page.locator("article").first.inner_text()
     page.keyboard.press("r")
     page.get_by_role("button", name="Attach what stands").click()

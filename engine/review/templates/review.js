@@ -8,7 +8,7 @@ const WORDS = {accept: "accepted", refuse: "refused", other_pole: "other pole"};
 const BUTTONS = [["accept", "Accept"], ["refuse", "Refuse"], ["other_pole", "Other pole"]];
 const at = (id) => document.getElementById(id);
 const undone = [];
-// What the door has, and of what was decided since what it did not take, with the reason.
+// What the HTTP API has, and of what was decided since what it did not take, with the reason.
 const kept = new Map(decisions);
 const unkept = new Map();
 let shown = [];
@@ -131,7 +131,7 @@ async function send(path, body) {
     headers: {"Content-Type": "application/json"}, body: JSON.stringify(body), signal: AbortSignal.timeout(60000)});
   // What stands between may answer with a page of its own, and with 200 too.
   const answer = await response.json().catch(() => null);
-  if (!response.ok || !answer) throw new Error(answer?.error?.message || `the answer (${response.status}) is not the door's.`);
+  if (!response.ok || !answer) throw new Error(answer?.error?.message || `the answer (${response.status}) is not the HTTP API's.`);
   return answer;
 }
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: it is one, it is enough to work from, and the door does what it says, however it is asked."""
+"""The OpenAPI document: it is one, it is enough to work from, and the API does what it says, however it is asked."""
 
 import os
 from collections.abc import Callable, Mapping

@@ -132,7 +132,7 @@ def test_decision_that_was_not_kept_stays_in_sight_and_bars_the_attaching(tmp_pa
 
     failures: dict[str, Callable[[Route], object]] = {
         "It is over.": lambda route: route.fulfill(status=409, json={"error": {"message": "It is over."}}),
-        "the answer (200) is not the door's": lambda route: route.fulfill(status=200, body="<h1>Sign in</h1>"),
+        "the answer (200) is not the HTTP API's": lambda route: route.fulfill(status=200, body="<h1>Sign in</h1>"),
         "Failed to fetch": lambda route: route.abort(),
     }
     fates = iter([*failures.values(), *[keep] * len(failures), held.append])

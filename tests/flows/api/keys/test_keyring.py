@@ -1,4 +1,4 @@
-"""A secret opens the door until its key is revoked, nothing else does, and nothing but its digest is kept.
+"""A secret opens the HTTP API until its key is revoked, nothing else does, and nothing but its digest is kept.
 
 The file is its owner's alone, is replaced whole, and is refused where it is not as it was written.
 """

@@ -1,4 +1,4 @@
-"""How the door asks Prefect: what it reads out of answers, what it sends again, and what it says where none comes."""
+"""How the HTTP API asks Prefect: what it reads out of answers, what it sends again, and what it says without one."""
 
 import itertools
 import json

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from fakes.long import long
 from fakes.site import DATABASE, Site, open_site
-from fakes.stack import Door, open_door
+from fakes.stack import HttpApi, open_http_api
 from fakes.surface import Surface, ask_as, read_settings_of
 from fakes.workspace import HANDLE, make_workspace
 
@@ -27,7 +27,7 @@ PATH = f"/models/{HANDLE}/samples/synthesize"
 
 @pytest.fixture
 def other_door(surface: Surface) -> httpx.Client:
-    """Another door to the same runs, with a lock of its own."""
+    """Another server to the same runs, with a lock of its own."""
     orchestrator = replace(surface.orchestrator, creation_lock=asyncio.Lock())
     app = make_app(read_settings_of(surface.workspace), orchestrator=orchestrator)
     return ask_as(app, surface.portal, surface.secret)
@@ -70,23 +70,23 @@ def test_run_that_ends_meanwhile_lets_one_successor_in(surface: Surface, other_d
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Site, Door]]:
-    """A door to a server on either of Prefect's databases, without a worker; SQLite is what it takes by itself."""
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Site, HttpApi]]:
+    """The HTTP API of a server on either of Prefect's databases, without a worker; SQLite is the default."""
     variables = {}
     if request.param == "postgresql":
         variables[DATABASE] = request.getfixturevalue("postgres").make_database("+asyncpg")
     with open_site(make_workspace(tmp_path / "served", None, **variables)) as site:
         site.start_deployed()
-        with open_door(site.workspace, site.variables) as door:
-            yield site, door
+        with open_http_api(site.workspace, site.variables) as http_api:
+            yield site, http_api
 
 
 @long
 @pytest.mark.timeout(3600)
-def test_of_requests_at_two_doors_one_makes_a_run_whenever_the_last_one_ends(backend: tuple[Site, Door]) -> None:
+def test_of_requests_at_two_apis_one_makes_a_run_whenever_the_last_one_ends(backend: tuple[Site, HttpApi]) -> None:
     site, first = backend
     chance, made = random.Random(7), list[str]()
-    with open_door(first.workspace, first.variables) as second:
+    with open_http_api(first.workspace, first.variables) as second:
         clients = (first.open_client(), second.open_client(first.secret))
         for _ in range(ROUNDS):
             [live], told = ask_in_threads(*clients)
