@@ -74,7 +74,7 @@ def make_new(text: str, number: int) -> Exemplar:
 def run_part(part: str, folder: str, attached: int) -> dict[str, Any]:
     """Does one part in this process; returns its CPU seconds without imports, and what came of it."""
     begun = time.process_time()
-    pools = read_pools(folder, make_model(handle=MODEL))
+    pools = read_pools(folder, make_model(handle=MODEL, language="tlh"))
     exemplars = [make_new(write_new(number, attached), number) for number in range(NEW)]
     plan = make_test_plan(pools, make_level(NEW // 2))
     rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), only_clear=False)
