@@ -63,8 +63,8 @@ async def backfill(
         handles: Models by name, such as u22a8.technical-writing. Handles, namespace and glob add up.
         namespace: All models of a namespace, such as u22a8.
         glob: All models whose handle fits a pattern: * stands for any letters, as in u22a8.*-report.
-        only_lacking: Of those, or where nothing is named of all models, only drafts in which some pole of some trait
-            has fewer samples than the effort asks for.
+        only_lacking: Fills up. Of those, or where nothing is named of all models, only drafts in which some pole of a
+            trait has fewer samples than the effort asks for, and of each pole only so many as it lacks.
         synth_type: What the samples are for: from_traits, diversify or enrich, as in synthesize.
         effort: How many samples for each pole of each trait, by which synth model, as in synthesize.
         force: Also models that have a set of this synth type and effort for their definition as it is now.

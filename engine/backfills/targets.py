@@ -84,6 +84,7 @@ def _find_skip_reason(settings: Settings, request: BackfillRequest, handle: str)
             return SkipReason("It is no draft, so its samples are frozen")
         if not _is_lacking(settings, request, handle):
             return SkipReason("It has as many samples of each pole as the effort asks for")
+        return None
     if made := _find_made(settings, request, handle):
         return SkipReason("It has a set for its definition, this synth type and this effort", made.run_id)
     return None

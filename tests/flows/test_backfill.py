@@ -8,10 +8,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pandas as pd
 import pytest
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
 from fakes.provider import Behaviour, Provider
@@ -31,7 +33,10 @@ from prefect.states import Cancelling
 
 from engine.backfills.ledger import Ledger, parse_ledger
 from engine.errors import BackfillError
-from engine.store.layout import BACKFILLS
+from engine.store.earlier.rows import read_attached
+from engine.store.layout import BACKFILLS, SAMPLES
+from engine.store.removal import Removal, remove_stored
+from engine.store.store import list_sets
 from engine.system.worker_process import run_here
 from flows.backfill import backfill
 from flows.run.labels import read_lease_labels
@@ -173,6 +178,20 @@ def test_bad_model_stops_no_other_and_a_second_start_does_only_what_is_left_or_f
     assert {good: 2, bad: 1, other: 1} == {handle: len(runs) for handle, runs in list_runs(workspace).items()}
     assert {runs[0] for runs in first.values()} == {row.run_id for row in after.list_in("skipped")}
     assert (0, True) == (repeated, provider.calls.total() > calls)
+
+
+def test_only_lacking_adds_to_each_pole_what_it_lacks(tmp_path: Path, provider: Provider) -> None:
+    workspace = make_small_catalogue(tmp_path, provider, 2)
+    run_backfill(workspace)
+    [stored] = list_sets(str(workspace.samples), name_model(0), "train")
+    gone = int(pd.read_parquet(stored.file(SAMPLES))["id"][0])
+    remove_stored(stored, Removal((gone,), datetime.now(UTC)))
+    completed = run_backfill(workspace, only_lacking=True)
+    filled = read_attached(list_sets(str(workspace.samples), name_model(0), "train"))
+
+    assert completed.is_completed()
+    assert {"attached": 1, "skipped": 1} == read_ledgers(workspace)[-1].count()
+    assert [0.0, 1.0] == sorted(row.quality for row in filled)
 
 
 def test_what_all_models_together_may_cost_is_never_passed(tmp_path: Path, provider: Provider) -> None:

@@ -86,3 +86,9 @@ def test_models_that_are_no_drafts_lack_nothing(settings: Settings) -> None:
 
     assert SkipReason("It is no draft, so its samples are frozen") == find_skip_reason(settings, lacking, FIRST)
     assert find_skip_reason(settings, lacking, SECOND) is None
+
+
+def test_draft_that_lacks_samples_is_filled_up_though_it_has_a_set(settings: Settings) -> None:
+    attach(settings, FIRST, "run-1")
+
+    assert find_skip_reason(settings, replace(LOW, only_lacking=True), FIRST) is None
