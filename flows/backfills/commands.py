@@ -15,20 +15,22 @@ app = typer.Typer()
 @app.command("backfill", rich_help_panel=MAKE)
 def backfill_command(
     context: typer.Context,
-    handles: Annotated[
-        list[str] | None, typer.Argument(help="The models. Those of the options below come on top.")
-    ] = None,
+    handles: Annotated[list[str] | None, typer.Argument(help="The models. --namespace and --glob add to them.")] = None,
     namespace: Annotated[str | None, typer.Option(help="All models of a namespace.")] = None,
     glob: Annotated[
         str | None, typer.Option(help="All models whose handle fits a pattern, such as 'u22a8.*-report'.")
     ] = None,
     only_lacking: Annotated[
-        bool, typer.Option("--only-lacking", help="Only drafts with fewer samples than the effort asks for.")
+        bool,
+        typer.Option(
+            "--only-lacking",
+            help="Fill up: only drafts that are short of the effort's number, and only by that.",
+        ),
     ] = False,
     synth_type: SynthTypeOption = "from_traits",
     effort: EffortOption = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Also models that already have a set for their definition.")
+        bool, typer.Option("--force", help="Make another set even where a model has one for its definition as it is.")
     ] = False,
     strict: StrictOption = False,
     models_at_once: Annotated[int, typer.Option(min=1, max=64, help="Models worked on at a time.")] = 8,
@@ -38,7 +40,7 @@ def backfill_command(
     as_json: Annotated[bool, json_option("the counts of models by state")] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Make samples for many models. Skips those that have theirs; one that fails does not stop the others."""
+    """Make samples for many models. Skips those that have a set; one that fails does not stop the others."""
     quiet_libraries(verbose)
     from engine.backfills.targets import BackfillRequest
     from engine.domain.model import check_handle

@@ -19,15 +19,23 @@ HandleArgument = Annotated[
 SynthTypeOption = Annotated[
     str,
     typer.Option(
-        help="What to make: from_traits, diversify (vary your own samples) or enrich (a pool for evaluation)."
+        help="What to make: from_traits, diversify (vary your own samples) or enrich (a pool apart, for evaluation)."
     ),
 ]
 EffortOption = Annotated[
-    str | None, typer.Option(help="low, medium, high, xhigh or max. Without it the model's own, else high.")
+    str | None,
+    typer.Option(
+        help="How many samples a pole: low 8, medium 20, high 40, xhigh 80, max 160. Default: the model's own, or high."
+    ),
 ]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Attach nothing if a trait's poles cannot be told apart.")]
+StrictOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="Attach nothing if a trait's poles cannot be told apart. Without it that is a warning."
+    ),
+]
 OnlyLackingOption = Annotated[
-    bool, typer.Option("--only-lacking", help="Only make what each pole still lacks to the effort's number.")
+    bool, typer.Option("--only-lacking", help="Fill up: make only what each pole is short of the effort's number.")
 ]
 TraitOption = Annotated[str | None, typer.Option(help="One trait, by its key or name. Without it all.")]
 RunOption = Annotated[str | None, typer.Option(metavar="RUN_ID", help="Only this run's set.")]

@@ -16,7 +16,8 @@ def hold_command(
         str,
         typer.Option(
             metavar="FILE",
-            help="Labelled texts, CSV or JSONL as a model's sources are: `content`, and a field a trait; - for stdin.",
+            help="A CSV or JSONL file: the text in `content`, and a column for each trait with a pole's label, a word "
+            "such as good or poor, or a number from 0 to 1. - reads stdin. Twenty texts a pole say a lot.",
         ),
     ],
     trait: TraitOption = None,

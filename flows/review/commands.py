@@ -24,14 +24,20 @@ def review_command(
         list[int] | None, typer.Option(metavar="ID", help="Leave this sample out. May be given often.")
     ] = None,
     other_pole: Annotated[
-        list[int] | None, typer.Option(metavar="ID", help="Move this sample to the other pole. May be given often.")
+        list[int] | None,
+        typer.Option(
+            metavar="ID",
+            help="This sample reads as the other pole: move it there if a place is free, else leave it out.",
+        ),
     ] = None,
     why: Annotated[str, typer.Option(help="The reason, kept with the set.")] = "",
-    fill: Annotated[bool, typer.Option("--fill", help="Then make what is missing to the effort's number.")] = False,
+    fill: Annotated[
+        bool, typer.Option("--fill", help="Then start a run that fills up to the effort's number.")
+    ] = False,
     as_json: Annotated[bool, json_option("run_id, status, samples, report; with --fill one a run")] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Decide on a proposed set: attach what stands, or reject all of it."""
+    """Decide on a proposed set: attach what stands, or reject all of it. Give --attach or --reject."""
     if attach == reject:
         raise InputError("Say either --attach or --reject")
     if fill and reject:
