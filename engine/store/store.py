@@ -29,7 +29,6 @@ UNREADABLE = (
 )
 PROBE = "__probe__"
 PROBE_CONTENT = b"\0" * 4096
-_READ_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256", "pair_id"]
 
 
 @dataclass(frozen=True, slots=True)
