@@ -108,7 +108,8 @@ def test_run_of_the_form_ends_with_its_verdict_and_samples_to_read(desk: Desk, h
     card = page.get_by_test_id("flow-run-artifacts-grid").get_by_role("link").filter(has_text="16 attached")
     expect(card.get_by_role("heading", name="verdict")).to_be_visible()
     card.click()
-    # The page's frame comes before what it shows.
+    # The page draws the verdict anew when the facts of the run beside it have come.
+    expect(page.get_by_text("State Message", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", name="Kept", exact=True)).to_be_visible()
     text = page.inner_text("main")
     found: dict[str, Any] = {}
