@@ -24,7 +24,7 @@ from engine.store.changes import Positions, number_rows
 from engine.store.commit import find_manifests, is_attached
 from engine.store.layout import SAMPLES
 from engine.store.sample_set import ATTACHED_NS, read_manifest
-from engine.store.store import locate_pool
+from engine.store.store import UNREADABLE, locate_pool, translate_errors
 from engine.system.filesystem import open_folder
 
 COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "created_at"]
@@ -86,12 +86,10 @@ def list_attached(samples_uri: str, handle: str) -> list[AttachedSet]:
         StoreError: the folder cannot be listed, or a manifest cannot be read.
     """
     parent = locate_pool(samples_uri, handle, "train")
-    try:
+    with translate_errors(parent, UNREADABLE):
         found = find_manifests(*open_folder(parent))
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"The sample store {parent} cannot be listed: {error}") from error
     sets = (_read_set(f"{parent}/{name}", version) for name, version in found.items() if name.startswith(PREFIX))
-    return sorted((item for item in sets if item), key=lambda item: (item.attached_ns, item.run_id))
+    return sorted(item for item in sets if item)
 
 
 # Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.

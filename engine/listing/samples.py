@@ -1,17 +1,29 @@
-"""Lists the samples of a model page by page, authored samples first and then set by set, and counts them.
+"""Lists the samples of a model page by page, authored ones and then set by set, counts them, and renders its card.
 
 A page is read from its own position, so its cost does not grow with the model. A position names the sample that comes
 next, so a set that is attached or detached between two pages does not shift any other sample.
 """
 
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
+from dataclasses import asdict
+from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 
+from engine.definitions.loader import locate_model
 from engine.definitions.outline import Outline
+from engine.definitions.sources.entries import Source
+from engine.definitions.sources.files import Version, list_sources, read_version, walk_source
+from engine.domain.model import Seed, digest_text
+from engine.domain.samples import make_id
 from engine.listing.attached import count_attached, walk_attached
-from engine.listing.authored import count_authored, walk_authored
 from engine.listing.page import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
+from engine.text.escaping import render_markdown
+
+CARD = Path(__file__).parent / "templates" / "model_card.md.jinja"
+PROVENANCE = "authored"
 
 
 def list_samples(
@@ -42,18 +54,79 @@ def count_samples(models_uri: str, samples_uri: str, outline: Outline) -> dict[s
     """The number of samples of each trait of the model, by trait key, 0 included.
 
     Raises:
-        DefinitionError, StoreError: as ``list_samples``; every line is read.
+        DefinitionError, StoreError: as ``list_samples``; every line is read, once until its file changes.
     """
-    authored = count_authored(models_uri, outline)
-    attached = count_attached(samples_uri, outline.handle)
-    none = SampleCount()
-    return {trait.key: authored.get(trait.key, none) + attached.get(trait.key, none) for trait in outline.traits}
+    folder = locate_model(models_uri, outline.handle)
+    counts = {trait.key: SampleCount() for trait in outline.traits}
+    authored = [_count_source(folder, source, read_version(folder, source)) for source in list_sources(folder, outline)]
+    for found in (*authored, count_attached(samples_uri, outline.handle)):
+        for trait in counts.keys() & found.keys():
+            counts[trait] += found[trait]
+    return counts
+
+
+def render_model_card(outline: Outline, counts: Mapping[str, SampleCount]) -> str:
+    """The card of a model, a markdown page that says what it judges; ``counts`` has an entry for each of its traits."""
+    brief = {name.replace("_", " ").capitalize(): texts for name, texts in asdict(outline.brief).items() if texts}
+    return render_markdown(CARD, model=outline, counts=counts, brief=brief)
+
+
+def walk_seeds(models_uri: str, outline: Outline) -> Iterator[Seed]:
+    """Yields all authored samples of a model in order.
+
+    Raises:
+        DefinitionError, StoreError: as ``list_samples``.
+    """
+    folder = locate_model(models_uri, outline.handle)
+    for source in list_sources(folder, outline):
+        for line in walk_source(folder, source):
+            yield from line.seeds
 
 
 def _walk_samples(
     models_uri: str, samples_uri: str, outline: Outline, trait_key: str | None, position: Position | None
 ) -> Generator[tuple[Position, ListedSample], None, None]:
     if not isinstance(position, AttachedPosition):
-        yield from walk_authored(models_uri, outline, trait_key, position or AuthoredPosition())
+        yield from _walk_authored(models_uri, outline, trait_key, position or AuthoredPosition())
         position = AttachedPosition()
     yield from walk_attached(samples_uri, outline.handle, trait_key, position)
+
+
+def _walk_authored(
+    models_uri: str, outline: Outline, trait_key: str | None, start: AuthoredPosition
+) -> Iterator[tuple[AuthoredPosition, ListedSample]]:
+    folder = locate_model(models_uri, outline.handle)
+    for index, source in enumerate(list_sources(folder, outline)[start.source :], start.source):
+        if trait_key is not None and trait_key not in source.trait_keys:
+            continue
+        here = start if index == start.source else AuthoredPosition(index)
+        for line in walk_source(folder, source, here.line):
+            first = here.label if line.number == here.line else 0
+            for label, seed in enumerate(line.seeds):
+                if label >= first and trait_key in (None, seed.trait):
+                    position = AuthoredPosition(index, line.number, label)
+                    yield position, _make_sample(outline.handle, seed)
+
+
+@lru_cache(maxsize=1024)
+def _count_source(folder: str, source: Source, _version: Version) -> dict[str, SampleCount]:
+    found = Counter((seed.trait, seed.pole) for line in walk_source(folder, source) for seed in line.seeds)
+    counts = Counter[str]()
+    for (trait, _), count in found.items():
+        counts[trait] += count
+    return {
+        trait: SampleCount(count, found[trait, "positive"], found[trait, "negative"]) for trait, count in counts.items()
+    }
+
+
+def _make_sample(handle: str, seed: Seed) -> ListedSample:
+    return ListedSample(
+        id=make_id(handle, seed.trait, seed.text),
+        trait=seed.trait,
+        text=seed.text,
+        quality=seed.quality,
+        provenance=PROVENANCE,
+        source_url=seed.source_url,
+        content_sha256=digest_text(seed.text),
+        created_at=None,
+    )

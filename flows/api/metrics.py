@@ -7,8 +7,10 @@ nothing.
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -26,8 +28,11 @@ from prometheus_client import (
 from starlette.types import Scope
 
 from engine.errors import StoreError
-from engine.listing.statistics import count_store
 from engine.settings import Settings
+from engine.store.commit import find_manifests
+from engine.store.sample_set import read_manifest
+from engine.store.store import UNREADABLE, list_pools, translate_errors
+from engine.system.filesystem import open_folder
 from flows.api.errors import METHODS
 from flows.api.prefect_runs.client import TIMEOUT_SECONDS
 from flows.api.server import describe_refusal, write_address
@@ -176,6 +181,24 @@ class PrefectGauges:
         return int(self._client.request("POST", "/flow_runs/count", json=asked).json())
 
 
+def count_store(samples_uri: str) -> tuple[dict[str, int], int]:
+    """How many sets a store has by their status, and how many more cannot be read and are tried again the next time.
+
+    Raises:
+        StoreError: the store cannot be listed.
+    """
+    sets, unreadable = defaultdict[str, int](int), 0
+    for pool in list_pools(samples_uri):
+        with translate_errors(pool, UNREADABLE):
+            found = find_manifests(*open_folder(pool))
+        for name, version in found.items():
+            try:
+                sets[_read_status(f"{pool}/{name}", version)] += 1
+            except StoreError:
+                unreadable += 1
+    return sets, unreadable
+
+
 def _keep_fresh(
     refresh: Callable[[], float], opened: AbstractContextManager[object], stopping: threading.Event
 ) -> None:
@@ -188,6 +211,13 @@ def _keep_fresh(
             except Exception:
                 LOGGER.exception("Metrics could not be refreshed")
                 pause_seconds = STORE_PAUSE_SECONDS
+
+
+# Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.
+@lru_cache(maxsize=65_536)
+def _read_status(folder: str, _version: tuple[int, int]) -> str:
+    """The status in a set's manifest of this time and size; empty where it is gone by now."""
+    return str((read_manifest(folder) or {}).get("status", ""))
 
 
 def _make_gauge(registry: CollectorRegistry, name: str, about: str, labels: list[str] | None = None) -> Gauge:

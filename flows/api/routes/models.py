@@ -13,9 +13,8 @@ from engine.definitions.lifecycle import State
 from engine.definitions.loader import list_handles, load_outline
 from engine.definitions.outline import Outline
 from engine.errors import DefinitionError
-from engine.listing.model_card import render_model_card
 from engine.listing.page import SampleCount
-from engine.listing.samples import count_samples
+from engine.listing.samples import count_samples, render_model_card
 from engine.store.layout import REPORT
 from engine.store.store import find_set
 from engine.system.filesystem import OutsideFolderError, read_inside
