@@ -10,8 +10,7 @@ import typer
 from pydantic import TypeAdapter
 
 from engine.settings import read_settings
-from flows.api.keys.file import Key, locate_keys, read_keys
-from flows.api.keys.keyring import issue_key, revoke_key
+from flows.api.keys import Key, issue_key, locate_keys, read_keys, revoke_key
 from flows.exit_codes import run_app
 
 # As people type it in the project's folder when the virtual environment is not activated.

@@ -17,8 +17,7 @@ from flows.api.envelope import Envelope
 from flows.api.errors import EXCEPTION_HANDLERS
 from flows.api.guard import Guard
 from flows.api.ignored_fields import note_query
-from flows.api.keys.file import Key, locate_keys
-from flows.api.keys.keyring import KeyRing
+from flows.api.keys import Key, KeyRing, locate_keys
 from flows.api.metrics import RequestMetrics
 from flows.api.prefect_runs.client import open_orchestrator
 from flows.api.prefect_runs.orchestrator import Orchestrator

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.api.errors import ApiError
-from flows.api.keys.file import Key
+from flows.api.keys import Key
 
 BASE = "/v1"
 OPEN_PATHS = frozenset({"/v1/health", "/v1/openapi.json", "/v1/docs"})

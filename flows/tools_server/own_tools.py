@@ -33,7 +33,7 @@ from engine.settings import Settings
 from engine.store.layout import REPORT
 from engine.store.store import find_set, read_verdict
 from expectations.own_suites import check_own_suites
-from flows.api.keys.file import Key
+from flows.api.keys import Key
 from flows.api.routes.model_status import hide_folders, make_operation
 from flows.cli.plan import plan_run
 

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message
 
 from flows.api.envelope import Envelope
 from flows.api.guard import Guard
-from flows.api.keys.file import Key
+from flows.api.keys import Key
 from flows.api.server import serve
 
 ROOT = Path(__file__).parents[2]

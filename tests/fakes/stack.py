@@ -28,7 +28,7 @@ from fakes.workspace import ROOT, Workspace, make_workspace
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.api.keys.keyring import issue_key
+from flows.api.keys import issue_key
 
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 RUN_SECONDS = 300.0

@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from engine.definitions.outline import ADDED_FILE
 from engine.settings import Settings, read_settings
 from flows.api.app import make_app
-from flows.api.keys.keyring import issue_key
+from flows.api.keys import issue_key
 from flows.api.metrics import RequestMetrics
 
 ADDRESS = "http://127.0.0.1"

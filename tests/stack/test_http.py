@@ -12,7 +12,7 @@ from fakes.surface import UNKNOWN, list_all, read_refusal
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, LEVEL
 
-from flows.api.keys.keyring import issue_key
+from flows.api.keys import issue_key
 
 QUOTA = int(str(LEVEL["exemplars_per_pole"]))
 CALLERS, WAIT_SECONDS = 20, 300.0

@@ -12,7 +12,7 @@ from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
 from engine.errors import DefinitionError, HandleError, StoreError
 from engine.settings import Settings
 from flows.api.errors import ApiError
-from flows.api.keys.file import Key
+from flows.api.keys import Key
 from flows.api.prefect_runs.orchestrator import Orchestrator
 from flows.api.schemas import HANDLE_EXAMPLE
 

@@ -20,7 +20,7 @@ from engine.store.store import find_set
 from engine.system.filesystem import OutsideFolderError, read_inside
 from flows.api.cursors import Cursor, read_cursor, write_cursor
 from flows.api.errors import ApiError
-from flows.api.keys.file import Key
+from flows.api.keys import Key
 from flows.api.refusals import BY_PREFECT, OF_MODEL, describe_answers
 from flows.api.routes.dependencies import Storage, find_model, get_key, get_orchestrator, get_storage
 from flows.api.routes.model_status import describe_models

@@ -25,7 +25,7 @@ from mcp.shared.exceptions import MCPError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.store.layout import REPORT
-from flows.api.keys.keyring import issue_key
+from flows.api.keys import issue_key
 from flows.tools_server.server import make_server
 from flows.tools_server.sessions import identify
 

@@ -13,7 +13,7 @@ import pytest
 from fakes.workspace import ROOT
 
 from flows.api.__main__ import main
-from flows.api.keys.keyring import KeyRing
+from flows.api.keys import KeyRing
 
 ISSUE = ("keys", "issue", "--namespace", "acme", "--scope", "authoring")
 SLOW_IMPORTS = ("prefect", "litellm", "pandas", "pyarrow", "fastapi", "great_expectations")

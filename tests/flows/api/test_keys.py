@@ -18,8 +18,7 @@ import pytest
 from filelock import FileLock
 
 from engine.errors import InputError, StoreError
-from flows.api.keys.file import PUBLIC_NAMESPACES, Key, Scope, change_keys, read_keys
-from flows.api.keys.keyring import KeyRing, issue_key, revoke_key
+from flows.api.keys import PUBLIC_NAMESPACES, Key, KeyRing, Scope, change_keys, issue_key, read_keys, revoke_key
 
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 SECRET = "exm_0123456789ab_do-not-show-me"
@@ -155,7 +154,7 @@ def test_file_that_breaks_lets_nobody_in_until_it_is_mended_and_is_logged_once(
 ) -> None:
     key, secret = issue(path)
     good, ring, seen = path.read_bytes(), KeyRing(path), []
-    with caplog.at_level(logging.INFO, logger="flows.api.keys.keyring"):
+    with caplog.at_level(logging.INFO, logger="flows.api.keys"):
         for content, mode in ((b"garbage", 0o600), (good, 0o600), (good, 0o640), (good, 0o600), (good, 0o602)):
             path.write_bytes(content)
             path.chmod(mode)

@@ -1,1 +1,0 @@
-"""The API keys: what each permits, and the file that keeps their digests."""
