@@ -36,7 +36,7 @@ def serve_command() -> None:
 
     from flows.api.app import make_app
     from flows.api.metrics import serve_metrics
-    from flows.api.prefect_runs.client import DEFAULT_PREFECT
+    from flows.api.orchestrator import DEFAULT_PREFECT
     from flows.api.server import serve
     from flows.observability.logs import set_up_logs
 

@@ -19,8 +19,7 @@ from flows.api.guard import Guard
 from flows.api.ignored_fields import note_query
 from flows.api.keys import Key, KeyRing, locate_keys
 from flows.api.metrics import RequestMetrics
-from flows.api.prefect_runs.client import open_orchestrator
-from flows.api.prefect_runs.orchestrator import Orchestrator
+from flows.api.orchestrator import Orchestrator, open_orchestrator
 from flows.api.refusals import BY_PREFECT, describe_answers, list_refusals
 from flows.api.routes import added_samples, models, samples, synthesize
 from flows.api.routes.changes import WAIT_SECONDS

@@ -34,7 +34,7 @@ from engine.store.sample_set import read_manifest
 from engine.store.store import UNREADABLE, list_pools, translate_errors
 from engine.system.filesystem import open_folder
 from flows.api.errors import METHODS
-from flows.api.prefect_runs.client import TIMEOUT_SECONDS
+from flows.api.orchestrator import TIMEOUT_SECONDS
 from flows.api.server import describe_refusal, write_address
 from flows.deploy.work_pool import POOL, QUEUES
 

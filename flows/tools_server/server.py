@@ -17,7 +17,7 @@ from pydantic import AnyUrl
 
 from engine.settings import Settings
 from flows.api.app import make_app
-from flows.api.prefect_runs.orchestrator import Orchestrator
+from flows.api.orchestrator import Orchestrator
 from flows.tools_server.own_tools import Identity, OwnTools, RefusedError
 from flows.tools_server.tools import TOOLS
 

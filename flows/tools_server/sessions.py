@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from engine.errors import InputError, RunInterruptedError
 from engine.settings import Settings
 from flows.api.keys import DUMMY_SHA256, Key, KeyRing, locate_keys, read_keys
-from flows.api.prefect_runs.client import DEFAULT_PREFECT
+from flows.api.orchestrator import DEFAULT_PREFECT
 from flows.api.server import log_to_stderr, serve
 from flows.observability.logs import set_up_logs
 from flows.tools_server.own_tools import Identity, MachineUser

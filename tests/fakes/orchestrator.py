@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from engine.errors import ExemplarsError, ModelBusyError, OrchestratorError
-from flows.api.prefect_runs.orchestrator import UNSURE, CreatedRun, UnsureError
+from flows.api.orchestrator import UNSURE, CreatedRun, UnsureError
 from flows.run.flow_runs import ENDED_TYPES, Run, read_run
 from flows.run.labels import HTTP_TAG, name_tag
 

@@ -9,9 +9,9 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
 from engine.errors import ModelBusyError, OrchestratorError
+from flows.api.enqueue import find_holder, refuse_run
 from flows.api.errors import ApiError
-from flows.api.prefect_runs.enqueue import find_holder, refuse_run
-from flows.api.prefect_runs.orchestrator import Orchestrator
+from flows.api.orchestrator import Orchestrator
 from flows.api.routes.dependencies import check_draft, get_orchestrator, get_storage
 
 # Another change takes less than a second; of a request that died the slot is free after its lease.

@@ -13,7 +13,7 @@ from engine.errors import DefinitionError, HandleError, StoreError
 from engine.settings import Settings
 from flows.api.errors import ApiError
 from flows.api.keys import Key
-from flows.api.prefect_runs.orchestrator import Orchestrator
+from flows.api.orchestrator import Orchestrator
 from flows.api.schemas import HANDLE_EXAMPLE
 
 

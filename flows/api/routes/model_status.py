@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from engine.definitions.lifecycle import Lifecycle, State, read_lifecycle
 from engine.definitions.outline import Outline
 from engine.errors import DefinitionError, StoreError
-from flows.api.prefect_runs.orchestrator import Orchestrator
+from flows.api.orchestrator import Orchestrator
 from flows.api.routes.dependencies import Storage, read_outline
 from flows.api.schemas import ModelAnswer, Operation
 from flows.run.flow_runs import Run, choose_operation

@@ -11,7 +11,7 @@ from engine.definitions.effort import choose_effort
 from engine.definitions.loader import check_traits, load_model, load_outline
 from engine.domain.model import Effort
 from engine.listing.samples import walk_seeds
-from flows.api.prefect_runs.enqueue import enqueue
+from flows.api.enqueue import enqueue
 from flows.api.refusals import OF_CHANGE, describe_answers
 from flows.api.routes.body import Body, describe_body, read_body
 from flows.api.routes.dependencies import Storage, check_draft, find_changeable_model, get_orchestrator, get_storage

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from engine.domain.model import Effort, SynthType
 from engine.errors import OrchestratorError
 from flows.api.errors import RUN_ID, ApiError
-from flows.api.prefect_runs.orchestrator import UNSURE, Orchestrator, UnsureError
+from flows.api.orchestrator import UNSURE, Orchestrator, UnsureError
 from flows.run.flow_runs import Run
 from flows.run.labels import name_tag
 

@@ -15,8 +15,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from engine.errors import OrchestratorError
-from flows.api.prefect_runs.client import ENDED_SHOWN, PAGE, SPACING_SECONDS, PrefectOrchestrator
-from flows.api.prefect_runs.orchestrator import UnsureError
+from flows.api.orchestrator import ENDED_SHOWN, PAGE, SPACING_SECONDS, PrefectOrchestrator, UnsureError
 from flows.run.labels import HTTP_TAG, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, name_tag
 
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.other"

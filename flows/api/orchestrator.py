@@ -1,11 +1,12 @@
-"""Asks Prefect's server for the runs of models and creates new ones; it caches nothing about runs."""
+"""Asks whoever holds the runs of models, Prefect's server, for runs and for new ones; it caches nothing about runs."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import httpx
@@ -13,7 +14,6 @@ from prefect.client.orchestration import PrefectClient, get_client
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from engine.errors import OrchestratorError
-from flows.api.prefect_runs.orchestrator import UNSURE, CreatedRun, UnsureError
 from flows.run.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
 from flows.run.labels import FLOW, HTTP_TAG, LIVE_TYPES, REVIEW, TAGS_AT_ONCE, name_tag
 from flows.run.lease.slot import keep_runs_out
@@ -35,7 +35,70 @@ RETRY_STATUSES = frozenset({429, 502, 503})
 # after up to two seconds: 32 runs took 57 s. With 20 ms or more between two runs none was refused
 # (docs/decisions/009-http.md).
 SPACING_SECONDS = 0.05
+UNSURE = (
+    "Prefect's server went away while the run was being enqueued. Whether it was enqueued is not known: read the model "
+    "when the server is back, or send the request again, which makes no second run."
+)
 _BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+
+
+class UnsureError(OrchestratorError):
+    """Prefect's server went away while a run was being created: whether the run exists is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedRun:
+    """The run of an idempotency key, and whether this request created it."""
+
+    run: Run
+    new: bool
+
+
+class Orchestrator(Protocol):
+    """Finds the runs of models and creates new ones.
+
+    Raises:
+        OrchestratorError: from every method, if it cannot be asked.
+    """
+
+    # Is held by who looks up a model's newest run and creates its successor.
+    creation_lock: asyncio.Lock
+
+    async def ping(self) -> None:
+        """Checks that it can be asked."""
+
+    async def list_live(self, handles: Sequence[str]) -> dict[str, list[Run]]:
+        """The live runs of each model, the newest first."""
+
+    async def list_ended(self, handles: Sequence[str]) -> dict[str, list[Run]]:
+        """The runs of each model that ended, the last one first."""
+
+    async def find_newest(self, handle: str) -> Run | None:
+        """The newest run of a model that was requested over HTTP, live or ended; None if there is none."""
+
+    async def find_run(self, run_id: str) -> Run | None:
+        """The run of an id, which has to be a UUID; None if there is none."""
+
+    async def read_progress(self, run_ids: Sequence[str]) -> dict[str, float]:
+        """The progress in [0, 1] of each run that has published any, by run id."""
+
+    async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> CreatedRun:
+        """Creates the run of an idempotency key, or returns the one that has it: a key stands for one run for ever.
+
+        Raises:
+            UnsureError: whether the run was enqueued is not known.
+            OrchestratorError: nothing was enqueued.
+        """
+
+    async def create_review(self, parameters: Mapping[str, Any]) -> str:
+        """Enqueues a run of ``review/on-demand``, and returns its id."""
+
+    def keep_runs_out(self, handle: str) -> AbstractContextManager[None]:
+        """Holds the model's slot inside the block; entering it blocks the thread.
+
+        Raises:
+            ModelBusyError: a run works on the model, or begins to.
+        """
 
 
 @asynccontextmanager
