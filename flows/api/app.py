@@ -16,13 +16,12 @@ from engine.settings import Settings
 from flows.api.envelope import Envelope
 from flows.api.errors import EXCEPTION_HANDLERS
 from flows.api.guard import Guard
-from flows.api.ignored_fields import note_query
 from flows.api.keys import Key, KeyRing, locate_keys
 from flows.api.metrics import RequestMetrics
 from flows.api.orchestrator import Orchestrator, open_orchestrator
 from flows.api.refusals import BY_PREFECT, describe_answers, list_refusals
-from flows.api.routes import added_samples, models, samples, synthesize
-from flows.api.routes.changes import WAIT_SECONDS
+from flows.api.routes import changes, models, synthesize
+from flows.api.routes.body import note_query
 from flows.api.routes.dependencies import get_orchestrator, locate_storage
 from flows.api.schemas import Health
 from flows.review.routes import router as review_router
@@ -115,10 +114,9 @@ def make_app(
     app.state.storage = locate_storage(settings)
     app.state.orchestrator = orchestrator
     app.state.change_locks = defaultdict(asyncio.Lock)
-    app.state.change_seconds = WAIT_SECONDS
+    app.state.change_seconds = changes.WAIT_SECONDS
     app.include_router(health, prefix=BASE, dependencies=[Depends(note_query)])
-    routers = [module.router for module in (synthesize, models, samples, added_samples)]
-    for router in (*routers, samples.changing, review_router):
+    for router in (synthesize.router, models.router, changes.router, review_router):
         app.include_router(router, prefix=BASE, dependencies=[Security(bearer), Depends(note_query)])
     _add_docs(app)
     return app

@@ -4,20 +4,23 @@ import asyncio
 import logging
 import re
 import time
+from urllib.parse import quote
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flows.api.errors import REQUEST_ID, RETRY_AFTER, ApiError, render_error, translate_error
-from flows.api.ignored_fields import IGNORED, write_ignored
+from flows.api.errors import IGNORED, REQUEST_ID, RETRY_AFTER, ApiError, render_error, translate_error
 from flows.api.metrics import RequestMetrics
 
 LOGGER = logging.getLogger("flows.api")
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LONGEST_PATH = 200
+MAX_NAMES = 10
+# Ten names of 32 characters of four bytes each, encoded, are below the 4 KiB that nginx has for an answer's head.
+MAX_NAME_LENGTH = 32
 
 
 class Envelope:
@@ -110,3 +113,14 @@ def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> N
         told["ignored_fields"] = ignored
         said += f" ignored: {ignored}"
     LOGGER.info("%s", said, extra={**told, "request_id": request_id})
+
+
+def write_ignored(scope: Scope) -> str:
+    """The names of what a request brought and nobody read, as ``X-Ignored-Fields``; empty where there are none.
+
+    The contract ignores unknown fields, so a mistyped ``efort`` would otherwise start a run at another effort in
+    silence. Names stand there once each, percent-encoded (RFC 3986): whatever they are, they are one line.
+    """
+    names = scope["state"].get(IGNORED, ())
+    shown = (name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 1]}…" for name in names if name)
+    return ", ".join(list(dict.fromkeys(quote(name, safe="") for name in shown))[:MAX_NAMES])

@@ -37,6 +37,7 @@ Code = Literal[
 
 REQUEST_ID = "X-Request-Id"
 RUN_ID = "X-Run-Id"
+IGNORED = "X-Ignored-Fields"
 RETRY_AFTER = {"Retry-After": "5"}
 UNKNOWN = "Something went wrong on our side. The log has it under this request id."
 

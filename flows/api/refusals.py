@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flows.api.errors import REQUEST_ID, RUN_ID, Code
-from flows.api.ignored_fields import IGNORED
+from flows.api.errors import IGNORED, REQUEST_ID, RUN_ID, Code
 from flows.api.schemas import ErrorEnvelope
 
 # A status with one of its codes.

@@ -1,20 +1,21 @@
 """Reads the JSON body of a request into a pydantic model, once key, handle and scope are known to be good.
 
-FastAPI itself would parse a body before all of them, and so answer 400 where the contract has 401, 404 or 403.
+FastAPI itself would parse a body before all of them, and so answer 400 where the contract has 401, 404 or 403. What a
+request brings and nobody reads is noted by name, for ``X-Ignored-Fields``.
 """
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
-from flows.api.errors import ApiError
-from flows.api.ignored_fields import note_ignored
+from flows.api.errors import IGNORED, ApiError
 
 _JSON = re.compile(r"application/(.+\+)?json")
 
@@ -36,8 +37,15 @@ async def read_body(request: Request, kind: type[Wanted]) -> Wanted:
     """
     content_type = request.headers.get("content-type", "application/json")
     body = await run_in_threadpool(_parse, await request.body(), content_type, kind)
-    note_ignored(request.scope, dict.fromkeys(_list_extra(body)))
+    _note(request, dict.fromkeys(_list_extra(body)))
     return body
+
+
+async def note_query(request: Request) -> None:
+    """Notes the query parameters that the route does not read. One without a value, which may be a secret, is not."""
+    given = parse_qsl(request.scope["query_string"].decode("latin-1"))
+    known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
+    _note(request, (name for name, _ in given if name not in known))
 
 
 def describe_body(kind: type[Body]) -> dict[str, Any]:
@@ -50,6 +58,10 @@ def describe_body(kind: type[Body]) -> dict[str, Any]:
 def refuse_field(message: str, field: str, **details: object) -> ApiError:
     """The 422 for a field of the body."""
     return ApiError(422, "invalid_request", message, {"field": field, **details})
+
+
+def _note(request: Request, names: Iterable[str]) -> None:
+    request.scope["state"].setdefault(IGNORED, []).extend(names)
 
 
 def _parse(body: bytes, content_type: str, kind: type[Wanted]) -> Wanted:

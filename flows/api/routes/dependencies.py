@@ -1,9 +1,14 @@
-"""Dependencies of the routes: the model of a request, found by its handle and checked against the request's key."""
+"""What the routes read out of a request: its model, by the handle and checked against the key, and a page's cursor."""
 
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Query, Request
+from pydantic.json_schema import SkipJsonSchema
 
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import has_model, load_outline
@@ -15,6 +20,14 @@ from flows.api.errors import ApiError
 from flows.api.keys import Key
 from flows.api.orchestrator import Orchestrator
 from flows.api.schemas import HANDLE_EXAMPLE
+
+NEXT = "`next_cursor` of the page before, with the same filters; left out for the first page."
+Cursor = Annotated[
+    str | SkipJsonSchema[None], Query(description=NEXT, json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
+]
+# Not a secret: it distinguishes cursors that we issued from made-up or truncated ones, and hides nothing.
+_SEAL = b"exemplars cursor 1"
+_SEAL_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +113,43 @@ def check_draft(models_uri: str, handle: str) -> None:
         raise ApiError(409, "model_not_draft", said, {"state": lifecycle.state})
 
 
+def index_traits(outline: Outline) -> dict[str, str]:
+    """The key of each trait by all that it may be called: its key, and its name where no key is the same."""
+    names = {trait.name: trait.key for trait in reversed(outline.traits)}
+    return names | {trait.key: trait.key for trait in outline.traits}
+
+
 def read_outline(models_uri: str, handle: str) -> Outline:
     """The outline of a model's definition; an empty one if it cannot be read, so that a listing does not fail."""
     try:
         return load_outline(models_uri, handle)
     except (DefinitionError, StoreError):
         return Outline(handle)
+
+
+def write_cursor(listing: Sequence[str], place: Sequence[str | int]) -> str:
+    """The cursor, an opaque text, of a place in a listing: the endpoint's name and the values of all its filters."""
+    content = json.dumps(list(place), separators=(",", ":")).encode()
+    sealed = json.dumps(list(listing)).encode() + b"\0" + content
+    seal = hashlib.blake2b(sealed, key=_SEAL, digest_size=_SEAL_BYTES).digest()
+    return base64.urlsafe_b64encode(seal + content).decode().rstrip("=")
+
+
+def read_cursor(listing: Sequence[str], cursor: str) -> list[Any]:
+    """The place that a cursor of this listing stands for.
+
+    Raises:
+        ApiError: 422, if this listing did not issue the cursor.
+    """
+    try:
+        place: list[Any] = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[_SEAL_BYTES:])
+        # What is written again is the same text only if the seal is ours.
+        is_ours = isinstance(place, list) and write_cursor(listing, place) == cursor
+    except (ValueError, RecursionError):
+        is_ours = False
+    if not is_ours:
+        raise ApiError(422, "invalid_request", f"This cursor is not of this listing. Give {NEXT}", {"field": "cursor"})
+    return place
 
 
 def get_key(request: Request) -> Key:

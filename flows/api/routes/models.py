@@ -1,7 +1,7 @@
-"""The routes that read models, their traits and cards, and the report of a run."""
+"""The routes that read models, their traits, cards and samples, and the report of a run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -13,21 +13,32 @@ from engine.definitions.lifecycle import State
 from engine.definitions.loader import list_handles, load_outline
 from engine.definitions.outline import Outline
 from engine.errors import DefinitionError
-from engine.listing.page import SampleCount
-from engine.listing.samples import count_samples, render_model_card
+from engine.listing.page import AttachedPosition, AuthoredPosition, Position, SampleCount
+from engine.listing.samples import count_samples, list_samples, render_model_card
 from engine.store.layout import REPORT
 from engine.store.store import find_set
 from engine.system.filesystem import OutsideFolderError, read_inside
-from flows.api.cursors import Cursor, read_cursor, write_cursor
 from flows.api.errors import ApiError
 from flows.api.keys import Key
 from flows.api.refusals import BY_PREFECT, OF_MODEL, describe_answers
-from flows.api.routes.dependencies import Storage, find_model, get_key, get_orchestrator, get_storage
+from flows.api.routes.dependencies import (
+    Cursor,
+    Storage,
+    find_model,
+    find_own_model,
+    get_key,
+    get_orchestrator,
+    get_storage,
+    index_traits,
+    read_cursor,
+    write_cursor,
+)
 from flows.api.routes.model_status import describe_models
-from flows.api.schemas import RUN_ID_EXAMPLE, ModelAnswer, ModelPage, TraitAnswer, TraitList
+from flows.api.schemas import RUN_ID_EXAMPLE, ModelAnswer, ModelPage, SampleAnswer, SamplePage, TraitAnswer, TraitList
 
 router = APIRouter(tags=["Reading"])
 MAX_MODELS, DEFAULT_MODELS = 250, 50
+MAX_SAMPLES, DEFAULT_SAMPLES = 500, 100
 # The page brings its own style and script and nothing from elsewhere.
 REPORT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -130,6 +141,50 @@ def list_traits(request: Request, handle: Handle) -> TraitList:
 
 
 @router.get(
+    "/models/{handle}/samples",
+    operation_id="list_samples",
+    responses=describe_answers(
+        *OF_MODEL,
+        (403, "forbidden"),
+        (404, "trait_not_found"),
+        (422, "invalid_request"),
+        about="The samples of a page.",
+    ),
+    summary="List samples",
+)
+def list_model_samples(
+    request: Request,
+    handle: Annotated[str, Depends(find_own_model)],
+    trait: Annotated[
+        str | SkipJsonSchema[None],
+        Query(description="Samples of this trait only, by its key or its name.", examples=["clarity"]),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_SAMPLES, description="Samples on a page, at most.")] = DEFAULT_SAMPLES,
+    cursor: Cursor = None,
+) -> SamplePage:
+    """The samples of a model, page by page, for a key that owns its namespace.
+
+    Authored samples come first, then those of each run in the order in which they were attached. A run that ends
+    between two pages moves nothing: every sample is listed once.
+    """
+    storage = get_storage(request)
+    outline = load_outline(storage.models_uri, handle)
+    key = find_trait(outline, trait) if trait is not None else None
+    listing = ("samples", handle, key or "")
+    position: Position | None = None
+    if cursor is not None:
+        kind, *place = read_cursor(listing, cursor)
+        position = AuthoredPosition(*place) if kind == "a" else AttachedPosition(*place)
+    page = list_samples(storage.models_uri, storage.samples_uri, outline, key, position, limit)
+    following = None
+    if page.next_position:
+        kind = "a" if isinstance(page.next_position, AuthoredPosition) else "s"
+        following = write_cursor(listing, [kind, *astuple(page.next_position)])
+    items = [SampleAnswer.model_validate(sample, from_attributes=True) for sample in page.samples]
+    return SamplePage(items=items, next_cursor=following, limit=limit)
+
+
+@router.get(
     "/runs/{run_id}/report",
     response_class=Response,
     responses=describe_answers((404, "not_found"), (422, "invalid_request"), about="The page.", media_type=HTML),
@@ -174,6 +229,19 @@ def count_model(storage: Storage, handle: str, key: Key) -> tuple[Outline, Mappi
         hidden = "what is not shown to this key"
         problems = [replace(problem, found=hidden, suggestion=None) for problem in error.problems]
         raise DefinitionError(handle, problems) from None
+
+
+def find_trait(outline: Outline, wanted: str) -> str:
+    """The key of the trait with this key or, if there is none, with this name.
+
+    Raises:
+        ApiError: 404, if the model has no such trait.
+    """
+    if (key := index_traits(outline).get(wanted)) is not None:
+        return key
+    keys = [trait.key for trait in outline.traits]
+    said = f"{outline.handle} has no such trait. It has: {', '.join(keys) or 'none'}."
+    raise ApiError(404, "trait_not_found", said, {"trait": wanted, "traits": keys})
 
 
 def prefers_markdown(accept: str) -> bool:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.api.cursors import read_cursor, write_cursor
 from flows.api.errors import ApiError
+from flows.api.routes.dependencies import read_cursor, write_cursor
 
 LISTING = ("samples", "u22a8.toolshed", "clarity")
 PARTS = st.lists(st.integers(0, 2**63) | st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5)

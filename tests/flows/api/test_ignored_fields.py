@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from fakes.surface import Surface
 from fakes.workspace import HANDLE
 
-from flows.api.ignored_fields import IGNORED, note_ignored, write_ignored
+from flows.api.envelope import write_ignored
+from flows.api.errors import IGNORED
 
 NGINX_HEAD_BYTES, SMILE = 4096, "%F0%9F%98%80"
 
@@ -26,10 +26,7 @@ NGINX_HEAD_BYTES, SMILE = 4096, "%F0%9F%98%80"
     ],
 )
 def test_names_are_one_header(names: Sequence[str], written: str) -> None:
-    scope: dict[str, Any] = {}
-    note_ignored(scope, names)
-
-    assert written == write_ignored(scope)
+    assert written == write_ignored({"state": {IGNORED: names}})
     assert len(written) < NGINX_HEAD_BYTES
 
 
