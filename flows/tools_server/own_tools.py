@@ -19,10 +19,11 @@ from engine.authoring.validation import validate_models
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import list_handles
 from engine.definitions.own_suites import read_model_suite
-from engine.domain.model import Effort
+from engine.domain.model import Effort, check_handle
 from engine.errors import (
     ExemplarsError,
     FrozenModelError,
+    HandleError,
     InputError,
     NoSeedsError,
     NoTraitsError,
@@ -57,6 +58,7 @@ CODES: Mapping[type[ExemplarsError], str] = {
     NoTraitsError: "no_traits",
     NoSeedsError: "no_seed_samples",
     FrozenModelError: "model_not_draft",
+    HandleError: "invalid_handle",
     OrchestratorError: "orchestrator_unavailable",
     InputError: "invalid_request",
     ProviderError: "invalid_request",
@@ -155,6 +157,12 @@ class OwnTools:
         """The handles of all models that whoever asks may read."""
         key, handles = self._get_key(), list_handles(self.settings.locate(self.settings.models_uri))
         return [handle for handle in handles if key.may_read(handle)]
+
+    def check_handle(self, handle: str) -> None:
+        """Refuses a handle that is malformed, for whoever has a key."""
+        self._get_key()
+        with _refusing():
+            check_handle(handle)
 
     def _get_key(self) -> Key:
         key = self.identity.find_key(self.identity.get_secret())

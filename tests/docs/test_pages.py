@@ -37,7 +37,7 @@ from engine.settings import Settings
 from flows.api.app import make_app
 from flows.api.errors import Code
 from flows.cli.app import app
-from flows.tools_server.tools import TOOLS
+from flows.tools_server.server import TOOLS
 
 DOCS = ROOT / "docs"
 PACKAGES = ("engine", "exemplars", "expectations", "flows", "tasks", "tests")
