@@ -34,43 +34,44 @@ async def enqueue(
     """
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            made, in_the_way = await _request_run(orchestrator, handle, synth_type, effort)
+            # Runs from the UI, schedules and retries are not in the chain of keys. A request that sees one is refused;
+            # if the two miss each other, the model's lease lets only one of them work.
+            if live := (await orchestrator.list_live([handle]))[handle]:
+                raise _refuse_busy(live, synth_type, effort, own)
+            async with orchestrator.creation_lock:
+                # Read under the lock: an earlier holder may have created the run, and then there is nothing to write.
+                before = await orchestrator.find_newest(handle)
+                while before is None or before.over:
+                    created = await orchestrator.create_run(handle, synth_type, effort, _chain_key(handle, before))
+                    if created.new:
+                        return created.run
+                    before = created.run
+            raise _refuse_busy([before], synth_type, effort, own)
     except TimeoutError:
         raise UnsureError(UNSURE) from None
     except UnsureError:
         raise
     except OrchestratorError as error:
         raise OrchestratorError(f"{error} Nothing was enqueued; ask again later.") from error
-    if made is None:
-        raise refuse_busy(in_the_way, synth_type, effort, own)
-    return made
 
 
-async def _request_run(
-    orchestrator: Orchestrator, handle: str, synth_type: SynthType, effort: Effort
-) -> tuple[Run | None, list[Run]]:
-    """The new run and no others, or None and the live runs that prevent it."""
-    # Runs from the UI, schedules and retries are not in the chain of keys. A request that sees one is refused; if the
-    # two miss each other, the model's lease lets only one of them work.
-    if live := (await orchestrator.list_live([handle]))[handle]:
-        return None, live
-    async with orchestrator.creation_lock:
-        # Read under the lock: an earlier holder may have created the run, and then there is nothing to write.
-        before = await orchestrator.find_newest(handle)
-        while before is None or before.over:
-            created = await orchestrator.create_run(handle, synth_type, effort, chain_key(handle, before))
-            if created.new:
-                return created.run, []
-            before = created.run
-    return None, [before]
+def refuse_run(handle: str, run_id: str, details: Mapping[str, object] | None = None) -> ApiError:
+    """The 409 for a model on which a run works, whatever it does."""
+    said = f"{handle} is busy with run {run_id}. Ask again when it has ended."
+    return ApiError(409, "model_busy", said, details or {"run_id": run_id}, {RUN_ID: run_id})
 
 
-def chain_key(handle: str, before: Run | None) -> str:
+def find_holder(live: Sequence[Run]) -> Run:
+    """Of a model's live runs the one that holds its lease, else the newest."""
+    return next((run for run in live if run.holds), live[0])
+
+
+def _chain_key(handle: str, before: Run | None) -> str:
     """The idempotency key of the run that follows a finished run of the model, or of the model's first run."""
     return hashlib.sha256(f"{name_tag(handle)}|{before.run_id if before else ''}".encode()).hexdigest()
 
 
-def refuse_busy(live: Sequence[Run], synth_type: SynthType, effort: Effort, own: Effort | None) -> ApiError:
+def _refuse_busy(live: Sequence[Run], synth_type: SynthType, effort: Effort, own: Effort | None) -> ApiError:
     """The 409 for a model with live runs: it names the run that does the same, else the one that works on the model."""
     same = next((run for run in live if (run.synth_type, run.uses_effort(own)) == (synth_type, effort)), None)
     run = same or find_holder(live)
@@ -84,14 +85,3 @@ def refuse_busy(live: Sequence[Run], synth_type: SynthType, effort: Effort, own:
         return refuse_run(run.handle, run.run_id, details)
     said = f"The same synthesis of {run.handle} is {run.status} already, as run {run.run_id}."
     return ApiError(409, "already_running", said, details, {RUN_ID: run.run_id})
-
-
-def refuse_run(handle: str, run_id: str, details: Mapping[str, object] | None = None) -> ApiError:
-    """The 409 for a model on which a run works, whatever it does."""
-    said = f"{handle} is busy with run {run_id}. Ask again when it has ended."
-    return ApiError(409, "model_busy", said, details or {"run_id": run_id}, {RUN_ID: run_id})
-
-
-def find_holder(live: Sequence[Run]) -> Run:
-    """Of a model's live runs the one that holds its lease, else the newest."""
-    return next((run for run in live if run.holds), live[0])

@@ -11,7 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from engine.errors import DefinitionError, ExemplarsError, NoSeedsError, NoTraitsError, OrchestratorError
+from engine.errors import (
+    DefinitionError,
+    ExemplarsError,
+    NoSeedsError,
+    NoTraitsError,
+    OrchestratorError,
+    SampleConflictError,
+)
 
 Code = Literal[
     "unauthorized",
@@ -87,6 +94,8 @@ def translate_error(error: Exception) -> ApiError:
         return _translate_parameters(error.errors())
     if isinstance(error, HTTPException):
         return _translate_status(error)
+    if isinstance(error, SampleConflictError):
+        return ApiError(422, "invalid_request", f"{error}.", {"field": "quality", "index": error.index})
     for kind, (status, code) in _ENGINE_ERRORS.items():
         if isinstance(error, kind):
             problems = [str(problem) for problem in getattr(error, "problems", ())]

@@ -5,8 +5,7 @@ Both change a model's samples while no run works on it.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
@@ -17,10 +16,9 @@ from pydantic_core import PydanticCustomError
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from engine.definitions.loader import check_traits, load_outline
-from engine.definitions.outline import Outline
 from engine.domain.model import Seed, digest_text
 from engine.domain.samples import make_id
-from engine.errors import ModelBusyError, OrchestratorError, SampleConflictError
+from engine.errors import ModelBusyError, OrchestratorError
 from engine.listing.places import Places, find_places, remove_samples
 from engine.store.added_samples import MAX_TEXT_CHARACTERS, add_samples, choose_new
 from engine.store.earlier.rows import find_qualities
@@ -220,46 +218,33 @@ def _check_model(storage: Storage, handle: str, wanted: Sequence[NewSample]) -> 
 
     Raises:
         NoTraitsError, DefinitionError: the model's definition does not permit it.
-        ApiError: 422, a trait that the model has not, or a text that has another quality already.
+        ApiError, SampleConflictError: a trait that the model has not; a text that has another quality already.
     """
     outline = load_outline(storage.models_uri, handle)
     check_traits(outline)
-    samples = _find_traits(outline, wanted)
-    with _refusing_conflicts():
-        choose_new(storage.models_uri, outline, samples, _find_attached(storage, handle, samples))
-    return samples
-
-
-def _find_traits(outline: Outline, wanted: Sequence[NewSample]) -> list[Seed]:
     keys = index_traits(outline)
     for index, sample in enumerate(wanted):
         if sample.trait not in keys:
             listed = ", ".join(trait.key for trait in outline.traits)
             said = f"Sample {index}: {outline.handle} has no trait {sample.trait[:60]!r}. It has: {listed}."
             raise refuse_field(said, "trait", index=index)
-    return [
+    samples = [
         Seed(keys[sample.trait], sample.text.strip(), sample.quality, source_url=sample.source_url) for sample in wanted
     ]
+    choose_new(storage.models_uri, outline, samples, _find_attached(storage, handle, samples))
+    return samples
 
 
 def _add(storage: Storage, handle: str, samples: Sequence[Seed]) -> list[int]:
     place = f"{storage.samples_uri.rstrip('/')}/handle={handle}"
     # A run of another Prefect server may be about to attach the same text.
-    with _refusing_conflicts(), translate_errors(place, "Permit writing; nothing was added"), lock_model(place):
+    with translate_errors(place, "Permit writing; nothing was added"), lock_model(place):
         return add_samples(storage.models_uri, handle, samples, _find_attached(storage, handle, samples))
 
 
 def _find_attached(storage: Storage, handle: str, samples: Sequence[Seed]) -> dict[int, set[float]]:
     ids = [make_id(handle, sample.trait, sample.text) for sample in samples]
     return find_qualities(storage.samples_uri, handle, ids)
-
-
-@contextmanager
-def _refusing_conflicts() -> Iterator[None]:
-    try:
-        yield
-    except SampleConflictError as error:
-        raise refuse_field(f"{error}.", "quality", index=error.index) from None
 
 
 def _find_sample(storage: Storage, handle: str, sample_id: int) -> Places:

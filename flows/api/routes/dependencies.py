@@ -11,10 +11,10 @@ from fastapi import Depends, Path, Query, Request
 from pydantic.json_schema import SkipJsonSchema
 
 from engine.definitions.lifecycle import read_lifecycle
-from engine.definitions.loader import has_model, load_outline
+from engine.definitions.loader import has_model
 from engine.definitions.outline import Outline
 from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
-from engine.errors import DefinitionError, HandleError, StoreError
+from engine.errors import HandleError
 from engine.settings import Settings
 from flows.api.errors import ApiError
 from flows.api.keys import Key
@@ -117,14 +117,6 @@ def index_traits(outline: Outline) -> dict[str, str]:
     """The key of each trait by all that it may be called: its key, and its name where no key is the same."""
     names = {trait.name: trait.key for trait in reversed(outline.traits)}
     return names | {trait.key: trait.key for trait in outline.traits}
-
-
-def read_outline(models_uri: str, handle: str) -> Outline:
-    """The outline of a model's definition; an empty one if it cannot be read, so that a listing does not fail."""
-    try:
-        return load_outline(models_uri, handle)
-    except (DefinitionError, StoreError):
-        return Outline(handle)
 
 
 def write_cursor(listing: Sequence[str], place: Sequence[str | int]) -> str:

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from fastapi.concurrency import run_in_threadpool
 
 from engine.definitions.lifecycle import Lifecycle, State, read_lifecycle
+from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
 from engine.errors import DefinitionError, StoreError
 from flows.api.orchestrator import Orchestrator
-from flows.api.routes.dependencies import Storage, read_outline
+from flows.api.routes.dependencies import Storage
 from flows.api.schemas import ModelAnswer, Operation
 from flows.run.flow_runs import Run, choose_operation
 from flows.run.labels import KEPT, RAISED
@@ -32,21 +34,19 @@ async def describe_models(orchestrator: Orchestrator, storage: Storage, handles:
 
     def describe() -> list[ModelAnswer]:
         return [
-            _describe(*_read_files(storage.models_uri, handle), live[handle], ended.get(handle, ()), progress)
-            for handle in handles
+            _describe(storage.models_uri, handle, bool(live[handle]), run, progress)
+            for handle, run in zip(handles, shown, strict=True)
         ]
 
     return await run_in_threadpool(describe)
 
 
-def derive_state(lifecycle: Lifecycle, live: Sequence[Run], ended: Sequence[Run]) -> State:
+def derive_state(lifecycle: Lifecycle, is_live: bool, run: Run | None) -> State:
     """``busy`` while a run is live, ``failed`` for a draft whose last run failed, else the lifecycle file's state."""
-    if live:
+    if is_live:
         return "busy"
-    if lifecycle.state != "draft":
-        return lifecycle.state
-    last = choose_operation((), ended)
-    return "failed" if last is not None and last.status == "failed" else "draft"
+    has_failed = lifecycle.state == "draft" and run is not None and run.status == "failed"
+    return "failed" if has_failed else lifecycle.state
 
 
 def make_operation(run: Run | None, progress: float | None) -> Operation | None:
@@ -67,23 +67,19 @@ def hide_folders(text: str) -> str:
     return _PATH.sub("…/", text)
 
 
-def _read_files(models_uri: str, handle: str) -> tuple[Outline, Lifecycle]:
-    """The outline and the lifecycle; ``failed`` if its file cannot be read, so that a listing does not fail."""
-    try:
-        lifecycle = read_lifecycle(models_uri, handle)
-    except (DefinitionError, StoreError):
-        lifecycle = Lifecycle("failed")
-    return read_outline(models_uri, handle), lifecycle
-
-
 def _describe(
-    outline: Outline, lifecycle: Lifecycle, live: Sequence[Run], ended: Sequence[Run], progress: Mapping[str, float]
+    models_uri: str, handle: str, is_live: bool, run: Run | None, progress: Mapping[str, float]
 ) -> ModelAnswer:
-    run = choose_operation(live, ended)
+    # What cannot be read of one model fails no listing.
+    outline, lifecycle = Outline(handle), Lifecycle("failed")
+    with suppress(DefinitionError, StoreError):
+        outline = load_outline(models_uri, handle)
+    with suppress(DefinitionError, StoreError):
+        lifecycle = read_lifecycle(models_uri, handle)
     return ModelAnswer(
-        handle=outline.handle,
+        handle=handle,
         description=outline.description or None,
-        state=derive_state(lifecycle, live, ended),
+        state=derive_state(lifecycle, is_live, run),
         traits=[trait.name for trait in outline.traits],
         current_version_id=lifecycle.version_id,
         version_no=lifecycle.version_no,

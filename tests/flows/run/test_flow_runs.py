@@ -98,4 +98,4 @@ def test_operation_is_the_holder_then_a_live_run_then_the_newest_that_is_over() 
 def test_state_follows_from_runs_and_the_lifecycle_file(
     lifecycle: Lifecycle, live: list[Run], ended: list[Run], state: str
 ) -> None:
-    assert state == derive_state(lifecycle, live, ended)
+    assert state == derive_state(lifecycle, bool(live), choose_operation(live, ended))
