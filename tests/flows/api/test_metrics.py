@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from fakes.s3 import S3
 from fakes.stored import HANDLE as STORED
 from fakes.stored import attach_set
 from fakes.surface import Surface, read_settings_of
@@ -21,7 +20,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from prometheus_client.core import CollectorRegistry
 from pyarrow import fs
 
-from engine.errors import AddressError, StoreError
+from engine.errors import AddressError
 from engine.settings import Settings
 from engine.store.detach import detach_set
 from engine.store.layout import MANIFEST
@@ -99,7 +98,7 @@ def test_store_that_goes_away_leaves_the_last_count_and_says_so(tmp_path: Path) 
     assert pause_seconds >= STORE_PAUSE_SECONDS
 
 
-def count(store: Path | str) -> tuple[dict[str, int], int]:
+def count(store: Path) -> tuple[dict[str, int], int]:
     sets, unreadable = count_store(str(store))
     return dict(sets), unreadable
 
@@ -129,16 +128,6 @@ def test_a_torn_manifest_is_told_until_it_is_whole(tmp_path: Path) -> None:
     for content, sets, unreadable in ((whole[:100], 1, 1), (whole[:100], 1, 1), (whole, 2, 0)):
         torn.write_bytes(content)
         assert ({"attached": sets}, unreadable) == count(tmp_path)
-
-
-def test_an_object_store_is_counted_like_a_disk(s3: S3, s3_uri: str) -> None:
-    attach_set(s3_uri, "a", count=3)
-    assert ({"attached": 1}, 0) == count(s3_uri)
-
-    s3.changes_left = 0
-    with pytest.raises(StoreError, match="cannot be used"):
-        count(s3_uri)
-    s3.heal()
 
 
 def show_prefect(request: httpx.Request) -> httpx.Response:

@@ -1,6 +1,8 @@
 """Reading: every field of the contract's answers, pages that skip and repeat nothing, what stays without Prefect."""
 
+import base64
 import json
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -24,10 +26,14 @@ from fakes.surface import (
     read_refusal,
 )
 from fakes.workspace import HANDLE
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
 from engine.store.sample_set import seal
+from flows.api.errors import ApiError
+from flows.api.routes.dependencies import read_cursor, write_cursor
 from flows.api.routes.models import prefers_markdown
 
 SEEDS = len(POSITIVE_SEEDS) + len(NEGATIVE_SEEDS)
@@ -145,7 +151,7 @@ def test_models_are_listed_by_handle_narrowed_and_in_pages_that_join_to_the_whol
 @pytest.mark.parametrize(
     "path",
     [
-        *(f"/models?limit={limit}" for limit in ("0", "251", "1.5", "many")),
+        *(f"/models?limit={limit}" for limit in ("0", "251", "many")),
         *(f"/models?cursor={cursor}" for cursor in ("", "AAAA")),
         *(f"{SAMPLES}?{other}" for other in ("limit=0", "limit=501", "cursor=AAAA")),
     ],
@@ -155,6 +161,32 @@ def test_parameters_of_a_listing_that_make_no_sense_are_422(surface: Surface, pa
 
     assert (422, "invalid_request") == read_refusal(answer)
     assert path.partition("?")[2].partition("=")[0] in str(answer.json()["error"]["details"])
+
+
+LISTING = ("samples", "u22a8.toolshed", "clarity")
+PARTS = st.lists(st.integers(0, 2**63) | st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5)
+
+
+@given(place=PARTS)
+def test_cursor_comes_back_as_the_place_to_its_own_listing(place: list[str | int]) -> None:
+    cursor = write_cursor(LISTING, place)
+
+    assert place == read_cursor(LISTING, cursor)
+    assert re.fullmatch("[A-Za-z0-9_-]+", cursor)
+    for other in ((*LISTING[:2], ""), ("samples", "u22a8.other", "clarity")):
+        with pytest.raises(ApiError, match="next_cursor") as refused:
+            read_cursor(other, cursor)
+        assert (422, {"field": "cursor"}) == (refused.value.status, refused.value.details)
+
+
+@given(cursor=st.text() | st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()), data=st.data())
+def test_made_up_or_changed_cursor_is_refused(cursor: str, data: st.DataObject) -> None:
+    good = write_cursor(LISTING, ["a", 17, "9babac40-1978-4ae0-b765-f30fdb6eb7a4"])
+    at = data.draw(st.integers(0, len(good) - 1))
+    other = data.draw(st.sampled_from("ABCabc019-_=").filter(lambda letter: letter != good[at]))
+    for wrong in (cursor, good[:at], good[:at] + other + good[at + 1 :], good + other):
+        with pytest.raises(ApiError):
+            read_cursor(LISTING, wrong)
 
 
 def test_definition_that_cannot_be_read_or_is_to_be_discovered_fails_no_listing(surface: Surface) -> None:
