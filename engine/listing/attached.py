@@ -7,7 +7,6 @@ Samples may be removed from a set meanwhile: their file is then another one, and
 row, for a row keeps the number that it had when its set was attached.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -138,25 +137,22 @@ def _walk_file(source: pa.NativeFile, first: int, trait_key: str | None) -> Iter
     options = {"buffer_size": BUFFER_BYTES, "pre_buffer": False, "page_checksum_verification": True}
     with pq.ParquetFile(source, **options) as parquet:
         numbers = number_rows(parquet.metadata.metadata, parquet.metadata.num_rows)
-        start, begins = bisect_left(numbers, first), 0
         for group in range(parquet.num_row_groups):
             metadata = parquet.metadata.row_group(group)
-            if begins + metadata.num_rows > start and _may_hold(metadata, trait_key):
-                yield from _walk_group(parquet, group, numbers[begins:], first, trait_key)
-            begins += metadata.num_rows
+            own, numbers = numbers[: metadata.num_rows], numbers[metadata.num_rows :]
+            if own.size and own[-1] >= first and _may_hold(metadata, trait_key):
+                yield from _walk_group(parquet, group, own, first, trait_key)
 
 
 def _walk_group(
     parquet: pq.ParquetFile, group: int, numbers: Positions, first: int, trait_key: str | None
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    begins = 0
     for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=COLUMNS, use_threads=False):
-        own = pa.array(numbers[begins : begins + batch.num_rows])
+        own, numbers = pa.array(numbers[: batch.num_rows]), numbers[batch.num_rows :]
         wanted = pc.greater_equal(own, first)
         if trait_key is not None:
             wanted = pc.and_(wanted, pc.equal(batch["trait"], trait_key))
         yield from zip(own.filter(wanted).to_pylist(), batch.filter(wanted).to_pylist(), strict=True)
-        begins += batch.num_rows
 
 
 def _may_hold(group: pq.RowGroupMetaData, trait_key: str | None) -> bool:

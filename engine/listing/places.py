@@ -61,13 +61,11 @@ def find_places(
             attached.append((stored, tuple(own)))
     there = {number for _, own in attached for number in own}
     removed = {number: run for number, run in removed.items() if number not in there}
-    added: set[int] = set()
-    authored: dict[int, str] = {}
-    if left := set(wanted.to_pylist()) - there:
-        _find_authored(models_uri, handle, left, added, authored)
+    left = set(wanted.to_pylist()) - there
+    added, authored = _find_authored(models_uri, handle, left) if left else (frozenset(), {})
     known = there | added | authored.keys() | removed.keys()
     unknown = tuple(number for number in dict.fromkeys(ids) if number not in known)
-    return Places(tuple(attached), removed, frozenset(added), authored, unknown)
+    return Places(tuple(attached), removed, added, authored, unknown)
 
 
 def remove_samples(models_uri: str, handle: str, places: Places, removal: Removal) -> None:
@@ -84,15 +82,12 @@ def remove_samples(models_uri: str, handle: str, places: Places, removal: Remova
         remove_added(models_uri, handle, places.added)
 
 
-def _find_authored(
-    models_uri: str, handle: str, wanted: Collection[int], added: set[int], authored: dict[int, str]
-) -> None:
-    """Adds the wanted ids that are authored to ``added``, or to ``authored`` with their places."""
+def _find_authored(models_uri: str, handle: str, wanted: Collection[int]) -> tuple[frozenset[int], dict[int, str]]:
+    """Of the wanted ids those of added samples, and those in files that an author wrote, with their places."""
+    added, authored = set[int](), dict[int, str]()
     outline, folder = load_outline(models_uri, handle), locate_model(models_uri, handle)
     # It keeps an index: places are looked for only where there are some.
-    if not find_authored(models_uri, outline, wanted):
-        return
-    for source in list_sources(folder, outline):
+    for source in list_sources(folder, outline) if find_authored(models_uri, outline, wanted) else ():
         is_added = source.path == ADDED_FILE and not names_added(outline)
         for seed in (seed for line in walk_source(folder, source) for seed in line.seeds):
             number = make_id(handle, seed.trait, seed.text)
@@ -100,3 +95,4 @@ def _find_authored(
                 added.add(number)
             elif number in wanted:
                 authored.setdefault(number, source.locate(seed))
+    return frozenset(added), authored

@@ -22,7 +22,7 @@ from flows.api.orchestrator import Orchestrator, open_orchestrator
 from flows.api.refusals import BY_PREFECT, describe_answers, list_refusals
 from flows.api.routes import changes, models, synthesize
 from flows.api.routes.body import note_query
-from flows.api.routes.dependencies import get_orchestrator, locate_storage
+from flows.api.routes.dependencies import Storage, get_orchestrator
 from flows.api.schemas import Health
 from flows.review.routes import router as review_router
 
@@ -111,7 +111,7 @@ def make_app(
         ],
         lifespan=_connect if orchestrator is None else None,
     )
-    app.state.storage = locate_storage(settings)
+    app.state.storage = Storage(settings.locate(settings.models_uri), settings.locate(settings.samples_uri))
     app.state.orchestrator = orchestrator
     app.state.change_locks = defaultdict(asyncio.Lock)
     app.state.change_seconds = changes.WAIT_SECONDS

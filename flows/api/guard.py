@@ -51,29 +51,23 @@ class Guard:
             ClientDisconnect: the client closed the connection in the middle of the body.
         """
         if scope["type"] == "http":
-            if is_closed(scope["path"]):
-                scope.setdefault("state", {})["key"] = authenticate(scope, self._find_key)
-            receive = await read_whole(scope, receive)
+            if _is_closed(scope["path"]):
+                scope.setdefault("state", {})["key"] = _authenticate(scope, self._find_key)
+            receive = await _read_whole(scope, receive)
             _check_host(scope, self._allowed_hosts)
             _check_path(scope)
         await self._app(scope, receive, send)
 
 
-def is_closed(path: str) -> bool:
+def _is_closed(path: str) -> bool:
     """Whether a path needs a key: every path below ``/v1`` but the open ones. Other paths do not exist."""
     is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
     return not is_open and (path == BASE or path.startswith(f"{BASE}/"))
 
 
-def authenticate(scope: Scope, find_key: Callable[[str], Key | None]) -> Key:
-    """The key of a request.
-
-    People open a run's report and its review in a browser, which can send a key only as the password of its dialog. So
-    for these, and only there, HTTP Basic is accepted too, with any user name.
-
-    Raises:
-        ApiError: 401, it has no valid key.
-    """
+def _authenticate(scope: Scope, find_key: Callable[[str], Key | None]) -> Key:
+    # A browser, in which people open a run's report and its review, can send a key only as the password of its dialog.
+    # So for these, and only there, HTTP Basic is accepted too, with any user name.
     has_dialog = PAGE_PATH.fullmatch(scope["path"]) is not None
     values = Headers(scope=scope).getlist("authorization")
     secret = _read_secret(values[0], has_dialog) if len(values) == 1 else ""
@@ -85,14 +79,11 @@ def authenticate(scope: Scope, find_key: Callable[[str], Key | None]) -> Key:
     return key
 
 
-async def read_whole(scope: Scope, receive: Receive) -> Receive:
+async def _read_whole(scope: Scope, receive: Receive) -> Receive:
     """Reads the body, so that nothing behind waits for a slow client, and returns what passes it on.
 
-    Of a body that is refused uvicorn discards what still comes, so that a client which sends on gets its answer. How
-    long a client takes is not limited: that is the part of a proxy.
-
-    Raises:
-        ApiError: 413 if it is over the limit, by its ``Content-Length`` before a byte is read.
+    A ``Content-Length`` over the limit is refused before a byte is read. Of a body that is refused uvicorn discards
+    what still comes, so that a client which sends on gets its answer. How long it takes is for a proxy to limit.
     """
     adds = scope["method"] == "POST" and SAMPLES_PATH.fullmatch(scope["path"]) is not None
     limit_bytes = SAMPLES_LIMIT_BYTES if adds else BODY_LIMIT_BYTES

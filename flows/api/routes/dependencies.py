@@ -15,7 +15,6 @@ from engine.definitions.loader import has_model
 from engine.definitions.outline import Outline
 from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
 from engine.errors import HandleError
-from engine.settings import Settings
 from flows.api.errors import ApiError
 from flows.api.keys import Key
 from flows.api.orchestrator import Orchestrator
@@ -36,11 +35,6 @@ class Storage:
 
     models_uri: str
     samples_uri: str
-
-
-def locate_storage(settings: Settings) -> Storage:
-    """The folders or URIs that the settings name."""
-    return Storage(settings.locate(settings.models_uri), settings.locate(settings.samples_uri))
 
 
 def find_model(
@@ -145,9 +139,8 @@ def read_cursor(listing: Sequence[str], cursor: str) -> list[Any]:
 
 
 def get_key(request: Request) -> Key:
-    """The key that ``Authentication`` put into the request's state."""
-    key = request.state.key
-    assert isinstance(key, Key)
+    """The key that ``Guard`` put into the request's state."""
+    key: Key = request.state.key
     return key
 
 
@@ -159,6 +152,5 @@ def get_orchestrator(request: Request) -> Orchestrator:
 
 def get_storage(request: Request) -> Storage:
     """The storage that the application was made for."""
-    storage = request.app.state.storage
-    assert isinstance(storage, Storage)
+    storage: Storage = request.app.state.storage
     return storage
