@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.in_process import quiet_libraries, run_in_process
+from flows.cli.in_process import quiet_libraries, run_in_process, starting_server
 from flows.cli.options import MAKE, EffortOption, StrictOption, SynthTypeOption, VerboseOption, json_option
 
 app = typer.Typer()
@@ -48,7 +48,6 @@ def backfill_command(
     from engine.settings import read_settings
     from flows.backfills.outlook import describe_begin, look_ahead, telling_how_to_go_on
     from flows.backfills.progress import BackfillProgress
-    from flows.cli.temporary_server import starting_server
 
     named = tuple(check_handle(handle) for handle in handles or ())
     type_, level = check_synth_type(synth_type), check_effort(effort)

@@ -20,7 +20,7 @@ from flows.authoring.commands import app as authoring_app
 from flows.backfills.commands import app as backfills_app
 from flows.catalogue.commands import app as catalogue_app
 from flows.cli.cache import app as cache_app
-from flows.cli.in_process import quiet_libraries, run_flow
+from flows.cli.in_process import MAIN_JOB, quiet_libraries, run_in_process, starting_server
 from flows.cli.models import app as models_app
 from flows.cli.options import (
     GROUPS,
@@ -77,7 +77,6 @@ def synthesize_command(
     settings = read_settings()
     logs_json = settings.log_format == "json"
     quiet_libraries(verbose or logs_json, logs_json)
-    from flows.cli.temporary_server import starting_server
     from flows.run.own_worker import forking_worker
 
     with starting_server() as server, forking_worker():
@@ -89,7 +88,15 @@ def synthesize_command(
         job = load_job(settings, handle, synth_type, effort, only_lacking=only_lacking)
         show_begin(job, as_json or logs_json)
         with watch(job, as_json or verbose or logs_json):
-            result = run_flow(handle, synth_type, effort, server, only_lacking, review, strict)
+            asked = {
+                "handle": handle,
+                "synth_type": synth_type,
+                "effort": effort,
+                "only_lacking": only_lacking,
+                "review": review,
+                "strict": strict,
+            }
+            result = run_in_process(MAIN_JOB, asked, server)
     if as_json:
         print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
     else:

@@ -1,4 +1,8 @@
-"""Runs a flow inside the command's own process, ends it once whatever signals come, and keeps the libraries quiet."""
+"""Runs a flow inside the command's own process, on a Prefect server, and ends it once whatever signals come.
+
+Where none is configured a temporary server is started. Prefect's own outlives a parent that is killed; this one does
+not. It starts before anything slow is imported here, and ends by itself, ``STOP_SECONDS`` after this process.
+"""
 
 import importlib
 import logging
@@ -7,49 +11,57 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from engine.errors import ModelBusyError, RunInterruptedError
-from engine.system.child_process import SIGNALS
+from engine.errors import ModelBusyError, OrchestratorError, RunInterruptedError
+from engine.system.child_process import SIGNALS, ChildServer, ChildServerError
 from engine.system.importing import importing
 
-if TYPE_CHECKING:
-    from engine.domain.verdict import RunResult
-    from engine.system.child_process import ChildServer
+MAIN_JOB = "flows.synthesize:synthesize"
+SERVER_PROCESS = Path(__file__).with_name("server_process.py")
+# The first start makes the database; on busy cores that takes longer than Prefect's own 20 seconds.
+START_SECONDS = 180.0
+DRAIN_SECONDS = 3.0
+HEALTH_SECONDS = 10.0
 
 
-def run_flow(
-    handle: str,
-    synth_type: str,
-    effort: str | None,
-    server: "ChildServer | None",
-    only_lacking: bool = False,
-    review: bool = False,
-    strict: bool = False,
-) -> "RunResult":
-    """Runs the main job to its end; see ``run_in_process``."""
-    asked: dict[str, object] = {"handle": handle, "synth_type": synth_type, "effort": effort}
-    asked |= {"only_lacking": only_lacking, "review": review, "strict": strict}
-    result: RunResult = run_in_process("flows.synthesize:synthesize", asked, server)
-    return result
+@contextmanager
+def starting_server() -> Iterator[ChildServer | None]:
+    """Has a temporary server start beside the block; None where a server is configured.
+
+    One that a profile of Prefect's names is known only once Prefect is imported; then the process ends by itself.
+    """
+    url = os.environ.get("PREFECT_API_URL")
+    if "prefect" in sys.modules:
+        from prefect.settings import PREFECT_API_URL
+
+        url = PREFECT_API_URL.value()
+    if url:
+        yield None
+        return
+    server = ChildServer([sys.executable, str(SERVER_PROCESS)], os.environ)
+    try:
+        yield server
+    finally:
+        server.leave()
 
 
-def run_in_process(name: str, parameters: Mapping[str, Any], server: "ChildServer | None") -> Any:
-    """Runs the flow ``<module>:<name>`` to its end, on the configured Prefect server or else a temporary one.
+def run_in_process(name: str, parameters: Mapping[str, Any], server: ChildServer | None) -> Any:
+    """Runs the flow ``<module>:<name>`` to its end, on the configured Prefect server or else the temporary one.
 
     Args:
         server: what ``starting_server`` has started.
 
     Raises:
         ModelBusyError: another run works on the model.
+        OrchestratorError: the configured server does not answer, or the temporary one does not start.
         RunInterruptedError: the run was interrupted or cancelled.
     """
     with ending_once() as run_to_its_end:
         with importing():
             from prefect import flow_engine
             from prefect.exceptions import Abort, CancelledRun
-
-            from flows.cli.temporary_server import ensure_server
 
             # Prefect would take SIGTERM, and have each one raise an error wherever the run is.
             setattr(flow_engine, "capture_sigterm", nullcontext)  # noqa: B010 (not exported, says mypy)
@@ -69,6 +81,30 @@ def run_in_process(name: str, parameters: Mapping[str, Any], server: "ChildServe
                 raise ModelBusyError(str(error)) from error
             except Abort as error:
                 raise RunInterruptedError(str(error)) from error
+
+
+@contextmanager
+def ensure_server(server: ChildServer | None) -> Iterator[None]:
+    """Has Prefect's client ask the configured server inside the block, or else the temporary one."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    url = PREFECT_API_URL.value()
+    if server is None or url:
+        _check_health(str(url))
+        yield
+        return
+    try:
+        address = server.wait_for_address(START_SECONDS)
+    except ChildServerError as error:
+        raise OrchestratorError(
+            f"Prefect's temporary server did not start: {error}. Check that PREFECT_HOME (else ~/.prefect) can be "
+            "written, or set PREFECT_API_URL to use a running server"
+        ) from error
+    with temporary_settings({PREFECT_API_URL: f"{address}/api"}):
+        try:
+            yield
+        finally:
+            _flush_logs_and_events()
 
 
 @contextmanager
@@ -121,10 +157,7 @@ def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
         verbose: whether the console shows what Prefect and the libraries log.
         logs_json: whether the console shows JSON lines.
     """
-    defaults = {
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
+    defaults = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
     if not verbose:
         defaults |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}
         logging.captureWarnings(True)
@@ -143,3 +176,27 @@ def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
 
         setup_logging()
         set_up_logs("json" if logs_json else "text")
+
+
+def _check_health(url: str) -> None:
+    import httpx
+
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=HEALTH_SECONDS).raise_for_status()
+    except httpx.HTTPError as error:
+        raise OrchestratorError(
+            f"The Prefect server at {url} does not answer: {error}. Start it, or unset PREFECT_API_URL: the run then "
+            "starts a temporary one"
+        ) from error
+
+
+def _flush_logs_and_events() -> None:
+    """Sends Prefect's queued logs and events while the server still runs.
+
+    Prefect would send them when the interpreter ends, when the server is gone, and retry for 70 seconds.
+    """
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=DRAIN_SECONDS, at_exit=False)

@@ -9,7 +9,7 @@ import typer
 from engine.domain.verdict import RunResult
 from engine.errors import InputError
 from engine.text.formatting import capitalise
-from flows.cli.in_process import quiet_libraries, run_flow, run_in_process
+from flows.cli.in_process import MAIN_JOB, quiet_libraries, run_in_process, starting_server
 from flows.cli.options import JUDGE, VerboseOption, json_option
 
 app = typer.Typer()
@@ -45,7 +45,6 @@ def review_command(
     from engine.settings import read_settings
 
     quiet_libraries(verbose)
-    from flows.cli.temporary_server import starting_server
     from flows.review.waiting import find_reviewable
 
     settings, asked = read_settings(), {"leave_out": leave_out or [], "other_pole": other_pole or [], "why": why}
@@ -55,8 +54,9 @@ def review_command(
         result = run_in_process("flows.review.flow:review", {"run_id": run_id, **asked}, server)
     _show(result, as_json)
     if fill and attach:
+        lacking = {name: manifest[name] for name in ("handle", "synth_type", "effort")} | {"only_lacking": True}
         with starting_server() as server:
-            filled = run_flow(manifest["handle"], manifest["synth_type"], manifest["effort"], server, only_lacking=True)
+            filled = run_in_process(MAIN_JOB, lacking, server)
         _show(filled, as_json)
 
 
