@@ -1,11 +1,24 @@
-"""The command ``catalogue``."""
+"""The command ``catalogue``: one table of all models, and what needs a person."""
 
-from typing import Annotated
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.text.formatting import count_noun
 from flows.cli.in_process import quiet_libraries
 from flows.cli.options import KEEP, json_option
+
+if TYPE_CHECKING:
+    from engine.catalogue.condition import ModelCondition
+
+# More models than this a person does not read in a terminal: --json has all of them.
+SHOWN_MODELS = 40
+# What a terminal has room for.
+SHOWN = ("model", "found", "samples", "told apart", "last run")
+FILL = "exemplars backfill --only-lacking"
 
 app = typer.Typer()
 
@@ -16,7 +29,44 @@ def catalogue_command(
 ) -> None:
     """Show all models at a glance: which need you, why, and what to type. Changes no model."""
     quiet_libraries(verbose=False)
+    from engine.catalogue.page import describe_json, survey_catalogue
     from engine.settings import read_settings
-    from flows.catalogue.table import show_catalogue, survey_places
 
-    show_catalogue(survey_places(read_settings()), as_json)
+    settings = read_settings()
+    models = survey_catalogue(settings.locate(settings.models_uri), settings.locate(settings.samples_uri))
+    if as_json:
+        print(json.dumps(describe_json(models, datetime.now(UTC))))
+    else:
+        _show(models)
+
+
+def _show(models: "Sequence[ModelCondition]") -> None:
+    """Prints the table, and what to type."""
+    from rich.text import Text
+
+    from engine.catalogue.condition import KINDS
+    from engine.catalogue.page import HEAD, count_needing, describe_survey, list_cells
+    from flows.cli.console import make_console, make_table
+
+    console, shown = make_console(), models[:SHOWN_MODELS]
+    table = make_table()
+    for name in SHOWN:
+        table.add_column(name, no_wrap=name in ("model", "found"), justify="right" if name == "samples" else "left")
+    for item in shown:
+        cells = dict(zip(HEAD, list_cells(item), strict=True))
+        table.add_row(*(Text(cells[name]) for name in SHOWN))
+    if shown:
+        console.print(table)
+    if len(models) > SHOWN_MODELS:
+        console.print(f"… and {count_noun(len(models) - SHOWN_MODELS, 'more model')}: --json has all of them\n")
+    for item in shown:
+        for finding in item.findings if item.needs_person else ():
+            name = f"{item.handle}: {KINDS[finding.kind]}"
+            console.print(Text.assemble((name, "yellow"), ": ", finding.said))
+            for command in finding.commands:
+                console.print(Text(f"    {command}", style="cyan"), soft_wrap=True)
+    if calm := [item for item in models if item.findings and not item.needs_person]:
+        console.print(f"{count_noun(len(calm), 'model has', 'models have')} no samples yet")
+        console.print(Text(f"    {FILL}", style="cyan"))
+    headline, sentence = describe_survey(models)
+    console.print(Text(f"{headline}. {sentence}", style="bold yellow" if count_needing(models) else "bold green"))

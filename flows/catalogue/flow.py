@@ -10,9 +10,8 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed
 
-from engine.catalogue.page import describe_survey, write_page
-from engine.settings import Settings, read_settings
-from flows.catalogue.table import survey_places
+from engine.catalogue.page import describe_survey, survey_catalogue, write_page
+from engine.settings import read_settings
 from flows.deploy.offered_handles import offer_handles
 from flows.observability.logs import ignore_closed_output, set_up_logs
 from flows.run.run_events import release_events, sending_heartbeats
@@ -25,10 +24,11 @@ async def catalogue() -> State[None]:
     logger = get_run_logger()
     await release_events(logger)
     settings = read_settings()
+    places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
     set_up_logs(settings.log_format)
     async with sending_heartbeats():
-        logger.info("The forms offer %s", await asyncio.to_thread(_offer_handles, settings))
-        models = await asyncio.to_thread(survey_places, settings)
+        logger.info("The forms offer %s", await asyncio.to_thread(_offer_handles, places[0]))
+        models = await asyncio.to_thread(survey_catalogue, *places)
     headline, sentence = describe_survey(models)
     logger.info("%s. %s", headline, sentence)
     try:
@@ -38,11 +38,11 @@ async def catalogue() -> State[None]:
     return Completed(message=headline, data=None)
 
 
-def _offer_handles(settings: Settings) -> str:
+def _offer_handles(models_uri: str) -> str:
     """What the forms offer from now on; the deployments may not be there, as for a flow that a script calls."""
     try:
         with get_client(sync_client=True) as client:
-            return offer_handles(client, settings.locate(settings.models_uri))
+            return offer_handles(client, models_uri)
     except ObjectNotFound:
         return "nothing, since the deployments are not on this server"
     except httpx.HTTPError as error:

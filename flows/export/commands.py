@@ -1,11 +1,14 @@
-"""The commands ``export`` and ``push``."""
+"""The commands ``export`` and ``push``: attached samples go into a file, or to a platform."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.domain.model import check_handle
+from engine.errors import InputError, RunInterruptedError
 from engine.text.formatting import count_noun
 from flows.cli.options import HAND_ON, HandleArgument, RunOption, json_option
 
@@ -51,10 +54,53 @@ def push_command(
     as_json: Annotated[bool, json_option("handle, to, runs, sent, left_out")] = False,
 ) -> None:
     """Push a model's attached samples to a platform, with EXEMPLARS_PLATFORM_KEY. None is there twice."""
-    from engine.settings import read_settings
-    from flows.export.push import push_model, show_pushed
+    from rich.text import Text
 
-    show_pushed(push_model(read_settings(), handle, to, run), as_json)
+    from engine.export.attached import find_attached
+    from engine.export.lines import walk_bodies
+    from engine.export.platform import Platform, find_base
+    from engine.settings import read_settings
+    from flows.cli.console import make_console, make_live
+
+    settings, url = read_settings(), find_base(to)
+    check_handle(handle)
+    if settings.platform_key is None:
+        raise InputError(
+            f"EXEMPLARS_PLATFORM_KEY is not set: {url} asks for a key of the scope authoring that owns "
+            f"{handle.partition('.')[0]}"
+        )
+    places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
+    samples = find_attached(*places, handle, ["train"], run)
+    count, sent, console = samples.count(), 0, make_console(stderr=True)
+    platform = Platform(
+        url,
+        handle,
+        settings.platform_key.get_secret_value(),
+        settings.call_timeout_seconds,
+        settings.patience_seconds,
+        lambda text: console.print(Text(text, style="yellow"), soft_wrap=True),
+    )
+    live = make_live(console, lambda: Text(f"{sent:,} of {count:,} samples sent to {url}"))
+    try:
+        with live if console.is_terminal else nullcontext(), platform:
+            for entries in walk_bodies(samples):
+                platform.add_samples(entries)
+                sent += len(entries)
+    except KeyboardInterrupt:
+        raise RunInterruptedError(
+            f"interrupted: {count_noun(sent, 'sample')} sent. The same command sends them all; none comes twice"
+        ) from None
+    runs, left_out = len(samples.sets), count - sent
+    if as_json:
+        print(json.dumps({"handle": handle, "to": url, "runs": runs, "sent": sent, "left_out": left_out}))
+        return
+    print(f"Pushed {count_noun(sent, 'sample')} of {count_noun(runs, 'run')} of {handle} to {url}")
+    if left_out:
+        print(_describe_left_out(left_out))
+
+
+def _describe_left_out(count: int) -> str:
+    return f"Left out: {count_noun(count, 'sample')} of traits that the model no longer has."
 
 
 def _describe_export(export: "Export") -> str:
@@ -66,6 +112,6 @@ def _describe_export(export: "Export") -> str:
     )
     lines = [f"Exported from {export.handle}: {of}: {export.to}"]
     if export.left_out:
-        lines.append(f"Left out: {count_noun(export.left_out, 'sample')} of traits that the model no longer has.")
+        lines.append(_describe_left_out(export.left_out))
     lines.append(FORMATS[export.format].use.replace("{handle}", export.handle))
     return "\n".join([*lines, *(["", export.source.rstrip("\n")] if export.source else [])])

@@ -26,7 +26,7 @@ def hold_command(
     """Test a model's attached samples against texts that you have labelled. Writes nothing."""
     from engine.settings import read_settings
     from flows.judging.real_texts import hold_samples, show_tests
-    from flows.judging.scoring_set import load_scoring_set
+    from flows.judging.scoring import load_scoring_set
 
     settings = read_settings()
     scoring = load_scoring_set(settings, handle, trait)
@@ -42,8 +42,7 @@ def score_command(
 ) -> None:
     """Grade one text by a model's attached samples. Writes nothing."""
     from engine.settings import read_settings
-    from flows.judging.score import place_on_axes, show_placements
-    from flows.judging.scoring_set import load_scoring_set
+    from flows.judging.scoring import load_scoring_set, place_on_axes, show_placements
 
     scoring = load_scoring_set(read_settings(), handle, trait)
     show_placements(scoring, place_on_axes(scoring, text), as_json)

@@ -17,15 +17,7 @@ from engine.judging.real_texts import LEFT_OUT, Reach, choose_real_texts, hold_a
 from engine.settings import Settings
 from engine.text.formatting import count_noun
 from flows.cli.console import make_console, make_table
-from flows.judging.scoring_set import (
-    NOTHING,
-    STDIN,
-    ScoringSet,
-    ask_for_samples,
-    check_language,
-    draw_attached,
-    label_texts,
-)
+from flows.judging.scoring import NOTHING, STDIN, ScoringSet, check_language
 
 SHOWN_WRONG = 5
 
@@ -133,7 +125,7 @@ def _test_trait(scoring: ScoringSet, trait: Trait, labelled: Sequence[Seed], fil
         [sample.text for sample in model.attached if sample.trait == trait.key],
         [seed.text for seed in model.authored if seed.trait == trait.key],
     )
-    drawn = draw_attached(scoring, trait)
+    drawn = scoring.draw(trait)
     authored = [seed for pole in POLES for seed in model.seeds_at(trait.key, pole)]
     test = TraitTest(
         trait.key,
@@ -144,9 +136,9 @@ def _test_trait(scoring: ScoringSet, trait: Trait, labelled: Sequence[Seed], fil
     )
     if why := _find_lack(scoring, trait, test, file):
         return replace(test, why=why)
-    texts = label_texts(scoring, chosen)
+    texts = scoring.embed(chosen)
     sets: list[list[Seed | Attached]] = [[*drawn], [*authored], [*authored, *drawn]]
-    held, beside, both = (hold_against(label_texts(scoring, samples), texts) for samples in sets)
+    held, beside, both = (hold_against(scoring.embed(samples), texts) for samples in sets)
     if held is None:
         return test
     wrong = list_wrong_side(held.scores, texts.positive)
@@ -163,7 +155,7 @@ def _test_trait(scoring: ScoringSet, trait: Trait, labelled: Sequence[Seed], fil
 def _find_lack(scoring: ScoringSet, trait: Trait, test: TraitTest, file: str) -> str | None:
     """Says what a trait lacks to be measured, and what to do; None if it lacks nothing."""
     if not all(test.samples.values()):
-        return ask_for_samples(scoring, trait)
+        return scoring.ask_for_samples(trait)
     if all(test.texts.values()):
         return None
     left = f" ({_list_left_out(test)} left out)" if test.left_out else ""

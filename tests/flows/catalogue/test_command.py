@@ -4,7 +4,7 @@ from fakes.commands import Command
 from fakes.stored import POLE_TEXTS, attach_poles
 from fakes.workspace import HANDLE, Workspace
 
-from flows.catalogue.table import FILL
+from flows.catalogue.commands import FILL
 
 
 def test_fresh_catalogue_needs_nobody_and_is_filled_with_one_command(entered: Workspace, run_command: Command) -> None:

@@ -1,0 +1,172 @@
+"""The work of ``exemplars score``, which places a text on each trait's axis, and what ``test`` shares with it."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+from rich.text import Text
+
+from engine.axis.breaks import MIN_TEXTS
+from engine.axis.separation import name_group
+from engine.definitions.loader import load_model
+from engine.definitions.mistakes import find_near_spelling
+from engine.domain.language_tag import name_tag
+from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Model, Pole, Seed, Trait
+from engine.errors import InputError
+from engine.judging.real_texts import MAX_CHARACTERS, Labelled, Placement, draw_at_poles, place_text
+from engine.settings import Settings
+from engine.store.earlier.rows import read_attached
+from engine.store.store import list_sets
+from engine.text.embedding import ENCODER_LANGUAGES, Embedder, SentenceEncoder
+from engine.text.formatting import join_words
+from engine.text.language import decide_language, detect_language
+from flows.cli.console import make_console, make_table
+
+STDIN = "-"
+NOTHING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringSet:
+    """A model with its attached samples, and those of its traits that are meant."""
+
+    model: Model
+    traits: tuple[Trait, ...]
+    embedder: Embedder = field(default_factory=SentenceEncoder)
+
+    def draw(self, trait: Trait) -> list[Attached]:
+        """Draws the attached samples at a trait's poles; where there are very many, as many as seeds are drawn."""
+        own = [sample for sample in self.model.attached if sample.trait == trait.key]
+        return draw_at_poles(own, MAX_SEEDS_PER_POLE)
+
+    def embed(self, items: Sequence[Seed | Attached]) -> Labelled:
+        """Embeds texts that lie at the poles."""
+        vectors = self.embedder.embed([item.text for item in items])
+        return Labelled(vectors, [item.quality == 1.0 for item in items])
+
+    def ask_for_samples(self, trait: Trait) -> str:
+        """Says that a trait has too few attached samples, and what to do."""
+        said = f"{self.model.handle} has no attached samples at both poles of {trait.key}"
+        return f"{said}. 'exemplars synthesize {self.model.handle}' makes some"
+
+
+def load_scoring_set(settings: Settings, handle: str, wanted: str | None) -> ScoringSet:
+    """Loads a model and what is attached to it.
+
+    Args:
+        wanted: the key or the name of the one trait that is meant; None for all.
+
+    Raises:
+        InputError: there is no such model or trait, nothing is attached, or the encoder does not know the language.
+        StoreError: the samples cannot be read.
+    """
+    model = load_model(settings.locate(settings.models_uri), handle)
+    traits = model.traits if wanted is None else (_find_trait(model, wanted),)
+    language = decide_language(model)
+    if not language.encoder_has_say:
+        raise _refuse_language(f"The texts of {handle} are in {language.name} ({language.why})")
+    samples_uri = settings.locate(settings.samples_uri)
+    attached = read_attached(list_sets(samples_uri, handle, "train"))
+    if not {sample.trait for sample in attached} & {trait.key for trait in traits}:
+        raise InputError(
+            f"{handle} has no attached samples{f' for {traits[0].key}' if wanted else ''} in {samples_uri}. Make some "
+            f"with 'exemplars synthesize {handle}', or set EXEMPLARS_SAMPLES_URI to the store that has them"
+        )
+    return ScoringSet(replace(model, attached=attached), traits)
+
+
+def check_language(texts: Sequence[str], what: str) -> None:
+    """Checks that the encoder knows the language of texts, where it is certain which that is."""
+    code = detect_language(texts)
+    if code is not None and code not in ENCODER_LANGUAGES:
+        raise _refuse_language(f"{what} in {name_tag(code)}")
+
+
+def place_on_axes(scoring: ScoringSet, text: str) -> dict[str, Placement]:
+    """Places a text on the axis of each trait that has samples at both poles, by trait key.
+
+    Args:
+        text: the text, or ``-`` for that of standard input.
+
+    Raises:
+        InputError: the text cannot be placed, or there are no samples to place it by.
+    """
+    given = (_read_standard_input() if text == STDIN else text).strip()
+    if not given:
+        raise InputError("The text is empty. Give at least a sentence")
+    if len(given) > MAX_CHARACTERS:
+        raise InputError(f"The text is longer than {MAX_CHARACTERS:,} characters. Give a part of it")
+    check_language([given], "The text is")
+    vector = scoring.embedder.embed([given])
+    placements = {}
+    for trait in scoring.traits:
+        drawn = scoring.draw(trait)
+        samples = scoring.embed(drawn)
+        if samples.has_both_poles:
+            groups = [name_group(sample.pair_id, sample.seed_sha256, sample.text) for sample in drawn]
+            placements[trait.key] = place_text(samples, groups, vector)
+    if not placements:
+        raise InputError(". ".join(scoring.ask_for_samples(trait) for trait in scoring.traits))
+    return placements
+
+
+def show_placements(scoring: ScoringSet, placements: Mapping[str, Placement], as_json: bool = False) -> None:
+    """Prints where a text lies on the axis of each trait."""
+    if as_json:
+        placed = [
+            {"trait": key, "leans_to": _find_side(item.score), **asdict(item)} for key, item in placements.items()
+        ]
+        print(json.dumps({"handle": scoring.model.handle, "traits": placed}))
+        return
+    console = make_console()
+    table = make_table("trait", "score", "leans to", "grade", "confidence")
+    for key, item in placements.items():
+        pole = _find_side(item.score)
+        lean = scoring.model.trait(key).label(pole) if pole else "neither pole"
+        band, confidence = (item.grade.band, item.grade.confidence) if item.grade else (None, None)
+        table.add_row(*map(Text, (key, f"{item.score:+.3f}", lean, band or NOTHING, confidence or NOTHING)))
+    console.print(table)
+    for key, item in placements.items():
+        for line in _explain_placement(item):
+            console.print(Text(f"{key}: {line}"))
+    console.print("Scores are differences of cosines; 0 is the middle between the poles")
+
+
+def _find_trait(model: Model, wanted: str) -> Trait:
+    """Finds a trait by its key or, if there is none, by its name."""
+    for trait in (*(item for item in model.traits if item.key == wanted), *model.traits):
+        if wanted in (trait.key, trait.name):
+            return trait
+    keys = [trait.key for trait in model.traits]
+    near = find_near_spelling(wanted, keys)
+    hint = f" Did you mean {near!r}?" if near else ""
+    raise InputError(f"{model.handle} has no trait {wanted!r}. It has: {', '.join(keys)}.{hint}")
+
+
+def _refuse_language(found: str) -> InputError:
+    known = join_words(sorted(name_tag(code) for code in ENCODER_LANGUAGES))
+    return InputError(
+        f"{found}. The offline encoder does not know that language, so it cannot place texts in it. It knows {known}"
+    )
+
+
+def _read_standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("The text on standard input is not UTF-8. Write it as UTF-8") from None
+
+
+def _find_side(score: float) -> Pole | None:
+    return None if score == 0 else "positive" if score > 0 else "negative"
+
+
+def _explain_placement(placement: Placement) -> Iterator[str]:
+    breaks = placement.breaks
+    if breaks is None:
+        yield f"no grade, since a pole has fewer than {MIN_TEXTS} attached samples"
+        return
+    yield f"developing from {breaks.developing:+.3f}, solid from {breaks.solid:+.3f}, strong from {breaks.strong:+.3f}"
+    if breaks.overlap:
+        yield "no grade, since the attached samples of the two poles overlap"
