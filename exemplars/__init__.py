@@ -1,13 +1,15 @@
 """The public names for programs: samples as a data frame, the models, the dry run, the main job, and the errors.
 
-``import exemplars`` takes no time: all but the errors is loaded when it is first used. ``exemplars.errors`` has every
+``import exemplars`` takes no time: what a name needs is loaded when it is first used. ``exemplars.errors`` has every
 error; those that a program mostly tells apart stand here too.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
 
 from engine import errors
+from engine.domain.model import Effort, Pool, SynthType, Trait, check_handle
 from engine.errors import (
     BudgetError,
     DefinitionError,
@@ -23,10 +25,11 @@ from engine.errors import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from engine.definitions.lifecycle import State
     from engine.domain.verdict import RunResult
     from engine.estimate.planned_run import PlannedRun
-    from exemplars.models import ModelSummary, list_models, plan
-    from exemplars.samples import load_samples
     from flows.synthesize import synthesize
 
 __all__ = [
@@ -53,14 +56,117 @@ __all__ = [
 
 # Where each name is that is loaded on first use.
 _PLACES = {
-    "ModelSummary": "exemplars.models",
     "PlannedRun": "engine.estimate.planned_run",
     "RunResult": "engine.domain.verdict",
-    "list_models": "exemplars.models",
-    "load_samples": "exemplars.samples",
-    "plan": "exemplars.models",
     "synthesize": "flows.synthesize",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """A model as its files define it.
+
+    Args:
+        state: what ``lifecycle.json`` says, ``draft`` without one. Prefect knows whether a run works on the model.
+        effort: the model's own, None where it names none.
+        traits: empty where they are still to be discovered.
+        mistakes: what is wrong with the files, a line each; of such a model only the handle is known. Empty if nothing.
+    """
+
+    handle: str
+    description: str = ""
+    state: "State" = "draft"
+    effort: Effort | None = None
+    traits: tuple[Trait, ...] = ()
+    mistakes: str = ""
+
+
+def load_samples(handle: str, pool: Pool = "train") -> "pd.DataFrame":
+    """The samples that runs have attached to a model, of all its sets, in the order of the sets' creation.
+
+    Authored samples are not among them: they are no rows of the store.
+
+    Args:
+        pool: ``train``, or ``eval`` for what ``enrich`` has set aside, which is not to be trained on.
+
+    Returns:
+        A row for each sample, with the columns of the store (docs/reference/store.md); no rows where nothing is
+        attached.
+
+    Raises:
+        HandleError: the handle is malformed; an UnknownModelError if neither catalogue nor store has the model.
+        InputError: there is no such pool.
+        DefinitionError: a setting is wrong.
+        StoreError: the store cannot be read.
+    """
+    from engine.definitions.loader import has_model, load_outline
+    from engine.settings import read_settings
+    from engine.store.earlier.rows import read_whole_sets
+    from engine.store.store import list_sets
+
+    if pool not in get_args(Pool):
+        raise InputError(f"{pool!r} is not a pool. There are: {' and '.join(get_args(Pool))}")
+    settings = read_settings()
+    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
+    sets = list_sets(samples_uri, check_handle(handle), pool)
+    if not sets and not has_model(models_uri, handle):
+        # For its error, which offers models of a like handle.
+        load_outline(models_uri, handle)
+    frame: pd.DataFrame = read_whole_sets(sets).to_pandas()
+    return frame
+
+
+def list_models(namespace: str | None = None) -> tuple[ModelSummary, ...]:
+    """The models of the catalogue, or of one of its namespaces, in the order of their handles; no sample is read.
+
+    Raises:
+        DefinitionError: a setting is wrong. StoreError: the catalogue cannot be read.
+    """
+    from engine.definitions.lifecycle import read_lifecycle
+    from engine.definitions.loader import list_handles, load_outline
+    from engine.settings import read_settings
+
+    settings = read_settings()
+    models_uri = settings.locate(settings.models_uri)
+    found = []
+    for handle in list_handles(models_uri, namespace):
+        try:
+            outline, state = load_outline(models_uri, handle), read_lifecycle(models_uri, handle).state
+        except DefinitionError as error:
+            found.append(ModelSummary(handle, mistakes=str(error)))
+        else:
+            found.append(ModelSummary(handle, outline.description, state, outline.effort, outline.traits))
+    return tuple(found)
+
+
+def plan(
+    handle: str,
+    synth_type: SynthType = "from_traits",
+    effort: Effort | None = None,
+    *,
+    only_lacking: bool = False,
+    prompts: int = 2,
+) -> "PlannedRun":
+    """What a run would do and cost. No model is asked, and nothing is written.
+
+    Args:
+        effort: None for the model's own, or ``high``.
+        only_lacking: whether the run would only fill up what earlier ones have left.
+        prompts: how many prompts of each kind to show, at most.
+
+    Raises:
+        InputError: what is asked for is wrong; of the model an UnknownModelError, DefinitionError, NoTraitsError,
+            NoSeedsError or FrozenModelError.
+        ProviderError: the embedded model's file is not there.
+        StoreError: the catalogue or the store cannot be read.
+    """
+    from engine.settings import read_settings
+    from flows.cli.plan import plan_run
+
+    if prompts < 0:
+        raise InputError(f"prompts is {prompts}, and should be 0 or more")
+    return plan_run(read_settings(), handle, synth_type, effort, only_lacking, prompts)
+
 
 if not TYPE_CHECKING:
     # Hidden from type checkers, to which any name would be one of ours.
