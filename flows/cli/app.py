@@ -8,24 +8,21 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from engine.errors import InputError, StoreError
+from engine.errors import InputError
 from engine.system.importing import importing
 from flows.authoring.commands import app as authoring_app
 from flows.backfills.commands import app as backfills_app
 from flows.catalogue.commands import app as catalogue_app
-from flows.cli.cache import app as cache_app
 from flows.cli.in_process import MAIN_JOB, quiet_libraries, run_in_process, starting_server
 from flows.cli.models import app as models_app
 from flows.cli.options import (
     GROUPS,
     HAND_ON,
-    JUDGE,
     KEEP,
     MAKE,
     EffortOption,
@@ -37,6 +34,8 @@ from flows.cli.options import (
     VerboseOption,
     json_option,
 )
+from flows.cli.store import app as store_app
+from flows.cli.store import cache_app
 from flows.exit_codes import run_app
 from flows.export.commands import app as export_app
 from flows.judging.commands import app as judging_app
@@ -123,47 +122,6 @@ def plan_command(
         show_planned(planned)
 
 
-@app.command("verify", rich_help_panel=KEEP)
-def verify_command(
-    as_json: Annotated[bool, json_option("models, sets, samples, bytes, broken")] = False,
-) -> None:
-    """Check the whole sample store, and say what is broken and what to do. Changes nothing."""
-    quiet_libraries(verbose=False)
-    from engine.settings import read_settings
-    from flows.cli.sets import verify_store
-
-    settings = read_settings()
-    verify_store(settings.locate(settings.samples_uri), as_json)
-
-
-@app.command("detach", rich_help_panel=JUDGE)
-def detach_command(
-    run_id: Annotated[str, typer.Argument(help="The run whose set goes, such as the run=… of its folder.")],
-    as_json: Annotated[bool, json_option("run_id, handle, pool, samples, counts, kept")] = False,
-) -> None:
-    """Take a set off a draft: no reader sees its samples any more. Its report and rows are kept."""
-    quiet_libraries(verbose=False)
-    from engine.settings import read_settings
-    from flows.cli.sets import detach_run, show_detached
-
-    show_detached(detach_run(read_settings(), run_id), as_json)
-
-
-@app.command("remove", rich_help_panel=JUDGE)
-def remove_command(
-    handle: HandleArgument,
-    ids: Annotated[list[int], typer.Argument(metavar="ID...", help="The ids of the samples.")],
-    why: Annotated[str, typer.Option(help="The reason, kept with them.")] = "",
-    as_json: Annotated[bool, json_option("handle, removed, runs, added, removed_before")] = False,
-) -> None:
-    """Take single samples off a draft: no reader sees them any more. The set's manifest names them."""
-    quiet_libraries(verbose=False)
-    from engine.settings import read_settings
-    from flows.cli.sets import remove_ids, show_removed
-
-    show_removed(handle, remove_ids(read_settings(), handle, ids, why), as_json)
-
-
 @app.command("mcp", rich_help_panel=HAND_ON)
 def mcp_command(
     http: Annotated[
@@ -197,24 +155,7 @@ def mcp_command(
         sessions.serve_stdio(settings)
 
 
-@app.command("prune", rich_help_panel=KEEP)
-def prune_command(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
-    rejected_days: Annotated[int, typer.Option(min=1, max=36_500, help="Remove rejected sets so many days old.")] = 30,
-    as_json: Annotated[bool, json_option("the totals")] = False,
-) -> None:
-    """Remove what is old: rejected sets, replies of unused plans. Never an attached set."""
-    quiet_libraries(verbose=False)
-    from engine.settings import read_settings
-    from flows.retention.pruning import prune_all
-
-    where, now = sys.stderr if as_json else sys.stdout, datetime.now(UTC)
-    pruned = prune_all(read_settings(), rejected_days, now, dry_run, lambda line: print(line, file=where, flush=True))
-    print(json.dumps(asdict(pruned)) if as_json else pruned.describe())
-    if pruned.failed:
-        raise StoreError("Some things could not be removed. Run it again to retry.\n" + "\n".join(pruned.failed))
-
-
+app.add_typer(store_app)
 app.add_typer(authoring_app)
 app.add_typer(backfills_app)
 app.add_typer(catalogue_app)

@@ -1,0 +1,231 @@
+"""The commands on what is stored: the store is checked, sets and single samples go, and so do kept replies."""
+
+import getpass
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.domain.model import SURROGATE, check_handle
+from engine.errors import InputError, ModelBusyError, StoreError
+from engine.text.formatting import count_noun
+from flows.cli.in_process import quiet_libraries
+from flows.cli.options import JUDGE, KEEP, HandleArgument, JsonOption, json_option
+
+if TYPE_CHECKING:
+    from engine.listing.places import Places
+    from engine.llm.replies.admin import CachedPlan, Removed
+
+UNDONE = "Nothing was removed"
+
+app = typer.Typer()
+cache_app = typer.Typer(no_args_is_help=True, help="List or clear the kept replies.")
+
+
+@app.command("verify", rich_help_panel=KEEP)
+def verify_command(
+    as_json: Annotated[bool, json_option("models, sets, samples, bytes, broken")] = False,
+) -> None:
+    """Check the whole sample store, and say what is broken and what to do. Changes nothing."""
+    quiet_libraries(verbose=False)
+    from engine.settings import read_settings
+    from engine.store.upkeep.verify import StoreVerifier
+
+    settings = read_settings()
+    verifier = StoreVerifier(settings.locate(settings.samples_uri))
+    faults = []
+    for fault in verifier.find_faults():
+        faults.append(asdict(fault))
+        if not as_json:
+            print(f"{fault.where}: {fault.what}. {fault.remedy}")
+    held = {"models": verifier.models, "sets": verifier.sets, "samples": verifier.samples}
+    if as_json:
+        print(json.dumps({**held, "bytes": verifier.size_bytes, "broken": faults}))
+    else:
+        sets = ", ".join(f"{count} {status}" for status, count in verifier.sets.items())
+        models, samples = count_noun(verifier.models, "model"), count_noun(verifier.samples, "sample")
+        said = f"{verifier.broken} broken" if verifier.broken else "nothing is broken"
+        size = f"{verifier.size_bytes / 1e6:.1f} MB"
+        print(f"{verifier.samples_uri}: {models}, sets: {sets}; {samples}, {size}: {said}")
+    if verifier.broken:
+        verb, noun = ("is", "thing") if verifier.broken == 1 else ("are", "things")
+        raise StoreError(f"{verifier.broken} {noun} {verb} broken in {verifier.samples_uri}")
+
+
+@app.command("detach", rich_help_panel=JUDGE)
+def detach_command(
+    run_id: Annotated[str, typer.Argument(help="The run whose set goes, such as the run=… of its folder.")],
+    as_json: Annotated[bool, json_option("run_id, handle, pool, samples, counts, kept")] = False,
+) -> None:
+    """Take a set off a draft: no reader sees its samples any more. Its report and rows are kept."""
+    quiet_libraries(verbose=False)
+    from engine.settings import read_settings
+    from engine.store.detach import detach_set, find_detachable
+    from engine.store.layout import DETACHED
+    from flows.run.lease.slot import keep_runs_out
+    from flows.run.set_events import emitting_removals
+
+    settings = read_settings()
+    stored = find_detachable(settings.locate(settings.models_uri), settings.locate(settings.samples_uri), run_id)
+    with keep_runs_out(stored.handle, "Nothing was detached"), emitting_removals([stored]):
+        detach_set(stored)
+    counts, kept = stored.manifest.get("counts", {}), stored.file(DETACHED)
+    samples = sum(sum(poles.values()) for poles in counts.values())
+    if as_json:
+        facts = {"run_id": stored.run_id, "handle": stored.handle, "pool": stored.manifest.get("pool")}
+        print(json.dumps({**facts, "samples": samples, "counts": counts, "kept": kept}))
+        return
+    print(f"Detached from {stored.handle}: {count_noun(samples, 'sample')} of run {stored.run_id}")
+    for trait, poles in counts.items():
+        print(f"  {trait}: {', '.join(f'{count} {pole}' for pole, count in poles.items())}")
+    print(f"They are kept in {kept}, where no reader of samples looks.")
+    print("The same request makes the same samples again, from the kept replies. Another EXEMPLARS_SEED makes others.")
+
+
+@app.command("remove", rich_help_panel=JUDGE)
+def remove_command(
+    handle: HandleArgument,
+    ids: Annotated[list[int], typer.Argument(metavar="ID...", help="The ids of the samples.")],
+    why: Annotated[str, typer.Option(help="The reason, kept with them.")] = "",
+    as_json: Annotated[bool, json_option("handle, removed, runs, added, removed_before")] = False,
+) -> None:
+    """Take single samples off a draft: no reader sees them any more. The set's manifest names them."""
+    quiet_libraries(verbose=False)
+    from engine.definitions.lifecycle import check_draft
+    from engine.listing.places import find_places, remove_samples
+    from engine.settings import read_settings
+    from engine.store.removal import Removal
+    from flows.run.lease.slot import keep_runs_out
+    from flows.run.set_events import emitting_removals
+
+    if SURROGATE.search(why):
+        raise InputError(f"The reason is not text that can be kept: {why!r}. {UNDONE}")
+    settings = read_settings()
+    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
+    check_draft(models_uri, check_handle(handle), UNDONE)
+    places = find_places(models_uri, samples_uri, handle, ids, ("train", "eval"))
+    _check_places(handle, places)
+    with keep_runs_out(handle, UNDONE), emitting_removals([stored for stored, _ in places.attached]):
+        check_draft(models_uri, handle, UNDONE)
+        remove_samples(models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why, _name_user()))
+    _show_removed(handle, places, as_json)
+
+
+@app.command("prune", rich_help_panel=KEEP)
+def prune_command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
+    rejected_days: Annotated[int, typer.Option(min=1, max=36_500, help="Remove rejected sets so many days old.")] = 30,
+    as_json: Annotated[bool, json_option("the totals")] = False,
+) -> None:
+    """Remove what is old: rejected sets, replies of unused plans. Never an attached set."""
+    quiet_libraries(verbose=False)
+    from engine.settings import read_settings
+    from flows.retention.pruning import prune_all
+
+    where, now = sys.stderr if as_json else sys.stdout, datetime.now(UTC)
+    pruned = prune_all(read_settings(), rejected_days, now, dry_run, lambda line: print(line, file=where, flush=True))
+    print(json.dumps(asdict(pruned)) if as_json else pruned.describe())
+    if pruned.failed:
+        raise StoreError("Some things could not be removed. Run it again to retry.\n" + "\n".join(pruned.failed))
+
+
+def _check_places(handle: str, places: "Places") -> None:
+    """Checks that each wanted sample may go.
+
+    Raises:
+        InputError: some may not; the message names all of them.
+    """
+    said = [f"{handle} has no sample {', '.join(map(str, places.unknown))}"] if places.unknown else []
+    said += [
+        f"Sample {number} stands in {place}, which an author wrote: take it out there"
+        for number, place in places.authored.items()
+    ]
+    if said:
+        raise InputError(f"{'. '.join(said)}. {UNDONE}")
+
+
+def _show_removed(handle: str, places: "Places", as_json: bool) -> None:
+    """Prints what was removed, from which sets, and what had been removed before."""
+    runs = Counter({stored.run_id: len(own) for stored, own in places.attached})
+    before = sorted(places.removed)
+    if as_json:
+        facts = {"handle": handle, "removed": sorted(places.removable), "runs": runs, "added": sorted(places.added)}
+        print(json.dumps({**facts, "removed_before": before}))
+        return
+    print(f"Removed from {handle}: {count_noun(len(places.removable), 'sample')}")
+    for run_id, count in runs.items():
+        print(f"  {count:,} of run {run_id}, named in its __run__/manifest.json")
+    if places.added:
+        print(f"  {len(places.added):,} that had been added")
+    if before:
+        print(f"  {', '.join(map(str, before))} had been removed before")
+    print(f"`exemplars synthesize {handle} --only-lacking` fills up what is lacking now.")
+
+
+def _name_user() -> str:
+    """The name of who runs the command; empty in a container whose user has none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
+
+
+@cache_app.command("list")
+def list_command(as_json: JsonOption = False) -> None:
+    """List the plans that have kept replies, the longest unused first."""
+    from engine.llm.replies.admin import list_cache
+    from engine.settings import read_settings
+
+    plans = list_cache(read_settings().replies_place)
+    as_objects = [asdict(plan) for plan in plans]
+    print(json.dumps(as_objects, default=datetime.isoformat) if as_json else _format_plans(plans))
+
+
+@cache_app.command("clear")
+def clear_command(
+    handle: Annotated[str | None, typer.Argument(help="The model whose replies are dropped.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Drop the replies of every model.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Drop kept replies: unfinished runs must pay for their calls again."""
+    from engine.llm.replies.admin import clear_cache
+    from engine.settings import read_settings
+
+    if (handle is None) != everything:
+        raise InputError(
+            "Name the model whose replies are to be dropped: 'exemplars cache clear HANDLE', or --all for every model"
+        )
+    removed = clear_cache(read_settings().replies_place, None if handle is None else check_handle(handle))
+    print(json.dumps(asdict(removed)) if as_json else _format_removed(removed, handle))
+    if removed.in_use:
+        raise ModelBusyError(
+            f"These plans are in use by live runs, so their replies were not dropped: {', '.join(removed.in_use)}. "
+            "Wait until the runs end, or cancel them, and clear again"
+        )
+
+
+def _format_plans(plans: "Sequence[CachedPlan]") -> str:
+    """A table with a line for each plan, and a line with the totals."""
+    lines = [f"{'model':<36} {'replies':>8} {'MB':>8}  {'last used (UTC)':<16}  plan"]
+    lines += [
+        f"{plan.handle or 'unknown':<36} {plan.replies:>8} {plan.bytes / 1e6:>8.1f}  "
+        f"{plan.used_at:%Y-%m-%d %H:%M}  {plan.plan_id}{' (in use)' if plan.in_use else ''}"
+        for plan in plans
+    ]
+    total = f"{count_noun(len(plans), 'plan')}, {count_noun(sum(plan.replies for plan in plans), 'reply', 'replies')}"
+    return "\n".join([*lines, f"{total}, {sum(plan.bytes for plan in plans) / 1e6:.1f} MB"])
+
+
+def _format_removed(removed: "Removed", handle: str | None) -> str:
+    """What was dropped, and what that means from now on."""
+    whose = f"of {handle}" if handle else "of all models"
+    if not removed.plans:
+        return f"No replies {whose} were dropped"
+    replies, plans = count_noun(removed.replies, "reply", "replies"), count_noun(removed.plans, "plan")
+    what = f"{replies} {whose}: {plans}, {removed.bytes / 1e6:.1f} MB"
+    return f"Dropped {what}. A run that did not finish has to make all of its calls again"
