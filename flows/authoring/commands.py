@@ -1,12 +1,21 @@
 """The commands for authors: ``new``, ``validate``, ``schema`` and ``gx-context``."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from engine.errors import ExemplarsError, InputError
+from engine.text.formatting import count_noun
 from flows.cli.options import BEGIN, HAND_ON, json_option
+
+if TYPE_CHECKING:
+    from engine.authoring.hints import Hint
+    from engine.authoring.validation import Validation
+    from engine.domain.suites import OwnSuite
+    from engine.settings import Settings
 
 app = typer.Typer()
 
@@ -33,10 +42,37 @@ def validate_command(
     as_json: Annotated[bool, json_option("models: [{handle, valid, mistakes, hints…}], strays, valid")] = False,
 ) -> None:
     """Check models and their samples: every mistake with its line, then hints. Writes nothing."""
+    from engine.authoring.validation import list_strays, validate_models
+    from engine.definitions.loader import list_handles
+    from engine.definitions.own_suites import join_suites, read_model_suite
     from engine.settings import read_settings
-    from flows.authoring.validate import validate_catalogue
+    from engine.text.embedding import SentenceEncoder
 
-    raise typer.Exit(validate_catalogue(read_settings(), handles or [], hints, as_json))
+    settings = read_settings()
+    models_uri = settings.locate(settings.models_uri)
+    chosen = list(dict.fromkeys(handles or ())) or list_handles(models_uri)
+    if not chosen:
+        raise InputError(f"There are no models in {models_uri}. 'exemplars new HANDLE' begins one")
+    suites, shared = _validate_shared_suites(settings)
+
+    def check_suites(handle: str) -> None:
+        _check(join_suites(suites, read_model_suite(models_uri, handle)))
+
+    if not as_json and not shared.is_valid:
+        _show(shared)
+    found = []
+    for validation in validate_models(models_uri, chosen, check_suites, hints, SentenceEncoder()):
+        found.append(validation)
+        if not as_json:
+            _show(validation)
+    strays = [] if handles else list_strays(models_uri)
+    if as_json:
+        print(json.dumps(_describe(found, shared, strays)))
+    else:
+        for stray in strays:
+            print(f"hint: {stray}")
+        print(_summarise(found, shared, len(strays)))
+    raise typer.Exit(max(validation.exit_code for validation in (shared, *found)))
 
 
 @app.command("schema", rich_help_panel=BEGIN)
@@ -59,7 +95,6 @@ def gx_context_command(
 ) -> None:
     """Write a Great Expectations project over the sample store, with the gate's suites and your own."""
     from engine.settings import read_settings
-    from engine.text.formatting import count_noun
     from expectations.gx_project.project import write_project
 
     written = write_project(read_settings(), folder, force)
@@ -71,3 +106,64 @@ def gx_context_command(
     for name, checks in written.checks.items():
         print(f'  context.checkpoints.get("{name}").run()  # {count_noun(checks, "check")}')
     print(f"{written.place}/README.md says how it is opened.")
+
+
+def _validate_shared_suites(settings: "Settings") -> "tuple[Sequence[OwnSuite], Validation]":
+    """Returns the suites that hold for all models, none where some are wrong, and what is wrong with them."""
+    from engine.authoring.validation import Validation, describe_refusal
+    from engine.definitions.own_suites import read_catalogue_suites
+
+    place = settings.locate(settings.expectations_uri)
+    try:
+        _check(suites := read_catalogue_suites(settings))
+    except ExemplarsError as error:
+        return (), describe_refusal(place, error)
+    return suites, Validation(place)
+
+
+def _check(suites: "Sequence[OwnSuite]") -> None:
+    if suites:
+        # Great Expectations and pandas take seconds.
+        from expectations.own_suites import check_own_suites
+
+        check_own_suites(suites)
+
+
+def _show(validation: "Validation") -> None:
+    if validation.is_valid:
+        counts = ["no mistakes", count_noun(validation.samples, "sample")]
+        counts += [count_noun(len(validation.hints), "hint")] if validation.hints else []
+    else:
+        counts = [count_noun(len(validation.mistakes), "mistake")]
+    print(f"{validation.handle}: {validation.refusal or ', '.join(counts)}")
+    for mistake in validation.mistakes:
+        print(f"  {mistake}")
+    for skipped in validation.skipped:
+        print(f"  skipped: {skipped.what} ({skipped.why})")
+    for hint in validation.hints:
+        print(f"  hint: {hint}")
+
+
+def _summarise(found: "Sequence[Validation]", shared: "Validation", strays: int) -> str:
+    wrong = sum(not validation.is_valid for validation in found)
+    hints = sum(len(validation.hints) for validation in found) + strays
+    said = [
+        "no mistakes" if not wrong else f"{wrong:,} with mistakes",
+        *([] if shared.is_valid else ["mistakes in the catalogue's expectations"]),
+        *([count_noun(hints, "hint")] if hints else []),
+    ]
+    return f"{count_noun(len(found), 'model')}: {', '.join(said)}"
+
+
+def _describe(found: "Sequence[Validation]", shared: "Validation", strays: "Sequence[Hint]") -> dict[str, Any]:
+    """Describes what was found for programs."""
+
+    def describe(validation: "Validation") -> dict[str, Any]:
+        return {**asdict(validation), "valid": validation.is_valid, "refusal": validation.refusal or None}
+
+    return {
+        "expectations": describe(shared),
+        "models": [describe(validation) for validation in found],
+        "strays": [asdict(stray) for stray in strays],
+        "valid": all(validation.is_valid for validation in (shared, *found)),
+    }

@@ -1,6 +1,5 @@
 """The commands on what is stored: the store is checked, sets and single samples go, and so do kept replies."""
 
-import getpass
 import json
 import sys
 from collections import Counter
@@ -169,6 +168,8 @@ def _show_removed(handle: str, places: "Places", as_json: bool) -> None:
 
 def _name_user() -> str:
     """The name of who runs the command; empty in a container whose user has none."""
+    import getpass
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):
