@@ -10,6 +10,7 @@ import yaml
 from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 
+from engine import errors
 from engine.domain.model import EFFORTS
 from engine.errors import ExemplarsError
 from engine.report.wording import EXPLANATIONS
@@ -63,10 +64,10 @@ def write_commands(app: typer.Typer, typed: str) -> str:
 def _walk_commands(command: Any, typed: str) -> Iterator[tuple[str, Any]]:
     if not hasattr(command, "commands"):
         yield typed, command
-    below = getattr(command, "commands", {})
+        return
     # In the order in which --help lists them.
-    for name in command.list_commands(None) if below else ():
-        yield from _walk_commands(below[name], f"{typed} {name}")
+    for name in command.list_commands(None):
+        yield from _walk_commands(command.commands[name], f"{typed} {name}")
 
 
 def _write_command(command: Any, typed: str) -> str:
@@ -116,14 +117,11 @@ def write_suite(name: str) -> str:
 
 def write_errors() -> str:
     """Writes every error that ends a command, by its exit code."""
-    found: list[type[ExemplarsError]] = []
-    waiting = ExemplarsError.__subclasses__()
-    while waiting:
-        found.append(error := waiting.pop(0))
-        waiting += error.__subclasses__()
+    kinds = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, ExemplarsError)]
     rows = [
         [error.exit_code, f"`{error.__name__}`", _flatten(error.__doc__).replace("``", "`")]
-        for error in sorted(found, key=lambda error: (error.exit_code, error.__name__))
+        for error in sorted(kinds, key=lambda error: (error.exit_code, error.__name__))
+        if error is not ExemplarsError
     ]
     return _stack(write_table(["code", "error", "means"], rows))
 

@@ -16,7 +16,7 @@ EXAMPLES_PER_POLE = 3
 Read = TypeVar("Read")
 
 
-def begin_model(settings: Settings, handle: str, blank: bool = False) -> NewModel:
+def begin_model(settings: Settings, handle: str, blank: bool) -> NewModel:
     """Writes a new model into the catalogue.
 
     Args:
@@ -27,7 +27,13 @@ def begin_model(settings: Settings, handle: str, blank: bool = False) -> NewMode
         RunInterruptedError: the questions were broken off; nothing is written.
         StoreError: it cannot be written.
     """
-    models = _locate_models(settings)
+    uri = settings.models_uri
+    if "://" in uri:
+        raise InputError(
+            f"EXEMPLARS_MODELS_URI is {uri}, and a new model is written for you to edit: begin it in a folder of this "
+            f"machine (EXEMPLARS_MODELS_URI=data/models exemplars new …), and copy that to {uri} when it is right"
+        )
+    models = Path(settings.locate_own(uri))
     check_new(models, handle)
     asks = not blank and sys.stdin.isatty() and sys.stdout.isatty()
     return write_new_model(models, handle, _ask(handle) if asks else EXAMPLE)
@@ -49,21 +55,6 @@ def show_new(settings: Settings, new: NewModel) -> None:
             f"{SHIPPED_ROOT / 'data/models'}"
         )
     print("\n".join(said), file=sys.stderr)
-
-
-def _locate_models(settings: Settings) -> Path:
-    """Locates the catalogue as a folder that may be written to.
-
-    Raises:
-        InputError: it is an object store.
-    """
-    uri = settings.models_uri
-    if "://" in uri:
-        raise InputError(
-            f"EXEMPLARS_MODELS_URI is {uri}, and a new model is written for you to edit: begin it in a folder of this "
-            f"machine (EXEMPLARS_MODELS_URI=data/models exemplars new …), and copy that to {uri} when it is right"
-        )
-    return Path(settings.locate_own(uri))
 
 
 def _ask(handle: str) -> Answers:

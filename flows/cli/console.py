@@ -1,6 +1,6 @@
 """The console that every command prints tables and progress on: a text on it is no markup and moves no cursor."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
@@ -21,9 +21,14 @@ def make_live(console: Console, draw: Callable[[], RenderableType]) -> Live:
     return Live(console=console, get_renderable=draw, transient=True, redirect_stdout=False, redirect_stderr=False)
 
 
-def make_table(*columns: str) -> Table:
-    """A table without lines."""
-    return Table(*columns, header_style="bold", box=None, padding=(0, 2, 0, 0))
+def make_table(*words: str, numbers: Sequence[str] = ()) -> Table:
+    """A table without lines, with columns for words, which are folded, and for numbers after them."""
+    table = Table(header_style="bold", box=None, padding=(0, 2, 0, 0))
+    for name in words:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
 
 
 class _PlainConsole(Console):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -98,7 +99,7 @@ def _show_plan(console: Console, planned: PlannedRun) -> None:
     ):
         facts.add_row(Text(name, style="dim"), Text(value))
     console.print(facts)
-    table = _make_table(("trait", "type", "pole", "label"), ("quota", "cells"))
+    table = make_table("trait", "type", "pole", "label", numbers=("quota", "cells"))
     for quota in planned.quotas:
         words = (quota.trait, quota.type, quota.pole, quota.label)
         table.add_row(*map(Text, words), f"{quota.wanted:,}", f"{quota.cells:,}")
@@ -116,7 +117,7 @@ def _show_scenarios(console: Console, planned: PlannedRun) -> None:
         )
     else:
         console.print("They are as in a run.")
-    table = _make_table(("", "chosen"))
+    table = make_table("", "chosen")
     for part, values in planned.scenario_lists.items():
         more = f"; and {len(values) - SHOWN_VALUES:,} more" if len(values) > SHOWN_VALUES else ""
         table.add_row(Text(part), Text("; ".join(values[:SHOWN_VALUES]) + more))
@@ -136,7 +137,7 @@ def _show_prompts(console: Console, planned: PlannedRun) -> None:
             console.print(Text(prompt.note, style="dim"))
         for name, text in _list_messages(prompt, systems):
             console.print(Text(f"{name}:", style="cyan"))
-            _print_indented(console, text)
+            console.print(Padding(Text(text), (0, 0, 0, 2)))
 
 
 def _list_messages(prompt: PlannedPrompt, systems: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -153,7 +154,7 @@ def _list_messages(prompt: PlannedPrompt, systems: dict[str, str]) -> Iterator[t
 
 def _show_cost(console: Console, planned: PlannedRun) -> None:
     _head(console, "Calls, tokens and cost (an estimate)")
-    table = _make_table(("",), ("likely", "at most"))
+    table = make_table("", numbers=("likely", "at most"))
     for calls in planned.estimate.calls:
         table.add_row(Text(calls.kind), f"{calls.likely.calls:,}", f"{calls.most.calls:,}")
     likely, most = planned.estimate.total.likely, planned.estimate.total.most
@@ -171,21 +172,6 @@ def _show_cost(console: Console, planned: PlannedRun) -> None:
     console.print("Replies that are kept from an earlier start of the same plan are neither requested nor paid again.")
     if planned.refused:
         console.print(Text(f"A run would be refused now. {planned.refused}.", style="bold"))
-
-
-def _make_table(words: tuple[str, ...], numbers: tuple[str, ...] = ()) -> Table:
-    table = make_table()
-    for name in words:
-        table.add_column(name, overflow="fold")
-    for name in numbers:
-        table.add_column(name, justify="right")
-    return table
-
-
-def _print_indented(console: Console, text: str) -> None:
-    for line in Text(text).wrap(console, console.width - 2):
-        line.rstrip()
-        console.print(Text("  ") + line if line else "")
 
 
 def _head(console: Console, text: str) -> None:

@@ -3,9 +3,8 @@
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -37,76 +36,83 @@ INTERVAL_SECONDS = 10.0
 COLOURS: dict[Pole, str] = {"positive": "cyan", "negative": "yellow"}
 
 
-@dataclass(slots=True)
-class Counters:
-    """The state of a run's progress, summed from its events."""
+class RunProgress(logging.Handler):
+    """Counts what the run's progress logger says, and draws it in a terminal or prints lines where there is none."""
 
-    stage: str = "Starting"
-    planned: int = 0
-    done: int = 0
-    reused: int = 0
-    failed: int = 0
-    in_flight: set[str] = field(default_factory=set)
-    tokens: int = 0
-    kept: dict[tuple[str, Pole], int] = field(default_factory=dict)
-    wanted: int = 0
-    first_call: float | None = None
-    notice: str = ""
-
-    def add(self, event: Event, now: float) -> None:
-        """Adds one event; ``now`` is a monotonic time in seconds."""
-        if isinstance(event, StageBegun):
-            self.stage = event.text
-        elif isinstance(event, CallsPlanned):
-            self.planned += event.count
-        elif isinstance(event, CallBegun):
-            self.in_flight.add(event.key)
-            self.first_call = self.first_call or now
-        elif isinstance(event, CallEnded):
-            self.done += 1
-            self.reused += event.reused
-            self.failed += event.failed
-            self.in_flight.discard(event.key)
-            self.tokens += 0 if event.reused else event.completion_tokens
-        elif isinstance(event, Noticed):
-            self.notice = event.text
-        elif isinstance(event, KeptCounted):
-            self.kept, self.wanted = dict(event.kept), max(event.quotas.values(), default=0)
-
-    def describe_calls(self, now: float) -> str:
-        """Calls done and in flight, tokens a second, time left, in one line."""
-        parts = [f"{self.done} of {count_noun(self.planned, 'call')}", f"{len(self.in_flight)} in flight"]
-        if self.reused:
-            parts.append(f"{self.reused} from kept replies")
-        asked = self.done - self.reused
-        if self.first_call is not None and asked and now > self.first_call:
-            seconds = now - self.first_call
-            parts.append(f"{self.tokens / seconds:.0f} tokens/s")
-            left = (self.planned - self.done) * seconds / asked
-            parts.append(f"about {left:.0f} s left in this step")
-        return ", ".join(parts)
-
-
-class _Listener(logging.Handler):
-    """Receives the run's events from the progress logger, counts them, and without a live table prints lines."""
-
-    def __init__(self, counters: Counters, console: Console) -> None:
+    def __init__(self, job: Job, console: Console) -> None:
         super().__init__()
-        self.counters = counters
+        self._job = job
         self._console = console
+        self._stage, self._notice = "Starting", ""
+        self._planned = self._done = self._reused = self._tokens = 0
+        self._in_flight: set[str] = set()
+        self._kept: Mapping[tuple[str, Pole], int] = {}
+        self._first_call: float | None = None
         self._printed_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Shows one event. It must not raise: a run must not fail because its terminal is gone."""
-        event = getattr(record, "event", None)
+        event: Event | None = getattr(record, "event", None)
         if event is None:
             return
         now = time.monotonic()
-        self.counters.add(event, now)
-        is_told = isinstance(event, StageBegun | KeptCounted | Noticed) or now - self._printed_at > INTERVAL_SECONDS
-        if isinstance(event, EstimateMade) or (is_told and not self._console.is_terminal):
+        said = self._count(event, now)
+        if not said and now - self._printed_at > INTERVAL_SECONDS:
+            said = f"  {self._describe_calls(now)}"
+        if said and (isinstance(event, EstimateMade) or not self._console.is_terminal):
             self._printed_at = now
-            self._console.print(describe_plainly(self.counters, event, now), soft_wrap=True)
+            self._console.print(said, soft_wrap=True)
+
+    def draw(self) -> Group:
+        """The live view: kept and wanted exemplars of each trait and pole, and the calls."""
+        table, job = Table.grid(padding=(0, 2)), self._job
+        for trait in job.model.traits:
+            for pole in POLES:
+                kept = self._kept.get((trait.key, pole), 0)
+                wanted = job.level.exemplars_per_pole if job.lacking is None else job.lacking[trait.key, pole]
+                bar = ProgressBar(total=wanted, completed=kept, width=24, complete_style=COLOURS[pole])
+                table.add_row(trait.name, Text(trait.label(pole), style=COLOURS[pole]), bar, f"{kept} of {wanted}")
+        calls = Text(self._describe_calls(time.monotonic()), style="dim")
+        return Group(Text(self._stage, style="bold"), table, calls, Text(self._notice, style="yellow"))
+
+    def _count(self, event: Event, now: float) -> str:
+        """Counts an event; the line for it where nothing is drawn, empty for one of a single call."""
+        if isinstance(event, EstimateMade):
+            return event.text
+        if isinstance(event, StageBegun):
+            self._stage = event.text
+            return event.text
+        if isinstance(event, Noticed):
+            self._notice = event.text
+            return f"  {event.text}"
+        if isinstance(event, KeptCounted):
+            self._kept = dict(event.kept)
+            kept = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in self._kept.items())
+            return f"  kept of {max(event.quotas.values(), default=0)}: {kept}"
+        if isinstance(event, CallsPlanned):
+            self._planned += event.count
+        elif isinstance(event, CallBegun):
+            self._in_flight.add(event.key)
+            self._first_call = self._first_call or now
+        elif isinstance(event, CallEnded):
+            self._done += 1
+            self._reused += event.reused
+            self._in_flight.discard(event.key)
+            self._tokens += 0 if event.reused else event.completion_tokens
+        return ""
+
+    def _describe_calls(self, now: float) -> str:
+        """Calls done and in flight, tokens a second, time left, in one line; ``now`` is monotonic, in seconds."""
+        parts = [f"{self._done} of {count_noun(self._planned, 'call')}", f"{len(self._in_flight)} in flight"]
+        if self._reused:
+            parts.append(f"{self._reused} from kept replies")
+        asked = self._done - self._reused
+        if self._first_call is not None and asked and now > self._first_call:
+            seconds = now - self._first_call
+            parts.append(f"{self._tokens / seconds:.0f} tokens/s")
+            left = (self._planned - self._done) * seconds / asked
+            parts.append(f"about {left:.0f} s left in this step")
+        return ", ".join(parts)
 
 
 @contextmanager
@@ -116,45 +122,15 @@ def watch(job: Job, silent: bool) -> Iterator[None]:
         yield
         return
     console = make_console(stderr=True)
-    counters = Counters()
-    logger = logging.getLogger(PROGRESS_LOGGER)
+    progress, logger = RunProgress(job, console), logging.getLogger(PROGRESS_LOGGER)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    live = make_live(console, lambda: draw_progress(counters, job, time.monotonic()))
-    listener = _Listener(counters, console)
-    logger.addHandler(listener)
+    logger.addHandler(progress)
     try:
-        with live if console.is_terminal else nullcontext():
+        with make_live(console, progress.draw) if console.is_terminal else nullcontext():
             yield
     finally:
-        logger.removeHandler(listener)
-
-
-def draw_progress(counters: Counters, job: Job, now: float) -> Group:
-    """The live view: kept and wanted exemplars of each trait and pole, and the calls."""
-    table = Table.grid(padding=(0, 2))
-    for trait in job.model.traits:
-        for pole in POLES:
-            kept = counters.kept.get((trait.key, pole), 0)
-            wanted = job.level.exemplars_per_pole if job.lacking is None else job.lacking[trait.key, pole]
-            bar = ProgressBar(total=wanted, completed=kept, width=24, complete_style=COLOURS[pole])
-            table.add_row(trait.name, Text(trait.label(pole), style=COLOURS[pole]), bar, f"{kept} of {wanted}")
-    calls = Text(counters.describe_calls(now), style="dim")
-    return Group(Text(counters.stage, style="bold"), table, calls, Text(counters.notice, style="yellow"))
-
-
-def describe_plainly(counters: Counters, event: Event, now: float) -> str:
-    """One line for an event: the estimate, the stage, the counts, a notice or the calls."""
-    if isinstance(event, EstimateMade):
-        return event.text
-    if isinstance(event, StageBegun):
-        return counters.stage
-    if isinstance(event, KeptCounted):
-        kept = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in counters.kept.items())
-        return f"  kept of {counters.wanted}: {kept}"
-    if isinstance(event, Noticed):
-        return f"  {event.text}"
-    return f"  {counters.describe_calls(now)}"
+        logger.removeHandler(progress)
 
 
 def show_begin(job: Job, silent: bool) -> None:
@@ -196,14 +172,8 @@ def show_result(job: Job, result: RunResult) -> None:
     kept = "kept" if job.lacking is not None else f"kept of {result.wanted}"
     console.print(f"{kept}: {counts}; {others}")
     for name, path in (("samples", result.samples), ("report", result.report)):
-        console.print(f"{name:8} {shorten_path(path)}", soft_wrap=True)
+        console.print(f"{name:8} {path.removeprefix(f'{Path.cwd()}/')}", soft_wrap=True)
     if result.status == "proposed":
         console.print("Read the report, then attach the set, or reject it:")
         for what in ("--attach [--leave-out ID ...]", "--reject"):
             console.print(Text(f"  exemplars review {result.run_id} {what}"), soft_wrap=True)
-
-
-def shorten_path(path: str) -> str:
-    """A path relative to the current folder if it lies below it; any other path or URI unchanged."""
-    here = str(Path.cwd())
-    return path.removeprefix(f"{here}/")

@@ -40,15 +40,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "samples"
 
 
-def run(*command: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    variables = {**clear_environment(), "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, *command], cwd=cwd, env=variables, capture_output=True, text=True, check=False
-    )
-
-
 def test_import_loads_no_large_package(tmp_path: Path) -> None:
-    assert "\n" == run("-c", LOADED, cwd=tmp_path).stdout
+    variables = {**clear_environment(), "PYTHONPATH": str(ROOT)}
+    assert b"\n" == subprocess.check_output([sys.executable, "-c", LOADED], cwd=tmp_path, env=variables)
 
 
 def test_all_names_are_there_when_they_are_used() -> None:

@@ -27,7 +27,7 @@ from engine.run.job import Job
 from engine.settings import LogFormat
 from engine.store.layout import REPORT, SAMPLES
 from flows.cli.console import make_console
-from flows.cli.terminal import Counters, draw_progress, show_result
+from flows.cli.terminal import RunProgress, show_result
 from flows.exit_codes import guard_output, run_app
 from flows.observability.json_logs import choose_formatter
 from flows.observability.logs import set_up_logs
@@ -128,7 +128,8 @@ def test_nothing_of_a_user_is_markup(tmp_path: Path, capsys: pytest.CaptureFixtu
     job = Job(model, "from_traits", make_level(4))
     result = RunResult("one", "attached", stored.file(SAMPLES), stored.file(REPORT), 4, {("clarity", "positive"): 4})
     show_result(job, replace(result, headline=state_headline(8, (), "from_traits"), warnings=(said,)))
-    make_console().print(draw_progress(Counters(), job, 0.0))
+    console = make_console()
+    console.print(RunProgress(job, console).draw())
     printed = capsys.readouterr().out
 
     assert 6 == printed.count(said)

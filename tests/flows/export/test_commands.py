@@ -1,9 +1,10 @@
-"""The command that exports: what it prints for people and for programs, and the codes that it ends with."""
+"""The commands ``export`` and ``push``: what they print for people and for programs, and the codes they end with."""
 
 from pathlib import Path
 
 import pytest
 from fakes.commands import Command
+from fakes.platform import KEY, FakePlatform, serve_platform
 from fakes.stored import HANDLE, attach_set, write_model
 from fakes.workspace import mount_disk
 
@@ -16,6 +17,8 @@ def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     attach_set(tmp_path / "samples", "older", 2, ("tone",))
     monkeypatch.setenv("EXEMPLARS_MODELS_URI", str(tmp_path / "models"))
     monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", str(tmp_path / "samples"))
+    monkeypatch.setenv("EXEMPLARS_PLATFORM_KEY", KEY)
+    monkeypatch.setenv("EXEMPLARS_PATIENCE_SECONDS", "0")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -46,3 +49,31 @@ def test_what_is_wrong_ends_with_two_and_a_place_that_cannot_be_written_with_thr
 
     assert (2, True) == (unknown.code, "'xlsx' is no format" in unknown.message)
     assert (3, True) == (closed.code, "disk/a cannot be written: Read-only file system. Free space" in closed.message)
+
+
+def test_push_says_what_it_sent_and_twice_adds_nothing(run_command: Command) -> None:
+    platform = FakePlatform()
+    with serve_platform(platform) as url:
+        first = run_command("push", HANDLE, "--to", url, "--run", "one")
+        second = run_command("push", HANDLE, "--to", url)
+        third = run_command("push", HANDLE, "--to", f"{url}/v1", "--json").facts
+
+    assert (0, f"Pushed 4 samples of 1 run of {HANDLE} to {url}/v1\n") == (first.code, first.out)
+    assert ["Left out: 2 samples of traits that the model no longer has."] == second.out.splitlines()[1:]
+    assert {"handle": HANDLE, "to": f"{url}/v1", "runs": 2, "sent": 4, "left_out": 2} == third
+    assert 4 == len(platform.samples)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("", "EXEMPLARS_PLATFORM_KEY is not set"), ("two words", "EXEMPLARS_PLATFORM_KEY: found a secret")],
+)
+def test_what_is_wrong_here_is_told_before_anything_is_asked(
+    run_command: Command, monkeypatch: pytest.MonkeyPatch, key: str, said: str
+) -> None:
+    monkeypatch.setenv("EXEMPLARS_PLATFORM_KEY", key)
+    # Nobody listens there, so whoever asks ends with another code.
+    ended = run_command("push", HANDLE, "--to", "http://127.0.0.1:9")
+
+    assert (2, True) == (ended.code, said in ended.message)
+    assert "two words" not in ended.err
