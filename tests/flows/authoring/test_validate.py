@@ -29,10 +29,15 @@ def write_model(models: Path, handle: str, text: str = GOOD, samples: str | None
     return folder
 
 
-def test_hints_are_no_mistakes_and_may_be_left_out(models: Path, run_command: Command) -> None:
-    write_model(models, "acme.good")
+def test_hints_and_what_is_skipped_are_no_mistakes_and_hints_may_be_left_out(
+    models: Path, run_command: Command
+) -> None:
+    folder = write_model(models, "acme.good")
     code, out, err = run_command("validate", "acme.good")
     bare = run_command("validate", "--no-hints")
+    with (folder / "s.jsonl").open("a") as stream:
+        stream.write(f"\n{json.dumps({'content': COLD[0], 'warmth': 0})}\n")
+    skipped = run_command("validate", "--no-hints").out
 
     assert (0, "") == (code, err)
     assert ["acme.good: no mistakes, 6 samples, 2 hints", "1 model: no mistakes, 2 hints"] == [
@@ -40,17 +45,7 @@ def test_hints_are_no_mistakes_and_may_be_left_out(models: Path, run_command: Co
     ]
     assert "  hint: acme.good/model.yaml:2: warmth: it has 3 samples labelled 'Warm' and 3 samples " in out
     assert (0, "acme.good: no mistakes, 6 samples\n1 model: no mistakes\n") == (bare.code, bare.out)
-
-
-def test_sample_that_counts_once_or_not_at_all_is_told_as_skipped(models: Path, run_command: Command) -> None:
-    lines = ('{"content": "Thank you.", "warmth": %s}\n' * 2) % (1, 0) + '{"content": "No.", "warmth": 0}\n' * 2
-    write_model(models, "acme.twice", samples=lines)
-    out = run_command("validate", "--no-hints").out
-
-    assert (
-        "both sides of its trait, so it is not used: acme.twice/s.jsonl:1 (quality 1) and acme.twice/s.jsonl:2" in out
-    )
-    assert "(the same text is there more than once, so the first counts: acme.twice/s.jsonl:3 (quality " in out
+    assert "  skipped: seed for warmth (the same text is there more than once, so the first counts: acme." in skipped
 
 
 def test_all_models_are_checked_with_every_mistake_and_a_wrong_one_stops_none(
