@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -85,8 +86,10 @@ def synthesize_command(
             from flows.cli.terminal import show_begin, show_result, watch
 
         job = load_job(settings, handle, synth_type, effort, only_lacking=only_lacking)
-        show_begin(job, as_json or logs_json)
-        with watch(job, as_json or verbose or logs_json):
+        for_people = not as_json and not logs_json
+        if for_people:
+            show_begin(job)
+        with watch(job) if for_people and not verbose else nullcontext():
             asked = {
                 "handle": handle,
                 "synth_type": synth_type,

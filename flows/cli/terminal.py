@@ -116,11 +116,8 @@ class RunProgress(logging.Handler):
 
 
 @contextmanager
-def watch(job: Job, silent: bool) -> Iterator[None]:
-    """Shows the events of the run inside the block, unless ``silent``."""
-    if silent:
-        yield
-        return
+def watch(job: Job) -> Iterator[None]:
+    """Shows the events of the run inside the block."""
     console = make_console(stderr=True)
     progress, logger = RunProgress(job, console), logging.getLogger(PROGRESS_LOGGER)
     logger.setLevel(logging.DEBUG)
@@ -133,10 +130,8 @@ def watch(job: Job, silent: bool) -> Iterator[None]:
         logger.removeHandler(progress)
 
 
-def show_begin(job: Job, silent: bool) -> None:
+def show_begin(job: Job) -> None:
     """Prints a line on what the run will do, and a line for each source of the definition that is skipped."""
-    if silent:
-        return
     level, model = job.level, job.model
     wanted, traits = count_noun(level.exemplars_per_pole, "exemplar"), count_noun(len(model.traits), "trait")
     made = f"{wanted} for each pole of {traits}"
