@@ -22,8 +22,6 @@ from engine.text.escaping import embed_json
 from engine.text.formatting import count_noun, format_cost, name_plainly, name_reason
 from engine.text.words import count_words
 
-NOTHING = "–"
-
 
 @dataclass(frozen=True, slots=True)
 class PoleCount:

@@ -11,8 +11,14 @@ from engine.domain.model import POLES, Model
 from engine.domain.verdict import Verdict
 from engine.estimate.estimate import Estimate
 from engine.report.costs import Bill, describe_spending, format_tokens, list_remarks
-from engine.report.remedies import explain_failure
-from engine.report.wording import NOTHING_ATTACHED, count_others, describe_made, list_warnings, state_outcome
+from engine.report.wording import (
+    NOTHING_ATTACHED,
+    count_others,
+    describe_made,
+    explain_failure,
+    list_warnings,
+    state_outcome,
+)
 from engine.store.layout import REPORT, SAMPLES
 from engine.store.store import StoredSet
 from engine.text.formatting import format_cost, name_reason
@@ -98,8 +104,7 @@ def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
 def _write_report_step(stored: StoredSet, api_url: str | None) -> str:
     if api_url:
         # A browser does not follow a link to a file out of this page.
-        address = f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/report"
-        return f"**[Open the report]({address})**: in its dialog, enter a key as the password and any user name."
+        return _write_link("Open the report", f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/report")
     return f"**Open the report** in a browser: `{stored.file(REPORT)}`"
 
 
@@ -107,11 +112,14 @@ def _write_review_steps(stored: StoredSet, report: str, api_url: str | None) -> 
     """Writes how a proposed set is read, and the ways to attach or reject it."""
     read = report
     if api_url:
-        address = f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/review"
-        read = f"**[Review the samples]({address})**: in its dialog, enter a key as the password and any user name."
+        read = _write_link("Review the samples", f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/review")
     commands = [f"exemplars review {stored.run_id} {word}" for word in ("--attach", "--reject")]
     said = "**Then attach or reject them**: there, by this page's *Resume* while the run is suspended, or by a command:"
     return [read, said if api_url else said.replace("there, ", ""), _write_code("sh", *commands)]
+
+
+def _write_link(text: str, address: str) -> str:
+    return f"**[{text}]({address})**: in its dialog, enter a key as the password and any user name."
 
 
 def _write_code(language: str, *lines: str) -> str:

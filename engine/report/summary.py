@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from engine.asking.held_out import choose_pool
 from engine.asking.plan import digest_definition, nest_counts
 from engine.asking.prompts import prompts_version
@@ -15,7 +17,7 @@ from engine.asking.scenarios import count_shares
 from engine.axis.pole_scores import measure_pole_positions
 from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES
-from engine.domain.samples import Exemplar, Row, RunStamp, make_row
+from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.verdict import PoleVariety, Verdict
 from engine.domain.votes import count_votes
 from engine.estimate.notes import list_notes
@@ -23,7 +25,6 @@ from engine.llm.gateway.model_gateway import ModelGateway
 from engine.report.costs import Bill, describe_costs
 from engine.report.dataset_card import render_card
 from engine.report.html import PoleCount, ReportData, render_report
-from engine.report.review_data import write_review_data
 from engine.report.separation import list_separations
 from engine.report.wording import describe_made, list_warnings, state_headline, state_outcome
 from engine.screening.in_context_judge import is_auc_measured
@@ -79,7 +80,7 @@ def make_sample_set(
         VERDICT: json.dumps(_make_verdict_document(rounds, verdict, report), indent=2, ensure_ascii=False) + "\n",
         REPORT: render_report(report),
         CARD: card,
-        **({REVIEW_DATA: write_review_data(rounds, rounds.embedder)} if verdict.proposed else {}),
+        **({REVIEW_DATA: write_review_data(rounds)} if verdict.proposed else {}),
     }
     return SampleSet(
         stamp=stamp,
@@ -145,6 +146,40 @@ def make_report_data(
     )
 
 
+def write_review_data(rounds: Rounds) -> str:
+    """The traits with the words of their poles, and of each chosen exemplar, by its id, where it lies.
+
+    ``position`` is that between the poles in [0, 1], 1 the positive one; ``side`` is how far the probe finds it on its
+    own pole's side, the lower the more doubtful; ``nearest`` the id of the text that is most like it, with the cosine
+    of both. Each is null where the encoder has no say.
+    """
+    handle, chosen = rounds.plan.model.handle, rounds.choice.chosen
+    ids = [make_id(handle, item.trait, item.text or "") for item in chosen]
+    positions = measure_pole_positions(rounds.plan.axes, chosen, rounds.embedder)
+    sides: dict[str, float] = {}
+    for probe in rounds.recheck.probes:
+        own = [item for item in chosen if item.trait == probe.trait]
+        for item, (positive, score) in zip(own, probe.scores, strict=False):
+            sides[item.key] = round(score if positive else -score, 4)
+    nearest = _find_nearest(rounds)
+    data = {
+        "handle": handle,
+        "traits": {
+            trait.key: {"name": trait.name, "positive": trait.label("positive"), "negative": trait.label("negative")}
+            for trait in rounds.plan.model.traits
+        },
+        "samples": {
+            str(sample_id): {
+                "position": positions.get(item.key),
+                "side": sides.get(item.key),
+                "nearest": [ids[nearest[place][0]], nearest[place][1]] if nearest else None,
+            }
+            for place, (sample_id, item) in enumerate(zip(ids, chosen, strict=True))
+        },
+    }
+    return json.dumps(data, ensure_ascii=False) + "\n"
+
+
 @cache
 def list_versions() -> Mapping[str, str]:
     """Returns the versions that a set depends on: of the code, of the prompts, and of ``PACKAGES``."""
@@ -208,3 +243,15 @@ def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:
 
 def _in_order(exemplars: Sequence[Exemplar]) -> list[Exemplar]:
     return sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))
+
+
+def _find_nearest(rounds: Rounds) -> list[tuple[int, float]]:
+    """The place of the nearest other text, and the cosine, of each chosen exemplar; none for a lone one."""
+    texts = [item.text or "" for item in rounds.choice.chosen]
+    if not rounds.plan.language.encoder_has_say or len(texts) < 2:
+        return []
+    vectors = rounds.embedder.embed(texts)
+    likeness = vectors @ vectors.T
+    np.fill_diagonal(likeness, -1.0)
+    places = likeness.argmax(axis=1)
+    return [(int(place), round(float(likeness[row, place]), 3)) for row, place in enumerate(places)]

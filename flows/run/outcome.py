@@ -13,8 +13,7 @@ from engine.choosing.rounds import Rounds
 from engine.domain.samples import RunStamp
 from engine.domain.verdict import RunResult, Verdict
 from engine.errors import ExemplarsError, GateError, ModelBusyError, QuotaError, RunInterruptedError
-from engine.report.remedies import explain_failure
-from engine.report.wording import list_warnings, state_outcome
+from engine.report.wording import explain_failure, list_warnings, state_outcome
 from engine.run.job import Job, count_lacking
 from engine.settings import Settings
 from engine.store.layout import REPORT

@@ -32,8 +32,7 @@ from prefect.client.schemas.sorting import ArtifactSort
 from engine.domain.model import POLES
 from engine.errors import BudgetError, FrozenModelError, QuotaError
 from engine.llm.replies.admin import list_cache
-from engine.report.remedies import REMEDIES
-from engine.report.wording import state_headline
+from engine.report.wording import REMEDIES, state_headline
 from engine.settings import RepliesPlace
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]

@@ -1,8 +1,18 @@
-"""The headline is one of three, wherever a run's result stands, and counts what is to spare apart."""
+"""What is said of a run: its headline, and of one that attaches nothing what failed and what to do."""
+
+from dataclasses import replace
+from typing import get_args
 
 import pytest
+from fakes.builders import make_exemplar, make_level, make_pair, make_rounds, make_test_plan
 
-from engine.report.wording import state_headline
+from engine.choosing.rounds import REPLY_REASONS
+from engine.domain.model import POLES
+from engine.domain.samples import Exemplar, Reason
+from engine.domain.verdict import Verdict
+from engine.domain.votes import Vote
+from engine.report.wording import REMEDIES, explain_failure, state_headline
+from engine.text.formatting import name_reason
 
 
 @pytest.mark.parametrize(
@@ -29,3 +39,54 @@ def test_poles_that_nothing_tells_apart_stand_in_the_headline() -> None:
         "40 attached, with 2 warnings: nothing tells Plain from Official in the 99 texts that came"
         == state_headline(40, ["A sentence.", said], "from_traits")
     )
+
+
+FAILED = Verdict(False, ("Expected that every row has a text: 2 of 8 rows unexpected.",), (), (), {}, ())
+
+
+def explain(*exemplars: Exemplar, wanted: int = 1) -> str:
+    rounds = make_rounds(make_test_plan(level=make_level(wanted)))
+    rounds.next_cells()
+    rounds.add_and_choose(exemplars)
+    return explain_failure(rounds, FAILED)
+
+
+def test_every_reason_has_its_remedy() -> None:
+    assert set(get_args(Reason)) == set(REMEDIES)
+
+
+def test_lack_is_explained_by_the_commonest_reason_and_its_remedy() -> None:
+    rejected = [make_exemplar("A text.", pole, index, reason="off_pole") for index in range(2) for pole in POLES]
+    said = explain(*rejected, make_exemplar("Another.", "positive", 2, reason="too_long"))
+
+    assert "2 of 2 exemplars are lacking after 1 round; 5 rejected there, 4 of them as off pole: " in said
+    assert said.endswith(f"{REMEDIES['off_pole']}.")
+
+
+def test_votes_that_cannot_be_read_are_no_fault_of_the_trait() -> None:
+    votes = (Vote("openai/judge", "invalid", "positive"),)
+    said = explain(*(replace(exemplar, reason="off_pole", votes=votes) for exemplar in make_pair()))
+
+    assert "2 of them as off pole: most of the judge's votes on them cannot be read, so take another judge" in said
+
+
+def test_reasons_are_counted_where_something_is_lacking_only_and_what_is_to_spare_apart() -> None:
+    spare = [make_exemplar(f"A text {index}.", "positive", index) for index in range(3)]
+    rejected = [make_exemplar("A text.", "positive", index, reason="too_long") for index in range(3, 7)]
+    refused = [make_exemplar("A text.", "negative", index, reason="refused") for index in range(2)]
+
+    assert "; 2 rejected there, 2 of them as refused: " in explain(*spare, *rejected, *refused, wanted=2)
+    assert "5 of 8 exemplars are lacking" in explain(*spare, wanted=4)
+    assert "8 of 8 exemplars are lacking after 1 round, since nothing came back; " in explain(wanted=4)
+
+
+@pytest.mark.parametrize("reason", sorted(REPLY_REASONS))
+def test_first_round_of_which_nothing_can_be_used_quotes_two_replies(reason: Reason) -> None:
+    replies = [f"Sure!\n Text {number // 2} of them" for number in range(6)]
+    made = [make_exemplar(text, "positive", index, reason=reason) for index, text in enumerate(replies)]
+    said = explain(*made, *(make_exemplar("", "negative", index, reason="truncated") for index in range(2)))
+    counts = "8 truncated" if reason == "truncated" else f"6 {name_reason(reason)}, 2 truncated"
+
+    assert said.startswith(f"none of the 8 replies of the first round can be used ({counts}), such as “Sure! Text 0 ")
+    assert f" and “Sure! Text 1 of them”; no more was asked, since {REMEDIES[reason]}." in said
+    assert "'exemplars cache clear u22a8.test'" in said
