@@ -20,7 +20,7 @@ from engine.system.log_context import add_log_context
 from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
-from flows.review.finish import resume_review, wait_for_person
+from flows.review.flow import resume_review, wait_for_person
 from flows.review.waiting import keep_to_one
 from flows.run.lease.lease import Lease
 from flows.run.outcome import check_beside, conclude, end_in_state, find_nothing_lacking, get_run_id, make_stamp

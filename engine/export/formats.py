@@ -1,21 +1,36 @@
 """Exports a model's attached samples to a file or folder that another program reads."""
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from engine.definitions.mistakes import find_near_spelling
-from engine.domain.model import Pool
+from engine.definitions.outline import Outline
+from engine.domain.model import POLES, Pool
+from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import InputError
 from engine.export.attached import POOLS, AttachedSamples, find_attached
-from engine.export.hub import write_hub
 from engine.export.lines import describe_source, write_bodies, write_csv, write_lines, write_source
+from engine.report.dataset_card import SHOWN, SPLITS, render_header
+from engine.store.sample_set import GROUP_ROWS
+from engine.store.store import StoredSet
 from engine.system.target import Target
+from engine.text.escaping import render_markdown
+from engine.text.language import Language, detect_language
 
 AskedPool = Literal["train", "eval", "all"]
 ASKED_POOLS: tuple[str, ...] = get_args(AskedPool)
+CARD = "README.md"
+DATA = "data/{split}.parquet"
+TEMPLATE = Path(__file__).parent / "templates" / "hub_card.md.jinja"
+# As many texts as tell their language.
+DETECTED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +46,20 @@ class Format:
     entries: re.Pattern[str] | None = None
     for_model: bool = False
     default_pool: AskedPool = "train"
+
+
+def write_hub(samples: AttachedSamples, folder: Path) -> int:
+    """Writes the splits ``train`` and ``test`` (the pool ``eval``) and the card, and returns how many samples.
+
+    The folder loads with ``datasets.load_dataset`` and uploads as it is.
+    """
+    pools = {pool: samples.in_pool(pool) for pool in POOLS}
+    splits = {SPLITS[pool]: pa.concat_tables(own.walk_tables()) for pool, own in pools.items() if own.sets}
+    (folder / DATA.format(split="")).parent.mkdir()
+    for split, table in splits.items():
+        pq.write_table(table, folder / DATA.format(split=split), GROUP_ROWS, compression="zstd")
+    (folder / CARD).write_text(_render_card(samples, splits), encoding="utf-8")
+    return sum(table.num_rows for table in splits.values())
 
 
 FORMATS: Mapping[str, Format] = {
@@ -130,3 +159,43 @@ def _choose_pools(format_name: str, chosen: Format, pool: str | None) -> tuple[P
             "kept apart from those. Leave --pool out, or take csv, jsonl or hub"
         )
     return tuple(item for item in POOLS if asked in (item, "all"))
+
+
+def _render_card(samples: AttachedSamples, splits: Mapping[str, pa.Table]) -> str:
+    outline = samples.outline
+    every = pa.concat_tables(splits.values())
+    files = {split: DATA.format(split=split) for split in splits}
+    language = _find_language(outline, every["text"][:DETECTED].to_pylist())
+    counts: Counter[tuple[str, str, str]] = Counter()
+    shown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for split, table in splits.items():
+        for trait, pole, text in zip(*(table[name].to_pylist() for name in ("trait", "pole", "text")), strict=True):
+            counts[split, trait, pole] += 1
+            if split == SPLITS["train"] and len(shown[trait, pole]) < SHOWN:
+                shown[trait, pole].append(text)
+    header = render_header(f"{outline.handle}, synthesized samples", language, every.num_rows, files)
+    body = render_markdown(
+        TEMPLATE,
+        model=outline,
+        splits=list(splits),
+        held_out=SPLITS["eval"],
+        counts=counts,
+        shown=shown,
+        poles=POLES,
+        gone=sorted({trait for _, trait, _ in counts} - {trait.key for trait in outline.traits}),
+        runs=[_describe_run(stored) for stored in samples.sets],
+        synth_models=sorted(every["synth_model"].unique().to_pylist()),
+        columns=[(column.name, column.type, column.nullable) for column in SAMPLE_SCHEMA],
+    )
+    return f"{header}\n{body}"
+
+
+def _describe_run(stored: StoredSet) -> str:
+    manifest = stored.manifest
+    about = f"`{manifest.get('synth_type')}`, effort `{manifest.get('effort')}`"
+    return f"`{stored.run_id}`: {about}, {str(manifest.get('created_at', ''))[:10]}"
+
+
+def _find_language(outline: Outline, texts: list[str]) -> Language | None:
+    tag = outline.language or detect_language(texts)
+    return Language(tag) if tag else None

@@ -71,7 +71,7 @@ def settle(stored: StoredSet, review: PersonReview) -> Settled:
         StoreError: the proposal cannot be read.
     """
     rows = read_rows(stored, PROPOSED)
-    check_ids(stored.run_id, [row["id"] for row in rows], (*review.left_out, *review.other_pole))
+    _check_ids(stored.run_id, [row["id"] for row in rows], (*review.left_out, *review.other_pole))
     named = {*review.left_out, *review.other_pole}
     room = Counter((row["trait"], row["pole"]) for row in rows if row["id"] in named)
     standing: list[Row] = []
@@ -122,7 +122,7 @@ def measure_standing(model: Model, rows: Sequence[Row], embedder: Embedder) -> t
     )
 
 
-def check_ids(run_id: str, known: Collection[int], named: Sequence[int]) -> None:
+def _check_ids(run_id: str, known: Collection[int], named: Sequence[int]) -> None:
     """Checks that each named sample is one of a proposal.
 
     Raises:

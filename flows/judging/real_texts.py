@@ -12,8 +12,7 @@ from rich.text import Text
 from engine.definitions.loader import load_outline
 from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, Trait
 from engine.errors import InputError
-from engine.judging.labelled_file import read_labelled
-from engine.judging.real_texts import LEFT_OUT, Reach, choose_real_texts, hold_against, list_wrong_side
+from engine.judging.real_texts import LEFT_OUT, Reach, choose_real_texts, hold_against, list_wrong_side, read_labelled
 from engine.settings import Settings
 from engine.text.formatting import count_noun
 from flows.cli.console import make_console, make_table

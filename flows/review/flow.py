@@ -1,17 +1,48 @@
-"""The flow ``review``: a person's decision on a proposed set, given on the command line or over HTTP."""
+"""The flow ``review``: by a person's decision, what stands of a proposal is attached, or all of it is rejected."""
 
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
+from uuid import UUID
 
-from prefect import flow
+import httpx
+from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
+from prefect.deployments import arun_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed
 
-from engine.domain.verdict import RunResult
-from engine.review.settle import PersonReview
+from engine.asking.held_out import choose_pool
+from engine.definitions.loader import load_model
+from engine.definitions.own_suites import read_own_suites
+from engine.domain.model import POLES, Model, SynthType
+from engine.domain.verdict import RunResult, Verdict
+from engine.errors import GateError
+from engine.review.settle import PersonReview, Settled, add_decisions, measure_standing, settle
+from engine.run.job import read_pools
+from engine.run.outcome import make_entry_check, read_result
 from engine.settings import read_settings
+from engine.store.decisions import read_decisions
+from engine.store.proposals import attach_proposal, reject_proposal
+from engine.store.store import StoredSet
+from engine.text.embedding import SentenceEncoder
+from engine.text.formatting import capitalise, join_words, shorten
+from expectations.checking import check_model
+from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.logs import ignore_closed_output
-from flows.review.finish import end_proposal
-from flows.review.waiting import find_reviewable
-from flows.run.outcome import end_in_state
+from flows.observability.run_outcome import observe_run
+from flows.retention.pruning import end_suspended
+from flows.review.waiting import ask_person, check_waiting, find_own_set, find_reviewable
+from flows.run.lease.lease import Lease
+from flows.run.outcome import QUOTED_CHARS, end_in_state
+from flows.run.page.artifacts import show
+from flows.run.resources import RunResources, open_run_resources
+from flows.run.run_events import sending_heartbeats
+from flows.run.set_events import emit_written
+
+FILLING = "synthesize/on-demand"
 
 
 @flow(name="review", flow_run_name="{decision} {run_id}", validate_parameters=False)
@@ -40,3 +71,155 @@ async def review(
         return await end_proposal(find_reviewable(read_settings(), run_id), decided)
 
     return await end_in_state(run_id, end(), is_reviewer=True)
+
+
+async def resume_review(handle: str, synth_type: SynthType) -> RunResult | None:
+    """Goes on with the review of this flow run; None where it has proposed nothing yet.
+
+    Raises:
+        as ``end_proposal``; prefect.exceptions.Pause: nobody has spoken, and the run is suspended.
+    """
+    settings, run_id = read_settings(), str(flow_run.get_id())
+    stored = find_own_set(settings, handle, synth_type, run_id)
+    if stored is None or "review" not in stored.manifest or stored.status == "detached":
+        return None
+    if stored.status == "proposed":
+        review = await ask_person(settings, stored)
+        return read_result(stored) if review is None else await end_proposal(stored, review)
+    # It was killed after its review had ended.
+    if stored.manifest["review"].get("fill"):
+        await start_filling(stored)
+    return read_result(stored)
+
+
+async def wait_for_person(handle: str, synth_type: SynthType) -> None:
+    """Suspends this flow run, where Prefect suspends it: nothing of it holds a process until a person has spoken."""
+    settings = read_settings()
+    if proposal := find_own_set(settings, handle, synth_type, str(flow_run.get_id())):
+        await ask_person(settings, proposal)
+
+
+async def end_proposal(proposal: StoredSet, review: PersonReview) -> RunResult:
+    """Ends a proposal by a person's decision, once no other run works on its model.
+
+    Raises:
+        as ``finish_review``.
+    """
+    manifest = proposal.manifest
+    async with (
+        sending_heartbeats(),
+        observe_run(proposal.handle, manifest["synth_type"], manifest["effort"]),
+        open_run_resources(read_settings(), get_run_logger()) as resources,
+        resources.hold_lease(proposal.handle, waits=True) as lease,
+    ):
+        result = await finish_review(proposal, review, lease, resources)
+        # The proposal's own run is suspended, unless Prefect could not suspend it.
+        if proposal.run_id != str(flow_run.get_id()):
+            with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
+                said = f"{capitalise(result.headline)}, by run {flow_run.get_id()}"
+                state: State[None] = Completed(message=said) if review.attach else Cancelled(message=said)
+                end_suspended(resources.client, UUID(proposal.run_id), state)
+    await _show(result)
+    if review.fill and review.attach:
+        await start_filling(proposal)
+    return result
+
+
+async def finish_review(proposal: StoredSet, review: PersonReview, lease: Lease, resources: RunResources) -> RunResult:
+    """The end of a proposal, by a run that holds its model's lease and has a person's decision on it.
+
+    Raises:
+        GateError: what stands does not pass beside what is attached by now; the proposal still waits.
+        InputError, StoreError: as ``settle`` and ``attach_proposal``. ModelBusyError: it does not wait any more.
+    """
+    check_waiting(proposal)
+    if review.attach:
+        ended = await _attach(proposal, review, lease, resources)
+    else:
+        ended = reject_proposal(proposal, review.why, True)
+    emit_written(ended)
+    return read_result(ended)
+
+
+async def start_filling(proposal: StoredSet) -> None:
+    """Starts a run that fills up the model, one for each proposal, where there is a deployment for it."""
+    manifest = proposal.manifest
+    asked = {"handle": proposal.handle, "synth_type": manifest["synth_type"], "effort": manifest["effort"]}
+    options: dict[str, Any] = {"timeout": 0, "as_subflow": False, "idempotency_key": f"fill-{proposal.run_id}"}
+    try:
+        run = await arun_deployment(FILLING, parameters={**asked, "only_lacking": True}, **options)
+        get_run_logger().info("Run %s fills up what was left out", run.id)
+    except (ObjectNotFound, httpx.HTTPError) as error:
+        how = f"--synth-type {asked['synth_type']} --effort {asked['effort']} --only-lacking"
+        said = f"No run was started that fills up ({error or type(error).__name__})"
+        get_run_logger().warning("%s: exemplars synthesize %s %s", said, proposal.handle, how)
+
+
+async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resources: RunResources) -> StoredSet:
+    """Attaches what stands; checked again where sets came in since the check, or more was decided."""
+    pool, logger = choose_pool(proposal.manifest["synth_type"]), get_run_logger()
+    while True:
+        decisions = read_decisions(proposal)
+        whole = add_decisions(review, proposal, decisions)
+        settled = settle(proposal, whole)
+        verdict = await _check(proposal, settled, resources)
+        await lease.confirm()
+        newer: list[str] = []
+        rows = settled.standing
+        may_enter = make_entry_check(resources.settings, proposal.handle, pool, rows, verdict.beside, newer)
+        entry = {**whole.to_entry(), "refused": [row["id"] for row in settled.left_out]}
+        ended = attach_proposal(proposal, rows, entry, verdict.beside, decisions, may_enter)
+        if ended is not None:
+            for warning in verdict.warnings:
+                logger.warning("%s", warning)
+            return ended
+        came = f"A set of run {join_words(newer)} came in" if newer else "More was decided"
+        logger.warning("%s since: the gate checks again", came)
+
+
+async def _show(result: RunResult) -> None:
+    """Says on the page of this flow run what came of the proposal, in the place of what was proposed."""
+    headline = capitalise(result.headline)
+    lines = [
+        f"# {headline}",
+        "",
+        f"- samples: `{result.samples}`" if result.kept else "",
+        f"- report: `{result.report}`",
+    ]
+    try:
+        await show(str(flow_run.get_id()), "verdict", "\n".join(lines), headline)
+    except httpx.HTTPError as error:
+        get_run_logger().warning("The run page lacks what came of the review: %s", error)
+
+
+async def _check(proposal: StoredSet, settled: Settled, resources: RunResources) -> Verdict:
+    """The gate's verdict over what stands, beside all that the store has by now.
+
+    Raises:
+        GateError: it does not pass.
+    """
+    settings, handle = resources.settings, proposal.handle
+    model = load_model(settings.locate(settings.models_uri), handle)
+    model = read_pools(settings.locate(settings.samples_uri), model, settings.reviews_teach)
+    model = replace(model, own_suites=read_own_suites(settings, handle))
+    if model.own_suites:
+        raise_mistakes(await resources.run_heavy(partial(find_mistakes, model.own_suites)))
+    check = partial(check_standing, model, settled, proposal.manifest["synth_type"], proposal.run_id)
+    verdict: Verdict = await resources.run_heavy(check)
+    if not verdict.success:
+        said = "\n".join(f"  {line}" for line in verdict.failed)
+        first = shorten(verdict.failed[0], QUOTED_CHARS).rstrip(".")
+        raise GateError(f"{handle}: {first}. The proposal still waits, with all decisions\n{said}")
+    return verdict
+
+
+def check_standing(model: Model, settled: Settled, synth_type: SynthType, run_id: str) -> Verdict:
+    """Runs the gate over what stands; a function that another process can call."""
+    return check_model(
+        settled.standing,
+        model,
+        synth_type,
+        wanted={trait.key: settled.counts.get(trait.key, dict.fromkeys(POLES, 0)) for trait in model.traits},
+        run_id=run_id,
+        variety=measure_standing(model, settled.standing, SentenceEncoder()),
+    )
