@@ -187,8 +187,8 @@ class Rounds:
         """
         traits = {trait.key: trait for trait in self.plan.model.traits}
         sentences = [
-            f"{probe.trait}: {len(probe.wrong_side)} of its {self._count_chosen(probe.trait)} exemplars "
-            f"{'reads' if len(probe.wrong_side) == 1 else 'read'} like the other pole (the probe). {READ_THEM}"
+            f"{probe.trait}: {len(probe.wrong_side)} of its {self._count_chosen(probe.trait)} samples "
+            f"{'reads' if len(probe.wrong_side) == 1 else 'read'} like the other pole. {READ_THEM}"
             for probe in self.recheck.probes
             if probe.wrong_side
         ]
