@@ -52,7 +52,7 @@ async def generate_batch(
     Args:
         part: which one of how many it is, for the name of the task's run.
     """
-    made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
+    made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway) for cell in cells)
     exemplars = [exemplar for cell in made for exemplar in cell]
     get_run_logger().info("%d cells, %d exemplars", len(cells), len(exemplars))
     return exemplars

@@ -1,25 +1,55 @@
-"""Generation: the model is asked for a cell, and its reply becomes exemplars, or the reason why there are none."""
+"""Generation: a cell becomes a request, and its reply exemplars, or the reason why there are none."""
 
 import logging
+import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 import regex
 
 from engine.asking.plan import Cell, Plan
+from engine.asking.prompts import (
+    make_proposal_schema,
+    make_text_schema,
+    write_chat_prompt,
+    write_plain_prompt,
+    write_subjects_prompt,
+    write_words_only,
+)
 from engine.asking.reply_json import UnreadableError, find_objects, read_texts
-from engine.asking.requests import make_request, make_subjects_request
 from engine.asking.scenarios import NO_PROPOSAL, Proposal, list_proposable
+from engine.definitions.effort import Thinking
 from engine.domain.model import Model
 from engine.domain.samples import Exemplar, Reason
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.llm.client.prices import add_costs
-from engine.llm.client.request import REFUSED, Prompt, Reply
+from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.settings import Style
 from engine.system.log_context import log_context
 from engine.text.words import count_words, ends_sentence
 
 LOGGER = logging.getLogger("exemplars.cells")
+# Two tokens a word is generous for English; the rest is room for JSON and for thinking out of turn.
+TOKENS_PER_WORD = 2
+CHAT_EXTRA_TOKENS = 400
+PLAIN_MAX_TOKENS = 80
+# A small model at temperature .8 drifts; measured: .6 with min-p .1 gives more texts that hang together.
+PLAIN_TEMPERATURE = 0.6
+# Without a penalty on repeats a third of the texts went in circles (of 128: 39 unreadable, with it 2), and 14 of 32
+# subjects gave a pair that the judge told apart, with it 28. docs/decisions/002-subjects.md.
+# DRY makes a long run of words from the prompt unlikely: of the 0.5B's texts 38 of 64 copied an authored one, with it 5
+# (docs/decisions/002-subjects.md).
+PLAIN_SAMPLER = {"min_p": 0.1, "top_p": 0.95, "repeat_penalty": 1.1, "repeat_last_n": 64} | {
+    "dry_multiplier": 0.8,
+    "dry_base": 1.75,
+    "dry_allowed_length": 4,
+    "dry_penalty_last_n": 2048,
+}
+# A pack has as many audiences and forms, or a few more.
+PROPOSED: Mapping[str, int] = {"subjects": 60, "audiences": 8, "forms": 6}
+# Room for a proposed phrase and the JSON around it.
+PHRASE_TOKENS = 16
 # A proposed phrase is at most so long; what is longer is a sentence.
 MAX_PHRASE = 80
 # A text in the manner of the seeds may be longer than they are on the average by this much.
@@ -32,7 +62,7 @@ MALFORMED: frozenset[Reason | None] = frozenset({"truncated", "unreadable"})
 TRUNCATED = "the reply was cut at its token limit"
 
 
-async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> list[Exemplar]:
+async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway) -> list[Exemplar]:
     """The exemplars of one cell, at least one: where the call fails for good, one with the reason ``cell_failed``.
 
     A chat model's reply that cannot be read is asked for once again in its place.
@@ -43,7 +73,7 @@ async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway, language:
     """
     with log_context(trait=cell.trait, cell=cell.id, round=cell.round_no):
         async with gateway.budget.under_way:
-            return await _ask(plan, cell, gateway, language)
+            return await _ask(plan, cell, gateway)
 
 
 async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:
@@ -64,6 +94,56 @@ async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:
         return NO_PROPOSAL
     said = {part: [_keep_phrases(fields.get(part)) for fields in objects] for part in parts}
     return Proposal(**{part: next(filter(None, reversed(phrases)), ()) for part, phrases in said.items()})
+
+
+def make_request(plan: Plan, cell: Cell, endpoint: Endpoint) -> Request:
+    """The request for a cell, in the prompt style of the model that is asked, with the thinking that it has."""
+    if endpoint.style == "plain":
+        return make_plain_request(plan, cell)
+    return make_chat_request(plan, cell, plan.level.thinking if endpoint.thinks else "none")
+
+
+def make_subjects_request(plan: Plan) -> Request:
+    """The request to a chat model for subjects, audiences and forms, with the schema of its reply."""
+    counts = {part: PROPOSED[part] for part in list_proposable(plan.model)}
+    prompt = write_subjects_prompt(plan.model, counts, plan.language.name)
+    schema = make_proposal_schema(counts)
+    return Request(
+        prompt,
+        sum(counts.values()) * PHRASE_TOKENS + CHAT_EXTRA_TOKENS,
+        plan.level.temperature,
+        schema,
+        in_words=write_words_only(prompt, schema),
+        label="subjects",
+    )
+
+
+def make_chat_request(plan: Plan, cell: Cell, thinking: Thinking = "none") -> Request:
+    """The request to a chat model for a cell, with the schema of its reply."""
+    tokens = plan.length(cell).max_words * TOKENS_PER_WORD * plan.level.exemplars_per_call + CHAT_EXTRA_TOKENS
+    prompt, schema = write_chat_prompt(plan, cell), make_text_schema(plan.level.exemplars_per_call)
+    return Request(
+        prompt,
+        tokens,
+        plan.level.temperature,
+        schema,
+        thinking=thinking,
+        in_words=write_words_only(prompt, schema),
+        label=cell.id,
+    )
+
+
+def make_plain_request(plan: Plan, cell: Cell) -> Request:
+    """The request to a plain-text model for a cell: a document whose last line it completes."""
+    return Request(
+        prompt=write_plain_prompt(plan, cell),
+        max_tokens=max(PLAIN_MAX_TOKENS, plan.length(cell).max_words * TOKENS_PER_WORD if cell.seed else 0),
+        temperature=PLAIN_TEMPERATURE,
+        seed=zlib.crc32(f"{plan.seed}/{cell.id}".encode()),
+        stop=("\n",),
+        sampler=PLAIN_SAMPLER,
+        label=cell.id,
+    )
 
 
 def make_blank(cell: Cell, model: str, prompt: Prompt) -> Exemplar:
@@ -140,10 +220,9 @@ def _end_lists(text: str) -> str:
     return text[: text.rfind('",') + 1] + "]}}}"
 
 
-async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway, language: str) -> list[Exemplar]:
+async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway) -> list[Exemplar]:
     endpoint, count = gateway.endpoint, plan.level.exemplars_per_call
-    thinking = plan.level.thinking if endpoint.thinks else "none"
-    request = make_request(plan, cell, endpoint.style, language, thinking)
+    request = make_request(plan, cell, endpoint)
     blank = make_blank(cell, endpoint.name, request.prompt)
     try:
         reply = await gateway.complete(request)

@@ -7,18 +7,20 @@ docs/decisions/002-subjects.md has the measurements.
 """
 
 import itertools
+import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import regex
 
-from engine.asking.subjects import name_subjects
 from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
 from engine.domain.model import Model
 from engine.text.embedding import Vectors, encode, normalise_rows
-from engine.text.words import FUNCTION_WORDS, normalise
+from engine.text.words import FUNCTION_WORDS, list_content_words, normalise, split_words, take_opening
 
 # How much it counts that a subject's pack is the whole model's, from the nearness on that any pack has to a model of no
 # field; the first number where a pack is made for the model's kind of text: without it travel as an expense is a
@@ -103,9 +105,9 @@ class PackIndex:
         """Scores each subject for each field by its own nearness and its pack's, of shape ``(fields, subjects)``."""
         return np.round(fields @ self.vectors.T + (fields @ self.fields.T)[:, self.pack_of], 6)
 
-    def rank_packs(self, model: Model) -> list[str]:
-        """Ranks the packs by their nearness to a model."""
-        return [self.names[number] for number in np.argsort(-self.measure_packs(model)[0], kind="stable")]
+    def find_nearest(self, model: Model) -> str:
+        """Finds the pack that is nearest to a model."""
+        return self.names[int(np.argmax(self.measure_packs(model)[0]))]
 
 
 def index_packs(packs: Packs) -> PackIndex:
@@ -200,6 +202,23 @@ def list_own_fields(model: Model, packs: Packs, proposed: Sequence[str], taken: 
     return keep_once(fields)
 
 
+def name_subjects(texts: Sequence[str]) -> list[str]:
+    """Returns the subject of each text: the run of content words that best distinguishes it from the other texts.
+
+    A run's score is the sum of the inverse document frequencies of its words that are longer than two letters, lower
+    for later runs. Runs are cut at function words and punctuation, as in RAKE (Rose et al. 2010).
+    """
+    frequencies = Counter(word for text in texts for word in set(split_words(text)))
+    return [_best_run(text, frequencies, len(texts)) for text in texts]
+
+
+def list_shared_words(words: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """Lists the different words among ``words`` that the texts use; a plural counts like its singular."""
+    used = {_singular(word) for word in list_content_words(texts)}
+    once = {_singular(word): word for word in reversed(words)}
+    return [word for word in reversed(once.values()) if _singular(word) in used]
+
+
 def keep_once(fields: Sequence[Field]) -> tuple[Field, ...]:
     """Removes what an earlier field or tier has, ignoring case, and fields without subjects."""
     seen: set[str] = set()
@@ -281,3 +300,33 @@ def _leave(subjects: Iterable[str], taken: Collection[str]) -> tuple[str, ...]:
 
 def _drop_empty(*tiers: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     return tuple(tier for tier in tiers if tier)
+
+
+def _best_run(text: str, frequencies: Counter[str], total: int) -> str:
+    runs = _content_runs(text)
+    if not runs:
+        return take_opening(text, 4)
+    scored = [(_score(run, frequencies, total) / (1 + position / 8), run) for position, run in enumerate(runs)]
+    return " ".join(max(scored, key=lambda pair: pair[0])[1])
+
+
+def _score(run: Sequence[str], frequencies: Counter[str], total: int) -> float:
+    weights = [math.log((1 + total) / (1 + frequencies[word.lower()])) for word in run if len(word) > 2]
+    return sum(weights)
+
+
+def _content_runs(text: str) -> list[list[str]]:
+    runs: list[list[str]] = []
+    for clause in regex.split(r"[^\w\s'’-]|\d+", text):
+        run: list[str] = []
+        for word in [*clause.split(), "the"]:
+            if word.lower() not in FUNCTION_WORDS and re.search(r"[^\W\d_]", word):
+                run.append(word if word.isupper() else word.lower())
+            elif run:
+                runs.append(run[:3])
+                run = []
+    return runs
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word

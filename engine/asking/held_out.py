@@ -7,7 +7,7 @@ one call. So the threshold between the pools is lower than the one for duplicate
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from engine.asking.subjects import name_subjects
+from engine.asking.fields import name_subjects
 from engine.domain.model import Model, Pool, SynthType
 from engine.store.earlier.samples import as_stored
 from engine.store.earlier.search import (

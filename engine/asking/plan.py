@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
+from engine.asking.fields import Field
 from engine.asking.scenarios import ScenarioPool, draw_scenarios
 from engine.asking.seed_variations import (
     AS_SEED,
@@ -176,7 +177,6 @@ def make_plan(
         },
         "seed": seed,
         "prompts": prompts_version,
-        # Likewise left out of a plan for the whole quota.
         **({} if lacking is None else {"lacking": nest_counts(lacking)}),
     }
     return Plan(_digest(inputs), model, synth_type, level, scenario_pool, seed, language, lacking)
@@ -214,24 +214,27 @@ def plan_round(
     """
     hints = hints or {}
     cells: list[Cell] = []
-    kept = count_seed_uses(plan.model) if history.kept is None else history.kept
-    cells_a_kept = plan.level.texts_a_kept * round_no / plan.level.exemplars_per_call
-    turns = SeedRotation(plan.model, kept, history.asked, cells_a_kept)
+    turns = _rotate_seeds(plan, round_no, history) if plan.synth_type == "diversify" else None
     for trait in plan.model.traits:
         poles = [pole for pole in POLES if shortfall.get((trait.key, pole), 0) > 0]
         if not poles:
             continue
         start = history.scenarios.get(trait.key, 0)
         count = count_scenarios(plan.level, round_no, max(shortfall[trait.key, pole] for pole in poles))
-        others = _draw_outside_subjects(plan, trait, start, count)
-        for index, scenario in enumerate(_draw_scenarios(plan, trait, start, count), start=start):
-            seeds = turns.take(trait, poles, scenario.subject) if plan.synth_type == "diversify" else {}
+        sides = plan.scenario_pool.topic_subjects.get(trait.key)
+        # A near miss keeps the subject of its pair, inside the topic, but not for a model that completes plain text: it
+        # is so weak that it writes about the topic whenever the subject lies inside it.
+        outside = _draw(plan, trait, "/outside", sides.outside, start, count) if sides else []
+        fields = sides.inside if sides else plan.scenario_pool.fields
+        for index, scenario in enumerate(_draw(plan, trait, "", fields, start, count), start=start):
+            seeds = turns.take(trait, poles, scenario.subject) if turns else {}
             for pole in poles:
                 order = history.cells + len(cells)
                 cell = _make_cell(plan, trait, pole, scenario, index, round_no, order)
                 cell = replace(cell, hints=hints.get((trait.key, pole), NO_HINTS))
-                if pole == "negative" and others and not (cell.near_miss and near_misses):
-                    cell = replace(cell, scenario=replace(scenario, subject=others[index - start]), near_miss=False)
+                if pole == "negative" and outside and not (cell.near_miss and near_misses):
+                    subject = outside[index - start].subject
+                    cell = replace(cell, scenario=replace(scenario, subject=subject), near_miss=False)
                 cells.append(_make_variation(cell, seeds[pole]) if pole in seeds else cell)
     return tuple(cells)
 
@@ -276,30 +279,17 @@ def _digest(inputs: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:32]
 
 
-def _draw_scenarios(plan: Plan, trait: Trait, start: int, count: int) -> list[Scenario]:
-    topic_subjects = plan.scenario_pool.topic_subjects.get(trait.key)
-    scenario_pool = replace(plan.scenario_pool, fields=topic_subjects.inside) if topic_subjects else plan.scenario_pool
-    return _draw(plan, scenario_pool, trait, f"{plan.seed}/{trait.key}", start, count)
+def _rotate_seeds(plan: Plan, round_no: int, history: RoundHistory) -> SeedRotation:
+    kept = count_seed_uses(plan.model) if history.kept is None else history.kept
+    cells_a_kept = plan.level.texts_a_kept * round_no / plan.level.exemplars_per_call
+    return SeedRotation(plan.model, kept, history.asked, cells_a_kept)
 
 
-def _draw_outside_subjects(plan: Plan, trait: Trait, start: int, count: int) -> list[str]:
-    """Draws subjects outside a topic for its negative pole; returns none for traits whose pairs share their subjects.
-
-    A near miss keeps the subject of its pair, inside the topic, but not for a model that completes plain text: it is so
-    weak that it writes about the topic whenever the subject lies inside it.
-    """
-    topic_subjects = plan.scenario_pool.topic_subjects.get(trait.key)
-    if topic_subjects is None:
-        return []
-    scenario_pool = replace(plan.scenario_pool, fields=topic_subjects.outside)
-    return [
-        item.subject for item in _draw(plan, scenario_pool, trait, f"{plan.seed}/{trait.key}/outside", start, count)
-    ]
-
-
-def _draw(plan: Plan, scenario_pool: ScenarioPool, trait: Trait, key: str, start: int, count: int) -> list[Scenario]:
+def _draw(plan: Plan, trait: Trait, side: str, fields: tuple[Field, ...], start: int, count: int) -> list[Scenario]:
+    """Draws scenarios for a trait with the subjects of some fields, after the first ``start``."""
     used = as_stored(plan.model.attached).count_subjects(trait.key)
-    return list(itertools.islice(draw_scenarios(scenario_pool, key, used), start, start + count))
+    drawn = draw_scenarios(replace(plan.scenario_pool, fields=fields), f"{plan.seed}/{trait.key}{side}", used)
+    return list(itertools.islice(drawn, start, start + count))
 
 
 def _make_cell(plan: Plan, trait: Trait, pole: Pole, scenario: Scenario, index: int, round_no: int, order: int) -> Cell:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import jinja2
 
+from engine.asking.fields import name_subjects
 from engine.asking.plan import Cell, Plan
 from engine.asking.scenarios import PROPOSABLE
 from engine.asking.seed_variations import bound_variation_length, list_usable_seeds
-from engine.asking.subjects import name_subjects
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Length, Model, Pole, Seed, Trait
 from engine.llm.client.request import Prompt
 from engine.text.language import Language
@@ -74,14 +74,14 @@ def prompts_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def write_chat_prompt(plan: Plan, cell: Cell, language: str) -> Prompt:
+def write_chat_prompt(plan: Plan, cell: Cell) -> Prompt:
     """The prompt for a chat model: what all cells of the trait and pole have in common, then authored texts of the pole
     as turns of a conversation, then the scenario, so that a provider's cache knows all but the last message.
     """
     trait, pole = plan.model.trait(cell.trait), cell.pole
     template = "diversify.jinja" if cell.seed else f"{trait.type}.jinja"
     description, brief, count = plan.model.description, plan.model.brief, plan.level.exemplars_per_call
-    system = _write_system(template, description, brief, trait, pole, language, count)
+    system = _write_system(template, description, brief, trait, pole, plan.language.name, count)
     if cell.seed:
         asked = _ask_variation(plan, trait, pole, cell.seed, cell.scenario.subject, cell.seed)
         return Prompt(asked, system, _variation_turns(plan, trait, pole, cell.seed))
@@ -165,17 +165,12 @@ def make_text_schema(count: int) -> Mapping[str, object]:
     text: Mapping[str, object] = {"type": "string"}
     several = {"type": "array", "items": text, "minItems": count, "maxItems": count}
     name, value = ("text", text) if count == 1 else ("texts", several)
-    return {"type": "object", "properties": {name: value}, "required": [name], "additionalProperties": False}
+    return _make_schema({name: value})
 
 
 def make_vote_schema(labels: Sequence[str]) -> Mapping[str, object]:
     """The schema of a vote: the label of a pole, or neither."""
-    return {
-        "type": "object",
-        "properties": {"answer": {"type": "string", "enum": [*labels, name_neither(labels)]}},
-        "required": ["answer"],
-        "additionalProperties": False,
-    }
+    return _make_schema({"answer": {"type": "string", "enum": [*labels, name_neither(labels)]}})
 
 
 def make_proposal_schema(counts: Mapping[str, int]) -> Mapping[str, object]:
@@ -184,12 +179,7 @@ def make_proposal_schema(counts: Mapping[str, int]) -> Mapping[str, object]:
     Where lists have no most, a small model does not end them.
     """
     phrases: Mapping[str, object] = {"type": "array", "items": {"type": "string"}}
-    return {
-        "type": "object",
-        "properties": {part: {**phrases, "maxItems": count} for part, count in counts.items()},
-        "required": list(counts),
-        "additionalProperties": False,
-    }
+    return _make_schema({part: {**phrases, "maxItems": count} for part, count in counts.items()})
 
 
 def write_subjects_prompt(model: Model, counts: Mapping[str, int], language: str = "English") -> Prompt:
@@ -207,6 +197,11 @@ def write_subjects_prompt(model: Model, counts: Mapping[str, int], language: str
         ),
         _render("subjects_system.jinja"),
     )
+
+
+def _make_schema(properties: Mapping[str, object]) -> Mapping[str, object]:
+    """The schema of an object that has these properties, and no others."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 # It is the same in all cells of a trait and pole.

@@ -94,9 +94,7 @@ def choose_scenario_pool(
         taken: subjects in the form of ``normalise`` that are not to be used, unless none is left.
     """
     has_say = decide_language(model).encoder_has_say
-    index = index_packs(packs)
-    ranked = index.rank_packs(model) if has_say else [FALLBACK_PACK]
-    name = model.scenarios.pack or ranked[0]
+    name = model.scenarios.pack or (index_packs(packs).find_nearest(model) if has_say else FALLBACK_PACK)
     fields, why = _choose_subjects(model, packs, proposed, taken, has_say)
     audiences, why_audiences = _choose_values("audiences", model, packs, name, proposed)
     forms, why_forms = _choose_values("forms", model, packs, name, proposed)

@@ -135,19 +135,18 @@ class SeedRotation:
     def __init__(
         self, model: Model, kept: Mapping[SeedKey, int], asked: Mapping[SeedKey, int], cells_a_kept: float
     ) -> None:
-        self._model = model
         self._kept = kept
         self._now: Counter[SeedKey] = Counter()
         self._cells_a_kept = max(1.0, cells_a_kept)
-        self._seeds: dict[tuple[str, Pole], tuple[Seed, ...]] = {}
+        self._seeds = {
+            (trait.key, pole): list_usable_seeds(model, trait.key, pole) for trait in model.traits for pole in POLES
+        }
         self._asked = Counter(asked)
 
     def take(self, trait: Trait, poles: Sequence[Pole], subject: str) -> dict[Pole, Seed]:
         """Picks the seed to vary with this subject at each pole, and counts it as asked for from now on."""
         taken = {}
         for pole in poles:
-            if (trait.key, pole) not in self._seeds:
-                self._seeds[trait.key, pole] = list_usable_seeds(self._model, trait.key, pole)
             if seeds := self._seeds[trait.key, pole]:
                 taken[pole] = min(seeds, key=lambda seed: self._rank(make_seed_key(seed, pole), seed, subject))
                 self._asked[make_seed_key(taken[pole], pole)] += 1

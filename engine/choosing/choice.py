@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from engine.asking.fields import list_shared_words
 from engine.asking.plan import Plan
 from engine.asking.seed_variations import pick_evenly
-from engine.asking.subjects import list_shared_words
 from engine.choosing.diverse_subset import select_diverse
 from engine.choosing.exchange import Pair, exchange_pairs
 from engine.choosing.shortcuts import DEFINED_BY_WORDS

@@ -53,7 +53,6 @@ class Rounds:
         self.plan = plan
         self.screener = screener
         self.embedder = embedder
-        self.language = plan.language.name
         # The plan under which the reply with the proposed subjects is kept: this plan cannot be made again without it.
         self.subjects_plan_id = plan.plan_id
         self.round_no = 0

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from engine.asking.cells import PLAIN_MAX_TOKENS, PROPOSED, make_request, make_subjects_request
 from engine.asking.plan import Cell, Plan, RoundHistory, count_scenarios, plan_round
-from engine.asking.requests import PLAIN_MAX_TOKENS, PROPOSED, make_request, make_subjects_request
 from engine.asking.scenarios import list_proposable
 from engine.domain.model import POLES, Pole, Trait
 from engine.llm.client.request import Endpoint, Request
@@ -120,14 +120,9 @@ def _list_subject_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:
 
 
 def _make_exemplar_calls(plan: Plan, endpoint: Endpoint, trait: Trait, pole: Pole, every: Sequence[Cell]) -> CallKind:
-    language = plan.language.name
     cells = [cell for cell in every if (cell.trait, cell.pole) == (trait.key, pole)]
-    thinking = plan.level.thinking if endpoint.thinks else "none"
     examples = tuple(
-        Example(
-            f"{cell.id}{', near miss' if cell.near_miss else ''}",
-            make_request(plan, cell, endpoint.style, language, thinking),
-        )
+        Example(f"{cell.id}{', near miss' if cell.near_miss else ''}", make_request(plan, cell, endpoint))
         for cell in cells
     )
     plain: Spread[float] = Spread(PLAIN_TOKENS, PLAIN_MAX_TOKENS)

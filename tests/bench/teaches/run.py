@@ -105,7 +105,7 @@ async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, e
     rounds = Rounds(plan, Screener(plan, use_lengths=False), embedder, only_clear=True)
     # As ``flows.run.rounds.run_rounds`` does, without tasks, limits on cost and events.
     while cells := rounds.next_cells():
-        made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.language) for cell in cells)
+        made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway) for cell in cells)
         exemplars = [item for cell in made for item in cell]
         judged = await judge_round(rounds, exemplars, gateway, VotingJudge(None, 0), LoggedProgress())
         rounds.add_and_choose(rounds.screen_meanings(judged))

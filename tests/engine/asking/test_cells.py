@@ -9,10 +9,18 @@ import pytest
 from fakes.builders import make_cell, make_exemplar, make_level, make_model, make_seeds, make_test_plan
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress, make_fake_gateway
 
-from engine.asking.cells import cut_sentences, generate_cell, limit_words, make_blank, propose_scenarios, read_reply
+from engine.asking.cells import (
+    cut_sentences,
+    generate_cell,
+    limit_words,
+    make_blank,
+    make_chat_request,
+    make_plain_request,
+    propose_scenarios,
+    read_reply,
+)
 from engine.asking.plan import CellHints, Plan
 from engine.asking.prompts import make_proposal_schema, make_text_schema, write_words_only
-from engine.asking.requests import make_chat_request, make_plain_request
 from engine.asking.scenarios import NO_PROPOSAL, Proposal
 from engine.domain.model import OwnScenarios, Seed
 from engine.domain.samples import Exemplar, Reason
@@ -56,13 +64,13 @@ async def generate(
     client = FakeClient(answer_in_order(*answers), endpoint)
     gateway = make_fake_gateway(folder, client)
     async with gateway.keeping(plan.plan_id):
-        [exemplar] = await generate_cell(plan, make_cell(), gateway, "English")
+        [exemplar] = await generate_cell(plan, make_cell(), gateway)
         requests = [*client.requests]
         if not isinstance(answers[-1], Exception):
             budget = gateway.budget
             assert len(requests) == budget.calls
             assert pytest.approx(exemplar.cost_usd) == budget.cost_usd
-            assert [exemplar] == await generate_cell(plan, make_cell(), gateway, "English")
+            assert [exemplar] == await generate_cell(plan, make_cell(), gateway)
             assert requests == client.requests
     return exemplar, requests
 
@@ -138,8 +146,8 @@ async def test_call_that_fails_for_good_is_a_failed_cell_while_others_succeed(tm
     client = FakeClient(answer_in_order(GOOD, ProviderUnavailableError(said, 0.0)))
     gateway = make_fake_gateway(tmp_path, client)
     async with gateway.keeping(PLAN.plan_id):
-        [kept] = await generate_cell(PLAN, good, gateway, "English")
-        [failed] = await generate_cell(PLAN, bad, gateway, "English")
+        [kept] = await generate_cell(PLAN, good, gateway)
+        [failed] = await generate_cell(PLAN, bad, gateway)
 
     assert (TEXT, None) == (kept.text, kept.reason)
     assert (None, "cell_failed", said) == (failed.text, failed.reason, failed.detail)
@@ -270,7 +278,7 @@ async def test_document_is_cut_at_the_length_of_its_cell(
     client = FakeClient(lambda _: Reply("A b c d e. " * 20, "stop"), PLAIN)
     gateway = make_fake_gateway(tmp_path, client)
     async with gateway.keeping(plan.plan_id):
-        [exemplar] = await generate_cell(plan, replace(make_cell(), hints=hints), gateway, "English")
+        [exemplar] = await generate_cell(plan, replace(make_cell(), hints=hints), gateway)
 
     assert words == len((exemplar.text or "").split())
 
@@ -283,7 +291,7 @@ async def test_document_is_cut_at_the_length_of_its_cell(
 async def test_reply_that_is_no_use_is_asked_for_once_more_and_otherwise(tmp_path: Path, first: Reply) -> None:
     exemplar, requests = await generate(tmp_path, first, GOOD)
 
-    asked = make_chat_request(PLAN, make_cell(), "English")
+    asked = make_chat_request(PLAN, make_cell())
     in_words = replace(asked, prompt=write_words_only(asked.prompt, make_text_schema(1)), schema=None)
     assert [asked, replace(asked, max_tokens=2 * asked.max_tokens) if first == CUT else in_words] == requests
     assert (TEXT, None, 0.03) == (exemplar.text, exemplar.reason, exemplar.cost_usd)
@@ -323,7 +331,26 @@ async def test_prompts_are_written_as_calls_end_in_the_order_of_the_cells(tmp_pa
     cells, client = [make_cell(index=index) for index in range(60)], FakeClient(answer)
     gateway = Counting(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(2))
     async with gateway.keeping(PLAN.plan_id):
-        await gather_or_cancel(generate_cell(PLAN, cell, gateway, "English") for cell in cells)
+        await gather_or_cancel(generate_cell(PLAN, cell, gateway) for cell in cells)
 
     assert [cell.id for cell in cells] == [request.label for request in client.requests]
     assert max(ahead) <= 2 * CELLS_PER_CALL < 60 - 2
+
+
+def test_plain_seed_tells_cells_apart_and_is_the_same_again() -> None:
+    plan = make_test_plan(make_model(seeds=make_seeds()))
+    cells = [
+        make_cell(pole, index, draw=draw) for pole in ("positive", "negative") for index in (0, 1) for draw in (0, 1)
+    ]
+    seeds = [make_plain_request(plan, cell).seed for cell in cells]
+
+    assert 8 == len(set(seeds))
+    assert seeds == [make_plain_request(plan, cell).seed for cell in cells]
+
+
+def test_more_exemplars_a_call_and_longer_texts_get_more_tokens() -> None:
+    one = make_chat_request(make_test_plan(), make_cell())
+    five = make_chat_request(make_test_plan(level=make_level(exemplars_per_call=5)), make_cell())
+
+    assert 2 * 25 * 4 == five.max_tokens - one.max_tokens
+    assert "answer with 5 texts" in (five.prompt.system or "")

@@ -27,7 +27,7 @@ from engine.llm.client.request import Prompt
 
 
 def write_chat(model: Model, cell: Cell) -> Prompt:
-    return write_chat_prompt(make_test_plan(model), cell, "English")
+    return write_chat_prompt(make_test_plan(model), cell)
 
 
 def write_plain(model: Model, cell: Cell) -> str:
@@ -158,7 +158,7 @@ def test_length_is_said_once(language: str, name: str, words: tuple[int, int] | 
     cell = replace(cell, scenario=replace(cell.scenario, length=name), hints=CellHints(words=words))
     plan = make_test_plan(make_model(language=language), scenario_pool=pool)
 
-    assert said in write_chat_prompt(plan, cell, "English").user.splitlines()
+    assert said in write_chat_prompt(plan, cell).user.splitlines()
 
 
 def read_version(folder: Path) -> str:

@@ -14,6 +14,7 @@ from typing import get_args
 import pytest
 from fakes.builders import make_cell, make_level, make_model, make_seeds, make_test_plan, make_trait
 
+from engine.asking.cells import PROPOSED
 from engine.asking.plan import Plan
 from engine.asking.prompts import (
     make_text_schema,
@@ -24,9 +25,9 @@ from engine.asking.prompts import (
     write_vote_prompt,
     write_words_only,
 )
-from engine.asking.requests import PROPOSED
 from engine.domain.model import POLES, Brief, Pole, TraitType
 from engine.llm.client.request import Prompt
+from engine.text.language import Language
 
 FOLDER = Path(__file__).parent / "snapshots"
 RENEW = "RENEW_SNAPSHOTS"
@@ -55,12 +56,12 @@ def make_full_plan(trait_type: TraitType = "spectrum") -> Plan:
 def write_exemplar(trait_type: TraitType, pole: Pole, near_miss: bool = False) -> Prompt:
     mode = MODE if pole == "negative" else None
     cell = replace(make_cell(pole), failure_mode=mode, near_miss=near_miss)
-    return write_chat_prompt(make_full_plan(trait_type), cell, "English")
+    return write_chat_prompt(make_full_plan(trait_type), cell)
 
 
 def write_variation(pole: Pole) -> Prompt:
     plan = make_full_plan()
-    return write_chat_prompt(plan, replace(make_cell(pole), seed=plan.model.seeds_at("clarity", pole)[0]), "English")
+    return write_chat_prompt(plan, replace(make_cell(pole), seed=plan.model.seeds_at("clarity", pole)[0]))
 
 
 def write_vote(trait_type: TraitType) -> Prompt:
@@ -75,7 +76,7 @@ def write_judge() -> Prompt:
     return prompt
 
 
-BARE_PLAN = make_test_plan(level=make_level(exemplars_per_call=3))
+BARE_PLAN = replace(make_test_plan(level=make_level(exemplars_per_call=3)), language=Language("de"))
 KINDS: dict[str, Callable[[], Prompt]] = {
     **{
         f"exemplar-{trait_type}-{pole}": partial(write_exemplar, trait_type, pole)
@@ -83,7 +84,7 @@ KINDS: dict[str, Callable[[], Prompt]] = {
         for pole in POLES
     },
     "exemplar-topic-near-miss": partial(write_exemplar, "topic", "negative", near_miss=True),
-    "exemplars-without-brief-or-seeds": lambda: write_chat_prompt(BARE_PLAN, make_cell(), "German"),
+    "exemplars-without-brief-or-seeds": lambda: write_chat_prompt(BARE_PLAN, make_cell()),
     **{f"variation-{pole}": partial(write_variation, pole) for pole in POLES},
     **{f"vote-{trait_type}": partial(write_vote, trait_type) for trait_type in get_args(TraitType)},
     **{f"plain-{pole}": partial(write_plain_prompt, make_full_plan(), make_cell(pole)) for pole in POLES},

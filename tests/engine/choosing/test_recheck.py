@@ -79,7 +79,7 @@ def write_next(plan: Plan, made: list[Exemplar]) -> tuple[Recheck, dict[tuple[st
     choice, review = recheck_made(plan, made)
     hints = make_hints(plan, choice, review, {})
     cells = plan_round(plan, 2, plan.quotas, RoundHistory({"clarity": 10}, 20), hints=hints)
-    return review, hints, {cell.pole: write_chat_prompt(plan, cell, "English").user for cell in cells[:2]}
+    return review, hints, {cell.pole: write_chat_prompt(plan, cell).user for cell in cells[:2]}
 
 
 def test_texts_that_begin_alike_at_one_pole_are_warned_of_and_countered() -> None:

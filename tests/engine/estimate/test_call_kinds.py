@@ -6,8 +6,8 @@ import pytest
 from fakes.builders import make_level, make_model, make_seeds, make_test_plan, make_trait
 from fakes.client import CHAT, PLAIN
 
+from engine.asking.cells import make_request, make_subjects_request
 from engine.asking.plan import Plan, RoundHistory, plan_round
-from engine.asking.requests import make_request, make_subjects_request
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Seed
 from engine.estimate.call_kinds import MEASURED_EXEMPLARS, CallKind, Spread, count_cells, list_calls
@@ -75,7 +75,7 @@ def test_examples_are_the_very_requests_of_round_1(endpoint: Endpoint) -> None:
     plan = make_test_plan(make_model(seeds=make_seeds()))
     cells = plan_round(plan, 1, plan.quotas, RoundHistory({}), endpoint == CHAT)
     own = [cell for cell in cells if cell.pole == "negative"]
-    sent = [make_request(plan, cell, endpoint.style, "English") for cell in own]
+    sent = [make_request(plan, cell, endpoint) for cell in own]
     kind = list_kinds(plan, endpoint)["exemplars: clarity (spectrum), negative"]
 
     assert sent == [example.request for example in kind.examples]

@@ -7,7 +7,7 @@ import pytest
 from fakes.builders import make_level
 from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
 
-from engine.asking.requests import make_request
+from engine.asking.cells import make_request
 from engine.choosing.rounds import Rounds
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
@@ -47,7 +47,7 @@ async def test_one_call_proposes_the_scenarios_in_which_texts_are_asked_for(tmp_
     assert set(PROPOSED["subjects"]) == {subject for field in fields for subject in field.tiers[0]} & {
         *PROPOSED["subjects"]
     }
-    prompt = make_request(rounds.plan, cells[0], "chat", "English").prompt.user
+    prompt = make_request(rounds.plan, cells[0], CHAT).prompt.user
     assert f"\nForm: {cells[0].scenario.form}\n" in prompt
     assert f"\nReader: {cells[0].scenario.audience}\n" in prompt
 

@@ -8,7 +8,7 @@ from fakes.builders import make_cell, make_test_plan
 from fakes.manners import MALFORMED, MISCOUNTED
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider
 
-from engine.asking.requests import make_chat_request
+from engine.asking.cells import make_chat_request
 from engine.errors import MalformedAnswerError
 from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.client.request import Endpoint, Reply
@@ -18,7 +18,7 @@ async def ask(provider: Provider, manner: str) -> Reply:
     provider.behaviour = Behaviour(manner=manner)
     client = LitellmClient(Endpoint("openai/test", "openai/test", "", api_base=provider.url, api_key="sk-test"), 60)
     try:
-        return await client.complete(make_chat_request(make_test_plan(), make_cell(), "English"))
+        return await client.complete(make_chat_request(make_test_plan(), make_cell()))
     finally:
         await client.close()
 

@@ -11,7 +11,7 @@ from chaos.faults import Fault, Script
 from chaos.provider import MODEL, serve_chaos
 from fakes.builders import make_cell, make_test_plan
 
-from engine.asking.requests import make_chat_request
+from engine.asking.cells import make_chat_request
 from engine.errors import (
     ContentRefusedError,
     ContextTooLongError,
@@ -65,7 +65,7 @@ async def call(url: str, timeout_seconds: float = 60.0) -> Reply | Exception:
     endpoint = Endpoint(MODEL, MODEL, "", api_base=url, api_key="test", price=find_price(MODEL))
     client = LitellmClient(endpoint, timeout_seconds)
     try:
-        return await client.complete(make_chat_request(make_test_plan(), make_cell(), "English"))
+        return await client.complete(make_chat_request(make_test_plan(), make_cell()))
     except ProviderError as error:
         return error
     finally:

@@ -7,13 +7,13 @@ import pytest
 from fakes.builders import make_cell, make_test_plan
 from fakes.provider import Behaviour, Provider
 
-from engine.asking.requests import make_chat_request
+from engine.asking.cells import make_chat_request
 from engine.definitions.effort import Thinking
 from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.client.reasoning import THINKING_TOKENS
 from engine.llm.client.request import Endpoint
 
-REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)
+REQUEST = replace(make_chat_request(make_test_plan(), make_cell()), max_tokens=500)
 
 
 async def send(provider: Provider, model: str, thinking: Thinking) -> tuple[bool, dict[str, Any]]:
