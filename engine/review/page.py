@@ -54,19 +54,17 @@ def render_review_page(stored: StoredSet) -> str:
 def _pack_rows(rows: Sequence[Row], samples: Mapping[str, Any]) -> list[dict[str, Any]]:
     packed = []
     for row in rows:
-        scenario, shown = json.loads(row["scenario"]), samples.get(str(row["id"]), {})
+        shown = samples.get(str(row["id"]), {})
+        # Ids as texts: they are keys on the page.
+        nearest = [str(shown["nearest"][0]), shown["nearest"][1]] if shown.get("nearest") else None
         packed.append(
             {
-                # As text: a reader of JSON in a browser keeps 53 bits, and so all of an id, but a key is a text anyway.
                 "id": str(row["id"]),
-                "trait": row["trait"],
-                "pole": row["pole"],
-                "text": row["text"],
+                **{name: row[name] for name in ("trait", "pole", "text")},
                 "pair": row["pair_id"],
-                "subject": scenario.get("subject", ""),
-                "position": shown.get("position"),
-                "side": shown.get("side"),
-                "nearest": [str(shown["nearest"][0]), shown["nearest"][1]] if shown.get("nearest") else None,
+                "subject": json.loads(row["scenario"]).get("subject", ""),
+                **{name: shown.get(name) for name in ("position", "side")},
+                "nearest": nearest,
             }
         )
     return packed

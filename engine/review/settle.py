@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.choosing.diversity import measure_texts
 from engine.domain.model import POLES, Model, Pole
-from engine.domain.samples import Reason, Row
+from engine.domain.samples import Row
 from engine.domain.verdict import PoleVariety
 from engine.errors import InputError
 from engine.store.decisions import Decision, list_decided, sum_up
@@ -92,8 +92,7 @@ def settle(stored: StoredSet, review: PersonReview) -> Settled:
     kept = {row["id"] for row in standing}
     poles = Counter(pair for pair, _ in {(row["pair_id"], row["pole"]) for row in standing})
     whole = [row if poles[row["pair_id"]] > 1 else Row(**{**row, "pair_id": None}) for row in standing]
-    reason: Reason = LEFT_OUT
-    return Settled(tuple(whole), tuple(Row(**{**row, "reason": reason}) for row in rows if row["id"] not in kept))
+    return Settled(tuple(whole), tuple(Row(**{**row, "reason": LEFT_OUT}) for row in rows if row["id"] not in kept))
 
 
 def add_decisions(review: PersonReview, stored: StoredSet, decisions: Sequence[Decision]) -> PersonReview:

@@ -1,7 +1,7 @@
 """The job: what one run was asked for, checked before anything is paid."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import cast, get_args
@@ -21,24 +21,14 @@ from engine.domain.language_tag import name_tag
 from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pole, Pool, SynthType
 from engine.errors import InputError, ModelNotFoundError
 from engine.llm.embedded import embedded_models
-from engine.llm.embedded.embedded_models import (
-    EMBEDDED,
-    EmbeddedFile,
-    choose_model,
-    find_embedded,
-    is_embedded,
-)
+from engine.llm.embedded.embedded_models import EMBEDDED, EmbeddedFile, choose_model, find_embedded, is_embedded
 from engine.llm.endpoints import check_prices
 from engine.llm.replies.admin import count_asked
 from engine.settings import EmbeddedPlace, Settings
 from engine.store.earlier.texts import open_samples
 from engine.store.layout import PROPOSED
 from engine.store.proposals import list_all, read_refused, read_reviewed
-from engine.store.store import (
-    check_writable,
-    digest_sets,
-    list_sets,
-)
+from engine.store.store import check_writable, digest_sets, list_sets
 from engine.text.language import decide_language
 
 
@@ -110,10 +100,10 @@ def load_job(
     level = replace(level, judge_model=settings.judge_model or level.judge_model)
     if is_embedded(level.synth_model):
         level = take_file(settings, model, level, level.synth_model)
+    samples_uri = settings.locate(settings.samples_uri)
     if not dry:
         check_prices(settings, level)
-        check_writable(settings.locate(settings.samples_uri))
-    samples_uri = settings.locate(settings.samples_uri)
+        check_writable(samples_uri)
     lacking = count_lacking(samples_uri, model, checked_type, level) if only_lacking else None
     model = read_pools(samples_uri, model, settings.reviews_teach)
     return resume_job(settings, Job(model, checked_type, level, lacking=lacking), named)
@@ -141,11 +131,7 @@ def resume_job(settings: Settings, job: Job, named: Sequence[str]) -> Job:
         ModelNotFoundError, StoreError: as ``find_model_of_unfinished_plan``.
     """
 
-    def find_plan() -> str:
-        return plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed).plan_id
-
-    chosen = job.level.synth_model
-    begun = find_model_of_unfinished_plan(settings, job.model.handle, named, chosen, find_plan)
+    begun, chosen = find_model_of_unfinished_plan(settings, job, named), job.level.synth_model
     if begun is None:
         return job
     level = take_file(settings, job.model, job.level, begun)
@@ -156,30 +142,27 @@ def resume_job(settings: Settings, job: Job, named: Sequence[str]) -> Job:
     return Job(job.model, job.synth_type, level, note, job.lacking)
 
 
-def find_model_of_unfinished_plan(
-    settings: Settings, handle: str, names: Sequence[str], chosen: str, find_plan: Callable[[], str]
-) -> str | None:
-    """The embedded model that an unfinished plan was begun with, where that is not the one chosen now; else None.
+def find_model_of_unfinished_plan(settings: Settings, job: Job, names: Sequence[str]) -> str | None:
+    """The embedded model that a job's unfinished plan was begun with, where that is not the one chosen now; else None.
 
     A plan is finished once the store has a set of it, be it a rejected one. A file that somebody has named is his
     choice for a plan that has begun, too.
 
     Args:
         names: what the setting or the dial names.
-        chosen: the one of them that is asked.
-        find_plan: the plan's id, which takes a while: it is asked for only where another file has given replies.
 
     Raises:
         ModelNotFoundError: the file is not there any more; the message says how to go on, and how to begin anew.
     """
     if len(names) == 1 and names[0] != EMBEDDED:
         return None
-    place = settings.embedded_place
+    handle, chosen, place = job.model.handle, job.level.synth_model, settings.embedded_place
     own = find_embedded(chosen, place).sha256 if is_embedded(chosen) else None
     asked = count_asked(settings.replies_place, handle)
     if all(_read_sha256(identity) == own for counts in asked.values() for identity in counts):
         return None
-    plan_id = find_plan()
+    # It takes a while, so it is done only where another file has given replies.
+    plan_id = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed).plan_id
     begun = [_read_sha256(identity) for identity, _ in asked.get(plan_id, Counter()).most_common()]
     if not begun or own in begun or _is_finished(settings, handle, plan_id):
         return None
@@ -312,9 +295,7 @@ def _list_there(names: Sequence[str], place: EmbeddedPlace) -> dict[str, str]:
 
 
 def _explain(handle: str, sha256: str, chosen: str, place: EmbeddedPlace) -> str:
-    known = next(
-        (name for name, model in embedded_models.list_embedded_models().items() if model.sha256 == sha256), None
-    )
+    known = {model.sha256: name for name, model in embedded_models.list_embedded_models().items()}.get(sha256)
     what, remedy = f"a GGUF file of SHA-256 {sha256}, which is not there", "Put it back where it was named"
     if known is not None:
         what, remedy = f"{known}, whose file is not in {place.folder}", f"Get it: 'exemplars models get {known}'"

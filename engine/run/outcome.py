@@ -55,13 +55,21 @@ def find_finished(settings: Settings, handle: str, synth_type: SynthType, run_id
     Raises:
         InputError: its set was attached, and detached since. StoreError: the store cannot be read.
     """
+    stored = find_run_set(settings, handle, synth_type, run_id)
+    if stored is not None and stored.status == "detached":
+        raise InputError(f"The set of run {run_id} was detached from {handle}, and stays so. Start a new run")
+    return read_result(stored) if stored is not None and stored.status == "attached" else None
+
+
+def find_run_set(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> StoredSet | None:
+    """The set that a run has written, if any; one that was proposed has the key ``review`` in its manifest.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
     folder = locate_set(settings.locate(settings.samples_uri), handle, choose_pool(synth_type), run_id)
     manifest = read_manifest(folder)
-    if manifest is not None and manifest.get("status") == "detached":
-        raise InputError(f"The set of run {run_id} was detached from {handle}, and stays so. Start a new run")
-    if manifest is None or manifest.get("status") != "attached":
-        return None
-    return read_result(StoredSet(folder, manifest, written=False))
+    return None if manifest is None else StoredSet(folder, manifest, written=False)
 
 
 def read_result(stored: StoredSet) -> RunResult:

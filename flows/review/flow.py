@@ -22,7 +22,7 @@ from engine.domain.verdict import RunResult, Verdict
 from engine.errors import GateError
 from engine.review.settle import PersonReview, Settled, add_decisions, measure_standing, settle
 from engine.run.job import read_pools
-from engine.run.outcome import make_entry_check, read_result
+from engine.run.outcome import find_run_set, make_entry_check, read_result
 from engine.settings import read_settings
 from engine.store.decisions import read_decisions
 from engine.store.proposals import attach_proposal, reject_proposal
@@ -34,7 +34,7 @@ from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
 from flows.retention.pruning import end_suspended
-from flows.review.waiting import ask_person, check_waiting, find_own_set, find_reviewable
+from flows.review.waiting import ask_person, check_waiting, find_reviewable
 from flows.run.lease.lease import Lease
 from flows.run.outcome import QUOTED_CHARS, end_in_state
 from flows.run.page.artifacts import show
@@ -80,7 +80,7 @@ async def resume_review(handle: str, synth_type: SynthType) -> RunResult | None:
         as ``end_proposal``; prefect.exceptions.Pause: nobody has spoken, and the run is suspended.
     """
     settings, run_id = read_settings(), str(flow_run.get_id())
-    stored = find_own_set(settings, handle, synth_type, run_id)
+    stored = find_run_set(settings, handle, synth_type, run_id)
     if stored is None or "review" not in stored.manifest or stored.status == "detached":
         return None
     if stored.status == "proposed":
@@ -95,7 +95,7 @@ async def resume_review(handle: str, synth_type: SynthType) -> RunResult | None:
 async def wait_for_person(handle: str, synth_type: SynthType) -> None:
     """Suspends this flow run, where Prefect suspends it: nothing of it holds a process until a person has spoken."""
     settings = read_settings()
-    if proposal := find_own_set(settings, handle, synth_type, str(flow_run.get_id())):
+    if proposal := find_run_set(settings, handle, synth_type, str(flow_run.get_id())):
         await ask_person(settings, proposal)
 
 

@@ -7,15 +7,13 @@ from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, ValidationError
 
-from engine.asking.held_out import choose_pool
-from engine.domain.model import SynthType
 from engine.errors import InputError, ModelBusyError
 from engine.review.settle import PersonReview
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
 from engine.store.proposals import list_proposals, read_deadline
 from engine.store.sample_set import read_manifest
-from engine.store.store import StoredSet, find_set, locate_set
+from engine.store.store import StoredSet, find_set
 from engine.text.formatting import count_noun
 
 
@@ -39,17 +37,6 @@ class ReviewForm(RunInput):
         return PersonReview(
             self.decision == "attach", tuple(self.leave_out), tuple(self.other_pole), self.why, self.fill
         )
-
-
-def find_own_set(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> StoredSet | None:
-    """The set that a run has written, if any; one that was proposed has the key ``review`` in its manifest.
-
-    Raises:
-        StoreError: the store cannot be read.
-    """
-    folder = locate_set(settings.locate(settings.samples_uri), handle, choose_pool(synth_type), run_id)
-    manifest = read_manifest(folder)
-    return None if manifest is None else StoredSet(folder, manifest, written=False)
 
 
 def check_waiting(proposal: StoredSet) -> None:
