@@ -147,8 +147,7 @@ def spread_subjects(
     """
     index = index_packs(packs)
     near, is_made_for = index.measure_packs(model)
-    names = name_fields(model)
-    names = [name for name, kind in zip(names, _measure_kinds(index, names), strict=True) if kind < MIN_KIND]
+    names = _drop_kinds(index, name_fields(model))
     # A sentence is placed too badly to be held against single subjects: its pack alone counts.
     is_sentence = bool(not names and model.description and near.max() >= MIN_PACK)
     said = names or ([model.description] if is_sentence else [])
@@ -261,11 +260,12 @@ def _index_packs(described: tuple[tuple[str, tuple[str, ...], tuple[str, ...], t
     )
 
 
-def _measure_kinds(index: PackIndex, names: Sequence[str]) -> list[float]:
-    """Measures how near each name is to the nearest kind of text that a pack is made for."""
+def _drop_kinds(index: PackIndex, names: list[str]) -> list[str]:
+    """Drops the names that are as near as ``MIN_KIND`` to a kind of text that a pack is made for."""
     if not names or not len(index.kinds):
-        return [0.0] * len(names)
-    return [float(row.max()) for row in index.place(names) @ index.kinds.T]
+        return names
+    nearest = (index.place(names) @ index.kinds.T).max(axis=1)
+    return [name for name, kind in zip(names, nearest, strict=True) if kind < MIN_KIND]
 
 
 def _deal(scores: np.ndarray) -> list[list[int]]:

@@ -10,12 +10,7 @@ from dataclasses import dataclass, replace
 from engine.asking.fields import name_subjects
 from engine.domain.model import Model, Pool, SynthType
 from engine.store.earlier.samples import as_stored
-from engine.store.earlier.search import (
-    NO_TEXTS,
-    StoredTexts,
-    find_nearest,
-    share_runs,
-)
+from engine.store.earlier.search import NO_TEXTS, StoredTexts, find_nearest, share_runs
 from engine.text.near_duplicates import APART, NearTexts, choose_nearest
 from engine.text.words import COMMON_RUN, normalise, word_runs
 

@@ -97,7 +97,7 @@ class Plan:
     @property
     def wanted(self) -> int:
         """The largest quota; without ``lacking`` it is that of each trait at each pole."""
-        return max(self.quotas.values()) if self.lacking is not None else self.level.exemplars_per_pole
+        return max(self.quotas.values())
 
     @property
     def quotas(self) -> Shortfall:

@@ -96,7 +96,9 @@ def write_chat_prompt(plan: Plan, cell: Cell) -> Prompt:
         length_name=None if named.name == named.words else named.name,
         characters=_say_in_characters(length, plan.language),
     )
-    return Prompt(user, system, _chat_shots(plan, trait, cell))
+    texts = tuple(seed.text for seed in plan.model.examples_at(trait.key, pole))
+    shots = _write_shots(texts, f"{plan.seed}/{cell.round_no}/{trait.key}/{pole}", trait, pole, count)
+    return Prompt(user, system, shots)
 
 
 def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
@@ -242,15 +244,9 @@ def _say_in_characters(length: Length, language: Language) -> str:
     return f", which is {round(each * length.min_words)} to {round(each * length.max_words)} characters"
 
 
-def _chat_shots(plan: Plan, trait: Trait, cell: Cell) -> tuple[tuple[str, str], ...]:
-    """Authored texts of the pole, each as the answer to its own subject: the same in all cells of a round."""
-    texts = tuple(seed.text for seed in plan.model.examples_at(cell.trait, cell.pole))
-    key = f"{plan.seed}/{cell.round_no}/{cell.trait}/{cell.pole}"
-    return _write_shots(texts, key, trait, cell.pole, plan.level.exemplars_per_call)
-
-
 @lru_cache(maxsize=256)
 def _write_shots(texts: tuple[str, ...], key: str, trait: Trait, pole: Pole, count: int) -> tuple[tuple[str, str], ...]:
+    """Authored texts of the pole, each as the answer to its own subject: the same in all cells of a round."""
     subjects = list(zip(_name_subjects(texts), texts, strict=True))
     shots = random.Random(key).sample(subjects, min(CHAT_SHOTS, len(subjects)))
     return tuple(
@@ -358,8 +354,7 @@ def _pick(seeds: Sequence[Seed], count: int, key: str) -> list[Seed]:
 
 
 def _list_brief(brief: Brief) -> list[tuple[str, tuple[str, ...]]]:
-    items = {name: getattr(brief, name) for name in BRIEF_TITLES}
-    return [(BRIEF_TITLES[name], texts) for name, texts in items.items() if texts]
+    return [(title, texts) for name, title in BRIEF_TITLES.items() if (texts := getattr(brief, name))]
 
 
 @cache

@@ -8,13 +8,7 @@ from engine.domain.samples import Exemplar
 from engine.errors import NoSeedsError
 from engine.store.earlier.samples import as_stored
 from engine.text.embedding import Vectors
-from engine.text.stylometry import (
-    MAX_LENGTH,
-    MIN_LENGTH,
-    find_drift,
-    measure_shared_content,
-    measure_spreads,
-)
+from engine.text.stylometry import MAX_LENGTH, MIN_LENGTH, find_drift, measure_shared_content, measure_spreads
 from engine.text.words import count_words
 
 # A quality this near to a pole is clear enough for that pole's label (from the issue that asked for diversify).

@@ -81,7 +81,8 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
         judge: the endpoint of the chat judge; None if there are no votes.
     """
     traits = plan.model.traits
-    cells = _plan_examples(plan, endpoint.style != "plain")
+    wanted = dict.fromkeys(plan.quotas, min(plan.wanted, MEASURED_EXEMPLARS))
+    cells = plan_round(plan, 1, wanted, RoundHistory({}), near_misses=endpoint.style != "plain")
     return (
         *_list_subject_calls(plan, endpoint),
         *(
@@ -90,7 +91,7 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
             for pole in POLES
             if plan.quotas[trait.key, pole]
         ),
-        *(_make_vote_calls(plan, endpoint, judge, trait) for trait in traits if judge),
+        *(_make_vote_calls(plan, judge, trait) for trait in traits if judge),
         *(kind for trait in traits for kind in _list_judge_calls(plan, endpoint, trait)),
     )
 
@@ -101,12 +102,6 @@ def count_cells(plan: Plan) -> Spread[int]:
     every = [count_scenarios(level, round_no, plan.wanted) for round_no in range(1, level.top_up_rounds + 2)]
     second = count_scenarios(level, 2, math.ceil(LIKELY_SHORTFALL * plan.wanted)) if level.top_up_rounds else 0
     return Spread(every[0] + second, sum(every))
-
-
-def _plan_examples(plan: Plan, near_misses: bool = True) -> tuple[Cell, ...]:
-    """Plans the first cells of round 1, for at most ``MEASURED_EXEMPLARS`` exemplars of each trait and pole."""
-    wanted = min(plan.wanted, MEASURED_EXEMPLARS)
-    return plan_round(plan, 1, dict.fromkeys(plan.quotas, wanted), RoundHistory({}), near_misses)
 
 
 def _list_subject_calls(plan: Plan, endpoint: Endpoint) -> tuple[CallKind, ...]:
@@ -142,7 +137,7 @@ def _expect_chat(plan: Plan, cells: Sequence[Cell], examples: Sequence[Example])
     )
 
 
-def _make_vote_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint, trait: Trait) -> CallKind:
+def _make_vote_calls(plan: Plan, judge: Endpoint, trait: Trait) -> CallKind:
     """Counts the chat judge's votes on all exemplars: likely only as many as a majority needs, at most every vote."""
     votes = plan.level.judge_votes
     cells = count_cells(plan)

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.definitions.mistakes import find_near_spelling
-from engine.definitions.outline import Outline
 from engine.domain.model import POLES, Pool
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import InputError
@@ -165,7 +164,8 @@ def _render_card(samples: AttachedSamples, splits: Mapping[str, pa.Table]) -> st
     outline = samples.outline
     every = pa.concat_tables(splits.values())
     files = {split: DATA.format(split=split) for split in splits}
-    language = _find_language(outline, every["text"][:DETECTED].to_pylist())
+    tag = outline.language or detect_language(every["text"][:DETECTED].to_pylist())
+    language = Language(tag) if tag else None
     counts: Counter[tuple[str, str, str]] = Counter()
     shown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for split, table in splits.items():
@@ -194,8 +194,3 @@ def _describe_run(stored: StoredSet) -> str:
     manifest = stored.manifest
     about = f"`{manifest.get('synth_type')}`, effort `{manifest.get('effort')}`"
     return f"`{stored.run_id}`: {about}, {str(manifest.get('created_at', ''))[:10]}"
-
-
-def _find_language(outline: Outline, texts: list[str]) -> Language | None:
-    tag = outline.language or detect_language(texts)
-    return Language(tag) if tag else None

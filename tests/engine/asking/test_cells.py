@@ -24,12 +24,7 @@ from engine.asking.prompts import make_proposal_schema, make_text_schema, write_
 from engine.asking.scenarios import NO_PROPOSAL, Proposal
 from engine.domain.model import OwnScenarios, Seed
 from engine.domain.samples import Exemplar, Reason
-from engine.errors import (
-    CredentialsError,
-    ProviderError,
-    ProviderUnavailableError,
-    RequestRefusedError,
-)
+from engine.errors import CredentialsError, ProviderError, ProviderUnavailableError, RequestRefusedError
 from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.llm.gateway.budget import CELLS_PER_CALL, RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway

@@ -11,13 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.asking.fields import Field
-from engine.asking.scenarios import (
-    Proposal,
-    ScenarioPool,
-    choose_scenario_pool,
-    count_shares,
-    draw_scenarios,
-)
+from engine.asking.scenarios import Proposal, ScenarioPool, choose_scenario_pool, count_shares, draw_scenarios
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import Length, OwnScenarios, Seed

@@ -7,15 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
-from fakes.builders import (
-    POSITIVE_SEEDS,
-    SCENARIO_POOL,
-    make_exemplar,
-    make_level,
-    make_model,
-    make_seeds,
-    make_trait,
-)
+from fakes.builders import POSITIVE_SEEDS, SCENARIO_POOL, make_exemplar, make_level, make_model, make_seeds, make_trait
 from fakes.provider import vary_text
 
 from engine.asking.plan import Cell, Plan, RoundHistory, add_to_history, make_plan, plan_round

@@ -22,14 +22,7 @@ from engine.estimate.estimate import estimate_calls
 from engine.llm.client.prices import FREE, Price
 from engine.llm.client.request import Endpoint
 from engine.report.costs import Bill
-from engine.report.run_page import (
-    escape,
-    format_command,
-    write_error,
-    write_next_steps,
-    write_page,
-    write_reading,
-)
+from engine.report.run_page import escape, format_command, write_error, write_next_steps, write_page, write_reading
 from engine.store.store import StoredSet
 from flows.cli.app import app
 from flows.run.page.report import report

@@ -16,14 +16,7 @@ from engine.run.job import read_pools
 from engine.screening.screener import Screener
 from engine.store.decisions import keep_decision, read_decisions
 from engine.store.layout import PROPOSED, REJECTED
-from engine.store.proposals import (
-    attach_proposal,
-    list_all,
-    list_proposals,
-    read_refused,
-    read_rows,
-    reject_proposal,
-)
+from engine.store.proposals import attach_proposal, list_all, list_proposals, read_refused, read_rows, reject_proposal
 from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, write_set
 from engine.store.upkeep.verify import StoreVerifier
