@@ -14,8 +14,9 @@ from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import has_model, list_handles, load_model
 from engine.domain.model import POLES, Model, Pool, is_handle
 from engine.errors import InputError, NoTraitsError, StoreError
+from engine.store.changes import is_altered
 from engine.store.layout import VERDICT
-from engine.store.store import UNREADABLE, StoredSet, is_altered, list_sets, translate_errors
+from engine.store.store import UNREADABLE, StoredSet, list_sets, translate_errors
 from engine.system.filesystem import list_folders, read_bytes
 from engine.text.embedding import SentenceEncoder, Vectors
 from engine.text.language import decide_language

@@ -13,8 +13,8 @@ from engine.domain.model import Pool
 from engine.domain.samples import make_id
 from engine.errors import InputError
 from engine.store.added_samples import find_authored, remove_added
+from engine.store.changes import MAX_ID, Removal, remove_stored
 from engine.store.earlier.rows import read_whole_sets
-from engine.store.removal import MAX_ID, Removal, remove_stored
 from engine.store.store import StoredSet, list_sets
 
 

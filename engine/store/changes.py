@@ -6,40 +6,128 @@ manifest holds, and whoever next changes the model's sets finishes (``finish_cha
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from engine.definitions.lifecycle import check_draft
+from engine.errors import InputError, StoreError
 from engine.store.commit import is_attached
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
-from engine.store.sample_set import describe_file, digest_ids, read_manifest, seal
+from engine.store.sample_set import describe_file, digest_ids, read_manifest, seal, write_parquet
+from engine.store.store import UNREADABLE, StoredSet, explain_damage, find_set, translate_errors
+from engine.store.writers import lock_model
 from engine.system.filesystem import open_folder, read_bytes, write_whole
 
+# An id has 53 bits.
+MAX_ID = 1 << 53
 # The key under which the metadata of ``samples.parquet`` has the removals from it: ids, and the rows that they had.
 REMOVALS = b"exemplars.removals"
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def put_file(folder: str, name: str, content: bytes) -> None:
-    """Puts a file of a set in one move: a reader sees the old content or the new.
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What is taken off, by the ids of the samples; ``why`` is a reason or empty, ``who`` a person or a key."""
+
+    ids: tuple[int, ...]
+    removed_at: datetime
+    why: str = ""
+    who: str = ""
+
+
+def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet:
+    """The attached set of a run, after checking that it may be detached.
+
+    Only a draft's training samples may be detached; an evaluation pool may be detached from any model.
 
     Raises:
-        OSError, pa.ArrowException: the store cannot be written.
+        InputError: there is no such set, or it is not attached.
+        FrozenModelError: the model is not a draft.
+        DefinitionError: the model's lifecycle file is wrong.
+        StoreError: the store cannot be read.
     """
-    filesystem, path = open_folder(f"{folder}/{name}")
-    write_whole(filesystem, path, content)
+    stored = find_set(samples_uri, run_id)
+    if stored is None:
+        raise InputError(
+            f"{samples_uri} has no set of run {run_id!r}. The run id is the last part of a set's folder, run=<run id>. "
+            "Set EXEMPLARS_SAMPLES_URI to look in another store"
+        )
+    if stored.status != "attached":
+        raise InputError(
+            f"The set of run {run_id} is {stored.status}: none of its samples is attached to {stored.handle}, so there "
+            f"is nothing to detach. It is in {stored.folder}"
+        )
+    if stored.manifest["pool"] == "train":
+        check_draft(models_uri, stored.handle, "Nothing was detached")
+    return stored
 
 
-def take_away(folder: str, name: str) -> None:
-    """Deletes a file of a set, where it is there."""
-    filesystem, path = open_folder(f"{folder}/{name}")
-    with suppress(FileNotFoundError):
-        filesystem.delete_file(path)
+def detach_set(stored: StoredSet) -> None:
+    """Hides an attached set from all readers; its folder, report and rows stay.
+
+    Raises:
+        InputError: another process has detached it in the meantime.
+        StoreError: the store cannot be read or written; the set is then still attached, or the next change of the
+            model's sets completes the detaching.
+    """
+    folder = stored.folder
+    with translate_errors(folder), lock_model(folder):
+        manifest, _ = finish_change(folder)
+        if manifest is None or not is_attached(manifest):
+            raise InputError(f"The set of run {stored.run_id} is no longer attached: another process has detached it")
+        # A set of which the samples are missing can be detached too: its model goes on without it.
+        try:
+            with suppress(FileNotFoundError):
+                put_file(folder, DETACHED, read_bytes(f"{folder}/{SAMPLES}"))
+            files = {DETACHED if name == SAMPLES else name: entry for name, entry in manifest["files"].items()}
+            put_file(folder, MANIFEST, seal({**manifest, "status": "detached", "files": files}))
+        except BaseException:
+            with suppress(OSError, pa.ArrowException, StoreError):
+                finish_change(folder)
+            raise
+        _take_away(folder, SAMPLES)
+
+
+def remove_stored(stored: StoredSet, removal: Removal) -> bool:
+    """Takes samples off an attached set; False if it is no longer attached. The caller must keep runs out.
+
+    Samples that it has no more are passed over.
+
+    Raises:
+        StoreError: the set cannot be read or written, or was altered since it was written; no reader sees a half of it.
+    """
+    folder = stored.folder
+    with translate_errors(folder), lock_model(folder):
+        manifest, _ = finish_change(folder)
+        if manifest is None or not is_attached(manifest):
+            return False
+        with explain_damage(stored):
+            if is_altered(StoredSet(folder, manifest)):
+                raise ValueError("its size is not what the manifest says")
+            samples = _read_table(read_bytes(f"{folder}/{SAMPLES}"))
+        gone = pc.is_in(samples["id"], pa.array(removal.ids, pa.int64()))
+        taken, metadata = samples.filter(gone), samples.schema.metadata
+        if not taken.num_rows:
+            return True
+        ids, rows = taken["id"].to_pylist(), number_rows(metadata, samples.num_rows)[gone.to_numpy()].tolist()
+        said = {"when": removal.removed_at.isoformat(), "why": removal.why, "who": removal.who}
+        entries = [{"id": id_, **said, "row": row} for id_, row in zip(ids, rows, strict=True)]
+        removals = json.dumps([*_read_removals(metadata), *entries]).encode()
+        left = samples.filter(pc.invert(gone)).combine_chunks().replace_schema_metadata({REMOVALS: removals})
+        content = write_parquet(left)
+        put_file(folder, SAMPLES, content)
+        texts = dict(zip(ids, taken["text"].to_pylist(), strict=True))
+        put_file(folder, MANIFEST, _render_without(manifest, content, left, texts))
+        return True
 
 
 def finish_change(folder: str) -> tuple[Mapping[str, Any] | None, str]:
@@ -59,31 +147,72 @@ def finish_change(folder: str) -> tuple[Mapping[str, Any] | None, str]:
     if not is_attached(manifest):
         if samples.type == fs.FileType.NotFound:
             return manifest, ""
-        take_away(folder, SAMPLES)
+        _take_away(folder, SAMPLES)
         return manifest, f"{folder}/{SAMPLES}: samples of a set that is {manifest['status']}"
     if detached.type != fs.FileType.NotFound:
-        take_away(folder, DETACHED)
+        _take_away(folder, DETACHED)
         return manifest, f"{folder}/{DETACHED}: a copy for a set that was not detached after all"
     if samples.type != fs.FileType.NotFound and samples.size != manifest["files"][SAMPLES]["bytes"]:
         content = read_bytes(f"{folder}/{SAMPLES}")
         # What a person has put there instead is theirs to look at.
         if (left := read_left(content, manifest)) is not None:
-            put_file(folder, MANIFEST, render_without(manifest, content, left))
+            put_file(folder, MANIFEST, _render_without(manifest, content, left, {}))
             return read_manifest(folder), f"{folder}: a removal of samples that did not end, which is finished now"
     return manifest, ""
+
+
+def put_file(folder: str, name: str, content: bytes) -> None:
+    """Puts a file of a set in one move: a reader sees the old content or the new.
+
+    Raises:
+        OSError, pa.ArrowException: the store cannot be written.
+    """
+    filesystem, path = open_folder(f"{folder}/{name}")
+    write_whole(filesystem, path, content)
+
+
+def is_altered(stored: StoredSet) -> bool:
+    """Whether a set's samples have another size than its manifest says, and not since a removal has not ended.
+
+    ``verify`` reads every byte.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    filesystem, path = open_folder(stored.file(stored.rows_name))
+    expected = stored.manifest.get("files", {}).get(stored.rows_name, {}).get("bytes")
+    with translate_errors(stored.folder, UNREADABLE):
+        if expected in (None, filesystem.get_file_info(path).size):
+            return False
+        with suppress(FileNotFoundError):
+            left = read_left(read_bytes(stored.file(stored.rows_name)), stored.manifest)
+            return stored.status != "attached" or left is None
+    return True
 
 
 def read_left(content: bytes, manifest: Mapping[str, Any]) -> pa.Table | None:
     """The samples of a manifest less some rows, as a removal leaves them that has not ended; None if they are not."""
     with suppress(OSError, pa.ArrowException):
-        left = read_table(content)
-        more = len(read_removals(left.schema.metadata)) - len(manifest.get("removals", ()))
+        left = _read_table(content)
+        more = len(_read_removals(left.schema.metadata)) - len(manifest.get("removals", ()))
         if more > 0 and left.num_rows + more == manifest["files"][SAMPLES]["rows"]:
             return left
     return None
 
 
-def read_removals(metadata: Mapping[bytes, bytes] | None) -> list[dict[str, Any]]:
+def number_rows(metadata: Mapping[bytes, bytes] | None, count: int) -> Positions:
+    """The number that each of ``count`` rows had when their set was attached, which it keeps for good."""
+    removed = [entry["row"] for entry in _read_removals(metadata)]
+    return np.delete(np.arange(count + len(removed)), np.array(removed, np.int64))
+
+
+def _take_away(folder: str, name: str) -> None:
+    filesystem, path = open_folder(f"{folder}/{name}")
+    with suppress(FileNotFoundError):
+        filesystem.delete_file(path)
+
+
+def _read_removals(metadata: Mapping[bytes, bytes] | None) -> list[dict[str, Any]]:
     """What was taken off the samples that have this metadata: of each the id, when, why, who, and the row it had.
 
     Rows are numbered as they were when the set was attached.
@@ -92,15 +221,11 @@ def read_removals(metadata: Mapping[bytes, bytes] | None) -> list[dict[str, Any]
     return found
 
 
-def number_rows(metadata: Mapping[bytes, bytes] | None, count: int) -> Positions:
-    """The number that each of ``count`` rows had when their set was attached, which it keeps for good."""
-    removed = [entry["row"] for entry in read_removals(metadata)]
-    return np.delete(np.arange(count + len(removed)), np.array(removed, np.int64))
+def _read_table(content: bytes) -> pa.Table:
+    return pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
 
 
-def render_without(
-    manifest: Mapping[str, Any], content: bytes, left: pa.Table, texts: Mapping[int, str] | None = None
-) -> bytes:
+def _render_without(manifest: Mapping[str, Any], content: bytes, left: pa.Table, texts: Mapping[int, str]) -> bytes:
     """The manifest of a set with new samples, from which some were taken.
 
     Args:
@@ -108,7 +233,7 @@ def render_without(
         texts: those that went, by id, so that no later run makes them again.
     """
     known = list(manifest.get("removals", ()))
-    added = read_removals(left.schema.metadata)[len(known) :]
+    added = _read_removals(left.schema.metadata)[len(known) :]
     counts = {trait: dict.fromkeys(poles, 0) for trait, poles in manifest["counts"].items()}
     for trait, pole in zip(left["trait"].to_pylist(), left["pole"].to_pylist(), strict=True):
         counts[trait][pole] += 1
@@ -118,16 +243,6 @@ def render_without(
             "counts": counts,
             "rows_sha256": digest_ids(left["id"].to_pylist()),
             "files": {**manifest["files"], SAMPLES: describe_file(content, left.num_rows)},
-            "removals": [*known, *({**entry, "text": (texts or {}).get(entry["id"], "")} for entry in added)],
+            "removals": [*known, *({**entry, "text": texts.get(entry["id"], "")} for entry in added)],
         }
     )
-
-
-def mark_removed(left: pa.Table, removals: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """The samples that are left, with what was taken off them in their metadata."""
-    return left.combine_chunks().replace_schema_metadata({REMOVALS: json.dumps(list(removals)).encode()})
-
-
-def read_table(content: bytes) -> pa.Table:
-    """The table in the bytes of a set's file."""
-    return pq.read_table(pa.BufferReader(content), page_checksum_verification=True)

@@ -1,4 +1,4 @@
-"""The sample store: writes, finds and detaches sample sets, each a folder ``handle=…/pool=…/run=<run id>``."""
+"""The sample store: writes and finds sample sets, each a folder ``handle=…/pool=…/run=<run id>``."""
 
 import json
 import tempfile
@@ -13,7 +13,6 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.store.changes import read_left
 from engine.store.commit import commit_set, is_attached
 from engine.store.layout import SAMPLES, VERDICT
 from engine.store.sample_set import SAMPLES_NAMES, SampleSet, make_manifest, read_manifest, render_files
@@ -186,25 +185,6 @@ def read_verdict(stored: StoredSet) -> Mapping[str, Any]:
     with translate_errors(stored.folder, UNREADABLE):
         found: Mapping[str, Any] = json.loads(read_bytes(stored.file(VERDICT)))
     return found
-
-
-def is_altered(stored: StoredSet) -> bool:
-    """Whether a set's samples have another size than its manifest says, and not since a removal has not ended.
-
-    ``verify`` reads every byte.
-
-    Raises:
-        StoreError: the store cannot be read.
-    """
-    filesystem, path = open_folder(stored.file(stored.rows_name))
-    expected = stored.manifest.get("files", {}).get(stored.rows_name, {}).get("bytes")
-    with translate_errors(stored.folder, UNREADABLE):
-        if expected in (None, filesystem.get_file_info(path).size):
-            return False
-        with suppress(FileNotFoundError):
-            left = read_left(read_bytes(stored.file(stored.rows_name)), stored.manifest)
-            return stored.status != "attached" or left is None
-    return True
 
 
 def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import exemplars
 import flows.synthesize
 from engine.domain.verdict import RunResult
 from engine.errors import InputError, StoreError, UnknownModelError
-from engine.store.detach import detach_set
+from engine.store.changes import detach_set
 from engine.store.layout import SAMPLES
 from exemplars import ModelSummary, list_models, load_samples, plan
 from flows.cli.app import main

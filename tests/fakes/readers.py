@@ -19,7 +19,7 @@ from engine.backfills.ledger import Ledger, write_ledger
 from engine.domain.model import Pool
 from engine.domain.samples import make_row
 from engine.report.dataset_card import render_card
-from engine.store.detach import detach_set
+from engine.store.changes import detach_set
 from engine.store.layout import CARD, REPORT, VERDICT
 from engine.store.store import StoredSet
 from engine.text.language import Language

@@ -15,8 +15,7 @@ from fakes.stored import HANDLE, NOON, attach_set
 
 from engine.domain.samples import make_id
 from engine.errors import InputError
-from engine.store.detach import detach_set
-from engine.store.removal import Removal, remove_stored
+from engine.store.changes import Removal, detach_set, remove_stored
 from engine.store.store import StoredSet, find_set
 
 # Far more than any of this takes on a busy machine, and less than a test may take.

@@ -33,9 +33,9 @@ from prefect.states import Cancelling
 
 from engine.backfills.ledger import Ledger, parse_ledger
 from engine.errors import BackfillError
+from engine.store.changes import Removal, remove_stored
 from engine.store.earlier.rows import read_attached
 from engine.store.layout import BACKFILLS, SAMPLES
-from engine.store.removal import Removal, remove_stored
 from engine.store.store import list_sets
 from engine.system.worker_process import run_here
 from flows.backfill import backfill

@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.store.changes import is_altered
 from engine.store.earlier.hashes import Hashes, Ids, fetch_hashes, walk_hashes
 from engine.store.earlier.rows import open_rows
 from engine.store.earlier.samples import COLUMNS, StoredSamples
 from engine.store.earlier.search import Numbers
 from engine.store.layout import HASHES
-from engine.store.store import StoredSet, explain_damage, is_altered
+from engine.store.store import StoredSet, explain_damage
 from engine.text.near_duplicates import HashColumn, Nearness
 
 _FILE_COLUMNS = ["trait", "quality", "scenario", "seed_sha256"]

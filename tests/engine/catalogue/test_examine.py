@@ -10,7 +10,7 @@ from fakes.stored import HANDLE, NOON, PLAIN_TEXTS, STIFF_TEXTS, attach_set, wri
 
 from engine.catalogue.condition import LastRun, ModelCondition
 from engine.catalogue.examine import MIN_TEXTS, ONE_THING, examine_model, list_all_handles
-from engine.store.detach import detach_set
+from engine.store.changes import detach_set
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
 from engine.store.store import list_sets
 

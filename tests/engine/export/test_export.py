@@ -24,7 +24,7 @@ from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.errors import InputError, StoreError
 from engine.export.formats import FORMATS, Export, export_samples
 from engine.export.lines import BODY_BYTES, BODY_SAMPLES, join_body, pack_bodies
-from engine.store.detach import detach_set
+from engine.store.changes import detach_set
 from engine.store.sample_set import SampleSet
 from engine.store.store import write_set
 from engine.text.escaping import unquote_formulas

@@ -28,7 +28,7 @@ from engine.run.gateways import open_voting_judge
 from engine.run.job import load_job
 from engine.run.outcome import find_finished
 from engine.settings import Settings
-from engine.store.detach import detach_set
+from engine.store.changes import detach_set
 from engine.store.layout import REPORT, SAMPLES
 
 HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"

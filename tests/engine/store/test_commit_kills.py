@@ -28,7 +28,7 @@ from fakes.workspace import mount_disk
 
 from engine.domain.model import Attached
 from engine.errors import StoreError
-from engine.store.detach import detach_set
+from engine.store.changes import detach_set
 from engine.store.earlier.rows import read_attached
 from engine.store.sample_set import Status
 from engine.store.store import StoredSet, find_set, list_sets, locate_set

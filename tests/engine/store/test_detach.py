@@ -10,7 +10,7 @@ from fakes.stored import HANDLE, attach_set, name_faults, read_files, write_mode
 from engine.domain.model import Pool
 from engine.errors import DefinitionError, FrozenModelError, InputError
 from engine.listing.attached import count_attached
-from engine.store.detach import detach_set, find_detachable
+from engine.store.changes import detach_set, find_detachable
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.store import list_sets
 

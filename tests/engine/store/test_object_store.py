@@ -8,7 +8,7 @@ from fakes.stored import HANDLE, TOMORROW, attach_set, name_faults
 from engine.errors import StoreError
 from engine.listing.attached import count_attached
 from engine.listing.page import SampleCount
-from engine.store.detach import detach_set, find_detachable
+from engine.store.changes import detach_set, find_detachable
 from engine.store.earlier.rows import read_attached
 from engine.store.layout import DETACHED, HASHES, MANIFEST, REJECTED, SAMPLES
 from engine.store.store import check_writable, find_set, list_sets, locate_pool

@@ -20,10 +20,9 @@ from engine.listing.page import Page, Position, SampleCount
 from engine.listing.places import find_places
 from engine.listing.samples import list_samples
 from engine.run.job import read_pools
-from engine.store.detach import detach_set
+from engine.store.changes import Removal, detach_set, remove_stored
 from engine.store.earlier.rows import read_attached
 from engine.store.layout import MANIFEST, SAMPLES
-from engine.store.removal import Removal, remove_stored
 from engine.store.store import StoredSet, digest_sets, list_sets
 from engine.store.upkeep.debris import sweep_store
 

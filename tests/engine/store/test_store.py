@@ -20,8 +20,8 @@ from fakes.workspace import mount_disk
 from engine.domain.model import Attached
 from engine.domain.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, Row, make_id, make_row, make_sample_table
 from engine.errors import StoreError
+from engine.store.changes import detach_set
 from engine.store.commit import STAGING
-from engine.store.detach import detach_set
 from engine.store.earlier.rows import read_attached
 from engine.store.earlier.texts import open_samples
 from engine.store.layout import CARD, HASHES, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT

@@ -15,8 +15,7 @@ from fakes.stored import HANDLE, attach_set
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.domain.samples import make_id
-from engine.store.detach import detach_set
-from engine.store.removal import Removal, remove_stored
+from engine.store.changes import Removal, detach_set, remove_stored
 from flows.run.set_events import emit_written, emitting_removals
 
 Posted = list[Any]

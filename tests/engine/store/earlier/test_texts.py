@@ -14,10 +14,10 @@ from fakes.stored import HANDLE
 from engine.domain.samples import make_row
 from engine.errors import StoreError
 from engine.run.job import read_pools
+from engine.store.changes import Removal, remove_stored
 from engine.store.earlier.search import find_nearest
 from engine.store.earlier.texts import open_samples
 from engine.store.layout import HASHES, SAMPLES
-from engine.store.removal import Removal, remove_stored
 from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, list_sets, write_set
 from engine.text.near_duplicates import APART, NEAR, Nearness

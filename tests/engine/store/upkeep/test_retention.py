@@ -9,7 +9,7 @@ from fakes.stored import HANDLE, age_files, attach_set, name_faults, read_files
 from fakes.workspace import mount_disk
 
 from engine.errors import StoreError
-from engine.store.detach import detach_set
+from engine.store.changes import detach_set
 from engine.store.layout import DETACHED, MANIFEST, REJECTED, SAMPLES
 from engine.store.sample_set import Status
 from engine.store.store import find_set, locate_set

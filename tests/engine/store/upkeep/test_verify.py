@@ -12,8 +12,8 @@ from fakes.store_writers import find
 from fakes.stored import HANDLE, attach_set, name_faults
 
 from engine.errors import StoreError
+from engine.store.changes import detach_set
 from engine.store.commit import STALE_SECONDS
-from engine.store.detach import detach_set
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import seal
 from engine.store.store import locate_set
