@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from engine.run.job import Job, load_job
 from engine.settings import Settings
-from engine.store.upkeep.debris import sweep_store
+from engine.store.leftovers import sweep_store
 
 
 @task(name="load", task_run_name="load {handle}", cache_policy=NO_CACHE, persist_result=False)

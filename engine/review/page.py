@@ -8,9 +8,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from engine.domain.samples import Row
-from engine.store.decisions import read_decisions, sum_up
 from engine.store.layout import PROPOSED, REVIEW_DATA
-from engine.store.proposals import read_deadline, read_rows
+from engine.store.proposals import read_deadline, read_decisions, read_rows, sum_up
 from engine.store.store import StoredSet
 from engine.system.filesystem import read_bytes
 from engine.text.escaping import embed_json

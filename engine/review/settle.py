@@ -10,9 +10,8 @@ from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import Row
 from engine.domain.verdict import PoleVariety
 from engine.errors import InputError
-from engine.store.decisions import Decision, list_decided, sum_up
 from engine.store.layout import PROPOSED
-from engine.store.proposals import LEFT_OUT, read_rows
+from engine.store.proposals import LEFT_OUT, Decision, list_decided, read_rows, sum_up
 from engine.store.sample_set import count_poles
 from engine.store.store import StoredSet
 from engine.text.embedding import Embedder

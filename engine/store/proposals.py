@@ -1,39 +1,63 @@
-"""Proposed sets, which wait for a person, and the texts that a person has refused or accepted."""
+"""Proposed sets, which wait for a person: what people decide of them, how they end, and what stays known of it.
+
+A decision is a line of a file, on the disk when it is told to be; the latest on a sample counts. When the review ends
+they stand in the manifest.
+"""
 
 import io
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
-from datetime import datetime
-from typing import Any, cast, get_args
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, cast, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.domain.model import Pool, Seed
 from engine.domain.samples import Reason, Row, make_sample_table
-from engine.errors import StoreError
+from engine.errors import InputError, StoreError
 from engine.store.changes import finish_change, put_file
 from engine.store.commit import is_attached
-from engine.store.decisions import Decision, list_decided, read_decisions, sum_up
-from engine.store.layout import MANIFEST, PROPOSED, SAMPLES
+from engine.store.layout import DECISIONS, MANIFEST, PROPOSED, SAMPLES
 from engine.store.sample_set import (
     ATTACHED_NS,
     count_poles,
     describe_file,
     digest_ids,
+    read_manifest,
     seal,
     unseal,
     write_parquet,
 )
-from engine.store.store import StoredSet, explain_damage, list_in_pool, list_pools, list_sets, translate_errors
+from engine.store.store import (
+    UNREADABLE,
+    StoredSet,
+    explain_damage,
+    list_in_pool,
+    list_pools,
+    list_sets,
+    translate_errors,
+)
 from engine.store.writers import lock_model
 from engine.system.filesystem import read_bytes
 
 STATUSES = ("attached", "proposed", "rejected", "detached")
 # The reason of rows that a person has refused.
 LEFT_OUT: Reason = "left_out"
+Said = Literal["accept", "refuse", "other_pole", "undecided"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision on one sample; ``key`` is the id of the key that it was sent with, ``at`` a moment in UTC."""
+
+    sample_id: int
+    said: Said
+    key: str
+    at: str
 
 
 def list_proposals(samples_uri: str, handle: str) -> list[StoredSet]:
@@ -43,6 +67,15 @@ def list_proposals(samples_uri: str, handle: str) -> list[StoredSet]:
         StoreError: a folder or manifest cannot be read.
     """
     return [stored for stored in list_all(samples_uri, handle) if stored.status == "proposed"]
+
+
+def list_all(samples_uri: str, handle: str) -> list[StoredSet]:
+    """All sets of a model, whatever their status, pool by pool.
+
+    Raises:
+        StoreError: a folder or manifest cannot be read.
+    """
+    return [stored for pool in get_args(Pool) for stored in list_sets(samples_uri, handle, pool, STATUSES)]
 
 
 def list_expired(samples_uri: str, now: datetime) -> Iterator[StoredSet]:
@@ -112,6 +145,47 @@ def read_rows(stored: StoredSet, name: str) -> list[Row]:
         content = read_bytes(stored.file(name))
         rows = pq.read_table(io.BytesIO(content), page_checksum_verification=True).to_pylist()
     return [cast(Row, {"reason": None, **row}) for row in rows]
+
+
+def keep_decision(stored: StoredSet, sample_id: int, said: Said, key: str) -> Decision:
+    """Adds a decision; when this returns it is on the disk.
+
+    Raises:
+        InputError: the set does not wait for a review any more. StoreError: it cannot be written.
+    """
+    decision = Decision(sample_id, said, key, datetime.now(UTC).isoformat(timespec="milliseconds"))
+    place = f"The decision on sample {sample_id}"
+    # The set does not become another one meanwhile, and nobody else adds a decision.
+    with translate_errors(stored.folder, f"{place} was not kept: make it again"), lock_model(stored.folder):
+        manifest = read_manifest(stored.folder)
+        if manifest is None or manifest.get("status") != "proposed":
+            raise InputError(f"The set of run {stored.run_id} takes no more decisions: its review has ended")
+        line = (json.dumps(asdict(decision)) + "\n").encode()
+        put_file(stored.folder, DECISIONS, _read_lines(stored) + line)
+    return decision
+
+
+def read_decisions(stored: StoredSet) -> list[Decision]:
+    """All decisions on a set, in the order in which they were made: its manifest's, once its review has ended.
+
+    Raises:
+        StoreError: they cannot be read.
+    """
+    if "decisions" in stored.manifest:
+        return [Decision(**entry) for entry in stored.manifest["decisions"]]
+    with translate_errors(stored.folder, UNREADABLE):
+        return [Decision(**json.loads(line)) for line in _read_lines(stored).splitlines()]
+
+
+def sum_up(decisions: Sequence[Decision]) -> dict[int, Said]:
+    """The latest decision on each sample that has one, by its id."""
+    latest = {item.sample_id: item.said for item in decisions}
+    return {sample_id: said for sample_id, said in latest.items() if said != "undecided"}
+
+
+def list_decided(decisions: Mapping[int, Said], said: Said) -> list[int]:
+    """The ids of the samples of which that was said, sorted."""
+    return sorted(sample_id for sample_id, found in decisions.items() if found == said)
 
 
 def reject_proposal(stored: StoredSet, why: str, is_persons: bool) -> StoredSet:
@@ -197,15 +271,6 @@ def _end(
     return StoredSet(stored.folder, unseal(sealed))
 
 
-def list_all(samples_uri: str, handle: str) -> list[StoredSet]:
-    """All sets of a model, whatever their status, pool by pool.
-
-    Raises:
-        StoreError: a folder or manifest cannot be read.
-    """
-    return [stored for pool in get_args(Pool) for stored in list_sets(samples_uri, handle, pool, STATUSES)]
-
-
 def _list_accepted(stored: StoredSet) -> Iterator[tuple[int, Seed]]:
     """The id and the text of each sample that was accepted, or marked as the other pole, in a set's last review."""
     review = stored.manifest["review"]
@@ -216,3 +281,10 @@ def _list_accepted(stored: StoredSet) -> Iterator[tuple[int, Seed]]:
         if number in (accepted | moved) - left_out and row["text"] is not None and quality is not None:
             given = 1 - quality if number in moved else quality
             yield number, Seed(str(row["trait"]), row["text"], given, f"run {stored.run_id}")
+
+
+def _read_lines(stored: StoredSet) -> bytes:
+    try:
+        return read_bytes(stored.file(DECISIONS))
+    except FileNotFoundError:
+        return b""

@@ -11,9 +11,8 @@ from pydantic import Field
 
 from engine.errors import InputError
 from engine.review.page import render_review_page
-from engine.store.decisions import Said, keep_decision
 from engine.store.layout import PROPOSED
-from engine.store.proposals import read_rows
+from engine.store.proposals import Said, keep_decision, read_rows
 from engine.store.store import StoredSet, find_set
 from flows.api.errors import ApiError
 from flows.api.refusals import BY_PREFECT, describe_answers

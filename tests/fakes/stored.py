@@ -21,7 +21,7 @@ from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.store.layout import MANIFEST, REPORT, SAMPLES
 from engine.store.sample_set import ATTACHED_NS, GROUP_ROWS, SampleSet, Status, seal
 from engine.store.store import StoredSet, list_newer, locate_set, write_set
-from engine.store.upkeep.verify import StoreVerifier
+from engine.store.verify import StoreVerifier
 
 HANDLE = "u22a8.test"
 # What a process leaves that is killed now is a day old then.

@@ -17,7 +17,7 @@ from prefect.exceptions import CancelledRun
 from engine.domain.model import POLES, Pole, Pool, Seed
 from engine.domain.verdict import RunResult
 from engine.store.added_samples import add_samples
-from engine.store.upkeep.verify import StoreVerifier
+from engine.store.verify import StoreVerifier
 from engine.store.writers import lock_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]

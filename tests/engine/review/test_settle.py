@@ -14,12 +14,20 @@ from engine.errors import InputError
 from engine.review.settle import PersonReview, Settled, settle
 from engine.run.job import read_pools
 from engine.screening.screener import Screener
-from engine.store.decisions import keep_decision, read_decisions
 from engine.store.layout import PROPOSED, REJECTED
-from engine.store.proposals import attach_proposal, list_all, list_proposals, read_refused, read_rows, reject_proposal
+from engine.store.proposals import (
+    attach_proposal,
+    keep_decision,
+    list_all,
+    list_proposals,
+    read_decisions,
+    read_refused,
+    read_rows,
+    reject_proposal,
+)
 from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, write_set
-from engine.store.upkeep.verify import StoreVerifier
+from engine.store.verify import StoreVerifier
 
 STAMP, NOW = make_stamp(), datetime.now(UTC)
 PLAIN = ("Press the button and the door opens.", "We send you a mail.", "The job runs every hour.", "Wait a minute.")

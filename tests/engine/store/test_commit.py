@@ -10,7 +10,7 @@ from fakes.stored import HANDLE, attach_set, name_faults
 
 from engine.listing.attached import list_attached
 from engine.store.commit import STAGING, STALE_SECONDS, list_stale
-from engine.store.upkeep.debris import sweep_store
+from engine.store.leftovers import sweep_store
 
 NOW = datetime.now(UTC)
 

@@ -30,9 +30,9 @@ from engine.domain.model import Attached
 from engine.errors import StoreError
 from engine.store.changes import detach_set
 from engine.store.earlier.rows import read_attached
+from engine.store.leftovers import sweep_store
 from engine.store.sample_set import Status
 from engine.store.store import StoredSet, find_set, list_sets, locate_set
-from engine.store.upkeep.debris import sweep_store
 
 ROUNDS = choose(once=6, at_length=400)
 ROWS = 4

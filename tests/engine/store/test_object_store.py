@@ -11,8 +11,8 @@ from engine.listing.page import SampleCount
 from engine.store.changes import detach_set, find_detachable
 from engine.store.earlier.rows import read_attached
 from engine.store.layout import DETACHED, HASHES, MANIFEST, REJECTED, SAMPLES
+from engine.store.leftovers import sweep_store
 from engine.store.store import check_writable, find_set, list_sets, locate_pool
-from engine.store.upkeep.debris import sweep_store
 from engine.system.filesystem import open_folder
 
 pytestmark = pytest.mark.slow

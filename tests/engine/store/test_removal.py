@@ -23,8 +23,8 @@ from engine.run.job import read_pools
 from engine.store.changes import Removal, detach_set, remove_stored
 from engine.store.earlier.rows import read_attached
 from engine.store.layout import MANIFEST, SAMPLES
+from engine.store.leftovers import sweep_store
 from engine.store.store import StoredSet, digest_sets, list_sets
-from engine.store.upkeep.debris import sweep_store
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

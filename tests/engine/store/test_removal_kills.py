@@ -23,7 +23,7 @@ from engine.errors import StoreError
 from engine.listing.attached import count_attached
 from engine.listing.page import Position
 from engine.listing.samples import list_samples
-from engine.store.upkeep.debris import sweep_store
+from engine.store.leftovers import sweep_store
 
 REMOVED = choose(once=20, at_length=200)
 KILLS = choose(once=5, at_length=50)

@@ -13,8 +13,7 @@ from engine.domain.samples import Row, make_row
 from engine.review.settle import PersonReview, add_decisions, settle
 from engine.run.job import read_pools
 from engine.store.changes import Removal, detach_set, remove_stored
-from engine.store.decisions import Said, keep_decision, read_decisions
-from engine.store.proposals import attach_proposal, reject_proposal
+from engine.store.proposals import Said, attach_proposal, keep_decision, read_decisions, reject_proposal
 from engine.store.sample_set import SampleSet
 from engine.store.store import list_sets, write_set
 

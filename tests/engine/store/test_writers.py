@@ -10,7 +10,7 @@ from fakes.stored import HANDLE, attach_alone, attach_set
 from engine.errors import StoreError
 from engine.store.layout import MANIFEST
 from engine.store.store import list_newer
-from engine.store.upkeep.verify import StoreVerifier
+from engine.store.verify import StoreVerifier
 from engine.store.writers import WRITERS, lock_model
 from engine.system.filesystem import replace_file
 

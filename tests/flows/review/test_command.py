@@ -10,8 +10,8 @@ from fakes.set_events import capture_set_events
 from fakes.workspace import HANDLE, Workspace, read_manifest
 
 from engine.settings import read_settings
-from engine.store.decisions import keep_decision
 from engine.store.layout import DECISIONS, PROPOSED, REPORT, SAMPLES, VERDICT
+from engine.store.proposals import keep_decision
 from flows.review.waiting import find_reviewable
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]

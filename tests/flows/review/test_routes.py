@@ -17,11 +17,10 @@ from playwright.sync_api import Route, expect, sync_playwright
 
 from engine.domain.samples import make_id
 from engine.review.page import render_review_page
-from engine.store.decisions import keep_decision, read_decisions, sum_up
 from engine.store.layout import REVIEW_DATA
-from engine.store.proposals import reject_proposal
+from engine.store.proposals import keep_decision, read_decisions, reject_proposal, sum_up
 from engine.store.store import StoredSet
-from engine.store.upkeep.verify import StoreVerifier
+from engine.store.verify import StoreVerifier
 
 CHROMIUM = shutil.which("chromium")
 JSON, NO_JSON = {"Content-Type": "application/json"}, (b"", b"{", b"[" * 30_000)

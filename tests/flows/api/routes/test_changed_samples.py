@@ -15,7 +15,7 @@ from engine.domain.model import digest_text
 from engine.domain.samples import make_id
 from engine.errors import ExemplarsError, ModelBusyError, OrchestratorError
 from engine.store.added_samples import MAX_TEXT_CHARACTERS
-from engine.store.upkeep.verify import StoreVerifier
+from engine.store.verify import StoreVerifier
 from engine.store.writers import lock_model
 from flows.api.routes.changes import WAIT_SECONDS
 

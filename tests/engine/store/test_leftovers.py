@@ -11,9 +11,9 @@ from fakes.workspace import mount_disk
 from engine.errors import StoreError
 from engine.store.changes import detach_set
 from engine.store.layout import DETACHED, MANIFEST, REJECTED, SAMPLES
+from engine.store.leftovers import OldSet, list_old_sets, remove_old_set
 from engine.store.sample_set import Status
 from engine.store.store import find_set, locate_set
-from engine.store.upkeep.retention import OldSet, list_old_sets, remove_old_set
 
 OLD = timedelta(days=40)
 BEFORE = datetime.now(UTC) - timedelta(days=30)

@@ -17,7 +17,7 @@ from engine.store.commit import STALE_SECONDS
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import seal
 from engine.store.store import locate_set
-from engine.store.upkeep.verify import Fault, StoreVerifier
+from engine.store.verify import Fault, StoreVerifier
 
 Spoil = Callable[[Path], object]
 
