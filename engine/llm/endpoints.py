@@ -9,8 +9,7 @@ from engine.errors import UnpricedError
 from engine.llm.client.prices import find_price, may_think, parse_price
 from engine.llm.client.redaction import redact_credentials
 from engine.llm.client.request import Endpoint
-from engine.llm.embedded.embedded_model import describe_embedded
-from engine.llm.embedded.embedded_models import is_embedded
+from engine.llm.embedded.embedded_models import describe_embedded, is_embedded
 from engine.settings import Settings
 
 

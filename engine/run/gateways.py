@@ -12,8 +12,7 @@ from engine.llm.embedded.embedded_models import is_embedded
 from engine.llm.endpoints import describe_endpoint, describe_fallbacks, describe_judge, limit_cost
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.metered import RateLimiter
-from engine.llm.gateway.model_gateway import ModelGateway
-from engine.llm.gateway.shared import SharedModels
+from engine.llm.gateway.model_gateway import ModelGateway, SharedModels
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 

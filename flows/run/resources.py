@@ -16,8 +16,7 @@ from engine.domain.progress import Event, KeptCounted, Progress
 from engine.domain.verdict import SkipReason
 from engine.errors import ModelBusyError
 from engine.llm.gateway.metered import RateLimiter
-from engine.llm.gateway.model_gateway import ModelGateway
-from engine.llm.gateway.shared import SharedModels
+from engine.llm.gateway.model_gateway import ModelGateway, SharedModels
 from engine.run.gateways import open_gateway, open_voting_judge
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings

@@ -6,14 +6,15 @@ import inspect
 import logging
 import os
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from engine.definitions.effort import Thinking
 from engine.errors import ModelNotFoundError
 from engine.llm.client.provider_errors import CONNECT_SECONDS, ErrorTranslator
-from engine.llm.client.reasoning import read_efforts, write_options
 from engine.llm.client.redaction import redact_credentials
 from engine.llm.client.request import REFUSED, Endpoint, Reply, Request
 from engine.llm.client.response import OTHER_FORM, Usage, mend_unicode, read_choice, read_odds, read_usage
@@ -45,10 +46,9 @@ class LitellmClient:
             endpoint.name, where, endpoint.settings, timeout_seconds, self._litellm.exceptions
         )
         self._check_name()
-        chat = endpoint.style == "chat"
         # Others find by themselves what they have read before, or ask for an order of its own (Gemini).
         self._marks_cached = "claude" in endpoint.model.lower()
-        self._efforts = read_efforts(self._litellm, endpoint.model, endpoint.api_base) if chat else None
+        self._efforts = self._read_efforts() if endpoint.style == "chat" else None
         self.endpoint = replace(endpoint, thinks=self._efforts is not None)
         # Without its wrappers, a third of litellm's CPU time: they feed callbacks and look up the price of each reply,
         # which nobody uses (docs/decisions/008-replies.md).
@@ -114,7 +114,7 @@ class LitellmClient:
             "api_base": endpoint.api_base,
             "api_key": endpoint.api_key,
             "timeout": httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds)),
-            **write_options(self._efforts, request.thinking, request.max_tokens, request.temperature),
+            **self._write_options(request),
             # Retries are made by the gateway, which counts, logs and limits them.
             "max_retries": 0,
             "num_retries": 0,
@@ -139,6 +139,18 @@ class LitellmClient:
             options["response_format"] = {"type": "json_schema", "json_schema": json_schema}
         options |= {"model": endpoint.model, "messages": messages, "drop_params": True}
         return await self._acompletion(**options, litellm_logging_obj=self._make_record(messages))
+
+    def _write_options(self, request: Request) -> dict[str, Any]:
+        """The options that depend on thinking.
+
+        With thinking on, no temperature is sent: Anthropic's models then accept only 1, and OpenAI's accept none.
+        """
+        options: dict[str, Any] = {"max_tokens": request.count_max_tokens(self.endpoint.thinks)}
+        if self._efforts is None or request.thinking == "none":
+            options["temperature"] = request.temperature
+        if self._efforts and (effort := self._efforts[request.thinking]):
+            options["reasoning_effort"] = effort
+        return options
 
     def _make_record(self, messages: list[dict[str, Any]]) -> Any:
         """What litellm's providers note of a call; nobody reads it."""
@@ -206,6 +218,20 @@ class LitellmClient:
             bound,
             extra={"model": self.endpoint.name},
         )
+
+    def _read_efforts(self) -> Mapping[Thinking, str | None] | None:
+        """litellm's ``reasoning_effort`` for each amount of thinking; None for a model that cannot think.
+
+        For ``none`` it is the least effort that the model supports, or None, which sends no ``reasoning_effort``.
+        """
+        litellm = self._litellm
+        name, provider, *_ = litellm.get_llm_provider(self.endpoint.model, api_base=self.endpoint.api_base)
+        parameters = litellm.get_supported_openai_params(model=name, custom_llm_provider=provider) or ()
+        if "reasoning_effort" not in parameters or not litellm.supports_reasoning(name, provider):
+            return None
+        info = litellm.get_model_info(name, provider)
+        least = [word for word in ("none", "minimal") if info.get(f"supports_{word}_reasoning_effort")]
+        return {"none": least[0] if least else None, "low": "low", "medium": "medium", "high": "high"}
 
     def _check_name(self) -> None:
         try:

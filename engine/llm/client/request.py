@@ -12,6 +12,10 @@ from engine.settings import Style
 
 # The finish reason of a refused reply, as OpenAI names it.
 REFUSED = "content_filter"
+# Thoughts count toward max_tokens. litellm gives Anthropic's models budgets of 1,024, 2,048 and 4,096 tokens, and
+# max_tokens must be larger (its constants, 1.110); OpenAI's models have no budget. A high ceiling costs nothing, and
+# models that think even when told not to need one too.
+THINKING_TOKENS: Mapping[Thinking, int] = {"none": 2048, "low": 4096, "medium": 8192, "high": 16384}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,10 @@ class Request:
     in_words: Prompt | None = field(default=None, compare=False)
     label: str = field(default="", compare=False)
     key: str = field(default="", compare=False)
+
+    def count_max_tokens(self, thinks: bool) -> int:
+        """The most tokens that a reply may have, with room for thoughts where the model has some."""
+        return self.max_tokens + (THINKING_TOKENS[self.thinking] if thinks else 0)
 
     def without_schema(self) -> "Request":
         """The request with its schema asked for in words; one without a schema as it is."""

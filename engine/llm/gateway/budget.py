@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from engine.errors import BudgetError
-from engine.llm.client.reasoning import count_max_tokens
 from engine.llm.client.request import Endpoint, Reply, Request
 from engine.llm.replies.changes import TINY_USD, SharedLimit
 from engine.llm.replies.replies import Lost
@@ -48,7 +47,7 @@ def bound_call(request: Request, endpoint: Endpoint) -> Bound:
     schema = len(json.dumps(request.schema, ensure_ascii=False).encode()) if request.schema else 0
     prompt = sum(len(text.encode()) for _, text in request.prompt.messages)
     tokens_in = prompt + schema + WRAPPING_TOKENS
-    tokens_out = count_max_tokens(request.max_tokens, request.thinking if endpoint.thinks else None)
+    tokens_out = request.count_max_tokens(endpoint.thinks)
     price = endpoint.price
     return Bound(tokens_in, tokens_out, None if price is None else price.bound_cost(tokens_in, tokens_out))
 

@@ -5,24 +5,28 @@ A request passes one wrapper a concern, each with ``complete(request) -> Reply``
 rate, record), ``RedactingClient`` (no secrets), ``LitellmClient``.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 
 from engine.domain.progress import CallEnded, Noticed, Progress
 from engine.errors import ContextTooLongError, ProviderError, RequestRefusedError, RetryableProviderError, StoreError
 from engine.llm.client.request import Client, Endpoint, Reply, Request
-from engine.llm.gateway.budget import RunBudget
+from engine.llm.embedded.embedded_models import is_embedded, serve_embedded
+from engine.llm.gateway.budget import Budget, RunBudget
 from engine.llm.gateway.metered import MeteredClient, NoRateLimit, RateLimiter
 from engine.llm.gateway.retrying import ENDING, GONE, RetryingClient
 from engine.llm.gateway.throttle import AdaptiveThrottle
 from engine.llm.replies.replies import ReplyStore, open_replies
-from engine.settings import RepliesPlace
+from engine.settings import EmbeddedPlace, RepliesPlace
 from engine.system.log_context import log_context
 
 LOGGER = logging.getLogger("exemplars.calls")
 PATIENCE_SECONDS = 300.0
+# The server of an embedded model does not come back by itself.
+EMBEDDED_PATIENCE_SECONDS = 10.0
 
 
 class ModelGateway:
@@ -54,9 +58,10 @@ class ModelGateway:
         self._gone: list[str] = []
         self._throttles: list[AdaptiveThrottle] = []
         self._clients: list[SchemaFallback] = []
-        find = find_throttle or self._make_throttle
+        if find_throttle is None:
+            find_throttle = SharedModels(budget.concurrency, PATIENCE_SECONDS, notice=self._notice).find_throttle
         for number, each in enumerate((client, *fallbacks)):
-            throttle, limiter, report = find(each.endpoint), rate_limiter or NoRateLimit(), progress.report
+            throttle, limiter, report = find_throttle(each.endpoint), rate_limiter or NoRateLimit(), progress.report
             metered = MeteredClient(each, throttle, budget, limiter, self._find_replies, report, stands_in=number > 0)
             self._throttles.append(throttle)
             self._clients.append(SchemaFallback(RetryingClient(metered, throttle, budget, wait_seconds, report)))
@@ -122,9 +127,6 @@ class ModelGateway:
             self._gone.append(name)
             self._notice(f"{error}. From now on a fallback is asked in its place")
 
-    def _make_throttle(self, endpoint: Endpoint) -> AdaptiveThrottle:
-        return AdaptiveThrottle(endpoint.slots or self.budget.concurrency, PATIENCE_SECONDS, self._notice)
-
     def _find_replies(self) -> ReplyStore:
         if self._replies is None:
             raise StoreError("Nothing may be asked where replies are not kept: open ModelGateway.keeping first")
@@ -160,3 +162,53 @@ class SchemaFallback:
         told = {"model": self.endpoint.name}
         LOGGER.info("%s takes no schema: it is asked in words from here on", self.endpoint.name, extra=told)
         return reply
+
+
+class SharedModels(ExitStack):
+    """The models that the runs of one process share; for one event loop. Embedded servers end with the ``with`` block.
+
+    Args:
+        calls_at_once: calls of one model in flight at most, of all runs together.
+        budget: what the runs may spend together; None where nothing bounds it.
+        notice: told, in a sentence, what happens to a model that all of them ask.
+    """
+
+    def __init__(
+        self,
+        calls_at_once: int,
+        patience_seconds: float,
+        budget: Budget | None = None,
+        notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__()
+        self.budget = budget
+        self._calls_at_once = calls_at_once
+        self._patience_seconds = patience_seconds
+        self._notice = notice
+        self._throttles: dict[str, AdaptiveThrottle] = {}
+        self._served: dict[str, Endpoint] = {}
+        self._starting = asyncio.Lock()
+
+    async def serve(self, name: str, place: EmbeddedPlace) -> Endpoint:
+        """The endpoint of an embedded model, whose server is started when it is first asked for.
+
+        Args:
+            place: where the files of embedded models are.
+
+        Raises:
+            ModelNotFoundError, ProviderUnavailableError: as ``serve_embedded``.
+        """
+        async with self._starting:
+            if name not in self._served:
+                self._served[name] = self.enter_context(serve_embedded(name, place))
+            return self._served[name]
+
+    def find_throttle(self, endpoint: Endpoint) -> AdaptiveThrottle:
+        """The throttle through which all runs ask a model."""
+        key = f"{endpoint.identity}\0{endpoint.api_base}"
+        if key not in self._throttles:
+            most, patience_seconds = endpoint.slots or self._calls_at_once, self._patience_seconds
+            if is_embedded(endpoint.name):
+                patience_seconds = min(patience_seconds, EMBEDDED_PATIENCE_SECONDS)
+            self._throttles[key] = AdaptiveThrottle(most, patience_seconds, self._notice)
+        return self._throttles[key]

@@ -31,7 +31,7 @@ from engine.domain.model import POLES, Effort, Model
 from engine.domain.progress import LoggedProgress
 from engine.domain.samples import Exemplar
 from engine.llm.client.litellm_client import LitellmClient
-from engine.llm.embedded.embedded_model import serve_embedded
+from engine.llm.embedded.embedded_models import serve_embedded
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job, check_effort, plan_job

@@ -10,8 +10,7 @@ from fakes.provider import Behaviour, Provider
 from engine.asking.cells import make_chat_request
 from engine.definitions.effort import Thinking
 from engine.llm.client.litellm_client import LitellmClient
-from engine.llm.client.reasoning import THINKING_TOKENS
-from engine.llm.client.request import Endpoint
+from engine.llm.client.request import THINKING_TOKENS, Endpoint
 
 REQUEST = replace(make_chat_request(make_test_plan(), make_cell()), max_tokens=500)
 

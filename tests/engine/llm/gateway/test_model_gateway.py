@@ -34,7 +34,7 @@ from engine.llm.client.prices import Price
 from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.llm.gateway.budget import RunBudget, bound_call
 from engine.llm.gateway.metered import ENDING_SECONDS
-from engine.llm.gateway.model_gateway import ModelGateway
+from engine.llm.gateway.model_gateway import ModelGateway, SharedModels
 from engine.llm.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, MAX_MALFORMED, MAX_MALFORMED_FIRST
 from engine.llm.gateway.throttle import SILENT_CALLS
 from engine.llm.replies.replies import ReplyStore
@@ -504,3 +504,12 @@ async def test_call_that_is_tried_again_says_when_that_is_and_what_it_is_about(
     told = [(vars(record)["attempt"], vars(record)["wait_seconds"]) for record in caplog.records]
     assert [(1, 0.0), (2, 0.15)] == told
     assert {"model": "openai/test", "error": "RateLimitedError"}.items() <= vars(caplog.records[0]).items()
+
+
+def test_runs_ask_one_model_at_one_pace_and_an_embedded_one_for_as_many_as_it_has_slots() -> None:
+    with SharedModels(24, 60.0) as shared:
+        throttle = shared.find_throttle(CHAT)
+
+        assert shared.find_throttle(CHAT) is throttle
+        assert shared.find_throttle(replace(CHAT, identity="another")) is not throttle
+        assert [24, 8] == [throttle.window, shared.find_throttle(replace(CHAT, identity="third", slots=8)).window]
