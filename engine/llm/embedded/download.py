@@ -39,7 +39,7 @@ def get_model(name: str, model: EmbeddedModel, folder: Path) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _lock(model, folder):
+        with filelock.FileLock(folder / f".{model.file}.lock"):
             path = _find_checked(model, folder) or _download(name, model, folder)
             return _make(model, path, folder) if model.made and path.name == model.file else path
     except OSError as error:
@@ -98,10 +98,6 @@ def requantize(source: Path, made: Path) -> None:
             writer.write_tensor_data(quantize(dequantize(item.data, slow), quick) if change else item.data)
     finally:
         writer.close()
-
-
-def _lock(model: EmbeddedModel, folder: Path) -> filelock.BaseFileLock:
-    return filelock.FileLock(folder / f".{model.file}.lock")
 
 
 def _name_parts(model: EmbeddedModel, folder: Path) -> Path:

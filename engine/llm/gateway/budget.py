@@ -76,7 +76,8 @@ class Budget:
     @property
     def left_usd(self) -> float:
         """What is neither spent nor reserved, in USD; infinite without a limit."""
-        return math.inf if self.max_usd is None else max(0.0, self.max_usd - self._committed_usd)
+        committed = math.fsum((self.spent_usd, *self._reserved))
+        return math.inf if self.max_usd is None else max(0.0, self.max_usd - committed)
 
     def set_aside(self, usd: float) -> None:
         """Reserves money for others to spend, until they ``settle``."""
@@ -114,10 +115,6 @@ class Budget:
             yield
         finally:
             self.settle(bound_usd, 0.0)
-
-    @property
-    def _committed_usd(self) -> float:
-        return math.fsum((self.spent_usd, *self._reserved))
 
 
 class RunBudget:

@@ -12,7 +12,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 
 from engine.domain.progress import CallEnded, Noticed, Progress
-from engine.errors import ContextTooLongError, ProviderError, RequestRefusedError, RetryableProviderError, StoreError
+from engine.errors import ContextTooLongError, RequestRefusedError, RetryableProviderError, StoreError
 from engine.llm.client.request import Client, Endpoint, Reply, Request
 from engine.llm.embedded.embedded_models import is_embedded, serve_embedded
 from engine.llm.gateway.budget import Budget, RunBudget
@@ -118,14 +118,11 @@ class ModelGateway:
             try:
                 return await client.complete(request)
             except (RetryableProviderError, *GONE) as error:
-                self._notice_gone(client.endpoint.name, error)
+                # Once for each model: every later request meets the same error.
+                if isinstance(error, GONE) and client.endpoint.name not in self._gone:
+                    self._gone.append(client.endpoint.name)
+                    self._notice(f"{error}. From now on a fallback is asked in its place")
         return await self._clients[-1].complete(request)
-
-    def _notice_gone(self, name: str, error: ProviderError) -> None:
-        """Notices, once for each model, that a fallback is asked in its place for good."""
-        if isinstance(error, GONE) and name not in self._gone:
-            self._gone.append(name)
-            self._notice(f"{error}. From now on a fallback is asked in its place")
 
     def _find_replies(self) -> ReplyStore:
         if self._replies is None:

@@ -67,8 +67,8 @@ class RetryingClient:
         client: Client,
         throttle: AdaptiveThrottle,
         budget: RunBudget,
-        wait_seconds: float = 0.5,
-        report: Callable[[Event], None] = lambda _: None,
+        wait_seconds: float,
+        report: Callable[[Event], None],
     ) -> None:
         self.endpoint = client.endpoint
         self.gone: ProviderError | None = None

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Self
@@ -62,12 +62,7 @@ class ReplyStore:
         self._failure: str | None = None
         self._kept: dict[str, str] = {}
         self.kept_usd, self.lost = 0.0, Lost()
-        self._writer = Writer.share(place)
-        try:
-            self._writer.open(self._opening, self._load)
-        except BaseException:
-            self.close()
-            raise
+        self._writer = Writer.open(place, self._opening, self._load)
 
     def find(self, key: str) -> Reply | None:
         """The reply kept under a key, if there is one."""
@@ -120,7 +115,6 @@ class ReplyStore:
         if self._failure != CLOSED:
             self._failure = CLOSED
             self._writer.close(self._opening)
-            self._writer.release()
 
     def __enter__(self) -> Self:
         return self
@@ -137,8 +131,8 @@ class ReplyStore:
             self._failure = self._failure or str(error)
             raise
 
-    def _load(self, connection: Connection) -> None:
-        plan_id, live = self._opening.plan_id, self._writer.list_openings()
+    def _load(self, connection: Connection, live: Sequence[str]) -> None:
+        plan_id = self._opening.plan_id
         for ended, count, usd in connection.execute(SUM_CALLS, {"plan_id": plan_id, "live": live}):
             if ended:
                 self.kept_usd = usd

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from sqlalchemy import Connection
 
@@ -16,7 +16,6 @@ from engine.llm.replies.changes import DEAD_SECONDS, Change, Noted, Opening, Out
 from engine.llm.replies.database import Database, find_file
 from engine.settings import RepliesPlace
 
-T = TypeVar("T")
 # A change, and who waits for what comes of it.
 Waiting = tuple[Change, "Future[Outcome]"]
 
@@ -35,8 +34,9 @@ class Writer:
     _shared: ClassVar[dict[str, "Writer"]] = {}
     _sharing = threading.Lock()
 
-    def __init__(self, place: RepliesPlace) -> None:
+    def __init__(self, place: RepliesPlace, key: str) -> None:
         self._database = Database(place)
+        self._key = key
         self._users = 0
         self._openings: set[Opening] = set()
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
@@ -44,40 +44,47 @@ class Writer:
         self._thread.start()
 
     @classmethod
-    def share(cls, place: RepliesPlace) -> "Writer":
-        """The writer of this process to that database, to be ``release``d."""
-        key = place.url or str(find_file(place))
-        with cls._sharing:
-            if key not in cls._shared:
-                cls._shared[key] = cls(place)
-            cls._shared[key]._users += 1
-            return cls._shared[key]
+    def open(cls, place: RepliesPlace, opening: Opening, load: Callable[[Connection, Sequence[str]], None]) -> "Writer":
+        """The writer of this process to that database, once it is noted that a plan is open.
 
-    def release(self) -> None:
-        """Ends the thread where nobody uses it any more, and closes the database."""
-        with self._sharing:
-            self._users -= 1
-            if self._users:
-                return
-            for key in [key for key, writer in self._shared.items() if writer is self]:
-                del self._shared[key]
-        self._queue.put(None)
-        self._thread.join()
-        self._database.close()
-
-    def open(self, opening: Opening, load: Callable[[Connection], T]) -> T:
-        """Notes that a plan is open, and reads what is kept of it.
+        Args:
+            load: reads what is kept of the plan; it is given the live openings of this process too.
 
         Raises:
             StoreError: the database cannot be read or written.
         """
-        self.hand(Noted(opening)).result()
-        self._openings.add(opening)
-        return self._database.read(load)
+        key = place.url or str(find_file(place))
+        with cls._sharing:
+            if key not in cls._shared:
+                cls._shared[key] = cls(place, key)
+            writer = cls._shared[key]
+            writer._users += 1
+        try:
+            writer.hand(Noted(opening)).result()
+            writer._openings.add(opening)
+            live = [each.opening for each in list(writer._openings)]
+            writer._database.read(lambda connection: load(connection, live))
+        except BaseException:
+            writer.close(opening)
+            raise
+        return writer
 
-    def list_openings(self) -> list[str]:
-        """The openings of this process that are live."""
-        return [opening.opening for opening in list(self._openings)]
+    def close(self, opening: Opening) -> None:
+        """Returns when all that was handed over is committed, or could not be, and the plan is open no longer.
+
+        With the last opening the thread ends and the database is closed.
+        """
+        self._openings.discard(opening)
+        with suppress(StoreError):
+            self.hand(Noted(opening, is_open=False)).result()
+        with self._sharing:
+            self._users -= 1
+            if self._users:
+                return
+            del self._shared[self._key]
+        self._queue.put(None)
+        self._thread.join()
+        self._database.close()
 
     async def write(self, change: Change) -> Outcome:
         """What comes of a change, once it is committed; it is committed too where the caller gives up.
@@ -92,12 +99,6 @@ class Writer:
         waiting: Future[Outcome] = Future()
         self._queue.put((change, waiting))
         return waiting
-
-    def close(self, opening: Opening) -> None:
-        """Returns when all that was handed over is committed, or could not be, and the plan is open no longer."""
-        self._openings.discard(opening)
-        with suppress(StoreError):
-            self.hand(Noted(opening, is_open=False)).result()
 
     def _run(self) -> None:
         more, beaten_at = True, time.monotonic()

@@ -1,22 +1,33 @@
-"""What litellm sends of a prompt, and what it makes of a provider's usage: marks for a cache, tokens, and the cost."""
+"""What litellm sends of a request, and what comes of an answer, however the provider puts it.
+
+Marks for a cache, room for thoughts; texts and tokens, their cost, and a sentence where they cannot be read.
+"""
 
 import asyncio
+import json
+import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from fakes.provider import serve_app
+from fakes.builders import make_cell, make_test_plan
+from fakes.manners import MALFORMED, MISCOUNTED
+from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_app
 from fastapi import FastAPI
 
+from engine.asking.requests import make_chat_request
+from engine.definitions.effort import Thinking
+from engine.errors import MalformedAnswerError
 from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.client.prices import Price
-from engine.llm.client.request import Endpoint, Prompt, Reply, Request
+from engine.llm.client.request import THINKING_TOKENS, Endpoint, Prompt, Reply, Request
 
 GPT, CLAUDE = "openai/gpt-5-mini", "anthropic/claude-sonnet-4-5"
 # USD a token: plain prompt, reply, prompt from the cache, prompt into the cache.
 PRICE = Price(1.0, 10.0, 0.1, 2.0)
 ASKED = Request(Prompt("Is it?"), 100, 0.8)
+CHAT_REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)
 GPT_ANSWER: dict[str, Any] = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
@@ -47,6 +58,15 @@ CLAUDE_ANSWER: dict[str, Any] = {
 }
 
 
+async def send(url: str, model: str, request: Request, price: Price | None = None) -> tuple[bool, Reply]:
+    """Whether the client says that the model thinks, and the reply."""
+    client = LitellmClient(Endpoint(model, model, model, api_base=url, api_key="sk-test", price=price), 60)
+    try:
+        return client.endpoint.thinks, await client.complete(request)
+    finally:
+        await client.close()
+
+
 @dataclass
 class Both:
     """A server that answers like OpenAI and like Anthropic, and keeps what it was sent."""
@@ -55,12 +75,7 @@ class Both:
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
     async def ask(self, model: str, request: Request = ASKED, place: str = "v1") -> Reply:
-        base = f"{self.url}/{place}"
-        client = LitellmClient(Endpoint(model, model, model, api_base=base, api_key="sk-test", price=PRICE), 60)
-        try:
-            return await client.complete(request)
-        finally:
-            await client.close()
+        return (await send(f"{self.url}/{place}", model, request, PRICE))[1]
 
 
 @pytest.fixture(scope="session")
@@ -125,3 +140,84 @@ async def test_last_turn_else_the_system_message_is_marked_for_claude_and_nothin
         (message["role"], part.get("cache_control")) for message in claude["messages"] for part in message["content"]
     ]
     assert [{"role": role, "content": text} for role, text in prompt.messages] == other["messages"]
+
+
+# Of one that thinks by itself the least is asked; what has no thoughts is asked as ever.
+@pytest.mark.parametrize(
+    ("model", "thinking", "effort", "temperature"),
+    [
+        ("openai/gpt-5-mini", "medium", "medium", None),
+        ("openai/gpt-5-mini", "none", "minimal", None),
+        ("openai/gpt-5.1", "none", "none", 0.8),
+        ("openai/o3-mini", "none", None, None),
+    ],
+)
+async def test_thinking_is_the_reasoning_effort_with_room_for_the_thoughts(
+    provider: Provider, model: str, thinking: Thinking, effort: str | None, temperature: float | None
+) -> None:
+    provider.behaviour = Behaviour()
+    thinks, _ = await send(provider.url, model, replace(CHAT_REQUEST, thinking=thinking))
+    body = provider.bodies[-1]
+
+    assert thinks
+    assert (effort, temperature) == (body.get("reasoning_effort"), body.get("temperature"))
+    assert 500 + THINKING_TOKENS[thinking] == body["max_completion_tokens"]
+    assert "response_format" in body
+
+
+async def test_thinking_is_left_out_where_the_model_has_none(provider: Provider) -> None:
+    provider.behaviour = Behaviour()
+    thinks, _ = await send(provider.url, "openai/gpt-5-chat-latest", replace(CHAT_REQUEST, thinking="high"))
+    body = provider.bodies[-1]
+
+    assert not thinks
+    assert (500, 0.8) == (body["max_tokens"], body["temperature"])
+    assert "reasoning_effort" not in body
+
+
+async def ask(provider: Provider, manner: str) -> Reply:
+    provider.behaviour = Behaviour(manner=manner)
+    return (await send(provider.url, "openai/test", CHAT_REQUEST))[1]
+
+
+@pytest.mark.parametrize(
+    ("manner", "finish"),
+    [
+        ("tool call", "tool_calls"),
+        ("reasoning_content", "stop"),
+        ("runs on", "length"),
+        ("usage as texts", "stop"),
+        ("usage as floats", "stop"),
+    ],
+)
+async def test_text_and_tokens_are_read_from_wherever_they_stand(provider: Provider, manner: str, finish: str) -> None:
+    reply = await ask(provider, manner)
+
+    assert ["text"] == list(json.loads(reply.text))
+    assert (finish, PROMPT_TOKENS, COMPLETION_TOKENS) == (reply.finish, reply.prompt_tokens, reply.completion_tokens)
+
+
+@pytest.mark.parametrize("manner", MISCOUNTED)
+async def test_counts_that_cannot_be_believed_are_said_and_none(
+    provider: Provider, manner: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "exemplars.calls"):
+        reply = await ask(provider, manner)
+
+    assert (0, 0) == (reply.prompt_tokens, reply.completion_tokens)
+    [said] = [record.getMessage() for record in caplog.records if record.name == "exemplars.calls"]
+    assert said.startswith(f"openai/test at {provider.url} does not tell in a way that can be believed how many tokens")
+
+
+@pytest.mark.parametrize("manner", MALFORMED)
+async def test_answer_that_cannot_be_read_is_an_error_that_says_what_it_is_like(
+    provider: Provider, manner: str
+) -> None:
+    with pytest.raises(MalformedAnswerError) as caught:
+        await ask(provider, manner)
+    said = str(caught.value)
+
+    assert caught.value.maybe_billed
+    assert said.startswith(f"openai/test at {provider.url} answers, in a form that cannot be read: it ")
+    assert MALFORMED[manner][1] in said
+    assert not any(word in said for word in ("Traceback", "LiteLLM", "network", "\n"))
