@@ -25,7 +25,7 @@ from engine.llm.embedded.embedded_models import EMBEDDED, EmbeddedFile, choose_m
 from engine.llm.endpoints import check_prices
 from engine.llm.replies.admin import count_asked
 from engine.settings import EmbeddedPlace, Settings
-from engine.store.earlier.texts import open_samples
+from engine.store.earlier.samples import open_samples
 from engine.store.layout import PROPOSED
 from engine.store.proposals import list_all, read_refused, read_reviewed
 from engine.store.store import check_writable, digest_sets, list_sets

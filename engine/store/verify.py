@@ -151,7 +151,8 @@ def _check_set_once(filesystem: fs.FileSystem, place: str, path: str) -> _SetFac
             facts.faults.append(("a set without a manifest, so debris", "", DEBRIS))
         return facts
     facts.status = str(manifest.get("status"))
-    for key, value in _read_place(place).items():
+    for key, part in zip(("handle", "pool", "run_id"), place.split("/")[-3:], strict=True):
+        value = part.partition("=")[2]
         if manifest.get(key) != value:
             said = f"{key} is {manifest.get(key)!r}, but the folder says {value!r}"
             facts.faults.append((said, MANIFEST, "Move the folder to the place that its manifest says"))
@@ -164,12 +165,6 @@ def _check_set_once(filesystem: fs.FileSystem, place: str, path: str) -> _SetFac
         found = _check_file(filesystem, f"{path}/{name}", entry, manifest, name == samples, facts)
         facts.faults += [(what, name, RESTORE) for what in found]
     return facts
-
-
-def _read_place(place: str) -> dict[str, str]:
-    """Handle, pool and run id, taken from the path of a set's folder."""
-    values = [part.partition("=")[2] for part in place.split("/")[-3:]]
-    return dict(zip(("handle", "pool", "run_id"), values, strict=True))
 
 
 def _is_nested(value: object) -> TypeGuard[dict[str, dict[str, Any]]]:

@@ -15,8 +15,8 @@ from engine.domain.samples import make_row
 from engine.errors import StoreError
 from engine.run.job import read_pools
 from engine.store.changes import Removal, remove_stored
+from engine.store.earlier.samples import open_samples
 from engine.store.earlier.search import find_nearest
-from engine.store.earlier.texts import open_samples
 from engine.store.layout import HASHES, SAMPLES
 from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, list_sets, write_set
