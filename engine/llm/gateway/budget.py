@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from engine.errors import BudgetError
+from engine.llm.client.prices import add_costs
 from engine.llm.client.request import Endpoint, Reply, Request
 from engine.llm.replies.changes import TINY_USD, SharedLimit
 from engine.llm.replies.replies import Lost
@@ -143,7 +144,7 @@ class RunBudget:
         self.unanswered_calls = 0
         self.unanswered_usd = 0.0
         self.unpriced: set[str] = set()
-        self._costs: list[float] = []
+        self._costs: list[float | None] = []
         self._own = Budget(max_cost_usd, lambda bound_usd: BudgetError(self._explain(bound_usd)))
         self._shared = shared
         self.shared_limit = shared.limit if shared else None
@@ -153,7 +154,7 @@ class RunBudget:
     @property
     def cost_usd(self) -> float | None:
         """What the replies cost, in USD; None where no price is known."""
-        return math.fsum(self._costs) if self._costs else None
+        return add_costs(*self._costs)
 
     @property
     def spent_usd(self) -> float:
@@ -190,12 +191,11 @@ class RunBudget:
         self.tokens += reply.completion_tokens
         self.prompt_tokens += reply.prompt_tokens
         self.cached_tokens += reply.cached_tokens
-        if reply.cost_usd is not None:
-            self._costs.append(reply.cost_usd)
-            if not reused:
-                self._spend(reply.cost_usd)
-        elif endpoint is not None:
+        self._costs.append(reply.cost_usd)
+        if reply.cost_usd is None and endpoint is not None:
             self.unpriced.add(reply.model or endpoint.name)
+        if not reused:
+            self._spend(reply.cost_usd or 0.0)
 
     def count_unanswered(self, bound_usd: float | None) -> None:
         """Counts a call that brought no reply though it may have been billed, at the most that it can have cost."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from engine.errors import StoreError
 from engine.llm.replies.changes import find_alive
-from engine.llm.replies.database import Database, name_database, read_database
+from engine.llm.replies.database import Database, name_database, read_rows
 from engine.settings import RepliesPlace
 
 BYTES_PER_GB = 10**9
@@ -69,7 +69,7 @@ class Removed:
 def count_kept_replies(place: RepliesPlace, plan_id: str) -> int:
     """How many replies are kept of one plan; 0 too where they cannot be read."""
     with suppress(StoreError):
-        return read_database(place, lambda connection: int(connection.scalar(COUNT_REPLIES, {"plan_id": plan_id})), 0)
+        return sum(count for [count] in read_rows(place, COUNT_REPLIES, plan_id=plan_id))
     return 0
 
 
@@ -79,13 +79,9 @@ def count_asked(place: RepliesPlace, handle: str) -> dict[str, Counter[str]]:
     Empty where none are kept, or they cannot be read.
     """
     asked: dict[str, Counter[str]] = {}
-
-    def count(connection: Connection) -> None:
-        for plan_id, identity, given in connection.execute(COUNT_ASKED, {"handle": handle}):
-            asked.setdefault(plan_id, Counter())[identity] = given
-
     with suppress(StoreError):
-        read_database(place, count, None)
+        for plan_id, identity, given in read_rows(place, COUNT_ASKED, handle=handle):
+            asked.setdefault(plan_id, Counter())[identity] = given
     return asked
 
 
@@ -96,14 +92,10 @@ def list_cache(place: RepliesPlace) -> list[CachedPlan]:
         StoreError: the database cannot be read.
     """
     name = name_database(place)
-
-    def list_plans(connection: Connection) -> list[CachedPlan]:
-        return [
-            CachedPlan(plan_id, handle, count, int(size), datetime.fromtimestamp(used_at, UTC), bool(in_use), name)
-            for plan_id, handle, count, size, used_at, in_use in connection.execute(LIST_PLANS, {"alive": find_alive()})
-        ]
-
-    return read_database(place, list_plans, [])
+    return [
+        CachedPlan(plan_id, handle, count, int(size), datetime.fromtimestamp(used_at, UTC), bool(in_use), name)
+        for plan_id, handle, count, size, used_at, in_use in read_rows(place, LIST_PLANS, alive=find_alive())
+    ]
 
 
 def prune_cache(place: RepliesPlace, max_days: float, max_gb: float, now: datetime) -> Removed:

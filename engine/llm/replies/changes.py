@@ -1,9 +1,8 @@
 """What happens to the calls of a plan, and how the database takes it."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
@@ -41,11 +40,12 @@ SUM_BUDGET = text(
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """One opening of a plan, by whoever uses it."""
+    """One opening of a plan, by whoever uses it: it lives or, where ``is_open`` is False, is over."""
 
     opening: str
     plan_id: str
     handle: str | None
+    is_open: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +57,13 @@ class SharedLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
-    """An opening lives or, where ``is_open`` is False, is over."""
-
-    opening: Opening
-    is_open: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Begun:
-    """A call is about to be made and may cost so much; None where that is not known."""
+    """A call is about to be made and may cost ``usd``; None where that is not known."""
 
-    opening: Opening
     call: int
-    bound_usd: float | None
+    plan_id: str
+    opening: str
+    usd: float | None
     limit: SharedLimit | None = None
 
 
@@ -84,17 +77,19 @@ class Unanswered:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A reply came, as JSON; ``call`` is the number of its call, where that was noted."""
+    """A reply came, as JSON; ``call`` is the number of its call, where that was noted, ``usd`` what it cost."""
 
-    opening: Opening
+    plan_id: str
     key: str
     reply: str
-    cost_usd: float | None
-    call: int | None
     identity: str | None
+    bytes: int
+    call: int | None
+    usd: float | None
 
 
-Change = Noted | Begun | Unanswered | Kept
+# The fields of each are parameters of its statements.
+Change = Opening | Begun | Unanswered | Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +120,17 @@ def apply_changes(connection: Connection, changes: Sequence[Change]) -> list[Out
     # In one order everywhere, like the keys of replies: else two machines wait for each other.
     for limit in sorted({change.limit for change in begun}, key=str):
         outcomes |= _begin(connection, [change for change in begun if change.limit == limit], limit)
-    kept = [change for change in changes if isinstance(change, Kept)]
-    outcomes |= _keep(connection, sorted(kept, key=lambda change: (change.opening.plan_id, change.key)))
-    ended = [{"call": change.call, "usd": change.cost_usd} for change in kept if change.call is not None]
-    _execute(connection, END_CALL, ended)
+    kept = sorted((change for change in changes if isinstance(change, Kept)), key=lambda kept: (kept.plan_id, kept.key))
+    if _execute(connection, KEEP_REPLY, kept) < len(kept):
+        # Of those that stand already, which are few if any.
+        standing = {change: connection.scalar(FIND_REPLY, asdict(change)) for change in kept}
+        outcomes |= {change: reply for change, reply in standing.items() if reply != change.reply}
+    _execute(connection, END_CALL, [change for change in kept if change.call is not None])
     unanswered = [change for change in changes if isinstance(change, Unanswered)]
-    _execute(connection, DROP_CALL, [{"call": change.call} for change in unanswered if not change.maybe_billed])
-    _execute(connection, LOSE_CALL, [{"call": change.call} for change in unanswered if change.maybe_billed])
-    noted = [asdict(change.opening) | {"is_open": change.is_open} for change in changes if isinstance(change, Noted)]
-    _execute(connection, NOTE_OPENING, [{**row, "used_at": time.time()} for row in noted])
+    _execute(connection, DROP_CALL, [change for change in unanswered if not change.maybe_billed])
+    _execute(connection, LOSE_CALL, [change for change in unanswered if change.maybe_billed])
+    openings = [change for change in changes if isinstance(change, Opening)]
+    _execute(connection, NOTE_OPENING, openings, used_at=time.time())
     return [outcomes.get(change) for change in changes]
 
 
@@ -146,47 +143,17 @@ def _begin(connection: Connection, begun: Sequence[Begun], limit: SharedLimit | 
         spent_usd, in_flight_usd = connection.execute(SUM_BUDGET, {"budget": limit.budget, "alive": find_alive()}).one()
         fitting = []
         for change in begun:
-            bound_usd = change.bound_usd or 0.0
+            bound_usd = change.usd or 0.0
             if spent_usd + bound_usd > limit.max_usd + TINY_USD:
                 refused[change] = Refused(spent_usd, in_flight_usd)
                 continue
             fitting.append(change)
             spent_usd, in_flight_usd = spent_usd + bound_usd, in_flight_usd + bound_usd
-    rows = [
-        {
-            "call": change.call,
-            "plan_id": change.opening.plan_id,
-            "opening": change.opening.opening,
-            "budget": limit.budget if limit else None,
-            "usd": change.bound_usd,
-            "begun_at": time.time(),
-        }
-        for change in fitting
-    ]
-    _execute(connection, BEGIN_CALL, rows)
+    _execute(connection, BEGIN_CALL, fitting, budget=limit.budget if limit else None, begun_at=time.time())
     return refused
 
 
-def _keep(connection: Connection, kept: Sequence[Kept]) -> dict[Change, Outcome]:
-    """Keeps the first reply of each key; the replies that stand in place of others, which are few if any."""
-    rows = [
-        {
-            "plan_id": change.opening.plan_id,
-            "key": change.key,
-            "reply": change.reply,
-            "identity": change.identity,
-            "bytes": len(change.reply.encode()) + len(change.key),
-        }
-        for change in kept
-    ]
-    if _execute(connection, KEEP_REPLY, rows) == len(rows):
-        return {}
-    found = {
-        change: connection.scalar(FIND_REPLY, {"plan_id": change.opening.plan_id, "key": change.key}) for change in kept
-    }
-    return {change: standing for change, standing in found.items() if standing != change.reply}
-
-
-def _execute(connection: Connection, statement: TextClause, rows: Sequence[Mapping[str, Any]]) -> int:
+def _execute(connection: Connection, statement: TextClause, changes: Sequence[Change], **more: object) -> int:
     """How many rows the statement has changed, of all."""
-    return connection.execute(statement, list(rows)).rowcount if rows else 0
+    rows = [asdict(change) | more for change in changes]
+    return connection.execute(statement, rows).rowcount if rows else 0

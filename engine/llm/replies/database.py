@@ -2,12 +2,12 @@
 
 import fcntl
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -156,18 +156,18 @@ def name_database(place: RepliesPlace) -> str:
     return URL.create("postgresql", host=url.host, port=url.port, database=url.database).render_as_string()
 
 
-def read_database(place: RepliesPlace, read: Callable[[Connection], T], nothing: T) -> T:
-    """What is read of the database, or ``nothing`` where there is no file as yet.
+def read_rows(place: RepliesPlace, statement: TextClause, **values: object) -> Sequence[Any]:
+    """The rows that a statement finds, none where there is no file as yet.
 
     Raises:
-        StoreError: it is there and cannot be read.
+        StoreError: the database is there and cannot be read.
     """
     file = find_file(place)
     if file is not None and not file.exists():
-        return nothing
+        return ()
     database = Database(place)
     try:
-        return database.read(read)
+        return database.read(lambda connection: connection.execute(statement, values).all())
     finally:
         database.close()
 

@@ -79,8 +79,9 @@ class ReplyStore:
             SharedBudgetError: with this call more could be spent than the limit.
         """
         call = secrets.randbits(62)
+        change = Begun(call, self._opening.plan_id, self._opening.opening, bound_usd, limit)
         try:
-            while isinstance(refused := await self._write(Begun(self._opening, call, bound_usd, limit)), Refused):
+            while isinstance(refused := await self._write(change), Refused):
                 assert limit is not None
                 if refused.in_flight_usd <= 0.0:
                     raise SharedBudgetError(_explain(limit, refused, bound_usd or 0.0))
@@ -98,7 +99,9 @@ class ReplyStore:
             asked: which embedded model gave it, by its endpoint's identity; None for a hosted one.
         """
         written = json.dumps(asdict(reply), ensure_ascii=False)
-        standing = await self._write(Kept(self._opening, key, written, reply.cost_usd, begun, asked))
+        size = len(written.encode()) + len(key)
+        change = Kept(self._opening.plan_id, key, written, asked, size, begun, reply.cost_usd)
+        standing = await self._write(change)
         self._kept[key] = standing if isinstance(standing, str) else written
         return Reply(**json.loads(standing)) if isinstance(standing, str) else reply
 

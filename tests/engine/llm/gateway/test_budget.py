@@ -55,15 +55,6 @@ def test_what_is_set_aside_comes_back_but_for_what_is_spent_and_a_call_that_brok
     assert 0.4 == run_budget.cost_usd
 
 
-@pytest.mark.parametrize(("costs", "usd"), [((None, None), None), ((None, 0.2), 0.2), ((0.0,), 0.0)])
-def test_costs_without_a_price_are_left_out_of_the_sum(costs: tuple[float | None, ...], usd: float | None) -> None:
-    budget = RunBudget(4)
-    for cost in costs:
-        budget.count(Reply("", "stop", cost_usd=cost), reused=False)
-
-    assert usd == budget.cost_usd
-
-
 # Thousandths of a dollar, none of which a float is: their sums reach limits exactly, but for the last bits.
 USD = st.integers(1, 30).map(lambda thousandths: thousandths / 1000)
 
