@@ -1,5 +1,6 @@
-"""Rejected sets and debris go by their age, in one move; a set that has samples never does, whatever is done to it."""
+"""Rejected sets and what dead processes left go by their age, in one move; a set that has samples never does."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,13 +11,15 @@ from fakes.workspace import mount_disk
 
 from engine.errors import StoreError
 from engine.store.changes import detach_set
+from engine.store.commit import STAGING, STALE_SECONDS, list_stale
 from engine.store.layout import DETACHED, MANIFEST, REJECTED, SAMPLES
-from engine.store.leftovers import OldSet, list_old_sets, remove_old_set
+from engine.store.leftovers import OldSet, list_old_sets, remove_old_set, sweep_store
 from engine.store.sample_set import Status
 from engine.store.store import find_set, locate_set
 
 OLD = timedelta(days=40)
-BEFORE = datetime.now(UTC) - timedelta(days=30)
+NOW = datetime.now(UTC)
+BEFORE = NOW - timedelta(days=30)
 
 
 def put_old(store: Path, run_id: str, status: Status = "rejected", age: timedelta = OLD) -> Path:
@@ -99,3 +102,21 @@ def test_what_breaks_off_leaves_no_set_by_half_and_the_next_goes_on(tmp_path: Pa
     assert before == read_files(store)
     assert [] == name_faults(store)
     assert [store] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("left_by", [STAGING, ".samples-staging-"])
+def test_what_a_dead_process_left_goes_after_a_day(tmp_path: Path, left_by: str) -> None:
+    root = tmp_path / "samples"
+    root.mkdir()
+    left = (tmp_path if left_by.startswith(".") else root) / f"{left_by}0123456789ab-x"
+    left.mkdir()
+    (left / "file").write_text("half")
+    moment = NOW.timestamp() - STALE_SECONDS - 60
+    os.utime(left, (moment, moment))
+    earlier = NOW - timedelta(minutes=2)
+    assert ((), []) == (sweep_store(str(root), HANDLE, earlier), list_stale(root, earlier))
+
+    assert [left] == list_stale(root, NOW)
+    assert 1 == len(name_faults(root))
+    assert (f"{left}: left by a process that is gone",) == sweep_store(str(root), HANDLE, NOW)
+    assert [root] == list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ from pathlib import Path
 from fakes.builders import make_exemplar, make_model, make_stamp, make_trait
 
 from engine.asking.plan import digest_definition
-from engine.domain.model import Pool, Seed
+from engine.domain.model import Pool
 from engine.domain.samples import Row, make_row
 from engine.review.settle import PersonReview, add_decisions, settle
 from engine.run.job import read_pools
@@ -51,15 +51,8 @@ def test_what_a_person_accepted_teaches_at_its_pole_while_it_is_attached_for_tra
 
     assert {TEXTS[0]: 1.0, TEXTS[2]: 0.0, TEXTS[3]: 1.0} == read()
     assert {} == read(teach=False)
+    assert digest_definition(MODEL) == digest_definition(read_pools(str(tmp_path), MODEL, True))
     remove_stored(stored, Removal((rows[0]["id"],), datetime.now(UTC)))
     assert {TEXTS[2]: 0.0, TEXTS[3]: 1.0} == read()
     detach_set(list_sets(str(tmp_path), HANDLE, "train")[0])
     assert {} == read()
-
-
-def test_what_was_accepted_comes_after_the_seeds_and_changes_no_definition() -> None:
-    plain = replace(MODEL, seeds=(Seed("clarity", "authored", 1.0),))
-    model = replace(plain, reviewed=(Seed("clarity", "accepted", 1.0),))
-
-    assert ["authored", "accepted"] == [seed.text for seed in model.examples_at("clarity", "positive")]
-    assert digest_definition(plain) == digest_definition(model)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -14,16 +15,17 @@ import pytest
 from fakes.builders import make_exemplar, make_stamp
 from fakes.long import choose, longer
 from fakes.store_writers import SECONDS, open_pool
-from fakes.stored import HANDLE, NOON, read_files
+from fakes.stored import HANDLE, NOON, attach_set, read_files
 from fakes.workspace import mount_disk
 
 from engine.domain.model import Attached
 from engine.domain.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, Row, make_id, make_row, make_sample_table
 from engine.errors import StoreError
+from engine.listing.attached import list_attached
 from engine.store.changes import detach_set
 from engine.store.commit import STAGING
 from engine.store.earlier.rows import read_attached
-from engine.store.earlier.texts import open_samples
+from engine.store.earlier.samples import open_samples
 from engine.store.layout import CARD, HASHES, MANIFEST, REJECTED, REPORT, SAMPLES, VERDICT
 from engine.store.sample_set import GROUP_ROWS, SampleSet, Status, read_manifest, write_parquet
 from engine.store.store import PROBE, check_writable, digest_sets, list_sets, locate_set, write_set
@@ -244,6 +246,18 @@ def test_attached_sets_and_their_samples_come_in_the_order_of_their_creation(tmp
     ] == list(read_attached(listed))
 
 
+def test_set_has_the_moment_of_its_commit_and_keeps_it(tmp_path: Path) -> None:
+    attach_set(tmp_path, "a", status="rejected")
+    before = time.time_ns()
+    moment = attach_set(tmp_path, "a").manifest["attached_ns"]
+
+    assert before <= moment <= time.time_ns()
+    attach_set(tmp_path, "b")
+    assert moment == attach_set(tmp_path, "a").manifest["attached_ns"]
+    sets = list_attached(f"{tmp_path}/", HANDLE)
+    assert [("a", moment), "b"] == [(sets[0].run_id, sets[0].attached_ns), sets[1].run_id]
+
+
 SPOIL: dict[str, Callable[[Path], object]] = {
     "the file is gone": Path.unlink,
     "Parquet magic bytes not found": lambda path: path.write_bytes(b"no parquet, of any length"),
@@ -306,15 +320,12 @@ def test_store_is_tried_before_anything_is_paid_for_and_left_as_it_is(tmp_path: 
     refused = pytest.raises(StoreError, match="Read-only file system")
     with mount_disk(tmp_path / "disk", "ro,size=16k") as disk, refused:
         check_writable(str(disk / "samples"))
-    check_writable(str(tmp_path / "new" / "samples"))
-
-    assert (tmp_path / "new").exists()
-    assert [] == list(tmp_path.rglob(f"*{PROBE}*"))
-
-
-def test_disk_that_is_full_is_told_when_the_store_is_tried(tmp_path: Path) -> None:
-    with mount_disk(tmp_path / "disk", "size=4k") as disk:
+    with mount_disk(tmp_path / "full", "size=4k") as disk:
         (disk / "filler").write_bytes(b"x" * 4096)
         with pytest.raises(StoreError, match="No space"):
             check_writable(str(disk))
         assert [disk / "filler"] == list(disk.iterdir())
+    check_writable(str(tmp_path / "new" / "samples"))
+
+    assert (tmp_path / "new").exists()
+    assert [] == list(tmp_path.rglob(f"*{PROBE}*"))

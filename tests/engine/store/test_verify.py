@@ -96,8 +96,6 @@ SPOILERS: tuple[tuple[Spoil, str, str], ...] = (
     (declare("one", files={"a": 1}), MANIFESTS, UNCLEAR),
     (declare("one", counts=[]), MANIFESTS, UNCLEAR),
     (declare("failed", handle="u22a8.other"), FAILED + MANIFEST, "is 'u22a8.other', but the folder says 'u22a8.test'"),
-    (declare("failed", pool="eval"), FAILED + MANIFEST, "pool is 'eval'"),
-    (declare("failed", run_id="one"), FAILED + MANIFEST, "run_id is 'one'"),
     (declare("failed", status="attached"), FAILED + MANIFEST, "the manifest names no samples"),
     (remove(ONE + SAMPLES), ONE + SAMPLES, "a file that is missing"),
     (alter_bytes(SAMPLES_OF_TWO, lambda content: content + b"\0"), SAMPLES_OF_TWO, "bytes, but the manifest"),
