@@ -72,18 +72,13 @@ def check_prices(settings: Settings, level: Level) -> None:
             remedies.setdefault(endpoint.name, f"remove it from {endpoint.settings}, since its price is unknown")
     if remedies:
         said = ". ".join(f"{name}: {remedy}" for name, remedy in remedies.items())
+        effort = f"max_cost_usd of effort {level.effort} in {settings.effort_file}"
+        where = "EXEMPLARS_MAX_COST_USD" if settings.max_cost_usd == limit else effort
         raise UnpricedError(
-            f"The limit of ${limit:g} on the cost of a run ({_name_limits(settings, level)}) cannot be kept without "
+            f"The limit of ${limit:g} on the cost of a run ({where}) cannot be kept without "
             f"the price of each model. {said}. Prices are in USD for a million tokens, 0/0 for a server of your own "
             "that costs nothing. Or remove the limit"
         )
-
-
-def _name_limits(settings: Settings, level: Level) -> str:
-    """Where the limit that applies is set."""
-    if settings.max_cost_usd is not None and settings.max_cost_usd == limit_cost(settings, level):
-        return "EXEMPLARS_MAX_COST_USD"
-    return f"max_cost_usd of effort {level.effort} in {settings.effort_file}"
 
 
 def _make_endpoint(model: str, base: str | None, key: SecretStr | None, price: str | None) -> Endpoint:

@@ -140,11 +140,7 @@ def _read_index(folder: str, handle: str, source: Source, _version: Version) -> 
 
 
 def _check_unnamed(outline: Outline) -> None:
-    """Checks that nothing else is meant by the name of the file of added samples.
-
-    Raises:
-        DefinitionError: ``sources`` names it.
-    """
+    """Checks that ``sources`` does not name the file of added samples."""
     for source in outline.sources if names_added(outline) else ():
         if source.path.endswith(ADDED_FILE):
             allowed = f"a file of your own: {ADDED_FILE} is kept for samples that are added over HTTP. Rename it"

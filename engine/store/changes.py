@@ -113,7 +113,7 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         with explain_damage(stored):
             if is_altered(StoredSet(folder, manifest)):
                 raise ValueError("its size is not what the manifest says")
-            samples = _read_table(read_bytes(f"{folder}/{SAMPLES}"))
+            samples = read_table(read_bytes(f"{folder}/{SAMPLES}"))
         gone = pc.is_in(samples["id"], pa.array(removal.ids, pa.int64()))
         taken, metadata = samples.filter(gone), samples.schema.metadata
         if not taken.num_rows:
@@ -193,11 +193,16 @@ def is_altered(stored: StoredSet) -> bool:
 def read_left(content: bytes, manifest: Mapping[str, Any]) -> pa.Table | None:
     """The samples of a manifest less some rows, as a removal leaves them that has not ended; None if they are not."""
     with suppress(OSError, pa.ArrowException):
-        left = _read_table(content)
+        left = read_table(content)
         more = len(_read_removals(left.schema.metadata)) - len(manifest.get("removals", ()))
         if more > 0 and left.num_rows + more == manifest["files"][SAMPLES]["rows"]:
             return left
     return None
+
+
+def read_table(content: bytes) -> pa.Table:
+    """The table in the bytes of a set's file; a damaged page is an error."""
+    return pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
 
 
 def number_rows(metadata: Mapping[bytes, bytes] | None, count: int) -> Positions:
@@ -219,10 +224,6 @@ def _read_removals(metadata: Mapping[bytes, bytes] | None) -> list[dict[str, Any
     """
     found: list[dict[str, Any]] = json.loads((metadata or {}).get(REMOVALS, b"[]"))
     return found
-
-
-def _read_table(content: bytes) -> pa.Table:
-    return pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
 
 
 def _render_without(manifest: Mapping[str, Any], content: bytes, left: pa.Table, texts: Mapping[int, str]) -> bytes:

@@ -4,7 +4,6 @@ A decision is a line of a file, on the disk when it is told to be; the latest on
 they stand in the manifest.
 """
 
-import io
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,12 +13,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal, cast, get_args
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from engine.domain.model import Pool, Seed
 from engine.domain.samples import Reason, Row, make_sample_table
 from engine.errors import InputError, StoreError
-from engine.store.changes import finish_change, put_file
+from engine.store.changes import finish_change, put_file, read_table
 from engine.store.commit import is_attached
 from engine.store.layout import DECISIONS, MANIFEST, PROPOSED, SAMPLES
 from engine.store.sample_set import (
@@ -142,8 +140,7 @@ def read_rows(stored: StoredSet, name: str) -> list[Row]:
         StoreError: the file cannot be read.
     """
     with explain_damage(stored):
-        content = read_bytes(stored.file(name))
-        rows = pq.read_table(io.BytesIO(content), page_checksum_verification=True).to_pylist()
+        rows = read_table(read_bytes(stored.file(name))).to_pylist()
     return [cast(Row, {"reason": None, **row}) for row in rows]
 
 

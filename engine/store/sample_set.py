@@ -17,12 +17,13 @@ import pyarrow.parquet as pq
 from engine.domain.model import Pool
 from engine.domain.samples import Row, RunStamp, make_rejected_table, make_sample_table
 from engine.errors import StoreError
-from engine.store.earlier.hashes import render_hashes
 from engine.store.layout import DETACHED, HASHES, MANIFEST, PROPOSED, REJECTED, SAMPLES
 from engine.system.filesystem import open_folder
+from engine.text.near_duplicates import HASHES_SCHEMA, make_hashes
 
 # Rows in a Parquet row group. To read a page of samples, at most the rows before it in its group are read as well.
 GROUP_ROWS = 10_000
+HASHES_GROUP_ROWS = 65_536
 Status = Literal["attached", "rejected", "proposed"]
 # Where a set of each status has its samples.
 SAMPLES_NAMES: Mapping[str, str] = {"attached": SAMPLES, "detached": DETACHED, "proposed": PROPOSED}
@@ -56,8 +57,7 @@ def render_files(sample_set: SampleSet) -> dict[str, bytes]:
     files[REJECTED] = write_parquet(make_rejected_table(sample_set.rejected))
     if name := SAMPLES_NAMES.get(sample_set.status):
         files[name] = write_parquet(make_sample_table(sample_set.kept))
-        ids, texts = [row["id"] for row in sample_set.kept], [str(row["text"]) for row in sample_set.kept]
-        files[HASHES] = render_hashes(ids, texts)
+        files[HASHES] = _render_hashes(sample_set.kept)
     return files
 
 
@@ -143,6 +143,19 @@ def write_parquet(table: pa.Table) -> bytes:
     """The bytes of a table as every set has them; a table in one chunk has the same bytes wherever it comes from."""
     stream = io.BytesIO()
     pq.write_table(table, stream, compression="zstd", row_group_size=GROUP_ROWS, write_page_checksum=True)
+    return stream.getvalue()
+
+
+def _render_hashes(rows: Sequence[Row]) -> bytes:
+    """The hashes of a set's texts, by the ids of its samples: written with the set, and never again.
+
+    A removal takes rows off the samples and none off the hashes, so these may have more rows, in the same order.
+    """
+    ids, hashes = [row["id"] for row in rows], make_hashes([str(row["text"]) for row in rows])
+    table = pa.table([pa.array(ids, pa.int64()), *hashes.columns], schema=HASHES_SCHEMA)
+    stream = io.BytesIO()
+    options = {"compression": "NONE", "use_dictionary": False, "write_statistics": False}
+    pq.write_table(table, stream, row_group_size=HASHES_GROUP_ROWS, write_page_checksum=True, **options)
     return stream.getvalue()
 
 

@@ -71,10 +71,6 @@ def write_sets(store: Path, begin: int, rows: int, told: Connection, count: int 
             told.send((number, "detached"))
 
 
-def write_at_once(store: str, run_id: str) -> bool:
-    return attach_set(store, run_id).written
-
-
 def detach_at_once(store: str, run_id: str) -> bool:
     """Whether this process is the one that detached it; while the other does, there may be no set to find."""
     stored = find_set(store, run_id)

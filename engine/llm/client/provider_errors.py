@@ -27,9 +27,9 @@ from engine.text.formatting import shorten
 # A live host accepts a connection well within this, even if its name has to be looked up at a second DNS server (5 s).
 CONNECT_SECONDS = 6.0
 # The codes of OpenAI, Azure and Anthropic (their error references); litellm only searches messages for them.
-CONTENT_CODES = ("content_policy_violation", "content_filter")
-CONTEXT_CODES = ("context_length_exceeded", "string_above_max_length", "request_too_large")
-QUOTA_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error")
+CONTENT_CODES = {"content_policy_violation", "content_filter"}
+CONTEXT_CODES = {"context_length_exceeded", "string_above_max_length", "request_too_large"}
+QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error"}
 PAYMENT_REQUIRED = 402
 TEMPORARY_STATUSES = (408, 409)
 # No model finished work on a request with such a status. With 504 and 524 a gateway gave up waiting, but the model may
@@ -89,10 +89,10 @@ class ErrorTranslator:
         """Errors of this one request; other requests may succeed."""
         codes = _read_codes(error)
         refused = isinstance(error, self.exceptions.ContentPolicyViolationError) or _is_flagged(error)
-        if refused or codes & set(CONTENT_CODES):
+        if refused or codes & CONTENT_CODES:
             return ContentRefusedError(f"{self.name} refuses this prompt: {message}")
         too_long = isinstance(error, self.exceptions.ContextWindowExceededError) or _read_status(error) == TOO_LARGE
-        if too_long or codes & set(CONTEXT_CODES):
+        if too_long or codes & CONTEXT_CODES:
             return ContextTooLongError(
                 f"The prompt is too long for {self.where}: {message}. Choose a model with a longer context "
                 f"by {self.settings}_MODEL, or shorten the brief and the authored samples"
@@ -104,7 +104,7 @@ class ErrorTranslator:
         import openai
 
         exceptions, where, status = self.exceptions, self.where, _read_status(error)
-        if status == PAYMENT_REQUIRED or _read_codes(error) & set(QUOTA_CODES):
+        if status == PAYMENT_REQUIRED or _read_codes(error) & QUOTA_CODES:
             return QuotaSpentError(
                 f"The account behind {where} has no credit left: {message}. Add credit or raise its limit, "
                 "then start again: the replies so far are kept"
@@ -135,7 +135,7 @@ class ErrorTranslator:
         if isinstance(error, exceptions.Timeout | TimeoutError) and _find_status(error) is None:
             if _is_caused_by(error, httpx.ConnectTimeout):
                 seconds = min(CONNECT_SECONDS, self.timeout_seconds)
-                return self.make_unavailable(f"no connection in {seconds:g} s", error)
+                return self._make_unavailable(f"no connection in {seconds:g} s", error)
             return ProviderTimeoutError(
                 f"{self.name} gave no reply in {self.timeout_seconds:g} s. EXEMPLARS_CALL_TIMEOUT_SECONDS sets how "
                 "long to wait",
@@ -146,13 +146,12 @@ class ErrorTranslator:
             return self.make_malformed(*came)
         passing = exceptions.ServiceUnavailableError | exceptions.InternalServerError | exceptions.BadGatewayError
         if isinstance(error, passing | exceptions.APIConnectionError | exceptions.APIResponseValidationError):
-            return self.make_unavailable(message, error)
+            return self._make_unavailable(message, error)
         if status is not None and (status >= 500 or status in TEMPORARY_STATUSES):
-            return self.make_unavailable(message, error)
+            return self._make_unavailable(message, error)
         return ProviderError(f"{self.where} failed: {message}", maybe_billed=_may_be_billed(error))
 
-    def make_unavailable(self, message: str, error: Exception) -> ProviderUnavailableError:
-        """The error for a model that does not answer."""
+    def _make_unavailable(self, message: str, error: Exception) -> ProviderUnavailableError:
         return ProviderUnavailableError(
             f"{self.where} does not answer: {message}. Check {self.settings}_API_BASE and the network",
             _read_retry_after(error),

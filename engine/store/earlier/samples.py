@@ -10,16 +10,19 @@ from itertools import accumulate
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from engine.domain.model import Attached
 from engine.store.changes import is_altered
-from engine.store.earlier.hashes import Hashes, Ids, fetch_hashes, walk_hashes
 from engine.store.earlier.rows import open_rows
 from engine.store.earlier.search import NO_TEXTS, MemoryTexts, Numbers, StoredTexts
 from engine.store.layout import HASHES
 from engine.store.store import StoredSet, explain_damage
-from engine.text.near_duplicates import HashColumn, Nearness
+from engine.system.filesystem import open_folder, read_bytes
+from engine.text.near_duplicates import HASHES_SCHEMA, HashColumn, Nearness
 
+# A file of hashes on this disk, or its content from an object store.
+_Hashes = str | bytes
 _TEXT = pa.string()
 _WORDS = pa.dictionary(pa.int32(), _TEXT)
 COLUMNS = pa.schema([("trait", _WORDS), ("quality", pa.float64()), ("subject", _WORDS), ("seed_sha256", _WORDS)])
@@ -100,7 +103,7 @@ class _StoreTexts:
     def __init__(self, sets: Sequence[StoredSet], counts: Sequence[int]) -> None:
         self._sets = tuple(sets)
         self._ends = list(accumulate(counts))
-        self._found: list[tuple[Hashes, Ids | None]] = []
+        self._found: list[tuple[_Hashes, Numbers | None]] = []
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -117,7 +120,7 @@ class _StoreTexts:
             self._found = [_find_hashes(*item) for item in zip(self._sets, counts, strict=True)]
         for stored, (hashes, ids) in zip(self._sets, self._found, strict=True):
             with explain_damage(stored):
-                yield from walk_hashes(hashes, kind, column, ids)
+                yield from _walk_hashes(hashes, kind, column, ids)
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """The texts at some positions, which are sorted and unique; of each set only the row groups that have some.
@@ -173,16 +176,39 @@ def _read_texts(stored: StoredSet, rows: Numbers) -> list[str]:
     return texts
 
 
-def _find_hashes(stored: StoredSet, rows: int) -> tuple[Hashes, Ids | None]:
-    """The file of a set's hashes, and the ids of its samples if there are fewer.
-
-    Raises:
-        StoreError: they cannot be read.
-    """
+def _find_hashes(stored: StoredSet, rows: int) -> tuple[_Hashes, Numbers | None]:
+    """The file of a set's hashes, and the ids of its samples if there are fewer."""
     with explain_damage(stored):
         entry = stored.manifest["files"][HASHES]
-        hashes = fetch_hashes(stored.file(HASHES))
+        uri = stored.file(HASHES)
+        hashes: _Hashes = read_bytes(uri) if "://" in uri else open_folder(uri)[1]
         if entry["rows"] == rows:
             return hashes, None
         with open_rows(stored) as parquet:
             return hashes, np.asarray(parquet.read(["id"], use_threads=False)["id"], np.int64)
+
+
+def _walk_hashes(hashes: _Hashes, kind: Nearness, column: HashColumn, ids: Numbers | None) -> Iterator[pa.Array]:
+    """Yields a column of hashes in parts.
+
+    Args:
+        ids: those of the samples, in order; None where there are as many hashes.
+
+    Raises:
+        ValueError: some of these samples have no hashes, or another version of the code made them.
+    """
+    name = kind.name if column == "signature" else column
+    wanted, found = None if ids is None else pa.array(ids), 0
+    source = pa.BufferReader(hashes) if isinstance(hashes, bytes) else hashes
+    with pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as parquet:
+        if parquet.schema_arrow.metadata != HASHES_SCHEMA.metadata:
+            raise ValueError("another version of this program made its hashes")
+        for group in range(parquet.num_row_groups):
+            columns = [name] if wanted is None else ["id", name]
+            table = parquet.read_row_group(group, columns=columns, use_threads=False)
+            if wanted is not None:
+                table = table.filter(pc.is_in(table["id"], wanted))
+                found += table.num_rows
+            yield from table[name].chunks
+    if ids is not None and found != len(ids):
+        raise ValueError(f"it has hashes of {found} of its {len(ids)} samples")

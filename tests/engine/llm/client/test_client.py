@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fakes.builders import make_cell, make_test_plan
 from fakes.manners import MALFORMED, MISCOUNTED
-from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_app
+from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_app, serve_provider
 from fastapi import FastAPI
 
 from engine.asking.requests import make_chat_request
@@ -76,6 +76,12 @@ class Both:
 
     async def ask(self, model: str, request: Request = ASKED, place: str = "v1") -> Reply:
         return (await send(f"{self.url}/{place}", model, request, PRICE))[1]
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[Provider]:
+    with serve_provider() as served:
+        yield served
 
 
 @pytest.fixture(scope="session")
