@@ -41,8 +41,7 @@ def walk_rows(stored: StoredSet, columns: Sequence[str], rows: int) -> Iterator[
     """
     schema = pa.schema([SAMPLE_SCHEMA.field(name) for name in columns])
     with open_rows(stored) as parquet:
-        walk = parquet.iter_batches(rows, columns=list(columns), use_threads=False)
-        while (batch := next(walk, None)) is not None:
+        for batch in parquet.iter_batches(rows, columns=list(columns), use_threads=False):
             yield pa.Table.from_batches([batch]).select(columns).cast(schema)
 
 
