@@ -47,7 +47,7 @@ from typing import Self
 class ExemplarsError(Exception):
     """The root of the tree; ``exit_code`` is the exit code of a command that ends with the error."""
 
-    exit_code = 1
+    exit_code = 3
 
 
 class InputError(ExemplarsError):
@@ -142,8 +142,6 @@ class ProviderError(ExemplarsError):
     ``maybe_billed`` says that the provider may bill the request although no reply came.
     """
 
-    exit_code = 3
-
     def __init__(self, message: str, maybe_billed: bool = False) -> None:
         super().__init__(message)
         self.maybe_billed = maybe_billed
@@ -215,8 +213,6 @@ class ContentRefusedError(ProviderError):
 class PlatformError(ExemplarsError):
     """A platform that samples are pushed to failed, or refuses the key; what it has taken stays there."""
 
-    exit_code = 3
-
 
 class RetryablePlatformError(PlatformError):
     """A platform's failure that may be temporary; `retry_after_seconds` is the wait that it asked for, if any."""
@@ -228,8 +224,6 @@ class RetryablePlatformError(PlatformError):
 
 class BudgetError(ExemplarsError):
     """The run's hard limit on cost is reached; the replies that were paid for are kept."""
-
-    exit_code = 3
 
 
 class SharedBudgetError(BudgetError):
@@ -245,8 +239,6 @@ class RunInterruptedError(ExemplarsError):
 class ModelBusyError(ExemplarsError):
     """Another run works on the model; ``run_id`` names it if it is known."""
 
-    exit_code = 3
-
     def __init__(self, message: str, run_id: str | None = None) -> None:
         super().__init__(message)
         self.run_id = run_id
@@ -255,16 +247,10 @@ class ModelBusyError(ExemplarsError):
 class OrchestratorError(ExemplarsError):
     """Prefect's server cannot be reached or started; no model was called."""
 
-    exit_code = 3
-
 
 class AddressError(ExemplarsError):
     """The server cannot listen on an address: it is taken, belongs to another machine, or is not an address."""
 
-    exit_code = 3
-
 
 class StoreError(ExemplarsError):
     """A folder, file or database cannot be read or written."""
-
-    exit_code = 3

@@ -16,7 +16,7 @@ from engine.llm.gateway.model_gateway import ModelGateway
 from engine.report.wording import count_others, describe_votes
 from engine.run.pipeline import judge_round
 from engine.screening.in_context_judge import is_auc_measured
-from engine.screening.meanings import mask_numbers
+from engine.screening.screener import mask_numbers
 from engine.screening.voting_judge import VotingJudge
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.formatting import name_reason

@@ -14,8 +14,7 @@ from engine.choosing.shortcuts import STRONG_AUC, Shortcut
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.in_context_judge import MIN_AUC
-from engine.screening.meanings import reject_same_meanings
-from engine.screening.screener import Screener
+from engine.screening.screener import Screener, reject_same_meanings
 from engine.store.earlier.samples import as_stored
 from engine.text.embedding import Embedder
 from engine.text.formatting import count_noun, name_reason

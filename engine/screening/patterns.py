@@ -5,7 +5,7 @@ purpose. What is still ordinary in a model's own texts is no fault there (docs/d
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -36,19 +36,6 @@ class Pattern:
     genre: re.Pattern[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WaivedPattern:
-    """A pattern that does not hold for a model: ``found`` is what speaks for that, ``place`` where it stands.
-
-    ``by_text`` says that a text of the model's own has the pattern, and not only its genre.
-    """
-
-    name: str
-    found: str
-    place: str
-    by_text: bool
-
-
 @cache
 def load_patterns() -> tuple[Pattern, ...]:
     """Loads the patterns of ``data/patterns.yaml``, in the order in which they are looked for."""
@@ -61,22 +48,18 @@ def load_patterns() -> tuple[Pattern, ...]:
             whole = whole.replace(named[0], "".join(parts[named[1]].split("\n")))
         return re.compile(whole, re.IGNORECASE)
 
-    return (
-        *(
-            Pattern(item["name"], item["reason"], compile_form(item["form"]), compile_form(item["genre"]))
-            if "genre" in item
-            else Pattern(item["name"], item["reason"], compile_form(item["form"]))
-            for item in given["patterns"]
-        ),
-        *(
-            Pattern(f"{word!r} before a text", "meta_talk", compile_form(rf"<<start>>(?:{word})\s?\d*[*_]*\s*[:：]"))
-            for word in given["before_a_text"]
-        ),
-        *(
-            Pattern(f"{label!r} before a text", "prompt_echo", compile_form(rf"^{label}\s*:"))
-            for label in given["labels"]
-        ),
-    )
+    patterns = [
+        Pattern(item["name"], item["reason"], *(compile_form(item[key]) for key in ("form", "genre") if key in item))
+        for item in given["patterns"]
+    ]
+    patterns += [
+        Pattern(f"{word!r} before a text", "meta_talk", compile_form(rf"<<start>>(?:{word})\s?\d*[*_]*\s*[:：]"))
+        for word in given["before_a_text"]
+    ]
+    patterns += [
+        Pattern(f"{label!r} before a text", "prompt_echo", compile_form(rf"^{label}\s*:")) for label in given["labels"]
+    ]
+    return tuple(patterns)
 
 
 @cache
@@ -87,58 +70,33 @@ def load_particles() -> frozenset[str]:
 
 def find_pattern(text: str, reason: Reason, waived: frozenset[str]) -> str | None:
     """Finds the first pattern of a reason in a text, but for the waived ones; returns what matched it."""
-    found = (
-        pattern.form.search(text)
-        for pattern in load_patterns()
-        if pattern.reason == reason and pattern.name not in waived
-    )
-    return next((match.group() for match in found if match), None)
+    held = (item.form for item in load_patterns() if item.reason == reason and item.name not in waived)
+    return next((match.group() for form in held if (match := form.search(text))), None)
 
 
-def list_waived_patterns(model: Model, forms: Sequence[str] = ()) -> tuple[WaivedPattern, ...]:
-    """Lists the patterns that do not hold for a model, since its own texts have them, or its genre by its nature.
+def list_waived_patterns(model: Model, forms: Sequence[str] = ()) -> frozenset[str]:
+    """Lists the names of the patterns that do not hold for a model, since its own texts have them, or its genre.
 
     Own texts are the seeds of either pole, and what description, brief, traits and forms say or quote.
 
     Args:
         forms: the scenarios' forms.
     """
-    words = tuple(_list_words(model, forms))
-    own = [*((seed.text, seed.place) for seed in model.sample_seeds(MOST_SEEDS)), *_quote(words)]
-    waived = []
-    for pattern in load_patterns():
-        if match := _find_first(pattern.form, own):
-            waived.append(WaivedPattern(pattern.name, *match, by_text=True))
-        elif pattern.genre and (match := _find_first(pattern.genre, words)):
-            waived.append(WaivedPattern(pattern.name, *match, by_text=False))
-    return tuple(waived)
+    brief = model.brief
+    words = [model.description, *brief.intent, *brief.domain, *brief.exemplars_of_good, *brief.failure_modes]
+    words += [*brief.edge_cases, *forms]
+    for trait in model.traits:
+        words += [trait.description, *trait.positive_paraphrase, *trait.negative_paraphrase]
+    quoted = (quote for text in words for quote in _QUOTED.findall(text))
+    own = [*(seed.text for seed in model.sample_seeds(MOST_SEEDS)), *words, *quoted]
+    return frozenset(
+        pattern.name
+        for pattern in load_patterns()
+        if any(map(pattern.form.search, own)) or (pattern.genre and any(map(pattern.genre.search, words)))
+    )
 
 
 @cache
 def _read_file() -> dict[str, Any]:
     read: dict[str, Any] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
     return read
-
-
-def _find_first(form: re.Pattern[str], texts: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
-    return next(((hit.group(), place) for text, place in texts if (hit := form.search(text))), None)
-
-
-def _quote(words: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yields the texts, and what is quoted in them as a text of its own."""
-    for text, place in words:
-        yield text, place
-        for quoted in _QUOTED.findall(text):
-            yield quoted, place
-
-
-def _list_words(model: Model, forms: Sequence[str]) -> Iterator[tuple[str, str]]:
-    brief = model.brief
-    yield model.description, "the description"
-    for text in (*brief.intent, *brief.domain, *brief.exemplars_of_good, *brief.failure_modes, *brief.edge_cases):
-        yield text, "the brief"
-    for trait in model.traits:
-        for text in (trait.description, *trait.positive_paraphrase, *trait.negative_paraphrase):
-            yield text, f"the trait {trait.key}"
-    for form in forms:
-        yield form, "the forms of its texts"

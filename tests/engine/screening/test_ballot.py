@@ -3,7 +3,7 @@
 import pytest
 
 from engine.llm.client.request import REFUSED, Reply
-from engine.screening.ballot import read_answer
+from engine.screening.voting_judge import read_answer
 
 CLEAR = ("Clear", "Obscure", "neither")
 SCHEMA = '{"properties": {"answer": {"type": "string", "enum": ["Clear", "Obscure", "neither"]}}}'

@@ -7,7 +7,7 @@ from fakes.builders import make_exemplar, make_model, make_rounds, make_test_pla
 
 from engine.domain.model import Pole, Seed
 from engine.domain.samples import Reason
-from engine.screening.meanings import reject_same_meanings
+from engine.screening.screener import reject_same_meanings
 from engine.text.embedding import SentenceEncoder
 from engine.text.language import Language
 

@@ -50,10 +50,6 @@ NO_GAPS = [
 ]
 
 
-def lift(model: Model, *forms: str) -> frozenset[str]:
-    return frozenset(item.name for item in list_waived_patterns(model, forms))
-
-
 @pytest.mark.parametrize("text", TALK)
 def test_talk_about_the_task_is_found(text: str) -> None:
     assert find_pattern(text, "meta_talk", NONE)
@@ -80,20 +76,21 @@ def test_text_about_its_matter_is_no_talk_and_has_no_gap(text: str) -> None:
 def test_pattern_that_a_seed_of_either_pole_has_does_not_hold_and_others_do(
     seed: str, quality: float, text: str
 ) -> None:
-    own = make_model(seeds=(Seed("clarity", seed, quality, "u22a8.test/samples.jsonl:3"),))
+    own = make_model(seeds=(Seed("clarity", seed, quality),))
     reasons: tuple[Reason, ...] = ("meta_talk", "placeholder", "prompt_echo")
 
-    assert any(find_pattern(text, reason, lift(make_model())) for reason in reasons)
-    assert [None] * 3 == [find_pattern(text, reason, lift(own)) for reason in reasons]
-    assert {"u22a8.test/samples.jsonl:3"} == {item.place for item in list_waived_patterns(own)}
-    assert find_pattern("Output: the lid is too wide.", "meta_talk", lift(own))
+    assert any(find_pattern(text, reason, list_waived_patterns(make_model())) for reason in reasons)
+    assert [None] * 3 == [find_pattern(text, reason, list_waived_patterns(own)) for reason in reasons]
+    assert find_pattern("Output: the lid is too wide.", "meta_talk", list_waived_patterns(own))
 
 
 def test_pattern_that_the_brief_quotes_does_not_hold() -> None:
     brief = Brief(failure_modes=('A letter sent with a gap such as "[Your Name]" in it.',))
 
-    assert find_pattern("Dear [Your Name], hello.", "placeholder", lift(make_model()))
-    assert None is find_pattern("Dear [Your Name], hello.", "placeholder", lift(make_model(brief=brief)))
+    assert find_pattern("Dear [Your Name], hello.", "placeholder", list_waived_patterns(make_model()))
+    assert None is find_pattern(
+        "Dear [Your Name], hello.", "placeholder", list_waived_patterns(make_model(brief=brief))
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,9 +102,9 @@ def test_pattern_that_the_brief_quotes_does_not_hold() -> None:
 )
 def test_what_people_write_to_one_another_may_assent_and_hope_to_help(model: Model) -> None:
     for text in ("Sure! I have put it on your desk.", "The key is under the mat. I hope this helps!"):
-        assert find_pattern(text, "meta_talk", lift(make_model()))
-        assert None is find_pattern(text, "meta_talk", lift(model))
-        assert None is find_pattern(text, "meta_talk", lift(make_model(), "an answer in a forum"))
+        assert find_pattern(text, "meta_talk", list_waived_patterns(make_model()))
+        assert None is find_pattern(text, "meta_talk", list_waived_patterns(model))
+        assert None is find_pattern(text, "meta_talk", list_waived_patterns(make_model(), ["an answer in a forum"]))
 
 
 # Of each, a pattern that tries again at every character makes hours or years, which the limit of a test ends.
