@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeVar
 
 from platformdirs import user_cache_path
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import DefinitionError, Problem
@@ -201,11 +202,6 @@ class Settings(BaseSettings):
         return RepliesPlace(self.locate(self.cache_dir), url)
 
     @property
-    def cache_place(self) -> Path:
-        """The absolute path of the cache folder."""
-        return Path(self.locate(self.cache_dir))
-
-    @property
     def embedded_place(self) -> EmbeddedPlace:
         """Where the files of embedded models are, and how they are asked."""
         folder = user_cache_path("exemplars") / "models"
@@ -269,11 +265,10 @@ def read_settings() -> Settings:
         raise DefinitionError("environment", [_name_variable(item) for item in error.errors()]) from None
 
 
-def _name_variable(item: object) -> Problem:
-    assert isinstance(item, dict)
+def _name_variable(item: ErrorDetails) -> Problem:
     name, given = "_".join(str(part) for part in item["loc"]), str(item["input"])
     # An address may have a password before its @.
     is_secret = name.endswith(("_key", "alert_url", "replies_url")) or "@" in given
-    said = str(item["msg"]).removeprefix("Value error, ")
+    said = item["msg"].removeprefix("Value error, ")
     shown = "a secret" if is_secret else repr(given if len(given) <= SHOWN else f"{given[:SHOWN]}…")
     return Problem("environment", None, f"EXEMPLARS_{name.upper()}", shown, f"{said[:1].lower()}{said[1:]}")

@@ -11,7 +11,7 @@ import typer
 from pydantic_core import PydanticSerializationError, SchemaError
 
 from engine.errors import ExemplarsError, RunInterruptedError
-from engine.text.escaping import show_controls
+from engine.text.formatting import show_controls
 
 
 def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> int:

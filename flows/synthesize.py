@@ -16,7 +16,7 @@ from engine.run.job import Job
 from engine.run.outcome import find_finished
 from engine.settings import read_settings
 from engine.store.store import StoredSet
-from engine.system.log_context import add_log_context
+from engine.system.concurrency import add_log_context
 from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run

@@ -12,7 +12,7 @@ from engine.asking.plan import Cell
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.system.task_groups import gather_or_cancel
+from engine.system.concurrency import gather_or_cancel
 
 # A task run costs the server 25 to 45 ms (docs/decisions/000-measured.md), and the run page draws each as a bar: with
 # eight of them a round the names of five rounds could not be read any more.

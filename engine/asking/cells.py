@@ -26,7 +26,7 @@ from engine.llm.client.prices import add_costs
 from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.settings import Style
-from engine.system.log_context import log_context
+from engine.system.concurrency import log_context
 from engine.text.words import count_words, ends_sentence
 
 LOGGER = logging.getLogger("exemplars.cells")

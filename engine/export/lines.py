@@ -13,7 +13,7 @@ from engine.definitions.outline import Outline
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.export.attached import POOLS, AttachedSamples
-from engine.text.escaping import quote_formulas
+from engine.text.formatting import quote_formulas
 
 # The platform takes so many samples in one request (contract, section 5). It takes 8 MiB too, but a proxy before it may
 # take less: one by nginx's own setting, client_max_body_size.

@@ -10,7 +10,7 @@ from engine.domain.model import Model, Pole, Pool
 from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp
 from engine.store.layout import RUN_FOLDER, SAMPLES
 from engine.store.store import locate_set
-from engine.text.escaping import render_markdown
+from engine.text.formatting import render_markdown
 from engine.text.language import Language
 
 TEMPLATE = Path(__file__).parent / "templates" / "card.md.jinja"

@@ -18,8 +18,7 @@ from engine.domain.votes import VoteCounts
 from engine.report.costs import Bill, describe_spending, format_tokens, list_remarks
 from engine.report.separation import Separation, count_positions
 from engine.report.wording import EXPLANATIONS, describe_votes, name_suite, pick_pairs
-from engine.text.escaping import embed_json
-from engine.text.formatting import count_noun, format_cost, name_plainly, name_reason
+from engine.text.formatting import count_noun, embed_json, format_cost, name_plainly, name_reason
 from engine.text.words import count_words
 
 

@@ -12,7 +12,7 @@ from engine.store.layout import PROPOSED, REVIEW_DATA
 from engine.store.proposals import read_deadline, read_decisions, read_rows, sum_up
 from engine.store.store import StoredSet
 from engine.system.filesystem import read_bytes
-from engine.text.escaping import embed_json
+from engine.text.formatting import embed_json
 
 TEMPLATES = Path(__file__).parent / "templates"
 

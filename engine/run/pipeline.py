@@ -19,7 +19,7 @@ from engine.run.job import Job, plan_job
 from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
-from engine.system.task_groups import both_or_neither
+from engine.system.concurrency import both_or_neither
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.embedding import Embedder
 

@@ -17,8 +17,7 @@ from engine.domain.samples import Exemplar
 from engine.errors import RequestRefusedError, RetryableProviderError
 from engine.llm.client.request import Request
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.system.log_context import log_context
-from engine.system.task_groups import gather_or_cancel
+from engine.system.concurrency import gather_or_cancel, log_context
 
 LOGGER = logging.getLogger("exemplars.judge")
 TOP_TOKENS = 60
@@ -41,9 +40,9 @@ MAX_AUDITIONS = 100
 async def measure_judge_aucs(plan: Plan, gateway: ModelGateway, progress: Progress) -> dict[str, float]:
     """Measures by trait key the judge's AUC on seeds that it was not shown: each is judged by all other seeds.
 
-    If a trait has as many seeds as the judge can be shown, nothing is measured and the AUC is ``ASSUMED_AUC``. Traits
-    that cannot be judged are left out (see ``can_judge``), and so are those that an axis places: there the judge adds
-    nothing (docs/decisions/003-choice.md), and took a third of a run's time.
+    If a trait has as many seeds as the judge can be shown, nothing is measured and the AUC is ``ASSUMED_AUC``. Left out
+    are traits without seeds at both poles, all where the endpoint returns no odds, and those that an axis places: there
+    the judge adds nothing (docs/decisions/003-choice.md), and took a third of a run's time.
 
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
@@ -51,7 +50,9 @@ async def measure_judge_aucs(plan: Plan, gateway: ModelGateway, progress: Progre
     slots = asyncio.Semaphore(MAX_IN_FLIGHT)
     aucs, model, seed = {}, plan.model, plan.seed
     for trait in model.traits:
-        if plan.is_placed(trait.key) or not can_judge(model, trait.key, gateway):
+        if gateway.endpoint.style != "plain" or plan.is_placed(trait.key):
+            continue
+        if write_judge_prompt(model, trait, "", 0) is None:
             continue
         seeds = list_auditions(model, trait.key)
         if not is_auc_measured(model, trait.key):
@@ -91,11 +92,6 @@ def is_auc_measured(model: Model, trait: str) -> bool:
 def list_auditions(model: Model, trait: str) -> list[Seed]:
     """Lists the seeds by which the judge's AUC is measured; of more than ``MAX_AUDITIONS`` a pole the first."""
     return [seed for pole in POLES for seed in model.examples_at(trait, pole)[:MAX_AUDITIONS]]
-
-
-def can_judge(model: Model, trait: str, gateway: ModelGateway) -> bool:
-    """Whether a trait can be judged: the endpoint returns odds, and the trait has seeds at both poles."""
-    return gateway.endpoint.style == "plain" and write_judge_prompt(model, model.trait(trait), "", 0) is not None
 
 
 def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Request | None:

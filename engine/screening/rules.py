@@ -115,13 +115,12 @@ def check_label_leak(text: str, context: Context) -> Finding | None:
 
 def check_length(text: str, context: Context) -> Finding | None:
     """Rejects a text far outside the length of its scenario; without a length, one with fewer than ``min_words``."""
-    words = count_words(text)
-    within = 0 if context.length is None else context.length.min_words * LENGTH_TOLERANCE
-    least = max(context.min_words, within)
+    words, length, least = count_words(text), context.length, float(context.min_words)
+    if length is not None:
+        least = max(least, length.min_words * LENGTH_TOLERANCE)
     if words < least:
         return Finding("too_short", f"{count_noun(words, 'word')}, at least {least:g} wanted")
-    most = None if context.length is None else context.length.max_words * (1 + LENGTH_TOLERANCE)
-    if most is not None and words > most:
+    if length is not None and words > (most := length.max_words * (1 + LENGTH_TOLERANCE)):
         return Finding("too_long", f"{count_noun(words, 'word')}, at most {most:g} wanted")
     return None
 

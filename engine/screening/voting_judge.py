@@ -1,12 +1,13 @@
 """Lets the chat judge vote on each text without knowing its label, until the majority is settled.
 
-The poles are swapped from vote to vote. docs/decisions/003-choice.md has the form, the third vote and what they cost.
+The poles are swapped from vote to vote. Of a reply the answer counts that is named and stands alone.
+docs/decisions/003-choice.md has the form, the third vote and what they cost.
 """
 
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from unicodedata import normalize
@@ -24,8 +25,7 @@ from engine.errors import ProviderError, RequestRefusedError, RetryableProviderE
 from engine.llm.client.prices import add_costs
 from engine.llm.client.request import REFUSED, Endpoint, Reply, Request
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.system.log_context import log_context
-from engine.system.task_groups import gather_or_cancel
+from engine.system.concurrency import gather_or_cancel, log_context
 from engine.text.formatting import quote_reply
 
 LOGGER = logging.getLogger("exemplars.votes")
@@ -70,14 +70,9 @@ class VotingJudge:
         """The judge's endpoint; None if there is no judge."""
         return self.gateway.endpoint if self.gateway else None
 
-    @asynccontextmanager
-    async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
+    def keeping(self, plan_id: str, handle: str = "") -> AbstractAsyncContextManager[None]:
         """Keeps the votes under a plan inside the block; see ``ModelGateway.keeping``."""
-        if self.gateway is None:
-            yield
-            return
-        async with self.gateway.keeping(plan_id, handle):
-            yield
+        return self.gateway.keeping(plan_id, handle) if self.gateway else nullcontext()
 
     async def judge(self, plan: Plan, exemplars: Sequence[Exemplar], progress: Progress) -> list[Exemplar]:
         """Returns the exemplars in order; accepted ones get votes, and are rejected if these contradict their label.

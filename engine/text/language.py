@@ -112,9 +112,12 @@ def find_other_language(text: str, expected: str) -> str | None:
     return _find_sure(ranks) if code in ranks and _add_close(ranks, code) < DOUBTFUL else None
 
 
-def load_identifier() -> None:
-    """Loads what tells languages of one script apart, which takes a moment, before it is needed."""
-    _identifier()
+@cache
+def load_identifier() -> Any:
+    """Loads what tells languages of one script apart, which takes a moment."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 def _list_evidence(model: Model) -> Iterator[tuple[list[str], str]]:
@@ -174,7 +177,7 @@ def _weigh(text: str) -> Mapping[str, int]:
 def _rank(text: str, script: str) -> Mapping[str, float]:
     """Returns the probabilities of all languages of a script, which add up to 1; dialects count for their language."""
     ranks: dict[str, float] = {}
-    for code, share in _identifier().rank(text):
+    for code, share in load_identifier().rank(text):
         if script in _list_scripts(str(code)):
             language = find_code(str(code))
             ranks[language] = ranks.get(language, 0.0) + float(share)
@@ -191,13 +194,6 @@ def _list_scripts(tag: str) -> tuple[str, ...]:
 
 @cache
 def _patterns() -> Mapping[str, Any]:
-    codes = sorted({str(code) for code in _identifier().nb_classes})
+    codes = sorted({str(code) for code in load_identifier().nb_classes})
     scripts = dict.fromkeys(script for code in codes for script in _list_scripts(code))
     return {script: regex.compile(rf"(?V1)[\p{{Script={script}}}&&\p{{L}}]") for script in scripts}
-
-
-@cache
-def _identifier() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -18,12 +18,6 @@ from rensa import RMinHash, RMinHashLSH
 
 from engine.text.words import APART_JACCARD, COMMON_RUN, normalise, shingle, word_runs
 
-# Published thresholds lie between .7 and .8 (FineWeb: 5-grams, 14 × 8 hashes; NeMo Curator: .8).
-NEAR_DUPLICATE_JACCARD = 0.7
-# A pair with Jaccard index s is proposed with probability 1 - (1 - s^5)^25: .99 at .7, .06 at .3. Bands of 8 hashes
-# would miss two of five pairs at .7, in screening and in the gate alike.
-PERMUTATIONS = 125
-BANDS = 25
 # The hashes' own estimate of the index has a standard deviation of .04: a pair whose estimate lies this far below the
 # threshold is not worth the exact comparison.
 ESTIMATE_ERROR = 0.2
@@ -55,8 +49,10 @@ class Nearness:
         return self.jaccard - ESTIMATE_ERROR
 
 
-NEAR = Nearness("near", NEAR_DUPLICATE_JACCARD, PERMUTATIONS, BANDS)
-APART = Nearness("apart", APART_JACCARD, permutations=126, bands=42)
+# Published thresholds lie between .7 and .8 (FineWeb: 5-grams, 14 × 8 hashes; NeMo Curator: .8). A pair with Jaccard
+# index .7 is proposed with probability .99, one with .3 with .06; bands of 8 hashes would miss two of five pairs at .7.
+NEAR = Nearness("near", jaccard=0.7, permutations=125, bands=25)
+APART = Nearness("apart", jaccard=APART_JACCARD, permutations=126, bands=42)
 RUNS = pa.field("runs", pa.list_(pa.field("item", pa.uint32(), nullable=False)), nullable=False)
 # The hashes of a set: of each kind a signature, and the runs of words.
 HASHES_SCHEMA = pa.schema(
@@ -110,14 +106,11 @@ class NearTexts:
         own = _hash(text, self._nearness.permutations)
         least = self._nearness.min_estimate
         proposed = [other for other in self._lsh.query(own) if own.jaccard(self._hashes[other]) >= least]
-        if not proposed:
-            return None
         shingles = shingle(text)
-        found = [(jaccard(shingles, shingle(self._texts[other][1])), other) for other in proposed]
-        near = [(similarity, -other) for similarity, other in found if similarity >= self._nearness.jaccard]
-        if not near:
+        found = [(jaccard(shingles, shingle(self._texts[other][1])), -other) for other in proposed]
+        similarity, negated = max(found, default=(0.0, 0))
+        if similarity < self._nearness.jaccard:
             return None
-        similarity, negated = max(near)
         # Texts of the same shingles in another order are near duplicates, not the same text.
         key, nearest = self._texts[-negated]
         return Match(key, nearest, min(similarity, 0.999))

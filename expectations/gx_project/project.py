@@ -18,7 +18,7 @@ from engine.domain.model import Pool
 from engine.errors import InputError
 from engine.settings import Settings
 from engine.store.store import StoredSet, list_sets, read_verdict
-from engine.system.target import Target
+from engine.system.filesystem import Target
 from expectations.gate import FOLDER, HELD_OUT_SUITE, RUN_SUITE, WHOLE_SUITE, import_gx, make_parameters
 from expectations.own_suites import check_own_suites
 from expectations.results import COUNT, number_expectations

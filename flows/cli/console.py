@@ -8,7 +8,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from engine.text.escaping import show_controls
+from engine.text.formatting import show_controls
 
 
 def make_console(stderr: bool = False) -> Console:

@@ -6,8 +6,8 @@ from typing import Any, TextIO
 from pythonjsonlogger.json import JsonFormatter
 
 from engine.settings import LogFormat
-from engine.system.log_context import read_log_context
-from engine.text.escaping import show_controls
+from engine.system.concurrency import read_log_context
+from engine.text.formatting import show_controls
 
 # ``flow_run_id`` is written as ``run_id``, the project's one word for it; the others are meant for handlers.
 _LEFT_OUT = ("flow_run_id", "send_to_api", "event")

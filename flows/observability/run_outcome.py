@@ -15,7 +15,7 @@ from prefect.runtime import flow_run
 from engine.domain.progress import Progress
 from engine.errors import GateError, ModelBusyError, RunInterruptedError
 from engine.settings import CollectorSettings, read_settings
-from engine.system.log_context import log_context, read_log_context
+from engine.system.concurrency import log_context, read_log_context
 from flows.observability.instruments import Attributes, RunMeter
 from flows.observability.logs import set_up_logs
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
 from engine.domain.model import SURROGATE, Seed, Trait
 from engine.errors import Problem
-from engine.text.escaping import unquote_formulas
+from engine.text.formatting import unquote_formulas
 from engine.text.words import fold_name
 
 CONTENT = "content"

@@ -18,7 +18,7 @@ from engine.llm.client.provider_errors import CONNECT_SECONDS, ErrorTranslator
 from engine.llm.client.redaction import redact_credentials
 from engine.llm.client.request import REFUSED, Endpoint, Reply, Request
 from engine.llm.client.response import OTHER_FORM, Usage, mend_unicode, read_choice, read_odds, read_usage
-from engine.system.task_groups import cancel_once
+from engine.system.concurrency import cancel_once
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -22,7 +22,7 @@ from engine.errors import (
 from engine.llm.client.request import Client, Reply, Request
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.throttle import SILENT_CALLS, AdaptiveThrottle
-from engine.system.log_context import read_log_context
+from engine.system.concurrency import read_log_context
 
 LOGGER = logging.getLogger("exemplars.calls")
 # At one call, while others are answered.

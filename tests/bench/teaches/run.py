@@ -39,7 +39,7 @@ from engine.run.pipeline import judge_round
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import PROJECT_ROOT, RepliesPlace, read_settings
-from engine.system.task_groups import gather_or_cancel
+from engine.system.concurrency import gather_or_cancel
 from engine.text.embedding import SentenceEncoder
 
 HERE = Path(__file__).parent

@@ -30,7 +30,7 @@ from engine.llm.gateway.budget import CELLS_PER_CALL, RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.gateway.retrying import MAX_ATTEMPTS
 from engine.settings import RepliesPlace
-from engine.system.task_groups import gather_or_cancel
+from engine.system.concurrency import gather_or_cancel
 
 PROMPT = Prompt("Write 1 text.")
 TEXT = "The battery lies in the second drawer."

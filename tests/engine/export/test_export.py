@@ -27,7 +27,7 @@ from engine.export.lines import BODY_BYTES, BODY_SAMPLES, join_body, pack_bodies
 from engine.store.changes import detach_set
 from engine.store.sample_set import SampleSet
 from engine.store.store import write_set
-from engine.text.escaping import unquote_formulas
+from engine.text.formatting import unquote_formulas
 
 # Each would be run by a spreadsheet, ends a line for some reader, or is what our own quoting writes.
 HOSTILE = (

@@ -11,7 +11,7 @@ from engine.domain.model import Brief, Skipped
 from engine.listing.page import SampleCount
 from engine.listing.samples import render_model_card
 from engine.report.run_page import escape
-from engine.text.escaping import as_cell, as_line
+from engine.text.formatting import as_cell, as_line
 
 COUNTS = {"clarity": SampleCount(7, 4, 2), "safety": SampleCount()}
 PARSER = MarkdownIt("commonmark").enable("table")

@@ -19,7 +19,6 @@ from engine.llm.gateway.retrying import MAX_ATTEMPTS
 from engine.screening.in_context_judge import (
     ASSUMED_AUC,
     FLOOR,
-    can_judge,
     is_auc_measured,
     judge_accepted,
     measure_judge_aucs,
@@ -111,8 +110,6 @@ async def test_without_seeds_of_both_poles_or_odds_there_is_no_judge(
 ) -> None:
     model = make_model(seeds=seeds)
     gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0), endpoint)
-
-    assert not can_judge(model, "clarity", gateway)
     async with gateway.keeping("plan-1"):
         assert {} == await measure_judge_aucs(unplaced(model), gateway, HeardProgress())
         if endpoint == PLAIN:

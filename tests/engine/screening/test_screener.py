@@ -9,6 +9,7 @@ from fakes.builders import (
     SCENARIO_POOL,
     make_exemplar,
     make_model,
+    make_rounds,
     make_seeds,
     make_test_plan,
     make_trait,
@@ -16,7 +17,9 @@ from fakes.builders import (
 
 from engine.domain.model import Attached, Length, Model, Pole, Seed
 from engine.domain.samples import Exemplar, Reason
-from engine.screening.screener import Screener
+from engine.screening.screener import Screener, reject_same_meanings
+from engine.text.embedding import SentenceEncoder
+from engine.text.language import Language
 
 TEXTS = (
     "The spare battery of the scanner lies in the second drawer, beside the charger.",
@@ -55,21 +58,11 @@ def test_texts_that_break_no_rule_stand_as_they_came_and_others_get_reason_and_d
     assert replace(given[-1], reason="placeholder", detail="[Your Name]") == rejected
 
 
-@pytest.mark.parametrize(
-    ("text", "reason", "detail"),
-    [
-        (TEXTS[0].upper().replace(",", " –"), "duplicate", f"1.00 like: {TEXTS[0]}"),
-        (NEAR, "near_duplicate", f"0.99 like: {TEXTS[0]}"),
-    ],
-)
-def test_text_that_is_the_same_or_nearly_is_a_duplicate(text: str, reason: Reason, detail: str) -> None:
-    kept, rejected = screen(TEXTS[0], text)
+def test_text_that_is_the_same_or_nearly_is_a_duplicate() -> None:
+    _, same, near = screen(TEXTS[0], TEXTS[0].upper().replace(",", " –"), NEAR)
 
-    assert (None, reason, detail) == (kept.reason, rejected.reason, rejected.detail)
-
-
-def test_rejected_text_is_nothing_to_be_a_duplicate_of() -> None:
-    assert ["label_leak", None] == list_reasons(screen(f"Clear: {TEXTS[0]}", TEXTS[0]))
+    assert ("duplicate", f"1.00 like: {TEXTS[0]}") == (same.reason, same.detail)
+    assert ("near_duplicate", f"0.99 like: {TEXTS[0]}") == (near.reason, near.detail)
 
 
 def test_duplicates_are_found_across_poles_traits_and_rounds() -> None:
@@ -81,17 +74,11 @@ def test_duplicates_are_found_across_poles_traits_and_rounds() -> None:
     assert ["near_duplicate", "duplicate"] == list_reasons(screener.screen(second))
 
 
-@pytest.mark.parametrize("trait", ["clarity", "another"])
-def test_attached_sample_of_any_trait_is_not_made_again(trait: str) -> None:
-    model = make_model(attached=(Attached(trait, TEXTS[0], 1.0, "a subject"),))
+def test_attached_sample_of_any_trait_and_what_was_refused_are_not_made_again() -> None:
+    model = make_model(attached=(Attached("another", TEXTS[0], 1.0, "a subject"),), refused=(TEXTS[2],))
+    made = screen(TEXTS[0], NEAR, TEXTS[1], TEXTS[2], model=model)
 
-    assert ["duplicate", "near_duplicate", None] == list_reasons(screen(TEXTS[0], NEAR, TEXTS[1], model=model))
-
-
-def test_what_was_refused_is_not_made_again() -> None:
-    screener = make_screener(make_model(refused=(TEXTS[2],)))
-
-    assert ["refused_before", None] == list_reasons(screener.screen(make_exemplars(TEXTS[2], TEXTS[3])))
+    assert ["duplicate", "near_duplicate", None, "refused_before"] == list_reasons(made)
 
 
 @pytest.mark.parametrize("text", [POSITIVE_SEEDS[2].lower(), POSITIVE_SEEDS[2].replace("seven", "eleven")])
@@ -213,3 +200,40 @@ def test_openings_are_counted_over_the_rounds() -> None:
 @pytest.mark.parametrize("opening", ["Dear customer,\n", "Note: ", "At 10:30 ", "See https://a.b/c: ", ""])
 def test_greeting_or_first_word_that_many_texts_share_stands(opening: str) -> None:
     assert "meta_talk" not in list_reasons(make_screener().screen(open_with(opening, 10)))
+
+
+TIMER = "The timer of the export stops after 40 minutes, and the file that it wrote is empty."
+BARCODE = "The barcode shows up on the till, but it is not displayed in the application."
+TIMED = make_model(seeds=(Seed("clarity", TIMER, 1.0),))
+
+
+@pytest.mark.parametrize(
+    ("texts", "pole", "reasons"),
+    [
+        ([TIMER.replace("40", "15")], "positive", ["seed_copy"]),
+        ([TIMER.replace("40", "15")], "negative", [None]),
+        ([BARCODE, f"So {BARCODE.replace('application', 'app')}"], "positive", [None, "near_duplicate"]),
+        ([BARCODE, "Sorting a list by price takes a minute."], "positive", [None, None]),
+    ],
+)
+def test_same_meaning_is_rejected_at_its_own_pole(texts: list[str], pole: Pole, reasons: list[Reason | None]) -> None:
+    made = [make_exemplar(text, pole, index) for index, text in enumerate(texts)]
+    kept = reject_same_meanings(TIMED, made, (), SentenceEncoder())
+
+    assert reasons == [item.reason for item in kept]
+    assert all("means the same" in item.detail for item in kept if item.reason)
+
+
+def test_later_round_is_held_against_the_accepted_ones_of_earlier_rounds() -> None:
+    again = make_exemplar(f"So {BARCODE.replace('application', 'app')}", index=1)
+    cases: list[tuple[Reason | None, Reason | None]] = [(None, "near_duplicate"), ("too_long", None)]
+    for reason, expected in cases:
+        earlier = replace(make_exemplar(BARCODE), reason=reason)
+        [kept] = reject_same_meanings(TIMED, [again], [earlier], SentenceEncoder())
+        assert expected == kept.reason
+
+
+def test_encoder_has_no_say_in_a_language_that_it_does_not_know() -> None:
+    rounds = make_rounds(replace(make_test_plan(TIMED), language=Language("hi")))
+
+    assert [None] == [item.reason for item in rounds.screen_meanings([make_exemplar(TIMER)])]

@@ -7,7 +7,7 @@ from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.text.near_duplicates import NEAR_DUPLICATE_JACCARD, Match, NearTexts, find_pairs, jaccard
+from engine.text.near_duplicates import NEAR, Match, NearTexts, find_pairs, jaccard
 from engine.text.words import shingle
 
 # So many that no 5-gram occurs twice by chance; Chinese characters would be compared by 2-grams.
@@ -50,7 +50,7 @@ def test_threshold_decides_on_both_sides(shared: int, own: int, expected: bool) 
     one, other = make_chain(shared, own, seed=1)
     similarity = shared / (shared + 2 * own)
     assert similarity == measure(one, other)
-    assert expected == (similarity >= NEAR_DUPLICATE_JACCARD)
+    assert expected == (similarity >= NEAR.jaccard)
 
     found = [find_in(*make_chain(shared, own, seed)) for seed in range(20)]
     # The hashes propose .99 of the pairs at the threshold, by their formula.
@@ -63,7 +63,7 @@ def test_nearest_of_several_is_named_and_of_two_equally_near_the_first() -> None
     match = find_in(TEXT, near, nearest, TEXT.replace("again", "anew2"))
 
     assert Match("1", nearest, measure(TEXT, nearest)) == match
-    assert measure(TEXT, nearest) > measure(TEXT, near) >= NEAR_DUPLICATE_JACCARD
+    assert measure(TEXT, nearest) > measure(TEXT, near) >= NEAR.jaccard
 
 
 def test_same_shingles_in_another_order_are_not_the_same_text() -> None:

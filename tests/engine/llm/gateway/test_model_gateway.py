@@ -39,7 +39,7 @@ from engine.llm.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, MAX_MA
 from engine.llm.gateway.throttle import SILENT_CALLS
 from engine.llm.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
-from engine.system.task_groups import gather_or_cancel
+from engine.system.concurrency import gather_or_cancel
 
 REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)
 TEXT_SCHEMA = make_text_schema(1)

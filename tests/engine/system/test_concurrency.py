@@ -1,10 +1,10 @@
-"""Running together, and one to its end."""
+"""Tasks end together, and one to its end; what a line is about never leaks into what runs beside it."""
 
 import asyncio
 
 import pytest
 
-from engine.system.task_groups import cancel_once, gather_or_cancel
+from engine.system.concurrency import add_log_context, cancel_once, gather_or_cancel, log_context, read_log_context
 
 
 async def fail(error: Exception) -> None:
@@ -49,3 +49,14 @@ async def test_one_that_is_cancelled_from_all_sides_is_so_once_and_comes_to_its_
 
     assert asking.cancelled()
     assert 3 * ["cancelled"] + 3 * ["closed"] == seen
+
+
+def test_fields_add_up_inside_and_what_is_noted_lasts_until_its_block_ends() -> None:
+    with log_context(run_id="1", trait="clarity"):
+        with log_context(trait="safety", cell="7"):
+            add_log_context(effort="low")
+            inside = dict(read_log_context())
+        after = dict(read_log_context())
+
+    assert {"run_id": "1", "trait": "safety", "cell": "7", "effort": "low"} == inside
+    assert ({"run_id": "1", "trait": "clarity"}, {}) == (after, read_log_context())

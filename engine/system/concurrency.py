@@ -1,12 +1,39 @@
-"""Runs coroutines concurrently with the errors and cancellation that a run needs, where asyncio's own do not fit."""
+"""What asyncio's tasks need besides: fields for their log lines, and errors and cancellation that fit a run.
+
+Fields such as run and cell are set where a step begins and read where a line is written. Each task has its own, and so
+has each thread that runs in a copy of its caller's context. Runs that share a process do not see each other's.
+"""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 Other = TypeVar("Other")
+_FIELDS: ContextVar[Mapping[str, object]] = ContextVar("exemplars.log_context", default=MappingProxyType({}))
+
+
+@contextmanager
+def log_context(**fields: object) -> Iterator[None]:
+    """Adds fields to every log line that is written inside the block, or by tasks and threads started in it."""
+    token = _FIELDS.set({**_FIELDS.get(), **fields})
+    try:
+        yield
+    finally:
+        _FIELDS.reset(token)
+
+
+def add_log_context(**fields: object) -> None:
+    """Adds fields to the log lines of this task until its innermost ``log_context`` block ends."""
+    _FIELDS.set({**_FIELDS.get(), **fields})
+
+
+def read_log_context() -> Mapping[str, object]:
+    """The fields that a log line written now would carry."""
+    return _FIELDS.get()
 
 
 async def gather_or_cancel(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
