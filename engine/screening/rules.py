@@ -66,16 +66,12 @@ class Finding:
     detail: str
 
 
-Rule = Callable[[str, Context], Finding | None]
-
-
 def find_fault(text: str, context: Context) -> Finding | None:
     """Finds the first rule that a text breaks, in the order of ``RULES``; None if it breaks none."""
     return next((finding for rule in RULES if (finding := rule(text, context))), None)
 
 
-def check_readable(text: str, context: Context) -> Finding | None:
-    """Rejects a text that is empty, has control characters or broken Unicode, or repeats one phrase over and over."""
+def _check_readable(text: str, context: Context) -> Finding | None:
     if not text.strip():
         return Finding("unreadable", "an empty text")
     if CONTROL.search(text):
@@ -89,7 +85,7 @@ def check_readable(text: str, context: Context) -> Finding | None:
     return None
 
 
-def check_patterns(text: str, context: Context) -> Finding | None:
+def _check_patterns(text: str, context: Context) -> Finding | None:
     """Rejects a refusal to write, a label of the prompt, talk about the text instead of the text, and a gap."""
     for reason in PATTERN_REASONS:
         if found := find_pattern(text, reason, context.waived):
@@ -97,23 +93,21 @@ def check_patterns(text: str, context: Context) -> Finding | None:
     return None
 
 
-def check_prompt_echo(text: str, context: Context) -> Finding | None:
-    """Rejects a text that repeats the prompt's instructions, or is only the subject."""
+def _check_prompt_echo(text: str, context: Context) -> Finding | None:
     if normalise(text) == normalise(context.subject):
         return Finding("prompt_echo", "the subject and nothing else")
     common = word_runs(text, COMMON_RUN) & _list_runs(context.instructions)
     return Finding("prompt_echo", " ".join(min(common))) if common else None
 
 
-def check_label_leak(text: str, context: Context) -> Finding | None:
-    """Rejects a text that says which pole it is, or repeats what the author says about the trait."""
+def _check_label_leak(text: str, context: Context) -> Finding | None:
     if named := find_label(text, context.trait):
         return Finding("label_leak", named)
     run = find_own_words(text, context.own_words, context.language)
     return Finding("label_leak", f"words of the definition: {run}") if run else None
 
 
-def check_length(text: str, context: Context) -> Finding | None:
+def _check_length(text: str, context: Context) -> Finding | None:
     """Rejects a text far outside the length of its scenario; without a length, one with fewer than ``min_words``."""
     words, length, least = count_words(text), context.length, float(context.min_words)
     if length is not None:
@@ -125,27 +119,25 @@ def check_length(text: str, context: Context) -> Finding | None:
     return None
 
 
-def check_ending(text: str, context: Context) -> Finding | None:
-    """Rejects a text without a terminal mark at its end, if the trait's seeds usually have one."""
+def _check_ending(text: str, context: Context) -> Finding | None:
     if context.ends_marked and not ends_sentence(text):
         return Finding("truncated", f"ends in {text.rstrip()[-20:]!r}")
     return None
 
 
-def check_language(text: str, context: Context) -> Finding | None:
-    """Rejects a text that is surely in another language than the expected one."""
+def _check_language(text: str, context: Context) -> Finding | None:
     other = find_other_language(text, context.language)
     return Finding("wrong_language", f"{other}, expected {context.language}") if other else None
 
 
-RULES: tuple[Rule, ...] = (
-    check_readable,
-    check_patterns,
-    check_prompt_echo,
-    check_label_leak,
-    check_ending,
-    check_length,
-    check_language,
+RULES: tuple[Callable[[str, Context], Finding | None], ...] = (
+    _check_readable,
+    _check_patterns,
+    _check_prompt_echo,
+    _check_label_leak,
+    _check_ending,
+    _check_length,
+    _check_language,
 )
 
 

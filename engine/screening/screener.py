@@ -5,7 +5,7 @@ Texts that stand are held against each other and the seeds once more by meaning,
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -66,16 +66,10 @@ class Screener:
         self._openings.add(ruled)
         # All at once: each search goes through the hashes of the whole pool.
         texts = list(dict.fromkeys(item.text for item in ruled if item.text is not None and item.is_accepted))
-        near, overlaps = find_nearest(texts, self._attached), self._other_side.find_all(texts)
-        proposed = find_nearest(texts, self._proposed)
-        return [
-            self._compare(
-                item, item.text, choose_nearest(near.get(item.text), proposed.get(item.text)), overlaps.get(item.text)
-            )
-            if item.text is not None and item.is_accepted
-            else item
-            for item in ruled
-        ]
+        attached, proposed = find_nearest(texts, self._attached), find_nearest(texts, self._proposed)
+        overlaps = self._other_side.find_all(texts)
+        near = {text: choose_nearest(attached.get(text), proposed.get(text)) for text in texts}
+        return [self._compare(item, near, overlaps) for item in ruled]
 
     def _apply_rules(self, exemplar: Exemplar) -> Exemplar:
         if exemplar.reason is not None or exemplar.text is None:
@@ -89,7 +83,12 @@ class Screener:
         finding = find_fault(exemplar.text, replace(context, subject=scenario.subject))
         return replace(exemplar, reason=finding.reason, detail=finding.detail) if finding else exemplar
 
-    def _compare(self, exemplar: Exemplar, text: str, near: Match | None, overlap: Overlap | None) -> Exemplar:
+    def _compare(
+        self, exemplar: Exemplar, near: Mapping[str, Match | None], overlaps: Mapping[str, Overlap]
+    ) -> Exemplar:
+        text = exemplar.text
+        if text is None or not exemplar.is_accepted:
+            return exemplar
         if opening := self._openings.find(exemplar):
             return replace(exemplar, reason="meta_talk", detail=opening)
         if match := self._seeds.find(text):
@@ -102,11 +101,11 @@ class Screener:
         if phrase := self._phrases.find(exemplar):
             detail = f"“{phrase}”, which one seed has, and as many texts of its pole as may"
             return replace(exemplar, reason="seed_copy", detail=detail)
-        if overlap:
+        if overlap := overlaps.get(text):
             return replace(exemplar, reason="held_out_overlap", detail=overlap.detail)
         if drift := self._voice_check.find_drift(exemplar):
             return replace(exemplar, reason="voice_drift", detail=drift)
-        if match := choose_nearest(near, self._seen.find(text)):
+        if match := choose_nearest(near[text], self._seen.find(text)):
             return _reject(exemplar, "duplicate" if match.exact else "near_duplicate", match)
         self._seen.add(exemplar.key, text)
         self._phrases.add(exemplar)

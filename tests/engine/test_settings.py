@@ -30,9 +30,7 @@ def test_defaults_are_those_of_the_design() -> None:
     ("name", "text", "value"),
     [
         ("SEED", "-7", -7),
-        ("CONCURRENCY", "4096", 4096),
         ("CALL_TIMEOUT_SECONDS", "0.5", 0.5),
-        ("SYNTH_API_BASE", "https://host:8443/v1", "https://host:8443/v1"),
         ("SYNTH_API_KEY", "", None),
     ],
 )

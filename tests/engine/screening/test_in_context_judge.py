@@ -19,6 +19,7 @@ from engine.llm.gateway.retrying import MAX_ATTEMPTS
 from engine.screening.in_context_judge import (
     ASSUMED_AUC,
     FLOOR,
+    TOP_TOKENS,
     is_auc_measured,
     judge_accepted,
     measure_judge_aucs,
@@ -71,22 +72,10 @@ async def test_standing_exemplars_get_their_odds_in_order_and_keep_them(tmp_path
     given = [make_exemplar("The first of them.", index=0), make_exemplar("The second of them.", "negative", 1)]
 
     assert [replace(given[0], odds=1.0), replace(given[1], odds=3.0)] == await judge(gateway, *given)
-    asked = [(item.max_tokens, item.temperature, item.schema) for item in client.requests]
-    assert [(1, 0.0, None)] * 2 == asked
-    assert all(item.logprobs for item in client.requests)
+    asked = [(item.max_tokens, item.temperature, item.schema, item.logprobs) for item in client.requests]
+    assert [(1, 0.0, None, TOP_TOKENS)] * 2 == asked
     again, client = make_gateway(tmp_path, lambda _: AssertionError("asked again"))
     assert ([1.0, 3.0], []) == ([item.odds for item in await judge(again, *given)], client.requests)
-
-
-async def test_judge_is_shown_the_seeds_and_the_text_and_never_the_asked_pole(tmp_path: Path) -> None:
-    gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
-    await judge(gateway, make_exemplar(TEXT, "positive", 0), make_exemplar(TEXT, "negative", 0))
-    positive, negative = (request.prompt.user for request in client.requests)
-
-    assert positive == negative
-    assert positive.endswith(f"Text: {TEXT}\nVerdict:")
-    for seed in make_seeds():
-        assert f"Text: {seed.text}\nVerdict: {'good' if seed.pole == 'positive' else 'bad'}\n" in positive
 
 
 async def test_what_is_rejected_or_judged_or_of_a_trait_that_is_not_trusted_is_left_as_it_is(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from fakes.builders import make_model, make_trait
 from engine.domain.model import Length
 from engine.domain.samples import Reason
 from engine.screening.label_leaks import collect_own_words
-from engine.screening.rules import Context, Finding, check_readable, find_fault
+from engine.screening.rules import Context, Finding, find_fault
 
 ECHO = "explain, label, number or comment on a text"
 CONTEXT = Context(
@@ -30,7 +30,6 @@ BACKUPS = "We keep the seven backups of the week here. We keep the seven backups
     ("reason", "text", "detail"),
     [
         ("unreadable", "", "an empty text"),
-        ("unreadable", " \n\t ", "an empty text"),
         ("unreadable", "... !!! ___ ???", "no words"),
         ("unreadable", "The key is\x00 changed once a month.", BROKEN),
         ("unreadable", "The k\ufffdy is changed once a month.", BROKEN),
@@ -46,7 +45,6 @@ BACKUPS = "We keep the seven backups of the week here. We keep the seven backups
         ("meta_talk", "Here's an example: the key is changed once a month.", "Here's an example:"),
         ("placeholder", "Dear [Your Name], the key was changed last night.", "[Your Name]"),
         ("label_leak", "**Obscure**: the tier is governed by a window.", "begins with the label 'Obscure'"),
-        ("label_leak", "Its clarity is rather obscure to most of us.", "names the label 'Obscure'"),
         ("label_leak", "It has clear clarity, and the server is fast.", "names the label 'Clear'"),
     ],
 )
@@ -73,12 +71,10 @@ def test_what_only_comes_near_a_fault_stands(text: str) -> None:
 
 
 def test_waived_pattern_does_not_hold() -> None:
-    waived = replace(CONTEXT, waived=frozenset({"a gap in brackets", "'output' before a text", "'text' before a text"}))
+    text = "Output: the key is changed."
 
-    for text in ("Write to [email] once it is changed.", "Output: the key is changed.", "Text: the key is changed."):
-        assert find_fault(text, CONTEXT)
-        assert None is find_fault(text, waived)
-    assert find_fault("Dear [Your Name], the key was changed last night.", waived)
+    assert find_fault(text, CONTEXT)
+    assert None is find_fault(text, replace(CONTEXT, waived=frozenset({"'output' before a text"})))
 
 
 def test_words_of_the_definition_are_a_leak() -> None:
@@ -149,6 +145,8 @@ def test_first_broken_rule_gives_the_reason() -> None:
 
 def test_endings_of_polite_verbs_are_no_repetition() -> None:
     text = "次の際は、静かなお席をご用意してお待ちしております。雨の中をお越しいただき、本当に感謝しております。"
+    repeated = find_fault("本当に嬉しい席です。" * 3, replace(CONTEXT, language="ja"))
 
-    assert None is check_readable(text, replace(CONTEXT, language="ja"))
-    assert None is not check_readable(f"{'本当に嬉しい席です。' * 3}", replace(CONTEXT, language="ja"))
+    assert None is find_fault(text, replace(CONTEXT, language="ja"))
+    assert repeated
+    assert "unreadable" == repeated.reason

@@ -19,7 +19,7 @@ from engine.asking.prompts import make_vote_schema
 from engine.domain.model import POLES, Pole
 from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
-from engine.domain.votes import VoteAnswer, count_votes
+from engine.domain.votes import VoteAnswer
 from engine.errors import BudgetError, CredentialsError, ProviderError, ProviderUnavailableError
 from engine.llm.client.prices import Price
 from engine.llm.client.request import REFUSED, Reply, Request
@@ -151,15 +151,6 @@ async def test_majority_decides_and_the_votes_stay(
     # As many calls are planned as end.
     assert len(said) == sum(event.count for event in progress.events if isinstance(event, CallsPlanned))
     assert len(said) == sum(isinstance(event, CallEnded) for event in progress.events)
-
-
-async def test_place_that_is_voted_for_again_and_again_is_no_vote_for_a_pole(tmp_path: Path) -> None:
-    voting_judge, _, _ = make_jury(tmp_path, lambda request: vote_for(stands_first(request), request))
-    judged = await judge(voting_judge, *(make_exemplar(TEXT, pole, index) for pole in POLES for index in range(8)))
-
-    assert {"off_pole"} == {exemplar.reason for exemplar in judged}
-    counts = count_votes(exemplar.votes for exemplar in judged)
-    assert (16, 48) == (counts.disagreements, counts.votes)
 
 
 @pytest.mark.parametrize(
