@@ -18,14 +18,6 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def test_defaults_are_those_of_the_design() -> None:
-    settings = read_settings()
-
-    assert ("data/models", "data/samples") == (settings.models_uri, settings.samples_uri)
-    assert (0, 32, 120) == (settings.seed, settings.concurrency, settings.call_timeout_seconds)
-    assert {None} == {settings.synth_model, settings.judge_api_key, settings.max_cost_usd, settings.replies_url}
-
-
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
