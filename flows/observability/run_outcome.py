@@ -16,7 +16,6 @@ from engine.domain.progress import Progress
 from engine.errors import GateError, ModelBusyError, RunInterruptedError
 from engine.settings import CollectorSettings, read_settings
 from engine.system.concurrency import log_context, read_log_context
-from flows.observability.instruments import Attributes, RunMeter
 from flows.observability.logs import set_up_logs
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ async def observe_run(handle: str, synth_type: str, effort: str | None) -> Async
     begun = time.monotonic()
     with log_context(run_id=str(flow_run.get_id()), handle=handle, synth_type=synth_type, effort=effort):
         sink = find_sink()
-        meter = RunMeter(sink.instruments) if sink else None
+        meter = sink.begin_run() if sink else None
         if sink and (delay := _read_delay()) is not None:
             sink.instruments.delay_seconds.record(delay, _list_attributes())
         outcome, error_type = "attached", ""
@@ -93,7 +92,7 @@ def _read_delay() -> float | None:
     return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(str(due)).astimezone(UTC)).total_seconds())
 
 
-def _list_attributes() -> Attributes:
+def _list_attributes() -> dict[str, str]:
     """The attributes of a run's metrics. The handle is not among them: it would have too many values."""
     fields = read_log_context()
     return {f"exemplars.{name}": str(fields.get(name) or "unknown") for name in ("synth_type", "effort")}

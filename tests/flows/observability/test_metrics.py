@@ -14,7 +14,6 @@ from prefect.logging.configuration import setup_logging
 from engine.domain.progress import CallAttempted, WaitedForTurn
 from engine.errors import QuotaError
 from engine.settings import CollectorSettings
-from flows.observability.instruments import RunMeter
 from flows.observability.otlp import FLUSH_SECONDS, Sink
 from flows.observability.run_outcome import find_sink
 
@@ -150,7 +149,7 @@ async def test_key_in_the_collectors_address_or_header_is_in_no_line(
 
 async def test_call_that_is_refused_and_waiting_are_counted_apart(collector: Collector) -> None:
     sink = Sink(CollectorSettings())
-    meter = RunMeter(sink.instruments)
+    meter = sink.begin_run()
     meter.report(WaitedForTurn("embedded", 0.25))
     meter.report(CallAttempted(MODEL, "chat", 2.5, 0.5, cost_usd=0.5, refused=True))
     await sink.flush()
