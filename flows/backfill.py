@@ -24,10 +24,9 @@ from engine.domain.model import SynthType
 from engine.errors import BackfillError, RunInterruptedError
 from engine.settings import Settings, read_settings
 from engine.text.formatting import capitalise, count_noun
-from flows.backfills.child_runs import open_children
 from flows.backfills.page import LedgerPage, publish_ledger
 from flows.backfills.parts import PartDispatcher
-from flows.backfills.resources import make_shared_budget, open_backfill_resources
+from flows.backfills.runs import make_shared_budget, open_backfill_resources, open_children
 from flows.backfills.worker import BackfillWorker
 from flows.observability.logs import ignore_closed_output, set_up_logs
 from flows.run.cancellation import CancellationWatcher, explain_cancelled

@@ -46,8 +46,7 @@ def backfill_command(
     from engine.domain.model import check_handle
     from engine.run.job import check_effort, check_synth_type
     from engine.settings import read_settings
-    from flows.backfills.outlook import describe_begin, look_ahead, telling_how_to_go_on
-    from flows.backfills.progress import BackfillProgress
+    from flows.backfills.terminal import BackfillProgress, describe_begin, look_ahead, telling_how_to_go_on
 
     named = tuple(check_handle(handle) for handle in handles or ())
     type_, level = check_synth_type(synth_type), check_effort(effort)

@@ -29,8 +29,7 @@ from engine.backfills.targets import BackfillRequest
 from engine.errors import OrchestratorError, RunInterruptedError, StoreError
 from engine.llm.gateway.budget import Budget
 from engine.text.formatting import count_noun
-from flows.backfills.child_runs import read_runs
-from flows.backfills.resources import PART
+from flows.backfills.runs import PART, read_runs
 from flows.backfills.worker import BackfillWorker
 from flows.observability.logs import Logger
 

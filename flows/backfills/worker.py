@@ -25,7 +25,7 @@ from engine.errors import (
     SharedBudgetError,
     StoreError,
 )
-from flows.backfills.child_runs import ChildRuns
+from flows.backfills.runs import ChildRuns
 from flows.run.resources import RunResources, RunSnapshot
 
 # What is no fault of a model: the next ones would meet it too, each after having waited for as long.

@@ -22,9 +22,9 @@ from engine.errors import RunInterruptedError, SharedBudgetError
 from engine.llm.gateway.budget import Budget
 from engine.llm.replies.changes import SharedLimit
 from engine.settings import Settings
-from flows.backfills import parts, resources
+from flows.backfills import parts, runs
 from flows.backfills.parts import PartDispatcher
-from flows.backfills.resources import PART, make_shared_budget
+from flows.backfills.runs import PART, make_shared_budget
 from flows.backfills.worker import BackfillWorker
 
 ONE, TWO, THREE, FOUR = HANDLES = ("sheds.one", "sheds.two", "sheds.three", "sheds.four")
@@ -266,7 +266,7 @@ def test_limit_of_all_parts_stands_in_a_servers_database_and_in_no_file(
     monkeypatch: pytest.MonkeyPatch, tags: list[str], whole: str
 ) -> None:
     ids = {"get_id": lambda: "own", "get_parent_flow_run_id": lambda: "parent", "get_tags": lambda: tags}
-    monkeypatch.setattr(resources, "flow_run", SimpleNamespace(**ids))
+    monkeypatch.setattr(runs, "flow_run", SimpleNamespace(**ids))
     urls = (None, "sqlite:////tmp/replies.sqlite", "postgresql://db/replies")
     budgets = [make_shared_budget(Settings(replies_url=url), 8.0, 3.0) for url in urls]
 

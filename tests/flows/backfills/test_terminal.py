@@ -18,8 +18,7 @@ from engine.backfills.ledger import ModelRow
 from engine.backfills.targets import BackfillRequest
 from engine.domain.progress import PROGRESS_LOGGER, CallEnded, CallsPlanned, Event
 from engine.settings import read_settings
-from flows.backfills.outlook import describe_begin, look_ahead
-from flows.backfills.progress import BackfillProgress
+from flows.backfills.terminal import BackfillProgress, describe_begin, look_ahead
 from flows.backfills.worker import MODELS_LOGGER
 
 

@@ -1,7 +1,12 @@
-"""Child runs: flow runs of the main job that live in their parent's process and show on its page."""
+"""The runs of a backfill: child runs of the main job, which live in their parent's process and show on its page, and
+the resources that they share there, so that each costs little.
+"""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,14 +21,27 @@ from prefect.flow_engine import run_flow_async
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Running
 
-from engine.backfills.targets import BackfillRequest
+from engine.backfills.targets import BackfillRequest, find_skip_reason
 from engine.domain.verdict import RunResult
+from engine.errors import SharedBudgetError
+from engine.llm.gateway.budget import Budget
+from engine.llm.gateway.shared import SharedModels
+from engine.llm.replies.changes import SharedLimit
+from engine.settings import Settings
+from engine.system.worker_process import WorkerProcess
 from engine.text.formatting import count_noun
+from expectations.checking import warm_up
+from flows.observability.logs import Logger
 from flows.run.labels import AGAIN, name_tag
+from flows.run.own_worker import OWN_WORKER
+from flows.run.resources import SHARED, RunResources, open_run_resources
 
 TAG = "backfill"
 PAGE = 200
 STOPPED = f"The backfill was stopped. {AGAIN}"
+SPARE_THREADS = 16
+# The tag of a run that is a part of another backfill.
+PART = "part"
 
 
 class ChildRuns:
@@ -90,6 +108,57 @@ async def read_runs(client: PrefectClient, wanted: FlowRunFilter) -> list[FlowRu
     return found
 
 
+@asynccontextmanager
+async def open_backfill_resources(
+    settings: Settings, request: BackfillRequest, budget: Budget | None, logger: Logger
+) -> AsyncIterator[RunResources]:
+    """Opens what all runs of the backfill use, for as long as the block runs.
+
+    Args:
+        budget: what all runs may spend together; None where nothing bounds it.
+    """
+    # Each run may wait a minute for its lease in a thread, and must keep no other from giving its own back.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * request.models_at_once + SPARE_THREADS))
+    calls_at_once = settings.concurrency * request.models_at_once
+    with ExitStack() as opened:
+        run_heavy = OWN_WORKER.get() or opened.enter_context(WorkerProcess(logger.warning, warm_up)).run
+        shared = opened.enter_context(SharedModels(calls_at_once, settings.patience_seconds, budget, logger.warning))
+        async with open_run_resources(
+            settings,
+            logger,
+            run_heavy,
+            shared=shared,
+            find_skip_reason=partial(find_skip_reason, settings, request),
+        ) as resources:
+            token = SHARED.set(resources)
+            try:
+                yield resources
+            finally:
+                SHARED.reset(token)
+
+
+def make_shared_budget(settings: Settings, max_cost_usd: float | None, spent_usd: float) -> Budget | None:
+    """What a backfill may spend; an earlier start of the same run has spent ``spent_usd`` of it.
+
+    Where all machines keep their replies in one database, the limit stands there, for a backfill and all of its parts.
+    """
+    if max_cost_usd is None:
+        return None
+    whole = flow_run.get_parent_flow_run_id() if PART in flow_run.get_tags() else flow_run.get_id()
+    limit = SharedLimit(f"backfill {whole}", max_cost_usd) if settings.replies_place.is_shared else None
+    budget = Budget(max_cost_usd, partial(_refuse, max_cost_usd), limit)
+    budget.spend(spent_usd)
+    return budget
+
+
 @task(name="models")
 def _models() -> None:
     """The task whose run the children hang on; it is never called."""
+
+
+def _refuse(max_cost_usd: float, bound_usd: float) -> SharedBudgetError:
+    return SharedBudgetError(
+        f"The backfill's limit of ${max_cost_usd:g} is reached: what is left is less than the ${bound_usd:.4f} that "
+        "the next call could cost. Start it again with a higher limit: it does only what is left, and the "
+        "replies are kept and not paid twice"
+    )
