@@ -1,26 +1,72 @@
-"""The flow ``prune``: removes old rejected sets and unused replies, by a schedule or as a dry run."""
+"""Removes what is old and no longer needed, rejected sets and unused replies: the flow ``prune``, by a schedule or as a
+dry run, and what the command of that name does.
+"""
 
 import asyncio
-from datetime import UTC, datetime
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import groupby
+from typing import Annotated, Any
+from uuid import UUID
 
 import httpx
 from prefect import flow, get_run_logger
-from prefect.artifacts import acreate_markdown_artifact
-from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
+from prefect.states import Cancelled, Completed
 from pydantic import Field
 
-from engine.errors import StoreError
-from engine.report.run_page import escape
-from engine.settings import read_settings
+from engine.errors import ExemplarsError, ModelBusyError, StoreError
+from engine.llm.replies.admin import list_prunable, prune_cache
+from engine.settings import Settings, read_settings
+from engine.store.proposals import list_expired, reject_proposal
+from engine.store.sample_set import read_manifest
+from engine.store.store import StoredSet
+from engine.store.leftovers import list_old_sets, remove_old_set
+from engine.text.formatting import count_noun
 from flows.observability.logs import ignore_closed_output, set_up_logs
-from flows.retention.pruning import Pruned, prune_all
+from flows.run.lease.slot import keep_runs_out
+from flows.run.page.artifacts import show_page
 from flows.run.run_events import release_events, sending_heartbeats
+from flows.run.set_events import emit_written
 
+EXPIRED = "nobody reviewed it in time"
+Report = Callable[[str], None]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 # How many lines the run page shows; the log of the run's process has them all.
 SHOWN_LINES = 200
+
+
+@dataclass(slots=True)
+class Pruned:
+    """What was removed or, in a dry run, would be.
+
+    ``busy`` lists models whose sets stay for now because a run works on them. ``failed`` has a sentence for each thing
+    that could not be removed.
+    """
+
+    dry_run: bool
+    proposals: int = 0
+    sets: int = 0
+    sets_bytes: int = 0
+    plans: int = 0
+    plans_bytes: int = 0
+    busy: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def describe(self) -> str:
+        """The totals in a sentence."""
+        gone = "Would be removed" if self.dry_run else "Removed"
+        sets, plans = count_noun(self.sets, "rejected or unfinished set"), count_noun(self.plans, "plan")
+        proposals = f"{count_noun(self.proposals, 'proposal')} rejected, " if self.proposals else ""
+        sizes = [f"({size / 1e6:.1f} MB)" for size in (self.sets_bytes, self.plans_bytes)]
+        return f"{gone}: {proposals}{sets} {sizes[0]}, kept replies of {plans} {sizes[1]}"
 
 
 @flow(name="prune", flow_run_name="prune")
@@ -47,17 +93,32 @@ async def prune(dry_run: bool = True, rejected_days: Days = 30) -> State[None]:
     async with sending_heartbeats():
         pruned = await asyncio.to_thread(prune_all, settings, rejected_days, datetime.now(UTC), dry_run, note)
     logger.info("%s", pruned.describe())
-    try:
-        await acreate_markdown_artifact(key="pruned", markdown=write_page(pruned, lines), description=pruned.describe())
-    except httpx.HTTPError as error:
-        logger.warning("The list could not be put on the run page: %s", error)
+    await show_page(str(flow_run.get_id()), "pruned", write_page(pruned, lines), pruned.describe())
     if pruned.failed:
         raise StoreError("Some things could not be removed. Run it again to retry.\n" + "\n".join(pruned.failed))
     return Completed(message=pruned.describe(), data=None)
 
 
+def prune_all(settings: Settings, rejected_days: int, now: datetime, dry_run: bool, report: Report) -> Pruned:
+    """Prunes sets and replies, each even if another fails; calls ``report`` with a line for each thing removed.
+
+    Args:
+        rejected_days: the age from which a rejected set is removed, since it was written.
+    """
+    pruned = Pruned(dry_run)
+    for step in (_expire_proposals, partial(_prune_sets, rejected_days), _prune_replies):
+        try:
+            step(settings, now, pruned, report)
+        except ExemplarsError as error:
+            pruned.failed.append(str(error))
+    return pruned
+
+
 def write_page(pruned: Pruned, lines: list[str]) -> str:
     """The markdown of the run page: the totals, what could not be done, and the first of the lines."""
+    # The command, which has no page, starts sooner without it.
+    from engine.report.run_page import escape
+
     head = "# Dry run: nothing was removed" if pruned.dry_run else "# Pruned"
     sections = [head, pruned.describe() + "."]
     if pruned.failed:
@@ -70,3 +131,88 @@ def write_page(pruned: Pruned, lines: list[str]) -> str:
     if len(lines) > SHOWN_LINES:
         sections.append(f"And {len(lines) - SHOWN_LINES} more, which are in the log of the run's process.")
     return "\n\n".join(sections)
+
+
+def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
+    """Rejects the proposals that nobody has reviewed in time."""
+    for stored in list_expired(settings.locate(settings.samples_uri), now):
+        with (
+            _noting_failure(stored.handle, pruned, report),
+            _keep_runs_out(stored.handle, "Its proposal still waits", pruned),
+        ):
+            if pruned.dry_run or _reject_expired(stored):
+                pruned.proposals += 1
+                report(f"proposal of {stored.handle}, run {stored.run_id}: {EXPIRED}")
+
+
+def _prune_sets(rejected_days: int, settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
+    found = list_old_sets(settings.locate(settings.samples_uri), now - timedelta(days=rejected_days))
+    for handle, sets in groupby(found, lambda old: old.handle):
+        with _noting_failure(handle, pruned, report), _keep_runs_out(handle, "Its rejected sets stay", pruned):
+            for old in sets:
+                if pruned.dry_run or remove_old_set(old):
+                    pruned.sets += 1
+                    pruned.sets_bytes += old.bytes
+                    written = f"written {old.written_at:%Y-%m-%d}, {old.bytes:,} bytes"
+                    report(f"{old.kind} set of {handle}, run {old.run_id}: {written}")
+
+
+def _prune_replies(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
+    """Prunes the kept replies by the same limits that every run applies at its end."""
+    bounds = settings.replies_place, settings.cache_max_days, settings.cache_max_gb, now
+    plans = list_prunable(*bounds)
+    for plan in plans:
+        days = count_noun((now - plan.used_at).days, "day")
+        report(f"kept replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days}")
+    pruned.plans, pruned.plans_bytes = len(plans), sum(plan.bytes for plan in plans)
+    if not pruned.dry_run:
+        removed = prune_cache(*bounds)
+        pruned.plans, pruned.plans_bytes = removed.plans, removed.bytes
+
+
+def _reject_expired(stored: StoredSet) -> bool:
+    """Rejects a proposal, and sets its run to Cancelled where it is suspended. The caller must keep runs out.
+
+    False where the proposal does not wait any more, or somebody has decided on it: its run goes on.
+
+    Raises:
+        StoreError: the store cannot be read or written; the proposal then still waits.
+    """
+    manifest = read_manifest(stored.folder)
+    if manifest is None or manifest.get("status") != "proposed":
+        return False
+    with get_client(sync_client=True) if PREFECT_API_URL.value() else nullcontext() as client:
+        state = None if client is None else _read_state(client, stored.run_id)
+        is_suspended = state is not None and state.type is StateType.PAUSED
+        if state is not None and not state.is_final() and not is_suspended:
+            return False
+        emit_written(reject_proposal(stored, EXPIRED, False))
+        if client is not None and is_suspended:
+            said = f"The proposal was rejected: {EXPIRED}. Nothing was attached"
+            # A server that is away has the run suspended still; resumed, it finds the proposal rejected and ends.
+            with suppress(ObjectNotFound, httpx.HTTPError):
+                client.set_flow_run_state(UUID(stored.run_id), Cancelled(message=said), force=True)
+    return True
+
+
+def _read_state(client: SyncPrefectClient, run_id: str) -> State[Any] | None:
+    """The state of a run; None for one that Prefect does not know, which is over."""
+    with suppress(ObjectNotFound, ValueError):
+        return client.read_flow_run(UUID(run_id)).state
+    return None
+
+
+@contextmanager
+def _noting_failure(handle: str, pruned: Pruned, report: Report) -> Iterator[None]:
+    """What cannot be done to a model's sets inside the block stands in ``pruned``, and other models' turns come."""
+    try:
+        yield
+    except ModelBusyError as error:
+        pruned.busy.append(handle)
+        report(str(error))
+    except StoreError as error:
+        pruned.failed.append(str(error))
+
+
+def _keep_runs_out(handle: str, undone: str, pruned: Pruned) -> AbstractContextManager[None]:
+    return nullcontext() if pruned.dry_run else keep_runs_out(handle, undone)

@@ -4,16 +4,17 @@ import asyncio
 
 import httpx
 from prefect import flow, get_run_logger
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from engine.catalogue.page import describe_survey, survey_catalogue, write_page
 from engine.settings import read_settings
-from flows.deploy.offered_handles import offer_handles
+from flows.deploy.deployments import offer_handles
 from flows.observability.logs import ignore_closed_output, set_up_logs
+from flows.run.page.artifacts import show_page
 from flows.run.run_events import release_events, sending_heartbeats
 
 
@@ -31,10 +32,7 @@ async def catalogue() -> State[None]:
         models = await asyncio.to_thread(survey_catalogue, *places)
     headline, sentence = describe_survey(models)
     logger.info("%s. %s", headline, sentence)
-    try:
-        await acreate_markdown_artifact(key="catalogue", markdown=write_page(models), description=headline)
-    except httpx.HTTPError as error:
-        logger.warning("The table could not be put on the run page: %s", error)
+    await show_page(str(flow_run.get_id()), "catalogue", write_page(models), headline)
     return Completed(message=headline, data=None)
 
 

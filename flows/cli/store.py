@@ -124,7 +124,7 @@ def prune_command(
     """Remove what is old: rejected sets, replies of unused plans. Never an attached set."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from flows.retention.pruning import prune_all
+    from flows.prune import prune_all
 
     where, now = sys.stderr if as_json else sys.stdout, datetime.now(UTC)
     pruned = prune_all(read_settings(), rejected_days, now, dry_run, lambda line: print(line, file=where, flush=True))

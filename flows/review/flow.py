@@ -8,7 +8,8 @@ from uuid import UUID
 
 import httpx
 from prefect import flow, get_run_logger
-from prefect.client.schemas.objects import State
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State, StateType
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
@@ -33,11 +34,10 @@ from expectations.checking import check_model
 from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
-from flows.retention.pruning import end_suspended
 from flows.review.waiting import ask_person, check_waiting, find_reviewable
 from flows.run.lease.lease import Lease
 from flows.run.outcome import QUOTED_CHARS, end_in_state
-from flows.run.page.artifacts import show
+from flows.run.page.artifacts import show_page
 from flows.run.resources import RunResources, open_run_resources
 from flows.run.run_events import sending_heartbeats
 from flows.run.set_events import emit_written
@@ -118,7 +118,7 @@ async def end_proposal(proposal: StoredSet, review: PersonReview) -> RunResult:
             with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
                 said = f"{capitalise(result.headline)}, by run {flow_run.get_id()}"
                 state: State[None] = Completed(message=said) if review.attach else Cancelled(message=said)
-                end_suspended(resources.client, UUID(proposal.run_id), state)
+                _end_suspended(resources.client, UUID(proposal.run_id), state)
     await _show(result)
     if review.fill and review.attach:
         await start_filling(proposal)
@@ -155,6 +155,12 @@ async def start_filling(proposal: StoredSet) -> None:
         get_run_logger().warning("%s: exemplars synthesize %s %s", said, proposal.handle, how)
 
 
+def _end_suspended(client: SyncPrefectClient, run_id: UUID, ended: State[None]) -> None:
+    state = client.read_flow_run(run_id).state
+    if state is not None and state.type is StateType.PAUSED:
+        client.set_flow_run_state(run_id, ended, force=True)
+
+
 async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resources: RunResources) -> StoredSet:
     """Attaches what stands; checked again where sets came in since the check, or more was decided."""
     pool, logger = choose_pool(proposal.manifest["synth_type"]), get_run_logger()
@@ -186,10 +192,7 @@ async def _show(result: RunResult) -> None:
         f"- samples: `{result.samples}`" if result.kept else "",
         f"- report: `{result.report}`",
     ]
-    try:
-        await show(str(flow_run.get_id()), "verdict", "\n".join(lines), headline)
-    except httpx.HTTPError as error:
-        get_run_logger().warning("The run page lacks what came of the review: %s", error)
+    await show_page(str(flow_run.get_id()), "verdict", "\n".join(lines), headline)
 
 
 async def _check(proposal: StoredSet, settled: Settled, resources: RunResources) -> Verdict:

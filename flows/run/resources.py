@@ -27,7 +27,7 @@ from flows.run.cancellation import CancellationWatcher
 from flows.run.credentials import add_keys
 from flows.run.lease.lease import Lease, hold_lease
 from flows.run.own_worker import OWN_WORKER
-from flows.run.page.progress import publish_progress
+from flows.run.page.artifacts import publish_progress
 from flows.run.rate_limiter import open_rate_limiter
 
 Parameters = ParamSpec("Parameters")

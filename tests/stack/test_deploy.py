@@ -21,7 +21,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
 from flows.deploy.automations import BLOCK, ensure_alerts, name_alert
-from flows.deploy.offered_handles import offer_handles
+from flows.deploy.deployments import offer_handles
 
 TOKEN = "t0ken-of-the-receiver"
 UNKNOWN = "u22a8.nobody"

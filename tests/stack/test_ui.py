@@ -14,7 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.store.layout import PROPOSED, SAMPLES
-from flows.deploy.offered_handles import offer_handles
+from flows.deploy.deployments import offer_handles
 
 CHROMIUM = shutil.which("chromium")
 QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")

@@ -1,14 +1,23 @@
-"""The artifacts of a run page: one of each key, however often the run is tried."""
+"""The artifacts of a run page, one of each key however often the run is tried, and the progress that one shows."""
 
-from typing import Literal
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
+import httpx
+from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
+from prefect.runtime import flow_run
+
+from engine.domain.progress import Event, KeptCounted, LoggedProgress, Noticed, Progress, ProgressFraction, StageBegun
+
+INTERVAL_SECONDS = 2.0
 
 
-async def show(run_id: str, key: Literal["verdict", "progress"], data: str | float, description: str) -> None:
+async def show(run_id: str, key: str, data: str | float, description: str) -> None:
     """Puts an artifact on the page of a flow run: markdown, or a percentage for ``progress``.
 
     A run that is retried has the artifact already; then it is changed.
@@ -24,3 +33,78 @@ async def show(run_id: str, key: Literal["verdict", "progress"], data: str | flo
             return
         wanted = ArtifactCreate(key=key, type=kind, data=data, description=description, flow_run_id=run)
         await client.create_artifact(wanted)
+
+
+async def show_page(run_id: str, key: str, page: str, description: str) -> None:
+    """Puts markdown on the page of a flow run; a server that is away is no reason for what is done to fail."""
+    try:
+        await show(run_id, key, page, description)
+    except httpx.HTTPError as error:
+        get_run_logger().warning("The run page lacks its artifact %s: %s", key, error)
+
+
+class PublishedProgress(LoggedProgress):
+    """Logs the events, passes them on to listeners, and turns them into the share that is done and a few words."""
+
+    def __init__(self, listeners: Sequence[Progress] = ()) -> None:
+        super().__init__()
+        self.fraction = ProgressFraction()
+        self._listeners = listeners
+        self._stage = "Getting ready"
+        self._kept = ""
+        self._run_logger = get_run_logger()
+
+    def report(self, event: Event) -> None:
+        """Takes one event."""
+        super().report(event)
+        self.fraction.take(event)
+        for listener in self._listeners:
+            listener.report(event)
+        if isinstance(event, StageBegun):
+            self._stage = event.text
+        elif isinstance(event, KeptCounted):
+            self._kept = f", {sum(event.kept.values()):,} of {event.total:,} kept"
+        elif isinstance(event, Noticed):
+            self._run_logger.warning("%s", event.text)
+
+    def describe(self) -> str:
+        """“34 %, 8 of 80 kept: Round 2: 113 cells”: the page's cards have room for few words, and show no bar."""
+        return f"{100 * self.fraction.value:.0f} %{self._kept}: {self._stage}"
+
+
+@asynccontextmanager
+async def publish_progress(listeners: Sequence[Progress] = (), as_artifact: bool = True) -> AsyncIterator[Progress]:
+    """Inside the block each event is logged and passed on to the listeners.
+
+    Args:
+        as_artifact: whether an artifact of the run page follows the events, too.
+    """
+    progress = PublishedProgress(listeners)
+    if not as_artifact:
+        yield progress
+        return
+    publishing = asyncio.create_task(_publish(progress))
+    done = False
+    try:
+        yield progress
+        done = True
+    finally:
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
+        await _show(*((1.0, "Done") if done else (progress.fraction.value, f"Ended at {progress.describe()}")))
+
+
+async def _publish(progress: PublishedProgress) -> None:
+    shown = None
+    while True:
+        state = progress.fraction.value, progress.describe()
+        if state != shown:
+            await _show(*state)
+            shown = state
+        await asyncio.sleep(INTERVAL_SECONDS)
+
+
+async def _show(share: float, words: str) -> None:
+    # A server that does not answer for a while is no reason to fail.
+    with suppress(httpx.HTTPError):
+        await show(str(flow_run.get_id()), "progress", 100 * share, words)

@@ -1,8 +1,5 @@
 """Step 8, report: the verdict on the run page, as ``engine/report/run_page.py`` words it."""
 
-import httpx
-from prefect import get_run_logger
-
 from engine.choosing.rounds import Rounds
 from engine.domain.verdict import Verdict
 from engine.errors import ExemplarsError
@@ -12,7 +9,7 @@ from engine.report.run_page import describe_verdict, escape, write_error, write_
 from engine.report.wording import NOTHING_ATTACHED
 from engine.store.store import StoredSet
 from engine.text.formatting import capitalise
-from flows.run.page.artifacts import show
+from flows.run.page.artifacts import show_page
 
 
 async def report(
@@ -30,17 +27,11 @@ async def report(
     """
     headline, sentence = describe_verdict(rounds, verdict)
     page = write_page(rounds, verdict, stored, estimate, bill, api_url)
-    await _show_verdict(stored.run_id, page, headline, sentence)
+    # As paragraphs of their own: a card shows the first words of each.
+    await show_page(stored.run_id, "verdict", page, f"{capitalise(headline)}\n\n{escape(sentence)}")
 
 
 async def report_error(run_id: str, handle: str, error: ExemplarsError) -> None:
     """Puts the error that ended a run without a verdict on its page, in its own words."""
-    await _show_verdict(run_id, write_error(handle, str(error)), NOTHING_ATTACHED, " ".join(str(error).split()))
-
-
-async def _show_verdict(run_id: str, page: str, headline: str, sentence: str) -> None:
-    """Shows headline and sentence as paragraphs of their own: a card shows the first words of each."""
-    try:
-        await show(run_id, "verdict", page, f"{capitalise(headline)}\n\n{escape(sentence)}")
-    except httpx.HTTPError as error:
-        get_run_logger().warning("The run page lacks its verdict: %s", error)
+    said = f"{capitalise(NOTHING_ATTACHED)}\n\n{escape(' '.join(str(error).split()))}"
+    await show_page(run_id, "verdict", write_error(handle, str(error)), said)

@@ -27,8 +27,7 @@ from engine.errors import OrchestratorError
 from engine.settings import read_settings
 from flows.deploy.__main__ import deploy, main
 from flows.deploy.automations import read_automations
-from flows.deploy.deployments import find_deployments
-from flows.deploy.offered_handles import FORM
+from flows.deploy.deployments import FORM, find_deployments
 from flows.deploy.unfinished_runs import GONE, UNFINISHED, end_gone_runs, watch_run
 from flows.deploy.work_pool import POOL
 from flows.run.labels import LeaseLabels, read_lease_labels

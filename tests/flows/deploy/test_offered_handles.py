@@ -6,7 +6,7 @@ import pytest
 from prefect.utilities.schema_tools.validation import validate
 
 from engine.domain.model import HANDLE_MAX_LENGTH
-from flows.deploy.offered_handles import MOST_OFFERED, add_choice, offer_handles
+from flows.deploy.deployments import MOST_OFFERED, add_choice, offer_handles
 from flows.synthesize import synthesize
 
 SCHEMA = synthesize.parameters.model_dump()

@@ -1,1 +1,0 @@
-"""Retention: removes old rejected sets and unused replies."""
