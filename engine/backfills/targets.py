@@ -1,8 +1,9 @@
 """Which models a backfill is about, and which of them have what it would make already."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
+from typing import Any
 
 from engine.asking.held_out import choose_pool
 from engine.asking.plan import digest_definition
@@ -42,6 +43,12 @@ class BackfillRequest:
         """Whether it names models, by handle, namespace or glob."""
         return bool(self.handles or self.namespace or self.glob)
 
+    def to_parameters(self) -> dict[str, Any]:
+        """The parameters of a flow run that is asked for the same."""
+        asked = {**asdict(self), "handles": list(self.handles)}
+        del asked["done"]
+        return asked
+
 
 def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ...]:
     """The handles that a selection names, each once, given ones first; all of the catalogue where it names none.
@@ -73,20 +80,13 @@ def find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) 
         StoreError: something cannot be read.
     """
     with suppress(InputError):
-        return _find_skip_reason(settings, request, handle)
-    return None
-
-
-def _find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) -> SkipReason | None:
-    models_uri = settings.locate(settings.models_uri)
-    if request.only_lacking:
-        if not read_lifecycle(models_uri, handle).takes_samples:
-            return SkipReason("It is no draft, so its samples are frozen")
-        if not _is_lacking(settings, request, handle):
-            return SkipReason("It has as many samples of each pole as the effort asks for")
-        return None
-    if made := _find_made(settings, request, handle):
-        return SkipReason("It has a set for its definition, this synth type and this effort", made.run_id)
+        if request.only_lacking:
+            if not read_lifecycle(settings.locate(settings.models_uri), handle).takes_samples:
+                return SkipReason("It is no draft, so its samples are frozen")
+            if not _is_lacking(settings, request, handle):
+                return SkipReason("It has as many samples of each pole as the effort asks for")
+        elif made := _find_made(settings, request, handle):
+            return SkipReason("It has a set for its definition, this synth type and this effort", made.run_id)
     return None
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -50,21 +50,21 @@ def backfill_command(
 
     named = tuple(check_handle(handle) for handle in handles or ())
     type_, level = check_synth_type(synth_type), check_effort(effort)
-    asked: dict[str, Any] = {
-        "namespace": namespace,
-        "glob": glob,
-        "only_lacking": only_lacking,
-        "synth_type": type_,
-        "effort": level,
-        "force": force,
-        "strict": strict,
-        "models_at_once": models_at_once,
-        "max_cost_usd": max_cost_usd,
-    }
-    request = BackfillRequest(named, **asked)
+    request = BackfillRequest(
+        handles=named,
+        namespace=namespace,
+        glob=glob,
+        only_lacking=only_lacking,
+        synth_type=type_,
+        effort=level,
+        force=force,
+        strict=strict,
+        models_at_once=models_at_once,
+        max_cost_usd=max_cost_usd,
+    )
     outlook = look_ahead(read_settings(), request)
     print(describe_begin(outlook, request), file=sys.stderr, flush=True)
     progress = BackfillProgress(outlook.selected, outlook.calls)
     with starting_server() as server, telling_how_to_go_on(progress, context.obj), progress.showing(live=not verbose):
-        counts = run_in_process("flows.backfill:backfill", {"handles": list(named), **asked}, server)
+        counts = run_in_process("flows.backfill:backfill", request.to_parameters(), server)
     print(json.dumps(counts) if as_json else ", ".join(f"{count} {state}" for state, count in counts.items()))

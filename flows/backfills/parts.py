@@ -6,7 +6,7 @@ of one, which is busy with the parent, costs time and nothing else. What a part 
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -123,19 +123,18 @@ class PartDispatcher:
                 f"Prefect's server has no deployment {DEPLOYMENT}, whose runs take parts. 'make deploy' makes it; "
                 "without part_size one process does all"
             ) from error
-        # None is left out, or it would be the deployment's own default.
-        alike = ("only_lacking", "synth_type", "effort", "force", "strict", "models_at_once")
-        parameters = {"namespace": None, "glob": None, "part_size": None}
-        parameters |= {name: getattr(request, name) for name in alike}
+        alike = replace(request, namespace=None, glob=None, part_size=None)
         for start in range(0, len(handles), part_size):
             if self.worker.stopped is not None:
                 return
-            those = handles[start : start + part_size]
+            those = tuple(handles[start : start + part_size])
             share_usd = None if left_usd is None else left_usd * len(those) / len(handles)
             whole_usd = None if self.budget is None else self.budget.max_usd
+            part = replace(alike, handles=those, max_cost_usd=share_usd or whole_usd)
             run = await self.client.create_flow_run_from_deployment(
                 deployment.id,
-                parameters={**parameters, "handles": those, "max_cost_usd": share_usd or whole_usd},
+                # With those that are None, or they would be the deployment's own defaults.
+                parameters=part.to_parameters(),
                 name=f"part {start // part_size + 1}: {count_noun(len(those), 'model')}",
                 tags=[PART],
                 # A request whose answer was lost finds its run the next time.
@@ -143,7 +142,7 @@ class PartDispatcher:
                 parent_task_run_id=self.task_run_id,
                 work_queue_name=QUEUE,
             )
-            self._add(run.id, Part(tuple(those), share_usd))
+            self._add(run.id, Part(those, share_usd))
 
     @property
     def _is_divided(self) -> bool:
@@ -166,7 +165,11 @@ class PartDispatcher:
         try:
             await self._take_in()
             if stopped is not None:
-                await self._end_parts(is_cancelled=isinstance(stopped, RunInterruptedError | Abort))
+                for run_id, part in list(self._queued.items()):
+                    await self._cancel_unbegun(run_id, part)
+                # Those that have begun are waited for, unless this run was cancelled: then they see that, and end.
+                if isinstance(stopped, RunInterruptedError | Abort):
+                    self._queued.clear()
             elif is_idle:
                 handles, self._here = self._here or await self._take_last(), []
                 return [row for row in self.ledger.list_in("waits") if row.handle in handles]
@@ -213,16 +216,6 @@ class PartDispatcher:
             if await self._cancel_unbegun(run_id, part):
                 return list(part.handles)
         return []
-
-    async def _end_parts(self, is_cancelled: bool) -> None:
-        """Ends the parts that no worker has begun, since this process has stopped.
-
-        Those that have begun are waited for, unless this run was cancelled: then they see that, and end by themselves.
-        """
-        for run_id, part in list(self._queued.items()):
-            await self._cancel_unbegun(run_id, part)
-        if is_cancelled:
-            self._queued.clear()
 
     async def _cancel_unbegun(self, run_id: UUID, part: Part) -> bool:
         """Takes a part out of the queue as a worker would: of all who ask for a run, Prefect lets one have it."""

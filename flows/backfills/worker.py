@@ -4,9 +4,7 @@ each.
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -37,14 +35,6 @@ MODELS_LOGGER = "exemplars.models"
 CHECKED_AT_ONCE = 16
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A model that is worked on, since a moment of the monotonic clock."""
-
-    run_id: str
-    began: float
-
-
 class BackfillWorker:
     """Works through the models of a backfill in one process; ``stopped`` is why it stopped early, None where it did
     not.
@@ -58,7 +48,7 @@ class BackfillWorker:
         self._ledger = ledger
         self._resources = resources
         self._children = children
-        self._working: dict[str, _Work] = {}
+        self._working: dict[str, RunSnapshot] = {}
         self._common_errors = 0
         self._logger = logging.getLogger(MODELS_LOGGER)
 
@@ -99,10 +89,8 @@ class BackfillWorker:
 
     def record_progress(self) -> None:
         """Records in the ledger how far the models under way are."""
-        for handle, work in self._working.items():
-            snapshot = self._resources.snapshots.get(work.run_id, RunSnapshot())
-            seconds = round(time.monotonic() - work.began, 1)
-            self._ledger.update(handle, kept=snapshot.kept, wanted=snapshot.wanted, seconds=seconds)
+        for handle, snapshot in self._working.items():
+            self._ledger.update(handle, kept=snapshot.kept, wanted=snapshot.wanted, seconds=snapshot.seconds)
         shared = self._resources.shared
         if shared is not None and shared.budget is not None:
             self._ledger.spent_usd = max(0.0, shared.budget.spent_usd - self.parts_usd)
@@ -123,17 +111,18 @@ class BackfillWorker:
             self._log_row(self._ledger.update(row.handle, state="failed", note=str(said)))
             self.stop(said, at_once=False)
             return
-        work = self._working[row.handle] = _Work(str(run.id), time.monotonic())
-        begun = self._ledger.update(row.handle, state="runs", run_id=work.run_id)
+        run_id, snapshot = str(run.id), RunSnapshot()
+        self._working[row.handle] = self._resources.snapshots[run_id] = snapshot
+        begun = self._ledger.update(row.handle, state="runs", run_id=run_id)
         self._logger.debug("%s: begun", row.handle, extra={"event": begun})
         try:
             # In an asyncio task of its own, which is cancelled apart from this one.
             outcome: object = (await asyncio.gather(self._children.run(run), return_exceptions=True))[0]
         finally:
-            del self._working[row.handle]
+            del self._working[row.handle], self._resources.snapshots[run_id]
         if isinstance(outcome, TerminationSignal):
             raise outcome
-        self._record_outcome(row.handle, work, outcome)
+        self._record_outcome(row.handle, snapshot, outcome)
 
     async def _skip(self, row: ModelRow) -> bool:
         skip_reason = await asyncio.to_thread(self._resources.find_skip_reason, row.handle)
@@ -143,13 +132,12 @@ class BackfillWorker:
             )
         return skip_reason is not None
 
-    def _record_outcome(self, handle: str, work: _Work, outcome: object) -> None:
-        snapshot = self._resources.snapshots.pop(work.run_id, RunSnapshot())
+    def _record_outcome(self, handle: str, snapshot: RunSnapshot, outcome: object) -> None:
         changes: dict[str, Any] = {
             "kept": snapshot.kept,
             "wanted": snapshot.wanted,
             "cost_usd": snapshot.cost_usd,
-            "seconds": round(time.monotonic() - work.began, 1),
+            "seconds": snapshot.seconds,
         }
         if isinstance(outcome, RunResult):
             kept = sum(outcome.kept.values())

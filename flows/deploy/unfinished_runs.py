@@ -17,6 +17,7 @@ from prefect.events.schemas.events import Event, RelatedResource, Resource
 from flows.deploy.automations import name_left_event
 from flows.run.labels import AGAIN, LeaseLabels, read_lease_labels
 from flows.run.lease.holders import free_lease, is_gone
+from flows.run.run_events import name_resources
 
 FLOW_NAMES = ("synthesize", "backfill", "prune", "review", "catalogue")
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
@@ -46,16 +47,9 @@ def watch_run(client: SyncPrefectClient, run: FlowRun) -> None:
     One that goes on sends heartbeats, and nothing comes of it.
     """
     assert run.state is not None
-    flow = {
-        "prefect.resource.id": f"prefect.flow.{run.flow_id}",
-        "prefect.resource.role": "flow",
-        "prefect.resource.name": client.read_flow(run.flow_id).name,
-    }
-    event = Event(
-        event=name_left_event(run.state.type),
-        resource=Resource({"prefect.resource.id": f"prefect.flow-run.{run.id}", "prefect.resource.name": run.name}),
-        related=[RelatedResource(flow)],
-    )
+    resource, flow = name_resources(run, client.read_flow(run.flow_id).name)
+    left = name_left_event(run.state.type)
+    event = Event(event=left, resource=Resource(resource), related=[RelatedResource(flow)])
     client.request("POST", "/events", json=[event.model_dump(mode="json")]).raise_for_status()
 
 

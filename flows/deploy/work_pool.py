@@ -64,19 +64,15 @@ def ensure_queues(client: SyncPrefectClient) -> None:
     Priority and limit are set only once: later the operator sets them, who knows how many workers there are.
     """
     for queue in QUEUES:
-        _ensure_queue(client, queue)
-
-
-def _ensure_queue(client: SyncPrefectClient, queue: Queue) -> None:
-    try:
-        found = client.read_work_queue_by_name(queue.name, work_pool_name=POOL)
-    except ObjectNotFound:
-        # Another deploy may run at the same moment.
-        with contextlib.suppress(ObjectAlreadyExists):
-            client.create_work_queue(queue.name, queue.description, None, queue.limit, queue.priority, POOL)
-        return
-    # A bare `prefect deploy` makes the queues that it needs without a description and without a limit.
-    if found.description != queue.description:
-        wanted = {"description": queue.description, "priority": queue.priority, "concurrency_limit": queue.limit}
-        place = {"work_pool_name": POOL, "name": queue.name}
-        client.request("PATCH", "/work_pools/{work_pool_name}/queues/{name}", path_params=place, json=wanted)
+        try:
+            found = client.read_work_queue_by_name(queue.name, work_pool_name=POOL)
+        except ObjectNotFound:
+            # Another deploy may run at the same moment.
+            with contextlib.suppress(ObjectAlreadyExists):
+                client.create_work_queue(queue.name, queue.description, None, queue.limit, queue.priority, POOL)
+            continue
+        # A bare `prefect deploy` makes the queues that it needs without a description and without a limit.
+        if found.description != queue.description:
+            wanted = {"description": queue.description, "priority": queue.priority, "concurrency_limit": queue.limit}
+            place = {"work_pool_name": POOL, "name": queue.name}
+            client.request("PATCH", "/work_pools/{work_pool_name}/queues/{name}", path_params=place, json=wanted)

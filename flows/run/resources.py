@@ -1,20 +1,26 @@
 """What a run needs of its process, which it may have for itself or share with the other runs of a backfill."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
+import httpx
 from prefect import Task, get_run_logger
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import PrefectClient, SyncPrefectClient, get_client
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
+from pydantic import SecretStr
 
 from engine.definitions.effort import Level
 from engine.domain.progress import Event, KeptCounted, Progress
 from engine.domain.verdict import SkipReason
-from engine.errors import ModelBusyError
+from engine.errors import CredentialsError, ModelBusyError, OrchestratorError
+from engine.llm.embedded.embedded_models import is_embedded
+from engine.llm.endpoints import describe_judge
 from engine.llm.gateway.metered import RateLimiter
 from engine.llm.gateway.model_gateway import ModelGateway, SharedModels
 from engine.run.gateways import open_gateway, open_voting_judge
@@ -24,11 +30,14 @@ from engine.system.worker_process import RunHeavy, run_here
 from expectations.checking import begin_import
 from flows.observability.logs import Logger
 from flows.run.cancellation import CancellationWatcher
-from flows.run.credentials import add_keys
 from flows.run.lease.lease import Lease, hold_lease
 from flows.run.own_worker import OWN_WORKER
 from flows.run.page.artifacts import publish_progress
 from flows.run.rate_limiter import open_rate_limiter
+
+# The keys of hosted models that are kept in Prefect, as blocks of the type Secret.
+BLOCK_TYPE = "secret"
+SYNTH_BLOCK, JUDGE_BLOCK = "exemplars-synth-api-key", "exemplars-judge-api-key"
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -46,7 +55,8 @@ class LanguageModels:
 class RunSnapshot:
     """How far a run is, as its parent sees it while it goes on. ``kept`` and ``wanted`` are over all traits and poles.
 
-    ``turned_away`` says that another run has the lease, ``skip_reason`` that another run has left nothing to do.
+    ``began`` is a moment of the monotonic clock. ``turned_away`` says that another run has the lease, ``skip_reason``
+    that another run has left nothing to do.
     """
 
     kept: int | None = None
@@ -54,6 +64,12 @@ class RunSnapshot:
     cost_usd: float | None = None
     turned_away: bool = False
     skip_reason: SkipReason | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long ago it was made."""
+        return round(time.monotonic() - self.began, 1)
 
     def report(self, event: Event) -> None:
         """Takes one event of the run."""
@@ -187,3 +203,39 @@ async def open_run_resources(
                 shared,
                 find_skip_reason,
             )
+
+
+async def add_keys(settings: Settings, level: Level, logger: Logger) -> Settings:
+    """The settings, with a key from its Secret block where none is set and a hosted model will be asked.
+
+    Raises:
+        CredentialsError: a block that holds no text.
+        OrchestratorError: Prefect does not answer.
+    """
+    wanted = {}
+    if settings.synth_api_key is None and not is_embedded(level.synth_model):
+        wanted["synth_api_key"] = SYNTH_BLOCK
+    if settings.judge_api_key is None and describe_judge(settings, level) is not None:
+        wanted["judge_api_key"] = JUDGE_BLOCK
+    if not wanted:
+        return settings
+    async with get_client() as client:
+        found = {name: await _read_secret(client, block, logger) for name, block in wanted.items()}
+    return settings.model_copy(update={name: key for name, key in found.items() if key is not None})
+
+
+async def _read_secret(client: PrefectClient, name: str, logger: Logger) -> SecretStr | None:
+    """The text of a block; None where there is none, or where it may not be read."""
+    try:
+        block = await client.read_block_document_by_name(name, BLOCK_TYPE, include_secrets=True)
+    except ObjectNotFound:
+        return None
+    except httpx.HTTPStatusError as error:
+        logger.warning("The block %s cannot be read: status %d", name, error.response.status_code)
+        return None
+    except httpx.HTTPError as error:
+        raise OrchestratorError(f"The block {name} cannot be read, Prefect does not answer: {error}") from error
+    value = block.data.get("value")
+    if not isinstance(value, str) or not value.strip():
+        raise CredentialsError(f"The block {name} holds no text. Put the key into it as it is, without quotes")
+    return SecretStr(value.strip())

@@ -35,12 +35,7 @@ async def sending_heartbeats() -> AsyncIterator[None]:
     assert context.flow is not None
     assert context.flow_run is not None
     run = context.flow_run
-    resource = {"prefect.resource.id": f"prefect.flow-run.{run.id}", "prefect.resource.name": run.name}
-    flow = {
-        "prefect.resource.id": f"prefect.flow.{run.flow_id}",
-        "prefect.resource.role": "flow",
-        "prefect.resource.name": context.flow.name,
-    }
+    resource, flow = name_resources(run, context.flow.name)
     stopping = threading.Event()
 
     def beat() -> None:
@@ -70,6 +65,13 @@ def sending_none_twice() -> Iterator[None]:
         yield
 
 
+def name_resources(run: FlowRun, flow_name: str) -> tuple[dict[str, str], dict[str, str]]:
+    """A flow run, as an event has it for its resource, and its flow, as one related to it."""
+    resource = {"prefect.resource.id": f"prefect.flow-run.{run.id}", "prefect.resource.name": run.name}
+    flow = {"prefect.resource.id": f"prefect.flow.{run.flow_id}", "prefect.resource.role": "flow"}
+    return resource, {**flow, "prefect.resource.name": flow_name}
+
+
 async def release_events(logger: Logger) -> None:
     """Sends the event that stands for the state in which a schedule has made the run that calls this.
 
@@ -83,14 +85,9 @@ async def release_events(logger: Logger) -> None:
     if run is None or not run.auto_scheduled or run.run_count > 1:
         return
     try:
-        await _send_first_state(run)
+        async with get_client() as client:
+            states = await client.read_flow_run_states(run.id)
+        first = min(states, key=lambda state: state.timestamp)
+        emit_event(SCHEDULED, name_resources(run, "")[0], occurred=first.timestamp, id=first.id)
     except httpx.HTTPError as error:
         logger.warning("Automations may see this run a quarter of an hour late: %s", error)
-
-
-async def _send_first_state(run: FlowRun) -> None:
-    async with get_client() as client:
-        states = await client.read_flow_run_states(run.id)
-    first = min(states, key=lambda state: state.timestamp)
-    resource = {"prefect.resource.id": f"prefect.flow-run.{run.id}", "prefect.resource.name": run.name}
-    emit_event(SCHEDULED, resource, occurred=first.timestamp, id=first.id)

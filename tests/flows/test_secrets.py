@@ -25,7 +25,7 @@ from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
 from engine.errors import CredentialsError
 from engine.llm.client.redaction import MARK
-from flows.run.credentials import SYNTH_BLOCK
+from flows.run.resources import SYNTH_BLOCK
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

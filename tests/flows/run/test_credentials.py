@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from engine.definitions.effort import Level
 from engine.errors import CredentialsError, OrchestratorError
 from engine.settings import Settings
-from flows.run.credentials import JUDGE_BLOCK, SYNTH_BLOCK, add_keys
+from flows.run.resources import JUDGE_BLOCK, SYNTH_BLOCK, add_keys
 
 pytestmark = pytest.mark.slow
 
