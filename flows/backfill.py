@@ -1,9 +1,8 @@
 """Synthesize over many models: one run a model, each with its own run id, in processes that they share."""
 
-import asyncio
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
@@ -132,17 +131,9 @@ async def work_through(
 @contextmanager
 def watch_for_end(watcher: CancellationWatcher, worker: BackfillWorker) -> Iterator[None]:
     """Inside the block the worker stops where somebody ends this run, or cancels the run that handed it out."""
-    loop = asyncio.get_running_loop()
-
-    def stop(error: BaseException) -> None:
-        # A loop that is closed has no worker any more.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(partial(worker.stop, error, at_once=True))
-
-    with ExitStack() as stack:
-        stack.enter_context(watcher.watching(UUID(str(flow_run.get_id())), stop))
-        if parent := flow_run.get_parent_flow_run_id():
-            stack.enter_context(watcher.watching(UUID(parent), stop, explain_cancelled))
+    stop, parent = partial(worker.stop, at_once=True), flow_run.get_parent_flow_run_id()
+    of_parent = watcher.watching(UUID(parent), stop, explain_cancelled) if parent else nullcontext()
+    with watcher.watching(UUID(str(flow_run.get_id())), stop), of_parent:
         yield
 
 

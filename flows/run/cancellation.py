@@ -1,5 +1,6 @@
 """Watches, for all runs of this process, whether somebody has ended one of them; their worker may be gone."""
 
+import asyncio
 import contextvars
 import threading
 from collections.abc import Callable, Iterator
@@ -36,24 +37,36 @@ class CancellationWatcher:
 
     @contextmanager
     def watching(self, run_id: UUID, on_end: OnEnd, explain: Explain | None = None) -> Iterator[None]:
-        """Inside the block ``on_end`` is called once, from another thread, when somebody has ended the run.
+        """Inside the block ``on_end`` is called once, in the block's event loop, when somebody has ended the run.
 
         Args:
             explain: which states count as an end, as the error to report; None: ``explain_end``.
         """
-        self._watched[run_id] = on_end, explain or explain_end
+        loop = asyncio.get_running_loop()
+
+        def call(error: BaseException) -> None:
+            # A loop that is closed has no run any more.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(on_end, error)
+
+        self._watched[run_id] = call, explain or explain_end
         if self._all_stopped is not None:
-            self._notify(run_id, self._all_stopped)
+            self.notify(run_id, self._all_stopped)
         try:
             yield
         finally:
             self._watched.pop(run_id, None)
 
+    def notify(self, run_id: UUID, error: BaseException) -> None:
+        """Reports an error to a watched run, from whichever thread; nothing where it has been told one."""
+        if (found := self._watched.pop(run_id, None)) is not None:
+            found[0](error)
+
     def stop_all(self, error: BaseException) -> None:
         """Reports an error to all watched runs, and to those that are watched from now on, which stops them."""
         self._all_stopped = error
         for run_id in list(self._watched):
-            self._notify(run_id, error)
+            self.notify(run_id, error)
 
     @contextmanager
     def open(self) -> Iterator["CancellationWatcher"]:
@@ -84,11 +97,7 @@ class CancellationWatcher:
         for run in runs:
             error = watched[run.id][1](run.state)
             if error is not None:
-                self._notify(run.id, error)
-
-    def _notify(self, run_id: UUID, error: BaseException) -> None:
-        if (found := self._watched.pop(run_id, None)) is not None:
-            found[0](error)
+                self.notify(run.id, error)
 
 
 def explain_end(state: State | None) -> RunInterruptedError | Abort | None:

@@ -45,14 +45,25 @@ class Holder:
         return f"run {self.run_id} ({describe_process(self.labels.process)})"
 
 
-def list_holders(client: SyncPrefectClient, handle: str) -> list[Holder]:
-    """The runs of a model that have not ended and have lease labels."""
-    return _read_holders(client, handle, AT_WORK)
+def list_holders(client: SyncPrefectClient, handle: str, over: bool = False) -> list[Holder]:
+    """The runs of a model that have not ended and have lease labels.
 
-
-def list_dead_holders(client: SyncPrefectClient, handle: str) -> list[Holder]:
-    """Of the latest ended runs of a model, those that did not release their lease and whose process is gone."""
-    return [holder for holder in _read_holders(client, handle, OVER, OVER_LOOKED_AT) if holder.gone]
+    Args:
+        over: in their place the latest that have ended, and did not release their lease.
+    """
+    runs = client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            tags=FlowRunFilterTags(all_=[name_tag(handle)]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(OVER if over else AT_WORK))),
+        ),
+        sort=FlowRunSort.END_TIME_DESC if over else FlowRunSort.START_TIME_DESC,
+        limit=OVER_LOOKED_AT if over else None,
+    )
+    return [
+        Holder(run.id, labels, is_gone(labels.process), over)
+        for run in runs
+        if (labels := read_lease_labels(run.labels)) is not None and labels.lease_id
+    ]
 
 
 def take_over(client: SyncPrefectClient, holder: Holder, successor: UUID) -> None:
@@ -95,24 +106,6 @@ def is_gone(process: str) -> bool | None:
         # Another user's, whose beginning a system may hide.
         return None
     return _read_begin(int(pid)) != begin
-
-
-def _read_holders(
-    client: SyncPrefectClient, handle: str, types: tuple[StateType, ...], limit: int | None = None
-) -> list[Holder]:
-    runs = client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(
-            tags=FlowRunFilterTags(all_=[name_tag(handle)]),
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types))),
-        ),
-        sort=FlowRunSort.END_TIME_DESC if types == OVER else FlowRunSort.START_TIME_DESC,
-        limit=limit,
-    )
-    return [
-        Holder(run.id, labels, is_gone(labels.process), types == OVER)
-        for run in runs
-        if (labels := read_lease_labels(run.labels)) is not None and labels.lease_id
-    ]
 
 
 def _name_place() -> str:

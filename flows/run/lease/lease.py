@@ -11,9 +11,10 @@ import contextvars
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -24,7 +25,7 @@ from engine.errors import ModelBusyError
 from flows.observability.logs import Logger
 from flows.run.cancellation import CancellationWatcher, explain_end
 from flows.run.labels import NO_LEASE_LABELS, LeaseLabels, name_tag
-from flows.run.lease.holders import Holder, describe_process, list_dead_holders, list_holders, name_process, take_over
+from flows.run.lease.holders import Holder, describe_process, list_holders, name_process, take_over
 from flows.run.lease.slot import Slot
 
 RENEW_SECONDS = 15.0
@@ -153,7 +154,7 @@ class Lease:
         The run looks for itself: its worker may be gone or slow, or have lost sight of the run while Prefect's server
         was away.
         """
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        task = asyncio.current_task()
         assert task is not None
 
         def lose(error: BaseException) -> None:
@@ -162,14 +163,9 @@ class Lease:
                 self._lost = error
                 task.cancel()
 
-        def on_end(error: BaseException) -> None:
-            # A loop that is closed has no run any more.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(lose, error)
-
-        self._on_loss = on_end
+        self._on_loss = partial(watcher.notify, self._run_id)
         try:
-            with watcher.watching(self._run_id, on_end):
+            with watcher.watching(self._run_id, lose):
                 yield
         except asyncio.CancelledError:
             if self._lost is None:
@@ -228,9 +224,10 @@ class Lease:
         there was one.
         """
         if holder is not None:
-            dead = [holder] if holder.gone else []
+            suspects = [holder]
         else:
-            dead = [] if taken else list_dead_holders(self._client, self._handle)
+            suspects = [] if taken else list_holders(self._client, self._handle, over=True)
+        dead = [each for each in suspects if each.gone]
         for gone in dead:
             self._logger.warning("The process of %s is gone: its lease of %s is free", gone, self._handle)
             take_over(self._client, gone, self._run_id)

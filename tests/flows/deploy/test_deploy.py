@@ -3,6 +3,7 @@
 ``tests/stack/test_deploy.py`` has it as a program, twice.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from fakes.ports import find_free_port
+from fakes.receiver import open_receiver
 from fakes.site import ask_server
 from fakes.stack import ENDED
 from fakes.waiting import wait_until
@@ -25,7 +27,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import OrchestratorError
 from engine.settings import read_settings
-from flows.deploy.__main__ import deploy, main
+from flows.deploy.__main__ import check_server, deploy, main
 from flows.deploy.automations import read_automations
 from flows.deploy.deployments import FORM, find_deployments
 from flows.deploy.unfinished_runs import GONE, UNFINISHED, end_gone_runs, watch_run
@@ -216,6 +218,35 @@ def test_deploy_watches_the_runs_that_it_finds(client: SyncPrefectClient) -> Non
         [action] = watch.actions
         assert isinstance(action, ChangeFlowRunState)
         assert (action.state.value, action.message) == read_state(client, run_id)
+
+
+@pytest.mark.parametrize("found", [version("prefect"), "3.9.7", "3.10.0"])
+def test_server_of_this_version_or_a_later_one_will_do(found: str) -> None:
+    assert found == ask_version(200, json.dumps(found))
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "said"),
+    [
+        (200, '"2.20.4"', r"has version 2\.20\.4, but this code needs 3\.9 or a later 3.*pip"),
+        (200, '"3.8.8"', r"has version 3\.8\.8, but"),
+        (401, "{}", r"(?s)401.*PREFECT_API_AUTH_STRING"),
+        (200, "<html>", r"does not tell its version: .*PREFECT_API_URL is its address"),
+        (200, '"today"', "does not tell its version"),
+    ],
+)
+def test_server_that_will_not_do_is_refused_with_what_to_do(code: int, body: str, said: str) -> None:
+    with pytest.raises(OrchestratorError, match=said):
+        ask_version(code, body)
+
+
+def ask_version(code: int, body: str) -> str:
+    with (
+        open_receiver(code, body) as receiver,
+        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{receiver.port}/api"}),
+        get_client(sync_client=True) as client,
+    ):
+        return check_server(client)
 
 
 def leave_run(
