@@ -24,16 +24,15 @@ from pydantic import Field
 
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.llm.replies.admin import list_prunable, prune_cache
-from engine.settings import Settings, read_settings
+from engine.settings import Settings
 from engine.store.proposals import list_expired, reject_proposal
 from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet
 from engine.store.leftovers import list_old_sets, remove_old_set
 from engine.text.formatting import count_noun
-from flows.observability.logs import ignore_closed_output, set_up_logs
 from flows.run.lease.slot import keep_runs_out
 from flows.run.page.artifacts import show_page
-from flows.run.run_events import release_events, sending_heartbeats
+from flows.run.run_events import attending_flow
 from flows.run.set_events import emit_written
 
 EXPIRED = "nobody reviewed it in time"
@@ -78,10 +77,6 @@ async def prune(dry_run: bool = True, rejected_days: Days = 30) -> State[None]:
         rejected_days: Rejected sets, and what dead runs left in the sample store, are removed when they are so many
             days old. Attached and detached sets always stay.
     """
-    ignore_closed_output()
-    await release_events(get_run_logger())
-    settings = read_settings()
-    set_up_logs(settings.log_format)
     lines: list[str] = []
     logger = get_run_logger()
 
@@ -90,7 +85,7 @@ async def prune(dry_run: bool = True, rejected_days: Days = 30) -> State[None]:
         # There may be a hundred thousand, too many to send to Prefect's server.
         logger.info("%s", line, extra={"send_to_api": False})
 
-    async with sending_heartbeats():
+    async with attending_flow() as settings:
         pruned = await asyncio.to_thread(prune_all, settings, rejected_days, datetime.now(UTC), dry_run, note)
     logger.info("%s", pruned.describe())
     await show_page(str(flow_run.get_id()), "pruned", write_page(pruned, lines), pruned.describe())

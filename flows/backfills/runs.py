@@ -123,13 +123,8 @@ async def open_backfill_resources(
     with ExitStack() as opened:
         run_heavy = OWN_WORKER.get() or opened.enter_context(WorkerProcess(logger.warning, warm_up)).run
         shared = opened.enter_context(SharedModels(calls_at_once, settings.patience_seconds, budget, logger.warning))
-        async with open_run_resources(
-            settings,
-            logger,
-            run_heavy,
-            shared=shared,
-            find_skip_reason=partial(find_skip_reason, settings, request),
-        ) as resources:
+        find_reason = partial(find_skip_reason, settings, request)
+        async with open_run_resources(settings, logger, run_heavy, shared, find_reason) as resources:
             token = SHARED.set(resources)
             try:
                 yield resources

@@ -11,23 +11,17 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from engine.catalogue.page import describe_survey, survey_catalogue, write_page
-from engine.settings import read_settings
 from flows.deploy.deployments import offer_handles
-from flows.observability.logs import ignore_closed_output, set_up_logs
 from flows.run.page.artifacts import show_page
-from flows.run.run_events import release_events, sending_heartbeats
+from flows.run.run_events import attending_flow
 
 
 @flow(name="catalogue", flow_run_name="catalogue")
 async def catalogue() -> State[None]:
     """Looks at all models of the catalogue and says which need a person, why, and what to type. Changes no model."""
-    ignore_closed_output()
     logger = get_run_logger()
-    await release_events(logger)
-    settings = read_settings()
-    places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    set_up_logs(settings.log_format)
-    async with sending_heartbeats():
+    async with attending_flow() as settings:
+        places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
         logger.info("The forms offer %s", await asyncio.to_thread(_offer_handles, places[0]))
         models = await asyncio.to_thread(survey_catalogue, *places)
     headline, sentence = describe_survey(models)

@@ -193,16 +193,8 @@ async def open_run_resources(
     """
     with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
         async with open_rate_limiter(settings, logger) as rate_limiter:
-            yield RunResources(
-                settings,
-                logger,
-                client,
-                watcher,
-                rate_limiter,
-                run_heavy or OWN_WORKER.get() or run_here,
-                shared,
-                find_skip_reason,
-            )
+            run_heavy = run_heavy or OWN_WORKER.get() or run_here
+            yield RunResources(settings, logger, client, watcher, rate_limiter, run_heavy, shared, find_skip_reason)
 
 
 async def add_keys(settings: Settings, level: Level, logger: Logger) -> Settings:

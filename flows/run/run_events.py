@@ -7,21 +7,33 @@ their own, whoever calls them.
 
 import contextvars
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
+from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.events import emit_event
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from flows.observability.logs import Logger
+from engine.settings import Settings, read_settings
+from flows.observability.logs import Logger, ignore_closed_output, set_up_logs
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 HEARTBEAT_SECONDS = 30
 SCHEDULED = "exemplars.flow-run.scheduled"
+
+
+@asynccontextmanager
+async def attending_flow() -> AsyncIterator[Settings]:
+    """Inside the block, which gets the settings, this flow run logs as they say, and automations see that it lives."""
+    ignore_closed_output()
+    await release_events(get_run_logger())
+    settings = read_settings()
+    set_up_logs(settings.log_format)
+    async with sending_heartbeats():
+        yield settings
 
 
 @asynccontextmanager
@@ -53,16 +65,6 @@ async def sending_heartbeats() -> AsyncIterator[None]:
         stopping.set()
         # One that came after the run's end would have the automations wait for the next.
         beating.join()
-
-
-@contextmanager
-def sending_none_twice() -> Iterator[None]:
-    """Inside the block Prefect sends no heartbeats of its own for flow runs that begin there: each run sends ours.
-
-    For a parent of many: to make Prefect's settings anew takes 20 ms of the processor.
-    """
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        yield
 
 
 def name_resources(run: FlowRun, flow_name: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -80,15 +80,10 @@ def test_set_of_another_definition_does_not_count(settings: Settings) -> None:
     assert find_skip_reason(settings, LOW, FIRST) is None
 
 
-def test_models_that_are_no_drafts_lack_nothing(settings: Settings) -> None:
+def test_drafts_alone_are_filled_up_though_they_have_a_set(settings: Settings) -> None:
+    attach(settings, SECOND, "run-1")
     (Path(settings.models_uri) / FIRST / "lifecycle.json").write_text('{"state": "ready"}')
     lacking = replace(LOW, only_lacking=True)
 
     assert SkipReason("It is no draft, so its samples are frozen") == find_skip_reason(settings, lacking, FIRST)
     assert find_skip_reason(settings, lacking, SECOND) is None
-
-
-def test_draft_that_lacks_samples_is_filled_up_though_it_has_a_set(settings: Settings) -> None:
-    attach(settings, FIRST, "run-1")
-
-    assert find_skip_reason(settings, replace(LOW, only_lacking=True), FIRST) is None

@@ -35,8 +35,6 @@ from flows.deploy.work_pool import POOL
 from flows.run.labels import LeaseLabels, read_lease_labels
 from flows.run.lease.holders import name_process
 
-# One process deploys, and to a server that is its own.
-
 NAMES = (
     "backfill/nightly",
     "backfill/on-demand",

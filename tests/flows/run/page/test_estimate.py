@@ -22,9 +22,7 @@ from flows.run.page.estimate import estimate
 PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
 
 
-async def test_estimate_has_the_judge_the_limit_and_what_is_kept(
-    tmp_path: Path,
-) -> None:
+async def test_estimate_has_the_judge_the_limit_and_what_is_kept(tmp_path: Path) -> None:
     plan = make_test_plan(level=make_level(judge_votes=1))
     budget, progress = RunBudget(4, max_cost_usd=0.5), HeardProgress()
     synth, judge = (
