@@ -16,6 +16,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Running, Suspended
 
 from engine.errors import StoreError
 from engine.llm.replies.admin import list_cache
@@ -130,19 +131,27 @@ def test_command_says_each_thing_and_the_sums_and_does_without_its_server_what_i
     assert not site[1].exists()
 
 
-def test_proposal_whose_time_is_over_is_rejected_and_a_dry_run_says_so(
-    site: Site, capsys: pytest.CaptureFixture[str]
+def test_proposal_whose_time_is_over_is_rejected_with_its_run_and_a_dry_run_says_so(
+    site: Site, client: SyncPrefectClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     late, soon = ({"until": (datetime.now(UTC) + timedelta(days=days)).isoformat(), "number": 1} for days in (-1, 1))
-    sets = [attach_set(site[0].samples, str(uuid4()), status="proposed", review=review) for review in (late, soon)]
+    suspended = client.create_flow_run(prune, state=Suspended()).id
+    at_work = client.create_flow_run(prune, state=Running()).id
+    told_late = ((suspended, late), (at_work, late), (uuid4(), soon))
+    sets = [attach_set(site[0].samples, str(run), status="proposed", review=review) for run, review in told_late]
     assert 0 == main(["prune", "--dry-run", "--json"])
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     before = read_manifest(Path(sets[0].folder))["status"]
     assert 0 == main(["prune"])
+    ended = client.read_flow_run(suspended).state
 
-    assert (1, "proposed") == (told["proposals"], before)
+    assert (2, "proposed") == (told["proposals"], before)
     assert "1 proposal rejected" in capsys.readouterr().out
-    assert ["rejected", "proposed"] == [read_manifest(Path(item.folder))["status"] for item in sets]
+    # Somebody has decided on the second, whose run goes on.
+    assert ["rejected", *["proposed"] * 2] == [read_manifest(Path(item.folder))["status"] for item in sets]
+    assert ended is not None
+    assert ended.is_cancelled()
+    assert "The proposal was rejected: nobody reviewed it in time. Nothing was attached" == ended.message
 
 
 def test_catalogue_is_a_table_of_all_models(
