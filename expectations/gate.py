@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from engine.domain.model import OwnSuite
 from engine.domain.samples import SAMPLE_SCHEMA
-from engine.domain.suites import GATE_SUITES, OwnSuite
-from engine.domain.verdict import PoleVariety, Verdict
+from engine.domain.verdict import GATE_SUITES, PoleVariety, Verdict
 from engine.system.importing import importing
 from expectations.patterns import find_endless_pattern
 from expectations.results import Outcome, join_outcomes, number_expectations, read_outcome

@@ -14,9 +14,8 @@ from typing import Any
 import pandas as pd
 
 from engine.definitions.mistakes import find_near_spelling
-from engine.domain.model import POLES
+from engine.domain.model import POLES, OwnSuite
 from engine.domain.samples import Exemplar, RunStamp, Scenario, make_row, make_sample_table
-from engine.domain.suites import OwnSuite
 from engine.domain.votes import Vote
 from engine.errors import DefinitionError, Problem
 from expectations.gate import import_gx, make_parameters, run_suite

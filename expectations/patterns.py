@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from engine.definitions.mistakes import format_value
-from engine.domain.suites import OwnSuite
+from engine.domain.model import OwnSuite
 from engine.errors import Problem
 
 # The process has its seconds of the processor, however busy the machine is, and none after its parent has ended. An

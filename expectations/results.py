@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.domain.suites import GATE_SUITES
-from engine.domain.verdict import ExpectationResult, Verdict
+from engine.domain.verdict import GATE_SUITES, ExpectationResult, Verdict
 from engine.text.formatting import shorten
 
 # The entry of a suite's ``meta`` that says how many expectations it has, for one that is loaded with fewer.

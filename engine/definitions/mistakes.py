@@ -56,6 +56,10 @@ class Findings:
         dotted = ".".join(str(part) for part in path if part != "[key]") or "file"
         self.problems.append(Problem(self.document.name, self.document.line(path), dotted, found, allowed, suggestion))
 
+    def add_unknown(self, path: Path, value: object, what: str, choices: Collection[str]) -> None:
+        """Adds a value that is none of the choices; ``what`` says what they are."""
+        self.add(path, format_value(value), f"{what}: {format_names(choices)}", find_near_spelling(str(value), choices))
+
     def add_errors(self, error: ValidationError) -> None:
         """Adds every mistake that pydantic found."""
         for item in error.errors(include_url=False):

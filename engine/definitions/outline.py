@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from engine.definitions.mistakes import Findings, find_near_spelling, format_value
+from engine.definitions.mistakes import Findings, format_value
 from engine.definitions.scenario_packs import list_pack_names
 from engine.definitions.schema import ModelEntry, ScenariosEntry, TraitEntry
 from engine.definitions.sources.entries import Source, make_sources
@@ -106,8 +106,7 @@ def _name_poles(item: TraitEntry, name: str) -> tuple[str, str]:
 def _make_scenarios(entry: ScenariosEntry, findings: Findings) -> OwnScenarios:
     names = list_pack_names()
     if entry.pack is not None and entry.pack not in names:
-        allowed = "a scenario pack: " + ", ".join(names)
-        findings.add(("scenarios", "pack"), format_value(entry.pack), allowed, find_near_spelling(entry.pack, names))
+        findings.add_unknown(("scenarios", "pack"), entry.pack, "a scenario pack", names)
     lengths: dict[str, Length] = {}
     for index, item in enumerate(entry.lengths):
         if item.name in lengths:

@@ -1,4 +1,9 @@
-"""Reads the suites of expectations that authors write: those of the whole catalogue, and that of one model."""
+"""Reads the suites of expectations that authors write: those of the whole catalogue, and that of one model.
+
+An expectation is data: nothing that it says is evaluated, fetched or opened. Great Expectations makes every condition
+an expression of ``DataFrame.query``, which runs Python, and takes queries, and JSON schemas that name addresses. So
+what an expectation may take is a closed list, and a condition has one form.
+"""
 
 import json
 import re
@@ -10,10 +15,19 @@ from pyarrow import fs
 from pydantic import AfterValidator, Field
 
 from engine.definitions.loader import locate_model
-from engine.definitions.mistakes import ClosedEntry, Findings, check_entries, format_value, validate_document
-from engine.definitions.suite_arguments import check_arguments
-from engine.definitions.yaml_document import Document, read_authored
-from engine.domain.suites import GATE_SUITES, OwnSuite
+from engine.definitions.mistakes import (
+    TYPO_CUTOFF,
+    ClosedEntry,
+    Findings,
+    check_entries,
+    find_near_spelling,
+    format_value,
+    validate_document,
+)
+from engine.definitions.yaml_document import MAX_BYTES, Document, Path, read_authored
+from engine.domain.model import OwnSuite
+from engine.domain.samples import SAMPLE_SCHEMA
+from engine.domain.verdict import GATE_SUITES
 from engine.errors import DefinitionError, InputError, StoreError
 from engine.settings import Settings
 from engine.system.filesystem import list_below, open_folder, read_bytes
@@ -22,7 +36,33 @@ from engine.system.filesystem import list_below, open_folder, read_bytes
 MODEL_SUITE = "expectations.json"
 # It becomes a part of the names of files.
 SUITE_NAME = re.compile(r"\w[\w -]{0,79}")
-MAX_BYTES = 1024 * 1024
+# What a suite may name as ``{"$PARAMETER": name}``; ``expectations.gate.make_parameters`` has their values.
+PARAMETERS = ("traits", "wanted", "row_floor", "run_ids", "columns", "variety")
+# Arguments that name one column.
+COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
+# Read in the source of Great Expectations 1.24: what each of these says is compared, counted or matched, no more.
+ARGUMENTS = frozenset(
+    (
+        *COLUMN_ARGUMENTS,
+        *"column_list column_set column_index exact_match type_ type_list row_condition ignore_row_if mostly".split(),
+        *"value min_value max_value strict_min strict_max sum_total threshold double_sided method multiplier".split(),
+        *"value_set value_pairs_set ties_okay or_equal strictly quantile_ranges allow_relative_error".split(),
+        *"regex regex_list match_on strftime_format".split(),
+        *"partition_object internal_weight_holdout tail_weight_holdout bucketize_data".split(),
+        # Those of the gate's own expectations.
+        *"traits wanted members min_jaccard min_share max_auc figures min_word_order min_seed_likeness".split(),
+        *"min_vendi_of_eight max_shared_openings max_shared_openings_of_few".split(),
+    )
+)
+OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "IN", "NOT_IN")
+CONDITION_FIELDS = {
+    "comparison": {"type", "column", "operator", "parameter"},
+    "nullity": {"type", "column", "is_null"},
+    "and": {"type", "conditions"},
+    "or": {"type", "conditions"},
+}
+GUIDE = "docs/guides/own-expectations.md"
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 class ExpectationEntry(ClosedEntry):
@@ -107,9 +147,7 @@ def read_model_suite(models_uri: str, handle: str) -> list[OwnSuite]:
     """
     place, folder = f"{handle}/{MODEL_SUITE}", locate_model(models_uri, handle)
     content = read_authored(folder, MODEL_SUITE, place)
-    if content is None:
-        return []
-    return [parse_suite(place, content)]
+    return [] if content is None else [parse_suite(place, content)]
 
 
 def parse_suite(place: str, content: bytes) -> OwnSuite:
@@ -153,15 +191,75 @@ def _describe(number: int, entry: ExpectationEntry, findings: Findings) -> dict[
     for word in ("says", "do"):
         if not isinstance(entry.meta.get(word, ""), str):
             findings.add(("expectations", number, "meta", word), format_value(entry.meta[word]), "text")
-    if "severity" in entry.kwargs:
-        allowed = "no severity here: it stands beside kwargs, as type does"
-        findings.add(("expectations", number, "kwargs", "severity"), format_value(entry.kwargs["severity"]), allowed)
-    arguments = {name: value for name, value in entry.kwargs.items() if name != "severity"}
-    check_arguments(arguments, ("expectations", number, "kwargs"), findings)
-    return {
-        "type": entry.type,
-        "kwargs": dict(entry.kwargs),
-        "severity": entry.severity,
-        "meta": dict(entry.meta),
-        **({"description": entry.description} if entry.description else {}),
-    }
+    for name, value in entry.kwargs.items():
+        _check_argument(name, value, ("expectations", number, "kwargs", name), findings)
+    described = {"description"} if entry.description else set()
+    return entry.model_dump(include={"type", "kwargs", "severity", "meta"} | described)
+
+
+def _check_argument(name: str, value: Any, at: Path, findings: Findings) -> None:
+    if name == "severity":
+        findings.add(at, format_value(value), "no severity here: it stands beside kwargs, as type does")
+    elif name not in ARGUMENTS:
+        allowed = f"an argument that evaluates, fetches and opens nothing ({GUIDE} lists them)"
+        findings.add(at, format_value(value), allowed, find_near_spelling(name, ARGUMENTS, TYPO_CUTOFF))
+    elif name == "row_condition" and value is not None:
+        _check_condition(value, at, findings)
+    elif name in COLUMN_ARGUMENTS:
+        _check_column(value, at, findings)
+    elif name in ("regex", "regex_list") and _has_control(value):
+        allowed = "a pattern whose backslashes are doubled, since JSON reads one before b as a control character"
+        findings.add(at, format_value(value), allowed)
+    else:
+        _check_parameters(value, at, findings)
+
+
+def _has_control(value: Any) -> bool:
+    patterns = value if isinstance(value, list) else [value]
+    return any(isinstance(pattern, str) and _CONTROL.search(pattern) for pattern in patterns)
+
+
+def _check_condition(value: Any, at: Path, findings: Findings) -> None:
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or kind not in CONDITION_FIELDS or {*value} != CONDITION_FIELDS[kind]:
+        allowed = f"a condition of the type comparison, nullity, and, or, with its fields alone ({GUIDE})"
+        findings.add(at, format_value(value), allowed)
+    elif "conditions" in value:
+        if not isinstance(value["conditions"], list):
+            findings.add((*at, "conditions"), format_value(value["conditions"]), "a list of conditions")
+        else:
+            for number, part in enumerate(value["conditions"]):
+                _check_condition(part, (*at, "conditions", number), findings)
+    else:
+        column = value["column"]
+        if isinstance(column, dict) and {*column} == {"name"}:
+            _check_column(column["name"], (*at, "column", "name"), findings)
+        else:
+            findings.add((*at, "column"), format_value(column), '{"name": …}, a column of samples.parquet')
+        if value.get("operator", "==") not in OPERATORS:
+            findings.add((*at, "operator"), format_value(value["operator"]), ", ".join(OPERATORS))
+        compared = value.get("parameter", "")
+        if value.get("operator") in ("IN", "NOT_IN") and not isinstance(compared, list):
+            findings.add((*at, "parameter"), format_value(compared), "a list, of texts or numbers")
+        # pandas takes what stands between two backticks for a name before it reads the texts around it: with a quote in
+        # between, the rest of a text becomes code. All else is written as Python writes it.
+        for item in compared if isinstance(compared, list) else [compared]:
+            if not isinstance(item, str | int | float) or "`" in str(item):
+                allowed = "a text without backticks, a number, true or false, or a list of these"
+                findings.add((*at, "parameter"), format_value(item), allowed)
+
+
+def _check_column(value: Any, at: Path, findings: Findings) -> None:
+    if value not in SAMPLE_SCHEMA.names:
+        findings.add_unknown(at, value, "a column of samples.parquet", SAMPLE_SCHEMA.names)
+
+
+def _check_parameters(value: Any, at: Path, findings: Findings) -> None:
+    """Checks what the value names as ``{"$PARAMETER": name}``: Great Expectations would calculate with the name."""
+    if isinstance(value, dict) and "$PARAMETER" in value:
+        if {*value} != {"$PARAMETER"} or value["$PARAMETER"] not in PARAMETERS:
+            found = format_value(value["$PARAMETER"]) if len(value) == 1 else "further fields beside $PARAMETER"
+            findings.add(at, found, f'{{"$PARAMETER": name}}, of {", ".join(PARAMETERS)}')
+    elif isinstance(value, dict | list):
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_parameters(item, (*at, name), findings)

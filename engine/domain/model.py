@@ -1,4 +1,4 @@
-"""Defines a model with its traits, brief and seeds, as one frozen value."""
+"""Defines a model with its traits, brief, seeds and suites of expectations, as one frozen value."""
 
 import hashlib
 import heapq
@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from engine.domain.suites import OwnSuite
 from engine.errors import HandleError
 
 Pole = Literal["positive", "negative"]
@@ -139,6 +138,24 @@ class Attached:
     subject: str
     seed_sha256: str | None = None
     pair_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSuite:
+    """A suite of expectations that an author has written, and that the gate runs beside its own.
+
+    ``place`` is the file that it came from, as messages name it; ``content`` the suite as JSON, in one form however the
+    file is laid out, so that its digest tells whether the same is expected.
+    """
+
+    name: str
+    place: str
+    content: str
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the content, in hexadecimal."""
+        return digest_text(self.content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 from engine.domain.model import Pole
 
+# The gate's own suites, which are expectations/*.json.
+GATE_SUITES = ("run", "whole", "held_out")
+
 
 @dataclass(frozen=True, slots=True)
 class Variety:

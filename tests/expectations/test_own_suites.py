@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from engine.definitions.own_suites import parse_suite
-from engine.domain.suites import PARAMETERS, OwnSuite
+from engine.definitions.own_suites import PARAMETERS, parse_suite
+from engine.domain.model import OwnSuite
 from engine.errors import DefinitionError
 from expectations.gate import make_parameters, run_suite
 from expectations.own_suites import check_own_suites, find_mistakes

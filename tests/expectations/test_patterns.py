@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from engine.domain.suites import OwnSuite
+from engine.domain.model import OwnSuite
 from expectations.gate import check_rows
 from expectations.own_suites import find_mistakes
 from expectations.patterns import find_endless_pattern

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.definitions.mistakes import Findings, find_near_spelling, format_names, format_value
+from engine.definitions.mistakes import Findings, format_value
 from engine.definitions.schema import (
     INSIDE,
     LinesEntry,
@@ -121,9 +121,8 @@ class _Maker:
         subjects = list(dict.fromkeys(item.subject for item in texts))
         for number, subject in enumerate(source.without):
             if subject not in subjects:
-                allowed = f"a subject of the ordinary texts: {format_names(subjects)}"
-                near = find_near_spelling(subject, subjects)
-                self.findings.add((*path, "without", number), format_value(subject), allowed, near)
+                place = (*path, "without", number)
+                self.findings.add_unknown(place, subject, "a subject of the ordinary texts", subjects)
         labels = tuple(FixedLabel(trait, 0.0) for trait in self.traits.values() if trait.type == "topic")
         drawn, name = draw_ordinary(texts, source.without), name_noise_file(code)
         return Source("noise", name, name, {}, self._locate(*path), labels, texts=drawn)
@@ -172,7 +171,5 @@ class _Maker:
             elif target.trait in self.traits:
                 yield name, self.traits[target.trait]
             else:
-                near = find_near_spelling(target.trait, self.traits)
-                allowed = f"a trait of this model: {format_names(self.traits)}"
-                self.findings.add(place, format_value(target.trait), allowed, near)
+                self.findings.add_unknown(place, target.trait, "a trait of this model", self.traits)
             seen.add(target.trait)

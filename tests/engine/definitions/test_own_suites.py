@@ -1,4 +1,4 @@
-"""Suites of authors are read whole or refused with every mistake of form; where none are, nothing is read."""
+"""Suites of authors are read whole or refused with every mistake; what could be evaluated or opened is refused."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from engine.definitions.own_suites import MAX_BYTES, MODEL_SUITE, parse_suite, read_own_suites
-from engine.domain.suites import GATE_SUITES, OwnSuite
+from engine.definitions.own_suites import MODEL_SUITE, parse_suite, read_own_suites
+from engine.definitions.yaml_document import MAX_BYTES
+from engine.domain.model import OwnSuite
+from engine.domain.verdict import GATE_SUITES
 from engine.errors import DefinitionError, InputError, Problem
 from engine.settings import Settings
 
@@ -17,6 +19,9 @@ LENGTH: dict[str, Any] = {
     "type": "expect_column_value_lengths_to_be_between",
     "kwargs": {"column": "text", "max_value": 400},
 }
+RUNS = "@pd.io.common.os.system('touch ran') == 0"
+CODE = {"type": "pass_through", "pass_through_filter": RUNS}
+TRAIT: dict[str, Any] = {"type": "comparison", "column": {"name": "trait"}, "operator": "==", "parameter": "warmth"}
 
 
 def make_suite(name: str = "house", *expectations: dict[str, Any]) -> str:
@@ -31,6 +36,11 @@ def list_problems(content: str) -> list[Problem]:
     with pytest.raises(DefinitionError) as refusal:
         parse_suite(PLACE, content.encode("utf-8", "surrogateescape"))
     return [*refusal.value.problems]
+
+
+def find_mistake(**kwargs: Any) -> Problem:
+    [problem] = list_problems(make_suite("house", {"type": "expect_lengths", "kwargs": kwargs}))
+    return problem
 
 
 def make_settings(folder: Path, **fields: str) -> Settings:
@@ -104,3 +114,63 @@ def test_what_is_no_file_of_the_folder_is_refused_and_never_passed_over(tmp_path
         own.symlink_to(target)
         with pytest.raises(DefinitionError, match=found):
             read_own_suites(make_settings(tmp_path), HANDLE)
+
+
+def test_argument_that_is_not_known_to_be_data_is_refused() -> None:
+    near = {"max_valu": "max_value", "condition_parser": None, "result_format": None, "unexpected_rows_query": None}
+
+    for name, suggestion in near.items():
+        problem = find_mistake(**{name: "x"})
+        assert (f"expectations.0.kwargs.{name}", suggestion) == (problem.field, problem.suggestion)
+        assert "an argument that evaluates, fetches and opens nothing" in problem.allowed
+
+
+@pytest.mark.parametrize(
+    ("condition", "field"),
+    [
+        (RUNS, ""),
+        ([TRAIT], ""),
+        ({"$PARAMETER": "traits"}, ""),
+        (TRAIT | {"pass_through_filter": RUNS}, ""),
+        ({"type": "and", "conditions": [TRAIT, CODE]}, ".conditions.1"),
+        ({"type": "or", "conditions": RUNS}, ".conditions"),
+        (TRAIT | {"column": {"name": f"trait` == 1 or {RUNS} or `trait"}}, ".column.name"),
+        (TRAIT | {"column": "trait"}, ".column"),
+        ({"type": "nullity", "is_null": True, "column": {"name": ["trait"]}}, ".column.name"),
+        (TRAIT | {"operator": f"== 1 or {RUNS} or 1 =="}, ".operator"),
+        (TRAIT | {"operator": "NOT_IN"}, ".parameter"),
+        (TRAIT | {"parameter": {"type": "pass_through"}}, ".parameter"),
+        (TRAIT | {"parameter": None}, ".parameter"),
+        # With a text "a\\" before it, pandas reads what follows the two backticks as code.
+        (TRAIT | {"operator": "IN", "parameter": ["a\\", f"it's `` ] or {RUNS} #"]}, ".parameter"),
+    ],
+)
+def test_condition_that_could_be_code_is_refused(condition: object, field: str) -> None:
+    assert f"expectations.0.kwargs.row_condition{field}" == find_mistake(column="text", row_condition=condition).field
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "field"),
+    [
+        ({"column": "txt"}, "column"),
+        ({"column": "text", "regex_list": ["a", "\bDear\b"]}, "regex_list"),
+        ({"column_A": "text", "column_B": ["text"]}, "column_B"),
+        ({"min_value": {"$PARAMETER": "rows"}}, "min_value"),
+        ({"min_value": {"$PARAMETER": "traits", "$PARAMETER.traits": 3}}, "min_value"),
+        ({"value_set": ["a", {"$PARAMETER": "1+1"}]}, "value_set.1"),
+    ],
+)
+def test_column_parameter_or_pattern_that_cannot_be_meant_is_refused(kwargs: dict[str, Any], field: str) -> None:
+    assert f"expectations.0.kwargs.{field}" == find_mistake(**kwargs).field
+
+
+def test_data_is_read() -> None:
+    for condition in (
+        None,
+        TRAIT | {"operator": "IN", "parameter": ["a", "\\", "'\"", "@pd"]},
+        {"type": "nullity", "column": {"name": "pair_id"}, "is_null": False},
+        {"type": "or", "conditions": [TRAIT, {"type": "and", "conditions": [TRAIT]}]},
+    ):
+        kwargs = {"column": "text", "regex": "a", "row_condition": condition}
+        kwargs |= {"min_value": {"$PARAMETER": "row_floor"}, "value_set": {"$PARAMETER": "traits"}}
+        parse(make_suite("house", {"type": "expect_lengths", "kwargs": kwargs}))
