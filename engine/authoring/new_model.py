@@ -3,7 +3,6 @@
 import json
 import os
 import textwrap
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,20 +11,8 @@ import jinja2
 import yaml
 
 from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer
-from engine.authoring.json_schema import format_schema
+from engine.definitions import schema as entries
 from engine.definitions.loader import MODEL_FILE
-from engine.definitions.mistakes import Entry
-from engine.definitions.schema import (
-    BriefEntry,
-    LengthEntry,
-    LinesEntry,
-    ModelEntry,
-    NoiseEntry,
-    ScenariosEntry,
-    TextEntry,
-    TextMappingEntry,
-    TraitEntry,
-)
 from engine.definitions.sources.labelled_lines import CONTENT
 from engine.domain.model import POLES, check_handle
 from engine.errors import InputError, StoreError
@@ -37,16 +24,6 @@ SAMPLES_FILE = "samples.jsonl"
 COMMITTED_SCHEMA = PROJECT_ROOT / "docs" / "reference" / "schemas" / "model.schema.json"
 SCHEMA_FILE = COMMITTED_SCHEMA.name
 WIDTH = 120
-# What an object of the file may be, by its path.
-_ENTRIES: Mapping[str, Sequence[type[Entry]]] = {
-    "": (ModelEntry,),
-    "traits": (TraitEntry,),
-    "sources": (LinesEntry, TextEntry, NoiseEntry),
-    "sources.mapping": (TextMappingEntry,),
-    "brief": (BriefEntry,),
-    "scenarios": (ScenariosEntry,),
-    "scenarios.lengths": (LengthEntry,),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +68,7 @@ def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Ne
         folder.mkdir(parents=True, exist_ok=True)
         # The definition last: a folder without one is no model.
         for path, content in (
-            (schema, format_schema("model")),
+            (schema, entries.format_schema("model")),
             (paths.samples, _render_samples(answers)),
             (paths.definition, definition),
         ):
@@ -141,19 +118,16 @@ def _load_template() -> jinja2.Template:
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
 
 
-def _explain(path: str, indent: int | None = None, inside: str = "", more: str = "") -> str:
+def _explain(path: str, margin: str = "", more: str = "") -> str:
     """Writes the description of a field as comment lines.
 
     Args:
-        path: the field with the fields that it stands in, "traits.key".
-        indent: how far the comment stands in; as far as the object that the field is of where None.
-        inside: what stands before each line, where the field itself is in a comment.
+        path: the kind of object in ``engine.definitions.schema``, and the field: "TraitEntry.key".
+        margin: what stands before each line.
         more: what is said beside the description.
     """
-    parent, _, name = path.rpartition(".")
-    field = next(entry.model_fields[name] for entry in _ENTRIES[parent] if name in entry.model_fields)
-    described = " ".join(filter(None, [field.description, more]))
-    margin = inside or " " * (2 * len(parent.split(".") if parent else []) if indent is None else indent)
+    kind, name = path.split(".")
+    described = " ".join(filter(None, [getattr(entries, kind).model_fields[name].description, more]))
     start = f"{margin}# "
     return textwrap.fill(described, WIDTH, initial_indent=start, subsequent_indent=start, break_on_hyphens=False)
 

@@ -1,8 +1,10 @@
-"""Defines the fields of ``model.yaml``, and of a line of authored samples.
+"""Defines the fields of ``model.yaml`` and of a line of samples, with the JSON Schemas by which editors complete them.
 
 The text below a field is its description in the JSON Schema and in the file that ``exemplars new`` writes.
 """
 
+import json
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -230,7 +232,11 @@ class ScenariosEntry(DescribedEntry):
 class SampleEntry(DescribedEntry):
     """An authored sample, as a line of JSONL: its text, and a field for each trait that the line labels."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": {"description": _LABEL}})
+    model_config = ConfigDict(
+        title="A sample of Exemplars, as a line of JSONL",
+        extra="allow",
+        json_schema_extra={"additionalProperties": {"description": _LABEL}},
+    )
     __pydantic_extra__: dict[str, Any]
 
     content: str = Field(min_length=1, pattern=r"\S")
@@ -261,6 +267,8 @@ _Scenarios = Annotated[ScenariosEntry, BeforeValidator(_name_as_pack, json_schem
 class ModelEntry(DescribedEntry):
     """A model: one standard of judgment, made of traits. It has none while they are to be discovered."""
 
+    model_config = ConfigDict(title="model.yaml of Exemplars")
+
     traits: _Traits
     """The axes of judgment; each gets samples of its own."""
     description: str | None = None
@@ -281,3 +289,13 @@ class ModelEntry(DescribedEntry):
     language: _Tag | None = None
     """The language of the texts, a tag of BCP 47 such as de, pt-BR or hi. Without it the samples decide, else labels
     and descriptions, else the brief, else English."""
+
+
+# What the command calls them. docs/reference/schemas has the same, and a test compares.
+SCHEMAS: Mapping[str, type[DescribedEntry]] = {"model": ModelEntry, "sample": SampleEntry}
+
+
+def format_schema(name: str) -> str:
+    """Formats one of ``SCHEMAS`` as its file has it."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **SCHEMAS[name].model_json_schema()}
+    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"

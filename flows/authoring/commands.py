@@ -80,7 +80,7 @@ def schema_command(
     name: Annotated[Literal["model", "sample"], typer.Argument(help="model.yaml, or a line of samples.")] = "model",
 ) -> None:
     """Print the JSON Schema of model.yaml or, as `exemplars schema sample`, of a line of samples."""
-    from engine.authoring.json_schema import format_schema
+    from engine.definitions.schema import format_schema
 
     print(format_schema(name), end="")
 

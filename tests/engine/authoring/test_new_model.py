@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer
-from engine.authoring.json_schema import format_schema
 from engine.authoring.new_model import COMMITTED_SCHEMA, SCHEMA_FILE, locate_schema, render_definition, write_new_model
 from engine.definitions.loader import load_model, parse_model
-from engine.definitions.schema import DescribedEntry, SampleEntry, SkippedEntry
+from engine.definitions.schema import DescribedEntry, SampleEntry, SkippedEntry, format_schema
 from engine.domain.model import TRAIT_TYPES
 from engine.errors import HandleError, StoreError
 from engine.settings import PROJECT_ROOT
