@@ -6,8 +6,7 @@ Hints are no mistakes, and change no exit code.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.authoring.hints import Hint, find_not_covered, list_hints
-from engine.authoring.wrong_sides import list_wrong_sides
+from engine.authoring.hints import Hint, find_not_covered, list_hints, list_wrong_sides
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import MODEL_FILE, list_handles, load_model, locate_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs

@@ -1,24 +1,40 @@
-"""What was not filled in, and too few samples; and a model of which nothing is to be said."""
+"""What was not filled in, too few samples, and a text among those of the other pole are named, and nothing else."""
 
 import json
 
+import numpy as np
 import pytest
+from fakes.word_vectors import WordVectors
 
-from engine.authoring.hints import find_not_covered, list_hints
+from engine.authoring.hints import (
+    MIN_TEXTS,
+    MOST_NAMED,
+    Hint,
+    find_not_covered,
+    find_wrong,
+    list_hints,
+    list_wrong_sides,
+)
+from engine.axis.separation import Numbers
 from engine.definitions.loader import parse_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.yaml_document import parse_yaml
+from engine.domain.model import Model
 
 TRAIT = "traits:\n  - {type: spectrum, key: warmth, description: Kind, positive_label: Warm, negative_label: Cold}\n"
 SOURCE = "sources: [{type: jsonl, path: s.jsonl}]\n"
 FOUR = (1, 1, 1, 1, 0, 0, 0, 0)
+WORDS = {1: "thanks gladly sorry", 0: "rules forms refused"}
+
+
+def parse(text: str, samples: list[tuple[str, int]]) -> Model:
+    lines = [json.dumps({"content": text, "warmth": label}) for text, label in samples]
+    return parse_model("u22a8.test", f"{text}{SOURCE}".encode(), lambda _: "\n".join(lines).encode())
 
 
 def list_found(text: str, labels: tuple[int, ...] = FOUR) -> list[tuple[str, str]]:
-    lines = [json.dumps({"content": f"Text {number}.", "warmth": label}) for number, label in enumerate(labels)]
-    content = f"{text}{SOURCE}".encode()
-    model = parse_model("u22a8.test", content, lambda _: "\n".join(lines).encode())
-    hints = list(list_hints(model, parse_yaml("u22a8.test/model.yaml", content)))
+    model = parse(text, [(f"Text {number}.", label) for number, label in enumerate(labels)])
+    hints = list(list_hints(model, parse_yaml("u22a8.test/model.yaml", text.encode())))
     return [(hint.kind, hint.place.removeprefix("u22a8.test/model.yaml:")) for hint in hints]
 
 
@@ -49,3 +65,52 @@ def test_field_that_no_pack_covers_is_named_with_the_line_that_helps(rest: str, 
 
     assert is_named == bool(hints)
     assert all('`domain: ["' in hint.message for hint in hints)
+
+
+def make_poles(count: int, distance: float = 1.0) -> tuple[Numbers, list[bool]]:
+    """So many texts a pole, whose means lie so far from one another; the first half is positive."""
+    drawn = np.random.default_rng(0).normal(0, 0.25, (2 * count, 8))
+    drawn[:count, 0] += distance
+    return drawn, [True] * count + [False] * count
+
+
+def find(vectors: Numbers, positive: list[bool]) -> list[int]:
+    return find_wrong(vectors, np.array(positive))
+
+
+@pytest.mark.parametrize("count", [MIN_TEXTS, 12])
+def test_texts_at_their_poles_are_not_named(count: int) -> None:
+    assert [] == find(*make_poles(count))
+
+
+@pytest.mark.parametrize("flipped", [0, 19])
+def test_text_with_the_other_label_is_named(flipped: int) -> None:
+    vectors, positive = make_poles(10, 2.0)
+    positive[flipped] = not positive[flipped]
+
+    assert [flipped] == find(vectors, positive)
+
+
+def test_where_the_axis_says_nothing_no_text_is_named() -> None:
+    many_on_the_other_side = make_poles(10, 2.0)[0], [False] * 3 + [True] * 10 + [False] * 7
+    hardly_differ, all_alike = make_poles(20, 0.05), (np.ones((12, 8)), [True, False] * 6)
+
+    for vectors, positive in (many_on_the_other_side, hardly_differ, all_alike):
+        assert [] == find(vectors, positive)
+
+
+def list_wrong(*more: tuple[str, int], count: int = 8) -> list[Hint]:
+    """Of so many texts a pole, three words of the pole and one of its own, and of these."""
+    texts = [(f"{WORDS[pole]} matter{pole}{number}", pole) for pole in (1, 0) for number in range(count)]
+    model = parse(TRAIT, [*texts, *more])
+    return list(list_wrong_sides(model, WordVectors()))
+
+
+def test_sample_among_those_of_the_other_pole_is_named_with_its_line() -> None:
+    [hint] = list_wrong(("rules forms refused altogether", 1))
+    many = list_wrong(*((f"rules forms refused {word * 9}", 1) for word in "abcdefg"), count=40)
+
+    assert ("wrong_side", "u22a8.test/s.jsonl:17", "warmth") == (hint.kind, hint.place, hint.trait)
+    assert "'rules forms refused altogether' is labelled 'Warm', and reads like those labelled 'Cold'" == hint.message
+    assert MOST_NAMED == len(many)
+    assert [] == [hint for count in (8, MIN_TEXTS - 1, 0) for hint in list_wrong(count=count)]
