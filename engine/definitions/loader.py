@@ -15,8 +15,7 @@ from engine.definitions.repeated_seeds import settle_seeds
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source
 from engine.definitions.sources.files import names_added, walk_stream
-from engine.definitions.sources.labelled_lines import Line, gather_lines
-from engine.definitions.sources.ordinary import walk_ordinary
+from engine.definitions.sources.labelled_lines import gather_lines
 from engine.definitions.yaml_document import parse_yaml, read_authored
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
 from engine.errors import DefinitionError, NoTraitsError, StoreError, UnknownModelError
@@ -187,20 +186,14 @@ def _parse_outline(handle: str, content: bytes) -> tuple[Outline, Findings]:
 def _read_sources(sources: Iterable[Source], findings: Findings, read: Callable[[str], bytes]) -> Iterator[Seed]:
     for source in sources:
         try:
-            lines = _walk_whole(source, read)
+            content = b"" if source.type == "noise" else read(source.path)
         except (OutsideFolderError, FileNotFoundError) as error:
             findings.problems.append(source.explain(error))
         else:
-            seeds, problems, empty = gather_lines(lines)
+            seeds, problems, empty = gather_lines(walk_stream(source, io.BytesIO(content)))
             findings.problems += problems
             findings.skipped += _name_left_out(source, empty)
             yield from seeds
-
-
-def _walk_whole(source: Source, read: Callable[[str], bytes]) -> Iterator[Line]:
-    if source.type == "noise":
-        return walk_ordinary(source.name, source.texts, source.labels)
-    return walk_stream(source, io.BytesIO(read(source.path)))
 
 
 def _name_left_out(source: Source, lines: Sequence[int]) -> list[Skipped]:

@@ -17,14 +17,14 @@ from engine.definitions.schema import (
     TextMappingEntry,
 )
 from engine.definitions.sources.labelled_lines import list_qualities, parse_quality
-from engine.definitions.sources.ordinary import (
+from engine.definitions.sources.unlabelled import (
+    FixedLabel,
     OrdinaryText,
     draw_ordinary,
     list_noise_languages,
     name_noise_file,
     read_ordinary,
 )
-from engine.definitions.sources.passages import FixedLabel
 from engine.definitions.yaml_document import Path
 from engine.domain.language_tag import find_code, name_tag
 from engine.domain.model import Seed, Skipped, Trait
@@ -75,40 +75,43 @@ def make_sources(handle: str, entry: ModelEntry, traits: Mapping[str, Trait], fi
     Args:
         traits: those of the model by their keys; none while they are to be discovered.
     """
-    maker = _Maker(handle, entry.language or "en", traits, findings)
-    made = [maker.make(source, index) for index, source in enumerate(entry.sources)]
+    language = entry.language or "en"
+    made = [
+        _Maker(handle, language, traits, findings, ("sources", index)).make(source)
+        for index, source in enumerate(entry.sources)
+    ]
     return tuple(source for source in made if source)
 
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
-    """Makes sources of one model; ``language`` is the model's own."""
+    """Makes the source of the entry at ``path`` of one model; ``language`` is the model's own."""
 
     handle: str
     language: str
     traits: Mapping[str, Trait]
     findings: Findings
+    path: tuple[str, int]
 
-    def make(self, source: SourceEntry, index: int) -> Source | None:
-        path = ("sources", index)
+    def make(self, source: SourceEntry) -> Source | None:
         if isinstance(source, SkippedEntry):
-            return self._skip(source.type, source.place or index + 1, "legal on the platform, not read here")
+            return self._skip(source.type, source.place, "legal on the platform, not read here")
+        path = None if isinstance(source, NoiseEntry) else source.path
         if not self.traits:
-            named = index + 1 if isinstance(source, NoiseEntry) else source.path
-            return self._skip(source.type, named, "it labels nothing while the traits are to be discovered")
+            return self._skip(source.type, path, "it labels nothing while the traits are to be discovered")
         if isinstance(source, NoiseEntry):
-            return self._make_noise(source, index)
-        name, place = f"{self.handle}/{source.path}", self._locate(*path, "path")
+            return self._make_noise(source)
+        name, place = f"{self.handle}/{source.path}", self._locate("path")
         if isinstance(source, TextEntry):
-            labels = self._resolve_labels(source, path)
+            labels = self._resolve_labels(source)
             return Source("file", source.path, name, {}, place, labels, by_line=source.split == "lines")
-        return Source(source.type, source.path, name, self._resolve_mapping(source, path), place)
+        return Source(source.type, source.path, name, self._resolve_mapping(source), place)
 
-    def _make_noise(self, source: NoiseEntry, index: int) -> Source | None:
+    def _make_noise(self, source: NoiseEntry) -> Source | None:
         """Makes the source of ordinary texts; None if the model has no topic, or there are none in the language."""
-        path: Path = ("sources", index)
-        if not any(trait.type == "topic" for trait in self.traits.values()):
-            return self._skip("noise", index + 1, "the model has no topic that ordinary texts could lie outside of")
+        labels = tuple(FixedLabel(trait, 0.0) for trait in self.traits.values() if trait.type == "topic")
+        if not labels:
+            return self._skip("noise", None, "the model has no topic that ordinary texts could lie outside of")
         code, known = find_code(self.language), list_noise_languages()
         if code not in known:
             why = (
@@ -116,56 +119,55 @@ class _Maker:
                 f"{', '.join(map(name_tag, known))}. Write some into a text file, as a source of the type file with "
                 "quality 0"
             )
-            return self._skip("noise", index + 1, why)
+            return self._skip("noise", None, why)
         texts = read_ordinary(code)
         subjects = list(dict.fromkeys(item.subject for item in texts))
         for number, subject in enumerate(source.without):
             if subject not in subjects:
-                place = (*path, "without", number)
+                place = (*self.path, "without", number)
                 self.findings.add_unknown(place, subject, "a subject of the ordinary texts", subjects)
-        labels = tuple(FixedLabel(trait, 0.0) for trait in self.traits.values() if trait.type == "topic")
         drawn, name = draw_ordinary(texts, source.without), name_noise_file(code)
-        return Source("noise", name, name, {}, self._locate(*path), labels, texts=drawn)
+        return Source("noise", name, name, {}, self._locate(), labels, texts=drawn)
 
-    def _skip(self, kind: str, named: object, why: str) -> Source | None:
-        self.findings.skipped.append(Skipped(f"{kind} source {named}", why))
+    def _skip(self, kind: str, named: str | None, why: str) -> Source | None:
+        self.findings.skipped.append(Skipped(f"{kind} source {named or self.path[1] + 1}", why))
         return None
 
-    def _locate(self, *path: str | int) -> tuple[str, int | None, str]:
-        document = self.findings.document
-        return document.name, document.line(path), ".".join(map(str, path))
+    def _locate(self, *field_name: str) -> tuple[str, int | None, str]:
+        path: Path = (*self.path, *field_name)
+        return self.findings.document.name, self.findings.document.line(path), ".".join(map(str, path))
 
-    def _resolve_mapping(self, source: LinesEntry, path: Path) -> Mapping[str, Trait | None]:
+    def _resolve_mapping(self, source: LinesEntry) -> Mapping[str, Trait | None]:
         """Resolves which field of a line feeds which trait; without a mapping, each trait's own key is the field."""
         if source.mapping is None:
             return self.traits
-        targets = dict(self._walk_targets(source.mapping, path))
+        targets = dict(self._walk_targets(source.mapping))
         return {name: targets.get(name) for name in source.mapping}
 
-    def _resolve_labels(self, source: TextEntry, path: Path) -> tuple[FixedLabel, ...]:
+    def _resolve_labels(self, source: TextEntry) -> tuple[FixedLabel, ...]:
         """Resolves the qualities that all passages have; without a mapping 1 for the model's only trait."""
         mapping = source.mapping
         if mapping is None:
             if len(self.traits) > 1:
                 allowed = f"the trait that its passages are samples of, as {{x: {{trait: {next(iter(self.traits))}}}}}"
-                self.findings.add((*path, "mapping"), "nothing", allowed)
+                self.findings.add((*self.path, "mapping"), "nothing", allowed)
             mapping = {key: TextMappingEntry(trait=key) for key in self.traits}
         labels = []
-        for name, trait in self._walk_targets(mapping, path):
+        for name, trait in self._walk_targets(mapping):
             said = mapping[name].quality
             quality = 1.0 if said is None else parse_quality(said, trait)
             if quality is None:
-                allowed = list_qualities(trait)
-                self.findings.add((*path, "mapping", name, "quality"), format_value(said), allowed)
+                place = (*self.path, "mapping", name, "quality")
+                self.findings.add(place, format_value(said), list_qualities(trait))
             else:
                 labels.append(FixedLabel(trait, quality))
         return tuple(labels)
 
-    def _walk_targets(self, mapping: Mapping[str, MappingEntry], path: Path) -> Iterator[tuple[str, Trait]]:
+    def _walk_targets(self, mapping: Mapping[str, MappingEntry]) -> Iterator[tuple[str, Trait]]:
         """Yields the fields of a mapping with their traits; an unknown one, and one that is twice, is a mistake."""
         seen: set[str] = set()
         for name, target in mapping.items():
-            place: Path = (*path, "mapping", name, "trait")
+            place = (*self.path, "mapping", name, "trait")
             if target.trait in seen:
                 self.findings.add(place, format_value(target.trait), "each trait once: a text has one quality for it")
             elif target.trait in self.traits:

@@ -11,8 +11,7 @@ import pyarrow as pa
 from engine.definitions.outline import ADDED_FILE, Outline, make_added_source
 from engine.definitions.sources.entries import Source
 from engine.definitions.sources.labelled_lines import Line, walk_csv, walk_jsonl
-from engine.definitions.sources.ordinary import walk_ordinary
-from engine.definitions.sources.passages import walk_passages
+from engine.definitions.sources.unlabelled import walk_ordinary, walk_passages
 from engine.errors import DefinitionError, StoreError
 from engine.system.filesystem import OutsideFolderError, list_folders_with, locate_inside, open_folder
 
@@ -52,20 +51,21 @@ def walk_source(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
         DefinitionError: a line that was read is wrong, or the source cannot be found.
         StoreError: the source cannot be read.
     """
-    if source.type == "noise":
-        yield from walk_ordinary(source.name, source.texts, source.labels, start)
-        return
-    with _explain(source):
-        filesystem, path = open_folder(locate_inside(folder, source.path))
-        with io.BufferedReader(filesystem.open_input_file(path), BUFFER_BYTES) as stream:
-            for line in walk_stream(source, stream, start):
-                if line.problems:
-                    raise DefinitionError(source.name, line.problems)
-                yield line
+    with _explain(source), _open(folder, source) as stream:
+        for line in walk_stream(source, stream, start):
+            if line.problems:
+                raise DefinitionError(source.name, line.problems)
+            yield line
 
 
 def walk_stream(source: Source, stream: BinaryIO, start: int = 1) -> Iterator[Line]:
-    """Yields the lines of a source's file, right ones and wrong ones, from the line ``start``."""
+    """Yields the lines of a source, right ones and wrong ones, from the line ``start``.
+
+    Args:
+        stream: its file; of ordinary texts, which come with the code, an empty one.
+    """
+    if source.type == "noise":
+        return walk_ordinary(source.name, source.texts, source.labels, start)
     if source.type == "file":
         return walk_passages(source.name, stream, source.labels, source.by_line, start)
     return (walk_csv if source.type == "csv" else walk_jsonl)(source.name, stream, source.mapping, start)
@@ -83,6 +83,13 @@ def read_version(folder: str, source: Source) -> Version:
         filesystem, path = open_folder(locate_inside(folder, source.path))
         info = filesystem.get_file_info(path)
     return info.mtime_ns, info.size
+
+
+def _open(folder: str, source: Source) -> BinaryIO:
+    if source.type == "noise":
+        return io.BytesIO()
+    filesystem, path = open_folder(locate_inside(folder, source.path))
+    return io.BufferedReader(filesystem.open_input_file(path), BUFFER_BYTES)
 
 
 @contextmanager

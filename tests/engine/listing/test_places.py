@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fakes.stored import HANDLE, MODEL, write_model
 
-from engine.definitions.sources.ordinary import read_ordinary
+from engine.definitions.sources.unlabelled import read_ordinary
 from engine.domain.samples import make_id
 from engine.listing.places import find_places
 

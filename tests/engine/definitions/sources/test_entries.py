@@ -6,7 +6,7 @@ from types import MappingProxyType
 import pytest
 
 from engine.definitions.loader import parse_model
-from engine.definitions.sources.ordinary import read_ordinary
+from engine.definitions.sources.unlabelled import read_ordinary
 from engine.domain.model import Model, Seed
 from engine.errors import DefinitionError, Problem
 

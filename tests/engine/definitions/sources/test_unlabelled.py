@@ -1,4 +1,4 @@
-"""A text file becomes passages: paragraphs of a sensible size, or lines; headings are told apart."""
+"""A text file becomes passages, and headings are told apart; ordinary texts of all languages are alike in kind."""
 
 import io
 
@@ -6,10 +6,23 @@ import pytest
 from fakes.builders import make_trait
 
 from engine.definitions.sources.labelled_lines import Line
-from engine.definitions.sources.passages import ALLOWED, MAX_PASSAGE_BYTES, FixedLabel, walk_passages
+from engine.definitions.sources.unlabelled import (
+    ALLOWED,
+    MAX_PASSAGE_BYTES,
+    FixedLabel,
+    draw_ordinary,
+    list_noise_languages,
+    read_ordinary,
+    walk_passages,
+)
 from engine.domain.model import Seed
 from engine.errors import Problem
+from engine.text.language import detect_language
+from engine.text.near_duplicates import find_pairs
+from engine.text.words import count_words, ends_sentence
 
+LANGUAGES = list_noise_languages()
+SUBJECTS = list(dict.fromkeys(item.subject for item in read_ordinary("en")))
 LABELS = (FixedLabel(make_trait(), 1.0), FixedLabel(make_trait("warmth"), 0.25))
 
 
@@ -80,3 +93,25 @@ def test_walk_goes_on_from_where_a_passage_begins(by_line: bool) -> None:
     assert ([1, 2, 4, 6, 9] if by_line else [1, 4, 6, 9]) == [line.number for line in lines]
     for number, line in enumerate(lines):
         assert lines[number:] == walk(text, by_line, line.number)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_texts_are_in_their_language_two_a_subject_and_of_several_lengths(code: str) -> None:
+    assert {"en", "de", "hi", "ja"} <= set(LANGUAGES)
+    texts = read_ordinary(code)
+    words = [count_words(item.text) for item in texts]
+
+    assert [subject for subject in SUBJECTS for _ in range(2)] == [item.subject for item in texts]
+    assert code == detect_language([item.text for item in texts])
+    assert all(ends_sentence(item.text) for item in texts)
+    assert [] == find_pairs((str(item.line), item.text) for item in texts)
+    assert min(words) < 15
+    assert max(words) > 25
+    assert sorted({item.line for item in texts}) == [item.line for item in texts]
+
+
+def test_one_of_each_subject_is_drawn_but_for_those_left_out() -> None:
+    drawn = draw_ordinary(read_ordinary("en"), SUBJECTS[:2])
+
+    assert SUBJECTS[2:] == [item.subject for item in drawn]
+    assert min(count_words(item.text) for item in drawn) < 20 < max(count_words(item.text) for item in drawn)

@@ -1,13 +1,23 @@
-"""Splits a text file into passages, which become seeds: all of them have the qualities that ``mapping`` says."""
+"""Reads texts that carry no labels, so that all of a source have the same: passages of a text file, ordinary texts.
 
-from collections.abc import Iterable, Iterator, Sequence
+Ordinary texts are those of ``data/noise/``, which lie outside of most topics: the seeds of a ``noise`` source.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import BinaryIO
 
 import regex
 
+from engine.definitions.mistakes import validate_document
 from engine.definitions.sources.labelled_lines import Line, find_foreign_byte, opening_text
+from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Seed, Trait
+from engine.settings import SHIPPED_ROOT
+
+NOISE_PATH = "data/noise"
+NOISE_FOLDER = SHIPPED_ROOT / NOISE_PATH
 
 # A line that stands alone and is no longer than this, without a mark that ends a sentence, is a heading.
 MAX_HEADING_CHARACTERS = 80
@@ -34,6 +44,15 @@ class FixedLabel:
     quality: float
 
 
+@dataclass(frozen=True, slots=True)
+class OrdinaryText:
+    """A committed text; ``line`` is that of its file."""
+
+    line: int
+    subject: str
+    text: str
+
+
 def walk_passages(
     name: str, stream: BinaryIO, labels: Sequence[FixedLabel], by_line: bool, start: int = 1
 ) -> Iterator[Line]:
@@ -48,13 +67,51 @@ def walk_passages(
         with opening_text(stream) as lines:
             for number, block in _walk_blocks(lines, by_line):
                 if number >= start:
-                    texts = block if by_line else _list_passages(block)
-                    place = f"{name}:{number}"
-                    seeds = [Seed(label.trait.key, text, label.quality, place) for text in texts for label in labels]
-                    yield Line(number, tuple(seeds))
+                    yield _label(name, number, block if by_line else _list_passages(block), labels)
     except UnicodeDecodeError:
         problem = find_foreign_byte(name, stream, ALLOWED)
         yield Line(problem.line or 1, problems=(problem,), final=True)
+
+
+def list_noise_languages() -> list[str]:
+    """Lists the languages that there are ordinary texts in: codes of ISO 639, sorted."""
+    return sorted(path.stem for path in NOISE_FOLDER.glob("*.yaml"))
+
+
+@cache
+def read_ordinary(code: str) -> tuple[OrdinaryText, ...]:
+    """Reads the ordinary texts of one of ``list_noise_languages``, in the order of their lines."""
+    name = name_noise_file(code)
+    document = parse_yaml(name, (NOISE_FOLDER / f"{code}.yaml").read_bytes())
+    subjects, _ = validate_document(document, dict[str, tuple[str, ...]])
+    return tuple(
+        OrdinaryText(document.line((subject, index)) or 1, subject, text)
+        for subject, texts in subjects.items()
+        for index, text in enumerate(texts)
+    )
+
+
+def name_noise_file(code: str) -> str:
+    """Names the file of a language's ordinary texts as messages and places do."""
+    return f"{NOISE_PATH}/{code}.yaml"
+
+
+def draw_ordinary(texts: Sequence[OrdinaryText], without: Collection[str]) -> tuple[OrdinaryText, ...]:
+    """Draws one text of each subject but those left out, in the order of their lines."""
+    first = {item.subject: item for item in reversed(texts)}
+    return tuple(item for item in texts if item is first[item.subject] and item.subject not in without)
+
+
+def walk_ordinary(
+    name: str, texts: Sequence[OrdinaryText], labels: Sequence[FixedLabel], start: int = 1
+) -> Iterator[Line]:
+    """Yields drawn texts one by one from the line ``start``."""
+    return (_label(name, item.line, [item.text], labels) for item in texts if item.line >= start)
+
+
+def _label(name: str, number: int, texts: Sequence[str], labels: Sequence[FixedLabel]) -> Line:
+    place = f"{name}:{number}"
+    return Line(number, tuple(Seed(label.trait.key, text, label.quality, place) for text in texts for label in labels))
 
 
 def _walk_blocks(lines: Iterable[str], by_line: bool) -> Iterator[tuple[int, list[str]]]:
