@@ -7,9 +7,8 @@ from pathlib import Path as FilePath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import PydanticKnownError
 
-from engine.definitions.mistakes import ClosedEntry, check_entries, validate_document
+from engine.definitions.mistakes import ClosedEntry, as_texts, check_entries, validate_document
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import EFFORTS, Effort
 from engine.errors import DefinitionError
@@ -18,19 +17,11 @@ from engine.settings import MOST_USD
 DEFAULT_EFFORT: Effort = "high"
 Size = Literal["small", "medium", "large"]
 Thinking = Literal["none", "low", "medium", "high"]
-
-
 Name = Annotated[str, Field(min_length=1)]
 
 
-def _list_names(value: object) -> object:
-    if value == "":
-        raise PydanticKnownError("string_too_short", {"min_length": 1})
-    return (value,) if isinstance(value, str) else value
-
-
 # A model, or several, of which the first that can be asked is taken.
-Names = Annotated[tuple[Name, ...], BeforeValidator(_list_names), AfterValidator(check_entries)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(as_texts), AfterValidator(check_entries)]
 
 
 class _Level(ClosedEntry):

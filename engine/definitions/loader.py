@@ -1,8 +1,12 @@
-"""Loads ``model.yaml`` and the samples that it names into one frozen ``Model`` (contract, section 2)."""
+"""Loads ``model.yaml`` and the samples that it names into one frozen ``Model`` (contract, section 2).
+
+Of seeds that are there more than once a doubled one counts once, contradicting ones not at all.
+"""
 
 import difflib
 import io
 import posixpath
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
@@ -11,7 +15,6 @@ import pyarrow as pa
 
 from engine.definitions.mistakes import Findings, validate_document
 from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, make_outline
-from engine.definitions.repeated_seeds import settle_seeds
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source
 from engine.definitions.sources.files import names_added, walk_stream
@@ -27,6 +30,8 @@ from engine.system.filesystem import (
     open_folder,
     read_inside,
 )
+from engine.text.formatting import join_words
+from engine.text.words import drop_unseen, normalise
 
 MODEL_FILE = "model.yaml"
 SAMPLE_ENDINGS = (".jsonl", ".csv")
@@ -34,8 +39,9 @@ SAMPLE_ENDINGS = (".jsonl", ".csv")
 MAX_BYTES = 256 * 1024
 # From this similarity a handle is offered; all of a team share the namespace.
 NEAR_HANDLE_CUTOFF = 0.7
-# More lines are counted, and not named one by one.
+# More lines or texts are counted, and not named one by one.
 MOST_NAMED = 5
+MIDDLE = 0.5
 
 
 def load_model(models_uri: str, handle: str) -> Model:
@@ -102,6 +108,31 @@ def parse_model(handle: str, content: bytes, read: Callable[[str], bytes], has_a
         raise findings.make_error()
     shared = {item.name: getattr(outline, item.name) for item in fields(Model) if item.init}
     return Model(**shared | {"seeds": seeds, "skipped": tuple(findings.skipped)})
+
+
+def settle_seeds(model: Model) -> Model:
+    """Returns the model with each text of a trait at most once among its seeds; what is left out is ``skipped``.
+
+    Seeds of one text and trait contradict each other if their qualities lie on both sides of the middle: nobody can say
+    which is right, so they become ``contested``. Otherwise the first one counts. One text for two traits is two seeds.
+    Texts are the same if their normal forms are, but on both sides of the middle only if case and punctuation are the
+    same too, since these may be what the trait is about.
+    """
+    groups = _group(model.seeds)
+    contested = [group for group in groups.values() if _contradict(group)]
+    doubled = [group for group in groups.values() if len(group) > 1 and not _contradict(group)]
+    if not contested and not doubled:
+        return model
+    return replace(
+        model,
+        seeds=tuple(group[0] for group in groups.values() if not _contradict(group)),
+        contested=tuple(seed for group in contested for seed in group),
+        skipped=(
+            *model.skipped,
+            *_skip(contested, "at both sides of its trait, so it is not used"),
+            *_skip(doubled, "there more than once, so the first counts"),
+        ),
+    )
 
 
 def list_handles(models_uri: str, namespace: str | None = None) -> list[str]:
@@ -204,3 +235,29 @@ def _name_left_out(source: Source, lines: Sequence[int]) -> list[Skipped]:
     numbers = f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines[:MOST_NAMED]))}{more}"
     why = "headings and what has no letters are no passages; with `split: lines` every line is one"
     return [Skipped(f"{source.name}, {numbers}", why)]
+
+
+def _group(seeds: Sequence[Seed]) -> dict[tuple[str, ...], list[Seed]]:
+    """Groups the seeds of one trait and text, in the order of their first ones."""
+    alike: dict[tuple[str, ...], list[Seed]] = defaultdict(list)
+    for seed in seeds:
+        alike[seed.trait, normalise(seed.text)].append(seed)
+    groups: dict[tuple[str, ...], list[Seed]] = defaultdict(list)
+    for seed in seeds:
+        key: tuple[str, ...] = (seed.trait, normalise(seed.text))
+        groups[(*key, drop_unseen(seed.text)) if _contradict(alike[key]) else key].append(seed)
+    return groups
+
+
+def _contradict(group: Sequence[Seed]) -> bool:
+    qualities = [seed.quality for seed in group]
+    return min(qualities) < MIDDLE < max(qualities)
+
+
+def _skip(groups: Sequence[Sequence[Seed]], why: str) -> Iterator[Skipped]:
+    """Yields a note for each text with the lines that it stands on, and one that counts the rest."""
+    for group in groups[:MOST_NAMED]:
+        places = join_words([f"{seed.place or repr(seed.text[:40])} (quality {seed.quality:g})" for seed in group])
+        yield Skipped(f"seed for {group[0].trait}", f"the same text is {why}: {places}")
+    if len(groups) > MOST_NAMED:
+        yield Skipped(f"{len(groups) - MOST_NAMED:,} more seeds", f"each is {why}")

@@ -150,6 +150,11 @@ def check_entries(value: Entries) -> Entries:
     return value
 
 
+def as_texts(value: object) -> object:
+    """Takes one text for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
 def find_near_spelling(word: str, choices: Collection[str], cutoff: float = NEAR_SPELLING_CUTOFF) -> str | None:
     """Finds the choice that is spelt most like a word, in any case; None if none is similar enough."""
     if len(choices) > MAX_COMPARED:

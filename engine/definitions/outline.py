@@ -73,34 +73,22 @@ def _make_traits(entry: ModelEntry, findings: Findings) -> dict[str, Trait]:
         if fold_name(positive) == fold_name(negative):
             allowed = "a label that differs from positive_label"
             findings.add(("traits", index, "negative_label"), format_value(negative), allowed)
-        traits[item.key] = Trait(
-            key=item.key,
-            name=name,
-            type=item.type,
-            description=item.description or "",
-            positive_label=positive,
-            negative_label=negative,
-            aggregation=item.aggregation,
-            positive_paraphrase=item.positive_paraphrase,
-            negative_paraphrase=item.negative_paraphrase,
-        )
+        derived = {"name": name, "positive_label": positive, "negative_label": negative}
+        said = item.model_dump(exclude={"kind", *derived}, exclude_none=True)
+        traits[item.key] = Trait(**said | derived)
     return traits
 
 
 def _name_poles(item: TraitEntry, name: str) -> tuple[str, str]:
     """Returns the positive and the negative label; the opposite of a label is derived where it is not given."""
-    defaults = {
-        "spectrum": (name, f"Not {name.lower()}"),
+    positive, negative = item.positive_label, item.negative_label
+    derived = {
+        "spectrum": (f"Not {negative.lower()}" if negative else name, f"Not {(positive or name).lower()}"),
         "topic": (f"About {name.lower()}", f"Not about {name.lower()}"),
         "claim": ("Agrees", "Contradicts"),
         "outlier": ("Unusual", "Typical"),
-    }
-    positive, negative = item.positive_label, item.negative_label
-    if item.type == "spectrum" and positive and not negative:
-        return positive, f"Not {positive.lower()}"
-    if item.type == "spectrum" and negative and not positive:
-        return f"Not {negative.lower()}", negative
-    return positive or defaults[item.type][0], negative or defaults[item.type][1]
+    }[item.type]
+    return positive or derived[0], negative or derived[1]
 
 
 def _make_scenarios(entry: ScenariosEntry, findings: Findings) -> OwnScenarios:
@@ -109,12 +97,11 @@ def _make_scenarios(entry: ScenariosEntry, findings: Findings) -> OwnScenarios:
         findings.add_unknown(("scenarios", "pack"), entry.pack, "a scenario pack", names)
     lengths: dict[str, Length] = {}
     for index, item in enumerate(entry.lengths):
+        path = ("scenarios", "lengths", index)
         if item.name in lengths:
-            findings.add(
-                ("scenarios", "lengths", index, "name"), format_value(item.name), "a name that no other length has"
-            )
+            findings.add((*path, "name"), format_value(item.name), "a name that no other length has")
         if item.max_words < item.min_words:
             allowed = f"at least min_words, {item.min_words}"
-            findings.add(("scenarios", "lengths", index, "max_words"), repr(str(item.max_words)), allowed)
-        lengths[item.name] = Length(item.name, item.min_words, item.max_words)
+            findings.add((*path, "max_words"), repr(str(item.max_words)), allowed)
+        lengths[item.name] = Length(**item.model_dump())
     return OwnScenarios(entry.pack, entry.subjects, entry.audiences, entry.forms, tuple(lengths.values()))

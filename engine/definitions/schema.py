@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from engine.definitions.mistakes import Entry, check_entries
+from engine.definitions.mistakes import Entry, as_texts, check_entries
 from engine.definitions.sources.labelled_lines import QUALITY_WORDS
 from engine.domain.language_tag import parse_tag
 from engine.domain.model import Aggregation, Effort, TraitType
@@ -32,10 +32,6 @@ MAX_PHRASE = 200
 # More words than a model writes in one reply.
 MAX_WORDS = 5000
 INSIDE = "a path inside the model's own folder"
-
-
-def _as_texts(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
 
 
 def _check_seen(value: str) -> str:
@@ -70,11 +66,11 @@ def _check_unlabelled(path: str) -> str:
 
 
 _Text = Annotated[str, Field(min_length=1), AfterValidator(_check_seen)]
-_Texts = Annotated[tuple[_Text, ...], BeforeValidator(_as_texts, json_schema_input_type=_Text | list[_Text])]
+_Texts = Annotated[tuple[_Text, ...], BeforeValidator(as_texts, json_schema_input_type=_Text | list[_Text])]
 _Phrase = Annotated[str, Field(max_length=MAX_PHRASE), AfterValidator(_fold_spaces)]
 _PhraseText = Annotated[str, Field(max_length=MAX_PHRASE)]
 _Phrases = Annotated[
-    tuple[_Phrase, ...], BeforeValidator(_as_texts, json_schema_input_type=_PhraseText | list[_PhraseText])
+    tuple[_Phrase, ...], BeforeValidator(as_texts, json_schema_input_type=_PhraseText | list[_PhraseText])
 ]
 _LABEL = (
     "A trait's value, where the field is its key or mapped to it: a number from 0 to 1, one of the words "

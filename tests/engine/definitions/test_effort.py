@@ -93,7 +93,7 @@ def test_asked_effort_goes_before_the_models_own_and_that_before_high() -> None:
     ("content", "line", "field", "found", "allowed", "near"),
     [
         (change("    thinking: none\n", ""), 7, "levels.low.thinking", "nothing", REQUIRED, None),
-        (set_field("small", "''"), 2, "models.small", "''", "text that is not empty", None),
+        (set_field("small", "''"), 2, "models.small.0", "''", "text that is not empty", None),
         (set_field("small", "[embedded, '']"), 2, "models.small.1", "''", "text that is not empty", None),
         (set_field("synth_model", "judge"), 9, "levels.low.synth_model", "'judge'", "small, medium or large", None),
         (

@@ -3,7 +3,7 @@
 import pytest
 from fakes.builders import make_model, make_seeds, make_trait
 
-from engine.definitions.repeated_seeds import MOST_NAMED, settle_seeds
+from engine.definitions.loader import MOST_NAMED, settle_seeds
 from engine.domain.model import Model, Seed
 
 TEXT = "The spare battery of the scanner lies in the second drawer."
