@@ -100,18 +100,13 @@ class ModelCondition:
 
     @property
     def findings(self) -> list[Finding]:
-        """What needs a person, most pressing first."""
-        return list_findings(self)
+        """What needs a person, most pressing first. Nothing is to be typed where a trained model is frozen."""
+        return sorted(_find(self), key=lambda finding: list(KINDS).index(finding.kind))
 
     @property
     def needs_person(self) -> bool:
         """Whether something is wrong, or waits. Nothing is where no run has attached anything yet."""
         return any(finding.kind != "empty" for finding in self.findings)
-
-
-def list_findings(model: ModelCondition) -> list[Finding]:
-    """Lists what needs a person, most pressing first. Nothing is to be typed where a trained model is frozen."""
-    return sorted(_find(model), key=lambda finding: list(KINDS).index(finding.kind))
 
 
 def _find(model: ModelCondition) -> Iterator[Finding]:

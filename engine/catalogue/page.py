@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from engine.catalogue.condition import KINDS, LastRun, ModelCondition
+from engine.catalogue.condition import KINDS, ModelCondition
 from engine.catalogue.examine import examine_model, list_all_handles
 from engine.report.run_page import escape
 from engine.text.formatting import count_noun, format_cost
@@ -42,7 +42,7 @@ def list_cells(model: ModelCondition) -> list[str]:
         ", ".join(dict.fromkeys(KINDS[finding.kind] for finding in model.findings)) or "nothing",
         f"{sum(sum(trait.attached.values()) for trait in model.traits):,}",
         ", ".join(aucs) or NOTHING,
-        _describe_last(model.last),
+        "no set" if model.last is None else f"{model.last.status}, {model.last.created_at[:10]}",
         NOTHING if model.cost_usd is None else format_cost(model.cost_usd),
     ]
 
@@ -91,11 +91,6 @@ def describe_json(models: Sequence[ModelCondition], now: datetime) -> dict[str, 
             for item in models
         ],
     }
-
-
-def _describe_last(last: LastRun | None) -> str:
-    """The newest run of a model in a few words: “attached, 2026-11-25”."""
-    return "no set" if last is None else f"{last.status}, {last.created_at[:10]}"
 
 
 def _write_findings(model: ModelCondition) -> str:

@@ -160,9 +160,6 @@ class Progress(Protocol):
 class LoggedProgress:
     """Puts events on the logger ``exemplars.progress``, each as the record's attribute ``event``."""
 
-    def __init__(self) -> None:
-        self._logger = logging.getLogger(PROGRESS_LOGGER)
-
     def report(self, event: Event) -> None:
         """Logs the event at DEBUG, which costs next to nothing if nobody listens."""
-        self._logger.debug("%s", event, extra={"event": event})
+        logging.getLogger(PROGRESS_LOGGER).debug("%s", event, extra={"event": event})

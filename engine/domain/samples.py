@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal, TypedDict
 
@@ -74,8 +74,7 @@ class Scenario:
 
     def to_json(self) -> str:
         """Writes the scenario as JSON for the ``scenario`` column."""
-        fields = {"subject": self.subject, "audience": self.audience, "form": self.form, "length": self.length}
-        return json.dumps(fields, ensure_ascii=False)
+        return json.dumps(asdict(self), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fakes.conditions import HANDLE, make_condition, make_counts, make_last, make_trait_condition
 
-from engine.catalogue.condition import Finding, ModelCondition, list_findings
+from engine.catalogue.condition import Finding, ModelCondition
 
 AGAIN = f"exemplars synthesize {HANDLE}"
 LACKING = f"{AGAIN} --only-lacking"
@@ -45,7 +45,7 @@ def with_counts(attached: tuple[int, int], authored: tuple[int, int]) -> ModelCo
     ],
 )
 def test_finding_says_what_to_type(condition: ModelCondition, kind: str, said: str, commands: tuple[str, ...]) -> None:
-    [found] = list_findings(condition)
+    [found] = condition.findings
 
     assert (kind, commands) == (found.kind, found.commands)
     assert said in found.said
@@ -60,11 +60,11 @@ def test_finding_says_what_to_type(condition: ModelCondition, kind: str, said: s
     ],
 )
 def test_nothing_is_found_where_nothing_is_wrong(condition: ModelCondition) -> None:
-    assert [] == list_findings(condition)
+    assert [] == condition.findings
 
 
 def test_most_pressing_comes_first_and_a_trained_model_is_asked_for_nothing_that_it_refuses() -> None:
-    found = list_findings(replace(with_trait(auc=0.5), faults=(BROKEN,), proposed=("run-2",), state="ready"))
+    found = replace(with_trait(auc=0.5), faults=(BROKEN,), proposed=("run-2",), state="ready").findings
 
     assert ["broken", "waits", "hardly apart"] == [finding.kind for finding in found]
     assert ["broken", "waits"] == [finding.kind for finding in found if finding.commands]
