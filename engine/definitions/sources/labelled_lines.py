@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
 from engine.domain.model import SURROGATE, Seed, Trait
-from engine.errors import Problem
+from engine.errors import DefinitionError, Problem
 from engine.text.formatting import unquote_formulas
 from engine.text.words import fold_name
 
@@ -44,10 +44,6 @@ class Line:
     seeds: tuple[Seed, ...] = ()
     problems: tuple[Problem, ...] = ()
     final: bool = False
-
-
-class _UnreadableError(Exception):
-    """The rest of a file cannot be read; the only argument is the ``Problem``."""
 
 
 @dataclass(slots=True)
@@ -87,8 +83,8 @@ def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: int = 1) -> It
         for number, row in rows:
             if number >= start:
                 yield _read_row(_Reading(name, number, mapping), header, row)
-    except _UnreadableError as error:
-        yield Line(error.args[0].line, problems=error.args, final=True)
+    except DefinitionError as error:
+        yield Line(error.problems[0].line or 1, problems=error.problems, final=True)
 
 
 def gather_lines(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem], list[int]]:
@@ -113,7 +109,7 @@ def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
             return next(_walk_rows("", stream), (1, []))[1]
         stream.seek(0)
         first = json.loads(next(filter(bytes.strip, stream), b"{}").decode("utf-8-sig"))
-    except (_UnreadableError, ValueError, RecursionError):
+    except (DefinitionError, ValueError, RecursionError):
         return []
     return list(first) if isinstance(first, dict) else []
 
@@ -181,7 +177,7 @@ def _walk_rows(name: str, stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     """Yields the rows that are not empty, each with the number of its first line: a quoted cell may span several.
 
     Raises:
-        _UnreadableError: the file is not CSV, or not UTF-8.
+        DefinitionError: the file is not CSV, or not UTF-8.
     """
     with opening_text(stream) as text:
         reader = csv.reader(text, strict=True)
@@ -192,9 +188,9 @@ def _walk_rows(name: str, stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:
                     yield number, row
                 number = reader.line_num + 1
         except csv.Error as error:
-            raise _UnreadableError(Problem(name, number, "file", str(error), ALLOWED_CSV)) from None
+            raise DefinitionError.of_file(name, str(error), ALLOWED_CSV, number) from None
         except UnicodeDecodeError:
-            raise _UnreadableError(find_foreign_byte(name, stream, ALLOWED_CSV)) from None
+            raise DefinitionError(name, [find_foreign_byte(name, stream, ALLOWED_CSV)]) from None
 
 
 def _check_header(name: str, header: list[str], mapping: Labels) -> tuple[Problem, ...]:

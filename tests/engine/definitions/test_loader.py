@@ -295,16 +295,6 @@ def test_traits_still_to_be_discovered_are_an_error_that_says_what_to_do() -> No
         parse("traits: discover\neffort: low\nscenarios: nonsense\n")
 
 
-def test_mapping_names_each_trait_once() -> None:
-    mapping = "{a: {trait: tax}, b: {trait: tax}}"
-    source = f"{{type: csv, path: s.csv, mapping: {mapping}}}"
-    [problem] = find_problems(
-        f"traits: [{{type: topic, key: tax}}]\nsources: [{source}]\n", {"s.csv": b"content,a,b\n"}
-    )
-
-    assert (2, "sources.0.mapping.b.trait", "'tax'") == (problem.line, problem.field, problem.found)
-
-
 def test_every_source_that_is_not_read_here_is_named_as_skipped() -> None:
     huggingface = "{type: huggingface, path: org/set, split: [train, test], mapping: {text: content}}"
     text = f"{ONE_TRAIT}sources: [{huggingface}, {{type: url, url: 'https://x.test/', pth: y}}]\n"

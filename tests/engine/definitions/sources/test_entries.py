@@ -58,6 +58,7 @@ def test_text_file_may_label_several_traits_line_by_line() -> None:
     [
         (TWO, "file, path: a.txt", "mapping", "samples of, as {x: {trait: clarity}}"),
         (SCALE, "file, path: a.txt, mapping: {x: {trait: clarity, quality: 2}}", "mapping.x.quality", "a number in"),
+        (TOPIC, "file, path: a.txt, mapping: {a: {trait: food}, b: {trait: food}}", "mapping.b.trait", "each trait"),
         (SCALE, "file, path: b/a.CSV", "path", "The type of this one is csv, since"),
         (SCALE, "file, path: a.ndjson", "path", "The type of this one is jsonl, since"),
         (TOPIC, "noise, without: [coking]", "without.0", "a subject of the ordinary texts: "),

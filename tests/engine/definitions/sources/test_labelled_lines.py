@@ -144,18 +144,10 @@ def test_quoted_cell_keeps_commas_quotes_and_newlines_and_the_count_of_lines(end
     assert (5, "clarity") == (problem.line, problem.field)
 
 
-@pytest.mark.parametrize(
-    ("row", "field", "found", "allowed"),
-    [
-        ("One.,,", "line", "no label (no other field)", LABEL),
-        ("One.,1.5,", "clarity", "'1.5'", list_qualities(CLARITY)),
-        ("One, two.,1,1", "line", "4 cells", "3, as in the header; quote a comma"),
-    ],
-)
-def test_row_that_is_wrong_is_named_and_the_next_is_read(row: str, field: str, found: str, allowed: str) -> None:
-    seeds, problems = read_csv(f"content,clarity,warmth\n{row}\nTwo.,good,\n")
+def test_row_that_is_wrong_is_named_and_the_next_is_read() -> None:
+    seeds, problems = read_csv("content,clarity,warmth\nOne, two.,1,1\nTwo.,good,\n")
 
-    assert [Problem("s.csv", 2, field, found, allowed)] == problems
+    assert [Problem("s.csv", 2, "line", "4 cells", "3, as in the header; quote a comma")] == problems
     assert [Seed("clarity", "Two.", 1.0, "s.csv:3")] == seeds
 
 
