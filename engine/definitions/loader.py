@@ -14,10 +14,9 @@ from functools import lru_cache
 import pyarrow as pa
 
 from engine.definitions.mistakes import Findings, validate_document
-from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, make_outline
+from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, make_outline, names_added
 from engine.definitions.schema import ModelEntry
-from engine.definitions.sources.entries import Source
-from engine.definitions.sources.files import names_added, walk_stream
+from engine.definitions.sources.entries import Source, walk_stream
 from engine.definitions.sources.labelled_lines import gather_lines
 from engine.definitions.yaml_document import parse_yaml, read_authored
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle

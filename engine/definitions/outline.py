@@ -1,6 +1,9 @@
 """Builds a model's outline: what ``model.yaml`` says, before any of the files that hold its samples is read."""
 
+import posixpath
 from dataclasses import dataclass
+
+import pyarrow as pa
 
 from engine.definitions.mistakes import Findings, format_value
 from engine.definitions.scenario_packs import list_pack_names
@@ -8,6 +11,8 @@ from engine.definitions.schema import ModelEntry, ScenariosEntry, TraitEntry
 from engine.definitions.sources.entries import Source, make_sources
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
 from engine.domain.model import Brief, Length, Model, OwnScenarios, Trait
+from engine.errors import StoreError
+from engine.system.filesystem import list_folders_with
 from engine.text.words import fold_name
 
 # What is added over HTTP: read as the last source, without an entry in `sources`.
@@ -46,6 +51,30 @@ def make_added_source(outline: Outline) -> Source:
     name = f"{outline.handle}/{ADDED_FILE}"
     mapping = {name_added_field(trait.key): trait for trait in outline.traits}
     return Source("jsonl", ADDED_FILE, name, mapping, (name, None, "file"))
+
+
+def list_sources(folder: str, outline: Outline) -> tuple[Source, ...]:
+    """The sources of a model in order; the last is the file of added samples, where there is one.
+
+    Args:
+        folder: the model's own, a path or URI.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    if not outline.traits or names_added(outline):
+        return outline.sources
+    parent, _, name = folder.rpartition("/")
+    try:
+        has_added = bool(list_folders_with(parent, [name], ADDED_FILE))
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{folder} cannot be read: {error}") from error
+    return (*outline.sources, make_added_source(outline)) if has_added else outline.sources
+
+
+def names_added(outline: Outline) -> bool:
+    """Whether ``sources`` names the file of added samples itself, which then is read as it says."""
+    return any(posixpath.normpath(source.path) == ADDED_FILE for source in outline.sources)
 
 
 def name_added_field(trait: str) -> str:

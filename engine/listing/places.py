@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.definitions.loader import load_outline, locate_model
-from engine.definitions.outline import ADDED_FILE
-from engine.definitions.sources.files import list_sources, names_added, walk_source
+from engine.definitions.outline import ADDED_FILE, list_sources, names_added
+from engine.definitions.sources.entries import walk_source
 from engine.domain.model import Pool
 from engine.domain.samples import make_id
 from engine.errors import InputError

@@ -13,9 +13,15 @@ from functools import lru_cache
 import numpy as np
 
 from engine.definitions.loader import load_outline, locate_model
-from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, name_added_field
-from engine.definitions.sources.entries import Source
-from engine.definitions.sources.files import Version, list_sources, names_added, read_version, walk_source
+from engine.definitions.outline import (
+    ADDED_FILE,
+    Outline,
+    list_sources,
+    make_added_source,
+    name_added_field,
+    names_added,
+)
+from engine.definitions.sources.entries import Source, Version, read_version, walk_source
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
 from engine.domain.model import Seed
 from engine.domain.samples import make_id

@@ -1,8 +1,12 @@
-"""Reads the entries of ``sources`` in ``model.yaml``: which files of samples there are, and which traits they label."""
+"""Makes the sources of a model of the entries of ``sources`` in ``model.yaml``, and reads them line by line."""
 
+import io
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import BinaryIO, Literal
+
+import pyarrow as pa
 
 from engine.definitions.mistakes import Findings, format_value
 from engine.definitions.schema import (
@@ -16,7 +20,7 @@ from engine.definitions.schema import (
     TextEntry,
     TextMappingEntry,
 )
-from engine.definitions.sources.labelled_lines import list_qualities, parse_quality
+from engine.definitions.sources.labelled_lines import Line, list_qualities, parse_quality, walk_csv, walk_jsonl
 from engine.definitions.sources.unlabelled import (
     FixedLabel,
     OrdinaryText,
@@ -24,12 +28,18 @@ from engine.definitions.sources.unlabelled import (
     list_noise_languages,
     name_noise_file,
     read_ordinary,
+    walk_ordinary,
+    walk_passages,
 )
 from engine.definitions.yaml_document import Path
 from engine.domain.language_tag import find_code, name_tag
 from engine.domain.model import Seed, Skipped, Trait
-from engine.errors import Problem
-from engine.system.filesystem import OutsideFolderError
+from engine.errors import DefinitionError, Problem, StoreError
+from engine.system.filesystem import OutsideFolderError, locate_inside, open_folder
+
+BUFFER_BYTES = 64 * 1024
+# The modification time of a file in nanoseconds, and its size in bytes: another version, another content.
+Version = tuple[int | None, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,47 @@ class Source:
         away = isinstance(error, OutsideFolderError)
         found = "a link to elsewhere" if away else "which is not there"
         return Problem(*self.place, f"{self.path!r}, {found}", INSIDE if away else "a file in the model's folder")
+
+
+def walk_source(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
+    """Yields the lines of a source from the line ``start``.
+
+    Raises:
+        DefinitionError: a line that was read is wrong, or the source cannot be found.
+        StoreError: the source cannot be read.
+    """
+    with _explain(source), _open(folder, source) as stream:
+        for line in walk_stream(source, stream, start):
+            if line.problems:
+                raise DefinitionError(source.name, line.problems)
+            yield line
+
+
+def walk_stream(source: Source, stream: BinaryIO, start: int = 1) -> Iterator[Line]:
+    """Yields the lines of a source, right ones and wrong ones, from the line ``start``.
+
+    Args:
+        stream: its file; of ordinary texts, which come with the code, an empty one.
+    """
+    if source.type == "noise":
+        return walk_ordinary(source.name, source.texts, source.labels, start)
+    if source.type == "file":
+        return walk_passages(source.name, stream, source.labels, source.by_line, start)
+    return (walk_csv if source.type == "csv" else walk_jsonl)(source.name, stream, source.mapping, start)
+
+
+def read_version(folder: str, source: Source) -> Version:
+    """The version of a source's file; of ordinary texts, which come with the code, there is one.
+
+    Raises:
+        DefinitionError, StoreError: as ``walk_source``.
+    """
+    if source.type == "noise":
+        return None, None
+    with _explain(source):
+        filesystem, path = open_folder(locate_inside(folder, source.path))
+        info = filesystem.get_file_info(path)
+    return info.mtime_ns, info.size
 
 
 def make_sources(handle: str, entry: ModelEntry, traits: Mapping[str, Trait], findings: Findings) -> tuple[Source, ...]:
@@ -175,3 +226,22 @@ class _Maker:
             else:
                 self.findings.add_unknown(place, target.trait, "a trait of this model", self.traits)
             seen.add(target.trait)
+
+
+def _open(folder: str, source: Source) -> BinaryIO:
+    if source.type == "noise":
+        return io.BytesIO()
+    filesystem, path = open_folder(locate_inside(folder, source.path))
+    return io.BufferedReader(filesystem.open_input_file(path), BUFFER_BYTES)
+
+
+@contextmanager
+def _explain(source: Source) -> Iterator[None]:
+    """Translates errors of a source's file, with the same messages as when the definition is loaded."""
+    try:
+        yield
+    except (OutsideFolderError, FileNotFoundError) as error:
+        problem = source.explain(error)
+        raise DefinitionError(problem.file, [problem]) from error
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{source.name} cannot be read: {error}") from error
