@@ -38,14 +38,13 @@ def read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
             for a draft.
         StoreError: the file cannot be read.
     """
-    name = f"{handle}/{LIFECYCLE_FILE}"
-    content = read_authored(f"{models_uri.rstrip('/')}/{handle}", LIFECYCLE_FILE, name)
+    content = read_authored(models_uri, handle, LIFECYCLE_FILE)
     if content is None:
         return Lifecycle("draft")
     try:
         return TypeAdapter(Lifecycle).validate_json(content.decode("utf-8-sig", errors="replace"), strict=True)
     except ValidationError as error:
-        findings = Findings(Document(name, None, {}))
+        findings = Findings(Document(f"{handle}/{LIFECYCLE_FILE}", None, {}))
         findings.add_errors(error)
         raise findings.make_error() from None
 

@@ -57,11 +57,8 @@ def load_model(models_uri: str, handle: str) -> Model:
     files = _list_sample_files(folder)
     model = parse_model(handle, content, lambda path: read_inside(folder, path), ADDED_FILE in files)
     named = {ADDED_FILE, *(posixpath.normpath(source.path) for source in _read_outline(handle, content).sources)}
-    unnamed = tuple(
-        Skipped(f"{handle}/{name}", "no entry of `sources` in model.yaml names it")
-        for name in files
-        if name not in named
-    )
+    why = "no entry of `sources` in model.yaml names it"
+    unnamed = tuple(Skipped(f"{handle}/{name}", why) for name in files if name not in named)
     return settle_seeds(replace(model, skipped=model.skipped + unnamed))
 
 
@@ -167,12 +164,13 @@ def locate_model(models_uri: str, handle: str) -> str:
 
 def _read_definition(models_uri: str, handle: str) -> bytes:
     check_handle(handle)
-    name = f"{handle}/{MODEL_FILE}"
-    content = read_authored(locate_model(models_uri, handle), MODEL_FILE, name)
+    content = read_authored(models_uri, handle, MODEL_FILE)
     if content is None:
         raise _make_unknown_model_error(models_uri, handle)
     if len(content) > MAX_BYTES:
-        raise DefinitionError.of_file(name, f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most")
+        raise DefinitionError.of_file(
+            f"{handle}/{MODEL_FILE}", f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most"
+        )
     return content
 
 

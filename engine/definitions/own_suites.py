@@ -14,7 +14,6 @@ import pyarrow as pa
 from pyarrow import fs
 from pydantic import AfterValidator, Field
 
-from engine.definitions.loader import locate_model
 from engine.definitions.mistakes import (
     TYPO_CUTOFF,
     ClosedEntry,
@@ -145,9 +144,8 @@ def read_model_suite(models_uri: str, handle: str) -> list[OwnSuite]:
     Raises:
         DefinitionError, StoreError: as ``read_own_suites``.
     """
-    place, folder = f"{handle}/{MODEL_SUITE}", locate_model(models_uri, handle)
-    content = read_authored(folder, MODEL_SUITE, place)
-    return [] if content is None else [parse_suite(place, content)]
+    content = read_authored(models_uri, handle, MODEL_SUITE)
+    return [] if content is None else [parse_suite(f"{handle}/{MODEL_SUITE}", content)]
 
 
 def parse_suite(place: str, content: bytes) -> OwnSuite:

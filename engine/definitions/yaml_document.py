@@ -53,16 +53,14 @@ class _NoAliases(yaml.SafeLoader):
         return super().compose_node(parent, index)  # type: ignore[arg-type]
 
 
-def read_authored(folder: str, name: str, place: str) -> bytes | None:
+def read_authored(models_uri: str, handle: str, name: str) -> bytes | None:
     """The content of a file in a model's folder; None if there is none.
-
-    Args:
-        place: what messages call the file.
 
     Raises:
         DefinitionError: it is no file, or a link to elsewhere.
         StoreError: it cannot be read.
     """
+    folder = f"{models_uri.rstrip('/')}/{handle}"
     try:
         return read_inside(folder, name)
     except FileNotFoundError:
@@ -71,7 +69,7 @@ def read_authored(folder: str, name: str, place: str) -> bytes | None:
         found = "a folder, or a link to nothing"
     except OutsideFolderError:
         found = "a link to elsewhere"
-    raise DefinitionError.of_file(place, found, "a file")
+    raise DefinitionError.of_file(f"{handle}/{name}", found, "a file")
 
 
 # A run reads its model and the effort dial several times: reading takes a hundredth of the time that parsing takes.

@@ -1,5 +1,6 @@
 """Reads language tags (BCP 47, RFC 5646): ``model.yaml`` and the decision for a model name languages by them."""
 
+from contextlib import suppress
 from functools import cache
 
 import langcodes
@@ -19,13 +20,15 @@ def parse_tag(text: str) -> str:
         ValueError: it is not a tag of a language; the message says what is allowed, and the tag of a name such as
             "german".
     """
-    try:
+    with suppress(LanguageTagError):
         tag = langcodes.Language.get(text)
-    except LanguageTagError:
-        raise ValueError(ALLOWED + _suggest_tag(text)) from None
-    if not tag.language or tag.language in _NO_LANGUAGE or tag.language.startswith("x-") or not tag.is_valid():
-        raise ValueError(ALLOWED + _suggest_tag(text))
-    return tag.to_tag()
+        if tag.language and tag.language not in _NO_LANGUAGE and not tag.language.startswith("x-") and tag.is_valid():
+            return tag.to_tag()
+    try:
+        suggestion = f"; {text} is {langcodes.find(text).to_tag()}"
+    except LookupError:
+        suggestion = ""
+    raise ValueError(ALLOWED + suggestion)
 
 
 def name_tag(tag: str) -> str:
@@ -57,11 +60,3 @@ def are_close(one: str, other: str) -> bool:
     They are from a distance of less than 25 by CLDR's data, both ways ("langcodes", section "Distance").
     """
     return max(langcodes.tag_distance(one, other), langcodes.tag_distance(other, one)) < 25
-
-
-def _suggest_tag(text: str) -> str:
-    """Returns the tag of a language that is given by its name, for the end of a message; else nothing."""
-    try:
-        return f"; {text} is {langcodes.find(text).to_tag()}"
-    except LookupError:
-        return ""
