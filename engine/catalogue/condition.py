@@ -155,7 +155,6 @@ def _find_in_counts(model: ModelCondition, again: str) -> Iterator[Finding]:
 
 
 def _is_unbalanced(counts: Counts) -> bool:
-    """Whether a pole has a smaller share of a trait's samples than the gate warns of."""
     return min(counts.values()) < MIN_POLE_SHARE * sum(counts.values())
 
 

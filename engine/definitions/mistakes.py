@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from engine.definitions.yaml_document import Document, Fields, Path
 from engine.domain.model import Skipped
 from engine.errors import DefinitionError, Problem
+from engine.text.formatting import shorten
 
 # From this similarity a spelling is offered as a suggestion: difflib's own default for close matches.
 NEAR_SPELLING_CUTOFF = 0.6
@@ -168,16 +169,12 @@ def format_value(value: object) -> str:
     """Formats a value for a message, shortened to ``MAX_QUOTED`` characters."""
     if isinstance(value, dict | list | tuple):
         return "an object" if isinstance(value, dict) else f"a list of {len(value)}"
-    return "nothing" if value is None else _shorten(repr(value), MAX_QUOTED)
+    return "nothing" if value is None else shorten(repr(value), MAX_QUOTED)
 
 
 def format_names(names: Collection[str]) -> str:
     """Lists names for a message, shortened to ``MAX_LISTED`` characters."""
-    return _shorten(", ".join(names), MAX_LISTED)
-
-
-def _shorten(text: str, most_chars: int) -> str:
-    return text if len(text) <= most_chars else f"{text[: most_chars - 1]}…"
+    return shorten(", ".join(names), MAX_LISTED)
 
 
 def _note_unknown(path: Path, known: Collection[str], findings: Findings) -> None:

@@ -114,9 +114,8 @@ def _read_node(node: yaml.Node, path: Path, lines: dict[Path, int], problems: li
     for key, child in node.value:
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode) or SURROGATE.search(key.value):
-            problems.append(
-                Problem(name, line, "file", "a list, an object or half a character as the name of a field", "a word")
-            )
+            found = "a list, an object or half a character as the name of a field"
+            problems.append(Problem(name, line, "file", found, "a word"))
             continue
         word = str(key.value)
         if word in values:
@@ -130,8 +129,6 @@ def _describe_error(error: yaml.MarkedYAMLError) -> tuple[str, str]:
     """Describes what was found, and what is allowed."""
     problem = (error.problem or "text that is not YAML").replace("that cannot start any token", "")
     if problem == "mapping values are not allowed here":
-        return (
-            "a colon where none can stand",
-            "a text with a colon in quotes, and the fields of an object in one column",
-        )
+        allowed = "a text with a colon in quotes, and the fields of an object in one column"
+        return "a colon where none can stand", allowed
     return problem.removeprefix("found character ").replace("'\\t'", "a tab").strip(), "YAML with spaces, no anchors"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.domain.model import Pole
+from engine.domain.model import POLES, Pole
 
 VoteAnswer = Literal["positive", "negative", "neither", "invalid"]
 Outcome = Literal["positive", "negative", "neither"]
@@ -51,11 +51,8 @@ def decide(votes: Sequence[Vote], wanted: int) -> Outcome | None:
     between them, the judge shows position bias and the outcome is "neither" (Zheng et al. 2023, section 3.4).
     """
     left = wanted - len(votes)
-    counts: dict[Outcome, int] = {
-        "positive": sum(vote.answer == "positive" for vote in votes),
-        "negative": sum(vote.answer == "negative" for vote in votes),
-    }
-    leader = max(counts, key=lambda pole: counts[pole])
+    counts = {pole: sum(vote.answer == pole for vote in votes) for pole in POLES}
+    leader = max(POLES, key=lambda pole: counts[pole])
     if shows_position_bias(votes):
         return None if left else "neither"
     if counts[leader] > wanted / 2:
