@@ -25,10 +25,10 @@ from pydantic import Field
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.llm.replies.admin import list_prunable, prune_cache
 from engine.settings import Settings
+from engine.store.leftovers import list_old_sets, remove_old_set
 from engine.store.proposals import list_expired, reject_proposal
 from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet
-from engine.store.leftovers import list_old_sets, remove_old_set
 from engine.text.formatting import count_noun
 from flows.run.lease.slot import keep_runs_out
 from flows.run.page.artifacts import show_page

@@ -19,8 +19,8 @@ from engine.export.lines import describe_source, write_bodies, write_csv, write_
 from engine.report.dataset_card import SHOWN, SPLITS, render_header
 from engine.store.sample_set import GROUP_ROWS
 from engine.store.store import StoredSet
-from engine.system.target import Target
-from engine.text.escaping import render_markdown
+from engine.system.filesystem import Target
+from engine.text.formatting import render_markdown
 from engine.text.language import Language, detect_language
 
 AskedPool = Literal["train", "eval", "all"]

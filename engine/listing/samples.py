@@ -13,14 +13,13 @@ from itertools import islice
 from pathlib import Path
 
 from engine.definitions.loader import locate_model
-from engine.definitions.outline import Outline
-from engine.definitions.sources.entries import Source
-from engine.definitions.sources.files import Version, list_sources, read_version, walk_source
+from engine.definitions.outline import Outline, list_sources
+from engine.definitions.sources.entries import Source, Version, read_version, walk_source
 from engine.domain.model import Seed, digest_text
 from engine.domain.samples import make_id
 from engine.listing.attached import count_attached, walk_attached
 from engine.listing.page import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
-from engine.text.escaping import render_markdown
+from engine.text.formatting import render_markdown
 
 CARD = Path(__file__).parent / "templates" / "model_card.md.jinja"
 PROVENANCE = "authored"

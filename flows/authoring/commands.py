@@ -14,7 +14,7 @@ from flows.cli.options import BEGIN, HAND_ON, json_option
 if TYPE_CHECKING:
     from engine.authoring.hints import Hint
     from engine.authoring.validation import Validation
-    from engine.domain.suites import OwnSuite
+    from engine.domain.model import OwnSuite
     from engine.settings import Settings
 
 app = typer.Typer()

@@ -25,7 +25,7 @@ from engine.backfills.targets import BackfillRequest, find_skip_reason
 from engine.domain.verdict import RunResult
 from engine.errors import SharedBudgetError
 from engine.llm.gateway.budget import Budget
-from engine.llm.gateway.shared import SharedModels
+from engine.llm.gateway.model_gateway import SharedModels
 from engine.llm.replies.changes import SharedLimit
 from engine.settings import Settings
 from engine.system.worker_process import WorkerProcess

@@ -33,7 +33,7 @@ def verify_command(
     """Check the whole sample store, and say what is broken and what to do. Changes nothing."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from engine.store.upkeep.verify import StoreVerifier
+    from engine.store.verify import StoreVerifier
 
     settings = read_settings()
     verifier = StoreVerifier(settings.locate(settings.samples_uri))
@@ -64,7 +64,7 @@ def detach_command(
     """Take a set off a draft: no reader sees its samples any more. Its report and rows are kept."""
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
-    from engine.store.detach import detach_set, find_detachable
+    from engine.store.changes import detach_set, find_detachable
     from engine.store.layout import DETACHED
     from flows.run.lease.slot import keep_runs_out
     from flows.run.set_events import emitting_removals
@@ -98,7 +98,7 @@ def remove_command(
     from engine.definitions.lifecycle import check_draft
     from engine.listing.places import find_places, remove_samples
     from engine.settings import read_settings
-    from engine.store.removal import Removal
+    from engine.store.changes import Removal
     from flows.run.lease.slot import keep_runs_out
     from flows.run.set_events import emitting_removals
 

@@ -25,8 +25,7 @@ from engine.review.settle import PersonReview, Settled, add_decisions, measure_s
 from engine.run.job import read_pools
 from engine.run.outcome import find_run_set, make_entry_check, read_result
 from engine.settings import read_settings
-from engine.store.decisions import read_decisions
-from engine.store.proposals import attach_proposal, reject_proposal
+from engine.store.proposals import attach_proposal, read_decisions, reject_proposal
 from engine.store.store import StoredSet
 from engine.text.embedding import SentenceEncoder
 from engine.text.formatting import capitalise, join_words, shorten

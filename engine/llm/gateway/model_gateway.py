@@ -21,7 +21,7 @@ from engine.llm.gateway.retrying import ENDING, GONE, RetryingClient
 from engine.llm.gateway.throttle import AdaptiveThrottle
 from engine.llm.replies.replies import ReplyStore, open_replies
 from engine.settings import EmbeddedPlace, RepliesPlace
-from engine.system.log_context import log_context
+from engine.system.concurrency import log_context
 
 LOGGER = logging.getLogger("exemplars.calls")
 PATIENCE_SECONDS = 300.0

@@ -21,8 +21,8 @@ from engine.domain.samples import make_id
 from engine.errors import ModelBusyError, OrchestratorError
 from engine.listing.places import Places, find_places, remove_samples
 from engine.store.added_samples import MAX_TEXT_CHARACTERS, add_samples, choose_new
+from engine.store.changes import Removal
 from engine.store.earlier.rows import find_qualities
-from engine.store.removal import Removal
 from engine.store.store import translate_errors
 from engine.store.writers import lock_model
 from flows.api.enqueue import find_holder, refuse_run

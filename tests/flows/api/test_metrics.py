@@ -22,7 +22,7 @@ from pyarrow import fs
 
 from engine.errors import AddressError
 from engine.settings import Settings
-from engine.store.detach import detach_set
+from engine.store.changes import detach_set
 from engine.store.layout import MANIFEST
 from flows.api.metrics import STORE_PAUSE_SECONDS, PrefectGauges, StoreGauges, count_store, serve_metrics
 

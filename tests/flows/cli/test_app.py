@@ -9,7 +9,7 @@ from fakes.provider import Behaviour, Provider
 from fakes.workspace import HANDLE, Workspace, make_workspace
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from engine.authoring.json_schema import format_schema
+from engine.definitions.schema import format_schema
 
 LOW = ("synthesize", HANDLE, "--effort", "low")
 

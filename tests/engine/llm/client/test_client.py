@@ -16,7 +16,7 @@ from fakes.manners import MALFORMED, MISCOUNTED
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_app, serve_provider
 from fastapi import FastAPI
 
-from engine.asking.requests import make_chat_request
+from engine.asking.cells import make_chat_request
 from engine.definitions.effort import Thinking
 from engine.errors import MalformedAnswerError
 from engine.llm.client.litellm_client import LitellmClient
@@ -27,7 +27,7 @@ GPT, CLAUDE = "openai/gpt-5-mini", "anthropic/claude-sonnet-4-5"
 # USD a token: plain prompt, reply, prompt from the cache, prompt into the cache.
 PRICE = Price(1.0, 10.0, 0.1, 2.0)
 ASKED = Request(Prompt("Is it?"), 100, 0.8)
-CHAT_REQUEST = replace(make_chat_request(make_test_plan(), make_cell(), "English"), max_tokens=500)
+CHAT_REQUEST = replace(make_chat_request(make_test_plan(), make_cell()), max_tokens=500)
 GPT_ANSWER: dict[str, Any] = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
