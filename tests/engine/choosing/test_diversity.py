@@ -125,11 +125,11 @@ def test_few_texts_and_those_whose_order_says_nothing_have_no_figure() -> None:
     assert measure_seed_likeness(STORY, words[:4], words, WordVectors()) is None
 
 
-def test_same_texts_have_the_same_shuffles_and_no_more_than_24_are_looked_at() -> None:
+def test_same_texts_have_the_same_shuffles_and_no_more_than_eight_are_looked_at() -> None:
     orderings = list_orderings(NUMBERED)
 
-    assert 24 * 6 == len(orderings)
+    assert 8 * 4 == len(orderings)
     assert orderings == list_orderings(NUMBERED)
     assert "one two three 0" == orderings[0]
     assert {"0", "one", "three", "two"} == set(orderings[1].split())
-    assert len(set(orderings[:6])) > 3
+    assert len(set(orderings[:4])) > 2
