@@ -1,9 +1,12 @@
 """Imports large packages in less time."""
 
 import gc
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
 
 
 @contextmanager
@@ -23,3 +26,30 @@ def importing() -> Iterator[None]:
             gc.freeze()
         if collects:
             gc.enable()
+
+
+@contextmanager
+def importing_when_used(*names: str) -> Iterator[None]:
+    """Has modules that are imported in the block be loaded when something of them is used, which may be never.
+
+    ``importlib.util.LazyLoader`` loads them at the second ``import``, which reads the module's ``__spec__``.
+    """
+    later = {name: _Later(name) for name in names if name not in sys.modules}
+    sys.modules.update(later)
+    try:
+        yield
+    finally:
+        for module in later.values():
+            module.leave()
+
+
+class _Later(ModuleType):
+    """Stands for the module of its name."""
+
+    def leave(self) -> None:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+
+    def __getattr__(self, name: str) -> Any:
+        self.leave()
+        return getattr(importlib.import_module(self.__name__), name)
