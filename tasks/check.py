@@ -5,7 +5,6 @@ from dataclasses import replace
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from engine.axis.pole_scores import list_placed_texts
 from engine.choosing.diversity import list_variety_texts
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import RunStamp
@@ -35,8 +34,7 @@ async def check(
     """
     place, teach = settings.locate(settings.samples_uri), settings.reviews_teach
     pools = read_pools(place, rounds.plan.model, reviews_teach=teach)
-    for texts in (list_variety_texts(rounds), *list_placed_texts(rounds.plan.axes, rounds.exemplars)):
-        await rounds.embedder.embed_ahead(texts, run_heavy)
+    await rounds.embedder.embed_ahead(list_variety_texts(rounds), run_heavy)
     verdict = await run_heavy(prepare_gate(rounds, stamp, pools))
     if strict and (untold := rounds.explain_untold()):
         verdict = replace(verdict, success=False, failed=(*verdict.failed, *untold))

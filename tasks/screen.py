@@ -7,7 +7,6 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.choosing.choice import Choice
-from engine.choosing.recheck import list_accepted_texts
 from engine.choosing.rounds import Rounds
 from engine.domain.progress import Progress
 from engine.domain.samples import Exemplar
@@ -16,7 +15,6 @@ from engine.llm.gateway.model_gateway import ModelGateway
 from engine.report.wording import count_others, describe_votes
 from engine.run.pipeline import judge_round
 from engine.screening.in_context_judge import is_auc_measured
-from engine.screening.screener import mask_numbers
 from engine.screening.voting_judge import VotingJudge
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.formatting import name_reason
@@ -37,8 +35,6 @@ async def screen(
 ) -> Choice:
     """The choice after this round: what is chosen, and why everything else is not."""
     judged = await judge_round(rounds, list(exemplars), gateway, voting_judge, progress)
-    for texts in list_accepted_texts(rounds.plan.model, judged):
-        await rounds.embedder.embed_ahead([*texts, *map(mask_numbers, texts)], run_heavy)
     judged = rounds.screen_meanings(judged)
     decide = rounds.prepare_choice(judged)
     choice = rounds.adopt(await run_heavy(decide) if len(rounds.exemplars) >= MANY_EXEMPLARS else decide())

@@ -58,15 +58,6 @@ def list_pole_names(trait: Trait, pole: Pole) -> list[str]:
     return [*named, *trait.paraphrase(pole)]
 
 
-def list_placed_texts(axes: Mapping[str, ReferenceAxis], exemplars: Sequence[Exemplar]) -> list[list[str]]:
-    """Lists the texts that ``measure_pole_positions`` embeds, a batch for each trait."""
-    return [
-        [exemplar.text or "" for exemplar in _list_with_text(exemplars, trait)]
-        for trait, axis in axes.items()
-        if axis.basis != "nothing"
-    ]
-
-
 def measure_pole_positions(
     axes: Mapping[str, ReferenceAxis], exemplars: Sequence[Exemplar], embedder: Embedder
 ) -> dict[str, float]:

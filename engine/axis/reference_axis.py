@@ -8,7 +8,7 @@ bad ones (docs/decisions/003-choice.md). So every axis needs a second witness.
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -86,8 +86,8 @@ def fit_reference_axis(model: Model, trait: Trait, embedder: Embedder) -> Refere
 
 
 def prepare_axes(model: Model, embedder: Embedder) -> partial[dict[str, ReferenceAxis]]:
-    """Prepares ``fit_reference_axes`` as work that can be pickled: without the many samples that it does not use."""
-    return partial(fit_reference_axes, replace(model, seeds=model.draw_seeds(), attached=(), held_out=()), embedder)
+    """Prepares ``fit_reference_axes`` as work that can be pickled."""
+    return partial(fit_reference_axes, model.without_stored(), embedder)
 
 
 def _fit_to_words(trait: Trait, embedder: Embedder) -> ReferenceAxis:

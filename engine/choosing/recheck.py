@@ -8,7 +8,7 @@ from engine.axis.pole_scores import measure_pole_scores
 from engine.choosing.choice import Choice, ChoiceContext, choose_exemplars
 from engine.choosing.probe import Probe, find_no_poles, probe_trait
 from engine.choosing.shortcuts import Shortcut, find_shortcuts
-from engine.domain.model import POLES, Model, Pole
+from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar
 from engine.text.embedding import Embedder
 from engine.text.words import take_opening
@@ -102,14 +102,6 @@ def decide(
         auc = find_no_poles(own, context.pole_scores, embedder) if trait.type != "claim" else None
         no_poles |= {} if auc is None else {trait.key: auc}
     return Decision(choice, recheck, context.pole_scores, no_poles)
-
-
-def list_accepted_texts(model: Model, exemplars: Sequence[Exemplar]) -> list[list[str]]:
-    """Lists the texts of accepted exemplars, trait by trait: those that ``make_choice_context`` embeds."""
-    return [
-        [exemplar.text or "" for exemplar in exemplars if exemplar.is_accepted and exemplar.trait == trait.key]
-        for trait in model.traits
-    ]
 
 
 def make_choice_context(

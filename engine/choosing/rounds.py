@@ -10,12 +10,13 @@ from engine.asking.plan import MIN_HOPELESS, Cell, CellHints, Plan, RoundHistory
 from engine.asking.seed_variations import count_seed_uses
 from engine.choosing.choice import Choice, choose_exemplars, keep_earlier_choice
 from engine.choosing.recheck import Decision, Recheck, decide, make_hints
-from engine.choosing.shortcuts import STRONG_AUC, Shortcut
+from engine.choosing.shortcuts import DEFINED_BY_WORDS, STRONG_AUC, Shortcut
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.in_context_judge import MIN_AUC
-from engine.screening.screener import Screener, reject_same_meanings
+from engine.screening.screener import Screener, mask_numbers, reject_same_meanings
 from engine.store.earlier.samples import as_stored
+from engine.system.worker_process import RunHeavy
 from engine.text.embedding import Embedder
 from engine.text.formatting import count_noun, name_reason
 
@@ -78,6 +79,17 @@ class Rounds:
         cells = plan_round(self.plan, self.round_no, shortfall, history, not self._only_clear, self._hints)
         self._history = add_to_history(self._history, cells)
         return cells
+
+    async def embed_ahead(self, exemplars: Sequence[Exemplar], run_heavy: RunHeavy) -> None:
+        """Embeds of new exemplars whatever is asked for later: the texts, also without numbers, and their subjects."""
+        if not self.plan.language.encoder_has_say:
+            return
+        written = [item for item in exemplars if item.text]
+        texts = [item.text or "" for item in written]
+        subjects = [
+            item.scenario.subject for item in written if self.plan.model.trait(item.trait).type not in DEFINED_BY_WORDS
+        ]
+        await self.embedder.embed_ahead([*texts, *map(mask_numbers, texts), *subjects], run_heavy)
 
     def screen_meanings(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """Rejects of a round's screened exemplars those that say again what a seed or an earlier one says."""

@@ -4,7 +4,7 @@ import hashlib
 import heapq
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from engine.errors import HandleError
@@ -242,6 +242,10 @@ class Model:
             return self.seeds
         drawn = {id(seed) for trait in self.traits for pole in POLES for seed in self.seeds_at(trait.key, pole)}
         return tuple(seed for seed in self.seeds if seed.pole is None or id(seed) in drawn)
+
+    def without_stored(self) -> "Model":
+        """Returns the model with no stored samples and only the seeds that are drawn: few enough to be pickled."""
+        return replace(self, seeds=self.draw_seeds(), attached=(), held_out=())
 
 
 def check_handle(handle: str) -> str:

@@ -1,15 +1,16 @@
 """The job: what one run was asked for, checked before anything is paid."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import cast, get_args
 
 from engine.asking.held_out import choose_pool, list_taken_subjects
 from engine.asking.plan import Plan, make_plan
 from engine.asking.prompts import prompts_version
-from engine.asking.scenarios import NO_PROPOSAL, Proposal, choose_scenario_pool
+from engine.asking.scenarios import NO_PROPOSAL, Proposal, ScenarioPool, choose_scenario_pool
 from engine.asking.seed_variations import check_seeds, list_unusable_seeds
 from engine.asking.topic_subjects import split_by_topic
 from engine.definitions.effort import Level, choose_effort, load_level
@@ -262,10 +263,18 @@ def check_effort(effort: str | None) -> Effort | None:
 
 def plan_job(job: Job, packs: Packs, seed: int, proposed: Proposal = NO_PROPOSAL) -> Plan:
     """The plan of a job, with the scenarios that the synth model has proposed, or without."""
-    taken = list_taken_subjects(job.model, job.synth_type)
-    scenario_pool = choose_scenario_pool(job.model, packs, proposed, taken)
-    if decide_language(job.model).encoder_has_say:
-        scenario_pool = split_by_topic(job.model, scenario_pool, packs, taken)
+    return plan_with(job, prepare_scenarios(job, packs, proposed)(), seed)
+
+
+def prepare_scenarios(job: Job, packs: Packs, proposed: Proposal) -> partial[ScenarioPool]:
+    """Prepares the choice of a job's scenarios, which asks the encoder, as work that can be pickled."""
+    # Of many samples a language is told from few, and not from those that are drawn.
+    few = replace(job.model.without_stored(), language=decide_language(job.model).tag)
+    return partial(_choose_scenarios, few, packs, proposed, list_taken_subjects(job.model, job.synth_type))
+
+
+def plan_with(job: Job, scenario_pool: ScenarioPool, seed: int) -> Plan:
+    """The plan of a job with these scenarios."""
     return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, prompts_version(), job.lacking)
 
 
@@ -303,3 +312,8 @@ def _explain(handle: str, sha256: str, chosen: str, place: EmbeddedPlace) -> str
         f"An unfinished plan of {handle} was begun with {what}. {remedy}; or begin anew by naming the model: "
         f"EXEMPLARS_SYNTH_MODEL={chosen}"
     )
+def _choose_scenarios(model: Model, packs: Packs, proposed: Proposal, taken: Collection[str]) -> ScenarioPool:
+    scenario_pool = choose_scenario_pool(model, packs, proposed, taken)
+    if decide_language(model).encoder_has_say:
+        scenario_pool = split_by_topic(model, scenario_pool, packs, taken)
+    return scenario_pool

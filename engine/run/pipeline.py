@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from engine.asking.cells import propose_scenarios
 from engine.asking.plan import Plan
-from engine.asking.scenarios import NO_PROPOSAL
+from engine.asking.scenarios import NO_PROPOSAL, Proposal
 from engine.axis.reference_axis import ReferenceAxis, prepare_axes
 from engine.choosing.rounds import Rounds
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
@@ -15,9 +15,9 @@ from engine.domain.model import POLES
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.run.job import Job, plan_job
+from engine.run.job import Job, plan_with, prepare_scenarios
 from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
-from engine.screening.screener import Screener
+from engine.screening.screener import Screener, mask_numbers
 from engine.screening.voting_judge import VotingJudge
 from engine.system.concurrency import both_or_neither
 from engine.system.worker_process import RunHeavy, run_here
@@ -36,17 +36,16 @@ async def begin_rounds(
     Raises:
         ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
     """
-    packs = load_packs(SCENARIOS_FOLDER)
-    draft = await asyncio.to_thread(plan_job, job, packs, seed)
+    draft = await _make_plan(job, seed, NO_PROPOSAL, run_heavy)
     async with gateway.keeping(draft.plan_id, draft.model.handle):
         # While the lone call is in flight, what does not depend on its reply is done.
         finding = _find_axes(draft, embedder, run_heavy)
         proposed, axes = await both_or_neither(propose_scenarios(draft, gateway), finding)
     # Without a proposal it is the draft: planning it again would place all subjects once more.
-    plan = draft if proposed == NO_PROPOSAL else await asyncio.to_thread(plan_job, job, packs, seed, proposed)
+    plan = draft if proposed == NO_PROPOSAL else await _make_plan(job, seed, proposed, run_heavy)
     plan = replace(plan, axes=axes)
     plain = gateway.endpoint.style == "plain"
-    # On a thread, as planning above: with a hundred thousand seeds each takes seconds, and the loop has other runs.
+    # On a thread, as planning: with a hundred thousand seeds each takes seconds, and the loop has other runs.
     screener = await asyncio.to_thread(Screener, plan, use_lengths=not plain)
     rounds = Rounds(plan, screener, embedder, only_clear=plain)
     rounds.subjects_plan_id = draft.plan_id
@@ -70,11 +69,17 @@ async def judge_round(
     return await judge_accepted(plan.model, screened, gateway, plan.seed, trusted)
 
 
+async def _make_plan(job: Job, seed: int, proposed: Proposal, run_heavy: RunHeavy) -> Plan:
+    choose = await asyncio.to_thread(prepare_scenarios, job, load_packs(SCENARIOS_FOLDER), proposed)
+    return await asyncio.to_thread(plan_with, job, await run_heavy(choose), seed)
+
+
 async def _find_axes(draft: Plan, embedder: Embedder, run_heavy: RunHeavy) -> Mapping[str, ReferenceAxis]:
     """What places the texts of each trait between its poles; none where the encoder has no say."""
     if not draft.language.encoder_has_say:
         return {}
     for trait, pole in itertools.product(draft.model.traits, POLES):
         # Here, since the report needs their vectors too.
-        await embedder.embed_ahead([seed.text for seed in draft.model.examples_at(trait.key, pole)], run_heavy)
+        texts = [seed.text for seed in draft.model.examples_at(trait.key, pole)]
+        await embedder.embed_ahead([*texts, *map(mask_numbers, texts)], run_heavy)
     return await run_heavy(prepare_axes(draft.model, embedder))

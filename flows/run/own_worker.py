@@ -1,4 +1,4 @@
-"""Gives a command's only run a worker process, which loads the encoder while the command still starts.
+"""Gives a command's only run a worker process, which places the scenario packs while the command still starts.
 
 It is forked before Prefect is imported, and so shares pandas and Arrow with the run: a process that imports everything
 anew takes 240 MB and 2 to 4 CPU seconds more (docs/decisions/001-runs.md).
@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 
 from engine.system.importing import importing
 from engine.system.worker_process import RunHeavy, WorkerProcess, fork_worker
@@ -25,7 +26,8 @@ def forking_worker() -> Iterator[None]:
 
         # Imported for what it imports itself: the worker will need it.
         import expectations.checking  # noqa: F401
-        from engine.text.embedding import load_encoder
+        from engine.asking.fields import index_packs
+        from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 
     # Here as in the worker: they wait for each other by spinning (engine/text/embedding.py).
     threadpool_limits(1, user_api="blas")
@@ -33,7 +35,8 @@ def forking_worker() -> Iterator[None]:
     if child is None:
         yield
         return
-    with WorkerProcess(LOGGER.warning, load_encoder, child) as worker:
+    # What planning asks first: it loads the encoder.
+    with WorkerProcess(LOGGER.warning, partial(index_packs, load_packs(SCENARIOS_FOLDER)), child) as worker:
         token = OWN_WORKER.set(worker.run)
         try:
             yield

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from engine.domain.model import POLES, digest_text
 from engine.errors import GateError
 from engine.store.layout import CARD, REPORT, VERDICT
 from engine.store.store import list_sets
+from engine.text import embedding
 from engine.text.stylometry import find_drift
+from flows.run.own_worker import OWN_WORKER
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -32,6 +34,14 @@ SAFETY_SEEDS = (
     ("Our neighbour borrows the ladder on Sundays and brings it back with a cake.", 0.0),
     ("Some of the tools in here are older than the shed that they are kept in.", 0.5),
 )
+
+
+def add_seeds(workspace: Workspace) -> list[str]:
+    """Adds those of the trait that has none, one of them between the poles; the lines of all."""
+    path = workspace.model / "samples.jsonl"
+    lines = [*path.read_text().splitlines(), *(json.dumps({"content": text, "safety": q}) for text, q in SAFETY_SEEDS)]
+    path.write_text("\n".join(lines))
+    return lines
 
 
 def count_seeds(frame: pd.DataFrame) -> dict[tuple[str, str], list[int]]:
@@ -57,10 +67,7 @@ def test_variations_are_attached_with_exact_quotas_and_use_each_seed_equally_oft
     workspace: Workspace, provider: Provider
 ) -> None:
     provider.behaviour = Behaviour(malformed=0.1)
-    path = workspace.model / "samples.jsonl"
-    # Those of the trait that has none, one of them between the poles, are added.
-    lines = [*path.read_text().splitlines(), *(json.dumps({"content": text, "safety": q}) for text, q in SAFETY_SEEDS)]
-    path.write_text("\n".join(lines))
+    lines = add_seeds(workspace)
     workspace.write_effort(exemplars_per_pole=8)
     workspace.run("diversify")
     [folder] = workspace.list_sets()
@@ -135,3 +142,33 @@ def test_gate_catches_what_came_across_the_line_while_the_run_was_going(
 
     assert ["attached", "rejected"] == [read_manifest(folder)["status"] for folder in workspace.list_sets()]
     assert not read_verdict(workspace.list_sets()[1])["suites"]["held_out"]["success"]
+
+
+@pytest.mark.parametrize("synth_type", ["from_traits", "diversify"])
+def test_encoder_is_only_in_the_process_that_does_heavy_work(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, synth_type: str
+) -> None:
+    """What the choice, the gate and the report ask for has been embedded there, block by block, by then."""
+    encode, inside, outside = embedding.encode, list[bool](), list[str]()
+
+    async def run_heavy(work: Callable[[], Any]) -> Any:
+        inside.append(True)
+        try:
+            return work()
+        finally:
+            inside.pop()
+
+    def watch(texts: Sequence[str]) -> embedding.Vectors:
+        if not inside:
+            outside.extend(texts)
+        return encode(texts)
+
+    if synth_type == "diversify":
+        add_seeds(workspace)
+    workspace.write_effort(exemplars_per_pole=8)
+    monkeypatch.setattr(embedding, "encode", watch)
+    token = OWN_WORKER.set(run_heavy)
+    result = workspace.run(synth_type)
+    OWN_WORKER.reset(token)
+
+    assert ("attached", []) == (result.status, outside)

@@ -5,7 +5,7 @@ import pytest
 from fakes.builders import make_exemplar, make_model, make_seeds, make_trait
 from fakes.word_vectors import WordVectors
 
-from engine.axis.pole_scores import list_placed_texts, list_pole_names, measure_pole_positions, measure_pole_scores
+from engine.axis.pole_scores import list_pole_names, measure_pole_positions, measure_pole_scores
 from engine.axis.reference_axis import ReferenceAxis, fit_reference_axes, fit_reference_axis
 from engine.domain.model import POLES
 from engine.text.embedding import SentenceEncoder
@@ -95,4 +95,3 @@ def test_every_text_of_a_trait_with_an_axis_has_a_position() -> None:
 
     assert [made[0].key, made[1].key, other[0].key, other[1].key] == list(positions)
     assert [0.8176, 0.1824] * 2 == pytest.approx(list(positions.values()), abs=1e-3)
-    assert [[PLAIN, STILTED]] * 2 == list_placed_texts(axes, [*made, *other])
