@@ -312,6 +312,8 @@ def _explain(handle: str, sha256: str, chosen: str, place: EmbeddedPlace) -> str
         f"An unfinished plan of {handle} was begun with {what}. {remedy}; or begin anew by naming the model: "
         f"EXEMPLARS_SYNTH_MODEL={chosen}"
     )
+
+
 def _choose_scenarios(model: Model, packs: Packs, proposed: Proposal, taken: Collection[str]) -> ScenarioPool:
     scenario_pool = choose_scenario_pool(model, packs, proposed, taken)
     if decide_language(model).encoder_has_say:
