@@ -49,12 +49,10 @@ def measure_variety(rounds: Rounds, embedder: Embedder) -> tuple[PoleVariety, ..
 
 def list_variety_texts(rounds: Rounds) -> list[str]:
     """Lists the texts that ``measure_variety`` embeds beside those that the rounds have embedded."""
-    model = rounds.plan.model
-    cells = [(trait.key, pole) for trait in model.traits for pole in POLES]
-    groups = [
-        *([seed.text for seed in model.seeds_at(*cell)] for cell in cells),
-        *([item.text or "" for item in rounds.choice.chosen if (item.trait, item.pole) == cell] for cell in cells),
-    ]
+    if rounds.plan.language.code not in ORDER_LANGUAGES:
+        return []
+    cells = [(trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES]
+    groups = [[item.text or "" for item in rounds.choice.chosen if (item.trait, item.pole) == cell] for cell in cells]
     return [text for group in groups for text in list_orderings(group)]
 
 
@@ -169,7 +167,7 @@ def _measure_pole(rounds: Rounds, trait: str, pole: Pole, embedder: Embedder) ->
         trait=trait,
         pole=pole,
         exemplars=replace(measure_texts(texts, asked, language.code), seed_likeness=likeness),
-        seeds=measure_texts(seeds, asked, language.code) if seeds else None,
+        seeds=measure_texts(seeds, asked) if seeds else None,
     )
 
 
