@@ -178,14 +178,15 @@ def _reject_expired(stored: StoredSet) -> bool:
         return False
     with get_client(sync_client=True) if PREFECT_API_URL.value() else nullcontext() as client:
         state = None if client is None else _read_state(client, stored.run_id)
-        is_suspended = state is not None and state.type is StateType.PAUSED
-        if state is not None and not state.is_final() and not is_suspended:
+        if state is not None and not state.is_final() and state.type is not StateType.PAUSED:
             return False
         emit_written(reject_proposal(stored, EXPIRED, False))
-        if client is not None and is_suspended:
-            said = f"The proposal was rejected: {EXPIRED}. Nothing was attached"
-            # A server that is away has the run suspended still; resumed, it finds the proposal rejected and ends.
-            with suppress(ObjectNotFound, httpx.HTTPError):
+        # A run that is resumed meanwhile, or that a server which is away has suspended still, finds it rejected and
+        # ends.
+        with suppress(ObjectNotFound, httpx.HTTPError):
+            state = None if client is None else _read_state(client, stored.run_id)
+            if client is not None and state is not None and state.type is StateType.PAUSED:
+                said = f"The proposal was rejected: {EXPIRED}. Nothing was attached"
                 client.set_flow_run_state(UUID(stored.run_id), Cancelled(message=said), force=True)
     return True
 
