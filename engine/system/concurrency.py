@@ -5,8 +5,8 @@ has each thread that runs in a copy of its caller's context. Runs that share a p
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -54,6 +54,24 @@ async def both_or_neither(one: Coroutine[Any, Any, Result], other: Coroutine[Any
     """``gather_or_cancel`` for two coroutines that return different things."""
     results: list[Any] = await gather_or_cancel([one, other])
     return results[0], results[1]
+
+
+class InTurn:
+    """Lets callers who come in any order go on one after the other, by their numbers from 0."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._moved = asyncio.Condition()
+
+    @asynccontextmanager
+    async def turn(self, number: int) -> AsyncIterator[None]:
+        """Has the block wait until all lower numbers have been through theirs."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._next == number)
+        yield
+        async with self._moved:
+            self._next += 1
+            self._moved.notify_all()
 
 
 async def cancel_once(coroutine: Coroutine[Any, Any, Result]) -> Result:

@@ -37,8 +37,8 @@ class RunHeavy(Protocol):
 
 
 async def run_here(work: Callable[[], Result]) -> Result:
-    """Does a work in this process and on this thread: for a run that shares its process with no other."""
-    return work()
+    """Does a work in this process, on a thread: for a run that has no worker, whose calls go on meanwhile."""
+    return await asyncio.to_thread(work)
 
 
 # What kills a child process, and the pipe to it.

@@ -4,7 +4,14 @@ import asyncio
 
 import pytest
 
-from engine.system.concurrency import add_log_context, cancel_once, gather_or_cancel, log_context, read_log_context
+from engine.system.concurrency import (
+    InTurn,
+    add_log_context,
+    cancel_once,
+    gather_or_cancel,
+    log_context,
+    read_log_context,
+)
 
 
 async def fail(error: Exception) -> None:
@@ -60,3 +67,17 @@ def test_fields_add_up_inside_and_what_is_noted_lasts_until_its_block_ends() -> 
 
     assert {"run_id": "1", "trait": "safety", "cell": "7", "effort": "low"} == inside
     assert ({"run_id": "1", "trait": "clarity"}, {}) == (after, read_log_context())
+
+
+async def test_numbered_callers_go_on_in_their_order_whichever_comes_first() -> None:
+    in_turn, gone = InTurn(), list[int]()
+
+    async def go(number: int, after: float) -> None:
+        await asyncio.sleep(after)
+        async with in_turn.turn(number):
+            await asyncio.sleep(0)
+            gone.append(number)
+
+    await gather_or_cancel(go(number, after) for number, after in ((2, 0), (0, 0.02), (1, 0.01)))
+
+    assert [0, 1, 2] == gone
