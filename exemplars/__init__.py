@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from engine import errors
-from engine.domain.model import Effort, Pool, SynthType, Trait, check_handle
+from engine.domain.model import Effort, Pool, State, SynthType, Trait, check_handle
 from engine.errors import (
     BudgetError,
     DefinitionError,
@@ -27,7 +27,6 @@ from engine.errors import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from engine.definitions.lifecycle import State
     from engine.domain.verdict import RunResult
     from engine.estimate.planned_run import PlannedRun
     from flows.synthesize import synthesize
@@ -75,7 +74,7 @@ class ModelSummary:
 
     handle: str
     description: str = ""
-    state: "State" = "draft"
+    state: State = "draft"
     effort: Effort | None = None
     traits: tuple[Trait, ...] = ()
     mistakes: str = ""

@@ -1,16 +1,15 @@
 """Reads a model's lifecycle state, which whoever trains or archives the model writes beside its definition."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from engine.definitions.mistakes import Findings
 from engine.definitions.yaml_document import Document, read_authored
+from engine.domain.model import State
 from engine.errors import FrozenModelError
 
 LIFECYCLE_FILE = "lifecycle.json"
-State = Literal["draft", "busy", "ready", "failed", "archived"]
 # A failed model is a draft whose last run did not complete (the platform's contract, section 5).
 DRAFTS: tuple[State, ...] = ("draft", "failed")
 

@@ -15,6 +15,7 @@ Aggregation = Literal["mean", "max", "min", "none"]
 SynthType = Literal["from_traits", "diversify", "enrich"]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 Pool = Literal["train", "eval"]
+State = Literal["draft", "busy", "ready", "failed", "archived"]
 
 POLES: tuple[Pole, Pole] = ("positive", "negative")
 POLES_BY_QUALITY: Mapping[float, Pole] = {1.0: "positive", 0.0: "negative"}

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.definitions.lifecycle import State
+from engine.domain.model import State
 from flows.api.errors import Code
 from flows.run.flow_runs import Status
 

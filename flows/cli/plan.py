@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -137,7 +136,9 @@ def _show_prompts(console: Console, planned: PlannedRun) -> None:
             console.print(Text(prompt.note, style="dim"))
         for name, text in _list_messages(prompt, systems):
             console.print(Text(f"{name}:", style="cyan"))
-            console.print(Padding(Text(text), (0, 0, 0, 2)))
+            for line in Text(text).wrap(console, console.width - 2):
+                line.rstrip()
+                console.print(Text("  ") + line if line else "")
 
 
 def _list_messages(prompt: PlannedPrompt, systems: dict[str, str]) -> Iterator[tuple[str, str]]:

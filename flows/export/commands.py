@@ -62,8 +62,8 @@ def push_command(
     from engine.settings import read_settings
     from flows.cli.console import make_console, make_live
 
-    settings, url = read_settings(), find_base(to)
     check_handle(handle)
+    settings, url = read_settings(), find_base(to)
     if settings.platform_key is None:
         raise InputError(
             f"EXEMPLARS_PLATFORM_KEY is not set: {url} asks for a key of the scope authoring that owns "

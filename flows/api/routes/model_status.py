@@ -6,9 +6,10 @@ from contextlib import suppress
 
 from fastapi.concurrency import run_in_threadpool
 
-from engine.definitions.lifecycle import Lifecycle, State, read_lifecycle
+from engine.definitions.lifecycle import Lifecycle, read_lifecycle
 from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
+from engine.domain.model import State
 from engine.errors import DefinitionError, StoreError
 from flows.api.orchestrator import Orchestrator
 from flows.api.routes.dependencies import Storage

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic.json_schema import SkipJsonSchema
 
-from engine.definitions.lifecycle import State
 from engine.definitions.loader import list_handles, load_outline
 from engine.definitions.outline import Outline
+from engine.domain.model import State
 from engine.errors import DefinitionError
 from engine.listing.page import AttachedPosition, AuthoredPosition, Position, SampleCount
 from engine.listing.samples import count_samples, list_samples, render_model_card

@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from engine.definitions.lifecycle import Lifecycle, State, check_draft, read_lifecycle
+from engine.definitions.lifecycle import Lifecycle, check_draft, read_lifecycle
+from engine.domain.model import State
 from engine.errors import DefinitionError, FrozenModelError
 
 HANDLE = "u22a8.test"
