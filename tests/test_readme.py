@@ -18,6 +18,8 @@ README = (PROJECT_ROOT / "README.md").read_text()
 def test_estimate_of_the_readme_is_what_the_run_prints_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", str(tmp_path))
     monkeypatch.setenv("EXEMPLARS_EMBEDDED_DIR", str(tmp_path))
+    # Else a run that was interrupted here would be gone on with.
+    monkeypatch.setenv("EXEMPLARS_CACHE_DIR", str(tmp_path / "cache"))
     # The README's run is by the 0.5B. A file of its size is enough to plan with, and takes no room.
     default = next(iter(list_embedded_models().values()))
     with (tmp_path / default.file).open("wb") as file:
