@@ -1,0 +1,48 @@
+"""Blocks are embedded in the order of the plan, whichever is answered first."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from fakes.builders import make_cell, make_exemplar
+from prefect.logging import disable_run_logger
+
+from engine.asking.plan import Cell
+from engine.choosing.rounds import Rounds
+from engine.domain.samples import Exemplar
+from engine.llm.gateway.model_gateway import ModelGateway
+from engine.system.worker_process import RunHeavy, run_here
+from tasks import generate as module
+from tasks.generate import BLOCK, generate
+
+TEXTS = [str(number) for number in range(2 * BLOCK + 20)]
+
+
+class WatchedRounds(Rounds):
+    """Of which nothing but what is embedded is looked at."""
+
+    def __init__(self) -> None:
+        self.plan: Any = None
+        self.embedded: list[list[str | None]] = []
+
+    async def embed_ahead(self, exemplars: Any, run_heavy: RunHeavy) -> None:
+        await run_heavy(int)
+        self.embedded.append([item.text for item in exemplars])
+
+
+async def test_blocks_are_embedded_in_the_order_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    left, rounds, gateway = iter(TEXTS), WatchedRounds(), object.__new__(ModelGateway)
+
+    async def answer(_plan: object, _cell: Cell, _gateway: object) -> list[Exemplar]:
+        text = next(left)
+        # The later it is asked for, the sooner it comes.
+        await asyncio.sleep(0.2 * (1 - int(text) / len(TEXTS)))
+        return [make_exemplar(text)]
+
+    monkeypatch.setattr(module, "generate_cell", answer)
+    with disable_run_logger():
+        made = await generate(rounds, [make_cell()] * len(TEXTS), gateway, run_here, as_tasks=False)
+
+    assert TEXTS == [item.text for item in made]
+    assert TEXTS == [text for block in rounds.embedded for text in block]
+    assert [50, 10, 50, 10] == [len(block) for block in rounds.embedded]
