@@ -57,7 +57,7 @@ class RunProgress(logging.Handler):
             return
         now = time.monotonic()
         said = self._count(event, now)
-        if not said and now - self._printed_at > INTERVAL_SECONDS:
+        if not said and self._planned and now - self._printed_at > INTERVAL_SECONDS:
             said = f"  {self._describe_calls(now)}"
         if said and (isinstance(event, EstimateMade) or not self._console.is_terminal):
             self._printed_at = now
@@ -99,6 +99,8 @@ class RunProgress(logging.Handler):
             self._reused += event.reused
             self._in_flight.discard(event.key)
             self._tokens += 0 if event.reused else event.completion_tokens
+        # The one call for subjects is in nobody's plan.
+        self._planned = max(self._planned, self._done + len(self._in_flight))
         return ""
 
     def _describe_calls(self, now: float) -> str:
