@@ -1,8 +1,10 @@
-"""Step 3, generate: the cells of a round are asked for in batches, each a task, and come back as exemplars."""
+"""Step 3, generate: the cells of a round are asked for in batches, each a task, and come back as examined exemplars."""
 
 import math
-from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -20,49 +22,58 @@ from engine.system.worker_process import RunHeavy
 MAX_BATCHES = 4
 BATCH = 100
 BLOCK = 50
-NAME = "round {rounds.round_no}: generate {part}"
+NAME = "round {rounds.round_no}: generate {batch.part}"
+
+Call = Callable[..., Coroutine[Any, Any, list[Exemplar]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Neighbouring cells of a round.
+
+    Args:
+        part: which one of how many it is, for the name of its task run.
+        begin: the number of its first block among those of the round.
+    """
+
+    cells: Sequence[Cell]
+    part: str
+    begin: int
 
 
 async def generate(
-    rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway, run_heavy: RunHeavy, as_tasks: bool = True
+    rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway, run_heavy: RunHeavy, call: Call
 ) -> list[Exemplar]:
     """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises.
 
     Args:
-        as_tasks: whether each batch of cells is a task of the run page.
+        call: calls a step, as a task of the run page or plainly.
     """
-    call, split = generate_batch if as_tasks else generate_batch.fn, split_cells(cells)
-    in_turn, begins = InTurn(), accumulate((math.ceil(len(batch) / BLOCK) for batch in split), initial=0)
-    batches = await gather_or_cancel(
-        call(rounds, batch, gateway, run_heavy, in_turn, begin, f"part {number} of {len(split)}")
-        for number, (batch, begin) in enumerate(zip(split, begins, strict=False), start=1)
+    in_turn = InTurn()
+    made = await gather_or_cancel(
+        call(generate_batch, rounds, batch, gateway, run_heavy, in_turn) for batch in split_cells(cells)
     )
-    return [exemplar for batch in batches for exemplar in batch]
+    return [exemplar for batch in made for exemplar in batch]
 
 
-def split_cells(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
+def split_cells(cells: Sequence[Cell]) -> list[Batch]:
     """Batches of neighbouring cells, all of one size give or take one cell."""
     count = min(MAX_BATCHES, math.ceil(len(cells) / BATCH))
-    ends = [len(cells) * number // count for number in range(count + 1)]
-    return [tuple(cells[start:end]) for start, end in pairwise(ends)]
+    ends, batches, begin = [len(cells) * number // count for number in range(count + 1)], [], 0
+    for number, (start, end) in enumerate(pairwise(ends), start=1):
+        batches.append(Batch(cells[start:end], f"part {number} of {count}", begin))
+        begin += math.ceil((end - start) / BLOCK)
+    return batches
 
 
 @task(name="generate", task_run_name=NAME, cache_policy=NO_CACHE, persist_result=False)
 async def generate_batch(
-    rounds: Rounds,
-    cells: Sequence[Cell],
-    gateway: ModelGateway,
-    run_heavy: RunHeavy,
-    in_turn: InTurn,
-    begin: int,
-    part: str,
+    rounds: Rounds, batch: Batch, gateway: ModelGateway, run_heavy: RunHeavy, in_turn: InTurn
 ) -> list[Exemplar]:
     """The exemplars of one batch; the gateway bounds the calls in flight across all batches of the run.
 
     Args:
         in_turn: has the blocks of all batches embedded in the order of the plan.
-        begin: the number of the first block among them.
-        part: which one of how many it is, for the name of the task's run.
     """
 
     async def generate_block(number: int, block: Sequence[Cell]) -> list[Exemplar]:
@@ -70,11 +81,10 @@ async def generate_batch(
         exemplars = [exemplar for cell in made for exemplar in cell]
         # While others are asked; in turn, since a vector's last digit depends on what is embedded with it.
         async with in_turn.turn(number):
-            await rounds.embed_ahead(exemplars, run_heavy)
-        return exemplars
+            return await rounds.examine(exemplars, run_heavy)
 
-    blocks = (cells[start : start + BLOCK] for start in range(0, len(cells), BLOCK))
-    made = await gather_or_cancel(generate_block(number, block) for number, block in enumerate(blocks, begin))
+    blocks = (batch.cells[start : start + BLOCK] for start in range(0, len(batch.cells), BLOCK))
+    made = await gather_or_cancel(generate_block(number, block) for number, block in enumerate(blocks, batch.begin))
     exemplars = [exemplar for block in made for exemplar in block]
-    get_run_logger().info("%d cells, %d exemplars", len(cells), len(exemplars))
+    get_run_logger().info("%d cells, %d exemplars", len(batch.cells), len(exemplars))
     return exemplars

@@ -31,6 +31,7 @@ def parse_tag(text: str) -> str:
     raise ValueError(ALLOWED + suggestion)
 
 
+@cache
 def name_tag(tag: str) -> str:
     """Returns the English name of a tag's language, with its script and region: "Portuguese (Brazil)"."""
     return langcodes.Language.get(tag).display_name()

@@ -55,13 +55,13 @@ async def begin_rounds(
 async def judge_round(
     rounds: Rounds, exemplars: list[Exemplar], gateway: ModelGateway, voting_judge: VotingJudge, progress: Progress
 ) -> list[Exemplar]:
-    """A round's exemplars after the rules, the votes of the chat judge, and the in-context judge where it can be
-    trusted.
+    """A round's examined exemplars after they are compared, the votes of the chat judge, and the in-context judge where
+    it can be trusted.
 
     In the first round the in-context judge is measured on the seeds.
     """
     plan = rounds.plan
-    screened = await voting_judge.judge(plan, rounds.screener.screen(exemplars), progress)
+    screened = await voting_judge.judge(plan, rounds.screener.compare(exemplars), progress)
     if rounds.round_no == 1:
         rounds.judge_aucs = await measure_judge_aucs(plan, gateway, progress)
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}

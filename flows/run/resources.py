@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import httpx
 from prefect import Task, get_run_logger
 from prefect.client.orchestration import PrefectClient, SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
+from prefect.utilities.annotations import quote
 from pydantic import SecretStr
 
 from engine.definitions.effort import Level
@@ -109,7 +110,11 @@ class RunResources:
 
         A task run costs Prefect's server 25 to 45 ms (docs/decisions/000-measured.md): in a backfill none is made.
         """
-        return step(*args, **kwargs) if self.as_tasks else step.fn(*args, **kwargs)
+        if not self.as_tasks:
+            return step.fn(*args, **kwargs)
+        # Prefect would look through all cells and texts for futures.
+        quoted: Any = [quote(argument) for argument in args]
+        return step(*quoted, **kwargs)
 
     async def import_ahead(self) -> None:
         """Has Great Expectations imported while models are asked; the worker of many runs has it already."""

@@ -24,7 +24,7 @@ async def run_rounds(
             progress.report(StageBegun(f"Round {rounds.round_no}: {count_noun(len(cells), 'cell')}"))
             progress.report(CallsPlanned(len(cells)))
             try:
-                exemplars = await generate(rounds, cells, gateway, resources.run_heavy, resources.as_tasks)
+                exemplars = await generate(rounds, cells, gateway, resources.run_heavy, resources.call)
                 await resources.call(screen, rounds, exemplars, gateway, voting_judge, progress, resources.run_heavy)
             except BudgetError as error:
                 if not rounds.choice.complete:

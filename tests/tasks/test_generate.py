@@ -25,9 +25,10 @@ class WatchedRounds(Rounds):
         self.plan: Any = None
         self.embedded: list[list[str | None]] = []
 
-    async def embed_ahead(self, exemplars: Any, run_heavy: RunHeavy) -> None:
+    async def examine(self, exemplars: Any, run_heavy: RunHeavy) -> list[Exemplar]:
         await run_heavy(int)
         self.embedded.append([item.text for item in exemplars])
+        return list(exemplars)
 
 
 async def test_blocks_are_embedded_in_the_order_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +42,7 @@ async def test_blocks_are_embedded_in_the_order_of_the_plan(monkeypatch: pytest.
 
     monkeypatch.setattr(module, "generate_cell", answer)
     with disable_run_logger():
-        made = await generate(rounds, [make_cell()] * len(TEXTS), gateway, run_here, as_tasks=False)
+        made = await generate(rounds, [make_cell()] * len(TEXTS), gateway, run_here, lambda step, *args: step.fn(*args))
 
     assert TEXTS == [item.text for item in made]
     assert TEXTS == [text for block in rounds.embedded for text in block]
