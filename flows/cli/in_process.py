@@ -70,10 +70,8 @@ def run_in_process(name: str, parameters: Mapping[str, Any], server: ChildServer
             if server is not None:
                 # Which the run needs, and the server takes as long to start.
                 from engine.llm.client.litellm_client import import_litellm
-                from engine.text.language import load_identifier
 
                 import_litellm()
-                load_identifier()
         with ensure_server(server):
             try:
                 return run_to_its_end(run(**parameters))

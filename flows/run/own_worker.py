@@ -28,7 +28,10 @@ def forking_worker() -> Iterator[None]:
         import expectations.checking  # noqa: F401
         from engine.asking.fields import index_packs
         from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
+        from engine.text.language import load_identifier
 
+    # For both processes: it takes .4 s.
+    load_identifier()
     # Here as in the worker: they wait for each other by spinning (engine/text/embedding.py).
     threadpool_limits(1, user_api="blas")
     child = fork_worker()
