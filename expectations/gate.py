@@ -92,7 +92,9 @@ def make_parameters(
     }
 
 
-def run_suite(suite: Path | OwnSuite, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> Outcome:
+def run_suite(
+    suite: Path | OwnSuite, frame: pd.DataFrame, parameters: Mapping[str, Any], result_format: str = "SUMMARY"
+) -> Outcome:
     """Runs a suite over one frame, one of the gate's own by its file; the results are in the file's order.
 
     Anything that keeps an expectation from being checked is a failure, never a pass: a file that is not a suite or has
@@ -105,14 +107,14 @@ def run_suite(suite: Path | OwnSuite, frame: pd.DataFrame, parameters: Mapping[s
         wanted = list(spec["expectations"])
         if not wanted:
             raise ValueError("it names no expectations")
-        result, dropped = _validate(spec, frame, parameters)
+        result, dropped = _validate(spec, frame, parameters, result_format)
         return read_outcome(name, len(wanted), result, dropped, remedy)
     except Exception as error:  # whatever goes wrong here, the gate has not passed
         return Outcome(name, (), (f"The suite {name!r} could not be run: {type(error).__name__}: {error}",), {})
 
 
 def _validate(
-    spec: Mapping[str, Any], frame: pd.DataFrame, parameters: Mapping[str, Any]
+    spec: Mapping[str, Any], frame: pd.DataFrame, parameters: Mapping[str, Any], result_format: str
 ) -> tuple[dict[str, Any], list[str]]:
     gx = import_gx()
     dropped = [
@@ -125,7 +127,7 @@ def _validate(
     if len(suite.expectations) != len(spec["expectations"]):
         dropped.append(f"The suite {spec['name']!r} was loaded with only {len(suite.expectations)} expectations.")
     used = {name: value for name, value in parameters.items() if f'"{name}"' in json.dumps(spec)}
-    result = batch.validate(suite, result_format="SUMMARY", expectation_parameters=used)
+    result = batch.validate(suite, result_format=result_format, expectation_parameters=used)
     found: dict[str, Any] = result.to_json_dict()
     # GX's other metadata say when it saw the frame and where in memory: the same rows must give the same verdict, byte
     # for byte.

@@ -18,6 +18,7 @@ from engine.screening.in_context_judge import is_auc_measured
 from engine.screening.voting_judge import VotingJudge
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.formatting import name_reason
+from expectations.own_rules import make_own_rules
 
 REJECTIONS = logging.getLogger("exemplars.rejections")
 # From so many on the choice takes .15 s and more, twice what it takes to send it to another process (two cores).
@@ -34,7 +35,8 @@ async def screen(
     run_heavy: RunHeavy = run_here,
 ) -> Choice:
     """The choice after this round: what is chosen, and why everything else is not."""
-    judged = await judge_round(rounds, list(exemplars), gateway, voting_judge, progress)
+    own_rules = make_own_rules(rounds.plan, run_heavy)
+    judged = await judge_round(rounds, list(exemplars), gateway, voting_judge, progress, own_rules)
     judged = rounds.screen_meanings(judged)
     decide = rounds.prepare_choice(judged)
     choice = rounds.adopt(await run_heavy(decide) if len(rounds.exemplars) >= MANY_EXEMPLARS else decide())

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from engine.authoring.hints import Hint, find_not_covered, list_hints, list_wrong_sides
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import MODEL_FILE, list_handles, load_model, locate_model
+from engine.definitions.row_rules import Rule, describe_rules
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.yaml_document import parse_yaml
-from engine.domain.model import Model, Skipped
+from engine.domain.model import Model, OwnSuite, Skipped
 from engine.errors import DefinitionError, ExemplarsError, Problem
 from engine.system.filesystem import list_folders, read_inside
 from engine.text.embedding import Embedder
@@ -28,6 +29,7 @@ class Validation:
         exit_code: that of a command that ends with it: 0 where there are no mistakes.
         skipped: what is legal and not read here, and samples that count once or not at all.
         samples: the number of authored labels.
+        rules: the expectations of its author.
     """
 
     handle: str
@@ -37,6 +39,7 @@ class Validation:
     hints: tuple[Hint, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     samples: int = 0
+    rules: tuple[Rule, ...] = ()
 
     @property
     def is_valid(self) -> bool:
@@ -47,26 +50,26 @@ class Validation:
 def validate_models(
     models_uri: str,
     handles: Sequence[str],
-    check_suites: Callable[[str], None],
+    check_suites: Callable[[str], Sequence[OwnSuite]],
     with_hints: bool = True,
     embedder: Embedder | None = None,
 ) -> Iterator[Validation]:
     """Validates models one by one; one that has mistakes does not stop the others.
 
     Args:
-        check_suites: raises what is wrong with the expectations that a model's author wrote, given its handle.
+        check_suites: gives the suites that a model's author wrote, given its handle, or raises what is wrong with them.
         embedder: None leaves out the hints for which samples would be embedded.
     """
     for handle in handles:
         try:
             model = load_model(models_uri, handle)
             read_lifecycle(models_uri, handle)
-            check_suites(handle)
+            rules = describe_rules(check_suites(handle))
         except ExemplarsError as error:
             yield describe_refusal(handle, error)
             continue
         hints = tuple(_list_hints(models_uri, model, embedder)) if with_hints else ()
-        yield Validation(handle, hints=hints, skipped=model.skipped, samples=len(model.seeds))
+        yield Validation(handle, hints=hints, skipped=model.skipped, samples=len(model.seeds), rules=rules)
 
 
 def describe_refusal(name: str, error: ExemplarsError) -> Validation:

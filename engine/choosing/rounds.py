@@ -14,6 +14,7 @@ from engine.choosing.shortcuts import DEFINED_BY_WORDS, STRONG_AUC, Shortcut
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.in_context_judge import MIN_AUC
+from engine.screening.own_rules import HopelessRule, find_hopeless_rule
 from engine.screening.screener import Screener, mask_numbers, reject_same_meanings
 from engine.store.earlier.samples import as_stored
 from engine.system.worker_process import RunHeavy
@@ -69,7 +70,7 @@ class Rounds:
 
     def next_cells(self) -> tuple[Cell, ...]:
         """Plans the cells of the next round; none if the quotas are met, no rounds are left, or nothing would come."""
-        if self.round_no > self.plan.level.top_up_rounds or self.is_hopeless:
+        if self.round_no > self.plan.level.top_up_rounds or self.is_hopeless or self.hopeless_rule:
             return ()
         shortfall = self._find_shortfall()
         if not any(shortfall.values()):
@@ -135,6 +136,11 @@ class Rounds:
         """
         first = [exemplar.reason for exemplar in self.exemplars if exemplar.reason not in NO_SIGN]
         return self.taken == 1 and len(first) >= MIN_HOPELESS and REPLY_REASONS.issuperset(first)
+
+    @property
+    def hopeless_rule(self) -> HopelessRule | None:
+        """The rule of the author's for which the next rounds would only be paid for; None where nothing is lacking."""
+        return find_hopeless_rule(self.exemplars) if any(self.choice.shortfall.values()) else None
 
     def _find_shortfall(self) -> dict[tuple[str, Pole], int]:
         """Returns what is lacking; if nothing is, what should be replaced, while replacement rounds are left."""

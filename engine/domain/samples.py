@@ -35,7 +35,11 @@ Reason = Literal[
     "removed",
     "left_out",
     "refused_before",
+    "own_rule",
 ]
+
+# Whose ``detail`` is stored: the author's rule.
+OWN_REASONS: frozenset[Reason] = frozenset({"own_rule"})
 
 _TEXT = pa.string()
 _COLUMNS: list[tuple[str, pa.DataType, bool]] = [
@@ -60,7 +64,9 @@ _COLUMNS: list[tuple[str, pa.DataType, bool]] = [
     ("created_at", pa.timestamp("us", tz="UTC"), False),
 ]
 SAMPLE_SCHEMA = pa.schema([pa.field(name, kind, nullable) for name, kind, nullable in _COLUMNS])
-REJECTED_SCHEMA = pa.schema([*(pa.field(name, kind) for name, kind, _ in _COLUMNS), pa.field("reason", _TEXT)])
+REJECTED_SCHEMA = pa.schema(
+    [*(pa.field(name, kind) for name, kind, _ in _COLUMNS), pa.field("reason", _TEXT), pa.field("detail", _TEXT)]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,7 @@ class Row(TypedDict):
     content_sha256: str | None
     created_at: datetime
     reason: Reason | None
+    detail: str | None
 
 
 def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
@@ -176,6 +183,7 @@ def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
         content_sha256=None if text is None else digest_text(text),
         created_at=stamp.created_at,
         reason=exemplar.reason,
+        detail=exemplar.detail if exemplar.reason in OWN_REASONS else None,
     )
 
 

@@ -10,7 +10,7 @@ from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason
 from engine.domain.verdict import Verdict
 from engine.domain.votes import VoteCounts, count_votes
-from engine.text.formatting import count_noun, name_plainly, name_reason, quote_reply
+from engine.text.formatting import capitalise, count_noun, join_words, name_plainly, name_reason, quote_reply
 
 NOTHING_ATTACHED = "nothing attached"
 # Pairs of texts of a trait that are shown before all figures.
@@ -41,6 +41,7 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "removed": "A person took it off the set after it was attached.",
     "left_out": "A person who reviewed the set left it out.",
     "refused_before": "It is like a text that a person has refused.",
+    "own_rule": "It breaks a rule of the author's, which `detail` names.",
 }
 
 _FOR_REPETITION = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"
@@ -87,6 +88,9 @@ REMEDIES: Mapping[Reason, str] = {
     "removed": "fill up what is lacking with `exemplars synthesize --only-lacking`",
     "left_out": _FOR_MORE_ROUNDS,
     "refused_before": _FOR_REPETITION,
+    "own_rule": (
+        "say it in the brief of model.yaml (failure_modes), or change the rule, for which nothing is asked again"
+    ),
 }
 
 QUOTED = 2
@@ -130,6 +134,12 @@ def state_outcome(rounds: Rounds, verdict: Verdict) -> str:
 
 def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
     """Explains a failed verdict: how many exemplars are lacking and the main reason, or what the gate found."""
+    if hopeless := rounds.hopeless_rule:
+        quoted = join_words([quote_reply(text) for text in hopeless.texts])
+        return (
+            f"the rule “{hopeless.rule}” rejected {hopeless.rejected:,} of {hopeless.candidates:,} texts that passed "
+            f"everything else, such as {quoted}; no more was asked. {capitalise(REMEDIES['own_rule'])}."
+        )
     if rounds.is_hopeless:
         return _explain_hopeless(rounds)
     lacking = sum(rounds.choice.shortfall.values())

@@ -17,6 +17,7 @@ from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job, plan_with, prepare_scenarios
 from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
+from engine.screening.own_rules import OwnRules, apply_own_rules
 from engine.screening.screener import Screener, mask_numbers
 from engine.screening.voting_judge import VotingJudge
 from engine.system.concurrency import both_or_neither
@@ -53,15 +54,21 @@ async def begin_rounds(
 
 
 async def judge_round(
-    rounds: Rounds, exemplars: list[Exemplar], gateway: ModelGateway, voting_judge: VotingJudge, progress: Progress
+    rounds: Rounds,
+    exemplars: list[Exemplar],
+    gateway: ModelGateway,
+    voting_judge: VotingJudge,
+    progress: Progress,
+    own_rules: OwnRules,
 ) -> list[Exemplar]:
-    """A round's examined exemplars after they are compared, the votes of the chat judge, and the in-context judge where
-    it can be trusted.
+    """A round's examined exemplars after they are compared, the author's rules, the votes of the chat judge, and the
+    in-context judge where it can be trusted.
 
     In the first round the in-context judge is measured on the seeds.
     """
     plan = rounds.plan
-    screened = await voting_judge.judge(plan, rounds.screener.compare(exemplars), progress)
+    ruled = await apply_own_rules(rounds.screener.compare(exemplars), own_rules)
+    screened = await voting_judge.judge(plan, ruled, progress)
     if rounds.round_no == 1:
         rounds.judge_aucs = await measure_judge_aucs(plan, gateway, progress)
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}

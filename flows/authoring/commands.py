@@ -55,11 +55,13 @@ def validate_command(
         raise InputError(f"There are no models in {models_uri}. 'exemplars new HANDLE' begins one")
     suites, shared = _validate_shared_suites(settings)
 
-    def check_suites(handle: str) -> None:
-        _check(join_suites(suites, read_model_suite(models_uri, handle)))
+    def check_suites(handle: str) -> "Sequence[OwnSuite]":
+        own = read_model_suite(models_uri, handle)
+        _check(join_suites(suites, own))
+        return own
 
-    if not as_json and not shared.is_valid:
-        _show(shared)
+    if not as_json and (shared.rules or not shared.is_valid):
+        _show(shared, is_shared=True)
     found = []
     for validation in validate_models(models_uri, chosen, check_suites, hints, SentenceEncoder()):
         found.append(validation)
@@ -112,13 +114,14 @@ def _validate_shared_suites(settings: "Settings") -> "tuple[Sequence[OwnSuite], 
     """Returns the suites that hold for all models, none where some are wrong, and what is wrong with them."""
     from engine.authoring.validation import Validation, describe_refusal
     from engine.definitions.own_suites import read_catalogue_suites
+    from engine.definitions.row_rules import describe_rules
 
     place = settings.locate(settings.expectations_uri)
     try:
         _check(suites := read_catalogue_suites(settings))
     except ExemplarsError as error:
         return (), describe_refusal(place, error)
-    return suites, Validation(place)
+    return suites, Validation(place, rules=describe_rules(suites))
 
 
 def _check(suites: "Sequence[OwnSuite]") -> None:
@@ -129,15 +132,18 @@ def _check(suites: "Sequence[OwnSuite]") -> None:
         check_own_suites(suites)
 
 
-def _show(validation: "Validation") -> None:
+def _show(validation: "Validation", is_shared: bool = False) -> None:
     if validation.is_valid:
-        counts = ["no mistakes", count_noun(validation.samples, "sample")]
+        counts = ["no mistakes"]
+        counts += [] if is_shared else [count_noun(validation.samples, "sample")]
         counts += [count_noun(len(validation.hints), "hint")] if validation.hints else []
     else:
         counts = [count_noun(len(validation.mistakes), "mistake")]
     print(f"{validation.handle}: {validation.refusal or ', '.join(counts)}")
     for mistake in validation.mistakes:
         print(f"  {mistake}")
+    for rule in validation.rules:
+        print(f"  rule: {rule}")
     for skipped in validation.skipped:
         print(f"  skipped: {skipped.what} ({skipped.why})")
     for hint in validation.hints:

@@ -5,7 +5,7 @@ What they refuse a client reads as what the HTTP API refuses: the code, the mess
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ from engine.authoring.validation import validate_models
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import list_handles
 from engine.definitions.own_suites import read_model_suite
-from engine.domain.model import Effort, check_handle
+from engine.domain.model import Effort, OwnSuite, check_handle
 from engine.errors import (
     ExemplarsError,
     FrozenModelError,
@@ -122,9 +122,12 @@ class OwnTools:
         with file, line and what is allowed. The files themselves cannot be changed by these tools.
         """
         models_uri = self._check_owner(handle)
-        [found] = validate_models(
-            models_uri, [handle], lambda _: check_own_suites(read_model_suite(models_uri, handle))
-        )
+
+        def check_suites(handle: str) -> Sequence[OwnSuite]:
+            check_own_suites(suites := read_model_suite(models_uri, handle))
+            return suites
+
+        [found] = validate_models(models_uri, [handle], check_suites)
         return {"valid": found.is_valid, **asdict(found)}
 
     async def get_run(self, run_id: RunId) -> dict[str, Any]:

@@ -40,7 +40,9 @@ from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import PROJECT_ROOT, RepliesPlace, read_settings
 from engine.system.concurrency import gather_or_cancel
+from engine.system.worker_process import run_here
 from engine.text.embedding import SentenceEncoder
+from expectations.own_rules import make_own_rules
 
 HERE = Path(__file__).parent
 
@@ -106,8 +108,9 @@ async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, e
     # As ``flows.run.rounds.run_rounds`` does, without tasks, limits on cost and events.
     while cells := rounds.next_cells():
         made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway) for cell in cells)
-        exemplars = [item for cell in made for item in cell]
-        judged = await judge_round(rounds, exemplars, gateway, VotingJudge(None, 0), LoggedProgress())
+        exemplars = await rounds.examine([item for cell in made for item in cell], run_here)
+        own_rules = make_own_rules(plan, run_here)
+        judged = await judge_round(rounds, exemplars, gateway, VotingJudge(None, 0), LoggedProgress(), own_rules)
         rounds.add_and_choose(rounds.screen_meanings(judged))
     return rounds
 

@@ -88,7 +88,9 @@ def test_set_stands_where_the_contract_says_and_its_manifest_tells_the_truth_abo
     assert {SAMPLES, REJECTED, VERDICT, REPORT, CARD, HASHES} == set(files) == set(manifest["files"])
     assert (True, []) == (stored.written, list_left_over(tmp_path / "samples"))
     assert DOCUMENTS[CARD] == files[CARD].decode()
-    assert [{name: value for name, value in row.items() if name != "reason"} for row in given_set.kept] == rows
+    assert [
+        {name: value for name, value in row.items() if name in SAMPLE_SCHEMA.names} for row in given_set.kept
+    ] == rows
     assert [dict(row) for row in given_set.rejected] == rejected
     assert manifest == dict(stored.manifest)
     for name, content in files.items():
@@ -112,7 +114,8 @@ def test_columns_are_those_of_the_design_in_its_order(tmp_path: Path) -> None:
     described = [f"{field.name}:{field.type}".replace(" ", "") + "?" * field.nullable for field in samples.schema_arrow]
 
     assert COLUMNS.split() == described
-    assert [(field.name, field.type, True) for field in [*SAMPLE_SCHEMA, pa.field("reason", pa.string())]] == [
+    more = [pa.field("reason", pa.string()), pa.field("detail", pa.string())]
+    assert [(field.name, field.type, True) for field in [*SAMPLE_SCHEMA, *more]] == [
         (field.name, field.type, field.nullable) for field in rejected.schema_arrow
     ]
     assert (SAMPLE_SCHEMA, REJECTED_SCHEMA) == (samples.schema_arrow, rejected.schema_arrow)
