@@ -91,14 +91,7 @@ def load_job(
         model = replace(model, skipped=(*model.skipped, *list_unusable_seeds(model)))
     if choose_pool(checked_type) == "train":
         check_draft(models_uri, handle)
-    named: list[str] = []
-
-    def choose(names: Sequence[str]) -> str:
-        named[:] = [settings.synth_model] if settings.synth_model else names
-        return choose_model(named, settings.embedded_place)
-
-    level = load_level(settings.locate(settings.effort_file), choose_effort(checked_effort, model.effort), choose)
-    level = replace(level, judge_model=settings.judge_model or level.judge_model)
+    level, named = read_level(settings, choose_effort(checked_effort, model.effort))
     if is_embedded(level.synth_model):
         level = take_file(settings, model, level, level.synth_model)
     samples_uri = settings.locate(settings.samples_uri)
@@ -108,6 +101,22 @@ def load_job(
     lacking = count_lacking(samples_uri, model, checked_type, level) if only_lacking else None
     model = read_pools(samples_uri, model, settings.reviews_teach)
     return resume_job(settings, Job(model, checked_type, level, lacking=lacking), named)
+
+
+def read_level(settings: Settings, effort: Effort) -> tuple[Level, Sequence[str]]:
+    """The level of an effort with the models that the settings name, and all synth models that are named for it.
+
+    Raises:
+        DefinitionError: the effort dial is wrong. ModelNotFoundError: the embedded model's file is not there.
+    """
+    named: list[str] = []
+
+    def choose(names: Sequence[str]) -> str:
+        named[:] = [settings.synth_model] if settings.synth_model else names
+        return choose_model(named, settings.embedded_place)
+
+    level = load_level(settings.locate(settings.effort_file), effort, choose)
+    return replace(level, judge_model=settings.judge_model or level.judge_model), named
 
 
 def take_file(settings: Settings, model: Model, level: Level, name: str) -> Level:

@@ -35,6 +35,7 @@ from flows.cli.options import (
     VerboseOption,
     json_option,
 )
+from flows.cli.provider import app as provider_app
 from flows.cli.store import app as store_app
 from flows.cli.store import cache_app
 from flows.exit_codes import run_app
@@ -160,6 +161,7 @@ def mcp_command(
 
 app.add_typer(store_app)
 app.add_typer(authoring_app)
+app.add_typer(provider_app)
 app.add_typer(backfills_app)
 app.add_typer(catalogue_app)
 app.add_typer(judging_app)

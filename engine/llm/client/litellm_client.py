@@ -56,6 +56,8 @@ class LitellmClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._plain: AsyncOpenAI | None = None
         self._is_warned = False
+        # The name that the last answer gave.
+        self.answered_by: str | None = None
 
     async def complete(self, request: Request) -> Reply:
         """Makes one call without retries and returns its reply.
@@ -74,7 +76,7 @@ class LitellmClient:
                 response = await cancel_once(self._send(request))
         except Exception as error:
             raise self._errors.translate(error) from error
-        return self._read(response)
+        return self._read(response, tells_odds=bool(request.logprobs))
 
     def check_key(self) -> None:
         """Finds out, without a call, whether there is a key.
@@ -134,6 +136,8 @@ class LitellmClient:
             # All but the last message is the same in many requests.
             text, mark = messages[-2]["content"], {"type": "ephemeral"}
             messages[-2]["content"] = [{"type": "text", "text": text, "cache_control": mark}]
+        if request.logprobs:
+            options |= {"logprobs": True, "top_logprobs": request.logprobs}
         if request.schema:
             json_schema = {"name": "reply", "strict": True, "schema": request.schema}
             options["response_format"] = {"type": "json_schema", "json_schema": json_schema}
@@ -181,10 +185,11 @@ class LitellmClient:
             )
         return self._plain
 
-    def _read(self, response: Any) -> Reply:
+    def _read(self, response: Any, tells_odds: bool) -> Reply:
         choices = getattr(response, "choices", None)
         if not choices:
             raise self._errors.make_malformed(*OTHER_FORM)
+        self.answered_by = getattr(response, "model", None)
         plain, price = self.endpoint.style == "plain", self.endpoint.price
         text, finish = (
             (choices[0].text or "", str(choices[0].finish_reason or "stop")) if plain else read_choice(choices[0])
@@ -201,7 +206,7 @@ class LitellmClient:
             cost_usd=None
             if price is None
             else price.cost(usage.tokens_in, usage.tokens_out, usage.cached, usage.written),
-            odds=read_odds(choices[0]) if plain else None,
+            odds=read_odds(choices[0]) if tells_odds else None,
             cached_tokens=usage.cached,
         )
 

@@ -1,0 +1,161 @@
+"""Asks each model that a run would ask once, and says what a run can expect of it; no text is kept."""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from engine.asking.reply_json import UnreadableError, find_objects
+from engine.definitions.effort import Level, Thinking
+from engine.errors import ContextTooLongError, ExemplarsError, RequestRefusedError
+from engine.llm.client.litellm_client import LitellmClient
+from engine.llm.client.redaction import RedactingClient, find_secrets, redact
+from engine.llm.client.request import Endpoint, Prompt, Reply, Request
+from engine.llm.embedded.embedded_models import is_embedded, serve_embedded
+from engine.llm.endpoints import check_prices, describe_endpoint, describe_fallbacks, describe_judge
+from engine.run.gateways import LEAST_EMBEDDED_CALL_SECONDS
+from engine.settings import Settings
+
+Role = Literal["synth model", "judge", "synth model and judge", "fallback"]
+SchemaUse = Literal["followed", "in words", "not followed", "not asked for"]
+
+ASKED = "Write one English sentence of about forty words on how to look after a bicycle."
+# What a model goes on with that completes plain text.
+BEGUN = "How to look after a bicycle. First of all,"
+IN_WORDS = f'{ASKED} Answer with JSON and nothing else: {{"text": "the sentence"}}'
+SCHEMA = {
+    "type": "object",
+    "properties": {"text": {"type": "string"}},
+    "required": ["text"],
+    "additionalProperties": False,
+}
+MAX_TOKENS, LIKELIEST = 200, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of one call to a model.
+
+    Args:
+        works: whether a run could use it.
+        answered_by: the name that the answer gives; None where it gives none.
+        schema: whether an answer keeps to a schema, or has to be asked for it in words.
+        usd_per_million: of tokens in and out; None where no price is known.
+        says: a sentence each, with what to do.
+    """
+
+    role: Role
+    model: str
+    works: bool
+    answered_by: str | None = None
+    schema: SchemaUse = "not asked for"
+    log_probabilities: bool = False
+    usd_per_million: tuple[float, float] | None = None
+    tokens_per_second: float | None = None
+    seconds: float = 0.0
+    says: tuple[str, ...] = ()
+
+
+async def check_models(settings: Settings, level: Level) -> AsyncIterator[Checked]:
+    """Asks the models of a level one after the other, as often as it takes to find how they answer: three times at
+    most.
+    """
+    try:
+        synth, judge = describe_endpoint(settings, level), describe_judge(settings, level)
+    except ExemplarsError as error:
+        yield Checked("synth model", level.synth_model, works=False, says=(str(error),))
+        return
+    is_one = judge is not None and (judge.model, judge.api_base) == (synth.model, synth.api_base)
+    asked: list[tuple[Role, Endpoint]] = [("synth model and judge" if is_one else "synth model", synth)]
+    if judge and not is_one:
+        asked.append(("judge", judge))
+    asked += [("fallback", endpoint) for endpoint in describe_fallbacks(settings)]
+    try:
+        check_prices(settings, level)
+        unpriced = ""
+    except ExemplarsError as error:
+        unpriced = str(error)
+    for role, endpoint in asked:
+        checked = await _check(role, endpoint, settings, level)
+        if unpriced and checked.works and checked.usd_per_million is None:
+            checked = replace(checked, works=False, says=(*checked.says, unpriced))
+        yield checked
+
+
+async def _check(role: Role, endpoint: Endpoint, settings: Settings, level: Level) -> Checked:
+    price = (endpoint.price.input_usd * 1e6, endpoint.price.output_usd * 1e6) if endpoint.price else None
+    begun = time.monotonic()
+    try:
+        async with AsyncExitStack() as stack:
+            if is_embedded(endpoint.name):
+                endpoint = stack.enter_context(serve_embedded(level.synth_model, settings.embedded_place))
+            least_seconds = LEAST_EMBEDDED_CALL_SECONDS if is_embedded(endpoint.name) else 0.0
+            client = LitellmClient(endpoint, max(settings.call_timeout_seconds, least_seconds))
+            stack.push_async_callback(client.close)
+            begun = time.monotonic()
+            request, reply = await _ask(client, level.thinking if "synth" in role else "none")
+    except ExemplarsError as error:
+        took = time.monotonic() - begun
+        return Checked(role, endpoint.name, works=False, usd_per_million=price, seconds=took, says=(str(error),))
+    seconds = time.monotonic() - begun
+    schema = _read_schema(endpoint, request, reply)
+    speed = reply.completion_tokens / seconds if reply.completion_tokens and seconds else None
+    secrets = find_secrets(endpoint.api_key, endpoint.api_base, os.environ)
+    answered_by = redact(client.answered_by, secrets) if client.answered_by else None
+    says = tuple(_advise(endpoint, schema, reply, answered_by))
+    works, odds = schema != "not followed", bool(reply.odds)
+    return Checked(role, endpoint.name, works, answered_by, schema, odds, price, speed, seconds, says)
+
+
+async def _ask(client: LitellmClient, thinking: Thinking) -> tuple[Request, Reply]:
+    """The first request that the provider takes, and its reply: with a schema and log probabilities, with a schema, or
+    in words, as a run goes on.
+    """
+    redacting = RedactingClient(client)
+    whole = Request(
+        Prompt(ASKED), MAX_TOKENS, 0.8, schema=SCHEMA, logprobs=LIKELIEST, thinking=thinking, in_words=Prompt(IN_WORDS)
+    )
+    if client.endpoint.style == "plain":
+        whole = replace(whole, prompt=Prompt(BEGUN), schema=None)
+    words = replace(whole.without_schema(), logprobs=None)
+    for request in (whole, replace(whole, logprobs=None)):
+        try:
+            return request, await redacting.complete(request)
+        except ContextTooLongError:
+            raise
+        except RequestRefusedError:
+            continue
+    return words, await redacting.complete(words)
+
+
+def _read_schema(endpoint: Endpoint, request: Request, reply: Reply) -> SchemaUse:
+    if endpoint.style == "plain":
+        return "not asked for"
+    with suppress(UnreadableError):
+        if any(isinstance(found.get("text"), str) for found in find_objects(reply.text)):
+            return "followed" if request.schema else "in words"
+    return "not followed"
+
+
+def _advise(endpoint: Endpoint, schema: SchemaUse, reply: Reply, answered_by: str | None) -> list[str]:
+    says = []
+    if schema == "not followed":
+        says.append(
+            "It answers, and not in the JSON that it was asked for, with a schema or in words: a run would reject all "
+            f"its texts as unreadable. Take another model ({endpoint.settings}_MODEL), or more output tokens on its "
+            "server"
+        )
+    elif schema == "in words":
+        says.append("It refuses a schema, so a run asks it for JSON in words, and rejects what cannot be read")
+    bare = endpoint.model.rpartition("/")[2]
+    if answered_by and bare not in answered_by and answered_by not in endpoint.model:
+        says.append(
+            f"The answer says that {answered_by} wrote it: what a run costs is reckoned by the price of {endpoint.name}"
+        )
+    if endpoint.price is None:
+        says.append(f"Its price is not known: set {endpoint.settings}_PRICE=<in>/<out>, USD for a million tokens")
+    if not reply.completion_tokens:
+        says.append("It does not tell how many tokens a call took, so a call counts as the most that it can have cost")
+    return says

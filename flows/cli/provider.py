@@ -1,0 +1,73 @@
+"""The command ``check``: one call to each model that a run would ask."""
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.options import BEGIN, EffortOption, JsonOption
+
+if TYPE_CHECKING:
+    from engine.definitions.effort import Level
+    from engine.run.provider_check import Checked
+    from engine.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command("check", rich_help_panel=BEGIN)
+def check_command(
+    handle: Annotated[
+        str | None, typer.Argument(help="The model whose effort is taken. Without one, the effort high.")
+    ] = None,
+    effort: EffortOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask each language model that a run would ask once: key, name, schema, price and speed. Keeps no text."""
+    from engine.definitions.effort import choose_effort
+    from engine.definitions.loader import load_model
+    from engine.run.job import check_effort, read_level
+    from engine.settings import read_settings
+
+    settings, asked = read_settings(), check_effort(effort)
+    own = load_model(settings.locate(settings.models_uri), handle).effort if handle else None
+    level, _ = read_level(settings, choose_effort(asked, own))
+    checked = asyncio.run(_collect(settings, level, as_json))
+    if as_json:
+        print(json.dumps([asdict(each) for each in checked]))
+    raise typer.Exit(0 if all(each.works for each in checked) else 3)
+
+
+async def _collect(settings: "Settings", level: "Level", as_json: bool) -> "list[Checked]":
+    from engine.run.provider_check import check_models
+
+    if not as_json:
+        print(f"Asking what a run at effort {level.effort} would ask, once each", file=sys.stderr, flush=True)
+    checked = []
+    async for each in check_models(settings, level):
+        checked.append(each)
+        if not as_json:
+            _show(each)
+    return checked
+
+
+def _show(checked: "Checked") -> None:
+    price = "not known" if checked.usd_per_million is None else "${:g} in, ${:g} out".format(*checked.usd_per_million)
+    price = "free" if checked.usd_per_million == (0.0, 0.0) else price
+    speed = "not told" if checked.tokens_per_second is None else f"{checked.tokens_per_second:,.0f} tokens a second"
+    print(f"{checked.model} ({checked.role}): {'works' if checked.works else 'does not work'}")
+    if checked.answered_by or checked.tokens_per_second:
+        facts = {
+            "answers as": checked.answered_by or "no name",
+            "schema": checked.schema,
+            "log-probabilities": "given" if checked.log_probabilities else "not given",
+            "price of a million": price,
+            "speed": f"{speed}, {checked.seconds:.1f} s for the call",
+        }
+        for name, fact in facts.items():
+            print(f"  {name:<20}{fact}")
+    for sentence in checked.says:
+        print(f"  {sentence.rstrip('.')}.")
