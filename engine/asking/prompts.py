@@ -140,7 +140,9 @@ def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prom
     return Prompt(_render("judge.jinja", shots=shots, text=text))
 
 
-def write_vote_prompt(model: Model, trait: Trait, text: str, first: Pole, language: str = "English") -> Prompt:
+def write_vote_prompt(
+    model: Model, trait: Trait, text: str, first: Pole, language: str = "English", asks_sense: bool = False
+) -> Prompt:
     """The blind form of a vote: the trait's question, the two poles, the text, and nothing of what was asked for."""
     order: tuple[Pole, Pole] = ("positive", "negative") if first == "positive" else ("negative", "positive")
     brief_items = _list_brief(model.brief)
@@ -153,6 +155,7 @@ def write_vote_prompt(model: Model, trait: Trait, text: str, first: Pole, langua
         neither=name_neither([trait.label(pole) for pole in POLES]),
         text=text,
         language=language,
+        asks_sense=asks_sense,
     )
     return Prompt(user, _render("vote_system.jinja"))
 
@@ -170,9 +173,10 @@ def make_text_schema(count: int) -> Mapping[str, object]:
     return _make_schema({name: value})
 
 
-def make_vote_schema(labels: Sequence[str]) -> Mapping[str, object]:
-    """The schema of a vote: the label of a pole, or neither."""
-    return _make_schema({"answer": {"type": "string", "enum": [*labels, name_neither(labels)]}})
+def make_vote_schema(labels: Sequence[str], more: Sequence[str] = ()) -> Mapping[str, object]:
+    """The schema of a vote: the label of a pole, or neither, and in further fields yes or no."""
+    enums = {"answer": [*labels, name_neither(labels)], **{name: ["yes", "no"] for name in more}}
+    return _make_schema({name: {"type": "string", "enum": enum} for name, enum in enums.items()})
 
 
 def make_proposal_schema(counts: Mapping[str, int]) -> Mapping[str, object]:

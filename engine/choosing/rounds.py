@@ -16,6 +16,7 @@ from engine.domain.samples import Exemplar, Reason
 from engine.screening.in_context_judge import MIN_AUC
 from engine.screening.own_rules import HopelessRule, find_hopeless_rule
 from engine.screening.screener import Screener, mask_numbers, reject_same_meanings
+from engine.screening.sense import SenseTrial
 from engine.store.earlier.samples import as_stored
 from engine.system.worker_process import RunHeavy
 from engine.text.embedding import Embedder
@@ -62,6 +63,7 @@ class Rounds:
         self.choice: Choice = choose_exemplars(plan, ())
         self.recheck = Recheck()
         self.judge_aucs: Mapping[str, float] = {}
+        self.sense_trial: SenseTrial | None = None
         self._only_clear = only_clear
         self._replaced = 0
         self._no_poles: Mapping[str, float] = {}

@@ -10,7 +10,7 @@ from engine.definitions.scenario_packs import list_pack_names
 from engine.definitions.schema import ModelEntry, ScenariosEntry, TraitEntry
 from engine.definitions.sources.entries import Source, make_sources
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
-from engine.domain.model import Brief, Length, Model, OwnScenarios, Trait
+from engine.domain.model import Brief, Length, Model, OwnScenarios, Question, Trait
 from engine.errors import StoreError
 from engine.system.filesystem import list_folders_with
 from engine.text.words import fold_name
@@ -39,6 +39,7 @@ def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
         language=entry.language,
         brief=Brief(**entry.brief.model_dump()),
         scenarios=_make_scenarios(entry.scenarios, findings),
+        questions=tuple(Question(item.ask, item.expect == "yes") for item in entry.questions),
         sources=sources,
         skipped=tuple(findings.skipped),
         additional_terms=entry.additional_terms,

@@ -29,6 +29,7 @@ from engine.text.words import is_blank
 _LABELLED = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 # The longest phrase of a scenario, in characters: prompts and reports put it on one line.
 MAX_PHRASE = 200
+MAX_QUESTIONS = 8
 # More words than a model writes in one reply.
 MAX_WORDS = 5000
 INSIDE = "a path inside the model's own folder"
@@ -260,6 +261,15 @@ _Traits = Annotated[
 _Scenarios = Annotated[ScenariosEntry, BeforeValidator(_name_as_pack, json_schema_input_type=ScenariosEntry | str)]
 
 
+class QuestionEntry(DescribedEntry):
+    """A question that the chat judge answers about each text."""
+
+    ask: Annotated[str, Field(max_length=MAX_PHRASE), AfterValidator(_fold_spaces)]
+    """What can be answered with yes or no: "Does it name a competitor?"."""
+    expect: Literal["yes", "no"]
+    """The answer that a text must have: yes or no. A text with the other one is rejected, and made again."""
+
+
 class ModelEntry(DescribedEntry):
     """A model: one standard of judgment, made of traits. It has none while they are to be discovered."""
 
@@ -282,6 +292,9 @@ class ModelEntry(DescribedEntry):
     scenarios: _Scenarios = Field(default_factory=ScenariosEntry)
     """What texts are about and for whom, or the name of a scenario pack. What is left out is chosen by the model's own
     words."""
+    questions: Annotated[tuple[QuestionEntry, ...], Field(max_length=MAX_QUESTIONS)] = ()
+    """Questions that the chat judge answers about each text in its vote, eight at most; there is then a vote at every
+    effort."""
     language: _Tag | None = None
     """The language of the texts, a tag of BCP 47 such as de, pt-BR or hi. Without it the samples decide, else labels
     and descriptions, else the brief, else English."""

@@ -160,6 +160,14 @@ class OwnSuite:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A question of the author's that the chat judge answers about each text with yes or no."""
+
+    ask: str
+    expects_yes: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One standard of judgment: its definition, and what earlier runs have stored for it.
 
@@ -168,8 +176,8 @@ class Model:
     of sets that wait for a person's decision, of both pools, and ``proposed_digests`` these sets' run ids and digests;
     ``refused`` are texts that a person has refused, sorted, and ``reviewed`` those that a person has accepted one by
     one, at the pole that the person gave them. ``contested`` are authored texts that stand at both poles of a trait,
-    and so count for neither. ``own_suites`` decide with the gate whether a set is attached, and so change nothing of a
-    plan.
+    and so count for neither. ``own_suites`` and ``questions`` decide what is kept of what was made, and so change
+    nothing of a plan.
     """
 
     handle: str
@@ -180,6 +188,7 @@ class Model:
     brief: Brief = field(default_factory=Brief)
     scenarios: OwnScenarios = field(default_factory=OwnScenarios)
     own_suites: tuple[OwnSuite, ...] = ()
+    questions: tuple[Question, ...] = ()
     seeds: tuple[Seed, ...] = ()
     contested: tuple[Seed, ...] = ()
     skipped: tuple[Skipped, ...] = ()

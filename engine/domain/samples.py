@@ -36,10 +36,12 @@ Reason = Literal[
     "left_out",
     "refused_before",
     "own_rule",
+    "own_question",
+    "no_sense",
 ]
 
-# Whose ``detail`` is stored: the author's rule.
-OWN_REASONS: frozenset[Reason] = frozenset({"own_rule"})
+# Whose ``detail`` is stored: the author's rule or question.
+OWN_REASONS: frozenset[Reason] = frozenset({"own_rule", "own_question"})
 
 _TEXT = pa.string()
 _COLUMNS: list[tuple[str, pa.DataType, bool]] = [

@@ -12,20 +12,28 @@ Outcome = Literal["positive", "negative", "neither"]
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One vote of one judge. ``first`` is the pole shown first; ``answer`` is "invalid" if no reply was valid."""
+    """One vote of one judge. ``first`` is the pole shown first; ``answer`` is "invalid" if no reply was valid.
+
+    ``sense`` is whether a person could have written the text and meant it, ``answers`` are those to the author's
+    questions; each is None where it was not asked for or cannot be read.
+    """
 
     judge: str
     answer: VoteAnswer
     first: Pole
+    sense: bool | None = None
+    answers: tuple[tuple[str, bool | None], ...] = ()
 
     @property
     def position(self) -> int | None:
         """The position in the prompt that was voted for, 0 or 1; None if neither was."""
         return None if self.answer in ("neither", "invalid") else int(self.answer != self.first)
 
-    def to_entry(self) -> dict[str, str]:
+    def to_entry(self) -> dict[str, object]:
         """Returns the vote as an entry of the ``judge_votes`` column."""
-        return {"judge": self.judge, "vote": self.answer, "order": f"{self.first} first"}
+        entry: dict[str, object] = {"judge": self.judge, "vote": self.answer, "order": f"{self.first} first"}
+        entry |= {} if self.sense is None else {"sense": self.sense}
+        return entry | ({"questions": dict(self.answers)} if self.answers else {})
 
 
 @dataclass(frozen=True, slots=True)

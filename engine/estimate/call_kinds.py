@@ -14,6 +14,7 @@ from engine.asking.scenarios import list_proposable
 from engine.domain.model import POLES, Pole, Trait
 from engine.llm.client.request import Endpoint, Request
 from engine.screening.in_context_judge import is_auc_measured, list_auditions, make_judge_request
+from engine.screening.sense import list_trial_texts
 from engine.screening.voting_judge import make_vote_request
 
 Value = TypeVar("Value")
@@ -30,6 +31,8 @@ JSON_TOKENS = 16
 PHRASE_TOKENS = 7
 # The length of `{"answer": "neither"}`, and a text as long as a sentence or two for the prompt of the vote.
 VOTE_REPLY_TOKENS = 8
+# And of `, "question_1": "yes"`.
+YES_NO_REPLY_TOKENS = 7
 VOTED_TEXT = (
     "Each page stays in the cache for ten minutes, and then the server builds it again when somebody asks for it."
 )
@@ -91,6 +94,7 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
             for pole in POLES
             if plan.quotas[trait.key, pole]
         ),
+        *(_list_sense_calls(plan, judge) if judge else ()),
         *(_make_vote_calls(plan, judge, trait) for trait in traits if judge),
         *(kind for trait in traits for kind in _list_judge_calls(plan, endpoint, trait)),
     )
@@ -143,10 +147,28 @@ def _make_vote_calls(plan: Plan, judge: Endpoint, trait: Trait) -> CallKind:
     cells = count_cells(plan)
     settled, texts = votes // 2 + 1, plan.level.exemplars_per_call * len(POLES)
     calls = Spread(cells.likely * texts * settled, cells.most * texts * votes)
-    request = make_vote_request(plan, trait.key, VOTED_TEXT, "positive")
+    request = make_vote_request(plan, trait.key, VOTED_TEXT, "positive", asks_sense=bool(list_trial_texts(plan)))
     example = Example("vote", request, "This sentence stands in for the exemplar; the poles are swapped between votes.")
-    replies: Spread[float] = Spread(VOTE_REPLY_TOKENS, request.max_tokens)
+    replies = _expect_vote(plan, request)
     return CallKind(f"votes: {trait.key}", judge, calls, replies, (example,))
+
+
+def _list_sense_calls(plan: Plan, judge: Endpoint) -> tuple[CallKind, ...]:
+    """Counts the calls by which it is tried whether the judge tells sense from nonsense."""
+    texts = list_trial_texts(plan)
+    requests = [make_vote_request(plan, item.trait, item.text, "positive", asks_sense=True) for item in texts]
+    examples = tuple(
+        Example(f"sense, {'whole' if item.makes_sense else 'shuffled'}", request)
+        for item, request in zip(texts, requests, strict=True)
+    )
+    if not examples:
+        return ()
+    calls = Spread(len(examples), len(examples))
+    return (CallKind("sense", judge, calls, _expect_vote(plan, requests[0]), examples),)
+
+
+def _expect_vote(plan: Plan, request: Request) -> Spread[float]:
+    return Spread(VOTE_REPLY_TOKENS + YES_NO_REPLY_TOKENS * (1 + len(plan.model.questions)), request.max_tokens)
 
 
 def _list_judge_calls(plan: Plan, endpoint: Endpoint, trait: Trait) -> tuple[CallKind, ...]:

@@ -127,7 +127,11 @@ def make_report_data(
         made=describe_made(rounds) if verdict.success else "",
         failed=(*rounds.explain_shortfall(), *verdict.failed),
         warnings=warnings,
-        notes=(*list_notes(rounds.plan, gateway.endpoint), *_name_shares(rounds)),
+        notes=(
+            *list_notes(rounds.plan, gateway.endpoint),
+            *_name_shares(rounds),
+            *([str(rounds.sense_trial)] if rounds.sense_trial else ()),
+        ),
         counts=tuple(
             PoleCount(trait, pole, counts[trait.key, pole], rounds.plan.quotas[trait.key, pole])
             for trait in model.traits

@@ -42,6 +42,8 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "left_out": "A person who reviewed the set left it out.",
     "refused_before": "It is like a text that a person has refused.",
     "own_rule": "It breaks a rule of the author's, which `detail` names.",
+    "own_question": "The judge answers a question of the author's otherwise than expected; `detail` has the question.",
+    "no_sense": "The judge says that no person would have written it and meant it.",
 }
 
 _FOR_REPETITION = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"
@@ -91,9 +93,15 @@ REMEDIES: Mapping[Reason, str] = {
     "own_rule": (
         "say it in the brief of model.yaml (failure_modes), or change the rule, for which nothing is asked again"
     ),
+    "own_question": (
+        "say it in the brief of model.yaml (failure_modes), or change the question, for which only votes are asked "
+        "again"
+    ),
+    "no_sense": "they read as nonsense to the judge, so take a stronger synth model or a lower temperature",
 }
 
 QUOTED = 2
+OWN_WORDS: Mapping[Reason, str] = {"own_rule": "rule", "own_question": "question"}
 
 _SUITES: Mapping[str, str] = {
     "run": "This run",
@@ -135,10 +143,10 @@ def state_outcome(rounds: Rounds, verdict: Verdict) -> str:
 def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
     """Explains a failed verdict: how many exemplars are lacking and the main reason, or what the gate found."""
     if hopeless := rounds.hopeless_rule:
-        quoted = join_words([quote_reply(text) for text in hopeless.texts])
+        what, quoted = OWN_WORDS[hopeless.reason], join_words([quote_reply(text) for text in hopeless.texts])
         return (
-            f"the rule “{hopeless.rule}” rejected {hopeless.rejected:,} of {hopeless.candidates:,} texts that passed "
-            f"everything else, such as {quoted}; no more was asked. {capitalise(REMEDIES['own_rule'])}."
+            f"the {what} “{hopeless.rule}” rejected {hopeless.rejected:,} of {hopeless.candidates:,} texts that passed "
+            f"everything else, such as {quoted}; no more was asked. {capitalise(REMEDIES[hopeless.reason])}."
         )
     if rounds.is_hopeless:
         return _explain_hopeless(rounds)

@@ -92,6 +92,8 @@ def load_job(
     if choose_pool(checked_type) == "train":
         check_draft(models_uri, handle)
     level, named = read_level(settings, choose_effort(checked_effort, model.effort))
+    if model.questions:
+        level = have_voted(level, model)
     if is_embedded(level.synth_model):
         level = take_file(settings, model, level, level.synth_model)
     samples_uri = settings.locate(settings.samples_uri)
@@ -117,6 +119,21 @@ def read_level(settings: Settings, effort: Effort) -> tuple[Level, Sequence[str]
 
     level = load_level(settings.locate(settings.effort_file), effort, choose)
     return replace(level, judge_model=settings.judge_model or level.judge_model), named
+
+
+def have_voted(level: Level, model: Model) -> Level:
+    """The level with a vote on each text, for a model whose author has questions.
+
+    Raises:
+        InputError: no chat judge would answer them.
+    """
+    if is_embedded(level.judge_model):
+        raise InputError(
+            f"{model.handle}: the questions in its model.yaml are answered by a chat judge, and the judge of effort "
+            f"{level.effort} is {level.judge_model}, which answers none. Name one in EXEMPLARS_JUDGE_MODEL or in "
+            "data/effort.yaml, or take the questions out"
+        )
+    return replace(level, judge_votes=max(1, level.judge_votes))
 
 
 def take_file(settings: Settings, model: Model, level: Level, name: str) -> Level:

@@ -69,6 +69,7 @@ async def judge_round(
     plan = rounds.plan
     ruled = await apply_own_rules(rounds.screener.compare(exemplars), own_rules)
     screened = await voting_judge.judge(plan, ruled, progress)
+    rounds.sense_trial = voting_judge.trial
     if rounds.round_no == 1:
         rounds.judge_aucs = await measure_judge_aucs(plan, gateway, progress)
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from engine.domain.samples import Exemplar
+from engine.domain.samples import OWN_REASONS, Exemplar, Reason
 
 # A rule that rejects such a share of so many candidates that passed everything else ends the run.
 HOPELESS_SHARE, HOPELESS_CANDIDATES = 0.9, 20
@@ -25,8 +25,9 @@ class OwnRules(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HopelessRule:
-    """A rule that nearly everything breaks, and some of the texts that it rejected."""
+    """A rule or question of the author's by which nearly everything is rejected, and some of these texts."""
 
+    reason: Reason
     rule: str
     rejected: int
     candidates: int
@@ -42,11 +43,13 @@ async def apply_own_rules(exemplars: Sequence[Exemplar], own_rules: OwnRules) ->
 
 
 def find_hopeless_rule(exemplars: Sequence[Exemplar]) -> HopelessRule | None:
-    """Finds the rule that has rejected nine of ten candidates, of twenty or more, that passed everything else."""
-    rejected = [item for item in exemplars if item.reason == "own_rule"]
+    """Finds what has rejected nine of ten candidates, of twenty or more, that passed everything but the author's."""
+    rejected = [item for item in exemplars if item.reason in OWN_REASONS]
     candidates = len(rejected) + sum(item.is_accepted for item in exemplars)
-    for rule, count in Counter(item.detail for item in rejected).most_common(1):
-        if candidates >= HOPELESS_CANDIDATES and count >= HOPELESS_SHARE * candidates:
+    if candidates < HOPELESS_CANDIDATES:
+        return None
+    for (reason, rule), count in Counter((item.reason, item.detail) for item in rejected).most_common(1):
+        if reason and count >= HOPELESS_SHARE * candidates:
             texts = [item.text or "" for item in rejected if item.detail == rule]
-            return HopelessRule(rule, count, candidates, tuple(texts[:QUOTED]))
+            return HopelessRule(reason, rule, count, candidates, tuple(texts[:QUOTED]))
     return None

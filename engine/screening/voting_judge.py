@@ -25,12 +25,23 @@ from engine.errors import ProviderError, RequestRefusedError, RetryableProviderE
 from engine.llm.client.prices import add_costs
 from engine.llm.client.request import REFUSED, Endpoint, Reply, Request
 from engine.llm.gateway.model_gateway import ModelGateway
+from engine.screening.sense import (
+    SENSE,
+    SenseTrial,
+    TrialText,
+    find_objection,
+    list_trial_texts,
+    name_question,
+    read_answers,
+    read_yes_no,
+)
 from engine.system.concurrency import gather_or_cancel, log_context
 from engine.text.formatting import quote_reply
 
 LOGGER = logging.getLogger("exemplars.votes")
-# A vote is a label in JSON; the rest is room for a code fence or a preamble.
-VOTE_TOKENS = 100
+# A vote is a label in JSON, and a yes or no for sense and each question; the rest is room for a code fence or a
+# preamble.
+VOTE_TOKENS, YES_NO_TOKENS = 100, 12
 # The first two votes, one in each order of the poles, are asked for at temperature 0. A later vote, or a second
 # attempt, has the same prompt as an earlier one: at temperature 0 its answer would be the same.
 LATER_TEMPERATURE = 0.7
@@ -61,6 +72,8 @@ class VotingJudge:
     def __init__(self, gateway: ModelGateway | None, votes: int) -> None:
         self.gateway = gateway
         self.votes = votes if gateway else 0
+        # What came of the trial by which it is decided whether the judge is asked for sense; None before it.
+        self.trial: SenseTrial | None = None
         self._is_any_read = False
         # By the labels of their requests.
         self._unread: dict[str, str] = {}
@@ -78,9 +91,10 @@ class VotingJudge:
         """Returns the exemplars in order; accepted ones get votes, and are rejected if these contradict their label.
 
         The reason is ``wrong_label`` if the votes decide for the other pole, ``off_pole`` if they decide for neither,
-        ``cell_failed`` if the judge fails for good.
+        ``cell_failed`` if the judge fails for good; then as ``find_objection`` says.
 
-        Until a vote could be read, the first texts are voted on before the others.
+        Before the first vote the judge is tried on texts of which it is known whether they make sense. Until a vote
+        could be read, the first texts are voted on before the others.
 
         Raises:
             ProviderError: none of the judge's first answers is a vote; also, like BudgetError and StoreError, as
@@ -89,6 +103,8 @@ class VotingJudge:
         gateway = self.gateway
         if gateway is None or not self.votes:
             return list(exemplars)
+        if self.trial is None and any(exemplar.is_accepted for exemplar in exemplars):
+            self.trial = await self._try(plan, gateway, progress)
         least = self.votes // 2 + 1
         progress.report(CallsPlanned(least * sum(exemplar.is_accepted for exemplar in exemplars)))
         standing = [number for number, exemplar in enumerate(exemplars, start=1) if exemplar.is_accepted]
@@ -122,9 +138,28 @@ class VotingJudge:
             return replace(exemplar, votes=tuple(votes), cost_usd=paid, reason="cell_failed", detail=detail)
         judged = replace(exemplar, votes=tuple(votes), cost_usd=add_costs(exemplar.cost_usd, *costs))
         if outcome == exemplar.pole:
-            return judged
+            objection = find_objection(votes, plan.model.questions)
+            return replace(judged, reason=objection[0], detail=objection[1]) if objection else judged
         detail = f"the judge's votes: {', '.join(vote.answer for vote in votes)}"
         return replace(judged, reason="off_pole" if outcome == "neither" else "wrong_label", detail=detail)
+
+    async def _try(self, plan: Plan, gateway: ModelGateway, progress: Progress) -> SenseTrial:
+        """Tries the judge; an answer that cannot be read, or does not come, is wrong."""
+        texts = list_trial_texts(plan)
+        progress.report(CallsPlanned(len(texts)))
+
+        async def ask(number: int, tried: TrialText) -> bool:
+            request = make_vote_request(plan, tried.trait, tried.text, POLES[0], asks_sense=True)
+            try:
+                reply = await gateway.complete(replace(request, label=f"sense/{number}"))
+            except (RetryableProviderError, RequestRefusedError):
+                return False
+            return read_yes_no(reply, SENSE) == tried.makes_sense
+
+        right = await gather_or_cancel(ask(number, tried) for number, tried in enumerate(texts))
+        trial = SenseTrial(gateway.endpoint.name, sum(right), len(right))
+        LOGGER.info("%s", trial)
+        return trial
 
     async def _ask_vote(
         self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, number: int, costs: list[float | None]
@@ -137,14 +172,16 @@ class VotingJudge:
         for attempt in range(ATTEMPTS):
             first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
             temperature = 0.0 if first_of_its_kind else LATER_TEMPERATURE
-            request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, temperature)
+            asks_sense = self.trial is not None and self.trial.is_passed
+            request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, temperature, asks_sense)
             label = f"vote/{exemplar.key}/{number}/{attempt}"
             reply = await gateway.complete(replace(request, label=label))
             costs.append(reply.cost_usd)
             said = read_ballot(reply, plan.model.trait(exemplar.trait))
             if said is not None:
                 self._is_any_read = True
-                return Vote(gateway.endpoint.name, said, first)
+                sense = read_yes_no(reply, SENSE) if asks_sense else None
+                return Vote(gateway.endpoint.name, said, first, sense, read_answers(reply, plan.model.questions))
             if not self._is_any_read:
                 self._unread[label] = reply.text
             if reply.finish == REFUSED:
@@ -169,12 +206,16 @@ def choose_first(seed: int, key: str, number: int) -> Pole:
     return POLES[(drawn + number) % 2]
 
 
-def make_vote_request(plan: Plan, trait: str, text: str, first: Pole, temperature: float = 0.0) -> Request:
+def make_vote_request(
+    plan: Plan, trait: str, text: str, first: Pole, temperature: float = 0.0, asks_sense: bool = False
+) -> Request:
     """Makes the request for one vote on a text."""
     asked = plan.model.trait(trait)
-    prompt = write_vote_prompt(plan.model, asked, text, first, plan.language.name)
-    schema = make_vote_schema([asked.label(pole) for pole in POLES])
-    return Request(prompt, VOTE_TOKENS, temperature, schema, in_words=write_words_only(prompt, schema))
+    prompt = write_vote_prompt(plan.model, asked, text, first, plan.language.name, asks_sense)
+    more = [SENSE] * asks_sense + [name_question(number) for number, _ in enumerate(plan.model.questions, start=1)]
+    schema = make_vote_schema([asked.label(pole) for pole in POLES], more)
+    tokens = VOTE_TOKENS + YES_NO_TOKENS * len(more)
+    return Request(prompt, tokens, temperature, schema, in_words=write_words_only(prompt, schema))
 
 
 def read_ballot(reply: Reply, trait: Trait) -> VoteAnswer | None:

@@ -95,7 +95,9 @@ class Behaviour:
     ``limited`` prompts fail on their first attempt only; ``malformed``, ``truncated``, ``filtered`` and
     ``unwelcome`` ones (400) always. As a judge it knows the pole that a text was written for; ``misjudged`` texts get
     the other one, ``undecided`` ones neither, and ``placed`` ones whatever stands first. ``manner`` is one of
-    ``fakes.manners``. A call takes up to ``seconds``, each prompt its own part of it. With ``hold_after``
+    ``fakes.manners``. Asked whether a text makes sense it says no of ``senseless`` ones and of such as are no sentence;
+    asked anything else it says yes of a share of ``matching`` texts; a share of these answers is ``mistaken``, and with
+    ``always_yes`` each is yes. A call takes up to ``seconds``, each prompt its own part of it. With ``hold_after``
     so many calls are answered, and all later ones wait until it is set to None.
     """
 
@@ -112,6 +114,10 @@ class Behaviour:
     placed: float = 0.0
     unwelcome: float = 0.0
     manner: str = ""
+    senseless: float = 0.0
+    matching: float = 0.0
+    mistaken: float = 0.0
+    always_yes: bool = False
 
 
 class Provider:
@@ -198,7 +204,7 @@ class Provider:
         share, behaviour = draw(text, "judged"), self.behaviour
         labels = re.findall(CHOICE, prompt)[-1]
         right, wrong = sorted(
-            labels, key=lambda label: (label in POSITIVE_LABELS) != (self.written[text] == "positive")
+            labels, key=lambda label: (label in POSITIVE_LABELS) != (self.written.get(text) == "positive")
         )
         said = right
         if share < behaviour.misjudged:
@@ -207,7 +213,18 @@ class Provider:
             said = "neither"
         elif share < behaviour.misjudged + behaviour.undecided + behaviour.placed:
             said = labels[0]
-        return json.dumps({"answer": said}), "stop"
+        return json.dumps({"answer": said} | self._answer_questions(prompt, text)), "stop"
+
+    def _answer_questions(self, prompt: str, text: str) -> dict[str, str]:
+        behaviour, answers = self.behaviour, {}
+        is_sentence = text[0].isupper() and text[-1] in ".!?"
+        for field in re.findall(r'in the field "(\w+)"', prompt):
+            is_so = draw(text, field) < behaviour.matching
+            if field == "sense":
+                is_so = is_sentence and draw(text, field) >= behaviour.senseless
+            is_so ^= draw(text, f"mistaken {field}") < behaviour.mistaken
+            answers[field] = "yes" if is_so or behaviour.always_yes else "no"
+        return answers
 
     async def _wait(self, prompt: str) -> None:
         self._admitted += 1

@@ -216,12 +216,13 @@ def test_judge_rejects_what_it_finds_at_another_pole_and_rows_with_their_votes_a
     assert rejected["judge_votes"].notna().eq(rejected["reason"].isin(["wrong_label", "off_pole", "surplus"])).all()
     assert ("openai/test", len(votes), sum(map(len, votes))) == (judge["judge"], judge["texts"], judge["votes"])
     assert 0 < judge["disagreements"]
-    assert len(votes) * 2 == len(asked) <= sum(provider.calls[prompt] for prompt in asked)
+    # Two prompts a text, and eight by which the judge was tried.
+    assert len(votes) * 2 + 8 == len(asked) <= sum(provider.calls[prompt] for prompt in asked)
 
     # The cheapest text took one call and two votes.
     assert 3 * CALL_USD == pytest.approx(kept["cost_usd"].min())
-    # One call belongs to no row.
-    assert cost["usd"] == pytest.approx(paid + CALL_USD)
+    # One call for subjects and eight by which the judge was tried belong to no row.
+    assert cost["usd"] == pytest.approx(paid + 9 * CALL_USD)
     assert (cost["usd"] / 16, 1.0) == (pytest.approx(cost["per_kept_sample_usd"]), cost["limit_usd"])
 
 

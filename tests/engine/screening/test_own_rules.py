@@ -38,7 +38,7 @@ def test_rule_is_hopeless_that_rejects_nine_of_ten_of_twenty_and_more(
     others = [replace(make_exemplar("short"), reason="too_short")] * 30
     found = find_hopeless_rule([*reject(rejected, "a"), *[make_exemplar("fine")] * accepted, *others])
 
-    assert (HopelessRule("a", 18, 20, ("a 0", "a 1", "a 2")) if hopeless else None) == found
+    assert (HopelessRule("own_rule", "a", 18, 20, ("a 0", "a 1", "a 2")) if hopeless else None) == found
 
 
 def test_two_rules_that_share_what_is_rejected_are_not_hopeless() -> None:

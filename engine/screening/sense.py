@@ -1,0 +1,134 @@
+"""What a vote says besides the pole: whether a person could have meant a text, and answers to the author's questions.
+
+Whether a judge can tell sense from nonsense is tried first, on texts that persons have written and on the same with
+their words shuffled. One that cannot is not asked for it.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.asking.plan import Plan
+from engine.asking.reply_json import UnreadableError, find_objects
+from engine.definitions.sources.unlabelled import draw_ordinary, list_noise_languages, read_ordinary
+from engine.domain.language_tag import find_code
+from engine.domain.model import Question
+from engine.domain.votes import Vote
+from engine.llm.client.request import REFUSED, Reply
+from engine.text.words import split_words
+
+# Of each kind. A judge that answers at random is right about seven of eight once in thirty times.
+TRIED, MOST_WRONG = 4, 1
+# Shuffled, fewer words may make sense by chance.
+MIN_WORDS = 6
+SENSE = "sense"
+YES_NO: Mapping[str, bool] = {"yes": True, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class TrialText:
+    """A text by which a judge is tried, for the question of one trait."""
+
+    trait: str
+    text: str
+    makes_sense: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SenseTrial:
+    """How many of the texts a judge was right about."""
+
+    judge: str
+    right: int
+    asked: int
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the judge tells sense from nonsense."""
+        return self.asked > 0 and self.right >= self.asked - MOST_WRONG
+
+    def __str__(self) -> str:
+        if not self.asked:
+            return f"{self.judge} was not asked whether texts make sense: there are no texts of persons to try it on."
+        said = (
+            f"{self.judge} was right about {self.right} of {self.asked} texts, of which half make sense and half have "
+            "their words shuffled"
+        )
+        return f"{said}." if self.is_passed else f"{said}: whether the set's texts make sense it was not asked."
+
+
+def list_trial_texts(plan: Plan) -> list[TrialText]:
+    """Lists seeds, or ordinary texts where there are too few of more than some words, and each with its words shuffled.
+
+    Empty where there are no such texts in the model's language.
+    """
+    first = plan.model.traits[0].key
+    written = [(seed.trait, seed.text) for seed in plan.model.sample_seeds(16 * TRIED)]
+    if (code := find_code(plan.language.tag)) in list_noise_languages():
+        written += [(first, item.text) for item in draw_ordinary(read_ordinary(code), ())]
+    long_enough = {text: trait for trait, text in written if len(_divide(text)[0]) >= MIN_WORDS}
+    chosen = [*long_enough.items()][:TRIED]
+    if len(chosen) < TRIED:
+        return []
+    whole = [TrialText(trait, text, makes_sense=True) for text, trait in chosen]
+    return [*whole, *(TrialText(trait, _shuffle(text), makes_sense=False) for text, trait in chosen)]
+
+
+def name_question(number: int) -> str:
+    """Names the field in which a vote answers the question of this number, from 1."""
+    return f"question_{number}"
+
+
+def read_yes_no(reply: Reply, field: str) -> bool | None:
+    """Reads a yes or a no in the last object of a reply that has the field; None where there is neither."""
+    if reply.finish == REFUSED:
+        return None
+    try:
+        given = [fields[field] for fields in find_objects(reply.text) if field in fields]
+    except UnreadableError:
+        return None
+    said = given[-1] if given else None
+    return said if isinstance(said, bool) else YES_NO.get(str(said).strip(" .!").casefold())
+
+
+def read_answers(reply: Reply, questions: Sequence[Question]) -> tuple[tuple[str, bool | None], ...]:
+    """Reads the answers to the author's questions, each with its question."""
+    named = enumerate(questions, start=1)
+    return tuple((question.ask, read_yes_no(reply, name_question(number))) for number, question in named)
+
+
+def find_objection(
+    votes: Sequence[Vote], questions: Sequence[Question]
+) -> tuple[Literal["no_sense", "own_question"], str] | None:
+    """Finds why votes reject a text that is at its pole, and the detail; None where they do not.
+
+    More votes have to be against it than for it. A question that no vote answers rejects it too: what the author asks
+    has to be answered.
+    """
+    if _weigh([vote.sense for vote in votes]) < 0:
+        return "no_sense", "the judge's votes say that no person would have written and meant it"
+    for number, question in enumerate(questions):
+        answers = [vote.answers[number][1] for vote in votes if vote.answers]
+        said = [None if answer is None else answer == question.expects_yes for answer in answers]
+        if all(answer is None for answer in said):
+            return "own_question", f"{question.ask} (no vote answers it)"
+        if _weigh(said) < 0:
+            return "own_question", question.ask
+    return None
+
+
+def _weigh(said: Sequence[bool | None]) -> int:
+    return sum(answer is True for answer in said) - sum(answer is False for answer in said)
+
+
+def _shuffle(text: str) -> str:
+    words, joiner = _divide(text)
+    random.Random(text).shuffle(words)
+    return joiner.join(words)
+
+
+def _divide(text: str) -> tuple[list[str], str]:
+    """Divides a text into words, and gives what stands between them: nothing in a script without spaces."""
+    words = text.split()
+    return (words, " ") if len(words) >= MIN_WORDS else (list(split_words(text)), "")
