@@ -23,7 +23,7 @@ RUN_SUITE, WHOLE_SUITE, HELD_OUT_SUITE = GATE_SUITES
 # The plan does not depend on the author's suites, so what a second start asks for is what was kept.
 OWN_REMEDY = (
     "The same start makes the same texts: say it in the brief of model.yaml, set another EXEMPLARS_SEED, or change the "
-    "suite, for which nothing is asked again."
+    "suite: no text that has come is asked for again."
 )
 _PER_THREAD = threading.local()
 

@@ -14,7 +14,7 @@ from engine.choosing.shortcuts import DEFINED_BY_WORDS, STRONG_AUC, Shortcut
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.in_context_judge import MIN_AUC
-from engine.screening.own_rules import HopelessRule, find_hopeless_rule
+from engine.screening.own_rules import HopelessRule, OwnTally
 from engine.screening.screener import Screener, mask_numbers, reject_same_meanings
 from engine.screening.sense import SenseTrial
 from engine.store.earlier.samples import as_stored
@@ -64,6 +64,7 @@ class Rounds:
         self.recheck = Recheck()
         self.judge_aucs: Mapping[str, float] = {}
         self.sense_trial: SenseTrial | None = None
+        self.own_tally = OwnTally()
         self._only_clear = only_clear
         self._replaced = 0
         self._no_poles: Mapping[str, float] = {}
@@ -142,7 +143,7 @@ class Rounds:
     @property
     def hopeless_rule(self) -> HopelessRule | None:
         """The rule of the author's for which the next rounds would only be paid for; None where nothing is lacking."""
-        return find_hopeless_rule(self.exemplars) if any(self.choice.shortfall.values()) else None
+        return self.own_tally.find_hopeless() if any(self.choice.shortfall.values()) else None
 
     def _find_shortfall(self) -> dict[tuple[str, Pole], int]:
         """Returns what is lacking; if nothing is, what should be replaced, while replacement rounds are left."""

@@ -97,6 +97,7 @@ def make_sample_set(
             "level": asdict(rounds.plan.level),
             "checked_beside": list(verdict.beside),
             **({} if rounds.plan.lacking is None else {"lacking": nest_counts(rounds.plan.lacking)}),
+            **({"questions": [asdict(question) for question in model.questions]} if model.questions else {}),
             **({"expectations": {suite.name: suite.sha256 for suite in model.own_suites}} if model.own_suites else {}),
         },
         review={"until": until.isoformat(timespec="seconds")} if until and verdict.proposed else {},

@@ -10,6 +10,7 @@ from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason
 from engine.domain.verdict import Verdict
 from engine.domain.votes import VoteCounts, count_votes
+from engine.screening.sense import UNANSWERED
 from engine.text.formatting import capitalise, count_noun, join_words, name_plainly, name_reason, quote_reply
 
 NOTHING_ATTACHED = "nothing attached"
@@ -42,7 +43,9 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "left_out": "A person who reviewed the set left it out.",
     "refused_before": "It is like a text that a person has refused.",
     "own_rule": "It breaks a rule of the author's, which `detail` names.",
-    "own_question": "The judge answers a question of the author's otherwise than expected; `detail` has the question.",
+    "own_question": (
+        "The judge answers a question of the author's, which `detail` has, otherwise than expected, or not at all."
+    ),
     "no_sense": "The judge says that no person would have written it and meant it.",
 }
 
@@ -55,6 +58,15 @@ _FOR_MORE_ROUNDS = (
     "give the effort more top_up_rounds (data/effort.yaml): what was asked is kept and not paid for again"
 )
 _FOR_UNREAD_VOTES = "most of the judge's votes on them cannot be read, so take another judge (EXEMPLARS_JUDGE_MODEL)"
+
+_FOR_OWN = (
+    "say it in the brief of model.yaml (failure_modes), or change the {}: no text that has come is asked for again"
+)
+_FOR_OWN_PLAIN = (
+    "change the {}, or take a chat model, since this one is not shown the brief: no text that has come is asked for "
+    "again"
+)
+_FOR_UNANSWERED = "take a judge that answers it (EXEMPLARS_JUDGE_MODEL)"
 
 _SEE_GATE = "see the gate's results in the report, and fix the samples or the suite that they name"
 
@@ -90,13 +102,8 @@ REMEDIES: Mapping[Reason, str] = {
     "removed": "fill up what is lacking with `exemplars synthesize --only-lacking`",
     "left_out": _FOR_MORE_ROUNDS,
     "refused_before": _FOR_REPETITION,
-    "own_rule": (
-        "say it in the brief of model.yaml (failure_modes), or change the rule, for which nothing is asked again"
-    ),
-    "own_question": (
-        "say it in the brief of model.yaml (failure_modes), or change the question, for which only votes are asked "
-        "again"
-    ),
+    "own_rule": _FOR_OWN.format("rule"),
+    "own_question": _FOR_OWN.format("question"),
     "no_sense": "they read as nonsense to the judge, so take a stronger synth model or a lower temperature",
 }
 
@@ -144,9 +151,12 @@ def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
     """Explains a failed verdict: how many exemplars are lacking and the main reason, or what the gate found."""
     if hopeless := rounds.hopeless_rule:
         what, quoted = OWN_WORDS[hopeless.reason], join_words([quote_reply(text) for text in hopeless.texts])
+        remedy = (_FOR_OWN_PLAIN if rounds.plan.level.completes else _FOR_OWN).format(what)
+        if hopeless.rule.endswith(UNANSWERED):
+            remedy = _FOR_UNANSWERED
         return (
-            f"the {what} “{hopeless.rule}” rejected {hopeless.rejected:,} of {hopeless.candidates:,} texts that passed "
-            f"everything else, such as {quoted}; no more was asked. {capitalise(REMEDIES[hopeless.reason])}."
+            f"the {what} “{hopeless.rule}” rejected {hopeless.rejected:,} of {hopeless.candidates:,} texts that came "
+            f"to it, such as {quoted}; no more was asked. {capitalise(remedy)}."
         )
     if rounds.is_hopeless:
         return _explain_hopeless(rounds)

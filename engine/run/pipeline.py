@@ -68,7 +68,9 @@ async def judge_round(
     """
     plan = rounds.plan
     ruled = await apply_own_rules(rounds.screener.compare(exemplars), own_rules)
+    rounds.own_tally.add("own_rule", ruled)
     screened = await voting_judge.judge(plan, ruled, progress)
+    rounds.own_tally.add("own_question", screened)
     rounds.sense_trial = voting_judge.trial
     if rounds.round_no == 1:
         rounds.judge_aucs = await measure_judge_aucs(plan, gateway, progress)

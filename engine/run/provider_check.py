@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from engine.asking.cells import CHAT_EXTRA_TOKENS
 from engine.asking.reply_json import UnreadableError, find_objects
 from engine.definitions.effort import Level, Thinking
 from engine.errors import ContextTooLongError, ExemplarsError, RequestRefusedError
@@ -31,7 +32,7 @@ SCHEMA = {
     "required": ["text"],
     "additionalProperties": False,
 }
-MAX_TOKENS, LIKELIEST = 200, 5
+MAX_TOKENS, LIKELIEST = CHAT_EXTRA_TOKENS + 80, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ async def check_models(settings: Settings, level: Level) -> AsyncIterator[Checke
     except ExemplarsError as error:
         yield Checked("synth model", level.synth_model, works=False, says=(str(error),))
         return
-    is_one = judge is not None and (judge.model, judge.api_base) == (synth.model, synth.api_base)
+    is_one = judge is not None and replace(judge, settings=synth.settings) == synth
     asked: list[tuple[Role, Endpoint]] = [("synth model and judge" if is_one else "synth model", synth)]
     if judge and not is_one:
         asked.append(("judge", judge))
@@ -95,23 +96,22 @@ async def _check(role: Role, endpoint: Endpoint, settings: Settings, level: Leve
             client = LitellmClient(endpoint, max(settings.call_timeout_seconds, least_seconds))
             stack.push_async_callback(client.close)
             begun = time.monotonic()
-            request, reply = await _ask(client, level.thinking if "synth" in role else "none")
+            request, reply, seconds = await _ask(client, level.thinking if "synth" in role else "none")
     except ExemplarsError as error:
         took = time.monotonic() - begun
         return Checked(role, endpoint.name, works=False, usd_per_million=price, seconds=took, says=(str(error),))
-    seconds = time.monotonic() - begun
-    schema = _read_schema(endpoint, request, reply)
+    schema = _read_schema(request, reply) if endpoint.style == "chat" else "not asked for"
     speed = reply.completion_tokens / seconds if reply.completion_tokens and seconds else None
     secrets = find_secrets(endpoint.api_key, endpoint.api_base, os.environ)
     answered_by = redact(client.answered_by, secrets) if client.answered_by else None
-    says = tuple(_advise(endpoint, schema, reply, answered_by))
-    works, odds = schema != "not followed", bool(reply.odds)
+    says = tuple(_advise(role, endpoint, schema, reply, answered_by))
+    works, odds = schema != "not followed" or role == "judge", bool(reply.odds)
     return Checked(role, endpoint.name, works, answered_by, schema, odds, price, speed, seconds, says)
 
 
-async def _ask(client: LitellmClient, thinking: Thinking) -> tuple[Request, Reply]:
-    """The first request that the provider takes, and its reply: with a schema and log probabilities, with a schema, or
-    in words, as a run goes on.
+async def _ask(client: LitellmClient, thinking: Thinking) -> tuple[Request, Reply, float]:
+    """The first request whose answer is of use, its reply and the seconds that it took: with a schema and log
+    probabilities, with a schema, or in words.
     """
     redacting = RedactingClient(client)
     whole = Request(
@@ -120,35 +120,42 @@ async def _ask(client: LitellmClient, thinking: Thinking) -> tuple[Request, Repl
     if client.endpoint.style == "plain":
         whole = replace(whole, prompt=Prompt(BEGUN), schema=None)
     words = replace(whole.without_schema(), logprobs=None)
-    for request in (whole, replace(whole, logprobs=None)):
+    for request in (whole, replace(whole, logprobs=None), words):
+        begun = time.monotonic()
         try:
-            return request, await redacting.complete(request)
-        except ContextTooLongError:
-            raise
-        except RequestRefusedError:
+            reply = await redacting.complete(request)
+        except RequestRefusedError as error:
+            if isinstance(error, ContextTooLongError) or request is words:
+                raise
             continue
-    return words, await redacting.complete(words)
+        is_read = client.endpoint.style == "plain" or _read_schema(request, reply) != "not followed"
+        if is_read or request is words:
+            break
+    return request, reply, time.monotonic() - begun
 
 
-def _read_schema(endpoint: Endpoint, request: Request, reply: Reply) -> SchemaUse:
-    if endpoint.style == "plain":
-        return "not asked for"
+def _read_schema(request: Request, reply: Reply) -> SchemaUse:
     with suppress(UnreadableError):
         if any(isinstance(found.get("text"), str) for found in find_objects(reply.text)):
             return "followed" if request.schema else "in words"
     return "not followed"
 
 
-def _advise(endpoint: Endpoint, schema: SchemaUse, reply: Reply, answered_by: str | None) -> list[str]:
+def _advise(role: Role, endpoint: Endpoint, schema: SchemaUse, reply: Reply, answered_by: str | None) -> list[str]:
     says = []
-    if schema == "not followed":
+    if schema == "not followed" and role == "judge":
+        says.append(
+            "It answers without the JSON that it was asked for: its votes are read from what it says, and questions of "
+            "the author's stay unanswered"
+        )
+    elif schema == "not followed":
         says.append(
             "It answers, and not in the JSON that it was asked for, with a schema or in words: a run would reject all "
             f"its texts as unreadable. Take another model ({endpoint.settings}_MODEL), or more output tokens on its "
             "server"
         )
     elif schema == "in words":
-        says.append("It refuses a schema, so a run asks it for JSON in words, and rejects what cannot be read")
+        says.append("It keeps to no schema, so it is asked for JSON in words, and what cannot be read is rejected")
     bare = endpoint.model.rpartition("/")[2]
     if answered_by and bare not in answered_by and answered_by not in endpoint.model:
         says.append(

@@ -7,22 +7,25 @@ their words shuffled. One that cannot is not asked for it.
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Literal
 
 from engine.asking.plan import Plan
 from engine.asking.reply_json import UnreadableError, find_objects
 from engine.definitions.sources.unlabelled import draw_ordinary, list_noise_languages, read_ordinary
 from engine.domain.language_tag import find_code
-from engine.domain.model import Question
+from engine.domain.model import POLES, Question
 from engine.domain.votes import Vote
 from engine.llm.client.request import REFUSED, Reply
 from engine.text.words import split_words
 
 # Of each kind. A judge that answers at random is right about seven of eight once in thirty times.
 TRIED, MOST_WRONG = 4, 1
+MOST_SEEDS = 16
 # Shuffled, fewer words may make sense by chance.
 MIN_WORDS = 6
-SENSE = "sense"
+SENSE, QUESTION = "sense", "question_"
+UNANSWERED = "(no vote answers it)"
 YES_NO: Mapping[str, bool] = {"yes": True, "no": False}
 
 
@@ -37,16 +40,24 @@ class TrialText:
 
 @dataclass(frozen=True, slots=True)
 class SenseTrial:
-    """How many of the texts a judge was right about."""
+    """How many of the texts a judge was right about.
+
+    ``doubted`` are the traits of which it took a person's text for nonsense: of some traits one pole is nonsense.
+    """
 
     judge: str
     right: int
     asked: int
+    doubted: frozenset[str] = frozenset()
 
     @property
     def is_passed(self) -> bool:
         """Whether the judge tells sense from nonsense."""
         return self.asked > 0 and self.right >= self.asked - MOST_WRONG
+
+    def covers(self, trait: str) -> bool:
+        """Whether the judge is asked if texts of a trait make sense."""
+        return self.is_passed and trait not in self.doubted
 
     def __str__(self) -> str:
         if not self.asked:
@@ -55,18 +66,22 @@ class SenseTrial:
             f"{self.judge} was right about {self.right} of {self.asked} texts, of which half make sense and half have "
             "their words shuffled"
         )
-        return f"{said}." if self.is_passed else f"{said}: whether the set's texts make sense it was not asked."
+        if not self.is_passed:
+            return f"{said}: whether the set's texts make sense it was not asked."
+        left_out = ", ".join(sorted(self.doubted))
+        return f"{said}." + (f" Of {left_out} it was not asked whether texts make sense." if left_out else "")
 
 
 def list_trial_texts(plan: Plan) -> list[TrialText]:
-    """Lists seeds, or ordinary texts where there are too few of more than some words, and each with its words shuffled.
+    """Lists texts of persons and each with its words shuffled; none where there are too few in the model's language.
 
-    Empty where there are no such texts in the model's language.
+    They are seeds of some words, of each trait and pole in turn, and after them ordinary texts.
     """
-    first = plan.model.traits[0].key
-    written = [(seed.trait, seed.text) for seed in plan.model.sample_seeds(16 * TRIED)]
+    places = [(trait.key, pole) for trait in plan.model.traits for pole in POLES]
+    turns = zip_longest(*(plan.model.seeds_at(*place)[:MOST_SEEDS] for place in places))
+    written = [(seed.trait, seed.text) for turn in turns for seed in turn if seed]
     if (code := find_code(plan.language.tag)) in list_noise_languages():
-        written += [(first, item.text) for item in draw_ordinary(read_ordinary(code), ())]
+        written += [(places[0][0], item.text) for item in draw_ordinary(read_ordinary(code), ())]
     long_enough = {text: trait for trait, text in written if len(_divide(text)[0]) >= MIN_WORDS}
     chosen = [*long_enough.items()][:TRIED]
     if len(chosen) < TRIED:
@@ -75,9 +90,20 @@ def list_trial_texts(plan: Plan) -> list[TrialText]:
     return [*whole, *(TrialText(trait, _shuffle(text), makes_sense=False) for text, trait in chosen)]
 
 
+def judge_trial(judge: str, texts: Sequence[TrialText], right: Sequence[bool]) -> SenseTrial:
+    """Judges a trial by whether the judge was right about each text."""
+    doubted = {tried.trait for tried, is_right in zip(texts, right, strict=True) if tried.makes_sense and not is_right}
+    return SenseTrial(judge, sum(right), len(right), frozenset(doubted))
+
+
 def name_question(number: int) -> str:
     """Names the field in which a vote answers the question of this number, from 1."""
-    return f"question_{number}"
+    return f"{QUESTION}{number}"
+
+
+def is_yes_no_field(name: str) -> bool:
+    """Whether a field is one in which a vote says yes or no, and not the pole."""
+    return name == SENSE or name.startswith(QUESTION)
 
 
 def read_yes_no(reply: Reply, field: str) -> bool | None:
@@ -112,7 +138,7 @@ def find_objection(
         answers = [vote.answers[number][1] for vote in votes if vote.answers]
         said = [None if answer is None else answer == question.expects_yes for answer in answers]
         if all(answer is None for answer in said):
-            return "own_question", f"{question.ask} (no vote answers it)"
+            return "own_question", f"{question.ask} {UNANSWERED}"
         if _weigh(said) < 0:
             return "own_question", question.ask
     return None

@@ -30,6 +30,8 @@ from engine.screening.sense import (
     SenseTrial,
     TrialText,
     find_objection,
+    is_yes_no_field,
+    judge_trial,
     list_trial_texts,
     name_question,
     read_answers,
@@ -53,6 +55,7 @@ FIRST_TEXTS = 4
 ATTEMPTS = 2
 # A named answer becomes one of these characters, which no label has after folding.
 _FIRST_SIGN = 0xE000
+_OBJECT = regex.compile(r"\{[^{}]*\}")
 _UNSEEN = regex.compile(r"[\p{Cf}\p{Co}\ufe0e\ufe0f]")
 _SEPARATORS = regex.compile(r"[.!;:()\[\]{}<>|。\n]+|\s\p{Pd}\s|—")
 # A question is none of the words that may stand around an answer.
@@ -144,7 +147,12 @@ class VotingJudge:
         return replace(judged, reason="off_pole" if outcome == "neither" else "wrong_label", detail=detail)
 
     async def _try(self, plan: Plan, gateway: ModelGateway, progress: Progress) -> SenseTrial:
-        """Tries the judge; an answer that cannot be read, or does not come, is wrong."""
+        """Tries the judge; an answer that cannot be read, or is refused, is wrong.
+
+        Raises:
+            RetryableProviderError: an answer does not come. It could come at the next start, which would then have
+                other votes asked for.
+        """
         texts = list_trial_texts(plan)
         progress.report(CallsPlanned(len(texts)))
 
@@ -152,12 +160,13 @@ class VotingJudge:
             request = make_vote_request(plan, tried.trait, tried.text, POLES[0], asks_sense=True)
             try:
                 reply = await gateway.complete(replace(request, label=f"sense/{number}"))
-            except (RetryableProviderError, RequestRefusedError):
+            except RequestRefusedError:
                 return False
-            return read_yes_no(reply, SENSE) == tried.makes_sense
+            is_read = read_ballot(reply, plan.model.trait(tried.trait)) is not None
+            return is_read and read_yes_no(reply, SENSE) == tried.makes_sense
 
         right = await gather_or_cancel(ask(number, tried) for number, tried in enumerate(texts))
-        trial = SenseTrial(gateway.endpoint.name, sum(right), len(right))
+        trial = judge_trial(gateway.endpoint.name, texts, right)
         LOGGER.info("%s", trial)
         return trial
 
@@ -172,17 +181,19 @@ class VotingJudge:
         for attempt in range(ATTEMPTS):
             first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
             temperature = 0.0 if first_of_its_kind else LATER_TEMPERATURE
-            asks_sense = self.trial is not None and self.trial.is_passed
+            asks_sense = self.trial is not None and self.trial.covers(exemplar.trait)
             request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, temperature, asks_sense)
             label = f"vote/{exemplar.key}/{number}/{attempt}"
             reply = await gateway.complete(replace(request, label=label))
             costs.append(reply.cost_usd)
             said = read_ballot(reply, plan.model.trait(exemplar.trait))
-            if said is not None:
+            answers = read_answers(reply, plan.model.questions)
+            is_whole = all(answer is not None for _, answer in answers)
+            if said is not None and (is_whole or attempt == ATTEMPTS - 1):
                 self._is_any_read = True
                 sense = read_yes_no(reply, SENSE) if asks_sense else None
-                return Vote(gateway.endpoint.name, said, first, sense, read_answers(reply, plan.model.questions))
-            if not self._is_any_read:
+                return Vote(gateway.endpoint.name, said, first, sense, answers)
+            if said is None and not self._is_any_read:
                 self._unread[label] = reply.text
             if reply.finish == REFUSED:
                 break
@@ -248,7 +259,9 @@ def read_answer(reply: Reply, answers: Sequence[str]) -> str | None:
 
 
 def _find_said(reply: Reply) -> str:
-    """The field ``answer`` of the last object that has one, else the texts of the last object, else the reply."""
+    """The field ``answer`` of the last object that has one, else its texts but for yes or no to other questions, else
+    what stands around it, else the reply.
+    """
     if reply.finish == REFUSED:
         return ""
     try:
@@ -256,7 +269,8 @@ def _find_said(reply: Reply) -> str:
     except UnreadableError as error:
         return "" if error.breaks_off or reply.finish == "length" else drop_thoughts(reply.text)
     given = [fields["answer"] for fields in objects if not isinstance(fields.get("answer", {}), dict)]
-    said = given[-1] if given else list(objects[-1].values())
+    others = [value for name, value in objects[-1].items() if not is_yes_no_field(name)]
+    said = given[-1] if given else others or _OBJECT.sub("", drop_thoughts(reply.text))
     return "\n".join(item for item in (said if isinstance(said, list) else [said]) if isinstance(item, str))
 
 

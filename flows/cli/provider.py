@@ -29,12 +29,14 @@ def check_command(
     """Ask each language model that a run would ask once: key, name, schema, price and speed. Keeps no text."""
     from engine.definitions.effort import choose_effort
     from engine.definitions.loader import load_model
-    from engine.run.job import check_effort, read_level
+    from engine.run.job import check_effort, have_voted, read_level
     from engine.settings import read_settings
 
     settings, asked = read_settings(), check_effort(effort)
-    own = load_model(settings.locate(settings.models_uri), handle).effort if handle else None
-    level, _ = read_level(settings, choose_effort(asked, own))
+    model = load_model(settings.locate(settings.models_uri), handle) if handle else None
+    level, _ = read_level(settings, choose_effort(asked, model.effort if model else None))
+    if model and model.questions:
+        level = have_voted(level, model)
     checked = asyncio.run(_collect(settings, level, as_json))
     if as_json:
         print(json.dumps([asdict(each) for each in checked]))

@@ -218,7 +218,7 @@ class Provider:
     def _answer_questions(self, prompt: str, text: str) -> dict[str, str]:
         behaviour, answers = self.behaviour, {}
         is_sentence = text[0].isupper() and text[-1] in ".!?"
-        for field in re.findall(r'in the field "(\w+)"', prompt):
+        for field in re.findall(r'in the field "(sense|question_\d+)"', prompt):
             is_so = draw(text, field) < behaviour.matching
             if field == "sense":
                 is_so = is_sentence and draw(text, field) >= behaviour.senseless

@@ -47,7 +47,9 @@ def test_rule_that_nearly_everything_breaks_ends_the_run_and_one_that_is_correct
     workspace: Workspace, provider: Provider
 ) -> None:
     write_suite(workspace)
-    with pytest.raises(QuotaError, match=r"the rule “house: no text names .* rejected \d+ of \d+ texts .* such as “"):
+    with pytest.raises(
+        QuotaError, match=r"the rule “house: no text names .* rejected \d+ of \d+ texts that came to it, such as “"
+    ):
         workspace.run()
     [rejected] = workspace.list_sets()
     asked = provider.calls.total()

@@ -87,10 +87,10 @@ def make_settings(url: str, **more: Any) -> Settings:
     ("answer", "schema", "odds", "says"),
     [
         (answer_well, "followed", True, ""),
-        (take_no_schema, "in words", False, "It refuses a schema"),
+        (take_no_schema, "in words", False, "It keeps to no schema"),
         (take_no_log_probabilities, "followed", False, ""),
         (rename, "followed", True, "says that llama-3.1-8b-instruct wrote it"),
-        (answer_prose, "not followed", True, "a run would reject all its texts as unreadable"),
+        (answer_prose, "not followed", False, "a run would reject all its texts as unreadable"),
     ],
 )
 async def test_model_that_answers(answer: Answer, schema: str, odds: bool, says: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from fakes.builders import make_exemplar
 
 from engine.domain.samples import Exemplar
-from engine.screening.own_rules import HopelessRule, apply_own_rules, find_hopeless_rule
+from engine.screening.own_rules import HopelessRule, OwnTally, apply_own_rules
 
 
 def reject(count: int, rule: str) -> list[Exemplar]:
@@ -32,14 +32,22 @@ async def test_only_candidates_that_passed_everything_else_are_held_against_the_
 
 
 @pytest.mark.parametrize(("rejected", "accepted", "hopeless"), [(18, 2, True), (17, 3, False), (17, 2, False)])
-def test_rule_is_hopeless_that_rejects_nine_of_ten_of_twenty_and_more(
+def test_rule_is_hopeless_that_rejects_nine_of_ten_of_twenty_and_more_that_came_to_it(
     rejected: int, accepted: int, hopeless: bool
 ) -> None:
     others = [replace(make_exemplar("short"), reason="too_short")] * 30
-    found = find_hopeless_rule([*reject(rejected, "a"), *[make_exemplar("fine")] * accepted, *others])
+    tally = OwnTally()
+    for part in ([*reject(rejected, "a"), *others], [make_exemplar("fine")] * accepted):
+        tally.add("own_rule", part)
+        # What comes to the questions is counted for them.
+        tally.add("own_question", part)
 
-    assert (HopelessRule("own_rule", "a", 18, 20, ("a 0", "a 1", "a 2")) if hopeless else None) == found
+    expected = HopelessRule("own_rule", "a", 18, 20, ("a 0", "a 1", "a 2"))
+    assert (expected if hopeless else None) == tally.find_hopeless()
 
 
 def test_two_rules_that_share_what_is_rejected_are_not_hopeless() -> None:
-    assert find_hopeless_rule([*reject(15, "a"), *reject(15, "b")]) is None
+    tally = OwnTally()
+    tally.add("own_rule", [*reject(15, "a"), *reject(15, "b")])
+
+    assert tally.find_hopeless() is None

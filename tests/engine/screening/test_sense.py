@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.builders import make_exemplar, make_model, make_test_plan
+from fakes.builders import make_exemplar, make_model, make_test_plan, make_trait
 from fakes.client import CHAT, FakeClient, HeardProgress, make_fake_gateway
 
 from engine.asking.plan import Plan
@@ -14,8 +14,15 @@ from engine.domain.model import Question
 from engine.domain.samples import Exemplar
 from engine.domain.votes import Vote
 from engine.llm.client.request import Reply, Request
-from engine.screening.sense import SenseTrial, find_objection, list_trial_texts, read_yes_no
-from engine.screening.voting_judge import VotingJudge, make_vote_request
+from engine.screening.sense import (
+    SenseTrial,
+    TrialText,
+    find_objection,
+    judge_trial,
+    list_trial_texts,
+    read_yes_no,
+)
+from engine.screening.voting_judge import VotingJudge, make_vote_request, read_ballot
 
 QUESTIONS = (Question("Does it name a competitor?", expects_yes=False), Question("Is it polite?", expects_yes=True))
 JUDGE = replace(CHAT, name="openai/judge", identity="openai/judge@")
@@ -76,6 +83,48 @@ async def test_judge_that_always_says_yes_is_not_asked_for_sense(tmp_path: Path)
     assert ("own_question", QUESTIONS[0].ask) == (nonsense.reason, nonsense.detail)
     assert "sense" not in client.requests[-1].prompt.user
     assert nonsense.votes[0].sense is None
+
+
+async def test_question_that_is_left_open_is_asked_once_more_and_then_rejects_the_text(tmp_path: Path) -> None:
+    open_, whole = (Reply(f'{{"answer": "Clear"{more}}}', "stop") for more in ("", ', "question_1": "no"'))
+
+    def reply(request: Request) -> Reply:
+        is_last = request.label.endswith("/1") and "second drawer" in request.prompt.user
+        return replace(whole, text=whole.text.replace("}", ', "question_2": "yes"}')) if is_last else open_
+
+    client = FakeClient(reply, JUDGE)
+    [answered, left_open], _ = await judge(
+        tmp_path, client, "It lies in the second drawer.", "It lies in the third one."
+    )
+
+    assert (8 + 2 * 2, None) == (len(client.requests), answered.reason)
+    assert ("own_question", f"{QUESTIONS[0].ask} (no vote answers it)") == (left_open.reason, left_open.detail)
+
+
+def test_judge_that_takes_a_persons_text_for_nonsense_is_not_asked_about_that_trait() -> None:
+    texts = [TrialText(trait, "a text", makes_sense) for makes_sense in (True, False) for trait in ("a", "a", "b", "b")]
+    doubted = judge_trial("judge", texts, [True, False, *[True] * 6])
+    failed = judge_trial("judge", texts, [True, False, *[True] * 5, False])
+
+    assert (True, False, True) == (doubted.is_passed, doubted.covers("a"), doubted.covers("b"))
+    assert (False, False) == (failed.is_passed, failed.covers("b"))
+    assert str(doubted).endswith("Of a it was not asked whether texts make sense.")
+
+
+@pytest.mark.parametrize(
+    ("said", "vote"),
+    [
+        ('Clear {"sense": "yes"}', "positive"),
+        ('{"sense": "yes", "question_1": "no", "label": "Obscure"}', "negative"),
+        ('{"sense": "yes"}', None),
+    ],
+)
+def test_yes_or_no_is_no_vote(said: str, vote: str | None) -> None:
+    trait = make_trait(positive_label="Clear", negative_label="Obscure")
+    opposite = make_trait(positive_label="Yes", negative_label="No")
+
+    assert vote == read_ballot(Reply(said, "stop"), trait)
+    assert read_ballot(Reply('{"sense": "yes"}', "stop"), opposite) is None
 
 
 @pytest.mark.parametrize(
