@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import BinaryIO
 
+from engine.definitions.loader import check_traits
 from engine.definitions.mistakes import find_near_spelling, format_names
 from engine.definitions.outline import Outline
 from engine.definitions.sources.labelled_lines import (
@@ -50,8 +51,10 @@ def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | N
 
     Raises:
         DefinitionError: there are mistakes in the file; the error carries the first of them.
-        InputError: the file is neither CSV nor JSONL, or nothing in it is labelled.
+        InputError: the file is neither CSV nor JSONL, or nothing in it is labelled; a NoTraitsError if the model has no
+            traits yet.
     """
+    check_traits(outline)
     file = stream if stream.seekable() else io.BytesIO(stream.read())
     is_csv = _is_csv(name, file)
     fields = read_fields(file, is_csv)

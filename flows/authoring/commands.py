@@ -1,4 +1,4 @@
-"""The commands for authors: ``new``, ``validate``, ``schema`` and ``gx-context``."""
+"""The commands for authors: ``new``, ``validate``, ``add``, ``schema`` and ``gx-context``."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import typer
 
 from engine.errors import ExemplarsError, InputError
 from engine.text.formatting import count_noun
-from flows.cli.options import BEGIN, HAND_ON, json_option
+from flows.cli.options import BEGIN, HAND_ON, LABELLED_FILE, HandleArgument, JsonOption, json_option
 
 if TYPE_CHECKING:
     from engine.authoring.hints import Hint
@@ -75,6 +75,24 @@ def validate_command(
             print(f"hint: {stray}")
         print(_summarise(found, shared, len(strays)))
     raise typer.Exit(max(validation.exit_code for validation in (shared, *found)))
+
+
+@app.command("add", rich_help_panel=BEGIN)
+def add_command(
+    handle: HandleArgument,
+    file: Annotated[str, typer.Argument(help=f"{LABELLED_FILE} Texts without a label are passed over. - reads stdin.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be added, and write nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add texts that you have labelled to a model's own samples, all of them or none."""
+    from engine.authoring.labelled_texts import add_labelled
+    from engine.settings import read_settings
+    from flows.cli.labelled_file import read_labelled_file
+
+    settings = read_settings()
+    labelled = read_labelled_file(settings, handle, file)
+    addition = add_labelled(settings.locate(settings.models_uri), handle, labelled, dry_run)
+    print(json.dumps(asdict(addition)) if as_json else addition)
 
 
 @app.command("schema", rich_help_panel=BEGIN)
