@@ -23,13 +23,13 @@ from engine.errors import (
     StoreError,
     UnknownModelError,
 )
-from exemplars.frames import add_samples, load_samples, score, test, validate
 
 if TYPE_CHECKING:
     from engine.authoring.labelled_texts import Addition
     from engine.authoring.validation import Validation
     from engine.domain.verdict import RunResult
     from engine.estimate.planned_run import PlannedRun
+    from exemplars.frames import add_samples, load_samples, score, test, validate
     from flows.judging.real_texts import RealTest
     from flows.synthesize import synthesize
 
@@ -70,6 +70,7 @@ _PLACES = {
     "RunResult": "engine.domain.verdict",
     "Validation": "engine.authoring.validation",
     "synthesize": "flows.synthesize",
+    **dict.fromkeys(("add_samples", "load_samples", "score", "test", "validate"), "exemplars.frames"),
 }
 
 

@@ -1,28 +1,33 @@
-"""What programs ask with texts and data frames, and are answered: samples, labels, tests, scores, mistakes.
+"""What programs ask with texts and data frames, and are answered: samples, labels, tests, scores, mistakes."""
 
-What these functions need is loaded when they are called, so that ``import exemplars`` takes no time.
-"""
-
+import io
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, get_args
+from functools import partial
+from typing import get_args
 
-from engine.domain.model import Pool, check_handle
+import pandas as pd
+import pyarrow as pa
+
+from engine.authoring.labelled_texts import Addition, add_labelled
+from engine.authoring.validation import Validation, validate_models
+from engine.definitions.labelled_file import LabelledFile, read_labelled
+from engine.definitions.loader import has_model, load_model, load_outline
+from engine.definitions.own_suites import read_catalogue_suites
+from engine.domain.model import Pool, Trait, check_handle
+from engine.domain.samples import SAMPLE_SCHEMA, make_id
 from engine.errors import InputError
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
-
-    from engine.authoring.labelled_texts import Addition
-    from engine.authoring.validation import Validation
-    from engine.definitions.labelled_file import LabelledFile
-    from engine.domain.model import Trait
-    from flows.judging.real_texts import RealTest
+from engine.settings import Settings, read_settings
+from engine.store.earlier.rows import read_whole_sets
+from engine.store.store import list_sets
+from engine.text.embedding import SentenceEncoder
+from flows.authoring.suites import check_suites
+from flows.judging.real_texts import RealTest, hold_samples
+from flows.judging.scoring import load_scoring_set, place_on_axes
 
 FRAME = "frame"
 
 
-def load_samples(handle: str, pool: Pool = "train", *, authored: bool = False) -> "pd.DataFrame":
+def load_samples(handle: str, pool: Pool = "train", *, authored: bool = False) -> pd.DataFrame:
     """The samples that runs have attached to a model, of all its sets, in the order of the sets' creation.
 
     Args:
@@ -39,13 +44,6 @@ def load_samples(handle: str, pool: Pool = "train", *, authored: bool = False) -
         DefinitionError: a setting is wrong; with ``authored`` also the model's files.
         StoreError: the store cannot be read.
     """
-    import pyarrow as pa
-
-    from engine.definitions.loader import has_model, load_outline
-    from engine.settings import read_settings
-    from engine.store.earlier.rows import read_whole_sets
-    from engine.store.store import list_sets
-
     if pool not in get_args(Pool):
         raise InputError(f"{pool!r} is not a pool. There are: {' and '.join(get_args(Pool))}")
     if authored and pool == "eval":
@@ -61,7 +59,7 @@ def load_samples(handle: str, pool: Pool = "train", *, authored: bool = False) -
     return frame
 
 
-def add_samples(handle: str, frame: "pd.DataFrame", *, dry_run: bool = False) -> "Addition":
+def add_samples(handle: str, frame: pd.DataFrame, *, dry_run: bool = False) -> Addition:
     """Adds the labels of a frame to a model's own samples, as ``exemplars add`` does those of a file: all or none.
 
     Args:
@@ -74,15 +72,13 @@ def add_samples(handle: str, frame: "pd.DataFrame", *, dry_run: bool = False) ->
         InputError: there is no such model, it is not a draft, or the frame has no labels.
         StoreError: a file cannot be read or written; then nothing was added.
     """
-    from engine.authoring.labelled_texts import add_labelled
-    from engine.settings import read_settings
-
     settings = read_settings()
-    return add_labelled(settings.locate(settings.models_uri), handle, _read_frame(handle, frame), dry_run)
+    labelled = _read_frame(settings, handle, frame)
+    return add_labelled(settings.locate(settings.models_uri), handle, labelled, dry_run)
 
 
 # No test of pytest's, in spite of its name.
-def test(handle: str, frame: "pd.DataFrame", trait: str | None = None) -> "RealTest":  # noqa: PT028
+def test(handle: str, frame: pd.DataFrame, trait: str | None = None) -> RealTest:  # noqa: PT028
     """Holds a model's attached samples against labelled texts, as ``exemplars test --real`` does.
 
     Args:
@@ -94,15 +90,12 @@ def test(handle: str, frame: "pd.DataFrame", trait: str | None = None) -> "RealT
         InputError: there is no such model, nothing is attached, or the texts cannot be used.
         StoreError: the samples cannot be read.
     """
-    from engine.settings import read_settings
-    from flows.judging.real_texts import hold_samples
-    from flows.judging.scoring import load_scoring_set
-
-    scoring = load_scoring_set(read_settings(), handle, trait)
-    return hold_samples(scoring, _read_frame(handle, frame, scoring.only))
+    settings = read_settings()
+    scoring = load_scoring_set(settings, handle, trait)
+    return hold_samples(scoring, _read_frame(settings, handle, frame, scoring.only))
 
 
-def score(handle: str, texts: str | Iterable[str], trait: str | None = None) -> "pd.DataFrame":
+def score(handle: str, texts: str | Iterable[str], trait: str | None = None) -> pd.DataFrame:
     """Grades texts by a model's attached samples, as ``exemplars score`` does.
 
     Args:
@@ -116,11 +109,6 @@ def score(handle: str, texts: str | Iterable[str], trait: str | None = None) -> 
     Raises:
         InputError, StoreError: as ``test``.
     """
-    import pandas as pd
-
-    from engine.settings import read_settings
-    from flows.judging.scoring import load_scoring_set, place_on_axes
-
     given = [texts] if isinstance(texts, str) else list(texts)
     if not given or not all(isinstance(text, str) for text in given):
         raise InputError("there is nothing to score, or something that is no text. Give texts alone")
@@ -133,7 +121,7 @@ def score(handle: str, texts: str | Iterable[str], trait: str | None = None) -> 
     return pd.DataFrame(rows, columns=["text", "trait", "score", "leans_to", "grade", "confidence"])
 
 
-def validate(handle: str, *, hints: bool = True) -> "Validation":
+def validate(handle: str, *, hints: bool = True) -> Validation:
     """Checks a model's files, as ``exemplars validate`` does: every mistake with its line, then hints.
 
     Args:
@@ -143,44 +131,24 @@ def validate(handle: str, *, hints: bool = True) -> "Validation":
         InputError: a setting, or the expectations for all models are wrong.
         StoreError: the catalogue cannot be read.
     """
-    from engine.authoring.validation import validate_models
-    from engine.definitions.own_suites import read_catalogue_suites
-    from engine.settings import read_settings
-    from engine.text.embedding import SentenceEncoder
-    from flows.authoring.suites import SuiteCheck
-
     settings = read_settings()
     models_uri = settings.locate(settings.models_uri)
-    check = SuiteCheck(models_uri, read_catalogue_suites(settings))
+    check = partial(check_suites, models_uri, read_catalogue_suites(settings))
     [found] = validate_models(models_uri, [handle], check, hints, SentenceEncoder())
     return found
 
 
-def _read_frame(handle: str, frame: "pd.DataFrame", only: "Trait | None" = None) -> "LabelledFile":
+def _read_frame(settings: Settings, handle: str, frame: pd.DataFrame, only: Trait | None = None) -> LabelledFile:
     """Reads the labels of a frame as those of a JSONL file, whose lines are its rows."""
-    import io
-
-    import pandas as pd
-
-    from engine.definitions.labelled_file import read_labelled
-    from engine.definitions.loader import load_outline
-    from engine.settings import read_settings
-
     if not isinstance(frame, pd.DataFrame) or frame.empty or not frame.columns.is_unique:
         raise InputError("labelled texts are a pandas data frame with rows, and with each column once. Give such a one")
-    settings = read_settings()
     outline = load_outline(settings.locate(settings.models_uri), handle)
     lines = frame.to_json(orient="records", lines=True, double_precision=15, default_handler=str).encode()
     return read_labelled(FRAME, io.BytesIO(lines), outline, only)
 
 
-def _read_authored(models_uri: str, handle: str) -> "pa.Table":
+def _read_authored(models_uri: str, handle: str) -> pa.Table:
     """The authored samples that count, with the columns of the store."""
-    import pyarrow as pa
-
-    from engine.definitions.loader import load_model
-    from engine.domain.samples import SAMPLE_SCHEMA, make_id
-
     rows = [
         {
             "id": make_id(handle, seed.trait, seed.text),

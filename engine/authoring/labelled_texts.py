@@ -28,12 +28,10 @@ class Addition:
     """What an addition has done, or would do.
 
     Args:
-        file: the file of the model's folder that the new labels go to, ``model.yaml`` naming it.
+        file: the one that new labels go to; ``is_new_source`` if ``model.yaml`` has not named it before.
         added: how many new labels each trait has, by the label of a pole or the number between them.
         known: how many labels were there already.
         unlabelled: how many texts have none.
-        is_new_source: whether ``model.yaml`` has not named the file before.
-        dry_run: whether nothing was written.
     """
 
     handle: str
@@ -51,20 +49,14 @@ class Addition:
 
     def __repr__(self) -> str:
         """What was done with the labels, in a few lines."""
-        would = "would be " if self.dry_run else ""
-        lines = [f"{self.handle}: {count_noun(self.count, 'label')} {would}added{self._name_place()}"]
+        done, place = "would be added" if self.dry_run else "added", f" to {self.file}" if self.count else ""
+        source = f", a new source of {MODEL_FILE}" if self.is_new_source else ""
+        lines = [f"{self.handle}: {count_noun(self.count, 'label')} {done}{place}{source}"]
         for trait, labels in self.added.items():
             lines.append(f"  {trait}: {', '.join(f'{count:,} × {label}' for label, count in labels.items())}")
-        if self.known:
-            lines.append(f"  {count_noun(self.known, 'label')} there already")
-        if self.unlabelled:
-            lines.append(f"  {count_noun(self.unlabelled, 'text')} without a label")
+        lines += [f"  {count_noun(self.known, 'label')} there already"] if self.known else []
+        lines += [f"  {count_noun(self.unlabelled, 'text')} without a label"] if self.unlabelled else []
         return "\n".join(lines)
-
-    def _name_place(self) -> str:
-        if not self.count:
-            return ""
-        return f" to {self.file}" + (f", a new source of {MODEL_FILE}" if self.is_new_source else "")
 
 
 def add_labelled(models_uri: str, handle: str, labelled: LabelledFile, dry_run: bool = False) -> Addition:
@@ -119,9 +111,9 @@ def _choose_new(model: Model, labelled: LabelledFile) -> list[Seed]:
         alike = standing[seed.trait, normalise(seed.text)]
         form = drop_unseen(seed.text)
         # Case and punctuation may be what the trait is about.
-        others = [other for other in alike if other.quality != seed.quality and drop_unseen(other.text) == form]
-        if others:
-            problems.append(_explain_conflict(model.trait(seed.trait), seed, others[0]))
+        contrary = [other for other in alike if other.quality != seed.quality and drop_unseen(other.text) == form]
+        if contrary:
+            problems.append(_explain_conflict(model.trait(seed.trait), seed, contrary[0]))
         elif all(other.quality != seed.quality for other in alike):
             alike.append(seed)
             new.append(seed)

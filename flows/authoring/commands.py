@@ -3,13 +3,14 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from engine.errors import InputError
 from engine.text.formatting import count_noun
-from flows.cli.options import BEGIN, HAND_ON, LABELLED_FILE, HandleArgument, JsonOption, json_option
+from flows.cli.options import BEGIN, HAND_ON, LABELLED_HELP, HandleArgument, JsonOption, json_option
 
 if TYPE_CHECKING:
     from engine.authoring.hints import Hint
@@ -44,7 +45,7 @@ def validate_command(
     from engine.definitions.loader import list_handles
     from engine.settings import read_settings
     from engine.text.embedding import SentenceEncoder
-    from flows.authoring.suites import SuiteCheck, validate_shared_suites
+    from flows.authoring.suites import check_suites, validate_shared_suites
 
     settings = read_settings()
     models_uri = settings.locate(settings.models_uri)
@@ -55,7 +56,8 @@ def validate_command(
     if not as_json and (shared.rules or not shared.is_valid):
         print(shared)
     found = []
-    for validation in validate_models(models_uri, chosen, SuiteCheck(models_uri, suites), hints, SentenceEncoder()):
+    check = partial(check_suites, models_uri, suites)
+    for validation in validate_models(models_uri, chosen, check, hints, SentenceEncoder()):
         found.append(validation)
         if not as_json:
             print(validation)
@@ -72,7 +74,7 @@ def validate_command(
 @app.command("add", rich_help_panel=BEGIN)
 def add_command(
     handle: HandleArgument,
-    file: Annotated[str, typer.Argument(help=f"{LABELLED_FILE} Texts without a label are passed over. - reads stdin.")],
+    file: Annotated[str, typer.Argument(help=f"{LABELLED_HELP} Texts without a label are passed over. - reads stdin.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be added, and write nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -1,7 +1,6 @@
 """Checks the expectations of authors, those for all models and those for one, while models are validated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from engine.authoring.validation import Validation, describe_refusal
 from engine.definitions.own_suites import join_suites, read_catalogue_suites, read_model_suite
@@ -11,22 +10,15 @@ from engine.errors import ExemplarsError
 from engine.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class SuiteCheck:
-    """Checks a model's own suite together with those for all models, ``shared``."""
+def check_suites(models_uri: str, shared: Sequence[OwnSuite], handle: str) -> Sequence[OwnSuite]:
+    """Returns a model's own suite, once it is right by itself and beside those for all models.
 
-    models_uri: str
-    shared: Sequence[OwnSuite] = ()
-
-    def __call__(self, handle: str) -> Sequence[OwnSuite]:
-        """Returns the model's own suite.
-
-        Raises:
-            DefinitionError: it is wrong, by itself or beside the others.
-        """
-        own = read_model_suite(self.models_uri, handle)
-        _check(join_suites(self.shared, own))
-        return own
+    Raises:
+        DefinitionError: it is not.
+    """
+    own = read_model_suite(models_uri, handle)
+    _check(join_suites(shared, own))
+    return own
 
 
 def validate_shared_suites(settings: Settings) -> tuple[Sequence[OwnSuite], Validation]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import JUDGE, LABELLED_FILE, HandleArgument, JsonOption, TraitOption
+from flows.cli.options import JUDGE, LABELLED_HELP, HandleArgument, JsonOption, TraitOption
 
 app = typer.Typer()
 
@@ -16,7 +16,7 @@ def hold_command(
         str,
         typer.Option(
             metavar="FILE",
-            help=f"{LABELLED_FILE} - reads stdin. Twenty texts a pole say a lot.",
+            help=f"{LABELLED_HELP} - reads stdin. Twenty texts a pole say a lot.",
         ),
     ],
     trait: TraitOption = None,

@@ -71,13 +71,7 @@ class _Reading:
 
 
 def walk_jsonl(
-    name: str,
-    stream: BinaryIO,
-    mapping: Labels,
-    start: int = 1,
-    *,
-    text_field: str = CONTENT,
-    needs_label: bool = True,
+    name: str, stream: BinaryIO, mapping: Labels, start: int = 1, *, text_field: str = CONTENT, needs_label: bool = True
 ) -> Generator[Line, None, None]:
     """Yields the lines of a JSONL file one by one from that of the number ``start``; blank lines are skipped.
 
@@ -93,19 +87,9 @@ def walk_jsonl(
 
 
 def walk_csv(
-    name: str,
-    stream: BinaryIO,
-    mapping: Labels,
-    start: int = 1,
-    *,
-    text_field: str = CONTENT,
-    needs_label: bool = True,
+    name: str, stream: BinaryIO, mapping: Labels, start: int = 1, *, text_field: str = CONTENT, needs_label: bool = True
 ) -> Generator[Line, None, None]:
-    """Yields the rows of a CSV file one by one from that of the line ``start``; an empty cell labels nothing.
-
-    Args:
-        text_field, needs_label: as of ``walk_jsonl``.
-    """
+    """Yields the rows of a CSV file one by one from that of the line ``start``; an empty cell labels nothing."""
     try:
         rows = _walk_rows(name, stream)
         _, header = next(rows, (1, []))
