@@ -1,4 +1,4 @@
-"""The public names for programs: samples as a data frame, the models, the dry run, the main job, and the errors.
+"""The public names for programs: samples and labels as data frames, the models, the dry run, the main job, the errors.
 
 ``import exemplars`` takes no time: what a name needs is loaded when it is first used. ``exemplars.errors`` has every
 error; those that a program mostly tells apart stand here too.
@@ -6,10 +6,10 @@ error; those that a program mostly tells apart stand here too.
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from engine import errors
-from engine.domain.model import Effort, Pool, State, SynthType, Trait, check_handle
+from engine.domain.model import Effort, State, SynthType, Trait
 from engine.errors import (
     BudgetError,
     DefinitionError,
@@ -25,13 +25,16 @@ from engine.errors import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from engine.authoring.labelled_texts import Addition
+    from engine.authoring.validation import Validation
     from engine.domain.verdict import RunResult
     from engine.estimate.planned_run import PlannedRun
+    from exemplars.frames import add_samples, load_samples, score, test, validate
+    from flows.judging.real_texts import RealTest
     from flows.synthesize import synthesize
 
 __all__ = [
+    "Addition",
     "BudgetError",
     "DefinitionError",
     "ExemplarsError",
@@ -42,22 +45,32 @@ __all__ = [
     "OrchestratorError",
     "PlannedRun",
     "ProviderError",
+    "RealTest",
     "RunInterruptedError",
     "RunResult",
     "StoreError",
     "UnknownModelError",
+    "Validation",
+    "add_samples",
     "errors",
     "list_models",
     "load_samples",
     "plan",
+    "score",
     "synthesize",
+    "test",
+    "validate",
 ]
 
 # Where each name is that is loaded on first use.
 _PLACES = {
+    "Addition": "engine.authoring.labelled_texts",
     "PlannedRun": "engine.estimate.planned_run",
+    "RealTest": "flows.judging.real_texts",
     "RunResult": "engine.domain.verdict",
+    "Validation": "engine.authoring.validation",
     "synthesize": "flows.synthesize",
+    **dict.fromkeys(("add_samples", "load_samples", "score", "test", "validate"), "exemplars.frames"),
 }
 
 
@@ -78,41 +91,6 @@ class ModelSummary:
     effort: Effort | None = None
     traits: tuple[Trait, ...] = ()
     mistakes: str = ""
-
-
-def load_samples(handle: str, pool: Pool = "train") -> "pd.DataFrame":
-    """The samples that runs have attached to a model, of all its sets, in the order of the sets' creation.
-
-    Authored samples are not among them: they are no rows of the store.
-
-    Args:
-        pool: ``train``, or ``eval`` for what ``enrich`` has set aside, which is not to be trained on.
-
-    Returns:
-        A row for each sample, with the columns of the store (docs/reference/store.md); no rows where nothing is
-        attached.
-
-    Raises:
-        HandleError: the handle is malformed; an UnknownModelError if neither catalogue nor store has the model.
-        InputError: there is no such pool.
-        DefinitionError: a setting is wrong.
-        StoreError: the store cannot be read.
-    """
-    from engine.definitions.loader import has_model, load_outline
-    from engine.settings import read_settings
-    from engine.store.earlier.rows import read_whole_sets
-    from engine.store.store import list_sets
-
-    if pool not in get_args(Pool):
-        raise InputError(f"{pool!r} is not a pool. There are: {' and '.join(get_args(Pool))}")
-    settings = read_settings()
-    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    sets = list_sets(samples_uri, check_handle(handle), pool)
-    if not sets and not has_model(models_uri, handle):
-        # For its error, which offers models of a like handle.
-        load_outline(models_uri, handle)
-    frame: pd.DataFrame = read_whole_sets(sets).to_pandas()
-    return frame
 
 
 def list_models(namespace: str | None = None) -> tuple[ModelSummary, ...]:
@@ -189,5 +167,5 @@ if not TYPE_CHECKING:
         return value
 
     def __dir__() -> list[str]:
-        """The public names, those too that are not loaded yet."""
-        return sorted([*globals(), *_PLACES])
+        """The public names alone, those too that are not loaded yet."""
+        return sorted(__all__)

@@ -16,19 +16,20 @@ from engine.domain.model import Model, OwnSuite, Skipped
 from engine.errors import DefinitionError, ExemplarsError, Problem
 from engine.system.filesystem import list_folders, read_inside
 from engine.text.embedding import Embedder
+from engine.text.formatting import count_noun
 from engine.text.language import decide_language
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Validation:
-    """What was found in one model.
+    """What was found in one model, or in the suites that hold for all.
 
     Args:
         mistakes: of the files, each with its line.
         refusal: why the model cannot be used at all, where that is no mistake of a line; "" where it can.
         exit_code: that of a command that ends with it: 0 where there are no mistakes.
         skipped: what is legal and not read here, and samples that count once or not at all.
-        samples: the number of authored labels.
+        samples: the number of authored labels; None where there can be none.
         rules: the expectations of its author.
     """
 
@@ -38,13 +39,30 @@ class Validation:
     exit_code: int = 0
     hints: tuple[Hint, ...] = ()
     skipped: tuple[Skipped, ...] = ()
-    samples: int = 0
+    samples: int | None = None
     rules: tuple[Rule, ...] = ()
 
     @property
     def is_valid(self) -> bool:
         """Whether there are no mistakes."""
         return not self.mistakes and not self.refusal
+
+    def __repr__(self) -> str:
+        """A line that says how it stands, and one for each thing that was found."""
+        return "\n".join([f"{self.handle}: {self.refusal or ', '.join(self._list_counts())}", *self._list_lines()])
+
+    def _list_counts(self) -> Iterator[str]:
+        yield "no mistakes" if self.is_valid else count_noun(len(self.mistakes), "mistake")
+        if self.samples is not None:
+            yield count_noun(self.samples, "sample")
+        if self.hints:
+            yield count_noun(len(self.hints), "hint")
+
+    def _list_lines(self) -> Iterator[str]:
+        yield from (f"  {mistake}" for mistake in self.mistakes)
+        yield from (f"  rule: {rule}" for rule in self.rules)
+        yield from (f"  skipped: {skipped.what} ({skipped.why})" for skipped in self.skipped)
+        yield from (f"  hint: {hint}" for hint in self.hints)
 
 
 def validate_models(

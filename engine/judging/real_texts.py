@@ -1,32 +1,22 @@
-"""Reads texts that a user has labelled, holds the axis of a trait's samples against them, and places single texts.
+"""Holds the axis of a trait's samples against texts that a user has labelled, and places single texts on it.
 
 The axis is the difference of the poles' means, as the platform itself scores (``engine/axis/separation.py``).
 """
 
 import heapq
-import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from pathlib import PurePath
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from engine.axis.breaks import Breaks, Grade, measure_breaks
 from engine.axis.separation import Flags, Numbers, rank_auc, score_others
-from engine.definitions.mistakes import find_near_spelling, format_names
-from engine.definitions.outline import Outline
-from engine.definitions.sources.labelled_lines import CONTENT, Labels, gather_lines, read_fields, walk_csv, walk_jsonl
-from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Seed, Trait, digest_text
-from engine.errors import DefinitionError, InputError, Problem
+from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, digest_text
 from engine.text.embedding import Vectors
 from engine.text.words import drop_unseen, normalise
 
-# The fields that may hold the labels where only one trait is meant.
-PLAIN_FIELDS = ("quality", "label")
-MOST_MISTAKES = 20
-CSV_ENDINGS, JSONL_ENDINGS = (".csv",), (".jsonl", ".ndjson")
 # More texts at a pole hardly narrow the interval, and embedding them takes minutes: with 1,000 a pole and an AUC of .8
 # it is from .780 to .819.
 MAX_REAL_PER_POLE = 1_000
@@ -88,31 +78,10 @@ class Placement:
     breaks: Breaks | None
     grade: Grade | None
 
-
-def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | None = None) -> list[Seed]:
-    """Reads the labels of a file for a model's traits; the labels of a text for several traits are several seeds.
-
-    The labels of a trait stand in a field with its key, or in one that the model's own sources map to it. Where only
-    one trait is meant, they may stand in ``quality`` or ``label``.
-
-    Args:
-        name: the file's name, for messages; its ending says what it is. A name without one, such as that of a pipe, may
-            be either.
-        only: the one trait whose labels are read; the others' are passed over.
-
-    Raises:
-        DefinitionError: there are mistakes in the file; the error carries the first of them.
-        InputError: the file is neither CSV nor JSONL.
-    """
-    file = stream if stream.seekable() else io.BytesIO(stream.read())
-    is_csv = _is_csv(name, file)
-    labels = _choose_labels(name, read_fields(file, is_csv), outline, only, is_csv)
-    seeds, problems, _ = gather_lines((walk_csv if is_csv else walk_jsonl)(name, file, labels))
-    if len(problems) > MOST_MISTAKES:
-        raise DefinitionError(f"{name}, of {len(problems):,} the first", problems[:MOST_MISTAKES])
-    if problems:
-        raise DefinitionError(name, problems)
-    return seeds
+    @property
+    def side(self) -> Pole | None:
+        """The pole that it leans to; None in the middle."""
+        return None if self.score == 0 else "positive" if self.score > 0 else "negative"
 
 
 def draw_at_poles(items: Sequence[Item], most: int) -> list[Item]:
@@ -200,59 +169,13 @@ def bound_auc(auc: float, positives: int, negatives: int) -> tuple[float, float]
     return bounds[0], bounds[1]
 
 
-def place_text(samples: Labelled, groups: Sequence[str], vector: Vectors) -> Placement:
-    """Places a text on the axis of a trait's samples, at both poles of which there are some.
+def place_texts(samples: Labelled, groups: Sequence[str], vectors: Vectors) -> list[Placement]:
+    """Places texts on the axis of a trait's samples, at both poles of which there are some.
 
     Args:
         groups: the group of each sample, such as its pair; see ``score_held_out``.
-        vector: the text's, shape (1, d).
+        vectors: those of the texts, shape (n, d).
     """
-    score = float(score_others(samples.vectors, samples.positive, vector)[0])
+    scores = score_others(samples.vectors, samples.positive, vectors)
     breaks = measure_breaks(samples.vectors, samples.positive, groups)
-    return Placement(score, breaks, breaks.grade(score) if breaks else None)
-
-
-def _is_csv(name: str, stream: BinaryIO) -> bool:
-    ending = PurePath(name).suffix.lower()
-    if ending in CSV_ENDINGS + JSONL_ENDINGS:
-        return ending in CSV_ENDINGS
-    if ending:
-        raise InputError(
-            f"{name}: labelled texts are read from CSV (.csv, UTF-8, with a header row) and JSONL (.jsonl, one JSON "
-            f"object a line). Write {name} as one of these"
-        )
-    stream.seek(0)
-    is_object = stream.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
-    return not is_object
-
-
-def _choose_labels(name: str, fields: list[str], outline: Outline, only: Trait | None, is_csv: bool) -> Labels:
-    """Chooses the fields of a file that hold labels.
-
-    Raises:
-        DefinitionError: there are none.
-    """
-    mapped = {field: trait for source in outline.sources for field, trait in source.mapping.items() if trait}
-    own: Mapping[str, Trait] = mapped | {trait.key: trait for trait in outline.traits}
-    meant = [only] if only else list(outline.traits)
-    wanted: Labels = {field: trait if trait in meant else None for field, trait in own.items()}
-    if any(own.get(field) in meant for field in fields):
-        return {field: trait for field, trait in wanted.items() if field in fields} if is_csv else wanted
-    if len(meant) == 1 and (plain := next((field for field in PLAIN_FIELDS if field in fields), None)):
-        return {plain: meant[0]}
-    if not is_csv and any(field in own for field in fields):
-        return wanted
-    if not fields:
-        return {} if is_csv else own
-    keys = [trait.key for trait in meant]
-    plainly = f"or {' or '.join(map(repr, PLAIN_FIELDS))}" + ("" if len(meant) == 1 else " with --trait")
-    allowed = f"labels for {outline.handle}, in {format_names(keys)}, {plainly}"
-    found = format_names(fields)
-    problems = [Problem(name, 1, "fields", found, allowed, _suggest(fields, keys))]
-    if CONTENT not in fields:
-        problems.append(Problem(name, 1, "fields", found, f"the text, in {CONTENT!r}", _suggest(fields, [CONTENT])))
-    raise DefinitionError(name, problems)
-
-
-def _suggest(fields: list[str], choices: list[str]) -> str | None:
-    return next(filter(None, (find_near_spelling(field, choices) for field in fields)), None)
+    return [Placement(float(score), breaks, breaks.grade(float(score)) if breaks else None) for score in scores]

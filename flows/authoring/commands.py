@@ -1,21 +1,20 @@
-"""The commands for authors: ``new``, ``validate``, ``schema`` and ``gx-context``."""
+"""The commands for authors: ``new``, ``validate``, ``add``, ``schema`` and ``gx-context``."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from engine.errors import ExemplarsError, InputError
+from engine.errors import InputError
 from engine.text.formatting import count_noun
-from flows.cli.options import BEGIN, HAND_ON, json_option
+from flows.cli.options import BEGIN, HAND_ON, LABELLED_HELP, HandleArgument, JsonOption, json_option
 
 if TYPE_CHECKING:
     from engine.authoring.hints import Hint
     from engine.authoring.validation import Validation
-    from engine.domain.model import OwnSuite
-    from engine.settings import Settings
 
 app = typer.Typer()
 
@@ -44,29 +43,24 @@ def validate_command(
     """Check models and their samples: every mistake with its line, then hints. Writes nothing."""
     from engine.authoring.validation import list_strays, validate_models
     from engine.definitions.loader import list_handles
-    from engine.definitions.own_suites import join_suites, read_model_suite
     from engine.settings import read_settings
     from engine.text.embedding import SentenceEncoder
+    from flows.authoring.suites import check_suites, validate_shared_suites
 
     settings = read_settings()
     models_uri = settings.locate(settings.models_uri)
     chosen = list(dict.fromkeys(handles or ())) or list_handles(models_uri)
     if not chosen:
         raise InputError(f"There are no models in {models_uri}. 'exemplars new HANDLE' begins one")
-    suites, shared = _validate_shared_suites(settings)
-
-    def check_suites(handle: str) -> "Sequence[OwnSuite]":
-        own = read_model_suite(models_uri, handle)
-        _check(join_suites(suites, own))
-        return own
-
+    suites, shared = validate_shared_suites(settings)
     if not as_json and (shared.rules or not shared.is_valid):
-        _show(shared, is_shared=True)
+        print(shared)
     found = []
-    for validation in validate_models(models_uri, chosen, check_suites, hints, SentenceEncoder()):
+    check = partial(check_suites, models_uri, suites)
+    for validation in validate_models(models_uri, chosen, check, hints, SentenceEncoder()):
         found.append(validation)
         if not as_json:
-            _show(validation)
+            print(validation)
     strays = [] if handles else list_strays(models_uri)
     if as_json:
         print(json.dumps(_describe(found, shared, strays)))
@@ -75,6 +69,24 @@ def validate_command(
             print(f"hint: {stray}")
         print(_summarise(found, shared, len(strays)))
     raise typer.Exit(max(validation.exit_code for validation in (shared, *found)))
+
+
+@app.command("add", rich_help_panel=BEGIN)
+def add_command(
+    handle: HandleArgument,
+    file: Annotated[str, typer.Argument(help=f"{LABELLED_HELP} Texts without a label are passed over. - reads stdin.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be added, and write nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add texts that you have labelled to a model's own samples, all of them or none."""
+    from engine.authoring.labelled_texts import add_labelled
+    from engine.settings import read_settings
+    from flows.cli.labelled_file import read_labelled_file
+
+    settings = read_settings()
+    labelled = read_labelled_file(settings, handle, file)
+    addition = add_labelled(settings.locate(settings.models_uri), handle, labelled, dry_run)
+    print(json.dumps(asdict(addition)) if as_json else addition)
 
 
 @app.command("schema", rich_help_panel=BEGIN)
@@ -108,46 +120,6 @@ def gx_context_command(
     for name, checks in written.checks.items():
         print(f'  context.checkpoints.get("{name}").run()  # {count_noun(checks, "check")}')
     print(f"{written.place}/README.md says how it is opened.")
-
-
-def _validate_shared_suites(settings: "Settings") -> "tuple[Sequence[OwnSuite], Validation]":
-    """Returns the suites that hold for all models, none where some are wrong, and what is wrong with them."""
-    from engine.authoring.validation import Validation, describe_refusal
-    from engine.definitions.own_suites import read_catalogue_suites
-    from engine.definitions.row_rules import describe_rules
-
-    place = settings.locate(settings.expectations_uri)
-    try:
-        _check(suites := read_catalogue_suites(settings))
-    except ExemplarsError as error:
-        return (), describe_refusal(place, error)
-    return suites, Validation(place, rules=describe_rules(suites))
-
-
-def _check(suites: "Sequence[OwnSuite]") -> None:
-    if suites:
-        # Great Expectations and pandas take seconds.
-        from expectations.own_suites import check_own_suites
-
-        check_own_suites(suites)
-
-
-def _show(validation: "Validation", is_shared: bool = False) -> None:
-    if validation.is_valid:
-        counts = ["no mistakes"]
-        counts += [] if is_shared else [count_noun(validation.samples, "sample")]
-        counts += [count_noun(len(validation.hints), "hint")] if validation.hints else []
-    else:
-        counts = [count_noun(len(validation.mistakes), "mistake")]
-    print(f"{validation.handle}: {validation.refusal or ', '.join(counts)}")
-    for mistake in validation.mistakes:
-        print(f"  {mistake}")
-    for rule in validation.rules:
-        print(f"  rule: {rule}")
-    for skipped in validation.skipped:
-        print(f"  skipped: {skipped.what} ({skipped.why})")
-    for hint in validation.hints:
-        print(f"  hint: {hint}")
 
 
 def _summarise(found: "Sequence[Validation]", shared: "Validation", strays: int) -> str:

@@ -13,6 +13,14 @@ GROUPS = BEGIN, MAKE, JUDGE, HAND_ON, KEEP = (
     "Keep house",
 )
 
+# What stands for standard input in the place of a file or a text.
+STDIN = "-"
+
+LABELLED_HELP = (
+    "A CSV or JSONL file: the text in `content` or `text`, and a column for each trait with a pole's label, a word "
+    "such as good or poor, or a number from 0 to 1."
+)
+
 HandleArgument = Annotated[
     str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")
 ]

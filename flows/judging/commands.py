@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import JUDGE, HandleArgument, JsonOption, TraitOption
+from flows.cli.options import JUDGE, LABELLED_HELP, HandleArgument, JsonOption, TraitOption
 
 app = typer.Typer()
 
@@ -16,8 +16,7 @@ def hold_command(
         str,
         typer.Option(
             metavar="FILE",
-            help="A CSV or JSONL file: the text in `content`, and a column for each trait with a pole's label, a word "
-            "such as good or poor, or a number from 0 to 1. - reads stdin. Twenty texts a pole say a lot.",
+            help=f"{LABELLED_HELP} - reads stdin. Twenty texts a pole say a lot.",
         ),
     ],
     trait: TraitOption = None,
@@ -25,12 +24,14 @@ def hold_command(
 ) -> None:
     """Test a model's attached samples against texts that you have labelled. Writes nothing."""
     from engine.settings import read_settings
-    from flows.judging.real_texts import hold_samples, show_tests
+    from flows.cli.labelled_file import read_labelled_file
+    from flows.judging.real_texts import hold_samples, show_test
     from flows.judging.scoring import load_scoring_set
 
     settings = read_settings()
     scoring = load_scoring_set(settings, handle, trait)
-    show_tests(scoring, real, hold_samples(settings, scoring, real), as_json)
+    labelled = read_labelled_file(settings, handle, real, scoring.only)
+    show_test(scoring, hold_samples(scoring, labelled), as_json)
 
 
 @app.command("score", rich_help_panel=JUDGE)
@@ -42,7 +43,8 @@ def score_command(
 ) -> None:
     """Grade one text by a model's attached samples. Writes nothing."""
     from engine.settings import read_settings
-    from flows.judging.scoring import load_scoring_set, place_on_axes, show_placements
+    from flows.judging.scoring import load_scoring_set, place_on_axes, read_text, show_placements
 
     scoring = load_scoring_set(read_settings(), handle, trait)
-    show_placements(scoring, place_on_axes(scoring, text), as_json)
+    placed = place_on_axes(scoring, [read_text(text)])
+    show_placements(scoring, {key: placement for key, [placement] in placed.items()}, as_json)

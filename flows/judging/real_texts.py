@@ -1,22 +1,19 @@
 """The work of ``exemplars test``: holds a model's attached samples against texts that a user has labelled."""
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from rich.text import Text
 
-from engine.definitions.loader import load_outline
+from engine.definitions.labelled_file import LabelledFile
 from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, Trait
 from engine.errors import InputError
-from engine.judging.real_texts import LEFT_OUT, Reach, choose_real_texts, hold_against, list_wrong_side, read_labelled
-from engine.settings import Settings
+from engine.judging.real_texts import LEFT_OUT, Reach, choose_real_texts, hold_against, list_wrong_side
 from engine.text.formatting import count_noun
 from flows.cli.console import make_console, make_table
-from flows.judging.scoring import NOTHING, STDIN, ScoringSet, check_language
+from flows.judging.scoring import NOTHING, ScoringSet, check_language
 
 SHOWN_WRONG = 5
 
@@ -56,71 +53,73 @@ class TraitTest:
     worst: tuple[WrongText, ...] = ()
     why: str | None = None
 
+    @property
+    def reached(self) -> Mapping[str, Reach | None]:
+        """What each kind of samples reaches, by its name for people."""
+        return {"attached samples": self.attached, "authored alone": self.authored, "together": self.together}
 
-def hold_samples(settings: Settings, scoring: ScoringSet, file: str) -> list[TraitTest]:
-    """Holds the attached samples of each trait against the labelled texts of a file.
 
-    Args:
-        file: a path, or ``-`` for standard input.
+@dataclass(frozen=True, slots=True, repr=False)
+class RealTest:
+    """What the labelled texts of a file say of a model's attached samples, trait by trait."""
+
+    handle: str
+    file: str
+    traits: tuple[TraitTest, ...]
+
+    def __repr__(self) -> str:
+        """A line for each trait, with the AUC and its 95 % interval."""
+        lines = [f"{self.handle}: attached samples held against {self.file}"]
+        for test in self.traits:
+            reached = ", ".join(f"{name} {_format_reach(reach)}" for name, reach in test.reached.items())
+            texts = count_noun(sum(test.texts.values()), "real text")
+            lines.append(
+                f"  {test.trait}: {test.why or f'{reached}; {test.wrong_side:,} of {texts} on the wrong side'}"
+            )
+        return "\n".join(lines)
+
+
+def hold_samples(scoring: ScoringSet, labelled: LabelledFile) -> RealTest:
+    """Holds the attached samples of each trait against labelled texts.
 
     Raises:
-        InputError: the file cannot be used, or no trait can be measured by its texts.
+        InputError: no trait can be measured by these texts.
     """
-    labelled = _read_file(settings, scoring, file)
-    tests = [_test_trait(scoring, trait, labelled, file) for trait in scoring.traits]
+    check_language([seed.text for seed in labelled.seeds], f"{labelled.name}: the texts are")
+    tests = tuple(_test_trait(scoring, trait, labelled) for trait in scoring.traits)
     if not any(test.attached for test in tests):
         begun = [test for test in tests if any(test.texts.values()) or test.left_out]
         raise InputError(". ".join(test.why for test in begun or tests if test.why))
-    return tests
+    return RealTest(scoring.model.handle, labelled.name, tests)
 
 
-def show_tests(scoring: ScoringSet, file: str, tests: Sequence[TraitTest], as_json: bool = False) -> None:
+def show_test(scoring: ScoringSet, test: RealTest, as_json: bool = False) -> None:
     """Prints what each trait's samples reach on real texts, and the texts that they get most wrong."""
-    handle = scoring.model.handle
     if as_json:
-        print(json.dumps({"handle": handle, "file": file, "traits": [asdict(test) for test in tests]}))
+        print(json.dumps(asdict(test)))
         return
     console = make_console()
-    console.print(Text(f"{handle}: attached samples held against {file}", style="bold"), soft_wrap=True)
-    table = make_table("trait", "attached samples", "authored alone", "together")
-    for trait, test in zip(scoring.traits, tests, strict=True):
-        table.add_row(*map(Text, (trait.key, *map(_format_reach, (test.attached, test.authored, test.together)))))
+    console.print(Text(f"{test.handle}: attached samples held against {test.file}", style="bold"), soft_wrap=True)
+    table = make_table("trait", *test.traits[0].reached)
+    for item in test.traits:
+        table.add_row(*map(Text, (item.trait, *map(_format_reach, item.reached.values()))))
     console.print(table)
     console.print(
         "AUC and its 95 % interval: the share of pairs of a real text of each pole that lie the right way round"
     )
-    for trait, test in zip(scoring.traits, tests, strict=True):
-        for line in _explain_test(trait, test):
+    for trait, item in zip(scoring.traits, test.traits, strict=True):
+        for line in _explain_test(trait, item):
             console.print(Text(f"{trait.key}: {line}"))
         width = max(len(trait.label(pole)) for pole in POLES)
-        for item in test.worst:
-            place = f"  line {item.line:<5,} {trait.label(item.pole):<{width}} {item.score:+.3f}  "
-            console.print(Text(place + " ".join(item.text.split())), no_wrap=True, overflow="ellipsis")
+        for wrong in item.worst:
+            place = f"  line {wrong.line:<5,} {trait.label(wrong.pole):<{width}} {wrong.score:+.3f}  "
+            console.print(Text(place + " ".join(wrong.text.split())), no_wrap=True, overflow="ellipsis")
 
 
-def _read_file(settings: Settings, scoring: ScoringSet, file: str) -> list[Seed]:
-    outline = load_outline(settings.locate(settings.models_uri), scoring.model.handle)
-    only = scoring.traits[0] if len(scoring.traits) == 1 else None
-    try:
-        if file == STDIN:
-            labelled = read_labelled(file, sys.stdin.buffer, outline, only)
-        else:
-            with Path(file).open("rb") as stream:
-                labelled = read_labelled(file, stream, outline, only)
-    except OSError as error:
-        raise InputError(
-            f"{file} cannot be read: {error.strerror}. Give --real a CSV or JSONL file of labelled texts"
-        ) from error
-    if not labelled:
-        raise InputError(f"{file} has no labelled texts. Write one a line, with its label")
-    check_language([seed.text for seed in labelled], f"{file}: the texts are")
-    return labelled
-
-
-def _test_trait(scoring: ScoringSet, trait: Trait, labelled: Sequence[Seed], file: str) -> TraitTest:
+def _test_trait(scoring: ScoringSet, trait: Trait, labelled: LabelledFile) -> TraitTest:
     model = scoring.model
     chosen, left_out = choose_real_texts(
-        [seed for seed in labelled if seed.trait == trait.key],
+        [seed for seed in labelled.seeds if seed.trait == trait.key],
         [sample.text for sample in model.attached if sample.trait == trait.key],
         [seed.text for seed in model.authored if seed.trait == trait.key],
     )
@@ -133,7 +132,7 @@ def _test_trait(scoring: ScoringSet, trait: Trait, labelled: Sequence[Seed], fil
         texts=_count(chosen),
         left_out=left_out,
     )
-    if why := _find_lack(scoring, trait, test, file):
+    if why := _find_lack(scoring, trait, test, labelled.name):
         return replace(test, why=why)
     texts = scoring.embed(chosen)
     sets: list[list[Seed | Attached]] = [[*drawn], [*authored], [*authored, *drawn]]

@@ -12,9 +12,9 @@ from engine.axis.separation import name_group
 from engine.definitions.loader import load_model
 from engine.definitions.mistakes import find_near_spelling
 from engine.domain.language_tag import name_tag
-from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Model, Pole, Seed, Trait
+from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Model, Seed, Trait
 from engine.errors import InputError
-from engine.judging.real_texts import MAX_CHARACTERS, Labelled, Placement, draw_at_poles, place_text
+from engine.judging.real_texts import MAX_CHARACTERS, Labelled, Placement, draw_at_poles, place_texts
 from engine.settings import Settings
 from engine.store.earlier.rows import read_attached
 from engine.store.store import list_sets
@@ -22,8 +22,8 @@ from engine.text.embedding import ENCODER_LANGUAGES, Embedder, SentenceEncoder
 from engine.text.formatting import join_words
 from engine.text.language import decide_language, detect_language
 from flows.cli.console import make_console, make_table
+from flows.cli.options import STDIN
 
-STDIN = "-"
 NOTHING = "–"
 
 
@@ -34,6 +34,11 @@ class ScoringSet:
     model: Model
     traits: tuple[Trait, ...]
     embedder: Embedder = field(default_factory=SentenceEncoder)
+
+    @property
+    def only(self) -> Trait | None:
+        """The one trait that is meant; None if there are several."""
+        return self.traits[0] if len(self.traits) == 1 else None
 
     def draw(self, trait: Trait) -> list[Attached]:
         """Draws the attached samples at a trait's poles; where there are very many, as many as seeds are drawn."""
@@ -83,29 +88,28 @@ def check_language(texts: Sequence[str], what: str) -> None:
         raise _refuse_language(f"{what} in {name_tag(code)}")
 
 
-def place_on_axes(scoring: ScoringSet, text: str) -> dict[str, Placement]:
-    """Places a text on the axis of each trait that has samples at both poles, by trait key.
-
-    Args:
-        text: the text, or ``-`` for that of standard input.
+def place_on_axes(scoring: ScoringSet, texts: Sequence[str]) -> dict[str, list[Placement]]:
+    """Places texts, at least one, on the axis of each trait that has samples at both poles, by trait key.
 
     Raises:
-        InputError: the text cannot be placed, or there are no samples to place it by.
+        InputError: a text cannot be placed, or there are no samples to place it by.
     """
-    given = (_read_standard_input() if text == STDIN else text).strip()
-    if not given:
-        raise InputError("The text is empty. Give at least a sentence")
-    if len(given) > MAX_CHARACTERS:
-        raise InputError(f"The text is longer than {MAX_CHARACTERS:,} characters. Give a part of it")
-    check_language([given], "The text is")
-    vector = scoring.embedder.embed([given])
+    given = [text.strip() for text in texts]
+    for number, text in enumerate(given, 1):
+        name = "The text" if len(given) == 1 else f"Text {number:,}"
+        if not text:
+            raise InputError(f"{name} is empty. Give at least a sentence")
+        if len(text) > MAX_CHARACTERS:
+            raise InputError(f"{name} is longer than {MAX_CHARACTERS:,} characters. Give a part of it")
+    check_language(given, "The text is" if len(given) == 1 else "The texts are")
+    vectors = scoring.embedder.embed(given)
     placements = {}
     for trait in scoring.traits:
         drawn = scoring.draw(trait)
         samples = scoring.embed(drawn)
         if samples.has_both_poles:
             groups = [name_group(sample.pair_id, sample.seed_sha256, sample.text) for sample in drawn]
-            placements[trait.key] = place_text(samples, groups, vector)
+            placements[trait.key] = place_texts(samples, groups, vectors)
     if not placements:
         raise InputError(". ".join(scoring.ask_for_samples(trait) for trait in scoring.traits))
     return placements
@@ -114,16 +118,13 @@ def place_on_axes(scoring: ScoringSet, text: str) -> dict[str, Placement]:
 def show_placements(scoring: ScoringSet, placements: Mapping[str, Placement], as_json: bool = False) -> None:
     """Prints where a text lies on the axis of each trait."""
     if as_json:
-        placed = [
-            {"trait": key, "leans_to": _find_side(item.score), **asdict(item)} for key, item in placements.items()
-        ]
+        placed = [{"trait": key, "leans_to": item.side, **asdict(item)} for key, item in placements.items()]
         print(json.dumps({"handle": scoring.model.handle, "traits": placed}))
         return
     console = make_console()
     table = make_table("trait", "score", "leans to", "grade", "confidence")
     for key, item in placements.items():
-        pole = _find_side(item.score)
-        lean = scoring.model.trait(key).label(pole) if pole else "neither pole"
+        lean = scoring.model.trait(key).label(item.side) if item.side else "neither pole"
         band, confidence = (item.grade.band, item.grade.confidence) if item.grade else (None, None)
         table.add_row(*map(Text, (key, f"{item.score:+.3f}", lean, band or NOTHING, confidence or NOTHING)))
     console.print(table)
@@ -151,15 +152,18 @@ def _refuse_language(found: str) -> InputError:
     )
 
 
-def _read_standard_input() -> str:
+def read_text(text: str) -> str:
+    """Returns the text that a command is given, or for ``-`` that of standard input.
+
+    Raises:
+        InputError: it is not UTF-8.
+    """
+    if text != STDIN:
+        return text
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError("The text on standard input is not UTF-8. Write it as UTF-8") from None
-
-
-def _find_side(score: float) -> Pole | None:
-    return None if score == 0 else "positive" if score > 0 else "negative"
 
 
 def _explain_placement(placement: Placement) -> Iterator[str]:

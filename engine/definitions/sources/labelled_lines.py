@@ -5,10 +5,11 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import BinaryIO
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
@@ -17,7 +18,7 @@ from engine.errors import DefinitionError, Problem
 from engine.text.formatting import unquote_formulas
 from engine.text.words import fold_name
 
-CONTENT = "content"
+CONTENT, TEXT = "content", "text"
 SOURCE_URL = "source_url"
 QUALITY_WORDS = {
     **dict.fromkeys(("positive", "good", "yes", "high", "strong", "excellent"), 1.0),
@@ -27,6 +28,10 @@ QUALITY_WORDS = {
 # A column of the CSV that `exemplars export` writes, in which formulas are quoted.
 EXPORTED = "content_sha256"
 ALLOWED_CSV = "a UTF-8 CSV file with a header row"
+# What separates cells: a spreadsheet writes semicolons where numbers have a decimal comma.
+SEPARATORS = ",;\t"
+# So many lines of JSONL tell the names of its fields: not every line need have all.
+LINES_WITH_FIELDS = 1_000
 
 # Maps a field to the trait that it feeds; None for one that is already reported as unknown: its labels are not read.
 Labels = Mapping[str, Trait | None]
@@ -48,11 +53,13 @@ class Line:
 
 @dataclass(slots=True)
 class _Reading:
-    """Collects the seeds and mistakes of the line that is being read."""
+    """Collects the seeds and mistakes of the line that is being read; see ``walk_jsonl``."""
 
     name: str
     number: int
     mapping: Labels
+    text_field: str
+    needs_label: bool
     seeds: list[Seed] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -63,26 +70,35 @@ class _Reading:
         return Line(self.number, tuple(self.seeds), tuple(self.problems))
 
 
-def walk_jsonl(name: str, stream: BinaryIO, mapping: Labels, start: int = 1) -> Iterator[Line]:
-    """Yields the lines of a JSONL file one by one from that of the number ``start``; blank lines are skipped."""
+def walk_jsonl(
+    name: str, stream: BinaryIO, mapping: Labels, start: int = 1, *, text_field: str = CONTENT, needs_label: bool = True
+) -> Generator[Line, None, None]:
+    """Yields the lines of a JSONL file one by one from that of the number ``start``; blank lines are skipped.
+
+    Args:
+        text_field: the field that holds the text.
+        needs_label: whether a line without any label is a mistake; else it has neither seeds nor mistakes.
+    """
     stream.seek(0)
     for number, raw in enumerate(stream, 1):
         line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
         if number >= start and line.strip():
-            yield _read_object(_Reading(name, number, mapping), line.removesuffix(b"\n"))
+            yield _read_object(_Reading(name, number, mapping, text_field, needs_label), line.removesuffix(b"\n"))
 
 
-def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: int = 1) -> Iterator[Line]:
+def walk_csv(
+    name: str, stream: BinaryIO, mapping: Labels, start: int = 1, *, text_field: str = CONTENT, needs_label: bool = True
+) -> Generator[Line, None, None]:
     """Yields the rows of a CSV file one by one from that of the line ``start``; an empty cell labels nothing."""
     try:
         rows = _walk_rows(name, stream)
         _, header = next(rows, (1, []))
-        if problems := _check_header(name, header, mapping):
+        if problems := _check_header(name, header, (text_field, *mapping)):
             yield Line(1, problems=problems, final=True)
             return
         for number, row in rows:
             if number >= start:
-                yield _read_row(_Reading(name, number, mapping), header, row)
+                yield _read_row(_Reading(name, number, mapping, text_field, needs_label), header, row)
     except DefinitionError as error:
         yield Line(error.problems[0].line or 1, problems=error.problems, final=True)
 
@@ -103,15 +119,19 @@ def gather_lines(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem], list
 
 
 def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
-    """Reads the field names of a file's first line, CSV's header or a JSON object; none if it is neither."""
-    try:
-        if is_csv:
+    """Reads the field names of a file, from CSV's header or the first JSON objects; none if it has neither."""
+    if is_csv:
+        try:
             return next(_walk_rows("", stream), (1, []))[1]
-        stream.seek(0)
-        first = json.loads(next(filter(bytes.strip, stream), b"{}").decode("utf-8-sig"))
-    except (DefinitionError, ValueError, RecursionError):
-        return []
-    return list(first) if isinstance(first, dict) else []
+        except DefinitionError:
+            return []
+    stream.seek(0)
+    fields: dict[str, None] = {}
+    for raw in islice(filter(bytes.strip, stream), LINES_WITH_FIELDS):
+        with suppress(ValueError, RecursionError):
+            entry = json.loads(raw.decode("utf-8-sig"))
+            fields |= dict.fromkeys(entry if isinstance(entry, dict) else ())
+    return list(fields)
 
 
 def parse_quality(value: object, trait: Trait) -> float | None:
@@ -128,9 +148,9 @@ def parse_quality(value: object, trait: Trait) -> float | None:
 
 
 def parse_number(word: str) -> float | None:
-    """Parses what reads as a number in any script; None if it is none."""
+    """Parses what reads as a number in any script, with a decimal comma too; None if it is none."""
     try:
-        return float(fold_name(word))
+        return float(fold_name(word).replace(",", "."))
     except ValueError:
         return None
 
@@ -180,9 +200,11 @@ def _walk_rows(name: str, stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:
         DefinitionError: the file is not CSV, or not UTF-8.
     """
     with opening_text(stream) as text:
-        reader = csv.reader(text, strict=True)
         number = 1
         try:
+            separator = _find_separator(text)
+            text.seek(0)
+            reader = csv.reader(text, delimiter=separator, strict=True)
             for row in reader:
                 if row:
                     yield number, row
@@ -193,10 +215,19 @@ def _walk_rows(name: str, stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:
             raise DefinitionError(name, [find_foreign_byte(name, stream, ALLOWED_CSV)]) from None
 
 
-def _check_header(name: str, header: list[str], mapping: Labels) -> tuple[Problem, ...]:
+def _find_separator(text: io.TextIOWrapper) -> str:
+    """Finds what separates the cells of a file whose header names the text; a comma if nothing else does."""
+    header = text.readline()
+    for separator in SEPARATORS[1:]:
+        if {CONTENT, TEXT} & {*next(csv.reader([header], delimiter=separator), [])}:
+            return separator
+    return SEPARATORS[0]
+
+
+def _check_header(name: str, header: list[str], needed: Iterable[str]) -> tuple[Problem, ...]:
     twice = [column for column, times in Counter(header).items() if times > 1 and column.strip()]
     problems = [Problem(name, 1, "header", f"{column!r} a second time", "each column once") for column in twice]
-    for column in (CONTENT, *mapping):
+    for column in needed:
         if column not in header:
             found, allowed = format_names(header) or "nothing", f"a column {column!r}"
             problems.append(Problem(name, 1, "header", found, allowed, find_near_spelling(column, header)))
@@ -229,18 +260,20 @@ def _read_row(reading: _Reading, header: list[str], row: list[str]) -> Line:
 
 
 def _read_entry(reading: _Reading, entry: Mapping[str, object]) -> None:
-    text = entry.get(CONTENT)
+    labels = {name: value for name, value in entry.items() if name in reading.mapping and value not in (None, "")}
+    if not labels and not reading.needs_label:
+        return
+    text = entry.get(reading.text_field)
     if not isinstance(text, str) or not text.strip():
-        others = [] if CONTENT in entry else [name for name in entry if name not in reading.mapping]
+        others = [] if reading.text_field in entry else [name for name in entry if name not in reading.mapping]
         found = f"nothing, but {format_names(others)}" if others else format_value(text)
-        reading.add(CONTENT, found, "a text that is not empty")
+        reading.add(reading.text_field, found, "a text that is not empty")
         return
     if SURROGATE.search(text):
-        reading.add(CONTENT, "half of a surrogate pair", "whole Unicode characters")
+        reading.add(reading.text_field, "half of a surrogate pair", "whole Unicode characters")
         return
-    labels = {name: value for name, value in entry.items() if name in reading.mapping and value is not None}
     if not labels:
-        others = [name for name in entry if name != CONTENT]
+        others = [name for name in entry if name != reading.text_field]
         hint = next(filter(None, (find_near_spelling(name, reading.mapping) for name in others)), None)
         found = f"no label ({format_names(others) or 'no other field'})"
         reading.add("line", found, f"a label in {format_names(reading.mapping)}", hint)

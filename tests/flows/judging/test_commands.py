@@ -117,7 +117,7 @@ def set_hindi(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "arguments", "code", "said"),
     [
-        (print, ("--real", "nowhere.csv"), 2, "No such file or directory. Give --real a CSV or JSONL file"),
+        (print, ("--real", "nowhere.csv"), 2, "No such file or directory. Give a CSV or JSONL file"),
         (lambda _: write_real(*LABELLED[:3]), CLARITY, 2, "texts of one pole only for clarity. Add some that are Obsc"),
         (lambda _: write_real(), FILE, 2, "real.csv has no labelled texts. Write one a line"),
         (lambda _: write_real((PLAIN_TEXTS[0], 1)), CLARITY, 2, "no texts for clarity to hold its samples against"),

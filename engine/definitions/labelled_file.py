@@ -1,0 +1,136 @@
+"""Reads a file of texts that a user has labelled, as a spreadsheet writes it: a table, not a source of the model."""
+
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import BinaryIO
+
+from engine.definitions.loader import check_traits
+from engine.definitions.mistakes import find_near_spelling, format_names
+from engine.definitions.outline import Outline
+from engine.definitions.sources.labelled_lines import (
+    CONTENT,
+    TEXT,
+    Labels,
+    Line,
+    gather_lines,
+    read_fields,
+    walk_csv,
+    walk_jsonl,
+)
+from engine.domain.model import Seed, Trait
+from engine.errors import DefinitionError, InputError, Problem
+
+# The fields that may hold the labels where only one trait is meant.
+PLAIN_FIELDS = ("quality", "label")
+MOST_MISTAKES = 20
+CSV_ENDINGS, JSONL_ENDINGS = (".csv",), (".jsonl", ".ndjson")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFile:
+    """The labels of a file, for a text with several of them several seeds; ``unlabelled`` counts lines without any."""
+
+    name: str
+    seeds: tuple[Seed, ...]
+    unlabelled: int = 0
+
+
+def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | None = None) -> LabelledFile:
+    """Reads the labels of a file for a model's traits.
+
+    The text stands in ``content`` or ``text``. The labels of a trait stand in a field with its key, or in one that the
+    model's own sources map to it; where only one trait is meant, they may stand in ``quality`` or ``label``.
+
+    Args:
+        name: the file's name, for messages; its ending says what it is. A name without one, such as that of a pipe, may
+            be either.
+        only: the one trait whose labels are read; the others' are passed over.
+
+    Raises:
+        DefinitionError: there are mistakes in the file; the error carries the first of them.
+        InputError: the file is neither CSV nor JSONL, or nothing in it is labelled; a NoTraitsError if the model has no
+            traits yet.
+    """
+    check_traits(outline)
+    file = stream if stream.seekable() else io.BytesIO(stream.read())
+    is_csv = _is_csv(name, file)
+    fields = read_fields(file, is_csv)
+    labels = _choose_labels(name, fields, outline, only, is_csv)
+    text_field = TEXT if TEXT in fields and CONTENT not in fields and TEXT not in labels else CONTENT
+    walk = walk_csv if is_csv else walk_jsonl
+    with closing(walk(name, file, labels, text_field=text_field, needs_label=False)) as lines:
+        seeds, problems, unlabelled = gather_lines(_end_early(lines))
+    check_mistakes(name, problems)
+    if not seeds:
+        raise InputError(f"{name} has no labelled texts. Write one a line, with its label")
+    return LabelledFile(name, tuple(seeds), len(unlabelled))
+
+
+def check_mistakes(name: str, problems: Sequence[Problem]) -> None:
+    """Checks that there are no mistakes in a file.
+
+    Raises:
+        DefinitionError: there are; the error carries the first of them.
+    """
+    if len(problems) > MOST_MISTAKES:
+        raise DefinitionError(f"{name}, the first", problems[:MOST_MISTAKES])
+    if problems:
+        raise DefinitionError(name, problems)
+
+
+def _end_early(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yields lines until there are more mistakes than are told: what is no table at all may have a million lines."""
+    count = 0
+    for line in lines:
+        yield line
+        count += len(line.problems)
+        if count > MOST_MISTAKES:
+            return
+
+
+def _is_csv(name: str, stream: BinaryIO) -> bool:
+    ending = PurePath(name).suffix.lower()
+    if ending in CSV_ENDINGS + JSONL_ENDINGS:
+        return ending in CSV_ENDINGS
+    if ending:
+        raise InputError(
+            f"{name}: labelled texts are read from CSV (.csv, UTF-8, with a header row) and JSONL (.jsonl, one JSON "
+            f"object a line). Write {name} as one of these"
+        )
+    stream.seek(0)
+    return not stream.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+
+
+def _choose_labels(name: str, fields: list[str], outline: Outline, only: Trait | None, is_csv: bool) -> Labels:
+    """Chooses the fields of a file that hold labels.
+
+    Raises:
+        DefinitionError: there are none.
+    """
+    mapped = {field: trait for source in outline.sources for field, trait in source.mapping.items() if trait}
+    own: Mapping[str, Trait] = mapped | {trait.key: trait for trait in outline.traits}
+    meant = [only] if only else list(outline.traits)
+    wanted: Labels = {field: trait if trait in meant else None for field, trait in own.items()}
+    if any(own.get(field) in meant for field in fields):
+        return {field: trait for field, trait in wanted.items() if field in fields} if is_csv else wanted
+    if len(meant) == 1 and (plain := next((field for field in PLAIN_FIELDS if field in fields), None)):
+        return {plain: meant[0]}
+    if not is_csv and any(field in own for field in fields):
+        return wanted
+    if not fields:
+        return {} if is_csv else own
+    keys = [trait.key for trait in meant]
+    plainly = f"or {' or '.join(map(repr, PLAIN_FIELDS))}" + ("" if len(meant) == 1 else " where one trait is meant")
+    allowed = f"labels for {outline.handle}, in {format_names(keys)}, {plainly}"
+    found = format_names(fields)
+    problems = [Problem(name, 1, "fields", found, allowed, _suggest(fields, keys))]
+    if CONTENT not in fields:
+        problems.append(Problem(name, 1, "fields", found, f"the text, in {CONTENT!r}", _suggest(fields, [CONTENT])))
+    raise DefinitionError(name, problems)
+
+
+def _suggest(fields: list[str], choices: list[str]) -> str | None:
+    return next(filter(None, (find_near_spelling(field, choices) for field in fields)), None)

@@ -1,0 +1,164 @@
+"""What programs ask with texts and data frames, and are answered: samples, labels, tests, scores, mistakes."""
+
+import io
+from collections.abc import Iterable
+from functools import partial
+from typing import get_args
+
+import pandas as pd
+import pyarrow as pa
+
+from engine.authoring.labelled_texts import Addition, add_labelled
+from engine.authoring.validation import Validation, validate_models
+from engine.definitions.labelled_file import LabelledFile, read_labelled
+from engine.definitions.loader import has_model, load_model, load_outline
+from engine.definitions.own_suites import read_catalogue_suites
+from engine.domain.model import Pool, Trait, check_handle
+from engine.domain.samples import SAMPLE_SCHEMA, make_id
+from engine.errors import InputError
+from engine.settings import Settings, read_settings
+from engine.store.earlier.rows import read_whole_sets
+from engine.store.store import list_sets
+from engine.text.embedding import SentenceEncoder
+from flows.authoring.suites import check_suites
+from flows.judging.real_texts import RealTest, hold_samples
+from flows.judging.scoring import load_scoring_set, place_on_axes
+
+FRAME = "frame"
+
+
+def load_samples(handle: str, pool: Pool = "train", *, authored: bool = False) -> pd.DataFrame:
+    """The samples that runs have attached to a model, of all its sets, in the order of the sets' creation.
+
+    Args:
+        pool: ``train``, or ``eval`` for what ``enrich`` has set aside, which is not to be trained on.
+        authored: whether the author's own samples, which are no rows of the store, come before them, with the
+            provenance ``authored`` and nothing in the columns that only a run fills.
+
+    Returns:
+        A row for each sample, with the columns of the store (docs/reference/store.md); no rows where there are none.
+
+    Raises:
+        HandleError: the handle is malformed; an UnknownModelError if neither catalogue nor store has the model.
+        InputError: there is no such pool, or authored samples are asked for in ``eval``.
+        DefinitionError: a setting is wrong; with ``authored`` also the model's files.
+        StoreError: the store cannot be read.
+    """
+    if pool not in get_args(Pool):
+        raise InputError(f"{pool!r} is not a pool. There are: {' and '.join(get_args(Pool))}")
+    if authored and pool == "eval":
+        raise InputError("authored samples are to be trained on, and those of eval are not. Load them apart")
+    settings = read_settings()
+    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
+    sets = list_sets(samples_uri, check_handle(handle), pool)
+    if not sets and not has_model(models_uri, handle):
+        # For its error, which offers models of a like handle.
+        load_outline(models_uri, handle)
+    tables = [*([_read_authored(models_uri, handle)] if authored else []), read_whole_sets(sets)]
+    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+    return frame
+
+
+def add_samples(handle: str, frame: pd.DataFrame, *, dry_run: bool = False) -> Addition:
+    """Adds the labels of a frame to a model's own samples, as ``exemplars add`` does those of a file: all or none.
+
+    Args:
+        frame: the text in ``content`` or ``text``, and a column for each trait with a pole's label, a word such as good
+            or poor, or a number from 0 to 1. Rows without a label are passed over.
+        dry_run: writes nothing, and says what would be added.
+
+    Raises:
+        DefinitionError: rows are wrong (``frame:3`` is the third), or a text has another label already.
+        InputError: there is no such model, it is not a draft, or the frame has no labels.
+        StoreError: a file cannot be read or written; then nothing was added.
+    """
+    settings = read_settings()
+    labelled = _read_frame(settings, handle, frame)
+    return add_labelled(settings.locate(settings.models_uri), handle, labelled, dry_run)
+
+
+# No test of pytest's, in spite of its name.
+def test(handle: str, frame: pd.DataFrame, trait: str | None = None) -> RealTest:  # noqa: PT028
+    """Holds a model's attached samples against labelled texts, as ``exemplars test --real`` does.
+
+    Args:
+        frame: as of ``add_samples``.
+        trait: the key or the name of the one trait that is meant, whose labels may then stand in ``quality`` or
+            ``label``; None for all.
+
+    Raises:
+        InputError: there is no such model, nothing is attached, or the texts cannot be used.
+        StoreError: the samples cannot be read.
+    """
+    settings = read_settings()
+    scoring = load_scoring_set(settings, handle, trait)
+    return hold_samples(scoring, _read_frame(settings, handle, frame, scoring.only))
+
+
+def score(handle: str, texts: str | Iterable[str], trait: str | None = None) -> pd.DataFrame:
+    """Grades texts by a model's attached samples, as ``exemplars score`` does.
+
+    Args:
+        texts: one text or several, such as a column of a frame.
+        trait: as of ``test``.
+
+    Returns:
+        A row for each text and trait: ``text``, ``trait``, ``score`` (0 is the middle between the poles), ``leans_to``
+        (a pole), ``grade`` and ``confidence``; these are missing where there are too few samples.
+
+    Raises:
+        InputError, StoreError: as ``test``.
+    """
+    given = [texts] if isinstance(texts, str) else list(texts)
+    if not given or not all(isinstance(text, str) for text in given):
+        raise InputError("there is nothing to score, or something that is no text. Give texts alone")
+    placed = place_on_axes(load_scoring_set(read_settings(), handle, trait), given)
+    rows = [
+        (text, key, item.score, item.side, *((item.grade.band, item.grade.confidence) if item.grade else (None, None)))
+        for key, placements in placed.items()
+        for text, item in zip(given, placements, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["text", "trait", "score", "leans_to", "grade", "confidence"])
+
+
+def validate(handle: str, *, hints: bool = True) -> Validation:
+    """Checks a model's files, as ``exemplars validate`` does: every mistake with its line, then hints.
+
+    Args:
+        hints: looks also for what is no mistake but worth knowing.
+
+    Raises:
+        InputError: a setting, or the expectations for all models are wrong.
+        StoreError: the catalogue cannot be read.
+    """
+    settings = read_settings()
+    models_uri = settings.locate(settings.models_uri)
+    check = partial(check_suites, models_uri, read_catalogue_suites(settings))
+    [found] = validate_models(models_uri, [handle], check, hints, SentenceEncoder())
+    return found
+
+
+def _read_frame(settings: Settings, handle: str, frame: pd.DataFrame, only: Trait | None = None) -> LabelledFile:
+    """Reads the labels of a frame as those of a JSONL file, whose lines are its rows."""
+    if not isinstance(frame, pd.DataFrame) or frame.empty or not frame.columns.is_unique:
+        raise InputError("labelled texts are a pandas data frame with rows, and with each column once. Give such a one")
+    outline = load_outline(settings.locate(settings.models_uri), handle)
+    lines = frame.to_json(orient="records", lines=True, double_precision=15, default_handler=str).encode()
+    return read_labelled(FRAME, io.BytesIO(lines), outline, only)
+
+
+def _read_authored(models_uri: str, handle: str) -> pa.Table:
+    """The authored samples that count, with the columns of the store."""
+    rows = [
+        {
+            "id": make_id(handle, seed.trait, seed.text),
+            "trait": seed.trait,
+            "text": seed.text,
+            "quality": seed.quality,
+            "pole": seed.pole,
+            "provenance": "authored",
+            "content_sha256": seed.sha256,
+        }
+        for seed in load_model(models_uri, handle).seeds
+    ]
+    return pa.Table.from_pylist(rows, schema=SAMPLE_SCHEMA)

@@ -1,0 +1,33 @@
+"""Reads the file of labelled texts that a command is given."""
+
+import sys
+from pathlib import Path
+
+from engine.definitions.labelled_file import LabelledFile, read_labelled
+from engine.definitions.loader import load_outline
+from engine.domain.model import Trait
+from engine.errors import InputError
+from engine.settings import Settings
+from flows.cli.options import STDIN
+
+
+def read_labelled_file(settings: Settings, handle: str, file: str, only: Trait | None = None) -> LabelledFile:
+    """Reads the labels of a file for a model's traits.
+
+    Args:
+        file: a path, or ``-`` for standard input.
+        only: the one trait whose labels are read.
+
+    Raises:
+        InputError: the model or the file cannot be used, or nothing in the file is labelled.
+    """
+    outline = load_outline(settings.locate(settings.models_uri), handle)
+    try:
+        if file == STDIN:
+            return read_labelled(file, sys.stdin.buffer, outline, only)
+        with Path(file).open("rb") as stream:
+            return read_labelled(file, stream, outline, only)
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be read: {error.strerror}. Give a CSV or JSONL file of labelled texts"
+        ) from error
