@@ -25,6 +25,7 @@ from engine.definitions.schema import (
     LinesEntry,
     ModelEntry,
     NoiseEntry,
+    QuestionEntry,
     ScenariosEntry,
     TextEntry,
     TraitEntry,
@@ -174,7 +175,17 @@ def test_statuses_and_codes_of_the_document_are_those_of_the_door() -> None:
 def test_models_of_the_pages_load_and_have_every_field_and_every_type_of_trait() -> None:
     [definition], [line] = (find_blocks("start/author-a-model.md", language) for language in ("yaml", "json"))
     model = parse_model("u22a8.readme", definition.encode(), lambda _: line.encode())
-    entries = (ModelEntry, TraitEntry, LinesEntry, TextEntry, NoiseEntry, BriefEntry, ScenariosEntry, LengthEntry)
+    entries = (
+        ModelEntry,
+        TraitEntry,
+        LinesEntry,
+        TextEntry,
+        NoiseEntry,
+        BriefEntry,
+        ScenariosEntry,
+        LengthEntry,
+        QuestionEntry,
+    )
     fields = {name for entry in entries for name in entry.model_fields}
     others = [
         parse_model("u22a8.page", text.encode(), lambda _: b"") for text in find_blocks("start/traits.md", "yaml")
