@@ -29,6 +29,7 @@ class Validation:
         exit_code: that of a command that ends with it: 0 where there are no mistakes.
         skipped: what is legal and not read here, and samples that count once or not at all.
         samples: the number of authored labels.
+        texts: the number of unlabelled texts.
         rules: the expectations of its author.
     """
 
@@ -39,6 +40,7 @@ class Validation:
     hints: tuple[Hint, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     samples: int = 0
+    texts: int = 0
     rules: tuple[Rule, ...] = ()
 
     @property
@@ -69,7 +71,8 @@ def validate_models(
             yield describe_refusal(handle, error)
             continue
         hints = tuple(_list_hints(models_uri, model, embedder)) if with_hints else ()
-        yield Validation(handle, hints=hints, skipped=model.skipped, samples=len(model.seeds), rules=rules)
+        texts = sum(file.texts for file in model.texts.files)
+        yield Validation(handle, hints=hints, skipped=model.skipped, samples=len(model.seeds), texts=texts, rules=rules)
 
 
 def describe_refusal(name: str, error: ExemplarsError) -> Validation:

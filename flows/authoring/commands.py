@@ -25,7 +25,7 @@ def new_command(
     handle: Annotated[str, typer.Argument(help="The new model, as <namespace>.<name>, such as acme.reviews.")],
     blank: Annotated[bool, typer.Option("--blank", help="Ask nothing, even at a terminal.")] = False,
 ) -> None:
-    """Begin a model: write its model.yaml, every field explained. Asks four questions at a terminal."""
+    """Begin a model: write its model.yaml, every field explained. Asks five questions at a terminal."""
     from engine.settings import read_settings
     from flows.authoring.new import begin_model, show_new
 
@@ -136,6 +136,7 @@ def _show(validation: "Validation", is_shared: bool = False) -> None:
     if validation.is_valid:
         counts = ["no mistakes"]
         counts += [] if is_shared else [count_noun(validation.samples, "sample")]
+        counts += [count_noun(validation.texts, "unlabelled text")] if validation.texts else []
         counts += [count_noun(len(validation.hints), "hint")] if validation.hints else []
     else:
         counts = [count_noun(len(validation.mistakes), "mistake")]

@@ -5,7 +5,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -75,7 +75,7 @@ def walk_jsonl(name: str, stream: BinaryIO, mapping: Labels, start: int = 1) -> 
 def walk_csv(name: str, stream: BinaryIO, mapping: Labels, start: int = 1) -> Iterator[Line]:
     """Yields the rows of a CSV file one by one from that of the line ``start``; an empty cell labels nothing."""
     try:
-        rows = _walk_rows(name, stream)
+        rows = walk_rows(name, stream)
         _, header = next(rows, (1, []))
         if problems := _check_header(name, header, mapping):
             yield Line(1, problems=problems, final=True)
@@ -106,7 +106,7 @@ def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
     """Reads the field names of a file's first line, CSV's header or a JSON object; none if it is neither."""
     try:
         if is_csv:
-            return next(_walk_rows("", stream), (1, []))[1]
+            return next(walk_rows("", stream), (1, []))[1]
         stream.seek(0)
         first = json.loads(next(filter(bytes.strip, stream), b"{}").decode("utf-8-sig"))
     except (DefinitionError, ValueError, RecursionError):
@@ -165,15 +165,7 @@ def find_foreign_byte(name: str, stream: BinaryIO, allowed: str) -> Problem:
     return Problem(name, line, "file", f"a byte that is not UTF-8 at offset {offset}", allowed)
 
 
-@lru_cache(maxsize=256)
-def _name_qualities(trait: Trait) -> Mapping[str, float]:
-    """The words that name a quality of a trait, folded."""
-    own = {fold_name(trait.negative_label): 0.0, fold_name(trait.positive_label): 1.0}
-    is_turned = any(QUALITY_WORDS.get(label, quality) != quality for label, quality in own.items())
-    return own if is_turned else QUALITY_WORDS | own
-
-
-def _walk_rows(name: str, stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:
+def walk_rows(name: str, stream: BinaryIO) -> Generator[tuple[int, list[str]], None, None]:
     """Yields the rows that are not empty, each with the number of its first line: a quoted cell may span several.
 
     Raises:
@@ -191,6 +183,14 @@ def _walk_rows(name: str, stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:
             raise DefinitionError.of_file(name, str(error), ALLOWED_CSV, number) from None
         except UnicodeDecodeError:
             raise DefinitionError(name, [find_foreign_byte(name, stream, ALLOWED_CSV)]) from None
+
+
+@lru_cache(maxsize=256)
+def _name_qualities(trait: Trait) -> Mapping[str, float]:
+    """The words that name a quality of a trait, folded."""
+    own = {fold_name(trait.negative_label): 0.0, fold_name(trait.positive_label): 1.0}
+    is_turned = any(QUALITY_WORDS.get(label, quality) != quality for label, quality in own.items())
+    return own if is_turned else QUALITY_WORDS | own
 
 
 def _check_header(name: str, header: list[str], mapping: Labels) -> tuple[Problem, ...]:
