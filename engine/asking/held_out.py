@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from engine.asking.fields import name_subjects
 from engine.domain.model import Model, Pool, SynthType
+from engine.domain.own_texts import OwnTexts
 from engine.store.earlier.samples import as_stored
-from engine.store.earlier.search import NO_TEXTS, StoredTexts, find_nearest, share_runs
-from engine.text.near_duplicates import APART, NearTexts, choose_nearest
+from engine.store.earlier.search import NO_TEXTS, MemoryTexts, StoredTexts, find_nearest, share_runs
+from engine.text.near_duplicates import APART, NEAR, NearTexts, choose_nearest, hash_form
 from engine.text.words import COMMON_RUN, normalise, word_runs
 
 
@@ -70,6 +71,25 @@ class OverlapIndex:
             if others:
                 found[text] = Overlap(others[min(others)], 0.0)
         return found
+
+
+class OwnTextsIndex:
+    """An index of the author's own texts, which samples are to be like, and none is to be.
+
+    A text is looked for among all of them, and a near duplicate among those that are drawn.
+    """
+
+    def __init__(self, texts: OwnTexts) -> None:
+        self._texts = texts
+        self._drawn = MemoryTexts(texts.drawn)
+        # Made here, once: of 20,000 texts it takes a second.
+        list(self._drawn.walk_hashes(NEAR, "signature"))
+
+    def find_all(self, texts: Sequence[str]) -> dict[str, Overlap]:
+        """Finds for each text the same text or a near duplicate of it; texts without one are left out."""
+        near = find_nearest(texts, self._drawn, NEAR)
+        found = {text: Overlap(match.text, match.similarity) for text, match in near.items()}
+        return found | {text: Overlap(text, 1.0) for text in texts if self._texts.has(hash_form(text))}
 
 
 def choose_pool(synth_type: SynthType) -> Pool:

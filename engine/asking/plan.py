@@ -191,7 +191,7 @@ def nest_counts(counts: Shortfall) -> dict[str, dict[str, int]]:
 
 
 def digest_definition(model: Model) -> str:
-    """Returns a digest of a model's definition: its handle, description, traits, brief and authored samples."""
+    """Returns a digest of a model's definition: its handle, description, traits, brief, authored samples and texts."""
     return _digest(_describe_definition(model))
 
 
@@ -268,6 +268,7 @@ def _describe_definition(model: Model) -> dict[str, object]:
         "brief": asdict(model.brief),
         "seeds": _describe_seeds(model.seeds),
         "contested": [[item.trait, item.sha256] for item in model.contested],
+        **({"texts": [file.sha256 for file in model.texts.files]} if model.texts.files else {}),
     }
 
 

@@ -16,12 +16,16 @@ from engine.asking.plan import Cell, Plan
 from engine.asking.scenarios import PROPOSABLE
 from engine.asking.seed_variations import bound_variation_length, list_usable_seeds
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Length, Model, Pole, Seed, Trait
+from engine.domain.own_texts import OwnTexts
 from engine.llm.client.request import Prompt
 from engine.text.language import Language
 from engine.text.stylometry import measure_distance
-from engine.text.words import CHARACTERS_PER_WORD, count_words
+from engine.text.words import CHARACTERS_PER_WORD, count_words, take_opening
 
 FOLDER = Path(__file__).parent / "templates"
+OWN_TEXTS = "own_texts.jinja"
+# So many of the author's own texts are shown, and of a long one the opening.
+SHOWN_TEXTS, SHOWN_WORDS = 4, 120
 CHAT_SHOTS = 4
 PLAIN_SHOTS = 5
 # So many sets of shots are shown in turn, so that no seed is in all prompts of its pole.
@@ -56,8 +60,12 @@ class Shot:
 
 
 @cache
-def prompts_version() -> str:
-    """The version of the prompts: a digest of all that they are made of, so that no change goes unnoticed."""
+def prompts_version(with_texts: bool = False) -> str:
+    """The version of the prompts: a digest of all that they are made of, so that no change goes unnoticed.
+
+    Args:
+        with_texts: whether the model has texts without labels, which no other model's prompts speak of.
+    """
     fixed = json.dumps(
         [
             *map(make_text_schema, (1, 2)),
@@ -70,7 +78,8 @@ def prompts_version() -> str:
     )
     digest = hashlib.sha256(fixed.encode())
     for path in sorted(FOLDER.glob("*.jinja")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        if with_texts or path.name != OWN_TEXTS:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -85,6 +94,8 @@ def write_chat_prompt(plan: Plan, cell: Cell) -> Prompt:
     if cell.seed:
         asked = _ask_variation(plan, trait, pole, cell.seed, cell.scenario.subject, cell.seed)
         return Prompt(asked, system, _variation_turns(plan, trait, pole, cell.seed))
+    if plan.model.texts.drawn:
+        system = f"{system}\n\n{_show_own_texts(plan.model.texts, plan.seed)}"
     # A name that is nothing but the range of words says the same twice.
     length, named = _choose_length(plan, cell), plan.length(cell)
     user = _render(
@@ -229,6 +240,13 @@ def _write_system(
         language=language,
         count=count,
     )
+
+
+# It is the same in all cells: a provider's cache knows it.
+@lru_cache(maxsize=4)
+def _show_own_texts(texts: OwnTexts, seed: int) -> str:
+    shown = random.Random(f"{seed}/texts").sample(texts.drawn, min(SHOWN_TEXTS, len(texts.drawn)))
+    return _render(OWN_TEXTS, texts=[take_opening(text, SHOWN_WORDS) for text in shown])
 
 
 def _choose_length(plan: Plan, cell: Cell) -> Length:

@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.asking.fields import REST, SEEDS, Field, index_packs, list_own_fields, spread_subjects
+from engine.asking.fields import LEAST_SUBJECTS, REST, SEEDS, Field, index_packs, list_own_fields, spread_subjects
+from engine.asking.text_subjects import find_text_subjects
 from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
 from engine.domain.model import Length, Model
+from engine.domain.own_texts import MAX_PLANNED
 from engine.domain.samples import Scenario
 from engine.text.formatting import join_words
 from engine.text.language import decide_language
@@ -39,6 +41,7 @@ class Proposal:
 NO_PROPOSAL = Proposal()
 PROPOSABLE = ("subjects", "audiences", "forms")
 GIVEN = "given in model.yaml"
+TEXTS = "your texts without labels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,8 @@ def choose_scenario_pool(
     """Makes the scenario pool of a model.
 
     Subjects, audiences, forms and lengths come each from the first that has them: the author's ``scenarios``, the pack
-    that they name, the synth model's proposal, the packs that are nearest to the model. Subjects are spread over what
-    the model names, proposed ones too.
+    that they name, the author's own texts (no audiences or forms), the synth model's proposal, the packs that are
+    nearest to the model. Subjects are spread over what the model names, proposed ones too.
 
     Args:
         taken: subjects in the form of ``normalise`` that are not to be used, unless none is left.
@@ -126,11 +129,12 @@ def advise_on_fields(scenario_pool: ScenarioPool) -> str | None:
 
 
 def list_proposable(model: Model) -> tuple[str, ...]:
-    """Lists what a chat model is asked to propose: all that the author's ``scenarios`` leave open."""
+    """Lists what a chat model is asked to propose: all that the author's ``scenarios`` and own texts leave open."""
     said = model.scenarios
     if said.pack:
         return ()
-    return tuple(part for part in PROPOSABLE if not getattr(said, part))
+    has_subjects = len(model.texts.drawn) >= LEAST_SUBJECTS and decide_language(model).encoder_has_say
+    return tuple(part for part in PROPOSABLE if not getattr(said, part) and not (part == "subjects" and has_subjects))
 
 
 def draw_scenarios(scenario_pool: ScenarioPool, key: str, used_subjects: Iterable[str]) -> Iterator[Scenario]:
@@ -171,6 +175,8 @@ def _choose_subjects(
         return (Field(said.pack, (left,)),), _name_pack(said.pack)
     if not has_say:
         return list_own_fields(model, packs, proposed.subjects, taken), "those that the model's own words name"
+    if len(found := find_text_subjects(model, taken)) >= LEAST_SUBJECTS:
+        return (Field(TEXTS, (found,)),), f"what {TEXTS} are about"
     fields = spread_subjects(model, packs, proposed.subjects, taken)
     why = f"spread over {join_words([item.name for item in fields])}"
     return fields, f"proposed by the synth model, and {why}" if proposed.subjects else why
@@ -194,17 +200,18 @@ def _name_pack(name: str) -> str:
 
 
 def _choose_lengths(model: Model, packs: Packs) -> tuple[tuple[Length, ...], str]:
-    """Returns the author's lengths, else those that fit the seeds, else the kind of text, else those for all."""
+    """Returns the author's lengths, else those that fit seeds or texts, else the kind of text, else those for all."""
     if model.scenarios.lengths:
         return model.scenarios.lengths, GIVEN
-    counts, shared = sorted(count_words(seed.text) for seed in model.draw_seeds()), packs.lengths
+    seeds = [seed.text for seed in model.draw_seeds()]
+    counts, shared = sorted(map(count_words, seeds or model.texts.drawn[:MAX_PLANNED])), packs.lengths
     if counts:
         fitting = [
             length
             for length in shared
             if length.max_words <= MAX_OVER_SEEDS * counts[-1] and _share_within(counts, [length]) >= MIN_SHARE_OF_SEEDS
         ]
-        why = f"those of the seeds, which have {counts[0]} to {counts[-1]} words"
+        why = f"those of {'the seeds' if seeds else TEXTS}, which have {counts[0]} to {counts[-1]} words"
         return (tuple(fitting) if _share_within(counts, fitting) >= MIN_COVERED else _make_lengths(counts)), why
     first = {*split_words(model.description)[:FIRST_WORDS], *split_words(model.handle.replace("-", " "))}
     for kind, lengths in packs.lengths_of_kinds.items():

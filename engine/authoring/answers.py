@@ -3,16 +3,21 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
 
 from yaml.reader import Reader
 
+from engine.definitions.outline import ADDED_FILE
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
+from engine.definitions.sources.own_texts import WALKS
 from engine.domain.model import POLES, Pole
 from engine.text.formatting import capitalise
 from engine.text.words import fold_name, is_blank
 
 # Where no letter of a name can stand in a key, as in Japanese.
 FALLBACK_KEY = "trait"
+SAMPLES_FILE = "samples.jsonl"
+OWN_FILES = (SAMPLES_FILE, ADDED_FILE)
 MAX_KEY_CHARACTERS = 100
 # More is no label, but what a text at the pole is like.
 MAX_LABEL_WORDS, MAX_LABEL_CHARACTERS = 4, 40
@@ -29,13 +34,18 @@ class PoleAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the texts are, the trait with its question, and its poles; ``question`` may be empty."""
+    """What the texts are, the trait with its question, and its poles; ``question`` may be empty.
+
+    ``own_texts`` is a file of texts without labels, anywhere on this machine, ``field`` what the text is called in it.
+    """
 
     texts: str
     trait: str
     positive: PoleAnswer
     negative: PoleAnswer
     question: str = ""
+    own_texts: Path | None = None
+    field: str = "text"
 
     @property
     def key(self) -> str:
@@ -115,6 +125,24 @@ def read_pole(text: str, other: PoleAnswer | None = None) -> PoleAnswer:
     if other and fold_name(label) == fold_name(other.label):
         raise ValueError(f"{other.label!r} is the other end already")
     return PoleAnswer(label, paraphrase)
+
+
+def read_file(text: str) -> Path | None:
+    """Reads the path of a file of texts without labels; None where none is given.
+
+    Raises:
+        ValueError: there is no such file, or it cannot be one of texts, or not beside the model's own files.
+    """
+    path = Path(text.strip("'\"")).expanduser()
+    if not text:
+        return None
+    if not path.is_file():
+        raise ValueError(f"There is no file {path}")
+    if path.suffix.lower().removeprefix(".") not in WALKS or path.name in OWN_FILES:
+        raise ValueError(
+            f"{path.name} cannot be it. It is a .csv, .jsonl, .ndjson, .parquet or .txt file of another name"
+        )
+    return path
 
 
 def _split_answer(text: str, asked: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import textwrap
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +11,7 @@ from pathlib import Path
 import jinja2
 import yaml
 
-from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer
+from engine.authoring.answers import EXAMPLE, SAMPLES_FILE, Answers, PoleAnswer
 from engine.definitions import schema as entries
 from engine.definitions.loader import MODEL_FILE
 from engine.definitions.sources.labelled_lines import CONTENT
@@ -19,7 +20,6 @@ from engine.errors import InputError, StoreError
 from engine.settings import IS_CHECKOUT, PROJECT_ROOT
 
 TEMPLATE = Path(__file__).parent / "templates" / "model.yaml.jinja"
-SAMPLES_FILE = "samples.jsonl"
 # Where a checkout has the schema; elsewhere it is written beside the models.
 COMMITTED_SCHEMA = PROJECT_ROOT / "docs" / "reference" / "schemas" / "model.schema.json"
 SCHEMA_FILE = COMMITTED_SCHEMA.name
@@ -66,6 +66,8 @@ def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Ne
     definition = render_definition(handle, answers, os.path.relpath(schema, folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if (own := answers.own_texts) and not (folder / own.name).exists():
+            shutil.copyfile(own, folder / own.name)
         # The definition last: a folder without one is no model.
         for path, content in (
             (schema, entries.format_schema("model")),

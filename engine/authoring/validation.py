@@ -30,6 +30,7 @@ class Validation:
         exit_code: that of a command that ends with it: 0 where there are no mistakes.
         skipped: what is legal and not read here, and samples that count once or not at all.
         samples: the number of authored labels; None where there can be none.
+        texts: the number of unlabelled texts.
         rules: the expectations of its author.
     """
 
@@ -40,6 +41,7 @@ class Validation:
     hints: tuple[Hint, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     samples: int | None = None
+    texts: int = 0
     rules: tuple[Rule, ...] = ()
 
     @property
@@ -55,6 +57,8 @@ class Validation:
         yield "no mistakes" if self.is_valid else count_noun(len(self.mistakes), "mistake")
         if self.samples is not None:
             yield count_noun(self.samples, "sample")
+        if self.texts:
+            yield count_noun(self.texts, "unlabelled text")
         if self.hints:
             yield count_noun(len(self.hints), "hint")
 
@@ -87,7 +91,8 @@ def validate_models(
             yield describe_refusal(handle, error)
             continue
         hints = tuple(_list_hints(models_uri, model, embedder)) if with_hints else ()
-        yield Validation(handle, hints=hints, skipped=model.skipped, samples=len(model.seeds), rules=rules)
+        texts = sum(file.texts for file in model.texts.files)
+        yield Validation(handle, hints=hints, skipped=model.skipped, samples=len(model.seeds), texts=texts, rules=rules)
 
 
 def describe_refusal(name: str, error: ExemplarsError) -> Validation:

@@ -12,6 +12,7 @@ from engine.choosing.choice import Choice, choose_exemplars, keep_earlier_choice
 from engine.choosing.recheck import Decision, Recheck, decide, make_hints
 from engine.choosing.shortcuts import DEFINED_BY_WORDS, STRONG_AUC, Shortcut
 from engine.domain.model import POLES, Pole
+from engine.domain.own_texts import OwnTexts
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.in_context_judge import MIN_AUC
 from engine.screening.own_rules import HopelessRule, OwnTally
@@ -242,7 +243,8 @@ def _without_pools(plan: Plan) -> Plan:
     """Returns the plan without samples that do not affect the choice: a model may have a million, and it is pickled."""
     variations = as_stored(plan.model.attached).list_variations()
     seeds = plan.model.seeds if plan.synth_type == "diversify" else ()
-    model = replace(plan.model, seeds=seeds, reviewed=(), attached=variations, held_out=(), proposed=())
+    model = replace(plan.model, seeds=seeds, texts=OwnTexts(), attached=variations)
+    model = replace(model, reviewed=(), held_out=(), proposed=())
     return replace(plan, model=model)
 
 

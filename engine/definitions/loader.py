@@ -18,8 +18,10 @@ from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, m
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source, walk_stream
 from engine.definitions.sources.labelled_lines import gather_lines
+from engine.definitions.sources.own_texts import read_own_texts
 from engine.definitions.yaml_document import parse_yaml, read_authored
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
+from engine.domain.own_texts import MAX_READ
 from engine.errors import DefinitionError, NoTraitsError, StoreError, UnknownModelError
 from engine.system.filesystem import (
     OutsideFolderError,
@@ -56,10 +58,14 @@ def load_model(models_uri: str, handle: str) -> Model:
     folder = locate_model(models_uri, handle)
     files = _list_sample_files(folder)
     model = parse_model(handle, content, lambda path: read_inside(folder, path), ADDED_FILE in files)
-    named = {ADDED_FILE, *(posixpath.normpath(source.path) for source in _read_outline(handle, content).sources)}
+    outline = _read_outline(handle, content)
+    texts = read_own_texts(folder, outline.text_sources)
+    named = {ADDED_FILE, *(posixpath.normpath(source.path) for source in (*outline.sources, *outline.text_sources))}
     why = "no entry of `sources` in model.yaml names it"
     unnamed = tuple(Skipped(f"{handle}/{name}", why) for name in files if name not in named)
-    return settle_seeds(replace(model, skipped=model.skipped + unnamed))
+    if sum(file.texts for file in texts.files) == MAX_READ:
+        unnamed += (Skipped("sources of the type texts", f"the first {MAX_READ:,} texts are read, and no more"),)
+    return settle_seeds(replace(model, texts=texts, skipped=model.skipped + unnamed))
 
 
 def load_outline(models_uri: str, handle: str) -> Outline:

@@ -21,10 +21,14 @@ ADDED_FILE = "added.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Outline(Model):
-    """A model whose sources nobody has read; without traits and sources too while its traits are to be discovered."""
+    """A model whose sources nobody has read; without traits and sources too while its traits are to be discovered.
+
+    ``text_sources`` are those of the type ``texts``, which have no samples, and ``sources`` all others.
+    """
 
     traits: tuple[Trait, ...] = ()
     sources: tuple[Source, ...] = ()
+    text_sources: tuple[Source, ...] = ()
 
 
 def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
@@ -40,7 +44,8 @@ def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
         brief=Brief(**entry.brief.model_dump()),
         scenarios=_make_scenarios(entry.scenarios, findings),
         questions=tuple(Question(item.ask, item.expect == "yes") for item in entry.questions),
-        sources=sources,
+        sources=tuple(source for source in sources if source.type != "texts"),
+        text_sources=tuple(source for source in sources if source.type == "texts"),
         skipped=tuple(findings.skipped),
         additional_terms=entry.additional_terms,
         upstream_sources=entry.upstream_sources,

@@ -137,8 +137,8 @@ class LinesEntry(DescribedEntry):
 
     type: Literal["jsonl", "csv"]
     """jsonl and csv: labelled texts, one a line. file: a text file, each passage of which is a sample. noise: ordinary
-    texts that come with the code, as negative samples of a topic. github_csv, huggingface and url are legal and
-    skipped."""
+    texts that come with the code, as negative samples of a topic. texts: your own texts without labels. github_csv,
+    huggingface and url are legal and skipped."""
     path: _PathInside
     """A file in the model's own folder; noise has none."""
     mapping: Annotated[dict[str, MappingEntry], AfterValidator(check_entries)] | None = None
@@ -164,6 +164,16 @@ class NoiseEntry(DescribedEntry):
     """Of noise: subjects that lie inside the topic and are left out, such as cooking."""
 
 
+class OwnTextsEntry(DescribedEntry):
+    """The author's own texts without labels: what samples are to be like and about, and none of them."""
+
+    type: Literal["texts"]
+    path: _PathInside
+    """Of texts: CSV, JSONL, Parquet, a .txt with a text a line, or a folder of .txt files."""
+    field: _Text = "text"
+    """Of texts: the column or field that has the text."""
+
+
 class SkippedEntry(DescribedEntry):
     """A source that is legal and not read here; its other fields are not looked at."""
 
@@ -179,7 +189,7 @@ class SkippedEntry(DescribedEntry):
         return place if isinstance(place, str) else None
 
 
-SourceEntry = Annotated[LinesEntry | TextEntry | NoiseEntry | SkippedEntry, Field(discriminator="type")]
+SourceEntry = Annotated[LinesEntry | TextEntry | NoiseEntry | OwnTextsEntry | SkippedEntry, Field(discriminator="type")]
 
 
 class BriefEntry(DescribedEntry):

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
+from engine.domain.own_texts import OwnTexts
 from engine.errors import HandleError
 
 Pole = Literal["positive", "negative"]
@@ -176,8 +177,8 @@ class Model:
     of sets that wait for a person's decision, of both pools, and ``proposed_digests`` these sets' run ids and digests;
     ``refused`` are texts that a person has refused, sorted, and ``reviewed`` those that a person has accepted one by
     one, at the pole that the person gave them. ``contested`` are authored texts that stand at both poles of a trait,
-    and so count for neither. ``own_suites`` and ``questions`` decide what is kept of what was made, and so change
-    nothing of a plan.
+    and so count for neither; ``texts`` are the author's own without labels. ``own_suites`` and ``questions`` decide
+    what is kept of what was made, and so change nothing of a plan.
     """
 
     handle: str
@@ -191,6 +192,7 @@ class Model:
     questions: tuple[Question, ...] = ()
     seeds: tuple[Seed, ...] = ()
     contested: tuple[Seed, ...] = ()
+    texts: OwnTexts = field(default_factory=OwnTexts)
     skipped: tuple[Skipped, ...] = ()
     additional_terms: tuple[str, ...] = ()
     upstream_sources: tuple[str, ...] = ()
@@ -254,8 +256,8 @@ class Model:
         return tuple(seed for seed in self.seeds if seed.pole is None or id(seed) in drawn)
 
     def without_stored(self) -> "Model":
-        """Returns the model with no stored samples and only the seeds that are drawn: few enough to be pickled."""
-        return replace(self, seeds=self.draw_seeds(), attached=(), held_out=())
+        """Returns the model with no stored samples and only some seeds and texts: few enough to be pickled."""
+        return replace(self, seeds=self.draw_seeds(), texts=self.texts.take_first(), attached=(), held_out=())
 
 
 def check_handle(handle: str) -> str:

@@ -104,7 +104,7 @@ def describe_run(
         effort=plan.level.effort,
         synth_model=endpoint.name,
         plan_id=plan.plan_id,
-        prompts_version=prompts_version(),
+        prompts_version=prompts_version(bool(plan.model.texts.files)),
         seed=plan.seed,
         top_up_rounds=plan.level.top_up_rounds,
         own_suites=tuple(suite.name for suite in plan.model.own_suites),

@@ -90,7 +90,7 @@ def make_sample_set(
         kept=attached,
         rejected=rejected,
         documents=documents,
-        versions=list_versions(),
+        versions=list_versions(bool(rounds.plan.model.texts.files)),
         inputs={
             "definition": digest_definition(model),
             "seed": rounds.plan.seed,
@@ -186,9 +186,13 @@ def write_review_data(rounds: Rounds) -> str:
 
 
 @cache
-def list_versions() -> Mapping[str, str]:
-    """Returns the versions that a set depends on: of the code, of the prompts, and of ``PACKAGES``."""
-    versions = {"exemplars": importlib.metadata.version("exemplars"), "prompts": prompts_version()}
+def list_versions(with_texts: bool) -> Mapping[str, str]:
+    """Returns the versions that a set depends on: of the code, of the prompts, and of ``PACKAGES``.
+
+    Args:
+        with_texts: as for ``prompts_version``.
+    """
+    versions = {"exemplars": importlib.metadata.version("exemplars"), "prompts": prompts_version(with_texts)}
     return versions | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 

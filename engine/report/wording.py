@@ -30,7 +30,7 @@ EXPLANATIONS: Mapping[Reason, str] = {
     "duplicate": "It says word for word what another sample says.",
     "near_duplicate": "It differs from another sample in a few words only.",
     "seed_copy": "It copies one of the authored samples.",
-    "held_out_overlap": "It is too similar to a text of the other pool; training and evaluation texts are kept apart.",
+    "held_out_overlap": "It is too similar to a text of the other pool, or of the source `texts`: they are kept apart.",
     "refused": "The provider refused to write it.",
     "cell_failed": "A call for it, or for its judgment, failed for good.",
     "voice_drift": "It no longer sounds like the seed that it is a variation of.",

@@ -301,7 +301,8 @@ def prepare_scenarios(job: Job, packs: Packs, proposed: Proposal) -> partial[Sce
 
 def plan_with(job: Job, scenario_pool: ScenarioPool, seed: int) -> Plan:
     """The plan of a job with these scenarios."""
-    return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, prompts_version(), job.lacking)
+    version = prompts_version(bool(job.model.texts.files))
+    return make_plan(job.model, job.synth_type, job.level, scenario_pool, seed, version, job.lacking)
 
 
 def _read_sha256(identity: str) -> str:

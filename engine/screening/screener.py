@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.asking.held_out import Overlap, OverlapIndex, list_other_pool_texts, restrict_to_pool
+from engine.asking.held_out import Overlap, OverlapIndex, OwnTextsIndex, list_other_pool_texts, restrict_to_pool
 from engine.asking.plan import Plan
 from engine.asking.prompts import FOLDER as PROMPTS_FOLDER
 from engine.asking.seed_variations import VoiceCheck
@@ -83,6 +83,7 @@ class Screener:
         self._seen, self._seeds, self._refused = NearTexts(), NearTexts(), NearTexts()
         self._seed_runs: dict[tuple[str, ...], str] = {}
         self._other_side = OverlapIndex(*list_other_pool_texts(plan.model, plan.synth_type))
+        self._own_texts = OwnTextsIndex(plan.model.texts)
         self._attached = as_stored(restrict_to_pool(plan.model, plan.synth_type).attached).texts
         self._proposed = as_stored(plan.model.proposed).texts
         for number, text in enumerate(plan.model.refused):
@@ -102,7 +103,7 @@ class Screener:
         # All at once: each search goes through the hashes of the whole pool.
         texts = list(dict.fromkeys(item.text for item in ruled if item.text is not None and item.is_accepted))
         attached, proposed = find_nearest(texts, self._attached), find_nearest(texts, self._proposed)
-        overlaps = self._other_side.find_all(texts)
+        overlaps = self._other_side.find_all(texts) | self._own_texts.find_all(texts)
         near = {text: choose_nearest(attached.get(text), proposed.get(text)) for text in texts}
         return [self._compare(item, near, overlaps) for item in ruled]
 

@@ -61,8 +61,11 @@ def read_inside(folder_uri: str, path: str) -> bytes:
     return read_bytes(locate_inside(folder_uri, path))
 
 
-def locate_inside(folder_uri: str, path: str) -> str:
+def locate_inside(folder_uri: str, path: str, or_folder: bool = False) -> str:
     """The path or URI of a file inside a folder; a link that leads out of the folder is refused.
+
+    Args:
+        or_folder: whether a folder will do as well.
 
     Raises:
         OutsideFolderError: the path resolves to a place outside the folder.
@@ -76,7 +79,7 @@ def locate_inside(folder_uri: str, path: str) -> str:
             raise OutsideFolderError(path) from None
         if not file.is_relative_to(folder):
             raise OutsideFolderError(path)
-        if not file.is_file():
+        if not file.is_file() and not (or_folder and file.is_dir()):
             raise FileNotFoundError(path)
     return f"{folder_uri}/{path}"
 

@@ -70,7 +70,7 @@ ENGLISH = Language()
 
 
 def decide_language(model: Model) -> Language:
-    """Decides a model's language: by ``model.yaml``, else seeds, labels and descriptions, the brief, else English."""
+    """Decides a model's language: by ``model.yaml``, else seeds, texts, labels and descriptions, the brief, English."""
     if model.language:
         return Language(model.language, "model.yaml says so")
     for texts, why in _list_evidence(model):
@@ -122,6 +122,7 @@ def load_identifier() -> Any:
 
 def _list_evidence(model: Model) -> Iterator[tuple[list[str], str]]:
     yield [seed.text for seed in model.draw_seeds()], "the seeds are"
+    yield list(model.texts.drawn[:MAX_TEXTS]), "the texts without labels are"
     traits = [
         text
         for trait in model.traits

@@ -6,6 +6,7 @@ MinHash have the same byte, so whatever full hashes would propose, bytes propose
 in 256 is the same.
 """
 
+import hashlib
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -150,6 +151,11 @@ def sign(texts: Sequence[str], permutations: int) -> Signatures:
         rows = RMinHash.digest_matrix_from_token_sets(shingles, permutations, HASH_SEED).to_rows()
         parts.append((np.asarray(rows, np.uint32) & 0xFF).astype(np.uint8))
     return np.concatenate(parts)
+
+
+def hash_form(text: str) -> int:
+    """Returns a hash of 64 bits for the normal form of a text: of a million none is the same by chance."""
+    return int.from_bytes(hashlib.sha256(normalise(text).encode()).digest()[:8])
 
 
 def hash_runs(text: str) -> list[int]:

@@ -87,6 +87,11 @@ def split_words(text: str) -> list[str]:
     return [part for word in words for part in _segment(word)]
 
 
+def is_spaceless(text: str) -> bool:
+    """Whether a text has characters of a script without spaces."""
+    return not text.isascii() and _SPACELESS.search(text) is not None
+
+
 def drop_unseen(text: str) -> str:
     """Returns a text as it is seen: without zero-width characters and soft hyphens, with single spaces."""
     return " ".join(UNSEEN.sub("", unicodedata.normalize("NFC", text)).split())
@@ -95,9 +100,9 @@ def drop_unseen(text: str) -> str:
 def count_words(text: str) -> int:
     """Counts words as a reader would: the runs between white space; ICU's words in scripts without spaces."""
     runs = text.split()
-    if text.isascii() or not _SPACELESS.search(text):
+    if not is_spaceless(text):
         return len(runs)
-    return sum(max(1, len(split_words(run))) if _SPACELESS.search(run) else 1 for run in runs)
+    return sum(max(1, len(split_words(run))) if is_spaceless(run) else 1 for run in runs)
 
 
 # The form of a text is needed three times in a row: to look it up, for its shingles, and to add it.
@@ -170,7 +175,7 @@ def ends_sentence(text: str) -> bool:
 def take_opening(text: str, count: int) -> str:
     """Returns the first ``count`` words of a text as they are written, with the punctuation around them."""
     runs = text.split()
-    if text.isascii() or not _SPACELESS.search(text):
+    if not is_spaceless(text):
         return " ".join(runs[:count])
     opening, words = "", 0
     for part in WordBreaker(" ".join(runs), "root"):
@@ -183,6 +188,6 @@ def take_opening(text: str, count: int) -> str:
 
 def _segment(word: str) -> list[str]:
     """Returns the words that ICU finds in a run of a script without spaces; any other word alone."""
-    if word.isascii() or not _SPACELESS.search(word):
+    if not is_spaceless(word):
         return [word]
     return [part for part in WordBreaker(word, "root") if _WORD.search(part)]

@@ -24,7 +24,7 @@ def new_command(
     handle: Annotated[str, typer.Argument(help="The new model, as <namespace>.<name>, such as acme.reviews.")],
     blank: Annotated[bool, typer.Option("--blank", help="Ask nothing, even at a terminal.")] = False,
 ) -> None:
-    """Begin a model: write its model.yaml, every field explained. Asks four questions at a terminal."""
+    """Begin a model: write its model.yaml, every field explained. Asks five questions at a terminal."""
     from engine.settings import read_settings
     from flows.authoring.new import begin_model, show_new
 

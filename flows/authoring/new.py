@@ -1,4 +1,4 @@
-"""The work of ``exemplars new``: writes a model to begin with, after four questions at a terminal."""
+"""The work of ``exemplars new``: writes a model to begin with, after five questions at a terminal."""
 
 import sys
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer, clean_answer, read_pole, read_trait
+from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer, clean_answer, read_file, read_pole, read_trait
 from engine.authoring.new_model import NewModel, check_new, write_new_model
 from engine.errors import InputError, RunInterruptedError
 from engine.settings import PROJECT_ROOT, SHIPPED_ROOT, Settings
@@ -58,7 +58,7 @@ def show_new(settings: Settings, new: NewModel) -> None:
 
 
 def _ask(handle: str) -> Answers:
-    """Puts the four questions; the first without an answer leaves the example.
+    """Puts the five questions; the first without an answer leaves the example.
 
     Raises:
         RunInterruptedError: they were broken off.
@@ -66,7 +66,7 @@ def _ask(handle: str) -> Answers:
     # Imported for its effect: arrow keys, and corrections on the line.
     import readline  # noqa: F401
 
-    print(f"{handle}: four questions, and its model.yaml is filled in. Enter alone leaves an example in it.")
+    print(f"{handle}: five questions, and its model.yaml is filled in. Enter alone leaves an example in it.")
     try:
         print("1. What are the texts? (Replies to customers)")
         if not (texts := _put("   > ", str)):
@@ -78,7 +78,9 @@ def _ask(handle: str) -> Answers:
         positive = _put("   positive (Warm: thanks, and offers help) > ", read_pole)
         negative = _put("   negative (Cold: speaks in rules) > ", partial(read_pole, other=positive))
         print(f"4. {EXAMPLES_PER_POLE} texts for each end, one a line. Enter alone leaves one out.")
-        return Answers(texts, trait, _ask_examples(positive), _ask_examples(negative), question)
+        answers = Answers(texts, trait, _ask_examples(positive), _ask_examples(negative), question)
+        print("5. A file of such texts without labels: CSV, JSONL, Parquet, or a text a line. Enter alone for none.")
+        return _ask_field(replace(answers, own_texts=_put("   > ", read_file)))
     except (EOFError, KeyboardInterrupt):
         print()
         raise RunInterruptedError("broken off at a question. Nothing was written") from None
@@ -87,6 +89,12 @@ def _ask(handle: str) -> Answers:
 def _ask_examples(pole: PoleAnswer) -> PoleAnswer:
     texts = [_put(f"   {pole.label}, {number} > ", str) for number in range(1, EXAMPLES_PER_POLE + 1)]
     return replace(pole, examples=tuple(filter(None, texts)))
+
+
+def _ask_field(answers: Answers) -> Answers:
+    if answers.own_texts is None or answers.own_texts.suffix == ".txt":
+        return answers
+    return replace(answers, field=_put("   The column or field that has the text (text) > ", str) or answers.field)
 
 
 def _put(prompt: str, read: Callable[[str], Read]) -> Read:

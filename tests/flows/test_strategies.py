@@ -1,5 +1,6 @@
 """The strategies beside ``from_traits``, called for real: variations of seeds, and a pool that is held out."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +43,26 @@ def add_seeds(workspace: Workspace) -> list[str]:
     lines = [*path.read_text().splitlines(), *(json.dumps({"content": text, "safety": q}) for text, q in SAFETY_SEEDS)]
     path.write_text("\n".join(lines))
     return lines
+
+
+def add_texts(workspace: Workspace) -> list[str]:
+    """Adds texts without labels to the model; all of them."""
+    things = (
+        "bench vice",
+        "table saw",
+        "wood stove",
+        "paint shelf",
+        "long ladder",
+        "oil lamp",
+        "hand drill",
+        "tool box",
+    )
+    texts = [f"The {thing} was moved by {name} last week." for thing in things for name in ("Ann", "Bo", "Cy")]
+    (workspace.model / "notes.txt").write_text("\n".join(texts))
+    definition = workspace.model / "model.yaml"
+    source = "  - {type: jsonl, path: samples.jsonl}\n"
+    definition.write_text(definition.read_text().replace(source, f"{source}  - {{type: texts, path: notes.txt}}\n"))
+    return texts
 
 
 def count_seeds(frame: pd.DataFrame) -> dict[tuple[str, str], list[int]]:
@@ -97,6 +118,20 @@ def test_variations_are_attached_with_exact_quotas_and_use_each_seed_equally_oft
     every = pd.read_parquet(workspace.samples)
     assert {(trait, pole): [5, 5, 6] for trait in TRAITS for pole in POLES} == count_seeds(every)
     assert len(every) == every["text"].nunique() == 64
+
+
+def test_samples_are_about_what_the_authors_own_texts_are_about_and_the_card_names_the_file(
+    workspace: Workspace,
+) -> None:
+    before = workspace.run()
+    texts = add_texts(workspace)
+    after = workspace.run()
+    first, second = (Path(result.samples).parent for result in (before, after))
+    card = (second / CARD).read_text()
+
+    assert all(any(subject in text.lower() for text in texts) for subject in list_subjects(read_kept(second)))
+    assert read_manifest(first)["plan_id"] != read_manifest(second)["plan_id"]
+    assert hashlib.sha256("\n".join(texts).encode()).hexdigest() in card
 
 
 def test_held_out_sets_lie_in_a_pool_of_their_own_and_share_no_subject(workspace: Workspace) -> None:
@@ -165,6 +200,8 @@ def test_encoder_is_only_in_the_process_that_does_heavy_work(
 
     if synth_type == "diversify":
         add_seeds(workspace)
+    else:
+        add_texts(workspace)
     workspace.write_effort(exemplars_per_pole=8)
     monkeypatch.setattr(embedding, "encode", watch)
     token = OWN_WORKER.set(run_heavy)

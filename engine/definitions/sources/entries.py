@@ -15,6 +15,7 @@ from engine.definitions.schema import (
     MappingEntry,
     ModelEntry,
     NoiseEntry,
+    OwnTextsEntry,
     SkippedEntry,
     SourceEntry,
     TextEntry,
@@ -49,10 +50,11 @@ class Source:
     ``mapping`` says which field of a line feeds which trait; a field whose trait is reported as unknown feeds None.
     ``name`` is what messages call the file; ``place`` is the file, line and field of ``model.yaml`` that names it. Of a
     ``file`` and of ``noise``, whose lines have no fields, ``labels`` are those of all texts and ``mapping`` is empty.
-    ``by_line`` is how a ``file`` is split, ``texts`` what was drawn for ``noise``.
+    ``by_line`` is how a ``file`` is split, ``texts`` what was drawn for ``noise``. ``texts``, which are no samples, are
+    read by ``own_texts``; ``column`` names the field of the text.
     """
 
-    type: Literal["jsonl", "csv", "file", "noise"]
+    type: Literal["jsonl", "csv", "file", "noise", "texts"]
     path: str
     name: str
     mapping: Mapping[str, Trait | None] = field(hash=False)
@@ -60,6 +62,7 @@ class Source:
     labels: tuple[FixedLabel, ...] = ()
     by_line: bool = False
     texts: tuple[OrdinaryText, ...] = ()
+    column: str = ""
 
     @property
     def trait_keys(self) -> frozenset[str]:
@@ -86,7 +89,7 @@ def walk_source(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
         DefinitionError: a line that was read is wrong, or the source cannot be found.
         StoreError: the source cannot be read.
     """
-    with _explain(source), _open(folder, source) as stream:
+    with explaining(source), _open(folder, source) as stream:
         for line in walk_stream(source, stream, start):
             if line.problems:
                 raise DefinitionError(source.name, line.problems)
@@ -106,6 +109,18 @@ def walk_stream(source: Source, stream: BinaryIO, start: int = 1) -> Iterator[Li
     return (walk_csv if source.type == "csv" else walk_jsonl)(source.name, stream, source.mapping, start)
 
 
+@contextmanager
+def explaining(source: Source) -> Iterator[None]:
+    """Translates errors of a source's file, with the same messages as when the definition is loaded."""
+    try:
+        yield
+    except (OutsideFolderError, FileNotFoundError) as error:
+        problem = source.explain(error)
+        raise DefinitionError(problem.file, [problem]) from error
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{source.name} cannot be read: {error}") from error
+
+
 def read_version(folder: str, source: Source) -> Version:
     """The version of a source's file; of ordinary texts, which come with the code, there is one.
 
@@ -114,7 +129,7 @@ def read_version(folder: str, source: Source) -> Version:
     """
     if source.type == "noise":
         return None, None
-    with _explain(source):
+    with explaining(source):
         filesystem, path = open_folder(locate_inside(folder, source.path))
         info = filesystem.get_file_info(path)
     return info.mtime_ns, info.size
@@ -148,6 +163,9 @@ class _Maker:
         if isinstance(source, SkippedEntry):
             return self._skip(source.type, source.place, "legal on the platform, not read here")
         path = None if isinstance(source, NoiseEntry) else source.path
+        if isinstance(source, OwnTextsEntry):
+            name = f"{self.handle}/{source.path}"
+            return Source("texts", source.path, name, {}, self._locate("path"), column=source.field)
         if not self.traits:
             return self._skip(source.type, path, "it labels nothing while the traits are to be discovered")
         if isinstance(source, NoiseEntry):
@@ -233,15 +251,3 @@ def _open(folder: str, source: Source) -> BinaryIO:
         return io.BytesIO()
     filesystem, path = open_folder(locate_inside(folder, source.path))
     return io.BufferedReader(filesystem.open_input_file(path), BUFFER_BYTES)
-
-
-@contextmanager
-def _explain(source: Source) -> Iterator[None]:
-    """Translates errors of a source's file, with the same messages as when the definition is loaded."""
-    try:
-        yield
-    except (OutsideFolderError, FileNotFoundError) as error:
-        problem = source.explain(error)
-        raise DefinitionError(problem.file, [problem]) from error
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{source.name} cannot be read: {error}") from error

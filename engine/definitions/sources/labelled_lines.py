@@ -91,7 +91,7 @@ def walk_csv(
 ) -> Generator[Line, None, None]:
     """Yields the rows of a CSV file one by one from that of the line ``start``; an empty cell labels nothing."""
     try:
-        rows = _walk_rows(name, stream)
+        rows = walk_rows(name, stream)
         _, header = next(rows, (1, []))
         if problems := _check_header(name, header, (text_field, *mapping)):
             yield Line(1, problems=problems, final=True)
@@ -122,7 +122,7 @@ def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
     """Reads the field names of a file, from CSV's header or the first JSON objects; none if it has neither."""
     if is_csv:
         try:
-            return next(_walk_rows("", stream), (1, []))[1]
+            return next(walk_rows("", stream), (1, []))[1]
         except DefinitionError:
             return []
     stream.seek(0)
@@ -185,15 +185,7 @@ def find_foreign_byte(name: str, stream: BinaryIO, allowed: str) -> Problem:
     return Problem(name, line, "file", f"a byte that is not UTF-8 at offset {offset}", allowed)
 
 
-@lru_cache(maxsize=256)
-def _name_qualities(trait: Trait) -> Mapping[str, float]:
-    """The words that name a quality of a trait, folded."""
-    own = {fold_name(trait.negative_label): 0.0, fold_name(trait.positive_label): 1.0}
-    is_turned = any(QUALITY_WORDS.get(label, quality) != quality for label, quality in own.items())
-    return own if is_turned else QUALITY_WORDS | own
-
-
-def _walk_rows(name: str, stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:
+def walk_rows(name: str, stream: BinaryIO) -> Generator[tuple[int, list[str]], None, None]:
     """Yields the rows that are not empty, each with the number of its first line: a quoted cell may span several.
 
     Raises:
@@ -222,6 +214,14 @@ def _find_separator(text: io.TextIOWrapper) -> str:
         if {CONTENT, TEXT} & {*next(csv.reader([header], delimiter=separator), [])}:
             return separator
     return SEPARATORS[0]
+
+
+@lru_cache(maxsize=256)
+def _name_qualities(trait: Trait) -> Mapping[str, float]:
+    """The words that name a quality of a trait, folded."""
+    own = {fold_name(trait.negative_label): 0.0, fold_name(trait.positive_label): 1.0}
+    is_turned = any(QUALITY_WORDS.get(label, quality) != quality for label, quality in own.items())
+    return own if is_turned else QUALITY_WORDS | own
 
 
 def _check_header(name: str, header: list[str], needed: Iterable[str]) -> tuple[Problem, ...]:

@@ -48,17 +48,20 @@ class StoredTexts(Protocol):
 
 
 class MemoryTexts:
-    """Texts in memory, as a few are and those of tests."""
+    """Texts in memory, as a few are and those of tests; each column of their hashes is made once."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
+        self._columns: dict[tuple[Nearness, HashColumn], pa.Array] = {}
 
     def __len__(self) -> int:
         return len(self._texts)
 
     def walk_hashes(self, kind: Nearness, column: HashColumn) -> Iterator[pa.Array]:
-        """Yields one part, which is made now."""
-        yield make_hash_column(self._texts, kind, column)
+        """Yields one part."""
+        if (kind, column) not in self._columns:
+            self._columns[kind, column] = make_hash_column(self._texts, kind, column)
+        yield self._columns[kind, column]
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """Returns the texts at some positions."""

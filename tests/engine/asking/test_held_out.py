@@ -27,8 +27,10 @@ from engine.asking.plan import Plan, make_plan
 from engine.asking.scenarios import choose_scenario_pool
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import SYNTH_TYPES, Attached, Model, OwnScenarios, SynthType
+from engine.domain.own_texts import OwnTexts
 from engine.domain.samples import Reason, Row, make_row
 from engine.screening.screener import Screener
+from engine.text.near_duplicates import hash_form
 from expectations.frames import make_sides_frame
 
 PACKS = load_packs(SCENARIOS_FOLDER)
@@ -156,3 +158,16 @@ def test_held_out_text_that_is_near_to_an_authored_one_is_told_in_the_frame() ->
     assert frame is not None
     assert frame["overlap"].iloc[-2].endswith(POSITIVE_SEEDS[0])
     assert not frame["overlap"].notna().iloc[-1]
+
+
+@pytest.mark.parametrize("synth_type", SYNTH_TYPES)
+def test_no_text_is_one_of_the_authors_own_nor_near_to_one_that_is_drawn(synth_type: SynthType) -> None:
+    keys = np.array(sorted(map(hash_form, (TEXT, OTHER, RUN_OF_8))), np.uint64).tobytes()
+    model = make_model(texts=OwnTexts(drawn=(TEXT,), keys=keys))
+    near, far = TEXT.replace("printed", "stapled"), OTHER.replace("noon", "ten")
+    given = [make_exemplar(text, index=index) for index, text in enumerate((near, OTHER.upper(), far, RUN_OF_7))]
+    screened = Screener(plan_for(model, synth_type), use_lengths=False).compare(given)
+
+    # One that is like a text which was not drawn stands.
+    assert ["held_out_overlap", "held_out_overlap", None, None] == [item.reason for item in screened]
+    assert str(screened[0].detail).endswith(f" like: {TEXT}")

@@ -15,6 +15,7 @@ from engine.asking.fields import Field
 from engine.asking.plan import Cell, Plan, RoundHistory, add_to_history, make_plan, nest_counts, plan_round
 from engine.asking.scenarios import TopicSubjects
 from engine.domain.model import POLES, Attached, Brief, Length, OwnScenarios, Pole
+from engine.domain.own_texts import OwnTexts, TextsFile
 
 MODES = ("Verbs turned into nouns.", "Two dates for one thing.", "Blame.", "Advice without an object.", "Hedges.")
 BRIEF = Brief(intent=("Find what is clear.",), failure_modes=MODES)
@@ -67,7 +68,7 @@ def list_changes() -> list[dict[str, Any]]:
     model: dict[str, Any] = {"handle": "u22a8.other", "description": "Other.", "language": "de"}
     model |= {"attached_digests": ("0",), "held_out_digests": ("0",), "proposed_digests": (("a run", "0"),)}
     model |= {"refused": ("A text.",), "reviewed": SEEDS[:1], "contested": SEEDS[:1]}
-    model |= {"scenarios": OwnScenarios(pack="bugs")}
+    model |= {"scenarios": OwnScenarios(pack="bugs"), "texts": OwnTexts((TextsFile("a.csv", "0", 1),))}
     trait: dict[str, Any] = {"key": "other", "name": "Other", "type": "topic", "description": "Other."}
     trait |= {"positive_label": "Other", "negative_label": "Other"}
     trait |= {"positive_paraphrase": ("Other.",), "negative_paraphrase": ("Other.",)}

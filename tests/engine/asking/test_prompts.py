@@ -15,14 +15,18 @@ from engine.asking.prompts import (
     CHAT_SHOTS,
     FOLDER,
     JUDGE_SHOTS_PER_POLE,
+    OWN_TEXTS,
     PLAIN_SHOTS,
     SHOT_SETS,
+    SHOWN_TEXTS,
+    SHOWN_WORDS,
     prompts_version,
     write_chat_prompt,
     write_judge_prompt,
     write_plain_prompt,
 )
 from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait
+from engine.domain.own_texts import OwnTexts
 from engine.llm.client.request import Prompt
 
 
@@ -51,6 +55,31 @@ def test_what_an_author_writes_is_no_template() -> None:
     model = make_model(make_trait(description=written), brief=Brief(intent=(written,)))
 
     assert 2 == read_whole(write_chat(model, make_cell())).count(written)
+
+
+def test_few_of_the_authors_own_texts_are_shown_to_a_chat_model_the_same_in_all_cells() -> None:
+    texts = tuple(f"Письмо {number} из деревни. " + "слово " * 200 for number in range(50))
+    model = make_model(seeds=make_seeds(), texts=OwnTexts(drawn=texts))
+    one, other = (write_chat(model, make_cell(pole, 3)).system or "" for pole in POLES)
+    shown = re.findall(r"<incoming>\n(.*)\n</incoming>", one)
+    again = write_chat_prompt(make_test_plan(model, seed=1), make_cell()).system or ""
+
+    assert SHOWN_TEXTS == len(shown) == len(set(shown))
+    assert shown == re.findall(r"<incoming>\n(.*)\n</incoming>", other)
+    assert shown != re.findall(r"<incoming>\n(.*)\n</incoming>", again)
+    assert {SHOWN_WORDS} == {len(text.split()) for text in shown}
+    assert "Письмо" not in write_plain(model, make_cell())
+    assert "Письмо" not in read_whole(write_chat(model, replace(make_cell(), seed=model.seeds[0])))
+
+
+def test_words_about_own_texts_change_no_version_of_a_model_without_any(tmp_path: Path) -> None:
+    shutil.copy(FOLDER.parent / "prompts.py", tmp_path)
+    shutil.copytree(FOLDER, tmp_path / "templates")
+    (tmp_path / "templates" / OWN_TEXTS).write_text("Other words.")
+    changed = runpy.run_path(str(tmp_path / "prompts.py"))["prompts_version"]
+
+    assert prompts_version() == changed()
+    assert prompts_version(True) != changed(True)
 
 
 def test_variation_is_shown_by_two_pairs_at_most_the_nearest_last() -> None:
@@ -163,7 +192,7 @@ def test_length_is_said_once(language: str, name: str, words: tuple[int, int] | 
 
 def read_version(folder: Path) -> str:
     """The version by a copy of the module with templates of its own."""
-    return str(runpy.run_path(str(folder / "prompts.py"))["prompts_version"]())
+    return str(runpy.run_path(str(folder / "prompts.py"))["prompts_version"](True))
 
 
 def test_version_changes_with_every_template_and_its_name(tmp_path: Path) -> None:
@@ -175,5 +204,5 @@ def test_version_changes_with_every_template_and_its_name(tmp_path: Path) -> Non
         versions.append(read_version(tmp_path))
     (folder / "claim.jinja").rename(folder / "claims.jinja")
 
-    assert prompts_version() == versions[0]
+    assert prompts_version(True) == versions[0]
     assert len([*FOLDER.iterdir()]) + 2 == len({*versions, read_version(tmp_path)})

@@ -61,7 +61,9 @@ def test_every_field_has_its_description_before_it() -> None:
 
 def test_types_and_sources_that_stand_in_comments_can_be_used() -> None:
     text = render_definition(HANDLE, EXAMPLE, "x")
-    types = [re.sub(r"^ *# ", "", line) for line in text.splitlines() if re.match(r" *# - type: (?!file|noise)", line)]
+    types = [
+        re.sub(r"^ *# ", "", line) for line in text.splitlines() if re.match(r" *# - type: (?!file|noise|texts)", line)
+    ]
     traits = "".join(cut_block(text, re.escape(line)) for line in types)
     sources = "".join(cut_block(text, f"- type: {kind}") for kind in ("file", "noise"))
     own = "  - {type: spectrum, key: warmth}\n  - {type: topic, key: refund}\n"

@@ -1,12 +1,14 @@
 """Handles are well formed or refused, and a model answers by trait and pole."""
 
 import re
+import sys
 from dataclasses import replace
 
 import pytest
 from fakes.builders import make_model, make_seeds, make_trait
 
 from engine.domain.model import HANDLE_MAX_LENGTH, MAX_SEEDS_PER_POLE, Seed, check_handle, digest_text
+from engine.domain.own_texts import MAX_PLANNED, OwnTexts
 from engine.errors import HandleError
 
 # From `printf 'naïve' | sha256sum`.
@@ -84,3 +86,14 @@ def test_at_most_two_thousand_seeds_are_drawn_by_their_digests() -> None:
     assert make_seeds()[3:] == model.seeds_at("clarity", "negative")
     assert [*few, *(seed for seed in crowd if seed != ordered[-1])] == list(model.draw_seeds())
     assert make_seeds() == make_model(seeds=make_seeds()).draw_seeds()
+
+
+def test_of_texts_only_the_first_go_to_another_process_and_all_are_known_by_their_keys() -> None:
+    texts = OwnTexts(
+        drawn=("x",) * (MAX_PLANNED + 1), keys=b"".join(key.to_bytes(8, sys.byteorder) for key in (3, 5, 9))
+    )
+    sent = make_model(texts=texts).without_stored().texts
+
+    assert (MAX_PLANNED, b"") == (len(sent.drawn), sent.keys)
+    assert [3, 5, 9] == [key for key in range(12) if texts.has(key)]
+    assert not sent.has(3)

@@ -7,6 +7,7 @@ import pytest
 from fakes.builders import make_model, make_seeds, make_trait
 
 from engine.domain.model import Brief, Model, Seed
+from engine.domain.own_texts import OwnTexts
 from engine.text.language import Language, decide_language, detect_language, find_other_language
 
 GERMAN = ("Der Ton der Antwort ist höflich.", "Danke, das hilft mir sehr weiter.", "Wir melden uns morgen bei Ihnen.")
@@ -31,6 +32,9 @@ def test_field_of_the_model_comes_first_and_then_its_seeds() -> None:
     english = make_model(seeds=make_seeds(), brief=Brief(intent=GERMAN))
 
     assert Language("pt-BR", "model.yaml says so") == decide_language(replace(seeded, language="pt-BR"))
+    texts = OwnTexts(drawn=("Le train de nuit arrive à Lyon avant le petit déjeuner.",))
+    assert Language("fr", "the texts without labels are") == decide_language(make_model(texts=texts))
+    assert Language("de", "the seeds are") == decide_language(replace(seeded, texts=texts))
     assert Language("de", "the seeds are") == decide_language(replace(seeded, brief=ENGLISH_BRIEF))
     assert Language("en", "the seeds are") == decide_language(english)
 

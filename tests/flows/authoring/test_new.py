@@ -1,4 +1,4 @@
-"""The command ``new``: four questions at a terminal, an example elsewhere, and one message for whatever is wrong."""
+"""The command ``new``: five questions at a terminal, an example elsewhere, and one message for whatever is wrong."""
 
 import io
 import sys
@@ -23,6 +23,7 @@ Das tut uns leid.
 Lesen Sie die Regeln.
 
 Abgelehnt.
+
 """
 
 
@@ -89,6 +90,23 @@ def test_four_questions_at_a_terminal_fill_in_the_file(
     assert ("Antworten an Kundinnen und Kunden",) == model.brief.domain
 
 
+def test_file_of_texts_is_copied_beside_the_model_and_read(
+    models: Path, run_command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "samples.jsonl").write_text("{}")
+    (tmp_path / "meine mails.ndjson").write_text('{"nachricht": "Wo bleibt mein Paket?"}\n')
+    typed = [f"{tmp_path}/gone.csv", f"{tmp_path}/samples.jsonl", f"'{tmp_path}/meine mails.ndjson'", "nachricht"]
+    shown = type_at_terminal(monkeypatch, "\n".join([TYPED.rstrip(), *typed, ""]).encode())
+    code = run_command("new", HANDLE).code
+    told, model = shown.bytes.getvalue().decode(), load_model(str(models), HANDLE)
+
+    assert 0 == code
+    assert f"There is no file {tmp_path}/gone.csv" in told
+    assert "samples.jsonl cannot be it." in told
+    assert ("Wo bleibt mein Paket?",) == model.texts.drawn
+    assert (5, ()) == (len(model.seeds), model.skipped)
+
+
 def test_questions_that_are_broken_off_write_nothing_and_enter_alone_leaves_the_example(
     models: Path, run_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,10 +116,10 @@ def test_questions_that_are_broken_off_write_nothing_and_enter_alone_leaves_the_
         assert (130, "exemplars: broken off at a question. Nothing was written\n") == (code, said)
     assert not models.exists()
     shown = type_at_terminal(monkeypatch, b"\n")
-    blank, asked = run_command("new", "acme.blank", "--blank").code, b"four questions" in shown.bytes.getvalue()
+    blank, asked = run_command("new", "acme.blank", "--blank").code, b"five questions" in shown.bytes.getvalue()
     entered = run_command("new", HANDLE).code
     texts = {name: (models / name / "model.yaml").read_text() for name in ("acme.blank", HANDLE)}
 
     assert (0, 0, False) == (entered, blank, asked)
-    assert b"four questions" in shown.bytes.getvalue()
+    assert b"five questions" in shown.bytes.getvalue()
     assert texts[HANDLE] == texts["acme.blank"].replace("acme.blank", HANDLE)

@@ -48,6 +48,22 @@ def test_hints_and_what_is_skipped_are_no_mistakes_and_hints_may_be_left_out(
     assert "  skipped: seed for warmth (the same text is there more than once, so the first counts: acme." in skipped
 
 
+def test_texts_without_labels_are_counted_and_a_wrong_file_is_one_message_with_its_line(
+    models: Path, run_command: Command
+) -> None:
+    folder = write_model(models, "acme.good", GOOD.replace("[{", "[{type: texts, path: mails.csv, field: mail}, {"))
+    (folder / "mails.csv").write_text("mail,day\nWhere is it?,1\n,2\nThanks!,3\n")
+    right = run_command("validate", "--no-hints").out
+    [facts] = run_command("validate", "--no-hints", "--json").facts["models"]
+    (folder / "mails.csv").write_text("male,day\nWhere is it?,1\n")
+    wrong = run_command("validate", "--no-hints")
+
+    assert "acme.good: no mistakes, 6 samples, 2 unlabelled texts\n" in right
+    assert (6, 2) == (facts["samples"], facts["texts"])
+    said = "  acme.good/mails.csv:1: field: found male, day; allowed: the text in 'mail', or another name in `field`."
+    assert (2, [f"{said} Did you mean 'male'?"]) == (wrong.code, wrong.out.splitlines()[1:-1])
+
+
 def test_all_models_are_checked_with_every_mistake_and_a_wrong_one_stops_none(
     models: Path, run_command: Command
 ) -> None:

@@ -1,0 +1,196 @@
+"""Reads an author's own texts, which have no labels: of CSV, JSONL, Parquet, a text a line, or a folder of text files.
+
+They are read as they come, since there may be a million. The first mistake ends the reading.
+"""
+
+import hashlib
+import io
+import json
+from array import array
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from functools import lru_cache
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from engine.definitions.mistakes import find_near_spelling, format_names, format_value
+from engine.definitions.sources.entries import BUFFER_BYTES, Source, Version, explaining
+from engine.definitions.sources.labelled_lines import find_foreign_byte, opening_text, walk_rows
+from engine.domain.model import SURROGATE
+from engine.domain.own_texts import MAX_DRAWN, MAX_READ, OwnTexts, TextsFile
+from engine.errors import DefinitionError, Problem
+from engine.system.filesystem import list_below, locate_inside, open_folder
+from engine.text.near_duplicates import hash_form
+from engine.text.words import is_blank
+
+ALLOWED_FILES = "a .csv, .jsonl, .ndjson, .parquet or .txt file, or a folder of .txt files"
+ALLOWED_TEXT = "a UTF-8 text file"
+ALLOWED_PARQUET = "a Parquet file whose texts are strings"
+
+# The path of a file inside the model's folder, and its version.
+_File = tuple[str, Version]
+_Walk = Callable[[str, BinaryIO, str], Iterator[str | None]]
+
+
+def read_own_texts(folder: str, sources: tuple[Source, ...]) -> OwnTexts:
+    """Reads the texts of some sources; what was read last is not read again until a file changes.
+
+    Raises:
+        DefinitionError: a source cannot be found, is of another form, or has no text.
+        StoreError: it cannot be read.
+    """
+    return _read_all(folder, tuple((source, tuple(_list_files(folder, source))) for source in sources))
+
+
+def _list_files(folder: str, source: Source) -> Iterator[_File]:
+    with explaining(source):
+        filesystem, path = open_folder(locate_inside(folder, source.path, or_folder=True))
+        info = filesystem.get_file_info(path)
+        if info.type != fs.FileType.Directory:
+            if info.extension.lower() not in WALKS:
+                problem = Problem(*source.place, format_value(source.path), ALLOWED_FILES)
+                raise DefinitionError(problem.file, [problem])
+            yield source.path, (info.mtime_ns, info.size)
+            return
+        for below in sorted(list_below(filesystem, path), key=lambda item: item.base_name):
+            if below.extension.lower() == "txt":
+                yield f"{source.path}/{below.base_name}", (below.mtime_ns, below.size)
+
+
+@lru_cache(maxsize=1)
+def _read_all(folder: str, found: tuple[tuple[Source, tuple[_File, ...]], ...]) -> OwnTexts:
+    drawing, files = _Drawing(), []
+    for source, its in found:
+        before, digests = drawing.count, list[str]()
+        for path, _ in its:
+            with explaining(source):
+                filesystem, place = open_folder(locate_inside(folder, path))
+                with io.BufferedReader(filesystem.open_input_file(place), BUFFER_BYTES) as stream:
+                    digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+                    # Closed before the stream is, here and below, whatever ends the reading.
+                    with closing(_walk_texts(source, path, stream)) as texts:
+                        drawing.add(texts)
+        if drawing.count == before < MAX_READ:
+            raise DefinitionError.of_file(source.name, "no text", "at least one text that is not empty")
+        of_all = hashlib.sha256("".join(digests).encode()).hexdigest()
+        files.append(TextsFile(source.path, digests[0] if len(digests) == 1 else of_all, drawing.count - before))
+    return drawing.finish(tuple(files))
+
+
+class _Drawing:
+    """Draws the texts with the least keys; of those of one key the first counts."""
+
+    def __init__(self) -> None:
+        self._keys = array("Q")
+        self._least: dict[int, str] = {}
+        self._limit = 1 << 64
+
+    @property
+    def count(self) -> int:
+        """How many texts came."""
+        return len(self._keys)
+
+    def add(self, texts: Iterator[str | None]) -> None:
+        seen = (text.strip() for text in texts if text is not None and not is_blank(text))
+        for text in islice(seen, MAX_READ - self.count):
+            key = hash_form(text)
+            self._keys.append(key)
+            if key < self._limit:
+                self._least.setdefault(key, text)
+                if len(self._least) == 2 * MAX_DRAWN:
+                    self._drop()
+
+    def finish(self, files: tuple[TextsFile, ...]) -> OwnTexts:
+        self._drop()
+        keys = np.unique(np.frombuffer(self._keys, np.uint64)) if self._keys else np.empty(0, np.uint64)
+        return OwnTexts(files, tuple(self._least.values()), keys.tobytes())
+
+    def _drop(self) -> None:
+        least = sorted(self._least)[:MAX_DRAWN]
+        self._least = {key: self._least[key] for key in least}
+        self._limit = least[-1] if len(least) == MAX_DRAWN else self._limit
+
+
+def _walk_texts(source: Source, path: str, stream: BinaryIO) -> Generator[str | None, None, None]:
+    """Yields the texts of a file, blank and missing ones too."""
+    name = source.name + path.removeprefix(source.path)
+    walk = _walk_whole if path != source.path else WALKS[PurePosixPath(path).suffix.lower()[1:]]
+    try:
+        yield from walk(name, stream, source.column)
+    except UnicodeDecodeError:
+        raise DefinitionError(name, [find_foreign_byte(name, stream, ALLOWED_TEXT)]) from None
+
+
+def _walk_csv(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:
+    with closing(walk_rows(name, stream)) as rows:
+        _, header = next(rows, (1, []))
+        _check_field(name, 1, column, header)
+        place = header.index(column)
+        for number, row in rows:
+            if len(row) > len(header):
+                allowed = f"{len(header)}, as in the header; quote a comma"
+                raise DefinitionError.of_file(name, f"{len(row)} cells", allowed, number)
+            yield row[place] if place < len(row) else None
+
+
+def _walk_jsonl(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:
+    stream.seek(0)
+    for number, raw in enumerate(stream, 1):
+        if not raw.strip():
+            continue
+        try:
+            entry = json.loads(raw.decode("utf-8-sig"))
+        except (ValueError, RecursionError):
+            entry = None
+        if not isinstance(entry, dict):
+            shown = format_value(raw[:40].decode(errors="replace").strip())
+            raise DefinitionError.of_file(name, shown, "one JSON object a line", number)
+        _check_field(name, number, column, list(entry))
+        text = entry[column]
+        if not isinstance(text, str | None) or SURROGATE.search(text or ""):
+            problem = Problem(name, number, column, format_value(text), "a text of whole Unicode characters")
+            raise DefinitionError(name, [problem])
+        yield text
+
+
+def _walk_parquet(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:
+    try:
+        parquet = pq.ParquetFile(stream)
+        _check_field(name, None, column, parquet.schema_arrow.names)
+        for batch in parquet.iter_batches(columns=[column]):
+            yield from batch.column(0).cast(pa.string()).to_pylist()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DefinitionError.of_file(name, str(error), ALLOWED_PARQUET) from error
+
+
+def _walk_lines(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:
+    with opening_text(stream) as lines:
+        # Not from the lines themselves: a generator that is closed closes what it yields from.
+        yield from iter(lines.readline, "")
+
+
+def _walk_whole(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:
+    with opening_text(stream) as text:
+        yield text.read()
+
+
+def _check_field(name: str, line: int | None, column: str, fields: list[str]) -> None:
+    if column not in fields:
+        found, allowed = format_names(fields) or "nothing", f"the text in {column!r}, or another name in `field`"
+        raise DefinitionError(name, [Problem(name, line, "field", found, allowed, find_near_spelling(column, fields))])
+
+
+# By the ending of a file.
+WALKS: Mapping[str, _Walk] = {
+    "csv": _walk_csv,
+    "jsonl": _walk_jsonl,
+    "ndjson": _walk_jsonl,
+    "parquet": _walk_parquet,
+    "txt": _walk_lines,
+}
