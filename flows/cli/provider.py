@@ -26,7 +26,7 @@ def check_command(
     effort: EffortOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask each language model that a run would ask once: key, name, schema, price and speed. Keeps no text."""
+    """Ask each language model that a run would ask: key, name, schema, price and speed. Keeps no text."""
     from engine.definitions.effort import choose_effort
     from engine.definitions.loader import load_model
     from engine.run.job import check_effort, have_voted, read_level
@@ -47,7 +47,7 @@ async def _collect(settings: "Settings", level: "Level", as_json: bool) -> "list
     from engine.run.provider_check import check_models
 
     if not as_json:
-        print(f"Asking what a run at effort {level.effort} would ask, once each", file=sys.stderr, flush=True)
+        print(f"Asking what a run at effort {level.effort} would ask", file=sys.stderr, flush=True)
     checked = []
     async for each in check_models(settings, level):
         checked.append(each)
