@@ -22,7 +22,7 @@ from fakes.blocks import find_blocks, run_blocks, settle
 from fakes.database import NAME, lay_database
 from fakes.ports import find_free_port
 from fakes.provider import Behaviour, Provider, serve_provider
-from fakes.site import POOL, Site, open_site
+from fakes.site import Site, open_site
 from fakes.waiting import wait_until
 from fakes.workspace import ROOT, make_workspace
 
@@ -91,8 +91,9 @@ def test_every_block_prints_what_is_shown_and_one_ctrl_c_ends_all_of_it(served: 
     assert ("$ make serve\n", "$(BIN)/python -m flows.serve") == (start.text, recipe)
     assert settle(start.shown) == settle(served.restore(served.said))
     assert site.url == httpx.get(f"http://127.0.0.1:{site.port}/ui-settings").json()["api_url"]
-    [worker] = site.ask("POST", f"/work_pools/{POOL}/workers/filter")
-    assert f"make serve on {socket.gethostname()}" == worker["name"]
+    # The worker tells the server of itself some seconds after it was started, and nothing waits for that.
+    wait_until(site.list_workers, what="the worker is known", process=served.process)
+    assert [f"make serve on {socket.gethostname()}"] == site.list_workers()
     for block, told in zip(WALK, served.run_blocks(*(block.text for block in WALK)), strict=True):
         assert settle(block.shown) == settle(told), block.text
 

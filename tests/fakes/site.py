@@ -74,6 +74,10 @@ class Site:
         found: dict[str, Any] = self.ask("GET", f"/deployments/name/{name}")
         return found
 
+    def list_workers(self) -> list[str]:
+        """The names of the workers that the server has heard of."""
+        return [worker["name"] for worker in self.ask("POST", f"/work_pools/{POOL}/workers/filter")]
+
     def ask(self, method: str, path: str, **fields: object) -> Any:
         return ask_server(self.url, method, path, **fields)
 
