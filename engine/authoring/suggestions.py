@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.axis.reference_axis import fit_reference_axis
 from engine.axis.separation import Numbers
 from engine.definitions.loader import MODEL_FILE
-from engine.definitions.sources.labelled_lines import CONTENT, TEXT
+from engine.definitions.sources.labelled_lines import CONTENT, SUGGESTED, TEXT
 from engine.domain.model import POLES, Model, Trait
 from engine.domain.own_texts import OPENING_CHARACTERS
 from engine.errors import InputError
@@ -34,7 +34,6 @@ CANDIDATES = 5
 # as that. On four sets of texts that people had labelled 97 to 98 of 100 such labels were right, of every number of
 # samples: with six a pole a tenth to a quarter of the texts have one, with twenty 61 of 100.
 SURE_PLACE, SURE_AUC = 0.5, 0.8
-SUGGESTED = "_suggested"
 
 Rows = NDArray[np.int64]
 

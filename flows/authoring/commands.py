@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from engine.errors import InputError
-from engine.text.formatting import count_noun
+from engine.text.formatting import count_noun, quote_formulas
 from flows.cli.options import BEGIN, HAND_ON, LABELLED_HELP, HandleArgument, JsonOption, json_option
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def suggest_command(
         frame = suggest_texts(model, count, SentenceEncoder(), bar.update)
     with target.making() as place:
         # With the mark by which Excel knows UTF-8.
-        frame.to_csv(place, index=False, encoding="utf-8-sig")
+        frame.map(quote_formulas).to_csv(place, index=False, encoding="utf-8-sig")
     print(explain_suggestions(model, frame, to))
 
 

@@ -41,12 +41,16 @@ def test_table_is_written_filled_in_and_added_and_the_next_offers_others(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     odd = 'Press "Save";\nthen, „fertig“ 👍, reload.'
-    write_own(models, [*TRUTH, PLAIN_TEXTS[0].upper(), odd, odd + "!"])
-    done = run_command("suggest", HANDLE, "--to", "t.csv", "--count", str(len(TRUTH) + 1))
-    frame = pd.read_csv("t.csv", dtype=str, keep_default_na=False)
+    formula = "=SUM(A1) is what the cell said."
+    write_own(models, [*TRUTH, PLAIN_TEXTS[0].upper(), odd, odd + "!", formula])
+    done = run_command("suggest", HANDLE, "--to", "t.csv", "--count", str(len(TRUTH) + 2))
+    table = pd.read_csv("t.csv", dtype=str, keep_default_na=False)
+    # What a spreadsheet would reckon is quoted, and read as it was.
+    frame = table.replace(f"'{formula}", formula)
+    assert not table.equals(frame)
 
     # A text of a sample is offered no second time, nor one whose form another has.
-    assert sorted([*TRUTH, odd]) == sorted(frame["text"])
+    assert sorted([*TRUTH, odd, formula]) == sorted(frame["text"])
     assert ["id", "text", "clarity", "clarity_suggested", "safety", "safety_suggested"] == list(frame)
     assert {""} == {*frame["clarity"], *frame["safety"], *frame["safety_suggested"]}
     told = frame[frame["clarity_suggested"] != ""]
@@ -59,8 +63,8 @@ def test_table_is_written_filled_in_and_added_and_the_next_offers_others(
     assert exemplars.suggest(HANDLE, len(frame)).equals(frame)
 
     half = frame.index < len(frame) // 2
-    frame.loc[half, "clarity"] = ["poor" if text == odd else TRUTH[text] or "0,5" for text in frame.loc[half, "text"]]
-    frame.to_csv("filled.csv", index=False, sep=";", encoding="utf-8-sig", quoting=csv.QUOTE_ALL)
+    table.loc[half, "clarity"] = [TRUTH.get(text, "poor") or "0,5" for text in frame.loc[half, "text"]]
+    table.to_csv("filled.csv", index=False, sep=";", encoding="utf-8-sig", quoting=csv.QUOTE_ALL)
     assert 0 == run_command("add", HANDLE, "filled.csv").code
     left = exemplars.suggest(HANDLE, 1_000)
     assert sorted(frame.loc[~half, "text"]) == sorted(left["text"])
