@@ -1,4 +1,4 @@
-"""The commands for authors: ``new``, ``validate``, ``suggest``, ``add``, ``schema`` and ``gx-context``."""
+"""The commands for authors: ``new``, ``validate``, ``suggest``, ``add`` and ``gx-context``."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -117,16 +117,6 @@ def add_command(
     labelled = read_labelled_file(settings, handle, file)
     addition = add_labelled(settings.locate(settings.models_uri), handle, labelled, dry_run)
     print(json.dumps(asdict(addition)) if as_json else addition)
-
-
-@app.command("schema", rich_help_panel=BEGIN)
-def schema_command(
-    name: Annotated[Literal["model", "sample"], typer.Argument(help="model.yaml, or a line of samples.")] = "model",
-) -> None:
-    """Print the JSON Schema of model.yaml or, as `exemplars schema sample`, of a line of samples."""
-    from engine.definitions.schema import format_schema
-
-    print(format_schema(name), end="")
 
 
 @app.command("gx-context", rich_help_panel=HAND_ON)
