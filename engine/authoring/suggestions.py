@@ -1,7 +1,8 @@
 """Chooses, of an author's texts without labels, those that are most worth one.
 
-Half lie where a trait's axis is unsure, a quarter at each of its ends, each part spread over what the texts are about.
-Without an axis all are spread. docs/decisions/000-measured.md has what they teach beside as many texts drawn blindly.
+Half lie where a trait's axis is unsure, the others anywhere; both are spread over what the texts are about. Without an
+axis all are. docs/decisions/000-measured.md has what they teach beside as many texts drawn blindly, and why none is
+chosen for lying at an end.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from engine.axis.reference_axis import fit_reference_axis
 from engine.axis.separation import Numbers
@@ -28,14 +28,12 @@ from engine.text.near_duplicates import hash_form
 MOST_SUGGESTED = 1_000
 # So many texts are placed at once; the encoder's memory grows with them.
 BLOCK = 2_000
-# A part is chosen from so many times as many texts.
+# The unsure ones are chosen from so many times as many texts.
 CANDIDATES = 5
 # A label is suggested this far from the middle, where a pole's own samples lie at 1 on average, if the axis is as good
 # as that. On four sets of texts that people had labelled 97 to 98 of 100 such labels were right, of every number of
 # samples: with six a pole a tenth to a quarter of the texts have one, with twenty 61 of 100.
 SURE_PLACE, SURE_AUC = 0.5, 0.8
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,30 +107,26 @@ def _find_places(model: Model, trait: Trait, vectors: Vectors, embedder: Embedde
 
 
 def _choose(vectors: Vectors, places: Sequence[_Places | None], count: int) -> list[int]:
-    """Chooses ``count`` rows, an equal share for each trait; a trait without an axis has its share spread over all."""
+    """Chooses ``count`` rows, an equal share for each trait; of a trait without an axis none is known to be unsure."""
     taken: dict[int, None] = {}
     for number, place in enumerate(places):
         share = (count - len(taken)) // (len(places) - number)
-        free = np.array([row for row in range(len(vectors)) if row not in taken])
-        if place is None:
-            taken |= dict.fromkeys(_spread(vectors, free, share))
-            continue
-        ordered = free[np.argsort(place.at[free], kind="stable")]
-        nearest = free[np.argsort(np.abs(place.at[free]), kind="stable")]
-        end = share // 4
-        for ranked, most in ((ordered, end), (ordered[::-1], end), (nearest, share - 2 * end)):
-            left = np.array([row for row in ranked if row not in taken][: CANDIDATES * most], dtype=np.int64)
-            taken |= dict.fromkeys(_spread(vectors, left, most))
+        if place is not None:
+            nearest = [row for row in np.argsort(np.abs(place.at), kind="stable") if row not in taken]
+            taken |= dict.fromkeys(_spread(vectors, nearest[: CANDIDATES * (share // 2)], share // 2))
+            share -= share // 2
+        taken |= dict.fromkeys(_spread(vectors, [row for row in range(len(vectors)) if row not in taken], share))
     return list(taken)
 
 
-def _spread(vectors: Vectors, rows: Rows, count: int) -> list[int]:
+def _spread(vectors: Vectors, rows: Sequence[int], count: int) -> list[int]:
     """Chooses so many of the rows, each in the middle of a group of its own; where groups lack, the first others."""
     if not count:
         return []
-    owners, centres = group_rows(vectors[rows], count)
-    likeness = np.round(np.einsum("nd,nd->n", vectors[rows], centres[owners]), 6)
-    middles = [int(rows[owners == group][np.argmax(likeness[owners == group])]) for group in np.unique(owners)]
+    among = np.array(rows)
+    owners, centres = group_rows(vectors[among], count)
+    likeness = np.round(np.einsum("nd,nd->n", vectors[among], centres[owners]), 6)
+    middles = [int(among[owners == group][np.argmax(likeness[owners == group])]) for group in np.unique(owners)]
     others = [int(row) for row in rows if row not in set(middles)]
     return (middles + others)[:count]
 

@@ -77,9 +77,9 @@ def test_half_are_in_the_middle_and_the_same_are_suggested_again(models: Path, r
 
     assert frame.equals(exemplars.suggest(HANDLE, 16))
     assert (16, 16) == (len(frame), frame["text"].nunique())
-    # Both ends are among them, and texts of which the axis says nothing, more than there are of them all in all.
-    assert {"Clear", "Obscure", ""} == {*frame["clarity_suggested"]}
-    assert (frame["clarity_suggested"] == "").mean() >= 0.25, told.value_counts()
+    # The axis says nothing of more of them than of all texts.
+    assert {"Clear", ""} <= {*frame["clarity_suggested"]}
+    assert (frame["clarity_suggested"] == "").mean() >= (told == "").mean()
 
 
 @pytest.mark.parametrize(
