@@ -106,11 +106,11 @@ def test(handle: str, frame: pd.DataFrame, trait: str | None = None) -> RealTest
             ``label``; None for all.
 
     Raises:
-        InputError: there is no such model, nothing is attached, or the texts cannot be used.
+        InputError: there is no such model, it has no samples, or the texts cannot be used.
         StoreError: the samples cannot be read.
     """
     settings = read_settings()
-    scoring = load_scoring_set(settings, handle, trait)
+    scoring = load_scoring_set(settings, handle, trait, needs_attached=False)
     return hold_samples(scoring, _read_frame(settings, handle, frame, scoring.only))
 
 

@@ -22,14 +22,14 @@ def hold_command(
     trait: TraitOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Test a model's attached samples against texts that you have labelled. Writes nothing."""
+    """Test a model's samples, attached and authored, against texts that you have labelled. Writes nothing."""
     from engine.settings import read_settings
     from flows.cli.labelled_file import read_labelled_file
     from flows.judging.real_texts import hold_samples, show_test
     from flows.judging.scoring import load_scoring_set
 
     settings = read_settings()
-    scoring = load_scoring_set(settings, handle, trait)
+    scoring = load_scoring_set(settings, handle, trait, needs_attached=False)
     labelled = read_labelled_file(settings, handle, real, scoring.only)
     show_test(scoring, hold_samples(scoring, labelled), as_json)
 

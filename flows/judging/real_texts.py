@@ -33,7 +33,7 @@ class TraitTest:
     """What real texts say of one trait's samples. ``samples``, ``seeds`` and ``texts`` are counts by pole.
 
     Args:
-        attached: what the axis of the attached samples reaches; None, with ``why``, where it could not be measured.
+        attached: what the axis of the attached samples reaches; None where they lack a pole, or ``why`` is there.
         authored: what the authored samples alone reach on the same texts; None if they lack a pole.
         together: what authored and attached samples reach together, as a model is trained on all of its samples.
         wrong_side: how many real texts lie on the other pole's side.
@@ -69,7 +69,7 @@ class RealTest:
 
     def __repr__(self) -> str:
         """A line for each trait, with the AUC and its 95 % interval."""
-        lines = [f"{self.handle}: attached samples held against {self.file}"]
+        lines = [f"{self.handle}: samples held against {self.file}"]
         for test in self.traits:
             reached = ", ".join(f"{name} {_format_reach(reach)}" for name, reach in test.reached.items())
             texts = count_noun(sum(test.texts.values()), "real text")
@@ -80,14 +80,14 @@ class RealTest:
 
 
 def hold_samples(scoring: ScoringSet, labelled: LabelledFile) -> RealTest:
-    """Holds the attached samples of each trait against labelled texts.
+    """Holds the samples of each trait, attached and authored, against labelled texts.
 
     Raises:
         InputError: no trait can be measured by these texts.
     """
     check_language([seed.text for seed in labelled.seeds], f"{labelled.name}: the texts are")
     tests = tuple(_test_trait(scoring, trait, labelled) for trait in scoring.traits)
-    if not any(test.attached for test in tests):
+    if not any(test.attached or test.authored for test in tests):
         begun = [test for test in tests if any(test.texts.values()) or test.left_out]
         raise InputError(". ".join(test.why for test in begun or tests if test.why))
     return RealTest(scoring.model.handle, labelled.name, tests)
@@ -99,7 +99,7 @@ def show_test(scoring: ScoringSet, test: RealTest, as_json: bool = False) -> Non
         print(json.dumps(asdict(test)))
         return
     console = make_console()
-    console.print(Text(f"{test.handle}: attached samples held against {test.file}", style="bold"), soft_wrap=True)
+    console.print(Text(f"{test.handle}: samples held against {test.file}", style="bold"), soft_wrap=True)
     table = make_table("trait", *test.traits[0].reached)
     for item in test.traits:
         table.add_row(*map(Text, (item.trait, *map(_format_reach, item.reached.values()))))
@@ -137,22 +137,20 @@ def _test_trait(scoring: ScoringSet, trait: Trait, labelled: LabelledFile) -> Tr
     texts = scoring.embed(chosen)
     sets: list[list[Seed | Attached]] = [[*drawn], [*authored], [*authored, *drawn]]
     held, beside, both = (hold_against(scoring.embed(samples), texts) for samples in sets)
-    if held is None:
-        return test
-    wrong = list_wrong_side(held.scores, texts.positive)
+    wrong = list_wrong_side(held.scores, texts.positive) if held else []
     return replace(
         test,
-        attached=held.reach,
+        attached=held.reach if held else None,
         authored=beside.reach if beside else None,
-        together=both.reach if both else None,
+        together=both.reach if held and both else None,
         wrong_side=len(wrong),
-        worst=tuple(_quote(chosen[index], float(held.scores[index])) for index in wrong[:SHOWN_WRONG]),
+        worst=tuple(_quote(chosen[index], float(held.scores[index])) for index in wrong[:SHOWN_WRONG] if held),
     )
 
 
 def _find_lack(scoring: ScoringSet, trait: Trait, test: TraitTest, file: str) -> str | None:
     """Says what a trait lacks to be measured, and what to do; None if it lacks nothing."""
-    if not all(test.samples.values()):
+    if not all(test.samples.values()) and not all(test.seeds.values()):
         return scoring.ask_for_samples(trait)
     if all(test.texts.values()):
         return None
@@ -182,6 +180,10 @@ def _explain_test(trait: Trait, test: TraitTest) -> Iterator[str]:
         return
     if test.left_out:
         yield f"left out: {_list_left_out(test)}"
+    if not test.attached:
+        reached = _format_reach(test.authored)
+        yield f"nothing attached as yet: a run is worth it if it reaches more than the authored {reached}"
+        return
     if test.authored and test.together and round(test.together.auc, 2) < round(test.authored.auc, 2):
         yield "the attached samples make the authored ones worse here: look at them before you train"
     if test.attached and test.authored and test.authored.low > test.attached.auc:

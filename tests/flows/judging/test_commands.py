@@ -112,6 +112,24 @@ def test_samples_that_make_the_seeds_worse_are_told(folder: Path, run_command: C
     assert f"{said}labels would bring more than another run" in run_command(*REAL, "--trait", "clarity").text
 
 
+def forget_samples(folder: Path) -> None:
+    (folder / "samples").rename(folder / "away")
+
+
+def forget_seeds(folder: Path) -> None:
+    forget_samples(folder)
+    write_model(folder / "models", ("seeds.jsonl", write_lines({"content": OWN_PLAIN, "clarity": 1})))
+
+
+def test_before_there_is_a_set_the_authored_samples_are_the_baseline(folder: Path, run_command: Command) -> None:
+    forget_samples(folder)
+    clarity, _ = run_command(*REAL, "--json").facts["traits"]
+
+    assert (None, None) == (clarity["attached"], clarity["together"])
+    assert reach(([OWN_PLAIN], [OWN_STIFF]), (REAL_PLAIN, REAL_STIFF)) == clarity["authored"]["auc"]
+    assert "nothing attached as yet: a run is worth it if it reaches more than the authored" in run_command(*REAL).text
+
+
 def set_hindi(folder: Path) -> None:
     (folder / "models" / HANDLE / "model.yaml").open("a").write("language: hi\n")
 
@@ -124,8 +142,8 @@ def set_hindi(folder: Path) -> None:
         (lambda _: write_real(), FILE, 2, "real.csv has no labelled texts. Write one a line"),
         (lambda _: write_real((PLAIN_TEXTS[0], 1)), CLARITY, 2, "no texts for clarity to hold its samples against"),
         (print, (*FILE, "--trait", "claritty"), 2, "It has: clarity, safety. Did you mean 'cl"),
-        (print, (*FILE, "--trait", "safety"), 2, "u22a8.test has no attached samples for safety in"),
-        (lambda folder: (folder / "samples").rename(folder / "away"), FILE, 2, "has no attached samples in"),
+        (print, (*FILE, "--trait", "safety"), 2, "allowed: labels for u22a8.test, in safety"),
+        (forget_seeds, FILE, 2, "has no attached samples at both poles of clarity"),
         (lambda _: write_real((HINDI, 1), (f"{HINDI} {HINDI}", 0)), FILE, 2, "real.csv: the texts are in Hindi. The"),
         (set_hindi, FILE, 2, "The texts of u22a8.test are in Hindi (model.yaml says so). The offline encoder"),
         (lambda folder: next(folder.rglob(SAMPLES)).write_bytes(b"no parquet"), FILE, 3, "cannot be read"),
