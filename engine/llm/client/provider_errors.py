@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -192,15 +193,25 @@ def _read_status(error: Exception) -> int | None:
 
 def _read_codes(error: Exception) -> set[str]:
     """The provider's error codes: OpenAI has fields ``code`` and ``type``, Anthropic a ``type`` inside ``error``."""
-    body = getattr(error, "body", None)
+    body = _read_body(error)
     inner = body.get("error") if isinstance(body, dict) else None
     parts = [part for part in (body, inner) if isinstance(part, dict)]
     return {str(part[name]) for part in parts for name in ("code", "type") if part.get(name)}
 
 
+def _read_body(error: Exception) -> Any:
+    """The body of an error response: as OpenAI's client has read it or, of another's, by its JSON."""
+    import httpx
+
+    body = getattr(error, "body", None)
+    answers = [cause.response for cause in _walk_causes(error) if isinstance(cause, httpx.HTTPStatusError)]
+    with suppress(ValueError, httpx.StreamError):
+        return body if body is not None or not answers else answers[0].json()
+
+
 def _is_flagged(error: Exception) -> bool:
     """Whether OpenRouter flagged the prompt: it answers 403 with ``metadata.reasons`` (its page on errors)."""
-    body = getattr(error, "body", None)
+    body = _read_body(error)
     inner = body.get("error", body) if isinstance(body, dict) else None
     metadata = inner.get("metadata") if isinstance(inner, dict) else None
     return isinstance(metadata, dict) and "reasons" in metadata
