@@ -186,8 +186,10 @@ def _format_costs(estimate: Estimate) -> list[str]:
 
 
 def _describe_price(name: str, price: Price) -> str:
+    if price.is_by_call:
+        return f"Price of {name}: {format_cost(price.call_usd)} a request."
     if not price.input_usd and not price.output_usd:
-        return f"{name} costs {f'{format_cost(price.call_usd)} a request' if price.call_usd else 'nothing'}."
+        return f"{name} costs nothing."
     million = [format_cost(usd * 1e6) for usd in (price.input_usd, price.output_usd)]
     return f"Price of {name}: {million[0]} in and {million[1]} out for a million tokens."
 

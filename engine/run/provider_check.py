@@ -197,6 +197,7 @@ def _advise(role: Role, endpoint: Endpoint, schema: SchemaUse, reply: Reply, ans
         )
     if endpoint.price is None:
         says.append(f"Its price is not known: set {write_price_setting(endpoint)}, USD for a million tokens")
-    if not (reply.prompt_tokens if endpoint.decides else reply.completion_tokens):
+    tells = reply.prompt_tokens if endpoint.decides else reply.completion_tokens
+    if not tells and not (endpoint.price and endpoint.price.is_by_call):
         says.append("It does not tell how many tokens a call took, so a call counts as the most that it can have cost")
     return says

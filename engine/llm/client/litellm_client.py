@@ -233,7 +233,7 @@ class LitellmClient:
 
     def _warn_of_usage(self) -> None:
         """Says once that tokens are not counted."""
-        if self._is_warned:
+        if self._is_warned or (self.endpoint.price and self.endpoint.price.is_by_call):
             return
         self._is_warned = True
         bound = "" if self.endpoint.price is None else ", and each call counts as the most that it can have cost"

@@ -33,6 +33,11 @@ class Price:
     written_input_usd: float | None = None
     call_usd: float = 0.0
 
+    @property
+    def is_by_call(self) -> bool:
+        """Whether tokens cost nothing and calls do."""
+        return self.call_usd > 0 and not self.input_usd and not self.output_usd
+
     def cost(self, tokens_in: int, tokens_out: int, cached: int = 0, written: int = 0, calls: int = 1) -> float:
         """The list price of so many tokens of so many calls in USD; ``cached`` and ``written`` are part of
         ``tokens_in``.

@@ -64,6 +64,7 @@ def test_judge_shares_a_key_with_the_same_model_alone(
     ("model", "error", "said"),
     [
         ("nobody/judge", ModelNotFoundError, r"'nobody/judge' .* set EXEMPLARS_JUDGE_MODEL"),
+        ("typesafe/jev-latest", CredentialsError, r"needs a key and none is set\. Set EXEMPLARS_JUDGE_API_KEY"),
         (OTHER, CredentialsError, r"needs a key and none is set\. Set EXEMPLARS_JUDGE_API_KEY"),
     ],
 )

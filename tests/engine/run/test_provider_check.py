@@ -157,7 +157,7 @@ async def test_decision_model_is_asked_to_decide(choice: str, works: bool, says:
         if "state" not in body:
             return await answer_well(body)
         chosen = {"type": "choice", "choice": choice, "confidence": 1.0, "probabilities": {choice: 1.0}}
-        return JSONResponse({"mode": "fast", "answers": {"answer": chosen}, "usage": {"input_tokens": 50}})
+        return JSONResponse({"mode": "fast", "answers": {"answer": chosen}})
 
     with serve_answers(respond) as url:
         own = {"judge_model": "parallel_ai/decision", "judge_api_base": url, "judge_api_key": "test"}

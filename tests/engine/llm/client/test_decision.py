@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from fakes.provider import serve_answers
+from fakes.provider import PROBABILITY, serve_answers, wrap_decision
 from fastapi import Request as HttpRequest
 from fastapi import Response
 from fastapi.responses import JSONResponse
@@ -52,19 +52,19 @@ PRICE = Price(0.01, 1.0, cached_input_usd=0.001, call_usd=5.0)
 AWAY: Any = object()
 
 
-def answer(model: str, sense: Any = 0.25, refused: bool = False, tokens: int | None = 100, **fields: Any) -> Any:
-    """A body in the model's form; ``fields`` are those of the choice, some of them away."""
-    given = {"type": "choice", "choice": "Clear", "confidence": 0.5, "probabilities": {"Clear": 0.75}} | fields
-    chosen = {name: value for name, value in given.items() if value is not AWAY}
-    usage = {} if tokens is None else {"usage": {"input_tokens": tokens, "output_tokens": 0, "total_tokens": tokens}}
-    if model == SYSTEM_ONE:
-        answers: dict[str, Any] = {} if refused else {"answer": chosen}
-        return {"model": "jev-1", "answers": answers | {"sense": {"type": "noul", "noul": sense}}, **usage}
-    if isinstance(likely := chosen.get("probabilities"), dict):
-        chosen["probabilities"] = [{"value": value, "probability": each} for value, each in likely.items()]
-    first = {"name": "answer"} | ({"type": "refusal"} if refused else chosen)
-    last = {"type": "predicate", "name": "sense", "probability": sense}
-    return {"model": "jev-1", "answers": [first, last], **usage}
+def answer(model: str, sense: float = 0.25, refused: bool = False, tokens: int = 100, **fields: Any) -> Any:
+    """A body in the model's form; ``fields`` are those of the choice."""
+    form = {"model": "jev-1", "state" if model == SYSTEM_ONE else "input": ""}
+    body = wrap_decision(form, {"answer": "Clear", "sense": "no"})
+    answers, (choice, other) = body["answers"], ("answer", "sense") if model == SYSTEM_ONE else (0, 1)
+    answers[choice] = {name: value for name, value in (answers[choice] | fields).items() if value is not AWAY}
+    answers[other]["noul" if model == SYSTEM_ONE else "probability"] = sense
+    if fields.get("probabilities") == {} and model == OPENAI:
+        answers[choice]["probabilities"] = []
+    if refused:
+        answers[choice] = answers[other]
+    body["usage"] = {"input_tokens": tokens, "output_tokens": 0, "total_tokens": tokens}
+    return body
 
 
 async def ask(model: str, body: Any, status: int = 200, price: Price | None = PRICE) -> tuple[Reply, list[Any]]:
@@ -88,12 +88,12 @@ async def ask(model: str, body: Any, status: int = 200, price: Price | None = PR
 @pytest.mark.parametrize(
     ("fields", "said", "finish", "cost_usd"),
     [
-        ({}, {"answer": "Clear", "probability": 0.75, "sense": "no"}, "stop", 6.0),
-        ({"sense": 0.5}, {"answer": "Clear", "probability": 0.75, "sense": "yes"}, "stop", 6.0),
+        ({}, {"answer": "Clear", "probability": PROBABILITY, "sense": "no"}, "stop", 6.0),
+        ({"sense": 0.5}, {"answer": "Clear", "probability": PROBABILITY, "sense": "yes"}, "stop", 6.0),
         ({"probabilities": {}, "sense": 7}, {"answer": "Clear"}, "stop", 6.0),
-        ({"choice": "Lucid", "probabilities": {"Lucid": 2.0}}, {"answer": "Lucid", "sense": "no"}, "stop", 6.0),
+        ({"choice": "Lucid"}, {"answer": "Lucid", "sense": "no"}, "stop", 6.0),
         ({"refused": True}, {"sense": "no"}, REFUSED, 6.0),
-        ({"tokens": 0}, {"answer": "Clear", "probability": 0.75, "sense": "no"}, "stop", 5.0),
+        ({"tokens": 0}, {"answer": "Clear", "probability": PROBABILITY, "sense": "no"}, "stop", 5.0),
     ],
 )
 async def test_answers_are_read_as_a_vote_in_both_forms(
