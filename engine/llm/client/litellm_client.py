@@ -44,7 +44,7 @@ class LitellmClient:
         self._litellm = import_litellm()
         where = redact_credentials(endpoint.api_base) if endpoint.api_base else None
         self._errors = ErrorTranslator(
-            endpoint.name, where, endpoint.settings, timeout_seconds, self._litellm.exceptions
+            endpoint.name, where, endpoint.settings, timeout_seconds, self._litellm.exceptions, endpoint.decides
         )
         self._check_name()
         # Others find by themselves what they have read before, or ask for an order of its own (Gemini).

@@ -1,9 +1,11 @@
 """A decision is asked in the form of its provider, and what comes of it is a vote: by a stub of both forms alone."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
+from fakes.ports import find_free_port
 from fakes.provider import PROBABILITY, serve_answers, wrap_decision
 from fastapi import Request as HttpRequest
 from fastapi import Response
@@ -16,6 +18,7 @@ from engine.errors import (
     MalformedAnswerError,
     ModelNotFoundError,
     ProviderError,
+    ProviderTimeoutError,
     ProviderUnavailableError,
     QuotaSpentError,
     RateLimitedError,
@@ -121,6 +124,7 @@ async def test_answers_are_read_as_a_vote_in_both_forms(
         (404, "model_not_found", ModelNotFoundError),
         (429, "insufficient_quota", QuotaSpentError),
         (429, "rate_limit_exceeded", RateLimitedError),
+        (409, "oops", ProviderUnavailableError),
         (500, "oops", ProviderUnavailableError),
     ],
 )
@@ -130,7 +134,7 @@ async def test_errors_are_told_apart_in_both_forms(
     if isinstance(body, dict):
         body = answer(model, **body)
     elif status != 200:
-        body = {"error": {"message": "It is so.", "type": "error", "code": body}}
+        body = {"error": {"message": "It is so.", "type": "invalid_request_error", "code": body}}
     with pytest.raises(error) as raised:
         await ask(model, body, status)
 
@@ -138,6 +142,23 @@ async def test_errors_are_told_apart_in_both_forms(
     assert (status == 200) == raised.value.maybe_billed
     if isinstance(raised.value, RateLimitedError):
         assert 7 == raised.value.retry_after_seconds
+
+
+# litellm raises its timeout from itself.
+@pytest.mark.parametrize("model", [OPENAI, SYSTEM_ONE])
+async def test_answer_that_is_late_may_be_billed_and_one_of_nobody_is_not(model: str) -> None:
+    async def respond(_: HttpRequest) -> Response:
+        await asyncio.sleep(1)
+        return Response()
+
+    with serve_answers(respond) as url:
+        for base, is_late in ((url, True), (f"http://127.0.0.1:{find_free_port()}", False)):
+            client = LitellmClient(Endpoint(model, model, model, api_base=base, api_key="k", decides=True), 0.2)
+            with pytest.raises(ProviderTimeoutError if is_late else ProviderUnavailableError) as raised:
+                await client.complete(REQUEST)
+            await client.close()
+
+            assert (is_late, not is_late) == (raised.value.maybe_billed, raised.value.no_connection)
 
 
 def test_provider_that_decides_nothing_is_named_before_anything_is_asked() -> None:
