@@ -25,6 +25,7 @@ DAY_SECONDS = 86_400.0
 MOST_USD = 1e6
 LogFormat = Literal["text", "json"]
 Style = Literal["chat", "plain"]
+JudgeStyle = Literal["chat", "decision"]
 SHOWN = 80
 SQLITE = "sqlite:///"
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -61,6 +62,13 @@ Name = Annotated[Line, _fits(r"|.*\S.*", "a name, on one line")]
 ListedPrice = Annotated[
     Line,
     _fits(r"\d{1,9}(\.\d{1,12})?/\d{1,9}(\.\d{1,12})?", "the price in USD of a million tokens in and out, 0.40/1.60"),
+]
+JudgePrice = Annotated[
+    Line,
+    _fits(
+        r"\d{1,9}(\.\d{1,12})?/(\d{1,9}(\.\d{1,12})?|query)",
+        "the price in USD of a million tokens in and out, 0.40/1.60, or of a request, 0.001/query",
+    ),
 ]
 Key = Annotated[SecretStr, _fits(r"[!-~]+", "printable ASCII without spaces")]
 DatabaseUrl = Annotated[
@@ -134,6 +142,9 @@ class Settings(BaseSettings):
     """The synth model's key. Prefect's Secret block `exemplars-synth-api-key` serves where it is unset."""
     judge_model: Name | None = None
     """A litellm name: it votes on every text that stands. Unset, the dial's."""
+    judge_style: JudgeStyle | None = None
+    """How the judge is asked: `chat`, or `decision`, one request a text by litellm's `decisions`. Unset, as litellm's
+    list says: a model of the mode `decisions` or `evaluation` is asked so."""
     judge_api_base: ApiBase | None = None
     """The address of the judge's server. Unset, for a judge that is the synth model, the synth model's."""
     judge_api_key: Key | None = None
@@ -150,8 +161,8 @@ class Settings(BaseSettings):
     synth_price: ListedPrice | None = None
     """The synth model's price in USD for a million tokens in and out, `0.40/1.60`; `0/0` for your own server.
     Unset, that of litellm's list."""
-    judge_price: ListedPrice | None = None
-    """The judge's price, as `EXEMPLARS_SYNTH_PRICE`."""
+    judge_price: JudgePrice | None = None
+    """The judge's price, as `EXEMPLARS_SYNTH_PRICE`, or that of a request, `0.001/query`."""
     requests_per_minute: int | None = Field(default=None, ge=1, le=10**9)
     """For all runs on one Prefect server together: at most so many requests, and one more, in any 60 seconds."""
     tokens_per_minute: int | None = Field(default=None, ge=1, le=10**12)

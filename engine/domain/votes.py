@@ -15,7 +15,8 @@ class Vote:
     """One vote of one judge. ``first`` is the pole shown first; ``answer`` is "invalid" if no reply was valid.
 
     ``sense`` is whether a person could have written the text and meant it, ``answers`` are those to the author's
-    questions; each is None where it was not asked for or cannot be read.
+    questions; each is None where it was not asked for or cannot be read. ``probability`` is that of the answer, where a
+    decision model tells it.
     """
 
     judge: str
@@ -23,6 +24,7 @@ class Vote:
     first: Pole
     sense: bool | None = None
     answers: tuple[tuple[str, bool | None], ...] = ()
+    probability: float | None = None
 
     @property
     def position(self) -> int | None:
@@ -32,6 +34,7 @@ class Vote:
     def to_entry(self) -> dict[str, object]:
         """Returns the vote as an entry of the ``judge_votes`` column."""
         entry: dict[str, object] = {"judge": self.judge, "vote": self.answer, "order": f"{self.first} first"}
+        entry |= {} if self.probability is None else {"probability": self.probability}
         entry |= {} if self.sense is None else {"sense": self.sense}
         return entry | ({"questions": dict(self.answers)} if self.answers else {})
 

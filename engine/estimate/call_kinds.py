@@ -147,7 +147,8 @@ def _make_vote_calls(plan: Plan, judge: Endpoint, trait: Trait) -> CallKind:
     cells = count_cells(plan)
     settled, texts = votes // 2 + 1, plan.level.exemplars_per_call * len(POLES)
     calls = Spread(cells.likely * texts * settled, cells.most * texts * votes)
-    request = make_vote_request(plan, trait.key, VOTED_TEXT, "positive", asks_sense=bool(list_trial_texts(plan)))
+    asks_sense = bool(list_trial_texts(plan))
+    request = make_vote_request(plan, trait.key, VOTED_TEXT, "positive", asks_sense, judge.decides)
     example = Example("vote", request, "This sentence stands in for the exemplar; the poles are swapped between votes.")
     replies = _expect_vote(plan, request)
     return CallKind(f"votes: {trait.key}", judge, calls, replies, (example,))
@@ -156,7 +157,7 @@ def _make_vote_calls(plan: Plan, judge: Endpoint, trait: Trait) -> CallKind:
 def _list_sense_calls(plan: Plan, judge: Endpoint) -> tuple[CallKind, ...]:
     """Counts the calls by which it is tried whether the judge tells sense from nonsense."""
     texts = list_trial_texts(plan)
-    requests = [make_vote_request(plan, item.trait, item.text, "positive", asks_sense=True) for item in texts]
+    requests = [make_vote_request(plan, item.trait, item.text, "positive", True, judge.decides) for item in texts]
     examples = tuple(
         Example(f"sense, {'whole' if item.makes_sense else 'shuffled'}", request)
         for item, request in zip(texts, requests, strict=True)

@@ -143,7 +143,8 @@ def _estimate_kind(kind: CallKind) -> Spread[Amount]:
     def price(calls: int, chars_per_token: float, reply_tokens: float) -> Amount:
         tokens_in, tokens_out = math.ceil(calls * chars / chars_per_token), math.ceil(calls * reply_tokens)
         found = kind.endpoint.price
-        return Amount(calls, tokens_in, tokens_out, None if found is None else found.cost(tokens_in, tokens_out))
+        cost_usd = None if found is None else found.cost(tokens_in, tokens_out, calls=calls)
+        return Amount(calls, tokens_in, tokens_out, cost_usd)
 
     # How much a model will think is not known beforehand: only the bound counts it, at its most.
     bounds = [bound_call(example.request, kind.endpoint) for example in kind.examples]
@@ -167,9 +168,9 @@ def _add(amounts: Sequence[Amount]) -> Amount:
 
 
 def _count_chars(request: Request) -> int:
-    """Counts the characters of all that a call sends, its schema included."""
-    schema = json.dumps(request.schema) if request.schema else ""
-    return sum(len(text) for _, text in request.prompt.messages) + len(schema)
+    """Counts the characters of all that a call sends, its schema or its questions included."""
+    form = json.dumps(request.form) if request.form else ""
+    return sum(len(text) for _, text in request.prompt.messages) + len(form)
 
 
 def _format_costs(estimate: Estimate) -> list[str]:
@@ -185,6 +186,8 @@ def _format_costs(estimate: Estimate) -> list[str]:
 
 
 def _describe_price(name: str, price: Price) -> str:
+    if price.is_by_call:
+        return f"Price of {name}: {format_cost(price.call_usd)} a request."
     if not price.input_usd and not price.output_usd:
         return f"{name} costs nothing."
     million = [format_cost(usd * 1e6) for usd in (price.input_usd, price.output_usd)]

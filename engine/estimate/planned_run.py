@@ -30,7 +30,8 @@ class PlannedPrompt:
     """A prompt as it would be sent.
 
     ``turns`` are pairs of a user's message and the answer to it, which stand before ``user``. ``system`` is None where
-    the model is to continue a document. ``schema`` is the JSON schema of the reply, None where there is none.
+    the model is to continue a document. ``schema`` is the JSON schema of the reply, None where there is none;
+    ``questions`` are those that a decision model is asked of ``user``.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class PlannedPrompt:
     max_tokens: int
     temperature: float
     schema: Mapping[str, object] | None
+    questions: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ def _list_prompts(kind: CallKind, shown: int) -> list[PlannedPrompt]:
             max_tokens=example.request.max_tokens,
             temperature=example.request.temperature,
             schema=example.request.schema,
+            questions=example.request.questions,
         )
         for example in kind.examples[:shown]
     ]

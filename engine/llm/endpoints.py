@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from engine.definitions.effort import Level
 from engine.errors import UnpricedError
-from engine.llm.client.prices import find_price, may_think, parse_price
+from engine.llm.client.prices import find_price, is_decision_model, may_think, parse_price
 from engine.llm.client.redaction import redact_credentials
 from engine.llm.client.request import Endpoint
 from engine.llm.embedded.embedded_models import describe_embedded, is_embedded
@@ -36,7 +36,13 @@ def describe_judge(settings: Settings, level: Level) -> Endpoint | None:
     base = settings.synth_api_base if shared else settings.judge_api_base
     key = settings.judge_api_key or (settings.synth_api_key if shared else None)
     price = settings.judge_price or (settings.synth_price if shared else None)
-    return replace(_make_endpoint(level.judge_model, base, key, price), settings="EXEMPLARS_JUDGE")
+    decides = asks_decisions(settings, level.judge_model)
+    return replace(_make_endpoint(level.judge_model, base, key, price, decides), settings="EXEMPLARS_JUDGE")
+
+
+def asks_decisions(settings: Settings, judge_model: str) -> bool:
+    """Whether a judge is asked for decisions: as the setting says or, where it is unset, litellm's list."""
+    return is_decision_model(judge_model) if settings.judge_style is None else settings.judge_style == "decision"
 
 
 def describe_fallbacks(settings: Settings) -> list[Endpoint]:
@@ -63,7 +69,7 @@ def check_prices(settings: Settings, level: Level) -> None:
         return
     asked = [describe_endpoint(settings, level), describe_judge(settings, level)]
     remedies = {
-        endpoint.name: f"correct its name, or set {endpoint.settings}_PRICE=<in>/<out>"
+        endpoint.name: f"correct its name, or set {write_price_setting(endpoint)}"
         for endpoint in reversed(asked)
         if endpoint and endpoint.price is None
     }
@@ -81,13 +87,21 @@ def check_prices(settings: Settings, level: Level) -> None:
         )
 
 
-def _make_endpoint(model: str, base: str | None, key: SecretStr | None, price: str | None) -> Endpoint:
+def write_price_setting(endpoint: Endpoint) -> str:
+    """The setting of an endpoint's price, with what may stand there."""
+    return f"{endpoint.settings}_PRICE=<in>/<out>{' or <price>/query' if endpoint.decides else ''}"
+
+
+def _make_endpoint(
+    model: str, base: str | None, key: SecretStr | None, price: str | None, decides: bool = False
+) -> Endpoint:
     return Endpoint(
         name=model,
         model=model,
         identity=f"{model}@{redact_credentials(base or '')}",
         api_base=base,
         api_key=key.get_secret_value() if key else None,
-        price=parse_price(price) if price else find_price(model),
-        thinks=may_think(model),
+        price=parse_price(price) if price else find_price(model, decides),
+        thinks=not decides and may_think(model),
+        decides=decides,
     )

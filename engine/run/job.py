@@ -23,7 +23,7 @@ from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pole
 from engine.errors import InputError, ModelNotFoundError
 from engine.llm.embedded import embedded_models
 from engine.llm.embedded.embedded_models import EMBEDDED, EmbeddedFile, choose_model, find_embedded, is_embedded
-from engine.llm.endpoints import check_prices
+from engine.llm.endpoints import asks_decisions, check_prices
 from engine.llm.replies.admin import count_asked
 from engine.settings import EmbeddedPlace, Settings
 from engine.store.earlier.samples import open_samples
@@ -118,7 +118,11 @@ def read_level(settings: Settings, effort: Effort) -> tuple[Level, Sequence[str]
         return choose_model(named, settings.embedded_place)
 
     level = load_level(settings.locate(settings.effort_file), effort, choose)
-    return replace(level, judge_model=settings.judge_model or level.judge_model), named
+    level = replace(level, judge_model=settings.judge_model or level.judge_model)
+    if asks_decisions(settings, level.judge_model):
+        # It decides the same each time.
+        level = replace(level, judge_votes=min(1, level.judge_votes))
+    return level, named
 
 
 def have_voted(level: Level, model: Model) -> Level:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,7 +15,13 @@ from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.client.redaction import RedactingClient, find_secrets, redact
 from engine.llm.client.request import Endpoint, Prompt, Reply, Request
 from engine.llm.embedded.embedded_models import is_embedded, serve_embedded
-from engine.llm.endpoints import check_prices, describe_endpoint, describe_fallbacks, describe_judge
+from engine.llm.endpoints import (
+    check_prices,
+    describe_endpoint,
+    describe_fallbacks,
+    describe_judge,
+    write_price_setting,
+)
 from engine.run.gateways import LEAST_EMBEDDED_CALL_SECONDS
 from engine.settings import Settings
 
@@ -32,6 +38,18 @@ SCHEMA = {
     "required": ["text"],
     "additionalProperties": False,
 }
+# What a decision model is asked of such a sentence.
+WRITTEN = "Wipe the chain and oil it every other week, and pump the tyres before a ride."
+ANSWERS = ("a bicycle", "something else")
+QUESTIONS: tuple[Mapping[str, object], ...] = (
+    {
+        "type": "choice",
+        "name": "answer",
+        "instructions": "What is the text about?",
+        "choices": [{"value": answer} for answer in ANSWERS],
+    },
+    {"type": "predicate", "name": "sense", "instructions": "Is it a sentence?"},
+)
 MAX_TOKENS, LIKELIEST = CHAT_EXTRA_TOKENS + 80, 5
 
 
@@ -45,6 +63,7 @@ class Checked:
         schema: whether an answer keeps to a schema, or has to be asked for it in words.
         usd_per_million: of tokens in and out; None where no price is known.
         says: a sentence each, with what to do.
+        usd_per_call: what each call costs besides its tokens.
     """
 
     role: Role
@@ -57,6 +76,7 @@ class Checked:
     tokens_per_second: float | None = None
     seconds: float = 0.0
     says: tuple[str, ...] = ()
+    usd_per_call: float = 0.0
 
 
 async def check_models(settings: Settings, level: Level) -> AsyncIterator[Checked]:
@@ -80,6 +100,7 @@ async def check_models(settings: Settings, level: Level) -> AsyncIterator[Checke
         unpriced = str(error)
     for role, endpoint in asked:
         checked = await _check(role, endpoint, settings, level)
+        checked = replace(checked, usd_per_call=endpoint.price.call_usd if endpoint.price else 0.0)
         if unpriced and checked.works and checked.usd_per_million is None:
             checked = replace(checked, works=False, says=(*checked.says, unpriced))
         yield checked
@@ -100,12 +121,13 @@ async def _check(role: Role, endpoint: Endpoint, settings: Settings, level: Leve
     except ExemplarsError as error:
         took = time.monotonic() - begun
         return Checked(role, endpoint.name, works=False, usd_per_million=price, seconds=took, says=(str(error),))
-    schema = _read_schema(request, reply) if endpoint.style == "chat" else "not asked for"
+    schema = "not asked for" if endpoint.style == "plain" else _read_schema(request, reply)
     speed = reply.completion_tokens / seconds if reply.completion_tokens and seconds else None
     secrets = find_secrets(endpoint.api_key, endpoint.api_base, os.environ)
     answered_by = redact(client.answered_by, secrets) if client.answered_by else None
     says = tuple(_advise(role, endpoint, schema, reply, answered_by))
-    works, odds = schema != "not followed" or role == "judge", bool(reply.odds)
+    works = schema != "not followed" or (role == "judge" and not endpoint.decides)
+    odds = bool(reply.odds)
     return Checked(role, endpoint.name, works, answered_by, schema, odds, price, speed, seconds, says)
 
 
@@ -120,7 +142,11 @@ async def _ask(client: LitellmClient, thinking: Thinking) -> tuple[Request, Repl
     if client.endpoint.style == "plain":
         whole = replace(whole, prompt=Prompt(BEGUN), schema=None)
     words = replace(whole.without_schema(), logprobs=None)
-    for request in (whole, replace(whole, logprobs=None), words):
+    requests = [whole, replace(whole, logprobs=None), words]
+    if client.endpoint.decides:
+        words = Request(Prompt(WRITTEN), MAX_TOKENS, 0.0, questions=QUESTIONS)
+        requests = [words]
+    for request in requests:
         begun = time.monotonic()
         try:
             reply = await redacting.complete(request)
@@ -136,6 +162,9 @@ async def _ask(client: LitellmClient, thinking: Thinking) -> tuple[Request, Repl
 
 def _read_schema(request: Request, reply: Reply) -> SchemaUse:
     with suppress(UnreadableError):
+        if request.questions:
+            is_chosen = find_objects(reply.text)[-1].get("answer") in ANSWERS
+            return "not asked for" if is_chosen else "not followed"
         if any(isinstance(found.get("text"), str) for found in find_objects(reply.text)):
             return "followed" if request.schema else "in words"
     return "not followed"
@@ -143,7 +172,12 @@ def _read_schema(request: Request, reply: Reply) -> SchemaUse:
 
 def _advise(role: Role, endpoint: Endpoint, schema: SchemaUse, reply: Reply, answered_by: str | None) -> list[str]:
     says = []
-    if schema == "not followed" and role == "judge":
+    if schema == "not followed" and endpoint.decides:
+        says.append(
+            "It chooses none of the answers that it is given, so none of its votes could be read. Take another judge "
+            f"({endpoint.settings}_MODEL)"
+        )
+    elif schema == "not followed" and role == "judge":
         says.append(
             "It answers without the JSON that it was asked for: its votes are read from what it says, and questions of "
             "the author's stay unanswered"
@@ -162,7 +196,8 @@ def _advise(role: Role, endpoint: Endpoint, schema: SchemaUse, reply: Reply, ans
             f"The answer says that {answered_by} wrote it: what a run costs is reckoned by the price of {endpoint.name}"
         )
     if endpoint.price is None:
-        says.append(f"Its price is not known: set {endpoint.settings}_PRICE=<in>/<out>, USD for a million tokens")
-    if not reply.completion_tokens:
+        says.append(f"Its price is not known: set {write_price_setting(endpoint)}, USD for a million tokens")
+    tells = reply.prompt_tokens if endpoint.decides else reply.completion_tokens
+    if not tells and not (endpoint.price and endpoint.price.is_by_call):
         says.append("It does not tell how many tokens a call took, so a call counts as the most that it can have cost")
     return says

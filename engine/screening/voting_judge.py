@@ -1,6 +1,7 @@
 """Lets the chat judge vote on each text without knowing its label, until the majority is settled.
 
-The poles are swapped from vote to vote. Of a reply the answer counts that is named and stands alone.
+The poles are swapped from vote to vote. Of a reply the answer counts that is named and stands alone. A decision model
+has one vote: at the same request it decides the same, however often it is asked.
 docs/decisions/003-choice.md has the form, the third vote and what they cost.
 """
 
@@ -23,8 +24,9 @@ from engine.domain.samples import Exemplar
 from engine.domain.votes import Vote, VoteAnswer, decide
 from engine.errors import ProviderError, RequestRefusedError, RetryableProviderError
 from engine.llm.client.prices import add_costs
-from engine.llm.client.request import REFUSED, Endpoint, Reply, Request
+from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.llm.gateway.model_gateway import ModelGateway
+from engine.screening.decision import read_probability, write_decision
 from engine.screening.sense import (
     SENSE,
     SenseTrial,
@@ -157,7 +159,8 @@ class VotingJudge:
         progress.report(CallsPlanned(len(texts)))
 
         async def ask(number: int, tried: TrialText) -> bool:
-            request = make_vote_request(plan, tried.trait, tried.text, POLES[0], asks_sense=True)
+            decides = gateway.endpoint.decides
+            request = make_vote_request(plan, tried.trait, tried.text, POLES[0], asks_sense=True, decides=decides)
             try:
                 reply = await gateway.complete(replace(request, label=f"sense/{number}"))
             except RequestRefusedError:
@@ -177,22 +180,24 @@ class VotingJudge:
 
         The cost of each reply is added to ``costs`` at once, so that it counts even if a later call fails.
         """
-        first = choose_first(plan.seed, exemplar.key, number)
-        for attempt in range(ATTEMPTS):
+        first, decides = choose_first(plan.seed, exemplar.key, number), gateway.endpoint.decides
+        attempts = 1 if decides else ATTEMPTS
+        for attempt in range(attempts):
             first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
             temperature = 0.0 if first_of_its_kind else LATER_TEMPERATURE
             asks_sense = self.trial is not None and self.trial.covers(exemplar.trait)
-            request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, temperature, asks_sense)
+            request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, asks_sense, decides)
             label = f"vote/{exemplar.key}/{number}/{attempt}"
-            reply = await gateway.complete(replace(request, label=label))
+            reply = await gateway.complete(replace(request, temperature=temperature, label=label))
             costs.append(reply.cost_usd)
             said = read_ballot(reply, plan.model.trait(exemplar.trait))
             answers = read_answers(reply, plan.model.questions)
             is_whole = all(answer is not None for _, answer in answers)
-            if said is not None and (is_whole or attempt == ATTEMPTS - 1):
+            if said is not None and (is_whole or attempt == attempts - 1):
                 self._is_any_read = True
                 sense = read_yes_no(reply, SENSE) if asks_sense else None
-                return Vote(gateway.endpoint.name, said, first, sense, answers)
+                probability = read_probability(reply) if decides else None
+                return Vote(gateway.endpoint.name, said, first, sense, answers, probability)
             if said is None and not self._is_any_read:
                 self._unread[label] = reply.text
             if reply.finish == REFUSED:
@@ -218,15 +223,21 @@ def choose_first(seed: int, key: str, number: int) -> Pole:
 
 
 def make_vote_request(
-    plan: Plan, trait: str, text: str, first: Pole, temperature: float = 0.0, asks_sense: bool = False
+    plan: Plan, trait: str, text: str, first: Pole, asks_sense: bool = False, decides: bool = False
 ) -> Request:
-    """Makes the request for one vote on a text."""
+    """Makes the request for one vote on a text, at temperature 0.
+
+    Args:
+        decides: whether it is for a decision model.
+    """
     asked = plan.model.trait(trait)
-    prompt = write_vote_prompt(plan.model, asked, text, first, plan.language.name, asks_sense)
     more = [SENSE] * asks_sense + [name_question(number) for number, _ in enumerate(plan.model.questions, start=1)]
-    schema = make_vote_schema([asked.label(pole) for pole in POLES], more)
     tokens = VOTE_TOKENS + YES_NO_TOKENS * len(more)
-    return Request(prompt, tokens, temperature, schema, in_words=write_words_only(prompt, schema))
+    if decides:
+        return Request(Prompt(text), tokens, 0.0, questions=write_decision(plan.model, asked, first, asks_sense))
+    prompt = write_vote_prompt(plan.model, asked, text, first, plan.language.name, asks_sense)
+    schema = make_vote_schema([asked.label(pole) for pole in POLES], more)
+    return Request(prompt, tokens, 0.0, schema, in_words=write_words_only(prompt, schema))
 
 
 def read_ballot(reply: Reply, trait: Trait) -> VoteAnswer | None:

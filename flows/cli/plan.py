@@ -1,5 +1,6 @@
 """The dry run of ``exemplars plan``: says what a run would do, and prints it in tables that fit 80 columns."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -142,6 +143,10 @@ def _show_prompts(console: Console, planned: PlannedRun) -> None:
 
 
 def _list_messages(prompt: PlannedPrompt, systems: dict[str, str]) -> Iterator[tuple[str, str]]:
+    if prompt.questions:
+        yield "Text to decide on", prompt.user
+        yield "Questions", json.dumps(prompt.questions, ensure_ascii=False, indent=1)
+        return
     if prompt.system is None:
         yield "Document to continue", prompt.user
         return

@@ -58,7 +58,8 @@ async def _collect(settings: "Settings", level: "Level", as_json: bool) -> "list
 
 def _show(checked: "Checked") -> None:
     price = "not known" if checked.usd_per_million is None else "${:g} in, ${:g} out".format(*checked.usd_per_million)
-    price = "free" if checked.usd_per_million == (0.0, 0.0) else price
+    if checked.usd_per_million == (0.0, 0.0):
+        price = f"nothing, ${checked.usd_per_call:g} a request" if checked.usd_per_call else "free"
     speed = "not told" if checked.tokens_per_second is None else f"{checked.tokens_per_second:,.0f} tokens a second"
     print(f"{checked.model} ({checked.role}): {'works' if checked.works else 'does not work'}")
     if checked.answered_by or checked.tokens_per_second:

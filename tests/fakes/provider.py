@@ -1,4 +1,7 @@
-"""A real OpenAI-compatible server on loopback: it answers by the prompt alone, counts, and can be told to fail."""
+"""A real OpenAI-compatible server on loopback: it answers by the prompt alone, counts, and can be told to fail.
+
+It decides too, in OpenAI's form and in that of System One, by what litellm's source says of both.
+"""
 
 import asyncio
 import hashlib
@@ -32,6 +35,8 @@ ESTABLISHED = "01"
 PROMPT_TOKENS = 400
 COMPLETION_TOKENS = 80
 RETRY_AFTER_SECONDS = 0.05
+# How sure a decision is.
+PROBABILITY = 0.875
 # What OpenAI says for a status, and its code for it.
 REFUSALS = {
     400: ("We could not parse the JSON body of your request.", "invalid_json"),
@@ -186,6 +191,8 @@ class Provider:
                 self._spoiled_last.add(prompt)
             if finish == "content_filter" and draw(prompt, "filter") < 0.5:
                 return _refuse(400, "Your request was rejected.", "content_policy_violation")
+            if "questions" in body:
+                return JSONResponse(wrap_decision(body, json.loads(text)))
             said = wrap(body["model"], text, finish, PROMPT_TOKENS, COMPLETION_TOKENS)
             put = EVERY[self.behaviour.manner](said) if self.behaviour.manner else said
             return put if isinstance(put, Response) else JSONResponse(put)
@@ -306,8 +313,34 @@ def listen(port: int | None = None) -> socket.socket:
 
 
 def read_prompt(body: Mapping[str, Any]) -> str:
-    """The messages, joined such that the SHA-256 is a row's ``prompt_sha256``."""
+    """The messages, joined such that the SHA-256 is a row's ``prompt_sha256``; a decision as the prompt of a vote."""
+    if "questions" in body:
+        return read_decision(body)
     return "\0".join(message["content"] for message in body["messages"])
+
+
+def read_decision(body: Mapping[str, Any]) -> str:
+    asked, text = body["questions"], body.get("input") or body["state"]
+    choice, *others = asked.values() if "state" in body else asked
+    labels = choice["criteria"] if "state" in body else [option["value"] for option in choice["choices"]]
+    fields = [*asked][1:] if "state" in body else [other["name"] for other in others]
+    lines = ["It: " + ", ".join(f'"{label}"' for label in [*labels][:2]) + ' or "neither"?']
+    lines += [f'Say so in the field "{field}"' for field in fields]
+    return "\n".join([choice["instructions"], f"<text>\n{text}\n</text>", *lines])
+
+
+def wrap_decision(body: Mapping[str, Any], said: Mapping[str, str]) -> dict[str, Any]:
+    """The answers to a decision in the form in which it was asked; what it is not sure of it holds for neither."""
+    usage = {"input_tokens": PROMPT_TOKENS, "output_tokens": 0, "total_tokens": PROMPT_TOKENS}
+    sure = {name: PROBABILITY if told != "no" else 1 - PROBABILITY for name, told in said.items()}
+    if "state" in body:
+        chosen = {"type": "choice", "choice": said["answer"], "probabilities": {said["answer"]: sure.pop("answer")}}
+        noul = {name: {"type": "noul", "noul": each} for name, each in sure.items()}
+        return {"model": body["model"], "answers": {"answer": {**chosen, "confidence": 0.5}, **noul}, "usage": usage}
+    likely = [{"value": said["answer"], "probability": sure.pop("answer")}]
+    choice = {"type": "choice", "name": "answer", "choice": said["answer"], "probabilities": likely, "confidence": 0.5}
+    predicates = [{"type": "predicate", "name": name, "probability": each} for name, each in sure.items()]
+    return {"model": body["model"], "answers": [choice, *predicates], "usage": usage}
 
 
 def is_vote(prompt: str) -> bool:

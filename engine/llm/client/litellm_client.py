@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.definitions.effort import Thinking
 from engine.errors import ModelNotFoundError
+from engine.llm.client.decision import OTHER_DECISION, read_decision
 from engine.llm.client.provider_errors import CONNECT_SECONDS, ErrorTranslator
 from engine.llm.client.redaction import redact_credentials
 from engine.llm.client.request import REFUSED, Endpoint, Reply, Request
@@ -43,12 +44,12 @@ class LitellmClient:
         self._litellm = import_litellm()
         where = redact_credentials(endpoint.api_base) if endpoint.api_base else None
         self._errors = ErrorTranslator(
-            endpoint.name, where, endpoint.settings, timeout_seconds, self._litellm.exceptions
+            endpoint.name, where, endpoint.settings, timeout_seconds, self._litellm.exceptions, endpoint.decides
         )
         self._check_name()
         # Others find by themselves what they have read before, or ask for an order of its own (Gemini).
         self._marks_cached = "claude" in endpoint.model.lower()
-        self._efforts = self._read_efforts() if endpoint.style == "chat" else None
+        self._efforts = self._read_efforts() if endpoint.style == "chat" and not endpoint.decides else None
         self.endpoint = replace(endpoint, thinks=self._efforts is not None)
         # Without its wrappers, a third of litellm's CPU time: they feed callbacks and look up the price of each reply,
         # which nobody uses (docs/decisions/008-replies.md).
@@ -75,7 +76,12 @@ class LitellmClient:
             async with asyncio.timeout(self._timeout_seconds + 1):
                 response = await cancel_once(self._send(request))
         except Exception as error:
+            if self.endpoint.decides and _is_misread(error):
+                raise self._errors.make_malformed(*OTHER_DECISION) from error
             raise self._errors.translate(error) from error
+        if self.endpoint.decides:
+            self.answered_by = response.model
+            return self._make_reply(*read_decision(response))
         return self._read(response, tells_odds=bool(request.logprobs))
 
     def check_key(self) -> None:
@@ -88,8 +94,12 @@ class LitellmClient:
         _, provider, found, _ = self._litellm.get_llm_provider(name, api_base=self.endpoint.api_base, api_key=key)
         # A variable that begins so may be another way to sign in.
         others = [known for known in os.environ if known.startswith(f"{provider.upper()}_") and "BASE" not in known]
-        lacking = self._litellm.validate_environment(name)["missing_keys"]
-        if provider in KEYED and lacking and not (key or found or others):
+        if self.endpoint.decides:
+            config = _find_decisions_config(name, provider)
+            lacking = config.api_key_required and not config.resolve_api_key(key)
+        else:
+            lacking = provider in KEYED and self._litellm.validate_environment(name)["missing_keys"]
+        if lacking and not (key or found or others):
             raise self._errors.make_keyless()
 
     async def close(self) -> None:
@@ -116,6 +126,13 @@ class LitellmClient:
             "api_base": endpoint.api_base,
             "api_key": endpoint.api_key,
             "timeout": httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds)),
+        }
+        if endpoint.decides:
+            # litellm puts it into the form of the provider: OpenAI's, or System One's.
+            decide = inspect.unwrap(self._litellm.adecisions)
+            asked = {"input": request.prompt.user, "questions": list(request.questions)}
+            return await decide(model=endpoint.model, **asked, **options)
+        options |= {
             **self._write_options(request),
             # Retries are made by the gateway, which counts, logs and limits them.
             "max_retries": 0,
@@ -190,11 +207,15 @@ class LitellmClient:
         if not choices:
             raise self._errors.make_malformed(*OTHER_FORM)
         self.answered_by = getattr(response, "model", None)
-        plain, price = self.endpoint.style == "plain", self.endpoint.price
+        plain = self.endpoint.style == "plain"
         text, finish = (
             (choices[0].text or "", str(choices[0].finish_reason or "stop")) if plain else read_choice(choices[0])
         )
         usage = read_usage(getattr(response, "usage", None), bool(text) and finish != REFUSED)
+        return self._make_reply(text, finish, usage, read_odds(choices[0]) if tells_odds else None)
+
+    def _make_reply(self, text: str, finish: str, usage: Usage | None, odds: dict[str, float] | None = None) -> Reply:
+        price = self.endpoint.price
         if usage is None:
             self._warn_of_usage()
             usage = Usage(0, 0)
@@ -206,13 +227,13 @@ class LitellmClient:
             cost_usd=None
             if price is None
             else price.cost(usage.tokens_in, usage.tokens_out, usage.cached, usage.written),
-            odds=read_odds(choices[0]) if tells_odds else None,
+            odds=odds,
             cached_tokens=usage.cached,
         )
 
     def _warn_of_usage(self) -> None:
         """Says once that tokens are not counted."""
-        if self._is_warned:
+        if self._is_warned or (self.endpoint.price and self.endpoint.price.is_by_call):
             return
         self._is_warned = True
         bound = "" if self.endpoint.price is None else ", and each call counts as the most that it can have cost"
@@ -240,10 +261,13 @@ class LitellmClient:
 
     def _check_name(self) -> None:
         try:
-            self._litellm.get_llm_provider(self.endpoint.model, api_base=self.endpoint.api_base)
+            name, provider, *_ = self._litellm.get_llm_provider(self.endpoint.model, api_base=self.endpoint.api_base)
+            if self.endpoint.decides:
+                _find_decisions_config(name, provider)
         except self._litellm.exceptions.BadRequestError as error:
+            does = "asks for decisions" if self.endpoint.decides else "knows"
             raise ModelNotFoundError(
-                f"{self.endpoint.name!r} names no provider that litellm knows. A name is <provider>/<model>, such as "
+                f"{self.endpoint.name!r} names no provider that litellm {does}. A name is <provider>/<model>, such as "
                 f"openai/gpt-4.1-mini, or 'embedded'; set {self.endpoint.settings}_MODEL or data/effort.yaml"
             ) from error
 
@@ -268,3 +292,17 @@ def import_litellm() -> Any:
     # litellm's logging worker, which we do not use, logs a traceback when it has to wait for 20 s.
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     return litellm
+
+
+def _find_decisions_config(name: str, provider: str) -> Any:
+    """How litellm asks a provider for decisions; its own error where it does not."""
+    from litellm.decisions.call import get_decisions_provider_config
+
+    return get_decisions_provider_config(name, provider)
+
+
+def _is_misread(error: Exception) -> bool:
+    """Whether a decision was answered, in a form that litellm cannot read: for it that is a server's error."""
+    from litellm.llms.base_llm.decisions.transformation import DecisionsResponseValidationError
+
+    return isinstance(error.__cause__, DecisionsResponseValidationError)

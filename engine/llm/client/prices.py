@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 PRICE_LIST = "model_prices_and_context_window_backup.json"
+# As in litellm's is_decisions_model_mode (1.110).
+DECISION_MODES = ("decisions", "evaluation")
+# What a decision costs where that is not what a chat costs (litellm's decisions_pricing).
+DECISION_RATES = "_decisions"
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD for one token.
+    """USD for one token; ``call_usd`` is for each call besides.
 
     ``cached_input_usd`` is the price of a prompt token that is read from the provider's cache, ``written_input_usd`` of
     one that is written to it. Each is None if the list has no such price; the token then costs ``input_usd``.
@@ -27,35 +31,54 @@ class Price:
     output_usd: float
     cached_input_usd: float | None = None
     written_input_usd: float | None = None
+    call_usd: float = 0.0
 
-    def cost(self, tokens_in: int, tokens_out: int, cached: int = 0, written: int = 0) -> float:
-        """The list price of so many tokens in USD; ``cached`` and ``written`` are part of ``tokens_in``."""
+    @property
+    def is_by_call(self) -> bool:
+        """Whether tokens cost nothing and calls do."""
+        return self.call_usd > 0 and not self.input_usd and not self.output_usd
+
+    def cost(self, tokens_in: int, tokens_out: int, cached: int = 0, written: int = 0, calls: int = 1) -> float:
+        """The list price of so many tokens of so many calls in USD; ``cached`` and ``written`` are part of
+        ``tokens_in``.
+        """
         read = self.input_usd if self.cached_input_usd is None else self.cached_input_usd
         kept = self.input_usd if self.written_input_usd is None else self.written_input_usd
         plain = max(0, tokens_in - cached - written)
-        return plain * self.input_usd + cached * read + written * kept + tokens_out * self.output_usd
+        tokens = plain * self.input_usd + cached * read + written * kept + tokens_out * self.output_usd
+        return tokens + calls * self.call_usd
 
     def bound_cost(self, most_in: int, most_out: int) -> float:
         """The most that a call of at most so many tokens can cost in USD, however much of its prompt is cached."""
         dearest = max(self.input_usd, self.cached_input_usd or 0.0, self.written_input_usd or 0.0)
-        return most_in * dearest + most_out * self.output_usd
+        return most_in * dearest + most_out * self.output_usd + self.call_usd
 
 
 FREE = Price(0.0, 0.0, 0.0, 0.0)
 
 
 def parse_price(text: str) -> Price:
-    """Parses a price of the settings: USD for a million tokens in and out, such as ``0.40/1.60``."""
-    million_in, million_out = (float(part) / 1e6 for part in text.split("/"))
-    return Price(million_in, million_out)
+    """Parses a price of the settings: USD for a million tokens in and out, such as ``0.40/1.60``, or for a call, such
+    as ``0.001/query``.
+    """
+    first, _, second = text.partition("/")
+    if second == "query":
+        return Price(0.0, 0.0, call_usd=float(first))
+    return Price(float(first) / 1e6, float(second) / 1e6)
 
 
-def find_price(model: str) -> Price | None:
+def find_price(model: str, decides: bool = False) -> Price | None:
     """The list price of a litellm model name; None unless the list has a price for both input and output.
 
     The list names most models without their provider (``gpt-4.1``), some with it (``gemini/gemini-2.5-flash``).
+
+    Args:
+        decides: whether it is asked for decisions, which may have rates of their own, and a price for each call.
     """
     entry = _find_entry(model)
+    if entry and decides:
+        own = {name.removesuffix(DECISION_RATES): rate for name, rate in entry.items() if name.endswith(DECISION_RATES)}
+        entry = {**entry, **own}
     if not entry or None in (entry.get("input_cost_per_token"), entry.get("output_cost_per_token")):
         return None
     outputs = (entry["output_cost_per_token"], entry.get("output_cost_per_reasoning_token") or 0.0)
@@ -65,7 +88,13 @@ def find_price(model: str) -> Price | None:
         entry.get("cache_read_input_token_cost"),
         # 0 here means that writing to the cache costs no more than the input price.
         entry.get("cache_creation_input_token_cost") or None,
+        float(entry.get("input_cost_per_query") or 0.0) if decides else 0.0,
     )
+
+
+def is_decision_model(model: str) -> bool:
+    """Whether a litellm model decides, and does not chat, by the list."""
+    return (_find_entry(model) or {}).get("mode") in DECISION_MODES
 
 
 def may_think(model: str) -> bool:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -46,6 +47,8 @@ class ErrorTranslator:
         name: the model's name, for messages.
         settings: the prefix of the environment variables that set this model.
         exceptions: litellm's module of exceptions.
+        decides: whether it is asked for decisions: of these litellm takes an outage whose body has certain words for a
+            refusal, so that the status is believed.
     """
 
     name: str
@@ -53,6 +56,7 @@ class ErrorTranslator:
     settings: str
     timeout_seconds: float
     exceptions: Any
+    decides: bool = False
 
     def translate(self, error: Exception) -> ProviderError:
         """The error for an exception. Subclasses are tested before their base classes."""
@@ -121,7 +125,8 @@ class ErrorTranslator:
             return ModelNotFoundError(
                 f"{where} is not available: {message}. Check {self.settings}_MODEL and {self.settings}_API_BASE"
             )
-        if isinstance(error, exceptions.BadRequestError | exceptions.UnprocessableEntityError):
+        passes = self.decides and _may_pass(_find_status(error))
+        if isinstance(error, exceptions.BadRequestError | exceptions.UnprocessableEntityError) and not passes:
             return RequestRefusedError(f"{where} does not accept the request: {message}")
         return None
 
@@ -129,7 +134,7 @@ class ErrorTranslator:
         """Errors that may be temporary, and all others."""
         import httpx
 
-        exceptions, status = self.exceptions, _read_status(error)
+        exceptions, status = self.exceptions, (self.decides and _find_status(error)) or _read_status(error)
         if isinstance(error, exceptions.RateLimitError):
             return RateLimitedError(f"{self.where} limits the rate: {message}", _read_retry_after(error))
         if isinstance(error, exceptions.Timeout | TimeoutError) and _find_status(error) is None:
@@ -147,7 +152,7 @@ class ErrorTranslator:
         passing = exceptions.ServiceUnavailableError | exceptions.InternalServerError | exceptions.BadGatewayError
         if isinstance(error, passing | exceptions.APIConnectionError | exceptions.APIResponseValidationError):
             return self._make_unavailable(message, error)
-        if status is not None and (status >= 500 or status in TEMPORARY_STATUSES):
+        if _may_pass(status):
             return self._make_unavailable(message, error)
         return ProviderError(f"{self.where} failed: {message}", maybe_billed=_may_be_billed(error))
 
@@ -190,17 +195,31 @@ def _read_status(error: Exception) -> int | None:
     return status if isinstance(status, int) else None
 
 
+def _may_pass(status: int | None) -> bool:
+    return status is not None and (status >= 500 or status in TEMPORARY_STATUSES)
+
+
 def _read_codes(error: Exception) -> set[str]:
     """The provider's error codes: OpenAI has fields ``code`` and ``type``, Anthropic a ``type`` inside ``error``."""
-    body = getattr(error, "body", None)
+    body = _read_body(error)
     inner = body.get("error") if isinstance(body, dict) else None
     parts = [part for part in (body, inner) if isinstance(part, dict)]
     return {str(part[name]) for part in parts for name in ("code", "type") if part.get(name)}
 
 
+def _read_body(error: Exception) -> Any:
+    """The body of an error response: as OpenAI's client has read it or, of another's, by its JSON."""
+    import httpx
+
+    body = getattr(error, "body", None)
+    answers = [cause.response for cause in _walk_causes(error) if isinstance(cause, httpx.HTTPStatusError)]
+    with suppress(ValueError, httpx.StreamError):
+        return body if body is not None or not answers else answers[0].json()
+
+
 def _is_flagged(error: Exception) -> bool:
     """Whether OpenRouter flagged the prompt: it answers 403 with ``metadata.reasons`` (its page on errors)."""
-    body = getattr(error, "body", None)
+    body = _read_body(error)
     inner = body.get("error", body) if isinstance(body, dict) else None
     metadata = inner.get("metadata") if isinstance(inner, dict) else None
     return isinstance(metadata, dict) and "reasons" in metadata
@@ -233,10 +252,11 @@ def _is_caused_by(error: Exception, *kinds: type[Exception], exactly: bool = Fal
 
 
 def _walk_causes(error: BaseException) -> Iterator[BaseException]:
-    cause = error.__cause__ or error.__context__
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
+    # litellm raises some errors from themselves.
+    seen: list[BaseException] = [error]
+    while causes := [each for each in (seen[-1].__cause__, seen[-1].__context__) if each and each not in seen]:
+        seen.append(causes[0])
+        yield causes[0]
 
 
 def _clean_message(error: Exception) -> str:

@@ -50,7 +50,8 @@ class Endpoint:
     ``identity`` distinguishes it from every other model in the keys of cached replies. ``slots`` is how many calls it
     serves at once, None if the provider decides.
     ``price`` is None if it is unknown. ``thinks`` is whether the model supports reasoning, as its client finds out.
-    ``settings`` is the prefix of the environment variables that set this model.
+    ``settings`` is the prefix of the environment variables that set this model. ``decides`` is whether it is asked for
+    decisions: it chooses among answers, and writes nothing.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Endpoint:
     price: Price | None = None
     thinks: bool = False
     settings: str = "EXEMPLARS_SYNTH"
+    decides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Request:
         schema: the JSON schema of the answer.
         sampler: options that llama.cpp takes beyond OpenAI's.
         logprobs: how many of the likeliest next tokens to tell.
+        questions: what a model that decides is asked of the prompt's ``user``, each in the form of OpenAI's Decisions
+            API; it has no other part of the request but these two.
         in_words: the prompt that asks for the schema in words, for providers that take none.
         label: what is asked for, such as a cell's id; it tells apart two requests of the same words.
         key: what its reply is kept under; ``ModelGateway`` sets it.
@@ -88,9 +92,15 @@ class Request:
     sampler: Mapping[str, float] | None = None
     logprobs: int | None = None
     thinking: Thinking = "none"
+    questions: tuple[Mapping[str, object], ...] = ()
     in_words: Prompt | None = field(default=None, compare=False)
     label: str = field(default="", compare=False)
     key: str = field(default="", compare=False)
+
+    @property
+    def form(self) -> Mapping[str, object] | tuple[Mapping[str, object], ...]:
+        """What is sent beside the prompt: the schema, or the questions; empty where there is neither."""
+        return self.schema or self.questions
 
     def count_max_tokens(self, thinks: bool) -> int:
         """The most tokens that a reply may have, with room for thoughts where the model has some."""
@@ -104,6 +114,8 @@ class Request:
         """SHA-256 of its label, of who is asked (``Endpoint.identity``) and of all that is sent, in hexadecimal."""
         # By hand: ``dataclasses.asdict`` copies all of it, which takes longer than the digest.
         sent = {name: getattr(self, name) for name in SENT}
+        if not self.questions:
+            del sent["questions"]
         sent["prompt"] = {"user": self.prompt.user, "system": self.prompt.system, "turns": self.prompt.turns}
         parts = [self.label, identity, json.dumps(sent, sort_keys=True, ensure_ascii=False)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -45,9 +45,9 @@ def bound_call(request: Request, endpoint: Endpoint) -> Bound:
     all that followed it; those of SentencePiece fall back on bytes). English has four bytes a token, so the bound is
     wide; it is reserved only while the call is in flight.
     """
-    schema = len(json.dumps(request.schema, ensure_ascii=False).encode()) if request.schema else 0
     prompt = sum(len(text.encode()) for _, text in request.prompt.messages)
-    tokens_in = prompt + schema + WRAPPING_TOKENS
+    form = len(json.dumps(request.form, ensure_ascii=False).encode()) if request.form else 0
+    tokens_in = prompt + form + WRAPPING_TOKENS
     tokens_out = request.count_max_tokens(endpoint.thinks)
     price = endpoint.price
     return Bound(tokens_in, tokens_out, None if price is None else price.bound_cost(tokens_in, tokens_out))

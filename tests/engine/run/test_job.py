@@ -22,6 +22,7 @@ from engine.errors import (
     ProviderError,
     UnpricedError,
 )
+from engine.llm.client.prices import Price, find_price
 from engine.llm.endpoints import check_prices, describe_judge
 from engine.llm.gateway.budget import RunBudget
 from engine.run.gateways import open_voting_judge
@@ -63,6 +64,7 @@ def test_judge_shares_a_key_with_the_same_model_alone(
     ("model", "error", "said"),
     [
         ("nobody/judge", ModelNotFoundError, r"'nobody/judge' .* set EXEMPLARS_JUDGE_MODEL"),
+        ("typesafe/jev-latest", CredentialsError, r"needs a key and none is set\. Set EXEMPLARS_JUDGE_API_KEY"),
         (OTHER, CredentialsError, r"needs a key and none is set\. Set EXEMPLARS_JUDGE_API_KEY"),
     ],
 )
@@ -101,6 +103,7 @@ VOTES = {"judge_votes": 1}
     ("fields", "votes", "named"),
     [
         ({}, 1, ["openai/test: correct its name", "openai/judge: correct its name, or set EXEMPLARS_JUDGE_PRICE="]),
+        (FREE | {"judge_style": "decision"}, 1, ["set EXEMPLARS_JUDGE_PRICE=<in>/<out> or <price>/query"]),
         (FREE | {"synth_fallbacks": "openai/gpt-4.1, openai/mine"}, 0, ["openai/mine: remove it from EXEMPLARS_SYNTH"]),
     ],
 )
@@ -133,6 +136,32 @@ def test_job_of_a_model_without_a_price_is_refused_unless_it_is_only_tried(tmp_p
         load_job(settings, HANDLE, "from_traits", "low")
 
     assert HANDLE == load_job(settings, HANDLE, "from_traits", "low", dry=True).model.handle
+
+
+# By the list: a mode of its own, a chat model that decides too, one that is on no list; and by the setting.
+@pytest.mark.parametrize(
+    ("model", "style", "decides", "price"),
+    [
+        ("baseten/decision-models/baseten-joey-2b-latest", None, True, Price(1e-8, 0.0)),
+        ("parallel_ai/decision", None, True, Price(0.0, 0.0, call_usd=0.001)),
+        ("openai/gpt-6-luna", "decision", True, Price(1e-7, 0.0, 1e-8, 1.25e-7)),
+        ("openai/gpt-6-luna", None, False, find_price("openai/gpt-6-luna")),
+        (OTHER, None, False, None),
+        ("parallel_ai/decision", "chat", False, Price(0.0, 0.0)),
+    ],
+)
+def test_decision_model_has_one_vote_and_its_own_price(
+    tmp_path: Path, model: str, style: str | None, decides: bool, price: Price | None
+) -> None:
+    settings = make_catalogue(tmp_path, judge_model=model, judge_style=style)
+    make_workspace(tmp_path / "dial").write_effort(judge_votes=3)
+    settings = settings.model_copy(update={"effort_file": str(tmp_path / "dial" / "effort.yaml")})
+    level = load_job(settings, HANDLE, "from_traits", "low", dry=True).level
+    judge = describe_judge(settings, level)
+
+    assert judge is not None
+    assert (decides, 1 if decides else 3, price) == (judge.decides, level.judge_votes, judge.price)
+    assert not (decides and judge.thinks)
 
 
 @pytest.mark.parametrize(("synth_model", "counts"), [("embedded", 1), (SAME, 4)])

@@ -147,6 +147,33 @@ async def test_server_that_is_away_and_a_judge_that_is_asked_too() -> None:
     assert ("synth model", "judge") == (synth.role, judge.role)
 
 
+@pytest.mark.parametrize(
+    ("choice", "works", "says"),
+    [("a bicycle", True, ""), ("a boat", False, "It chooses none of the answers that it is given")],
+)
+async def test_decision_model_is_asked_to_decide(choice: str, works: bool, says: str) -> None:
+    async def respond(request: Request) -> Response:
+        body = await request.json()
+        if "state" not in body:
+            return await answer_well(body)
+        chosen = {"type": "choice", "choice": choice, "confidence": 1.0, "probabilities": {choice: 1.0}}
+        return JSONResponse({"mode": "fast", "answers": {"answer": chosen}})
+
+    with serve_answers(respond) as url:
+        own = {"judge_model": "parallel_ai/decision", "judge_api_base": url, "judge_api_key": "test"}
+        level = make_level(synth_model=MODEL, judge_model="parallel_ai/decision", judge_votes=1)
+        _, judge = [checked async for checked in check_models(make_settings(url, **own), level)]
+
+    assert (works, "decision", (0.0, 0.0), 0.001) == (
+        judge.works,
+        judge.answered_by,
+        judge.usd_per_million,
+        judge.usd_per_call,
+    )
+    assert says in " ".join(judge.says)
+    assert works == (not judge.says)
+
+
 async def test_model_without_a_price_does_not_work_where_a_limit_has_to_be_kept() -> None:
     async def respond(request: Request) -> Response:
         return await answer_well(await request.json())

@@ -31,6 +31,13 @@ def test_price_of_the_settings_is_for_a_million_tokens() -> None:
     assert 0.0 == parse_price("0/0").bound_cost(1000, 1000)
 
 
+def test_price_of_a_request_counts_once_a_call_whatever_its_tokens() -> None:
+    price = parse_price("0.001/query")
+
+    assert (0.001, 0.001) == (price.cost(1000, 1000), price.bound_cost(1000, 1000))
+    assert 0.02 == pytest.approx(price.cost(5000, 0, calls=20))
+
+
 def test_cached_and_written_tokens_have_prices_of_their_own_and_the_dearest_bounds_a_call() -> None:
     price, plain = Price(10.0, 1.0, cached_input_usd=1.0, written_input_usd=12.5), Price(10.0, 1.0)
 
