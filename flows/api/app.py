@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Security
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPBearer
+from prefect.client.orchestration import get_client
 from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
@@ -18,7 +19,7 @@ from flows.api.errors import EXCEPTION_HANDLERS
 from flows.api.guard import Guard
 from flows.api.keys import Key, KeyRing, locate_keys
 from flows.api.metrics import RequestMetrics
-from flows.api.orchestrator import Orchestrator, open_orchestrator
+from flows.api.orchestrator import TIMEOUT_SECONDS, Orchestrator
 from flows.api.refusals import BY_PREFECT, describe_answers, list_refusals
 from flows.api.routes import changes, models, synthesize
 from flows.api.routes.body import note_query
@@ -124,8 +125,9 @@ def make_app(
 
 @asynccontextmanager
 async def _connect(app: FastAPI) -> AsyncIterator[None]:
-    async with open_orchestrator() as orchestrator:
-        app.state.orchestrator = orchestrator
+    # Prefect's server need not answer yet.
+    async with get_client(httpx_settings={"timeout": TIMEOUT_SECONDS}) as client:
+        app.state.orchestrator = Orchestrator(client)
         yield
 
 

@@ -2,15 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import httpx
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from engine.errors import OrchestratorError
@@ -54,65 +54,16 @@ class CreatedRun:
     new: bool
 
 
-class Orchestrator(Protocol):
-    """Finds the runs of models and creates new ones.
+class Orchestrator:
+    """Finds the runs of models on Prefect's server and creates new ones; every method sends a request.
 
-    Raises:
-        OrchestratorError: from every method, if it cannot be asked.
-    """
-
-    # Is held by who looks up a model's newest run and creates its successor.
-    creation_lock: asyncio.Lock
-
-    async def ping(self) -> None:
-        """Checks that it can be asked."""
-
-    async def list_live(self, handles: Sequence[str]) -> dict[str, list[Run]]:
-        """The live runs of each model, the newest first."""
-
-    async def list_ended(self, handles: Sequence[str]) -> dict[str, list[Run]]:
-        """The runs of each model that ended, the last one first."""
-
-    async def find_newest(self, handle: str) -> Run | None:
-        """The newest run of a model that was requested over HTTP, live or ended; None if there is none."""
-
-    async def find_run(self, run_id: str) -> Run | None:
-        """The run of an id, which has to be a UUID; None if there is none."""
-
-    async def read_progress(self, run_ids: Sequence[str]) -> dict[str, float]:
-        """The progress in [0, 1] of each run that has published any, by run id."""
-
-    async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> CreatedRun:
-        """Creates the run of an idempotency key, or returns the one that has it: a key stands for one run for ever.
-
-        Raises:
-            UnsureError: whether the run was enqueued is not known.
-            OrchestratorError: nothing was enqueued.
-        """
-
-    async def create_review(self, parameters: Mapping[str, Any]) -> str:
-        """Enqueues a run of ``review/on-demand``, and returns its id."""
-
-    def keep_runs_out(self, handle: str) -> AbstractContextManager[None]:
-        """Holds the model's slot inside the block; entering it blocks the thread.
-
-        Raises:
-            ModelBusyError: a run works on the model, or begins to.
-        """
-
-
-@asynccontextmanager
-async def open_orchestrator() -> AsyncIterator["PrefectOrchestrator"]:
-    """Opens a client of Prefect's server at ``PREFECT_API_URL``; the server need not answer yet."""
-    async with get_client(httpx_settings={"timeout": TIMEOUT_SECONDS}) as client:
-        yield PrefectOrchestrator(client)
-
-
-class PrefectOrchestrator:
-    """The ``Orchestrator`` that is a client of Prefect's server; every method sends a request.
+    ``creation_lock`` is held by who looks up a model's newest run and creates its successor.
 
     Args:
         retry_seconds: how long a request is repeated while the server is busy or away.
+
+    Raises:
+        OrchestratorError: from every method, if the server cannot be asked.
     """
 
     def __init__(self, client: PrefectClient, retry_seconds: float = RETRY_SECONDS) -> None:
@@ -189,6 +140,10 @@ class PrefectOrchestrator:
         """Creates the run of an idempotency key, or returns the one that has it: a key stands for one run for ever.
 
         The caller must hold ``creation_lock``.
+
+        Raises:
+            UnsureError: whether the run was enqueued is not known.
+            OrchestratorError: nothing was enqueued.
         """
         request = uuid4().hex
         body = {
@@ -225,7 +180,12 @@ class PrefectOrchestrator:
         return str((await self._create(REVIEW_DEPLOYMENT, body)).json()["id"])
 
     def keep_runs_out(self, handle: str) -> AbstractContextManager[None]:
-        """Holds the model's slot inside the block, so that a run which begins meanwhile waits."""
+        """Holds the model's slot inside the block, so that a run which begins meanwhile waits; entering it blocks the
+        thread.
+
+        Raises:
+            ModelBusyError: a run works on the model, or begins to.
+        """
         return keep_runs_out(handle, "Nothing was changed")
 
     async def _create(self, deployment: str, body: object) -> httpx.Response:

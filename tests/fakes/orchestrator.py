@@ -9,13 +9,13 @@ from typing import Any
 from uuid import uuid4
 
 from engine.errors import ExemplarsError, ModelBusyError, OrchestratorError
-from flows.api.orchestrator import UNSURE, CreatedRun, UnsureError
+from flows.api.orchestrator import UNSURE, CreatedRun, Orchestrator, UnsureError
 from flows.run.flow_runs import ENDED_TYPES, Run, read_run
 from flows.run.labels import HTTP_TAG, name_tag
 
 
 @dataclass
-class FakeOrchestrator:
+class FakeOrchestrator(Orchestrator):
     """Cannot be asked while it is ``away``, and creates no run that it is sure of while it is ``unsure``.
 
     ``runs`` are the answers of Prefect's API, the oldest first; ``slots`` the models that are
