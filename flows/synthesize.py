@@ -11,7 +11,6 @@ from prefect.client.schemas.objects import State
 from engine.domain.model import Effort, SynthType, check_handle
 from engine.domain.progress import Progress
 from engine.domain.verdict import RunResult
-from engine.report.costs import make_bill
 from engine.run.job import Job
 from engine.run.outcome import find_finished
 from engine.settings import read_settings
@@ -124,16 +123,15 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
         expected = await estimate(settings, rounds, models.gateway, models.voting_judge, progress)
         await resources.import_ahead()
         await run_rounds(rounds, models, progress, expected, resources)
-        bill = make_bill(models.gateway.budget)
     # Where the sets of other runs came in since the check, it is their ids that are returned: it is made again.
     stored: StoredSet | tuple[str, ...] = ()
     while not isinstance(stored, StoredSet):
         verdict = await call(check, settings, rounds, stamp, run_heavy, wanted.review, wanted.strict)
         check_beside(job, verdict, stored, settings)
         await lease.confirm()
-        stored = call(write, settings, rounds, stamp, verdict, models.gateway, bill)
+        stored = call(write, settings, rounds, stamp, verdict, models.gateway)
     emit_written(stored)
-    await report(rounds, verdict, stored, expected, bill, settings.api_url)
+    await report(rounds, verdict, stored, expected, models.gateway.budget, settings.api_url)
     return conclude(rounds, stamp, verdict, stored)
 
 
