@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -44,14 +43,6 @@ _BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 class UnsureError(OrchestratorError):
     """Prefect's server went away while a run was being created: whether the run exists is not known."""
-
-
-@dataclass(frozen=True, slots=True)
-class CreatedRun:
-    """The run of an idempotency key, and whether this request created it."""
-
-    run: Run
-    new: bool
 
 
 class Orchestrator:
@@ -136,10 +127,13 @@ class Orchestrator:
         shares = {item["flow_run_id"]: _read_share(item["data"]) for item in reversed(answer)}
         return {run_id: share for run_id, share in shares.items() if share is not None}
 
-    async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> CreatedRun:
+    async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> tuple[Run, bool]:
         """Creates the run of an idempotency key, or returns the one that has it: a key stands for one run for ever.
 
         The caller must hold ``creation_lock``.
+
+        Returns:
+            The run, and whether this request created it.
 
         Raises:
             UnsureError: whether the run was enqueued is not known.
@@ -171,7 +165,7 @@ class Orchestrator:
         # that is sent again, since its first response was lost, with 200.
         creator = (answer.get("labels") or {}).get(REQUEST_LABEL)
         is_new = creator == request if creator else response.status_code == httpx.codes.CREATED
-        return CreatedRun(read_run(answer, datetime.now(UTC)), is_new)
+        return read_run(answer, datetime.now(UTC)), is_new
 
     async def create_review(self, parameters: Mapping[str, Any]) -> str:
         """Enqueues a run of ``review/on-demand``, and returns its id."""

@@ -78,8 +78,8 @@ async def server() -> AsyncIterator[Server]:
 
 
 async def create(server: Server) -> tuple[str, bool]:
-    made = await server.orchestrator.create_run(HANDLE, "from_traits", "low", "key")
-    return made.run.run_id, made.new
+    run, is_new = await server.orchestrator.create_run(HANDLE, "from_traits", "low", "key")
+    return run.run_id, is_new
 
 
 async def test_live_runs_are_grouped_by_model_and_found_by_tag_or_parameter(server: Server) -> None:
