@@ -109,22 +109,15 @@ def prune_all(settings: Settings, rejected_days: int, now: datetime, dry_run: bo
 
 
 def write_page(pruned: Pruned, lines: list[str]) -> str:
-    """The markdown of the run page: the totals, what could not be done, and the first of the lines."""
+    """The markdown of the run page: the totals, and the first of the lines."""
     # The command, which has no page, starts sooner without it.
     from engine.report.run_page import escape
 
     head = "# Dry run: nothing was removed" if pruned.dry_run else "# Pruned"
-    sections = [head, pruned.describe() + "."]
-    if pruned.failed:
-        sections.append("\n".join(["**Not removed:**", "", *(f"- {escape(text)}" for text in pruned.failed)]))
-    if pruned.busy:
-        sections.append(
-            f"Runs work on {', '.join(pruned.busy)}: the old sets of these models stay until the next time."
-        )
-    sections.append("\n".join(f"- {escape(line)}" for line in lines[:SHOWN_LINES]) or "Nothing is old enough.")
+    shown = "\n".join(f"- {escape(line)}" for line in lines[:SHOWN_LINES]) or "Nothing is old enough."
     if len(lines) > SHOWN_LINES:
-        sections.append(f"And {len(lines) - SHOWN_LINES} more, which are in the log of the run's process.")
-    return "\n\n".join(sections)
+        shown += f"\n\nAnd {len(lines) - SHOWN_LINES} more, which are in the log of the run's process."
+    return f"{head}\n\n{pruned.describe()}.\n\n{shown}"
 
 
 def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
