@@ -16,9 +16,6 @@ from engine.text.embedding import load_encoder
 from expectations.frames import make_sides_frame, make_whole_frame
 from expectations.gate import check_rows, import_gx
 
-# The gate together with its rows: it can be called here, or sent to another process.
-GateWork = Callable[[], Verdict]
-
 
 def warm_up() -> None:
     """Loads what takes seconds into the process that calls this: the encoder, and Great Expectations on a thread.
@@ -34,8 +31,9 @@ def begin_import() -> None:
     threading.Thread(target=import_gx, name="great-expectations", daemon=True).start()
 
 
-def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> GateWork:
-    """Prepares the gate's check of the run's rows and of everything in the store; calling the result runs it.
+def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> Callable[[], Verdict]:
+    """Prepares the gate's check of the run's rows and of everything in the store; calling the result runs it, here or
+    in another process.
 
     Args:
         model: the model with the samples that are attached and held out now, which may be more than when the run was

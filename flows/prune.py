@@ -12,7 +12,6 @@ from itertools import groupby
 from typing import Annotated, Any
 from uuid import UUID
 
-import httpx
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, StateType
@@ -27,9 +26,9 @@ from engine.llm.replies.admin import list_prunable, prune_cache
 from engine.settings import Settings
 from engine.store.leftovers import list_old_sets, remove_old_set
 from engine.store.proposals import list_expired, reject_proposal
-from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet
 from engine.text.formatting import count_noun
+from flows.review.waiting import end_suspended
 from flows.run.lease.slot import keep_runs_out
 from flows.run.page.artifacts import show_page
 from flows.run.run_events import attending_flow
@@ -110,22 +109,15 @@ def prune_all(settings: Settings, rejected_days: int, now: datetime, dry_run: bo
 
 
 def write_page(pruned: Pruned, lines: list[str]) -> str:
-    """The markdown of the run page: the totals, what could not be done, and the first of the lines."""
+    """The markdown of the run page: the totals, and the first of the lines."""
     # The command, which has no page, starts sooner without it.
     from engine.report.run_page import escape
 
     head = "# Dry run: nothing was removed" if pruned.dry_run else "# Pruned"
-    sections = [head, pruned.describe() + "."]
-    if pruned.failed:
-        sections.append("\n".join(["**Not removed:**", "", *(f"- {escape(text)}" for text in pruned.failed)]))
-    if pruned.busy:
-        sections.append(
-            f"Runs work on {', '.join(pruned.busy)}: the old sets of these models stay until the next time."
-        )
-    sections.append("\n".join(f"- {escape(line)}" for line in lines[:SHOWN_LINES]) or "Nothing is old enough.")
+    shown = "\n".join(f"- {escape(line)}" for line in lines[:SHOWN_LINES]) or "Nothing is old enough."
     if len(lines) > SHOWN_LINES:
-        sections.append(f"And {len(lines) - SHOWN_LINES} more, which are in the log of the run's process.")
-    return "\n\n".join(sections)
+        shown += f"\n\nAnd {len(lines) - SHOWN_LINES} more, which are in the log of the run's process."
+    return f"{head}\n\n{pruned.describe()}.\n\n{shown}"
 
 
 def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
@@ -173,22 +165,16 @@ def _reject_expired(stored: StoredSet) -> bool:
     Raises:
         StoreError: the store cannot be read or written; the proposal then still waits.
     """
-    manifest = read_manifest(stored.folder)
-    if manifest is None or manifest.get("status") != "proposed":
-        return False
     with get_client(sync_client=True) if PREFECT_API_URL.value() else nullcontext() as client:
         state = None if client is None else _read_state(client, stored.run_id)
         if state is not None and not state.is_final() and state.type is not StateType.PAUSED:
             return False
-        emit_written(reject_proposal(stored, EXPIRED, False))
-        # A run that is resumed meanwhile, or that a server which is away has suspended still, finds it rejected and
-        # ends.
-        with suppress(ObjectNotFound, httpx.HTTPError):
-            state = None if client is None else _read_state(client, stored.run_id)
-            if client is not None and state is not None and state.type is StateType.PAUSED:
-                said = f"The proposal was rejected: {EXPIRED}. Nothing was attached"
-                client.set_flow_run_state(UUID(stored.run_id), Cancelled(message=said), force=True)
-    return True
+        rejected = reject_proposal(stored, EXPIRED, False)
+        emit_written(rejected)
+        if client is not None and rejected.written:
+            said = f"The proposal was rejected: {EXPIRED}. Nothing was attached"
+            end_suspended(client, stored.run_id, Cancelled(message=said))
+    return rejected.written
 
 
 def _read_state(client: SyncPrefectClient, run_id: str) -> State[Any] | None:

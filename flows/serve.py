@@ -30,6 +30,7 @@ from prefect.settings import (
 from engine.errors import ExemplarsError, OrchestratorError, RunInterruptedError
 from engine.settings import PROJECT_ROOT, Settings, read_settings
 from engine.system.child_process import leaving_no_process, run_guarded
+from flows.api.server import open_listener, write_address
 from flows.deploy.unfinished_runs import end_gone_runs
 from flows.deploy.work_pool import POOL
 from flows.exit_codes import guard_output
@@ -131,21 +132,22 @@ def serve(settings: Settings) -> None:
     host, port = PREFECT_SERVER_API_HOST.value(), PREFECT_SERVER_API_PORT.value()
     configured = PREFECT_API_URL.value()
     if not configured:
-        check_port(host, port, "PREFECT_SERVER_API_PORT")
-    check_port(settings.api_host, settings.api_port, "EXEMPLARS_API_PORT")
+        open_listener(host, port, "PREFECT_SERVER_API_PORT").close()
+    open_listener(settings.api_host, settings.api_port, "EXEMPLARS_API_PORT").close()
     if settings.metrics_port:
-        check_port(settings.api_host, settings.metrics_port, "EXEMPLARS_METRICS_PORT")
+        open_listener(settings.api_host, settings.metrics_port, "EXEMPLARS_METRICS_PORT").close()
     logs = Path(settings.locate(settings.cache_dir)).parent / "logs"
     print(f"exemplars: starting; the first start takes half a minute. Logs: {shorten(logs)}", file=sys.stderr)
-    api = configured or f"http://{name_host(host)}:{port}/api"
+    api = configured or f"{name_address(host, port)}/api"
     server, *others = list_services(settings, api, dict(os.environ))
-    ready = f"Prefect {api.removesuffix('/api')} · API {name_api(settings)}/v1 · logs {shorten(logs)} · next, a key: "
+    address = name_address(settings.api_host, settings.api_port)
+    ready = f"Prefect {api.removesuffix('/api')} · API {address}/v1 · logs {shorten(logs)} · next, a key: "
     run_services(others if configured else [server, *others], logs, f"{ready}{NEXT}")
 
 
 def list_services(settings: Settings, api: str, environment: Mapping[str, str]) -> list[list[Service]]:
     """Prefect's server, which is to answer at ``api``; then the deploy step; then a worker and the HTTP API."""
-    address = name_api(settings)
+    address = name_address(settings.api_host, settings.api_port)
     defaults = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
     defaults |= PREFECT_JSON_VARIABLES if settings.log_format == "json" else {}
     variables = {**defaults, **environment, "PREFECT_API_URL": api}
@@ -207,25 +209,6 @@ def run_services(
                 service.check()
 
 
-def check_port(host: str, port: int, variable: str) -> None:
-    """Checks that a server can listen at an address; ``variable`` names the setting of the port, for the message.
-
-    Raises:
-        OrchestratorError: it cannot, since another process listens there, or the host is not of this machine.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as listener:
-            # As servers do: old connections of a server that has just ended may still be closing.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-    except OSError as error:
-        raise OrchestratorError(
-            f"nothing can listen at {host}:{port}: {error.strerror}. Stop what does, or choose another port: "
-            f"{variable}={port + 1}"
-        ) from error
-
-
 def answers(url: str) -> bool:
     """Whether a GET of the address is answered with 200."""
     try:
@@ -246,15 +229,9 @@ def end_stopped_runs(api: str) -> None:
         end_gone_runs(client)
 
 
-def name_api(settings: Settings) -> str:
-    """The address of the HTTP API."""
-    return f"http://{name_host(settings.api_host)}:{settings.api_port}"
-
-
-def name_host(host: str) -> str:
-    """A host as it stands in a URL; one that means every interface becomes the loopback address."""
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"[{reached}]" if ":" in reached else reached
+def name_address(host: str, port: int) -> str:
+    """The address at which a server is reached; a host that means every interface becomes the loopback address."""
+    return write_address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)  # noqa: S104
 
 
 def shorten(path: Path) -> str:

@@ -3,15 +3,13 @@
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from prefect import flow, get_run_logger
-from prefect.client.schemas.objects import State
 
 from engine.domain.model import Effort, SynthType, check_handle
 from engine.domain.progress import Progress
 from engine.domain.verdict import RunResult
-from engine.report.costs import make_bill
 from engine.run.job import Job
 from engine.run.outcome import find_finished
 from engine.settings import read_settings
@@ -79,19 +77,11 @@ async def synthesize(
     await release_events(get_run_logger())
     # Prefect takes the state, and gives its caller what that carries.
     wanted = Wanted(handle, synth_type, effort, only_lacking, review, strict)
-    return cast(RunResult, await run_synthesis(wanted, find_shared()))
-
-
-async def run_synthesis(wanted: Wanted, shared: RunResources | None = None) -> State[Any]:
-    """The work of a flow run of this flow, which may be one of many in its process.
-
-    Args:
-        shared: what the runs of this process share; None for a run that has its process for itself.
-    """
-    return await end_in_state(wanted.handle, _run(wanted, shared))
+    return cast(RunResult, await end_in_state(handle, _run(wanted, find_shared())))
 
 
 async def _run(wanted: Wanted, shared: RunResources | None) -> RunResult:
+    """The work of a flow run, which may be one of many in its process: those share what ``shared`` has."""
     handle, kind = check_handle(wanted.handle), wanted.synth_type
     if wanted.review and (ended := await resume_review(handle, kind)):
         return ended
@@ -124,16 +114,15 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
         expected = await estimate(settings, rounds, models.gateway, models.voting_judge, progress)
         await resources.import_ahead()
         await run_rounds(rounds, models, progress, expected, resources)
-        bill = make_bill(models.gateway.budget)
     # Where the sets of other runs came in since the check, it is their ids that are returned: it is made again.
     stored: StoredSet | tuple[str, ...] = ()
     while not isinstance(stored, StoredSet):
         verdict = await call(check, settings, rounds, stamp, run_heavy, wanted.review, wanted.strict)
         check_beside(job, verdict, stored, settings)
         await lease.confirm()
-        stored = call(write, settings, rounds, stamp, verdict, models.gateway, bill)
+        stored = call(write, settings, rounds, stamp, verdict, models.gateway)
     emit_written(stored)
-    await report(rounds, verdict, stored, expected, bill, settings.api_url)
+    await report(rounds, verdict, stored, expected, models.gateway.budget, settings.api_url)
     return conclude(rounds, stamp, verdict, stored)
 
 

@@ -1,6 +1,5 @@
 """Steps 4 and 5, screen and choose: a round's exemplars are held against the rules, judged, and chosen among."""
 
-import logging
 from collections.abc import Sequence
 
 from prefect import get_run_logger, task
@@ -20,7 +19,6 @@ from engine.system.worker_process import RunHeavy, run_here
 from engine.text.formatting import name_reason
 from expectations.own_rules import make_own_rules
 
-REJECTIONS = logging.getLogger("exemplars.rejections")
 # From so many on the choice takes .15 s and more, twice what it takes to send it to another process (two cores).
 MANY_EXEMPLARS = 2_000
 
@@ -55,18 +53,6 @@ def _log_choice(rounds: Rounds, choice: Choice, judged: Sequence[Exemplar]) -> N
     logger.info(
         "Round %d: %d chosen; %s: %s", rounds.round_no, len(choice.chosen), count_others(choice), found, extra=told
     )
-    log_rejections(rounds.round_no, choice)
     votes = count_votes(exemplar.votes for exemplar in judged)
     if votes.votes:
         logger.info("Round %d: %s", rounds.round_no, describe_votes(votes))
-
-
-def log_rejections(round_no: int, choice: Choice) -> None:
-    """Logs, at DEBUG, a line for each exemplar of this round that is rejected."""
-    if not REJECTIONS.isEnabledFor(logging.DEBUG):
-        return
-    for item in choice.rejected:
-        if item.round_no == round_no:
-            told = {"trait": item.trait, "pole": item.pole, "cell": item.cell_id, "round": round_no}
-            told |= {"reason": item.reason, "model": item.synth_model}
-            REJECTIONS.debug("Rejected %s: %s: %s", item.key, item.reason, item.detail or "no more to say", extra=told)

@@ -9,7 +9,6 @@ from engine.choosing.rounds import Rounds
 from engine.domain.samples import RunStamp
 from engine.domain.verdict import Verdict
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.report.costs import Bill
 from engine.report.summary import make_sample_set
 from engine.run.outcome import make_entry_check
 from engine.settings import Settings
@@ -24,7 +23,6 @@ def write(
     stamp: RunStamp,
     verdict: Verdict,
     gateway: ModelGateway,
-    bill: Bill,
 ) -> StoredSet | tuple[str, ...]:
     """The sample set as it stands in the store, or the runs whose sets came in since the check: then it is not there.
 
@@ -33,7 +31,7 @@ def write(
         ModelBusyError: a text of the set was added to the model's samples meanwhile; nothing is written.
     """
     until = datetime.now(UTC) + timedelta(days=settings.review_days)
-    sample_set = make_sample_set(rounds, stamp, verdict, gateway, bill, until)
+    sample_set = make_sample_set(rounds, stamp, verdict, gateway, until)
     newer: list[str] = []
     rows = sample_set.kept if sample_set.status == "attached" else []
     beside = verdict.beside if verdict.success else None

@@ -97,7 +97,8 @@ def read_ledger(samples_uri: str, run_id: str) -> Ledger:
         StoreError: the file exists but cannot be read.
     """
     try:
-        return parse_ledger(read_bytes(locate_ledger(samples_uri, run_id)))
+        document = json.loads(read_bytes(locate_ledger(samples_uri, run_id)))
+        return Ledger((ModelRow(**row) for row in document["models"]), document["spent_usd"], document["ended"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return Ledger(())
 
@@ -118,13 +119,3 @@ def write_ledger(samples_uri: str, run_id: str, ledger: Ledger) -> None:
     }
     content = f"{json.dumps(document, indent=1, ensure_ascii=False)}\n"
     replace_file(locate_ledger(samples_uri, run_id), content.encode())
-
-
-def parse_ledger(content: bytes) -> Ledger:
-    """Parses a ledger's JSON document.
-
-    Raises:
-        ValueError, KeyError, TypeError: it is none.
-    """
-    document = json.loads(content)
-    return Ledger((ModelRow(**row) for row in document["models"]), document["spent_usd"], document["ended"])

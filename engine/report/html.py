@@ -15,7 +15,8 @@ from engine.domain.model import POLES, Model, Pole, Trait
 from engine.domain.samples import Reason, Row, RunStamp
 from engine.domain.verdict import ExpectationResult, PoleVariety
 from engine.domain.votes import VoteCounts
-from engine.report.costs import Bill, describe_spending, format_tokens, list_remarks
+from engine.llm.gateway.budget import RunBudget
+from engine.report.costs import describe_spending, format_tokens, list_remarks
 from engine.report.separation import Separation, count_positions
 from engine.report.wording import EXPLANATIONS, describe_votes, name_suite, pick_pairs
 from engine.text.formatting import count_noun, embed_json, format_cost, name_plainly, name_reason
@@ -58,7 +59,7 @@ class ReportData:
     positions: Mapping[int, float] = field(default_factory=dict)
     details: Mapping[int, str] = field(default_factory=dict)
     votes: VoteCounts = field(default_factory=VoteCounts)
-    bill: Bill = field(default_factory=Bill)
+    budget: RunBudget = field(default_factory=lambda: RunBudget(1))
     variety: tuple[PoleVariety, ...] = ()
 
 
@@ -79,7 +80,7 @@ def render_report(data: ReportData) -> str:
             explanations=EXPLANATIONS,
             variety=[item for item in data.variety if item.exemplars.count],
             words=_describe_lengths(data.kept),
-            remarks=list_remarks(data.bill),
+            remarks=list_remarks(data.budget),
             expectations=sorted(data.expectations, key=_rank_expectation),
             table=_pack_table(data),
         )
@@ -107,7 +108,7 @@ def _make_environment() -> Environment:
 
 
 def _list_facts(data: ReportData) -> list[tuple[str, str]]:
-    bill = data.bill
+    budget = data.budget
     return [
         ("Run", data.stamp.run_id),
         ("Started", f"{data.stamp.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"),
@@ -115,9 +116,9 @@ def _list_facts(data: ReportData) -> list[tuple[str, str]]:
         ("Effort", data.stamp.effort),
         ("Synth model", data.synth_model),
         *([("Judge", describe_votes(data.votes))] if data.votes.votes else ()),
-        ("Replies", f"{bill.replies:,}"),
-        ("Tokens", format_tokens(bill)),
-        ("Cost", describe_spending(bill)),
+        ("Replies", f"{budget.replies:,}"),
+        ("Tokens", format_tokens(budget)),
+        ("Cost", describe_spending(budget)),
     ]
 
 

@@ -10,7 +10,8 @@ from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES, Model
 from engine.domain.verdict import Verdict
 from engine.estimate.estimate import Estimate
-from engine.report.costs import Bill, describe_spending, format_tokens, list_remarks
+from engine.llm.gateway.budget import RunBudget
+from engine.report.costs import describe_spending, format_tokens, list_remarks
 from engine.report.wording import (
     NOTHING_ATTACHED,
     count_others,
@@ -39,7 +40,12 @@ def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
 
 
 def write_page(
-    rounds: Rounds, verdict: Verdict, stored: StoredSet, estimate: Estimate, bill: Bill, api_url: str | None = None
+    rounds: Rounds,
+    verdict: Verdict,
+    stored: StoredSet,
+    estimate: Estimate,
+    budget: RunBudget,
+    api_url: str | None = None,
 ) -> str:
     """Writes the page of a run that has a verdict; ``api_url`` is the HTTP API's address, None if there is none."""
     sections = [
@@ -48,7 +54,7 @@ def write_page(
         _write_findings(rounds, verdict),
         _write_kept(rounds, verdict),
         _write_reasons(rounds),
-        _write_costs(bill, estimate),
+        _write_costs(budget, estimate),
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -155,11 +161,11 @@ def _write_reasons(rounds: Rounds) -> str:
     return "\n".join([f"## Not kept: {count_others(rounds.choice)}", "", *reasons]) if reasons else ""
 
 
-def _write_costs(bill: Bill, estimate: Estimate) -> str:
+def _write_costs(budget: RunBudget, estimate: Estimate) -> str:
     """Writes what was spent beside what was estimated; the report has it by trait and pole."""
     likely = estimate.total.likely
-    expected = "" if bill.is_free or likely.cost_usd is None else f", likely {format_cost(likely.cost_usd)}"
-    calls = f"Replies: {bill.replies:,}, likely {likely.calls:,}. Tokens: {format_tokens(bill)}."
+    expected = "" if budget.is_free or likely.cost_usd is None else f", likely {format_cost(likely.cost_usd)}"
+    calls = f"Replies: {budget.replies:,}, likely {likely.calls:,}. Tokens: {format_tokens(budget)}."
     return "\n".join(
-        [f"## Cost: {escape(describe_spending(bill))}{expected}", "", calls, *map(escape, list_remarks(bill))]
+        [f"## Cost: {escape(describe_spending(budget))}{expected}", "", calls, *map(escape, list_remarks(budget))]
     )

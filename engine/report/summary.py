@@ -22,7 +22,7 @@ from engine.domain.verdict import PoleVariety, Verdict
 from engine.domain.votes import count_votes
 from engine.estimate.notes import list_notes
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.report.costs import Bill, describe_costs
+from engine.report.costs import describe_costs
 from engine.report.dataset_card import render_card
 from engine.report.html import PoleCount, ReportData, render_report
 from engine.report.separation import advise_labels, list_separations
@@ -58,7 +58,6 @@ def make_sample_set(
     stamp: RunStamp,
     verdict: Verdict,
     gateway: ModelGateway,
-    bill: Bill,
     until: datetime | None = None,
 ) -> SampleSet:
     """Makes the set that a run stores: its rows and the documents beside them.
@@ -70,7 +69,7 @@ def make_sample_set(
     rejected = make_rejected_rows(rounds, stamp, verdict)
     model = rounds.plan.model
     attached = kept if verdict.success else []
-    report = make_report_data(rounds, stamp, verdict, gateway, bill, attached, rejected)
+    report = make_report_data(rounds, stamp, verdict, gateway, attached, rejected)
     said = f"{capitalise(state_outcome(rounds, verdict))}."
     counts = (
         rounds.count_kept() if verdict.success else {(trait.key, pole): 0 for trait in model.traits for pole in POLES}
@@ -109,7 +108,6 @@ def make_report_data(
     stamp: RunStamp,
     verdict: Verdict,
     gateway: ModelGateway,
-    bill: Bill,
     kept: Sequence[Row],
     rejected: Sequence[Row],
 ) -> ReportData:
@@ -148,7 +146,7 @@ def make_report_data(
         separations=list_separations(rounds),
         positions={rows[key]: position for key, position in positions.items()},
         details={rows[item.key]: item.detail for item in rounds.exemplars if item.reason},
-        bill=bill,
+        budget=gateway.budget,
     )
 
 
@@ -218,7 +216,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
             for trait, auc in rounds.judge_aucs.items()
         },
         "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),
-        "cost": describe_costs(report.bill, len(rounds.choice.chosen)),
+        "cost": describe_costs(report.budget, len(rounds.choice.chosen)),
         "variety": _make_variety_document(verdict.variety),
     }
 

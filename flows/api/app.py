@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Security
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPBearer
+from fastapi_offline import FastAPIOffline
+from prefect.client.orchestration import get_client
 from starlette.middleware import Middleware
-from starlette.staticfiles import StaticFiles
 
 from engine.settings import Settings
 from flows.api.envelope import Envelope
@@ -18,7 +17,7 @@ from flows.api.errors import EXCEPTION_HANDLERS
 from flows.api.guard import Guard
 from flows.api.keys import Key, KeyRing, locate_keys
 from flows.api.metrics import RequestMetrics
-from flows.api.orchestrator import Orchestrator, open_orchestrator
+from flows.api.orchestrator import TIMEOUT_SECONDS, Orchestrator
 from flows.api.refusals import BY_PREFECT, describe_answers, list_refusals
 from flows.api.routes import changes, models, synthesize
 from flows.api.routes.body import note_query
@@ -89,13 +88,17 @@ def make_app(
         find_key: finds the key of a secret; None for the keys that the settings' file has.
         orchestrator: holds the runs; None for Prefect's server, whose client is opened in the application's lifespan.
     """
-    app = FastAPI(
+    # Its page, where every endpoint can be tried, needs no network: its files come with the package.
+    app = FastAPIOffline(
         title="Exemplars",
         version="1",
         description=ABOUT,
         openapi_url=f"{BASE}/openapi.json",
-        docs_url=None,
+        docs_url=DOCS_PATH,
         redoc_url=None,
+        static_url=FILES_PATH,
+        swagger_ui_oauth2_redirect_url=f"{DOCS_PATH}/oauth2-redirect",
+        swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": -1},
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
         openapi_tags=TAGS,
@@ -118,29 +121,12 @@ def make_app(
     app.include_router(health, prefix=BASE, dependencies=[Depends(note_query)])
     for router in (synthesize.router, models.router, changes.router, review_router):
         app.include_router(router, prefix=BASE, dependencies=[Security(bearer), Depends(note_query)])
-    _add_docs(app)
     return app
 
 
 @asynccontextmanager
 async def _connect(app: FastAPI) -> AsyncIterator[None]:
-    async with open_orchestrator() as orchestrator:
-        app.state.orchestrator = orchestrator
+    # Prefect's server need not answer yet.
+    async with get_client(httpx_settings={"timeout": TIMEOUT_SECONDS}) as client:
+        app.state.orchestrator = Orchestrator(client)
         yield
-
-
-def _add_docs(app: FastAPI) -> None:
-    """Adds Swagger UI, where every endpoint can be tried; its files come with a package, so it needs no network."""
-    page = get_swagger_ui_html(
-        openapi_url=app.openapi_url or "",
-        title=app.title,
-        swagger_js_url=f"{FILES_PATH}/swagger-ui-bundle.js",
-        swagger_css_url=f"{FILES_PATH}/swagger-ui.css",
-        swagger_favicon_url=f"{FILES_PATH}/favicon.png",
-        swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": -1},
-    )
-    app.mount(FILES_PATH, StaticFiles(packages=[("fastapi_offline", "static")]))
-
-    @app.get(DOCS_PATH, include_in_schema=False)
-    def read_docs() -> HTMLResponse:
-        return page

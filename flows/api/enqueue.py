@@ -42,10 +42,11 @@ async def enqueue(
                 # Read under the lock: an earlier holder may have created the run, and then there is nothing to write.
                 before = await orchestrator.find_newest(handle)
                 while before is None or before.over:
-                    created = await orchestrator.create_run(handle, synth_type, effort, _chain_key(handle, before))
-                    if created.new:
-                        return created.run
-                    before = created.run
+                    before, is_new = await orchestrator.create_run(
+                        handle, synth_type, effort, _chain_key(handle, before)
+                    )
+                    if is_new:
+                        return before
             raise _refuse_busy([before], synth_type, effort, own)
     except TimeoutError:
         raise UnsureError(UNSURE) from None

@@ -2,15 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import httpx
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from engine.errors import OrchestratorError
@@ -46,73 +45,16 @@ class UnsureError(OrchestratorError):
     """Prefect's server went away while a run was being created: whether the run exists is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class CreatedRun:
-    """The run of an idempotency key, and whether this request created it."""
+class Orchestrator:
+    """Finds the runs of models on Prefect's server and creates new ones; every method sends a request.
 
-    run: Run
-    new: bool
-
-
-class Orchestrator(Protocol):
-    """Finds the runs of models and creates new ones.
-
-    Raises:
-        OrchestratorError: from every method, if it cannot be asked.
-    """
-
-    # Is held by who looks up a model's newest run and creates its successor.
-    creation_lock: asyncio.Lock
-
-    async def ping(self) -> None:
-        """Checks that it can be asked."""
-
-    async def list_live(self, handles: Sequence[str]) -> dict[str, list[Run]]:
-        """The live runs of each model, the newest first."""
-
-    async def list_ended(self, handles: Sequence[str]) -> dict[str, list[Run]]:
-        """The runs of each model that ended, the last one first."""
-
-    async def find_newest(self, handle: str) -> Run | None:
-        """The newest run of a model that was requested over HTTP, live or ended; None if there is none."""
-
-    async def find_run(self, run_id: str) -> Run | None:
-        """The run of an id, which has to be a UUID; None if there is none."""
-
-    async def read_progress(self, run_ids: Sequence[str]) -> dict[str, float]:
-        """The progress in [0, 1] of each run that has published any, by run id."""
-
-    async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> CreatedRun:
-        """Creates the run of an idempotency key, or returns the one that has it: a key stands for one run for ever.
-
-        Raises:
-            UnsureError: whether the run was enqueued is not known.
-            OrchestratorError: nothing was enqueued.
-        """
-
-    async def create_review(self, parameters: Mapping[str, Any]) -> str:
-        """Enqueues a run of ``review/on-demand``, and returns its id."""
-
-    def keep_runs_out(self, handle: str) -> AbstractContextManager[None]:
-        """Holds the model's slot inside the block; entering it blocks the thread.
-
-        Raises:
-            ModelBusyError: a run works on the model, or begins to.
-        """
-
-
-@asynccontextmanager
-async def open_orchestrator() -> AsyncIterator["PrefectOrchestrator"]:
-    """Opens a client of Prefect's server at ``PREFECT_API_URL``; the server need not answer yet."""
-    async with get_client(httpx_settings={"timeout": TIMEOUT_SECONDS}) as client:
-        yield PrefectOrchestrator(client)
-
-
-class PrefectOrchestrator:
-    """The ``Orchestrator`` that is a client of Prefect's server; every method sends a request.
+    ``creation_lock`` is held by who looks up a model's newest run and creates its successor.
 
     Args:
         retry_seconds: how long a request is repeated while the server is busy or away.
+
+    Raises:
+        OrchestratorError: from every method, if the server cannot be asked.
     """
 
     def __init__(self, client: PrefectClient, retry_seconds: float = RETRY_SECONDS) -> None:
@@ -185,10 +127,17 @@ class PrefectOrchestrator:
         shares = {item["flow_run_id"]: _read_share(item["data"]) for item in reversed(answer)}
         return {run_id: share for run_id, share in shares.items() if share is not None}
 
-    async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> CreatedRun:
+    async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> tuple[Run, bool]:
         """Creates the run of an idempotency key, or returns the one that has it: a key stands for one run for ever.
 
         The caller must hold ``creation_lock``.
+
+        Returns:
+            The run, and whether this request created it.
+
+        Raises:
+            UnsureError: whether the run was enqueued is not known.
+            OrchestratorError: nothing was enqueued.
         """
         request = uuid4().hex
         body = {
@@ -216,7 +165,7 @@ class PrefectOrchestrator:
         # that is sent again, since its first response was lost, with 200.
         creator = (answer.get("labels") or {}).get(REQUEST_LABEL)
         is_new = creator == request if creator else response.status_code == httpx.codes.CREATED
-        return CreatedRun(read_run(answer, datetime.now(UTC)), is_new)
+        return read_run(answer, datetime.now(UTC)), is_new
 
     async def create_review(self, parameters: Mapping[str, Any]) -> str:
         """Enqueues a run of ``review/on-demand``, and returns its id."""
@@ -225,7 +174,12 @@ class PrefectOrchestrator:
         return str((await self._create(REVIEW_DEPLOYMENT, body)).json()["id"])
 
     def keep_runs_out(self, handle: str) -> AbstractContextManager[None]:
-        """Holds the model's slot inside the block, so that a run which begins meanwhile waits."""
+        """Holds the model's slot inside the block, so that a run which begins meanwhile waits; entering it blocks the
+        thread.
+
+        Raises:
+            ModelBusyError: a run works on the model, or begins to.
+        """
         return keep_runs_out(handle, "Nothing was changed")
 
     async def _create(self, deployment: str, body: object) -> httpx.Response:

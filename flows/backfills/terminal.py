@@ -15,7 +15,6 @@ from rich.text import Text
 from engine.backfills.ledger import MODEL_STATES, ModelRow, ModelState
 from engine.backfills.page import describe_row, format_seconds
 from engine.backfills.targets import BackfillRequest, find_skip_reason, list_selected
-from engine.domain.progress import PROGRESS_LOGGER, CallEnded, CallsPlanned
 from engine.errors import ExemplarsError, RunInterruptedError
 from engine.estimate.estimate import Estimate
 from engine.llm.client.prices import add_costs
@@ -96,35 +95,22 @@ def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
 
 
 class BackfillProgress(logging.Handler):
-    """Counts models and calls by what the backfill's loggers say, and shows them while it goes on.
+    """Counts models, of all that are ``selected``, by what the backfill's logger says, and shows them meanwhile."""
 
-    Args:
-        selected: how many models there are.
-        expected_calls: the likely number of calls; 0 where it is not known.
-    """
-
-    def __init__(self, selected: int, expected_calls: int) -> None:
+    def __init__(self, selected: int) -> None:
         super().__init__()
         self._selected = selected
-        self._expected_calls = expected_calls
         self._states: dict[str, ModelState] = {}
-        self._planned = self._calls = self._failed_calls = 0
-        self._begun: float | None = None
+        self._begun = time.monotonic()
         self._console = make_console(stderr=True)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Takes a row of the ledger, printed where its model has ended, or an event of a run; it must not raise."""
+        """Takes a row of the ledger, printed where its model has ended; it must not raise."""
         event = getattr(record, "event", None)
         if isinstance(event, ModelRow):
             self._states[event.handle] = event.state
             if event.state != "runs":
                 self._console.print(Text(describe_row(event)), soft_wrap=True)
-        elif isinstance(event, CallsPlanned):
-            self._planned += event.count
-        elif isinstance(event, CallEnded):
-            self._begun = self._begun or time.monotonic()
-            self._calls += 1
-            self._failed_calls += event.failed
 
     @contextmanager
     def showing(self, live: bool) -> Iterator[None]:
@@ -133,18 +119,16 @@ class BackfillProgress(logging.Handler):
         Args:
             live: whether a line at the foot of a terminal follows.
         """
-        loggers = [logging.getLogger(name) for name in (MODELS_LOGGER, PROGRESS_LOGGER)]
-        for logger in loggers:
-            logger.addHandler(self)
-            logger.setLevel(logging.DEBUG)
-            logger.propagate = False
+        logger = logging.getLogger(MODELS_LOGGER)
+        logger.addHandler(self)
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
         try:
             drawn = make_live(self._console, lambda: Text(self.describe(time.monotonic()), style="bold"))
             with drawn if live and self._console.is_terminal else nullcontext():
                 yield
         finally:
-            for logger in loggers:
-                logger.removeHandler(self)
+            logger.removeHandler(self)
 
     def describe_models(self) -> str:
         """“3 of 12 models are done, 1 of them failed”."""
@@ -154,25 +138,17 @@ class BackfillProgress(logging.Handler):
         return f"{done:,} of {count_noun(self._selected, 'model')} done{failed}"
 
     def describe(self, now: float) -> str:
-        """The whole in one line: models done, under way and failed, calls, time left; ``now`` is monotonic."""
+        """The whole in one line: models done, under way and failed, and the time left; ``now`` is monotonic."""
         parts = [self.describe_models()]
-        if under_way := list(self._states.values()).count("runs"):
-            parts.append(f"{under_way} under way")
-        if self._calls:
-            expected = f" of about {max(self._expected_calls, self._planned):,}" if self._expected_calls else ""
-            failed = f" ({self._failed_calls:,} failed)" if self._failed_calls else ""
-            parts.append(f"{self._calls:,}{expected} calls{failed}")
-        if (left := self._estimate_seconds(now)) is not None:
-            parts.append(f"about {format_seconds(left)} left")
+        counts = Counter(self._states.values())
+        if counts["runs"]:
+            parts.append(f"{counts['runs']} under way")
+        # What was passed over took no time.
+        ended, left = counts.total() - counts["runs"] - counts["skipped"], self._selected - len(self._states)
+        if ended and left + counts["runs"]:
+            seconds = (now - self._begun) * (left + counts["runs"]) / ended
+            parts.append(f"about {format_seconds(seconds)} left")
         return ", ".join(parts)
-
-    def _estimate_seconds(self, now: float) -> float | None:
-        """The seconds left, at the pace since the first call; None where nothing tells."""
-        ended = sum(state != "runs" for state in self._states.values())
-        share = ended / self._selected if self._selected else 1.0
-        if self._expected_calls:
-            share = max(share, self._calls / max(self._expected_calls, self._planned))
-        return (now - self._begun) * (1 - share) / share if self._begun is not None and 0 < share < 1 else None
 
 
 @contextmanager

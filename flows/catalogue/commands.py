@@ -14,8 +14,6 @@ from flows.cli.options import KEEP, json_option
 if TYPE_CHECKING:
     from engine.catalogue.condition import ModelCondition
 
-# More models than this a person does not read in a terminal: --json has all of them.
-SHOWN_MODELS = 40
 # What a terminal has room for.
 SHOWN = ("model", "found", "samples", "told apart", "last run")
 FILL = "exemplars backfill --only-lacking"
@@ -48,18 +46,15 @@ def _show(models: "Sequence[ModelCondition]") -> None:
     from engine.catalogue.page import HEAD, count_needing, describe_survey, list_cells
     from flows.cli.console import make_console, make_table
 
-    console, shown = make_console(), models[:SHOWN_MODELS]
-    table = make_table()
+    console, table = make_console(), make_table()
     for name in SHOWN:
         table.add_column(name, no_wrap=name in ("model", "found"), justify="right" if name == "samples" else "left")
-    for item in shown:
+    for item in models:
         cells = dict(zip(HEAD, list_cells(item), strict=True))
         table.add_row(*(Text(cells[name]) for name in SHOWN))
-    if shown:
+    if models:
         console.print(table)
-    if len(models) > SHOWN_MODELS:
-        console.print(f"… and {count_noun(len(models) - SHOWN_MODELS, 'more model')}: --json has all of them\n")
-    for item in shown:
+    for item in models:
         for finding in item.findings if item.needs_person else ():
             name = f"{item.handle}: {KINDS[finding.kind]}"
             console.print(Text.assemble((name, "yellow"), ": ", finding.said))

@@ -48,7 +48,9 @@ def deploy_all(client: SyncPrefectClient, image: str | None, models_uri: str) ->
     """
     content = read_prefect_file()
     names = sorted(name_deployment(item) for item in content["deployments"])
-    _run_prefect_deploy(keep_operator_settings(content, find_deployments(client, names), image))
+    there = find_deployments(client, names)
+    kept = [_keep_settings(item, there, image) for item in content["deployments"]]
+    _run_prefect_deploy({**content, "deployments": kept})
     offered = offer_handles(client, models_uri)
     return find_deployments(client, names), offered
 
@@ -66,15 +68,6 @@ def read_prefect_file() -> dict[str, Any]:
     """The content of prefect.yaml."""
     content: dict[str, Any] = yaml.safe_load(PREFECT_FILE.read_text(encoding="utf-8"))
     return content
-
-
-def keep_operator_settings(content: Mapping[str, Any], there: Deployments, image: str | None) -> dict[str, Any]:
-    """The content of prefect.yaml, adapted to the deployments that a server has already.
-
-    Prefect's command would reset schedules to those of the file, which are switched off, delete schedules that people
-    have added in the UI, and resume paused deployments.
-    """
-    return {**content, "deployments": [_keep_settings(item, there, image) for item in content["deployments"]]}
 
 
 def name_deployment(item: Mapping[str, Any]) -> str:
@@ -126,6 +119,11 @@ def add_choice(schema: Mapping[str, Any], handles: Sequence[str]) -> dict[str, A
 
 
 def _keep_settings(item: Mapping[str, Any], there: Deployments, image: str | None) -> dict[str, Any]:
+    """A deployment of prefect.yaml, adapted to the one that a server has already.
+
+    Prefect's command would reset schedules to those of the file, which are switched off, delete schedules that people
+    have added in the UI, and resume a paused deployment.
+    """
     found, kept = there.get(name_deployment(item)), dict(item)
     if found is not None:
         kept["paused"] = found.paused

@@ -77,10 +77,6 @@ class Sink:
         """The meter of a run that begins."""
         return RunMeter(self.instruments)
 
-    def close(self) -> None:
-        """Stops the sink's threads; what was not sent is lost."""
-        self._provider.shutdown(timeout_millis=1000 * FLUSH_SECONDS)
-
 
 class Instruments:
     """The instruments, which all runs of the process share."""

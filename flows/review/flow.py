@@ -1,15 +1,12 @@
 """The flow ``review``: by a person's decision, what stands of a proposal is attached, or all of it is rejected."""
 
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
-from uuid import UUID
 
 import httpx
 from prefect import flow, get_run_logger
-from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import State
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
@@ -33,7 +30,7 @@ from expectations.checking import check_model
 from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
-from flows.review.waiting import ask_person, check_waiting, find_reviewable
+from flows.review.waiting import ask_person, check_waiting, end_suspended, find_reviewable
 from flows.run.lease.lease import Lease
 from flows.run.outcome import QUOTED_CHARS, end_in_state
 from flows.run.page.artifacts import show_page
@@ -114,10 +111,9 @@ async def end_proposal(proposal: StoredSet, review: PersonReview) -> RunResult:
         result = await finish_review(proposal, review, lease, resources)
         # The proposal's own run is suspended, unless Prefect could not suspend it.
         if proposal.run_id != str(flow_run.get_id()):
-            with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
-                said = f"{capitalise(result.headline)}, by run {flow_run.get_id()}"
-                state: State[None] = Completed(message=said) if review.attach else Cancelled(message=said)
-                _end_suspended(resources.client, UUID(proposal.run_id), state)
+            said = f"{capitalise(result.headline)}, by run {flow_run.get_id()}"
+            state: State[None] = Completed(message=said) if review.attach else Cancelled(message=said)
+            end_suspended(resources.client, proposal.run_id, state)
     await _show(result)
     if review.fill and review.attach:
         await start_filling(proposal)
@@ -152,12 +148,6 @@ async def start_filling(proposal: StoredSet) -> None:
         how = f"--synth-type {asked['synth_type']} --effort {asked['effort']} --only-lacking"
         said = f"No run was started that fills up ({error or type(error).__name__})"
         get_run_logger().warning("%s: exemplars synthesize %s %s", said, proposal.handle, how)
-
-
-def _end_suspended(client: SyncPrefectClient, run_id: UUID, ended: State[None]) -> None:
-    state = client.read_flow_run(run_id).state
-    if state is not None and state.type is StateType.PAUSED:
-        client.set_flow_run_state(run_id, ended, force=True)
 
 
 async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resources: RunResources) -> StoredSet:

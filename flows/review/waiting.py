@@ -1,8 +1,14 @@
 """Waits for a person's decision on a proposed set: the run is suspended, and begins again when somebody has decided."""
 
+from contextlib import suppress
 from typing import Annotated, Literal
+from uuid import UUID
 
+import httpx
 from prefect import get_run_logger
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, ValidationError
@@ -103,6 +109,16 @@ async def ask_person(settings: Settings, stored: StoredSet) -> PersonReview | No
                 "The run was resumed without a decision: nothing was changed, and its set waits on"
             )
             resumed += 1
+
+
+def end_suspended(client: SyncPrefectClient, run_id: str, ended: State[None]) -> None:
+    """Ends the suspended run whose proposal was decided on elsewhere; one that Prefect does not know is over, and where
+    it does not answer the run finds its proposal ended when it is resumed.
+    """
+    with suppress(ObjectNotFound, httpx.HTTPError, ValueError):
+        state = client.read_flow_run(UUID(run_id)).state
+        if state is not None and state.type is StateType.PAUSED:
+            client.set_flow_run_state(UUID(run_id), ended, force=True)
 
 
 def keep_to_one(settings: Settings, handle: str, run_id: str) -> None:

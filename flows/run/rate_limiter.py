@@ -18,7 +18,7 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalC
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
 
 from engine.errors import DefinitionError, OrchestratorError, Problem
-from engine.llm.gateway.metered import NoRateLimit, RateLimiter
+from engine.llm.gateway.metered import RateLimiter
 from engine.settings import Settings
 from flows.observability.logs import Logger
 
@@ -76,7 +76,7 @@ async def open_rate_limiter(settings: Settings, logger: Logger) -> AsyncIterator
     """The rate limiter for calls to hosted models; it lets every call through where no rate is set."""
     rates = list_rates(settings)
     if not rates:
-        yield NoRateLimit()
+        yield RateLimiter()
         return
     at_once = {"response": [_raise_at_once]}
     async with get_client(httpx_settings={"timeout": ASK_SECONDS, "event_hooks": at_once}) as client:
@@ -98,7 +98,7 @@ def list_rates(settings: Settings) -> list[Rate]:
     return rates
 
 
-class PrefectRateLimiter:
+class PrefectRateLimiter(RateLimiter):
     """Lets the calls of one process through in the order in which they came: one of them asks Prefect at a time."""
 
     def __init__(self, client: PrefectClient, rates: Sequence[Rate], patience_seconds: float, logger: Logger) -> None:

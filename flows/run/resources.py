@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
 
 import httpx
 from prefect import Task, get_run_logger
@@ -31,7 +32,7 @@ from engine.system.worker_process import RunHeavy, run_here
 from expectations.checking import begin_import
 from flows.observability.logs import Logger
 from flows.run.cancellation import CancellationWatcher
-from flows.run.lease.lease import Lease, hold_lease
+from flows.run.lease.lease import Lease
 from flows.run.own_worker import OWN_WORKER
 from flows.run.page.artifacts import publish_progress
 from flows.run.rate_limiter import open_rate_limiter
@@ -128,23 +129,31 @@ class RunResources:
 
     @asynccontextmanager
     async def hold_lease(self, handle: str, waits: bool = False) -> AsyncIterator[Lease]:
-        """Holds the model's lease inside the block.
+        """Inside the block this flow run, and no other, works on the model.
 
         Args:
             waits: whether it waits for another run to end, however long that takes.
 
         Raises:
-            ModelBusyError: another run works on the model, or has just left nothing to do.
-            RunInterruptedError, Abort: as ``flows.run.lease.lease.hold_lease``.
+            ModelBusyError: another run does, or may do as far as can be known after ``PATIENCE_SECONDS``, or has just
+                left nothing to do.
+            RunInterruptedError: this run is being cancelled.
+            Abort: this run is over already by what Prefect says, so its process has nothing more to say.
         """
         snapshot = self.snapshot
+        lease = Lease(self.client, handle, UUID(str(flow_run.get_id())), get_run_logger(), waits=waits)
         try:
-            client, watcher = self.client, self.watcher
-            async with hold_lease(handle, get_run_logger(), client, watcher, waits) as lease:
-                snapshot.skip_reason = await asyncio.to_thread(self.find_skip_reason, handle)
-                if snapshot.skip_reason is not None:
-                    raise ModelBusyError(snapshot.skip_reason.reason, snapshot.skip_reason.run_id)
-                yield lease
+            with lease.watching(self.watcher):
+                try:
+                    await asyncio.to_thread(lease.acquire, flow_run.get_tags())
+                    lease.renew_in_thread()
+                    snapshot.skip_reason = await asyncio.to_thread(self.find_skip_reason, handle)
+                    if snapshot.skip_reason is not None:
+                        raise ModelBusyError(snapshot.skip_reason.reason, snapshot.skip_reason.run_id)
+                    yield lease
+                finally:
+                    lease.give_up()
+                    await asyncio.shield(asyncio.to_thread(lease.release))
         except ModelBusyError:
             snapshot.turned_away = True
             raise

@@ -29,6 +29,8 @@ INSTRUCTIONS = """
 Exemplars makes labelled text samples for models. A model is one standard of judgment; it has traits, and each trait is
 an axis with a positive pole (quality 1) and a negative pole (quality 0). Its handle is `<namespace>.<name>`.
 
+list_models lists the models of one namespace, which is the part of a handle before its dot, and names all namespaces.
+
 To make samples: plan_synthesis tells what it will make and cost; synthesize_samples starts it and answers at once with
 a run id; get_run, every 10 to 30 seconds, tells how it goes until its status is succeeded, failed or cancelled; then
 list_samples lists them. Texts of your own are added with add_samples. Samples are changed on drafts only.
@@ -39,51 +41,15 @@ which runs are enqueued at, does not answer: where the server runs, `make serve`
 This session {rights}.
 """
 
-# The operation of the HTTP API that a tool is, and what a language model reads of it.
+# The operation of the HTTP API that a tool is; the document says what it does.
 TOOLS = {
-    "list_models": (
-        "get /v1/models",
-        "Lists the models of one namespace, which is the part of a handle before its dot: for each its handle, what it "
-        "judges, its state, the names of its traits, and its last run. Of a state, `draft` and `failed` take new "
-        "samples, `busy` means that a run works on the model, and `ready` and `archived` are frozen. The answer also "
-        "has all namespaces that can be listed.",
-    ),
-    "get_model": (
-        "get /v1/models/{handle}",
-        "Reads one model: what it judges, its state, the names of its traits, and its last run with status and "
-        "progress. Its card, with the brief and the counts of samples in words, is the resource "
-        "`exemplars://models/<handle>`.",
-    ),
-    "list_traits": (
-        "get /v1/models/{handle}/traits",
-        "Lists the traits of a model. A trait is one axis of judgment with a positive pole (quality 1) and a negative "
-        "pole (quality 0): for each its key, its name, what it asks of a text, what its poles are called, and how many "
-        "samples there are at each.",
-    ),
-    "list_samples": (
-        "get /v1/models/{handle}/samples",
-        "Lists the labelled texts of a model, page by page: first those that its author wrote, then those that runs "
-        "have made. `quality` is 1 at the positive pole of the trait and 0 at its negative one. The key has to own the "
-        "namespace.",
-    ),
-    "add_samples": (
-        "post /v1/models/{handle}/samples",
-        "Adds labelled texts of your own to a draft model, 1 to 500 at a time, all or none. A sample that is there "
-        "already answers with its id, so the same call again changes nothing. The same text for the same trait with "
-        "another quality is refused, and the index of the first sample that is wrong is told.",
-    ),
-    "delete_sample": (
-        "delete /v1/models/{handle}/samples/{sample_id}",
-        "Takes one sample off a draft model: one that a run has made, or that was added by add_samples. A sample in a "
-        "file that the model's author wrote is not deleted; the message names the file.",
-    ),
-    "synthesize_samples": (
-        "post /v1/models/{handle}/samples/synthesize",
-        "Starts a run that has a language model write labelled samples for a draft model, screens them, and attaches "
-        "them if they pass the gate. It answers at once with a run id; the run takes minutes, and may cost money "
-        "(plan_synthesis tells how much). Follow it with get_run. While it is queued or running the same call is "
-        "refused as `already_running` with the id of that run: nothing is made twice.",
-    ),
+    "list_models": "get /v1/models",
+    "get_model": "get /v1/models/{handle}",
+    "list_traits": "get /v1/models/{handle}/traits",
+    "list_samples": "get /v1/models/{handle}/samples",
+    "add_samples": "post /v1/models/{handle}/samples",
+    "delete_sample": "delete /v1/models/{handle}/samples/{sample_id}",
+    "synthesize_samples": "post /v1/models/{handle}/samples/synthesize",
 }
 
 
@@ -120,7 +86,7 @@ def make_server(
         instructions=INSTRUCTIONS.format(rights=identity.rights).strip(),
         version=version("exemplars"),
         lifespan=lambda _: app.router.lifespan_context(app),
-        middleware=[_CheckAndName(own)],
+        middleware=[_Naming(own)],
         auth=auth,
         # Of what is wrong on our side, the log has the cause.
         mask_error_details=True,
@@ -143,17 +109,13 @@ async def _refuse_response(response: httpx2.Response) -> None:
         raise RefusedError(error["code"], error["message"], error["details"])
 
 
-class _CheckAndName(Middleware):
-    """Checks handles, and names what whoever asks may read: namespaces beside a list of models, and models' cards."""
+class _Naming(Middleware):
+    """Names what whoever asks may read: namespaces beside a list of models, and models' cards."""
 
     def __init__(self, own: OwnTools) -> None:
         self._own = own
 
     async def on_call_tool(self, context: MiddlewareContext[Any], call_next: CallNext[Any, ToolResult]) -> ToolResult:
-        handle = (context.message.arguments or {}).get("handle")
-        if isinstance(handle, str):
-            # FastMCP itself refuses some, such as `..`, without a reason.
-            self._own.check_handle(handle)
         result = await call_next(context)
         if context.message.name != "list_models":
             return result
@@ -169,12 +131,11 @@ class _CheckAndName(Middleware):
 
 
 def _choose_operations(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The OpenAPI document with the operations of the tools alone, in the tools' names and words."""
+    """The OpenAPI document with the operations of the tools alone, in the tools' names."""
     paths: dict[str, dict[str, Any]] = {}
-    for name, (operation, description) in TOOLS.items():
+    for name, operation in TOOLS.items():
         method, path = operation.split()
-        described = {**document["paths"][path][method], "operationId": name, "description": description}
-        paths.setdefault(path, {})[method] = described
+        paths.setdefault(path, {})[method] = {**document["paths"][path][method], "operationId": name}
     return {**document, "paths": paths}
 
 

@@ -9,12 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-import anyio
 from fastmcp.server.auth import AccessToken, TokenVerifier
 from fastmcp.server.dependencies import get_access_token
-from mcp.server.stdio import stdio_server
-from mcp.shared.message import SessionMessage
-from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import InputError, RunInterruptedError
@@ -28,11 +24,6 @@ from flows.tools_server.server import make_server
 
 LOOPBACK = "127.0.0.1"
 PATH = "/mcp"
-UNREADABLE = SessionMessage(
-    JSONRPCError(
-        jsonrpc="2.0", id=None, error=ErrorData(code=PARSE_ERROR, message="This line is no message of JSON-RPC 2.0")
-    )
-)
 ISSUE = "'.venv/bin/python -m flows.api keys issue --help'"
 
 
@@ -51,7 +42,7 @@ def serve_stdio(settings: Settings) -> None:
         signal.signal(number, lambda *_: os._exit(RunInterruptedError.exit_code))
     try:
         with _surrounded(settings):
-            asyncio.run(_serve_client(settings, identity))
+            asyncio.run(make_server(settings, identity).run_stdio_async(show_banner=False))
     except* BrokenPipeError:
         # The client has gone without a word. What is left to write is for nobody, and would be complained about.
         os._exit(0)
@@ -139,17 +130,3 @@ def _surrounded(settings: Settings) -> Iterator[None]:
     # Without an address Prefect would start a server in this process.
     with temporary_settings({PREFECT_API_URL: PREFECT_API_URL.value() or DEFAULT_PREFECT}):
         yield
-
-
-async def _serve_client(settings: Settings, identity: Identity) -> None:
-    # Its own way of running passes over what it cannot read, and the client would wait.
-    server = make_server(settings, identity)._mcp_server
-    async with stdio_server() as (reading, writing), anyio.create_task_group() as tasks:
-        sending, receiving = anyio.create_memory_object_stream[SessionMessage | Exception]()
-        tasks.start_soon(server.run, receiving, writing, server.create_initialization_options())
-        async with sending:
-            async for item in reading:
-                if isinstance(item, SessionMessage):
-                    await sending.send(item)
-                else:
-                    await writing.send(UNREADABLE)

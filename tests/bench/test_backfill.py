@@ -22,7 +22,7 @@ from fakes.postgres import share_databases
 from fakes.site import DATABASE, open_site
 from fakes.workspace import ROOT, read_manifest
 
-from engine.backfills.ledger import parse_ledger
+from engine.backfills.ledger import read_ledger
 from engine.store.layout import BACKFILLS
 
 MODELS = int(os.environ.get("MODELS", "300"))
@@ -60,7 +60,8 @@ def test_hundreds_of_models_with_bad_ones_killed_at_half(tmp_path: Path, databas
         calls = len(provider.entries)
         second = measure_command(command, site.variables)
         ledgers = (workspace.samples / BACKFILLS).glob("*.json")
-        ended = Counter(parse_ledger(max(ledgers, key=lambda path: path.stat().st_mtime).read_bytes()).count())
+        latest = max(ledgers, key=lambda path: path.stat().st_mtime)
+        ended = Counter(read_ledger(str(workspace.samples), latest.stem).count())
         again = sum(entry.attempt > 1 for entry in provider.entries[calls:])
         runs, tasks = (site.ask("POST", f"/{what}/count") for what in ("flow_runs", "task_runs"))
     manifests = [read_manifest(folder) for folder in workspace.list_sets()]

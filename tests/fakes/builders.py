@@ -13,6 +13,8 @@ from engine.choosing.rounds import Rounds
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait
 from engine.domain.samples import Exemplar, Reason, RunStamp, Scenario
+from engine.llm.client.request import Reply
+from engine.llm.gateway.budget import RunBudget
 from engine.screening.screener import Screener
 
 SUBJECTS = ("rotating a key", "moving a database", "sharing a folder", "closing a ticket", "renewing a domain")
@@ -131,3 +133,11 @@ def make_rounds(plan: Plan | None = None, *made: Exemplar, only_clear: bool = Fa
 
 def make_stamp(run_id: str = "11111111-1111-1111-1111-111111111111") -> RunStamp:
     return RunStamp(run_id, "u22a8.test", "from_traits", "low", datetime(2026, 11, 25, 12, tzinfo=UTC))
+
+
+def make_budget(usd: float | None = None, limit_usd: float | None = None, **counts: object) -> RunBudget:
+    """A budget of which one reply has spent so much; with these counts, whatever that reply has counted."""
+    budget = RunBudget(1, limit_usd)
+    budget.count(Reply("", "stop", cost_usd=usd), reused=False)
+    vars(budget).update(counts)
+    return budget

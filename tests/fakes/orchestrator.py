@@ -9,13 +9,13 @@ from typing import Any
 from uuid import uuid4
 
 from engine.errors import ExemplarsError, ModelBusyError, OrchestratorError
-from flows.api.orchestrator import UNSURE, CreatedRun, UnsureError
+from flows.api.orchestrator import UNSURE, Orchestrator, UnsureError
 from flows.run.flow_runs import ENDED_TYPES, Run, read_run
 from flows.run.labels import HTTP_TAG, name_tag
 
 
 @dataclass
-class FakeOrchestrator:
+class FakeOrchestrator(Orchestrator):
     """Cannot be asked while it is ``away``, and creates no run that it is sure of while it is ``unsure``.
 
     ``runs`` are the answers of Prefect's API, the oldest first; ``slots`` the models that are
@@ -74,7 +74,7 @@ class FakeOrchestrator:
         await self._answer()
         return {run_id: share for run_id, share in self.progress.items() if run_id in run_ids}
 
-    async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> CreatedRun:
+    async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> tuple[Run, bool]:
         await self._answer()
         if self.unsure:
             raise UnsureError(UNSURE)
@@ -82,7 +82,7 @@ class FakeOrchestrator:
         if new:
             asked = {"handle": handle, "synth_type": synth_type, "effort": effort}
             self.keys[key] = self.add_run((name_tag(handle), HTTP_TAG), **asked)
-        return CreatedRun(read_run(self.runs[self.keys[key]], datetime.now(UTC)), new)
+        return read_run(self.runs[self.keys[key]], datetime.now(UTC)), new
 
     async def create_review(self, parameters: Mapping[str, Any]) -> str:
         await self._answer()

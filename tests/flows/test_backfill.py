@@ -31,7 +31,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelling
 
-from engine.backfills.ledger import Ledger, parse_ledger
+from engine.backfills.ledger import Ledger, read_ledger
 from engine.errors import BackfillError
 from engine.store.changes import Removal, remove_stored
 from engine.store.earlier.rows import read_attached
@@ -97,7 +97,7 @@ def read_error(state: State[Any]) -> BaseException:
 def read_ledgers(workspace: Workspace) -> list[Ledger]:
     """The ledgers of all backfills, the oldest first."""
     files = sorted((workspace.samples / BACKFILLS).glob("*.json"), key=lambda path: path.stat().st_mtime)
-    return [parse_ledger(path.read_bytes()) for path in files]
+    return [read_ledger(str(workspace.samples), path.stem) for path in files]
 
 
 def list_runs(workspace: Workspace) -> dict[str, list[str]]:
@@ -268,7 +268,7 @@ def test_cancel_stops_all_of_it_and_leaves_no_model_busy(
     assert state.is_cancelled()
     children = {child.state_type.value for child in list_children(client, state) if child.state_type}
     assert {"COMPLETED", "CANCELLED"} >= children
-    assert parse_ledger(file.read_bytes()).list_in("cancelled")
+    assert read_ledger(str(workspace.samples), file.stem).list_in("cancelled")
     assert run_backfill(workspace).is_completed()
     assert [1, 1] == [len(runs) for runs in list_runs(workspace).values()]
     assert provider.calls.total() > calls

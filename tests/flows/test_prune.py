@@ -96,18 +96,15 @@ def test_model_with_a_run_keeps_its_sets_until_the_next_time(site: Site, client:
         slot.release()
 
     assert site[1].exists()
-    assert f"Runs work on {HANDLE}: the old sets of these models stay until the next time." in read_page(client)
+    assert "Its rejected sets stay" in read_page(client)
 
 
-def test_store_that_cannot_be_listed_fails_the_run_and_stops_nothing_else(
-    site: Site, client: SyncPrefectClient
-) -> None:
+def test_store_that_cannot_be_listed_fails_the_run_and_stops_nothing_else(site: Site) -> None:
     site[0].samples.rename(site[0].folder / "moved")
     site[0].samples.write_text("no folder")
     with pytest.raises(StoreError, match=r"Some things could not be removed\. Run it again to retry"):
         asyncio.run(prune(dry_run=False))
 
-    assert "**Not removed:**" in read_page(client)
     assert [] == list_plans(site)
 
 

@@ -123,7 +123,9 @@ class RunBudget:
 
     ``under_way`` is for cells, in the order in which they come: their prompts are written when they are about to be
     asked, not all before the first. ``ends`` says that the error of a call ends the run: calls in flight are paid for,
-    so they are waited for.
+    so they are waited for. ``cached_tokens`` are prompt tokens that the provider had in its cache, ``unpriced`` the
+    models that had no price, and ``unanswered_calls`` brought no reply: the provider may have billed them nevertheless,
+    for ``unanswered_usd`` at most.
 
     Args:
         concurrency: calls in flight, of all models together.
@@ -155,6 +157,11 @@ class RunBudget:
     def cost_usd(self) -> float | None:
         """What the replies cost, in USD; None where no price is known."""
         return add_costs(*self._costs)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the price of every call is known and nothing was paid."""
+        return self.cost_usd == 0 and not self.unpriced and not self.unanswered_usd
 
     @property
     def spent_usd(self) -> float:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from engine.domain.progress import CallAttempted, CallBegun, Event
 from engine.errors import ContentRefusedError, ProviderError
@@ -20,8 +19,8 @@ from engine.llm.replies.replies import ReplyStore
 ENDING_SECONDS = 30.0
 
 
-class RateLimiter(Protocol):
-    """Makes calls wait: by Prefect's limits in a run, not at all where no rate is set."""
+class RateLimiter:
+    """Makes calls wait; this one, for where no rate is set, does not, and Prefect's limits do in a run."""
 
     async def acquire(self, tokens: int) -> None:
         """Waits until one more call of at most so many tokens, prompt and reply, may be sent; it is to be sent at once.
@@ -33,16 +32,6 @@ class RateLimiter(Protocol):
 
     async def return_unused(self, tokens: int) -> None:
         """Returns tokens that a call had permits for and did not use; never raises."""
-
-
-class NoRateLimit:
-    """Lets every call through at once."""
-
-    async def acquire(self, tokens: int) -> None:
-        """Does not wait."""
-
-    async def return_unused(self, tokens: int) -> None:
-        """Counts nothing."""
 
 
 @dataclass(frozen=True, slots=True)

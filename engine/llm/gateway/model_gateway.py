@@ -16,7 +16,7 @@ from engine.errors import ContextTooLongError, RequestRefusedError, RetryablePro
 from engine.llm.client.request import Client, Endpoint, Reply, Request
 from engine.llm.embedded.embedded_models import is_embedded, serve_embedded
 from engine.llm.gateway.budget import Budget, RunBudget
-from engine.llm.gateway.metered import MeteredClient, NoRateLimit, RateLimiter
+from engine.llm.gateway.metered import MeteredClient, RateLimiter
 from engine.llm.gateway.retrying import ENDING, GONE, RetryingClient
 from engine.llm.gateway.throttle import AdaptiveThrottle
 from engine.llm.replies.replies import ReplyStore, open_replies
@@ -61,7 +61,7 @@ class ModelGateway:
         if find_throttle is None:
             find_throttle = SharedModels(budget.concurrency, PATIENCE_SECONDS, notice=self._notice).find_throttle
         for number, each in enumerate((client, *fallbacks)):
-            throttle, limiter, report = find_throttle(each.endpoint), rate_limiter or NoRateLimit(), progress.report
+            throttle, limiter, report = find_throttle(each.endpoint), rate_limiter or RateLimiter(), progress.report
             metered = MeteredClient(each, throttle, budget, limiter, self._find_replies, report, stands_in=number > 0)
             self._throttles.append(throttle)
             self._clients.append(SchemaFallback(RetryingClient(metered, throttle, budget, wait_seconds, report)))

@@ -17,7 +17,6 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.states import Crashed
 
 from flows.run.labels import LeaseLabels, name_tag, read_lease_labels
 
@@ -64,14 +63,6 @@ def list_holders(client: SyncPrefectClient, handle: str, over: bool = False) -> 
         for run in runs
         if (labels := read_lease_labels(run.labels)) is not None and labels.lease_id
     ]
-
-
-def take_over(client: SyncPrefectClient, holder: Holder, successor: UUID) -> None:
-    """Frees the lease of a run whose process is gone, and sets the run to Crashed where it has not ended."""
-    free_lease(client, holder.run_id, holder.labels)
-    if not holder.over and holder.run_id != successor:
-        said = f"Its process is gone; run {successor} took over its lease. Its replies are kept"
-        client.set_flow_run_state(holder.run_id, Crashed(message=said), force=True)
 
 
 def free_lease(client: SyncPrefectClient, run_id: UUID, labels: LeaseLabels) -> None:

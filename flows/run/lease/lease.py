@@ -10,8 +10,8 @@ import asyncio
 import contextvars
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,13 +19,13 @@ from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import Abort
-from prefect.runtime import flow_run
+from prefect.states import Crashed
 
 from engine.errors import ModelBusyError
 from flows.observability.logs import Logger
 from flows.run.cancellation import CancellationWatcher, explain_end
 from flows.run.labels import NO_LEASE_LABELS, LeaseLabels, name_tag
-from flows.run.lease.holders import Holder, describe_process, list_holders, name_process, take_over
+from flows.run.lease.holders import Holder, describe_process, free_lease, list_holders, name_process
 from flows.run.lease.slot import Slot
 
 RENEW_SECONDS = 15.0
@@ -35,32 +35,6 @@ POLL_SECONDS = 1.0
 JOIN_SECONDS = 5.0
 # Another run may have labels for a moment, until it has seen this one and given way.
 CONFIRM_PAUSES = (0.0, 0.5, 1.0, 2.0)
-
-
-@asynccontextmanager
-async def hold_lease(
-    handle: str, logger: Logger, client: SyncPrefectClient, watcher: CancellationWatcher, waits: bool = False
-) -> AsyncIterator["Lease"]:
-    """Inside the block this flow run, and no other, works on the model.
-
-    Args:
-        watcher: sees whether somebody has ended this run.
-        waits: whether it waits for another run to end, however long that takes.
-
-    Raises:
-        ModelBusyError: another run does, or may do as far as can be known after ``PATIENCE_SECONDS``.
-        RunInterruptedError: this run is being cancelled.
-        Abort: this run is over already by what Prefect says, so its process has nothing more to say.
-    """
-    lease = Lease(client, handle, UUID(str(flow_run.get_id())), logger, waits=waits)
-    with lease.watching(watcher):
-        try:
-            await asyncio.to_thread(lease.acquire, flow_run.get_tags())
-            lease.renew_in_thread()
-            yield lease
-        finally:
-            lease.give_up()
-            await asyncio.shield(asyncio.to_thread(lease.release))
 
 
 class Lease:
@@ -116,7 +90,9 @@ class Lease:
             if self._free_dead(taken, holder):
                 continue
             late = time.monotonic() >= ends
-            if holder is not None and self._gives_way_to(holder, late and not taken):
+            # At once where the holder lives, and after its patience where that cannot be known.
+            gives_way = holder is not None and (holder.gone is False or (late and not taken))
+            if holder is not None and gives_way and (holder.run_id == self._run_id or not self._waits):
                 raise self._explain(holder)
             if late:
                 ends += self._patience_seconds
@@ -137,7 +113,7 @@ class Lease:
 
         Raises:
             ModelBusyError: the lease was lost, and another run has it or may have it.
-            RunInterruptedError, Abort: as ``hold_lease``.
+            RunInterruptedError, Abort: this run was ended.
         """
         # It may have been ended since the watcher's last look: then it must attach nothing.
         own = await asyncio.to_thread(self._client.read_flow_run, self._run_id)
@@ -215,13 +191,9 @@ class Lease:
             holders = list_holders(self._client, self._handle)
             return taken, next((each for each in holders if each.process not in self._passed_over), None)
 
-    def _gives_way_to(self, holder: Holder, late: bool) -> bool:
-        """Whether this run ends: at once where the holder lives, and after its patience where that cannot be known."""
-        return (holder.gone is False or late) and (holder.run_id == self._run_id or not self._waits)
-
     def _free_dead(self, taken: bool, holder: Holder | None) -> bool:
-        """Frees the lease of a holder whose process is gone, and of runs that ended without giving theirs back; whether
-        there was one.
+        """Frees the lease of a holder whose process is gone, and sets its run to Crashed; and the leases of runs that
+        ended without giving theirs back. Whether there was one.
         """
         if holder is not None:
             suspects = [holder]
@@ -230,7 +202,10 @@ class Lease:
         dead = [each for each in suspects if each.gone]
         for gone in dead:
             self._logger.warning("The process of %s is gone: its lease of %s is free", gone, self._handle)
-            take_over(self._client, gone, self._run_id)
+            free_lease(self._client, gone.run_id, gone.labels)
+            if not gone.over and gone.run_id != self._run_id:
+                said = f"Its process is gone; run {self._run_id} took over its lease. Its replies are kept"
+                self._client.set_flow_run_state(gone.run_id, Crashed(message=said), force=True)
         return bool(dead)
 
     def _confirm(self) -> None:

@@ -4,7 +4,7 @@ from engine.choosing.rounds import Rounds
 from engine.domain.verdict import Verdict
 from engine.errors import ExemplarsError
 from engine.estimate.estimate import Estimate
-from engine.report.costs import Bill
+from engine.llm.gateway.budget import RunBudget
 from engine.report.run_page import describe_verdict, escape, write_error, write_page
 from engine.report.wording import NOTHING_ATTACHED
 from engine.store.store import StoredSet
@@ -17,8 +17,8 @@ async def report(
     verdict: Verdict,
     stored: StoredSet,
     estimate: Estimate,
-    bill: Bill,
-    api_url: str | None = None,
+    budget: RunBudget,
+    api_url: str | None,
 ) -> None:
     """Puts the verdict on the run page as a markdown artifact, with a link to the report where there is an HTTP API.
 
@@ -26,7 +26,7 @@ async def report(
     The set is in the store by now, so a server that is away is no reason to call the run a failure.
     """
     headline, sentence = describe_verdict(rounds, verdict)
-    page = write_page(rounds, verdict, stored, estimate, bill, api_url)
+    page = write_page(rounds, verdict, stored, estimate, budget, api_url)
     # As paragraphs of their own: a card shows the first words of each.
     await show_page(stored.run_id, "verdict", page, f"{capitalise(headline)}\n\n{escape(sentence)}")
 

@@ -1,15 +1,15 @@
 """The costs of a run are all that was spent, and no number stands for what is not known."""
 
-from dataclasses import replace
+from fakes.builders import make_budget
 
 from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
-from engine.report.costs import Bill, describe_costs, describe_spending, list_remarks, make_bill
+from engine.report.costs import describe_costs, describe_spending, list_remarks
 from engine.text.formatting import format_cost
 
 
 def test_document_names_everything_that_money_went_to() -> None:
-    document = describe_costs(Bill(0.52, 6, 2400, 1024, 480, limit_usd=1.0, unpriced=("openai/judge",)), 4)
+    document = describe_costs(make_budget(0.52, 1.0, replies=6, prompt_tokens=2400, unpriced={"openai/judge"}), 4)
 
     assert (0.52, 0.13, 6, 2400, 1.0, ["openai/judge"]) == tuple(
         document[name] for name in ("usd", "per_kept_sample_usd", "replies", "prompt_tokens", "limit_usd", "unpriced")
@@ -17,37 +17,36 @@ def test_document_names_everything_that_money_went_to() -> None:
 
 
 def test_costs_without_a_price_and_those_for_each_kept_where_none_was_are_not_known() -> None:
-    for bill, kept in ((Bill(replies=5, unpriced=("openai/test",)), 4), (Bill(0.2), 0)):
-        assert None is describe_costs(bill, kept)["per_kept_sample_usd"]
+    for budget, kept in ((make_budget(unpriced={"openai/test"}), 4), (make_budget(0.2), 0)):
+        assert None is describe_costs(budget, kept)["per_kept_sample_usd"]
 
 
 def test_run_is_free_where_nothing_was_paid_and_nothing_may_have_been() -> None:
-    free = Bill(0.0)
-    bills = (
-        replace(free, unanswered_calls=1),
-        replace(free, unpriced=("openai/judge",)),
-        replace(free, unanswered_usd=0.1),
+    counts: tuple[dict[str, object], ...] = (
+        {"unanswered_calls": 1},
+        {"unpriced": {"openai/judge"}},
+        {"unanswered_usd": 0.1},
     )
 
-    assert [True, False, False] == [bill.is_free for bill in bills]
-    assert not Bill(0.1).is_free
+    assert [True, False, False] == [make_budget(0.0, None, **its).is_free for its in counts]
+    assert not make_budget(0.1).is_free
 
 
-def test_bill_is_of_all_replies() -> None:
+def test_cost_is_of_all_replies() -> None:
     budget = RunBudget(4, max_cost_usd=2.0)
     for cost in (0.1, 0.04, 0.03):
         budget.count(Reply("", "stop", 400, 80, cost), reused=False)
-    bill = make_bill(budget)
+    document = describe_costs(budget, 1)
 
-    assert (3, 0.17, 2.0) == (bill.replies, describe_costs(bill, 1)["usd"], bill.limit_usd)
+    assert (3, 0.17, 2.0) == tuple(document[name] for name in ("replies", "usd", "limit_usd"))
 
 
-FREE = Bill(0.0, limit_usd=1.0)
+FREE = make_budget(0.0, 1.0)
 
 
 def test_limit_calls_without_reply_and_models_without_a_price_are_remarked() -> None:
-    bill = Bill(0.52, limit_usd=1.0, unpriced=("openai/judge",), unanswered_calls=2, unanswered_usd=0.01)
-    limit, unanswered, price = list_remarks(bill)
+    budget = make_budget(0.52, 1.0, unpriced={"openai/judge"}, unanswered_calls=2, unanswered_usd=0.01)
+    limit, unanswered, price = list_remarks(budget)
 
     assert "$1.00" in limit
     assert "2 calls had no reply. The provider may have billed that all the same, for $0.0100 at most" in unanswered
@@ -56,10 +55,11 @@ def test_limit_calls_without_reply_and_models_without_a_price_are_remarked() -> 
 
 
 def test_cost_is_told_in_a_few_words() -> None:
-    told = [FREE, Bill(0.52), Bill(0.52, unpriced=("openai/judge",)), Bill(unpriced=("openai/a", "openai/b")), Bill()]
+    judge, both = {"openai/judge"}, {"openai/b", "openai/a"}
+    budgets = make_budget(0.52), make_budget(0.52, unpriced=judge), make_budget(unpriced=both), make_budget()
 
     assert ["nothing", "$0.52", "$0.52 without openai/judge", "not known for openai/a, openai/b", "not known"] == [
-        describe_spending(bill) for bill in told
+        describe_spending(budget) for budget in (FREE, *budgets)
     ]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from fakes.builders import make_exemplar, make_model, make_stamp, make_trait
+from fakes.builders import make_budget, make_exemplar, make_model, make_stamp, make_trait
 from playwright.sync_api import Page, expect, sync_playwright
 
 from engine.axis.breaks import Breaks, find_breaks
@@ -19,7 +19,6 @@ from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row, Scenario
 from engine.domain.samples import make_row as sample_row
 from engine.domain.verdict import ExpectationResult
-from engine.report.costs import Bill
 from engine.report.html import PoleCount, ReportData, render_report
 from engine.report.separation import Separation
 from engine.report.wording import EXPLANATIONS
@@ -139,10 +138,10 @@ def test_page_asks_nothing_of_a_network_and_is_the_same_for_the_same_data() -> N
 
 
 def test_cost_is_shown_and_not_at_all_where_nothing_was_paid() -> None:
-    text = read_text(render(bill=Bill(0.52)))
+    text = read_text(render(budget=make_budget(0.52)))
 
     assert "the judge's votes included: $0.13 for each kept exemplar." in text
-    assert "What it cost" not in read_text(render(bill=Bill(0.0)))
+    assert "What it cost" not in read_text(render(budget=make_budget(0.0)))
 
 
 def test_places_between_the_poles_are_counted_by_side() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 from fakes import builders
-from fakes.builders import make_exemplar, make_level, make_pair, make_test_plan
+from fakes.builders import make_budget, make_exemplar, make_level, make_pair, make_test_plan
 from fakes.client import CHAT, PLAIN
 from fakes.stored import attach_set
 from prefect.logging import disable_run_logger
@@ -21,7 +21,7 @@ from engine.estimate.call_kinds import list_calls
 from engine.estimate.estimate import estimate_calls
 from engine.llm.client.prices import FREE, Price
 from engine.llm.client.request import Endpoint
-from engine.report.costs import Bill
+from engine.llm.gateway.budget import RunBudget
 from engine.report.run_page import escape, format_command, write_error, write_next_steps, write_page, write_reading
 from engine.store.store import StoredSet
 from flows.cli.app import app
@@ -30,7 +30,7 @@ from flows.run.page.report import report
 PASSED = Verdict(True, (), (), (), {}, ())
 FAILED = Verdict(False, ("Expected that no text occurs twice: 1 of them.", "Another."), (), (), {}, ())
 PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
-NO_HISTORY = Bill()
+NOT_KNOWN = make_budget()
 STORED = StoredSet("samples/run=1", {"run_id": "11111111-1111-1111-1111-111111111111"})
 
 
@@ -40,9 +40,11 @@ def make_rounds(wanted: int = 1) -> Rounds:
     return builders.make_rounds(plan, *(replace(exemplar, cost_usd=0.1) for exemplar in make_pair()))
 
 
-def write(verdict: Verdict = PASSED, wanted: int = 1, endpoint: Endpoint = PRICED, bill: Bill = NO_HISTORY) -> str:
+def write(
+    verdict: Verdict = PASSED, wanted: int = 1, endpoint: Endpoint = PRICED, budget: RunBudget = NOT_KNOWN
+) -> str:
     rounds = make_rounds(wanted)
-    return write_page(rounds, verdict, STORED, estimate_calls(list_calls(rounds.plan, endpoint), 1.0), bill, None)
+    return write_page(rounds, verdict, STORED, estimate_calls(list_calls(rounds.plan, endpoint), 1.0), budget, None)
 
 
 def test_passed_gate_is_told_first_then_the_files_the_counts_and_some_samples() -> None:
@@ -78,8 +80,8 @@ def test_error_is_told_first_with_its_details_below_and_markup_as_it_is_written(
 
 
 def test_cost_stands_beside_the_estimate() -> None:
-    page = write(bill=Bill(0.22, 3, 1200, 0, 240, limit_usd=1.0))
-    free = write(endpoint=replace(PLAIN, price=FREE), bill=Bill(0.0, replies=3))
+    page = write(budget=make_budget(0.22, 1.0, replies=3, prompt_tokens=1200, tokens=240))
+    free = write(endpoint=replace(PLAIN, price=FREE), budget=make_budget(0.0, replies=3))
 
     assert "## Cost: $0.22, likely $0.00" in page
     assert "The run's limit was $1.00." in page
@@ -93,7 +95,7 @@ async def test_server_that_is_away_fails_no_run_whose_set_is_in_the_store() -> N
         unheard.bind(("127.0.0.1", 0))
         away = {PREFECT_API_URL: f"http://127.0.0.1:{unheard.getsockname()[1]}/api"}
         with temporary_settings(away), disable_run_logger():
-            await report(rounds, PASSED, STORED, estimate_calls(list_calls(rounds.plan, PRICED), 1.0), Bill())
+            await report(rounds, PASSED, STORED, estimate_calls(list_calls(rounds.plan, PRICED), 1.0), NOT_KNOWN, None)
 
 
 HERE = StoredSet("samples/run=1", {"run_id": "1"})

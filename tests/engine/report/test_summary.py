@@ -28,7 +28,6 @@ from engine.domain.verdict import PoleVariety, Verdict
 from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.report.costs import Bill
 from engine.report.summary import make_rejected_rows, make_sample_set
 from engine.settings import RepliesPlace
 from engine.store.layout import REPORT, VERDICT
@@ -43,7 +42,7 @@ def make_chosen(plan: Plan | None = None, count: int = 2) -> Rounds:
 def make_documents(folder: Path, rounds: Rounds, *variety: PoleVariety) -> tuple[Any, str]:
     client = FakeClient(lambda _: Reply("", "stop", 0, 0, None))
     gateway = ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(1))
-    documents = make_sample_set(rounds, make_stamp(), Verdict(True, (), (), (), {}, variety), gateway, Bill()).documents
+    documents = make_sample_set(rounds, make_stamp(), Verdict(True, (), (), (), {}, variety), gateway).documents
     return json.loads(documents[VERDICT]), documents[REPORT]
 
 

@@ -15,7 +15,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from engine.errors import OrchestratorError
-from flows.api.orchestrator import ENDED_SHOWN, PAGE, SPACING_SECONDS, PrefectOrchestrator, UnsureError
+from flows.api.orchestrator import ENDED_SHOWN, PAGE, SPACING_SECONDS, Orchestrator, UnsureError
 from flows.run.labels import HTTP_TAG, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, name_tag
 
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.other"
@@ -39,7 +39,7 @@ class Server:
     ``orchestrator`` asks it.
     """
 
-    orchestrator: PrefectOrchestrator
+    orchestrator: Orchestrator
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Any]] = {}
@@ -73,13 +73,13 @@ async def server() -> AsyncIterator[Server]:
     transport = httpx.MockTransport(made.answer)
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
         async with PrefectClient("http://10.0.0.1:4200/api", httpx_settings={"transport": transport}) as client:
-            made.orchestrator = PrefectOrchestrator(client, retry_seconds=0.3)
+            made.orchestrator = Orchestrator(client, retry_seconds=0.3)
             yield made
 
 
 async def create(server: Server) -> tuple[str, bool]:
-    made = await server.orchestrator.create_run(HANDLE, "from_traits", "low", "key")
-    return made.run.run_id, made.new
+    run, is_new = await server.orchestrator.create_run(HANDLE, "from_traits", "low", "key")
+    return run.run_id, is_new
 
 
 async def test_live_runs_are_grouped_by_model_and_found_by_tag_or_parameter(server: Server) -> None:

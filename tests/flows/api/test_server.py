@@ -63,6 +63,12 @@ def test_small_answers_leave_at_once() -> None:
         assert 0 != listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_address_that_cannot_be_ours_is_named_with_what_chooses_another(host: str) -> None:
+    with pytest.raises(AddressError, match=rf"cannot listen on http://{host}:4200: .+\. .* with PORT$"):
+        open_listener(host, 4200, "PORT")
+
+
 @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("[::1]", "[::1]")])
 def test_address_can_be_opened_in_a_browser(host: str, shown: str) -> None:
     assert f"http://{shown}:80" == write_address(host, 80)

@@ -32,7 +32,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
         find_sink.cache_clear()
         yield served
         if sink := find_sink():
-            sink.close()
+            sink._provider.shutdown(timeout_millis=2000)
         find_sink.cache_clear()
 
 
@@ -141,7 +141,7 @@ async def test_key_in_the_collectors_address_or_header_is_in_no_line(
     sink = Sink(CollectorSettings())
     sink.instruments.calls.add(1)
     await sink.flush()
-    sink.close()
+    sink._provider.shutdown(timeout_millis=2000)
 
     assert said in caplog.text
     assert "hunter2" not in caplog.text
@@ -153,7 +153,7 @@ async def test_call_that_is_refused_and_waiting_are_counted_apart(collector: Col
     meter.report(WaitedForTurn("embedded", 0.25))
     meter.report(CallAttempted(MODEL, "chat", 2.5, 0.5, cost_usd=0.5, refused=True))
     await sink.flush()
-    sink.close()
+    sink._provider.shutdown(timeout_millis=2000)
 
     assert 1 == collector.sum("exemplars.calls", outcome="refused", model=MODEL)
     assert [0.25, 0.5] == [collector.sum("exemplars.call.wait", waits_for=what) for what in ("turn", "permit")]
