@@ -14,7 +14,7 @@ from functools import lru_cache
 import pyarrow as pa
 
 from engine.definitions.mistakes import Findings, validate_document
-from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, make_outline, names_added
+from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, make_outline
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source, walk_stream
 from engine.definitions.sources.labelled_lines import gather_lines
@@ -104,7 +104,7 @@ def parse_model(handle: str, content: bytes, read: Callable[[str], bytes], has_a
     """
     outline, findings = _parse_outline(handle, content)
     check_traits(outline)
-    added = [make_added_source(outline)] if has_added and not names_added(outline) else []
+    added = [make_added_source(outline)] if has_added else []
     seeds = tuple(_read_sources([*outline.sources, *added], findings, read))
     if findings.problems:
         raise findings.make_error()

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.definitions.loader import load_outline, locate_model
-from engine.definitions.outline import ADDED_FILE, list_sources, names_added
+from engine.definitions.outline import ADDED_FILE, list_sources
 from engine.definitions.sources.entries import walk_source
 from engine.domain.model import Pool
 from engine.domain.samples import make_id
@@ -88,7 +88,7 @@ def _find_authored(models_uri: str, handle: str, wanted: Collection[int]) -> tup
     outline, folder = load_outline(models_uri, handle), locate_model(models_uri, handle)
     # It keeps an index: places are looked for only where there are some.
     for source in list_sources(folder, outline) if find_authored(models_uri, outline, wanted) else ():
-        is_added = source.path == ADDED_FILE and not names_added(outline)
+        is_added = source.path == ADDED_FILE
         for seed in (seed for line in walk_source(folder, source) for seed in line.seeds):
             number = make_id(handle, seed.trait, seed.text)
             if number in wanted and is_added:

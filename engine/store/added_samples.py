@@ -13,19 +13,12 @@ from functools import lru_cache
 import numpy as np
 
 from engine.definitions.loader import load_outline, locate_model
-from engine.definitions.outline import (
-    ADDED_FILE,
-    Outline,
-    list_sources,
-    make_added_source,
-    name_added_field,
-    names_added,
-)
+from engine.definitions.outline import ADDED_FILE, Outline, list_sources, make_added_source, name_added_field
 from engine.definitions.sources.entries import Source, Version, read_version, walk_source
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
-from engine.errors import DefinitionError, Problem, SampleConflictError
+from engine.errors import SampleConflictError
 from engine.system.filesystem import lock_folder, open_folder, read_bytes, replace_file
 
 # Longer than any text that a definition can ask for: 5,000 words, and half as many again before one is too long.
@@ -64,7 +57,6 @@ def choose_new(models_uri: str, outline: Outline, samples: Sequence[Seed], attac
     Raises:
         SampleConflictError, DefinitionError, StoreError: as ``add_samples``.
     """
-    _check_unnamed(outline)
     ids = [make_id(outline.handle, sample.trait, sample.text) for sample in samples]
     standing = find_authored(models_uri, outline, ids)
     for known, qualities in attached.items():
@@ -106,10 +98,8 @@ def find_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[
     Raises:
         DefinitionError, StoreError: as ``add_samples``.
     """
-    outline = load_outline(models_uri, handle)
-    return (
-        frozenset() if names_added(outline) else frozenset(find_authored(models_uri, replace(outline, sources=()), ids))
-    )
+    outline = replace(load_outline(models_uri, handle), sources=())
+    return frozenset(find_authored(models_uri, outline, ids))
 
 
 def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[int]:
@@ -124,7 +114,7 @@ def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozense
     """
     outline, folder, wanted = load_outline(models_uri, handle), locate_model(models_uri, handle), frozenset(ids)
     with lock_folder(*open_folder(folder)):
-        content = b"" if names_added(outline) else _read_added(folder)
+        content = _read_added(folder)
         lines = content.split(b"\n")
         removed: set[int] = set()
         for line in walk_source(folder, make_added_source(outline)) if content else ():
@@ -143,15 +133,6 @@ def _read_index(folder: str, handle: str, source: Source, _version: Version) -> 
     seeds = [seed for line in walk_source(folder, source) for seed in line.seeds]
     ids = (make_id(handle, seed.trait, seed.text) for seed in seeds)
     return np.fromiter(ids, np.int64, len(seeds)), np.array([seed.quality for seed in seeds], np.float64)
-
-
-def _check_unnamed(outline: Outline) -> None:
-    """Checks that ``sources`` does not name the file of added samples."""
-    for source in outline.sources if names_added(outline) else ():
-        if source.path.endswith(ADDED_FILE):
-            allowed = f"a file of your own: {ADDED_FILE} is kept for samples that are added over HTTP. Rename it"
-            file, line, field = source.place
-            raise DefinitionError(file, [Problem(file, line, field, repr(source.path), allowed)])
 
 
 def _read_added(folder: str) -> bytes:
