@@ -45,7 +45,7 @@ def commit_set(
     """
     filesystem, path = open_folder(folder)
     if isinstance(filesystem, fs.LocalFileSystem):
-        _make_pool(Path(path).parent)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
     with lock_model(folder) as confirm:
         earlier = read_manifest(folder)
         if (earlier is not None and earlier["status"] != "rejected") or not may_enter():
@@ -106,17 +106,6 @@ def _is_stale(path: Path, now: datetime) -> bool:
     except FileNotFoundError:
         # Its process has removed it meanwhile.
         return False
-
-
-def _make_pool(pool: Path) -> None:
-    """Makes the folders of a model and its pool, and syncs their parents so that they survive a loss of power."""
-    if pool.is_dir():
-        return
-    pool.mkdir(parents=True, exist_ok=True)
-    for folder in pool.parents[:3]:
-        # We may not be permitted to open the folder above the store.
-        with suppress(PermissionError):
-            sync(folder)
 
 
 def _write_local(folder: Path, files: Mapping[str, bytes]) -> None:
