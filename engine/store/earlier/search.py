@@ -25,10 +25,6 @@ from engine.text.words import COMMON_RUN, normalise, shingle, word_runs
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 # Rows that are searched at once: their signatures fit into a processor's cache.
 _BLOCK_ROWS = 8_192
-# The multiplicative hash of a band's beginning (Knuth, The Art of Computer Programming 3, 6.4).
-_MIN_SLOTS, _SLOTS_A_BAND = 1 << 20, 16
-_SLOT_FACTOR = np.uint32(2_654_435_761)
-_BAND_FACTOR = np.uint32(0x9E37_79B1 >> 3)
 # Pairs whose signatures are compared at once, 125 bytes each.
 _COMPARED_PAIRS = 65_536
 # Small sets are joined up to so many rows: each search has a cost of its own.
@@ -179,10 +175,9 @@ class BandSearch:
         keys = self._make_keys(signatures, owners, bands)
         order = np.argsort(keys, kind="stable")
         self._keys, self._owners = keys[order], owners[order]
-        # A small table of what the bands begin with rules out most rows, before their bands are looked up whole.
-        self._shift = np.uint32(33 - max(_MIN_SLOTS, _SLOTS_A_BAND * len(keys)).bit_length())
-        self._slots = np.zeros(1 << (32 - int(self._shift)), np.bool_)
-        self._slots[self._hash_starts(signatures)] = True
+        # A table of what each band begins with rules out most rows, before their bands are looked up whole.
+        self._slots = np.zeros((self._bands, 1 << 16), np.bool_)
+        self._slots[np.arange(self._bands), self._read_starts(signatures)] = True
 
     def find(self, signatures: Signatures) -> tuple[Numbers, Numbers]:
         """Returns pairs of a row of ``signatures`` and the number of a text looked for, sorted and unique."""
@@ -195,8 +190,7 @@ class BandSearch:
         return np.concatenate([rows for rows, _ in found]), np.concatenate([queries for _, queries in found])
 
     def _find_block(self, start: int, block: Signatures) -> tuple[Numbers, Numbers]:
-        likely = self._slots.take(self._hash_starts(block))
-        rows, bands = np.divmod(np.flatnonzero(likely), self._bands)
+        rows, bands = np.nonzero(self._slots[np.arange(self._bands), self._read_starts(block)])
         keys = self._make_keys(block, rows, bands)
         left, right = np.searchsorted(self._keys, keys), np.searchsorted(self._keys, keys, side="right")
         counts = right - left
@@ -212,19 +206,10 @@ class BandSearch:
             alike[part] = np.count_nonzero(same, axis=1) >= self._least
         return rows[alike] + start, queries[alike]
 
-    def _hash_starts(self, signatures: Signatures) -> np.ndarray[tuple[int, int], np.dtype[np.uint32]]:
-        """The slot of each band of each row: a hash of which band it is and of its first four bytes, or three."""
-        signatures = np.ascontiguousarray(signatures)
-        shape, strides = (len(signatures), self._bands), (signatures.shape[1], self._width)
-        starts = np.arange(self._bands, dtype=np.uint32) * _BAND_FACTOR
-        if self._width >= 4:
-            starts = starts + np.ndarray(shape, "<u4", signatures, strides=strides)
-        else:
-            starts = starts + np.ndarray(shape, "<u2", signatures, strides=strides)
-            starts += np.ndarray(shape, "u1", signatures, 2, strides).astype(np.uint32) << np.uint32(16)
-        starts *= _SLOT_FACTOR
-        starts >>= self._shift
-        return np.asarray(starts, np.uint32)
+    def _read_starts(self, signatures: Signatures) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:
+        """The first two bytes of each band of each row, as a number."""
+        first, second = signatures[:, :: self._width], signatures[:, 1 :: self._width]
+        return np.asarray(first.astype(np.uint16) << 8 | second, np.uint16)
 
     def _make_keys(
         self, signatures: Signatures, rows: Numbers, bands: Numbers
