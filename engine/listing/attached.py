@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.errors import StoreError
 from engine.listing.page import AttachedPosition, ListedSample, SampleCount
-from engine.store.changes import Positions, number_rows
+from engine.store.changes import number_rows
 from engine.store.commit import find_manifests, is_attached
 from engine.store.layout import SAMPLES
-from engine.store.sample_set import ATTACHED_NS, read_manifest
+from engine.store.sample_set import ATTACHED_NS, GROUP_ROWS, read_manifest
 from engine.store.store import UNREADABLE, locate_pool, translate_errors
 from engine.system.filesystem import open_folder
 
@@ -137,29 +138,12 @@ def _walk_file(source: pa.NativeFile, first: int, trait_key: str | None) -> Iter
     options = {"buffer_size": BUFFER_BYTES, "pre_buffer": False, "page_checksum_verification": True}
     with pq.ParquetFile(source, **options) as parquet:
         numbers = number_rows(parquet.metadata.metadata, parquet.metadata.num_rows)
-        for group in range(parquet.num_row_groups):
-            metadata = parquet.metadata.row_group(group)
-            own, numbers = numbers[: metadata.num_rows], numbers[metadata.num_rows :]
-            if own.size and own[-1] >= first and _may_hold(metadata, trait_key):
-                yield from _walk_group(parquet, group, own, first, trait_key)
-
-
-def _walk_group(
-    parquet: pq.ParquetFile, group: int, numbers: Positions, first: int, trait_key: str | None
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=COLUMNS, use_threads=False):
-        own, numbers = pa.array(numbers[: batch.num_rows]), numbers[batch.num_rows :]
-        wanted = pc.greater_equal(own, first)
-        if trait_key is not None:
-            wanted = pc.and_(wanted, pc.equal(batch["trait"], trait_key))
-        yield from zip(own.filter(wanted).to_pylist(), batch.filter(wanted).to_pylist(), strict=True)
-
-
-def _may_hold(group: pq.RowGroupMetaData, trait_key: str | None) -> bool:
-    """Whether a row group may hold rows of the trait, by the minimum and maximum of its trait column."""
-    column = next(
-        group.column(index) for index in range(group.num_columns) if group.column(index).path_in_schema == "trait"
-    )
-    if trait_key is None or not column.is_stats_set or not column.statistics.has_min_max:
-        return True
-    return bool(column.statistics.min <= trait_key <= column.statistics.max)
+        # Whole row groups before the first row are not read.
+        begun = int(np.searchsorted(numbers, first)) // GROUP_ROWS
+        numbers, groups = numbers[begun * GROUP_ROWS :], range(begun, parquet.num_row_groups)
+        for batch in parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=COLUMNS, use_threads=False):
+            own, numbers = pa.array(numbers[: batch.num_rows]), numbers[batch.num_rows :]
+            wanted = pc.greater_equal(own, first)
+            if trait_key is not None:
+                wanted = pc.and_(wanted, pc.equal(batch["trait"], trait_key))
+            yield from zip(own.filter(wanted).to_pylist(), batch.filter(wanted).to_pylist(), strict=True)
