@@ -145,10 +145,10 @@ def list_handles(models_uri: str, namespace: str | None = None) -> list[str]:
     """
     try:
         named = [name for name in list_folders(models_uri) if is_handle(name)]
-        wanted = [name for name in named if namespace is None or name.split(".", 1)[0] == namespace]
-        return list_folders_with(models_uri, wanted, MODEL_FILE)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The models {models_uri} cannot be listed: {error}") from error
+    wanted = [name for name in named if namespace is None or name.split(".", 1)[0] == namespace]
+    return list_folders_with(models_uri, wanted, MODEL_FILE)
 
 
 def has_model(models_uri: str, handle: str) -> bool:
@@ -157,10 +157,7 @@ def has_model(models_uri: str, handle: str) -> bool:
     Raises:
         StoreError: the catalogue cannot be read.
     """
-    try:
-        return bool(list_folders_with(models_uri, [handle], MODEL_FILE))
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"The models {models_uri} cannot be read: {error}") from error
+    return bool(list_folders_with(models_uri, [handle], MODEL_FILE))
 
 
 def locate_model(models_uri: str, handle: str) -> str:

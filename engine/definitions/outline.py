@@ -3,15 +3,13 @@
 import posixpath
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from engine.definitions.mistakes import Findings, format_value
 from engine.definitions.scenario_packs import list_pack_names
 from engine.definitions.schema import ModelEntry, ScenariosEntry, TraitEntry
 from engine.definitions.sources.entries import Source, make_sources
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
 from engine.domain.model import Brief, Length, Model, OwnScenarios, Question, Trait
-from engine.errors import Problem, StoreError
+from engine.errors import Problem
 from engine.system.filesystem import list_folders_with
 from engine.text.words import fold_name
 
@@ -75,10 +73,7 @@ def list_sources(folder: str, outline: Outline) -> tuple[Source, ...]:
     if not outline.traits:
         return outline.sources
     parent, _, name = folder.rpartition("/")
-    try:
-        has_added = bool(list_folders_with(parent, [name], ADDED_FILE))
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{folder} cannot be read: {error}") from error
+    has_added = bool(list_folders_with(parent, [name], ADDED_FILE))
     return (*outline.sources, make_added_source(outline)) if has_added else outline.sources
 
 

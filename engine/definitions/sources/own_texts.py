@@ -21,7 +21,7 @@ from pyarrow import fs
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
 from engine.definitions.sources.entries import BUFFER_BYTES, Source, Version, explaining
-from engine.definitions.sources.labelled_lines import find_foreign_byte, opening_text, walk_rows
+from engine.definitions.sources.labelled_lines import FOREIGN, opening_text, walk_rows
 from engine.domain.model import SURROGATE
 from engine.domain.own_texts import MAX_DRAWN, MAX_READ, OwnTexts, TextsFile
 from engine.errors import DefinitionError, Problem
@@ -124,7 +124,7 @@ def _walk_texts(source: Source, path: str, stream: BinaryIO) -> Generator[str | 
     try:
         yield from walk(name, stream, source.column)
     except UnicodeDecodeError:
-        raise DefinitionError(name, [find_foreign_byte(name, stream, ALLOWED_TEXT)]) from None
+        raise DefinitionError.of_file(name, FOREIGN, ALLOWED_TEXT) from None
 
 
 def _walk_csv(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:

@@ -11,9 +11,10 @@ from typing import BinaryIO
 import regex
 
 from engine.definitions.mistakes import validate_document
-from engine.definitions.sources.labelled_lines import Line, find_foreign_byte, opening_text
+from engine.definitions.sources.labelled_lines import FOREIGN, Line, opening_text
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Seed, Trait
+from engine.errors import Problem
 from engine.settings import SHIPPED_ROOT
 
 NOISE_PATH = "data/noise"
@@ -69,8 +70,7 @@ def walk_passages(
                 if number >= start:
                     yield _label(name, number, block if by_line else _list_passages(block), labels)
     except UnicodeDecodeError:
-        problem = find_foreign_byte(name, stream, ALLOWED)
-        yield Line(problem.line or 1, problems=(problem,), final=True)
+        yield Line(1, problems=(Problem(name, None, "file", FOREIGN, ALLOWED),), final=True)
 
 
 def list_noise_languages() -> list[str]:
