@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from engine.domain.model import Pool
-from engine.errors import StoreError
+from engine.errors import InputError, StoreError
 from engine.store.commit import commit_set, is_attached
 from engine.store.layout import SAMPLES, VERDICT
 from engine.store.sample_set import SAMPLES_NAMES, SampleSet, make_manifest, read_manifest, render_files
@@ -136,6 +136,20 @@ def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
         if (manifest := read_manifest(f"{pool}/run={run_id}")) is not None:
             return StoredSet(f"{pool}/run={run_id}", manifest, written=False)
     return None
+
+
+def get_set(samples_uri: str, run_id: str) -> StoredSet:
+    """``find_set`` of a run that a person has named.
+
+    Raises:
+        InputError: there is no such set. StoreError: as ``find_set``.
+    """
+    if (stored := find_set(samples_uri, run_id)) is None:
+        raise InputError(
+            f"{samples_uri} has no set of run {run_id!r}. The run id is the last part of a set's folder, run=<run id>. "
+            "Set EXEMPLARS_SAMPLES_URI to look in another store"
+        )
+    return stored
 
 
 def list_pools(samples_uri: str) -> list[str]:

@@ -13,7 +13,7 @@ from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
 from engine.store.proposals import list_proposals, read_deadline
 from engine.store.sample_set import read_manifest
-from engine.store.store import StoredSet, find_set
+from engine.store.store import StoredSet, get_set
 from engine.text.formatting import count_noun
 
 
@@ -62,11 +62,7 @@ def find_reviewable(settings: Settings, run_id: str) -> StoredSet:
         InputError: the run has proposed nothing that still waits. StoreError: the store cannot be read.
     """
     samples_uri = settings.locate(settings.samples_uri)
-    stored = find_set(samples_uri, run_id)
-    if stored is None:
-        raise InputError(
-            f"{samples_uri} has no set of run {run_id!r}. The run id is the last part of a set's folder, run=<run id>"
-        )
+    stored = get_set(samples_uri, run_id)
     if stored.status != "proposed":
         raise InputError(f"The set of run {run_id} is {stored.status}: it does not wait for a review")
     return stored
