@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from engine.domain.model import POLES, Model, Pole, Trait
@@ -18,7 +18,7 @@ from engine.domain.votes import VoteCounts
 from engine.report.costs import Bill, describe_spending, format_tokens, list_remarks
 from engine.report.separation import Separation, count_positions
 from engine.report.wording import EXPLANATIONS, describe_votes, name_suite, pick_pairs
-from engine.text.formatting import count_noun, embed_json, format_cost, name_plainly, name_reason
+from engine.text.formatting import count_noun, embed_json, format_cost, load_pages, name_plainly, name_reason
 from engine.text.words import count_words
 
 
@@ -88,13 +88,7 @@ def render_report(data: ReportData) -> str:
 
 @cache
 def _make_environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = load_pages(Path(__file__).parent / "templates")
     environment.globals.update(POLES=POLES)
     environment.filters.update(
         count_noun=count_noun,
