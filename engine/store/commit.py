@@ -96,16 +96,12 @@ def is_attached(manifest: Mapping[str, Any] | None) -> bool:
 
 def list_stale(root: Path, now: datetime) -> list[Path]:
     """The staging folders in and beside a store's root that have not changed for a day, sorted: nobody builds there."""
-    found = sorted([*root.glob(f"{STAGING}*"), *root.parent.glob(f".{root.name}-staging-*")])
-    return [path for path in found if _is_stale(path, now)]
-
-
-def _is_stale(path: Path, now: datetime) -> bool:
-    try:
-        return now.timestamp() - path.stat().st_mtime > STALE_SECONDS
-    except FileNotFoundError:
-        # Its process has removed it meanwhile.
-        return False
+    found = []
+    for path in sorted([*root.glob(f"{STAGING}*"), *root.parent.glob(f".{root.name}-staging-*")]):
+        # Its process may have removed it meanwhile.
+        with suppress(FileNotFoundError):
+            found += [path] if now.timestamp() - path.stat().st_mtime > STALE_SECONDS else []
+    return found
 
 
 def _write_local(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -58,22 +58,13 @@ class Decision:
     at: str
 
 
-def list_proposals(samples_uri: str, handle: str) -> list[StoredSet]:
-    """The proposals of a model that wait, in both pools, in the order of their creation.
+def list_all(samples_uri: str, handle: str, statuses: Sequence[str] = STATUSES) -> list[StoredSet]:
+    """All sets of a model that have one of these statuses, pool by pool, in the order of their creation.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
     """
-    return [stored for stored in list_all(samples_uri, handle) if stored.status == "proposed"]
-
-
-def list_all(samples_uri: str, handle: str) -> list[StoredSet]:
-    """All sets of a model, whatever their status, pool by pool.
-
-    Raises:
-        StoreError: a folder or manifest cannot be read.
-    """
-    return [stored for pool in get_args(Pool) for stored in list_sets(samples_uri, handle, pool, STATUSES)]
+    return [stored for pool in get_args(Pool) for stored in list_sets(samples_uri, handle, pool, statuses)]
 
 
 def list_expired(samples_uri: str, now: datetime) -> Iterator[StoredSet]:

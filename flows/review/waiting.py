@@ -11,7 +11,7 @@ from engine.errors import InputError, ModelBusyError
 from engine.review.settle import PersonReview
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
-from engine.store.proposals import list_proposals, read_deadline
+from engine.store.proposals import list_all, read_deadline
 from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet, get_set
 from engine.text.formatting import count_noun
@@ -107,7 +107,7 @@ def keep_to_one(settings: Settings, handle: str, run_id: str) -> None:
     Raises:
         ModelBusyError: one does; it names the run.
     """
-    for stored in list_proposals(settings.locate(settings.samples_uri), handle):
+    for stored in list_all(settings.locate(settings.samples_uri), handle, ["proposed"]):
         if stored.run_id != run_id:
             raise ModelBusyError(
                 f"The set of run {stored.run_id} waits for a review, until {read_deadline(stored):%Y-%m-%d}: {handle} "

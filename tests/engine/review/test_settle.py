@@ -19,7 +19,6 @@ from engine.store.proposals import (
     attach_proposal,
     keep_decision,
     list_all,
-    list_proposals,
     read_decisions,
     read_refused,
     read_rows,
@@ -124,7 +123,7 @@ def test_rejected_proposal_keeps_its_rows_and_only_a_person_refuses_texts(tmp_pa
     [again] = Screener(plan, use_lengths=False).screen([make_exemplar(STIFF[0], "negative")])
 
     assert [] == list(StoreVerifier(store).find_faults())
-    assert [] == list_proposals(store, STAMP.handle)
+    assert [] == list_all(store, STAMP.handle, ["proposed"])
     assert ["too_short"] == [row["reason"] for row in rows]
     assert (sorted([*PLAIN, *STIFF]) if refused else []) == list(texts)
     assert ("refused_before" if refused else None) == again.reason
