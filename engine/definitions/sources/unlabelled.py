@@ -36,13 +36,8 @@ _HEADING = regex.compile(r"#{1,6}\s")
 _FIRST_DENSE = "\u2e80"
 _FIRST_HANGUL, _LAST_HANGUL = "\uac00", "\ud7a3"
 
-
-@dataclass(frozen=True, slots=True)
-class FixedLabel:
-    """A quality that all texts of a source have for a trait."""
-
-    trait: Trait
-    quality: float
+# A trait, and the quality that all texts of a source have for it.
+FixedLabel = tuple[Trait, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +106,7 @@ def walk_ordinary(
 
 def _label(name: str, number: int, texts: Sequence[str], labels: Sequence[FixedLabel]) -> Line:
     place = f"{name}:{number}"
-    return Line(number, tuple(Seed(label.trait.key, text, label.quality, place) for text in texts for label in labels))
+    return Line(number, tuple(Seed(trait.key, text, quality, place) for text in texts for trait, quality in labels))
 
 
 def _walk_blocks(lines: Iterable[str], by_line: bool) -> Iterator[tuple[int, list[str]]]:

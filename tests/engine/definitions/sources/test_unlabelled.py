@@ -9,7 +9,6 @@ from engine.definitions.sources.labelled_lines import Line
 from engine.definitions.sources.unlabelled import (
     ALLOWED,
     MAX_PASSAGE_BYTES,
-    FixedLabel,
     draw_ordinary,
     list_noise_languages,
     read_ordinary,
@@ -23,7 +22,7 @@ from engine.text.words import count_words, ends_sentence
 
 LANGUAGES = list_noise_languages()
 SUBJECTS = list(dict.fromkeys(item.subject for item in read_ordinary("en")))
-LABELS = (FixedLabel(make_trait(), 1.0), FixedLabel(make_trait("warmth"), 0.25))
+LABELS = ((make_trait(), 1.0), (make_trait("warmth"), 0.25))
 
 
 def walk(text: str | bytes, by_line: bool = False, start: int = 1) -> list[Line]:
