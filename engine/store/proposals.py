@@ -15,7 +15,7 @@ from typing import Any, Literal, cast, get_args
 import pyarrow as pa
 
 from engine.domain.model import Pool, Seed
-from engine.domain.samples import Reason, Row, make_sample_table
+from engine.domain.samples import Row, make_sample_table
 from engine.errors import InputError, StoreError
 from engine.store.changes import finish_change, put_file, read_table
 from engine.store.commit import is_attached
@@ -43,8 +43,6 @@ from engine.store.writers import lock_model
 from engine.system.filesystem import read_bytes
 
 STATUSES = ("attached", "proposed", "rejected", "detached")
-# The reason of rows that a person has refused.
-LEFT_OUT: Reason = "left_out"
 Said = Literal["accept", "refuse", "other_pole", "undecided"]
 
 
