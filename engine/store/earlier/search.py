@@ -27,8 +27,6 @@ Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 _BLOCK_ROWS = 8_192
 # Pairs whose signatures are compared at once, 125 bytes each.
 _COMPARED_PAIRS = 65_536
-# Small sets are joined up to so many rows: each search has a cost of its own.
-_JOINED_ROWS = 65_536
 
 
 class StoredTexts(Protocol):
@@ -222,12 +220,8 @@ class BandSearch:
 
 
 def _walk(stored: StoredTexts, kind: Nearness, column: HashColumn) -> Iterator[tuple[int, pa.Array]]:
-    """Yields the parts of a column, small ones joined, each with the position of its first row."""
-    begins, waiting = 0, list[pa.Array]()
+    """Yields the parts of a column, each with the position of its first row."""
+    begins = 0
     for part in stored.walk_hashes(kind, column):
-        waiting.append(part)
-        if (rows := sum(map(len, waiting))) >= _JOINED_ROWS:
-            yield begins, pa.concat_arrays(waiting)
-            begins, waiting = begins + rows, []
-    if waiting:
-        yield begins, pa.concat_arrays(waiting)
+        yield begins, part
+        begins += len(part)
