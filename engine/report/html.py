@@ -21,6 +21,8 @@ from engine.report.wording import EXPLANATIONS, describe_votes, name_suite, pick
 from engine.text.formatting import count_noun, embed_json, format_cost, load_pages, name_plainly, name_reason
 from engine.text.words import count_words
 
+SEVERITIES = {"critical": 0, "warning": 1}
+
 
 @dataclass(frozen=True, slots=True)
 class PoleCount:
@@ -80,7 +82,8 @@ def render_report(data: ReportData) -> str:
             variety=[item for item in data.variety if item.exemplars.count],
             words=_describe_lengths(data.kept),
             remarks=list_remarks(data.bill),
-            expectations=sorted(data.expectations, key=_rank_expectation),
+            # Failed ones first, the most severe of them foremost.
+            expectations=sorted(data.expectations, key=lambda item: (item.success, SEVERITIES.get(item.severity, 2))),
             table=_pack_table(data),
         )
     )
@@ -121,11 +124,6 @@ def _describe_lengths(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
     for row in rows:
         counts.setdefault((row["trait"], row["pole"]), []).append(count_words(row["text"] or ""))
     return {key: f"{median(found):g} ({min(found):,} to {max(found):,})" for key, found in counts.items()}
-
-
-def _rank_expectation(result: ExpectationResult) -> tuple[bool, int]:
-    """Sorts failed expectations first, the most severe of them foremost."""
-    return result.success, {"critical": 0, "warning": 1}.get(result.severity, 2)
 
 
 def _pack_table(data: ReportData) -> Markup:
