@@ -34,8 +34,6 @@ from engine.store.store import (
     UNREADABLE,
     StoredSet,
     explain_damage,
-    list_in_pool,
-    list_pools,
     list_sets,
     translate_errors,
 )
@@ -63,16 +61,6 @@ def list_all(samples_uri: str, handle: str, statuses: Sequence[str] = STATUSES) 
         StoreError: a folder or manifest cannot be read.
     """
     return [stored for pool in get_args(Pool) for stored in list_sets(samples_uri, handle, pool, statuses)]
-
-
-def list_expired(samples_uri: str, now: datetime) -> Iterator[StoredSet]:
-    """Yields the proposals of a store that nobody has decided on in time, model by model.
-
-    Raises:
-        StoreError: the store cannot be listed, or a manifest cannot be read.
-    """
-    for pool in list_pools(samples_uri):
-        yield from (stored for stored in list_in_pool(pool, ["proposed"]) if read_deadline(stored) <= now)
 
 
 def read_deadline(stored: StoredSet) -> datetime:
