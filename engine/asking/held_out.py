@@ -71,7 +71,7 @@ class OwnTextsIndex:
         self._texts = texts
         self._drawn = MemoryTexts(texts.drawn)
         # Made here, once: of 20,000 texts it takes a second.
-        list(self._drawn.walk_hashes(NEAR, "signature"))
+        list(self._drawn.walk_hashes("near"))
 
     def find_all(self, texts: Sequence[str]) -> dict[str, Overlap]:
         """Finds for each text the same text or a near duplicate of it; texts without one are left out."""

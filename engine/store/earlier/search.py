@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from engine.text.near_duplicates import (
-    APART,
     NEAR,
     HashColumn,
     Match,
@@ -34,8 +33,8 @@ class StoredTexts(Protocol):
 
     def __len__(self) -> int: ...
 
-    def walk_hashes(self, kind: Nearness, column: HashColumn) -> Iterator[pa.Array]:
-        """Yields a column of the table of a kind in parts, all rows in order."""
+    def walk_hashes(self, column: HashColumn) -> Iterator[pa.Array]:
+        """Yields a column of hashes in parts, all rows in order."""
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """Returns the texts at some positions, which are sorted and unique."""
@@ -46,16 +45,16 @@ class MemoryTexts:
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
-        self._columns: dict[tuple[Nearness, HashColumn], pa.Array] = {}
+        self._columns: dict[HashColumn, pa.Array] = {}
 
     def __len__(self) -> int:
         return len(self._texts)
 
-    def walk_hashes(self, kind: Nearness, column: HashColumn) -> Iterator[pa.Array]:
+    def walk_hashes(self, column: HashColumn) -> Iterator[pa.Array]:
         """Yields one part."""
-        if (kind, column) not in self._columns:
-            self._columns[kind, column] = make_hash_column(self._texts, kind, column)
-        yield self._columns[kind, column]
+        if column not in self._columns:
+            self._columns[column] = make_hash_column(self._texts, column)
+        yield self._columns[column]
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """Returns the texts at some positions."""
@@ -69,23 +68,14 @@ NO_TEXTS = MemoryTexts(())
 class StoredMatch:
     """A stored text, by its position ``row``, that is near to the text number ``query`` of those looked for.
 
-    ``similarity`` is the Jaccard index; 1 means the same normal form.
+    ``similarity`` is the Jaccard index, where 1 means the same normal form, or 0 for ``runs`` of words in common.
     """
 
     query: int
     row: int
     text: str
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRuns:
-    """A stored text, by its position ``row``, and the runs of words that it shares with the text number ``query``."""
-
-    query: int
-    row: int
-    text: str
-    runs: frozenset[tuple[str, ...]]
+    similarity: float = 0.0
+    runs: frozenset[tuple[str, ...]] = frozenset()
 
 
 def match_stored(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEAR) -> Iterator[StoredMatch]:
@@ -94,7 +84,7 @@ def match_stored(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEA
         return
     search = BandSearch(sign(texts, kind.permutations), kind)
     forms: dict[int, tuple[str, frozenset[str]]] = {}
-    for begins, signatures in _walk(stored, kind, "signature"):
+    for begins, signatures in _walk(stored, kind.name):
         rows, queries = search.find(read_signatures(signatures))
         if not rows.size:
             continue
@@ -127,7 +117,7 @@ def compare(form: str, shingles: frozenset[str], other: str) -> float:
     return 1.0 if normalise(other) == form else min(jaccard(shingles, shingle(other)), 0.999)
 
 
-def share_runs(texts: Sequence[str], stored: StoredTexts) -> Iterator[StoredRuns]:
+def share_runs(texts: Sequence[str], stored: StoredTexts) -> Iterator[StoredMatch]:
     """Yields every stored text that shares a run of words with one of ``texts``, in the order of their positions."""
     asked = [(value, query) for query, text in enumerate(texts) for value in hash_runs(text)]
     if not asked or not len(stored):
@@ -137,7 +127,7 @@ def share_runs(texts: Sequence[str], stored: StoredTexts) -> Iterator[StoredRuns
     for value, query in asked:
         owners.setdefault(value, []).append(query)
     runs = [word_runs(text, COMMON_RUN) for text in texts]
-    for begins, column in _walk(stored, APART, "runs"):
+    for begins, column in _walk(stored, "runs"):
         flat = column.flatten().to_numpy()
         places = np.minimum(np.searchsorted(values, flat), len(values) - 1)
         hits = np.flatnonzero(values[places] == flat)
@@ -153,7 +143,7 @@ def share_runs(texts: Sequence[str], stored: StoredTexts) -> Iterator[StoredRuns
         }
         for row, query in sorted(pairs):
             if shared := runs[query] & word_runs(read[row], COMMON_RUN):
-                yield StoredRuns(query, row, read[row], shared)
+                yield StoredMatch(query, row, read[row], runs=shared)
 
 
 class BandSearch:
@@ -219,9 +209,9 @@ class BandSearch:
         return keys
 
 
-def _walk(stored: StoredTexts, kind: Nearness, column: HashColumn) -> Iterator[tuple[int, pa.Array]]:
+def _walk(stored: StoredTexts, column: HashColumn) -> Iterator[tuple[int, pa.Array]]:
     """Yields the parts of a column, each with the position of its first row."""
     begins = 0
-    for part in stored.walk_hashes(kind, column):
+    for part in stored.walk_hashes(column):
         yield begins, part
         begins += len(part)
