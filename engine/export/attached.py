@@ -4,15 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
 from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
 from engine.domain.model import Pool
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import InputError
 from engine.store.earlier.rows import walk_rows
-from engine.store.sample_set import GROUP_ROWS
 from engine.store.store import StoredSet, get_set, list_sets
 
 BATCH_ROWS = 1_000
@@ -35,15 +32,6 @@ class AttachedSamples:
         for stored in self.sets:
             for table in walk_rows(stored, columns, BATCH_ROWS):
                 yield from table.to_pylist()
-
-    def walk_tables(self) -> Iterator[pa.Table]:
-        """Yields all columns of the samples, at most a row group of the store at a time.
-
-        Raises:
-            StoreError: a set cannot be read.
-        """
-        for stored in self.sets:
-            yield from walk_rows(stored, SAMPLE_SCHEMA.names, GROUP_ROWS)
 
     def count(self) -> int:
         """How many there are, by the manifests."""
