@@ -125,8 +125,10 @@ def _list_run_folders(filesystem: fs.FileSystem, pool: str) -> dict[str, dict[st
     found: dict[str, dict[str, fs.FileInfo]] = {}
     for info in list_below(filesystem, pool, recursive=True):
         run, _, name = info.path.removeprefix(f"{pool}/").partition("/")
-        if run.startswith("run=") and info.type == fs.FileType.File:
-            found.setdefault(run, {})[name] = info
+        if run.startswith("run="):
+            files = found.setdefault(run, {})
+            if name and info.type == fs.FileType.File:
+                files[name] = info
     return found
 
 

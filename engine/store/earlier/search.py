@@ -94,7 +94,9 @@ def match_stored(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEA
             if query not in forms:
                 forms[query] = normalise(texts[query]), shingle(texts[query])
             form, shingles = forms[query]
-            similarity = compare(form, shingles, read[row])
+            # Texts of the same shingles in another order are near duplicates, not the same text.
+            nearly = min(jaccard(shingles, shingle(read[row])), 0.999)
+            similarity = 1.0 if normalise(read[row]) == form else nearly
             if similarity >= kind.jaccard:
                 yield StoredMatch(query, row, read[row], similarity)
 
@@ -107,14 +109,6 @@ def find_nearest(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEA
         if text not in found or item.similarity > found[text].similarity:
             found[text] = Match(f"attached/{item.row}", item.text, item.similarity)
     return found
-
-
-def compare(form: str, shingles: frozenset[str], other: str) -> float:
-    """Returns the Jaccard index of a text, given by its normal form and shingles, and another.
-
-    Texts of the same shingles in another order are near duplicates, not the same text.
-    """
-    return 1.0 if normalise(other) == form else min(jaccard(shingles, shingle(other)), 0.999)
 
 
 def share_runs(texts: Sequence[str], stored: StoredTexts) -> Iterator[StoredMatch]:
