@@ -36,7 +36,9 @@ deploy: $(VENV)/.run
 	@$(BIN)/python -m flows.deploy
 
 docs: $(VENV)/.dev
-	@$(BIN)/cog -r --verbosity=1 -I scripts -p "import reference" docs/reference/*.md docs/guides/operate/*.md docs/start/notebook.md
+	@$(BIN)/cog -r --verbosity=1 -I scripts -p "import reference" docs/reference/*.md docs/guides/operate/*.md \
+	  docs/start/notebook.md docs/start/own-texts.md
+	@PYTHONPATH=scripts $(BIN)/python -c "import reference; reference.write_schemas()"
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open site/index.html"
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from engine.authoring.validation import Validation
     from engine.domain.verdict import RunResult
     from engine.estimate.planned_run import PlannedRun
-    from exemplars.frames import add_samples, load_samples, score, test, validate
+    from exemplars.frames import add_samples, load_samples, score, suggest, test, validate
     from flows.judging.real_texts import RealTest
     from flows.synthesize import synthesize
 
@@ -57,6 +57,7 @@ __all__ = [
     "load_samples",
     "plan",
     "score",
+    "suggest",
     "synthesize",
     "test",
     "validate",
@@ -70,7 +71,7 @@ _PLACES = {
     "RunResult": "engine.domain.verdict",
     "Validation": "engine.authoring.validation",
     "synthesize": "flows.synthesize",
-    **dict.fromkeys(("add_samples", "load_samples", "score", "test", "validate"), "exemplars.frames"),
+    **dict.fromkeys(("add_samples", "load_samples", "score", "suggest", "test", "validate"), "exemplars.frames"),
 }
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from engine.authoring.labelled_texts import Addition, add_labelled
+from engine.authoring.suggestions import suggest_texts
 from engine.authoring.validation import Validation, validate_models
 from engine.definitions.labelled_file import LabelledFile, read_labelled
 from engine.definitions.loader import has_model, load_model, load_outline
@@ -57,6 +58,24 @@ def load_samples(handle: str, pool: Pool = "train", *, authored: bool = False) -
     tables = [*([_read_authored(models_uri, handle)] if authored else []), read_whole_sets(sets)]
     frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return frame
+
+
+def suggest(handle: str, count: int = 40) -> pd.DataFrame:
+    """Suggests which texts of a model's sources of the type ``texts`` to label, as ``exemplars suggest`` does.
+
+    Args:
+        count: how many, for all traits together, at most 1,000.
+
+    Returns:
+        A row for each text: ``id``, ``text``, and for each trait an empty column of its key and ``<key>_suggested``
+        with a pole's label where the trait's axis is sure. Filled in, it is a frame for ``add_samples``.
+
+    Raises:
+        InputError: there is no such model, its files have mistakes, or it has no text without a label.
+        StoreError: the catalogue cannot be read.
+    """
+    settings = read_settings()
+    return suggest_texts(load_model(settings.locate(settings.models_uri), handle), count, SentenceEncoder())
 
 
 def add_samples(handle: str, frame: pd.DataFrame, *, dry_run: bool = False) -> Addition:

@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 
 from engine import errors
+from engine.definitions.schema import SCHEMAS, format_schema
 from engine.domain.model import EFFORTS
 from engine.errors import ExemplarsError
 from engine.report.wording import EXPLANATIONS
@@ -124,6 +125,13 @@ def write_errors() -> str:
         if error is not ExemplarsError
     ]
     return _stack(write_table(["code", "error", "means"], rows))
+
+
+def write_schemas() -> None:
+    """Writes the JSON Schemas of ``model.yaml`` and of a line of samples."""
+    for name in SCHEMAS:
+        path = Path("docs/reference/schemas") / f"{name}.schema.json"
+        path.write_text(format_schema(name), encoding="utf-8")
 
 
 def write_notebook(path: str) -> str:

@@ -1,15 +1,17 @@
-"""The commands for authors: ``new``, ``validate``, ``add``, ``schema`` and ``gx-context``."""
+"""The commands for authors: ``new``, ``validate``, ``suggest``, ``add`` and ``gx-context``."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.errors import InputError
-from engine.text.formatting import count_noun
+from engine.text.formatting import count_noun, quote_formulas
 from flows.cli.options import BEGIN, HAND_ON, LABELLED_HELP, HandleArgument, JsonOption, json_option
 
 if TYPE_CHECKING:
@@ -71,6 +73,34 @@ def validate_command(
     raise typer.Exit(max(validation.exit_code for validation in (shared, *found)))
 
 
+@app.command("suggest", rich_help_panel=BEGIN)
+def suggest_command(
+    handle: HandleArgument,
+    to: Annotated[str, typer.Option(metavar="FILE.csv", help="A new table, for any spreadsheet.")],
+    count: Annotated[int, typer.Option(metavar="N", help="How many texts, for all traits together.")] = 40,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier file.")] = False,
+) -> None:
+    """Write a table of those texts of your own that are most worth a label. Fill it in, then `add` it."""
+    from engine.authoring.suggestions import explain_suggestions, suggest_texts
+    from engine.definitions.loader import load_model
+    from engine.settings import read_settings
+    from engine.system.filesystem import Target
+    from engine.text.embedding import SentenceEncoder
+
+    if not to.lower().endswith(".csv"):
+        raise InputError(f"{to} is no name of a CSV file. Give one that ends in .csv as --to")
+    target = Target(Path(to), None, force)
+    target.check()
+    settings = read_settings()
+    model = load_model(settings.locate(settings.models_uri), handle)
+    with typer.progressbar(length=len(model.texts.drawn), label="Placing texts", file=sys.stderr) as bar:
+        frame = suggest_texts(model, count, SentenceEncoder(), bar.update)
+    with target.making() as place:
+        # With the mark by which Excel knows UTF-8.
+        frame.map(quote_formulas).to_csv(place, index=False, encoding="utf-8-sig")
+    print(explain_suggestions(model, frame, to))
+
+
 @app.command("add", rich_help_panel=BEGIN)
 def add_command(
     handle: HandleArgument,
@@ -87,16 +117,6 @@ def add_command(
     labelled = read_labelled_file(settings, handle, file)
     addition = add_labelled(settings.locate(settings.models_uri), handle, labelled, dry_run)
     print(json.dumps(asdict(addition)) if as_json else addition)
-
-
-@app.command("schema", rich_help_panel=BEGIN)
-def schema_command(
-    name: Annotated[Literal["model", "sample"], typer.Argument(help="model.yaml, or a line of samples.")] = "model",
-) -> None:
-    """Print the JSON Schema of model.yaml or, as `exemplars schema sample`, of a line of samples."""
-    from engine.definitions.schema import format_schema
-
-    print(format_schema(name), end="")
 
 
 @app.command("gx-context", rich_help_panel=HAND_ON)

@@ -184,6 +184,8 @@ def _explain_test(trait: Trait, test: TraitTest) -> Iterator[str]:
         yield f"left out: {_list_left_out(test)}"
     if test.authored and test.together and round(test.together.auc, 2) < round(test.authored.auc, 2):
         yield "the attached samples make the authored ones worse here: look at them before you train"
+    if test.attached and test.authored and test.authored.low > test.attached.auc:
+        yield "more labels would bring more than another run: 'exemplars suggest' chooses texts to label"
     counts = ", ".join(f"{test.texts[pole]:,} {trait.label(pole)}" for pole in POLES)
     share = f"{test.wrong_side:,} of {count_noun(sum(test.texts.values()), 'real text')} ({counts})"
     yield f"{share} on the other pole's side{', the farthest of them:' if test.wrong_side else ''}"

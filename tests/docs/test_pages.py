@@ -46,7 +46,7 @@ PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 RECORDS = [page for page in PAGES if re.match(r"decisions/\d", page)]
 OTHERS = [page for page in PAGES if page not in RECORDS]
 HTTP, WATCH = "guides/http.md", "guides/operate/watch.md"
-NOTEBOOK = "start/notebook.md"
+NOTEBOOKS = ("start/notebook.md", "start/own-texts.md")
 # What makes a browser fetch something; a link that a person follows is not among them.
 FETCHED = re.compile(r"""<(?:script|img|link|iframe|source)\b(?![^>]*rel="canonical")[^>]*?(?:src|href)=["']([^"']*)""")
 
@@ -129,7 +129,7 @@ def test_every_alarm_stands_on_its_page_and_asks_for_metrics_that_there_are() ->
 def test_tables_of_the_reference_are_those_of_the_code() -> None:
     """``make docs`` writes them."""
     pages = [str(path) for path in sorted([*DOCS.glob("reference/*.md"), *DOCS.glob("guides/operate/*.md")])]
-    pages.append(str(DOCS / NOTEBOOK))
+    pages += [str(DOCS / name) for name in NOTEBOOKS]
     command = [sys.executable, "-m", "cogapp", "--check", "--diff", "-I", "scripts", "-p", "import reference", *pages]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 

@@ -8,6 +8,7 @@ import re
 import runpy
 import signal
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.slow
 SHOWN = "u22a8.technical-writing"
 GUIDE = find_blocks((ROOT / "docs/guides/programs.md").read_text())
 SAMPLES, LABELS, SCRIPT, SUBFLOW, SERVED = [block.text for block in GUIDE if block.language == "python"]
-NOTEBOOK = ROOT / "docs/start/notebook.ipynb"
+NOTEBOOKS = ROOT / "docs/start"
 # Of the 4 exemplars of a pole that the workspace's dial asks for.
 ATTACHED = 16
 
@@ -82,21 +83,35 @@ async def run_cells(sources: list[str], capsys: pytest.CaptureFixture[str]) -> l
     names: dict[str, Any] = {"__name__": "__main__"}
     told = []
     for source in sources:
-        done = eval(compile(source, str(NOTEBOOK), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+        done = eval(compile(source, "notebook", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
         if inspect.isawaitable(done):
             await done
         told.append(capsys.readouterr().out)
     return told
 
 
-def test_notebook_goes_from_a_model_to_a_classifier(
-    prefect_server: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("notebook", r"^(\d+) of (\d+) held-out texts right, AUC (\d\.\d\d)$"),
+        ("own-texts", r"attached samples (\d\.\d\d) .*; (\d+) of (\d+) real texts on the wrong side$"),
+    ],
+)
+def test_notebook_prints_what_it_shows(
+    prefect_server: str,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    found: str,
 ) -> None:
     workspace.model.rename(workspace.model.with_name(SHOWN))
     workspace.enter(monkeypatch)
-    # The first cell sets some of both.
+    monkeypatch.chdir(ROOT)
+    # The first cell sets some of them, and takes a temporary folder.
     monkeypatch.setattr(os, "environ", os.environ.copy())
-    notebook = nbformat.reads(NOTEBOOK.read_text(), as_version=4)  # type: ignore[no-untyped-call]
+    monkeypatch.setattr(tempfile, "tempdir", str(workspace.folder))
+    notebook = nbformat.reads((NOTEBOOKS / f"{name}.ipynb").read_text(), as_version=4)  # type: ignore[no-untyped-call]
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     # In the committed one by the embedded model.
     shown = ["".join(output.get("text", "") for output in cell.outputs) for cell in cells]
@@ -106,11 +121,10 @@ def test_notebook_goes_from_a_model_to_a_classifier(
     assert [] == [output for cell in cells for output in cell.outputs if output.output_type == "error"]
     assert [bool(text) for text in shown] == [bool(text) for text in told]
     for texts in (shown, told):
-        [(right, of, auc)] = re.findall(
-            r"^(\d+) of (\d+) held-out texts right, AUC (\d\.\d\d)$", "\n".join(texts), re.M
-        )
-        assert 0 < int(right) <= int(of)
-        assert 0 <= float(auc) <= 1
+        [numbers] = re.findall(found, "\n".join(texts), re.MULTILINE)
+        rates, counts = ([number for number in numbers if ("." in number) == is_rate] for is_rate in (True, False))
+        assert 0 <= float(rates[0]) <= 1
+        assert int(counts[0]) <= int(counts[1])
 
 
 def list_runs(server: str, **wanted: object) -> list[dict[str, Any]]:

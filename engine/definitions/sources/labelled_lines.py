@@ -5,7 +5,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,8 +25,8 @@ QUALITY_WORDS = {
     **dict.fromkeys(("fair", "moderate", "mixed", "medium"), 0.5),
     **dict.fromkeys(("poor", "no", "low", "weak", "bad", "negative"), 0.0),
 }
-# A column of the CSV that `exemplars export` writes, in which formulas are quoted.
-EXPORTED = "content_sha256"
+# Columns of the CSV that `exemplars export` and `suggest` write, in which formulas are quoted.
+EXPORTED, SUGGESTED = "content_sha256", "_suggested"
 ALLOWED_CSV = "a UTF-8 CSV file with a header row"
 FOREIGN = "bytes that are not UTF-8"
 # What separates cells: a spreadsheet writes semicolons where numbers have a decimal comma.
@@ -173,8 +173,11 @@ def opening_text(stream: BinaryIO) -> Iterator[io.TextIOWrapper]:
         text.detach()
 
 
-def walk_rows(name: str, stream: BinaryIO) -> Generator[tuple[int, list[str]], None, None]:
+def walk_rows(name: str, stream: BinaryIO, column: str = TEXT) -> Generator[tuple[int, list[str]], None, None]:
     """Yields the rows that are not empty, each with the number of its first line: a quoted cell may span several.
+
+    Args:
+        column: one that the header may have besides ``content``, by which it is found what separates the cells.
 
     Raises:
         DefinitionError: the file is not CSV, or not UTF-8.
@@ -182,7 +185,7 @@ def walk_rows(name: str, stream: BinaryIO) -> Generator[tuple[int, list[str]], N
     with opening_text(stream) as text:
         number = 1
         try:
-            separator = _find_separator(text)
+            separator = _find_separator(text, {CONTENT, column})
             text.seek(0)
             reader = csv.reader(text, delimiter=separator, strict=True)
             for row in reader:
@@ -195,11 +198,12 @@ def walk_rows(name: str, stream: BinaryIO) -> Generator[tuple[int, list[str]], N
             raise DefinitionError.of_file(name, FOREIGN, ALLOWED_CSV) from None
 
 
-def _find_separator(text: io.TextIOWrapper) -> str:
-    """Finds what separates the cells of a file whose header names the text; a comma if nothing else does."""
+def _find_separator(text: io.TextIOWrapper, columns: Set[str]) -> str:
+    """Finds what separates the cells of a file whose header names one of the columns; a comma if nothing else does."""
     header = text.readline()
     for separator in SEPARATORS[1:]:
-        if {CONTENT, TEXT} & {*next(csv.reader([header], delimiter=separator), [])}:
+        cells = next(csv.reader([header], delimiter=separator), [])
+        if len(cells) > 1 and columns & {*cells}:
             return separator
     return SEPARATORS[0]
 
@@ -242,7 +246,8 @@ def _read_row(reading: _Reading, header: list[str], row: list[str]) -> Line:
     if len(row) > len(header):
         reading.add("line", f"{len(row)} cells", f"{len(header)}, as in the header; quote a comma")
     else:
-        cells = map(unquote_formulas, row) if EXPORTED in header else row
+        is_ours = any(name == EXPORTED or name.endswith(SUGGESTED) for name in header)
+        cells = map(unquote_formulas, row) if is_ours else row
         _read_entry(reading, {key: cell for key, cell in zip(header, cells, strict=False) if cell.strip()})
     return reading.finish()
 

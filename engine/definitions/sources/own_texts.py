@@ -104,7 +104,7 @@ def _walk_texts(source: Source, path: str, stream: BinaryIO) -> Generator[str | 
 
 
 def _walk_csv(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:
-    with closing(walk_rows(name, stream)) as rows:
+    with closing(walk_rows(name, stream, column)) as rows:
         _, header = next(rows, (1, []))
         _check_field(name, 1, column, header)
         place = header.index(column)

@@ -9,8 +9,6 @@ from fakes.provider import Behaviour, Provider
 from fakes.workspace import HANDLE, Workspace, make_workspace
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from engine.definitions.schema import format_schema
-
 LOW = ("synthesize", HANDLE, "--effort", "low")
 
 Spoil = Callable[[Workspace], object]
@@ -94,10 +92,3 @@ def test_server_that_does_not_answer_ends_a_command_before_its_run(entered: Work
 
     assert "The Prefect server at http://127.0.0.1:1/api does not answer" in ended.message
     assert (3, []) == (ended.code, entered.list_files())
-
-
-def test_schema_is_printed_and_another_name_refused(run_command: Command) -> None:
-    model, sample, refused = (run_command("schema", *given) for given in ((), ("sample",), ("samples",)))
-
-    assert [(0, format_schema(name), "") for name in ("model", "sample")] == [model, sample]
-    assert (2, True) == (refused.code, "'samples' is not one of 'model', 'sample'" in refused.message)

@@ -96,7 +96,9 @@ def test_it_says_what_the_axes_of_samples_and_seeds_reach_and_which_texts_they_g
 
 
 def test_samples_that_make_the_seeds_worse_are_told(folder: Path, run_command: Command) -> None:
-    said = "clarity: the attached samples make the authored ones worse here: look at them before you train"
+    said = (
+        "clarity: the attached samples make the authored ones worse here: look at them before you train clarity: more "
+    )
     # A trait that is named needs no field of its own.
     write_real(*LABELLED, field="label")
     good = run_command(*REAL, "--trait", "Clarity").text
@@ -107,7 +109,7 @@ def test_samples_that_make_the_seeds_worse_are_told(folder: Path, run_command: C
     attach_poles(folder / "samples", {"clarity": {"positive": STIFF_TEXTS, "negative": PLAIN_TEXTS}})
 
     assert said not in good
-    assert said in run_command(*REAL, "--trait", "clarity").text
+    assert f"{said}labels would bring more than another run" in run_command(*REAL, "--trait", "clarity").text
 
 
 def set_hindi(folder: Path) -> None:

@@ -41,6 +41,7 @@ def write_parquet(folder: Path, texts: list[str | None]) -> None:
     ("name", "content"),
     [
         ("mails.csv", "id,body\n" + "".join(f'{number},"{text}"\n' for number, text in enumerate(TEXTS)) + "4,\n5\n"),
+        ("mails.csv", "id;body\n" + "".join(f'{number};"{text}"\n' for number, text in enumerate(TEXTS))),
         ("mails.jsonl", f"\ufeff{ROWS}\n" + '{"id": 4, "body": null}\n'),
         ("mails.ndjson", ROWS),
         ("mails.txt", "\n".join(["", *TEXTS, "  "])),
@@ -56,6 +57,11 @@ def test_each_form_gives_its_texts_and_its_digest(tmp_path: Path, name: str, con
     assert [hash_form(text) for text in texts.drawn] == sorted(map(hash_form, TEXTS))
     assert texts.has(hash_form("cheers works"))
     assert not texts.has(hash_form("Cheers, it works!"))
+
+
+def test_semicolon_in_the_texts_of_a_lone_column_separates_nothing(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", "text\nFirst this; then that.\nPlain.\n")
+    assert {"First this; then that.", "Plain."} == {*load(tmp_path, "a.csv, field: text").texts.drawn}
 
 
 def test_parquet_and_a_folder_of_files_are_read_and_files_of_other_kinds_left(tmp_path: Path) -> None:
