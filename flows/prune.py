@@ -25,8 +25,8 @@ from engine.errors import ExemplarsError, ModelBusyError, StoreError
 from engine.llm.replies.admin import list_prunable, prune_cache
 from engine.settings import Settings
 from engine.store.leftovers import list_old_sets, remove_old_set
-from engine.store.proposals import list_expired, reject_proposal
-from engine.store.store import StoredSet
+from engine.store.proposals import read_deadline, reject_proposal
+from engine.store.store import StoredSet, list_in_pool, list_pools
 from engine.text.formatting import count_noun
 from flows.review.waiting import end_suspended
 from flows.run.lease.slot import keep_runs_out
@@ -122,7 +122,9 @@ def write_page(pruned: Pruned, lines: list[str]) -> str:
 
 def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
     """Rejects the proposals that nobody has reviewed in time."""
-    for stored in list_expired(settings.locate(settings.samples_uri), now):
+    pools = list_pools(settings.locate(settings.samples_uri))
+    waiting = (stored for pool in pools for stored in list_in_pool(pool, ["proposed"]))
+    for stored in (stored for stored in waiting if read_deadline(stored) <= now):
         with (
             _noting_failure(stored.handle, pruned, report),
             _keep_runs_out(stored.handle, "Its proposal still waits", pruned),

@@ -12,8 +12,8 @@ from engine.domain.model import Model, Pool, SynthType
 from engine.domain.own_texts import OwnTexts
 from engine.store.earlier.samples import as_stored
 from engine.store.earlier.search import NO_TEXTS, MemoryTexts, StoredTexts, find_nearest, share_runs
-from engine.text.near_duplicates import APART, NEAR, NearTexts, choose_nearest, hash_form
-from engine.text.words import COMMON_RUN, normalise, word_runs
+from engine.text.near_duplicates import APART, NEAR, choose_nearest, hash_form
+from engine.text.words import COMMON_RUN, normalise
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,38 +39,26 @@ class OverlapIndex:
     """
 
     def __init__(self, texts: Iterable[str], stored: StoredTexts = NO_TEXTS) -> None:
-        self._stored = stored
-        self._near = NearTexts(APART)
-        self._runs: dict[tuple[str, ...], str] = {}
-        self._texts = tuple(dict.fromkeys(texts))
-        for number, text in enumerate(self._texts):
-            self._near.add(str(number), text)
-            self._runs.update(dict.fromkeys(word_runs(text, COMMON_RUN), text))
+        self._pools: tuple[StoredTexts, ...] = (MemoryTexts(tuple(dict.fromkeys(texts))), stored)
 
     def find_all(self, texts: Sequence[str]) -> dict[str, Overlap]:
         """Finds for each text a near duplicate of it, or else a text that shares ``COMMON_RUN`` words in a row with it.
 
         Texts without an overlap are left out.
         """
-        found: dict[str, Overlap] = {}
-        if not self._texts and not len(self._stored):
-            # Most runs have none, and a text's own hashes for this index take a tenth of its screening.
-            return found
-        near = find_nearest(texts, self._stored, APART)
-        for text in texts:
-            if match := choose_nearest(self._near.find(text) if self._texts else None, near.get(text)):
-                found[text] = Overlap(match.text, match.similarity)
+        near = [find_nearest(texts, pool, APART) for pool in self._pools]
+        found = {
+            text: Overlap(match.text, match.similarity)
+            for text in texts
+            if (match := choose_nearest(*(matches.get(text) for matches in near)))
+        }
         rest = [text for text in texts if text not in found]
-        stored: dict[str, dict[tuple[str, ...], str]] = {}
-        for item in share_runs(rest, self._stored):
-            stored.setdefault(rest[item.query], {}).update(dict.fromkeys(item.runs, item.text))
-        for text in rest:
-            # Of several texts with a run the last one is named, and those in the store come last.
-            others = {run: self._runs[run] for run in word_runs(text, COMMON_RUN) if run in self._runs}
-            others |= stored.get(text, {})
-            if others:
-                found[text] = Overlap(others[min(others)], 0.0)
-        return found
+        # Of several texts with a run the last one is named.
+        others: dict[str, dict[tuple[str, ...], str]] = {}
+        for pool in self._pools:
+            for item in share_runs(rest, pool):
+                others.setdefault(rest[item.query], {}).update(dict.fromkeys(item.runs, item.text))
+        return found | {text: Overlap(runs[min(runs)], 0.0) for text, runs in others.items()}
 
 
 class OwnTextsIndex:
@@ -83,7 +71,7 @@ class OwnTextsIndex:
         self._texts = texts
         self._drawn = MemoryTexts(texts.drawn)
         # Made here, once: of 20,000 texts it takes a second.
-        list(self._drawn.walk_hashes(NEAR, "signature"))
+        list(self._drawn.walk_hashes("near"))
 
     def find_all(self, texts: Sequence[str]) -> dict[str, Overlap]:
         """Finds for each text the same text or a near duplicate of it; texts without one are left out."""

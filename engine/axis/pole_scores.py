@@ -71,13 +71,10 @@ def measure_pole_positions(
     """
     positions: dict[str, float] = {}
     for trait, axis in axes.items():
-        scores = measure_pole_scores(axis, _list_with_text(exemplars, trait), None, embedder)
+        written = [exemplar for exemplar in exemplars if exemplar.trait == trait and exemplar.text]
+        scores = measure_pole_scores(axis, written, None, embedder)
         positions |= {key: round(_logistic(STEEPNESS * place), 4) for key, place in scores.items()}
     return positions
-
-
-def _list_with_text(exemplars: Sequence[Exemplar], trait: str) -> list[Exemplar]:
-    return [exemplar for exemplar in exemplars if exemplar.trait == trait and exemplar.text]
 
 
 def _score_by_exemplars(exemplars: Sequence[Exemplar], vectors: Vectors) -> tuple[Numbers, float | None]:

@@ -9,7 +9,6 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -88,11 +87,6 @@ def fit_reference_axis(model: Model, trait: Trait, embedder: Embedder) -> Refere
     if auc is None or auc < MIN_AUC_OF_FEW.get(count, MIN_AUC):
         return ReferenceAxis("nothing", np.zeros_like(axis), None, auc, held)
     return ReferenceAxis("seeds", axis, _discount(auc, count) if count in MIN_AUC_OF_FEW else auc, auc, held)
-
-
-def prepare_axes(model: Model, embedder: Embedder) -> partial[dict[str, ReferenceAxis]]:
-    """Prepares ``fit_reference_axes`` as work that can be pickled."""
-    return partial(fit_reference_axes, model.without_stored(), embedder)
 
 
 def _fit_to_words(trait: Trait, embedder: Embedder) -> ReferenceAxis:

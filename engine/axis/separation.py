@@ -31,21 +31,20 @@ def fit_axis(vectors: "Vectors", positive: Flags) -> "Vectors":
     return np.asarray(axis / length if length > 0 else axis, dtype=np.float64)
 
 
-def score_held_out(vectors: "Vectors", positive: Flags, groups: Sequence[str], folds: int = FOLDS) -> Numbers:
+def score_held_out(vectors: "Vectors", positive: Flags, groups: Sequence[str]) -> Numbers:
     """Scores each text on an axis that is fit to the other folds, centred between the poles: above 0 is positive.
 
     Args:
         vectors: shape (n, d).
         groups: the group of each text, such as its pair. A group is never divided between folds, so that what its texts
             share, such as their subject, cannot help.
-        folds: the number of folds; fewer if there are fewer groups.
 
     Returns:
         Shape (n,): cosine-like scores in about [-1, 1]; 0 if the other folds lack a pole.
     """
     chosen = np.asarray(positive, dtype=np.bool_)
     places = np.zeros(len(vectors))
-    for fold in _split_groups(groups, folds):
+    for fold in _split_groups(groups):
         rest = ~fold
         places[fold] = score_others(vectors[rest], chosen[rest], vectors[fold])
     return places
@@ -118,11 +117,11 @@ def _rank(values: Numbers) -> Numbers:
     return np.asarray((ends - (counts - 1) / 2)[inverse], dtype=np.float64)
 
 
-def _split_groups(groups: Sequence[str], folds: int) -> list[NDArray[np.bool_]]:
+def _split_groups(groups: Sequence[str]) -> list[NDArray[np.bool_]]:
     """Returns one mask for each fold: the groups, in the order of their first text, in runs of about equal size."""
     names = list(dict.fromkeys(groups))
     number = {name: index for index, name in enumerate(names)}
     at = np.array([number[name] for name in groups])
-    count = min(folds, len(names))
+    count = min(FOLDS, len(names))
     ends = [len(names) * fold // count for fold in range(count + 1)] if count else []
     return [(at >= start) & (at < end) for start, end in pairwise(ends)]

@@ -1,23 +1,22 @@
 """Examines models by their definitions, manifests and verdicts. What cannot be read is a finding of its model."""
 
 import itertools
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, get_args
+from typing import Any
 
 from engine.axis.reference_axis import fit_reference_axes
 from engine.catalogue.condition import Counts, Finding, LastRun, ModelCondition, TraitCondition
 from engine.choosing.probe import MIN_AUC
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import has_model, list_handles, load_model
-from engine.domain.model import POLES, Model, Pool, is_handle
+from engine.domain.model import POLES, Model, is_handle
 from engine.errors import InputError, NoTraitsError, StoreError
 from engine.store.changes import is_altered
-from engine.store.layout import VERDICT
-from engine.store.store import UNREADABLE, StoredSet, list_sets, translate_errors
-from engine.system.filesystem import list_folders, read_bytes
+from engine.store.proposals import list_all
+from engine.store.store import UNREADABLE, StoredSet, read_verdict, translate_errors
+from engine.system.filesystem import list_folders
 from engine.text.embedding import SentenceEncoder, Vectors
 from engine.text.language import decide_language
 
@@ -25,7 +24,6 @@ from engine.text.language import decide_language
 # of one model that were written to be two had .13 to .61.
 ONE_THING = 0.8
 VERIFY = "exemplars verify"
-STATUSES = ("attached", "proposed", "rejected", "detached")
 # Of fewer samples a pole in its set nothing is said of how they are told apart.
 MIN_TEXTS = 8
 # Sets that are named one by one.
@@ -50,7 +48,7 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
     faults: list[Finding] = []
     sets: list[StoredSet] = []
     with _noting(faults, VERIFY):
-        sets = [item for pool in get_args(Pool) for item in list_sets(samples_uri, handle, pool, STATUSES)]
+        sets = list_all(samples_uri, handle)
     attached = [item for item in sets if item.status == "attached"]
     verdicts = {item.run_id: _read_verdict(item) for item in sets}
     model, state = _load(models_uri, handle, [item.run_id for item in attached], faults)
@@ -82,9 +80,8 @@ def _noting(faults: list[Finding], *commands: str) -> Iterator[None]:
 
 def _read_verdict(stored: StoredSet) -> Mapping[str, Any]:
     """The verdict of a set; empty where it has none. ``exemplars verify`` tells of one that cannot be read."""
-    with suppress(OSError, ValueError):
-        verdict = json.loads(read_bytes(stored.file(VERDICT))) if VERDICT in stored.manifest.get("files", {}) else {}
-        return verdict if isinstance(verdict, dict) else {}
+    with suppress(OSError, ValueError, StoreError):
+        return read_verdict(stored)
     return {}
 
 

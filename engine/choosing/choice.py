@@ -122,7 +122,8 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceC
         if context.only_clear:
             verdicts |= _explain(open_to, context)
         chosen |= {exemplar.key: exemplar for exemplar in picked}
-        paired |= _find_whole_pairs(picked)
+        groups = _group(picked)
+        paired |= {pair for pair, own in groups.items() if {exemplar.pole for exemplar in own} == set(POLES)}
         for pole in POLES:
             chosen_at = sum(exemplar.pole == pole for exemplar in picked)
             shortfall[trait.key, pole] = plan.quotas[trait.key, pole] - chosen_at
@@ -293,7 +294,3 @@ def _group(exemplars: Sequence[Exemplar]) -> dict[str, list[Exemplar]]:
     for exemplar in exemplars:
         groups.setdefault(exemplar.pair_id, []).append(exemplar)
     return groups
-
-
-def _find_whole_pairs(picked: Sequence[Exemplar]) -> set[str]:
-    return {pair for pair, group in _group(picked).items() if {exemplar.pole for exemplar in group} == set(POLES)}

@@ -101,19 +101,9 @@ def list_groups(exemplars: Sequence[Exemplar]) -> list[str]:
 
 
 def _list_wrong_side(scores: Numbers, exemplars: Sequence[Exemplar]) -> tuple[str, ...]:
-    sides = _measure_sides(dict(zip((item.key for item in exemplars), scores.tolist(), strict=True)), exemplars)
-    return tuple(key for key, side in sides.items() if side < -WRONG_SIDE_MARGIN)
-
-
-def _measure_sides(scores: Mapping[str, float], exemplars: Sequence[Exemplar]) -> dict[str, float]:
-    """Returns by key how far each exemplar lies on its own pole's side.
-
-    The unit is half of the distance between the poles' means: 1 is at the mean of its pole, below 0 is the other side.
-    """
-    means = {}
-    for pole in ("positive", "negative"):
-        own = [scores[exemplar.key] for exemplar in exemplars if exemplar.pole == pole]
-        means[pole] = sum(own) / len(own)
-    half = (means["positive"] - means["negative"]) / 2
-    signs = {exemplar.key: 1.0 if exemplar.pole == "positive" else -1.0 for exemplar in exemplars}
-    return {key: signs[key] * place / half for key, place in scores.items()} if half > 0 else {}
+    """Lists the keys of the exemplars that lie by more than ``WRONG_SIDE_MARGIN`` on the other pole's side."""
+    signs = [1.0 if exemplar.pole == "positive" else -1.0 for exemplar in exemplars]
+    own = {sign: [at for at, its in zip(scores.tolist(), signs, strict=True) if its == sign] for sign in (1.0, -1.0)}
+    half = (sum(own[1.0]) / len(own[1.0]) - sum(own[-1.0]) / len(own[-1.0])) / 2
+    placed = zip(exemplars, signs, scores.tolist(), strict=True)
+    return tuple(item.key for item, sign, at in placed if half > 0 and sign * at / half < -WRONG_SIDE_MARGIN)

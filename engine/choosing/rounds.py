@@ -209,7 +209,8 @@ class Rounds:
         """
         traits = {trait.key: trait for trait in self.plan.model.traits}
         sentences = [
-            f"{probe.trait}: {len(probe.wrong_side)} of its {self._count_chosen(probe.trait)} samples "
+            f"{probe.trait}: {len(probe.wrong_side)} of its "
+            f"{sum(exemplar.trait == probe.trait for exemplar in self.choice.chosen)} samples "
             f"{'reads' if len(probe.wrong_side) == 1 else 'read'} like the other pole. {READ_THEM}"
             for probe in self.recheck.probes
             if probe.wrong_side
@@ -234,9 +235,6 @@ class Rounds:
         if not self._only_clear:
             ways.append(SAY_IN_BRIEF)
         return f"{LEARNED_INSTEAD}: {', or '.join(ways)}.{f' {NOT_SHOWN}' if self._only_clear else ''}"
-
-    def _count_chosen(self, trait: str) -> int:
-        return sum(exemplar.trait == trait for exemplar in self.choice.chosen)
 
 
 def _without_pools(plan: Plan) -> Plan:

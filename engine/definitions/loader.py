@@ -14,7 +14,7 @@ from functools import lru_cache
 import pyarrow as pa
 
 from engine.definitions.mistakes import Findings, validate_document
-from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, make_outline, names_added
+from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, make_outline
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source, walk_stream
 from engine.definitions.sources.labelled_lines import gather_lines
@@ -104,7 +104,7 @@ def parse_model(handle: str, content: bytes, read: Callable[[str], bytes], has_a
     """
     outline, findings = _parse_outline(handle, content)
     check_traits(outline)
-    added = [make_added_source(outline)] if has_added and not names_added(outline) else []
+    added = [make_added_source(outline)] if has_added else []
     seeds = tuple(_read_sources([*outline.sources, *added], findings, read))
     if findings.problems:
         raise findings.make_error()
@@ -145,10 +145,10 @@ def list_handles(models_uri: str, namespace: str | None = None) -> list[str]:
     """
     try:
         named = [name for name in list_folders(models_uri) if is_handle(name)]
-        wanted = [name for name in named if namespace is None or name.split(".", 1)[0] == namespace]
-        return list_folders_with(models_uri, wanted, MODEL_FILE)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The models {models_uri} cannot be listed: {error}") from error
+    wanted = [name for name in named if namespace is None or name.split(".", 1)[0] == namespace]
+    return list_folders_with(models_uri, wanted, MODEL_FILE)
 
 
 def has_model(models_uri: str, handle: str) -> bool:
@@ -157,10 +157,7 @@ def has_model(models_uri: str, handle: str) -> bool:
     Raises:
         StoreError: the catalogue cannot be read.
     """
-    try:
-        return bool(list_folders_with(models_uri, [handle], MODEL_FILE))
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"The models {models_uri} cannot be read: {error}") from error
+    return bool(list_folders_with(models_uri, [handle], MODEL_FILE))
 
 
 def locate_model(models_uri: str, handle: str) -> str:

@@ -3,15 +3,13 @@
 import posixpath
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from engine.definitions.mistakes import Findings, format_value
 from engine.definitions.scenario_packs import list_pack_names
 from engine.definitions.schema import ModelEntry, ScenariosEntry, TraitEntry
 from engine.definitions.sources.entries import Source, make_sources
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
 from engine.domain.model import Brief, Length, Model, OwnScenarios, Question, Trait
-from engine.errors import StoreError
+from engine.errors import Problem
 from engine.system.filesystem import list_folders_with
 from engine.text.words import fold_name
 
@@ -35,6 +33,10 @@ def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
     """Builds an outline from fields of the right form, and adds the mistakes of meaning in them to ``findings``."""
     traits = _make_traits(entry, findings)
     sources = make_sources(handle, entry, traits, findings)
+    for source in sources:
+        if posixpath.normpath(source.path) == ADDED_FILE:
+            allowed = f"a file of your own: {ADDED_FILE} is kept for samples that are added over HTTP. Rename it"
+            findings.problems.append(Problem(*source.place, repr(source.path), allowed))
     return Outline(
         handle=handle,
         traits=tuple(traits.values()),
@@ -68,19 +70,11 @@ def list_sources(folder: str, outline: Outline) -> tuple[Source, ...]:
     Raises:
         StoreError: the folder cannot be read.
     """
-    if not outline.traits or names_added(outline):
+    if not outline.traits:
         return outline.sources
     parent, _, name = folder.rpartition("/")
-    try:
-        has_added = bool(list_folders_with(parent, [name], ADDED_FILE))
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{folder} cannot be read: {error}") from error
+    has_added = bool(list_folders_with(parent, [name], ADDED_FILE))
     return (*outline.sources, make_added_source(outline)) if has_added else outline.sources
-
-
-def names_added(outline: Outline) -> bool:
-    """Whether ``sources`` names the file of added samples itself, which then is read as it says."""
-    return any(posixpath.normpath(source.path) == ADDED_FILE for source in outline.sources)
 
 
 def name_added_field(trait: str) -> str:

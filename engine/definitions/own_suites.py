@@ -133,7 +133,7 @@ def read_catalogue_suites(settings: Settings) -> list[OwnSuite]:
             raise InputError(f"EXEMPLARS_EXPECTATIONS_URI is {uri}, which is no folder. Make it, or unset the variable")
         infos = sorted(list_below(filesystem, path), key=lambda info: info.base_name)
         found = [info for info in infos if info.base_name.endswith(".json") and not info.base_name.startswith(".")]
-        return [_read_suite(f"{uri}/{info.base_name}", info.is_file) for info in found]
+        return [parse_suite(f"{uri}/{info.base_name}", read_bytes(f"{uri}/{info.base_name}")) for info in found]
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The suites in {uri} cannot be read: {error}") from error
 
@@ -166,12 +166,6 @@ def parse_suite(place: str, content: bytes) -> OwnSuite:
         raise findings.make_error()
     spec = {"name": entry.name, "expectations": expectations}
     return OwnSuite(entry.name, place, json.dumps(spec, sort_keys=True, ensure_ascii=False))
-
-
-def _read_suite(place: str, is_file: bool) -> OwnSuite:
-    if not is_file:
-        raise DefinitionError.of_file(place, "a folder, or a link to nothing", "a file")
-    return parse_suite(place, read_bytes(place))
 
 
 def _parse_json(place: str, content: bytes) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from engine.definitions.mistakes import ClosedEntry, check_entries, validate_doc
 from engine.definitions.schema import LengthEntry
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Length
-from engine.errors import DefinitionError, StoreError
+from engine.errors import DefinitionError
 from engine.settings import SHIPPED_ROOT
 
 SCENARIOS_FOLDER = SHIPPED_ROOT / "data" / "scenarios"
@@ -50,35 +50,21 @@ class Packs:
     lengths_of_kinds: Mapping[str, tuple[Length, ...]] = field(default_factory=dict)
 
 
+# Cached for all runs of the process: parsing the YAML takes 70 ms.
+@cache
 def load_packs(folder: Path) -> Packs:
     """Loads the scenario packs of a folder.
 
     Raises:
         DefinitionError: a file is not a pack, or the lengths or the fallback pack are missing.
-        StoreError: the folder cannot be read.
     """
-    try:
-        contents = tuple((path.name, path.read_bytes()) for path in sorted(folder.glob("*.yaml")))
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be read: {error}") from error
-    return _parse_packs(str(folder), contents)
-
-
-def list_pack_names() -> list[str]:
-    """Lists the names of the shipped packs, sorted."""
-    return sorted(path.stem for path in SCENARIOS_FOLDER.glob("*.yaml") if path.name != LENGTHS_FILE)
-
-
-# Cached for all runs of the process: parsing the YAML takes 70 ms.
-@lru_cache(maxsize=4)
-def _parse_packs(folder: str, contents: tuple[tuple[str, bytes], ...]) -> Packs:
-    documents = {name: parse_yaml(name, content) for name, content in contents}
+    documents = {path.name: parse_yaml(path.name, path.read_bytes()) for path in sorted(folder.glob("*.yaml"))}
     lengths: tuple[SharedLength, ...] = ()
     if document := documents.pop(LENGTHS_FILE, None):
         lengths, _ = validate_document(document, tuple[SharedLength, ...])
     packs = {name.removesuffix(".yaml"): validate_document(document, Pack)[0] for name, document in documents.items()}
     if not lengths or FALLBACK_PACK not in packs:
-        raise DefinitionError.of_file(folder, "a part", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")
+        raise DefinitionError.of_file(str(folder), "a part", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")
     made = [(Length(**length.model_dump(exclude={"kinds"})), length.kinds) for length in lengths]
     kinds = dict.fromkeys(kind for _, its in made for kind in its)
     return Packs(
@@ -86,3 +72,8 @@ def _parse_packs(folder: str, contents: tuple[tuple[str, bytes], ...]) -> Packs:
         tuple(length for length, its in made if not its),
         {kind: tuple(length for length, its in made if kind in its) for kind in kinds},
     )
+
+
+def list_pack_names() -> list[str]:
+    """Lists the names of the shipped packs, sorted."""
+    return sorted(path.stem for path in SCENARIOS_FOLDER.glob("*.yaml") if path.name != LENGTHS_FILE)

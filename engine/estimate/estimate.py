@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from engine.errors import BudgetError, SharedBudgetError
 from engine.estimate.call_kinds import CallKind, Spread
 from engine.llm.client.prices import Price, add_costs
-from engine.llm.client.request import Request
 from engine.llm.gateway.budget import bound_call
 from engine.text.formatting import count_noun, format_cost
 
@@ -138,7 +137,10 @@ def name_unpriced(names: Sequence[str], begins: bool = False) -> str:
 
 def _estimate_kind(kind: CallKind) -> Spread[Amount]:
     """Estimates the calls of one kind; tokens are rounded up."""
-    chars = sum(_count_chars(example.request) for example in kind.examples) / len(kind.examples)
+    # All that a call sends, its schema or its questions included.
+    sent = [text for example in kind.examples for _, text in example.request.prompt.messages]
+    sent += [json.dumps(example.request.form) for example in kind.examples if example.request.form]
+    chars = sum(map(len, sent)) / len(kind.examples)
 
     def price(calls: int, chars_per_token: float, reply_tokens: float) -> Amount:
         tokens_in, tokens_out = math.ceil(calls * chars / chars_per_token), math.ceil(calls * reply_tokens)
@@ -165,12 +167,6 @@ def _add(amounts: Sequence[Amount]) -> Amount:
         sum(amount.tokens_out for amount in amounts),
         add_costs(*(amount.cost_usd for amount in amounts)),
     )
-
-
-def _count_chars(request: Request) -> int:
-    """Counts the characters of all that a call sends, its schema or its questions included."""
-    form = json.dumps(request.form) if request.form else ""
-    return sum(len(text) for _, text in request.prompt.messages) + len(form)
 
 
 def _format_costs(estimate: Estimate) -> list[str]:

@@ -99,7 +99,7 @@ def describe_run(
         prompts: how many prompts of each kind are included, at most.
     """
     kinds = list_calls(plan, endpoint, judge)
-    pool = plan.scenario_pool
+    pool, cells = plan.scenario_pool, count_scenarios(plan.level, 1, plan.wanted)
     return PlannedRun(
         handle=plan.model.handle,
         synth_type=plan.synth_type,
@@ -110,7 +110,11 @@ def describe_run(
         seed=plan.seed,
         top_up_rounds=plan.level.top_up_rounds,
         own_suites=tuple(suite.name for suite in plan.model.own_suites),
-        quotas=_list_quotas(plan),
+        quotas=tuple(
+            Quota(trait.key, trait.type, pole, trait.label(pole), plan.quotas[trait.key, pole], cells)
+            for trait in plan.model.traits
+            for pole in POLES
+        ),
         fields=tuple(field.name for field in pool.fields),
         not_covered=pool.uncovered,
         proposed_by=None if endpoint.style == "plain" or not list_proposable(plan.model) else endpoint.name,
@@ -131,15 +135,6 @@ def describe_run(
 def _describe_length(length: Length) -> str:
     """Returns a length's name with its range of words, which is the name of one that is made from seeds."""
     return length.words if length.name == length.words else f"{length.name} ({length.words})"
-
-
-def _list_quotas(plan: Plan) -> tuple[Quota, ...]:
-    cells = count_scenarios(plan.level, 1, plan.wanted)
-    return tuple(
-        Quota(trait.key, trait.type, pole, trait.label(pole), plan.quotas[trait.key, pole], cells)
-        for trait in plan.model.traits
-        for pole in POLES
-    )
 
 
 def _list_prompts(kind: CallKind, shown: int) -> list[PlannedPrompt]:

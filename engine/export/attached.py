@@ -4,16 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
 from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
 from engine.domain.model import Pool
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import InputError
 from engine.store.earlier.rows import walk_rows
-from engine.store.sample_set import GROUP_ROWS
-from engine.store.store import StoredSet, find_set, list_sets
+from engine.store.store import StoredSet, get_set, list_sets
 
 BATCH_ROWS = 1_000
 POOLS: tuple[Pool, Pool] = ("train", "eval")
@@ -35,15 +32,6 @@ class AttachedSamples:
         for stored in self.sets:
             for table in walk_rows(stored, columns, BATCH_ROWS):
                 yield from table.to_pylist()
-
-    def walk_tables(self) -> Iterator[pa.Table]:
-        """Yields all columns of the samples, at most a row group of the store at a time.
-
-        Raises:
-            StoreError: a set cannot be read.
-        """
-        for stored in self.sets:
-            yield from walk_rows(stored, SAMPLE_SCHEMA.names, GROUP_ROWS)
 
     def count(self) -> int:
         """How many there are, by the manifests."""
@@ -75,12 +63,9 @@ def find_attached(
 
 
 def _find_run(samples_uri: str, handle: str, pools: Sequence[Pool], run_id: str) -> StoredSet:
-    stored = find_set(samples_uri, run_id)
-    if stored is None or stored.handle != handle:
-        raise InputError(
-            f"{samples_uri} has no set of run {run_id!r} for {handle}. The run id is the last part of a set's folder, "
-            "run=<run id>. Set EXEMPLARS_SAMPLES_URI to look in another store"
-        )
+    stored = get_set(samples_uri, run_id)
+    if stored.handle != handle:
+        raise InputError(f"The set of run {run_id} is one of {stored.handle}, not of {handle}")
     if stored.status != "attached":
         raise InputError(f"The set of run {run_id} is {stored.status}, and only attached samples are handed on")
     if (pool := stored.manifest["pool"]) not in pools:

@@ -17,6 +17,7 @@ from engine.errors import InputError
 from engine.export.attached import POOLS, AttachedSamples, find_attached
 from engine.export.lines import describe_source, write_bodies, write_csv, write_lines, write_source
 from engine.report.dataset_card import SHOWN, SPLITS, render_header
+from engine.store.earlier.rows import read_whole_sets
 from engine.store.sample_set import GROUP_ROWS
 from engine.store.store import StoredSet
 from engine.system.filesystem import Target
@@ -53,7 +54,7 @@ def write_hub(samples: AttachedSamples, folder: Path) -> int:
     The folder loads with ``datasets.load_dataset`` and uploads as it is.
     """
     pools = {pool: samples.in_pool(pool) for pool in POOLS}
-    splits = {SPLITS[pool]: pa.concat_tables(own.walk_tables()) for pool, own in pools.items() if own.sets}
+    splits = {SPLITS[pool]: read_whole_sets(own.sets) for pool, own in pools.items() if own.sets}
     (folder / DATA.format(split="")).parent.mkdir()
     for split, table in splits.items():
         pq.write_table(table, folder / DATA.format(split=split), GROUP_ROWS, compression="zstd")

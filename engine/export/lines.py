@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from engine.definitions.outline import Outline
-from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
+from engine.definitions.outline import Outline, name_added_field
+from engine.definitions.sources.labelled_lines import CONTENT
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.export.attached import POOLS, AttachedSamples
 from engine.text.formatting import quote_formulas
@@ -46,7 +46,7 @@ def write_source(samples: AttachedSamples, file: Path) -> int:
 
     Samples of traits that the model no longer has are left out: no source could label them.
     """
-    fields = name_fields(samples.outline)
+    fields = {trait.key: name_added_field(trait.key) for trait in samples.outline.traits}
     rows = samples.walk_rows(("trait", "text", "quality"))
     return _write(
         file, ({CONTENT: row["text"], fields[row["trait"]]: row["quality"]} for row in rows if row["trait"] in fields)
@@ -55,17 +55,9 @@ def write_source(samples: AttachedSamples, file: Path) -> int:
 
 def describe_source(outline: Outline, path: str) -> str:
     """Describes a file of ``write_source`` as the entry of ``sources`` that ``model.yaml`` has for it, in YAML."""
-    mapping = {name: {"trait": trait} for trait, name in name_fields(outline).items()}
+    mapping = {name_added_field(trait.key): {"trait": trait.key} for trait in outline.traits}
     entry = {"type": "jsonl", "path": path, "mapping": mapping}
     return yaml.safe_dump({"sources": [entry]}, sort_keys=False, allow_unicode=True)
-
-
-def name_fields(outline: Outline) -> Mapping[str, str]:
-    """Names the field of each trait by its key; a key that is a field of its own gets a word more."""
-    return {
-        trait.key: f"{trait.key} quality" if trait.key in (CONTENT, SOURCE_URL) else trait.key
-        for trait in outline.traits
-    }
 
 
 def write_bodies(samples: AttachedSamples, folder: Path) -> int:

@@ -32,7 +32,6 @@ from engine.text.formatting import shorten
 
 BASE = "/v1"
 MAX_WAIT_SECONDS = 60.0
-MAX_FIRST_ATTEMPTS = 4
 TEMPORARY_STATUSES = frozenset({408, 425, 429})
 LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 SHOWN, SHOWN_TEXT = 300, 60
@@ -68,7 +67,6 @@ class Platform:
         self._patience_seconds = patience_seconds
         self._tell = tell
         self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
-        self._answered = False
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
             timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
@@ -88,11 +86,9 @@ class Platform:
             InputError: the address is none of a platform, or a sample is not taken, so none of these was added.
             ModelBusyError, PlatformError: it was waited for in vain, or the key is refused.
         """
-        is_over = stop_before_delay(self._patience_seconds)
         retrying = Retrying(
             retry=retry_if_exception_type((RetryablePlatformError, ModelBusyError)),
-            # Where there was never an answer there is no reason to think that there will be one.
-            stop=lambda state: is_over(state) or (not self._answered and state.attempt_number >= MAX_FIRST_ATTEMPTS),
+            stop=stop_before_delay(self._patience_seconds),
             wait=self._choose_wait,
             before_sleep=self._tell_wait,
             reraise=True,
@@ -111,7 +107,6 @@ class Platform:
                 f"{self.url} does not answer ({self._quote(f'{type(error).__name__}: {error}')}). Start it, or see "
                 "that the address is right"
             ) from error
-        self._answered = self._answered or answer.status_code < 500
         if not answer.is_success:
             raise self._explain(answer, entries)
         try:
@@ -180,8 +175,8 @@ class Platform:
 
     def _tell_wait(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        most = f"for up to {self._patience_seconds:.0f} s" if self._answered else f"{MAX_FIRST_ATTEMPTS} times in all"
-        self._tell(f"{str(error).rstrip('.')}. Asking {most}, again in {state.upcoming_sleep:.1f} s")
+        wait = f"for up to {self._patience_seconds:.0f} s, again in {state.upcoming_sleep:.1f} s"
+        self._tell(f"{str(error).rstrip('.')}. Asking {wait}")
 
     def _quote(self, text: str) -> str:
         """Quotes a foreign text in one line of bounded length, without the key."""

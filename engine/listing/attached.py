@@ -8,41 +8,29 @@ row, for a row keeps the number that it had when its set was attached.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.errors import StoreError
 from engine.listing.page import AttachedPosition, ListedSample, SampleCount
-from engine.store.changes import Positions, number_rows
-from engine.store.commit import find_manifests, is_attached
+from engine.store.changes import number_rows
+from engine.store.commit import is_attached
 from engine.store.layout import SAMPLES
-from engine.store.sample_set import ATTACHED_NS, read_manifest
-from engine.store.store import UNREADABLE, locate_pool, translate_errors
+from engine.store.sample_set import ATTACHED_NS, GROUP_ROWS, read_manifest
+from engine.store.store import StoredSet, list_sets
 from engine.system.filesystem import open_folder
 
 COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "created_at"]
 # To make Python values of rows is most of the cost, and a page may end early in a batch.
 BATCH_ROWS = 128
 BUFFER_BYTES = 64 * 1024
-PREFIX = "run="
 # How often the samples of a set may become others while they are read.
 TRIES = 10
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class AttachedSet:
-    """An attached set; sets sort in the order of their attachment. ``counts`` are those of its samples, by trait."""
-
-    attached_ns: int
-    run_id: str
-    folder: str
-    counts: Mapping[str, SampleCount]
 
 
 def walk_attached(
@@ -55,13 +43,13 @@ def walk_attached(
     Raises:
         StoreError: a set cannot be read.
     """
-    for item in list_attached(samples_uri, handle):
-        place = item.attached_ns, item.run_id
-        if place < (start.attached_ns, start.run_id) or (trait_key is not None and trait_key not in item.counts):
+    for stored in list_attached(samples_uri, handle):
+        place = _find_place(stored)
+        if place < (start.attached_ns, start.run_id) or trait_key not in (None, *stored.manifest["counts"]):
             continue
         first = start.row if place == (start.attached_ns, start.run_id) else 0
-        for row, entry in _walk_set(item.folder, first, trait_key):
-            yield AttachedPosition(item.attached_ns, item.run_id, row), ListedSample(**entry, source_url=None)
+        for row, entry in _walk_set(stored.folder, first, trait_key):
+            yield AttachedPosition(*place, row), ListedSample(**entry, source_url=None)
 
 
 def count_attached(samples_uri: str, handle: str) -> dict[str, SampleCount]:
@@ -71,41 +59,24 @@ def count_attached(samples_uri: str, handle: str) -> dict[str, SampleCount]:
         StoreError: a folder or manifest cannot be read.
     """
     counts: dict[str, SampleCount] = defaultdict(SampleCount)
-    for item in list_attached(samples_uri, handle):
-        for trait, count in item.counts.items():
-            if count.sample_count:
-                counts[trait] += count
+    for stored in list_sets(samples_uri, handle, "train"):
+        for trait, poles in stored.manifest["counts"].items():
+            if total := sum(poles.values()):
+                counts[trait] += SampleCount(total, poles["positive"], poles["negative"])
     return dict(counts)
 
 
-def list_attached(samples_uri: str, handle: str) -> list[AttachedSet]:
+def list_attached(samples_uri: str, handle: str) -> list[StoredSet]:
     """The attached sets of a model's samples, in the order in which they were attached.
 
     Raises:
         StoreError: the folder cannot be listed, or a manifest cannot be read.
     """
-    parent = locate_pool(samples_uri, handle, "train")
-    with translate_errors(parent, UNREADABLE):
-        found = find_manifests(*open_folder(parent))
-    sets = (_read_set(f"{parent}/{name}", version) for name, version in found.items() if name.startswith(PREFIX))
-    return sorted(item for item in sets if item)
+    return sorted(list_sets(samples_uri, handle, "train"), key=_find_place)
 
 
-# Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.
-@lru_cache(maxsize=16_384)
-def _read_set(folder: str, _version: tuple[int, int]) -> AttachedSet | None:
-    """The set by its manifest of this time and size; None if it is not attached, or gone."""
-    manifest = read_manifest(folder)
-    if manifest is None or not is_attached(manifest):
-        return None
-    try:
-        counts = {
-            trait: SampleCount(poles["positive"] + poles["negative"], poles["positive"], poles["negative"])
-            for trait, poles in manifest["counts"].items()
-        }
-        return AttachedSet(manifest[ATTACHED_NS], folder.rpartition(f"/{PREFIX}")[2], folder, counts)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"The manifest of {folder} does not count its samples, or say since when") from error
+def _find_place(stored: StoredSet) -> tuple[int, str]:
+    return stored.manifest[ATTACHED_NS], stored.run_id
 
 
 def _walk_set(folder: str, first: int, trait_key: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -137,29 +108,12 @@ def _walk_file(source: pa.NativeFile, first: int, trait_key: str | None) -> Iter
     options = {"buffer_size": BUFFER_BYTES, "pre_buffer": False, "page_checksum_verification": True}
     with pq.ParquetFile(source, **options) as parquet:
         numbers = number_rows(parquet.metadata.metadata, parquet.metadata.num_rows)
-        for group in range(parquet.num_row_groups):
-            metadata = parquet.metadata.row_group(group)
-            own, numbers = numbers[: metadata.num_rows], numbers[metadata.num_rows :]
-            if own.size and own[-1] >= first and _may_hold(metadata, trait_key):
-                yield from _walk_group(parquet, group, own, first, trait_key)
-
-
-def _walk_group(
-    parquet: pq.ParquetFile, group: int, numbers: Positions, first: int, trait_key: str | None
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=COLUMNS, use_threads=False):
-        own, numbers = pa.array(numbers[: batch.num_rows]), numbers[batch.num_rows :]
-        wanted = pc.greater_equal(own, first)
-        if trait_key is not None:
-            wanted = pc.and_(wanted, pc.equal(batch["trait"], trait_key))
-        yield from zip(own.filter(wanted).to_pylist(), batch.filter(wanted).to_pylist(), strict=True)
-
-
-def _may_hold(group: pq.RowGroupMetaData, trait_key: str | None) -> bool:
-    """Whether a row group may hold rows of the trait, by the minimum and maximum of its trait column."""
-    column = next(
-        group.column(index) for index in range(group.num_columns) if group.column(index).path_in_schema == "trait"
-    )
-    if trait_key is None or not column.is_stats_set or not column.statistics.has_min_max:
-        return True
-    return bool(column.statistics.min <= trait_key <= column.statistics.max)
+        # Whole row groups before the first row are not read.
+        begun = int(np.searchsorted(numbers, first)) // GROUP_ROWS
+        numbers, groups = numbers[begun * GROUP_ROWS :], range(begun, parquet.num_row_groups)
+        for batch in parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=COLUMNS, use_threads=False):
+            own, numbers = pa.array(numbers[: batch.num_rows]), numbers[batch.num_rows :]
+            wanted = pc.greater_equal(own, first)
+            if trait_key is not None:
+                wanted = pc.and_(wanted, pc.equal(batch["trait"], trait_key))
+            yield from zip(own.filter(wanted).to_pylist(), batch.filter(wanted).to_pylist(), strict=True)

@@ -1,7 +1,8 @@
 """The values of a listing: a sample as the HTTP API shows it, authored or attached, and the position of a page."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
+from operator import add
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,4 @@ class SampleCount:
     negative_samples: int = 0
 
     def __add__(self, other: "SampleCount") -> "SampleCount":
-        return SampleCount(
-            self.sample_count + other.sample_count,
-            self.positive_samples + other.positive_samples,
-            self.negative_samples + other.negative_samples,
-        )
+        return SampleCount(*map(add, astuple(self), astuple(other)))

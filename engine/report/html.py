@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from engine.domain.model import POLES, Model, Pole, Trait
@@ -19,8 +19,10 @@ from engine.llm.gateway.budget import RunBudget
 from engine.report.costs import describe_spending, format_tokens, list_remarks
 from engine.report.separation import Separation, count_positions
 from engine.report.wording import EXPLANATIONS, describe_votes, name_suite, pick_pairs
-from engine.text.formatting import count_noun, embed_json, format_cost, name_plainly, name_reason
+from engine.text.formatting import count_noun, embed_json, format_cost, load_pages, name_plainly, name_reason
 from engine.text.words import count_words
+
+SEVERITIES = {"critical": 0, "warning": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ def render_report(data: ReportData) -> str:
             variety=[item for item in data.variety if item.exemplars.count],
             words=_describe_lengths(data.kept),
             remarks=list_remarks(data.budget),
-            expectations=sorted(data.expectations, key=_rank_expectation),
+            # Failed ones first, the most severe of them foremost.
+            expectations=sorted(data.expectations, key=lambda item: (item.success, SEVERITIES.get(item.severity, 2))),
             table=_pack_table(data),
         )
     )
@@ -89,13 +92,7 @@ def render_report(data: ReportData) -> str:
 
 @cache
 def _make_environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = load_pages(Path(__file__).parent / "templates")
     environment.globals.update(POLES=POLES)
     environment.filters.update(
         count_noun=count_noun,
@@ -128,11 +125,6 @@ def _describe_lengths(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
     for row in rows:
         counts.setdefault((row["trait"], row["pole"]), []).append(count_words(row["text"] or ""))
     return {key: f"{median(found):g} ({min(found):,} to {max(found):,})" for key, found in counts.items()}
-
-
-def _rank_expectation(result: ExpectationResult) -> tuple[bool, int]:
-    """Sorts failed expectations first, the most severe of them foremost."""
-    return result.success, {"critical": 0, "warning": 1}.get(result.severity, 2)
 
 
 def _pack_table(data: ReportData) -> Markup:

@@ -48,8 +48,9 @@ def write_page(
     api_url: str | None = None,
 ) -> str:
     """Writes the page of a run that has a verdict; ``api_url`` is the HTTP API's address, None if there is none."""
+    headline, sentence = map(escape, describe_verdict(rounds, verdict))
     sections = [
-        _write_verdict(rounds, verdict),
+        f"# {rounds.plan.model.handle}: {headline}\n\n**{sentence}**",
         write_next_steps(rounds, verdict, stored, api_url),
         _write_findings(rounds, verdict),
         _write_kept(rounds, verdict),
@@ -100,11 +101,6 @@ def write_error(handle: str, message: str) -> str:
 def escape(text: str) -> str:
     """Puts a text, which may come from a language model, on one line, and escapes all markdown in it."""
     return _OPENER.sub(r"\1\\", " ".join(text.split()).translate(_MARKUP))
-
-
-def _write_verdict(rounds: Rounds, verdict: Verdict) -> str:
-    headline, sentence = map(escape, describe_verdict(rounds, verdict))
-    return f"# {rounds.plan.model.handle}: {headline}\n\n**{sentence}**"
 
 
 def _write_report_step(stored: StoredSet, api_url: str | None) -> str:

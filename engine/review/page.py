@@ -5,14 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from engine.domain.samples import Row
 from engine.store.layout import PROPOSED, REVIEW_DATA
 from engine.store.proposals import read_deadline, read_decisions, read_rows, sum_up
 from engine.store.store import StoredSet
 from engine.system.filesystem import read_bytes
-from engine.text.formatting import embed_json
+from engine.text.formatting import embed_json, load_pages
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -34,19 +32,16 @@ def render_review_page(stored: StoredSet) -> str:
             str(sample_id): said for sample_id, said in sum_up(read_decisions(stored)).items() if sample_id in ids
         },
     }
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("review.html.jinja").render(
-        handle=stored.handle,
-        run_id=stored.run_id,
-        count=len(packed["rows"]),
-        until=f"{read_deadline(stored):%Y-%m-%d}",
-        packed=embed_json(packed),
+    return (
+        load_pages(TEMPLATES)
+        .get_template("review.html.jinja")
+        .render(
+            handle=stored.handle,
+            run_id=stored.run_id,
+            count=len(packed["rows"]),
+            until=f"{read_deadline(stored):%Y-%m-%d}",
+            packed=embed_json(packed),
+        )
     )
 
 

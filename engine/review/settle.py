@@ -11,8 +11,7 @@ from engine.domain.samples import Row
 from engine.domain.verdict import PoleVariety
 from engine.errors import InputError
 from engine.store.layout import PROPOSED
-from engine.store.proposals import LEFT_OUT, Decision, list_decided, read_rows, sum_up
-from engine.store.sample_set import count_poles
+from engine.store.proposals import Decision, list_decided, read_rows, sum_up
 from engine.store.store import StoredSet
 from engine.text.embedding import Embedder
 from engine.text.language import decide_language
@@ -47,21 +46,10 @@ class PersonReview:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """The rows of a proposal after a decision on it; those that are left out have that reason."""
+def settle(stored: StoredSet, review: PersonReview) -> tuple[list[Row], list[int]]:
+    """Settles which rows of a proposal stand, and the ids of those that do not.
 
-    standing: tuple[Row, ...]
-    left_out: tuple[Row, ...]
-
-    @property
-    def counts(self) -> dict[str, dict[str, int]]:
-        """How many rows stand, by trait and pole."""
-        return count_poles(self.standing)
-
-
-def settle(stored: StoredSet, review: PersonReview) -> Settled:
-    """Settles which rows of a proposal stand; the other text of a pair that loses one stays.
+    The other text of a pair that loses one stays.
 
     A sample that reads as the other pole is kept for that one where one of its own was left out, else left out itself.
 
@@ -91,7 +79,7 @@ def settle(stored: StoredSet, review: PersonReview) -> Settled:
     kept = {row["id"] for row in standing}
     poles = Counter(pair for pair, _ in {(row["pair_id"], row["pole"]) for row in standing})
     whole = [row if poles[row["pair_id"]] > 1 else Row(**{**row, "pair_id": None}) for row in standing]
-    return Settled(tuple(whole), tuple(Row(**{**row, "reason": LEFT_OUT}) for row in rows if row["id"] not in kept))
+    return whole, [row["id"] for row in rows if row["id"] not in kept]
 
 
 def add_decisions(review: PersonReview, stored: StoredSet, decisions: Sequence[Decision]) -> PersonReview:

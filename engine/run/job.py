@@ -291,9 +291,9 @@ def check_effort(effort: str | None) -> Effort | None:
     return cast("Effort | None", effort)
 
 
-def plan_job(job: Job, packs: Packs, seed: int, proposed: Proposal = NO_PROPOSAL) -> Plan:
-    """The plan of a job, with the scenarios that the synth model has proposed, or without."""
-    return plan_with(job, prepare_scenarios(job, packs, proposed)(), seed)
+def plan_job(job: Job, packs: Packs, seed: int) -> Plan:
+    """The plan of a job without the scenarios that the synth model would propose."""
+    return plan_with(job, prepare_scenarios(job, packs, NO_PROPOSAL)(), seed)
 
 
 def prepare_scenarios(job: Job, packs: Packs, proposed: Proposal) -> partial[ScenarioPool]:
@@ -315,13 +315,8 @@ def _read_sha256(identity: str) -> str:
 
 
 def _is_finished(settings: Settings, handle: str, plan_id: str) -> bool:
-    return any(
-        stored.manifest.get("plan_id") == plan_id
-        for pool in get_args(Pool)
-        for stored in list_sets(
-            settings.locate(settings.samples_uri), handle, pool, ("attached", "detached", "rejected")
-        )
-    )
+    sets = list_all(settings.locate(settings.samples_uri), handle, ("attached", "detached", "rejected"))
+    return any(stored.manifest.get("plan_id") == plan_id for stored in sets)
 
 
 def _list_there(names: Sequence[str], place: EmbeddedPlace) -> dict[str, str]:

@@ -4,11 +4,12 @@ import asyncio
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from engine.asking.cells import propose_scenarios
 from engine.asking.plan import Plan
 from engine.asking.scenarios import NO_PROPOSAL, Proposal
-from engine.axis.reference_axis import ReferenceAxis, prepare_axes
+from engine.axis.reference_axis import ReferenceAxis, fit_reference_axes
 from engine.choosing.rounds import Rounds
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import POLES
@@ -92,4 +93,4 @@ async def _find_axes(draft: Plan, embedder: Embedder, run_heavy: RunHeavy) -> Ma
         # Here, since the report needs their vectors too.
         texts = [seed.text for seed in draft.model.examples_at(trait.key, pole)]
         await embedder.embed_ahead([*texts, *map(mask_numbers, texts)], run_heavy)
-    return await run_heavy(prepare_axes(draft.model, embedder))
+    return await run_heavy(partial(fit_reference_axes, draft.model.without_stored(), embedder))

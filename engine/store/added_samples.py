@@ -6,34 +6,23 @@ store, so that none of another Prefect server attaches meanwhile what is added.
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-import numpy as np
-
 from engine.definitions.loader import load_outline, locate_model
-from engine.definitions.outline import (
-    ADDED_FILE,
-    Outline,
-    list_sources,
-    make_added_source,
-    name_added_field,
-    names_added,
-)
+from engine.definitions.outline import ADDED_FILE, Outline, list_sources, make_added_source, name_added_field
 from engine.definitions.sources.entries import Source, Version, read_version, walk_source
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
-from engine.errors import DefinitionError, Problem, SampleConflictError
+from engine.errors import SampleConflictError
 from engine.system.filesystem import lock_folder, open_folder, read_bytes, replace_file
 
 # Longer than any text that a definition can ask for: 5,000 words, and half as many again before one is too long.
 MAX_TEXT_CHARACTERS = 64 * 1024
 # The qualities that stand for an id; more than one where an author has labelled one text twice.
 Standing = Mapping[int, Collection[float]]
-# The ids of a file's samples, ``int64`` of shape ``(samples,)``, and their qualities in the same order.
-_Index = tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.float64]]]
 
 
 def add_samples(models_uri: str, handle: str, samples: Sequence[Seed], attached: Standing) -> list[int]:
@@ -64,7 +53,6 @@ def choose_new(models_uri: str, outline: Outline, samples: Sequence[Seed], attac
     Raises:
         SampleConflictError, DefinitionError, StoreError: as ``add_samples``.
     """
-    _check_unnamed(outline)
     ids = [make_id(outline.handle, sample.trait, sample.text) for sample in samples]
     standing = find_authored(models_uri, outline, ids)
     for known, qualities in attached.items():
@@ -90,14 +78,23 @@ def find_authored(models_uri: str, outline: Outline, ids: Collection[int]) -> de
     Raises:
         DefinitionError, StoreError: as ``add_samples``.
     """
-    folder = locate_model(models_uri, outline.handle)
-    wanted = np.fromiter(ids, np.int64, len(ids))
     found: defaultdict[int, set[float]] = defaultdict(set)
-    for source in list_sources(folder, outline):
-        known, qualities = _read_index(folder, outline.handle, source, read_version(folder, source))
-        for place in np.flatnonzero(np.isin(known, wanted)):
-            found[int(known[place])].add(float(qualities[place]))
+    for _, number, seed in walk_authored(models_uri, outline, ids):
+        found[number].add(seed.quality)
     return found
+
+
+def walk_authored(models_uri: str, outline: Outline, ids: Collection[int]) -> Iterator[tuple[Source, int, Seed]]:
+    """Yields the authored samples, added ones too, that have one of the ids, each with its source and id.
+
+    Raises:
+        DefinitionError, StoreError: as ``add_samples``.
+    """
+    folder = locate_model(models_uri, outline.handle)
+    for source in list_sources(folder, outline):
+        index = _read_index(folder, outline.handle, source, read_version(folder, source))
+        for number in index.keys() & ids:
+            yield from ((source, number, seed) for seed in index[number])
 
 
 def find_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[int]:
@@ -106,10 +103,8 @@ def find_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[
     Raises:
         DefinitionError, StoreError: as ``add_samples``.
     """
-    outline = load_outline(models_uri, handle)
-    return (
-        frozenset() if names_added(outline) else frozenset(find_authored(models_uri, replace(outline, sources=()), ids))
-    )
+    outline = replace(load_outline(models_uri, handle), sources=())
+    return frozenset(find_authored(models_uri, outline, ids))
 
 
 def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[int]:
@@ -124,7 +119,7 @@ def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozense
     """
     outline, folder, wanted = load_outline(models_uri, handle), locate_model(models_uri, handle), frozenset(ids)
     with lock_folder(*open_folder(folder)):
-        content = b"" if names_added(outline) else _read_added(folder)
+        content = _read_added(folder)
         lines = content.split(b"\n")
         removed: set[int] = set()
         for line in walk_source(folder, make_added_source(outline)) if content else ():
@@ -138,20 +133,12 @@ def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozense
     return frozenset(removed)
 
 
-@lru_cache(maxsize=64)
-def _read_index(folder: str, handle: str, source: Source, _version: Version) -> _Index:
-    seeds = [seed for line in walk_source(folder, source) for seed in line.seeds]
-    ids = (make_id(handle, seed.trait, seed.text) for seed in seeds)
-    return np.fromiter(ids, np.int64, len(seeds)), np.array([seed.quality for seed in seeds], np.float64)
-
-
-def _check_unnamed(outline: Outline) -> None:
-    """Checks that ``sources`` does not name the file of added samples."""
-    for source in outline.sources if names_added(outline) else ():
-        if source.path.endswith(ADDED_FILE):
-            allowed = f"a file of your own: {ADDED_FILE} is kept for samples that are added over HTTP. Rename it"
-            file, line, field = source.place
-            raise DefinitionError(file, [Problem(file, line, field, repr(source.path), allowed)])
+@lru_cache(maxsize=16)
+def _read_index(folder: str, handle: str, source: Source, _version: Version) -> Mapping[int, Sequence[Seed]]:
+    index: defaultdict[int, list[Seed]] = defaultdict(list)
+    for seed in (seed for line in walk_source(folder, source) for seed in line.seeds):
+        index[make_id(handle, seed.trait, seed.text)].append(seed)
+    return index
 
 
 def _read_added(folder: str) -> bytes:

@@ -23,7 +23,7 @@ from engine.errors import InputError, StoreError
 from engine.store.commit import is_attached
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import describe_file, digest_ids, read_manifest, seal, write_parquet
-from engine.store.store import UNREADABLE, StoredSet, explain_damage, find_set, translate_errors
+from engine.store.store import UNREADABLE, StoredSet, explain_damage, get_set, translate_errors
 from engine.store.writers import lock_model
 from engine.system.filesystem import open_folder, read_bytes, write_whole
 
@@ -55,12 +55,7 @@ def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet
         DefinitionError: the model's lifecycle file is wrong.
         StoreError: the store cannot be read.
     """
-    stored = find_set(samples_uri, run_id)
-    if stored is None:
-        raise InputError(
-            f"{samples_uri} has no set of run {run_id!r}. The run id is the last part of a set's folder, run=<run id>. "
-            "Set EXEMPLARS_SAMPLES_URI to look in another store"
-        )
+    stored = get_set(samples_uri, run_id)
     if stored.status != "attached":
         raise InputError(
             f"The set of run {run_id} is {stored.status}: none of its samples is attached to {stored.handle}, so there "

@@ -45,7 +45,7 @@ def commit_set(
     """
     filesystem, path = open_folder(folder)
     if isinstance(filesystem, fs.LocalFileSystem):
-        _make_pool(Path(path).parent)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
     with lock_model(folder) as confirm:
         earlier = read_manifest(folder)
         if (earlier is not None and earlier["status"] != "rejected") or not may_enter():
@@ -96,27 +96,12 @@ def is_attached(manifest: Mapping[str, Any] | None) -> bool:
 
 def list_stale(root: Path, now: datetime) -> list[Path]:
     """The staging folders in and beside a store's root that have not changed for a day, sorted: nobody builds there."""
-    found = sorted([*root.glob(f"{STAGING}*"), *root.parent.glob(f".{root.name}-staging-*")])
-    return [path for path in found if _is_stale(path, now)]
-
-
-def _is_stale(path: Path, now: datetime) -> bool:
-    try:
-        return now.timestamp() - path.stat().st_mtime > STALE_SECONDS
-    except FileNotFoundError:
-        # Its process has removed it meanwhile.
-        return False
-
-
-def _make_pool(pool: Path) -> None:
-    """Makes the folders of a model and its pool, and syncs their parents so that they survive a loss of power."""
-    if pool.is_dir():
-        return
-    pool.mkdir(parents=True, exist_ok=True)
-    for folder in pool.parents[:3]:
-        # We may not be permitted to open the folder above the store.
-        with suppress(PermissionError):
-            sync(folder)
+    found = []
+    for path in sorted([*root.glob(f"{STAGING}*"), *root.parent.glob(f".{root.name}-staging-*")]):
+        # Its process may have removed it meanwhile.
+        with suppress(FileNotFoundError):
+            found += [path] if now.timestamp() - path.stat().st_mtime > STALE_SECONDS else []
+    return found
 
 
 def _write_local(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast, get_args
 import pyarrow as pa
 
 from engine.domain.model import Pool, Seed
-from engine.domain.samples import Reason, Row, make_sample_table
+from engine.domain.samples import Row, make_sample_table
 from engine.errors import InputError, StoreError
 from engine.store.changes import finish_change, put_file, read_table
 from engine.store.commit import is_attached
@@ -34,8 +34,6 @@ from engine.store.store import (
     UNREADABLE,
     StoredSet,
     explain_damage,
-    list_in_pool,
-    list_pools,
     list_sets,
     translate_errors,
 )
@@ -43,8 +41,6 @@ from engine.store.writers import lock_model
 from engine.system.filesystem import read_bytes
 
 STATUSES = ("attached", "proposed", "rejected", "detached")
-# The reason of rows that a person has refused.
-LEFT_OUT: Reason = "left_out"
 Said = Literal["accept", "refuse", "other_pole", "undecided"]
 
 
@@ -58,32 +54,13 @@ class Decision:
     at: str
 
 
-def list_proposals(samples_uri: str, handle: str) -> list[StoredSet]:
-    """The proposals of a model that wait, in both pools, in the order of their creation.
+def list_all(samples_uri: str, handle: str, statuses: Sequence[str] = STATUSES) -> list[StoredSet]:
+    """All sets of a model that have one of these statuses, pool by pool, in the order of their creation.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
     """
-    return [stored for stored in list_all(samples_uri, handle) if stored.status == "proposed"]
-
-
-def list_all(samples_uri: str, handle: str) -> list[StoredSet]:
-    """All sets of a model, whatever their status, pool by pool.
-
-    Raises:
-        StoreError: a folder or manifest cannot be read.
-    """
-    return [stored for pool in get_args(Pool) for stored in list_sets(samples_uri, handle, pool, STATUSES)]
-
-
-def list_expired(samples_uri: str, now: datetime) -> Iterator[StoredSet]:
-    """Yields the proposals of a store that nobody has decided on in time, model by model.
-
-    Raises:
-        StoreError: the store cannot be listed, or a manifest cannot be read.
-    """
-    for pool in list_pools(samples_uri):
-        yield from (stored for stored in list_in_pool(pool, ["proposed"]) if read_deadline(stored) <= now)
+    return [stored for pool in get_args(Pool) for stored in list_sets(samples_uri, handle, pool, statuses)]
 
 
 def read_deadline(stored: StoredSet) -> datetime:

@@ -1,22 +1,20 @@
 """The sample store: writes and finds sample sets, each a folder ``handle=…/pool=…/run=<run id>``."""
 
 import json
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 from typing import Any, get_args
 
 import pyarrow as pa
-from pyarrow import fs
 
 from engine.domain.model import Pool
-from engine.errors import StoreError
-from engine.store.commit import commit_set, is_attached
+from engine.errors import InputError, StoreError
+from engine.store.commit import commit_set, find_manifests, is_attached
 from engine.store.layout import SAMPLES, VERDICT
 from engine.store.sample_set import SAMPLES_NAMES, SampleSet, make_manifest, read_manifest, render_files
-from engine.system.filesystem import list_folders, open_folder, read_bytes
+from engine.system.filesystem import list_folders, open_folder, read_bytes, write_whole
 
 UNWRITABLE = (
     "Free space or permit writing, or point EXEMPLARS_SAMPLES_URI elsewhere. The kept replies are not lost: the next "
@@ -83,13 +81,7 @@ def check_writable(samples_uri: str) -> None:
     """
     filesystem, path = open_folder(samples_uri)
     with translate_errors(samples_uri):
-        if isinstance(filesystem, fs.LocalFileSystem):
-            Path(path).mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=path, prefix=PROBE) as file:
-                file.write(PROBE_CONTENT)
-            return
-        with filesystem.open_output_stream(f"{path}/{PROBE}") as stream:
-            stream.write(PROBE_CONTENT)
+        write_whole(filesystem, f"{path}/{PROBE}", PROBE_CONTENT)
         # Another process may have deleted it by now.
         with suppress(FileNotFoundError):
             filesystem.delete_file(f"{path}/{PROBE}")
@@ -138,6 +130,20 @@ def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
     return None
 
 
+def get_set(samples_uri: str, run_id: str) -> StoredSet:
+    """``find_set`` of a run that a person has named.
+
+    Raises:
+        InputError: there is no such set. StoreError: as ``find_set``.
+    """
+    if (stored := find_set(samples_uri, run_id)) is None:
+        raise InputError(
+            f"{samples_uri} has no set of run {run_id!r}. The run id is the last part of a set's folder, run=<run id>. "
+            "Set EXEMPLARS_SAMPLES_URI to look in another store"
+        )
+    return stored
+
+
 def list_pools(samples_uri: str) -> list[str]:
     """The folders of all pools of all models, sorted.
 
@@ -166,12 +172,11 @@ def list_in_pool(pool: str, statuses: Collection[str]) -> list[StoredSet]:
         StoreError: a folder or manifest cannot be read.
     """
     with translate_errors(pool, UNREADABLE):
-        folders = [f"{pool}/{name}" for name in list_folders(pool) if name.startswith("run=")]
-    read = ((folder, read_manifest(folder)) for folder in folders)
-    found = [
-        StoredSet(folder, manifest, False) for folder, manifest in read if manifest and manifest["status"] in statuses
-    ]
-    return sorted(found, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
+        found = find_manifests(*open_folder(pool))
+    read = ((f"{pool}/{name}", version) for name, version in found.items() if name.startswith("run="))
+    sets = (StoredSet(folder, _read_manifest(folder, version), written=False) for folder, version in read)
+    wanted = (stored for stored in sets if stored.status in statuses)
+    return sorted(wanted, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
 
 
 def read_verdict(stored: StoredSet) -> Mapping[str, Any]:
@@ -190,6 +195,13 @@ def read_verdict(stored: StoredSet) -> Mapping[str, Any]:
 def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:
     """The digest of each attached set's row ids, in order; it is the same for the same rows under another run id."""
     return tuple(str(stored.manifest["rows_sha256"]) for stored in sets)
+
+
+# Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.
+@lru_cache(maxsize=4096)
+def _read_manifest(folder: str, _version: tuple[int, int]) -> Mapping[str, Any]:
+    """The manifest of this time and size; empty where it is gone by now."""
+    return read_manifest(folder) or {}
 
 
 @contextmanager

@@ -18,13 +18,13 @@ from engine.system.filesystem import list_below, lock_folder, open_folder
 
 # A folder in the root of a store, which readers of whole folders pass over.
 WRITERS = "__writers__"
-# A writer is in for some seconds. One that died keeps the others out for so long.
+# A writer is in for some seconds. One that died keeps the others out for so long, by the store's own clock.
 STALE_SECONDS = 60.0
 PAUSE_SECONDS = (0.05, 0.25)
 
 
 @contextmanager
-def lock_model(folder: str, stale_seconds: float = STALE_SECONDS) -> Iterator[Callable[[], None]]:
+def lock_model(folder: str) -> Iterator[Callable[[], None]]:
     """Inside the block nobody else changes a model's sets, of either pool.
 
     A local folder is locked. An object store has no locks: there a writer puts an object of its own, then lists, and is
@@ -33,7 +33,6 @@ def lock_model(folder: str, stale_seconds: float = STALE_SECONDS) -> Iterator[Ca
 
     Args:
         folder: the model's in the store, or one below it.
-        stale_seconds: after so many an object counts as that of a dead writer, by the store's own clock.
 
     Yields:
         What a writer calls before the step that counts: an ``OSError`` if it took so long that another was let in.
@@ -52,10 +51,10 @@ def lock_model(folder: str, stale_seconds: float = STALE_SECONDS) -> Iterator[Ca
 
     def confirm() -> None:
         if filesystem.get_file_info(own).type != fs.FileType.File:
-            raise OSError(f"writing took more than {stale_seconds:.0f} s, and another writer was let in. Start again")
+            raise OSError(f"writing took more than {STALE_SECONDS:.0f} s, and another writer was let in. Start again")
 
     try:
-        while others := _announce(filesystem, own, stale_seconds):
+        while others := _announce(filesystem, own):
             # One of those that wait stays, the others make room for it.
             if min(others) < own:
                 filesystem.delete_file(own)
@@ -66,14 +65,14 @@ def lock_model(folder: str, stale_seconds: float = STALE_SECONDS) -> Iterator[Ca
             filesystem.delete_file(own)
 
 
-def _announce(filesystem: fs.FileSystem, own: str, stale_seconds: float) -> list[str]:
+def _announce(filesystem: fs.FileSystem, own: str) -> list[str]:
     """Puts a writer's object and lists those of others, but for what dead ones have left, which it takes away."""
     with filesystem.open_output_stream(own) as stream:
         stream.write(b"")
     moments = {info.path: info.mtime_ns for info in list_below(filesystem, own.rpartition("/")[0])}
     if own not in moments:
         raise OSError("it does not list what was just put, so nobody can tell whether another writer is at work")
-    stale = [path for path, moment_ns in moments.items() if moment_ns < moments[own] - stale_seconds * 1e9]
+    stale = [path for path, moment_ns in moments.items() if moment_ns < moments[own] - STALE_SECONDS * 1e9]
     for path in stale:
         with suppress(FileNotFoundError):
             filesystem.delete_file(path)

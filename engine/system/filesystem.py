@@ -106,9 +106,16 @@ def list_below(filesystem: fs.FileSystem, path: str, recursive: bool = False) ->
 
 
 def list_folders_with(uri: str, names: Sequence[str], file: str) -> list[str]:
-    """Of the folders ``names`` directly below a URI, those that hold the file ``file``, in the order given."""
+    """Of the folders ``names`` directly below a URI, those that hold the file ``file``, in the order given.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
     filesystem, path = open_folder(uri)
-    infos = filesystem.get_file_info([f"{path}/{name}/{file}" for name in names])
+    try:
+        infos = filesystem.get_file_info([f"{path}/{name}/{file}" for name in names])
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{uri} cannot be read: {error}") from error
     return [name for name, info in zip(names, infos, strict=True) if info.type == fs.FileType.File]
 
 

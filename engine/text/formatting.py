@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
 
 QUOTED_CHARS = 120
 # What a terminal obeys, or cannot be given, but a tab and a line feed: C0 and C1 (ECMA-48), delete, line and paragraph
@@ -114,6 +114,20 @@ def embed_json(data: object) -> Markup:
 def render_markdown(template: Path, **values: object) -> str:
     """Renders a template file, which may use the filters ``line`` and ``cell``."""
     return _load_template(template).render(values)
+
+
+@cache
+def load_pages(folder: Path) -> "Environment":
+    """The templates of pages in a folder, in which markup in texts is escaped."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def as_line(text: str) -> str:

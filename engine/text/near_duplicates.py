@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,8 @@ HASH_SEED = 42
 HASHES_VERSION = 1
 _SIGN_TEXTS = 2_000
 
-HashColumn = Literal["signature", "runs"]
+# The signatures by which texts are near, or too near to be in two pools, and the runs of words.
+HashColumn = Literal["near", "apart", "runs"]
 Signatures = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 
 
@@ -165,16 +166,14 @@ def hash_runs(text: str) -> list[int]:
 
 def make_hashes(texts: Sequence[str]) -> pa.Table:
     """Makes the hashes of texts, one row for each, in order: the columns of ``HASHES_SCHEMA`` but for the ids."""
-    columns = [make_hash_column(texts, kind, "signature") for kind in (NEAR, APART)]
-    columns.append(make_hash_column(texts, APART, "runs"))
-    return pa.table(columns, HASHES_SCHEMA.names[1:])
+    return pa.table({column: make_hash_column(texts, column) for column in get_args(HashColumn)})
 
 
-def make_hash_column(texts: Sequence[str], kind: Nearness, column: HashColumn) -> pa.Array:
+def make_hash_column(texts: Sequence[str], column: HashColumn) -> pa.Array:
     """Makes one column of the hashes of texts."""
     if column == "runs":
         return pa.array([hash_runs(text) for text in texts], RUNS.type)
-    width = kind.permutations
+    width = (NEAR if column == "near" else APART).permutations
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(texts), [None, pa.py_buffer(sign(texts, width))])
 
 

@@ -1,5 +1,6 @@
 """The flow ``review``: by a person's decision, what stands of a proposal is attached, or all of it is rejected."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -16,13 +17,15 @@ from engine.asking.held_out import choose_pool
 from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
 from engine.domain.model import POLES, Model, SynthType
+from engine.domain.samples import Row
 from engine.domain.verdict import RunResult, Verdict
 from engine.errors import GateError
-from engine.review.settle import PersonReview, Settled, add_decisions, measure_standing, settle
+from engine.review.settle import PersonReview, add_decisions, measure_standing, settle
 from engine.run.job import read_pools
 from engine.run.outcome import find_run_set, make_entry_check, read_result
 from engine.settings import read_settings
 from engine.store.proposals import attach_proposal, read_decisions, reject_proposal
+from engine.store.sample_set import count_poles
 from engine.store.store import StoredSet
 from engine.text.embedding import SentenceEncoder
 from engine.text.formatting import capitalise, join_words, shorten
@@ -156,13 +159,12 @@ async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resou
     while True:
         decisions = read_decisions(proposal)
         whole = add_decisions(review, proposal, decisions)
-        settled = settle(proposal, whole)
-        verdict = await _check(proposal, settled, resources)
+        rows, refused = settle(proposal, whole)
+        verdict = await _check(proposal, rows, resources)
         await lease.confirm()
         newer: list[str] = []
-        rows = settled.standing
         may_enter = make_entry_check(resources.settings, proposal.handle, pool, rows, verdict.beside, newer)
-        entry = {**whole.to_entry(), "refused": [row["id"] for row in settled.left_out]}
+        entry = {**whole.to_entry(), "refused": refused}
         ended = attach_proposal(proposal, rows, entry, verdict.beside, decisions, may_enter)
         if ended is not None:
             for warning in verdict.warnings:
@@ -184,7 +186,7 @@ async def _show(result: RunResult) -> None:
     await show_page(str(flow_run.get_id()), "verdict", "\n".join(lines), headline)
 
 
-async def _check(proposal: StoredSet, settled: Settled, resources: RunResources) -> Verdict:
+async def _check(proposal: StoredSet, rows: Sequence[Row], resources: RunResources) -> Verdict:
     """The gate's verdict over what stands, beside all that the store has by now.
 
     Raises:
@@ -196,7 +198,7 @@ async def _check(proposal: StoredSet, settled: Settled, resources: RunResources)
     model = replace(model, own_suites=read_own_suites(settings, handle))
     if model.own_suites:
         raise_mistakes(await resources.run_heavy(partial(find_mistakes, model.own_suites)))
-    check = partial(check_standing, model, settled, proposal.manifest["synth_type"], proposal.run_id)
+    check = partial(check_standing, model, rows, proposal.manifest["synth_type"], proposal.run_id)
     verdict: Verdict = await resources.run_heavy(check)
     if not verdict.success:
         said = "\n".join(f"  {line}" for line in verdict.failed)
@@ -205,13 +207,14 @@ async def _check(proposal: StoredSet, settled: Settled, resources: RunResources)
     return verdict
 
 
-def check_standing(model: Model, settled: Settled, synth_type: SynthType, run_id: str) -> Verdict:
+def check_standing(model: Model, rows: Sequence[Row], synth_type: SynthType, run_id: str) -> Verdict:
     """Runs the gate over what stands; a function that another process can call."""
+    counts = count_poles(rows)
     return check_model(
-        settled.standing,
+        rows,
         model,
         synth_type,
-        wanted={trait.key: settled.counts.get(trait.key, dict.fromkeys(POLES, 0)) for trait in model.traits},
+        wanted={trait.key: counts.get(trait.key, dict.fromkeys(POLES, 0)) for trait in model.traits},
         run_id=run_id,
-        variety=measure_standing(model, settled.standing, SentenceEncoder()),
+        variety=measure_standing(model, rows, SentenceEncoder()),
     )

@@ -17,9 +17,9 @@ from engine.errors import InputError, ModelBusyError
 from engine.review.settle import PersonReview
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
-from engine.store.proposals import list_proposals, read_deadline
+from engine.store.proposals import list_all, read_deadline
 from engine.store.sample_set import read_manifest
-from engine.store.store import StoredSet, find_set
+from engine.store.store import StoredSet, get_set
 from engine.text.formatting import count_noun
 
 
@@ -68,11 +68,7 @@ def find_reviewable(settings: Settings, run_id: str) -> StoredSet:
         InputError: the run has proposed nothing that still waits. StoreError: the store cannot be read.
     """
     samples_uri = settings.locate(settings.samples_uri)
-    stored = find_set(samples_uri, run_id)
-    if stored is None:
-        raise InputError(
-            f"{samples_uri} has no set of run {run_id!r}. The run id is the last part of a set's folder, run=<run id>"
-        )
+    stored = get_set(samples_uri, run_id)
     if stored.status != "proposed":
         raise InputError(f"The set of run {run_id} is {stored.status}: it does not wait for a review")
     return stored
@@ -127,7 +123,7 @@ def keep_to_one(settings: Settings, handle: str, run_id: str) -> None:
     Raises:
         ModelBusyError: one does; it names the run.
     """
-    for stored in list_proposals(settings.locate(settings.samples_uri), handle):
+    for stored in list_all(settings.locate(settings.samples_uri), handle, ["proposed"]):
         if stored.run_id != run_id:
             raise ModelBusyError(
                 f"The set of run {stored.run_id} waits for a review, until {read_deadline(stored):%Y-%m-%d}: {handle} "

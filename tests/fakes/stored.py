@@ -174,9 +174,9 @@ def put_large_set(samples: Path, rows: int, group_rows: int = GROUP_ROWS, handle
     (folder / MANIFEST).parent.mkdir(parents=True)
     pq.write_table(table, folder / SAMPLES, compression="zstd", row_group_size=group_rows)
     half = {"positive": rows // 2, "negative": 0}
-    (folder / MANIFEST).write_bytes(
-        seal({"status": "attached", ATTACHED_NS: time.time_ns(), "counts": {"clarity": half, "safety": half}})
-    )
+    counts = {"clarity": half, "safety": half}
+    said = {"status": "attached", "run_id": f"large-{rows}", ATTACHED_NS: time.time_ns(), "counts": counts}
+    (folder / MANIFEST).write_bytes(seal(said))
     return folder
 
 

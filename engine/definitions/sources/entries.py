@@ -68,7 +68,7 @@ class Source:
     def trait_keys(self) -> frozenset[str]:
         """The keys of the traits that its samples may be for."""
         mapped = {trait.key for trait in self.mapping.values() if trait}
-        return frozenset(mapped | {label.trait.key for label in self.labels})
+        return frozenset(mapped | {trait.key for trait, _ in self.labels})
 
     def locate(self, seed: Seed) -> str:
         """Says where an author takes a sample out: its line or, of an ordinary text, the entry of ``model.yaml``."""
@@ -178,7 +178,7 @@ class _Maker:
 
     def _make_noise(self, source: NoiseEntry) -> Source | None:
         """Makes the source of ordinary texts; None if the model has no topic, or there are none in the language."""
-        labels = tuple(FixedLabel(trait, 0.0) for trait in self.traits.values() if trait.type == "topic")
+        labels = tuple((trait, 0.0) for trait in self.traits.values() if trait.type == "topic")
         if not labels:
             return self._skip("noise", None, "the model has no topic that ordinary texts could lie outside of")
         code, known = find_code(self.language), list_noise_languages()
@@ -229,7 +229,7 @@ class _Maker:
                 place = (*self.path, "mapping", name, "quality")
                 self.findings.add(place, format_value(said), list_qualities(trait))
             else:
-                labels.append(FixedLabel(trait, quality))
+                labels.append((trait, quality))
         return tuple(labels)
 
     def _walk_targets(self, mapping: Mapping[str, MappingEntry]) -> Iterator[tuple[str, Trait]]:

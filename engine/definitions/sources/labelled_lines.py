@@ -28,6 +28,7 @@ QUALITY_WORDS = {
 # Columns of the CSV that `exemplars export` and `suggest` write, in which formulas are quoted.
 EXPORTED, SUGGESTED = "content_sha256", "_suggested"
 ALLOWED_CSV = "a UTF-8 CSV file with a header row"
+FOREIGN = "bytes that are not UTF-8"
 # What separates cells: a spreadsheet writes semicolons where numbers have a decimal comma.
 SEPARATORS = ",;\t"
 # So many lines of JSONL tell the names of its fields: not every line need have all.
@@ -172,19 +173,6 @@ def opening_text(stream: BinaryIO) -> Iterator[io.TextIOWrapper]:
         text.detach()
 
 
-def find_foreign_byte(name: str, stream: BinaryIO, allowed: str) -> Problem:
-    """Finds the first byte of a file that is not UTF-8."""
-    stream.seek(0)
-    content = stream.read()
-    try:
-        content.decode()
-        offset = len(content)
-    except UnicodeDecodeError as error:
-        offset = error.start
-    line = content.count(b"\n", 0, offset) + 1
-    return Problem(name, line, "file", f"a byte that is not UTF-8 at offset {offset}", allowed)
-
-
 def walk_rows(name: str, stream: BinaryIO, column: str = TEXT) -> Generator[tuple[int, list[str]], None, None]:
     """Yields the rows that are not empty, each with the number of its first line: a quoted cell may span several.
 
@@ -207,7 +195,7 @@ def walk_rows(name: str, stream: BinaryIO, column: str = TEXT) -> Generator[tupl
         except csv.Error as error:
             raise DefinitionError.of_file(name, str(error), ALLOWED_CSV, number) from None
         except UnicodeDecodeError:
-            raise DefinitionError(name, [find_foreign_byte(name, stream, ALLOWED_CSV)]) from None
+            raise DefinitionError.of_file(name, FOREIGN, ALLOWED_CSV) from None
 
 
 def _find_separator(text: io.TextIOWrapper, columns: Set[str]) -> str:

@@ -4,9 +4,9 @@ They are read as they come, since there may be a million. The first mistake ends
 """
 
 import hashlib
+import heapq
 import io
 import json
-from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from functools import lru_cache
@@ -21,7 +21,7 @@ from pyarrow import fs
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
 from engine.definitions.sources.entries import BUFFER_BYTES, Source, Version, explaining
-from engine.definitions.sources.labelled_lines import find_foreign_byte, opening_text, walk_rows
+from engine.definitions.sources.labelled_lines import FOREIGN, opening_text, walk_rows
 from engine.domain.model import SURROGATE
 from engine.domain.own_texts import MAX_DRAWN, MAX_READ, OwnTexts, TextsFile
 from engine.errors import DefinitionError, Problem
@@ -65,56 +65,32 @@ def _list_files(folder: str, source: Source) -> Iterator[_File]:
 
 @lru_cache(maxsize=1)
 def _read_all(folder: str, found: tuple[tuple[Source, tuple[_File, ...]], ...]) -> OwnTexts:
-    drawing, files = _Drawing(), []
-    for source, its in found:
-        before, digests = drawing.count, list[str]()
-        for path, _ in its:
-            with explaining(source):
-                filesystem, place = open_folder(locate_inside(folder, path))
-                with io.BufferedReader(filesystem.open_input_file(place), BUFFER_BYTES) as stream:
-                    digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
-                    # Closed before the stream is, here and below, whatever ends the reading.
-                    with closing(_walk_texts(source, path, stream)) as texts:
-                        drawing.add(texts)
-        if drawing.count == before < MAX_READ:
-            raise DefinitionError.of_file(source.name, "no text", "at least one text that is not empty")
-        of_all = hashlib.sha256("".join(digests).encode()).hexdigest()
-        files.append(TextsFile(source.path, digests[0] if len(digests) == 1 else of_all, drawing.count - before))
-    return drawing.finish(tuple(files))
+    keys, files = set[int](), list[TextsFile]()
 
+    def walk_new() -> Iterator[tuple[int, str]]:
+        """Yields each text once, by its key, and notes how many there are of each source."""
+        left = MAX_READ
+        for source, its in found:
+            before, digests = left, list[str]()
+            for path, _ in its:
+                with explaining(source):
+                    filesystem, place = open_folder(locate_inside(folder, path))
+                    with io.BufferedReader(filesystem.open_input_file(place), BUFFER_BYTES) as stream:
+                        digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+                        # Closed before the stream is, here and below, whatever ends the reading.
+                        with closing(_walk_texts(source, path, stream)) as texts:
+                            for text in islice((text.strip() for text in texts if text and not is_blank(text)), left):
+                                left -= 1
+                                if (key := hash_form(text)) not in keys:
+                                    keys.add(key)
+                                    yield key, text
+            if before == left > 0:
+                raise DefinitionError.of_file(source.name, "no text", "at least one text that is not empty")
+            of_all = hashlib.sha256("".join(digests).encode()).hexdigest()
+            files.append(TextsFile(source.path, digests[0] if len(digests) == 1 else of_all, before - left))
 
-class _Drawing:
-    """Draws the texts with the least keys; of those of one key the first counts."""
-
-    def __init__(self) -> None:
-        self._keys = array("Q")
-        self._least: dict[int, str] = {}
-        self._limit = 1 << 64
-
-    @property
-    def count(self) -> int:
-        """How many texts came."""
-        return len(self._keys)
-
-    def add(self, texts: Iterator[str | None]) -> None:
-        seen = (text.strip() for text in texts if text is not None and not is_blank(text))
-        for text in islice(seen, MAX_READ - self.count):
-            key = hash_form(text)
-            self._keys.append(key)
-            if key < self._limit:
-                self._least.setdefault(key, text)
-                if len(self._least) == 2 * MAX_DRAWN:
-                    self._drop()
-
-    def finish(self, files: tuple[TextsFile, ...]) -> OwnTexts:
-        self._drop()
-        keys = np.unique(np.frombuffer(self._keys, np.uint64)) if self._keys else np.empty(0, np.uint64)
-        return OwnTexts(files, tuple(self._least.values()), keys.tobytes())
-
-    def _drop(self) -> None:
-        least = sorted(self._least)[:MAX_DRAWN]
-        self._least = {key: self._least[key] for key in least}
-        self._limit = least[-1] if len(least) == MAX_DRAWN else self._limit
+    drawn = heapq.nsmallest(MAX_DRAWN, walk_new())
+    return OwnTexts(tuple(files), tuple(text for _, text in drawn), np.array(sorted(keys), np.uint64).tobytes())
 
 
 def _walk_texts(source: Source, path: str, stream: BinaryIO) -> Generator[str | None, None, None]:
@@ -124,7 +100,7 @@ def _walk_texts(source: Source, path: str, stream: BinaryIO) -> Generator[str | 
     try:
         yield from walk(name, stream, source.column)
     except UnicodeDecodeError:
-        raise DefinitionError(name, [find_foreign_byte(name, stream, ALLOWED_TEXT)]) from None
+        raise DefinitionError.of_file(name, FOREIGN, ALLOWED_TEXT) from None
 
 
 def _walk_csv(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:

@@ -11,9 +11,10 @@ from typing import BinaryIO
 import regex
 
 from engine.definitions.mistakes import validate_document
-from engine.definitions.sources.labelled_lines import Line, find_foreign_byte, opening_text
+from engine.definitions.sources.labelled_lines import FOREIGN, Line, opening_text
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Seed, Trait
+from engine.errors import Problem
 from engine.settings import SHIPPED_ROOT
 
 NOISE_PATH = "data/noise"
@@ -35,13 +36,8 @@ _HEADING = regex.compile(r"#{1,6}\s")
 _FIRST_DENSE = "\u2e80"
 _FIRST_HANGUL, _LAST_HANGUL = "\uac00", "\ud7a3"
 
-
-@dataclass(frozen=True, slots=True)
-class FixedLabel:
-    """A quality that all texts of a source have for a trait."""
-
-    trait: Trait
-    quality: float
+# A trait, and the quality that all texts of a source have for it.
+FixedLabel = tuple[Trait, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +65,7 @@ def walk_passages(
                 if number >= start:
                     yield _label(name, number, block if by_line else _list_passages(block), labels)
     except UnicodeDecodeError:
-        problem = find_foreign_byte(name, stream, ALLOWED)
-        yield Line(problem.line or 1, problems=(problem,), final=True)
+        yield Line(1, problems=(Problem(name, None, "file", FOREIGN, ALLOWED),), final=True)
 
 
 def list_noise_languages() -> list[str]:
@@ -111,7 +106,7 @@ def walk_ordinary(
 
 def _label(name: str, number: int, texts: Sequence[str], labels: Sequence[FixedLabel]) -> Line:
     place = f"{name}:{number}"
-    return Line(number, tuple(Seed(label.trait.key, text, label.quality, place) for text in texts for label in labels))
+    return Line(number, tuple(Seed(trait.key, text, quality, place) for text in texts for trait, quality in labels))
 
 
 def _walk_blocks(lines: Iterable[str], by_line: bool) -> Iterator[tuple[int, list[str]]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import filelock
 
 from engine.errors import ProviderUnavailableError, StoreError
-from engine.llm.embedded.embedded_models import EmbeddedModel, digest_file
+from engine.llm.embedded.embedded_models import EmbeddedModel, Made, digest_file
 
 # A hub that has said nothing for so long is passed over.
 HUB_SECONDS = 5.0
@@ -41,7 +41,7 @@ def get_model(name: str, model: EmbeddedModel, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / f".{model.file}.lock"):
             path = _find_checked(model, folder) or _download(name, model, folder)
-            return _make(model, path, folder) if model.made and path.name == model.file else path
+            return _make(model, model.made, path, folder) if model.made and path.name == model.file else path
     except OSError as error:
         raise StoreError(
             f"The file of {name} cannot be kept in {folder}: {error.strerror or error}. Free space, permit writing, or "
@@ -196,14 +196,9 @@ def _explain_pip(said: str) -> str:
     return wrong[-1].rstrip(".")[:MOST_SHOWN]
 
 
-def _make(model: EmbeddedModel, path: Path, folder: Path) -> Path:
-    """The file that is made of the one that came, which goes.
-
-    It is the one that came where another comes out than is expected, or where there is no room for both.
-    """
-    made, parts = model.made, _name_parts(model, folder)
-    if made is None or shutil.disk_usage(folder).free < made.bytes:
-        return path
+def _make(model: EmbeddedModel, made: Made, path: Path, folder: Path) -> Path:
+    """The file that is made of the one that came, which goes, unless another comes out than is expected."""
+    parts = _name_parts(model, folder)
     parts.mkdir(exist_ok=True)
     try:
         requantize(path, parts / made.file)

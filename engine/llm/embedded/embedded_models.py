@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
-from engine.definitions.mistakes import Entry, find_near_spelling, validate_document
+from engine.definitions.mistakes import ClosedEntry, find_near_spelling, validate_document
 from engine.definitions.yaml_document import parse_yaml
 from engine.errors import InputError, ModelNotFoundError, ProviderUnavailableError
 from engine.llm.client.prices import FREE
@@ -42,30 +42,24 @@ MAX_THREADS = 8
 _ERROR_LINE = re.compile(r"[\d.]+ E (?:\w+ +)?(?:\w+: ){1,2}(.*)")
 
 
-class Packages(Entry):
+class Packages(ClosedEntry):
     """The packages that have a file in parts: ``name`` with each part's number, and the digest of each one's wheel."""
-
-    closed: ClassVar[bool] = True
 
     name: str
     version: str
     sha256: tuple[Sha256, ...]
 
 
-class Made(Entry):
+class Made(ClosedEntry):
     """The file that is made of the one that comes, and that is asked in its place."""
-
-    closed: ClassVar[bool] = True
 
     file: str
     bytes: int
     sha256: Sha256
 
 
-class EmbeddedModel(Entry):
+class EmbeddedModel(ClosedEntry):
     """A model of the list, ``data/embedded_models.yaml``, whose comment says what each field is."""
-
-    closed: ClassVar[bool] = True
 
     file: str
     bytes: int
@@ -156,13 +150,10 @@ def choose_model(names: Iterable[str], place: EmbeddedPlace) -> str:
     """The first of some models that can be asked: hosted, or embedded with its file there; else the last."""
     last = ""
     for last in names:
-        if not is_embedded(last):
+        with suppress(ModelNotFoundError):
+            if is_embedded(last):
+                find_embedded(last, place)
             return last
-        try:
-            find_embedded(last, place)
-        except ModelNotFoundError:
-            continue
-        return last
     return last
 
 

@@ -19,7 +19,7 @@ from engine.store.earlier.search import NO_TEXTS, MemoryTexts, Numbers, StoredTe
 from engine.store.layout import HASHES
 from engine.store.store import StoredSet, explain_damage
 from engine.system.filesystem import open_folder, read_bytes
-from engine.text.near_duplicates import HASHES_SCHEMA, HashColumn, Nearness
+from engine.text.near_duplicates import HASHES_SCHEMA, HashColumn
 
 # A file of hashes on this disk, or its content from an object store.
 _Hashes = str | bytes
@@ -108,7 +108,7 @@ class _StoreTexts:
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    def walk_hashes(self, kind: Nearness, column: HashColumn) -> Iterator[pa.Array]:
+    def walk_hashes(self, column: HashColumn) -> Iterator[pa.Array]:
         """Yields a column of hashes in parts.
 
         Raises:
@@ -120,7 +120,7 @@ class _StoreTexts:
             self._found = [_find_hashes(*item) for item in zip(self._sets, counts, strict=True)]
         for stored, (hashes, ids) in zip(self._sets, self._found, strict=True):
             with explain_damage(stored):
-                yield from _walk_hashes(hashes, kind, column, ids)
+                yield from _walk_hashes(hashes, column, ids)
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """The texts at some positions, which are sorted and unique; of each set only the row groups that have some.
@@ -188,7 +188,7 @@ def _find_hashes(stored: StoredSet, rows: int) -> tuple[_Hashes, Numbers | None]
             return hashes, np.asarray(parquet.read(["id"], use_threads=False)["id"], np.int64)
 
 
-def _walk_hashes(hashes: _Hashes, kind: Nearness, column: HashColumn, ids: Numbers | None) -> Iterator[pa.Array]:
+def _walk_hashes(hashes: _Hashes, column: HashColumn, ids: Numbers | None) -> Iterator[pa.Array]:
     """Yields a column of hashes in parts.
 
     Args:
@@ -197,18 +197,17 @@ def _walk_hashes(hashes: _Hashes, kind: Nearness, column: HashColumn, ids: Numbe
     Raises:
         ValueError: some of these samples have no hashes, or another version of the code made them.
     """
-    name = kind.name if column == "signature" else column
     wanted, found = None if ids is None else pa.array(ids), 0
     source = pa.BufferReader(hashes) if isinstance(hashes, bytes) else hashes
     with pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as parquet:
         if parquet.schema_arrow.metadata != HASHES_SCHEMA.metadata:
             raise ValueError("another version of this program made its hashes")
         for group in range(parquet.num_row_groups):
-            columns = [name] if wanted is None else ["id", name]
+            columns = [column] if wanted is None else ["id", column]
             table = parquet.read_row_group(group, columns=columns, use_threads=False)
             if wanted is not None:
                 table = table.filter(pc.is_in(table["id"], wanted))
                 found += table.num_rows
-            yield from table[name].chunks
+            yield from table[column].chunks
     if ids is not None and found != len(ids):
         raise ValueError(f"it has hashes of {found} of its {len(ids)} samples")

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from engine.text.near_duplicates import (
-    APART,
     NEAR,
     HashColumn,
     Match,
@@ -25,14 +24,8 @@ from engine.text.words import COMMON_RUN, normalise, shingle, word_runs
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 # Rows that are searched at once: their signatures fit into a processor's cache.
 _BLOCK_ROWS = 8_192
-# The multiplicative hash of a band's beginning (Knuth, The Art of Computer Programming 3, 6.4).
-_MIN_SLOTS, _SLOTS_A_BAND = 1 << 20, 16
-_SLOT_FACTOR = np.uint32(2_654_435_761)
-_BAND_FACTOR = np.uint32(0x9E37_79B1 >> 3)
 # Pairs whose signatures are compared at once, 125 bytes each.
 _COMPARED_PAIRS = 65_536
-# Small sets are joined up to so many rows: each search has a cost of its own.
-_JOINED_ROWS = 65_536
 
 
 class StoredTexts(Protocol):
@@ -40,8 +33,8 @@ class StoredTexts(Protocol):
 
     def __len__(self) -> int: ...
 
-    def walk_hashes(self, kind: Nearness, column: HashColumn) -> Iterator[pa.Array]:
-        """Yields a column of the table of a kind in parts, all rows in order."""
+    def walk_hashes(self, column: HashColumn) -> Iterator[pa.Array]:
+        """Yields a column of hashes in parts, all rows in order."""
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """Returns the texts at some positions, which are sorted and unique."""
@@ -52,16 +45,16 @@ class MemoryTexts:
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
-        self._columns: dict[tuple[Nearness, HashColumn], pa.Array] = {}
+        self._columns: dict[HashColumn, pa.Array] = {}
 
     def __len__(self) -> int:
         return len(self._texts)
 
-    def walk_hashes(self, kind: Nearness, column: HashColumn) -> Iterator[pa.Array]:
+    def walk_hashes(self, column: HashColumn) -> Iterator[pa.Array]:
         """Yields one part."""
-        if (kind, column) not in self._columns:
-            self._columns[kind, column] = make_hash_column(self._texts, kind, column)
-        yield self._columns[kind, column]
+        if column not in self._columns:
+            self._columns[column] = make_hash_column(self._texts, column)
+        yield self._columns[column]
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """Returns the texts at some positions."""
@@ -75,23 +68,14 @@ NO_TEXTS = MemoryTexts(())
 class StoredMatch:
     """A stored text, by its position ``row``, that is near to the text number ``query`` of those looked for.
 
-    ``similarity`` is the Jaccard index; 1 means the same normal form.
+    ``similarity`` is the Jaccard index, where 1 means the same normal form, or 0 for ``runs`` of words in common.
     """
 
     query: int
     row: int
     text: str
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRuns:
-    """A stored text, by its position ``row``, and the runs of words that it shares with the text number ``query``."""
-
-    query: int
-    row: int
-    text: str
-    runs: frozenset[tuple[str, ...]]
+    similarity: float = 0.0
+    runs: frozenset[tuple[str, ...]] = frozenset()
 
 
 def match_stored(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEAR) -> Iterator[StoredMatch]:
@@ -100,7 +84,7 @@ def match_stored(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEA
         return
     search = BandSearch(sign(texts, kind.permutations), kind)
     forms: dict[int, tuple[str, frozenset[str]]] = {}
-    for begins, signatures in _walk(stored, kind, "signature"):
+    for begins, signatures in _walk(stored, kind.name):
         rows, queries = search.find(read_signatures(signatures))
         if not rows.size:
             continue
@@ -110,7 +94,9 @@ def match_stored(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEA
             if query not in forms:
                 forms[query] = normalise(texts[query]), shingle(texts[query])
             form, shingles = forms[query]
-            similarity = compare(form, shingles, read[row])
+            # Texts of the same shingles in another order are near duplicates, not the same text.
+            nearly = min(jaccard(shingles, shingle(read[row])), 0.999)
+            similarity = 1.0 if normalise(read[row]) == form else nearly
             if similarity >= kind.jaccard:
                 yield StoredMatch(query, row, read[row], similarity)
 
@@ -125,15 +111,7 @@ def find_nearest(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEA
     return found
 
 
-def compare(form: str, shingles: frozenset[str], other: str) -> float:
-    """Returns the Jaccard index of a text, given by its normal form and shingles, and another.
-
-    Texts of the same shingles in another order are near duplicates, not the same text.
-    """
-    return 1.0 if normalise(other) == form else min(jaccard(shingles, shingle(other)), 0.999)
-
-
-def share_runs(texts: Sequence[str], stored: StoredTexts) -> Iterator[StoredRuns]:
+def share_runs(texts: Sequence[str], stored: StoredTexts) -> Iterator[StoredMatch]:
     """Yields every stored text that shares a run of words with one of ``texts``, in the order of their positions."""
     asked = [(value, query) for query, text in enumerate(texts) for value in hash_runs(text)]
     if not asked or not len(stored):
@@ -143,7 +121,7 @@ def share_runs(texts: Sequence[str], stored: StoredTexts) -> Iterator[StoredRuns
     for value, query in asked:
         owners.setdefault(value, []).append(query)
     runs = [word_runs(text, COMMON_RUN) for text in texts]
-    for begins, column in _walk(stored, APART, "runs"):
+    for begins, column in _walk(stored, "runs"):
         flat = column.flatten().to_numpy()
         places = np.minimum(np.searchsorted(values, flat), len(values) - 1)
         hits = np.flatnonzero(values[places] == flat)
@@ -159,7 +137,7 @@ def share_runs(texts: Sequence[str], stored: StoredTexts) -> Iterator[StoredRuns
         }
         for row, query in sorted(pairs):
             if shared := runs[query] & word_runs(read[row], COMMON_RUN):
-                yield StoredRuns(query, row, read[row], shared)
+                yield StoredMatch(query, row, read[row], runs=shared)
 
 
 class BandSearch:
@@ -179,10 +157,9 @@ class BandSearch:
         keys = self._make_keys(signatures, owners, bands)
         order = np.argsort(keys, kind="stable")
         self._keys, self._owners = keys[order], owners[order]
-        # A small table of what the bands begin with rules out most rows, before their bands are looked up whole.
-        self._shift = np.uint32(33 - max(_MIN_SLOTS, _SLOTS_A_BAND * len(keys)).bit_length())
-        self._slots = np.zeros(1 << (32 - int(self._shift)), np.bool_)
-        self._slots[self._hash_starts(signatures)] = True
+        # A table of what each band begins with rules out most rows, before their bands are looked up whole.
+        self._slots = np.zeros((self._bands, 1 << 16), np.bool_)
+        self._slots[np.arange(self._bands), self._read_starts(signatures)] = True
 
     def find(self, signatures: Signatures) -> tuple[Numbers, Numbers]:
         """Returns pairs of a row of ``signatures`` and the number of a text looked for, sorted and unique."""
@@ -195,8 +172,7 @@ class BandSearch:
         return np.concatenate([rows for rows, _ in found]), np.concatenate([queries for _, queries in found])
 
     def _find_block(self, start: int, block: Signatures) -> tuple[Numbers, Numbers]:
-        likely = self._slots.take(self._hash_starts(block))
-        rows, bands = np.divmod(np.flatnonzero(likely), self._bands)
+        rows, bands = np.nonzero(self._slots[np.arange(self._bands), self._read_starts(block)])
         keys = self._make_keys(block, rows, bands)
         left, right = np.searchsorted(self._keys, keys), np.searchsorted(self._keys, keys, side="right")
         counts = right - left
@@ -212,19 +188,10 @@ class BandSearch:
             alike[part] = np.count_nonzero(same, axis=1) >= self._least
         return rows[alike] + start, queries[alike]
 
-    def _hash_starts(self, signatures: Signatures) -> np.ndarray[tuple[int, int], np.dtype[np.uint32]]:
-        """The slot of each band of each row: a hash of which band it is and of its first four bytes, or three."""
-        signatures = np.ascontiguousarray(signatures)
-        shape, strides = (len(signatures), self._bands), (signatures.shape[1], self._width)
-        starts = np.arange(self._bands, dtype=np.uint32) * _BAND_FACTOR
-        if self._width >= 4:
-            starts = starts + np.ndarray(shape, "<u4", signatures, strides=strides)
-        else:
-            starts = starts + np.ndarray(shape, "<u2", signatures, strides=strides)
-            starts += np.ndarray(shape, "u1", signatures, 2, strides).astype(np.uint32) << np.uint32(16)
-        starts *= _SLOT_FACTOR
-        starts >>= self._shift
-        return np.asarray(starts, np.uint32)
+    def _read_starts(self, signatures: Signatures) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:
+        """The first two bytes of each band of each row, as a number."""
+        first, second = signatures[:, :: self._width], signatures[:, 1 :: self._width]
+        return np.asarray(first.astype(np.uint16) << 8 | second, np.uint16)
 
     def _make_keys(
         self, signatures: Signatures, rows: Numbers, bands: Numbers
@@ -236,13 +203,9 @@ class BandSearch:
         return keys
 
 
-def _walk(stored: StoredTexts, kind: Nearness, column: HashColumn) -> Iterator[tuple[int, pa.Array]]:
-    """Yields the parts of a column, small ones joined, each with the position of its first row."""
-    begins, waiting = 0, list[pa.Array]()
-    for part in stored.walk_hashes(kind, column):
-        waiting.append(part)
-        if (rows := sum(map(len, waiting))) >= _JOINED_ROWS:
-            yield begins, pa.concat_arrays(waiting)
-            begins, waiting = begins + rows, []
-    if waiting:
-        yield begins, pa.concat_arrays(waiting)
+def _walk(stored: StoredTexts, column: HashColumn) -> Iterator[tuple[int, pa.Array]]:
+    """Yields the parts of a column, each with the position of its first row."""
+    begins = 0
+    for part in stored.walk_hashes(column):
+        yield begins, part
+        begins += len(part)

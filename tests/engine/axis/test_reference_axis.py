@@ -1,13 +1,14 @@
 """What is known of a trait before a run, and what the axis from it is worth."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
 from fakes.builders import make_model, make_seeds, make_trait
 from fakes.word_vectors import WordVectors
 
-from engine.axis.reference_axis import MIN_AUC, fit_reference_axes, fit_reference_axis, prepare_axes
+from engine.axis.reference_axis import MIN_AUC, fit_reference_axes, fit_reference_axis
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Seed, Trait
 from engine.text.embedding import SentenceEncoder
 
@@ -92,8 +93,9 @@ def test_paraphrases_need_a_second_witness(labels: tuple[str, str], paraphrases:
 def test_axes_are_the_same_in_another_process_which_gets_the_drawn_seeds_alone() -> None:
     model, crowd = make_model(seeds=make_seeds()), make_model(seeds=make_known(MAX_SEEDS_PER_POLE + 500))
     here = fit_reference_axes(model, SentenceEncoder())
-    there = pickle.loads(pickle.dumps(prepare_axes(model, SentenceEncoder())))()
+    work = partial(fit_reference_axes, model.without_stored(), SentenceEncoder())
+    there = pickle.loads(pickle.dumps(work))()
 
     assert list(here) == list(there)
     assert np.array_equal(here["clarity"].vector, there["clarity"].vector)
-    assert 2 * MAX_SEEDS_PER_POLE == len(prepare_axes(crowd, WordVectors()).args[0].seeds)
+    assert 2 * MAX_SEEDS_PER_POLE == len(crowd.without_stored().seeds)

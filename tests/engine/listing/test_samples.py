@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from fakes.long import choose
 from fakes.stored import HANDLE, MODEL, NOON, attach_set, put_large_set, write_lines, write_model
@@ -207,16 +206,6 @@ def test_page_of_a_file_that_was_changed_meanwhile_goes_on_by_the_number_of_the_
     assert ["Three.", "Four."] == name_texts(house.walk(limit=1, position=position))
     write("One.")
     assert [] == house.walk(position=position)
-
-
-def test_group_of_rows_without_the_trait_is_passed_over(house: House) -> None:
-    stored = attach_set(house.samples, "a", 6, ("clarity", "safety"))
-    table = pq.ParquetFile(stored.file(SAMPLES)).read().sort_by("trait")
-    pq.write_table(table, stored.file(SAMPLES), row_group_size=3)
-
-    assert ["One.", "Three.", "a 1", "a 3", "a 5"] == name_texts(house.walk(limit=2, trait="safety"))
-    pq.write_table(table, stored.file(SAMPLES), row_group_size=3, write_statistics=False)
-    assert ["One.", "Three.", "a 1", "a 3", "a 5"] == name_texts(house.walk(limit=2, trait="safety"))
 
 
 Steps = st.lists(

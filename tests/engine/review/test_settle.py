@@ -8,10 +8,10 @@ import pytest
 from fakes.builders import make_exemplar, make_level, make_model, make_stamp, make_test_plan
 
 from engine.domain.model import POLES
-from engine.domain.samples import make_id, make_row
+from engine.domain.samples import Row, make_id, make_row
 from engine.domain.votes import Vote
 from engine.errors import InputError
-from engine.review.settle import PersonReview, Settled, settle
+from engine.review.settle import PersonReview, settle
 from engine.run.job import read_pools
 from engine.screening.screener import Screener
 from engine.store.layout import PROPOSED, REJECTED
@@ -19,13 +19,12 @@ from engine.store.proposals import (
     attach_proposal,
     keep_decision,
     list_all,
-    list_proposals,
     read_decisions,
     read_refused,
     read_rows,
     reject_proposal,
 )
-from engine.store.sample_set import SampleSet
+from engine.store.sample_set import SampleSet, count_poles
 from engine.store.store import StoredSet, write_set
 from engine.store.verify import StoreVerifier
 
@@ -59,20 +58,20 @@ def name_id(text: str) -> int:
     return make_id(STAMP.handle, "clarity", text)
 
 
-def list_texts(settled: Settled, pole: str) -> list[str | None]:
-    return [row["text"] for row in settled.standing if row["pole"] == pole]
+def list_texts(standing: list[Row], pole: str) -> list[str | None]:
+    return [row["text"] for row in standing if row["pole"] == pole]
 
 
 def test_all_stands_where_nothing_is_refused_and_what_is_left_out_leaves_the_other_text_of_its_pair(
     tmp_path: Path,
 ) -> None:
     stored = make_proposal(tmp_path)
-    whole, less = settle(stored, PersonReview()), settle(stored, PersonReview(left_out=(name_id(PLAIN[0]),)))
-    alone = [row["text"] for row in less.standing if row["pair_id"] is None]
+    less, refused = settle(stored, PersonReview(left_out=(name_id(PLAIN[0]),)))
+    alone = [row["text"] for row in less if row["pair_id"] is None]
 
-    assert (read_rows(stored, PROPOSED), ()) == ([*whole.standing], whole.left_out)
-    assert [(PLAIN[0], "left_out")] == [(row["text"], row["reason"]) for row in less.left_out]
-    assert ({"clarity": {"positive": 3, "negative": 4}}, [STIFF[0]]) == (less.counts, alone)
+    assert (read_rows(stored, PROPOSED), []) == settle(stored, PersonReview())
+    assert [name_id(PLAIN[0])] == refused
+    assert ({"clarity": {"positive": 3, "negative": 4}}, [STIFF[0]]) == (count_poles(less), alone)
     with pytest.raises(InputError, match="no positive sample of clarity would stand"):
         settle(stored, PersonReview(left_out=tuple(name_id(text) for text in (*PLAIN, *STIFF))))
     with pytest.raises(InputError, match="has no sample 12"):
@@ -82,27 +81,27 @@ def test_all_stands_where_nothing_is_refused_and_what_is_left_out_leaves_the_oth
 def test_text_of_the_other_pole_goes_there_only_where_one_of_its_own_was_left_out(tmp_path: Path) -> None:
     moved, refused = name_id(PLAIN[0]), name_id(STIFF[3])
     stored = make_proposal(tmp_path)
-    room = settle(stored, PersonReview(left_out=(refused,), other_pole=(moved,)))
-    full = settle(stored, PersonReview(other_pole=(moved,)))
-    both = settle(stored, PersonReview(left_out=(moved,), other_pole=(moved,)))
+    room, _ = settle(stored, PersonReview(left_out=(refused,), other_pole=(moved,)))
+    full, left_out = settle(stored, PersonReview(other_pole=(moved,)))
+    both, _ = settle(stored, PersonReview(left_out=(moved,), other_pole=(moved,)))
 
     assert {PLAIN[0], *STIFF[:3]} == {*list_texts(room, "negative")}
     assert [*PLAIN[1:]] == list_texts(room, "positive") == list_texts(full, "positive")
     assert [*STIFF] == list_texts(full, "negative") == list_texts(both, "negative")
-    assert [PLAIN[0]] == [row["text"] for row in full.left_out]
-    [there] = [row for row in room.standing if row["text"] == PLAIN[0]]
+    assert [moved] == left_out
+    [there] = [row for row in room if row["text"] == PLAIN[0]]
     assert (0.0, None) == (there["quality"], there["pair_id"])
 
 
 def test_what_stands_is_attached_and_the_manifest_says_what_does_not(tmp_path: Path) -> None:
     store, stored = str(tmp_path / "samples"), make_proposal(tmp_path / "samples")
     review = PersonReview(left_out=(name_id(PLAIN[0]),), why="vague")
-    settled = settle(stored, review)
-    entry = {**review.to_entry(), "refused": [row["id"] for row in settled.left_out]}
-    assert None is attach_proposal(stored, settled.standing, entry, (), [], lambda: False)
+    standing, refused = settle(stored, review)
+    entry = {**review.to_entry(), "refused": refused}
+    assert None is attach_proposal(stored, standing, entry, (), [], lambda: False)
     keep_decision(stored, name_id(PLAIN[1]), "accept", "key")
-    assert None is attach_proposal(stored, settled.standing, entry, (), [], lambda: True)
-    attached = attach_proposal(stored, settled.standing, entry, (), read_decisions(stored), lambda: True)
+    assert None is attach_proposal(stored, standing, entry, (), [], lambda: True)
+    attached = attach_proposal(stored, standing, entry, (), read_decisions(stored), lambda: True)
     assert attached
     read = read_pools(store, make_model(handle=STAMP.handle))
 
@@ -124,7 +123,7 @@ def test_rejected_proposal_keeps_its_rows_and_only_a_person_refuses_texts(tmp_pa
     [again] = Screener(plan, use_lengths=False).screen([make_exemplar(STIFF[0], "negative")])
 
     assert [] == list(StoreVerifier(store).find_faults())
-    assert [] == list_proposals(store, STAMP.handle)
+    assert [] == list_all(store, STAMP.handle, ["proposed"])
     assert ["too_short"] == [row["reason"] for row in rows]
     assert (sorted([*PLAIN, *STIFF]) if refused else []) == list(texts)
     assert ("refused_before" if refused else None) == again.reason

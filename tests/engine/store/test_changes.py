@@ -232,7 +232,7 @@ def test_cursor_and_set_keep_their_places_whatever_is_removed(tmp_path: Path, li
     def read(position: Position | None = None, limit: int = 100) -> Page:
         return list_samples(str(models), str(store), load_outline(str(models), HANDLE), None, position, limit)
 
-    places = [(item.attached_ns, item.run_id) for item in list_attached(str(store), HANDLE)]
+    places = [(item.manifest["attached_ns"], item.run_id) for item in list_attached(str(store), HANDLE)]
     behind = read(limit=limit).next_position
     rest = [sample.text for sample in read(behind).samples]
     for run_id in "abc":
@@ -241,5 +241,5 @@ def test_cursor_and_set_keep_their_places_whatever_is_removed(tmp_path: Path, li
     gone = {f"{run_id} {number}" for run_id in "abc" for number in range(6) if run_id == "b" or number in (0, 3)}
 
     assert [text for text in rest if text not in gone] == [sample.text for sample in read(behind).samples]
-    assert places == [(item.attached_ns, item.run_id) for item in list_attached(str(store), HANDLE)]
+    assert places == [(item.manifest["attached_ns"], item.run_id) for item in list_attached(str(store), HANDLE)]
     assert SampleCount(8, 4, 4) == count_attached(str(store), HANDLE)["clarity"]

@@ -34,7 +34,7 @@ def review(store: Path, said: Mapping[int, Said], run_id: str, attach: bool = Tr
     decisions = read_decisions(stored)
     if attach:
         given = add_decisions(PersonReview(), stored, decisions)
-        assert attach_proposal(stored, settle(stored, given).standing, given.to_entry(), (), decisions, lambda: True)
+        assert attach_proposal(stored, settle(stored, given)[0], given.to_entry(), (), decisions, lambda: True)
     else:
         reject_proposal(stored, "", True)
     return rows

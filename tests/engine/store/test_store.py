@@ -258,7 +258,7 @@ def test_set_has_the_moment_of_its_commit_and_keeps_it(tmp_path: Path) -> None:
     attach_set(tmp_path, "b")
     assert moment == attach_set(tmp_path, "a").manifest["attached_ns"]
     sets = list_attached(f"{tmp_path}/", HANDLE)
-    assert [("a", moment), "b"] == [(sets[0].run_id, sets[0].attached_ns), sets[1].run_id]
+    assert [("a", moment), "b"] == [(sets[0].run_id, sets[0].manifest["attached_ns"]), sets[1].run_id]
 
 
 SPOIL: dict[str, Callable[[Path], object]] = {

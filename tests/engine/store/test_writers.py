@@ -8,6 +8,7 @@ from fakes.s3 import S3, list_keys
 from fakes.stored import HANDLE, attach_alone, attach_set
 
 from engine.errors import StoreError
+from engine.store import writers
 from engine.store.layout import MANIFEST
 from engine.store.store import list_newer
 from engine.store.verify import StoreVerifier
@@ -36,10 +37,11 @@ def test_of_many_that_would_attach_one_text_to_either_pool_one_does(
     assert [] == [key for key in list_keys(store) if WRITERS in key]
 
 
-def test_dead_writer_keeps_others_out_for_a_while_only(s3_uri: str) -> None:
+def test_dead_writer_keeps_others_out_for_a_while_only(s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "STALE_SECONDS", 1.0)
     left = f"{WRITERS}/handle={HANDLE}/0"
     replace_file(f"{s3_uri}/{left}", b"")
-    with lock_model(f"{s3_uri}/handle={HANDLE}", stale_seconds=1.0) as confirm:
+    with lock_model(f"{s3_uri}/handle={HANDLE}") as confirm:
         confirm()
         [own] = list_keys(s3_uri)
 

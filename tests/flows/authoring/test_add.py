@@ -65,7 +65,7 @@ def test_table_is_planned_added_and_added_no_second_time(
             "t.csv:2: clarity: found 'Obscure', where u22a8.test/samples",
         ),
         ("t.jsonl", "garbage\n" * 1_000_000, 2, "t.jsonl, the first: 20 mistakes."),
-        ("t.csv", "text;clarity\n\x00\udcff;1\n", 2, "a byte that is not UTF-8 at offset 14"),
+        ("t.csv", "text;clarity\n\x00\udcff;1\n", 2, "bytes that are not UTF-8"),
     ],
 )
 def test_what_is_wrong_is_one_message_and_nothing_is_written(

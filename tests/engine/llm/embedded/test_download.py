@@ -158,14 +158,6 @@ def test_slow_tensors_alone_are_others_and_mean_the_same(tmp_path: Path) -> None
     assert b"tokenizer.chat_template" in made.read_bytes()
 
 
-def test_file_that_came_stays_where_there_is_no_room_for_the_made_one(tmp_path: Path) -> None:
-    content = write_file(tmp_path / "came.gguf")
-    model = make_model(content, made=Made(file="quick.gguf", bytes=1 << 60, sha256="0" * 64))
-    (tmp_path / model.file).write_bytes(content)
-
-    assert tmp_path / model.file == get_model("stand-in", model, tmp_path)
-
-
 def test_made_file_takes_the_place_of_the_one_that_came_which_stays_where_it_is_not_as_expected(tmp_path: Path) -> None:
     content = write_file(tmp_path / "came.gguf")
     requantize(tmp_path / "came.gguf", tmp_path / "made.gguf")

@@ -75,7 +75,7 @@ def test_nothing_is_found_where_nothing_is_stored_or_asked() -> None:
 
 def test_hashes_of_this_version_are_these() -> None:
     """Whoever changes what they are made of raises ``HASHES_VERSION``: stored ones must not be taken for them."""
-    runs = make_hash_column([SENTENCE, "日本語の文章をここに書いておきます。"], APART, "runs")
+    runs = make_hash_column([SENTENCE, "日本語の文章をここに書いておきます。"], "runs")
     signatures = sign([SENTENCE, ""], NEAR.permutations)
 
     assert "adf38c0b27d27c84" == hashlib.sha256(signatures.tobytes()).hexdigest()[:16]
