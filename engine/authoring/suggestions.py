@@ -1,11 +1,10 @@
 """Chooses, of an author's texts without labels, those that are most worth one.
 
-Half lie where a trait's axis is unsure, the others anywhere; both are spread over what the texts are about. Without an
-axis all are. docs/decisions/000-measured.md has what they teach beside as many texts drawn blindly, and why none is
-chosen for lying at an end.
+They are spread over what the texts are about; where an axis has enough samples, half of them lie where it is unsure.
+docs/decisions/000-measured.md has what they teach beside as many texts drawn blindly.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,20 +15,21 @@ from engine.axis.reference_axis import fit_reference_axis
 from engine.axis.separation import Numbers
 from engine.definitions.loader import MODEL_FILE
 from engine.definitions.sources.labelled_lines import CONTENT, SUGGESTED, TEXT
-from engine.domain.model import POLES, Model, Trait
+from engine.domain.model import POLES, Model, Seed, Trait
 from engine.domain.own_texts import OPENING_CHARACTERS
 from engine.errors import InputError
 from engine.text.embedding import ENCODER_LANGUAGES, Embedder, Vectors, encode
 from engine.text.formatting import count_noun
 from engine.text.groups import group_rows
 from engine.text.language import decide_language
-from engine.text.near_duplicates import hash_form
+from engine.text.near_duplicates import NearTexts, hash_form
 
 MOST_SUGGESTED = 1_000
 # So many texts are placed at once; the encoder's memory grows with them.
 BLOCK = 2_000
-# The unsure ones are chosen from so many times as many texts.
-CANDIDATES = 5
+# From so many samples a pole on, half are unsure ones, from so many times as many texts. With fewer samples what an axis
+# is unsure of taught less than the others.
+MIN_SAMPLES, CANDIDATES = 10, 5
 # A label is suggested this far from the middle, where a pole's own samples lie at 1 on average, if the axis is as good
 # as that. On four sets of texts that people had labelled 97 to 98 of 100 such labels were right, of every number of
 # samples: with six a pole a tenth to a quarter of the texts have one, with twenty 61 of 100.
@@ -38,19 +38,24 @@ SURE_PLACE, SURE_AUC = 0.5, 0.8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Places:
-    """Where texts lie on a trait's axis, shape (n,), from the middle between its poles; whether labels can be told."""
+    """Where texts lie on a trait's axis, shape (n,): 0 is the middle, -1 and 1 the means of its poles' samples.
+
+    ``has_middle`` says whether there are enough samples to know which texts it is unsure of, ``is_sure`` whether it is
+    good enough to tell labels.
+    """
 
     at: Numbers
+    has_middle: bool
     is_sure: bool
 
 
 def suggest_texts(
     model: Model, count: int, embedder: Embedder, on_placed: Callable[[int], object] = lambda _: None
 ) -> pd.DataFrame:
-    """Suggests texts of the model's sources of the type ``texts``; one that is labelled for any trait is passed over.
+    """Suggests texts of the model's sources of the type ``texts``: none that is labelled for any trait, or nearly so.
 
     Args:
-        count: how many in all; every trait has an equal share.
+        count: how many in all, fewer where there are no more; every trait has an equal share.
         on_placed: is told, time and again, how many more texts the encoder has placed.
 
     Returns:
@@ -64,20 +69,42 @@ def suggest_texts(
         raise InputError(f"{count:,} texts cannot be suggested. Ask for 1 to {MOST_SUGGESTED:,} with --count")
     labelled = {hash_form(seed.text) for seed in model.authored}
     texts = [text for text in model.texts.drawn if hash_form(text) not in labelled]
-    if not texts:
-        missing = "all its texts have a label" if model.texts.drawn else "it has no texts without labels"
-        source = "{type: texts, path: FILE, field: text}"
-        raise InputError(f"{model.handle}: {missing}. Name some in the `sources` of its {MODEL_FILE}: {source}")
+    take = _Taking(texts, model.draw_seeds())
     places: dict[str, _Places] = {}
-    chosen = list(range(len(texts)))[:count]
     # In another language vectors say nothing; the first are a fair draw.
-    if decide_language(model).tag in ENCODER_LANGUAGES:
+    if texts and decide_language(model).tag in ENCODER_LANGUAGES:
         vectors = _place_openings(texts, on_placed)
         for trait in model.traits:
             if (place := _find_places(model, trait, vectors, embedder)) is not None:
                 places[trait.key] = place
-        chosen = _choose(vectors, [places.get(trait.key) for trait in model.traits], min(count, len(texts)))
-    return _write_frame(model, texts, chosen, places)
+        _choose(vectors, [places.get(trait.key) for trait in model.traits], count, take)
+    else:
+        take.first(range(len(texts)), count)
+    if not take.rows:
+        missing = "all its texts have a label" if model.texts.drawn else "it has no texts without labels"
+        source = "{type: texts, path: FILE, field: text}"
+        raise InputError(f"{model.handle}: {missing}. Name some in the `sources` of its {MODEL_FILE}: {source}")
+    return _write_frame(model, texts, take.rows, places)
+
+
+class _Taking:
+    """Takes texts by their rows, none that says nearly the same as a labelled one or as one that is taken."""
+
+    def __init__(self, texts: Sequence[str], labelled: Sequence[Seed]) -> None:
+        self.rows: list[int] = []
+        self._texts, self._near = texts, NearTexts()
+        for number, seed in enumerate(labelled):
+            self._near.add(f"labelled {number}", seed.text)
+
+    def first(self, rows: Iterable[int], count: int) -> None:
+        """Takes the first so many of the rows that can be taken."""
+        most = len(self.rows) + count
+        for row in rows:
+            if len(self.rows) == most:
+                break
+            if row not in self.rows and self._near.find(self._texts[row]) is None:
+                self._near.add(str(row), self._texts[row])
+                self.rows.append(row)
 
 
 def _place_openings(texts: Sequence[str], on_placed: Callable[[int], object]) -> Vectors:
@@ -89,46 +116,38 @@ def _place_openings(texts: Sequence[str], on_placed: Callable[[int], object]) ->
 
 
 def _find_places(model: Model, trait: Trait, vectors: Vectors, embedder: Embedder) -> _Places | None:
-    """Finds where texts lie, in the unit of half the distance between the poles' samples; None without an axis.
-
-    Without samples at both poles the middle is that of the texts, and no label can be told.
-    """
+    """Finds where texts lie; None without an axis, or without samples at both poles."""
     axis = fit_reference_axis(model, trait, embedder)
-    if axis.basis in ("nothing", "exemplars"):
-        return None
-    at = vectors @ axis.vector
     seeds = [model.examples_at(trait.key, pole) for pole in POLES]
-    if not all(seeds):
-        return _Places(at - np.median(at), is_sure=False)
+    if axis.basis in ("nothing", "exemplars") or not all(seeds):
+        return None
     high, low = (float((embedder.embed([seed.text for seed in its]) @ axis.vector).mean()) for its in seeds)
     if high <= low:
         return None
-    return _Places((at - (high + low) / 2) * 2 / (high - low), is_sure=(axis.auc or 0.0) >= SURE_AUC)
+    at = (vectors @ axis.vector - (high + low) / 2) * 2 / (high - low)
+    return _Places(at, min(map(len, seeds)) >= MIN_SAMPLES, (axis.auc or 0.0) >= SURE_AUC)
 
 
-def _choose(vectors: Vectors, places: Sequence[_Places | None], count: int) -> list[int]:
-    """Chooses ``count`` rows, an equal share for each trait; of a trait without an axis none is known to be unsure."""
-    taken: dict[int, None] = {}
+def _choose(vectors: Vectors, places: Sequence[_Places | None], count: int, take: _Taking) -> None:
+    """Takes ``count`` rows, an equal share for each trait."""
     for number, place in enumerate(places):
-        share = (count - len(taken)) // (len(places) - number)
-        if place is not None:
-            nearest = [row for row in np.argsort(np.abs(place.at), kind="stable") if row not in taken]
-            taken |= dict.fromkeys(_spread(vectors, nearest[: CANDIDATES * (share // 2)], share // 2))
+        share = (count - len(take.rows)) // (len(places) - number)
+        if place is not None and place.has_middle:
+            nearest = [int(row) for row in np.argsort(np.abs(place.at), kind="stable") if row not in take.rows]
+            take.first(_spread(vectors, nearest[: CANDIDATES * (share // 2)], share // 2), share // 2)
             share -= share // 2
-        taken |= dict.fromkeys(_spread(vectors, [row for row in range(len(vectors)) if row not in taken], share))
-    return list(taken)
+        take.first(_spread(vectors, [row for row in range(len(vectors)) if row not in take.rows], share), share)
 
 
 def _spread(vectors: Vectors, rows: Sequence[int], count: int) -> list[int]:
-    """Chooses so many of the rows, each in the middle of a group of its own; where groups lack, the first others."""
-    if not count:
+    """Sorts rows: first ``count`` of them, each in the middle of a group of its own, then the others."""
+    if not count or not rows:
         return []
     among = np.array(rows)
     owners, centres = group_rows(vectors[among], count)
     likeness = np.round(np.einsum("nd,nd->n", vectors[among], centres[owners]), 6)
-    middles = [int(among[owners == group][np.argmax(likeness[owners == group])]) for group in np.unique(owners)]
-    others = [int(row) for row in rows if row not in set(middles)]
-    return (middles + others)[:count]
+    middles = {int(among[owners == group][np.argmax(likeness[owners == group])]): None for group in np.unique(owners)}
+    return [*middles, *(row for row in rows if row not in middles)]
 
 
 def _write_frame(model: Model, texts: Sequence[str], chosen: Sequence[int], places: dict[str, _Places]) -> pd.DataFrame:
@@ -159,7 +178,7 @@ def explain_suggestions(model: Model, frame: pd.DataFrame, place: str) -> str:
         told = frame[trait.key + SUGGESTED].value_counts()
         labels = [trait.label(pole) for pole in POLES]
         counts = [f"{told[label]:,} × {label}" for label in labels if label in told]
-        suggested = f"suggested are {', '.join(counts)}" if counts else "too few samples to suggest any"
+        suggested = f"the axis suggests {', '.join(counts)}" if counts else "the axis suggests none"
         lines.append(f"  {trait.key}: {' or '.join(labels)}, or a number from 0 to 1; {suggested}")
     lines.append(f"Fill what you can of the empty columns, then: exemplars add {model.handle} {place}")
     return "\n".join(lines)

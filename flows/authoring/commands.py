@@ -78,7 +78,6 @@ def suggest_command(
     handle: HandleArgument,
     to: Annotated[str, typer.Option(metavar="FILE.csv", help="A new table, for any spreadsheet.")],
     count: Annotated[int, typer.Option(metavar="N", help="How many texts, for all traits together.")] = 40,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier file.")] = False,
 ) -> None:
     """Write a table of those texts of your own that are most worth a label. Fill it in, then `add` it."""
     from engine.authoring.suggestions import explain_suggestions, suggest_texts
@@ -89,7 +88,9 @@ def suggest_command(
 
     if not to.lower().endswith(".csv"):
         raise InputError(f"{to} is no name of a CSV file. Give one that ends in .csv as --to")
-    target = Target(Path(to), None, force)
+    if Path(to).exists():
+        raise InputError(f"{to} exists, and may have labels of yours. Give a new file as --to")
+    target = Target(Path(to), None, force=False)
     target.check()
     settings = read_settings()
     model = load_model(settings.locate(settings.models_uri), handle)

@@ -1,7 +1,6 @@
 """The command ``suggest`` and its data frame: which texts are offered, what the axis says of them, and the way back."""
 
 import csv
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -115,7 +114,7 @@ def test_without_an_axis_texts_are_spread_and_nothing_is_said_of_them(
         ),
         (["A text."], ("--to", "t.csv", "--count", "1001"), "1,001 texts cannot be suggested"),
         (["A text."], ("--to", "t.xlsx"), "t.xlsx is no name of a CSV file. Give one that ends in .csv as --to"),
-        (["A text."], ("--to", "there.csv"), "there.csv exists, and an earlier export is replaced with --force only"),
+        (["A text."], ("--to", "there.csv"), "there.csv exists, and may have labels of yours. Give a new file as --to"),
         (["A text."], ("--to", "no/t.csv"), "there is no folder to write to"),
         (
             [PLAIN_TEXTS[0]],
@@ -151,11 +150,3 @@ def test_model_without_own_texts_is_told_where_to_name_them(models: Path, run_co
     assert (
         "it has no texts without labels. Name some in the `sources` of its model.yaml: {type: texts, path" in done.err
     )
-
-
-def test_replacing_is_asked_for(models: Path, run_command: Command, tmp_path: Path) -> None:
-    write_own(models, list(TRUTH))
-    (tmp_path / "t.csv").write_text("earlier")
-    assert 0 == run_command("suggest", HANDLE, "--to", str(tmp_path / "t.csv"), "--count", "3", "--force").code
-    with io.StringIO((tmp_path / "t.csv").read_text("utf-8-sig")) as stream:
-        assert 3 == len(list(csv.DictReader(stream)))
