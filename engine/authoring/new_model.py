@@ -28,12 +28,16 @@ WIDTH = 120
 
 @dataclass(frozen=True, slots=True)
 class NewModel:
-    """What was written, as paths; ``schema`` is what editors complete ``definition`` by."""
+    """What was written, as paths; ``schema`` is what editors complete ``definition`` by.
+
+    ``has_texts`` says whether there are texts without labels beside it.
+    """
 
     handle: str
     definition: Path
     samples: Path
     schema: Path
+    has_texts: bool
 
 
 def check_new(models: Path, handle: str) -> None:
@@ -62,7 +66,7 @@ def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Ne
     """
     check_new(models, handle)
     folder, schema = models / handle, locate_schema(models)
-    paths = NewModel(handle, folder / MODEL_FILE, folder / SAMPLES_FILE, schema)
+    paths = NewModel(handle, folder / MODEL_FILE, folder / SAMPLES_FILE, schema, answers.own_texts is not None)
     definition = render_definition(handle, answers, os.path.relpath(schema, folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)

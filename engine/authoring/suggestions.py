@@ -27,8 +27,8 @@ from engine.text.near_duplicates import NearTexts, hash_form
 MOST_SUGGESTED = 1_000
 # So many texts are placed at once; the encoder's memory grows with them.
 BLOCK = 2_000
-# From so many samples a pole on, half are unsure ones, from so many times as many texts. With fewer samples what an axis
-# is unsure of taught less than the others.
+# From so many samples a pole on, half are unsure ones, chosen from so many times as many texts; with fewer samples
+# these taught less than the others.
 MIN_SAMPLES, CANDIDATES = 10, 5
 # A label is suggested this far from the middle, where a pole's own samples lie at 1 on average, if the axis is as good
 # as that. On four sets of texts that people had labelled 97 to 98 of 100 such labels were right, of every number of

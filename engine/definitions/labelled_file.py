@@ -59,13 +59,15 @@ def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | N
     is_csv = _is_csv(name, file)
     fields = read_fields(file, is_csv)
     labels = _choose_labels(name, fields, outline, only, is_csv)
-    text_field = TEXT if TEXT in fields and CONTENT not in fields and TEXT not in labels else CONTENT
+    text_field = _find_text_field(fields, outline, labels)
     walk = walk_csv if is_csv else walk_jsonl
     with closing(walk(name, file, labels, text_field=text_field, needs_label=False)) as lines:
         seeds, problems, unlabelled = gather_lines(_end_early(lines))
     check_mistakes(name, problems)
     if not seeds:
-        raise InputError(f"{name} has no labelled texts. Write one a line, with its label")
+        columns = format_names([field for field, trait in labels.items() if trait])
+        where = f": no line has a label in {columns}" if columns else ""
+        raise InputError(f"{name} has no labelled texts{where}. Write one a line, with its label")
     return LabelledFile(name, tuple(seeds), len(unlabelled))
 
 
@@ -76,9 +78,15 @@ def check_mistakes(name: str, problems: Sequence[Problem]) -> None:
         DefinitionError: there are; the error carries the first of them.
     """
     if len(problems) > MOST_MISTAKES:
-        raise DefinitionError(f"{name}, the first", problems[:MOST_MISTAKES])
+        raise DefinitionError(f"{name}, up to line {problems[MOST_MISTAKES - 1].line}", problems[:MOST_MISTAKES])
     if problems:
         raise DefinitionError(name, problems)
+
+
+def _find_text_field(fields: list[str], outline: Outline, labels: Labels) -> str:
+    """Finds the field of the texts: ``content``, ``text``, or what a source of the type ``texts`` calls them."""
+    names = [CONTENT, TEXT, *(source.column for source in outline.text_sources)]
+    return next((name for name in names if name in fields and name not in labels), CONTENT)
 
 
 def _end_early(lines: Iterable[Line]) -> Iterator[Line]:
@@ -127,8 +135,9 @@ def _choose_labels(name: str, fields: list[str], outline: Outline, only: Trait |
     allowed = f"labels for {outline.handle}, in {format_names(keys)}, {plainly}"
     found = format_names(fields)
     problems = [Problem(name, 1, "fields", found, allowed, _suggest(fields, keys))]
-    if CONTENT not in fields:
-        problems.append(Problem(name, 1, "fields", found, f"the text, in {CONTENT!r}", _suggest(fields, [CONTENT])))
+    if (text_field := _find_text_field(fields, outline, {})) not in fields:
+        allowed = f"the text, in {CONTENT!r} or {TEXT!r}"
+        problems.append(Problem(name, 1, "fields", found, allowed, _suggest(fields, [text_field])))
     raise DefinitionError(name, problems)
 
 

@@ -7,7 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer, clean_answer, read_file, read_pole, read_trait
+from engine.authoring.answers import (
+    EXAMPLE,
+    Answers,
+    PoleAnswer,
+    clean_answer,
+    read_field,
+    read_file,
+    read_pole,
+    read_trait,
+)
 from engine.authoring.new_model import NewModel, check_new, write_new_model
 from engine.errors import InputError, RunInterruptedError
 from engine.settings import PROJECT_ROOT, SHIPPED_ROOT, Settings
@@ -46,6 +55,7 @@ def show_new(settings: Settings, new: NewModel) -> None:
     said = [
         f"Look at it{'' if filled else f', and put labelled texts into {new.samples.name} beside it'}. Then:",
         f"  exemplars validate {new.handle}",
+        *([f"  exemplars suggest {new.handle} --to labels.csv"] if new.has_texts else []),
         f"  exemplars plan {new.handle} --effort low",
         f"  exemplars synthesize {new.handle} --effort low",
     ]
@@ -66,7 +76,9 @@ def _ask(handle: str) -> Answers:
     # Imported for its effect: arrow keys, and corrections on the line.
     import readline  # noqa: F401
 
-    print(f"{handle}: five questions, and its model.yaml is filled in. Enter alone leaves an example in it.")
+    print(
+        f"{handle}: five questions, and its model.yaml is filled in. Enter alone at the first leaves an example in it."
+    )
     try:
         print("1. What are the texts? (Replies to customers)")
         if not (texts := _put("   > ", str)):
@@ -74,6 +86,7 @@ def _ask(handle: str) -> Answers:
         print("2. What is to be judged? A word or two; after a colon the question, and what does not count.")
         print("   (Warmth: does the reply treat the customer as a person?)")
         trait, question = _put("   > ", read_trait)
+        question = question or _put("   As a question to ask of a text; Enter alone for none > ", str)
         print("3. The two ends, each in a word or two; after a colon what a text there does.")
         positive = _put("   positive (Warm: thanks, and offers help) > ", read_pole)
         negative = _put("   negative (Cold: speaks in rules) > ", partial(read_pole, other=positive))
@@ -94,7 +107,8 @@ def _ask_examples(pole: PoleAnswer) -> PoleAnswer:
 def _ask_field(answers: Answers) -> Answers:
     if answers.own_texts is None or answers.own_texts.suffix == ".txt":
         return answers
-    return replace(answers, field=_put("   The column or field that has the text (text) > ", str) or answers.field)
+    asked = "   The column or field that has the text (text) > "
+    return replace(answers, field=_put(asked, partial(read_field, path=answers.own_texts)))
 
 
 def _put(prompt: str, read: Callable[[str], Read]) -> Read:

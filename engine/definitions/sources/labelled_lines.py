@@ -27,7 +27,7 @@ QUALITY_WORDS = {
 }
 # Columns of the CSV that `exemplars export` and `suggest` write, in which formulas are quoted.
 EXPORTED, SUGGESTED = "content_sha256", "_suggested"
-ALLOWED_CSV = "a UTF-8 CSV file with a header row"
+ALLOWED_CSV = "a CSV file with a header row, saved as UTF-8 (in a spreadsheet: CSV UTF-8)"
 FOREIGN = "bytes that are not UTF-8"
 # What separates cells: a spreadsheet writes semicolons where numbers have a decimal comma.
 SEPARATORS = ",;\t"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from functools import lru_cache
 from itertools import islice
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
@@ -35,7 +35,7 @@ ALLOWED_PARQUET = "a Parquet file whose texts are strings"
 
 # The path of a file inside the model's folder, and its version.
 _File = tuple[str, Version]
-_Walk = Callable[[str, BinaryIO, str], Iterator[str | None]]
+_Walk = Callable[[str, BinaryIO, str], Generator[str | None]]
 
 
 def read_own_texts(folder: str, sources: tuple[Source, ...]) -> OwnTexts:
@@ -46,6 +46,16 @@ def read_own_texts(folder: str, sources: tuple[Source, ...]) -> OwnTexts:
         StoreError: it cannot be read.
     """
     return _read_all(folder, tuple((source, tuple(_list_files(folder, source))) for source in sources))
+
+
+def check_column(path: Path, column: str) -> None:
+    """Checks that a file has a column or field of that name; a file of lines has any.
+
+    Raises:
+        DefinitionError: it has not; ``found`` of the mistake names those that it has.
+    """
+    with path.open("rb") as stream, closing(WALKS[path.suffix.lower()[1:]](path.name, stream, column)) as texts:
+        next(texts, None)
 
 
 def _list_files(folder: str, source: Source) -> Iterator[_File]:
@@ -103,7 +113,7 @@ def _walk_texts(source: Source, path: str, stream: BinaryIO) -> Generator[str | 
         raise DefinitionError.of_file(name, FOREIGN, ALLOWED_TEXT) from None
 
 
-def _walk_csv(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:
+def _walk_csv(name: str, stream: BinaryIO, column: str) -> Generator[str | None]:
     with closing(walk_rows(name, stream, column)) as rows:
         _, header = next(rows, (1, []))
         _check_field(name, 1, column, header)
@@ -115,7 +125,7 @@ def _walk_csv(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:
             yield row[place] if place < len(row) else None
 
 
-def _walk_jsonl(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:
+def _walk_jsonl(name: str, stream: BinaryIO, column: str) -> Generator[str | None]:
     stream.seek(0)
     for number, raw in enumerate(stream, 1):
         if not raw.strip():
@@ -135,7 +145,7 @@ def _walk_jsonl(name: str, stream: BinaryIO, column: str) -> Iterator[str | None
         yield text
 
 
-def _walk_parquet(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:
+def _walk_parquet(name: str, stream: BinaryIO, column: str) -> Generator[str | None]:
     try:
         parquet = pq.ParquetFile(stream)
         _check_field(name, None, column, parquet.schema_arrow.names)
@@ -145,13 +155,13 @@ def _walk_parquet(name: str, stream: BinaryIO, column: str) -> Iterator[str | No
         raise DefinitionError.of_file(name, str(error), ALLOWED_PARQUET) from error
 
 
-def _walk_lines(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:
+def _walk_lines(name: str, stream: BinaryIO, column: str) -> Generator[str | None]:
     with opening_text(stream) as lines:
         # Not from the lines themselves: a generator that is closed closes what it yields from.
         yield from iter(lines.readline, "")
 
 
-def _walk_whole(name: str, stream: BinaryIO, column: str) -> Iterator[str | None]:
+def _walk_whole(name: str, stream: BinaryIO, column: str) -> Generator[str | None]:
     with opening_text(stream) as text:
         yield text.read()
 

@@ -55,7 +55,12 @@ def test_table_is_planned_added_and_added_no_second_time(
         ("none.csv", None, 2, "none.csv cannot be read: No such file or directory. Give a CSV or JSONL file"),
         ("t.xlsx", "PK", 2, "labelled texts are read from CSV (.csv, UTF-8, with a header row) and JSONL"),
         ("t.csv", "text;tone\r\nOne.;1\r\n", 2, "t.csv:1: fields: found text, tone; allowed: labels for u22a8.test"),
-        ("t.csv", "text;clarity\r\nOne.;\r\n", 2, "t.csv has no labelled texts. Write one a line, with its label"),
+        (
+            "t.csv",
+            "text;clarity\r\nOne.;\r\n",
+            2,
+            "t.csv has no labelled texts: no line has a label in clarity. Write one a line",
+        ),
         ("t.csv", "text;clarity\r\nOne.;1\r\n;1\r\n", 2, "t.csv:3: text: found nothing; allowed: a text that is not"),
         ("t.csv", "text;clarity\r\nOne.;1\r\nTwo.;Cler\r\n", 2, "t.csv:3: clarity: found 'Cler'; allowed: 'Clear', 'O"),
         (
@@ -64,7 +69,7 @@ def test_table_is_planned_added_and_added_no_second_time(
             2,
             "t.csv:2: clarity: found 'Obscure', where u22a8.test/samples",
         ),
-        ("t.jsonl", "garbage\n" * 1_000_000, 2, "t.jsonl, the first: 20 mistakes."),
+        ("t.jsonl", "garbage\n" * 1_000_000, 2, "t.jsonl, up to line 20: 20 mistakes."),
         ("t.csv", "text;clarity\n\x00\udcff;1\n", 2, "bytes that are not UTF-8"),
     ],
 )

@@ -13,7 +13,8 @@ HANDLE = "acme.reviews"
 TYPED = """\
 Antworten an Kundinnen und Kunden
 Es geht darum, ob die Antwort freundlich ist
-Höflichkeit: Behandelt die Antwort den Menschen als Menschen?
+Höflichkeit
+Behandelt die Antwort den Menschen als Menschen?
 Höflich: dankt und bietet Hilfe an
 höflich: droht
 Schroff: zählt Regeln auf
@@ -95,7 +96,8 @@ def test_file_of_texts_is_copied_beside_the_model_and_read(
 ) -> None:
     (tmp_path / "samples.jsonl").write_text("{}")
     (tmp_path / "meine mails.ndjson").write_text('{"nachricht": "Wo bleibt mein Paket?"}\n')
-    typed = [f"{tmp_path}/gone.csv", f"{tmp_path}/samples.jsonl", f"'{tmp_path}/meine mails.ndjson'", "nachricht"]
+    files = [f"{tmp_path}/gone.csv", f"{tmp_path}/samples.jsonl", f"'{tmp_path}/meine mails.ndjson'"]
+    typed = [*files, "", "nachrichten", "nachricht"]
     shown = type_at_terminal(monkeypatch, "\n".join([TYPED.rstrip(), *typed, ""]).encode())
     code = run_command("new", HANDLE).code
     told, model = shown.bytes.getvalue().decode(), load_model(str(models), HANDLE)
@@ -103,6 +105,8 @@ def test_file_of_texts_is_copied_beside_the_model_and_read(
     assert 0 == code
     assert f"There is no file {tmp_path}/gone.csv" in told
     assert "samples.jsonl cannot be it." in told
+    for name in ("text", "nachrichten"):
+        assert f"meine mails.ndjson has nachricht, and no {name}\n" in told
     assert ("Wo bleibt mein Paket?",) == model.texts.drawn
     assert (5, ()) == (len(model.seeds), model.skipped)
 

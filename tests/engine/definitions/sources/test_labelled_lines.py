@@ -7,6 +7,7 @@ import pytest
 from fakes.builders import make_trait
 
 from engine.definitions.sources.labelled_lines import (
+    ALLOWED_CSV,
     QUALITY_WORDS,
     Labels,
     Line,
@@ -165,7 +166,7 @@ def test_columns_that_are_missing_or_stand_twice_are_named_with_the_nearest() ->
 
 
 def test_file_that_is_no_csv_is_named_with_the_line_where_that_begins() -> None:
-    begin, allowed = b"content,clarity,warmth\nPlain.,good,\n", "a UTF-8 CSV file with a header row"
+    begin, allowed = b"content,clarity,warmth\nPlain.,good,\n", ALLOWED_CSV
     foreign = Problem("s.csv", None, "file", "bytes that are not UTF-8", allowed)
     unended = Problem("s.csv", 3, "file", "unexpected end of data", allowed)
 
