@@ -67,6 +67,7 @@ chaos: $(VENV)/.dev
 teaches: $(VENV)/.teaches
 	PYTHONPATH=tests $(BIN)/python -m bench.teaches.run
 	PYTHONPATH=tests $(BIN)/python -m bench.teaches.run --bare --efforts high
+	PYTHONPATH=tests $(BIN)/python -m bench.teaches.suggested
 
 $(VENV)/.run: requirements.lock pyproject.toml scripts/set-up
 	@scripts/set-up $(VENV) requirements.lock
