@@ -124,6 +124,7 @@ def plan(
     *,
     only_lacking: bool = False,
     prompts: int = 2,
+    per_pole: int | None = None,
 ) -> "PlannedRun":
     """What a run would do and cost. No model is asked, and nothing is written.
 
@@ -131,6 +132,7 @@ def plan(
         effort: None for the model's own, or ``high``.
         only_lacking: whether the run would only fill up what earlier ones have left.
         prompts: how many prompts of each kind to show, at most.
+        per_pole: how many samples for each pole, in place of the effort's number.
 
     Raises:
         InputError: what is asked for is wrong; of the model an UnknownModelError, DefinitionError, NoTraitsError,
@@ -143,7 +145,7 @@ def plan(
 
     if prompts < 0:
         raise InputError(f"prompts is {prompts}, and should be 0 or more")
-    return plan_run(read_settings(), handle, synth_type, effort, only_lacking, prompts)
+    return plan_run(read_settings(), handle, synth_type, effort, only_lacking, prompts, per_pole)
 
 
 if not TYPE_CHECKING:

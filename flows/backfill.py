@@ -31,7 +31,7 @@ from flows.backfills.worker import BackfillWorker
 from flows.run.cancellation import CancellationWatcher, explain_cancelled
 from flows.run.labels import LeaseLabels
 from flows.run.lease.holders import name_process
-from flows.run.parameters import ChosenEffort, Glob, Handles, MaxCost, Namespace, PartSize
+from flows.run.parameters import ChosenEffort, Glob, Handles, MaxCost, Namespace, PartSize, PerPole
 from flows.run.run_events import attending_flow
 from flows.synthesize import synthesize
 
@@ -56,6 +56,7 @@ async def backfill(
     models_at_once: Annotated[int, Field(ge=1, le=64)] = 8,
     part_size: PartSize = None,
     max_cost_usd: MaxCost = None,
+    per_pole: PerPole = None,
 ) -> dict[str, int] | State[Any]:
     """Makes labelled samples for many models, one run each; a model that has them already is passed over.
 
@@ -73,6 +74,7 @@ async def backfill(
         part_size: One process does all, or the models are handed out in parts of so many, each a run on the work pool
             that the next free worker takes.
         max_cost_usd: What all models together may cost, in dollars; each has its effort's own limit besides.
+        per_pole: How many samples for each pole of each trait, in place of the effort's number.
     """
     lower_priority()
     async with attending_flow() as settings:
@@ -91,6 +93,7 @@ async def backfill(
             models_at_once=models_at_once,
             part_size=part_size,
             max_cost_usd=max_cost_usd,
+            per_pole=per_pole,
         )
         # What an earlier start of this run has made is known to a third one too, whenever the second may die.
         ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, request))

@@ -24,7 +24,7 @@ from flows.run.lease.lease import Lease
 from flows.run.outcome import check_beside, conclude, end_in_state, find_nothing_lacking, get_run_id, make_stamp
 from flows.run.page.estimate import estimate
 from flows.run.page.report import report
-from flows.run.parameters import ChosenEffort, Handle
+from flows.run.parameters import ChosenEffort, Handle, PerPole
 from flows.run.resources import RunResources, find_shared, open_run_resources
 from flows.run.rounds import run_rounds
 from flows.run.run_events import release_events, sending_heartbeats
@@ -45,6 +45,7 @@ class Wanted:
     only_lacking: bool = False
     review: bool = False
     strict: bool = False
+    per_pole: int | None = None
 
 
 @flow(name="synthesize", flow_run_name="{handle} {synth_type}", validate_parameters=False)
@@ -55,6 +56,7 @@ async def synthesize(
     only_lacking: bool = False,
     review: bool = False,
     strict: bool = False,
+    per_pole: PerPole = None,
 ) -> RunResult:
     """Makes labelled samples for a model and attaches them, when the gate passes, with provenance `synthesized`.
 
@@ -72,11 +74,12 @@ async def synthesize(
         review: Whether the set waits for a person before anything is attached. The run is then suspended, and its page
             has a form to attach or reject what was made.
         strict: Whether a set is rejected where nothing tells the poles of a trait apart, which is a warning otherwise.
+        per_pole: How many samples for each pole of each trait, in place of the effort's number.
     """
     ignore_closed_output()
     await release_events(get_run_logger())
     # Prefect takes the state, and gives its caller what that carries.
-    wanted = Wanted(handle, synth_type, effort, only_lacking, review, strict)
+    wanted = Wanted(handle, synth_type, effort, only_lacking, review, strict, per_pole)
     return cast(RunResult, await end_in_state(handle, _run(wanted, find_shared())))
 
 
@@ -132,7 +135,7 @@ async def load_job(wanted: Wanted, resources: RunResources) -> Job:
     Raises:
         DefinitionError: it cannot run some. ModelBusyError: another proposal waits, and this is to be one.
     """
-    asked = wanted.handle, wanted.synth_type, wanted.effort, wanted.only_lacking
+    asked = wanted.handle, wanted.synth_type, wanted.effort, wanted.only_lacking, wanted.per_pole
     job = resources.call(load, resources.settings, *asked)
     if wanted.review:
         keep_to_one(resources.settings, wanted.handle, get_run_id())

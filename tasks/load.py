@@ -11,12 +11,19 @@ from engine.store.leftovers import sweep_store
 
 
 @task(name="load", task_run_name="load {handle}", cache_policy=NO_CACHE, persist_result=False)
-def load(settings: Settings, handle: str, synth_type: str, effort: str | None, only_lacking: bool = False) -> Job:
+def load(
+    settings: Settings,
+    handle: str,
+    synth_type: str,
+    effort: str | None,
+    only_lacking: bool = False,
+    per_pole: int | None = None,
+) -> Job:
     """The job of a request, in a store without the debris of earlier runs; raises what ``load_job`` raises."""
     logger = get_run_logger()
     for swept in sweep_store(settings.locate(settings.samples_uri), handle, datetime.now(UTC)):
         logger.warning("Taken away from the store: %s", swept)
-    job = load_job(settings, handle, synth_type, effort, only_lacking=only_lacking)
+    job = load_job(settings, handle, synth_type, effort, only_lacking=only_lacking, per_pole=per_pole)
     model = job.model
     logger.info(
         "%s: %d traits, %d seeds, %d attached", handle, len(model.traits), len(model.seeds), len(model.attached)

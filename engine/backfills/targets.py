@@ -37,6 +37,7 @@ class BackfillRequest:
     models_at_once: int = 8
     part_size: int | None = None
     max_cost_usd: float | None = None
+    per_pole: int | None = None
 
     @property
     def names(self) -> bool:
@@ -91,13 +92,14 @@ def find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) 
 
 
 def _find_made(settings: Settings, request: BackfillRequest, handle: str) -> StoredSet | None:
-    """The attached set of a model for its present definition, this synth type and this effort.
+    """The attached set of a model for its present definition, this synth type, and this effort with its number a pole.
 
     With ``force`` only a set of the runs in ``done`` counts.
     """
     model = load_model(settings.locate(settings.models_uri), handle)
     effort = choose_effort(request.effort, model.effort)
-    digest = digest_definition(model)
+    level = load_level(settings.locate(settings.effort_file), effort)
+    made_for = digest_definition(model), request.per_pole or level.exemplars_per_pole
     pool = choose_pool(request.synth_type)
     for stored in reversed(list_sets(settings.locate(settings.samples_uri), handle, pool)):
         manifest = stored.manifest
@@ -105,7 +107,8 @@ def _find_made(settings: Settings, request: BackfillRequest, handle: str) -> Sto
             continue
         if request.force and stored.run_id not in request.done:
             continue
-        if manifest["inputs"]["definition"] == digest:
+        inputs = manifest["inputs"]
+        if (inputs["definition"], inputs["level"]["exemplars_per_pole"]) == made_for:
             return stored
     return None
 
@@ -122,4 +125,7 @@ def _is_lacking(settings: Settings, request: BackfillRequest, handle: str) -> bo
     outline = load_outline(models_uri, handle)
     level = load_level(settings.locate(settings.effort_file), choose_effort(request.effort, outline.effort))
     counts = count_samples(models_uri, samples_uri, outline).values()
-    return any(min(count.positive_samples, count.negative_samples) < level.exemplars_per_pole for count in counts)
+    return any(
+        min(count.positive_samples, count.negative_samples) < (request.per_pole or level.exemplars_per_pole)
+        for count in counts
+    )

@@ -15,6 +15,7 @@ from engine.errors import DefinitionError
 from engine.settings import MOST_USD
 
 DEFAULT_EFFORT: Effort = "high"
+MOST_PER_POLE = 1_000_000
 Size = Literal["small", "medium", "large"]
 Thinking = Literal["none", "low", "medium", "high"]
 Name = Annotated[str, Field(min_length=1)]
@@ -25,7 +26,7 @@ Names = Annotated[tuple[Name, ...], BeforeValidator(as_texts), AfterValidator(ch
 
 
 class _Level(ClosedEntry):
-    exemplars_per_pole: Annotated[int, Field(ge=1, le=1_000_000)]
+    exemplars_per_pole: Annotated[int, Field(ge=1, le=MOST_PER_POLE)]
     synth_model: Size
     thinking: Thinking
     judge_votes: Annotated[int, Field(ge=0, le=99)]

@@ -13,7 +13,7 @@ from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import NO_PROPOSAL, Proposal, ScenarioPool, choose_scenario_pool
 from engine.asking.seed_variations import check_seeds, list_unusable_seeds
 from engine.asking.topic_subjects import split_by_topic
-from engine.definitions.effort import Level, choose_effort, load_level
+from engine.definitions.effort import MOST_PER_POLE, Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
@@ -66,12 +66,14 @@ def load_job(
     effort: str | None,
     dry: bool = False,
     only_lacking: bool = False,
+    per_pole: int | None = None,
 ) -> Job:
     """The job of a request, when all its inputs can be used; no model is asked.
 
     Args:
         dry: leaves the sample store untouched, where a run tries to write a file, and accepts models without a price.
         only_lacking: whether each quota is the effort's less what is in the store already.
+        per_pole: how many exemplars for each pole, in place of the effort's number.
 
     Raises:
         HandleError, NoTraitsError, NoSeedsError, DefinitionError, InputError: what the user gave is wrong.
@@ -92,6 +94,8 @@ def load_job(
     if choose_pool(checked_type) == "train":
         check_draft(models_uri, handle)
     level, named = read_level(settings, choose_effort(checked_effort, model.effort))
+    if per_pole is not None:
+        level = replace(level, exemplars_per_pole=check_per_pole(per_pole))
     if model.questions:
         level = have_voted(level, model)
     if is_embedded(level.synth_model):
@@ -287,8 +291,20 @@ def check_effort(effort: str | None) -> Effort | None:
         InputError: it is unknown.
     """
     if effort is not None and effort not in EFFORTS:
-        raise InputError(f"{effort!r} is not an effort. There are: {', '.join(EFFORTS)}")
+        number = f". For {effort} samples a pole say --per-pole {effort}" if effort.isdecimal() else ""
+        raise InputError(f"{effort!r} is not an effort. There are: {', '.join(EFFORTS)}{number}")
     return cast("Effort | None", effort)
+
+
+def check_per_pole(count: int) -> int:
+    """The number itself, where it is one of exemplars for each pole.
+
+    Raises:
+        InputError: it is none, or too many.
+    """
+    if not 1 <= count <= MOST_PER_POLE:
+        raise InputError(f"{count:,} samples a pole cannot be made. Ask for 1 to {MOST_PER_POLE:,}")
+    return count
 
 
 def plan_job(job: Job, packs: Packs, seed: int) -> Plan:

@@ -56,7 +56,7 @@ def show_new(settings: Settings, new: NewModel) -> None:
         f"Look at it{'' if filled else f', and put labelled texts into {new.samples.name} beside it'}. Then:",
         f"  exemplars validate {new.handle}",
         *([f"  exemplars suggest {new.handle} --to labels.csv"] if new.has_texts else []),
-        f"  exemplars plan {new.handle} --effort low",
+        f"  exemplars try {new.handle}",
         f"  exemplars synthesize {new.handle} --effort low",
     ]
     if SHIPPED_ROOT != PROJECT_ROOT and "://" not in settings.models_uri:

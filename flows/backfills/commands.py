@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from flows.cli.in_process import quiet_libraries, run_in_process, starting_server
-from flows.cli.options import MAKE, EffortOption, StrictOption, SynthTypeOption, VerboseOption, json_option
+from flows.cli.options import (
+    MAKE,
+    EffortOption,
+    PerPoleOption,
+    StrictOption,
+    SynthTypeOption,
+    VerboseOption,
+    json_option,
+)
 
 app = typer.Typer()
 
@@ -37,6 +45,7 @@ def backfill_command(
     max_cost_usd: Annotated[
         float | None, typer.Option(min=0.01, max=1e6, help="The most that all models together may cost, in USD.")
     ] = None,
+    per_pole: PerPoleOption = None,
     as_json: Annotated[bool, json_option("the counts of models by state")] = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -44,7 +53,7 @@ def backfill_command(
     quiet_libraries(verbose)
     from engine.backfills.targets import BackfillRequest
     from engine.domain.model import check_handle
-    from engine.run.job import check_effort, check_synth_type
+    from engine.run.job import check_effort, check_per_pole, check_synth_type
     from engine.settings import read_settings
     from flows.backfills.terminal import BackfillProgress, describe_begin, look_ahead, telling_how_to_go_on
 
@@ -61,6 +70,7 @@ def backfill_command(
         strict=strict,
         models_at_once=models_at_once,
         max_cost_usd=max_cost_usd,
+        per_pole=None if per_pole is None else check_per_pole(per_pole),
     )
     outlook = look_ahead(read_settings(), request)
     print(describe_begin(outlook, request), file=sys.stderr, flush=True)

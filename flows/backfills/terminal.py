@@ -163,6 +163,7 @@ def telling_how_to_go_on(progress: BackfillProgress, typed: str) -> Iterator[Non
 def _list_estimates(settings: Settings, request: BackfillRequest, handles: Sequence[str]) -> Iterator[Estimate]:
     for handle in handles:
         try:
-            yield plan_run(settings, handle, request.synth_type, request.effort, prompts=0).estimate
+            asked = settings, handle, request.synth_type, request.effort
+            yield plan_run(*asked, prompts=0, per_pole=request.per_pole).estimate
         except ExemplarsError:
             continue

@@ -7,14 +7,17 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from engine.errors import InputError
+from engine.domain.model import check_handle
+from engine.errors import GateError, InputError
 from engine.system.importing import importing
 from flows.authoring.commands import app as authoring_app
 from flows.backfills.commands import app as backfills_app
@@ -30,6 +33,7 @@ from flows.cli.options import (
     HandleArgument,
     JsonOption,
     OnlyLackingOption,
+    PerPoleOption,
     StrictOption,
     SynthTypeOption,
     VerboseOption,
@@ -71,6 +75,7 @@ def synthesize_command(
     verbose: VerboseOption = False,
     only_lacking: OnlyLackingOption = False,
     strict: StrictOption = False,
+    per_pole: PerPoleOption = None,
 ) -> None:
     """Make samples for one model, check them, and attach them where nothing critical is found."""
     from engine.settings import read_settings
@@ -86,7 +91,7 @@ def synthesize_command(
             from engine.run.job import load_job
             from flows.cli.terminal import show_begin, show_result, watch
 
-        job = load_job(settings, handle, synth_type, effort, only_lacking=only_lacking)
+        job = load_job(settings, handle, synth_type, effort, only_lacking=only_lacking, per_pole=per_pole)
         for_people = not as_json and not logs_json
         if for_people:
             show_begin(job)
@@ -98,12 +103,44 @@ def synthesize_command(
                 "only_lacking": only_lacking,
                 "review": review,
                 "strict": strict,
+                "per_pole": per_pole,
             }
             result = run_in_process(MAIN_JOB, asked, server)
     if as_json:
         print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
     else:
         show_result(job, result)
+
+
+@app.command("try", rich_help_panel=MAKE)
+def try_command(
+    handle: HandleArgument,
+    synth_type: SynthTypeOption = "from_traits",
+    effort: EffortOption = "low",
+    per_pole: PerPoleOption = 3,
+    verbose: VerboseOption = False,
+) -> None:
+    """Make three texts a pole, to see what the prompts make: here and as a page. Attaches and keeps nothing."""
+    from engine.settings import read_settings
+
+    settings = read_settings()
+    quiet_libraries(verbose)
+    from flows.run.own_worker import forking_worker
+
+    page = Path(settings.locate(settings.cache_dir), "tries", f"{check_handle(handle)}.html")
+    with TemporaryDirectory(prefix="exemplars-try-") as store, starting_server() as server, forking_worker():
+        with importing():
+            from engine.run.job import load_job
+            from flows.cli.terminal import show_begin, show_tried, watch
+
+        # The flow reads its settings itself.
+        os.environ["EXEMPLARS_SAMPLES_URI"] = store
+        asked = {"handle": handle, "synth_type": synth_type, "effort": effort, "per_pole": per_pole}
+        job = load_job(read_settings(), handle, synth_type, effort, per_pole=per_pole)
+        show_begin(job)
+        with suppress(GateError), nullcontext() if verbose else watch(job):
+            run_in_process(MAIN_JOB, asked, server)
+        show_tried(job, Path(store), page)
 
 
 @app.command("plan", rich_help_panel=MAKE)
@@ -114,12 +151,13 @@ def plan_command(
     prompts: Annotated[int, typer.Option(min=0, help="How many prompts of each kind to show.")] = 2,
     as_json: JsonOption = False,
     only_lacking: OnlyLackingOption = False,
+    per_pole: PerPoleOption = None,
 ) -> None:
     """Show what a run would do: prompts, calls, tokens and cost. Calls no model and writes nothing."""
     from engine.settings import read_settings
     from flows.cli.plan import plan_run, show_planned
 
-    planned = plan_run(read_settings(), handle, synth_type, effort, only_lacking, prompts)
+    planned = plan_run(read_settings(), handle, synth_type, effort, only_lacking, prompts, per_pole)
     if as_json:
         print(json.dumps(asdict(planned)))
     else:

@@ -45,6 +45,9 @@ StrictOption = Annotated[
 OnlyLackingOption = Annotated[
     bool, typer.Option("--only-lacking", help="Fill up: make only what each pole is short of the effort's number.")
 ]
+PerPoleOption = Annotated[
+    int | None, typer.Option(metavar="N", help="How many samples a pole, in place of the effort's number.")
+]
 TraitOption = Annotated[str | None, typer.Option(help="One trait, by its key or name. Without it all.")]
 RunOption = Annotated[str | None, typer.Option(metavar="RUN_ID", help="Only this run's set.")]
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries log.")]

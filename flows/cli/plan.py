@@ -28,7 +28,13 @@ SHOWN_VALUES = 4
 
 
 def plan_run(
-    settings: Settings, handle: str, synth_type: str, effort: str | None, only_lacking: bool = False, prompts: int = 2
+    settings: Settings,
+    handle: str,
+    synth_type: str,
+    effort: str | None,
+    only_lacking: bool = False,
+    prompts: int = 2,
+    per_pole: int | None = None,
 ) -> PlannedRun:
     """Says what the run of a request would do. If it would be refused because a price is unknown, the result says so.
 
@@ -38,7 +44,7 @@ def plan_run(
     Raises:
         InputError, ProviderError, StoreError: as ``load_job``.
     """
-    job = load_job(settings, handle, synth_type, effort, dry=True, only_lacking=only_lacking)
+    job = load_job(settings, handle, synth_type, effort, dry=True, only_lacking=only_lacking, per_pole=per_pole)
     check_own_suites(job.model.own_suites)
     plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed)
     if plan.language.encoder_has_say:

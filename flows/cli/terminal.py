@@ -1,9 +1,10 @@
 """Shows a run in the terminal: progress while it goes on, and samples, verdict and paths at its end."""
 
 import logging
+import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from engine.domain.model import POLES, Pole
+from engine.domain.model import POLES, Pole, Trait
 from engine.domain.progress import (
     PROGRESS_LOGGER,
     CallBegun,
@@ -29,6 +30,7 @@ from engine.domain.progress import (
 from engine.domain.verdict import RunResult
 from engine.report.wording import describe_others, pick_pairs
 from engine.run.job import Job
+from engine.store.layout import REJECTED, REPORT, SAMPLES
 from engine.text.formatting import capitalise, count_noun
 from flows.cli.console import make_console, make_live
 
@@ -146,20 +148,40 @@ def show_begin(job: Job) -> None:
         print(f"Skipped: {skipped.what} ({skipped.why})", file=sys.stderr)
 
 
-def show_result(job: Job, result: RunResult) -> None:
-    """Prints a few samples of both poles side by side, the headline, each warning, and the paths of the files."""
-    console = make_console()
-    if not result.samples:
-        console.print(f"{capitalise(result.headline)}. Nothing was asked.")
-        return
-    rows = pq.read_table(result.samples, columns=["trait", "pole", "text", "pair_id"]).to_pylist()
-    for trait in job.model.traits:
+def show_pairs(console: Console, traits: Sequence[Trait], file: str) -> None:
+    """Prints a few texts of each trait, those of both poles side by side."""
+    rows = [row for row in pq.read_table(file, columns=["trait", "pole", "text"]).to_pylist() if row["text"]]
+    for trait in traits:
         table = Table(title=trait.name, title_justify="left", title_style="bold", expand=True, show_lines=True)
         for pole in POLES:
             table.add_column(trait.label(pole), ratio=1, header_style=COLOURS[pole])
         for texts in pick_pairs(rows, trait.key):
             table.add_row(*(Text(texts[pole]) for pole in POLES))
         console.print(table)
+
+
+def show_tried(job: Job, store: Path, page: Path) -> None:
+    """Prints the texts of a set that is not kept, or of those that were rejected, and puts its report to ``page``."""
+    console, [report] = make_console(), store.rglob(Path(REPORT).name)
+    made = report.with_name(Path(REJECTED).name)
+    attached = [*store.rglob(SAMPLES)]
+    show_pairs(console, job.model.traits, str(attached[0] if attached else made))
+    reasons = pq.read_table(made, columns=["reason"])["reason"].to_pylist()
+    spare = reasons.count("surplus")
+    said = describe_others(len(reasons) - spare, spare)
+    console.print(f"{'' if attached else 'The set was rejected: '}{said}. Nothing is attached.")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(report, page)
+    console.print(f"report   {str(page).removeprefix(f'{Path.cwd()}/')}", soft_wrap=True)
+
+
+def show_result(job: Job, result: RunResult) -> None:
+    """Prints a few samples of both poles side by side, the headline, each warning, and the paths of the files."""
+    console = make_console()
+    if not result.samples:
+        console.print(f"{capitalise(result.headline)}. Nothing was asked.")
+        return
+    show_pairs(console, job.model.traits, result.samples)
     colour = "yellow" if result.warnings else "green"
     console.print(Text(f"\n{capitalise(result.headline)}", style=f"bold {colour}"))
     for warning in result.warnings:

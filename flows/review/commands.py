@@ -45,7 +45,7 @@ def review_command(
     from engine.settings import read_settings
 
     quiet_libraries(verbose)
-    from flows.review.waiting import find_reviewable
+    from flows.review.waiting import ask_for_rest, find_reviewable
 
     settings, asked = read_settings(), {"leave_out": leave_out or [], "other_pole": other_pole or [], "why": why}
     asked |= {"decision": "attach" if attach else "reject"}
@@ -54,9 +54,8 @@ def review_command(
         result = run_in_process("flows.review.flow:review", {"run_id": run_id, **asked}, server)
     _show(result, as_json)
     if fill and attach:
-        lacking = {name: manifest[name] for name in ("handle", "synth_type", "effort")} | {"only_lacking": True}
         with starting_server() as server:
-            filled = run_in_process(MAIN_JOB, lacking, server)
+            filled = run_in_process(MAIN_JOB, ask_for_rest(manifest), server)
         _show(filled, as_json)
 
 

@@ -33,7 +33,7 @@ from expectations.checking import check_model
 from expectations.own_suites import find_mistakes, raise_mistakes
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
-from flows.review.waiting import ask_person, check_waiting, end_suspended, find_reviewable
+from flows.review.waiting import ask_for_rest, ask_person, check_waiting, end_suspended, find_reviewable
 from flows.run.lease.lease import Lease
 from flows.run.outcome import QUOTED_CHARS, end_in_state
 from flows.run.page.artifacts import show_page
@@ -141,14 +141,13 @@ async def finish_review(proposal: StoredSet, review: PersonReview, lease: Lease,
 
 async def start_filling(proposal: StoredSet) -> None:
     """Starts a run that fills up the model, one for each proposal, where there is a deployment for it."""
-    manifest = proposal.manifest
-    asked = {"handle": proposal.handle, "synth_type": manifest["synth_type"], "effort": manifest["effort"]}
+    asked = ask_for_rest(proposal.manifest)
     options: dict[str, Any] = {"timeout": 0, "as_subflow": False, "idempotency_key": f"fill-{proposal.run_id}"}
     try:
-        run = await arun_deployment(FILLING, parameters={**asked, "only_lacking": True}, **options)
+        run = await arun_deployment(FILLING, parameters=asked, **options)
         get_run_logger().info("Run %s fills up what was left out", run.id)
     except (ObjectNotFound, httpx.HTTPError) as error:
-        how = f"--synth-type {asked['synth_type']} --effort {asked['effort']} --only-lacking"
+        how = "--synth-type {synth_type} --effort {effort} --per-pole {per_pole} --only-lacking".format_map(asked)
         said = f"No run was started that fills up ({error or type(error).__name__})"
         get_run_logger().warning("%s: exemplars synthesize %s %s", said, proposal.handle, how)
 

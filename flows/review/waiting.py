@@ -1,7 +1,8 @@
 """Waits for a person's decision on a proposed set: the run is suspended, and begins again when somebody has decided."""
 
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import httpx
@@ -43,6 +44,12 @@ class ReviewForm(RunInput):
         return PersonReview(
             self.decision == "attach", tuple(self.leave_out), tuple(self.other_pole), self.why, self.fill
         )
+
+
+def ask_for_rest(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a run that fills up what a reviewed set was to have."""
+    asked = {name: manifest[name] for name in ("handle", "synth_type", "effort")}
+    return {**asked, "per_pole": manifest["inputs"]["level"]["exemplars_per_pole"], "only_lacking": True}
 
 
 def check_waiting(proposal: StoredSet) -> None:

@@ -4,11 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from engine.definitions.effort import MOST_PER_POLE
 from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, NAMESPACE_PATTERN, Effort
 from engine.settings import MOST_USD
 
 Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, max_length=HANDLE_MAX_LENGTH)]
 ChosenEffort = Annotated[Effort, Field(title="one of these")] | Annotated[None, Field(title="the model's own")]
+PerPole = (
+    Annotated[int, Field(title="so many", ge=1, le=MOST_PER_POLE)] | Annotated[None, Field(title="the effort's number")]
+)
 
 Unnamed = Annotated[None, Field(title="none by this")]
 Handles = Annotated[list[Handle], Field(title="these")] | Unnamed

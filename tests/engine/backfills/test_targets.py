@@ -1,6 +1,6 @@
 """Which models a backfill is about, and which of them it passes over: without a server, by the files alone."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,7 @@ from fakes.workspace import HANDLE
 
 from engine.asking.plan import digest_definition
 from engine.backfills.targets import BackfillRequest, find_skip_reason, list_selected
+from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
 from engine.domain.verdict import SkipReason
 from engine.errors import HandleError, InputError
@@ -31,9 +32,10 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def attach(settings: Settings, handle: str, run_id: str, status: Status = "attached") -> None:
-    """Writes an empty set that notes the definition as it is now."""
+    """Writes an empty set that notes the definition and the effort as they are now."""
     stamp = replace(make_stamp(), run_id=run_id, handle=handle)
-    inputs = {"definition": digest_definition(load_model(settings.models_uri, handle))}
+    level = asdict(load_level(settings.effort_file, stamp.effort))
+    inputs = {"definition": digest_definition(load_model(settings.models_uri, handle)), "level": level}
     made = SampleSet(stamp, "train", status, "p", [], [], {}, {}, inputs)
     write_set(settings.samples_uri, made)
 
@@ -65,10 +67,11 @@ def test_model_with_a_set_for_its_definition_synth_type_and_effort_is_passed_ove
     attach(settings, FIRST, "run-1")
     attach(settings, SECOND, "run-2", "rejected")
     made = SkipReason("It has a set for its definition, this synth type and this effort", "run-1")
-    others = [replace(LOW, synth_type="diversify"), replace(LOW, effort=None), replace(LOW, force=True)]
+    asked: list[dict[str, object]] = [{"synth_type": "diversify"}, {"effort": None}, {"force": True}, {"per_pole": 3}]
+    others = [replace(LOW, **other) for other in asked]  # type: ignore[arg-type]
 
     assert [made, None] == [find_skip_reason(settings, LOW, handle) for handle in (FIRST, SECOND)]
-    assert [None] * 3 == [find_skip_reason(settings, request, FIRST) for request in others]
+    assert [None] * 4 == [find_skip_reason(settings, request, FIRST) for request in others]
     # It was made by this backfill, before.
     assert made == find_skip_reason(settings, replace(LOW, force=True, done=frozenset({"run-1"})), FIRST)
 

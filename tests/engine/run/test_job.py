@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,12 @@ def test_samples_of_a_model_that_is_no_draft_are_frozen(tmp_path: Path, synth_ty
 )
 def test_draft_takes_a_run_and_a_trained_model_an_evaluation(tmp_path: Path, state: str, synth_type: str) -> None:
     assert synth_type == load_job(make_catalogue(tmp_path, state), HANDLE, synth_type, "low").synth_type
+
+
+def test_number_a_pole_takes_the_place_of_the_effort_s_alone(tmp_path: Path) -> None:
+    settings = make_catalogue(tmp_path)
+    own, other = (load_job(settings, HANDLE, "from_traits", "low", per_pole=count).level for count in (None, 3))
+    assert replace(own, exemplars_per_pole=3) == other
 
 
 def test_seeds_that_contradict_each_other_are_left_out_of_a_job_and_named(tmp_path: Path) -> None:

@@ -39,6 +39,13 @@ BAD_INPUTS: dict[str, tuple[Spoil, tuple[str, ...], int, str]] = {
     "unknown handle": (keep, ("synthesize", "u22a8.tolshed"), 2, "No model 'u22a8.tolshed' in {folder}/models"),
     "unknown synth type": (keep, (*LOW, "--synth-type", "from_trait"), 2, "'from_trait' is not a synth type."),
     "unknown effort": (keep, (*LOW[:3], "lo"), 2, "'lo' is not an effort. There are: low, medium"),
+    "number as effort": (keep, (*LOW[:3], "40"), 2, "max. For 40 samples a pole say --per-pole 40"),
+    "no samples a pole": (
+        keep,
+        (*LOW, "--per-pole", "0"),
+        2,
+        "0 samples a pole cannot be made. Ask for 1 to 1,000,000",
+    ),
     "effort that the dial has not": (keep, (*LOW[:3], "max"), 2, "levels: found no 'max'"),
     "no model.yaml": (remove(f"models/{HANDLE}/model.yaml"), LOW, 2, "Its folder exists, but has no model.yaml"),
     "setting out of range": (set_variable("EXEMPLARS_CONCURRENCY", "0"), LOW, 2, "EXEMPLARS_CONCURRENCY: found '0'"),
@@ -84,6 +91,29 @@ def test_run_that_fails_is_one_message_and_attaches_nothing(
     assert lacking.message.endswith(f"The rejected rows and the report are kept: {folder}/__run__/report.html\n")
     assert [] == left
     assert [] == list(folder.glob("*.parquet"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+def test_first_look_shows_texts_and_leaves_a_page_alone(
+    entered: Workspace, provider: Provider, run_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the command sets for itself.
+    monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", str(entered.samples))
+    code, said, _ = run_command("try", HANDLE)
+    page = entered.folder / "cache" / "tries" / f"{HANDLE}.html"
+    first = page.read_text()
+    provider.behaviour = Behaviour(style="german")
+    entered.write_effort(exemplars_per_pole=2, top_up_rounds=0, temperature=0.5)
+    rejected = run_command("try", HANDLE, "--per-pole", "1")
+
+    assert (0, 0, []) == (code, rejected.code, entered.list_sets())
+    for told in (said, rejected.out):
+        assert "Clear" in told
+        assert f"Nothing is attached.\nreport   {page}\n" in told
+    assert "The set was rejected: " in rejected.out
+    assert first.startswith("<!doctype html>")
+    assert first != page.read_text()
 
 
 def test_server_that_does_not_answer_ends_a_command_before_its_run(entered: Workspace, run_command: Command) -> None:
