@@ -74,7 +74,7 @@ def write_next_steps(rounds: Rounds, verdict: Verdict, stored: StoredSet, api_ur
     command = format_command(rounds.plan.model, rounds.plan.synth_type, rounds.plan.level.effort)
     if rounds.is_hopeless:
         again = "**Start again** with another model. To ask the same one anew, drop its replies first:"
-        command = f"exemplars cache clear {rounds.plan.model.handle}\n{command}"
+        command = f"exemplars prune --replies {rounds.plan.model.handle}\n{command}"
     return "\n\n".join(["## Next", report, again, _write_code("sh", command)])
 
 

@@ -235,8 +235,8 @@ def _explain_hopeless(rounds: Rounds) -> str:
     quoted = [quote_reply(said) for said in dict.fromkeys(told)][:QUOTED]
     return (
         f"none of the {len(rejected):,} replies of the first round can be used ({reasons}), such as "
-        f"{' and '.join(quoted)}; no more was asked, since {REMEDIES[first]}. The replies are kept and not "
-        f"paid for again; to ask the same model anew, type 'exemplars cache clear {rounds.plan.model.handle}' first."
+        f"{' and '.join(quoted)}; no more was asked, since {REMEDIES[first]}. The replies are kept and not paid for "
+        f"again; to ask the same model anew, type 'exemplars prune --replies {rounds.plan.model.handle}' first."
     )
 
 

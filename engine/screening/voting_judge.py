@@ -212,7 +212,7 @@ class VotingJudge:
             f"The judge {endpoint.name} casts no vote that can be read: none of its first {len(self._unread)} answers "
             f"names one of the labels it is given, or neither, such as {' and '.join(quoted)}; no more was asked. Take "
             f"another judge ({endpoint.settings}_MODEL). The replies are kept and not paid for again; to ask the same "
-            f"judge anew, type 'exemplars cache clear {plan.model.handle}' first"
+            f"judge anew, type 'exemplars prune --replies {plan.model.handle}' first"
         )
 
 

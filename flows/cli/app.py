@@ -41,7 +41,6 @@ from flows.cli.options import (
 )
 from flows.cli.provider import app as provider_app
 from flows.cli.store import app as store_app
-from flows.cli.store import cache_app
 from flows.exit_codes import run_app
 from flows.export.commands import app as export_app
 from flows.judging.commands import app as judging_app
@@ -205,7 +204,6 @@ app.add_typer(catalogue_app)
 app.add_typer(judging_app)
 app.add_typer(review_app)
 app.add_typer(export_app)
-app.add_typer(cache_app, name="cache", rich_help_panel=KEEP)
 app.add_typer(models_app, name="models", rich_help_panel=KEEP)
 
 

@@ -14,16 +14,17 @@ from engine.domain.model import SURROGATE, check_handle
 from engine.errors import InputError, ModelBusyError, StoreError
 from engine.text.formatting import count_noun
 from flows.cli.in_process import quiet_libraries
-from flows.cli.options import JUDGE, KEEP, HandleArgument, JsonOption, json_option
+from flows.cli.options import JUDGE, KEEP, HandleArgument, json_option
 
 if TYPE_CHECKING:
     from engine.listing.places import Places
     from engine.llm.replies.admin import CachedPlan, Removed
 
 UNDONE = "Nothing was removed"
+# What stands for every model.
+ALL = "all"
 
 app = typer.Typer()
-cache_app = typer.Typer(no_args_is_help=True, help="List or clear the kept replies.")
 
 
 @app.command("verify", rich_help_panel=KEEP)
@@ -119,9 +120,16 @@ def remove_command(
 def prune_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
     rejected_days: Annotated[int, typer.Option(min=1, max=36_500, help="Remove rejected sets so many days old.")] = 30,
+    replies: Annotated[
+        str | None,
+        typer.Option(metavar="HANDLE", help="Drop the kept replies of a model, or of `all`, old or not, and no more."),
+    ] = None,
     as_json: Annotated[bool, json_option("the totals")] = False,
 ) -> None:
     """Remove what is old: rejected sets, replies of unused plans. Never an attached set."""
+    if replies is not None:
+        _drop_replies(None if replies == ALL else check_handle(replies), dry_run, as_json)
+        return
     quiet_libraries(verbose=False)
     from engine.settings import read_settings
     from flows.prune import prune_all
@@ -176,37 +184,23 @@ def _name_user() -> str:
         return ""
 
 
-@cache_app.command("list")
-def list_command(as_json: JsonOption = False) -> None:
-    """List the plans that have kept replies, the longest unused first."""
-    from engine.llm.replies.admin import list_cache
+def _drop_replies(handle: str | None, dry_run: bool, as_json: bool) -> None:
+    """Drops the kept replies of a model, None for all of them, or lists their plans, the longest unused first."""
+    from engine.llm.replies.admin import clear_cache, list_cache
     from engine.settings import read_settings
 
-    plans = list_cache(read_settings().replies_place)
-    as_objects = [asdict(plan) for plan in plans]
-    print(json.dumps(as_objects, default=datetime.isoformat) if as_json else _format_plans(plans))
-
-
-@cache_app.command("clear")
-def clear_command(
-    handle: Annotated[str | None, typer.Argument(help="The model whose replies are dropped.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Drop the replies of every model.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Drop kept replies: unfinished runs must pay for their calls again."""
-    from engine.llm.replies.admin import clear_cache
-    from engine.settings import read_settings
-
-    if (handle is None) != everything:
-        raise InputError(
-            "Name the model whose replies are to be dropped: 'exemplars cache clear HANDLE', or --all for every model"
-        )
-    removed = clear_cache(read_settings().replies_place, None if handle is None else check_handle(handle))
+    place = read_settings().replies_place
+    if dry_run:
+        plans = [plan for plan in list_cache(place) if handle in (None, plan.handle)]
+        as_objects = [asdict(plan) for plan in plans]
+        print(json.dumps(as_objects, default=datetime.isoformat) if as_json else _format_plans(plans))
+        return
+    removed = clear_cache(place, handle)
     print(json.dumps(asdict(removed)) if as_json else _format_removed(removed, handle))
     if removed.in_use:
         raise ModelBusyError(
             f"These plans are in use by live runs, so their replies were not dropped: {', '.join(removed.in_use)}. "
-            "Wait until the runs end, or cancel them, and clear again"
+            "Wait until the runs end, or cancel them, and drop them again"
         )
 
 

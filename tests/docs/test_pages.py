@@ -275,7 +275,7 @@ def test_commands_and_targets_of_the_pages_are_there() -> None:
     targets = set(re.findall(r"^ *(?:\$ |as_exemplars )make (\w+)", written, re.MULTILINE))
     makefile = (ROOT / "Makefile").read_text()
 
-    assert {"plan", "verify", "detach", "cache"} <= named <= every
+    assert {"plan", "verify", "detach", "prune"} <= named <= every
     assert {"run", "serve", "deploy"} <= targets <= set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
 
 

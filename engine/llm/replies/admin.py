@@ -1,4 +1,4 @@
-"""Lists, prunes and clears the kept replies of all plans, for ``exemplars cache`` and ``exemplars prune``."""
+"""Lists, prunes and clears the kept replies of all plans, for ``exemplars prune --replies`` and ``exemplars prune``."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -138,7 +138,7 @@ def test_rejected_run_names_the_command_that_goes_on_or_asks_anew_where_nothing_
     unreadable = [make_exemplar(None, reason="unreadable", index=index) for index in range(MIN_HOPELESS)]
 
     assert "```sh\nexemplars synthesize u22a8.test --" in write_steps(FAILED)
-    assert "```sh\nexemplars cache clear u22a8.test\nexemplars synthesize u22a8.test --" in write_steps(
+    assert "```sh\nexemplars prune --replies u22a8.test\nexemplars synthesize u22a8.test --" in write_steps(
         FAILED, None, *unreadable
     )
 

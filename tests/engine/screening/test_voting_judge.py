@@ -187,7 +187,7 @@ async def test_judge_whose_first_votes_cannot_be_read_ends_the_run(tmp_path: Pat
 
     assert asked == len(client.requests)
     assert f"The judge openai/judge casts no vote that can be read: none of its first {asked}" in str(caught.value)
-    for part in ("“Reads positive.”", "“Reads negative.”", "EXEMPLARS_JUDGE_MODEL", "cache clear u22a8.test"):
+    for part in ("“Reads positive.”", "“Reads negative.”", "EXEMPLARS_JUDGE_MODEL", "prune --replies u22a8.test"):
         assert part in str(caught.value)
 
 

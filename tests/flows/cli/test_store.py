@@ -26,6 +26,7 @@ from flows.run.labels import name_tag
 from flows.run.lease.slot import Slot
 
 OTHER = "u22a8.kitchen"
+KEPT = ("prune", "--replies", "all", "--dry-run")
 NOWHERE = "http://127.0.0.1:1/api"
 
 
@@ -165,12 +166,12 @@ def test_ids_that_may_not_go_are_named_all_at_once_and_nothing_changes(folder: P
 
 
 def test_list_names_each_plan_with_its_model_replies_and_size(cache: Path, run_command: Command) -> None:
-    plans = run_command("cache", "list", "--json").facts
+    plans = run_command(*KEPT, "--json").facts
     with ReplyStore(RepliesPlace(str(cache)), "plan-a"):
-        code, said, _ = run_command("cache", "list")
+        code, said, _ = run_command(*KEPT)
     lines = {line.split()[0]: line for line in said.splitlines()}
     (cache / "replies.sqlite").write_bytes(b"no database" * 1000)
-    damaged = run_command("cache", "list")
+    damaged = run_command(*KEPT)
 
     assert [HANDLE, OTHER, None] == [plan["handle"] for plan in plans]
     assert 0 == code
@@ -184,12 +185,12 @@ def test_list_names_each_plan_with_its_model_replies_and_size(cache: Path, run_c
 def test_clear_drops_the_replies_of_one_model_or_of_all_but_what_a_live_run_has_open(
     cache: Path, run_command: Command
 ) -> None:
-    nothing = run_command("cache", "clear", "u22a8.nothing")
-    told = run_command("cache", "clear", OTHER, "--json").facts
+    nothing = run_command("prune", "--replies", "u22a8.nothing")
+    told = run_command("prune", "--replies", OTHER, "--json").facts
     with ReplyStore(RepliesPlace(str(cache)), "plan-a"):
-        code, _, error = run_command("cache", "clear", HANDLE)
+        code, _, error = run_command("prune", "--replies", HANDLE)
     left = list_plans(cache)
-    every = run_command("cache", "clear", "--all")
+    every = run_command("prune", "--replies", "all")
 
     assert nothing.out.startswith("No replies of u22a8.nothing were dropped")
     assert (1, 7, []) == (told["plans"], told["replies"], told["in_use"])
@@ -202,13 +203,12 @@ def test_clear_drops_the_replies_of_one_model_or_of_all_but_what_a_live_run_has_
 def test_clear_that_does_not_say_what_or_cannot_reach_it_drops_nothing(
     cache: Path, run_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = [run_command("cache", "clear", *arguments) for arguments in ((), (HANDLE, "--all"), ("../x",))]
+    refused = [run_command("prune", "--replies", *arguments) for arguments in ((), ("../x",))]
     monkeypatch.setenv("EXEMPLARS_REPLIES_URL", "postgresql://ann:hush-hush@127.0.0.1:1/replies")
-    away = run_command("cache", "clear", "--all")
+    away = run_command("prune", "--replies", "all")
 
-    assert [2, 2, 2, 3] == [ended.code for ended in (*refused, away)]
-    assert all("exemplars cache clear HANDLE" in ended.message for ended in refused[:2])
-    assert "'../x' is not a handle" in refused[2].message
+    assert [2, 2, 3] == [ended.code for ended in (*refused, away)]
+    assert "'../x' is not a handle" in refused[1].message
     assert 3 == len(list_plans(cache))
     assert "The database of kept replies, postgresql://127.0.0.1:1/replies, cannot be reached" in away.message
     assert "hush" not in away.err
