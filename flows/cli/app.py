@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -57,8 +58,19 @@ class _Commands(TyperGroup):
 app = typer.Typer(cls=_Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
+def show_version(asked: bool) -> None:
+    """Prints the version and ends, where it is asked for."""
+    if asked:
+        print(f"exemplars {importlib.metadata.version('exemplars')}")
+        raise typer.Exit
+
+
 @app.callback()
-def describe() -> None:
+def describe(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Turn a model's trait definitions into labelled, screened and gated text samples."""
 
 

@@ -1,6 +1,7 @@
 """The command: every bad input is one message and an exit code, results go to stdout, nothing else is heard."""
 
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,10 @@ def test_bad_input_is_one_message_and_nothing_is_written(
 
     assert said.replace("{folder}", str(tmp_path)) in ended.message
     assert (code, before) == (ended.code, sorted(tmp_path.rglob("*")))
+
+
+def test_version_is_that_of_the_package(run_command: Command) -> None:
+    assert (0, f"exemplars {version('exemplars')}\n", "") == run_command("--version")
 
 
 @pytest.mark.slow
