@@ -17,8 +17,7 @@ from engine.definitions.sources.labelled_lines import (
     Line,
     gather_lines,
     read_fields,
-    walk_csv,
-    walk_jsonl,
+    walk_labelled,
 )
 from engine.domain.model import Seed, Trait
 from engine.errors import DefinitionError, InputError, Problem
@@ -60,8 +59,7 @@ def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | N
     fields = read_fields(file, is_csv)
     labels = _choose_labels(name, fields, outline, only, is_csv)
     text_field = _find_text_field(fields, outline, labels)
-    walk = walk_csv if is_csv else walk_jsonl
-    with closing(walk(name, file, labels, text_field=text_field, needs_label=False)) as lines:
+    with closing(walk_labelled(name, file, is_csv, labels, text_field=text_field, needs_label=False)) as lines:
         seeds, problems, unlabelled = gather_lines(_end_early(lines))
     check_mistakes(name, problems)
     if not seeds:
