@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -83,8 +84,12 @@ def walk_labelled(
         yield Line(error.problems[0].line or 1, problems=error.problems, final=True)
 
 
-def gather_lines(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem], list[int]]:
-    """Collects all seeds, all mistakes, and the numbers of lines with neither; after a final mistake that alone."""
+def gather_lines(lines: Iterable[Line], most_mistakes: float = math.inf) -> tuple[list[Seed], list[Problem], list[int]]:
+    """Collects all seeds, all mistakes, and the numbers of lines with neither; after a final mistake that alone.
+
+    Args:
+        most_mistakes: after more no line is read: what is no table at all may have a million.
+    """
     seeds: list[Seed] = []
     problems: list[Problem] = []
     empty: list[int] = []
@@ -95,6 +100,8 @@ def gather_lines(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem], list
         problems += line.problems
         if not line.seeds and not line.problems:
             empty.append(line.number)
+        if len(problems) > most_mistakes:
+            break
     return seeds, problems, empty
 
 
