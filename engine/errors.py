@@ -41,7 +41,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 
 class ExemplarsError(Exception):
@@ -109,10 +109,14 @@ class DefinitionError(InputError):
     """Files of a definition cannot be used; ``problems`` has every mistake found, not only the first."""
 
     def __init__(self, subject: str, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.subject, self.problems = subject, tuple(problems)
         count = len(self.problems)
         noun = "mistake" if count == 1 else "mistakes"
         super().__init__("\n".join([f"{subject}: {count} {noun}.", *(f"  {problem}" for problem in self.problems)]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles it, since a worker process raises it too."""
+        return type(self), (self.subject, self.problems), self.__dict__
 
     @classmethod
     def of_file(cls, file: str, found: str, allowed: str, line: int | None = None) -> Self:

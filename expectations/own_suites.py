@@ -39,32 +39,18 @@ TRIAL_TEXTS = (
 TRIAL_PARAMETERS = make_parameters([TRIAL_TRAIT], len(TRIAL_TEXTS) // 2, TRIAL_RUN, {})
 
 
-def check_own_suites(suites: Sequence[OwnSuite]) -> None:
-    """Checks that suites can be held against a run's rows.
+def check_own_suites(suites: Sequence[OwnSuite], seconds: float = TRIAL_SECONDS) -> None:
+    """Checks that suites can be held against a run's rows; loads Great Expectations if there are any.
+
+    Args:
+        seconds: of the processor, that the patterns of a suite have for the made-up rows.
 
     Raises:
         DefinitionError: some cannot; the error carries all mistakes.
     """
-    raise_mistakes(find_mistakes(suites))
-
-
-def raise_mistakes(problems: Sequence[Problem]) -> None:
-    """Raises what ``find_mistakes`` has found, if anything.
-
-    Raises:
-        DefinitionError: there are mistakes.
-    """
+    problems = [problem for suite in suites for problem in _find_suite_mistakes(suite, seconds)]
     if problems:
         raise DefinitionError("The author's expectations", problems)
-
-
-def find_mistakes(suites: Sequence[OwnSuite], seconds: float = TRIAL_SECONDS) -> tuple[Problem, ...]:
-    """Finds what keeps suites from being held against a run's rows; loads Great Expectations if there are any.
-
-    Args:
-        seconds: of the processor, that the patterns of a suite have for the made-up rows.
-    """
-    return tuple(problem for suite in suites for problem in _find_suite_mistakes(suite, seconds))
 
 
 # A backfill's runs share the catalogue's suites.

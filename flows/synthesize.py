@@ -15,7 +15,7 @@ from engine.run.outcome import find_finished
 from engine.settings import read_settings
 from engine.store.store import StoredSet
 from engine.system.concurrency import add_log_context
-from expectations.own_suites import find_mistakes, raise_mistakes
+from expectations.own_suites import check_own_suites
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
 from flows.review.flow import resume_review, wait_for_person
@@ -140,7 +140,7 @@ async def load_job(wanted: Wanted, resources: RunResources) -> Job:
     if wanted.review:
         keep_to_one(resources.settings, wanted.handle, get_run_id())
     if job.model.own_suites and not job.lacks_nothing:
-        raise_mistakes(await resources.run_heavy(partial(find_mistakes, job.model.own_suites)))
+        await resources.run_heavy(partial(check_own_suites, job.model.own_suites))
     return job
 
 

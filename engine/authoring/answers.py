@@ -156,7 +156,7 @@ def read_field(text: str, path: Path) -> str:
     try:
         check_column(path, field)
     except DefinitionError as error:
-        if error.problems[0].field == "field":
+        if error.problems[0].field in ("field", "header"):
             raise ValueError(f"{path.name} has {error.problems[0].found}, and no {field}") from None
     return field
 

@@ -4,9 +4,8 @@ They are spread over what the texts are about; where an axis has enough samples,
 docs/decisions/000-measured.md has what they teach beside as many texts drawn blindly.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from engine.axis.reference_axis import fit_reference_axis
 from engine.axis.separation import Numbers
 from engine.definitions.loader import MODEL_FILE
 from engine.definitions.sources.labelled_lines import CONTENT, SUGGESTED, TEXT
-from engine.domain.model import POLES, Model, Seed, Trait
+from engine.domain.model import POLES, Model
 from engine.domain.own_texts import OPENING_CHARACTERS
 from engine.errors import InputError
 from engine.text.embedding import ENCODER_LANGUAGES, Embedder, Vectors, encode
@@ -69,42 +68,16 @@ def suggest_texts(
         raise InputError(f"{count:,} texts cannot be suggested. Ask for 1 to {MOST_SUGGESTED:,} with --count")
     labelled = {hash_form(seed.text) for seed in model.authored}
     texts = [text for text in model.texts.drawn if hash_form(text) not in labelled]
-    take = _Taking(texts, model.draw_seeds())
-    places: dict[str, _Places] = {}
-    # In another language vectors say nothing; the first are a fair draw.
-    if texts and decide_language(model).tag in ENCODER_LANGUAGES:
-        vectors = _place_openings(texts, on_placed)
-        for trait in model.traits:
-            if (place := _find_places(model, trait, vectors, embedder)) is not None:
-                places[trait.key] = place
-        _choose(vectors, [places.get(trait.key) for trait in model.traits], count, take)
-    else:
-        take.first(range(len(texts)), count)
-    if not take.rows:
+    # In another language vectors say nothing.
+    knows = texts and decide_language(model).tag in ENCODER_LANGUAGES
+    vectors = _place_openings(texts, on_placed) if knows else None
+    places = {} if vectors is None else dict(_find_places(model, vectors, embedder))
+    rows = _choose_rows(model, texts, vectors, places, count)
+    if not rows:
         missing = "all its texts have a label" if model.texts.drawn else "it has no texts without labels"
         source = "{type: texts, path: FILE, field: text}"
         raise InputError(f"{model.handle}: {missing}. Name some in the `sources` of its {MODEL_FILE}: {source}")
-    return _write_frame(model, texts, take.rows, places)
-
-
-class _Taking:
-    """Takes texts by their rows, none that says nearly the same as a labelled one or as one that is taken."""
-
-    def __init__(self, texts: Sequence[str], labelled: Sequence[Seed]) -> None:
-        self.rows: list[int] = []
-        self._texts, self._near = texts, NearTexts()
-        for number, seed in enumerate(labelled):
-            self._near.add(f"labelled {number}", seed.text)
-
-    def first(self, rows: Iterable[int], count: int) -> None:
-        """Takes the first so many of the rows that can be taken."""
-        most = len(self.rows) + count
-        for row in rows:
-            if len(self.rows) == most:
-                break
-            if row not in self.rows and self._near.find(self._texts[row]) is None:
-                self._near.add(str(row), self._texts[row])
-                self.rows.append(row)
+    return _write_frame(model, [texts[row] for row in rows], rows, places)
 
 
 def _place_openings(texts: Sequence[str], on_placed: Callable[[int], object]) -> Vectors:
@@ -115,28 +88,51 @@ def _place_openings(texts: Sequence[str], on_placed: Callable[[int], object]) ->
     return np.concatenate(blocks)
 
 
-def _find_places(model: Model, trait: Trait, vectors: Vectors, embedder: Embedder) -> _Places | None:
-    """Finds where texts lie; None without an axis, or without samples at both poles."""
-    axis = fit_reference_axis(model, trait, embedder)
-    seeds = [model.examples_at(trait.key, pole) for pole in POLES]
-    if axis.basis in ("nothing", "exemplars") or not all(seeds):
-        return None
-    high, low = (float((embedder.embed([seed.text for seed in its]) @ axis.vector).mean()) for its in seeds)
-    if high <= low:
-        return None
-    at = (vectors @ axis.vector - (high + low) / 2) * 2 / (high - low)
-    return _Places(at, min(map(len, seeds)) >= MIN_SAMPLES, (axis.auc or 0.0) >= SURE_AUC)
+def _find_places(model: Model, vectors: Vectors, embedder: Embedder) -> Iterator[tuple[str, _Places]]:
+    """Finds where texts lie, by trait key; a trait without an axis, or without samples at both poles, is left out."""
+    for trait in model.traits:
+        axis = fit_reference_axis(model, trait, embedder)
+        seeds = [model.examples_at(trait.key, pole) for pole in POLES]
+        if axis.basis in ("nothing", "exemplars") or not all(seeds):
+            continue
+        high, low = (float((embedder.embed([seed.text for seed in its]) @ axis.vector).mean()) for its in seeds)
+        if high > low:
+            at = (vectors @ axis.vector - (high + low) / 2) * 2 / (high - low)
+            yield trait.key, _Places(at, min(map(len, seeds)) >= MIN_SAMPLES, (axis.auc or 0.0) >= SURE_AUC)
 
 
-def _choose(vectors: Vectors, places: Sequence[_Places | None], count: int, take: _Taking) -> None:
-    """Takes ``count`` rows, an equal share for each trait."""
-    for number, place in enumerate(places):
-        share = (count - len(take.rows)) // (len(places) - number)
-        if place is not None and place.has_middle:
-            nearest = [int(row) for row in np.argsort(np.abs(place.at), kind="stable") if row not in take.rows]
-            take.first(_spread(vectors, nearest[: CANDIDATES * (share // 2)], share // 2), share // 2)
+def _choose_rows(
+    model: Model, texts: Sequence[str], vectors: Vectors | None, places: Mapping[str, _Places], count: int
+) -> list[int]:
+    """Chooses ``count`` rows, an equal share for each trait; without vectors the first, which are a fair draw.
+
+    None says nearly the same as a labelled text or as one that is chosen.
+    """
+    near, rows = NearTexts(), list[int]()
+    for number, seed in enumerate(model.draw_seeds()):
+        near.add(f"labelled {number}", seed.text)
+
+    def take(ordered: Iterable[int], most: int) -> None:
+        end = len(rows) + most
+        for row in ordered:
+            if len(rows) == end:
+                break
+            if row not in rows and near.find(texts[row]) is None:
+                near.add(str(row), texts[row])
+                rows.append(row)
+
+    if vectors is None:
+        take(range(len(texts)), count)
+        return rows
+    for number, trait in enumerate(model.traits):
+        share = (count - len(rows)) // (len(model.traits) - number)
+        place = places.get(trait.key)
+        if place and place.has_middle:
+            nearest = [int(row) for row in np.argsort(np.abs(place.at), kind="stable") if row not in rows]
+            take(_spread(vectors, nearest[: CANDIDATES * (share // 2)], share // 2), share // 2)
             share -= share // 2
-        take.first(_spread(vectors, [row for row in range(len(vectors)) if row not in take.rows], share), share)
+        take(_spread(vectors, [row for row in range(len(texts)) if row not in rows], share), share)
+    return rows
 
 
 def _spread(vectors: Vectors, rows: Sequence[int], count: int) -> list[int]:
@@ -150,25 +146,21 @@ def _spread(vectors: Vectors, rows: Sequence[int], count: int) -> list[int]:
     return [*middles, *(row for row in rows if row not in middles)]
 
 
-def _write_frame(model: Model, texts: Sequence[str], chosen: Sequence[int], places: dict[str, _Places]) -> pd.DataFrame:
+def _write_frame(
+    model: Model, texts: Sequence[str], rows: Sequence[int], places: Mapping[str, _Places]
+) -> pd.DataFrame:
     keys = {trait.key for trait in model.traits}
     # A trait may have such a name, and its column then holds labels.
     id_name, text_name = "text_id" if "id" in keys else "id", CONTENT if TEXT in keys else TEXT
-    columns: dict[str, list[Any]] = {
-        id_name: [f"{hash_form(texts[row]):016x}" for row in chosen],
-        text_name: [texts[row] for row in chosen],
-    }
+    frame = pd.DataFrame({id_name: [f"{hash_form(text):016x}" for text in texts], text_name: texts})
     for trait in model.traits:
         place = places.get(trait.key)
-        columns[trait.key] = [""] * len(chosen)
-        columns[trait.key + SUGGESTED] = [_tell_label(trait, place, row) for row in chosen]
-    return pd.DataFrame(columns)
-
-
-def _tell_label(trait: Trait, place: _Places | None, row: int) -> str:
-    if place is None or not place.is_sure or abs(place.at[row]) < SURE_PLACE:
-        return ""
-    return trait.label("positive" if place.at[row] > 0 else "negative")
+        at = place.at[list(rows)] if place and place.is_sure else np.zeros(len(rows))
+        frame[trait.key] = ""
+        frame[trait.key + SUGGESTED] = [
+            trait.label("positive" if each > 0 else "negative") if abs(each) >= SURE_PLACE else "" for each in at
+        ]
+    return frame
 
 
 def explain_suggestions(model: Model, frame: pd.DataFrame, place: str) -> str:

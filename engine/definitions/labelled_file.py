@@ -1,7 +1,7 @@
 """Reads a file of texts that a user has labelled, as a spreadsheet writes it: a table, not a source of the model."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -14,11 +14,9 @@ from engine.definitions.sources.labelled_lines import (
     CONTENT,
     TEXT,
     Labels,
-    Line,
     gather_lines,
     read_fields,
-    walk_csv,
-    walk_jsonl,
+    walk_labelled,
 )
 from engine.domain.model import Seed, Trait
 from engine.errors import DefinitionError, InputError, Problem
@@ -41,8 +39,9 @@ class LabelledFile:
 def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | None = None) -> LabelledFile:
     """Reads the labels of a file for a model's traits.
 
-    The text stands in ``content`` or ``text``. The labels of a trait stand in a field with its key, or in one that the
-    model's own sources map to it; where only one trait is meant, they may stand in ``quality`` or ``label``.
+    The text stands in ``content``, in ``text``, or in what a source of the type ``texts`` calls it. The labels of a
+    trait stand in a field with its key, or in one that the model's own sources map to it; where only one trait is
+    meant, they may stand in ``quality`` or ``label``.
 
     Args:
         name: the file's name, for messages; its ending says what it is. A name without one, such as that of a pipe, may
@@ -59,14 +58,14 @@ def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | N
     is_csv = _is_csv(name, file)
     fields = read_fields(file, is_csv)
     labels = _choose_labels(name, fields, outline, only, is_csv)
-    text_field = _find_text_field(fields, outline, labels)
-    walk = walk_csv if is_csv else walk_jsonl
-    with closing(walk(name, file, labels, text_field=text_field, needs_label=False)) as lines:
-        seeds, problems, unlabelled = gather_lines(_end_early(lines))
+    columns = [CONTENT, TEXT, *(source.column for source in outline.text_sources)]
+    text_field = next((column for column in columns if column in fields and column not in labels), CONTENT)
+    with closing(walk_labelled(name, file, is_csv, labels, text_field=text_field, needs_label=False)) as lines:
+        seeds, problems, unlabelled = gather_lines(lines, MOST_MISTAKES)
     check_mistakes(name, problems)
     if not seeds:
-        columns = format_names([field for field, trait in labels.items() if trait])
-        where = f": no line has a label in {columns}" if columns else ""
+        labelling = format_names([field for field, trait in labels.items() if trait])
+        where = f": no line has a label in {labelling}" if labelling else ""
         raise InputError(f"{name} has no labelled texts{where}. Write one a line, with its label")
     return LabelledFile(name, tuple(seeds), len(unlabelled))
 
@@ -81,22 +80,6 @@ def check_mistakes(name: str, problems: Sequence[Problem]) -> None:
         raise DefinitionError(f"{name}, up to line {problems[MOST_MISTAKES - 1].line}", problems[:MOST_MISTAKES])
     if problems:
         raise DefinitionError(name, problems)
-
-
-def _find_text_field(fields: list[str], outline: Outline, labels: Labels) -> str:
-    """Finds the field of the texts: ``content``, ``text``, or what a source of the type ``texts`` calls them."""
-    names = [CONTENT, TEXT, *(source.column for source in outline.text_sources)]
-    return next((name for name in names if name in fields and name not in labels), CONTENT)
-
-
-def _end_early(lines: Iterable[Line]) -> Iterator[Line]:
-    """Yields lines until there are more mistakes than are told: what is no table at all may have a million lines."""
-    count = 0
-    for line in lines:
-        yield line
-        count += len(line.problems)
-        if count > MOST_MISTAKES:
-            return
 
 
 def _is_csv(name: str, stream: BinaryIO) -> bool:
@@ -119,27 +102,15 @@ def _choose_labels(name: str, fields: list[str], outline: Outline, only: Trait |
         DefinitionError: there are none.
     """
     mapped = {field: trait for source in outline.sources for field, trait in source.mapping.items() if trait}
-    own: Mapping[str, Trait] = mapped | {trait.key: trait for trait in outline.traits}
     meant = [only] if only else list(outline.traits)
+    own = mapped | {trait.key: trait for trait in outline.traits}
     wanted: Labels = {field: trait if trait in meant else None for field, trait in own.items()}
-    if any(own.get(field) in meant for field in fields):
+    if not fields or any(map(wanted.get, fields)):
         return {field: trait for field, trait in wanted.items() if field in fields} if is_csv else wanted
     if len(meant) == 1 and (plain := next((field for field in PLAIN_FIELDS if field in fields), None)):
         return {plain: meant[0]}
-    if not is_csv and any(field in own for field in fields):
-        return wanted
-    if not fields:
-        return {} if is_csv else own
     keys = [trait.key for trait in meant]
     plainly = f"or {' or '.join(map(repr, PLAIN_FIELDS))}" + ("" if len(meant) == 1 else " where one trait is meant")
     allowed = f"labels for {outline.handle}, in {format_names(keys)}, {plainly}"
-    found = format_names(fields)
-    problems = [Problem(name, 1, "fields", found, allowed, _suggest(fields, keys))]
-    if (text_field := _find_text_field(fields, outline, {})) not in fields:
-        allowed = f"the text, in {CONTENT!r} or {TEXT!r}"
-        problems.append(Problem(name, 1, "fields", found, allowed, _suggest(fields, [text_field])))
-    raise DefinitionError(name, problems)
-
-
-def _suggest(fields: list[str], choices: list[str]) -> str | None:
-    return next(filter(None, (find_near_spelling(field, choices) for field in fields)), None)
+    hint = next(filter(None, (find_near_spelling(field, keys) for field in fields)), None)
+    raise DefinitionError(name, [Problem(name, 1, "fields", format_names(fields), allowed, hint)])

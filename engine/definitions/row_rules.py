@@ -4,12 +4,11 @@ All others judge a set as a whole, at the gate. There the rules of rows hold too
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.domain.model import OwnSuite
-from engine.domain.samples import SAMPLE_SCHEMA
 
 # Read in the source of Great Expectations 1.24: what each of these says of a row does not change with the other rows
 # (tests/expectations/test_own_rules.py shuffles and halves them).
@@ -28,8 +27,7 @@ ROW_TYPES = frozenset(
     )
 )
 # What is known of a row only once it is chosen, or once the run ends.
-LATER_COLUMNS = frozenset({"run_id", "pair_id", "judge_votes", "cost_usd", "created_at"})
-CANDIDATE_COLUMNS = frozenset(SAMPLE_SCHEMA.names) - LATER_COLUMNS
+LATER_COLUMNS = ("run_id", "pair_id", "judge_votes", "cost_usd", "created_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +58,15 @@ def list_row_rules(suite: OwnSuite) -> list[dict[str, Any]]:
 
 
 def is_row_rule(expectation: Mapping[str, Any]) -> bool:
-    """Whether an expectation can reject single candidates: a critical one of ``ROW_TYPES`` that holds for every row."""
+    """Whether an expectation can reject single candidates: a critical one of ``ROW_TYPES`` that holds for every row.
+
+    One with a value that is the name of one of ``LATER_COLUMNS`` is left to the gate too.
+    """
     arguments = expectation["kwargs"]
+    said = json.dumps(arguments)
     return (
         expectation["type"] in ROW_TYPES
         and expectation["severity"] == "critical"
         and arguments.get("mostly") in (None, 1)
-        and "$PARAMETER" not in json.dumps(arguments)
-        and CANDIDATE_COLUMNS.issuperset(_list_columns(arguments))
+        and not any(json.dumps(name) in said for name in ("$PARAMETER", *LATER_COLUMNS))
     )
-
-
-def _list_columns(value: Any) -> Iterator[str]:
-    """Lists the columns that the arguments of an expectation name, those of its condition too."""
-    if not isinstance(value, Mapping):
-        return
-    for name, item in value.items():
-        if name == "column" and isinstance(item, Mapping):
-            yield item["name"]
-        elif name in ("column", "column_A", "column_B"):
-            yield item
-        elif name == "column_list" and isinstance(item, list):
-            yield from item
-        elif name == "conditions":
-            for part in item:
-                yield from _list_columns(part)
-        elif name == "row_condition":
-            yield from _list_columns(item)

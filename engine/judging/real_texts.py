@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from engine.axis.breaks import Breaks, Grade, measure_breaks
-from engine.axis.separation import Flags, Numbers, rank_auc, score_others
+from engine.axis.separation import Flags, rank_auc, score_others
 from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, digest_text
 from engine.text.embedding import Vectors
 from engine.text.words import drop_unseen, normalise
@@ -60,14 +60,6 @@ class Reach:
     auc: float
     low: float
     high: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Held:
-    """What real texts say of the axis of samples: how far it reaches, and the score of each, shape (n,)."""
-
-    reach: Reach
-    scores: Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +119,24 @@ def choose_real_texts(
     return drawn, {reason: count for reason, count in left_out.items() if count}
 
 
-def hold_against(samples: Labelled, real: Labelled) -> Held | None:
-    """Measures how well the axis of samples tells real texts apart, and scores each; None if a pole is empty."""
-    if not samples.has_both_poles:
-        return None
-    scores = score_others(samples.vectors, samples.positive, real.vectors)
-    auc = rank_auc(scores, real.positive)
-    if auc is None:
+def measure_reach(samples: Labelled, real: Labelled) -> Reach | None:
+    """Measures how well the axis of samples tells real texts apart; None if a pole is empty."""
+    auc = rank_auc(score_others(samples.vectors, samples.positive, real.vectors), real.positive)
+    if auc is None or not samples.has_both_poles:
         return None
     count = int(np.sum(real.positive))
-    return Held(Reach(auc, *bound_auc(auc, count, len(scores) - count)), scores)
+    return Reach(auc, *bound_auc(auc, count, len(real.vectors) - count))
 
 
-def list_wrong_side(scores: Numbers, positive: Flags) -> list[int]:
-    """Lists the texts that lie on the other pole's side of the middle, the farthest first, by their index."""
-    sides = np.where(np.asarray(positive, dtype=bool), scores, -scores)
-    return [int(index) for index in np.argsort(sides, kind="stable") if sides[index] < 0]
+def list_wrong_side(samples: Labelled, real: Labelled) -> list[tuple[int, float]]:
+    """Lists the real texts that the axis of samples places on the other pole's side, the farthest first.
+
+    Returns:
+        Their indexes with their scores; none if the samples lack a pole.
+    """
+    scores = score_others(samples.vectors, samples.positive, real.vectors)
+    sides = np.where(np.asarray(real.positive, dtype=bool), scores, -scores)
+    return [(int(index), float(scores[index])) for index in np.argsort(sides, kind="stable") if sides[index] < 0]
 
 
 def bound_auc(auc: float, positives: int, negatives: int) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Says how a trait's poles can be told apart: by what the recheck found, and by where the samples lie between them."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,7 +91,11 @@ def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
         Separation(
             trait=probe.trait,
             probe_auc=probe.auc,
-            wrong_side=_list_ids(rounds, probe.wrong_side),
+            wrong_side=tuple(
+                make_id(rounds.plan.model.handle, exemplar.trait, exemplar.text or "")
+                for exemplar in rounds.choice.chosen
+                if exemplar.key in probe.wrong_side
+            ),
             shortcuts=tuple(
                 item.describe(traits[item.trait].label(item.pole))
                 for item in rounds.recheck.shortcuts
@@ -149,13 +153,6 @@ def count_positions(trait: Trait, rows: Iterable[Row], positions: Mapping[int, f
             sum(at > 0.5 if pole == "positive" else at < 0.5 for at in kept),
         )
     return Histogram(trait, sides)
-
-
-def _list_ids(rounds: Rounds, keys: Collection[str]) -> tuple[int, ...]:
-    """Lists the row ids of some chosen exemplars."""
-    handle = rounds.plan.model.handle
-    named = [exemplar for exemplar in rounds.choice.chosen if exemplar.key in keys]
-    return tuple(make_id(handle, exemplar.trait, exemplar.text or "") for exemplar in named)
 
 
 def _count_bins(positions: Iterable[float]) -> tuple[int, ...]:

@@ -1,9 +1,8 @@
 """Applies an author's rules of rows to a round's candidates; what runs them is handed over, since it is the gate's."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from engine.domain.samples import Exemplar, Reason
 
@@ -11,16 +10,8 @@ from engine.domain.samples import Exemplar, Reason
 HOPELESS_SHARE, HOPELESS_CANDIDATES = 0.9, 20
 QUOTED = 3
 
-
-class OwnRules(Protocol):
-    """Holds candidates against the rules of the model's author."""
-
-    async def __call__(self, candidates: Sequence[Exemplar]) -> Mapping[str, str]:
-        """Returns the first rule that each candidate breaks, by the candidate's key.
-
-        Raises:
-            InputError: a rule cannot be run.
-        """
+# Holds candidates against the rules of a model's author: the first rule that each breaks, by the candidate's key.
+OwnRules = Callable[[Sequence[Exemplar]], Awaitable[Mapping[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +49,11 @@ class OwnTally:
 
 
 async def apply_own_rules(exemplars: Sequence[Exemplar], own_rules: OwnRules) -> list[Exemplar]:
-    """Returns the exemplars in order, those that break a rule of the author's rejected."""
+    """Returns the exemplars in order, those that break a rule of the author's rejected.
+
+    Raises:
+        InputError: a rule cannot be run.
+    """
     broken = await own_rules([item for item in exemplars if item.is_accepted])
     return [
         replace(item, reason="own_rule", detail=broken[item.key]) if item.key in broken else item for item in exemplars

@@ -122,25 +122,21 @@ class VotingJudge:
         return judged
 
     async def _judge(self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, progress: Progress) -> Exemplar:
-        with log_context(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
-            return await self._vote(plan, exemplar, gateway, progress)
-
-    async def _vote(self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, progress: Progress) -> Exemplar:
         if not exemplar.is_accepted or exemplar.text is None:
             return exemplar
         votes: list[Vote] = []
         costs: list[float | None] = []
-        try:
-            while (outcome := decide(votes, self.votes)) is None:
-                if len(votes) > self.votes // 2:
-                    progress.report(CallsPlanned(1))
-                votes.append(await self._ask_vote(plan, exemplar, gateway, len(votes), costs))
-        except (RetryableProviderError, RequestRefusedError) as error:
-            told = {"reason": "cell_failed", "model": gateway.endpoint.name, "error": type(error).__name__}
-            LOGGER.warning("No vote came on %s: %s", exemplar.key, error, extra=told)
-            detail = f"the judge did not answer: {error}"
-            paid = add_costs(exemplar.cost_usd, *costs)
-            return replace(exemplar, votes=tuple(votes), cost_usd=paid, reason="cell_failed", detail=detail)
+        with log_context(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
+            try:
+                while (outcome := decide(votes, self.votes)) is None:
+                    if len(votes) > self.votes // 2:
+                        progress.report(CallsPlanned(1))
+                    votes.append(await self._ask_vote(plan, exemplar, gateway, len(votes), costs))
+            except (RetryableProviderError, RequestRefusedError) as error:
+                told = {"reason": "cell_failed", "model": gateway.endpoint.name, "error": type(error).__name__}
+                LOGGER.warning("No vote came on %s: %s", exemplar.key, error, extra=told)
+                failed = replace(exemplar, reason="cell_failed", detail=f"the judge did not answer: {error}")
+                return replace(failed, votes=tuple(votes), cost_usd=add_costs(exemplar.cost_usd, *costs))
         judged = replace(exemplar, votes=tuple(votes), cost_usd=add_costs(exemplar.cost_usd, *costs))
         if outcome == exemplar.pole:
             objection = find_objection(votes, plan.model.questions)

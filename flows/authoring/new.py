@@ -93,7 +93,12 @@ def _ask(handle: str) -> Answers:
         print(f"4. {EXAMPLES_PER_POLE} texts for each end, one a line. Enter alone leaves one out.")
         answers = Answers(texts, trait, _ask_examples(positive), _ask_examples(negative), question)
         print("5. A file of such texts without labels: CSV, JSONL, Parquet, or a text a line. Enter alone for none.")
-        return _ask_field(replace(answers, own_texts=_put("   > ", read_file)))
+        if own_texts := _put("   > ", read_file):
+            answers = replace(answers, own_texts=own_texts)
+            if own_texts.suffix != ".txt":
+                asked = "   The column or field that has the text (text) > "
+                answers = replace(answers, field=_put(asked, partial(read_field, path=own_texts)))
+        return answers
     except (EOFError, KeyboardInterrupt):
         print()
         raise RunInterruptedError("broken off at a question. Nothing was written") from None
@@ -102,13 +107,6 @@ def _ask(handle: str) -> Answers:
 def _ask_examples(pole: PoleAnswer) -> PoleAnswer:
     texts = [_put(f"   {pole.label}, {number} > ", str) for number in range(1, EXAMPLES_PER_POLE + 1)]
     return replace(pole, examples=tuple(filter(None, texts)))
-
-
-def _ask_field(answers: Answers) -> Answers:
-    if answers.own_texts is None or answers.own_texts.suffix == ".txt":
-        return answers
-    asked = "   The column or field that has the text (text) > "
-    return replace(answers, field=_put(asked, partial(read_field, path=answers.own_texts)))
 
 
 def _put(prompt: str, read: Callable[[str], Read]) -> Read:

@@ -10,7 +10,7 @@ from rich.text import Text
 from engine.definitions.labelled_file import LabelledFile
 from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, Trait
 from engine.errors import InputError
-from engine.judging.real_texts import LEFT_OUT, Reach, choose_real_texts, hold_against, list_wrong_side
+from engine.judging.real_texts import LEFT_OUT, Reach, choose_real_texts, list_wrong_side, measure_reach
 from engine.text.formatting import count_noun
 from flows.cli.console import make_console, make_table
 from flows.judging.scoring import NOTHING, ScoringSet, check_language
@@ -125,26 +125,20 @@ def _test_trait(scoring: ScoringSet, trait: Trait, labelled: LabelledFile) -> Tr
     )
     drawn = scoring.draw(trait)
     authored = [seed for pole in POLES for seed in model.seeds_at(trait.key, pole)]
-    test = TraitTest(
-        trait.key,
-        samples=_count(drawn),
-        seeds=_count(authored),
-        texts=_count(chosen),
-        left_out=left_out,
-    )
+    test = TraitTest(trait.key, _count(drawn), _count(authored), _count(chosen), left_out)
     if why := _find_lack(scoring, trait, test, labelled.name):
         return replace(test, why=why)
     texts = scoring.embed(chosen)
     sets: list[list[Seed | Attached]] = [[*drawn], [*authored], [*authored, *drawn]]
-    held, beside, both = (hold_against(scoring.embed(samples), texts) for samples in sets)
-    wrong = list_wrong_side(held.scores, texts.positive) if held else []
+    attached, seeds, both = (measure_reach(scoring.embed(samples), texts) for samples in sets)
+    wrong = list_wrong_side(scoring.embed(drawn), texts)
     return replace(
         test,
-        attached=held.reach if held else None,
-        authored=beside.reach if beside else None,
-        together=both.reach if held and both else None,
+        attached=attached,
+        authored=seeds,
+        together=both if attached else None,
         wrong_side=len(wrong),
-        worst=tuple(_quote(chosen[index], float(held.scores[index])) for index in wrong[:SHOWN_WRONG] if held),
+        worst=tuple(_quote(chosen[index], score) for index, score in wrong[:SHOWN_WRONG]),
     )
 
 

@@ -30,7 +30,7 @@ from engine.store.store import StoredSet
 from engine.text.embedding import SentenceEncoder
 from engine.text.formatting import capitalise, join_words, shorten
 from expectations.checking import check_model
-from expectations.own_suites import find_mistakes, raise_mistakes
+from expectations.own_suites import check_own_suites
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
 from flows.review.waiting import ask_for_rest, ask_person, check_waiting, end_suspended, find_reviewable
@@ -196,7 +196,7 @@ async def _check(proposal: StoredSet, rows: Sequence[Row], resources: RunResourc
     model = read_pools(settings.locate(settings.samples_uri), model, settings.reviews_teach)
     model = replace(model, own_suites=read_own_suites(settings, handle))
     if model.own_suites:
-        raise_mistakes(await resources.run_heavy(partial(find_mistakes, model.own_suites)))
+        await resources.run_heavy(partial(check_own_suites, model.own_suites))
     check = partial(check_standing, model, rows, proposal.manifest["synth_type"], proposal.run_id)
     verdict: Verdict = await resources.run_heavy(check)
     if not verdict.success:

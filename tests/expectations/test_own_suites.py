@@ -1,6 +1,7 @@
 """What would keep an author's suite from being held against a run's rows is told before there are any."""
 
 import json
+import pickle
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ from engine.definitions.own_suites import PARAMETERS, parse_suite
 from engine.domain.model import OwnSuite
 from engine.errors import DefinitionError
 from expectations.gate import make_parameters, run_suite
-from expectations.own_suites import check_own_suites, find_mistakes
+from expectations.own_suites import check_own_suites
 
 PLACE = "data/expectations/house.json"
 
@@ -34,7 +35,7 @@ def make_suite(kind: str, name: str = "house", **kwargs: Any) -> OwnSuite:
 def test_suite_that_can_be_held_against_rows_has_no_mistake_whether_or_not_it_is_met(
     kind: str, kwargs: dict[str, Any]
 ) -> None:
-    assert () == find_mistakes([make_suite(kind, **kwargs)])
+    check_own_suites([make_suite(kind, **kwargs)])
 
 
 NO_MATCH = "expect_column_values_to_not_match_regex"
@@ -60,7 +61,9 @@ NO_MATCH = "expect_column_values_to_not_match_regex"
 def test_suite_that_cannot_be_held_against_rows_is_told_by_its_place(
     kind: str, kwargs: dict[str, Any], field: str, said: str
 ) -> None:
-    [problem, *_] = find_mistakes([make_suite(kind, **kwargs)])
+    with pytest.raises(DefinitionError) as refusal:
+        check_own_suites([make_suite(kind, **kwargs)])
+    problem = refusal.value.problems[0]
 
     assert (PLACE, f"expectations.0{field}") == (problem.file, problem.field)
     assert said in str(problem)
@@ -85,6 +88,8 @@ def test_mistakes_of_all_suites_are_raised_together() -> None:
         check_own_suites([make_suite("expect_a"), make_suite("expect_b", "other")])
 
     assert 2 == refusal.value.exit_code
+    again = pickle.loads(pickle.dumps(refusal.value))
+    assert (str(refusal.value), refusal.value.problems) == (str(again), again.problems)
     check_own_suites([])
 
 

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from engine.domain.model import OwnSuite
+from engine.errors import DefinitionError
 from expectations.gate import check_rows
-from expectations.own_suites import find_mistakes
+from expectations.own_suites import check_own_suites
 from expectations.patterns import find_endless_pattern
 
 PLACE = "u22a8.test/expectations.json"
@@ -56,7 +57,9 @@ def test_what_ends_is_no_mistake(suite: OwnSuite) -> None:
 
 def test_trial_names_the_pattern_and_goes_on_with_the_next_suite() -> None:
     unknown = OwnSuite("b", "b.json", '{"name": "b", "expectations": [{"type": "expect_b", "kwargs": {}}]}')
-    endless, other = find_mistakes([make_suite(ENDLESS), unknown], SECONDS)
+    with pytest.raises(DefinitionError) as refusal:
+        check_own_suites([make_suite(ENDLESS), unknown], SECONDS)
+    endless, other = refusal.value.problems
 
     assert (PLACE, "expectations.0.kwargs.regex") == (endless.file, endless.field)
     assert ("b.json", "expectations.0.type") == (other.file, other.field)

@@ -21,7 +21,7 @@ from engine.definitions.schema import (
     TextEntry,
     TextMappingEntry,
 )
-from engine.definitions.sources.labelled_lines import Line, list_qualities, parse_quality, walk_csv, walk_jsonl
+from engine.definitions.sources.labelled_lines import Line, list_qualities, parse_quality, walk_labelled
 from engine.definitions.sources.unlabelled import (
     FixedLabel,
     OrdinaryText,
@@ -106,7 +106,7 @@ def walk_stream(source: Source, stream: BinaryIO, start: int = 1) -> Iterator[Li
         return walk_ordinary(source.name, source.texts, source.labels, start)
     if source.type == "file":
         return walk_passages(source.name, stream, source.labels, source.by_line, start)
-    return (walk_csv if source.type == "csv" else walk_jsonl)(source.name, stream, source.mapping, start)
+    return walk_labelled(source.name, stream, source.type == "csv", source.mapping, start)
 
 
 @contextmanager

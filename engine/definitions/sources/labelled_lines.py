@@ -1,22 +1,24 @@
 """Reads authored samples: the lines of a JSONL or CSV file become seeds (the platform's contract, section 3)."""
 
-import codecs
 import csv
 import io
 import json
-from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Set
+import math
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import islice
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
 from engine.domain.model import SURROGATE, Seed, Trait
 from engine.errors import DefinitionError, Problem
 from engine.text.formatting import unquote_formulas
 from engine.text.words import fold_name
+
+if TYPE_CHECKING:
+    import _csv
 
 CONTENT, TEXT = "content", "text"
 SOURCE_URL = "source_url"
@@ -29,11 +31,15 @@ QUALITY_WORDS = {
 EXPORTED, SUGGESTED = "content_sha256", "_suggested"
 ALLOWED_CSV = "a CSV file with a header row, saved as UTF-8 (in a spreadsheet: CSV UTF-8)"
 FOREIGN = "bytes that are not UTF-8"
-# What separates cells: a spreadsheet writes semicolons where numbers have a decimal comma.
-SEPARATORS = ",;\t"
+# What separates cells, the last where nothing is known: a spreadsheet writes semicolons where numbers have a comma.
+SEPARATORS = ";\t,"
 # So many lines of JSONL tell the names of its fields: not every line need have all.
 LINES_WITH_FIELDS = 1_000
 
+ONE_OBJECT = "one JSON object a line"
+
+# A line's fields with their values, or what is wrong with it.
+Entry = Mapping[str, object] | Problem
 # Maps a field to the trait that it feeds; None for one that is already reported as unknown: its labels are not read.
 Labels = Mapping[str, Trait | None]
 
@@ -52,60 +58,38 @@ class Line:
     final: bool = False
 
 
-@dataclass(slots=True)
-class _Reading:
-    """Collects the seeds and mistakes of the line that is being read; see ``walk_jsonl``."""
-
-    name: str
-    number: int
-    mapping: Labels
-    text_field: str
-    needs_label: bool
-    seeds: list[Seed] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-
-    def add(self, place: str, found: str, allowed: str, suggestion: str | None = None) -> None:
-        self.problems.append(Problem(self.name, self.number, place, found, allowed, suggestion))
-
-    def finish(self) -> Line:
-        return Line(self.number, tuple(self.seeds), tuple(self.problems))
-
-
-def walk_jsonl(
-    name: str, stream: BinaryIO, mapping: Labels, start: int = 1, *, text_field: str = CONTENT, needs_label: bool = True
+def walk_labelled(
+    name: str,
+    stream: BinaryIO,
+    is_csv: bool,
+    mapping: Labels,
+    start: int = 1,
+    *,
+    text_field: str = CONTENT,
+    needs_label: bool = True,
 ) -> Generator[Line, None, None]:
-    """Yields the lines of a JSONL file one by one from that of the number ``start``; blank lines are skipped.
+    """Yields the lines of a CSV or JSONL file one by one from that of the number ``start``.
 
     Args:
         text_field: the field that holds the text.
         needs_label: whether a line without any label is a mistake; else it has neither seeds nor mistakes.
     """
-    stream.seek(0)
-    for number, raw in enumerate(stream, 1):
-        line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
-        if number >= start and line.strip():
-            yield _read_object(_Reading(name, number, mapping, text_field, needs_label), line.removesuffix(b"\n"))
-
-
-def walk_csv(
-    name: str, stream: BinaryIO, mapping: Labels, start: int = 1, *, text_field: str = CONTENT, needs_label: bool = True
-) -> Generator[Line, None, None]:
-    """Yields the rows of a CSV file one by one from that of the line ``start``; an empty cell labels nothing."""
+    reader = _Reader(name, mapping, text_field, needs_label)
+    entries = walk_rows(name, stream, [text_field, *mapping]) if is_csv else walk_objects(name, stream)
     try:
-        rows = walk_rows(name, stream)
-        _, header = next(rows, (1, []))
-        if problems := _check_header(name, header, (text_field, *mapping)):
-            yield Line(1, problems=problems, final=True)
-            return
-        for number, row in rows:
+        for number, entry in entries:
             if number >= start:
-                yield _read_row(_Reading(name, number, mapping, text_field, needs_label), header, row)
+                yield reader.read(number, entry)
     except DefinitionError as error:
         yield Line(error.problems[0].line or 1, problems=error.problems, final=True)
 
 
-def gather_lines(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem], list[int]]:
-    """Collects all seeds, all mistakes, and the numbers of lines with neither; after a final mistake that alone."""
+def gather_lines(lines: Iterable[Line], most_mistakes: float = math.inf) -> tuple[list[Seed], list[Problem], list[int]]:
+    """Collects all seeds, all mistakes, and the numbers of lines with neither; after a final mistake that alone.
+
+    Args:
+        most_mistakes: after more no line is read: what is no table at all may have a million.
+    """
     seeds: list[Seed] = []
     problems: list[Problem] = []
     empty: list[int] = []
@@ -116,23 +100,19 @@ def gather_lines(lines: Iterable[Line]) -> tuple[list[Seed], list[Problem], list
         problems += line.problems
         if not line.seeds and not line.problems:
             empty.append(line.number)
+        if len(problems) > most_mistakes:
+            break
     return seeds, problems, empty
 
 
 def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
     """Reads the field names of a file, from CSV's header or the first JSON objects; none if it has neither."""
     if is_csv:
-        try:
-            return next(walk_rows("", stream), (1, []))[1]
-        except DefinitionError:
-            return []
-    stream.seek(0)
-    fields: dict[str, None] = {}
-    for raw in islice(filter(bytes.strip, stream), LINES_WITH_FIELDS):
-        with suppress(ValueError, RecursionError):
-            entry = json.loads(raw.decode("utf-8-sig"))
-            fields |= dict.fromkeys(entry if isinstance(entry, dict) else ())
-    return list(fields)
+        with opening_text(stream) as text, suppress(csv.Error, UnicodeDecodeError):
+            return next(filter(None, _open_csv(text, {CONTENT, TEXT})), [])
+        return []
+    entries = (entry for _, entry in islice(walk_objects("", stream), LINES_WITH_FIELDS))
+    return list(dict.fromkeys(name for entry in entries if not isinstance(entry, Problem) for name in entry))
 
 
 def parse_quality(value: object, trait: Trait) -> float | None:
@@ -173,24 +153,49 @@ def opening_text(stream: BinaryIO) -> Iterator[io.TextIOWrapper]:
         text.detach()
 
 
-def walk_rows(name: str, stream: BinaryIO, column: str = TEXT) -> Generator[tuple[int, list[str]], None, None]:
-    """Yields the rows that are not empty, each with the number of its first line: a quoted cell may span several.
+def walk_objects(name: str, stream: BinaryIO) -> Generator[tuple[int, Entry], None, None]:
+    """Yields the objects of a JSONL file, each with the number of its line; blank lines are skipped."""
+    stream.seek(0)
+    for number, raw in enumerate(stream, 1):
+        if not raw.strip():
+            continue
+        try:
+            entry = json.loads(raw.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            shown = repr(raw[:40].decode(errors="replace").removesuffix("\n"))
+            if isinstance(error, json.JSONDecodeError):
+                shown += f" ({error.msg.lower()} at character {error.colno:,})"
+            yield number, Problem(name, number, "line", shown, ONE_OBJECT)
+        else:
+            is_object = isinstance(entry, dict)
+            yield number, entry if is_object else Problem(name, number, "line", type(entry).__name__, ONE_OBJECT)
+
+
+def walk_rows(name: str, stream: BinaryIO, needed: Collection[str]) -> Generator[tuple[int, Entry], None, None]:
+    """Yields the rows of a CSV file that are not empty, each with the number of its first line, without empty cells.
 
     Args:
-        column: one that the header may have besides ``content``, by which it is found what separates the cells.
+        needed: the columns that the header has to have, by which it is found what separates the cells.
 
     Raises:
-        DefinitionError: the file is not CSV, or not UTF-8.
+        DefinitionError: the file is not CSV, not UTF-8, or has another header.
     """
     with opening_text(stream) as text:
         number = 1
         try:
-            separator = _find_separator(text, {CONTENT, column})
-            text.seek(0)
-            reader = csv.reader(text, delimiter=separator, strict=True)
+            reader = _open_csv(text, needed)
+            header = next(filter(None, reader), [])
+            if problems := _check_header(name, header, needed):
+                raise DefinitionError(name, problems)
+            is_ours = any(column == EXPORTED or column.endswith(SUGGESTED) for column in header)
+            number = reader.line_num + 1
             for row in reader:
-                if row:
-                    yield number, row
+                if len(row) > len(header):
+                    allowed = f"{len(header)}, as in the header; quote a comma"
+                    yield number, Problem(name, number, "line", f"{len(row)} cells", allowed)
+                elif row:
+                    cells = map(unquote_formulas, row) if is_ours else row
+                    yield number, {key: cell for key, cell in zip(header, cells, strict=False) if cell.strip()}
                 number = reader.line_num + 1
         except csv.Error as error:
             raise DefinitionError.of_file(name, str(error), ALLOWED_CSV, number) from None
@@ -198,14 +203,15 @@ def walk_rows(name: str, stream: BinaryIO, column: str = TEXT) -> Generator[tupl
             raise DefinitionError.of_file(name, FOREIGN, ALLOWED_CSV) from None
 
 
-def _find_separator(text: io.TextIOWrapper, columns: Set[str]) -> str:
-    """Finds what separates the cells of a file whose header names one of the columns; a comma if nothing else does."""
+def _open_csv(text: io.TextIOWrapper, columns: Collection[str]) -> "_csv.Reader":
+    """Opens a CSV file: a comma separates its cells if nothing else parts a header that names one of the columns."""
     header = text.readline()
-    for separator in SEPARATORS[1:]:
+    text.seek(0)
+    for separator in SEPARATORS:
         cells = next(csv.reader([header], delimiter=separator), [])
-        if len(cells) > 1 and columns & {*cells}:
-            return separator
-    return SEPARATORS[0]
+        if len(cells) > 1 and not set(columns).isdisjoint(cells):
+            break
+    return csv.reader(text, delimiter=separator, strict=True)
 
 
 @lru_cache(maxsize=256)
@@ -216,71 +222,58 @@ def _name_qualities(trait: Trait) -> Mapping[str, float]:
     return own if is_turned else QUALITY_WORDS | own
 
 
-def _check_header(name: str, header: list[str], needed: Iterable[str]) -> tuple[Problem, ...]:
-    twice = [column for column, times in Counter(header).items() if times > 1 and column.strip()]
-    problems = [Problem(name, 1, "header", f"{column!r} a second time", "each column once") for column in twice]
+def _check_header(name: str, header: list[str], needed: Iterable[str]) -> list[Problem]:
+    problems = []
     for column in needed:
         if column not in header:
             found, allowed = format_names(header) or "nothing", f"a column {column!r}"
             problems.append(Problem(name, 1, "header", found, allowed, find_near_spelling(column, header)))
-    return tuple(problems)
+        elif header.count(column) > 1:
+            problems.append(Problem(name, 1, "header", f"{column!r} a second time", "each column once"))
+    return problems
 
 
-def _read_object(reading: _Reading, raw: bytes) -> Line:
-    try:
-        entry = json.loads(raw.decode())
-    except (ValueError, RecursionError) as error:
-        shown = repr(raw[:40].decode(errors="replace"))
-        if isinstance(error, json.JSONDecodeError):
-            shown += f" ({error.msg.lower()} at character {error.colno:,})"
-        reading.add("line", shown, "one JSON object a line")
-    else:
-        if isinstance(entry, dict):
-            _read_entry(reading, entry)
-        else:
-            reading.add("line", type(entry).__name__, "one JSON object a line")
-    return reading.finish()
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads the labels of a file's lines; see ``walk_labelled``."""
 
+    name: str
+    mapping: Labels
+    text_field: str
+    needs_label: bool
 
-def _read_row(reading: _Reading, header: list[str], row: list[str]) -> Line:
-    if len(row) > len(header):
-        reading.add("line", f"{len(row)} cells", f"{len(header)}, as in the header; quote a comma")
-    else:
-        is_ours = any(name == EXPORTED or name.endswith(SUGGESTED) for name in header)
-        cells = map(unquote_formulas, row) if is_ours else row
-        _read_entry(reading, {key: cell for key, cell in zip(header, cells, strict=False) if cell.strip()})
-    return reading.finish()
-
-
-def _read_entry(reading: _Reading, entry: Mapping[str, object]) -> None:
-    labels = {name: value for name, value in entry.items() if name in reading.mapping and value not in (None, "")}
-    if not labels and not reading.needs_label:
-        return
-    text = entry.get(reading.text_field)
-    if not isinstance(text, str) or not text.strip():
-        others = [] if reading.text_field in entry else [name for name in entry if name not in reading.mapping]
-        found = f"nothing, but {format_names(others)}" if others else format_value(text)
-        reading.add(reading.text_field, found, "a text that is not empty")
-        return
-    if SURROGATE.search(text):
-        reading.add(reading.text_field, "half of a surrogate pair", "whole Unicode characters")
-        return
-    if not labels:
-        others = [name for name in entry if name != reading.text_field]
-        hint = next(filter(None, (find_near_spelling(name, reading.mapping) for name in others)), None)
-        found = f"no label ({format_names(others) or 'no other field'})"
-        reading.add("line", found, f"a label in {format_names(reading.mapping)}", hint)
-    url = entry.get(SOURCE_URL)
-    source_url = url if isinstance(url, str) and url.strip() and not SURROGATE.search(url) else None
-    place = f"{reading.name}:{reading.number}"
-    for name, value in labels.items():
-        trait = reading.mapping[name]
-        if trait is None:
-            continue
-        quality = parse_quality(value, trait)
-        if quality is None:
-            words = [*_name_qualities(trait), trait.positive_label, trait.negative_label]
-            hint = find_near_spelling(value, words) if isinstance(value, str) else None
-            reading.add(name, format_value(value), list_qualities(trait), hint)
-        else:
-            reading.seeds.append(Seed(trait.key, text.strip(), quality, place, source_url))
+    def read(self, number: int, entry: Entry) -> Line:
+        if isinstance(entry, Problem):
+            return Line(number, problems=(entry,))
+        labels = {name: value for name, value in entry.items() if name in self.mapping and value not in (None, "")}
+        if not labels and not self.needs_label:
+            return Line(number)
+        problem = partial(Problem, self.name, number)
+        text = entry.get(self.text_field)
+        if not isinstance(text, str) or not text.strip():
+            others = [] if self.text_field in entry else [name for name in entry if name not in self.mapping]
+            found = f"nothing, but {format_names(others)}" if others else format_value(text)
+            return Line(number, problems=(problem(self.text_field, found, "a text that is not empty"),))
+        if SURROGATE.search(text):
+            found = "half of a surrogate pair"
+            return Line(number, problems=(problem(self.text_field, found, "whole Unicode characters"),))
+        if not labels:
+            others = [name for name in entry if name != self.text_field]
+            hint = next(filter(None, (find_near_spelling(name, self.mapping) for name in others)), None)
+            found = f"no label ({format_names(others) or 'no other field'})"
+            return Line(number, problems=(problem("line", found, f"a label in {format_names(self.mapping)}", hint),))
+        url = entry.get(SOURCE_URL)
+        source_url = url if isinstance(url, str) and url.strip() and not SURROGATE.search(url) else None
+        seeds, problems = [], []
+        for name, value in labels.items():
+            trait = self.mapping[name]
+            if trait is None:
+                continue
+            quality = parse_quality(value, trait)
+            if quality is None:
+                words = [*_name_qualities(trait), trait.positive_label, trait.negative_label]
+                hint = find_near_spelling(value, words) if isinstance(value, str) else None
+                problems.append(problem(name, format_value(value), list_qualities(trait), hint))
+            else:
+                seeds.append(Seed(trait.key, text.strip(), quality, f"{self.name}:{number}", source_url))
+        return Line(number, tuple(seeds), tuple(problems))

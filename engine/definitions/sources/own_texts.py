@@ -6,10 +6,9 @@ They are read as they come, since there may be a million. The first mistake ends
 import hashlib
 import heapq
 import io
-import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -21,7 +20,7 @@ from pyarrow import fs
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
 from engine.definitions.sources.entries import BUFFER_BYTES, Source, Version, explaining
-from engine.definitions.sources.labelled_lines import FOREIGN, opening_text, walk_rows
+from engine.definitions.sources.labelled_lines import FOREIGN, opening_text, walk_objects, walk_rows
 from engine.domain.model import SURROGATE
 from engine.domain.own_texts import MAX_DRAWN, MAX_READ, OwnTexts, TextsFile
 from engine.errors import DefinitionError, Problem
@@ -113,36 +112,18 @@ def _walk_texts(source: Source, path: str, stream: BinaryIO) -> Generator[str | 
         raise DefinitionError.of_file(name, FOREIGN, ALLOWED_TEXT) from None
 
 
-def _walk_csv(name: str, stream: BinaryIO, column: str) -> Generator[str | None]:
-    with closing(walk_rows(name, stream, column)) as rows:
-        _, header = next(rows, (1, []))
-        _check_field(name, 1, column, header)
-        place = header.index(column)
-        for number, row in rows:
-            if len(row) > len(header):
-                allowed = f"{len(header)}, as in the header; quote a comma"
-                raise DefinitionError.of_file(name, f"{len(row)} cells", allowed, number)
-            yield row[place] if place < len(row) else None
-
-
-def _walk_jsonl(name: str, stream: BinaryIO, column: str) -> Generator[str | None]:
-    stream.seek(0)
-    for number, raw in enumerate(stream, 1):
-        if not raw.strip():
-            continue
-        try:
-            entry = json.loads(raw.decode("utf-8-sig"))
-        except (ValueError, RecursionError):
-            entry = None
-        if not isinstance(entry, dict):
-            shown = format_value(raw[:40].decode(errors="replace").strip())
-            raise DefinitionError.of_file(name, shown, "one JSON object a line", number)
-        _check_field(name, number, column, list(entry))
-        text = entry[column]
-        if not isinstance(text, str | None) or SURROGATE.search(text or ""):
-            problem = Problem(name, number, column, format_value(text), "a text of whole Unicode characters")
-            raise DefinitionError(name, [problem])
-        yield text
+def _walk_table(name: str, stream: BinaryIO, column: str, is_csv: bool) -> Generator[str | None]:
+    with closing(walk_rows(name, stream, [column]) if is_csv else walk_objects(name, stream)) as entries:
+        for number, entry in entries:
+            if isinstance(entry, Problem):
+                raise DefinitionError(name, [entry])
+            if not is_csv:
+                _check_field(name, number, column, list(entry))
+            text = entry.get(column)
+            if not isinstance(text, str | None) or SURROGATE.search(text or ""):
+                problem = Problem(name, number, column, format_value(text), "a text of whole Unicode characters")
+                raise DefinitionError(name, [problem])
+            yield text
 
 
 def _walk_parquet(name: str, stream: BinaryIO, column: str) -> Generator[str | None]:
@@ -174,9 +155,8 @@ def _check_field(name: str, line: int | None, column: str, fields: list[str]) ->
 
 # By the ending of a file.
 WALKS: Mapping[str, _Walk] = {
-    "csv": _walk_csv,
-    "jsonl": _walk_jsonl,
-    "ndjson": _walk_jsonl,
+    "csv": partial(_walk_table, is_csv=True),
+    **dict.fromkeys(("jsonl", "ndjson"), partial(_walk_table, is_csv=False)),
     "parquet": _walk_parquet,
     "txt": _walk_lines,
 }

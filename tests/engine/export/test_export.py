@@ -19,7 +19,7 @@ from fakes.readers import stay_offline
 from fakes.stored import HANDLE, attach_set, write_lines, write_model
 
 from engine.definitions.loader import parse_model
-from engine.definitions.sources.labelled_lines import gather_lines, walk_csv
+from engine.definitions.sources.labelled_lines import gather_lines, walk_labelled
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.errors import InputError, StoreError
 from engine.export.formats import FORMATS, Export, export_samples
@@ -149,9 +149,10 @@ def test_csv_and_jsonl_have_all_columns_and_read_back_with_pandas_and_our_own_re
         assert wanted[name].to_list() == lines[name].to_list()
     assert {"train": 10 + len(HOSTILE), "eval": 2} == frame["pool"].value_counts().to_dict()
     assert sorted(list_texts(samples) + list_texts(samples, "eval")) == sorted(map(unquote_formulas, frame["text"]))
+    labels = {"quality": make_trait()}
     # A file that no export wrote is read as it stands.
     assert [[text.strip() for text in HOSTILE], ["run(['ls','-l'])"]] == [
-        [seed.text for seed in gather_lines(walk_csv("a.csv", io.BytesIO(read), {"quality": make_trait()}))[0]]
+        [seed.text for seed in gather_lines(walk_labelled("a.csv", io.BytesIO(read), True, labels))[0]]
         for read in (content, foreign)
     ]
 

@@ -12,8 +12,8 @@ from engine.judging.real_texts import (
     Placement,
     bound_auc,
     choose_real_texts,
-    hold_against,
     list_wrong_side,
+    measure_reach,
     place_texts,
 )
 
@@ -60,20 +60,21 @@ def test_of_very_many_texts_the_same_are_drawn_in_any_order() -> None:
 
 
 def test_axis_of_samples_orders_real_texts() -> None:
-    held = hold_against(SAMPLES, lay((0.5, True), (-0.1, True), (0.1, False), (-0.5, False)))
+    reach = measure_reach(SAMPLES, lay((0.5, True), (-0.1, True), (0.1, False), (-0.5, False)))
 
-    assert held is not None
-    assert (0.75, [0.5, -0.1, 0.1, -0.5]) == (held.reach.auc, held.scores.tolist())
-    assert held.reach.low < 0.75 < held.reach.high
+    assert reach is not None
+    assert 0.75 == reach.auc
+    assert reach.low < 0.75 < reach.high
     # Nothing is held against texts of one pole.
-    assert hold_against(SAMPLES, lay((0.5, True), (0.1, True))) is None
-    assert hold_against(lay((0.5, True)), SAMPLES) is None
+    assert measure_reach(SAMPLES, lay((0.5, True), (0.1, True))) is None
+    assert measure_reach(lay((0.5, True)), SAMPLES) is None
 
 
 def test_texts_on_the_wrong_side_come_the_farthest_first() -> None:
-    scores, positive = np.array([0.5, -0.1, 0.3, 0.0, -0.2]), [True, True, False, False, False]
+    real = lay((0.5, True), (-0.1, True), (0.3, False), (0.0, False), (-0.2, False))
 
-    assert [2, 1] == list_wrong_side(scores, positive)
+    assert [(2, 0.3), (1, -0.1)] == list_wrong_side(SAMPLES, real)
+    assert [] == list_wrong_side(lay((0.5, True)), real)
 
 
 @pytest.mark.parametrize(

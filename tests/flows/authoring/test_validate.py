@@ -60,7 +60,7 @@ def test_texts_without_labels_are_counted_and_a_wrong_file_is_one_message_with_i
 
     assert "acme.good: no mistakes, 6 samples, 2 unlabelled texts\n" in right
     assert (6, 2) == (facts["samples"], facts["texts"])
-    said = "  acme.good/mails.csv:1: field: found male, day; allowed: the text in 'mail', or another name in `field`."
+    said = "  acme.good/mails.csv:1: header: found male, day; allowed: a column 'mail'."
     assert (2, [f"{said} Did you mean 'male'?"]) == (wrong.code, wrong.out.splitlines()[1:-1])
 
 

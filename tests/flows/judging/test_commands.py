@@ -12,7 +12,7 @@ from fakes.stored import HANDLE, PLAIN_TEXTS, POLE_TEXTS, STIFF_TEXTS, attach_po
 
 from engine.axis.breaks import measure_breaks
 from engine.axis.separation import score_others
-from engine.judging.real_texts import MAX_CHARACTERS, Labelled, hold_against
+from engine.judging.real_texts import MAX_CHARACTERS, Labelled, measure_reach
 from engine.store.layout import SAMPLES
 from engine.text.embedding import SentenceEncoder
 
@@ -63,9 +63,9 @@ def reach(samples: tuple[Sequence[str], Sequence[str]], real: tuple[Sequence[str
         Labelled(encoder.embed([*plain, *stiff]), [True] * len(plain) + [False] * len(stiff))
         for plain, stiff in (samples, real)
     )
-    held = hold_against(known, unseen)
-    assert held is not None
-    return held.reach.auc
+    measured = measure_reach(known, unseen)
+    assert measured is not None
+    return measured.auc
 
 
 def test_it_says_what_the_axes_of_samples_and_seeds_reach_and_which_texts_they_get_most_wrong(

@@ -1,7 +1,6 @@
 """Lines of JSONL and CSV become seeds; every line that cannot be one is named with its number."""
 
 import io
-from collections.abc import Callable, Iterator
 
 import pytest
 from fakes.builders import make_trait
@@ -10,12 +9,10 @@ from engine.definitions.sources.labelled_lines import (
     ALLOWED_CSV,
     QUALITY_WORDS,
     Labels,
-    Line,
     gather_lines,
     list_qualities,
     parse_quality,
-    walk_csv,
-    walk_jsonl,
+    walk_labelled,
 )
 from engine.domain.model import Seed
 from engine.errors import Problem
@@ -30,12 +27,12 @@ NEAREST = (("content", "contents"), ("clarity", "claritty"), ("warmth", None))
 
 
 def read_jsonl(*lines: bytes, mapping: Labels = MAPPING) -> tuple[list[Seed], list[Problem]]:
-    return gather_lines(walk_jsonl("s.jsonl", io.BytesIO(b"\n".join(lines)), mapping))[:2]
+    return gather_lines(walk_labelled("s.jsonl", io.BytesIO(b"\n".join(lines)), False, mapping))[:2]
 
 
 def read_csv(text: str | bytes) -> tuple[list[Seed], list[Problem]]:
     content = text if isinstance(text, bytes) else text.encode()
-    return gather_lines(walk_csv("s.csv", io.BytesIO(content), MAPPING))[:2]
+    return gather_lines(walk_labelled("s.csv", io.BytesIO(content), True, MAPPING))[:2]
 
 
 def test_words_of_the_contract_are_qualities() -> None:
@@ -160,7 +157,7 @@ def test_columns_that_are_missing_or_stand_twice_are_named_with_the_nearest() ->
     ]
     assert ([], {"contents, claritty"}) == (seeds, {problem.found for problem in missing})
     assert ["nothing"] * 3 == [problem.found for problem in read_csv("")[1]]
-    for column in ("content", "note"):
+    for column in ("content", "clarity"):
         twice = Problem("s.csv", 1, "header", f"{column!r} a second time", "each column once")
         assert ([], [twice]) == read_csv(f"content,clarity,warmth,note,{column},,\nOne.,good,cold,x,y,,\n")
 
@@ -178,12 +175,12 @@ JSONL = b'\xef\xbb\xbf{"content": "A.", "clarity": 1}\r\n\n{"content": "B.", "cl
 CSV = b'content,clarity,warmth\n"\xc3\xa9\nA.",1,\n\nB.,1,'
 
 
-@pytest.mark.parametrize(("walk", "content", "numbers"), [(walk_jsonl, JSONL, [1, 3]), (walk_csv, CSV, [2, 5])])
+@pytest.mark.parametrize(("is_csv", "content", "numbers"), [(False, JSONL, [1, 3]), (True, CSV, [2, 5])])
 def test_walk_says_the_number_of_each_line_and_goes_on_from_there(
-    walk: Callable[..., Iterator[Line]], content: bytes, numbers: list[int]
+    is_csv: bool, content: bytes, numbers: list[int]
 ) -> None:
-    lines = list(walk("s", io.BytesIO(content), MAPPING))
+    lines = list(walk_labelled("s", io.BytesIO(content), is_csv, MAPPING))
 
     assert numbers == [line.number for line in lines]
     for index, line in enumerate(lines):
-        assert lines[index:] == list(walk("s", io.BytesIO(content), MAPPING, line.number))
+        assert lines[index:] == list(walk_labelled("s", io.BytesIO(content), is_csv, MAPPING, line.number))

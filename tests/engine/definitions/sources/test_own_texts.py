@@ -107,12 +107,12 @@ def test_changed_file_is_read_again_and_what_is_above_the_limit_is_told(
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.csv", "id,boddy\n1,x\n", "a.csv:1: field: found id, boddy; allowed: the text in 'body'"),
-        ("a.csv", "id,body\n1,x\n2,y,z\n", "a.csv:3: file: found 3 cells; allowed: 2, as in the header"),
+        ("a.csv", "id,boddy\n1,x\n", "a.csv:1: header: found id, boddy; allowed: a column 'body'"),
+        ("a.csv", "id,body\n1,x\n2,y,z\n", "a.csv:3: line: found 3 cells; allowed: 2, as in the header"),
         ("a.csv", b"body\n\xff\n", "a.csv: file: found bytes that are not UTF-8"),
-        ("a.csv", "", "a.csv:1: field: found nothing"),
+        ("a.csv", "", "a.csv:1: header: found nothing"),
         ("a.jsonl", '{"body": "x"}\n{"text": "y"}\n', "a.jsonl:2: field: found text; allowed: the text in 'body'"),
-        ("a.jsonl", '{"body": "x"}\n[1]\n', "a.jsonl:2: file: found '[1]'; allowed: one JSON object a line"),
+        ("a.jsonl", '{"body": "x"}\n[1]\n', "a.jsonl:2: line: found list; allowed: one JSON object a line"),
         ("a.jsonl", '{"body": 3}\n', "a.jsonl:1: body: found 3; allowed: a text of whole"),
         ("a.jsonl", '{"body": "\\ud800"}\n', "a.jsonl:1: body: found"),
         ("a.parquet", "no Parquet", "a.parquet: file: found"),
