@@ -1,13 +1,15 @@
 """Serves Prometheus metrics at a port of their own, without a key; they are not part of the API's contract.
 
-What the store holds and what Prefect's server knows is looked up when somebody scrapes.
+What the store holds and what Prefect's server knows is looked up in background threads, so that a scrape waits for
+nothing.
 """
 
 import logging
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 
 import httpx
@@ -16,14 +18,13 @@ from prefect.exceptions import PrefectException
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     PlatformCollector,
     ProcessCollector,
     start_http_server,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from starlette.types import Scope
 
 from engine.errors import StoreError
@@ -41,7 +42,9 @@ LOGGER = logging.getLogger("flows.api")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 BASE = "/v1"
 CHOSEN_BY = "EXEMPLARS_METRICS_PORT (0 takes a free port) and EXEMPLARS_API_HOST"
-STORE_PAUSE_SECONDS = 60.0
+PREFECT_PAUSE_SECONDS = 30.0
+# The pause between two counts of the store: at least so many seconds, and so many times what the last count took.
+STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES = 60.0, 10.0
 
 
 @contextmanager
@@ -65,11 +68,16 @@ def serve_metrics(settings: Settings) -> Iterator["tuple[RequestMetrics | None, 
         server, _ = start_http_server(port, host.strip("[]"), registry)
     except OSError as error:
         raise describe_refusal(error, host, port, CHOSEN_BY) from error
+    store = StoreGauges(registry, settings.locate(settings.samples_uri))
+    # Made here, since a thread does not see settings that hold in this context alone.
+    client = get_client(sync_client=True, httpx_settings={"timeout": TIMEOUT_SECONDS})
+    stopping = threading.Event()
+    for refresh, opened in ((store.refresh, nullcontext()), (PrefectGauges(registry, client).refresh, client)):
+        threading.Thread(target=_keep_fresh, args=(refresh, opened, stopping), daemon=True).start()
     try:
-        with get_client(sync_client=True, httpx_settings={"timeout": TIMEOUT_SECONDS}) as client:
-            registry.register(ServiceCollector(settings.locate(settings.samples_uri), client))
-            yield RequestMetrics(registry), f"{write_address(host, server.server_port)}/metrics"
+        yield RequestMetrics(registry), f"{write_address(host, server.server_port)}/metrics"
     finally:
+        stopping.set()
         server.shutdown()
         server.server_close()
 
@@ -100,42 +108,52 @@ class RequestMetrics:
         self.seconds.labels(method, route).observe(seconds)
 
 
-class ServiceCollector(Collector):
-    """What the sample store holds, and what Prefect's server says of workers and of runs that wait.
+class StoreGauges:
+    """What the sample store held when it was last counted, and whether the last count succeeded."""
 
-    Where the store cannot be read the last count stays. What only the server knows is NaN while it does not answer,
-    which no alert takes for a number.
+    def __init__(self, registry: CollectorRegistry, samples_uri: str) -> None:
+        self._samples_uri = samples_uri
+        self._up = _make_gauge(registry, "store_up", "1 where the last count of the sample store succeeded.")
+        self._at = _make_gauge(registry, "store_counted_timestamp_seconds", "When the store was last counted.")
+        self._sets = _make_gauge(registry, "store_sets", "Sets in the sample store.", ["status"])
+        self._unreadable = _make_gauge(registry, "store_unreadable_sets", "Sets whose manifest cannot be read.")
 
-    Args:
-        pause_seconds: the time from one count of the store to the next.
+    def refresh(self) -> float:
+        """Counts once; if the store cannot be read, the last count stays. Returns the pause until the next, in seconds.
+
+        The longer the count took, the longer the pause.
+        """
+        begun = time.monotonic()
+        try:
+            sets, unreadable = count_store(self._samples_uri)
+        except StoreError as error:
+            LOGGER.warning("The sample store cannot be counted: %s", error)
+            self._up.set(0)
+        else:
+            self._sets.clear()
+            for status, count in sets.items():
+                self._sets.labels(status).set(count)
+            self._unreadable.set(unreadable)
+            self._at.set(time.time())
+            self._up.set(1)
+        return max(STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES * (time.monotonic() - begun))
+
+
+class PrefectGauges:
+    """Whether Prefect's server answered when it was last asked, and what it said of workers and of runs that wait.
+
+    What only the server knows is NaN while it does not answer, which no alert takes for a number.
     """
 
-    def __init__(self, samples_uri: str, client: SyncPrefectClient, pause_seconds: float = STORE_PAUSE_SECONDS) -> None:
-        self._pause_seconds = pause_seconds
-        self._samples_uri = samples_uri
+    def __init__(self, registry: CollectorRegistry, client: SyncPrefectClient) -> None:
         self._client = client
-        self._counted: tuple[Mapping[str, int], int] = {}, 0
-        self._is_up, self._due_at = False, 0.0
+        self._up = _make_gauge(registry, "prefect_up", "1 where Prefect's server answered when it was last asked.")
+        about = f"Workers of the pool {POOL} whose heartbeats arrive."
+        self._online = _make_gauge(registry, "workers_online", about)
+        self._late = _make_gauge(registry, "runs_late", "Runs that are due and that no worker takes.", ["queue"])
 
-    def collect(self) -> Iterator[Metric]:
-        """Looks once, at a scrape."""
-        yield from self._tell_store()
-        yield from self._tell_prefect()
-
-    def _tell_store(self) -> Iterator[Metric]:
-        if time.monotonic() >= self._due_at:
-            try:
-                self._counted, self._is_up = count_store(self._samples_uri), True
-            except StoreError as error:
-                LOGGER.warning("The sample store cannot be counted: %s", error)
-                self._is_up = False
-            self._due_at = time.monotonic() + self._pause_seconds
-        sets, unreadable = self._counted
-        yield _make_gauge("store_up", "1 where the last count of the sample store succeeded.", self._is_up)
-        yield _make_gauge("store_sets", "Sets in the sample store.", sets, "status")
-        yield _make_gauge("store_unreadable_sets", "Sets whose manifest cannot be read.", unreadable)
-
-    def _tell_prefect(self) -> Iterator[Metric]:
+    def refresh(self) -> float:
+        """Asks once, and returns the pause until the next time, in seconds."""
         try:
             # The status in the answer is by the last heartbeat, that of the filter by the server's last look.
             asked = {"workers": {"status": {"any_": ["ONLINE"]}}}
@@ -144,12 +162,15 @@ class ServiceCollector(Collector):
                 "POST", "/work_pools/{work_pool_name}/workers/filter", path_params=path, json=asked
             ).json()
             online = float(sum(worker["status"] == "ONLINE" for worker in workers))
-            late, is_up = {queue.name: float(self._count_late(queue.name)) for queue in QUEUES}, True
+            late = {queue.name: float(self._count_late(queue.name)) for queue in QUEUES}
+            up = 1
         except (httpx.HTTPError, PrefectException):
-            online, late, is_up = float("nan"), {queue.name: float("nan") for queue in QUEUES}, False
-        yield _make_gauge("prefect_up", "1 where Prefect's server answers.", is_up)
-        yield _make_gauge("workers_online", f"Workers of the pool {POOL} whose heartbeats arrive.", online)
-        yield _make_gauge("runs_late", "Runs that are due and that no worker takes.", late, "queue")
+            online, late, up = float("nan"), {queue.name: float("nan") for queue in QUEUES}, 0
+        self._up.set(up)
+        self._online.set(online)
+        for name, count in late.items():
+            self._late.labels(name).set(count)
+        return PREFECT_PAUSE_SECONDS
 
     def _count_late(self, queue: str) -> int:
         asked = {
@@ -178,6 +199,20 @@ def count_store(samples_uri: str) -> tuple[dict[str, int], int]:
     return sets, unreadable
 
 
+def _keep_fresh(
+    refresh: Callable[[], float], opened: AbstractContextManager[object], stopping: threading.Event
+) -> None:
+    """Calls ``refresh`` over and over while ``opened`` is; a call under way at the stop ends with the process."""
+    pause_seconds = 0.0
+    with opened:
+        while not stopping.wait(pause_seconds):
+            try:
+                pause_seconds = refresh()
+            except Exception:
+                LOGGER.exception("Metrics could not be refreshed")
+                pause_seconds = STORE_PAUSE_SECONDS
+
+
 # Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.
 @lru_cache(maxsize=65_536)
 def _read_status(folder: str, _version: tuple[int, int]) -> str:
@@ -185,12 +220,8 @@ def _read_status(folder: str, _version: tuple[int, int]) -> str:
     return str((read_manifest(folder) or {}).get("status", ""))
 
 
-def _make_gauge(name: str, about: str, values: float | Mapping[str, float], label: str = "") -> Metric:
-    """A gauge of one value, or of values by a label."""
-    gauge = GaugeMetricFamily(f"exemplars_{name}", about, labels=[label] if label else [])
-    for of, value in values.items() if isinstance(values, Mapping) else (("", values),):
-        gauge.add_metric([of] if label else [], float(value))
-    return gauge
+def _make_gauge(registry: CollectorRegistry, name: str, about: str, labels: list[str] | None = None) -> Gauge:
+    return Gauge(f"exemplars_{name}", about, labels or [], registry=registry)
 
 
 def _name_route(scope: Scope) -> str:
