@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.definitions.loader import load_outline
-from engine.definitions.outline import ADDED_FILE
+from engine.definitions.loader import load_outline, locate_model
+from engine.definitions.outline import ADDED_FILE, list_sources
+from engine.definitions.sources.entries import walk_source
 from engine.domain.model import Pool
+from engine.domain.samples import make_id
 from engine.errors import InputError
-from engine.store.added_samples import remove_added, walk_authored
+from engine.store.added_samples import find_authored, remove_added
 from engine.store.changes import MAX_ID, Removal, remove_stored
 from engine.store.earlier.rows import read_whole_sets
 from engine.store.store import StoredSet, list_sets
@@ -83,9 +85,14 @@ def remove_samples(models_uri: str, handle: str, places: Places, removal: Remova
 def _find_authored(models_uri: str, handle: str, wanted: Collection[int]) -> tuple[frozenset[int], dict[int, str]]:
     """Of the wanted ids those of added samples, and those in files that an author wrote, with their places."""
     added, authored = set[int](), dict[int, str]()
-    for source, number, seed in walk_authored(models_uri, load_outline(models_uri, handle), wanted):
-        if source.path == ADDED_FILE:
-            added.add(number)
-        else:
-            authored.setdefault(number, source.locate(seed))
+    outline, folder = load_outline(models_uri, handle), locate_model(models_uri, handle)
+    # It keeps an index: places are looked for only where there are some.
+    for source in list_sources(folder, outline) if find_authored(models_uri, outline, wanted) else ():
+        is_added = source.path == ADDED_FILE
+        for seed in (seed for line in walk_source(folder, source) for seed in line.seeds):
+            number = make_id(handle, seed.trait, seed.text)
+            if number in wanted and is_added:
+                added.add(number)
+            elif number in wanted:
+                authored.setdefault(number, source.locate(seed))
     return frozenset(added), authored

@@ -6,9 +6,11 @@ store, so that none of another Prefect server attaches meanwhile what is added.
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+
+import numpy as np
 
 from engine.definitions.loader import load_outline, locate_model
 from engine.definitions.outline import ADDED_FILE, Outline, list_sources, make_added_source, name_added_field
@@ -23,6 +25,8 @@ from engine.system.filesystem import lock_folder, open_folder, read_bytes, repla
 MAX_TEXT_CHARACTERS = 64 * 1024
 # The qualities that stand for an id; more than one where an author has labelled one text twice.
 Standing = Mapping[int, Collection[float]]
+# The ids of a file's samples, ``int64`` of shape ``(samples,)``, and their qualities in the same order.
+_Index = tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.float64]]]
 
 
 def add_samples(models_uri: str, handle: str, samples: Sequence[Seed], attached: Standing) -> list[int]:
@@ -78,23 +82,14 @@ def find_authored(models_uri: str, outline: Outline, ids: Collection[int]) -> de
     Raises:
         DefinitionError, StoreError: as ``add_samples``.
     """
-    found: defaultdict[int, set[float]] = defaultdict(set)
-    for _, number, seed in walk_authored(models_uri, outline, ids):
-        found[number].add(seed.quality)
-    return found
-
-
-def walk_authored(models_uri: str, outline: Outline, ids: Collection[int]) -> Iterator[tuple[Source, int, Seed]]:
-    """Yields the authored samples, added ones too, that have one of the ids, each with its source and id.
-
-    Raises:
-        DefinitionError, StoreError: as ``add_samples``.
-    """
     folder = locate_model(models_uri, outline.handle)
+    wanted = np.fromiter(ids, np.int64, len(ids))
+    found: defaultdict[int, set[float]] = defaultdict(set)
     for source in list_sources(folder, outline):
-        index = _read_index(folder, outline.handle, source, read_version(folder, source))
-        for number in index.keys() & ids:
-            yield from ((source, number, seed) for seed in index[number])
+        known, qualities = _read_index(folder, outline.handle, source, read_version(folder, source))
+        for place in np.flatnonzero(np.isin(known, wanted)):
+            found[int(known[place])].add(float(qualities[place]))
+    return found
 
 
 def find_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[int]:
@@ -133,12 +128,11 @@ def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozense
     return frozenset(removed)
 
 
-@lru_cache(maxsize=16)
-def _read_index(folder: str, handle: str, source: Source, _version: Version) -> Mapping[int, Sequence[Seed]]:
-    index: defaultdict[int, list[Seed]] = defaultdict(list)
-    for seed in (seed for line in walk_source(folder, source) for seed in line.seeds):
-        index[make_id(handle, seed.trait, seed.text)].append(seed)
-    return index
+@lru_cache(maxsize=64)
+def _read_index(folder: str, handle: str, source: Source, _version: Version) -> _Index:
+    seeds = [seed for line in walk_source(folder, source) for seed in line.seeds]
+    ids = (make_id(handle, seed.trait, seed.text) for seed in seeds)
+    return np.fromiter(ids, np.int64, len(seeds)), np.array([seed.quality for seed in seeds], np.float64)
 
 
 def _read_added(folder: str) -> bytes:
