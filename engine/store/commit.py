@@ -45,7 +45,7 @@ def commit_set(
     """
     filesystem, path = open_folder(folder)
     if isinstance(filesystem, fs.LocalFileSystem):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        _make_pool(Path(path).parent)
     with lock_model(folder) as confirm:
         earlier = read_manifest(folder)
         if (earlier is not None and earlier["status"] != "rejected") or not may_enter():
@@ -102,6 +102,17 @@ def list_stale(root: Path, now: datetime) -> list[Path]:
         with suppress(FileNotFoundError):
             found += [path] if now.timestamp() - path.stat().st_mtime > STALE_SECONDS else []
     return found
+
+
+def _make_pool(pool: Path) -> None:
+    """Makes the folders of a model and its pool, and syncs their parents so that they survive a loss of power."""
+    if pool.is_dir():
+        return
+    pool.mkdir(parents=True, exist_ok=True)
+    for folder in pool.parents[:3]:
+        # We may not be permitted to open the folder above the store.
+        with suppress(PermissionError):
+            sync(folder)
 
 
 def _write_local(folder: Path, files: Mapping[str, bytes]) -> None:

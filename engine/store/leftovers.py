@@ -4,7 +4,7 @@
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.store.changes import finish_change
 from engine.store.commit import delete_set, list_stale
-from engine.store.layout import DETACHED, MANIFEST, SAMPLES
+from engine.store.layout import DETACHED, MANIFEST, PROPOSED, SAMPLES
 from engine.store.sample_set import read_manifest
 from engine.store.store import UNREADABLE, list_pools, locate_pool, translate_errors
 from engine.store.writers import lock_model
@@ -113,11 +113,19 @@ def _sweep(samples_uri: str, handle: str, now: datetime) -> Iterator[str]:
                 if MANIFEST not in files:
                     delete_set(filesystem, f"{pool}/{run}")
                     yield f"{uri}/{run}: a set without a manifest, left unfinished by its run"
-                elif said := finish_change(f"{uri}/{run}")[1]:
+                elif _may_be_unfinished(files) and (said := finish_change(f"{uri}/{run}")[1]):
                     yield said
                 for part in filter(is_part, files):
                     filesystem.delete_file(f"{pool}/{run}/{part}")
                     yield f"{uri}/{run}/{part}: left by a process that is gone"
+
+
+def _may_be_unfinished(files: Mapping[str, fs.FileInfo]) -> bool:
+    """Whether a change of a set may not have ended, by its files alone: a model may have thousands of sets."""
+    if SAMPLES not in files:
+        return False
+    is_newer = (files[SAMPLES].mtime_ns or 0) > (files[MANIFEST].mtime_ns or 0)
+    return is_newer or DETACHED in files or PROPOSED in files
 
 
 def _list_run_folders(filesystem: fs.FileSystem, pool: str) -> dict[str, dict[str, fs.FileInfo]]:
