@@ -161,6 +161,12 @@ class OwnTools:
         key, handles = self._get_key(), list_handles(self.settings.locate(self.settings.models_uri))
         return [handle for handle in handles if key.may_read(handle)]
 
+    def check_handle(self, handle: str) -> None:
+        """Refuses a handle that is malformed, for whoever has a key."""
+        self._get_key()
+        with _refusing():
+            check_handle(handle)
+
     def _get_key(self) -> Key:
         key = self.identity.find_key(self.identity.get_secret())
         if key is None:
@@ -169,8 +175,6 @@ class OwnTools:
 
     def _check_owner(self, handle: str) -> str:
         """Checks that whoever asks owns a model, and returns where the models are."""
-        with _refusing():
-            check_handle(handle)
         if handle not in self.list_readable():
             raise RefusedError("model_not_found", f"There is no model {handle}.")
         if not self._get_key().owns(handle):

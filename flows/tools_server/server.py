@@ -86,7 +86,7 @@ def make_server(
         instructions=INSTRUCTIONS.format(rights=identity.rights).strip(),
         version=version("exemplars"),
         lifespan=lambda _: app.router.lifespan_context(app),
-        middleware=[_Naming(own)],
+        middleware=[_CheckAndName(own)],
         auth=auth,
         # Of what is wrong on our side, the log has the cause.
         mask_error_details=True,
@@ -109,13 +109,17 @@ async def _refuse_response(response: httpx2.Response) -> None:
         raise RefusedError(error["code"], error["message"], error["details"])
 
 
-class _Naming(Middleware):
-    """Names what whoever asks may read: namespaces beside a list of models, and models' cards."""
+class _CheckAndName(Middleware):
+    """Checks handles, and names what whoever asks may read: namespaces beside a list of models, and models' cards."""
 
     def __init__(self, own: OwnTools) -> None:
         self._own = own
 
     async def on_call_tool(self, context: MiddlewareContext[Any], call_next: CallNext[Any, ToolResult]) -> ToolResult:
+        handle = (context.message.arguments or {}).get("handle")
+        if isinstance(handle, str):
+            # FastMCP itself refuses some, such as `..`, without a reason.
+            self._own.check_handle(handle)
         result = await call_next(context)
         if context.message.name != "list_models":
             return result

@@ -42,7 +42,7 @@ OUTCOMES: dict[Any, str] = {
 Refusals = list[tuple[str, dict[str, Any], str]]
 OF_ALL: Refusals = [
     ("get_model", {}, "Missing required arguments: handle"),
-    *((tool, {"handle": "X"}, "invalid_handle: 'X' is not") for tool in ("get_model", "validate_model")),
+    *((tool, {"handle": ".."}, "invalid_handle: '..' is not") for tool in ("get_model", "validate_model")),
     ("list_samples", {"handle": HANDLE, "trait": "x"}, "trait_not_found: .* has no such trait"),
     ("synthesize_samples", {"handle": HANDLE, "efort": "low"}, "Unknown arguments: efort. Accepted: effort"),
     ("synthesize_samples", {"handle": HANDLE}, "orchestrator_unavailable: .* does not answer"),
