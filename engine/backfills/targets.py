@@ -15,6 +15,7 @@ from engine.domain.verdict import SkipReason
 from engine.errors import InputError
 from engine.listing.samples import count_samples
 from engine.settings import Settings
+from engine.store.sample_set import read_own_count
 from engine.store.store import StoredSet, list_sets
 
 
@@ -92,14 +93,13 @@ def find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) 
 
 
 def _find_made(settings: Settings, request: BackfillRequest, handle: str) -> StoredSet | None:
-    """The attached set of a model for its present definition, this synth type, and this effort with its number a pole.
+    """The attached set of a model for its present definition, this synth type, this effort, and this number of its own.
 
     With ``force`` only a set of the runs in ``done`` counts.
     """
     model = load_model(settings.locate(settings.models_uri), handle)
     effort = choose_effort(request.effort, model.effort)
-    level = load_level(settings.locate(settings.effort_file), effort)
-    made_for = digest_definition(model), request.per_pole or level.exemplars_per_pole
+    digest = digest_definition(model)
     pool = choose_pool(request.synth_type)
     for stored in reversed(list_sets(settings.locate(settings.samples_uri), handle, pool)):
         manifest = stored.manifest
@@ -107,8 +107,7 @@ def _find_made(settings: Settings, request: BackfillRequest, handle: str) -> Sto
             continue
         if request.force and stored.run_id not in request.done:
             continue
-        inputs = manifest["inputs"]
-        if (inputs["definition"], inputs["level"]["exemplars_per_pole"]) == made_for:
+        if (manifest["inputs"]["definition"], read_own_count(manifest)) == (digest, request.per_pole):
             return stored
     return None
 

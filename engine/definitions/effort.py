@@ -63,7 +63,7 @@ class Level:
     ``replacement_rounds`` is how many of the top-up rounds may be spent on replacing chosen exemplars that lie on the
     wrong side by the probe or carry a shortcut. With 0 nothing is asked for in their place: those with a shortcut are
     chosen last, those on the wrong side are only reported. ``completes`` is whether the synth model is one that goes on
-    with a document.
+    with a document, ``is_own_count`` whether the number of exemplars is the request's and not the effort's.
     """
 
     effort: Effort
@@ -79,6 +79,7 @@ class Level:
     replacement_rounds: int = 0
     max_cost_usd: float | None = None
     completes: bool = False
+    is_own_count: bool = False
 
     @property
     def texts_a_kept(self) -> float:

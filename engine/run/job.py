@@ -95,7 +95,7 @@ def load_job(
         check_draft(models_uri, handle)
     level, named = read_level(settings, choose_effort(checked_effort, model.effort))
     if per_pole is not None:
-        level = replace(level, exemplars_per_pole=check_per_pole(per_pole))
+        level = replace(level, exemplars_per_pole=check_per_pole(per_pole), is_own_count=True)
     if model.questions:
         level = have_voted(level, model)
     if is_embedded(level.synth_model):

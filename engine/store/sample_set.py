@@ -85,6 +85,12 @@ def make_manifest(sample_set: SampleSet, files: Mapping[str, bytes]) -> dict[str
     return manifest | ({"review": dict(sample_set.review)} if sample_set.review else {})
 
 
+def read_own_count(manifest: Mapping[str, Any]) -> int | None:
+    """How many exemplars a pole a set was asked for, where that was not left to its effort."""
+    level: Mapping[str, Any] = manifest["inputs"]["level"]
+    return level["exemplars_per_pole"] if level["is_own_count"] else None
+
+
 def read_manifest(folder: str) -> Mapping[str, Any] | None:
     """The manifest of a set; None if there is none: the set then does not exist for readers.
 

@@ -1,13 +1,16 @@
 """The sample store: writes and finds sample sets, each a folder ``handle=…/pool=…/run=<run id>``."""
 
 import json
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, get_args
 
 import pyarrow as pa
+from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import InputError, StoreError
@@ -81,6 +84,12 @@ def check_writable(samples_uri: str) -> None:
     """
     filesystem, path = open_folder(samples_uri)
     with translate_errors(samples_uri):
+        if isinstance(filesystem, fs.LocalFileSystem):
+            # Of no name, so that nothing is left of it whatever ends the process.
+            Path(path).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path, prefix=PROBE) as file:
+                file.write(PROBE_CONTENT)
+            return
         write_whole(filesystem, f"{path}/{PROBE}", PROBE_CONTENT)
         # Another process may have deleted it by now.
         with suppress(FileNotFoundError):

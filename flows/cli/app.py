@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -139,13 +139,16 @@ def try_command(
     from flows.run.own_worker import forking_worker
 
     page = Path(settings.locate(settings.cache_dir), "tries", f"{check_handle(handle)}.html")
-    with TemporaryDirectory(prefix="exemplars-try-") as store, starting_server() as server, forking_worker():
+    with TemporaryDirectory(prefix="exemplars-try-") as store, ExitStack() as stack:
+        # The flow reads its settings itself. On a server that others use, its events and states would be taken for
+        # those of a run that is meant.
+        os.environ |= {"EXEMPLARS_SAMPLES_URI": store, "PREFECT_API_URL": ""}
+        server = stack.enter_context(starting_server())
+        stack.enter_context(forking_worker())
         with importing():
             from engine.run.job import load_job
             from flows.cli.terminal import show_begin, show_tried, watch
 
-        # The flow reads its settings itself.
-        os.environ["EXEMPLARS_SAMPLES_URI"] = store
         asked = {"handle": handle, "synth_type": synth_type, "effort": effort, "per_pole": per_pole}
         job = load_job(read_settings(), handle, synth_type, effort, per_pole=per_pole)
         show_begin(job)

@@ -147,7 +147,8 @@ async def start_filling(proposal: StoredSet) -> None:
         run = await arun_deployment(FILLING, parameters=asked, **options)
         get_run_logger().info("Run %s fills up what was left out", run.id)
     except (ObjectNotFound, httpx.HTTPError) as error:
-        how = "--synth-type {synth_type} --effort {effort} --per-pole {per_pole} --only-lacking".format_map(asked)
+        given = {name: value for name, value in asked.items() if name not in ("handle", "only_lacking") and value}
+        how = " ".join([*(f"--{name.replace('_', '-')} {value}" for name, value in given.items()), "--only-lacking"])
         said = f"No run was started that fills up ({error or type(error).__name__})"
         get_run_logger().warning("%s: exemplars synthesize %s %s", said, proposal.handle, how)
 

@@ -19,7 +19,7 @@ from engine.review.settle import PersonReview
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
 from engine.store.proposals import list_all, read_deadline
-from engine.store.sample_set import read_manifest
+from engine.store.sample_set import read_manifest, read_own_count
 from engine.store.store import StoredSet, get_set
 from engine.text.formatting import count_noun
 
@@ -49,7 +49,7 @@ class ReviewForm(RunInput):
 def ask_for_rest(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a run that fills up what a reviewed set was to have."""
     asked = {name: manifest[name] for name in ("handle", "synth_type", "effort")}
-    return {**asked, "per_pole": manifest["inputs"]["level"]["exemplars_per_pole"], "only_lacking": True}
+    return {**asked, "per_pole": read_own_count(manifest), "only_lacking": True}
 
 
 def check_waiting(proposal: StoredSet) -> None:
