@@ -109,10 +109,11 @@ def prune_all(settings: Settings, rejected_days: int, now: datetime, dry_run: bo
 
 
 def write_page(pruned: Pruned, lines: list[str]) -> str:
-    """The markdown of the run page: the totals, and the first of the lines."""
+    """The markdown of the run page: the totals, what could not be removed, and the first of the lines."""
     # The command, which has no page, starts sooner without it.
     from engine.report.run_page import escape
 
+    lines = [*pruned.failed, *lines]
     head = "# Dry run: nothing was removed" if pruned.dry_run else "# Pruned"
     shown = "\n".join(f"- {escape(line)}" for line in lines[:SHOWN_LINES]) or "Nothing is old enough."
     if len(lines) > SHOWN_LINES:
