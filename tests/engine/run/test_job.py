@@ -219,7 +219,7 @@ def test_draft_takes_a_run_and_a_trained_model_an_evaluation(tmp_path: Path, sta
 def test_number_a_pole_takes_the_place_of_the_effort_s_alone(tmp_path: Path) -> None:
     settings = make_catalogue(tmp_path)
     own, other = (load_job(settings, HANDLE, "from_traits", "low", per_pole=count).level for count in (None, 3))
-    assert replace(own, exemplars_per_pole=3) == other
+    assert replace(own, exemplars_per_pole=3, is_own_count=True) == other
 
 
 def test_seeds_that_contradict_each_other_are_left_out_of_a_job_and_named(tmp_path: Path) -> None:
