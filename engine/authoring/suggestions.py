@@ -126,12 +126,12 @@ def _choose_rows(
         return rows
     for number, trait in enumerate(model.traits):
         share = (count - len(rows)) // (len(model.traits) - number)
-        place = places.get(trait.key)
+        end, half, place = len(rows) + share, share // 2, places.get(trait.key)
         if place and place.has_middle:
             nearest = [int(row) for row in np.argsort(np.abs(place.at), kind="stable") if row not in rows]
-            take(_spread(vectors, nearest[: CANDIDATES * (share // 2)], share // 2), share // 2)
-            share -= share // 2
-        take(_spread(vectors, [row for row in range(len(texts)) if row not in rows], share), share)
+            take(_spread(vectors, nearest[: CANDIDATES * half], half), half)
+        left = end - len(rows)
+        take(_spread(vectors, [row for row in range(len(texts)) if row not in rows], left), left)
     return rows
 
 
