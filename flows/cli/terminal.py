@@ -4,6 +4,7 @@ import logging
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -31,7 +32,7 @@ from engine.domain.verdict import RunResult
 from engine.report.wording import describe_others, pick_pairs
 from engine.run.job import Job
 from engine.store.layout import REJECTED, REPORT, SAMPLES
-from engine.text.formatting import capitalise, count_noun
+from engine.text.formatting import capitalise, count_noun, name_reason
 from flows.cli.console import make_console, make_live
 
 INTERVAL_SECONDS = 10.0
@@ -169,6 +170,9 @@ def show_tried(job: Job, store: Path, page: Path) -> None:
     reasons = pq.read_table(made, columns=["reason"])["reason"].to_pylist()
     spare = reasons.count("surplus")
     said = describe_others(len(reasons) - spare, spare)
+    counts = Counter(reason for reason in reasons if reason != "surplus").most_common()
+    why = [f"{count:,} × {name_reason(reason)}" for reason, count in counts]
+    said += f" ({', '.join(why)})" if why else ""
     console.print(f"{'' if attached else 'The set was rejected: '}{said}. Nothing is attached.")
     page.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(report, page)
