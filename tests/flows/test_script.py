@@ -12,12 +12,11 @@ import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import nbformat
 import pytest
 from fakes.blocks import find_blocks
-from fakes.site import CLIENT, Site
+from fakes.site import CLIENT
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, ROOT, Workspace
 
@@ -67,15 +66,12 @@ def test_flow_is_served(prefect_server: str, workspace: Workspace, tmp_path: Pat
     )
     place = f"{prefect_server}/deployments/name/synthesize/here"
     wait_until(lambda: CLIENT.get(place).is_success, what="it is served", process=started)
-    site, deployment = Site(workspace, urlsplit(prefect_server).port or 0), CLIENT.get(place).json()
-    made = site.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", name="asked for")
-    wait_until(lambda: site.read_state(made["id"])[0] in ("COMPLETED", "FAILED", "CRASHED"), 240, "it ends")
-    state = site.read_state(made["id"])
+    deployment = CLIENT.get(place).json()
     started.send_signal(signal.SIGINT)
     started.communicate()
 
-    assert "COMPLETED" == state[0], state
-    assert workspace.find_set(made["id"]).is_dir()
+    assert {"handle": HANDLE, "effort": "low"} == deployment["parameters"]
+    assert 0 == started.returncode
 
 
 async def run_cells(sources: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
