@@ -1,6 +1,6 @@
 # Every target sets up what it needs; a second call installs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help run install serve deploy docs test types check bench chaos teaches
+.PHONY: help run install serve deploy path docs test types check bench chaos teaches
 
 HANDLE ?= u22a8.technical-writing
 SYNTH_TYPE ?= from_traits
@@ -9,6 +9,13 @@ EFFORT ?= low
 override MODEL := $(if $(findstring command line,$(origin MODEL)),$(MODEL))
 VENV := .venv
 BIN := $(VENV)/bin
+SAY_PATH = case ":$$PATH:" in *":$(abspath $(BIN)):"*) ;; *) printf '%s\n' \
+  'So that `exemplars` and `python` are those of $(VENV), once in each terminal:' \
+  '  export PATH="$$PWD/$(BIN):$$PATH"';; esac
+# Prefect would send statistics, and say so on a terminal.
+DO_NOT_TRACK ?= 1
+PREFECT_SERVER_ANALYTICS_ENABLED ?= false
+export DO_NOT_TRACK PREFECT_SERVER_ANALYTICS_ENABLED
 
 help:
 	@echo "make run     synthesize $(HANDLE) with an embedded model (HANDLE=… SYNTH_TYPE=… EFFORT=… MODEL=… for another)"
@@ -25,15 +32,19 @@ help:
 run: $(VENV)/.run $(if $(MODEL)$(EXEMPLARS_SYNTH_MODEL),,$(VENV)/.model)
 	@$(if $(MODEL),$(BIN)/exemplars models get "$(MODEL)" >/dev/null)
 	@$(if $(MODEL),EXEMPLARS_SYNTH_MODEL="embedded/$(MODEL)") \
-	$(BIN)/exemplars synthesize "$(HANDLE)" --synth-type "$(SYNTH_TYPE)" --effort "$(EFFORT)"
+	$(BIN)/exemplars synthesize "$(HANDLE)" --synth-type "$(SYNTH_TYPE)" --effort "$(EFFORT)"; \
+	code=$$?; $(SAY_PATH); exit $$code
 
-install: $(VENV)/.mcp
+install: $(VENV)/.mcp path
 
-serve: $(VENV)/.run
+serve: $(VENV)/.run path
 	@$(BIN)/python -m flows.serve
 
 deploy: $(VENV)/.run
 	@$(BIN)/python -m flows.deploy
+
+path:
+	@$(SAY_PATH)
 
 docs: $(VENV)/.dev
 	@$(BIN)/cog -r --verbosity=1 -I scripts -p "import reference" docs/reference/*.md docs/guides/operate/*.md \

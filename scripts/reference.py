@@ -76,7 +76,8 @@ def _write_command(command: Any, typed: str) -> str:
     options = [item for item in command.params if item.param_type_name == "option" and item.name != "help"]
     rows = [[f"`{item.name.upper()}`", "", _flatten(item.help)] for item in arguments]
     rows += [[_write_option(item), _write_value(item.default), _flatten(item.help)] for item in options]
-    parts = [f"## {typed}", _flatten(command.help), write_table(["", "default", ""], rows) if rows else ""]
+    example = f"```console\n$ {command.epilog.removeprefix('Example: ')}\n```" if command.epilog else ""
+    parts = [f"## {typed}", _flatten(command.help), example, write_table(["", "default", ""], rows) if rows else ""]
     return "\n\n".join(filter(None, parts))
 
 

@@ -56,6 +56,26 @@ def test_make_run_gets_and_asks_the_model_that_was_named() -> None:
         assert asks == re.findall(r'EXEMPLARS_SYNTH_MODEL="[^"]*"', ended.stdout)
 
 
+def test_how_the_program_is_found_is_said_where_it_is_not_found() -> None:
+    def say(path: str) -> str:
+        command = ["make", "--no-print-directory", "path"]
+        environment = {**os.environ, "PATH": path}
+        return subprocess.run(
+            command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    elsewhere = "/usr/local/bin:/usr/bin:/bin"
+    said = say(elsewhere)
+
+    assert 2 == said.count("\n")
+    assert said in README
+    assert "" == say(f"{PROJECT_ROOT}/.venv/bin:{elsewhere}")
+    # It can be copied as it stands.
+    copied = f"{said.splitlines()[1]}; make --no-print-directory path; echo $PATH"
+    ended = subprocess.run(["sh", "-c", copied], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith(f"{PROJECT_ROOT}/.venv/bin:")
+
+
 def test_make_run_tries_again_for_a_model_that_did_not_come(tmp_path: Path) -> None:
     venv, said = tmp_path / "venv", tmp_path / "said"
     (venv / "bin").mkdir(parents=True)

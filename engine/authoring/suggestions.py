@@ -4,6 +4,7 @@ They are spread over what the texts are about; where an axis has enough samples,
 docs/decisions/000-measured.md has what they teach beside as many texts drawn blindly.
 """
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -172,5 +173,5 @@ def explain_suggestions(model: Model, frame: pd.DataFrame, place: str) -> str:
         counts = [f"{told[label]:,} × {label}" for label in labels if label in told]
         suggested = f"the axis suggests {', '.join(counts)}" if counts else "the axis suggests none"
         lines.append(f"  {trait.key}: {' or '.join(labels)}, or a number from 0 to 1; {suggested}")
-    lines.append(f"Fill what you can of the empty columns, then: exemplars add {model.handle} {place}")
+    lines.append(f"Fill what you can of the empty columns, then: exemplars add {model.handle} {shlex.quote(place)}")
     return "\n".join(lines)

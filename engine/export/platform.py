@@ -140,10 +140,9 @@ class Platform:
             case 409:
                 return ModelBusyError(told, answer.headers.get("X-Run-Id"))
             case 422:
-                return InputError(
-                    f"{self.url} does not take {self._describe(entries, details.get('index'))}: {said} Put it right "
-                    f"there, or take it off here ('exemplars remove {self._handle} ID ...'), and push again"
-                )
+                what, number = self._describe(entries, details.get("index"))
+                here = f", or take it off here ('exemplars remove {self._handle} {number}')" if number else ""
+                return InputError(f"{self.url} does not take {what}: {said} Put it right there{here}, and push again")
             case status if status >= 500 or status in TEMPORARY_STATUSES:
                 asked = parse_retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
                 return RetryablePlatformError(f"{told} Push again later if it lasts", asked)
@@ -159,12 +158,12 @@ class Platform:
         said = self._quote(said) or answer.reason_phrase
         return code, said if said.endswith(".") else f"{said}.", details
 
-    def _describe(self, entries: Sequence[bytes], index: object) -> str:
+    def _describe(self, entries: Sequence[bytes], index: object) -> tuple[str, int | None]:
         if not isinstance(index, int) or not 0 <= index < len(entries):
-            return "what was sent"
+            return "what was sent", None
         fields = json.loads(entries[index])
         number = make_id(self._handle, fields["trait"], fields["text"])
-        return f"sample {number} for {fields['trait']}, {shorten(fields['text'], SHOWN_TEXT)!r}"
+        return f"sample {number} for {fields['trait']}, {shorten(fields['text'], SHOWN_TEXT)!r}", number
 
     def _choose_wait(self, state: RetryCallState) -> float:
         """Backoff in seconds before the next try."""

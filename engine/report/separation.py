@@ -128,7 +128,7 @@ def advise_labels(rounds: Rounds) -> list[str]:
             advice.append(
                 f"{trait}: the kept texts tell the model's own labelled texts apart with an AUC of {reached:.2f}, and "
                 f"these each other with {axis.seeds_auc:.2f}. More labels would bring more than another run: "
-                f"'exemplars suggest {rounds.plan.model.handle} --to FILE.csv' chooses texts to label."
+                f"'exemplars suggest {rounds.plan.model.handle} --to labels.csv' chooses texts to label."
             )
     return advice
 

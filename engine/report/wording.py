@@ -99,7 +99,7 @@ REMEDIES: Mapping[Reason, str] = {
     "voice_drift": "add seeds in the voice that is wanted, or take a stronger synth model",
     "off_pole": _FOR_UNCLEAR_POLES,
     "surplus": _FOR_MORE_ROUNDS,
-    "removed": "fill up what is lacking with `exemplars synthesize --only-lacking`",
+    "removed": "fill up what is lacking: a run with `--only-lacking` does",
     "left_out": _FOR_MORE_ROUNDS,
     "refused_before": _FOR_REPETITION,
     "own_rule": _FOR_OWN.format("rule"),

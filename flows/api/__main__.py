@@ -13,8 +13,7 @@ from engine.settings import read_settings
 from flows.api.keys import Key, issue_key, locate_keys, read_keys, revoke_key
 from flows.exit_codes import run_app
 
-# As people type it in the project's folder when the virtual environment is not activated.
-COMMAND = ".venv/bin/python -m flows.api"
+COMMAND = "python -m flows.api"
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 keys_app = typer.Typer(no_args_is_help=True, help="Issues, lists and revokes the keys of the HTTP API.")

@@ -267,7 +267,7 @@ def _translate_error(error: httpx.HTTPError, path: str) -> OrchestratorError:
     if status == httpx.codes.NOT_FOUND and path.startswith("/deployments/name/"):
         name = path.removeprefix("/deployments/name/")
         return OrchestratorError(
-            f"Prefect's server has no deployment {name}. 'make serve' makes it, and so does 'python -m flows.deploy'."
+            f"Prefect's server has no deployment {name}. 'make serve' makes it, and so does 'make deploy'."
         )
     if status in RETRY_STATUSES:
         return OrchestratorError(f"Prefect's server does not answer (it is busy: {status}).")

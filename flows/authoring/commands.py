@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command("new", rich_help_panel=BEGIN)
+@app.command("new", rich_help_panel=BEGIN, epilog="Example: exemplars new acme.reviews")
 def new_command(
     handle: Annotated[str, typer.Argument(help="The new model, as <namespace>.<name>, such as acme.reviews.")],
     blank: Annotated[bool, typer.Option("--blank", help="Ask nothing, even at a terminal.")] = False,
@@ -34,7 +34,7 @@ def new_command(
     show_new(settings, begin_model(settings, handle, blank))
 
 
-@app.command("validate", rich_help_panel=BEGIN)
+@app.command("validate", rich_help_panel=BEGIN, epilog="Example: exemplars validate u22a8.technical-writing")
 def validate_command(
     handles: Annotated[list[str] | None, typer.Argument(help="The models. Without any, all.")] = None,
     hints: Annotated[
@@ -53,7 +53,7 @@ def validate_command(
     models_uri = settings.locate(settings.models_uri)
     chosen = list(dict.fromkeys(handles or ())) or list_handles(models_uri)
     if not chosen:
-        raise InputError(f"There are no models in {models_uri}. 'exemplars new HANDLE' begins one")
+        raise InputError(f"There are no models in {models_uri}. 'exemplars new acme.reviews' begins one")
     suites, shared = validate_shared_suites(settings)
     if not as_json and (shared.rules or not shared.is_valid):
         print(shared)
@@ -73,7 +73,7 @@ def validate_command(
     raise typer.Exit(max(validation.exit_code for validation in (shared, *found)))
 
 
-@app.command("suggest", rich_help_panel=BEGIN)
+@app.command("suggest", rich_help_panel=BEGIN, epilog="Example: exemplars suggest acme.reviews --to labels.csv")
 def suggest_command(
     handle: HandleArgument,
     to: Annotated[str, typer.Option(metavar="FILE.csv", help="A new table, for any spreadsheet.")],
@@ -102,7 +102,7 @@ def suggest_command(
     print(explain_suggestions(model, frame, to))
 
 
-@app.command("add", rich_help_panel=BEGIN)
+@app.command("add", rich_help_panel=BEGIN, epilog="Example: exemplars add acme.reviews labels.csv")
 def add_command(
     handle: HandleArgument,
     file: Annotated[str, typer.Argument(help=f"{LABELLED_HELP} Texts without a label are passed over. - reads stdin.")],
@@ -120,7 +120,7 @@ def add_command(
     print(json.dumps(asdict(addition)) if as_json else addition)
 
 
-@app.command("gx-context", rich_help_panel=HAND_ON)
+@app.command("gx-context", rich_help_panel=HAND_ON, epilog="Example: exemplars gx-context quality")
 def gx_context_command(
     folder: Annotated[str, typer.Argument(help="A new folder for the project.")],
     force: Annotated[

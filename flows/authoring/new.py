@@ -39,8 +39,8 @@ def begin_model(settings: Settings, handle: str, blank: bool) -> NewModel:
     uri = settings.models_uri
     if "://" in uri:
         raise InputError(
-            f"EXEMPLARS_MODELS_URI is {uri}, and a new model is written for you to edit: begin it in a folder of this "
-            f"machine (EXEMPLARS_MODELS_URI=data/models exemplars new …), and copy that to {uri} when it is right"
+            f"EXEMPLARS_MODELS_URI is {uri}, and a new model is written for you to edit: begin it in a folder of "
+            f"this machine (EXEMPLARS_MODELS_URI=data/models exemplars new {handle}), and copy that to {uri} later"
         )
     models = Path(settings.locate_own(uri))
     check_new(models, handle)

@@ -21,7 +21,7 @@ FILL = "exemplars backfill --only-lacking"
 app = typer.Typer()
 
 
-@app.command("catalogue", rich_help_panel=KEEP)
+@app.command("catalogue", rich_help_panel=KEEP, epilog="Example: exemplars catalogue")
 def catalogue_command(
     as_json: Annotated[bool, json_option("surveyed_at, need_person, models")] = False,
 ) -> None:

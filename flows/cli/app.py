@@ -74,7 +74,9 @@ def describe(
     """Turn a model's trait definitions into labelled, screened and gated text samples."""
 
 
-@app.command("synthesize", rich_help_panel=MAKE)
+@app.command(
+    "synthesize", rich_help_panel=MAKE, epilog="Example: exemplars synthesize u22a8.technical-writing --effort low"
+)
 def synthesize_command(
     handle: HandleArgument,
     synth_type: SynthTypeOption = "from_traits",
@@ -123,7 +125,7 @@ def synthesize_command(
         show_result(job, result)
 
 
-@app.command("try", rich_help_panel=MAKE)
+@app.command("try", rich_help_panel=MAKE, epilog="Example: exemplars try u22a8.technical-writing")
 def try_command(
     handle: HandleArgument,
     synth_type: SynthTypeOption = "from_traits",
@@ -157,7 +159,7 @@ def try_command(
         show_tried(job, Path(store), page)
 
 
-@app.command("plan", rich_help_panel=MAKE)
+@app.command("plan", rich_help_panel=MAKE, epilog="Example: exemplars plan u22a8.technical-writing --effort low")
 def plan_command(
     handle: HandleArgument,
     synth_type: SynthTypeOption = "from_traits",
@@ -178,7 +180,7 @@ def plan_command(
         show_planned(planned)
 
 
-@app.command("mcp", rich_help_panel=HAND_ON)
+@app.command("mcp", rich_help_panel=HAND_ON, epilog="Example: exemplars mcp --http --port 8001")
 def mcp_command(
     http: Annotated[
         bool,
@@ -211,14 +213,14 @@ def mcp_command(
         sessions.serve_stdio(settings)
 
 
-app.add_typer(store_app)
 app.add_typer(authoring_app)
 app.add_typer(provider_app)
 app.add_typer(backfills_app)
-app.add_typer(catalogue_app)
 app.add_typer(judging_app)
 app.add_typer(review_app)
 app.add_typer(export_app)
+app.add_typer(catalogue_app)
+app.add_typer(store_app)
 app.add_typer(models_app, name="models", rich_help_panel=KEEP)
 
 

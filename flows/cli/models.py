@@ -25,7 +25,7 @@ class _TimeIsUp(BaseException):
     """Passes through whatever a library catches to try again, as an interrupt does."""
 
 
-@app.command("list")
+@app.command("list", epilog="Example: exemplars models list")
 def list_command(as_json: JsonOption = False) -> None:
     """List the embedded models that are known by name, and where their files are."""
     from engine.llm.embedded import embedded_models
@@ -47,7 +47,7 @@ def list_command(as_json: JsonOption = False) -> None:
         print(f"{name:<22} {format_bytes(model.bytes):>7}  {model.licence:<12} {where}")
 
 
-@app.command("get")
+@app.command("get", epilog="Example: exemplars models get qwen2.5-coder-1.5b")
 def get_command(
     name: NameArgument,
     within: Annotated[
@@ -80,7 +80,7 @@ def get_command(
         )
 
 
-@app.command("remove")
+@app.command("remove", epilog="Example: exemplars models remove qwen2.5-coder-1.5b")
 def remove_command(name: NameArgument) -> None:
     """Remove the file of an embedded model."""
     from engine.llm.embedded.download import remove_model

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command("check", rich_help_panel=BEGIN)
+@app.command("check", rich_help_panel=BEGIN, epilog="Example: exemplars check u22a8.technical-writing")
 def check_command(
     handle: Annotated[
         str | None, typer.Argument(help="The model whose effort is taken. Without one, the effort high.")

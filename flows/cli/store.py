@@ -27,7 +27,7 @@ ALL = "all"
 app = typer.Typer()
 
 
-@app.command("verify", rich_help_panel=KEEP)
+@app.command("verify", rich_help_panel=KEEP, epilog="Example: exemplars verify")
 def verify_command(
     as_json: Annotated[bool, json_option("models, sets, samples, bytes, broken")] = False,
 ) -> None:
@@ -57,7 +57,7 @@ def verify_command(
         raise StoreError(f"{verifier.broken} {noun} {verb} broken in {verifier.samples_uri}")
 
 
-@app.command("detach", rich_help_panel=JUDGE)
+@app.command("detach", rich_help_panel=JUDGE, epilog="Example: exemplars detach 0f2c7c1e-5b1f-4b0e-9a53-7a4f3c0d2b11")
 def detach_command(
     run_id: Annotated[str, typer.Argument(help="The run whose set goes, such as the run=… of its folder.")],
     as_json: Annotated[bool, json_option("run_id, handle, pool, samples, counts, kept")] = False,
@@ -87,7 +87,11 @@ def detach_command(
     print("The same request makes the same samples again, from the kept replies. Another EXEMPLARS_SEED makes others.")
 
 
-@app.command("remove", rich_help_panel=JUDGE)
+@app.command(
+    "remove",
+    rich_help_panel=JUDGE,
+    epilog='Example: exemplars remove u22a8.technical-writing 8127364550912 --why "off topic"',
+)
 def remove_command(
     handle: HandleArgument,
     ids: Annotated[list[int], typer.Argument(metavar="ID...", help="The ids of the samples.")],
@@ -116,7 +120,7 @@ def remove_command(
     _show_removed(handle, places, as_json)
 
 
-@app.command("prune", rich_help_panel=KEEP)
+@app.command("prune", rich_help_panel=KEEP, epilog="Example: exemplars prune --dry-run")
 def prune_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
     rejected_days: Annotated[int, typer.Option(min=1, max=36_500, help="Remove rejected sets so many days old.")] = 30,

@@ -197,6 +197,6 @@ def show_result(job: Job, result: RunResult) -> None:
     for name, path in (("samples", result.samples), ("report", result.report)):
         console.print(f"{name:8} {path.removeprefix(f'{Path.cwd()}/')}", soft_wrap=True)
     if result.status == "proposed":
-        console.print("Read the report, then attach the set, or reject it:")
-        for what in ("--attach [--leave-out ID ...]", "--reject"):
+        console.print("Read the report, then attach the set (`--leave-out` leaves a sample out), or reject it:")
+        for what in ("--attach", "--reject"):
             console.print(Text(f"  exemplars review {result.run_id} {what}"), soft_wrap=True)

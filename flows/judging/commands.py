@@ -9,7 +9,9 @@ from flows.cli.options import JUDGE, LABELLED_HELP, HandleArgument, JsonOption, 
 app = typer.Typer()
 
 
-@app.command("test", rich_help_panel=JUDGE)
+@app.command(
+    "test", rich_help_panel=JUDGE, epilog="Example: exemplars test u22a8.technical-writing --real labelled.csv"
+)
 def hold_command(
     handle: HandleArgument,
     real: Annotated[
@@ -34,7 +36,7 @@ def hold_command(
     show_test(scoring, hold_samples(scoring, labelled), as_json)
 
 
-@app.command("score", rich_help_panel=JUDGE)
+@app.command("score", rich_help_panel=JUDGE, epilog='Example: exemplars score u22a8.technical-writing "Press Save."')
 def score_command(
     handle: HandleArgument,
     text: Annotated[str, typer.Argument(help="The text; - for standard input.")],

@@ -108,7 +108,7 @@ def show_test(scoring: ScoringSet, test: RealTest, as_json: bool = False) -> Non
         "AUC and its 95 % interval: the share of pairs of a real text of each pole that lie the right way round"
     )
     for trait, item in zip(scoring.traits, test.traits, strict=True):
-        for line in _explain_test(trait, item):
+        for line in _explain_test(test.handle, trait, item):
             console.print(Text(f"{trait.key}: {line}"))
         width = max(len(trait.label(pole)) for pole in POLES)
         for wrong in item.worst:
@@ -168,7 +168,7 @@ def _format_reach(reach: Reach | None) -> str:
     return f"{reach.auc:.2f} ({reach.low:.2f} to {reach.high:.2f})" if reach else NOTHING
 
 
-def _explain_test(trait: Trait, test: TraitTest) -> Iterator[str]:
+def _explain_test(handle: str, trait: Trait, test: TraitTest) -> Iterator[str]:
     if test.why:
         yield test.why
         return
@@ -181,7 +181,7 @@ def _explain_test(trait: Trait, test: TraitTest) -> Iterator[str]:
     if test.authored and test.together and round(test.together.auc, 2) < round(test.authored.auc, 2):
         yield "the attached samples make the authored ones worse here: look at them before you train"
     if test.attached and test.authored and test.authored.low > test.attached.auc:
-        yield "more labels would bring more than another run: 'exemplars suggest' chooses texts to label"
+        yield f"more labels would bring more than another run: 'exemplars suggest {handle} --to labels.csv' picks some"
     counts = ", ".join(f"{test.texts[pole]:,} {trait.label(pole)}" for pole in POLES)
     share = f"{test.wrong_side:,} of {count_noun(sum(test.texts.values()), 'real text')} ({counts})"
     yield f"{share} on the other pole's side{', the farthest of them:' if test.wrong_side else ''}"

@@ -15,7 +15,9 @@ from flows.cli.options import JUDGE, VerboseOption, json_option
 app = typer.Typer()
 
 
-@app.command("review", rich_help_panel=JUDGE)
+@app.command(
+    "review", rich_help_panel=JUDGE, epilog="Example: exemplars review 0f2c7c1e-5b1f-4b0e-9a53-7a4f3c0d2b11 --attach"
+)
 def review_command(
     run_id: Annotated[str, typer.Argument(help="The run that proposed the set.")],
     attach: Annotated[bool, typer.Option("--attach", help="Attach the set.")] = False,

@@ -134,8 +134,8 @@ def keep_to_one(settings: Settings, handle: str, run_id: str) -> None:
         if stored.run_id != run_id:
             raise ModelBusyError(
                 f"The set of run {stored.run_id} waits for a review, until {read_deadline(stored):%Y-%m-%d}: {handle} "
-                "has one at a time. Review that one first: 'exemplars review "
-                f"{stored.run_id} --attach' or '--reject' ('exemplars prune' rejects it once its time is over). "
+                f"has one at a time. Review that one first: 'exemplars review {stored.run_id} --attach' or 'exemplars "
+                f"review {stored.run_id} --reject' ('exemplars prune' rejects it once its time is over). "
                 "This run asked nothing",
                 stored.run_id,
             )

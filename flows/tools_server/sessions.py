@@ -24,7 +24,7 @@ from flows.tools_server.server import make_server
 
 LOOPBACK = "127.0.0.1"
 PATH = "/mcp"
-ISSUE = "'.venv/bin/python -m flows.api keys issue --help'"
+ISSUE = "'python -m flows.api keys issue --help'"
 
 
 def serve_stdio(settings: Settings) -> None:

@@ -3,7 +3,6 @@
 import os
 import re
 import runpy
-import shlex
 import shutil
 import signal
 import socket
@@ -47,9 +46,9 @@ class Served:
 
     def run_blocks(self, *texts: str) -> list[str]:
         """What each command of the documents prints, as it is printed where nothing is set."""
-        api, python = f"http://127.0.0.1:{self.api_port}", shlex.quote(sys.executable)
-        adapted = [text.replace(API, api).replace(".venv/bin/python", python) for text in texts]
+        adapted = [text.replace(API, f"http://127.0.0.1:{self.api_port}") for text in texts]
         variables = {**self.site.variables, "TMPDIR": str(self.site.workspace.folder)}
+        variables["PATH"] = f"{Path(sys.executable).parent}:{variables['PATH']}"
         # Where nothing is set, nobody knows of a server.
         del variables["PREFECT_API_URL"]
         return [self.restore(printed) for printed in run_blocks(adapted, ROOT, variables)]

@@ -41,6 +41,7 @@ from flows.cli.app import app
 from flows.tools_server.server import TOOLS
 
 DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text()
 PACKAGES = ("engine", "exemplars", "expectations", "flows", "tasks", "tests")
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 RECORDS = [page for page in PAGES if re.match(r"decisions/\d", page)]
@@ -270,12 +271,14 @@ def test_python_of_the_page_reads_what_is_to_be_trained_on(
 def test_commands_and_targets_of_the_pages_are_there() -> None:
     written = "\n".join(map(read, OTHERS))
     typed = r"^ *(?:\$ |as_exemplars )(?:[A-Z_]+=\S+ )*"
-    named = set(re.findall(rf"{typed}\.venv/bin/exemplars ([\w-]+)", written, re.MULTILINE))
+    named = set(re.findall(rf"{typed}exemplars ([\w-]+)", written, re.MULTILINE))
     every = {*get_group(app).commands}
     targets = set(re.findall(r"^ *(?:\$ |as_exemplars )make (\w+)", written, re.MULTILINE))
     makefile = (ROOT / "Makefile").read_text()
 
     assert {"plan", "verify", "detach", "prune"} <= named <= every
+    # The program is typed in one way.
+    assert [] == re.findall(r"(?<![\w/])\.venv/bin/(?:exemplars|python|prefect) .*", f"{written}\n{README}")
     assert {"run", "serve", "deploy"} <= targets <= set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
 
 

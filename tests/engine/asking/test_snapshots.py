@@ -1,6 +1,6 @@
 """Every kind of prompt stands byte for byte in ``snapshots/``, so that a change of its words is seen and meant.
 
-After a change that is meant: ``RENEW_SNAPSHOTS=1 .venv/bin/pytest tests/engine/asking/test_snapshots.py``, then
+After a change that is meant: ``RENEW_SNAPSHOTS=1 pytest tests/engine/asking/test_snapshots.py``, then
 read the difference. Where ``CI`` is set nothing is renewed.
 """
 

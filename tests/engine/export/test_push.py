@@ -121,9 +121,9 @@ def test_what_may_pass_is_waited_for(
         (
             refuse(422, "invalid_request", "Sample 1: it is quality 0.", index=1),
             InputError,
-            f"does not take sample {SECOND} ",
+            f"or take it off here ('exemplars remove {HANDLE} {SECOND}')",
         ),
-        (refuse(422, "invalid_request"), InputError, "does not take what was sent: No. Put it right there, or"),
+        (refuse(422, "invalid_request"), InputError, "does not take what was sent: No. Put it right there, and"),
         (Response("<h1>Request Entity Too Large</h1>", 413), PlatformError, "ask who runs the platform why"),
     ],
 )

@@ -130,4 +130,4 @@ def test_models_of_the_catalogue_are_valid_and_get_few_hints_and_an_empty_one_is
 
     assert (True, 10) == (found["valid"], len(found["models"]))
     assert {("u22a8.meeting-notes", "few_seeds")} == hints
-    assert (2, True) == (refused.code, f"There are no models in {models}. 'exemplars new HAN" in refused.message)
+    assert (2, True) == (refused.code, f"There are no models in {models}. 'exemplars new ac" in refused.message)

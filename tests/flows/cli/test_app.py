@@ -1,15 +1,22 @@
 """The command: every bad input is one message and an exit code, results go to stdout, nothing else is heard."""
 
 import re
+import shlex
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from fakes.commands import Command
 from fakes.provider import Behaviour, Provider
-from fakes.workspace import HANDLE, Workspace, make_workspace
+from fakes.workspace import HANDLE, ROOT, Workspace, make_workspace
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from typer.main import get_group
+
+from flows.cli.app import app
+from flows.cli.options import GROUPS
 
 LOW = ("synthesize", HANDLE, "--effort", "low")
 
@@ -80,6 +87,24 @@ def test_version_is_that_of_the_package(run_command: Command) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
+def test_help_has_groups_in_order_efforts_as_the_dial_has_them_and_an_example_to_type(run_command: Command) -> None:
+    root: Any = get_group(app)
+    models = root.commands["models"].commands
+    commands = {name: command for name, command in root.commands.items() if name != "models"}
+    commands |= {f"models {name}": command for name, command in models.items()}
+    dial = yaml.safe_load((ROOT / "data/effort.yaml").read_text())["levels"]
+    counts = ", ".join(f"{effort} {level['exemplars_per_pole']}" for effort, level in dial.items())
+    shown = run_command("--help").text
+
+    assert sorted(GROUPS, key=shown.index) == list(GROUPS)
+    assert f"How many samples a pole: {counts}." in run_command("synthesize", "--help").text.replace("│ │ ", "")
+    for name, command in commands.items():
+        begin, _, typed = (command.epilog or "").partition(f" exemplars {name}")
+        assert "Example:" == begin, name
+        # It parses: nothing is missing, and nothing unknown.
+        command.make_context(name, shlex.split(typed))
+
+
 def test_run_that_fails_is_one_message_and_attaches_nothing(
     entered: Workspace, provider: Provider, run_command: Command
 ) -> None:
