@@ -1,15 +1,20 @@
-"""Reads the settings from the environment (prefix ``EXEMPLARS_``); no other module reads it."""
+"""Reads the settings from the environment (prefix ``EXEMPLARS_``), and places from the ``exemplars.toml`` of a project.
+
+No other module reads either.
+"""
 
 import re
+import tomllib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from platformdirs import user_cache_path
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from engine.errors import DefinitionError, Problem
 
@@ -20,6 +25,10 @@ IS_CHECKOUT = not (_PACKAGE / "data").is_dir()
 PROJECT_ROOT = _PACKAGE.parent if IS_CHECKOUT else Path.home() / "exemplars"
 # The files that come with the code are here.
 SHIPPED_ROOT = _PACKAGE.parent if IS_CHECKOUT else _PACKAGE
+# A project of the user's own has this file in its root. It may name places and nothing else, so that no folder that
+# somebody works in decides where keys are sent.
+PROJECT_FILE = "exemplars.toml"
+PLACES = ("models_uri", "samples_uri", "effort_file", "expectations_uri", "cache_dir")
 DAY_SECONDS = 86_400.0
 # No run costs a million: a limit above that is a slip of the keys.
 MOST_USD = 1e6
@@ -106,13 +115,43 @@ class EmbeddedPlace:
     style: Style | None = None
 
 
+def find_root() -> Path:
+    """The nearest folder with an ``exemplars.toml``, from the working directory up; where there is none the project."""
+    # It may have been removed.
+    with suppress(FileNotFoundError):
+        here = Path.cwd()
+        for folder in (here, *here.parents):
+            if (folder / PROJECT_FILE).is_file():
+                return folder
+            if folder == PROJECT_ROOT:
+                break
+    return PROJECT_ROOT
+
+
+def _read_places() -> dict[str, Any]:
+    """The settings of the ``exemplars.toml``, none where there is no such file."""
+    file = find_root() / PROJECT_FILE
+    try:
+        places = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DefinitionError.of_file(str(file), str(error), "a file of TOML, in UTF-8") from None
+    allowed = f"{', '.join(PLACES)}; what is no place is set by an environment variable"
+    if unknown := [Problem(str(file), None, name, "no place", allowed) for name in places if name not in PLACES]:
+        raise DefinitionError(str(file), unknown)
+    return places
+
+
 class Settings(BaseSettings):
-    """The settings of a process. Relative paths start at the project's root, whatever the working directory is."""
+    """The settings of a process. Relative paths start at the root that ``find_root`` has found."""
 
     # The text below each setting is its description in docs/reference/settings.md.
     model_config = SettingsConfigDict(
         env_prefix="EXEMPLARS_", frozen=True, extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True
     )
+
+    _root: Path = PrivateAttr(default_factory=find_root)
 
     models_uri: Place = "data/models"
     """The catalogue: a local folder, `s3://…` or `gs://…`, with a folder for each model."""
@@ -204,6 +243,18 @@ class Settings(BaseSettings):
     alert_url: Annotated[SecretStr, AfterValidator(check_address)] | None = None
     """Where failed nightly runs are reported, as JSON. Read by `make deploy`."""
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, and for what it leaves out the ``exemplars.toml``."""
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_places())
+
     @property
     def replies_place(self) -> RepliesPlace:
         """The database that replies are kept in; a SQLite file's path is absolute."""
@@ -232,7 +283,7 @@ class Settings(BaseSettings):
         return tuple(dict.fromkeys(name for name in (*LOOPBACK_NAMES, self.api_host, *named) if name))
 
     def locate(self, uri: str) -> str:
-        """Returns a URI unchanged, and a local path as an absolute path from the project's root.
+        """Returns a URI unchanged, and a local path as an absolute path from the root.
 
         Files that come with the code (the effort dial, the catalogue) are taken from there if the root has none.
         """
@@ -242,7 +293,7 @@ class Settings(BaseSettings):
 
     def locate_own(self, uri: str) -> str:
         """Returns what ``locate`` does, but never a place among the files that come with the code."""
-        return uri if "://" in uri else str(PROJECT_ROOT / Path(uri).expanduser())
+        return uri if "://" in uri else str(self._root / Path(uri).expanduser())
 
 
 class CollectorSettings(BaseSettings):
@@ -268,12 +319,13 @@ def read_settings() -> Settings:
     """Reads the settings of this process.
 
     Raises:
-        DefinitionError: variables have values that are not allowed; the error names all of them.
+        DefinitionError: variables, or entries of an ``exemplars.toml``, are not allowed; the error names all of them.
     """
     try:
         return Settings()
     except ValidationError as error:
-        raise DefinitionError("environment", [_name_variable(item) for item in error.errors()]) from None
+        problems = [_name_variable(item) for item in error.errors()]
+        raise DefinitionError(problems[0].file, problems) from None
 
 
 def _name_variable(item: ErrorDetails) -> Problem:
@@ -281,5 +333,8 @@ def _name_variable(item: ErrorDetails) -> Problem:
     # An address may have a password before its @.
     is_secret = name.endswith(("_key", "alert_url", "replies_url")) or "@" in given
     said = item["msg"].removeprefix("Value error, ")
+    place, written = "environment", f"EXEMPLARS_{name.upper()}"
+    if given == str(_read_places().get(name)):
+        place, written = str(find_root() / PROJECT_FILE), name
     shown = "a secret" if is_secret else repr(given if len(given) <= SHOWN else f"{given[:SHOWN]}…")
-    return Problem("environment", None, f"EXEMPLARS_{name.upper()}", shown, f"{said[:1].lower()}{said[1:]}")
+    return Problem(place, None, written, shown, f"{said[:1].lower()}{said[1:]}")

@@ -12,6 +12,7 @@ from engine.llm.embedded.embedded_models import list_embedded_models
 from engine.settings import PROJECT_ROOT, read_settings
 from flows.cli.plan import plan_run
 
+TRACK, ANALYTICS = "DO_NOT_TRACK", "PREFECT_SERVER_ANALYTICS_ENABLED"
 README = (PROJECT_ROOT / "README.md").read_text()
 
 
@@ -74,6 +75,15 @@ def test_how_the_program_is_found_is_said_where_it_is_not_found() -> None:
     copied = f"{said.splitlines()[1]}; make --no-print-directory path; echo $PATH"
     ended = subprocess.run(["sh", "-c", copied], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout.startswith(f"{PROJECT_ROOT}/.venv/bin:")
+
+
+def test_prefect_is_told_to_collect_nothing_under_make() -> None:
+    """It would say on a terminal that it does."""
+    clean = {name: text for name, text in os.environ.items() if name not in (TRACK, ANALYTICS)}
+    for own, told in (({}, "1 false\n"), ({TRACK: "0", ANALYTICS: "true"}, "0 true\n")):
+        command = ["make", "--eval", f"told: ; @echo $${TRACK} $${ANALYTICS}", "told"]
+        ended = subprocess.run(command, cwd=PROJECT_ROOT, env=clean | own, capture_output=True, text=True, check=True)
+        assert told == ended.stdout
 
 
 def test_make_run_tries_again_for_a_model_that_did_not_come(tmp_path: Path) -> None:

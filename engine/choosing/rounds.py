@@ -33,7 +33,7 @@ NO_SIGN: frozenset[Reason] = frozenset({"cell_failed", "duplicate", "near_duplic
 NOTHING_TELLS = "nothing tells"
 SHARPEN_POLES = (
     "Give each pole eight seeds or more that differ in the trait alone, or take a stronger synth model; "
-    "`exemplars detach` takes the set off again."
+    "`exemplars detach`, with the run's id, takes the set off again."
 )
 READ_THEM = "Read what the report's table marks, and leave out of training what has the wrong label."
 LEARNED_INSTEAD = "A scorer may learn that in place of the trait"

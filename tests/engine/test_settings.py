@@ -46,6 +46,47 @@ def test_relative_path_is_relative_to_the_root(monkeypatch: pytest.MonkeyPatch, 
     assert ["s3://bucket/models", "/tmp/x"] == [settings.locate(uri) for uri in ("s3://bucket/models", "/tmp/x")]
 
 
+def test_project_of_ones_own_says_where_things_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "exemplars.toml").write_text('models_uri = "models"\nsamples_uri = "s3://bucket/samples"\n')
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    monkeypatch.setenv("EXEMPLARS_CACHE_DIR", "kept")
+    settings = read_settings()
+
+    assert str(tmp_path / "models") == settings.locate(settings.models_uri)
+    assert "s3://bucket/samples" == settings.locate(settings.samples_uri)
+    assert str(tmp_path / "kept") == settings.locate(settings.cache_dir)
+    # What the project has not is taken from the code.
+    assert str(PROJECT_ROOT / "data" / "effort.yaml") == settings.locate(settings.effort_file)
+    monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", "elsewhere")
+    assert str(tmp_path / "elsewhere") == read_settings().locate(read_settings().samples_uri)
+    # A file above a checkout is not the checkout's.
+    monkeypatch.chdir(PROJECT_ROOT / "docs")
+    assert "data/models" == read_settings().models_uri
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "allowed"),
+    [
+        ("models_uri = models", "file", "a file of TOML, in UTF-8"),
+        ('synth_api_base = "https://example.org"', "synth_api_base", "models_uri, samples_uri, effort_file, "),
+        ("models_uri = 7", "models_uri", "input should be a valid string"),
+        ('cache_dir = "s3://bucket/x"', "cache_dir", "should be a path on this machine"),
+    ],
+)
+def test_file_of_a_project_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, field: str, allowed: str
+) -> None:
+    (tmp_path / "exemplars.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DefinitionError) as caught:
+        read_settings()
+    (problem,) = caught.value.problems
+
+    assert (str(tmp_path / "exemplars.toml"), field) == (problem.file, problem.field)
+    assert problem.allowed.startswith(allowed)
+
+
 @pytest.mark.parametrize(
     ("url", "located"),
     [
