@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from platformdirs import user_cache_path
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from engine.errors import DefinitionError, Problem
 
@@ -116,9 +116,9 @@ class EmbeddedPlace:
 
 
 def find_root() -> Path:
-    """The nearest folder with an ``exemplars.toml``, from the working directory up; where there is none the project."""
+    """The nearest folder with an ``exemplars.toml``, from the working directory up, or else ``PROJECT_ROOT``."""
     # It may have been removed.
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         here = Path.cwd()
         for folder in (here, *here.parents):
             if (folder / PROJECT_FILE).is_file():
@@ -243,18 +243,6 @@ class Settings(BaseSettings):
     alert_url: Annotated[SecretStr, AfterValidator(check_address)] | None = None
     """Where failed nightly runs are reported, as JSON. Read by `make deploy`."""
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment, and for what it leaves out the ``exemplars.toml``."""
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_places())
-
     @property
     def replies_place(self) -> RepliesPlace:
         """The database that replies are kept in; a SQLite file's path is absolute."""
@@ -322,7 +310,7 @@ def read_settings() -> Settings:
         DefinitionError: variables, or entries of an ``exemplars.toml``, are not allowed; the error names all of them.
     """
     try:
-        return Settings()
+        return Settings(**{**_read_places(), **EnvSettingsSource(Settings)()})
     except ValidationError as error:
         problems = [_name_variable(item) for item in error.errors()]
         raise DefinitionError(problems[0].file, problems) from None

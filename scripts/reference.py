@@ -7,7 +7,6 @@ from typing import Any
 
 import typer
 import yaml
-from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 
 from engine import errors
@@ -16,9 +15,6 @@ from engine.domain.model import EFFORTS
 from engine.errors import ExemplarsError
 from engine.report.wording import EXPLANATIONS
 from engine.settings import SHIPPED_ROOT, Settings
-
-# Numbers from here are bounds that no user meets.
-LARGEST_SHOWN = 10**6
 
 
 def write_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -45,15 +41,7 @@ def write_settings(*prefixes: str) -> str:
 def _describe_setting(field: FieldInfo) -> str:
     description = " ".join((field.description or "").split())
     default = "" if field.default in (None, "") else f"Default `{field.default}`."
-    bounds = [bound for bound in field.metadata if isinstance(bound, Ge | Gt | Le)]
-    return " ".join(filter(None, [description, default, *map(_describe_bound, bounds)]))
-
-
-def _describe_bound(bound: Ge | Gt | Le) -> str:
-    value = bound.le if isinstance(bound, Le) else bound.ge if isinstance(bound, Ge) else bound.gt
-    if not isinstance(value, int | float) or not 0 < value < LARGEST_SHOWN:
-        return ""
-    return f"{'At most' if isinstance(bound, Le) else 'At least'} {value:,g}."
+    return f"{description} {default}".strip()
 
 
 def write_commands(app: typer.Typer, typed: str) -> str:

@@ -20,11 +20,7 @@ from flows.cli.options import (
 app = typer.Typer()
 
 
-@app.command(
-    "backfill",
-    rich_help_panel=MAKE,
-    epilog="Example: exemplars backfill --namespace u22a8 --effort low --max-cost-usd 20",
-)
+@app.command("backfill", rich_help_panel=MAKE, epilog="Example: exemplars backfill --namespace u22a8 --max-cost-usd 20")
 def backfill_command(
     context: typer.Context,
     handles: Annotated[list[str] | None, typer.Argument(help="The models. --namespace and --glob add to them.")] = None,

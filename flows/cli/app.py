@@ -74,9 +74,7 @@ def describe(
     """Turn a model's trait definitions into labelled, screened and gated text samples."""
 
 
-@app.command(
-    "synthesize", rich_help_panel=MAKE, epilog="Example: exemplars synthesize u22a8.technical-writing --effort low"
-)
+@app.command("synthesize", rich_help_panel=MAKE, epilog="Example: exemplars synthesize u22a8.technical-writing")
 def synthesize_command(
     handle: HandleArgument,
     synth_type: SynthTypeOption = "from_traits",

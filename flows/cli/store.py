@@ -87,11 +87,7 @@ def detach_command(
     print("The same request makes the same samples again, from the kept replies. Another EXEMPLARS_SEED makes others.")
 
 
-@app.command(
-    "remove",
-    rich_help_panel=JUDGE,
-    epilog='Example: exemplars remove u22a8.technical-writing 8127364550912 --why "off topic"',
-)
+@app.command("remove", rich_help_panel=JUDGE, epilog="Example: exemplars remove acme.reviews 8127364550912")
 def remove_command(
     handle: HandleArgument,
     ids: Annotated[list[int], typer.Argument(metavar="ID...", help="The ids of the samples.")],

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(
-    "export",
-    rich_help_panel=HAND_ON,
-    epilog="Example: exemplars export u22a8.technical-writing --to samples.csv --format csv",
-)
+@app.command("export", rich_help_panel=HAND_ON, epilog="Example: exemplars export acme.reviews --to a.csv --format csv")
 def export_command(
     handle: HandleArgument,
     to: Annotated[str, typer.Option(metavar="PATH", help="A new folder for api and hub, a new file for the others.")],
@@ -50,11 +46,7 @@ def export_command(
     print(json.dumps(asdict(export)) if as_json else _describe_export(export))
 
 
-@app.command(
-    "push",
-    rich_help_panel=HAND_ON,
-    epilog="Example: exemplars push u22a8.technical-writing --to https://api.example.org/v1",
-)
+@app.command("push", rich_help_panel=HAND_ON, epilog="Example: exemplars push acme.reviews --to https://example.org/v1")
 def push_command(
     handle: HandleArgument,
     to: Annotated[str, typer.Option(metavar="URL", help="The address of the platform's API, as https://…/v1.")],

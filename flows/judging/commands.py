@@ -9,9 +9,7 @@ from flows.cli.options import JUDGE, LABELLED_HELP, HandleArgument, JsonOption, 
 app = typer.Typer()
 
 
-@app.command(
-    "test", rich_help_panel=JUDGE, epilog="Example: exemplars test u22a8.technical-writing --real labelled.csv"
-)
+@app.command("test", rich_help_panel=JUDGE, epilog="Example: exemplars test acme.reviews --real labelled.csv")
 def hold_command(
     handle: HandleArgument,
     real: Annotated[
