@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from stat import S_ISVTX
 from typing import Annotated, Any, Literal, TypeVar
 
 from platformdirs import user_cache_path
@@ -121,7 +122,8 @@ def find_root() -> Path:
     with suppress(OSError):
         here = Path.cwd()
         for folder in (here, *here.parents):
-            if (folder / PROJECT_FILE).is_file():
+            # In a folder that everybody may write to, such as /tmp, it would be anybody's.
+            if (folder / PROJECT_FILE).is_file() and not folder.stat().st_mode & S_ISVTX:
                 return folder
             if folder == PROJECT_ROOT:
                 break

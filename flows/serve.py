@@ -148,8 +148,8 @@ def serve(settings: Settings) -> None:
 def list_services(settings: Settings, api: str, environment: Mapping[str, str]) -> list[list[Service]]:
     """Prefect's server, which is to answer at ``api``; then the deploy step; then a worker and the HTTP API."""
     address = name_address(settings.api_host, settings.api_port)
-    defaults = PREFECT_JSON_VARIABLES if settings.log_format == "json" else {}
-    variables = {**defaults, **environment, "PREFECT_API_URL": api}
+    logs = PREFECT_JSON_VARIABLES if settings.log_format == "json" else {}
+    variables = {**logs, **environment, "PREFECT_API_URL": api}
     host, port = PREFECT_SERVER_API_HOST.value(), PREFECT_SERVER_API_PORT.value()
     server = Service(
         "prefect",
