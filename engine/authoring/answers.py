@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yaml.reader import Reader
 
-from engine.definitions.outline import ADDED_FILE
+from engine.definitions.outline import ADDED_FILE, LABELLED_FILE
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
 from engine.definitions.sources.own_texts import WALKS, check_column
 from engine.domain.model import POLES, Pole
@@ -18,7 +18,7 @@ from engine.text.words import fold_name, is_blank
 # Where no letter of a name can stand in a key, as in Japanese.
 FALLBACK_KEY = "trait"
 SAMPLES_FILE = "samples.jsonl"
-OWN_FILES = (SAMPLES_FILE, ADDED_FILE)
+OWN_FILES = (SAMPLES_FILE, LABELLED_FILE, ADDED_FILE)
 MAX_KEY_CHARACTERS = 100
 # More is no label, but what a text at the pole is like.
 MAX_LABEL_WORDS, MAX_LABEL_CHARACTERS = 4, 40

@@ -1,4 +1,4 @@
-"""Adds texts that an author has labelled to a model's own samples: lines of a file that its ``sources`` name.
+"""Adds texts that an author has labelled to a model's own samples: lines of a file that is read as one of its sources.
 
 What is added over HTTP goes to a file that programs keep (``engine/store/added_samples.py``); this one is the author's.
 """
@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from engine.definitions.labelled_file import LabelledFile, check_mistakes
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import MODEL_FILE, load_model, load_outline, locate_model
-from engine.definitions.outline import Outline
+from engine.definitions.outline import LABELLED_FILE, Outline, make_added_source
+from engine.definitions.sources.entries import Source
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
-from engine.definitions.yaml_document import append_entry, read_authored
+from engine.definitions.yaml_document import read_authored
 from engine.domain.model import Model, Seed, Trait
-from engine.errors import InputError, Problem, StoreError
-from engine.system.filesystem import lock_folder, open_folder, read_inside, replace_file
+from engine.errors import InputError, Problem
+from engine.system.filesystem import lock_folder, open_folder, replace_file
 from engine.text.formatting import count_noun
 from engine.text.words import drop_unseen, normalise
-
-LABELLED_FILE = "labelled.jsonl"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -28,7 +27,7 @@ class Addition:
     """What an addition has done, or would do.
 
     Args:
-        file: the one that new labels go to; ``is_new_source`` if ``model.yaml`` has not named it before.
+        file: the one that new labels go to.
         added: how many new labels each trait has, by the label of a pole or the number between them.
         known: how many labels were there already.
         unlabelled: how many texts have none.
@@ -39,7 +38,6 @@ class Addition:
     added: Mapping[str, Mapping[str, int]]
     known: int = 0
     unlabelled: int = 0
-    is_new_source: bool = False
     dry_run: bool = False
 
     @property
@@ -50,8 +48,7 @@ class Addition:
     def __repr__(self) -> str:
         """What was done with the labels, in a few lines."""
         done, place = "would be added" if self.dry_run else "added", f" to {self.file}" if self.count else ""
-        source = f", a new source of {MODEL_FILE}" if self.is_new_source else ""
-        lines = [f"{self.handle}: {count_noun(self.count, 'label')} {done}{place}{source}"]
+        lines = [f"{self.handle}: {count_noun(self.count, 'label')} {done}{place}"]
         for trait, labels in self.added.items():
             lines.append(f"  {trait}: {', '.join(f'{count:,} × {label}' for label, count in labels.items())}")
         lines += [f"  {count_noun(self.known, 'label')} there already"] if self.known else []
@@ -63,14 +60,14 @@ def add_labelled(models_uri: str, handle: str, labelled: LabelledFile, dry_run: 
     """Adds labels to a model's own samples, all that are new or none; one that is there already is not added again.
 
     They go to the first file of ``sources`` that is JSONL and may label all these traits, else to ``LABELLED_FILE``,
-    which then becomes a source.
+    which needs no entry there.
 
     Args:
         labelled: labels for traits of the model.
 
     Raises:
         DefinitionError: a text has another label there, or twice in the file; or files of the model have mistakes.
-        InputError: there is no such model, it is not a draft, or its ``model.yaml`` cannot be added to.
+        InputError: there is no such model, it is not a draft, or no file of it may hold these labels.
         StoreError: a file cannot be read or written; then nothing was added.
     """
     outline, folder = load_outline(models_uri, handle), locate_model(models_uri, handle)
@@ -78,23 +75,12 @@ def add_labelled(models_uri: str, handle: str, labelled: LabelledFile, dry_run: 
     with lock_folder(*open_folder(folder)):
         new = _choose_new(load_model(models_uri, handle), labelled)
         target = _find_target(outline, {seed.trait for seed in new})
-        path, fields = target or (LABELLED_FILE, {trait.key: trait.key for trait in outline.traits})
-        before = read_inside(folder, path) if target else b""
-        definition = None if target or not new else _name_source(models_uri, outline)
         if not dry_run and new:
+            before = read_authored(models_uri, handle, target.path) or b""
             gap = b"" if before.endswith(b"\n") or not before else b"\n"
-            replace_file(f"{folder}/{path}", before + gap + "".join(_write_lines(new, fields)).encode())
-            if definition is not None:
-                _write_definition(folder, definition)
-    return Addition(
-        handle,
-        f"{handle}/{path}",
-        _count(outline.traits, new),
-        len(labelled.seeds) - len(new),
-        labelled.unlabelled,
-        definition is not None,
-        dry_run,
-    )
+            replace_file(f"{folder}/{target.path}", before + gap + "".join(_write_lines(new, target)).encode())
+    known = len(labelled.seeds) - len(new)
+    return Addition(handle, target.name, _count(outline.traits, new), known, labelled.unlabelled, dry_run)
 
 
 def _choose_new(model: Model, labelled: LabelledFile) -> list[Seed]:
@@ -127,49 +113,26 @@ def _explain_conflict(trait: Trait, seed: Seed, other: Seed) -> Problem:
     return Problem(file, int(line), trait.key, found, "one label a text. Change one of the two, or take it out")
 
 
-def _find_target(outline: Outline, traits: set[str]) -> tuple[str, Mapping[str, str]] | None:
-    """Finds the source that labels of these traits are written to: its path, and the field of each trait."""
-    for source in outline.sources:
-        if source.type == "jsonl" and traits <= source.trait_keys:
-            return source.path, {trait.key: field for field, trait in source.mapping.items() if trait}
-    return None
-
-
-def _name_source(models_uri: str, outline: Outline) -> bytes:
-    """Writes ``model.yaml`` with ``LABELLED_FILE`` as a further source.
+def _find_target(outline: Outline, traits: set[str]) -> Source:
+    """Finds the source that labels of these traits are written to.
 
     Raises:
-        InputError: there is such a file already, or only the author can add an entry.
+        InputError: none may label them all, and an entry has said what else ``LABELLED_FILE`` holds.
     """
-    entry = {"type": "jsonl", "path": LABELLED_FILE}
-    by_hand = f"Write '- {{type: jsonl, path: {LABELLED_FILE}}}' into its `sources` yourself"
-    if read_authored(models_uri, outline.handle, LABELLED_FILE) is not None:
+    for source in outline.sources:
+        if source.type == "jsonl" and traits <= source.trait_keys:
+            return source
+    if LABELLED_FILE in outline.name_files():
         raise InputError(
-            f"{outline.handle}/{LABELLED_FILE} is there, but {MODEL_FILE} does not name it as a source of all these "
-            f"traits. {by_hand}, or give the file another name. Nothing was added"
+            f"{outline.handle}/{LABELLED_FILE} is a source that does not hold labels of all these traits. Give the "
+            f"file another name, in {MODEL_FILE} too. Nothing was added"
         )
-    name, content = f"{outline.handle}/{MODEL_FILE}", read_authored(models_uri, outline.handle, MODEL_FILE)
-    edited = append_entry(name, content or b"", "sources", entry)
-    if edited is None:
-        raise InputError(
-            f"{name} is written so that no source can be added to it without changing more. {by_hand}, with an empty "
-            f"file of that name beside it. Nothing was added"
-        )
-    return edited
+    return make_added_source(outline, LABELLED_FILE)
 
 
-def _write_definition(folder: str, definition: bytes) -> None:
-    """Writes ``model.yaml`` after the file that it names, so that no reader meets a source without its file."""
-    try:
-        replace_file(f"{folder}/{MODEL_FILE}", definition)
-    except StoreError:
-        filesystem, path = open_folder(f"{folder}/{LABELLED_FILE}")
-        filesystem.delete_file(path)
-        raise
-
-
-def _write_lines(seeds: Sequence[Seed], fields: Mapping[str, str]) -> Iterator[str]:
-    """Writes the labels of one line of the table as one line of JSON."""
+def _write_lines(seeds: Sequence[Seed], target: Source) -> Iterator[str]:
+    """Writes the labels of one line of the table as one line of JSON, in the fields that the source has for them."""
+    fields = {trait.key: field for field, trait in target.mapping.items() if trait}
     lines: dict[str, dict[str, object]] = {}
     for seed in seeds:
         line = lines.setdefault(seed.place, {CONTENT: seed.text})

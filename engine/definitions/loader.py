@@ -5,16 +5,15 @@ Of seeds that are there more than once a doubled one counts once, contradicting 
 
 import difflib
 import io
-import posixpath
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
 
 import pyarrow as pa
 
 from engine.definitions.mistakes import Findings, validate_document
-from engine.definitions.outline import ADDED_FILE, Outline, make_added_source, make_outline
+from engine.definitions.outline import Outline, list_unnamed_sources, make_outline
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source, walk_stream
 from engine.definitions.sources.labelled_lines import gather_lines
@@ -57,12 +56,12 @@ def load_model(models_uri: str, handle: str) -> Model:
     content = _read_definition(models_uri, handle)
     folder = locate_model(models_uri, handle)
     files = _list_sample_files(folder)
-    model = parse_model(handle, content, lambda path: read_inside(folder, path), ADDED_FILE in files)
+    model = parse_model(handle, content, lambda path: read_inside(folder, path), files)
     outline = _read_outline(handle, content)
     texts = read_own_texts(folder, outline.text_sources)
-    named = {ADDED_FILE, *(posixpath.normpath(source.path) for source in (*outline.sources, *outline.text_sources))}
+    read = outline.name_files() | {source.path for source in list_unnamed_sources(outline, files)}
     why = "no entry of `sources` in model.yaml names it"
-    unnamed = tuple(Skipped(f"{handle}/{name}", why) for name in files if name not in named)
+    unnamed = tuple(Skipped(f"{handle}/{name}", why) for name in files if name not in read)
     if sum(file.texts for file in texts.files) == MAX_READ:
         unnamed += (Skipped("sources of the type texts", f"the first {MAX_READ:,} texts are read, and no more"),)
     return settle_seeds(replace(model, texts=texts, skipped=model.skipped + unnamed))
@@ -92,20 +91,19 @@ def check_traits(outline: Outline) -> None:
         )
 
 
-def parse_model(handle: str, content: bytes, read: Callable[[str], bytes], has_added: bool = False) -> Model:
+def parse_model(handle: str, content: bytes, read: Callable[[str], bytes], files: Collection[str] = ()) -> Model:
     """Parses the content of ``model.yaml`` into a model.
 
     Args:
         read: returns the bytes of a file in the model's folder.
-        has_added: whether that folder has a file of added samples, which then is read after all sources.
+        files: the files in that folder: those of added samples are read after all sources.
 
     Raises:
         NoTraitsError, DefinitionError: as ``load_model``.
     """
     outline, findings = _parse_outline(handle, content)
     check_traits(outline)
-    added = [make_added_source(outline)] if has_added else []
-    seeds = tuple(_read_sources([*outline.sources, *added], findings, read))
+    seeds = tuple(_read_sources([*outline.sources, *list_unnamed_sources(outline, files)], findings, read))
     if findings.problems:
         raise findings.make_error()
     shared = {item.name: getattr(outline, item.name) for item in fields(Model) if item.init}

@@ -1,6 +1,7 @@
 """Builds a model's outline: what ``model.yaml`` says, before any of the files that hold its samples is read."""
 
 import posixpath
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from engine.definitions.mistakes import Findings, format_value
@@ -13,8 +14,8 @@ from engine.errors import Problem
 from engine.system.filesystem import list_folders_with
 from engine.text.words import fold_name
 
-# What is added over HTTP: read as the last source, without an entry in `sources`.
-ADDED_FILE = "added.jsonl"
+# Read after all sources without an entry in `sources`: what `exemplars add` has written, and what is added over HTTP.
+LABELLED_FILE, ADDED_FILE = "labelled.jsonl", "added.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,10 @@ class Outline(Model):
     traits: tuple[Trait, ...] = ()
     sources: tuple[Source, ...] = ()
     text_sources: tuple[Source, ...] = ()
+
+    def name_files(self) -> set[str]:
+        """Names the files of the entries of ``sources``."""
+        return {posixpath.normpath(source.path) for source in (*self.sources, *self.text_sources)}
 
 
 def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
@@ -54,15 +59,23 @@ def make_outline(handle: str, entry: ModelEntry, findings: Findings) -> Outline:
     )
 
 
-def make_added_source(outline: Outline) -> Source:
-    """Makes the source of the file that holds added samples; a line of it labels one trait (``name_added_field``)."""
-    name = f"{outline.handle}/{ADDED_FILE}"
+def make_added_source(outline: Outline, file: str = ADDED_FILE) -> Source:
+    """Makes the source of a file that holds added samples, whose fields are those of ``name_added_field``."""
+    name = f"{outline.handle}/{file}"
     mapping = {name_added_field(trait.key): trait for trait in outline.traits}
-    return Source("jsonl", ADDED_FILE, name, mapping, (name, None, "file"))
+    return Source("jsonl", file, name, mapping, (name, None, "file"))
+
+
+def list_unnamed_sources(outline: Outline, files: Collection[str]) -> list[Source]:
+    """Lists the sources of added samples among a folder's files; one that an entry names is that entry's."""
+    named = outline.name_files()
+    return [
+        make_added_source(outline, file) for file in (LABELLED_FILE, ADDED_FILE) if file in files and file not in named
+    ]
 
 
 def list_sources(folder: str, outline: Outline) -> tuple[Source, ...]:
-    """The sources of a model in order; the last is the file of added samples, where there is one.
+    """The sources of a model in order; the last are the files of added samples, where there are any.
 
     Args:
         folder: the model's own, a path or URI.
@@ -73,12 +86,12 @@ def list_sources(folder: str, outline: Outline) -> tuple[Source, ...]:
     if not outline.traits:
         return outline.sources
     parent, _, name = folder.rpartition("/")
-    has_added = bool(list_folders_with(parent, [name], ADDED_FILE))
-    return (*outline.sources, make_added_source(outline)) if has_added else outline.sources
+    files = [file for file in (LABELLED_FILE, ADDED_FILE) if list_folders_with(parent, [name], file)]
+    return (*outline.sources, *list_unnamed_sources(outline, files))
 
 
 def name_added_field(trait: str) -> str:
-    """Names the field that labels a trait in ``ADDED_FILE``: its key, unless the line has another field so named."""
+    """Names the field that labels a trait in an added line: its key, unless the line has another field so named."""
     return f"trait {trait}" if trait in (CONTENT, SOURCE_URL) else trait
 
 

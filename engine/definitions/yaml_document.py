@@ -1,7 +1,6 @@
 """Parses YAML as the catalogue uses it: all values as plain text, each with its line number."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -100,53 +99,6 @@ def parse_yaml(name: str, content: bytes) -> Document:
     if problems:
         raise DefinitionError(name, problems)
     return Document(name, value, lines)
-
-
-def append_entry(name: str, content: bytes, field: str, entry: Mapping[str, str]) -> bytes | None:
-    """Adds an object to the list ``field`` at the top of a YAML file, and leaves all else as its author wrote it.
-
-    Args:
-        entry: words that need no quotes.
-
-    Returns:
-        The new content; None where the file is written so that only its author can add to it.
-
-    Raises:
-        DefinitionError: as ``parse_yaml``.
-    """
-    before = parse_yaml(name, content).value
-    if not isinstance(before, Fields):
-        return None
-    said = ", ".join(f"{key}: {value}" for key, value in entry.items())
-    edited = _insert(content.decode(), field, f"{{{said}}}").encode()
-    listed = before.get(field) or []
-    wanted = {**before, field: [*listed, dict(entry)] if isinstance(listed, list) else listed}
-    try:
-        return edited if parse_yaml(name, edited).value == wanted else None
-    except DefinitionError:
-        return None
-
-
-def _insert(text: str, field: str, entry: str) -> str:
-    """Inserts an entry behind the last one of a list, which need not be there."""
-    end = "\r\n" if "\r\n" in text else "\n"
-    text = text if text.endswith("\n") else text + end
-    root = yaml.compose(text, Loader=_NoAliases)
-    pairs = [] if root is None else root.value
-    node = next((value for key, value in pairs if key.value == field), None)
-    if node is None:
-        return f"{text}{end}{field}:{end}  - {entry}{end}"
-    begin, close = node.start_mark.index, node.end_mark.index
-    if isinstance(node, yaml.ScalarNode):
-        return f"{text[:begin]} [{entry}]{text[close:]}"
-    if node.flow_style:
-        return f"{text[: close - 1]}{', ' if node.value else ''}{entry}{text[close - 1 :]}"
-    # The node ends where the next one begins; the comments between them stay before that.
-    lines = text[:close].splitlines(keepends=True)
-    while not lines[-1].strip() or lines[-1].lstrip().startswith("#"):
-        lines.pop()
-    own = "".join(lines)
-    return f"{own}{' ' * node.start_mark.column}- {entry}{end}{text[len(own) :]}"
 
 
 def _read_node(node: yaml.Node, path: Path, lines: dict[Path, int], problems: list[Problem], name: str) -> Value:

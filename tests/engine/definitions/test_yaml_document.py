@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.definitions.yaml_document import MAX_BYTES, append_entry, parse_yaml
+from engine.definitions.yaml_document import MAX_BYTES, parse_yaml
 from engine.errors import DefinitionError, Problem
 
 NO_ANCHORS = "YAML with spaces, no anchors"
@@ -78,37 +78,3 @@ def test_file_of_exactly_one_mebibyte_is_read_and_one_of_a_byte_more_is_not() ->
 
     assert parse_yaml("model.yaml", largest).value is None
     assert "1,048,577 bytes" == find_problems(largest + b"#")[0].found
-
-
-ENTRY = {"type": "jsonl", "path": "own.jsonl"}
-OURS = "{type: jsonl, path: own.jsonl}"
-BEFORE = "# Ours\nsources:  # of all\n  - type: csv\n    path: a.csv  # the first\n"
-AFTER = "\n  # - type: noise\n\n# What is good.\nbrief: {}\n"
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (BEFORE + AFTER, f"{BEFORE}  - {OURS}\n{AFTER}"),
-        ("sources:\n- type: csv\n  path: a.csv\nbrief:\n", f"sources:\n- type: csv\n  path: a.csv\n- {OURS}\nbrief:\n"),
-        ("a: 1\r\nsources:\r\n - {b: c}", f"a: 1\r\nsources:\r\n - {{b: c}}\r\n - {OURS}\r\n"),
-        ("sources: [{b: c}]  # all\n", f"sources: [{{b: c}}, {OURS}]  # all\n"),
-        ("sources: []\na: é\n", f"sources: [{OURS}]\na: é\n"),
-        ("sources:\n  # - type: csv\na: 1\n", f"sources: [{OURS}]\n  # - type: csv\na: 1\n"),
-        ("sources: ~\n", f"sources:  [{OURS}]\n"),
-        ("a: |\n  # no comment\n  b\n", f"a: |\n  # no comment\n  b\n\nsources:\n  - {OURS}\n"),
-    ],
-)
-def test_entry_is_added_behind_the_last_and_every_line_of_the_author_stays(before: str, after: str) -> None:
-    assert after == (append_entry("model.yaml", before.encode(), "sources", ENTRY) or b"").decode()
-    values, added = (parse_yaml("model.yaml", text.encode()).value for text in (before, after))
-    assert isinstance(values, dict)
-    assert {**values, "sources": [*(values.get("sources") or ()), ENTRY]} == added
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "- a\n", '{"a": 1}\n', "sources: text\n", "sources: {a: b}\n", "sources: [a, ]\n", "a: 1\n...\n", "a: |\n  b"],
-)
-def test_file_that_only_its_author_can_add_to_is_left(content: str) -> None:
-    assert append_entry("model.yaml", content.encode(), "sources", ENTRY) is None
