@@ -8,20 +8,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from engine.asking.held_out import (
-    Overlap,
-    OverlapIndex,
-    choose_pool,
-    list_other_pool_texts,
-)
+from engine.asking.held_out import Overlap, OverlapIndex, choose_pool, list_other_pool_texts
 from engine.domain.model import Model, Seed, SynthType
 from engine.domain.samples import Row
 from engine.store.earlier.samples import StoredSamples, as_stored
-from engine.store.earlier.search import (
-    find_nearest,
-    match_stored,
-    share_runs,
-)
+from engine.store.earlier.search import find_nearest, match_stored, share_runs
 from engine.text.near_duplicates import APART, NEAR, NearTexts, choose_nearest, find_pairs
 
 # Stands for the text of a stored row that nothing is to be said of.

@@ -18,9 +18,8 @@ from engine.definitions.sources.labelled_lines import CONTENT, SUGGESTED, TEXT
 from engine.domain.model import POLES, Model
 from engine.domain.own_texts import OPENING_CHARACTERS
 from engine.errors import InputError
-from engine.text.embedding import ENCODER_LANGUAGES, Embedder, Vectors, encode
+from engine.text.embedding import ENCODER_LANGUAGES, Embedder, Vectors, encode, group_rows
 from engine.text.formatting import count_noun
-from engine.text.groups import group_rows
 from engine.text.language import decide_language
 from engine.text.near_duplicates import NearTexts, hash_form
 

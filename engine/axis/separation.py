@@ -6,13 +6,11 @@ scores, the probe and the search for shortcuts use the same axis.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from engine.text.embedding import Vectors
+from engine.text.embedding import Vectors
 
 Numbers = NDArray[np.float64]
 Flags = Sequence[bool] | NDArray[np.bool_]
@@ -21,7 +19,7 @@ FOLDS = 5
 DECIMALS = 6
 
 
-def fit_axis(vectors: "Vectors", positive: Flags) -> "Vectors":
+def fit_axis(vectors: Vectors, positive: Flags) -> Vectors:
     """Returns the difference of the poles' means, scaled to length 1; zeros if a pole is empty or the means agree."""
     chosen = np.asarray(positive, dtype=bool)
     if not chosen.any() or chosen.all():
@@ -31,7 +29,7 @@ def fit_axis(vectors: "Vectors", positive: Flags) -> "Vectors":
     return np.asarray(axis / length if length > 0 else axis, dtype=np.float64)
 
 
-def score_held_out(vectors: "Vectors", positive: Flags, groups: Sequence[str]) -> Numbers:
+def score_held_out(vectors: Vectors, positive: Flags, groups: Sequence[str]) -> Numbers:
     """Scores each text on an axis that is fit to the other folds, centred between the poles: above 0 is positive.
 
     Args:
@@ -55,7 +53,7 @@ def name_group(pair_id: str | None, seed_sha256: str | None, text: str) -> str:
     return pair_id or seed_sha256 or text
 
 
-def score_others(vectors: "Vectors", positive: Flags, others: "Vectors") -> Numbers:
+def score_others(vectors: Vectors, positive: Flags, others: Vectors) -> Numbers:
     """Scores other texts on the axis that is fit to all texts of a set, in the unit of ``score_held_out``.
 
     Args:
@@ -74,7 +72,7 @@ def score_others(vectors: "Vectors", positive: Flags, others: "Vectors") -> Numb
     return np.asarray(np.round(others @ axis - middle, DECIMALS), dtype=np.float64)
 
 
-def measure_left_out(positive: "Vectors", negative: "Vectors") -> float | None:
+def measure_left_out(positive: Vectors, negative: Vectors) -> float | None:
     """Returns the AUC of texts on axes that are fit to the others, in closed form; None for fewer than two at a pole.
 
     Each pair of a positive and a negative text is left out together, and counts if the positive one lies higher on the

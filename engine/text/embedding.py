@@ -1,4 +1,4 @@
-"""Turns texts into unit vectors, offline, with a sentence encoder whose weights come in a Python package.
+"""Turns texts into unit vectors, offline, with a sentence encoder from a Python package, and groups them by direction.
 
 Choice, the probe, shortcuts and diversity all work on these vectors. The encoder is Google's multilingual Universal
 Sentence Encoder 3 in plain numpy (Yang et al. 2019, arXiv 1907.04307). It was chosen because it is pure Python with no
@@ -26,6 +26,8 @@ ENCODER_LANGUAGES = frozenset("ar de en es fr it ja ko nl pl pt ru th tr zh".spl
 # Vectors are rounded to so many decimals: the last digits depend on the batch that a text is in, and no choice may
 # depend on that.
 DECIMALS = 5
+# More turns change few texts' groups.
+GROUP_TURNS, GROUP_DECIMALS = 10, 6
 
 
 class Embedder(Protocol):
@@ -88,6 +90,37 @@ def normalise_rows(vectors: Any) -> Vectors:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     units: Vectors = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
     return np.round(units, DECIMALS)
+
+
+def group_rows(vectors: Vectors, count: int) -> tuple[NDArray[np.int64], Vectors]:
+    """Groups rows around at most ``count`` centres (spherical k-means: Dhillon and Modha 2001).
+
+    Args:
+        vectors: shape (n, d), at least one row, each of length 1 or 0.
+
+    Returns:
+        The number of each row's group, shape (n,), and the centres, unit rows. A group may be empty.
+    """
+    centres = _choose_first(vectors, count)
+    owners = np.zeros(len(vectors), dtype=np.int64)
+    for _ in range(GROUP_TURNS):
+        owners = np.argmax(np.round(vectors @ centres.T, GROUP_DECIMALS), axis=1)
+        sums = [vectors[owners == number].sum(axis=0) for number in range(len(centres))]
+        centres = normalise_rows(np.array(sums))
+    return owners, centres
+
+
+def _choose_first(vectors: Vectors, count: int) -> Vectors:
+    """Draws the first centres, each by how far it lies from those before (Arthur and Vassilvitskii 2007)."""
+    rng, chosen = np.random.default_rng(0), [0]
+    far = np.ones(len(vectors))
+    while len(chosen) < count:
+        far = np.round(np.clip(1 - vectors @ vectors[chosen[-1]], 0, far), GROUP_DECIMALS)
+        far[chosen] = 0
+        if not far.any():
+            break
+        chosen.append(int(rng.choice(len(vectors), p=far / far.sum())))
+    return vectors[chosen]
 
 
 @cache

@@ -18,12 +18,12 @@ from engine.errors import InputError
 from engine.run.job import read_pools
 from engine.store.earlier.rows import read_whole_sets
 from engine.store.store import list_sets
-from expectations import classes, variety
+from expectations import classes
 from expectations.frames import make_sides_frame, make_whole_frame
 from expectations.results import COUNT, join_outcomes, read_outcome
 
-# Their import has registered the expectations.
-REGISTERED = (classes, variety)
+# Its import has registered the expectations.
+REGISTERED = classes
 
 
 class StoreFrame(DataFrameAsset):

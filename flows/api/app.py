@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 
 from engine.settings import Settings
 from flows.api.envelope import Envelope
-from flows.api.errors import EXCEPTION_HANDLERS
+from flows.api.errors import BASE, EXCEPTION_HANDLERS
 from flows.api.guard import Guard
 from flows.api.keys import Key, KeyRing, locate_keys
 from flows.api.metrics import RequestMetrics
@@ -25,7 +25,6 @@ from flows.api.routes.dependencies import Storage, get_orchestrator
 from flows.api.schemas import Health
 from flows.review.routes import router as review_router
 
-BASE = "/v1"
 DOCS_PATH = f"{BASE}/docs"
 FILES_PATH = f"{DOCS_PATH}/files"
 ABOUT = f"""

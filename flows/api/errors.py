@@ -42,6 +42,7 @@ Code = Literal[
     "internal_error",
 ]
 
+BASE = "/v1"
 REQUEST_ID = "X-Request-Id"
 RUN_ID = "X-Run-Id"
 IGNORED = "X-Ignored-Fields"

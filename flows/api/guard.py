@@ -11,10 +11,9 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flows.api.errors import ApiError
+from flows.api.errors import BASE, ApiError
 from flows.api.keys import Key
 
-BASE = "/v1"
 OPEN_PATHS = frozenset({"/v1/health", "/v1/openapi.json", "/v1/docs"})
 OPEN_FOLDER = "/v1/docs/files/"
 # What people open in a browser.

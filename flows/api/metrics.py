@@ -33,14 +33,13 @@ from engine.store.commit import find_manifests
 from engine.store.sample_set import read_manifest
 from engine.store.store import UNREADABLE, list_pools, translate_errors
 from engine.system.filesystem import open_folder
-from flows.api.errors import METHODS
+from flows.api.errors import BASE, METHODS
 from flows.api.orchestrator import TIMEOUT_SECONDS
 from flows.api.server import describe_refusal, write_address
 from flows.deploy.work_pool import POOL, QUEUES
 
 LOGGER = logging.getLogger("flows.api")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
-BASE = "/v1"
 CHOSEN_BY = "EXEMPLARS_METRICS_PORT (0 takes a free port) and EXEMPLARS_API_HOST"
 PREFECT_PAUSE_SECONDS = 30.0
 # The pause between two counts of the store: at least so many seconds, and so many times what the last count took.

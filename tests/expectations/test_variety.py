@@ -14,8 +14,8 @@ from engine.choosing.diversity import SUBSET_SIZE, measure_texts
 from engine.definitions.loader import list_handles, load_model
 from engine.settings import PROJECT_ROOT
 from engine.text.embedding import SentenceEncoder
+from expectations.classes import ExpectTextsToBeCoherent, ExpectVarietyToBeAtLeast
 from expectations.gate import FOLDER
-from expectations.variety import ExpectTextsToBeCoherent, ExpectVarietyToBeAtLeast
 
 RUN = {item["type"]: item["kwargs"] for item in json.loads((FOLDER / "run.json").read_text())["expectations"]}
 LIMITS = RUN["expect_variety_to_be_at_least"]

@@ -14,11 +14,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.definitions.effort import Thinking
 from engine.errors import ModelNotFoundError
-from engine.llm.client.decision import OTHER_DECISION, read_decision
 from engine.llm.client.provider_errors import CONNECT_SECONDS, ErrorTranslator
 from engine.llm.client.redaction import redact_credentials
 from engine.llm.client.request import REFUSED, Endpoint, Reply, Request
-from engine.llm.client.response import OTHER_FORM, Usage, mend_unicode, read_choice, read_odds, read_usage
+from engine.llm.client.response import (
+    OTHER_DECISION,
+    OTHER_FORM,
+    Usage,
+    mend_unicode,
+    read_choice,
+    read_decision,
+    read_odds,
+    read_usage,
+)
 from engine.system.concurrency import cancel_once
 
 if TYPE_CHECKING:
@@ -139,11 +147,8 @@ class LitellmClient:
             "num_retries": 0,
         }
         if endpoint.style == "plain":
-            plain: dict[str, Any] = {
-                "seed": request.seed,
-                "stop": list(request.stop) or None,
-                "logprobs": request.logprobs,
-            }
+            plain: dict[str, Any] = {"seed": request.seed, "stop": list(request.stop) or None}
+            plain["logprobs"] = request.logprobs
             plain["extra_body"] = dict(request.sampler) if request.sampler else None
             options |= {name: value for name, value in plain.items() if value is not None}
             options["client"] = self._open_plain(options["timeout"])

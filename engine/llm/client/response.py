@@ -1,10 +1,11 @@
-"""Reads what litellm made of an answer: its text, its tokens where they can be believed, or what is wrong with it."""
+"""Reads what litellm made of an answer: text or decision, tokens where they can be believed, or what is wrong."""
 
 import json
 import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +20,11 @@ OTHER_FORM = (
     "is no chat completion in OpenAI's form",
     "Use a server, or a version of it, that answers in the form of OpenAI's chat completions",
 )
+OTHER_DECISION = (
+    "is no answer to a decision in the form of its provider",
+    "Use a server, or a version of it, that answers decisions as litellm's provider of this name does",
+)
+LIKELIER = 0.5
 # The text of a body that openai's client did not take for JSON, in litellm's message.
 _RECEIVED = re.compile(r"Received: (.*)\. Check the reverse proxy", re.DOTALL)
 
@@ -48,6 +54,25 @@ def read_choice(choice: Any) -> tuple[str, str]:
     if said or finish == "length":
         return "\n".join(said), finish
     return getattr(message, "reasoning_content", None) or "", finish
+
+
+def read_decision(response: Any) -> tuple[str, str, Usage | None]:
+    """The answers to the questions as the JSON of a vote, the finish reason, and the tokens as ``read_usage``.
+
+    A choice stands there with its probability, where that is told, and a yes or no as the likelier of the two. A
+    question that was refused is left out; a refused choice is a refusal of the whole.
+    """
+    said: dict[str, object] = {}
+    for answer in response.answers:
+        if answer.type == "choice":
+            said[answer.name] = answer.choice
+            told = {item.value: item.probability for item in answer.probabilities}.get(answer.choice)
+            said |= {"probability": told} if told is not None and 0 <= told <= 1 else {}
+        elif answer.type == "predicate" and 0 <= answer.probability <= 1:
+            said[answer.name] = "yes" if answer.probability >= LIKELIER else "no"
+    is_chosen = any(answer.type == "choice" for answer in response.answers)
+    finish = "stop" if is_chosen else REFUSED
+    return json.dumps(said, ensure_ascii=False), finish, _read_tokens(response.usage)
 
 
 def read_usage(usage: Any, answered: bool) -> Usage | None:
@@ -104,6 +129,14 @@ def describe_malformed(causes: Sequence[BaseException], settings: str) -> tuple[
     if received := _RECEIVED.search(said):
         return _describe_body(received[1].strip("'\""), settings)
     return OTHER_FORM if "'choices'" in said else None
+
+
+def _read_tokens(usage: Any) -> Usage | None:
+    """The tokens under the names that a chat has for them; answers may take none."""
+    details = usage.input_tokens_details
+    cached = SimpleNamespace(cached_tokens=details.cached_tokens, cache_creation_tokens=details.cache_write_tokens)
+    counts = {"prompt_tokens": usage.input_tokens, "completion_tokens": usage.output_tokens}
+    return read_usage(SimpleNamespace(**counts, prompt_tokens_details=cached), answered=False)
 
 
 def _list_arguments(message: Any) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -109,8 +109,7 @@ def prune_cache(place: RepliesPlace, max_days: float, max_gb: float, now: dateti
     Raises:
         StoreError: the database cannot be read or written.
     """
-    oldest = now - timedelta(days=max_days)
-    return _remove(place, list_prunable(place, max_days, max_gb, now), oldest)
+    return _remove(place, list_prunable(place, max_days, max_gb, now), now - timedelta(days=max_days))
 
 
 def list_prunable(place: RepliesPlace, max_days: float, max_gb: float, now: datetime) -> list[CachedPlan]:
@@ -141,18 +140,15 @@ def clear_cache(place: RepliesPlace, handle: str | None) -> Removed:
 def _remove(place: RepliesPlace, chosen: Sequence[CachedPlan], oldest: datetime | None = None) -> Removed:
     """Removes plans, but for those that are in use, and what older ones had spent under the limits of backfills."""
     going = [plan for plan in chosen if not plan.in_use]
+
+    def delete(connection: Connection) -> None:
+        for statement in DELETIONS:
+            connection.execute(statement, {"plans": [plan.plan_id for plan in going]})
+        if oldest is not None:
+            connection.execute(DELETE_OLD_CALLS, {"oldest": oldest.timestamp()})
+
     if going:
-        database = Database(place)
-        try:
-            database.change(lambda connection: _delete(connection, [plan.plan_id for plan in going], oldest))
-        finally:
-            database.close()
+        with closing(Database(place)) as database:
+            database.change(delete)
     in_use = tuple(plan.plan_id for plan in chosen if plan.in_use)
     return Removed(len(going), sum(plan.replies for plan in going), sum(plan.bytes for plan in going), in_use)
-
-
-def _delete(connection: Connection, plan_ids: Sequence[str], oldest: datetime | None) -> None:
-    for statement in DELETIONS:
-        connection.execute(statement, {"plans": plan_ids})
-    if oldest is not None:
-        connection.execute(DELETE_OLD_CALLS, {"oldest": oldest.timestamp()})

@@ -3,7 +3,7 @@
 import fcntl
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -165,11 +165,8 @@ def read_rows(place: RepliesPlace, statement: TextClause, **values: object) -> S
     file = find_file(place)
     if file is not None and not file.exists():
         return ()
-    database = Database(place)
-    try:
+    with closing(Database(place)) as database:
         return database.read(lambda connection: connection.execute(statement, values).all())
-    finally:
-        database.close()
 
 
 def _make_tables(connection: Connection) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.text.groups import group_rows
+from engine.text.embedding import group_rows
 
 AXES = np.eye(3)
 
