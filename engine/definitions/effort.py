@@ -115,9 +115,5 @@ def load_level(path: str, effort: Effort, choose: Callable[[Sequence[str]], str]
         findings.add(("levels",), f"no {effort!r}", ", ".join(EFFORTS))
         raise findings.make_error()
     level = dial.levels[effort]
-    return Level(
-        effort=effort,
-        **level.model_dump(exclude={"synth_model"}),
-        synth_model=choose(getattr(dial.models, level.synth_model)),
-        judge_model=dial.models.judge,
-    )
+    models = {"synth_model": choose(getattr(dial.models, level.synth_model)), "judge_model": dial.models.judge}
+    return Level(effort=effort, **level.model_dump() | models)

@@ -22,14 +22,7 @@ from engine.definitions.yaml_document import parse_yaml, read_authored
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
 from engine.domain.own_texts import MAX_READ
 from engine.errors import DefinitionError, NoTraitsError, StoreError, UnknownModelError
-from engine.system.filesystem import (
-    OutsideFolderError,
-    list_below,
-    list_folders,
-    list_folders_with,
-    open_folder,
-    read_inside,
-)
+from engine.system.filesystem import OutsideFolderError, find_files, list_below, list_folders, open_folder, read_inside
 from engine.text.formatting import join_words
 from engine.text.words import drop_unseen, normalise
 
@@ -71,9 +64,7 @@ def load_outline(models_uri: str, handle: str) -> Outline:
     """Loads a model's definition without reading its sources; the outline may be without traits.
 
     Raises:
-        HandleError: the handle is malformed; an UnknownModelError if no model has it (similar handles are offered).
-        DefinitionError: there are mistakes in ``model.yaml``; the error carries all of them.
-        StoreError: the folder cannot be read.
+        HandleError, DefinitionError, StoreError: as ``load_model``.
     """
     return _read_outline(handle, _read_definition(models_uri, handle))
 
@@ -146,7 +137,7 @@ def list_handles(models_uri: str, namespace: str | None = None) -> list[str]:
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The models {models_uri} cannot be listed: {error}") from error
     wanted = [name for name in named if namespace is None or name.split(".", 1)[0] == namespace]
-    return list_folders_with(models_uri, wanted, MODEL_FILE)
+    return [path.partition("/")[0] for path in find_files(models_uri, [f"{name}/{MODEL_FILE}" for name in wanted])]
 
 
 def has_model(models_uri: str, handle: str) -> bool:
@@ -155,7 +146,7 @@ def has_model(models_uri: str, handle: str) -> bool:
     Raises:
         StoreError: the catalogue cannot be read.
     """
-    return bool(list_folders_with(models_uri, [handle], MODEL_FILE))
+    return bool(find_files(models_uri, [f"{handle}/{MODEL_FILE}"]))
 
 
 def locate_model(models_uri: str, handle: str) -> str:

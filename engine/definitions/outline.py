@@ -11,7 +11,7 @@ from engine.definitions.sources.entries import Source, make_sources
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
 from engine.domain.model import Brief, Length, Model, OwnScenarios, Question, Trait
 from engine.errors import Problem
-from engine.system.filesystem import list_folders_with
+from engine.system.filesystem import find_files
 from engine.text.words import fold_name
 
 # Read after all sources without an entry in `sources`: what `exemplars add` has written, and what is added over HTTP.
@@ -85,9 +85,7 @@ def list_sources(folder: str, outline: Outline) -> tuple[Source, ...]:
     """
     if not outline.traits:
         return outline.sources
-    parent, _, name = folder.rpartition("/")
-    files = [file for file in (LABELLED_FILE, ADDED_FILE) if list_folders_with(parent, [name], file)]
-    return (*outline.sources, *list_unnamed_sources(outline, files))
+    return (*outline.sources, *list_unnamed_sources(outline, find_files(folder, (LABELLED_FILE, ADDED_FILE))))
 
 
 def name_added_field(trait: str) -> str:

@@ -105,18 +105,18 @@ def list_below(filesystem: fs.FileSystem, path: str, recursive: bool = False) ->
     return infos
 
 
-def list_folders_with(uri: str, names: Sequence[str], file: str) -> list[str]:
-    """Of the folders ``names`` directly below a URI, those that hold the file ``file``, in the order given.
+def find_files(uri: str, paths: Sequence[str]) -> list[str]:
+    """Of some paths below a URI those of files, in the order given.
 
     Raises:
         StoreError: the folder cannot be read.
     """
-    filesystem, path = open_folder(uri)
+    filesystem, folder = open_folder(uri)
     try:
-        infos = filesystem.get_file_info([f"{path}/{name}/{file}" for name in names])
+        infos = filesystem.get_file_info([f"{folder}/{path}" for path in paths])
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{uri} cannot be read: {error}") from error
-    return [name for name, info in zip(names, infos, strict=True) if info.type == fs.FileType.File]
+    return [path for path, info in zip(paths, infos, strict=True) if info.type == fs.FileType.File]
 
 
 def read_bytes(uri: str) -> bytes:

@@ -74,12 +74,12 @@ def walk_labelled(
         text_field: the field that holds the text.
         needs_label: whether a line without any label is a mistake; else it has neither seeds nor mistakes.
     """
-    reader = _Reader(name, mapping, text_field, needs_label)
+    read = partial(_read_line, name, mapping, text_field, needs_label)
     entries = walk_rows(name, stream, [text_field, *mapping]) if is_csv else walk_objects(name, stream)
     try:
         for number, entry in entries:
             if number >= start:
-                yield reader.read(number, entry)
+                yield read(number, entry)
     except DefinitionError as error:
         yield Line(error.problems[0].line or 1, problems=error.problems, final=True)
 
@@ -233,47 +233,38 @@ def _check_header(name: str, header: list[str], needed: Iterable[str]) -> list[P
     return problems
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads the labels of a file's lines; see ``walk_labelled``."""
-
-    name: str
-    mapping: Labels
-    text_field: str
-    needs_label: bool
-
-    def read(self, number: int, entry: Entry) -> Line:
-        if isinstance(entry, Problem):
-            return Line(number, problems=(entry,))
-        labels = {name: value for name, value in entry.items() if name in self.mapping and value not in (None, "")}
-        if not labels and not self.needs_label:
-            return Line(number)
-        problem = partial(Problem, self.name, number)
-        text = entry.get(self.text_field)
-        if not isinstance(text, str) or not text.strip():
-            others = [] if self.text_field in entry else [name for name in entry if name not in self.mapping]
-            found = f"nothing, but {format_names(others)}" if others else format_value(text)
-            return Line(number, problems=(problem(self.text_field, found, "a text that is not empty"),))
-        if SURROGATE.search(text):
-            found = "half of a surrogate pair"
-            return Line(number, problems=(problem(self.text_field, found, "whole Unicode characters"),))
-        if not labels:
-            others = [name for name in entry if name != self.text_field]
-            hint = next(filter(None, (find_near_spelling(name, self.mapping) for name in others)), None)
-            found = f"no label ({format_names(others) or 'no other field'})"
-            return Line(number, problems=(problem("line", found, f"a label in {format_names(self.mapping)}", hint),))
-        url = entry.get(SOURCE_URL)
-        source_url = url if isinstance(url, str) and url.strip() and not SURROGATE.search(url) else None
-        seeds, problems = [], []
-        for name, value in labels.items():
-            trait = self.mapping[name]
-            if trait is None:
-                continue
-            quality = parse_quality(value, trait)
-            if quality is None:
-                words = [*_name_qualities(trait), trait.positive_label, trait.negative_label]
-                hint = find_near_spelling(value, words) if isinstance(value, str) else None
-                problems.append(problem(name, format_value(value), list_qualities(trait), hint))
-            else:
-                seeds.append(Seed(trait.key, text.strip(), quality, f"{self.name}:{number}", source_url))
-        return Line(number, tuple(seeds), tuple(problems))
+def _read_line(name: str, mapping: Labels, text_field: str, needs_label: bool, number: int, entry: Entry) -> Line:
+    if isinstance(entry, Problem):
+        return Line(number, problems=(entry,))
+    labels = {field: value for field, value in entry.items() if field in mapping and value not in (None, "")}
+    if not labels and not needs_label:
+        return Line(number)
+    problem = partial(Problem, name, number)
+    text = entry.get(text_field)
+    if not isinstance(text, str) or not text.strip():
+        others = [] if text_field in entry else [field for field in entry if field not in mapping]
+        found = f"nothing, but {format_names(others)}" if others else format_value(text)
+        return Line(number, problems=(problem(text_field, found, "a text that is not empty"),))
+    if SURROGATE.search(text):
+        found = "half of a surrogate pair"
+        return Line(number, problems=(problem(text_field, found, "whole Unicode characters"),))
+    if not labels:
+        others = [field for field in entry if field != text_field]
+        hint = next(filter(None, (find_near_spelling(field, mapping) for field in others)), None)
+        found = f"no label ({format_names(others) or 'no other field'})"
+        return Line(number, problems=(problem("line", found, f"a label in {format_names(mapping)}", hint),))
+    url = entry.get(SOURCE_URL)
+    source_url = url if isinstance(url, str) and url.strip() and not SURROGATE.search(url) else None
+    seeds, problems = [], []
+    for field, value in labels.items():
+        trait = mapping[field]
+        if trait is None:
+            continue
+        quality = parse_quality(value, trait)
+        if quality is None:
+            words = [*_name_qualities(trait), trait.positive_label, trait.negative_label]
+            hint = find_near_spelling(value, words) if isinstance(value, str) else None
+            problems.append(problem(field, format_value(value), list_qualities(trait), hint))
+        else:
+            seeds.append(Seed(trait.key, text.strip(), quality, f"{name}:{number}", source_url))
+    return Line(number, tuple(seeds), tuple(problems))
