@@ -108,29 +108,16 @@ def make_subjects_request(plan: Plan) -> Request:
     counts = {part: PROPOSED[part] for part in list_proposable(plan.model)}
     prompt = write_subjects_prompt(plan.model, counts, plan.language.name)
     schema = make_proposal_schema(counts)
-    return Request(
-        prompt,
-        sum(counts.values()) * PHRASE_TOKENS + CHAT_EXTRA_TOKENS,
-        plan.level.temperature,
-        schema,
-        in_words=write_words_only(prompt, schema),
-        label="subjects",
-    )
+    tokens, in_words = sum(counts.values()) * PHRASE_TOKENS + CHAT_EXTRA_TOKENS, write_words_only(prompt, schema)
+    return Request(prompt, tokens, plan.level.temperature, schema, in_words=in_words, label="subjects")
 
 
 def make_chat_request(plan: Plan, cell: Cell, thinking: Thinking = "none") -> Request:
     """The request to a chat model for a cell, with the schema of its reply."""
     tokens = plan.length(cell).max_words * TOKENS_PER_WORD * plan.level.exemplars_per_call + CHAT_EXTRA_TOKENS
     prompt, schema = write_chat_prompt(plan, cell), make_text_schema(plan.level.exemplars_per_call)
-    return Request(
-        prompt,
-        tokens,
-        plan.level.temperature,
-        schema,
-        thinking=thinking,
-        in_words=write_words_only(prompt, schema),
-        label=cell.id,
-    )
+    request = Request(prompt, tokens, plan.level.temperature, schema, thinking=thinking, label=cell.id)
+    return replace(request, in_words=write_words_only(prompt, schema))
 
 
 def make_plain_request(plan: Plan, cell: Cell) -> Request:

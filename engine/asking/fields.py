@@ -303,16 +303,12 @@ def _drop_empty(*tiers: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
 
 
 def _best_run(text: str, frequencies: Counter[str], total: int) -> str:
-    runs = _content_runs(text)
-    if not runs:
-        return take_opening(text, 4)
-    scored = [(_score(run, frequencies, total) / (1 + position / 8), run) for position, run in enumerate(runs)]
-    return " ".join(max(scored, key=lambda pair: pair[0])[1])
-
-
-def _score(run: Sequence[str], frequencies: Counter[str], total: int) -> float:
-    weights = [math.log((1 + total) / (1 + frequencies[word.lower()])) for word in run if len(word) > 2]
-    return sum(weights)
+    best, best_score = take_opening(text, 4), -math.inf
+    for position, run in enumerate(_content_runs(text)):
+        weights = [math.log((1 + total) / (1 + frequencies[word.lower()])) for word in run if len(word) > 2]
+        if (score := sum(weights) / (1 + position / 8)) > best_score:
+            best, best_score = " ".join(run), score
+    return best
 
 
 def _content_runs(text: str) -> list[list[str]]:

@@ -235,7 +235,11 @@ def plan_round(
                 if pole == "negative" and outside and not (cell.near_miss and near_misses):
                     subject = outside[index - start].subject
                     cell = replace(cell, scenario=replace(scenario, subject=subject), near_miss=False)
-                cells.append(_make_variation(cell, seeds[pole]) if pole in seeds else cell)
+                if pole in seeds:
+                    # The seed decides everything but the subject, the failure mode too.
+                    as_seed = Scenario(cell.scenario.subject, AS_SEED, AS_SEED, AS_SEED)
+                    cell = replace(cell, scenario=as_seed, seed=seeds[pole], failure_mode=None, near_miss=False)
+                cells.append(cell)
     return tuple(cells)
 
 
@@ -310,9 +314,3 @@ def _make_cell(plan: Plan, trait: Trait, pole: Pole, scenario: Scenario, index: 
         failure_mode=modes[index % len(modes)] if negative and modes else None,
         near_miss=negative and trait.type == "topic" and (cycle + position) % 2 == 0,
     )
-
-
-def _make_variation(cell: Cell, seed: Seed) -> Cell:
-    """Turns a cell into a variation of a seed, which decides everything but the subject, the failure mode too."""
-    scenario = Scenario(cell.scenario.subject, AS_SEED, AS_SEED, AS_SEED)
-    return replace(cell, scenario=scenario, seed=seed, failure_mode=None, near_miss=False)

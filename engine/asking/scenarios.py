@@ -102,14 +102,8 @@ def choose_scenario_pool(
     audiences, why_audiences = _choose_values("audiences", model, packs, name, proposed)
     forms, why_forms = _choose_values("forms", model, packs, name, proposed)
     lengths, why_lengths = _choose_lengths(model, packs)
-    return ScenarioPool(
-        pack=name,
-        fields=fields,
-        audiences=audiences,
-        forms=forms,
-        lengths=lengths,
-        reasons={"subjects": why, "audiences": why_audiences, "forms": why_forms, "lengths": why_lengths},
-    )
+    reasons = {"subjects": why, "audiences": why_audiences, "forms": why_forms, "lengths": why_lengths}
+    return ScenarioPool(name, fields, audiences, forms, lengths, reasons=reasons)
 
 
 def advise_on_fields(scenario_pool: ScenarioPool) -> str | None:

@@ -154,9 +154,7 @@ def _place(vectors: Vectors, positive: Flags, fitted: Flags) -> Numbers:
 
 
 def _name_wrong(trait: Trait, seed: Seed) -> Hint:
-    own, other = trait.positive_label, trait.negative_label
-    if seed.pole == "negative":
-        own, other = other, own
+    own, other = (trait.label(pole) for pole in (POLES if seed.pole == "positive" else reversed(POLES)))
     shown = shorten(" ".join(seed.text.split()), SHOWN)
     said = f"{shown!r} is labelled {own!r}, and reads like those labelled {other!r}"
     return Hint("wrong_side", seed.place, said, trait.key)

@@ -124,9 +124,8 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceC
         chosen |= {exemplar.key: exemplar for exemplar in picked}
         groups = _group(picked)
         paired |= {pair for pair, own in groups.items() if {exemplar.pole for exemplar in own} == set(POLES)}
-        for pole in POLES:
-            chosen_at = sum(exemplar.pole == pole for exemplar in picked)
-            shortfall[trait.key, pole] = plan.quotas[trait.key, pole] - chosen_at
+        counts = Counter(exemplar.pole for exemplar in picked)
+        shortfall |= {(trait.key, pole): quotas[pole] - counts[pole] for pole in POLES}
     rejected = tuple(
         exemplar if exemplar.reason else replace(exemplar, reason=verdicts.get(exemplar.key, "surplus"))
         for exemplar in exemplars

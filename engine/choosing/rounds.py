@@ -160,22 +160,16 @@ class Rounds:
             if exemplar.key in self.recheck.to_replace
             for pole in (POLES if self._only_clear else (exemplar.pole,))
         )
-        return shortfall | {key: self._bound_replacement(count) for key, count in to_replace.items()}
+        # Planning multiplies by the number of the round, since what is lacking in a later one is hard to get: these are
+        # not.
+        most = math.ceil(MAX_REPLACED * self.plan.wanted)
+        return shortfall | {key: math.ceil(min(count, most) / (self.round_no + 1)) for key, count in to_replace.items()}
 
     def _pair_up(self, shortfall: Shortfall) -> dict[tuple[str, Pole], int]:
         """Returns a shortfall where both poles lack as much, if only pairs are chosen and the quotas differ."""
         if not self._only_clear or self.plan.lacking is None:
             return dict(shortfall)
         return {(trait, pole): max(shortfall[trait, each] for each in POLES) for trait, pole in shortfall}
-
-    def _bound_replacement(self, count: int) -> int:
-        """Returns how many of ``count`` exemplars a round replaces: a quarter of the quota at most.
-
-        The number is divided by that of the round, by which planning multiplies it: exemplars that are lacking in a
-        later round are hard to get, but those to replace are not.
-        """
-        most = math.ceil(MAX_REPLACED * self.plan.wanted)
-        return math.ceil(min(count, most) / (self.round_no + 1))
 
     def explain_shortfall(self) -> tuple[str, ...]:
         """Explains in a sentence for each trait and pole how many exemplars are lacking, with the main reasons."""
@@ -207,7 +201,7 @@ class Rounds:
         """Explains what the recheck found, and what to do: for each trait whose poles nothing tells apart, or that has
         exemplars on the wrong side, and for each shortcut.
         """
-        traits = {trait.key: trait for trait in self.plan.model.traits}
+        model = self.plan.model
         sentences = [
             f"{probe.trait}: {len(probe.wrong_side)} of its "
             f"{sum(exemplar.trait == probe.trait for exemplar in self.choice.chosen)} samples "
@@ -218,7 +212,8 @@ class Rounds:
         # The gate itself warns of lengths above this AUC.
         told = [item for item in self.recheck.shortcuts if not (item.kind == "length" and item.auc > STRONG_AUC)]
         shortcuts = [
-            f"{item.trait}: {item.describe(traits[item.trait].label(item.pole))}. {self._advise(item)}" for item in told
+            f"{item.trait}: {item.describe(model.trait(item.trait).label(item.pole))}. {self._advise(item)}"
+            for item in told
         ]
         return (*self.explain_untold(), *sentences, *shortcuts)
 

@@ -101,15 +101,10 @@ def find_shortcuts(
     fewest = min(sum(exemplar.pole == pole for exemplar in exemplars) for pole in POLES)
     if text_auc is None or fewest < MIN_TEXTS:
         return ()
-    defined_by_words = kind in DEFINED_BY_WORDS
-    found = [
-        *_check_length(trait, exemplars),
-        *_check_punctuation(trait, exemplars),
-    ]
-    if not defined_by_words:
+    found = [*_check_length(trait, exemplars), *_check_punctuation(trait, exemplars)]
+    if kind not in DEFINED_BY_WORDS:
         found += _check_words(trait, exemplars)
-    if not defined_by_words and embedder is not None:
-        found += _check_subjects(trait, exemplars, embedder)
+        found += _check_subjects(trait, exemplars, embedder) if embedder else ()
     strong = [item for item in found if item.auc >= STRONG_AUC or (item.auc >= WEAK_AUC and item.auc >= text_auc)]
     strong += _check_openings(trait, exemplars)
     return tuple(sorted(strong, key=lambda item: (-item.auc, item.kind, item.what)))
@@ -121,10 +116,8 @@ def match_lengths(exemplars: Sequence[Exemplar]) -> tuple[int, int]:
     It goes from the higher of their first quartiles to the lower of their third quartiles. If the poles' ranges do not
     overlap, it is the gap between them.
     """
-    quarters = []
-    for pole in ("positive", "negative"):
-        words = [count_words(exemplar.text or "") for exemplar in exemplars if exemplar.pole == pole]
-        quarters.append(np.quantile(words, [0.25, 0.75]))
+    words = ([count_words(item.text or "") for item in exemplars if item.pole == pole] for pole in POLES)
+    quarters = [np.quantile(its, [0.25, 0.75]) for its in words]
     low, high = max(item[0] for item in quarters), min(item[1] for item in quarters)
     return math.floor(min(low, high)), math.ceil(max(low, high))
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from engine.domain.own_texts import OwnTexts
+from engine.domain.own_texts import MAX_PLANNED, OwnTexts
 from engine.errors import HandleError
 
 Pole = Literal["positive", "negative"]
@@ -257,7 +257,13 @@ class Model:
 
     def without_stored(self) -> "Model":
         """Returns the model with no stored samples and only some seeds and texts: few enough to be pickled."""
-        return replace(self, seeds=self.draw_seeds(), texts=self.texts.take_first(), attached=(), held_out=())
+        return replace(
+            self,
+            seeds=self.draw_seeds(),
+            texts=OwnTexts(self.texts.files, self.texts.drawn[:MAX_PLANNED]),
+            attached=(),
+            held_out=(),
+        )
 
 
 def check_handle(handle: str) -> str:

@@ -35,10 +35,6 @@ class OwnTexts:
     drawn: tuple[str, ...] = ()
     keys: bytes = b""
 
-    def take_first(self) -> "OwnTexts":
-        """Returns as many as planning needs, without the keys."""
-        return OwnTexts(self.files, self.drawn[:MAX_PLANNED])
-
     def has(self, key: int) -> bool:
         """Whether a text of that key is among them."""
         keys = memoryview(self.keys).cast("Q")

@@ -6,6 +6,7 @@ docs/decisions/003-choice.md has the measurements of this and of other forms.
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from engine.asking.plan import Plan
@@ -109,15 +110,10 @@ async def _judge_seed(
     seeds, reviewed = (
         tuple(other for other in examples if other.text != item.text) for examples in (model.seeds, model.reviewed)
     )
-    others = replace(model, seeds=seeds, reviewed=reviewed)
-    request = make_judge_request(others, item.trait, item.text, seed)
-    if request is None:
-        return None
-    try:
-        # The label is part of the key by which replies are kept: with another one, old replies would not be found.
-        return await _ask_odds(replace(request, label=f"audition/{item.trait}/{item.sha256}"), gateway, slots)
-    except (RetryableProviderError, RequestRefusedError):
-        return None
+    others, label = replace(model, seeds=seeds, reviewed=reviewed), f"audition/{item.trait}/{item.sha256}"
+    with suppress(RetryableProviderError, RequestRefusedError):
+        return await _ask_odds(others, item.trait, item.text, gateway, seed, slots, label)
+    return None
 
 
 async def _judge(
@@ -125,12 +121,10 @@ async def _judge(
 ) -> Exemplar:
     if not judges_trait or not exemplar.is_accepted or exemplar.text is None or exemplar.odds is not None:
         return exemplar
-    request = make_judge_request(model, exemplar.trait, exemplar.text, seed)
-    if request is None:
-        return exemplar
+    label = f"judge/{exemplar.cell_id}"
     try:
         with log_context(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
-            odds = await _ask_odds(replace(request, label=f"judge/{exemplar.cell_id}"), gateway, slots)
+            odds = await _ask_odds(model, exemplar.trait, exemplar.text, gateway, seed, slots, label)
     except (RetryableProviderError, RequestRefusedError) as error:
         told = {"reason": "cell_failed", "trait": exemplar.trait, "cell": exemplar.cell_id}
         LOGGER.warning("The judge did not answer on %s: %s", exemplar.cell_id, error, extra=told)
@@ -138,9 +132,15 @@ async def _judge(
     return replace(exemplar, odds=odds)
 
 
-async def _ask_odds(request: Request, gateway: ModelGateway, slots: asyncio.Semaphore) -> float:
+async def _ask_odds(
+    model: Model, trait: str, text: str, gateway: ModelGateway, seed: int, slots: asyncio.Semaphore, label: str
+) -> float | None:
+    """The odds of a text; None where a pole has nothing to show. Its reply is kept under the label too."""
+    request = make_judge_request(model, trait, text, seed)
+    if request is None:
+        return None
     async with slots:
-        reply = await gateway.complete(request)
+        reply = await gateway.complete(replace(request, label=label))
     return read_odds(reply.odds or {})
 
 

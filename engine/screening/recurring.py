@@ -103,11 +103,9 @@ class SeedPhrases:
 
     def _list(self, text: str) -> set[Phrase]:
         """Lists the phrases of a text with two content words and more, and its names and numbers."""
-        phrases = {run for size in SIZES for run in word_runs(text, size) if self._has_content(run)}
+        runs = {run for size in SIZES for run in word_runs(text, size)}
+        phrases = {run for run in runs if sum(word not in self._function_words for word in run) >= MIN_CONTENT_WORDS}
         return phrases | {(normalise(name),) for name in _NAMES.findall(text) if self._capitals_mark_names}
-
-    def _has_content(self, run: Phrase) -> bool:
-        return sum(word not in self._function_words for word in run) >= MIN_CONTENT_WORDS
 
 
 def _take_opening(text: str) -> str:

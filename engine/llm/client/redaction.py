@@ -65,7 +65,8 @@ def find_secrets(key: str | None, url: str | None, environment: Mapping[str, str
     named = (text for name, text in environment.items() if _SECRET_VARIABLE.search(name.upper()))
     in_urls = (secret for text in (url or "", *environment.values()) for secret in _list_url_secrets(text))
     found = {text.strip() for text in (key or "", *named, *in_urls)}
-    return tuple(sorted(filter(_is_secret, found), key=lambda text: (-len(text), text)))
+    long = (text for text in found if len(text) >= (MIN_WORD_LENGTH if text.isalpha() else MIN_SECRET_LENGTH))
+    return tuple(sorted(long, key=lambda text: (-len(text), text)))
 
 
 class RedactingClient:
@@ -92,10 +93,6 @@ class RedactingClient:
             said = redact_message(f"{type(error).__name__}: {error}", self._secrets)
             raise ProviderError(f"{self.endpoint.name} failed: {said}", maybe_billed=True) from None
         return replace(reply, text=redact(reply.text, self._secrets), finish=redact(reply.finish, self._secrets))
-
-
-def _is_secret(text: str) -> bool:
-    return len(text) >= (MIN_WORD_LENGTH if text.isalpha() else MIN_SECRET_LENGTH)
 
 
 def _list_url_secrets(text: str) -> Iterator[str]:
