@@ -57,7 +57,7 @@ class RowsExpectation(BatchExpectation):
     metric_dependencies = (ROWS,)
     domain_keys: ClassVar[tuple[str, ...]] = ()
 
-    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
+    def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         """Returns what was observed, and a clause for each fault."""
         raise AssertionError("each expectation defines its own")
 
@@ -68,7 +68,7 @@ class RowsExpectation(BatchExpectation):
         execution_engine: Any = None,
     ) -> dict[str, Any]:
         fields = self._get_success_kwargs()
-        observed, faults = self.find_faults(metrics[ROWS], **{name: fields[name] for name in type(self).success_keys})
+        observed, faults = self._find_faults(metrics[ROWS], **{name: fields[name] for name in type(self).success_keys})
         return {"success": not faults, "result": {"observed_value": observed, "details": {"faults": faults[:100]}}}
 
 
@@ -82,8 +82,7 @@ class ExpectPoleCountsToEqual(RowsExpectation):
     wanted: int | dict[str, dict[str, int]] | Parameter
     success_keys: ClassVar[tuple[str, ...]] = ("traits", "wanted")
 
-    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """Observes the counts by ``trait/pole``."""
+    def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         counts = {
             "/".join(map(str, key)): int(size)
             for key, size in Counter(zip(frame["trait"], frame["pole"], strict=True)).items()
@@ -109,8 +108,7 @@ class ExpectPoleShareToBeAtLeast(RowsExpectation):
     min_share: float
     success_keys: ClassVar[tuple[str, ...]] = ("min_share",)
 
-    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """Observes the share of the positive pole by trait."""
+    def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         ends = frame[frame["quality"].isin([0.0, 1.0])]
         shares = {str(trait): float(share) for trait, share in ends.groupby("trait")["quality"].mean().items()}
         least = fields["min_share"]
@@ -134,8 +132,7 @@ class ExpectNoNearDuplicates(RowsExpectation):
     min_jaccard: float
     success_keys: ClassVar[tuple[str, ...]] = ("members", "min_jaccard")
 
-    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """Observes the number of pairs; a fault is a pair with its similarity."""
+    def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         least = fields["min_jaccard"]
         if "near" in frame:
             near = [pair for pair in _read_pairs(frame, fields["members"]) if pair[2] >= least]
@@ -157,8 +154,7 @@ class ExpectTextsToBeApart(RowsExpectation):
     members: str
     success_keys: ClassVar[tuple[str, ...]] = ("members",)
 
-    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """Observes the number of overlaps; a fault is a text with what it overlaps with."""
+    def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         rows = frame[frame["overlap"].notna() & ((frame["origin"] == "run") == (fields["members"] == "new"))]
         faults = [f"{text[:80]!r}: {detail[:120]}" for text, detail in zip(rows["text"], rows["overlap"], strict=True)]
         return {"overlaps": len(faults)}, faults
@@ -173,8 +169,7 @@ class ExpectSubjectsToBeApart(RowsExpectation):
     members: str
     success_keys: ClassVar[tuple[str, ...]] = ("members",)
 
-    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """Observes the number of subjects on both sides and of rows without one; a fault names a shared subject."""
+    def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         own, is_new = frame["origin"] == "run", fields["members"] == "new"
         rows = frame if is_new else frame[~own]
         groups = [rows[rows["side"] == side] for side in ("train", "eval")] + ([rows[own]] if is_new else [])
@@ -193,8 +188,7 @@ class ExpectLengthsNotToTellPolesApart(RowsExpectation):
     max_auc: float
     success_keys: ClassVar[tuple[str, ...]] = ("max_auc",)
 
-    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """Observes the AUC by trait, folded to [0.5, 1]."""
+    def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         aucs: dict[str, float] = {}
         for trait, rows in frame.groupby("trait"):
             words = rows["text"].map(count_words)
@@ -226,8 +220,7 @@ class ExpectVarietyToBeAtLeast(RowsExpectation):
         "max_shared_openings_of_few",
     )
 
-    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """Observes the worst of each figure; a fault is a figure that is past its limit."""
+    def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         groups = Counter("/".join(map(str, key)) for key in zip(frame["trait"], frame["pole"], strict=True))
         figures = {group: fields["figures"].get(group, {"count": 0}) for group in groups}
         faults = [
@@ -250,8 +243,7 @@ class ExpectTextsToBeCoherent(RowsExpectation):
     min_seed_likeness: float
     success_keys: ClassVar[tuple[str, ...]] = ("figures", "min_word_order", "min_seed_likeness")
 
-    def find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """Observes the worst of each figure; a fault is a figure below its limit."""
+    def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         groups = {"/".join(map(str, key)) for key in zip(frame["trait"], frame["pole"], strict=True)}
         figures = {group: found for group, found in fields["figures"].items() if group in groups}
         faults = []

@@ -23,7 +23,11 @@ NO_RUN, NO_MOMENT = "", datetime(1970, 1, 1, tzinfo=UTC)
 
 def make_own_rules(plan: Plan, run_heavy: RunHeavy) -> OwnRules:
     """Makes what holds candidates against the rules of a plan's model."""
-    rules = tuple(_keep_row_rules(suite) for suite in plan.model.own_suites if list_row_rules(suite))
+    rules = tuple(
+        replace(suite, content=json.dumps({"name": suite.name, "expectations": its}))
+        for suite in plan.model.own_suites
+        if (its := list_row_rules(suite))
+    )
     stamp = RunStamp(NO_RUN, plan.model.handle, plan.synth_type, plan.level.effort, NO_MOMENT)
 
     async def hold(candidates: Sequence[Exemplar]) -> Mapping[str, str]:
@@ -58,7 +62,3 @@ def find_broken(
             for number in item["result"].get("unexpected_index_list") or ():
                 broken.setdefault(candidates[number].key, rule)
     return broken
-
-
-def _keep_row_rules(suite: OwnSuite) -> OwnSuite:
-    return replace(suite, content=json.dumps({"name": suite.name, "expectations": list_row_rules(suite)}))

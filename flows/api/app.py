@@ -105,11 +105,7 @@ def make_app(
         # The outermost first. Envelope turns whatever is raised inside it into an error response.
         middleware=[
             Middleware(Envelope, counts=counts),
-            Middleware(
-                Guard,
-                find_key=find_key or KeyRing(locate_keys(settings)).find,
-                allowed_hosts=settings.allowed_hosts,
-            ),
+            Middleware(Guard, find_key or KeyRing(locate_keys(settings)).find, settings.allowed_hosts),
         ],
         lifespan=_connect if orchestrator is None else None,
     )

@@ -76,12 +76,7 @@ def _refuse_busy(live: Sequence[Run], synth_type: SynthType, effort: Effort, own
     """The 409 for a model with live runs: it names the run that does the same, else the one that works on the model."""
     same = next((run for run in live if (run.synth_type, run.uses_effort(own)) == (synth_type, effort)), None)
     run = same or find_holder(live)
-    details = {
-        "run_id": run.run_id,
-        "synth_type": run.synth_type,
-        "effort": run.uses_effort(own),
-        "status": run.status,
-    }
+    details = {"run_id": run.run_id, "synth_type": run.synth_type, "effort": run.uses_effort(own), "status": run.status}
     if same is None:
         return refuse_run(run.handle, run.run_id, details)
     said = f"The same synthesis of {run.handle} is {run.status} already, as run {run.run_id}."

@@ -49,15 +49,11 @@ def emitting_removals(sets: Collection[StoredSet]) -> Iterator[None]:
         for stored in sets:
             # A store that cannot be read any more has failed the block too.
             with suppress(StoreError):
-                _emit_removed(stored, read_manifest(stored.folder) or {})
-
-
-def _emit_removed(before: StoredSet, manifest: Mapping[str, Any]) -> None:
-    """Emits what a set has lost since ``before``; all of it, if it was detached."""
-    after = StoredSet(before.folder, {**before.manifest, **manifest})
-    left = after.manifest.get("counts", {}) if after.status == "attached" else {}
-    if removed := _count(before.manifest.get("counts", {})) - _count(left):
-        _emit(REMOVED, after, {"counts": left, "removed": removed, "status": after.status})
+                after = StoredSet(stored.folder, {**stored.manifest, **(read_manifest(stored.folder) or {})})
+                # A set that was detached has lost all.
+                left = after.manifest.get("counts", {}) if after.status == "attached" else {}
+                if removed := _count(stored.manifest.get("counts", {})) - _count(left):
+                    _emit(REMOVED, after, {"counts": left, "removed": removed, "status": after.status})
 
 
 def _count(counts: Mapping[str, Mapping[str, int]]) -> int:

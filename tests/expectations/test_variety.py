@@ -37,7 +37,7 @@ def find_faults(texts: Sequence[str], **figures: Any) -> list[str]:
     frame = pd.DataFrame({"trait": "clarity", "pole": "positive", "text": list(texts)})
     found = asdict(measure_texts(texts, ENCODER)) | figures
     limits = {**LIMITS, "figures": {"clarity/positive": found}}
-    return ExpectVarietyToBeAtLeast(**limits).find_faults(frame, **limits)[1]
+    return ExpectVarietyToBeAtLeast(**limits)._find_faults(frame, **limits)[1]
 
 
 def draw(texts: Sequence[str], count: int) -> list[str]:
@@ -87,4 +87,4 @@ def test_word_salad_and_another_kind_of_text_are_faults(figures: dict[str, float
     own = {"clarity/positive": figures, "clarity/negative": {"word_order": 0.0}}
     limits = {**RUN["expect_texts_to_be_coherent"], "figures": own}
 
-    assert faults == ExpectTextsToBeCoherent(**limits).find_faults(frame, **limits)[1]
+    assert faults == ExpectTextsToBeCoherent(**limits)._find_faults(frame, **limits)[1]

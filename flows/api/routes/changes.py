@@ -135,10 +135,7 @@ register_url_convertor("sample", SampleConvertor())
     "/models/{handle}/samples/{sample_id:sample}",
     operation_id="delete_sample",
     responses=describe_answers(
-        *OF_CHANGE,
-        (404, "sample_not_found"),
-        (409, "sample_authored"),
-        about="The sample is gone.",
+        *OF_CHANGE, (404, "sample_not_found"), (409, "sample_authored"), about="The sample is gone."
     ),
     summary="Delete a sample",
 )
