@@ -257,13 +257,8 @@ class Model:
 
     def without_stored(self) -> "Model":
         """Returns the model with no stored samples and only some seeds and texts: few enough to be pickled."""
-        return replace(
-            self,
-            seeds=self.draw_seeds(),
-            texts=OwnTexts(self.texts.files, self.texts.drawn[:MAX_PLANNED]),
-            attached=(),
-            held_out=(),
-        )
+        texts = OwnTexts(self.texts.files, self.texts.drawn[:MAX_PLANNED])
+        return replace(self, seeds=self.draw_seeds(), texts=texts, attached=(), held_out=())
 
 
 def check_handle(handle: str) -> str:
