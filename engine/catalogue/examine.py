@@ -14,8 +14,9 @@ from engine.definitions.loader import has_model, list_handles, load_model
 from engine.domain.model import POLES, Model, is_handle
 from engine.errors import InputError, NoTraitsError, StoreError
 from engine.store.changes import is_altered
+from engine.store.layout import VERDICT
 from engine.store.proposals import list_all
-from engine.store.store import UNREADABLE, StoredSet, read_verdict, translate_errors
+from engine.store.store import UNREADABLE, StoredSet, read_document, translate_errors
 from engine.system.filesystem import list_folders
 from engine.text.embedding import SentenceEncoder, Vectors
 from engine.text.language import decide_language
@@ -81,7 +82,7 @@ def _noting(faults: list[Finding], *commands: str) -> Iterator[None]:
 def _read_verdict(stored: StoredSet) -> Mapping[str, Any]:
     """The verdict of a set; empty where it has none. ``exemplars verify`` tells of one that cannot be read."""
     with suppress(OSError, ValueError, StoreError):
-        return read_verdict(stored)
+        return read_document(stored, VERDICT)
     return {}
 
 

@@ -37,8 +37,11 @@ MOST_NAMED = 5
 MIDDLE = 0.5
 
 
-def load_model(models_uri: str, handle: str) -> Model:
+def load_model(models_uri: str, handle: str, document: str | None = None) -> Model:
     """Loads a model by its handle, its seeds settled, without the samples that earlier runs attached.
+
+    Args:
+        document: what is read in the place of its ``model.yaml``, such as an earlier version.
 
     Raises:
         HandleError: the handle is malformed; an UnknownModelError if no model has it (similar handles are offered).
@@ -46,7 +49,7 @@ def load_model(models_uri: str, handle: str) -> Model:
         DefinitionError: there are mistakes in ``model.yaml`` or its sources; the error carries all of them.
         StoreError: the folder cannot be read.
     """
-    content = _read_definition(models_uri, handle)
+    content = _read_definition(models_uri, handle) if document is None else document.encode()
     folder = locate_model(models_uri, handle)
     files = _list_sample_files(folder)
     model = parse_model(handle, content, lambda path: read_inside(folder, path), files)
@@ -200,7 +203,7 @@ def _parse_outline(handle: str, content: bytes) -> tuple[Outline, Findings]:
         DefinitionError: there are mistakes of form; the error carries all of them.
     """
     entry, findings = validate_document(parse_yaml(f"{handle}/{MODEL_FILE}", content), ModelEntry)
-    return make_outline(handle, entry, findings), findings
+    return replace(make_outline(handle, entry, findings), document=content.decode()), findings
 
 
 def _read_sources(sources: Iterable[Source], findings: Findings, read: Callable[[str], bytes]) -> Iterator[Seed]:

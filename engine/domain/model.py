@@ -178,7 +178,7 @@ class Model:
     ``refused`` are texts that a person has refused, sorted, and ``reviewed`` those that a person has accepted one by
     one, at the pole that the person gave them. ``contested`` are authored texts that stand at both poles of a trait,
     and so count for neither; ``texts`` are the author's own without labels. ``own_suites`` and ``questions`` decide
-    what is kept of what was made, and so change nothing of a plan.
+    what is kept of what was made, and so change nothing of a plan. ``document`` is the text of its ``model.yaml``.
     """
 
     handle: str
@@ -205,6 +205,7 @@ class Model:
     refused: tuple[str, ...] = ()
     reviewed: tuple[Seed, ...] = ()
     stored_runs: tuple[str, ...] = ()
+    document: str = field(default="", repr=False, compare=False)
     _seeds_at: dict[tuple[str, Pole], tuple[Seed, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

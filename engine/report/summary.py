@@ -16,7 +16,7 @@ from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import count_shares
 from engine.axis.pole_scores import measure_pole_positions
 from engine.choosing.rounds import Rounds
-from engine.domain.model import POLES
+from engine.domain.model import POLES, Model, Seed
 from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.verdict import PoleVariety, Verdict
 from engine.domain.votes import count_votes
@@ -28,7 +28,7 @@ from engine.report.html import PoleCount, ReportData, render_report
 from engine.report.separation import advise_labels, list_separations
 from engine.report.wording import describe_made, list_warnings, state_headline, state_outcome
 from engine.screening.in_context_judge import is_auc_measured
-from engine.store.layout import CARD, REPORT, REVIEW_DATA, VERDICT
+from engine.store.layout import CARD, DEFINITION, REPORT, REVIEW_DATA, VERDICT
 from engine.store.sample_set import SampleSet
 from engine.text.formatting import capitalise
 
@@ -79,6 +79,7 @@ def make_sample_set(
         VERDICT: json.dumps(_make_verdict_document(rounds, verdict, report), indent=2, ensure_ascii=False) + "\n",
         REPORT: render_report(report),
         CARD: card,
+        DEFINITION: write_definition(model),
         **({REVIEW_DATA: write_review_data(rounds)} if verdict.proposed else {}),
     }
     return SampleSet(
@@ -182,6 +183,26 @@ def write_review_data(rounds: Rounds) -> str:
         },
     }
     return json.dumps(data, ensure_ascii=False) + "\n"
+
+
+def write_definition(model: Model) -> str:
+    """The definition that a run was given, as it was: the text of ``model.yaml`` and, by their digests, what counted
+    beside it: the authored samples with their places, texts that a person had accepted, files of texts, and sets.
+    """
+
+    def list_seeds(seeds: Sequence[Seed]) -> list[dict[str, object]]:
+        return [{name: getattr(seed, name) for name in ("trait", "quality", "sha256", "place")} for seed in seeds]
+
+    digests = (*model.attached_digests, *model.held_out_digests)
+    kept = {
+        "model_yaml": model.document,
+        "seeds": list_seeds(model.seeds),
+        "contested": list_seeds(model.contested),
+        "reviewed": list_seeds(model.reviewed),
+        "texts": [asdict(file) for file in model.texts.files],
+        "sets": dict([*zip(model.stored_runs, digests, strict=False), *model.proposed_digests]),
+    }
+    return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
 
 
 @cache

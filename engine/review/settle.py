@@ -28,6 +28,7 @@ class PersonReview:
         left_out: the ids of samples that are refused.
         other_pole: the ids of samples that read as the other pole than the one they were asked for at.
         fill: whether a run then fills the model up to the effort's number.
+        who: the person.
     """
 
     attach: bool = True
@@ -35,6 +36,7 @@ class PersonReview:
     other_pole: tuple[int, ...] = ()
     why: str = ""
     fill: bool = False
+    who: str = ""
 
     def to_entry(self) -> dict[str, Any]:
         """The decision as the manifest keeps it."""
@@ -43,6 +45,7 @@ class PersonReview:
             "other_pole": sorted(self.other_pole),
             "why": self.why,
             "fill": self.fill,
+            "who": self.who,
         }
 
 

@@ -12,9 +12,9 @@ from engine.errors import InputError, ModelBusyError
 from engine.report.wording import state_headline
 from engine.settings import Settings
 from engine.store.added_samples import find_added
-from engine.store.layout import REPORT
+from engine.store.layout import REPORT, VERDICT
 from engine.store.sample_set import read_manifest
-from engine.store.store import StoredSet, list_newer, locate_set, read_verdict
+from engine.store.store import StoredSet, list_newer, locate_set, read_document
 
 
 def make_entry_check(
@@ -80,7 +80,7 @@ def read_result(stored: StoredSet) -> RunResult:
     """
     manifest, is_proposed = stored.manifest, stored.status == "proposed"
     kept = {(trait, pole): int(counts[pole]) for trait, counts in manifest["counts"].items() for pole in POLES}
-    found = read_verdict(stored)
+    found = read_document(stored, VERDICT)
     reasons, warnings = Counter(found.get("reasons", {})), tuple(found.get("warnings", ()))
     spare = reasons["surplus"]
     headline = state_headline(sum(kept.values()), warnings, manifest["synth_type"], is_proposed)

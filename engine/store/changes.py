@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -66,8 +66,11 @@ def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet
     return stored
 
 
-def detach_set(stored: StoredSet) -> None:
+def detach_set(stored: StoredSet, who: str = "") -> None:
     """Hides an attached set from all readers; its folder, report and rows stay.
+
+    Args:
+        who: the person that detaches it, for the manifest.
 
     Raises:
         InputError: another process has detached it in the meantime.
@@ -84,7 +87,8 @@ def detach_set(stored: StoredSet) -> None:
             with suppress(FileNotFoundError):
                 put_file(folder, DETACHED, read_bytes(f"{folder}/{SAMPLES}"))
             files = {DETACHED if name == SAMPLES else name: entry for name, entry in manifest["files"].items()}
-            put_file(folder, MANIFEST, seal({**manifest, "status": "detached", "files": files}))
+            said = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "who": who}
+            put_file(folder, MANIFEST, seal({**manifest, "status": "detached", "files": files, "detached": said}))
         except BaseException:
             with suppress(OSError, pa.ArrowException, StoreError):
                 finish_change(folder)
@@ -120,8 +124,8 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         left = samples.filter(pc.invert(gone)).combine_chunks().replace_schema_metadata({REMOVALS: removals})
         content = write_parquet(left)
         put_file(folder, SAMPLES, content)
-        texts = dict(zip(ids, taken["text"].to_pylist(), strict=True))
-        put_file(folder, MANIFEST, _render_without(manifest, content, left, texts))
+        known = {row["id"]: row | {"created_at": row["created_at"].isoformat()} for row in taken.to_pylist()}
+        put_file(folder, MANIFEST, _render_without(manifest, content, left, known))
         return True
 
 
@@ -221,12 +225,14 @@ def _read_removals(metadata: Mapping[bytes, bytes] | None) -> list[dict[str, Any
     return found
 
 
-def _render_without(manifest: Mapping[str, Any], content: bytes, left: pa.Table, texts: Mapping[int, str]) -> bytes:
+def _render_without(
+    manifest: Mapping[str, Any], content: bytes, left: pa.Table, gone: Mapping[int, Mapping[str, Any]]
+) -> bytes:
     """The manifest of a set with new samples, from which some were taken.
 
     Args:
         content: the file with the samples that are left.
-        texts: those that went, by id, so that no later run makes them again.
+        gone: the rows that went, by id: no later run makes their texts again, and where they came from stays known.
     """
     known = list(manifest.get("removals", ()))
     added = _read_removals(left.schema.metadata)[len(known) :]
@@ -239,6 +245,6 @@ def _render_without(manifest: Mapping[str, Any], content: bytes, left: pa.Table,
             "counts": counts,
             "rows_sha256": digest_ids(left["id"].to_pylist()),
             "files": {**manifest["files"], SAMPLES: describe_file(content, left.num_rows)},
-            "removals": [*known, *({**entry, "text": texts.get(entry["id"], "")} for entry in added)],
+            "removals": [*known, *({**entry, "text": "", **gone.get(entry["id"], {})} for entry in added)],
         }
     )

@@ -12,6 +12,8 @@ REJECTED = f"{RUN_FOLDER}/rejected.pq"
 VERDICT = f"{RUN_FOLDER}/verdict.json"
 REPORT = f"{RUN_FOLDER}/report.html"
 CARD = f"{RUN_FOLDER}/README.md"
+# What its run was given: the text of ``model.yaml``, and by their digests the samples and sets beside it.
+DEFINITION = f"{RUN_FOLDER}/definition.json"
 # The samples of a detached set are kept here, where no reader of samples looks.
 DETACHED = f"{RUN_FOLDER}/detached.pq"
 # The samples of a set that waits for a person's decision lie here, and stay here after it.

@@ -162,11 +162,12 @@ def list_decided(decisions: Mapping[int, Said], said: Said) -> list[int]:
     return sorted(sample_id for sample_id, found in decisions.items() if found == said)
 
 
-def reject_proposal(stored: StoredSet, why: str, is_persons: bool) -> StoredSet:
+def reject_proposal(stored: StoredSet, why: str, is_persons: bool, who: str = "") -> StoredSet:
     """Ends a proposal as rejected; its rows stay where they are, and its report.
 
     Args:
         is_persons: whether a person has refused its texts, which then stay known; else nobody has looked at them.
+        who: that person.
 
     Returns:
         The set as it is now: as it was before, where it did not wait any more.
@@ -179,7 +180,7 @@ def reject_proposal(stored: StoredSet, why: str, is_persons: bool) -> StoredSet:
         manifest, _ = finish_change(stored.folder)
         if manifest is None or manifest["status"] != "proposed":
             return StoredSet(stored.folder, manifest or {}, written=False)
-        review = {"why": why, "refused": refused}
+        review = {"why": why, "refused": refused, "who": who}
         return _end(stored, {**manifest, "status": "rejected"}, review, read_decisions(stored), [])
 
 
@@ -237,7 +238,7 @@ def _end(
         **manifest,
         "counts": count_poles(rows),
         "rows_sha256": digest_ids([row["id"] for row in rows]),
-        "review": {**manifest["review"], **review},
+        "review": {**manifest["review"], **review, "when": datetime.now(UTC).isoformat(timespec="seconds")},
         "decisions": [asdict(decision) for decision in decisions],
     }
     sealed = seal({**ended, ATTACHED_NS: time.time_ns()} if is_attached(manifest) else ended)

@@ -15,7 +15,7 @@ from pyarrow import fs
 from engine.domain.model import Pool
 from engine.errors import InputError, StoreError
 from engine.store.commit import commit_set, find_manifests, is_attached
-from engine.store.layout import SAMPLES, VERDICT
+from engine.store.layout import SAMPLES
 from engine.store.sample_set import SAMPLES_NAMES, SampleSet, make_manifest, read_manifest, render_files
 from engine.system.filesystem import list_folders, open_folder, read_bytes, write_whole
 
@@ -188,16 +188,16 @@ def list_in_pool(pool: str, statuses: Collection[str]) -> list[StoredSet]:
     return sorted(wanted, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
 
 
-def read_verdict(stored: StoredSet) -> Mapping[str, Any]:
-    """The verdict of a set; empty for a set without one.
+def read_document(stored: StoredSet, name: str) -> Mapping[str, Any]:
+    """What a JSON file of a set says, such as its verdict; empty for a set without it.
 
     Raises:
         StoreError: it cannot be read.
     """
-    if VERDICT not in stored.manifest["files"]:
+    if name not in stored.manifest["files"]:
         return {}
     with translate_errors(stored.folder, UNREADABLE):
-        found: Mapping[str, Any] = json.loads(read_bytes(stored.file(VERDICT)))
+        found: Mapping[str, Any] = json.loads(read_bytes(stored.file(name)))
     return found
 
 

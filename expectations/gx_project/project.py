@@ -17,7 +17,8 @@ from engine.definitions.own_suites import read_own_suites
 from engine.domain.model import Pool
 from engine.errors import InputError
 from engine.settings import Settings
-from engine.store.store import StoredSet, list_sets, read_verdict
+from engine.store.layout import VERDICT
+from engine.store.store import StoredSet, list_sets, read_document
 from engine.system.filesystem import Target
 from expectations.gate import FOLDER, HELD_OUT_SUITE, RUN_SUITE, WHOLE_SUITE, import_gx, make_parameters
 from expectations.own_suites import check_own_suites
@@ -124,7 +125,7 @@ def list_checks(settings: Settings) -> Iterator[Check]:
 def read_parameters(stored: StoredSet) -> dict[str, Any]:
     """Reads the parameters of a suite that is held against a set as it is now; its figures are those of its run."""
     counts = stored.manifest["counts"]
-    variety = read_verdict(stored).get("variety", {})
+    variety = read_document(stored, VERDICT).get("variety", {})
     figures = {f"{trait}/{pole}": item for trait, poles in variety.items() for pole, item in poles.items()}
     return make_parameters(list(counts), counts, stored.run_id, figures)
 

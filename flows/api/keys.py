@@ -61,6 +61,11 @@ class Key:
     label: _Label | None = None
 
     @property
+    def name(self) -> str:
+        """What a manifest names it by, which stays known when it is revoked: its label with its id, or the id."""
+        return f"{self.label} ({self.id})" if self.label else self.id
+
+    @property
     def rights(self) -> str:
         """What it may do, as a phrase."""
         others = [name for name in PUBLIC_NAMESPACES if name not in self.namespaces]

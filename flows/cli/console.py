@@ -1,5 +1,6 @@
 """The console that every command prints tables and progress on: a text on it is no markup and moves no cursor."""
 
+import getpass
 from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -29,6 +30,14 @@ def make_table(*words: str, numbers: Sequence[str] = ()) -> Table:
     for name in numbers:
         table.add_column(name, justify="right")
     return table
+
+
+def name_user() -> str:
+    """The name of who runs the command; empty in a container whose user has none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
 
 
 class _PlainConsole(Console):

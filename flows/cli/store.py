@@ -13,6 +13,7 @@ import typer
 from engine.domain.model import SURROGATE, check_handle
 from engine.errors import InputError, ModelBusyError, StoreError
 from engine.text.formatting import count_noun
+from flows.cli.console import name_user
 from flows.cli.in_process import quiet_libraries
 from flows.cli.options import JUDGE, KEEP, HandleArgument, json_option
 
@@ -73,7 +74,7 @@ def detach_command(
     settings = read_settings()
     stored = find_detachable(settings.locate(settings.models_uri), settings.locate(settings.samples_uri), run_id)
     with keep_runs_out(stored.handle, "Nothing was detached"), emitting_removals([stored]):
-        detach_set(stored)
+        detach_set(stored, name_user())
     counts, kept = stored.manifest.get("counts", {}), stored.file(DETACHED)
     samples = sum(sum(poles.values()) for poles in counts.values())
     if as_json:
@@ -112,7 +113,7 @@ def remove_command(
     _check_places(handle, places)
     with keep_runs_out(handle, UNDONE), emitting_removals([stored for stored, _ in places.attached]):
         check_draft(models_uri, handle, UNDONE)
-        remove_samples(models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why, _name_user()))
+        remove_samples(models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why, name_user()))
     _show_removed(handle, places, as_json)
 
 
@@ -172,16 +173,6 @@ def _show_removed(handle: str, places: "Places", as_json: bool) -> None:
     if before:
         print(f"  {', '.join(map(str, before))} had been removed before")
     print(f"`exemplars synthesize {handle} --only-lacking` fills up what is lacking now.")
-
-
-def _name_user() -> str:
-    """The name of who runs the command; empty in a container whose user has none."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""
 
 
 def _drop_replies(handle: str | None, dry_run: bool, as_json: bool) -> None:

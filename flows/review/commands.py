@@ -9,6 +9,7 @@ import typer
 from engine.domain.verdict import RunResult
 from engine.errors import InputError
 from engine.text.formatting import capitalise
+from flows.cli.console import name_user
 from flows.cli.in_process import MAIN_JOB, quiet_libraries, run_in_process, starting_server
 from flows.cli.options import JUDGE, VerboseOption, json_option
 
@@ -50,7 +51,7 @@ def review_command(
     from flows.review.waiting import ask_for_rest, find_reviewable
 
     settings, asked = read_settings(), {"leave_out": leave_out or [], "other_pole": other_pole or [], "why": why}
-    asked |= {"decision": "attach" if attach else "reject"}
+    asked |= {"decision": "attach" if attach else "reject", "who": name_user()}
     manifest = find_reviewable(settings, run_id).manifest
     with starting_server() as server:
         result = run_in_process("flows.review.flow:review", {"run_id": run_id, **asked}, server)

@@ -52,6 +52,7 @@ async def review(
     other_pole: list[int] | None = None,
     why: str = "",
     fill: bool = False,
+    who: str = "",
 ) -> RunResult | State[Any]:
     """Attaches or rejects a set that a run has proposed; the set keeps that run's id.
 
@@ -62,9 +63,10 @@ async def review(
         other_pole: The ids of samples that read as the other pole.
         why: The reason, kept with the set.
         fill: Whether a run is started that then fills the model up to the effort's number.
+        who: Your name, kept with the set.
     """
     ignore_closed_output()
-    decided = PersonReview(decision == "attach", tuple(leave_out or ()), tuple(other_pole or ()), why, fill)
+    decided = PersonReview(decision == "attach", tuple(leave_out or ()), tuple(other_pole or ()), why, fill, who)
 
     async def end() -> RunResult:
         return await end_proposal(find_reviewable(read_settings(), run_id), decided)
@@ -131,10 +133,11 @@ async def finish_review(proposal: StoredSet, review: PersonReview, lease: Lease,
         InputError, StoreError: as ``settle`` and ``attach_proposal``. ModelBusyError: it does not wait any more.
     """
     check_waiting(proposal)
+    review = replace(review, who=review.who or f"run {flow_run.get_id()}")
     if review.attach:
         ended = await _attach(proposal, review, lease, resources)
     else:
-        ended = reject_proposal(proposal, review.why, True)
+        ended = reject_proposal(proposal, review.why, True, review.who)
     emit_written(ended)
     return read_result(ended)
 

@@ -128,6 +128,7 @@ async def finish(request: Request, run_id: RunId) -> ReviewAnswer:
         "other_pole": [],
         "why": wanted.why,
         "fill": wanted.fill,
+        "who": get_key(request).name,
     }
     made = await get_orchestrator(request).create_review(asked)
     return ReviewAnswer(

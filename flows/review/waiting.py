@@ -38,11 +38,12 @@ class ReviewForm(RunInput):
     ]
     why: Annotated[str, Field(max_length=1000, description="The reason, kept with the set.")] = ""
     fill: Annotated[bool, Field(description="Start a run that then fills the model up to the effort's number.")] = False
+    who: Annotated[str, Field(max_length=200, description="Your name, kept with the set.")] = ""
 
     def read(self) -> PersonReview:
         """What the person has decided."""
         return PersonReview(
-            self.decision == "attach", tuple(self.leave_out), tuple(self.other_pole), self.why, self.fill
+            self.decision == "attach", tuple(self.leave_out), tuple(self.other_pole), self.why, self.fill, self.who
         )
 
 

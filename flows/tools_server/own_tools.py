@@ -31,8 +31,8 @@ from engine.errors import (
     ProviderError,
 )
 from engine.settings import Settings
-from engine.store.layout import REPORT
-from engine.store.store import find_set, read_verdict
+from engine.store.layout import REPORT, VERDICT
+from engine.store.store import find_set, read_document
 from expectations.own_suites import check_own_suites
 from flows.api.keys import Key
 from flows.api.routes.model_status import hide_folders, make_operation
@@ -145,7 +145,7 @@ class OwnTools:
             raise RefusedError("not_found", f"There is no run {run_id}.")
         told: dict[str, Any] = {"handle": handle, "run_id": run_id}
         if stored:
-            verdict = await to_thread.run_sync(read_verdict, stored)
+            verdict = await to_thread.run_sync(read_document, stored, VERDICT)
             told |= {"status": STATUSES.get(stored.status), "outcome": stored.status}
             told |= {name: stored.manifest.get(name) for name in ("synth_type", "effort", "counts")}
             told |= {name: verdict.get(name) for name in ("reasons", "failed", "warnings")}

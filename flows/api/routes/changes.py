@@ -149,7 +149,7 @@ async def delete_model_sample(
     The manifest of an attached one's set says when it went, and by which key. A sample that stands in a
     file that an author wrote is 409, with the file and the line in the message: it is taken out there.
     """
-    storage, who = get_storage(request), get_key(request).id
+    storage, who = get_storage(request), get_key(request).name
     await run_in_threadpool(_find_sample, storage, handle, sample_id)
     await change_draft(request, handle, lambda: _delete(storage, handle, sample_id, who))
     return DeletedSample(handle=handle)

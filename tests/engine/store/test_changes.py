@@ -1,5 +1,6 @@
 """What is detached is seen by no reader of samples and keeps all that it was; what loses samples loses nothing else."""
 
+import io
 import json
 import os
 from datetime import UTC, datetime
@@ -32,7 +33,7 @@ NO_MODELS = "/nonexistent"
 
 def detach(store: Path, run_id: str, models: Path | str = NO_MODELS) -> Path:
     stored = find_detachable(str(models), str(store), run_id)
-    detach_set(stored)
+    detach_set(stored, "me")
     return Path(stored.folder)
 
 
@@ -50,8 +51,9 @@ def test_detached_set_is_seen_by_no_reader_keeps_what_it_was_and_stays_detached(
     assert before.pop(SAMPLES) == after.pop(DETACHED)
     then, now = (json.loads(files.pop(MANIFEST)) for files in (before, after))
     assert before == after
-    changed = {"status", "files", "manifest_sha256"}
-    assert changed == {name for name in now if now[name] != then[name]}
+    changed = {"status", "files", "detached", "manifest_sha256"}
+    assert changed == {name for name in now if now[name] != then.get(name)}
+    assert ("me", UTC) == (now["detached"]["who"], datetime.fromisoformat(now["detached"]["when"]).tzinfo)
     assert ("detached", then["files"][SAMPLES]) == (now["status"], now["files"][DETACHED])
     assert [store] == list(tmp_path.iterdir())
     assert not attach_set(store, "goes", pool=pool).written
@@ -123,7 +125,11 @@ def test_set_is_the_same_byte_for_byte_but_for_the_rows_that_went(tmp_path: Path
     changed = {"counts", "rows_sha256", "files", "removals", "manifest_sha256"}
     assert changed == {name for name in now if now[name] != then.get(name)}
     said = {"when": NOW.isoformat(), "why": "dull", "who": "me"}
-    assert [{"id": ids[row], **said, "row": row, "text": f"a {row}"} for row in (1, 4)] == now["removals"]
+    gone = pq.read_table(io.BytesIO(before[SAMPLES])).to_pylist()
+    # All that is known of it stays known.
+    expected = [gone[row] | said | {"row": row, "created_at": gone[row]["created_at"].isoformat()} for row in (1, 4)]
+    assert expected == now["removals"]
+    assert [ids[1], ids[4]] == [entry["id"] for entry in expected]
     assert [] == name_faults(store)
     assert [store] == list(tmp_path.iterdir())
 

@@ -104,7 +104,14 @@ def test_word_on_the_whole_makes_a_run_that_finishes_the_set(surface: Surface) -
     runs.away = False
     refused = [client.post(path, json={"decision": "attach"}) for client in (surface.reader, surface.stranger)]
     answer = surface.author.post(path, json={"decision": "attach", "why": "so"})
-    word = {"decision": "attach", "leave_out": [], "other_pole": [], "why": "so", "fill": False}
+    word = {
+        "decision": "attach",
+        "leave_out": [],
+        "other_pole": [],
+        "why": "so",
+        "fill": False,
+        "who": surface.secret.split("_")[1],
+    }
 
     assert (503, "orchestrator_unavailable") == read_refusal(away)
     assert [(403, "forbidden"), (404, "not_found")] == [read_refusal(answer) for answer in refused]
