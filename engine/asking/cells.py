@@ -212,7 +212,7 @@ async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway) -> list[Exemplar]:
     request = make_request(plan, cell, endpoint)
     blank = make_blank(cell, endpoint.name, request.prompt)
     try:
-        reply = await gateway.complete(request)
+        reply = await gateway.complete(replace(request, kept_as=blank.prompt_sha256))
     except (RetryableProviderError, RequestRefusedError) as error:
         told = {"reason": "cell_failed", "model": endpoint.name, "error": type(error).__name__}
         LOGGER.warning("Nothing came for %s: %s", cell.id, error, extra=told)
@@ -223,11 +223,11 @@ async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway) -> list[Exemplar]:
     # What cannot be read is asked for with more room where it was cut, or else in words.
     cut = reply.finish == "length"
     again = replace(request, max_tokens=2 * request.max_tokens) if cut else request.without_schema()
+    blank = replace(blank, prompt_sha256=again.prompt.sha256)
     try:
-        second = await gateway.complete(replace(again, label=f"{cell.id}/again"))
+        second = await gateway.complete(replace(again, label=f"{cell.id}/again", kept_as=blank.prompt_sha256))
     except (RetryableProviderError, RequestRefusedError):
         return made
-    blank = replace(blank, prompt_sha256=again.prompt.sha256)
     read = read_reply(blank, second, endpoint.style, count)
     share = None if reply.cost_usd is None else reply.cost_usd / len(read)
     return [replace(item, cost_usd=add_costs(item.cost_usd, share)) for item in read]

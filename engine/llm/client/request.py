@@ -69,7 +69,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call to a model. The last three fields are not sent.
+    """One call to a model. The last four fields are not sent.
 
     Args:
         max_tokens: for the answer; thoughts have room besides.
@@ -81,6 +81,7 @@ class Request:
         in_words: the prompt that asks for the schema in words, for providers that take none.
         label: what is asked for, such as a cell's id; it tells apart two requests of the same words.
         key: what its reply is kept under; ``ModelGateway`` sets it.
+        kept_as: the digest by which rows name the prompt, which is then kept with the reply; empty: it is not kept.
     """
 
     prompt: Prompt
@@ -96,6 +97,7 @@ class Request:
     in_words: Prompt | None = field(default=None, compare=False)
     label: str = field(default="", compare=False)
     key: str = field(default="", compare=False)
+    kept_as: str = field(default="", compare=False)
 
     @property
     def form(self) -> Mapping[str, object] | tuple[Mapping[str, object], ...]:
@@ -141,7 +143,7 @@ class Reply:
 
 
 # What of a request reaches the model.
-SENT = tuple(item.name for item in fields(Request) if item.name not in ("in_words", "label", "key"))
+SENT = tuple(item.name for item in fields(Request) if item.name not in ("in_words", "label", "key", "kept_as"))
 
 
 class Client(Protocol):

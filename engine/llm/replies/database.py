@@ -33,6 +33,18 @@ TABLES = (
     """,
     # A plan's replies are counted without reading them.
     "CREATE INDEX IF NOT EXISTS exemplars_replies_bytes ON exemplars_replies (plan_id, bytes)",
+    # The prompts that texts answer, as they were sent, by the digest that their rows have. What many prompts of a plan
+    # have in common, all but the last message, is a row of its own, whose key is its digest.
+    """
+    CREATE TABLE IF NOT EXISTS exemplars_prompts (
+        plan_id TEXT NOT NULL,
+        key TEXT NOT NULL,
+        prompt_sha256 TEXT,
+        head TEXT,
+        content TEXT NOT NULL,
+        PRIMARY KEY (plan_id, key)
+    )
+    """,
     # Calls that have begun. ``usd`` is the most that a call can cost and, once it has ended, what it did cost; null
     # where no price is known. A call that has not ended and whose opening is over was lost, and may have been billed.
     """

@@ -10,9 +10,20 @@ from typing import Self
 
 from sqlalchemy import Connection, bindparam, text
 
+from engine.domain.model import digest_text
 from engine.errors import SharedBudgetError, StoreError
-from engine.llm.client.request import Reply
-from engine.llm.replies.changes import Begun, Change, Kept, Opening, Outcome, Refused, SharedLimit, Unanswered
+from engine.llm.client.request import Prompt, Reply
+from engine.llm.replies.changes import (
+    Begun,
+    Change,
+    Kept,
+    Opening,
+    Outcome,
+    PromptPart,
+    Refused,
+    SharedLimit,
+    Unanswered,
+)
 from engine.llm.replies.writer import Writer
 from engine.settings import RepliesPlace
 
@@ -92,15 +103,30 @@ class ReplyStore:
             raise
         return call
 
-    async def keep(self, key: str, reply: Reply, begun: int | None = None, asked: str | None = None) -> Reply:
+    async def keep(
+        self,
+        key: str,
+        reply: Reply,
+        begun: int | None = None,
+        asked: str | None = None,
+        prompt: Prompt | None = None,
+        prompt_sha256: str = "",
+    ) -> Reply:
         """Keeps a reply and returns the one that stands: the first, where two asked the same. Its call has ended.
 
         Args:
             asked: which embedded model gave it, by its endpoint's identity; None for a hosted one.
+            prompt: what was sent; it is kept where there is a ``prompt_sha256``, by which it is found.
         """
         written = json.dumps(asdict(reply), ensure_ascii=False)
+        parts: tuple[PromptPart, ...] = ()
         size = len(written.encode()) + len(key)
-        change = Kept(self._opening.plan_id, key, written, asked, size, begun, reply.cost_usd)
+        if prompt is not None and prompt_sha256:
+            head = json.dumps([prompt.system, prompt.turns], ensure_ascii=False)
+            own, plan_id = digest_text(head), self._opening.plan_id
+            parts = (PromptPart(plan_id, own, head), PromptPart(plan_id, key, prompt.user, prompt_sha256, own))
+            size += len(prompt.user.encode())
+        change = Kept(self._opening.plan_id, key, written, asked, size, begun, reply.cost_usd, parts)
         standing = await self._write(change)
         self._kept[key] = standing if isinstance(standing, str) else written
         return Reply(**json.loads(standing)) if isinstance(standing, str) else reply
