@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from engine.authoring.validation import Validation
     from engine.domain.verdict import RunResult
     from engine.estimate.planned_run import PlannedRun
+    from engine.origin.origin import Origin
     from exemplars.frames import add_samples, load_samples, score, suggest, test, validate
     from flows.judging.real_texts import RealTest
+    from flows.origin.commands import show
     from flows.synthesize import synthesize
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "ModelBusyError",
     "ModelSummary",
     "OrchestratorError",
+    "Origin",
     "PlannedRun",
     "ProviderError",
     "RealTest",
@@ -57,6 +60,7 @@ __all__ = [
     "load_samples",
     "plan",
     "score",
+    "show",
     "suggest",
     "synthesize",
     "test",
@@ -66,10 +70,12 @@ __all__ = [
 # Where each name is that is loaded on first use.
 _PLACES = {
     "Addition": "engine.authoring.labelled_texts",
+    "Origin": "engine.origin.origin",
     "PlannedRun": "engine.estimate.planned_run",
     "RealTest": "flows.judging.real_texts",
     "RunResult": "engine.domain.verdict",
     "Validation": "engine.authoring.validation",
+    "show": "flows.origin.commands",
     "synthesize": "flows.synthesize",
     **dict.fromkeys(("add_samples", "load_samples", "score", "suggest", "test", "validate"), "exemplars.frames"),
 }

@@ -40,9 +40,6 @@ Reason = Literal[
     "no_sense",
 ]
 
-# Whose ``detail`` is stored: the author's rule or question.
-OWN_REASONS: frozenset[Reason] = frozenset({"own_rule", "own_question"})
-
 _TEXT = pa.string()
 _COLUMNS: list[tuple[str, pa.DataType, bool]] = [
     ("id", pa.int64(), False),
@@ -185,7 +182,8 @@ def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
         content_sha256=None if text is None else digest_text(text),
         created_at=stamp.created_at,
         reason=exemplar.reason,
-        detail=exemplar.detail if exemplar.reason in OWN_REASONS else None,
+        # What a provider says of a failed call differs from run to run.
+        detail=None if exemplar.reason in (None, "cell_failed") else exemplar.detail or None,
     )
 
 

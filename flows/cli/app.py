@@ -45,6 +45,7 @@ from flows.cli.store import app as store_app
 from flows.exit_codes import run_app
 from flows.export.commands import app as export_app
 from flows.judging.commands import app as judging_app
+from flows.origin.commands import app as origin_app
 from flows.review.commands import app as review_app
 
 
@@ -216,6 +217,7 @@ app.add_typer(provider_app)
 app.add_typer(backfills_app)
 app.add_typer(judging_app)
 app.add_typer(review_app)
+app.add_typer(origin_app)
 app.add_typer(export_app)
 app.add_typer(catalogue_app)
 app.add_typer(store_app)

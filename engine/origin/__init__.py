@@ -1,0 +1,1 @@
+"""Where a text comes from: the set that it stands in, its prompt and reply, and what people decided of it."""

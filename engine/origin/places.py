@@ -1,0 +1,133 @@
+"""Finds a sample by its id, wherever it stands or stood: in a set of any status, or among a model's own samples."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from engine.definitions.loader import list_handles, load_outline, locate_model
+from engine.definitions.outline import list_sources
+from engine.definitions.sources.entries import walk_source
+from engine.domain.model import check_handle
+from engine.domain.samples import make_id
+from engine.errors import DefinitionError, InputError, StoreError
+from engine.store.added_samples import find_authored
+from engine.store.layout import MANIFEST, PROPOSED, REJECTED
+from engine.store.proposals import STATUSES, list_all
+from engine.store.store import UNREADABLE, StoredSet, get_set, list_in_pool, list_pools, translate_errors
+from engine.system.filesystem import open_folder, open_whole
+
+# Where there are several places, the first of these says most.
+Standing = Literal["attached", "proposed", "authored", "removed", "left out", "detached", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sample stands, or stood.
+
+    Args:
+        where: its file, of an author's own with the line.
+        row: its columns, as the store has them; of an author's own, and of one removed, those that are known.
+        stored: its set; None for an author's own.
+    """
+
+    handle: str
+    standing: Standing
+    where: str
+    row: Mapping[str, Any]
+    stored: StoredSet | None = None
+
+
+def find_places(models_uri: str, samples_uri: str, number: int, handle: str | None, run_id: str | None) -> list[Place]:
+    """All places of the sample of that id, the one that says most first: runs may have made one text more than once.
+
+    An author's own are looked for where no set has it.
+
+    Args:
+        handle: looks at this model alone; None: at all.
+        run_id: looks at this run's set alone; None: at all.
+
+    Raises:
+        InputError: there is no such sample, set or model. StoreError: what may have it cannot be read.
+    """
+    broken: list[StoreError] = []
+    places: list[Place] = []
+    for stored in _list_sets(samples_uri, handle, run_id):
+        try:
+            places += _find_in_set(stored, number)
+        except StoreError as error:
+            broken.append(error)
+    if not places and run_id is None:
+        for name in [handle] if handle else list_handles(models_uri):
+            try:
+                places += _find_own(models_uri, name, number)
+            except DefinitionError:
+                # One model's mistakes are no reason to say nothing of another's sample.
+                if handle:
+                    raise
+    if not places and broken:
+        raise broken[0]
+    if not places:
+        looked = f"the set of run {run_id}" if run_id else handle or f"{samples_uri} and {models_uri}"
+        raise InputError(
+            f"There is no sample {number} in {looked}. An id has up to 16 digits, of which a spreadsheet may show "
+            "fewer: copy it from the file, or from the table of a report"
+        )
+    standings = get_args(Standing)
+    return sorted(places, key=lambda place: standings.index(place.standing))
+
+
+def _list_sets(samples_uri: str, handle: str | None, run_id: str | None) -> Iterator[StoredSet]:
+    if run_id is not None:
+        yield get_set(samples_uri, run_id)
+    elif handle is not None:
+        yield from list_all(samples_uri, check_handle(handle))
+    else:
+        for pool in list_pools(samples_uri):
+            yield from list_in_pool(pool, STATUSES)
+
+
+def _find_in_set(stored: StoredSet, number: int) -> Iterator[Place]:
+    """Yields the places of a sample in one set; what a person has left out stands in its proposal alone."""
+    there = False
+    if stored.status != "rejected":
+        for row in _read_rows(stored, stored.rows_name, number):
+            there = True
+            standing = cast(Standing, stored.status)
+            yield Place(stored.handle, standing, stored.file(stored.rows_name), row, stored)
+    for entry in stored.manifest.get("removals", ()):
+        if entry["id"] == number:
+            there = True
+            yield Place(stored.handle, "removed", stored.file(MANIFEST), entry, stored)
+    if stored.status != "proposed" and not there:
+        for row in _read_rows(stored, PROPOSED, number):
+            yield Place(stored.handle, "left out", stored.file(PROPOSED), row, stored)
+    for row in _read_rows(stored, REJECTED, number):
+        yield Place(stored.handle, "rejected", stored.file(REJECTED), row, stored)
+
+
+def _read_rows(stored: StoredSet, name: str, number: int) -> list[dict[str, Any]]:
+    """The rows of a sample in one file of a set; the texts are read only where it has some."""
+    if name not in stored.manifest["files"]:
+        return []
+    filesystem, path = open_folder(stored.file(name))
+    with (
+        translate_errors(stored.folder, UNREADABLE),
+        open_whole(filesystem, path) as source,
+        pq.ParquetFile(source, page_checksum_verification=True) as parquet,
+    ):
+        hits = pc.equal(parquet.read(["id"])["id"], number)
+        return parquet.read().filter(hits).to_pylist() if pc.any(hits).as_py() else []
+
+
+def _find_own(models_uri: str, handle: str, number: int) -> Iterator[Place]:
+    outline, folder = load_outline(models_uri, handle), locate_model(models_uri, handle)
+    # It keeps an index: lines are looked for only where there are some.
+    for source in list_sources(folder, outline) if find_authored(models_uri, outline, [number]) else ():
+        for seed in (seed for line in walk_source(folder, source) for seed in line.seeds):
+            if make_id(handle, seed.trait, seed.text) == number:
+                row = {"id": number, "trait": seed.trait, "text": seed.text, "quality": seed.quality, "pole": seed.pole}
+                row |= {"provenance": "authored", "content_sha256": seed.sha256, "source_url": seed.source_url}
+                yield Place(handle, "authored", source.locate(seed), row)

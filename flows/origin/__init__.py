@@ -1,0 +1,1 @@
+"""The feature origin: its command."""

@@ -1,0 +1,106 @@
+"""The command ``show``: where a text comes from."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from textwrap import indent
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.text.formatting import format_cost, shorten
+from flows.cli.options import JUDGE, JsonOption, RunOption
+
+if TYPE_CHECKING:
+    from engine.origin.origin import Origin
+
+# Of a text that the prompt shows whole.
+OPENING_CHARS = 60
+
+app = typer.Typer()
+
+
+@app.command("show", rich_help_panel=JUDGE)
+def show_command(
+    sample_id: Annotated[int, typer.Argument(metavar="ID", help="The sample's id, as files and reports have it.")],
+    handle: Annotated[str | None, typer.Option(help="Its model. Without it the whole store is looked through.")] = None,
+    run: RunOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where a text comes from: prompt, reply, seeds, votes, and who decided on it. Writes nothing."""
+    origin = show(sample_id, handle, run)
+    if as_json:
+        print(json.dumps(asdict(origin), default=datetime.isoformat))
+        return
+    from rich.text import Text
+
+    from flows.cli.console import make_console
+
+    console = make_console()
+    where = f"{origin.handle}, {origin.trait}: {origin.pole or 'between the poles'}"
+    console.print(Text.assemble((f"Sample {sample_id} of {where}", "bold"), f" ({origin.standing})"), soft_wrap=True)
+    for title, said in _list_parts(origin):
+        console.print(Text(title, style="cyan"), soft_wrap=True)
+        console.print(Text(indent(said, "  ")), soft_wrap=True)
+
+
+def show(sample_id: int, handle: str | None = None, run_id: str | None = None) -> "Origin":
+    """Where a sample comes from, as ``exemplars show`` does: its prompt, reply, seeds, and who decided on it.
+
+    Args:
+        sample_id: the sample's id.
+        handle: its model, and ``run_id`` the run whose set has it; None: the whole store is looked through.
+
+    Raises:
+        InputError: there is no such sample, set or model. StoreError: what may have it cannot be read.
+    """
+    from engine.errors import ExemplarsError
+    from engine.origin.origin import trace_sample
+    from engine.settings import read_settings
+    from flows.api.keys import locate_keys, read_keys
+
+    settings = read_settings()
+    try:
+        names = {key.id: key.name for key in read_keys(locate_keys(settings))}
+    except ExemplarsError:
+        # Who has no right to read them sees their ids.
+        names = {}
+    return trace_sample(settings, sample_id, handle, run_id, names)
+
+
+def _list_parts(origin: "Origin") -> Iterator[tuple[str, str]]:
+    """Yields what a person reads, part by part: a title and lines."""
+    row, made, asked = origin.row, origin.made_in, origin.prompt
+    yield "text", row["text"] or "none came"
+    yield "why", origin.why
+    yield "where", "\n".join([origin.where, *(f"also {standing}: {where}" for standing, where in origin.also)])
+    if made:
+        how = f"{made['synth_type']}, effort {made['effort']}, pool {made['pool']}"
+        by = f"prompts {made['versions']['prompts']}, exemplars {made['versions']['exemplars']}"
+        yield "set", f"run {made['run_id']}, {made['status']}: {how}\nplan {made['plan_id']}, {by}"
+    if "prompt_sha256" in row:
+        scenario = "; ".join(f"{name} {value}" for name, value in json.loads(row["scenario"]).items())
+        yield "made by", f"{row['synth_model']}, for {format_cost(row['cost_usd'])}, in round {row['attempt']}"
+        yield "about", f"{scenario}; pair {row['pair_id'] or 'none'}"
+    if votes := row.get("judge_votes"):
+        yield "judges", "\n".join(_say(vote) for vote in json.loads(votes))
+    if origin.events:
+        lines = (f"{item.when[:19]}  {item.what}, by {item.who or 'nobody named'}" for item in origin.events)
+        reasons = (f": {item.why}" if item.why else "" for item in origin.events)
+        yield "what happened (UTC)", "\n".join(map(str.__add__, lines, reasons))
+    for seed in [origin.varied] if origin.varied else []:
+        yield "variation of", f"{seed.place}: {seed.text}" if seed.text else seed.place
+    if asked:
+        yield f"prompt, {asked.said}", f"SHA-256 {asked.sha256}"
+        for role, message in asked.messages:
+            yield f"[{role}]", message
+        if asked.reply is not None:
+            yield "reply", asked.reply
+    openings = [f"{seed.place}: {shorten(seed.text or '', OPENING_CHARS)}" for seed in origin.seeds]
+    if openings:
+        yield "own texts that the prompt shows", "\n".join(openings)
+
+
+def _say(vote: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in vote.items())

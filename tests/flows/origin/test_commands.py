@@ -1,0 +1,138 @@
+"""``exemplars show`` and its like in Python: from the row of a sample back to its prompt, its seeds and who decided."""
+
+import getpass
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import pytest
+from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
+from fakes.commands import Command
+from fakes.workspace import HANDLE, Workspace, read_kept, read_manifest, read_rejected
+
+import exemplars
+from engine.domain.model import Seed
+from engine.domain.samples import make_id
+from engine.llm.client.request import Prompt
+from engine.report.wording import EXPLANATIONS
+from engine.settings import read_settings
+from engine.store.added_samples import add_samples
+from engine.store.layout import DEFINITION
+from engine.store.proposals import keep_decision
+from engine.store.store import get_set
+from flows.api.keys import issue_key, locate_keys
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+FORGET = ("prune", "--replies", "all")
+PLACES = {text: f"{HANDLE}/samples.jsonl:{line}" for line, text in enumerate((*POSITIVE_SEEDS, *NEGATIVE_SEEDS), 1)}
+POLES = {"positive": POSITIVE_SEEDS, "negative": NEGATIVE_SEEDS}
+
+
+@pytest.fixture
+def shed(entered: Workspace) -> Workspace:
+    """A workspace whose model has one trait, which can be varied too."""
+    definition = entered.model / "model.yaml"
+    definition.write_text("\n".join(line for line in definition.read_text().splitlines() if "key: safety" not in line))
+    return entered
+
+
+def digest(asked: Mapping[str, Any]) -> str:
+    """The digest of a prompt, from the messages that are shown of it."""
+    (_, system), *turns, (_, user) = asked["messages"]
+    said = [text for _, text in turns]
+    return Prompt(user, system, tuple(zip(said[::2], said[1::2], strict=True))).sha256
+
+
+def test_every_text_is_followed_back_to_its_prompt_its_reply_and_its_seeds(
+    shed: Workspace, run_command: Command
+) -> None:
+    shed.run()
+    [folder] = shed.list_sets()
+    kept, rejected = read_kept(folder), read_rejected(folder)
+    shown = {row.id: run_command("show", str(row.id), "--json").facts for row in kept.itertuples()}
+    odd = rejected.to_dict("records")[0]
+    bad = run_command("show", str(odd["id"]), "--handle", HANDLE, "--run", odd["run_id"], "--json").facts
+    printed = run_command("show", str(kept["id"][0])).out
+
+    for row in kept.itertuples():
+        facts = shown[row.id]
+        asked = facts["prompt"]
+        assert ("sent", row.prompt_sha256, row.prompt_sha256) == (asked["known"], asked["sha256"], digest(asked))
+        assert row.text in json.loads(asked["reply"])["text"]
+        assert POLES[str(row.pole)] == tuple(sorted((seed["text"] for seed in facts["seeds"]), key=[*PLACES].index))
+        assert all(PLACES[seed["text"]] == seed["place"] for seed in facts["seeds"])
+        assert ("attached", HANDLE, "Clarity") == (facts["standing"], facts["handle"], facts["trait"])
+        assert {"positive": "Clear", "negative": "Obscure"}[str(row.pole)] == facts["pole"]
+        assert ["asked for", "set attached"] == [event["what"] for event in facts["events"]]
+    assert ("rejected", f"{odd['reason']}: {EXPLANATIONS[odd['reason']]}") == (bad["standing"], bad["why"])
+    assert odd["text"] in json.loads(bad["prompt"]["reply"])["text"]
+    for said in (kept["text"][0], shown[kept["id"][0]]["prompt"]["messages"][-1][1].splitlines()[0], str(folder)):
+        assert said in printed
+
+
+def test_prompt_is_made_again_of_the_definition_as_it_was_or_said_to_be_lost(
+    shed: Workspace, run_command: Command
+) -> None:
+    shed.run()
+    shed.run("diversify")
+    plain, varied = shed.list_sets()
+    numbers = [str(read_kept(folder)["id"][0]) for folder in (plain, varied)]
+    sent = [run_command("show", number, "--json").facts for number in numbers]
+    assert 0 == run_command(*FORGET).code
+    definition, samples = shed.model / "model.yaml", shed.model / "samples.jsonl"
+    definition.write_text(definition.read_text().replace("understood at once", "liked"))
+    samples.write_text(
+        samples.read_text() + "\n" + json.dumps({"content": "A later seed is no part of it.", "clarity": 1})
+    )
+    again = [run_command("show", number, "--json").facts for number in numbers]
+    lines = samples.read_text().splitlines()
+    samples.write_text("\n".join(lines[1:]))
+    lost = [run_command("show", number, "--json").facts for number in numbers]
+
+    as_it_was = json.loads((plain / DEFINITION).read_text())
+    assert "liked" not in as_it_was["model_yaml"]
+    assert [*PLACES.values()] == [seed["place"] for seed in as_it_was["seeds"]]
+    for first, second in zip(sent, again, strict=True):
+        assert ("sent", "made again") == (first["prompt"]["known"], second["prompt"]["known"])
+        assert first["prompt"]["messages"] == second["prompt"]["messages"]
+        assert (first["seeds"], None) == (second["seeds"], second["prompt"]["reply"])
+    assert sent[1]["varied"]["text"] in PLACES
+    assert sent[1]["varied"] == again[1]["varied"]
+    for facts in lost:
+        assert ("lost", []) == (facts["prompt"]["known"], facts["prompt"]["messages"])
+        assert "its samples have changed" in facts["prompt"]["said"]
+    # What can be told without it is.
+    assert sent[0]["row"] == lost[0]["row"]
+
+
+def test_what_became_of_a_text_says_who_did_it(shed: Workspace, run_command: Command) -> None:
+    key, _ = issue_key(locate_keys(read_settings()), ["u22a8"], "authoring", datetime.now(UTC), "Ann's")
+    run_id = run_command("synthesize", HANDLE, "--effort", "low", "--review", "--json").facts["run_id"]
+    folder = shed.find_set(run_id)
+    left_out, removed, stays, *_ = (int(number) for number in pd.read_parquet(folder / "__run__/proposed.pq")["id"])
+    keep_decision(get_set(str(shed.samples), run_id), left_out, "refuse", key.id)
+    waits = exemplars.show(stays)
+    assert 0 == run_command("review", run_id, "--attach", "--why", "fine").code
+    assert 0 == run_command("remove", HANDLE, str(removed), "--why", "dull").code
+    gone = [exemplars.show(number, HANDLE) for number in (left_out, removed)]
+    assert 0 == run_command("detach", run_id).code
+    off = exemplars.show(stays, run_id=run_id)
+    add_samples(str(shed.folder / "models"), HANDLE, [Seed("clarity", "Added.", 0.0)], {})
+    own = exemplars.show(make_id(HANDLE, "clarity", "Added."))
+    unknown = run_command("show", "12")
+
+    me = getpass.getuser()
+    assert "proposed" == waits.standing
+    assert ("left out", "removed") == (gone[0].standing, gone[1].standing)
+    assert [("reviewed: refuse", f"Ann's ({key.id})", ""), ("set attached, this text left out", me, "fine")] == [
+        (event.what, event.who, event.why) for event in gone[0].events[1:]
+    ]
+    assert ("removed", me, "dull") == (gone[1].events[-1].what, gone[1].events[-1].who, gone[1].events[-1].why)
+    # A removed text keeps its prompt.
+    assert [gone[0].prompt and gone[0].prompt.known, gone[1].prompt and gone[1].prompt.known] == ["sent", "sent"]
+    assert ("detached", "set detached", me) == (off.standing, off.events[-1].what, off.events[-1].who)
+    assert me == read_manifest(folder)["review"]["who"]
+    assert ("authored", f"{HANDLE}/added.jsonl:1", "Obscure", None) == (own.standing, own.where, own.pole, own.prompt)
+    assert (2, True) == (unknown.code, "There is no sample 12 in " in unknown.message)
