@@ -1,6 +1,6 @@
 """Finds where the samples of some ids stand, and takes off a model those that may go: attached ones and added ones."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from engine.definitions.loader import load_outline, locate_model
 from engine.definitions.outline import ADDED_FILE, list_sources
-from engine.definitions.sources.entries import walk_source
-from engine.domain.model import Pool
+from engine.definitions.sources.entries import Source, walk_source
+from engine.domain.model import Pool, Seed
 from engine.domain.samples import make_id
 from engine.errors import InputError
 from engine.store.added_samples import find_authored, remove_added
@@ -82,17 +82,26 @@ def remove_samples(models_uri: str, handle: str, places: Places, removal: Remova
         remove_added(models_uri, handle, places.added)
 
 
-def _find_authored(models_uri: str, handle: str, wanted: Collection[int]) -> tuple[frozenset[int], dict[int, str]]:
-    """Of the wanted ids those of added samples, and those in files that an author wrote, with their places."""
-    added, authored = set[int](), dict[int, str]()
+def walk_authored(models_uri: str, handle: str, wanted: Collection[int]) -> Iterator[tuple[int, Source, Seed]]:
+    """Yields the authored samples of the wanted ids, added ones too, each with its id and source.
+
+    Raises:
+        UnknownModelError, DefinitionError, StoreError: as ``find_places``.
+    """
     outline, folder = load_outline(models_uri, handle), locate_model(models_uri, handle)
     # It keeps an index: places are looked for only where there are some.
     for source in list_sources(folder, outline) if find_authored(models_uri, outline, wanted) else ():
-        is_added = source.path == ADDED_FILE
         for seed in (seed for line in walk_source(folder, source) for seed in line.seeds):
-            number = make_id(handle, seed.trait, seed.text)
-            if number in wanted and is_added:
-                added.add(number)
-            elif number in wanted:
-                authored.setdefault(number, source.locate(seed))
+            if (number := make_id(handle, seed.trait, seed.text)) in wanted:
+                yield number, source, seed
+
+
+def _find_authored(models_uri: str, handle: str, wanted: Collection[int]) -> tuple[frozenset[int], dict[int, str]]:
+    """Of the wanted ids those of added samples, and those in files that an author wrote, with their places."""
+    added, authored = set[int](), dict[int, str]()
+    for number, source, seed in walk_authored(models_uri, handle, wanted):
+        if source.path == ADDED_FILE:
+            added.add(number)
+        else:
+            authored.setdefault(number, source.locate(seed))
     return frozenset(added), authored

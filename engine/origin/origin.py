@@ -23,15 +23,6 @@ SET_FACTS = ("run_id", "status", "pool", "synth_type", "effort", "plan_id", "cre
 
 
 @dataclass(frozen=True, slots=True)
-class ShownSeed:
-    """An author's text: its place, quality, and the text; of one that is there no more the last two are None."""
-
-    place: str
-    quality: float | None = None
-    text: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Event:
     """What happened to a sample or its set: when (ISO 8601, UTC), by whom (a person, key or run), and why, if known."""
 
@@ -53,7 +44,7 @@ class Origin:
         made_in: its set, by the facts of ``SET_FACTS``; empty for an author's own.
         events: what happened to it, in order, reviewers' decisions among it.
         prompt: None where no run has made it, or nothing but its text is known.
-        varied: the author's text that it is a variation of.
+        varied: the author's text that it is a variation of; empty where its place has it no more.
         seeds: the author's texts that its prompt shows, and those that a person had accepted.
     """
 
@@ -67,17 +58,13 @@ class Origin:
     made_in: Mapping[str, Any]
     events: tuple[Event, ...] = ()
     prompt: AskedPrompt | None = None
-    varied: ShownSeed | None = None
-    seeds: tuple[ShownSeed, ...] = ()
+    varied: Seed | None = None
+    seeds: tuple[Seed, ...] = ()
     also: tuple[tuple[Standing, str], ...] = ()
 
 
 def trace_sample(
-    settings: Settings,
-    number: int,
-    handle: str | None = None,
-    run_id: str | None = None,
-    key_names: Mapping[str, str] | None = None,
+    settings: Settings, number: int, handle: str | None, run_id: str | None, key_names: Mapping[str, str]
 ) -> Origin:
     """Where the sample of that id comes from. No model is asked, and nothing is written.
 
@@ -108,7 +95,7 @@ def trace_sample(
     )
     if stored is None:
         return origin
-    events = _list_events(stored, number, row.get("trait", ""), key_names or {})
+    events = _list_events(stored, number, row.get("trait", ""), key_names)
     origin = replace(origin, events=tuple(sorted(events, key=lambda event: event.when)))
     if "prompt_sha256" not in row:
         return origin
@@ -147,29 +134,25 @@ def _keep_known(seeds: Sequence[Seed], known: Sequence[Mapping[str, Any]]) -> tu
 
 
 def _explain(place: Place) -> str:
-    row, manifest = place.row, place.stored.manifest if place.stored else {}
+    row = place.row
     if place.standing == "authored":
         return "its author wrote it, or it was added as a sample: no run has made it"
     if place.standing == "rejected":
         found = f" It was found: {row['detail']}" if row["detail"] else ""
         return f"{row['reason']}: {EXPLANATIONS[row['reason']]}{found}"
     came = f"it came in round {row['attempt']}, " if "attempt" in row else "it "
-    chosen = f"{came}broke no rule and was chosen"
-    if place.standing == "proposed":
-        return f"{chosen}; its set waits for a person"
-    if place.standing == "left out":
-        whole = "the whole set was rejected" if manifest["status"] == "rejected" else "a person left it out"
-        return f"{chosen}, but {whole}"
-    return f"{chosen}; the gate passed its set{' before it was removed' if place.standing == 'removed' else ''}"
+    return f"{came}broke no rule and was chosen; the gate passed its set"
 
 
 def _list_events(stored: StoredSet, number: int, trait: str, key_names: Mapping[str, str]) -> Iterator[Event]:
     manifest, run = stored.manifest, f"run {stored.run_id}"
     yield Event(manifest["created_at"], "asked for", run)
-    for decision in map(asdict, read_decisions(stored)):
-        # One may name what the text became: an id, or the text itself.
-        texts = {make_id(stored.handle, trait, value) for value in decision.values() if isinstance(value, str)}
-        if number in texts | {value for value in decision.values() if isinstance(value, int)}:
+    decisions = [asdict(decision) for decision in read_decisions(stored)]
+    # A decision that has a text puts it in the place of the sample's own, by which it gets another id.
+    texts = {item["sample_id"]: item.get("text", "") for item in decisions}
+    own = {number, *(before for before, text in texts.items() if make_id(stored.handle, trait, text) == number)}
+    for decision in decisions:
+        if decision["sample_id"] in own:
             who = key_names.get(decision["key"], decision["key"])
             more = {name: value for name, value in decision.items() if name not in ("said", "key", "at")}
             yield Event(decision["at"], f"reviewed: {decision['said']}", who, _say_more(more, number))
@@ -194,23 +177,23 @@ def _say_more(fields: Mapping[str, Any], number: int) -> str:
     return ", ".join(f"{name} {value}" for name, value in fields.items() if value not in (None, "", number))
 
 
-def _find_varied(row: Mapping[str, Any], model: Model | None, kept: Mapping[str, Any]) -> ShownSeed:
-    """The seed of a variation, or at least where it stood."""
-    wanted = row["trait"], row["seed_sha256"]
+def _find_varied(row: Mapping[str, Any], model: Model | None, kept: Mapping[str, Any]) -> Seed:
+    """The seed of a variation or, without its text, where it stood."""
+    trait, wanted = row["trait"], row["seed_sha256"]
     for seed in model.seeds if model else ():
-        if (seed.trait, seed.sha256) == wanted:
-            return ShownSeed(seed.place, seed.quality, seed.text)
-    places = (item["place"] for item in kept.get("seeds", ()) if (item["trait"], item["sha256"]) == wanted)
-    return ShownSeed(f"{next(places, 'an authored sample')}, where it is no more (SHA-256 {row['seed_sha256']})")
+        if (seed.trait, seed.sha256) == (trait, wanted):
+            return seed
+    places = (item["place"] for item in kept.get("seeds", ()) if (item["trait"], item["sha256"]) == (trait, wanted))
+    return Seed(trait, "", row["quality"], f"{next(places, 'an authored sample')}, changed since (SHA-256 {wanted})")
 
 
-def _list_shown(prompt: AskedPrompt, trait: str, model: Model) -> Iterator[ShownSeed]:
+def _list_shown(prompt: AskedPrompt, trait: str, model: Model) -> Iterator[Seed]:
     """Yields the texts of a trait that a prompt shows, whatever form it shows them in."""
     shown = "\n".join(_read_json(text) if role == "assistant" else text for role, text in prompt.messages)
     folded = " ".join(shown.split())
     for seed in (*model.seeds, *model.reviewed):
         if seed.trait == trait and " ".join(seed.text.split()) in folded:
-            yield ShownSeed(seed.place, seed.quality, seed.text)
+            yield seed
 
 
 def _read_json(answer: str) -> str:

@@ -1,19 +1,18 @@
 """Finds a sample by its id, wherever it stands or stood: in a set of any status, or among a model's own samples."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from engine.definitions.loader import list_handles, load_outline, locate_model
-from engine.definitions.outline import list_sources
-from engine.definitions.sources.entries import walk_source
+from engine.definitions.loader import list_handles
 from engine.domain.model import check_handle
-from engine.domain.samples import make_id
-from engine.errors import DefinitionError, InputError, StoreError
-from engine.store.added_samples import find_authored
+from engine.errors import DefinitionError, InputError
+from engine.listing.places import walk_authored
+from engine.listing.samples import PROVENANCE
 from engine.store.layout import MANIFEST, PROPOSED, REJECTED
 from engine.store.proposals import STATUSES, list_all
 from engine.store.store import UNREADABLE, StoredSet, get_set, list_in_pool, list_pools, translate_errors
@@ -52,23 +51,13 @@ def find_places(models_uri: str, samples_uri: str, number: int, handle: str | No
     Raises:
         InputError: there is no such sample, set or model. StoreError: what may have it cannot be read.
     """
-    broken: list[StoreError] = []
-    places: list[Place] = []
-    for stored in _list_sets(samples_uri, handle, run_id):
-        try:
-            places += _find_in_set(stored, number)
-        except StoreError as error:
-            broken.append(error)
+    sets = _list_sets(samples_uri, handle, run_id)
+    places = [place for stored in sets for place in _find_in_set(stored, number)]
     if not places and run_id is None:
         for name in [handle] if handle else list_handles(models_uri):
-            try:
+            # One model's mistakes are no reason to say nothing of another's sample.
+            with nullcontext() if handle else suppress(DefinitionError):
                 places += _find_own(models_uri, name, number)
-            except DefinitionError:
-                # One model's mistakes are no reason to say nothing of another's sample.
-                if handle:
-                    raise
-    if not places and broken:
-        raise broken[0]
     if not places:
         looked = f"the set of run {run_id}" if run_id else handle or f"{samples_uri} and {models_uri}"
         raise InputError(
@@ -123,11 +112,7 @@ def _read_rows(stored: StoredSet, name: str, number: int) -> list[dict[str, Any]
 
 
 def _find_own(models_uri: str, handle: str, number: int) -> Iterator[Place]:
-    outline, folder = load_outline(models_uri, handle), locate_model(models_uri, handle)
-    # It keeps an index: lines are looked for only where there are some.
-    for source in list_sources(folder, outline) if find_authored(models_uri, outline, [number]) else ():
-        for seed in (seed for line in walk_source(folder, source) for seed in line.seeds):
-            if make_id(handle, seed.trait, seed.text) == number:
-                row = {"id": number, "trait": seed.trait, "text": seed.text, "quality": seed.quality, "pole": seed.pole}
-                row |= {"provenance": "authored", "content_sha256": seed.sha256, "source_url": seed.source_url}
-                yield Place(handle, "authored", source.locate(seed), row)
+    for _, source, seed in walk_authored(models_uri, handle, [number]):
+        row = {"id": number, "provenance": PROVENANCE, "pole": seed.pole, "content_sha256": seed.sha256}
+        row |= {name: getattr(seed, name) for name in ("trait", "text", "quality", "source_url")}
+        yield Place(handle, "authored", source.locate(seed), row)

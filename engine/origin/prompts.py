@@ -75,19 +75,18 @@ def _has_text(reply: Reply, text: str) -> bool:
 
 def _make_again(manifest: Mapping[str, Any], row: Mapping[str, Any], model: Model) -> Prompt | None:
     """The prompt with the digest of the row, by all cells that may have asked it; None if there is none."""
-    level, language = Level(**manifest["inputs"]["level"]), decide_language(model)
     lengths, _ = choose_lengths(model, load_packs(SCENARIOS_FOLDER))
     pool = ScenarioPool("", (), (), (), lengths)
-    synth_type, seed = manifest["synth_type"], manifest["inputs"]["seed"]
-    plan = Plan(manifest["plan_id"], model, synth_type, level, pool, seed, language)
     try:
+        level, seed = Level(**manifest["inputs"]["level"]), manifest["inputs"]["seed"]
+        plan = Plan(manifest["plan_id"], model, manifest["synth_type"], level, pool, seed, decide_language(model))
         for cell in _list_cells(plan, row):
             for request in (make_plain_request(plan, cell), make_chat_request(plan, cell)):
                 for prompt in filter(None, (request.prompt, request.in_words)):
                     if prompt.sha256 == row["prompt_sha256"]:
                         return prompt
-    except KeyError:
-        # A trait or a length that the model has no more.
+    except (KeyError, TypeError):
+        # A trait, a length or a field of the dial that there is no more.
         return None
     return None
 

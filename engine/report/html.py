@@ -131,7 +131,6 @@ def _pack_table(data: ReportData) -> Markup:
     """Packs the rows for the page's script."""
     wrong_side = {number for separation in data.separations for number in separation.wrong_side}
     table = {
-        "run": data.stamp.run_id,
         "traits": {
             trait.key: {"name": trait.name, **{pole: trait.label(pole) for pole in POLES}}
             for trait in data.model.traits

@@ -72,7 +72,7 @@ def show(sample_id: int, handle: str | None = None, run_id: str | None = None) -
 def _list_parts(origin: "Origin") -> Iterator[tuple[str, str]]:
     """Yields what a person reads, part by part: a title and lines."""
     row, made, asked = origin.row, origin.made_in, origin.prompt
-    yield "text", row["text"] or "none came"
+    yield "text", row["text"] or "none"
     yield "why", origin.why
     yield "where", "\n".join([origin.where, *(f"also {standing}: {where}" for standing, where in origin.also)])
     if made:
@@ -80,15 +80,18 @@ def _list_parts(origin: "Origin") -> Iterator[tuple[str, str]]:
         by = f"prompts {made['versions']['prompts']}, exemplars {made['versions']['exemplars']}"
         yield "set", f"run {made['run_id']}, {made['status']}: {how}\nplan {made['plan_id']}, {by}"
     if "prompt_sha256" in row:
-        scenario = "; ".join(f"{name} {value}" for name, value in json.loads(row["scenario"]).items())
         yield "made by", f"{row['synth_model']}, for {format_cost(row['cost_usd'])}, in round {row['attempt']}"
-        yield "about", f"{scenario}; pair {row['pair_id'] or 'none'}"
+        yield "about", _join(json.loads(row["scenario"]) | {"pair": row["pair_id"] or "none"})
     if votes := row.get("judge_votes"):
-        yield "judges", "\n".join(_say(vote) for vote in json.loads(votes))
+        yield "judges", "\n".join(_join(vote) for vote in json.loads(votes))
     if origin.events:
-        lines = (f"{item.when[:19]}  {item.what}, by {item.who or 'nobody named'}" for item in origin.events)
-        reasons = (f": {item.why}" if item.why else "" for item in origin.events)
-        yield "what happened (UTC)", "\n".join(map(str.__add__, lines, reasons))
+        yield (
+            "what happened (UTC)",
+            "\n".join(
+                f"{item.when[:19]}  {item.what}, by {item.who or 'nobody named'}{f': {item.why}' if item.why else ''}"
+                for item in origin.events
+            ),
+        )
     for seed in [origin.varied] if origin.varied else []:
         yield "variation of", f"{seed.place}: {seed.text}" if seed.text else seed.place
     if asked:
@@ -97,10 +100,10 @@ def _list_parts(origin: "Origin") -> Iterator[tuple[str, str]]:
             yield f"[{role}]", message
         if asked.reply is not None:
             yield "reply", asked.reply
-    openings = [f"{seed.place}: {shorten(seed.text or '', OPENING_CHARS)}" for seed in origin.seeds]
+    openings = [f"{seed.place}: {shorten(seed.text, OPENING_CHARS)}" for seed in origin.seeds]
     if openings:
         yield "own texts that the prompt shows", "\n".join(openings)
 
 
-def _say(vote: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in vote.items())
+def _join(facts: dict[str, Any]) -> str:
+    return "; ".join(f"{name}: {value}" for name, value in facts.items())

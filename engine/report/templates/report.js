@@ -5,7 +5,7 @@
 
   const ROWS_A_PAGE = 100;
   const FOLDED_TEXT = 700;
-  const { run, traits, reasons, names, rows } = JSON.parse(document.getElementById("exemplar-data").textContent);
+  const { traits, reasons, names, rows } = JSON.parse(document.getElementById("exemplar-data").textContent);
   const controls = document.getElementById("controls");
   const count = document.getElementById("count");
   const nothing = document.getElementById("nothing");
@@ -192,7 +192,7 @@
     if (row.lean !== null) facts["lies at"] = row.lean.toFixed(2);
     if (row.detail) facts.found = row.detail;
     facts.id = String(row.id);
-    facts["comes from"] = `exemplars show ${row.id} --run ${run}`;
+    facts["comes from"] = `exemplars show ${row.id}`;
     for (const [name, value] of Object.entries(facts)) {
       const line = make("div");
       line.append(make("dt", "", name), " ", make("dd", "", value));
