@@ -149,8 +149,8 @@ def _list_events(stored: StoredSet, number: int, trait: str, key_names: Mapping[
     yield Event(manifest["created_at"], "asked for", run)
     decisions = [asdict(decision) for decision in read_decisions(stored)]
     # A decision that has a text puts it in the place of the sample's own, by which it gets another id.
-    texts = {item["sample_id"]: item.get("text", "") for item in decisions}
-    own = {number, *(before for before, text in texts.items() if make_id(stored.handle, trait, text) == number)}
+    became = (item["sample_id"] for item in decisions if make_id(stored.handle, trait, item.get("text", "")) == number)
+    own = {number, *became}
     for decision in decisions:
         if decision["sample_id"] in own:
             who = key_names.get(decision["key"], decision["key"])
