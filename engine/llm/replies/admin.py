@@ -103,7 +103,7 @@ def find_prompts(place: RepliesPlace, plan_id: str, prompt_sha256: str) -> list[
     found = []
     for user, head, reply in read_rows(place, FIND_PROMPTS, plan_id=plan_id, prompt_sha256=prompt_sha256):
         system, turns = json.loads(head)
-        found.append((Prompt(user, system, tuple(map(tuple, turns))), Reply(**json.loads(reply))))
+        found.append((Prompt(json.loads(user), system, tuple(map(tuple, turns))), Reply(**json.loads(reply))))
     return found
 
 

@@ -124,8 +124,10 @@ class ReplyStore:
         if prompt is not None and prompt_sha256:
             head = json.dumps([prompt.system, prompt.turns], ensure_ascii=False)
             own, plan_id = digest_text(head), self._opening.plan_id
-            parts = (PromptPart(plan_id, own, head), PromptPart(plan_id, key, prompt.user, prompt_sha256, own))
-            size += len(prompt.user.encode())
+            # As JSON, since PostgreSQL takes no NUL in a text.
+            user = json.dumps(prompt.user, ensure_ascii=False)
+            parts = (PromptPart(plan_id, own, head), PromptPart(plan_id, key, user, prompt_sha256, own))
+            size += len(user.encode())
         change = Kept(self._opening.plan_id, key, written, asked, size, begun, reply.cost_usd, parts)
         standing = await self._write(change)
         self._kept[key] = standing if isinstance(standing, str) else written

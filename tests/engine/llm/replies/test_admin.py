@@ -49,7 +49,7 @@ def list_plans(place: RepliesPlace) -> list[str]:
 
 def test_prompt_is_found_with_its_reply_by_the_digest_of_the_row_and_goes_with_it(place: RepliesPlace) -> None:
     turns = (("A topic", '{"text": "One."}'),)
-    prompts = [Prompt(f"Topic {number}", "Write.", turns) for number in range(2)]
+    prompts = [Prompt(f"Topic\0 {number}", "Write.", turns) for number in range(2)]
 
     async def keep_both() -> None:
         with ReplyStore(place, "plan", HANDLE) as kept:
