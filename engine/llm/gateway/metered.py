@@ -143,8 +143,7 @@ class MeteredClient:
         counts = {name: getattr(reply, name) for name in ("prompt_tokens", "completion_tokens", "cost_usd")}
         self._report(replace(tried, seconds=seconds, refused=reply.finish == REFUSED, **counts))
         asked = self.endpoint.identity if is_embedded(self.endpoint.name) else None
-        prompt = call.request.prompt, call.request.kept_as
-        reply = await call.replies.keep(call.request.key, reply, call.begun, asked, *prompt)
+        reply = await call.replies.keep(call.request.key, reply, call.begun, asked, call.request)
         self._budget.count(reply, reused=False, endpoint=self.endpoint)
         return reply
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from engine.domain.model import digest_text
 from engine.errors import SharedBudgetError, StoreError
-from engine.llm.client.request import Prompt, Reply
+from engine.llm.client.request import Reply, Request
 from engine.llm.replies.changes import (
     Begun,
     Change,
@@ -104,30 +104,17 @@ class ReplyStore:
         return call
 
     async def keep(
-        self,
-        key: str,
-        reply: Reply,
-        begun: int | None = None,
-        asked: str | None = None,
-        prompt: Prompt | None = None,
-        prompt_sha256: str = "",
+        self, key: str, reply: Reply, begun: int | None = None, asked: str | None = None, sent: Request | None = None
     ) -> Reply:
         """Keeps a reply and returns the one that stands: the first, where two asked the same. Its call has ended.
 
         Args:
             asked: which embedded model gave it, by its endpoint's identity; None for a hosted one.
-            prompt: what was sent; it is kept where there is a ``prompt_sha256``, by which it is found.
+            sent: the request, whose prompt is kept too where it says as what.
         """
         written = json.dumps(asdict(reply), ensure_ascii=False)
-        parts: tuple[PromptPart, ...] = ()
-        size = len(written.encode()) + len(key)
-        if prompt is not None and prompt_sha256:
-            head = json.dumps([prompt.system, prompt.turns], ensure_ascii=False)
-            own, plan_id = digest_text(head), self._opening.plan_id
-            # As JSON, since PostgreSQL takes no NUL in a text.
-            user = json.dumps(prompt.user, ensure_ascii=False)
-            parts = (PromptPart(plan_id, own, head), PromptPart(plan_id, key, user, prompt_sha256, own))
-            size += len(user.encode())
+        parts = _split_prompt(self._opening.plan_id, key, sent) if sent is not None and sent.kept_as else ()
+        size = sum(len(content.encode()) for content in (written, key, *(part.content for part in parts[:1])))
         change = Kept(self._opening.plan_id, key, written, asked, size, begun, reply.cost_usd, parts)
         standing = await self._write(change)
         self._kept[key] = standing if isinstance(standing, str) else written
@@ -187,6 +174,14 @@ async def open_replies(place: RepliesPlace, plan_id: str, handle: str = "") -> A
         yield kept
     finally:
         await asyncio.shield(asyncio.to_thread(kept.close))
+
+
+def _split_prompt(plan_id: str, key: str, sent: Request) -> tuple[PromptPart, PromptPart]:
+    """The last message of a prompt, and what it has in common with others; as JSON, since a database takes no NUL."""
+    system, turns = sent.prompt.system, sent.prompt.turns
+    head, user = (json.dumps(said, ensure_ascii=False) for said in ([system, turns], sent.prompt.user))
+    shared = PromptPart(plan_id, digest_text(head), head)
+    return PromptPart(plan_id, key, user, sent.kept_as, shared.key), shared
 
 
 def _explain(limit: SharedLimit, refused: Refused, bound_usd: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from fakes.reply_tables import age_plan, run_sql
 from fakes.reply_writer import PLAN, kill_after, start_writer
 
-from engine.llm.client.request import Prompt, Reply
+from engine.llm.client.request import Prompt, Reply, Request
 from engine.llm.replies.admin import (
     BYTES_PER_GB,
     Removed,
@@ -54,9 +54,10 @@ def test_prompt_is_found_with_its_reply_by_the_digest_of_the_row_and_goes_with_i
     async def keep_both() -> None:
         with ReplyStore(place, "plan", HANDLE) as kept:
             for number, prompt in enumerate(prompts):
-                await kept.keep(str(number), Reply(f"text {number}", "stop"), None, None, prompt, prompt.sha256)
+                sent = Request(prompt, 80, 0.8, kept_as=prompt.sha256)
+                await kept.keep(str(number), Reply(f"text {number}", "stop"), sent=sent)
             # As of a vote.
-            await kept.keep("2", Reply("vote", "stop"), None, None, Prompt("Which?"))
+            await kept.keep("2", Reply("vote", "stop"), sent=Request(Prompt("Which?"), 80, 0.8))
 
     asyncio.run(keep_both())
     found = [find_prompts(place, "plan", prompt.sha256) for prompt in (*prompts, Prompt("Which?"))]
