@@ -21,7 +21,7 @@ OPENING_CHARS = 60
 app = typer.Typer()
 
 
-@app.command("show", rich_help_panel=JUDGE)
+@app.command("show", rich_help_panel=JUDGE, epilog="Example: exemplars show 1967514191599934")
 def show_command(
     sample_id: Annotated[int, typer.Argument(metavar="ID", help="The sample's id, as files and reports have it.")],
     handle: Annotated[str | None, typer.Option(help="Its model. Without it the whole store is looked through.")] = None,
