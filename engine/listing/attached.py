@@ -7,7 +7,7 @@ Samples may be removed from a set meanwhile: their file is then another one, and
 row, for a row keeps the number that it had when its set was attached.
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from engine.domain.model import Pole
 from engine.errors import StoreError
-from engine.listing.page import AttachedPosition, ListedSample, SampleCount
+from engine.listing.page import AttachedPosition, ListedSample
 from engine.store.changes import number_rows
 from engine.store.commit import is_attached
 from engine.store.layout import SAMPLES
@@ -43,7 +44,7 @@ def walk_attached(
     Raises:
         StoreError: a set cannot be read.
     """
-    for stored in list_attached(samples_uri, handle):
+    for stored in sorted(list_sets(samples_uri, handle, "train"), key=_find_place):
         place = _find_place(stored)
         if place < (start.attached_ns, start.run_id) or trait_key not in (None, *stored.manifest["counts"]):
             continue
@@ -52,27 +53,17 @@ def walk_attached(
             yield AttachedPosition(*place, row), ListedSample(**entry, source_url=None)
 
 
-def count_attached(samples_uri: str, handle: str) -> dict[str, SampleCount]:
-    """The number of attached samples of each trait that has any, by trait key, from the manifests.
+def count_attached(samples_uri: str, handle: str) -> Counter[tuple[str, Pole | None]]:
+    """The number of attached samples by trait key and pole, from the manifests.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
     """
-    counts: dict[str, SampleCount] = defaultdict(SampleCount)
+    counts = Counter[tuple[str, Pole | None]]()
     for stored in list_sets(samples_uri, handle, "train"):
         for trait, poles in stored.manifest["counts"].items():
-            if total := sum(poles.values()):
-                counts[trait] += SampleCount(total, poles["positive"], poles["negative"])
-    return dict(counts)
-
-
-def list_attached(samples_uri: str, handle: str) -> list[StoredSet]:
-    """The attached sets of a model's samples, in the order in which they were attached.
-
-    Raises:
-        StoreError: the folder cannot be listed, or a manifest cannot be read.
-    """
-    return sorted(list_sets(samples_uri, handle, "train"), key=_find_place)
+            counts.update({(trait, pole): count for pole, count in poles.items()})
+    return counts
 
 
 def _find_place(stored: StoredSet) -> tuple[int, str]:

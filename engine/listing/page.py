@@ -1,8 +1,7 @@
 """The values of a listing: a sample as the HTTP API shows it, authored or attached, and the position of a page."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from operator import add
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,3 @@ class SampleCount:
     sample_count: int = 0
     positive_samples: int = 0
     negative_samples: int = 0
-
-    def __add__(self, other: "SampleCount") -> "SampleCount":
-        return SampleCount(*map(add, astuple(self), astuple(other)))

@@ -15,7 +15,7 @@ from pathlib import Path
 from engine.definitions.loader import locate_model
 from engine.definitions.outline import Outline, list_sources
 from engine.definitions.sources.entries import Source, Version, read_version, walk_source
-from engine.domain.model import Seed, digest_text
+from engine.domain.model import POLES, Pole, Seed, digest_text
 from engine.domain.samples import make_id
 from engine.listing.attached import count_attached, walk_attached
 from engine.listing.page import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
@@ -56,11 +56,13 @@ def count_samples(models_uri: str, samples_uri: str, outline: Outline) -> dict[s
         DefinitionError, StoreError: as ``list_samples``; every line is read, once until its file changes.
     """
     folder = locate_model(models_uri, outline.handle)
-    counts = {trait.key: SampleCount() for trait in outline.traits}
-    authored = [_count_source(folder, source, read_version(folder, source)) for source in list_sources(folder, outline)]
-    for found in (*authored, count_attached(samples_uri, outline.handle)):
-        for trait in counts.keys() & found.keys():
-            counts[trait] += found[trait]
+    found = count_attached(samples_uri, outline.handle)
+    for source in list_sources(folder, outline):
+        found.update(_count_source(folder, source, read_version(folder, source)))
+    counts = {}
+    for key in (trait.key for trait in outline.traits):
+        positive, negative = (found[key, pole] for pole in POLES)
+        counts[key] = SampleCount(positive + negative + found[key, None], positive, negative)
     return counts
 
 
@@ -108,14 +110,8 @@ def _walk_authored(
 
 
 @lru_cache(maxsize=1024)
-def _count_source(folder: str, source: Source, _version: Version) -> dict[str, SampleCount]:
-    found = Counter((seed.trait, seed.pole) for line in walk_source(folder, source) for seed in line.seeds)
-    counts = Counter[str]()
-    for (trait, _), count in found.items():
-        counts[trait] += count
-    return {
-        trait: SampleCount(count, found[trait, "positive"], found[trait, "negative"]) for trait, count in counts.items()
-    }
+def _count_source(folder: str, source: Source, _version: Version) -> Counter[tuple[str, Pole | None]]:
+    return Counter((seed.trait, seed.pole) for line in walk_source(folder, source) for seed in line.seeds)
 
 
 def _make_sample(handle: str, seed: Seed) -> ListedSample:

@@ -16,8 +16,8 @@ from engine.definitions.loader import load_outline
 from engine.domain.model import Model, Pool
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, FrozenModelError, InputError, StoreError
-from engine.listing.attached import count_attached, list_attached
-from engine.listing.page import Page, Position, SampleCount
+from engine.listing.attached import count_attached
+from engine.listing.page import Page, Position
 from engine.listing.places import find_places
 from engine.listing.samples import list_samples
 from engine.run.job import read_pools
@@ -47,7 +47,7 @@ def test_detached_set_is_seen_by_no_reader_keeps_what_it_was_and_stays_detached(
 
     assert {"stays": 4} == dict(pd.read_parquet(store)["run_id"].value_counts())
     assert "goes" not in [stored.run_id for stored in list_sets(str(store), HANDLE, pool)]
-    assert 4 == count_attached(str(store), HANDLE)["clarity"].sample_count
+    assert 4 == count_attached(str(store), HANDLE).total()
     assert before.pop(SAMPLES) == after.pop(DETACHED)
     then, now = (json.loads(files.pop(MANIFEST)) for files in (before, after))
     assert before == after
@@ -188,7 +188,7 @@ def test_set_that_is_empty_is_still_attached_and_reads_well(tmp_path: Path) -> N
     stored = remove(store, "a", 0, 1)
 
     assert ("attached", []) == (stored.status, list(pd.read_parquet(store)["text"]))
-    assert {} == count_attached(str(store), HANDLE)
+    assert 0 == count_attached(str(store), HANDLE).total()
     assert 0 == len(read_pools(str(store), Model(HANDLE, ())).attached)
     assert 1 == len(digest_sets(list_sets(str(store), HANDLE, "train")))
     assert [] == name_faults(store)
@@ -238,7 +238,7 @@ def test_cursor_and_set_keep_their_places_whatever_is_removed(tmp_path: Path, li
     def read(position: Position | None = None, limit: int = 100) -> Page:
         return list_samples(str(models), str(store), load_outline(str(models), HANDLE), None, position, limit)
 
-    places = [(item.manifest["attached_ns"], item.run_id) for item in list_attached(str(store), HANDLE)]
+    places = [(item.manifest["attached_ns"], item.run_id) for item in list_sets(str(store), HANDLE, "train")]
     behind = read(limit=limit).next_position
     rest = [sample.text for sample in read(behind).samples]
     for run_id in "abc":
@@ -247,5 +247,5 @@ def test_cursor_and_set_keep_their_places_whatever_is_removed(tmp_path: Path, li
     gone = {f"{run_id} {number}" for run_id in "abc" for number in range(6) if run_id == "b" or number in (0, 3)}
 
     assert [text for text in rest if text not in gone] == [sample.text for sample in read(behind).samples]
-    assert places == [(item.manifest["attached_ns"], item.run_id) for item in list_attached(str(store), HANDLE)]
-    assert SampleCount(8, 4, 4) == count_attached(str(store), HANDLE)["clarity"]
+    assert places == [(item.manifest["attached_ns"], item.run_id) for item in list_sets(str(store), HANDLE, "train")]
+    assert {("clarity", "positive"): 4, ("clarity", "negative"): 4} == count_attached(str(store), HANDLE)

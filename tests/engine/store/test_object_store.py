@@ -7,7 +7,6 @@ from fakes.stored import HANDLE, TOMORROW, attach_set, name_faults
 
 from engine.errors import StoreError
 from engine.listing.attached import count_attached
-from engine.listing.page import SampleCount
 from engine.store.changes import detach_set, find_detachable
 from engine.store.earlier.rows import read_attached
 from engine.store.layout import DETACHED, HASHES, MANIFEST, REJECTED, SAMPLES
@@ -30,7 +29,7 @@ def store(s3_uri: str) -> str:
 
 def list_runs(store: str) -> list[str]:
     sets = list_sets(store, HANDLE, "train")
-    assert ROWS * len(sets) == len(read_attached(sets)) == count_attached(store, HANDLE)["clarity"].sample_count
+    assert ROWS * len(sets) == len(read_attached(sets)) == count_attached(store, HANDLE).total()
     return sorted(stored.run_id for stored in sets)
 
 
@@ -133,7 +132,7 @@ def test_detaching_that_breaks_after_any_request_leaves_the_set_attached_or_not(
     assert 3 <= changes
     assert [DETACHED, HASHES, MANIFEST, REJECTED] == list_files(store, run_id)
     assert {"old": ROWS} == dict(pd.read_parquet(store)["run_id"].value_counts())
-    assert {"clarity": SampleCount(4, 2, 2)} == count_attached(store, HANDLE)
+    assert {("clarity", "positive"): 2, ("clarity", "negative"): 2} == count_attached(store, HANDLE)
 
 
 def test_key_that_may_not_write_is_told_before_anything_is_paid_for(store: str, s3: S3) -> None:

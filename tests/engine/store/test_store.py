@@ -21,7 +21,6 @@ from fakes.workspace import mount_disk
 from engine.domain.model import Attached
 from engine.domain.samples import REJECTED_SCHEMA, SAMPLE_SCHEMA, Row, make_id, make_row, make_sample_table
 from engine.errors import StoreError
-from engine.listing.attached import list_attached
 from engine.store.changes import detach_set
 from engine.store.commit import STAGING
 from engine.store.earlier.rows import read_attached
@@ -257,7 +256,7 @@ def test_set_has_the_moment_of_its_commit_and_keeps_it(tmp_path: Path) -> None:
     assert before <= moment <= time.time_ns()
     attach_set(tmp_path, "b")
     assert moment == attach_set(tmp_path, "a").manifest["attached_ns"]
-    sets = list_attached(f"{tmp_path}/", HANDLE)
+    sets = list_sets(f"{tmp_path}/", HANDLE, "train")
     assert [("a", moment), "b"] == [(sets[0].run_id, sets[0].manifest["attached_ns"]), sets[1].run_id]
 
 
