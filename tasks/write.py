@@ -18,11 +18,7 @@ from engine.text.formatting import join_words
 
 @task(name="write", task_run_name="write: {verdict.status}", cache_policy=NO_CACHE, persist_result=False)
 def write(
-    settings: Settings,
-    rounds: Rounds,
-    stamp: RunStamp,
-    verdict: Verdict,
-    gateway: ModelGateway,
+    settings: Settings, rounds: Rounds, stamp: RunStamp, verdict: Verdict, gateway: ModelGateway
 ) -> StoredSet | tuple[str, ...]:
     """The sample set as it stands in the store, or the runs whose sets came in since the check: then it is not there.
 

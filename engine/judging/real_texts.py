@@ -6,7 +6,6 @@ The axis is the difference of the poles' means, as the platform itself scores (`
 import heapq
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import TypeVar
 
 import numpy as np
@@ -24,7 +23,6 @@ MAX_REAL_PER_POLE = 1_000
 MAX_CHARACTERS = 20_000
 # The normal distribution's quantile of an interval of 95 %.
 Z_95 = 1.959964
-_BISECTIONS = 40
 Item = TypeVar("Item", Seed, Attached)
 
 
@@ -148,19 +146,12 @@ def bound_auc(auc: float, positives: int, negatives: int) -> tuple[float, float]
     intervals of DeLong (1988) and of Hanley and McNeil, which have no width at an AUC of 1, in 35 to 95.
     """
 
-    def lies_near(bound: float) -> bool:
-        spread = (1 - bound) / (2 - bound) + bound / (1 + bound)
-        error = sqrt(bound * (1 - bound) * (1 + ((positives + negatives) / 2 - 1) * spread) / (positives * negatives))
-        return abs(bound - auc) <= Z_95 * error
-
-    bounds = []
-    for end in (0.0, 1.0):
-        near, far = auc, end
-        for _ in range(_BISECTIONS):
-            middle = (near + far) / 2
-            near, far = (middle, far) if lies_near(middle) else (near, middle)
-        bounds.append(near)
-    return bounds[0], bounds[1]
+    values = np.append(np.linspace(0, 1, 100_001), auc)
+    spread = (1 - values) / (2 - values) + values / (1 + values)
+    more = 1 + ((positives + negatives) / 2 - 1) * spread
+    errors = np.sqrt(values * (1 - values) * more / (positives * negatives))
+    near = values[np.abs(values - auc) <= Z_95 * errors]
+    return float(near.min()), float(near.max())
 
 
 def place_texts(samples: Labelled, groups: Sequence[str], vectors: Vectors) -> list[Placement]:

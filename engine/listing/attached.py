@@ -30,8 +30,6 @@ COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "cr
 # To make Python values of rows is most of the cost, and a page may end early in a batch.
 BATCH_ROWS = 128
 BUFFER_BYTES = 64 * 1024
-# How often the samples of a set may become others while they are read.
-TRIES = 10
 
 
 def walk_attached(
@@ -76,7 +74,7 @@ def _walk_set(folder: str, first: int, trait_key: str | None) -> Iterator[tuple[
     If its samples become others meanwhile, it goes on in those behind the last row.
     """
     filesystem, path = open_folder(f"{folder}/{SAMPLES}")
-    for _ in range(TRIES):
+    while True:
         before = filesystem.get_file_info(path)
         try:
             with filesystem.open_input_file(path) as source:
@@ -91,7 +89,6 @@ def _walk_set(folder: str, first: int, trait_key: str | None) -> Iterator[tuple[
             # In an object store the begin of one file may be read with the end of another.
             if (now.mtime_ns, now.size) == (before.mtime_ns, before.size):
                 raise StoreError(f"The sample set {folder} cannot be read: {error}") from error
-    raise StoreError(f"The samples of {folder} change faster than they can be read")
 
 
 def _walk_file(source: pa.NativeFile, first: int, trait_key: str | None) -> Iterator[tuple[int, dict[str, Any]]]:

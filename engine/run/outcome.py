@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from engine.asking.held_out import choose_pool
 from engine.definitions.lifecycle import check_draft
+from engine.definitions.loader import load_outline
 from engine.domain.model import POLES, Pool, SynthType
 from engine.domain.samples import Row
 from engine.domain.verdict import RunResult
 from engine.errors import InputError, ModelBusyError
 from engine.report.wording import state_headline
 from engine.settings import Settings
-from engine.store.added_samples import find_added
+from engine.store.added_samples import find_authored
 from engine.store.layout import REPORT, VERDICT
 from engine.store.sample_set import read_manifest
 from engine.store.store import StoredSet, list_newer, locate_set, read_document
@@ -36,7 +38,8 @@ def make_entry_check(
         if rows and pool == "train":
             check_draft(models_uri, handle)
         texts = {row["id"]: str(row["text"]) for row in rows}
-        if added := find_added(models_uri, handle, texts):
+        without_sources = replace(load_outline(models_uri, handle), sources=())
+        if added := find_authored(models_uri, without_sources, texts):
             raise ModelBusyError(
                 f"{handle}: {texts[min(added)]!r} was added to its samples meanwhile, and the set has the same text. "
                 "Nothing was attached, and nothing that was paid is lost. Start again, or leave it out of the review"

@@ -6,8 +6,7 @@ store, so that none of another Prefect server attaches meanwhile what is added.
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -19,22 +18,20 @@ from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import SampleConflictError
+from engine.store.earlier.rows import find_qualities
 from engine.system.filesystem import lock_folder, open_folder, read_bytes, replace_file
 
 # Longer than any text that a definition can ask for: 5,000 words, and half as many again before one is too long.
 MAX_TEXT_CHARACTERS = 64 * 1024
-# The qualities that stand for an id; more than one where an author has labelled one text twice.
-Standing = Mapping[int, Collection[float]]
 # The ids of a file's samples, ``int64`` of shape ``(samples,)``, and their qualities in the same order.
 _Index = tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.float64]]]
 
 
-def add_samples(models_uri: str, handle: str, samples: Sequence[Seed], attached: Standing) -> list[int]:
+def add_samples(models_uri: str, samples_uri: str, handle: str, samples: Sequence[Seed]) -> list[int]:
     """Adds samples to a model, all or none, and returns their ids in order; what is there already is not added again.
 
     Args:
         samples: traits by their keys, texts without space around them; ``place`` is not read.
-        attached: the qualities that attached samples have by their ids, of those that are to be added at least.
 
     Raises:
         SampleConflictError: a text has another quality for its trait, in the model or among the samples.
@@ -43,7 +40,7 @@ def add_samples(models_uri: str, handle: str, samples: Sequence[Seed], attached:
     """
     outline, folder = load_outline(models_uri, handle), locate_model(models_uri, handle)
     with lock_folder(*open_folder(folder)):
-        new = choose_new(models_uri, outline, samples, attached)
+        new = choose_new(models_uri, samples_uri, outline, samples)
         if new:
             before = _read_added(folder)
             gap = b"" if before.endswith(b"\n") or not before else b"\n"
@@ -51,7 +48,7 @@ def add_samples(models_uri: str, handle: str, samples: Sequence[Seed], attached:
     return [make_id(handle, sample.trait, sample.text) for sample in samples]
 
 
-def choose_new(models_uri: str, outline: Outline, samples: Sequence[Seed], attached: Standing) -> list[Seed]:
+def choose_new(models_uri: str, samples_uri: str, outline: Outline, samples: Sequence[Seed]) -> list[Seed]:
     """The samples that the model does not have yet, each once; writes nothing.
 
     Raises:
@@ -59,7 +56,7 @@ def choose_new(models_uri: str, outline: Outline, samples: Sequence[Seed], attac
     """
     ids = [make_id(outline.handle, sample.trait, sample.text) for sample in samples]
     standing = find_authored(models_uri, outline, ids)
-    for known, qualities in attached.items():
+    for known, qualities in find_qualities(samples_uri, outline.handle, ids).items():
         standing[known].update(qualities)
     new = []
     for index, (known, sample) in enumerate(zip(ids, samples, strict=True)):
@@ -79,6 +76,8 @@ def choose_new(models_uri: str, outline: Outline, samples: Sequence[Seed], attac
 def find_authored(models_uri: str, outline: Outline, ids: Collection[int]) -> defaultdict[int, set[float]]:
     """The qualities that authored samples, added ones too, have by their ids; of the given ids alone.
 
+    There are several where an author has labelled one text twice.
+
     Raises:
         DefinitionError, StoreError: as ``add_samples``.
     """
@@ -90,16 +89,6 @@ def find_authored(models_uri: str, outline: Outline, ids: Collection[int]) -> de
         for place in np.flatnonzero(np.isin(known, wanted)):
             found[int(known[place])].add(float(qualities[place]))
     return found
-
-
-def find_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[int]:
-    """Those of the ids that added samples have.
-
-    Raises:
-        DefinitionError, StoreError: as ``add_samples``.
-    """
-    outline = replace(load_outline(models_uri, handle), sources=())
-    return frozenset(find_authored(models_uri, outline, ids))
 
 
 def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozenset[int]:

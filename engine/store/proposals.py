@@ -30,13 +30,7 @@ from engine.store.sample_set import (
     unseal,
     write_parquet,
 )
-from engine.store.store import (
-    UNREADABLE,
-    StoredSet,
-    explain_damage,
-    list_sets,
-    translate_errors,
-)
+from engine.store.store import UNREADABLE, StoredSet, explain_damage, list_sets, translate_errors
 from engine.store.writers import lock_model
 from engine.system.filesystem import read_bytes
 

@@ -58,7 +58,6 @@ class StoreVerifier:
     sets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
     samples: int = 0
     size_bytes: int = 0
-    broken: int = 0
 
     def find_faults(self) -> Iterator[Fault]:
         """Yields everything that is broken, in the order of the store's folders.
@@ -66,11 +65,6 @@ class StoreVerifier:
         Raises:
             StoreError: the store cannot be listed.
         """
-        for fault in self._walk_store():
-            self.broken += 1
-            yield fault
-
-    def _walk_store(self) -> Iterator[Fault]:
         root = self.samples_uri.rstrip("/")
         filesystem, path = open_folder(root)
         temporary = list_stale(Path(path), datetime.now(UTC)) if isinstance(filesystem, fs.LocalFileSystem) else []
@@ -104,12 +98,9 @@ class StoreVerifier:
         """Checks one set, and again where there are faults: a run may have ended meanwhile, or somebody detached it."""
         checked = _SetCheck(place)
         for _ in range(TRIES):
-            if not checked.faults:
-                break
-            time.sleep(PAUSE_SECONDS)
-            before, checked = checked, _SetCheck(place)
-            if checked.faults == before.faults and all(fault.remedy != FINISH for fault in checked.faults):
-                break
+            if checked.faults:
+                time.sleep(PAUSE_SECONDS)
+                checked = _SetCheck(place)
         if checked.status in self.sets:
             self.sets[checked.status] += 1
         self.samples += len(checked.ids) if checked.status == "attached" else 0

@@ -50,12 +50,12 @@ def verify_command(
     else:
         sets = ", ".join(f"{count} {status}" for status, count in verifier.sets.items())
         models, samples = count_noun(verifier.models, "model"), count_noun(verifier.samples, "sample")
-        said = f"{verifier.broken} broken" if verifier.broken else "nothing is broken"
+        said = f"{len(faults)} broken" if faults else "nothing is broken"
         size = f"{verifier.size_bytes / 1e6:.1f} MB"
         print(f"{verifier.samples_uri}: {models}, sets: {sets}; {samples}, {size}: {said}")
-    if verifier.broken:
-        verb, noun = ("is", "thing") if verifier.broken == 1 else ("are", "things")
-        raise StoreError(f"{verifier.broken} {noun} {verb} broken in {verifier.samples_uri}")
+    if faults:
+        verb, noun = ("is", "thing") if len(faults) == 1 else ("are", "things")
+        raise StoreError(f"{len(faults)} {noun} {verb} broken in {verifier.samples_uri}")
 
 
 @app.command("detach", rich_help_panel=JUDGE, epilog="Example: exemplars detach 0f2c7c1e-5b1f-4b0e-9a53-7a4f3c0d2b11")

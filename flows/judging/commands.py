@@ -13,11 +13,7 @@ app = typer.Typer()
 def hold_command(
     handle: HandleArgument,
     real: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE",
-            help=f"{LABELLED_HELP} - reads stdin. Twenty texts a pole say a lot.",
-        ),
+        str, typer.Option(metavar="FILE", help=f"{LABELLED_HELP} - reads stdin. Twenty texts a pole say a lot.")
     ],
     trait: TraitOption = None,
     as_json: JsonOption = False,

@@ -113,7 +113,8 @@ def test_set_with_a_text_that_was_added_meanwhile_is_not_attached(
 ) -> None:
     text = others["same"]["clarity"]["positive"][0]
     with between_gate_and_commit(entered, provider) as running:
-        add_samples(entered.variables["EXEMPLARS_MODELS_URI"], HANDLE, [Seed("clarity", text, 0.0, "")], {})
+        models_uri, seed = entered.variables["EXEMPLARS_MODELS_URI"], Seed("clarity", text, 0.0, "")
+        add_samples(models_uri, str(entered.samples), HANDLE, [seed])
     with pytest.raises(CancelledRun, match="was added to its samples meanwhile"):
         running.result()
 

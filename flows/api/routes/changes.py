@@ -17,12 +17,10 @@ from starlette.convertors import StringConvertor, register_url_convertor
 
 from engine.definitions.loader import check_traits, load_outline
 from engine.domain.model import Seed, digest_text
-from engine.domain.samples import make_id
 from engine.errors import ModelBusyError, OrchestratorError
 from engine.listing.places import Places, find_places, remove_samples
 from engine.store.added_samples import MAX_TEXT_CHARACTERS, add_samples, choose_new
 from engine.store.changes import Removal
-from engine.store.earlier.rows import find_qualities
 from engine.store.store import translate_errors
 from engine.store.writers import lock_model
 from flows.api.enqueue import find_holder, refuse_run
@@ -228,7 +226,7 @@ def _check_model(storage: Storage, handle: str, wanted: Sequence[NewSample]) -> 
     samples = [
         Seed(keys[sample.trait], sample.text.strip(), sample.quality, source_url=sample.source_url) for sample in wanted
     ]
-    choose_new(storage.models_uri, outline, samples, _find_attached(storage, handle, samples))
+    choose_new(storage.models_uri, storage.samples_uri, outline, samples)
     return samples
 
 
@@ -236,12 +234,7 @@ def _add(storage: Storage, handle: str, samples: Sequence[Seed]) -> list[int]:
     place = f"{storage.samples_uri.rstrip('/')}/handle={handle}"
     # A run of another Prefect server may be about to attach the same text.
     with translate_errors(place, "Permit writing; nothing was added"), lock_model(place):
-        return add_samples(storage.models_uri, handle, samples, _find_attached(storage, handle, samples))
-
-
-def _find_attached(storage: Storage, handle: str, samples: Sequence[Seed]) -> dict[int, set[float]]:
-    ids = [make_id(handle, sample.trait, sample.text) for sample in samples]
-    return find_qualities(storage.samples_uri, handle, ids)
+        return add_samples(storage.models_uri, storage.samples_uri, handle, samples)
 
 
 def _find_sample(storage: Storage, handle: str, sample_id: int) -> Places:

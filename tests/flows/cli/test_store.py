@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for run_id in ("a", "b"):
         attach_set(tmp_path / "samples", run_id)
     attach_set(tmp_path / "samples", "held", pool="eval")
-    add_samples(str(tmp_path / "models"), HANDLE, [Seed("clarity", "Added.", 1.0)], {})
+    add_samples(str(tmp_path / "models"), str(tmp_path / "samples"), HANDLE, [Seed("clarity", "Added.", 1.0)])
     monkeypatch.setenv("EXEMPLARS_MODELS_URI", str(tmp_path / "models"))
     monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", str(tmp_path / "samples"))
     return tmp_path
