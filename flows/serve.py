@@ -200,10 +200,10 @@ def run_services(
             while not all(service.is_up() for service in starting):
                 for service in running:
                     service.check(start_seconds if service in starting else None)
-                if _stdin_closes(LOOK_SECONDS):
+                if _stdin_closes():
                     raise RunInterruptedError("interrupted before everything was up. Everything is stopped")
         print(ready, flush=True)
-        while not _stdin_closes(LOOK_SECONDS):
+        while not _stdin_closes():
             for service in running:
                 service.check()
 
@@ -238,9 +238,8 @@ def shorten(path: Path) -> str:
     return str(path).removeprefix(f"{Path.cwd()}{os.sep}")
 
 
-def _stdin_closes(seconds: float) -> bool:
-    """Whether standard input closes within so many seconds."""
-    return bool(select.select([sys.stdin], [], [], seconds)[0])
+def _stdin_closes() -> bool:
+    return bool(select.select([sys.stdin], [], [], LOOK_SECONDS)[0])
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -41,14 +41,11 @@ class Platform:
     """One model at a platform, as one key sees it.
 
     Args:
-        url: the address of the API, with or without ``/v1``.
+        url: the address of the API, as ``find_base`` gives it.
         timeout_seconds: how long an answer is waited for.
         patience_seconds: how long a platform that fails, or a model that is busy, is waited for.
         tell: told in a sentence of every wait.
         wait_seconds: the first wait between two tries; it doubles, with jitter.
-
-    Raises:
-        InputError: the address is none, or has a password in it.
     """
 
     def __init__(
@@ -61,7 +58,7 @@ class Platform:
         tell: Callable[[str], None],
         wait_seconds: float = 0.5,
     ) -> None:
-        self.url = find_base(url)
+        self.url = url
         self._handle = handle
         self._key = key
         self._patience_seconds = patience_seconds
@@ -120,7 +117,6 @@ class Platform:
             )
 
     def _explain(self, answer: httpx.Response, entries: Sequence[bytes]) -> ExemplarsError:
-        """The error for a refusal."""
         code, said, details = self._read_error(answer)
         told = f"{self.url} answered {answer.status_code}: {said}"
         match answer.status_code:
@@ -166,7 +162,6 @@ class Platform:
         return f"sample {number} for {fields['trait']}, {shorten(fields['text'], SHOWN_TEXT)!r}", number
 
     def _choose_wait(self, state: RetryCallState) -> float:
-        """Backoff in seconds before the next try."""
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after_seconds if isinstance(error, RetryablePlatformError) else None
         # Jitter is added to what was asked for, so that those who were sent away do not all come back at once.

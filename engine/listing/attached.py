@@ -9,6 +9,8 @@ row, for a row keeps the number that it had when its set was attached.
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,6 @@ import pyarrow.parquet as pq
 
 from engine.domain.model import Pole
 from engine.errors import StoreError
-from engine.listing.page import AttachedPosition, ListedSample
 from engine.store.changes import number_rows
 from engine.store.commit import is_attached
 from engine.store.layout import SAMPLES
@@ -30,6 +31,33 @@ COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "cr
 # To make Python values of rows is most of the cost, and a page may end early in a batch.
 BATCH_ROWS = 128
 BUFFER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSample:
+    """A text with its quality in [0, 1] for one trait, which is given by its key (the platform's contract, section 3).
+
+    ``id`` has 53 bits; the same text for the same trait has the same id, even if it is authored twice.
+    ``created_at`` is in UTC, and None for authored samples.
+    """
+
+    id: int
+    trait: str
+    text: str
+    quality: float
+    provenance: str
+    source_url: str | None
+    content_sha256: str
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedPosition:
+    """The position of an attached sample: when its set was attached (ns since 1970), the set's run id, and the row."""
+
+    attached_ns: int = 0
+    run_id: str = ""
+    row: int = 0
 
 
 def walk_attached(

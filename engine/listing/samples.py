@@ -7,7 +7,7 @@ next, so a set that is attached or detached between two pages does not shift any
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -17,12 +17,44 @@ from engine.definitions.outline import Outline, list_sources
 from engine.definitions.sources.entries import Source, Version, read_version, walk_source
 from engine.domain.model import POLES, Pole, Seed, digest_text
 from engine.domain.samples import make_id
-from engine.listing.attached import count_attached, walk_attached
-from engine.listing.page import AttachedPosition, AuthoredPosition, ListedSample, Page, Position, SampleCount
+from engine.listing.attached import AttachedPosition, ListedSample, count_attached, walk_attached
 from engine.text.formatting import render_markdown
 
 CARD = Path(__file__).parent / "templates" / "model_card.md.jinja"
 PROVENANCE = "authored"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthoredPosition:
+    """The position of an authored sample.
+
+    ``source`` is the index of the model's source, ``line`` the number of its line from 1, and ``label`` the index of
+    the label in the line.
+    """
+
+    source: int = 0
+    line: int = 1
+    label: int = 0
+
+
+Position = AuthoredPosition | AttachedPosition
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Samples in order; ``next_position`` is the position of the sample after them, None on the last page."""
+
+    samples: tuple[ListedSample, ...]
+    next_position: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCount:
+    """The number of samples of a trait: all, those of quality exactly 1, and those of quality exactly 0."""
+
+    sample_count: int = 0
+    positive_samples: int = 0
+    negative_samples: int = 0
 
 
 def list_samples(

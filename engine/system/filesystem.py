@@ -271,7 +271,6 @@ class Target:
         Raises:
             InputError: as ``check``. StoreError: it cannot be written.
         """
-        self.check()
         part = self.place.with_name(f".export-{secrets.token_hex(4)}")
         try:
             if self.entries is not None:

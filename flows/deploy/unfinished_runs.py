@@ -54,7 +54,6 @@ def watch_run(client: SyncPrefectClient, run: FlowRun) -> None:
 
 
 def _end(client: SyncPrefectClient, run: FlowRun, labels: LeaseLabels) -> None:
-    """Ends a run whose process is gone, and frees its lease."""
     free_lease(client, run.id, labels)
     # It may have ended by itself since it was listed.
     state = client.read_flow_run(run.id).state
@@ -72,7 +71,6 @@ def _find_lease_labels(run: FlowRun) -> LeaseLabels | None:
 
 
 def _list_unfinished(client: SyncPrefectClient) -> Iterator[FlowRun]:
-    """Our runs that are running, pending or cancelling, on any machine."""
     offset = 0
     while page := client.read_flow_runs(
         flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOW_NAMES))),

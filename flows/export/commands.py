@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.domain.model import check_handle
 from engine.errors import InputError, RunInterruptedError
 from engine.text.formatting import count_noun
 from flows.cli.options import HAND_ON, HandleArgument, RunOption, json_option
@@ -62,7 +61,6 @@ def push_command(
     from engine.settings import read_settings
     from flows.cli.console import make_console, make_live
 
-    check_handle(handle)
     settings, url = read_settings(), find_base(to)
     if settings.platform_key is None:
         raise InputError(
@@ -104,7 +102,6 @@ def _describe_left_out(count: int) -> str:
 
 
 def _describe_export(export: "Export") -> str:
-    """Says what was exported, and how it is used."""
     from engine.export.formats import FORMATS
 
     of = (

@@ -136,7 +136,6 @@ def show_placements(scoring: ScoringSet, placements: Mapping[str, Placement], as
 
 
 def _find_trait(model: Model, wanted: str) -> Trait:
-    """Finds a trait by its key or, if there is none, by its name."""
     for trait in (*(item for item in model.traits if item.key == wanted), *model.traits):
         if wanted in (trait.key, trait.name):
             return trait

@@ -125,7 +125,6 @@ class RunMeter:
             self._instruments.rejected.add(count, {**attributes, "exemplars.reason": reason})
 
     def _record_try(self, tried: CallAttempted) -> None:
-        """Records one try of a call."""
         its = self._instruments
         model = {"gen_ai.request.model": tried.model}
         operation = "chat" if tried.style == "chat" else "text_completion"

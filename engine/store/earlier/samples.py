@@ -112,7 +112,7 @@ class _StoreTexts:
         """Yields a column of hashes in parts.
 
         Raises:
-            StoreError: a set's hashes cannot be read, or do not fit its samples.
+            StoreError: a set's hashes cannot be read, or another version of the code made them.
         """
         if not self._found:
             # Each round asks several times, and a model may have thousands of sets.
@@ -162,7 +162,6 @@ def _read_subjects(scenarios: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _read_texts(stored: StoredSet, rows: Numbers) -> list[str]:
-    """The texts at some sorted positions in one set."""
     texts: list[str] = []
     with open_rows(stored) as parquet:
         begins = 0
@@ -189,15 +188,12 @@ def _find_hashes(stored: StoredSet, rows: int) -> tuple[_Hashes, Numbers | None]
 
 
 def _walk_hashes(hashes: _Hashes, column: HashColumn, ids: Numbers | None) -> Iterator[pa.Array]:
-    """Yields a column of hashes in parts.
-
-    Args:
-        ids: those of the samples, in order; None where there are as many hashes.
+    """Yields a column of hashes in parts, of the samples with these ids alone if some are given.
 
     Raises:
-        ValueError: some of these samples have no hashes, or another version of the code made them.
+        ValueError: another version of the code made them.
     """
-    wanted, found = None if ids is None else pa.array(ids), 0
+    wanted = None if ids is None else pa.array(ids)
     source = pa.BufferReader(hashes) if isinstance(hashes, bytes) else hashes
     with pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as parquet:
         if parquet.schema_arrow.metadata != HASHES_SCHEMA.metadata:
@@ -207,7 +203,4 @@ def _walk_hashes(hashes: _Hashes, column: HashColumn, ids: Numbers | None) -> It
             table = parquet.read_row_group(group, columns=columns, use_threads=False)
             if wanted is not None:
                 table = table.filter(pc.is_in(table["id"], wanted))
-                found += table.num_rows
             yield from table[column].chunks
-    if ids is not None and found != len(ids):
-        raise ValueError(f"it has hashes of {found} of its {len(ids)} samples")

@@ -13,8 +13,15 @@ from engine.definitions.loader import list_handles, load_outline
 from engine.definitions.outline import Outline
 from engine.domain.model import State
 from engine.errors import DefinitionError
-from engine.listing.page import AttachedPosition, AuthoredPosition, Position, SampleCount
-from engine.listing.samples import count_samples, list_samples, render_model_card
+from engine.listing.attached import AttachedPosition
+from engine.listing.samples import (
+    AuthoredPosition,
+    Position,
+    SampleCount,
+    count_samples,
+    list_samples,
+    render_model_card,
+)
 from engine.store.layout import REPORT
 from engine.store.store import find_set
 from engine.system.filesystem import OutsideFolderError, read_inside

@@ -58,7 +58,7 @@ def push(place: Path, url: str, **options: Any) -> list[str]:
     samples = find_attached(str(place / "models"), str(place / "samples"), HANDLE, ["train"])
     told: list[str] = []
     given: dict[str, Any] = {"timeout_seconds": 60.0, "patience_seconds": 60.0, "tell": told.append} | options
-    with Platform(url, HANDLE, KEY, wait_seconds=0.01, **given) as platform:
+    with Platform(find_base(url), HANDLE, KEY, wait_seconds=0.01, **given) as platform:
         for entries in walk_bodies(samples):
             platform.add_samples(entries)
     return told

@@ -8,8 +8,7 @@ from markdown_it import MarkdownIt
 
 from engine.definitions.outline import Outline
 from engine.domain.model import Brief, Skipped
-from engine.listing.page import SampleCount
-from engine.listing.samples import render_model_card
+from engine.listing.samples import SampleCount, render_model_card
 from engine.report.run_page import escape
 from engine.text.formatting import as_cell, as_line
 

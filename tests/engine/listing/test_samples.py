@@ -18,8 +18,8 @@ from engine.definitions.loader import load_model, load_outline
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, StoreError
-from engine.listing.page import AttachedPosition, ListedSample, Page, Position, SampleCount
-from engine.listing.samples import count_samples, list_samples
+from engine.listing.attached import AttachedPosition, ListedSample
+from engine.listing.samples import Page, Position, SampleCount, count_samples, list_samples
 from engine.store.layout import MANIFEST, SAMPLES
 from engine.store.sample_set import seal
 from engine.store.store import locate_set

@@ -13,8 +13,7 @@ from engine.definitions.outline import ADDED_FILE
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, SampleConflictError, StoreError, UnknownModelError
-from engine.listing.page import SampleCount
-from engine.listing.samples import count_samples, list_samples
+from engine.listing.samples import SampleCount, count_samples, list_samples
 from engine.store.added_samples import add_samples, find_authored, remove_added
 from engine.store.earlier.rows import find_qualities
 from engine.system.filesystem import replace_file

@@ -17,9 +17,8 @@ from engine.domain.model import Model, Pool
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, FrozenModelError, InputError, StoreError
 from engine.listing.attached import count_attached
-from engine.listing.page import Page, Position
 from engine.listing.places import find_places
-from engine.listing.samples import list_samples
+from engine.listing.samples import Page, Position, list_samples
 from engine.run.job import read_pools
 from engine.store.changes import Removal, detach_set, find_detachable, remove_stored
 from engine.store.earlier.rows import read_attached

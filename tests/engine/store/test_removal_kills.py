@@ -21,8 +21,7 @@ from fakes.stored import HANDLE, TOMORROW, attach_set, name_faults, write_model
 from engine.definitions.loader import load_outline
 from engine.errors import StoreError
 from engine.listing.attached import count_attached
-from engine.listing.page import Position
-from engine.listing.samples import list_samples
+from engine.listing.samples import Position, list_samples
 from engine.store.leftovers import sweep_store
 
 REMOVED = choose(once=20, at_length=200)
