@@ -88,9 +88,10 @@ def count_samples(models_uri: str, samples_uri: str, outline: Outline) -> dict[s
         DefinitionError, StoreError: as ``list_samples``; every line is read, once until its file changes.
     """
     folder = locate_model(models_uri, outline.handle)
-    found = count_attached(samples_uri, outline.handle)
+    found = Counter[tuple[str, Pole | None]]()
     for source in list_sources(folder, outline):
         found.update(_count_source(folder, source, read_version(folder, source)))
+    found.update(count_attached(samples_uri, outline.handle))
     counts = {}
     for key in (trait.key for trait in outline.traits):
         positive, negative = (found[key, pole] for pole in POLES)

@@ -98,9 +98,12 @@ class StoreVerifier:
         """Checks one set, and again where there are faults: a run may have ended meanwhile, or somebody detached it."""
         checked = _SetCheck(place)
         for _ in range(TRIES):
-            if checked.faults:
-                time.sleep(PAUSE_SECONDS)
-                checked = _SetCheck(place)
+            if not checked.faults:
+                break
+            time.sleep(PAUSE_SECONDS)
+            before, checked = checked, _SetCheck(place)
+            if checked.faults == before.faults and all(fault.remedy != FINISH for fault in checked.faults):
+                break
         if checked.status in self.sets:
             self.sets[checked.status] += 1
         self.samples += len(checked.ids) if checked.status == "attached" else 0

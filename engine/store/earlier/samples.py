@@ -112,7 +112,7 @@ class _StoreTexts:
         """Yields a column of hashes in parts.
 
         Raises:
-            StoreError: a set's hashes cannot be read, or another version of the code made them.
+            StoreError: a set's hashes cannot be read, or do not fit its samples.
         """
         if not self._found:
             # Each round asks several times, and a model may have thousands of sets.
@@ -191,9 +191,9 @@ def _walk_hashes(hashes: _Hashes, column: HashColumn, ids: Numbers | None) -> It
     """Yields a column of hashes in parts, of the samples with these ids alone if some are given.
 
     Raises:
-        ValueError: another version of the code made them.
+        ValueError: some of these samples have no hashes, or another version of the code made them.
     """
-    wanted = None if ids is None else pa.array(ids)
+    wanted, found = None if ids is None else pa.array(ids), 0
     source = pa.BufferReader(hashes) if isinstance(hashes, bytes) else hashes
     with pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as parquet:
         if parquet.schema_arrow.metadata != HASHES_SCHEMA.metadata:
@@ -203,4 +203,7 @@ def _walk_hashes(hashes: _Hashes, column: HashColumn, ids: Numbers | None) -> It
             table = parquet.read_row_group(group, columns=columns, use_threads=False)
             if wanted is not None:
                 table = table.filter(pc.is_in(table["id"], wanted))
+                found += table.num_rows
             yield from table[column].chunks
+    if ids is not None and found != len(ids):
+        raise ValueError(f"it has hashes of {found} of its {len(ids)} samples")
