@@ -119,7 +119,7 @@ def test_what_became_of_a_text_says_who_did_it(shed: Workspace, run_command: Com
     gone = [exemplars.show(number, HANDLE) for number in (left_out, removed)]
     assert 0 == run_command("detach", run_id).code
     off = exemplars.show(stays, run_id=run_id)
-    add_samples(str(shed.folder / "models"), HANDLE, [Seed("clarity", "Added.", 0.0)], {})
+    add_samples(str(shed.folder / "models"), str(shed.samples), HANDLE, [Seed("clarity", "Added.", 0.0)])
     own = exemplars.show(make_id(HANDLE, "clarity", "Added."))
     unknown = run_command("show", "12")
 
