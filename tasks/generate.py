@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from engine.asking.cells import generate_cell
 from engine.asking.plan import Cell
 from engine.choosing.rounds import Rounds
+from engine.domain.progress import Progress, TextsStood
 from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.system.concurrency import InTurn, gather_or_cancel
@@ -42,7 +43,7 @@ class Batch:
 
 
 async def generate(
-    rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway, run_heavy: RunHeavy, call: Call
+    rounds: Rounds, cells: Sequence[Cell], gateway: ModelGateway, progress: Progress, run_heavy: RunHeavy, call: Call
 ) -> list[Exemplar]:
     """The exemplars of a round's cells, in cell order; raises what ``generate_cell`` raises.
 
@@ -51,7 +52,7 @@ async def generate(
     """
     in_turn = InTurn()
     made = await gather_or_cancel(
-        call(generate_batch, rounds, batch, gateway, run_heavy, in_turn) for batch in split_cells(cells)
+        call(generate_batch, rounds, batch, gateway, progress, run_heavy, in_turn) for batch in split_cells(cells)
     )
     return [exemplar for batch in made for exemplar in batch]
 
@@ -68,7 +69,7 @@ def split_cells(cells: Sequence[Cell]) -> list[Batch]:
 
 @task(name="generate", task_run_name=NAME, cache_policy=NO_CACHE, persist_result=False)
 async def generate_batch(
-    rounds: Rounds, batch: Batch, gateway: ModelGateway, run_heavy: RunHeavy, in_turn: InTurn
+    rounds: Rounds, batch: Batch, gateway: ModelGateway, progress: Progress, run_heavy: RunHeavy, in_turn: InTurn
 ) -> list[Exemplar]:
     """The exemplars of one batch; the gateway bounds the calls in flight across all batches of the run.
 
@@ -76,12 +77,19 @@ async def generate_batch(
         in_turn: has the blocks of all batches embedded in the order of the plan.
     """
 
+    async def generate_ruled(cell: Cell) -> list[Exemplar]:
+        ruled = rounds.screener.rules.apply(await generate_cell(rounds.plan, cell, gateway))
+        if standing := sum(exemplar.is_accepted for exemplar in ruled):
+            progress.report(TextsStood({(cell.trait, cell.pole): standing}))
+        return ruled
+
     async def generate_block(number: int, block: Sequence[Cell]) -> list[Exemplar]:
-        made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway) for cell in block)
+        made = await gather_or_cancel(generate_ruled(cell) for cell in block)
         exemplars = [exemplar for cell in made for exemplar in cell]
         # While others are asked; in turn, since a vector's last digit depends on what is embedded with it.
         async with in_turn.turn(number):
-            return await rounds.examine(exemplars, run_heavy)
+            await rounds.embed(exemplars, run_heavy)
+        return exemplars
 
     blocks = (batch.cells[start : start + BLOCK] for start in range(0, len(batch.cells), BLOCK))
     made = await gather_or_cancel(generate_block(number, block) for number, block in enumerate(blocks, batch.begin))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from engine.backfills.ledger import UNFINISHED_STATES, Ledger, ModelRow, ModelState
 from engine.report.run_page import escape
-from engine.text.formatting import count_noun, format_cost, shorten
+from engine.text.formatting import count_noun, format_cost, format_seconds, shorten
 
 # More rows are slow to draw and nobody reads them.
 MAX_ROWS = 300
@@ -24,8 +24,6 @@ STATE_WORDS: Mapping[ModelState, str] = {
 # Relative to the page of an artifact: both of Prefect's pages that show one, in both of its UIs, are three levels deep.
 RUN = "../../runs/flow-run/"
 NOTHING = "–"
-# Below this many seconds they are shown as such.
-MAX_SHOWN_SECONDS = 90
 
 
 def describe_backfill(ledger: Ledger) -> tuple[str, str]:
@@ -84,14 +82,6 @@ def describe_row(row: ModelRow) -> str:
     kept = "" if row.kept in (None, row.wanted) else f", {row.kept} of {row.wanted} kept"
     took = "" if row.seconds is None else f", {format_seconds(row.seconds)}"
     return f"{row.handle}: {_describe_state(row)}{kept}{took}" + (f" ({row.note})" if row.note else "")
-
-
-def format_seconds(seconds: float) -> str:
-    """“50 s”, “7 min”, “2 h 5 min”."""
-    if seconds < MAX_SHOWN_SECONDS:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _describe_next_step(ledger: Ledger) -> str:

@@ -85,18 +85,16 @@ class Rounds:
         self._history = add_to_history(self._history, cells)
         return cells
 
-    async def examine(self, exemplars: Sequence[Exemplar], run_heavy: RunHeavy) -> list[Exemplar]:
-        """Applies the rules to new exemplars, and embeds of those that break none whatever is asked for later: the
-        texts, also without numbers, and their subjects.
+    async def embed(self, exemplars: Sequence[Exemplar], run_heavy: RunHeavy) -> None:
+        """Embeds of new exemplars that break no rule whatever is asked for later: the texts, also without numbers, and
+        their subjects.
         """
-        ruled = await run_heavy(partial(self.screener.rules.apply, exemplars))
         if self.plan.language.encoder_has_say:
-            written = [item for item in ruled if item.is_accepted and item.text]
+            written = [item for item in exemplars if item.is_accepted and item.text]
             texts = [item.text or "" for item in written]
             described = [item for item in written if self.plan.model.trait(item.trait).type not in DEFINED_BY_WORDS]
             subjects = [item.scenario.subject for item in described]
             await self.embedder.embed_ahead([*texts, *map(mask_numbers, texts), *subjects], run_heavy)
-        return ruled
 
     def screen_meanings(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """Rejects of a round's screened exemplars those that say again what a seed or an earlier one says."""

@@ -20,9 +20,10 @@ class StageBegun:
 
 @dataclass(frozen=True, slots=True)
 class CallsPlanned:
-    """``count`` more calls will be made, or answered from kept replies."""
+    """``count`` more calls will be made, or answered from kept replies; those of ``judges`` write no texts."""
 
     count: int
+    judges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class CallBegun:
     """An attempt at a call has its turn; it may still wait for budget and rate. ``key`` names the call."""
 
     key: str = ""
+    judges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class CallEnded:
     reused: bool = False
     failed: bool = False
     key: str = ""
+    judges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class CallAttempted:
 
     ``error`` names the kind of failure and is empty if the model answered; a refusal by the provider's content filter
     (``refused``) is an answer. ``permit_seconds`` is how long the attempt waited for the run's budget and for limits
-    shared with other runs, ``seconds`` how long the model took.
+    shared with other runs, ``seconds`` how long the model took. ``identity`` is that of the model's endpoint.
     """
 
     model: str
@@ -71,6 +74,20 @@ class CallAttempted:
     cost_usd: float | None = None
     refused: bool = False
     error: str = ""
+    identity: str = ""
+    judges: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextsStood:
+    """Texts that have come and break no rule, by trait key and pole; they may still be rejected beside others."""
+
+    texts: Mapping[tuple[str, Pole], int]
+
+
+@dataclass(frozen=True, slots=True)
+class LastCall:
+    """No more calls will be made: what the estimate foresaw beyond those is not needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +117,28 @@ class Noticed:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedCalls:
+    """The likely calls of one kind, and how long they take together; None where that is not known."""
+
+    calls: int = 0
+    seconds: float | None = None
+
+    @property
+    def pace(self) -> float | None:
+        """What each takes of the clock."""
+        return None if self.seconds is None or not self.calls else self.seconds / self.calls
+
+
+NO_CALLS = ExpectedCalls()
+
+
+@dataclass(frozen=True, slots=True)
 class EstimateMade:
-    """The run's calls, tokens and cost have been estimated; ``text`` is a line for a person."""
+    """The run's calls, tokens, cost and time have been estimated; ``text`` is a line for a person."""
 
     text: str
+    writing: ExpectedCalls = NO_CALLS
+    judging: ExpectedCalls = NO_CALLS
 
 
 Event = (
@@ -114,40 +149,11 @@ Event = (
     | CallEnded
     | WaitedForTurn
     | CallAttempted
+    | TextsStood
+    | LastCall
     | KeptCounted
     | Noticed
 )
-
-
-class ProgressFraction:
-    """Estimates from a run's events which fraction of it is done; ``value`` is in [0, 1] and never falls.
-
-    The number of rounds is not known beforehand. Up to ``CALLS_WEIGHT`` the fraction is that of the calls, assuming two
-    calls for each cell (it is generated, and judged); the quotas being met raises it to ``CALLS_WEIGHT``.
-    """
-
-    CALLS_WEIGHT = 0.9
-
-    def __init__(self) -> None:
-        self.value = 0.0
-        self._planned = 0
-        self._done = 0
-        self._expected = 0
-
-    def take(self, event: Event) -> None:
-        """Takes one event into account."""
-        if isinstance(event, CallsPlanned):
-            self._planned += event.count
-            self._expected = self._expected or 2 * event.count
-        elif isinstance(event, CallEnded):
-            self._done += 1
-        elif isinstance(event, KeptCounted) and event.is_met:
-            self._raise_to(self.CALLS_WEIGHT)
-        if calls := max(self._planned, self._expected):
-            self._raise_to(self.CALLS_WEIGHT * min(1.0, self._done / calls))
-
-    def _raise_to(self, value: float) -> None:
-        self.value = max(self.value, round(value, 3))
 
 
 class Progress(Protocol):

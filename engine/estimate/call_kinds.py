@@ -74,6 +74,11 @@ class CallKind:
     reply_tokens: Spread[float]
     examples: tuple[Example, ...]
 
+    @property
+    def judges(self) -> bool:
+        """Whether they judge texts, and write none."""
+        return self.examples[0].request.judges
+
 
 def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) -> tuple[CallKind, ...]:
     """Lists the kinds of calls of a run, in the order in which they are first made; no call is made.

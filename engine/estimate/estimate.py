@@ -1,20 +1,24 @@
-"""Estimates the tokens and the cost at list prices of a run's calls, likely and at most, and says so in sentences."""
+"""Estimates the tokens, the cost at list prices and the time of a run's calls, and says so in sentences."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from engine.domain.progress import NO_CALLS, ExpectedCalls
 from engine.errors import BudgetError, SharedBudgetError
 from engine.estimate.call_kinds import CallKind, Spread
+from engine.estimate.speeds import NO_SPEEDS, Speeds
 from engine.llm.client.prices import Price, add_costs
 from engine.llm.gateway.budget import bound_call
-from engine.text.formatting import count_noun, format_cost
+from engine.text.formatting import count_noun, format_cost, format_seconds, join_words
 
 # The catalogue's prompts have 4.2 to 4.7 characters per token by the tokenizers at hand (cl100k_base, o200k_base and
 # Anthropic's old one); newer ones make more tokens. Not every provider's tokenizer is available offline, so this is a
 # ratio.
 CHARS_PER_TOKEN = Spread(likely=4.4, most=3.6)
+# Check, write and report, and what the rounds need beside their calls, on two cores.
+OTHER_SECONDS = 8.0
 ASSUMED = (
     "Likely is a second round for a tenth of the quota; at most, every round is full, and every reply at its limit, "
     "with all that a model may think before it."
@@ -50,6 +54,9 @@ class Estimate:
         max_call_usd: the most that one call may cost; None if no price is known.
         limit_usd: the run's limit on cost; None for none.
         kept: the number of replies that are kept already; None if that was not looked up.
+        writing: the likely calls that write texts, and how long they take; ``judging`` those that judge texts.
+        unmeasured: the names of models that have not been asked on this machine as far as is known.
+        seconds: how long the run is likely to take from the first call to its end; None where that is not known.
     """
 
     calls: tuple[PlannedCalls, ...]
@@ -58,6 +65,10 @@ class Estimate:
     max_call_usd: float | None = None
     limit_usd: float | None = None
     kept: int | None = None
+    writing: ExpectedCalls = NO_CALLS
+    judging: ExpectedCalls = NO_CALLS
+    unmeasured: tuple[str, ...] = ()
+    seconds: float | None = None
 
     @property
     def unpriced(self) -> tuple[str, ...]:
@@ -70,20 +81,33 @@ class Estimate:
         return not self.unpriced and self.total.most.cost_usd == 0
 
 
-def estimate_calls(kinds: Sequence[CallKind], limit_usd: float | None = None, kept: int | None = None) -> Estimate:
+def estimate_calls(
+    kinds: Sequence[CallKind],
+    limit_usd: float | None = None,
+    kept: int | None = None,
+    speeds: Speeds = NO_SPEEDS,
+) -> Estimate:
     """Estimates the calls of a run, as ``list_calls`` lists them."""
     amounts = [_estimate_kind(kind) for kind in kinds]
     bounds = [bound_call(example.request, kind.endpoint).usd for kind in kinds for example in kind.examples]
+    total = Spread(_add([amount.likely for amount in amounts]), _add([amount.most for amount in amounts]))
+    writing, judging = (_expect([kind for kind in kinds if kind.judges == judges], speeds) for judges in (False, True))
+    known = None if writing.seconds is None or judging.seconds is None else writing.seconds + judging.seconds
+    left = max(0.0, 1 - (kept or 0) / max(1, total.likely.calls))
     return Estimate(
         calls=tuple(
             PlannedCalls(kind.name, kind.endpoint.name, amount.likely, amount.most)
             for kind, amount in zip(kinds, amounts, strict=True)
         ),
-        total=Spread(_add([amount.likely for amount in amounts]), _add([amount.most for amount in amounts])),
+        total=total,
         prices={kind.endpoint.name: kind.endpoint.price for kind in kinds},
         max_call_usd=max((bound for bound in bounds if bound is not None), default=None),
         limit_usd=limit_usd,
         kept=kept,
+        writing=writing,
+        judging=judging,
+        unmeasured=tuple(dict.fromkeys(kind.endpoint.name for kind in kinds if not speeds.is_measured(kind.endpoint))),
+        seconds=None if known is None else round(known * left + OTHER_SECONDS, 1),
     )
 
 
@@ -93,6 +117,8 @@ def format_estimate(estimate: Estimate) -> str:
     tokens_in = _bound(_shorten(likely.tokens_in), "tokens in", _shorten(most.tokens_in))
     tokens_out = _bound(_shorten(likely.tokens_out), "out", _shorten(most.tokens_out))
     calls = _bound(f"{likely.calls:,}", "calls", f"{most.calls:,}")
+    if estimate.seconds is not None:
+        calls += f", about {format_seconds(estimate.seconds)}"
     parts = [calls, f"{tokens_in}, {tokens_out}", *_format_costs(estimate)]
     if estimate.kept:
         parts.append(f"{count_noun(estimate.kept, 'reply', 'replies')} kept already, which cost nothing more")
@@ -100,8 +126,11 @@ def format_estimate(estimate: Estimate) -> str:
 
 
 def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
-    """Writes a sentence for each price, one for models without a price and one for the limit."""
-    sentences = [_describe_price(name, price) for name, price in estimate.prices.items() if price]
+    """Writes sentences on how long it takes, on each price, on models without a price and on the limit."""
+    sentences = [
+        _explain_seconds(estimate),
+        *(_describe_price(name, price) for name, price in estimate.prices.items() if price),
+    ]
     if estimate.unpriced:
         sentences.append(f"{name_unpriced(estimate.unpriced, begins=True)}.")
     if estimate.limit_usd is not None and not estimate.unpriced and not estimate.is_free:
@@ -167,6 +196,20 @@ def _add(amounts: Sequence[Amount]) -> Amount:
         sum(amount.tokens_out for amount in amounts),
         add_costs(*(amount.cost_usd for amount in amounts)),
     )
+
+
+def _expect(kinds: Sequence[CallKind], speeds: Speeds) -> ExpectedCalls:
+    return ExpectedCalls(sum(kind.calls.likely for kind in kinds), speeds.count_seconds(kinds))
+
+
+def _explain_seconds(estimate: Estimate) -> str:
+    """Says how long the run takes and whence that is known, or that it is not."""
+    names = join_words(estimate.unmeasured)
+    if estimate.seconds is None:
+        asked = "has been asked" if len(estimate.unmeasured) == 1 else "have been asked"
+        return f"How long it takes is not known before {names} {asked} from here."
+    by = f"by the size of {names}, which has not written here yet" if names else "by how long calls took here before"
+    return f"It takes about {format_seconds(estimate.seconds)}, {by}; more where the machine has other work."
 
 
 def _format_costs(estimate: Estimate) -> list[str]:

@@ -10,6 +10,7 @@ from engine.domain.model import POLES, Effort, Length, Pole, Skipped, SynthType
 from engine.estimate.call_kinds import CallKind, list_calls
 from engine.estimate.estimate import Estimate, estimate_calls
 from engine.estimate.notes import list_notes
+from engine.estimate.speeds import NO_SPEEDS, Speeds
 from engine.llm.client.request import Endpoint
 
 
@@ -90,6 +91,7 @@ def describe_run(
     refused: str | None = None,
     more_notes: Sequence[str] = (),
     prompts: int = 2,
+    speeds: Speeds = NO_SPEEDS,
 ) -> PlannedRun:
     """Describes the run of a plan that was made without proposed subjects.
 
@@ -97,6 +99,7 @@ def describe_run(
         judge: the chat judge's endpoint; None if there are no votes.
         more_notes: what else is to be known.
         prompts: how many prompts of each kind are included, at most.
+        speeds: how long calls took here before.
     """
     kinds = list_calls(plan, endpoint, judge)
     pool, cells = plan.scenario_pool, count_scenarios(plan.level, 1, plan.wanted)
@@ -125,7 +128,7 @@ def describe_run(
             "subjects": pool.subjects,
         },
         prompts=tuple(prompt for kind in kinds for prompt in _list_prompts(kind, prompts)),
-        estimate=estimate_calls(kinds, limit_usd),
+        estimate=estimate_calls(kinds, limit_usd, speeds=speeds),
         refused=refused,
         skipped=plan.model.skipped,
         notes=(*list_notes(plan, endpoint), *more_notes),

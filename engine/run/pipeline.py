@@ -76,7 +76,8 @@ async def judge_round(
     if rounds.round_no == 1:
         rounds.judge_aucs = await measure_judge_aucs(plan, gateway, progress)
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}
-    progress.report(CallsPlanned(sum(exemplar.is_accepted and exemplar.trait in trusted for exemplar in screened)))
+    asked = sum(exemplar.is_accepted and exemplar.trait in trusted for exemplar in screened)
+    progress.report(CallsPlanned(asked, judges=True))
     return await judge_accepted(plan.model, screened, gateway, plan.seed, trusted)
 
 

@@ -59,7 +59,7 @@ async def measure_judge_aucs(plan: Plan, gateway: ModelGateway, progress: Progre
         if not is_auc_measured(model, trait.key):
             aucs[trait.key] = ASSUMED_AUC
             continue
-        progress.report(CallsPlanned(len(seeds)))
+        progress.report(CallsPlanned(len(seeds), judges=True))
         odds = await gather_or_cancel(_judge_seed(model, item, gateway, seed, slots) for item in seeds)
         judged = [
             (value, item.pole == "positive") for value, item in zip(odds, seeds, strict=True) if value is not None
@@ -100,7 +100,7 @@ def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Reques
     prompt = write_judge_prompt(model, model.trait(trait), text, seed)
     if prompt is None:
         return None
-    return Request(prompt, max_tokens=1, temperature=0.0, logprobs=TOP_TOKENS)
+    return Request(prompt, max_tokens=1, temperature=0.0, logprobs=TOP_TOKENS, judges=True)
 
 
 async def _judge_seed(

@@ -111,7 +111,7 @@ class VotingJudge:
         if self.trial is None and any(exemplar.is_accepted for exemplar in exemplars):
             self.trial = await self._try(plan, gateway, progress)
         least = self.votes // 2 + 1
-        progress.report(CallsPlanned(least * sum(exemplar.is_accepted for exemplar in exemplars)))
+        progress.report(CallsPlanned(least * sum(item.is_accepted for item in exemplars), judges=True))
         standing = [number for number, exemplar in enumerate(exemplars, start=1) if exemplar.is_accepted]
         end = 0 if self._is_any_read else max(standing[:FIRST_TEXTS], default=0)
         judged: list[Exemplar] = []
@@ -130,7 +130,7 @@ class VotingJudge:
             try:
                 while (outcome := decide(votes, self.votes)) is None:
                     if len(votes) > self.votes // 2:
-                        progress.report(CallsPlanned(1))
+                        progress.report(CallsPlanned(1, judges=True))
                     votes.append(await self._ask_vote(plan, exemplar, gateway, len(votes), costs))
             except (RetryableProviderError, RequestRefusedError) as error:
                 told = {"reason": "cell_failed", "model": gateway.endpoint.name, "error": type(error).__name__}
@@ -152,7 +152,7 @@ class VotingJudge:
                 other votes asked for.
         """
         texts = list_trial_texts(plan)
-        progress.report(CallsPlanned(len(texts)))
+        progress.report(CallsPlanned(len(texts), judges=True))
 
         async def ask(number: int, tried: TrialText) -> bool:
             decides = gateway.endpoint.decides
@@ -230,10 +230,11 @@ def make_vote_request(
     more = [SENSE] * asks_sense + [name_question(number) for number, _ in enumerate(plan.model.questions, start=1)]
     tokens = VOTE_TOKENS + YES_NO_TOKENS * len(more)
     if decides:
-        return Request(Prompt(text), tokens, 0.0, questions=write_decision(plan.model, asked, first, asks_sense))
+        questions = write_decision(plan.model, asked, first, asks_sense)
+        return Request(Prompt(text), tokens, 0.0, questions=questions, judges=True)
     prompt = write_vote_prompt(plan.model, asked, text, first, plan.language.name, asks_sense)
     schema = make_vote_schema([asked.label(pole) for pole in POLES], more)
-    return Request(prompt, tokens, 0.0, schema, in_words=write_words_only(prompt, schema))
+    return Request(prompt, tokens, 0.0, schema, in_words=write_words_only(prompt, schema), judges=True)
 
 
 def read_ballot(reply: Reply, trait: Trait) -> VoteAnswer | None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
 QUOTED_CHARS = 120
+# Below this many seconds they are shown as such.
+MAX_SHOWN_SECONDS = 90
 # What a terminal obeys, or cannot be given, but a tab and a line feed: C0 and C1 (ECMA-48), delete, line and paragraph
 # separators, bidirectional embeddings, overrides and isolates (trojansource.codes), and halves of surrogate pairs, as
 # which Python has the bytes of a file's name that are no characters.
@@ -84,6 +86,14 @@ def format_cost(cost_usd: float | None) -> str:
     if cost_usd == 0 or cost_usd >= 0.1:
         return f"${cost_usd:,.2f}"
     return f"${cost_usd:.{max(4, 1 - math.floor(math.log10(cost_usd)))}f}"
+
+
+def format_seconds(seconds: float) -> str:
+    """“50 s”, “7 min”, “2 h 5 min”."""
+    if seconds < MAX_SHOWN_SECONDS:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def format_bytes(number: float) -> str:

@@ -13,13 +13,13 @@ from functools import partial
 from rich.text import Text
 
 from engine.backfills.ledger import MODEL_STATES, ModelRow, ModelState
-from engine.backfills.page import describe_row, format_seconds
+from engine.backfills.page import describe_row
 from engine.backfills.targets import BackfillRequest, find_skip_reason, list_selected
 from engine.errors import ExemplarsError, RunInterruptedError
 from engine.estimate.estimate import Estimate
 from engine.llm.client.prices import add_costs
 from engine.settings import Settings
-from engine.text.formatting import count_noun, format_cost
+from engine.text.formatting import count_noun, format_cost, format_seconds
 from flows.backfills.worker import CHECKED_AT_ONCE, MODELS_LOGGER
 from flows.cli.console import make_console, make_live
 from flows.cli.plan import plan_run

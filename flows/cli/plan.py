@@ -14,6 +14,7 @@ from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.errors import UnpricedError
 from engine.estimate.estimate import ASSUMED, explain_estimate
 from engine.estimate.planned_run import PlannedPrompt, PlannedRun, describe_run
+from engine.estimate.speeds import read_speeds
 from engine.llm.embedded.embedded_models import EMBEDDED, list_embedded_models
 from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
 from engine.run.job import load_job, plan_job
@@ -62,6 +63,7 @@ def plan_run(
         refused,
         [*([job.note] if job.note else []), *_name_better_model(settings, job.level)],
         prompts,
+        read_speeds(settings),
     )
 
 

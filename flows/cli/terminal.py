@@ -19,9 +19,6 @@ from rich.text import Text
 from engine.domain.model import POLES, Pole, Trait
 from engine.domain.progress import (
     PROGRESS_LOGGER,
-    CallBegun,
-    CallEnded,
-    CallsPlanned,
     EstimateMade,
     Event,
     KeptCounted,
@@ -29,6 +26,7 @@ from engine.domain.progress import (
     StageBegun,
 )
 from engine.domain.verdict import RunResult
+from engine.estimate.forecast import RunForecast
 from engine.report.wording import describe_others, pick_pairs
 from engine.run.job import Job
 from engine.store.layout import REJECTED, REPORT, SAMPLES
@@ -47,10 +45,8 @@ class RunProgress(logging.Handler):
         self._job = job
         self._console = console
         self._stage, self._notice = "Starting", ""
-        self._planned = self._done = self._reused = self._tokens = 0
-        self._in_flight: set[str] = set()
+        self._forecast = RunForecast()
         self._kept: Mapping[tuple[str, Pole], int] = {}
-        self._first_call: float | None = None
         self._printed_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -59,27 +55,34 @@ class RunProgress(logging.Handler):
         if event is None:
             return
         now = time.monotonic()
-        said = self._count(event, now)
-        if not said and self._planned and now - self._printed_at > INTERVAL_SECONDS:
-            said = f"  {self._describe_calls(now)}"
+        self._forecast.take(event, now)
+        said = self._take(event)
+        if not said and self._forecast.is_begun and now - self._printed_at > INTERVAL_SECONDS:
+            said = f"  {self._forecast.describe()}"
         if said and (isinstance(event, EstimateMade) or not self._console.is_terminal):
             self._printed_at = now
             self._console.print(said, soft_wrap=True)
 
     def draw(self) -> Group:
-        """The live view: kept and wanted exemplars of each trait and pole, and the calls."""
+        """The live view: of each trait and pole the exemplars that are kept, and wanted, or that stand by the rules so
+        far; and the calls.
+        """
         table, job = Table.grid(padding=(0, 2)), self._job
         for trait in job.model.traits:
             for pole in POLES:
-                kept = self._kept.get((trait.key, pole), 0)
+                kept, standing = self._kept.get((trait.key, pole), 0), self._forecast.standing[trait.key, pole]
                 wanted = job.level.exemplars_per_pole if job.lacking is None else job.lacking[trait.key, pole]
-                bar = ProgressBar(total=wanted, completed=kept, width=24, complete_style=COLOURS[pole])
-                table.add_row(trait.name, Text(trait.label(pole), style=COLOURS[pole]), bar, f"{kept} of {wanted}")
-        calls = Text(self._describe_calls(time.monotonic()), style="dim")
+                come = min(wanted, kept + standing)
+                bar = ProgressBar(total=wanted, completed=come, width=24, complete_style=COLOURS[pole])
+                told = f"{kept} of {wanted}" + (
+                    f", {standing}{' more' if kept else ''} to choose from" if standing else ""
+                )
+                table.add_row(trait.name, Text(trait.label(pole), style=COLOURS[pole]), bar, told)
+        calls = Text(self._forecast.describe(), style="dim")
         return Group(Text(self._stage, style="bold"), table, calls, Text(self._notice, style="yellow"))
 
-    def _count(self, event: Event, now: float) -> str:
-        """Counts an event; the line for it where nothing is drawn, empty for one of a single call."""
+    def _take(self, event: Event) -> str:
+        """Takes an event; the line for it where nothing is drawn, empty for one of a single call."""
         if isinstance(event, EstimateMade):
             return event.text
         if isinstance(event, StageBegun):
@@ -91,33 +94,8 @@ class RunProgress(logging.Handler):
         if isinstance(event, KeptCounted):
             self._kept = dict(event.kept)
             kept = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in self._kept.items())
-            return f"  kept of {max(event.quotas.values(), default=0)}: {kept}"
-        if isinstance(event, CallsPlanned):
-            self._planned += event.count
-        elif isinstance(event, CallBegun):
-            self._in_flight.add(event.key)
-            self._first_call = self._first_call or now
-        elif isinstance(event, CallEnded):
-            self._done += 1
-            self._reused += event.reused
-            self._in_flight.discard(event.key)
-            self._tokens += 0 if event.reused else event.completion_tokens
-        # The one call for subjects is in nobody's plan.
-        self._planned = max(self._planned, self._done + len(self._in_flight))
+            return f"  kept of {max(event.quotas.values(), default=0)}: {kept}" if any(self._kept.values()) else ""
         return ""
-
-    def _describe_calls(self, now: float) -> str:
-        """Calls done and in flight, tokens a second, time left, in one line; ``now`` is monotonic, in seconds."""
-        parts = [f"{self._done} of {count_noun(self._planned, 'call')}", f"{len(self._in_flight)} in flight"]
-        if self._reused:
-            parts.append(f"{self._reused} from kept replies")
-        asked = self._done - self._reused
-        if self._first_call is not None and asked and now > self._first_call:
-            seconds = now - self._first_call
-            parts.append(f"{self._tokens / seconds:.0f} tokens/s")
-            left = (self._planned - self._done) * seconds / asked
-            parts.append(f"about {left:.0f} s left in this step")
-        return ", ".join(parts)
 
 
 @contextmanager

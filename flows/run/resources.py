@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
@@ -21,6 +21,7 @@ from engine.definitions.effort import Level
 from engine.domain.progress import Event, KeptCounted, Progress
 from engine.domain.verdict import SkipReason
 from engine.errors import CredentialsError, ModelBusyError, OrchestratorError
+from engine.estimate.speeds import SpeedMeter
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.llm.endpoints import describe_judge
 from engine.llm.gateway.metered import RateLimiter
@@ -158,10 +159,16 @@ class RunResources:
             snapshot.turned_away = True
             raise
 
-    def publish_progress(self, listener: Progress | None) -> AbstractAsyncContextManager[Progress]:
+    @asynccontextmanager
+    async def publish_progress(self, listener: Progress | None) -> AsyncIterator[Progress]:
         """The progress that the run reports its events to inside the block; the listener gets them, too."""
-        listeners = (self.snapshot, listener) if listener else (self.snapshot,)
-        return publish_progress(listeners, as_artifact=self.as_tasks)
+        meter = SpeedMeter()
+        listeners = (self.snapshot, meter, listener) if listener else (self.snapshot, meter)
+        async with publish_progress(listeners, as_artifact=self.as_tasks) as progress:
+            try:
+                yield progress
+            finally:
+                meter.keep(self.settings)
 
     @asynccontextmanager
     async def open_models(self, level: Level, progress: Progress) -> AsyncIterator[LanguageModels]:

@@ -3,7 +3,7 @@
 from prefect import get_run_logger
 
 from engine.choosing.rounds import Rounds
-from engine.domain.progress import CallsPlanned, KeptCounted, Progress, StageBegun
+from engine.domain.progress import CallsPlanned, KeptCounted, LastCall, Progress, StageBegun
 from engine.errors import BudgetError
 from engine.estimate.estimate import Estimate, explain_budget
 from engine.text.formatting import count_noun
@@ -24,7 +24,7 @@ async def run_rounds(
             progress.report(StageBegun(f"Round {rounds.round_no}: {count_noun(len(cells), 'cell')}"))
             progress.report(CallsPlanned(len(cells)))
             try:
-                exemplars = await generate(rounds, cells, gateway, resources.run_heavy, resources.call)
+                exemplars = await generate(rounds, cells, gateway, progress, resources.run_heavy, resources.call)
                 await resources.call(screen, rounds, exemplars, gateway, voting_judge, progress, resources.run_heavy)
             except BudgetError as error:
                 if not rounds.choice.complete:
@@ -35,3 +35,5 @@ async def run_rounds(
                 break
             reasons = rounds.choice.count_reasons()
             progress.report(KeptCounted(rounds.count_kept(), rounds.plan.quotas, reasons))
+    progress.report(LastCall())
+    progress.report(StageBegun("Check"))

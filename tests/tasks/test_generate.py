@@ -1,14 +1,17 @@
 """Blocks are embedded in the order of the plan, whichever is answered first."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fakes.builders import make_cell, make_exemplar
+from fakes.client import HeardProgress
 from prefect.logging import disable_run_logger
 
 from engine.asking.plan import Cell
 from engine.choosing.rounds import Rounds
+from engine.domain.progress import TextsStood
 from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.system.worker_process import RunHeavy, run_here
@@ -23,16 +26,17 @@ class WatchedRounds(Rounds):
 
     def __init__(self) -> None:
         self.plan: Any = None
+        self.screener: Any = SimpleNamespace(rules=SimpleNamespace(apply=list))
         self.embedded: list[list[str | None]] = []
 
-    async def examine(self, exemplars: Any, run_heavy: RunHeavy) -> list[Exemplar]:
+    async def embed(self, exemplars: Any, run_heavy: RunHeavy) -> None:
         await run_heavy(int)
         self.embedded.append([item.text for item in exemplars])
-        return list(exemplars)
 
 
 async def test_blocks_are_embedded_in_the_order_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     left, rounds, gateway = iter(TEXTS), WatchedRounds(), object.__new__(ModelGateway)
+    progress = HeardProgress()
 
     async def answer(_plan: object, _cell: Cell, _gateway: object) -> list[Exemplar]:
         text = next(left)
@@ -42,8 +46,11 @@ async def test_blocks_are_embedded_in_the_order_of_the_plan(monkeypatch: pytest.
 
     monkeypatch.setattr(module, "generate_cell", answer)
     with disable_run_logger():
-        made = await generate(rounds, [make_cell()] * len(TEXTS), gateway, run_here, lambda step, *args: step.fn(*args))
+        asked = rounds, [make_cell()] * len(TEXTS), gateway, progress, run_here
+        made = await generate(*asked, lambda step, *args: step.fn(*args))
 
     assert TEXTS == [item.text for item in made]
     assert TEXTS == [text for block in rounds.embedded for text in block]
     assert [50, 10, 50, 10] == [len(block) for block in rounds.embedded]
+    # Each is told of as it comes.
+    assert [TextsStood({("clarity", "positive"): 1})] * len(TEXTS) == progress.events

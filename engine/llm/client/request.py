@@ -51,7 +51,8 @@ class Endpoint:
     serves at once, None if the provider decides.
     ``price`` is None if it is unknown. ``thinks`` is whether the model supports reasoning, as its client finds out.
     ``settings`` is the prefix of the environment variables that set this model. ``decides`` is whether it is asked for
-    decisions: it chooses among answers, and writes nothing.
+    decisions: it chooses among answers, and writes nothing. ``tokens_per_second`` is about how many it writes, of all
+    calls together, where that can be told before it is asked.
     """
 
     name: str
@@ -65,11 +66,12 @@ class Endpoint:
     thinks: bool = False
     settings: str = "EXEMPLARS_SYNTH"
     decides: bool = False
+    tokens_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call to a model. The last four fields are not sent.
+    """One call to a model. The last five fields are not sent.
 
     Args:
         max_tokens: for the answer; thoughts have room besides.
@@ -82,6 +84,7 @@ class Request:
         label: what is asked for, such as a cell's id; it tells apart two requests of the same words.
         key: what its reply is kept under; ``ModelGateway`` sets it.
         kept_as: the digest by which rows name the prompt, which is then kept with the reply; empty: it is not kept.
+        judges: whether it asks for a verdict on a text, and for no new one.
     """
 
     prompt: Prompt
@@ -98,6 +101,7 @@ class Request:
     label: str = field(default="", compare=False)
     key: str = field(default="", compare=False)
     kept_as: str = field(default="", compare=False)
+    judges: bool = field(default=False, compare=False)
 
     @property
     def form(self) -> Mapping[str, object] | tuple[Mapping[str, object], ...]:
@@ -143,7 +147,8 @@ class Reply:
 
 
 # What of a request reaches the model.
-SENT = tuple(item.name for item in fields(Request) if item.name not in ("in_words", "label", "key", "kept_as"))
+NOT_SENT = ("in_words", "label", "key", "kept_as", "judges")
+SENT = tuple(item.name for item in fields(Request) if item.name not in NOT_SENT)
 
 
 class Client(Protocol):

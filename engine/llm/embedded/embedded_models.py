@@ -38,6 +38,9 @@ SLOTS = 8
 CONTEXT_TOKENS: Mapping[Style, int] = {"plain": 2048, "chat": 4096}
 START_SECONDS = 60.0
 MAX_THREADS = 8
+# On two cores eight texts at a time are written, and their prompts read meanwhile, at 50 tokens/s by a file of 460 MB;
+# all weights are read for each token.
+BYTES_PER_SECOND_AND_CORE = 11.5e9
 # Of llama.cpp's log: when, the level, perhaps what part of the server, and the function, once or twice.
 _ERROR_LINE = re.compile(r"[\d.]+ E (?:\w+ +)?(?:\w+: ){1,2}(.*)")
 
@@ -172,6 +175,7 @@ def describe_embedded(name: str, place: EmbeddedPlace) -> Endpoint:
         api_key="none",
         slots=SLOTS,
         price=FREE,
+        tokens_per_second=_count_threads() * BYTES_PER_SECOND_AND_CORE / file.path.stat().st_size,
     )
 
 
@@ -187,8 +191,8 @@ def serve_embedded(name: str, place: EmbeddedPlace) -> Iterator[Endpoint]:
     """
     file = find_embedded(name, place)
     path, context_tokens = file.path, CONTEXT_TOKENS[file.style]
-    threads = max(1, min(MAX_THREADS, os.cpu_count() or 1))
-    command = [sys.executable, str(SERVER), str(path), str(SLOTS), str(context_tokens), str(threads), file.style]
+    command = [sys.executable, str(SERVER), str(path), str(SLOTS), str(context_tokens), str(_count_threads())]
+    command.append(file.style)
     # Threads that spin while they wait make calls up to twenty times slower on shared cores
     # (docs/decisions/000-measured.md).
     environment = {**os.environ, "GOMP_SPINCOUNT": "1000"}
@@ -206,6 +210,10 @@ def digest_file(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _count_threads() -> int:
+    return max(1, min(MAX_THREADS, os.cpu_count() or 1))
 
 
 def _describe_listed(path: Path, name: str, model: EmbeddedModel, place: EmbeddedPlace) -> EmbeddedFile:

@@ -82,7 +82,7 @@ class MeteredClient:
             ProviderError: as the client's, but for ``ContentRefusedError``.
         """
         replies, bound = self._find_replies(), bound_call(request, self.endpoint)
-        self._report(CallBegun(request.key))
+        self._report(CallBegun(request.key, request.judges))
         waiting = time.monotonic()
         async with self._budget.reserving(bound.usd):
             await self._rate_limiter.acquire(bound.tokens)
@@ -127,7 +127,8 @@ class MeteredClient:
             raise
 
     async def _send(self, call: _Call) -> Reply:
-        tried = CallAttempted(self.endpoint.name, self.endpoint.style, 0.0, call.waited_seconds)
+        asked, judges = self.endpoint, call.request.judges
+        tried = CallAttempted(asked.name, asked.style, 0.0, call.waited_seconds, identity=asked.identity, judges=judges)
         sent = time.monotonic()
         try:
             reply = await self._client.complete(call.request)
@@ -142,8 +143,8 @@ class MeteredClient:
         reply = self._complete_reply(reply, call.bound)
         counts = {name: getattr(reply, name) for name in ("prompt_tokens", "completion_tokens", "cost_usd")}
         self._report(replace(tried, seconds=seconds, refused=reply.finish == REFUSED, **counts))
-        asked = self.endpoint.identity if is_embedded(self.endpoint.name) else None
-        reply = await call.replies.keep(call.request.key, reply, call.begun, asked, call.request)
+        embedded = asked.identity if is_embedded(asked.name) else None
+        reply = await call.replies.keep(call.request.key, reply, call.begun, embedded, call.request)
         self._budget.count(reply, reused=False, endpoint=self.endpoint)
         return reply
 

@@ -101,16 +101,18 @@ class ModelGateway:
         if kept is not None:
             self._throttles[0].answered |= kept.model is None
             self.budget.count(kept, reused=True, endpoint=self.endpoint)
-            self._progress.report(CallEnded(kept.completion_tokens, reused=True, key=request.key))
+            self._progress.report(
+                CallEnded(kept.completion_tokens, reused=True, key=request.key, judges=request.judges)
+            )
             return kept
         try:
             with log_context(call=request.label):
                 reply = await self._ask_models(request)
         except BaseException as error:
             self.budget.ends = self.budget.ends or isinstance(error, ENDING)
-            self._progress.report(CallEnded(failed=True, key=request.key))
+            self._progress.report(CallEnded(failed=True, key=request.key, judges=request.judges))
             raise
-        self._progress.report(CallEnded(reply.completion_tokens, key=request.key))
+        self._progress.report(CallEnded(reply.completion_tokens, key=request.key, judges=request.judges))
         return reply
 
     async def _ask_models(self, request: Request) -> Reply:

@@ -1,6 +1,7 @@
 """The artifacts of a run page, one of each key however often the run is tried, and the progress that one shows."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
@@ -12,7 +13,8 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.runtime import flow_run
 
-from engine.domain.progress import Event, KeptCounted, LoggedProgress, Noticed, Progress, ProgressFraction, StageBegun
+from engine.domain.progress import Event, KeptCounted, LoggedProgress, Noticed, Progress, StageBegun
+from engine.estimate.forecast import RunForecast
 
 INTERVAL_SECONDS = 2.0
 
@@ -48,7 +50,7 @@ class PublishedProgress(LoggedProgress):
 
     def __init__(self, listeners: Sequence[Progress] = ()) -> None:
         super().__init__()
-        self.fraction = ProgressFraction()
+        self.forecast = RunForecast()
         self._listeners = listeners
         self._stage = "Getting ready"
         self._kept = ""
@@ -57,19 +59,23 @@ class PublishedProgress(LoggedProgress):
     def report(self, event: Event) -> None:
         """Takes one event."""
         super().report(event)
-        self.fraction.take(event)
+        self.forecast.take(event, time.monotonic())
         for listener in self._listeners:
             listener.report(event)
         if isinstance(event, StageBegun):
             self._stage = event.text
         elif isinstance(event, KeptCounted):
-            self._kept = f", {sum(event.kept.values()):,} of {event.total:,} kept"
+            kept = sum(event.kept.values())
+            self._kept = f", {kept:,} of {event.total:,} kept" if kept else ""
         elif isinstance(event, Noticed):
             self._run_logger.warning("%s", event.text)
 
     def describe(self) -> str:
-        """“34 %, 8 of 80 kept: Round 2: 113 cells”: the page's cards have room for few words, and show no bar."""
-        return f"{100 * self.fraction.value:.0f} %{self._kept}: {self._stage}"
+        """“34 %, about 3 min left, 8 of 80 kept, 61 more stand: Round 2: 113 cells”: the page's cards show no bar."""
+        standing = self.forecast.standing.total()
+        more = f", {standing:,}{' more' if self._kept else ''} stand" if standing else ""
+        left = "".join(f", {part}" for part in self.forecast.describe_left())
+        return f"{100 * self.forecast.share:.0f} %{left}{self._kept}{more}: {self._stage}"
 
 
 @asynccontextmanager
@@ -91,13 +97,13 @@ async def publish_progress(listeners: Sequence[Progress] = (), as_artifact: bool
     finally:
         publishing.cancel()
         await asyncio.gather(publishing, return_exceptions=True)
-        await _show(*((1.0, "Done") if done else (progress.fraction.value, f"Ended at {progress.describe()}")))
+        await _show(*((1.0, "Done") if done else (progress.forecast.share, f"Ended at {progress.describe()}")))
 
 
 async def _publish(progress: PublishedProgress) -> None:
     shown = None
     while True:
-        state = progress.fraction.value, progress.describe()
+        state = progress.forecast.share, progress.describe()
         if state != shown:
             await _show(*state)
             shown = state

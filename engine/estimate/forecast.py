@@ -1,0 +1,134 @@
+"""Forecasts from a run's events how many calls are to come and how long they take, for terminal and run page."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from engine.domain.model import Pole
+from engine.domain.progress import (
+    CallBegun,
+    CallEnded,
+    CallsPlanned,
+    EstimateMade,
+    Event,
+    KeptCounted,
+    LastCall,
+    TextsStood,
+)
+from engine.text.formatting import count_noun, format_seconds
+
+# What was known of the models before counts as much as so many calls: with eight in flight the first replies come late.
+TRUSTED_CALLS = 16
+# Where nothing was known no time is told before so many replies.
+FEW_CALLS = 8
+
+
+@dataclass(slots=True)
+class _Stage:
+    """The calls of one kind: those that write texts, or those that judge them.
+
+    ``expected`` is how many the estimate foresees, ``planned`` how many are known to come, ``busy_seconds`` how long
+    some were in flight, ``seconds`` what each takes of the clock by the estimate.
+    """
+
+    expected: int = 0
+    seconds: float | None = None
+    planned: int = 0
+    done: int = 0
+    reused: int = 0
+    busy_seconds: float = 0.0
+    in_flight: set[str] = field(default_factory=set)
+
+    @property
+    def total(self) -> int:
+        # The one call for subjects is in nobody's plan.
+        return max(self.expected, self.planned, self.done + len(self.in_flight))
+
+    def find_pace(self) -> float | None:
+        """What a call takes of the clock: by the estimate, and more and more by those of this run; None: not known."""
+        asked = self.done - self.reused
+        if self.seconds is not None:
+            return (self.seconds * TRUSTED_CALLS + self.busy_seconds) / (TRUSTED_CALLS + asked)
+        return self.busy_seconds / asked if asked >= max(FEW_CALLS, len(self.in_flight)) else None
+
+
+class RunForecast:
+    """Adds up a run's events: calls so far and to come, the time left, and which share of the run is done.
+
+    To come are all calls that the estimate foresees, those of judges and of likely further rounds too, up to
+    ``LastCall``. ``share`` is in [0, 1] and never falls: that of the calls, up to ``CALLS_SHARE``.
+    """
+
+    CALLS_SHARE = 0.9
+
+    def __init__(self) -> None:
+        self.share = 0.0
+        self.standing: Counter[tuple[str, Pole]] = Counter()
+        self._stages = {False: _Stage(), True: _Stage()}
+        self._tokens = 0
+        self._seen_at: float | None = None
+
+    @property
+    def planned(self) -> int:
+        """The calls of the whole run, as far as they are foreseen."""
+        return sum(stage.total for stage in self._stages.values())
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a call is in flight, or has been."""
+        return any(stage.done or stage.in_flight for stage in self._stages.values())
+
+    def take(self, event: Event, now: float) -> None:
+        """Takes one event into account; ``now`` is of a monotonic clock, in seconds."""
+        for stage in self._stages.values():
+            stage.busy_seconds += now - (self._seen_at or now) if stage.in_flight else 0.0
+        self._seen_at = now
+        if isinstance(event, CallsPlanned | CallBegun | CallEnded):
+            self._take_call(event, self._stages[event.judges])
+        elif isinstance(event, EstimateMade):
+            for judges, expected in ((False, event.writing), (True, event.judging)):
+                self._stages[judges].expected, self._stages[judges].seconds = expected.calls, expected.pace
+        elif isinstance(event, TextsStood):
+            self.standing.update(event.texts)
+        elif isinstance(event, KeptCounted):
+            # What stood has been chosen among.
+            self.standing.clear()
+        elif isinstance(event, LastCall):
+            for stage in self._stages.values():
+                stage.expected = stage.planned = 0
+        if self.planned:
+            share = self.CALLS_SHARE * sum(stage.done for stage in self._stages.values()) / self.planned
+            self.share = max(self.share, round(share, 3))
+
+    def _take_call(self, event: CallsPlanned | CallBegun | CallEnded, stage: _Stage) -> None:
+        if isinstance(event, CallsPlanned):
+            stage.planned += event.count
+        elif isinstance(event, CallBegun):
+            stage.in_flight.add(event.key)
+        else:
+            stage.done, stage.reused = stage.done + 1, stage.reused + event.reused
+            stage.in_flight.discard(event.key)
+            self._tokens += 0 if event.reused else event.completion_tokens
+
+    def describe(self) -> str:
+        """“70 of about 120 calls, 8 in flight, 50 tokens/s, 61 texts stand by the rules, about 30 s left”."""
+        stages = self._stages.values()
+        done, in_flight = sum(stage.done for stage in stages), sum(len(stage.in_flight) for stage in stages)
+        about = "about " if any(stage.expected > stage.planned for stage in stages) else ""
+        parts = [f"{done:,} of {about}{count_noun(self.planned, 'call')}", f"{in_flight} in flight"]
+        if reused := sum(stage.reused for stage in stages):
+            parts.append(f"{reused:,} from kept replies")
+        if self._tokens and (busy := sum(stage.busy_seconds for stage in stages)):
+            parts.append(f"{self._tokens / busy:.0f} tokens/s")
+        if standing := self.standing.total():
+            parts.append(f"{count_noun(standing, 'text')} {'stands' if standing == 1 else 'stand'} by the rules")
+        return ", ".join([*parts, *self.describe_left()])
+
+    def describe_left(self) -> list[str]:
+        """How long the calls that are to come take, as a list of one part; an empty list where that is not known."""
+        left = 0.0
+        for stage in self._stages.values():
+            pace = stage.find_pace()
+            if stage.total > stage.done and pace is None:
+                return []
+            left += (stage.total - stage.done) * (pace or 0.0)
+        return [f"about {format_seconds(left)} left"] if left else []

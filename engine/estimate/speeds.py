@@ -1,0 +1,105 @@
+"""How long calls take: kept of each model's last runs in a file of the cache folder, for the minutes of the next."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.domain.progress import CallAttempted, Event
+from engine.errors import StoreError
+from engine.estimate.call_kinds import CallKind
+from engine.llm.client.request import Endpoint
+from engine.screening.in_context_judge import MAX_IN_FLIGHT
+from engine.settings import Settings
+from engine.system.filesystem import replace_file
+
+FILE = "speeds.json"
+# Fewer calls say little of how long one takes; of those before only so many count beside the last run's.
+LEAST_CALLS, MOST_CALLS = 4, 100
+# What the in-context judge reads for one token takes as long as so many written ones.
+JUDGED_AS_TOKENS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """How long a call of each model took here, in seconds, by ``_name``, and what bounds how many are made at once."""
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    concurrency: int = 32
+    requests_per_minute: float = math.inf
+
+    def is_measured(self, endpoint: Endpoint) -> bool:
+        """Whether a model has been asked here before."""
+        return any(_name(endpoint.identity, judges) in self.seconds for judges in (False, True))
+
+    def count_seconds(self, kinds: Iterable[CallKind]) -> float | None:
+        """How long calls of these kinds take together: as in the last runs, or for an embedded model as its file's size
+        lets expect; None where that is known of some of them in neither way.
+        """
+        total = last = 0.0
+        for kind in kinds:
+            calls, endpoint = kind.calls.likely, kind.endpoint
+            took = self.seconds.get(_name(endpoint.identity, kind.judges))
+            at_once = min(self.concurrency, endpoint.slots or self.concurrency)
+            if kind.judges and endpoint.style == "plain":
+                at_once = min(at_once, MAX_IN_FLIGHT)
+            if took is not None:
+                total, last = total + calls * max(took / at_once, 60 / self.requests_per_minute), max(last, took)
+            elif endpoint.tokens_per_second is not None:
+                tokens = JUDGED_AS_TOKENS if kind.judges else kind.reply_tokens.likely
+                total += calls * tokens / endpoint.tokens_per_second
+            else:
+                return None
+        # Until the last one has its reply others are not in flight any more.
+        return total + last
+
+
+NO_SPEEDS = Speeds()
+
+
+def read_speeds(settings: Settings) -> Speeds:
+    """What is known of this machine's last runs; a file that is missing or damaged is as good as none."""
+    kept = {name: seconds for name, (seconds, _) in _read(settings).items()}
+    return Speeds(kept, settings.concurrency, settings.requests_per_minute or math.inf)
+
+
+class SpeedMeter:
+    """Notes how long the calls of a run take, and keeps that at its end."""
+
+    def __init__(self) -> None:
+        self._took: dict[str, list[float]] = {}
+
+    def report(self, event: Event) -> None:
+        """Takes one event."""
+        if isinstance(event, CallAttempted) and not event.error:
+            self._took.setdefault(_name(event.identity, event.judges), []).append(event.seconds)
+
+    def keep(self, settings: Settings) -> None:
+        """Adds what was noted to the file. Of two runs that end at once one may be lost: the next notes as much."""
+        kept = _read(settings)
+        for name, took in self._took.items():
+            if len(took) >= LEAST_CALLS:
+                seconds, calls = kept.get(name, (0.0, 0))
+                calls = min(calls, MOST_CALLS)
+                mean = (seconds * calls + sum(took)) / (calls + len(took))
+                kept[name] = round(mean, 4), calls + len(took)
+        if self._took:
+            with suppress(StoreError):
+                replace_file(_locate(settings), json.dumps(kept, indent=1).encode())
+
+
+def _read(settings: Settings) -> dict[str, tuple[float, int]]:
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        document = json.loads(Path(_locate(settings)).read_bytes())
+        return {str(name): (float(seconds), int(calls)) for name, (seconds, calls) in document.items()}
+    return {}
+
+
+def _locate(settings: Settings) -> str:
+    return str(Path(settings.locate(settings.cache_dir), FILE))
+
+
+def _name(identity: str, judges: bool) -> str:
+    return f"{identity} judging" if judges else identity

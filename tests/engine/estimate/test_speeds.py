@@ -1,0 +1,80 @@
+"""How long calls took in the last runs is kept, and says how long those of the next take."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from fakes.builders import make_level, make_test_plan
+from fakes.client import CHAT, PLAIN
+
+from engine.domain.progress import CallAttempted
+from engine.estimate.call_kinds import list_calls
+from engine.estimate.estimate import OTHER_SECONDS, Estimate, estimate_calls, explain_estimate
+from engine.estimate.speeds import FILE, SpeedMeter, read_speeds
+from engine.llm.client.request import Endpoint
+from engine.settings import Settings
+
+JUDGE = replace(CHAT, name="openai/judge", identity="judge@")
+PLAN = make_test_plan(level=make_level(judge_votes=1))
+
+
+def keep(settings: Settings, endpoint: Endpoint, *seconds: float, judges: bool = False, error: str = "") -> None:
+    """Keeps that a run's calls took so long."""
+    meter = SpeedMeter()
+    for each in seconds:
+        tried = CallAttempted(endpoint.name, "chat", each, error=error, identity=endpoint.identity, judges=judges)
+        meter.report(tried)
+    meter.keep(settings)
+
+
+def estimate(settings: Settings, endpoint: Endpoint, judge: Endpoint | None = None, kept: int = 0) -> Estimate:
+    return estimate_calls(list_calls(PLAN, endpoint, judge), kept=kept, speeds=read_speeds(settings))
+
+
+def test_last_run_says_how_long_the_next_one_takes(tmp_path: Path) -> None:
+    settings = Settings(cache_dir=str(tmp_path), concurrency=4)
+    unknown = estimate(settings, CHAT, JUDGE)
+    keep(settings, CHAT, *[2.0] * 10)
+    keep(settings, CHAT, *[90.0] * 10, error="RateLimitedError")
+    half = estimate(settings, CHAT, JUDGE)
+    keep(settings, JUDGE, *[0.5] * 10, judges=True)
+    known = estimate(settings, CHAT, JUDGE)
+    writing, judging = known.writing.calls, known.judging.calls
+
+    assert (None, None) == (unknown.seconds, half.seconds)
+    assert "not known before openai/test and openai/judge have been asked" in explain_estimate(unknown)[0]
+    assert "not known before openai/judge has been asked" in explain_estimate(half)[0]
+    # Four at a time; the last one is alone.
+    assert writing * 2.0 / 4 + 2.0 + judging * 0.5 / 4 + 0.5 + OTHER_SECONDS == known.seconds
+    assert "by how long calls took here before" in explain_estimate(known)[0]
+    # All is kept; and a limit on the rate holds.
+    assert OTHER_SECONDS == estimate(settings, CHAT, JUDGE, kept=writing + judging).seconds
+    slow = estimate(settings.model_copy(update={"requests_per_minute": 6}), CHAT, JUDGE).seconds
+    assert (writing + judging) * 10 + 2.5 + OTHER_SECONDS == slow
+
+
+def test_embedded_model_is_expected_to_be_as_quick_as_its_size_lets_it(tmp_path: Path) -> None:
+    settings = Settings(cache_dir=str(tmp_path))
+    sized = replace(PLAIN, tokens_per_second=40.0, slots=8)
+    first = estimate(settings, sized)
+    keep(settings, sized, *[4.0] * 8)
+    measured = estimate(settings, sized)
+
+    # 40 tokens each.
+    assert first.writing.calls * 1.0 + OTHER_SECONDS == first.seconds
+    assert "by the size of embedded/test, which has not written here yet" in explain_estimate(first)[0]
+    assert first.writing.calls * 4.0 / 8 + 4.0 + OTHER_SECONDS == measured.seconds
+
+
+def test_last_run_counts_as_much_as_those_before_and_damage_as_none(tmp_path: Path) -> None:
+    settings = Settings(cache_dir=str(tmp_path))
+    keep(settings, CHAT, *[1.0] * 500)
+    keep(settings, CHAT, *[3.0] * 100)
+    mean = read_speeds(settings).seconds[CHAT.identity]
+    keep(settings, CHAT, *[9.0] * 3)
+    few = read_speeds(settings).seconds[CHAT.identity]
+    (tmp_path / FILE).write_text('{"a": 1}')
+    damaged = read_speeds(settings).seconds
+    keep(settings, CHAT, *[5.0] * 4)
+
+    assert (2.0, 2.0, {}) == (mean, few, damaged)
+    assert {CHAT.identity: 5.0} == read_speeds(settings).seconds
