@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from engine.definitions.mistakes import ClosedEntry, as_texts, check_entries, validate_document
+from engine.definitions.mistakes import ClosedEntry, Findings, as_texts, check_entries, validate_document
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import EFFORTS, Effort
 from engine.errors import DefinitionError
@@ -83,8 +83,8 @@ class Level:
 
     @property
     def texts_a_kept(self) -> float:
-        """How many texts the first round asks for, for each that is wanted."""
-        return self.over_generation * (MORE_OF_SMALL_MODELS if self.completes else 1)
+        """How many texts the first round asks for, for each that is wanted; of 1 there is nothing to choose from."""
+        return self.over_generation * (MORE_OF_SMALL_MODELS if self.completes and self.over_generation > 1 else 1)
 
     def ask_one_text(self) -> "Level":
         """Returns the level for a synth model that goes on with a document: it writes one exemplar a call, and more."""
@@ -96,6 +96,20 @@ def choose_effort(asked: Effort | None, own: Effort | None) -> Effort:
     return asked or own or DEFAULT_EFFORT
 
 
+def write_first_look(path: str) -> str:
+    """Writes the dial at ``path`` anew for a look at what the prompts make: as JSON, which is YAML.
+
+    Nothing has to pass a gate, so just the texts that are wanted are asked for, once, and none is voted on.
+
+    Raises:
+        DefinitionError: as ``load_level``.
+    """
+    dial, _ = _read_dial(path)
+    look = {"over_generation": 1.0, "top_up_rounds": 0, "replacement_rounds": 0, "judge_votes": 0}
+    levels = {effort: level.model_copy(update=look) for effort, level in dial.levels.items()}
+    return dial.model_copy(update={"levels": levels}).model_dump_json()
+
+
 def load_level(path: str, effort: Effort, choose: Callable[[Sequence[str]], str] = itemgetter(0)) -> Level:
     """Reads the level of an effort from the dial at ``path``.
 
@@ -105,15 +119,18 @@ def load_level(path: str, effort: Effort, choose: Callable[[Sequence[str]], str]
     Raises:
         DefinitionError: the file is missing or is not a valid dial; it carries every mistake found.
     """
-    name = FilePath(path).name
-    try:
-        content = FilePath(path).read_bytes()
-    except OSError as error:
-        raise DefinitionError.of_file(path, error.strerror or "an error", "a readable effort dial") from None
-    dial, findings = validate_document(parse_yaml(name, content), _Dial)
+    dial, findings = _read_dial(path)
     if effort not in dial.levels:
         findings.add(("levels",), f"no {effort!r}", ", ".join(EFFORTS))
         raise findings.make_error()
     level = dial.levels[effort]
     models = {"synth_model": choose(getattr(dial.models, level.synth_model)), "judge_model": dial.models.judge}
     return Level(effort=effort, **level.model_dump() | models)
+
+
+def _read_dial(path: str) -> tuple[_Dial, Findings]:
+    try:
+        content = FilePath(path).read_bytes()
+    except OSError as error:
+        raise DefinitionError.of_file(path, error.strerror or "an error", "a readable effort dial") from None
+    return validate_document(parse_yaml(FilePath(path).name, content), _Dial)

@@ -16,8 +16,9 @@ from engine.domain.progress import (
 )
 from engine.text.formatting import count_noun, format_seconds
 
-# What was known of the models before counts as much as so many calls: with eight in flight the first replies come late.
-TRUSTED_CALLS = 16
+# What was known of the models before counts as much as so many calls: an embedded model's first replies come late,
+# since each has a prompt to read that later ones share.
+TRUSTED_CALLS = 24
 # Where nothing was known no time is told before so many replies.
 FEW_CALLS = 8
 
@@ -46,9 +47,11 @@ class _Stage:
     def find_pace(self) -> float | None:
         """What a call takes of the clock: by the estimate, and more and more by those of this run; None: not known."""
         asked = self.done - self.reused
+        # Those in flight are half done.
+        made = asked + len(self.in_flight) / 2
         if self.seconds is not None:
-            return (self.seconds * TRUSTED_CALLS + self.busy_seconds) / (TRUSTED_CALLS + asked)
-        return self.busy_seconds / asked if asked >= max(FEW_CALLS, len(self.in_flight)) else None
+            return (self.seconds * TRUSTED_CALLS + self.busy_seconds) / (TRUSTED_CALLS + made)
+        return self.busy_seconds / made if asked >= max(FEW_CALLS, len(self.in_flight)) else None
 
 
 class RunForecast:

@@ -42,6 +42,9 @@ class Speeds:
         for kind in kinds:
             calls, endpoint = kind.calls.likely, kind.endpoint
             took = self.seconds.get(_name(endpoint.identity, kind.judges))
+            if took is None and endpoint.tokens_per_second is None:
+                # A vote takes no longer than a text.
+                took = self.seconds.get(_name(endpoint.identity, not kind.judges))
             at_once = min(self.concurrency, endpoint.slots or self.concurrency)
             if kind.judges and endpoint.style == "plain":
                 at_once = min(at_once, MAX_IN_FLIGHT)

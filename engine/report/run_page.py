@@ -22,7 +22,7 @@ from engine.report.wording import (
 )
 from engine.store.layout import REPORT, SAMPLES
 from engine.store.store import StoredSet
-from engine.text.formatting import format_cost, name_reason
+from engine.text.formatting import format_cost, format_seconds, name_reason
 
 # A page with the samples of more traits is too long to be looked at; the report has them all.
 MAX_TRAITS = 6
@@ -162,6 +162,8 @@ def _write_costs(budget: RunBudget, estimate: Estimate) -> str:
     likely = estimate.total.likely
     expected = "" if budget.is_free or likely.cost_usd is None else f", likely {format_cost(likely.cost_usd)}"
     calls = f"Replies: {budget.replies:,}, likely {likely.calls:,}. Tokens: {format_tokens(budget)}."
+    if estimate.seconds is not None:
+        calls += f" It was to take about {format_seconds(estimate.seconds)}."
     return "\n".join(
         [f"## Cost: {escape(describe_spending(budget))}{expected}", "", calls, *map(escape, list_remarks(budget))]
     )

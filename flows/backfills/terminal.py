@@ -16,8 +16,9 @@ from engine.backfills.ledger import MODEL_STATES, ModelRow, ModelState
 from engine.backfills.page import describe_row
 from engine.backfills.targets import BackfillRequest, find_skip_reason, list_selected
 from engine.errors import ExemplarsError, RunInterruptedError
-from engine.estimate.estimate import Estimate
+from engine.estimate.estimate import OTHER_SECONDS, Estimate
 from engine.llm.client.prices import add_costs
+from engine.llm.embedded.embedded_models import is_embedded
 from engine.settings import Settings
 from engine.text.formatting import count_noun, format_cost, format_seconds
 from flows.backfills.worker import CHECKED_AT_ONCE, MODELS_LOGGER
@@ -26,6 +27,8 @@ from flows.cli.plan import plan_run
 
 # A plan takes up to some seconds to make, so a few stand for all.
 MAX_ESTIMATED = 5
+# What a model takes of two cores beside its calls.
+MODEL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,16 @@ class Outlook:
     @property
     def _scale(self) -> float:
         return len(self.handles) / len(self.estimates) if self.estimates else 0.0
+
+    def find_seconds(self, models_at_once: int) -> float | None:
+        """How long all models are likely to take; None where that is not known of some. On an embedded model they wait
+        for one another, and hosted ones are asked for several at a time.
+        """
+        if not self.estimates or any(each.seconds is None for each in self.estimates):
+            return None
+        at_once = 1 if all(map(is_embedded, self.estimates[0].prices)) else models_at_once
+        calls = sum(max((each.seconds or 0.0) - OTHER_SECONDS, 0.0) for each in self.estimates)
+        return OTHER_SECONDS + self._scale * max(calls / at_once, MODEL_SECONDS * len(self.estimates))
 
     def describe_cost(self) -> str:
         """The likely and the most cost of all models, “which cost nothing” where that is so."""
@@ -81,10 +94,12 @@ def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
     lines = [f"{models}, {request.models_at_once} at a time"]
     estimates = outlook.estimates
     if estimates:
+        seconds = outlook.find_seconds(request.models_at_once)
+        time = "; how long is not known before a first run" if seconds is None else f"; about {format_seconds(seconds)}"
         names = ", ".join(dict.fromkeys(name for each in estimates for name in each.prices))
         some = f" (by {len(estimates)} of the {len(outlook.handles)} models)"
         lines.append(
-            f"Estimate: about {count_noun(outlook.calls, 'call')} to {names}, {outlook.describe_cost()}"
+            f"Estimate: about {count_noun(outlook.calls, 'call')} to {names}, {outlook.describe_cost()}{time}"
             + (some if len(estimates) < len(outlook.handles) else "")
         )
         limits = sorted({each.limit_usd for each in estimates if each.limit_usd is not None})

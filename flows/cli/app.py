@@ -133,6 +133,7 @@ def try_command(
     verbose: VerboseOption = False,
 ) -> None:
     """Make three texts a pole, to see what the prompts make: here and as a page. Attaches and keeps nothing."""
+    from engine.definitions.effort import write_first_look
     from engine.settings import read_settings
 
     settings = read_settings()
@@ -141,9 +142,11 @@ def try_command(
 
     page = Path(settings.locate(settings.cache_dir), "tries", f"{check_handle(handle)}.html")
     with TemporaryDirectory(prefix="exemplars-try-") as store, ExitStack() as stack:
+        dial = Path(store, ".effort.yaml")
+        dial.write_text(write_first_look(settings.locate(settings.effort_file)), encoding="utf-8")
         # The flow reads its settings itself. On a server that others use, its events and states would be taken for
         # those of a run that is meant.
-        os.environ |= {"EXEMPLARS_SAMPLES_URI": store, "PREFECT_API_URL": ""}
+        os.environ |= {"EXEMPLARS_SAMPLES_URI": store, "EXEMPLARS_EFFORT_FILE": str(dial), "PREFECT_API_URL": ""}
         server = stack.enter_context(starting_server())
         stack.enter_context(forking_worker())
         with importing():

