@@ -11,7 +11,7 @@ from engine.estimate.call_kinds import CallKind, Spread
 from engine.estimate.speeds import NO_SPEEDS, Speeds
 from engine.llm.client.prices import Price, add_costs
 from engine.llm.gateway.budget import bound_call
-from engine.text.formatting import count_noun, format_cost, format_seconds, join_words
+from engine.text.formatting import count_noun, format_cost, format_seconds
 
 # The catalogue's prompts have 4.2 to 4.7 characters per token by the tokenizers at hand (cl100k_base, o200k_base and
 # Anthropic's old one); newer ones make more tokens. Not every provider's tokenizer is available offline, so this is a
@@ -19,6 +19,11 @@ from engine.text.formatting import count_noun, format_cost, format_seconds, join
 CHARS_PER_TOKEN = Spread(likely=4.4, most=3.6)
 # Check, write and report, and what the rounds need beside their calls, on two cores.
 OTHER_SECONDS = 8.0
+TIMED = (
+    "The time is by how long calls took in the last run, or by an embedded model's size before its first. Other work "
+    "of this machine makes it longer."
+)
+UNTIMED = "How long it takes is not known before the first run that asks these models from here."
 ASSUMED = (
     "Likely is a second round for a tenth of the quota; at most, every round is full, and every reply at its limit, "
     "with all that a model may think before it."
@@ -55,7 +60,6 @@ class Estimate:
         limit_usd: the run's limit on cost; None for none.
         kept: the number of replies that are kept already; None if that was not looked up.
         writing: the likely calls that write texts, and how long they take; ``judging`` those that judge texts.
-        unmeasured: the names of models that have not been asked on this machine as far as is known.
         seconds: how long the run is likely to take from the first call to its end; None where that is not known.
     """
 
@@ -67,7 +71,6 @@ class Estimate:
     kept: int | None = None
     writing: ExpectedCalls = NO_CALLS
     judging: ExpectedCalls = NO_CALLS
-    unmeasured: tuple[str, ...] = ()
     seconds: float | None = None
 
     @property
@@ -106,7 +109,6 @@ def estimate_calls(
         kept=kept,
         writing=writing,
         judging=judging,
-        unmeasured=tuple(dict.fromkeys(kind.endpoint.name for kind in kinds if not speeds.is_measured(kind.endpoint))),
         seconds=None if known is None else round(known * left + OTHER_SECONDS, 1),
     )
 
@@ -127,10 +129,8 @@ def format_estimate(estimate: Estimate) -> str:
 
 def explain_estimate(estimate: Estimate) -> tuple[str, ...]:
     """Writes sentences on how long it takes, on each price, on models without a price and on the limit."""
-    sentences = [
-        _explain_seconds(estimate),
-        *(_describe_price(name, price) for name, price in estimate.prices.items() if price),
-    ]
+    sentences = [UNTIMED if estimate.seconds is None else TIMED]
+    sentences += [_describe_price(name, price) for name, price in estimate.prices.items() if price]
     if estimate.unpriced:
         sentences.append(f"{name_unpriced(estimate.unpriced, begins=True)}.")
     if estimate.limit_usd is not None and not estimate.unpriced and not estimate.is_free:
@@ -200,16 +200,6 @@ def _add(amounts: Sequence[Amount]) -> Amount:
 
 def _expect(kinds: Sequence[CallKind], speeds: Speeds) -> ExpectedCalls:
     return ExpectedCalls(sum(kind.calls.likely for kind in kinds), speeds.count_seconds(kinds))
-
-
-def _explain_seconds(estimate: Estimate) -> str:
-    """Says how long the run takes and whence that is known, or that it is not."""
-    names = join_words(estimate.unmeasured)
-    if estimate.seconds is None:
-        asked = "has been asked" if len(estimate.unmeasured) == 1 else "have been asked"
-        return f"How long it takes is not known before {names} {asked} from here."
-    by = f"by the size of {names}, which has not written here yet" if names else "by how long calls took here before"
-    return f"It takes about {format_seconds(estimate.seconds)}, {by}; more where the machine has other work."
 
 
 def _format_costs(estimate: Estimate) -> list[str]:

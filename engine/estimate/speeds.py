@@ -1,4 +1,4 @@
-"""How long calls take: kept of each model's last runs in a file of the cache folder, for the minutes of the next."""
+"""How long calls take: kept of each model's last run in a file of the cache folder, for the minutes of the next."""
 
 import json
 import math
@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 from engine.domain.progress import CallAttempted, Event
 from engine.errors import StoreError
 from engine.estimate.call_kinds import CallKind
-from engine.llm.client.request import Endpoint
 from engine.screening.in_context_judge import MAX_IN_FLIGHT
 from engine.settings import Settings
 from engine.system.filesystem import replace_file
 
 FILE = "speeds.json"
-# Fewer calls say little of how long one takes; of those before only so many count beside the last run's.
-LEAST_CALLS, MOST_CALLS = 4, 100
+# Fewer calls say little of how long one takes.
+LEAST_CALLS = 4
 # What the in-context judge reads for one token takes as long as so many written ones.
 JUDGED_AS_TOKENS = 20
 
@@ -30,12 +30,8 @@ class Speeds:
     concurrency: int = 32
     requests_per_minute: float = math.inf
 
-    def is_measured(self, endpoint: Endpoint) -> bool:
-        """Whether a model has been asked here before."""
-        return any(_name(endpoint.identity, judges) in self.seconds for judges in (False, True))
-
     def count_seconds(self, kinds: Iterable[CallKind]) -> float | None:
-        """How long calls of these kinds take together: as in the last runs, or for an embedded model as its file's size
+        """How long calls of these kinds take together: as in the last run, or for an embedded model as its file's size
         lets expect; None where that is known of some of them in neither way.
         """
         total = last = 0.0
@@ -63,9 +59,8 @@ NO_SPEEDS = Speeds()
 
 
 def read_speeds(settings: Settings) -> Speeds:
-    """What is known of this machine's last runs; a file that is missing or damaged is as good as none."""
-    kept = {name: seconds for name, (seconds, _) in _read(settings).items()}
-    return Speeds(kept, settings.concurrency, settings.requests_per_minute or math.inf)
+    """What is known of the last runs; a file that is missing or damaged is as good as none."""
+    return Speeds(_read(settings), settings.concurrency, settings.requests_per_minute or math.inf)
 
 
 class SpeedMeter:
@@ -80,23 +75,18 @@ class SpeedMeter:
             self._took.setdefault(_name(event.identity, event.judges), []).append(event.seconds)
 
     def keep(self, settings: Settings) -> None:
-        """Adds what was noted to the file. Of two runs that end at once one may be lost: the next notes as much."""
-        kept = _read(settings)
-        for name, took in self._took.items():
-            if len(took) >= LEAST_CALLS:
-                seconds, calls = kept.get(name, (0.0, 0))
-                calls = min(calls, MOST_CALLS)
-                mean = (seconds * calls + sum(took)) / (calls + len(took))
-                kept[name] = round(mean, 4), calls + len(took)
-        if self._took:
+        """Keeps the means in the file. Of two runs that end at once one may be lost: the next one notes as much."""
+        means = {name: round(fmean(took), 4) for name, took in self._took.items() if len(took) >= LEAST_CALLS}
+        if means:
+            # Where this cannot be written, replies could not be kept either.
             with suppress(StoreError):
-                replace_file(_locate(settings), json.dumps(kept, indent=1).encode())
+                replace_file(_locate(settings), json.dumps({**_read(settings), **means}, indent=1).encode())
 
 
-def _read(settings: Settings) -> dict[str, tuple[float, int]]:
+def _read(settings: Settings) -> dict[str, float]:
     with suppress(OSError, ValueError, TypeError, AttributeError):
         document = json.loads(Path(_locate(settings)).read_bytes())
-        return {str(name): (float(seconds), int(calls)) for name, (seconds, calls) in document.items()}
+        return {name: float(seconds) for name, seconds in document.items()}
     return {}
 
 

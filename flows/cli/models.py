@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +15,6 @@ from engine.text.formatting import format_bytes
 from flows.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from engine.llm.embedded.download import Tell
     from engine.llm.embedded.embedded_models import EmbeddedModel
 
 app = typer.Typer(no_args_is_help=True, help="List, get and remove the files of embedded models.")
@@ -57,9 +57,12 @@ def get_command(
     ] = None,
 ) -> None:
     """Get the file of an embedded model. A file with a wrong digest is never used."""
+    from rich.progress import Progress
+
     from engine.llm.embedded.download import get_model
     from engine.llm.embedded.embedded_models import EMBEDDED, find_embedded
     from engine.settings import read_settings
+    from flows.cli.console import make_console
 
     model, place = _find(name), read_settings().embedded_place
     if model.installed is not None:
@@ -68,8 +71,12 @@ def get_command(
     if model.find(place.folder) is None:
         print(f"Getting {name}, {format_bytes(model.bytes)}, into {place.folder}", file=sys.stderr, flush=True)
     try:
-        with _limit(within), _drawing() as tell:
-            print(get_model(name, model, place.folder, tell))
+        # The hub's client draws a bar of its own.
+        console = make_console(stderr=True)
+        with _limit(within), Progress(console=console, disable=not console.is_terminal, redirect_stderr=False) as bar:
+            parts = bar.add_task("  parts", visible=False)
+            path = get_model(name, model, place.folder, partial(bar.update, parts, visible=True))
+        print(path)
     except (_TimeIsUp, ExemplarsError) as error:
         if within is None:
             raise
@@ -101,27 +108,6 @@ def _find(name: str) -> "EmbeddedModel":
     if name not in models:
         raise InputError(f"{name!r} is not an embedded model. There are: {', '.join(models)}")
     return models[name]
-
-
-@contextmanager
-def _drawing() -> Iterator["Tell"]:
-    """Yields what is told how many parts have come, and of how many: in a terminal a bar, which ends with the block."""
-    from rich.progress import Progress
-
-    from flows.cli.console import make_console
-
-    console = make_console(stderr=True)
-    bar = Progress(console=console, disable=not console.is_terminal, redirect_stdout=False, redirect_stderr=False)
-    task = bar.add_task("  parts", total=None)
-
-    def tell(come: int, parts: int) -> None:
-        bar.start()
-        bar.update(task, completed=come, total=parts)
-
-    try:
-        yield tell
-    finally:
-        bar.stop()
 
 
 @contextmanager

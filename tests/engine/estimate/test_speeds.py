@@ -1,5 +1,6 @@
 """How long calls took in the last runs is kept, and says how long those of the next take."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from fakes.client import CHAT, PLAIN
 
 from engine.domain.progress import CallAttempted
 from engine.estimate.call_kinds import list_calls
-from engine.estimate.estimate import OTHER_SECONDS, Estimate, estimate_calls, explain_estimate
+from engine.estimate.estimate import OTHER_SECONDS, TIMED, UNTIMED, Estimate, estimate_calls, explain_estimate
 from engine.estimate.speeds import FILE, SpeedMeter, read_speeds
 from engine.llm.client.request import Endpoint
 from engine.settings import Settings
@@ -41,11 +42,9 @@ def test_last_run_says_how_long_the_next_one_takes(tmp_path: Path) -> None:
     writing, judging = known.writing.calls, known.judging.calls
 
     assert (None, None) == (unknown.seconds, half.seconds)
-    assert "not known before openai/test and openai/judge have been asked" in explain_estimate(unknown)[0]
-    assert "not known before openai/judge has been asked" in explain_estimate(half)[0]
+    assert (UNTIMED, TIMED) == (explain_estimate(half)[0], explain_estimate(known)[0])
     # Four at a time; the last one is alone.
     assert writing * 2.0 / 4 + 2.0 + judging * 0.5 / 4 + 0.5 + OTHER_SECONDS == known.seconds
-    assert "by how long calls took here before" in explain_estimate(known)[0]
     # All is kept; and a limit on the rate holds.
     assert OTHER_SECONDS == estimate(settings, CHAT, JUDGE, kept=writing + judging).seconds
     slow = estimate(settings.model_copy(update={"requests_per_minute": 6}), CHAT, JUDGE).seconds
@@ -61,20 +60,18 @@ def test_embedded_model_is_expected_to_be_as_quick_as_its_size_lets_it(tmp_path:
 
     # 40 tokens each.
     assert first.writing.calls * 1.0 + OTHER_SECONDS == first.seconds
-    assert "by the size of embedded/test, which has not written here yet" in explain_estimate(first)[0]
     assert first.writing.calls * 4.0 / 8 + 4.0 + OTHER_SECONDS == measured.seconds
 
 
-def test_last_run_counts_as_much_as_those_before_and_damage_as_none(tmp_path: Path) -> None:
-    settings = Settings(cache_dir=str(tmp_path))
-    keep(settings, CHAT, *[1.0] * 500)
-    keep(settings, CHAT, *[3.0] * 100)
-    mean = read_speeds(settings).seconds[CHAT.identity]
-    keep(settings, CHAT, *[9.0] * 3)
-    few = read_speeds(settings).seconds[CHAT.identity]
-    (tmp_path / FILE).write_text('{"a": 1}')
-    damaged = read_speeds(settings).seconds
-    keep(settings, CHAT, *[5.0] * 4)
+def test_last_run_counts_but_for_few_calls_and_damage_is_as_good_as_nothing(tmp_path: Path) -> None:
+    settings, found = Settings(cache_dir=str(tmp_path)), []
+    for seconds in ([1.0] * 50, [2.0, 4.0] * 2, [9.0] * 3):
+        keep(settings, CHAT, *seconds)
+        found.append(read_speeds(settings).seconds)
+    (tmp_path / FILE).write_text('["a"]')
+    found.append(read_speeds(settings).seconds)
+    keep(settings, JUDGE, *[5.0] * 4, judges=True)
+    kept = json.loads((tmp_path / FILE).read_text())
 
-    assert (2.0, 2.0, {}) == (mean, few, damaged)
-    assert {CHAT.identity: 5.0} == read_speeds(settings).seconds
+    assert [{CHAT.identity: 1.0}, {CHAT.identity: 3.0}, {CHAT.identity: 3.0}, {}] == found
+    assert {f"{JUDGE.identity} judging": 5.0} == kept
