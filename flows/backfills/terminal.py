@@ -27,8 +27,8 @@ from flows.cli.plan import plan_run
 
 # A plan takes up to some seconds to make, so a few stand for all.
 MAX_ESTIMATED = 5
-# What a model takes of two cores beside its calls.
-MODEL_SECONDS = 2.0
+# What a model takes of two cores beside its calls; half of it where they are idle (docs/guides/operate).
+MODEL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
     estimates = outlook.estimates
     if estimates:
         seconds = outlook.find_seconds(request.models_at_once)
-        time = "; how long is not known before a first run" if seconds is None else f"; about {format_seconds(seconds)}"
+        time = "" if seconds is None else f"; about {format_seconds(seconds)}"
         names = ", ".join(dict.fromkeys(name for each in estimates for name in each.prices))
         some = f" (by {len(estimates)} of the {len(outlook.handles)} models)"
         lines.append(

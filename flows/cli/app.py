@@ -171,7 +171,7 @@ def plan_command(
     only_lacking: OnlyLackingOption = False,
     per_pole: PerPoleOption = None,
 ) -> None:
-    """Show what a run would do: prompts, calls, tokens and cost. Calls no model and writes nothing."""
+    """Show what a run would do: prompts, calls, tokens, cost and minutes. Calls no model and writes nothing."""
     from engine.settings import read_settings
     from flows.cli.plan import plan_run, show_planned
 

@@ -16,6 +16,8 @@ from fakes.waiting import wait_until
 
 from engine.backfills.ledger import ModelRow
 from engine.backfills.targets import BackfillRequest
+from engine.domain.progress import CallAttempted
+from engine.estimate.speeds import SpeedMeter
 from engine.settings import read_settings
 from flows.backfills.terminal import BackfillProgress, describe_begin, look_ahead
 from flows.backfills.worker import MODELS_LOGGER
@@ -78,12 +80,20 @@ def test_begin_tells_models_calls_cost_and_limits(
     (broken := workspace.folder / "models" / f"{NAMESPACE}.broken").mkdir()
     (broken / "model.yaml").write_text("traits: 1\n")
     request = BackfillRequest(namespace=NAMESPACE, effort="low", models_at_once=3, max_cost_usd=20.0)
+    unknown = look_ahead(read_settings(), request)
+    meter = SpeedMeter()
+    for _ in range(8):
+        meter.report(CallAttempted(provider.model, "chat", 3.0, identity=f"{provider.model}@{provider.url}"))
+    meter.keep(read_settings())
     outlook = look_ahead(read_settings(), request)
+    all_at_once = outlook.find_seconds(3) or 0.0
     head, estimate, limits = describe_begin(outlook, request).splitlines()
 
     assert "3 models: from_traits, effort low, 3 at a time" == head
     assert estimate.startswith(f"Estimate: about {outlook.calls} calls to openai/test, likely $0.")
-    assert estimate.endswith(f"(by {len(outlook.estimates)} of the 3 models)")
+    assert estimate.endswith(f"; about 13 s (by {len(outlook.estimates)} of the 3 models)")
+    # Three at a time take as long as one; none is known of before the model was asked.
+    assert (None, round(outlook.estimates[0].seconds or 0.0)) == (unknown.find_seconds(3), round(all_at_once))
     assert outlook.calls == round(3 * outlook.estimates[0].total.likely.calls)
     assert "Limits on cost: $1.00 for each model, $20.00 for all together" == limits
 

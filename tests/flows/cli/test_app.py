@@ -135,14 +135,18 @@ def test_first_look_shows_texts_and_leaves_a_page_alone(
     page = entered.folder / "cache" / "tries" / f"{HANDLE}.html"
     first = page.read_text()
     provider.behaviour = Behaviour(style="german")
-    entered.write_effort(exemplars_per_pole=2, top_up_rounds=0, temperature=0.5)
+    entered.write_effort(exemplars_per_pole=2, temperature=0.5)
+    monkeypatch.setenv("EXEMPLARS_EFFORT_FILE", str(entered.folder / "effort.yaml"))
     rejected = run_command("try", HANDLE, "--per-pole", "1")
 
     assert (0, 0, []) == (code, rejected.code, entered.list_sets())
     for told in (said, rejected.out):
         assert "Clear" in told
-        assert f"Nothing is attached.\nreport   {page}\n" in told
-    assert re.search(r"The set was rejected: \d+ rejected \(.*\d × wrong language", rejected.text)
+        assert "Nothing is attached." in " ".join(told.split())
+        assert f"report   {page}\n" in told
+    # One text a pole is asked for, and shown with what is wrong with it.
+    assert re.search(r"4 of 4 texts would be rejected \(.*\d × wrong language", rejected.text)
+    assert "[wrong language]" in rejected.text
     assert first.startswith("<!doctype html>")
     assert first != page.read_text()
 
