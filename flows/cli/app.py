@@ -142,8 +142,10 @@ def try_command(
 
     page = Path(settings.locate(settings.cache_dir), "tries", f"{check_handle(handle)}.html")
     with TemporaryDirectory(prefix="exemplars-try-") as store, ExitStack() as stack:
-        dial = Path(store, ".effort.yaml")
-        dial.write_text(write_first_look(settings.locate(settings.effort_file)), encoding="utf-8")
+        effort_file = settings.locate(settings.effort_file)
+        # Messages name it as the user does.
+        dial = Path(store, Path(effort_file).name)
+        dial.write_text(write_first_look(effort_file), encoding="utf-8")
         # The flow reads its settings itself. On a server that others use, its events and states would be taken for
         # those of a run that is meant.
         os.environ |= {"EXEMPLARS_SAMPLES_URI": store, "EXEMPLARS_EFFORT_FILE": str(dial), "PREFECT_API_URL": ""}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from fakes.builders import make_level
 
-from engine.definitions.effort import Level, choose_effort, load_level
+from engine.definitions.effort import Level, choose_effort, load_level, write_first_look
 from engine.domain.model import Effort
 from engine.errors import DefinitionError, Problem
 from engine.settings import PROJECT_ROOT
@@ -119,3 +119,12 @@ def test_file_that_cannot_be_read_is_named_by_its_whole_path(tmp_path: Path) -> 
 
         assert (Problem(path, None, "file", found, "a readable effort dial"),) == caught.value.problems
         assert 2 == caught.value.exit_code
+
+
+def test_first_look_asks_for_just_the_texts_that_are_wanted(tmp_path: Path) -> None:
+    look = load(tmp_path, write_first_look(COMMITTED))
+    expected = replace(load_level(COMMITTED, "low"), over_generation=1.0, top_up_rounds=0)
+
+    assert expected == look
+    # A model that goes on with a document, too, which is asked for more otherwise.
+    assert (1.0, 3.0) == (look.ask_one_text().texts_a_kept, load_level(COMMITTED, "low").ask_one_text().texts_a_kept)
