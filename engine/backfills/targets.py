@@ -64,8 +64,8 @@ def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ..
     """
     if not request.names and not request.only_lacking:
         raise InputError(
-            "a backfill needs to be told of which models: give handles, a namespace or a glob, or choose only lacking "
-            "ones, for all drafts that have less than the effort asks for"
+            "say which models are meant: give handles, a namespace or a glob, or choose only lacking ones, for all "
+            "drafts that have less than the effort asks for"
         )
     given = [check_handle(handle) for handle in request.handles]
     there = [handle for handle in list_handles(settings.locate(settings.models_uri)) if _fits(handle, request)]

@@ -93,7 +93,7 @@ def estimate_calls(
     """Estimates the calls of a run, as ``list_calls`` lists them."""
     amounts = [_estimate_kind(kind) for kind in kinds]
     bounds = [bound_call(example.request, kind.endpoint).usd for kind in kinds for example in kind.examples]
-    total = Spread(_add([amount.likely for amount in amounts]), _add([amount.most for amount in amounts]))
+    total = Spread(add_amounts([amount.likely for amount in amounts]), add_amounts([amount.most for amount in amounts]))
     writing, judging = (_expect([kind for kind in kinds if kind.judges == judges], speeds) for judges in (False, True))
     known = None if writing.seconds is None or judging.seconds is None else writing.seconds + judging.seconds
     left = max(0.0, 1 - (kept or 0) / max(1, total.likely.calls))
@@ -110,6 +110,16 @@ def estimate_calls(
         writing=writing,
         judging=judging,
         seconds=None if known is None else round(known * left + OTHER_SECONDS, 1),
+    )
+
+
+def add_amounts(amounts: Sequence[Amount]) -> Amount:
+    """The sum of amounts, over kinds of calls or over models."""
+    return Amount(
+        sum(amount.calls for amount in amounts),
+        sum(amount.tokens_in for amount in amounts),
+        sum(amount.tokens_out for amount in amounts),
+        add_costs(*(amount.cost_usd for amount in amounts)),
     )
 
 
@@ -186,15 +196,6 @@ def _estimate_kind(kind: CallKind) -> Spread[Amount]:
     return Spread(
         price(kind.calls.likely, CHARS_PER_TOKEN.likely, kind.reply_tokens.likely),
         price(kind.calls.most, CHARS_PER_TOKEN.most, longest),
-    )
-
-
-def _add(amounts: Sequence[Amount]) -> Amount:
-    return Amount(
-        sum(amount.calls for amount in amounts),
-        sum(amount.tokens_in for amount in amounts),
-        sum(amount.tokens_out for amount in amounts),
-        add_costs(*(amount.cost_usd for amount in amounts)),
     )
 
 

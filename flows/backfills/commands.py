@@ -10,6 +10,10 @@ from flows.cli.in_process import quiet_libraries, run_in_process, starting_serve
 from flows.cli.options import (
     MAKE,
     EffortOption,
+    ForceOption,
+    GlobOption,
+    HandlesArgument,
+    NamespaceOption,
     PerPoleOption,
     StrictOption,
     SynthTypeOption,
@@ -23,11 +27,9 @@ app = typer.Typer()
 @app.command("backfill", rich_help_panel=MAKE, epilog="Example: exemplars backfill --namespace u22a8 --max-cost-usd 20")
 def backfill_command(
     context: typer.Context,
-    handles: Annotated[list[str] | None, typer.Argument(help="The models. --namespace and --glob add to them.")] = None,
-    namespace: Annotated[str | None, typer.Option(help="All models of a namespace.")] = None,
-    glob: Annotated[
-        str | None, typer.Option(help="All models whose handle fits a pattern, such as 'u22a8.*-report'.")
-    ] = None,
+    handles: HandlesArgument = None,
+    namespace: NamespaceOption = None,
+    glob: GlobOption = None,
     only_lacking: Annotated[
         bool,
         typer.Option(
@@ -37,9 +39,7 @@ def backfill_command(
     ] = False,
     synth_type: SynthTypeOption = "from_traits",
     effort: EffortOption = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Make another set even where a model has one for its definition as it is.")
-    ] = False,
+    force: ForceOption = False,
     strict: StrictOption = False,
     models_at_once: Annotated[int, typer.Option(min=1, max=64, help="Models worked on at a time.")] = 8,
     max_cost_usd: Annotated[
@@ -51,26 +51,27 @@ def backfill_command(
 ) -> None:
     """Make samples for many models. Skips those that have a set; one that fails does not stop the others."""
     quiet_libraries(verbose)
-    from engine.backfills.targets import BackfillRequest
-    from engine.domain.model import check_handle
-    from engine.run.job import check_effort, check_per_pole, check_synth_type
     from engine.settings import read_settings
-    from flows.backfills.terminal import BackfillProgress, describe_begin, look_ahead, telling_how_to_go_on
+    from flows.backfills.terminal import (
+        BackfillProgress,
+        describe_begin,
+        look_ahead,
+        make_request,
+        telling_how_to_go_on,
+    )
 
-    named = tuple(check_handle(handle) for handle in handles or ())
-    type_, level = check_synth_type(synth_type), check_effort(effort)
-    request = BackfillRequest(
-        handles=named,
+    request = make_request(
+        handles or (),
+        synth_type,
+        effort,
+        per_pole,
         namespace=namespace,
         glob=glob,
         only_lacking=only_lacking,
-        synth_type=type_,
-        effort=level,
         force=force,
         strict=strict,
         models_at_once=models_at_once,
         max_cost_usd=max_cost_usd,
-        per_pole=None if per_pole is None else check_per_pole(per_pole),
     )
     outlook = look_ahead(read_settings(), request)
     print(describe_begin(outlook, request), file=sys.stderr, flush=True)

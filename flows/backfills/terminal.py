@@ -4,25 +4,30 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
+from typing import Any
 
 from rich.text import Text
 
 from engine.backfills.ledger import MODEL_STATES, ModelRow, ModelState
 from engine.backfills.page import describe_row
 from engine.backfills.targets import BackfillRequest, find_skip_reason, list_selected
+from engine.domain.model import check_handle
+from engine.domain.verdict import SkipReason
 from engine.errors import ExemplarsError, RunInterruptedError
-from engine.estimate.estimate import OTHER_SECONDS, Estimate
-from engine.llm.client.prices import add_costs
+from engine.estimate.call_kinds import Spread
+from engine.estimate.estimate import OTHER_SECONDS, Amount, Estimate, add_amounts
+from engine.estimate.planned_run import PlannedRun
 from engine.llm.embedded.embedded_models import is_embedded
+from engine.run.job import check_effort, check_per_pole, check_synth_type
 from engine.settings import Settings
 from engine.text.formatting import count_noun, format_cost, format_seconds
 from flows.backfills.worker import CHECKED_AT_ONCE, MODELS_LOGGER
-from flows.cli.console import make_console, make_live
+from flows.cli.console import make_console, make_live, make_table
 from flows.cli.plan import plan_run
 
 # A plan takes up to some seconds to make, so a few stand for all.
@@ -33,19 +38,35 @@ MODEL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a backfill will do: ``handles`` are those that have something to do, ``selected`` counts the others too.
+    """What a backfill will do.
 
-    ``estimates`` are those of a few of them. ``calls`` is the likely number for all, 0 where it is not known.
+    Args:
+        selected: how many models are meant.
+        handles: those of them that have something to do; ``skipped`` says of the others why not.
+        planned: the runs of ``handles``, or of a few of them; ``refused`` says why some would not begin.
     """
 
     selected: int
     handles: tuple[str, ...]
-    estimates: tuple[Estimate, ...]
+    skipped: Mapping[str, SkipReason]
+    planned: tuple[PlannedRun, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Those of the planned runs."""
+        return tuple(planned.estimate for planned in self.planned)
+
+    @property
+    def total(self) -> Spread[Amount]:
+        """The sum over the planned runs."""
+        totals = [estimate.total for estimate in self.estimates]
+        return Spread(add_amounts([total.likely for total in totals]), add_amounts([total.most for total in totals]))
 
     @property
     def calls(self) -> int:
-        """The likely calls of all models."""
-        return round(self._scale * sum(estimate.total.likely.calls for estimate in self.estimates))
+        """The likely calls of all models, 0 where it is not known."""
+        return round(self._scale * self.total.likely.calls)
 
     @property
     def _scale(self) -> float:
@@ -65,24 +86,51 @@ class Outlook:
         """The likely and the most cost of all models, “which cost nothing” where that is so."""
         if all(estimate.is_free for estimate in self.estimates):
             return "which cost nothing"
-        likely = add_costs(*(each.total.likely.cost_usd for each in self.estimates))
-        most = add_costs(*(each.total.most.cost_usd for each in self.estimates))
-        said = [format_cost(None if cost is None else self._scale * cost) for cost in (likely, most)]
+        costs = self.total.likely.cost_usd, self.total.most.cost_usd
+        said = [format_cost(None if cost is None else self._scale * cost) for cost in costs]
         return f"likely {said[0]}, at most {said[1]}"
 
 
-def look_ahead(settings: Settings, request: BackfillRequest) -> Outlook:
+def make_request(
+    handles: Sequence[str], synth_type: str, effort: str | None, per_pole: int | None, **more: Any
+) -> BackfillRequest:
+    """The request that somebody has typed; ``more`` are its other fields, which need no check.
+
+    Raises:
+        HandleError, InputError: something of it is wrong.
+    """
+    return BackfillRequest(
+        handles=tuple(map(check_handle, handles)),
+        synth_type=check_synth_type(synth_type),
+        effort=check_effort(effort),
+        per_pole=None if per_pole is None else check_per_pole(per_pole),
+        **more,
+    )
+
+
+def look_ahead(settings: Settings, request: BackfillRequest, most: int | None = MAX_ESTIMATED) -> Outlook:
     """What the backfill will do. A model that cannot be read counts as one with something to do: its run says why.
+
+    Args:
+        most: how many models are planned; None for all.
 
     Raises:
         HandleError, InputError, StoreError: as ``list_selected``.
     """
     selected = list_selected(settings, request)
     with ThreadPoolExecutor(CHECKED_AT_ONCE) as pool:
-        skipped = list(pool.map(partial(find_skip_reason, settings, request), selected))
-    handles = tuple(handle for handle, reason in zip(selected, skipped, strict=True) if reason is None)
-    step = max(1, math.ceil(len(handles) / MAX_ESTIMATED))
-    return Outlook(len(selected), handles, tuple(_list_estimates(settings, request, handles[::step])))
+        reasons = dict(zip(selected, pool.map(partial(find_skip_reason, settings, request), selected), strict=True))
+    handles = tuple(handle for handle, reason in reasons.items() if reason is None)
+    planned, refused = [], {}
+    for handle in handles[:: max(1, math.ceil(len(handles) / (most or len(handles) or 1)))]:
+        asked = settings, handle, request.synth_type, request.effort, request.only_lacking, 0, request.per_pole
+        try:
+            planned.append(plan_run(*asked))
+        except ExemplarsError as error:
+            refused[handle] = str(error)
+    refused |= {each.handle: each.refused for each in planned if each.refused}
+    skipped = {handle: reason for handle, reason in reasons.items() if reason is not None}
+    return Outlook(len(selected), handles, skipped, tuple(planned), refused)
 
 
 def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
@@ -107,6 +155,34 @@ def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
         together = "none" if request.max_cost_usd is None else format_cost(request.max_cost_usd)
         lines.append(f"Limits on cost: {each}, {together} for all together")
     return "\n".join(lines)
+
+
+def show_outlook(outlook: Outlook, request: BackfillRequest) -> None:
+    """Prints the plan of many models: a row for each, the sum, and which would be passed over or refused."""
+    console = make_console()
+    console.print("A dry run, no model is called and nothing is written", style="bold")
+    console.print(Text(describe_begin(outlook, request)))
+    table = make_table("model", numbers=("calls", "tokens in", "tokens out", "cost"))
+    total = outlook.total
+    rows = [(planned.handle, planned.estimate.total.likely) for planned in outlook.planned]
+    for name, amount in (*rows, ("all, likely", total.likely), ("all, at most", total.most)):
+        counts = amount.calls, amount.tokens_in, amount.tokens_out
+        table.add_row(Text(name), *(f"{count:,}" for count in counts), format_cost(amount.cost_usd))
+    console.print(table)
+    for handle, why in outlook.refused.items():
+        console.print(Text(f"{handle} would be refused now: {why}"), soft_wrap=True)
+    for handle, reason in outlook.skipped.items():
+        console.print(Text(f"{handle} would be passed over: {reason.reason}"), soft_wrap=True)
+
+
+def describe_json(outlook: Outlook) -> dict[str, Any]:
+    """The plan of many models as JSON: each as that of one, and the sum."""
+    return {
+        "models": [asdict(planned) for planned in outlook.planned],
+        "total": asdict(outlook.total),
+        "refused": dict(outlook.refused),
+        "skipped": {handle: reason.reason for handle, reason in outlook.skipped.items()},
+    }
 
 
 class BackfillProgress(logging.Handler):
@@ -173,12 +249,3 @@ def telling_how_to_go_on(progress: BackfillProgress, typed: str) -> Iterator[Non
         yield
     except RunInterruptedError as error:
         raise RunInterruptedError(f"{error}. {progress.describe_models()}. To go on: {typed}") from error
-
-
-def _list_estimates(settings: Settings, request: BackfillRequest, handles: Sequence[str]) -> Iterator[Estimate]:
-    for handle in handles:
-        try:
-            asked = settings, handle, request.synth_type, request.effort
-            yield plan_run(*asked, prompts=0, per_pole=request.per_pole).estimate
-        except ExemplarsError:
-            continue

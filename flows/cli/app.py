@@ -31,8 +31,12 @@ from flows.cli.options import (
     KEEP,
     MAKE,
     EffortOption,
+    ForceOption,
+    GlobOption,
     HandleArgument,
+    HandlesArgument,
     JsonOption,
+    NamespaceOption,
     OnlyLackingOption,
     PerPoleOption,
     StrictOption,
@@ -165,23 +169,44 @@ def try_command(
 
 @app.command("plan", rich_help_panel=MAKE, epilog="Example: exemplars plan u22a8.technical-writing --effort low")
 def plan_command(
-    handle: HandleArgument,
+    handles: HandlesArgument = None,
     synth_type: SynthTypeOption = "from_traits",
     effort: EffortOption = None,
-    prompts: Annotated[int, typer.Option(min=0, help="How many prompts of each kind to show.")] = 2,
+    prompts: Annotated[int, typer.Option(min=0, help="How many prompts of each kind to show, of one model.")] = 2,
     as_json: JsonOption = False,
     only_lacking: OnlyLackingOption = False,
     per_pole: PerPoleOption = None,
+    namespace: NamespaceOption = None,
+    glob: GlobOption = None,
+    force: ForceOption = False,
 ) -> None:
-    """Show what a run would do: prompts, calls, tokens, cost and minutes. Calls no model and writes nothing."""
-    from engine.settings import read_settings
-    from flows.cli.plan import plan_run, show_planned
+    """Show what a run would do: prompts, calls, tokens, cost and minutes; of many models the sum, as a backfill's.
 
-    planned = plan_run(read_settings(), handle, synth_type, effort, only_lacking, prompts, per_pole)
+    Calls no model and writes nothing.
+    """
+    from engine.settings import read_settings
+
+    named = handles or []
+    if len(named) == 1 and not (namespace or glob or force):
+        from flows.cli.plan import plan_run, show_planned
+
+        planned = plan_run(read_settings(), named[0], synth_type, effort, only_lacking, prompts, per_pole)
+        if as_json:
+            print(json.dumps(asdict(planned)))
+        else:
+            show_planned(planned)
+        return
+    # Prefect is imported by what follows.
+    quiet_libraries(verbose=False)
+    from flows.backfills.terminal import describe_json, look_ahead, make_request, show_outlook
+
+    chosen = {"namespace": namespace, "glob": glob, "only_lacking": only_lacking, "force": force}
+    request = make_request(named, synth_type, effort, per_pole, **chosen)
+    outlook = look_ahead(read_settings(), request, most=None)
     if as_json:
-        print(json.dumps(asdict(planned)))
+        print(json.dumps(describe_json(outlook)))
     else:
-        show_planned(planned)
+        show_outlook(outlook, request)
 
 
 @app.command("mcp", rich_help_panel=HAND_ON, epilog="Example: exemplars mcp --http --port 8001")

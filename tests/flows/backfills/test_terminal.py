@@ -126,3 +126,30 @@ def test_interrupted_command_says_how_many_are_done_and_what_to_type(
     assert "Traceback" not in said
     assert (0, {"attached": 1, "skipped": 1}) == (again.code, json.loads(again.out))
     assert again.err.startswith("2 models, 1 of them with nothing to do: from_traits, effort low, 1 at a time\n")
+
+
+def test_plan_of_many_sums_what_a_backfill_of_them_would_make(
+    tmp_path: Path, provider: Provider, run_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = make_catalogue(tmp_path, provider, 2)
+    workspace.variables["EXEMPLARS_SYNTH_PRICE"] = "1/2"
+    workspace.enter(monkeypatch)
+    (broken := workspace.folder / "models" / f"{NAMESPACE}.broken").mkdir()
+    (broken / "model.yaml").write_text("traits: 1\n")
+    shown = run_command("plan", "--namespace", NAMESPACE, "--effort=low")
+    told = json.loads(run_command("plan", "--glob", f"{NAMESPACE}.*", "--effort=low", "--json").out)
+    alone = [
+        json.loads(run_command("plan", planned["handle"], "--effort=low", "--prompts=0", "--json").out)
+        for planned in told["models"]
+    ]
+    sums = {
+        name: sum(planned["estimate"]["total"]["likely"][name] for planned in alone)
+        for name in ("calls", "tokens_in", "tokens_out", "cost_usd")
+    }
+
+    assert (2, alone, sums) == (len(alone), told["models"], told["total"]["likely"])
+    assert [f"{NAMESPACE}.broken"] == list(told["refused"])
+    assert 0 == shown.code
+    assert f"{sums['calls']:,}" in next(line for line in shown.out.splitlines() if line.startswith("all, likely"))
+    assert f"{NAMESPACE}.broken would be refused now: {NAMESPACE}.broken" in shown.out
+    assert 0 == provider.calls.total()
