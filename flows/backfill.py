@@ -21,7 +21,7 @@ from engine.backfills.ledger import UNFINISHED_STATES, Ledger, ModelRow, read_le
 from engine.backfills.page import describe_backfill, describe_end
 from engine.backfills.targets import BackfillRequest, list_selected
 from engine.domain.model import SynthType
-from engine.errors import BackfillError, RunInterruptedError
+from engine.errors import BackfillError, RunInterruptedError, SharedBudgetError
 from engine.settings import Settings
 from engine.text.formatting import capitalise, count_noun
 from flows.backfills.page import LedgerPage, publish_ledger
@@ -29,7 +29,7 @@ from flows.backfills.parts import PartDispatcher
 from flows.backfills.runs import make_shared_budget, open_backfill_resources, open_children
 from flows.backfills.worker import BackfillWorker
 from flows.run.cancellation import CancellationWatcher, explain_cancelled
-from flows.run.labels import LeaseLabels
+from flows.run.labels import STOPPED_AT_LIMIT, LeaseLabels
 from flows.run.lease.holders import name_process
 from flows.run.parameters import ChosenEffort, Glob, Handles, MaxCost, Namespace, PartSize, PerPole
 from flows.run.run_events import attending_flow
@@ -157,6 +157,8 @@ def conclude(ledger: Ledger, stopped: BaseException | None) -> dict[str, int] | 
         raise stopped
     if isinstance(stopped, RunInterruptedError):
         return Cancelled(message=sentence)
+    if isinstance(stopped, SharedBudgetError):
+        return Cancelled(name=STOPPED_AT_LIMIT, message=sentence, data=SharedBudgetError(sentence))
     if ledger.list_in(*UNFINISHED_STATES):
         raise BackfillError(sentence)
     return Completed(message=capitalise(describe_backfill(ledger)[0]), data=counts)

@@ -24,7 +24,7 @@ from prefect.exceptions import Abort, ObjectNotFound, PrefectException
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Pending
 
-from engine.backfills.ledger import Ledger, ModelRow, read_ledger
+from engine.backfills.ledger import Ledger, ModelRow, ModelState, read_ledger
 from engine.backfills.targets import BackfillRequest
 from engine.errors import OrchestratorError, RunInterruptedError, StoreError
 from engine.llm.gateway.budget import Budget
@@ -32,6 +32,7 @@ from engine.text.formatting import count_noun
 from flows.backfills.runs import PART, read_runs
 from flows.backfills.worker import BackfillWorker
 from flows.observability.logs import Logger
+from flows.run.labels import STOPPED_AT_LIMIT
 
 DEPLOYMENT = "backfill/on-demand"
 # A queue of its own: where runs that queue parts filled the one of their parts, all would wait for ever.
@@ -197,12 +198,15 @@ class PartDispatcher:
                 self._close(run, part)
 
     def _close(self, run: FlowRun, part: Part) -> None:
-        """Has what a part left undone, since its process died or met an error, done here; not if it was cancelled."""
+        """Has what a part left undone, since its process died, met an error or spent its share, done here; not if it
+        was cancelled.
+        """
         assert run.state is not None
-        said = run.state.message or "Its part was cancelled"
-        left = [row.handle for row in self.ledger.list_in("waits", "runs") if row.handle in part.handles]
+        said, at_limit = run.state.message or "Its part was cancelled", run.state.name == STOPPED_AT_LIMIT
+        undone: tuple[ModelState, ...] = ("waits", "runs", *(("cancelled",) if at_limit else ()))
+        left = [row.handle for row in self.ledger.list_in(*undone) if row.handle in part.handles]
         for handle in left:
-            if run.state.is_cancelled():
+            if run.state.is_cancelled() and not at_limit:
                 self.ledger.update(handle, state="cancelled", note=said)
             else:
                 self.ledger.update(handle, state="waits", run_id=None, seconds=None)

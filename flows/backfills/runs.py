@@ -32,7 +32,7 @@ from engine.system.worker_process import WorkerProcess
 from engine.text.formatting import count_noun
 from expectations.checking import warm_up
 from flows.observability.logs import Logger
-from flows.run.labels import AGAIN, name_tag
+from flows.run.labels import AGAIN, STOPPED_AT_LIMIT, name_tag
 from flows.run.own_worker import OWN_WORKER
 from flows.run.resources import SHARED, RunResources, open_run_resources
 
@@ -83,7 +83,7 @@ class ChildRuns:
             await self._client.set_flow_run_state(run.id, Cancelled(message=STOPPED), force=True)
             raise
         assert isinstance(state, State)
-        if state.is_cancelled() or state.is_crashed():
+        if state.is_crashed() or (state.is_cancelled() and state.name != STOPPED_AT_LIMIT):
             return state
         result: RunResult | Exception = await state.aresult(raise_on_failure=False)
         return result

@@ -11,7 +11,7 @@ import httpx
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort, PrefectException, TerminationSignal
 
-from engine.backfills.ledger import Ledger, ModelRow
+from engine.backfills.ledger import Ledger, ModelRow, ModelState
 from engine.backfills.page import describe_row
 from engine.backfills.targets import BackfillRequest
 from engine.domain.verdict import RunResult
@@ -149,7 +149,8 @@ class BackfillWorker:
         else:
             note = " ".join(str(outcome).split())
             known = isinstance(outcome, ExemplarsError)
-            changes |= {"state": "failed", "note": note if known else f"{type(outcome).__name__}: {note}"}
+            state: ModelState = "cancelled" if isinstance(outcome, SharedBudgetError) else "failed"
+            changes |= {"state": state, "note": note if known else f"{type(outcome).__name__}: {note}"}
             self._stop_on_common_error(outcome)
         self._log_row(self._ledger.update(handle, **changes))
 

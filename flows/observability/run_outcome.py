@@ -13,7 +13,7 @@ from prefect.exceptions import Abort, TerminationSignal
 from prefect.runtime import flow_run
 
 from engine.domain.progress import Progress
-from engine.errors import GateError, ModelBusyError, RunInterruptedError
+from engine.errors import GateError, ModelBusyError, RunInterruptedError, SharedBudgetError
 from engine.settings import CollectorSettings, read_settings
 from engine.system.concurrency import log_context, read_log_context
 from flows.observability.logs import set_up_logs
@@ -27,6 +27,7 @@ OUTCOMES: tuple[tuple[type[BaseException], str], ...] = (
     (GateError, "rejected"),
     (ModelBusyError, "busy"),
     (RunInterruptedError, "cancelled"),
+    (SharedBudgetError, "cancelled"),
     (asyncio.CancelledError, "cancelled"),
     (KeyboardInterrupt, "cancelled"),
     (TerminationSignal, "cancelled"),

@@ -12,6 +12,8 @@ REVIEW = "review"
 # In the last line of a failed run's message, before a path on the machine that it ran on.
 KEPT = "The rejected rows and the report are kept"
 AGAIN = "The replies so far are kept: a new run of this model asks only for what is missing."
+# The name of the cancelled state of a backfill that has spent what it may, and of the runs that this stopped.
+STOPPED_AT_LIMIT = "Stopped at its limit"
 # Prefect's prefix for the message of a run that raised; the class of the error and a colon follow it.
 RAISED = "Flow run encountered an exception: "
 LIVE_TYPES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")

@@ -12,14 +12,21 @@ from prefect.states import Cancelled, Completed, Failed
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import RunStamp
 from engine.domain.verdict import RunResult, Verdict
-from engine.errors import ExemplarsError, GateError, ModelBusyError, QuotaError, RunInterruptedError
+from engine.errors import (
+    ExemplarsError,
+    GateError,
+    ModelBusyError,
+    QuotaError,
+    RunInterruptedError,
+    SharedBudgetError,
+)
 from engine.report.wording import explain_failure, list_warnings, state_outcome
 from engine.run.job import Job, count_lacking
 from engine.settings import Settings
 from engine.store.layout import REPORT
 from engine.store.store import StoredSet
 from engine.text.formatting import capitalise, count_noun, join_words, shorten
-from flows.run.labels import KEPT
+from flows.run.labels import KEPT, STOPPED_AT_LIMIT
 from flows.run.page.report import report_error
 
 QUOTED_CHARS = 240
@@ -35,6 +42,9 @@ async def end_in_state(handle: str, work: Awaitable[RunResult], is_reviewer: boo
         result = await work
     except (ModelBusyError, RunInterruptedError) as error:
         return Cancelled(message=str(error))
+    except SharedBudgetError as error:
+        # It is the backfill that stopped it; a run's own limit is its failure.
+        return Cancelled(name=STOPPED_AT_LIMIT, message=str(error), data=error)
     except GateError as error:
         return Failed(message=str(error).partition("\n")[0], data=error)
     except ExemplarsError as error:

@@ -28,18 +28,18 @@ from prefect.client.schemas.filters import (
     TaskRunFilter,
     TaskRunFilterFlowRunId,
 )
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Cancelling
 
 from engine.backfills.ledger import Ledger, read_ledger
-from engine.errors import BackfillError
+from engine.errors import BackfillError, ExemplarsError
 from engine.store.changes import Removal, remove_stored
 from engine.store.earlier.rows import read_attached
 from engine.store.layout import BACKFILLS, SAMPLES
 from engine.store.store import list_sets
 from engine.system.worker_process import run_here
 from flows.backfill import backfill
-from flows.run.labels import read_lease_labels
+from flows.run.labels import STOPPED_AT_LIMIT, read_lease_labels
 from flows.run.lease.holders import is_gone
 from flows.run.own_worker import OWN_WORKER
 
@@ -88,9 +88,9 @@ def run_backfill(workspace: Workspace, **parameters: object) -> State[Any]:
     return state
 
 
-def read_error(state: State[Any]) -> BaseException:
+def read_error(state: State[Any]) -> ExemplarsError:
     error = asyncio.run(state.aresult(raise_on_failure=False))
-    assert isinstance(error, BaseException)
+    assert isinstance(error, ExemplarsError)
     return error
 
 
@@ -194,7 +194,9 @@ def test_only_lacking_adds_to_each_pole_what_it_lacks(tmp_path: Path, provider: 
     assert [0.0, 1.0] == sorted(row.quality for row in filled)
 
 
-def test_what_all_models_together_may_cost_is_never_passed(tmp_path: Path, provider: Provider) -> None:
+def test_what_all_models_together_may_cost_is_never_passed(
+    tmp_path: Path, provider: Provider, client: SyncPrefectClient
+) -> None:
     # The limit is reached by two of them at the latest.
     workspace = make_catalogue(tmp_path, provider, COUNT, EXEMPLARS_SYNTH_PRICE="1000/1000")
     workspace.write_effort(max_cost_usd=1000.0)
@@ -202,7 +204,19 @@ def test_what_all_models_together_may_cost_is_never_passed(tmp_path: Path, provi
     state = run_backfill(workspace, models_at_once=2, max_cost_usd=20 * spent_a_call)
     [ledger] = read_ledgers(workspace)
 
+    stopped = {(child.state_name, child.state_type) for child in list_children(client, state)}
+
     assert "limit of $9.6 is reached" in str(read_error(state))
+    assert (STOPPED_AT_LIMIT, StateType.CANCELLED, 3) == (state.name, state.type, read_error(state).exit_code)
+    assert (
+        {(STOPPED_AT_LIMIT, StateType.CANCELLED)}
+        <= stopped
+        <= {
+            (STOPPED_AT_LIMIT, StateType.CANCELLED),
+            ("Completed", StateType.COMPLETED),
+        }
+    )
+    assert not ledger.list_in("failed")
     assert 0 < provider.calls.total() * spent_a_call <= 20 * spent_a_call
     assert ledger.list_in("waits")
     assert run_backfill(workspace, max_cost_usd=1000.0).is_completed()

@@ -14,7 +14,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.states import Completed, Crashed, Running, Scheduled
+from prefect.states import Cancelled, Completed, Crashed, Running, Scheduled
 
 from engine.backfills.ledger import Ledger, ModelRow, ModelState, write_ledger
 from engine.backfills.targets import BackfillRequest
@@ -26,6 +26,7 @@ from flows.backfills import parts, runs
 from flows.backfills.parts import PartDispatcher
 from flows.backfills.runs import PART, make_shared_budget
 from flows.backfills.worker import BackfillWorker
+from flows.run.labels import STOPPED_AT_LIMIT
 
 ONE, TWO, THREE, FOUR = HANDLES = ("sheds.one", "sheds.two", "sheds.three", "sheds.four")
 REQUEST = BackfillRequest(HANDLES, effort="low")
@@ -143,12 +144,16 @@ class Site:
         for handle in handles:
             self._end(handle, Completed(), "attached", usd)
 
+    def spend(self, handle: str, usd: float) -> None:
+        """Lets a worker end the newest part of a model at the part's limit."""
+        self._end(handle, Cancelled(name=STOPPED_AT_LIMIT), "cancelled", usd)
+
     def crash(self, handle: str, usd: float | None = None) -> None:
         self._end(handle, Crashed(), "runs", usd)
 
     def _end(self, handle: str, state: State[Any], row: ModelState, usd: float | None) -> None:
         run = self.server.find(handle)
-        write_ledger(self._folder, str(run.id), Ledger([ModelRow(handle, row)], usd, ended=state.is_completed()))
+        write_ledger(self._folder, str(run.id), Ledger([ModelRow(handle, row)], usd, ended=not state.is_crashed()))
         run.state, run.run_count = state, 1
 
     async def look(self, made: int = 0) -> None:
@@ -191,6 +196,18 @@ async def test_what_a_part_that_died_left_undone_is_done_here(site: Site) -> Non
 
     assert ([ONE, TWO, THREE, FOUR], [FOUR, ONE]) == (site.server.list_queued(), site.worker.done)
     assert {"attached": 4} == site.ledger.count()
+
+
+async def test_what_a_part_left_when_it_had_spent_its_share_is_done_here(site: Site) -> None:
+    site.bound(8.0)
+    working = await site.queue()
+    site.spend(ONE, usd=2.0)
+    site.end(TWO, THREE, usd=0.5)
+    site.worker.may_work.set()
+    await working
+
+    assert [FOUR, ONE] == site.worker.done
+    assert not site.ledger.list_in("cancelled")
 
 
 async def test_second_start_takes_over_the_parts_of_the_first_and_counts_what_others_spent(site: Site) -> None:
