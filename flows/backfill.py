@@ -57,6 +57,7 @@ async def backfill(
     part_size: PartSize = None,
     max_cost_usd: MaxCost = None,
     per_pole: PerPole = None,
+    refresh: bool = False,
 ) -> dict[str, int] | State[Any]:
     """Makes labelled samples for many models, one run each; a model that has them already is passed over.
 
@@ -75,6 +76,8 @@ async def backfill(
             that the next free worker takes.
         max_cost_usd: What all models together may cost, in dollars; each has its effort's own limit besides.
         per_pole: How many samples for each pole of each trait, in place of the effort's number.
+        refresh: Also models, or where nothing is named all drafts, that have sets made for an older definition. Those
+            sets count as gone, and go when the new one is attached.
     """
     lower_priority()
     async with attending_flow() as settings:
@@ -94,6 +97,7 @@ async def backfill(
             part_size=part_size,
             max_cost_usd=max_cost_usd,
             per_pole=per_pole,
+            refresh=refresh,
         )
         # What an earlier start of this run has made is known to a third one too, whenever the second may die.
         ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, request))

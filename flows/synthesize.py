@@ -21,7 +21,15 @@ from flows.observability.run_outcome import observe_run
 from flows.review.flow import resume_review, wait_for_person
 from flows.review.waiting import keep_to_one
 from flows.run.lease.lease import Lease
-from flows.run.outcome import check_beside, conclude, end_in_state, find_nothing_lacking, get_run_id, make_stamp
+from flows.run.outcome import (
+    check_beside,
+    conclude,
+    end_in_state,
+    find_nothing_lacking,
+    finish_replacing,
+    get_run_id,
+    make_stamp,
+)
 from flows.run.page.estimate import estimate
 from flows.run.page.report import report
 from flows.run.parameters import ChosenEffort, Handle, PerPole
@@ -46,6 +54,7 @@ class Wanted:
     review: bool = False
     strict: bool = False
     per_pole: int | None = None
+    refresh: bool = False
 
 
 @flow(name="synthesize", flow_run_name="{handle} {synth_type}", validate_parameters=False)
@@ -57,6 +66,7 @@ async def synthesize(
     review: bool = False,
     strict: bool = False,
     per_pole: PerPole = None,
+    refresh: bool = False,
 ) -> RunResult:
     """Makes labelled samples for a model and attaches them, when the gate passes, with provenance `synthesized`.
 
@@ -75,11 +85,14 @@ async def synthesize(
             has a form to attach or reject what was made.
         strict: Whether a set is rejected where nothing tells the poles of a trait apart, which is a warning otherwise.
         per_pole: How many samples for each pole of each trait, in place of the effort's number.
+        refresh: Makes anew what was made for an older definition of the model. Those sets count as gone, and go when
+            the new one is attached. Only so many samples are made as the effort asks for and the definition as it is
+            has not yet.
     """
     ignore_closed_output()
     await release_events(get_run_logger())
     # Prefect takes the state, and gives its caller what that carries.
-    wanted = Wanted(handle, synth_type, effort, only_lacking, review, strict, per_pole)
+    wanted = Wanted(handle, synth_type, effort, only_lacking, review, strict, per_pole, refresh)
     return cast(RunResult, await end_in_state(handle, _run(wanted, find_shared())))
 
 
@@ -109,7 +122,8 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
         return done
     job = await load_job(wanted, resources)
     if job.lacks_nothing:
-        return find_nothing_lacking(job)
+        await lease.confirm()
+        return find_nothing_lacking(settings, job)
     add_log_context(effort=job.level.effort)
     stamp = make_stamp(job)
     async with resources.open_models(job.level, progress) as models:
@@ -125,6 +139,7 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
         await lease.confirm()
         stored = call(write, settings, rounds, stamp, verdict, models.gateway)
     emit_written(stored)
+    finish_replacing(stored)
     await report(rounds, verdict, stored, expected, models.gateway.budget, settings.api_url)
     return conclude(rounds, stamp, verdict, stored)
 
@@ -135,7 +150,7 @@ async def load_job(wanted: Wanted, resources: RunResources) -> Job:
     Raises:
         DefinitionError: it cannot run some. ModelBusyError: another proposal waits, and this is to be one.
     """
-    asked = wanted.handle, wanted.synth_type, wanted.effort, wanted.only_lacking, wanted.per_pole
+    asked = wanted.handle, wanted.synth_type, wanted.effort, wanted.only_lacking, wanted.per_pole, wanted.refresh
     job = resources.call(load, resources.settings, *asked)
     if wanted.review:
         keep_to_one(resources.settings, wanted.handle, get_run_id())

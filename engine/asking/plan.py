@@ -191,8 +191,11 @@ def nest_counts(counts: Shortfall) -> dict[str, dict[str, int]]:
 
 
 def digest_definition(model: Model) -> str:
-    """Returns a digest of a model's definition: its handle, description, traits, brief, authored samples and texts."""
-    return _digest(_describe_definition(model))
+    """Returns a digest of a model's definition: its handle, description, traits, brief, authored samples and texts, and
+    the language where it names one.
+    """
+    language = {"language": model.language} if model.language else {}
+    return _digest({**_describe_definition(model), **language})
 
 
 def plan_round(

@@ -19,6 +19,7 @@ UNFINISHED_STATES: tuple[ModelState, ...] = ("waits", "runs", "failed", "busy el
 class ModelRow:
     """One model: ``kept`` of ``wanted`` exemplars over all traits and poles; ``note`` is a sentence or empty.
 
+    ``older_sets`` and ``older_samples`` are those that were made for another definition than its present one.
     ``kept``, ``wanted`` and ``rejected``, which does not count what is to spare, are None where they are not known,
     ``cost_usd`` is None where the price is not known, and ``run_id`` is None where no run was made. ``warnings`` counts
     those on what was attached.
@@ -34,6 +35,8 @@ class ModelRow:
     seconds: float | None = None
     note: str = ""
     warnings: int = 0
+    older_sets: int = 0
+    older_samples: int = 0
 
 
 class Ledger:

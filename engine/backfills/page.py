@@ -67,8 +67,8 @@ def write_backfill_page(ledger: Ledger, file: str) -> str:
     ordered = sorted(ledger.rows, key=lambda row: list(STATE_WORDS).index(row.state))
     lines = [
         f"# {headline}\n\n**{escape(sentence)}**\n\n{sums}\n",
-        "| model | state | kept | rejected | cost | time | why |",
-        "|---|---|--:|--:|--:|--:|---|",
+        "| model | state | kept | rejected | cost | time | of an older definition | why |",
+        "|---|---|--:|--:|--:|--:|---|---|",
         *map(_write_row, ordered[:MAX_ROWS]),
     ]
     if len(ordered) > MAX_ROWS:
@@ -88,7 +88,9 @@ def _describe_next_step(ledger: Ledger) -> str:
     if not ledger.ended:
         return "It is under way."
     if not ledger.list_in(*UNFINISHED_STATES):
-        return "Nothing is left to do."
+        older = sum(row.older_sets > 0 for row in ledger.rows)
+        what = f"{count_noun(older, 'model has', 'models have')} samples made for an older definition"
+        return f"{what}: with refresh a backfill makes them anew." if older else "Nothing is left to do."
     failed = "Fix what failed and start" if ledger.list_in("failed") else "Start"
     return f"{failed} the backfill again with the same parameters: it does only what is left."
 
@@ -102,6 +104,9 @@ def _write_row(row: ModelRow) -> str:
         NOTHING if row.rejected is None else f"{row.rejected:,}",
         NOTHING if row.cost_usd is None else format_cost(row.cost_usd),
         NOTHING if row.seconds is None else format_seconds(row.seconds),
+        f"{count_noun(row.older_samples, 'sample')} in {count_noun(row.older_sets, 'set')}"
+        if row.older_sets
+        else NOTHING,
         escape(shorten(" ".join(row.note.split()), MAX_NOTE_CHARS)),
     )
     return f"| {' | '.join(cells)} |"

@@ -1,22 +1,23 @@
 """Which models a backfill is about, and which of them have what it would make already."""
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from engine.asking.held_out import choose_pool
 from engine.asking.plan import digest_definition
+from engine.asking.present_sets import count_lacking, list_older
 from engine.definitions.effort import choose_effort, load_level
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import list_handles, load_model, load_outline
-from engine.domain.model import Effort, SynthType, check_handle
+from engine.domain.model import Effort, Model, SynthType, check_handle
 from engine.domain.verdict import SkipReason
-from engine.errors import InputError
+from engine.errors import InputError, StoreError
 from engine.listing.samples import count_samples
 from engine.settings import Settings
 from engine.store.sample_set import read_own_count
-from engine.store.store import StoredSet, list_sets
+from engine.store.store import StoredSet, count_stored, list_sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class BackfillRequest:
     part_size: int | None = None
     max_cost_usd: float | None = None
     per_pole: int | None = None
+    refresh: bool = False
 
     @property
     def names(self) -> bool:
@@ -62,7 +64,7 @@ def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ..
         InputError: neither is any model named nor are only lacking ones wanted, or nothing fits what is named.
         StoreError: the catalogue cannot be read.
     """
-    if not request.names and not request.only_lacking:
+    if not (request.names or request.only_lacking or request.refresh):
         raise InputError(
             "say which models are meant: give handles, a namespace or a glob, or choose only lacking ones, for all "
             "drafts that have less than the effort asks for"
@@ -82,14 +84,44 @@ def find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) 
         StoreError: something cannot be read.
     """
     with suppress(InputError):
-        if request.only_lacking:
+        if request.only_lacking or request.refresh:
             if not read_lifecycle(settings.locate(settings.models_uri), handle).takes_samples:
                 return SkipReason("It is no draft, so its samples are frozen")
-            if not _is_lacking(settings, request, handle):
+            if request.refresh:
+                if not _needs_refresh(settings, request, handle):
+                    return SkipReason("It has as many samples of each pole for its definition as it is, and no others")
+            elif not _is_lacking(settings, request, handle):
                 return SkipReason("It has as many samples of each pole as the effort asks for")
         elif made := _find_made(settings, request, handle):
             return SkipReason("It has a set for its definition, this synth type and this effort", made.run_id)
     return None
+
+
+def count_older(settings: Settings, request: BackfillRequest, handle: str) -> tuple[int, int] | None:
+    """How many attached sets, and samples in them, a model has that were made for another definition than its present
+    one; None where that cannot be read.
+    """
+    with suppress(InputError, StoreError):
+        older = list_older(*_read_sets(settings, request, handle))
+        return len(older), count_stored(older)
+    return None
+
+
+def _read_sets(settings: Settings, request: BackfillRequest, handle: str) -> tuple[list[StoredSet], Model]:
+    pool = choose_pool(request.synth_type)
+    model = load_model(settings.locate(settings.models_uri), handle)
+    return list_sets(settings.locate(settings.samples_uri), handle, pool), model
+
+
+def _needs_refresh(settings: Settings, request: BackfillRequest, handle: str) -> bool:
+    """Whether a model has sets made for an older definition, or too few samples made for the present one."""
+    sets, model = _read_sets(settings, request, handle)
+    if list_older(sets, model):
+        return True
+    level = load_level(settings.locate(settings.effort_file), choose_effort(request.effort, model.effort))
+    level = replace(level, exemplars_per_pole=request.per_pole or level.exemplars_per_pole)
+    lacking = count_lacking(settings.locate(settings.samples_uri), model, request.synth_type, level)
+    return any(lacking.values())
 
 
 def _find_made(settings: Settings, request: BackfillRequest, handle: str) -> StoredSet | None:

@@ -173,7 +173,8 @@ class Model:
     """One standard of judgment: its definition, and what earlier runs have stored for it.
 
     ``attached`` and ``held_out`` are the stored samples of the pools ``train`` and ``eval``; the digests are those of
-    their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets. ``proposed`` are the samples
+    their sets, inputs of the plan id; ``stored_runs`` are the run ids of all these sets, without those of ``replaces``,
+    whose sets count as gone and go when the set is attached that is made. ``proposed`` are the samples
     of sets that wait for a person's decision, of both pools, and ``proposed_digests`` these sets' run ids and digests;
     ``refused`` are texts that a person has refused, sorted, and ``reviewed`` those that a person has accepted one by
     one, at the pole that the person gave them. ``contested`` are authored texts that stand at both poles of a trait,
@@ -205,6 +206,7 @@ class Model:
     refused: tuple[str, ...] = ()
     reviewed: tuple[Seed, ...] = ()
     stored_runs: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
     document: str = field(default="", repr=False, compare=False)
     _seeds_at: dict[tuple[str, Pole], tuple[Seed, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False

@@ -101,6 +101,7 @@ def make_sample_set(
             **({"expectations": {suite.name: suite.sha256 for suite in model.own_suites}} if model.own_suites else {}),
         },
         review={"until": until.isoformat(timespec="seconds")} if until and verdict.proposed else {},
+        replaces=model.replaces if verdict.success else (),
     )
 
 

@@ -9,6 +9,7 @@ from typing import cast, get_args
 
 from engine.asking.held_out import choose_pool, list_taken_subjects
 from engine.asking.plan import Plan, make_plan
+from engine.asking.present_sets import count_lacking, list_older
 from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import NO_PROPOSAL, Proposal, ScenarioPool, choose_scenario_pool
 from engine.asking.seed_variations import check_seeds, list_unusable_seeds
@@ -19,7 +20,7 @@ from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.language_tag import name_tag
-from engine.domain.model import EFFORTS, POLES, SYNTH_TYPES, Effort, Model, Pole, Pool, SynthType
+from engine.domain.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pole, Pool, SynthType
 from engine.errors import InputError, ModelNotFoundError
 from engine.llm.embedded import embedded_models
 from engine.llm.embedded.embedded_models import EMBEDDED, EmbeddedFile, choose_model, find_embedded, is_embedded
@@ -29,7 +30,7 @@ from engine.settings import EmbeddedPlace, Settings
 from engine.store.earlier.samples import open_samples
 from engine.store.layout import PROPOSED
 from engine.store.proposals import list_all, read_refused, read_reviewed
-from engine.store.store import check_writable, digest_sets, list_sets
+from engine.store.store import check_writable, describe_sets, digest_sets, list_sets
 from engine.text.language import decide_language
 
 
@@ -67,6 +68,7 @@ def load_job(
     dry: bool = False,
     only_lacking: bool = False,
     per_pole: int | None = None,
+    refresh: bool = False,
 ) -> Job:
     """The job of a request, when all its inputs can be used; no model is asked.
 
@@ -74,6 +76,8 @@ def load_job(
         dry: leaves the sample store untouched, where a run tries to write a file, and accepts models without a price.
         only_lacking: whether each quota is the effort's less what is in the store already.
         per_pole: how many exemplars for each pole, in place of the effort's number.
+        refresh: whether the sets of its pool that were made for another definition count as gone; where what is there
+            for the present one is enough, nothing is lacking.
 
     Raises:
         HandleError, NoTraitsError, NoSeedsError, DefinitionError, InputError: what the user gave is wrong.
@@ -104,9 +108,16 @@ def load_job(
     if not dry:
         check_prices(settings, level)
         check_writable(samples_uri)
-    lacking = count_lacking(samples_uri, model, checked_type, level) if only_lacking else None
+    note = ""
+    if refresh and (older := list_older(list_sets(samples_uri, handle, choose_pool(checked_type)), model)):
+        model = replace(model, replaces=tuple(stored.run_id for stored in older))
+        note = f"Replaces {describe_sets(older)} made for an older definition"
+    lacking = count_lacking(samples_uri, model, checked_type, level) if only_lacking or refresh else None
+    if lacking is not None and not only_lacking and min(lacking.values()) == level.exemplars_per_pole:
+        # The plan is that of a model without these sets.
+        lacking = None
     model = read_pools(samples_uri, model, settings.reviews_teach)
-    return resume_job(settings, Job(model, checked_type, level, lacking=lacking), named)
+    return resume_job(settings, Job(model, checked_type, level, note, lacking), named)
 
 
 def read_level(settings: Settings, effort: Effort) -> tuple[Level, Sequence[str]]:
@@ -174,7 +185,7 @@ def resume_job(settings: Settings, job: Job, named: Sequence[str]) -> Job:
         f"Goes on with {level.synth_model}, which this plan was begun with. The next plan is for {chosen}; to begin "
         f"this one anew with it, set EXEMPLARS_SYNTH_MODEL={chosen}"
     )
-    return Job(job.model, job.synth_type, level, note, job.lacking)
+    return Job(job.model, job.synth_type, level, ". ".join(filter(None, (job.note, note))), job.lacking)
 
 
 def find_model_of_unfinished_plan(settings: Settings, job: Job, names: Sequence[str]) -> str | None:
@@ -226,7 +237,7 @@ def check_written(file: EmbeddedFile, model: Model) -> None:
 def read_pools(samples_uri: str, model: Model, reviews_teach: bool = True) -> Model:
     """The model with what the store has of it: what is attached, held out, proposed, or was decided in reviews.
 
-    A model that has been read from the same sets keeps its samples.
+    A model that has been read from the same sets keeps its samples. What it replaces counts as detached.
 
     Args:
         reviews_teach: whether texts count that a person has accepted.
@@ -234,7 +245,8 @@ def read_pools(samples_uri: str, model: Model, reviews_teach: bool = True) -> Mo
     Raises:
         StoreError: a set cannot be read.
     """
-    sets = list_all(samples_uri, model.handle)
+    found_sets = list_all(samples_uri, model.handle)
+    sets = [item.as_detached() if item.run_id in model.replaces else item for item in found_sets]
     train, held_out = (
         [item for item in sets if f"/pool={pool}/" in item.folder and item.status == "attached"]
         for pool in get_args(Pool)
@@ -257,20 +269,6 @@ def read_pools(samples_uri: str, model: Model, reviews_teach: bool = True) -> Mo
         held_out=open_samples(held_out),
         proposed=open_samples(proposed) if proposed else (),
     )
-
-
-def count_lacking(samples_uri: str, model: Model, synth_type: SynthType, level: Level) -> dict[tuple[str, Pole], int]:
-    """How many exemplars each trait and pole lacks of the level's number, by the manifests of the synth type's pool.
-
-    Raises:
-        StoreError: a set cannot be read.
-    """
-    there: Counter[tuple[str, str]] = Counter()
-    for stored in list_sets(samples_uri, model.handle, choose_pool(synth_type)):
-        for trait, poles in stored.manifest["counts"].items():
-            there.update({(trait, pole): count for pole, count in poles.items()})
-    wanted = level.exemplars_per_pole
-    return {(trait.key, pole): max(0, wanted - there[trait.key, pole]) for trait in model.traits for pole in POLES}
 
 
 def check_synth_type(synth_type: str) -> SynthType:

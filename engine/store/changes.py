@@ -2,11 +2,12 @@
 
 An attach puts ``samples.parquet``, then the manifest; a removal likewise, and the new file says in its own metadata
 which rows went; a detach puts ``detached.pq``, then the manifest, then takes ``samples.parquet`` away. Between them the
-manifest holds, and whoever next changes the model's sets finishes (``finish_change``).
+manifest holds, and whoever next changes the model's sets finishes (``finish_change``). A set that replaces others
+names them in its manifest, which readers go by from then on; then these are detached (``detach_replaced``).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +24,16 @@ from engine.errors import InputError, StoreError
 from engine.store.commit import is_attached
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import describe_file, digest_ids, read_manifest, seal, write_parquet
-from engine.store.store import UNREADABLE, StoredSet, explain_damage, get_set, translate_errors
+from engine.store.store import (
+    REPLACED_BY,
+    UNREADABLE,
+    StoredSet,
+    explain_damage,
+    get_set,
+    list_in_pool,
+    list_replaced,
+    translate_errors,
+)
 from engine.store.writers import lock_model
 from engine.system.filesystem import open_folder, read_bytes, write_whole
 
@@ -66,11 +76,28 @@ def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet
     return stored
 
 
-def detach_set(stored: StoredSet, who: str = "") -> None:
+def detach_replaced(pool: str) -> Iterator[str]:
+    """Detaches the sets of a pool that another one has replaced, and yields a line for each. The caller must hold the
+    model's lease, and no lock of it.
+
+    Raises:
+        StoreError: as ``detach_set``; the next run of the model goes on.
+    """
+    sets = list_in_pool(pool, ("attached", "detached"))
+    by = {run: stored.run_id for stored in sets for run in stored.replaces}
+    for stored in list_replaced(pool):
+        # Somebody may have detached it by now.
+        with suppress(InputError):
+            detach_set(stored, who=f"run {by[stored.run_id]}", replaced_by=by[stored.run_id])
+            yield f"{stored.folder}: detached, since run {by[stored.run_id]} has replaced it"
+
+
+def detach_set(stored: StoredSet, who: str = "", replaced_by: str = "") -> None:
     """Hides an attached set from all readers; its folder, report and rows stay.
 
     Args:
-        who: the person that detaches it, for the manifest.
+        who: the person or run that detaches it, for the manifest.
+        replaced_by: the run whose set takes its place, where there is one.
 
     Raises:
         InputError: another process has detached it in the meantime.
@@ -88,7 +115,9 @@ def detach_set(stored: StoredSet, who: str = "") -> None:
                 put_file(folder, DETACHED, read_bytes(f"{folder}/{SAMPLES}"))
             files = {DETACHED if name == SAMPLES else name: entry for name, entry in manifest["files"].items()}
             said = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "who": who}
-            put_file(folder, MANIFEST, seal({**manifest, "status": "detached", "files": files, "detached": said}))
+            more = {REPLACED_BY: replaced_by} if replaced_by else {}
+            detached = {**manifest, "status": "detached", "files": files, "detached": said, **more}
+            put_file(folder, MANIFEST, seal(detached))
         except BaseException:
             with suppress(OSError, pa.ArrowException, StoreError):
                 finish_change(folder)

@@ -16,7 +16,7 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import StoreError
-from engine.store.changes import finish_change
+from engine.store.changes import detach_replaced, finish_change
 from engine.store.commit import delete_set, list_stale
 from engine.store.layout import DETACHED, MANIFEST, PROPOSED, SAMPLES
 from engine.store.sample_set import read_manifest
@@ -118,6 +118,8 @@ def _sweep(samples_uri: str, handle: str, now: datetime) -> Iterator[str]:
                 for part in filter(is_part, files):
                     filesystem.delete_file(f"{pool}/{run}/{part}")
                     yield f"{uri}/{run}/{part}: left by a process that is gone"
+    for name in get_args(Pool):
+        yield from detach_replaced(locate_pool(samples_uri, handle, name))
 
 
 def _may_be_unfinished(files: Mapping[str, fs.FileInfo]) -> bool:

@@ -36,7 +36,8 @@ ATTACHED_NS = "attached_ns"
 class SampleSet:
     """What one run writes: the rows, and ``documents``, the text files beside them, by their name in the set.
 
-    ``review`` is what the manifest says of a person's review, where there is one.
+    ``review`` is what the manifest says of a person's review, where there is one; ``replaces`` are the runs whose sets
+    it takes the place of.
     """
 
     stamp: RunStamp
@@ -49,6 +50,7 @@ class SampleSet:
     versions: Mapping[str, str]
     inputs: Mapping[str, Any] = field(default_factory=dict)
     review: Mapping[str, Any] = field(default_factory=dict)
+    replaces: Sequence[str] = ()
 
 
 def render_files(sample_set: SampleSet) -> dict[str, bytes]:
@@ -82,7 +84,8 @@ def make_manifest(sample_set: SampleSet, files: Mapping[str, bytes]) -> dict[str
         "versions": dict(sample_set.versions),
         "inputs": dict(sample_set.inputs),
     }
-    return manifest | ({"review": dict(sample_set.review)} if sample_set.review else {})
+    more = {"review": dict(sample_set.review), "replaces": list(sample_set.replaces)}
+    return manifest | {name: value for name, value in more.items() if value}
 
 
 def read_own_count(manifest: Mapping[str, Any]) -> int | None:

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,10 +14,11 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import InputError, StoreError
-from engine.store.commit import commit_set, find_manifests, is_attached
+from engine.store.commit import commit_set, find_manifests
 from engine.store.layout import SAMPLES
 from engine.store.sample_set import SAMPLES_NAMES, SampleSet, make_manifest, read_manifest, render_files
 from engine.system.filesystem import list_folders, open_folder, read_bytes, write_whole
+from engine.text.formatting import count_noun
 
 UNWRITABLE = (
     "Free space or permit writing, or point EXEMPLARS_SAMPLES_URI elsewhere. The kept replies are not lost: the next "
@@ -27,6 +28,9 @@ UNREADABLE = (
     "Permit reading, see that its server answers, or point EXEMPLARS_SAMPLES_URI elsewhere. The kept replies are "
     "not lost: the next start continues from them"
 )
+# The field of the manifest of a detached set that names the run whose set has replaced it.
+REPLACED_BY = "replaced_by"
+TRIES = 3
 PROBE = "__probe__"
 PROBE_CONTENT = b"\0" * 4096
 
@@ -53,6 +57,15 @@ class StoredSet:
     def status(self) -> str:
         """``attached``, ``proposed``, ``rejected`` or ``detached``."""
         return str(self.manifest.get("status", ""))
+
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """The runs whose sets no reader of ours looks at since this one was attached."""
+        return tuple(self.manifest.get("replaces", ())) if self.status in ("attached", "detached") else ()
+
+    def as_detached(self) -> "StoredSet":
+        """The set as it will be once it is detached."""
+        return StoredSet(self.folder, {**self.manifest, "status": "detached"}, self.written)
 
     @property
     def rows_name(self) -> str:
@@ -120,9 +133,12 @@ def list_newer(samples_uri: str, handle: str, known: Collection[str]) -> tuple[s
     Raises:
         OSError, pa.ArrowException, StoreError: a folder or manifest cannot be read.
     """
-    pools = [locate_pool(samples_uri, handle, pool) for pool in get_args(Pool)]
-    runs = {name.removeprefix("run="): f"{pool}/{name}" for pool in pools for name in list_folders(pool)}
-    return tuple(run for run in runs if run not in known and is_attached(read_manifest(runs[run])))
+    found: list[str] = []
+    for pool in (locate_pool(samples_uri, handle, name) for name in get_args(Pool)):
+        # A model may have thousands of sets, of which mostly none is new.
+        if new := {name.removeprefix("run=") for name in list_folders(pool)}.difference(known):
+            found += [stored.run_id for stored in list_in_pool(pool, ("attached",)) if stored.run_id in new]
+    return tuple(found)
 
 
 def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
@@ -135,7 +151,11 @@ def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
         return None
     for pool in list_pools(samples_uri):
         if (manifest := read_manifest(f"{pool}/run={run_id}")) is not None:
-            return StoredSet(f"{pool}/run={run_id}", manifest, written=False)
+            stored = StoredSet(f"{pool}/run={run_id}", manifest, written=False)
+            with suppress(StoreError):
+                return stored.as_detached() if stored in list_replaced(pool) else stored
+            # A set beside it cannot be read, which is no fault of this one.
+            return stored
     return None
 
 
@@ -180,12 +200,33 @@ def list_in_pool(pool: str, statuses: Collection[str]) -> list[StoredSet]:
     Raises:
         StoreError: a folder or manifest cannot be read.
     """
-    with translate_errors(pool, UNREADABLE):
-        found = find_manifests(*open_folder(pool))
-    read = ((f"{pool}/{name}", version) for name, version in found.items() if name.startswith("run="))
-    sets = (StoredSet(folder, _read_manifest(folder, version), written=False) for folder, version in read)
+    sets = _read_pool(pool)
+    replaced = _find_replaced(sets)
+    sets = [stored.as_detached() if stored.folder in replaced else stored for stored in sets]
     wanted = (stored for stored in sets if stored.status in statuses)
     return sorted(wanted, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
+
+
+def list_replaced(pool: str) -> list[StoredSet]:
+    """The attached sets in the folder of a pool that another one has replaced: readers take them for detached, which
+    they will be once a run holds the model's lease.
+
+    Raises:
+        StoreError: a folder or manifest cannot be read.
+    """
+    sets = _read_pool(pool)
+    replaced = _find_replaced(sets)
+    return [stored for stored in sets if stored.folder in replaced]
+
+
+def describe_sets(sets: Collection[StoredSet]) -> str:
+    """“2 sets (64 samples)”, by the manifests."""
+    return f"{count_noun(len(sets), 'set')} ({count_noun(count_stored(sets), 'sample')})"
+
+
+def count_stored(sets: Iterable[StoredSet]) -> int:
+    """How many samples sets have, by the manifests."""
+    return sum(sum(poles.values()) for stored in sets for poles in stored.manifest.get("counts", {}).values())
 
 
 def read_document(stored: StoredSet, name: str) -> Mapping[str, Any]:
@@ -204,6 +245,25 @@ def read_document(stored: StoredSet, name: str) -> Mapping[str, Any]:
 def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:
     """The digest of each attached set's row ids, in order; it is the same for the same rows under another run id."""
     return tuple(str(stored.manifest["rows_sha256"]) for stored in sets)
+
+
+def _read_pool(pool: str) -> list[StoredSet]:
+    """All sets in the folder of a pool, as their manifests have them."""
+    for _ in range(TRIES):
+        with translate_errors(pool, UNREADABLE):
+            found = find_manifests(*open_folder(pool))
+        read = ((f"{pool}/{name}", version) for name, version in found.items() if name.startswith("run="))
+        sets = [StoredSet(folder, _read_manifest(folder, version), written=False) for folder, version in read]
+        # One that was replaced since the listing is not there any more, and what has replaced it not yet.
+        if all(f"run={run}" in found for stored in sets if (run := stored.manifest.get(REPLACED_BY))):
+            break
+    return sets
+
+
+def _find_replaced(sets: Sequence[StoredSet]) -> set[str]:
+    """The folders of those attached sets that one of them replaces."""
+    runs = {run for stored in sets for run in stored.replaces}
+    return {stored.folder for stored in sets if stored.run_id in runs and stored.status == "attached"}
 
 
 # Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.

@@ -6,6 +6,7 @@ A set's manifest is sealed and has the digest of each file, so rows in a file wi
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from engine.store.commit import STAGING, is_attached, list_stale
 from engine.store.layout import BACKFILLS, DECISIONS, DETACHED, MANIFEST, SAMPLES
 from engine.store.proposals import STATUSES
 from engine.store.sample_set import SAMPLES_NAMES, read_manifest
-from engine.store.store import PROBE, UNREADABLE, translate_errors
+from engine.store.store import PROBE, UNREADABLE, list_replaced, translate_errors
 from engine.store.writers import WRITERS
 from engine.system.filesystem import is_part, list_below, open_folder, open_whole
 
@@ -92,6 +93,9 @@ class StoreVerifier:
                 yield from checked.faults
                 if checked.status == "attached":
                     ids[place] = checked.ids
+            for replaced in _list_replaced(f"{uri}/{info.base_name}"):
+                ids.pop(replaced, None)
+                yield Fault("a set that another one has replaced, and that is not detached yet", replaced, FINISH)
         yield from _find_duplicates(ids)
 
     def _check_set(self, place: str) -> "_SetCheck":
@@ -178,6 +182,18 @@ class _SetCheck:
             self._add("a file that is missing", name, RESTORE)
         except (OSError, pa.ArrowException) as error:
             self._add(f"a file that cannot be read: {error}", name, RESTORE)
+
+
+def _list_replaced(pool: str) -> list[str]:
+    """The folders of the sets that were replaced and not detached, and still are not a moment later."""
+    found: list[list[str]] = []
+    with suppress(StoreError):
+        for _ in range(TRIES):
+            found.append([stored.folder for stored in list_replaced(pool)])
+            if not found[-1]:
+                return []
+            time.sleep(PAUSE_SECONDS)
+    return found[-1] if found else []
 
 
 def _find_duplicates(ids: Mapping[str, Ids]) -> Iterator[Fault]:

@@ -150,6 +150,7 @@ class Orchestrator:
                 "only_lacking": False,
                 "review": False,
                 "strict": False,
+                "refresh": False,
             },
             "tags": [name_tag(handle), HTTP_TAG],
             "labels": {REQUEST_LABEL: request},

@@ -15,6 +15,7 @@ from flows.cli.options import (
     HandlesArgument,
     NamespaceOption,
     PerPoleOption,
+    RefreshOption,
     StrictOption,
     SynthTypeOption,
     VerboseOption,
@@ -46,6 +47,7 @@ def backfill_command(
         float | None, typer.Option(min=0.01, max=1e6, help="The most that all models together may cost, in USD.")
     ] = None,
     per_pole: PerPoleOption = None,
+    refresh: RefreshOption = False,
     as_json: Annotated[bool, json_option("the counts of models by state")] = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -72,6 +74,7 @@ def backfill_command(
         strict=strict,
         models_at_once=models_at_once,
         max_cost_usd=max_cost_usd,
+        refresh=refresh,
     )
     outlook = look_ahead(read_settings(), request)
     print(describe_begin(outlook, request), file=sys.stderr, flush=True)

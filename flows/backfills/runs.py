@@ -59,9 +59,8 @@ class ChildRuns:
 
     async def create(self, handle: str, request: BackfillRequest) -> FlowRun:
         """Creates the run of a model, pending: its id is known before it begins."""
-        asked = {
-            name: getattr(request, name) for name in ("synth_type", "effort", "only_lacking", "strict", "per_pole")
-        }
+        names = ("synth_type", "effort", "only_lacking", "strict", "per_pole", "refresh")
+        asked = {name: getattr(request, name) for name in names}
         wanted = FlowRunCreate(
             flow_id=self._flow_id,
             name=f"{handle} {request.synth_type}",

@@ -125,7 +125,7 @@ def look_ahead(settings: Settings, request: BackfillRequest, most: int | None = 
     for handle in handles[:: max(1, math.ceil(len(handles) / (most or len(handles) or 1)))]:
         asked = settings, handle, request.synth_type, request.effort, request.only_lacking, 0, request.per_pole
         try:
-            planned.append(plan_run(*asked))
+            planned.append(plan_run(*asked, request.refresh))
         except ExemplarsError as error:
             refused[handle] = str(error)
     refused |= {each.handle: each.refused for each in planned if each.refused}

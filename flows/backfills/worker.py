@@ -13,7 +13,7 @@ from prefect.exceptions import Abort, PrefectException, TerminationSignal
 
 from engine.backfills.ledger import Ledger, ModelRow, ModelState
 from engine.backfills.page import describe_row
-from engine.backfills.targets import BackfillRequest
+from engine.backfills.targets import BackfillRequest, count_older
 from engine.domain.verdict import RunResult
 from engine.errors import (
     ExemplarsError,
@@ -122,15 +122,22 @@ class BackfillWorker:
             del self._working[row.handle], self._resources.snapshots[run_id]
         if isinstance(outcome, TerminationSignal):
             raise outcome
+        await self._count_older(row.handle)
         self._record_outcome(row.handle, snapshot, outcome)
 
     async def _skip(self, row: ModelRow) -> bool:
         skip_reason = await asyncio.to_thread(self._resources.find_skip_reason, row.handle)
+        await self._count_older(row.handle)
         if skip_reason is not None:
             self._log_row(
                 self._ledger.update(row.handle, state="skipped", note=skip_reason.reason, run_id=skip_reason.run_id)
             )
         return skip_reason is not None
+
+    async def _count_older(self, handle: str) -> None:
+        found = await asyncio.to_thread(count_older, self._resources.settings, self._request, handle)
+        if found is not None:
+            self._ledger.update(handle, older_sets=found[0], older_samples=found[1])
 
     def _record_outcome(self, handle: str, snapshot: RunSnapshot, outcome: object) -> None:
         changes: dict[str, Any] = {

@@ -39,6 +39,7 @@ from flows.cli.options import (
     NamespaceOption,
     OnlyLackingOption,
     PerPoleOption,
+    RefreshOption,
     StrictOption,
     SynthTypeOption,
     VerboseOption,
@@ -92,6 +93,7 @@ def synthesize_command(
     only_lacking: OnlyLackingOption = False,
     strict: StrictOption = False,
     per_pole: PerPoleOption = None,
+    refresh: RefreshOption = False,
 ) -> None:
     """Make samples for one model, check them, and attach them where nothing critical is found."""
     from engine.settings import read_settings
@@ -107,7 +109,8 @@ def synthesize_command(
             from engine.run.job import load_job
             from flows.cli.terminal import show_begin, show_result, watch
 
-        job = load_job(settings, handle, synth_type, effort, only_lacking=only_lacking, per_pole=per_pole)
+        options: dict[str, Any] = {"only_lacking": only_lacking, "per_pole": per_pole, "refresh": refresh}
+        job = load_job(settings, handle, synth_type, effort, **options)
         for_people = not as_json and not logs_json
         if for_people:
             show_begin(job)
@@ -116,10 +119,9 @@ def synthesize_command(
                 "handle": handle,
                 "synth_type": synth_type,
                 "effort": effort,
-                "only_lacking": only_lacking,
                 "review": review,
                 "strict": strict,
-                "per_pole": per_pole,
+                **options,
             }
             result = run_in_process(MAIN_JOB, asked, server)
     if as_json:
@@ -179,6 +181,7 @@ def plan_command(
     namespace: NamespaceOption = None,
     glob: GlobOption = None,
     force: ForceOption = False,
+    refresh: RefreshOption = False,
 ) -> None:
     """Show what a run would do: prompts, calls, tokens, cost and minutes; of many models the sum, as a backfill's.
 
@@ -190,7 +193,7 @@ def plan_command(
     if len(named) == 1 and not (namespace or glob or force):
         from flows.cli.plan import plan_run, show_planned
 
-        planned = plan_run(read_settings(), named[0], synth_type, effort, only_lacking, prompts, per_pole)
+        planned = plan_run(read_settings(), named[0], synth_type, effort, only_lacking, prompts, per_pole, refresh)
         if as_json:
             print(json.dumps(asdict(planned)))
         else:
@@ -200,7 +203,7 @@ def plan_command(
     quiet_libraries(verbose=False)
     from flows.backfills.terminal import describe_json, look_ahead, make_request, show_outlook
 
-    chosen = {"namespace": namespace, "glob": glob, "only_lacking": only_lacking, "force": force}
+    chosen = {"namespace": namespace, "glob": glob, "only_lacking": only_lacking, "force": force, "refresh": refresh}
     request = make_request(named, synth_type, effort, per_pole, **chosen)
     outlook = look_ahead(read_settings(), request, most=None)
     if as_json:

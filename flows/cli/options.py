@@ -53,6 +53,10 @@ StrictOption = Annotated[
 OnlyLackingOption = Annotated[
     bool, typer.Option("--only-lacking", help="Fill up: make only what each pole is short of the effort's number.")
 ]
+RefreshOption = Annotated[
+    bool,
+    typer.Option("--refresh", help="Make anew what was made for an older definition; those sets go with the new one."),
+]
 PerPoleOption = Annotated[
     int | None, typer.Option(metavar="N", help="How many samples a pole, in place of the effort's number.")
 ]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -36,6 +37,7 @@ def plan_run(
     only_lacking: bool = False,
     prompts: int = 2,
     per_pole: int | None = None,
+    refresh: bool = False,
 ) -> PlannedRun:
     """Says what the run of a request would do. If it would be refused because a price is unknown, the result says so.
 
@@ -45,7 +47,8 @@ def plan_run(
     Raises:
         InputError, ProviderError, StoreError: as ``load_job``.
     """
-    job = load_job(settings, handle, synth_type, effort, dry=True, only_lacking=only_lacking, per_pole=per_pole)
+    options: dict[str, Any] = {"only_lacking": only_lacking, "per_pole": per_pole, "refresh": refresh}
+    job = load_job(settings, handle, synth_type, effort, dry=True, **options)
     check_own_suites(job.model.own_suites)
     plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed)
     if plan.language.encoder_has_say:

@@ -35,7 +35,7 @@ from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
 from flows.review.waiting import ask_for_rest, ask_person, check_waiting, end_suspended, find_reviewable
 from flows.run.lease.lease import Lease
-from flows.run.outcome import QUOTED_CHARS, end_in_state
+from flows.run.outcome import QUOTED_CHARS, end_in_state, finish_replacing
 from flows.run.page.artifacts import show_page
 from flows.run.resources import RunResources, open_run_resources
 from flows.run.run_events import sending_heartbeats
@@ -139,6 +139,7 @@ async def finish_review(proposal: StoredSet, review: PersonReview, lease: Lease,
     else:
         ended = reject_proposal(proposal, review.why, True, review.who)
     emit_written(ended)
+    finish_replacing(ended)
     return read_result(ended)
 
 
@@ -166,7 +167,8 @@ async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resou
         verdict = await _check(proposal, rows, resources)
         await lease.confirm()
         newer: list[str] = []
-        may_enter = make_entry_check(resources.settings, proposal.handle, pool, rows, verdict.beside, newer)
+        beside = (*verdict.beside, *proposal.manifest.get("replaces", ()))
+        may_enter = make_entry_check(resources.settings, proposal.handle, pool, rows, beside, newer)
         entry = {**whole.to_entry(), "refused": refused}
         ended = attach_proposal(proposal, rows, entry, verdict.beside, decisions, may_enter)
         if ended is not None:
@@ -197,6 +199,7 @@ async def _check(proposal: StoredSet, rows: Sequence[Row], resources: RunResourc
     """
     settings, handle = resources.settings, proposal.handle
     model = load_model(settings.locate(settings.models_uri), handle)
+    model = replace(model, replaces=tuple(proposal.manifest.get("replaces", ())))
     model = read_pools(settings.locate(settings.samples_uri), model, settings.reviews_teach)
     model = replace(model, own_suites=read_own_suites(settings, handle))
     if model.own_suites:

@@ -9,6 +9,8 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
+from engine.asking.held_out import choose_pool
+from engine.asking.present_sets import count_lacking
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import RunStamp
 from engine.domain.verdict import RunResult, Verdict
@@ -19,15 +21,18 @@ from engine.errors import (
     QuotaError,
     RunInterruptedError,
     SharedBudgetError,
+    StoreError,
 )
 from engine.report.wording import explain_failure, list_warnings, state_outcome
-from engine.run.job import Job, count_lacking
+from engine.run.job import Job
 from engine.settings import Settings
+from engine.store.changes import detach_replaced, detach_set
 from engine.store.layout import REPORT
-from engine.store.store import StoredSet
+from engine.store.store import StoredSet, describe_sets, list_replaced, list_sets
 from engine.text.formatting import capitalise, count_noun, join_words, shorten
 from flows.run.labels import KEPT, STOPPED_AT_LIMIT
 from flows.run.page.report import report_error
+from flows.run.set_events import emitting_removals
 
 QUOTED_CHARS = 240
 
@@ -68,12 +73,35 @@ def make_stamp(job: Job) -> RunStamp:
     return RunStamp(get_run_id(), job.model.handle, job.synth_type, job.level.effort, created_at)
 
 
-def find_nothing_lacking(job: Job) -> RunResult:
-    """The result of a run that was to fill up where there is nothing to fill."""
+def find_nothing_lacking(settings: Settings, job: Job) -> RunResult:
+    """The result of a run that was to fill up where there is nothing to fill; what it was to replace is detached.
+
+    Raises:
+        StoreError: some set cannot be detached.
+    """
     wanted = job.level.exemplars_per_pole
     headline = f"nothing is lacking: {job.model.handle} has {count_noun(wanted, 'exemplar')} or more of each pole"
+    sets = list_sets(settings.locate(settings.samples_uri), job.model.handle, choose_pool(job.synth_type))
+    older = [stored for stored in sets if stored.run_id in job.model.replaces]
+    with emitting_removals(older):
+        for stored in older:
+            detach_set(stored)
+    headline += f"; {describe_sets(older)} made for an older definition went" if older else ""
     get_run_logger().info("%s. Nothing is asked", capitalise(headline))
     return RunResult(get_run_id(), "not_needed", "", "", wanted, {}, headline=headline)
+
+
+def finish_replacing(stored: StoredSet) -> None:
+    """Detaches what a set has replaced as it was attached. A store that fails now leaves that to the model's next run:
+    no reader of ours sees it any more.
+    """
+    pool, logger = stored.folder.rpartition("/run=")[0], get_run_logger()
+    try:
+        with emitting_removals(list_replaced(pool)):
+            for line in detach_replaced(pool):
+                logger.info("%s", line)
+    except StoreError as error:
+        logger.warning("What this set has replaced is detached by the next run of the model: %s", error)
 
 
 def check_beside(job: Job, verdict: Verdict, newer: Sequence[str], settings: Settings) -> None:

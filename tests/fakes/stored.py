@@ -76,6 +76,7 @@ def attach_set(
     rejected: int = 0,
     documents: Mapping[str, str] = MappingProxyType({}),
     review: Mapping[str, object] = MappingProxyType({}),
+    replaces: Sequence[str] = (),
 ) -> StoredSet:
     """A set of ``count`` rows, by turns positive and negative, and of each trait in turn; its run was due at noon.
 
@@ -90,7 +91,9 @@ def attach_set(
         make_exemplar(f"{run_id} refused {number}", index=number, reason="too_short") for number in range(rejected)
     ]
     rows, others = ([make_row(item, stamp, None) for item in items] for items in (made, refused))
-    return write_set(str(samples), SampleSet(stamp, pool, status, "plan", rows, others, documents, {}, {}, review))
+    return write_set(
+        str(samples), SampleSet(stamp, pool, status, "plan", rows, others, documents, {}, {}, review, replaces)
+    )
 
 
 def attach_texts(samples: Path, handle: str, texts: Sequence[str], report: str = "") -> str:

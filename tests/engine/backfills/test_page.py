@@ -18,10 +18,12 @@ def write(*rows: ModelRow) -> str:
 def test_verdict_says_how_many_have_samples_and_whether_something_is_left_to_do() -> None:
     ledger = Ledger([*make_rows("attached", 5, warnings=1), *make_rows("skipped", 2), *make_rows("failed", 1)])
     done = Ledger(make_rows("attached", 2), ended=True)
+    older = Ledger([ModelRow("u22a8.a", "skipped", older_sets=1, older_samples=8)], ended=True)
     begun = Ledger([*make_rows("attached", 1), *make_rows("waits", 1)])
 
     assert describe_backfill(ledger)[0].startswith("7 of 8 models have their samples, 5 with warnings")
     assert "2 attached. Nothing is left to do." == describe_backfill(done)[1]
+    assert "1 model has samples made for an older definition: with refresh" in describe_backfill(older)[1]
     assert "1 attached, 1 waiting. It is under way." == describe_backfill(begun)[1]
 
 
@@ -39,14 +41,15 @@ def test_page_begins_with_the_verdict_then_the_table_with_failed_ones_and_why_fi
     page = write(
         ModelRow("u22a8.good", "attached", 16, 16, 7, 0.5, "run-1", 83.0),
         ModelRow("u22a8.bad", "failed", 3, 16, None, None, "run-2", 4.0, "No model.\n Did you *mean* another?"),
-        *make_rows("waits", 1),
+        ModelRow("u22a8.waits-0", older_sets=2, older_samples=64),
     )
 
     assert page.startswith("# 1 of 3 models has its samples\n")
     assert "| [u22a8.bad](../../runs/flow-run/run-2) | failed | 3 of 16 " in page
     assert "| No model. Did you \\*mean\\* another? |" in page
     assert page.index("u22a8.bad") < page.index("u22a8.good") < page.index("u22a8.waits-0")
-    assert "16 of 16 | 7 | $0.50 | 83 s" in page
+    assert "16 of 16 | 7 | $0.50 | 83 s | – |" in page
+    assert "| – | 64 samples in 2 sets |" in page
 
 
 def test_thousands_of_models_make_a_page_that_says_what_is_not_shown_and_where_it_is() -> None:

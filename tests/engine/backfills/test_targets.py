@@ -10,7 +10,7 @@ from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
 from fakes.workspace import HANDLE
 
 from engine.asking.plan import digest_definition
-from engine.backfills.targets import BackfillRequest, find_skip_reason, list_selected
+from engine.backfills.targets import BackfillRequest, count_older, find_skip_reason, list_selected
 from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
 from engine.domain.verdict import SkipReason
@@ -90,3 +90,21 @@ def test_drafts_alone_are_filled_up_though_they_have_a_set(settings: Settings) -
 
     assert SkipReason("It is no draft, so its samples are frozen") == find_skip_reason(settings, lacking, FIRST)
     assert find_skip_reason(settings, lacking, SECOND) is None
+
+
+def test_set_of_another_definition_is_counted_and_made_anew_where_that_is_asked_for(settings: Settings) -> None:
+    asked = replace(LOW, refresh=True, per_pole=1)
+    attach(settings, FIRST, "run-1")
+    attach(settings, SECOND, "run-2")
+    before = count_older(settings, asked, FIRST)
+    write_model(Path(settings.models_uri), 0, note="Another intent.")
+    (Path(settings.models_uri) / SECOND / "lifecycle.json").write_text('{"state": "ready"}')
+
+    assert [(0, 0), (1, 0), None] == [
+        before,
+        count_older(settings, asked, FIRST),
+        count_older(settings, asked, "sheds.unknown"),
+    ]
+    assert find_skip_reason(settings, asked, FIRST) is None
+    assert SkipReason("It is no draft, so its samples are frozen") == find_skip_reason(settings, asked, SECOND)
+    assert set(list_selected(settings, BackfillRequest(refresh=True))) == {*map(name_model, range(3)), HANDLE}

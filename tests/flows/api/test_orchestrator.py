@@ -166,7 +166,7 @@ async def test_run_of_a_key_is_new_for_whose_request_created_it(server: Server, 
     made = await create(server)
     [sent] = server.list_bodies(CREATE)
     asked = {"handle": HANDLE, "synth_type": "from_traits", "effort": "low", "only_lacking": False, "review": False}
-    asked |= {"strict": False}
+    asked |= {"strict": False, "refresh": False}
 
     assert (RUN_ID, new) == made
     assert asked == sent["parameters"]

@@ -1,0 +1,82 @@
+"""A set that takes the place of others: whatever breaks off, a reader sees the old ones or the new one."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fakes.stored import HANDLE, attach_set, name_faults
+
+from engine.errors import InputError
+from engine.listing.attached import count_attached, list_attached
+from engine.store.changes import detach_replaced, find_detachable, finish_change
+from engine.store.layout import DETACHED, SAMPLES
+from engine.store.leftovers import sweep_store
+from engine.store.store import find_set, list_newer, list_sets, locate_pool
+from engine.store.writers import lock_model
+
+UNFINISHED = "a set that another one has replaced, and that is not detached yet"
+
+
+def name_runs(store: Path) -> list[str]:
+    return [stored.run_id for stored in list_sets(str(store), HANDLE, "train")]
+
+
+def put_half_detached(folder: Path) -> None:
+    (folder / DETACHED).write_bytes((folder / SAMPLES).read_bytes())
+
+
+@pytest.mark.parametrize("half_detached", [False, True])
+def test_what_is_replaced_is_seen_by_nobody_and_detached_by_the_next_run(tmp_path: Path, half_detached: bool) -> None:
+    store = str(tmp_path)
+    before = [attach_set(tmp_path, run_id, 2, age=timedelta(hours=1)) for run_id in ("a", "b")]
+    seen = [name_runs(tmp_path)]
+    # Its process is killed here, or a moment later.
+    attach_set(tmp_path, "c", 4, replaces=["a", "b"])
+    if half_detached:
+        put_half_detached(Path(before[0].folder))
+    seen += [name_runs(tmp_path), [stored.run_id for stored in list_attached(store, HANDLE)]]
+    found = [find_set(store, run_id) for run_id in ("a", "c")]
+    faults, count, newer = name_faults(tmp_path), count_attached(store, HANDLE), list_newer(store, HANDLE, ["c"])
+    with pytest.raises(InputError, match="is detached"):
+        find_detachable(str(tmp_path / "models"), store, "b")
+    swept = sweep_store(store, HANDLE, datetime.now(UTC))
+
+    assert [["a", "b"], ["c"], ["c"]] == seen
+    assert ["detached", "attached"] == [stored.status for stored in found if stored]
+    assert (2, 4, ()) == (faults.count(UNFINISHED), count["clarity"].sample_count, newer)
+    assert 2 == sum("since run c has replaced it" in line for line in swept)
+    assert [["c"], []] == [name_runs(tmp_path), name_faults(tmp_path)]
+    assert [False, True] * 2 == [Path(item.folder, name).exists() for item in before for name in (SAMPLES, DETACHED)]
+    assert () == sweep_store(store, HANDLE, datetime.now(UTC))
+
+
+def test_proposal_replaces_nothing_before_it_is_attached(tmp_path: Path) -> None:
+    attach_set(tmp_path, "a")
+    attach_set(tmp_path, "b", status="proposed", replaces=["a"])
+    attach_set(tmp_path, "c", status="rejected", replaces=["a"])
+
+    assert ["a"] == name_runs(tmp_path)
+    assert [] == list(detach_replaced(locate_pool(str(tmp_path), HANDLE, "train")))
+
+
+def test_readers_in_a_loop_see_one_set_at_every_moment(tmp_path: Path) -> None:
+    attach_set(tmp_path, "0")
+    rounds, pool = 40, locate_pool(str(tmp_path), HANDLE, "train")
+
+    def replace_over_and_over() -> None:
+        for number in range(1, rounds):
+            attach_set(tmp_path, str(number), replaces=[str(number - 1)])
+            list(detach_replaced(pool))
+
+    with ThreadPoolExecutor(1) as thread:
+        writing, seen = thread.submit(replace_over_and_over), [name_runs(tmp_path)]
+        while not writing.done():
+            seen.append(name_runs(tmp_path))
+        writing.result()
+
+    assert {1} == set(map(len, seen))
+    assert [str(rounds - 1)] == name_runs(tmp_path)
+    assert len({runs[0] for runs in seen}) > 2
+    with lock_model(pool):
+        assert "" == finish_change(f"{pool}/run=0")[1]
