@@ -243,7 +243,7 @@ class Settings(BaseSettings):
     image: Name | None = None
     """The image that Docker and Kubernetes pools run. Read by `make deploy`."""
     alert_url: Annotated[SecretStr, AfterValidator(check_address)] | None = None
-    """Where failed nightly runs are reported, as JSON. Read by `make deploy`."""
+    """Where each morning's news, failed nightly runs and missing nights are told, as JSON. Read by `make deploy`."""
 
     @property
     def replies_place(self) -> RepliesPlace:

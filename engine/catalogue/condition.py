@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from engine.choosing.probe import MIN_AUC
 from engine.definitions.lifecycle import DRAFTS
 from engine.domain.model import POLES, Pole
+from engine.llm.client.prices import add_costs
 from engine.text.formatting import join_words, shorten
 
 Kind = Literal["broken", "failed", "waits", "hardly apart", "one thing", "lacking", "unbalanced", "empty"]
@@ -67,6 +69,19 @@ class LastRun:
 
 
 @dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run that left a set: its status, how many samples it has now, and what it cost, None where that is not known.
+
+    ``ended_at`` is when the set was attached; of another when its run was due.
+    """
+
+    status: str
+    ended_at: datetime
+    samples: int
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that needs a person: what, in a sentence or two, and what to type, a line each; perhaps nothing."""
 
@@ -84,7 +99,7 @@ class ModelCondition:
         alike: the pairs of traits whose axes point the same way or against each other, with their cosine.
         proposed: the runs whose sets wait for a person.
         sets: how many attached sets there are.
-        cost_usd: what all its runs cost that left a set; None where no price is known.
+        runs: all that left a set.
         faults: what cannot be read.
     """
 
@@ -95,8 +110,13 @@ class ModelCondition:
     last: LastRun | None = None
     proposed: tuple[str, ...] = ()
     sets: int = 0
-    cost_usd: float | None = None
+    runs: tuple[PastRun, ...] = ()
     faults: tuple[Finding, ...] = ()
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What all its runs cost that left a set; None where no price is known."""
+        return add_costs(*(run.cost_usd for run in self.runs))
 
     @property
     def findings(self) -> list[Finding]:

@@ -4,10 +4,11 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.axis.reference_axis import fit_reference_axes
-from engine.catalogue.condition import Counts, Finding, LastRun, ModelCondition, TraitCondition
+from engine.catalogue.condition import Counts, Finding, LastRun, ModelCondition, PastRun, TraitCondition
 from engine.choosing.probe import MIN_AUC
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import has_model, list_handles, load_model
@@ -16,7 +17,8 @@ from engine.errors import InputError, NoTraitsError, StoreError
 from engine.store.changes import is_altered
 from engine.store.layout import VERDICT
 from engine.store.proposals import list_all
-from engine.store.store import UNREADABLE, StoredSet, read_document, translate_errors
+from engine.store.sample_set import ATTACHED_NS
+from engine.store.store import UNREADABLE, StoredSet, count_stored, read_document, translate_errors
 from engine.system.filesystem import list_folders
 from engine.text.embedding import SentenceEncoder, Vectors
 from engine.text.language import decide_language
@@ -56,7 +58,6 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
     for item in filter(is_altered, attached):
         said = f"The samples of run {item.run_id} were altered since they were written"
         faults.append(Finding("broken", said, (VERIFY, f"exemplars detach {item.run_id}")))
-    costs = [usd for verdict in verdicts.values() if (usd := (verdict.get("cost") or {}).get("usd")) is not None]
     return ModelCondition(
         handle=handle,
         state=state,
@@ -65,7 +66,7 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
         last=_find_last(sets, verdicts),
         proposed=tuple(item.run_id for item in sets if item.status == "proposed"),
         sets=len(attached),
-        cost_usd=math.fsum(costs) if costs else None,
+        runs=tuple(_describe_past(item, verdicts[item.run_id]) for item in sets),
         faults=tuple(faults),
     )
 
@@ -161,6 +162,17 @@ def _square_apart(above: Vectors, below: Vectors) -> float:
         total = group.sum(axis=0)
         own += (float(total @ total) - len(group)) / (len(group) * (len(group) - 1))
     return own - 2 * float(above.mean(axis=0) @ below.mean(axis=0))
+
+
+def _describe_past(stored: StoredSet, verdict: Mapping[str, Any]) -> PastRun:
+    manifest = stored.manifest
+    attached_ns, due = manifest.get(ATTACHED_NS), str(manifest.get("created_at", ""))
+    moment = datetime.min.replace(tzinfo=UTC)
+    with suppress(ValueError):
+        moment = datetime.fromtimestamp(attached_ns / 1e9, UTC) if attached_ns else datetime.fromisoformat(due)
+    return PastRun(
+        stored.status, moment.astimezone(UTC), count_stored([stored]), (verdict.get("cost") or {}).get("usd")
+    )
 
 
 def _find_last(sets: Sequence[StoredSet], verdicts: Verdicts) -> LastRun | None:

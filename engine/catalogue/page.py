@@ -1,13 +1,14 @@
 """Words the catalogue's health: a headline, one table of all models as markdown, and the same facts as JSON."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
-from engine.catalogue.condition import KINDS, ModelCondition
+from engine.catalogue.condition import KINDS, ModelCondition, PastRun
 from engine.catalogue.examine import examine_model, list_all_handles
+from engine.llm.client.prices import add_costs
 from engine.report.run_page import escape
 from engine.text.formatting import count_noun, format_cost
 
@@ -15,6 +16,7 @@ NOTHING = "–"
 # More rows are slow to draw and nobody reads them. What needs a person comes first, so that none of it is missed.
 MAX_ROWS = 300
 HEAD = ("model", "state", "found", "samples", "told apart", "last run", "cost")
+COSTS_HEAD = ("month (UTC)", "namespace", "runs that left a set", "cost")
 
 
 def survey_catalogue(models_uri: str, samples_uri: str) -> list[ModelCondition]:
@@ -63,33 +65,69 @@ def describe_survey(models: Sequence[ModelCondition]) -> tuple[str, str]:
     authored = sum(sum(trait.authored.values()) for trait in traits)
     sets = count_noun(sum(model.sets for model in models), "attached set")
     said = f"{count_noun(attached, 'synthesized sample')} in {sets}, {authored:,} authored"
-    known = [model.cost_usd for model in models if model.cost_usd is not None]
-    cost = f"; {format_cost(math.fsum(known))} spent" if any(known) else ""
+    spent = add_costs(*(model.cost_usd for model in models))
+    cost = f"; {format_cost(spent)} spent" if spent else ""
     return f"{number} {'need' if needing > 1 else 'needs'} a person", f"{said}{cost}."
+
+
+def sum_costs(models: Iterable[ModelCondition]) -> list[dict[str, Any]]:
+    """What was spent by month and namespace, the newest month first; runs without a known price count as runs."""
+    spent: dict[tuple[str, str], list[PastRun]] = {}
+    for model in models:
+        for run in model.runs:
+            spent.setdefault((f"{run.ended_at:%Y-%m}", model.handle.partition(".")[0]), []).append(run)
+    ordered = sorted(sorted(spent, key=itemgetter(1)), key=itemgetter(0), reverse=True)
+    return [
+        {
+            "month": month,
+            "namespace": namespace,
+            "runs": len(runs := spent[month, namespace]),
+            "usd": add_costs(*(run.cost_usd for run in runs)),
+        }
+        for month, namespace in ordered
+    ]
+
+
+def list_cost_cells(models: Iterable[ModelCondition]) -> list[list[str]]:
+    """The rows of a table of ``sum_costs``, in the order of ``COSTS_HEAD``; none where nothing has cost anything."""
+    sums = sum_costs(models)
+    rows = [[one["month"], one["namespace"], f"{one['runs']:,}", format_cost(one["usd"])] for one in sums]
+    return rows if any(one["usd"] for one in sums) else []
 
 
 def write_page(models: Sequence[ModelCondition]) -> str:
     """Writes the markdown: the headline, one table of all models, and below it what to type."""
     headline, sentence = map(escape, describe_survey(models))
     shown = models[:MAX_ROWS]
-    table = [f"| {' | '.join(HEAD)} |", "|---|---|---|--:|---|---|--:|"]
-    table += [f"| {' | '.join(map(escape, list_cells(item)))} |" for item in shown]
+    table = _write_table(HEAD, "|---|---|---|--:|---|---|--:|", map(list_cells, shown))
     if len(models) > MAX_ROWS:
-        table += ["", f"And {count_noun(len(models) - MAX_ROWS, 'more model')}: `exemplars catalogue --json`."]
+        table += f"\n\nAnd {count_noun(len(models) - MAX_ROWS, 'more model')}: `exemplars catalogue --json`."
+    costs = _write_table(COSTS_HEAD, "|---|---|--:|--:|", list_cost_cells(models))
     typed = [_write_findings(item) for item in shown if item.needs_person]
-    sections = [f"# {headline}\n\n**{sentence}**", "\n".join(table) if shown else "", *typed]
-    return "\n\n".join(filter(None, sections))
+    return "\n\n".join(filter(None, [f"# {headline}\n\n**{sentence}**", table, *typed, costs]))
+
+
+def _write_table(head: Sequence[str], rule: str, rows: Iterable[Sequence[str]]) -> str:
+    """Writes a table as markdown; empty without rows."""
+    lines = [f"| {' | '.join(map(escape, cells))} |" for cells in rows]
+    return "\n".join([f"| {' | '.join(head)} |", rule, *lines]) if lines else ""
 
 
 def describe_json(models: Sequence[ModelCondition], now: datetime) -> dict[str, Any]:
-    """All that is known as JSON."""
+    """All that is known as JSON, but for each model's past runs, which are summed up."""
     return {
         "surveyed_at": now.isoformat(),
         "need_person": count_needing(models),
         "models": [
-            {**asdict(item), "findings": list(map(asdict, item.findings)), "needs_person": item.needs_person}
+            {
+                **{name: value for name, value in asdict(item).items() if name != "runs"},
+                "cost_usd": item.cost_usd,
+                "findings": list(map(asdict, item.findings)),
+                "needs_person": item.needs_person,
+            }
             for item in models
         ],
+        "costs": sum_costs(models),
     }
 
 

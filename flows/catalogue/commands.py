@@ -23,7 +23,7 @@ app = typer.Typer()
 
 @app.command("catalogue", rich_help_panel=KEEP, epilog="Example: exemplars catalogue")
 def catalogue_command(
-    as_json: Annotated[bool, json_option("surveyed_at, need_person, models")] = False,
+    as_json: Annotated[bool, json_option("surveyed_at, need_person, models, costs")] = False,
 ) -> None:
     """Show all models at a glance: which need you, why, and what to type. Changes no model."""
     quiet_libraries(verbose=False)
@@ -43,7 +43,7 @@ def _show(models: "Sequence[ModelCondition]") -> None:
     from rich.text import Text
 
     from engine.catalogue.condition import KINDS
-    from engine.catalogue.page import HEAD, count_needing, describe_survey, list_cells
+    from engine.catalogue.page import COSTS_HEAD, HEAD, count_needing, describe_survey, list_cells, list_cost_cells
     from flows.cli.console import make_console, make_table
 
     console, table = make_console(), make_table()
@@ -63,5 +63,10 @@ def _show(models: "Sequence[ModelCondition]") -> None:
     if calm := [item for item in models if item.findings and not item.needs_person]:
         console.print(f"{count_noun(len(calm), 'model has', 'models have')} no samples yet")
         console.print(Text(f"    {FILL}", style="cyan"))
+    if costs := list_cost_cells(models):
+        spent = make_table(*COSTS_HEAD[:2], numbers=COSTS_HEAD[2:])
+        for row in costs:
+            spent.add_row(*map(Text, row))
+        console.print(spent)
     headline, sentence = describe_survey(models)
     console.print(Text(f"{headline}. {sentence}", style="bold yellow" if count_needing(models) else "bold green"))

@@ -1,19 +1,42 @@
-"""The flow ``catalogue``: surveys all models, puts their table on its page, and keeps the forms current."""
+"""The flow ``catalogue``: surveys all models, puts their table on its page, says good morning, and keeps the forms
+current.
+"""
 
 import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from prefect import flow, get_run_logger
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
+from engine.catalogue.morning import DAY, TroubledRun, describe_morning
 from engine.catalogue.page import describe_survey, survey_catalogue, write_page
+from flows.deploy.automations import MORNING, NIGHTS
 from flows.deploy.deployments import offer_handles
+from flows.deploy.unfinished_runs import FLOW_NAMES
+from flows.run.labels import STOPPED_AT_LIMIT
 from flows.run.page.artifacts import show_page
 from flows.run.run_events import attending_flow
+
+TROUBLED = [StateType.FAILED, StateType.CRASHED, StateType.CANCELLED, StateType.SCHEDULED]
+# A run that is due and that no worker has taken for so long is late.
+LATE = timedelta(minutes=15)
+MOST_RUNS = 200
 
 
 @flow(name="catalogue", flow_run_name="catalogue")
@@ -22,20 +45,44 @@ async def catalogue() -> State[None]:
     logger = get_run_logger()
     async with attending_flow() as settings:
         places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-        logger.info("The forms offer %s", await asyncio.to_thread(_offer_handles, places[0]))
-        models = await asyncio.to_thread(survey_catalogue, *places)
+        with get_client(sync_client=True) as client:
+            logger.info("The forms offer %s", await asyncio.to_thread(_offer_handles, client, places[0]))
+            models = await asyncio.to_thread(survey_catalogue, *places)
+            now = datetime.now(UTC)
+            morning = describe_morning(models, list(_list_troubled(client, now)), now)
     headline, sentence = describe_survey(models)
     logger.info("%s. %s", headline, sentence)
     await show_page(str(flow_run.get_id()), "catalogue", write_page(models), headline)
+    # Prefect relates this run by itself. The automations of the deploy step send it, and miss it where none comes.
+    emit_event(MORNING, {"prefect.resource.id": NIGHTS, "prefect.resource.name": "catalogue"}, payload=morning)
     return Completed(message=headline, data=None)
 
 
-def _offer_handles(models_uri: str) -> str:
+def _offer_handles(client: SyncPrefectClient, models_uri: str) -> str:
     """What the forms offer from now on; the deployments may not be there, as for a flow that a script calls."""
     try:
-        with get_client(sync_client=True) as client:
-            return offer_handles(client, models_uri)
+        return offer_handles(client, models_uri)
     except ObjectNotFound:
         return "nothing, since the deployments are not on this server"
     except httpx.HTTPError as error:
         return f"what they did before: {error}"
+
+
+def _list_troubled(client: SyncPrefectClient, now: datetime) -> Iterator[TroubledRun]:
+    """Our runs that were due in the last day and failed, stopped at a limit, or were never begun, the newest first."""
+    due = FlowRunFilterExpectedStartTime(after_=now - DAY, before_=now)
+    wanted = FlowRunFilter(
+        expected_start_time=due, state=FlowRunFilterState(type=FlowRunFilterStateType(any_=TROUBLED))
+    )
+    ours = FlowFilter(name=FlowFilterName(any_=list(FLOW_NAMES)))
+    newest = FlowRunSort.EXPECTED_START_TIME_DESC
+    for run in client.read_flow_runs(flow_filter=ours, flow_run_filter=wanted, sort=newest, limit=MOST_RUNS):
+        state, expected = run.state, run.expected_start_time
+        if state is None or (state.is_cancelled() and state.name != STOPPED_AT_LIMIT):
+            continue
+        if state.is_scheduled():
+            if run.run_count or expected is None or expected > now - LATE:
+                continue
+            yield TroubledRun(str(run.id), run.name, "not begun", f"it was due at {expected:%H:%M} UTC")
+        else:
+            yield TroubledRun(str(run.id), run.name, state.name or state.type.value, state.message or "")

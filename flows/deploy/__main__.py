@@ -15,12 +15,14 @@ from prefect.settings import PREFECT_API_URL
 from engine.errors import ExemplarsError, OrchestratorError
 from engine.settings import Settings, read_settings
 from engine.text.formatting import count_noun
-from flows.deploy.automations import ensure_alerts, ensure_automation, read_automations
+from flows.deploy.automations import ensure_alerts, ensure_automation, expect_night, read_automations
 from flows.deploy.deployments import Deployments, deploy_all
 from flows.deploy.unfinished_runs import end_gone_runs, watch_run
 from flows.deploy.work_pool import CONTAINERS, POOL, QUEUES, ensure_pool, ensure_queues
 from flows.exit_codes import guard_output
 
+# Whose end is a morning.
+NIGHTLY = "catalogue/nightly"
 REMEDY = (
     "Check that it runs, that PREFECT_API_URL is its address, which ends in /api, and that PREFECT_API_AUTH_STRING "
     "(user:password), or PREFECT_API_KEY for Prefect Cloud, is what it asks for"
@@ -102,7 +104,9 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str
     for wanted in automations:
         ensure_automation(client, wanted)
     yield "automations", f"{len(automations)} that end runs whose process is gone"
-    yield "alerts of failed nightly runs", ensure_alerts(client, settings.alert_url)
+    yield "alerts", ensure_alerts(client, settings.alert_url)
+    if any(item.active for item in deployments[NIGHTLY].schedules):
+        expect_night(client)
     ended, unknown = end_gone_runs(client)
     if ended:
         yield "ended", f"{count_noun(ended, 'run')} whose process is gone"

@@ -1,4 +1,4 @@
-"""Brings the automations of automations.yaml up to date on a Prefect server, and the alerts of failed nightly runs."""
+"""Brings the automations of automations.yaml up to date on a Prefect server: those that end runs, and the alerts."""
 
 from functools import cache
 from pathlib import Path
@@ -10,12 +10,15 @@ from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.schemas.automations import AutomationCore
+from prefect.events.schemas.events import Event, Resource
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from pydantic import SecretStr
 
 BLOCK, BLOCK_TYPE = "exemplars-alert", "webhook"
 AUTOMATIONS_FILE = Path(__file__).with_name("automations.yaml")
+# What the flow catalogue emits at its end, and what the deploy step emits where it is to; and the resource of both.
+MORNING, NIGHT_IS_DUE, NIGHTS = "exemplars.morning", "exemplars.night-is-due", "exemplars.nights"
 # They may have to pull an image of 2 GB first.
 CONTAINER_SECONDS = 900
 
@@ -35,17 +38,25 @@ def read_automations(containers: bool) -> list[AutomationCore]:
     return wanted
 
 
-def read_alert(block_id: UUID, ui: str) -> AutomationCore:
-    """The automation that reports failed nightly runs by a webhook block, with links to the UI at an address."""
-    told = _read_file()["alert"]
-    [action] = told["actions"]
-    filled = {**action, "block_document_id": block_id, "payload": action["payload"].replace("UI/", f"{ui}/", 1)}
-    return AutomationCore.model_validate({**told, "actions": [filled]})
+def read_alerts(block_id: UUID, ui: str) -> list[AutomationCore]:
+    """The automations that tell of the nights by a webhook block, with links to the UI at an address."""
+    wanted = []
+    for told in _read_file()["alerts"]:
+        [action] = told["actions"]
+        filled = {**action, "block_document_id": block_id, "payload": action["payload"].replace("UI/", f"{ui}/", 1)}
+        wanted.append(AutomationCore.model_validate({**told, "actions": [filled]}))
+    return wanted
 
 
-def name_alert() -> str:
-    """The name of the automation that reports failed nightly runs."""
-    return str(_read_file()["alert"]["name"])
+def name_alerts() -> list[str]:
+    """The names of the automations that tell of the nights."""
+    return [str(told["name"]) for told in _read_file()["alerts"]]
+
+
+def expect_night(client: SyncPrefectClient) -> None:
+    """Has the alerts wait for the next morning, where none has come yet since they were made."""
+    event = Event(event=NIGHT_IS_DUE, resource=Resource({"prefect.resource.id": NIGHTS}))
+    client.request("POST", "/events", json=[event.model_dump(mode="json")]).raise_for_status()
 
 
 def name_left_event(state: StateType) -> str:
@@ -72,16 +83,19 @@ def ensure_alerts(client: SyncPrefectClient, address: SecretStr | None) -> str:
     Without an address nothing is made, and alerts that were set up before stay, since others may rely on them.
     """
     if address is None:
-        if not client.read_automations_by_name(name_alert()):
+        there = [name for name in name_alerts() if client.read_automations_by_name(name)]
+        if not there:
             return "off (EXEMPLARS_ALERT_URL is not set)"
+        typed = [f"prefect automation delete '{name}'" for name in there]
         return (
             "unchanged since they were set up before (EXEMPLARS_ALERT_URL is not set now). To end them: "
-            f"prefect automation delete '{name_alert()}' and prefect block delete {BLOCK_TYPE}/{BLOCK}"
+            f"{', '.join(typed)} and prefect block delete {BLOCK_TYPE}/{BLOCK}"
         )
     _ensure_block(client, address)
     document = client.read_block_document_by_name(BLOCK, BLOCK_TYPE)
     ui = (get_current_settings().ui_url or "").rstrip("/")
-    ensure_automation(client, read_alert(document.id, ui))
+    for alert in read_alerts(document.id, ui):
+        ensure_automation(client, alert)
     return f"on, by the block {BLOCK_TYPE}/{BLOCK}"
 
 

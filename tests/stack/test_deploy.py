@@ -3,6 +3,7 @@
 The nightly run is fired by its schedule; of other runs nothing is told.
 """
 
+import asyncio
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from fakes.stack import Stack
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE
 from prefect.client.orchestration import get_client
+from prefect.events.schemas.automations import AutomationCore
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
-from flows.deploy.automations import BLOCK, ensure_alerts, name_alert
+from flows.catalogue.flow import catalogue
+from flows.deploy.automations import BLOCK, ensure_alerts, expect_night, name_alerts
 from flows.deploy.deployments import offer_handles
 
 TOKEN = "t0ken-of-the-receiver"
@@ -85,8 +88,10 @@ def test_second_deploy_changes_nothing_and_leaves_what_people_have_set_up(deploy
     assert said[3].startswith("  deployments: backfill/nightly, ")
     assert said[3].endswith(", synthesize/on-demand")
     assert f"  schedules: {SCHEDULED} on; backfill/nightly, catalogue/nightly, prune/nightly off" in said[5]
-    assert ["  alerts of failed nightly runs: on, by the block webhook/exemplars-alert"] == said[7:]
-    watches = [found for found in deployed.after["automations"] if name_alert() not in found]
+    assert ["  alerts: on, by the block webhook/exemplars-alert"] == said[7:]
+    own = name_alerts()
+    watches = [found for found in deployed.after["automations"] if not any(name in found for name in own)]
+    assert len(own) == len(deployed.after["automations"]) - len(watches)
     assert deployed.before == {**deployed.after, "automations": watches}
     assert any("'backfill', 2, 40" in queue for queue in deployed.after["work_pools/exemplars/queues"])
     assert 2 == len(deployed.site.find_deployment(SCHEDULED)["schedules"])
@@ -143,6 +148,46 @@ def test_only_nightly_runs_of_a_deployment_are_told_whatever_their_message(deplo
     assert [(crashed, "Crashed", words), (last, "TimedOut", "")] == sorted(told, key=lambda item: str(item[1]))
 
 
+def test_what_a_night_made_is_told_in_the_morning(stack: Stack, deployed: Deployed) -> None:
+    site, receiver = deployed.site, deployed.receiver
+    failed = make_run(site, "synthesize/on-demand", handle=UNKNOWN)
+    site.set_state(failed, "FAILED", message="No such model.")
+    site.ask("PATCH", f"/flow_runs/{failed}", name="the one that failed")
+    receiver.messages.clear()
+    with pytest.MonkeyPatch.context() as patch, temporary_settings({PREFECT_API_URL: site.url}):
+        stack.workspace.enter(patch)
+        asyncio.run(catalogue())
+    wait_until(lambda: [each for each in receiver.messages if "morning" in each], 60, "the message arrives")
+    [message] = [each for each in receiver.messages if "morning" in each]
+    receiver.messages.clear()
+
+    assert message["text"].startswith("Exemplars, ")
+    assert message["text"].endswith(f" {message['url']}")
+    assert message["morning"]["text"] in message["text"]
+    assert message["morning"]["models"] > 0
+    assert site.ask("GET", f"/flow_runs/{message['url'].rpartition('/')[2]}")["state_type"] == "COMPLETED"
+
+
+def test_night_that_did_not_run_is_told(deployed: Deployed) -> None:
+    """With ten seconds in the place of a day."""
+    receiver = deployed.receiver
+    with temporary_settings({PREFECT_API_URL: deployed.site.url}), get_client(sync_client=True) as client:
+        [made] = client.read_automations_by_name(name_alerts()[2])
+        short = AutomationCore.model_validate({**made.model_dump(), "name": "a short night"})
+        short.trigger.within = timedelta(seconds=10)  # type: ignore[union-attr]
+        own = client.create_automation(short)
+        receiver.messages.clear()
+        expect_night(client)
+        wait_until(lambda: receiver.messages, 90, "the message arrives")
+        client.delete_automation(own)
+    message = receiver.messages.pop()
+
+    assert message["text"].startswith(
+        "Exemplars: no night for 25 hours. catalogue/nightly has not come to its end since"
+    )
+    assert datetime.fromisoformat(message["since"]) <= datetime.now(UTC)
+
+
 def test_alerts_are_changed_by_another_address_and_stay_without_one_and_none_is_to_be_read(deployed: Deployed) -> None:
     addresses = [SecretStr("http://127.0.0.1:9/elsewhere"), *[SecretStr(deployed.address)] * 2, None]
     with temporary_settings({PREFECT_API_URL: deployed.site.url}), get_client(sync_client=True) as client:
@@ -151,7 +196,8 @@ def test_alerts_are_changed_by_another_address_and_stay_without_one_and_none_is_
     logs = [path.read_text() for path in deployed.site.workspace.folder.glob("*.log")]
 
     assert ["on, by the block webhook/exemplars-alert"] * 3 == said[:3]
-    assert f"prefect automation delete '{name_alert()}' and prefect block delete webhook/{BLOCK}" in said[3]
+    assert all(f"prefect automation delete '{name}'" in said[3] for name in name_alerts())
+    assert f" and prefect block delete webhook/{BLOCK}" in said[3]
     assert len(logs) > 1
     assert not any(TOKEN in text for text in (deployed.said, repr(block), *logs))
 

@@ -1,10 +1,11 @@
 """The table says first how many models need a person, then all of them, then what to type; it is inert."""
 
+from datetime import timedelta
 from typing import get_args
 
 from fakes.conditions import HANDLE, NOON, make_condition
 
-from engine.catalogue.condition import KINDS, Finding, Kind, ModelCondition
+from engine.catalogue.condition import KINDS, Finding, Kind, ModelCondition, PastRun
 from engine.catalogue.page import MAX_ROWS, describe_json, rank_model, write_page
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -16,14 +17,19 @@ def survey(*models: ModelCondition) -> list[ModelCondition]:
 
 
 def test_page_says_how_many_need_a_person_and_has_each_finding_with_what_to_type_and_all_models() -> None:
-    found = survey(make_condition(cost_usd=1.5), BROKEN)
+    past = PastRun("attached", NOON, 16, 1.5), PastRun("rejected", NOON - timedelta(days=30), 0, 0.25)
+    found = survey(make_condition(runs=past), BROKEN)
+    told = describe_json(found, NOON)
     page = write_page(found)
 
     assert page.startswith("# 1 of 2 models needs a person\n\n**32 synthesized samples in 2 attached sets, 8 authored;")
     assert "**Cannot be read**: \\*1\\* \\</script\\>" in page
     assert "\n\n```sh\nexemplars plan\n```" in page
-    assert f"| {HANDLE} | draft | nothing | 16 | 0.95 | attached, 2026-11-25 | $1.50 |" in page
-    assert ["u22a8.broken", HANDLE] == [model["handle"] for model in describe_json(found, NOON)["models"]]
+    assert f"| {HANDLE} | draft | nothing | 16 | 0.95 | attached, 2026-11-25 | $1.75 |" in page
+    assert page.endswith("| 2026-11 | u22a8 | 1 | $1.50 |\n| 2026-10 | u22a8 | 1 | $0.25 |")
+    assert ["u22a8.broken", HANDLE] == [model["handle"] for model in told["models"]]
+    assert [None, 1.75] == [model["cost_usd"] for model in told["models"]]
+    assert {"month": "2026-10", "namespace": "u22a8", "runs": 1, "usd": 0.25} == told["costs"][1]
     assert write_page(survey()).startswith("# There are no models\n")
     assert set(KINDS) == set(get_args(Kind))
     assert "And 7 more models: `exemplars catalogue --json`." in write_page(survey(*[BROKEN] * (MAX_ROWS + 7)))

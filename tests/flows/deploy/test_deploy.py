@@ -119,7 +119,7 @@ def test_deploy_makes_what_is_missing_puts_right_what_differs_and_leaves_what_pe
         "  forms offer: 1 handle; others can be typed",
         f"  schedules: synthesize/nightly on; {others}",
         "  automations: 3 that end runs whose process is gone",
-        "  alerts of failed nightly runs: off (EXEMPLARS_ALERT_URL is not set)",
+        "  alerts: off (EXEMPLARS_ALERT_URL is not set)",
     ] == said[:8]
     assert any(line.startswith("  ended: ") for line in said[8:])
     assert any(line.startswith("  watched: ") for line in said[9:])
