@@ -17,7 +17,7 @@ from engine.errors import InputError, StoreError
 from engine.listing.samples import count_samples
 from engine.settings import Settings
 from engine.store.sample_set import read_own_count
-from engine.store.store import StoredSet, count_stored, list_sets
+from engine.store.store import StoredSet, count_stored, list_replaced, list_sets, locate_pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,12 @@ def _read_sets(settings: Settings, request: BackfillRequest, handle: str) -> tup
 
 
 def _needs_refresh(settings: Settings, request: BackfillRequest, handle: str) -> bool:
-    """Whether a model has sets made for an older definition, or too few samples made for the present one."""
+    """Whether a model has sets made for an older definition, too few samples made for the present one, or a set that
+    was replaced and that nobody has detached yet.
+    """
     sets, model = _read_sets(settings, request, handle)
-    if list_older(sets, model):
+    pool = locate_pool(settings.locate(settings.samples_uri), handle, choose_pool(request.synth_type))
+    if list_older(sets, model) or list_replaced(pool):
         return True
     level = load_level(settings.locate(settings.effort_file), choose_effort(request.effort, model.effort))
     level = replace(level, exemplars_per_pole=request.per_pole or level.exemplars_per_pole)

@@ -11,7 +11,7 @@ import httpx
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort, PrefectException, TerminationSignal
 
-from engine.backfills.ledger import Ledger, ModelRow, ModelState
+from engine.backfills.ledger import Ledger, ModelRow
 from engine.backfills.page import describe_row
 from engine.backfills.targets import BackfillRequest, count_older
 from engine.domain.verdict import RunResult
@@ -23,6 +23,7 @@ from engine.errors import (
     SharedBudgetError,
     StoreError,
 )
+from engine.text.formatting import capitalise
 from flows.backfills.runs import ChildRuns
 from flows.run.resources import RunResources, RunSnapshot
 
@@ -146,7 +147,9 @@ class BackfillWorker:
             "cost_usd": snapshot.cost_usd,
             "seconds": snapshot.seconds,
         }
-        if isinstance(outcome, RunResult):
+        if isinstance(outcome, RunResult) and outcome.status == "not_needed":
+            changes |= {"state": "skipped", "note": capitalise(outcome.headline)}
+        elif isinstance(outcome, RunResult):
             kept = sum(outcome.kept.values())
             changes |= {"state": "attached", "kept": kept, "wanted": outcome.wanted * len(outcome.kept)}
             changes |= {"rejected": outcome.rejected, "warnings": len(outcome.warnings)}
@@ -156,8 +159,9 @@ class BackfillWorker:
         else:
             note = " ".join(str(outcome).split())
             known = isinstance(outcome, ExemplarsError)
-            state: ModelState = "cancelled" if isinstance(outcome, SharedBudgetError) else "failed"
-            changes |= {"state": state, "note": note if known else f"{type(outcome).__name__}: {note}"}
+            changes |= {"state": "failed", "note": note if known else f"{type(outcome).__name__}: {note}"}
+            if isinstance(outcome, SharedBudgetError):
+                changes |= {"state": "cancelled", "note": "The backfill's limit is reached"}
             self._stop_on_common_error(outcome)
         self._log_row(self._ledger.update(handle, **changes))
 

@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 from fakes.builders import make_stamp
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
+from fakes.stored import attach_set
 from fakes.workspace import HANDLE
 
 from engine.asking.plan import digest_definition
@@ -16,8 +17,9 @@ from engine.definitions.loader import load_model
 from engine.domain.verdict import SkipReason
 from engine.errors import HandleError, InputError
 from engine.settings import Settings
+from engine.store.changes import detach_replaced
 from engine.store.sample_set import SampleSet
-from engine.store.store import write_set
+from engine.store.store import locate_pool, write_set
 
 FIRST, SECOND = name_model(0), name_model(1)
 Status = Literal["attached", "rejected"]
@@ -108,3 +110,16 @@ def test_set_of_another_definition_is_counted_and_made_anew_where_that_is_asked_
     assert find_skip_reason(settings, asked, FIRST) is None
     assert SkipReason("It is no draft, so its samples are frozen") == find_skip_reason(settings, asked, SECOND)
     assert set(list_selected(settings, BackfillRequest(refresh=True))) == {*map(name_model, range(3)), HANDLE}
+
+
+def test_model_with_a_set_that_was_replaced_and_not_detached_is_not_passed_over(settings: Settings) -> None:
+    asked = replace(LOW, refresh=True, per_pole=1)
+    attach_set(settings.samples_uri, "run-1", 2, handle=FIRST)
+    attach_set(settings.samples_uri, "run-2", 2, handle=FIRST, replaces=["run-1"])
+    begun = find_skip_reason(settings, asked, FIRST)
+    done = list(detach_replaced(locate_pool(settings.samples_uri, FIRST, "train")))
+    ended = find_skip_reason(settings, asked, FIRST)
+
+    assert (None, 1) == (begun, len(done))
+    assert ended is not None
+    assert ended.reason.endswith("for its definition as it is, and no others")
