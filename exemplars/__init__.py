@@ -131,6 +131,7 @@ def plan(
     only_lacking: bool = False,
     prompts: int = 2,
     per_pole: int | None = None,
+    refresh: bool = False,
 ) -> "PlannedRun":
     """What a run would do and cost. No model is asked, and nothing is written.
 
@@ -139,6 +140,7 @@ def plan(
         only_lacking: whether the run would only fill up what earlier ones have left.
         prompts: how many prompts of each kind to show, at most.
         per_pole: how many samples for each pole, in place of the effort's number.
+        refresh: whether sets made for an older definition count as gone.
 
     Raises:
         InputError: what is asked for is wrong; of the model an UnknownModelError, DefinitionError, NoTraitsError,
@@ -151,7 +153,7 @@ def plan(
 
     if prompts < 0:
         raise InputError(f"prompts is {prompts}, and should be 0 or more")
-    return plan_run(read_settings(), handle, synth_type, effort, only_lacking, prompts, per_pole)
+    return plan_run(read_settings(), handle, synth_type, effort, only_lacking, prompts, per_pole, refresh)
 
 
 if not TYPE_CHECKING:
