@@ -64,11 +64,14 @@ def write_backfill_page(ledger: Ledger, file: str) -> str:
     kept = sum(row.kept or 0 for row in ledger.list_in("attached"))
     rejected = sum(row.rejected or 0 for row in ledger.rows)
     sums = f"{count_noun(kept, 'sample')} attached; {rejected:,} rejected; cost {format_cost(ledger.cost_usd)}."
+    if older := sum(row.older_samples for row in ledger.rows):
+        sets = count_noun(sum(row.older_sets for row in ledger.rows), "set")
+        sums += f" {count_noun(older, 'sample')} in {sets} were made for an older definition (*older*)."
     ordered = sorted(ledger.rows, key=lambda row: list(STATE_WORDS).index(row.state))
     lines = [
         f"# {headline}\n\n**{escape(sentence)}**\n\n{sums}\n",
-        "| model | state | kept | rejected | cost | time | of an older definition | why |",
-        "|---|---|--:|--:|--:|--:|---|---|",
+        "| model | state | kept | rejected | cost | time | older | why |",
+        "|---|---|--:|--:|--:|--:|--:|---|",
         *map(_write_row, ordered[:MAX_ROWS]),
     ]
     if len(ordered) > MAX_ROWS:
@@ -104,9 +107,7 @@ def _write_row(row: ModelRow) -> str:
         NOTHING if row.rejected is None else f"{row.rejected:,}",
         NOTHING if row.cost_usd is None else format_cost(row.cost_usd),
         NOTHING if row.seconds is None else format_seconds(row.seconds),
-        f"{count_noun(row.older_samples, 'sample')} in {count_noun(row.older_sets, 'set')}"
-        if row.older_sets
-        else NOTHING,
+        f"{row.older_samples:,}" if row.older_sets else NOTHING,
         escape(shorten(" ".join(row.note.split()), MAX_NOTE_CHARS)),
     )
     return f"| {' | '.join(cells)} |"

@@ -49,7 +49,8 @@ def test_page_begins_with_the_verdict_then_the_table_with_failed_ones_and_why_fi
     assert "| No model. Did you \\*mean\\* another? |" in page
     assert page.index("u22a8.bad") < page.index("u22a8.good") < page.index("u22a8.waits-0")
     assert "16 of 16 | 7 | $0.50 | 83 s | – |" in page
-    assert "| – | 64 samples in 2 sets |" in page
+    assert "| – | 64 |" in page
+    assert "64 samples in 2 sets were made for an older definition (*older*)." in page
 
 
 def test_thousands_of_models_make_a_page_that_says_what_is_not_shown_and_where_it_is() -> None:
