@@ -175,11 +175,12 @@ def show_outlook(outlook: Outlook, request: BackfillRequest) -> None:
         console.print(Text(f"{handle} would be passed over: {reason.reason}"), soft_wrap=True)
 
 
-def describe_json(outlook: Outlook) -> dict[str, Any]:
-    """The plan of many models as JSON: each as that of one, and the sum."""
+def describe_json(outlook: Outlook, request: BackfillRequest) -> dict[str, Any]:
+    """The plan of many models as JSON: each as that of one, the sum, and how long a backfill of them takes."""
     return {
         "models": [asdict(planned) for planned in outlook.planned],
         "total": asdict(outlook.total),
+        "seconds": outlook.find_seconds(request.models_at_once),
         "refused": dict(outlook.refused),
         "skipped": {handle: reason.reason for handle, reason in outlook.skipped.items()},
     }

@@ -207,7 +207,7 @@ def plan_command(
     request = make_request(named, synth_type, effort, per_pole, **chosen)
     outlook = look_ahead(read_settings(), request, most=None)
     if as_json:
-        print(json.dumps(describe_json(outlook)))
+        print(json.dumps(describe_json(outlook, request)))
     else:
         show_outlook(outlook, request)
 

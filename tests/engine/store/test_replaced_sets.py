@@ -8,7 +8,7 @@ import pytest
 from fakes.stored import HANDLE, attach_set, name_faults
 
 from engine.errors import InputError
-from engine.listing.attached import count_attached, list_attached
+from engine.listing.attached import AttachedPosition, count_attached, walk_attached
 from engine.store.changes import detach_replaced, find_detachable, finish_change
 from engine.store.layout import DETACHED, SAMPLES
 from engine.store.leftovers import sweep_store
@@ -35,7 +35,10 @@ def test_what_is_replaced_is_seen_by_nobody_and_detached_by_the_next_run(tmp_pat
     attach_set(tmp_path, "c", 4, replaces=["a", "b"])
     if half_detached:
         put_half_detached(Path(before[0].folder))
-    seen += [name_runs(tmp_path), [stored.run_id for stored in list_attached(store, HANDLE)]]
+    seen += [
+        name_runs(tmp_path),
+        sorted({place.run_id for place, _ in walk_attached(store, HANDLE, None, AttachedPosition())}),
+    ]
     found = [find_set(store, run_id) for run_id in ("a", "c")]
     faults, count, newer = name_faults(tmp_path), count_attached(store, HANDLE), list_newer(store, HANDLE, ["c"])
     with pytest.raises(InputError, match="is detached"):
@@ -44,7 +47,7 @@ def test_what_is_replaced_is_seen_by_nobody_and_detached_by_the_next_run(tmp_pat
 
     assert [["a", "b"], ["c"], ["c"]] == seen
     assert ["detached", "attached"] == [stored.status for stored in found if stored]
-    assert (2, 4, ()) == (faults.count(UNFINISHED), count["clarity"].sample_count, newer)
+    assert (2, 4, ()) == (faults.count(UNFINISHED), sum(count.values()), newer)
     assert 2 == sum("since run c has replaced it" in line for line in swept)
     assert [["c"], []] == [name_runs(tmp_path), name_faults(tmp_path)]
     assert [False, True] * 2 == [Path(item.folder, name).exists() for item in before for name in (SAMPLES, DETACHED)]
