@@ -13,7 +13,7 @@ from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import MODEL_FILE, load_model, load_outline, locate_model
 from engine.definitions.outline import LABELLED_FILE, Outline, make_added_source
 from engine.definitions.sources.entries import Source
-from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
+from engine.definitions.sources.labelled_lines import SOURCE_URL
 from engine.definitions.yaml_document import read_authored
 from engine.domain.model import Model, Seed, Trait
 from engine.errors import InputError, Problem
@@ -135,7 +135,7 @@ def _write_lines(seeds: Sequence[Seed], target: Source) -> Iterator[str]:
     fields = {trait.key: field for field, trait in target.mapping.items() if trait}
     lines: dict[str, dict[str, object]] = {}
     for seed in seeds:
-        line = lines.setdefault(seed.place, {CONTENT: seed.text})
+        line = lines.setdefault(seed.place, {target.column: seed.text})
         if seed.source_url is not None:
             line[SOURCE_URL] = seed.source_url
         line[fields[seed.trait]] = seed.quality

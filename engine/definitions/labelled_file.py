@@ -39,7 +39,7 @@ class LabelledFile:
 def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | None = None) -> LabelledFile:
     """Reads the labels of a file for a model's traits.
 
-    The text stands in ``content``, in ``text``, or in what a source of the type ``texts`` calls it. The labels of a
+    The text stands in ``content``, in ``text``, or in what a source of the model calls it. The labels of a
     trait stand in a field with its key, or in one that the model's own sources map to it; where only one trait is
     meant, they may stand in ``quality`` or ``label``.
 
@@ -58,7 +58,7 @@ def read_labelled(name: str, stream: BinaryIO, outline: Outline, only: Trait | N
     is_csv = _is_csv(name, file)
     fields = read_fields(file, is_csv)
     labels = _choose_labels(name, fields, outline, only, is_csv)
-    columns = [CONTENT, TEXT, *(source.column for source in outline.text_sources)]
+    columns = [CONTENT, TEXT, *(source.column for source in (*outline.sources, *outline.text_sources))]
     text_field = next((column for column in columns if column in fields and column not in labels), CONTENT)
     with closing(walk_labelled(name, file, is_csv, labels, text_field=text_field, needs_label=False)) as lines:
         seeds, problems, unlabelled = gather_lines(lines, MOST_MISTAKES)

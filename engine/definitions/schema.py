@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from engine.definitions.mistakes import Entry, as_texts, check_entries
-from engine.definitions.sources.labelled_lines import QUALITY_WORDS
+from engine.definitions.sources.labelled_lines import CONTENT, QUALITY_WORDS
 from engine.domain.language_tag import parse_tag
 from engine.domain.model import Aggregation, Effort, TraitType
 from engine.text.words import is_blank
@@ -132,6 +132,22 @@ class TextMappingEntry(MappingEntry):
     trait. Without it 1, the positive pole."""
 
 
+def _read_target(value: object, validate: ValidatorFunctionWrapHandler) -> MappingEntry | None:
+    if value == CONTENT:
+        return None
+    if not isinstance(value, dict):
+        allowed = "its trait, as in {trait: KEY}, or content, for the field that has the text"
+        raise PydanticCustomError("no_target", "{allowed}", {"allowed": allowed})
+    target: MappingEntry = validate(value)
+    return target
+
+
+# None for the field that has the text.
+_Target = Annotated[
+    MappingEntry | None, WrapValidator(_read_target, json_schema_input_type=MappingEntry | Literal["content"])
+]
+
+
 class LinesEntry(DescribedEntry):
     """A file of labelled texts, one a line."""
 
@@ -141,9 +157,10 @@ class LinesEntry(DescribedEntry):
     huggingface and url are legal and skipped."""
     path: _PathInside
     """A file in the model's own folder; noise has none."""
-    mapping: Annotated[dict[str, MappingEntry], AfterValidator(check_entries)] | None = None
-    """Which field or column labels which trait. Without it each trait's own key. Of a file the names stand for nothing,
-    and without a mapping its texts label the model's only trait. Noise has none: it labels every topic."""
+    mapping: Annotated[dict[str, _Target], AfterValidator(check_entries)] | None = None
+    """Which field or column labels which trait, and where the text is not in content, which has it: text: content.
+    Without it each trait's own key. Of a file the names stand for nothing, and without a mapping its texts label the
+    model's only trait. Noise has none: it labels every topic."""
 
 
 class TextEntry(DescribedEntry):

@@ -21,7 +21,7 @@ from engine.definitions.schema import (
     TextEntry,
     TextMappingEntry,
 )
-from engine.definitions.sources.labelled_lines import Line, list_qualities, parse_quality, walk_labelled
+from engine.definitions.sources.labelled_lines import CONTENT, Line, list_qualities, parse_quality, walk_labelled
 from engine.definitions.sources.unlabelled import (
     FixedLabel,
     OrdinaryText,
@@ -51,7 +51,7 @@ class Source:
     ``name`` is what messages call the file; ``place`` is the file, line and field of ``model.yaml`` that names it. Of a
     ``file`` and of ``noise``, whose lines have no fields, ``labels`` are those of all texts and ``mapping`` is empty.
     ``by_line`` is how a ``file`` is split, ``texts`` what was drawn for ``noise``. ``texts``, which are no samples, are
-    read by ``own_texts``; ``column`` names the field of the text.
+    read by ``own_texts``; ``column`` names the field that has the text.
     """
 
     type: Literal["jsonl", "csv", "file", "noise", "texts"]
@@ -62,7 +62,7 @@ class Source:
     labels: tuple[FixedLabel, ...] = ()
     by_line: bool = False
     texts: tuple[OrdinaryText, ...] = ()
-    column: str = ""
+    column: str = CONTENT
 
     @property
     def trait_keys(self) -> frozenset[str]:
@@ -106,7 +106,8 @@ def walk_stream(source: Source, stream: BinaryIO, start: int = 1) -> Iterator[Li
         return walk_ordinary(source.name, source.texts, source.labels, start)
     if source.type == "file":
         return walk_passages(source.name, stream, source.labels, source.by_line, start)
-    return walk_labelled(source.name, stream, source.type == "csv", source.mapping, start)
+    is_csv = source.type == "csv"
+    return walk_labelled(source.name, stream, is_csv, source.mapping, start, text_field=source.column)
 
 
 @contextmanager
@@ -174,7 +175,8 @@ class _Maker:
         if isinstance(source, TextEntry):
             labels = self._resolve_labels(source)
             return Source("file", source.path, name, {}, place, labels, by_line=source.split == "lines")
-        return Source(source.type, source.path, name, self._resolve_mapping(source), place)
+        mapping, column = self._resolve_mapping(source)
+        return Source(source.type, source.path, name, mapping, place, column=column)
 
     def _make_noise(self, source: NoiseEntry) -> Source | None:
         """Makes the source of ordinary texts; None if the model has no topic, or there are none in the language."""
@@ -206,12 +208,19 @@ class _Maker:
         path: Path = (*self.path, *field_name)
         return self.findings.document.name, self.findings.document.line(path), ".".join(map(str, path))
 
-    def _resolve_mapping(self, source: LinesEntry) -> Mapping[str, Trait | None]:
-        """Resolves which field of a line feeds which trait; without a mapping, each trait's own key is the field."""
-        if source.mapping is None:
-            return self.traits
-        targets = dict(self._walk_targets(source.mapping))
-        return {name: targets.get(name) for name in source.mapping}
+    def _resolve_mapping(self, source: LinesEntry) -> tuple[Mapping[str, Trait | None], str]:
+        """Resolves which field of a line feeds which trait, and which has the text.
+
+        Where nothing is said of them, each trait's own key is the field.
+        """
+        given = source.mapping or {}
+        columns = [name for name, target in given.items() if target is None]
+        for name in columns[1:]:
+            self.findings.add((*self.path, "mapping", name), repr(CONTENT), "the text in one field alone")
+        column = columns[0] if columns else CONTENT
+        entries = {name: target for name, target in given.items() if target}
+        targets = dict(self._walk_targets(entries))
+        return ({name: targets.get(name) for name in entries} if entries else self.traits), column
 
     def _resolve_labels(self, source: TextEntry) -> tuple[FixedLabel, ...]:
         """Resolves the qualities that all passages have; without a mapping 1 for the model's only trait."""

@@ -226,8 +226,9 @@ def _check_header(name: str, header: list[str], needed: Iterable[str]) -> list[P
     problems = []
     for column in needed:
         if column not in header:
-            found, allowed = format_names(header) or "nothing", f"a column {column!r}"
-            problems.append(Problem(name, 1, "header", found, allowed, find_near_spelling(column, header)))
+            found, near = format_names(header) or "nothing", find_near_spelling(column, header)
+            other = "" if near or column != CONTENT else ", or in model.yaml `mapping: {NAME: content}` for another one"
+            problems.append(Problem(name, 1, "header", found, f"a column {column!r}{other}", near))
         elif header.count(column) > 1:
             problems.append(Problem(name, 1, "header", f"{column!r} a second time", "each column once"))
     return problems

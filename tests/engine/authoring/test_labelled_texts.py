@@ -66,12 +66,12 @@ def test_new_labels_go_to_the_first_file_that_may_hold_them_and_known_ones_are_c
 
 def test_field_of_a_mapping_is_the_one_that_is_written(tmp_path: Path) -> None:
     folder = write_model(tmp_path)
-    mapping = "mapping: {plain: {trait: clarity}}"
+    mapping = "mapping: {plain: {trait: clarity}, text: content}"
     (folder / "model.yaml").open("a").write(f"sources:\n  - {{type: jsonl, path: own.jsonl, {mapping}}}\n")
     (folder / "own.jsonl").touch()
     add(tmp_path, label(("clarity", "One.", 1.0)))
 
-    assert [{"content": "One.", "plain": 1.0}] == read_own(folder, "own.jsonl")
+    assert [{"text": "One.", "plain": 1.0}] == read_own(folder, "own.jsonl")
     # It may not label the other trait.
     assert f"{HANDLE}/{LABELLED_FILE}" == add(tmp_path, label(("safety", "One.", 1.0))).file
     assert [("clarity", "own"), ("safety", "labelled")] == [

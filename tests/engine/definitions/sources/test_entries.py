@@ -17,7 +17,7 @@ TWO = f"{SCALE}  - {{type: topic, key: food}}\n"
 TEXT = b"First chapter\n\nOne sentence.\n\nAnother sentence.\n"
 
 
-def parse(text: str, files: Mapping[str, bytes] = MappingProxyType({"a.txt": TEXT})) -> Model:
+def parse(text: str, files: Mapping[str, bytes] = MappingProxyType({"a.txt": TEXT, "a.jsonl": b""})) -> Model:
     def read(path: str) -> bytes:
         if path not in files:
             raise FileNotFoundError(path)
@@ -53,12 +53,33 @@ def test_text_file_may_label_several_traits_line_by_line() -> None:
     assert [("clarity", "One", 0.0), ("food", "One", 1.0), ("clarity", "Two", 0.0), ("food", "Two", 1.0)] == labelled
 
 
+@pytest.mark.parametrize("mapping", ["{text: content}", "{clarity: {trait: clarity}, text: content}"])
+def test_text_stands_in_the_field_that_the_mapping_says(mapping: str) -> None:
+    files = {"a.csv": b"content,text,clarity\n7,One.,clear\n", "a.jsonl": b'{"text": "One.", "clarity": 1}'}
+    for ending in ("csv", "jsonl"):
+        [seed] = parse(f"{SCALE}sources: [{{type: {ending}, path: a.{ending}, mapping: {mapping}}}]\n", files).seeds
+        assert ("One.", 1.0) == (seed.text, seed.quality)
+
+
+def test_csv_without_a_column_of_texts_is_told_how_another_one_is_named() -> None:
+    with pytest.raises(DefinitionError, match=r"a column 'content', or in model.yaml `mapping: {NAME: content}`"):
+        parse(f"{SCALE}sources: [{{type: csv, path: a.csv}}]\n", {"a.csv": b"review,clarity\nOne.,clear\n"})
+
+
 @pytest.mark.parametrize(
     ("traits", "source", "field", "allowed"),
     [
         (TWO, "file, path: a.txt", "mapping", "samples of, as {x: {trait: clarity}}"),
         (SCALE, "file, path: a.txt, mapping: {x: {trait: clarity, quality: 2}}", "mapping.x.quality", "a number in"),
         (TOPIC, "file, path: a.txt, mapping: {a: {trait: food}, b: {trait: food}}", "mapping.b.trait", "each trait"),
+        (
+            SCALE,
+            "csv, path: a.csv, mapping: {t: text}",
+            "mapping.t",
+            "{trait: KEY}, or content, for the field that has",
+        ),
+        (SCALE, "csv, path: a.csv, mapping: {t: }", "mapping.t", "its trait, as in {trait: KEY}, or content"),
+        (SCALE, "jsonl, path: a.jsonl, mapping: {t: content, u: content}", "mapping.u", "the text in one field alone"),
         (SCALE, "file, path: b/a.CSV", "path", "The type of this one is csv, since"),
         (SCALE, "file, path: a.ndjson", "path", "The type of this one is jsonl, since"),
         (TOPIC, "noise, without: [coking]", "without.0", "a subject of the ordinary texts: "),
