@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from engine.asking.held_out import Overlap, OverlapIndex, choose_pool, list_other_pool_texts
 from engine.domain.model import Model, Seed, SynthType
-from engine.domain.samples import Row
+from engine.domain.samples import Row, make_id
 from engine.store.earlier.samples import StoredSamples, as_stored
 from engine.store.earlier.search import find_nearest, match_stored, share_runs
 from engine.text.near_duplicates import APART, NEAR, NearTexts, choose_nearest, find_pairs
@@ -77,7 +77,11 @@ def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -
     old = {len(attached) + row: found for row, found in _find_old_overlaps(authored, held_out).items()}
     new = OverlapIndex(*list_other_pool_texts(model, synth_type)).find_all(texts)
     in_store, begins = len(attached) + len(held_out), len(authored)
-    overlaps = {begins + row: overlap.detail for row, (_, overlap) in old.items()}
+    traits = held_out.columns["trait"]
+    overlaps = {}
+    for row, (text, overlap) in old.items():
+        number = make_id(model.handle, traits[row - len(attached)].as_py(), text)
+        overlaps[begins + row] = f"id {number}, {overlap.detail}"
     overlaps |= {begins + in_store + number: new[text].detail for number, text in enumerate(texts) if text in new}
     return pd.DataFrame(
         {

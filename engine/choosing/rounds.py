@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +13,7 @@ from engine.choosing.recheck import Decision, Recheck, decide, make_hints
 from engine.choosing.shortcuts import DEFINED_BY_WORDS, STRONG_AUC, Shortcut
 from engine.domain.model import POLES, Pole
 from engine.domain.own_texts import OwnTexts
-from engine.domain.samples import Exemplar, Reason
+from engine.domain.samples import Exemplar, Reason, make_id
 from engine.screening.in_context_judge import MIN_AUC
 from engine.screening.own_rules import HopelessRule, OwnTally
 from engine.screening.screener import Screener, mask_numbers, reject_same_meanings
@@ -35,7 +35,8 @@ SHARPEN_POLES = (
     "Give each pole eight seeds or more that differ in the trait alone, or take a stronger synth model; "
     "`exemplars detach`, with the run's id, takes the set off again."
 )
-READ_THEM = "Read what the report's table marks, and leave out of training what has the wrong label."
+# So many ids stand in a warning; the report has one beside each text.
+NAMED_IDS = 6
 LEARNED_INSTEAD = "A scorer may learn that in place of the trait"
 REPLACE_THEM = "run at effort medium or higher, where such texts are replaced"
 LEVEL_SEEDS = "rewrite the trait's seeds, whose manner the synth model takes over, so that both poles have it alike"
@@ -195,15 +196,19 @@ class Rounds:
                 sentences.append(f"{said}: a scorer learns nothing from them. {SHARPEN_POLES}")
         return tuple(sentences)
 
-    def explain_recheck(self) -> tuple[str, ...]:
+    def explain_recheck(self, proposed: bool = False) -> tuple[str, ...]:
         """Explains what the recheck found, and what to do: for each trait whose poles nothing tells apart, or that has
         exemplars on the wrong side, and for each shortcut.
+
+        Args:
+            proposed: whether the exemplars wait for a person's decision.
         """
         model = self.plan.model
         sentences = [
             f"{probe.trait}: {len(probe.wrong_side)} of its "
             f"{sum(exemplar.trait == probe.trait for exemplar in self.choice.chosen)} samples "
-            f"{'reads' if len(probe.wrong_side) == 1 else 'read'} like the other pole. {READ_THEM}"
+            f"{'reads' if len(probe.wrong_side) == 1 else 'read'} like the other pole. "
+            f"{self._say_how_to_take_off(probe.wrong_side, proposed)}"
             for probe in self.recheck.probes
             if probe.wrong_side
         ]
@@ -214,6 +219,18 @@ class Rounds:
             for item in told
         ]
         return (*self.explain_untold(), *sentences, *shortcuts)
+
+    def _say_how_to_take_off(self, keys: Collection[str], proposed: bool) -> str:
+        """Says what to do with chosen exemplars of which some may have the wrong label."""
+        handle = self.plan.model.handle
+        ids = [str(make_id(handle, item.trait, item.text or "")) for item in self.choice.chosen if item.key in keys]
+        first, more = ids[:NAMED_IDS], f" (where {len(ids) - NAMED_IDS} more are)" if len(ids) > NAMED_IDS else ""
+        what = f"Read what the report's table marks{more}, and"
+        if proposed:
+            return (
+                f"{what} leave out what has the wrong label when you attach: --leave-out {' --leave-out '.join(first)}"
+            )
+        return f"{what} take off what has the wrong label: exemplars remove {handle} {' '.join(first)}"
 
     def _advise(self, shortcut: Shortcut) -> str:
         """Says what to do about a shortcut: the ways that work for the run's effort, synth model and seeds."""

@@ -40,7 +40,7 @@ class ReportData:
     """All that the report shows.
 
     ``positions`` are those between the poles by row id, 0 negative to 1 positive; ``details`` what was found of a
-    rejected text, such as the text that it is like.
+    rejected text, such as the text that it is like. ``proposed``: what was kept waits for a person's decision.
     """
 
     model: Model
@@ -63,6 +63,7 @@ class ReportData:
     votes: VoteCounts = field(default_factory=VoteCounts)
     budget: RunBudget = field(default_factory=lambda: RunBudget(1))
     variety: tuple[PoleVariety, ...] = ()
+    proposed: bool = False
 
 
 def render_report(data: ReportData) -> str:
@@ -130,7 +131,10 @@ def _describe_lengths(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
 def _pack_table(data: ReportData) -> Markup:
     """Packs the rows for the page's script."""
     wrong_side = {number for separation in data.separations for number in separation.wrong_side}
+    run, handle = data.stamp.run_id, data.model.handle
     table = {
+        # How a kept text is taken off, before its id.
+        "take_off": f"exemplars review {run} --attach --leave-out" if data.proposed else f"exemplars remove {handle}",
         "traits": {
             trait.key: {"name": trait.name, **{pole: trait.label(pole) for pole in POLES}}
             for trait in data.model.traits

@@ -145,6 +145,7 @@ def make_report_data(
         expectations=verdict.results,
         votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
         variety=verdict.variety,
+        proposed=verdict.proposed,
         separations=list_separations(rounds),
         positions={rows[key]: position for key, position in positions.items()},
         details={rows[item.key]: item.detail for item in rounds.exemplars if item.reason},

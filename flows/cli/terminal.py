@@ -173,7 +173,11 @@ def show_result(job: Job, result: RunResult) -> None:
     colour = "yellow" if result.warnings else "green"
     console.print(Text(f"\n{capitalise(result.headline)}", style=f"bold {colour}"))
     for warning in result.warnings:
-        console.print(Padding(Text(f"! {warning}", style="yellow"), (0, 0, 0, 2)))
+        said, colon, command = warning.partition(": exemplars ")
+        console.print(Padding(Text(f"! {said}{colon[:1]}", style="yellow"), (0, 0, 0, 2)))
+        if command:
+            # On a line of its own, to be copied as it stands.
+            console.print(Text(f"    exemplars {command}"), soft_wrap=True)
     counts = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in result.kept.items())
     others = describe_others(result.rejected, result.spare)
     kept = "kept" if job.lacking is not None else f"kept of {result.wanted}"

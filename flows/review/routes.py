@@ -153,9 +153,10 @@ def _find_proposal(request: Request, run_id: UUID) -> StoredSet:
     Raises:
         ApiError: 404, if there is none that waits, or the key may not see it, which answer alike.
     """
-    stored = find_set(get_storage(request).samples_uri, str(run_id))
-    if stored is None or stored.status != "proposed" or not get_key(request).owns(stored.handle):
-        raise ApiError(404, "not_found", f"No set of run {run_id} waits for a review.", {"run_id": str(run_id)})
+    stored, key = find_set(get_storage(request).samples_uri, str(run_id)), get_key(request)
+    if stored is None or stored.status != "proposed" or not key.owns(stored.handle):
+        said = f"No set of run {run_id} waits for a review{key.own_place}."
+        raise ApiError(404, "not_found", said, {"run_id": str(run_id)})
     return stored
 
 

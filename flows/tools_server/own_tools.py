@@ -142,7 +142,7 @@ class OwnTools:
         stored = await to_thread.run_sync(find_set, self.settings.locate(self.settings.samples_uri), run_id)
         handle = stored.handle if stored else run.handle if run else None
         if handle is None or not key.owns(handle):
-            raise RefusedError("not_found", f"There is no run {run_id}.")
+            raise RefusedError("not_found", f"There is no run {run_id}{key.own_place}.")
         told: dict[str, Any] = {"handle": handle, "run_id": run_id}
         if stored:
             verdict = await to_thread.run_sync(read_document, stored, VERDICT)
@@ -175,10 +175,11 @@ class OwnTools:
 
     def _check_owner(self, handle: str) -> str:
         """Checks that whoever asks owns a model, and returns where the models are."""
+        key = self._get_key()
         if handle not in self.list_readable():
-            raise RefusedError("model_not_found", f"There is no model {handle}.")
-        if not self._get_key().owns(handle):
-            raise RefusedError("forbidden", f"This key does not own the namespace {handle.partition('.')[0]}.")
+            raise RefusedError("model_not_found", key.explain_missing(handle))
+        if not key.owns(handle):
+            raise RefusedError("forbidden", key.explain_foreign(handle))
         return self.settings.locate(self.settings.models_uri)
 
 

@@ -5,7 +5,7 @@
 
   const ROWS_A_PAGE = 100;
   const FOLDED_TEXT = 700;
-  const { traits, reasons, names, rows } = JSON.parse(document.getElementById("exemplar-data").textContent);
+  const { take_off: takeOff, traits, reasons, names, rows } = JSON.parse(document.getElementById("exemplar-data").textContent);
   const controls = document.getElementById("controls");
   const count = document.getElementById("count");
   const nothing = document.getElementById("nothing");
@@ -181,6 +181,7 @@
       text.append(folded);
     }
     cell.append(text);
+    if (row.wrong_side) cell.append(make("code", "", `${takeOff} ${row.id}`));
     return cell;
   }
 
@@ -193,6 +194,7 @@
     if (row.detail) facts.found = row.detail;
     facts.id = String(row.id);
     facts["comes from"] = `exemplars show ${row.id}`;
+    if (row.reason === null) facts["take off"] = `${takeOff} ${row.id}`;
     for (const [name, value] of Object.entries(facts)) {
       const line = make("div");
       line.append(make("dt", "", name), " ", make("dd", "", value));

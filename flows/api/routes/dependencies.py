@@ -62,7 +62,7 @@ def find_model(
     # The model is looked up even if the key may not read it, so that the response time does not reveal which it is.
     is_there = has_model(storage.models_uri, handle)
     if not is_there or not key.may_read(handle):
-        raise ApiError(404, "model_not_found", f"There is no model {handle}.", {"handle": handle})
+        raise ApiError(404, "model_not_found", key.explain_missing(handle), {"handle": handle})
     return handle
 
 
@@ -73,9 +73,9 @@ async def find_own_model(request: Request, handle: Annotated[str, Depends(find_m
     Raises:
         ApiError: as ``find_model``; 403 if the key does not own the namespace.
     """
-    if not get_key(request).owns(handle):
-        namespace = handle.partition(".")[0]
-        raise ApiError(403, "forbidden", f"This key does not own the namespace {namespace}.", {"namespace": namespace})
+    key = get_key(request)
+    if not key.owns(handle):
+        raise ApiError(403, "forbidden", key.explain_foreign(handle), {"namespace": handle.partition(".")[0]})
     return handle
 
 

@@ -209,14 +209,15 @@ def read_report(
     is the password of its dialog, with any user name.
     """
     storage = get_storage(request)
-    stored = find_set(storage.samples_uri, str(run_id))
+    stored, key = find_set(storage.samples_uri, str(run_id)), get_key(request)
     try:
         # The owner is taken from the set's folder, not from a file in it.
-        page = read_inside(stored.folder, REPORT) if stored and get_key(request).owns(stored.handle) else None
+        page = read_inside(stored.folder, REPORT) if stored and key.owns(stored.handle) else None
     except (FileNotFoundError, OutsideFolderError):
         page = None
     if page is None:
-        raise ApiError(404, "not_found", f"There is no report of a run {run_id}.", {"run_id": str(run_id)})
+        said = f"There is no report of a run {run_id}{key.own_place}."
+        raise ApiError(404, "not_found", said, {"run_id": str(run_id)})
     return Response(page, media_type=HTML, headers=REPORT_HEADERS)
 
 

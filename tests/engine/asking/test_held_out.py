@@ -28,7 +28,7 @@ from engine.asking.scenarios import choose_scenario_pool
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import SYNTH_TYPES, Attached, Model, OwnScenarios, SynthType
 from engine.domain.own_texts import OwnTexts
-from engine.domain.samples import Reason, Row, make_row
+from engine.domain.samples import Reason, Row, make_id, make_row
 from engine.screening.screener import Screener
 from engine.text.near_duplicates import hash_form
 from expectations.frames import make_sides_frame
@@ -156,6 +156,8 @@ def test_held_out_text_that_is_near_to_an_authored_one_is_told_in_the_frame() ->
     frame = make_sides_frame(model, "from_traits", [])
 
     assert frame is not None
+    held_out_id = make_id(model.handle, "clarity", SEED_ECHO)
+    assert frame["overlap"].iloc[-2].startswith(f"id {held_out_id}, ")
     assert frame["overlap"].iloc[-2].endswith(POSITIVE_SEEDS[0])
     assert not frame["overlap"].notna().iloc[-1]
 

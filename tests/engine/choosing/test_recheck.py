@@ -11,18 +11,20 @@ from fakes.word_vectors import WordVectors
 from engine.asking.plan import CellHints, Plan, RoundHistory, plan_round
 from engine.asking.prompts import write_chat_prompt, write_plain_prompt
 from engine.choosing.choice import Choice, ChoiceContext, choose_exemplars
+from engine.choosing.probe import Probe
 from engine.choosing.recheck import Recheck, choose_rechecked, make_choice_context, make_hints
 from engine.choosing.rounds import (
     ADD_SEEDS,
     LEARNED_INSTEAD,
     LEVEL_SEEDS,
+    NAMED_IDS,
     NOT_SHOWN,
     REPLACE_THEM,
     SAY_IN_BRIEF,
 )
 from engine.choosing.shortcuts import Kind, Shortcut
 from engine.domain.model import POLES, Pole, Seed
-from engine.domain.samples import Exemplar
+from engine.domain.samples import Exemplar, make_id
 
 WORDS = "page server cache key order user file link mail form table index report ticket folder".split()
 # Many words for each manner, so that none of them tells the poles apart by itself.
@@ -203,6 +205,24 @@ def test_shortcut_is_told_with_what_helps_the_model_and_effort_of_the_run(
     [sentence] = rounds.explain_recheck()
 
     assert sentence.endswith(f"(AUC 1.00). {LEARNED_INSTEAD}: {advice}")
+
+
+def test_text_on_the_wrong_side_is_named_with_the_command_that_takes_it_off() -> None:
+    plan = make_test_plan(make_model(), make_level(10))
+    rounds = make_rounds(plan, only_clear=False)
+    rounds.next_cells()
+    rounds.add_and_choose(make_set(10))
+    keys = [item.key for item in rounds.choice.chosen]
+    first = make_id(plan.model.handle, "clarity", rounds.choice.chosen[0].text or "")
+    rounds.recheck = Recheck((Probe("clarity", 0.9, (keys[0],)),))
+    [sentence], [proposed] = rounds.explain_recheck(), rounds.explain_recheck(proposed=True)
+    rounds.recheck = Recheck((Probe("clarity", 0.9, tuple(keys[: NAMED_IDS + 2])),))
+    [many] = rounds.explain_recheck()
+
+    assert sentence.endswith(f"take off what has the wrong label: exemplars remove {plan.model.handle} {first}")
+    assert proposed.endswith(f"when you attach: --leave-out {first}")
+    assert "marks (where 2 more are), and" in many
+    assert NAMED_IDS == len(many.partition(f"remove {plan.model.handle} ")[2].split())
 
 
 def test_set_that_was_complete_stays_when_a_later_round_makes_it_less() -> None:

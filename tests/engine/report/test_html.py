@@ -210,6 +210,7 @@ def test_table_is_searched_filtered_sorted_and_paged(browser_page: Page) -> None
     page.get_by_role("link", name="2 texts").click()
     expect(count).to_have_text("showing 2 of 10,000")
     expect(page.locator("#status option:checked")).to_have_text("reads like the other pole (2)")
+    expect(page.locator("table.rows td.text code").first).to_have_text(re.compile(r"exemplars remove u22a8\.\S+ \d+$"))
 
     page.get_by_label("Trait", exact=True).select_option("")
     page.get_by_label("Status", exact=True).select_option("surplus")

@@ -54,8 +54,14 @@ OF_ALL: Refusals = [
 OF_READER: Refusals = [
     ("synthesize_samples", {"handle": HANDLE}, "forbidden"),
     ("add_samples", {"handle": HANDLE, "samples": [ONE]}, "forbidden"),
-    *((tool, {"handle": PRIVATE}, "model_not_found") for tool in ("list_traits", "plan_synthesis", "validate_model")),
-    *((tool, {"handle": PUBLIC}, "forbidden") for tool in ("list_samples", "plan_synthesis", "validate_model")),
+    *(
+        (tool, {"handle": PRIVATE}, "model_not_found: .* that this key may read")
+        for tool in ("list_traits", "plan_synthesis", "validate_model")
+    ),
+    *(
+        (tool, {"handle": PUBLIC}, "forbidden: .* not own the namespace")
+        for tool in ("list_samples", "plan_synthesis", "validate_model")
+    ),
 ]
 OF_NOBODY: Refusals = [(tool, {"handle": HANDLE}, "unauthorized") for tool in ("list_traits", "validate_model")]
 

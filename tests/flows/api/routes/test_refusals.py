@@ -110,7 +110,10 @@ def test_model_that_may_not_be_read_answers_like_one_that_is_not_there(surface: 
 
     assert (404, "model_not_found") == read_refusal(hidden) == read_refusal(missing)
     assert hidden.json()["error"]["message"].replace(PRIVATE, UNKNOWN) == missing.json()["error"]["message"]
+    assert "that this key may read: it reads and changes u22a8" in hidden.json()["error"]["message"]
     assert sorted(hidden.headers) == sorted(missing.headers)
+    foreign = ask(surface.author, PUBLIC, route).json()["error"]["message"]
+    assert f"This key does not own the namespace {PUBLIC.split('.')[0]}: it reads and changes u22a8" in foreign
 
 
 @pytest.mark.parametrize(
