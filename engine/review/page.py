@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.domain.samples import Row
 from engine.store.layout import PROPOSED, REVIEW_DATA
-from engine.store.proposals import read_deadline, read_decisions, read_rows, sum_up
+from engine.store.proposals import list_corrections, read_deadline, read_decisions, read_rows, sum_up
 from engine.store.store import StoredSet
 from engine.system.filesystem import read_bytes
 from engine.text.formatting import embed_json, load_pages
@@ -15,8 +15,11 @@ from engine.text.formatting import embed_json, load_pages
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_review_page(stored: StoredSet) -> str:
+def render_review_page(stored: StoredSet, run_page: str | None = None) -> str:
     """The page of a proposal; markup in texts is escaped.
+
+    Args:
+        run_page: the address of the run's page in Prefect's UI, where there is one.
 
     Raises:
         StoreError: the proposal cannot be read.
@@ -24,13 +27,14 @@ def render_review_page(stored: StoredSet) -> str:
     data = json.loads(read_bytes(stored.file(REVIEW_DATA)))
     rows = read_rows(stored, PROPOSED)
     ids = {row["id"] for row in rows}
+    decisions = read_decisions(stored)
     packed = {
         "run": stored.run_id,
+        "run_page": run_page,
         "traits": data["traits"],
         "rows": _pack_rows(rows, data["samples"]),
-        "decisions": {
-            str(sample_id): said for sample_id, said in sum_up(read_decisions(stored)).items() if sample_id in ids
-        },
+        "decisions": {str(sample_id): said for sample_id, said in sum_up(decisions).items() if sample_id in ids},
+        "corrections": {str(sample_id): text for sample_id, text in list_corrections(decisions).items()},
     }
     return (
         load_pages(TEMPLATES)
@@ -38,6 +42,7 @@ def render_review_page(stored: StoredSet) -> str:
         .render(
             handle=stored.handle,
             run_id=stored.run_id,
+            run_page=run_page,
             count=len(packed["rows"]),
             until=f"{read_deadline(stored):%Y-%m-%d}",
             packed=embed_json(packed),

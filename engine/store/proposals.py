@@ -14,8 +14,8 @@ from typing import Any, Literal, cast, get_args
 
 import pyarrow as pa
 
-from engine.domain.model import Pool, Seed
-from engine.domain.samples import Row, make_sample_table
+from engine.domain.model import Pool, Seed, digest_text
+from engine.domain.samples import Row, make_id, make_sample_table
 from engine.errors import InputError, StoreError
 from engine.store.changes import finish_change, put_file, read_table
 from engine.store.commit import is_attached
@@ -35,17 +35,25 @@ from engine.store.writers import lock_model
 from engine.system.filesystem import read_bytes
 
 STATUSES = ("attached", "proposed", "rejected", "detached")
-Said = Literal["accept", "refuse", "other_pole", "undecided"]
+Said = Literal["accept", "refuse", "other_pole", "correct", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision on one sample; ``key`` is the id of the key that it was sent with, ``at`` a moment in UTC."""
+    """One decision on one sample; ``key`` is the id of the key that it was sent with, ``at`` a moment in UTC.
+
+    ``text`` is what a person has written in the place of the sample's text, where that was ``correct``.
+    """
 
     sample_id: int
     said: Said
     key: str
     at: str
+    text: str = ""
+
+    def to_entry(self) -> dict[str, Any]:
+        """The decision as a line of its file, and the manifest, have it."""
+        return {name: value for name, value in asdict(self).items() if name != "text" or value}
 
 
 def list_all(samples_uri: str, handle: str, statuses: Sequence[str] = STATUSES) -> list[StoredSet]:
@@ -115,20 +123,20 @@ def read_rows(stored: StoredSet, name: str) -> list[Row]:
     return [cast(Row, {"reason": None, **row}) for row in rows]
 
 
-def keep_decision(stored: StoredSet, sample_id: int, said: Said, key: str) -> Decision:
-    """Adds a decision; when this returns it is on the disk.
+def keep_decision(stored: StoredSet, sample_id: int, said: Said, key: str, text: str = "") -> Decision:
+    """Adds a decision; when this returns it is on the disk. The caller has checked a corrected ``text``.
 
     Raises:
         InputError: the set does not wait for a review any more. StoreError: it cannot be written.
     """
-    decision = Decision(sample_id, said, key, datetime.now(UTC).isoformat(timespec="milliseconds"))
+    decision = Decision(sample_id, said, key, datetime.now(UTC).isoformat(timespec="milliseconds"), text)
     place = f"The decision on sample {sample_id}"
     # The set does not become another one meanwhile, and nobody else adds a decision.
     with translate_errors(stored.folder, f"{place} was not kept: make it again"), lock_model(stored.folder):
         manifest = read_manifest(stored.folder)
         if manifest is None or manifest.get("status") != "proposed":
             raise InputError(f"The set of run {stored.run_id} takes no more decisions: its review has ended")
-        line = (json.dumps(asdict(decision)) + "\n").encode()
+        line = (json.dumps(decision.to_entry()) + "\n").encode()
         put_file(stored.folder, DECISIONS, _read_lines(stored) + line)
     return decision
 
@@ -146,14 +154,41 @@ def read_decisions(stored: StoredSet) -> list[Decision]:
 
 
 def sum_up(decisions: Sequence[Decision]) -> dict[int, Said]:
-    """The latest decision on each sample that has one, by its id."""
+    """The latest decision on each sample that has one, by its id; a text that was corrected is accepted."""
     latest = {item.sample_id: item.said for item in decisions}
-    return {sample_id: said for sample_id, said in latest.items() if said != "undecided"}
+    accepted: Said = "accept"
+    return {
+        sample_id: accepted if said == "correct" else said for sample_id, said in latest.items() if said != "undecided"
+    }
+
+
+def list_corrections(decisions: Sequence[Decision]) -> dict[int, str]:
+    """The corrected texts by the ids of the samples; what is undecided again has the text that it had."""
+    texts: dict[int, str] = {}
+    for item in decisions:
+        if item.said == "correct":
+            texts[item.sample_id] = item.text
+        elif item.said == "undecided":
+            texts.pop(item.sample_id, None)
+    return texts
 
 
 def list_decided(decisions: Mapping[int, Said], said: Said) -> list[int]:
     """The ids of the samples of which that was said, sorted."""
     return sorted(sample_id for sample_id, found in decisions.items() if found == said)
+
+
+def correct_rows(handle: str, rows: Iterable[Row], texts: Mapping[int, str]) -> list[Row]:
+    """The rows with their corrected texts, by ids; votes on the old text are none on the new one."""
+
+    def correct(row: Row) -> Row:
+        text = texts.get(row["id"])
+        if text is None or text == row["text"]:
+            return row
+        number, digest = make_id(handle, row["trait"], text), digest_text(text)
+        return Row(**{**row, "id": number, "text": text, "content_sha256": digest, "judge_votes": None})
+
+    return list(map(correct, rows))
 
 
 def reject_proposal(stored: StoredSet, why: str, is_persons: bool, who: str = "") -> StoredSet:
@@ -233,7 +268,7 @@ def _end(
         "counts": count_poles(rows),
         "rows_sha256": digest_ids([row["id"] for row in rows]),
         "review": {**manifest["review"], **review, "when": datetime.now(UTC).isoformat(timespec="seconds")},
-        "decisions": [asdict(decision) for decision in decisions],
+        "decisions": [decision.to_entry() for decision in decisions],
     }
     sealed = seal({**ended, ATTACHED_NS: time.time_ns()} if is_attached(manifest) else ended)
     put_file(stored.folder, MANIFEST, sealed)
@@ -244,12 +279,15 @@ def _list_accepted(stored: StoredSet) -> Iterator[tuple[int, Seed]]:
     """The id and the text of each sample that was accepted, or marked as the other pole, in a set's last review."""
     review = stored.manifest["review"]
     left_out, moved = set(review["left_out"]), set(review["other_pole"])
-    accepted = set(list_decided(sum_up(read_decisions(stored)), "accept"))
-    for row in read_rows(stored, PROPOSED):
-        number, quality = row["id"], row["quality"]
-        if number in (accepted | moved) - left_out and row["text"] is not None and quality is not None:
-            given = 1 - quality if number in moved else quality
-            yield number, Seed(str(row["trait"]), row["text"], given, f"run {stored.run_id}")
+    decisions = read_decisions(stored)
+    accepted = set(list_decided(sum_up(decisions), "accept"))
+    rows = [row for row in read_rows(stored, PROPOSED) if row["id"] in (accepted | moved) - left_out]
+    were = {entry["id"]: entry["was"] for entry in review.get("corrected", ())}
+    for row in correct_rows(stored.handle, rows, list_corrections(decisions)):
+        quality = row["quality"]
+        if row["text"] is not None and quality is not None:
+            given = 1 - quality if were.get(row["id"], row["id"]) in moved else quality
+            yield row["id"], Seed(str(row["trait"]), row["text"], given, f"run {stored.run_id}")
 
 
 def _read_lines(stored: StoredSet) -> bytes:

@@ -1,8 +1,9 @@
 """The command ``review``."""
 
 import json
+import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,10 @@ from engine.text.formatting import capitalise
 from flows.cli.console import name_user
 from flows.cli.in_process import MAIN_JOB, quiet_libraries, run_in_process, starting_server
 from flows.cli.options import JUDGE, VerboseOption, json_option
+
+if TYPE_CHECKING:
+    from engine.settings import Settings
+    from engine.store.store import StoredSet
 
 app = typer.Typer()
 
@@ -33,6 +38,10 @@ def review_command(
             help="This sample reads as the other pole: move it there if a place is free, else leave it out.",
         ),
     ] = None,
+    correct: Annotated[
+        tuple[int, str] | None,
+        typer.Option(metavar="ID TEXT", help="Attach this text in the place of that sample's. May stand alone."),
+    ] = None,
     why: Annotated[str, typer.Option(help="The reason, kept with the set.")] = "",
     fill: Annotated[
         bool, typer.Option("--fill", help="Then start a run that fills up to the effort's number.")
@@ -40,9 +49,11 @@ def review_command(
     as_json: Annotated[bool, json_option("run_id, status, samples, report; with --fill one a run")] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Decide on a proposed set: attach what stands, or reject all of it. Give --attach or --reject."""
-    if attach == reject:
+    """Decide on a proposed set: attach what stands, or reject all of it. Give --attach or --reject, or --correct."""
+    if attach == reject and (attach or correct is None):
         raise InputError("Say either --attach or --reject")
+    if correct and reject:
+        raise InputError("--correct mends a text for the set that is attached: say it with --attach, or alone")
     if fill and reject:
         raise InputError("--fill fills up what is attached: say it with --attach")
     from engine.settings import read_settings
@@ -52,7 +63,12 @@ def review_command(
 
     settings, asked = read_settings(), {"leave_out": leave_out or [], "other_pole": other_pole or [], "why": why}
     asked |= {"decision": "attach" if attach else "reject", "who": name_user()}
-    manifest = find_reviewable(settings, run_id).manifest
+    proposal = find_reviewable(settings, run_id)
+    manifest = proposal.manifest
+    if correct:
+        _correct(settings, proposal, *correct)
+        if not attach:
+            return
     with starting_server() as server:
         result = run_in_process("flows.review.flow:review", {"run_id": run_id, **asked}, server)
     _show(result, as_json)
@@ -60,6 +76,18 @@ def review_command(
         with starting_server() as server:
             filled = run_in_process(MAIN_JOB, ask_for_rest(manifest), server)
         _show(filled, as_json)
+
+
+def _correct(settings: "Settings", proposal: "StoredSet", sample_id: int, text: str) -> None:
+    from engine.review.correct import explain_rejection
+    from engine.store.proposals import keep_decision
+    from flows.cli.store import name_user
+
+    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
+    if why := explain_rejection(models_uri, samples_uri, proposal, sample_id, text := text.strip()):
+        raise InputError(f"{why}. Nothing was changed")
+    keep_decision(proposal, sample_id, "correct", name_user(), text)
+    print(f"Corrected: the set has this text in the place of sample {sample_id}'s once it is attached", file=sys.stderr)
 
 
 def _show(result: RunResult, as_json: bool) -> None:

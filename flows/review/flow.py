@@ -20,6 +20,7 @@ from engine.domain.model import POLES, Model, SynthType
 from engine.domain.samples import Row
 from engine.domain.verdict import RunResult, Verdict
 from engine.errors import GateError
+from engine.review.correct import apply_corrections
 from engine.review.settle import PersonReview, add_decisions, measure_standing, settle
 from engine.run.job import read_pools
 from engine.run.outcome import find_run_set, make_entry_check, read_result
@@ -163,13 +164,14 @@ async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resou
     while True:
         decisions = read_decisions(proposal)
         whole = add_decisions(review, proposal, decisions)
-        rows, refused = settle(proposal, whole)
+        standing, refused = settle(proposal, whole)
+        rows, corrected = apply_corrections(proposal, standing, decisions)
         verdict = await _check(proposal, rows, resources)
         await lease.confirm()
         newer: list[str] = []
         beside = (*verdict.beside, *proposal.manifest.get("replaces", ()))
         may_enter = make_entry_check(resources.settings, proposal.handle, pool, rows, beside, newer)
-        entry = {**whole.to_entry(), "refused": refused}
+        entry = {**whole.to_entry(), "refused": refused, **corrected}
         ended = attach_proposal(proposal, rows, entry, verdict.beside, decisions, may_enter)
         if ended is not None:
             for warning in verdict.warnings:

@@ -7,9 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
+from prefect.utilities.urls import url_for
 from pydantic import Field
 
 from engine.errors import InputError
+from engine.review.correct import MAX_CHARACTERS, explain_rejection
 from engine.review.page import render_review_page
 from engine.store.layout import PROPOSED
 from engine.store.proposals import Said, keep_decision, read_rows
@@ -17,7 +19,7 @@ from engine.store.store import StoredSet, find_set
 from flows.api.errors import ApiError
 from flows.api.refusals import BY_PREFECT, describe_answers
 from flows.api.routes.body import Body, describe_body, read_body
-from flows.api.routes.dependencies import get_key, get_orchestrator, get_storage
+from flows.api.routes.dependencies import Storage, get_key, get_orchestrator, get_storage
 from flows.api.schemas import RUN_ID_EXAMPLE, SAMPLE_ID_EXAMPLE, Answer
 
 router = APIRouter(tags=["Review"])
@@ -34,7 +36,12 @@ class DecisionBody(Body):
 
     # The page has ids as texts.
     sample_id: int = Field(strict=False, ge=0, lt=2**53, description="The sample's id.", examples=[SAMPLE_ID_EXAMPLE])
-    said: Said = Field(description="`undecided` takes an earlier decision back.", examples=["refuse"])
+    said: Said = Field(
+        description="`correct` accepts the sample with another `text`; `undecided` takes an earlier decision back, "
+        "a correction too.",
+        examples=["refuse"],
+    )
+    text: str = Field("", max_length=MAX_CHARACTERS, description="With `correct`: the text that is attached instead.")
 
 
 class DecisionAnswer(Answer):
@@ -71,7 +78,8 @@ def read_review(request: Request, run_id: RunId) -> Response:
 
     For a browser the key is the password of its dialog, with any user name.
     """
-    return Response(render_review_page(_find_proposal(request, run_id)), media_type="text/html", headers=PAGE_HEADERS)
+    page = render_review_page(_find_proposal(request, run_id), url_for("flow-run", obj_id=run_id))
+    return Response(page, media_type="text/html", headers=PAGE_HEADERS)
 
 
 @router.post(
@@ -91,11 +99,14 @@ def read_review(request: Request, run_id: RunId) -> Response:
 async def decide(request: Request, run_id: RunId) -> DecisionAnswer:
     """Keeps a decision on one sample of a proposed set, the moment that it is made.
 
+    A corrected text is held against the rules that ask no model and all texts beside it; one that breaks a rule is
+    refused (422), and the sample stays as it was.
+
     A browser sends its key by itself, so its request needs an `Origin` of this service.
     """
     stored = await run_in_threadpool(_find_changeable, request, run_id)
     wanted = await read_body(request, DecisionBody)
-    return await run_in_threadpool(_keep, stored, wanted, get_key(request).id)
+    return await run_in_threadpool(_keep, get_storage(request), stored, wanted, get_key(request).id)
 
 
 @router.post(
@@ -136,12 +147,17 @@ async def finish(request: Request, run_id: RunId) -> ReviewAnswer:
     )
 
 
-def _keep(stored: StoredSet, wanted: DecisionBody, who: str) -> DecisionAnswer:
+def _keep(storage: Storage, stored: StoredSet, wanted: DecisionBody, who: str) -> DecisionAnswer:
     if wanted.sample_id not in {row["id"] for row in read_rows(stored, PROPOSED)}:
         said = f"The proposal of run {stored.run_id} has no sample {wanted.sample_id}."
         raise ApiError(404, "sample_not_found", said, {"sample_id": wanted.sample_id})
+    text = wanted.text.strip() if wanted.said == "correct" else ""
+    if wanted.said == "correct":
+        why = explain_rejection(storage.models_uri, storage.samples_uri, stored, wanted.sample_id, text)
+        if why:
+            raise ApiError(422, "invalid_request", f"{why}.", {"field": "text", "sample_id": wanted.sample_id})
     try:
-        kept = keep_decision(stored, wanted.sample_id, wanted.said, who)
+        kept = keep_decision(stored, wanted.sample_id, wanted.said, who, text)
     except InputError as error:
         raise ApiError(409, "model_busy", f"{error}.", {"run_id": stored.run_id}) from None
     return DecisionAnswer(sample_id=kept.sample_id, said=kept.said)

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fakes.builders import make_exemplar, make_stamp
+from fakes.builders import make_exemplar, make_level, make_stamp
 
 from engine.domain.model import POLES, Pole, Pool
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
@@ -91,8 +91,9 @@ def attach_set(
         make_exemplar(f"{run_id} refused {number}", index=number, reason="too_short") for number in range(rejected)
     ]
     rows, others = ([make_row(item, stamp, None) for item in items] for items in (made, refused))
+    inputs = {"level": asdict(make_level())} if status == "proposed" else {}
     return write_set(
-        str(samples), SampleSet(stamp, pool, status, "plan", rows, others, documents, {}, {}, review, replaces)
+        str(samples), SampleSet(stamp, pool, status, "plan", rows, others, documents, {}, inputs, review, replaces)
     )
 
 

@@ -1,6 +1,8 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const decisions = new Map(Object.entries(data.decisions));
+// What a person has written in the place of texts.
+const texts = new Map(Object.entries(data.corrections));
 const byId = new Map(data.rows.map((row) => [row.id, row]));
 const pairs = new Map();
 for (const row of data.rows) if (row.pair) pairs.set(row.pair, [...(pairs.get(row.pair) || []), row]);
@@ -34,6 +36,7 @@ function say(text, bad = false) {
 
 const label = (row, pole = row.pole) => data.traits[row.trait][pole];
 const other = (row) => (row.pole === "positive" ? "negative" : "positive");
+const textOf = (row) => texts.get(row.id) ?? row.text;
 const partner = (row) => (pairs.get(row.pair) || []).find((one) => one.id !== row.id);
 
 function filter(keep) {
@@ -85,16 +88,18 @@ function drawOne() {
   const near = row.nearest && byId.get(row.nearest[0]);
   return make("article", {class: `card ${row.pole}`, "aria-label": `Text ${place + 1} of ${shown.length}`},
     make("h2", {}, make("span", {}, make("span", {class: "pole", text: label(row)}), ` · ${data.traits[row.trait].name} · ${place + 1} of ${shown.length}`), drawMark(row)),
-    make("p", {class: "text", text: row.text}),
+    make("p", {class: "text", text: textOf(row)}),
+    texts.has(row.id) && make("p", {class: "muted", text: `Corrected. It came as: ${row.text}`}),
     make("p", {class: "muted", text: `About ${row.subject}. Id ${row.id}`}),
     drawAxis(row),
     make("div", {class: "row"}, ...drawButtons(row),
+      make("button", {type: "button", text: "Correct", onclick: edit}),
       make("button", {type: "button", text: "Undo", onclick: undo}),
       make("button", {type: "button", text: "Back", onclick: () => move(-1)}),
       make("button", {type: "button", text: "Next", onclick: () => move(1)})),
     make("div", {class: "beside"},
-      pair && make("section", {class: pair.pole}, make("h3", {}, "Its pair: ", make("span", {class: "pole", text: label(pair)})), make("p", {text: pair.text})),
-      near && make("section", {}, make("h3", {text: `Most like it (${row.nearest[1].toFixed(2)})`}), make("p", {text: near.text}))));
+      pair && make("section", {class: pair.pole}, make("h3", {}, "Its pair: ", make("span", {class: "pole", text: label(pair)})), make("p", {text: textOf(pair)})),
+      near && make("section", {}, make("h3", {text: `Most like it (${row.nearest[1].toFixed(2)})`}), make("p", {text: textOf(near)}))));
 }
 
 function drawTable() {
@@ -106,7 +111,7 @@ function drawTable() {
 
 function drawLine(row) {
   return make("tr", {class: row.pole, id: `row-${row.id}`}, make("td", {}, make("span", {class: "pole", text: label(row)})),
-    make("td", {text: row.text}), make("td", {}, drawMark(row), make("div", {class: "row"}, ...drawButtons(row))));
+    make("td", {text: textOf(row)}), make("td", {}, drawMark(row), make("div", {class: "row"}, ...drawButtons(row))));
 }
 
 function draw() {
@@ -136,12 +141,12 @@ async function send(path, body) {
 }
 
 function set(row, said) {
-  if (!said || said === "undecided") decisions.delete(row.id); else decisions.set(row.id, said);
+  if (!said || said === "undecided") decisions.delete(row.id); else decisions.set(row.id, said === "correct" ? "accept" : said);
 }
 
-function keep(row, said) {
+function keep(row, said, text) {
   set(row, said);
-  sending = sending.then(() => send("/decisions", {sample_id: row.id, said})).then(() => {
+  sending = sending.then(() => send("/decisions", {sample_id: row.id, said, text})).then(() => {
     kept.set(row.id, said);
     unkept.delete(row.id);
   }, (error) => {
@@ -160,7 +165,7 @@ function tellUnkept() {
 
 function decide(row, said) {
   if (over) return;
-  undone.push([row, decisions.get(row.id) || "undecided"]);
+  undone.push([row, decisions.get(row.id) || "undecided", texts.get(row.id)]);
   keep(row, said);
   say(`${WORDS[said][0].toUpperCase()}${WORDS[said].slice(1)}${said === "other_pole" ? `: ${label(row, other(row))}` : ""}.`);
   if (at("view").value === "table") {
@@ -172,20 +177,58 @@ function decide(row, said) {
   } else move(1);
 }
 
+// A text in the place of one that is nearly right: the HTTP API checks it as any other, and until then it stays here.
+function edit() {
+  const row = shown[place];
+  if (!row || over) return;
+  const area = make("textarea", {rows: 6, "aria-label": "The corrected text"});
+  area.value = textOf(row);
+  at("stage").querySelector(".text").replaceWith(area);
+  area.after(make("div", {class: "row"}, make("button", {type: "button", class: "accept", text: "Keep this text", onclick: () => correct(row, area)}),
+    make("button", {type: "button", text: "Leave it as it was", onclick: draw})));
+  area.focus();
+}
+
+async function correct(row, area) {
+  const text = area.value.trim();
+  const before = [row, decisions.get(row.id) || "undecided", texts.get(row.id)];
+  const answered = sending.then(() => send("/decisions", {sample_id: row.id, said: "correct", text}));
+  sending = answered.catch(() => null);
+  try {
+    await answered;
+  } catch (error) {
+    return say(error.message, true);
+  }
+  undone.push(before);
+  texts.set(row.id, text);
+  set(row, "correct");
+  kept.set(row.id, "accept");
+  unkept.delete(row.id);
+  tellUnkept();
+  draw();
+  say("Corrected, and accepted.");
+}
+
 function undo() {
   const last = undone.pop();
   if (!last || over) return say("There is nothing to undo.");
-  keep(...last);
-  place = Math.max(0, shown.findIndex((row) => row.id === last[0].id));
+  const [row, said, text] = last;
+  if (text !== texts.get(row.id)) {
+    keep(row, "undecided");
+    if (text) keep(row, "correct", text);
+    if (text) texts.set(row.id, text); else texts.delete(row.id);
+  }
+  keep(row, said);
+  place = Math.max(0, shown.findIndex((one) => one.id === row.id));
   draw();
   say("Taken back.");
 }
 
 const KEYS = {a: () => shown[place] && decide(shown[place], "accept"), r: () => shown[place] && decide(shown[place], "refuse"),
-  o: () => shown[place] && decide(shown[place], "other_pole"), u: undo, b: () => move(-1), n: nextPair,
+  o: () => shown[place] && decide(shown[place], "other_pole"), e: edit, u: undo, b: () => move(-1), n: nextPair,
   ArrowLeft: () => move(-1), ArrowRight: () => move(1)};
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.matches("select, input:not([type=checkbox])");
+  const typing = event.target.matches("select, textarea, input:not([type=checkbox])");
   const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act || typing || event.ctrlKey || event.metaKey || event.altKey || at("view").value === "table") return;
   event.preventDefault();
@@ -200,7 +243,10 @@ async function finish(decision, fill = false) {
   await sending;
   try {
     if (decision === "attach" && unkept.size) throw new Error("something that you decided was not kept.");
-    say((await send("", {decision, why: at("why").value, fill})).message);
+    const answer = await send("", {decision, why: at("why").value, fill});
+    say(answer.message);
+    // Its page has the same address but for the id.
+    if (data.run_page) at("links").prepend(make("a", {href: data.run_page.replace(data.run, answer.run_id), text: "The run that finishes the set"}), " · ");
   } catch (error) {
     over = false;
     // An error of fetch's own: the word may have arrived, and its answer not.

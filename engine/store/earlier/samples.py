@@ -19,7 +19,7 @@ from engine.store.earlier.search import NO_TEXTS, MemoryTexts, Numbers, StoredTe
 from engine.store.layout import HASHES
 from engine.store.store import StoredSet, explain_damage
 from engine.system.filesystem import open_folder, read_bytes
-from engine.text.near_duplicates import HASHES_SCHEMA, HashColumn
+from engine.text.near_duplicates import HASHES_SCHEMA, HashColumn, make_hash_column
 
 # A file of hashes on this disk, or its content from an object store.
 _Hashes = str | bytes
@@ -114,13 +114,17 @@ class _StoreTexts:
         Raises:
             StoreError: a set's hashes cannot be read, or do not fit its samples.
         """
+        counts = np.diff([0, *self._ends]).tolist()
         if not self._found:
             # Each round asks several times, and a model may have thousands of sets.
-            counts = np.diff([0, *self._ends]).tolist()
             self._found = [_find_hashes(*item) for item in zip(self._sets, counts, strict=True)]
-        for stored, (hashes, ids) in zip(self._sets, self._found, strict=True):
+        for stored, count, (hashes, ids) in zip(self._sets, counts, self._found, strict=True):
             with explain_damage(stored):
-                yield from _walk_hashes(hashes, column, ids)
+                if stored.manifest.get("review", {}).get("corrected"):
+                    # The file has the hashes of the texts as they were proposed.
+                    yield make_hash_column(_read_texts(stored, np.arange(count)), column)
+                else:
+                    yield from _walk_hashes(hashes, column, ids)
 
     def read(self, rows: Numbers) -> Mapping[int, str]:
         """The texts at some positions, which are sorted and unique; of each set only the row groups that have some.

@@ -1,5 +1,6 @@
 """What a person leaves of a proposal: what stands, what is refused, and what may read as the other pole."""
 
+import re
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,13 +8,15 @@ from pathlib import Path
 import pytest
 from fakes.builders import make_exemplar, make_level, make_model, make_stamp, make_test_plan
 
-from engine.domain.model import POLES
+from engine.domain.model import POLES, digest_text
 from engine.domain.samples import Row, make_id, make_row
 from engine.domain.votes import Vote
 from engine.errors import InputError
-from engine.review.settle import PersonReview, settle
+from engine.review.correct import apply_corrections, explain_rejection
+from engine.review.settle import PersonReview, add_decisions, settle
 from engine.run.job import read_pools
 from engine.screening.screener import Screener
+from engine.store.changes import Removal, remove_stored
 from engine.store.layout import PROPOSED, REJECTED
 from engine.store.proposals import (
     attach_proposal,
@@ -27,6 +30,7 @@ from engine.store.proposals import (
 from engine.store.sample_set import SampleSet, count_poles
 from engine.store.store import StoredSet, write_set
 from engine.store.verify import StoreVerifier
+from engine.text.formatting import name_reason
 
 STAMP, NOW = make_stamp(), datetime.now(UTC)
 PLAIN = ("Press the button and the door opens.", "We send you a mail.", "The job runs every hour.", "Wait a minute.")
@@ -112,6 +116,59 @@ def test_what_stands_is_attached_and_the_manifest_says_what_does_not(tmp_path: P
     assert ("vague", [name_id(PLAIN[0])]) == (said["why"], said["refused"])
     assert ["accept"] == [decision["said"] for decision in attached.manifest["decisions"]]
     assert ((PLAIN[0],), 7) == (read.refused, len(read.attached))
+
+
+def test_corrected_text_is_attached_under_its_own_id_and_the_one_that_it_was_stays_in_the_proposal(
+    tmp_path: Path,
+) -> None:
+    store, models = str(tmp_path / "samples"), tmp_path / "models"
+    stored, wanted = make_proposal(tmp_path / "samples"), "Push the button and the big door opens at once."
+    folder = models / STAMP.handle
+    folder.mkdir(parents=True)
+    trait = "{type: spectrum, key: clarity, positive_label: Clear, negative_label: Obscure}"
+    (folder / "model.yaml").write_text(f"traits: [{trait}]\n")
+    was, taken_back = name_id(PLAIN[0]), name_id(PLAIN[1])
+    wrong = {
+        "unreadable": " ",
+        "meta_talk": "Here is an example of what you asked for.",
+        "too_long": "Push the green button on the left side and wait until both doors have opened by themselves.",
+        "near_duplicate": f"{STIFF[2]} again",
+    }
+    why = [explain_rejection(str(models), store, stored, was, text) for text in wrong.values()]
+    assert "" == explain_rejection(str(models), store, stored, was, wanted)
+    with pytest.raises(InputError, match="has no sample 12"):
+        explain_rejection(str(models), store, stored, 12, wanted)
+    keep_decision(stored, was, "correct", "key", wanted)
+    keep_decision(stored, was, "accept", "key")
+    keep_decision(stored, taken_back, "correct", "key", "Another text that nobody wants.")
+    keep_decision(stored, taken_back, "undecided", "key")
+    decisions = read_decisions(stored)
+    review = add_decisions(PersonReview(), stored, decisions)
+    standing, refused = settle(stored, review)
+    rows, corrected = apply_corrections(stored, standing, decisions)
+    entry = {**review.to_entry(), "refused": refused, **corrected}
+    attached = attach_proposal(stored, rows, entry, (), decisions, lambda: True)
+    assert attached
+    model = read_pools(store, make_model(handle=STAMP.handle))
+    again = Screener(make_test_plan(model), use_lengths=False).screen([make_exemplar(wanted), make_exemplar(PLAIN[2])])
+
+    assert [name_reason(reason) for reason in wrong] == [re.findall("a rule, (.+?)[.]", said)[0] for said in why]
+    new = name_id(wanted)
+    [row] = [item for item in rows if item["id"] == new]
+    assert (wanted, digest_text(wanted), "synthesized", None) == tuple(
+        row[name] for name in ("text", "content_sha256", "provenance", "judge_votes")
+    )
+    assert {*PLAIN[1:], *STIFF, wanted} == {item["text"] for item in rows}
+    assert [{"id": new, "was": was}] == attached.manifest["review"]["corrected"]
+    assert wanted == attached.manifest["decisions"][0]["text"]
+    assert PLAIN[0] in {item["text"] for item in read_rows(attached, PROPOSED)}
+    assert [] == list(StoreVerifier(store).find_faults())
+    # The hashes beside the set are those of what was proposed.
+    assert ["duplicate", "duplicate"] == [item.reason for item in again]
+    assert [wanted] == [seed.text for seed in model.reviewed]
+    remove_stored(attached, Removal((new,), NOW))
+    assert () == read_pools(store, make_model(handle=STAMP.handle)).reviewed
+    assert [] == list(StoreVerifier(store).find_faults())
 
 
 @pytest.mark.parametrize("refused", [True, False])

@@ -9,6 +9,7 @@ from fakes.provider import Provider
 from fakes.set_events import capture_set_events
 from fakes.workspace import HANDLE, Workspace, read_manifest
 
+from engine.domain.samples import make_id
 from engine.settings import read_settings
 from engine.store.layout import DECISIONS, PROPOSED, REPORT, SAMPLES, VERDICT
 from engine.store.proposals import keep_decision
@@ -20,6 +21,7 @@ NOTHING_PASSES = {
     "name": "none",
     "expectations": [{"type": "expect_table_row_count_to_equal", "kwargs": {"value": 0}, "severity": "critical"}],
 }
+CORRECTED = "We wrote this sentence ourselves, and nobody else has written it before."
 PROPOSE = ("synthesize", *LOW, "--review")
 
 
@@ -40,6 +42,9 @@ def test_reviewed_set_keeps_what_stands_is_filled_up_and_teaches_later_runs(
     keep_decision(find_reviewable(read_settings(), run_id), first["id"], "refuse", "key")
     for sample_id in accepted:
         keep_decision(find_reviewable(read_settings(), run_id), sample_id, "accept", "key")
+    # One is refused with a message and changes nothing, the other is kept.
+    corrected = ("review", run_id, "--correct", str(others[0]["id"]))
+    corrections = [run_command(*corrected, text) for text in ("Short.", CORRECTED)]
     options = ("--attach", "--leave-out", str(second["id"]))
     own = entered.folder / "suites"
     own.mkdir()
@@ -64,10 +69,13 @@ def test_reviewed_set_keeps_what_stands_is_filled_up_and_teaches_later_runs(
     assert (1, "proposed") == (failed.code, waiting)
     assert "The proposal still waits" in failed.message
     assert ("attached", run_id, "attached") == (said["status"], said["run_id"], filled["status"])
-    assert {row["id"] for row in others} == {row["id"] for row in rows}
+    assert [2, 0] == [ended.code for ended in corrections]
+    assert "stays as it was, since the new one breaks a rule, too short" in corrections[0].message
+    assert {CORRECTED, *(row["text"] for row in others[1:])} == {row["text"] for row in rows}
+    assert {make_id(HANDLE, row["trait"], row["text"]) for row in rows} == {row["id"] for row in rows}
     assert (2, True) == (len(pq.read_table(filled["samples"])), 0 < asked < len(rows))
     assert {first["id"], second["id"]} == {*read_manifest(folder)["review"]["refused"]}
-    assert 3 == len((folder / DECISIONS).read_text().splitlines())
+    assert 4 == len((folder / DECISIONS).read_text().splitlines())
     assert documents == {name: (folder / name).read_bytes() for name in documents}
     assert 0 == run_command("verify").code
     assert (2, True) == (again.code, "is attached: it does not wait for a review" in again.message)

@@ -18,7 +18,7 @@ from playwright.sync_api import Route, expect, sync_playwright
 from engine.domain.samples import make_id
 from engine.review.page import render_review_page
 from engine.store.layout import REVIEW_DATA
-from engine.store.proposals import keep_decision, read_decisions, reject_proposal, sum_up
+from engine.store.proposals import keep_decision, list_corrections, read_decisions, reject_proposal, sum_up
 from engine.store.store import StoredSet
 from engine.store.verify import StoreVerifier
 
@@ -94,6 +94,25 @@ def test_decisions_need_scope_origin_and_a_sample_of_the_set(surface: Surface) -
     assert body == kept[0].json()
     assert [told for _, told in refused] == [read_refusal(answer) for answer, _ in refused]
     assert {ids[0]: "refuse", ids[1]: "refuse"} == counted
+
+
+def test_corrected_text_is_checked_and_kept_and_one_that_breaks_a_rule_loses_nothing(surface: Surface) -> None:
+    (stored, ids), text = propose(surface.samples), "Press it now."
+    path, body = f"/runs/{stored.run_id}/review/decisions", {"sample_id": ids[0], "said": "correct"}
+    kept = surface.author.post(path, json=body | {"text": f" {text}\n"})
+    refused = [surface.author.post(path, json=body | {"text": wrong}) for wrong in ("", "Short.", "As [name] said.")]
+    foreign = surface.author.post(path, json=body | {"sample_id": 12, "text": text})
+    page = surface.author.get(f"/runs/{stored.run_id}/review").text
+    decisions = read_decisions(stored)
+
+    assert 200 == kept.status_code, kept.text
+    assert "correct" == kept.json()["said"]
+    assert [(422, "invalid_request")] * 3 == list(map(read_refusal, refused))
+    assert all("stays as it was" in answer.json()["error"]["message"] for answer in refused)
+    assert (404, "sample_not_found") == read_refusal(foreign)
+    assert ({ids[0]: text}, {ids[0]: "accept"}) == (list_corrections(decisions), sum_up(decisions))
+    assert text in page
+    assert f"/v1/runs/{stored.run_id}/report" in page
 
 
 def test_word_on_the_whole_makes_a_run_that_finishes_the_set(surface: Surface) -> None:
