@@ -7,11 +7,13 @@ from uuid import UUID
 
 import httpx
 from prefect import get_run_logger
-from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, StateType
-from prefect.exceptions import ObjectNotFound
-from prefect.flow_runs import asuspend_flow_run
-from prefect.input import RunInput
+from prefect.exceptions import Abort, ObjectNotFound, Pause
+from prefect.input import RunInput, keyset_from_paused_state
+from prefect.runtime import flow_run
+from prefect.states import Suspended
+from prefect.utilities.engine import propose_state
 from pydantic import Field, ValidationError
 
 from engine.errors import InputError, ModelBusyError
@@ -93,19 +95,22 @@ async def ask_person(settings: Settings, stored: StoredSet) -> PersonReview | No
     """
     samples = count_noun(stored.manifest["files"][PROPOSED]["rows"], "sample")
     until = f"{read_deadline(stored):%Y-%m-%d %H:%M} UTC"
-    read = f"Read them in the report: `{stored.file(REPORT)}`"
+    read, where = f"Read them in the report: `{stored.file(REPORT)}`", ""
     if settings.api_url:
         page = f"{settings.api_url.rstrip('/')}/v1/runs/{stored.run_id}/review"
-        read = f"[Read them, and decide on each]({page}): what you decide there counts here."
+        read, where = f"[Read them, and decide on each]({page}): what you decide there counts here.", f", or at {page}"
+    message = (
+        f"{samples} wait for you until {until}. Read them under Artifacts, verdict{where}. Then press ⋮, Resume, and "
+        "say in its form whether to attach them"
+    )
     form = ReviewForm.with_initial_data(
         description=f"**{samples} of {stored.handle} wait for you**, until {until}; then they are rejected.\n\n{read}"
     )
     resumed = 0
     while True:
         try:
-            given = await asuspend_flow_run(wait_for_input=form, key=f"review-{resumed}")
-            return None if given is None else given.read()
-        except RuntimeError:
+            return (await _suspend(form, f"review-{resumed}", message)).read()
+        except Abort:
             return None
         except ValidationError:
             # A state that somebody sets resumes a run past its form.
@@ -113,6 +118,26 @@ async def ask_person(settings: Settings, stored: StoredSet) -> PersonReview | No
                 "The run was resumed without a decision: nothing was changed, and its set waits on"
             )
             resumed += 1
+
+
+async def _suspend(form: type[ReviewForm], key: str, message: str) -> ReviewForm:
+    """What was said in the form of a suspension; as Prefect's ``suspend_flow_run``, which gives its state no message.
+
+    Raises:
+        prefect.exceptions.Pause: nobody has spoken, and the run is suspended. Abort: it cannot be.
+        ValidationError: it was resumed without the form.
+    """
+    state: State[None] = Suspended(pause_key=key, message=message)
+    keyset = keyset_from_paused_state(state)
+    state.state_details.run_input_keyset = {str(name): place for name, place in keyset.items()}
+    async with get_client() as client:
+        told = await propose_state(client, state, flow_run_id=UUID(str(flow_run.get_id())))
+    if told.is_running():
+        return await form.aload(keyset)
+    if not told.is_paused():
+        raise Abort(f"Prefect answers {told.name}")
+    await form.asave(keyset)
+    raise Pause(state=told)
 
 
 def end_suspended(client: SyncPrefectClient, run_id: str, ended: State[None]) -> None:

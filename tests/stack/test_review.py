@@ -12,6 +12,7 @@ from engine.store.layout import SAMPLES
 
 def test_resumed_run_waits_for_the_one_that_holds_the_lease_and_rejects(stack: Stack, handle: str) -> None:
     run_id, folder = stack.suspend(handle)
+    suspended = stack.site.read_state(run_id)[1]
     stack.provider.behaviour = Behaviour(hold_after=0)
     with ThreadPoolExecutor(1) as thread:
         holder = thread.submit(stack.run_here, handle)
@@ -23,6 +24,8 @@ def test_resumed_run_waits_for_the_one_that_holds_the_lease_and_rejects(stack: S
         attached = holder.result()
     told = stack.wait_for_end(run_id)
 
+    # The tab *Details* shows it.
+    assert "Read them under Artifacts, verdict. Then press ⋮, Resume" in suspended
     assert ("proposed", True) == (unchanged, attached.is_completed())
     assert ("CANCELLED", True) == (told[0], "not ours" in told[1])
     assert ("rejected", False) == (read_manifest(folder)["status"], (folder / SAMPLES).exists())
