@@ -81,7 +81,6 @@ def review_command(
 def _correct(settings: "Settings", proposal: "StoredSet", sample_id: int, text: str) -> None:
     from engine.review.correct import explain_rejection
     from engine.store.proposals import keep_decision
-    from flows.cli.store import name_user
 
     models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
     if why := explain_rejection(models_uri, samples_uri, proposal, sample_id, text := text.strip()):

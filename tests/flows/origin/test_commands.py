@@ -111,7 +111,10 @@ def test_what_became_of_a_text_says_who_did_it(shed: Workspace, run_command: Com
     key, _ = issue_key(locate_keys(read_settings()), ["u22a8"], "authoring", datetime.now(UTC), "Ann's")
     run_id = run_command("synthesize", HANDLE, "--effort", "low", "--review", "--json").facts["run_id"]
     folder = shed.find_set(run_id)
-    left_out, removed, stays, *_ = (int(number) for number in pd.read_parquet(folder / "__run__/proposed.pq")["id"])
+    rows = pd.read_parquet(folder / "__run__/proposed.pq").to_dict("records")
+    left_out, removed, stays, was = (int(row["id"]) for row in rows[:4])
+    better = f"{rows[3]['text']} That is all."
+    assert 0 == run_command("review", run_id, "--correct", str(was), better).code
     keep_decision(get_set(str(shed.samples), run_id), left_out, "refuse", key.id)
     waits = exemplars.show(stays)
     assert 0 == run_command("review", run_id, "--attach", "--why", "fine").code
@@ -119,6 +122,7 @@ def test_what_became_of_a_text_says_who_did_it(shed: Workspace, run_command: Com
     gone = [exemplars.show(number, HANDLE) for number in (left_out, removed)]
     assert 0 == run_command("detach", run_id).code
     off = exemplars.show(stays, run_id=run_id)
+    corrected = exemplars.show(make_id(HANDLE, rows[3]["trait"], better))
     add_samples(str(shed.folder / "models"), str(shed.samples), HANDLE, [Seed("clarity", "Added.", 0.0)])
     own = exemplars.show(make_id(HANDLE, "clarity", "Added."))
     unknown = run_command("show", "12")
@@ -133,6 +137,8 @@ def test_what_became_of_a_text_says_who_did_it(shed: Workspace, run_command: Com
     # A removed text keeps its prompt.
     assert [gone[0].prompt and gone[0].prompt.known, gone[1].prompt and gone[1].prompt.known] == ["sent", "sent"]
     assert ("detached", "set detached", me) == (off.standing, off.events[-1].what, off.events[-1].who)
+    assert ("detached", better) == (corrected.standing, corrected.row["text"])
+    assert ("reviewed: correct", me) == (corrected.events[1].what, corrected.events[1].who)
     assert me == read_manifest(folder)["review"]["who"]
     assert ("authored", f"{HANDLE}/added.jsonl:1", "Obscure", None) == (own.standing, own.where, own.pole, own.prompt)
     assert (2, True) == (unknown.code, "There is no sample 12 in " in unknown.message)
