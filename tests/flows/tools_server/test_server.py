@@ -29,7 +29,7 @@ from flows.api.keys import issue_key
 from flows.tools_server.server import make_server
 from flows.tools_server.sessions import identify
 
-PROGRAM = (sys.executable, "-m", "exemplars", "mcp")
+PROGRAM = (str(Path(sys.executable).with_name("exemplars")), "mcp")
 CHANGING = {"add_samples", "delete_sample", "synthesize_samples"}
 READING = {"list_models", "get_model", "list_traits", "list_samples", "plan_synthesis", "get_run", "validate_model"}
 ONE = {"trait": "clarity", "text": "Press the button.", "quality": 1}
