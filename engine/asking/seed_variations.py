@@ -204,10 +204,10 @@ class VoiceCheck:
                 self._spreads[trait.key, pole] = measure_spreads([seed.text for seed in seeds], language)
 
     def find_drift(self, exemplar: Exemplar) -> str | None:
-        """Describes how an exemplar departs from its seed's voice; None if it keeps it, or is not a variation."""
-        if exemplar.seed_sha256 is None or exemplar.text is None:
+        """Describes how an exemplar departs from its seed's voice; None if it keeps it, or has no seed there."""
+        seed = self._seeds.get((exemplar.trait, exemplar.pole, exemplar.seed_sha256 or ""))
+        if seed is None or exemplar.text is None:
             return None
-        seed = self._seeds[exemplar.trait, exemplar.pole, exemplar.seed_sha256]
         drift = find_drift(seed.text, exemplar.text, self._spreads[exemplar.trait, exemplar.pole], self._language)
         return f"{drift}. The seed: {seed.text[:80]}" if drift else None
 

@@ -196,19 +196,19 @@ class Rounds:
                 sentences.append(f"{said}: a scorer learns nothing from them. {SHARPEN_POLES}")
         return tuple(sentences)
 
-    def explain_recheck(self, proposed: bool = False) -> tuple[str, ...]:
+    def explain_recheck(self, status: str = "attached") -> tuple[str, ...]:
         """Explains what the recheck found, and what to do: for each trait whose poles nothing tells apart, or that has
         exemplars on the wrong side, and for each shortcut.
 
         Args:
-            proposed: whether the exemplars wait for a person's decision.
+            status: that of the set that has the exemplars.
         """
         model = self.plan.model
         sentences = [
             f"{probe.trait}: {len(probe.wrong_side)} of its "
             f"{sum(exemplar.trait == probe.trait for exemplar in self.choice.chosen)} samples "
             f"{'reads' if len(probe.wrong_side) == 1 else 'read'} like the other pole. "
-            f"{self._say_how_to_take_off(probe.wrong_side, proposed)}"
+            f"{self._say_how_to_take_off(probe.wrong_side, status)}"
             for probe in self.recheck.probes
             if probe.wrong_side
         ]
@@ -220,13 +220,15 @@ class Rounds:
         ]
         return (*self.explain_untold(), *sentences, *shortcuts)
 
-    def _say_how_to_take_off(self, keys: Collection[str], proposed: bool) -> str:
+    def _say_how_to_take_off(self, keys: Collection[str], status: str) -> str:
         """Says what to do with chosen exemplars of which some may have the wrong label."""
         handle = self.plan.model.handle
         ids = [str(make_id(handle, item.trait, item.text or "")) for item in self.choice.chosen if item.key in keys]
         first, more = ids[:NAMED_IDS], f" (where {len(ids) - NAMED_IDS} more are)" if len(ids) > NAMED_IDS else ""
         what = f"Read what the report's table marks{more}, and"
-        if proposed:
+        if status == "rejected":
+            return what.removesuffix(", and")
+        if status == "proposed":
             return (
                 f"{what} leave out what has the wrong label when you attach: --leave-out {' --leave-out '.join(first)}"
             )

@@ -180,7 +180,7 @@ def describe_made(rounds: Rounds) -> str:
 
 def list_warnings(rounds: Rounds, verdict: Verdict) -> tuple[str, ...]:
     """Lists the gate's warnings and those of the review, a sentence or two each: what was found and what to do."""
-    return (*verdict.warnings, *rounds.explain_recheck(verdict.proposed))
+    return (*verdict.warnings, *rounds.explain_recheck(verdict.status))
 
 
 def count_others(choice: Choice) -> str:

@@ -33,6 +33,7 @@ from engine.store.sample_set import (
 from engine.store.store import UNREADABLE, StoredSet, explain_damage, list_sets, translate_errors
 from engine.store.writers import lock_model
 from engine.system.filesystem import read_bytes
+from engine.text.near_duplicates import find_pairs
 
 STATUSES = ("attached", "proposed", "rejected", "detached")
 Said = Literal["accept", "refuse", "other_pole", "correct", "undecided"]
@@ -71,7 +72,8 @@ def read_deadline(stored: StoredSet) -> datetime:
 
 
 def read_refused(sets: Iterable[StoredSet]) -> tuple[str, ...]:
-    """The texts of a model that a person has refused, sorted: left out of a proposal, or removed later.
+    """The texts of a model that a person has refused, sorted: left out of a proposal, removed later, or corrected into
+    one that is not near to it.
 
     Args:
         sets: all sets of the model; of those without a refused text only the manifest is looked at.
@@ -82,10 +84,15 @@ def read_refused(sets: Iterable[StoredSet]) -> tuple[str, ...]:
     texts: set[str] = set()
     for stored in sets:
         texts.update(entry["text"] for entry in stored.manifest.get("removals", ()) if entry["text"])
-        if refused := set(stored.manifest.get("review", {}).get("refused", ())):
-            rows = read_rows(stored, PROPOSED)
-            texts.update(row["text"] for row in rows if row["id"] in refused and row["text"])
-    return tuple(sorted(texts))
+        review = stored.manifest.get("review", {})
+        refused, were = set(review.get("refused", ())), {entry["was"] for entry in review.get("corrected", ())}
+        if refused or were:
+            new = list_corrections(read_decisions(stored)) if were else {}
+            for row in read_rows(stored, PROPOSED):
+                number, text = row["id"], row["text"] or ""
+                if number in refused or (number in were and not find_pairs([("new", new[number]), ("was", text)])):
+                    texts.add(text)
+    return tuple(sorted(texts - {""}))
 
 
 def read_reviewed(sets: Iterable[StoredSet]) -> tuple[Seed, ...]:

@@ -1,7 +1,6 @@
 """Shows a run in the terminal: progress while it goes on, and samples, verdict and paths at its end."""
 
 import logging
-import shutil
 import sys
 import time
 from collections import Counter
@@ -155,7 +154,9 @@ def show_tried(job: Job, store: Path, page: Path) -> None:
     said = f"{rejected.total():,} of {count_noun(len(made), 'text')} would be rejected{f' ({why})' if why else ''}"
     console.print(f"{said}; a run asks for more, and chooses among them. Nothing is attached.")
     page.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(report, page)
+    # It names no command for texts that no store has.
+    said = f'"take_off":"exemplars remove {job.model.handle}"'
+    page.write_text(report.read_text(encoding="utf-8").replace(said, '"take_off":""'), encoding="utf-8")
     console.print(f"report   {str(page).removeprefix(f'{Path.cwd()}/')}", soft_wrap=True)
 
 

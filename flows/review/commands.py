@@ -59,6 +59,7 @@ def review_command(
     from engine.settings import read_settings
 
     quiet_libraries(verbose)
+    from engine.run.outcome import read_result
     from flows.review.waiting import ask_for_rest, find_reviewable
 
     settings, asked = read_settings(), {"leave_out": leave_out or [], "other_pole": other_pole or [], "why": why}
@@ -68,6 +69,8 @@ def review_command(
     if correct:
         _correct(settings, proposal, *correct)
         if not attach:
+            if as_json:
+                _show(read_result(proposal), as_json)
             return
     with starting_server() as server:
         result = run_in_process("flows.review.flow:review", {"run_id": run_id, **asked}, server)
@@ -81,12 +84,15 @@ def review_command(
 def _correct(settings: "Settings", proposal: "StoredSet", sample_id: int, text: str) -> None:
     from engine.review.correct import explain_rejection
     from engine.store.proposals import keep_decision
+    from flows.review.waiting import load_beside
 
     models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    if why := explain_rejection(models_uri, samples_uri, proposal, sample_id, text := text.strip()):
+    model = load_beside(models_uri, samples_uri, proposal, settings.reviews_teach)
+    if why := explain_rejection(model, proposal, sample_id, text := text.strip()):
         raise InputError(f"{why}. Nothing was changed")
     keep_decision(proposal, sample_id, "correct", name_user(), text)
-    print(f"Corrected: the set has this text in the place of sample {sample_id}'s once it is attached", file=sys.stderr)
+    said = f"Corrected: the set has this text in the place of sample {sample_id}'s once it is attached"
+    print(f"{said}. Rules of your own are checked then", file=sys.stderr)
 
 
 def _show(result: RunResult, as_json: bool) -> None:

@@ -14,7 +14,6 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 
 from engine.asking.held_out import choose_pool
-from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
 from engine.domain.model import POLES, Model, SynthType
 from engine.domain.samples import Row
@@ -22,7 +21,6 @@ from engine.domain.verdict import RunResult, Verdict
 from engine.errors import GateError
 from engine.review.correct import apply_corrections
 from engine.review.settle import PersonReview, add_decisions, measure_standing, settle
-from engine.run.job import read_pools
 from engine.run.outcome import find_run_set, make_entry_check, read_result
 from engine.settings import read_settings
 from engine.store.proposals import attach_proposal, read_decisions, reject_proposal
@@ -34,7 +32,7 @@ from expectations.checking import check_model
 from expectations.own_suites import check_own_suites
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
-from flows.review.waiting import ask_for_rest, ask_person, check_waiting, end_suspended, find_reviewable
+from flows.review.waiting import ask_for_rest, ask_person, check_waiting, end_suspended, find_reviewable, load_beside
 from flows.run.lease.lease import Lease
 from flows.run.outcome import QUOTED_CHARS, end_in_state, finish_replacing
 from flows.run.page.artifacts import show_page
@@ -166,7 +164,7 @@ async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resou
         whole = add_decisions(review, proposal, decisions)
         standing, refused = settle(proposal, whole)
         rows, corrected = apply_corrections(proposal, standing, decisions)
-        verdict = await _check(proposal, rows, resources)
+        verdict = await _check(proposal, rows, [entry["was"] for entry in corrected.get("corrected", ())], resources)
         await lease.confirm()
         newer: list[str] = []
         beside = (*verdict.beside, *proposal.manifest.get("replaces", ()))
@@ -193,16 +191,15 @@ async def _show(result: RunResult) -> None:
     await show_page(str(flow_run.get_id()), "verdict", "\n".join(lines), headline)
 
 
-async def _check(proposal: StoredSet, rows: Sequence[Row], resources: RunResources) -> Verdict:
-    """The gate's verdict over what stands, beside all that the store has by now.
+async def _check(proposal: StoredSet, rows: Sequence[Row], were: Sequence[int], resources: RunResources) -> Verdict:
+    """The gate's verdict over what stands, beside all that the store has by now; corrected texts ``were`` these ids.
 
     Raises:
         GateError: it does not pass.
     """
     settings, handle = resources.settings, proposal.handle
-    model = load_model(settings.locate(settings.models_uri), handle)
-    model = replace(model, replaces=tuple(proposal.manifest.get("replaces", ())))
-    model = read_pools(settings.locate(settings.samples_uri), model, settings.reviews_teach)
+    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
+    model = load_beside(models_uri, samples_uri, proposal, settings.reviews_teach)
     model = replace(model, own_suites=read_own_suites(settings, handle))
     if model.own_suites:
         await resources.run_heavy(partial(check_own_suites, model.own_suites))
@@ -211,7 +208,9 @@ async def _check(proposal: StoredSet, rows: Sequence[Row], resources: RunResourc
     if not verdict.success:
         said = "\n".join(f"  {line}" for line in verdict.failed)
         first = shorten(verdict.failed[0], QUOTED_CHARS).rstrip(".")
-        raise GateError(f"{handle}: {first}. The proposal still waits, with all decisions\n{said}")
+        ids = ", ".join(map(str, were))
+        mended = f". Corrected texts count too: correct again or leave out what breaks a rule of {ids}" if ids else ""
+        raise GateError(f"{handle}: {first}. The proposal still waits, with all decisions{mended}\n{said}")
     return verdict
 
 

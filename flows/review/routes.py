@@ -21,6 +21,7 @@ from flows.api.refusals import BY_PREFECT, describe_answers
 from flows.api.routes.body import Body, describe_body, read_body
 from flows.api.routes.dependencies import Storage, get_key, get_orchestrator, get_storage
 from flows.api.schemas import RUN_ID_EXAMPLE, SAMPLE_ID_EXAMPLE, Answer
+from flows.review.waiting import load_beside
 
 router = APIRouter(tags=["Review"])
 PAGE_HEADERS = {
@@ -100,7 +101,7 @@ async def decide(request: Request, run_id: RunId) -> DecisionAnswer:
     """Keeps a decision on one sample of a proposed set, the moment that it is made.
 
     A corrected text is held against the rules that ask no model and all texts beside it; one that breaks a rule is
-    refused (422), and the sample stays as it was.
+    refused (422), and the sample stays as it was. The author's own rules are checked when the set is attached.
 
     A browser sends its key by itself, so its request needs an `Origin` of this service.
     """
@@ -153,8 +154,8 @@ def _keep(storage: Storage, stored: StoredSet, wanted: DecisionBody, who: str) -
         raise ApiError(404, "sample_not_found", said, {"sample_id": wanted.sample_id})
     text = wanted.text.strip() if wanted.said == "correct" else ""
     if wanted.said == "correct":
-        why = explain_rejection(storage.models_uri, storage.samples_uri, stored, wanted.sample_id, text)
-        if why:
+        model = load_beside(storage.models_uri, storage.samples_uri, stored)
+        if why := explain_rejection(model, stored, wanted.sample_id, text):
             raise ApiError(422, "invalid_request", f"{why}.", {"field": "text", "sample_id": wanted.sample_id})
     try:
         kept = keep_decision(stored, wanted.sample_id, wanted.said, who, text)

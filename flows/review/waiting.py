@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -16,8 +17,11 @@ from prefect.states import Suspended
 from prefect.utilities.engine import propose_state
 from pydantic import Field, ValidationError
 
+from engine.definitions.loader import load_model
+from engine.domain.model import Model
 from engine.errors import InputError, ModelBusyError
 from engine.review.settle import PersonReview
+from engine.run.job import read_pools
 from engine.settings import Settings
 from engine.store.layout import PROPOSED, REPORT
 from engine.store.proposals import list_all, read_deadline
@@ -82,6 +86,17 @@ def find_reviewable(settings: Settings, run_id: str) -> StoredSet:
     if stored.status != "proposed":
         raise InputError(f"The set of run {run_id} is {stored.status}: it does not wait for a review")
     return stored
+
+
+def load_beside(models_uri: str, samples_uri: str, proposal: StoredSet, reviews_teach: bool = True) -> Model:
+    """A proposal's model as it is by now, with all that the store has of it but for what the proposal replaces.
+
+    Raises:
+        DefinitionError: it cannot be read. StoreError: a set cannot be read.
+    """
+    model = load_model(models_uri, proposal.handle)
+    model = replace(model, replaces=tuple(proposal.manifest.get("replaces", ())))
+    return read_pools(samples_uri, model, reviews_teach)
 
 
 async def ask_person(settings: Settings, stored: StoredSet) -> PersonReview | None:

@@ -181,7 +181,7 @@
       text.append(folded);
     }
     cell.append(text);
-    if (row.wrong_side) cell.append(make("code", "", `${takeOff} ${row.id}`));
+    if (takeOff && row.wrong_side && row.reason === null) cell.append(make("code", "", `${takeOff} ${row.id}`));
     return cell;
   }
 
@@ -193,8 +193,9 @@
     if (row.lean !== null) facts["lies at"] = row.lean.toFixed(2);
     if (row.detail) facts.found = row.detail;
     facts.id = String(row.id);
-    facts["comes from"] = `exemplars show ${row.id}`;
-    if (row.reason === null) facts["take off"] = `${takeOff} ${row.id}`;
+    // A first look keeps nothing, so no command finds its texts.
+    if (takeOff) facts["comes from"] = `exemplars show ${row.id}`;
+    if (takeOff && row.reason === null) facts["take off"] = `${takeOff} ${row.id}`;
     for (const [name, value] of Object.entries(facts)) {
       const line = make("div");
       line.append(make("dt", "", name), " ", make("dd", "", value));

@@ -206,7 +206,7 @@ async function correct(row, area) {
   unkept.delete(row.id);
   tellUnkept();
   draw();
-  say("Corrected, and accepted.");
+  say("Corrected, and accepted. Rules of your own are checked when the set is attached.");
 }
 
 function undo() {

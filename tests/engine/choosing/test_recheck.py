@@ -215,12 +215,13 @@ def test_text_on_the_wrong_side_is_named_with_the_command_that_takes_it_off() ->
     keys = [item.key for item in rounds.choice.chosen]
     first = make_id(plan.model.handle, "clarity", rounds.choice.chosen[0].text or "")
     rounds.recheck = Recheck((Probe("clarity", 0.9, (keys[0],)),))
-    [sentence], [proposed] = rounds.explain_recheck(), rounds.explain_recheck(proposed=True)
+    [sentence], [proposed], [rejected] = map(rounds.explain_recheck, ("attached", "proposed", "rejected"))
     rounds.recheck = Recheck((Probe("clarity", 0.9, tuple(keys[: NAMED_IDS + 2])),))
     [many] = rounds.explain_recheck()
 
     assert sentence.endswith(f"take off what has the wrong label: exemplars remove {plan.model.handle} {first}")
     assert proposed.endswith(f"when you attach: --leave-out {first}")
+    assert rejected.endswith("Read what the report's table marks")
     assert "marks (where 2 more are), and" in many
     assert NAMED_IDS == len(many.partition(f"remove {plan.model.handle} ")[2].split())
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes.builders import make_exemplar, make_level, make_model, make_stamp, make_test_plan
+from fakes.builders import make_exemplar, make_level, make_model, make_stamp, make_test_plan, make_trait
 
 from engine.domain.model import POLES, digest_text
 from engine.domain.samples import Row, make_id, make_row
@@ -121,12 +121,9 @@ def test_what_stands_is_attached_and_the_manifest_says_what_does_not(tmp_path: P
 def test_corrected_text_is_attached_under_its_own_id_and_the_one_that_it_was_stays_in_the_proposal(
     tmp_path: Path,
 ) -> None:
-    store, models = str(tmp_path / "samples"), tmp_path / "models"
-    stored, wanted = make_proposal(tmp_path / "samples"), "Push the button and the big door opens at once."
-    folder = models / STAMP.handle
-    folder.mkdir(parents=True)
-    trait = "{type: spectrum, key: clarity, positive_label: Clear, negative_label: Obscure}"
-    (folder / "model.yaml").write_text(f"traits: [{trait}]\n")
+    store, stored = str(tmp_path / "samples"), make_proposal(tmp_path / "samples")
+    wanted, near = "Push the button and the big door opens at once.", STIFF[1].replace(".", "!")
+    before = read_pools(store, make_model(handle=STAMP.handle))
     was, taken_back = name_id(PLAIN[0]), name_id(PLAIN[1])
     wrong = {
         "unreadable": " ",
@@ -134,14 +131,16 @@ def test_corrected_text_is_attached_under_its_own_id_and_the_one_that_it_was_sta
         "too_long": "Push the green button on the left side and wait until both doors have opened by themselves.",
         "near_duplicate": f"{STIFF[2]} again",
     }
-    why = [explain_rejection(str(models), store, stored, was, text) for text in wrong.values()]
-    assert "" == explain_rejection(str(models), store, stored, was, wanted)
+    why = [explain_rejection(before, stored, was, text) for text in wrong.values()]
+    gone = explain_rejection(make_model(make_trait("warmth"), handle=STAMP.handle), stored, was, wanted)
+    assert "" == explain_rejection(before, stored, was, wanted)
     with pytest.raises(InputError, match="has no sample 12"):
-        explain_rejection(str(models), store, stored, 12, wanted)
+        explain_rejection(before, stored, 12, wanted)
     keep_decision(stored, was, "correct", "key", wanted)
     keep_decision(stored, was, "accept", "key")
     keep_decision(stored, taken_back, "correct", "key", "Another text that nobody wants.")
     keep_decision(stored, taken_back, "undecided", "key")
+    keep_decision(stored, name_id(STIFF[1]), "correct", "key", near)
     decisions = read_decisions(stored)
     review = add_decisions(PersonReview(), stored, decisions)
     standing, refused = settle(stored, review)
@@ -153,21 +152,25 @@ def test_corrected_text_is_attached_under_its_own_id_and_the_one_that_it_was_sta
     again = Screener(make_test_plan(model), use_lengths=False).screen([make_exemplar(wanted), make_exemplar(PLAIN[2])])
 
     assert [name_reason(reason) for reason in wrong] == [re.findall("a rule, (.+?)[.]", said)[0] for said in why]
+    assert "stays as it was, since its model has no trait clarity any more. Put it back" in gone
     new = name_id(wanted)
     [row] = [item for item in rows if item["id"] == new]
     assert (wanted, digest_text(wanted), "synthesized", None) == tuple(
         row[name] for name in ("text", "content_sha256", "provenance", "judge_votes")
     )
-    assert {*PLAIN[1:], *STIFF, wanted} == {item["text"] for item in rows}
-    assert [{"id": new, "was": was}] == attached.manifest["review"]["corrected"]
+    assert {*PLAIN[1:], *STIFF, wanted, near} - {STIFF[1]} == {item["text"] for item in rows}
+    mended = [{"id": new, "was": was}, {"id": name_id(near), "was": name_id(STIFF[1])}]
+    assert mended == attached.manifest["review"]["corrected"]
+    # What is like the new text would not come again anyway, and may once that one is gone.
+    assert (PLAIN[0],) == model.refused
     assert wanted == attached.manifest["decisions"][0]["text"]
     assert PLAIN[0] in {item["text"] for item in read_rows(attached, PROPOSED)}
     assert [] == list(StoreVerifier(store).find_faults())
     # The hashes beside the set are those of what was proposed.
     assert ["duplicate", "duplicate"] == [item.reason for item in again]
-    assert [wanted] == [seed.text for seed in model.reviewed]
+    assert [wanted, near] == [seed.text for seed in model.reviewed]
     remove_stored(attached, Removal((new,), NOW))
-    assert () == read_pools(store, make_model(handle=STAMP.handle)).reviewed
+    assert [near] == [seed.text for seed in read_pools(store, make_model(handle=STAMP.handle)).reviewed]
     assert [] == list(StoreVerifier(store).find_faults())
 
 

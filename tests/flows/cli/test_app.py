@@ -148,6 +148,7 @@ def test_first_look_shows_texts_and_leaves_a_page_alone(
     assert re.search(r"4 of 4 texts would be rejected \(.*\d × wrong language", rejected.text)
     assert "[wrong language]" in rejected.text
     assert first.startswith("<!doctype html>")
+    assert '"take_off":""' in first
     assert first != page.read_text()
 
 

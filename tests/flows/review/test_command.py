@@ -44,7 +44,7 @@ def test_reviewed_set_keeps_what_stands_is_filled_up_and_teaches_later_runs(
         keep_decision(find_reviewable(read_settings(), run_id), sample_id, "accept", "key")
     # One is refused with a message and changes nothing, the other is kept.
     corrected = ("review", run_id, "--correct", str(others[0]["id"]))
-    corrections = [run_command(*corrected, text) for text in ("Short.", CORRECTED)]
+    corrections = [run_command(*corrected, text, "--json") for text in ("Short.", CORRECTED)]
     options = ("--attach", "--leave-out", str(second["id"]))
     own = entered.folder / "suites"
     own.mkdir()
@@ -67,7 +67,8 @@ def test_reviewed_set_keeps_what_stands_is_filled_up_and_teaches_later_runs(
     assert f"The set of run {run_id} waits for a review" in wrong[0].message
     assert [3, 2, 2] == [ended.code for ended in wrong]
     assert (1, "proposed") == (failed.code, waiting)
-    assert "The proposal still waits" in failed.message
+    assert f"correct again or leave out what breaks a rule of {others[0]['id']}\n" in failed.message
+    assert (run_id, "proposed") == tuple(json.loads(corrections[1].out)[name] for name in ("run_id", "status"))
     assert ("attached", run_id, "attached") == (said["status"], said["run_id"], filled["status"])
     assert [2, 0] == [ended.code for ended in corrections]
     assert "stays as it was, since the new one breaks a rule, too short" in corrections[0].message

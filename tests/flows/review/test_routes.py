@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from fakes.stored import attach_set
+from fakes.stored import attach_set, attach_texts
 from fakes.surface import ADDRESS, Surface, read_refusal
 from fakes.workspace import HANDLE
 from playwright.sync_api import Route, expect, sync_playwright
@@ -26,14 +26,18 @@ CHROMIUM = shutil.which("chromium")
 JSON, NO_JSON = {"Content-Type": "application/json"}, (b"", b"{", b"[" * 30_000)
 
 
-def propose(store: Path) -> tuple[StoredSet, list[int]]:
+def propose(store: Path, *replaces: str) -> tuple[StoredSet, list[int]]:
     """A proposal of four samples of a trait that is called by markup, and their ids."""
     run_id, until = str(uuid4()), (datetime.now(UTC) + timedelta(days=1)).isoformat()
     ids = [make_id(HANDLE, "clarity", f"{run_id} {number}") for number in range(4)]
     samples = {str(sample_id): {"position": 0.5, "side": None, "nearest": None} for sample_id in ids}
     traits = {"clarity": {"name": "<b>Clarity</b></script>", "positive": "Clear", "negative": "Obscure"}}
     shown = {REVIEW_DATA: json.dumps({"handle": HANDLE, "traits": traits, "samples": samples})}
-    return attach_set(store, run_id, status="proposed", handle=HANDLE, documents=shown, review={"until": until}), ids
+    wait = {"until": until}
+    stored = attach_set(
+        store, run_id, status="proposed", handle=HANDLE, documents=shown, review=wait, replaces=replaces
+    )
+    return stored, ids
 
 
 def test_decisions_are_kept_in_order_the_latest_counts_and_the_page_has_them_with_all_texts(tmp_path: Path) -> None:
@@ -97,7 +101,9 @@ def test_decisions_need_scope_origin_and_a_sample_of_the_set(surface: Surface) -
 
 
 def test_corrected_text_is_checked_and_kept_and_one_that_breaks_a_rule_loses_nothing(surface: Surface) -> None:
-    (stored, ids), text = propose(surface.samples), "Press it now."
+    text = "Press it now."
+    # The set that has it now goes when this one comes.
+    stored, ids = propose(surface.samples, attach_texts(surface.samples, HANDLE, [text]))
     path, body = f"/runs/{stored.run_id}/review/decisions", {"sample_id": ids[0], "said": "correct"}
     kept = surface.author.post(path, json=body | {"text": f" {text}\n"})
     refused = [surface.author.post(path, json=body | {"text": wrong}) for wrong in ("", "Short.", "As [name] said.")]
