@@ -9,7 +9,6 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from rich.console import Console, Group
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
@@ -29,7 +28,9 @@ from engine.domain.verdict import RunResult
 from engine.estimate.forecast import RunForecast
 from engine.report.wording import describe_others, pick_pairs
 from engine.run.job import Job
+from engine.store.changes import read_table
 from engine.store.layout import REJECTED, REPORT, SAMPLES
+from engine.system.filesystem import read_bytes
 from engine.text.formatting import capitalise, count_noun, name_reason
 from flows.cli.console import make_console, make_live
 
@@ -143,7 +144,9 @@ def show_tried(job: Job, store: Path, page: Path) -> None:
     puts its report to ``page``.
     """
     console, [report] = make_console(), store.rglob(Path(REPORT).name)
-    made = [row for file in (SAMPLES, REJECTED) for path in store.rglob(Path(file).name) for row in _read_texts(path)]
+    made = [
+        row for file in (SAMPLES, REJECTED) for path in store.rglob(Path(file).name) for row in _read_texts(str(path))
+    ]
     rejected = Counter(row["reason"] for row in made if row.get("reason") not in (None, "surplus"))
     made.sort(key=lambda row: row.get("reason") in rejected)
     for row in made:
@@ -160,8 +163,8 @@ def show_tried(job: Job, store: Path, page: Path) -> None:
     console.print(f"report   {str(page).removeprefix(f'{Path.cwd()}/')}", soft_wrap=True)
 
 
-def _read_texts(file: Path) -> list[dict[str, Any]]:
-    return [row for row in pq.read_table(file, partitioning=None).to_pylist() if row["text"]]
+def _read_texts(uri: str) -> list[dict[str, Any]]:
+    return [row for row in read_table(read_bytes(uri)).to_pylist() if row["text"]]
 
 
 def show_result(job: Job, result: RunResult) -> None:
@@ -170,7 +173,7 @@ def show_result(job: Job, result: RunResult) -> None:
     if not result.samples:
         console.print(f"{capitalise(result.headline)}. Nothing was asked.")
         return
-    show_pairs(console, job.model.traits, _read_texts(Path(result.samples)))
+    show_pairs(console, job.model.traits, _read_texts(result.samples))
     colour = "yellow" if result.warnings else "green"
     console.print(Text(f"\n{capitalise(result.headline)}", style=f"bold {colour}"))
     for warning in result.warnings:

@@ -14,12 +14,14 @@ from fakes.workspace import HANDLE, Workspace
 from engine.errors import BudgetError, StoreError
 from engine.llm.replies.admin import list_cache
 from engine.llm.replies.replies import ReplyStore
-from engine.settings import RepliesPlace
+from engine.run.job import load_job
+from engine.settings import RepliesPlace, read_settings
 from engine.store.earlier.rows import read_attached
 from engine.store.layout import MANIFEST
 from engine.store.store import list_sets
 from engine.system.filesystem import open_folder
 from flows.cli.app import main
+from flows.cli.terminal import show_result
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -39,7 +41,9 @@ def remote(workspace: Workspace, s3_uri: str, monkeypatch: pytest.MonkeyPatch) -
     return workspace
 
 
-def test_run_survives_a_server_that_breaks_while_the_set_is_put(remote: Workspace, s3: S3, provider: Provider) -> None:
+def test_run_survives_a_server_that_breaks_while_the_set_is_put(
+    remote: Workspace, s3: S3, provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
     samples = remote.variables["EXEMPLARS_SAMPLES_URI"]
     # The probe is put, taken away, and leaves the mark of an empty folder; then the set: its samples come last of it.
     s3.changes_left = 8
@@ -59,6 +63,9 @@ def test_run_survives_a_server_that_breaks_while_the_set_is_put(remote: Workspac
     assert 16 == len(read_attached([stored]))
     assert (f"{stored.folder}/samples.parquet", "attached") == (result.samples, result.status)
     assert 0 == main(["verify"])
+    capsys.readouterr()
+    show_result(load_job(read_settings(), HANDLE, "from_traits", "low"), result)
+    assert stored.file("samples.parquet") in capsys.readouterr().out
 
 
 def test_machine_that_is_lost_costs_the_calls_in_flight(
