@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 
 from engine.asking.held_out import choose_pool
 from engine.definitions.lifecycle import check_draft
@@ -38,8 +37,8 @@ def make_entry_check(
         if rows and pool == "train":
             check_draft(models_uri, handle)
         texts = {row["id"]: str(row["text"]) for row in rows}
-        without_sources = replace(load_outline(models_uri, handle), sources=())
-        if added := find_authored(models_uri, without_sources, texts):
+        # What stood at planning cannot be in the set: such a text is rejected as a copy of a seed.
+        if added := find_authored(models_uri, load_outline(models_uri, handle), texts):
             raise ModelBusyError(
                 f"{handle}: {texts[min(added)]!r} was added to its samples meanwhile, and the set has the same text. "
                 "Nothing was attached, and nothing that was paid is lost. Start again, or leave it out of the review"
