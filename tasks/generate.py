@@ -1,8 +1,10 @@
 """Step 3, generate: the cells of a round are asked for in batches, each a task, and come back as examined exemplars."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -77,15 +79,11 @@ async def generate_batch(
         in_turn: has the blocks of all batches embedded in the order of the plan.
     """
 
-    async def generate_ruled(cell: Cell) -> list[Exemplar]:
-        ruled = rounds.screener.rules.apply(await generate_cell(rounds.plan, cell, gateway))
-        if standing := sum(exemplar.is_accepted for exemplar in ruled):
-            progress.report(TextsStood({(cell.trait, cell.pole): standing}))
-        return ruled
-
     async def generate_block(number: int, block: Sequence[Cell]) -> list[Exemplar]:
-        made = await gather_or_cancel(generate_ruled(cell) for cell in block)
-        exemplars = [exemplar for cell in made for exemplar in cell]
+        made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway) for cell in block)
+        came = [exemplar for cell in made for exemplar in cell]
+        exemplars = await run_heavy(partial(rounds.screener.rules.apply, came))
+        progress.report(TextsStood(Counter((item.trait, item.pole) for item in exemplars if item.is_accepted)))
         # While others are asked; in turn, since a vector's last digit depends on what is embedded with it.
         async with in_turn.turn(number):
             await rounds.embed(exemplars, run_heavy)
