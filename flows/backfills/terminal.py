@@ -44,6 +44,7 @@ class Outlook:
         selected: how many models are meant.
         handles: those of them that have something to do; ``skipped`` says of the others why not.
         planned: the runs of ``handles``, or of a few of them; ``refused`` says why some would not begin.
+        requests_per_minute: the limit that all runs share.
     """
 
     selected: int
@@ -51,6 +52,7 @@ class Outlook:
     skipped: Mapping[str, SkipReason]
     planned: tuple[PlannedRun, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
+    requests_per_minute: float = math.inf
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
@@ -74,13 +76,15 @@ class Outlook:
 
     def find_seconds(self, models_at_once: int) -> float | None:
         """How long all models are likely to take; None where that is not known of some. On an embedded model they wait
-        for one another, and hosted ones are asked for several at a time.
+        for one another, and hosted ones are asked for several at a time, within the limit on the rate of all together.
         """
         if not self.estimates or any(each.seconds is None for each in self.estimates):
             return None
         at_once = 1 if all(map(is_embedded, self.estimates[0].prices)) else models_at_once
         calls = sum(max((each.seconds or 0.0) - OTHER_SECONDS, 0.0) for each in self.estimates)
-        return OTHER_SECONDS + self._scale * max(calls / at_once, MODEL_SECONDS * len(self.estimates))
+        # A run's own seconds have the limit in them, and less is to be asked where replies are kept.
+        limited = min(calls, self.total.likely.calls * 60 / self.requests_per_minute)
+        return OTHER_SECONDS + self._scale * max(calls / at_once, limited, MODEL_SECONDS * len(self.estimates))
 
     def describe_cost(self) -> str:
         """The likely and the most cost of all models, “which cost nothing” where that is so."""
@@ -130,7 +134,8 @@ def look_ahead(settings: Settings, request: BackfillRequest, most: int | None = 
             refused[handle] = str(error)
     refused |= {each.handle: each.refused for each in planned if each.refused}
     skipped = {handle: reason for handle, reason in reasons.items() if reason is not None}
-    return Outlook(len(selected), handles, skipped, tuple(planned), refused)
+    rate = settings.requests_per_minute or math.inf
+    return Outlook(len(selected), handles, skipped, tuple(planned), refused, rate)
 
 
 def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:

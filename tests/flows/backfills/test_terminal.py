@@ -17,6 +17,7 @@ from fakes.waiting import wait_until
 from engine.backfills.ledger import ModelRow
 from engine.backfills.targets import BackfillRequest
 from engine.domain.progress import CallAttempted
+from engine.estimate.estimate import OTHER_SECONDS
 from engine.estimate.speeds import SpeedMeter
 from engine.settings import read_settings
 from flows.backfills.terminal import BackfillProgress, describe_begin, look_ahead
@@ -94,6 +95,10 @@ def test_begin_tells_models_calls_cost_and_limits(
     assert estimate.endswith(f"; about 13 s (by {len(outlook.estimates)} of the 3 models)")
     # Three at a time take as long as one; none is known of before the model was asked.
     assert (None, round(outlook.estimates[0].seconds or 0.0)) == (unknown.find_seconds(3), round(all_at_once))
+    # A limit on the rate is one for all: as many at a time take no less.
+    monkeypatch.setenv("EXEMPLARS_REQUESTS_PER_MINUTE", "60")
+    limited = look_ahead(read_settings(), request)
+    assert OTHER_SECONDS + 1.5 * limited.total.likely.calls <= (limited.find_seconds(3) or 0.0)
     assert outlook.calls == round(3 * outlook.estimates[0].total.likely.calls)
     assert "Limits on cost: $1.00 for each model, $20.00 for all together" == limits
 
