@@ -27,7 +27,7 @@ class Addition:
     """What an addition has done, or would do.
 
     Args:
-        file: the one that new labels go to.
+        file: the one that new labels go to; ``is_new_source`` if it is made for them.
         added: how many new labels each trait has, by the label of a pole or the number between them.
         known: how many labels were there already.
         unlabelled: how many texts have none.
@@ -38,6 +38,7 @@ class Addition:
     added: Mapping[str, Mapping[str, int]]
     known: int = 0
     unlabelled: int = 0
+    is_new_source: bool = False
     dry_run: bool = False
 
     @property
@@ -75,12 +76,12 @@ def add_labelled(models_uri: str, handle: str, labelled: LabelledFile, dry_run: 
     with lock_folder(*open_folder(folder)):
         new = _choose_new(load_model(models_uri, handle), labelled)
         target = _find_target(outline, {seed.trait for seed in new})
+        before = read_authored(models_uri, handle, target.path)
         if not dry_run and new:
-            before = read_authored(models_uri, handle, target.path) or b""
-            gap = b"" if before.endswith(b"\n") or not before else b"\n"
-            replace_file(f"{folder}/{target.path}", before + gap + "".join(_write_lines(new, target)).encode())
-    known = len(labelled.seeds) - len(new)
-    return Addition(handle, target.name, _count(outline.traits, new), known, labelled.unlabelled, dry_run)
+            gap = b"\n" if before and not before.endswith(b"\n") else b""
+            replace_file(f"{folder}/{target.path}", (before or b"") + gap + "".join(_write_lines(new, target)).encode())
+    known, is_made = len(labelled.seeds) - len(new), bool(new) and before is None
+    return Addition(handle, target.name, _count(outline.traits, new), known, labelled.unlabelled, is_made, dry_run)
 
 
 def _choose_new(model: Model, labelled: LabelledFile) -> list[Seed]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from engine.authoring.hints import Hint, find_not_covered, list_hints, list_wrong_sides
 from engine.definitions.lifecycle import read_lifecycle
-from engine.definitions.loader import MODEL_FILE, list_handles, load_model, locate_model
+from engine.definitions.loader import MODEL_FILE, list_handles, load_model, load_outline, locate_model
+from engine.definitions.outline import LABELLED_FILE
 from engine.definitions.row_rules import Rule, describe_rules
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.yaml_document import parse_yaml
@@ -30,6 +31,7 @@ class Validation:
         exit_code: that of a command that ends with it: 0 where there are no mistakes.
         skipped: what is legal and not read here, and samples that count once or not at all.
         samples: the number of authored labels; None where there can be none.
+        unnamed: how many of them are in ``labelled.jsonl``, which no entry of ``sources`` names.
         texts: the number of unlabelled texts.
         rules: the expectations of its author.
     """
@@ -41,6 +43,7 @@ class Validation:
     hints: tuple[Hint, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     samples: int | None = None
+    unnamed: int = 0
     texts: int = 0
     rules: tuple[Rule, ...] = ()
 
@@ -56,7 +59,8 @@ class Validation:
     def _list_counts(self) -> Iterator[str]:
         yield "no mistakes" if self.is_valid else count_noun(len(self.mistakes), "mistake")
         if self.samples is not None:
-            yield count_noun(self.samples, "sample")
+            own = f" ({self.unnamed:,} of {LABELLED_FILE}, which needs no entry)" if self.unnamed else ""
+            yield count_noun(self.samples, "sample") + own
         if self.texts:
             yield count_noun(self.texts, "unlabelled text")
         if self.hints:
@@ -92,7 +96,15 @@ def validate_models(
             continue
         hints = tuple(_list_hints(models_uri, model, embedder)) if with_hints else ()
         texts = sum(file.texts for file in model.texts.files)
-        yield Validation(handle, hints=hints, skipped=model.skipped, samples=len(model.seeds), texts=texts, rules=rules)
+        yield Validation(
+            handle,
+            hints=hints,
+            skipped=model.skipped,
+            samples=len(model.seeds),
+            unnamed=_count_unnamed(models_uri, model),
+            texts=texts,
+            rules=rules,
+        )
 
 
 def describe_refusal(name: str, error: ExemplarsError) -> Validation:
@@ -111,6 +123,12 @@ def list_strays(models_uri: str) -> list[Hint]:
     said = f"it is no model: its name is no handle (<namespace>.<name>), or it has no {MODEL_FILE}"
     strays = [name for name in list_folders(models_uri) if name not in known and not name.startswith((".", "_"))]
     return [Hint("stray_folder", name, said) for name in strays]
+
+
+def _count_unnamed(models_uri: str, model: Model) -> int:
+    if LABELLED_FILE in load_outline(models_uri, model.handle).name_files():
+        return 0
+    return sum(seed.place.startswith(f"{model.handle}/{LABELLED_FILE}:") for seed in model.seeds)
 
 
 def _list_hints(models_uri: str, model: Model, embedder: Embedder | None) -> Iterator[Hint]:

@@ -14,7 +14,7 @@ from engine.errors import Problem
 from engine.system.filesystem import find_files
 from engine.text.words import fold_name
 
-# Read after all sources without an entry in `sources`: what `exemplars add` has written, and what is added over HTTP.
+# Read after all sources, without an entry in `sources`: what `exemplars add` writes, and what is added over HTTP.
 LABELLED_FILE, ADDED_FILE = "labelled.jsonl", "added.jsonl"
 
 
@@ -67,10 +67,13 @@ def make_added_source(outline: Outline, file: str = ADDED_FILE) -> Source:
 
 
 def list_unnamed_sources(outline: Outline, files: Collection[str]) -> list[Source]:
-    """Lists the sources of added samples among a folder's files; one that an entry names is that entry's."""
+    """Lists the sources of added samples among a folder's files; one that an entry names is that entry's.
+
+    The author's file is the last, so that the number of no other source changes when it is made: a cursor has that.
+    """
     named = outline.name_files()
     return [
-        make_added_source(outline, file) for file in (LABELLED_FILE, ADDED_FILE) if file in files and file not in named
+        make_added_source(outline, file) for file in (ADDED_FILE, LABELLED_FILE) if file in files and file not in named
     ]
 
 

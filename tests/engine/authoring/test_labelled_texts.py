@@ -56,7 +56,13 @@ def test_new_labels_go_to_the_first_file_that_may_hold_them_and_known_ones_are_c
     ] == read_own(folder, "b.jsonl")[2:]
     assert (folder / "b.jsonl").read_text().startswith(OWN)
     assert {"clarity": {"Clear": 1, "Obscure": 1}, "safety": {"0.5": 1}} == planned.added == added.added
-    assert (3, 3, 7, f"{HANDLE}/b.jsonl") == (added.count, added.known, added.unlabelled, added.file)
+    assert (3, 3, 7, f"{HANDLE}/b.jsonl", False) == (
+        added.count,
+        added.known,
+        added.unlabelled,
+        added.file,
+        added.is_new_source,
+    )
     assert "3 labels would be added" in repr(planned)
     assert f"{HANDLE}: 3 labels added to {HANDLE}/b.jsonl\n  clarity: 1 × Clear, 1 × Obscure\n" in repr(added)
     after = read_files(folder)
@@ -73,8 +79,10 @@ def test_field_of_a_mapping_is_the_one_that_is_written(tmp_path: Path) -> None:
 
     assert [{"text": "One.", "plain": 1.0}] == read_own(folder, "own.jsonl")
     # It may not label the other trait.
-    assert f"{HANDLE}/{LABELLED_FILE}" == add(tmp_path, label(("safety", "One.", 1.0))).file
-    assert [("clarity", "own"), ("safety", "labelled")] == [
+    made = add(tmp_path, label(("safety", "One.", 1.0)))
+    assert (f"{HANDLE}/{LABELLED_FILE}", True) == (made.file, made.is_new_source)
+    assert not add(tmp_path, label(("safety", "Two.", 1.0))).is_new_source
+    assert [("clarity", "own"), ("safety", "labelled"), ("safety", "labelled")] == [
         (seed.trait, seed.place.split("/")[1].split(".")[0]) for seed in load_model(str(tmp_path), HANDLE).seeds
     ]
 
@@ -96,7 +104,7 @@ def test_every_committed_model_takes_them_and_its_author_finds_its_definition_as
     assert known.skipped == model.skipped
 
 
-def test_file_of_labels_is_read_before_what_came_over_http_and_once_where_an_entry_names_it(tmp_path: Path) -> None:
+def test_file_of_labels_is_read_after_what_came_over_http_and_once_where_an_entry_names_it(tmp_path: Path) -> None:
     folder = write_model(tmp_path, (LABELLED_FILE, write_lines({"content": "Ours.", "clarity": 1})))
     (folder / ADDED_FILE).write_text(write_lines({"content": "Theirs.", "clarity": 0}))
     assert [f"{HANDLE}/{LABELLED_FILE}:1", f"{HANDLE}/{ADDED_FILE}:1"] == [
@@ -106,8 +114,9 @@ def test_file_of_labels_is_read_before_what_came_over_http_and_once_where_an_ent
     definition.write_text(definition.read_text().partition("sources:")[0])
     add(tmp_path, label(("safety", "Ours.", 1.0)))
 
+    # Where no entry names it, it is the last.
     model = load_model(str(tmp_path), HANDLE)
-    assert (["Ours.", "Ours.", "Theirs."], ()) == ([seed.text for seed in model.seeds], model.skipped)
+    assert (["Theirs.", "Ours.", "Ours."], ()) == ([seed.text for seed in model.seeds], model.skipped)
 
 
 def test_text_with_another_label_is_a_mistake_that_names_both_places_and_nothing_is_added(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ def test_hints_and_what_is_skipped_are_no_mistakes_and_hints_may_be_left_out(
     with (folder / "s.jsonl").open("a") as stream:
         stream.write(f"\n{json.dumps({'content': COLD[0], 'warmth': 0})}\n")
     skipped = run_command("validate", "--no-hints").out
+    (folder / "labelled.jsonl").write_text(json.dumps({"content": "I see.", "warmth": 0}) + "\n")
+    unnamed = run_command("validate", "--no-hints").out
 
     assert (0, "") == (code, err)
     assert ["acme.good: no mistakes, 6 samples, 2 hints", "1 model: no mistakes, 2 hints"] == [
@@ -45,6 +47,7 @@ def test_hints_and_what_is_skipped_are_no_mistakes_and_hints_may_be_left_out(
     ]
     assert "  hint: acme.good/model.yaml:2: warmth: it has 3 samples labelled 'Warm' and 3 samples " in out
     assert (0, "acme.good: no mistakes, 6 samples\n1 model: no mistakes\n") == (bare.code, bare.out)
+    assert "acme.good: no mistakes, 7 samples (1 of labelled.jsonl, which needs no entry)\n" in unnamed
     assert "  skipped: seed for warmth (the same text is there more than once, so the first counts: acme." in skipped
 
 
