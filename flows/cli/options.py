@@ -55,7 +55,11 @@ OnlyLackingOption = Annotated[
 ]
 RefreshOption = Annotated[
     bool,
-    typer.Option("--refresh", help="Make anew what was made for an older definition; those sets go with the new one."),
+    typer.Option(
+        "--refresh",
+        help="Make anew what was made for an older definition. All older sets of the pool go with the new one, "
+        "those of diversify too.",
+    ),
 ]
 PerPoleOption = Annotated[
     int | None, typer.Option(metavar="N", help="How many samples a pole, in place of the effort's number.")
