@@ -62,7 +62,8 @@ class CallAttempted:
 
     ``error`` names the kind of failure and is empty if the model answered; a refusal by the provider's content filter
     (``refused``) is an answer. ``permit_seconds`` is how long the attempt waited for the run's budget and for limits
-    shared with other runs, ``seconds`` how long the model took. ``identity`` is that of the model's endpoint.
+    shared with other runs, ``seconds`` how long the model took. ``identity`` is that of the model's endpoint,
+    which was asked for so much ``thinking``.
     """
 
     model: str
@@ -75,6 +76,7 @@ class CallAttempted:
     refused: bool = False
     error: str = ""
     identity: str = ""
+    thinking: str = "none"
     judges: bool = False
 
 
@@ -102,11 +104,6 @@ class KeptCounted:
     def total(self) -> int:
         """All quotas together."""
         return sum(self.quotas.values())
-
-    @property
-    def is_met(self) -> bool:
-        """Whether every quota is met."""
-        return bool(self.quotas) and all(self.kept.get(key, 0) >= quota for key, quota in self.quotas.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ TIMED = (
     "The time is by how long calls took in the last run, or by an embedded model's size before its first. Other work "
     "of this machine makes it longer."
 )
-UNTIMED = "How long it takes is not known before the first run that asks these models from here."
+UNTIMED = "How long it takes is not known before the first run from here that asks these models to think as much."
 ASSUMED = (
     "Likely is a second round for a tenth of the quota; at most, every round is full, and every reply at its limit, "
     "with all that a model may think before it."

@@ -36,11 +36,11 @@ class Speeds:
         """
         total = last = 0.0
         for kind in kinds:
-            calls, endpoint = kind.calls.likely, kind.endpoint
-            took = self.seconds.get(_name(endpoint.identity, kind.judges))
+            calls, endpoint, thinking = kind.calls.likely, kind.endpoint, kind.examples[0].request.thinking
+            took = self.seconds.get(_name(endpoint.identity, thinking, kind.judges))
             if took is None and endpoint.tokens_per_second is None:
                 # A vote takes no longer than a text.
-                took = self.seconds.get(_name(endpoint.identity, not kind.judges))
+                took = self.seconds.get(_name(endpoint.identity, thinking, not kind.judges))
             at_once = min(self.concurrency, endpoint.slots or self.concurrency)
             if kind.judges and endpoint.style == "plain":
                 at_once = min(at_once, MAX_IN_FLIGHT)
@@ -72,7 +72,7 @@ class SpeedMeter:
     def report(self, event: Event) -> None:
         """Takes one event."""
         if isinstance(event, CallAttempted) and not event.error:
-            self._took.setdefault(_name(event.identity, event.judges), []).append(event.seconds)
+            self._took.setdefault(_name(event.identity, event.thinking, event.judges), []).append(event.seconds)
 
     def keep(self, settings: Settings) -> None:
         """Keeps the means in the file. Of two runs that end at once one may be lost: the next one notes as much."""
@@ -94,5 +94,6 @@ def _locate(settings: Settings) -> str:
     return str(Path(settings.locate(settings.cache_dir), FILE))
 
 
-def _name(identity: str, judges: bool) -> str:
-    return f"{identity} judging" if judges else identity
+def _name(identity: str, thinking: str, judges: bool) -> str:
+    thinks = "" if thinking == "none" else f" thinking {thinking}"
+    return f"{identity}{thinks}{' judging' if judges else ''}"

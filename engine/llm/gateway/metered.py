@@ -127,11 +127,19 @@ class MeteredClient:
             raise
 
     async def _send(self, call: _Call) -> Reply:
-        asked, judges = self.endpoint, call.request.judges
-        tried = CallAttempted(asked.name, asked.style, 0.0, call.waited_seconds, identity=asked.identity, judges=judges)
+        asked, request = self.endpoint, call.request
+        tried = CallAttempted(
+            asked.name,
+            asked.style,
+            0.0,
+            call.waited_seconds,
+            identity=asked.identity,
+            thinking=request.thinking,
+            judges=request.judges,
+        )
         sent = time.monotonic()
         try:
-            reply = await self._client.complete(call.request)
+            reply = await self._client.complete(request)
         except ContentRefusedError as error:
             # A refusal is an answer: kept like any other, and not asked for again.
             reply = Reply(text=str(error), finish=REFUSED, cost_usd=0.0 if self.endpoint.price else None)
@@ -144,7 +152,7 @@ class MeteredClient:
         counts = {name: getattr(reply, name) for name in ("prompt_tokens", "completion_tokens", "cost_usd")}
         self._report(replace(tried, seconds=seconds, refused=reply.finish == REFUSED, **counts))
         embedded = asked.identity if is_embedded(asked.name) else None
-        reply = await call.replies.keep(call.request.key, reply, call.begun, embedded, call.request)
+        reply = await call.replies.keep(request.key, reply, call.begun, embedded, request)
         self._budget.count(reply, reused=False, endpoint=self.endpoint)
         return reply
 

@@ -45,6 +45,12 @@ def test_last_run_says_how_long_the_next_one_takes(tmp_path: Path) -> None:
     assert (UNTIMED, TIMED) == (explain_estimate(half)[0], explain_estimate(known)[0])
     # Four at a time; the last one is alone.
     assert writing * 2.0 / 4 + 2.0 + judging * 0.5 / 4 + 0.5 + OTHER_SECONDS == known.seconds
+    # What a level that thinks takes is not known of one that does not.
+    thoughtful = make_test_plan(level=make_level(judge_votes=1, thinking="low"))
+    assert (
+        estimate_calls(list_calls(thoughtful, replace(CHAT, thinks=True), JUDGE), speeds=read_speeds(settings)).seconds
+        is None
+    )
     # All is kept; and a limit on the rate holds.
     assert OTHER_SECONDS == estimate(settings, CHAT, JUDGE, kept=writing + judging).seconds
     slow = estimate(settings.model_copy(update={"requests_per_minute": 6}), CHAT, JUDGE).seconds
