@@ -103,10 +103,6 @@ class Rounds:
             return list(exemplars)
         return reject_same_meanings(self.plan.model, exemplars, self.exemplars, self.embedder)
 
-    def add_and_choose(self, exemplars: Sequence[Exemplar]) -> Choice:
-        """Adds a round's screened and judged exemplars, and chooses again among all exemplars so far."""
-        return self.adopt(self.prepare_choice(exemplars)())
-
     def prepare_choice(self, exemplars: Sequence[Exemplar]) -> Callable[[], Decision]:
         """Adds a round's screened and judged exemplars; returns the work of choosing again, which can be pickled."""
         self.exemplars += tuple(exemplars)

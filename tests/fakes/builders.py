@@ -1,5 +1,6 @@
 """Small values for the tests, each with defaults for what a test does not speak of."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ from engine.asking.fields import Field
 from engine.asking.plan import Cell, Plan, make_plan
 from engine.asking.scenarios import ScenarioPool
 from engine.axis.reference_axis import fit_reference_axes
+from engine.choosing.choice import Choice
 from engine.choosing.rounds import Rounds
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Brief, Length, Model, Pole, Seed, Trait
@@ -122,12 +124,17 @@ def make_pair(index: int = 0, trait: str = "clarity") -> list[Exemplar]:
     return [make_exemplar(f"Text {index} is {pole}.", pole, index, trait) for pole in POLES]
 
 
+def add_and_choose(rounds: Rounds, exemplars: Sequence[Exemplar]) -> Choice:
+    """Adds a round's screened and judged exemplars, and chooses again among all exemplars so far."""
+    return rounds.adopt(rounds.prepare_choice(exemplars)())
+
+
 def make_rounds(plan: Plan | None = None, *made: Exemplar, only_clear: bool = False) -> Rounds:
     """The rounds of a plan that have taken what was made; no length is checked."""
     plan = plan or make_test_plan()
     rounds = Rounds(plan, Screener(plan, use_lengths=False), WordVectors(), only_clear)
     if made:
-        rounds.add_and_choose(made)
+        add_and_choose(rounds, made)
     return rounds
 
 

@@ -112,7 +112,7 @@ async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, e
         await rounds.embed(exemplars, run_here)
         own_rules = make_own_rules(plan, run_here)
         judged = await judge_round(rounds, exemplars, gateway, VotingJudge(None, 0), LoggedProgress(), own_rules)
-        rounds.add_and_choose(rounds.screen_meanings(judged))
+        rounds.adopt(rounds.prepare_choice(rounds.screen_meanings(judged))())
     return rounds
 
 

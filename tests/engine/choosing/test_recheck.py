@@ -5,7 +5,16 @@ import random
 from dataclasses import replace
 
 import pytest
-from fakes.builders import make_exemplar, make_level, make_model, make_rounds, make_seeds, make_test_plan, make_trait
+from fakes.builders import (
+    add_and_choose,
+    make_exemplar,
+    make_level,
+    make_model,
+    make_rounds,
+    make_seeds,
+    make_test_plan,
+    make_trait,
+)
 from fakes.word_vectors import WordVectors
 
 from engine.asking.plan import CellHints, Plan, RoundHistory, plan_round
@@ -171,12 +180,12 @@ def test_rounds_are_spent_on_what_is_named_as_the_effort_has_them(replacement_ro
     rounds = make_rounds(plan_of(10, replacement_rounds))
     rounds.next_cells()
     needed, followed = rounds.choice.complete, 0
-    rounds.add_and_choose(make_set(10, first={"negative": "Perhaps"}))
+    add_and_choose(rounds, make_set(10, first={"negative": "Perhaps"}))
     while cells := rounds.next_cells():
         followed += 1
         assert rounds.choice.complete
         assert {"negative"} == {cell.pole for cell in cells}
-        rounds.add_and_choose([])
+        add_and_choose(rounds, [])
 
     assert not needed
     assert replacement_rounds == followed
@@ -211,7 +220,7 @@ def test_text_on_the_wrong_side_is_named_with_the_command_that_takes_it_off() ->
     plan = make_test_plan(make_model(), make_level(10))
     rounds = make_rounds(plan, only_clear=False)
     rounds.next_cells()
-    rounds.add_and_choose(make_set(10))
+    add_and_choose(rounds, make_set(10))
     keys = [item.key for item in rounds.choice.chosen]
     first = make_id(plan.model.handle, "clarity", rounds.choice.chosen[0].text or "")
     rounds.recheck = Recheck((Probe("clarity", 0.9, (keys[0],)),))
@@ -230,9 +239,10 @@ def test_set_that_was_complete_stays_when_a_later_round_makes_it_less() -> None:
     """What comes later lies so far apart that the margins of before become too narrow by comparison."""
     rounds = make_rounds(make_told_plan(4), only_clear=True)
     rounds.next_cells()
-    first = rounds.add_and_choose(make_set(8))
-    second = rounds.add_and_choose(
-        [make_exemplar(" ".join(MANNERS["positive"] * 4) + f" {index}", index=100 + index) for index in range(20)]
+    first = add_and_choose(rounds, make_set(8))
+    second = add_and_choose(
+        rounds,
+        [make_exemplar(" ".join(MANNERS["positive"] * 4) + f" {index}", index=100 + index) for index in range(20)],
     )
 
     assert first.complete

@@ -6,6 +6,7 @@ import pytest
 from fakes.builders import (
     NEGATIVE_SEEDS,
     POSITIVE_SEEDS,
+    add_and_choose,
     make_exemplar,
     make_level,
     make_model,
@@ -36,8 +37,8 @@ def make_exemplars() -> list[Exemplar]:
 def take(rounds: Rounds, *reasons: Reason) -> None:
     """One round, of which all is rejected."""
     rounds.next_cells()
-    rounds.add_and_choose(
-        [make_exemplar("A text.", "positive", index, reason=reason) for index, reason in enumerate(reasons)]
+    add_and_choose(
+        rounds, [make_exemplar("A text.", "positive", index, reason=reason) for index, reason in enumerate(reasons)]
     )
 
 
@@ -45,7 +46,7 @@ def test_choice_that_another_process_makes_is_the_one_that_is_made_here() -> Non
     here, elsewhere = make_rounds(PLAN), make_rounds(PLAN)
     for rounds in (here, elsewhere):
         rounds.next_cells()
-    here.add_and_choose(make_exemplars())
+    add_and_choose(here, make_exemplars())
     sent = pickle.dumps(elsewhere.prepare_choice(make_exemplars()))
     elsewhere.adopt(pickle.loads(sent)())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 from fakes import builders
-from fakes.builders import make_budget, make_exemplar, make_level, make_pair, make_test_plan
+from fakes.builders import add_and_choose, make_budget, make_exemplar, make_level, make_pair, make_test_plan
 from fakes.client import CHAT, PLAIN
 from fakes.stored import attach_set
 from prefect.logging import disable_run_logger
@@ -105,7 +105,7 @@ DOOR = "https://door.test/"
 def write_steps(verdict: Verdict, api_url: str | None = None, *made: Exemplar, stored: StoredSet = HERE) -> str:
     rounds = builders.make_rounds(make_test_plan(level=make_level(1)))
     rounds.next_cells()
-    rounds.add_and_choose(made or make_pair())
+    add_and_choose(rounds, made or make_pair())
     return write_next_steps(rounds, verdict, stored, api_url)
 
 

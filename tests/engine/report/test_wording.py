@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
-from fakes.builders import make_exemplar, make_level, make_pair, make_rounds, make_test_plan
+from fakes.builders import add_and_choose, make_exemplar, make_level, make_pair, make_rounds, make_test_plan
 
 from engine.choosing.rounds import REPLY_REASONS
 from engine.domain.model import POLES
@@ -47,7 +47,7 @@ FAILED = Verdict(False, ("Expected that every row has a text: 2 of 8 rows unexpe
 def explain(*exemplars: Exemplar, wanted: int = 1) -> str:
     rounds = make_rounds(make_test_plan(level=make_level(wanted)))
     rounds.next_cells()
-    rounds.add_and_choose(exemplars)
+    add_and_choose(rounds, exemplars)
     return explain_failure(rounds, FAILED)
 
 
