@@ -3,6 +3,7 @@
 No other module reads either.
 """
 
+import os
 import re
 import tomllib
 from contextlib import suppress
@@ -29,6 +30,8 @@ SHIPPED_ROOT = _PACKAGE.parent if IS_CHECKOUT else _PACKAGE
 # A project of the user's own has this file in its root. It may name places and nothing else, so that no folder that
 # somebody works in decides where keys are sent.
 PROJECT_FILE = "exemplars.toml"
+# What starts services sets this for them, whose working directories lie elsewhere.
+ROOT_VARIABLE = "EXEMPLARS_ROOT"
 PLACES = ("models_uri", "samples_uri", "effort_file", "expectations_uri", "cache_dir")
 DAY_SECONDS = 86_400.0
 # No run costs a million: a limit above that is a slip of the keys.
@@ -117,7 +120,11 @@ class EmbeddedPlace:
 
 
 def find_root() -> Path:
-    """The nearest folder with an ``exemplars.toml``, from the working directory up, or else ``PROJECT_ROOT``."""
+    """``EXEMPLARS_ROOT``; or the nearest folder with an ``exemplars.toml``, from the working directory up; or else
+    ``PROJECT_ROOT``.
+    """
+    if root := os.environ.get(ROOT_VARIABLE):
+        return Path(root).absolute()
     # It may have been removed.
     with suppress(OSError):
         here = Path.cwd()
@@ -134,7 +141,7 @@ def _read_places() -> dict[str, Any]:
     """The settings of the ``exemplars.toml``, none where there is no such file."""
     file = find_root() / PROJECT_FILE
     try:
-        places = tomllib.loads(file.read_text(encoding="utf-8"))
+        places = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -28,7 +28,7 @@ from prefect.settings import (
 )
 
 from engine.errors import ExemplarsError, OrchestratorError, RunInterruptedError
-from engine.settings import PROJECT_ROOT, Settings, read_settings
+from engine.settings import PROJECT_ROOT, ROOT_VARIABLE, Settings, find_root, read_settings
 from engine.system.child_process import leaving_no_process, run_guarded
 from flows.api.server import open_listener, write_address
 from flows.deploy.unfinished_runs import end_gone_runs
@@ -149,7 +149,8 @@ def list_services(settings: Settings, api: str, environment: Mapping[str, str]) 
     """Prefect's server, which is to answer at ``api``; then the deploy step; then a worker and the HTTP API."""
     address = name_address(settings.api_host, settings.api_port)
     logs = PREFECT_JSON_VARIABLES if settings.log_format == "json" else {}
-    variables = {**logs, **environment, "PREFECT_API_URL": api}
+    quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    variables = {**quiet, **logs, **environment, "PREFECT_API_URL": api, ROOT_VARIABLE: str(find_root())}
     host, port = PREFECT_SERVER_API_HOST.value(), PREFECT_SERVER_API_PORT.value()
     server = Service(
         "prefect",

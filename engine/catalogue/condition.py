@@ -70,13 +70,12 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run that left a set: its status, how many samples it has now, and what it cost, None where that is not known.
-
-    ``ended_at`` is when the set was attached; of another when its run was due.
+    """A run that left a set: when that was written, how many samples it has now, and what it cost, None where that is
+    not known; ``attached_at`` is None where it is not attached.
     """
 
-    status: str
-    ended_at: datetime
+    written_at: datetime
+    attached_at: datetime | None
     samples: int
     cost_usd: float | None
 

@@ -17,7 +17,7 @@ from engine.errors import InputError, NoTraitsError, StoreError
 from engine.store.changes import is_altered
 from engine.store.layout import VERDICT
 from engine.store.proposals import list_all
-from engine.store.sample_set import ATTACHED_NS
+from engine.store.sample_set import ATTACHED_NS, WRITTEN_NS
 from engine.store.store import UNREADABLE, StoredSet, count_stored, read_document, translate_errors
 from engine.system.filesystem import list_folders
 from engine.text.embedding import SentenceEncoder, Vectors
@@ -165,14 +165,11 @@ def _square_apart(above: Vectors, below: Vectors) -> float:
 
 
 def _describe_past(stored: StoredSet, verdict: Mapping[str, Any]) -> PastRun:
-    manifest = stored.manifest
-    attached_ns, due = manifest.get(ATTACHED_NS), str(manifest.get("created_at", ""))
-    moment = datetime.min.replace(tzinfo=UTC)
-    with suppress(ValueError):
-        moment = datetime.fromtimestamp(attached_ns / 1e9, UTC) if attached_ns else datetime.fromisoformat(due)
-    return PastRun(
-        stored.status, moment.astimezone(UTC), count_stored([stored]), (verdict.get("cost") or {}).get("usd")
+    written, attached = (
+        datetime.fromtimestamp(stored.manifest.get(name, 0) / 1e9, UTC) for name in (WRITTEN_NS, ATTACHED_NS)
     )
+    cost_usd = (verdict.get("cost") or {}).get("usd")
+    return PastRun(written, attached if stored.status == "attached" else None, count_stored([stored]), cost_usd)
 
 
 def _find_last(sets: Sequence[StoredSet], verdicts: Verdicts) -> LastRun | None:

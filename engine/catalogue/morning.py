@@ -28,11 +28,11 @@ def describe_morning(
     models: Sequence[ModelCondition], troubled: Sequence[TroubledRun], now: datetime
 ) -> dict[str, Any]:
     """The facts of the day before ``now``, and ``text``, which says them in sentences."""
-    runs = [run for model in models for run in model.runs if now - DAY < run.ended_at <= now]
-    attached = [run for run in runs if run.status == "attached"]
+    runs = [run for model in models for run in model.runs]
+    attached = [run for run in runs if run.attached_at and now - DAY < run.attached_at <= now]
     needing = [model for model in models if model.needs_person]
     samples = sum(run.samples for run in attached)
-    cost_usd = add_costs(*(run.cost_usd for run in runs))
+    cost_usd = add_costs(*(run.cost_usd for run in runs if now - DAY < run.written_at <= now))
     facts = {
         "at": now.isoformat(timespec="seconds"),
         "sets": len(attached),
@@ -47,7 +47,7 @@ def describe_morning(
     made = f"{count_noun(samples, 'sample')} in {count_noun(len(attached), 'set')}" if attached else "nothing"
     said = [
         f"Exemplars, {now:%d %B}: {made} attached in the last 24 hours"
-        + ("" if cost_usd is None else f", which cost {format_cost(cost_usd)}"),
+        + ("" if cost_usd is None else f"; the runs that left a set cost {format_cost(cost_usd)}"),
         _list("run", "did not come to its end", "did not come to their end", [_name_run(run) for run in troubled])
         or "Every run came to its end",
         _list("model", "needs a person", "need a person", [f"{x.handle} ({_name_findings(x)})" for x in needing])

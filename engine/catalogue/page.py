@@ -75,7 +75,7 @@ def sum_costs(models: Iterable[ModelCondition]) -> list[dict[str, Any]]:
     spent: dict[tuple[str, str], list[PastRun]] = {}
     for model in models:
         for run in model.runs:
-            spent.setdefault((f"{run.ended_at:%Y-%m}", model.handle.partition(".")[0]), []).append(run)
+            spent.setdefault((f"{run.written_at:%Y-%m}", model.handle.partition(".")[0]), []).append(run)
     ordered = sorted(sorted(spent, key=itemgetter(1)), key=itemgetter(0), reverse=True)
     return [
         {

@@ -18,7 +18,7 @@ from typing import Any
 from pyarrow import fs
 
 from engine.store.layout import MANIFEST, RUN_FOLDER, SAMPLES
-from engine.store.sample_set import ATTACHED_NS, read_manifest, seal, unseal
+from engine.store.sample_set import ATTACHED_NS, WRITTEN_NS, read_manifest, seal, unseal
 from engine.store.writers import lock_model
 from engine.system.filesystem import list_below, open_folder, sync
 
@@ -50,7 +50,8 @@ def commit_set(
         earlier = read_manifest(folder)
         if (earlier is not None and earlier["status"] != "rejected") or not may_enter():
             return None
-        sealed = seal({**manifest, ATTACHED_NS: time.time_ns()} if is_attached(manifest) else manifest)
+        names = (ATTACHED_NS, WRITTEN_NS) if is_attached(manifest) else (WRITTEN_NS,)
+        sealed = seal({**manifest, **dict.fromkeys(names, time.time_ns())})
         if isinstance(filesystem, fs.LocalFileSystem):
             _write_local(Path(path), {**files, MANIFEST: sealed})
         else:

@@ -28,8 +28,9 @@ Status = Literal["attached", "rejected", "proposed"]
 # Where a set of each status has its samples.
 SAMPLES_NAMES: Mapping[str, str] = {"attached": SAMPLES, "detached": DETACHED, "proposed": PROPOSED}
 DIGEST_FIELD = "manifest_sha256"
-# The field of a manifest that tells when its set was attached, in nanoseconds since 1970. Listings sort by it.
-ATTACHED_NS = "attached_ns"
+# The fields of a manifest that tell when its set was attached, by which listings sort, and when it was written, which
+# never changes; in nanoseconds since 1970.
+ATTACHED_NS, WRITTEN_NS = "attached_ns", "written_ns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def render_files(sample_set: SampleSet) -> dict[str, bytes]:
 
 
 def make_manifest(sample_set: SampleSet, files: Mapping[str, bytes]) -> dict[str, Any]:
-    """What the manifest of a set with these files says; when the set was attached is added as it enters the store."""
+    """What the manifest of a set with these files says; when that was is added as it enters the store."""
     stamp = sample_set.stamp
     rows = {REJECTED: len(sample_set.rejected)}
     if name := SAMPLES_NAMES.get(sample_set.status):

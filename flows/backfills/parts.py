@@ -29,10 +29,10 @@ from engine.backfills.targets import BackfillRequest
 from engine.errors import OrchestratorError, RunInterruptedError, StoreError
 from engine.llm.gateway.budget import Budget
 from engine.text.formatting import count_noun
-from flows.backfills.runs import PART, read_runs
+from flows.backfills.runs import read_runs
 from flows.backfills.worker import BackfillWorker
 from flows.observability.logs import Logger
-from flows.run.labels import STOPPED_AT_LIMIT
+from flows.run.labels import PART, STOPPED_AT_LIMIT
 
 DEPLOYMENT = "backfill/on-demand"
 # A queue of its own: where runs that queue parts filled the one of their parts, all would wait for ever.

@@ -32,7 +32,7 @@ from engine.system.worker_process import WorkerProcess
 from engine.text.formatting import count_noun
 from expectations.checking import warm_up
 from flows.observability.logs import Logger
-from flows.run.labels import AGAIN, STOPPED_AT_LIMIT, name_tag
+from flows.run.labels import AGAIN, PART, STOPPED_AT_LIMIT, name_tag
 from flows.run.own_worker import OWN_WORKER
 from flows.run.resources import SHARED, RunResources, open_run_resources
 
@@ -40,8 +40,6 @@ TAG = "backfill"
 PAGE = 200
 STOPPED = f"The backfill was stopped. {AGAIN}"
 SPARE_THREADS = 16
-# The tag of a run that is a part of another backfill.
-PART = "part"
 
 
 class ChildRuns:

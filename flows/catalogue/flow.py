@@ -13,6 +13,7 @@ from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
+    FlowRunFilterEndTime,
     FlowRunFilterExpectedStartTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
@@ -29,11 +30,11 @@ from engine.catalogue.page import describe_survey, survey_catalogue, write_page
 from flows.deploy.automations import MORNING, NIGHTS
 from flows.deploy.deployments import offer_handles
 from flows.deploy.unfinished_runs import FLOW_NAMES
-from flows.run.labels import STOPPED_AT_LIMIT
+from flows.run.labels import PART, STOPPED_AT_LIMIT
 from flows.run.page.artifacts import show_page
 from flows.run.run_events import attending_flow
 
-TROUBLED = [StateType.FAILED, StateType.CRASHED, StateType.CANCELLED, StateType.SCHEDULED]
+TROUBLED = [StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
 # A run that is due and that no worker has taken for so long is late.
 LATE = timedelta(minutes=15)
 MOST_RUNS = 200
@@ -49,13 +50,39 @@ async def catalogue() -> State[None]:
             logger.info("The forms offer %s", await asyncio.to_thread(_offer_handles, client, places[0]))
             models = await asyncio.to_thread(survey_catalogue, *places)
             now = datetime.now(UTC)
-            morning = describe_morning(models, list(_list_troubled(client, now)), now)
+            morning = describe_morning(models, list(list_troubled(client, now)), now)
     headline, sentence = describe_survey(models)
     logger.info("%s. %s", headline, sentence)
     await show_page(str(flow_run.get_id()), "catalogue", write_page(models), headline)
     # Prefect relates this run by itself. The automations of the deploy step send it, and miss it where none comes.
     emit_event(MORNING, {"prefect.resource.id": NIGHTS, "prefect.resource.name": "catalogue"}, payload=morning)
     return Completed(message=headline, data=None)
+
+
+def list_troubled(client: SyncPrefectClient, now: datetime) -> Iterator[TroubledRun]:
+    """Our runs that failed or stopped at a limit in the last day, and those that were due then and never begun.
+
+    What comes of a part is told by its backfill.
+    """
+    ended = FlowRunFilter(
+        end_time=FlowRunFilterEndTime(after_=now - DAY, before_=now),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=TROUBLED)),
+    )
+    late = FlowRunFilter(
+        expected_start_time=FlowRunFilterExpectedStartTime(after_=now - DAY, before_=now - LATE),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+    )
+    ours, newest = FlowFilter(name=FlowFilterName(any_=list(FLOW_NAMES))), FlowRunSort.EXPECTED_START_TIME_DESC
+    for wanted in (ended, late):
+        for run in client.read_flow_runs(flow_filter=ours, flow_run_filter=wanted, sort=newest, limit=MOST_RUNS):
+            state = run.state
+            if state is None or PART in run.tags or (state.is_cancelled() and state.name != STOPPED_AT_LIMIT):
+                continue
+            if state.is_final():
+                yield TroubledRun(str(run.id), run.name, state.name or state.type.value, state.message or "")
+            elif not run.run_count:
+                said = f"it was due at {run.expected_start_time:%H:%M} UTC"
+                yield TroubledRun(str(run.id), run.name, "not begun", said)
 
 
 def _offer_handles(client: SyncPrefectClient, models_uri: str) -> str:
@@ -66,23 +93,3 @@ def _offer_handles(client: SyncPrefectClient, models_uri: str) -> str:
         return "nothing, since the deployments are not on this server"
     except httpx.HTTPError as error:
         return f"what they did before: {error}"
-
-
-def _list_troubled(client: SyncPrefectClient, now: datetime) -> Iterator[TroubledRun]:
-    """Our runs that were due in the last day and failed, stopped at a limit, or were never begun, the newest first."""
-    due = FlowRunFilterExpectedStartTime(after_=now - DAY, before_=now)
-    wanted = FlowRunFilter(
-        expected_start_time=due, state=FlowRunFilterState(type=FlowRunFilterStateType(any_=TROUBLED))
-    )
-    ours = FlowFilter(name=FlowFilterName(any_=list(FLOW_NAMES)))
-    newest = FlowRunSort.EXPECTED_START_TIME_DESC
-    for run in client.read_flow_runs(flow_filter=ours, flow_run_filter=wanted, sort=newest, limit=MOST_RUNS):
-        state, expected = run.state, run.expected_start_time
-        if state is None or (state.is_cancelled() and state.name != STOPPED_AT_LIMIT):
-            continue
-        if state.is_scheduled():
-            if run.run_count or expected is None or expected > now - LATE:
-                continue
-            yield TroubledRun(str(run.id), run.name, "not begun", f"it was due at {expected:%H:%M} UTC")
-        else:
-            yield TroubledRun(str(run.id), run.name, state.name or state.type.value, state.message or "")

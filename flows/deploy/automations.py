@@ -48,11 +48,6 @@ def read_alerts(block_id: UUID, ui: str) -> list[AutomationCore]:
     return wanted
 
 
-def name_alerts() -> list[str]:
-    """The names of the automations that tell of the nights."""
-    return [str(told["name"]) for told in _read_file()["alerts"]]
-
-
 def expect_night(client: SyncPrefectClient) -> None:
     """Has the alerts wait for the next morning, where none has come yet since they were made."""
     event = Event(event=NIGHT_IS_DUE, resource=Resource({"prefect.resource.id": NIGHTS}))
@@ -83,14 +78,10 @@ def ensure_alerts(client: SyncPrefectClient, address: SecretStr | None) -> str:
     Without an address nothing is made, and alerts that were set up before stay, since others may rely on them.
     """
     if address is None:
-        there = [name for name in name_alerts() if client.read_automations_by_name(name)]
-        if not there:
-            return "off (EXEMPLARS_ALERT_URL is not set)"
-        typed = [f"prefect automation delete '{name}'" for name in there]
-        return (
-            "unchanged since they were set up before (EXEMPLARS_ALERT_URL is not set now). To end them: "
-            f"{', '.join(typed)} and prefect block delete {BLOCK_TYPE}/{BLOCK}"
-        )
+        there = filter(client.read_automations_by_name, (told["name"] for told in _read_file()["alerts"]))
+        typed = ", ".join(f"prefect automation delete '{name}'" for name in there)
+        to_end = f". To end them: {typed} and prefect block delete {BLOCK_TYPE}/{BLOCK}" if typed else ""
+        return f"{'unchanged' if typed else 'off'} (EXEMPLARS_ALERT_URL is not set){to_end}"
     _ensure_block(client, address)
     document = client.read_block_document_by_name(BLOCK, BLOCK_TYPE)
     ui = (get_current_settings().ui_url or "").rstrip("/")

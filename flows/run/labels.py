@@ -21,6 +21,8 @@ LIVE_TYPES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
 SUSPENDED = "Suspended"
 # Runs that the HTTP API asked for: its chain of idempotency keys goes over these alone.
 HTTP_TAG = "http"
+# The tag of a run that is a part of another backfill.
+PART = "part"
 # SQLite's json_array takes 127 arguments, which is what Prefect makes of a list of tags.
 TAGS_AT_ONCE = 50
 

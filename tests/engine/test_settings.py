@@ -47,7 +47,9 @@ def test_relative_path_is_relative_to_the_root(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_project_of_ones_own_says_where_things_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "exemplars.toml").write_text('models_uri = "models"\nsamples_uri = "s3://bucket/samples"\n')
+    places = 'models_uri = "models"\nsamples_uri = "s3://bucket/samples"\n'
+    # As some editors begin a file.
+    (tmp_path / "exemplars.toml").write_text(places, encoding="utf-8-sig")
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")
     monkeypatch.setenv("EXEMPLARS_CACHE_DIR", "kept")

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from fakes.reply_tables import age_plan
@@ -14,19 +14,21 @@ from fakes.workspace import HANDLE as TOOLSHED
 from fakes.workspace import Workspace, read_manifest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Running, Suspended
+from prefect.states import Cancelled, Failed, Running, Scheduled, Suspended
 
+from engine.catalogue.morning import DAY
 from engine.errors import StoreError
 from engine.llm.replies.admin import list_cache
 from engine.llm.replies.replies import ReplyStore
 from engine.settings import RepliesPlace
 from engine.store.layout import SAMPLES
-from flows.catalogue.flow import catalogue
+from flows.catalogue.flow import catalogue, list_troubled
 from flows.cli.app import main
 from flows.prune import prune
-from flows.run.labels import name_tag
+from flows.run.labels import PART, STOPPED_AT_LIMIT, name_tag
 from flows.run.lease.slot import Slot
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -160,3 +162,31 @@ def test_catalogue_is_a_table_of_all_models(
     assert page.startswith("# 1 of 2 models needs a person")
     assert f"| {TOOLSHED} | draft | no samples yet |" in page
     assert "The forms offer nothing, since the deployments are not on this server" in caplog.text
+
+
+def test_morning_tells_of_runs_that_ended_badly_in_the_day_whenever_they_were_due_and_of_those_never_begun(
+    client: SyncPrefectClient,
+) -> None:
+    due = datetime.now(UTC) - timedelta(hours=1)
+    limit: State[None] = Cancelled(name=STOPPED_AT_LIMIT)
+    made: dict[UUID, str] = {}
+
+    def make(name: str, due: datetime, end: State | None = None, *tags: str) -> None:
+        run = client.create_flow_run(prune, name=name, state=Scheduled(scheduled_time=due), tags=tags)
+        if end is not None:
+            client.set_flow_run_state(run.id, end, force=True)
+        made[run.id] = name
+
+    make("long", due - 3 * DAY, Failed(message="The key is refused"))
+    make("at its limit", due, limit)
+    make("stopped by a person", due, Cancelled())
+    make("a part", due, limit, PART)
+    make("late", due)
+    make("to come", due + DAY)
+    now = datetime.now(UTC)
+    found, later = ([run for run in list_troubled(client, at) if UUID(run.run_id) in made] for at in (now, now + DAY))
+
+    assert {("long", "Failed"), ("at its limit", STOPPED_AT_LIMIT), ("late", "not begun")} == {
+        (run.name, run.state) for run in found
+    }
+    assert ["to come"] == [run.name for run in later]

@@ -17,10 +17,11 @@ from fakes.ports import find_free_port
 from fakes.waiting import wait_until
 from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_PORT, temporary_settings
 
-from engine.settings import LogFormat, Settings
+from engine.settings import LogFormat, Settings, read_settings
 from flows.observability.json_logs import PREFECT_JSON_VARIABLES
 from flows.serve import GUARDED, list_services, main, name_address
 
+ANALYTICS = "PREFECT_SERVER_ANALYTICS_ENABLED"
 RUN = ("--run", "run-1")
 SETTLED = ["settled api", "settled worker", "settled server"]
 Start = Callable[..., House]
@@ -102,7 +103,23 @@ def test_all_services_speak_json_where_that_is_wanted(wanted: LogFormat, spoken:
 
     assert [["prefect"], ["deploy"], ["worker", "api"]] == [[service.name for service in stage] for stage in stages]
     for service in itertools.chain(*stages):
+        assert ("1", "false") == (service.environment["DO_NOT_TRACK"], service.environment[ANALYTICS])
         assert spoken == [service.environment.get(name) for name in PREFECT_JSON_VARIABLES]
+
+
+def test_all_services_and_their_runs_serve_the_store_of_the_project_that_it_was_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EXEMPLARS_SAMPLES_URI", raising=False)
+    (tmp_path / "exemplars.toml").write_text('samples_uri = "sets"')
+    monkeypatch.chdir(tmp_path)
+    stages = list_services(Settings(), "http://127.0.0.1:4200/api", {})
+    # As a run of the worker's, in a folder of its own.
+    monkeypatch.chdir("/")
+    for service in itertools.chain(*stages):
+        monkeypatch.setenv("EXEMPLARS_ROOT", service.environment["EXEMPLARS_ROOT"])
+        settings = read_settings()
+        assert str(tmp_path / "sets") == settings.locate(settings.samples_uri)
 
 
 @pytest.mark.parametrize("variable", ["PREFECT_SERVER_API_PORT", "EXEMPLARS_API_PORT", "EXEMPLARS_METRICS_PORT"])

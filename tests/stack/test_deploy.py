@@ -23,7 +23,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
 from flows.catalogue.flow import catalogue
-from flows.deploy.automations import BLOCK, ensure_alerts, expect_night, name_alerts
+from flows.deploy.automations import BLOCK, ensure_alerts, expect_night, read_alerts
 from flows.deploy.deployments import offer_handles
 
 TOKEN = "t0ken-of-the-receiver"
@@ -34,6 +34,7 @@ OWN_SCHEDULE = {
     "parameters": {"effort": "low"},
 }
 PAUSED, SCHEDULED = "catalogue/nightly", "synthesize/nightly"
+ALERTS = [alert.name for alert in read_alerts(uuid.uuid4(), "")]
 QUEUE = "/work_pools/exemplars/queues/backfill"
 # What a deploy leaves as it is, whoever has set it up.
 OF_DEPLOYMENTS = "id name version paused parameters tags job_variables work_queue_name concurrency_options"
@@ -89,9 +90,8 @@ def test_second_deploy_changes_nothing_and_leaves_what_people_have_set_up(deploy
     assert said[3].endswith(", synthesize/on-demand")
     assert f"  schedules: {SCHEDULED} on; backfill/nightly, catalogue/nightly, prune/nightly off" in said[5]
     assert ["  alerts: on, by the block webhook/exemplars-alert"] == said[7:]
-    own = name_alerts()
-    watches = [found for found in deployed.after["automations"] if not any(name in found for name in own)]
-    assert len(own) == len(deployed.after["automations"]) - len(watches)
+    watches = [found for found in deployed.after["automations"] if not any(name in found for name in ALERTS)]
+    assert len(ALERTS) == len(deployed.after["automations"]) - len(watches)
     assert deployed.before == {**deployed.after, "automations": watches}
     assert any("'backfill', 2, 40" in queue for queue in deployed.after["work_pools/exemplars/queues"])
     assert 2 == len(deployed.site.find_deployment(SCHEDULED)["schedules"])
@@ -165,6 +165,7 @@ def test_what_a_night_made_is_told_in_the_morning(stack: Stack, deployed: Deploy
     assert message["text"].endswith(f" {message['url']}")
     assert message["morning"]["text"] in message["text"]
     assert message["morning"]["models"] > 0
+    assert failed in [run["run_id"] for run in message["morning"]["troubled"]]
     assert site.ask("GET", f"/flow_runs/{message['url'].rpartition('/')[2]}")["state_type"] == "COMPLETED"
 
 
@@ -172,7 +173,7 @@ def test_night_that_did_not_run_is_told(deployed: Deployed) -> None:
     """With ten seconds in the place of a day."""
     receiver = deployed.receiver
     with temporary_settings({PREFECT_API_URL: deployed.site.url}), get_client(sync_client=True) as client:
-        [made] = client.read_automations_by_name(name_alerts()[2])
+        [made] = client.read_automations_by_name(ALERTS[2])
         short = AutomationCore.model_validate({**made.model_dump(), "name": "a short night"})
         short.trigger.within = timedelta(seconds=10)  # type: ignore[union-attr]
         own = client.create_automation(short)
@@ -196,7 +197,7 @@ def test_alerts_are_changed_by_another_address_and_stay_without_one_and_none_is_
     logs = [path.read_text() for path in deployed.site.workspace.folder.glob("*.log")]
 
     assert ["on, by the block webhook/exemplars-alert"] * 3 == said[:3]
-    assert all(f"prefect automation delete '{name}'" in said[3] for name in name_alerts())
+    assert all(f"prefect automation delete '{name}'" in said[3] for name in ALERTS)
     assert f" and prefect block delete webhook/{BLOCK}" in said[3]
     assert len(logs) > 1
     assert not any(TOKEN in text for text in (deployed.said, repr(block), *logs))

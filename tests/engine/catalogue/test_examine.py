@@ -1,7 +1,7 @@
 """A model is examined whole, whatever is wrong with it."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,10 @@ def test_last_run_is_that_of_the_newest_set_whatever_came_of_it(store: Path) -> 
         == found.last
     )
     assert (1, 0.5) == (found.sets, found.cost_usd)
+    # Money goes by when a set was written, not by when its run was due.
+    now = datetime.now(UTC)
+    assert all(now - HOUR < run.written_at <= now for run in found.runs)
+    assert [0.5] == [run.cost_usd for run in found.runs if run.attached_at is None]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ HOUR = timedelta(hours=1)
 
 
 def test_day_on_which_nothing_happened_is_told() -> None:
-    old = PastRun("attached", NOON - 25 * HOUR, 16, 1.0)
+    old = PastRun(NOON - 25 * HOUR, NOON - 25 * HOUR, 16, 1.0)
     told = describe_morning([make_condition(runs=(old,))], [], NOON)
 
     assert (
@@ -24,14 +24,19 @@ def test_day_on_which_nothing_happened_is_told() -> None:
 
 
 def test_message_says_what_was_made_what_it_cost_and_what_needs_a_person() -> None:
-    runs = PastRun("attached", NOON - HOUR, 16, 1.0), PastRun("rejected", NOON - HOUR, 0, 0.25)
+    # The last had cost what it did on the day that its proposal was written.
+    runs = (
+        PastRun(NOON - HOUR, NOON - HOUR, 8, 1.0),
+        PastRun(NOON - HOUR, None, 0, 0.25),
+        PastRun(NOON - 100 * HOUR, NOON - HOUR, 8, 5.0),
+    )
     broken = make_condition(handle="u22a8.broken", faults=(Finding("broken", "It is damaged"),))
     troubled = [
         TroubledRun(f"run-{number}", f"u22a8.a{number}", "Failed", "The key\nis refused.") for number in range(7)
     ]
     told = describe_morning([make_condition(runs=runs), broken], troubled, NOON)
 
-    assert "16 samples in 1 set attached in the last 24 hours, which cost $1.25. " in told["text"]
+    assert "16 samples in 2 sets attached in the last 24 hours; the runs that left a set cost $1.25. " in told["text"]
     assert "7 runs did not come to their end: u22a8.a0 is Failed (The key is refused); " in told["text"]
     assert "u22a8.a4 is Failed (The key is refused); and 2 more. " in told["text"]
     assert told["text"].endswith("1 model needs a person: u22a8.broken (cannot be read).")

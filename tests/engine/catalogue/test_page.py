@@ -17,7 +17,7 @@ def survey(*models: ModelCondition) -> list[ModelCondition]:
 
 
 def test_page_says_how_many_need_a_person_and_has_each_finding_with_what_to_type_and_all_models() -> None:
-    past = PastRun("attached", NOON, 16, 1.5), PastRun("rejected", NOON - timedelta(days=30), 0, 0.25)
+    past = PastRun(NOON, NOON, 16, 1.5), PastRun(NOON - timedelta(days=30), None, 0, 0.25)
     found = survey(make_condition(runs=past), BROKEN)
     told = describe_json(found, NOON)
     page = write_page(found)

@@ -110,6 +110,7 @@ def test_what_stands_is_attached_and_the_manifest_says_what_does_not(tmp_path: P
     read = read_pools(store, make_model(handle=STAMP.handle))
 
     assert "attached" == attached.status
+    assert stored.manifest["written_ns"] == attached.manifest["written_ns"] < attached.manifest["attached_ns"]
     assert [] == list(StoreVerifier(store).find_faults())
     assert ["too_short"] == [row["reason"] for row in read_rows(attached, REJECTED)]
     said = attached.manifest["review"]

@@ -160,7 +160,8 @@ def test_same_rows_give_the_same_bytes_and_their_digest_does_not_change_with_the
     files, others = ({**read_files(stored.folder), MANIFEST: b""} for stored in (one, same))
     assert files == others
     manifest = same.manifest
-    assert {"attached_ns", "manifest_sha256"} == {name for name in manifest if one.manifest[name] != manifest[name]}
+    changed = {name for name in manifest if one.manifest[name] != manifest[name]}
+    assert {"attached_ns", "written_ns", "manifest_sha256"} == changed
     assert digests[0] == digests[1] != digests[2]
 
 

@@ -24,9 +24,9 @@ from engine.llm.replies.changes import SharedLimit
 from engine.settings import Settings
 from flows.backfills import parts, runs
 from flows.backfills.parts import PartDispatcher
-from flows.backfills.runs import PART, make_shared_budget
+from flows.backfills.runs import make_shared_budget
 from flows.backfills.worker import BackfillWorker
-from flows.run.labels import STOPPED_AT_LIMIT
+from flows.run.labels import PART, STOPPED_AT_LIMIT
 
 ONE, TWO, THREE, FOUR = HANDLES = ("sheds.one", "sheds.two", "sheds.three", "sheds.four")
 REQUEST = BackfillRequest(HANDLES, effort="low")
