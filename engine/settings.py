@@ -120,9 +120,7 @@ class EmbeddedPlace:
 
 
 def find_root() -> Path:
-    """``EXEMPLARS_ROOT``; or the nearest folder with an ``exemplars.toml``, from the working directory up; or else
-    ``PROJECT_ROOT``.
-    """
+    """``EXEMPLARS_ROOT``, or the nearest folder with an ``exemplars.toml`` from here up, or else ``PROJECT_ROOT``."""
     if root := os.environ.get(ROOT_VARIABLE):
         return Path(root).absolute()
     # It may have been removed.

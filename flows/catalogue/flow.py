@@ -60,10 +60,7 @@ async def catalogue() -> State[None]:
 
 
 def list_troubled(client: SyncPrefectClient, now: datetime) -> Iterator[TroubledRun]:
-    """Our runs that failed or stopped at a limit in the last day, and those that were due then and never begun.
-
-    What comes of a part is told by its backfill.
-    """
+    """Our runs that failed or stopped at a limit in the last day, or were due then and never begun; no parts."""
     ended = FlowRunFilter(
         end_time=FlowRunFilterEndTime(after_=now - DAY, before_=now),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=TROUBLED)),
@@ -76,13 +73,13 @@ def list_troubled(client: SyncPrefectClient, now: datetime) -> Iterator[Troubled
     for wanted in (ended, late):
         for run in client.read_flow_runs(flow_filter=ours, flow_run_filter=wanted, sort=newest, limit=MOST_RUNS):
             state = run.state
+            # What comes of a part is told by its backfill.
             if state is None or PART in run.tags or (state.is_cancelled() and state.name != STOPPED_AT_LIMIT):
                 continue
             if state.is_final():
                 yield TroubledRun(str(run.id), run.name, state.name or state.type.value, state.message or "")
             elif not run.run_count:
-                said = f"it was due at {run.expected_start_time:%H:%M} UTC"
-                yield TroubledRun(str(run.id), run.name, "not begun", said)
+                yield TroubledRun(str(run.id), run.name, "not begun", f"due at {run.expected_start_time:%H:%M} UTC")
 
 
 def _offer_handles(client: SyncPrefectClient, models_uri: str) -> str:
