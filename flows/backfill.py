@@ -69,15 +69,17 @@ async def backfill(
             trait has fewer samples than the effort asks for, and of each pole only so many as it lacks.
         synth_type: What the samples are for: from_traits, diversify or enrich, as in synthesize.
         effort: How many samples for each pole of each trait, by which synth model, as in synthesize.
-        force: Also models that have a set of this synth type and effort for their definition as it is now.
+        force: Also models that have a set of this synth type and effort for their definition as it is now. Not
+            beside refresh.
         strict: Attaches nothing of a model where nothing tells the poles of a trait apart, as in synthesize.
         models_at_once: How many models are worked on at a time in one process.
         part_size: One process does all, or the models are handed out in parts of so many, each a run on the work pool
             that the next free worker takes.
         max_cost_usd: What all models together may cost, in dollars; each has its effort's own limit besides.
         per_pole: How many samples for each pole of each trait, in place of the effort's number.
-        refresh: Also models, or where nothing is named all drafts, that have sets made for an older definition. Those
-            sets count as gone, and go when the new one is attached.
+        refresh: Only drafts, of those that are named or of all, that have sets made for an older definition; with
+            only_lacking these too. Those sets count as gone, and go when the new one is attached. Another description,
+            trait, brief, scenario, text, language or question makes another definition; another sample does not.
     """
     lower_priority()
     async with attending_flow() as settings:

@@ -11,7 +11,7 @@ from engine.domain.model import Effort, SynthType, check_handle
 from engine.domain.progress import Progress
 from engine.domain.verdict import RunResult
 from engine.run.job import Job
-from engine.run.outcome import find_finished
+from engine.run.outcome import find_finished, read_result
 from engine.settings import read_settings
 from engine.store.store import StoredSet
 from engine.system.concurrency import add_log_context
@@ -118,8 +118,9 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
     """The walk of a run that holds its model's lease, step by step."""
     settings, call, run_heavy = resources.settings, resources.call, resources.run_heavy
     if done := find_finished(settings, wanted.handle, wanted.synth_type, get_run_id()):
-        get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.samples)
-        return done
+        get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.folder)
+        finish_replacing(done)
+        return read_result(done)
     job = await load_job(wanted, resources)
     if job.lacks_nothing:
         await lease.confirm()

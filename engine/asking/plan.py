@@ -198,6 +198,12 @@ def digest_definition(model: Model) -> str:
     return _digest({**_describe_definition(model), **language})
 
 
+def digest_meaning(model: Model) -> str:
+    """Returns a digest of what a model's author says of it: its definition and questions, without authored samples."""
+    said = {name: part for name, part in _describe_definition(model).items() if name not in ("seeds", "contested")}
+    return _digest({**said, "language": model.language, "questions": [asdict(item) for item in model.questions]})
+
+
 def plan_round(
     plan: Plan,
     round_no: int,

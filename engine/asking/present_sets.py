@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from engine.asking.held_out import choose_pool
-from engine.asking.plan import digest_definition
+from engine.asking.plan import digest_meaning
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Model, Pole, SynthType
 from engine.store.store import StoredSet, list_sets
@@ -13,11 +13,11 @@ from engine.store.store import StoredSet, list_sets
 def list_older(sets: Iterable[StoredSet], model: Model) -> list[StoredSet]:
     """Those of a model's sets that were made for another definition than its present one.
 
-    The definition is all that a plan depends on and that stands in the model's folder: ``digest_definition``. A set
-    whose manifest does not say what it was made for counts as made for the present one.
+    Authored samples make no other definition: ``digest_meaning``. A set whose manifest does not say what it was made
+    for counts as made for the present one.
     """
-    present = digest_definition(model)
-    return [stored for stored in sets if stored.manifest.get("inputs", {}).get("definition", present) != present]
+    present = digest_meaning(model)
+    return [stored for stored in sets if stored.manifest.get("inputs", {}).get("meaning", present) != present]
 
 
 def count_lacking(samples_uri: str, model: Model, synth_type: SynthType, level: Level) -> dict[tuple[str, Pole], int]:

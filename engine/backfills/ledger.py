@@ -22,7 +22,7 @@ class ModelRow:
     ``older_sets`` and ``older_samples`` are those that were made for another definition than its present one.
     ``kept``, ``wanted`` and ``rejected``, which does not count what is to spare, are None where they are not known,
     ``cost_usd`` is None where the price is not known, and ``run_id`` is None where no run was made. ``warnings`` counts
-    those on what was attached.
+    those on what was attached. ``at_limit`` says that it was the backfill's limit that cancelled it.
     """
 
     handle: str
@@ -37,6 +37,7 @@ class ModelRow:
     warnings: int = 0
     older_sets: int = 0
     older_samples: int = 0
+    at_limit: bool = False
 
 
 class Ledger:

@@ -1,19 +1,20 @@
 """Which models a backfill is about, and which of them have what it would make already."""
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
 from engine.asking.held_out import choose_pool
 from engine.asking.plan import digest_definition
-from engine.asking.present_sets import count_lacking, list_older
+from engine.asking.present_sets import list_older
 from engine.definitions.effort import choose_effort, load_level
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import list_handles, load_model, load_outline
 from engine.domain.model import Effort, Model, SynthType, check_handle
 from engine.domain.verdict import SkipReason
-from engine.errors import InputError, StoreError
+from engine.errors import InputError
 from engine.listing.samples import count_samples
 from engine.settings import Settings
 from engine.store.sample_set import read_own_count
@@ -54,6 +55,17 @@ class BackfillRequest:
         return asked
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Why a model is passed over, None where it has something to do; and how many attached sets, and samples in them,
+    it has that were made for an older definition. Of one that takes no samples these are 0: it cannot have them anew.
+    """
+
+    skip_reason: SkipReason | None = None
+    older_sets: int = 0
+    older_samples: int = 0
+
+
 def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ...]:
     """The handles that a selection names, each once, given ones first; all of the catalogue where it names none.
 
@@ -61,13 +73,18 @@ def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ..
 
     Raises:
         HandleError: a malformed one.
-        InputError: neither is any model named nor are only lacking ones wanted, or nothing fits what is named.
+        InputError: neither is any model named nor are only lacking ones wanted, or nothing fits what is named, or
+            both ``force`` and ``refresh`` are asked for.
         StoreError: the catalogue cannot be read.
     """
     if not (request.names or request.only_lacking or request.refresh):
         raise InputError(
             "say which models are meant: give handles, a namespace or a glob, or choose only lacking ones, for all "
             "drafts that have less than the effort asks for"
+        )
+    if request.force and request.refresh:
+        raise InputError(
+            "force has no effect beside refresh, which makes anew only what is of an older definition: leave one out"
         )
     given = [check_handle(handle) for handle in request.handles]
     there = [handle for handle in list_handles(settings.locate(settings.models_uri)) if _fits(handle, request)]
@@ -77,66 +94,49 @@ def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ..
     return tuple(dict.fromkeys([*given, *there]))
 
 
-def find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) -> SkipReason | None:
-    """Why a model is passed over; None where it has something to do, or where its run will say what is wrong with it.
+def examine(settings: Settings, request: BackfillRequest, handle: str) -> Standing:
+    """What a backfill finds a model to have; nothing where its run will say what is wrong with it.
 
     Raises:
         StoreError: something cannot be read.
     """
+    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
     with suppress(InputError):
-        if request.only_lacking or request.refresh:
-            if not read_lifecycle(settings.locate(settings.models_uri), handle).takes_samples:
-                return SkipReason("It is no draft, so its samples are frozen")
-            if request.refresh:
-                if not _needs_refresh(settings, request, handle):
-                    return SkipReason("It has as many samples of each pole for its definition as it is, and no others")
-            elif not _is_lacking(settings, request, handle):
-                return SkipReason("It has as many samples of each pole as the effort asks for")
-        elif made := _find_made(settings, request, handle):
-            return SkipReason("It has a set for its definition, this synth type and this effort", made.run_id)
-    return None
+        is_frozen = not read_lifecycle(models_uri, handle).takes_samples
+        if is_frozen and (request.only_lacking or request.refresh):
+            return Standing(SkipReason("It is no draft, so its samples are frozen"))
+        model = load_model(models_uri, handle)
+        sets = list_sets(samples_uri, handle, choose_pool(request.synth_type))
+        older = [] if is_frozen else list_older(sets, model)
+        return Standing(_find_skip_reason(settings, request, model, sets, older), len(older), count_stored(older))
+    return Standing()
 
 
-def count_older(settings: Settings, request: BackfillRequest, handle: str) -> tuple[int, int] | None:
-    """How many attached sets, and samples in them, a model has that were made for another definition than its present
-    one; None where that cannot be read.
-    """
-    with suppress(InputError, StoreError):
-        older = list_older(*_read_sets(settings, request, handle))
-        return len(older), count_stored(older)
-    return None
+def _find_skip_reason(
+    settings: Settings, request: BackfillRequest, model: Model, sets: Sequence[StoredSet], older: Sequence[StoredSet]
+) -> SkipReason | None:
+    if request.only_lacking and _is_lacking(settings, request, model.handle):
+        return None
+    if request.refresh:
+        pool = locate_pool(settings.locate(settings.samples_uri), model.handle, choose_pool(request.synth_type))
+        if older or list_replaced(pool):
+            return None
+        enough = ", and as many of each pole as the effort asks for" if request.only_lacking else ""
+        return SkipReason(f"It has no samples made for an older definition{enough}")
+    if request.only_lacking:
+        return SkipReason("It has as many samples of each pole as the effort asks for")
+    made = _find_made(request, model, sets)
+    said = "It has a set for its definition, this synth type and this effort"
+    return None if made is None else SkipReason(said, made.run_id)
 
 
-def _read_sets(settings: Settings, request: BackfillRequest, handle: str) -> tuple[list[StoredSet], Model]:
-    pool = choose_pool(request.synth_type)
-    model = load_model(settings.locate(settings.models_uri), handle)
-    return list_sets(settings.locate(settings.samples_uri), handle, pool), model
-
-
-def _needs_refresh(settings: Settings, request: BackfillRequest, handle: str) -> bool:
-    """Whether a model has sets made for an older definition, too few samples made for the present one, or a set that
-    was replaced and that nobody has detached yet.
-    """
-    sets, model = _read_sets(settings, request, handle)
-    pool = locate_pool(settings.locate(settings.samples_uri), handle, choose_pool(request.synth_type))
-    if list_older(sets, model) or list_replaced(pool):
-        return True
-    level = load_level(settings.locate(settings.effort_file), choose_effort(request.effort, model.effort))
-    level = replace(level, exemplars_per_pole=request.per_pole or level.exemplars_per_pole)
-    lacking = count_lacking(settings.locate(settings.samples_uri), model, request.synth_type, level)
-    return any(lacking.values())
-
-
-def _find_made(settings: Settings, request: BackfillRequest, handle: str) -> StoredSet | None:
+def _find_made(request: BackfillRequest, model: Model, sets: Sequence[StoredSet]) -> StoredSet | None:
     """The attached set of a model for its present definition, this synth type, this effort, and this number of its own.
 
     With ``force`` only a set of the runs in ``done`` counts.
     """
-    model = load_model(settings.locate(settings.models_uri), handle)
-    effort = choose_effort(request.effort, model.effort)
-    digest = digest_definition(model)
-    pool = choose_pool(request.synth_type)
-    for stored in reversed(list_sets(settings.locate(settings.samples_uri), handle, pool)):
+    effort, digest = choose_effort(request.effort, model.effort), digest_definition(model)
+    for stored in reversed(sets):
         manifest = stored.manifest
         if (manifest.get("synth_type"), manifest.get("effort")) != (request.synth_type, effort):
             continue

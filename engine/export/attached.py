@@ -33,11 +33,6 @@ class AttachedSamples:
             for table in walk_rows(stored, columns, BATCH_ROWS):
                 yield from table.to_pylist()
 
-    def count(self) -> int:
-        """How many there are, by the manifests."""
-        counts = (stored.manifest.get("counts", {}) for stored in self.sets)
-        return sum(sum(poles.values()) for traits in counts for poles in traits.values())
-
     def in_pool(self, pool: Pool) -> "AttachedSamples":
         """Those of one pool."""
         return AttachedSamples(self.outline, tuple(item for item in self.sets if item.manifest["pool"] == pool))

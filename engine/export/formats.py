@@ -19,7 +19,7 @@ from engine.export.lines import describe_source, write_bodies, write_csv, write_
 from engine.report.dataset_card import SHOWN, SPLITS, render_header
 from engine.store.earlier.rows import read_whole_sets
 from engine.store.sample_set import GROUP_ROWS
-from engine.store.store import StoredSet
+from engine.store.store import StoredSet, count_stored
 from engine.system.filesystem import Target
 from engine.text.formatting import render_markdown
 from engine.text.language import Language, detect_language
@@ -136,7 +136,7 @@ def export_samples(
         pools=tuple(item for item in pools if samples.in_pool(item).sets),
         runs=len(samples.sets),
         samples=written,
-        left_out=samples.count() - written if chosen.for_model else 0,
+        left_out=count_stored(samples.sets) - written if chosen.for_model else 0,
         source=describe_source(samples.outline, target.place.name) if format_name == "platform" else None,
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.asking.held_out import choose_pool
-from engine.asking.plan import digest_definition, nest_counts
+from engine.asking.plan import digest_definition, digest_meaning, nest_counts
 from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import count_shares
 from engine.axis.pole_scores import measure_pole_positions
@@ -93,6 +93,7 @@ def make_sample_set(
         versions=list_versions(bool(rounds.plan.model.texts.files)),
         inputs={
             "definition": digest_definition(model),
+            "meaning": digest_meaning(model),
             "seed": rounds.plan.seed,
             "level": asdict(rounds.plan.level),
             "checked_beside": list(verdict.beside),

@@ -49,8 +49,8 @@ def make_entry_check(
     return may_enter
 
 
-def find_finished(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> RunResult | None:
-    """The result of a run whose set is attached; None for a run that has attached nothing yet.
+def find_finished(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> StoredSet | None:
+    """The set of a run where it is attached; None for a run that has attached nothing yet.
 
     That is a run which is retried in the UI after it completed, or was killed at the last moment.
 
@@ -60,7 +60,7 @@ def find_finished(settings: Settings, handle: str, synth_type: SynthType, run_id
     stored = find_run_set(settings, handle, synth_type, run_id)
     if stored is not None and stored.status == "detached":
         raise InputError(f"The set of run {run_id} was detached from {handle}, and stays so. Start a new run")
-    return read_result(stored) if stored is not None and stored.status == "attached" else None
+    return stored if stored is not None and stored.status == "attached" else None
 
 
 def find_run_set(settings: Settings, handle: str, synth_type: SynthType, run_id: str) -> StoredSet | None:

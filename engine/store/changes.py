@@ -7,7 +7,7 @@ names them in its manifest, which readers go by from then on; then these are det
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from engine.definitions.lifecycle import check_draft
-from engine.errors import InputError, StoreError
+from engine.errors import FrozenModelError, InputError, StoreError
 from engine.store.commit import is_attached
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import describe_file, digest_ids, read_manifest, seal, write_parquet
@@ -30,7 +30,6 @@ from engine.store.store import (
     StoredSet,
     explain_damage,
     get_set,
-    list_in_pool,
     list_replaced,
     translate_errors,
 )
@@ -57,7 +56,8 @@ class Removal:
 def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet:
     """The attached set of a run, after checking that it may be detached.
 
-    Only a draft's training samples may be detached; an evaluation pool may be detached from any model.
+    Only a draft's training samples may be detached; an evaluation pool may be detached from any model, and so may what
+    another set has replaced: readers see none of it.
 
     Raises:
         InputError: there is no such set, or it is not attached.
@@ -72,24 +72,27 @@ def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet
             f"is nothing to detach. It is in {stored.folder}"
         )
     if stored.manifest["pool"] == "train":
-        check_draft(models_uri, stored.handle, "Nothing was detached")
+        try:
+            check_draft(models_uri, stored.handle, "Nothing was detached")
+        except FrozenModelError:
+            pool = stored.folder.rpartition("/run=")[0]
+            if stored not in (replaced for replaced, _ in list_replaced(pool)):
+                raise
     return stored
 
 
-def detach_replaced(pool: str) -> Iterator[str]:
-    """Detaches the sets of a pool that another one has replaced, and yields a line for each. The caller must hold the
-    model's lease, and no lock of it.
+def detach_replaced(replaced: Iterable[tuple[StoredSet, str]]) -> Iterator[str]:
+    """Detaches sets that ``list_replaced`` has found, and yields a line for each. The caller must hold no lock of
+    the model; it needs no lease, since no reader of ours sees them.
 
     Raises:
         StoreError: as ``detach_set``; the next run of the model goes on.
     """
-    sets = list_in_pool(pool, ("attached", "detached"))
-    by = {run: stored.run_id for stored in sets for run in stored.replaces}
-    for stored in list_replaced(pool):
+    for stored, run_id in replaced:
         # Somebody may have detached it by now.
         with suppress(InputError):
-            detach_set(stored, who=f"run {by[stored.run_id]}", replaced_by=by[stored.run_id])
-            yield f"{stored.folder}: detached, since run {by[stored.run_id]} has replaced it"
+            detach_set(stored, who=f"run {run_id}", replaced_by=run_id)
+            yield f"{stored.folder}: detached, since run {run_id} has replaced it"
 
 
 def detach_set(stored: StoredSet, who: str = "", replaced_by: str = "") -> None:

@@ -20,7 +20,7 @@ from engine.store.changes import detach_replaced, finish_change
 from engine.store.commit import delete_set, list_stale
 from engine.store.layout import DETACHED, MANIFEST, PROPOSED, SAMPLES
 from engine.store.sample_set import read_manifest
-from engine.store.store import UNREADABLE, list_pools, locate_pool, translate_errors
+from engine.store.store import UNREADABLE, list_pools, list_replaced, locate_pool, translate_errors
 from engine.store.writers import lock_model
 from engine.system.filesystem import is_part, list_below, open_folder
 
@@ -119,7 +119,7 @@ def _sweep(samples_uri: str, handle: str, now: datetime) -> Iterator[str]:
                     filesystem.delete_file(f"{pool}/{run}/{part}")
                     yield f"{uri}/{run}/{part}: left by a process that is gone"
     for name in get_args(Pool):
-        yield from detach_replaced(locate_pool(samples_uri, handle, name))
+        yield from detach_replaced(list_replaced(locate_pool(samples_uri, handle, name)))
 
 
 def _may_be_unfinished(files: Mapping[str, fs.FileInfo]) -> bool:

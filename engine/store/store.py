@@ -69,8 +69,9 @@ class StoredSet:
 
     @property
     def rows_name(self) -> str:
-        """The name of the Parquet file with its samples."""
-        return SAMPLES_NAMES.get(self.status, SAMPLES)
+        """The name of the Parquet file with its samples, which is not moved yet where the set was only replaced."""
+        name = SAMPLES_NAMES.get(self.status, SAMPLES)
+        return name if name in self.manifest.get("files", ()) else SAMPLES
 
     def file(self, name: str) -> str:
         """The path or URI of one of its files."""
@@ -142,7 +143,7 @@ def list_newer(samples_uri: str, handle: str, known: Collection[str]) -> tuple[s
 
 
 def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
-    """The set of a run, whatever its status, model and pool; None if there is none.
+    """The set of a run as its manifest has it, whatever its status, model and pool; None if there is none.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
@@ -151,11 +152,7 @@ def find_set(samples_uri: str, run_id: str) -> StoredSet | None:
         return None
     for pool in list_pools(samples_uri):
         if (manifest := read_manifest(f"{pool}/run={run_id}")) is not None:
-            stored = StoredSet(f"{pool}/run={run_id}", manifest, written=False)
-            with suppress(StoreError):
-                return stored.as_detached() if stored in list_replaced(pool) else stored
-            # A set beside it cannot be read, which is no fault of this one.
-            return stored
+            return StoredSet(f"{pool}/run={run_id}", manifest, written=False)
     return None
 
 
@@ -207,16 +204,16 @@ def list_in_pool(pool: str, statuses: Collection[str]) -> list[StoredSet]:
     return sorted(wanted, key=lambda stored: (str(stored.manifest.get("created_at", "")), stored.folder))
 
 
-def list_replaced(pool: str) -> list[StoredSet]:
-    """The attached sets in the folder of a pool that another one has replaced: readers take them for detached, which
-    they will be once a run holds the model's lease.
+def list_replaced(pool: str) -> list[tuple[StoredSet, str]]:
+    """The attached sets in the folder of a pool that another one has replaced, each with the run of that one: readers
+    take them for detached, which they will be a moment later, or once the next run of the model begins.
 
     Raises:
         StoreError: a folder or manifest cannot be read.
     """
     sets = _read_pool(pool)
     replaced = _find_replaced(sets)
-    return [stored for stored in sets if stored.folder in replaced]
+    return [(stored, replaced[stored.folder]) for stored in sets if stored.folder in replaced]
 
 
 def describe_sets(sets: Collection[StoredSet]) -> str:
@@ -260,10 +257,10 @@ def _read_pool(pool: str) -> list[StoredSet]:
     return sets
 
 
-def _find_replaced(sets: Sequence[StoredSet]) -> set[str]:
-    """The folders of those attached sets that one of them replaces."""
-    runs = {run for stored in sets for run in stored.replaces}
-    return {stored.folder for stored in sets if stored.run_id in runs and stored.status == "attached"}
+def _find_replaced(sets: Sequence[StoredSet]) -> dict[str, str]:
+    """The folders of those attached sets that one of them replaces, and the run of that one."""
+    by = {run: stored.run_id for stored in sets for run in stored.replaces}
+    return {item.folder: by[item.run_id] for item in sets if item.run_id in by and item.status == "attached"}
 
 
 # Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.

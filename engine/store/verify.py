@@ -37,6 +37,7 @@ LOST = (
     "cannot be made again, since its manifest says what it was made from"
 )
 FINISH = "The next run of this model finishes it, or takes it back"
+REPLACED = "The next run of this model detaches it, or `exemplars detach {run_id}`"
 REMOVE = "Remove it: no run wrote it here"
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -93,9 +94,14 @@ class StoreVerifier:
                 yield from checked.faults
                 if checked.status == "attached":
                     ids[place] = checked.ids
-            for replaced in _list_replaced(f"{uri}/{info.base_name}"):
-                ids.pop(replaced, None)
-                yield Fault("a set that another one has replaced, and that is not detached yet", replaced, FINISH)
+            with suppress(StoreError):
+                if list_replaced(f"{uri}/{info.base_name}"):
+                    # A run may be about to detach them.
+                    time.sleep(PAUSE_SECONDS)
+                for stored, _ in list_replaced(f"{uri}/{info.base_name}"):
+                    ids.pop(stored.folder, None)
+                    what = "a set that another one has replaced, and that is not detached yet"
+                    yield Fault(what, stored.folder, REPLACED.format(run_id=stored.run_id))
         yield from _find_duplicates(ids)
 
     def _check_set(self, place: str) -> "_SetCheck":
@@ -182,18 +188,6 @@ class _SetCheck:
             self._add("a file that is missing", name, RESTORE)
         except (OSError, pa.ArrowException) as error:
             self._add(f"a file that cannot be read: {error}", name, RESTORE)
-
-
-def _list_replaced(pool: str) -> list[str]:
-    """The folders of the sets that were replaced and not detached, and still are not a moment later."""
-    found: list[list[str]] = []
-    with suppress(StoreError):
-        for _ in range(TRIES):
-            found.append([stored.folder for stored in list_replaced(pool)])
-            if not found[-1]:
-                return []
-            time.sleep(PAUSE_SECONDS)
-    return found[-1] if found else []
 
 
 def _find_duplicates(ids: Mapping[str, Ids]) -> Iterator[Fault]:

@@ -24,7 +24,7 @@ from prefect.exceptions import Abort, ObjectNotFound, PrefectException
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Pending
 
-from engine.backfills.ledger import Ledger, ModelRow, ModelState, read_ledger
+from engine.backfills.ledger import Ledger, ModelRow, read_ledger
 from engine.backfills.targets import BackfillRequest
 from engine.errors import OrchestratorError, RunInterruptedError, StoreError
 from engine.llm.gateway.budget import Budget
@@ -203,13 +203,14 @@ class PartDispatcher:
         """
         assert run.state is not None
         said, at_limit = run.state.message or "Its part was cancelled", run.state.name == STOPPED_AT_LIMIT
-        undone: tuple[ModelState, ...] = ("waits", "runs", *(("cancelled",) if at_limit else ()))
-        left = [row.handle for row in self.ledger.list_in(*undone) if row.handle in part.handles]
+        rows = [row for row in self.ledger.list_in("waits", "runs", "cancelled") if row.handle in part.handles]
+        # Not one that a person has cancelled.
+        left = [row.handle for row in rows if row.state != "cancelled" or (at_limit and row.at_limit)]
         for handle in left:
             if run.state.is_cancelled() and not at_limit:
                 self.ledger.update(handle, state="cancelled", note=said)
             else:
-                self.ledger.update(handle, state="waits", run_id=None, seconds=None)
+                self.ledger.update(handle, state="waits", run_id=None, seconds=None, at_limit=False)
                 self._here.append(handle)
         if left:
             self.logger.warning("%s ended with %s undone: %s", run.name, count_noun(len(left), "model"), said)

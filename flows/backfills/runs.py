@@ -21,8 +21,8 @@ from prefect.flow_engine import run_flow_async
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Running
 
-from engine.backfills.targets import BackfillRequest, find_skip_reason
-from engine.domain.verdict import RunResult
+from engine.backfills.targets import BackfillRequest, examine
+from engine.domain.verdict import RunResult, SkipReason
 from engine.errors import SharedBudgetError
 from engine.llm.gateway.budget import Budget
 from engine.llm.gateway.model_gateway import SharedModels
@@ -122,7 +122,10 @@ async def open_backfill_resources(
     with ExitStack() as opened:
         run_heavy = OWN_WORKER.get() or opened.enter_context(WorkerProcess(logger.warning, warm_up)).run
         shared = opened.enter_context(SharedModels(calls_at_once, settings.patience_seconds, budget, logger.warning))
-        find_reason = partial(find_skip_reason, settings, request)
+
+        def find_reason(handle: str) -> SkipReason | None:
+            return examine(settings, request, handle).skip_reason
+
         async with open_run_resources(settings, logger, run_heavy, shared, find_reason) as resources:
             token = SHARED.set(resources)
             try:

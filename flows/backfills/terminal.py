@@ -15,7 +15,7 @@ from rich.text import Text
 
 from engine.backfills.ledger import MODEL_STATES, ModelRow, ModelState
 from engine.backfills.page import describe_row
-from engine.backfills.targets import BackfillRequest, find_skip_reason, list_selected
+from engine.backfills.targets import BackfillRequest, examine, list_selected
 from engine.domain.model import check_handle
 from engine.domain.verdict import SkipReason
 from engine.errors import ExemplarsError, RunInterruptedError
@@ -123,17 +123,20 @@ def look_ahead(settings: Settings, request: BackfillRequest, most: int | None = 
     """
     selected = list_selected(settings, request)
     with ThreadPoolExecutor(CHECKED_AT_ONCE) as pool:
-        reasons = dict(zip(selected, pool.map(partial(find_skip_reason, settings, request), selected), strict=True))
-    handles = tuple(handle for handle, reason in reasons.items() if reason is None)
-    planned, refused = [], {}
-    for handle in handles[:: max(1, math.ceil(len(handles) / (most or len(handles) or 1)))]:
-        asked = settings, handle, request.synth_type, request.effort, request.only_lacking, 0, request.per_pole
-        try:
-            planned.append(plan_run(*asked, request.refresh))
-        except ExemplarsError as error:
-            refused[handle] = str(error)
+        found = dict(zip(selected, pool.map(partial(examine, settings, request), selected), strict=True))
+    skipped = {handle: each.skip_reason for handle, each in found.items() if each.skip_reason is not None}
+    handles = tuple(handle for handle in selected if handle not in skipped)
+    chosen = handles[:: max(1, math.ceil(len(handles) / (most or len(handles) or 1)))]
+    planned, refused, console = list[PlannedRun](), dict[str, str](), make_console(stderr=True)
+    done = make_live(console, lambda: Text(f"{len(planned) + len(refused):,} of {len(chosen):,} models are planned"))
+    with done if console.is_terminal else nullcontext():
+        for handle in chosen:
+            asked = settings, handle, request.synth_type, request.effort, request.only_lacking, 0, request.per_pole
+            try:
+                planned.append(plan_run(*asked, request.refresh))
+            except ExemplarsError as error:
+                refused[handle] = str(error)
     refused |= {each.handle: each.refused for each in planned if each.refused}
-    skipped = {handle: reason for handle, reason in reasons.items() if reason is not None}
     rate = settings.requests_per_minute or math.inf
     return Outlook(len(selected), handles, skipped, tuple(planned), refused, rate)
 

@@ -5,6 +5,7 @@ each.
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -13,8 +14,8 @@ from prefect.exceptions import Abort, PrefectException, TerminationSignal
 
 from engine.backfills.ledger import Ledger, ModelRow
 from engine.backfills.page import describe_row
-from engine.backfills.targets import BackfillRequest, count_older
-from engine.domain.verdict import RunResult
+from engine.backfills.targets import BackfillRequest, examine
+from engine.domain.verdict import RunResult, SkipReason
 from engine.errors import (
     ExemplarsError,
     OrchestratorError,
@@ -123,22 +124,22 @@ class BackfillWorker:
             del self._working[row.handle], self._resources.snapshots[run_id]
         if isinstance(outcome, TerminationSignal):
             raise outcome
-        await self._count_older(row.handle)
+        with suppress(StoreError):
+            await self._examine(row.handle)
         self._record_outcome(row.handle, snapshot, outcome)
 
     async def _skip(self, row: ModelRow) -> bool:
-        skip_reason = await asyncio.to_thread(self._resources.find_skip_reason, row.handle)
-        await self._count_older(row.handle)
+        skip_reason = await self._examine(row.handle)
         if skip_reason is not None:
             self._log_row(
                 self._ledger.update(row.handle, state="skipped", note=skip_reason.reason, run_id=skip_reason.run_id)
             )
         return skip_reason is not None
 
-    async def _count_older(self, handle: str) -> None:
-        found = await asyncio.to_thread(count_older, self._resources.settings, self._request, handle)
-        if found is not None:
-            self._ledger.update(handle, older_sets=found[0], older_samples=found[1])
+    async def _examine(self, handle: str) -> SkipReason | None:
+        found = await asyncio.to_thread(examine, self._resources.settings, self._request, handle)
+        self._ledger.update(handle, older_sets=found.older_sets, older_samples=found.older_samples)
+        return found.skip_reason
 
     def _record_outcome(self, handle: str, snapshot: RunSnapshot, outcome: object) -> None:
         changes: dict[str, Any] = {
@@ -161,7 +162,7 @@ class BackfillWorker:
             known = isinstance(outcome, ExemplarsError)
             changes |= {"state": "failed", "note": note if known else f"{type(outcome).__name__}: {note}"}
             if isinstance(outcome, SharedBudgetError):
-                changes |= {"state": "cancelled", "note": "The backfill's limit is reached"}
+                changes |= {"state": "cancelled", "note": "The backfill's limit is reached", "at_limit": True}
             self._stop_on_common_error(outcome)
         self._log_row(self._ledger.update(handle, **changes))
 

@@ -59,6 +59,7 @@ def push_command(
     from engine.export.lines import walk_bodies
     from engine.export.platform import Platform, find_base
     from engine.settings import read_settings
+    from engine.store.store import count_stored
     from flows.cli.console import make_console, make_live
 
     settings, url = read_settings(), find_base(to)
@@ -69,7 +70,7 @@ def push_command(
         )
     places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
     samples = find_attached(*places, handle, ["train"], run)
-    count, sent, console = samples.count(), 0, make_console(stderr=True)
+    count, sent, console = count_stored(samples.sets), 0, make_console(stderr=True)
     platform = Platform(
         url,
         handle,

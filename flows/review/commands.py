@@ -59,8 +59,9 @@ def review_command(
     from engine.settings import read_settings
 
     quiet_libraries(verbose)
+    from engine.definitions.loader import load_model
     from engine.run.outcome import read_result
-    from flows.review.waiting import ask_for_rest, find_reviewable
+    from flows.review.waiting import ask_for_rest, find_reviewable, warn_of_older
 
     settings, asked = read_settings(), {"leave_out": leave_out or [], "other_pole": other_pole or [], "why": why}
     asked |= {"decision": "attach" if attach else "reject", "who": name_user()}
@@ -72,6 +73,9 @@ def review_command(
             if as_json:
                 _show(read_result(proposal), as_json)
             return
+    if attach:
+        for warning in warn_of_older(proposal, load_model(settings.locate(settings.models_uri), proposal.handle)):
+            print(warning, file=sys.stderr)
     with starting_server() as server:
         result = run_in_process("flows.review.flow:review", {"run_id": run_id, **asked}, server)
     _show(result, as_json)

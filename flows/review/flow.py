@@ -32,7 +32,15 @@ from expectations.checking import check_model
 from expectations.own_suites import check_own_suites
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
-from flows.review.waiting import ask_for_rest, ask_person, check_waiting, end_suspended, find_reviewable, load_beside
+from flows.review.waiting import (
+    ask_for_rest,
+    ask_person,
+    check_waiting,
+    end_suspended,
+    find_reviewable,
+    load_beside,
+    warn_of_older,
+)
 from flows.run.lease.lease import Lease
 from flows.run.outcome import QUOTED_CHARS, end_in_state, finish_replacing
 from flows.run.page.artifacts import show_page
@@ -87,6 +95,7 @@ async def resume_review(handle: str, synth_type: SynthType) -> RunResult | None:
         review = await ask_person(settings, stored)
         return read_result(stored) if review is None else await end_proposal(stored, review)
     # It was killed after its review had ended.
+    finish_replacing(stored)
     if stored.manifest["review"].get("fill"):
         await start_filling(stored)
     return read_result(stored)
@@ -211,7 +220,7 @@ async def _check(proposal: StoredSet, rows: Sequence[Row], were: Sequence[int], 
         ids = ", ".join(map(str, were))
         mended = f". Corrected texts count too: correct again or leave out what breaks a rule of {ids}" if ids else ""
         raise GateError(f"{handle}: {first}. The proposal still waits, with all decisions{mended}\n{said}")
-    return verdict
+    return replace(verdict, warnings=(*verdict.warnings, *warn_of_older(proposal, model)))
 
 
 def check_standing(model: Model, rows: Sequence[Row], synth_type: SynthType, run_id: str) -> Verdict:

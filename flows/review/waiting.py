@@ -17,6 +17,7 @@ from prefect.states import Suspended
 from prefect.utilities.engine import propose_state
 from pydantic import Field, ValidationError
 
+from engine.asking.present_sets import list_older
 from engine.definitions.loader import load_model
 from engine.domain.model import Model
 from engine.errors import InputError, ModelBusyError
@@ -97,6 +98,16 @@ def load_beside(models_uri: str, samples_uri: str, proposal: StoredSet, reviews_
     model = load_model(models_uri, proposal.handle)
     model = replace(model, replaces=tuple(proposal.manifest.get("replaces", ())))
     return read_pools(samples_uri, model, reviews_teach)
+
+
+def warn_of_older(proposal: StoredSet, model: Model) -> list[str]:
+    """A warning about a proposal that was made for an older definition than the model's present one."""
+    return [
+        f"The set of run {stored.run_id} was made for an older definition of {model.handle} than the present one. A "
+        f"proposal like this is better rejected: once attached, the next 'exemplars synthesize {model.handle} "
+        "--refresh' replaces it"
+        for stored in list_older([proposal], model)
+    ]
 
 
 async def ask_person(settings: Settings, stored: StoredSet) -> PersonReview | None:

@@ -85,7 +85,7 @@ def find_nothing_lacking(settings: Settings, job: Job) -> RunResult:
     older = [stored for stored in sets if stored.run_id in job.model.replaces]
     with emitting_removals(older):
         for stored in older:
-            detach_set(stored)
+            detach_set(stored, who=f"run {get_run_id()}")
     headline += f"; {describe_sets(older)} made for an older definition went" if older else ""
     get_run_logger().info("%s. Nothing is asked", capitalise(headline))
     return RunResult(get_run_id(), "not_needed", "", "", wanted, {}, headline=headline)
@@ -95,10 +95,13 @@ def finish_replacing(stored: StoredSet) -> None:
     """Detaches what a set has replaced as it was attached. A store that fails now leaves that to the model's next run:
     no reader of ours sees it any more.
     """
-    pool, logger = stored.folder.rpartition("/run=")[0], get_run_logger()
+    if not stored.replaces:
+        return
+    logger = get_run_logger()
     try:
-        with emitting_removals(list_replaced(pool)):
-            for line in detach_replaced(pool):
+        replaced = list_replaced(stored.folder.rpartition("/run=")[0])
+        with emitting_removals([item for item, _ in replaced]):
+            for line in detach_replaced(replaced):
                 logger.info("%s", line)
     except StoreError as error:
         logger.warning("What this set has replaced is detached by the next run of the model: %s", error)

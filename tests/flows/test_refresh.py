@@ -72,5 +72,6 @@ def test_set_that_is_there_for_the_present_definition_counts_and_the_older_ones_
 
     assert ("not_needed", 0) == (result.status, provider.calls.total())
     assert "1 set (16 samples) made for an older definition went" in result.headline
-    assert "detached" == read_manifest(entered.find_set(older))["status"]
+    manifest = read_manifest(entered.find_set(older))
+    assert ("detached", f"run {result.run_id}") == (manifest["status"], manifest["detached"]["who"])
     assert [present] == list_attached(entered)

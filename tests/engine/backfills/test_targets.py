@@ -10,19 +10,22 @@ from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
 from fakes.stored import attach_set
 from fakes.workspace import HANDLE
 
-from engine.asking.plan import digest_definition
-from engine.backfills.targets import BackfillRequest, count_older, find_skip_reason, list_selected
+from engine.asking.plan import digest_definition, digest_meaning
+from engine.backfills.targets import BackfillRequest, Standing, examine, list_selected
 from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
+from engine.domain.model import Seed
 from engine.domain.verdict import SkipReason
 from engine.errors import HandleError, InputError
 from engine.settings import Settings
+from engine.store.added_samples import add_samples
 from engine.store.changes import detach_replaced
 from engine.store.sample_set import SampleSet
-from engine.store.store import locate_pool, write_set
+from engine.store.store import list_replaced, locate_pool, write_set
 
 FIRST, SECOND = name_model(0), name_model(1)
 Status = Literal["attached", "rejected"]
+NONE_OLDER = SkipReason("It has no samples made for an older definition")
 LOW = BackfillRequest(namespace=NAMESPACE, effort="low")
 
 
@@ -37,9 +40,14 @@ def attach(settings: Settings, handle: str, run_id: str, status: Status = "attac
     """Writes an empty set that notes the definition and the effort as they are now."""
     stamp = replace(make_stamp(), run_id=run_id, handle=handle)
     level = asdict(load_level(settings.effort_file, stamp.effort))
-    inputs = {"definition": digest_definition(load_model(settings.models_uri, handle)), "level": level}
+    model = load_model(settings.models_uri, handle)
+    inputs = {"definition": digest_definition(model), "meaning": digest_meaning(model), "level": level}
     made = SampleSet(stamp, "train", status, "p", [], [], {}, {}, inputs)
     write_set(settings.samples_uri, made)
+
+
+def find_skip_reason(settings: Settings, request: BackfillRequest, handle: str) -> SkipReason | None:
+    return examine(settings, request, handle).skip_reason
 
 
 @pytest.mark.parametrize(
@@ -61,6 +69,8 @@ def test_selection_of_nothing_is_refused(settings: Settings) -> None:
         list_selected(settings, BackfillRequest())
     with pytest.raises(InputError, match=r"namespace 'nobody' and glob 'x\.\*'"):
         list_selected(settings, BackfillRequest(namespace="nobody", glob="x.*"))
+    with pytest.raises(InputError, match="force has no effect beside refresh"):
+        list_selected(settings, BackfillRequest(force=True, refresh=True))
     with pytest.raises(HandleError):
         list_selected(settings, BackfillRequest(("../x",)))
 
@@ -98,17 +108,17 @@ def test_set_of_another_definition_is_counted_and_made_anew_where_that_is_asked_
     asked = replace(LOW, refresh=True, per_pole=1)
     attach(settings, FIRST, "run-1")
     attach(settings, SECOND, "run-2")
-    before = count_older(settings, asked, FIRST)
-    write_model(Path(settings.models_uri), 0, note="Another intent.")
+    before = examine(settings, asked, FIRST)
+    for number in range(2):
+        write_model(Path(settings.models_uri), number, note="Another intent.")
     (Path(settings.models_uri) / SECOND / "lifecycle.json").write_text('{"state": "ready"}')
+    plain = replace(asked, refresh=False)
 
-    assert [(0, 0), (1, 0), None] == [
-        before,
-        count_older(settings, asked, FIRST),
-        count_older(settings, asked, "sheds.unknown"),
-    ]
-    assert find_skip_reason(settings, asked, FIRST) is None
-    assert SkipReason("It is no draft, so its samples are frozen") == find_skip_reason(settings, asked, SECOND)
+    assert NONE_OLDER == before.skip_reason
+    assert [Standing(None, 1), Standing()] == [examine(settings, asked, name) for name in (FIRST, "sheds.unknown")]
+    assert Standing(SkipReason("It is no draft, so its samples are frozen")) == examine(settings, asked, SECOND)
+    # Nobody is told to make them anew.
+    assert [1, 0] == [examine(settings, plain, name).older_sets for name in (FIRST, SECOND)]
     assert set(list_selected(settings, BackfillRequest(refresh=True))) == {*map(name_model, range(3)), HANDLE}
 
 
@@ -117,9 +127,19 @@ def test_model_with_a_set_that_was_replaced_and_not_detached_is_not_passed_over(
     attach_set(settings.samples_uri, "run-1", 2, handle=FIRST)
     attach_set(settings.samples_uri, "run-2", 2, handle=FIRST, replaces=["run-1"])
     begun = find_skip_reason(settings, asked, FIRST)
-    done = list(detach_replaced(locate_pool(settings.samples_uri, FIRST, "train")))
+    done = list(detach_replaced(list_replaced(locate_pool(settings.samples_uri, FIRST, "train"))))
     ended = find_skip_reason(settings, asked, FIRST)
 
-    assert (None, 1) == (begun, len(done))
-    assert ended is not None
-    assert ended.reason.endswith("for its definition as it is, and no others")
+    assert (None, 1, NONE_OLDER) == (begun, len(done), ended)
+
+
+def test_refresh_alone_fills_nothing_up_and_an_added_sample_makes_no_other_definition(settings: Settings) -> None:
+    asked = replace(LOW, refresh=True)
+    attach(settings, FIRST, "run-1")
+    before = load_model(settings.models_uri, FIRST)
+    add_samples(settings.models_uri, settings.samples_uri, FIRST, [Seed(before.traits[0].key, "Added.", 1.0)])
+    after = load_model(settings.models_uri, FIRST)
+
+    assert digest_definition(before) != digest_definition(after)
+    assert Standing(NONE_OLDER) == examine(settings, asked, FIRST)
+    assert find_skip_reason(settings, replace(asked, only_lacking=True), FIRST) is None

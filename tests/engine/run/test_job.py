@@ -28,7 +28,7 @@ from engine.llm.endpoints import check_prices, describe_judge
 from engine.llm.gateway.budget import RunBudget
 from engine.run.gateways import open_voting_judge
 from engine.run.job import load_job
-from engine.run.outcome import find_finished
+from engine.run.outcome import find_finished, read_result
 from engine.settings import Settings
 from engine.store.changes import detach_set
 from engine.store.layout import REPORT, SAMPLES
@@ -243,12 +243,13 @@ def test_attached_set_is_its_run_s_result_and_one_that_is_rejected_or_of_another
     stored = attach_set(tmp_path, "one", 8, ("clarity", "safety"))
     attach_set(tmp_path, "rejected", status="rejected")
     attach_set(tmp_path, "held-out", pool="eval")
-    found, *others = (
+    finished, *others = (
         find_finished(Settings(samples_uri=str(tmp_path)), STORED_HANDLE, "from_traits", run_id)
         for run_id in ("one", "rejected", "held-out", "none")
     )
 
-    assert found is not None
+    assert finished is not None
+    found = read_result(finished)
     assert ("one", "attached", 4, "8 attached") == (found.run_id, found.status, found.wanted, found.headline)
     assert (stored.file(SAMPLES), stored.file(REPORT)) == (found.samples, found.report)
     assert {("clarity", "positive"): 4, ("safety", "negative"): 4} == {cell: n for cell, n in found.kept.items() if n}

@@ -4,15 +4,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from fakes.stored import HANDLE, attach_set, name_faults
+from fakes.stored import HANDLE, attach_set, name_faults, write_model
 
-from engine.errors import InputError
+from engine.errors import FrozenModelError
 from engine.listing.attached import AttachedPosition, count_attached, walk_attached
+from engine.origin.places import find_places
 from engine.store.changes import detach_replaced, find_detachable, finish_change
 from engine.store.layout import DETACHED, SAMPLES
 from engine.store.leftovers import sweep_store
-from engine.store.store import find_set, list_newer, list_sets, locate_pool
+from engine.store.store import find_set, list_newer, list_replaced, list_sets, locate_pool
 from engine.store.writers import lock_model
 
 UNFINISHED = "a set that another one has replaced, and that is not detached yet"
@@ -27,8 +29,10 @@ def put_half_detached(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("half_detached", [False, True])
-def test_what_is_replaced_is_seen_by_nobody_and_detached_by_the_next_run(tmp_path: Path, half_detached: bool) -> None:
-    store = str(tmp_path)
+def test_what_is_replaced_is_seen_by_nobody_and_detached_by_the_next_run(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, half_detached: bool
+) -> None:
+    store, models = str(tmp_path), tmp_path_factory.mktemp("models")
     before = [attach_set(tmp_path, run_id, 2, age=timedelta(hours=1)) for run_id in ("a", "b")]
     seen = [name_runs(tmp_path)]
     # Its process is killed here, or a moment later.
@@ -41,12 +45,17 @@ def test_what_is_replaced_is_seen_by_nobody_and_detached_by_the_next_run(tmp_pat
     ]
     found = [find_set(store, run_id) for run_id in ("a", "c")]
     faults, count, newer = name_faults(tmp_path), count_attached(store, HANDLE), list_newer(store, HANDLE, ["c"])
-    with pytest.raises(InputError, match="is detached"):
-        find_detachable(str(tmp_path / "models"), store, "b")
+    (write_model(models) / "lifecycle.json").write_text('{"state": "ready"}')
+    with pytest.raises(FrozenModelError):
+        find_detachable(str(models), store, "c")
+    detachable = find_detachable(str(models), store, "b")
+    number = pq.read_table(before[0].file(SAMPLES))["id"][0].as_py()
+    shown = find_places(str(models), store, number, HANDLE, None)
     swept = sweep_store(store, HANDLE, datetime.now(UTC))
 
     assert [["a", "b"], ["c"], ["c"]] == seen
-    assert ["detached", "attached"] == [stored.status for stored in found if stored]
+    assert (["attached"] * 2, "b") == ([stored.status for stored in found if stored], detachable.run_id)
+    assert [("detached", before[0].file(SAMPLES))] == [(place.standing, place.where) for place in shown]
     assert (2, 4, ()) == (faults.count(UNFINISHED), sum(count.values()), newer)
     assert 2 == sum("since run c has replaced it" in line for line in swept)
     assert [["c"], []] == [name_runs(tmp_path), name_faults(tmp_path)]
@@ -60,7 +69,7 @@ def test_proposal_replaces_nothing_before_it_is_attached(tmp_path: Path) -> None
     attach_set(tmp_path, "c", status="rejected", replaces=["a"])
 
     assert ["a"] == name_runs(tmp_path)
-    assert [] == list(detach_replaced(locate_pool(str(tmp_path), HANDLE, "train")))
+    assert [] == list_replaced(locate_pool(str(tmp_path), HANDLE, "train"))
 
 
 def test_readers_in_a_loop_see_one_set_at_every_moment(tmp_path: Path) -> None:
@@ -70,7 +79,7 @@ def test_readers_in_a_loop_see_one_set_at_every_moment(tmp_path: Path) -> None:
     def replace_over_and_over() -> None:
         for number in range(1, rounds):
             attach_set(tmp_path, str(number), replaces=[str(number - 1)])
-            list(detach_replaced(pool))
+            list(detach_replaced(list_replaced(pool)))
 
     with ThreadPoolExecutor(1) as thread:
         writing, seen = thread.submit(replace_over_and_over), [name_runs(tmp_path)]

@@ -144,16 +144,17 @@ class Site:
         for handle in handles:
             self._end(handle, Completed(), "attached", usd)
 
-    def spend(self, handle: str, usd: float) -> None:
-        """Lets a worker end the newest part of a model at the part's limit."""
-        self._end(handle, Cancelled(name=STOPPED_AT_LIMIT), "cancelled", usd)
+    def spend(self, handle: str, usd: float, by_person: bool = False) -> None:
+        """Lets a worker end the newest part of a model, which a person may have cancelled, at the part's limit."""
+        self._end(handle, Cancelled(name=STOPPED_AT_LIMIT), "cancelled", usd, at_limit=not by_person)
 
     def crash(self, handle: str, usd: float | None = None) -> None:
         self._end(handle, Crashed(), "runs", usd)
 
-    def _end(self, handle: str, state: State[Any], row: ModelState, usd: float | None) -> None:
+    def _end(self, handle: str, state: State[Any], row: ModelState, usd: float | None, at_limit: bool = False) -> None:
         run = self.server.find(handle)
-        write_ledger(self._folder, str(run.id), Ledger([ModelRow(handle, row)], usd, ended=not state.is_crashed()))
+        written = ModelRow(handle, row, at_limit=at_limit)
+        write_ledger(self._folder, str(run.id), Ledger([written], usd, ended=not state.is_crashed()))
         run.state, run.run_count = state, 1
 
     async def look(self, made: int = 0) -> None:
@@ -202,12 +203,13 @@ async def test_what_a_part_left_when_it_had_spent_its_share_is_done_here(site: S
     site.bound(8.0)
     working = await site.queue()
     site.spend(ONE, usd=2.0)
-    site.end(TWO, THREE, usd=0.5)
+    site.spend(TWO, usd=2.0, by_person=True)
+    site.end(THREE, usd=0.5)
     site.worker.may_work.set()
     await working
 
     assert [FOUR, ONE] == site.worker.done
-    assert not site.ledger.list_in("cancelled")
+    assert [TWO] == [row.handle for row in site.ledger.list_in("cancelled")]
 
 
 async def test_second_start_takes_over_the_parts_of_the_first_and_counts_what_others_spent(site: Site) -> None:

@@ -7,7 +7,7 @@ import pytest
 from fakes.commands import Command
 from fakes.provider import Provider
 from fakes.set_events import capture_set_events
-from fakes.workspace import HANDLE, Workspace, read_manifest
+from fakes.workspace import HANDLE, MODEL, Workspace, read_manifest
 
 from engine.domain.samples import make_id
 from engine.settings import read_settings
@@ -22,6 +22,7 @@ NOTHING_PASSES = {
     "expectations": [{"type": "expect_table_row_count_to_equal", "kwargs": {"value": 0}, "severity": "critical"}],
 }
 CORRECTED = "We wrote this sentence ourselves, and nobody else has written it before."
+OLDER = f"was made for an older definition of {HANDLE} than the present one"
 PROPOSE = ("synthesize", *LOW, "--review")
 
 
@@ -100,6 +101,8 @@ def test_whole_proposal_is_attached_without_a_call_or_rejected_for_good(
         told = [(event.event.rpartition(".")[2], event.payload["run_id"]) for event in events()]
     third = run_command(*PROPOSE, "--json").facts["run_id"]
     again = {row["text"] for row in pq.read_table(entered.find_set(third) / PROPOSED).to_pylist()}
+    (entered.model / "model.yaml").write_text(MODEL.replace("speak of safety", "say how to stay safe"))
+    late = run_command("review", third, "--attach")
 
     assert f"  exemplars review {first} --reject\n" in proposed.out
     assert [("proposed", first), ("attached", first), ("proposed", second), ("rejected", second)] == told
@@ -108,3 +111,5 @@ def test_whole_proposal_is_attached_without_a_call_or_rejected_for_good(
     assert (0, True) == (rejected.code, "rejected by a review (another voice)" in rejected.out.lower())
     assert not (entered.find_set(second) / SAMPLES).exists()
     assert texts.isdisjoint(again)
+    assert (0, 0) == (attached.err.count(OLDER), late.code)
+    assert OLDER in " ".join(late.err.split())
