@@ -57,8 +57,8 @@ RefreshOption = Annotated[
     bool,
     typer.Option(
         "--refresh",
-        help="Make anew what is of an older definition (traits, brief …, not samples). All older sets of the pool go with "
-        "the new one, those of diversify too.",
+        help="Make anew what is of an older definition (traits, brief …, not samples). All older sets of the pool go "
+        "with the new one, those of diversify too.",
     ),
 ]
 PerPoleOption = Annotated[
