@@ -80,7 +80,7 @@ async def generate_batch(
     """
 
     async def generate_block(number: int, block: Sequence[Cell]) -> list[Exemplar]:
-        made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway) for cell in block)
+        made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.prompts) for cell in block)
         came = [exemplar for cell in made for exemplar in cell]
         exemplars = await run_heavy(partial(rounds.screener.rules.apply, came))
         progress.report(TextsStood(Counter((item.trait, item.pole) for item in exemplars if item.is_accepted)))

@@ -62,10 +62,15 @@ MALFORMED: frozenset[Reason | None] = frozenset({"truncated", "unreadable"})
 TRUNCATED = "the reply was cut at its token limit"
 
 
-async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway) -> list[Exemplar]:
+async def generate_cell(
+    plan: Plan, cell: Cell, gateway: ModelGateway, prompts: dict[str, Prompt] | None = None
+) -> list[Exemplar]:
     """The exemplars of one cell, at least one: where the call fails for good, one with the reason ``cell_failed``.
 
     A chat model's reply that cannot be read is asked for once again in its place.
+
+    Args:
+        prompts: takes what is asked, by the digest that the exemplars have.
 
     Raises:
         ProviderError: no call will succeed (not for a call that failed while others succeed).
@@ -73,7 +78,7 @@ async def generate_cell(plan: Plan, cell: Cell, gateway: ModelGateway) -> list[E
     """
     with log_context(trait=cell.trait, cell=cell.id, round=cell.round_no):
         async with gateway.budget.under_way:
-            return await _ask(plan, cell, gateway)
+            return await _ask(plan, cell, gateway, {} if prompts is None else prompts)
 
 
 async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:
@@ -207,12 +212,13 @@ def _end_lists(text: str) -> str:
     return text[: text.rfind('",') + 1] + "]}}}"
 
 
-async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway) -> list[Exemplar]:
+async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway, prompts: dict[str, Prompt]) -> list[Exemplar]:
     endpoint, count = gateway.endpoint, plan.level.exemplars_per_call
     request = make_request(plan, cell, endpoint)
     blank = make_blank(cell, endpoint.name, request.prompt)
+    prompts[blank.prompt_sha256] = request.prompt
     try:
-        reply = await gateway.complete(replace(request, kept_as=blank.prompt_sha256))
+        reply = await gateway.complete(request)
     except (RetryableProviderError, RequestRefusedError) as error:
         told = {"reason": "cell_failed", "model": endpoint.name, "error": type(error).__name__}
         LOGGER.warning("Nothing came for %s: %s", cell.id, error, extra=told)
@@ -223,11 +229,11 @@ async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway) -> list[Exemplar]:
     # What cannot be read is asked for with more room where it was cut, or else in words.
     cut = reply.finish == "length"
     again = replace(request, max_tokens=2 * request.max_tokens) if cut else request.without_schema()
-    blank = replace(blank, prompt_sha256=again.prompt.sha256)
     try:
-        second = await gateway.complete(replace(again, label=f"{cell.id}/again", kept_as=blank.prompt_sha256))
+        second = await gateway.complete(replace(again, label=f"{cell.id}/again"))
     except (RetryableProviderError, RequestRefusedError):
         return made
+    blank = replace(blank, prompt_sha256=again.prompt.sha256)
     read = read_reply(blank, second, endpoint.style, count)
     share = None if reply.cost_usd is None else reply.cost_usd / len(read)
     return [replace(item, cost_usd=add_costs(item.cost_usd, share)) for item in read]

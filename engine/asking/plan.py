@@ -239,12 +239,16 @@ def plan_round(
             seeds = turns.take(trait, poles, scenario.subject) if turns else {}
             for pole in poles:
                 order = history.cells + len(cells)
-                cell = make_cell(plan, trait, pole, scenario, index, round_no, order)
+                cell = _make_cell(plan, trait, pole, scenario, index, round_no, order)
                 cell = replace(cell, hints=hints.get((trait.key, pole), NO_HINTS))
                 if pole == "negative" and outside and not (cell.near_miss and near_misses):
                     subject = outside[index - start].subject
                     cell = replace(cell, scenario=replace(scenario, subject=subject), near_miss=False)
-                cells.append(make_variation(cell, seeds[pole]) if pole in seeds else cell)
+                if pole in seeds:
+                    # The seed decides everything but the subject, the failure mode too.
+                    as_seed = Scenario(cell.scenario.subject, AS_SEED, AS_SEED, AS_SEED)
+                    cell = replace(cell, scenario=as_seed, seed=seeds[pole], failure_mode=None, near_miss=False)
+                cells.append(cell)
     return tuple(cells)
 
 
@@ -266,32 +270,6 @@ def add_to_history(history: RoundHistory, cells: Sequence[Cell]) -> RoundHistory
     for trait, pairs in drawn.items():
         scenarios[trait] = scenarios.get(trait, 0) + len(pairs)
     return RoundHistory(scenarios, history.cells + len(cells), asked, history.kept)
-
-
-def make_cell(plan: Plan, trait: Trait, pole: Pole, scenario: Scenario, index: int, round_no: int, order: int) -> Cell:
-    """Returns the cell of a scenario at one pole, without what earlier rounds hint at."""
-    modes = plan.model.brief.failure_modes
-    negative = pole == "negative"
-    # Near misses are every other cell, and also every other cell of each failure mode.
-    cycle, position = divmod(index, max(1, len(modes)))
-    return Cell(
-        id=f"{trait.key}/{index:05d}/{pole}",
-        order=order,
-        trait=trait.key,
-        pole=pole,
-        scenario=scenario,
-        pair_id=f"{trait.key}/{index:05d}",
-        round_no=round_no,
-        index=index,
-        failure_mode=modes[index % len(modes)] if negative and modes else None,
-        near_miss=negative and trait.type == "topic" and (cycle + position) % 2 == 0,
-    )
-
-
-def make_variation(cell: Cell, seed: Seed) -> Cell:
-    """Turns a cell into a variation of a seed, which decides everything but the subject, the failure mode too."""
-    scenario = Scenario(cell.scenario.subject, AS_SEED, AS_SEED, AS_SEED)
-    return replace(cell, scenario=scenario, seed=seed, failure_mode=None, near_miss=False)
 
 
 def _describe_definition(model: Model) -> dict[str, object]:
@@ -326,3 +304,22 @@ def _draw(plan: Plan, trait: Trait, side: str, fields: tuple[Field, ...], start:
     used = as_stored(plan.model.attached).count_subjects(trait.key)
     drawn = draw_scenarios(replace(plan.scenario_pool, fields=fields), f"{plan.seed}/{trait.key}{side}", used)
     return list(itertools.islice(drawn, start, start + count))
+
+
+def _make_cell(plan: Plan, trait: Trait, pole: Pole, scenario: Scenario, index: int, round_no: int, order: int) -> Cell:
+    modes = plan.model.brief.failure_modes
+    negative = pole == "negative"
+    # Near misses are every other cell, and also every other cell of each failure mode.
+    cycle, position = divmod(index, max(1, len(modes)))
+    return Cell(
+        id=f"{trait.key}/{index:05d}/{pole}",
+        order=order,
+        trait=trait.key,
+        pole=pole,
+        scenario=scenario,
+        pair_id=f"{trait.key}/{index:05d}",
+        round_no=round_no,
+        index=index,
+        failure_mode=modes[index % len(modes)] if negative and modes else None,
+        near_miss=negative and trait.type == "topic" and (cycle + position) % 2 == 0,
+    )

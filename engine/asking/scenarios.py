@@ -101,7 +101,7 @@ def choose_scenario_pool(
     fields, why = _choose_subjects(model, packs, proposed, taken, has_say)
     audiences, why_audiences = _choose_values("audiences", model, packs, name, proposed)
     forms, why_forms = _choose_values("forms", model, packs, name, proposed)
-    lengths, why_lengths = choose_lengths(model, packs)
+    lengths, why_lengths = _choose_lengths(model, packs)
     reasons = {"subjects": why, "audiences": why_audiences, "forms": why_forms, "lengths": why_lengths}
     return ScenarioPool(name, fields, audiences, forms, lengths, reasons=reasons)
 
@@ -129,27 +129,6 @@ def list_proposable(model: Model) -> tuple[str, ...]:
         return ()
     has_subjects = len(model.texts.drawn) >= LEAST_SUBJECTS and decide_language(model).encoder_has_say
     return tuple(part for part in PROPOSABLE if not getattr(said, part) and not (part == "subjects" and has_subjects))
-
-
-def choose_lengths(model: Model, packs: Packs) -> tuple[tuple[Length, ...], str]:
-    """Returns the author's lengths, else those that fit seeds or texts, else the kind of text, else those for all."""
-    if model.scenarios.lengths:
-        return model.scenarios.lengths, GIVEN
-    seeds = [seed.text for seed in model.draw_seeds()]
-    counts, shared = sorted(map(count_words, seeds or model.texts.drawn[:MAX_PLANNED])), packs.lengths
-    if counts:
-        fitting = [
-            length
-            for length in shared
-            if length.max_words <= MAX_OVER_SEEDS * counts[-1] and _share_within(counts, [length]) >= MIN_SHARE_OF_SEEDS
-        ]
-        why = f"those of {'the seeds' if seeds else TEXTS}, which have {counts[0]} to {counts[-1]} words"
-        return (tuple(fitting) if _share_within(counts, fitting) >= MIN_COVERED else _make_lengths(counts)), why
-    first = {*split_words(model.description)[:FIRST_WORDS], *split_words(model.handle.replace("-", " "))}
-    for kind, lengths in packs.lengths_of_kinds.items():
-        if first & {kind, f"{kind}s"}:
-            return lengths, f"short, as a {kind} is"
-    return shared, "those for all models, because there are no seeds"
 
 
 def draw_scenarios(scenario_pool: ScenarioPool, key: str, used_subjects: Iterable[str]) -> Iterator[Scenario]:
@@ -212,6 +191,27 @@ def _choose_values(
 
 def _name_pack(name: str) -> str:
     return f"from the pack {name!r}, which model.yaml names"
+
+
+def _choose_lengths(model: Model, packs: Packs) -> tuple[tuple[Length, ...], str]:
+    """Returns the author's lengths, else those that fit seeds or texts, else the kind of text, else those for all."""
+    if model.scenarios.lengths:
+        return model.scenarios.lengths, GIVEN
+    seeds = [seed.text for seed in model.draw_seeds()]
+    counts, shared = sorted(map(count_words, seeds or model.texts.drawn[:MAX_PLANNED])), packs.lengths
+    if counts:
+        fitting = [
+            length
+            for length in shared
+            if length.max_words <= MAX_OVER_SEEDS * counts[-1] and _share_within(counts, [length]) >= MIN_SHARE_OF_SEEDS
+        ]
+        why = f"those of {'the seeds' if seeds else TEXTS}, which have {counts[0]} to {counts[-1]} words"
+        return (tuple(fitting) if _share_within(counts, fitting) >= MIN_COVERED else _make_lengths(counts)), why
+    first = {*split_words(model.description)[:FIRST_WORDS], *split_words(model.handle.replace("-", " "))}
+    for kind, lengths in packs.lengths_of_kinds.items():
+        if first & {kind, f"{kind}s"}:
+            return lengths, f"short, as a {kind} is"
+    return shared, "those for all models, because there are no seeds"
 
 
 def _share_within(counts: Sequence[int], lengths: Sequence[Length]) -> float:

@@ -14,6 +14,7 @@ from engine.choosing.shortcuts import DEFINED_BY_WORDS, STRONG_AUC, Shortcut
 from engine.domain.model import POLES, Pole
 from engine.domain.own_texts import OwnTexts
 from engine.domain.samples import Exemplar, Reason, make_id
+from engine.llm.client.request import Prompt
 from engine.screening.in_context_judge import MIN_AUC
 from engine.screening.own_rules import HopelessRule, OwnTally
 from engine.screening.screener import Screener, mask_numbers, reject_same_meanings
@@ -62,6 +63,8 @@ class Rounds:
         self.round_no = 0
         self.taken = 0
         self.exemplars: tuple[Exemplar, ...] = ()
+        # By the digests that exemplars have.
+        self.prompts: dict[str, Prompt] = {}
         self.choice: Choice = choose_exemplars(plan, ())
         self.recheck = Recheck()
         self.judge_aucs: Mapping[str, float] = {}

@@ -37,11 +37,8 @@ MOST_NAMED = 5
 MIDDLE = 0.5
 
 
-def load_model(models_uri: str, handle: str, document: str | None = None) -> Model:
+def load_model(models_uri: str, handle: str) -> Model:
     """Loads a model by its handle, its seeds settled, without the samples that earlier runs attached.
-
-    Args:
-        document: what is read in the place of its ``model.yaml``, such as an earlier version.
 
     Raises:
         HandleError: the handle is malformed; an UnknownModelError if no model has it (similar handles are offered).
@@ -49,7 +46,7 @@ def load_model(models_uri: str, handle: str, document: str | None = None) -> Mod
         DefinitionError: there are mistakes in ``model.yaml`` or its sources; the error carries all of them.
         StoreError: the folder cannot be read.
     """
-    content = _read_definition(models_uri, handle) if document is None else document.encode()
+    content = _read_definition(models_uri, handle)
     folder = locate_model(models_uri, handle)
     files = _list_sample_files(folder)
     model = parse_model(handle, content, lambda path: read_inside(folder, path), files)
@@ -63,13 +60,16 @@ def load_model(models_uri: str, handle: str, document: str | None = None) -> Mod
     return settle_seeds(replace(model, texts=texts, skipped=model.skipped + unnamed))
 
 
-def load_outline(models_uri: str, handle: str) -> Outline:
+def load_outline(models_uri: str, handle: str, document: str | None = None) -> Outline:
     """Loads a model's definition without reading its sources; the outline may be without traits.
+
+    Args:
+        document: what is read in the place of its ``model.yaml``, such as an earlier version.
 
     Raises:
         HandleError, DefinitionError, StoreError: as ``load_model``.
     """
-    return _read_outline(handle, _read_definition(models_uri, handle))
+    return _read_outline(handle, document.encode() if document else _read_definition(models_uri, handle))
 
 
 def check_traits(outline: Outline) -> None:

@@ -1,23 +1,25 @@
 """Where a text comes from, whole: from the row of a sample back to its prompt, its seeds, and who decided on it."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.definitions.loader import load_model
-from engine.domain.model import Model, Seed
+from engine.definitions.loader import load_outline, locate_model
+from engine.definitions.outline import Outline, list_sources
+from engine.definitions.sources.entries import walk_source
+from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import InputError, StoreError
 from engine.origin.places import Place, Standing, find_places
-from engine.origin.prompts import AskedPrompt, find_prompt
+from engine.origin.prompts import AskedPrompt, find_prompt, stands_in
 from engine.report.wording import EXPLANATIONS
 from engine.settings import Settings
 from engine.store.layout import DEFINITION
 from engine.store.proposals import list_all, read_decisions, read_reviewed
 from engine.store.sample_set import ATTACHED_NS
-from engine.store.store import StoredSet, read_document
+from engine.store.store import StoredSet, explain_damage, read_document
 
 SET_FACTS = ("run_id", "status", "pool", "synth_type", "effort", "plan_id", "created_at", "versions")
 
@@ -43,9 +45,9 @@ class Origin:
         why: why it stands, or does not.
         made_in: its set, by the facts of ``SET_FACTS``; empty for an author's own.
         events: what happened to it, in order, reviewers' decisions among it.
-        prompt: None where no run has made it, or nothing but its text is known.
-        varied: the author's text that it is a variation of; empty where its place has it no more.
-        seeds: the author's texts that its prompt shows, and those that a person had accepted.
+        prompt: None where no run has made it.
+        seeds: the author's texts that its prompt shows, and those that a person had accepted. Of a variation the first
+            is what it varies, without its text where its place has that no more.
     """
 
     handle: str
@@ -58,7 +60,6 @@ class Origin:
     made_in: Mapping[str, Any]
     events: tuple[Event, ...] = ()
     prompt: AskedPrompt | None = None
-    varied: Seed | None = None
     seeds: tuple[Seed, ...] = ()
     also: tuple[tuple[Standing, str], ...] = ()
 
@@ -78,68 +79,86 @@ def trace_sample(
     models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
     place, *others = find_places(models_uri, samples_uri, number, handle, run_id)
     stored, row = place.stored, place.row
-    kept = read_document(stored, DEFINITION) if stored else {}
-    model, why_not = _load_as_it_was(models_uri, samples_uri, place.handle, kept)
-    traits = {trait.key: trait for trait in model.traits} if model else {}
-    trait, pole = traits.get(row.get("trait", "")), row.get("pole")
-    origin = Origin(
+    kept = _read_definition(stored) if stored else {}
+    outline, trait, pole = _find_outline(models_uri, place.handle, kept), row.get("trait", ""), row.get("pole")
+    named = next((item for item in outline.traits if item.key == trait), None) if outline else None
+    prompt = find_prompt(settings.replies_place, stored, row) if stored and "prompt_sha256" in row else None
+    told = (item for name in ("seeds", "reviewed") for item in kept.get(name, ()) if prompt and item["trait"] == trait)
+    own = {item["sha256"]: item for item in told}
+    texts = _read_texts(models_uri, samples_uri, outline, own) if own and outline else {}
+    events = _list_events(stored, number, trait, key_names) if stored else ()
+    return Origin(
         handle=place.handle,
         standing=place.standing,
         where=place.where,
         row=row,
-        trait=trait.name if trait else row.get("trait", ""),
-        pole=trait.label(pole) if trait and pole else pole or "",
-        why=_explain(place),
+        trait=named.name if named else trait,
+        pole=named.label(pole) if named and pole else pole or "",
+        why=_explain(place, number),
         made_in={name: stored.manifest[name] for name in SET_FACTS} if stored else {},
+        events=tuple(sorted(events, key=lambda event: event.when)),
+        prompt=prompt,
+        seeds=tuple(_list_shown(own, texts, row.get("seed_sha256"), prompt)) if prompt else (),
         also=tuple((other.standing, other.where) for other in others),
     )
-    if stored is None:
-        return origin
-    events = _list_events(stored, number, row.get("trait", ""), key_names)
-    origin = replace(origin, events=tuple(sorted(events, key=lambda event: event.when)))
-    if "prompt_sha256" not in row:
-        return origin
-    prompt = find_prompt(settings.replies_place, stored, row, model, why_not)
-    return replace(
-        origin,
-        prompt=prompt,
-        varied=_find_varied(row, model, kept) if row["seed_sha256"] else None,
-        seeds=tuple(_list_shown(prompt, row["trait"], model)) if model else (),
-    )
 
 
-def _load_as_it_was(
-    models_uri: str, samples_uri: str, handle: str, kept: Mapping[str, Any]
-) -> tuple[Model | None, str]:
-    """The model by the definition that a set keeps, with those of its samples that are there still.
+def _read_definition(stored: StoredSet) -> Mapping[str, Any]:
+    with explain_damage(stored):
+        return read_document(stored, DEFINITION)
 
-    Where it has gone since there is None, and why.
+
+def _find_outline(models_uri: str, handle: str, kept: Mapping[str, Any]) -> Outline | None:
+    """The definition that a set keeps, or the model's of now; None where it cannot be read any more."""
+    with suppress(InputError, StoreError):
+        return load_outline(models_uri, handle, kept.get("model_yaml"))
+    return None
+
+
+def _read_texts(models_uri: str, samples_uri: str, outline: Outline, wanted: Collection[str]) -> dict[str, str]:
+    """The texts of some digests that are there still, authored ones and those that a person had accepted."""
+    texts: dict[str, str] = {}
+    with suppress(InputError, StoreError):
+        folder = locate_model(models_uri, outline.handle)
+        for source in list_sources(folder, outline):
+            for line in walk_source(folder, source):
+                texts.update((seed.sha256, seed.text) for seed in line.seeds if seed.sha256 in wanted)
+    if len(texts) < len(wanted):
+        with suppress(StoreError):
+            texts.update((seed.sha256, seed.text) for seed in read_reviewed(list_all(samples_uri, outline.handle)))
+    return texts
+
+
+def _list_shown(
+    own: Mapping[str, Mapping[str, Any]], texts: Mapping[str, str], varied: str | None, prompt: AskedPrompt
+) -> Iterator[Seed]:
+    """Yields the texts of a definition that a prompt shows, first the one that it asks to vary.
+
+    Args:
+        own: what the definition says of each, by its digest.
     """
-    try:
-        model = load_model(models_uri, handle, kept.get("model_yaml"))
-        reviewed = read_reviewed(list_all(samples_uri, handle)) if kept.get("reviewed") else ()
-    except (InputError, StoreError) as error:
-        return None, str(error)
-    if not kept:
-        return model, ""
-    seeds = _keep_known(model.seeds, kept["seeds"])
-    return replace(model, seeds=seeds, reviewed=_keep_known(reviewed, kept["reviewed"])), ""
+    for sha256, item in sorted(own.items(), key=lambda pair: pair[0] != varied):
+        text, place = texts.get(sha256, ""), item["place"]
+        if text and (sha256 == varied or any(stands_in(text, message) for _, message in prompt.messages)):
+            yield Seed(item["trait"], text, item["quality"], place)
+        elif sha256 == varied:
+            yield Seed(item["trait"], "", item["quality"], f"{place}, changed since (SHA-256 {sha256})")
 
 
-def _keep_known(seeds: Sequence[Seed], known: Sequence[Mapping[str, Any]]) -> tuple[Seed, ...]:
-    """The seeds that a definition names, in its order, which prompts depend on."""
-    order = {(entry["trait"], entry["quality"], entry["sha256"]): number for number, entry in enumerate(known)}
-    found = {order.get((seed.trait, seed.quality, seed.sha256), -1): seed for seed in seeds}
-    return tuple(found[number] for number in sorted(found) if number >= 0)
-
-
-def _explain(place: Place) -> str:
+def _explain(place: Place, number: int) -> str:
     row = place.row
     if place.standing == "authored":
         return "its author wrote it, or it was added as a sample: no run has made it"
     if place.standing == "rejected":
         found = f" It was found: {row['detail']}" if row["detail"] else ""
         return f"{row['reason']}: {EXPLANATIONS[row['reason']]}{found}"
+    if place.standing == "left out" and place.stored:
+        review = place.stored.manifest.get("review", {})
+        if number in review.get("left_out", ()):
+            return "it was proposed, and a person left it out"
+        if number in [entry["was"] for entry in review.get("corrected", ())]:
+            return "it was proposed, and a person wrote another text in its place"
+        return "it was proposed, and its set was not attached"
     came = f"it came in round {row['attempt']}, " if "attempt" in row else "it "
     return f"{came}broke no rule and was chosen; the gate passed its set"
 
@@ -161,42 +180,17 @@ def _list_events(stored: StoredSet, number: int, trait: str, key_names: Mapping[
         named = [name for name in ("left_out", "other_pole") if number in review.get(name, ())]
         what = f"set {'attached' if 'left_out' in review else 'rejected'}"
         what += "".join(f", this text {name.replace('_', ' ')}" for name in named)
-        yield Event(review["when"], what, review["who"], review["why"])
+        yield Event(review["when"], what, review.get("who", ""), review.get("why", ""))
     elif ATTACHED_NS in manifest:
         moment = datetime.fromtimestamp(manifest[ATTACHED_NS] / 1e9, UTC)
         yield Event(moment.isoformat(timespec="milliseconds"), "set attached", run)
     for entry in manifest.get("removals", ()):
         if entry["id"] == number:
-            yield Event(entry["when"], "removed", entry["who"], entry["why"])
+            yield Event(entry["when"], "removed", entry.get("who", ""), entry["why"])
     if "detached" in manifest:
-        yield Event(manifest["detached"]["when"], "set detached", manifest["detached"]["who"])
+        yield Event(manifest["detached"]["when"], "set detached", manifest["detached"].get("who", ""))
 
 
 def _say_more(fields: Mapping[str, Any], number: int) -> str:
     """What a decision says beyond its word, such as the text that it puts in place of another."""
     return ", ".join(f"{name} {value}" for name, value in fields.items() if value not in (None, "", number))
-
-
-def _find_varied(row: Mapping[str, Any], model: Model | None, kept: Mapping[str, Any]) -> Seed:
-    """The seed of a variation or, without its text, where it stood."""
-    trait, wanted = row["trait"], row["seed_sha256"]
-    for seed in model.seeds if model else ():
-        if (seed.trait, seed.sha256) == (trait, wanted):
-            return seed
-    places = (item["place"] for item in kept.get("seeds", ()) if (item["trait"], item["sha256"]) == (trait, wanted))
-    return Seed(trait, "", row["quality"], f"{next(places, 'an authored sample')}, changed since (SHA-256 {wanted})")
-
-
-def _list_shown(prompt: AskedPrompt, trait: str, model: Model) -> Iterator[Seed]:
-    """Yields the texts of a trait that a prompt shows, whatever form it shows them in."""
-    shown = "\n".join(_read_json(text) if role == "assistant" else text for role, text in prompt.messages)
-    folded = " ".join(shown.split())
-    for seed in (*model.seeds, *model.reviewed):
-        if seed.trait == trait and " ".join(seed.text.split()) in folded:
-            yield seed
-
-
-def _read_json(answer: str) -> str:
-    """The texts of an answer that a prompt shows, which are an author's in the form that the model is to answer in."""
-    said = json.loads(answer)
-    return "\n".join(said.get("texts", [said.get("text", "")]))

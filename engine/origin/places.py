@@ -1,21 +1,22 @@
 """Finds a sample by its id, wherever it stands or stood: in a set of any status, or among a model's own samples."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, cast, get_args
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.definitions.loader import list_handles
-from engine.domain.model import check_handle
-from engine.errors import DefinitionError, InputError
+from engine.domain.model import Pool, check_handle
+from engine.errors import DefinitionError, InputError, StoreError
 from engine.listing.places import walk_authored
 from engine.listing.samples import PROVENANCE
 from engine.store.layout import MANIFEST, PROPOSED, REJECTED
-from engine.store.proposals import STATUSES, list_all
-from engine.store.store import UNREADABLE, StoredSet, get_set, list_in_pool, list_pools, translate_errors
+from engine.store.proposals import STATUSES
+from engine.store.store import StoredSet, explain_damage, get_set, list_in_pool, list_pools, locate_pool
 from engine.system.filesystem import open_folder, open_whole
 
 # Where there are several places, the first of these says most.
@@ -42,7 +43,7 @@ class Place:
 def find_places(models_uri: str, samples_uri: str, number: int, handle: str | None, run_id: str | None) -> list[Place]:
     """All places of the sample of that id, the one that says most first: runs may have made one text more than once.
 
-    An author's own are looked for where no set has it.
+    An author's own are looked for where no set has it. Where no model or run is named, damage elsewhere stops nothing.
 
     Args:
         handle: looks at this model alone; None: at all.
@@ -51,13 +52,19 @@ def find_places(models_uri: str, samples_uri: str, number: int, handle: str | No
     Raises:
         InputError: there is no such sample, set or model. StoreError: what may have it cannot be read.
     """
-    sets = _list_sets(samples_uri, handle, run_id)
-    places = [place for stored in sets for place in _find_in_set(stored, number)]
+    faults: list[StoreError] = []
+    # One damaged set, or one model's mistakes, is no reason to say nothing of another's sample.
+    passing_over = nullcontext if handle or run_id else partial(_pass_over, faults)
+    places: list[Place] = []
+    for stored in _list_sets(samples_uri, handle, run_id, passing_over):
+        with passing_over():
+            places += _find_in_set(stored, number)
     if not places and run_id is None:
         for name in [handle] if handle else list_handles(models_uri):
-            # One model's mistakes are no reason to say nothing of another's sample.
-            with nullcontext() if handle else suppress(DefinitionError):
+            with passing_over():
                 places += _find_own(models_uri, name, number)
+    if not places and faults:
+        raise faults[0]
     if not places:
         looked = f"the set of run {run_id}" if run_id else handle or f"{samples_uri} and {models_uri}"
         raise InputError(
@@ -68,21 +75,51 @@ def find_places(models_uri: str, samples_uri: str, number: int, handle: str | No
     return sorted(places, key=lambda place: standings.index(place.standing))
 
 
-def _list_sets(samples_uri: str, handle: str | None, run_id: str | None) -> Iterator[StoredSet]:
+def read_matching(stored: StoredSet, name: str, column: str, value: object) -> list[dict[str, Any]]:
+    """The rows of one file of a set that have a value in a column, none without that file; whole only if there are any.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    if name not in stored.manifest["files"]:
+        return []
+    filesystem, path = open_folder(stored.file(name))
+    with (
+        explain_damage(stored),
+        open_whole(filesystem, path) as source,
+        pq.ParquetFile(source, page_checksum_verification=True) as parquet,
+    ):
+        hits = pc.equal(parquet.read([column])[column], value)
+        return parquet.read().filter(hits).to_pylist() if pc.any(hits).as_py() else []
+
+
+def _list_sets(
+    samples_uri: str, handle: str | None, run_id: str | None, passing_over: Callable[[], AbstractContextManager[None]]
+) -> Iterator[StoredSet]:
     if run_id is not None:
         yield get_set(samples_uri, run_id)
-    elif handle is not None:
-        yield from list_all(samples_uri, check_handle(handle))
-    else:
-        for pool in list_pools(samples_uri):
+        return
+    own = [locate_pool(samples_uri, check_handle(handle), pool) for pool in get_args(Pool)] if handle else []
+    for pool in own or list_pools(samples_uri):
+        with passing_over():
             yield from list_in_pool(pool, STATUSES)
+
+
+@contextmanager
+def _pass_over(faults: list[StoreError]) -> Iterator[None]:
+    try:
+        yield
+    except DefinitionError:
+        pass
+    except StoreError as error:
+        faults.append(error)
 
 
 def _find_in_set(stored: StoredSet, number: int) -> Iterator[Place]:
     """Yields the places of a sample in one set; what a person has left out stands in its proposal alone."""
     there = False
     if stored.status != "rejected":
-        for row in _read_rows(stored, stored.rows_name, number):
+        for row in read_matching(stored, stored.rows_name, "id", number):
             there = True
             standing = cast(Standing, stored.status)
             yield Place(stored.handle, standing, stored.file(stored.rows_name), row, stored)
@@ -91,24 +128,10 @@ def _find_in_set(stored: StoredSet, number: int) -> Iterator[Place]:
             there = True
             yield Place(stored.handle, "removed", stored.file(MANIFEST), entry, stored)
     if stored.status != "proposed" and not there:
-        for row in _read_rows(stored, PROPOSED, number):
+        for row in read_matching(stored, PROPOSED, "id", number):
             yield Place(stored.handle, "left out", stored.file(PROPOSED), row, stored)
-    for row in _read_rows(stored, REJECTED, number):
+    for row in read_matching(stored, REJECTED, "id", number):
         yield Place(stored.handle, "rejected", stored.file(REJECTED), row, stored)
-
-
-def _read_rows(stored: StoredSet, name: str, number: int) -> list[dict[str, Any]]:
-    """The rows of a sample in one file of a set; the texts are read only where it has some."""
-    if name not in stored.manifest["files"]:
-        return []
-    filesystem, path = open_folder(stored.file(name))
-    with (
-        translate_errors(stored.folder, UNREADABLE),
-        open_whole(filesystem, path) as source,
-        pq.ParquetFile(source, page_checksum_verification=True) as parquet,
-    ):
-        hits = pc.equal(parquet.read(["id"])["id"], number)
-        return parquet.read().filter(hits).to_pylist() if pc.any(hits).as_py() else []
 
 
 def _find_own(models_uri: str, handle: str, number: int) -> Iterator[Place]:

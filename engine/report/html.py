@@ -133,6 +133,7 @@ def _pack_table(data: ReportData) -> Markup:
     wrong_side = {number for separation in data.separations for number in separation.wrong_side}
     run, handle = data.stamp.run_id, data.model.handle
     table = {
+        "run": run,
         # How a kept text is taken off, before its id.
         "take_off": f"exemplars review {run} --attach --leave-out" if data.proposed else f"exemplars remove {handle}",
         "traits": {

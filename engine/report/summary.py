@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import cache
@@ -103,6 +103,7 @@ def make_sample_set(
         },
         review={"until": until.isoformat(timespec="seconds")} if until and verdict.proposed else {},
         replaces=model.replaces if verdict.success else (),
+        prompts=list(_list_prompts(rounds, (*attached, *rejected))),
     )
 
 
@@ -271,6 +272,14 @@ def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:
     whole = exemplar.pair_id in rounds.choice.paired or exemplar.reason is not None
     pair_id = f"{rounds.plan.plan_id[:12]}/{exemplar.pair_id}" if whole else None
     return make_row(exemplar, stamp, pair_id)
+
+
+def _list_prompts(rounds: Rounds, rows: Sequence[Row]) -> Iterator[dict[str, str | None]]:
+    """Yields what rows answer, each prompt once, in the order of the rows."""
+    for sha256 in dict.fromkeys(row["prompt_sha256"] for row in rows):
+        if prompt := rounds.prompts.get(sha256):
+            turns = json.dumps(prompt.turns, ensure_ascii=False)
+            yield {"prompt_sha256": sha256, "system": prompt.system, "turns": turns, "user": prompt.user}
 
 
 def _in_order(exemplars: Sequence[Exemplar]) -> list[Exemplar]:

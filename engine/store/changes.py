@@ -40,6 +40,8 @@ from engine.system.filesystem import open_folder, read_bytes, write_whole
 MAX_ID = 1 << 53
 # The key under which the metadata of ``samples.parquet`` has the removals from it: ids, and the rows that they had.
 REMOVALS = b"exemplars.removals"
+# Of each, the manifest keeps the columns by which it stays away, and is found again.
+KEPT_OF_REMOVED = ("trait", "pole", "text", "prompt_sha256")
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -156,7 +158,7 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         left = samples.filter(pc.invert(gone)).combine_chunks().replace_schema_metadata({REMOVALS: removals})
         content = write_parquet(left)
         put_file(folder, SAMPLES, content)
-        known = {row["id"]: row | {"created_at": row["created_at"].isoformat()} for row in taken.to_pylist()}
+        known = {row["id"]: {name: row[name] for name in KEPT_OF_REMOVED} for row in taken.to_pylist()}
         put_file(folder, MANIFEST, _render_without(manifest, content, left, known))
         return True
 
@@ -264,7 +266,7 @@ def _render_without(
 
     Args:
         content: the file with the samples that are left.
-        gone: the rows that went, by id: no later run makes their texts again, and where they came from stays known.
+        gone: of the rows that went, by id, ``KEPT_OF_REMOVED``: no later run makes their texts again.
     """
     known = list(manifest.get("removals", ()))
     added = _read_removals(left.schema.metadata)[len(known) :]

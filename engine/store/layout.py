@@ -14,6 +14,8 @@ REPORT = f"{RUN_FOLDER}/report.html"
 CARD = f"{RUN_FOLDER}/README.md"
 # What its run was given: the text of ``model.yaml``, and by their digests the samples and sets beside it.
 DEFINITION = f"{RUN_FOLDER}/definition.json"
+# The prompts that its rows answer, by their digests.
+PROMPTS = f"{RUN_FOLDER}/prompts.pq"
 # The samples of a detached set are kept here, where no reader of samples looks.
 DETACHED = f"{RUN_FOLDER}/detached.pq"
 # The samples of a set that waits for a person's decision lie here, and stay here after it.

@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 from engine.domain.model import Pool
 from engine.domain.samples import Row, RunStamp, make_rejected_table, make_sample_table
 from engine.errors import StoreError
-from engine.store.layout import DETACHED, HASHES, MANIFEST, PROPOSED, REJECTED, SAMPLES
+from engine.store.layout import DETACHED, HASHES, MANIFEST, PROMPTS, PROPOSED, REJECTED, SAMPLES
 from engine.system.filesystem import open_folder
 from engine.text.near_duplicates import HASHES_SCHEMA, make_hashes
 
 # Rows in a Parquet row group. To read a page of samples, at most the rows before it in its group are read as well.
 GROUP_ROWS = 10_000
 HASHES_GROUP_ROWS = 65_536
+PROMPTS_SCHEMA = pa.schema([(name, pa.string()) for name in ("prompt_sha256", "system", "turns", "user")])
 Status = Literal["attached", "rejected", "proposed"]
 # Where a set of each status has its samples.
 SAMPLES_NAMES: Mapping[str, str] = {"attached": SAMPLES, "detached": DETACHED, "proposed": PROPOSED}
@@ -38,7 +39,7 @@ class SampleSet:
     """What one run writes: the rows, and ``documents``, the text files beside them, by their name in the set.
 
     ``review`` is what the manifest says of a person's review, where there is one; ``replaces`` are the runs whose sets
-    it takes the place of.
+    it takes the place of. ``prompts`` are what its rows answer, in the columns of ``PROMPTS_SCHEMA``.
     """
 
     stamp: RunStamp
@@ -52,6 +53,7 @@ class SampleSet:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     review: Mapping[str, Any] = field(default_factory=dict)
     replaces: Sequence[str] = ()
+    prompts: Sequence[Mapping[str, str | None]] = ()
 
 
 def render_files(sample_set: SampleSet) -> dict[str, bytes]:
@@ -61,13 +63,15 @@ def render_files(sample_set: SampleSet) -> dict[str, bytes]:
     if name := SAMPLES_NAMES.get(sample_set.status):
         files[name] = write_parquet(make_sample_table(sample_set.kept))
         files[HASHES] = _render_hashes(sample_set.kept)
+    if sample_set.prompts:
+        files[PROMPTS] = write_parquet(pa.Table.from_pylist(list(sample_set.prompts), PROMPTS_SCHEMA))
     return files
 
 
 def make_manifest(sample_set: SampleSet, files: Mapping[str, bytes]) -> dict[str, Any]:
     """What the manifest of a set with these files says; when that was is added as it enters the store."""
     stamp = sample_set.stamp
-    rows = {REJECTED: len(sample_set.rejected)}
+    rows = {REJECTED: len(sample_set.rejected), PROMPTS: len(sample_set.prompts)}
     if name := SAMPLES_NAMES.get(sample_set.status):
         rows |= dict.fromkeys((name, HASHES), len(sample_set.kept))
     manifest = {

@@ -79,7 +79,7 @@ def _list_parts(origin: "Origin") -> Iterator[tuple[str, str]]:
         how = f"{made['synth_type']}, effort {made['effort']}, pool {made['pool']}"
         by = f"prompts {made['versions']['prompts']}, exemplars {made['versions']['exemplars']}"
         yield "set", f"run {made['run_id']}, {made['status']}: {how}\nplan {made['plan_id']}, {by}"
-    if "prompt_sha256" in row:
+    if "synth_model" in row:
         yield "made by", f"{row['synth_model']}, for {format_cost(row['cost_usd'])}, in round {row['attempt']}"
         yield "about", _join(json.loads(row["scenario"]) | {"pair": row["pair_id"] or "none"})
     if votes := row.get("judge_votes"):
@@ -92,17 +92,18 @@ def _list_parts(origin: "Origin") -> Iterator[tuple[str, str]]:
                 for item in origin.events
             ),
         )
-    for seed in [origin.varied] if origin.varied else []:
-        yield "variation of", f"{seed.place}: {seed.text}" if seed.text else seed.place
     if asked:
-        yield f"prompt, {asked.said}", f"SHA-256 {asked.sha256}"
+        yield "prompt, as it was asked", "\n".join(filter(None, [f"SHA-256 {asked.sha256}", asked.said]))
         for role, message in asked.messages:
             yield f"[{role}]", message
         if asked.reply is not None:
             yield "reply", asked.reply
-    openings = [f"{seed.place}: {shorten(seed.text, OPENING_CHARS)}" for seed in origin.seeds]
+    openings = [
+        f"{seed.place}: {shorten(seed.text, OPENING_CHARS)}" if seed.text else seed.place for seed in origin.seeds
+    ]
     if openings:
-        yield "own texts that the prompt shows", "\n".join(openings)
+        first = ", first the one that it varies" if row.get("seed_sha256") else ""
+        yield f"own texts that the prompt shows{first}", "\n".join(openings)
 
 
 def _join(facts: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ class WatchedRounds(Rounds):
 
     def __init__(self) -> None:
         self.plan: Any = None
+        self.prompts: dict[str, Any] = {}
         self.screener: Any = SimpleNamespace(rules=SimpleNamespace(apply=list))
         self.embedded: list[list[str | None]] = []
 
@@ -38,7 +39,7 @@ async def test_blocks_are_embedded_in_the_order_of_the_plan(monkeypatch: pytest.
     left, rounds, gateway = iter(TEXTS), WatchedRounds(), object.__new__(ModelGateway)
     progress = HeardProgress()
 
-    async def answer(_plan: object, _cell: Cell, _gateway: object) -> list[Exemplar]:
+    async def answer(_plan: object, _cell: Cell, _gateway: object, _prompts: object) -> list[Exemplar]:
         text = next(left)
         # The later it is asked for, the sooner it comes.
         await asyncio.sleep(0.2 * (1 - int(text) / len(TEXTS)))

@@ -71,7 +71,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call to a model. The last five fields are not sent.
+    """One call to a model. The last four fields are not sent.
 
     Args:
         max_tokens: for the answer; thoughts have room besides.
@@ -83,7 +83,6 @@ class Request:
         in_words: the prompt that asks for the schema in words, for providers that take none.
         label: what is asked for, such as a cell's id; it tells apart two requests of the same words.
         key: what its reply is kept under; ``ModelGateway`` sets it.
-        kept_as: the digest by which rows name the prompt, which is then kept with the reply; empty: it is not kept.
         judges: whether it asks for a verdict on a text, and for no new one.
     """
 
@@ -100,7 +99,6 @@ class Request:
     in_words: Prompt | None = field(default=None, compare=False)
     label: str = field(default="", compare=False)
     key: str = field(default="", compare=False)
-    kept_as: str = field(default="", compare=False)
     judges: bool = field(default=False, compare=False)
 
     @property
@@ -147,7 +145,7 @@ class Reply:
 
 
 # What of a request reaches the model.
-NOT_SENT = ("in_words", "label", "key", "kept_as", "judges")
+NOT_SENT = ("in_words", "label", "key", "judges")
 SENT = tuple(item.name for item in fields(Request) if item.name not in NOT_SENT)
 
 

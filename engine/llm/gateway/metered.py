@@ -152,7 +152,7 @@ class MeteredClient:
         counts = {name: getattr(reply, name) for name in ("prompt_tokens", "completion_tokens", "cost_usd")}
         self._report(replace(tried, seconds=seconds, refused=reply.finish == REFUSED, **counts))
         embedded = asked.identity if is_embedded(asked.name) else None
-        reply = await call.replies.keep(request.key, reply, call.begun, embedded, request)
+        reply = await call.replies.keep(request.key, reply, call.begun, embedded)
         self._budget.count(reply, reused=False, endpoint=self.endpoint)
         return reply
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, bindparam, text
 
 from engine.errors import StoreError
-from engine.llm.client.request import Prompt, Reply
 from engine.llm.replies.changes import find_alive
 from engine.llm.replies.database import Database, name_database, read_rows
 from engine.settings import RepliesPlace
@@ -21,12 +20,6 @@ COUNT_REPLIES = text("SELECT count(*) FROM exemplars_replies WHERE plan_id = :pl
 COUNT_ASKED = text(
     "SELECT plan_id, identity, count(*) FROM exemplars_replies WHERE identity IS NOT NULL AND plan_id IN "
     "(SELECT plan_id FROM exemplars_openings WHERE handle = :handle) GROUP BY plan_id, identity"
-)
-FIND_PROMPTS = text(
-    "SELECT own.content, heads.content, replies.reply FROM exemplars_prompts AS own "
-    "JOIN exemplars_prompts AS heads ON heads.plan_id = own.plan_id AND heads.key = own.head "
-    "JOIN exemplars_replies AS replies ON replies.plan_id = own.plan_id AND replies.key = own.key "
-    "WHERE own.plan_id = :plan_id AND own.prompt_sha256 = :prompt_sha256 ORDER BY own.key"
 )
 LIST_PLANS = text(
     "SELECT used.plan_id, used.handle, coalesce(kept.replies, 0), coalesce(kept.bytes, 0), used.used_at, used.live > 0 "
@@ -40,12 +33,12 @@ DELETIONS = [
     text(statement).bindparams(bindparam("plans", expanding=True))
     for statement in (
         "DELETE FROM exemplars_replies WHERE plan_id IN :plans",
-        "DELETE FROM exemplars_prompts WHERE plan_id IN :plans",
         "DELETE FROM exemplars_openings WHERE plan_id IN :plans",
         "DELETE FROM exemplars_calls WHERE plan_id IN :plans AND budget IS NULL",
         "UPDATE exemplars_calls SET plan_id = '' WHERE plan_id IN :plans",
     )
 ]
+LIST_ANSWERS = text("SELECT reply FROM exemplars_replies WHERE plan_id = :plan_id ORDER BY key")
 DELETE_OLD_CALLS = text("DELETE FROM exemplars_calls WHERE plan_id = '' AND begun_at < :oldest")
 
 
@@ -94,17 +87,12 @@ def count_asked(place: RepliesPlace, handle: str) -> dict[str, Counter[str]]:
     return asked
 
 
-def find_prompts(place: RepliesPlace, plan_id: str, prompt_sha256: str) -> list[tuple[Prompt, Reply]]:
-    """The prompts of a plan that rows name by this digest, as they were sent, each with its reply; mostly one.
-
-    Raises:
-        StoreError: the database cannot be read.
-    """
-    found = []
-    for user, head, reply in read_rows(place, FIND_PROMPTS, plan_id=plan_id, prompt_sha256=prompt_sha256):
-        system, turns = json.loads(head)
-        found.append((Prompt(json.loads(user), system, tuple(map(tuple, turns))), Reply(**json.loads(reply))))
-    return found
+def list_answers(place: RepliesPlace, plan_id: str) -> list[str]:
+    """What models have answered under a plan, as far as it is kept and can be read. Nothing is written."""
+    with suppress(StoreError):
+        rows = read_rows(place, LIST_ANSWERS, read_only=True, plan_id=plan_id)
+        return [str(json.loads(reply)["text"]) for [reply] in rows]
+    return []
 
 
 def list_cache(place: RepliesPlace) -> list[CachedPlan]:

@@ -28,10 +28,6 @@ KEEP_REPLY = text(
     "INSERT INTO exemplars_replies (plan_id, key, reply, identity, bytes) "
     "VALUES (:plan_id, :key, :reply, :identity, :bytes) ON CONFLICT DO NOTHING"
 )
-KEEP_PROMPT = text(
-    "INSERT INTO exemplars_prompts (plan_id, key, prompt_sha256, head, content) "
-    "VALUES (:plan_id, :key, :prompt_sha256, :head, :content) ON CONFLICT DO NOTHING"
-)
 FIND_REPLY = text("SELECT reply FROM exemplars_replies WHERE plan_id = :plan_id AND key = :key")
 # One transaction at a time decides whether calls fit into a limit; a file is locked as a whole.
 LOCK_BUDGET = text("SELECT pg_advisory_xact_lock(hashtext(:budget))")
@@ -80,22 +76,8 @@ class Unanswered:
 
 
 @dataclass(frozen=True, slots=True)
-class PromptPart:
-    """A prompt's last message, with the digest of the prompt and the key of its head, or a head, as JSON."""
-
-    plan_id: str
-    key: str
-    content: str
-    prompt_sha256: str | None = None
-    head: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Kept:
-    """A reply came, as JSON; ``call`` is the number of its call, where that was noted, ``usd`` what it cost.
-
-    ``prompt`` is what it answers, where a sample's row names that.
-    """
+    """A reply came, as JSON; ``call`` is the number of its call, where that was noted, ``usd`` what it cost."""
 
     plan_id: str
     key: str
@@ -104,7 +86,6 @@ class Kept:
     bytes: int
     call: int | None
     usd: float | None
-    prompt: tuple[PromptPart, ...] = ()
 
 
 # The fields of each are parameters of its statements.
@@ -144,8 +125,6 @@ def apply_changes(connection: Connection, changes: Sequence[Change]) -> list[Out
         # Of those that stand already, which are few if any.
         standing = {change: connection.scalar(FIND_REPLY, asdict(change)) for change in kept}
         outcomes |= {change: reply for change, reply in standing.items() if reply != change.reply}
-    parts = {(part.plan_id, part.key): part for change in kept for part in change.prompt}
-    _execute(connection, KEEP_PROMPT, [parts[key] for key in sorted(parts)])
     _execute(connection, END_CALL, [change for change in kept if change.call is not None])
     unanswered = [change for change in changes if isinstance(change, Unanswered)]
     _execute(connection, DROP_CALL, [change for change in unanswered if not change.maybe_billed])
@@ -174,9 +153,7 @@ def _begin(connection: Connection, begun: Sequence[Begun], limit: SharedLimit | 
     return refused
 
 
-def _execute(
-    connection: Connection, statement: TextClause, changes: Sequence[Change | PromptPart], **more: object
-) -> int:
+def _execute(connection: Connection, statement: TextClause, changes: Sequence[Change], **more: object) -> int:
     """How many rows the statement has changed, of all."""
     rows = [asdict(change) | more for change in changes]
     return connection.execute(statement, rows).rowcount if rows else 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -33,18 +34,6 @@ TABLES = (
     """,
     # A plan's replies are counted without reading them.
     "CREATE INDEX IF NOT EXISTS exemplars_replies_bytes ON exemplars_replies (plan_id, bytes)",
-    # The prompts that texts answer, as they were sent, by the digest that their rows have. What many prompts of a plan
-    # have in common, all but the last message, is a row of its own, whose key is its digest.
-    """
-    CREATE TABLE IF NOT EXISTS exemplars_prompts (
-        plan_id TEXT NOT NULL,
-        key TEXT NOT NULL,
-        prompt_sha256 TEXT,
-        head TEXT,
-        content TEXT NOT NULL,
-        PRIMARY KEY (plan_id, key)
-    )
-    """,
     # Calls that have begun. ``usd`` is the most that a call can cost and, once it has ended, what it did cost; null
     # where no price is known. A call that has not ended and whose opening is over was lost, and may have been billed.
     """
@@ -92,16 +81,23 @@ MAKING_TABLES = text("SELECT pg_advisory_xact_lock(7236771)")
 class Database:
     """The database, open until ``close``; its tables are made where they are missing.
 
+    Args:
+        read_only: nothing is made, locked or changed; the tables may be missing.
+
     Raises:
         StoreError: it cannot be reached or written.
     """
 
-    def __init__(self, place: RepliesPlace) -> None:
+    def __init__(self, place: RepliesPlace, read_only: bool = False) -> None:
         self.name = name_database(place)
         self._url = place.url
         self._file = find_file(place)
+        self._read_only = read_only
         with self._explaining():
-            self._engine = _make_server_engine(str(place.url)) if self._file is None else _make_file_engine(self._file)
+            make_engine = _open_file if read_only else _make_file_engine
+            self._engine = _make_server_engine(str(place.url)) if self._file is None else make_engine(self._file)
+        if read_only:
+            return
         try:
             self.change(_make_tables)
         except BaseException:
@@ -138,7 +134,7 @@ class Database:
         SQLite's own lock would do, but before 3.51.3 a commit can be lost that meets another connection's check-point
         (https://sqlite.org/wal.html#walresetbug).
         """
-        if self._file is None:
+        if self._file is None or self._read_only:
             yield
             return
         with self._file.with_name(f"{self._file.name}.lock").open("a") as lock:
@@ -168,8 +164,13 @@ def name_database(place: RepliesPlace) -> str:
     return URL.create("postgresql", host=url.host, port=url.port, database=url.database).render_as_string()
 
 
-def read_rows(place: RepliesPlace, statement: TextClause, **values: object) -> Sequence[Any]:
+def read_rows(
+    place: RepliesPlace, statement: TextClause, *, read_only: bool = False, **values: object
+) -> Sequence[Any]:
     """The rows that a statement finds, none where there is no file as yet.
+
+    Args:
+        read_only: as for ``Database``.
 
     Raises:
         StoreError: the database is there and cannot be read.
@@ -177,7 +178,7 @@ def read_rows(place: RepliesPlace, statement: TextClause, **values: object) -> S
     file = find_file(place)
     if file is not None and not file.exists():
         return ()
-    with closing(Database(place)) as database:
+    with closing(Database(place, read_only)) as database:
         return database.read(lambda connection: connection.execute(statement, values).all())
 
 
@@ -206,6 +207,13 @@ def _explain(error: Exception, name: str, url: str | None) -> StoreError:
         "connections from this machine, and that the user in EXEMPLARS_REPLIES_URL may create, read and write tables; "
         "then start again: what was kept stays, and calls whose replies could not be kept count as spent"
     )
+
+
+def _open_file(file: Path) -> Engine:
+    # Without a log beside it nobody is writing; to read it all the same, SQLite would make one and leave it there.
+    logged = file.with_name(f"{file.name}-wal").exists()
+    query = {"uri": "true", "mode": "ro", **({} if logged else {"immutable": "1"})}
+    return create_engine(URL.create("sqlite", database=f"file:{quote(str(file.absolute()))}", query=query))
 
 
 def _make_file_engine(file: Path) -> Engine:

@@ -10,20 +10,9 @@ from typing import Self
 
 from sqlalchemy import Connection, bindparam, text
 
-from engine.domain.model import digest_text
 from engine.errors import SharedBudgetError, StoreError
-from engine.llm.client.request import Reply, Request
-from engine.llm.replies.changes import (
-    Begun,
-    Change,
-    Kept,
-    Opening,
-    Outcome,
-    PromptPart,
-    Refused,
-    SharedLimit,
-    Unanswered,
-)
+from engine.llm.client.request import Reply
+from engine.llm.replies.changes import Begun, Change, Kept, Opening, Outcome, Refused, SharedLimit, Unanswered
 from engine.llm.replies.writer import Writer
 from engine.settings import RepliesPlace
 
@@ -103,19 +92,15 @@ class ReplyStore:
             raise
         return call
 
-    async def keep(
-        self, key: str, reply: Reply, begun: int | None = None, asked: str | None = None, sent: Request | None = None
-    ) -> Reply:
+    async def keep(self, key: str, reply: Reply, begun: int | None = None, asked: str | None = None) -> Reply:
         """Keeps a reply and returns the one that stands: the first, where two asked the same. Its call has ended.
 
         Args:
             asked: which embedded model gave it, by its endpoint's identity; None for a hosted one.
-            sent: the request, whose prompt is kept too where it says as what.
         """
         written = json.dumps(asdict(reply), ensure_ascii=False)
-        parts = _split_prompt(self._opening.plan_id, key, sent) if sent is not None and sent.kept_as else ()
-        size = sum(len(content.encode()) for content in (written, key, *(part.content for part in parts[:1])))
-        change = Kept(self._opening.plan_id, key, written, asked, size, begun, reply.cost_usd, parts)
+        size = len(written.encode()) + len(key)
+        change = Kept(self._opening.plan_id, key, written, asked, size, begun, reply.cost_usd)
         standing = await self._write(change)
         self._kept[key] = standing if isinstance(standing, str) else written
         return Reply(**json.loads(standing)) if isinstance(standing, str) else reply
@@ -174,14 +159,6 @@ async def open_replies(place: RepliesPlace, plan_id: str, handle: str = "") -> A
         yield kept
     finally:
         await asyncio.shield(asyncio.to_thread(kept.close))
-
-
-def _split_prompt(plan_id: str, key: str, sent: Request) -> tuple[PromptPart, PromptPart]:
-    """The last message of a prompt, and what it has in common with others; as JSON, since a database takes no NUL."""
-    system, turns = sent.prompt.system, sent.prompt.turns
-    head, user = (json.dumps(said, ensure_ascii=False) for said in ([system, turns], sent.prompt.user))
-    shared = PromptPart(plan_id, digest_text(head), head)
-    return PromptPart(plan_id, key, user, sent.kept_as, shared.key), shared
 
 
 def _explain(limit: SharedLimit, refused: Refused, bound_usd: float) -> str:

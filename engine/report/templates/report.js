@@ -5,7 +5,7 @@
 
   const ROWS_A_PAGE = 100;
   const FOLDED_TEXT = 700;
-  const { take_off: takeOff, traits, reasons, names, rows } = JSON.parse(document.getElementById("exemplar-data").textContent);
+  const { run, take_off: takeOff, traits, reasons, names, rows } = JSON.parse(document.getElementById("exemplar-data").textContent);
   const controls = document.getElementById("controls");
   const count = document.getElementById("count");
   const nothing = document.getElementById("nothing");
@@ -194,7 +194,7 @@
     if (row.detail) facts.found = row.detail;
     facts.id = String(row.id);
     // A first look keeps nothing, so no command finds its texts.
-    if (takeOff) facts["comes from"] = `exemplars show ${row.id}`;
+    if (takeOff) facts["comes from"] = `exemplars show ${row.id} --run ${run}`;
     if (takeOff && row.reason === null) facts["take off"] = `${takeOff} ${row.id}`;
     for (const [name, value] of Object.entries(facts)) {
       const line = make("div");

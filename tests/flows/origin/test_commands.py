@@ -4,22 +4,25 @@ import getpass
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from fakes.builders import NEGATIVE_SEEDS, POSITIVE_SEEDS
 from fakes.commands import Command
+from fakes.stored import attach_set
 from fakes.workspace import HANDLE, Workspace, read_kept, read_manifest, read_rejected
 
 import exemplars
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.llm.client.request import Prompt
+from engine.origin.prompts import NO_PROMPT, NO_REPLY
 from engine.report.wording import EXPLANATIONS
 from engine.settings import read_settings
 from engine.store.added_samples import add_samples
-from engine.store.layout import DEFINITION
+from engine.store.layout import DEFINITION, PROMPTS, SAMPLES
 from engine.store.proposals import keep_decision
 from engine.store.store import get_set
 from flows.api.keys import issue_key, locate_keys
@@ -36,6 +39,10 @@ def shed(entered: Workspace) -> Workspace:
     definition = entered.model / "model.yaml"
     definition.write_text("\n".join(line for line in definition.read_text().splitlines() if "key: safety" not in line))
     return entered
+
+
+def read_prompts(folder: Path) -> pd.DataFrame:
+    return pd.read_parquet(folder / PROMPTS)
 
 
 def digest(asked: Mapping[str, Any]) -> str:
@@ -59,7 +66,7 @@ def test_every_text_is_followed_back_to_its_prompt_its_reply_and_its_seeds(
     for row in kept.itertuples():
         facts = shown[row.id]
         asked = facts["prompt"]
-        assert ("sent", row.prompt_sha256, row.prompt_sha256) == (asked["known"], asked["sha256"], digest(asked))
+        assert ("", row.prompt_sha256, row.prompt_sha256) == (asked["said"], asked["sha256"], digest(asked))
         assert row.text in json.loads(asked["reply"])["text"]
         assert POLES[str(row.pole)] == tuple(sorted((seed["text"] for seed in facts["seeds"]), key=[*PLACES].index))
         assert all(PLACES[seed["text"]] == seed["place"] for seed in facts["seeds"])
@@ -72,7 +79,7 @@ def test_every_text_is_followed_back_to_its_prompt_its_reply_and_its_seeds(
         assert said in printed
 
 
-def test_prompt_is_made_again_of_the_definition_as_it_was_or_said_to_be_lost(
+def test_prompt_stays_with_its_set_whatever_becomes_of_replies_and_definition(
     shed: Workspace, run_command: Command
 ) -> None:
     shed.run()
@@ -80,31 +87,49 @@ def test_prompt_is_made_again_of_the_definition_as_it_was_or_said_to_be_lost(
     plain, varied = shed.list_sets()
     numbers = [str(read_kept(folder)["id"][0]) for folder in (plain, varied)]
     sent = [run_command("show", number, "--json").facts for number in numbers]
+    files = sorted(shed.folder.rglob("*"))
     assert 0 == run_command(*FORGET).code
     definition, samples = shed.model / "model.yaml", shed.model / "samples.jsonl"
     definition.write_text(definition.read_text().replace("understood at once", "liked"))
-    samples.write_text(
-        samples.read_text() + "\n" + json.dumps({"content": "A later seed is no part of it.", "clarity": 1})
-    )
-    again = [run_command("show", number, "--json").facts for number in numbers]
     lines = samples.read_text().splitlines()
-    samples.write_text("\n".join(lines[1:]))
-    lost = [run_command("show", number, "--json").facts for number in numbers]
+    samples.write_text(json.dumps({"content": "A later seed is no part of it.", "clarity": 1}))
+    left = [run_command("show", number, "--json").facts for number in numbers]
+    named = {digest for folder in (plain, varied) for digest in read_prompts(folder)["prompt_sha256"]}
+    rows = [frame for folder in (plain, varied) for frame in (read_kept(folder), read_rejected(folder))]
 
+    # Nothing was written to say so.
+    assert files == [path for path in sorted(shed.folder.rglob("*")) if path in files]
+    assert {digest for frame in rows for digest in frame["prompt_sha256"]} == named
     as_it_was = json.loads((plain / DEFINITION).read_text())
     assert "liked" not in as_it_was["model_yaml"]
     assert [*PLACES.values()] == [seed["place"] for seed in as_it_was["seeds"]]
-    for first, second in zip(sent, again, strict=True):
-        assert ("sent", "made again") == (first["prompt"]["known"], second["prompt"]["known"])
-        assert first["prompt"]["messages"] == second["prompt"]["messages"]
-        assert (first["seeds"], None) == (second["seeds"], second["prompt"]["reply"])
-    assert sent[1]["varied"]["text"] in PLACES
-    assert sent[1]["varied"] == again[1]["varied"]
-    for facts in lost:
-        assert ("lost", []) == (facts["prompt"]["known"], facts["prompt"]["messages"])
-        assert "its samples have changed" in facts["prompt"]["said"]
-    # What can be told without it is.
-    assert sent[0]["row"] == lost[0]["row"]
+    for first, second in zip(sent, left, strict=True):
+        assert first["prompt"]["messages"] == second["prompt"]["messages"] != []
+        assert (None, NO_REPLY) == (second["prompt"]["reply"], second["prompt"]["said"])
+        assert first["row"] == second["row"]
+    # Of a variation the first is what it varies, with its place when the text has gone.
+    seed, gone = sent[1]["seeds"][0], left[1]["seeds"][0]
+    assert lines[int(seed["place"].rpartition(":")[2]) - 1].count(json.dumps(seed["text"])[1:-1]) == 1
+    assert ("", f"{seed['place']}, changed since (SHA-256 {left[1]['row']['seed_sha256']})") == (
+        gone["text"],
+        gone["place"],
+    )
+    assert [] == left[0]["seeds"]
+
+
+def test_set_without_prompts_says_so_and_damage_elsewhere_stops_nothing(shed: Workspace, run_command: Command) -> None:
+    set_up = attach_set(shed.samples, "old", 2, handle="u22a8.other")
+    number = pd.read_parquet(set_up.file(SAMPLES))["id"][0]
+    Path(attach_set(shed.samples, "damaged", 2, handle="u22a8.broken").folder, SAMPLES).write_bytes(b"PAR1")
+    before = {path for path in shed.folder.rglob("*") if path.is_file()}
+    old = run_command("show", str(number), "--json").facts
+    nowhere = run_command("show", "12")
+
+    assert [] == old["prompt"]["messages"]
+    assert f"{NO_PROMPT}; {NO_REPLY}" == old["prompt"]["said"]
+    assert 2 != nowhere.code
+    assert "exemplars detach damaged" in nowhere.message
+    assert before == {path for path in shed.folder.rglob("*") if path.is_file()}
 
 
 def test_what_became_of_a_text_says_who_did_it(shed: Workspace, run_command: Command) -> None:
@@ -135,7 +160,8 @@ def test_what_became_of_a_text_says_who_did_it(shed: Workspace, run_command: Com
     ]
     assert ("removed", me, "dull") == (gone[1].events[-1].what, gone[1].events[-1].who, gone[1].events[-1].why)
     # A removed text keeps its prompt.
-    assert [gone[0].prompt and gone[0].prompt.known, gone[1].prompt and gone[1].prompt.known] == ["sent", "sent"]
+    assert all(origin.prompt and origin.prompt.messages and origin.prompt.reply for origin in gone)
+    assert "it was proposed, and a person left it out" == gone[0].why
     assert ("detached", "set detached", me) == (off.standing, off.events[-1].what, off.events[-1].who)
     assert ("detached", better) == (corrected.standing, corrected.row["text"])
     assert ("reviewed: correct", me) == (corrected.events[1].what, corrected.events[1].who)

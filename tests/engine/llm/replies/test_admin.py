@@ -8,13 +8,12 @@ from pathlib import Path
 from fakes.reply_tables import age_plan, run_sql
 from fakes.reply_writer import PLAN, kill_after, start_writer
 
-from engine.llm.client.request import Prompt, Reply, Request
+from engine.llm.client.request import Reply
 from engine.llm.replies.admin import (
     BYTES_PER_GB,
     Removed,
     clear_cache,
     count_kept_replies,
-    find_prompts,
     list_cache,
     list_prunable,
     prune_cache,
@@ -45,29 +44,6 @@ def prune(place: RepliesPlace, max_days: float = 1000, max_gb: float = 1000) -> 
 
 def list_plans(place: RepliesPlace) -> list[str]:
     return [plan.plan_id for plan in list_cache(place)]
-
-
-def test_prompt_is_found_with_its_reply_by_the_digest_of_the_row_and_goes_with_it(place: RepliesPlace) -> None:
-    turns = (("A topic", '{"text": "One."}'),)
-    prompts = [Prompt(f"Topic\0 {number}", "Write.", turns) for number in range(2)]
-
-    async def keep_both() -> None:
-        with ReplyStore(place, "plan", HANDLE) as kept:
-            for number, prompt in enumerate(prompts):
-                sent = Request(prompt, 80, 0.8, kept_as=prompt.sha256)
-                await kept.keep(str(number), Reply(f"text {number}", "stop"), sent=sent)
-            # As of a vote.
-            await kept.keep("2", Reply("vote", "stop"), sent=Request(Prompt("Which?"), 80, 0.8))
-
-    asyncio.run(keep_both())
-    found = [find_prompts(place, "plan", prompt.sha256) for prompt in (*prompts, Prompt("Which?"))]
-    # What both have in common is kept once.
-    parts = run_sql(place, "SELECT count(*) FROM exemplars_prompts")
-    clear_cache(place, HANDLE)
-
-    assert [[(prompt, Reply(f"text {number}", "stop"))] for number, prompt in enumerate(prompts)] == found[:2]
-    assert ([], [(3,)]) == (found[2], parts)
-    assert [(0,)] == run_sql(place, "SELECT count(*) FROM exemplars_prompts")
 
 
 def test_listing_has_the_longest_unused_first_with_what_is_known_of_each(place: RepliesPlace) -> None:
