@@ -86,8 +86,9 @@ def test_prompt_stays_with_its_set_whatever_becomes_of_replies_and_definition(
     shed.run("diversify")
     plain, varied = shed.list_sets()
     numbers = [str(read_kept(folder)["id"][0]) for folder in (plain, varied)]
-    sent = [run_command("show", number, "--json").facts for number in numbers]
     files = sorted(shed.folder.rglob("*"))
+    sent = [run_command("show", number, "--json").facts for number in numbers]
+    after = sorted(shed.folder.rglob("*"))
     assert 0 == run_command(*FORGET).code
     definition, samples = shed.model / "model.yaml", shed.model / "samples.jsonl"
     definition.write_text(definition.read_text().replace("understood at once", "liked"))
@@ -97,8 +98,9 @@ def test_prompt_stays_with_its_set_whatever_becomes_of_replies_and_definition(
     named = {digest for folder in (plain, varied) for digest in read_prompts(folder)["prompt_sha256"]}
     rows = [frame for folder in (plain, varied) for frame in (read_kept(folder), read_rejected(folder))]
 
-    # Nothing was written to say so.
-    assert files == [path for path in sorted(shed.folder.rglob("*")) if path in files]
+    # Nothing was written to say so, not even beside the kept replies.
+    assert "replies.sqlite" in [path.name for path in files]
+    assert files == after
     assert {digest for frame in rows for digest in frame["prompt_sha256"]} == named
     as_it_was = json.loads((plain / DEFINITION).read_text())
     assert "liked" not in as_it_was["model_yaml"]
