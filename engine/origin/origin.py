@@ -96,7 +96,7 @@ def trace_sample(
         pole=named.label(pole) if named and pole else pole or "",
         why=_explain(place, number),
         made_in={name: stored.manifest[name] for name in SET_FACTS} if stored else {},
-        events=tuple(sorted(events, key=lambda event: event.when)),
+        events=tuple(events),
         prompt=prompt,
         seeds=tuple(_list_shown(own, texts, row.get("seed_sha256"), prompt)) if prompt else (),
         also=tuple((other.standing, other.where) for other in others),
