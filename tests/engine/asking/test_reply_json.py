@@ -81,7 +81,7 @@ def test_object_that_begins_and_does_not_end_breaks_off(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"a":' * 100_000, "{" * 500_000, '{"a"}' * 100_000, f'{{"a": "{"x" * 1_000_000}', "[[" * 100_000]
+    "text", ['{"a":' * 100_000, "{" * 500_000, '{"a"}' * 20_000, f'{{"a": "{"x" * 1_000_000}', "[[" * 100_000]
 )
 def test_long_nonsense_is_given_up(text: str) -> None:
     with pytest.raises(UnreadableError):
