@@ -104,7 +104,7 @@ def trace_sample(
 
 
 def _read_definition(stored: StoredSet) -> Mapping[str, Any]:
-    with explain_damage(stored):
+    with explain_damage(stored, DEFINITION):
         return read_document(stored, DEFINITION)
 
 

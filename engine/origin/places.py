@@ -85,7 +85,7 @@ def read_matching(stored: StoredSet, name: str, column: str, value: object) -> l
         return []
     filesystem, path = open_folder(stored.file(name))
     with (
-        explain_damage(stored),
+        explain_damage(stored, name),
         open_whole(filesystem, path) as source,
         pq.ParquetFile(source, page_checksum_verification=True) as parquet,
     ):

@@ -271,13 +271,22 @@ def _read_manifest(folder: str, _version: tuple[int, int]) -> Mapping[str, Any]:
 
 
 @contextmanager
-def explain_damage(stored: StoredSet) -> Iterator[None]:
-    """Translates what fails while the samples of a set are read into a ``StoreError`` that says what helps."""
-    place = stored.file(stored.rows_name)
+def explain_damage(stored: StoredSet, name: str | None = None) -> Iterator[None]:
+    """Translates what fails while a set is read into a ``StoreError`` that says what helps.
+
+    Args:
+        name: the file that is read; None for that of its samples.
+    """
     try:
         yield
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
         why = "the file is gone" if isinstance(error, FileNotFoundError) else str(error)
+        if name not in (None, stored.rows_name):
+            raise StoreError(
+                f"A file of the set of run {stored.run_id} cannot be read: {stored.file(str(name))}: {why}. It was "
+                "altered or damaged since it was written. Restore it from a copy"
+            ) from error
+        place = stored.file(stored.rows_name)
         raise StoreError(
             f"The samples of run {stored.run_id}, attached to {stored.handle}, cannot be read: {place}: {why}. They "
             "were altered or damaged since they were written. Restore the file from a copy, or take the set off "
