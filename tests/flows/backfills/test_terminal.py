@@ -24,6 +24,16 @@ from flows.backfills.terminal import BackfillProgress, describe_begin, look_ahea
 from flows.backfills.worker import MODELS_LOGGER
 
 
+@pytest.fixture
+def _priced(tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two models of a priced provider, and a third whose definition is broken."""
+    workspace = make_catalogue(tmp_path, provider, 2)
+    workspace.variables["EXEMPLARS_SYNTH_PRICE"] = "1/2"
+    workspace.enter(monkeypatch)
+    (broken := workspace.folder / "models" / f"{NAMESPACE}.broken").mkdir()
+    (broken / "model.yaml").write_text("traits: 1\n")
+
+
 def tell(progress: BackfillProgress, *rows: ModelRow) -> None:
     """Has the logger say what the worker of a backfill says."""
     with progress.showing(live=False):
@@ -72,14 +82,8 @@ def test_mistake_is_told_before_anything_starts(run_command: Command, typed: lis
     assert said in ended.message
 
 
-def test_begin_tells_models_calls_cost_and_limits(
-    tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    workspace = make_catalogue(tmp_path, provider, 2)
-    workspace.variables["EXEMPLARS_SYNTH_PRICE"] = "1/2"
-    workspace.enter(monkeypatch)
-    (broken := workspace.folder / "models" / f"{NAMESPACE}.broken").mkdir()
-    (broken / "model.yaml").write_text("traits: 1\n")
+@pytest.mark.usefixtures("_priced")
+def test_begin_tells_models_calls_cost_and_limits(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     request = BackfillRequest(namespace=NAMESPACE, effort="low", models_at_once=3, max_cost_usd=20.0)
     unknown = look_ahead(read_settings(), request)
     meter = SpeedMeter()
@@ -133,14 +137,8 @@ def test_interrupted_command_says_how_many_are_done_and_what_to_type(
     assert again.err.startswith("2 models, 1 of them with nothing to do: from_traits, effort low, 1 at a time\n")
 
 
-def test_plan_of_many_sums_what_a_backfill_of_them_would_make(
-    tmp_path: Path, provider: Provider, run_command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    workspace = make_catalogue(tmp_path, provider, 2)
-    workspace.variables["EXEMPLARS_SYNTH_PRICE"] = "1/2"
-    workspace.enter(monkeypatch)
-    (broken := workspace.folder / "models" / f"{NAMESPACE}.broken").mkdir()
-    (broken / "model.yaml").write_text("traits: 1\n")
+@pytest.mark.usefixtures("_priced")
+def test_plan_of_many_sums_what_a_backfill_of_them_would_make(provider: Provider, run_command: Command) -> None:
     shown = run_command("plan", "--namespace", NAMESPACE, "--effort=low")
     told = json.loads(run_command("plan", "--glob", f"{NAMESPACE}.*", "--effort=low", "--json").out)
     alone = [
