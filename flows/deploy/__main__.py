@@ -96,6 +96,8 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str
     image = _find_image(pool, settings)
     ensure_queues(client)
     yield "queues", ", ".join(queue.name for queue in QUEUES)
+    # A server on PostgreSQL takes in a new alert some time after it was made; an event of before passes it by.
+    alerts = ensure_alerts(client, settings.alert_url)
     deployments, offered = deploy_all(client, image, settings.locate(settings.models_uri))
     yield "deployments", ", ".join(deployments)
     yield "forms offer", offered
@@ -104,7 +106,7 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str
     for wanted in automations:
         ensure_automation(client, wanted)
     yield "automations", f"{len(automations)} that end runs whose process is gone"
-    yield "alerts", ensure_alerts(client, settings.alert_url)
+    yield "alerts", alerts
     if any(item.active for item in deployments[NIGHTLY].schedules):
         expect_night(client)
     ended, unknown = end_gone_runs(client)
