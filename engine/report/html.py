@@ -17,7 +17,7 @@ from engine.domain.verdict import ExpectationResult, PoleVariety
 from engine.domain.votes import VoteCounts
 from engine.llm.gateway.budget import RunBudget
 from engine.report.costs import describe_spending, format_tokens, list_remarks
-from engine.report.separation import Separation, count_positions
+from engine.report.separation import Separation
 from engine.report.wording import EXPLANATIONS, describe_votes, name_suite, pick_pairs
 from engine.text.formatting import count_noun, embed_json, format_cost, load_pages, name_plainly, name_reason
 from engine.text.words import count_words
@@ -68,7 +68,6 @@ class ReportData:
 
 def render_report(data: ReportData) -> str:
     """Renders the page; the same data give the same page, and markup in texts is escaped."""
-    histograms = [count_positions(trait, (*data.kept, *data.rejected), data.positions) for trait in data.model.traits]
     return (
         _make_environment()
         .get_template("report.html.jinja")
@@ -78,7 +77,6 @@ def render_report(data: ReportData) -> str:
             traits={trait.key: trait for trait in data.model.traits},
             pairs=[(trait, shown) for trait in data.model.traits if (shown := pick_pairs(data.kept, trait.key))],
             most_wanted=max((max(count.kept, count.wanted) for count in data.counts), default=0),
-            histograms=[histogram for histogram in histograms if histogram],
             reasons=sorted(((code, count) for code, count in data.reasons.items() if count), key=lambda item: -item[1]),
             explanations=EXPLANATIONS,
             variety=[item for item in data.variety if item.exemplars.count],

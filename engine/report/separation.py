@@ -1,7 +1,5 @@
-"""Says how a trait's poles can be told apart: by what the recheck found, and by where the samples lie between them."""
+"""Says how a trait's poles can be told apart, by what the recheck found."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +8,13 @@ from engine.axis.breaks import Breaks
 from engine.axis.separation import rank_auc, score_others
 from engine.choosing.probe import CLEARLY_AUC, MIN_AUC
 from engine.choosing.rounds import Rounds
-from engine.domain.model import POLES, Pole, Trait
-from engine.domain.samples import Row, make_id
+from engine.domain.model import POLES
+from engine.domain.samples import make_id
 
 NOTHING = "–"
 CHANCE_AUC = 0.5
 # From such a difference of two AUCs on the author's labels on, more of them are advised.
 LABELS_GAIN = 0.1
-# Of a histogram between the poles.
-BINS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +56,6 @@ class Separation:
         if not found.overlap:
             return f"developing from {developing}, solid from {solid}, strong from {strong}"
         return f"none, since the clusters overlap from {_format_score(found.developing + found.gap)} to {developing}"
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """The samples of one pole: how many lie in each bin, and how many of the kept ones on their own side."""
-
-    all: tuple[int, ...]
-    kept: tuple[int, ...]
-    own_side: int
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """Where the samples of one trait lie, from the negative pole to the positive one."""
-
-    trait: Trait
-    sides: Mapping[Pole, Side]
-
-    @property
-    def tallest(self) -> int:
-        """How many samples the fullest bin has."""
-        return max(max(side.all) for side in self.sides.values())
 
 
 def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
@@ -131,33 +105,6 @@ def advise_labels(rounds: Rounds) -> list[str]:
                 f"'exemplars suggest {rounds.plan.model.handle} --to labels.csv' chooses texts to label."
             )
     return advice
-
-
-def count_positions(trait: Trait, rows: Iterable[Row], positions: Mapping[int, float]) -> Histogram | None:
-    """Counts the rows of one trait by their position; None if none of them has any.
-
-    Args:
-        rows: the kept ones and those with a reason why not.
-        positions: by row id, 0 negative to 1 positive.
-    """
-    placed = [row for row in rows if row["trait"] == trait.key and row["id"] in positions]
-    if not placed:
-        return None
-    sides: dict[Pole, Side] = {}
-    for pole in POLES:
-        own = [row for row in placed if row["pole"] == pole]
-        kept = [positions[row["id"]] for row in own if row["reason"] is None]
-        sides[pole] = Side(
-            _count_bins(positions[row["id"]] for row in own),
-            _count_bins(kept),
-            sum(at > 0.5 if pole == "positive" else at < 0.5 for at in kept),
-        )
-    return Histogram(trait, sides)
-
-
-def _count_bins(positions: Iterable[float]) -> tuple[int, ...]:
-    counts = Counter(min(BINS - 1, max(0, int(position * BINS))) for position in positions)
-    return tuple(counts[place] for place in range(BINS))
 
 
 def _format_score(score: float) -> str:

@@ -144,13 +144,6 @@ def test_cost_is_shown_and_not_at_all_where_nothing_was_paid() -> None:
     assert "What it cost" not in read_text(render(budget=make_budget(0.0)))
 
 
-def test_places_between_the_poles_are_counted_by_side() -> None:
-    text, nothing = read_text(render()), read_text(render(positions={}))
-
-    assert "Kept and on their own side of the middle: 1 of 2 Clear, 2 of 2 Obscure." in text
-    assert "so there is no picture" in nothing
-
-
 def test_every_row_is_in_the_table() -> None:
     rows = read_rows(render())
 
