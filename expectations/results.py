@@ -8,8 +8,6 @@ from typing import Any
 from engine.domain.verdict import GATE_SUITES, ExpectationResult, Verdict
 from engine.text.formatting import shorten
 
-# The entry of a suite's ``meta`` that says how many expectations it has, for one that is loaded with fewer.
-COUNT = "expectations"
 # So many values that are not as expected are quoted, each so far.
 QUOTED, QUOTED_CHARS = 2, 80
 
@@ -48,7 +46,7 @@ def read_outcome(
         broken: sentences on what is wrong with the suite itself.
         remedy: what to do where a critical expectation is not met that says nothing about it itself.
     """
-    items = sorted(result["results"], key=_find_position)
+    items = result["results"]
     results = tuple(_read_result(suite, item, remedy) for item in items)
     sentences = list(broken)
     if len(results) != wanted:
@@ -73,11 +71,6 @@ def number_expectations(spec: Mapping[str, Any]) -> dict[str, Any]:
 def find_exception(item: Mapping[str, Any]) -> str | None:
     """Finds why an expectation was not held against the rows; None for one that was."""
     return _find_message(item.get("exception_info"))
-
-
-def _find_position(item: Mapping[str, Any]) -> int:
-    """The position that ``number_expectations`` gave; an expectation that somebody added elsewhere has none."""
-    return int((item["expectation_config"].get("meta") or {}).get("position", 0))
 
 
 def _read_result(suite: str, item: Mapping[str, Any], remedy: str) -> ExpectationResult:

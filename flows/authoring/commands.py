@@ -126,9 +126,9 @@ def gx_context_command(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an earlier project and all that was added to it.")
     ] = False,
-    as_json: Annotated[bool, json_option("place, models, sets, checks")] = False,
+    as_json: Annotated[bool, json_option("place, models, checks")] = False,
 ) -> None:
-    """Write a Great Expectations project over the sample store, with the gate's suites and your own."""
+    """Write a Great Expectations project over all that is attached, with the gate's suites."""
     from engine.settings import read_settings
     from expectations.gx_project.project import write_project
 
@@ -136,8 +136,7 @@ def gx_context_command(
     if as_json:
         print(json.dumps(asdict(written)))
         return
-    about = f"{count_noun(written.models, 'model')}, {count_noun(written.sets, 'attached set')}"
-    print(f"A project of Great Expectations over {about}: {written.place}")
+    print(f"A project of Great Expectations over {count_noun(written.models, 'model')}: {written.place}")
     for name, checks in written.checks.items():
         print(f'  context.checkpoints.get("{name}").run()  # {count_noun(checks, "check")}')
     print(f"{written.place}/README.md says how it is opened.")

@@ -1,10 +1,10 @@
-"""A project opens with Great Expectations, and its checkpoints give the gate's verdict on what is attached."""
+"""A project opens with Great Expectations, and its checkpoints find what the gate finds of what is attached."""
 
 import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,12 @@ import pytest
 from fakes.builders import make_exemplar, make_stamp
 from fakes.stored import HANDLE, write_lines, write_model
 
-from engine.choosing.diversity import measure_texts
 from engine.definitions.loader import load_model
-from engine.domain.model import POLES, Pool
+from engine.domain.model import Pool
 from engine.domain.samples import make_row
 from engine.errors import DefinitionError, InputError
 from engine.settings import Settings
 from engine.store.earlier.rows import read_attached
-from engine.store.layout import VERDICT
 from engine.store.sample_set import SampleSet
 from engine.store.store import StoredSet, list_sets, write_set
 from expectations.frames import make_whole_frame
@@ -30,20 +28,20 @@ from expectations.results import join_outcomes
 OPEN = """
 import json, sys
 import great_expectations as gx
-from expectations.gx_project.opened import read_verdict
+import expectations.gx_project.opened
 context = gx.get_context(project_root_dir=sys.argv[1])
 context.variables.progress_bars = {"globally": False}
 said = {}
 for name in json.loads(sys.argv[2]):
     result = context.checkpoints.get(name).run()
-    verdict = read_verdict(result)
-    said[name] = [result.success, verdict.success, verdict.failed, verdict.warnings,
-                  [[item.suite, item.name, item.success] for item in verdict.results]]
+    for found in result.run_results.values():
+        said[found.suite_name] = [
+            found.success, found.get_max_severity_failure(),
+            [[item.expectation_config.description, item.success] for item in found.results],
+        ]
 context.build_data_docs()
 print(json.dumps(said))
 """
-NO_ACME = {"type": "expect_column_values_to_not_match_regex", "kwargs": {"column": "text", "regex": "(?i)acme"}}
-OWN = {"name": "house", "expectations": [{**NO_ACME, "meta": {"says": "no text names a competitor"}}]}
 TEXTS = (
     "The spare battery of the scanner lies in the second drawer.",
     "Ask the night porter for a key whenever doors are locked.",
@@ -55,30 +53,24 @@ DOUBLED = "Every ticket names the person who opened it now."
 
 
 def put_set(samples: Path, run_id: str, texts: tuple[str, ...], pool: Pool = "train") -> StoredSet:
-    """Attaches texts, by turns positive and negative, with the verdict that the gate has on their variety."""
+    """Attaches texts, by turns positive and negative."""
     stamp = make_stamp(run_id)
     rows = [
         make_row(make_exemplar(text, "negative" if number % 2 else "positive", number // 2), stamp, None)
         for number, text in enumerate(texts)
     ]
-    texts_at = {pole: [row["text"] or "" for row in rows if row["pole"] == pole] for pole in POLES}
-    figures = {pole: asdict(measure_texts(its, None)) for pole, its in texts_at.items()}
-    document = {VERDICT: json.dumps({"variety": {"clarity": figures}})}
-    return write_set(str(samples), SampleSet(stamp, pool, "attached", "plan", rows, [], document, {}))
+    return write_set(str(samples), SampleSet(stamp, pool, "attached", "plan", rows, [], {}, {}))
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A store with two attached sets of a model, one of them for evaluation, and suites of authors."""
+    """A store with two attached sets of a model, one of them for evaluation."""
     seeds = [{"content": "Every ticket names the person who opened it.", "clarity": 1.0}]
     seeds += [{"content": "Ownership is indicated in the pertinent field.", "clarity": 0.0}]
     write_model(tmp_path / "models", ("seeds.jsonl", write_lines(*seeds)))
-    (tmp_path / "suites").mkdir()
-    (tmp_path / "suites/house.json").write_text(json.dumps(OWN))
     put_set(tmp_path / "samples", "one", TEXTS)
     put_set(tmp_path / "samples", "two", ("A hedge grew over the gate.", "Seven geese crossed our yard."), "eval")
-    models, samples, suites = (str(tmp_path / name) for name in ("models", "samples", "suites"))
-    return Settings(models_uri=models, samples_uri=samples, expectations_uri=suites)
+    return Settings(models_uri=str(tmp_path / "models"), samples_uri=str(tmp_path / "samples"))
 
 
 @pytest.mark.slow
@@ -86,10 +78,6 @@ def test_project_opens_elsewhere_and_says_what_the_gate_says(settings: Settings,
     write_project(settings, str(tmp_path / "quality"))
     written = write_project(settings, str(tmp_path / "quality"), force=True)
     place = Path(written.place) / "gx/expectations"
-    suite = json.loads((place / "run u22a8 test train one.json").read_text())
-    run = {item["type"]: item["kwargs"] for item in suite["expectations"]}
-    assert {"min_value": 4, "max_value": 4} == run["expect_table_row_count_to_be_between"]
-    assert {"clarity": {"positive": 2, "negative": 2}} == run["expect_pole_counts_to_equal"]["wanted"]
     assert "$PARAMETER" not in "".join(path.read_text() for path in place.rglob("*.json"))
     # Attached since: the frames are of the store as it is now. The doubled text is another's near duplicate.
     put_set(tmp_path / "samples", "three", (DOUBLED, "Acme doors are never locked on a Sunday."))
@@ -103,21 +91,13 @@ def test_project_opens_elsewhere_and_says_what_the_gate_says(settings: Settings,
     frame = make_whole_frame(replace(load_model(settings.models_uri, HANDLE), attached=attached), [])
     ours = join_outcomes([run_suite(FOLDER / "whole.json", frame, {"row_floor": 1})])
 
-    assert {"whole": 2, "held_out": 1, "run": 2, "house": 2} == written.checks
-    success, passes, failed, warnings, results = found["whole"]
-    assert (False, ours.success, []) == (success, passes, failed)
-    [said] = warnings
-    assert "the samples from before are no duplicates of one another" in said
-    assert ours.warnings[0].partition("duplicates")[2] == said.partition("duplicates")[2]
-    assert [(item.name, item.success) for item in ours.results] == [
-        (name, success) for suite, name, success in results if suite == "whole u22a8 test train"
-    ]
-    # So few texts differ in their length by chance.
-    assert [False, True, []] == found["run"][:3]
-    assert all("the number of words does not tell the poles" in warning for warning in found["run"][3])
+    assert {"whole": 2, "held_out": 1} == written.checks
+    success, worst, results = found["whole u22a8 test train"]
+    assert (False, True, "warning") == (success, ours.success, worst)
+    assert sorted([item.name, item.success] for item in ours.results) == sorted(results)
+    assert ["the samples from before are no duplicates of one another", False] in results
     # The fake's sets share their subjects.
-    assert [False, True, []] == found["held_out"][:3]
-    assert [True, True, [], []] == found["house"][:4]
+    assert [False, "warning"] == found["held_out u22a8 test both pools"][:2]
     assert (tmp_path / "quality/gx/uncommitted/data_docs/local_site/index.html").is_file()
 
 
@@ -129,12 +109,6 @@ def test_what_a_project_cannot_be_made_of_is_refused_and_a_folder_that_is_there_
         write_project(settings.model_copy(update={"samples_uri": "none"}), str(place))
     with pytest.raises(InputError, match="Give a local path as FOLDER"):
         write_project(settings, "s3://bucket/quality")
-    (tmp_path / "suites/house.json").write_text(json.dumps(OWN).replace("not_match", "not_mach"))
-    with pytest.raises(DefinitionError, match="Did you mean 'expect_column_values_to_not_match_regex'"):
-        write_project(settings, str(place))
-    assert not place.exists()
-
-    (tmp_path / "suites/house.json").unlink()
     definition = tmp_path / "models" / HANDLE / "model.yaml"
     written = definition.read_text()
     definition.write_text("traits: [")
