@@ -36,8 +36,6 @@ MIN_SEEDS_ALONE = 4
 MIN_AGREEMENT = 0.2
 MIN_SEEDS_FOR_LABELS = 2
 MIN_WITNESSES = 2
-# As many seeds a pole as this are held against what a run makes.
-HELD_SEEDS = range(10, 201)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,14 +49,12 @@ class ReferenceAxis:
         auc: its AUC in [0, 1] on seeds that it was not fit to; None where there is none, or too few to measure.
         seeds_auc: how well the seeds alone place each other, whether or not they are used; None for fewer than two at a
             pole.
-        seeds: the vectors of the seeds by pole, shape (n, d), where there are enough to hold a set against.
     """
 
     basis: Basis
     vector: Numbers
     auc: float | None = None
     seeds_auc: float | None = None
-    seeds: Mapping[Pole, Vectors] | None = None
 
 
 def fit_reference_axes(model: Model, embedder: Embedder) -> dict[str, ReferenceAxis]:
@@ -83,10 +79,9 @@ def fit_reference_axis(model: Model, trait: Trait, embedder: Embedder) -> Refere
             agree = float(axis @ direction) >= MIN_AGREEMENT and words_auc >= MIN_AUC
             if agree and (words == "paraphrases" or count >= MIN_SEEDS_FOR_LABELS):
                 return ReferenceAxis(COMBINED[words], axis + direction, _discount(words_auc, count), auc)
-    held = seeds if all(len(its) in HELD_SEEDS for its in seeds.values()) else None
     if auc is None or auc < MIN_AUC_OF_FEW.get(count, MIN_AUC):
-        return ReferenceAxis("nothing", np.zeros_like(axis), None, auc, held)
-    return ReferenceAxis("seeds", axis, _discount(auc, count) if count in MIN_AUC_OF_FEW else auc, auc, held)
+        return ReferenceAxis("nothing", np.zeros_like(axis), None, auc)
+    return ReferenceAxis("seeds", axis, _discount(auc, count) if count in MIN_AUC_OF_FEW else auc, auc)
 
 
 def _fit_to_words(trait: Trait, embedder: Embedder) -> ReferenceAxis:

@@ -2,19 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from engine.axis.breaks import Breaks
-from engine.axis.separation import rank_auc, score_others
 from engine.choosing.probe import CLEARLY_AUC, MIN_AUC
 from engine.choosing.rounds import Rounds
-from engine.domain.model import POLES
 from engine.domain.samples import make_id
 
 NOTHING = "–"
 CHANCE_AUC = 0.5
-# From such a difference of two AUCs on the author's labels on, more of them are advised.
-LABELS_GAIN = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,31 +74,6 @@ def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
         )
         for probe in rounds.recheck.probes
     )
-
-
-def advise_labels(rounds: Rounds) -> list[str]:
-    """Says for which traits labels would bring more than another run.
-
-    It is where the author's labels tell each other apart, each without itself, much better than the kept texts do.
-    """
-    advice = []
-    for trait, axis in rounds.plan.axes.items():
-        own = [item for item in rounds.choice.chosen if item.trait == trait]
-        if axis.seeds is None or axis.seeds_auc is None or not own:
-            continue
-        scores = score_others(
-            rounds.embedder.embed([item.text or "" for item in own]),
-            [item.pole == "positive" for item in own],
-            np.concatenate([axis.seeds[pole] for pole in POLES]),
-        )
-        reached = rank_auc(scores, [pole == "positive" for pole in POLES for _ in axis.seeds[pole]]) or 0.0
-        if axis.seeds_auc - reached >= LABELS_GAIN:
-            advice.append(
-                f"{trait}: the kept texts tell the model's own labelled texts apart with an AUC of {reached:.2f}, and "
-                f"these each other with {axis.seeds_auc:.2f}. More labels would bring more than another run: "
-                f"'exemplars suggest {rounds.plan.model.handle} --to labels.csv' chooses texts to label."
-            )
-    return advice
 
 
 def _format_score(score: float) -> str:

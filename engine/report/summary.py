@@ -25,7 +25,7 @@ from engine.llm.gateway.model_gateway import ModelGateway
 from engine.report.costs import describe_costs
 from engine.report.dataset_card import render_card
 from engine.report.html import PoleCount, ReportData, render_report
-from engine.report.separation import advise_labels, list_separations
+from engine.report.separation import list_separations
 from engine.report.wording import describe_made, list_warnings, state_headline, state_outcome
 from engine.screening.in_context_judge import is_auc_measured
 from engine.store.layout import CARD, DEFINITION, REPORT, REVIEW_DATA, VERDICT
@@ -133,7 +133,6 @@ def make_report_data(
         notes=(
             *list_notes(rounds.plan, gateway.endpoint),
             *_name_shares(rounds),
-            *advise_labels(rounds),
             *([str(rounds.sense_trial)] if rounds.sense_trial else ()),
         ),
         counts=tuple(

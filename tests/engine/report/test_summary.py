@@ -9,7 +9,6 @@ import pytest
 from fakes import builders
 from fakes.builders import (
     NEGATIVE_SEEDS,
-    make_exemplar,
     make_level,
     make_model,
     make_pair,
@@ -23,7 +22,6 @@ from fakes.word_vectors import WordVectors
 from engine.asking.plan import Plan
 from engine.choosing.diversity import measure_texts, measure_variety
 from engine.choosing.rounds import Rounds
-from engine.domain.model import POLES, Seed
 from engine.domain.verdict import PoleVariety, Verdict
 from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
@@ -64,30 +62,6 @@ def test_chosen_exemplars_of_a_set_that_failed_are_kept_among_its_rejected_rows(
 
     assert 4 * ["surplus"] == [row["reason"] for row in rows]
     assert [] == make_rejected_rows(make_chosen(), make_stamp(), replace(failed, success=True))
-
-
-@pytest.mark.parametrize(
-    ("seeds", "words", "advised"),
-    [(10, ("positive", "negative"), True), (9, ("positive", "negative"), False), (10, ("gladly", "herewith"), False)],
-)
-def test_labels_are_advised_where_they_do_better_than_what_was_made(
-    tmp_path: Path, seeds: int, words: tuple[str, str], advised: bool
-) -> None:
-    authored = [
-        Seed("clarity", f"{word} case {number}", quality, f"own.jsonl:{number + 1}")
-        for word, quality in (("gladly", 1.0), ("herewith", 0.0))
-        for number in range(seeds)
-    ]
-    made = [
-        make_exemplar(f"{word}, matter {number}", pole, number)
-        for pole, word in zip(POLES, words, strict=True)
-        for number in range(4)
-    ]
-    plan = make_test_plan(make_model(seeds=tuple(authored)), make_level(4))
-    verdict, report = make_documents(tmp_path, builders.make_rounds(plan, *made))
-    note = "apart with an AUC of 0.50, and these each other with 1.00. More labels would bring more than another run"
-
-    assert (advised, advised) == (any(note in said for said in verdict["notes"]), note in report)
 
 
 @pytest.mark.parametrize(("language", "known"), [("en", True), ("hi", False)])
