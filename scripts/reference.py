@@ -10,7 +10,7 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from engine import errors
-from engine.definitions.schema import SCHEMAS, format_schema
+from engine.definitions.schema import format_schema
 from engine.domain.model import EFFORTS
 from engine.errors import ExemplarsError
 from engine.report.wording import EXPLANATIONS
@@ -117,10 +117,8 @@ def write_errors() -> str:
 
 
 def write_schemas() -> None:
-    """Writes the JSON Schemas of ``model.yaml`` and of a line of samples."""
-    for name in SCHEMAS:
-        path = Path("docs/reference/schemas") / f"{name}.schema.json"
-        path.write_text(format_schema(name), encoding="utf-8")
+    """Writes the JSON Schema of ``model.yaml``."""
+    Path("docs/reference/schemas/model.schema.json").write_text(format_schema(), encoding="utf-8")
 
 
 def write_notebook(path: str) -> str:

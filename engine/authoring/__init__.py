@@ -1,1 +1,1 @@
-"""What helps an author of a model: its file to begin with, the JSON Schemas, and what validation finds."""
+"""What helps an author of a model: its file to begin with, its JSON Schema, and what validation finds."""

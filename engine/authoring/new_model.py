@@ -74,7 +74,7 @@ def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Ne
             shutil.copyfile(own, folder / own.name)
         # The definition last: a folder without one is no model.
         for path, content in (
-            (schema, entries.format_schema("model")),
+            (schema, entries.format_schema()),
             (paths.samples, _render_samples(answers)),
             (paths.definition, definition),
         ):

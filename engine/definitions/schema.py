@@ -1,12 +1,11 @@
-"""Defines the fields of ``model.yaml`` and of a line of samples, with the JSON Schemas by which editors complete them.
+"""Defines the fields of ``model.yaml``, with the JSON Schema by which editors complete them.
 
 The text below a field is its description in the JSON Schema and in the file that ``exemplars new`` writes.
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -20,7 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from engine.definitions.mistakes import Entry, as_texts, check_entries
-from engine.definitions.sources.labelled_lines import CONTENT, QUALITY_WORDS
+from engine.definitions.sources.labelled_lines import CONTENT
 from engine.domain.language_tag import parse_tag
 from engine.domain.model import Aggregation, Effort, TraitType
 from engine.text.words import is_blank
@@ -73,10 +72,6 @@ _PhraseText = Annotated[str, Field(max_length=MAX_PHRASE)]
 _Phrases = Annotated[
     tuple[_Phrase, ...], BeforeValidator(as_texts, json_schema_input_type=_PhraseText | list[_PhraseText])
 ]
-_LABEL = (
-    "A trait's value, where the field is its key or mapped to it: a number from 0 to 1, one of the words "
-    f"{', '.join(QUALITY_WORDS)}, or a label of the trait. Any other field is passed over."
-)
 _Tag = Annotated[str, AfterValidator(_as_tag)]
 _PathInside = Annotated[str, Field(min_length=1), AfterValidator(_check_inside)]
 # All scalars of a file are read as text: a number too.
@@ -252,23 +247,6 @@ class ScenariosEntry(DescribedEntry):
     """How long it is, in words."""
 
 
-# It says the form; sources/labelled_lines.py reads lines without it, since there may be a million of them.
-class SampleEntry(DescribedEntry):
-    """An authored sample, as a line of JSONL: its text, and a field for each trait that the line labels."""
-
-    model_config = ConfigDict(
-        title="A sample of Exemplars, as a line of JSONL",
-        extra="allow",
-        json_schema_extra={"additionalProperties": {"description": _LABEL}},
-    )
-    __pydantic_extra__: dict[str, Any]
-
-    content: str = Field(min_length=1, pattern=r"\S")
-    """The text."""
-    source_url: str | None = None
-    """The page that the text was taken from."""
-
-
 def _read_traits(value: object, validate: ValidatorFunctionWrapHandler) -> tuple[TraitEntry, ...]:
     traits: tuple[TraitEntry, ...] = () if value == "discover" else check_entries(validate(value))
     return traits
@@ -327,11 +305,7 @@ class ModelEntry(DescribedEntry):
     and descriptions, else the brief, else English."""
 
 
-# What the command calls them. docs/reference/schemas has the same, and a test compares.
-SCHEMAS: Mapping[str, type[DescribedEntry]] = {"model": ModelEntry, "sample": SampleEntry}
-
-
-def format_schema(name: str) -> str:
-    """Formats one of ``SCHEMAS`` as its file has it."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **SCHEMAS[name].model_json_schema()}
+def format_schema() -> str:
+    """Formats the JSON Schema of ``model.yaml``; docs/reference/schemas has it, and a test compares."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **ModelEntry.model_json_schema()}
     return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"

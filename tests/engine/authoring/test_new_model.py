@@ -9,13 +9,13 @@ import pytest
 from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer
 from engine.authoring.new_model import COMMITTED_SCHEMA, SCHEMA_FILE, locate_schema, render_definition, write_new_model
 from engine.definitions.loader import load_model, parse_model
-from engine.definitions.schema import DescribedEntry, SampleEntry, SkippedEntry, format_schema
+from engine.definitions.schema import DescribedEntry, SkippedEntry, format_schema
 from engine.domain.model import TRAIT_TYPES
 from engine.errors import HandleError, StoreError
 from engine.settings import PROJECT_ROOT
 
 HANDLE = "acme.reviews"
-ENTRIES = set(DescribedEntry.__subclasses__()) - {SampleEntry, SkippedEntry}
+ENTRIES = set(DescribedEntry.__subclasses__()) - {SkippedEntry}
 SPOKEN = [
     Answers(
         "Replies: to 'customers', and \"others\" # all of them",
@@ -82,7 +82,7 @@ def test_editors_find_the_schema_of_the_checkout_or_one_beside_models_that_are_e
     assert COMMITTED_SCHEMA == locate_schema(PROJECT_ROOT / "data" / "models")
     assert COMMITTED_SCHEMA.is_file()
     assert "# yaml-language-server: $schema=../model.schema.json" == new.definition.read_text().splitlines()[0]
-    assert (format_schema("model"), b"") == (new.schema.read_text(), new.samples.read_bytes())
+    assert (format_schema(), b"") == (new.schema.read_text(), new.samples.read_bytes())
 
 
 def test_samples_that_are_there_and_a_schema_of_somebody_else_stay(tmp_path: Path) -> None:
