@@ -13,7 +13,6 @@ from engine.authoring.suggestions import suggest_texts
 from engine.authoring.validation import Validation, validate_models
 from engine.definitions.labelled_file import LabelledFile, read_labelled
 from engine.definitions.loader import has_model, load_model, load_outline
-from engine.definitions.own_suites import read_catalogue_suites
 from engine.domain.model import Pool, Trait, check_handle
 from engine.domain.samples import SAMPLE_SCHEMA, make_id
 from engine.errors import InputError
@@ -147,13 +146,11 @@ def validate(handle: str, *, hints: bool = True) -> Validation:
         hints: looks also for what is no mistake but worth knowing.
 
     Raises:
-        InputError: a setting, or the expectations for all models are wrong.
-        StoreError: the catalogue cannot be read.
+        InputError: a setting is wrong. StoreError: the catalogue cannot be read.
     """
     settings = read_settings()
     models_uri = settings.locate(settings.models_uri)
-    check = partial(check_suites, models_uri, read_catalogue_suites(settings))
-    [found] = validate_models(models_uri, [handle], check, hints, SentenceEncoder())
+    [found] = validate_models(models_uri, [handle], partial(check_suites, settings), hints, SentenceEncoder())
     return found
 
 

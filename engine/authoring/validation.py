@@ -23,7 +23,7 @@ from engine.text.language import decide_language
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Validation:
-    """What was found in one model, or in the suites that hold for all.
+    """What was found in one model.
 
     Args:
         mistakes: of the files, each with its line.
@@ -33,7 +33,7 @@ class Validation:
         samples: the number of authored labels; None where there can be none.
         unnamed: how many of them are in ``labelled.jsonl``, which no entry of ``sources`` names.
         texts: the number of unlabelled texts.
-        rules: the expectations of its author.
+        rules: the expectations of its author, and those for all models.
     """
 
     handle: str
@@ -83,7 +83,7 @@ def validate_models(
     """Validates models one by one; one that has mistakes does not stop the others.
 
     Args:
-        check_suites: gives the suites that a model's author wrote, given its handle, or raises what is wrong with them.
+        check_suites: gives the suites that hold for a model, given its handle, or raises what is wrong with them.
         embedder: None leaves out the hints for which samples would be embedded.
     """
     for handle in handles:
@@ -92,7 +92,7 @@ def validate_models(
             read_lifecycle(models_uri, handle)
             rules = describe_rules(check_suites(handle))
         except ExemplarsError as error:
-            yield describe_refusal(handle, error)
+            yield _describe_refusal(handle, error)
             continue
         hints = tuple(_list_hints(models_uri, model, embedder)) if with_hints else ()
         texts = sum(file.texts for file in model.texts.files)
@@ -107,12 +107,6 @@ def validate_models(
         )
 
 
-def describe_refusal(name: str, error: ExemplarsError) -> Validation:
-    """Describes why what was validated cannot be used: its mistakes, or else what the error says."""
-    mistakes = error.problems if isinstance(error, DefinitionError) else ()
-    return Validation(name, tuple(mistakes), "" if mistakes else str(error), error.exit_code)
-
-
 def list_strays(models_uri: str) -> list[Hint]:
     """Lists the folders of a catalogue that are no models, though somebody may take them for some.
 
@@ -123,6 +117,12 @@ def list_strays(models_uri: str) -> list[Hint]:
     said = f"it is no model: its name is no handle (<namespace>.<name>), or it has no {MODEL_FILE}"
     strays = [name for name in list_folders(models_uri) if name not in known and not name.startswith((".", "_"))]
     return [Hint("stray_folder", name, said) for name in strays]
+
+
+def _describe_refusal(handle: str, error: ExemplarsError) -> Validation:
+    """Describes why a model cannot be used: its mistakes, or else what the error says."""
+    mistakes = error.problems if isinstance(error, DefinitionError) else ()
+    return Validation(handle, tuple(mistakes), "" if mistakes else str(error), error.exit_code)
 
 
 def _count_unnamed(models_uri: str, model: Model) -> int:

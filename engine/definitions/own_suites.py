@@ -7,7 +7,6 @@ what an expectation may take is a closed list, and a condition has one form.
 
 import json
 import re
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
@@ -100,42 +99,13 @@ def read_own_suites(settings: Settings, handle: str) -> tuple[OwnSuite, ...]:
         InputError: two suites have one name, or the folder that the setting names is not there.
         StoreError: a file or folder cannot be read.
     """
-    return join_suites(read_catalogue_suites(settings), read_model_suite(settings.locate(settings.models_uri), handle))
-
-
-def join_suites(catalogue: Sequence[OwnSuite], own: Sequence[OwnSuite]) -> tuple[OwnSuite, ...]:
-    """Joins the catalogue's suites and a model's.
-
-    Raises:
-        InputError: two suites have one name.
-    """
+    suites = (*_read_catalogue(settings), *read_model_suite(settings.locate(settings.models_uri), handle))
     places: dict[str, str] = {}
-    for suite in (*catalogue, *own):
+    for suite in suites:
         if other := places.get(suite.name):
             raise InputError(f"{other} and {suite.place} are two suites of the name {suite.name!r}. Rename one")
         places[suite.name] = suite.place
-    return (*catalogue, *own)
-
-
-def read_catalogue_suites(settings: Settings) -> list[OwnSuite]:
-    """Reads the suites of the whole catalogue, by their file names.
-
-    Raises:
-        DefinitionError, InputError, StoreError: as ``read_own_suites``.
-    """
-    uri = settings.locate(settings.expectations_uri).rstrip("/")
-    try:
-        filesystem, path = open_folder(uri)
-        kind = filesystem.get_file_info(path).type
-        if kind == fs.FileType.NotFound and "expectations_uri" not in settings.model_fields_set:
-            return []
-        if kind != fs.FileType.Directory:
-            raise InputError(f"EXEMPLARS_EXPECTATIONS_URI is {uri}, which is no folder. Make it, or unset the variable")
-        infos = sorted(list_below(filesystem, path), key=lambda info: info.base_name)
-        found = [info for info in infos if info.base_name.endswith(".json") and not info.base_name.startswith(".")]
-        return [parse_suite(f"{uri}/{info.base_name}", read_bytes(f"{uri}/{info.base_name}")) for info in found]
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"The suites in {uri} cannot be read: {error}") from error
+    return suites
 
 
 def read_model_suite(models_uri: str, handle: str) -> list[OwnSuite]:
@@ -166,6 +136,22 @@ def parse_suite(place: str, content: bytes) -> OwnSuite:
         raise findings.make_error()
     spec = {"name": entry.name, "expectations": expectations}
     return OwnSuite(entry.name, place, json.dumps(spec, sort_keys=True, ensure_ascii=False))
+
+
+def _read_catalogue(settings: Settings) -> list[OwnSuite]:
+    uri = settings.locate(settings.expectations_uri).rstrip("/")
+    try:
+        filesystem, path = open_folder(uri)
+        kind = filesystem.get_file_info(path).type
+        if kind == fs.FileType.NotFound and "expectations_uri" not in settings.model_fields_set:
+            return []
+        if kind != fs.FileType.Directory:
+            raise InputError(f"EXEMPLARS_EXPECTATIONS_URI is {uri}, which is no folder. Make it, or unset the variable")
+        infos = sorted(list_below(filesystem, path), key=lambda info: info.base_name)
+        found = [info for info in infos if info.base_name.endswith(".json") and not info.base_name.startswith(".")]
+        return [parse_suite(f"{uri}/{info.base_name}", read_bytes(f"{uri}/{info.base_name}")) for info in found]
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"The suites in {uri} cannot be read: {error}") from error
 
 
 def _parse_json(place: str, content: bytes) -> Any:

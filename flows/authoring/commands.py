@@ -47,30 +47,26 @@ def validate_command(
     from engine.definitions.loader import list_handles
     from engine.settings import read_settings
     from engine.text.embedding import SentenceEncoder
-    from flows.authoring.suites import check_suites, validate_shared_suites
+    from flows.authoring.suites import check_suites
 
     settings = read_settings()
     models_uri = settings.locate(settings.models_uri)
     chosen = list(dict.fromkeys(handles or ())) or list_handles(models_uri)
     if not chosen:
         raise InputError(f"There are no models in {models_uri}. 'exemplars new acme.reviews' begins one")
-    suites, shared = validate_shared_suites(settings)
-    if not as_json and (shared.rules or not shared.is_valid):
-        print(shared)
     found = []
-    check = partial(check_suites, models_uri, suites)
-    for validation in validate_models(models_uri, chosen, check, hints, SentenceEncoder()):
+    for validation in validate_models(models_uri, chosen, partial(check_suites, settings), hints, SentenceEncoder()):
         found.append(validation)
         if not as_json:
             print(validation)
     strays = [] if handles else list_strays(models_uri)
     if as_json:
-        print(json.dumps(_describe(found, shared, strays)))
+        print(json.dumps(_describe(found, strays)))
     else:
         for stray in strays:
             print(f"hint: {stray}")
-        print(_summarise(found, shared, len(strays)))
-    raise typer.Exit(max(validation.exit_code for validation in (shared, *found)))
+        print(_summarise(found, len(strays)))
+    raise typer.Exit(max(validation.exit_code for validation in found))
 
 
 @app.command("suggest", rich_help_panel=BEGIN, epilog="Example: exemplars suggest acme.reviews --to labels.csv")
@@ -142,26 +138,20 @@ def gx_context_command(
     print(f"{written.place}/README.md says how it is opened.")
 
 
-def _summarise(found: "Sequence[Validation]", shared: "Validation", strays: int) -> str:
+def _summarise(found: "Sequence[Validation]", strays: int) -> str:
     wrong = sum(not validation.is_valid for validation in found)
     hints = sum(len(validation.hints) for validation in found) + strays
     said = [
         "no mistakes" if not wrong else f"{wrong:,} with mistakes",
-        *([] if shared.is_valid else ["mistakes in the catalogue's expectations"]),
         *([count_noun(hints, "hint")] if hints else []),
     ]
     return f"{count_noun(len(found), 'model')}: {', '.join(said)}"
 
 
-def _describe(found: "Sequence[Validation]", shared: "Validation", strays: "Sequence[Hint]") -> dict[str, Any]:
+def _describe(found: "Sequence[Validation]", strays: "Sequence[Hint]") -> dict[str, Any]:
     """Describes what was found for programs."""
-
-    def describe(validation: "Validation") -> dict[str, Any]:
-        return {**asdict(validation), "valid": validation.is_valid, "refusal": validation.refusal or None}
-
     return {
-        "expectations": describe(shared),
-        "models": [describe(validation) for validation in found],
+        "models": [{**asdict(item), "valid": item.is_valid, "refusal": item.refusal or None} for item in found],
         "strays": [asdict(stray) for stray in strays],
-        "valid": all(validation.is_valid for validation in (shared, *found)),
+        "valid": all(item.is_valid for item in found),
     }
