@@ -1,6 +1,8 @@
 """Verifies a sample store, every byte of it, and reports each fault with its place and remedy: ``exemplars verify``.
 
 A set's manifest is sealed and has the digest of each file, so rows in a file with its digest are as they were written.
+A change that was begun is no fault: no reader of ours sees it, and the next run of the model finishes it, or takes it
+back.
 """
 
 import hashlib
@@ -8,8 +10,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -20,7 +20,7 @@ from pyarrow import fs
 from engine.domain.model import Pool
 from engine.errors import StoreError
 from engine.store.changes import read_left
-from engine.store.commit import STAGING, is_attached, list_stale
+from engine.store.commit import STAGING, is_attached
 from engine.store.layout import BACKFILLS, DECISIONS, DETACHED, MANIFEST, SAMPLES
 from engine.store.proposals import STATUSES
 from engine.store.sample_set import SAMPLES_NAMES, read_manifest
@@ -36,8 +36,6 @@ LOST = (
     "Restore it from a copy, or move the set's folder out of the store: until then no run can use the model. The set "
     "cannot be made again, since its manifest says what it was made from"
 )
-FINISH = "The next run of this model finishes it, or takes it back"
-REPLACED = "The next run of this model detaches it, or `exemplars detach {run_id}`"
 REMOVE = "Remove it: no run wrote it here"
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -68,10 +66,6 @@ class StoreVerifier:
             StoreError: the store cannot be listed.
         """
         root = self.samples_uri.rstrip("/")
-        filesystem, path = open_folder(root)
-        temporary = list_stale(Path(path), datetime.now(UTC)) if isinstance(filesystem, fs.LocalFileSystem) else []
-        for left in temporary:
-            yield Fault("left by a process that is gone", str(left), "The next run takes it away")
         for info in _list_sorted(root):
             if info.base_name.startswith("handle=") and info.type == fs.FileType.Directory:
                 yield from self._walk_model(f"{root}/{info.base_name}")
@@ -94,26 +88,18 @@ class StoreVerifier:
                 yield from checked.faults
                 if checked.status == "attached":
                     ids[place] = checked.ids
+            # Readers take these for detached already.
             with suppress(StoreError):
-                if list_replaced(f"{uri}/{info.base_name}"):
-                    # A run may be about to detach them.
-                    time.sleep(PAUSE_SECONDS)
                 for stored, _ in list_replaced(f"{uri}/{info.base_name}"):
                     ids.pop(stored.folder, None)
-                    what = "a set that another one has replaced, and that is not detached yet"
-                    yield Fault(what, stored.folder, REPLACED.format(run_id=stored.run_id))
         yield from _find_duplicates(ids)
 
     def _check_set(self, place: str) -> "_SetCheck":
         """Checks one set, and again where there are faults: a run may have ended meanwhile, or somebody detached it."""
         checked = _SetCheck(place)
-        for _ in range(TRIES):
-            if not checked.faults:
-                break
+        for _ in range(TRIES if checked.faults else 0):
             time.sleep(PAUSE_SECONDS)
-            before, checked = checked, _SetCheck(place)
-            if checked.faults == before.faults and all(fault.remedy != FINISH for fault in checked.faults):
-                break
+            checked = _SetCheck(place)
         if checked.status in self.sets:
             self.sets[checked.status] += 1
         self.samples += len(checked.ids) if checked.status == "attached" else 0
@@ -154,14 +140,10 @@ class _SetCheck:
         self.faults.append(Fault(what, f"{self._place}/{name}".rstrip("/"), remedy.format(run_id=run_id)))
 
     def _check_listing(self, there: set[str], manifest: Mapping[str, Any]) -> None:
-        began = {"detached": "a detach that did not end", "proposed": "an attach that did not end"}
-        if SAMPLES_NAMES.get(self.status) != SAMPLES and SAMPLES in there:
-            said = began.get(self.status)
-            self._add(said or f"samples of a set that is {self.status}", SAMPLES, FINISH if said else REMOVE)
-        for name in sorted(there - {MANIFEST, SAMPLES, DECISIONS, *manifest["files"]}):
-            if name == DETACHED and self.status == "attached":
-                self._add(began["detached"], name, FINISH)
-            elif not is_part(name):
+        # A detach or an attach that did not end has left samples or a copy of them.
+        begun = {"attached": {DETACHED}, "detached": {SAMPLES}, "proposed": {SAMPLES}}.get(self.status, set())
+        for name in sorted(there - {MANIFEST, DECISIONS, *begun, *manifest["files"]}):
+            if not is_part(name):
                 self._add("a file that the manifest does not name", name, REMOVE)
 
     def _check_file(self, name: str, entry: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:

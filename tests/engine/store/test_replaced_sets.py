@@ -17,8 +17,6 @@ from engine.store.leftovers import sweep_store
 from engine.store.store import find_set, list_newer, list_replaced, list_sets, locate_pool
 from engine.store.writers import lock_model
 
-UNFINISHED = "a set that another one has replaced, and that is not detached yet"
-
 
 def name_runs(store: Path) -> list[str]:
     return [stored.run_id for stored in list_sets(str(store), HANDLE, "train")]
@@ -56,7 +54,7 @@ def test_what_is_replaced_is_seen_by_nobody_and_detached_by_the_next_run(
     assert [["a", "b"], ["c"], ["c"]] == seen
     assert (["attached"] * 2, "b") == ([stored.status for stored in found if stored], detachable.run_id)
     assert [("detached", before[0].file(SAMPLES))] == [(place.standing, place.where) for place in shown]
-    assert (2, 4, ()) == (faults.count(UNFINISHED), sum(count.values()), newer)
+    assert ([], 4, ()) == (faults, sum(count.values()), newer)
     assert 2 == sum("since run c has replaced it" in line for line in swept)
     assert [["c"], []] == [name_runs(tmp_path), name_faults(tmp_path)]
     assert [False, True] * 2 == [Path(item.folder, name).exists() for item in before for name in (SAMPLES, DETACHED)]

@@ -1,9 +1,7 @@
 """Everything that can be broken in a store is found and named with its place, and nothing else is."""
 
 import json
-import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +11,6 @@ from fakes.stored import HANDLE, attach_set, name_faults
 
 from engine.errors import StoreError
 from engine.store.changes import detach_set
-from engine.store.commit import STALE_SECONDS
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import seal
 from engine.store.store import locate_set
@@ -76,13 +73,6 @@ def flip_byte(content: bytes) -> bytes:
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
 
-def make_left_over(store: Path) -> None:
-    left = store.with_name(f".{store.name}-staging-left")
-    shutil.copytree(store, left)
-    moment = time.time() - STALE_SECONDS - 60
-    os.utime(left, (moment, moment))
-
-
 ONE, TWO, FAILED = "run=one/", "run=two/", "run=failed/"
 MANIFESTS, SAMPLES_OF_TWO = ONE + MANIFEST, TWO + SAMPLES
 STRAY = "not part of a sample store"
@@ -95,13 +85,10 @@ SPOILERS: tuple[tuple[Spoil, str, str], ...] = (
     (remove(ONE + SAMPLES), ONE + SAMPLES, "a file that is missing"),
     (alter_bytes(SAMPLES_OF_TWO, lambda content: content + b"\0"), SAMPLES_OF_TWO, "bytes, but the manifest"),
     (alter_bytes(SAMPLES_OF_TWO, flip_byte), SAMPLES_OF_TWO, "other bytes of the same length"),
-    (add(FAILED + SAMPLES), FAILED + SAMPLES, "samples of a set that is rejected"),
-    (add("run=off/" + SAMPLES), "run=off/" + SAMPLES, "a detach that did not end"),
-    (add(ONE + DETACHED), ONE + DETACHED, "a detach that did not end"),
+    (add(FAILED + SAMPLES), FAILED + SAMPLES, "a file that the manifest does not name"),
     (add(ONE + "notes.txt"), ONE + "notes.txt", "a file that the manifest does not name"),
     (add("run=three"), "pool=train/run=three", STRAY),
     (lambda store: (locate(store, "one").parents[1] / "pool=test").mkdir(), f"handle={HANDLE}/pool=test", STRAY),
-    (make_left_over, "staging-left", "left by a process that is gone"),
 )
 
 
@@ -125,6 +112,13 @@ def test_what_is_broken_is_found_where_it_is(store: Path, spoil: Spoil, place: s
 
     assert 1 == len(matching), faults
     assert all(fault.remedy for fault in faults)
+
+
+@pytest.mark.parametrize("name", ["run=off/" + SAMPLES, ONE + DETACHED])
+def test_detach_that_did_not_end_is_none(store: Path, name: str) -> None:
+    add(name)(store)
+
+    assert [] == name_faults(store)
 
 
 @pytest.mark.parametrize("pool", ["train", "eval"])
