@@ -1,7 +1,7 @@
 """Defines the gate's own Expectations; importing this module registers them with Great Expectations."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -23,14 +23,6 @@ Parameter = SuiteParameterDict[str, str]
 # In a set of fewer texts, human texts too may share an opening by chance (docs/decisions/005-duplicates.md).
 FEW_TEXTS = 20
 Figures = Mapping[str, float | None]
-VARIETY_NAMES = {
-    "vendi_of_eight": ("eight count as, at least", min),
-    "shared_openings_of_eight": ("share that open alike, at most", max),
-}
-COHERENCE_NAMES = {
-    "word_order": ("word order, at least", min),
-    "seed_likeness": ("like the seeds, at least", min),
-}
 
 
 class RowsMetric(TableMetricProvider):
@@ -223,12 +215,11 @@ class ExpectVarietyToBeAtLeast(RowsExpectation):
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         groups = Counter("/".join(map(str, key)) for key in zip(frame["trait"], frame["pole"], strict=True))
         figures = {group: fields["figures"].get(group, {"count": 0}) for group in groups}
-        faults = [
+        return {}, [
             f"{group}: {fault}"
             for group, count in groups.items()
             for fault in _find_group_faults(figures[group], count, fields)
         ]
-        return _find_worst(list(figures.values()), VARIETY_NAMES), faults
 
 
 class ExpectTextsToBeCoherent(RowsExpectation):
@@ -253,7 +244,7 @@ class ExpectTextsToBeCoherent(RowsExpectation):
                 faults.append(f"{group}: the order of the words says next to nothing ({order:.2f})")
             if likeness is not None and likeness < fields["min_seed_likeness"]:
                 faults.append(f"{group}: {likeness:.0%} as like the seeds as these are to each other")
-        return _find_worst(list(figures.values()), COHERENCE_NAMES), faults
+        return {}, faults
 
 
 def _read_pairs(frame: pd.DataFrame, members: str) -> list[tuple[str, str, float]]:
@@ -274,9 +265,3 @@ def _find_group_faults(figures: Figures, count: int, limits: Mapping[str, Any]) 
         yield f"eight texts count as {vendi:.1f} different ones"
     if openings is not None and openings > most:
         yield f"{openings:.0%} of eight texts open like another"
-
-
-def _find_worst(figures: list[Figures], names: Mapping[str, tuple[str, Callable[[list[float]], float]]]) -> Figures:
-    """Finds the worst of each figure over all groups, under the name that people are shown."""
-    known = {name: [value for group in figures if (value := group.get(name)) is not None] for name in names}
-    return {shown: worst(known[name]) if known[name] else None for name, (shown, worst) in names.items()}

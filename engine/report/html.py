@@ -19,7 +19,7 @@ from engine.llm.gateway.budget import RunBudget
 from engine.report.costs import describe_spending, format_tokens, list_remarks
 from engine.report.separation import Separation
 from engine.report.wording import EXPLANATIONS, describe_votes, name_suite, pick_pairs
-from engine.text.formatting import count_noun, embed_json, format_cost, load_pages, name_plainly, name_reason
+from engine.text.formatting import capitalise, count_noun, embed_json, format_cost, load_pages, name_reason
 from engine.text.words import count_words
 
 SEVERITIES = {"critical": 0, "warning": 1}
@@ -94,9 +94,9 @@ def _make_environment() -> Environment:
     environment = load_pages(Path(__file__).parent / "templates")
     environment.globals.update(POLES=POLES)
     environment.filters.update(
+        capitalise=capitalise,
         count_noun=count_noun,
         format_cost=format_cost,
-        name_plainly=name_plainly,
         name_reason=name_reason,
         name_suite=name_suite,
     )

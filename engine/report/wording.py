@@ -11,7 +11,7 @@ from engine.domain.samples import Reason
 from engine.domain.verdict import Verdict
 from engine.domain.votes import VoteCounts, count_votes
 from engine.screening.sense import UNANSWERED
-from engine.text.formatting import capitalise, count_noun, join_words, name_plainly, name_reason, quote_reply
+from engine.text.formatting import capitalise, count_noun, join_words, name_reason, quote_reply
 
 NOTHING_ATTACHED = "nothing attached"
 # Pairs of texts of a trait that are shown before all figures.
@@ -211,8 +211,8 @@ def pick_pairs(rows: Iterable[Mapping[str, Any]], trait: str) -> list[Mapping[Po
 
 
 def name_suite(suite: str) -> str:
-    """Names a suite in plain words."""
-    return _SUITES.get(suite, name_plainly(suite))
+    """Names a suite of the gate in plain words; an author's has the name that the author gave it."""
+    return _SUITES.get(suite, suite)
 
 
 def describe_votes(votes: VoteCounts) -> str:

@@ -37,17 +37,6 @@ _OPENER = re.compile(r"(?=#{1,6}(?:\s|$)|[>|<]|[-+*](?:\s|$)|```|~~~|[-=*_\s]+$|
 _NUMBER = re.compile(r"(\d{1,9})(?=[.)](?:\s|$))")
 
 
-def name_plainly(name: str) -> str:
-    """Turns an identifier into words: ``ExpectNoDuplicates`` and ``expect_no_duplicates`` → “Expect no duplicates”.
-
-    A name that contains a space is a sentence already and is returned unchanged.
-    """
-    if " " in name:
-        return name
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").lower()
-    return words[:1].upper() + words[1:]
-
-
 def capitalise(sentence: str) -> str:
     """Makes the first letter of a sentence a capital and leaves the others as they are."""
     return sentence[:1].upper() + sentence[1:]
