@@ -3,8 +3,7 @@
 Its manifest says when a set was attached. ``created_at`` cannot: it says when the run was due, and a run that waited
 or was retried was due before runs that attached their sets earlier.
 
-Samples may be removed from a set meanwhile: their file is then another one, and a reader goes on in it behind the last
-row, for a row keeps the number that it had when its set was attached.
+Samples may be removed from a set between two pages: a row keeps the number that it had when its set was attached.
 """
 
 from collections import Counter
@@ -97,26 +96,15 @@ def _find_place(stored: StoredSet) -> tuple[int, str]:
 
 
 def _walk_set(folder: str, first: int, trait_key: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the rows of a set from row ``first`` on, each with its number; only those of a trait if one is given.
-
-    If its samples become others meanwhile, it goes on in those behind the last row.
-    """
+    """Yields the rows of a set from row ``first`` on, each with its number; only those of a trait if one is given."""
     filesystem, path = open_folder(f"{folder}/{SAMPLES}")
-    while True:
-        before = filesystem.get_file_info(path)
-        try:
-            with filesystem.open_input_file(path) as source:
-                for number, entry in _walk_file(source, first, trait_key):
-                    yield number, entry
-                    first = number + 1
-            return
-        except (OSError, pa.ArrowException) as error:
-            if isinstance(error, FileNotFoundError) and not is_attached(read_manifest(folder)):
-                return
-            now = filesystem.get_file_info(path)
-            # In an object store the begin of one file may be read with the end of another.
-            if (now.mtime_ns, now.size) == (before.mtime_ns, before.size):
-                raise StoreError(f"The sample set {folder} cannot be read: {error}") from error
+    try:
+        with filesystem.open_input_file(path) as source:
+            yield from _walk_file(source, first, trait_key)
+    except (OSError, pa.ArrowException) as error:
+        # It may have been detached since it was listed.
+        if not isinstance(error, FileNotFoundError) or is_attached(read_manifest(folder)):
+            raise StoreError(f"The sample set {folder} cannot be read: {error}") from error
 
 
 def _walk_file(source: pa.NativeFile, first: int, trait_key: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
