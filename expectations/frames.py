@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from engine.domain.model import Model, Seed, SynthType
 from engine.domain.samples import Row, make_id
 from engine.store.earlier.samples import StoredSamples, as_stored
 from engine.store.earlier.search import find_nearest, match_stored, share_runs
-from engine.text.near_duplicates import APART, NEAR, NearTexts, choose_nearest, find_pairs
+from engine.text.near_duplicates import APART, NEAR, Match, NearTexts, choose_nearest, find_pairs
 
 # Stands for the text of a stored row that nothing is to be said of.
 STORED_TEXT = "(in the store)"
@@ -21,12 +20,8 @@ STORED_TEXT = "(in the store)"
 _TEXT = pa.string()
 
 
-class _Neighbour(NamedTuple):
-    """A row's text and the earlier text that it is near to; ``similarity`` is the Jaccard index, in [0, 1]."""
-
-    text: str
-    other: str
-    similarity: float
+# A row's text, and the earlier text that it is near to.
+_Near = tuple[str, Match]
 
 
 def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
@@ -40,9 +35,9 @@ def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
     begins, ends = len(seeds), len(seeds) + len(attached)
     new = _find_new([str(row["text"]) for row in rows], [seed.text for seed in seeds], attached)
     near = _find_old(seeds, attached) | {ends + number: item for number, item in new.items()}
-    stored = {number - begins: item.text for number, item in near.items() if begins <= number < ends}
+    stored = {number - begins: text for number, (text, _) in near.items() if begins <= number < ends}
     similarity = np.zeros(ends + len(rows))
-    similarity[list(near)] = [item.similarity for item in near.values()]
+    similarity[list(near)] = [match.similarity for _, match in near.values()]
     return pd.DataFrame(
         {
             "trait": _join([seed.trait for seed in seeds], attached.columns["trait"], [row["trait"] for row in rows]),
@@ -55,7 +50,7 @@ def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
                 [[seed.quality for seed in seeds], attached.columns["quality"], [row["quality"] for row in rows]]
             ),
             "origin": _repeat(("authored", "attached", "run"), (begins, len(attached), len(rows))),
-            "near": _join(_spread({number: item.other for number, item in near.items()}, ends + len(rows))),
+            "near": _join(_spread({number: match.text for number, (_, match) in near.items()}, ends + len(rows))),
             "similarity": similarity,
         }
     )
@@ -103,7 +98,7 @@ def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -
     )
 
 
-def _find_new(texts: Sequence[str], authored: Sequence[str], attached: StoredSamples) -> dict[int, _Neighbour]:
+def _find_new(texts: Sequence[str], authored: Sequence[str], attached: StoredSamples) -> dict[int, _Near]:
     """Finds the new texts that are near to an authored, an attached or an earlier new one, whatever their traits."""
     old, new = NearTexts(), NearTexts()
     for text in authored:
@@ -112,30 +107,30 @@ def _find_new(texts: Sequence[str], authored: Sequence[str], attached: StoredSam
     found = {}
     for number, text in enumerate(texts):
         if match := choose_nearest(old.find(text), stored.get(text), new.find(text)):
-            found[number] = _Neighbour(text, match.text, match.similarity)
+            found[number] = text, match
         new.add("run", text)
     return found
 
 
-def _find_old(authored: Sequence[Seed], attached: StoredSamples) -> dict[int, _Neighbour]:
+def _find_old(authored: Sequence[Seed], attached: StoredSamples) -> dict[int, _Near]:
     """Finds the authored and attached texts that are near to an earlier one of their trait, by their position.
 
     Authored texts come first. Attached ones are held against those alone: the gate of each set has held it against the
     sets before it.
     """
-    found: dict[int, _Neighbour] = {}
+    found: dict[int, _Near] = {}
     traits: dict[str, list[int]] = {}
     for number, seed in enumerate(authored):
         traits.setdefault(seed.trait, []).append(number)
     for numbers in traits.values():
         for key, match in find_pairs((str(number), authored[number].text) for number in numbers):
-            found[int(key)] = _Neighbour(authored[int(key)].text, match.text, match.similarity)
+            found[int(key)] = authored[int(key)].text, match
 
     for item in match_stored([seed.text for seed in authored], attached.texts, NEAR):
         seed, place = authored[item.query], len(authored) + item.row
-        is_nearer = place not in found or item.similarity > found[place].similarity
+        is_nearer = place not in found or item.similarity > found[place][1].similarity
         if is_nearer and attached.columns["trait"][item.row].as_py() == seed.trait:
-            found[place] = _Neighbour(item.text, seed.text, item.similarity)
+            found[place] = item.text, Match(seed.place, seed.text, item.similarity)
     return found
 
 
