@@ -9,9 +9,8 @@ from yaml.reader import Reader
 
 from engine.definitions.outline import ADDED_FILE, LABELLED_FILE
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
-from engine.definitions.sources.own_texts import WALKS, check_column
+from engine.definitions.sources.own_texts import WALKS
 from engine.domain.model import POLES, Pole
-from engine.errors import DefinitionError
 from engine.text.formatting import capitalise
 from engine.text.words import fold_name, is_blank
 
@@ -144,21 +143,6 @@ def read_file(text: str) -> Path | None:
             f"{path.name} cannot be it. It is a .csv, .jsonl, .ndjson, .parquet or .txt file of another name"
         )
     return path
-
-
-def read_field(text: str, path: Path) -> str:
-    """Reads what the text is called in a file, the example's name where nothing is said.
-
-    Raises:
-        ValueError: the file has no such column or field.
-    """
-    field = text or EXAMPLE.field
-    try:
-        check_column(path, field)
-    except DefinitionError as error:
-        if error.problems[0].field in ("field", "header"):
-            raise ValueError(f"{path.name} has {error.problems[0].found}, and no {field}") from None
-    return field
 
 
 def _split_answer(text: str, asked: str) -> tuple[str, str]:

@@ -12,7 +12,6 @@ from engine.authoring.answers import (
     Answers,
     PoleAnswer,
     clean_answer,
-    read_field,
     read_file,
     read_pole,
     read_trait,
@@ -97,7 +96,7 @@ def _ask(handle: str) -> Answers:
             answers = replace(answers, own_texts=own_texts)
             if own_texts.suffix != ".txt":
                 asked = "   The column or field that has the text (text) > "
-                answers = replace(answers, field=_put(asked, partial(read_field, path=own_texts)))
+                answers = replace(answers, field=_put(asked, str) or answers.field)
         return answers
     except (EOFError, KeyboardInterrupt):
         print()

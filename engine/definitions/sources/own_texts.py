@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from functools import lru_cache, partial
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
@@ -45,16 +45,6 @@ def read_own_texts(folder: str, sources: tuple[Source, ...]) -> OwnTexts:
         StoreError: it cannot be read.
     """
     return _read_all(folder, tuple((source, tuple(_list_files(folder, source))) for source in sources))
-
-
-def check_column(path: Path, column: str) -> None:
-    """Checks that a file has a column or field of that name; a file of lines has any.
-
-    Raises:
-        DefinitionError: it has not; ``found`` of the mistake names those that it has.
-    """
-    with path.open("rb") as stream, closing(WALKS[path.suffix.lower()[1:]](path.name, stream, column)) as texts:
-        next(texts, None)
 
 
 def _list_files(folder: str, source: Source) -> Iterator[_File]:
