@@ -109,7 +109,7 @@ def test(handle: str, frame: pd.DataFrame, trait: str | None = None) -> RealTest
         StoreError: the samples cannot be read.
     """
     settings = read_settings()
-    scoring = load_scoring_set(settings, handle, trait, needs_attached=False)
+    scoring = load_scoring_set(settings, handle, trait)
     return hold_samples(scoring, _read_frame(settings, handle, frame, scoring.only))
 
 

@@ -25,7 +25,7 @@ def hold_command(
     from flows.judging.scoring import load_scoring_set
 
     settings = read_settings()
-    scoring = load_scoring_set(settings, handle, trait, needs_attached=False)
+    scoring = load_scoring_set(settings, handle, trait)
     labelled = read_labelled_file(settings, handle, real, scoring.only)
     show_test(scoring, hold_samples(scoring, labelled), as_json)
 

@@ -56,15 +56,14 @@ class ScoringSet:
         return f"{said}. 'exemplars synthesize {self.model.handle}' makes some"
 
 
-def load_scoring_set(settings: Settings, handle: str, wanted: str | None, needs_attached: bool = True) -> ScoringSet:
+def load_scoring_set(settings: Settings, handle: str, wanted: str | None) -> ScoringSet:
     """Loads a model and what is attached to it.
 
     Args:
         wanted: the key or the name of the one trait that is meant; None for all.
-        needs_attached: whether something has to be attached.
 
     Raises:
-        InputError: there is no such model or trait, nothing is attached, or the encoder does not know the language.
+        InputError: there is no such model or trait, or the encoder does not know the language.
         StoreError: the samples cannot be read.
     """
     model = load_model(settings.locate(settings.models_uri), handle)
@@ -72,13 +71,7 @@ def load_scoring_set(settings: Settings, handle: str, wanted: str | None, needs_
     language = decide_language(model)
     if not language.encoder_has_say:
         raise _refuse_language(f"The texts of {handle} are in {language.name} ({language.why})")
-    samples_uri = settings.locate(settings.samples_uri)
-    attached = read_attached(list_sets(samples_uri, handle, "train"))
-    if needs_attached and not {sample.trait for sample in attached} & {trait.key for trait in traits}:
-        raise InputError(
-            f"{handle} has no attached samples{f' for {traits[0].key}' if wanted else ''} in {samples_uri}. Make some "
-            f"with 'exemplars synthesize {handle}', or set EXEMPLARS_SAMPLES_URI to the store that has them"
-        )
+    attached = read_attached(list_sets(settings.locate(settings.samples_uri), handle, "train"))
     return ScoringSet(replace(model, attached=attached), traits)
 
 
