@@ -10,7 +10,6 @@ from typing import Literal, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.definitions.mistakes import find_near_spelling
 from engine.domain.model import POLES, Pool
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import InputError
@@ -142,11 +141,9 @@ def export_samples(
 
 
 def _choose_format(name: str) -> Format:
-    if name in FORMATS:
-        return FORMATS[name]
-    near = find_near_spelling(name, FORMATS)
-    meant = f" Did you mean {near}?" if near else ""
-    raise InputError(f"{name!r} is no format. There are: {', '.join(FORMATS)}.{meant}")
+    if name not in FORMATS:
+        raise InputError(f"{name!r} is no format. There are: {', '.join(FORMATS)}")
+    return FORMATS[name]
 
 
 def _choose_pools(format_name: str, chosen: Format, pool: str | None) -> tuple[Pool, ...]:

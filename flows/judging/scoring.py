@@ -10,7 +10,6 @@ from rich.text import Text
 from engine.axis.breaks import MIN_TEXTS
 from engine.axis.separation import name_group
 from engine.definitions.loader import load_model
-from engine.definitions.mistakes import find_near_spelling
 from engine.domain.language_tag import name_tag
 from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Model, Seed, Trait
 from engine.errors import InputError
@@ -132,10 +131,8 @@ def _find_trait(model: Model, wanted: str) -> Trait:
     for trait in (*(item for item in model.traits if item.key == wanted), *model.traits):
         if wanted in (trait.key, trait.name):
             return trait
-    keys = [trait.key for trait in model.traits]
-    near = find_near_spelling(wanted, keys)
-    hint = f" Did you mean {near!r}?" if near else ""
-    raise InputError(f"{model.handle} has no trait {wanted!r}. It has: {', '.join(keys)}.{hint}")
+    keys = ", ".join(trait.key for trait in model.traits)
+    raise InputError(f"{model.handle} has no trait {wanted!r}. It has: {keys}")
 
 
 def _refuse_language(found: str) -> InputError:

@@ -211,7 +211,7 @@ def test_export_is_the_same_bytes_and_replaced_by_force_alone(
     ("given", "said"),
     [
         (("u22a8.tests", "a", "csv"), "No model 'u22a8.tests'"),
-        ((HANDLE, "a", "json"), "'json' is no format. There are: platform, api, csv, jsonl, hub. Did you mean jsonl"),
+        ((HANDLE, "a", "json"), "'json' is no format. There are: platform, api, csv, jsonl, hub"),
         ((HANDLE, "a", "csv", "test"), "'test' is no pool. There are: train, eval, all"),
         ((HANDLE, "a", "api", "eval"), "kept apart from those. Leave --pool out"),
         ((HANDLE, "a", "csv", None, "none"), "has no set of run 'none'"),

@@ -141,7 +141,7 @@ def set_hindi(folder: Path) -> None:
         (lambda _: write_real(*LABELLED[:3]), CLARITY, 2, "texts of one pole only for clarity. Add some that are Obsc"),
         (lambda _: write_real(), FILE, 2, "real.csv has no labelled texts: no line has a label in clarity. Write"),
         (lambda _: write_real((PLAIN_TEXTS[0], 1)), CLARITY, 2, "no texts for clarity to hold its samples against"),
-        (print, (*FILE, "--trait", "claritty"), 2, "It has: clarity, safety. Did you mean 'cl"),
+        (print, (*FILE, "--trait", "claritty"), 2, "It has: clarity, safety"),
         (print, (*FILE, "--trait", "safety"), 2, "allowed: labels for u22a8.test, in safety"),
         (forget_seeds, FILE, 2, "has no attached samples at both poles of clarity"),
         (lambda _: write_real((HINDI, 1), (f"{HINDI} {HINDI}", 0)), FILE, 2, "real.csv: the texts are in Hindi. The"),
