@@ -291,25 +291,6 @@ class Settings(BaseSettings):
         return uri if "://" in uri else str(self._root / Path(uri).expanduser())
 
 
-class CollectorSettings(BaseSettings):
-    """OpenTelemetry's own variables that decide whether metrics are sent at all; its SDK reads the others."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
-
-    otel_exporter_otlp_endpoint: str | None = None
-    otel_exporter_otlp_metrics_endpoint: str | None = None
-    otel_exporter_otlp_metrics_temporality_preference: str | None = None
-    otel_metrics_exporter: str = "otlp"
-    otel_sdk_disabled: str = "false"
-
-    @property
-    def sends(self) -> bool:
-        """Whether metrics are sent: an endpoint is set, and neither the SDK nor the exporter is turned off."""
-        endpoint = self.otel_exporter_otlp_metrics_endpoint or self.otel_exporter_otlp_endpoint
-        is_off = self.otel_sdk_disabled.strip().lower() == "true" or self.otel_metrics_exporter.strip() == "none"
-        return endpoint is not None and not is_off
-
-
 def read_settings() -> Settings:
     """Reads the settings of this process.
 

@@ -103,10 +103,10 @@ async def _run(wanted: Wanted, shared: RunResources | None) -> RunResult:
         return ended
     async with (
         sending_heartbeats(),
-        observe_run(handle, kind, wanted.effort) as meter,
+        observe_run(handle, kind, wanted.effort),
         nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
         resources.hold_lease(handle) as lease,
-        resources.publish_progress(meter) as progress,
+        resources.publish_progress() as progress,
     ):
         result = await make_samples(wanted, lease, progress, resources)
     if result.status == "proposed":

@@ -2,11 +2,10 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from engine.domain.model import Pole
-from engine.domain.samples import Reason
 
 PROGRESS_LOGGER = "exemplars.progress"
 
@@ -49,33 +48,14 @@ class CallEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitedForTurn:
-    """An attempt at a call has waited so many seconds for its turn among the run's calls."""
+class CallAnswered:
+    """A model has answered, be it with a refusal, after so many seconds.
 
-    model: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class CallAttempted:
-    """One attempt at a call has ended; a call may take several, and may fall back to another model.
-
-    ``error`` names the kind of failure and is empty if the model answered; a refusal by the provider's content filter
-    (``refused``) is an answer. ``permit_seconds`` is how long the attempt waited for the run's budget and for limits
-    shared with other runs, ``seconds`` how long the model took. ``identity`` is that of the model's endpoint,
-    which was asked for so much ``thinking``.
+    ``identity`` is that of the model's endpoint, which was asked for so much ``thinking``.
     """
 
-    model: str
-    style: str
+    identity: str
     seconds: float
-    permit_seconds: float = 0.0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost_usd: float | None = None
-    refused: bool = False
-    error: str = ""
-    identity: str = ""
     thinking: str = "none"
     judges: bool = False
 
@@ -94,11 +74,10 @@ class LastCall:
 
 @dataclass(frozen=True, slots=True)
 class KeptCounted:
-    """How many exemplars are chosen so far, and wanted, by trait key and pole, and how many rejected by reason."""
+    """How many exemplars are chosen so far, and wanted, by trait key and pole."""
 
     kept: Mapping[tuple[str, Pole], int]
     quotas: Mapping[tuple[str, Pole], int]
-    rejected: Mapping[Reason, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -144,8 +123,7 @@ Event = (
     | CallsPlanned
     | CallBegun
     | CallEnded
-    | WaitedForTurn
-    | CallAttempted
+    | CallAnswered
     | TextsStood
     | LastCall
     | KeptCounted

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
-from engine.domain.progress import CallAttempted, Event
+from engine.domain.progress import CallAnswered, Event
 from engine.errors import StoreError
 from engine.estimate.call_kinds import CallKind
 from engine.screening.in_context_judge import MAX_IN_FLIGHT
@@ -71,7 +71,7 @@ class SpeedMeter:
 
     def report(self, event: Event) -> None:
         """Takes one event."""
-        if isinstance(event, CallAttempted) and not event.error:
+        if isinstance(event, CallAnswered):
             self._took.setdefault(_name(event.identity, event.thinking, event.judges), []).append(event.seconds)
 
     def keep(self, settings: Settings) -> None:

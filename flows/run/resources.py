@@ -160,11 +160,10 @@ class RunResources:
             raise
 
     @asynccontextmanager
-    async def publish_progress(self, listener: Progress | None) -> AsyncIterator[Progress]:
-        """The progress that the run reports its events to inside the block; the listener gets them, too."""
+    async def publish_progress(self) -> AsyncIterator[Progress]:
+        """The progress that the run reports its events to inside the block."""
         meter = SpeedMeter()
-        listeners = (self.snapshot, meter, listener) if listener else (self.snapshot, meter)
-        async with publish_progress(listeners, as_artifact=self.as_tasks) as progress:
+        async with publish_progress((self.snapshot, meter), as_artifact=self.as_tasks) as progress:
             try:
                 yield progress
             finally:

@@ -33,7 +33,6 @@ async def run_rounds(
                 # The quotas are met: what more money would have made better is no reason to lose them.
                 get_run_logger().warning("%s", error)
                 break
-            reasons = rounds.choice.count_reasons()
-            progress.report(KeptCounted(rounds.count_kept(), rounds.plan.quotas, reasons))
+            progress.report(KeptCounted(rounds.count_kept(), rounds.plan.quotas))
     progress.report(LastCall())
     progress.report(StageBegun("Check"))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from engine.domain.progress import CallAttempted, CallBegun, Event
+from engine.domain.progress import CallAnswered, CallBegun, Event
 from engine.errors import ContentRefusedError, ProviderError
 from engine.llm.client.prices import FREE
 from engine.llm.client.request import REFUSED, Client, Reply, Request
@@ -42,7 +42,6 @@ class _Call:
     replies: ReplyStore
     bound: Bound
     begun: int | None
-    waited_seconds: float
 
 
 class MeteredClient:
@@ -51,7 +50,7 @@ class MeteredClient:
     Args:
         throttle: told of each answer, and how long it took.
         find_replies: the reply store of the plan that is under way.
-        report: told when a call begins and when it has ended.
+        report: told when a call begins and when it is answered.
         stands_in: whether a reply has to say who answered, since another model was asked first.
     """
 
@@ -83,12 +82,10 @@ class MeteredClient:
         """
         replies, bound = self._find_replies(), bound_call(request, self.endpoint)
         self._report(CallBegun(request.key, request.judges))
-        waiting = time.monotonic()
         async with self._budget.reserving(bound.usd):
             await self._rate_limiter.acquire(bound.tokens)
-            waited_seconds = time.monotonic() - waiting
             begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd, self._budget.shared_limit)
-            call = _Call(request, replies, bound, begun, waited_seconds)
+            call = _Call(request, replies, bound, begun)
             try:
                 reply = await self._finish(call)
             except ProviderError as error:
@@ -128,32 +125,19 @@ class MeteredClient:
 
     async def _send(self, call: _Call) -> Reply:
         asked, request = self.endpoint, call.request
-        tried = CallAttempted(
-            asked.name,
-            asked.style,
-            0.0,
-            call.waited_seconds,
-            identity=asked.identity,
-            thinking=request.thinking,
-            judges=request.judges,
-        )
         sent = time.monotonic()
         try:
             reply = await self._client.complete(request)
         except ContentRefusedError as error:
             # A refusal is an answer: kept like any other, and not asked for again.
-            reply = Reply(text=str(error), finish=REFUSED, cost_usd=0.0 if self.endpoint.price else None)
-        except ProviderError as error:
-            self._report(replace(tried, seconds=time.monotonic() - sent, error=type(error).__name__))
-            raise
+            reply = Reply(text=str(error), finish=REFUSED, cost_usd=0.0 if asked.price else None)
         seconds = time.monotonic() - sent
         self._throttle.take_reply(seconds)
         reply = self._complete_reply(reply, call.bound)
-        counts = {name: getattr(reply, name) for name in ("prompt_tokens", "completion_tokens", "cost_usd")}
-        self._report(replace(tried, seconds=seconds, refused=reply.finish == REFUSED, **counts))
+        self._report(CallAnswered(asked.identity, seconds, request.thinking, request.judges))
         embedded = asked.identity if is_embedded(asked.name) else None
         reply = await call.replies.keep(request.key, reply, call.begun, embedded)
-        self._budget.count(reply, reused=False, endpoint=self.endpoint)
+        self._budget.count(reply, reused=False, endpoint=asked)
         return reply
 
     def _lose(self, call: _Call) -> None:

@@ -61,10 +61,11 @@ class ModelGateway:
         if find_throttle is None:
             find_throttle = SharedModels(budget.concurrency, PATIENCE_SECONDS, notice=self._notice).find_throttle
         for number, each in enumerate((client, *fallbacks)):
-            throttle, limiter, report = find_throttle(each.endpoint), rate_limiter or RateLimiter(), progress.report
-            metered = MeteredClient(each, throttle, budget, limiter, self._find_replies, report, stands_in=number > 0)
+            throttle, limiter = find_throttle(each.endpoint), rate_limiter or RateLimiter()
+            find_replies, report = self._find_replies, progress.report
+            metered = MeteredClient(each, throttle, budget, limiter, find_replies, report, stands_in=number > 0)
             self._throttles.append(throttle)
-            self._clients.append(SchemaFallback(RetryingClient(metered, throttle, budget, wait_seconds, report)))
+            self._clients.append(SchemaFallback(RetryingClient(metered, throttle, budget, wait_seconds)))
 
     @asynccontextmanager
     async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:

@@ -1,13 +1,10 @@
 """Retrying: a call waits for its turn, and is retried with backoff where that may help."""
 
 import logging
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from engine.domain.progress import Event, WaitedForTurn
 from engine.errors import (
     ContextTooLongError,
     CredentialsError,
@@ -59,24 +56,15 @@ class RetryingClient:
     Args:
         client: makes one attempt, and tells the throttle when it is answered.
         wait_seconds: the first wait between two of them; it doubles, with full jitter.
-        report: told how long each attempt waited for its turn.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        throttle: AdaptiveThrottle,
-        budget: RunBudget,
-        wait_seconds: float,
-        report: Callable[[Event], None],
-    ) -> None:
+    def __init__(self, client: Client, throttle: AdaptiveThrottle, budget: RunBudget, wait_seconds: float) -> None:
         self.endpoint = client.endpoint
         self.gone: ProviderError | None = None
         self._client = client
         self._throttle = throttle
         self._budget = budget
         self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
-        self._report = report
         self._refused = 0
 
     async def complete(self, request: Request) -> Reply:
@@ -106,9 +94,7 @@ class RetryingClient:
 
     async def _try(self, request: Request, tries: _Tries) -> Reply:
         self._check_gone()
-        waiting = time.monotonic()
         async with self._throttle.turn(tries.failures), self._budget.in_flight:
-            self._report(WaitedForTurn(self.endpoint.name, time.monotonic() - waiting))
             self._check_gone()
             try:
                 return await self._client.complete(request)

@@ -7,7 +7,7 @@ from pathlib import Path
 from fakes.builders import make_level, make_test_plan
 from fakes.client import CHAT, PLAIN
 
-from engine.domain.progress import CallAttempted
+from engine.domain.progress import CallAnswered
 from engine.estimate.call_kinds import list_calls
 from engine.estimate.estimate import OTHER_SECONDS, TIMED, UNTIMED, Estimate, estimate_calls, explain_estimate
 from engine.estimate.speeds import FILE, SpeedMeter, read_speeds
@@ -18,12 +18,11 @@ JUDGE = replace(CHAT, name="openai/judge", identity="judge@")
 PLAN = make_test_plan(level=make_level(judge_votes=1))
 
 
-def keep(settings: Settings, endpoint: Endpoint, *seconds: float, judges: bool = False, error: str = "") -> None:
+def keep(settings: Settings, endpoint: Endpoint, *seconds: float, judges: bool = False) -> None:
     """Keeps that a run's calls took so long."""
     meter = SpeedMeter()
     for each in seconds:
-        tried = CallAttempted(endpoint.name, "chat", each, error=error, identity=endpoint.identity, judges=judges)
-        meter.report(tried)
+        meter.report(CallAnswered(endpoint.identity, each, judges=judges))
     meter.keep(settings)
 
 
@@ -35,7 +34,6 @@ def test_last_run_says_how_long_the_next_one_takes(tmp_path: Path) -> None:
     settings = Settings(cache_dir=str(tmp_path), concurrency=4)
     unknown = estimate(settings, CHAT, JUDGE)
     keep(settings, CHAT, *[2.0] * 10)
-    keep(settings, CHAT, *[90.0] * 10, error="RateLimitedError")
     half = estimate(settings, CHAT, JUDGE)
     keep(settings, JUDGE, *[0.5] * 10, judges=True)
     known = estimate(settings, CHAT, JUDGE)

@@ -16,7 +16,7 @@ from fakes.waiting import wait_until
 
 from engine.backfills.ledger import ModelRow
 from engine.backfills.targets import BackfillRequest
-from engine.domain.progress import CallAttempted
+from engine.domain.progress import CallAnswered
 from engine.estimate.estimate import OTHER_SECONDS
 from engine.estimate.speeds import SpeedMeter
 from engine.settings import read_settings
@@ -88,7 +88,7 @@ def test_begin_tells_models_calls_cost_and_limits(provider: Provider, monkeypatc
     unknown = look_ahead(read_settings(), request)
     meter = SpeedMeter()
     for _ in range(8):
-        meter.report(CallAttempted(provider.model, "chat", 3.0, identity=f"{provider.model}@{provider.url}"))
+        meter.report(CallAnswered(f"{provider.model}@{provider.url}", 3.0))
     meter.keep(read_settings())
     outlook = look_ahead(read_settings(), request)
     all_at_once = outlook.find_seconds(3) or 0.0
