@@ -185,7 +185,7 @@ class Settings(BaseSettings):
     synth_api_base: ApiBase | None = None
     """The address of the synth model's server, where it is not its provider's own."""
     synth_api_key: Key | None = None
-    """The synth model's key. Prefect's Secret block `exemplars-synth-api-key` serves where it is unset."""
+    """The synth model's key. Unset, the variable that the provider's own library reads."""
     judge_model: Name | None = None
     """A litellm name: it votes on every text that stands. Unset, the dial's."""
     judge_style: JudgeStyle | None = None
@@ -194,8 +194,7 @@ class Settings(BaseSettings):
     judge_api_base: ApiBase | None = None
     """The address of the judge's server. Unset, for a judge that is the synth model, the synth model's."""
     judge_api_key: Key | None = None
-    """The judge's key, or the Secret block `exemplars-judge-api-key`. Unset, for a judge that is the synth model, the
-    synth model's."""
+    """The judge's key. Unset, for a judge that is the synth model, the synth model's."""
     concurrency: int = Field(default=32, ge=1, le=4096)
     """Calls in flight for one run, at most. A run slows down where the provider does, or refuses."""
     call_timeout_seconds: float = Field(default=120, gt=0, le=DAY_SECONDS)

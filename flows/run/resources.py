@@ -9,21 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
-import httpx
 from prefect import Task, get_run_logger
-from prefect.client.orchestration import PrefectClient, SyncPrefectClient, get_client
-from prefect.exceptions import ObjectNotFound
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.runtime import flow_run
 from prefect.utilities.annotations import quote
-from pydantic import SecretStr
 
 from engine.definitions.effort import Level
 from engine.domain.progress import Event, KeptCounted, Progress
 from engine.domain.verdict import SkipReason
-from engine.errors import CredentialsError, ModelBusyError, OrchestratorError
+from engine.errors import ModelBusyError
 from engine.estimate.speeds import SpeedMeter
-from engine.llm.embedded.embedded_models import is_embedded
-from engine.llm.endpoints import describe_judge
 from engine.llm.gateway.metered import RateLimiter
 from engine.llm.gateway.model_gateway import ModelGateway, SharedModels
 from engine.run.gateways import open_gateway, open_voting_judge
@@ -37,10 +32,6 @@ from flows.run.lease.lease import Lease
 from flows.run.own_worker import OWN_WORKER
 from flows.run.page.artifacts import publish_progress
 from flows.run.rate_limiter import open_rate_limiter
-
-# The keys of hosted models that are kept in Prefect, as blocks of the type Secret.
-BLOCK_TYPE = "secret"
-SYNTH_BLOCK, JUDGE_BLOCK = "exemplars-synth-api-key", "exemplars-judge-api-key"
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -174,14 +165,12 @@ class RunResources:
         """The models that the run asks, inside the block.
 
         Raises:
-            CredentialsError, OrchestratorError: as ``add_keys``. ProviderError: a model cannot be had.
+            ProviderError: a model cannot be had.
         """
-        settings = await add_keys(self.settings, level, self.logger)
+        shared = self.rate_limiter, self.shared
         async with (
-            open_gateway(settings, level, progress, self.rate_limiter, self.shared) as gateway,
-            open_voting_judge(
-                settings, level, progress, gateway.budget, self.rate_limiter, self.shared
-            ) as voting_judge,
+            open_gateway(self.settings, level, progress, *shared) as gateway,
+            open_voting_judge(self.settings, level, progress, gateway.budget, *shared) as voting_judge,
         ):
             try:
                 yield LanguageModels(gateway, voting_judge)
@@ -215,39 +204,3 @@ async def open_run_resources(
         async with open_rate_limiter(settings, logger) as rate_limiter:
             run_heavy = run_heavy or OWN_WORKER.get() or run_here
             yield RunResources(settings, logger, client, watcher, rate_limiter, run_heavy, shared, find_skip_reason)
-
-
-async def add_keys(settings: Settings, level: Level, logger: Logger) -> Settings:
-    """The settings, with a key from its Secret block where none is set and a hosted model will be asked.
-
-    Raises:
-        CredentialsError: a block that holds no text.
-        OrchestratorError: Prefect does not answer.
-    """
-    wanted = {}
-    if settings.synth_api_key is None and not is_embedded(level.synth_model):
-        wanted["synth_api_key"] = SYNTH_BLOCK
-    if settings.judge_api_key is None and describe_judge(settings, level) is not None:
-        wanted["judge_api_key"] = JUDGE_BLOCK
-    if not wanted:
-        return settings
-    async with get_client() as client:
-        found = {name: await _read_secret(client, block, logger) for name, block in wanted.items()}
-    return settings.model_copy(update={name: key for name, key in found.items() if key is not None})
-
-
-async def _read_secret(client: PrefectClient, name: str, logger: Logger) -> SecretStr | None:
-    """The text of a block; None where there is none, or where it may not be read."""
-    try:
-        block = await client.read_block_document_by_name(name, BLOCK_TYPE, include_secrets=True)
-    except ObjectNotFound:
-        return None
-    except httpx.HTTPStatusError as error:
-        logger.warning("The block %s cannot be read: status %d", name, error.response.status_code)
-        return None
-    except httpx.HTTPError as error:
-        raise OrchestratorError(f"The block {name} cannot be read, Prefect does not answer: {error}") from error
-    value = block.data.get("value")
-    if not isinstance(value, str) or not value.strip():
-        raise CredentialsError(f"The block {name} holds no text. Put the key into it as it is, without quotes")
-    return SecretStr(value.strip())

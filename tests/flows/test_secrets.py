@@ -7,7 +7,6 @@ worker and a database of their own, every logger at DEBUG, and looks at the list
 import json
 import sqlite3
 import subprocess
-import sys
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
@@ -20,21 +19,15 @@ from fakes.long import long
 from fakes.provider import Behaviour, serve
 from fakes.site import Site, open_site
 from fakes.waiting import wait_until
-from fakes.workspace import ROOT, make_workspace, read_kept, read_rejected
+from fakes.workspace import make_workspace, read_kept, read_rejected
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
 from engine.errors import CredentialsError
 from engine.llm.client.redaction import MARK
-from flows.run.resources import SYNTH_BLOCK
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 KEY = "sk-proj-9f/8Aw+7LmN0pR2tVbY4dC6eG1hJ3kQ5sT8uW0xZ"
-SAVE = f"""
-import sys
-from prefect.blocks.system import Secret
-Secret(value=sys.stdin.read()).save({SYNTH_BLOCK!r}, overwrite=True)
-"""
 # Everything that can tell of requests does. What Prefect's own client tells goes to the console alone: it sends logs by
 # that client, and where those of httpcore are sent too, its first log and the start of its log worker wait for each
 # other for good (seen in two of some dozen starts of a worker, prefect 3.9.1).
@@ -121,16 +114,12 @@ def watch_processes() -> Iterator[set[str]]:
 
 
 @long
-@pytest.mark.parametrize("by_block", [False, True])
-def test_whole_site_writes_the_key_nowhere(tmp_path: Path, echoing: EchoingProvider, by_block: bool) -> None:
-    variables = NOISY | {"EXEMPLARS_SYNTH_API_KEY": "" if by_block else KEY}
-    workspace = make_workspace(tmp_path / "site", echoing, **variables)
+def test_whole_site_writes_the_key_nowhere(tmp_path: Path, echoing: EchoingProvider) -> None:
+    workspace = make_workspace(tmp_path / "site", echoing, EXEMPLARS_SYNTH_API_KEY=KEY, **NOISY)
     workspace.write_effort(top_up_rounds=10, over_generation=3.0)
     with open_site(workspace) as site, watch_processes() as seen:
         site.start_server()
         site.deploy()
-        if by_block:
-            subprocess.run([sys.executable, "-c", SAVE], env=site.variables, cwd=ROOT, input=KEY, text=True, check=True)
         site.start_worker()
         ends = [run_to_its_end(site, echoing, Behaviour(status=status)) for status in (None, 401, 404, 500)]
         ends.append(run_to_its_end(site, echoing, Behaviour(hold_after=10)))
