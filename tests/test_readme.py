@@ -43,7 +43,7 @@ def test_links_and_targets_of_the_readme_lead_somewhere() -> None:
 
 
 def test_make_run_gets_and_asks_the_model_that_was_named() -> None:
-    default, asked = "qwen2.5-coder-0.5b --within 60", 'EXEMPLARS_SYNTH_MODEL="embedded/qwen2.5-coder-1.5b"'
+    default, asked = "qwen2.5-coder-0.5b", 'EXEMPLARS_SYNTH_MODEL="embedded/qwen2.5-coder-1.5b"'
     clean = {name: text for name, text in os.environ.items() if not name.startswith(("EXEMPLARS_", "MAKE", "MFLAGS"))}
     for argument, environment, gets, asks in (
         ("", {}, [default], []),
@@ -93,9 +93,7 @@ def test_make_run_tries_again_for_a_model_that_did_not_come(tmp_path: Path) -> N
     (venv / "bin").mkdir(parents=True)
     (venv / ".run").touch()
     program = venv / "bin" / "exemplars"
-    program.write_text(
-        f'#!/bin/sh\necho "$@" >> {said}\n[ "$1" = models ] && cat {tmp_path}/path 2>/dev/null\nexit 0\n'
-    )
+    program.write_text(f'#!/bin/sh\necho "$@" >> {said}\n[ "$1" != models ] || [ -e {tmp_path}/network ]\n')
     program.chmod(0o755)
 
     def run() -> list[str]:
@@ -104,7 +102,7 @@ def test_make_run_tries_again_for_a_model_that_did_not_come(tmp_path: Path) -> N
         return said.read_text().splitlines()[:-1]
 
     first, second = run(), run()
-    (tmp_path / "path").write_text("the file's path\n")
+    (tmp_path / "network").touch()
 
-    get = "models get qwen2.5-coder-0.5b --within"
-    assert [[f"{get} 60"], [f"{get} 15"], [f"{get} 15"], []] == [first, second, run(), run()]
+    get = ["models get qwen2.5-coder-0.5b"]
+    assert [get, get, get, []] == [first, second, run(), run()]

