@@ -201,8 +201,6 @@ class Settings(BaseSettings):
     """How long a call waits for its whole reply; an embedded model has at least ten minutes."""
     max_cost_usd: float | None = Field(default=None, gt=0, le=MOST_USD)
     """A run's hard limit on cost. Unset, the dial's. What was paid for is kept."""
-    synth_fallbacks: Name = ""
-    """Further litellm names, with commas between: asked, in this order, where the one before has no answer."""
     synth_price: ListedPrice | None = None
     """The synth model's price in USD for a million tokens in and out, `0.40/1.60`; `0/0` for your own server.
     Unset, that of litellm's list."""
@@ -264,11 +262,6 @@ class Settings(BaseSettings):
         if self.embedded_dir is not None:
             folder = Path(self.locate(self.embedded_dir))
         return EmbeddedPlace(folder, self.synth_style)
-
-    @property
-    def fallbacks(self) -> tuple[str, ...]:
-        """The models that are asked, in this order, if the synth model gives no answer."""
-        return tuple(name for part in self.synth_fallbacks.split(",") if (name := part.strip()))
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ def read_reply(
         count: how many texts a chat model was asked for.
         max_words: where a plain-text reply, which has no end of its own, is cut, at the end of a sentence.
     """
-    blank = replace(blank, synth_model=reply.model or blank.synth_model, cost_usd=reply.cost_usd)
+    blank = replace(blank, cost_usd=reply.cost_usd)
     if reply.finish == REFUSED:
         return [replace(blank, reason="refused", detail=reply.text[:200])]
     if style == "plain":

@@ -45,14 +45,6 @@ def asks_decisions(settings: Settings, judge_model: str) -> bool:
     return is_decision_model(judge_model) if settings.judge_style is None else settings.judge_style == "decision"
 
 
-def describe_fallbacks(settings: Settings) -> list[Endpoint]:
-    """The models to call, in order, when the synth model fails, each at its provider's own address with its own key."""
-    return [
-        replace(_make_endpoint(name, None, None, None), settings="EXEMPLARS_SYNTH_FALLBACKS")
-        for name in settings.fallbacks
-    ]
-
-
 def limit_cost(settings: Settings, level: Level) -> float | None:
     """The cost limit of a run in USD: the lower of the setting's and the effort's; None without a limit."""
     return min((cost for cost in (settings.max_cost_usd, level.max_cost_usd) if cost is not None), default=None)
@@ -73,9 +65,6 @@ def check_prices(settings: Settings, level: Level) -> None:
         for endpoint in reversed(asked)
         if endpoint and endpoint.price is None
     }
-    for endpoint in describe_fallbacks(settings):
-        if endpoint.price is None:
-            remedies.setdefault(endpoint.name, f"remove it from {endpoint.settings}, since its price is unknown")
     if remedies:
         said = ". ".join(f"{name}: {remedy}" for name, remedy in remedies.items())
         effort = f"max_cost_usd of effort {level.effort} in {settings.effort_file}"

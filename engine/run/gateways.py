@@ -1,7 +1,7 @@
 """The models that a run asks: the gateway to its synth model, and the chat judge."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
 from engine.definitions.effort import Level
 from engine.domain.progress import Noticed, Progress
@@ -9,7 +9,7 @@ from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.client.redaction import RedactingClient
 from engine.llm.client.request import Endpoint
 from engine.llm.embedded.embedded_models import is_embedded
-from engine.llm.endpoints import describe_endpoint, describe_fallbacks, describe_judge, limit_cost
+from engine.llm.endpoints import describe_endpoint, describe_judge, limit_cost
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.metered import RateLimiter
 from engine.llm.gateway.model_gateway import ModelGateway, SharedModels
@@ -40,10 +40,10 @@ async def open_gateway(
     budget = RunBudget(settings.concurrency, limit_cost(settings, level), shared.budget if shared else None)
     with _share(settings, progress, shared) as models:
         if is_embedded(level.synth_model):
-            endpoints, rate_limiter = [await models.serve(level.synth_model, settings.embedded_place)], None
+            endpoint, rate_limiter = await models.serve(level.synth_model, settings.embedded_place), None
         else:
-            endpoints = [describe_endpoint(settings, level), *describe_fallbacks(settings)]
-        async with _open(endpoints, settings, progress, budget, rate_limiter, models) as gateway:
+            endpoint = describe_endpoint(settings, level)
+        async with _open(endpoint, settings, progress, budget, rate_limiter, models) as gateway:
             yield gateway
 
 
@@ -71,7 +71,7 @@ async def open_voting_judge(
     if (endpoint.model, endpoint.api_base) != (level.synth_model, settings.synth_api_base):
         LitellmClient(endpoint, settings.call_timeout_seconds).check_key()
     with _share(settings, progress, shared) as models:
-        async with _open([endpoint], settings, progress, budget, rate_limiter, models) as gateway:
+        async with _open(endpoint, settings, progress, budget, rate_limiter, models) as gateway:
             yield VotingJudge(gateway, level.judge_votes)
 
 
@@ -86,26 +86,19 @@ def _share(settings: Settings, progress: Progress, shared: SharedModels | None) 
 
 @asynccontextmanager
 async def _open(
-    endpoints: Sequence[Endpoint],
+    endpoint: Endpoint,
     settings: Settings,
     progress: Progress,
     budget: RunBudget,
     rate_limiter: RateLimiter | None,
     models: SharedModels,
 ) -> AsyncIterator[ModelGateway]:
-    async with AsyncExitStack() as stack:
-        clients = []
-        for endpoint in endpoints:
-            least_seconds = LEAST_EMBEDDED_CALL_SECONDS if is_embedded(endpoint.name) else 0.0
-            client = LitellmClient(endpoint, max(settings.call_timeout_seconds, least_seconds))
-            stack.push_async_callback(client.close)
-            clients.append(RedactingClient(client))
+    least_seconds = LEAST_EMBEDDED_CALL_SECONDS if is_embedded(endpoint.name) else 0.0
+    client = LitellmClient(endpoint, max(settings.call_timeout_seconds, least_seconds))
+    redacting, throttle = RedactingClient(client), models.find_throttle(endpoint)
+    try:
         yield ModelGateway(
-            clients[0],
-            settings.replies_place,
-            progress,
-            budget,
-            fallbacks=clients[1:],
-            rate_limiter=rate_limiter,
-            find_throttle=models.find_throttle,
+            redacting, settings.replies_place, progress, budget, rate_limiter=rate_limiter, throttle=throttle
         )
+    finally:
+        await client.close()

@@ -18,14 +18,13 @@ from engine.llm.embedded.embedded_models import is_embedded, serve_embedded
 from engine.llm.endpoints import (
     check_prices,
     describe_endpoint,
-    describe_fallbacks,
     describe_judge,
     write_price_setting,
 )
 from engine.run.gateways import LEAST_EMBEDDED_CALL_SECONDS
 from engine.settings import Settings
 
-Role = Literal["synth model", "judge", "synth model and judge", "fallback"]
+Role = Literal["synth model", "judge", "synth model and judge"]
 SchemaUse = Literal["followed", "in words", "not followed", "not asked for"]
 
 ASKED = "Write one English sentence of about forty words on how to look after a bicycle."
@@ -92,7 +91,6 @@ async def check_models(settings: Settings, level: Level) -> AsyncIterator[Checke
     asked: list[tuple[Role, Endpoint]] = [("synth model and judge" if is_one else "synth model", synth)]
     if judge and not is_one:
         asked.append(("judge", judge))
-    asked += [("fallback", endpoint) for endpoint in describe_fallbacks(settings)]
     try:
         check_prices(settings, level)
         unpriced = ""

@@ -130,8 +130,7 @@ class Reply:
     """What a model answered. ``finish`` is the provider's finish reason (``stop``, ``length``, ``content_filter``).
 
     ``odds`` maps the likeliest next tokens to their log probabilities, if they were requested. ``cost_usd`` is None if
-    the price is unknown. ``cached_tokens`` are the prompt tokens that came from the provider's cache. ``model`` is the
-    model that answered, if it is not the one that was called.
+    the price is unknown. ``cached_tokens`` are the prompt tokens that came from the provider's cache.
     """
 
     text: str
@@ -141,7 +140,6 @@ class Reply:
     cost_usd: float | None = None
     odds: dict[str, float] | None = None
     cached_tokens: int = 0
-    model: str | None = None
 
 
 # What of a request reaches the model.

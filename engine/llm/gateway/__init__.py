@@ -1,1 +1,1 @@
-"""One way to a model: kept reply, budget, throttle, retries, fallback."""
+"""One way to a model: kept reply, budget, throttle, retries."""

@@ -200,7 +200,7 @@ class RunBudget:
         self.cached_tokens += reply.cached_tokens
         self._costs.append(reply.cost_usd)
         if reply.cost_usd is None and endpoint is not None:
-            self.unpriced.add(reply.model or endpoint.name)
+            self.unpriced.add(endpoint.name)
         if not reused:
             self._spend(reply.cost_usd or 0.0)
 

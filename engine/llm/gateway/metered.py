@@ -51,7 +51,6 @@ class MeteredClient:
         throttle: told of each answer, and how long it took.
         find_replies: the reply store of the plan that is under way.
         report: told when a call begins and when it is answered.
-        stands_in: whether a reply has to say who answered, since another model was asked first.
     """
 
     def __init__(
@@ -62,7 +61,6 @@ class MeteredClient:
         rate_limiter: RateLimiter,
         find_replies: Callable[[], ReplyStore],
         report: Callable[[Event], None],
-        stands_in: bool = False,
     ) -> None:
         self.endpoint = client.endpoint
         self._client = client
@@ -71,7 +69,6 @@ class MeteredClient:
         self._rate_limiter = rate_limiter
         self._find_replies = find_replies
         self._report = report
-        self._stands_in = stands_in
 
     async def complete(self, request: Request) -> Reply:
         """The reply to one request, kept under the request's key; a refusal of the prompt is a reply too.
@@ -133,7 +130,9 @@ class MeteredClient:
             reply = Reply(text=str(error), finish=REFUSED, cost_usd=0.0 if asked.price else None)
         seconds = time.monotonic() - sent
         self._throttle.take_reply(seconds)
-        reply = self._complete_reply(reply, call.bound)
+        if asked.price and not reply.prompt_tokens and reply.finish != REFUSED:
+            # It does not tell its tokens: it counts as the most that it can have cost.
+            reply = replace(reply, cost_usd=call.bound.usd)
         self._report(CallAnswered(asked.identity, seconds, request.thinking, request.judges))
         embedded = asked.identity if is_embedded(asked.name) else None
         reply = await call.replies.keep(request.key, reply, call.begun, embedded)
@@ -145,13 +144,3 @@ class MeteredClient:
         self._budget.count_unanswered(call.bound.usd)
         if call.begun is not None:
             call.replies.abandon(call.begun)
-
-    def _complete_reply(self, reply: Reply, bound: Bound) -> Reply:
-        """The reply with what the provider does not say.
-
-        That is who answered, where another model was asked, and the most that it can have cost, where tokens are not
-        told.
-        """
-        if self.endpoint.price and not reply.prompt_tokens and reply.finish != REFUSED:
-            reply = replace(reply, cost_usd=bound.usd)
-        return replace(reply, model=self.endpoint.name) if self._stands_in else reply

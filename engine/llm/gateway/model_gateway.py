@@ -1,23 +1,23 @@
-"""The gateway: a request is answered from the kept replies, else by the model, else by a fallback.
+"""The gateway: a request is answered from the kept replies, else by the model.
 
 A request passes one wrapper a concern, each with ``complete(request) -> Reply``. From the outside in: ``ModelGateway``
-(kept replies and fallbacks), ``SchemaFallback``, ``RetryingClient`` (throttle and retries), ``MeteredClient`` (budget,
+(kept replies), ``SchemaFallback``, ``RetryingClient`` (throttle and retries), ``MeteredClient`` (budget,
 rate, record), ``RedactingClient`` (no secrets), ``LitellmClient``.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 
 from engine.domain.progress import CallEnded, Noticed, Progress
-from engine.errors import ContextTooLongError, RequestRefusedError, RetryableProviderError, StoreError
+from engine.errors import ContextTooLongError, RequestRefusedError, StoreError
 from engine.llm.client.request import Client, Endpoint, Reply, Request
 from engine.llm.embedded.embedded_models import is_embedded, serve_embedded
 from engine.llm.gateway.budget import Budget, RunBudget
 from engine.llm.gateway.metered import MeteredClient, RateLimiter
-from engine.llm.gateway.retrying import ENDING, GONE, RetryingClient
+from engine.llm.gateway.retrying import ENDING, RetryingClient
 from engine.llm.gateway.throttle import AdaptiveThrottle
 from engine.llm.replies.replies import ReplyStore, open_replies
 from engine.settings import EmbeddedPlace, RepliesPlace
@@ -35,8 +35,7 @@ class ModelGateway:
     Args:
         place: where replies are kept.
         wait_seconds: as for ``RetryingClient``.
-        fallbacks: asked in turn where the model before has no answer.
-        find_throttle: the throttle of a model; None: each has its own, of default patience.
+        throttle: how many calls are in flight; None: one of its own, of default patience.
     """
 
     def __init__(
@@ -46,26 +45,23 @@ class ModelGateway:
         progress: Progress,
         budget: RunBudget,
         wait_seconds: float = 0.5,
-        fallbacks: Sequence[Client] = (),
         rate_limiter: RateLimiter | None = None,
-        find_throttle: Callable[[Endpoint], AdaptiveThrottle] | None = None,
+        throttle: AdaptiveThrottle | None = None,
     ) -> None:
         self.endpoint = client.endpoint
         self.budget = budget
         self._place = place
         self._replies: ReplyStore | None = None
         self._progress = progress
-        self._gone: list[str] = []
-        self._throttles: list[AdaptiveThrottle] = []
-        self._clients: list[SchemaFallback] = []
-        if find_throttle is None:
-            find_throttle = SharedModels(budget.concurrency, PATIENCE_SECONDS, notice=self._notice).find_throttle
-        for number, each in enumerate((client, *fallbacks)):
-            throttle, limiter = find_throttle(each.endpoint), rate_limiter or RateLimiter()
-            find_replies, report = self._find_replies, progress.report
-            metered = MeteredClient(each, throttle, budget, limiter, find_replies, report, stands_in=number > 0)
-            self._throttles.append(throttle)
-            self._clients.append(SchemaFallback(RetryingClient(metered, throttle, budget, wait_seconds)))
+        if throttle is None:
+            models = SharedModels(
+                budget.concurrency, PATIENCE_SECONDS, notice=lambda text: progress.report(Noticed(text))
+            )
+            throttle = models.find_throttle(client.endpoint)
+        self._throttle = throttle
+        limiter = rate_limiter or RateLimiter()
+        metered = MeteredClient(client, throttle, budget, limiter, self._find_replies, progress.report)
+        self._client = SchemaFallback(RetryingClient(metered, throttle, budget, wait_seconds))
 
     @asynccontextmanager
     async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
@@ -100,7 +96,7 @@ class ModelGateway:
         request = replace(request, key=request.digest(self.endpoint.identity))
         kept = self._find_replies().find(request.key)
         if kept is not None:
-            self._throttles[0].answered |= kept.model is None
+            self._throttle.answered = True
             self.budget.count(kept, reused=True, endpoint=self.endpoint)
             self._progress.report(
                 CallEnded(kept.completion_tokens, reused=True, key=request.key, judges=request.judges)
@@ -108,7 +104,7 @@ class ModelGateway:
             return kept
         try:
             with log_context(call=request.label):
-                reply = await self._ask_models(request)
+                reply = await self._client.complete(request)
         except BaseException as error:
             self.budget.ends = self.budget.ends or isinstance(error, ENDING)
             self._progress.report(CallEnded(failed=True, key=request.key, judges=request.judges))
@@ -116,24 +112,10 @@ class ModelGateway:
         self._progress.report(CallEnded(reply.completion_tokens, key=request.key, judges=request.judges))
         return reply
 
-    async def _ask_models(self, request: Request) -> Reply:
-        for client in self._clients[:-1]:
-            try:
-                return await client.complete(request)
-            except (RetryableProviderError, *GONE) as error:
-                # Once for each model: every later request meets the same error.
-                if isinstance(error, GONE) and client.endpoint.name not in self._gone:
-                    self._gone.append(client.endpoint.name)
-                    self._notice(f"{error}. From now on a fallback is asked in its place")
-        return await self._clients[-1].complete(request)
-
     def _find_replies(self) -> ReplyStore:
         if self._replies is None:
             raise StoreError("Nothing may be asked where replies are not kept: open ModelGateway.keeping first")
         return self._replies
-
-    def _notice(self, text: str) -> None:
-        self._progress.report(Noticed(text))
 
 
 class SchemaFallback:

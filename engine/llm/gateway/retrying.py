@@ -29,9 +29,6 @@ MAX_WAIT_SECONDS = 60.0
 UNSTRAINED_DIVISOR = 5
 # What ends a run.
 ENDING = (CredentialsError, QuotaSpentError, ModelNotFoundError, ProviderDownError)
-# Errors that every call to this model would meet, but not a fallback. A key that is refused is for a person to put
-# right.
-GONE = (ProviderDownError, QuotaSpentError, ModelNotFoundError)
 # Where there was never a connection there is no reason to think that there will be: give up sooner.
 MAX_FIRST_ATTEMPTS = 4
 # An answer that cannot be read may be billed, and seldom gets better where none ever could: it is asked once more, for
@@ -60,7 +57,6 @@ class RetryingClient:
 
     def __init__(self, client: Client, throttle: AdaptiveThrottle, budget: RunBudget, wait_seconds: float) -> None:
         self.endpoint = client.endpoint
-        self.gone: ProviderError | None = None
         self._client = client
         self._throttle = throttle
         self._budget = budget
@@ -83,29 +79,18 @@ class RetryingClient:
             before_sleep=self._log_retry,
             reraise=True,
         )
-        try:
-            async for attempt in attempts:
-                with attempt:
-                    return await self._try(request, tries)
-        except GONE as error:
-            self.gone = error
-            raise
+        async for attempt in attempts:
+            with attempt:
+                return await self._try(request, tries)
         raise AssertionError("tenacity ends by a reply or an exception")
 
     async def _try(self, request: Request, tries: _Tries) -> Reply:
-        self._check_gone()
         async with self._throttle.turn(tries.failures), self._budget.in_flight:
-            self._check_gone()
             try:
                 return await self._client.complete(request)
             except ProviderError as error:
                 self._classify(error, request, tries)
                 raise
-
-    def _check_gone(self) -> None:
-        if self.gone is not None:
-            # An exception adds to its traceback each time that it is raised, and many calls raise this one.
-            raise self.gone.with_traceback(None)
 
     def _classify(self, error: ProviderError, request: Request, tries: _Tries) -> None:
         """Counts a failed attempt.

@@ -157,7 +157,7 @@ class AdaptiveThrottle:
         waited = self._clock() - self._silent_since
         down = ProviderDownError(
             f"{error}. It has answered nothing for {waited:.0f} s. The replies so far are kept: start again when it is "
-            "back. EXEMPLARS_PATIENCE_SECONDS sets how long a run waits, EXEMPLARS_SYNTH_FALLBACKS who else is asked"
+            "back. EXEMPLARS_PATIENCE_SECONDS sets how long a run waits"
         )
         waiting, self._waiting = self._waiting, []
         for _, _, future in waiting:

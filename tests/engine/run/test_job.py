@@ -105,7 +105,6 @@ VOTES = {"judge_votes": 1}
     [
         ({}, 1, ["openai/test: correct its name", "openai/judge: correct its name, or set EXEMPLARS_JUDGE_PRICE="]),
         (FREE | {"judge_style": "decision"}, 1, ["set EXEMPLARS_JUDGE_PRICE=<in>/<out> or <price>/query"]),
-        (FREE | {"synth_fallbacks": "openai/gpt-4.1, openai/mine"}, 0, ["openai/mine: remove it from EXEMPLARS_SYNTH"]),
     ],
 )
 def test_models_without_a_price_are_refused_under_a_limit(fields: dict[str, str], votes: int, named: list[str]) -> None:

@@ -13,7 +13,7 @@ from fakes.client import CHAT, Answer, FakeClient, HeardProgress, labelled
 from fakes.reply_tables import run_sql
 
 from engine.asking.prompts import make_text_schema, write_words_only
-from engine.domain.progress import CallAnswered, CallBegun, CallEnded, Noticed
+from engine.domain.progress import CallAnswered, CallBegun, CallEnded
 from engine.errors import (
     BudgetError,
     ContentRefusedError,
@@ -26,7 +26,6 @@ from engine.errors import (
     ProviderError,
     ProviderTimeoutError,
     ProviderUnavailableError,
-    QuotaSpentError,
     RateLimitedError,
     RequestRefusedError,
 )
@@ -46,7 +45,6 @@ TEXT_SCHEMA = make_text_schema(1)
 STRICT = replace(REQUEST, schema=TEXT_SCHEMA, in_words=write_words_only(REQUEST.prompt, TEXT_SCHEMA))
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01, odds={"good": -0.5})
 PLAN = "plan-1"
-FALLBACK = replace(CHAT, name="openai/spare", model="openai/spare", identity="openai/spare@")
 # At this price a call of 100 tokens can cost a cent, whatever its prompt.
 PRICED = replace(CHAT, price=Price(input_usd=0.0, output_usd=1e-4))
 # Of a machine that is as slow as can be.
@@ -399,43 +397,6 @@ async def test_every_try_enters_with_all_that_it_can_take_and_gives_back_what_it
     most = bound_call(REQUEST, CHAT).tokens
     assert [most, most] == rate_limiter.entered
     assert [most, most - REPLY.prompt_tokens - REPLY.completion_tokens] == rate_limiter.returned
-
-
-@pytest.mark.parametrize(
-    ("failure", "asked", "spare_asked"),
-    [
-        (QuotaSpentError("nothing left"), 1, 3),
-        (ModelNotFoundError("no such model"), 1, 3),
-        (ProviderUnavailableError("down", no_connection=True), MAX_FIRST_ATTEMPTS, 3),
-        (CredentialsError("no key"), 3, 0),
-    ],
-)
-async def test_fallback_is_asked_where_the_model_has_no_answer_and_is_named_but_not_for_a_wrong_key(
-    place: RepliesPlace, failure: Exception, asked: int, spare_asked: int
-) -> None:
-    first, spare = FakeClient(lambda _: failure), FakeClient(lambda _: REPLY, FALLBACK)
-    progress = HeardProgress()
-    gateway = make_gateway(first, place, progress=progress, fallbacks=[spare])
-    outcomes = [
-        outcome
-        for number in range(3)
-        for outcome in await asyncio.gather(ask_once(gateway, label=str(number)), return_exceptions=True)
-    ]
-
-    assert [replace(REPLY, model="openai/spare") if spare_asked else failure] * 3 == outcomes
-    assert (asked, spare_asked) == (len(first.requests), len(spare.requests))
-    notices = [event.text for event in progress.events if isinstance(event, Noticed)]
-    assert [True] * bool(spare_asked) == [f"{failure}" in told and "a fallback is asked" in told for told in notices]
-
-
-async def test_call_that_fails_for_good_goes_to_the_fallback_and_the_next_one_does_not(place: RepliesPlace) -> None:
-    down = ProviderUnavailableError("down")
-    first = FakeClient(lambda request: down if "text 1" in request.prompt.user else REPLY)
-    spare = FakeClient(lambda _: REPLY, FALLBACK)
-    replies = await ask_many(make_gateway(first, place, 1, fallbacks=[spare]), 3)
-
-    assert [REPLY, replace(REPLY, model="openai/spare"), REPLY] == replies
-    assert MAX_ATTEMPTS + 2 == len(first.requests)
 
 
 async def ask_together(gateway: ModelGateway) -> None:

@@ -33,7 +33,7 @@ def read_lost(place: RepliesPlace) -> Lost:
 
 
 async def test_kept_reply_comes_back_whole_and_the_first_of_its_key_stands(place: RepliesPlace) -> None:
-    reply = Reply("naïve “text” 🔑\n\x00", "stop", 1, 2, 0.1, {" good": -0.25, "bad": -1.5}, 40, "openai/other")
+    reply = Reply("naïve “text” 🔑\n\x00", "stop", 1, 2, 0.1, {" good": -0.25, "bad": -1.5}, 40)
     with ReplyStore(place, PLAN) as kept:
         assert None is kept.find("key")
         assert reply == await kept.keep("key", reply)
