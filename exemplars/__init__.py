@@ -148,12 +148,14 @@ def plan(
         ProviderError: the embedded model's file is not there.
         StoreError: the catalogue or the store cannot be read.
     """
+    from engine.domain.run_request import RunRequest
     from engine.settings import read_settings
     from flows.cli.plan import plan_run
 
     if prompts < 0:
         raise InputError(f"prompts is {prompts}, and should be 0 or more")
-    return plan_run(read_settings(), handle, synth_type, effort, only_lacking, prompts, per_pole, refresh)
+    asked = RunRequest(handle, synth_type, effort, only_lacking, per_pole=per_pole, refresh=refresh)
+    return plan_run(read_settings(), asked, prompts)
 
 
 if not TYPE_CHECKING:

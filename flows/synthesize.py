@@ -1,16 +1,16 @@
 """The main job: a model's handle, a synth type and an effort become a checked Parquet sample set."""
 
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
 from prefect import flow, get_run_logger
 
-from engine.domain.model import Effort, SynthType, check_handle
+from engine.domain.model import SynthType, check_handle
 from engine.domain.progress import Progress
+from engine.domain.run_request import RunRequest
 from engine.domain.verdict import RunResult
-from engine.run.job import Job
+from engine.run.job import Job, check_synth_type
 from engine.run.outcome import find_finished, read_result
 from engine.settings import read_settings
 from engine.store.store import StoredSet
@@ -41,20 +41,6 @@ from tasks.check import check
 from tasks.load import load
 from tasks.plan import plan
 from tasks.write import write
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a run is asked for: the parameters of the flow."""
-
-    handle: str
-    synth_type: SynthType = "from_traits"
-    effort: Effort | None = None
-    only_lacking: bool = False
-    review: bool = False
-    strict: bool = False
-    per_pole: int | None = None
-    refresh: bool = False
 
 
 @flow(name="synthesize", flow_run_name="{handle} {synth_type}", validate_parameters=False)
@@ -92,13 +78,13 @@ async def synthesize(
     ignore_closed_output()
     await release_events(get_run_logger())
     # Prefect takes the state, and gives its caller what that carries.
-    wanted = Wanted(handle, synth_type, effort, only_lacking, review, strict, per_pole, refresh)
+    wanted = RunRequest(handle, synth_type, effort, only_lacking, review, strict, per_pole, refresh)
     return cast(RunResult, await end_in_state(handle, _run(wanted, find_shared())))
 
 
-async def _run(wanted: Wanted, shared: RunResources | None) -> RunResult:
+async def _run(wanted: RunRequest, shared: RunResources | None) -> RunResult:
     """The work of a flow run, which may be one of many in its process: those share what ``shared`` has."""
-    handle, kind = check_handle(wanted.handle), wanted.synth_type
+    handle, kind = check_handle(wanted.handle), check_synth_type(wanted.synth_type)
     if wanted.review and (ended := await resume_review(handle, kind)):
         return ended
     async with (
@@ -114,10 +100,10 @@ async def _run(wanted: Wanted, shared: RunResources | None) -> RunResult:
     return result
 
 
-async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resources: RunResources) -> RunResult:
+async def make_samples(wanted: RunRequest, lease: Lease, progress: Progress, resources: RunResources) -> RunResult:
     """The walk of a run that holds its model's lease, step by step."""
     settings, call, run_heavy = resources.settings, resources.call, resources.run_heavy
-    if done := find_finished(settings, wanted.handle, wanted.synth_type, get_run_id()):
+    if done := find_finished(settings, wanted.handle, check_synth_type(wanted.synth_type), get_run_id()):
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.folder)
         finish_replacing(done)
         return read_result(done)
@@ -145,14 +131,13 @@ async def make_samples(wanted: Wanted, lease: Lease, progress: Progress, resourc
     return conclude(rounds, stamp, verdict, stored)
 
 
-async def load_job(wanted: Wanted, resources: RunResources) -> Job:
+async def load_job(wanted: RunRequest, resources: RunResources) -> Job:
     """The job of a request, once the gate can run the author's suites.
 
     Raises:
         DefinitionError: it cannot run some. ModelBusyError: another proposal waits, and this is to be one.
     """
-    asked = wanted.handle, wanted.synth_type, wanted.effort, wanted.only_lacking, wanted.per_pole, wanted.refresh
-    job = resources.call(load, resources.settings, *asked)
+    job = resources.call(load, resources.settings, wanted)
     if wanted.review:
         keep_to_one(resources.settings, wanted.handle, get_run_id())
     if job.model.own_suites and not job.lacks_nothing:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.domain.run_request import RunRequest
 from engine.estimate.estimate import format_estimate
 from engine.llm.embedded.embedded_models import list_embedded_models
 from engine.settings import PROJECT_ROOT, read_settings
@@ -26,7 +27,7 @@ def test_estimate_of_the_readme_is_what_the_run_prints_first(monkeypatch: pytest
     default = next(iter(list_embedded_models().values()))
     with (tmp_path / default.file).open("wb") as file:
         file.truncate(default.bytes)
-    planned = plan_run(read_settings(), "u22a8.technical-writing", "from_traits", "low")
+    planned = plan_run(read_settings(), RunRequest("u22a8.technical-writing", "from_traits", "low"))
 
     # How long it takes depends on the machine.
     assert format_estimate(replace(planned.estimate, seconds=120.0)) in README.splitlines()

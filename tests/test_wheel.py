@@ -20,13 +20,14 @@ from engine.settings import PROJECT_ROOT
 PROGRAM = """
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.asking.prompts import prompts_version
+from engine.domain.run_request import RunRequest
 from engine.run.job import load_job
 from engine.settings import read_settings
 from flows.cli.app import main
 from flows.deploy.deployments import read_prefect_file
 
 settings = read_settings()
-job = load_job(settings, "u22a8.technical-writing", "from_traits", "low", dry=True)
+job = load_job(settings, RunRequest("u22a8.technical-writing", "from_traits", "low"), dry=True)
 print(job.level.exemplars_per_pole, len(job.model.traits), bool(load_packs(SCENARIOS_FOLDER)), bool(prompts_version()))
 print(len(read_prefect_file()["deployments"]) >= 4)
 print(settings.locate(settings.samples_uri))

@@ -13,6 +13,7 @@ from engine.definitions.effort import choose_effort, load_level
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import list_handles, load_model, load_outline
 from engine.domain.model import Effort, Model, SynthType, check_handle
+from engine.domain.run_request import RunRequest
 from engine.domain.verdict import SkipReason
 from engine.errors import InputError
 from engine.listing.samples import count_samples
@@ -47,6 +48,18 @@ class BackfillRequest:
     def names(self) -> bool:
         """Whether it names models, by handle, namespace or glob."""
         return bool(self.handles or self.namespace or self.glob)
+
+    def ask_for(self, handle: str) -> RunRequest:
+        """What the run of one of the models is asked for."""
+        return RunRequest(
+            handle,
+            self.synth_type,
+            self.effort,
+            self.only_lacking,
+            strict=self.strict,
+            per_pole=self.per_pole,
+            refresh=self.refresh,
+        )
 
     def to_parameters(self) -> dict[str, Any]:
         """The parameters of a flow run that is asked for the same."""

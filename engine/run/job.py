@@ -21,6 +21,7 @@ from engine.definitions.own_suites import read_own_suites
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.language_tag import name_tag
 from engine.domain.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pole, Pool, SynthType
+from engine.domain.run_request import RunRequest
 from engine.errors import InputError, ModelNotFoundError
 from engine.llm.embedded import embedded_models
 from engine.llm.embedded.embedded_models import EMBEDDED, EmbeddedFile, choose_model, find_embedded, is_embedded
@@ -60,24 +61,14 @@ class Job:
         return self.lacking is not None and not any(self.lacking.values())
 
 
-def load_job(
-    settings: Settings,
-    handle: str,
-    synth_type: str,
-    effort: str | None,
-    dry: bool = False,
-    only_lacking: bool = False,
-    per_pole: int | None = None,
-    refresh: bool = False,
-) -> Job:
+def load_job(settings: Settings, request: RunRequest, dry: bool = False) -> Job:
     """The job of a request, when all its inputs can be used; no model is asked.
+
+    With ``refresh`` the sets of its pool that were made for another definition count as gone; where what is there for
+    the present one is enough, nothing is lacking.
 
     Args:
         dry: leaves the sample store untouched, where a run tries to write a file, and accepts models without a price.
-        only_lacking: whether each quota is the effort's less what is in the store already.
-        per_pole: how many exemplars for each pole, in place of the effort's number.
-        refresh: whether the sets of its pool that were made for another definition count as gone; where what is there
-            for the present one is enough, nothing is lacking.
 
     Raises:
         HandleError, NoTraitsError, NoSeedsError, DefinitionError, InputError: what the user gave is wrong.
@@ -87,8 +78,8 @@ def load_job(
         UnpricedError: the run has a limit on cost, and one of its models no price.
         StoreError: the sample store cannot be read or written.
     """
-    checked_type = check_synth_type(synth_type)
-    checked_effort = check_effort(effort)
+    handle, only_lacking, refresh = request.handle, request.only_lacking, request.refresh
+    checked_type, checked_effort = check_synth_type(request.synth_type), check_effort(request.effort)
     models_uri = settings.locate(settings.models_uri)
     model = load_model(models_uri, handle)
     model = replace(model, own_suites=read_own_suites(settings, handle))
@@ -98,8 +89,8 @@ def load_job(
     if choose_pool(checked_type) == "train":
         check_draft(models_uri, handle)
     level, named = read_level(settings, choose_effort(checked_effort, model.effort))
-    if per_pole is not None:
-        level = replace(level, exemplars_per_pole=check_per_pole(per_pole), is_own_count=True)
+    if request.per_pole is not None:
+        level = replace(level, exemplars_per_pole=check_per_pole(request.per_pole), is_own_count=True)
     if model.questions:
         level = have_voted(level, model)
     if is_embedded(level.synth_model):

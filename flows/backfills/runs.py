@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -57,12 +58,10 @@ class ChildRuns:
 
     async def create(self, handle: str, request: BackfillRequest) -> FlowRun:
         """Creates the run of a model, pending: its id is known before it begins."""
-        names = ("synth_type", "effort", "only_lacking", "strict", "per_pole", "refresh")
-        asked = {name: getattr(request, name) for name in names}
         wanted = FlowRunCreate(
             flow_id=self._flow_id,
             name=f"{handle} {request.synth_type}",
-            parameters={"handle": handle, **asked},
+            parameters=asdict(request.ask_for(handle)),
             state=StateCreate(type=StateType.PENDING),
             tags=[name_tag(handle), TAG],
             parent_task_run_id=self.task_run_id,

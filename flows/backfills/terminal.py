@@ -131,9 +131,8 @@ def look_ahead(settings: Settings, request: BackfillRequest, most: int | None = 
     done = make_live(console, lambda: Text(f"{len(planned) + len(refused):,} of {len(chosen):,} models are planned"))
     with done if console.is_terminal else nullcontext():
         for handle in chosen:
-            asked = settings, handle, request.synth_type, request.effort, request.only_lacking, 0, request.per_pole
             try:
-                planned.append(plan_run(*asked, request.refresh))
+                planned.append(plan_run(settings, request.ask_for(handle), prompts=0))
             except ExemplarsError as error:
                 refused[handle] = str(error)
     refused |= {each.handle: each.refused for each in planned if each.refused}

@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from engine.domain.model import check_handle
+from engine.domain.run_request import RunRequest
 from engine.errors import GateError, InputError
 from engine.system.importing import importing
 from flows.authoring.commands import app as authoring_app
@@ -109,21 +110,13 @@ def synthesize_command(
             from engine.run.job import load_job
             from flows.cli.terminal import show_begin, show_result, watch
 
-        options: dict[str, Any] = {"only_lacking": only_lacking, "per_pole": per_pole, "refresh": refresh}
-        job = load_job(settings, handle, synth_type, effort, **options)
+        request = RunRequest(handle, synth_type, effort, only_lacking, review, strict, per_pole, refresh)
+        job = load_job(settings, request)
         for_people = not as_json and not logs_json
         if for_people:
             show_begin(job)
         with watch(job) if for_people and not verbose else nullcontext():
-            asked = {
-                "handle": handle,
-                "synth_type": synth_type,
-                "effort": effort,
-                "review": review,
-                "strict": strict,
-                **options,
-            }
-            result = run_in_process(MAIN_JOB, asked, server)
+            result = run_in_process(MAIN_JOB, asdict(request), server)
     if as_json:
         print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
     else:
@@ -161,11 +154,11 @@ def try_command(
             from engine.run.job import load_job
             from flows.cli.terminal import show_begin, show_tried, watch
 
-        asked = {"handle": handle, "synth_type": synth_type, "effort": effort, "per_pole": per_pole}
-        job = load_job(read_settings(), handle, synth_type, effort, per_pole=per_pole)
+        request = RunRequest(handle, synth_type, effort, per_pole=per_pole)
+        job = load_job(read_settings(), request)
         show_begin(job)
         with suppress(GateError), nullcontext() if verbose else watch(job):
-            run_in_process(MAIN_JOB, asked, server)
+            run_in_process(MAIN_JOB, asdict(request), server)
         show_tried(job, Path(store), page)
 
 
@@ -193,7 +186,8 @@ def plan_command(
     if len(named) == 1 and not (namespace or glob or force):
         from flows.cli.plan import plan_run, show_planned
 
-        planned = plan_run(read_settings(), named[0], synth_type, effort, only_lacking, prompts, per_pole, refresh)
+        asked = RunRequest(named[0], synth_type, effort, only_lacking, per_pole=per_pole, refresh=refresh)
+        planned = plan_run(read_settings(), asked, prompts)
         if as_json:
             print(json.dumps(asdict(planned)))
         else:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +11,7 @@ from rich.text import Text
 from engine.axis.reference_axis import fit_reference_axes
 from engine.definitions.effort import Level, load_level
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
+from engine.domain.run_request import RunRequest
 from engine.errors import UnpricedError
 from engine.estimate.estimate import ASSUMED, explain_estimate
 from engine.estimate.planned_run import PlannedPrompt, PlannedRun, describe_run
@@ -29,16 +29,7 @@ from flows.cli.console import make_console, make_table
 SHOWN_VALUES = 4
 
 
-def plan_run(
-    settings: Settings,
-    handle: str,
-    synth_type: str,
-    effort: str | None,
-    only_lacking: bool = False,
-    prompts: int = 2,
-    per_pole: int | None = None,
-    refresh: bool = False,
-) -> PlannedRun:
+def plan_run(settings: Settings, request: RunRequest, prompts: int = 2) -> PlannedRun:
     """Says what the run of a request would do. If it would be refused because a price is unknown, the result says so.
 
     Args:
@@ -47,8 +38,7 @@ def plan_run(
     Raises:
         InputError, ProviderError, StoreError: as ``load_job``.
     """
-    options: dict[str, Any] = {"only_lacking": only_lacking, "per_pole": per_pole, "refresh": refresh}
-    job = load_job(settings, handle, synth_type, effort, dry=True, **options)
+    job = load_job(settings, request, dry=True)
     check_own_suites(job.model.own_suites)
     plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed)
     if plan.language.encoder_has_say:

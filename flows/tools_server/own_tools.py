@@ -20,6 +20,7 @@ from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import list_handles
 from engine.definitions.own_suites import read_model_suite
 from engine.domain.model import Effort, OwnSuite, check_handle
+from engine.domain.run_request import RunRequest
 from engine.errors import (
     ExemplarsError,
     FrozenModelError,
@@ -114,7 +115,7 @@ class OwnTools:
         models_uri = self._check_owner(handle)
         with _refusing():
             check_draft(models_uri, handle, "Nothing was planned")
-            planned = plan_run(self.settings, handle, synth_type, effort, prompts=0)
+            planned = plan_run(self.settings, RunRequest(handle, synth_type, effort), prompts=0)
         return {name: value for name, value in asdict(planned).items() if name not in LEFT_OUT}
 
     def validate_model(self, handle: Handle) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 from fakes.provider import Provider
 from fakes.workspace import HANDLE, MODEL, Workspace, read_manifest
 
+from engine.domain.run_request import RunRequest
 from engine.domain.verdict import RunResult
 from engine.settings import read_settings
 from engine.store.store import list_sets
@@ -28,7 +29,9 @@ def plan_ids(workspace: Workspace) -> list[str]:
     """The plans of the model refreshed, and with an empty store."""
     there = read_settings()
     empty = there.model_copy(update={"samples_uri": str(workspace.folder / "empty")})
-    planned = [plan_run(settings, HANDLE, "from_traits", "low", refresh=True) for settings in (there, empty)]
+    planned = [
+        plan_run(settings, RunRequest(HANDLE, "from_traits", "low", refresh=True)) for settings in (there, empty)
+    ]
     return [each.plan_id for each in planned]
 
 

@@ -11,6 +11,7 @@ from fakes.s3 import S3, list_keys
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace
 
+from engine.domain.run_request import RunRequest
 from engine.errors import BudgetError, StoreError
 from engine.llm.replies.admin import list_cache
 from engine.llm.replies.replies import ReplyStore
@@ -64,7 +65,7 @@ def test_run_survives_a_server_that_breaks_while_the_set_is_put(
     assert (f"{stored.folder}/samples.parquet", "attached") == (result.samples, result.status)
     assert 0 == main(["verify"])
     capsys.readouterr()
-    show_result(load_job(read_settings(), HANDLE, "from_traits", "low"), result)
+    show_result(load_job(read_settings(), RunRequest(HANDLE, "from_traits", "low")), result)
     assert stored.file("samples.parquet") in capsys.readouterr().out
 
 

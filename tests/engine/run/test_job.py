@@ -14,6 +14,7 @@ from fakes.stored import attach_set
 from fakes.workspace import HANDLE, make_workspace
 
 from engine.asking.plan import count_scenarios
+from engine.domain.run_request import RunRequest
 from engine.errors import (
     CredentialsError,
     FrozenModelError,
@@ -133,9 +134,9 @@ def test_run_without_a_limit_or_with_all_prices_goes_ahead(fields: dict[str, str
 def test_job_of_a_model_without_a_price_is_refused_unless_it_is_only_tried(tmp_path: Path) -> None:
     settings = make_catalogue(tmp_path, synth_price=None)
     with pytest.raises(UnpricedError, match=r"openai/test: .*EXEMPLARS_SYNTH_PRICE"):
-        load_job(settings, HANDLE, "from_traits", "low")
+        load_job(settings, RunRequest(HANDLE, "from_traits", "low"))
 
-    assert HANDLE == load_job(settings, HANDLE, "from_traits", "low", dry=True).model.handle
+    assert HANDLE == load_job(settings, RunRequest(HANDLE, "from_traits", "low"), dry=True).model.handle
 
 
 # By the list: a mode of its own, a chat model that decides too, one that is on no list; and by the setting.
@@ -156,7 +157,7 @@ def test_decision_model_has_one_vote_and_its_own_price(
     settings = make_catalogue(tmp_path, judge_model=model, judge_style=style)
     make_workspace(tmp_path / "dial").write_effort(judge_votes=3)
     settings = settings.model_copy(update={"effort_file": str(tmp_path / "dial" / "effort.yaml")})
-    level = load_job(settings, HANDLE, "from_traits", "low", dry=True).level
+    level = load_job(settings, RunRequest(HANDLE, "from_traits", "low"), dry=True).level
     judge = describe_judge(settings, level)
 
     assert judge is not None
@@ -170,7 +171,7 @@ def test_embedded_model_writes_one_text_a_call(tmp_path: Path, synth_model: str,
     other.write_effort(exemplars_per_call=4)
     dial = other.variables["EXEMPLARS_EFFORT_FILE"]
     settings = make_catalogue(tmp_path, synth_model=synth_model, effort_file=dial)
-    level = load_job(settings, HANDLE, "from_traits", "low").level
+    level = load_job(settings, RunRequest(HANDLE, "from_traits", "low")).level
 
     assert counts == level.exemplars_per_call
     assert (12 if counts == 1 else 2) == count_scenarios(level, 1, level.exemplars_per_pole)
@@ -182,13 +183,13 @@ def test_language_that_the_embedded_model_does_not_write_is_refused_before_the_f
         definition.write("\nlanguage: de\n")
     for dry in (True, False):
         with pytest.raises(InputError, match=r"in German \(model\.yaml says so\), .* writes English only\."):
-            load_job(settings, HANDLE, "from_traits", "low", dry=dry)
+            load_job(settings, RunRequest(HANDLE, "from_traits", "low"), dry=dry)
 
     # That of a file of one's own is one's own affair.
     own = tmp_path / "own.gguf"
     own.write_bytes(b"GGUF")
     other = settings.model_copy(update={"synth_model": f"embedded/{own}"})
-    assert "de" == load_job(other, HANDLE, "from_traits", "low").model.language
+    assert "de" == load_job(other, RunRequest(HANDLE, "from_traits", "low")).model.language
 
 
 def make_catalogue(folder: Path, state: str = "draft", **fields: str | None) -> Settings:
@@ -205,19 +206,21 @@ def make_catalogue(folder: Path, state: str = "draft", **fields: str | None) -> 
 )
 def test_samples_of_a_model_that_is_no_draft_are_frozen(tmp_path: Path, synth_type: str, state: str, dry: bool) -> None:
     with pytest.raises(FrozenModelError, match=f"{HANDLE} is '{state}', not a draft"):
-        load_job(make_catalogue(tmp_path, state), HANDLE, synth_type, "low", dry)
+        load_job(make_catalogue(tmp_path, state), RunRequest(HANDLE, synth_type, "low"), dry)
 
 
 @pytest.mark.parametrize(
     ("state", "synth_type"), [("draft", "from_traits"), ("failed", "from_traits"), ("ready", "enrich")]
 )
 def test_draft_takes_a_run_and_a_trained_model_an_evaluation(tmp_path: Path, state: str, synth_type: str) -> None:
-    assert synth_type == load_job(make_catalogue(tmp_path, state), HANDLE, synth_type, "low").synth_type
+    assert synth_type == load_job(make_catalogue(tmp_path, state), RunRequest(HANDLE, synth_type, "low")).synth_type
 
 
 def test_number_a_pole_takes_the_place_of_the_effort_s_alone(tmp_path: Path) -> None:
     settings = make_catalogue(tmp_path)
-    own, other = (load_job(settings, HANDLE, "from_traits", "low", per_pole=count).level for count in (None, 3))
+    own, other = (
+        load_job(settings, RunRequest(HANDLE, "from_traits", "low", per_pole=count)).level for count in (None, 3)
+    )
     assert replace(own, exemplars_per_pole=3, is_own_count=True) == other
 
 
@@ -226,7 +229,7 @@ def test_seeds_that_contradict_each_other_are_left_out_of_a_job_and_named(tmp_pa
     lines = [(said, 1), ("Text two is about the saw.", 0), (f" {said}", 0), ("Text two is about the saw.", 0)]
     content = "".join(f"{json.dumps({'content': text, 'safety': value})}\n" for text, value in lines)
     (tmp_path / "models" / HANDLE / "samples.jsonl").write_text(content)
-    model = load_job(settings, HANDLE, "from_traits", "low").model
+    model = load_job(settings, RunRequest(HANDLE, "from_traits", "low")).model
 
     assert ["Text two is about the saw."] == [seed.text for seed in model.seeds]
     assert [1.0, 0.0] == [seed.quality for seed in model.contested]
@@ -235,7 +238,7 @@ def test_seeds_that_contradict_each_other_are_left_out_of_a_job_and_named(tmp_pa
     with pytest.raises(
         NoSeedsError, match=rf"Texts at both sides of a trait are not used: {HANDLE}/samples\.jsonl:1, "
     ):
-        load_job(settings, HANDLE, "diversify", "low")
+        load_job(settings, RunRequest(HANDLE, "diversify", "low"))
 
 
 def test_attached_set_is_its_run_s_result_and_one_that_is_rejected_or_of_another_pool_is_not(tmp_path: Path) -> None:

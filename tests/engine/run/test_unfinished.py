@@ -10,6 +10,7 @@ from fakes.model_sources import CONTENT, FILE, make_model
 from fakes.workspace import HANDLE, LEVEL, make_workspace
 
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
+from engine.domain.run_request import RunRequest
 from engine.errors import ModelNotFoundError
 from engine.llm.client.request import Prompt, Reply, Request
 from engine.llm.embedded import embedded_models
@@ -43,7 +44,7 @@ class Machine:
         (self.folder / "effort.yaml").write_text(json.dumps({"models": models, "levels": {"low": LEVEL}}))
 
     def load(self, **settings: str) -> Job:
-        return load_job(self.settings.model_copy(update=settings), HANDLE, "from_traits", "low")
+        return load_job(self.settings.model_copy(update=settings), RunRequest(HANDLE, "from_traits", "low"))
 
     async def begin(self, **settings: str) -> str:
         """A run that ends after its first reply; the id of its plan."""
