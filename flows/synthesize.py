@@ -30,11 +30,10 @@ from flows.run.outcome import (
     get_run_id,
     make_stamp,
 )
-from flows.run.page.estimate import estimate
 from flows.run.page.report import report
 from flows.run.parameters import ChosenEffort, Handle, PerPole
 from flows.run.resources import RunResources, find_shared, open_run_resources
-from flows.run.rounds import run_rounds
+from flows.run.rounds import estimate, run_rounds
 from flows.run.run_events import release_events, sending_heartbeats
 from flows.run.set_events import emit_written
 from tasks.check import check
@@ -115,7 +114,7 @@ async def make_samples(wanted: RunRequest, lease: Lease, progress: Progress, res
     stamp = make_stamp(job)
     async with resources.open_models(job.level, progress) as models:
         rounds = await call(plan, settings, job, models.gateway, run_heavy)
-        expected = await estimate(settings, rounds, models.gateway, models.voting_judge, progress)
+        expected = await estimate(settings, rounds, models, progress)
         await resources.import_ahead()
         await run_rounds(rounds, models, progress, expected, resources)
     # Where the sets of other runs came in since the check, it is their ids that are returned: it is made again.

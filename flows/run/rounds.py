@@ -1,15 +1,34 @@
-"""Rounds of a run: its cells are asked for, screened and chosen among, until the quotas are met."""
+"""Rounds of a run: what they will cost; cells are asked for, screened and chosen among, until the quotas are met."""
+
+import asyncio
+import logging
 
 from prefect import get_run_logger
 
 from engine.choosing.rounds import Rounds
-from engine.domain.progress import CallsPlanned, KeptCounted, LastCall, Progress, StageBegun
+from engine.domain.progress import CallsPlanned, EstimateMade, KeptCounted, LastCall, Progress, StageBegun
 from engine.errors import BudgetError
-from engine.estimate.estimate import Estimate, explain_budget
+from engine.estimate.call_kinds import list_calls
+from engine.estimate.estimate import Estimate, estimate_calls, explain_budget, format_estimate
+from engine.estimate.speeds import read_speeds
+from engine.llm.replies.admin import count_kept_replies
+from engine.settings import Settings
 from engine.text.formatting import count_noun
 from flows.run.resources import LanguageModels, RunResources
 from tasks.generate import generate
 from tasks.screen import screen
+
+
+async def estimate(settings: Settings, rounds: Rounds, models: LanguageModels, progress: Progress) -> Estimate:
+    """The estimate of a run that has its plan, logged and told; the verdict has it beside what was spent."""
+    gateway, judge = models.gateway, models.voting_judge.endpoint
+    kept = await asyncio.to_thread(count_kept_replies, settings.replies_place, rounds.plan.plan_id)
+    calls = list_calls(rounds.plan, gateway.endpoint, judge)
+    made = estimate_calls(calls, gateway.budget.max_cost_usd, kept, read_speeds(settings))
+    line = format_estimate(made)
+    get_run_logger().log(logging.WARNING if made.unpriced else logging.INFO, "%s", line)
+    progress.report(EstimateMade(line, made.writing, made.judging))
+    return made
 
 
 async def run_rounds(

@@ -1,1 +1,1 @@
-"""The page of a run in Prefect: its progress and its verdict as artifacts, its estimate in the log."""
+"""The page of a run in Prefect: its progress and its verdict as artifacts."""

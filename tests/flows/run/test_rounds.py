@@ -17,7 +17,8 @@ from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.replies.replies import ReplyStore
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import RepliesPlace, Settings
-from flows.run.page.estimate import estimate
+from flows.run.resources import LanguageModels
+from flows.run.rounds import estimate
 
 PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
 
@@ -32,9 +33,8 @@ async def test_estimate_has_the_judge_the_limit_and_what_is_kept(tmp_path: Path)
     with ReplyStore(RepliesPlace(str(tmp_path)), plan.plan_id) as replies:
         await replies.keep("key", Reply("", "stop"))
     with disable_run_logger():
-        made = await estimate(
-            Settings(cache_dir=str(tmp_path)), make_rounds(plan), synth, VotingJudge(judge, 1), progress
-        )
+        models = LanguageModels(synth, VotingJudge(judge, 1))
+        made = await estimate(Settings(cache_dir=str(tmp_path)), make_rounds(plan), models, progress)
 
     assert estimate_calls(list_calls(plan, PRICED, judge.endpoint), 0.5, kept=1) == made
     [event] = progress.events
