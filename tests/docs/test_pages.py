@@ -38,7 +38,6 @@ from engine.settings import Settings
 from flows.api.app import make_app
 from flows.api.errors import Code
 from flows.cli.app import app
-from flows.tools_server.server import TOOLS
 
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
@@ -281,6 +280,8 @@ def test_commands_and_targets_of_the_pages_are_there() -> None:
 
 
 def test_every_tool_stands_on_its_page_in_order() -> None:
+    from flows.tools_server.server import TOOLS
+
     tools = {*TOOLS, "plan_synthesis", "get_run", "validate_model"}
     assert tools == {*re.findall(r"^\| `(\w+)` \|", read("guides/agents.md"), re.MULTILINE)}
 

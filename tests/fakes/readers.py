@@ -1,14 +1,14 @@
-"""A store with sets of every kind, and the readers of other projects, each called as its own pages say."""
+"""A store with sets of every kind, and the readers of other projects, each called as its own pages say.
+
+The readers are imported where they read: each process that collects tests would take seconds for them.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import datasets
-import duckdb
 import pandas as pd
-import polars as pl
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
@@ -48,24 +48,32 @@ def fill_store(store: Path | str, handles: Sequence[str] = HANDLES) -> StoredSet
 
 
 def stay_offline(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    import datasets
+
     patch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "cache")
 
 
 def read_datasets(place: str) -> pd.DataFrame:
     """All splits of a folder: the one split that there is."""
+    import datasets
+
     [found] = datasets.load_dataset(place).values()
     frame: pd.DataFrame = found.to_pandas()
     return frame
 
 
 def read_duckdb(place: str) -> pd.DataFrame:
+    import duckdb
+
     with duckdb.connect() as connection:
         return connection.execute(f"SELECT * FROM '{place}/**/*.parquet'").df()
 
 
 def read_polars(place: str) -> pd.DataFrame:
     """With the columns of the folders, which polars gives only where it is asked to."""
+    import polars as pl
+
     frame = pl.read_parquet(f"{place}/**/*.parquet", hive_partitioning=True)
     return pd.DataFrame(frame.to_dict(as_series=False))
 

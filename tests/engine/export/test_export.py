@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pandas as pd
 import pytest
 import yaml
@@ -171,6 +170,8 @@ def test_no_cell_of_the_csv_is_a_formula_by_any_separator(models: Path, samples:
 
 
 def test_hub_folder_loads_by_pool(models: Path, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
     stay_offline(monkeypatch, tmp_path)
     attach_hostile(samples)
     export(models, samples, tmp_path / "hub", "hub")

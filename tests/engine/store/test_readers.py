@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pytest
 from fakes.readers import (
     COLUMNS,
@@ -45,6 +44,8 @@ def test_reader_gets_exemplars_and_nothing_else(filled: tuple[str, str], reader:
 def test_card_loads_where_it_lies_and_its_lines_load_the_set(
     filled: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import datasets
+
     rows: dict[str, int] = {}
     for pool, run_id in (("train", "kept"), ("eval", "held-out")):
         folder = f"{filled[0]}/handle={HANDLES[0]}/pool={pool}/run={run_id}-{HANDLES[0]}/__run__"

@@ -9,8 +9,6 @@ from typing import Any, get_args
 
 import httpx
 import pytest
-import schemathesis
-from fakes.fuzzing import CHECKS, fuzz, read_document
 from fakes.long import longer
 from fakes.stored import attach_texts
 from fakes.surface import BARE, PUBLIC, SEEDED, TRAINED, UNDISCOVERED, UNKNOWN, Surface, read_refusal
@@ -34,6 +32,8 @@ SEED = int(os.environ.get("FUZZ_SEED", "1"))
 
 
 def test_document_is_openapi_31_and_describes_each_field() -> None:
+    import schemathesis
+
     schemathesis.openapi.from_dict(deepcopy(DOCUMENT)).validate()
 
     assert "3.1.0" == DOCUMENT["openapi"]
@@ -57,6 +57,9 @@ def test_refusal_is_the_envelope_with_the_codes_of_its_status_and_headers_are_na
 @pytest.mark.timeout(3600)
 @longer
 def test_api_does_what_the_document_says(surface: Surface, tmp_path: Path) -> None:
+    # Imported here: each process that collects tests would take seconds for it.
+    from fakes.fuzzing import CHECKS, fuzz, read_document
+
     run_id = attach_texts(surface.samples, HANDLE, ["One.", "Two.", "Three."], "<p>Report</p>")
     document = read_document(surface, (HANDLE, SEEDED, TRAINED, PUBLIC), run_id)
     found = fuzz(surface, document, tmp_path, MAX_EXAMPLES, SEED)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import httpx
@@ -19,16 +19,15 @@ from fakes.orchestrator import FakeOrchestrator
 from fakes.stored import attach_set
 from fakes.surface import ARCHIVED, BROKEN, PRIVATE, PUBLIC, SEEDED, fill_catalogue, read_settings_of
 from fakes.workspace import HANDLE, Workspace, make_workspace
-from fastmcp import Client
-from fastmcp.exceptions import ToolError
-from mcp.shared.exceptions import MCPError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.store.layout import REPORT
 from flows.api.keys import issue_key
-from flows.tools_server.server import make_server
-from flows.tools_server.sessions import identify
 
+if TYPE_CHECKING:
+    from fastmcp import Client
+
+# Here and below fastmcp is imported where it is asked: each process that collects tests would take seconds for it.
 PROGRAM = (str(Path(sys.executable).with_name("exemplars")), "mcp")
 CHANGING = {"add_samples", "delete_sample", "synthesize_samples"}
 READING = {"list_models", "get_model", "list_traits", "list_samples", "plan_synthesis", "get_run", "validate_model"}
@@ -76,7 +75,12 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @asynccontextmanager
 async def open_client(
     workspace: Workspace, runs: FakeOrchestrator | None = None, **variables: str
-) -> AsyncIterator[Client[Any]]:
+) -> AsyncIterator["Client[Any]"]:
+    from fastmcp import Client
+
+    from flows.tools_server.server import make_server
+    from flows.tools_server.sessions import identify
+
     settings = read_settings_of(workspace, variables)
     # Nothing listens there.
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
@@ -84,13 +88,15 @@ async def open_client(
             yield client
 
 
-async def call(client: Client[Any], tool: str, **arguments: Any) -> dict[str, Any]:
+async def call(client: "Client[Any]", tool: str, **arguments: Any) -> dict[str, Any]:
     answer = (await client.call_tool(tool, arguments)).structured_content
     assert answer is not None
     return answer
 
 
-async def refuse(client: Client[Any], refusals: Refusals) -> None:
+async def refuse(client: "Client[Any]", refusals: Refusals) -> None:
+    from fastmcp.exceptions import ToolError
+
     for tool, arguments, said in refusals:
         with pytest.raises(ToolError, match=f"(?s){said}"):
             await client.call_tool(tool, arguments)
@@ -120,6 +126,8 @@ async def test_machines_user_reads_every_namespace_and_is_refused_in_the_words_o
 
 
 async def test_key_permits_here_what_it_permits_at_the_http_api_until_it_is_revoked(workspace: Workspace) -> None:
+    from mcp.shared.exceptions import MCPError
+
     path = workspace.folder / "keys.json"
     _, secret = issue_key(path, ["u22a8"], "scoring", datetime.now(UTC))
     async with open_client(workspace, EXEMPLARS_KEYS_FILE=str(path), EXEMPLARS_MCP_KEY=secret) as client:
@@ -186,6 +194,8 @@ def test_requests_are_answered_on_standard_output_and_nothing_else_stands_there(
 
 @pytest.mark.slow
 async def test_http_needs_a_key_with_each_request(workspace: Workspace, tmp_path: Path) -> None:
+    from fastmcp import Client
+
     path = tmp_path / "keys.json"
     _, secret = issue_key(path, ["u22a8"], "scoring", datetime.now(UTC))
     headers = {"Authorization": f"Bearer {secret}", "Host": "example.org"}
