@@ -1,6 +1,7 @@
 """The installed program and the embedded model: no key, no provider, no server, real texts."""
 
 import json
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ traits:
 sources:
   - {type: jsonl, path: samples.jsonl, mapping: {clarity: {trait: clarity}}}
 """
+PREFECT_LOG = re.compile(r"\| (?:INFO|WARNING|ERROR) +\| ")
 LISTENING = "0A"
 LOOPBACK = "0100007F"
 
@@ -58,9 +60,9 @@ def list_listening(workspace: Workspace) -> list[str]:
 
 
 def test_newcomers_run_meets_its_quota_exactly_listens_on_loopback_only_and_leaves_no_process(clear: Workspace) -> None:
-    clear.write_effort(exemplars_per_pole=2, top_up_rounds=6, over_generation=1.0)
+    clear.write_effort(exemplars_per_pole=1, top_up_rounds=6, over_generation=1.0)
     lay_database(clear.folder / "home")
-    process = clear.start("--json", program=RUN, PREFECT_HOME=str(clear.folder / "home"))
+    process = clear.start("--json", "-v", program=RUN, PREFECT_HOME=str(clear.folder / "home"))
     wait_until(lambda: list_listening(clear), 600, "the embedded server listens", process=process)
     listening = list_listening(clear)
     told, said = process.communicate()
@@ -69,8 +71,9 @@ def test_newcomers_run_meets_its_quota_exactly_listens_on_loopback_only_and_leav
     frame = read_kept(folder)
 
     assert (0, [LOOPBACK], {}) == (process.returncode, listening, left), said
+    assert PREFECT_LOG.search(said)
     assert ("attached", f"{folder}/samples.parquet") == tuple(json.loads(told)[name] for name in ("status", "samples"))
-    assert {("clarity", "negative"): 2, ("clarity", "positive"): 2} == count_poles(frame)
+    assert {("clarity", "negative"): 1, ("clarity", "positive"): 1} == count_poles(frame)
     # An axis places each, so that no judge is asked, and each came in a pair.
     assert frame["judge_votes"].isna().all()
     assert {2} == {*frame["pair_id"].value_counts()}
