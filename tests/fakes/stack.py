@@ -10,22 +10,28 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from fakes.postgres import find_programs, share_databases
-from fakes.provider import Provider, serve_provider
-from fakes.site import DATABASE, Site, list_flow_processes, open_site
+from fakes.provider import Behaviour, Provider, serve_provider
+from fakes.site import DATABASE, POOL, Site, list_flow_processes, open_site
 from fakes.waiting import wait_until
 from fakes.workspace import ROOT, Workspace, make_workspace
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
+from prefect.exceptions import Abort, Pause
+from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.api.keys import issue_key
@@ -128,6 +134,47 @@ class Stack:
         with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as thread:
             self.workspace.enter(patch)
             return thread.submit(lambda: asyncio.run(run())).result()
+
+    @contextmanager
+    def taking_runs(self) -> Iterator[None]:
+        """Takes the pool's runs in threads of this process: for the worker each is a process more."""
+        over, worker = threading.Event(), self.site.processes["worker"].pid
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as threads:
+                self.workspace.enter(patch)
+                taking = threads.submit(self._take_runs, over, threads)
+                try:
+                    yield
+                finally:
+                    self.provider.behaviour = Behaviour()
+                    over.set()
+                    taking.result()
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+    def _take_runs(self, over: threading.Event, threads: ThreadPoolExecutor) -> None:
+        # One that is resumed is taken once more.
+        taken: dict[str, Future[None]] = {}
+        while not over.wait(0.5):
+            due = {"scheduled_before": datetime.now(UTC).isoformat()}
+            found = self.site.ask("POST", f"/work_pools/{POOL}/get_scheduled_flow_runs", **due)
+            for run_id in [each["flow_run"]["id"] for each in found]:
+                if run_id not in taken or taken[run_id].done():
+                    taken[run_id] = threads.submit(asyncio.run, self._take_run(UUID(run_id)))
+        for run in taken.values():
+            run.result()
+
+    async def _take_run(self, run_id: UUID) -> None:
+        with temporary_settings({PREFECT_API_URL: self.site.url}):
+            async with get_client() as client:
+                run = await client.read_flow_run(run_id)
+                deployment = await client.read_deployment(str(run.deployment_id))
+            module, _, name = str(deployment.entrypoint).rpartition(".")
+            # One that is suspended, or not let begin.
+            with suppress(Pause, Abort):
+                running: Any = run_flow(getattr(import_module(module), name), run, return_type="state")
+                await running
 
     def read_logs(self, run_id: str) -> str:
         lines = self.site.ask("POST", "/logs/filter", logs={"flow_run_id": {"any_": [run_id]}})

@@ -39,3 +39,10 @@ def stack(whole_stack: Stack) -> Stack:
 @pytest.fixture
 def handle(stack: Stack, request: pytest.FixtureRequest) -> str:
     return stack.add_model(request.node.name.removeprefix("test_"))
+
+
+@pytest.fixture
+def taken_here(stack: Stack) -> Iterator[None]:
+    """The stack's runs are taken in this process, where none is about their processes."""
+    with stack.taking_runs():
+        yield

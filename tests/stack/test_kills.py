@@ -63,6 +63,7 @@ def scene(whole_stack: Stack) -> Iterator[Scene]:
         living.communicate()
 
 
+@pytest.mark.usefixtures("taken_here")
 def test_suspended_run_outlives_all_and_goes_on_with_what_a_person_let_stand(stack: Stack, scene: Scene) -> None:
     run_id, folder = scene.suspended, scene.proposal
     proposed = pq.read_table(folder / PROPOSED).to_pylist()

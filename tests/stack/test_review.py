@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from fakes.provider import Behaviour
 from fakes.stack import Stack
 from fakes.waiting import wait_until
@@ -10,6 +11,7 @@ from fakes.workspace import read_manifest
 from engine.store.layout import SAMPLES
 
 
+@pytest.mark.usefixtures("taken_here")
 def test_resumed_run_waits_for_the_one_that_holds_the_lease_and_rejects(stack: Stack, handle: str) -> None:
     run_id, folder = stack.suspend(handle)
     suspended = stack.site.read_state(run_id)[1]

@@ -91,6 +91,7 @@ def test_form_explains_its_fields_and_refuses_a_bad_handle_before_there_is_a_run
     assert [] == desk.stack.list_runs("No Such Handle")
 
 
+@pytest.mark.usefixtures("taken_here")
 def test_run_of_the_form_ends_with_its_verdict_and_samples_to_read(desk: Desk, handle: str) -> None:
     stack, page = desk.stack, desk.page
     with temporary_settings({PREFECT_API_URL: stack.site.url}), get_client(sync_client=True) as client:
@@ -124,6 +125,7 @@ def test_run_of_the_form_ends_with_its_verdict_and_samples_to_read(desk: Desk, h
     assert str(stack.workspace.find_set(run_id) / SAMPLES) in text.replace("\n", "")
 
 
+@pytest.mark.usefixtures("taken_here")
 def test_what_a_person_refuses_on_the_page_of_a_review_is_not_attached(desk: Desk, handle: str) -> None:
     stack = desk.stack
     run_id, folder = stack.suspend(handle)
