@@ -9,6 +9,9 @@ from fakes.provider import Provider, serve_provider
 from fakes.surface import Surface, open_surface
 from fakes.workspace import Workspace, make_workspace
 
+from engine.system.worker_process import run_here
+from flows.run.own_worker import OWN_WORKER
+
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:
@@ -36,6 +39,14 @@ def run_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("COLUMNS", "80")
     with commanding(capsys) as call:
         yield call
+
+
+@pytest.fixture
+def heavy_here() -> Iterator[None]:
+    """Backfills do the heavy work in this process: another one takes its imports' time for each."""
+    token = OWN_WORKER.set(run_here)
+    yield
+    OWN_WORKER.reset(token)
 
 
 @pytest.fixture

@@ -37,31 +37,28 @@ from engine.store.changes import Removal, remove_stored
 from engine.store.earlier.rows import read_attached
 from engine.store.layout import BACKFILLS, SAMPLES
 from engine.store.store import list_sets
-from engine.system.worker_process import run_here
 from flows.backfill import backfill
 from flows.run.labels import STOPPED_AT_LIMIT, read_lease_labels
 from flows.run.lease.holders import is_gone
 from flows.run.own_worker import OWN_WORKER
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "heavy_here")]
 
 COUNT = 3
-PROGRAM = (sys.executable, "-c", "import asyncio, json, sys; from flows.backfill import backfill\n"
-           "asyncio.run(backfill(**json.loads(sys.argv[1])))")  # fmt: skip
+PROGRAM = """
+import asyncio, json, sys
+from engine.system.worker_process import run_here
+from flows.backfill import backfill
+from flows.run.own_worker import OWN_WORKER
+OWN_WORKER.set(run_here)
+asyncio.run(backfill(**json.loads(sys.argv[1])))
+"""
 
 
 @pytest.fixture
 def client() -> Iterator[SyncPrefectClient]:
     with get_client(sync_client=True) as opened:
         yield opened
-
-
-@pytest.fixture(autouse=True)
-def _here() -> Iterator[None]:
-    """The heavy work is done in this process: another one takes its imports' time for each backfill."""
-    token = OWN_WORKER.set(run_here)
-    yield
-    OWN_WORKER.reset(token)
 
 
 def make_small_catalogue(folder: Path, provider: Provider, count: int, bad: Sequence[int] = ()) -> Workspace:
@@ -248,7 +245,7 @@ def test_backfill_that_is_killed_is_known_to_be_and_gone_on_with(
     provider.behaviour = Behaviour(hold_after=10)
     workspace = make_catalogue(tmp_path, provider, 2, EXEMPLARS_CONCURRENCY="4")
     asked = json.dumps({"namespace": NAMESPACE, "effort": "low", "models_at_once": 1})
-    started = workspace.start(asked, program=PROGRAM, PREFECT_API_URL=prefect_server)
+    started = workspace.start(asked, program=(sys.executable, "-c", PROGRAM), PREFECT_API_URL=prefect_server)
     wait_until(lambda: provider.in_flight >= 4, process=started)
     os.killpg(started.pid, signal.SIGKILL)
     started.communicate()

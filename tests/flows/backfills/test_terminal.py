@@ -108,7 +108,7 @@ def test_begin_tells_models_calls_cost_and_limits(provider: Provider, monkeypatc
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.usefixtures("prefect_server", "heavy_here")
 def test_interrupted_command_says_how_many_are_done_and_what_to_type(
     tmp_path: Path, provider: Provider, run_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,8 +85,6 @@ def test_version_is_that_of_the_package(run_command: Command) -> None:
     assert (0, f"exemplars {version('exemplars')}\n", "") == run_command("--version")
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("prefect_server")
 def test_help_has_groups_in_order_efforts_as_the_dial_has_them_and_an_example_to_type(run_command: Command) -> None:
     root: Any = get_group(app)
     models = root.commands["models"].commands
@@ -105,6 +103,8 @@ def test_help_has_groups_in_order_efforts_as_the_dial_has_them_and_an_example_to
         command.make_context(name, shlex.split(typed))
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
 def test_run_that_fails_is_one_message_and_attaches_nothing(
     entered: Workspace, provider: Provider, run_command: Command
 ) -> None:
