@@ -53,9 +53,10 @@ docs: $(VENV)/.dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open site/index.html"
 
-# Much of the slow tests is waiting: four at a time, those that share a stack in one process (tests/conftest.py).
+# Two cores: a process for the tests of the stack (tests/conftest.py), which wait much, and two for the others. Each
+# takes 45 CPU seconds for imports and a Prefect server of its own.
 test: $(VENV)/.dev
-	$(BIN)/pytest tests --ignore=tests/bench -n 4 --no-loadscope-reorder
+	$(BIN)/pytest tests --ignore=tests/bench -n 3 --no-loadscope-reorder
 
 # Types beside the tests, since they take one core for a minute.
 check: $(VENV)/.dev

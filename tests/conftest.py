@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 _opened = ExitStack()
 TESTS = Path(__file__).parent
-# The one stack, and Great Expectations, which takes each process 2 CPU seconds to import.
-TOGETHER = ("tests/stack", "tests/expectations")
+# The one stack, and Great Expectations and fastmcp, which take each process seconds to import.
+TOGETHER = ("tests/stack", "tests/expectations", "tests/flows/tools_server")
 # The niceness of all tests that do not use the stack.
 GIVES_WAY = 5
+# Prefect's services that look every few seconds for what flows in the tests' own process never leave.
+UNUSED = ("SCHEDULER", "LATE_RUNS", "PAUSE_EXPIRATIONS", "FOREMAN")
 # How long each test took the last time.
 DURATIONS = TESTS.parent / ".pytest_cache" / "durations.json"
 _durations: dict[str, float] = {}
@@ -52,8 +54,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = "/".join(nodeid.split("/")[:2])
-        return folder if folder in TOGETHER else nodeid
+        return next((folder for folder in TOGETHER if nodeid.startswith(f"{folder}/")), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -125,7 +126,8 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     # Else the first run of this process does it, and takes away the handler by which its test reads what is logged.
     ensure_logging_setup()
-    with open_site(Workspace(tmp_path_factory.mktemp("prefect"))) as site:
+    unused = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in UNUSED}
+    with open_site(Workspace(tmp_path_factory.mktemp("prefect"), unused)) as site:
         site.start_server()
         with (
             temporary_settings({PREFECT_API_URL: site.url}),
