@@ -245,7 +245,9 @@ def _read_line(name: str, mapping: Labels, text_field: str, needs_label: bool, n
     if not isinstance(text, str) or not text.strip():
         others = [] if text_field in entry else [field for field in entry if field not in mapping]
         found = f"nothing, but {format_names(others)}" if others else format_value(text)
-        return Line(number, problems=(problem(text_field, found, "a text that is not empty"),))
+        column = next((field for field in others if len(str(entry[field]).split()) > 1), None)
+        other = f", or in model.yaml `mapping: {{{column}: content}}`" if column and text_field == CONTENT else ""
+        return Line(number, problems=(problem(text_field, found, f"a text that is not empty{other}"),))
     if SURROGATE.search(text):
         found = "half of a surrogate pair"
         return Line(number, problems=(problem(text_field, found, "whole Unicode characters"),))

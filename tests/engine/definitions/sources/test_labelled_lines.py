@@ -21,6 +21,7 @@ CLARITY = make_trait()
 WARMTH = make_trait("warmth", positive_label="Very Warm", negative_label="Cold")
 MAPPING = {"clarity": CLARITY, "warmth": WARMTH}
 TEXT = "a text that is not empty"
+MAPPED = ", or in model.yaml `mapping: {text: content}`"
 LABEL = "a label in clarity, warmth"
 ONE_OBJECT = "one JSON object a line"
 NEAREST = (("content", "contents"), ("clarity", "claritty"), ("warmth", None))
@@ -101,6 +102,9 @@ def test_line_labels_each_trait_that_it_names_by_the_field_that_the_mapping_says
         ('{"content": "One."}', "line", "no label (no other field)", LABEL, None),
         ('{"content": "One.", "tone": 1, "claritty": 1}', "line", "no label (tone, claritty)", LABEL, "clarity"),
         ('{"clarity": 1}', "content", "nothing", TEXT, None),
+        ('{"clarity": 1, "id": 7, "text": "Two words."}', "content", "nothing, but id, text", f"{TEXT}{MAPPED}", None),
+        ('{"content": "One.", "warmth": "Uncold"}', "warmth", "'Uncold'", list_qualities(WARMTH), None),
+        ('{"content": "One.", "warmth": "Colt"}', "warmth", "'Colt'", list_qualities(WARMTH), "Cold"),
         ('{"clarity": 1, "content": " \\n"}', "content", "' \\n'", TEXT, None),
         ('{"content": "a \\ud83d b"}', "content", "half of a surrogate pair", "whole Unicode characters", None),
     ],
