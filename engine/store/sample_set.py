@@ -99,6 +99,17 @@ def read_own_count(manifest: Mapping[str, Any]) -> int | None:
     return level["exemplars_per_pole"] if level["is_own_count"] else None
 
 
+def write_filling_command(manifest: Mapping[str, Any]) -> str:
+    """The command of a run that fills up what a set was to have."""
+    kind, own_count = manifest["synth_type"], read_own_count(manifest)
+    options = [
+        *([] if kind == "from_traits" else [f"--synth-type {kind}"]),
+        f"--effort {manifest['effort']}",
+        *([] if own_count is None else [f"--per-pole {own_count}"]),
+    ]
+    return f"exemplars synthesize {manifest['handle']} {' '.join(options)} --only-lacking"
+
+
 def read_manifest(folder: str) -> Mapping[str, Any] | None:
     """The manifest of a set; None if there is none: the set then does not exist for readers.
 

@@ -158,7 +158,9 @@ def _check_places(handle: str, places: "Places") -> None:
 
 
 def _show_removed(handle: str, places: "Places", as_json: bool) -> None:
-    """Prints what was removed, from which sets, and what had been removed before."""
+    """Prints what was removed, from which sets, what had been removed before, and how each set is filled up."""
+    from engine.store.sample_set import write_filling_command
+
     runs = Counter({stored.run_id: len(own) for stored, own in places.attached})
     before = sorted(places.removed)
     if as_json:
@@ -172,7 +174,8 @@ def _show_removed(handle: str, places: "Places", as_json: bool) -> None:
         print(f"  {len(places.added):,} that had been added")
     if before:
         print(f"  {', '.join(map(str, before))} had been removed before")
-    print(f"`exemplars synthesize {handle} --only-lacking` fills up what is lacking now.")
+    for command in dict.fromkeys(write_filling_command(stored.manifest) for stored, _ in places.attached):
+        print(f"`{command}` fills up what is lacking now.")
 
 
 def _drop_replies(handle: str | None, dry_run: bool, as_json: bool) -> None:

@@ -24,7 +24,7 @@ from engine.review.settle import PersonReview, add_decisions, measure_standing, 
 from engine.run.outcome import find_run_set, make_entry_check, read_result
 from engine.settings import read_settings
 from engine.store.proposals import attach_proposal, read_decisions, reject_proposal
-from engine.store.sample_set import count_poles
+from engine.store.sample_set import count_poles, write_filling_command
 from engine.store.store import StoredSet
 from engine.text.embedding import SentenceEncoder
 from engine.text.formatting import capitalise, join_words, shorten
@@ -159,10 +159,8 @@ async def start_filling(proposal: StoredSet) -> None:
         run = await arun_deployment(FILLING, parameters=asked, **options)
         get_run_logger().info("Run %s fills up what was left out", run.id)
     except (ObjectNotFound, httpx.HTTPError) as error:
-        given = {name: value for name, value in asked.items() if name not in ("handle", "only_lacking") and value}
-        how = " ".join([*(f"--{name.replace('_', '-')} {value}" for name, value in given.items()), "--only-lacking"])
         said = f"No run was started that fills up ({error or type(error).__name__})"
-        get_run_logger().warning("%s: exemplars synthesize %s %s", said, proposal.handle, how)
+        get_run_logger().warning("%s: %s", said, write_filling_command(proposal.manifest))
 
 
 async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resources: RunResources) -> StoredSet:

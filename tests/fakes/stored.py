@@ -91,7 +91,7 @@ def attach_set(
         make_exemplar(f"{run_id} refused {number}", index=number, reason="too_short") for number in range(rejected)
     ]
     rows, others = ([make_row(item, stamp, None) for item in items] for items in (made, refused))
-    inputs = {"level": asdict(make_level())} if status == "proposed" else {}
+    inputs = {"level": asdict(make_level())}
     return write_set(
         str(samples), SampleSet(stamp, pool, status, "plan", rows, others, documents, {}, inputs, review, replaces)
     )

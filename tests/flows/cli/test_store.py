@@ -131,6 +131,7 @@ def test_samples_of_several_sets_go_at_once_and_a_second_start_does_the_rest(
     first = name_ids("a 1", "b 0", "b 3", "held 2", "Added.")
     told = run_command("remove", HANDLE, *first, "--why", "dull")
     again = run_command("remove", HANDLE, *first[:2], *name_ids("a 0"), "--json").facts
+    before = run_command("remove", HANDLE, *first[:2])
     payloads = [event["payload"] for event in read_set_events(prefect_server, str(folder / "samples"), 4)]
 
     assert [("a", 1), ("b", 2), ("held", 1), ("a", 1)] == [(item["run_id"], item["removed"]) for item in payloads]
@@ -139,7 +140,9 @@ def test_samples_of_several_sets_go_at_once_and_a_second_start_does_the_rest(
         f"Removed from {HANDLE}: 5 samples",
         *(f"  {count} of run {run_id}, {kept}" for run_id, count in (("a", 1), ("b", 2), ("held", 1))),
         "  1 that had been added",
-    ] == told.out.splitlines()[:5]
+        f"`exemplars synthesize {HANDLE} --effort low --only-lacking` fills up what is lacking now.",
+    ] == told.out.splitlines()
+    assert "--only-lacking" not in before.out
     assert (name_ids("a 0"), {"a": 1}) == ([*map(str, again["removed"])], again["runs"])
     assert sorted(map(int, first[:2])) == again["removed_before"]
     assert ["a 2", "a 3", "b 1", "b 2"] == list_texts(folder)
