@@ -18,7 +18,7 @@ from engine.domain.votes import VoteCounts
 from engine.llm.gateway.budget import RunBudget
 from engine.report.costs import describe_spending, format_tokens, list_remarks
 from engine.report.separation import Separation
-from engine.report.wording import EXPLANATIONS, describe_votes, name_suite, pick_pairs
+from engine.report.wording import EXPLANATIONS, describe_votes, mark_rejected, name_suite, pick_pairs
 from engine.text.formatting import capitalise, count_noun, embed_json, format_cost, load_pages, name_reason
 from engine.text.words import count_words
 
@@ -41,6 +41,7 @@ class ReportData:
 
     ``positions`` are those between the poles by row id, 0 negative to 1 positive; ``details`` what was found of a
     rejected text, such as the text that it is like. ``proposed``: what was kept waits for a person's decision.
+    ``first_look``: nothing had to be chosen, or to pass the gate, and no text is in a store.
     """
 
     model: Model
@@ -64,10 +65,13 @@ class ReportData:
     budget: RunBudget = field(default_factory=lambda: RunBudget(1))
     variety: tuple[PoleVariety, ...] = ()
     proposed: bool = False
+    first_look: bool = False
 
 
 def render_report(data: ReportData) -> str:
     """Renders the page; the same data give the same page, and markup in texts is escaped."""
+    shown = (*data.kept, *map(mark_rejected, data.rejected)) if data.first_look else data.kept
+    pairs = [(trait, pick_pairs(shown, trait.key)) for trait in data.model.traits]
     return (
         _make_environment()
         .get_template("report.html.jinja")
@@ -75,7 +79,7 @@ def render_report(data: ReportData) -> str:
             data=data,
             facts=_list_facts(data),
             traits={trait.key: trait for trait in data.model.traits},
-            pairs=[(trait, shown) for trait in data.model.traits if (shown := pick_pairs(data.kept, trait.key))],
+            pairs=[(trait, texts) for trait, texts in pairs if texts],
             most_wanted=max((max(count.kept, count.wanted) for count in data.counts), default=0),
             reasons=sorted(((code, count) for code, count in data.reasons.items() if count), key=lambda item: -item[1]),
             explanations=EXPLANATIONS,
@@ -105,7 +109,7 @@ def _make_environment() -> Environment:
 
 def _list_facts(data: ReportData) -> list[tuple[str, str]]:
     budget = data.budget
-    return [
+    facts = [
         ("Run", data.stamp.run_id),
         ("Started", f"{data.stamp.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"),
         ("Synthesis", data.stamp.synth_type),
@@ -116,6 +120,8 @@ def _list_facts(data: ReportData) -> list[tuple[str, str]]:
         ("Tokens", format_tokens(budget)),
         ("Cost", describe_spending(budget)),
     ]
+    # A first look has no run that is kept, and what it asked is not counted here.
+    return facts[1:5] if data.first_look else facts
 
 
 def _describe_lengths(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
@@ -130,10 +136,11 @@ def _pack_table(data: ReportData) -> Markup:
     """Packs the rows for the page's script."""
     wrong_side = {number for separation in data.separations for number in separation.wrong_side}
     run, handle = data.stamp.run_id, data.model.handle
+    take_off = f"exemplars review {run} --attach --leave-out" if data.proposed else f"exemplars remove {handle}"
     table = {
         "run": run,
         # How a kept text is taken off, before its id.
-        "take_off": f"exemplars review {run} --attach --leave-out" if data.proposed else f"exemplars remove {handle}",
+        "take_off": "" if data.first_look else take_off,
         "traits": {
             trait.key: {"name": trait.name, **{pole: trait.label(pole) for pole in POLES}}
             for trait in data.model.traits

@@ -7,7 +7,7 @@ from typing import Any
 from engine.choosing.choice import Choice
 from engine.choosing.rounds import NOTHING_TELLS, REPLY_REASONS, Rounds
 from engine.domain.model import POLES, Pole
-from engine.domain.samples import Reason
+from engine.domain.samples import Reason, Row
 from engine.domain.verdict import Verdict
 from engine.domain.votes import VoteCounts, count_votes
 from engine.screening.sense import UNANSWERED
@@ -208,6 +208,12 @@ def pick_pairs(rows: Iterable[Mapping[str, Any]], trait: str) -> list[Mapping[Po
         for positive, negative in zip(texts["positive"], texts["negative"], strict=False)
     ]
     return pairs[:SHOWN_PAIRS]
+
+
+def mark_rejected(row: Row) -> Row:
+    """The row with its reason below its text."""
+    marked: Row = {**row, "text": f"{row['text']}\n[{name_reason(row['reason'] or '')}]"}
+    return marked
 
 
 def name_suite(suite: str) -> str:

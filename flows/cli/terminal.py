@@ -1,11 +1,13 @@
 """Shows a run in the terminal: progress while it goes on, and samples, verdict and paths at its end."""
 
+import json
 import logging
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,14 @@ from engine.domain.progress import (
     Noticed,
     StageBegun,
 )
+from engine.domain.samples import Reason, RunStamp
 from engine.domain.verdict import RunResult
 from engine.estimate.forecast import RunForecast
-from engine.report.wording import describe_others, pick_pairs
+from engine.report.html import ReportData, render_report
+from engine.report.wording import EXPLANATIONS, describe_others, mark_rejected, pick_pairs
 from engine.run.job import Job
 from engine.store.changes import read_table
-from engine.store.layout import REJECTED, REPORT, SAMPLES
+from engine.store.layout import REJECTED, SAMPLES, VERDICT
 from engine.system.filesystem import read_bytes
 from engine.text.formatting import capitalise, count_noun, name_reason
 from flows.cli.console import make_console, make_live
@@ -143,23 +147,42 @@ def show_tried(job: Job, store: Path, page: Path) -> None:
     """Prints the texts that a first look has made, those that stand before the others, which tell why they do not, and
     puts its report to ``page``.
     """
-    console, [report] = make_console(), store.rglob(Path(REPORT).name)
-    made = [
-        row for file in (SAMPLES, REJECTED) for path in store.rglob(Path(file).name) for row in _read_texts(str(path))
+    console, [verdict] = make_console(), store.rglob(Path(VERDICT).name)
+    made: list[Any] = [
+        {"reason": None, "detail": None, **row}
+        for file in (SAMPLES, REJECTED)
+        for path in store.rglob(Path(file).name)
+        for row in _read_texts(str(path))
     ]
-    rejected = Counter(row["reason"] for row in made if row.get("reason") not in (None, "surplus"))
-    made.sort(key=lambda row: row.get("reason") in rejected)
-    for row in made:
-        if row.get("reason") in rejected:
-            row["text"] += f"\n[{name_reason(row['reason'])}]"
-    show_pairs(console, job.model.traits, made)
-    why = ", ".join(f"{count:,} × {name_reason(reason)}" for reason, count in rejected.most_common())
-    said = f"{rejected.total():,} of {count_noun(len(made), 'text')} would be rejected{f' ({why})' if why else ''}"
-    console.print(f"{said}; a run asks for more, and chooses among them. Nothing is attached.")
+    # What is to spare lacks the other half of its pair, which no first look needs.
+    standing = [row | {"reason": None} for row in made if row["reason"] in (None, "surplus")]
+    rejected = [row for row in made if row["reason"] not in (None, "surplus")]
+    reasons = Counter[Reason](row["reason"] for row in rejected)
+    show_pairs(console, job.model.traits, [*standing, *map(mark_rejected, rejected)])
+    count, texts = len(standing), count_noun(len(made), "text")
+    data = ReportData(
+        model=job.model,
+        stamp=RunStamp("", job.model.handle, job.synth_type, job.level.effort, datetime.now(UTC)),
+        synth_model=job.level.synth_model,
+        success=True,
+        headline=f"A first look: {count:,} of {texts} {'stands' if count == 1 else 'stand'}",
+        made="A run asks for more, and chooses among them. Nothing is attached.",
+        failed=(),
+        warnings=(),
+        notes=tuple(json.loads(verdict.read_bytes())["notes"]),
+        counts=(),
+        kept=tuple(standing),
+        rejected=tuple(rejected),
+        reasons=reasons,
+        expectations=(),
+        details={row["id"]: row["detail"] or "" for row in rejected},
+        first_look=True,
+    )
+    console.print(f"{data.headline}. {data.made}")
+    for reason, count in reasons.most_common():
+        console.print(f"  {count:,} × {name_reason(reason)}: {EXPLANATIONS[reason]}", markup=False)
     page.parent.mkdir(parents=True, exist_ok=True)
-    # It names no command for texts that no store has.
-    said = f'"take_off":"exemplars remove {job.model.handle}"'
-    page.write_text(report.read_text(encoding="utf-8").replace(said, '"take_off":""'), encoding="utf-8")
+    page.write_text(render_report(data), encoding="utf-8")
     console.print(f"report   {str(page).removeprefix(f'{Path.cwd()}/')}", soft_wrap=True)
 
 

@@ -65,6 +65,23 @@ def make_data(**changes: Any) -> ReportData:
     return replace(data, **changes)
 
 
+def test_first_look_has_its_texts_first_and_no_gate() -> None:
+    rejected = (make_row(10, reason="seed_copy", text="A copy."), make_row(11, "negative", reason="too_short"))
+    kept = (make_row(0),)
+    page = render(first_look=True, headline="A first look", kept=kept, rejected=rejected, warnings=())
+    said = read_text(page)
+
+    assert {10: "A copy.", 11: "Text number 11."}.items() <= {row["id"]: row["text"] for row in read_rows(page)}.items()
+    assert (
+        said.index("Text number 0.")
+        < said.index("[too short]")
+        < said.index("It has less than half")
+        < said.index("note")
+    )
+    for other in ("Synthesis report", "The gate", "Kept of wanted", "told apart", "Eight count as", "exemplars remove"):
+        assert other not in said
+
+
 def render(**changes: Any) -> str:
     return render_report(make_data(**changes))
 
