@@ -76,6 +76,11 @@ class RunForecast:
         return sum(stage.total for stage in self._stages.values())
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether a call is in flight."""
+        return any(stage.in_flight for stage in self._stages.values())
+
+    @property
     def is_begun(self) -> bool:
         """Whether a call is in flight, or has been."""
         return any(stage.done or stage.in_flight for stage in self._stages.values())
@@ -118,6 +123,9 @@ class RunForecast:
         done, in_flight = sum(stage.done for stage in stages), sum(len(stage.in_flight) for stage in stages)
         about = "about " if any(stage.expected > stage.planned for stage in stages) else ""
         parts = [f"{done:,} of {about}{count_noun(self.planned, 'call')}", f"{in_flight} in flight"]
+        if in_flight and not done:
+            # Which on a busy machine takes an embedded model a minute.
+            parts.append("the model reads the prompts")
         if reused := sum(stage.reused for stage in stages):
             parts.append(f"{reused:,} from kept replies")
         if self._tokens and (busy := sum(stage.busy_seconds for stage in stages)):

@@ -3,10 +3,11 @@
 import json
 import logging
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,17 @@ class RunProgress(logging.Handler):
             self._printed_at = now
             self._console.print(said, soft_wrap=True)
 
+    def break_silence(self) -> None:
+        """Prints a line where none has come for ``INTERVAL_SECONDS``, from whichever thread."""
+        self.acquire()
+        try:
+            if time.monotonic() - self._printed_at > INTERVAL_SECONDS:
+                self._printed_at = time.monotonic()
+                said = self._forecast.describe() if self._forecast.is_waiting else f"{self._stage} …"
+                self._console.print(f"  {said}", soft_wrap=True)
+        finally:
+            self.release()
+
     def draw(self) -> Group:
         """The live view: of each trait and pole the exemplars that are kept, and wanted, or that stand by the rules so
         far; and the calls.
@@ -112,10 +124,28 @@ def watch(job: Job) -> Iterator[None]:
     logger.propagate = False
     logger.addHandler(progress)
     try:
-        with make_live(console, progress.draw) if console.is_terminal else nullcontext():
+        with make_live(console, progress.draw) if console.is_terminal else _breaking_silence(progress):
             yield
     finally:
         logger.removeHandler(progress)
+
+
+@contextmanager
+def _breaking_silence(progress: RunProgress) -> Iterator[None]:
+    """Has lines come inside the block where no event does."""
+    ended = threading.Event()
+
+    def print_lines() -> None:
+        while not ended.wait(INTERVAL_SECONDS):
+            progress.break_silence()
+
+    thread = threading.Thread(target=print_lines, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def show_begin(job: Job) -> None:

@@ -49,6 +49,13 @@ def test_votes_and_further_rounds_count_from_the_start() -> None:
     assert "97 of 97 calls, 0 in flight" == follow(*voted, LastCall()).describe().replace(", 0 tokens/s", "")
 
 
+def test_model_that_has_not_replied_yet_is_waited_for() -> None:
+    first: list[Event] = [CallsPlanned(8), CallBegun("0")]
+
+    assert "0 of 8 calls, 1 in flight, the model reads the prompts" == follow(*first).describe()
+    assert "reads" not in follow(CallsPlanned(8), *call(0), CallBegun("1")).describe()
+
+
 def test_time_left_is_told_where_it_is_known() -> None:
     few: list[Event] = [EstimateMade("", ExpectedCalls(20)), CallsPlanned(20), *make_calls(7)]
     more: list[Event] = [EstimateMade("", ExpectedCalls(20)), CallsPlanned(20), *make_calls(10)]

@@ -20,6 +20,7 @@ from pydantic import BaseModel, model_serializer
 from rich.table import Table
 from rich.text import Text
 
+from engine.domain.progress import CallBegun, CallsPlanned, StageBegun
 from engine.domain.verdict import RunResult
 from engine.errors import ProviderError
 from engine.report.wording import state_headline
@@ -134,6 +135,22 @@ def test_nothing_of_a_user_is_markup(tmp_path: Path, capsys: pytest.CaptureFixtu
 
     assert 6 == printed.count(said)
     assert result.samples in printed
+
+
+def test_line_comes_where_no_event_does(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(20, 999, 6))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    progress = RunProgress(Job(make_model(), "from_traits", make_level(4)), make_console())
+    for event in (None, StageBegun("Round 1"), CallsPlanned(8), CallBegun("0")):
+        if event:
+            progress.emit(logging.makeLogRecord({"event": event}))
+        progress.break_silence()
+        progress.break_silence()
+
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "Starting …" == lines[0]
+    assert ["Round 1", "Round 1 …"] == lines[1:3]
+    assert "0 of 8 calls, 1 in flight, the model reads the prompts" == lines[-1]
 
 
 class Interrupted(BaseModel):
