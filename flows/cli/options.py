@@ -21,6 +21,20 @@ LABELLED_HELP = (
     "such as good or poor, or a number from 0 to 1."
 )
 
+
+def read_id(given: str) -> int:
+    """Reads a sample's id.
+
+    Raises:
+        BadParameter: it is no number.
+    """
+    if given.isdecimal():
+        return int(given)
+    raise typer.BadParameter(
+        f"{given!r} is no id. An id is a number: `id` in the files and, in the report's table, under ▶ beside *Subject*"
+    )
+
+
 HandleArgument = Annotated[
     str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")
 ]

@@ -15,7 +15,7 @@ from engine.errors import InputError, ModelBusyError, StoreError
 from engine.text.formatting import count_noun
 from flows.cli.console import name_user
 from flows.cli.in_process import quiet_libraries
-from flows.cli.options import JUDGE, KEEP, HandleArgument, json_option
+from flows.cli.options import JUDGE, KEEP, HandleArgument, json_option, read_id
 
 if TYPE_CHECKING:
     from engine.listing.places import Places
@@ -91,7 +91,7 @@ def detach_command(
 @app.command("remove", rich_help_panel=JUDGE, epilog="Example: exemplars remove acme.reviews 8127364550912")
 def remove_command(
     handle: HandleArgument,
-    ids: Annotated[list[int], typer.Argument(metavar="ID...", help="The ids of the samples.")],
+    ids: Annotated[list[int], typer.Argument(metavar="ID...", parser=read_id, help="The ids of the samples.")],
     why: Annotated[str, typer.Option(help="The reason, kept with them.")] = "",
     as_json: Annotated[bool, json_option("handle, removed, runs, added, removed_before")] = False,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.text.formatting import format_cost, shorten
-from flows.cli.options import JUDGE, JsonOption, RunOption
+from flows.cli.options import JUDGE, JsonOption, RunOption, read_id
 
 if TYPE_CHECKING:
     from engine.origin.origin import Origin
@@ -23,7 +23,9 @@ app = typer.Typer()
 
 @app.command("show", rich_help_panel=JUDGE, epilog="Example: exemplars show 1967514191599934")
 def show_command(
-    sample_id: Annotated[int, typer.Argument(metavar="ID", help="The sample's id, as files and reports have it.")],
+    sample_id: Annotated[
+        int, typer.Argument(metavar="ID", parser=read_id, help="The sample's id, as files and reports have it.")
+    ],
     handle: Annotated[str | None, typer.Option(help="Its model. Without it the whole store is looked through.")] = None,
     run: RunOption = None,
     as_json: JsonOption = False,

@@ -150,6 +150,13 @@ def test_samples_of_several_sets_go_at_once_and_a_second_start_does_the_rest(
     assert "nothing is broken" in run_command("verify").out
 
 
+@pytest.mark.parametrize("command", [("remove", HANDLE), ("show",)])
+def test_what_is_no_id_is_told_where_ids_are(run_command: Command, command: tuple[str, ...]) -> None:
+    code, _, said = run_command(*command, "abc")
+
+    assert (2, True) == (code, "'abc' is no id. An id is a number: `id` in the files and, in the report's" in said)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_ids_that_may_not_go_are_named_all_at_once_and_nothing_changes(folder: Path, run_command: Command) -> None:
