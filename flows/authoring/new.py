@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from engine.authoring.answers import (
     EXAMPLE,
+    SAMPLES_FILE,
     Answers,
     PoleAnswer,
     clean_answer,
@@ -55,6 +56,7 @@ def show_new(settings: Settings, new: NewModel) -> None:
         f"Look at it{'' if filled else f', and put labelled texts into {new.samples.name} beside it'}. Then:",
         f"  exemplars validate {new.handle}",
         *([f"  exemplars suggest {new.handle} --to labels.csv"] if new.has_texts else []),
+        f"  exemplars plan {new.handle} --effort low",
         f"  exemplars try {new.handle}",
         f"  exemplars synthesize {new.handle} --effort low",
     ]
@@ -87,9 +89,11 @@ def _ask(handle: str) -> Answers:
         trait, question = _put("   > ", read_trait)
         question = question or _put("   As a question to ask of a text; Enter alone for none > ", str)
         print("3. The two ends, each in a word or two; after a colon what a text there does.")
-        positive = _put("   positive (Warm: thanks, and offers help) > ", read_pole)
-        negative = _put("   negative (Cold: speaks in rules) > ", partial(read_pole, other=positive))
+        print("   (Those of warmth: Warm: thanks, and offers help. Cold: speaks in rules.)")
+        positive = _put("   positive > ", read_pole)
+        negative = _put("   negative > ", partial(read_pole, other=positive))
         print(f"4. {EXAMPLES_PER_POLE} texts for each end, one a line. Enter alone leaves one out.")
+        print(f"   Six are better: the others go into {SAMPLES_FILE} afterwards.")
         answers = Answers(texts, trait, _ask_examples(positive), _ask_examples(negative), question)
         print("5. A file of such texts without labels: CSV, JSONL, Parquet, or a text a line. Enter alone for none.")
         if own_texts := _put("   > ", read_file):
