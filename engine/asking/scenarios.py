@@ -185,7 +185,8 @@ def _choose_values(
         return getattr(packs.packs[name], part), _name_pack(name)
     if own := getattr(proposed, part):
         return own, "proposed by the synth model"
-    why = "for any model" if name == FALLBACK_PACK else "which is nearest to the model's own words"
+    near = f"which is nearest to the model's own words (`scenarios: {name}` takes its subjects too)"
+    why = "for any model" if name == FALLBACK_PACK else near
     return getattr(packs.packs[name], part), f"from the pack {name!r}, {why}"
 
 
