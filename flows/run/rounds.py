@@ -22,7 +22,8 @@ from tasks.screen import screen
 async def estimate(settings: Settings, rounds: Rounds, models: LanguageModels, progress: Progress) -> Estimate:
     """The estimate of a run that has its plan, logged and told; the verdict has it beside what was spent."""
     gateway, judge = models.gateway, models.voting_judge.endpoint
-    kept = await asyncio.to_thread(count_kept_replies, settings.replies_place, rounds.plan.plan_id)
+    asked = rounds.plan.plan_id, gateway.endpoint.identity
+    kept = await asyncio.to_thread(count_kept_replies, settings.replies_place, *asked)
     calls = list_calls(rounds.plan, gateway.endpoint, judge)
     made = estimate_calls(calls, gateway.budget.max_cost_usd, kept, read_speeds(settings))
     line = format_estimate(made)

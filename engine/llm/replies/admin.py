@@ -16,7 +16,9 @@ from engine.settings import RepliesPlace
 
 BYTES_PER_GB = 10**9
 
-COUNT_REPLIES = text("SELECT count(*) FROM exemplars_replies WHERE plan_id = :plan_id")
+COUNT_REPLIES = text(
+    "SELECT count(*) FROM exemplars_replies WHERE plan_id = :plan_id AND coalesce(identity, :identity) = :identity"
+)
 COUNT_ASKED = text(
     "SELECT plan_id, identity, count(*) FROM exemplars_replies WHERE identity IS NOT NULL AND plan_id IN "
     "(SELECT plan_id FROM exemplars_openings WHERE handle = :handle) GROUP BY plan_id, identity"
@@ -68,10 +70,14 @@ class Removed:
     in_use: tuple[str, ...] = ()
 
 
-def count_kept_replies(place: RepliesPlace, plan_id: str) -> int:
-    """How many replies are kept of one plan; 0 too where they cannot be read."""
+def count_kept_replies(place: RepliesPlace, plan_id: str, identity: str) -> int:
+    """How many replies are kept of one plan, without those of other embedded models; 0 too where they cannot be read.
+
+    Args:
+        identity: that of the endpoint that is asked now.
+    """
     with suppress(StoreError):
-        return sum(count for [count] in read_rows(place, COUNT_REPLIES, plan_id=plan_id))
+        return sum(count for [count] in read_rows(place, COUNT_REPLIES, plan_id=plan_id, identity=identity))
     return 0
 
 

@@ -63,11 +63,22 @@ def test_listing_has_the_longest_unused_first_with_what_is_known_of_each(place: 
         *_, found = list_cache(place)
         assert (True, True) == (found.in_use, before < found.used_at.timestamp())
     assert [(plan.bytes,) for plan in sorted(plans, key=lambda plan: plan.plan_id)] == run_sql(place, sizes)
-    assert [7, 0] == [count_kept_replies(place, plan) for plan in ("middle", "nowhere")]
+    assert [7, 0] == [count_kept_replies(place, plan, "id") for plan in ("middle", "nowhere")]
+
+
+def test_replies_of_another_embedded_model_do_not_count(place: RepliesPlace) -> None:
+    async def keep_all() -> None:
+        with ReplyStore(place, "plan", HANDLE) as kept:
+            for key, asked in (("hosted", None), ("one", "a"), ("two", "b"), ("three", "b")):
+                await kept.keep(key, Reply("one", "stop"), asked=asked)
+
+    asyncio.run(keep_all())
+
+    assert [2, 3, 1] == [count_kept_replies(place, "plan", identity) for identity in ("a", "b", "c")]
 
 
 def test_where_nothing_is_nothing_is_made(place: RepliesPlace) -> None:
-    assert ([], 0) == (list_cache(place), count_kept_replies(place, "plan"))
+    assert ([], 0) == (list_cache(place), count_kept_replies(place, "plan", "id"))
     assert Removed(0, 0, 0) == prune(place, max_gb=1e-9) == clear_cache(place, None)
     assert not Path(place.cache_dir).exists()
 
