@@ -1,7 +1,10 @@
 """What the tests of the flows share: a workspace and a provider for each test."""
 
-from collections.abc import Iterator
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from fakes.commands import Command, commanding
@@ -9,8 +12,9 @@ from fakes.provider import Provider, serve_provider
 from fakes.surface import Surface, open_surface
 from fakes.workspace import Workspace, make_workspace
 
-from engine.system.worker_process import run_here
 from flows.run.own_worker import OWN_WORKER
+
+Result = TypeVar("Result")
 
 
 @pytest.fixture
@@ -43,8 +47,21 @@ def run_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def heavy_here() -> Iterator[None]:
-    """Backfills do the heavy work in this process: another one takes its imports' time for each."""
-    token = OWN_WORKER.set(run_here)
+    """Backfills do the heavy work in this process: another one takes its imports' time for each.
+
+    One piece at a time, as a worker does it: two gates at once would find out together how many arguments an action of
+    Great Expectations' parser takes (pyparsing's ``_trim_arity``), and then never call it right.
+    """
+    turn = threading.Lock()
+
+    async def run_in_turn(work: Callable[[], Result]) -> Result:
+        def run() -> Result:
+            with turn:
+                return work()
+
+        return await asyncio.to_thread(run)
+
+    token = OWN_WORKER.set(run_in_turn)
     yield
     OWN_WORKER.reset(token)
 
