@@ -37,7 +37,7 @@ async def check(
     await rounds.embedder.embed_ahead(list_variety_texts(rounds), run_heavy)
     verdict = await run_heavy(prepare_gate(rounds, stamp, pools))
     if strict and (untold := rounds.explain_untold()):
-        verdict = replace(verdict, success=False, failed=(*verdict.failed, *untold))
+        verdict = replace(verdict, success=False, failed=(*verdict.failed, *untold.values()))
     verdict = replace(verdict, proposed=proposes and verdict.success)
     logger = get_run_logger()
     warnings = list_warnings(rounds, verdict)

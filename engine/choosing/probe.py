@@ -24,6 +24,7 @@ MIN_AUC = 0.7
 # Texts of another domain, labelled by people, tell a trait's poles apart with .88 (docs/decisions/000-measured.md): a
 # set's own texts should do so with about as much, since they are easier to place.
 CLEARLY_AUC = 0.85
+CHANCE_AUC = 0.5
 # With fewer texts per pole the folds are too small to fit an axis.
 MIN_TEXTS = 4
 # How many standard errors of chance the AUC of what came has to lie below ``MIN_AUC`` before it is said to have no
@@ -46,6 +47,26 @@ class Probe:
     wrong_side: tuple[str, ...] = ()
     breaks: Breaks | None = None
     scores: tuple[tuple[bool, float], ...] = ()
+
+    @property
+    def told_apart(self) -> str:
+        """How well the poles are told apart, in a word or two; empty without an AUC."""
+        if self.auc is None:
+            return ""
+        if self.auc >= MIN_AUC:
+            return "clearly" if self.auc >= CLEARLY_AUC else "partly"
+        return "hardly" if self.auc > CHANCE_AUC + self.error else "no better than by chance"
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether there is an AUC, and one for which the set has a warning."""
+        return self.auc is not None and self.auc < MIN_AUC
+
+    @property
+    def error(self) -> float:
+        """The standard error that the AUC has by chance."""
+        positives = sum(positive for positive, _ in self.scores)
+        return measure_chance_error(positives, len(self.scores) - positives)
 
 
 def probe_trait(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder | None) -> Probe:
@@ -83,10 +104,14 @@ def find_no_poles(exemplars: Sequence[Exemplar], pole_scores: Mapping[str, float
     placed = [pole_scores[exemplar.key] for exemplar in exemplars if exemplar.key in pole_scores]
     is_placed = len(placed) == texts
     auc = max(rank_auc(values, positive) or 0.0 for values in ([scores, np.array(placed)] if is_placed else [scores]))
-    # Mann and Whitney's.
-    error = math.sqrt((texts + 1) / (12 * positives * (texts - positives)))
+    error = measure_chance_error(positives, texts - positives)
     errors = NO_POLES_ERRORS if is_placed else NO_POLES_ERRORS_ALONE
     return round(auc, 4) if auc + errors * error < MIN_AUC else None
+
+
+def measure_chance_error(positives: int, negatives: int) -> float:
+    """The standard error of the AUC of so many texts a pole that nothing tells apart: Mann and Whitney's."""
+    return math.sqrt((positives + negatives + 1) / (12 * positives * negatives))
 
 
 def list_groups(exemplars: Sequence[Exemplar]) -> list[str]:

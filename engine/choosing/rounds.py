@@ -9,6 +9,8 @@ from functools import partial
 from engine.asking.plan import MIN_HOPELESS, Cell, CellHints, Plan, RoundHistory, Shortfall, add_to_history, plan_round
 from engine.asking.seed_variations import count_seed_uses
 from engine.choosing.choice import Choice, choose_exemplars, keep_earlier_choice
+from engine.choosing.probe import MIN_AUC as MIN_PROBE_AUC
+from engine.choosing.probe import NO_POLES_ERRORS_ALONE
 from engine.choosing.recheck import Decision, Recheck, decide, make_hints
 from engine.choosing.shortcuts import DEFINED_BY_WORDS, STRONG_AUC, Shortcut
 from engine.domain.model import POLES, Pole
@@ -22,7 +24,7 @@ from engine.screening.sense import SenseTrial
 from engine.store.earlier.samples import as_stored
 from engine.system.worker_process import RunHeavy
 from engine.text.embedding import Embedder
-from engine.text.formatting import count_noun, name_reason
+from engine.text.formatting import capitalise, count_noun, name_reason
 
 # The share of the quota that one round may replace: a word that most texts of a pole have would otherwise make a round
 # ask for the whole quota once more.
@@ -32,10 +34,14 @@ REPLY_REASONS: frozenset[Reason] = frozenset({"unreadable", "truncated", "refuse
 # What says nothing of the other replies: no reply came, or it is like another.
 NO_SIGN: frozenset[Reason] = frozenset({"cell_failed", "duplicate", "near_duplicate", "refused_before"})
 NOTHING_TELLS = "nothing tells"
-SHARPEN_POLES = (
-    "Give each pole eight seeds or more that differ in the trait alone, or take a stronger synth model; "
-    "`exemplars detach`, with the run's id, takes the set off again."
-)
+# From so many seeds a pole on, more of them are not what is lacking.
+ENOUGH_SEEDS = 8
+MORE_SEEDS = "give each pole eight seeds or more that differ in the trait alone, or take a stronger synth model"
+LOOK_AT_SEEDS = "see that its seeds differ in the trait alone, or take a stronger synth model"
+WAYS_BACK = {
+    "attached": "; `exemplars detach`, with the run's id, takes the set off again",
+    "proposed": "; the set is better rejected than attached",
+}
 # So many ids stand in a warning; the report has one beside each text.
 NAMED_IDS = 6
 LEARNED_INSTEAD = "A scorer may learn that in place of the trait"
@@ -183,21 +189,49 @@ class Rounds:
                     )
         return tuple(sentences)
 
-    def explain_untold(self) -> tuple[str, ...]:
-        """Explains for each trait of which nothing tells the poles apart, and no judge either, what to do."""
-        sentences = []
+    def explain_untold(self, status: str = "rejected") -> dict[str, str]:
+        """Explains for each trait of which surely nothing tells the poles apart, and no judge either, what to do.
+
+        Returns:
+            The sentences by trait key.
+        """
+        kept = {
+            probe.trait: f", {probe.auc:.2f} in those kept" for probe in self.recheck.probes if probe.auc is not None
+        }
+        sentences = {}
         for key, auc in self._no_poles.items():
             trait = self.plan.model.trait(key)
             came = [item for item in self.exemplars if item.trait == key and item.is_accepted]
             if self.judge_aucs.get(key, 0.0) < MIN_AUC and not any(item.votes for item in came):
                 poles = " from ".join(trait.label(pole) for pole in POLES)
-                said = f"{key}: {NOTHING_TELLS} {poles} in the {len(came)} texts that came (AUC {auc:.2f})"
-                sentences.append(f"{said}: a scorer learns nothing from them. {SHARPEN_POLES}")
-        return tuple(sentences)
+                found = f"AUC {auc:.2f} in all {len(came)} texts that came and broke no rule{kept.get(key, '')}"
+                said = f"{key}: {NOTHING_TELLS} {poles} ({found}): a scorer learns nothing from them"
+                sentences[key] = f"{said}. {capitalise(self._say_how_to_sharpen(key, status))}"
+        return sentences
+
+    def warn_of_untold(self, status: str) -> dict[str, str]:
+        """Warns of each trait of which nothing surely tells the poles apart, or the probe hardly those of the choice.
+
+        Returns:
+            The sentences by trait key.
+        """
+        sentences = self.explain_untold(status)
+        for probe in self.recheck.probes:
+            if probe.is_untold and probe.trait not in sentences:
+                trait, auc = self.plan.model.trait(probe.trait), probe.auc or 0.0
+                poles = " and ".join(trait.label(pole) for pole in POLES)
+                told = f"told apart {probe.told_apart}".replace("told apart hardly", "hardly told apart")
+                is_sure = auc + NO_POLES_ERRORS_ALONE * probe.error < MIN_PROBE_AUC
+                few = "" if is_sure else ", which so few may have by chance"
+                sentences[probe.trait] = (
+                    f"{probe.trait}: {poles} are {told} in the {len(probe.scores)} kept samples (AUC {auc:.2f}{few}). "
+                    f"Read ten of each pole; where they read alike, {self._say_how_to_sharpen(probe.trait, status)}"
+                )
+        return sentences
 
     def explain_recheck(self, status: str = "attached") -> tuple[str, ...]:
-        """Explains what the recheck found, and what to do: for each trait whose poles nothing tells apart, or that has
-        exemplars on the wrong side, and for each shortcut.
+        """Explains what the recheck found, and what to do: for each trait whose poles are hardly told apart, or
+        that has exemplars on the wrong side, and for each shortcut.
 
         Args:
             status: that of the set that has the exemplars.
@@ -217,7 +251,11 @@ class Rounds:
             f"{item.trait}: {item.describe(model.trait(item.trait).label(item.pole))}. {self._advise(item)}"
             for item in told
         ]
-        return (*self.explain_untold(), *sentences, *shortcuts)
+        return (*self.warn_of_untold(status).values(), *sentences, *shortcuts)
+
+    def _say_how_to_sharpen(self, trait: str, status: str) -> str:
+        fewest = min(len(self.plan.model.seeds_at(trait, pole)) for pole in POLES)
+        return f"{MORE_SEEDS if fewest < ENOUGH_SEEDS else LOOK_AT_SEEDS}{WAYS_BACK.get(status, '')}."
 
     def _say_how_to_take_off(self, keys: Collection[str], status: str) -> str:
         """Says what to do with chosen exemplars of which some may have the wrong label."""

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 from engine.axis.breaks import Breaks
-from engine.choosing.probe import CLEARLY_AUC, MIN_AUC
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import make_id
 
 NOTHING = "–"
-CHANCE_AUC = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +15,7 @@ class Separation:
 
     Args:
         probe_auc: in [0, 1]; None if there are too few texts, or the encoder does not know the language.
+        word: how well that is, see ``Probe.told_apart``.
         wrong_side: the row ids of kept exemplars on the other pole's side.
         shortcuts: clauses.
         breaks: None for too few texts, or texts that nothing is trained on.
@@ -29,6 +28,7 @@ class Separation:
     shortcuts: tuple[str, ...] = ()
     breaks: Breaks | None = None
     language_known: bool = True
+    word: str = ""
 
     @property
     def told_apart(self) -> str:
@@ -36,9 +36,7 @@ class Separation:
         auc = self.probe_auc
         if auc is None:
             return "too few texts" if self.language_known else "the sentence encoder does not know the language"
-        if auc < CHANCE_AUC:
-            return f"{auc:.2f}, not at all"
-        return f"{auc:.2f}, {'clearly' if auc >= CLEARLY_AUC else 'partly' if auc >= MIN_AUC else 'hardly'}"
+        return f"{auc:.2f}, {self.word}"
 
     @property
     def grades(self) -> str:
@@ -71,6 +69,7 @@ def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
             ),
             breaks=None if rounds.plan.synth_type == "enrich" else probe.breaks,
             language_known=rounds.plan.language.encoder_has_say,
+            word=probe.told_apart,
         )
         for probe in rounds.recheck.probes
     )

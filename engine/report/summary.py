@@ -220,6 +220,7 @@ def list_versions(with_texts: bool) -> Mapping[str, str]:
 
 
 def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData) -> dict[str, Any]:
+    untold = rounds.warn_of_untold(verdict.status)
     return {
         "success": verdict.success,
         "failed": list(report.failed),
@@ -228,7 +229,12 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
         "suites": dict(verdict.suites),
         "reasons": rounds.choice.count_reasons(),
         "probe": {
-            item.trait: {"auc": item.probe_auc, "wrong_side": list(item.wrong_side)} for item in report.separations
+            item.trait: {
+                "auc": item.probe_auc,
+                "wrong_side": list(item.wrong_side),
+                "untold": untold.get(item.trait, ""),
+            }
+            for item in report.separations
         },
         "breaks": {item.trait: asdict(item.breaks) for item in report.separations if item.breaks},
         "shortcuts": [

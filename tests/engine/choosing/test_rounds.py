@@ -17,11 +17,14 @@ from fakes.builders import (
 )
 
 from engine.asking.plan import MIN_HOPELESS
-from engine.choosing.rounds import REPLY_REASONS, Rounds
-from engine.domain.model import POLES, Attached, TraitType
+from engine.choosing.probe import Probe
+from engine.choosing.recheck import Recheck
+from engine.choosing.rounds import LOOK_AT_SEEDS, MORE_SEEDS, REPLY_REASONS, Rounds
+from engine.domain.model import POLES, Attached, Seed, TraitType
 from engine.domain.samples import Exemplar, Reason
 
 OTHER = [Attached("clarity", f"text {number}", 1.0, "a shed") for number in range(3)]
+EIGHT_SEEDS = tuple(Seed("clarity", f"text {at}", float(at % 2), "samples.jsonl:1") for at in range(16))
 VARIATION = Attached("clarity", "a varied text", 1.0, "a shed", seed_sha256=make_seeds()[0].sha256)
 
 
@@ -107,7 +110,52 @@ def test_poles_that_nothing_tells_apart_are_told_unless_a_judge_confirms_them(
     same = [make_exemplar(f"The shed {index} is red.", pole, index) for index in range(40) for pole in POLES]
     rounds = make_rounds(make_test_plan(make_model(make_trait(type=kind)), make_level(1)), *same)
     rounds.judge_aucs = {"clarity": 0.9} if judged else {}
-    start = "clarity: nothing tells Clear from Obscure in the 80 texts that came (AUC "
+    start = "clarity: nothing tells Clear from Obscure (AUC "
 
     assert told == any(sentence.startswith(start) for sentence in rounds.explain_recheck())
     assert told == bool(rounds.explain_untold())
+
+
+@pytest.mark.parametrize(
+    ("auc", "texts", "seeds", "told"),
+    [
+        (
+            0.22,
+            6,
+            (),
+            "told apart no better than by chance in the 12 kept samples (AUC 0.22, which so few may have by ",
+        ),
+        (0.5, 40, (), "told apart no better than by chance in the 80 kept samples (AUC 0.50). Read ten"),
+        (0.66, 40, EIGHT_SEEDS, "hardly told apart in the 80 kept samples (AUC 0.66, which so few"),
+    ],
+)
+def test_every_trait_that_the_table_finds_hardly_told_apart_has_one_warning(
+    auc: float, texts: int, seeds: tuple[Seed, ...], told: str
+) -> None:
+    rounds = make_rounds(make_test_plan(make_model(seeds=seeds), make_level(texts)))
+    probe = Probe("clarity", auc, scores=((True, 0.0), (False, 0.0)) * texts)
+    rounds.recheck = Recheck((probe,))
+    [attached], [proposed] = map(rounds.explain_recheck, ("attached", "proposed"))
+
+    assert f"clarity: Clear and Obscure are {told}" in attached
+    assert (LOOK_AT_SEEDS if seeds else MORE_SEEDS) in attached
+    assert (True, False) == tuple("exemplars detach" in sentence for sentence in (attached, proposed))
+
+
+@pytest.mark.parametrize(
+    ("auc", "texts", "word"),
+    [
+        (None, 0, ""),
+        (0.2, 6, "no better than by chance"),
+        (0.51, 160, "no better than by chance"),
+        (0.6, 6, "no better than by chance"),
+        (0.6, 40, "hardly"),
+        (0.69, 40, "hardly"),
+        (0.7, 4, "partly"),
+        (0.85, 8, "clearly"),
+    ],
+)
+def test_what_chance_gives_is_called_chance(auc: float | None, texts: int, word: str) -> None:
+    probe = Probe("clarity", auc, scores=((True, 0.0), (False, 0.0)) * texts)
+
+    assert (word, word.startswith(("no", "hardly"))) == (probe.told_apart, probe.is_untold)
