@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from engine.choosing.probe import MIN_AUC
 from engine.definitions.lifecycle import DRAFTS
 from engine.domain.model import POLES, Pole
 from engine.llm.client.prices import add_costs
@@ -25,9 +24,6 @@ KINDS: Mapping[Kind, str] = {
 }
 # As in the gate's suite ``whole``.
 MIN_POLE_SHARE = 0.4
-APART_REMEDY = (
-    "Read ten texts of each pole, say in its description and its seeds what separates them, and make samples anew"
-)
 MOST_SAID = 300
 
 # How many samples of one trait there are at each pole.
@@ -39,6 +35,7 @@ class TraitCondition:
     """One trait of a model, with the labels of its poles.
 
     ``auc`` is how well the poles of the last attached set with enough texts are told apart, by its verdict; else None.
+    ``untold`` is that verdict's warning where it is hardly or not at all.
     """
 
     key: str
@@ -47,6 +44,7 @@ class TraitCondition:
     authored: Counts
     attached: Counts
     auc: float | None = None
+    untold: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,8 @@ class ModelCondition:
         state: that of its lifecycle file; ``unknown`` where that cannot be read or there is no such model.
         alike: the pairs of traits whose axes point the same way or against each other, with their cosine.
         proposed: the runs whose sets wait for a person.
-        sets: how many attached sets there are.
+        sets: how many attached sets there are, but for those set aside for evaluation.
+        set_aside: how many samples those have.
         runs: all that left a set.
         faults: what cannot be read.
     """
@@ -109,6 +108,7 @@ class ModelCondition:
     last: LastRun | None = None
     proposed: tuple[str, ...] = ()
     sets: int = 0
+    set_aside: int = 0
     runs: tuple[PastRun, ...] = ()
     faults: tuple[Finding, ...] = ()
 
@@ -142,8 +142,8 @@ def _find(model: ModelCondition) -> Iterator[Finding]:
         said = f"Read the report of run {run}, then attach its set or reject it"
         yield Finding("waits", said, (f"exemplars review {run} --attach", f"exemplars review {run} --reject"))
     for trait in model.traits:
-        if trait.auc is not None and trait.auc < MIN_AUC:
-            said = f"{trait.name}: the last set's poles have an AUC of {trait.auc:.2f}. {APART_REMEDY}"
+        if trait.untold:
+            said = f"{trait.name}, in the last set: {trait.untold.partition(': ')[2]}"
             yield Finding("hardly apart", said, _for_draft(model, again))
     for one, other, cosine in model.alike:
         turned = ", one turned round" if cosine < 0 else ""

@@ -27,8 +27,6 @@ from engine.text.language import decide_language
 # of one model that were written to be two had .13 to .61.
 ONE_THING = 0.8
 VERIFY = "exemplars verify"
-# Of fewer samples a pole in its set nothing is said of how they are told apart.
-MIN_TEXTS = 8
 # Sets that are named one by one.
 MOST_SETS = 5
 
@@ -65,7 +63,8 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
         alike=tuple(_list_alike(model)) if model else (),
         last=_find_last(sets, verdicts),
         proposed=tuple(item.run_id for item in sets if item.status == "proposed"),
-        sets=len(attached),
+        sets=sum(item.manifest["pool"] == "train" for item in attached),
+        set_aside=count_stored([item for item in attached if item.manifest["pool"] != "train"]),
         runs=tuple(_describe_past(item, verdicts[item.run_id]) for item in sets),
         faults=tuple(faults),
     )
@@ -109,19 +108,18 @@ def _list_traits(model: Model, sets: Sequence[StoredSet], verdicts: Verdicts) ->
     train = [item for item in sets if item.manifest["pool"] == "train"]
     for trait in model.traits:
         authored = [seed.pole for seed in model.seeds if seed.trait == trait.key]
-        aucs = [
-            probe.get("auc")
-            for item in train
-            if (probe := (verdicts[item.run_id].get("probe") or {}).get(trait.key))
-            and min(_count_samples([item], trait.key).values()) >= MIN_TEXTS
-        ]
+        probes = [(verdicts[item.run_id].get("probe") or {}).get(trait.key) or {} for item in train]
+        last: Mapping[str, Any] = next(
+            (probe for probe in reversed(probes) if probe.get("untold") or probe.get("auc") is not None), {}
+        )
         yield TraitCondition(
             key=trait.key,
             name=trait.name,
             labels={pole: trait.label(pole) for pole in POLES},
             authored={pole: authored.count(pole) for pole in POLES},
             attached=_count_samples(train, trait.key),
-            auc=aucs[-1] if aucs else None,
+            auc=last.get("auc"),
+            untold=last.get("untold", ""),
         )
 
 

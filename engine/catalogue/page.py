@@ -64,7 +64,9 @@ def describe_survey(models: Sequence[ModelCondition]) -> tuple[str, str]:
     attached = sum(sum(trait.attached.values()) for trait in traits)
     authored = sum(sum(trait.authored.values()) for trait in traits)
     sets = count_noun(sum(model.sets for model in models), "attached set")
-    said = f"{count_noun(attached, 'synthesized sample')} in {sets}, {authored:,} authored"
+    held_out = sum(model.set_aside for model in models)
+    aside = f", {held_out:,} set aside for evaluation" if held_out else ""
+    said = f"{count_noun(attached, 'synthesized sample')} in {sets}{aside}, {authored:,} authored"
     spent = add_costs(*(model.cost_usd for model in models))
     cost = f"; {format_cost(spent)} spent" if spent else ""
     return f"{number} {'need' if needing > 1 else 'needs'} a person", f"{said}{cost}."

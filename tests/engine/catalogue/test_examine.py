@@ -9,7 +9,7 @@ from fakes.conditions import make_counts
 from fakes.stored import HANDLE, NOON, PLAIN_TEXTS, STIFF_TEXTS, attach_set, write_lines, write_model
 
 from engine.catalogue.condition import LastRun, ModelCondition
-from engine.catalogue.examine import MIN_TEXTS, ONE_THING, examine_model, list_all_handles
+from engine.catalogue.examine import ONE_THING, examine_model, list_all_handles
 from engine.store.changes import detach_set
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
 from engine.store.store import list_sets
@@ -34,15 +34,19 @@ def look(store: Path, handle: str = HANDLE) -> ModelCondition:
 
 
 def test_samples_are_counted_by_trait_pole_and_provenance(store: Path) -> None:
-    verdict = json.dumps({"probe": {"clarity": {"auc": 0.5}, "safety": {"auc": None}}})
-    attach_set(store, "one", 6, ("clarity", "safety", "gone"), documents={VERDICT: verdict})
-    few = look(store).traits[0].auc
-    attach_set(store, "many", 2 * MIN_TEXTS, documents={VERDICT: verdict})
+    warned = json.dumps({"probe": {"clarity": {"auc": 0.5, "untold": "clarity: chance"}, "safety": {"auc": None}}})
+    good = json.dumps({"probe": {"clarity": {"auc": 0.9, "untold": ""}}})
+    attach_set(store, "good", 6, ("clarity", "safety", "gone"), documents={VERDICT: good})
+    before = look(store).traits[0]
+    attach_set(store, "warned", 16, documents={VERDICT: warned}, age=-HOUR)
     attach_set(store, "held-out", 2, pool="eval")
-    clarity, safety = look(store).traits
+    found = look(store)
+    clarity, safety = found.traits
 
     assert (make_counts(1, 1), make_counts(9, 9)) == (clarity.authored, clarity.attached)
-    assert (None, 0.5, None) == (few, clarity.auc, safety.auc)
+    assert (2, 2) == (found.sets, found.set_aside)
+    assert (0.9, "", 0.5, "clarity: chance") == (before.auc, before.untold, clarity.auc, clarity.untold)
+    assert (None, "") == (safety.auc, safety.untold)
 
 
 def test_last_run_is_that_of_the_newest_set_whatever_came_of_it(store: Path) -> None:

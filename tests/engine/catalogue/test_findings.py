@@ -30,7 +30,7 @@ def with_counts(attached: tuple[int, int], authored: tuple[int, int]) -> ModelCo
         (make_condition(faults=(BROKEN,)), "broken", "1 mistake", ("exemplars plan",)),
         (make_condition(last=make_last("rejected", said="3 lack")), "failed", ": 3 lack", (f"{START} --effort low",)),
         (make_condition(proposed=("run-9",)), "waits", "report of run run-9", REVIEW),
-        (with_trait(auc=0.69), "hardly apart", "Clarity: the last set's poles have an AUC of 0.69. Read ten", (AGAIN,)),
+        (with_trait(untold="clarity: as chance."), "hardly apart", "Clarity, in the last set: as chance.", (AGAIN,)),
         (
             make_condition(alike=(("A", "B", -0.9),)),
             "one thing",
@@ -55,7 +55,7 @@ def test_finding_says_what_to_type(condition: ModelCondition, kind: str, said: s
     "condition",
     [
         *(make_condition(last=make_last(status)) for status in ("attached", "turned down", "cancelled")),
-        with_trait(auc=0.7),
+        with_trait(auc=0.5),
         with_counts((12, 8), (0, 0)),
     ],
 )
@@ -64,7 +64,9 @@ def test_nothing_is_found_where_nothing_is_wrong(condition: ModelCondition) -> N
 
 
 def test_most_pressing_comes_first_and_a_trained_model_is_asked_for_nothing_that_it_refuses() -> None:
-    found = replace(with_trait(auc=0.5), faults=(BROKEN,), proposed=("run-2",), state="ready").findings
+    found = replace(
+        with_trait(untold="clarity: as chance."), faults=(BROKEN,), proposed=("run-2",), state="ready"
+    ).findings
 
     assert ["broken", "waits", "hardly apart"] == [finding.kind for finding in found]
     assert ["broken", "waits"] == [finding.kind for finding in found if finding.commands]

@@ -18,11 +18,12 @@ def survey(*models: ModelCondition) -> list[ModelCondition]:
 
 def test_page_says_how_many_need_a_person_and_has_each_finding_with_what_to_type_and_all_models() -> None:
     past = PastRun(NOON, NOON, 16, 1.5), PastRun(NOON - timedelta(days=30), None, 0, 0.25)
-    found = survey(make_condition(runs=past), BROKEN)
+    found = survey(make_condition(runs=past, set_aside=3), BROKEN)
     told = describe_json(found, NOON)
     page = write_page(found)
 
-    assert page.startswith("# 1 of 2 models needs a person\n\n**32 synthesized samples in 2 attached sets, 8 authored;")
+    said = "**32 synthesized samples in 2 attached sets, 3 set aside for evaluation, 8 authored;"
+    assert page.startswith(f"# 1 of 2 models needs a person\n\n{said}")
     assert "**Cannot be read**: \\*1\\* \\</script\\>" in page
     assert "\n\n```sh\nexemplars plan\n```" in page
     assert f"| {HANDLE} | draft | nothing | 16 | 0.95 | attached, 2026-11-25 | $1.75 |" in page
