@@ -126,7 +126,7 @@ def make_report_data(
         stamp=stamp,
         synth_model=gateway.endpoint.name,
         success=verdict.success,
-        headline=capitalise(state_headline(len(kept), warnings, stamp.synth_type)),
+        headline=capitalise(state_headline(len(kept), warnings, stamp.synth_type, verdict.proposed)),
         made=describe_made(rounds) if verdict.success else "",
         failed=(*rounds.explain_shortfall(), *verdict.failed),
         warnings=warnings,

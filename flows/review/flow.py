@@ -26,6 +26,7 @@ from engine.settings import read_settings
 from engine.store.proposals import attach_proposal, read_decisions, reject_proposal
 from engine.store.sample_set import count_poles, write_filling_command
 from engine.store.store import StoredSet
+from engine.system.concurrency import add_log_context
 from engine.text.embedding import SentenceEncoder
 from engine.text.formatting import capitalise, join_words, shorten
 from expectations.checking import check_model
@@ -148,6 +149,7 @@ async def finish_review(proposal: StoredSet, review: PersonReview, lease: Lease,
         ended = reject_proposal(proposal, review.why, True, review.who)
     emit_written(ended)
     finish_replacing(ended)
+    add_log_context(outcome=ended.status)
     return read_result(ended)
 
 

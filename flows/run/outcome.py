@@ -29,6 +29,7 @@ from engine.settings import Settings
 from engine.store.changes import detach_replaced, detach_set
 from engine.store.layout import REPORT
 from engine.store.store import StoredSet, describe_sets, list_replaced, list_sets
+from engine.system.concurrency import add_log_context
 from engine.text.formatting import capitalise, count_noun, join_words, shorten
 from flows.run.labels import KEPT, STOPPED_AT_LIMIT
 from flows.run.page.report import report_error
@@ -88,6 +89,7 @@ def find_nothing_lacking(settings: Settings, job: Job) -> RunResult:
             detach_set(stored, who=f"run {get_run_id()}")
     headline += f"; {describe_sets(older)} made for an older definition went" if older else ""
     get_run_logger().info("%s. Nothing is asked", capitalise(headline))
+    add_log_context(outcome="not_needed")
     return RunResult(get_run_id(), "not_needed", "", "", wanted, {}, headline=headline)
 
 
@@ -147,6 +149,7 @@ def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSe
             headline=state_outcome(rounds, verdict),
         )
         get_run_logger().info("%s: %s", capitalise(result.headline), result.samples)
+        add_log_context(outcome=result.status)
         return result
     lacking = rounds.explain_shortfall()
     kind = QuotaError if lacking else GateError
