@@ -12,7 +12,7 @@ from engine.definitions.sources.entries import walk_source
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import InputError, StoreError
-from engine.origin.places import Place, Standing, find_places
+from engine.origin.places import Place, Standing, find_places, list_corrected
 from engine.origin.prompts import AskedPrompt, find_prompt, stands_in
 from engine.report.wording import EXPLANATIONS
 from engine.settings import Settings
@@ -48,6 +48,7 @@ class Origin:
         prompt: None where no run has made it.
         seeds: the author's texts that its prompt shows, and those that a person had accepted. Of a variation the first
             is what it varies, without its text where its place has that no more.
+        replaces: the id of the text in whose place a person wrote it; None for any other.
     """
 
     handle: str
@@ -62,6 +63,7 @@ class Origin:
     prompt: AskedPrompt | None = None
     seeds: tuple[Seed, ...] = ()
     also: tuple[tuple[Standing, str], ...] = ()
+    replaces: int | None = None
 
 
 def trace_sample(
@@ -82,7 +84,9 @@ def trace_sample(
     kept = _read_definition(stored) if stored else {}
     outline, trait, pole = _find_outline(models_uri, place.handle, kept), row.get("trait", ""), row.get("pole")
     named = next((item for item in outline.traits if item.key == trait), None) if outline else None
-    prompt = find_prompt(settings.replies_place, stored, row) if stored and "prompt_sha256" in row else None
+    replaces = list_corrected(stored).get(number) if stored else None
+    is_persons = replaces is not None
+    prompt = find_prompt(settings.replies_place, stored, row, is_persons) if stored and "prompt_sha256" in row else None
     told = (item for name in ("seeds", "reviewed") for item in kept.get(name, ()) if prompt and item["trait"] == trait)
     own = {item["sha256"]: item for item in told}
     texts = _read_texts(models_uri, samples_uri, outline, own) if own and outline else {}
@@ -94,12 +98,13 @@ def trace_sample(
         row=row,
         trait=named.name if named else trait,
         pole=named.label(pole) if named and pole else pole or "",
-        why=_explain(place, number),
+        why=_explain(place, number, replaces),
         made_in={name: stored.manifest[name] for name in SET_FACTS} if stored else {},
         events=tuple(events),
         prompt=prompt,
         seeds=tuple(_list_shown(own, texts, row.get("seed_sha256"), prompt)) if prompt else (),
         also=tuple((other.standing, other.where) for other in others),
+        replaces=replaces,
     )
 
 
@@ -145,20 +150,21 @@ def _list_shown(
             yield Seed(item["trait"], "", item["quality"], f"{place}, changed since (SHA-256 {sha256})")
 
 
-def _explain(place: Place, number: int) -> str:
+def _explain(place: Place, number: int, replaces: int | None) -> str:
     row = place.row
     if place.standing == "authored":
         return "its author wrote it, or it was added as a sample: no run has made it"
     if place.standing == "rejected":
         found = f" It was found: {row['detail']}" if row["detail"] else ""
         return f"{row['reason']}: {EXPLANATIONS[row['reason']]}{found}"
+    if place.standing == "replaced" and place.stored:
+        new = next(new for new, was in list_corrected(place.stored).items() if was == number)
+        return f"it was proposed, and a person wrote another text in its place, sample {new}"
     if place.standing == "left out" and place.stored:
-        review = place.stored.manifest.get("review", {})
-        if number in review.get("left_out", ()):
-            return "it was proposed, and a person left it out"
-        if number in [entry["was"] for entry in review.get("corrected", ())]:
-            return "it was proposed, and a person wrote another text in its place"
-        return "it was proposed, and its set was not attached"
+        is_left_out = number in place.stored.manifest.get("review", {}).get("left_out", ())
+        return f"it was proposed, and {'a person left it out' if is_left_out else 'its set was not attached'}"
+    if replaces is not None:
+        return f"a person wrote it in a review, in the place of sample {replaces}; the gate passed its set"
     came = f"it came in round {row['attempt']}, " if "attempt" in row else "it "
     return f"{came}broke no rule and was chosen; the gate passed its set"
 

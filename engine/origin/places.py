@@ -20,7 +20,7 @@ from engine.store.store import StoredSet, explain_damage, get_set, list_in_pool,
 from engine.system.filesystem import open_folder, open_whole
 
 # Where there are several places, the first of these says most.
-Standing = Literal["attached", "proposed", "authored", "removed", "left out", "detached", "rejected"]
+Standing = Literal["attached", "proposed", "authored", "removed", "replaced", "left out", "detached", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,11 @@ def find_places(models_uri: str, samples_uri: str, number: int, handle: str | No
         )
     standings = get_args(Standing)
     return sorted(places, key=lambda place: standings.index(place.standing))
+
+
+def list_corrected(stored: StoredSet) -> dict[int, int]:
+    """The ids of texts that a person wrote in a set's review, each with that of the text in whose place it stands."""
+    return {entry["id"]: entry["was"] for entry in stored.manifest.get("review", {}).get("corrected", ())}
 
 
 def read_matching(stored: StoredSet, name: str, column: str, value: object) -> list[dict[str, Any]]:
@@ -129,7 +134,8 @@ def _find_in_set(stored: StoredSet, number: int) -> Iterator[Place]:
             yield Place(stored.handle, "removed", stored.file(MANIFEST), entry, stored)
     if stored.status != "proposed" and not there:
         for row in read_matching(stored, PROPOSED, "id", number):
-            yield Place(stored.handle, "left out", stored.file(PROPOSED), row, stored)
+            gone: Standing = "replaced" if number in list_corrected(stored).values() else "left out"
+            yield Place(stored.handle, gone, stored.file(PROPOSED), row, stored)
     for row in read_matching(stored, REJECTED, "id", number):
         yield Place(stored.handle, "rejected", stored.file(REJECTED), row, stored)
 

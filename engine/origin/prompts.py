@@ -14,6 +14,7 @@ from engine.store.store import StoredSet
 
 NO_PROMPT = "its set does not keep the prompt"
 NO_REPLY = "no reply with this text is kept: replies are no part of the set"
+BY_PERSON = "no reply has this text: a person wrote it, in the place of the one that answered the prompt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +33,21 @@ class AskedPrompt:
     said: str = ""
 
 
-def find_prompt(place: RepliesPlace, stored: StoredSet, row: Mapping[str, Any]) -> AskedPrompt:
-    """The prompt of a sample that a run has made.
+def find_prompt(
+    place: RepliesPlace, stored: StoredSet, row: Mapping[str, Any], is_persons: bool = False
+) -> AskedPrompt:
+    """The prompt of a sample that a run has made; of one whose text is a person's, that of the text before.
 
     Raises:
         StoreError: the prompts of its set cannot be read.
     """
     sha256, text = str(row["prompt_sha256"]), row["text"] or ""
-    answers = list_answers(place, stored.manifest["plan_id"]) if text else []
+    answers = list_answers(place, stored.manifest["plan_id"]) if text and not is_persons else []
     reply = next((answer for answer in answers if stands_in(text, answer)), None)
     messages: tuple[tuple[str, str], ...] = ()
     for kept in read_matching(stored, PROMPTS, "prompt_sha256", sha256):
         messages = Prompt(kept["user"], kept["system"], tuple(map(tuple, json.loads(kept["turns"])))).messages
-    missing = [*([] if messages else [NO_PROMPT]), *([NO_REPLY] if reply is None else [])]
+    missing = [*([] if messages else [NO_PROMPT]), *([BY_PERSON if is_persons else NO_REPLY] if reply is None else [])]
     return AskedPrompt(sha256, messages, reply, "; ".join(missing))
 
 

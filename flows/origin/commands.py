@@ -82,7 +82,9 @@ def _list_parts(origin: "Origin") -> Iterator[tuple[str, str]]:
         by = f"prompts {made['versions']['prompts']}, exemplars {made['versions']['exemplars']}"
         yield "set", f"run {made['run_id']}, {made['status']}: {how}\nplan {made['plan_id']}, {by}"
     if "synth_model" in row:
-        yield "made by", f"{row['synth_model']}, for {format_cost(row['cost_usd'])}, in round {row['attempt']}"
+        made_by = f"{row['synth_model']}, for {format_cost(row['cost_usd'])}, in round {row['attempt']}"
+        by_person = f"a person, in the place of sample {origin.replaces}, which was made by {made_by}"
+        yield "made by", made_by if origin.replaces is None else by_person
         yield "about", _join(json.loads(row["scenario"]) | {"pair": row["pair_id"] or "none"})
     if votes := row.get("judge_votes"):
         yield "judges", "\n".join(_join(vote) for vote in json.loads(votes))

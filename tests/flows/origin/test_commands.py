@@ -18,11 +18,11 @@ import exemplars
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.llm.client.request import Prompt
-from engine.origin.prompts import NO_PROMPT, NO_REPLY
+from engine.origin.prompts import BY_PERSON, NO_PROMPT, NO_REPLY
 from engine.report.wording import EXPLANATIONS
 from engine.settings import read_settings
 from engine.store.added_samples import add_samples
-from engine.store.layout import DEFINITION, PROMPTS, SAMPLES
+from engine.store.layout import DEFINITION, PROMPTS, REPORT, SAMPLES
 from engine.store.proposals import keep_decision
 from engine.store.store import get_set
 from flows.api.keys import issue_key, locate_keys
@@ -134,7 +134,9 @@ def test_set_without_prompts_says_so_and_damage_elsewhere_stops_nothing(shed: Wo
     assert before == {path for path in shed.folder.rglob("*") if path.is_file()}
 
 
-def test_what_became_of_a_text_says_who_did_it(shed: Workspace, run_command: Command) -> None:
+def test_what_became_of_a_text_says_who_did_it(
+    shed: Workspace, run_command: Command, caplog: pytest.LogCaptureFixture
+) -> None:
     key, _ = issue_key(locate_keys(read_settings()), ["u22a8"], "authoring", datetime.now(UTC), "Ann's")
     run_id = run_command("synthesize", HANDLE, "--effort", "low", "--review", "--json").facts["run_id"]
     folder = shed.find_set(run_id)
@@ -144,12 +146,15 @@ def test_what_became_of_a_text_says_who_did_it(shed: Workspace, run_command: Com
     assert 0 == run_command("review", run_id, "--correct", str(was), better).code
     keep_decision(get_set(str(shed.samples), run_id), left_out, "refuse", key.id)
     waits = exemplars.show(stays)
+    report = (folder / REPORT).read_text()
     assert 0 == run_command("review", run_id, "--attach", "--why", "fine").code
     assert 0 == run_command("remove", HANDLE, str(removed), "--why", "dull").code
     gone = [exemplars.show(number, HANDLE) for number in (left_out, removed)]
     assert 0 == run_command("detach", run_id).code
     off = exemplars.show(stays, run_id=run_id)
-    corrected = exemplars.show(make_id(HANDLE, rows[3]["trait"], better))
+    number = make_id(HANDLE, rows[3]["trait"], better)
+    corrected, replaced = exemplars.show(number), exemplars.show(was)
+    printed = run_command("show", str(number)).out
     add_samples(str(shed.folder / "models"), str(shed.samples), HANDLE, [Seed("clarity", "Added.", 0.0)])
     own = exemplars.show(make_id(HANDLE, "clarity", "Added."))
     unknown = run_command("show", "12")
@@ -167,6 +172,15 @@ def test_what_became_of_a_text_says_who_did_it(shed: Workspace, run_command: Com
     assert ("detached", "set detached", me) == (off.standing, off.events[-1].what, off.events[-1].who)
     assert ("detached", better) == (corrected.standing, corrected.row["text"])
     assert ("reviewed: correct", me) == (corrected.events[1].what, corrected.events[1].who)
+    assert corrected.prompt is not None
+    assert (was, BY_PERSON) == (corrected.replaces, corrected.prompt.said)
+    assert f"a person wrote it in a review, in the place of sample {was}; the gate passed its set" == corrected.why
+    assert f"a person, in the place of sample {was}, which was made by openai/test" in printed
+    assert ("replaced", f", sample {number}") == (replaced.standing, replaced.why[-len(f", sample {number}") :])
+    # A proposal is never called attached.
+    assert "proposed" in report.partition("<title>")[2].partition("</title>")[0]
+    ended = [record.args for record in caplog.records if record.name == "exemplars.runs"]
+    assert ["proposed", "attached"] == [args[0] for args in ended if isinstance(args, tuple)]
     assert me == read_manifest(folder)["review"]["who"]
     assert ("authored", f"{HANDLE}/added.jsonl:1", "Obscure", None) == (own.standing, own.where, own.pole, own.prompt)
     assert (2, True) == (unknown.code, "There is no sample 12 in " in unknown.message)
