@@ -5,6 +5,7 @@ All figures, pictures and texts are in the report, which the page links.
 
 import json
 import re
+from collections.abc import Iterable
 
 from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES, Model
@@ -66,16 +67,27 @@ def write_next_steps(rounds: Rounds, verdict: Verdict, stored: StoredSet, api_ur
     if verdict.proposed:
         return "\n\n".join(["## Next", *_write_review_steps(stored, report, api_url)])
     if verdict.success:
-        use = "**Evaluate** with the samples" if rounds.plan.synth_type == "enrich" else "**Use** the samples"
-        first = ", once you have read the warnings below" if list_warnings(rounds, verdict) else ""
-        code = _write_code("python", *write_reading(stored.file(SAMPLES)))
-        return "\n\n".join(["## Next", report, f"{use}{first}:", code])
+        return write_use(stored, rounds.plan.synth_type == "enrich", bool(list_warnings(rounds, verdict)), api_url)
     again = "**Start again** when that is done. What was answered is kept, so only what is lacking is asked for:"
     command = format_command(rounds.plan.model, rounds.plan.synth_type, rounds.plan.level.effort)
     if rounds.is_hopeless:
         again = "**Start again** with another model. To ask the same one anew, drop its replies first:"
         command = f"exemplars prune --replies {rounds.plan.model.handle}\n{command}"
     return "\n\n".join(["## Next", report, again, _write_code("sh", command)])
+
+
+def write_use(stored: StoredSet, is_held_out: bool, is_warned: bool, api_url: str | None) -> str:
+    """Writes the steps once a set is attached."""
+    use = "**Evaluate** with the samples" if is_held_out else "**Use** the samples"
+    first = ", once you have read the warnings below" if is_warned else ""
+    code = _write_code("python", *write_reading(stored.file(SAMPLES)))
+    return "\n\n".join(["## Next", _write_report_step(stored, api_url), f"{use}{first}:", code])
+
+
+def write_list(title: str, sentences: Iterable[str]) -> str:
+    """Writes sentences below a title; empty without any."""
+    lines = [f"- {escape(sentence)}" for sentence in sentences]
+    return "\n".join([title, "", *lines]) if lines else ""
 
 
 def write_reading(place: str) -> tuple[str, str]:
@@ -131,12 +143,8 @@ def _write_code(language: str, *lines: str) -> str:
 def _write_findings(rounds: Rounds, verdict: Verdict) -> str:
     """Writes what is lacking or was found, and the warnings."""
     found = () if verdict.success else rounds.explain_shortfall() or verdict.failed
-    sections = (("Why:", found), ("Warnings:", list_warnings(rounds, verdict)))
-    return "\n\n".join(
-        "\n".join([title, "", *(f"- {escape(item)}" for item in sentences)])
-        for title, sentences in sections
-        if sentences
-    )
+    sections = write_list("Why:", found), write_list("Warnings:", list_warnings(rounds, verdict))
+    return "\n\n".join(filter(None, sections))
 
 
 def _write_kept(rounds: Rounds, verdict: Verdict) -> str:

@@ -19,7 +19,9 @@ from engine.domain.model import POLES, Model, SynthType
 from engine.domain.samples import Row
 from engine.domain.verdict import RunResult, Verdict
 from engine.errors import GateError
+from engine.report.run_page import escape
 from engine.review.correct import apply_corrections
+from engine.review.ended_page import describe_review, write_ended_page
 from engine.review.settle import PersonReview, add_decisions, measure_standing, settle
 from engine.run.outcome import find_run_set, make_entry_check, read_result
 from engine.settings import read_settings
@@ -122,20 +124,22 @@ async def end_proposal(proposal: StoredSet, review: PersonReview) -> RunResult:
         open_run_resources(read_settings(), get_run_logger()) as resources,
         resources.hold_lease(proposal.handle, waits=True) as lease,
     ):
-        result = await finish_review(proposal, review, lease, resources)
+        ended = await finish_review(proposal, review, lease, resources)
+        result = read_result(ended)
         # The proposal's own run is suspended, unless Prefect could not suspend it.
         if proposal.run_id != str(flow_run.get_id()):
             said = f"{capitalise(result.headline)}, by run {flow_run.get_id()}"
             state: State[None] = Completed(message=said) if review.attach else Cancelled(message=said)
             end_suspended(resources.client, proposal.run_id, state)
-    await _show(result)
+        api_url = resources.settings.api_url
+    await _show(ended, result, api_url)
     if review.fill and review.attach:
         await start_filling(proposal)
     return result
 
 
-async def finish_review(proposal: StoredSet, review: PersonReview, lease: Lease, resources: RunResources) -> RunResult:
-    """The end of a proposal, by a run that holds its model's lease and has a person's decision on it.
+async def finish_review(proposal: StoredSet, review: PersonReview, lease: Lease, resources: RunResources) -> StoredSet:
+    """The set of a proposal as it has ended, by a run that holds its model's lease and has a person's decision on it.
 
     Raises:
         GateError: what stands does not pass beside what is attached by now; the proposal still waits.
@@ -150,7 +154,7 @@ async def finish_review(proposal: StoredSet, review: PersonReview, lease: Lease,
     emit_written(ended)
     finish_replacing(ended)
     add_log_context(outcome=ended.status)
-    return read_result(ended)
+    return ended
 
 
 async def start_filling(proposal: StoredSet) -> None:
@@ -188,16 +192,12 @@ async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resou
         logger.warning("%s since: the gate checks again", came)
 
 
-async def _show(result: RunResult) -> None:
-    """Says on the page of this flow run what came of the proposal, in the place of what was proposed."""
-    headline = capitalise(result.headline)
-    lines = [
-        f"# {headline}",
-        "",
-        f"- samples: `{result.samples}`" if result.kept else "",
-        f"- report: `{result.report}`",
-    ]
-    await show_page(str(flow_run.get_id()), "verdict", "\n".join(lines), headline)
+async def _show(ended: StoredSet, result: RunResult, api_url: str | None) -> None:
+    """Says what came of the proposal on the page of this flow run, and of the one that proposed it."""
+    card = f"{capitalise(result.headline)}\n\n{escape(describe_review(ended.manifest))}"
+    page = write_ended_page(ended, result, api_url)
+    for run_id in {str(flow_run.get_id()), ended.run_id}:
+        await show_page(run_id, "verdict", page, card)
 
 
 async def _check(proposal: StoredSet, rows: Sequence[Row], were: Sequence[int], resources: RunResources) -> Verdict:

@@ -1,6 +1,8 @@
 """A set that is proposed on the command line, and what ``exemplars review`` makes of it."""
 
+import getpass
 import json
+from uuid import UUID
 
 import pyarrow.parquet as pq
 import pytest
@@ -8,6 +10,8 @@ from fakes.commands import Command
 from fakes.provider import Provider
 from fakes.set_events import capture_set_events
 from fakes.workspace import HANDLE, MODEL, Workspace, read_manifest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 
 from engine.domain.samples import make_id
 from engine.settings import read_settings
@@ -24,6 +28,15 @@ NOTHING_PASSES = {
 CORRECTED = "We wrote this sentence ourselves, and nobody else has written it before."
 OLDER = f"was made for an older definition of {HANDLE} than the present one"
 PROPOSE = ("synthesize", *LOW, "--review")
+
+
+def read_verdict_page(run_id: str) -> str:
+    its = ArtifactFilter(
+        flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(run_id)]), key=ArtifactFilterKey(any_=["verdict"])
+    )
+    with get_client(sync_client=True) as client:
+        [found] = client.read_artifacts(artifact_filter=its)
+    return str(found.data)
 
 
 def test_reviewed_set_keeps_what_stands_is_filled_up_and_teaches_later_runs(
@@ -58,6 +71,7 @@ def test_reviewed_set_keeps_what_stands_is_filled_up_and_teaches_later_runs(
     said, filled = map(json.loads, run_command("review", run_id, *options, "--fill", "--json").out.splitlines())
     asked = provider.calls.total()
     rows = pq.read_table(folder / SAMPLES).to_pylist()
+    page = read_verdict_page(run_id)
     again = run_command("review", run_id, "--reject")
     plans = {}
     for teach in ("false", "true"):
@@ -78,6 +92,14 @@ def test_reviewed_set_keeps_what_stands_is_filled_up_and_teaches_later_runs(
     assert (2, True) == (len(pq.read_table(filled["samples"])), 0 < asked < len(rows))
     assert {first["id"], second["id"]} == {*read_manifest(folder)["review"]["refused"]}
     assert 4 == len((folder / DECISIONS).read_text().splitlines())
+    # The card says who changed what, and all that a set's own has.
+    number = make_id(HANDLE, others[0]["trait"], CORRECTED)
+    assert f"# {HANDLE}: 14 attached" in page
+    assert f"**Attached by {getpass.getuser()}, " in page
+    assert f"- 2 left out: {first['id']} by key and {second['id']}\n" in page
+    assert f"- 1 corrected: {others[0]['id']} (now {number}) by" in page
+    for said in ("## Next", str(folder / REPORT), "pd.read_parquet", "**Clarity, Clear**: ", "to spare: ", "## Cost: "):
+        assert said in page
     assert documents == {name: (folder / name).read_bytes() for name in documents}
     assert 0 == run_command("verify").code
     assert (2, True) == (again.code, "is attached: it does not wait for a review" in again.message)
