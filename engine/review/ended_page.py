@@ -38,7 +38,8 @@ def describe_review(manifest: Mapping[str, Any]) -> str:
     """Who has ended a review, when, and why."""
     review = manifest["review"]
     why = f": {review['why']}" if review.get("why") else ""
-    return f"{capitalise(manifest['status'])} by {review['who']}, {review['when'][:16].replace('T', ' ')} UTC{why}"
+    who = f" by {review['who']}" if review.get("who") else ""
+    return f"{capitalise(manifest['status'])}{who}, {review['when'][:16].replace('T', ' ')} UTC{why}"
 
 
 def list_changes(manifest: Mapping[str, Any]) -> Iterator[str]:

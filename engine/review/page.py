@@ -2,16 +2,24 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from engine.domain.samples import Row
-from engine.store.layout import PROPOSED, REVIEW_DATA
+from engine.review.ended_page import describe_review
+from engine.store.layout import PROPOSED, REVIEW_DATA, VERDICT
 from engine.store.proposals import list_corrections, read_deadline, read_decisions, read_rows, sum_up
-from engine.store.store import StoredSet
+from engine.store.store import StoredSet, read_document
 from engine.system.filesystem import read_bytes
 from engine.text.formatting import embed_json, load_pages
 
+ENDED = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Review {handle}</title>
+<h1>{handle}</h1><p>{said}. The set of run {run_id} waits for nobody any more.</p>
+<p><a href="/v1/runs/{run_id}/report">Its report</a>, as it was proposed</p></html>
+"""
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -45,9 +53,16 @@ def render_review_page(stored: StoredSet, run_page: str | None = None) -> str:
             run_page=run_page,
             count=len(packed["rows"]),
             until=f"{read_deadline(stored):%Y-%m-%d}",
+            warnings=read_document(stored, VERDICT).get("warnings", ()),
             packed=embed_json(packed),
         )
     )
+
+
+def render_ended(stored: StoredSet) -> str:
+    """What stands in the page's place once the review has ended."""
+    said = escape(describe_review(stored.manifest))
+    return ENDED.format(handle=escape(stored.handle), said=said, run_id=stored.run_id)
 
 
 def _pack_rows(rows: Sequence[Row], samples: Mapping[str, Any]) -> list[dict[str, Any]]:

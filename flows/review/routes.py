@@ -12,7 +12,7 @@ from pydantic import Field
 
 from engine.errors import InputError
 from engine.review.correct import MAX_CHARACTERS, explain_rejection
-from engine.review.page import render_review_page
+from engine.review.page import render_ended, render_review_page
 from engine.store.layout import PROPOSED
 from engine.store.proposals import Said, keep_decision, read_rows
 from engine.store.store import StoredSet, find_set
@@ -75,11 +75,16 @@ class ReviewAnswer(Answer):
     summary="Review a proposed set in a browser",
 )
 def read_review(request: Request, run_id: RunId) -> Response:
-    """The page on which a person reads a proposed set, for a key that owns the model's namespace.
+    """The page on which a person reads a proposed set, for a key that owns the model's namespace; once its review has
+    ended, who ended it, when and how.
 
     For a browser the key is the password of its dialog, with any user name.
     """
-    page = render_review_page(_find_proposal(request, run_id), url_for("flow-run", obj_id=run_id))
+    stored = find_set(get_storage(request).samples_uri, str(run_id))
+    if stored and "when" in stored.manifest.get("review", {}) and get_key(request).owns(stored.handle):
+        page = render_ended(stored)
+    else:
+        page = render_review_page(_find_proposal(request, run_id), url_for("flow-run", obj_id=run_id))
     return Response(page, media_type="text/html", headers=PAGE_HEADERS)
 
 

@@ -49,10 +49,10 @@ function filter(keep) {
 }
 
 function count() {
-  const found = {accept: 0, refuse: 0, other_pole: 0};
-  for (const said of decisions.values()) found[said] += 1;
+  const found = {accept: 0, correct: 0, refuse: 0, other_pole: 0};
+  for (const [id, said] of decisions) found[said === "accept" && texts.has(id) ? "correct" : said] += 1;
   const left = data.rows.length - decisions.size;
-  at("counts").textContent = `${left} left; ${found.accept} accepted, ${found.refuse} refused, ${found.other_pole} of the other pole`;
+  at("counts").textContent = `${left} left; ${found.accept} accepted, ${found.correct} corrected, ${found.refuse} refused, ${found.other_pole} of the other pole`;
   at("meter").setAttribute("aria-valuenow", decisions.size);
   at("meter").firstElementChild.style.width = `${100 * decisions.size / Math.max(data.rows.length, 1)}%`;
   const stands = data.rows.length - found.refuse - found.other_pole;
@@ -68,7 +68,7 @@ function drawAxis(row) {
     make("i", {class: kind, style: `left:${(100 * one.position).toFixed(1)}%`});
   return make("div", {},
     make("div", {class: "axis", role: "img", "aria-label": `Lies at ${Math.round(100 * row.position)} of 100 from ${label(row, "negative")} to ${label(row, "positive")}`}, mark(pair, "pair"), mark(row, "")),
-    make("div", {class: "ends"}, make("span", {text: label(row, "negative")}), make("span", {text: label(row, "positive")})));
+    make("div", {class: "ends"}, make("span", {text: label(row, "negative")}), pair && make("span", {text: "● this text, ○ its pair"}), make("span", {text: label(row, "positive")})));
 }
 
 function drawButtons(row) {

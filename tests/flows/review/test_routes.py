@@ -17,7 +17,7 @@ from playwright.sync_api import Route, expect, sync_playwright
 
 from engine.domain.samples import make_id
 from engine.review.page import render_review_page
-from engine.store.layout import REVIEW_DATA
+from engine.store.layout import REVIEW_DATA, VERDICT
 from engine.store.proposals import keep_decision, list_corrections, read_decisions, reject_proposal, sum_up
 from engine.store.store import StoredSet
 from engine.store.verify import StoreVerifier
@@ -33,6 +33,7 @@ def propose(store: Path, *replaces: str) -> tuple[StoredSet, list[int]]:
     samples = {str(sample_id): {"position": 0.5, "side": None, "nearest": None} for sample_id in ids}
     traits = {"clarity": {"name": "<b>Clarity</b></script>", "positive": "Clear", "negative": "Obscure"}}
     shown = {REVIEW_DATA: json.dumps({"handle": HANDLE, "traits": traits, "samples": samples})}
+    shown |= {VERDICT: json.dumps({"warnings": ["clarity: <b>."]})}
     wait = {"until": until}
     stored = attach_set(
         store, run_id, status="proposed", handle=HANDLE, documents=shown, review=wait, replaces=replaces
@@ -65,10 +66,14 @@ def test_page_is_the_owners(surface: Surface) -> None:
     path = f"/runs/{stored.run_id}/review"
     page, challenge = surface.author.get(path), surface.nobody.get(path)
     others = [surface.stranger.get(path), surface.author.get(f"/runs/{uuid4()}/review")]
-    reject_proposal(stored, "over", False)
+    reject_proposal(stored, "<b>over", True, "Ann")
+    ended = [client.get(path) for client in (surface.author, surface.stranger)]
 
     assert (200, 401) == (page.status_code, challenge.status_code)
-    assert [(404, "not_found")] * 3 == [read_refusal(answer) for answer in (*others, surface.author.get(path))]
+    assert [(404, "not_found")] * 3 == [read_refusal(answer) for answer in (*others, ended[1])]
+    assert "<li>clarity: &lt;b&gt;.</li>" in page.text
+    assert (200, "Rejected by Ann, 20") == (ended[0].status_code, ended[0].text.partition("<p>")[2][:19])
+    assert " UTC: &lt;b&gt;over. The set of run " in ended[0].text
     assert "connect-src 'self'" in page.headers["content-security-policy"]
     assert "text/html" in page.headers["content-type"]
 
@@ -193,6 +198,7 @@ def test_decision_that_was_not_kept_stays_in_sight_and_bars_the_attaching(tmp_pa
         page.locator("#show").select_option("all")
         page.locator("h1").click()
         page.keyboard.press("a")
+        expect(page.locator("#counts")).to_contain_text(", 0 corrected, ")
         attach.click()
         expect(said).to_have_text("Waiting until what you decided is kept.")
         before = [*words]
