@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.choosing.choice import Choice
+from engine.choosing.diversity import MIN_TEXTS as VARIETY_FROM
+from engine.choosing.probe import MIN_TEXTS as TOLD_FROM
 from engine.choosing.rounds import NOTHING_TELLS, REPLY_REASONS, Rounds
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row
@@ -175,7 +177,7 @@ def describe_made(rounds: Rounds) -> str:
         made = f"{plan.wanted} for each pole of {count_noun(len(plan.model.traits), 'trait')}"
     else:
         made = f"{sum(plan.quotas.values()):,} that had been lacking"
-    return f"{made}; {count_others(rounds.choice)}."
+    return f"{made}; {count_others(rounds.choice)}.{_name_unmade(min(filter(None, plan.quotas.values()), default=0))}"
 
 
 def list_warnings(rounds: Rounds, verdict: Verdict) -> tuple[str, ...]:
@@ -228,6 +230,15 @@ def describe_votes(votes: VoteCounts) -> str:
         f"{count_noun(votes.disagreements, 'text')} divided, {count_noun(votes.ties, 'vote')} for neither pole, "
         f"{votes.invalid:,} unreadable"
     )
+
+
+def _name_unmade(fewest: int) -> str:
+    """Names the checks that so few texts at a pole are too few for; empty where all are made."""
+    unmade = [
+        *(["how well the poles are told apart"] if fewest < TOLD_FROM else []),
+        *(["variety, word order, likeness to the seeds"] if fewest < VARIETY_FROM else []),
+    ]
+    return f" Not checked, for want of texts ({fewest} a pole): {', '.join(unmade)}." if unmade else ""
 
 
 def _explain_hopeless(rounds: Rounds) -> str:

@@ -76,7 +76,12 @@ RefreshOption = Annotated[
     ),
 ]
 PerPoleOption = Annotated[
-    int | None, typer.Option(metavar="N", help="How many samples a pole, in place of the effort's number.")
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="How many samples a pole, in place of the effort's number. Below 8 variety, word order and likeness to "
+        "the seeds are not checked, below 4 nor how well poles are told apart.",
+    ),
 ]
 TraitOption = Annotated[str | None, typer.Option(help="One trait, by its key or name. Without it all.")]
 RunOption = Annotated[str | None, typer.Option(metavar="RUN_ID", help="Only this run's set.")]

@@ -11,7 +11,8 @@ from engine.settings import MOST_USD
 Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, max_length=HANDLE_MAX_LENGTH)]
 ChosenEffort = Annotated[Effort, Field(title="one of these")] | Annotated[None, Field(title="the model's own")]
 PerPole = (
-    Annotated[int, Field(title="so many", ge=1, le=MOST_PER_POLE)] | Annotated[None, Field(title="the effort's number")]
+    Annotated[int, Field(title="so many (below 8 fewer checks)", ge=1, le=MOST_PER_POLE)]
+    | Annotated[None, Field(title="the effort's number")]
 )
 
 Unnamed = Annotated[None, Field(title="none by this")]
