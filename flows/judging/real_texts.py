@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 from rich.text import Text
 
+from engine.choosing.probe import CHANCE_AUC
 from engine.definitions.labelled_file import LabelledFile
 from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, Trait
 from engine.errors import InputError
@@ -178,7 +179,12 @@ def _explain_test(handle: str, trait: Trait, test: TraitTest) -> Iterator[str]:
         reached = _format_reach(test.authored)
         yield f"nothing attached as yet: a run is worth it if it reaches more than the authored {reached}"
         return
-    if test.authored and test.together and round(test.together.auc, 2) < round(test.authored.auc, 2):
+    if test.attached.low <= CHANCE_AUC:
+        yield "the attached samples alone may be no better than chance here: the interval begins at 0.5 or below"
+    gain = round(test.together.auc, 2) - round(test.authored.auc, 2) if test.authored and test.together else None
+    if gain == 0:
+        yield "the attached samples add nothing to the authored ones here"
+    if gain is not None and gain < 0:
         yield "the attached samples make the authored ones worse here: look at them before you train"
     if test.attached and test.authored and test.authored.low > test.attached.auc:
         yield f"more labels would bring more than another run: 'exemplars suggest {handle} --to labels.csv' picks some"

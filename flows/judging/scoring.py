@@ -161,6 +161,7 @@ def _explain_placement(placement: Placement) -> Iterator[str]:
     if breaks is None:
         yield f"no grade, since a pole has fewer than {MIN_TEXTS} attached samples"
         return
-    yield f"developing from {breaks.developing:+.3f}, solid from {breaks.solid:+.3f}, strong from {breaks.strong:+.3f}"
     if breaks.overlap:
         yield "no grade, since the attached samples of the two poles overlap"
+        return
+    yield f"developing from {breaks.developing:+.3f}, solid from {breaks.solid:+.3f}, strong from {breaks.strong:+.3f}"

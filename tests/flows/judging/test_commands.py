@@ -105,11 +105,26 @@ def test_samples_that_make_the_seeds_worse_are_told(folder: Path, run_command: C
     seeds = [{"content": f"{text} So.", "clarity": 1} for text in REAL_PLAIN]
     seeds += [{"content": f"{text} So.", "clarity": 0} for text in REAL_STIFF]
     write_model(folder / "models", ("seeds.jsonl", write_lines(*seeds)))
+    same = run_command(*REAL, "--trait", "clarity").text
     (folder / "samples").rename(folder / "away")
     attach_poles(folder / "samples", {"clarity": {"positive": STIFF_TEXTS, "negative": PLAIN_TEXTS}})
 
     assert said not in good
-    assert f"{said}labels would bring more than another run" in run_command(*REAL, "--trait", "clarity").text
+    told = run_command(*REAL, "--trait", "clarity").text
+    assert f"{said}labels would bring more than another run" in told
+    assert "clarity: the attached samples alone may be no better than chance here: the interval begins at" in told
+    assert "clarity: the attached samples add nothing to the authored ones here clarity:" in same
+
+
+def test_score_gives_no_breaks_where_the_poles_overlap(folder: Path, run_command: Command) -> None:
+    apart = run_command("score", HANDLE, "Press Save.").text
+    (folder / "samples").rename(folder / "away")
+    mixed = [text for pair in zip(PLAIN_TEXTS, STIFF_TEXTS, strict=True) for text in pair]
+    attach_poles(folder / "samples", {"clarity": {"positive": mixed[:5], "negative": mixed[5:]}})
+    overlapping = run_command("score", HANDLE, "Press Save.").text
+
+    assert (True, False) == tuple("clarity: developing from" in said for said in (apart, overlapping))
+    assert "clarity: no grade, since the attached samples of the two poles overlap" in overlapping
 
 
 def forget_samples(folder: Path) -> None:
