@@ -20,8 +20,8 @@ CHARS_PER_TOKEN = Spread(likely=4.4, most=3.6)
 # Check, write and report, and what the rounds need beside their calls, on two cores.
 OTHER_SECONDS = 8.0
 TIMED = (
-    "The time is by how long calls took in the last run, or by an embedded model's size before its first. Other work "
-    "of this machine makes it longer."
+    "The time is from the first call on, by how long calls took in the last run, or by an embedded model's size before "
+    "its first. What comes before it (start, load, plan) and other work of this machine come on top."
 )
 UNTIMED = "How long it takes is not known before the first run from here that asks these models to think as much."
 ASSUMED = (
@@ -114,12 +114,12 @@ def estimate_calls(
 
 
 def add_amounts(amounts: Sequence[Amount]) -> Amount:
-    """The sum of amounts, over kinds of calls or over models."""
+    """The sum of amounts, over kinds of calls or over models; without any nothing is called, and costs nothing."""
     return Amount(
         sum(amount.calls for amount in amounts),
         sum(amount.tokens_in for amount in amounts),
         sum(amount.tokens_out for amount in amounts),
-        add_costs(*(amount.cost_usd for amount in amounts)),
+        add_costs(*(amount.cost_usd for amount in amounts)) if amounts else 0.0,
     )
 
 

@@ -101,7 +101,7 @@ def describe_run(
         prompts: how many prompts of each kind are included, at most.
         speeds: how long calls took here before.
     """
-    kinds = list_calls(plan, endpoint, judge)
+    kinds = list_calls(plan, endpoint, judge) if any(plan.quotas.values()) else ()
     pool, cells = plan.scenario_pool, count_scenarios(plan.level, 1, plan.wanted)
     return PlannedRun(
         handle=plan.model.handle,

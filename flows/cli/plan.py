@@ -54,7 +54,11 @@ def plan_run(settings: Settings, request: RunRequest, prompts: int = 2) -> Plann
         describe_judge(settings, job.level),
         limit_cost(settings, job.level),
         refused,
-        [*([job.note] if job.note else []), *_name_better_model(settings, job.level)],
+        [
+            *(["Nothing is lacking: a run asks nothing, and makes no set."] if job.lacks_nothing else []),
+            *([job.note] if job.note else []),
+            *_name_better_model(settings, job.level),
+        ],
         prompts,
         read_speeds(settings),
     )

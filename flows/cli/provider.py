@@ -44,10 +44,12 @@ def check_command(
 
 
 async def _collect(settings: "Settings", level: "Level", as_json: bool) -> "list[Checked]":
+    from engine.llm.embedded.embedded_models import is_embedded
     from engine.run.provider_check import check_models
 
     if not as_json:
-        print(f"Asking what a run at effort {level.effort} would ask", file=sys.stderr, flush=True)
+        slow = "; an embedded model may take minutes to begin" if is_embedded(level.synth_model) else ""
+        print(f"Asking what a run at effort {level.effort} would ask{slow}", file=sys.stderr, flush=True)
     checked = []
     async for each in check_models(settings, level):
         checked.append(each)

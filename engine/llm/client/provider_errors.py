@@ -157,8 +157,12 @@ class ErrorTranslator:
         return ProviderError(f"{self.where} failed: {message}", maybe_billed=_may_be_billed(error))
 
     def _make_unavailable(self, message: str, error: Exception) -> ProviderUnavailableError:
+        status = _find_status(error)
+        said = f"does not answer: {message}. Check {self.settings}_API_BASE and the network"
+        if status is not None:
+            said = f"answers with an error of its own ({status}): {message}. Its log, or its provider, says why"
         return ProviderUnavailableError(
-            f"{self.where} does not answer: {message}. Check {self.settings}_API_BASE and the network",
+            f"{self.where} {said}",
             _read_retry_after(error),
             maybe_billed=_may_be_billed(error),
             no_connection=_lacks_connection(error),

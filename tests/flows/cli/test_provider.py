@@ -15,7 +15,10 @@ def test_check_says_what_works_and_what_does_not(run_command: Command, monkeypat
     away = run_command("check", "u22a8.technical-writing")
     [told] = json.loads(run_command("check", "--json", "--effort", "low").out)
 
-    assert (0, "Asking what a run at effort low would ask\n") == (works.code, works.err)
+    assert (0, "Asking what a run at effort low would ask; an embedded model may take minutes to begin\n") == (
+        works.code,
+        works.err,
+    )
     assert "(synth model): works\n  answers as" in works.out
     assert "price of a million  free" in works.out
     assert 3 == away.code

@@ -37,9 +37,9 @@ NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 RAISED: dict[Fault, tuple[type[ProviderError], bool, str]] = {
     "limited": (RateLimitedError, False, "limits the rate"),
     "limited_seconds": (RateLimitedError, False, "limits the rate"),
-    "error_500": (ProviderUnavailableError, False, "The server had an error"),
+    "error_500": (ProviderUnavailableError, False, "answers with an error of its own (500): "),
     "error_503": (ProviderUnavailableError, False, "engine is currently overloaded"),
-    "error_529": (ProviderUnavailableError, False, "does not answer: Overloaded"),
+    "error_529": (ProviderUnavailableError, False, "answers with an error of its own (529): Overloaded"),
     "reset_middle": (ProviderUnavailableError, True, "does not answer"),
     "cut_body": (ProviderUnavailableError, True, "does not answer"),
     "hang": (ProviderTimeoutError, True, "no reply in 1 s. EXEMPLARS_CALL_TIMEOUT_SECONDS"),
