@@ -281,6 +281,9 @@ def import_litellm() -> Any:
     """Imports litellm, which takes 2 CPU-seconds, as this project uses it: offline, and quiet."""
     # Without this litellm downloads its price list when it is imported.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    # Seconds. Servers close an idle connection after 5 s and more (uvicorn, so vLLM). A busy event loop sees that too
+    # late: what it sends then never arrives, and counts as if it might be billed.
+    os.environ.setdefault("AIOHTTP_KEEPALIVE_TIMEOUT", "4")
     import litellm
 
     with suppress(ImportError):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+import uvicorn
 from fakes.builders import make_cell, make_test_plan
 from fakes.manners import MALFORMED, MISCOUNTED
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS, Behaviour, Provider, serve_app, serve_provider
@@ -19,7 +20,7 @@ from fastapi import FastAPI
 from engine.asking.cells import make_chat_request
 from engine.definitions.effort import Thinking
 from engine.errors import MalformedAnswerError
-from engine.llm.client.litellm_client import LitellmClient
+from engine.llm.client.litellm_client import LitellmClient, import_litellm
 from engine.llm.client.prices import Price
 from engine.llm.client.request import THINKING_TOKENS, Endpoint, Prompt, Reply, Request
 
@@ -109,6 +110,10 @@ async def test_tokens_cost_and_thinking_come_through(both: Both, model: str, cos
     assert (100, 30, 60) == (reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
     assert cost_usd == pytest.approx(reply.cost_usd)
     assert thinking in both.bodies[-1]
+
+
+def test_idle_connection_is_given_up_before_a_server_closes_it_unseen() -> None:
+    assert import_litellm().constants.AIOHTTP_KEEPALIVE_TIMEOUT < uvicorn.Config("app").timeout_keep_alive
 
 
 async def test_run_that_ends_closes_nothing_that_another_of_the_process_opens_or_uses(both: Both) -> None:
