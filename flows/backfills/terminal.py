@@ -18,7 +18,7 @@ from engine.backfills.page import describe_row
 from engine.backfills.targets import BackfillRequest, examine, list_selected
 from engine.domain.model import check_handle
 from engine.domain.verdict import SkipReason
-from engine.errors import ExemplarsError, RunInterruptedError
+from engine.errors import ExemplarsError, InputError, RunInterruptedError
 from engine.estimate.call_kinds import Spread
 from engine.estimate.estimate import OTHER_SECONDS, Amount, Estimate, add_amounts
 from engine.estimate.planned_run import PlannedRun
@@ -86,17 +86,29 @@ class Outlook:
         limited = min(calls, self.total.likely.calls * 60 / self.requests_per_minute)
         return OTHER_SECONDS + self._scale * max(calls / at_once, limited, MODEL_SECONDS * len(self.estimates))
 
+    @property
+    def likely_usd(self) -> float | None:
+        """The likely cost of all models; None where it is not known."""
+        likely_usd = self.total.likely.cost_usd
+        return None if likely_usd is None else self._scale * likely_usd
+
     def describe_cost(self) -> str:
         """The likely and the most cost of all models, “which cost nothing” where that is so."""
         if all(estimate.is_free for estimate in self.estimates):
             return "which cost nothing"
-        costs = self.total.likely.cost_usd, self.total.most.cost_usd
-        said = [format_cost(None if cost is None else self._scale * cost) for cost in costs]
+        most_usd = self.total.most.cost_usd
+        said = [format_cost(self.likely_usd), format_cost(None if most_usd is None else self._scale * most_usd)]
         return f"likely {said[0]}, at most {said[1]}"
 
 
 def make_request(
-    handles: Sequence[str], synth_type: str, effort: str | None, per_pole: int | None, **more: Any
+    handles: Sequence[str],
+    synth_type: str,
+    effort: str | None,
+    per_pole: int | None,
+    namespace: Sequence[str] | None,
+    glob: Sequence[str] | None,
+    **more: Any,
 ) -> BackfillRequest:
     """The request that somebody has typed; ``more`` are its other fields, which need no check.
 
@@ -108,8 +120,19 @@ def make_request(
         synth_type=check_synth_type(synth_type),
         effort=check_effort(effort),
         per_pole=None if per_pole is None else check_per_pole(per_pole),
+        namespace=_take_one("--namespace", namespace),
+        glob=_take_one("--glob", glob),
         **more,
     )
+
+
+def _take_one(option: str, given: Sequence[str] | None) -> str | None:
+    if given and len(given) > 1:
+        raise InputError(
+            f"{option} takes one value, and {len(given)} are given: {', '.join(given)}. Type the command once for "
+            "each, or choose all of them by one --glob, such as '[ab]*'"
+        )
+    return given[0] if given else None
 
 
 def look_ahead(settings: Settings, request: BackfillRequest, most: int | None = MAX_ESTIMATED) -> Outlook:
@@ -160,7 +183,9 @@ def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
         limits = sorted({each.limit_usd for each in estimates if each.limit_usd is not None})
         each = f"{' or '.join(map(format_cost, limits))} for each model" if limits else "none for a model"
         together = "none" if request.max_cost_usd is None else format_cost(request.max_cost_usd)
-        lines.append(f"Limits on cost: {each}, {together} for all together")
+        share = math.inf if request.max_cost_usd is None else request.max_cost_usd / (outlook.likely_usd or math.inf)
+        ends = f", where it is likely to stop with some {100 * share:.0f} % done" if 0 < share < 1 else ""
+        lines.append(f"Limits on cost: {each}, {together} for all together{ends}")
     return "\n".join(lines)
 
 

@@ -197,8 +197,8 @@ def plan_command(
     quiet_libraries(verbose=False)
     from flows.backfills.terminal import describe_json, look_ahead, make_request, show_outlook
 
-    chosen = {"namespace": namespace, "glob": glob, "only_lacking": only_lacking, "force": force, "refresh": refresh}
-    request = make_request(named, synth_type, effort, per_pole, **chosen)
+    chosen = {"only_lacking": only_lacking, "force": force, "refresh": refresh}
+    request = make_request(named, synth_type, effort, per_pole, namespace, glob, **chosen)
     outlook = look_ahead(read_settings(), request, most=None)
     if as_json:
         print(json.dumps(describe_json(outlook, request)))

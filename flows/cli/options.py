@@ -39,9 +39,10 @@ HandleArgument = Annotated[
     str, typer.Argument(help="The model, as <namespace>.<name>, such as u22a8.technical-writing.")
 ]
 HandlesArgument = Annotated[list[str] | None, typer.Argument(help="The models. --namespace and --glob add to them.")]
-NamespaceOption = Annotated[str | None, typer.Option(help="All models of a namespace.")]
+# Lists, so that a second value is refused and does not silently replace the first.
+NamespaceOption = Annotated[list[str] | None, typer.Option(help="All models of a namespace.")]
 GlobOption = Annotated[
-    str | None, typer.Option(help="All models whose handle fits a pattern, such as 'u22a8.*-report'.")
+    list[str] | None, typer.Option(help="All models whose handle fits a pattern, such as 'u22a8.*-report'.")
 ]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Make another set even where a model has one for its definition as it is.")

@@ -6,6 +6,7 @@ import shlex
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,10 @@ def test_progress_counts_models_and_says_how_long_they_may_take(capsys: pytest.C
         ([], "give handles, a namespace or a glob, or choose only lacking ones"),
         (["--namespace", "U22A8"], "fits the namespace 'U22A8'"),
         (["--glob", "u22a8/*"], "fits the glob 'u22a8/*'"),
+        (
+            ["--namespace", "acme", "--namespace", "globex"],
+            "--namespace takes one value, and 2 are given: acme, globex.",
+        ),
         (["--only-lacking", "--max-cost-usd", "0"], "'--max-cost-usd': Input should be greater than"),
     ],
 )
@@ -105,6 +110,8 @@ def test_begin_tells_models_calls_cost_and_limits(provider: Provider, monkeypatc
     assert OTHER_SECONDS + 1.5 * limited.total.likely.calls <= (limited.find_seconds(3) or 0.0)
     assert outlook.calls == round(3 * outlook.estimates[0].total.likely.calls)
     assert "Limits on cost: $1.00 for each model, $20.00 for all together" == limits
+    third = replace(request, max_cost_usd=(outlook.likely_usd or 0.0) / 3)
+    assert describe_begin(outlook, third).endswith(" for all together, where it is likely to stop with some 33 % done")
 
 
 @pytest.mark.slow
