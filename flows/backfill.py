@@ -1,5 +1,6 @@
 """Synthesize over many models: one run a model, each with its own run id, in processes that they share."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -28,6 +29,7 @@ from flows.backfills.page import LedgerPage, publish_ledger
 from flows.backfills.parts import PartDispatcher
 from flows.backfills.runs import make_shared_budget, open_backfill_resources, open_children
 from flows.backfills.worker import BackfillWorker
+from flows.deploy.unfinished_runs import end_gone_runs
 from flows.run.cancellation import CancellationWatcher, explain_cancelled
 from flows.run.labels import STOPPED_AT_LIMIT, LeaseLabels
 from flows.run.lease.holders import name_process
@@ -83,6 +85,10 @@ async def backfill(
     """
     lower_priority()
     async with attending_flow() as settings:
+        if FLOW_RUN not in os.environ:
+            # A command on a temporary server is watched by nobody: where it was killed, the next one ends its runs.
+            with get_client(sync_client=True) as server:
+                await asyncio.to_thread(end_gone_runs, server)
         earlier = read_ledger(settings.locate(settings.samples_uri), str(flow_run.get_id()))
         runs = {row.handle: row.run_id for row in earlier.rows if row.run_id}
         request = BackfillRequest(

@@ -257,6 +257,7 @@ def test_backfill_that_is_killed_is_known_to_be_and_gone_on_with(
 
     assert mark is not None
     assert is_gone(mark.process)
+    assert "Crashed" == client.read_flow_run(UUID(file.stem)).state_name
     assert state.is_completed()
     assert [1, 1] == [len(runs) for runs in list_runs(workspace).values()]
     assert 0 < provider.repeated <= in_flight
