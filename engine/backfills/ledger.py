@@ -43,15 +43,17 @@ class ModelRow:
 class Ledger:
     """The rows in the order in which the models were named, and what this backfill spent.
 
-    ``spent_usd`` may be more than the runs cost, because a call that broke off counts at its highest possible cost; it
-    is None where no cost limit is set. ``ended`` is True in a ledger that was written when the backfill ended; in one
-    that a backfill left when it died it is False.
+    ``spent_usd`` is of the limit, ``max_usd``; both are None where none is set. It may be more than the runs cost: a
+    call that broke off counts at its highest possible cost, all of them at ``held_usd``. ``ended`` is True in a ledger
+    that was written when the backfill ended; in one that a backfill left when it died it is False.
     """
 
     def __init__(self, rows: Iterable[ModelRow], spent_usd: float | None = None, ended: bool = False) -> None:
         self._rows = {row.handle: row for row in rows}
         self.spent_usd = spent_usd
         self.ended = ended
+        self.max_usd: float | None = None
+        self.held_usd = 0.0
 
     @property
     def rows(self) -> tuple[ModelRow, ...]:
@@ -118,6 +120,8 @@ def write_ledger(samples_uri: str, run_id: str, ledger: Ledger) -> None:
         "counts": {state: count for state in MODEL_STATES if (count := ledger.count()[state])},
         "cost_usd": ledger.cost_usd,
         "spent_usd": ledger.spent_usd,
+        "held_usd": ledger.held_usd,
+        "max_usd": ledger.max_usd,
         "ended": ledger.ended,
         "models": [asdict(row) for row in ledger.rows],
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from engine.backfills.ledger import UNFINISHED_STATES, Ledger, ModelRow, ModelState
 from engine.report.run_page import escape
-from engine.text.formatting import count_noun, format_cost, format_seconds, shorten
+from engine.text.formatting import capitalise, count_noun, format_cost, format_seconds, shorten
 
 # More rows are slow to draw and nobody reads them.
 MAX_ROWS = 300
@@ -19,7 +19,7 @@ STATE_WORDS: Mapping[ModelState, str] = {
     "runs": "under way",
     "attached": "attached",
     "waits": "waiting",
-    "skipped": "had their samples before",
+    "skipped": "already had samples",
 }
 # Relative to the page of an artifact: both of Prefect's pages that show one, in both of its UIs, are three levels deep.
 RUN = "../../runs/flow-run/"
@@ -54,6 +54,8 @@ def describe_end(ledger: Ledger, stopped: BaseException | None = None) -> str:
         sentences.append(f"Failed: {'; '.join(map(_name, failed[:MAX_NAMED]))}{more}")
     if stopped is not None:
         sentences.append(f"Stopped: {stopped}")
+    if ledger.max_usd is not None:
+        sentences.append(capitalise(_describe_cost(ledger)))
     sentences.append(sentence)
     return " ".join(each if each.endswith(("?", "!")) else f"{each.rstrip('.')}." for each in sentences)
 
@@ -63,7 +65,7 @@ def write_backfill_page(ledger: Ledger, file: str) -> str:
     headline, sentence = describe_backfill(ledger)
     kept = sum(row.kept or 0 for row in ledger.list_in("attached"))
     rejected = sum(row.rejected or 0 for row in ledger.rows)
-    sums = f"{count_noun(kept, 'sample')} attached; {rejected:,} rejected; cost {format_cost(ledger.cost_usd)}."
+    sums = f"{count_noun(kept, 'sample')} attached; {rejected:,} rejected; {_describe_cost(ledger)}."
     if older := sum(row.older_samples for row in ledger.rows):
         sets = count_noun(sum(row.older_sets for row in ledger.rows), "set")
         sums += f" {count_noun(older, 'sample')} in {sets} were made for an older definition (*older*)."
@@ -87,6 +89,13 @@ def describe_row(row: ModelRow) -> str:
     return f"{row.handle}: {_describe_state(row)}{kept}{took}" + (f" ({row.note})" if row.note else "")
 
 
+def _describe_cost(ledger: Ledger) -> str:
+    """“cost $0.39, $0.11 held for calls without a reply, limit $0.50”."""
+    held = f", {format_cost(ledger.held_usd)} held for calls without a reply" if ledger.held_usd else ""
+    limit = "" if ledger.max_usd is None else f", limit {format_cost(ledger.max_usd)}"
+    return f"cost {format_cost(ledger.cost_usd)}{held}{limit}"
+
+
 def _describe_next_step(ledger: Ledger) -> str:
     if not ledger.ended:
         return "It is under way."
@@ -94,8 +103,12 @@ def _describe_next_step(ledger: Ledger) -> str:
         older = sum(row.older_sets > 0 for row in ledger.rows)
         what = f"{count_noun(older, 'model has', 'models have')} samples made for an older definition"
         return f"{what}: with refresh a backfill makes them anew." if older else "Nothing is left to do."
-    failed = "Fix what failed and start" if ledger.list_in("failed") else "Start"
-    return f"{failed} the backfill again with the same parameters: it does only what is left."
+    if any(row.at_limit for row in ledger.rows):
+        anew = "its limit counts anew for each start, and a nightly one goes on the next night"
+        return f"Start the backfill again, as it was or with a higher limit: it does only what is left, {anew}."
+    if ledger.list_in("failed"):
+        return "Fix what failed, be it a name in the parameters, and start again: a backfill does only what is left."
+    return "Start the backfill again with the same parameters: it does only what is left."
 
 
 def _write_row(row: ModelRow) -> str:

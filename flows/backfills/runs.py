@@ -30,7 +30,7 @@ from engine.llm.gateway.model_gateway import SharedModels
 from engine.llm.replies.changes import SharedLimit
 from engine.settings import Settings
 from engine.system.worker_process import WorkerProcess
-from engine.text.formatting import count_noun
+from engine.text.formatting import count_noun, format_cost
 from expectations.checking import warm_up
 from flows.observability.logs import Logger
 from flows.run.labels import AGAIN, PART, STOPPED_AT_LIMIT, name_tag
@@ -154,7 +154,6 @@ def _models() -> None:
 
 def _refuse(max_cost_usd: float, bound_usd: float) -> SharedBudgetError:
     return SharedBudgetError(
-        f"The backfill's limit of ${max_cost_usd:g} is reached: what is left is less than the ${bound_usd:.4f} that "
-        "the next call could cost. Start it again with a higher limit: it does only what is left, and the "
-        "replies are kept and not paid twice"
+        f"The backfill's limit of {format_cost(max_cost_usd)} is reached: what is left is less than the "
+        f"{format_cost(bound_usd)} that the next call could cost. The replies are kept and not paid twice"
     )

@@ -96,6 +96,7 @@ class BackfillWorker:
         shared = self._resources.shared
         if shared is not None and shared.budget is not None:
             self._ledger.spent_usd = max(0.0, shared.budget.spent_usd - self.parts_usd)
+            self._ledger.held_usd, self._ledger.max_usd = shared.budget.held_usd, shared.budget.max_usd
 
     async def _work_through(self, waiting: Iterator[ModelRow]) -> None:
         for row in waiting:

@@ -203,7 +203,7 @@ def test_what_all_models_together_may_cost_is_never_passed(
 
     stopped = {(child.state_name, child.state_type) for child in list_children(client, state)}
 
-    assert "limit of $9.6 is reached" in str(read_error(state))
+    assert "limit of $9.60 is reached" in str(read_error(state))
     assert (STOPPED_AT_LIMIT, StateType.CANCELLED, 3) == (state.name, state.type, read_error(state).exit_code)
     assert (
         {(STOPPED_AT_LIMIT, StateType.CANCELLED)}
@@ -214,6 +214,7 @@ def test_what_all_models_together_may_cost_is_never_passed(
         }
     )
     assert not ledger.list_in("failed")
+    assert "limit $9.60. " in str(read_error(state))
     assert 0 < provider.calls.total() * spent_a_call <= 20 * spent_a_call
     assert ledger.list_in("waits")
     assert run_backfill(workspace, max_cost_usd=1000.0).is_completed()

@@ -56,6 +56,8 @@ def bound_call(request: Request, endpoint: Endpoint) -> Bound:
 class Budget:
     """Money that calls share and never overdraw: what may be spent, is spent, and is reserved; for one event loop.
 
+    ``held_usd`` is the part of what is spent that counts for calls without a reply.
+
     Args:
         max_usd: None where there is no limit: then it only counts.
         refuse: makes the error for a call of this bound in USD, for which there is no money left.
@@ -69,6 +71,7 @@ class Budget:
         self.max_usd = max_usd
         self.limit = limit
         self.spent_usd = 0.0
+        self.held_usd = 0.0
         self._refuse = refuse
         self._reserved: list[float] = []
         self._refusal: BudgetError | None = None
@@ -209,6 +212,8 @@ class RunBudget:
         self.unanswered_calls += 1
         self.unanswered_usd += bound_usd or 0.0
         self._spend(bound_usd or 0.0)
+        if self._shared:
+            self._shared.held_usd += bound_usd or 0.0
 
     def _spend(self, usd: float) -> None:
         self._own.spend(usd)

@@ -2,7 +2,7 @@
 
 from engine.backfills.ledger import Ledger, ModelRow, ModelState
 from engine.backfills.page import MAX_ROWS, describe_backfill, describe_end, write_backfill_page
-from engine.errors import ProviderDownError
+from engine.errors import ProviderDownError, SharedBudgetError
 
 FILE = "samples/__backfills__/1.json"
 
@@ -34,7 +34,23 @@ def test_end_names_what_failed_and_what_stopped_it_and_says_what_to_do() -> None
     assert ended.startswith(
         "0 of 7 models have their samples. Failed: a.two: no traits are defined.; u22a8.failed-0: xx"
     )
-    assert "; and 1 more. Stopped: it is down. 6 failed, 1 waiting. Fix what failed and start the backfill" in ended
+    assert "; and 1 more. Stopped: it is down. 6 failed, 1 waiting. Fix what failed, be it a name in the" in ended
+
+
+def test_backfill_at_its_limit_says_what_was_paid_what_is_held_and_what_to_do_once() -> None:
+    rows = [ModelRow("a.cut", "cancelled", cost_usd=0.01, at_limit=True), *make_rows("skipped", 1)]
+    ledger = Ledger([*rows, ModelRow("a.done", "attached", 16, 16, cost_usd=0.38)], spent_usd=0.4979, ended=True)
+    ledger.held_usd, ledger.max_usd = 0.1079, 0.5
+    said = describe_end(ledger, SharedBudgetError("The backfill's limit of $0.50 is reached."))
+
+    cost = "ost $0.39, $0.11 held for calls without a reply, limit $0.50. "
+    counts = "1 cancelled, 1 attached, 1 already had samples. "
+    assert f"Stopped: The backfill's limit of $0.50 is reached. C{cost}{counts}Start the backfill again, as" in said
+    assert 1 == said.count("tart the backfill again")
+    assert "its limit counts anew for each start, and a nightly one goes on the next night." in said
+    page = write_backfill_page(ledger, FILE)
+    assert f"; c{cost}" in page.replace("\n", " ")
+    assert "goes on the next night" in page
 
 
 def test_page_begins_with_the_verdict_then_the_table_with_failed_ones_and_why_first() -> None:
