@@ -8,9 +8,9 @@ from typing import Literal
 from engine.definitions.lifecycle import DRAFTS
 from engine.domain.model import POLES, Pole
 from engine.llm.client.prices import add_costs
-from engine.text.formatting import join_words, shorten
+from engine.text.formatting import count_noun, join_words, shorten
 
-Kind = Literal["broken", "failed", "waits", "hardly apart", "one thing", "lacking", "unbalanced", "empty"]
+Kind = Literal["broken", "failed", "waits", "hardly apart", "one thing", "lacking", "unbalanced", "older", "empty"]
 # What a kind of finding is called; the most pressing first.
 KINDS: Mapping[Kind, str] = {
     "broken": "cannot be read",
@@ -20,6 +20,7 @@ KINDS: Mapping[Kind, str] = {
     "one thing": "two traits say one thing",
     "lacking": "a pole has no samples",
     "unbalanced": "unbalanced poles",
+    "older": "older definition",
     "empty": "no samples yet",
 }
 # As in the gate's suite ``whole``.
@@ -97,6 +98,7 @@ class ModelCondition:
         proposed: the runs whose sets wait for a person.
         sets: how many attached sets there are, but for those set aside for evaluation.
         set_aside: how many samples those have.
+        older_samples: how many attached samples were made for an older definition.
         runs: all that left a set.
         faults: what cannot be read.
     """
@@ -109,6 +111,7 @@ class ModelCondition:
     proposed: tuple[str, ...] = ()
     sets: int = 0
     set_aside: int = 0
+    older_samples: int = 0
     runs: tuple[PastRun, ...] = ()
     faults: tuple[Finding, ...] = ()
 
@@ -160,6 +163,9 @@ def _find_in_counts(model: ModelCondition, again: str) -> Iterator[Finding]:
         if model.traits and not model.proposed and not model.faults:
             yield Finding("empty", "No run of it has attached any", _for_draft(model, again))
         return
+    if model.older_samples and (typed := _for_draft(model, f"{again} --refresh")):
+        said = f"{count_noun(model.older_samples, 'sample')} of it were made for an older definition"
+        yield Finding("older", said, typed)
     fill = _for_draft(model, f"{again} --only-lacking")
     for trait in model.traits:
         none = [trait.labels[pole] for pole in POLES if not trait.attached[pole]]

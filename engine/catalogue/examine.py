@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.asking.present_sets import list_older
 from engine.axis.reference_axis import fit_reference_axes
 from engine.catalogue.condition import Counts, Finding, LastRun, ModelCondition, PastRun, TraitCondition
 from engine.choosing.probe import MIN_AUC
@@ -65,6 +66,7 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
         proposed=tuple(item.run_id for item in sets if item.status == "proposed"),
         sets=sum(item.manifest["pool"] == "train" for item in attached),
         set_aside=count_stored([item for item in attached if item.manifest["pool"] != "train"]),
+        older_samples=count_stored(list_older(_list_train(attached), model)) if model else 0,
         runs=tuple(_describe_past(item, verdicts[item.run_id]) for item in sets),
         faults=tuple(faults),
     )
@@ -105,7 +107,7 @@ def _load(models_uri: str, handle: str, runs: Sequence[str], faults: list[Findin
 
 
 def _list_traits(model: Model, sets: Sequence[StoredSet], verdicts: Verdicts) -> Iterator[TraitCondition]:
-    train = [item for item in sets if item.manifest["pool"] == "train"]
+    train = _list_train(sets)
     for trait in model.traits:
         authored = [seed.pole for seed in model.seeds if seed.trait == trait.key]
         probes = [(verdicts[item.run_id].get("probe") or {}).get(trait.key) or {} for item in train]
@@ -121,6 +123,10 @@ def _list_traits(model: Model, sets: Sequence[StoredSet], verdicts: Verdicts) ->
             auc=last.get("auc"),
             untold=last.get("untold", ""),
         )
+
+
+def _list_train(sets: Sequence[StoredSet]) -> list[StoredSet]:
+    return [item for item in sets if item.manifest["pool"] == "train"]
 
 
 def _count_samples(sets: Iterable[StoredSet], trait: str) -> Counts:

@@ -1,12 +1,12 @@
 """Words the catalogue's health: a headline, one table of all models as markdown, and the same facts as JSON."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from engine.catalogue.condition import KINDS, ModelCondition, PastRun
+from engine.catalogue.condition import KINDS, LastRun, ModelCondition, PastRun
 from engine.catalogue.examine import examine_model, list_all_handles
 from engine.llm.client.prices import add_costs
 from engine.report.run_page import escape
@@ -19,13 +19,19 @@ HEAD = ("model", "state", "found", "samples", "told apart", "last run", "cost")
 COSTS_HEAD = ("month (UTC)", "namespace", "runs that left a set", "cost")
 
 
-def survey_catalogue(models_uri: str, samples_uri: str) -> list[ModelCondition]:
+def survey_catalogue(
+    models_uri: str, samples_uri: str, count: Callable[[int], None] = lambda _: None
+) -> list[ModelCondition]:
     """Surveys all models of the catalogue, and those that only the store knows, those first that need a person most.
+
+    Args:
+        count: told how many there are before they are read.
 
     Raises:
         StoreError: the catalogue or the store cannot be listed.
     """
     handles = list_all_handles(models_uri, samples_uri)
+    count(len(handles))
     return sorted((examine_model(models_uri, samples_uri, handle) for handle in handles), key=rank_model)
 
 
@@ -44,9 +50,16 @@ def list_cells(model: ModelCondition) -> list[str]:
         ", ".join(dict.fromkeys(KINDS[finding.kind] for finding in model.findings)) or "nothing",
         f"{sum(sum(trait.attached.values()) for trait in model.traits):,}",
         ", ".join(aucs) or NOTHING,
-        "no set" if model.last is None else f"{model.last.status}, {model.last.created_at[:10]}",
+        _describe_last(model.last),
         NOTHING if model.cost_usd is None else format_cost(model.cost_usd),
     ]
+
+
+def _describe_last(last: LastRun | None) -> str:
+    """The day of the last run, and what came of it where it did not attach its set."""
+    if last is None:
+        return "no set"
+    return f"{'' if last.status == 'attached' else f'{last.status}, '}{last.created_at[:10]}"
 
 
 def count_needing(models: Iterable[ModelCondition]) -> int:

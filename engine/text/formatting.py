@@ -68,6 +68,12 @@ def join_words(words: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
+def name_some(names: Sequence[str], most: int = 3) -> str:
+    """Names the first of many: “a, b, c and 28 more”."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
+
+
 def format_cost(cost_usd: float | None) -> str:
     """Formats a cost in US dollars, “not known” for None; a cost below $0.10 keeps at least two significant digits."""
     if cost_usd is None:

@@ -48,6 +48,7 @@ def validate_command(
     from engine.settings import read_settings
     from engine.text.embedding import SentenceEncoder
     from flows.authoring.suites import check_suites
+    from flows.cli.console import say_reading
 
     settings = read_settings()
     models_uri = settings.locate(settings.models_uri)
@@ -55,10 +56,11 @@ def validate_command(
     if not chosen:
         raise InputError(f"There are no models in {models_uri}. 'exemplars new acme.reviews' begins one")
     found = []
+    say_reading(len(chosen))
     for validation in validate_models(models_uri, chosen, partial(check_suites, settings), hints, SentenceEncoder()):
         found.append(validation)
         if not as_json:
-            print(validation)
+            print(validation, flush=True)
     strays = [] if handles else list_strays(models_uri)
     if as_json:
         print(json.dumps(_describe(found, strays)))

@@ -14,8 +14,8 @@ from flows.cli.options import KEEP, json_option
 if TYPE_CHECKING:
     from engine.catalogue.condition import ModelCondition
 
-# What a terminal has room for.
-SHOWN = ("model", "found", "samples", "told apart", "last run")
+# What 80 columns have room for.
+SHOWN = ("model", "found", "samples", "last run")
 FILL = "exemplars backfill --only-lacking"
 
 app = typer.Typer()
@@ -29,9 +29,10 @@ def catalogue_command(
     quiet_libraries(verbose=False)
     from engine.catalogue.page import describe_json, survey_catalogue
     from engine.settings import read_settings
+    from flows.cli.console import say_reading
 
     settings = read_settings()
-    models = survey_catalogue(settings.locate(settings.models_uri), settings.locate(settings.samples_uri))
+    models = survey_catalogue(settings.locate(settings.models_uri), settings.locate(settings.samples_uri), say_reading)
     if as_json:
         print(json.dumps(describe_json(models, datetime.now(UTC))))
     else:

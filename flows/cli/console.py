@@ -11,6 +11,8 @@ from rich.text import Text
 
 from engine.text.formatting import show_controls
 
+MANY_MODELS = 20
+
 
 def make_console(stderr: bool = False) -> Console:
     """A console that prints texts as they are."""
@@ -30,6 +32,12 @@ def make_table(*words: str, numbers: Sequence[str] = ()) -> Table:
     for name in numbers:
         table.add_column(name, justify="right")
     return table
+
+
+def say_reading(models: int) -> None:
+    """Says on stderr that models are read, where they are so many that it takes a while."""
+    if models >= MANY_MODELS:
+        make_console(stderr=True).print(f"Reading {models:,} models …")
 
 
 def name_user() -> str:

@@ -12,7 +12,8 @@ from engine.catalogue.condition import LastRun, ModelCondition
 from engine.catalogue.examine import ONE_THING, examine_model, list_all_handles
 from engine.store.changes import detach_set
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
-from engine.store.store import list_sets
+from engine.store.sample_set import seal
+from engine.store.store import count_stored, list_sets
 
 HOUR = timedelta(hours=1)
 SEEDS = write_lines(
@@ -47,6 +48,15 @@ def test_samples_are_counted_by_trait_pole_and_provenance(store: Path) -> None:
     assert (2, 2) == (found.sets, found.set_aside)
     assert (0.9, "", 0.5, "clarity: chance") == (before.auc, before.untold, clarity.auc, clarity.untold)
     assert (None, "") == (safety.auc, safety.untold)
+
+
+def test_samples_of_an_older_definition_are_counted(store: Path) -> None:
+    older, apart, _ = attach_set(store, "one"), attach_set(store, "two", pool="eval"), attach_set(store, "three")
+    for stored in (older, apart):
+        file = Path(stored.folder) / MANIFEST
+        file.write_bytes(seal(json.loads(file.read_text()) | {"inputs": {"meaning": "another"}}))
+
+    assert count_stored([older]) == look(store).older_samples
 
 
 def test_last_run_is_that_of_the_newest_set_whatever_came_of_it(store: Path) -> None:

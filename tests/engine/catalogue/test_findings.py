@@ -41,6 +41,7 @@ def with_counts(attached: tuple[int, int], authored: tuple[int, int]) -> ModelCo
         (with_counts((12, 4), (2, 2)), "unbalanced", "14 Much clarity and 6 No clarity", (LACKING,)),
         # What is unbalanced by its authored samples is outweighed by more of both poles.
         (with_counts((8, 8), (20, 0)), "unbalanced", "28 Much clarity and 8 No clarity", (AGAIN,)),
+        (make_condition(older_samples=8), "older", "8 samples of it were made for an older", (f"{AGAIN} --refresh",)),
         (make_condition(EMPTY, last=None, sets=0), "empty", "No run of it", (AGAIN,)),
     ],
 )
@@ -57,6 +58,7 @@ def test_finding_says_what_to_type(condition: ModelCondition, kind: str, said: s
         *(make_condition(last=make_last(status)) for status in ("attached", "turned down", "cancelled")),
         with_trait(auc=0.5),
         with_counts((12, 8), (0, 0)),
+        make_condition(older_samples=8, state="ready"),
     ],
 )
 def test_nothing_is_found_where_nothing_is_wrong(condition: ModelCondition) -> None:

@@ -26,7 +26,7 @@ def test_page_says_how_many_need_a_person_and_has_each_finding_with_what_to_type
     assert page.startswith(f"# 1 of 2 models needs a person\n\n{said}")
     assert "**Cannot be read**: \\*1\\* \\</script\\>" in page
     assert "\n\n```sh\nexemplars plan\n```" in page
-    assert f"| {HANDLE} | draft | nothing | 16 | 0.95 | attached, 2026-11-25 | $1.75 |" in page
+    assert f"| {HANDLE} | draft | nothing | 16 | 0.95 | 2026-11-25 | $1.75 |" in page
     assert page.endswith("| 2026-11 | u22a8 | 1 | $1.50 |\n| 2026-10 | u22a8 | 1 | $0.25 |")
     assert ["u22a8.broken", HANDLE] == [model["handle"] for model in told["models"]]
     assert [None, 1.75] == [model["cost_usd"] for model in told["models"]]
