@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.catalogue.condition import KINDS, ModelCondition
 from engine.llm.client.prices import add_costs
-from engine.text.formatting import count_noun, format_cost, shorten
+from engine.text.formatting import count_noun, format_cost, name_some, shorten
 
 DAY = timedelta(days=1)
 # In the text, which a chat program shows; the other fields have all of them.
@@ -50,16 +50,24 @@ def describe_morning(
         + ("" if cost_usd is None else f"; the runs that left a set cost {format_cost(cost_usd)}"),
         _list("run", "did not come to its end", "did not come to their end", [_name_run(run) for run in troubled])
         or "Every run came to its end",
-        _list("model", "needs a person", "need a person", [f"{x.handle} ({_name_findings(x)})" for x in needing])
-        or "No model needs a person",
+        _list("model", "needs a person", "need a person", _group(needing), len(needing)) or "No model needs a person",
     ]
     return {"text": f"{'. '.join(said)}.", **facts}
 
 
-def _list(noun: str, one: str, many: str, names: Sequence[str]) -> str:
+def _group(needing: Sequence[ModelCondition]) -> list[str]:
+    """What is found, each once, with the models where it is: “cannot be read (a, b, c and 28 more)”."""
+    handles: dict[str, list[str]] = {}
+    for model in needing:
+        handles.setdefault(_name_findings(model), []).append(model.handle)
+    return [f"{found} ({name_some(those)})" for found, those in handles.items()]
+
+
+def _list(noun: str, one: str, many: str, names: Sequence[str], number: int | None = None) -> str:
     """“2 models need a person: a, b”; empty where there is none."""
+    number = number or len(names)
     more = f"; and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    said = f"{count_noun(len(names), noun)} {one if len(names) == 1 else many}: {'; '.join(names[:MOST_NAMED])}{more}"
+    said = f"{count_noun(number, noun)} {one if number == 1 else many}: {'; '.join(names[:MOST_NAMED])}{more}"
     return said if names else ""
 
 

@@ -3,8 +3,9 @@ current.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import httpx
 from prefect import flow, get_run_logger
@@ -30,7 +31,7 @@ from engine.catalogue.page import describe_survey, survey_catalogue, write_page
 from flows.deploy.automations import MORNING, NIGHTS
 from flows.deploy.deployments import offer_handles
 from flows.deploy.unfinished_runs import FLOW_NAMES
-from flows.run.labels import PART, STOPPED_AT_LIMIT
+from flows.run.labels import PART, STOPPED_AT_LIMIT, name_tag
 from flows.run.page.artifacts import show_page
 from flows.run.run_events import attending_flow
 
@@ -50,7 +51,12 @@ async def catalogue() -> State[None]:
             logger.info("The forms offer %s", await asyncio.to_thread(_offer_handles, client, places[0]))
             models = await asyncio.to_thread(survey_catalogue, *places)
             now = datetime.now(UTC)
-            morning = describe_morning(models, list(list_troubled(client, now)), now)
+            made = {
+                name_tag(model.handle): max(run.attached_at for run in model.runs if run.attached_at)
+                for model in models
+                if model.sets
+            }
+            morning = describe_morning(models, list(list_troubled(client, now, made)), now)
     headline, sentence = describe_survey(models)
     logger.info("%s. %s", headline, sentence)
     await show_page(str(flow_run.get_id()), "catalogue", write_page(models), headline)
@@ -59,8 +65,17 @@ async def catalogue() -> State[None]:
     return Completed(message=headline, data=None)
 
 
-def list_troubled(client: SyncPrefectClient, now: datetime) -> Iterator[TroubledRun]:
-    """Our runs that failed or stopped at a limit in the last day, or were due then and never begun; no parts."""
+def list_troubled(
+    client: SyncPrefectClient, now: datetime, made: Mapping[str, datetime] = MappingProxyType({})
+) -> Iterator[TroubledRun]:
+    """Our runs that failed or stopped at a limit in the last day, or were due then and never begun.
+
+    None of a part or of a run that its backfill's limit stopped, which the backfill tells; none of a model that has got
+    a set since.
+
+    Args:
+        made: when each model, by its tag, has got its last set.
+    """
     ended = FlowRunFilter(
         end_time=FlowRunFilterEndTime(after_=now - DAY, before_=now),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=TROUBLED)),
@@ -73,8 +88,10 @@ def list_troubled(client: SyncPrefectClient, now: datetime) -> Iterator[Troubled
     for wanted in (ended, late):
         for run in client.read_flow_runs(flow_filter=ours, flow_run_filter=wanted, sort=newest, limit=MOST_RUNS):
             state = run.state
-            # What comes of a part is told by its backfill.
             if state is None or PART in run.tags or (state.is_cancelled() and state.name != STOPPED_AT_LIMIT):
+                continue
+            is_told = state.name == STOPPED_AT_LIMIT and run.parent_task_run_id is not None
+            if is_told or (run.end_time and any(run.end_time < made[tag] for tag in run.tags if tag in made)):
                 continue
             if state.is_final():
                 yield TroubledRun(str(run.id), run.name, state.name or state.type.value, state.message or "")

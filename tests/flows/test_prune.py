@@ -170,6 +170,7 @@ def test_morning_tells_of_runs_that_ended_badly_in_the_day_whenever_they_were_du
     due = datetime.now(UTC) - timedelta(hours=1)
     limit: State[None] = Cancelled(name=STOPPED_AT_LIMIT)
     made: dict[UUID, str] = {}
+    sets = {name_tag("a.made"): datetime.now(UTC) + DAY, name_tag("a.not"): due}
 
     def make(name: str, due: datetime, end: State | None = None, *tags: str) -> None:
         run = client.create_flow_run(prune, name=name, state=Scheduled(scheduled_time=due), tags=tags)
@@ -181,12 +182,19 @@ def test_morning_tells_of_runs_that_ended_badly_in_the_day_whenever_they_were_du
     make("at its limit", due, limit)
     make("stopped by a person", due, Cancelled())
     make("a part", due, limit, PART)
+    make("has a set since", due, Failed(), name_tag("a.made"))
+    make("has an old set", due, Failed(), name_tag("a.not"))
     make("late", due)
     make("to come", due + DAY)
     now = datetime.now(UTC)
-    found, later = ([run for run in list_troubled(client, at) if UUID(run.run_id) in made] for at in (now, now + DAY))
+    found, later = (
+        [run for run in list_troubled(client, at, sets) if UUID(run.run_id) in made] for at in (now, now + DAY)
+    )
 
-    assert {("long", "Failed"), ("at its limit", STOPPED_AT_LIMIT), ("late", "not begun")} == {
-        (run.name, run.state) for run in found
-    }
+    assert {
+        ("long", "Failed"),
+        ("has an old set", "Failed"),
+        ("at its limit", STOPPED_AT_LIMIT),
+        ("late", "not begun"),
+    } == {(run.name, run.state) for run in found}
     assert ["to come"] == [run.name for run in later]

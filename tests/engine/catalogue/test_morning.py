@@ -39,6 +39,11 @@ def test_message_says_what_was_made_what_it_cost_and_what_needs_a_person() -> No
     assert "16 samples in 2 sets attached in the last 24 hours; the runs that left a set cost $1.25. " in told["text"]
     assert "7 runs did not come to their end: u22a8.a0 is Failed (The key is refused); " in told["text"]
     assert "u22a8.a4 is Failed (The key is refused); and 2 more. " in told["text"]
-    assert told["text"].endswith("1 model needs a person: u22a8.broken (cannot be read).")
+    assert told["text"].endswith("1 model needs a person: cannot be read (u22a8.broken).")
+    many = [make_condition(handle=f"a.{number}", faults=broken.faults) for number in range(5)]
+    grouped = describe_morning([*many, make_condition(handle="b.c", older_samples=8)], [], NOON)["text"]
+    assert grouped.endswith(
+        "6 models need a person: cannot be read (a.0, a.1, a.2 and 2 more); older definition (b.c)."
+    )
     assert [{"handle": "u22a8.broken", "found": "cannot be read"}] == told["need_person"]
     assert (7, "run-6") == (len(told["troubled"]), told["troubled"][6]["run_id"])
