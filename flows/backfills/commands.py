@@ -78,7 +78,7 @@ def backfill_command(
     )
     outlook = look_ahead(read_settings(), request)
     print(describe_begin(outlook, request), file=sys.stderr, flush=True)
-    progress = BackfillProgress(outlook.selected)
+    progress = BackfillProgress(outlook.selected, outlook.skipped)
     with starting_server() as server, telling_how_to_go_on(progress, context.obj), progress.showing(live=not verbose):
         counts = run_in_process("flows.backfill:backfill", request.to_parameters(), server)
     print(json.dumps(counts) if as_json else ", ".join(f"{count} {state}" for state, count in counts.items()))

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -25,9 +25,9 @@ from engine.estimate.planned_run import PlannedRun
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.run.job import check_effort, check_per_pole, check_synth_type
 from engine.settings import Settings
-from engine.text.formatting import count_noun, format_cost, format_seconds
+from engine.text.formatting import count_noun, format_cost, format_seconds, name_some
 from flows.backfills.worker import CHECKED_AT_ONCE, MODELS_LOGGER
-from flows.cli.console import make_console, make_live, make_table
+from flows.cli.console import make_console, make_live, make_table, say_reading
 from flows.cli.plan import plan_run
 
 # A plan takes up to some seconds to make, so a few stand for all.
@@ -145,6 +145,7 @@ def look_ahead(settings: Settings, request: BackfillRequest, most: int | None = 
         HandleError, InputError, StoreError: as ``list_selected``.
     """
     selected = list_selected(settings, request)
+    say_reading(len(selected))
     with ThreadPoolExecutor(CHECKED_AT_ONCE) as pool:
         found = dict(zip(selected, pool.map(partial(examine, settings, request), selected), strict=True))
     skipped = {handle: each.skip_reason for handle, each in found.items() if each.skip_reason is not None}
@@ -164,12 +165,15 @@ def look_ahead(settings: Settings, request: BackfillRequest, most: int | None = 
 
 
 def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
-    """The lines that a backfill begins with: the models, the likely calls and cost, and the limits."""
+    """The lines that a backfill begins with: the models, those passed over, the likely calls and cost, the limits."""
     have = outlook.selected - len(outlook.handles)
     passed = f", {have:,} of them with nothing to do" if have else ""
     effort = f"effort {request.effort}" if request.effort else "each at its own effort"
     models = f"{count_noun(outlook.selected, 'model')}{passed}: {request.synth_type}, {effort}"
     lines = [f"{models}, {request.models_at_once} at a time"]
+    for reason in dict.fromkeys(skipped.reason for skipped in outlook.skipped.values()):
+        alike = [handle for handle, skipped in outlook.skipped.items() if skipped.reason == reason]
+        lines.append(f"Passed over: {name_some(alike)}. {reason}")
     estimates = outlook.estimates
     if estimates:
         seconds = outlook.find_seconds(request.models_at_once)
@@ -190,7 +194,7 @@ def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
 
 
 def show_outlook(outlook: Outlook, request: BackfillRequest) -> None:
-    """Prints the plan of many models: a row for each, the sum, and which would be passed over or refused."""
+    """Prints the plan of many models: what a backfill begins with, a row for each, the sum, and which are refused."""
     console = make_console()
     console.print("A dry run, no model is called and nothing is written", style="bold")
     console.print(Text(describe_begin(outlook, request)))
@@ -203,8 +207,6 @@ def show_outlook(outlook: Outlook, request: BackfillRequest) -> None:
     console.print(table)
     for handle, why in outlook.refused.items():
         console.print(Text(f"{handle} would be refused now: {why}"), soft_wrap=True)
-    for handle, reason in outlook.skipped.items():
-        console.print(Text(f"{handle} would be passed over: {reason.reason}"), soft_wrap=True)
 
 
 def describe_json(outlook: Outlook, request: BackfillRequest) -> dict[str, Any]:
@@ -219,11 +221,15 @@ def describe_json(outlook: Outlook, request: BackfillRequest) -> dict[str, Any]:
 
 
 class BackfillProgress(logging.Handler):
-    """Counts models, of all that are ``selected``, by what the backfill's logger says, and shows them meanwhile."""
+    """Counts models, of all that are ``selected``, by what the backfill's logger says, and shows them meanwhile.
 
-    def __init__(self, selected: int) -> None:
+    Of those ``passed``, which were named before it began, a row is shown only where they are not passed over after all.
+    """
+
+    def __init__(self, selected: int, passed: Collection[str] = ()) -> None:
         super().__init__()
         self._selected = selected
+        self._passed = passed
         self._states: dict[str, ModelState] = {}
         self._begun = time.monotonic()
         self._console = make_console(stderr=True)
@@ -233,7 +239,7 @@ class BackfillProgress(logging.Handler):
         event = getattr(record, "event", None)
         if isinstance(event, ModelRow):
             self._states[event.handle] = event.state
-            if event.state != "runs":
+            if event.state != "runs" and not (event.state == "skipped" and event.handle in self._passed):
                 self._console.print(Text(describe_row(event)), soft_wrap=True)
 
     @contextmanager

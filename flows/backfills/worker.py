@@ -170,7 +170,8 @@ class BackfillWorker:
     def _log_row(self, row: ModelRow) -> None:
         line = describe_row(row)
         self._logger.info("%s", line, extra={"event": row})
-        self._resources.logger.info("%s", line)
+        # Passed over are most at a second start; how many, the end says.
+        self._resources.logger.log(logging.DEBUG if row.state == "skipped" else logging.INFO, "%s", line)
 
     def _stop_on_common_error(self, outcome: object) -> None:
         """Stops where the next models would fail as well."""

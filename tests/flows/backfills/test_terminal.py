@@ -18,10 +18,11 @@ from fakes.waiting import wait_until
 from engine.backfills.ledger import ModelRow
 from engine.backfills.targets import BackfillRequest
 from engine.domain.progress import CallAnswered
+from engine.domain.verdict import SkipReason
 from engine.estimate.estimate import OTHER_SECONDS
 from engine.estimate.speeds import SpeedMeter
 from engine.settings import read_settings
-from flows.backfills.terminal import BackfillProgress, describe_begin, look_ahead
+from flows.backfills.terminal import BackfillProgress, Outlook, describe_begin, look_ahead
 from flows.backfills.worker import MODELS_LOGGER
 
 
@@ -40,6 +41,17 @@ def tell(progress: BackfillProgress, *rows: ModelRow) -> None:
     with progress.showing(live=False):
         for row in rows:
             logging.getLogger(MODELS_LOGGER).debug("", extra={"event": row})
+
+
+def test_models_passed_over_for_one_reason_are_one_line_and_no_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    handles = [f"u22a8.{letter}" for letter in "abcde"]
+    skipped = {handle: SkipReason("It has a set") for handle in handles}
+    told = describe_begin(Outlook(5, (), skipped, ()), BackfillRequest(namespace="u22a8"))
+    progress = BackfillProgress(5, skipped)
+    tell(progress, *(ModelRow(handle, "skipped", note="It has a set") for handle in [*handles, "u22a8.f"]))
+
+    assert "\nPassed over: u22a8.a, u22a8.b, u22a8.c and 2 more. It has a set" in told
+    assert "u22a8.f: skipped (It has a set)\n" == capsys.readouterr().err
 
 
 def test_progress_counts_models_and_says_how_long_they_may_take(capsys: pytest.CaptureFixture[str]) -> None:
