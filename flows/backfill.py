@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from prefect.states import Cancelled, Completed
+from prefect.states import Cancelled, Completed, Failed
 from pydantic import Field
 
 from engine.backfills.ledger import UNFINISHED_STATES, Ledger, ModelRow, read_ledger
@@ -160,7 +160,7 @@ def conclude(ledger: Ledger, stopped: BaseException | None) -> dict[str, int] | 
     """How many models are in each state, where nothing is left to do; the state's message says it in a sentence.
 
     Raises:
-        BackfillError: some have no set. Abort: the run is over by what Prefect says.
+        Abort: the run is over by what Prefect says.
     """
     counts = {str(state): count for state, count in ledger.count().items()}
     sentence = describe_end(ledger, stopped)
@@ -172,5 +172,6 @@ def conclude(ledger: Ledger, stopped: BaseException | None) -> dict[str, int] | 
     if isinstance(stopped, SharedBudgetError):
         return Cancelled(name=STOPPED_AT_LIMIT, message=sentence, data=SharedBudgetError(sentence))
     if ledger.list_in(*UNFINISHED_STATES):
-        raise BackfillError(sentence)
+        # Not raised, for Prefect would put words of its own before the message.
+        return Failed(message=sentence, data=BackfillError(sentence))
     return Completed(message=capitalise(describe_backfill(ledger)[0]), data=counts)

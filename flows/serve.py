@@ -36,7 +36,7 @@ from flows.deploy.work_pool import POOL
 from flows.exit_codes import guard_output
 from flows.observability.json_logs import PREFECT_JSON_VARIABLES
 
-NEXT = "python -m flows.api keys issue --namespace u22a8 --scope authoring"
+NEXT = "python -m flows.api keys issue --namespace YOUR_NAMESPACE --scope authoring"
 GUARDED = "--guarded"
 LOOK_SECONDS, ASK_SECONDS, START_SECONDS = 0.1, 2.0, 180.0
 # Three services may take so long each: a Ctrl-C takes ten seconds at most.

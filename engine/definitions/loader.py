@@ -23,7 +23,7 @@ from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
 from engine.domain.own_texts import MAX_READ
 from engine.errors import DefinitionError, NoTraitsError, StoreError, UnknownModelError
 from engine.system.filesystem import OutsideFolderError, find_files, list_below, list_folders, open_folder, read_inside
-from engine.text.formatting import join_words
+from engine.text.formatting import join_words, name_some
 from engine.text.words import drop_unseen, normalise
 
 MODEL_FILE = "model.yaml"
@@ -181,7 +181,7 @@ def _list_sample_files(folder_uri: str) -> list[str]:
 def _make_unknown_model_error(models_uri: str, handle: str) -> UnknownModelError:
     known = list_handles(models_uri)
     offered = difflib.get_close_matches(handle, known, cutoff=NEAR_HANDLE_CUTOFF)
-    hint = f"Did you mean {' or '.join(offered)}?" if offered else f"There are: {', '.join(known) or 'none'}"
+    hint = f"Did you mean {' or '.join(offered)}?" if offered else f"There are: {name_some(known) or 'none'}"
     if handle in list_folders(models_uri):
         hint = f"Its folder exists, but has no {MODEL_FILE}"
     return UnknownModelError(f"No model {handle!r} in {models_uri}. {hint}")

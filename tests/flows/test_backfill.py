@@ -169,6 +169,8 @@ def test_bad_model_stops_no_other_and_a_second_start_does_only_what_is_left_or_f
     assert {"attached": COUNT - 1, "failed": 1} == before.count()
     assert isinstance(read_error(failed), BackfillError)
     assert bad in str(read_error(failed))
+    # Without words of Prefect's before it: alerts send it.
+    assert str(read_error(failed)) == failed.message
     assert all("discover" in row.note and row.run_id for row in before.list_in("failed"))
     assert (True, True) == (completed.is_completed(), forced.is_completed())
     assert {"attached": 1, "skipped": COUNT - 1} == after.count()
