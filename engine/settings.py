@@ -245,7 +245,8 @@ class Settings(BaseSettings):
     image: Name | None = None
     """The image that Docker and Kubernetes pools run. Read by `make deploy`."""
     alert_url: Annotated[SecretStr, AfterValidator(check_address)] | None = None
-    """Where each morning's news, failed nightly runs and missing nights are told, as JSON. Read by `make deploy`."""
+    """Where each morning's news, failed nightly runs and missing nights are told, as JSON. Read by `make deploy`
+    and `make serve`."""
 
     @property
     def replies_place(self) -> RepliesPlace:
