@@ -1,4 +1,4 @@
-"""Calls a language model through litellm; no other module imports it."""
+"""Calls a language model through litellm; no other module but ``batch_client`` imports it."""
 
 import asyncio
 import importlib
@@ -116,8 +116,9 @@ class LitellmClient:
             await self._plain.close()
             self._plain = None
         self._in_use.discard(self)
-        # Others may be added by another thread.
-        if any(client._loop is self._loop for client in list(self._in_use)):
+        # Others may be added by another thread; this one may never have asked.
+        loop = asyncio.get_running_loop()
+        if any(client._loop is loop for client in list(self._in_use)):
             return
         # Taken out of litellm's cache at once: who begins to ask while these close opens others.
         cache = self._litellm.in_memory_llm_clients_cache
@@ -126,7 +127,8 @@ class LitellmClient:
             with suppress(Exception):
                 await connections.close()
 
-    async def _send(self, request: Request) -> Any:
+    async def _send(self, request: Request, **others: Any) -> Any:
+        """What litellm makes of the answer to a request; ``others`` stand in the place of its own options."""
         import httpx
 
         endpoint = self.endpoint
@@ -163,7 +165,7 @@ class LitellmClient:
         if request.schema:
             json_schema = {"name": "reply", "strict": True, "schema": request.schema}
             options["response_format"] = {"type": "json_schema", "json_schema": json_schema}
-        options |= {"model": endpoint.model, "messages": messages, "drop_params": True}
+        options |= {"model": endpoint.model, "messages": messages, "drop_params": True} | others
         return await self._acompletion(**options, litellm_logging_obj=self._make_record(messages))
 
     def _write_options(self, request: Request) -> dict[str, Any]:
@@ -267,6 +269,7 @@ class LitellmClient:
     def _check_name(self) -> None:
         try:
             name, provider, *_ = self._litellm.get_llm_provider(self.endpoint.model, api_base=self.endpoint.api_base)
+            self._provider = provider
             if self.endpoint.decides:
                 _find_decisions_config(name, provider)
         except self._litellm.exceptions.BadRequestError as error:

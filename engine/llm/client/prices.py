@@ -15,8 +15,8 @@ from typing import Any
 PRICE_LIST = "model_prices_and_context_window_backup.json"
 # As in litellm's is_decisions_model_mode (1.110).
 DECISION_MODES = ("decisions", "evaluation")
-# What a decision costs where that is not what a chat costs (litellm's decisions_pricing).
-DECISION_RATES = "_decisions"
+# What a decision costs where that is not what a chat costs (litellm's decisions_pricing), and what a batch costs.
+DECISION_RATES, BATCH_RATES = "_decisions", "_batches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +67,19 @@ def parse_price(text: str) -> Price:
     return Price(float(first) / 1e6, float(second) / 1e6)
 
 
-def find_price(model: str, decides: bool = False) -> Price | None:
+def find_price(model: str, decides: bool = False, batched: bool = False) -> Price | None:
     """The list price of a litellm model name; None unless the list has a price for both input and output.
 
     The list names most models without their provider (``gpt-4.1``), some with it (``gemini/gemini-2.5-flash``).
 
     Args:
         decides: whether it is asked for decisions, which may have rates of their own, and a price for each call.
+        batched: whether calls go in batches; the full price where the list has no other for them.
     """
     entry = _find_entry(model)
-    if entry and decides:
-        own = {name.removesuffix(DECISION_RATES): rate for name, rate in entry.items() if name.endswith(DECISION_RATES)}
+    if entry and (decides or batched):
+        rates = DECISION_RATES if decides else BATCH_RATES
+        own = {name.removesuffix(rates): rate for name, rate in entry.items() if name.endswith(rates)}
         entry = {**entry, **own}
     if not entry or None in (entry.get("input_cost_per_token"), entry.get("output_cost_per_token")):
         return None
@@ -95,6 +97,17 @@ def find_price(model: str, decides: bool = False) -> Price | None:
 def is_decision_model(model: str) -> bool:
     """Whether a litellm model decides, and does not chat, by the list."""
     return (_find_entry(model) or {}).get("mode") in DECISION_MODES
+
+
+def find_provider(model: str) -> str:
+    """The provider in a litellm model name or, for a name without one, by the list; empty where neither tells."""
+    provider, slash, _ = model.partition("/")
+    return provider if slash else str((_find_entry(model) or {}).get("litellm_provider") or "")
+
+
+def is_responses_model(model: str) -> bool:
+    """Whether a litellm model is asked by OpenAI's Responses API, and not by chat completions, by the list."""
+    return (_find_entry(model) or {}).get("mode") == "responses"
 
 
 def may_think(model: str) -> bool:

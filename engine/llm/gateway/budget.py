@@ -173,6 +173,11 @@ class RunBudget:
         """
         return self._own.spent_usd
 
+    @property
+    def left_usd(self) -> float:
+        """What the run may still spend, in USD; infinite without a limit."""
+        return self._own.left_usd
+
     def open_plan(self, plan_id: str, kept_usd: float, lost: Lost) -> None:
         """Counts, once, what earlier runs of a plan have spent: for kept replies, and for calls that were lost."""
         if plan_id in self._plans:

@@ -7,7 +7,7 @@ rate, record), ``RedactingClient`` (no secrets), ``LitellmClient``.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -83,6 +83,11 @@ class ModelGateway:
         """Keeps the replies of another plan from being pruned inside the block."""
         async with open_replies(self._place, plan_id):
             yield
+
+    def find_unanswered(self, requests: Iterable[Request]) -> list[Request]:
+        """The requests of which no reply is kept, each with the key that its reply will be kept under."""
+        keyed = (replace(request, key=request.digest(self.endpoint.identity)) for request in requests)
+        return [request for request in keyed if self._find_replies().find(request.key) is None]
 
     async def complete(self, request: Request) -> Reply:
         """The reply to a request: the one that is kept, or a new one.

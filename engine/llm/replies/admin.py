@@ -25,6 +25,8 @@ COUNT_ASKED = text(
 )
 LIST_PLANS = text(
     "SELECT used.plan_id, used.handle, coalesce(kept.replies, 0), coalesce(kept.bytes, 0), used.used_at, used.live > 0 "
+    "OR used.plan_id IN (SELECT plan_id FROM exemplars_batch_runs) "
+    "OR used.plan_id IN (SELECT plan_id FROM exemplars_lines WHERE state IN ('waits', 'sent')) "
     "FROM (SELECT plan_id, max(handle) AS handle, max(used_at) AS used_at, "
     "sum(CASE WHEN is_open AND used_at > :alive THEN 1 ELSE 0 END) AS live FROM exemplars_openings GROUP BY plan_id) "
     "AS used LEFT JOIN (SELECT plan_id, count(*) AS replies, sum(bytes) AS bytes FROM exemplars_replies "
@@ -36,6 +38,7 @@ DELETIONS = [
     for statement in (
         "DELETE FROM exemplars_replies WHERE plan_id IN :plans",
         "DELETE FROM exemplars_openings WHERE plan_id IN :plans",
+        "DELETE FROM exemplars_lines WHERE plan_id IN :plans AND state NOT IN ('waits', 'sent')",
         "DELETE FROM exemplars_calls WHERE plan_id IN :plans AND budget IS NULL",
         "UPDATE exemplars_calls SET plan_id = '' WHERE plan_id IN :plans",
     )
@@ -48,7 +51,8 @@ DELETE_OLD_CALLS = text("DELETE FROM exemplars_calls WHERE plan_id = '' AND begu
 class CachedPlan:
     """A plan of which replies are kept.
 
-    ``used_at`` is when a run last opened or left it; it is in use up to a minute longer than a process that was killed.
+    ``used_at`` is when a run last opened or left it; it is in use up to a minute longer than a process that was killed,
+    and as long as a run waits for its batch.
     """
 
     plan_id: str

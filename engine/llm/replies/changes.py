@@ -1,13 +1,18 @@
 """What happens to the calls of a plan, and how the database takes it."""
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, TextClause, text
 
+from engine.llm.client.request import Reply
+
 # For a limit that sums of prices reach exactly.
 TINY_USD = 1e-9
+# What stands for an opening at the call of a line, which is out in a batch and neither lost nor in flight here.
+IN_BATCH = "batch"
 # An opening that has said nothing for so long is taken for dead; a live one says something three times in that time.
 DEAD_SECONDS = 60.0
 
@@ -86,6 +91,12 @@ class Kept:
     bytes: int
     call: int | None
     usd: float | None
+
+    @classmethod
+    def of(cls, plan_id: str, key: str, reply: Reply, identity: str | None, call: int | None) -> "Kept":
+        """The change that keeps a reply."""
+        written = json.dumps(asdict(reply), ensure_ascii=False)
+        return cls(plan_id, key, written, identity, len(written.encode()) + len(key), call, reply.cost_usd)
 
 
 # The fields of each are parameters of its statements.

@@ -5,14 +5,14 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 from sqlalchemy import Connection, bindparam, text
 
 from engine.errors import SharedBudgetError, StoreError
 from engine.llm.client.request import Reply
-from engine.llm.replies.changes import Begun, Change, Kept, Opening, Outcome, Refused, SharedLimit, Unanswered
+from engine.llm.replies.changes import IN_BATCH, Begun, Change, Kept, Opening, Outcome, Refused, SharedLimit, Unanswered
 from engine.llm.replies.writer import Writer
 from engine.settings import RepliesPlace
 
@@ -21,7 +21,7 @@ CLOSED = "The replies are closed, and nothing is kept any more"
 ROOM_SECONDS = 0.5
 
 LIST_REPLIES = text("SELECT key, reply FROM exemplars_replies WHERE plan_id = :plan_id")
-# What is in flight elsewhere in this process is not lost.
+# What is in flight elsewhere in this process, or out in a batch, is not lost.
 SUM_CALLS = text(
     "SELECT ended, count(*), coalesce(sum(usd), 0.0) FROM exemplars_calls "
     "WHERE plan_id = :plan_id AND (ended OR opening NOT IN :live) GROUP BY ended"
@@ -47,8 +47,8 @@ class ReplyStore:
     and after one each later ``begin``, ``keep`` and ``drop`` raises it at once.
 
     ``kept_usd`` is what the calls of the plan had cost when this was opened. ``lost`` are those that had begun and not
-    ended, but for those of other live openings of this process: what another process or machine has in flight may be
-    lost for all that is known here. Calls that stay open when their opening ends stay lost.
+    ended, but for those that are out in a batch or of other live openings of this process: what another process or
+    machine has in flight may be lost for all that is known here. Calls still open when their opening ends stay lost.
 
     Args:
         handle: the model, by which the replies can be cleared; empty where it is not known.
@@ -98,11 +98,9 @@ class ReplyStore:
         Args:
             asked: which embedded model gave it, by its endpoint's identity; None for a hosted one.
         """
-        written = json.dumps(asdict(reply), ensure_ascii=False)
-        size = len(written.encode()) + len(key)
-        change = Kept(self._opening.plan_id, key, written, asked, size, begun, reply.cost_usd)
+        change = Kept.of(self._opening.plan_id, key, reply, asked, begun)
         standing = await self._write(change)
-        self._kept[key] = standing if isinstance(standing, str) else written
+        self._kept[key] = standing if isinstance(standing, str) else change.reply
         return Reply(**json.loads(standing)) if isinstance(standing, str) else reply
 
     async def drop(self, begun: int) -> None:
@@ -136,7 +134,7 @@ class ReplyStore:
 
     def _load(self, connection: Connection, live: Sequence[str]) -> None:
         plan_id = self._opening.plan_id
-        for ended, count, usd in connection.execute(SUM_CALLS, {"plan_id": plan_id, "live": live}):
+        for ended, count, usd in connection.execute(SUM_CALLS, {"plan_id": plan_id, "live": [*live, IN_BATCH]}):
             if ended:
                 self.kept_usd = usd
             else:

@@ -1,0 +1,170 @@
+"""What the collector notes of batches and their lines, each in one transaction of ``Outbox.change``."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, text
+
+from engine.llm.batches.outbox import TOLD_SECONDS, BatchRow, State, make_batch, sweep
+from engine.llm.batches.wire import MOST_BYTES, MOST_LINES, Answer
+from engine.llm.client.request import REFUSED, Reply
+from engine.llm.replies.changes import Change, Kept, Unanswered, apply_changes
+
+# Who collects says so three times in that time.
+LEASE_SECONDS = 60.0
+# Lines of one transaction, or of one look into the database.
+PAGE = 500
+# Lines that wait for company go after so long.
+MOST_QUIET_SECONDS = 3600.0
+
+TAKE_LEASE = text(
+    "INSERT INTO exemplars_collector (id, holder, until) VALUES (1, :holder, :until) "
+    "ON CONFLICT (id) DO UPDATE SET holder = excluded.holder, until = excluded.until "
+    "WHERE exemplars_collector.until < :now"
+)
+RENEW_LEASE = text("UPDATE exemplars_collector SET until = :until WHERE holder = :holder")
+GIVE_LEASE_BACK = text("DELETE FROM exemplars_collector WHERE holder = :holder")
+LIST_WAITING = text(
+    "SELECT place FROM exemplars_lines WHERE state = 'waits' GROUP BY place "
+    "HAVING max(queued_at) <= :quiet_since OR min(queued_at) <= :waiting_since OR count(*) >= :lines "
+    "ORDER BY min(queued_at)"
+)
+LIST_PLACE = text(
+    "SELECT custom_id, tries, bytes, queued_at FROM exemplars_lines WHERE state = 'waits' AND place = :place "
+    "ORDER BY queued_at, custom_id LIMIT :lines"
+)
+INTEND = text(
+    "INSERT INTO exemplars_batches (batch, place, state, lines, intended_at, said) "
+    "VALUES (:batch, :place, 'intent', :lines, :now, '') RETURNING *"
+)
+SEND_LINES = text(
+    "UPDATE exemplars_lines SET state = 'sent', batch = :batch WHERE state = 'waits' AND place = :place "
+    "AND (queued_at, custom_id) <= (:queued_at, :custom_id)"
+)
+LIST_BODIES = text(
+    "SELECT custom_id, body FROM exemplars_lines WHERE batch = :batch AND state = 'sent' AND custom_id > :after "
+    "ORDER BY custom_id LIMIT :page"
+)
+LIST_SENT = text("SELECT custom_id FROM exemplars_lines WHERE batch = :batch AND state = 'sent'")
+FIND_SENT = text(
+    "SELECT line.custom_id, line.plan_id, line.key, line.call, line.tries, begun.usd, "
+    "line.plan_id IN (SELECT plan_id FROM exemplars_batch_runs) AS is_awaited FROM exemplars_lines AS line "
+    "LEFT JOIN exemplars_calls AS begun ON begun.call = line.call "
+    "WHERE line.batch = :batch AND line.state = 'sent' AND line.custom_id IN :ids"
+).bindparams(bindparam("ids", expanding=True))
+END_LINE = text(
+    "UPDATE exemplars_lines SET state = :state, said = :said, tries = tries + 1, "
+    "body = CASE WHEN :waits THEN body END WHERE custom_id = :custom_id"
+)
+FORGET_BATCHES = text("DELETE FROM exemplars_batches WHERE state = 'over' AND polled_at < :since")
+
+
+def take_lease(connection: Connection, holder: str, now: float) -> bool:
+    """Takes the right to collect; False where somebody else has it."""
+    values = {"holder": holder, "until": now + LEASE_SECONDS, "now": now}
+    return connection.execute(TAKE_LEASE, values).rowcount == 1
+
+
+def renew_lease(connection: Connection, holder: str, now: float) -> bool:
+    """False where somebody else has collected meanwhile."""
+    return connection.execute(RENEW_LEASE, {"holder": holder, "until": now + LEASE_SECONDS}).rowcount == 1
+
+
+def give_lease_back(connection: Connection, holder: str) -> None:
+    """Lets the next one collect at once."""
+    connection.execute(GIVE_LEASE_BACK, {"holder": holder})
+
+
+def list_waiting(connection: Connection, now: float, quiet_seconds: float) -> list[str]:
+    """The places for which lines wait, the longest first.
+
+    Args:
+        quiet_seconds: only those for which nothing was queued for so long, something waits for an hour or enough does.
+    """
+    since = {"quiet_since": now - quiet_seconds, "waiting_since": now - MOST_QUIET_SECONDS}
+    return [str(place) for [place] in connection.execute(LIST_WAITING, {**since, "lines": MOST_LINES})]
+
+
+def intend(
+    connection: Connection, place: str, now: float, most_lines: int = MOST_LINES, most_bytes: int = MOST_BYTES
+) -> BatchRow | None:
+    """Makes the longest waiting lines of a place a batch, as many as it takes; None where none waits."""
+    rows, size = list[Any](), 0
+    for row in connection.execute(LIST_PLACE, {"place": place, "lines": most_lines}):
+        size += row.bytes
+        if rows and size > most_bytes:
+            break
+        rows.append(row)
+    if not rows:
+        return None
+    # Lines that have come back, or were queued anew, are another batch.
+    told = sorted(f"{row.custom_id} {row.tries} {row.queued_at}" for row in rows)
+    key = hashlib.sha256("\n".join(told).encode()).hexdigest()
+    batch = {"batch": key, "place": place}
+    made = connection.execute(INTEND, {**batch, "lines": len(rows), "now": now}).mappings().one()
+    last = {"queued_at": rows[-1].queued_at, "custom_id": rows[-1].custom_id}
+    connection.execute(SEND_LINES, batch | last)
+    return make_batch(made, {}, 0.0)
+
+
+def note(connection: Connection, batch: str, **values: object) -> None:
+    """Sets columns of a batch."""
+    columns = ", ".join(f"{name} = :{name}" for name in values)
+    statement = text(f"UPDATE exemplars_batches SET {columns} WHERE batch = :batch")  # noqa: S608
+    connection.execute(statement, {**values, "batch": batch})
+
+
+def settle(
+    connection: Connection, batch: str, answers: Sequence[Answer], again: bool = True, otherwise: State = "live"
+) -> int:
+    """Ends lines of a batch: keeps their replies; those that may pass wait once more, where a run waits for them.
+
+    A line that has ended already, or is of another batch, stays as it is.
+
+    Args:
+        again: whether lines may wait once more.
+        otherwise: what becomes of the others.
+
+    Returns:
+        How many replies were kept.
+    """
+    if not answers:
+        return 0
+    # The first of two answers to a line counts.
+    found = {answer.custom_id: answer for answer in reversed(answers)}
+    changes, ends = list[Change](), list[dict[str, Any]]()
+    for row in connection.execute(FIND_SENT, {"batch": batch, "ids": list(found)}):
+        answer = found[row.custom_id]
+        state: State = "waits" if again and answer.may_pass and not row.tries and row.is_awaited else otherwise
+        if answer.reply is not None:
+            state = "done"
+            reply = _complete_reply(answer.reply, row.usd)
+            changes.append(Kept.of(row.plan_id, row.key, reply, None, row.call))
+        elif state != "waits":
+            changes.append(Unanswered(row.call))
+        ends.append({"custom_id": row.custom_id, "state": state, "said": answer.said, "waits": state == "waits"})
+    apply_changes(connection, changes)
+    if ends:
+        connection.execute(END_LINE, ends)
+    return sum(end["state"] == "done" for end in ends)
+
+
+def finish(
+    connection: Connection, batch: str, said: str, now: float, again: bool = False, otherwise: State = "live"
+) -> None:
+    """Ends a batch, and as ``settle`` does the lines of which nothing came."""
+    ids = [custom_id for [custom_id] in connection.execute(LIST_SENT, {"batch": batch})]
+    for begin in range(0, len(ids), PAGE):
+        left = [Answer(custom_id, may_pass=True, said=said) for custom_id in ids[begin : begin + PAGE]]
+        settle(connection, batch, left, again, otherwise)
+    note(connection, batch, state="over", polled_at=now, said=said)
+    sweep(connection)
+    connection.execute(FORGET_BATCHES, {"since": now - TOLD_SECONDS})
+
+
+def _complete_reply(reply: Reply, bound_usd: float | None) -> Reply:
+    """The reply, at the most that it can have cost where its tokens are not told."""
+    is_told = reply.prompt_tokens or reply.finish == REFUSED or bound_usd is None
+    return reply if is_told else replace(reply, cost_usd=bound_usd)

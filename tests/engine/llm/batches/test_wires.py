@@ -1,0 +1,426 @@
+"""The wires against a server of batches: what they send, what they make of each way that a batch can go."""
+
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from fakes.batches import LINE_SEPARATOR, BatchServer, Manner, Outcome, serve_batches
+from fakes.builders import make_cell, make_test_plan
+from fakes.manners import EVERY, MALFORMED
+from fakes.ports import find_free_port
+from fakes.provider import Behaviour, wrap
+
+from engine.asking.cells import make_chat_request
+from engine.definitions.effort import Thinking
+from engine.errors import (
+    CredentialsError,
+    InputError,
+    MalformedAnswerError,
+    ModelNotFoundError,
+    ProviderError,
+    ProviderUnavailableError,
+    RateLimitedError,
+    RequestRefusedError,
+)
+from engine.llm.batches.forms import find_form, find_place
+from engine.llm.batches.wire import Answer, Line, Place, Wire
+from engine.llm.batches.wires import open_wire
+from engine.llm.client.batch_client import BETA, BatchClient
+from engine.llm.client.litellm_client import LitellmClient
+from engine.llm.client.prices import Price, find_price
+from engine.llm.client.request import REFUSED, Endpoint, Request
+
+SECRET = "sk-of-the-wires-0123456789abcdef"
+GPT, AZURE, CLAUDE = "openai/gpt-4.1-mini", "azure/gpt-4.1-mini", "anthropic/claude-sonnet-4-5"
+EACH = pytest.mark.parametrize("model", [GPT, AZURE, CLAUDE])
+CLAUDE_USAGE = {"input_tokens": 4, "output_tokens": 8}
+CHAT = make_chat_request(make_test_plan(), make_cell())
+
+
+@pytest.fixture
+def server() -> Iterator[BatchServer]:
+    with serve_batches() as served:
+        yield served
+
+
+def place_of(server: BatchServer, model: str = GPT) -> Endpoint:
+    base = f"{server.url}/v1" if model.startswith("openai/") else server.url
+    return Endpoint(model, model, model, api_base=base, api_key=SECRET, price=find_price(model))
+
+
+def ask(number: int) -> Request:
+    """One of many requests."""
+    return replace(CHAT, prompt=replace(CHAT.prompt, system=f"{CHAT.prompt.system} {number}"))
+
+
+async def write_lines(server: BatchServer, model: str = GPT, count: int = 4) -> list[Line]:
+    client = BatchClient(place_of(server, model), 60)
+    bodies = [await client.write_body(ask(number)) for number in range(count)]
+    return [Line(hashlib.sha256(str(number).encode()).hexdigest(), body) for number, body in enumerate(bodies)]
+
+
+@asynccontextmanager
+async def opened(server: BatchServer, model: str = GPT, key: str = SECRET) -> AsyncIterator[Wire]:
+    wire = open_wire(find_place(replace(place_of(server, model), api_key=key)), key)
+    try:
+        yield wire
+    finally:
+        await wire.close()
+
+
+async def submit(wire: Wire, lines: list[Line], key: str = "key") -> str:
+    return await wire.create(key, await wire.upload(key, lines), lines)
+
+
+async def finish(server: BatchServer, model: str, manner: Manner, count: int = 12) -> list[Answer]:
+    """The answers of a batch that has ended."""
+    server.manner = manner
+    async with opened(server, model) as wire:
+        number = await submit(wire, await write_lines(server, model, count))
+        server.advance(manner.seconds)
+        assert "ended" == (await wire.look(number)).state
+        return [answer async for answer in wire.read(number)]
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking"),
+    [
+        (GPT, "none"),
+        ("openai/gpt-5-mini", "low"),
+        ("openai/somebodys-own", "none"),
+        (AZURE, "none"),
+        ("azure/o3-mini", "low"),
+        (CLAUDE, "none"),
+        (CLAUDE, "low"),
+        ("anthropic/claude-3-5-haiku-20241022", "none"),
+    ],
+)
+async def test_line_is_what_a_live_call_sends_and_its_answer_is_read_as_that_of_one(
+    server: BatchServer, model: str, thinking: Thinking
+) -> None:
+    endpoint, request = replace(place_of(server, model), price=None), replace(CHAT, thinking=thinking)
+    live, client = LitellmClient(endpoint, 60), BatchClient(endpoint, 60)
+    expected = await live.complete(request)
+    await live.close()
+    body = await client.write_body(request)
+    sent = server.bodies[-1] if server.bodies else server.provider.bodies[-1]
+
+    assert sent == {name: part for name, part in body.items() if name != BETA}
+    assert (BETA in body) == ("output_format" in body)
+    async with opened(server, model) as wire:
+        number = await submit(wire, [Line("a" * 64, body)])
+        server.advance(60)
+        (answer,) = [answer async for answer in wire.read(number)]
+    assert answer.reply is not None
+    assert expected == replace(answer.reply, cost_usd=None)
+
+
+@EACH
+async def test_batch_works_ends_and_is_billed_at_its_price(server: BatchServer, model: str) -> None:
+    async with opened(server, model) as wire:
+        lines = await write_lines(server, model)
+        number = await submit(wire, lines)
+        states = [(await wire.look(number)).state]
+        server.advance(60)
+        ended = await wire.look(number)
+        answers = [answer async for answer in wire.read(number)]
+
+    assert ["works", "ended", "4 of 4 answered"] == [*states, ended.state, ended.counts]
+    assert Counter(line.custom_id for line in lines) == server.billed == Counter(each.custom_id for each in answers)
+    price = find_price(model, batched=True)
+    assert price is not None
+    assert {price.cost(400, 80)} == {answer.reply.cost_usd for answer in answers if answer.reply}
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("outcome", "kind", "maybe"),
+    [
+        ("lost", ProviderUnavailableError, True),
+        ("dropped", ProviderUnavailableError, True),
+        ("cut", ProviderUnavailableError, True),
+        (500, ProviderUnavailableError, True),
+        (503, ProviderUnavailableError, True),
+        (429, RateLimitedError, False),
+        (400, RequestRefusedError, False),
+        (401, CredentialsError, False),
+        (404, ModelNotFoundError, False),
+    ],
+)
+async def test_create_that_fails_says_whether_it_may_be_accepted_and_is_never_sent_twice(
+    server: BatchServer, model: str, outcome: Outcome, kind: type[ProviderError], maybe: bool
+) -> None:
+    async with opened(server, model) as wire:
+        server.fail("create", outcome)
+        with pytest.raises(kind) as raised:
+            await submit(wire, await write_lines(server, model))
+
+    assert maybe is raised.value.maybe_billed
+    assert [1, int(outcome in ("lost", "cut"))] == [server.asked["create"], server.accepted.total()]
+
+
+@EACH
+async def test_server_that_is_not_there_has_accepted_nothing(server: BatchServer, model: str) -> None:
+    endpoint = replace(place_of(server, model), api_base=f"http://127.0.0.1:{find_free_port()}/v1")
+    wire = open_wire(find_place(endpoint), SECRET)
+    with pytest.raises(ProviderUnavailableError) as raised:
+        await wire.create("key", "file", await write_lines(server, model))
+    await wire.close()
+
+    assert not raised.value.maybe_billed
+
+
+@EACH
+async def test_provider_without_a_list_is_refused_before_anything_is_created(server: BatchServer, model: str) -> None:
+    async with opened(server, model) as wire:
+        server.fail("list", 404)
+        with pytest.raises(RequestRefusedError, match="list of batches cannot be read") as raised:
+            await submit(wire, await write_lines(server, model))
+
+    assert (False, 0) == (raised.value.maybe_billed, server.asked["create"])
+
+
+@pytest.mark.parametrize("model", [GPT, AZURE])
+async def test_upload_that_fails_says_so(server: BatchServer, model: str) -> None:
+    async with opened(server, model) as wire:
+        server.fail("upload", 503, "dropped")
+        for _ in range(2):
+            with pytest.raises(ProviderUnavailableError):
+                await wire.upload("key", await write_lines(server, model))
+        assert await wire.upload("key", await write_lines(server, model))
+    assert ["key.jsonl"] == [name for _, name, _ in server.files.values()]
+
+
+@pytest.mark.parametrize("model", [GPT, AZURE])
+async def test_lost_create_is_found_by_its_key_on_whichever_page_once_the_list_shows_it(
+    server: BatchServer, model: str
+) -> None:
+    server.manner = Manner(list_lag=300)
+    async with opened(server, model) as wire:
+        lines = await write_lines(server, model)
+        server.fail("create", "lost")
+        with pytest.raises(ProviderUnavailableError):
+            await submit(wire, lines)
+        (number,) = server.batches
+        for other in range(250):
+            server.batches[f"o{other}"] = replace(server.batches[number], id=f"o{other}", told={}, manner=Manner())
+
+        assert await wire.find("key", server.clock(), [], []) is None
+        server.advance(300)
+        assert number == await wire.find("key", server.clock(), [], [])
+        assert await wire.find("key", server.clock(), [], [number]) is None
+        server.fail("list", 500)
+        with pytest.raises(ProviderUnavailableError):
+            await wire.find("key", server.clock(), [], [])
+
+
+async def test_lost_create_of_claude_is_found_by_time_and_count_and_known_by_its_results(server: BatchServer) -> None:
+    async with opened(server, CLAUDE) as wire:
+        lines = await write_lines(server, CLAUDE)
+        ids = [line.custom_id for line in lines]
+        tried_at = server.clock()
+        server.fail("create", "lost")
+        with pytest.raises(ProviderUnavailableError):
+            await submit(wire, lines)
+        (number,) = server.batches
+        for other, (created, count) in {"late": (9999, 4), "fewer": (0, 3), "others": (0, 4)}.items():
+            told = {f"{other}{line}": lines[0].body for line in range(count)}
+            server.batches[other] = replace(server.batches[number], id=other, lines=told, created=tried_at + created)
+
+        with pytest.raises(ProviderUnavailableError, match="shows when it has ended"):
+            await wire.find("key", tried_at, ids, [])
+        server.advance(60)
+        assert number == await wire.find("key", tried_at, ids, [])
+        assert await wire.find("key", tried_at, ids, [number]) is None
+        assert await wire.find("key", tried_at - 99999, ids, []) is None
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("manner", "replies", "passing", "others"),
+    [
+        (Manner(is_shuffled=True, empty_ids=True), 12, 0, 0),
+        (Manner(failed=0.4, status=400), 7, 0, 5),
+        (Manner(failed=0.4, status=429, is_shuffled=True), 7, 5, 0),
+        (Manner(failed=1.0, status=500), 0, 12, 0),
+        (Manner(failed=1.0, status=404, empty_ids=True), 0, 0, 12),
+        (Manner(ends="expired"), 7, 5, 0),
+        (Manner(ends="expired", answered=0), 0, 12, 0),
+        (Manner(doubled=1.0), 24, 0, 0),
+        (Manner(missing=0.4), 8, 0, 0),
+        (Manner(separator=True), 12, 0, 0),
+    ],
+)
+async def test_each_line_ends_in_a_reply_or_in_what_may_pass_or_not(
+    server: BatchServer, model: str, manner: Manner, replies: int, passing: int, others: int
+) -> None:
+    answers = await finish(server, model, manner)
+    told = [answer.reply for answer in answers if answer.reply]
+
+    assert replies == len(told)
+    assert passing == sum(answer.may_pass for answer in answers)
+    assert others == sum(not answer.may_pass and answer.reply is None for answer in answers)
+    assert all(answer.reply or answer.said for answer in answers)
+    assert manner.separator == all(LINE_SEPARATOR in reply.text for reply in told) if told else True
+    assert len({answer.custom_id for answer in answers if answer.reply}) == server.billed.total()
+
+
+@EACH
+async def test_refused_prompt_is_a_reply(model: str) -> None:
+    with serve_batches(Behaviour(filtered=1.0)) as server:
+        answers = await finish(server, model, Manner())
+
+    assert {REFUSED} == {answer.reply.finish for answer in answers if answer.reply}
+    assert len(answers) == sum(answer.reply is not None for answer in answers)
+
+
+@EACH
+async def test_cancelled_batch_gives_what_was_answered_until_then(server: BatchServer, model: str) -> None:
+    async with opened(server, model) as wire:
+        number = await submit(wire, await write_lines(server, model, 12))
+        await wire.cancel(number)
+        state = (await wire.look(number)).state
+        answers = [answer async for answer in wire.read(number)]
+        await wire.cancel(number)
+
+    assert ("ended", 5, 7) == (state, sum(answer.may_pass for answer in answers), server.billed.total())
+
+
+async def test_batch_that_is_complete_works_until_its_file_is_there(server: BatchServer) -> None:
+    server.manner = Manner(late_file=120, empty_ids=True)
+    async with opened(server) as wire:
+        number = await submit(wire, await write_lines(server))
+        server.advance(60)
+        assert "works" == (await wire.look(number)).state
+        server.advance(120)
+        assert "ended" == (await wire.look(number)).state
+
+
+async def test_batch_that_fails_in_validation_is_refused_with_the_providers_words(server: BatchServer) -> None:
+    server.manner = Manner(ends="failed")
+    async with opened(server) as wire:
+        number = await submit(wire, await write_lines(server))
+        server.advance(60)
+        batch = await wire.look(number)
+
+    assert ("refused", "Validation of the file failed.") == (batch.state, batch.said)
+
+
+async def test_file_that_azure_still_looks_at_is_waited_for(server: BatchServer) -> None:
+    server.manner = Manner(pending_file=True)
+    async with opened(server, AZURE) as wire:
+        await submit(wire, await write_lines(server, AZURE))
+
+    assert 1 == server.asked["file"]
+
+
+@EACH
+async def test_answers_are_given_whole_or_not_at_all(server: BatchServer, model: str) -> None:
+    async with opened(server, model) as wire:
+        number = await submit(wire, await write_lines(server, model))
+        server.advance(60)
+        server.fail("content", "cut", 500)
+        for _ in range(2):
+            with pytest.raises(ProviderUnavailableError):
+                await anext(wire.read(number))
+        assert 4 == len([answer async for answer in wire.read(number)])
+
+
+async def test_wire_that_closes_leaves_the_connections_of_live_calls(server: BatchServer) -> None:
+    live, writer = LitellmClient(place_of(server), 60), BatchClient(place_of(server), 60)
+    await live.complete(CHAT)
+    await writer.write_body(CHAT)
+    async with opened(server):
+        await writer.close()
+
+    assert 1 == server.provider.count_connections()
+    await live.close()
+
+
+@EACH
+async def test_batch_of_another_key_is_not_there_and_its_place_is_not_opened(server: BatchServer, model: str) -> None:
+    async with opened(server, model) as wire:
+        number = await submit(wire, await write_lines(server, model))
+    async with opened(server, model, "sk-another-0123456789abcdef") as wire:
+        with pytest.raises(ModelNotFoundError, match="No batch found"):
+            await wire.look(number)
+        assert await wire.find("key", server.clock(), ["a"], []) is None
+    with pytest.raises(CredentialsError, match="was asked by another key"):
+        open_wire(find_place(place_of(server, model)), "sk-another-0123456789abcdef")
+
+
+@EACH
+async def test_no_message_and_no_reply_has_a_secret(server: BatchServer, model: str) -> None:
+    said = f"Incorrect key {SECRET} in Bearer {SECRET}"
+    async with opened(server, model) as wire:
+        number = await submit(wire, await write_lines(server, model))
+        server.advance(60)
+        server.settle()
+        body = wrap(model, said, "stop", 4, 8)
+        if model == CLAUDE:
+            body |= {"content": [{"type": "text", "text": said}], "stop_reason": "end_turn", "usage": CLAUDE_USAGE}
+        error = {"type": "error", "error": {"message": said, "type": "invalid_request_error"}}
+        answers = server.batches[number].answers
+        assert answers is not None
+        first, second, *_ = answers
+        answers |= {first: (200, body), second: (400, error)}
+        seen = str([answer async for answer in wire.read(number)])
+        server.words = said
+        server.fail("look", 401)
+        with pytest.raises(CredentialsError) as raised:
+            await wire.look(number)
+
+    # litellm has a mark of its own.
+    told = (seen + str(raised.value)).replace("[redacted]", "REDACTED")
+    assert 3 == told.count("Incorrect key REDACTED in ")
+    assert SECRET not in told
+    assert raised.value.__cause__ is raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("manner", EVERY)
+async def test_answers_body_is_read_however_a_server_puts_it(server: BatchServer, manner: str) -> None:
+    client = BatchClient(place_of(server), 60)
+    put = EVERY[manner](wrap("test", '{"text": "A whole text."}', "stop", 400, 80))
+    if manner not in MALFORMED:
+        assert isinstance(put, dict)
+        assert "A whole text" in client.read_body(put).text
+    elif isinstance(put, dict):
+        with pytest.raises(MalformedAnswerError):
+            client.read_body(put)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "why"),
+    [
+        *(
+            (Endpoint(f"{provider}/m", f"{provider}/m", ""), "to OpenAI, to Azure and to Anthropic")
+            for provider in ("xai", "gemini", "mistral", "vertex_ai", "bedrock", "openrouter")
+        ),
+        (Endpoint("embedded", "embedded", ""), "a model on this machine has no batches"),
+        (Endpoint(GPT, GPT, "", decides=True), "asked for decisions"),
+        (Endpoint(GPT, GPT, "", style="plain"), "continues a document"),
+        (Endpoint("openai/gpt-5-pro", "openai/gpt-5-pro", ""), "Responses API"),
+        (Endpoint(GPT, GPT, "", api_base="https://me:secret-word@gate/v1"), "set EXEMPLARS_SYNTH_API_KEY instead"),
+    ],
+)
+def test_model_without_batches_is_refused_in_a_sentence(endpoint: Endpoint, why: str) -> None:
+    with pytest.raises(InputError, match=why) as raised:
+        find_place(endpoint)
+
+    assert str(raised.value).startswith(f"{endpoint.name} takes no batches: ")
+    assert "secret-word" not in str(raised.value)
+
+
+def test_place_has_the_listed_price_of_a_batch_unless_a_setting_says_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = Endpoint(GPT, GPT, "", price=find_price(GPT))
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    place = find_place(endpoint)
+
+    assert Price(2e-7, 8e-7, 1e-7) == place.price
+    assert Price(1.0, 1.0) == find_place(replace(endpoint, price=Price(1.0, 1.0))).price
+    assert find_place(replace(endpoint, api_key=SECRET)) == place == Place.from_json(place.to_json())
+    assert SECRET not in place.to_json()
+    assert "openai" == find_form(replace(endpoint, model="gpt-4.1-mini"))
