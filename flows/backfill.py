@@ -13,7 +13,7 @@ from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Cancelled, Completed, Failed
 from pydantic import Field
@@ -29,11 +29,12 @@ from flows.backfills.page import LedgerPage, publish_ledger
 from flows.backfills.parts import PartDispatcher
 from flows.backfills.runs import make_shared_budget, open_backfill_resources, open_children
 from flows.backfills.worker import BackfillWorker
+from flows.batches.collect import collect_here
 from flows.deploy.unfinished_runs import end_gone_runs
 from flows.run.cancellation import CancellationWatcher, explain_cancelled
 from flows.run.labels import STOPPED_AT_LIMIT, LeaseLabels
 from flows.run.lease.holders import name_process
-from flows.run.parameters import ChosenEffort, Glob, Handles, MaxCost, Namespace, PartSize, PerPole
+from flows.run.parameters import Batch, ChosenEffort, Glob, Handles, MaxCost, Namespace, PartSize, PerPole
 from flows.run.run_events import attending_flow
 from flows.synthesize import synthesize
 
@@ -60,6 +61,7 @@ async def backfill(
     max_cost_usd: MaxCost = None,
     per_pole: PerPole = None,
     refresh: bool = False,
+    batch: Batch = "none",
 ) -> dict[str, int] | State[Any]:
     """Makes labelled samples for many models, one run each; a model that has them already is passed over.
 
@@ -82,6 +84,9 @@ async def backfill(
         refresh: Only drafts, of those that are named or of all, that have sets made for an older definition; with
             only_lacking these too. Those sets count as gone, and go when the new one is attached. Another description,
             trait, brief, scenario, text, language or question makes another definition; another sample does not.
+        batch: Whether calls go to the provider in files, which answers within a day and takes about half the price.
+            first: those of the first round. all: further rounds and votes too. Models wait meanwhile, and go on by
+            themselves.
     """
     lower_priority()
     async with attending_flow() as settings:
@@ -106,6 +111,7 @@ async def backfill(
             max_cost_usd=max_cost_usd,
             per_pole=per_pole,
             refresh=refresh,
+            batch=batch,
         )
         # What an earlier start of this run has made is known to a third one too, whenever the second may die.
         ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, request))
@@ -119,7 +125,8 @@ async def work_through(
     settings: Settings, request: BackfillRequest, ledger: Ledger, page: LedgerPage, spent_usd: float
 ) -> BaseException | None:
     """Works on all models; what made it stop before its end, if something did."""
-    logger, budget = get_run_logger(), make_shared_budget(settings, request.max_cost_usd, spent_usd)
+    logger, waits = get_run_logger(), request.batch != "none"
+    budget = make_shared_budget(settings, request.max_cost_usd, spent_usd, waits)
     async with get_client() as client, open_backfill_resources(settings, request, budget, logger) as resources:
         # By which the deploy step sees whether the process is gone.
         mark = LeaseLabels("", datetime.now(UTC), name_process())
@@ -131,6 +138,10 @@ async def work_through(
             with watch_for_end(resources.watcher, worker), temporary_settings(NO_HEARTBEATS):
                 if request.part_size is None:
                     await worker.work(ledger.rows)
+                    # Under the plain command nothing else wakes them.
+                    while deployment.get_id() is None and (rows := ledger.list_in("in a batch")) and not worker.stopped:
+                        ready = await collect_here(settings, [str(row.run_id) for row in rows], logger.info)
+                        await worker.work([row for row in rows if row.run_id in ready])
                 else:
                     place = settings.locate(settings.samples_uri)
                     parts = PartDispatcher(client, place, worker, ledger, children.task_run_id, budget, logger)

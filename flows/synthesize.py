@@ -1,6 +1,7 @@
 """The main job: a model's handle, a synth type and an effort become a checked Parquet sample set."""
 
 from contextlib import nullcontext
+from dataclasses import asdict
 from functools import partial
 from typing import cast
 
@@ -10,12 +11,13 @@ from engine.domain.model import SynthType, check_handle
 from engine.domain.progress import Progress
 from engine.domain.run_request import RunRequest
 from engine.domain.verdict import RunResult
-from engine.run.job import Job, check_synth_type
+from engine.run.job import Job, check_batch, check_synth_type
 from engine.run.outcome import find_finished, read_result
 from engine.settings import read_settings
 from engine.store.store import StoredSet
 from engine.system.concurrency import add_log_context
 from expectations.own_suites import check_own_suites
+from flows.batches.waiting import BatchAwaited, Batching, open_batching, take_over, wait_for_batch
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
 from flows.review.flow import resume_review, wait_for_person
@@ -31,7 +33,7 @@ from flows.run.outcome import (
     make_stamp,
 )
 from flows.run.page.report import report
-from flows.run.parameters import ChosenEffort, Handle, PerPole
+from flows.run.parameters import Batch, ChosenEffort, Handle, PerPole
 from flows.run.resources import RunResources, find_shared, open_run_resources
 from flows.run.rounds import estimate, run_rounds
 from flows.run.run_events import release_events, sending_heartbeats
@@ -52,6 +54,7 @@ async def synthesize(
     strict: bool = False,
     per_pole: PerPole = None,
     refresh: bool = False,
+    batch: Batch = "none",
 ) -> RunResult:
     """Makes labelled samples for a model and attaches them, when the gate passes, with provenance `synthesized`.
 
@@ -73,11 +76,14 @@ async def synthesize(
         refresh: Makes anew what was made for an older definition of the model. Those sets count as gone, and go when
             the new one is attached. Only so many samples are made as the effort asks for and the definition as it is
             has not yet.
+        batch: Whether calls go to the provider in a file, which answers within a day and takes about half the price.
+            first: the first round's, and what lacks then is asked at once. all: further rounds and votes too, a day
+            each. The run is suspended meanwhile, and goes on by itself.
     """
     ignore_closed_output()
     await release_events(get_run_logger())
     # Prefect takes the state, and gives its caller what that carries.
-    wanted = RunRequest(handle, synth_type, effort, only_lacking, review, strict, per_pole, refresh)
+    wanted = RunRequest(handle, synth_type, effort, only_lacking, review, strict, per_pole, refresh, batch)
     return cast(RunResult, await end_in_state(handle, _run(wanted, find_shared())))
 
 
@@ -91,22 +97,30 @@ async def _run(wanted: RunRequest, shared: RunResources | None) -> RunResult:
         observe_run(handle, kind, wanted.effort),
         nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
         resources.hold_lease(handle) as lease,
-        resources.publish_progress() as progress,
     ):
-        result = await make_samples(wanted, lease, progress, resources)
+        batching = await open_batching(resources.settings, check_batch(wanted.batch), asdict(wanted))
+        while True:
+            async with resources.publish_progress() as progress:
+                try:
+                    result = await make_samples(wanted, lease, progress, resources, batching)
+                    break
+                except BatchAwaited:
+                    await wait_for_batch(batching, resources, progress)
     if result.status == "proposed":
         await wait_for_person(handle, kind)
     return result
 
 
-async def make_samples(wanted: RunRequest, lease: Lease, progress: Progress, resources: RunResources) -> RunResult:
+async def make_samples(
+    wanted: RunRequest, lease: Lease, progress: Progress, resources: RunResources, batching: Batching
+) -> RunResult:
     """The walk of a run that holds its model's lease, step by step."""
     settings, call, run_heavy = resources.settings, resources.call, resources.run_heavy
     if done := find_finished(settings, wanted.handle, check_synth_type(wanted.synth_type), get_run_id()):
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.folder)
         finish_replacing(done)
         return read_result(done)
-    job = await load_job(wanted, resources)
+    job = batching.job = batching.read_inputs() or await load_job(wanted, resources)
     if job.lacks_nothing:
         await lease.confirm()
         return find_nothing_lacking(settings, job)
@@ -114,9 +128,12 @@ async def make_samples(wanted: RunRequest, lease: Lease, progress: Progress, res
     stamp = make_stamp(job)
     async with resources.open_models(job.level, progress) as models:
         rounds = await call(plan, settings, job, models.gateway, run_heavy)
+        await take_over(batching, rounds.plan.plan_id, resources.client)
         expected = await estimate(settings, rounds, models, progress)
         await resources.import_ahead()
-        await run_rounds(rounds, models, progress, expected, resources)
+        if batching.mode == "all":
+            models.voting_judge.ask_ahead = batching.queue_votes
+        await run_rounds(rounds, models, progress, expected, resources, batching.queue_cells)
     # Where the sets of other runs came in since the check, it is their ids that are returned: it is made again.
     stored: StoredSet | tuple[str, ...] = ()
     while not isinstance(stored, StoredSet):
@@ -124,6 +141,7 @@ async def make_samples(wanted: RunRequest, lease: Lease, progress: Progress, res
         check_beside(job, verdict, stored, settings)
         await lease.confirm()
         stored = call(write, settings, rounds, stamp, verdict, models.gateway)
+    await batching.finish()
     emit_written(stored)
     finish_replacing(stored)
     await report(rounds, verdict, stored, expected, models.gateway.budget, settings.api_url)

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from engine.store.layout import BACKFILLS
 from engine.system.filesystem import read_bytes, replace_file
 
-ModelState = Literal["waits", "runs", "attached", "skipped", "failed", "busy elsewhere", "cancelled"]
+ModelState = Literal["waits", "runs", "in a batch", "attached", "skipped", "failed", "busy elsewhere", "cancelled"]
 MODEL_STATES: tuple[ModelState, ...] = get_args(ModelState)
 # A backfill that is started again does the models in these states.
 UNFINISHED_STATES: tuple[ModelState, ...] = ("waits", "runs", "failed", "busy elsewhere", "cancelled")

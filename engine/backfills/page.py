@@ -17,6 +17,7 @@ STATE_WORDS: Mapping[ModelState, str] = {
     "cancelled": "cancelled",
     "busy elsewhere": "busy in other runs",
     "runs": "under way",
+    "in a batch": "waiting for a provider's batch",
     "attached": "attached",
     "waits": "waiting",
     "skipped": "already had samples",
@@ -37,6 +38,8 @@ def describe_backfill(ledger: Ledger) -> tuple[str, str]:
     headline = f"{have:,} of {count_noun(len(ledger.rows), 'model')} {'has its' if have == 1 else 'have their'} samples"
     if warned := sum(row.warnings > 0 for row in ledger.list_in("attached")):
         headline += f", {warned:,} with warnings: look before you train"
+    if waiting := counts["in a batch"]:
+        headline += f"; {count_noun(waiting, 'model waits', 'models wait')} for a provider's batch"
     parts = [f"{counts[state]:,} {words}" for state, words in STATE_WORDS.items() if counts[state]]
     return headline, f"{', '.join(parts) or 'No models'}. {_describe_next_step(ledger)}"
 
@@ -99,6 +102,8 @@ def _describe_cost(ledger: Ledger) -> str:
 def _describe_next_step(ledger: Ledger) -> str:
     if not ledger.ended:
         return "It is under way."
+    if ledger.list_in("in a batch"):
+        return "A provider answers a batch within a day, and the models that wait for it go on then."
     if not ledger.list_in(*UNFINISHED_STATES):
         older = sum(row.older_sets > 0 for row in ledger.rows)
         what = f"{count_noun(older, 'model has', 'models have')} samples made for an older definition"

@@ -12,7 +12,7 @@ from engine.asking.present_sets import list_older
 from engine.definitions.effort import choose_effort, load_level
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import list_handles, load_model, load_outline
-from engine.domain.model import Effort, Model, SynthType, check_handle
+from engine.domain.model import BatchMode, Effort, Model, SynthType, check_handle
 from engine.domain.run_request import RunRequest
 from engine.domain.verdict import SkipReason
 from engine.errors import InputError
@@ -43,6 +43,7 @@ class BackfillRequest:
     max_cost_usd: float | None = None
     per_pole: int | None = None
     refresh: bool = False
+    batch: BatchMode = "none"
 
     @property
     def names(self) -> bool:
@@ -59,6 +60,7 @@ class BackfillRequest:
             strict=self.strict,
             per_pole=self.per_pole,
             refresh=self.refresh,
+            batch=self.batch,
         )
 
     def to_parameters(self) -> dict[str, Any]:

@@ -16,6 +16,8 @@ Aggregation = Literal["mean", "max", "min", "none"]
 SynthType = Literal["from_traits", "diversify", "enrich"]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 Pool = Literal["train", "eval"]
+# What is asked in a provider's batches: nothing, the first round's calls, or further rounds and votes too.
+BatchMode = Literal["none", "first", "all"]
 State = Literal["draft", "busy", "ready", "failed", "archived"]
 
 POLES: tuple[Pole, Pole] = ("positive", "negative")

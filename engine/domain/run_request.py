@@ -18,3 +18,4 @@ class RunRequest:
     strict: bool = False
     per_pole: int | None = None
     refresh: bool = False
+    batch: str = "none"

@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.domain.progress import NO_CALLS, ExpectedCalls
-from engine.errors import BudgetError, SharedBudgetError
+from engine.errors import BudgetError, InputError, SharedBudgetError
 from engine.estimate.call_kinds import CallKind, Spread
 from engine.estimate.speeds import NO_SPEEDS, Speeds
+from engine.llm.batches.forms import find_place
 from engine.llm.client.prices import Price, add_costs
 from engine.llm.gateway.budget import bound_call
 from engine.text.formatting import count_noun, format_cost, format_seconds
@@ -61,6 +62,7 @@ class Estimate:
         kept: the number of replies that are kept already; None if that was not looked up.
         writing: the likely calls that write texts, and how long they take; ``judging`` those that judge texts.
         seconds: how long the run is likely to take from the first call to its end; None where that is not known.
+        batched_usd: what the calls cost where all go in batches; None where a model takes none, or has no price.
     """
 
     calls: tuple[PlannedCalls, ...]
@@ -72,6 +74,7 @@ class Estimate:
     writing: ExpectedCalls = NO_CALLS
     judging: ExpectedCalls = NO_CALLS
     seconds: float | None = None
+    batched_usd: Spread[float] | None = None
 
     @property
     def unpriced(self) -> tuple[str, ...]:
@@ -110,6 +113,7 @@ def estimate_calls(
         writing=writing,
         judging=judging,
         seconds=None if known is None else round(known * left + OTHER_SECONDS, 1),
+        batched_usd=_price_batches(kinds),
     )
 
 
@@ -197,6 +201,20 @@ def _estimate_kind(kind: CallKind) -> Spread[Amount]:
         price(kind.calls.likely, CHARS_PER_TOKEN.likely, kind.reply_tokens.likely),
         price(kind.calls.most, CHARS_PER_TOKEN.most, longest),
     )
+
+
+def _price_batches(kinds: Sequence[CallKind]) -> Spread[float] | None:
+    """What calls cost in batches, likely and at most; None where that is not known, or not to be had."""
+    try:
+        prices = [find_place(kind.endpoint).price for kind in kinds]
+    except InputError:
+        return None
+    placed = [
+        replace(kind, endpoint=replace(kind.endpoint, price=price)) for kind, price in zip(kinds, prices, strict=True)
+    ]
+    costs = [(amount.likely.cost_usd, amount.most.cost_usd) for amount in map(_estimate_kind, placed)]
+    likely, most = (add_costs(*side) for side in zip(*costs, strict=True))
+    return None if likely is None or most is None else Spread(likely, most)
 
 
 def _expect(kinds: Sequence[CallKind], speeds: Speeds) -> ExpectedCalls:

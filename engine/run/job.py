@@ -20,12 +20,13 @@ from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.language_tag import name_tag
-from engine.domain.model import EFFORTS, SYNTH_TYPES, Effort, Model, Pole, Pool, SynthType
+from engine.domain.model import EFFORTS, SYNTH_TYPES, BatchMode, Effort, Model, Pole, Pool, SynthType
 from engine.domain.run_request import RunRequest
 from engine.errors import InputError, ModelNotFoundError
+from engine.llm.batches.forms import find_form
 from engine.llm.embedded import embedded_models
 from engine.llm.embedded.embedded_models import EMBEDDED, EmbeddedFile, choose_model, find_embedded, is_embedded
-from engine.llm.endpoints import asks_decisions, check_prices
+from engine.llm.endpoints import asks_decisions, check_prices, describe_endpoint
 from engine.llm.replies.admin import count_asked
 from engine.settings import EmbeddedPlace, Settings
 from engine.store.earlier.samples import open_samples
@@ -95,6 +96,8 @@ def load_job(settings: Settings, request: RunRequest, dry: bool = False) -> Job:
         level = have_voted(level, model)
     if is_embedded(level.synth_model):
         level = take_file(settings, model, level, level.synth_model)
+    if check_batch(request.batch) != "none":
+        find_form(describe_endpoint(settings, level))
     samples_uri = settings.locate(settings.samples_uri)
     if not dry:
         check_prices(settings, level)
@@ -283,6 +286,17 @@ def check_effort(effort: str | None) -> Effort | None:
         number = f". For {effort} samples a pole say --per-pole {effort}" if effort.isdecimal() else ""
         raise InputError(f"{effort!r} is not an effort. There are: {', '.join(EFFORTS)}{number}")
     return cast("Effort | None", effort)
+
+
+def check_batch(mode: str) -> BatchMode:
+    """The mode itself, where it is one: none, first or all.
+
+    Raises:
+        InputError: it is unknown.
+    """
+    if mode not in get_args(BatchMode):
+        raise InputError(f"--batch={mode} is not known. There are: --batch or --batch=first, and --batch=all")
+    return cast("BatchMode", mode)
 
 
 def check_per_pole(count: int) -> int:

@@ -7,7 +7,7 @@ docs/decisions/003-choice.md has the form, the third vote and what they cost.
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from itertools import islice
@@ -79,6 +79,8 @@ class VotingJudge:
         self.votes = votes if gateway else 0
         # What came of the trial by which it is decided whether the judge is asked for sense; None before it.
         self.trial: SenseTrial | None = None
+        # Given the first votes on a round's texts before they are asked for; it may raise, and be given them again.
+        self.ask_ahead: Callable[[Plan, Sequence[Request], ModelGateway], Awaitable[None]] | None = None
         self._is_any_read = False
         # By the labels of their requests.
         self._unread: dict[str, str] = {}
@@ -111,6 +113,12 @@ class VotingJudge:
         if self.trial is None and any(exemplar.is_accepted for exemplar in exemplars):
             self.trial = await self._try(plan, gateway, progress)
         least = self.votes // 2 + 1
+        if self.ask_ahead is not None:
+            standing_texts = [exemplar for exemplar in exemplars if exemplar.is_accepted]
+            first = [
+                self._make_request(plan, item, gateway, number) for item in standing_texts for number in range(least)
+            ]
+            await self.ask_ahead(plan, first, gateway)
         progress.report(CallsPlanned(least * sum(item.is_accepted for item in exemplars), judges=True))
         standing = [number for number, exemplar in enumerate(exemplars, start=1) if exemplar.is_accepted]
         end = 0 if self._is_any_read else max(standing[:FIRST_TEXTS], default=0)
@@ -179,26 +187,35 @@ class VotingJudge:
         first, decides = choose_first(plan.seed, exemplar.key, number), gateway.endpoint.decides
         attempts = 1 if decides else ATTEMPTS
         for attempt in range(attempts):
-            first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
-            temperature = 0.0 if first_of_its_kind else LATER_TEMPERATURE
-            asks_sense = self.trial is not None and self.trial.covers(exemplar.trait)
-            request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, asks_sense, decides)
-            label = f"vote/{exemplar.key}/{number}/{attempt}"
-            reply = await gateway.complete(replace(request, temperature=temperature, label=label))
+            request = self._make_request(plan, exemplar, gateway, number, attempt)
+            reply = await gateway.complete(request)
             costs.append(reply.cost_usd)
             said = read_ballot(reply, plan.model.trait(exemplar.trait))
             answers = read_answers(reply, plan.model.questions)
             is_whole = all(answer is not None for _, answer in answers)
             if said is not None and (is_whole or attempt == attempts - 1):
                 self._is_any_read = True
-                sense = read_yes_no(reply, SENSE) if asks_sense else None
+                sense = read_yes_no(reply, SENSE) if self._asks_sense(exemplar) else None
                 probability = read_probability(reply) if decides else None
                 return Vote(gateway.endpoint.name, said, first, sense, answers, probability)
             if said is None and not self._is_any_read:
-                self._unread[label] = reply.text
+                self._unread[request.label] = reply.text
             if reply.finish == REFUSED:
                 break
         return Vote(gateway.endpoint.name, "invalid", first)
+
+    def _make_request(
+        self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, number: int, attempt: int = 0
+    ) -> Request:
+        first, decides = choose_first(plan.seed, exemplar.key, number), gateway.endpoint.decides
+        asks_sense = self._asks_sense(exemplar)
+        request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, asks_sense, decides)
+        first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
+        temperature = 0.0 if first_of_its_kind else LATER_TEMPERATURE
+        return replace(request, temperature=temperature, label=f"vote/{exemplar.key}/{number}/{attempt}")
+
+    def _asks_sense(self, exemplar: Exemplar) -> bool:
+        return self.trial is not None and self.trial.covers(exemplar.trait)
 
     def _explain_unread(self, plan: Plan, endpoint: Endpoint) -> str:
         """Says that no vote can be read, with two of the answers, in the order of the texts."""

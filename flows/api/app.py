@@ -109,7 +109,8 @@ def make_app(
         ],
         lifespan=_connect if orchestrator is None else None,
     )
-    app.state.storage = Storage(settings.locate(settings.models_uri), settings.locate(settings.samples_uri))
+    places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
+    app.state.storage = Storage(*places, settings.replies_place)
     app.state.orchestrator = orchestrator
     app.state.change_locks = defaultdict(asyncio.Lock)
     app.state.change_seconds = changes.WAIT_SECONDS

@@ -8,8 +8,12 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 
+from fastapi.concurrency import run_in_threadpool
+
 from engine.domain.model import Effort, SynthType
 from engine.errors import OrchestratorError
+from engine.llm.batches.outbox import list_awaited
+from engine.settings import RepliesPlace
 from flows.api.errors import RUN_ID, ApiError
 from flows.api.orchestrator import UNSURE, Orchestrator, UnsureError
 from flows.run.flow_runs import Run
@@ -60,6 +64,23 @@ def refuse_run(handle: str, run_id: str, details: Mapping[str, object] | None = 
     """The 409 for a model on which a run works, whatever it does."""
     said = f"{handle} is busy with run {run_id}. Ask again when it has ended."
     return ApiError(409, "model_busy", said, details or {"run_id": run_id}, {RUN_ID: run_id})
+
+
+async def refuse_awaited(
+    orchestrator: Orchestrator, place: RepliesPlace, handle: str, synth_type: SynthType, effort: Effort
+) -> None:
+    """Checks that no run waits for a provider's batch for the same.
+
+    Raises:
+        ApiError: 409, one does. StoreError: what waits cannot be read. OrchestratorError: Prefect does not answer.
+    """
+    for waiting in await run_in_threadpool(list_awaited, place, handle):
+        if (waiting.synth_type, waiting.effort, waiting.asked["per_pole"]) == (synth_type, effort, None):
+            run = await orchestrator.find_run(waiting.run_id)
+            if run is not None and not run.over:
+                details = {"run_id": run.run_id, "synth_type": synth_type, "effort": effort, "status": run.status}
+                said = f"The same synthesis of {handle} waits for a provider's batch, as run {run.run_id}."
+                raise ApiError(409, "already_running", said, details, {RUN_ID: run.run_id})
 
 
 def find_holder(live: Sequence[Run]) -> Run:

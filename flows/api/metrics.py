@@ -28,7 +28,8 @@ from prometheus_client import (
 from starlette.types import Scope
 
 from engine.errors import StoreError
-from engine.settings import Settings
+from engine.llm.batches.outbox import count_open
+from engine.settings import RepliesPlace, Settings
 from engine.store.commit import find_manifests
 from engine.store.sample_set import read_manifest
 from engine.store.store import UNREADABLE, list_pools, translate_errors
@@ -71,7 +72,12 @@ def serve_metrics(settings: Settings) -> Iterator["tuple[RequestMetrics | None, 
     # Made here, since a thread does not see settings that hold in this context alone.
     client = get_client(sync_client=True, httpx_settings={"timeout": TIMEOUT_SECONDS})
     stopping = threading.Event()
-    for refresh, opened in ((store.refresh, nullcontext()), (PrefectGauges(registry, client).refresh, client)):
+    batches = BatchGauges(registry, settings.replies_place)
+    for refresh, opened in (
+        (store.refresh, nullcontext()),
+        (batches.refresh, nullcontext()),
+        (PrefectGauges(registry, client).refresh, client),
+    ):
         threading.Thread(target=_keep_fresh, args=(refresh, opened, stopping), daemon=True).start()
     try:
         yield RequestMetrics(registry), f"{write_address(host, server.server_port)}/metrics"
@@ -178,6 +184,27 @@ class PrefectGauges:
             "work_pool_queues": {"name": {"any_": [queue]}},
         }
         return int(self._client.request("POST", "/flow_runs/count", json=asked).json())
+
+
+class BatchGauges:
+    """Batches that are out, and lines by their state, when they were last counted."""
+
+    def __init__(self, registry: CollectorRegistry, place: RepliesPlace) -> None:
+        self._place = place
+        self._open = _make_gauge(registry, "batches_open", "Batches that are at their provider, or about to go there.")
+        self._lines = _make_gauge(registry, "batch_lines", "Calls that wait for a batch, by state.", ["state"])
+
+    def refresh(self) -> float:
+        """Counts once; a database that cannot be read leaves the last count. Returns the pause, in seconds."""
+        try:
+            count, lines = count_open(self._place)
+        except StoreError as error:
+            LOGGER.warning("Batches cannot be counted: %s", error)
+        else:
+            self._open.set(count)
+            for state in ("waits", "sent"):
+                self._lines.labels(state).set(lines[state])
+        return STORE_PAUSE_SECONDS
 
 
 def count_store(samples_uri: str) -> tuple[dict[str, int], int]:

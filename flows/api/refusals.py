@@ -19,7 +19,10 @@ REFUSALS: Mapping[Refused, str] = {
     (404, "trait_not_found"): "the model has no trait of this key or name",
     (404, "sample_not_found"): "the model has no sample of this id",
     (405, "method_not_allowed"): "the path allows other methods, which the header `Allow` names",
-    (409, "already_running"): f"the same synthesis is queued or running; `{RUN_ID}` and `details` have its run id",
+    (
+        409,
+        "already_running",
+    ): f"the same synthesis is queued, runs or waits for a batch; `{RUN_ID}` and `details` name it",
     (409, "model_busy"): f"another run works on the model; `{RUN_ID}` and `details` have its run id. Where samples are "
     "changed also that another request changes them, which no run id tells",
     (409, "model_not_draft"): "the model is `ready` or `archived`, so its samples are frozen",

@@ -9,6 +9,7 @@ import typer
 from flows.cli.in_process import quiet_libraries, run_in_process, starting_server
 from flows.cli.options import (
     MAKE,
+    BatchOption,
     EffortOption,
     ForceOption,
     GlobOption,
@@ -48,11 +49,13 @@ def backfill_command(
     ] = None,
     per_pole: PerPoleOption = None,
     refresh: RefreshOption = False,
+    batch: BatchOption = "none",
     as_json: Annotated[bool, json_option("the counts of models by state")] = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Make samples for many models. Skips those that have a set; one that fails does not stop the others."""
     quiet_libraries(verbose)
+    from engine.run.job import check_batch
     from engine.settings import read_settings
     from flows.backfills.terminal import (
         BackfillProgress,
@@ -75,6 +78,7 @@ def backfill_command(
         models_at_once=models_at_once,
         max_cost_usd=max_cost_usd,
         refresh=refresh,
+        batch=check_batch(batch),
     )
     outlook = look_ahead(read_settings(), request)
     print(describe_begin(outlook, request), file=sys.stderr, flush=True)

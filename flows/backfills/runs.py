@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -17,14 +17,15 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import FlowRunCreate, StateCreate
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.exceptions import PrefectException
+from prefect.exceptions import ObjectNotFound, Pause, PrefectException
 from prefect.flow_engine import run_flow_async
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Running
+from prefect.states import Cancelled, Completed, Pending, Running
 
 from engine.backfills.targets import BackfillRequest, examine
 from engine.domain.verdict import RunResult, SkipReason
 from engine.errors import SharedBudgetError
+from engine.llm.batches.outbox import Outbox
 from engine.llm.gateway.budget import Budget
 from engine.llm.gateway.model_gateway import SharedModels
 from engine.llm.replies.changes import SharedLimit
@@ -41,6 +42,18 @@ TAG = "backfill"
 PAGE = 200
 STOPPED = f"The backfill was stopped. {AGAIN}"
 SPARE_THREADS = 16
+
+
+def find_awaited(settings: Settings, request: BackfillRequest) -> tuple[dict[str, str], set[str]]:
+    """The runs that wait for a batch for what the backfill would make: their ids by handle, and those that can go on.
+
+    Raises:
+        StoreError: the outbox cannot be read.
+    """
+    with Outbox(settings.replies_place) as outbox:
+        runs, ready = outbox.find_runs(), {run.run_id for run in outbox.list_ready()}
+    alike = [run for run in runs if run.asked == asdict(request.ask_for(run.handle))]
+    return {run.handle: run.run_id for run in alike}, ready
 
 
 class ChildRuns:
@@ -70,10 +83,22 @@ class ChildRuns:
         answer = await self._client.request("POST", "/flow_runs/", json=body)
         return FlowRun.model_validate(answer.json())
 
+    async def take_up(self, run_id: str) -> FlowRun | None:
+        """The run that has waited for a batch, pending as ``create`` makes it; None where it is suspended no more."""
+        with suppress(ObjectNotFound):
+            run = await self._client.read_flow_run(UUID(run_id))
+            if run.state is not None and run.state.is_paused():
+                await self._client.set_flow_run_state(run.id, Pending(), force=True)
+                return run
+        return None
+
     async def run(self, run: FlowRun) -> RunResult | Exception | State[Any]:
-        """Runs it to its end: its result, the error that it failed with, or the state that it ended in."""
+        """Runs it to its end: its result, the error that it failed with, or the state that it ended in, or waits in."""
         try:
             state = await run_flow_async(self._flow, flow_run=run, parameters=run.parameters, return_type="state")
+        except Pause as paused:
+            # It always has the state that it was suspended in.
+            return cast("State[Any]", paused.state)
         except asyncio.CancelledError:
             # The parent's process ends, which Prefect calls a crash.
             await self._client.set_flow_run_state(run.id, Cancelled(message=STOPPED), force=True)
@@ -133,15 +158,20 @@ async def open_backfill_resources(
                 SHARED.reset(token)
 
 
-def make_shared_budget(settings: Settings, max_cost_usd: float | None, spent_usd: float) -> Budget | None:
+def make_shared_budget(
+    settings: Settings, max_cost_usd: float | None, spent_usd: float, waits: bool = False
+) -> Budget | None:
     """What a backfill may spend; an earlier start of the same run has spent ``spent_usd`` of it.
 
     Where all machines keep their replies in one database, the limit stands there, for a backfill and all of its parts.
+
+    Args:
+        waits: whether calls wait for a batch: they count in the database, whatever process goes on with them.
     """
     if max_cost_usd is None:
         return None
     whole = flow_run.get_parent_flow_run_id() if PART in flow_run.get_tags() else flow_run.get_id()
-    limit = SharedLimit(f"backfill {whole}", max_cost_usd) if settings.replies_place.is_shared else None
+    limit = SharedLimit(f"backfill {whole}", max_cost_usd) if waits or settings.replies_place.is_shared else None
     budget = Budget(max_cost_usd, partial(_refuse, max_cost_usd), limit)
     budget.spend(spent_usd)
     return budget

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.text import Text
 
-from engine.backfills.ledger import MODEL_STATES, ModelRow, ModelState
+from engine.backfills.ledger import ModelRow, ModelState
 from engine.backfills.page import describe_row
 from engine.backfills.targets import BackfillRequest, examine, list_selected
 from engine.domain.model import check_handle
@@ -34,6 +34,8 @@ from flows.cli.plan import plan_run
 MAX_ESTIMATED = 5
 # What a model takes of two cores beside its calls; half of it where they are idle (docs/guides/operate).
 MODEL_SECONDS = 1.0
+# What is told beside the models that are done.
+OTHER_STATES: tuple[ModelState, ...] = ("in a batch", "failed", "busy elsewhere", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,9 @@ class Outlook:
             return "which cost nothing"
         most_usd = self.total.most.cost_usd
         said = [format_cost(self.likely_usd), format_cost(None if most_usd is None else self._scale * most_usd)]
-        return f"likely {said[0]}, at most {said[1]}"
+        batched = [each.batched_usd.likely for each in self.estimates if each.batched_usd is not None]
+        half = f", or likely {format_cost(self._scale * sum(batched))} with --batch=all"
+        return f"likely {said[0]}, at most {said[1]}{half if len(batched) == len(self.estimates) else ''}"
 
 
 def make_request(
@@ -264,7 +268,7 @@ class BackfillProgress(logging.Handler):
         """“3 of 12 models are done, 1 of them failed”."""
         counts = Counter(self._states.values())
         done = counts["attached"] + counts["skipped"]
-        failed = "".join(f", {counts[state]:,} {state}" for state in MODEL_STATES[4:] if counts[state])
+        failed = "".join(f", {counts[state]:,} {state}" for state in OTHER_STATES if counts[state])
         return f"{done:,} of {count_noun(self._selected, 'model')} done{failed}"
 
     def describe(self, now: float) -> str:

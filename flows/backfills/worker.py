@@ -25,7 +25,7 @@ from engine.errors import (
     StoreError,
 )
 from engine.text.formatting import capitalise
-from flows.backfills.runs import ChildRuns
+from flows.backfills.runs import ChildRuns, find_awaited
 from flows.run.resources import RunResources, RunSnapshot
 
 # What is no fault of a model: the next ones would meet it too, each after having waited for as long.
@@ -51,11 +51,16 @@ class BackfillWorker:
         self._resources = resources
         self._children = children
         self._working: dict[str, RunSnapshot] = {}
+        # The runs that wait for a batch, by handle, and those of them that can go on.
+        self._awaited: dict[str, str] = {}
+        self._ready: set[str] = set()
         self._common_errors = 0
         self._logger = logging.getLogger(MODELS_LOGGER)
 
     async def work(self, rows: Sequence[ModelRow]) -> None:
         """Works until no model waits or the worker is stopped; models that are under way are finished in both cases."""
+        if self._request.batch != "none":
+            self._awaited, self._ready = await asyncio.to_thread(find_awaited, self._resources.settings, self._request)
         waiting = iter(rows)
         working = [asyncio.create_task(self._work_through(waiting)) for _ in range(self._request.models_at_once)]
         try:
@@ -105,10 +110,16 @@ class BackfillWorker:
             await self._synthesize(row)
 
     async def _synthesize(self, row: ModelRow) -> None:
-        if await self._skip(row):
+        awaited = self._awaited.get(row.handle)
+        if awaited is not None and awaited not in self._ready:
+            note = f"Run {awaited} waits for a provider's batch"
+            self._log_row(self._ledger.update(row.handle, state="in a batch", note=note, run_id=awaited))
+            return
+        if awaited is None and await self._skip(row):
             return
         try:
-            run = await self._children.create(row.handle, self._request)
+            run = None if awaited is None else await self._children.take_up(awaited)
+            run = run or await self._children.create(row.handle, self._request)
         except (httpx.HTTPError, PrefectException) as error:
             said = OrchestratorError(f"Prefect's server made no run of {row.handle}: {error}")
             self._log_row(self._ledger.update(row.handle, state="failed", note=str(said)))
@@ -187,6 +198,8 @@ def _read_state(state: State[Any], snapshot: RunSnapshot) -> dict[str, Any]:
     note = state.message or ""
     if snapshot.skip_reason is not None:
         return {"state": "skipped", "note": snapshot.skip_reason.reason}
+    if state.is_paused():
+        return {"state": "in a batch", "note": note}
     if state.is_crashed():
         return {"state": "failed", "note": note}
     return {"state": "busy elsewhere" if snapshot.turned_away else "cancelled", "note": note}

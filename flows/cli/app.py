@@ -23,6 +23,7 @@ from engine.errors import GateError, InputError
 from engine.system.importing import importing
 from flows.authoring.commands import app as authoring_app
 from flows.backfills.commands import app as backfills_app
+from flows.batches.commands import app as batches_app
 from flows.catalogue.commands import app as catalogue_app
 from flows.cli.in_process import MAIN_JOB, quiet_libraries, run_in_process, starting_server
 from flows.cli.models import app as models_app
@@ -31,6 +32,7 @@ from flows.cli.options import (
     HAND_ON,
     KEEP,
     MAKE,
+    BatchOption,
     EffortOption,
     ForceOption,
     GlobOption,
@@ -95,6 +97,7 @@ def synthesize_command(
     strict: StrictOption = False,
     per_pole: PerPoleOption = None,
     refresh: RefreshOption = False,
+    batch: BatchOption = "none",
 ) -> None:
     """Make samples for one model, check them, and attach them where nothing critical is found."""
     from engine.settings import read_settings
@@ -110,7 +113,7 @@ def synthesize_command(
             from engine.run.job import load_job
             from flows.cli.terminal import show_begin, show_result, watch
 
-        request = RunRequest(handle, synth_type, effort, only_lacking, review, strict, per_pole, refresh)
+        request = RunRequest(handle, synth_type, effort, only_lacking, review, strict, per_pole, refresh, batch)
         job = load_job(settings, request)
         for_people = not as_json and not logs_json
         if for_people:
@@ -248,6 +251,7 @@ app.add_typer(origin_app)
 app.add_typer(export_app)
 app.add_typer(catalogue_app)
 app.add_typer(store_app)
+app.add_typer(batches_app, name="batches", rich_help_panel=KEEP)
 app.add_typer(models_app, name="models", rich_help_panel=KEEP)
 
 
@@ -255,7 +259,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     # Without this the interpreter collects garbage in all that litellm and Prefect have loaded before it ends: 1.2 s.
     atexit.register(gc.freeze)
-    return run_app(app, arguments, "exemplars")
+    words = sys.argv[1:] if arguments is None else arguments
+    # Typer has no option whose value may be left out.
+    return run_app(app, ["--batch=first" if word == "--batch" else word for word in words], "exemplars")
 
 
 def run() -> None:

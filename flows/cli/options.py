@@ -84,6 +84,14 @@ PerPoleOption = Annotated[
         "the seeds are not checked, below 4 nor how well poles are told apart.",
     ),
 ]
+BatchOption = Annotated[
+    str,
+    typer.Option(
+        metavar="[first|all]",
+        help="Ask in files that the provider answers within a day, at about half the price: the first round's calls, "
+        "or with --batch=all votes and further rounds too, a day each.",
+    ),
+]
 TraitOption = Annotated[str | None, typer.Option(help="One trait, by its key or name. Without it all.")]
 RunOption = Annotated[str | None, typer.Option(metavar="RUN_ID", help="Only this run's set.")]
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Show what Prefect and the libraries log.")]

@@ -179,6 +179,9 @@ def _show_cost(console: Console, planned: PlannedRun) -> None:
     table.add_row(Text("cost", style="bold"), format_cost(likely.cost_usd), format_cost(most.cost_usd))
     seconds = planned.estimate.seconds
     table.add_row(Text("time", style="bold"), "not known" if seconds is None else format_seconds(seconds), "")
+    if (batched := planned.estimate.batched_usd) is not None and batched.most:
+        table.add_row(Text("cost with --batch=all", style="bold"), *map(format_cost, (batched.likely, batched.most)))
+        table.add_row(Text("time with --batch=all", style="bold"), "a day", "a day a round, and one for its votes")
     console.print(table)
     for sentence in (ASSUMED, *explain_estimate(planned.estimate)):
         console.print(Text(sentence))

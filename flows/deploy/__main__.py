@@ -22,7 +22,7 @@ from flows.deploy.work_pool import CONTAINERS, POOL, QUEUES, ensure_pool, ensure
 from flows.exit_codes import guard_output
 
 # Whose end is a morning.
-NIGHTLY = "catalogue/nightly"
+NIGHTLY, COLLECTOR = "catalogue/nightly", "batches/collect"
 REMEDY = (
     "Check that it runs, that PREFECT_API_URL is its address, which ends in /api, and that PREFECT_API_AUTH_STRING "
     "(user:password), or PREFECT_API_KEY for Prefect Cloud, is what it asks for"
@@ -135,7 +135,9 @@ def _find_image(pool: WorkPool, settings: Settings) -> str | None:
 
 
 def _format_schedules(deployments: Deployments) -> str:
-    active = {name: [item.active for item in found.schedules] for name, found in deployments.items() if found.schedules}
+    # Runs that wait for a batch switch that of its collector on.
+    its = {name: found.schedules for name, found in deployments.items() if name != COLLECTOR and found.schedules}
+    active = {name: [item.active for item in schedules] for name, schedules in its.items()}
     on = [name for name, those in active.items() if any(those)]
     off = [name for name in active if name not in on]
     said = [f"{', '.join(on)} on"] if on else []

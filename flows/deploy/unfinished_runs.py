@@ -19,7 +19,7 @@ from flows.run.labels import AGAIN, LeaseLabels, read_lease_labels
 from flows.run.lease.holders import free_lease, is_gone
 from flows.run.run_events import name_resources
 
-FLOW_NAMES = ("synthesize", "backfill", "prune", "review", "catalogue")
+FLOW_NAMES = ("synthesize", "backfill", "prune", "review", "catalogue", "batches")
 UNFINISHED = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 PAGE = 200
 GONE = f"The process of this run is gone: it was killed, its worker was stopped, or its machine went down. {AGAIN}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from prefect.exceptions import Abort, TerminationSignal
+from prefect.exceptions import Abort, Pause, TerminationSignal
 from prefect.runtime import flow_run
 
 from engine.errors import GateError, ModelBusyError, RunInterruptedError, SharedBudgetError
@@ -25,6 +25,7 @@ OUTCOMES: tuple[tuple[type[BaseException], str], ...] = (
     (KeyboardInterrupt, "cancelled"),
     (TerminationSignal, "cancelled"),
     (Abort, "cancelled"),
+    (Pause, "suspended"),
 )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from engine.definitions.effort import MOST_PER_POLE
-from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, NAMESPACE_PATTERN, Effort
+from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, NAMESPACE_PATTERN, BatchMode, Effort
 from engine.settings import MOST_USD
 
 Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, max_length=HANDLE_MAX_LENGTH)]
@@ -14,6 +14,7 @@ PerPole = (
     Annotated[int, Field(title="so many (below 8 fewer checks)", ge=1, le=MOST_PER_POLE)]
     | Annotated[None, Field(title="the effort's number")]
 )
+Batch = Annotated[BatchMode, Field(title="by tomorrow, at about half the price")]
 
 Unnamed = Annotated[None, Field(title="none by this")]
 Handles = Annotated[list[Handle], Field(title="these")] | Unnamed

@@ -2,21 +2,26 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 
 from prefect import get_run_logger
 
+from engine.asking.plan import Cell, Plan
 from engine.choosing.rounds import Rounds
 from engine.domain.progress import CallsPlanned, EstimateMade, KeptCounted, LastCall, Progress, StageBegun
 from engine.errors import BudgetError
 from engine.estimate.call_kinds import list_calls
 from engine.estimate.estimate import Estimate, estimate_calls, explain_budget, format_estimate
 from engine.estimate.speeds import read_speeds
+from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.replies.admin import count_kept_replies
 from engine.settings import Settings
 from engine.text.formatting import count_noun
 from flows.run.resources import LanguageModels, RunResources
 from tasks.generate import generate
 from tasks.screen import screen
+
+QueueCells = Callable[[Plan, Sequence[Cell], ModelGateway], Awaitable[None]]
 
 
 async def estimate(settings: Settings, rounds: Rounds, models: LanguageModels, progress: Progress) -> Estimate:
@@ -33,9 +38,18 @@ async def estimate(settings: Settings, rounds: Rounds, models: LanguageModels, p
 
 
 async def run_rounds(
-    rounds: Rounds, models: LanguageModels, progress: Progress, expected: Estimate, resources: RunResources
+    rounds: Rounds,
+    models: LanguageModels,
+    progress: Progress,
+    expected: Estimate,
+    resources: RunResources,
+    queue_cells: QueueCells | None = None,
 ) -> None:
-    """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent."""
+    """Asks, screens and chooses, round by round, until the quotas are met or the rounds are spent.
+
+    Args:
+        queue_cells: given the cells of each round before they are asked; it ends the run where they are to wait.
+    """
     gateway, voting_judge = models.gateway, models.voting_judge
     progress.report(KeptCounted(rounds.count_kept(), rounds.plan.quotas))
     place = rounds.plan.plan_id, rounds.plan.model.handle
@@ -43,9 +57,16 @@ async def run_rounds(
         while cells := rounds.next_cells():
             progress.report(StageBegun(f"Round {rounds.round_no}: {count_noun(len(cells), 'cell')}"))
             progress.report(CallsPlanned(len(cells)))
+            if queue_cells is not None:
+                await queue_cells(rounds.plan, cells, gateway)
             try:
                 exemplars = await generate(rounds, cells, gateway, progress, resources.run_heavy, resources.call)
-                await resources.call(screen, rounds, exemplars, gateway, voting_judge, progress, resources.run_heavy)
+                # Where votes may wait for a batch, the step may be left undone: no task of the page that has failed.
+                asked = rounds, exemplars, gateway, voting_judge, progress, resources.run_heavy
+                if voting_judge.ask_ahead is None:
+                    await resources.call(screen, *asked)
+                else:
+                    await screen.fn(*asked)
             except BudgetError as error:
                 if not rounds.choice.complete:
                     kept, lacking = len(rounds.choice.chosen), sum(rounds.choice.shortfall.values())

@@ -23,8 +23,9 @@ from uuid import UUID
 
 import httpx
 import pytest
+from fakes.batches import BatchServer, serve_batches
 from fakes.postgres import find_programs, share_databases
-from fakes.provider import Behaviour, Provider, serve_provider
+from fakes.provider import Behaviour, Provider
 from fakes.site import DATABASE, POOL, Site, list_flow_processes, open_site
 from fakes.waiting import wait_until
 from fakes.workspace import ROOT, Workspace, make_workspace
@@ -41,6 +42,8 @@ RUN_SECONDS = 300.0
 RUNS_AT_ONCE = 4
 # Of each run's calls to the provider.
 CALLS_AT_ONCE = 8
+# Of a million tokens, in dollars.
+PRICE = "1/2"
 
 
 @dataclass
@@ -106,12 +109,16 @@ def open_http_api(workspace: Workspace, variables: dict[str, str]) -> Iterator[H
 
 @dataclass
 class Stack:
-    """``author`` owns ``u22a8``."""
+    """``author`` owns ``u22a8``; ``server`` is the provider's, with its batches."""
 
     site: Site
     http_api: HttpApi
-    provider: Provider
+    server: BatchServer
     author: httpx.Client
+
+    @property
+    def provider(self) -> Provider:
+        return self.server.provider
 
     @property
     def workspace(self) -> Workspace:
@@ -239,8 +246,9 @@ def open_stack(folder: Path) -> Iterator[Stack]:
         given[DATABASE] = share_databases().make_database("+asyncpg")
     # A call that is held back must not give up.
     given |= {"EXEMPLARS_CONCURRENCY": str(CALLS_AT_ONCE), "EXEMPLARS_CALL_TIMEOUT_SECONDS": "3600"}
-    with serve_provider() as provider, open_site(make_workspace(folder, provider, **given)) as site:
+    given |= {"EXEMPLARS_SYNTH_PRICE": PRICE}
+    with serve_batches() as server, open_site(make_workspace(folder, server.provider, **given)) as site:
         site.start_deployed()
         site.start_worker(limit=RUNS_AT_ONCE)
         with open_http_api(site.workspace, site.variables) as http_api:
-            yield Stack(site, http_api, provider, http_api.open_client())
+            yield Stack(site, http_api, server, http_api.open_client())

@@ -22,7 +22,8 @@ from engine.store.store import StoredSet, find_set
 SECONDS = 200.0
 CONTEXT = get_context("forkserver")
 # The server has no threads when it forks. It has what each process would import first: pytest too, which began them.
-CONTEXT.set_forkserver_preload(["fakes.store_writers", "pandas", "pytest"])
+PRELOADED = ["fakes.store_writers", "pandas", "pytest"]
+CONTEXT.set_forkserver_preload(PRELOADED)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from engine.definitions.loader import has_model
 from engine.definitions.outline import Outline
 from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
 from engine.errors import HandleError
+from engine.settings import RepliesPlace
 from flows.api.errors import ApiError
 from flows.api.keys import Key
 from flows.api.orchestrator import Orchestrator
@@ -31,10 +32,11 @@ _SEAL_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where the API reads: the folder of models and the sample store."""
+    """Where the API reads: the folder of models, the sample store, and the database with the calls that wait."""
 
     models_uri: str
     samples_uri: str
+    replies_place: RepliesPlace
 
 
 def find_model(

@@ -11,7 +11,7 @@ from engine.definitions.effort import choose_effort
 from engine.definitions.loader import check_traits, load_model, load_outline
 from engine.domain.model import Effort
 from engine.listing.samples import walk_seeds
-from flows.api.enqueue import enqueue
+from flows.api.enqueue import enqueue, refuse_awaited
 from flows.api.refusals import OF_CHANGE, describe_answers
 from flows.api.routes.body import Body, describe_body, read_body
 from flows.api.routes.dependencies import Storage, check_draft, find_changeable_model, get_orchestrator, get_storage
@@ -68,7 +68,9 @@ async def synthesize_samples(
     """
     wanted = await read_body(request, SynthesizeBody)
     own = await run_in_threadpool(check_model, get_storage(request), handle, wanted)
-    run = await enqueue(get_orchestrator(request), handle, wanted.synth_type, choose_effort(wanted.effort, own), own)
+    effort, orchestrator = choose_effort(wanted.effort, own), get_orchestrator(request)
+    await refuse_awaited(orchestrator, get_storage(request).replies_place, handle, wanted.synth_type, effort)
+    run = await enqueue(orchestrator, handle, wanted.synth_type, effort, own)
     return SynthesizeAnswer(state="busy", run_id=run.run_id)
 
 

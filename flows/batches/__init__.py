@@ -1,0 +1,1 @@
+"""Batches: runs that wait for a provider's batch, and what sends, collects and wakes."""

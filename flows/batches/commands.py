@@ -1,0 +1,85 @@
+"""The commands ``exemplars batches list`` and ``cancel``: calls that wait for a provider's batch."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from engine.errors import InputError
+from engine.text.formatting import count_noun, format_cost
+from flows.cli.in_process import quiet_libraries
+from flows.cli.options import JsonOption
+
+app = typer.Typer(no_args_is_help=True, help="List and cancel the calls that wait for a provider's batch.")
+
+
+@app.command("list", epilog="Example: exemplars batches list")
+def list_command(as_json: JsonOption = False) -> None:
+    """List the batches that are out, what each may cost and until when it is answered, and the runs that wait."""
+    quiet_libraries(verbose=False)
+    from rich.text import Text
+
+    from engine.llm.batches.outbox import Outbox
+    from engine.settings import read_settings
+    from flows.cli.console import make_console, make_table
+
+    with Outbox(read_settings().replies_place) as outbox:
+        batches, runs = outbox.list_batches(), outbox.find_runs()
+        counts = {run.run_id: dict(outbox.count_lines(run.plan_id)) for run in runs}
+    if as_json:
+        waiting = [
+            {"run_id": run.run_id, "handle": run.handle, "queued_at": run.queued_at, "lines": counts[run.run_id]}
+            for run in runs
+        ]
+        print(json.dumps({"batches": [asdict(batch) for batch in batches], "runs": waiting}))
+        return
+    console = make_console()
+    if not batches and not runs:
+        console.print("Nothing waits for a batch")
+        return
+    if batches:
+        table = make_table("batch", "model", "state", "created", "until", numbers=("calls", "answered", "at most"))
+        for batch in batches:
+            told = (batch.batch[:12], batch.model, batch.state, _format(batch.created_at), _format(batch.until))
+            table.add_row(*map(Text, told), f"{batch.lines:,}", f"{batch.done:,}", format_cost(batch.bound_usd))
+        console.print(table)
+    if runs:
+        table = make_table("run", "model", "since", numbers=("not sent", "sent", "answered", "asked live"))
+        for run in runs:
+            lines = counts[run.run_id]
+            numbers = (f"{lines.get(state, 0):,}" for state in ("waits", "sent", "done", "live"))
+            table.add_row(*map(Text, (run.run_id, run.handle, _format(run.queued_at))), *numbers)
+        console.print(table)
+
+
+@app.command("cancel", epilog="Example: exemplars batches cancel 3f9c21ab07de")
+def cancel_command(
+    which: Annotated[str, typer.Argument(metavar="ID", help="A batch or a run of `exemplars batches list`.")],
+) -> None:
+    """Cancel a batch, or what a run has not sent yet. What the provider has answered by then is kept and paid for."""
+    quiet_libraries(verbose=False)
+    from engine.llm.batches.outbox import Outbox
+    from engine.settings import read_settings
+
+    with Outbox(read_settings().replies_place) as outbox:
+        batches = [batch.batch for batch in outbox.list_batches() if batch.batch.startswith(which)]
+        runs = outbox.find_runs(run_id=which)
+        if len(batches) + len(runs) != 1:
+            found = "none" if not batches else f"{len(batches)} batches"
+            raise InputError(f"{which!r} names {found} of those that wait. 'exemplars batches list' shows them")
+        for run in runs:
+            unsent = outbox.count_lines(run.plan_id)["waits"]
+            outbox.end(run.run_id)
+            print(
+                f"{count_noun(unsent, 'call')} of run {run.run_id} will not be sent, and what was sent is kept when it "
+                "comes. Cancel the run in Prefect too, where it is suspended there"
+            )
+        for batch in batches:
+            outbox.cancel(batch)
+            print(f"Batch {batch[:12]} is cancelled by the next pass, within five minutes; its runs ask the rest live")
+
+
+def _format(moment: float | None) -> str:
+    return "–" if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"

@@ -1,0 +1,231 @@
+"""A run that takes the price of a batch: what lacks goes into the outbox, and the run waits until all of it has ended.
+
+When its lines have ended it begins from the top, finds what came among the kept replies, and asks what lacks live.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+from prefect import get_run_logger
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import Abort, ObjectNotFound, Pause
+from prefect.runtime import deployment, flow_run
+from prefect.states import Suspended
+from prefect.utilities.engine import propose_state
+
+from engine.asking.cells import make_request
+from engine.asking.plan import Cell, Plan
+from engine.domain.model import BatchMode
+from engine.domain.progress import Progress, StageBegun
+from engine.errors import ModelBusyError, ProviderError
+from engine.llm.batches.forms import find_place
+from engine.llm.batches.outbox import Asked, BatchRun, Outbox
+from engine.llm.client.batch_client import BatchClient
+from engine.llm.client.request import Request
+from engine.llm.gateway.budget import bound_call
+from engine.llm.gateway.model_gateway import ModelGateway
+from engine.run.job import Job
+from engine.run.job_inputs import read_job, write_job
+from engine.settings import Settings
+from engine.text.formatting import count_noun
+from flows.batches.collect import collect_here, describe_waiting, keep_collecting
+from flows.run.page.artifacts import show_page
+from flows.run.resources import RunResources
+
+T = TypeVar("T")
+OUT = ("waits", "sent")
+MAY_END = "This command may be ended and started again: it goes on where it was"
+
+
+class BatchAwaited(Exception):  # noqa: N818 (no error: the run goes on later)
+    """Lines of the run's plan are out: nothing more is to be done before they have ended."""
+
+
+@dataclass(slots=True)
+class Batching:
+    """What a run asks by batches.
+
+    Args:
+        mode: ``none``: nothing; ``first``: the cells of the first round, once; ``all``: those of each round and the
+            votes on them, too.
+        asked: the parameters of the flow run.
+        run: the run as it stands in the outbox; None before it has queued anything.
+        job: what the run is planned from.
+    """
+
+    settings: Settings
+    mode: BatchMode
+    asked: dict[str, Any]
+    run: BatchRun | None = None
+    job: Job | None = None
+
+    def read_inputs(self) -> Job | None:
+        """The job that the run was planned from when it began to wait; None where it did not."""
+        return read_job(self.run.inputs) if self.run else None
+
+    async def queue_cells(self, plan: Plan, cells: Sequence[Cell], gateway: ModelGateway) -> None:
+        """Queues the calls of a round for whose cells there are no replies.
+
+        Raises:
+            BatchAwaited: lines are out. ProviderError: the provider refused a batch of them.
+            InputError: the model is none that is asked in batches. StoreError: the outbox cannot be written.
+        """
+        if self.mode == "all" or (self.mode == "first" and cells[0].round_no == 1):
+            await self._queue(plan, [make_request(plan, cell, gateway.endpoint) for cell in cells], gateway)
+
+    async def queue_votes(self, plan: Plan, requests: Sequence[Request], gateway: ModelGateway) -> None:
+        """Queues the votes on a round's texts; raises as ``queue_cells``."""
+        if self.mode == "all" and not gateway.endpoint.decides:
+            await self._queue(plan, requests, gateway)
+
+    async def _queue(self, plan: Plan, requests: Sequence[Request], gateway: ModelGateway) -> None:
+        lacking = gateway.find_unanswered(requests)
+        lines = await ask_outbox(self.settings, partial(Outbox.list_lines, plan_id=plan.plan_id))
+        states = [lines[request.key] for request in lacking if request.key in lines]
+        if refused := [line.said for line in states if line.state == "refused"]:
+            await self.finish()
+            raise ProviderError(f"{gateway.endpoint.name}: its provider takes no such batch: {refused[0]}")
+        queued = 0
+        new = [request for request in lacking if request.key not in lines]
+        if new and (self.run is None or self.mode == "all"):
+            queued = await self._put(plan, new, gateway)
+        if queued or any(line.state in OUT for line in states):
+            raise BatchAwaited
+
+    async def _put(self, plan: Plan, requests: Sequence[Request], gateway: ModelGateway) -> int:
+        """Puts lines for requests into the outbox, as many as the limits leave room for; how many."""
+        endpoint, limit = gateway.endpoint, gateway.budget.shared_limit
+        place, writer = find_place(endpoint), BatchClient(endpoint, self.settings.call_timeout_seconds)
+        priced = replace(writer.endpoint, price=place.price)
+        asked = [Asked(item.key, await writer.write_body(item), bound_call(item, priced).usd) for item in requests]
+        assert self.job is not None
+        self.run = self.run or BatchRun(
+            run_id=self._run_id,
+            plan_id=plan.plan_id,
+            handle=plan.model.handle,
+            synth_type=plan.synth_type,
+            effort=plan.level.effort,
+            parent=flow_run.get_parent_flow_run_id(),
+            asked=self.asked,
+            inputs=write_job(self.job),
+            mode="all" if self.mode == "all" else "first",
+        )
+        queue = partial(Outbox.queue, run=self.run, place=place, asked=asked, left_usd=gateway.budget.left_usd)
+        return await ask_outbox(self.settings, partial(queue, limit=limit))
+
+    async def finish(self) -> None:
+        """Takes the run out of the outbox."""
+        if self.run is not None:
+            await ask_outbox(self.settings, partial(Outbox.end, run_id=self._run_id))
+
+    @property
+    def _run_id(self) -> str:
+        return str(flow_run.get_id())
+
+
+async def open_batching(settings: Settings, mode: BatchMode, asked: dict[str, Any]) -> Batching:
+    """What the run asks by batches, and how far it is with that."""
+    find = partial(Outbox.find_runs, run_id=str(flow_run.get_id()))
+    runs = [] if mode == "none" else await ask_outbox(settings, find)
+    return Batching(settings, mode, asked, runs[0] if runs else None)
+
+
+async def ask_outbox(settings: Settings, ask: Callable[[Outbox], T]) -> T:
+    """What the outbox answers, asked in a thread."""
+
+    def open_and_ask() -> T:
+        with Outbox(settings.replies_place) as outbox:
+            return ask(outbox)
+
+    return await asyncio.to_thread(open_and_ask)
+
+
+async def take_over(batching: Batching, plan_id: str, client: SyncPrefectClient) -> None:
+    """Takes over what a run of the same plan waited for whose process is gone.
+
+    Raises:
+        ModelBusyError: another run waits, or this one would pay once more for what is out.
+    """
+    own, settings = str(flow_run.get_id()), batching.settings
+    for run in await ask_outbox(settings, partial(Outbox.find_runs, plan_id=plan_id)):
+        if run.run_id == own:
+            continue
+        if is_suspended(client, run.run_id):
+            raise ModelBusyError(
+                f"Run {run.run_id} waits for a provider's batch for the same samples of {run.handle}, and goes on when "
+                "it has come. 'exemplars batches list' says how far that is. This run asked nothing",
+                run.run_id,
+            )
+        if batching.mode != "none":
+            await ask_outbox(settings, partial(Outbox.hand_over, old=run.run_id, new=own))
+            batching.run = replace(run, run_id=own)
+        elif (await ask_outbox(settings, partial(Outbox.count_lines, plan_id=plan_id)))["sent"]:
+            raise ModelBusyError(
+                f"Calls for the same samples of {run.handle} are in a provider's batch, which run {run.run_id} waited "
+                "for until it was ended. Start this one with --batch to go on with them, or end them by 'exemplars "
+                "batches cancel'",
+                run.run_id,
+            )
+        else:
+            await ask_outbox(settings, partial(Outbox.end, run_id=run.run_id))
+
+
+def is_suspended(client: SyncPrefectClient, run_id: str) -> bool:
+    """Whether a run is suspended by what Prefect says; not where Prefect does not know it."""
+    try:
+        state = client.read_flow_run(UUID(run_id)).state
+    except ObjectNotFound:
+        return False
+    return state is not None and state.is_paused()
+
+
+async def wait_for_batch(batching: Batching, resources: RunResources, progress: Progress) -> None:
+    """Returns when the lines of this run have ended, where it has its process for itself; else it is suspended.
+
+    Raises:
+        prefect.exceptions.Pause: the run is suspended; its process has nothing more to do for it.
+    """
+    settings, run_id = batching.settings, str(flow_run.get_id())
+    assert batching.run is not None
+    said = await asyncio.to_thread(describe_waiting, settings, run_id)
+    get_run_logger().info("%s", said)
+    await show_page(run_id, "verdict", f"# {said}\n", said)
+    lines = await ask_outbox(settings, partial(Outbox.count_lines, plan_id=batching.run.plan_id))
+    # It stands until the run goes on; the page is written anew when the calls have gone.
+    stands = (
+        f"{count_noun(lines['waits'] + lines['sent'], 'call')} wait for a provider's batch, which answers within a day"
+    )
+    await _suspend(
+        f"{stands}. The run goes on by itself then. Under Artifacts, verdict: when they went",
+        is_child=resources.shared is not None,
+    )
+    progress.report(StageBegun(f"{said}. {MAY_END}"))
+    await collect_here(settings, [run_id], lambda text: progress.report(StageBegun(text)))
+
+
+async def _suspend(said: str, is_child: bool) -> None:
+    """Suspends the run where something wakes it: its deployment's collector or, a child of a backfill, that backfill.
+
+    Raises:
+        prefect.exceptions.Pause: it is suspended.
+    """
+    state: State[None] = Suspended(message=said)
+    run_id = UUID(str(flow_run.get_id()))
+    async with get_client() as client:
+        if is_child or deployment.get_id() is not None:
+            await keep_collecting(client)
+        if is_child:
+            # Prefect suspends no run without a deployment.
+            await client.set_flow_run_state(run_id, state, force=True)
+            raise Pause(state=state)
+        try:
+            told = await propose_state(client, state, flow_run_id=run_id)
+        except Abort:
+            return
+        if told.is_paused():
+            raise Pause(state=told)
