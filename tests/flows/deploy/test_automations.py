@@ -5,6 +5,7 @@ from typing import Any
 from prefect.client.schemas.objects import StateType
 
 from flows.backfill import backfill
+from flows.batches.flow import batches
 from flows.catalogue.flow import catalogue
 from flows.deploy.automations import CONTAINER_SECONDS, name_left_event, read_automations
 from flows.deploy.unfinished_runs import FLOW_NAMES, UNFINISHED
@@ -25,7 +26,7 @@ def test_each_unfinished_state_of_our_flows_has_a_watch_that_ends_and_that_the_d
     watches = read_dumped(containers=False)
     ended = {watch["actions"][0]["state"] for watch in watches.values()}
 
-    assert {synthesize.name, backfill.name, prune.name, review.name, catalogue.name} == set(FLOW_NAMES)
+    assert {flow.name for flow in (synthesize, backfill, prune, review, catalogue, batches)} == set(FLOW_NAMES)
     assert {"CRASHED", "CANCELLED"} == ended
     for state, watch in watches.items():
         trigger = watch["trigger"]

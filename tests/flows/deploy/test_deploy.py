@@ -38,6 +38,7 @@ from flows.run.lease.holders import name_process
 NAMES = (
     "backfill/nightly",
     "backfill/on-demand",
+    "batches/collect",
     "catalogue/nightly",
     "prune/nightly",
     "review/on-demand",

@@ -17,7 +17,7 @@ from flows.serve import MAX_RUNS
 from flows.synthesize import synthesize
 
 ITEMS = {name_deployment(item): item for item in read_prefect_file()["deployments"]}
-NIGHTLY, FORM = "backfill/nightly", "backfill/on-demand"
+NIGHTLY, FORM, COLLECTOR = "backfill/nightly", "backfill/on-demand", "batches/collect"
 PACKAGE_VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 SCHEMA = synthesize.parameters.model_dump()
 HANDLES = ("u22a8.one", "u22a8.two")
@@ -40,7 +40,8 @@ def test_deployment_is_of_a_flow_a_queue_and_this_version_and_explains_every_fie
     assert [] == [field for field in sorted(fields) if f"**{field}**" not in told]
     assert all(words in item["description"] for words in ("**Afterwards**", "**When it fails**"))
     assert set(item["parameters"]) <= fields
-    assert nightly == ("nightly" in item["tags"]) == bool(schedules) == ("concurrency_limit" in item)
+    assert nightly == ("nightly" in item["tags"])
+    assert (nightly or name == COLLECTOR) == bool(schedules) == ("concurrency_limit" in item)
     # The list of the UI shows the deployment's own name, of which there are several, and the first tag.
     assert (name, "exemplars") == (item["tags"][0], item["tags"][-1])
     for schedule in schedules:
