@@ -213,7 +213,7 @@ def _price_batches(kinds: Sequence[CallKind]) -> Spread[float] | None:
         replace(kind, endpoint=replace(kind.endpoint, price=price)) for kind, price in zip(kinds, prices, strict=True)
     ]
     costs = [(amount.likely.cost_usd, amount.most.cost_usd) for amount in map(_estimate_kind, placed)]
-    likely, most = (add_costs(*side) for side in zip(*costs, strict=True))
+    likely, most = (add_costs(*(cost[side] for cost in costs)) for side in range(2))
     return None if likely is None or most is None else Spread(likely, most)
 
 

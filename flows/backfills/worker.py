@@ -127,7 +127,7 @@ class BackfillWorker:
             return
         run_id, snapshot = str(run.id), RunSnapshot()
         self._working[row.handle] = self._resources.snapshots[run_id] = snapshot
-        begun = self._ledger.update(row.handle, state="runs", run_id=run_id)
+        begun = self._ledger.update(row.handle, state="runs", note="", run_id=run_id)
         self._logger.debug("%s: begun", row.handle, extra={"event": begun})
         try:
             # In an asyncio task of its own, which is cancelled apart from this one.

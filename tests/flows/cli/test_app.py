@@ -87,9 +87,9 @@ def test_version_is_that_of_the_package(run_command: Command) -> None:
 
 def test_help_has_groups_in_order_efforts_as_the_dial_has_them_and_an_example_to_type(run_command: Command) -> None:
     root: Any = get_group(app)
-    models = root.commands["models"].commands
-    commands = {name: command for name, command in root.commands.items() if name != "models"}
-    commands |= {f"models {name}": command for name, command in models.items()}
+    commands = {name: command for name, command in root.commands.items() if name not in ("batches", "models")}
+    for group in ("batches", "models"):
+        commands |= {f"{group} {name}": command for name, command in root.commands[group].commands.items()}
     dial = yaml.safe_load((ROOT / "data/effort.yaml").read_text())["levels"]
     counts = ", ".join(f"{effort} {level['exemplars_per_pole']}" for effort, level in dial.items())
     shown = run_command("--help").text
