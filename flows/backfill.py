@@ -29,7 +29,7 @@ from flows.backfills.page import LedgerPage, publish_ledger
 from flows.backfills.parts import PartDispatcher
 from flows.backfills.runs import make_shared_budget, open_backfill_resources, open_children
 from flows.backfills.worker import BackfillWorker
-from flows.batches.collect import collect_here
+from flows.batches.collect import MAY_END, collect_here
 from flows.deploy.unfinished_runs import end_gone_runs
 from flows.run.cancellation import CancellationWatcher, explain_cancelled
 from flows.run.labels import STOPPED_AT_LIMIT, LeaseLabels
@@ -140,7 +140,8 @@ async def work_through(
                     await worker.work(ledger.rows)
                     # Under the plain command nothing else wakes them.
                     while deployment.get_id() is None and (rows := ledger.list_in("in a batch")) and not worker.stopped:
-                        ready = await collect_here(settings, [str(row.run_id) for row in rows], logger.info)
+                        worker.say(MAY_END)
+                        ready = await collect_here(settings, [str(row.run_id) for row in rows], worker.say)
                         await worker.work([row for row in rows if row.run_id in ready])
                 else:
                     place = settings.locate(settings.samples_uri)

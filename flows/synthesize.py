@@ -6,6 +6,8 @@ from functools import partial
 from typing import cast
 
 from prefect import flow, get_run_logger
+from prefect.exceptions import Pause
+from prefect.runtime import deployment
 
 from engine.domain.model import SynthType, check_handle
 from engine.domain.progress import Progress
@@ -17,7 +19,7 @@ from engine.settings import read_settings
 from engine.store.store import StoredSet
 from engine.system.concurrency import add_log_context
 from expectations.own_suites import check_own_suites
-from flows.batches.waiting import BatchAwaited, Batching, open_batching, take_over, wait_for_batch
+from flows.batches.waiting import BatchAwaited, Batching, open_batching, suspend, take_over, wait_for_batch
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run
 from flows.review.flow import resume_review, wait_for_person
@@ -92,9 +94,32 @@ async def _run(wanted: RunRequest, shared: RunResources | None) -> RunResult:
     handle, kind = check_handle(wanted.handle), check_synth_type(wanted.synth_type)
     if wanted.review and (ended := await resume_review(handle, kind)):
         return ended
+    # Without a deployment nothing would have it go on, but for the backfill that it is a child of.
+    here, result = shared is None and deployment.get_id() is None, None
+    while result is None:
+        try:
+            result = await _work(wanted, shared, here)
+        except Pause as paused:
+            await suspend(str(paused), is_child=shared is not None)
+            here = True
+    if result.status == "proposed":
+        await wait_for_person(handle, kind)
+    return result
+
+
+async def _work(wanted: RunRequest, shared: RunResources | None, here: bool) -> RunResult:
+    """The work on a model, while nobody else works on it.
+
+    Args:
+        here: whether it waits for a batch in this process.
+
+    Raises:
+        prefect.exceptions.Pause: the run is to be suspended until a batch has come.
+    """
+    handle = check_handle(wanted.handle)
     async with (
         sending_heartbeats(),
-        observe_run(handle, kind, wanted.effort),
+        observe_run(handle, wanted.synth_type, wanted.effort),
         nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
         resources.hold_lease(handle) as lease,
     ):
@@ -102,13 +127,9 @@ async def _run(wanted: RunRequest, shared: RunResources | None) -> RunResult:
         while True:
             async with resources.publish_progress() as progress:
                 try:
-                    result = await make_samples(wanted, lease, progress, resources, batching)
-                    break
+                    return await make_samples(wanted, lease, progress, resources, batching)
                 except BatchAwaited:
-                    await wait_for_batch(batching, resources, progress)
-    if result.status == "proposed":
-        await wait_for_person(handle, kind)
-    return result
+                    await wait_for_batch(batching, progress, here)
 
 
 async def make_samples(

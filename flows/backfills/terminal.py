@@ -239,12 +239,14 @@ class BackfillProgress(logging.Handler):
         self._console = make_console(stderr=True)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Takes a row of the ledger, printed where its model has ended; it must not raise."""
+        """Takes a row of the ledger, printed where its model has ended, or a sentence; it must not raise."""
         event = getattr(record, "event", None)
         if isinstance(event, ModelRow):
             self._states[event.handle] = event.state
             if event.state != "runs" and not (event.state == "skipped" and event.handle in self._passed):
                 self._console.print(Text(describe_row(event)), soft_wrap=True)
+        else:
+            self._console.print(Text(record.getMessage()), soft_wrap=True)
 
     @contextmanager
     def showing(self, live: bool) -> Iterator[None]:

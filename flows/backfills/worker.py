@@ -103,6 +103,11 @@ class BackfillWorker:
             self._ledger.spent_usd = max(0.0, shared.budget.spent_usd - self.parts_usd)
             self._ledger.held_usd, self._ledger.max_usd = shared.budget.held_usd, shared.budget.max_usd
 
+    def say(self, sentence: str) -> None:
+        """Says something of all models, on the run page and to whoever has typed the command."""
+        self._logger.info("%s", sentence)
+        self._resources.logger.info("%s", sentence)
+
     async def _work_through(self, waiting: Iterator[ModelRow]) -> None:
         for row in waiting:
             if self.stopped is not None:

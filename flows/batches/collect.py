@@ -11,19 +11,18 @@ import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound
 
-from engine.errors import RunInterruptedError
 from engine.llm.batches.collector import Pass, collect
 from engine.llm.batches.outbox import Outbox
 from engine.llm.batches.wire import Place, Wire
 from engine.llm.batches.wires import open_wire
 from engine.settings import Settings
 from engine.text.formatting import count_noun
-from flows.run.labels import AGAIN
 
 DEPLOYMENT = "batches/collect"
 # How often a process that waits itself looks whether there is something to do.
 LOOK_SECONDS = 15.0
 HOURS = 24
+MAY_END = "This command may be ended and started again: it goes on where it was"
 CLOCK: Callable[[], float] = time.time
 
 
@@ -48,13 +47,10 @@ def open_own_wire(settings: Settings, place: Place) -> Wire:
 
 
 async def collect_here(settings: Settings, run_ids: Sequence[str], say: Callable[[str], None]) -> list[str]:
-    """Collects in this process until some of these runs have no line out any more; which.
+    """Collects in this process until some of these runs have no line out, or wait no more; which.
 
     Args:
         say: told in sentences how far it is, when that changes.
-
-    Raises:
-        RunInterruptedError: somebody has taken a run out of the outbox.
     """
     said: tuple[str, ...] = ()
     while True:
@@ -69,11 +65,10 @@ async def collect_here(settings: Settings, run_ids: Sequence[str], say: Callable
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def describe_waiting(settings: Settings, run_id: str) -> str:
-    """What a run waits for."""
+def describe_waiting(settings: Settings, plan_id: str) -> str:
+    """What a run of a plan waits for."""
     with Outbox(settings.replies_place) as outbox:
-        [run] = outbox.find_runs(run_id=run_id)
-        counts, sent_at = outbox.count_lines(run.plan_id), outbox.find_sent(run.plan_id)
+        counts, sent_at = outbox.count_lines(plan_id), outbox.find_sent(plan_id)
     if sent_at is None:
         return f"{count_noun(counts['waits'] + counts['sent'], 'call')} will go to the provider in its next batch"
     rest = f", and {counts['waits']:,} will go in its next one" if counts["waits"] else ""
@@ -97,13 +92,11 @@ def _look(settings: Settings, run_ids: Sequence[str]) -> tuple[list[str], str]:
     with Outbox(settings.replies_place) as outbox:
         waiting, ready = ({run.run_id for run in runs} for runs in (outbox.find_runs(), outbox.list_ready()))
         batches = [batch for batch in outbox.list_batches() if batch.state != "over"]
-    if gone := set(run_ids) - waiting:
-        raise RunInterruptedError(f"What {', '.join(sorted(gone))} waited for was taken out of the outbox. {AGAIN}")
     calls = count_noun(sum(batch.lines for batch in batches), "call")
     out = f"{calls} in {count_noun(len(batches), 'batch', 'batches')} at the provider"
     if until := max((batch.until for batch in batches if batch.until), default=None):
         out += f", answered by {_format(until)} ({'; '.join(batch.said or 'begun' for batch in batches)})"
-    return [run_id for run_id in run_ids if run_id in ready], out
+    return [run_id for run_id in run_ids if run_id in ready or run_id not in waiting], out
 
 
 def _format(moment: float) -> str:

@@ -46,7 +46,7 @@ async def batches() -> State[Any]:
         told = await collect_once(settings, 0.0 if all(map(_is_over, backfills.values())) else QUIET_SECONDS)
         for run in unsent:
             if not _count(settings, run)["waits"]:
-                said = await asyncio.to_thread(describe_waiting, settings, run.run_id)
+                said = await asyncio.to_thread(describe_waiting, settings, run.plan_id)
                 await show_page(run.run_id, "verdict", f"# {said}\n", said)
         for line in told.said:
             logger.info("%s", line)

@@ -5,6 +5,7 @@ When its lines have ended it begins from the top, finds what came among the kept
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort, ObjectNotFound, Pause
-from prefect.runtime import deployment, flow_run
+from prefect.runtime import flow_run
 from prefect.states import Suspended
 from prefect.utilities.engine import propose_state
 
@@ -22,7 +23,7 @@ from engine.asking.cells import make_request
 from engine.asking.plan import Cell, Plan
 from engine.domain.model import BatchMode
 from engine.domain.progress import Progress, StageBegun
-from engine.errors import ModelBusyError, ProviderError
+from engine.errors import ModelBusyError, ProviderError, RunInterruptedError
 from engine.llm.batches.forms import find_place
 from engine.llm.batches.outbox import Asked, BatchRun, Outbox
 from engine.llm.client.batch_client import BatchClient
@@ -33,13 +34,12 @@ from engine.run.job import Job
 from engine.run.job_inputs import read_job, write_job
 from engine.settings import Settings
 from engine.text.formatting import count_noun
-from flows.batches.collect import collect_here, describe_waiting, keep_collecting
+from flows.batches.collect import MAY_END, collect_here, describe_waiting, keep_collecting
+from flows.run.labels import AGAIN
 from flows.run.page.artifacts import show_page
-from flows.run.resources import RunResources
 
 T = TypeVar("T")
 OUT = ("waits", "sent")
-MAY_END = "This command may be ended and started again: it goes on where it was"
 
 
 class BatchAwaited(Exception):  # noqa: N818 (no error: the run goes on later)
@@ -184,48 +184,51 @@ def is_suspended(client: SyncPrefectClient, run_id: str) -> bool:
     return state is not None and state.is_paused()
 
 
-async def wait_for_batch(batching: Batching, resources: RunResources, progress: Progress) -> None:
-    """Returns when the lines of this run have ended, where it has its process for itself; else it is suspended.
+async def wait_for_batch(batching: Batching, progress: Progress, here: bool) -> None:
+    """Says on the run's page what it waits for, and returns when that has ended.
+
+    Args:
+        here: whether it waits in this process.
 
     Raises:
-        prefect.exceptions.Pause: the run is suspended; its process has nothing more to do for it.
+        prefect.exceptions.Pause: it does not: the run is to be suspended, with this message.
+        RunInterruptedError: somebody has cancelled what it waits for.
     """
-    settings, run_id = batching.settings, str(flow_run.get_id())
-    assert batching.run is not None
-    said = await asyncio.to_thread(describe_waiting, settings, run_id)
+    settings, run = batching.settings, batching.run
+    assert run is not None
+    said = await asyncio.to_thread(describe_waiting, settings, run.plan_id)
     get_run_logger().info("%s", said)
-    await show_page(run_id, "verdict", f"# {said}\n", said)
-    lines = await ask_outbox(settings, partial(Outbox.count_lines, plan_id=batching.run.plan_id))
-    # It stands until the run goes on; the page is written anew when the calls have gone.
-    stands = (
-        f"{count_noun(lines['waits'] + lines['sent'], 'call')} wait for a provider's batch, which answers within a day"
-    )
-    await _suspend(
-        f"{stands}. The run goes on by itself then. Under Artifacts, verdict: when they went",
-        is_child=resources.shared is not None,
-    )
+    await show_page(run.run_id, "verdict", f"# {said}\n", said)
+    if not here:
+        lines = await ask_outbox(settings, partial(Outbox.count_lines, plan_id=run.plan_id))
+        # It stands until the run goes on, while the page is written anew when the calls have gone.
+        raise Pause(
+            f"{count_noun(lines['waits'] + lines['sent'], 'call')} wait for a provider's batch, which answers within a "
+            "day. The run goes on by itself then. Under Artifacts, verdict: when they went"
+        )
     progress.report(StageBegun(f"{said}. {MAY_END}"))
-    await collect_here(settings, [run_id], lambda text: progress.report(StageBegun(text)))
+    await collect_here(settings, [run.run_id], lambda text: progress.report(StageBegun(text)))
+    if not await ask_outbox(settings, partial(Outbox.find_runs, run_id=run.run_id)):
+        raise RunInterruptedError(f"What this run waited for was cancelled. {AGAIN}")
 
 
-async def _suspend(said: str, is_child: bool) -> None:
-    """Suspends the run where something wakes it: its deployment's collector or, a child of a backfill, that backfill.
+async def suspend(said: str, is_child: bool) -> None:
+    """Suspends this flow run until the collector, or the backfill that it is a child of, has it go on.
+
+    It must have sent its last heartbeat: after one that comes later it would be taken for dead.
 
     Raises:
-        prefect.exceptions.Pause: it is suspended.
+        prefect.exceptions.Pause: it is suspended. It returns where Prefect does not suspend it.
     """
     state: State[None] = Suspended(message=said)
     run_id = UUID(str(flow_run.get_id()))
     async with get_client() as client:
-        if is_child or deployment.get_id() is not None:
-            await keep_collecting(client)
+        await keep_collecting(client)
         if is_child:
             # Prefect suspends no run without a deployment.
             await client.set_flow_run_state(run_id, state, force=True)
             raise Pause(state=state)
-        try:
+        with suppress(Abort):
             told = await propose_state(client, state, flow_run_id=run_id)
-        except Abort:
-            return
-        if told.is_paused():
-            raise Pause(state=told)
+            if told.is_paused():
+                raise Pause(state=told)
