@@ -25,7 +25,7 @@ from fakes.workspace import (
     read_rejected,
 )
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.client.schemas.sorting import ArtifactSort
 
@@ -83,18 +83,10 @@ def read_page(run_id: str) -> dict[str, Artifact]:
     return {artifact.key: artifact for artifact in found if artifact.key}
 
 
-def list_task_runs(run_id: str) -> list[str]:
-    """The names of the task runs, once the last one has come in: the server takes them in some time later."""
-    one = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id)]))
-    names: list[str] = []
-
-    def are_in() -> bool:
-        names[:] = [run.name for run in client.read_task_runs(flow_run_filter=one, limit=200)]
-        return any(name.startswith("write: ") for name in names)
-
-    with get_client(sync_client=True) as client:
-        wait_until(are_in, what="all task runs are in")
-    return names
+def list_task_runs(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The names of the task runs that ended, by their log: Prefect may lose a record on its way to a busy server."""
+    ended = [record for record in caplog.records if record.name == "prefect.task_runs"]
+    return [vars(record)["task_run_name"] for record in ended if "Finished in state" in record.message]
 
 
 def test_quotas_are_exact_where_a_quarter_of_the_calls_fails(workspace: Workspace, provider: Provider) -> None:
@@ -153,15 +145,17 @@ def test_what_a_run_says_of_itself_agrees_on_its_page_and_to_its_caller(
     assert all(place in page for place in (result.samples, result.report))
 
 
-def test_many_cells_make_few_task_runs_and_few_calls_at_once(tmp_path: Path, provider: Provider) -> None:
+def test_many_cells_make_few_task_runs_and_few_calls_at_once(
+    tmp_path: Path, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
     provider.behaviour = Behaviour(seconds=0.02)
     workspace = make_workspace(tmp_path, provider, EXEMPLARS_CONCURRENCY="7")
     workspace.write_effort(exemplars_per_pole=30)
-    result = workspace.run()
+    workspace.run()
     [folder] = workspace.list_sets()
     rows = pd.concat([read_kept(folder), read_rejected(folder)])
     rounds = int(rows["attempt"].max())
-    names = list_task_runs(result.run_id)
+    names = list_task_runs(caplog)
     batches = [name for name in names if ": generate " in name]
 
     assert expect_counts(30) == count_poles(read_kept(folder))
