@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from datetime import timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,14 @@ SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "a
 _DRAWN = random.Random(1)
 WORDS = ["".join(_DRAWN.choices(SYLLABLES, k=_DRAWN.choice((1, 2, 2, 3, 3, 4)))) for _ in range(6_000)]
 # Words are as frequent as in a language (Zipf), so that hashes are alike by chance as often as there.
-FREQUENCIES = [1 / (rank + 20) for rank in range(len(WORDS))]
+# Summed up once: from single weights `choices` would do it for each text.
+FREQUENCIES = list(accumulate(1 / (rank + 20) for rank in range(len(WORDS))))
 
 
 def write_text(number: int) -> str:
     """A sentence of 18 to 40 words that is a function of a number."""
     rng = random.Random(number)
-    return " ".join(rng.choices(WORDS, FREQUENCIES, k=rng.randint(18, 40))).capitalize() + "."
+    return " ".join(rng.choices(WORDS, cum_weights=FREQUENCIES, k=rng.randint(18, 40))).capitalize() + "."
 
 
 def write_new(number: int, attached: int) -> str:
