@@ -272,6 +272,18 @@ def serve(provider: Served) -> Iterator[Served]:
         yield provider
 
 
+def complete(body: dict[str, Any], content: str, model: str = "gpt-4.1-mini-2025-04-14") -> Response:
+    """An answer of OpenAI's form; the likeliest tokens only where the request asks for them."""
+    choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
+    if body.get("logprobs"):
+        likeliest = {"token": "W", "logprob": -0.1, "bytes": None}
+        choice["logprobs"] = {"content": [{**likeliest, "top_logprobs": [likeliest]}]}
+    usage = {"prompt_tokens": 40, "completion_tokens": 20, "total_tokens": 60}
+    return JSONResponse(
+        {"id": "1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": usage}
+    )
+
+
 @contextmanager
 def serve_answers(answer: Callable[[Request], Awaitable[Response]]) -> Iterator[str]:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

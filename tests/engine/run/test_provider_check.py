@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fakes.builders import make_level
 from fakes.ports import find_free_port
-from fakes.provider import serve_answers
+from fakes.provider import complete, serve_answers
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
@@ -18,17 +18,6 @@ from engine.settings import Settings
 MODEL = "openai/gpt-4.1-mini"
 SENTENCE = "Wipe the chain and oil it every other week, and pump the tyres before a ride."
 Answer = Callable[[dict[str, Any]], Awaitable[Response]]
-
-
-def complete(body: dict[str, Any], content: str, model: str = "gpt-4.1-mini-2025-04-14") -> Response:
-    choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
-    if body.get("logprobs"):
-        likeliest = {"token": "W", "logprob": -0.1, "bytes": None}
-        choice["logprobs"] = {"content": [{**likeliest, "top_logprobs": [likeliest]}]}
-    usage = {"prompt_tokens": 40, "completion_tokens": 20, "total_tokens": 60}
-    return JSONResponse(
-        {"id": "1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": usage}
-    )
 
 
 def refuse(status: int, message: str) -> Response:
