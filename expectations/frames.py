@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from engine.asking.held_out import Overlap, OverlapIndex, choose_pool, list_other_pool_texts
+from engine.asking.held_out import OverlapIndex, choose_pool, list_other_pool_texts
 from engine.domain.model import Model, Seed, SynthType
 from engine.domain.samples import Row, make_id
 from engine.store.earlier.samples import StoredSamples, as_stored
@@ -20,7 +20,7 @@ STORED_TEXT = "(in the store)"
 _TEXT = pa.string()
 
 
-# A row's text, and the earlier text that it is near to.
+# A row's text, and the other text that it is near to.
 _Near = tuple[str, Match]
 
 
@@ -100,15 +100,14 @@ def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -
 
 def _find_new(texts: Sequence[str], authored: Sequence[str], attached: StoredSamples) -> dict[int, _Near]:
     """Finds the new texts that are near to an authored, an attached or an earlier new one, whatever their traits."""
-    old, new = NearTexts(), NearTexts()
+    seen, stored = NearTexts(), find_nearest(texts, attached.texts)
     for text in authored:
-        old.add("authored", text)
-    stored = find_nearest(texts, attached.texts)
+        seen.add(text)
     found = {}
     for number, text in enumerate(texts):
-        if match := choose_nearest(old.find(text), stored.get(text), new.find(text)):
+        if match := choose_nearest(seen.find(text), stored.get(text)):
             found[number] = text, match
-        new.add("run", text)
+        seen.add(text)
     return found
 
 
@@ -123,18 +122,17 @@ def _find_old(authored: Sequence[Seed], attached: StoredSamples) -> dict[int, _N
     for number, seed in enumerate(authored):
         traits.setdefault(seed.trait, []).append(number)
     for numbers in traits.values():
-        for key, match in find_pairs((str(number), authored[number].text) for number in numbers):
-            found[int(key)] = authored[int(key)].text, match
-
+        for place, match in find_pairs(authored[number].text for number in numbers):
+            found[numbers[place]] = authored[numbers[place]].text, match
     for item in match_stored([seed.text for seed in authored], attached.texts, NEAR):
         seed, place = authored[item.query], len(authored) + item.row
         is_nearer = place not in found or item.similarity > found[place][1].similarity
         if is_nearer and attached.columns["trait"][item.row].as_py() == seed.trait:
-            found[place] = item.text, Match(seed.place, seed.text, item.similarity)
+            found[place] = item.text, Match(seed.text, item.similarity)
     return found
 
 
-def _find_old_overlaps(authored: Sequence[str], held_out: StoredSamples) -> dict[int, tuple[str, Overlap]]:
+def _find_old_overlaps(authored: Sequence[str], held_out: StoredSamples) -> dict[int, _Near]:
     """Finds the held-out texts that overlap with an authored one: text and overlap by their position.
 
     The gate of each set has held it against those of the other pool.
@@ -144,10 +142,10 @@ def _find_old_overlaps(authored: Sequence[str], held_out: StoredSamples) -> dict
     for shared in share_runs(unique, held_out.texts):
         own = runs.setdefault(shared.row, (shared.text, {}))[1]
         own |= dict.fromkeys(shared.runs, unique[shared.query])
-    found = {row: (text, Overlap(others[min(others)], 0.0)) for row, (text, others) in runs.items()}
+    found = {row: (text, Match(others[min(others)], 0.0)) for row, (text, others) in runs.items()}
     for item in match_stored(unique, held_out.texts, APART):
         if item.row not in found or item.similarity > found[item.row][1].similarity:
-            found[item.row] = item.text, Overlap(unique[item.query], item.similarity)
+            found[item.row] = item.text, Match(unique[item.query], item.similarity)
     return found
 
 

@@ -4,17 +4,25 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from engine.domain.model import OwnSuite
-from engine.domain.samples import SAMPLE_SCHEMA
+from engine.asking.held_out import restrict_to_pool
+from engine.asking.plan import nest_counts
+from engine.choosing.diversity import measure_variety
+from engine.choosing.rounds import Rounds
+from engine.domain.model import Model, OwnSuite, SynthType
+from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp, make_sample_table
 from engine.domain.verdict import GATE_SUITES, PoleVariety, Verdict
+from engine.report.summary import make_kept_rows
 from engine.system.importing import importing, importing_when_used
+from engine.text.embedding import encode
+from expectations.frames import make_sides_frame, make_whole_frame
 from expectations.patterns import find_endless_pattern
 from expectations.results import Outcome, join_outcomes, number_expectations, read_outcome
 
@@ -28,58 +36,100 @@ OWN_REMEDY = (
 _PER_THREAD = threading.local()
 
 
-def check_rows(
-    run: pd.DataFrame,
-    whole: pd.DataFrame,
-    traits: Sequence[str],
-    wanted: int | dict[str, dict[str, int]],
+def warm_up() -> None:
+    """Loads what takes seconds into the process that calls this: the encoder, and Great Expectations on a thread.
+
+    The encoder is wanted first, for the subjects of a topic; the gate, which comes last, waits for the thread's import.
+    """
+    # This loads it, which takes .5 s.
+    encode([""])
+    begin_import()
+
+
+def begin_import() -> None:
+    """Imports Great Expectations on a thread of the process that calls this."""
+    threading.Thread(target=import_gx, name="great-expectations", daemon=True).start()
+
+
+def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> Callable[[], Verdict]:
+    """Prepares the gate's check of the run's rows and of everything in the store; calling the result runs it, here or
+    in another process.
+
+    Args:
+        model: the model with the samples that are attached and held out now, which may be more than when the run was
+            planned.
+    """
+    return partial(
+        check_model,
+        make_kept_rows(rounds, stamp),
+        model,
+        stamp.synth_type,
+        run_id=stamp.run_id,
+        wanted=rounds.plan.wanted if rounds.plan.lacking is None else nest_counts(rounds.plan.lacking),
+        variety=measure_variety(rounds, rounds.embedder),
+    )
+
+
+def check_model(
+    rows: Sequence[Row],
+    model: Model,
+    synth_type: SynthType,
     run_id: str,
+    wanted: int | dict[str, dict[str, int]],
     variety: Sequence[PoleVariety],
-    folder: Path = FOLDER,
-    sides: pd.DataFrame | None = None,
-    beside: Sequence[str] = (),
+) -> Verdict:
+    """Runs the gate over a run's rows beside a model's samples.
+
+    Args:
+        wanted, variety: as of ``make_parameters``.
+    """
+    run, sides = make_sample_table(rows).to_pandas(), make_sides_frame(model, synth_type, rows)
+    frames = {RUN_SUITE: run, WHOLE_SUITE: make_whole_frame(restrict_to_pool(model, synth_type), rows)}
+    frames |= {} if sides is None else {HELD_OUT_SUITE: sides}
+    parameters = make_parameters([trait.key for trait in model.traits], wanted, run_id, variety)
+    verdict = check_frames(frames, parameters, model.own_suites)
+    return replace(verdict, variety=tuple(variety), beside=tuple(model.stored_runs))
+
+
+def check_frames(
+    frames: Mapping[str, pd.DataFrame],
+    parameters: Mapping[str, Any],
     own_suites: Sequence[OwnSuite] = (),
+    folder: Path = FOLDER,
     pattern_seconds: float = 60.0,
 ) -> Verdict:
     """Checks a run's rows, and all samples that the model would have with them.
 
     Args:
-        run: the run's rows, with the columns of ``samples.parquet``.
-        whole: all samples: ``trait``, ``text``, ``quality`` and ``origin`` (``authored``, ``attached`` or ``run``).
-        traits: the keys of the traits that have a quota.
-        wanted: the quota of each trait and pole, or the quotas by trait and pole.
-        variety: the diversity figures of the run's rows, for every trait and pole.
-        folder: the folder of the suites' JSON files.
-        sides: ``text``, ``subject``, ``side`` and ``origin`` of all texts for training and for evaluation; None if
-            nothing is held out.
-        beside: the run ids of the stored sets whose samples are in the frames.
-        own_suites: the author's suites, each of which is held against ``run``.
-        pattern_seconds: of the processor, that the patterns of such a suite have.
+        frames: by the gate's suite that each is held against: ``run`` has the run's rows with the columns of
+            ``samples.parquet``; ``whole`` and, where anything is held out, ``held_out`` are those of ``frames``.
+        parameters: those of ``make_parameters``.
+        own_suites: the author's suites, each of which is held against the run's rows.
+        folder: the folder of the gate's suites.
+        pattern_seconds: of the processor, that the patterns of an author's suite have.
     """
-    figures = {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in variety}
-    parameters = make_parameters(traits, wanted, run_id, figures)
-    frames = {RUN_SUITE: run, WHOLE_SUITE: whole} | ({} if sides is None else {HELD_OUT_SUITE: sides})
     outcomes = [run_suite(folder / f"{suite}.json", frame, parameters) for suite, frame in frames.items()]
     for own in own_suites:
-        if endless := find_endless_pattern(own, run, pattern_seconds):
+        if endless := find_endless_pattern(own, frames[RUN_SUITE], pattern_seconds):
             said = f"The suite {own.name!r} was not held against the texts: {endless} {OWN_REMEDY}"
             outcomes.append(Outcome(own.name, (), (said,), {}))
         else:
-            outcomes.append(run_suite(own, run, parameters))
-    return replace(join_outcomes(outcomes), variety=tuple(variety), beside=tuple(beside))
+            outcomes.append(run_suite(own, frames[RUN_SUITE], parameters))
+    return join_outcomes(outcomes)
 
 
 def make_parameters(
     traits: Sequence[str],
     wanted: int | Mapping[str, Mapping[str, int]],
     run_id: str,
-    variety: Mapping[str, Mapping[str, Any]],
+    variety: Sequence[PoleVariety],
 ) -> dict[str, Any]:
     """Makes the parameters that suites may name as ``{"$PARAMETER": name}``.
 
     Args:
-        wanted: as in ``check_rows``.
-        variety: the diversity figures by ``trait/pole``.
+        traits: the keys of the traits that have a quota.
+        wanted: the quota of each trait and pole, or the quotas by trait and pole.
+        variety: the diversity figures of the run's rows, for every trait and pole.
     """
     rows = 2 * wanted * len(traits) if isinstance(wanted, int) else sum(sum(its.values()) for its in wanted.values())
     return {
@@ -88,7 +138,7 @@ def make_parameters(
         "row_floor": max(1, rows),
         "run_ids": [run_id],
         "columns": SAMPLE_SCHEMA.names,
-        "variety": variety,
+        "variety": {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in variety},
     }
 
 

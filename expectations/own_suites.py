@@ -36,7 +36,7 @@ TRIAL_TEXTS = (
     "If the light blinks, wait a minute and try again.",
     "In the event of intermittent luminosity, temporisation is advised.",
 )
-TRIAL_PARAMETERS = make_parameters([TRIAL_TRAIT], len(TRIAL_TEXTS) // 2, TRIAL_RUN, {})
+TRIAL_PARAMETERS = make_parameters([TRIAL_TRAIT], len(TRIAL_TEXTS) // 2, TRIAL_RUN, [])
 
 
 def check_own_suites(suites: Sequence[OwnSuite], seconds: float = TRIAL_SECONDS) -> None:

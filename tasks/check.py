@@ -14,7 +14,7 @@ from engine.run.job import read_pools
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.formatting import count_noun
-from expectations.checking import prepare_gate
+from expectations.gate import prepare_gate
 
 
 @task(name="check", task_run_name="check", cache_policy=NO_CACHE, persist_result=False)

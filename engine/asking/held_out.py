@@ -5,29 +5,15 @@ one call. So the threshold between the pools is lower than the one for duplicate
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.asking.fields import name_subjects
 from engine.domain.model import Model, Pool, SynthType
 from engine.domain.own_texts import OwnTexts
 from engine.store.earlier.samples import as_stored
 from engine.store.earlier.search import NO_TEXTS, MemoryTexts, StoredTexts, find_nearest, share_runs
-from engine.text.near_duplicates import APART, NEAR, choose_nearest, hash_form
-from engine.text.words import COMMON_RUN, normalise
-
-
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    """A text of the other pool that is too similar: a Jaccard index in [0, 1], or 0 for a run of words in common."""
-
-    other: str
-    similarity: float
-
-    @property
-    def detail(self) -> str:
-        """What they share, in words."""
-        how = f"{self.similarity:.2f} like" if self.similarity else f"{COMMON_RUN} words in a row of"
-        return f"{how}: {self.other}"
+from engine.text.near_duplicates import APART, NEAR, Match, choose_nearest, hash_form
+from engine.text.words import normalise
 
 
 class OverlapIndex:
@@ -41,24 +27,20 @@ class OverlapIndex:
     def __init__(self, texts: Iterable[str], stored: StoredTexts = NO_TEXTS) -> None:
         self._pools: tuple[StoredTexts, ...] = (MemoryTexts(tuple(dict.fromkeys(texts))), stored)
 
-    def find_all(self, texts: Sequence[str]) -> dict[str, Overlap]:
+    def find_all(self, texts: Sequence[str]) -> dict[str, Match]:
         """Finds for each text a near duplicate of it, or else a text that shares ``COMMON_RUN`` words in a row with it.
 
         Texts without an overlap are left out.
         """
         near = [find_nearest(texts, pool, APART) for pool in self._pools]
-        found = {
-            text: Overlap(match.text, match.similarity)
-            for text in texts
-            if (match := choose_nearest(*(matches.get(text) for matches in near)))
-        }
+        found = {text: match for text in texts if (match := choose_nearest(*(its.get(text) for its in near)))}
         rest = [text for text in texts if text not in found]
         # Of several texts with a run the last one is named.
         others: dict[str, dict[tuple[str, ...], str]] = {}
         for pool in self._pools:
             for item in share_runs(rest, pool):
                 others.setdefault(rest[item.query], {}).update(dict.fromkeys(item.runs, item.text))
-        return found | {text: Overlap(runs[min(runs)], 0.0) for text, runs in others.items()}
+        return found | {text: Match(runs[min(runs)], 0.0) for text, runs in others.items()}
 
 
 class OwnTextsIndex:
@@ -73,11 +55,10 @@ class OwnTextsIndex:
         # Made here, once: of 20,000 texts it takes a second.
         list(self._drawn.walk_hashes("near"))
 
-    def find_all(self, texts: Sequence[str]) -> dict[str, Overlap]:
+    def find_all(self, texts: Sequence[str]) -> dict[str, Match]:
         """Finds for each text the same text or a near duplicate of it; texts without one are left out."""
-        near = find_nearest(texts, self._drawn, NEAR)
-        found = {text: Overlap(match.text, match.similarity) for text, match in near.items()}
-        return found | {text: Overlap(text, 1.0) for text in texts if self._texts.has(hash_form(text))}
+        same = {text: Match(text, 1.0) for text in texts if self._texts.has(hash_form(text))}
+        return find_nearest(texts, self._drawn, NEAR) | same
 
 
 def choose_pool(synth_type: SynthType) -> Pool:

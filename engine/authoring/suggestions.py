@@ -109,8 +109,8 @@ def _choose_rows(
     None says nearly the same as a labelled text or as one that is chosen.
     """
     near, rows = NearTexts(), list[int]()
-    for number, seed in enumerate(model.draw_seeds()):
-        near.add(f"labelled {number}", seed.text)
+    for seed in model.draw_seeds():
+        near.add(seed.text)
 
     def take(ordered: Iterable[int], most: int) -> None:
         end = len(rows) + most
@@ -118,7 +118,7 @@ def _choose_rows(
             if len(rows) == end:
                 break
             if row not in rows and near.find(texts[row]) is None:
-                near.add(str(row), texts[row])
+                near.add(texts[row])
                 rows.append(row)
 
     if vectors is None:

@@ -21,15 +21,13 @@ from engine.definitions.sources.own_texts import read_own_texts
 from engine.definitions.yaml_document import parse_yaml, read_authored
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
 from engine.domain.own_texts import MAX_READ
-from engine.errors import DefinitionError, NoTraitsError, StoreError, UnknownModelError
+from engine.errors import NoTraitsError, StoreError, UnknownModelError
 from engine.system.filesystem import OutsideFolderError, find_files, list_below, list_folders, open_folder, read_inside
 from engine.text.formatting import join_words, name_some
 from engine.text.words import drop_unseen, normalise
 
 MODEL_FILE = "model.yaml"
 SAMPLE_ENDINGS = (".jsonl", ".csv")
-# Far above what a person writes; samples have files of their own.
-MAX_BYTES = 256 * 1024
 # From this similarity a handle is offered; all of a team share the namespace.
 NEAR_HANDLE_CUTOFF = 0.7
 # More lines or texts are counted, and not named one by one.
@@ -162,10 +160,6 @@ def _read_definition(models_uri: str, handle: str) -> bytes:
     content = read_authored(models_uri, handle, MODEL_FILE)
     if content is None:
         raise _make_unknown_model_error(models_uri, handle)
-    if len(content) > MAX_BYTES:
-        raise DefinitionError.of_file(
-            f"{handle}/{MODEL_FILE}", f"{len(content):,} bytes", f"{MAX_BYTES:,} bytes at most"
-        )
     return content
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo, model_validator
-from pydantic_core import PydanticCustomError
 
 from engine.definitions.yaml_document import Document, Fields, Path
 from engine.domain.model import Skipped
@@ -109,7 +108,7 @@ class Entry(BaseModel):
     def _take_fields(cls, value: object, info: ValidationInfo) -> object:
         known = list(cls.model_fields)
         if not isinstance(value, dict):
-            raise PydanticCustomError("no_object", "an object of fields: {known}", {"known": ", ".join(known)})
+            raise ValueError(f"an object of fields: {', '.join(known)}")
         says_nothing = "extra" not in cls.model_config
         if isinstance(value, Fields) and isinstance(findings := info.context, Findings) and says_nothing:
             for word in value:
@@ -145,10 +144,10 @@ def check_entries(value: Entries) -> Entries:
     """Checks that there are entries, once all of them are right; pydantic would count only those that are right.
 
     Raises:
-        PydanticCustomError: there are none.
+        ValueError: there are none.
     """
     if not value:
-        raise PydanticCustomError("no_entry", "at least one entry")
+        raise ValueError("at least one entry")
     return value
 
 
@@ -208,7 +207,7 @@ def _describe_allowed(kind: str, context: Mapping[str, object], message: str) ->
         expected = str(context.get("expected") or context["expected_tags"]).replace("'", "")
         return expected, expected.replace(" or ", ", ").split(", ")
     if kind not in _ALLOWED:
-        return message, []
+        return str(context.get("error", message)), []
     number = "a number" if any(isinstance(limit, float) for limit in context.values()) else "a whole number"
     limits = {name: str(limit).removesuffix(".0") for name, limit in context.items()}
     return _ALLOWED[kind].format(number=number, **limits), []

@@ -16,7 +16,6 @@ from pydantic import (
     WithJsonSchema,
     WrapValidator,
 )
-from pydantic_core import PydanticCustomError
 
 from engine.definitions.mistakes import Entry, as_texts, check_entries
 from engine.definitions.sources.labelled_lines import CONTENT
@@ -36,7 +35,7 @@ INSIDE = "a path inside the model's own folder"
 
 def _check_seen(value: str) -> str:
     if is_blank(value):
-        raise PydanticCustomError("no_text", "text that is not empty")
+        raise ValueError("text that is not empty")
     return value
 
 
@@ -44,24 +43,16 @@ def _fold_spaces(value: str) -> str:
     return " ".join(_check_seen(value).split())
 
 
-def _as_tag(value: str) -> str:
-    try:
-        return parse_tag(value)
-    except ValueError as error:
-        raise PydanticCustomError("language_tag", "{allowed}", {"allowed": str(error)}) from None
-
-
 def _check_inside(path: str) -> str:
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts or "\\" in path or "\0" in path:
-        raise PydanticCustomError("path_outside", INSIDE)
+        raise ValueError(INSIDE)
     return path
 
 
 def _check_unlabelled(path: str) -> str:
     if labelled := _LABELLED.get(PurePosixPath(path).suffix.lower()):
-        allowed = f"a text file. The type of this one is {labelled}, since its lines have labels of their own"
-        raise PydanticCustomError("labelled_file", "{allowed}", {"allowed": allowed})
+        raise ValueError(f"a text file. The type of this one is {labelled}, since its lines have labels of their own")
     return path
 
 
@@ -72,7 +63,7 @@ _PhraseText = Annotated[str, Field(max_length=MAX_PHRASE)]
 _Phrases = Annotated[
     tuple[_Phrase, ...], BeforeValidator(as_texts, json_schema_input_type=_PhraseText | list[_PhraseText])
 ]
-_Tag = Annotated[str, AfterValidator(_as_tag)]
+_Tag = Annotated[str, AfterValidator(parse_tag)]
 _PathInside = Annotated[str, Field(min_length=1), AfterValidator(_check_inside)]
 # All scalars of a file are read as text: a number too.
 _Quality = Annotated[
@@ -131,8 +122,7 @@ def _read_target(value: object, validate: ValidatorFunctionWrapHandler) -> Mappi
     if value == CONTENT:
         return None
     if not isinstance(value, dict):
-        allowed = "its trait, as in {trait: KEY}, or content, for the field that has the text"
-        raise PydanticCustomError("no_target", "{allowed}", {"allowed": allowed})
+        raise ValueError("its trait, as in {trait: KEY}, or content, for the field that has the text")
     target: MappingEntry = validate(value)
     return target
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -66,6 +66,10 @@ SAMPLE_SCHEMA = pa.schema([pa.field(name, kind, nullable) for name, kind, nullab
 REJECTED_SCHEMA = pa.schema(
     [*(pa.field(name, kind) for name, kind, _ in _COLUMNS), pa.field("reason", _TEXT), pa.field("detail", _TEXT)]
 )
+
+
+# A row of ``samples.parquet`` or, with ``reason`` and ``detail``, of ``rejected.pq``: its values by column.
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,32 +136,6 @@ class RunStamp:
     created_at: datetime
 
 
-class Row(TypedDict):
-    """One row of ``samples.parquet`` or, with ``reason``, of ``rejected.pq``."""
-
-    id: int
-    trait: str
-    text: str | None
-    quality: float
-    pole: str
-    provenance: str
-    synth_type: str
-    effort: str
-    run_id: str
-    scenario: str
-    pair_id: str | None
-    seed_sha256: str | None
-    synth_model: str
-    prompt_sha256: str
-    attempt: int
-    judge_votes: str | None
-    cost_usd: float | None
-    content_sha256: str | None
-    created_at: datetime
-    reason: Reason | None
-    detail: str | None
-
-
 def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
     """Makes the row of an exemplar; its ``id`` depends on handle, trait and text alone (the key where no text is)."""
     text = exemplar.text
@@ -199,7 +177,7 @@ def make_sample_table(rows: Iterable[Row]) -> pa.Table:
     Raises:
         pa.ArrowInvalid: a column that is not nullable has a null.
     """
-    table = pa.Table.from_pylist([dict(row) for row in rows], schema=SAMPLE_SCHEMA)
+    table = pa.Table.from_pylist(list(rows), schema=SAMPLE_SCHEMA)
     table.validate(full=True)
     # Arrow itself does not check a schema's nullability.
     if empty := [field.name for field in table.schema if not field.nullable and table[field.name].null_count]:
@@ -209,7 +187,7 @@ def make_sample_table(rows: Iterable[Row]) -> pa.Table:
 
 def make_rejected_table(rows: Iterable[Row]) -> pa.Table:
     """Makes the table of ``rejected.pq``: the columns of ``samples.parquet``, all nullable, and ``reason``."""
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=REJECTED_SCHEMA)
+    return pa.Table.from_pylist(list(rows), schema=REJECTED_SCHEMA)
 
 
 def _write_votes(exemplar: Exemplar) -> str | None:

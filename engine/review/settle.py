@@ -81,7 +81,7 @@ def settle(stored: StoredSet, review: PersonReview) -> tuple[list[Row], list[int
             )
     kept = {row["id"] for row in standing}
     poles = Counter(pair for pair, _ in {(row["pair_id"], row["pole"]) for row in standing})
-    whole = [row if poles[row["pair_id"]] > 1 else Row(**{**row, "pair_id": None}) for row in standing]
+    whole = [row if poles[row["pair_id"]] > 1 else {**row, "pair_id": None} for row in standing]
     return whole, [row["id"] for row in rows if row["id"] not in kept]
 
 
@@ -129,4 +129,4 @@ def _check_ids(run_id: str, known: Collection[int], named: Sequence[int]) -> Non
 def _move(row: Row) -> Row:
     """The row at the other pole, where it has no pair."""
     pole: Pole = "negative" if row["pole"] == "positive" else "positive"
-    return Row(**{**row, "pole": pole, "quality": 1 - (row["quality"] or 0.0), "pair_id": None})
+    return {**row, "pole": pole, "quality": 1 - (row["quality"] or 0.0), "pair_id": None}

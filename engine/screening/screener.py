@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.asking.held_out import Overlap, OverlapIndex, OwnTextsIndex, list_other_pool_texts, restrict_to_pool
+from engine.asking.held_out import OverlapIndex, OwnTextsIndex, list_other_pool_texts, restrict_to_pool
 from engine.asking.plan import Plan
 from engine.asking.prompts import FOLDER as PROMPTS_FOLDER
 from engine.asking.seed_variations import VoiceCheck
@@ -86,10 +86,10 @@ class Screener:
         self._own_texts = OwnTextsIndex(plan.model.texts)
         self._attached = as_stored(restrict_to_pool(plan.model, plan.synth_type).attached).texts
         self._proposed = as_stored(plan.model.proposed).texts
-        for number, text in enumerate(plan.model.refused):
-            self._refused.add(f"refused/{number}", text)
+        for text in plan.model.refused:
+            self._refused.add(text)
         for seed in plan.model.authored:
-            self._seeds.add(seed.place, seed.text)
+            self._seeds.add(seed.text)
             self._seed_runs.update(dict.fromkeys(word_runs(seed.text, COMMON_RUN), seed.text))
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
@@ -107,9 +107,7 @@ class Screener:
         near = {text: choose_nearest(attached.get(text), proposed.get(text)) for text in texts}
         return [self._compare(item, near, overlaps) for item in ruled]
 
-    def _compare(
-        self, exemplar: Exemplar, near: Mapping[str, Match | None], overlaps: Mapping[str, Overlap]
-    ) -> Exemplar:
+    def _compare(self, exemplar: Exemplar, near: Mapping[str, Match | None], overlaps: Mapping[str, Match]) -> Exemplar:
         text = exemplar.text
         if text is None or not exemplar.is_accepted:
             return exemplar
@@ -126,12 +124,12 @@ class Screener:
             detail = f"“{phrase}”, which one seed has, and as many texts of its pole as may"
             return replace(exemplar, reason="seed_copy", detail=detail)
         if overlap := overlaps.get(text):
-            return replace(exemplar, reason="held_out_overlap", detail=overlap.detail)
+            return _reject(exemplar, "held_out_overlap", overlap)
         if drift := self._voice_check.find_drift(exemplar):
             return replace(exemplar, reason="voice_drift", detail=drift)
         if match := choose_nearest(near[text], self._seen.find(text)):
             return _reject(exemplar, "duplicate" if match.exact else "near_duplicate", match)
-        self._seen.add(exemplar.key, text)
+        self._seen.add(text)
         self._phrases.add(exemplar)
         return exemplar
 
@@ -216,4 +214,4 @@ def _end_marked(texts: Sequence[str]) -> bool:
 
 
 def _reject(exemplar: Exemplar, reason: Reason, match: Match) -> Exemplar:
-    return replace(exemplar, reason=reason, detail=f"{match.similarity:.2f} like: {match.text}")
+    return replace(exemplar, reason=reason, detail=match.detail)

@@ -26,7 +26,6 @@ from engine.errors import ProviderError, RequestRefusedError, RetryableProviderE
 from engine.llm.client.prices import add_costs
 from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.screening.decision import read_probability, write_decision
 from engine.screening.sense import (
     SENSE,
     SenseTrial,
@@ -37,7 +36,9 @@ from engine.screening.sense import (
     list_trial_texts,
     name_question,
     read_answers,
+    read_probability,
     read_yes_no,
+    write_decision,
 )
 from engine.system.concurrency import gather_or_cancel, log_context
 from engine.text.formatting import quote_reply

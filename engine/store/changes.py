@@ -7,8 +7,8 @@ names them in its manifest, which readers go by from then on; then these are det
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -110,23 +110,17 @@ def detach_set(stored: StoredSet, who: str = "", replaced_by: str = "") -> None:
             model's sets completes the detaching.
     """
     folder = stored.folder
-    with translate_errors(folder), lock_model(folder):
-        manifest, _ = finish_change(folder)
-        if manifest is None or not is_attached(manifest):
+    with changing(folder) as (manifest, _):
+        if not is_attached(manifest):
             raise InputError(f"The set of run {stored.run_id} is no longer attached: another process has detached it")
         # A set of which the samples are missing can be detached too: its model goes on without it.
-        try:
-            with suppress(FileNotFoundError):
-                put_file(folder, DETACHED, read_bytes(f"{folder}/{SAMPLES}"))
-            files = {DETACHED if name == SAMPLES else name: entry for name, entry in manifest["files"].items()}
-            said = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "who": who}
-            more = {REPLACED_BY: replaced_by} if replaced_by else {}
-            detached = {**manifest, "status": "detached", "files": files, "detached": said, **more}
-            put_file(folder, MANIFEST, seal(detached))
-        except BaseException:
-            with suppress(OSError, pa.ArrowException, StoreError):
-                finish_change(folder)
-            raise
+        with suppress(FileNotFoundError):
+            put_file(folder, DETACHED, read_bytes(f"{folder}/{SAMPLES}"))
+        files = {DETACHED if name == SAMPLES else name: entry for name, entry in manifest["files"].items()}
+        said = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "who": who}
+        more = {REPLACED_BY: replaced_by} if replaced_by else {}
+        detached = {**manifest, "status": "detached", "files": files, "detached": said, **more}
+        put_file(folder, MANIFEST, seal(detached))
         _take_away(folder, SAMPLES)
 
 
@@ -139,9 +133,8 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         StoreError: the set cannot be read or written, or was altered since it was written; no reader sees a half of it.
     """
     folder = stored.folder
-    with translate_errors(folder), lock_model(folder):
-        manifest, _ = finish_change(folder)
-        if manifest is None or not is_attached(manifest):
+    with changing(folder) as (manifest, _):
+        if not is_attached(manifest):
             return False
         with explain_damage(stored):
             if is_altered(StoredSet(folder, manifest)):
@@ -161,6 +154,26 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         known = {row["id"]: {name: row[name] for name in KEPT_OF_REMOVED} for row in taken.to_pylist()}
         put_file(folder, MANIFEST, _render_without(manifest, content, left, known))
         return True
+
+
+@contextmanager
+def changing(folder: str) -> Iterator[tuple[Mapping[str, Any], Callable[[], None]]]:
+    """Inside the block nobody else changes the sets of a set's model; what a block that fails has begun is finished.
+
+    Yields:
+        The set's manifest, empty where there is none, and what ``lock_model`` yields.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    with translate_errors(folder), lock_model(folder) as confirm:
+        manifest, _ = finish_change(folder)
+        try:
+            yield manifest or {}, confirm
+        except BaseException:
+            with suppress(OSError, pa.ArrowException, StoreError):
+                finish_change(folder)
+            raise
 
 
 def finish_change(folder: str) -> tuple[Mapping[str, Any] | None, str]:

@@ -7,17 +7,14 @@ they stand in the manifest.
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, cast, get_args
-
-import pyarrow as pa
+from typing import Any, Literal, get_args
 
 from engine.domain.model import Pool, Seed, digest_text
 from engine.domain.samples import Row, make_id, make_sample_table
-from engine.errors import InputError, StoreError
-from engine.store.changes import finish_change, put_file, read_table
+from engine.errors import InputError
+from engine.store.changes import changing, put_file, read_table
 from engine.store.commit import is_attached
 from engine.store.layout import DECISIONS, MANIFEST, PROPOSED, SAMPLES
 from engine.store.sample_set import (
@@ -90,7 +87,7 @@ def read_refused(sets: Iterable[StoredSet]) -> tuple[str, ...]:
             new = list_corrections(read_decisions(stored)) if were else {}
             for row in read_rows(stored, PROPOSED):
                 number, text = row["id"], row["text"] or ""
-                if number in refused or (number in were and not find_pairs([("new", new[number]), ("was", text)])):
+                if number in refused or (number in were and not find_pairs([new[number], text])):
                     texts.add(text)
     return tuple(sorted(texts - {""}))
 
@@ -127,7 +124,7 @@ def read_rows(stored: StoredSet, name: str) -> list[Row]:
     """
     with explain_damage(stored):
         rows = read_table(read_bytes(stored.file(name))).to_pylist()
-    return [cast(Row, {"reason": None, **row}) for row in rows]
+    return [{"reason": None, **row} for row in rows]
 
 
 def keep_decision(stored: StoredSet, sample_id: int, said: Said, key: str, text: str = "") -> Decision:
@@ -193,7 +190,7 @@ def correct_rows(handle: str, rows: Iterable[Row], texts: Mapping[int, str]) -> 
         if text is None or text == row["text"]:
             return row
         number, digest = make_id(handle, row["trait"], text), digest_text(text)
-        return Row(**{**row, "id": number, "text": text, "content_sha256": digest, "judge_votes": None})
+        return {**row, "id": number, "text": text, "content_sha256": digest, "judge_votes": None}
 
     return list(map(correct, rows))
 
@@ -212,10 +209,9 @@ def reject_proposal(stored: StoredSet, why: str, is_persons: bool, who: str = ""
         StoreError: the set cannot be read or written; it then still waits.
     """
     refused = [row["id"] for row in read_rows(stored, PROPOSED)] if is_persons else []
-    with translate_errors(stored.folder), lock_model(stored.folder):
-        manifest, _ = finish_change(stored.folder)
-        if manifest is None or manifest["status"] != "proposed":
-            return StoredSet(stored.folder, manifest or {}, written=False)
+    with changing(stored.folder) as (manifest, _):
+        if manifest.get("status") != "proposed":
+            return StoredSet(stored.folder, manifest, written=False)
         review = {"why": why, "refused": refused, "who": who}
         return _end(stored, {**manifest, "status": "rejected"}, review, read_decisions(stored), [])
 
@@ -242,10 +238,9 @@ def attach_proposal(
     Raises:
         StoreError: the set cannot be read or written; it then still waits.
     """
-    with translate_errors(stored.folder), lock_model(stored.folder) as confirm:
-        manifest, _ = finish_change(stored.folder)
-        if manifest is None or manifest["status"] != "proposed":
-            return StoredSet(stored.folder, manifest or {}, written=False)
+    with changing(stored.folder) as (manifest, confirm):
+        if manifest.get("status") != "proposed":
+            return StoredSet(stored.folder, manifest, written=False)
         if list(decisions) != read_decisions(stored) or not may_enter():
             return None
         content = write_parquet(make_sample_table(rows))
@@ -253,13 +248,8 @@ def attach_proposal(
         inputs = {**manifest["inputs"], "checked_beside": list(beside)}
         changed = {**manifest, "status": "attached", "files": files, "inputs": inputs}
         confirm()
-        try:
-            put_file(stored.folder, SAMPLES, content)
-            return _end(stored, changed, review, decisions, rows)
-        except BaseException:
-            with suppress(OSError, pa.ArrowException, StoreError):
-                finish_change(stored.folder)
-            raise
+        put_file(stored.folder, SAMPLES, content)
+        return _end(stored, changed, review, decisions, rows)
 
 
 def _end(

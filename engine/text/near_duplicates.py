@@ -69,9 +69,11 @@ HASHES_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An earlier text, too similar to a new one. ``similarity`` is the Jaccard index in [0, 1]; 1 is a duplicate."""
+    """An earlier text that a new one is too similar to.
 
-    key: str
+    ``similarity`` is the Jaccard index in [0, 1], where 1 is a duplicate, or 0 for ``COMMON_RUN`` words in common.
+    """
+
     text: str
     similarity: float
 
@@ -80,6 +82,12 @@ class Match:
         """Whether the two texts have the same normal form."""
         return self.similarity == 1.0
 
+    @property
+    def detail(self) -> str:
+        """What they share, in words."""
+        how = f"{self.similarity:.2f} like" if self.similarity else f"{COMMON_RUN} words in a row of"
+        return f"{how}: {self.text}"
+
 
 class NearTexts:
     """An index of texts that grows one text at a time and finds near duplicates; memory grows with the texts."""
@@ -87,14 +95,14 @@ class NearTexts:
     def __init__(self, nearness: Nearness = NEAR) -> None:
         self._nearness = nearness
         self._lsh = RMinHashLSH(nearness.jaccard, nearness.permutations, nearness.bands)
-        self._texts: list[tuple[str, str]] = []
+        self._texts: list[str] = []
         self._hashes: list[RMinHash] = []
         self._exact: dict[str, int] = {}
 
-    def add(self, key: str, text: str) -> None:
-        """Adds a text to the index; ``key`` says where it came from."""
+    def add(self, text: str) -> None:
+        """Adds a text to the index."""
         number = len(self._texts)
-        self._texts.append((key, text))
+        self._texts.append(text)
         self._exact.setdefault(normalise(text), number)
         self._hashes.append(_hash(text, self._nearness.permutations))
         self._lsh.insert(number, self._hashes[number])
@@ -103,19 +111,17 @@ class NearTexts:
         """Finds the most similar text of the index that is a duplicate or near duplicate; None if there is none."""
         number = self._exact.get(normalise(text))
         if number is not None:
-            key, same = self._texts[number]
-            return Match(key, same, 1.0)
+            return Match(self._texts[number], 1.0)
         own = _hash(text, self._nearness.permutations)
         least = self._nearness.min_estimate
         proposed = [other for other in self._lsh.query(own) if own.jaccard(self._hashes[other]) >= least]
         shingles = shingle(text)
-        found = [(jaccard(shingles, shingle(self._texts[other][1])), -other) for other in proposed]
+        found = [(jaccard(shingles, shingle(self._texts[other])), -other) for other in proposed]
         similarity, negated = max(found, default=(0.0, 0))
         if similarity < self._nearness.jaccard:
             return None
         # Texts of the same shingles in another order are near duplicates, not the same text.
-        key, nearest = self._texts[-negated]
-        return Match(key, nearest, min(similarity, 0.999))
+        return Match(self._texts[-negated], min(similarity, 0.999))
 
 
 def choose_nearest(*matches: Match | None) -> Match | None:
@@ -129,18 +135,14 @@ def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
     return common / (len(one) + len(other) - common)
 
 
-def find_pairs(texts: Iterable[tuple[str, str]], nearness: Nearness = NEAR) -> list[tuple[str, Match]]:
-    """Finds each text that is a duplicate or near duplicate of an earlier one: its key, and the earlier text.
-
-    Args:
-        texts: pairs of a key and a text, in order.
-    """
+def find_pairs(texts: Iterable[str], nearness: Nearness = NEAR) -> list[tuple[int, Match]]:
+    """Finds each text that is a duplicate or near duplicate of an earlier one: its position, and the earlier text."""
     seen = NearTexts(nearness)
     pairs = []
-    for key, text in texts:
+    for number, text in enumerate(texts):
         if match := seen.find(text):
-            pairs.append((key, match))
-        seen.add(key, text)
+            pairs.append((number, match))
+        seen.add(text)
     return pairs
 
 

@@ -32,7 +32,7 @@ from engine.llm.replies.changes import SharedLimit
 from engine.settings import Settings
 from engine.system.worker_process import WorkerProcess
 from engine.text.formatting import count_noun, format_cost
-from expectations.checking import warm_up
+from expectations.gate import warm_up
 from flows.observability.logs import Logger
 from flows.run.labels import AGAIN, PART, STOPPED_AT_LIMIT, name_tag
 from flows.run.own_worker import OWN_WORKER

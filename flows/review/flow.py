@@ -31,7 +31,7 @@ from engine.store.store import StoredSet
 from engine.system.concurrency import add_log_context
 from engine.text.embedding import SentenceEncoder
 from engine.text.formatting import capitalise, join_words, shorten
-from expectations.checking import check_model
+from expectations.gate import check_model
 from expectations.own_suites import check_own_suites
 from flows.observability.logs import ignore_closed_output
 from flows.observability.run_outcome import observe_run

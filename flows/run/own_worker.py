@@ -25,7 +25,7 @@ def forking_worker() -> Iterator[None]:
         from threadpoolctl import threadpool_limits
 
         # Imported for what it imports itself: the worker will need it.
-        import expectations.checking  # noqa: F401
+        import expectations.gate  # noqa: F401
         from engine.asking.fields import index_packs
         from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
         from engine.text.language import load_identifier

@@ -25,7 +25,7 @@ from engine.run.gateways import open_gateway, open_voting_judge
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
-from expectations.checking import begin_import
+from expectations.gate import begin_import
 from flows.observability.logs import Logger
 from flows.run.cancellation import CancellationWatcher
 from flows.run.lease.lease import Lease

@@ -85,7 +85,7 @@ def run_part(part: str, folder: str, attached: int) -> dict[str, Any]:
         screened = rounds.screener.screen(exemplars)
         rejected = sum(item.reason in ("duplicate", "near_duplicate") for item in screened)
         return {"cpu": time.process_time() - begun, "found": rejected}
-    from expectations.checking import check_model
+    from expectations.gate import check_model
 
     rows = [make_row(item, make_stamp(), None) for item in exemplars]
     verdict = check_model(

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from engine.domain.model import POLES
 from engine.domain.samples import make_row, make_sample_table
 from engine.domain.verdict import ExpectationResult, PoleVariety, Variety, Verdict
 from engine.text.words import shingle
-from expectations.gate import FOLDER, check_rows, make_parameters, run_suite
+from expectations.gate import FOLDER, check_frames, make_parameters, run_suite
 from expectations.results import join_outcomes
 
 TRAITS = ("clarity", "tone")
@@ -120,7 +120,8 @@ def check(run: Frame | None = None, whole: Frame | None = None, folder: Path = F
     run = make_run() if run is None else run
     whole = search_whole(make_whole(make_run()) if whole is None else whole)
     sides = search_sides(make_sides(make_run()))
-    return check_rows(run, whole, TRAITS, WANTED, RUN, measure(run), folder, sides)
+    parameters = make_parameters(TRAITS, WANTED, RUN, measure(run))
+    return check_frames({"run": run, "whole": whole, "held_out": sides}, parameters, folder=folder)
 
 
 MAKERS: Mapping[str, Callable[[Frame], Frame]] = {"run": lambda run: run, "whole": make_whole, "held_out": make_sides}
@@ -132,8 +133,7 @@ def check_one(suite: str, spoil: Spoil = lambda frame: frame, folder: Path = FOL
 
 
 def check_frame(suite: str, frame: Frame, folder: Path = FOLDER, run_id: str = RUN) -> Verdict:
-    figures = {f"{item.trait}/{item.pole}": asdict(item.exemplars) for item in measure(frame)}
-    parameters = make_parameters(TRAITS, WANTED, run_id, figures)
+    parameters = make_parameters(TRAITS, WANTED, run_id, measure(frame))
     frame = SEARCHES[suite](frame)
     return join_outcomes([run_suite(folder / f"{suite}.json", frame, parameters)])
 

@@ -94,4 +94,4 @@ def test_mistakes_of_all_suites_are_raised_together() -> None:
 
 
 def test_parameters_are_those_that_a_suite_may_name() -> None:
-    assert PARAMETERS == tuple(make_parameters(["clarity"], 1, "run", {}))
+    assert PARAMETERS == tuple(make_parameters(["clarity"], 1, "run", []))

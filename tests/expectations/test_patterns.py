@@ -7,7 +7,7 @@ import pytest
 
 from engine.domain.model import OwnSuite
 from engine.errors import DefinitionError
-from expectations.gate import check_rows
+from expectations.gate import check_frames, make_parameters
 from expectations.own_suites import check_own_suites
 from expectations.patterns import find_endless_pattern
 
@@ -67,7 +67,8 @@ def test_trial_names_the_pattern_and_goes_on_with_the_next_suite() -> None:
 
 def test_gate_fails_by_the_pattern_whatever_its_severity_and_says_what_to_do() -> None:
     suites = [make_suite(ENDLESS)]
-    verdict = check_rows(ROWS, ROWS, [], 0, "run", [], own_suites=suites, pattern_seconds=SECONDS)
+    frames, parameters = {"run": ROWS, "whole": ROWS}, make_parameters([], 0, "run", [])
+    verdict = check_frames(frames, parameters, suites, pattern_seconds=SECONDS)
     [said] = [sentence for sentence in verdict.failed if "'house'" in sentence]
 
     assert not verdict.success

@@ -107,7 +107,7 @@ def find_nearest(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEA
     for item in match_stored(texts, stored, kind):
         text = texts[item.query]
         if text not in found or item.similarity > found[text].similarity:
-            found[text] = Match(f"attached/{item.row}", item.text, item.similarity)
+            found[text] = Match(item.text, item.similarity)
     return found
 
 

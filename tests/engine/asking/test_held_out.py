@@ -72,7 +72,7 @@ def make_rows(*texts: str) -> list[Row]:
 def test_text_from_across_the_line_is_found_and_one_that_only_shares_some_words_is_not(text: str, found: bool) -> None:
     overlap = OverlapIndex(["Nothing of the kind.", TEXT]).find_all([text]).get(text)
 
-    assert found == (overlap is not None and overlap.other == TEXT and TEXT in overlap.detail)
+    assert found == (overlap is not None and overlap.text == TEXT and TEXT in overlap.detail)
     assert {} == OverlapIndex([]).find_all([text])
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import pytest
 
-from engine.definitions.loader import MAX_BYTES, has_model, list_handles, load_model, load_outline, parse_model
+from engine.definitions.loader import has_model, list_handles, load_model, load_outline, parse_model
 from engine.definitions.outline import Outline
 from engine.domain.model import Brief, Length, Model, OwnScenarios, Seed, Skipped, Trait
 from engine.errors import DefinitionError, HandleError, NoTraitsError, Problem, StoreError, UnknownModelError
@@ -341,16 +341,12 @@ def test_unknown_handle_offers_the_nearest_and_says_what_lies_there(tmp_path: Pa
         load_model(str(tmp_path), f"../{tmp_path.name}/u22a8.bug-report")
 
 
-def test_definition_that_is_no_yaml_too_large_or_a_link_to_elsewhere_is_named_by_its_file(tmp_path: Path) -> None:
-    definition = write_folder(tmp_path, HANDLE, ONE_TRAIT.ljust(MAX_BYTES, "#")) / "model.yaml"
+def test_definition_that_is_no_yaml_or_a_link_to_elsewhere_is_named_by_its_file(tmp_path: Path) -> None:
+    definition = write_folder(tmp_path, HANDLE, ONE_TRAIT) / "model.yaml"
     assert load_outline(str(tmp_path), HANDLE).traits
-    for text, told in (
-        ("traits:\n\t- a\n", rf"{WHERE}:2: file: found a tab;"),
-        (ONE_TRAIT.ljust(MAX_BYTES + 1, "#"), f"found 262,145 bytes; allowed: {MAX_BYTES:,} bytes at most"),
-    ):
-        definition.write_text(text)
-        with pytest.raises(DefinitionError, match=told):
-            load_model(str(tmp_path), HANDLE)
+    definition.write_text("traits:\n\t- a\n")
+    with pytest.raises(DefinitionError, match=rf"{WHERE}:2: file: found a tab;"):
+        load_model(str(tmp_path), HANDLE)
     definition.rename(tmp_path / "elsewhere.yaml")
     definition.symlink_to(tmp_path / "elsewhere.yaml")
     with pytest.raises(DefinitionError, match="found a link to elsewhere"):

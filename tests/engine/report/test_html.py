@@ -33,7 +33,7 @@ OBSCURE = PoleCount(CLARITY, "negative", 2, 2)
 def make_row(number: int, pole: Pole = "positive", **changes: Any) -> Row:
     scenario = Scenario(f"subject {number}", "new users", "note", "one sentence")
     made = replace(make_exemplar(f"Text number {number}.", pole, number), scenario=scenario)
-    return sample_row(made, make_stamp(), None) | {"id": number, **changes}  # type: ignore[return-value]
+    return sample_row(made, make_stamp(), None) | {"id": number, **changes}
 
 
 def make_data(**changes: Any) -> ReportData:

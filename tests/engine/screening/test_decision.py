@@ -14,7 +14,7 @@ from engine.domain.model import Question, Trait
 from engine.domain.samples import make_row
 from engine.errors import ProviderError, RequestRefusedError
 from engine.llm.client.request import REFUSED, Prompt, Reply, Request
-from engine.screening.decision import write_decision
+from engine.screening.sense import write_decision
 from engine.screening.voting_judge import VotingJudge, make_vote_request
 
 JUDGE = replace(CHAT, name="typesafe/jev-latest", identity="typesafe/jev-latest@", decides=True)

@@ -128,7 +128,7 @@ def test_row_says_what_the_exemplar_is() -> None:
     plain = make_row(make_exemplar("Some text."), make_stamp(), None)
     names = ("quality", "pole", "provenance", "attempt", "cost_usd", "pair_id", "reason")
 
-    assert [0.0, "negative", "synthesized", 2, 0.5, "plan/3", None] == [row[name] for name in names]  # type: ignore[literal-required]
+    assert [0.0, "negative", "synthesized", 2, 0.5, "plan/3", None] == [row[name] for name in names]
     assert (1.0, None) == (plain["quality"], plain["judge_votes"])
     assert hashlib.sha256(b"Some text.").hexdigest() == row["content_sha256"]
     assert ["subject", "audience", "form", "length"] == list(json.loads(row["scenario"]))

@@ -54,14 +54,14 @@ SPOILED: dict[str, Callable[[StoredSet], None]] = {
 
 def find(folder: Path | str, kind: Nearness = NEAR) -> dict[str, int]:
     samples = open_samples(list_sets(str(folder), HANDLE, "train"))
-    return {match.key: round(100 * match.similarity) for match in find_nearest([ASKED], samples.texts, kind).values()}
+    return {match.text: round(100 * match.similarity) for match in find_nearest([ASKED], samples.texts, kind).values()}
 
 
 @pytest.mark.parametrize("kind", [NEAR, APART])
 def test_hashes_of_the_set_itself_are_used(tmp_path: Path, kind: Nearness) -> None:
     stored = attach(tmp_path / "samples", "one")
     found = find(tmp_path / "samples", kind)
-    assert ["attached/0"] == list(found)
+    assert [TEXTS[0]] == list(found)
     ids = pq.read_table(stored.file(SAMPLES), columns=["id"])["id"].to_pylist()
     remove_stored(stored, Removal((ids[1],), datetime.now(UTC)))
 

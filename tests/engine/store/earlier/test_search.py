@@ -38,8 +38,8 @@ def test_verdicts_on_planted_pairs_are_those_of_a_search_of_the_texts_themselves
     stored = [" ".join(write_text(number)) for number in range(choose(8_400, 18_000))]
     new = [" ".join(change_words(write_text(n * len(stored) // 300), n % 10, n)) for n in range(300)]
     seen = NearTexts()
-    for number, text in enumerate(stored):
-        seen.add(f"attached/{number}", text)
+    for text in stored:
+        seen.add(text)
     expected = {text: match for text in new if (match := seen.find(text))}
     found = find_nearest(new, MemoryTexts(stored))
 
