@@ -93,8 +93,10 @@ async def propose_scenarios(plan: Plan, gateway: ModelGateway) -> Proposal:
     if gateway.endpoint.style == "plain" or not parts:
         return NO_PROPOSAL
     reply = await gateway.complete(make_subjects_request(plan))
+    # What was cut in a list of phrases ends after the last one that a comma follows; brackets to spare close nothing.
+    whole = reply.text[: reply.text.rfind('",') + 1] + "]}}}" if reply.finish == "length" else reply.text
     try:
-        objects = find_objects(_end_lists(reply.text) if reply.finish == "length" else reply.text)
+        objects = find_objects(whole)
     except UnreadableError:
         return NO_PROPOSAL
     said = {part: [_keep_phrases(fields.get(part)) for fields in objects] for part in parts}
@@ -203,13 +205,6 @@ def _keep_phrases(said: object) -> tuple[str, ...]:
     """The texts of a list that are phrases, each once: a wrong entry, or a list that is none, costs itself alone."""
     folded = [" ".join(item.split()) for item in said if isinstance(item, str)] if isinstance(said, list) else []
     return tuple(dict.fromkeys(phrase for phrase in folded if 0 < len(phrase) <= MAX_PHRASE))
-
-
-def _end_lists(text: str) -> str:
-    """The JSON of a reply that was cut in a list of phrases, ended after the last phrase that a comma follows; of
-    brackets that close nothing there is no reading.
-    """
-    return text[: text.rfind('",') + 1] + "]}}}"
 
 
 async def _ask(plan: Plan, cell: Cell, gateway: ModelGateway, prompts: dict[str, Prompt]) -> list[Exemplar]:

@@ -20,7 +20,7 @@ import regex
 from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
 from engine.domain.model import Model
 from engine.text.embedding import Vectors, encode, normalise_rows
-from engine.text.words import FUNCTION_WORDS, list_content_words, normalise, split_words, take_opening
+from engine.text.words import FUNCTION_WORDS, normalise, split_words, take_opening
 
 # How much it counts that a subject's pack is the whole model's, from the nearness on that any pack has to a model of no
 # field; the first number where a pack is made for the model's kind of text: without it travel as an expense is a
@@ -211,13 +211,6 @@ def name_subjects(texts: Sequence[str]) -> list[str]:
     return [_best_run(text, frequencies, len(texts)) for text in texts]
 
 
-def list_shared_words(words: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Lists the different words among ``words`` that the texts use; a plural counts like its singular."""
-    used = {_singular(word) for word in list_content_words(texts)}
-    once = {_singular(word): word for word in reversed(words)}
-    return [word for word in reversed(once.values()) if _singular(word) in used]
-
-
 def keep_once(fields: Sequence[Field]) -> tuple[Field, ...]:
     """Removes what an earlier field or tier has, ignoring case, and fields without subjects."""
     seen: set[str] = set()
@@ -322,7 +315,3 @@ def _content_runs(text: str) -> list[list[str]]:
                 runs.append(run[:3])
                 run = []
     return runs
-
-
-def _singular(word: str) -> str:
-    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word

@@ -131,9 +131,13 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
         shots = _plain_shots(plan.model, cell, f"{plan.seed}/{cell.round_no}/{cell.index % SHOT_SETS}")
     heading = _head(trait, cell.pole)
     subject = _lead_to(trait, cell.pole, cell.scenario.subject)
-    field = _name_field(trait, cell.pole)
-    # Without a text to follow a bare label is taken for a field of a form: of 108 texts 34 were prose.
-    field = field if shots or field == "Text" else f"{field} text"
+    # The document calls its texts by the pole's own label, where it has one (docs/decisions/002-subjects.md). Without a
+    # text to follow a bare label is taken for a field of a form: of 108 texts 34 were prose.
+    field = " ".join(trait.label(cell.pole).split()).rstrip(":")
+    if field in ("", "Yes", "No"):
+        field = "Text"
+    elif not shots:
+        field = f"{field} text"
     kind, length = plan.model.handle.partition(".")[2].replace("-", " "), plan.length(cell).name
     given = {"heading": heading, "field": field, "shots": shots, "subject": subject, "kind": kind, "length": length}
     return Prompt(_render("plain.jinja", **given))
@@ -356,12 +360,6 @@ def _lead_to(trait: Trait, pole: Pole, subject: str) -> str:
     """The subject as the prompt names it: a topic or a claim has to be approached from whatever the subject is."""
     led = trait.type == "claim" or (trait.type == "topic" and pole == "positive")
     return f"{trait.name.lower()}, {subject}" if led else subject
-
-
-def _name_field(trait: Trait, pole: Pole) -> str:
-    """What the document calls its texts: the pole's own label, where it has one (docs/decisions/002-subjects.md)."""
-    label = " ".join(trait.label(pole).split()).rstrip(":")
-    return "Text" if label in ("", "Yes", "No") else label
 
 
 def _head(trait: Trait, pole: Pole) -> str:

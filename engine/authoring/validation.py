@@ -92,7 +92,8 @@ def validate_models(
             read_lifecycle(models_uri, handle)
             rules = describe_rules(check_suites(handle))
         except ExemplarsError as error:
-            yield _describe_refusal(handle, error)
+            mistakes = tuple(error.problems) if isinstance(error, DefinitionError) else ()
+            yield Validation(handle, mistakes, "" if mistakes else str(error), error.exit_code)
             continue
         hints = tuple(_list_hints(models_uri, model, embedder)) if with_hints else ()
         texts = sum(file.texts for file in model.texts.files)
@@ -117,12 +118,6 @@ def list_strays(models_uri: str) -> list[Hint]:
     said = f"it is no model: its name is no handle (<namespace>.<name>), or it has no {MODEL_FILE}"
     strays = [name for name in list_folders(models_uri) if name not in known and not name.startswith((".", "_"))]
     return [Hint("stray_folder", name, said) for name in strays]
-
-
-def _describe_refusal(handle: str, error: ExemplarsError) -> Validation:
-    """Describes why a model cannot be used: its mistakes, or else what the error says."""
-    mistakes = error.problems if isinstance(error, DefinitionError) else ()
-    return Validation(handle, tuple(mistakes), "" if mistakes else str(error), error.exit_code)
 
 
 def _count_unnamed(models_uri: str, model: Model) -> int:

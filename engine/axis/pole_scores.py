@@ -73,7 +73,8 @@ def measure_pole_positions(
     for trait, axis in axes.items():
         written = [exemplar for exemplar in exemplars if exemplar.trait == trait and exemplar.text]
         scores = measure_pole_scores(axis, written, None, embedder)
-        positions |= {key: round(_logistic(STEEPNESS * place), 4) for key, place in scores.items()}
+        for key, place in scores.items():
+            positions[key] = round(1 / (1 + math.exp(-STEEPNESS * max(-20.0, min(20.0, place)))), 4)
     return positions
 
 
@@ -104,7 +105,3 @@ def _combine_measures(measures: Sequence[tuple[Numbers, float | None]]) -> Numbe
             weighted.append(weight * (values - values.mean()) / spread)
             squares += weight**2
     return np.round(sum(weighted) / math.sqrt(squares), DECIMALS) if weighted else None
-
-
-def _logistic(value: float) -> float:
-    return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))

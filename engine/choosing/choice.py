@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from engine.asking.fields import list_shared_words
 from engine.asking.plan import Plan
 from engine.asking.seed_variations import pick_evenly
 from engine.choosing.diverse_subset import select_diverse
@@ -266,8 +265,9 @@ def _score(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> fl
 
 def _is_on_subject(exemplar: Exemplar) -> bool:
     """Whether a text has a content word of its subject; only then do both texts of a pair share the subject."""
-    words = list_content_words([exemplar.scenario.subject])
-    return bool(list_shared_words(words, [exemplar.text or ""]))
+    words = list_content_words([exemplar.scenario.subject]), list_content_words([exemplar.text or ""])
+    subject, own = (set(map(_singular, its)) for its in words)
+    return not own.isdisjoint(subject)
 
 
 def _opens_with_subject(exemplar: Exemplar) -> bool:
@@ -276,6 +276,10 @@ def _opens_with_subject(exemplar: Exemplar) -> bool:
     begins = [word for word in text[: len(subject) + 1] if word not in ARTICLES]
     wanted = [word for word in subject if word not in ARTICLES]
     return bool(wanted) and begins[: len(wanted)] == wanted
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
 
 
 def _margin(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> float:

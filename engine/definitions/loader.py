@@ -159,7 +159,12 @@ def _read_definition(models_uri: str, handle: str) -> bytes:
     check_handle(handle)
     content = read_authored(models_uri, handle, MODEL_FILE)
     if content is None:
-        raise _make_unknown_model_error(models_uri, handle)
+        known = list_handles(models_uri)
+        offered = difflib.get_close_matches(handle, known, cutoff=NEAR_HANDLE_CUTOFF)
+        hint = f"Did you mean {' or '.join(offered)}?" if offered else f"There are: {name_some(known) or 'none'}"
+        if handle in list_folders(models_uri):
+            hint = f"Its folder exists, but has no {MODEL_FILE}"
+        raise UnknownModelError(f"No model {handle!r} in {models_uri}. {hint}")
     return content
 
 
@@ -170,15 +175,6 @@ def _list_sample_files(folder_uri: str) -> list[str]:
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{folder_uri} cannot be listed: {error}") from error
     return sorted(info.base_name for info in infos if info.is_file and info.base_name.endswith(SAMPLE_ENDINGS))
-
-
-def _make_unknown_model_error(models_uri: str, handle: str) -> UnknownModelError:
-    known = list_handles(models_uri)
-    offered = difflib.get_close_matches(handle, known, cutoff=NEAR_HANDLE_CUTOFF)
-    hint = f"Did you mean {' or '.join(offered)}?" if offered else f"There are: {name_some(known) or 'none'}"
-    if handle in list_folders(models_uri):
-        hint = f"Its folder exists, but has no {MODEL_FILE}"
-    return UnknownModelError(f"No model {handle!r} in {models_uri}. {hint}")
 
 
 # Cached by content: reading a definition takes a hundredth of the time that parsing it takes.

@@ -164,7 +164,9 @@ def find_near_spelling(word: str, choices: Collection[str], cutoff: float = NEAR
     if len(choices) > MAX_COMPARED:
         return None
     folded, found = {choice.casefold(): choice for choice in choices}, word.casefold()
-    near = difflib.get_close_matches(found, [name for name in folded if not _negates(found, name)], 1, cutoff)
+    opposites = {prefix + found for prefix in NEGATIONS}
+    opposites |= {found.removeprefix(prefix) for prefix in NEGATIONS if found.startswith(prefix)}
+    near = difflib.get_close_matches(found, [name for name in folded if name not in opposites], 1, cutoff)
     return folded[near[0]] if near else None
 
 
@@ -195,10 +197,6 @@ def _find_typo(word: str, known: Collection[str]) -> str | None:
         if name.startswith(f"{word}_") or sorted(name) == sorted(word):
             return name
     return find_near_spelling(word, known, TYPO_CUTOFF)
-
-
-def _negates(one: str, other: str) -> bool:
-    return any(prefix + other == one or prefix + one == other for prefix in NEGATIONS)
 
 
 def _describe_allowed(kind: str, context: Mapping[str, object], message: str) -> tuple[str, list[str]]:

@@ -185,16 +185,15 @@ def _check_argument(name: str, value: Any, at: Path, findings: Findings) -> None
         _check_condition(value, at, findings)
     elif name in COLUMN_ARGUMENTS:
         _check_column(value, at, findings)
-    elif name in ("regex", "regex_list") and _has_control(value):
+    elif name in ("regex", "regex_list") and _CONTROL.search("".join(map(str, _as_list(value)))):
         allowed = "a pattern whose backslashes are doubled, since JSON reads one before b as a control character"
         findings.add(at, format_value(value), allowed)
     else:
         _check_parameters(value, at, findings)
 
 
-def _has_control(value: Any) -> bool:
-    patterns = value if isinstance(value, list) else [value]
-    return any(isinstance(pattern, str) and _CONTROL.search(pattern) for pattern in patterns)
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _check_condition(value: Any, at: Path, findings: Findings) -> None:
@@ -221,7 +220,7 @@ def _check_condition(value: Any, at: Path, findings: Findings) -> None:
             findings.add((*at, "parameter"), format_value(compared), "a list, of texts or numbers")
         # pandas takes what stands between two backticks for a name before it reads the texts around it: with a quote in
         # between, the rest of a text becomes code. All else is written as Python writes it.
-        for item in compared if isinstance(compared, list) else [compared]:
+        for item in _as_list(compared):
             if not isinstance(item, str | int | float) or "`" in str(item):
                 allowed = "a text without backticks, a number, true or false, or a list of these"
                 findings.add((*at, "parameter"), format_value(item), allowed)

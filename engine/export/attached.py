@@ -1,11 +1,8 @@
 """Finds the samples that are handed on: those of a model's attached sets, or of the set of one run."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from engine.definitions.loader import load_outline
-from engine.definitions.outline import Outline
 from engine.domain.model import Pool
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import InputError
@@ -16,45 +13,30 @@ BATCH_ROWS = 1_000
 POOLS: tuple[Pool, Pool] = ("train", "eval")
 
 
-@dataclass(frozen=True, slots=True)
-class AttachedSamples:
-    """The samples of some attached sets of a model, read as they are asked for."""
-
-    outline: Outline
-    sets: tuple[StoredSet, ...]
-
-    def walk_rows(self, columns: Sequence[str] = SAMPLE_SCHEMA.names) -> Iterator[dict[str, Any]]:
-        """Yields the samples one by one, with some of their columns.
-
-        Raises:
-            StoreError: a set cannot be read.
-        """
-        for stored in self.sets:
-            for table in walk_rows(stored, columns, BATCH_ROWS):
-                yield from table.to_pylist()
-
-    def in_pool(self, pool: Pool) -> "AttachedSamples":
-        """Those of one pool."""
-        return AttachedSamples(self.outline, tuple(item for item in self.sets if item.manifest["pool"] == pool))
-
-
-def find_attached(
-    models_uri: str, samples_uri: str, handle: str, pools: Sequence[Pool], run_id: str | None = None
-) -> AttachedSamples:
-    """Finds the attached sets of a model in some pools, or of them the one of a run.
+def find_attached(samples_uri: str, handle: str, pools: Sequence[Pool], run_id: str | None = None) -> list[StoredSet]:
+    """Finds the attached sets of a model in some pools, pool by pool, or of them the one of a run.
 
     Raises:
-        HandleError, DefinitionError: as ``load_outline``.
         InputError: nothing is attached, or the run's set is none of these.
         StoreError: the store cannot be read.
     """
-    outline = load_outline(models_uri, handle)
     if run_id is not None:
-        return AttachedSamples(outline, (_find_run(samples_uri, handle, pools, run_id),))
+        return [_find_run(samples_uri, handle, pools, run_id)]
     sets = [stored for pool in pools for stored in list_sets(samples_uri, handle, pool)]
     if not sets:
         raise InputError(_explain_nothing(samples_uri, handle, pools))
-    return AttachedSamples(outline, tuple(sets))
+    return sets
+
+
+def walk_samples(sets: Iterable[StoredSet], columns: Sequence[str] = SAMPLE_SCHEMA.names) -> Iterator[dict[str, Any]]:
+    """Yields the samples of some sets one by one, with some of their columns.
+
+    Raises:
+        StoreError: a set cannot be read.
+    """
+    for stored in sets:
+        for table in walk_rows(stored, columns, BATCH_ROWS):
+            yield from table.to_pylist()
 
 
 def _find_run(samples_uri: str, handle: str, pools: Sequence[Pool], run_id: str) -> StoredSet:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -10,10 +10,12 @@ from typing import Literal, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.definitions.loader import load_outline
+from engine.definitions.outline import Outline
 from engine.domain.model import POLES, Pool
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import InputError
-from engine.export.attached import POOLS, AttachedSamples, find_attached
+from engine.export.attached import POOLS, find_attached
 from engine.export.lines import describe_source, write_bodies, write_csv, write_lines, write_source
 from engine.report.dataset_card import SHOWN, SPLITS, render_header
 from engine.store.earlier.rows import read_whole_sets
@@ -40,24 +42,24 @@ class Format:
     what it makes becomes training samples of a model, which no sample of the pool ``eval`` may.
     """
 
-    write: Callable[[AttachedSamples, Path], int]
+    write: Callable[[Outline, Sequence[StoredSet], Path], int]
     use: str
     entries: re.Pattern[str] | None = None
     for_model: bool = False
     default_pool: AskedPool = "train"
 
 
-def write_hub(samples: AttachedSamples, folder: Path) -> int:
+def write_hub(outline: Outline, sets: Sequence[StoredSet], folder: Path) -> int:
     """Writes the splits ``train`` and ``test`` (the pool ``eval``) and the card, and returns how many samples.
 
     The folder loads with ``datasets.load_dataset`` and uploads as it is.
     """
-    pools = {pool: samples.in_pool(pool) for pool in POOLS}
-    splits = {SPLITS[pool]: read_whole_sets(own.sets) for pool, own in pools.items() if own.sets}
+    pools = {pool: [stored for stored in sets if stored.manifest["pool"] == pool] for pool in POOLS}
+    splits = {SPLITS[pool]: read_whole_sets(own) for pool, own in pools.items() if own}
     (folder / DATA.format(split="")).parent.mkdir()
     for split, table in splits.items():
         pq.write_table(table, folder / DATA.format(split=split), GROUP_ROWS, compression="zstd")
-    (folder / CARD).write_text(_render_card(samples, splits), encoding="utf-8")
+    (folder / CARD).write_text(_render_card(outline, sets, splits), encoding="utf-8")
     return sum(table.num_rows for table in splits.values())
 
 
@@ -121,29 +123,26 @@ def export_samples(
         InputError: the format, the pool, the place or the run is wrong, or nothing is attached.
         StoreError: the store cannot be read, or the place cannot be written.
     """
-    chosen = _choose_format(format_name)
+    if format_name not in FORMATS:
+        raise InputError(f"{format_name!r} is no format. There are: {', '.join(FORMATS)}")
+    chosen = FORMATS[format_name]
     pools = _choose_pools(format_name, chosen, pool)
     target = Target(Path(to), chosen.entries, force)
     target.check()
-    samples = find_attached(models_uri, samples_uri, handle, pools, run_id)
+    outline = load_outline(models_uri, handle)
+    sets = find_attached(samples_uri, handle, pools, run_id)
     with target.making() as part:
-        written = chosen.write(samples, part)
+        written = chosen.write(outline, sets, part)
     return Export(
         handle=handle,
         format=format_name,
         to=str(target.place),
-        pools=tuple(item for item in pools if samples.in_pool(item).sets),
-        runs=len(samples.sets),
+        pools=tuple(dict.fromkeys(stored.manifest["pool"] for stored in sets)),
+        runs=len(sets),
         samples=written,
-        left_out=count_stored(samples.sets) - written if chosen.for_model else 0,
-        source=describe_source(samples.outline, target.place.name) if format_name == "platform" else None,
+        left_out=count_stored(sets) - written if chosen.for_model else 0,
+        source=describe_source(outline, target.place.name) if format_name == "platform" else None,
     )
-
-
-def _choose_format(name: str) -> Format:
-    if name not in FORMATS:
-        raise InputError(f"{name!r} is no format. There are: {', '.join(FORMATS)}")
-    return FORMATS[name]
 
 
 def _choose_pools(format_name: str, chosen: Format, pool: str | None) -> tuple[Pool, ...]:
@@ -158,8 +157,7 @@ def _choose_pools(format_name: str, chosen: Format, pool: str | None) -> tuple[P
     return tuple(item for item in POOLS if asked in (item, "all"))
 
 
-def _render_card(samples: AttachedSamples, splits: Mapping[str, pa.Table]) -> str:
-    outline = samples.outline
+def _render_card(outline: Outline, sets: Sequence[StoredSet], splits: Mapping[str, pa.Table]) -> str:
     every = pa.concat_tables(splits.values())
     files = {split: DATA.format(split=split) for split in splits}
     tag = outline.language or detect_language(every["text"][:DETECTED].to_pylist())
@@ -181,7 +179,7 @@ def _render_card(samples: AttachedSamples, splits: Mapping[str, pa.Table]) -> st
         shown=shown,
         poles=POLES,
         gone=sorted({trait for _, trait, _ in counts} - {trait.key for trait in outline.traits}),
-        runs=[_describe_run(stored) for stored in samples.sets],
+        runs=[_describe_run(stored) for stored in sets],
         synth_models=sorted(every["synth_model"].unique().to_pylist()),
         columns=[(column.name, column.type, column.nullable) for column in SAMPLE_SCHEMA],
     )

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import yaml
 from engine.definitions.outline import Outline, name_added_field
 from engine.definitions.sources.labelled_lines import CONTENT
 from engine.domain.samples import SAMPLE_SCHEMA
-from engine.export.attached import POOLS, AttachedSamples
+from engine.export.attached import walk_samples
+from engine.store.store import StoredSet
 from engine.text.formatting import quote_formulas
 
 # The platform takes so many samples in one request (contract, section 5). It takes 8 MiB too, but a proxy before it may
@@ -24,30 +25,30 @@ _BODY_BEGINS, _BODY_ENDS = b'{"samples": [', b"]}"
 _LINE_ENDS = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"}
 
 
-def write_lines(samples: AttachedSamples, file: Path) -> int:
+def write_lines(outline: Outline, sets: Sequence[StoredSet], file: Path) -> int:
     """Writes a line a sample, with ``handle``, ``pool`` and all columns, and returns how many."""
-    return _write(file, _walk_entries(samples))
+    return _write(file, _walk_entries(outline.handle, sets))
 
 
-def write_csv(samples: AttachedSamples, file: Path) -> int:
+def write_csv(outline: Outline, sets: Sequence[StoredSet], file: Path) -> int:
     """Writes a row a sample as ``write_lines`` does, below a header, so that a spreadsheet runs none of it."""
     written = 0
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["handle", "pool", *SAMPLE_SCHEMA.names])
-        for entry in _walk_entries(samples):
+        for entry in _walk_entries(outline.handle, sets):
             writer.writerow([quote_formulas(cell) if isinstance(cell, str) else cell for cell in entry.values()])
             written += 1
     return written
 
 
-def write_source(samples: AttachedSamples, file: Path) -> int:
+def write_source(outline: Outline, sets: Sequence[StoredSet], file: Path) -> int:
     """Writes a line a sample as a source of ``model.yaml`` has it, and returns how many.
 
     Samples of traits that the model no longer has are left out: no source could label them.
     """
-    fields = {trait.key: name_added_field(trait.key) for trait in samples.outline.traits}
-    rows = samples.walk_rows(("trait", "text", "quality"))
+    fields = {trait.key: name_added_field(trait.key) for trait in outline.traits}
+    rows = walk_samples(sets, ("trait", "text", "quality"))
     return _write(
         file, ({CONTENT: row["text"], fields[row["trait"]]: row["quality"]} for row in rows if row["trait"] in fields)
     )
@@ -60,22 +61,22 @@ def describe_source(outline: Outline, path: str) -> str:
     return yaml.safe_dump({"sources": [entry]}, sort_keys=False, allow_unicode=True)
 
 
-def write_bodies(samples: AttachedSamples, folder: Path) -> int:
+def write_bodies(outline: Outline, sets: Sequence[StoredSet], folder: Path) -> int:
     """Writes files of samples as ``POST /v1/models/{handle}/samples`` takes them, and returns how many samples.
 
     Samples of traits that the model no longer has are left out: the platform refuses them.
     """
     written = 0
-    for number, body in enumerate(walk_bodies(samples), 1):
+    for number, body in enumerate(walk_bodies(outline, sets), 1):
         (folder / f"samples-{number:06}.json").write_bytes(join_body(body))
         written += len(body)
     return written
 
 
-def walk_bodies(samples: AttachedSamples) -> Iterator[list[bytes]]:
+def walk_bodies(outline: Outline, sets: Sequence[StoredSet]) -> Iterator[list[bytes]]:
     """Yields the entries of each body, in order, without samples of traits that the model no longer has."""
-    traits = {trait.key for trait in samples.outline.traits}
-    return pack_bodies(to_json(row) for row in samples.walk_rows(BODY_COLUMNS) if row["trait"] in traits)
+    traits = {trait.key for trait in outline.traits}
+    return pack_bodies(to_json(row) for row in walk_samples(sets, BODY_COLUMNS) if row["trait"] in traits)
 
 
 def pack_bodies(entries: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -102,12 +103,12 @@ def to_json(entry: Mapping[str, Any]) -> bytes:
     return json.dumps(entry, ensure_ascii=False).translate(_LINE_ENDS).encode()
 
 
-def _walk_entries(samples: AttachedSamples) -> Iterator[dict[str, Any]]:
+def _walk_entries(handle: str, sets: Sequence[StoredSet]) -> Iterator[dict[str, Any]]:
     """Yields all columns of the samples, after ``handle`` and ``pool``; times in ISO 8601."""
-    for pool in POOLS:
-        for row in samples.in_pool(pool).walk_rows():
+    for stored in sets:
+        for row in walk_samples([stored]):
             moment: datetime = row["created_at"]
-            yield {"handle": samples.outline.handle, "pool": pool, **row, "created_at": moment.isoformat()}
+            yield {"handle": handle, "pool": stored.manifest["pool"], **row, "created_at": moment.isoformat()}
 
 
 def _write(file: Path, entries: Iterable[Mapping[str, Any]]) -> int:

@@ -55,6 +55,7 @@ def push_command(
     """Push a model's attached samples to a platform, with EXEMPLARS_PLATFORM_KEY. None is there twice."""
     from rich.text import Text
 
+    from engine.definitions.loader import load_outline
     from engine.export.attached import find_attached
     from engine.export.lines import walk_bodies
     from engine.export.platform import Platform, find_base
@@ -68,9 +69,9 @@ def push_command(
             f"EXEMPLARS_PLATFORM_KEY is not set: {url} asks for a key of the scope authoring that owns "
             f"{handle.partition('.')[0]}"
         )
-    places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    samples = find_attached(*places, handle, ["train"], run)
-    count, sent, console = count_stored(samples.sets), 0, make_console(stderr=True)
+    outline = load_outline(settings.locate(settings.models_uri), handle)
+    sets = find_attached(settings.locate(settings.samples_uri), handle, ["train"], run)
+    count, sent, console = count_stored(sets), 0, make_console(stderr=True)
     platform = Platform(
         url,
         handle,
@@ -82,14 +83,14 @@ def push_command(
     live = make_live(console, lambda: Text(f"{sent:,} of {count:,} samples sent to {url}"))
     try:
         with live if console.is_terminal else nullcontext(), platform:
-            for entries in walk_bodies(samples):
+            for entries in walk_bodies(outline, sets):
                 platform.add_samples(entries)
                 sent += len(entries)
     except KeyboardInterrupt:
         raise RunInterruptedError(
             f"interrupted: {count_noun(sent, 'sample')} sent. The same command sends them all; none comes twice"
         ) from None
-    runs, left_out = len(samples.sets), count - sent
+    runs, left_out = len(sets), count - sent
     if as_json:
         print(json.dumps({"handle": handle, "to": url, "runs": runs, "sent": sent, "left_out": left_out}))
         return

@@ -48,14 +48,12 @@ Labels = Mapping[str, Trait | None]
 class Line:
     """A line that is not blank, in CSV a row, in a text file a paragraph: its number, its seeds, and its mistakes.
 
-    A paragraph may have neither, since a heading is no sample. ``final`` says that the mistake concerns the whole file,
-    so that nothing after it can be read.
+    A paragraph may have neither, since a heading is no sample.
     """
 
     number: int
     seeds: tuple[Seed, ...] = ()
     problems: tuple[Problem, ...] = ()
-    final: bool = False
 
 
 def walk_labelled(
@@ -73,19 +71,18 @@ def walk_labelled(
     Args:
         text_field: the field that holds the text.
         needs_label: whether a line without any label is a mistake; else it has neither seeds nor mistakes.
+
+    Raises:
+        DefinitionError: as ``walk_rows``.
     """
-    read = partial(_read_line, name, mapping, text_field, needs_label)
     entries = walk_rows(name, stream, [text_field, *mapping]) if is_csv else walk_objects(name, stream)
-    try:
-        for number, entry in entries:
-            if number >= start:
-                yield read(number, entry)
-    except DefinitionError as error:
-        yield Line(error.problems[0].line or 1, problems=error.problems, final=True)
+    for number, entry in entries:
+        if number >= start:
+            yield _read_line(name, mapping, text_field, needs_label, number, entry)
 
 
 def gather_lines(lines: Iterable[Line], most_mistakes: float = math.inf) -> tuple[list[Seed], list[Problem], list[int]]:
-    """Collects all seeds, all mistakes, and the numbers of lines with neither; after a final mistake that alone.
+    """Collects all seeds, all mistakes, and the numbers of lines with neither; of a file that breaks off its mistake.
 
     Args:
         most_mistakes: after more no line is read: what is no table at all may have a million.
@@ -93,15 +90,16 @@ def gather_lines(lines: Iterable[Line], most_mistakes: float = math.inf) -> tupl
     seeds: list[Seed] = []
     problems: list[Problem] = []
     empty: list[int] = []
-    for line in lines:
-        if line.final:
-            return [], list(line.problems), []
-        seeds += line.seeds
-        problems += line.problems
-        if not line.seeds and not line.problems:
-            empty.append(line.number)
-        if len(problems) > most_mistakes:
-            break
+    try:
+        for line in lines:
+            seeds += line.seeds
+            problems += line.problems
+            if not line.seeds and not line.problems:
+                empty.append(line.number)
+            if len(problems) > most_mistakes:
+                break
+    except DefinitionError as error:
+        return [], list(error.problems), []
     return seeds, problems, empty
 
 

@@ -14,7 +14,7 @@ from engine.definitions.mistakes import validate_document
 from engine.definitions.sources.labelled_lines import FOREIGN, Line, opening_text
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Seed, Trait
-from engine.errors import Problem
+from engine.errors import DefinitionError
 from engine.settings import SHIPPED_ROOT
 
 NOISE_PATH = "data/noise"
@@ -58,6 +58,9 @@ def walk_passages(
 
     Args:
         by_line: whether every line is a passage of its own, whatever it is.
+
+    Raises:
+        DefinitionError: it is not UTF-8.
     """
     try:
         with opening_text(stream) as lines:
@@ -65,7 +68,7 @@ def walk_passages(
                 if number >= start:
                     yield _label(name, number, block if by_line else _list_passages(block), labels)
     except UnicodeDecodeError:
-        yield Line(1, problems=(Problem(name, None, "file", FOREIGN, ALLOWED),), final=True)
+        raise DefinitionError.of_file(name, FOREIGN, ALLOWED) from None
 
 
 def list_noise_languages() -> list[str]:

@@ -51,8 +51,7 @@ def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
     Raises:
         StoreError: as ``open_rows``.
     """
-    tables = (table for stored in sets for table in walk_rows(stored, _ATTACHED_COLUMNS, GROUP_ROWS))
-    rows = (row for table in tables for row in table.to_pylist())
+    rows = read_whole_sets(sets, _ATTACHED_COLUMNS).to_pylist()
     return tuple(Attached(subject=json.loads(row.pop("scenario")).get("subject", ""), **row) for row in rows)
 
 

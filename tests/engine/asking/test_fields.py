@@ -10,7 +10,6 @@ from engine.asking.fields import (
     Field,
     keep_once,
     list_own_fields,
-    list_shared_words,
     name_fields,
     name_subjects,
     spread_subjects,
@@ -150,16 +149,3 @@ def test_subject_stands_once() -> None:
 )
 def test_subject_is_the_run_of_words_that_tells_a_text_from_the_others(texts: list[str], subjects: list[str]) -> None:
     assert subjects == name_subjects(texts)
-
-
-@pytest.mark.parametrize(
-    ("words", "texts", "shared"),
-    [
-        (["commit", "diff"], ["A commit and its diff."], 2),
-        (["commit", "diff"], ["Commits, commits, COMMIT."], 1),
-        (["commit"], ["Nothing of that kind."], 0),
-        (["process"], ["The processes."], 0),
-    ],
-)
-def test_different_words_in_common_are_counted(words: list[str], texts: list[str], shared: int) -> None:
-    assert shared == len(list_shared_words(words, texts))

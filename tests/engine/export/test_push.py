@@ -12,6 +12,7 @@ from fakes.stored import HANDLE, attach_set, write_model
 from fastapi import Response
 from fastapi.responses import JSONResponse
 
+from engine.definitions.loader import load_outline
 from engine.domain.samples import make_id
 from engine.errors import (
     ExemplarsError,
@@ -55,11 +56,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def push(place: Path, url: str, **options: Any) -> list[str]:
     """What was told."""
-    samples = find_attached(str(place / "models"), str(place / "samples"), HANDLE, ["train"])
+    outline = load_outline(str(place / "models"), HANDLE)
+    sets = find_attached(str(place / "samples"), HANDLE, ["train"])
     told: list[str] = []
     given: dict[str, Any] = {"timeout_seconds": 60.0, "patience_seconds": 60.0, "tell": told.append} | options
     with Platform(find_base(url), HANDLE, KEY, wait_seconds=0.01, **given) as platform:
-        for entries in walk_bodies(samples):
+        for entries in walk_bodies(outline, sets):
             platform.add_samples(entries)
     return told
 

@@ -15,7 +15,7 @@ from engine.definitions.sources.unlabelled import (
     walk_passages,
 )
 from engine.domain.model import Seed
-from engine.errors import Problem
+from engine.errors import DefinitionError, Problem
 from engine.text.language import detect_language
 from engine.text.near_duplicates import find_pairs
 from engine.text.words import count_words, ends_sentence
@@ -78,10 +78,10 @@ def test_lines_may_end_as_anywhere_and_a_byte_order_mark_and_blank_lines_are_no_
 
 
 def test_file_that_is_no_text_is_named_with_the_line_of_its_first_foreign_byte() -> None:
-    last = walk("One.\n\nCafé.\n".encode("latin-1"))[-1]
+    with pytest.raises(DefinitionError) as refusal:
+        walk("One.\n\nCafé.\n".encode("latin-1"))
 
-    assert last.final
-    assert (Problem("a.txt", None, "file", "bytes that are not UTF-8", ALLOWED),) == last.problems
+    assert [Problem("a.txt", None, "file", "bytes that are not UTF-8", ALLOWED)] == list(refusal.value.problems)
 
 
 @pytest.mark.parametrize("by_line", [False, True])
