@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from engine.asking.held_out import OverlapIndex, choose_pool, list_other_pool_texts
+from engine.asking.held_out import choose_pool, find_overlaps, list_other_pools
 from engine.domain.model import Model, Seed, SynthType
 from engine.domain.samples import Row, make_id
 from engine.store.earlier.samples import StoredSamples, as_stored
@@ -70,7 +70,7 @@ def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -
     attached, held_out = as_stored(model.attached), as_stored(model.held_out)
     texts = [str(row["text"]) for row in rows]
     old = {len(attached) + row: found for row, found in _find_old_overlaps(authored, held_out).items()}
-    new = OverlapIndex(*list_other_pool_texts(model, synth_type)).find_all(texts)
+    new = find_overlaps(texts, list_other_pools(model, synth_type))
     in_store, begins = len(attached) + len(held_out), len(authored)
     traits = held_out.columns["trait"]
     overlaps = {}

@@ -1,27 +1,35 @@
-"""Asks Great Expectations, before a run pays for anything, whether it can hold an author's suites against its rows.
+"""Holds an author's rules of rows against the candidates of a round, and tries all that authors expect beforehand.
 
-It logs and drops an expectation that it does not know, and a suite that got shorter passes; arguments and columns that
-are wrong show only when rows are there. So each suite is held against a few made-up rows first.
+Great Expectations logs and drops an expectation that it does not know, and a suite that got shorter passes; arguments
+and columns that are wrong show only when rows are there. So before a run pays for anything each suite is held against a
+few made-up rows.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import pandas as pd
 
+from engine.asking.plan import Plan
 from engine.definitions.mistakes import find_near_spelling
+from engine.definitions.row_rules import list_row_rules
 from engine.domain.model import POLES, OwnSuite
 from engine.domain.samples import Exemplar, RunStamp, Scenario, make_row, make_sample_table
 from engine.domain.votes import Vote
-from engine.errors import DefinitionError, Problem
-from expectations.gate import import_gx, make_parameters, run_suite
+from engine.errors import DefinitionError, InputError, Problem
+from engine.screening.own_rules import OwnRules
+from engine.system.worker_process import RunHeavy
+from expectations.gate import OWN_REMEDY, import_gx, make_parameters, run_suite
 from expectations.patterns import find_endless_pattern
 from expectations.results import find_exception
 
+PATTERN_SECONDS = 60.0
+# A candidate has no run and no moment as yet, and no rule of rows may name these columns.
+NO_RUN, NO_MOMENT = "", datetime(1970, 1, 1, tzinfo=UTC)
 TRIAL_SECONDS = 5.0
 # So much of what Great Expectations says is quoted.
 MOST_CHARS = 400
@@ -51,6 +59,49 @@ def check_own_suites(suites: Sequence[OwnSuite], seconds: float = TRIAL_SECONDS)
     problems = [problem for suite in suites for problem in _find_suite_mistakes(suite, seconds)]
     if problems:
         raise DefinitionError("The author's expectations", problems)
+
+
+def make_own_rules(plan: Plan, run_heavy: RunHeavy) -> OwnRules:
+    """Makes what holds candidates against the rules of a plan's model."""
+    rules = tuple(
+        replace(suite, content=json.dumps({"name": suite.name, "expectations": its}))
+        for suite in plan.model.own_suites
+        if (its := list_row_rules(suite))
+    )
+    stamp = RunStamp(NO_RUN, plan.model.handle, plan.synth_type, plan.level.effort, NO_MOMENT)
+
+    async def hold(candidates: Sequence[Exemplar]) -> Mapping[str, str]:
+        return await run_heavy(partial(find_broken, rules, candidates, stamp)) if rules and candidates else {}
+
+    return hold
+
+
+def find_broken(
+    rules: Sequence[OwnSuite], candidates: Sequence[Exemplar], stamp: RunStamp, seconds: float = PATTERN_SECONDS
+) -> dict[str, str]:
+    """Finds the first rule that each candidate breaks, in the order of the suites: suite, clause and type.
+
+    Args:
+        rules: suites that have nothing but rules of rows.
+        seconds: of the processor, that the patterns of a suite have.
+
+    Raises:
+        InputError: a rule cannot be run.
+    """
+    frame = make_sample_table(make_row(item, stamp, None) for item in candidates).to_pandas()
+    broken: dict[str, str] = {}
+    for suite in rules:
+        if endless := find_endless_pattern(suite, frame, seconds):
+            raise InputError(f"The suite {suite.name!r} was not held against the candidates: {endless} {OWN_REMEDY}")
+        outcome = run_suite(suite, frame, {}, result_format="COMPLETE")
+        if outcome.broken:
+            raise InputError(f"{' '.join(outcome.broken)} {OWN_REMEDY}")
+        for result, item in zip(outcome.results, outcome.result["results"], strict=True):
+            kind = item["expectation_config"]["type"]
+            rule = f"{suite.name}: {result.name}" + (f" ({kind})" if kind not in result.name else "")
+            for number in item["result"].get("unexpected_index_list") or ():
+                broken.setdefault(candidates[number].key, rule)
+    return broken
 
 
 # A backfill's runs share the catalogue's suites.

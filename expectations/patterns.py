@@ -17,12 +17,10 @@ from engine.definitions.mistakes import format_value
 from engine.domain.model import OwnSuite
 from engine.errors import Problem
 
-# The process has its seconds of the processor, however busy the machine is, and none after its parent has ended. An
-# error of a pattern is Great Expectations' to tell.
+# The process has its seconds of the processor, however busy the machine is. An error of a pattern is for Great
+# Expectations to tell.
 PROGRAM = """
-import ctypes, json, re, signal, sys, warnings
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+import json, re, signal, sys, warnings
 warnings.simplefilter("ignore")
 signal.signal(signal.SIGPROF, signal.SIG_DFL)
 seconds, texts, patterns = json.load(sys.stdin)

@@ -17,7 +17,7 @@ from engine.screening.in_context_judge import is_auc_measured
 from engine.screening.voting_judge import VotingJudge
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.formatting import name_reason
-from expectations.own_rules import make_own_rules
+from expectations.own_suites import make_own_rules
 
 # From so many on the choice takes .15 s and more, twice what it takes to send it to another process (two cores).
 MANY_EXEMPLARS = 2_000

@@ -4,61 +4,34 @@ A held-out text that leaks into training spoils every figure that is measured on
 one call. So the threshold between the pools is lower than the one for duplicates within a pool.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.asking.fields import name_subjects
 from engine.domain.model import Model, Pool, SynthType
-from engine.domain.own_texts import OwnTexts
 from engine.store.earlier.samples import as_stored
-from engine.store.earlier.search import NO_TEXTS, MemoryTexts, StoredTexts, find_nearest, share_runs
-from engine.text.near_duplicates import APART, NEAR, Match, choose_nearest, hash_form
+from engine.store.earlier.search import MemoryTexts, StoredTexts, find_nearest, share_runs
+from engine.text.near_duplicates import APART, Match, choose_nearest
 from engine.text.words import normalise
 
 
-class OverlapIndex:
-    """An index of the other pool's texts, which finds those that new texts overlap with.
+def find_overlaps(texts: Sequence[str], pools: Sequence[StoredTexts]) -> dict[str, Match]:
+    """Finds for each text a near duplicate of it, or else a text that shares ``COMMON_RUN`` words in a row with it.
+
+    Texts without an overlap are left out.
 
     Args:
-        texts: those in memory, which grows with them.
-        stored: those in the store.
+        pools: the texts that new ones must not overlap with.
     """
-
-    def __init__(self, texts: Iterable[str], stored: StoredTexts = NO_TEXTS) -> None:
-        self._pools: tuple[StoredTexts, ...] = (MemoryTexts(tuple(dict.fromkeys(texts))), stored)
-
-    def find_all(self, texts: Sequence[str]) -> dict[str, Match]:
-        """Finds for each text a near duplicate of it, or else a text that shares ``COMMON_RUN`` words in a row with it.
-
-        Texts without an overlap are left out.
-        """
-        near = [find_nearest(texts, pool, APART) for pool in self._pools]
-        found = {text: match for text in texts if (match := choose_nearest(*(its.get(text) for its in near)))}
-        rest = [text for text in texts if text not in found]
-        # Of several texts with a run the last one is named.
-        others: dict[str, dict[tuple[str, ...], str]] = {}
-        for pool in self._pools:
-            for item in share_runs(rest, pool):
-                others.setdefault(rest[item.query], {}).update(dict.fromkeys(item.runs, item.text))
-        return found | {text: Match(runs[min(runs)], 0.0) for text, runs in others.items()}
-
-
-class OwnTextsIndex:
-    """An index of the author's own texts, which samples are to be like, and none is to be.
-
-    A text is looked for among all of them, and a near duplicate among those that are drawn.
-    """
-
-    def __init__(self, texts: OwnTexts) -> None:
-        self._texts = texts
-        self._drawn = MemoryTexts(texts.drawn)
-        # Made here, once: of 20,000 texts it takes a second.
-        list(self._drawn.walk_hashes("near"))
-
-    def find_all(self, texts: Sequence[str]) -> dict[str, Match]:
-        """Finds for each text the same text or a near duplicate of it; texts without one are left out."""
-        same = {text: Match(text, 1.0) for text in texts if self._texts.has(hash_form(text))}
-        return find_nearest(texts, self._drawn, NEAR) | same
+    near = [find_nearest(texts, pool, APART) for pool in pools]
+    found = {text: match for text in texts if (match := choose_nearest(*(its.get(text) for its in near)))}
+    rest = [text for text in texts if text not in found]
+    # Of several texts with a run the last one is named.
+    others: dict[str, dict[tuple[str, ...], str]] = {}
+    for pool in pools:
+        for item in share_runs(rest, pool):
+            others.setdefault(rest[item.query], {}).update(dict.fromkeys(item.runs, item.text))
+    return found | {text: Match(runs[min(runs)], 0.0) for text, runs in others.items()}
 
 
 def choose_pool(synth_type: SynthType) -> Pool:
@@ -66,11 +39,11 @@ def choose_pool(synth_type: SynthType) -> Pool:
     return "eval" if synth_type == "enrich" else "train"
 
 
-def list_other_pool_texts(model: Model, synth_type: SynthType) -> tuple[tuple[str, ...], StoredTexts]:
+def list_other_pools(model: Model, synth_type: SynthType) -> tuple[StoredTexts, ...]:
     """Lists the texts of the other pool: for ``enrich`` the authored and attached ones, otherwise the held-out ones."""
-    if synth_type == "enrich":
-        return tuple(seed.text for seed in model.authored), as_stored(model.attached).texts
-    return (), as_stored(model.held_out).texts
+    if synth_type != "enrich":
+        return (as_stored(model.held_out).texts,)
+    return MemoryTexts(tuple({seed.text: None for seed in model.authored})), as_stored(model.attached).texts
 
 
 def restrict_to_pool(model: Model, synth_type: SynthType) -> Model:

@@ -136,7 +136,7 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
     field = " ".join(trait.label(cell.pole).split()).rstrip(":")
     if field in ("", "Yes", "No"):
         field = "Text"
-    elif not shots:
+    elif not shots and field != "Text":
         field = f"{field} text"
     kind, length = plan.model.handle.partition(".")[2].replace("-", " "), plan.length(cell).name
     given = {"heading": heading, "field": field, "shots": shots, "subject": subject, "kind": kind, "length": length}

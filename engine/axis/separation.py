@@ -104,15 +104,10 @@ def rank_auc(scores: Sequence[float] | Numbers, positive: Flags) -> float | None
     count, others = int(chosen.sum()), int((~chosen).sum())
     if not count or not others:
         return None
-    above = _rank(values)[chosen].sum() - count * (count + 1) / 2
-    return float(above / (count * others))
-
-
-def _rank(values: Numbers) -> Numbers:
-    """Returns ranks from 1; equal values share their mean rank."""
+    # Ranks from 1, where equal values share their mean rank.
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts - 1) / 2)[inverse], dtype=np.float64)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    return float((ranks[chosen].sum() - count * (count + 1) / 2) / (count * others))
 
 
 def _split_groups(groups: Sequence[str]) -> list[NDArray[np.bool_]]:

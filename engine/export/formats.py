@@ -15,8 +15,15 @@ from engine.definitions.outline import Outline
 from engine.domain.model import POLES, Pool
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import InputError
-from engine.export.attached import POOLS, find_attached
-from engine.export.lines import describe_source, write_bodies, write_csv, write_lines, write_source
+from engine.export.lines import (
+    POOLS,
+    describe_source,
+    find_attached,
+    write_bodies,
+    write_csv,
+    write_lines,
+    write_source,
+)
 from engine.report.dataset_card import SHOWN, SPLITS, render_header
 from engine.store.earlier.rows import read_whole_sets
 from engine.store.sample_set import GROUP_ROWS

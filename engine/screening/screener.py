@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.asking.held_out import OverlapIndex, OwnTextsIndex, list_other_pool_texts, restrict_to_pool
+from engine.asking.held_out import find_overlaps, list_other_pools, restrict_to_pool
 from engine.asking.plan import Plan
 from engine.asking.prompts import FOLDER as PROMPTS_FOLDER
 from engine.asking.seed_variations import VoiceCheck
@@ -22,9 +22,9 @@ from engine.screening.patterns import list_waived_patterns
 from engine.screening.recurring import Openings, SeedPhrases
 from engine.screening.rules import MIN_WORDS, Context, find_fault
 from engine.store.earlier.samples import as_stored
-from engine.store.earlier.search import find_nearest
+from engine.store.earlier.search import MemoryTexts, find_nearest
 from engine.text.embedding import Embedder, Vectors
-from engine.text.near_duplicates import Match, NearTexts, choose_nearest
+from engine.text.near_duplicates import Match, NearTexts, choose_nearest, hash_form
 from engine.text.words import COMMON_RUN, ends_sentence, word_runs
 
 # From this share of seeds with a terminal mark, texts of the trait are expected to have one.
@@ -82,8 +82,10 @@ class Screener:
         self._phrases = SeedPhrases(plan.model, plan.quotas, plan.language.tag)
         self._seen, self._seeds, self._refused = NearTexts(), NearTexts(), NearTexts()
         self._seed_runs: dict[tuple[str, ...], str] = {}
-        self._other_side = OverlapIndex(*list_other_pool_texts(plan.model, plan.synth_type))
-        self._own_texts = OwnTextsIndex(plan.model.texts)
+        self._other_pools = list_other_pools(plan.model, plan.synth_type)
+        self._own_texts, self._drawn = plan.model.texts, MemoryTexts(plan.model.texts.drawn)
+        # Made here, once: of 20,000 texts it takes a second.
+        list(self._drawn.walk_hashes("signature"))
         self._attached = as_stored(restrict_to_pool(plan.model, plan.synth_type).attached).texts
         self._proposed = as_stored(plan.model.proposed).texts
         for text in plan.model.refused:
@@ -103,7 +105,8 @@ class Screener:
         # All at once: each search goes through the hashes of the whole pool.
         texts = list(dict.fromkeys(item.text for item in ruled if item.text is not None and item.is_accepted))
         attached, proposed = find_nearest(texts, self._attached), find_nearest(texts, self._proposed)
-        overlaps = self._other_side.find_all(texts) | self._own_texts.find_all(texts)
+        own = {text: Match(text, 1.0) for text in texts if self._own_texts.has(hash_form(text))}
+        overlaps = find_overlaps(texts, self._other_pools) | find_nearest(texts, self._drawn) | own
         near = {text: choose_nearest(attached.get(text), proposed.get(text)) for text in texts}
         return [self._compare(item, near, overlaps) for item in ruled]
 

@@ -111,18 +111,15 @@ class VotingJudge:
         gateway = self.gateway
         if gateway is None or not self.votes:
             return list(exemplars)
-        if self.trial is None and any(exemplar.is_accepted for exemplar in exemplars):
+        standing = [number for number, exemplar in enumerate(exemplars) if exemplar.is_accepted]
+        if self.trial is None and standing:
             self.trial = await self._try(plan, gateway, progress)
         least = self.votes // 2 + 1
         if self.ask_ahead is not None:
-            standing_texts = [exemplar for exemplar in exemplars if exemplar.is_accepted]
-            first = [
-                self._make_request(plan, item, gateway, number) for item in standing_texts for number in range(least)
-            ]
-            await self.ask_ahead(plan, first, gateway)
-        progress.report(CallsPlanned(least * sum(item.is_accepted for item in exemplars), judges=True))
-        standing = [number for number, exemplar in enumerate(exemplars, start=1) if exemplar.is_accepted]
-        end = 0 if self._is_any_read else max(standing[:FIRST_TEXTS], default=0)
+            asked = [(exemplars[place], number) for place in standing for number in range(least)]
+            await self.ask_ahead(plan, [self._make_request(plan, item, gateway, n) for item, n in asked], gateway)
+        progress.report(CallsPlanned(least * len(standing), judges=True))
+        end = 0 if self._is_any_read else 1 + max(standing[:FIRST_TEXTS], default=-1)
         judged: list[Exemplar] = []
         for part in (exemplars[:end], exemplars[end:]):
             judged += await gather_or_cancel(self._judge(plan, exemplar, gateway, progress) for exemplar in part)

@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +19,7 @@ from engine.domain.samples import Row, RunStamp, make_rejected_table, make_sampl
 from engine.errors import StoreError
 from engine.store.layout import DETACHED, HASHES, MANIFEST, PROMPTS, PROPOSED, REJECTED, SAMPLES
 from engine.system.filesystem import open_folder
-from engine.text.near_duplicates import HASHES_SCHEMA, make_hashes
+from engine.text.near_duplicates import HASHES_SCHEMA, HashColumn, make_hash_column
 
 # Rows in a Parquet row group. To read a page of samples, at most the rows before it in its group are read as well.
 GROUP_ROWS = 10_000
@@ -176,8 +176,9 @@ def _render_hashes(rows: Sequence[Row]) -> bytes:
 
     A removal takes rows off the samples and none off the hashes, so these may have more rows, in the same order.
     """
-    ids, hashes = [row["id"] for row in rows], make_hashes([str(row["text"]) for row in rows])
-    table = pa.table([pa.array(ids, pa.int64()), *hashes.columns], schema=HASHES_SCHEMA)
+    ids, texts = [row["id"] for row in rows], [str(row["text"]) for row in rows]
+    hashes = [make_hash_column(texts, column) for column in get_args(HashColumn)]
+    table = pa.table([pa.array(ids, pa.int64()), *hashes], schema=HASHES_SCHEMA)
     stream = io.BytesIO()
     options = {"compression": "NONE", "use_dictionary": False, "write_statistics": False}
     pq.write_table(table, stream, row_group_size=HASHES_GROUP_ROWS, write_page_checksum=True, **options)

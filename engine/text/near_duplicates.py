@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -24,25 +24,21 @@ from engine.text.words import APART_JACCARD, COMMON_RUN, normalise, shingle, wor
 ESTIMATE_ERROR = 0.2
 HASH_SEED = 42
 # Raised with every change of the normal form, the shingles, the hashes or their columns.
-HASHES_VERSION = 1
+HASHES_VERSION = 2
 _SIGN_TEXTS = 2_000
 
-# The signatures by which texts are near, or too near to be in two pools, and the runs of words.
-HashColumn = Literal["near", "apart", "runs"]
+HashColumn = Literal["signature", "runs"]
 Signatures = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
-    """The Jaccard index from which texts are near duplicates, and the MinHash parameters that propose such pairs.
+    """The Jaccard index from which texts are near, and the bands of their hashes that propose such pairs.
 
-    With b bands of r hashes, a pair of index s is proposed with probability 1 - (1 - s^r)^b. ``name`` is that of the
-    column with the signatures of a set's texts.
+    With b bands of r hashes, a pair of index s is proposed with probability 1 - (1 - s^r)^b.
     """
 
-    name: Literal["near", "apart"]
     jaccard: float
-    permutations: int
     bands: int
 
     @property
@@ -53,14 +49,15 @@ class Nearness:
 
 # Published thresholds lie between .7 and .8 (FineWeb: 5-grams, 14 × 8 hashes; NeMo Curator: .8). A pair with Jaccard
 # index .7 is proposed with probability .99, one with .3 with .06; bands of 8 hashes would miss two of five pairs at .7.
-NEAR = Nearness("near", jaccard=0.7, permutations=125, bands=25)
-APART = Nearness("apart", jaccard=APART_JACCARD, permutations=126, bands=42)
+PERMUTATIONS = 120
+NEAR = Nearness(jaccard=0.7, bands=24)
+APART = Nearness(jaccard=APART_JACCARD, bands=40)
 RUNS = pa.field("runs", pa.list_(pa.field("item", pa.uint32(), nullable=False)), nullable=False)
-# The hashes of a set: of each kind a signature, and the runs of words.
+# The hashes of a set.
 HASHES_SCHEMA = pa.schema(
     [
         pa.field("id", pa.int64(), nullable=False),
-        *(pa.field(kind.name, pa.binary(kind.permutations), nullable=False) for kind in (NEAR, APART)),
+        pa.field("signature", pa.binary(PERMUTATIONS), nullable=False),
         RUNS,
     ],
     {"hashes_version": str(HASHES_VERSION), "algorithm": str(RMinHash.ALGORITHM_VERSION)},
@@ -94,7 +91,7 @@ class NearTexts:
 
     def __init__(self, nearness: Nearness = NEAR) -> None:
         self._nearness = nearness
-        self._lsh = RMinHashLSH(nearness.jaccard, nearness.permutations, nearness.bands)
+        self._lsh = RMinHashLSH(nearness.jaccard, PERMUTATIONS, nearness.bands)
         self._texts: list[str] = []
         self._hashes: list[RMinHash] = []
         self._exact: dict[str, int] = {}
@@ -104,7 +101,7 @@ class NearTexts:
         number = len(self._texts)
         self._texts.append(text)
         self._exact.setdefault(normalise(text), number)
-        self._hashes.append(_hash(text, self._nearness.permutations))
+        self._hashes.append(_hash(text))
         self._lsh.insert(number, self._hashes[number])
 
     def find(self, text: str) -> Match | None:
@@ -112,7 +109,7 @@ class NearTexts:
         number = self._exact.get(normalise(text))
         if number is not None:
             return Match(self._texts[number], 1.0)
-        own = _hash(text, self._nearness.permutations)
+        own = _hash(text)
         least = self._nearness.min_estimate
         proposed = [other for other in self._lsh.query(own) if own.jaccard(self._hashes[other]) >= least]
         shingles = shingle(text)
@@ -146,12 +143,12 @@ def find_pairs(texts: Iterable[str], nearness: Nearness = NEAR) -> list[tuple[in
     return pairs
 
 
-def sign(texts: Sequence[str], permutations: int) -> Signatures:
-    """Returns a row of ``permutations`` bytes for each text."""
-    parts = [np.empty((0, permutations), np.uint8)]
+def sign(texts: Sequence[str]) -> Signatures:
+    """Returns a row of ``PERMUTATIONS`` bytes for each text."""
+    parts = [np.empty((0, PERMUTATIONS), np.uint8)]
     for start in range(0, len(texts), _SIGN_TEXTS):
         shingles = [list(shingle(text)) for text in texts[start : start + _SIGN_TEXTS]]
-        rows = RMinHash.digest_matrix_from_token_sets(shingles, permutations, HASH_SEED).to_rows()
+        rows = RMinHash.digest_matrix_from_token_sets(shingles, PERMUTATIONS, HASH_SEED).to_rows()
         parts.append((np.asarray(rows, np.uint32) & 0xFF).astype(np.uint8))
     return np.concatenate(parts)
 
@@ -166,30 +163,25 @@ def hash_runs(text: str) -> list[int]:
     return sorted({zlib.crc32("\0".join(run).encode()) for run in word_runs(text, COMMON_RUN)})
 
 
-def make_hashes(texts: Sequence[str]) -> pa.Table:
-    """Makes the hashes of texts, one row for each, in order: the columns of ``HASHES_SCHEMA`` but for the ids."""
-    return pa.table({column: make_hash_column(texts, column) for column in get_args(HashColumn)})
-
-
 def make_hash_column(texts: Sequence[str], column: HashColumn) -> pa.Array:
-    """Makes one column of the hashes of texts."""
+    """Makes one column of the hashes of texts, one row for each, in order."""
     if column == "runs":
         return pa.array([hash_runs(text) for text in texts], RUNS.type)
-    width = (NEAR if column == "near" else APART).permutations
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(texts), [None, pa.py_buffer(sign(texts, width))])
+    content = pa.py_buffer(sign(texts))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(PERMUTATIONS), len(texts), [None, content])
 
 
 def read_signatures(column: pa.Array) -> Signatures:
     """Returns the signatures of a ``signature`` column, without copying them."""
-    width = column.type.byte_width
+    begins, size = column.offset * PERMUTATIONS, len(column) * PERMUTATIONS
     found = np.frombuffer(column.buffers()[1] or b"", np.uint8)
-    return found[column.offset * width : (column.offset + len(column)) * width].reshape(len(column), width)
+    return found[begins : begins + size].reshape(len(column), PERMUTATIONS)
 
 
 @lru_cache(maxsize=64)
-def _hash(text: str, permutations: int) -> RMinHash:
+def _hash(text: str) -> RMinHash:
     """Cached, since a text is looked up among the seeds, then among earlier texts, and is then added."""
-    minhash = RMinHash(permutations, HASH_SEED)
+    minhash = RMinHash(PERMUTATIONS, HASH_SEED)
     # In sorted order, so that nothing depends on the order of a set.
     minhash.update(sorted(shingle(text)))
     return minhash

@@ -56,8 +56,7 @@ def push_command(
     from rich.text import Text
 
     from engine.definitions.loader import load_outline
-    from engine.export.attached import find_attached
-    from engine.export.lines import walk_bodies
+    from engine.export.lines import find_attached, walk_bodies
     from engine.export.platform import Platform, find_base
     from engine.settings import read_settings
     from engine.store.store import count_stored

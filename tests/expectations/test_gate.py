@@ -13,11 +13,12 @@ import pytest
 from fakes.builders import make_exemplar, make_stamp
 from fakes.word_vectors import WordVectors
 
-from engine.asking.held_out import OverlapIndex
+from engine.asking.held_out import find_overlaps
 from engine.choosing.diversity import measure_texts
 from engine.domain.model import POLES
 from engine.domain.samples import make_row, make_sample_table
 from engine.domain.verdict import ExpectationResult, PoleVariety, Variety, Verdict
+from engine.store.earlier.search import MemoryTexts
 from engine.text.words import shingle
 from expectations.gate import FOLDER, check_frames, make_parameters, run_suite
 from expectations.results import join_outcomes
@@ -103,7 +104,7 @@ def search_sides(frame: Frame) -> Frame:
     for text, side, new in zip(texts, frame["side"], is_new, strict=True):
         # Of two old texts it stands with the one for evaluation.
         others = texts[(frame["side"] != side) & (new or ~is_new)] if new or side == "eval" else ()
-        found = OverlapIndex(list(others)).find_all([text]).get(text)
+        found = find_overlaps([text], [MemoryTexts(list(others))]).get(text)
         overlaps.append(found.detail if found else None)
     return frame.assign(overlap=pd.Series(overlaps, frame.index))
 

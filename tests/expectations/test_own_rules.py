@@ -13,8 +13,7 @@ from engine.definitions.row_rules import ROW_TYPES, describe_rules, is_row_rule,
 from engine.domain.model import POLES, OwnSuite
 from engine.domain.samples import Exemplar
 from engine.errors import InputError
-from expectations.own_rules import find_broken
-from expectations.own_suites import TRIAL_TEXTS, check_own_suites
+from expectations.own_suites import TRIAL_TEXTS, check_own_suites, find_broken
 
 pytestmark = pytest.mark.xdist_group("great-expectations")
 FORBIDDEN: dict[str, Any] = {"column": "text", "regex": "(?i)the"}

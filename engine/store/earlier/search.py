@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from engine.text.near_duplicates import (
     NEAR,
+    PERMUTATIONS,
     HashColumn,
     Match,
     Nearness,
@@ -24,7 +25,7 @@ from engine.text.words import COMMON_RUN, normalise, shingle, word_runs
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 # Rows that are searched at once: their signatures fit into a processor's cache.
 _BLOCK_ROWS = 8_192
-# Pairs whose signatures are compared at once, 125 bytes each.
+# Pairs whose signatures are compared at once.
 _COMPARED_PAIRS = 65_536
 
 
@@ -82,9 +83,9 @@ def match_stored(texts: Sequence[str], stored: StoredTexts, kind: Nearness = NEA
     """Yields every stored text that is near to one of ``texts``, in the order of their positions."""
     if not texts or not len(stored):
         return
-    search = BandSearch(sign(texts, kind.permutations), kind)
+    search = BandSearch(sign(texts), kind)
     forms: dict[int, tuple[str, frozenset[str]]] = {}
-    for begins, signatures in _walk(stored, kind.name):
+    for begins, signatures in _walk(stored, "signature"):
         rows, queries = search.find(read_signatures(signatures))
         if not rows.size:
             continue
@@ -150,8 +151,8 @@ class BandSearch:
     def __init__(self, signatures: Signatures, nearness: Nearness) -> None:
         self._signatures = signatures
         self._bands = nearness.bands
-        self._width = nearness.permutations // nearness.bands
-        self._least = nearness.min_estimate * nearness.permutations
+        self._width = PERMUTATIONS // nearness.bands
+        self._least = nearness.min_estimate * PERMUTATIONS
         count = len(signatures)
         owners, bands = np.divmod(np.arange(count * self._bands), self._bands)
         keys = self._make_keys(signatures, owners, bands)

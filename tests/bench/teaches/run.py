@@ -42,7 +42,7 @@ from engine.settings import PROJECT_ROOT, RepliesPlace, read_settings
 from engine.system.concurrency import gather_or_cancel
 from engine.system.worker_process import run_here
 from engine.text.embedding import SentenceEncoder
-from expectations.own_rules import make_own_rules
+from expectations.own_suites import make_own_rules
 
 HERE = Path(__file__).parent
 

@@ -17,9 +17,9 @@ from fakes.builders import (
 )
 
 from engine.asking.held_out import (
-    OverlapIndex,
     choose_pool,
-    list_other_pool_texts,
+    find_overlaps,
+    list_other_pools,
     list_taken_subjects,
     restrict_to_pool,
 )
@@ -30,6 +30,7 @@ from engine.domain.model import SYNTH_TYPES, Attached, Model, OwnScenarios, Synt
 from engine.domain.own_texts import OwnTexts
 from engine.domain.samples import Reason, Row, make_id, make_row
 from engine.screening.screener import Screener
+from engine.store.earlier.search import MemoryTexts
 from engine.text.near_duplicates import hash_form
 from expectations.frames import make_sides_frame
 
@@ -70,10 +71,10 @@ def make_rows(*texts: str) -> list[Row]:
     [(TEXT, True), (TEXT.upper(), True), (ECHO, True), (RUN_OF_8, True), (RUN_OF_7, False), (OTHER, False)],
 )
 def test_text_from_across_the_line_is_found_and_one_that_only_shares_some_words_is_not(text: str, found: bool) -> None:
-    overlap = OverlapIndex(["Nothing of the kind.", TEXT]).find_all([text]).get(text)
+    overlap = find_overlaps([text], [MemoryTexts(["Nothing of the kind.", TEXT])]).get(text)
 
     assert found == (overlap is not None and overlap.text == TEXT and TEXT in overlap.detail)
-    assert {} == OverlapIndex([]).find_all([text])
+    assert {} == find_overlaps([text], [MemoryTexts([])])
 
 
 BOTH = make_split_model([store(TEXT)], [store(OTHER)], seeds=True)
@@ -103,16 +104,15 @@ def test_candidate_is_held_against_the_other_pool(
 
 @pytest.mark.parametrize("synth_type", SYNTH_TYPES)
 def test_pools_of_each_synth_type(synth_type: SynthType) -> None:
-    texts, others = list_other_pool_texts(BOTH, synth_type)
-    told = texts, list(others.read(np.arange(len(others))).values())
+    told = [list(pool.read(np.arange(len(pool))).values()) for pool in list_other_pools(BOTH, synth_type)]
     own = restrict_to_pool(BOTH, synth_type)
     if synth_type == "enrich":
         assert "eval" == choose_pool(synth_type)
-        assert (tuple(seed.text for seed in make_seeds()), [TEXT]) == told
+        assert [[seed.text for seed in make_seeds()], [TEXT]] == told
         assert ((), (store(OTHER),)) == (own.seeds, own.attached)
     else:
         assert "train" == choose_pool(synth_type)
-        assert ((), [OTHER]) == told
+        assert [[OTHER]] == told
         assert own == BOTH
 
 

@@ -23,8 +23,7 @@ from engine.errors import (
     RetryablePlatformError,
     UnknownModelError,
 )
-from engine.export.attached import find_attached
-from engine.export.lines import walk_bodies
+from engine.export.lines import find_attached, walk_bodies
 from engine.export.platform import Platform, find_base
 
 # Two sets of both traits, and those of a pool and a status that are not pushed.

@@ -94,7 +94,7 @@ def test_texts_are_read_by_their_position_across_sets(tmp_path: Path) -> None:
     assert {"rotating a key": 3, "moving a database": 3} == samples.count_subjects("clarity")
     assert samples.count_subjects("clarity") == samples.count_subjects()
     assert {} == samples.count_subjects("safety")
-    assert [6, 6] == [sum(map(len, samples.texts.walk_hashes(kind))) for kind in ("near", "apart")]
+    assert [6, 6] == [sum(map(len, samples.texts.walk_hashes(column))) for column in ("signature", "runs")]
 
 
 def test_samples_are_read_again_only_where_other_sets_are_attached(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_verdicts_on_planted_pairs_are_those_of_a_search_of_the_texts_themselves
     assert {True, False} == {match.exact for match in expected.values()}
 
 
-@pytest.mark.parametrize("kind", [NEAR, APART], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [NEAR, APART], ids=["near", "apart"])
 def test_a_stored_text_with_a_word_changed_is_found_by_either_kind(kind: Nearness) -> None:
     stored = [" ".join(write_text(number)) for number in range(300)]
     asked = ["Nothing like any of them stands here today.", " ".join(change_words(write_text(217), 1, 1))]
@@ -70,13 +70,13 @@ def test_nothing_is_found_where_nothing_is_stored_or_asked() -> None:
     for texts, stored in (([], [SENTENCE]), ([SENTENCE], [])):
         assert {} == find_nearest(texts, MemoryTexts(stored))
         assert [] == list(share_runs(texts, MemoryTexts(stored)))
-    assert [0, 0] == [len(part) for part in BandSearch(sign([SENTENCE], 125), NEAR).find(sign([], 125))]
+    assert [0, 0] == [len(part) for part in BandSearch(sign([SENTENCE]), NEAR).find(sign([]))]
 
 
 def test_hashes_of_this_version_are_these() -> None:
     """Whoever changes what they are made of raises ``HASHES_VERSION``: stored ones must not be taken for them."""
     runs = make_hash_column([SENTENCE, "日本語の文章をここに書いておきます。"], "runs")
-    signatures = sign([SENTENCE, ""], NEAR.permutations)
+    signatures = sign([SENTENCE, ""])
 
-    assert "adf38c0b27d27c84" == hashlib.sha256(signatures.tobytes()).hexdigest()[:16]
+    assert "e1661ef7836d2400" == hashlib.sha256(signatures.tobytes()).hexdigest()[:16]
     assert "fa41b1615b6392e4" == hashlib.sha256(str(runs.to_pylist()).encode()).hexdigest()[:16]
