@@ -64,8 +64,11 @@ def list_hints(model: Model, document: Document) -> Iterator[Hint]:
         if not trait.description.strip():
             said = "it has no description, the field that matters most: say what is asked, and what does not count"
             yield Hint("no_description", place, said, trait.key)
-        if few := _find_few_seeds(model, trait):
-            yield Hint("few_seeds", place, few, trait.key)
+        counts = {pole: len(model.seeds_at(trait.key, pole)) for pole in POLES}
+        if min(counts.values()) < MIN_SEEDS_ALONE:
+            few = join_words([f"{count_noun(counts[pole], 'sample')} labelled {trait.label(pole)!r}" for pole in POLES])
+            said = f"it has {few}. Six of each make the embedded model far better; a hosted one does without"
+            yield Hint("few_seeds", place, said, trait.key)
 
 
 def find_not_covered(model: Model, document: Document, packs: Packs) -> Iterator[Hint]:
@@ -102,14 +105,6 @@ def find_wrong(vectors: Vectors, positive: Flags) -> list[int]:
         return []
     sides = _place(vectors, positive)
     return sorted(np.flatnonzero(sides < -MARGIN).tolist(), key=lambda index: float(sides[index]))
-
-
-def _find_few_seeds(model: Model, trait: Trait) -> str | None:
-    counts = {pole: len(model.seeds_at(trait.key, pole)) for pole in POLES}
-    if min(counts.values()) >= MIN_SEEDS_ALONE:
-        return None
-    few = join_words([f"{count_noun(counts[pole], 'sample')} labelled {trait.label(pole)!r}" for pole in POLES])
-    return f"it has {few}. Six of each make the embedded model far better; a hosted one does without"
 
 
 def _locate(document: Document, *path: str | int) -> str:

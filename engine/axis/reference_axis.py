@@ -75,7 +75,8 @@ def fit_reference_axis(model: Model, trait: Trait, embedder: Embedder) -> Refere
     axis, auc = _fit(seeds), measure_left_out(seeds["positive"], seeds["negative"])
     if count in MIN_AUC_OF_FEW:
         for words, direction in _list_directions(trait, embedder).items():
-            words_auc = _measure(direction, seeds)
+            scores = np.round(np.concatenate([seeds[pole] for pole in POLES]) @ direction, DECIMALS)
+            words_auc = rank_auc(scores, _flag(seeds)) or 0.0
             agree = float(axis @ direction) >= MIN_AGREEMENT and words_auc >= MIN_AUC
             if agree and (words == "paraphrases" or count >= MIN_SEEDS_FOR_LABELS):
                 return ReferenceAxis(COMBINED[words], axis + direction, _discount(words_auc, count), auc)
@@ -115,11 +116,6 @@ def _list_directions(trait: Trait, embedder: Embedder) -> dict[Words, Numbers]:
 
 def _fit(vectors: Mapping[Pole, Vectors]) -> Numbers:
     return fit_axis(np.concatenate([vectors[pole] for pole in POLES]), _flag(vectors))
-
-
-def _measure(axis: Numbers, seeds: Mapping[Pole, Vectors]) -> float:
-    scores = np.round(np.concatenate([seeds[pole] for pole in POLES]) @ axis, DECIMALS)
-    return rank_auc(scores, _flag(seeds)) or 0.0
 
 
 def _flag(vectors: Mapping[Pole, Vectors]) -> Flags:
