@@ -2,42 +2,72 @@
 
 A page is read from its own position, so its cost does not grow with the model. A position names the sample that comes
 next, so a set that is attached or detached between two pages does not shift any other sample.
+
+Sets come in the order in which they were attached, by their manifests: ``created_at`` says when a run was due, and one
+that waited or was retried was due before runs that attached theirs earlier. Samples may be removed from a set between
+two pages: a row keeps the number that it had when its set was attached.
 """
 
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from engine.definitions.loader import locate_model
 from engine.definitions.outline import Outline, list_sources
 from engine.definitions.sources.entries import Source, Version, read_version, walk_source
 from engine.domain.model import POLES, Pole, Seed, digest_text
 from engine.domain.samples import make_id
-from engine.listing.attached import AttachedPosition, ListedSample, count_attached, walk_attached
+from engine.errors import StoreError
+from engine.store.changes import number_rows
+from engine.store.commit import is_attached
+from engine.store.layout import SAMPLES
+from engine.store.sample_set import ATTACHED_NS, GROUP_ROWS, read_manifest
+from engine.store.store import StoredSet, list_sets
+from engine.system.filesystem import open_folder
 from engine.text.formatting import render_markdown
 
 CARD = Path(__file__).parent / "templates" / "model_card.md.jinja"
 PROVENANCE = "authored"
+COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "created_at"]
+# To make Python values of rows is most of the cost, and a page may end early in a batch.
+BATCH_ROWS = 128
+BUFFER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class AuthoredPosition:
-    """The position of an authored sample.
+class ListedSample:
+    """A text with its quality in [0, 1] for one trait, which is given by its key (the platform's contract, section 3).
 
-    ``source`` is the index of the model's source, ``line`` the number of its line from 1, and ``label`` the index of
-    the label in the line.
+    ``id`` has 53 bits; the same text for the same trait has the same id, even if it is authored twice.
+    ``created_at`` is in UTC, and None for authored samples.
     """
 
-    source: int = 0
-    line: int = 1
-    label: int = 0
+    id: int
+    trait: str
+    text: str
+    quality: float
+    provenance: str
+    source_url: str | None
+    content_sha256: str
+    created_at: datetime | None
 
 
-Position = AuthoredPosition | AttachedPosition
+# Where a sample stands. An authored one: the index of its source, the number of its line from 1, and the index of the
+# label in the line; an attached one: when its set was attached (ns since 1970), the set's run id, and the row.
+Position = tuple[Literal["a"], int, int, int] | tuple[Literal["s"], int, str, int]
+FIRST: Position = ("a", 0, 1, 0)
+FIRST_ATTACHED = (0, "", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +92,14 @@ def list_samples(
     samples_uri: str,
     outline: Outline,
     trait_key: str | None = None,
-    position: Position | None = None,
+    position: Position = FIRST,
     limit: int = 100,
 ) -> Page:
     """A page of at most ``limit`` samples: authored ones by source and line, then attached ones by time of attachment.
 
     Args:
         trait_key: lists the samples of this trait only; None for all.
-        position: ``next_position`` of the page before; None for the first page.
+        position: ``next_position`` of the page before.
 
     Raises:
         DefinitionError: a line that was read is wrong, or a source cannot be found.
@@ -117,29 +147,61 @@ def walk_seeds(models_uri: str, outline: Outline) -> Iterator[Seed]:
             yield from line.seeds
 
 
+def walk_attached(
+    samples_uri: str, handle: str, trait_key: str | None, start: tuple[int, str, int]
+) -> Iterator[tuple[Position, ListedSample]]:
+    """Yields the attached samples of a model, or of one trait, from a position on, each with its position.
+
+    A set that is detached in the meantime is skipped; the listing continues with the next set.
+
+    Raises:
+        StoreError: a set cannot be read.
+    """
+    for stored in sorted(list_sets(samples_uri, handle, "train"), key=_find_place):
+        place = _find_place(stored)
+        if place < start[:2] or trait_key not in (None, *stored.manifest["counts"]):
+            continue
+        first = start[2] if place == start[:2] else 0
+        for row, entry in _walk_set(stored.folder, first, trait_key):
+            yield ("s", *place, row), ListedSample(**entry, source_url=None)
+
+
+def count_attached(samples_uri: str, handle: str) -> Counter[tuple[str, Pole | None]]:
+    """The number of attached samples by trait key and pole, from the manifests.
+
+    Raises:
+        StoreError: a folder or manifest cannot be read.
+    """
+    counts = Counter[tuple[str, Pole | None]]()
+    for stored in list_sets(samples_uri, handle, "train"):
+        for trait, poles in stored.manifest["counts"].items():
+            counts.update({(trait, pole): count for pole, count in poles.items()})
+    return counts
+
+
 def _walk_samples(
-    models_uri: str, samples_uri: str, outline: Outline, trait_key: str | None, position: Position | None
+    models_uri: str, samples_uri: str, outline: Outline, trait_key: str | None, position: Position
 ) -> Generator[tuple[Position, ListedSample], None, None]:
-    if not isinstance(position, AttachedPosition):
-        yield from _walk_authored(models_uri, outline, trait_key, position or AuthoredPosition())
-        position = AttachedPosition()
-    yield from walk_attached(samples_uri, outline.handle, trait_key, position)
+    start = FIRST_ATTACHED
+    if position[0] == "a":
+        yield from _walk_authored(models_uri, outline, trait_key, position[1:])
+    else:
+        start = position[1:]
+    yield from walk_attached(samples_uri, outline.handle, trait_key, start)
 
 
 def _walk_authored(
-    models_uri: str, outline: Outline, trait_key: str | None, start: AuthoredPosition
-) -> Iterator[tuple[AuthoredPosition, ListedSample]]:
+    models_uri: str, outline: Outline, trait_key: str | None, start: tuple[int, int, int]
+) -> Iterator[tuple[Position, ListedSample]]:
     folder = locate_model(models_uri, outline.handle)
-    for index, source in enumerate(list_sources(folder, outline)[start.source :], start.source):
-        if trait_key is not None and trait_key not in source.trait_keys:
+    for index, source in enumerate(list_sources(folder, outline)):
+        if index < start[0] or trait_key not in (None, *source.trait_keys):
             continue
-        here = start if index == start.source else AuthoredPosition(index)
-        for line in walk_source(folder, source, here.line):
-            first = here.label if line.number == here.line else 0
+        for line in walk_source(folder, source, start[1] if index == start[0] else 1):
             for label, seed in enumerate(line.seeds):
-                if label >= first and trait_key in (None, seed.trait):
-                    position = AuthoredPosition(index, line.number, label)
-                    yield position, _make_sample(outline.handle, seed)
+                place = index, line.number, label
+                if place >= start and trait_key in (None, seed.trait):
+                    yield ("a", *place), _make_sample(outline.handle, seed)
 
 
 @lru_cache(maxsize=1024)
@@ -158,3 +220,35 @@ def _make_sample(handle: str, seed: Seed) -> ListedSample:
         content_sha256=digest_text(seed.text),
         created_at=None,
     )
+
+
+def _find_place(stored: StoredSet) -> tuple[int, str]:
+    return stored.manifest[ATTACHED_NS], stored.run_id
+
+
+def _walk_set(folder: str, first: int, trait_key: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the rows of a set from row ``first`` on, each with its number; only those of a trait if one is given."""
+    filesystem, path = open_folder(f"{folder}/{SAMPLES}")
+    try:
+        with filesystem.open_input_file(path) as source:
+            yield from _walk_file(source, first, trait_key)
+    except (OSError, pa.ArrowException) as error:
+        # It may have been detached since it was listed.
+        if not isinstance(error, FileNotFoundError) or is_attached(read_manifest(folder)):
+            raise StoreError(f"The sample set {folder} cannot be read: {error}") from error
+
+
+def _walk_file(source: pa.NativeFile, first: int, trait_key: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    # Without a buffer, a column of a whole row group would be read at once.
+    options = {"buffer_size": BUFFER_BYTES, "pre_buffer": False, "page_checksum_verification": True}
+    with pq.ParquetFile(source, **options) as parquet:
+        numbers = number_rows(parquet.metadata.metadata, parquet.metadata.num_rows)
+        # Whole row groups before the first row are not read.
+        begun = int(np.searchsorted(numbers, first)) // GROUP_ROWS
+        numbers, groups = numbers[begun * GROUP_ROWS :], range(begun, parquet.num_row_groups)
+        for batch in parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=COLUMNS, use_threads=False):
+            own, numbers = pa.array(numbers[: batch.num_rows]), numbers[batch.num_rows :]
+            wanted = pc.greater_equal(own, first)
+            if trait_key is not None:
+                wanted = pc.and_(wanted, pc.equal(batch["trait"], trait_key))
+            yield from zip(own.filter(wanted).to_pylist(), batch.filter(wanted).to_pylist(), strict=True)

@@ -1,8 +1,8 @@
 """The routes that read models, their traits, cards and samples, and the report of a run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, replace
-from typing import Annotated, Literal
+from dataclasses import asdict, replace
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -13,10 +13,8 @@ from engine.definitions.loader import list_handles, load_outline
 from engine.definitions.outline import Outline
 from engine.domain.model import State
 from engine.errors import DefinitionError
-from engine.listing.attached import AttachedPosition
 from engine.listing.samples import (
-    AuthoredPosition,
-    Position,
+    FIRST,
     SampleCount,
     count_samples,
     list_samples,
@@ -178,15 +176,9 @@ def list_model_samples(
     outline = load_outline(storage.models_uri, handle)
     key = find_trait(outline, trait) if trait is not None else None
     listing = ("samples", handle, key or "")
-    position: Position | None = None
-    if cursor is not None:
-        kind, *place = read_cursor(listing, cursor)
-        position = AuthoredPosition(*place) if kind == "a" else AttachedPosition(*place)
+    position: Any = FIRST if cursor is None else tuple(read_cursor(listing, cursor))
     page = list_samples(storage.models_uri, storage.samples_uri, outline, key, position, limit)
-    following = None
-    if page.next_position:
-        kind = "a" if isinstance(page.next_position, AuthoredPosition) else "s"
-        following = write_cursor(listing, [kind, *astuple(page.next_position)])
+    following = write_cursor(listing, page.next_position) if page.next_position else None
     items = [SampleAnswer.model_validate(sample, from_attributes=True) for sample in page.samples]
     return SamplePage(items=items, next_cursor=following, limit=limit)
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,8 +18,15 @@ from engine.definitions.loader import load_model, load_outline
 from engine.domain.model import digest_text
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, StoreError
-from engine.listing.attached import AttachedPosition, ListedSample
-from engine.listing.samples import Page, Position, SampleCount, count_samples, list_samples
+from engine.listing.samples import (
+    FIRST,
+    ListedSample,
+    Page,
+    Position,
+    SampleCount,
+    count_samples,
+    list_samples,
+)
 from engine.store.layout import MANIFEST, SAMPLES
 from engine.store.sample_set import seal
 from engine.store.store import locate_set
@@ -46,11 +53,11 @@ class House:
     def models(self) -> Path:
         return self.folder / "models"
 
-    def page(self, position: Position | None = None, limit: int = 100, trait: str | None = None) -> Page:
+    def page(self, position: Position = FIRST, limit: int = 100, trait: str | None = None) -> Page:
         outline = load_outline(str(self.models), HANDLE)
         return list_samples(str(self.models), str(self.samples), outline, trait, position, limit)
 
-    def walk(self, limit: int = 100, trait: str | None = None, position: Position | None = None) -> list[ListedSample]:
+    def walk(self, limit: int = 100, trait: str | None = None, position: Position = FIRST) -> list[ListedSample]:
         found: list[ListedSample] = []
         while True:
             page = self.page(position, limit, trait)
@@ -201,6 +208,7 @@ def test_page_of_a_file_that_was_changed_meanwhile_goes_on_by_the_number_of_the_
     house = House(tmp_path)
     write("One.", "Two.", "Three.", "Four.")
     position = house.page(limit=2).next_position
+    assert position is not None
     write("One, but longer.", "Two.", "Three.", "Four.")
 
     assert ["Three.", "Four."] == name_texts(house.walk(limit=1, position=position))
@@ -257,9 +265,9 @@ def test_page_of_a_large_set_is_read_without_the_rest_of_it(house: House) -> Non
     pool = pa.proxy_memory_pool(before)
     pa.set_memory_pool(pool)
     try:
-        page = house.page(AttachedPosition(0, "", 0), limit=500)
-        assert isinstance(page.next_position, AttachedPosition)
-        last = house.page(replace(page.next_position, row=99_500), limit=500)
+        page = house.page(("s", 0, "", 0), limit=500)
+        assert page.next_position is not None
+        last = house.page(("s", page.next_position[1], str(page.next_position[2]), 99_500), limit=500)
     finally:
         pa.set_memory_pool(before)
 

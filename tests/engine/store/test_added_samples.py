@@ -132,6 +132,7 @@ def test_removed_samples_are_gone_and_no_other_moves(models: str, tmp_path: Path
 
     assert plan != digest_definition(load_model(models, HANDLE))
     assert frozenset(ids[:2]) == remove_added(models, HANDLE, [*ids[:2], make_id(HANDLE, "clarity", "Own."), 7])
+    assert first.next_position is not None
     rest = list_samples(models, str(tmp_path), outline, None, first.next_position)
     assert [THREE.text] == [sample.text for sample in rest.samples]
     assert ["Own.", THREE.text] == [text for _, text, *_ in list_texts(models)]

@@ -16,9 +16,8 @@ from engine.definitions.loader import load_outline
 from engine.domain.model import Model, Pool
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, FrozenModelError, InputError, StoreError
-from engine.listing.attached import count_attached
 from engine.listing.places import find_places
-from engine.listing.samples import Page, Position, list_samples
+from engine.listing.samples import FIRST, Page, Position, count_attached, list_samples
 from engine.run.job import read_pools
 from engine.store.changes import Removal, detach_set, find_detachable, remove_stored
 from engine.store.earlier.rows import read_attached
@@ -235,11 +234,11 @@ def test_cursor_and_set_keep_their_places_whatever_is_removed(tmp_path: Path, li
     for run_id in "abc":
         attach_set(store, run_id, 6)
 
-    def read(position: Position | None = None, limit: int = 100) -> Page:
+    def read(position: Position = FIRST, limit: int = 100) -> Page:
         return list_samples(str(models), str(store), load_outline(str(models), HANDLE), None, position, limit)
 
     places = [(item.manifest["attached_ns"], item.run_id) for item in list_sets(str(store), HANDLE, "train")]
-    behind = read(limit=limit).next_position
+    behind = read(limit=limit).next_position or FIRST
     rest = [sample.text for sample in read(behind).samples]
     for run_id in "abc":
         remove(store, run_id, 0, 3)

@@ -6,7 +6,7 @@ from fakes.s3 import BUCKET, S3, list_keys
 from fakes.stored import HANDLE, TOMORROW, attach_set, name_faults
 
 from engine.errors import StoreError
-from engine.listing.attached import count_attached
+from engine.listing.samples import count_attached
 from engine.store.changes import detach_set, find_detachable
 from engine.store.earlier.rows import read_attached
 from engine.store.layout import DETACHED, HASHES, MANIFEST, REJECTED, SAMPLES

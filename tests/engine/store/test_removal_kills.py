@@ -20,8 +20,7 @@ from fakes.stored import HANDLE, TOMORROW, attach_set, name_faults, write_model
 
 from engine.definitions.loader import load_outline
 from engine.errors import StoreError
-from engine.listing.attached import count_attached
-from engine.listing.samples import Position, list_samples
+from engine.listing.samples import FIRST, Position, count_attached, list_samples
 from engine.store.leftovers import sweep_store
 
 REMOVED = choose(once=20, at_length=200)
@@ -80,7 +79,7 @@ class Watched:
 
     def walk_pages(self) -> Iterator[str]:
         outline = load_outline(str(self.models), HANDLE)
-        position: Position | None = None
+        position: Position = FIRST
         while True:
             page = list_samples(str(self.models), str(self.store), outline, None, position, PAGE)
             yield from (sample.text for sample in page.samples)

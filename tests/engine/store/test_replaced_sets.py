@@ -9,7 +9,7 @@ import pytest
 from fakes.stored import HANDLE, attach_set, name_faults, write_model
 
 from engine.errors import FrozenModelError
-from engine.listing.attached import AttachedPosition, count_attached, walk_attached
+from engine.listing.samples import FIRST_ATTACHED, count_attached, walk_attached
 from engine.origin.places import find_places
 from engine.store.changes import detach_replaced, find_detachable, finish_change
 from engine.store.layout import DETACHED, SAMPLES
@@ -39,7 +39,7 @@ def test_what_is_replaced_is_seen_by_nobody_and_detached_by_the_next_run(
         put_half_detached(Path(before[0].folder))
     seen += [
         name_runs(tmp_path),
-        sorted({place.run_id for place, _ in walk_attached(store, HANDLE, None, AttachedPosition())}),
+        sorted({str(place[2]) for place, _ in walk_attached(store, HANDLE, None, FIRST_ATTACHED)}),
     ]
     found = [find_set(store, run_id) for run_id in ("a", "c")]
     faults, count, newer = name_faults(tmp_path), count_attached(store, HANDLE), list_newer(store, HANDLE, ["c"])
