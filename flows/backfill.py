@@ -25,7 +25,7 @@ from engine.domain.model import SynthType
 from engine.errors import BackfillError, RunInterruptedError, SharedBudgetError
 from engine.settings import Settings
 from engine.text.formatting import capitalise, count_noun
-from flows.backfills.page import LedgerPage, publish_ledger
+from flows.backfills.page import publish_ledger
 from flows.backfills.parts import PartDispatcher
 from flows.backfills.runs import make_shared_budget, open_backfill_resources, open_children
 from flows.backfills.worker import BackfillWorker
@@ -88,41 +88,28 @@ async def backfill(
             first: those of the first round. all: further rounds and votes too. Models wait meanwhile, and go on by
             themselves.
     """
-    lower_priority()
+    # The parameters are the fields of a request.
+    asked: dict[str, Any] = dict(locals())
+    if has_process := FLOW_RUN in os.environ:
+        # Others of this machine go first: it cannot be undone.
+        os.nice(NICENESS)
     async with attending_flow() as settings:
-        if FLOW_RUN not in os.environ:
+        if not has_process:
             # A command on a temporary server is watched by nobody: where it was killed, the next one ends its runs.
             with get_client(sync_client=True) as server:
                 await asyncio.to_thread(end_gone_runs, server)
         earlier = read_ledger(settings.locate(settings.samples_uri), str(flow_run.get_id()))
         runs = {row.handle: row.run_id for row in earlier.rows if row.run_id}
-        request = BackfillRequest(
-            handles=tuple(handles or ()),
-            namespace=namespace,
-            glob=glob,
-            only_lacking=only_lacking,
-            synth_type=synth_type,
-            effort=effort,
-            force=force,
-            done=frozenset(runs.values()),
-            strict=strict,
-            models_at_once=models_at_once,
-            part_size=part_size,
-            max_cost_usd=max_cost_usd,
-            per_pole=per_pole,
-            refresh=refresh,
-            batch=batch,
-        )
+        request = BackfillRequest(**{**asked, "handles": tuple(handles or ()), "done": frozenset(runs.values())})
         # What an earlier start of this run has made is known to a third one too, whenever the second may die.
         ledger = Ledger(ModelRow(handle, run_id=runs.get(handle)) for handle in list_selected(settings, request))
         get_run_logger().info("%s", count_noun(len(ledger.rows), "model"))
-        async with publish_ledger(settings, ledger) as page:
-            stopped = await work_through(settings, request, ledger, page, earlier.spent_usd or 0.0)
+        stopped = await work_through(settings, request, ledger, earlier.spent_usd or 0.0)
     return conclude(ledger, stopped)
 
 
 async def work_through(
-    settings: Settings, request: BackfillRequest, ledger: Ledger, page: LedgerPage, spent_usd: float
+    settings: Settings, request: BackfillRequest, ledger: Ledger, spent_usd: float
 ) -> BaseException | None:
     """Works on all models; what made it stop before its end, if something did."""
     logger, waits = get_run_logger(), request.batch != "none"
@@ -132,25 +119,27 @@ async def work_through(
         mark = LeaseLabels("", datetime.now(UTC), name_process())
         await client.update_flow_run_labels(UUID(str(flow_run.get_id())), dict(mark.to_labels()))
         children = await open_children(client, synthesize, len(ledger.rows))
-        worker = BackfillWorker(request, ledger, resources, children)
-        page.update = worker.record_progress
+        worker, place = BackfillWorker(request, ledger, resources, children), settings.locate(settings.samples_uri)
         try:
-            with watch_for_end(resources.watcher, worker), temporary_settings(NO_HEARTBEATS):
-                if request.part_size is None:
-                    await worker.work(ledger.rows)
-                    # Under the plain command nothing else wakes them.
-                    while deployment.get_id() is None and (rows := ledger.list_in("in a batch")) and not worker.stopped:
-                        worker.say(MAY_END)
-                        ready = await collect_here(settings, [str(row.run_id) for row in rows], worker.say)
-                        await worker.work([row for row in rows if row.run_id in ready])
-                else:
-                    place = settings.locate(settings.samples_uri)
-                    parts = PartDispatcher(client, place, worker, ledger, children.task_run_id, budget, logger)
-                    await parts.work(request, request.part_size)
+            async with publish_ledger(place, ledger, worker.record_progress):
+                with watch_for_end(resources.watcher, worker), temporary_settings(NO_HEARTBEATS):
+                    if request.part_size is None:
+                        await worker.work(ledger.rows)
+                        await wait_for_batches(settings, ledger, worker)
+                    else:
+                        parts = PartDispatcher(client, place, worker, ledger, children.task_run_id, budget, logger)
+                        await parts.work(request, request.part_size)
         finally:
-            worker.record_progress()
             await children.close()
     return worker.stopped
+
+
+async def wait_for_batches(settings: Settings, ledger: Ledger, worker: BackfillWorker) -> None:
+    """Collects what models wait for in this process, where it has no deployment: nothing else would wake them."""
+    while deployment.get_id() is None and (rows := ledger.list_in("in a batch")) and not worker.stopped:
+        worker.say(MAY_END)
+        ready = await collect_here(settings, [str(row.run_id) for row in rows], worker.say)
+        await worker.work([row for row in rows if row.run_id in ready])
 
 
 @contextmanager
@@ -160,12 +149,6 @@ def watch_for_end(watcher: CancellationWatcher, worker: BackfillWorker) -> Itera
     of_parent = watcher.watching(UUID(parent), stop, explain_cancelled) if parent else nullcontext()
     with watcher.watching(UUID(str(flow_run.get_id())), stop), of_parent:
         yield
-
-
-def lower_priority() -> None:
-    """Lets other processes of this machine go first, where this one is for one flow run: it cannot be undone."""
-    if FLOW_RUN in os.environ:
-        os.nice(NICENESS)
 
 
 def conclude(ledger: Ledger, stopped: BaseException | None) -> dict[str, int] | State[Any]:

@@ -21,7 +21,6 @@ from engine.system.concurrency import add_log_context
 from expectations.own_suites import check_own_suites
 from flows.batches.waiting import BatchAwaited, Batching, open_batching, suspend, take_over, wait_for_batch
 from flows.observability.logs import ignore_closed_output
-from flows.observability.run_outcome import observe_run
 from flows.review.flow import resume_review, wait_for_person
 from flows.review.waiting import keep_to_one
 from flows.run.lease.lease import Lease
@@ -33,8 +32,9 @@ from flows.run.outcome import (
     finish_replacing,
     get_run_id,
     make_stamp,
+    observe_run,
+    report,
 )
-from flows.run.page.report import report
 from flows.run.parameters import Batch, ChosenEffort, Handle, PerPole
 from flows.run.resources import RunResources, find_shared, open_run_resources
 from flows.run.rounds import estimate, run_rounds

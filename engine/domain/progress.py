@@ -42,7 +42,6 @@ class CallEnded:
 
     completion_tokens: int = 0
     reused: bool = False
-    failed: bool = False
     key: str = ""
     judges: bool = False
 

@@ -1,10 +1,10 @@
 """The models that a run asks: the gateway to its synth model, and the chat judge."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 
 from engine.definitions.effort import Level
-from engine.domain.progress import Noticed, Progress
+from engine.domain.progress import Progress
 from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.client.redaction import RedactingClient
 from engine.llm.client.request import Endpoint
@@ -25,26 +25,25 @@ async def open_gateway(
     settings: Settings,
     level: Level,
     progress: Progress,
+    models: SharedModels,
     rate_limiter: RateLimiter | None = None,
-    shared: SharedModels | None = None,
 ) -> AsyncIterator[ModelGateway]:
-    """The gateway to the run's synth model inside the block; an embedded server that it needs ends with it.
+    """The gateway to the run's synth model inside the block.
 
     Args:
+        models: what is asked through, which other runs of this process may share.
         rate_limiter: for calls to hosted models; None where no rate is set.
-        shared: what other runs of this process ask the same models through; None where there are none.
 
     Raises:
         ProviderError: the model cannot be had.
     """
-    budget = RunBudget(settings.concurrency, limit_cost(settings, level), shared.budget if shared else None)
-    with _share(settings, progress, shared) as models:
-        if is_embedded(level.synth_model):
-            endpoint, rate_limiter = await models.serve(level.synth_model, settings.embedded_place), None
-        else:
-            endpoint = describe_endpoint(settings, level)
-        async with _open(endpoint, settings, progress, budget, rate_limiter, models) as gateway:
-            yield gateway
+    budget = RunBudget(settings.concurrency, limit_cost(settings, level), models.budget)
+    if is_embedded(level.synth_model):
+        endpoint, rate_limiter = await models.serve(level.synth_model, settings.embedded_place), None
+    else:
+        endpoint = describe_endpoint(settings, level)
+    async with _open(endpoint, settings, progress, budget, rate_limiter, models) as gateway:
+        yield gateway
 
 
 @asynccontextmanager
@@ -53,8 +52,8 @@ async def open_voting_judge(
     level: Level,
     progress: Progress,
     budget: RunBudget,
+    models: SharedModels,
     rate_limiter: RateLimiter | None = None,
-    shared: SharedModels | None = None,
 ) -> AsyncIterator[VotingJudge]:
     """The chat judge, within the budget of the run; it casts no votes where the level has no judge.
 
@@ -70,18 +69,8 @@ async def open_voting_judge(
     # Where it is the synth model itself, the first call of the run tells.
     if (endpoint.model, endpoint.api_base) != (level.synth_model, settings.synth_api_base):
         LitellmClient(endpoint, settings.call_timeout_seconds).check_key()
-    with _share(settings, progress, shared) as models:
-        async with _open(endpoint, settings, progress, budget, rate_limiter, models) as gateway:
-            yield VotingJudge(gateway, level.judge_votes)
-
-
-def _share(settings: Settings, progress: Progress, shared: SharedModels | None) -> AbstractContextManager[SharedModels]:
-    """What this run asks its models through: what it shares with others or, where there are none, its own."""
-    if shared is not None:
-        return nullcontext(shared)
-    return SharedModels(
-        settings.concurrency, settings.patience_seconds, notice=lambda text: progress.report(Noticed(text))
-    )
+    async with _open(endpoint, settings, progress, budget, rate_limiter, models) as gateway:
+        yield VotingJudge(gateway, level.judge_votes)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, cast
 from uuid import UUID
@@ -23,7 +23,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Pending, Running
 
 from engine.backfills.targets import BackfillRequest, examine
-from engine.domain.verdict import RunResult, SkipReason
+from engine.domain.verdict import RunResult
 from engine.errors import SharedBudgetError
 from engine.llm.batches.outbox import Outbox
 from engine.llm.gateway.budget import Budget
@@ -34,7 +34,7 @@ from engine.system.worker_process import WorkerProcess
 from engine.text.formatting import count_noun, format_cost
 from expectations.gate import warm_up
 from flows.observability.logs import Logger
-from flows.run.labels import AGAIN, PART, STOPPED_AT_LIMIT, name_tag
+from flows.run.labels import AGAIN, PART, name_tag
 from flows.run.own_worker import OWN_WORKER
 from flows.run.resources import SHARED, RunResources, open_run_resources
 
@@ -56,6 +56,7 @@ def find_awaited(settings: Settings, request: BackfillRequest) -> tuple[dict[str
     return {run.handle: run.run_id for run in alike}, ready
 
 
+@dataclass(frozen=True, slots=True)
 class ChildRuns:
     """The child runs of one flow run. They hang on one task run of it: a task run for each would cost Prefect twice.
 
@@ -63,11 +64,10 @@ class ChildRuns:
     start before, whatever model it is about.
     """
 
-    def __init__(self, client: PrefectClient, flow: Flow[..., Any], flow_id: UUID, task_run_id: UUID) -> None:
-        self._client = client
-        self._flow_id = flow_id
-        self.task_run_id = task_run_id
-        self._flow = flow
+    _client: PrefectClient
+    _flow: Flow[..., Any]
+    _flow_id: UUID
+    task_run_id: UUID
 
     async def create(self, handle: str, request: BackfillRequest) -> FlowRun:
         """Creates the run of a model, pending: its id is known before it begins."""
@@ -93,7 +93,7 @@ class ChildRuns:
         return None
 
     async def run(self, run: FlowRun) -> RunResult | Exception | State[Any]:
-        """Runs it to its end: its result, the error that it failed with, or the state that it ended in, or waits in."""
+        """Runs it to its end: its result, the error that it ended with, or the state that it crashed or waits in."""
         try:
             state = await run_flow_async(self._flow, flow_run=run, parameters=run.parameters, return_type="state")
         except Pause as paused:
@@ -104,7 +104,7 @@ class ChildRuns:
             await self._client.set_flow_run_state(run.id, Cancelled(message=STOPPED), force=True)
             raise
         assert isinstance(state, State)
-        if state.is_crashed() or (state.is_cancelled() and state.name != STOPPED_AT_LIMIT):
+        if state.is_crashed():
             return state
         result: RunResult | Exception = await state.aresult(raise_on_failure=False)
         return result
@@ -146,11 +146,9 @@ async def open_backfill_resources(
     with ExitStack() as opened:
         run_heavy = OWN_WORKER.get() or opened.enter_context(WorkerProcess(logger.warning, warm_up)).run
         shared = opened.enter_context(SharedModels(calls_at_once, settings.patience_seconds, budget, logger.warning))
-
-        def find_reason(handle: str) -> SkipReason | None:
-            return examine(settings, request, handle).skip_reason
-
-        async with open_run_resources(settings, logger, run_heavy, shared, find_reason) as resources:
+        async with open_run_resources(
+            settings, logger, run_heavy, shared, lambda handle: examine(settings, request, handle).skip_reason
+        ) as resources:
             token = SHARED.set(resources)
             try:
                 yield resources

@@ -6,11 +6,12 @@ import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 from prefect.client.schemas.objects import State
-from prefect.exceptions import Abort, PrefectException, TerminationSignal
+from prefect.exceptions import Abort, CancelledRun, PrefectException, TerminationSignal
 
 from engine.backfills.ledger import Ledger, ModelRow
 from engine.backfills.page import describe_row
@@ -18,6 +19,7 @@ from engine.backfills.targets import BackfillRequest, examine
 from engine.domain.verdict import RunResult, SkipReason
 from engine.errors import (
     ExemplarsError,
+    ModelBusyError,
     OrchestratorError,
     ProviderError,
     RunInterruptedError,
@@ -33,29 +35,28 @@ COMMON_ERRORS = (ProviderError, StoreError, OrchestratorError)
 # One of them may be about its model's own effort or folder; so many one after another are not.
 MAX_COMMON_ERRORS = 3
 MODELS_LOGGER = "exemplars.models"
+LOGGER = logging.getLogger(MODELS_LOGGER)
 # Each reads a definition and the manifests of a model, from an object store perhaps.
 CHECKED_AT_ONCE = 16
 
 
+@dataclass(slots=True, eq=False)
 class BackfillWorker:
     """Works through the models of a backfill in one process; ``stopped`` is why it stopped early, None where it did
-    not.
+    not. ``parts_usd`` is what parts have spent, which stands in their own ledgers.
     """
 
-    def __init__(self, request: BackfillRequest, ledger: Ledger, resources: RunResources, children: ChildRuns) -> None:
-        self.stopped: BaseException | None = None
-        # What parts have spent, which stands in their own ledgers.
-        self.parts_usd = 0.0
-        self._request = request
-        self._ledger = ledger
-        self._resources = resources
-        self._children = children
-        self._working: dict[str, RunSnapshot] = {}
-        # The runs that wait for a batch, by handle, and those of them that can go on.
-        self._awaited: dict[str, str] = {}
-        self._ready: set[str] = set()
-        self._common_errors = 0
-        self._logger = logging.getLogger(MODELS_LOGGER)
+    _request: BackfillRequest
+    _ledger: Ledger
+    _resources: RunResources
+    _children: ChildRuns
+    stopped: BaseException | None = None
+    parts_usd: float = 0.0
+    _working: dict[str, RunSnapshot] = field(default_factory=dict)
+    # The runs that wait for a batch, by handle, and those of them that can go on.
+    _awaited: dict[str, str] = field(default_factory=dict)
+    _ready: set[str] = field(default_factory=set)
+    _common_errors: int = 0
 
     async def work(self, rows: Sequence[ModelRow]) -> None:
         """Works until no model waits or the worker is stopped; models that are under way are finished in both cases."""
@@ -105,7 +106,7 @@ class BackfillWorker:
 
     def say(self, sentence: str) -> None:
         """Says something of all models, on the run page and to whoever has typed the command."""
-        self._logger.info("%s", sentence)
+        LOGGER.info("%s", sentence)
         self._resources.logger.info("%s", sentence)
 
     async def _work_through(self, waiting: Iterator[ModelRow]) -> None:
@@ -133,7 +134,7 @@ class BackfillWorker:
         run_id, snapshot = str(run.id), RunSnapshot()
         self._working[row.handle] = self._resources.snapshots[run_id] = snapshot
         begun = self._ledger.update(row.handle, state="runs", note="", run_id=run_id)
-        self._logger.debug("%s: begun", row.handle, extra={"event": begun})
+        LOGGER.debug("%s: begun", row.handle, extra={"event": begun})
         try:
             # In an asyncio task of its own, which is cancelled apart from this one.
             outcome: object = (await asyncio.gather(self._children.run(run), return_exceptions=True))[0]
@@ -141,9 +142,10 @@ class BackfillWorker:
             del self._working[row.handle], self._resources.snapshots[run_id]
         if isinstance(outcome, TerminationSignal):
             raise outcome
+        left: SkipReason | None = None
         with suppress(StoreError):
-            await self._examine(row.handle)
-        self._record_outcome(row.handle, snapshot, outcome)
+            left = await self._examine(row.handle)
+        self._record_outcome(row.handle, snapshot, outcome, left)
 
     async def _skip(self, row: ModelRow) -> bool:
         skip_reason = await self._examine(row.handle)
@@ -158,7 +160,10 @@ class BackfillWorker:
         self._ledger.update(handle, older_sets=found.older_sets, older_samples=found.older_samples)
         return found.skip_reason
 
-    def _record_outcome(self, handle: str, snapshot: RunSnapshot, outcome: object) -> None:
+    def _record_outcome(
+        self, handle: str, snapshot: RunSnapshot, outcome: object, left: SkipReason | None = None
+    ) -> None:
+        """Records what a run came to; ``left`` is why another run of its model has left nothing to do, if one has."""
         changes: dict[str, Any] = {
             "kept": snapshot.kept,
             "wanted": snapshot.wanted,
@@ -168,43 +173,31 @@ class BackfillWorker:
         if isinstance(outcome, RunResult) and outcome.status == "not_needed":
             changes |= {"state": "skipped", "note": capitalise(outcome.headline)}
         elif isinstance(outcome, RunResult):
-            kept = sum(outcome.kept.values())
-            changes |= {"state": "attached", "kept": kept, "wanted": outcome.wanted * len(outcome.kept)}
+            # What is attached is exactly the quota.
+            changes |= {"state": "attached"} | dict.fromkeys(("kept", "wanted"), sum(outcome.kept.values()))
             changes |= {"rejected": outcome.rejected, "warnings": len(outcome.warnings)}
             self._common_errors = 0
         elif isinstance(outcome, State):
-            changes |= _read_state(outcome, snapshot)
+            changes |= {"state": "in a batch" if outcome.is_paused() else "failed", "note": outcome.message or ""}
+        elif isinstance(outcome, ModelBusyError):
+            changes |= {"state": "skipped" if left else "busy elsewhere", "note": left.reason if left else str(outcome)}
+        elif isinstance(outcome, RunInterruptedError | CancelledRun):
+            changes |= {"state": "cancelled", "note": str(outcome)}
+        elif isinstance(outcome, SharedBudgetError):
+            changes |= {"state": "cancelled", "note": "The backfill's limit is reached", "at_limit": True}
+            self.stop(outcome, at_once=False)
         else:
             note = " ".join(str(outcome).split())
             known = isinstance(outcome, ExemplarsError)
             changes |= {"state": "failed", "note": note if known else f"{type(outcome).__name__}: {note}"}
-            if isinstance(outcome, SharedBudgetError):
-                changes |= {"state": "cancelled", "note": "The backfill's limit is reached", "at_limit": True}
-            self._stop_on_common_error(outcome)
+            # The next models would fail as well.
+            self._common_errors += isinstance(outcome, COMMON_ERRORS)
+            if isinstance(outcome, COMMON_ERRORS) and self._common_errors >= MAX_COMMON_ERRORS:
+                self.stop(outcome, at_once=False)
         self._log_row(self._ledger.update(handle, **changes))
 
     def _log_row(self, row: ModelRow) -> None:
         line = describe_row(row)
-        self._logger.info("%s", line, extra={"event": row})
+        LOGGER.info("%s", line, extra={"event": row})
         # Passed over are most at a second start; how many, the end says.
         self._resources.logger.log(logging.DEBUG if row.state == "skipped" else logging.INFO, "%s", line)
-
-    def _stop_on_common_error(self, outcome: object) -> None:
-        """Stops where the next models would fail as well."""
-        if isinstance(outcome, SharedBudgetError):
-            self.stop(outcome, at_once=False)
-        elif isinstance(outcome, COMMON_ERRORS):
-            self._common_errors += 1
-            if self._common_errors >= MAX_COMMON_ERRORS:
-                self.stop(outcome, at_once=False)
-
-
-def _read_state(state: State[Any], snapshot: RunSnapshot) -> dict[str, Any]:
-    note = state.message or ""
-    if snapshot.skip_reason is not None:
-        return {"state": "skipped", "note": snapshot.skip_reason.reason}
-    if state.is_paused():
-        return {"state": "in a batch", "note": note}
-    if state.is_crashed():
-        return {"state": "failed", "note": note}
-    return {"state": "busy elsewhere" if snapshot.turned_away else "cancelled", "note": note}

@@ -1,1 +1,1 @@
-"""Logs, metrics, and the outcome of each run, for operators."""
+"""Logs of a process for operators."""

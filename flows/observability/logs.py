@@ -5,7 +5,6 @@ from functools import partial
 
 from prefect.logging.handlers import PrefectConsoleHandler
 from prefect.settings import PREFECT_LOGGING_LEVEL
-from rich.console import Console
 
 from engine.domain.progress import PROGRESS_LOGGER
 from engine.settings import LogFormat
@@ -40,7 +39,7 @@ def ignore_closed_output() -> None:
     it the run.
     """
     for _, handler in _list_consoles():
-        handler.console.on_broken_pipe = partial(_silence, handler.console)  # type: ignore[method-assign]
+        handler.console.on_broken_pipe = partial(setattr, handler.console, "quiet", True)  # type: ignore[method-assign]
 
 
 def _list_consoles() -> list[tuple[logging.Logger, PrefectConsoleHandler]]:
@@ -48,7 +47,3 @@ def _list_consoles() -> list[tuple[logging.Logger, PrefectConsoleHandler]]:
     return [
         (item, handler) for item in loggers for handler in item.handlers if isinstance(handler, PrefectConsoleHandler)
     ]
-
-
-def _silence(console: Console) -> None:
-    console.quiet = True

@@ -34,7 +34,6 @@ from engine.text.formatting import capitalise, join_words, shorten
 from expectations.gate import check_model
 from expectations.own_suites import check_own_suites
 from flows.observability.logs import ignore_closed_output
-from flows.observability.run_outcome import observe_run
 from flows.review.waiting import (
     ask_for_rest,
     ask_person,
@@ -45,7 +44,7 @@ from flows.review.waiting import (
     warn_of_older,
 )
 from flows.run.lease.lease import Lease
-from flows.run.outcome import QUOTED_CHARS, end_in_state, finish_replacing
+from flows.run.outcome import QUOTED_CHARS, end_in_state, finish_replacing, observe_run
 from flows.run.page.artifacts import show_page
 from flows.run.resources import RunResources, open_run_resources
 from flows.run.run_events import sending_heartbeats
@@ -115,7 +114,8 @@ async def end_proposal(proposal: StoredSet, review: PersonReview) -> RunResult:
     """Ends a proposal by a person's decision, once no other run works on its model.
 
     Raises:
-        as ``finish_review``.
+        GateError: what stands does not pass beside what is attached by now; the proposal still waits.
+        InputError, StoreError: as ``settle`` and ``attach_proposal``. ModelBusyError: it does not wait any more.
     """
     manifest = proposal.manifest
     async with (
@@ -124,37 +124,29 @@ async def end_proposal(proposal: StoredSet, review: PersonReview) -> RunResult:
         open_run_resources(read_settings(), get_run_logger()) as resources,
         resources.hold_lease(proposal.handle, waits=True) as lease,
     ):
-        ended = await finish_review(proposal, review, lease, resources)
+        check_waiting(proposal)
+        review = replace(review, who=review.who or f"run {flow_run.get_id()}")
+        if review.attach:
+            ended = await _attach(proposal, review, lease, resources)
+        else:
+            ended = reject_proposal(proposal, review.why, True, review.who)
+        emit_written(ended)
+        finish_replacing(ended)
+        add_log_context(outcome=ended.status)
         result = read_result(ended)
         # The proposal's own run is suspended, unless Prefect could not suspend it.
         if proposal.run_id != str(flow_run.get_id()):
             said = f"{capitalise(result.headline)}, by run {flow_run.get_id()}"
             state: State[None] = Completed(message=said) if review.attach else Cancelled(message=said)
             end_suspended(resources.client, proposal.run_id, state)
-        api_url = resources.settings.api_url
-    await _show(ended, result, api_url)
+    # What came of it stands on the page of this flow run, and of the one that proposed it.
+    card = f"{capitalise(result.headline)}\n\n{escape(describe_review(ended.manifest))}"
+    page = write_ended_page(ended, result, resources.settings.api_url)
+    for run_id in {str(flow_run.get_id()), ended.run_id}:
+        await show_page(run_id, "verdict", page, card)
     if review.fill and review.attach:
         await start_filling(proposal)
     return result
-
-
-async def finish_review(proposal: StoredSet, review: PersonReview, lease: Lease, resources: RunResources) -> StoredSet:
-    """The set of a proposal as it has ended, by a run that holds its model's lease and has a person's decision on it.
-
-    Raises:
-        GateError: what stands does not pass beside what is attached by now; the proposal still waits.
-        InputError, StoreError: as ``settle`` and ``attach_proposal``. ModelBusyError: it does not wait any more.
-    """
-    check_waiting(proposal)
-    review = replace(review, who=review.who or f"run {flow_run.get_id()}")
-    if review.attach:
-        ended = await _attach(proposal, review, lease, resources)
-    else:
-        ended = reject_proposal(proposal, review.why, True, review.who)
-    emit_written(ended)
-    finish_replacing(ended)
-    add_log_context(outcome=ended.status)
-    return ended
 
 
 async def start_filling(proposal: StoredSet) -> None:
@@ -190,14 +182,6 @@ async def _attach(proposal: StoredSet, review: PersonReview, lease: Lease, resou
             return ended
         came = f"A set of run {join_words(newer)} came in" if newer else "More was decided"
         logger.warning("%s since: the gate checks again", came)
-
-
-async def _show(ended: StoredSet, result: RunResult, api_url: str | None) -> None:
-    """Says what came of the proposal on the page of this flow run, and of the one that proposed it."""
-    card = f"{capitalise(result.headline)}\n\n{escape(describe_review(ended.manifest))}"
-    page = write_ended_page(ended, result, api_url)
-    for run_id in {str(flow_run.get_id()), ended.run_id}:
-        await show_page(run_id, "verdict", page, card)
 
 
 async def _check(proposal: StoredSet, rows: Sequence[Row], were: Sequence[int], resources: RunResources) -> Verdict:

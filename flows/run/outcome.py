@@ -1,6 +1,9 @@
 """What a run comes to: its stamp, its result, and the state that its flow run ends in."""
 
-from collections.abc import Awaitable, Sequence
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,19 +26,47 @@ from engine.errors import (
     SharedBudgetError,
     StoreError,
 )
-from engine.report.wording import explain_failure, list_warnings, state_outcome
+from engine.estimate.estimate import Estimate
+from engine.llm.gateway.budget import RunBudget
+from engine.report.run_page import describe_verdict, escape, write_error, write_page
+from engine.report.wording import NOTHING_ATTACHED, explain_failure, state_outcome
 from engine.run.job import Job
-from engine.settings import Settings
+from engine.run.outcome import read_result
+from engine.settings import Settings, read_settings
 from engine.store.changes import detach_replaced, detach_set
 from engine.store.layout import REPORT
 from engine.store.store import StoredSet, describe_sets, list_replaced, list_sets
-from engine.system.concurrency import add_log_context
+from engine.system.concurrency import add_log_context, log_context, read_log_context
 from engine.text.formatting import capitalise, count_noun, join_words, shorten
+from flows.observability.logs import set_up_logs
 from flows.run.labels import KEPT, STOPPED_AT_LIMIT
-from flows.run.page.report import report_error
+from flows.run.page.artifacts import show_page
 from flows.run.set_events import emitting_removals
 
+LOGGER = logging.getLogger("exemplars.runs")
 QUOTED_CHARS = 240
+
+
+@asynccontextmanager
+async def observe_run(handle: str, synth_type: str, effort: str | None) -> AsyncIterator[None]:
+    """Has the log lines of the run inside the block say whose they are, and logs how it has ended.
+
+    That is ``attached``, what the block has added to the log context as ``outcome``, or the name of what it raised.
+    """
+    set_up_logs(read_settings().log_format)
+    begun = time.monotonic()
+    with log_context(run_id=get_run_id(), handle=handle, synth_type=synth_type, effort=effort):
+        outcome = "attached"
+        try:
+            yield
+            outcome = str(read_log_context().get("outcome", outcome))
+        except BaseException as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            seconds = round(time.monotonic() - begun, 3)
+            told = {"outcome": outcome, "seconds": seconds}
+            LOGGER.info("The run has ended as %s after %.1f s", outcome, seconds, extra=told)
 
 
 async def end_in_state(handle: str, work: Awaitable[RunResult], is_reviewer: bool = False) -> State[Any]:
@@ -47,19 +78,33 @@ async def end_in_state(handle: str, work: Awaitable[RunResult], is_reviewer: boo
     try:
         result = await work
     except (ModelBusyError, RunInterruptedError) as error:
-        return Cancelled(message=str(error))
+        return Cancelled(message=str(error), data=error)
     except SharedBudgetError as error:
         # It is the backfill that stopped it; a run's own limit is its failure.
         return Cancelled(name=STOPPED_AT_LIMIT, message=str(error), data=error)
     except GateError as error:
         return Failed(message=str(error).partition("\n")[0], data=error)
     except ExemplarsError as error:
-        await report_error(get_run_id(), handle, error)
+        said = f"{capitalise(NOTHING_ATTACHED)}\n\n{escape(' '.join(str(error).split()))}"
+        await show_page(get_run_id(), "verdict", write_error(handle, str(error)), said)
         return Failed(message=str(error), data=error)
     if result.status == "rejected" and not is_reviewer:
         return Cancelled(message=capitalise(result.headline))
     # The state's message is what the UI shows of it first.
     return Completed(message=capitalise(result.headline), data=result)
+
+
+async def report(
+    rounds: Rounds, verdict: Verdict, stored: StoredSet, estimate: Estimate, budget: RunBudget, api_url: str | None
+) -> None:
+    """Step 8: puts the verdict on the run page as markdown, with a link to the report where there is an HTTP API.
+
+    Not a task: an artifact that a task makes hangs on the task, one click further away from whoever looks at the run.
+    """
+    headline, sentence = describe_verdict(rounds, verdict)
+    page = write_page(rounds, verdict, stored, estimate, budget, api_url)
+    # As paragraphs of their own: a card shows the first words of each.
+    await show_page(stored.run_id, "verdict", page, f"{capitalise(headline)}\n\n{escape(sentence)}")
 
 
 def get_run_id() -> str:
@@ -136,18 +181,7 @@ def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSe
         QuotaError: a trait and pole lacks exemplars; GateError: another critical expectation failed.
     """
     if verdict.success:
-        result = RunResult(
-            run_id=stamp.run_id,
-            status=verdict.status,
-            samples=stored.file(stored.rows_name),
-            report=stored.file(REPORT),
-            wanted=rounds.plan.wanted,
-            kept=rounds.count_kept(),
-            rejected=rounds.choice.count_rejected(),
-            spare=rounds.choice.count_spare(),
-            warnings=list_warnings(rounds, verdict),
-            headline=state_outcome(rounds, verdict),
-        )
+        result = read_result(stored)
         get_run_logger().info("%s: %s", capitalise(result.headline), result.samples)
         add_log_context(outcome=result.status)
         return result

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
@@ -15,7 +15,7 @@ from prefect.runtime import flow_run
 from prefect.utilities.annotations import quote
 
 from engine.definitions.effort import Level
-from engine.domain.progress import Event, KeptCounted, Progress
+from engine.domain.progress import Event, KeptCounted, Noticed, Progress
 from engine.domain.verdict import SkipReason
 from engine.errors import ModelBusyError
 from engine.estimate.speeds import SpeedMeter
@@ -49,15 +49,12 @@ class LanguageModels:
 class RunSnapshot:
     """How far a run is, as its parent sees it while it goes on. ``kept`` and ``wanted`` are over all traits and poles.
 
-    ``began`` is a moment of the monotonic clock. ``turned_away`` says that another run has the lease, ``skip_reason``
-    that another run has left nothing to do.
+    ``began`` is a moment of the monotonic clock.
     """
 
     kept: int | None = None
     wanted: int | None = None
     cost_usd: float | None = None
-    turned_away: bool = False
-    skip_reason: SkipReason | None = None
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -132,23 +129,17 @@ class RunResources:
             RunInterruptedError: this run is being cancelled.
             Abort: this run is over already by what Prefect says, so its process has nothing more to say.
         """
-        snapshot = self.snapshot
         lease = Lease(self.client, handle, UUID(str(flow_run.get_id())), get_run_logger(), waits=waits)
-        try:
-            with lease.watching(self.watcher):
-                try:
-                    await asyncio.to_thread(lease.acquire, flow_run.get_tags())
-                    lease.renew_in_thread()
-                    snapshot.skip_reason = await asyncio.to_thread(self.find_skip_reason, handle)
-                    if snapshot.skip_reason is not None:
-                        raise ModelBusyError(snapshot.skip_reason.reason, snapshot.skip_reason.run_id)
-                    yield lease
-                finally:
-                    lease.give_up()
-                    await asyncio.shield(asyncio.to_thread(lease.release))
-        except ModelBusyError:
-            snapshot.turned_away = True
-            raise
+        with lease.watching(self.watcher):
+            try:
+                await asyncio.to_thread(lease.acquire, flow_run.get_tags())
+                lease.renew_in_thread()
+                if skipped := await asyncio.to_thread(self.find_skip_reason, handle):
+                    raise ModelBusyError(skipped.reason, skipped.run_id)
+                yield lease
+            finally:
+                lease.give_up()
+                await asyncio.shield(asyncio.to_thread(lease.release))
 
     @asynccontextmanager
     async def publish_progress(self) -> AsyncIterator[Progress]:
@@ -162,20 +153,26 @@ class RunResources:
 
     @asynccontextmanager
     async def open_models(self, level: Level, progress: Progress) -> AsyncIterator[LanguageModels]:
-        """The models that the run asks, inside the block.
+        """The models that the run asks, inside the block; embedded servers that are its own end with it.
 
         Raises:
             ProviderError: a model cannot be had.
         """
-        shared = self.rate_limiter, self.shared
-        async with (
-            open_gateway(self.settings, level, progress, *shared) as gateway,
-            open_voting_judge(self.settings, level, progress, gateway.budget, *shared) as voting_judge,
-        ):
-            try:
-                yield LanguageModels(gateway, voting_judge)
-            finally:
-                self.snapshot.cost_usd = gateway.budget.cost_usd
+        settings, limiter = self.settings, self.rate_limiter
+
+        def notice(text: str) -> None:
+            progress.report(Noticed(text))
+
+        own = SharedModels(settings.concurrency, settings.patience_seconds, notice=notice)
+        with nullcontext(self.shared) if self.shared else own as models:
+            async with (
+                open_gateway(settings, level, progress, models, limiter) as gateway,
+                open_voting_judge(settings, level, progress, gateway.budget, models, limiter) as voting_judge,
+            ):
+                try:
+                    yield LanguageModels(gateway, voting_judge)
+                finally:
+                    self.snapshot.cost_usd = gateway.budget.cost_usd
 
 
 # What the runs of a backfill share; None for a run that has its process for itself.

@@ -12,10 +12,10 @@ from fakes.provider import Behaviour, Provider, serve_provider, write_text
 from fakes.stored import slip_in, wait_for_waiting
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, TRAITS, Workspace, make_workspace, read_kept, read_manifest
-from prefect.exceptions import CancelledRun
 
 from engine.domain.model import POLES, Pole, Pool, Seed
 from engine.domain.verdict import RunResult
+from engine.errors import ModelBusyError
 from engine.store.added_samples import add_samples
 from engine.store.verify import StoreVerifier
 from engine.store.writers import lock_model
@@ -86,7 +86,7 @@ def test_set_that_does_not_fit_beside_what_came_in_is_not_attached_and_the_next_
 ) -> None:
     with between_gate_and_commit(entered, provider, **asked) as running:
         run_id = slip_in(entered.samples, others[which], HANDLE, pool)
-    with pytest.raises(CancelledRun, match=f"a set of run {run_id} came in .*{said}.*Start again"):
+    with pytest.raises(ModelBusyError, match=f"a set of run {run_id} came in .*{said}.*Start again"):
         running.result()
     assert [run_id] == [read_manifest(folder)["run_id"] for folder in entered.list_sets()]
     again = run(**asked)
@@ -115,7 +115,7 @@ def test_set_with_a_text_that_was_added_meanwhile_is_not_attached(
     with between_gate_and_commit(entered, provider) as running:
         models_uri, seed = entered.variables["EXEMPLARS_MODELS_URI"], Seed("clarity", text, 0.0, "")
         add_samples(models_uri, str(entered.samples), HANDLE, [seed])
-    with pytest.raises(CancelledRun, match="was added to its samples meanwhile"):
+    with pytest.raises(ModelBusyError, match="was added to its samples meanwhile"):
         running.result()
 
     assert [] == entered.list_sets()

@@ -125,14 +125,12 @@ def _find_entry(model: str) -> Mapping[str, Any] | None:
     prices = _read_prices()
     provider, _, bare = model.partition("/")
     entry: Mapping[str, Any] | None = prices.get(model)
-    if entry is None and bare in prices and _names_provider(str(prices[bare].get("litellm_provider")), provider):
-        entry = prices[bare]
+    if entry is None and bare in prices:
+        # The provider, or a part of it, such as ``bedrock_converse`` of ``bedrock``.
+        listed = str(prices[bare].get("litellm_provider"))
+        if listed == provider or listed.startswith((f"{provider}_", f"{provider}-")):
+            entry = prices[bare]
     return entry
-
-
-def _names_provider(listed: str, provider: str) -> bool:
-    """Whether a listed provider is the given one or a part of it, such as ``bedrock_converse`` of ``bedrock``."""
-    return listed == provider or listed.startswith((f"{provider}_", f"{provider}-"))
 
 
 @cache

@@ -53,15 +53,11 @@ class ModelGateway:
         self._place = place
         self._replies: ReplyStore | None = None
         self._progress = progress
-        if throttle is None:
-            models = SharedModels(
-                budget.concurrency, PATIENCE_SECONDS, notice=lambda text: progress.report(Noticed(text))
-            )
-            throttle = models.find_throttle(client.endpoint)
-        self._throttle = throttle
+        own = SharedModels(budget.concurrency, PATIENCE_SECONDS, notice=lambda text: progress.report(Noticed(text)))
+        self._throttle = throttle or own.find_throttle(client.endpoint)
         limiter = rate_limiter or RateLimiter()
-        metered = MeteredClient(client, throttle, budget, limiter, self._find_replies, progress.report)
-        self._client = SchemaFallback(RetryingClient(metered, throttle, budget, wait_seconds))
+        metered = MeteredClient(client, self._throttle, budget, limiter, self._find_replies, progress.report)
+        self._client = SchemaFallback(RetryingClient(metered, self._throttle, budget, wait_seconds))
 
     @asynccontextmanager
     async def keeping(self, plan_id: str, handle: str = "") -> AsyncIterator[None]:
@@ -112,7 +108,7 @@ class ModelGateway:
                 reply = await self._client.complete(request)
         except BaseException as error:
             self.budget.ends = self.budget.ends or isinstance(error, ENDING)
-            self._progress.report(CallEnded(failed=True, key=request.key, judges=request.judges))
+            self._progress.report(CallEnded(key=request.key, judges=request.judges))
             raise
         self._progress.report(CallEnded(reply.completion_tokens, key=request.key, judges=request.judges))
         return reply

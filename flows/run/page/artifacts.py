@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
@@ -89,25 +89,39 @@ async def publish_progress(listeners: Sequence[Progress] = (), as_artifact: bool
     if not as_artifact:
         yield progress
         return
-    publishing = asyncio.create_task(_publish(progress))
-    done = False
-    try:
-        yield progress
-        done = True
-    finally:
-        publishing.cancel()
-        await asyncio.gather(publishing, return_exceptions=True)
-        await _show(*((1.0, "Done") if done else (progress.forecast.share, f"Ended at {progress.describe()}")))
-
-
-async def _publish(progress: PublishedProgress) -> None:
     shown = None
-    while True:
+
+    async def publish() -> None:
+        nonlocal shown
         state = progress.forecast.share, progress.describe()
         if state != shown:
             await _show(*state)
             shown = state
-        await asyncio.sleep(INTERVAL_SECONDS)
+
+    done = False
+    try:
+        async with repeating(publish, INTERVAL_SECONDS):
+            yield progress
+        done = True
+    finally:
+        await _show(*((1.0, "Done") if done else (progress.forecast.share, f"Ended at {progress.describe()}")))
+
+
+@asynccontextmanager
+async def repeating(work: Callable[[], Awaitable[None]], seconds: float) -> AsyncIterator[None]:
+    """Does something at once, and every so many seconds, while the block runs."""
+
+    async def repeat() -> None:
+        while True:
+            await work()
+            await asyncio.sleep(seconds)
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _show(share: float, words: str) -> None:

@@ -25,7 +25,7 @@ from engine.llm.gateway.budget import RunBudget
 from engine.report.run_page import escape, format_command, write_error, write_next_steps, write_page, write_reading
 from engine.store.store import StoredSet
 from flows.cli.app import app
-from flows.run.page.report import report
+from flows.run.outcome import report
 
 PASSED = Verdict(True, (), (), (), {}, ())
 FAILED = Verdict(False, ("Expected that no text occurs twice: 1 of them.", "Another."), (), (), {}, ())

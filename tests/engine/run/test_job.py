@@ -27,6 +27,7 @@ from engine.errors import (
 from engine.llm.client.prices import Price, find_price
 from engine.llm.endpoints import check_prices, describe_judge
 from engine.llm.gateway.budget import RunBudget
+from engine.llm.gateway.model_gateway import SharedModels
 from engine.run.gateways import open_voting_judge
 from engine.run.job import load_job
 from engine.run.outcome import find_finished, read_result
@@ -77,7 +78,7 @@ async def test_judge_that_cannot_be_asked_is_told_when_it_is_opened(
         monkeypatch.delenv(name)
     level = make_level(judge_votes=1, judge_model=model)
     with pytest.raises(error, match=said):
-        async with open_voting_judge(make_settings(), level, HeardProgress(), RunBudget(4)):
+        async with open_voting_judge(make_settings(), level, HeardProgress(), RunBudget(4), SharedModels(4, 1.0)):
             raise AssertionError("it was opened")
 
 
@@ -93,7 +94,9 @@ async def test_judge_that_cannot_be_asked_is_told_when_it_is_opened(
 async def test_judge_may_sign_in_otherwise(model: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "known")
     level = make_level(judge_votes=1, judge_model=model)
-    async with open_voting_judge(make_settings(), level, HeardProgress(), RunBudget(4)) as voting_judge:
+    async with open_voting_judge(
+        make_settings(), level, HeardProgress(), RunBudget(4), SharedModels(4, 1.0)
+    ) as voting_judge:
         assert 1 == voting_judge.votes
 
 
