@@ -74,10 +74,6 @@ ApiBase = Annotated[
 Name = Annotated[Line, _fits(r"|.*\S.*", "a name, on one line")]
 ListedPrice = Annotated[
     Line,
-    _fits(r"\d{1,9}(\.\d{1,12})?/\d{1,9}(\.\d{1,12})?", "the price in USD of a million tokens in and out, 0.40/1.60"),
-]
-JudgePrice = Annotated[
-    Line,
     _fits(
         r"\d{1,9}(\.\d{1,12})?/(\d{1,9}(\.\d{1,12})?|query)",
         "the price in USD of a million tokens in and out, 0.40/1.60, or of a request, 0.001/query",
@@ -202,10 +198,10 @@ class Settings(BaseSettings):
     max_cost_usd: float | None = Field(default=None, gt=0, le=MOST_USD)
     """A run's hard limit on cost. Unset, the dial's. What was paid for is kept."""
     synth_price: ListedPrice | None = None
-    """The synth model's price in USD for a million tokens in and out, `0.40/1.60`; `0/0` for your own server.
-    Unset, that of litellm's list."""
-    judge_price: JudgePrice | None = None
-    """The judge's price, as `EXEMPLARS_SYNTH_PRICE`, or that of a request, `0.001/query`."""
+    """The synth model's price in USD for a million tokens in and out, `0.40/1.60`, or that of a request, `0.001/query`;
+    `0/0` for your own server. Unset, that of litellm's list."""
+    judge_price: ListedPrice | None = None
+    """The judge's price, as `EXEMPLARS_SYNTH_PRICE`."""
     requests_per_minute: int | None = Field(default=None, ge=1, le=10**9)
     """For all runs on one Prefect server together: at most so many requests, and one more, in any 60 seconds."""
     tokens_per_minute: int | None = Field(default=None, ge=1, le=10**12)

@@ -4,16 +4,16 @@ dry run, and what the command of that name does.
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from prefect import flow, get_run_logger
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
@@ -126,10 +126,7 @@ def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report:
     pools = list_pools(settings.locate(settings.samples_uri))
     waiting = (stored for pool in pools for stored in list_in_pool(pool, ["proposed"]))
     for stored in (stored for stored in waiting if read_deadline(stored) <= now):
-        with (
-            _noting_failure(stored.handle, pruned, report),
-            _keep_runs_out(stored.handle, "Its proposal still waits", pruned),
-        ):
+        with _changing(stored.handle, "Its proposal still waits", pruned, report):
             if pruned.dry_run or _reject_expired(stored):
                 pruned.proposals += 1
                 report(f"proposal of {stored.handle}, run {stored.run_id}: {EXPIRED}")
@@ -138,7 +135,7 @@ def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report:
 def _prune_sets(rejected_days: int, settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
     found = list_old_sets(settings.locate(settings.samples_uri), now - timedelta(days=rejected_days))
     for handle, sets in groupby(found, lambda old: old.handle):
-        with _noting_failure(handle, pruned, report), _keep_runs_out(handle, "Its rejected sets stay", pruned):
+        with _changing(handle, "Its rejected sets stay", pruned, report):
             for old in sets:
                 if pruned.dry_run or remove_old_set(old):
                     pruned.sets += 1
@@ -169,9 +166,11 @@ def _reject_expired(stored: StoredSet) -> bool:
         StoreError: the store cannot be read or written; the proposal then still waits.
     """
     with get_client(sync_client=True) if PREFECT_API_URL.value() else nullcontext() as client:
-        state = None if client is None else _read_state(client, stored.run_id)
-        if state is not None and not state.is_final() and state.type is not StateType.PAUSED:
-            return False
+        # A run that Prefect does not know is over.
+        with suppress(ObjectNotFound, ValueError):
+            state = client.read_flow_run(UUID(stored.run_id)).state if client else None
+            if state is not None and not state.is_final() and state.type is not StateType.PAUSED:
+                return False
         rejected = reject_proposal(stored, EXPIRED, False)
         emit_written(rejected)
         if client is not None and rejected.written:
@@ -180,24 +179,16 @@ def _reject_expired(stored: StoredSet) -> bool:
     return rejected.written
 
 
-def _read_state(client: SyncPrefectClient, run_id: str) -> State[Any] | None:
-    """The state of a run; None for one that Prefect does not know, which is over."""
-    with suppress(ObjectNotFound, ValueError):
-        return client.read_flow_run(UUID(run_id)).state
-    return None
-
-
 @contextmanager
-def _noting_failure(handle: str, pruned: Pruned, report: Report) -> Iterator[None]:
-    """What cannot be done to a model's sets inside the block stands in ``pruned``, and other models' turns come."""
+def _changing(handle: str, undone: str, pruned: Pruned, report: Report) -> Iterator[None]:
+    """Keeps runs out of a model inside the block, but in a dry run. What cannot be done stands in ``pruned``, and other
+    models' turns come.
+    """
     try:
-        yield
+        with nullcontext() if pruned.dry_run else keep_runs_out(handle, undone):
+            yield
     except ModelBusyError as error:
         pruned.busy.append(handle)
         report(str(error))
     except StoreError as error:
         pruned.failed.append(str(error))
-
-
-def _keep_runs_out(handle: str, undone: str, pruned: Pruned) -> AbstractContextManager[None]:
-    return nullcontext() if pruned.dry_run else keep_runs_out(handle, undone)

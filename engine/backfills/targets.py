@@ -52,16 +52,8 @@ class BackfillRequest:
 
     def ask_for(self, handle: str) -> RunRequest:
         """What the run of one of the models is asked for."""
-        return RunRequest(
-            handle,
-            self.synth_type,
-            self.effort,
-            self.only_lacking,
-            strict=self.strict,
-            per_pole=self.per_pole,
-            refresh=self.refresh,
-            batch=self.batch,
-        )
+        alike = ("synth_type", "effort", "only_lacking", "strict", "per_pole", "refresh", "batch")
+        return RunRequest(handle, **{name: getattr(self, name) for name in alike})
 
     def to_parameters(self) -> dict[str, Any]:
         """The parameters of a flow run that is asked for the same."""

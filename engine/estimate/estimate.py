@@ -97,7 +97,10 @@ def estimate_calls(
     amounts = [_estimate_kind(kind) for kind in kinds]
     bounds = [bound_call(example.request, kind.endpoint).usd for kind in kinds for example in kind.examples]
     total = Spread(add_amounts([amount.likely for amount in amounts]), add_amounts([amount.most for amount in amounts]))
-    writing, judging = (_expect([kind for kind in kinds if kind.judges == judges], speeds) for judges in (False, True))
+    writing, judging = (
+        ExpectedCalls(sum(kind.calls.likely for kind in those), speeds.count_seconds(those))
+        for those in ([kind for kind in kinds if kind.judges == judges] for judges in (False, True))
+    )
     known = None if writing.seconds is None or judging.seconds is None else writing.seconds + judging.seconds
     left = max(0.0, 1 - (kept or 0) / max(1, total.likely.calls))
     return Estimate(
@@ -215,10 +218,6 @@ def _price_batches(kinds: Sequence[CallKind]) -> Spread[float] | None:
     costs = [(amount.likely.cost_usd, amount.most.cost_usd) for amount in map(_estimate_kind, placed)]
     likely, most = (add_costs(*(cost[side] for cost in costs)) for side in range(2))
     return None if likely is None or most is None else Spread(likely, most)
-
-
-def _expect(kinds: Sequence[CallKind], speeds: Speeds) -> ExpectedCalls:
-    return ExpectedCalls(sum(kind.calls.likely for kind in kinds), speeds.count_seconds(kinds))
 
 
 def _format_costs(estimate: Estimate) -> list[str]:

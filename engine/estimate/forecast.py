@@ -21,6 +21,7 @@ from engine.text.formatting import count_noun, format_seconds
 TRUSTED_CALLS = 24
 # Where nothing was known no time is told before so many replies.
 FEW_CALLS = 8
+CALLS_SHARE = 0.9
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class _Stage:
         return self.busy_seconds / made if asked >= max(FEW_CALLS, len(self.in_flight)) else None
 
 
+@dataclass(slots=True, eq=False)
 class RunForecast:
     """Adds up a run's events: calls so far and to come, the time left, and which share of the run is done.
 
@@ -61,14 +63,11 @@ class RunForecast:
     ``LastCall``. ``share`` is in [0, 1] and never falls: that of the calls, up to ``CALLS_SHARE``.
     """
 
-    CALLS_SHARE = 0.9
-
-    def __init__(self) -> None:
-        self.share = 0.0
-        self.standing: Counter[tuple[str, Pole]] = Counter()
-        self._stages = {False: _Stage(), True: _Stage()}
-        self._tokens = 0
-        self._seen_at: float | None = None
+    share: float = 0.0
+    standing: Counter[tuple[str, Pole]] = field(default_factory=Counter)
+    _stages: dict[bool, _Stage] = field(default_factory=lambda: {False: _Stage(), True: _Stage()})
+    _tokens: int = 0
+    _seen_at: float | None = None
 
     @property
     def planned(self) -> int:
@@ -104,7 +103,7 @@ class RunForecast:
             for stage in self._stages.values():
                 stage.expected = stage.planned = 0
         if self.planned:
-            share = self.CALLS_SHARE * sum(stage.done for stage in self._stages.values()) / self.planned
+            share = CALLS_SHARE * sum(stage.done for stage in self._stages.values()) / self.planned
             self.share = max(self.share, round(share, 3))
 
     def _take_call(self, event: CallsPlanned | CallBegun | CallEnded, stage: _Stage) -> None:

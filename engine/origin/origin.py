@@ -1,5 +1,6 @@
 """Where a text comes from, whole: from the row of a sample back to its prompt, its seeds, and who decided on it."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -12,15 +13,19 @@ from engine.definitions.sources.entries import walk_source
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import InputError, StoreError
-from engine.origin.places import Place, Standing, find_places, list_corrected
-from engine.origin.prompts import AskedPrompt, find_prompt, stands_in
+from engine.llm.client.request import Prompt
+from engine.llm.replies.admin import list_answers
+from engine.origin.places import Place, Standing, find_places, list_corrected, read_matching
 from engine.report.wording import EXPLANATIONS
-from engine.settings import Settings
-from engine.store.layout import DEFINITION
+from engine.settings import RepliesPlace, Settings
+from engine.store.layout import DEFINITION, PROMPTS
 from engine.store.proposals import list_all, read_decisions, read_reviewed
 from engine.store.sample_set import ATTACHED_NS
 from engine.store.store import StoredSet, explain_damage, read_document
 
+NO_PROMPT = "its set does not keep the prompt"
+NO_REPLY = "no reply with this text is kept: replies are no part of the set"
+BY_PERSON = "no reply has this text: a person wrote it, in the place of the one that answered the prompt"
 SET_FACTS = ("run_id", "status", "pool", "synth_type", "effort", "plan_id", "created_at", "versions")
 
 
@@ -32,6 +37,22 @@ class Event:
     what: str
     who: str = ""
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPrompt:
+    """What the synth model was asked, as roles and messages, and its reply.
+
+    Args:
+        messages: none where the set does not keep them.
+        reply: the model's whole answer; None where it is not kept, or a person has written the text.
+        said: what of it is missing, and why; empty where nothing is.
+    """
+
+    sha256: str
+    messages: tuple[tuple[str, str], ...] = ()
+    reply: str | None = None
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +107,7 @@ def trace_sample(
     named = next((item for item in outline.traits if item.key == trait), None) if outline else None
     replaces = list_corrected(stored).get(number) if stored else None
     is_persons = replaces is not None
-    prompt = find_prompt(settings.replies_place, stored, row, is_persons) if stored and "prompt_sha256" in row else None
+    prompt = _find_asked(settings.replies_place, stored, row, is_persons) if stored and "prompt_sha256" in row else None
     told = (item for name in ("seeds", "reviewed") for item in kept.get(name, ()) if prompt and item["trait"] == trait)
     own = {item["sha256"]: item for item in told}
     texts = _read_texts(models_uri, samples_uri, outline, own) if own and outline else {}
@@ -106,6 +127,29 @@ def trace_sample(
         also=tuple((other.standing, other.where) for other in others),
         replaces=replaces,
     )
+
+
+def _find_asked(
+    place: RepliesPlace, stored: StoredSet, row: Mapping[str, Any], is_persons: bool = False
+) -> AskedPrompt:
+    """The prompt of a sample that a run has made; of one whose text is a person's, that of the text before.
+
+    Raises:
+        StoreError: the prompts of its set cannot be read.
+    """
+    sha256, text = str(row["prompt_sha256"]), row["text"] or ""
+    answers = list_answers(place, stored.manifest["plan_id"]) if text and not is_persons else []
+    reply = next((answer for answer in answers if _stands_in(text, answer)), None)
+    messages: tuple[tuple[str, str], ...] = ()
+    for kept in read_matching(stored, PROMPTS, "prompt_sha256", sha256):
+        messages = Prompt(kept["user"], kept["system"], tuple(map(tuple, json.loads(kept["turns"])))).messages
+    missing = [*([] if messages else [NO_PROMPT]), *([BY_PERSON if is_persons else NO_REPLY] if reply is None else [])]
+    return AskedPrompt(sha256, messages, reply, "; ".join(missing))
+
+
+def _stands_in(text: str, said: str) -> bool:
+    """Whether a text stands in a message: in JSON, or as prose, whatever its line breaks."""
+    return json.dumps(text, ensure_ascii=False)[1:-1] in said or " ".join(text.split()) in " ".join(said.split())
 
 
 def _read_definition(stored: StoredSet) -> Mapping[str, Any]:
@@ -144,7 +188,7 @@ def _list_shown(
     """
     for sha256, item in sorted(own.items(), key=lambda pair: pair[0] != varied):
         text, place = texts.get(sha256, ""), item["place"]
-        if text and (sha256 == varied or any(stands_in(text, message) for _, message in prompt.messages)):
+        if text and (sha256 == varied or any(_stands_in(text, message) for _, message in prompt.messages)):
             yield Seed(item["trait"], text, item["quality"], place)
         elif sha256 == varied:
             yield Seed(item["trait"], "", item["quality"], f"{place}, changed since (SHA-256 {sha256})")
@@ -179,8 +223,10 @@ def _list_events(stored: StoredSet, number: int, trait: str, key_names: Mapping[
     for decision in decisions:
         if decision["sample_id"] in own:
             who = key_names.get(decision["key"], decision["key"])
+            # Beyond its word, such as the text that it puts in place of another.
             more = {name: value for name, value in decision.items() if name not in ("said", "key", "at")}
-            yield Event(decision["at"], f"reviewed: {decision['said']}", who, _say_more(more, number))
+            said = ", ".join(f"{name} {value}" for name, value in more.items() if value not in (None, "", number))
+            yield Event(decision["at"], f"reviewed: {decision['said']}", who, said)
     review = manifest.get("review", {})
     if "when" in review:
         named = [name for name in ("left_out", "other_pole") if number in review.get(name, ())]
@@ -195,8 +241,3 @@ def _list_events(stored: StoredSet, number: int, trait: str, key_names: Mapping[
             yield Event(entry["when"], "removed", entry.get("who", ""), entry["why"])
     if "detached" in manifest:
         yield Event(manifest["detached"]["when"], "set detached", manifest["detached"].get("who", ""))
-
-
-def _say_more(fields: Mapping[str, Any], number: int) -> str:
-    """What a decision says beyond its word, such as the text that it puts in place of another."""
-    return ", ".join(f"{name} {value}" for name, value in fields.items() if value not in (None, "", number))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from engine.choosing.diversity import measure_texts
@@ -40,13 +40,9 @@ class PersonReview:
 
     def to_entry(self) -> dict[str, Any]:
         """The decision as the manifest keeps it."""
-        return {
-            "left_out": sorted(self.left_out),
-            "other_pole": sorted(self.other_pole),
-            "why": self.why,
-            "fill": self.fill,
-            "who": self.who,
-        }
+        entry = asdict(self) | {"left_out": sorted(self.left_out), "other_pole": sorted(self.other_pole)}
+        del entry["attach"]
+        return entry
 
 
 def settle(stored: StoredSet, review: PersonReview) -> tuple[list[Row], list[int]]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast, get_args
 
@@ -36,25 +36,18 @@ from engine.store.store import check_writable, describe_sets, digest_sets, list_
 from engine.text.language import decide_language
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """What a run was asked for. Not a dataclass: Prefect walks into those, and a model may hold a million samples.
+    """What a run was asked for.
 
     ``lacking`` are the quotas of a run that only fills up, by trait key and pole; None where each is the effort's.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        synth_type: SynthType,
-        level: Level,
-        note: str = "",
-        lacking: Mapping[tuple[str, Pole], int] | None = None,
-    ) -> None:
-        self.model = model
-        self.synth_type = synth_type
-        self.level = level
-        self.note = note
-        self.lacking = lacking
+    model: Model
+    synth_type: SynthType
+    level: Level
+    note: str = ""
+    lacking: Mapping[tuple[str, Pole], int] | None = None
 
     @property
     def lacks_nothing(self) -> bool:
@@ -179,7 +172,7 @@ def resume_job(settings: Settings, job: Job, named: Sequence[str]) -> Job:
         f"Goes on with {level.synth_model}, which this plan was begun with. The next plan is for {chosen}; to begin "
         f"this one anew with it, set EXEMPLARS_SYNTH_MODEL={chosen}"
     )
-    return Job(job.model, job.synth_type, level, ". ".join(filter(None, (job.note, note))), job.lacking)
+    return replace(job, level=level, note=". ".join(filter(None, (job.note, note))))
 
 
 def find_model_of_unfinished_plan(settings: Settings, job: Job, names: Sequence[str]) -> str | None:
@@ -204,7 +197,8 @@ def find_model_of_unfinished_plan(settings: Settings, job: Job, names: Sequence[
     # It takes a while, so it is done only where another file has given replies.
     plan_id = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed).plan_id
     begun = [_read_sha256(identity) for identity, _ in asked.get(plan_id, Counter()).most_common()]
-    if not begun or own in begun or _is_finished(settings, handle, plan_id):
+    sets = list_all(settings.locate(settings.samples_uri), handle, ("attached", "detached", "rejected"))
+    if not begun or own in begun or any(stored.manifest.get("plan_id") == plan_id for stored in sets):
         return None
     there = _list_there(names, place)
     if (found := next((there[sha256] for sha256 in begun if sha256 in there), None)) is None:
@@ -331,11 +325,6 @@ def plan_with(job: Job, scenario_pool: ScenarioPool, seed: int) -> Plan:
 def _read_sha256(identity: str) -> str:
     """The digest of the file in an embedded endpoint's identity."""
     return identity.split(":")[1]
-
-
-def _is_finished(settings: Settings, handle: str, plan_id: str) -> bool:
-    sets = list_all(settings.locate(settings.samples_uri), handle, ("attached", "detached", "rejected"))
-    return any(stored.manifest.get("plan_id") == plan_id for stored in sets)
 
 
 def _list_there(names: Sequence[str], place: EmbeddedPlace) -> dict[str, str]:

@@ -46,9 +46,9 @@ async def enqueue(
                 # Read under the lock: an earlier holder may have created the run, and then there is nothing to write.
                 before = await orchestrator.find_newest(handle)
                 while before is None or before.over:
-                    before, is_new = await orchestrator.create_run(
-                        handle, synth_type, effort, _chain_key(handle, before)
-                    )
+                    # The key of the run that follows a finished run of the model, or of the model's first run.
+                    key = hashlib.sha256(f"{name_tag(handle)}|{before.run_id if before else ''}".encode()).hexdigest()
+                    before, is_new = await orchestrator.create_run(handle, synth_type, effort, key)
                     if is_new:
                         return before
             raise _refuse_busy([before], synth_type, effort, own)
@@ -86,11 +86,6 @@ async def refuse_awaited(
 def find_holder(live: Sequence[Run]) -> Run:
     """Of a model's live runs the one that holds its lease, else the newest."""
     return next((run for run in live if run.holds), live[0])
-
-
-def _chain_key(handle: str, before: Run | None) -> str:
-    """The idempotency key of the run that follows a finished run of the model, or of the model's first run."""
-    return hashlib.sha256(f"{name_tag(handle)}|{before.run_id if before else ''}".encode()).hexdigest()
 
 
 def _refuse_busy(live: Sequence[Run], synth_type: SynthType, effort: Effort, own: Effort | None) -> ApiError:

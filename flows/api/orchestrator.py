@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,7 @@ import httpx
 from prefect.client.orchestration import PrefectClient
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from engine.domain.run_request import RunRequest
 from engine.errors import OrchestratorError
 from flows.run.flow_runs import DUE_MARGIN, ENDED_TYPES, Run, read_run
 from flows.run.labels import FLOW, HTTP_TAG, LIVE_TYPES, REVIEW, TAGS_AT_ONCE, name_tag
@@ -124,8 +126,7 @@ class Orchestrator:
         }
         answer = (await self._request("POST", "/artifacts/filter", body)).json()
         # A retried run has several; the newest comes last here and wins.
-        shares = {item["flow_run_id"]: _read_share(item["data"]) for item in reversed(answer)}
-        return {run_id: share for run_id, share in shares.items() if share is not None}
+        return {item["flow_run_id"]: round(float(item["data"]) / 100, 4) for item in reversed(answer)}
 
     async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> tuple[Run, bool]:
         """Creates the run of an idempotency key, or returns the one that has it: a key stands for one run for ever.
@@ -143,15 +144,7 @@ class Orchestrator:
         body = {
             "name": f"{handle} {synth_type}",
             # Whatever the deployment's own defaults say.
-            "parameters": {
-                "handle": handle,
-                "synth_type": synth_type,
-                "effort": effort,
-                "only_lacking": False,
-                "review": False,
-                "strict": False,
-                "refresh": False,
-            },
+            "parameters": asdict(RunRequest(handle, synth_type, effort)),
             "tags": [name_tag(handle), HTTP_TAG],
             "labels": {REQUEST_LABEL: request},
             "idempotency_key": key,
@@ -249,15 +242,6 @@ def _split(handles: Sequence[str]) -> list[Sequence[str]]:
 
 def _due_at(now: datetime) -> dict[str, Any]:
     return {"expected_start_time": {"before_": (now + DUE_MARGIN).isoformat()}}
-
-
-def _read_share(data: object) -> float | None:
-    """A progress artifact's percentage as a number in [0, 1]; None if malformed, since anybody may write artifacts."""
-    try:
-        share = float(str(data)) / 100
-    except ValueError:
-        return None
-    return round(share, 4) if 0 <= share <= 1 else None
 
 
 def _translate_error(error: httpx.HTTPError, path: str) -> OrchestratorError:

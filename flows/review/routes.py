@@ -1,6 +1,6 @@
 """The page on which the owner of a model reviews a proposed set in a browser, and what the page sends."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -138,15 +138,8 @@ async def finish(request: Request, run_id: RunId) -> ReviewAnswer:
     await run_in_threadpool(_find_changeable, request, run_id)
     wanted = await read_body(request, ReviewBody)
     # What was decided sample by sample is read by the run that finishes the set.
-    asked: dict[str, Any] = {
-        "run_id": str(run_id),
-        "decision": wanted.decision,
-        "leave_out": [],
-        "other_pole": [],
-        "why": wanted.why,
-        "fill": wanted.fill,
-        "who": get_key(request).name,
-    }
+    asked = {name: getattr(wanted, name) for name in ReviewBody.model_fields}
+    asked |= {"run_id": str(run_id), "leave_out": [], "other_pole": [], "who": get_key(request).name}
     made = await get_orchestrator(request).create_review(asked)
     return ReviewAnswer(
         state="enqueued", run_id=made, message=f"Run {made} finishes the set: its page shows what comes of it."

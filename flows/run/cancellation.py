@@ -5,6 +5,7 @@ import contextvars
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import httpx
@@ -26,14 +27,14 @@ OnEnd = Callable[[BaseException], object]
 Explain = Callable[[State | None], BaseException | None]
 
 
+@dataclass(eq=False)
 class CancellationWatcher:
     """Asks Prefect about all watched runs at once, in a thread of its own: a step may compute for a minute."""
 
-    def __init__(self, client: SyncPrefectClient) -> None:
-        self._client = client
-        self._watched: dict[UUID, tuple[OnEnd, Explain]] = {}
-        self._stopping = threading.Event()
-        self._all_stopped: BaseException | None = None
+    _client: SyncPrefectClient
+    _watched: dict[UUID, tuple[OnEnd, Explain]] = field(default_factory=dict)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _all_stopped: BaseException | None = None
 
     @contextmanager
     def watching(self, run_id: UUID, on_end: OnEnd, explain: Explain | None = None) -> Iterator[None]:

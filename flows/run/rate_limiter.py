@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
@@ -98,19 +98,19 @@ def list_rates(settings: Settings) -> list[Rate]:
     return rates
 
 
+@dataclass(eq=False)
 class PrefectRateLimiter(RateLimiter):
     """Lets the calls of one process through in the order in which they came: one of them asks Prefect at a time."""
 
-    def __init__(self, client: PrefectClient, rates: Sequence[Rate], patience_seconds: float, logger: Logger) -> None:
-        self._client = client
-        self._rates = rates
-        self._patience_seconds = patience_seconds
-        self._logger = logger
-        self._turn = asyncio.Lock()
-        self._shaped: set[str] = set()
-        self._unused_tokens = 0
-        self._returning: asyncio.Task[None] | None = None
-        self._ended: OrchestratorError | None = None
+    _client: PrefectClient
+    _rates: Sequence[Rate]
+    _patience_seconds: float
+    _logger: Logger
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _shaped: set[str] = field(default_factory=set)
+    _unused_tokens: int = 0
+    _returning: asyncio.Task[None] | None = None
+    _ended: OrchestratorError | None = None
 
     async def acquire(self, tokens: int) -> None:
         """Waits for the permits of one call; a call that is cancelled while it waits leaves its place to the next.

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.errors import BudgetError
 from engine.llm.client.prices import add_costs
@@ -53,6 +53,7 @@ def bound_call(request: Request, endpoint: Endpoint) -> Bound:
     return Bound(tokens_in, tokens_out, None if price is None else price.bound_cost(tokens_in, tokens_out))
 
 
+@dataclass(eq=False)
 class Budget:
     """Money that calls share and never overdraw: what may be spent, is spent, and is reserved; for one event loop.
 
@@ -65,17 +66,14 @@ class Budget:
             one; None where there are none, or where each has a share of its own.
     """
 
-    def __init__(
-        self, max_usd: float | None, refuse: Callable[[float], BudgetError], limit: SharedLimit | None = None
-    ) -> None:
-        self.max_usd = max_usd
-        self.limit = limit
-        self.spent_usd = 0.0
-        self.held_usd = 0.0
-        self._refuse = refuse
-        self._reserved: list[float] = []
-        self._refusal: BudgetError | None = None
-        self._ended = asyncio.Event()
+    max_usd: float | None
+    refuse: Callable[[float], BudgetError]
+    limit: SharedLimit | None = None
+    spent_usd: float = 0.0
+    held_usd: float = 0.0
+    _reserved: list[float] = field(default_factory=list)
+    _refusal: BudgetError | None = None
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def left_usd(self) -> float:
@@ -110,7 +108,7 @@ class Budget:
         while self._refusal or bound_usd > self.left_usd + TINY_USD:
             if not self._reserved or self._refusal:
                 # A cheaper call might still fit, and would be cancelled in flight by the end of the run.
-                self._refusal = self._refusal or self._refuse(bound_usd)
+                self._refusal = self._refusal or self.refuse(bound_usd)
                 raise self._refusal.with_traceback(None)
             self._ended.clear()
             await self._ended.wait()

@@ -10,8 +10,9 @@ import math
 import statistics
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from engine.errors import ProviderDownError, RetryableProviderError
 
@@ -35,6 +36,7 @@ FIRST_PATIENCE_SECONDS = 10.0
 MAX_PAUSE_SECONDS = 30.0
 
 
+@dataclass(eq=False)
 class AdaptiveThrottle:
     """Lets as many calls begin as the provider can take: additive increase, multiplicative decrease.
 
@@ -47,29 +49,25 @@ class AdaptiveThrottle:
         notice: told in a sentence when the circuit opens, and when it closes.
     """
 
-    def __init__(
-        self,
-        most: int,
-        patience_seconds: float,
-        notice: Callable[[str], None] = lambda _: None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.window = float(most)
-        self.in_flight = 0
-        self.answered = False
-        self._most = most
-        self.patience_seconds = patience_seconds
-        self._notice = notice
-        self._clock = clock
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._numbers = itertools.count()
-        self._latencies: deque[float] = deque(maxlen=REMEMBERED_REPLIES)
-        self._share = 0.0
-        self._failing: set[int] = set()
-        self._silent_since = 0.0
-        self._pause_seconds = 0.0
-        self._resume_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+    most: int
+    patience_seconds: float
+    notice: Callable[[str], None] = lambda _: None
+    clock: Callable[[], float] = time.monotonic
+    in_flight: int = 0
+    answered: bool = False
+    window: float = field(init=False)
+    _waiting: list[tuple[int, int, asyncio.Future[None]]] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _latencies: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED_REPLIES))
+    _share: float = 0.0
+    _failing: set[int] = field(default_factory=set)
+    _silent_since: float = 0.0
+    _pause_seconds: float = 0.0
+    _resume_at: float = 0.0
+    _timer: asyncio.TimerHandle | None = None
+
+    def __post_init__(self) -> None:
+        self.window = float(self.most)
 
     @property
     def is_open(self) -> bool:
@@ -79,7 +77,7 @@ class AdaptiveThrottle:
     @property
     def is_strained(self) -> bool:
         """Whether so many calls were refused or slow of late that there may be too many of them."""
-        return self.is_open or self.window < self._most - 1
+        return self.is_open or self.window < self.most - 1
 
     @asynccontextmanager
     async def turn(self, failures: int = 0) -> AsyncIterator[None]:
@@ -110,7 +108,7 @@ class AdaptiveThrottle:
         self._failing.clear()
         if self.is_open:
             self._pause_seconds = 0.0
-            self._notice("The provider answers again")
+            self.notice("The provider answers again")
             self._admit_waiting()
 
     def take_failure(self, error: RetryableProviderError, call: object) -> None:
@@ -123,7 +121,7 @@ class AdaptiveThrottle:
             ProviderDownError: nothing has been answered for as long as a run waits.
         """
         if not self._failing:
-            self._silent_since = self._clock()
+            self._silent_since = self.clock()
         self._failing.add(id(call))
         self._adjust_window(overloaded=True)
         patience = self.patience_seconds
@@ -131,17 +129,17 @@ class AdaptiveThrottle:
             patience = min(patience, FIRST_PATIENCE_SECONDS)
         if self.is_open:
             # Those that were in flight when it opened say nothing new.
-            if self._clock() >= self._resume_at:
+            if self.clock() >= self._resume_at:
                 self._pause_calls(error, min(MAX_PAUSE_SECONDS, 2 * self._pause_seconds), patience)
-        elif len(self._failing) >= max(min(SILENT_CALLS, max(2, self._most)), self.window / 2):
+        elif len(self._failing) >= max(min(SILENT_CALLS, max(2, self.most)), self.window / 2):
             self._pause_calls(error, FIRST_PAUSE_SECONDS, patience)
-            self._notice(f"{error}. Nothing else is asked until it answers, for {patience:g} s at most")
+            self.notice(f"{error}. Nothing else is asked until it answers, for {patience:g} s at most")
 
     def _adjust_window(self, overloaded: bool) -> None:
         """Changes the window by the share of the latest calls that were refused or slow."""
         self._share += (overloaded - self._share) / max(MIN_SHARE_CALLS, SHARE_WINDOWS * self.window)
         if self._share < TOLERANCE:
-            self.window = min(self._most, self.window + (0.0 if overloaded else 1 / self.window))
+            self.window = min(self.most, self.window + (0.0 if overloaded else 1 / self.window))
         elif overloaded:
             self.window = max(1.0, self.window * DECREASE)
             # What was in flight before says nothing of the narrower window.
@@ -149,12 +147,12 @@ class AdaptiveThrottle:
 
     def _pause_calls(self, error: RetryableProviderError, seconds: float, patience: float) -> None:
         self._pause_seconds = max(seconds, min(error.retry_after_seconds or 0.0, MAX_PAUSE_SECONDS))
-        self._resume_at = self._clock() + self._pause_seconds
+        self._resume_at = self.clock() + self._pause_seconds
         if self._resume_at > self._silent_since + patience:
             self._give_up(error)
 
     def _give_up(self, error: RetryableProviderError) -> None:
-        waited = self._clock() - self._silent_since
+        waited = self.clock() - self._silent_since
         down = ProviderDownError(
             f"{error}. It has answered nothing for {waited:.0f} s. The replies so far are kept: start again when it is "
             "back. EXEMPLARS_PATIENCE_SECONDS sets how long a run waits"
@@ -188,7 +186,7 @@ class AdaptiveThrottle:
     def _count_places(self) -> int:
         if not self.is_open:
             return math.floor(self.window)
-        left = self._resume_at - self._clock()
+        left = self._resume_at - self.clock()
         if left <= 0:
             return 1
         if self._timer is None or self._timer.when() < asyncio.get_running_loop().time():

@@ -32,14 +32,10 @@ async def describe_models(orchestrator: Orchestrator, storage: Storage, handles:
     shown = [choose_operation(live[handle], ended.get(handle, ())) for handle in handles]
     unfinished = [run.run_id for run in shown if run is not None and run.status != "succeeded"]
     progress = await orchestrator.read_progress(unfinished)
-
-    def describe() -> list[ModelAnswer]:
-        return [
-            _describe(storage.models_uri, handle, bool(live[handle]), run, progress)
-            for handle, run in zip(handles, shown, strict=True)
-        ]
-
-    return await run_in_threadpool(describe)
+    found = zip(handles, shown, strict=True)
+    return await run_in_threadpool(
+        lambda: [_describe(storage.models_uri, handle, bool(live[handle]), run, progress) for handle, run in found]
+    )
 
 
 def derive_state(lifecycle: Lifecycle, is_live: bool, run: Run | None) -> State:
@@ -54,11 +50,15 @@ def make_operation(run: Run | None, progress: float | None) -> Operation | None:
     """The ``last_operation`` of a run, None without one; ``progress`` is what the run has published, in [0, 1]."""
     if run is None:
         return None
+    if run.status == "succeeded":
+        progress = 1.0
+    elif progress is None and run.status in ("queued", "running"):
+        progress = 0.0
     return Operation(
         run_id=run.run_id,
         status=run.status,
         started_at=run.started_at,
-        progress=_derive_progress(run, progress),
+        progress=progress,
         error=_make_error_message(run) if run.status in ("failed", "cancelled") else None,
     )
 
@@ -87,12 +87,6 @@ def _describe(
         version_tags=list(lifecycle.version_tags),
         last_operation=make_operation(run, None if run is None else progress.get(run.run_id)),
     )
-
-
-def _derive_progress(run: Run, published: float | None) -> float | None:
-    if run.status == "succeeded":
-        return 1.0
-    return 0.0 if published is None and run.status in ("queued", "running") else published
 
 
 def _make_error_message(run: Run) -> str:

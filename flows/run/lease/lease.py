@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
@@ -37,40 +37,36 @@ JOIN_SECONDS = 5.0
 CONFIRM_PAUSES = (0.0, 0.5, 1.0, 2.0)
 
 
+@dataclass(slots=True, eq=False)
 class Lease:
     """The lease of one model, as one flow run sees it. Its methods that ask Prefect block, so they are called in a
     thread.
     """
 
-    def __init__(
-        self,
-        client: SyncPrefectClient,
-        handle: str,
-        run_id: UUID,
-        logger: Logger,
-        patience_seconds: float = PATIENCE_SECONDS,
-        renew_seconds: float = RENEW_SECONDS,
-        waits: bool = False,
-    ) -> None:
-        self._waits = waits
-        self._client = client
-        self._handle = handle
-        self._run_id = run_id
-        self._logger = logger
-        self._slot = Slot(client, name_tag(handle), run_id)
+    _client: SyncPrefectClient
+    _handle: str
+    _run_id: UUID
+    _logger: Logger
+    patience_seconds: float = PATIENCE_SECONDS
+    renew_seconds: float = RENEW_SECONDS
+    waits: bool = False
+    _held: bool = False
+    _is_past_stopping: bool = False
+    _lost: BaseException | None = None
+    _on_loss: Callable[[BaseException], object] = lambda _: None
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    # One thread at a time asks for the slot or gives it back.
+    _turn: threading.RLock = field(default_factory=threading.RLock)
+    _renewal: threading.Thread | None = None
+    _slot: Slot = field(init=False)
+    _labels: LeaseLabels = field(init=False)
+    # This process, and those whose lease ran out though nobody can tell whether they live.
+    _passed_over: set[tuple[UUID, str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._slot = Slot(self._client, name_tag(self._handle), self._run_id)
         self._labels = LeaseLabels("", datetime.now(UTC), name_process())
-        self._patience_seconds = patience_seconds
-        self._renew_seconds = renew_seconds
-        self._held = False
-        self._is_past_stopping = False
-        self._lost: BaseException | None = None
-        self._on_loss: Callable[[BaseException], object] = lambda _: None
-        # This process, and those whose lease ran out though nobody can tell whether they live.
-        self._passed_over = {(run_id, self._labels.process)}
-        self._stopping = threading.Event()
-        # One thread at a time asks for the slot or gives it back.
-        self._turn = threading.RLock()
-        self._renewal: threading.Thread | None = None
+        self._passed_over = {(self._run_id, self._labels.process)}
 
     def acquire(self, tags: list[str]) -> None:
         """Takes the slot, if need be from a holder whose process is gone, and labels the run.
@@ -81,7 +77,7 @@ class Lease:
         tag = name_tag(self._handle)
         if tag not in tags:
             self._client.update_flow_run(self._run_id, tags=[*tags, tag])
-        ends, told = time.monotonic() + self._patience_seconds, False
+        ends, told = time.monotonic() + self.patience_seconds, False
         while not self._stopping.is_set():
             taken, holder = self._look()
             if taken and holder is None:
@@ -92,10 +88,10 @@ class Lease:
             late = time.monotonic() >= ends
             # At once where the holder lives, and after its patience where that cannot be known.
             gives_way = holder is not None and (holder.gone is False or (late and not taken))
-            if holder is not None and gives_way and (holder.run_id == self._run_id or not self._waits):
+            if holder is not None and gives_way and (holder.run_id == self._run_id or not self.waits):
                 raise self._explain(holder)
             if late:
-                ends += self._patience_seconds
+                ends += self.patience_seconds
                 if holder is None:
                     self._slot.reset()
                 elif taken:
@@ -103,7 +99,7 @@ class Lease:
                     self._passed_over.add(holder.process)
                 continue
             if not told:
-                told, most = True, "" if self._waits else f" up to {self._patience_seconds:.0f} s"
+                told, most = True, "" if self.waits else f" up to {self.patience_seconds:.0f} s"
                 self._logger.info("%s. Waiting%s", self._describe(holder), most)
             self._stopping.wait(POLL_SECONDS)
 
@@ -229,7 +225,7 @@ class Lease:
         raise self._explain(holder)
 
     def _renew(self) -> None:
-        while not self._stopping.wait(self._renew_seconds):
+        while not self._stopping.wait(self.renew_seconds):
             try:
                 self._confirm()
             except (ModelBusyError, Abort) as error:

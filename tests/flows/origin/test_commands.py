@@ -18,7 +18,7 @@ import exemplars
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.llm.client.request import Prompt
-from engine.origin.prompts import BY_PERSON, NO_PROMPT, NO_REPLY
+from engine.origin.origin import BY_PERSON, NO_PROMPT, NO_REPLY
 from engine.report.wording import EXPLANATIONS
 from engine.settings import read_settings
 from engine.store.added_samples import add_samples
