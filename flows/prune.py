@@ -126,7 +126,8 @@ def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report:
     pools = list_pools(settings.locate(settings.samples_uri))
     waiting = (stored for pool in pools for stored in list_in_pool(pool, ["proposed"]))
     for stored in (stored for stored in waiting if read_deadline(stored) <= now):
-        with _changing(stored.handle, "Its proposal still waits", pruned, report):
+        keeping_out = partial(keep_runs_out, stored.handle, "Its proposal still waits")
+        with _noting_failure(stored.handle, pruned, report), nullcontext() if pruned.dry_run else keeping_out():
             if pruned.dry_run or _reject_expired(stored):
                 pruned.proposals += 1
                 report(f"proposal of {stored.handle}, run {stored.run_id}: {EXPIRED}")
@@ -135,7 +136,8 @@ def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report:
 def _prune_sets(rejected_days: int, settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
     found = list_old_sets(settings.locate(settings.samples_uri), now - timedelta(days=rejected_days))
     for handle, sets in groupby(found, lambda old: old.handle):
-        with _changing(handle, "Its rejected sets stay", pruned, report):
+        keeping_out = partial(keep_runs_out, handle, "Its rejected sets stay")
+        with _noting_failure(handle, pruned, report), nullcontext() if pruned.dry_run else keeping_out():
             for old in sets:
                 if pruned.dry_run or remove_old_set(old):
                     pruned.sets += 1
@@ -180,13 +182,10 @@ def _reject_expired(stored: StoredSet) -> bool:
 
 
 @contextmanager
-def _changing(handle: str, undone: str, pruned: Pruned, report: Report) -> Iterator[None]:
-    """Keeps runs out of a model inside the block, but in a dry run. What cannot be done stands in ``pruned``, and other
-    models' turns come.
-    """
+def _noting_failure(handle: str, pruned: Pruned, report: Report) -> Iterator[None]:
+    """What cannot be done to a model's sets inside the block stands in ``pruned``, and other models' turns come."""
     try:
-        with nullcontext() if pruned.dry_run else keep_runs_out(handle, undone):
-            yield
+        yield
     except ModelBusyError as error:
         pruned.busy.append(handle)
         report(str(error))
