@@ -126,6 +126,7 @@ async def _work(wanted: RunRequest, shared: RunResources | None, here: bool) -> 
         batching = await open_batching(resources.settings, check_batch(wanted.batch), asdict(wanted))
         while True:
             async with resources.publish_progress() as progress:
+                batching.progress = progress
                 try:
                     return await make_samples(wanted, lease, progress, resources, batching)
                 except BatchAwaited:

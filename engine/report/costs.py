@@ -26,12 +26,14 @@ def describe_costs(budget: RunBudget, kept: int) -> dict[str, Any]:
 
 
 def list_remarks(budget: RunBudget) -> list[str]:
-    """Lists sentences on the limit, the provider's cache, calls without a reply, and models without a price."""
+    """Lists sentences on the limit, what batches saved, calls without a reply, and models without a price."""
     if budget.is_free:
         return []
     sentences = []
     if budget.max_cost_usd is not None:
         sentences.append(f"The run's limit was {format_cost(budget.max_cost_usd)}.")
+    if budget.saved_usd > 0:
+        sentences.append(f"Live, it would have cost {format_cost(budget.saved_usd)} more: batches saved that.")
     if budget.unanswered_calls:
         at_most = f" for {format_cost(budget.unanswered_usd)} at most," if budget.unanswered_usd else ""
         sentences.append(

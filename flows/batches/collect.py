@@ -12,7 +12,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound
 
 from engine.llm.batches.collector import Pass, collect
-from engine.llm.batches.outbox import Outbox
+from engine.llm.batches.outbox import BatchRow, Outbox
 from engine.llm.batches.wire import Place, Wire
 from engine.llm.batches.wires import open_wire
 from engine.settings import Settings
@@ -92,11 +92,20 @@ def _look(settings: Settings, run_ids: Sequence[str]) -> tuple[list[str], str]:
     with Outbox(settings.replies_place) as outbox:
         waiting, ready = ({run.run_id for run in runs} for runs in (outbox.find_runs(), outbox.list_ready()))
         batches = [batch for batch in outbox.list_batches() if batch.state != "over"]
+    sent, others = ([batch for batch in batches if (batch.until is not None) == is_sent] for is_sent in (True, False))
+    told = []
+    if sent:
+        until = _format(max(batch.until or 0.0 for batch in sent))
+        counts = "; ".join(batch.said for batch in sent if batch.said)
+        told.append(f"{_count(sent)} at the provider, answered by {until}{f' ({counts})' if counts else ''}")
+    if others or not sent:
+        told.append(f"{_count(others)} on the way to the provider" if others else "Calls wait to be sent")
+    return [run_id for run_id in run_ids if run_id in ready or run_id not in waiting], "; ".join(told)
+
+
+def _count(batches: Sequence[BatchRow]) -> str:
     calls = count_noun(sum(batch.lines for batch in batches), "call")
-    out = f"{calls} in {count_noun(len(batches), 'batch', 'batches')} at the provider"
-    if until := max((batch.until for batch in batches if batch.until), default=None):
-        out += f", answered by {_format(until)} ({'; '.join(batch.said or 'begun' for batch in batches)})"
-    return [run_id for run_id in run_ids if run_id in ready or run_id not in waiting], out
+    return f"{calls} in {count_noun(len(batches), 'batch', 'batches')}"
 
 
 def _format(moment: float) -> str:

@@ -4,9 +4,10 @@ When its lines have ended it begins from the top, finds what came among the kept
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -22,7 +23,7 @@ from prefect.utilities.engine import propose_state
 from engine.asking.cells import make_request
 from engine.asking.plan import Cell, Plan
 from engine.domain.model import BatchMode
-from engine.domain.progress import Progress, StageBegun
+from engine.domain.progress import LoggedProgress, Noticed, Progress, StageBegun
 from engine.errors import ModelBusyError, ProviderError, RunInterruptedError
 from engine.llm.batches.forms import find_place
 from engine.llm.batches.outbox import Asked, BatchRun, Outbox
@@ -56,6 +57,7 @@ class Batching:
         asked: the parameters of the flow run.
         run: the run as it stands in the outbox; None before it has queued anything.
         job: what the run is planned from.
+        progress: of the run.
     """
 
     settings: Settings
@@ -63,6 +65,7 @@ class Batching:
     asked: dict[str, Any]
     run: BatchRun | None = None
     job: Job | None = None
+    progress: Progress = field(default_factory=LoggedProgress)
 
     def read_inputs(self) -> Job | None:
         """The job that the run was planned from when it began to wait; None where it did not."""
@@ -85,20 +88,30 @@ class Batching:
 
     async def _queue(self, plan: Plan, requests: Sequence[Request], gateway: ModelGateway) -> None:
         lacking = gateway.find_unanswered(requests)
-        lines = await ask_outbox(self.settings, partial(Outbox.list_lines, plan_id=plan.plan_id))
+        list_lines = partial(Outbox.list_lines, plan_id=plan.plan_id)
+        lines = await ask_outbox(self.settings, list_lines)
+        new = [request for request in lacking if request.key not in lines]
+        if lacking and (self.run is None or (new and self.mode == "all")):
+            # Lines may be out already, of a run that was cancelled, or of one on another machine.
+            await self._put(plan, new, gateway)
+            lines = await ask_outbox(self.settings, list_lines)
+        if lines and (price := find_place(gateway.endpoint).price):
+            gateway.budget.batch_prices[gateway.endpoint.name] = price
         states = [lines[request.key] for request in lacking if request.key in lines]
         if refused := [line.said for line in states if line.state == "refused"]:
             await self.finish()
-            raise ProviderError(f"{gateway.endpoint.name}: its provider takes no such batch: {refused[0]}")
-        queued = 0
-        new = [request for request in lacking if request.key not in lines]
-        if new and (self.run is None or self.mode == "all"):
-            queued = await self._put(plan, new, gateway)
-        if queued or any(line.state in OUT for line in states):
+            raise ProviderError(
+                f"{gateway.endpoint.name}: this run's batch was not taken: {refused[0].rstrip('.')}. Nothing was paid "
+                "for it: start the run again when that is mended, or without --batch"
+            )
+        if any(line.state in OUT for line in states):
             raise BatchAwaited
+        if said := Counter(line.said for line in states if line.state == "live"):
+            calls, why = count_noun(said.total(), "call"), said.most_common(1)[0][0]
+            self.progress.report(Noticed(f"The batch did not answer {calls}, now asked live: {why}"))
 
-    async def _put(self, plan: Plan, requests: Sequence[Request], gateway: ModelGateway) -> int:
-        """Puts lines for requests into the outbox, as many as the limits leave room for; how many."""
+    async def _put(self, plan: Plan, requests: Sequence[Request], gateway: ModelGateway) -> None:
+        """Puts the run into the outbox, and lines for requests, as many as the limits leave room for."""
         endpoint, limit = gateway.endpoint, gateway.budget.shared_limit
         place, writer = find_place(endpoint), BatchClient(endpoint, self.settings.call_timeout_seconds)
         priced = replace(writer.endpoint, price=place.price)
@@ -116,7 +129,7 @@ class Batching:
             mode="all" if self.mode == "all" else "first",
         )
         queue = partial(Outbox.queue, run=self.run, place=place, asked=asked, left_usd=gateway.budget.left_usd)
-        return await ask_outbox(self.settings, partial(queue, limit=limit))
+        await ask_outbox(self.settings, partial(queue, limit=limit))
 
     async def finish(self) -> None:
         """Takes the run out of the outbox."""
@@ -209,7 +222,11 @@ async def wait_for_batch(batching: Batching, progress: Progress, here: bool) -> 
     progress.report(StageBegun(f"{said}. {MAY_END}"))
     await collect_here(settings, [run.run_id], lambda text: progress.report(StageBegun(text)))
     if not await ask_outbox(settings, partial(Outbox.find_runs, run_id=run.run_id)):
-        raise RunInterruptedError(f"What this run waited for was cancelled. {AGAIN}")
+        others = await ask_outbox(settings, partial(Outbox.find_runs, plan_id=run.plan_id))
+        said = "What this run waited for was cancelled"
+        if others:
+            said = f"Run {others[0].run_id} was started for the same samples, and has what this one waited for"
+        raise RunInterruptedError(f"{said}. {AGAIN}")
 
 
 async def suspend(said: str, is_child: bool) -> None:

@@ -94,7 +94,7 @@ class AnthropicWire(RemoteWire):
             )
         return None
 
-    @translated()
+    @translated(of_batch=True)
     async def look(self, remote_id: str) -> RemoteBatch:
         """How far a batch is."""
         batch = await self._get(f"/{quote(remote_id)}")
@@ -110,7 +110,7 @@ class AnthropicWire(RemoteWire):
             for custom_id, row in read_rows(file):
                 yield self._read_row(custom_id, row)
 
-    @translated()
+    @translated(of_batch=True)
     async def cancel(self, remote_id: str) -> None:
         """Cancels a batch that has not ended."""
         came = await self._http.post(f"{self._address}/{quote(remote_id)}/cancel")
@@ -147,7 +147,7 @@ class AnthropicWire(RemoteWire):
             found = {custom_id for custom_id, _ in read_rows(file)}
         return bool(found) and found <= ids
 
-    @translated()
+    @translated(of_batch=True)
     async def _download(self, remote_id: str, file: IO[bytes]) -> None:
         # Not from the address that the batch tells: the key goes nowhere else.
         async with self._http.stream("GET", f"{self._address}/{quote(remote_id)}/results") as came:

@@ -43,6 +43,7 @@ FIRST_POLL_SECONDS, MOST_POLL_SECONDS, BACKING_OFF = 60.0, 900.0, 1.5
 CREATE_SECONDS, LAG_SECONDS = 540.0, 600.0
 # Providers promise 24 hours. Then a batch is cancelled, and what it has is read when that is done, at the latest later.
 MOST_SECONDS, CANCELLING_SECONDS = 26 * 3600.0, 3600.0
+BUSY = f"Another process collects, or was ended less than {LEASE_SECONDS:g} s ago: this one waits for that"
 LEFT_OUT = "The provider's batch ended without an answer to this call"
 
 
@@ -86,7 +87,7 @@ async def collect(
     """
     collector = _Collector(outbox, open_wire, clock, secrets.token_hex(8))
     if not await asyncio.to_thread(outbox.change, lambda connection: take_lease(connection, collector.holder, clock())):
-        return Pass(said=("Another process collects",))
+        return Pass(said=(BUSY,))
     with _holding(collector):
         try:
             await collector.attend_batches()
@@ -174,6 +175,7 @@ class _Collector:
             ) from None
         except ProviderError as error:
             if tried_at is not None and error.maybe_billed:
+                error.args = (f"{error}. Whether the provider took its batch is not known: its list is asked for that",)
                 raise
             if not isinstance(error, RetryableProviderError):
                 await self._finish(row, str(error), otherwise="refused")
@@ -254,7 +256,8 @@ class _Collector:
         except (_LeaseLostError, StoreError):
             raise
         except Exception as error:
-            self.said.append(f"{what}: {str(error) or repr(error)}")
+            again = isinstance(error, RetryableProviderError) and not error.maybe_billed
+            self.said.append(f"{what}: {str(error) or repr(error)}{'. It is tried again' if again else ''}")
 
     async def _change(self, act: Callable[..., T], *values: Any, **named: Any) -> T:
         """Changes the outbox, as long as nobody else collects: by then, what is known here may not be so any more."""

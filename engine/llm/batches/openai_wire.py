@@ -89,7 +89,7 @@ class OpenAIWire(RemoteWire):
                 for custom_id, row in read_rows(file):
                     yield self._read_row(custom_id, row)
 
-    @translated()
+    @translated(of_batch=True)
     async def cancel(self, remote_id: str) -> None:
         """Cancels a batch that has not ended."""
         import openai
@@ -119,11 +119,11 @@ class OpenAIWire(RemoteWire):
         except (openai.NotFoundError, openai.BadRequestError) as error:
             raise self.make_unlisted(error) from error
 
-    @translated()
+    @translated(of_batch=True)
     async def _retrieve(self, remote_id: str) -> "Batch":
         return await self._openai.batches.retrieve(remote_id)
 
-    @translated()
+    @translated(of_batch=True)
     async def _download(self, number: str, file: IO[bytes]) -> None:
         async with self._openai.files.with_streaming_response.content(number) as came:
             async for part in came.iter_bytes():

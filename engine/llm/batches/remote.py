@@ -12,6 +12,7 @@ import httpx
 
 from engine.errors import (
     ContentRefusedError,
+    ModelNotFoundError,
     ProviderError,
     ProviderTimeoutError,
     RequestRefusedError,
@@ -30,11 +31,12 @@ OK, REQUEST_TIMEOUT, SERVER_ERROR = 200, 408, 500
 Method = TypeVar("Method", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
-def translated(creates: bool = False) -> Callable[[Method], Method]:
+def translated(creates: bool = False, of_batch: bool = False) -> Callable[[Method], Method]:
     """Has a method raise a ``ProviderError``, without secrets and without causes, which may quote them.
 
     Args:
         creates: whether it asks for a batch to be made, so that one may be there all the same.
+        of_batch: whether it asks for a batch that was made, or its files.
     """
 
     def decorate(method: Method) -> Method:
@@ -44,6 +46,8 @@ def translated(creates: bool = False) -> Callable[[Method], Method]:
                 return await method(self, *args, **options)
             except Exception as error:
                 made = self.make_error(error, creates)
+                if of_batch and isinstance(made, ModelNotFoundError):
+                    made = self._make_unknown()
             raise made
 
         return cast("Method", call)
@@ -102,8 +106,8 @@ class RemoteWire:
     def make_unlisted(self, why: object) -> RequestRefusedError:
         """The error for a provider that does not show its batches."""
         return RequestRefusedError(
-            f"{self.client.endpoint.name} takes no batches here: its list of batches cannot be read, and by that list "
-            f"one is found again whose answer was lost ({why}). Ask it live, without --batch"
+            f"{self.client.endpoint.name} has no list of its batches, by which one is found again whose answer was "
+            f"lost ({self.redact(str(why))})"
         )
 
     def redact(self, said: str) -> str:
@@ -117,6 +121,14 @@ class RemoteWire:
                 f"{self.client.endpoint.name} gave no answer about a batch in {TIMEOUT_SECONDS:g} s"
             )
         return made
+
+    def _make_unknown(self) -> ModelNotFoundError:
+        endpoint = self.client.endpoint
+        return ModelNotFoundError(
+            f"{endpoint.name} knows of no such batch by the key that is set now. If {endpoint.settings}_API_KEY or "
+            f"{endpoint.settings}_API_BASE were changed, set what they were until its answers are here. After 26 h "
+            "its calls are asked live"
+        )
 
     def _translate_answer(self, status: int, body: Any) -> ProviderError:
         known = f"{status} {json.dumps(body)}"

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from engine.errors import BudgetError
-from engine.llm.client.prices import add_costs
+from engine.llm.client.prices import Price, add_costs
 from engine.llm.client.request import Endpoint, Reply, Request
 from engine.llm.replies.changes import TINY_USD, SharedLimit
 from engine.llm.replies.replies import Lost
@@ -126,7 +126,8 @@ class RunBudget:
     asked, not all before the first. ``ends`` says that the error of a call ends the run: calls in flight are paid for,
     so they are waited for. ``cached_tokens`` are prompt tokens that the provider had in its cache, ``unpriced`` the
     models that had no price, and ``unanswered_calls`` brought no reply: the provider may have billed them nevertheless,
-    for ``unanswered_usd`` at most.
+    for ``unanswered_usd`` at most. ``saved_usd`` is how much more the replies that came at one of ``batch_prices``, by
+    the model's name, would have cost live.
 
     Args:
         concurrency: calls in flight, of all models together.
@@ -147,6 +148,8 @@ class RunBudget:
         self.unanswered_calls = 0
         self.unanswered_usd = 0.0
         self.unpriced: set[str] = set()
+        self.batch_prices: dict[str, Price] = {}
+        self.saved_usd = 0.0
         self._costs: list[float | None] = []
         self._own = Budget(max_cost_usd, lambda bound_usd: BudgetError(self._explain(bound_usd)))
         self._shared = shared
@@ -207,6 +210,10 @@ class RunBudget:
         self._costs.append(reply.cost_usd)
         if reply.cost_usd is None and endpoint is not None:
             self.unpriced.add(endpoint.name)
+        if endpoint is not None and endpoint.price is not None and endpoint.name in self.batch_prices:
+            tokens = reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens
+            if reply.cost_usd and math.isclose(reply.cost_usd, self.batch_prices[endpoint.name].cost(*tokens)):
+                self.saved_usd += endpoint.price.cost(*tokens) - reply.cost_usd
         if not reused:
             self._spend(reply.cost_usd or 0.0)
 

@@ -2,7 +2,8 @@
 
 from fakes.builders import make_budget
 
-from engine.llm.client.request import Reply
+from engine.llm.client.prices import Price
+from engine.llm.client.request import Endpoint, Reply
 from engine.llm.gateway.budget import RunBudget
 from engine.report.costs import describe_costs, describe_spending, list_remarks
 from engine.text.formatting import format_cost
@@ -52,6 +53,16 @@ def test_limit_calls_without_reply_and_models_without_a_price_are_remarked() -> 
     assert "2 calls had no reply. The provider may have billed that all the same, for $0.0100 at most" in unanswered
     assert "No price is known for openai/judge: its cost is not counted." == price
     assert [] == list_remarks(FREE)
+
+
+def test_what_batches_saved_is_remarked() -> None:
+    budget, live, batched = RunBudget(4), Price(2e-3, 4e-3), Price(1e-3, 2e-3)
+    endpoint = Endpoint("openai/test", "openai/test", "", price=live)
+    budget.batch_prices["openai/test"] = batched
+    for price in (batched, batched, live):
+        budget.count(Reply("", "stop", 10, 5, price.cost(10, 5)), reused=True, endpoint=endpoint)
+
+    assert ["Live, it would have cost $0.0400 more: batches saved that."] == list_remarks(budget)
 
 
 def test_cost_is_told_in_a_few_words() -> None:

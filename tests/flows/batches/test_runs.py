@@ -1,7 +1,6 @@
 """Runs that take the price of a batch, in this process, against a server of batches with a clock that is moved."""
 
 import asyncio
-import itertools
 import os
 import shutil
 import signal
@@ -11,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from fakes.batch_clock import move_clock
 from fakes.batches import BatchServer, Manner, serve_batches
 from fakes.provider import Behaviour
 from fakes.waiting import wait_until
@@ -23,6 +23,7 @@ from engine.settings import read_settings
 from flows.batches import collect
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+HALF_HOUR = 1800.0
 VARY = ["run_id", "created_at", "cost_usd"]
 
 
@@ -34,20 +35,10 @@ def server() -> Iterator[BatchServer]:
 
 @pytest.fixture
 def batched(tmp_path: Path, server: BatchServer, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A workspace whose runs ask that server; each look of a run that waits is an hour later than the one before."""
+    """A workspace whose runs ask that server; each look of a run that waits is half an hour after the last."""
     workspace = open_workspace(tmp_path / "batched", server)
     workspace.enter(monkeypatch)
-    monkeypatch.setattr(collect, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(collect, "CLOCK", server.clock)
-    looks = itertools.count()
-    once = collect.collect_once
-
-    async def look(*arguments: Any) -> Any:
-        if next(looks):
-            server.advance(1800)
-        return await once(*arguments)
-
-    monkeypatch.setattr(collect, "collect_once", look)
+    move_clock(monkeypatch, server, HALF_HOUR)
     return workspace
 
 
@@ -135,12 +126,40 @@ def test_batch_that_fails_in_validation_ends_its_run_with_the_provider_s_words(
     from engine.errors import ProviderError
 
     server.manner = Manner(ends="failed")
-    with pytest.raises(ProviderError, match="takes no such batch"):
+    with pytest.raises(ProviderError, match="this run's batch was not taken: Validation of the file failed"):
         synthesize(batch="first")
     server.manner = Manner()
     again = synthesize(batch="first")
 
     assert "attached" == again.status
+    assert (0, 0) == count_left()
+
+
+def test_run_that_was_cancelled_leaves_what_it_has_sent_to_the_next(
+    batched: Workspace, server: BatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.exceptions import CancelledRun
+
+    once = collect.collect_once
+
+    async def send_and_cancel(*arguments: Any) -> Any:
+        told = await once(*arguments)
+        with Outbox(read_settings().replies_place) as outbox:
+            [run] = outbox.find_runs()
+            outbox.end(run.run_id)
+        return told
+
+    with monkeypatch.context() as patch:
+        patch.setattr(collect, "collect_once", send_and_cancel)
+        with pytest.raises(CancelledRun, match="was cancelled"):
+            synthesize(batch="first")
+    asked = server.provider.calls.total()
+    result = synthesize(batch="first")
+
+    assert "attached" == result.status
+    assert 1 == len(server.batches)
+    assert {1} == set(server.submitted.values()) == set(server.billed.values())
+    assert asked + 32 == server.provider.calls.total()
     assert (0, 0) == count_left()
 
 

@@ -19,7 +19,7 @@ from engine.errors import (
     RateLimitedError,
     RequestRefusedError,
 )
-from engine.llm.batches.collector import Pass, collect
+from engine.llm.batches.collector import BUSY, Pass, collect
 from engine.llm.batches.ledger import PAGE, intend, take_lease
 from engine.llm.batches.outbox import BatchRow, LineState, Outbox
 from engine.llm.batches.wire import Answer
@@ -378,7 +378,7 @@ async def test_one_at_a_time_collects(site: Site) -> None:
     queue(site.outbox, 3)
     assert site.outbox.change(lambda connection: take_lease(connection, "other", site.clock()))
     told = await collect(site.outbox, site.provider.open, site.clock)
-    assert (0, ("Another process collects",), []) == (told.sent, told.said, site.provider.steps)
+    assert (0, (BUSY,), []) == (told.sent, told.said, site.provider.steps)
     # One that was killed is waited for for a minute.
     assert 1 == (await site.collect(61)).sent
 

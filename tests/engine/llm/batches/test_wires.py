@@ -177,7 +177,7 @@ async def test_server_that_is_not_there_has_accepted_nothing(server: BatchServer
 async def test_provider_without_a_list_is_refused_before_anything_is_created(server: BatchServer, model: str) -> None:
     async with opened(server, model) as wire:
         server.fail("list", 404)
-        with pytest.raises(RequestRefusedError, match="list of batches cannot be read") as raised:
+        with pytest.raises(RequestRefusedError, match="has no list of its batches") as raised:
             await submit(wire, await write_lines(server, model))
 
     assert (False, 0) == (raised.value.maybe_billed, server.asked["create"])
@@ -345,7 +345,7 @@ async def test_batch_of_another_key_is_not_there_and_its_place_is_not_opened(ser
     async with opened(server, model) as wire:
         number = await submit(wire, await write_lines(server, model))
     async with opened(server, model, "sk-another-0123456789abcdef") as wire:
-        with pytest.raises(ModelNotFoundError, match="No batch found"):
+        with pytest.raises(ModelNotFoundError, match="knows of no such batch"):
             await wire.look(number)
         assert await wire.find("key", server.clock(), ["a"], []) is None
     with pytest.raises(CredentialsError, match="was asked by another key"):
