@@ -1,4 +1,4 @@
-"""A process that collects batches by the wire of OpenAI's form, and is killed or held up at a step of a pass."""
+"""A process that collects batches and is killed or held up at a step of a pass."""
 
 import asyncio
 import os

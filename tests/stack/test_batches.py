@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from fakes.batch_waker import STEPS, kill_waking
 from fakes.batches import Manner
+from fakes.long import choose, longer
 from fakes.stack import Stack
 from fakes.surface import read_refusal
 from fakes.workspace import read_kept
@@ -58,6 +60,11 @@ def read_page(stack: Stack, run_id: str) -> str:
     """The artifact that the run's page shows as its verdict."""
     wanted = {"flow_run_id": {"any_": [run_id]}, "key": {"like_": "verdict"}}
     return "\n".join(str(found["data"]) for found in stack.site.ask("POST", "/artifacts/filter", artifacts=wanted))
+
+
+def count_states(stack: Stack, run_id: str, kind: str) -> int:
+    """How often a run came into states of a kind."""
+    return [state["type"] for state in stack.site.ask("GET", f"/flow_run_states/?flow_run_id={run_id}")].count(kind)
 
 
 def count_open() -> tuple[int, int]:
@@ -146,3 +153,34 @@ def test_run_that_is_cancelled_while_it_waits_sends_nothing(stack: Stack, handle
     assert "CANCELLED" == ended[0]
     assert "0 batches sent, 0 replies kept. 0 runs went on" == passed
     assert ({}, (0, 0), False) == (stack.server.batches, count_open(), is_collecting(stack))
+
+
+@longer
+def test_collector_that_is_killed_while_runs_go_on_leaves_the_others_to_the_next(stack: Stack, handle: str) -> None:
+    count, kills = choose(once=2, at_length=20), choose(once=1, at_length=20)
+    handles = [handle, *(stack.add_model(f"killed waking {number}") for number in range(1, count))]
+    run_ids = {name: stack.site.start_run(handle=name, batch="first") for name in handles}
+    for run_id in run_ids.values():
+        stack.wait_until_suspended(run_id)
+    collect(stack)
+    live = stack.provider.calls.total()
+    stack.server.advance(DAY_SECONDS)
+    with Outbox(read_settings().replies_place) as outbox:
+        outbox.change(lambda connection: connection.execute(text("UPDATE exemplars_batches SET next_poll_at = 0")))
+    killed = {
+        # Each that is killed when it has resumed one leaves one fewer.
+        step: sum(kill_waking(stack.site.url, stack.workspace.variables, step) for _ in range(min(kills, count - 1)))
+        for step in STEPS
+    }
+    collect(stack)
+    ended = {stack.wait_for_end(run_id)[0] for run_id in run_ids.values()}
+    begun = [count_states(stack, run_id, "RUNNING") for run_id in run_ids.values()]
+    print(f"\nKills {killed}; {count} runs went on, begun {begun} times")
+
+    assert dict.fromkeys(STEPS, min(kills, count - 1)) == killed
+    assert {"COMPLETED"} == ended
+    assert {2} == set(begun)
+    assert {1} == set(stack.server.submitted.values()) == set(stack.server.billed.values())
+    assert 32 * count == len(stack.server.submitted)
+    assert live + 32 * count == stack.provider.calls.total()
+    assert (0, 0) == count_open()

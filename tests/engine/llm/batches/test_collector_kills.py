@@ -1,6 +1,6 @@
 """Whatever instant a collector is killed or held up at, no batch is created twice, no line is billed twice or lost.
 
-By the wire of OpenAI's form, at a server that keeps the bill. ``LONG=1 pytest … -s`` kills more often, and prints it.
+By the wires of both forms, at a server that keeps the bill. ``LONG=1 pytest … -s`` kills more often, and prints it.
 """
 
 import signal
@@ -21,6 +21,7 @@ from fakes.reply_tables import run_sql
 from engine.llm.batches.forms import digest_key
 from engine.llm.batches.ledger import LEASE_SECONDS, PAGE
 from engine.llm.batches.outbox import Outbox
+from engine.llm.batches.wire import Place
 from engine.llm.client.prices import Price
 from engine.llm.replies.changes import SharedLimit
 from engine.settings import RepliesPlace
@@ -32,6 +33,11 @@ MOST_PASSES = 12
 PRICE = Price(1e-6, 2e-6)
 # Of each reply of the server.
 COST_USD = PRICE.cost(PROMPT_TOKENS, COMPLETION_TOKENS)
+CLAUDE = replace(PLACE, form="anthropic", model="anthropic/claude-sonnet-4-5", price=PRICE)
+GPT = replace(PLACE, price=PRICE)
+BY_ANTHROPIC = pytest.mark.parametrize("bill", [pytest.param(CLAUDE, id="anthropic")], indirect=True)
+IN_A_FILE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+WITHIN_SECONDS = pytest.mark.parametrize("within_seconds", [0.0, 0.05] if LONG else [0.0])
 
 
 @dataclass
@@ -40,6 +46,7 @@ class Bill:
 
     server: BatchServer
     place: RepliesPlace
+    model: Place
     offset: float = 0.0
     lines: int = 0
 
@@ -48,12 +55,13 @@ class Bill:
         self.server.advance(seconds)
 
     def queue(self, name: str, count: int) -> None:
-        digest = digest_key(PLACE.model, KEY)
-        where = replace(PLACE, api_base=f"{self.server.url}/v1", key_digest=digest, price=PRICE)
+        base = self.server.url if self.model.form == "anthropic" else f"{self.server.url}/v1"
+        where = replace(self.model, api_base=base, key_digest=digest_key(self.model.model, KEY))
+        asked = [replace(each, body={**each.body, "max_tokens": 100}) for each in make_asked(count)]
         with Outbox(self.place) as outbox:
             for number in range(RUNS):
                 run = make_run(f"{name}-{number}")
-                assert count == outbox.queue(run, where, make_asked(count), 1e9, LIMIT)
+                assert count == outbox.queue(run, where, asked, 1e9, LIMIT)
         self.lines += RUNS * count
 
     async def collect_all(self) -> int:
@@ -96,14 +104,26 @@ class Bill:
 
 
 @pytest.fixture
-def bill(place: RepliesPlace) -> Iterator[Bill]:
+def bill(place: RepliesPlace, request: pytest.FixtureRequest) -> Iterator[Bill]:
     with serve_batches(manner=Manner(seconds=30.0)) as server:
-        yield Bill(server, place)
+        yield Bill(server, place, getattr(request, "param", GPT))
 
 
 @longer
-@pytest.mark.parametrize("within_seconds", [0.0, 0.05] if LONG else [0.0])
+@WITHIN_SECONDS
 async def test_collector_that_is_killed_at_any_step_leaves_the_next_to_go_on(bill: Bill, within_seconds: float) -> None:
+    await kill_at_each_step(bill, within_seconds)
+
+
+@longer
+@BY_ANTHROPIC
+@IN_A_FILE
+@WITHIN_SECONDS
+async def test_so_does_one_by_a_wire_that_keeps_no_key_in_a_batch(bill: Bill, within_seconds: float) -> None:
+    await kill_at_each_step(bill, within_seconds)
+
+
+async def kill_at_each_step(bill: Bill, within_seconds: float) -> None:
     passes, killed = Counter[int](), Counter[Step]()
     began = time.monotonic()
     for number in range(ROUNDS):
