@@ -4,6 +4,7 @@ When its lines have ended it begins from the top, finds what came among the kept
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -212,6 +213,7 @@ async def wait_for_batch(batching: Batching, progress: Progress, here: bool) -> 
     said = await asyncio.to_thread(describe_waiting, settings, run.plan_id)
     get_run_logger().info("%s", said)
     await show_page(run.run_id, "verdict", f"# {said}\n", said)
+    progress.report(StageBegun(f"{said}. {MAY_END}" if here else said))
     if not here:
         lines = await ask_outbox(settings, partial(Outbox.count_lines, plan_id=run.plan_id))
         # It stands until the run goes on, while the page is written anew when the calls have gone.
@@ -219,7 +221,6 @@ async def wait_for_batch(batching: Batching, progress: Progress, here: bool) -> 
             f"{count_noun(lines['waits'] + lines['sent'], 'call')} wait for a provider's batch, which answers within a "
             "day. The run goes on by itself then. Under Artifacts, verdict: when they went"
         )
-    progress.report(StageBegun(f"{said}. {MAY_END}"))
     await collect_here(settings, [run.run_id], lambda text: progress.report(StageBegun(text)))
     if not await ask_outbox(settings, partial(Outbox.find_runs, run_id=run.run_id)):
         others = await ask_outbox(settings, partial(Outbox.find_runs, plan_id=run.plan_id))
@@ -239,6 +240,7 @@ async def suspend(said: str, is_child: bool) -> None:
     """
     state: State[None] = Suspended(message=said)
     run_id = UUID(str(flow_run.get_id()))
+    logging.getLogger("prefect.flow_runs").addFilter(_show_as_no_error)
     async with get_client() as client:
         await keep_collecting(client)
         if is_child:
@@ -249,3 +251,10 @@ async def suspend(said: str, is_child: bool) -> None:
             told = await propose_state(client, state, flow_run_id=run_id)
             if told.is_paused():
                 raise Pause(state=told)
+
+
+def _show_as_no_error(record: logging.LogRecord) -> bool:
+    """Keeps a record; Prefect has it in red that a run which waits has not completed."""
+    if record.getMessage().startswith("Finished in state Suspended("):
+        record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+    return True

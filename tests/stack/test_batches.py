@@ -57,9 +57,10 @@ def collect(stack: Stack) -> str:
 
 
 def read_page(stack: Stack, run_id: str) -> str:
-    """The artifact that the run's page shows as its verdict."""
-    wanted = {"flow_run_id": {"any_": [run_id]}, "key": {"like_": "verdict"}}
-    return "\n".join(str(found["data"]) for found in stack.site.ask("POST", "/artifacts/filter", artifacts=wanted))
+    """What the run's page shows as its verdict, and in a few words as its progress."""
+    found = stack.site.ask("POST", "/artifacts/filter", artifacts={"flow_run_id": {"any_": [run_id]}})
+    shown = {each["key"] or each["type"]: each for each in found}
+    return f"{shown['verdict']['data']}\n{shown['progress']['description']}"
 
 
 def count_states(stack: Stack, run_id: str, kind: str) -> int:
@@ -77,6 +78,7 @@ def test_run_that_waits_is_collected_and_goes_on_under_its_own_id(stack: Stack, 
     run_id = stack.site.start_run(handle=handle, batch="first")
     stack.wait_until_suspended(run_id)
     said, is_on = stack.site.read_state(run_id)[1], is_collecting(stack)
+    logged = stack.site.ask("POST", "/logs/filter", logs={"flow_run_id": {"any_": [run_id]}, "level": {"ge_": 40}})
     refused = stack.author.post(f"/models/{handle}/samples/synthesize", json={"effort": "low"})
     state, told = stack.wait_for_end(stack.site.start_run(handle=handle, batch="first"))
     sent = collect(stack)
@@ -94,6 +96,8 @@ def test_run_that_waits_is_collected_and_goes_on_under_its_own_id(stack: Stack, 
     assert run_id in told
     assert "1 batch sent, 0 replies kept. 0 runs went on" == sent
     assert "32 calls went to the provider in a batch at 20" in page
+    assert "Waits: 32 calls will go to the provider in its next batch" in page
+    assert [] == logged
     assert "0 batches sent, 32 replies kept. 1 run went on" == collected
     assert ("COMPLETED", "16 attached") == (ended[0], ended[1].partition(",")[0])
     assert {1} == set(stack.server.submitted.values()) == set(stack.server.billed.values())

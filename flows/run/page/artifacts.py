@@ -11,6 +11,7 @@ from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
+from prefect.exceptions import Pause
 from prefect.runtime import flow_run
 
 from engine.domain.progress import Event, KeptCounted, LoggedProgress, Noticed, Progress, StageBegun
@@ -52,7 +53,7 @@ class PublishedProgress(LoggedProgress):
         super().__init__()
         self.forecast = RunForecast()
         self._listeners = listeners
-        self._stage = "Getting ready"
+        self.stage = "Getting ready"
         self._kept = ""
         self._run_logger = get_run_logger()
 
@@ -63,7 +64,7 @@ class PublishedProgress(LoggedProgress):
         for listener in self._listeners:
             listener.report(event)
         if isinstance(event, StageBegun):
-            self._stage = event.text
+            self.stage = event.text
         elif isinstance(event, KeptCounted):
             kept = sum(event.kept.values())
             self._kept = f", {kept:,} of {event.total:,} kept" if kept else ""
@@ -75,7 +76,7 @@ class PublishedProgress(LoggedProgress):
         standing = self.forecast.standing.total()
         more = f", {standing:,}{' more' if self._kept else ''} stand" if standing else ""
         left = "".join(f", {part}" for part in self.forecast.describe_left())
-        return f"{100 * self.forecast.share:.0f} %{left}{self._kept}{more}: {self._stage}"
+        return f"{100 * self.forecast.share:.0f} %{left}{self._kept}{more}: {self.stage}"
 
 
 @asynccontextmanager
@@ -98,13 +99,16 @@ async def publish_progress(listeners: Sequence[Progress] = (), as_artifact: bool
             await _show(*state)
             shown = state
 
-    done = False
+    last = None
     try:
         async with repeating(publish, INTERVAL_SECONDS):
             yield progress
-        done = True
+        last = 1.0, "Done"
+    except Pause:
+        last = 0.0, f"Waits: {progress.stage}"
+        raise
     finally:
-        await _show(*((1.0, "Done") if done else (progress.forecast.share, f"Ended at {progress.describe()}")))
+        await _show(*(last or (progress.forecast.share, f"Ended at {progress.describe()}")))
 
 
 @asynccontextmanager
