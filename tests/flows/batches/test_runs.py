@@ -138,7 +138,7 @@ def test_batch_that_fails_in_validation_ends_its_run_with_the_provider_s_words(
 def test_run_that_was_cancelled_leaves_what_it_has_sent_to_the_next(
     batched: Workspace, server: BatchServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from prefect.exceptions import CancelledRun
+    from engine.errors import RunInterruptedError
 
     once = collect.collect_once
 
@@ -151,7 +151,7 @@ def test_run_that_was_cancelled_leaves_what_it_has_sent_to_the_next(
 
     with monkeypatch.context() as patch:
         patch.setattr(collect, "collect_once", send_and_cancel)
-        with pytest.raises(CancelledRun, match="was cancelled"):
+        with pytest.raises(RunInterruptedError, match="was cancelled"):
             synthesize(batch="first")
     asked = server.provider.calls.total()
     result = synthesize(batch="first")
