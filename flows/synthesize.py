@@ -1,7 +1,6 @@
 """The main job: a model's handle, a synth type and an effort become a checked Parquet sample set."""
 
 from contextlib import nullcontext
-from dataclasses import asdict
 from functools import partial
 from typing import cast
 
@@ -13,13 +12,13 @@ from engine.domain.model import SynthType, check_handle
 from engine.domain.progress import Progress
 from engine.domain.run_request import RunRequest
 from engine.domain.verdict import RunResult
-from engine.run.job import Job, check_batch, check_synth_type
+from engine.run.job import Job, check_synth_type
 from engine.run.outcome import find_finished, read_result
 from engine.settings import read_settings
 from engine.store.store import StoredSet
 from engine.system.concurrency import add_log_context
 from expectations.own_suites import check_own_suites
-from flows.batches.waiting import BatchAwaited, Batching, open_batching, suspend, take_over, wait_for_batch
+from flows.batches.waiting import BatchAwaited, Batching, open_batching, suspend, wait_for_batch
 from flows.observability.logs import ignore_closed_output
 from flows.review.flow import resume_review, wait_for_person
 from flows.review.waiting import keep_to_one
@@ -123,8 +122,8 @@ async def _work(wanted: RunRequest, shared: RunResources | None, here: bool) -> 
         nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
         resources.hold_lease(handle) as lease,
     ):
-        batching = await open_batching(resources.settings, check_batch(wanted.batch), asdict(wanted))
         while True:
+            batching = await open_batching(resources.settings, wanted)
             async with resources.publish_progress() as progress:
                 batching.progress = progress
                 try:
@@ -142,7 +141,7 @@ async def make_samples(
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.folder)
         finish_replacing(done)
         return read_result(done)
-    job = batching.job = batching.read_inputs() or await load_job(wanted, resources)
+    job = batching.job = batching.job or await load_job(wanted, resources)
     if job.lacks_nothing:
         await lease.confirm()
         return find_nothing_lacking(settings, job)
@@ -150,10 +149,10 @@ async def make_samples(
     stamp = make_stamp(job)
     async with resources.open_models(job.level, progress) as models:
         rounds = await call(plan, settings, job, models.gateway, run_heavy)
-        await take_over(batching, rounds.plan.plan_id, resources.client)
+        await batching.take_over(rounds.plan.plan_id, resources.client)
         expected = await estimate(settings, rounds, models, progress)
         await resources.import_ahead()
-        if batching.mode == "all":
+        if wanted.batch == "all":
             models.voting_judge.ask_ahead = batching.queue_votes
         await run_rounds(rounds, models, progress, expected, resources, batching.queue_cells)
     # Where the sets of other runs came in since the check, it is their ids that are returned: it is made again.

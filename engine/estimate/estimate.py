@@ -209,14 +209,12 @@ def _estimate_kind(kind: CallKind) -> Spread[Amount]:
 def _price_batches(kinds: Sequence[CallKind]) -> Spread[float] | None:
     """What calls cost in batches, likely and at most; None where that is not known, or not to be had."""
     try:
-        prices = [find_place(kind.endpoint).price for kind in kinds]
+        endpoints = [replace(kind.endpoint, price=find_place(kind.endpoint).price) for kind in kinds]
     except InputError:
         return None
-    placed = [
-        replace(kind, endpoint=replace(kind.endpoint, price=price)) for kind, price in zip(kinds, prices, strict=True)
-    ]
-    costs = [(amount.likely.cost_usd, amount.most.cost_usd) for amount in map(_estimate_kind, placed)]
-    likely, most = (add_costs(*(cost[side] for cost in costs)) for side in range(2))
+    amounts = [_estimate_kind(replace(kind, endpoint=each)) for kind, each in zip(kinds, endpoints, strict=True)]
+    likely = add_costs(*(amount.likely.cost_usd for amount in amounts))
+    most = add_costs(*(amount.most.cost_usd for amount in amounts))
     return None if likely is None or most is None else Spread(likely, most)
 
 

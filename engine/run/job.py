@@ -23,7 +23,7 @@ from engine.domain.language_tag import name_tag
 from engine.domain.model import EFFORTS, SYNTH_TYPES, BatchMode, Effort, Model, Pole, Pool, SynthType
 from engine.domain.run_request import RunRequest
 from engine.errors import InputError, ModelNotFoundError
-from engine.llm.batches.forms import find_form
+from engine.llm.batches.forms import find_place
 from engine.llm.embedded import embedded_models
 from engine.llm.embedded.embedded_models import EMBEDDED, EmbeddedFile, choose_model, find_embedded, is_embedded
 from engine.llm.endpoints import asks_decisions, check_prices, describe_endpoint
@@ -90,7 +90,7 @@ def load_job(settings: Settings, request: RunRequest, dry: bool = False) -> Job:
     if is_embedded(level.synth_model):
         level = take_file(settings, model, level, level.synth_model)
     if check_batch(request.batch) != "none":
-        find_form(describe_endpoint(settings, level))
+        find_place(describe_endpoint(settings, level))
     samples_uri = settings.locate(settings.samples_uri)
     if not dry:
         check_prices(settings, level)

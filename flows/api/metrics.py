@@ -197,13 +197,13 @@ class BatchGauges:
     def refresh(self) -> float:
         """Counts once; a database that cannot be read leaves the last count. Returns the pause, in seconds."""
         try:
-            count, lines = count_open(self._place)
+            counts = count_open(self._place)
         except StoreError as error:
             LOGGER.warning("Batches cannot be counted: %s", error)
         else:
-            self._open.set(count)
+            self._open.set(counts["batches"])
             for state in ("waits", "sent"):
-                self._lines.labels(state).set(lines[state])
+                self._lines.labels(state).set(counts[state])
         return STORE_PAUSE_SECONDS
 
 

@@ -25,7 +25,7 @@ from prefect.states import Cancelled, Completed, Pending, Running
 from engine.backfills.targets import BackfillRequest, examine
 from engine.domain.verdict import RunResult
 from engine.errors import SharedBudgetError
-from engine.llm.batches.outbox import Outbox
+from engine.llm.batches.outbox import BatchRun, Outbox
 from engine.llm.gateway.budget import Budget
 from engine.llm.gateway.model_gateway import SharedModels
 from engine.llm.replies.changes import SharedLimit
@@ -44,16 +44,15 @@ STOPPED = f"The backfill was stopped. {AGAIN}"
 SPARE_THREADS = 16
 
 
-def find_awaited(settings: Settings, request: BackfillRequest) -> tuple[dict[str, str], set[str]]:
-    """The runs that wait for a batch for what the backfill would make: their ids by handle, and those that can go on.
+def find_awaited(settings: Settings, request: BackfillRequest) -> dict[str, BatchRun]:
+    """The runs that wait for a batch for what the backfill would make, by handle.
 
     Raises:
         StoreError: the outbox cannot be read.
     """
     with Outbox(settings.replies_place) as outbox:
-        runs, ready = outbox.find_runs(), {run.run_id for run in outbox.list_ready()}
-    alike = [run for run in runs if run.asked == asdict(request.ask_for(run.handle))]
-    return {run.handle: run.run_id for run in alike}, ready
+        runs = outbox.find_runs()
+    return {run.handle: run for run in runs if run.asked == asdict(request.ask_for(run.handle))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from engine.errors import (
     SharedBudgetError,
     StoreError,
 )
+from engine.llm.batches.outbox import BatchRun
 from engine.text.formatting import capitalise
 from flows.backfills.runs import ChildRuns, find_awaited
 from flows.run.resources import RunResources, RunSnapshot
@@ -53,15 +54,14 @@ class BackfillWorker:
     stopped: BaseException | None = None
     parts_usd: float = 0.0
     _working: dict[str, RunSnapshot] = field(default_factory=dict)
-    # The runs that wait for a batch, by handle, and those of them that can go on.
-    _awaited: dict[str, str] = field(default_factory=dict)
-    _ready: set[str] = field(default_factory=set)
+    # The runs that wait for a batch, by handle.
+    _awaited: dict[str, BatchRun] = field(default_factory=dict)
     _common_errors: int = 0
 
     async def work(self, rows: Sequence[ModelRow]) -> None:
         """Works until no model waits or the worker is stopped; models that are under way are finished in both cases."""
         if self._request.batch != "none":
-            self._awaited, self._ready = await asyncio.to_thread(find_awaited, self._resources.settings, self._request)
+            self._awaited = await asyncio.to_thread(find_awaited, self._resources.settings, self._request)
         waiting = iter(rows)
         working = [asyncio.create_task(self._work_through(waiting)) for _ in range(self._request.models_at_once)]
         try:
@@ -117,14 +117,14 @@ class BackfillWorker:
 
     async def _synthesize(self, row: ModelRow) -> None:
         awaited = self._awaited.get(row.handle)
-        if awaited is not None and awaited not in self._ready:
-            note = f"Run {awaited} waits for a provider's batch"
-            self._log_row(self._ledger.update(row.handle, state="in a batch", note=note, run_id=awaited))
+        if awaited is not None and not awaited.is_ready:
+            note = f"Run {awaited.run_id} waits for a provider's batch"
+            self._log_row(self._ledger.update(row.handle, state="in a batch", note=note, run_id=awaited.run_id))
             return
         if awaited is None and await self._skip(row):
             return
         try:
-            run = None if awaited is None else await self._children.take_up(awaited)
+            run = None if awaited is None else await self._children.take_up(awaited.run_id)
             run = run or await self._children.create(row.handle, self._request)
         except (httpx.HTTPError, PrefectException) as error:
             said = OrchestratorError(f"Prefect's server made no run of {row.handle}: {error}")

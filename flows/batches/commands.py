@@ -2,8 +2,7 @@
 
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +10,9 @@ from engine.errors import InputError
 from engine.text.formatting import count_noun, format_cost
 from flows.cli.in_process import quiet_libraries
 from flows.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from engine.llm.batches.outbox import BatchRun
 
 app = typer.Typer(no_args_is_help=True, help="List and cancel the calls that wait for a provider's batch.")
 
@@ -21,19 +23,21 @@ def list_command(as_json: JsonOption = False) -> None:
     quiet_libraries(verbose=False)
     from rich.text import Text
 
+    from engine.llm.batches.forms import Place
     from engine.llm.batches.outbox import Outbox
     from engine.settings import read_settings
+    from flows.batches.collect import format_time
     from flows.cli.console import make_console, make_table
 
     with Outbox(read_settings().replies_place) as outbox:
         batches, runs = outbox.list_batches(), outbox.find_runs()
-        counts = {run.run_id: dict(outbox.count_lines(run.plan_id)) for run in runs}
     if as_json:
+        told = [asdict(batch) | {"place": json.loads(batch.place), "state": batch.state} for batch in batches]
         waiting = [
-            {"run_id": run.run_id, "handle": run.handle, "queued_at": run.queued_at, "lines": counts[run.run_id]}
+            {"run_id": run.run_id, "handle": run.handle, "queued_at": run.queued_at, "lines": _count_lines(run)}
             for run in runs
         ]
-        print(json.dumps({"batches": [asdict(batch) for batch in batches], "runs": waiting}))
+        print(json.dumps({"batches": told, "runs": waiting}))
         return
     console = make_console()
     if not batches and not runs:
@@ -42,15 +46,15 @@ def list_command(as_json: JsonOption = False) -> None:
     if batches:
         table = make_table("batch", "model", "state", "created", "until", numbers=("calls", "answered", "at most"))
         for batch in batches:
-            told = (batch.batch[:12], batch.model, batch.state, _format(batch.created_at), _format(batch.until))
-            table.add_row(*map(Text, told), f"{batch.lines:,}", f"{batch.done:,}", format_cost(batch.bound_usd))
+            model, times = Place.from_json(batch.place).model, map(format_time, (batch.created_at, batch.until))
+            cells = map(Text, (batch.batch[:12], model, batch.state, *times))
+            table.add_row(*cells, f"{batch.lines:,}", f"{batch.done:,}", format_cost(batch.bound_usd))
         console.print(table)
     if runs:
         table = make_table("run", "model", "since", numbers=("not sent", "sent", "answered", "asked live"))
         for run in runs:
-            lines = counts[run.run_id]
-            numbers = (f"{lines.get(state, 0):,}" for state in ("waits", "sent", "done", "live"))
-            table.add_row(*map(Text, (run.run_id, run.handle, _format(run.queued_at))), *numbers)
+            numbers = (f"{count:,}" for count in _count_lines(run).values())
+            table.add_row(*map(Text, (run.run_id, run.handle, format_time(run.queued_at))), *numbers)
         console.print(table)
 
 
@@ -70,16 +74,15 @@ def cancel_command(
             found = "none" if not batches else f"{len(batches)} batches"
             raise InputError(f"{which!r} names {found} of those that wait. 'exemplars batches list' shows them")
         for run in runs:
-            unsent = outbox.count_lines(run.plan_id)["waits"]
             outbox.end(run.run_id)
             print(
-                f"{count_noun(unsent, 'call')} of run {run.run_id} will not be sent, and what was sent is kept when it "
-                "comes. Cancel the run in Prefect too, where it is suspended there"
+                f"{count_noun(run.waits, 'call')} of run {run.run_id} will not be sent, and what was sent is kept when "
+                "it comes. Cancel the run in Prefect too, where it is suspended there"
             )
         for batch in batches:
             outbox.cancel(batch)
             print(f"Batch {batch[:12]} is cancelled by the next pass, within five minutes; its runs ask the rest live")
 
 
-def _format(moment: float | None) -> str:
-    return "–" if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"
+def _count_lines(run: "BatchRun") -> dict[str, int]:
+    return {"waits": run.waits, "sent": run.sent, "done": run.done, "live": run.live}

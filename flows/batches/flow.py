@@ -1,8 +1,7 @@
 """The flow ``batches``: one pass over all batches, after which the runs that waited for them go on."""
 
-import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -19,19 +18,19 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Completed
 
-from engine.llm.batches.outbox import BatchRun, Outbox
+from engine.llm.batches.outbox import DAY_SECONDS, BatchRun, Outbox
 from engine.settings import Settings
 from engine.text.formatting import capitalise, count_noun
-from flows.batches.collect import CLOCK, collect_once, describe_waiting, keep_collecting
+from flows.batches.collect import CLOCK, ask_outbox, collect_once, describe_waiting, keep_collecting
 from flows.run.labels import LIVE_TYPES, PART
 from flows.run.page.artifacts import show_page
 from flows.run.run_events import attending_flow
 
 PAGE = 200
 # How long the outbox keeps a run that Prefect does not know.
-FORGOTTEN_SECONDS = 7 * 86_400.0
-# A backfill queues its models' calls one after the other: they are to go in one file. A run of its own need not wait.
-QUIET_SECONDS = 240.0
+FORGOTTEN_SECONDS = 7 * DAY_SECONDS
+# A backfill queues its models' calls one after the other: they are to go in one file, if it does not take longer.
+MOST_COMPANY_SECONDS = 3600.0
 BACKFILL, PARTS_QUEUE = "backfill/on-demand", "parts"
 
 
@@ -40,58 +39,65 @@ async def batches() -> State[Any]:
     """Sends the calls that wait for a batch, takes in what came, and has the runs go on that waited for it."""
     logger = get_run_logger()
     async with attending_flow() as settings, get_client() as client:
-        waiting = await _drop_ended(settings, client)
-        unsent = [run for run in waiting if _count(settings, run)["waits"]]
-        backfills = await _read_parents(client, unsent)
-        told = await collect_once(settings, 0.0 if all(map(_is_over, backfills.values())) else QUIET_SECONDS)
-        for run in unsent:
-            if not _count(settings, run)["waits"]:
-                said = await asyncio.to_thread(describe_waiting, settings, run.plan_id)
+        runs, known = await _drop_ended(settings, client)
+        unsent = {run.run_id: run for run in runs if run.waits}
+        told = await collect_once(settings, may_send(list(unsent.values()), known, CLOCK()))
+        runs = await ask_outbox(settings, Outbox.find_runs)
+        for run in runs:
+            if run.run_id in unsent and not run.waits:
+                said = describe_waiting([run])
                 await show_page(run.run_id, "verdict", f"# {said}\n", said)
         for line in told.said:
             logger.info("%s", line)
-        woken = await _wake(settings, client)
-        if not waiting and not told.is_open:
+        woken = await _wake(client, [run for run in runs if run.is_ready])
+        if not runs and not told.is_open:
             await keep_collecting(client, on=False)
-            if _read_runs(settings):
+            if await ask_outbox(settings, Outbox.find_runs):
                 # One began to wait meanwhile.
                 await keep_collecting(client)
     return Completed(message=capitalise(f"{told}. {count_noun(woken, 'run')} went on"))
 
 
-async def _drop_ended(settings: Settings, client: PrefectClient) -> list[BatchRun]:
-    """Takes the runs out of the outbox that are over by what Prefect says; the others."""
-    runs = _read_runs(settings)
-    states = await _read_flow_runs(client, [run.run_id for run in runs])
-    # Those that Prefect does not know may be of a plain command, with a server of its own.
-    old = CLOCK() - FORGOTTEN_SECONDS
-    is_over = {
-        run.run_id: run.queued_at < old if (found := states.get(run.run_id)) is None else _is_over(found)
-        for run in runs
-    }
-    with Outbox(settings.replies_place) as outbox:
-        for run_id in (run_id for run_id, over in is_over.items() if over):
-            outbox.end(run_id)
-    return [run for run in runs if not is_over[run.run_id]]
+def may_send(unsent: Sequence[BatchRun], known: Mapping[str, FlowRun], now: float) -> bool:
+    """Whether the lines of runs that wait are to be sent: not while a backfill of theirs may still queue others.
+
+    Args:
+        known: the backfills, by run id.
+        now: in seconds since 1970.
+    """
+    is_queueing = any(not _is_over(known[run.parent]) for run in unsent if run.parent and run.parent in known)
+    return not is_queueing or min(run.queued_at for run in unsent) < now - MOST_COMPANY_SECONDS
 
 
-async def _wake(settings: Settings, client: PrefectClient) -> int:
-    """Has the suspended runs go on none of whose lines is out; how many."""
-    with Outbox(settings.replies_place) as outbox:
-        ready = {run.run_id: run for run in outbox.list_ready()}
-    found, parents = await _read_flow_runs(client, list(ready)), await _read_parents(client, list(ready.values()))
-    woken = 0
+async def _drop_ended(settings: Settings, client: PrefectClient) -> tuple[list[BatchRun], dict[str, FlowRun]]:
+    """Takes the runs out of the outbox that are over by what Prefect says; the others, and what it knows of all."""
+    runs, kept = await ask_outbox(settings, Outbox.find_runs), list[BatchRun]()
+    known = await _read_flow_runs(client, runs)
+    for run in runs:
+        found = known.get(run.run_id)
+        # Those that Prefect does not know may be of a plain command, with a server of its own.
+        if run.queued_at < CLOCK() - FORGOTTEN_SECONDS if found is None else _is_over(found):
+            await ask_outbox(settings, Outbox.end, run_id=run.run_id)
+        else:
+            kept.append(run)
+    return kept, known
+
+
+async def _wake(client: PrefectClient, ready: Sequence[BatchRun]) -> int:
+    """Has the suspended ones of these runs go on; how many."""
+    known, woken = await _read_flow_runs(client, ready), 0
     children: dict[str | None, list[FlowRun]] = defaultdict(list)
-    for run_id, run in found.items():
-        if run.state is None or not run.state.is_paused():
+    for run in ready:
+        found = known.get(run.run_id)
+        if found is None or found.state is None or not found.state.is_paused():
             continue
-        if run.deployment_id is not None:
-            await client.resume_flow_run(run.id)
+        if found.deployment_id is not None:
+            await client.resume_flow_run(found.id)
             woken += 1
         else:
-            children[ready[run_id].parent].append(run)
+            children[run.parent].append(found)
     for parent_id, runs in children.items():
-        parent = parents.get(str(parent_id))
+        parent = known.get(str(parent_id))
         # The process of a plain command has them go on itself.
         if parent is None or parent.deployment_id is not None or _is_over(parent):
             woken += await _start_part(client, parent, runs)
@@ -129,22 +135,9 @@ async def _start_part(client: PrefectClient, parent: FlowRun | None, runs: Seque
     return len(handles)
 
 
-def _count(settings: Settings, run: BatchRun) -> Counter[str]:
-    with Outbox(settings.replies_place) as outbox:
-        return outbox.count_lines(run.plan_id)
-
-
-def _read_runs(settings: Settings) -> list[BatchRun]:
-    with Outbox(settings.replies_place) as outbox:
-        return outbox.find_runs()
-
-
-async def _read_parents(client: PrefectClient, runs: Sequence[BatchRun]) -> dict[str, FlowRun]:
-    return await _read_flow_runs(client, list({run.parent for run in runs if run.parent}))
-
-
-async def _read_flow_runs(client: PrefectClient, run_ids: Sequence[str]) -> dict[str, FlowRun]:
-    """The flow runs of these ids that Prefect knows."""
+async def _read_flow_runs(client: PrefectClient, runs: Sequence[BatchRun]) -> dict[str, FlowRun]:
+    """What Prefect knows of runs and of their backfills, by run id."""
+    run_ids = sorted({run.run_id for run in runs} | {run.parent for run in runs if run.parent})
     found: dict[str, FlowRun] = {}
     for begin in range(0, len(run_ids), PAGE):
         wanted = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id) for run_id in run_ids[begin : begin + PAGE]]))

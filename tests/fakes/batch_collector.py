@@ -7,18 +7,19 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fakes.store_writers import CONTEXT, PRELOADED, SECONDS
 from fakes.waiting import wait_until
 
 from engine.llm.batches.collector import Pass, collect
+from engine.llm.batches.forms import Place
 from engine.llm.batches.ledger import PAGE
 from engine.llm.batches.outbox import Outbox
-from engine.llm.batches.wire import Answer, Line, Place, RemoteBatch, Wire
+from engine.llm.batches.wire import Answer, Line, RemoteBatch, Wire
 from engine.llm.batches.wires import open_wire
 from engine.settings import RepliesPlace
 
@@ -31,20 +32,20 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 CONTEXT.set_forkserver_preload([*PRELOADED, "fakes.batch_collector", "litellm"])
 
 
-class Wired:
+class Wired(Wire):
     """A wire whose process gets a signal at a step, at once or within some milliseconds of it."""
 
     def __init__(self, wire: Wire, step: Step | None, number: signal.Signals, within_seconds: float) -> None:
         self._wire, self._step, self._number, self._within = wire, step, number, within_seconds
         self._has_read = False
 
-    async def upload(self, key: str, lines: Sequence[Line]) -> str | None:
+    async def upload(self, key: str, lines: Iterable[Line]) -> str | None:
         self._reach("intent")
         file_id = await self._wire.upload(key, lines)
         self._reach("upload")
         return file_id
 
-    async def create(self, key: str, file_id: str | None, lines: Sequence[Line]) -> str:
+    async def create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> str:
         self._reach("try")
         remote_id = await self._wire.create(key, file_id, lines)
         self._reach("create")
@@ -74,6 +75,15 @@ class Wired:
         if self._has_read:
             self._reach("kept")
         await self._wire.close()
+
+    async def _create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    async def _find_results(self, remote_id: str) -> list[str]:
+        raise NotImplementedError
+
+    def _read_row(self, row: Mapping[str, Any]) -> tuple[int | None, Any]:
+        raise NotImplementedError
 
     def _reach(self, step: Step) -> None:
         if step != self._step:

@@ -1,9 +1,10 @@
 """Lines of batches for the tests: a place, a run, and what it asks."""
 
+from collections import Counter
 from typing import Any
 
+from engine.llm.batches.forms import Place
 from engine.llm.batches.outbox import Asked, BatchRun, Outbox
-from engine.llm.batches.wire import Place
 from engine.llm.client.prices import Price
 from engine.llm.replies.changes import SharedLimit
 
@@ -15,8 +16,8 @@ BOUND_USD = 0.01
 
 
 def make_run(plan_id: str = "plan-1", **values: Any) -> BatchRun:
-    told = {"run_id": f"run of {plan_id}", "handle": HANDLE, "synth_type": "from_traits", "effort": "high"}
-    given: dict[str, Any] = {**told, "mode": "first", "asked": {"handle": HANDLE}, "inputs": b"\x00job", **values}
+    told = {"run_id": f"run of {plan_id}", "handle": HANDLE, "effort": "high"}
+    given: dict[str, Any] = {**told, "asked": {"handle": HANDLE}, "inputs": b"\x00job", **values}
     return BatchRun(plan_id=plan_id, **given)
 
 
@@ -37,3 +38,13 @@ def queue(
     left_usd: float = 1e9,
 ) -> int:
     return outbox.queue(make_run(plan_id), place, make_asked(count), left_usd, limit)
+
+
+def count_lines(outbox: Outbox, plan_id: str) -> Counter[str]:
+    """How many lines of a plan are in which state."""
+    return Counter(state for state, _ in outbox.list_lines(plan_id).values())
+
+
+def list_ready(outbox: Outbox) -> list[str]:
+    """The ids of the runs whose lines have all ended."""
+    return [run.run_id for run in outbox.find_runs() if run.is_ready]

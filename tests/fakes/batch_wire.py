@@ -1,11 +1,12 @@
 """A provider of batches in memory, whose wire does what a test tells it."""
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from engine.llm.batches.wire import Answer, Line, Place, RemoteBatch
+from engine.llm.batches.forms import Place
+from engine.llm.batches.wire import Answer, Line, RemoteBatch, Wire
 from engine.llm.client.request import Reply
 
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.001)
@@ -56,16 +57,15 @@ class FakeProvider:
             raise self.errors[name].popleft()
 
 
-class FakeWire:
+class FakeWire(Wire):
     def __init__(self, provider: FakeProvider) -> None:
         self.provider = provider
 
-    async def upload(self, key: str, lines: Sequence[Line]) -> str | None:
+    async def upload(self, key: str, lines: Iterable[Line]) -> str | None:
         self.provider.step("upload")
-        assert len(lines) == len({line.custom_id for line in lines})
         return f"file-{key}"
 
-    async def create(self, key: str, file_id: str | None, lines: Sequence[Line]) -> str:
+    async def create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> str:
         provider = self.provider
         provider.step("create")
         assert f"file-{key}" == file_id
@@ -84,7 +84,7 @@ class FakeWire:
     async def look(self, remote_id: str) -> RemoteBatch:
         self.provider.step("look")
         state = self.provider.remote[remote_id].state
-        return RemoteBatch(remote_id, state, said="too many lines" if state == "refused" else "", counts="none yet")
+        return RemoteBatch(state, "too many lines" if state == "refused" else "none yet")
 
     async def read(self, remote_id: str) -> AsyncIterator[Answer]:
         self.provider.step("read")
@@ -102,3 +102,12 @@ class FakeWire:
 
     async def close(self) -> None:
         self.provider.closed += 1
+
+    async def _create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    async def _find_results(self, remote_id: str) -> list[str]:
+        raise NotImplementedError
+
+    def _read_row(self, row: Mapping[str, Any]) -> tuple[int | None, Any]:
+        raise NotImplementedError

@@ -6,11 +6,9 @@ after a kill goes on from there; only whether the provider took a create may be 
 
 import asyncio
 import json
-import math
 import secrets
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -18,6 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from engine.errors import CredentialsError, ProviderError, ProviderTimeoutError, RetryableProviderError, StoreError
+from engine.llm.batches.forms import Place
 from engine.llm.batches.ledger import (
     LEASE_SECONDS,
     LIST_BODIES,
@@ -31,20 +30,20 @@ from engine.llm.batches.ledger import (
     settle,
     take_lease,
 )
-from engine.llm.batches.outbox import BatchRow, Outbox
-from engine.llm.batches.wire import Answer, Line, Place, Wire
+from engine.llm.batches.outbox import BatchRow, Outbox, State
+from engine.llm.batches.wire import Answer, Line, Wire
 from engine.text.formatting import count_noun
 
 T = TypeVar("T")
 
 # A batch is looked at after so long, then ever more seldom.
-FIRST_POLL_SECONDS, MOST_POLL_SECONDS, BACKING_OFF = 60.0, 900.0, 1.5
+FIRST_POLL_SECONDS, MOST_POLL_SECONDS = 60.0, 900.0
 # A create is over in less than this, and a list shows it by then; the guide says what a slower list could cost.
 CREATE_SECONDS, LAG_SECONDS = 540.0, 600.0
 # Providers promise 24 hours. Then a batch is cancelled, and what it has is read when that is done, at the latest later.
 MOST_SECONDS, CANCELLING_SECONDS = 26 * 3600.0, 3600.0
 BUSY = f"Another process collects, or was ended less than {LEASE_SECONDS:g} s ago: this one waits for that"
-LEFT_OUT = "The provider's batch ended without an answer to this call"
+LEFT_OUT = "The provider's batch ended without a reply to some of its calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +68,7 @@ class Pass:
 
 
 async def collect(
-    outbox: Outbox,
-    open_wire: Callable[[Place], Wire],
-    clock: Callable[[], float] = time.time,
-    quiet_seconds: float = 0.0,
+    outbox: Outbox, open_wire: Callable[[Place], Wire], clock: Callable[[], float] = time.time, sends: bool = True
 ) -> Pass:
     """Does one pass; nothing where somebody else is at it.
 
@@ -80,7 +76,7 @@ async def collect(
         open_wire: opens the wire of a place, in a thread; ``CredentialsError`` where the key that is set now is another
             one.
         clock: seconds since 1970.
-        quiet_seconds: the lines of a place wait until nothing was queued for it for so long, though not over an hour.
+        sends: whether lines that wait are sent, or left to wait for others.
 
     Raises:
         StoreError: the outbox cannot be read or written.
@@ -88,16 +84,18 @@ async def collect(
     collector = _Collector(outbox, open_wire, clock, secrets.token_hex(8))
     if not await asyncio.to_thread(outbox.change, lambda connection: take_lease(connection, collector.holder, clock())):
         return Pass(said=(BUSY,))
-    with _holding(collector):
-        try:
-            await collector.attend_batches()
-            await collector.send_lines(quiet_seconds)
-        except _LeaseLostError:
-            collector.said.append("Another process has begun to collect")
-        finally:
-            await collector.close()
-        rows = await asyncio.to_thread(outbox.list_batches)
-        waiting = await asyncio.to_thread(outbox.read, lambda connection: list_waiting(connection, math.inf, 0.0))
+    renewing = asyncio.create_task(collector.keep_lease())
+    try:
+        await collector.attend_batches()
+        if sends:
+            await collector.send_lines()
+    except _LeaseLostError:
+        collector.said.append("Another process has begun to collect")
+    finally:
+        renewing.cancel()
+        await collector.close()
+        await asyncio.to_thread(outbox.change, lambda connection: give_lease_back(connection, collector.holder))
+    rows, waiting = await asyncio.to_thread(lambda: (outbox.list_batches(), outbox.read(list_waiting)))
     is_open = bool(waiting) or any(row.state != "over" for row in rows)
     return Pass(collector.sent, collector.kept, is_open, tuple(collector.said))
 
@@ -112,33 +110,44 @@ class _Collector:
     open_wire: Callable[[Place], Wire]
     clock: Callable[[], float]
     holder: str
-    wires: dict[Place, Wire] = field(default_factory=dict)
+    wires: dict[str, Wire] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     sent: int = 0
     kept: int = 0
+
+    async def keep_lease(self) -> None:
+        """Renews the lease until it is cancelled."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            with suppress(StoreError, _LeaseLostError):
+                await self._change(lambda _: None)
 
     async def attend_batches(self) -> None:
         """Goes on with each batch that is not over."""
         rows = await asyncio.to_thread(self.outbox.list_batches)
         taken = {row.remote_id for row in rows if row.remote_id}
         for row in rows:
-            known = f"{row.batch[:12]} ({row.remote_id})" if row.remote_id else row.batch[:12]
-            by = f", submitted by the key {row.place.key_digest}" if row.place.key_digest else ""
-            with self._noting(f"Batch {known} of {row.model}{by}"):
+            if row.state == "over":
+                continue
+            known = f" ({row.remote_id})" if row.remote_id else ""
+            with self._noting(f"Batch {row.batch[:12]}{known} of {Place.from_json(row.place).model}"):
                 try:
                     await self._attend(row, taken)
-                except ProviderError as error:
-                    if self._gives_up(row, error):
+                except (RetryableProviderError, StoreError, _LeaseLostError):
+                    raise
+                except Exception as error:
+                    # A person or its time has ended it, and nobody can read it any more.
+                    is_lost = row.remote_id and self._is_late(row) and not isinstance(error, CredentialsError)
+                    if row.cancel_at or is_lost:
                         await self._finish(row, str(error))
                     raise
 
-    async def send_lines(self, quiet_seconds: float) -> None:
+    async def send_lines(self) -> None:
         """Makes batches of the lines that wait, and sends them."""
-        for written in await self._change(list_waiting, self.clock(), quiet_seconds):
-            place = Place.from_json(written)
-            with self._noting(f"Calls to {place.model} that wait"):
+        for place in await self._change(list_waiting):
+            with self._noting(f"Calls to {Place.from_json(place).model} that wait"):
                 await self._open(place)
-                while row := await self._change(intend, written, self.clock()):
+                while row := await self._change(intend, place, self.clock()):
                     await self._submit(row)
 
     async def close(self) -> None:
@@ -148,13 +157,11 @@ class _Collector:
                 await wire.close()
 
     async def _attend(self, row: BatchRow, taken: set[str]) -> None:
-        if row.state == "over":
-            return
         if row.remote_id:
             if self.clock() >= (row.next_poll_at or 0.0):
-                await self._poll(row)
-        elif row.tried_at is not None:
-            await self._look_for(row, row.tried_at, taken)
+                await self._poll(row, row.remote_id)
+        elif row.created_at is not None:
+            await self._look_for(row, row.created_at, taken)
         elif row.cancel_at or self._is_late(row):
             await self._finish(row, "The batch was not sent")
         else:
@@ -162,52 +169,52 @@ class _Collector:
 
     async def _submit(self, row: BatchRow) -> None:
         """Uploads and creates a batch whose create was never sent, or was refused for a time."""
-        wire, lines, tried_at = await self._open(row.place), _Lines(self.outbox, row), None
+        wire, tried_at = await self._open(row.place), None
         try:
-            file_id = row.file_id or await wire.upload(row.batch, lines)
+            file_id = await wire.upload(row.batch, self._read_lines(row))
             tried_at = self.clock()
-            await self._change(note, row.batch, tried_at=tried_at, file_id=file_id, missed_at=None)
+            await self._change(note, row.batch, created_at=tried_at)
             async with asyncio.timeout(CREATE_SECONDS):
-                remote_id = await wire.create(row.batch, file_id, lines)
+                remote_id = await wire.create(row.batch, file_id, self._read_lines(row))
         except TimeoutError:
             raise ProviderTimeoutError(
-                f"Its create was not answered in {CREATE_SECONDS:g} s", maybe_billed=True
+                f"Its create was not answered in {CREATE_SECONDS:g} s: the provider's list is asked for it",
+                maybe_billed=True,
             ) from None
         except ProviderError as error:
-            if tried_at is not None and error.maybe_billed:
+            if error.maybe_billed:
                 error.args = (f"{error}. Whether the provider took its batch is not known: its list is asked for that",)
                 raise
             if not isinstance(error, RetryableProviderError):
-                await self._finish(row, str(error), otherwise="refused")
+                await self._finish(row, str(error), state="refused")
             elif tried_at is not None:
-                await self._change(note, row.batch, tried_at=None)
+                await self._change(note, row.batch, created_at=None)
             raise
-        await self._note_created(row, remote_id, self.clock())
+        await self._note_created(row, remote_id)
         self.sent += 1
 
     async def _look_for(self, row: BatchRow, tried_at: float, taken: set[str]) -> None:
         """Adopts a batch whose create was not answered; or has its lines wait again, once it can be said to be none."""
         wire = await self._open(row.place)
-        ids = await asyncio.to_thread(lambda: {line.custom_id for line in _Lines(self.outbox, row)})
+        ids = await asyncio.to_thread(lambda: {line.custom_id for line in self._read_lines(row)})
         remote_id = await wire.find(row.batch, tried_at, ids, taken)
         if remote_id:
             taken.add(remote_id)
-            await self._note_created(row, remote_id, tried_at)
+            await self._note_created(row, remote_id)
         elif row.missed_at is None:
             await self._change(note, row.batch, missed_at=self.clock())
         elif self.clock() >= tried_at + LAG_SECONDS:
             await self._finish(row, "The provider does not have the batch", again=not row.cancel_at)
 
-    async def _note_created(self, row: BatchRow, remote_id: str, created_at: float) -> None:
-        times = {"created_at": created_at, "next_poll_at": created_at + FIRST_POLL_SECONDS}
-        await self._change(note, row.batch, state="created", remote_id=remote_id, **times)
+    async def _note_created(self, row: BatchRow, remote_id: str) -> None:
+        await self._change(note, row.batch, remote_id=remote_id, next_poll_at=self.clock() + FIRST_POLL_SECONDS)
 
-    async def _poll(self, row: BatchRow) -> None:
-        wire, remote_id, now = await self._open(row.place), str(row.remote_id), self.clock()
+    async def _poll(self, row: BatchRow, remote_id: str) -> None:
+        wire, now = await self._open(row.place), self.clock()
         found = await wire.look(remote_id)
         is_ending = bool(row.cancel_at) or self._is_late(row)
         if found.state == "refused":
-            await self._finish(row, found.said, otherwise="refused")
+            await self._finish(row, found.said, state="refused")
         elif found.state == "ended" or self._is_late(row, CANCELLING_SECONDS):
             await self._keep_answers(row, wire.read(remote_id))
             await self._finish(row, LEFT_OUT, again=not is_ending)
@@ -216,37 +223,37 @@ class _Collector:
                 # One that is being cancelled already may refuse.
                 with suppress(ProviderError):
                     await wire.cancel(remote_id)
-            waited = (row.next_poll_at or 0.0) - (row.polled_at or row.created_at or now)
-            wait = min(MOST_POLL_SECONDS, max(FIRST_POLL_SECONDS, BACKING_OFF * waited))
-            await self._change(note, row.batch, polled_at=now, next_poll_at=now + wait, said=found.counts)
+            wait = min(MOST_POLL_SECONDS, max(FIRST_POLL_SECONDS, (now - (row.created_at or now)) / 2))
+            await self._change(note, row.batch, next_poll_at=now + wait, said=found.said)
 
     async def _keep_answers(self, row: BatchRow, answers: AsyncIterator[Answer]) -> None:
         """Keeps what came, page by page: one that breaks off is read again, and what was kept stays."""
-        page, again = list[Answer](), not (row.cancel_at or self._is_late(row))
+        page = list[Answer]()
         async for answer in answers:
             page.append(answer)
             if len(page) == PAGE:
-                self.kept += await self._change(settle, row.batch, page, again)
+                self.kept += await self._change(settle, row.batch, page)
                 page = []
-        self.kept += await self._change(settle, row.batch, page, again)
+        self.kept += await self._change(settle, row.batch, page)
 
-    async def _finish(self, row: BatchRow, said: str, **how: Any) -> None:
-        await self._change(finish, row.batch, said, self.clock(), **how)
+    async def _finish(self, row: BatchRow, said: str, again: bool = False, state: State = "live") -> None:
+        await self._change(finish, row.batch, said, self.clock(), again, state)
 
-    async def _open(self, place: Place) -> Wire:
+    async def _open(self, place: str) -> Wire:
         if place not in self.wires:
-            self.wires[place] = await asyncio.to_thread(self.open_wire, place)
+            self.wires[place] = await asyncio.to_thread(self.open_wire, Place.from_json(place))
         return self.wires[place]
+
+    def _read_lines(self, row: BatchRow) -> Iterator[Line]:
+        """The lines of a batch, page by page: all at once are 190 MB."""
+        values = {"batch": row.batch, "after": "", "page": PAGE}
+        while page := self.outbox.read(lambda connection: connection.execute(LIST_BODIES, values).all()):
+            for custom_id, body in page:
+                yield Line(custom_id, json.loads(body))
+            values["after"] = page[-1].custom_id
 
     def _is_late(self, row: BatchRow, by_seconds: float = 0.0) -> bool:
         return self.clock() > (row.created_at or row.intended_at) + MOST_SECONDS + by_seconds
-
-    def _gives_up(self, row: BatchRow, error: ProviderError) -> bool:
-        """Whether nothing will come of a batch any more: a person or its time has ended it, and nobody can read it."""
-        if isinstance(error, RetryableProviderError):
-            return False
-        is_lost = bool(row.remote_id) and self._is_late(row) and not isinstance(error, CredentialsError)
-        return is_lost or bool(row.cancel_at)
 
     @contextmanager
     def _noting(self, what: str) -> Iterator[None]:
@@ -268,43 +275,3 @@ class _Collector:
             return act(connection, *values, **named)
 
         return await asyncio.to_thread(self.outbox.change, change)
-
-
-class _Lines(Sequence[Line]):
-    """The lines of a batch, read page by page each time that they are gone through: all at once are 190 MB."""
-
-    def __init__(self, outbox: Outbox, row: BatchRow) -> None:
-        self._outbox, self._row = outbox, row
-
-    def __len__(self) -> int:
-        return self._row.lines
-
-    def __getitem__(self, index: Any) -> Any:
-        return list(self)[index]
-
-    def __iter__(self) -> Iterator[Line]:
-        values = {"batch": self._row.batch, "after": "", "page": PAGE}
-        while page := self._outbox.read(lambda connection: connection.execute(LIST_BODIES, values).all()):
-            for custom_id, body in page:
-                yield Line(custom_id, json.loads(body))
-            values["after"] = page[-1].custom_id
-
-
-@contextmanager
-def _holding(collector: _Collector) -> Iterator[None]:
-    """Renews the lease until the block ends; a thread, since writing a large file keeps an event loop busy."""
-    outbox, holder, ended = collector.outbox, collector.holder, threading.Event()
-
-    def renew() -> None:
-        while not ended.wait(LEASE_SECONDS / 3):
-            with suppress(StoreError):
-                outbox.change(lambda connection: renew_lease(connection, holder, collector.clock()))
-
-    thread = threading.Thread(target=renew, name="collector-lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        outbox.change(lambda connection: give_lease_back(connection, holder))

@@ -7,17 +7,19 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 
-from engine.llm.batches.outbox import TOLD_SECONDS, BatchRow, State, make_batch, sweep
-from engine.llm.batches.wire import MOST_BYTES, MOST_LINES, Answer
+from engine.llm.batches.outbox import DAY_SECONDS, BatchRow, State, sweep
+from engine.llm.batches.wire import Answer
 from engine.llm.client.request import REFUSED, Reply
 from engine.llm.replies.changes import Change, Kept, Unanswered, apply_changes
 
 # Who collects says so three times in that time.
 LEASE_SECONDS = 60.0
+# A provider takes 50,000 lines and 200 MB in one file (OpenAI), or 100,000 and 256 MB (Anthropic).
+MOST_LINES, MOST_BYTES = 50_000, 190_000_000
 # Lines of one transaction, or of one look into the database.
 PAGE = 500
-# Lines that wait for company go after so long.
-MOST_QUIET_SECONDS = 3600.0
+# How long a batch that is over is told of.
+TOLD_SECONDS = 7 * DAY_SECONDS
 
 TAKE_LEASE = text(
     "INSERT INTO exemplars_collector (id, holder, until) VALUES (1, :holder, :until) "
@@ -26,18 +28,14 @@ TAKE_LEASE = text(
 )
 RENEW_LEASE = text("UPDATE exemplars_collector SET until = :until WHERE holder = :holder")
 GIVE_LEASE_BACK = text("DELETE FROM exemplars_collector WHERE holder = :holder")
-LIST_WAITING = text(
-    "SELECT place FROM exemplars_lines WHERE state = 'waits' GROUP BY place "
-    "HAVING max(queued_at) <= :quiet_since OR min(queued_at) <= :waiting_since OR count(*) >= :lines "
-    "ORDER BY min(queued_at)"
-)
+LIST_WAITING = text("SELECT place FROM exemplars_lines WHERE state = 'waits' GROUP BY place ORDER BY min(queued_at)")
 LIST_PLACE = text(
     "SELECT custom_id, tries, bytes, queued_at FROM exemplars_lines WHERE state = 'waits' AND place = :place "
     "ORDER BY queued_at, custom_id LIMIT :lines"
 )
 INTEND = text(
-    "INSERT INTO exemplars_batches (batch, place, state, lines, intended_at, said) "
-    "VALUES (:batch, :place, 'intent', :lines, :now, '') RETURNING *"
+    "INSERT INTO exemplars_batches (batch, place, lines, intended_at, said) "
+    "VALUES (:batch, :place, :lines, :now, '') RETURNING *, 0 AS done, 0.0 AS bound_usd"
 )
 SEND_LINES = text(
     "UPDATE exemplars_lines SET state = 'sent', batch = :batch WHERE state = 'waits' AND place = :place "
@@ -47,18 +45,23 @@ LIST_BODIES = text(
     "SELECT custom_id, body FROM exemplars_lines WHERE batch = :batch AND state = 'sent' AND custom_id > :after "
     "ORDER BY custom_id LIMIT :page"
 )
-LIST_SENT = text("SELECT custom_id FROM exemplars_lines WHERE batch = :batch AND state = 'sent'")
 FIND_SENT = text(
-    "SELECT line.custom_id, line.plan_id, line.key, line.call, line.tries, begun.usd, "
-    "line.plan_id IN (SELECT plan_id FROM exemplars_batch_runs) AS is_awaited FROM exemplars_lines AS line "
+    "SELECT line.custom_id, line.plan_id, line.key, line.call, begun.usd FROM exemplars_lines AS line "
     "LEFT JOIN exemplars_calls AS begun ON begun.call = line.call "
     "WHERE line.batch = :batch AND line.state = 'sent' AND line.custom_id IN :ids"
 ).bindparams(bindparam("ids", expanding=True))
-END_LINE = text(
-    "UPDATE exemplars_lines SET state = :state, said = :said, tries = tries + 1, "
-    "body = CASE WHEN :waits THEN body END WHERE custom_id = :custom_id"
+END_LINE = text("UPDATE exemplars_lines SET state = :state, body = NULL WHERE custom_id = :custom_id")
+# What no reply came to: once more where a run waits for it, or its end.
+WAIT_AGAIN = text(
+    "UPDATE exemplars_lines SET state = 'waits', tries = tries + 1 WHERE batch = :batch AND state = 'sent' "
+    "AND tries = 0 AND plan_id IN (SELECT plan_id FROM exemplars_batch_runs)"
 )
-FORGET_BATCHES = text("DELETE FROM exemplars_batches WHERE state = 'over' AND polled_at < :since")
+END_CALLS = text(
+    "DELETE FROM exemplars_calls WHERE call IN "
+    "(SELECT call FROM exemplars_lines WHERE batch = :batch AND state = 'sent')"
+)
+END_LINES = text("UPDATE exemplars_lines SET state = :state, body = NULL WHERE batch = :batch AND state = 'sent'")
+FORGET_BATCHES = text("DELETE FROM exemplars_batches WHERE ended_at < :since")
 
 
 def take_lease(connection: Connection, holder: str, now: float) -> bool:
@@ -77,14 +80,9 @@ def give_lease_back(connection: Connection, holder: str) -> None:
     connection.execute(GIVE_LEASE_BACK, {"holder": holder})
 
 
-def list_waiting(connection: Connection, now: float, quiet_seconds: float) -> list[str]:
-    """The places for which lines wait, the longest first.
-
-    Args:
-        quiet_seconds: only those for which nothing was queued for so long, something waits for an hour or enough does.
-    """
-    since = {"quiet_since": now - quiet_seconds, "waiting_since": now - MOST_QUIET_SECONDS}
-    return [str(place) for [place] in connection.execute(LIST_WAITING, {**since, "lines": MOST_LINES})]
+def list_waiting(connection: Connection) -> list[str]:
+    """The places for which lines wait, as JSON, the longest first."""
+    return [str(place) for [place] in connection.execute(LIST_WAITING)]
 
 
 def intend(
@@ -106,7 +104,7 @@ def intend(
     made = connection.execute(INTEND, {**batch, "lines": len(rows), "now": now}).mappings().one()
     last = {"queued_at": rows[-1].queued_at, "custom_id": rows[-1].custom_id}
     connection.execute(SEND_LINES, batch | last)
-    return make_batch(made, {}, 0.0)
+    return BatchRow(**made)
 
 
 def note(connection: Connection, batch: str, **values: object) -> None:
@@ -116,50 +114,41 @@ def note(connection: Connection, batch: str, **values: object) -> None:
     connection.execute(statement, {**values, "batch": batch})
 
 
-def settle(
-    connection: Connection, batch: str, answers: Sequence[Answer], again: bool = True, otherwise: State = "live"
-) -> int:
-    """Ends lines of a batch: keeps their replies; those that may pass wait once more, where a run waits for them.
+def settle(connection: Connection, batch: str, answers: Sequence[Answer]) -> int:
+    """Ends lines of a batch: keeps their replies; the others are asked live. How many replies were kept.
 
     A line that has ended already, or is of another batch, stays as it is.
-
-    Args:
-        again: whether lines may wait once more.
-        otherwise: what becomes of the others.
-
-    Returns:
-        How many replies were kept.
     """
     if not answers:
         return 0
     # The first of two answers to a line counts.
-    found = {answer.custom_id: answer for answer in reversed(answers)}
-    changes, ends = list[Change](), list[dict[str, Any]]()
+    found = {answer.custom_id: answer.reply for answer in reversed(answers)}
+    changes, ends = list[Change](), list[dict[str, str]]()
     for row in connection.execute(FIND_SENT, {"batch": batch, "ids": list(found)}):
-        answer = found[row.custom_id]
-        state: State = "waits" if again and answer.may_pass and not row.tries and row.is_awaited else otherwise
-        if answer.reply is not None:
-            state = "done"
-            reply = _complete_reply(answer.reply, row.usd)
-            changes.append(Kept.of(row.plan_id, row.key, reply, None, row.call))
-        elif state != "waits":
+        reply = found[row.custom_id]
+        if reply is None:
             changes.append(Unanswered(row.call))
-        ends.append({"custom_id": row.custom_id, "state": state, "said": answer.said, "waits": state == "waits"})
+        else:
+            changes.append(Kept.of(row.plan_id, row.key, _complete_reply(reply, row.usd), None, row.call))
+        ends.append({"custom_id": row.custom_id, "state": "live" if reply is None else "done"})
     apply_changes(connection, changes)
     if ends:
         connection.execute(END_LINE, ends)
     return sum(end["state"] == "done" for end in ends)
 
 
-def finish(
-    connection: Connection, batch: str, said: str, now: float, again: bool = False, otherwise: State = "live"
-) -> None:
-    """Ends a batch, and as ``settle`` does the lines of which nothing came."""
-    ids = [custom_id for [custom_id] in connection.execute(LIST_SENT, {"batch": batch})]
-    for begin in range(0, len(ids), PAGE):
-        left = [Answer(custom_id, may_pass=True, said=said) for custom_id in ids[begin : begin + PAGE]]
-        settle(connection, batch, left, again, otherwise)
-    note(connection, batch, state="over", polled_at=now, said=said)
+def finish(connection: Connection, batch: str, said: str, now: float, again: bool, state: State = "live") -> None:
+    """Ends a batch, and the lines of which nothing came.
+
+    Args:
+        again: whether these may wait once more.
+        state: what becomes of the others.
+    """
+    if again:
+        connection.execute(WAIT_AGAIN, {"batch": batch})
+    connection.execute(END_CALLS, {"batch": batch})
+    connection.execute(END_LINES, {"batch": batch, "state": state})
+    note(connection, batch, ended_at=now, said=said)
     sweep(connection)
     connection.execute(FORGET_BATCHES, {"since": now - TOLD_SECONDS})
 

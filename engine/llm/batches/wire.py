@@ -1,45 +1,29 @@
-"""What a provider of batches takes and gives, whichever form its API has."""
+"""What a provider of batches takes and gives; what its two forms share: requests, errors, and answers of lines."""
 
 import json
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol, Self
+import os
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from tempfile import TemporaryFile
+from typing import IO, Any, ClassVar, Literal, TypeVar, cast
+from urllib.parse import quote
 
-from engine.llm.client.prices import Price
-from engine.llm.client.request import Reply
+import httpx
 
-Form = Literal["openai", "anthropic"]
-# A provider takes 50,000 lines and 200 MB in one file (OpenAI), or 100,000 and 256 MB (Anthropic).
-MOST_LINES, MOST_BYTES = 50_000, 190_000_000
+from engine.errors import CredentialsError, ModelNotFoundError, ProviderError, ProviderTimeoutError, RequestRefusedError
+from engine.llm.batches.forms import Place, digest_key
+from engine.llm.client.batch_client import BatchClient
+from engine.llm.client.provider_errors import CONNECT_SECONDS
+from engine.llm.client.redaction import find_secrets, redact, redact_message
+from engine.llm.client.request import Endpoint, Reply
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where lines go: a batch has lines of one place.
-
-    Args:
-        model: litellm's name of the model, with its provider.
-        settings: the prefix of the environment variables that set the model.
-        key_digest: the first 16 hexadecimal digits of the SHA-256 of the API key; empty where there is none.
-        price: of a call in a batch; None where it is unknown.
-    """
-
-    form: Form
-    model: str
-    api_base: str | None
-    settings: str
-    key_digest: str
-    price: Price | None = None
-
-    def to_json(self) -> str:
-        """The place as it stands in the database; two lines of one place have the same."""
-        return json.dumps(asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, written: str) -> Self:
-        """The place that ``to_json`` has written."""
-        told = json.loads(written)
-        return cls(**{**told, "price": Price(**told["price"]) if told["price"] else None})
+# Of silence: a provider takes its time over 190 MB.
+TIMEOUT_SECONDS = 180.0
+OK, TIMED_OUT, CONFLICT, TOO_MANY, SERVER_ERROR = 200, 408, 409, 429, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,42 +39,81 @@ class RemoteBatch:
     """A batch as its provider tells of it.
 
     ``works`` covers all that is not over; ``ended`` that there are answers to read, though perhaps not of all lines
-    (it may have expired or been cancelled); ``refused`` that it failed as a whole, for the reason ``said``.
+    (it may have expired or been cancelled); ``refused`` that it failed as a whole. ``said`` is how far it is, or why it
+    failed.
     """
 
-    remote_id: str
     state: Literal["works", "ended", "refused"]
     said: str = ""
-    counts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one line: a reply, a refusal of the prompt being one too; or what went wrong.
-
-    ``may_pass`` says that the same line may succeed later: 429, 5xx, expired, cancelled, or an answer that cannot be
-    read.
-    """
+    """What came of one line: a reply, or None where none comes of a later try either."""
 
     custom_id: str
     reply: Reply | None = None
-    may_pass: bool = False
-    said: str = ""
 
 
-class Wire(Protocol):
+class Wire(ABC):
     """A provider's API for batches, for one place; no method makes a request a second time by itself.
 
-    Every method raises ``ProviderError`` and its kinds. ``maybe_billed`` of an error says that the request may have
-    been accepted all the same: a connection that broke, a time-out, a 5xx.
+    Every method raises ``ProviderError`` and its kinds, without secrets. ``maybe_billed`` of an error says that a
+    create may have been accepted all the same: a connection that broke, a time-out, a 5xx.
+
+    Args:
+        api_key: the present one, by ``place.settings``; None where the environment has it.
+
+    Raises:
+        CredentialsError: the key is not the one by which its lines were queued, or there is none.
     """
 
-    async def upload(self, key: str, lines: Sequence[Line]) -> str | None:
+    # The path of batches, how many a page of their list has at most, and what asks for the page after one.
+    path: ClassVar[str]
+    page: ClassVar[int]
+    after: ClassVar[str]
+
+    def __init__(self, place: Place, api_key: str | None) -> None:
+        if digest_key(place.model, api_key) != place.key_digest:
+            raise CredentialsError(
+                f"{place.model} was asked by another key: a batch is seen by the account that submitted it alone. Set "
+                f"{place.settings}_API_KEY to that key until its batches are over (SHA-256 begins with "
+                f"{place.key_digest or 'nothing: there was none'})"
+            )
+        where = Endpoint(place.model, place.model, "", api_base=place.api_base, api_key=api_key, price=place.price)
+        self._client = BatchClient(replace(where, settings=place.settings), TIMEOUT_SECONDS)
+        self._server = self._client.open_server(httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS))
+        self._secrets = find_secrets(api_key, place.api_base, os.environ)
+
+    async def create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> str:
+        """The provider's id of the batch that is created, if the list can be read by which it could be found again."""
+        try:
+            await self._ask("get", self.path, options={"params": {"limit": 1}})
+        except (ModelNotFoundError, RequestRefusedError) as error:
+            raise self._make_unlisted(error) from None
+        return str((await self._create(key, file_id, lines))["id"])
+
+    async def read(self, remote_id: str) -> AsyncIterator[Answer]:
+        """What came of its lines, in any order; nothing of those that were left out or may yet get a reply."""
+        for path in await self._find_results(remote_id):
+            async for row in self._download(path):
+                if answer := self._read_answer(row):
+                    yield answer
+
+    async def cancel(self, remote_id: str) -> None:
+        """Has it end early, unless it has ended; what was answered until then can be read, and is paid for."""
+        await self._ask("post", f"{self.path}/{quote(remote_id)}/cancel")
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._server.close()
+        await self._client.close()
+
+    @abstractmethod
+    async def upload(self, key: str, lines: Iterable[Line]) -> str | None:
         """The id of an uploaded file that is named by the key; None where the form has no files."""
 
-    async def create(self, key: str, file_id: str | None, lines: Sequence[Line]) -> str:
-        """The provider's id of the batch that is created, with the key in its metadata where it has any."""
-
+    @abstractmethod
     async def find(self, key: str, tried_at: float, ids: Collection[str], taken: Collection[str]) -> str | None:
         """The provider's id of the batch of this key; None where a whole reading of its list does not show it.
 
@@ -100,14 +123,118 @@ class Wire(Protocol):
             taken: ids of batches that are known to be others.
         """
 
+    @abstractmethod
     async def look(self, remote_id: str) -> RemoteBatch:
         """How far a batch is."""
 
-    def read(self, remote_id: str) -> AsyncIterator[Answer]:
-        """What came of its lines, in any order; of a line that the provider leaves out nothing is said."""
+    @abstractmethod
+    async def _create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> dict[str, Any]:
+        """The batch that is created, with the key in its metadata where it has any."""
 
-    async def cancel(self, remote_id: str) -> None:
-        """Has it end early; what was answered until then can be read, and is paid for."""
+    @abstractmethod
+    async def _find_results(self, remote_id: str) -> list[str]:
+        """The paths of the files with a batch's answers."""
 
-    async def close(self) -> None:
-        """Closes the connections."""
+    @abstractmethod
+    def _read_row(self, row: Mapping[str, Any]) -> tuple[int | None, Any]:
+        """The status and the body of an answer; None as the status where the line was not answered."""
+
+    async def _look(self, remote_id: str) -> dict[str, Any]:
+        return await self._ask("get", f"{self.path}/{quote(remote_id)}")
+
+    async def _list(self) -> AsyncIterator[Mapping[str, Any]]:
+        """Each batch of the provider's list."""
+        asked, seen = {"limit": str(self.page)}, set[str]()
+        while True:
+            page = await self._ask("get", self.path, options={"params": asked})
+            for batch in page["data"]:
+                yield batch
+            if not page["data"] or page.get("has_more") is False:
+                return
+            asked[self.after] = last = str(page["data"][-1]["id"])
+            if last in seen:
+                raise self._make_unlisted("its pages repeat themselves")
+            seen.add(last)
+
+    async def _ask(
+        self, method: Literal["get", "post"], path: str, creates: bool = False, **options: Any
+    ) -> dict[str, Any]:
+        """The JSON that a request is answered with."""
+        asked: Awaitable[Any] = getattr(self._server, method)(path, cast_to=object, **options)
+        return cast("dict[str, Any]", await self._translate(asked, creates, of_batch=path != self.path))
+
+    async def _download(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
+        """The rows of a file with a ``custom_id``; it is read as a whole before the first of them is given.
+
+        Rows end at a newline and at nothing else: their texts may have U+2028 in them.
+        """
+        with TemporaryFile() as file:
+            await self._translate(self._save(path, file), of_batch=True)
+            file.seek(0)
+            for line in file:
+                with suppress(ValueError):
+                    row = json.loads(line)
+                    if isinstance(row, dict) and "custom_id" in row:
+                        yield row
+
+    async def _save(self, path: str, file: IO[bytes]) -> None:
+        headers = {"X-Stainless-Raw-Response": "stream"}
+        came = await self._server.get(path, cast_to=httpx.Response, options={"headers": headers})
+        async for part in came.aiter_bytes():
+            file.write(part)
+
+    async def _translate(self, asked: Awaitable[T], creates: bool = False, of_batch: bool = False) -> T:
+        """What comes of a request, or its error without secrets and without causes, which may quote them.
+
+        Args:
+            creates: whether it asks for a batch to be made, so that one may be there all the same.
+            of_batch: whether it asks for a batch that was made, or its files.
+        """
+        try:
+            return await asked
+        except Exception as raised:
+            error = raised
+        made, status = self._client.translate(error), getattr(getattr(error, "response", None), "status_code", None)
+        endpoint = self._client.endpoint
+        if isinstance(made, ProviderTimeoutError):
+            made = ProviderTimeoutError(f"{endpoint.name} gave no answer about a batch in {TIMEOUT_SECONDS:g} s")
+        elif of_batch and isinstance(made, ModelNotFoundError):
+            made = ModelNotFoundError(
+                f"{endpoint.name} knows of no such batch by the key that is set now. If {endpoint.settings}_API_KEY or "
+                f"{endpoint.settings}_API_BASE were changed, set what they were until its answers are here. After 26 h "
+                "its calls are asked live"
+            )
+        refused = status < SERVER_ERROR and status != TIMED_OUT if status else getattr(made, "no_connection", False)
+        made.maybe_billed = creates and not refused
+        made.args, made.__cause__, made.__context__ = (self._redact(str(made)),), None, None
+        raise made
+
+    def _read_answer(self, row: Mapping[str, Any]) -> Answer | None:
+        """What came of a line; None where a later try may bring a reply, or the row cannot be read."""
+        with suppress(ProviderError, AttributeError, LookupError, TypeError):
+            status, body = self._read_row(row)
+            if status == OK:
+                reply = self._client.read_body(body)
+                text, finish = (redact(part, self._secrets) for part in (reply.text, reply.finish))
+                return Answer(str(row["custom_id"]), replace(reply, text=text, finish=finish))
+            if status and status < SERVER_ERROR and status not in (TIMED_OUT, CONFLICT, TOO_MANY):
+                return Answer(str(row["custom_id"]))
+        return None
+
+    def _make_unlisted(self, why: object) -> RequestRefusedError:
+        """The error for a provider that does not show its batches."""
+        return RequestRefusedError(
+            f"{self._client.endpoint.name} has no list of its batches, by which one is found again whose answer was "
+            f"lost ({why})"
+        )
+
+    def _redact(self, said: str) -> str:
+        """What a provider says, without secrets."""
+        return redact_message(said, self._secrets)
+
+
+def write_rows(file: IO[bytes], rows: Iterable[Mapping[str, Any]], opening: str = "", between: str = "\n") -> None:
+    """Writes rows of JSON into an empty file."""
+    file.write(opening.encode())
+    for number, row in enumerate(rows):
+        file.write((between if number else "").encode() + json.dumps(row, ensure_ascii=False).encode())

@@ -1,8 +1,7 @@
-"""How litellm puts a call that goes in a batch: its body, the reply in an answer's, addresses, keys and errors."""
+"""How litellm puts a call that goes in a batch: its body, the reply in an answer's, the server that takes it."""
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -17,19 +16,8 @@ if TYPE_CHECKING:
 
 # The header by which Anthropic is asked for what is new; a body of a batch carries it under this name.
 BETA = "anthropic-beta"
-# A key for calls that are written and not sent.
+# For a client that is given its headers.
 NO_KEY = "none"
-# An answer that litellm can read, in OpenAI's form and in Anthropic's.
-EMPTY_ANSWER: Mapping[str, Any] = {
-    "id": "",
-    "object": "chat.completion",
-    "created": 0,
-    "model": "",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "."}, "finish_reason": "stop"}],
-    "content": [{"type": "text", "text": "."}],
-    "stop_reason": "end_turn",
-    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "input_tokens": 1, "output_tokens": 1},
-}
 
 
 class BatchClient(LitellmClient):
@@ -47,12 +35,14 @@ class BatchClient(LitellmClient):
 
         def take(asked: httpx.Request) -> httpx.Response:
             written.append(asked)
-            return httpx.Response(200, json=EMPTY_ANSWER)
+            return httpx.Response(200, json={})
 
         try:
-            await self._send(request, client=self._open_unsent(httpx.MockTransport(take)), api_key=NO_KEY)
+            await self._send(request, client=self._open_unsent(httpx.MockTransport(take)))
         except Exception as error:
-            raise self._errors.translate(error) from error
+            # The answer has nothing to read.
+            if not written:
+                raise self._errors.translate(error) from error
         if not written:
             raise RequestRefusedError(f"{self._errors.where} is not asked by chat completions: batches take no others")
         beta = written[0].headers.get(BETA)
@@ -83,101 +73,66 @@ class BatchClient(LitellmClient):
         except Exception as error:
             raise self._errors.make_malformed(*OTHER_FORM) from error
 
-    def open_files(self, timeout: Any) -> "AsyncOpenAI":
-        """openai's client as litellm makes it for this endpoint, but for retries; its caller closes it.
+    def open_server(self, timeout: Any) -> "AsyncOpenAI":
+        """openai's client for the endpoint's server, with the address and the key that litellm finds; it asks once.
+
+        Anthropic's server is asked by it too, under the same paths. Its connections are not closed with those of live
+        calls; its caller closes it.
 
         Raises:
             CredentialsError: there is no key.
         """
-        from litellm.llms.azure.common_utils import BaseAzureLLM
-        from litellm.llms.openai.openai import OpenAIChatCompletion
-
-        name, _, key, base = self._litellm.get_llm_provider(
-            self.endpoint.model, api_base=self.endpoint.api_base, api_key=self.endpoint.api_key
-        )
-        find = self._litellm.get_secret_str
-        opened: Any
         try:
-            if self._provider == "azure":
-                key = key or self.endpoint.api_key or find("AZURE_OPENAI_API_KEY") or find("AZURE_API_KEY")
-                base = (base or self.endpoint.api_base or find("AZURE_API_BASE") or "").partition("/openai/")[0]
-                opened = BaseAzureLLM().get_azure_openai_client(
-                    key, base, find("AZURE_API_VERSION"), None, {"max_retries": 0}, True, name
-                )
-            else:
-                key = key or self.endpoint.api_key
-                base = base or self.endpoint.api_base or find("OPENAI_BASE_URL") or find("OPENAI_API_BASE")
-                organization = find("OPENAI_ORGANIZATION")
-                opened = OpenAIChatCompletion().get_openai_client(True, key, base, organization=organization)
+            opened = self._open_server()
         except Exception as error:
             raise self._errors.translate(error) from error
-        opened = opened.with_options(max_retries=0, timeout=timeout, http_client=self.open_http(timeout))
-        return cast("AsyncOpenAI", opened)
-
-    def open_http(self, timeout: Any) -> httpx.AsyncClient:
-        """Connections that ask nothing a second time, and are not closed with those of live calls, as litellm's are."""
         from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
 
-        return httpx.AsyncClient(verify=get_ssl_configuration(), timeout=timeout, follow_redirects=True)
-
-    def find_messages(self) -> tuple[str, dict[str, str]]:
-        """The address of Anthropic's messages for this endpoint, and the headers of a request.
-
-        Raises:
-            CredentialsError: there is no key.
-        """
-        from litellm.litellm_core_utils.url_utils import ensure_api_route
-        from litellm.llms.anthropic.common_utils import AnthropicModelInfo
-
-        endpoint = self.endpoint
-        try:
-            headers = self._litellm.AnthropicConfig().validate_environment(
-                {}, endpoint.model, [], {}, {}, endpoint.api_key, endpoint.api_base
-            )
-        except Exception as error:
-            raise self._errors.translate(error) from error
-        base = AnthropicModelInfo.resolve_anthropic_api_base(endpoint.api_base)
-        return ensure_api_route(base, "v1/messages"), headers
+        options: dict[str, Any] = {"verify": get_ssl_configuration(), "event_hooks": {"request": [_drop_bearer]}}
+        http = httpx.AsyncClient(timeout=timeout, follow_redirects=True, **options)
+        return cast("AsyncOpenAI", opened.with_options(max_retries=0, timeout=timeout, http_client=http))
 
     def translate(self, error: Exception) -> ProviderError:
-        """The error for an exception of openai's client or of httpx, as a live call raises it."""
-        mapped: Exception = error
-        if isinstance(error, httpx.HTTPStatusError):
-            came = error.response
-            said = came.text
-            with suppress(ValueError, LookupError, TypeError):
-                said = str(came.json()["error"]["message"])
-            mapped = self._litellm.AnthropicConfig().get_error_class(said, came.status_code, came.headers)
-            mapped.__cause__ = error
+        """The error for an exception of ``open_server``'s client, as a live call raises it."""
         try:
-            mapped = self._litellm.exception_type(self.endpoint.model, mapped, self._provider)
+            mapped = self._litellm.exception_type(self.endpoint.model, error, "openai")
         except Exception as raised:
-            raised.__cause__ = raised.__cause__ or mapped
+            raised.__cause__ = raised.__cause__ or error
             mapped = raised
         return self._errors.translate(mapped)
 
-    def translate_answer(self, status: int, body: Any) -> ProviderError:
-        """The error for an answer of a batch whose status is no success, as a live call of that answer raises it."""
-        import openai
-
-        came: Any = httpx.Response(status, json=body, request=httpx.Request("POST", "http://batch"))
-        if self._provider == "anthropic":
-            return self.translate(httpx.HTTPStatusError("", request=came.request, response=came))
-        inner = body.get("error", body) if isinstance(body, dict) else body
-        said = inner.get("message") if isinstance(inner, dict) else None
-        kind = {429: openai.RateLimitError, 400: openai.BadRequestError}.get(status, openai.APIStatusError)
-        return self.translate(kind(str(said or inner), response=came, body=inner))
-
-    def _open_unsent(self, transport: Any) -> Any:
+    def _open_unsent(self, transport: httpx.MockTransport) -> Any:
         """A client for one call that ends at a transport."""
         from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
-        from openai import AsyncAzureOpenAI, AsyncOpenAI
 
         if self._provider == "anthropic":
             return AsyncHTTPHandler(transport=transport)
-        options: dict[str, Any] = {"api_key": NO_KEY, "http_client": httpx.AsyncClient(transport=transport)}
+        return self._open_server().with_options(max_retries=0, http_client=httpx.AsyncClient(transport=transport))
+
+    def _open_server(self) -> Any:
+        from litellm.llms.anthropic.common_utils import AnthropicModelInfo
+        from litellm.llms.azure.common_utils import BaseAzureLLM
+        from litellm.llms.openai.openai import OpenAIChatCompletion
+        from openai import AsyncOpenAI
+
+        model, key, base = self.endpoint.model, self.endpoint.api_key, self.endpoint.api_base
+        find = self._litellm.get_secret_str
+        if self._provider == "anthropic":
+            headers = self._litellm.AnthropicConfig().validate_environment({}, model, [], {}, {}, key, base)
+            base = AnthropicModelInfo.resolve_anthropic_api_base(base).rstrip("/").removesuffix("/v1/messages")
+            return AsyncOpenAI(api_key=NO_KEY, base_url=f"{base.removesuffix('/v1')}/v1", default_headers=headers)
+        name, _, found, where = self._litellm.get_llm_provider(model, api_base=base, api_key=key)
         if self._provider == "azure":
-            # No version changes the body.
-            version = self._litellm.AZURE_DEFAULT_API_VERSION
-            return AsyncAzureOpenAI(azure_endpoint="http://batch", api_version=version, **options)
-        return AsyncOpenAI(base_url="http://batch", **options)
+            key = found or key or find("AZURE_OPENAI_API_KEY") or find("AZURE_API_KEY")
+            base = (where or base or find("AZURE_API_BASE") or "").partition("/openai/")[0]
+            options = None, {"max_retries": 0}, True, name
+            return BaseAzureLLM().get_azure_openai_client(key, base, find("AZURE_API_VERSION"), *options)
+        base = where or base or find("OPENAI_BASE_URL") or find("OPENAI_API_BASE")
+        organization = find("OPENAI_ORGANIZATION")
+        return OpenAIChatCompletion().get_openai_client(True, found or key, base, organization=organization)
+
+
+async def _drop_bearer(request: httpx.Request) -> None:
+    """Openai's client always sends a key of its own; Anthropic has its key under this header, where it is no token."""
+    if "x-api-key" in request.headers:
+        request.headers.pop("authorization", None)

@@ -55,7 +55,6 @@ TABLES = (
         state TEXT NOT NULL,
         batch TEXT,
         tries INTEGER NOT NULL,
-        said TEXT NOT NULL,
         queued_at DOUBLE PRECISION NOT NULL
     )
     """,
@@ -63,39 +62,32 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS exemplars_lines_batch ON exemplars_lines (batch, custom_id)",
     "CREATE INDEX IF NOT EXISTS exemplars_lines_waiting ON exemplars_lines (place, queued_at, custom_id) "
     "WHERE state = 'waits'",
-    # ``state``: intent, created or over. ``tried_at`` is when its create was sent, ``missed_at`` when the provider's
-    # list did not show it for the first time.
+    # ``engine.llm.batches.outbox.BatchRow`` and ``BatchRun`` say what is in these; SQLite keeps bytes whatever it calls
+    # them.
     """
     CREATE TABLE IF NOT EXISTS exemplars_batches (
         batch TEXT PRIMARY KEY,
         place TEXT NOT NULL,
-        state TEXT NOT NULL,
         remote_id TEXT,
-        file_id TEXT,
         lines BIGINT NOT NULL,
         intended_at DOUBLE PRECISION NOT NULL,
-        tried_at DOUBLE PRECISION,
         created_at DOUBLE PRECISION,
         missed_at DOUBLE PRECISION,
-        polled_at DOUBLE PRECISION,
         next_poll_at DOUBLE PRECISION,
         cancel_at DOUBLE PRECISION,
+        ended_at DOUBLE PRECISION,
         said TEXT NOT NULL
     )
     """,
-    # Runs that wait for their lines; SQLite keeps bytes whatever it calls them.
     """
     CREATE TABLE IF NOT EXISTS exemplars_batch_runs (
         run_id TEXT PRIMARY KEY,
         plan_id TEXT NOT NULL,
         handle TEXT NOT NULL,
-        synth_type TEXT NOT NULL,
         effort TEXT NOT NULL,
-        mode TEXT NOT NULL,
         asked TEXT NOT NULL,
         inputs BYTEA NOT NULL,
         parent TEXT,
-        budget TEXT,
         queued_at DOUBLE PRECISION NOT NULL
     )
     """,

@@ -18,10 +18,9 @@ from fakes.long import LONG, choose, longer
 from fakes.provider import COMPLETION_TOKENS, PROMPT_TOKENS
 from fakes.reply_tables import run_sql
 
-from engine.llm.batches.forms import digest_key
+from engine.llm.batches.forms import Place, digest_key
 from engine.llm.batches.ledger import LEASE_SECONDS, PAGE
 from engine.llm.batches.outbox import Outbox
-from engine.llm.batches.wire import Place
 from engine.llm.client.prices import Price
 from engine.llm.replies.changes import SharedLimit
 from engine.settings import RepliesPlace
@@ -100,7 +99,7 @@ class Bill:
         )
         assert (self.lines, self.lines, round(self.lines * COST_USD, 6)) == (calls, ended, round(usd, 6))
         with Outbox(self.place) as outbox:
-            assert {run.run_id for run in outbox.find_runs()} == {run.run_id for run in outbox.list_ready()}
+            assert all(run.is_ready for run in outbox.find_runs())
 
 
 @pytest.fixture

@@ -5,14 +5,26 @@ import hashlib
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from fakes.batch_lines import BOUND_USD, HANDLE, LIMIT, PLACE, PRICED, make_asked, make_run, queue
+from fakes.batch_lines import (
+    BOUND_USD,
+    HANDLE,
+    LIMIT,
+    PLACE,
+    PRICED,
+    count_lines,
+    list_ready,
+    make_asked,
+    make_run,
+    queue,
+)
 from fakes.reply_tables import run_sql
 
 from engine.errors import SharedBudgetError
-from engine.llm.batches.outbox import LineState, Outbox
+from engine.llm.batches.outbox import Outbox, list_awaited
 from engine.llm.client.request import Reply
 from engine.llm.replies.admin import clear_cache, list_cache, list_prunable, prune_cache
 from engine.llm.replies.changes import DEAD_SECONDS, SharedLimit
@@ -31,19 +43,21 @@ def set_state(place: RepliesPlace, key: str, state: str) -> None:
 
 
 def test_line_is_queued_once_and_the_runs_row_comes_back_whole(place: RepliesPlace) -> None:
-    run = make_run(parent="backfill-1", budget="backfill-1", mode="all")
+    run = make_run(parent="backfill-1")
     with Outbox(place) as outbox:
         assert 3 == outbox.queue(run, PRICED, make_asked(3), math.inf, None)
         assert 1 == outbox.queue(run, PRICED, make_asked(4), math.inf, None)
         assert 0 == outbox.queue(run, PRICED, make_asked(4), math.inf, None)
-        assert (Counter(waits=4), 4) == (outbox.count_lines("plan-1"), count_calls(place))
-        assert {f"key {number}": LineState("waits", "") for number in range(4)} == outbox.list_lines("plan-1")
-        [found] = outbox.find_runs(plan_id="plan-1", handle=HANDLE, parent="backfill-1", run_id=run.run_id)
+        assert (Counter(waits=4), 4) == (count_lines(outbox, "plan-1"), count_calls(place))
+        assert {f"key {number}": ("waits", "") for number in range(4)} == outbox.list_lines("plan-1")
+        [found] = outbox.find_runs(plan_id="plan-1", handle=HANDLE, run_id=run.run_id)
         assert found.queued_at
-        assert make_run(parent="backfill-1", budget="backfill-1", mode="all", queued_at=found.queued_at) == found
-        assert [] == outbox.find_runs(plan_id="plan-1", handle="u22a8.other") == outbox.find_runs(parent="none")
-        outbox.queue(make_run(inputs=b"other"), PRICED, [], math.inf, None)
-        assert [(b"other", found.queued_at)] == [(run.inputs, run.queued_at) for run in outbox.find_runs()]
+        assert replace(run, inputs=b"", queued_at=found.queued_at, waits=4) == found
+        assert [] == outbox.find_runs(plan_id="plan-1", handle="u22a8.other")
+        # It goes on from what it was first planned from.
+        outbox.queue(replace(found, inputs=b"other"), PRICED, [], math.inf, None)
+        assert run.inputs == outbox.read_inputs(run.run_id)
+        assert [found.run_id] == [each.run_id for each in list_awaited(place, HANDLE)]
     [[custom_id, body, size]] = run_sql(
         place, "SELECT custom_id, body, bytes FROM exemplars_lines WHERE key = :key", key="key 0"
     )
@@ -82,15 +96,17 @@ def test_run_that_ends_drops_what_is_not_sent_and_leaves_what_is(place: RepliesP
         queue(outbox, 2, "plan-2")
         set_state(place, "key 0", "sent")
         set_state(place, "key 1", "live")
-        assert [] == outbox.list_ready()
+        assert [] == list_ready(outbox)
         outbox.end("run of plan-1")
-        assert (Counter(sent=1), Counter(sent=1, live=1)) == tuple(map(outbox.count_lines, ("plan-1", "plan-2")))
+        assert (Counter(sent=1), Counter(sent=1, live=1)) == tuple(
+            count_lines(outbox, plan_id) for plan_id in ("plan-1", "plan-2")
+        )
         # That of a line that has ended with a reply stays, as any call's.
         assert 4 == count_calls(place)
         # A new run of the plan finds the line that is out, and adds the others.
         assert 2 == queue(outbox, 3)
         set_state(place, "key 0", "done")
-        assert ["run of plan-2"] == [run.run_id for run in outbox.list_ready()]
+        assert ["run of plan-2"] == list_ready(outbox)
 
 
 def test_plan_that_waits_for_a_batch_is_neither_pruned_nor_cleared(place: RepliesPlace) -> None:
