@@ -36,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before xdist's workers begin: one folder for what all of them share."""
     # What this machine has got of embedded models must not change a test.
     os.environ["EXEMPLARS_EMBEDDED_DIR"] = "/nowhere"
+    # Logs for a server that is gone would be tried for 70 s: at the end of a session, and by a command that waits.
+    os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "2"
     # No test needs a quick machine; what is set in CI stays.
     settings.register_profile("any machine", settings(), deadline=None)
     settings.load_profile("any machine")

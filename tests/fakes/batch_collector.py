@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-from fakes.store_writers import CONTEXT, PRELOADED, SECONDS
+from fakes.store_writers import CONTEXT, SECONDS
 from fakes.waiting import wait_until
 
 from engine.llm.batches.collector import Pass, collect
@@ -29,7 +29,6 @@ STEPS: tuple[Step, ...] = ("intent", "upload", "try", "create", "created", "look
 KEY = "sk-batches"
 # Else litellm downloads its price list when it is imported, and each process would import it.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-CONTEXT.set_forkserver_preload([*PRELOADED, "fakes.batch_collector", "litellm"])
 
 
 class Wired(Wire):

@@ -6,12 +6,11 @@ import signal
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from fakes.store_writers import CONTEXT, PRELOADED, SECONDS
+from fakes.store_writers import CONTEXT, SECONDS
 
 # What it has just done: kept all replies, found a run to resume, or resumed it.
 Step = Literal["kept", "found", "resumed"]
 STEPS: tuple[Step, ...] = ("kept", "found", "resumed")
-CONTEXT.set_forkserver_preload([*PRELOADED, "flows.batches.flow"])
 
 
 def work(url: str, variables: Mapping[str, str], step: Step) -> None:

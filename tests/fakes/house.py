@@ -1,6 +1,5 @@
 """Stand-ins that are run as ``make serve`` runs its services, in a process that is forked after the imports."""
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
 from fakes.ports import find_free_port
+from fakes.store_writers import CONTEXT
 from fakes.workspace import MARK, Workspace
 
 from engine.errors import ExemplarsError
@@ -37,12 +37,10 @@ class House:
         self.logs = folder / "logs"
         self.said: list[str] = []
         # Not a child of this process's: what runs the services kills whatever it has for a child.
-        forks = multiprocessing.get_context("forkserver")
-        forks.set_forkserver_preload(["fakes.house"])
         stdin, self._stdin = Pipe(duplex=False)
         self._lines, lines = Pipe(duplex=False)
         told = (folder, stages, start_seconds, stdin, lines)
-        self.process = forks.Process(target=_serve, args=told, daemon=True)
+        self.process = CONTEXT.Process(target=_serve, args=told, daemon=True)
         self.process.start()
         stdin.close()
         lines.close()

@@ -21,9 +21,11 @@ from engine.store.store import StoredSet, find_set
 # Far more than any of this takes on a busy machine, and less than a test may take.
 SECONDS = 200.0
 CONTEXT = get_context("forkserver")
-# The server has no threads when it forks. It has what each process would import first: pytest too, which began them.
-PRELOADED = ["fakes.store_writers", "pandas", "pytest"]
-CONTEXT.set_forkserver_preload(PRELOADED)
+# The server has no threads when it forks. It has what each process would import first: pytest too, which began them,
+# and what any module of these fakes needs, since the server of a session is one.
+CONTEXT.set_forkserver_preload(
+    ["fakes.store_writers", "pandas", "pytest", "litellm", "fakes.batch_collector", "fakes.house"]
+)
 
 
 @contextmanager
