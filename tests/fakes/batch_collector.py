@@ -7,10 +7,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from fakes.store_writers import CONTEXT, SECONDS
 from fakes.waiting import wait_until
@@ -31,7 +31,7 @@ KEY = "sk-batches"
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 
-class Wired(Wire):
+class Wired:
     """A wire whose process gets a signal at a step, at once or within some milliseconds of it."""
 
     def __init__(self, wire: Wire, step: Step | None, number: signal.Signals, within_seconds: float) -> None:
@@ -74,15 +74,6 @@ class Wired(Wire):
         if self._has_read:
             self._reach("kept")
         await self._wire.close()
-
-    async def _create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> dict[str, Any]:
-        raise NotImplementedError
-
-    async def _find_results(self, remote_id: str) -> list[str]:
-        raise NotImplementedError
-
-    def _read_row(self, row: Mapping[str, Any]) -> tuple[int | None, Any]:
-        raise NotImplementedError
 
     def _reach(self, step: Step) -> None:
         if step != self._step:

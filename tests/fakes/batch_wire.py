@@ -1,12 +1,12 @@
 """A provider of batches in memory, whose wire does what a test tells it."""
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from engine.llm.batches.forms import Place
-from engine.llm.batches.wire import Answer, Line, RemoteBatch, Wire
+from engine.llm.batches.wire import Answer, Line, RemoteBatch
 from engine.llm.client.request import Reply
 
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.001)
@@ -57,7 +57,7 @@ class FakeProvider:
             raise self.errors[name].popleft()
 
 
-class FakeWire(Wire):
+class FakeWire:
     def __init__(self, provider: FakeProvider) -> None:
         self.provider = provider
 
@@ -102,12 +102,3 @@ class FakeWire(Wire):
 
     async def close(self) -> None:
         self.provider.closed += 1
-
-    async def _create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> dict[str, Any]:
-        raise NotImplementedError
-
-    async def _find_results(self, remote_id: str) -> list[str]:
-        raise NotImplementedError
-
-    def _read_row(self, row: Mapping[str, Any]) -> tuple[int | None, Any]:
-        raise NotImplementedError

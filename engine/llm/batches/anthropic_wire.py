@@ -7,7 +7,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from engine.errors import ProviderUnavailableError
-from engine.llm.batches.wire import OK, Line, RemoteBatch, Wire, write_rows
+from engine.llm.batches.wire import OK, Line, RemoteBatch, SharedWire, write_rows
 from engine.llm.client.batch_client import BETA
 
 # A create that is looked for was accepted within these seconds of when it was sent: clocks differ, uploads last.
@@ -18,7 +18,7 @@ LASTING = ("invalid_request", "authentication", "billing", "permission", "not_fo
 REFUSED = 400
 
 
-class AnthropicWire(Wire):
+class AnthropicWire(SharedWire):
     """See ``Wire``; a lost create is found by its time and count, and known by the ``custom_id``s of its results."""
 
     path, page, after = "/messages/batches", 1000, "after_id"

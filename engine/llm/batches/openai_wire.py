@@ -6,7 +6,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from engine.llm.batches.forms import Place
-from engine.llm.batches.wire import TIMEOUT_SECONDS, Line, RemoteBatch, Wire, write_rows
+from engine.llm.batches.wire import TIMEOUT_SECONDS, Line, RemoteBatch, SharedWire, write_rows
 
 # The name of our key in a batch's metadata.
 KEY = "exemplars"
@@ -20,7 +20,7 @@ STATES: Mapping[str, Literal["works", "ended", "refused"]] = {
 TOLD = 3
 
 
-class OpenAIWire(Wire):
+class OpenAIWire(SharedWire):
     """See ``Wire``; a batch carries its key in the metadata, so that it is found by it."""
 
     path, page, after = "/batches", 100, "after"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapp
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
-from typing import IO, Any, ClassVar, Literal, TypeVar, cast
+from typing import IO, Any, ClassVar, Literal, Protocol, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -55,11 +55,43 @@ class Answer:
     reply: Reply | None = None
 
 
-class Wire(ABC):
+class Wire(Protocol):
     """A provider's API for batches, for one place; no method makes a request a second time by itself.
 
     Every method raises ``ProviderError`` and its kinds, without secrets. ``maybe_billed`` of an error says that a
     create may have been accepted all the same: a connection that broke, a time-out, a 5xx.
+    """
+
+    async def upload(self, key: str, lines: Iterable[Line]) -> str | None:
+        """The id of an uploaded file that is named by the key; None where the form has no files."""
+
+    async def create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> str:
+        """The provider's id of the batch that is created, if the list can be read by which it could be found again."""
+
+    async def find(self, key: str, tried_at: float, ids: Collection[str], taken: Collection[str]) -> str | None:
+        """The provider's id of the batch of this key; None where a whole reading of its list does not show it.
+
+        Args:
+            tried_at: when its create was sent, in seconds since 1970.
+            ids: the ``custom_id`` of each of its lines, by which a batch is told apart where a provider keeps no key.
+            taken: ids of batches that are known to be others.
+        """
+
+    async def look(self, remote_id: str) -> RemoteBatch:
+        """How far a batch is."""
+
+    def read(self, remote_id: str) -> AsyncIterator[Answer]:
+        """What came of its lines, in any order; nothing of those that were left out or may yet get a reply."""
+
+    async def cancel(self, remote_id: str) -> None:
+        """Has it end early, unless it has ended; what was answered until then can be read, and is paid for."""
+
+    async def close(self) -> None:
+        """Closes the connections."""
+
+
+class SharedWire(ABC):
+    """What the wires of both forms share.
 
     Args:
         api_key: the present one, by ``place.settings``; None where the environment has it.
@@ -86,7 +118,7 @@ class Wire(ABC):
         self._secrets = find_secrets(api_key, place.api_base, os.environ)
 
     async def create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> str:
-        """The provider's id of the batch that is created, if the list can be read by which it could be found again."""
+        """See ``Wire``."""
         try:
             await self._ask("get", self.path, options={"params": {"limit": 1}})
         except (ModelNotFoundError, RequestRefusedError) as error:
@@ -94,38 +126,20 @@ class Wire(ABC):
         return str((await self._create(key, file_id, lines))["id"])
 
     async def read(self, remote_id: str) -> AsyncIterator[Answer]:
-        """What came of its lines, in any order; nothing of those that were left out or may yet get a reply."""
+        """See ``Wire``."""
         for path in await self._find_results(remote_id):
             async for row in self._download(path):
                 if answer := self._read_answer(row):
                     yield answer
 
     async def cancel(self, remote_id: str) -> None:
-        """Has it end early, unless it has ended; what was answered until then can be read, and is paid for."""
+        """See ``Wire``."""
         await self._ask("post", f"{self.path}/{quote(remote_id)}/cancel")
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._server.close()
         await self._client.close()
-
-    @abstractmethod
-    async def upload(self, key: str, lines: Iterable[Line]) -> str | None:
-        """The id of an uploaded file that is named by the key; None where the form has no files."""
-
-    @abstractmethod
-    async def find(self, key: str, tried_at: float, ids: Collection[str], taken: Collection[str]) -> str | None:
-        """The provider's id of the batch of this key; None where a whole reading of its list does not show it.
-
-        Args:
-            tried_at: when its create was sent, in seconds since 1970.
-            ids: the ``custom_id`` of each of its lines, by which a batch is told apart where a provider keeps no key.
-            taken: ids of batches that are known to be others.
-        """
-
-    @abstractmethod
-    async def look(self, remote_id: str) -> RemoteBatch:
-        """How far a batch is."""
 
     @abstractmethod
     async def _create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> dict[str, Any]:
