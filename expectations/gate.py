@@ -21,7 +21,6 @@ from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp, make_sample_tabl
 from engine.domain.verdict import GATE_SUITES, PoleVariety, Verdict
 from engine.report.summary import make_kept_rows
 from engine.system.importing import importing, importing_when_used
-from engine.text.embedding import encode
 from expectations.frames import make_sides_frame, make_whole_frame
 from expectations.patterns import find_endless_pattern
 from expectations.results import Outcome, join_outcomes, number_expectations, read_outcome
@@ -34,16 +33,6 @@ OWN_REMEDY = (
     "suite: no text that has come is asked for again."
 )
 _PER_THREAD = threading.local()
-
-
-def warm_up() -> None:
-    """Loads what takes seconds into the process that calls this: the encoder, and Great Expectations on a thread.
-
-    The encoder is wanted first, for the subjects of a topic; the gate, which comes last, waits for the thread's import.
-    """
-    # This loads it, which takes .5 s.
-    encode([""])
-    begin_import()
 
 
 def begin_import() -> None:

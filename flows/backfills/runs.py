@@ -32,10 +32,9 @@ from engine.llm.replies.changes import SharedLimit
 from engine.settings import Settings
 from engine.system.worker_process import WorkerProcess
 from engine.text.formatting import count_noun, format_cost
-from expectations.gate import warm_up
 from flows.observability.logs import Logger
 from flows.run.labels import AGAIN, PART, name_tag
-from flows.run.own_worker import OWN_WORKER
+from flows.run.own_worker import OWN_WORKER, prepare_worker
 from flows.run.resources import SHARED, RunResources, open_run_resources
 
 TAG = "backfill"
@@ -143,7 +142,7 @@ async def open_backfill_resources(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * request.models_at_once + SPARE_THREADS))
     calls_at_once = settings.concurrency * request.models_at_once
     with ExitStack() as opened:
-        run_heavy = OWN_WORKER.get() or opened.enter_context(WorkerProcess(logger.warning, warm_up)).run
+        run_heavy = OWN_WORKER.get() or opened.enter_context(WorkerProcess(logger.warning, prepare_worker)).run
         shared = opened.enter_context(SharedModels(calls_at_once, settings.patience_seconds, budget, logger.warning))
         async with open_run_resources(
             settings, logger, run_heavy, shared, lambda handle: examine(settings, request, handle).skip_reason

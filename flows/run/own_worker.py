@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
 
 from engine.system.importing import importing
 from engine.system.worker_process import RunHeavy, WorkerProcess, fork_worker
@@ -26,8 +25,6 @@ def forking_worker() -> Iterator[None]:
 
         # Imported for what it imports itself: the worker will need it.
         import expectations.gate  # noqa: F401
-        from engine.asking.fields import index_packs
-        from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
         from engine.text.language import load_identifier
 
     # For both processes: it takes .4 s.
@@ -38,10 +35,21 @@ def forking_worker() -> Iterator[None]:
     if child is None:
         yield
         return
-    # What planning asks first: it loads the encoder.
-    with WorkerProcess(LOGGER.warning, partial(index_packs, load_packs(SCENARIOS_FOLDER)), child) as worker:
+    with WorkerProcess(LOGGER.warning, prepare_worker, child) as worker:
         token = OWN_WORKER.set(worker.run)
         try:
             yield
         finally:
             OWN_WORKER.reset(token)
+
+
+def prepare_worker() -> None:
+    """Loads what takes seconds: the encoder, with which planning begins, and on a thread Great Expectations, which the
+    gate at the end waits for.
+    """
+    from engine.asking.fields import index_packs
+    from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
+    from expectations.gate import begin_import
+
+    index_packs(load_packs(SCENARIOS_FOLDER))
+    begin_import()

@@ -106,10 +106,10 @@ class RunResources:
         quoted: Any = [quote(argument) for argument in args]
         return step(*quoted, **kwargs)
 
-    async def import_ahead(self) -> None:
-        """Has Great Expectations imported while models are asked; the worker of many runs has it already."""
-        if self.shared is None:
-            await self.run_heavy(begin_import)
+    def import_ahead(self) -> None:
+        """Has Great Expectations imported while models are asked, where no worker process does it."""
+        if self.run_heavy is run_here:
+            begin_import()
 
     @property
     def snapshot(self) -> RunSnapshot:
