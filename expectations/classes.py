@@ -59,8 +59,7 @@ class RowsExpectation(BatchExpectation):
         runtime_configuration: dict[str, Any] | None = None,
         execution_engine: Any = None,
     ) -> dict[str, Any]:
-        fields = self._get_success_kwargs()
-        observed, faults = self._find_faults(metrics[ROWS], **{name: fields[name] for name in type(self).success_keys})
+        observed, faults = self._find_faults(metrics[ROWS], **self.configuration.kwargs)
         return {"success": not faults, "result": {"observed_value": observed, "details": {"faults": faults[:100]}}}
 
 
@@ -72,33 +71,23 @@ class ExpectPoleCountsToEqual(RowsExpectation):
 
     traits: list[str] | Parameter
     wanted: int | dict[str, dict[str, int]] | Parameter
-    success_keys: ClassVar[tuple[str, ...]] = ("traits", "wanted")
 
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        counts = {
-            "/".join(map(str, key)): int(size)
-            for key, size in Counter(zip(frame["trait"], frame["pole"], strict=True)).items()
-        }
-        wanted = fields["wanted"]
+        counts, wanted = _count_groups(frame), fields["wanted"]
         expected = {
             f"{trait}/{pole}": wanted if isinstance(wanted, int) else wanted[trait][pole]
             for trait in fields["traits"]
             for pole in ("positive", "negative")
         }
-        faults = [
-            f"{key} has {counts.get(key, 0)} of {count}"
-            for key, count in expected.items()
-            if counts.get(key, 0) != count
-        ]
+        faults = [f"{key} has {counts[key]} of {count}" for key, count in expected.items() if counts[key] != count]
         faults += [f"{key} has {count} and should have none" for key, count in counts.items() if key not in expected]
-        return counts, faults
+        return dict(counts), faults
 
 
 class ExpectPoleShareToBeAtLeast(RowsExpectation):
     """Each pole has at least ``min_share`` of a trait's samples, in [0, 1]; those between the poles do not count."""
 
     min_share: float
-    success_keys: ClassVar[tuple[str, ...]] = ("min_share",)
 
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         ends = frame[frame["quality"].isin([0.0, 1.0])]
@@ -122,7 +111,6 @@ class ExpectNoNearDuplicates(RowsExpectation):
 
     members: str
     min_jaccard: float
-    success_keys: ClassVar[tuple[str, ...]] = ("members", "min_jaccard")
 
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         least = fields["min_jaccard"]
@@ -144,7 +132,6 @@ class ExpectTextsToBeApart(RowsExpectation):
     """
 
     members: str
-    success_keys: ClassVar[tuple[str, ...]] = ("members",)
 
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         rows = frame[frame["overlap"].notna() & ((frame["origin"] == "run") == (fields["members"] == "new"))]
@@ -159,7 +146,6 @@ class ExpectSubjectsToBeApart(RowsExpectation):
     """
 
     members: str
-    success_keys: ClassVar[tuple[str, ...]] = ("members",)
 
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         own, is_new = frame["origin"] == "run", fields["members"] == "new"
@@ -178,7 +164,6 @@ class ExpectLengthsNotToTellPolesApart(RowsExpectation):
     """For every trait the number of words alone tells the poles apart with an AUC of at most ``max_auc``."""
 
     max_auc: float
-    success_keys: ClassVar[tuple[str, ...]] = ("max_auc",)
 
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         aucs: dict[str, float] = {}
@@ -205,20 +190,12 @@ class ExpectVarietyToBeAtLeast(RowsExpectation):
     min_vendi_of_eight: float
     max_shared_openings: float
     max_shared_openings_of_few: float
-    success_keys: ClassVar[tuple[str, ...]] = (
-        "figures",
-        "min_vendi_of_eight",
-        "max_shared_openings",
-        "max_shared_openings_of_few",
-    )
 
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        groups = Counter("/".join(map(str, key)) for key in zip(frame["trait"], frame["pole"], strict=True))
-        figures = {group: fields["figures"].get(group, {"count": 0}) for group in groups}
         return {}, [
             f"{group}: {fault}"
-            for group, count in groups.items()
-            for fault in _find_group_faults(figures[group], count, fields)
+            for group, count in _count_groups(frame).items()
+            for fault in _find_group_faults(fields["figures"].get(group, {"count": 0}), count, fields)
         ]
 
 
@@ -232,19 +209,24 @@ class ExpectTextsToBeCoherent(RowsExpectation):
     figures: dict[str, dict[str, Any]] | Parameter
     min_word_order: float
     min_seed_likeness: float
-    success_keys: ClassVar[tuple[str, ...]] = ("figures", "min_word_order", "min_seed_likeness")
 
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        groups = {"/".join(map(str, key)) for key in zip(frame["trait"], frame["pole"], strict=True)}
-        figures = {group: found for group, found in fields["figures"].items() if group in groups}
+        groups = _count_groups(frame)
         faults = []
-        for group, found in figures.items():
+        for group, found in fields["figures"].items():
+            if group not in groups:
+                continue
             order, likeness = found.get("word_order"), found.get("seed_likeness")
             if order is not None and order < fields["min_word_order"]:
                 faults.append(f"{group}: the order of the words says next to nothing ({order:.2f})")
             if likeness is not None and likeness < fields["min_seed_likeness"]:
                 faults.append(f"{group}: {likeness:.0%} as like the seeds as these are to each other")
         return {}, faults
+
+
+def _count_groups(frame: pd.DataFrame) -> Counter[str]:
+    """Counts the rows by ``trait/pole``."""
+    return Counter(f"{trait}/{pole}" for trait, pole in zip(frame["trait"], frame["pole"], strict=True))
 
 
 def _read_pairs(frame: pd.DataFrame, members: str) -> list[tuple[str, str, float]]:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -17,9 +16,8 @@ from engine.text.near_duplicates import APART, NEAR, Match, NearTexts, choose_ne
 # Stands for the text of a stored row that nothing is to be said of.
 STORED_TEXT = "(in the store)"
 
-_TEXT = pa.string()
-
-
+_WHOLE = pa.schema([("trait", pa.string()), ("text", pa.string()), ("quality", pa.float64()), ("origin", pa.string())])
+_SIDES = pa.schema([(name, pa.string()) for name in ("text", "subject", "side", "origin")])
 # A row's text, and the other text that it is near to.
 _Near = tuple[str, Match]
 
@@ -36,23 +34,22 @@ def make_whole_frame(model: Model, rows: Sequence[Row]) -> pd.DataFrame:
     new = _find_new([str(row["text"]) for row in rows], [seed.text for seed in seeds], attached)
     near = _find_old(seeds, attached) | {ends + number: item for number, item in new.items()}
     stored = {number - begins: text for number, (text, _) in near.items() if begins <= number < ends}
-    similarity = np.zeros(ends + len(rows))
-    similarity[list(near)] = [match.similarity for _, match in near.values()]
-    return pd.DataFrame(
+    frame = _join(
+        _WHOLE,
+        [{"trait": item.trait, "text": item.text, "quality": item.quality, "origin": "authored"} for item in seeds],
         {
-            "trait": _join([seed.trait for seed in seeds], attached.columns["trait"], [row["trait"] for row in rows]),
-            "text": _join(
-                [seed.text for seed in seeds],
-                _spread(stored, len(attached), STORED_TEXT),
-                [row["text"] for row in rows],
-            ),
-            "quality": np.concatenate(
-                [[seed.quality for seed in seeds], attached.columns["quality"], [row["quality"] for row in rows]]
-            ),
-            "origin": _repeat(("authored", "attached", "run"), (begins, len(attached), len(rows))),
-            "near": _join(_spread({number: match.text for number, (_, match) in near.items()}, ends + len(rows))),
-            "similarity": similarity,
-        }
+            "trait": attached.columns["trait"],
+            "text": _spread(stored, len(attached)),
+            "quality": attached.columns["quality"],
+            "origin": ["attached"] * len(attached),
+        },
+        [{**row, "origin": "run"} for row in rows],
+    )
+    texts = {number: match.text for number, (_, match) in near.items()}
+    similarities = {number: match.similarity for number, (_, match) in near.items()}
+    return frame.assign(
+        near=pd.Series(texts, frame.index, dtype=object),
+        similarity=pd.Series(similarities, frame.index, dtype=float).fillna(0.0),
     )
 
 
@@ -69,33 +66,27 @@ def make_sides_frame(model: Model, synth_type: SynthType, rows: Sequence[Row]) -
     authored = [seed.text for seed in model.authored]
     attached, held_out = as_stored(model.attached), as_stored(model.held_out)
     texts = [str(row["text"]) for row in rows]
-    old = {len(attached) + row: found for row, found in _find_old_overlaps(authored, held_out).items()}
-    new = find_overlaps(texts, list_other_pools(model, synth_type))
-    in_store, begins = len(attached) + len(held_out), len(authored)
-    traits = held_out.columns["trait"]
+    old, new = _find_old_overlaps(authored, held_out), find_overlaps(texts, list_other_pools(model, synth_type))
+    begins, ends, traits = len(authored) + len(attached), len(attached) + len(held_out), held_out.columns["trait"]
     overlaps = {}
     for row, (text, overlap) in old.items():
-        number = make_id(model.handle, traits[row - len(attached)].as_py(), text)
-        overlaps[begins + row] = f"id {number}, {overlap.detail}"
-    overlaps |= {begins + in_store + number: new[text].detail for number, text in enumerate(texts) if text in new}
-    return pd.DataFrame(
+        overlaps[begins + row] = f"id {make_id(model.handle, traits[row].as_py(), text)}, {overlap.detail}"
+    overlaps |= {begins + len(held_out) + number: new[text].detail for number, text in enumerate(texts) if text in new}
+    frame = _join(
+        _SIDES,
+        [{"text": text, "subject": "", "side": "train", "origin": "authored"} for text in authored],
         {
-            "text": _join(
-                authored,
-                _spread({row: text for row, (text, _) in old.items()}, in_store, STORED_TEXT),
-                [row["text"] for row in rows],
-            ),
-            "subject": _join(
-                [""] * begins,
-                attached.columns["subject"],
-                held_out.columns["subject"],
-                [json.loads(row["scenario"]).get("subject", "") for row in rows],
-            ),
-            "side": _repeat(("train", "eval", side), (begins + len(attached), len(held_out), len(rows))),
-            "origin": _repeat(("authored", "attached", "run"), (begins, in_store, len(rows))),
-            "overlap": _join(_spread(overlaps, begins + in_store + len(rows))),
-        }
+            "text": _spread({len(attached) + row: text for row, (text, _) in old.items()}, ends),
+            "subject": pa.concat_tables([attached.columns, held_out.columns])["subject"],
+            "side": ["train"] * len(attached) + ["eval"] * len(held_out),
+            "origin": ["attached"] * ends,
+        },
+        [
+            {"text": text, "subject": json.loads(row["scenario"]).get("subject", ""), "side": side, "origin": "run"}
+            for text, row in zip(texts, rows, strict=True)
+        ],
     )
+    return frame.assign(overlap=pd.Series(overlaps, frame.index, dtype=object))
 
 
 def _find_new(texts: Sequence[str], authored: Sequence[str], attached: StoredSamples) -> dict[int, _Near]:
@@ -149,21 +140,22 @@ def _find_old_overlaps(authored: Sequence[str], held_out: StoredSamples) -> dict
     return found
 
 
-def _join(*parts: Sequence[str | None] | pa.ChunkedArray) -> "pd.Series[str]":
-    """Joins values in memory and columns of the store; each different text is held once."""
-    columns = [
-        part if isinstance(part, pa.ChunkedArray) else pa.chunked_array([pa.array(part, _TEXT)]) for part in parts
+def _join(
+    schema: pa.Schema,
+    authored: Sequence[Row],
+    stored: Mapping[str, Sequence[str] | pa.ChunkedArray],
+    run: Sequence[Row],
+) -> pd.DataFrame:
+    """Joins the rows in memory, of authors and of a run, and columns of the store; each different text is held once."""
+    parts = [
+        pa.Table.from_pylist([*authored], schema),
+        pa.table(dict(stored), schema),
+        pa.Table.from_pylist([*run], schema),
     ]
-    chunks = [chunk for column in columns for chunk in column.cast(_TEXT).chunks]
-    joined: pd.Series[str] = pa.chunked_array(chunks, _TEXT).dictionary_encode().unify_dictionaries().to_pandas()
-    return joined
+    frame: pd.DataFrame = pa.concat_tables(parts).to_pandas(strings_to_categorical=True)
+    return frame
 
 
-def _spread(values: Mapping[int, str], rows: int, rest: str | None = None) -> list[str | None]:
-    """Puts texts at their positions among so many rows, and ``rest`` at the others."""
-    return [values.get(number, rest) for number in range(rows)]
-
-
-def _repeat(names: Sequence[str], counts: Sequence[int]) -> "pd.Series[str]":
-    """Names so many rows by each of the names."""
-    return pd.Series(np.repeat(np.array(names, dtype=object), counts), dtype="category")
+def _spread(texts: Mapping[int, str], rows: int) -> list[str]:
+    """Puts texts at their positions among so many rows, and ``STORED_TEXT`` at the others."""
+    return [texts.get(number, STORED_TEXT) for number in range(rows)]
