@@ -82,7 +82,7 @@ async def generate_batch(
     async def generate_block(number: int, block: Sequence[Cell]) -> list[Exemplar]:
         made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway, rounds.prompts) for cell in block)
         came = [exemplar for cell in made for exemplar in cell]
-        exemplars = await run_heavy(partial(rounds.screener.rules.apply, came))
+        exemplars = await run_heavy(partial(rounds.screener.apply_rules, came))
         progress.report(TextsStood(Counter((item.trait, item.pole) for item in exemplars if item.is_accepted)))
         # While others are asked; in turn, since a vector's last digit depends on what is embedded with it.
         async with in_turn.turn(number):

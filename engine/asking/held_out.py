@@ -11,11 +11,11 @@ from engine.asking.fields import name_subjects
 from engine.domain.model import Model, Pool, SynthType
 from engine.store.earlier.samples import as_stored
 from engine.store.earlier.search import MemoryTexts, StoredTexts, find_nearest, share_runs
-from engine.text.near_duplicates import APART, Match, choose_nearest
+from engine.text.near_duplicates import APART, Match, Nearness, choose_nearest
 from engine.text.words import normalise
 
 
-def find_overlaps(texts: Sequence[str], pools: Sequence[StoredTexts]) -> dict[str, Match]:
+def find_overlaps(texts: Sequence[str], pools: Sequence[StoredTexts], kind: Nearness = APART) -> dict[str, Match]:
     """Finds for each text a near duplicate of it, or else a text that shares ``COMMON_RUN`` words in a row with it.
 
     Texts without an overlap are left out.
@@ -23,7 +23,7 @@ def find_overlaps(texts: Sequence[str], pools: Sequence[StoredTexts]) -> dict[st
     Args:
         pools: the texts that new ones must not overlap with.
     """
-    near = [find_nearest(texts, pool, APART) for pool in pools]
+    near = [find_nearest(texts, pool, kind) for pool in pools]
     found = {text: match for text in texts if (match := choose_nearest(*(its.get(text) for its in near)))}
     rest = [text for text in texts if text not in found]
     # Of several texts with a run the last one is named.

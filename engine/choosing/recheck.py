@@ -110,7 +110,7 @@ def make_choice_context(
     """Computes pole scores and vectors of all accepted exemplars, for the choice.
 
     Args:
-        judge_aucs: by trait key, see ``measure_judge_aucs``.
+        judge_aucs: by trait key, see ``InContextJudge.measure_aucs``.
     """
     accepted = [exemplar for exemplar in exemplars if exemplar.is_accepted]
     pole_scores: dict[str, float] = {}

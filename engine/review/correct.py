@@ -59,7 +59,7 @@ def explain_rejection(model: Model, stored: StoredSet, sample_id: int, text: str
     plan = Plan("", replace(model, proposed=()), manifest["synth_type"], level, pool, 0, decide_language(model))
     screener = Screener(plan, use_lengths=False)
     items = [_make_exemplar(row, str(row["text"]), order) for order, row in enumerate(beside)]
-    ruled = screener.rules.apply([_make_exemplar(own, text, len(items))])
+    ruled = screener.apply_rules([_make_exemplar(own, text, len(items))])
     [*_, found] = screener.compare([*items, *ruled])
     if found.reason is None:
         return ""

@@ -17,7 +17,7 @@ from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job, plan_with, prepare_scenarios
-from engine.screening.in_context_judge import MIN_AUC, judge_accepted, measure_judge_aucs
+from engine.screening.in_context_judge import MIN_AUC, InContextJudge
 from engine.screening.own_rules import OwnRules, apply_own_rules
 from engine.screening.screener import Screener, mask_numbers
 from engine.screening.voting_judge import VotingJudge
@@ -73,12 +73,13 @@ async def judge_round(
     screened = await voting_judge.judge(plan, ruled, progress)
     rounds.own_tally.add("own_question", screened)
     rounds.sense_trial = voting_judge.trial
+    in_context_judge = InContextJudge(plan, gateway)
     if rounds.round_no == 1:
-        rounds.judge_aucs = await measure_judge_aucs(plan, gateway, progress)
+        rounds.judge_aucs = await in_context_judge.measure_aucs(progress)
     trusted = {trait for trait, auc in rounds.judge_aucs.items() if auc >= MIN_AUC}
     asked = sum(exemplar.is_accepted and exemplar.trait in trusted for exemplar in screened)
     progress.report(CallsPlanned(asked, judges=True))
-    return await judge_accepted(plan.model, screened, gateway, plan.seed, trusted)
+    return await in_context_judge.judge(screened, trusted)
 
 
 async def _make_plan(job: Job, seed: int, proposed: Proposal, run_heavy: RunHeavy) -> Plan:

@@ -38,51 +38,78 @@ ASSUMED_AUC = 0.9
 MAX_AUDITIONS = 100
 
 
-async def measure_judge_aucs(plan: Plan, gateway: ModelGateway, progress: Progress) -> dict[str, float]:
-    """Measures by trait key the judge's AUC on seeds that it was not shown: each is judged by all other seeds.
-
-    If a trait has as many seeds as the judge can be shown, nothing is measured and the AUC is ``ASSUMED_AUC``. Left out
-    are traits without seeds at both poles, all where the endpoint returns no odds, and those that an axis places: there
-    the judge adds nothing (docs/decisions/003-choice.md), and took a third of a run's time.
+class InContextJudge:
+    """The embedded model as the judge of a plan's texts.
 
     Raises:
-        ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
+        ProviderError, BudgetError, StoreError: of both methods, as ``ModelGateway.complete``.
     """
-    slots = asyncio.Semaphore(MAX_IN_FLIGHT)
-    aucs, model, seed = {}, plan.model, plan.seed
-    for trait in model.traits:
-        if gateway.endpoint.style != "plain" or plan.is_placed(trait.key):
-            continue
-        if write_judge_prompt(model, trait, "", 0) is None:
-            continue
-        seeds = list_auditions(model, trait.key)
-        if not is_auc_measured(model, trait.key):
-            aucs[trait.key] = ASSUMED_AUC
-            continue
-        progress.report(CallsPlanned(len(seeds), judges=True))
-        odds = await gather_or_cancel(_judge_seed(model, item, gateway, seed, slots) for item in seeds)
-        judged = [
-            (value, item.pole == "positive") for value, item in zip(odds, seeds, strict=True) if value is not None
-        ]
-        auc = rank_auc([value for value, _ in judged], [positive for _, positive in judged])
-        aucs[trait.key] = 0.5 if auc is None else round(auc, 4)
-    return aucs
 
+    def __init__(self, plan: Plan, gateway: ModelGateway) -> None:
+        self._plan, self._gateway = plan, gateway
+        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
 
-async def judge_accepted(
-    model: Model, exemplars: Sequence[Exemplar], gateway: ModelGateway, seed: int, traits: Collection[str]
-) -> list[Exemplar]:
-    """Returns the exemplars in order; accepted ones of ``traits`` get the judge's odds.
+    async def measure_aucs(self, progress: Progress) -> dict[str, float]:
+        """Measures by trait key the judge's AUC on seeds that it was not shown: each is judged by all other seeds.
 
-    An exemplar on which the judge fails for good is rejected as ``cell_failed``.
+        If a trait has as many seeds as the judge can be shown, nothing is measured and the AUC is ``ASSUMED_AUC``. Left
+        out are traits without seeds at both poles, all where the endpoint returns no odds, and those that an axis
+        places: there the judge adds nothing (docs/decisions/003-choice.md), and took a third of a run's time.
+        """
+        aucs, model = {}, self._plan.model
+        for trait in model.traits if self._gateway.endpoint.style == "plain" else ():
+            if self._plan.is_placed(trait.key) or write_judge_prompt(model, trait, "", 0) is None:
+                continue
+            if not is_auc_measured(model, trait.key):
+                aucs[trait.key] = ASSUMED_AUC
+                continue
+            seeds = list_auditions(model, trait.key)
+            progress.report(CallsPlanned(len(seeds), judges=True))
+            odds = await gather_or_cancel(map(self._judge_seed, seeds))
+            judged = [
+                (value, item.pole == "positive") for value, item in zip(odds, seeds, strict=True) if value is not None
+            ]
+            auc = rank_auc([value for value, _ in judged], [positive for _, positive in judged])
+            aucs[trait.key] = 0.5 if auc is None else round(auc, 4)
+        return aucs
 
-    Raises:
-        ProviderError, BudgetError, StoreError: as ``ModelGateway.complete``.
-    """
-    slots = asyncio.Semaphore(MAX_IN_FLIGHT)
-    return await gather_or_cancel(
-        _judge(model, exemplar, gateway, seed, slots, exemplar.trait in traits) for exemplar in exemplars
-    )
+    async def judge(self, exemplars: Sequence[Exemplar], traits: Collection[str]) -> list[Exemplar]:
+        """Returns the exemplars in order; accepted ones of ``traits`` get the judge's odds.
+
+        An exemplar on which the judge fails for good is rejected as ``cell_failed``.
+        """
+        return await gather_or_cancel(self._judge(item, traits) for item in exemplars)
+
+    async def _judge(self, exemplar: Exemplar, traits: Collection[str]) -> Exemplar:
+        text, cell = exemplar.text, exemplar.cell_id
+        if exemplar.trait not in traits or not exemplar.is_accepted or text is None or exemplar.odds is not None:
+            return exemplar
+        with log_context(trait=exemplar.trait, cell=cell, round=exemplar.round_no):
+            try:
+                odds = await self._ask_odds(self._plan.model, exemplar.trait, text, f"judge/{cell}")
+            except (RetryableProviderError, RequestRefusedError) as error:
+                LOGGER.warning("The judge did not answer on %s: %s", cell, error, extra={"reason": "cell_failed"})
+                return replace(exemplar, reason="cell_failed", detail=f"the judge did not answer: {error}")
+        return replace(exemplar, odds=odds)
+
+    async def _judge_seed(self, item: Seed) -> float | None:
+        """Judges a seed by the other seeds; None if its pole has no other seed or the call fails."""
+        model, label = self._plan.model, f"audition/{item.trait}/{item.sha256}"
+        seeds, reviewed = (
+            tuple(other for other in examples if other.text != item.text) for examples in (model.seeds, model.reviewed)
+        )
+        with suppress(RetryableProviderError, RequestRefusedError):
+            return await self._ask_odds(replace(model, seeds=seeds, reviewed=reviewed), item.trait, item.text, label)
+        return None
+
+    async def _ask_odds(self, model: Model, trait: str, text: str, label: str) -> float | None:
+        """The odds of a text; None where a pole has nothing to show. Its reply is kept under the label too."""
+        request = make_judge_request(model, trait, text, self._plan.seed)
+        if request is None:
+            return None
+        async with self._slots:
+            reply = await self._gateway.complete(replace(request, label=label))
+        return read_odds(reply.odds or {})
 
 
 def is_auc_measured(model: Model, trait: str) -> bool:
@@ -101,47 +128,6 @@ def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Reques
     if prompt is None:
         return None
     return Request(prompt, max_tokens=1, temperature=0.0, logprobs=TOP_TOKENS, judges=True)
-
-
-async def _judge_seed(
-    model: Model, item: Seed, gateway: ModelGateway, seed: int, slots: asyncio.Semaphore
-) -> float | None:
-    """Judges a seed by the other seeds; returns its odds, or None if its pole has no other seed or the call fails."""
-    seeds, reviewed = (
-        tuple(other for other in examples if other.text != item.text) for examples in (model.seeds, model.reviewed)
-    )
-    others, label = replace(model, seeds=seeds, reviewed=reviewed), f"audition/{item.trait}/{item.sha256}"
-    with suppress(RetryableProviderError, RequestRefusedError):
-        return await _ask_odds(others, item.trait, item.text, gateway, seed, slots, label)
-    return None
-
-
-async def _judge(
-    model: Model, exemplar: Exemplar, gateway: ModelGateway, seed: int, slots: asyncio.Semaphore, judges_trait: bool
-) -> Exemplar:
-    if not judges_trait or not exemplar.is_accepted or exemplar.text is None or exemplar.odds is not None:
-        return exemplar
-    label = f"judge/{exemplar.cell_id}"
-    try:
-        with log_context(trait=exemplar.trait, cell=exemplar.cell_id, round=exemplar.round_no):
-            odds = await _ask_odds(model, exemplar.trait, exemplar.text, gateway, seed, slots, label)
-    except (RetryableProviderError, RequestRefusedError) as error:
-        told = {"reason": "cell_failed", "trait": exemplar.trait, "cell": exemplar.cell_id}
-        LOGGER.warning("The judge did not answer on %s: %s", exemplar.cell_id, error, extra=told)
-        return replace(exemplar, reason="cell_failed", detail=f"the judge did not answer: {error}")
-    return replace(exemplar, odds=odds)
-
-
-async def _ask_odds(
-    model: Model, trait: str, text: str, gateway: ModelGateway, seed: int, slots: asyncio.Semaphore, label: str
-) -> float | None:
-    """The odds of a text; None where a pole has nothing to show. Its reply is kept under the label too."""
-    request = make_judge_request(model, trait, text, seed)
-    if request is None:
-        return None
-    async with slots:
-        reply = await gateway.complete(replace(request, label=label))
-    return read_odds(reply.odds or {})
 
 
 def read_odds(tokens: dict[str, float]) -> float:

@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from engine.domain.language_tag import find_code
 from engine.domain.model import Length, Trait
-from engine.domain.samples import Reason
+from engine.domain.samples import Exemplar, Reason
 from engine.screening.label_leaks import Run, find_label, find_own_words
 from engine.screening.patterns import find_pattern
 from engine.text.formatting import count_noun
@@ -38,13 +38,13 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]|[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the rules need to know beside the text itself.
+    """What the rules need to know of a trait beside the text itself; it can be pickled.
 
-    ``length`` is None if the text's length is not checked against its scenario. ``instructions`` is the prompt without
-    its shots. ``language`` is a tag of BCP 47. ``ends_marked`` says that the trait's seeds usually end in a terminal
-    mark. ``own_words`` are what the author says about the trait, ``waived`` the names of the patterns that do not hold
-    for the model. ``min_words`` is what any text needs: ``MIN_WORDS``, or fewer if the model's texts are shorter, as
-    titles are.
+    ``length`` is None if the text's length is not checked against its scenario; ``lengths`` are by name those of
+    scenarios that stand in its place. ``instructions`` is the prompt without its shots. ``language`` is a tag of BCP
+    47. ``ends_marked`` says that the trait's seeds usually end in a terminal mark. ``own_words`` are what the author
+    says about the trait, ``waived`` the names of the patterns that do not hold for the model. ``min_words`` is what any
+    text needs: ``MIN_WORDS``, or fewer if the model's texts are shorter, as titles are.
     """
 
     trait: Trait
@@ -56,6 +56,14 @@ class Context:
     own_words: frozenset[Run] = frozenset()
     waived: frozenset[str] = frozenset()
     min_words: int = MIN_WORDS
+    lengths: Mapping[str, Length] = field(default_factory=dict)
+
+    def narrow(self, exemplar: Exemplar) -> "Context":
+        """Returns what the rules need to know of one exemplar."""
+        scenario = exemplar.scenario
+        # A variation's length is checked against that of its seed, together with its voice.
+        length = None if exemplar.seed_sha256 else self.lengths.get(scenario.length, self.length)
+        return replace(self, subject=scenario.subject, length=length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,20 @@ class Finding:
 
     reason: Reason
     detail: str
+
+
+def apply_rules(contexts: Mapping[str, Context], exemplars: Sequence[Exemplar]) -> list[Exemplar]:
+    """Returns the exemplars in order, those that break a rule rejected.
+
+    Args:
+        contexts: by the keys of traits.
+    """
+    applied = []
+    for item in exemplars:
+        stands = item.text is not None and item.is_accepted
+        fault = find_fault(item.text or "", contexts[item.trait].narrow(item)) if stands else None
+        applied.append(replace(item, reason=fault.reason, detail=fault.detail) if fault else item)
+    return applied
 
 
 def find_fault(text: str, context: Context) -> Finding | None:

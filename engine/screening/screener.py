@@ -6,7 +6,8 @@ Texts that stand are held against each other and the seeds once more by meaning,
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,12 @@ from engine.domain.samples import Exemplar, Reason
 from engine.screening.label_leaks import collect_own_words
 from engine.screening.patterns import list_waived_patterns
 from engine.screening.recurring import Openings, SeedPhrases
-from engine.screening.rules import MIN_WORDS, Context, find_fault
+from engine.screening.rules import MIN_WORDS, Context, apply_rules
 from engine.store.earlier.samples import as_stored
 from engine.store.earlier.search import MemoryTexts, find_nearest
 from engine.text.embedding import Embedder, Vectors
-from engine.text.near_duplicates import Match, NearTexts, choose_nearest, hash_form
-from engine.text.words import COMMON_RUN, ends_sentence, word_runs
+from engine.text.near_duplicates import NEAR, Match, NearTexts, choose_nearest, hash_form
+from engine.text.words import ends_sentence
 
 # From this share of seeds with a terminal mark, texts of the trait are expected to have one.
 MARKED_SHARE = 0.9
@@ -38,65 +39,36 @@ MEANING_BLOCK = 256
 _NUMBER = re.compile(r"\d+")
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The rules that look at one text alone; they can be pickled.
-
-    Args:
-        contexts: by the keys of traits.
-        lengths: by their names, those that each text is checked against; of an empty one it may have any.
-    """
-
-    contexts: Mapping[str, Context]
-    lengths: Mapping[str, Length]
-
-    def apply(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-        """Returns the exemplars in order, those that break a rule rejected."""
-        return list(map(self._apply_to, exemplars))
-
-    def _apply_to(self, exemplar: Exemplar) -> Exemplar:
-        if exemplar.reason is not None or exemplar.text is None:
-            return exemplar
-        scenario, context = exemplar.scenario, self.contexts[exemplar.trait]
-        if exemplar.seed_sha256:
-            # A variation's length is checked against that of its seed, together with its voice.
-            context = replace(context, length=None)
-        elif self.lengths:
-            context = replace(context, length=self.lengths[scenario.length])
-        finding = find_fault(exemplar.text, replace(context, subject=scenario.subject))
-        return replace(exemplar, reason=finding.reason, detail=finding.detail) if finding else exemplar
-
-
 class Screener:
     """Screens exemplars in cell order, and remembers accepted texts, so that the first of several duplicates stays.
+
+    ``apply_rules`` applies the rules that look at one text alone; it can be pickled.
 
     Args:
         use_lengths: whether each text is checked against the length of its scenario, not only against all of them.
     """
 
     def __init__(self, plan: Plan, use_lengths: bool) -> None:
-        lengths = plan.scenario_pool.lengths if use_lengths else ()
-        self.rules = Rules(_make_contexts(plan), {length.name: length for length in lengths})
-        self._voice_check = VoiceCheck(plan.model, plan.language.tag)
-        self._openings = Openings(plan.model)
-        self._phrases = SeedPhrases(plan.model, plan.quotas, plan.language.tag)
-        self._seen, self._seeds, self._refused = NearTexts(), NearTexts(), NearTexts()
-        self._seed_runs: dict[tuple[str, ...], str] = {}
-        self._other_pools = list_other_pools(plan.model, plan.synth_type)
-        self._own_texts, self._drawn = plan.model.texts, MemoryTexts(plan.model.texts.drawn)
-        # Made here, once: of 20,000 texts it takes a second.
-        list(self._drawn.walk_hashes("signature"))
-        self._attached = as_stored(restrict_to_pool(plan.model, plan.synth_type).attached).texts
-        self._proposed = as_stored(plan.model.proposed).texts
-        for text in plan.model.refused:
-            self._refused.add(text)
-        for seed in plan.model.authored:
-            self._seeds.add(seed.text)
-            self._seed_runs.update(dict.fromkeys(word_runs(seed.text, COMMON_RUN), seed.text))
+        model = plan.model
+        self.apply_rules = partial(apply_rules, _make_contexts(plan, use_lengths))
+        self._voice_check = VoiceCheck(model, plan.language.tag)
+        self._openings = Openings(model)
+        self._phrases = SeedPhrases(model, plan.quotas, plan.language.tag)
+        self._seen = NearTexts()
+        self._other_pools = list_other_pools(model, plan.synth_type)
+        self._own_texts = model.texts
+        self._seeds, self._refused, self._drawn = (
+            MemoryTexts(texts) for texts in ([seed.text for seed in model.authored], model.refused, model.texts.drawn)
+        )
+        for known in (self._seeds, self._refused, self._drawn):
+            # Made here, once: of 20,000 texts it takes a second.
+            list(known.walk_hashes("signature"))
+        self._attached = as_stored(restrict_to_pool(model, plan.synth_type).attached).texts
+        self._proposed = as_stored(model.proposed).texts
 
     def screen(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """Returns the exemplars in cell order; each is accepted, or has the reason for which it is rejected."""
-        return self.compare(self.rules.apply(exemplars))
+        return self.compare(self.apply_rules(exemplars))
 
     def compare(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """As ``screen``, for exemplars that the rules have been applied to."""
@@ -106,35 +78,41 @@ class Screener:
         texts = list(dict.fromkeys(item.text for item in ruled if item.text is not None and item.is_accepted))
         attached, proposed = find_nearest(texts, self._attached), find_nearest(texts, self._proposed)
         own = {text: Match(text, 1.0) for text in texts if self._own_texts.has(hash_form(text))}
-        overlaps = find_overlaps(texts, self._other_pools) | find_nearest(texts, self._drawn) | own
-        near = {text: choose_nearest(attached.get(text), proposed.get(text)) for text in texts}
-        return [self._compare(item, near, overlaps) for item in ruled]
+        found: dict[Reason, Mapping[str, Match]] = {
+            "seed_copy": find_overlaps(texts, [self._seeds], NEAR),
+            "refused_before": find_nearest(texts, self._refused),
+            "held_out_overlap": find_overlaps(texts, self._other_pools) | find_nearest(texts, self._drawn) | own,
+            "near_duplicate": {
+                text: match for text in texts if (match := choose_nearest(attached.get(text), proposed.get(text)))
+            },
+        }
+        return [self._compare(item, found) for item in ruled]
 
-    def _compare(self, exemplar: Exemplar, near: Mapping[str, Match | None], overlaps: Mapping[str, Match]) -> Exemplar:
-        text = exemplar.text
-        if text is None or not exemplar.is_accepted:
+    def _compare(self, exemplar: Exemplar, found: Mapping[Reason, Mapping[str, Match]]) -> Exemplar:
+        if exemplar.text is None or not exemplar.is_accepted:
             return exemplar
-        if opening := self._openings.find(exemplar):
-            return replace(exemplar, reason="meta_talk", detail=opening)
-        if match := self._seeds.find(text):
-            return _reject(exemplar, "seed_copy", match)
-        if match := self._refused.find(text):
-            return _reject(exemplar, "refused_before", match)
-        runs = word_runs(text, COMMON_RUN)
-        if copied := next((self._seed_runs[run] for run in sorted(runs) if run in self._seed_runs), None):
-            return replace(exemplar, reason="seed_copy", detail=f"{COMMON_RUN} words in a row of: {copied}")
-        if phrase := self._phrases.find(exemplar):
-            detail = f"“{phrase}”, which one seed has, and as many texts of its pole as may"
-            return replace(exemplar, reason="seed_copy", detail=detail)
-        if overlap := overlaps.get(text):
-            return _reject(exemplar, "held_out_overlap", overlap)
-        if drift := self._voice_check.find_drift(exemplar):
-            return replace(exemplar, reason="voice_drift", detail=drift)
-        if match := choose_nearest(near[text], self._seen.find(text)):
-            return _reject(exemplar, "duplicate" if match.exact else "near_duplicate", match)
-        self._seen.add(text)
+        for reason, detail in self._walk_faults(exemplar, exemplar.text, found):
+            if detail:
+                return replace(exemplar, reason=reason, detail=detail)
+        self._seen.add(exemplar.text)
         self._phrases.add(exemplar)
         return exemplar
+
+    def _walk_faults(
+        self, exemplar: Exemplar, text: str, found: Mapping[Reason, Mapping[str, Match]]
+    ) -> Iterator[tuple[Reason, str | None]]:
+        """Yields the reasons in the order in which they count, each with its detail where the text has the fault."""
+        matches = {reason: its.get(text) for reason, its in found.items()}
+        details = {reason: match.detail for reason, match in matches.items() if match}
+        yield "meta_talk", self._openings.find(exemplar)
+        yield "seed_copy", details.get("seed_copy")
+        yield "refused_before", details.get("refused_before")
+        if phrase := self._phrases.find(exemplar):
+            yield "seed_copy", f"“{phrase}”, which one seed has, and as many texts of its pole as may"
+        yield "held_out_overlap", details.get("held_out_overlap")
+        yield "voice_drift", self._voice_check.find_drift(exemplar)
+        if match := choose_nearest(matches["near_duplicate"], self._seen.find(text)):
+            yield "duplicate" if match.exact else "near_duplicate", match.detail
 
 
 def mask_numbers(text: str) -> str:
@@ -186,8 +164,8 @@ def _find_same(vectors: Vectors, most: NDArray[np.float64], begun: int) -> Itera
                 yield number, nearest, float(row[nearest])
 
 
-def _make_contexts(plan: Plan) -> dict[str, Context]:
-    """Makes what the rules need to know for each trait; the subject and its length differ by exemplar.
+def _make_contexts(plan: Plan, use_lengths: bool) -> dict[str, Context]:
+    """Makes what the rules need to know for each trait; the subject differs by exemplar.
 
     The length is what a model that is not told its scenario's may write: any of the model's lengths.
     """
@@ -206,6 +184,7 @@ def _make_contexts(plan: Plan) -> dict[str, Context]:
             own_words=collect_own_words(model, trait, plan.language.tag),
             waived=waived,
             min_words=min(MIN_WORDS, shortest),
+            lengths={length.name: length for length in lengths} if use_lengths else {},
         )
         for trait in model.traits
     }
@@ -214,7 +193,3 @@ def _make_contexts(plan: Plan) -> dict[str, Context]:
 def _end_marked(texts: Sequence[str]) -> bool:
     """Whether at least ``MARKED_SHARE`` of some seeds end in a terminal mark."""
     return bool(texts) and sum(map(ends_sentence, texts)) >= MARKED_SHARE * len(texts)
-
-
-def _reject(exemplar: Exemplar, reason: Reason, match: Match) -> Exemplar:
-    return replace(exemplar, reason=reason, detail=match.detail)

@@ -110,12 +110,7 @@ def is_yes_no_field(name: str) -> bool:
 
 def read_yes_no(reply: Reply, field: str) -> bool | None:
     """Reads a yes or a no in the last object of a reply that has the field; None where there is neither."""
-    if reply.finish == REFUSED:
-        return None
-    try:
-        given = [fields[field] for fields in find_objects(reply.text) if field in fields]
-    except UnreadableError:
-        return None
+    given = [fields[field] for fields in _list_objects(reply) if field in fields]
     said = given[-1] if given else None
     return said if isinstance(said, bool) else YES_NO.get(str(said).strip(" .!").casefold())
 
@@ -173,10 +168,15 @@ def write_decision(model: Model, trait: Trait, first: Pole, asks_sense: bool) ->
 
 def read_probability(reply: Reply) -> float | None:
     """Reads the probability of the answer that a decision model has chosen; None where it is not told."""
+    told = next((fields.get("probability") for fields in reversed(_list_objects(reply))), None)
+    return told if isinstance(told, float) else None
+
+
+def _list_objects(reply: Reply) -> Sequence[Mapping[str, object]]:
+    """Lists the objects of a reply; none of one that was refused or cannot be read."""
     with suppress(UnreadableError):
-        told = find_objects(reply.text)[-1].get("probability")
-        return told if isinstance(told, float) else None
-    return None
+        return () if reply.finish == REFUSED else find_objects(reply.text)
+    return ()
 
 
 def _weigh(said: Sequence[bool | None]) -> int:

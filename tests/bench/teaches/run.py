@@ -108,7 +108,7 @@ async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, e
     # As ``flows.run.rounds.run_rounds`` does, without tasks, limits on cost and events.
     while cells := rounds.next_cells():
         made = await gather_or_cancel(generate_cell(rounds.plan, cell, gateway) for cell in cells)
-        exemplars = rounds.screener.rules.apply([item for cell in made for item in cell])
+        exemplars = rounds.screener.apply_rules([item for cell in made for item in cell])
         await rounds.embed(exemplars, run_here)
         own_rules = make_own_rules(plan, run_here)
         judged = await judge_round(rounds, exemplars, gateway, VotingJudge(None, 0), LoggedProgress(), own_rules)

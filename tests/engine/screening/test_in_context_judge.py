@@ -20,9 +20,8 @@ from engine.screening.in_context_judge import (
     ASSUMED_AUC,
     FLOOR,
     TOP_TOKENS,
+    InContextJudge,
     is_auc_measured,
-    judge_accepted,
-    measure_judge_aucs,
     read_odds,
 )
 
@@ -45,7 +44,7 @@ def make_gateway(folder: Path, answer: Answer, endpoint: Endpoint = PLAIN) -> tu
 
 async def judge(gateway: ModelGateway, *exemplars: Exemplar, model: Model = MODEL) -> list[Exemplar]:
     async with gateway.keeping("plan-1"):
-        return await judge_accepted(model, exemplars, gateway, 0, [trait.key for trait in model.traits])
+        return await InContextJudge(unplaced(model), gateway).judge(exemplars, [trait.key for trait in model.traits])
 
 
 @pytest.mark.parametrize(
@@ -100,9 +99,9 @@ async def test_without_seeds_of_both_poles_or_odds_there_is_no_judge(
     model = make_model(seeds=seeds)
     gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0), endpoint)
     async with gateway.keeping("plan-1"):
-        assert {} == await measure_judge_aucs(unplaced(model), gateway, HeardProgress())
+        assert {} == await InContextJudge(unplaced(model), gateway).measure_aucs(HeardProgress())
         if endpoint == PLAIN:
-            assert [make_exemplar(TEXT)] == await judge_accepted(model, [make_exemplar(TEXT)], gateway, 0, ["clarity"])
+            assert [make_exemplar(TEXT)] == await judge(gateway, make_exemplar(TEXT), model=model)
     assert [] == client.requests
 
 
@@ -119,9 +118,9 @@ async def test_auc_counts_how_often_unseen_seeds_are_told_apart(tmp_path: Path) 
     gateway, client = make_gateway(tmp_path, answer)
     async with gateway.keeping("plan-1"):
         plan = unplaced(make_model(make_trait(), make_trait("tone"), seeds=make_seeds()))
-        aucs = await measure_judge_aucs(plan, gateway, HeardProgress())
+        aucs = await InContextJudge(plan, gateway).measure_aucs(HeardProgress())
         placed = replace(plan, axes={"clarity": ReferenceAxis("seeds", np.ones(2))})
-        assert {} == await measure_judge_aucs(placed, gateway, HeardProgress())
+        assert {} == await InContextJudge(placed, gateway).measure_aucs(HeardProgress())
 
     assert {"clarity": pytest.approx(2 / 3 + 1 / 6, abs=1e-4)} == aucs
     assert 6 == len(client.requests)
@@ -132,7 +131,7 @@ async def test_judge_with_all_the_seeds_that_it_can_be_shown_is_not_measured(tmp
     gateway, client = make_gateway(tmp_path, answer_odds(-1.0, -2.0))
     model = make_model(seeds=seeds)
     async with gateway.keeping("plan-1"):
-        assert {"clarity": ASSUMED_AUC} == await measure_judge_aucs(unplaced(model), gateway, HeardProgress())
+        assert {"clarity": ASSUMED_AUC} == await InContextJudge(unplaced(model), gateway).measure_aucs(HeardProgress())
     assert [] == client.requests
     assert [False, True, True] == [
         is_auc_measured(known, "clarity") for known in (model, make_model(seeds=seeds[1:]), MODEL)
