@@ -54,10 +54,7 @@ class RowsExpectation(BatchExpectation):
         raise AssertionError("each expectation defines its own")
 
     def _validate(
-        self,
-        metrics: dict[str, Any],
-        runtime_configuration: dict[str, Any] | None = None,
-        execution_engine: Any = None,
+        self, metrics: dict[str, Any], runtime_configuration: dict[str, Any] | None = None, execution_engine: Any = None
     ) -> dict[str, Any]:
         observed, faults = self._find_faults(metrics[ROWS], **self.configuration.kwargs)
         return {"success": not faults, "result": {"observed_value": observed, "details": {"faults": faults[:100]}}}

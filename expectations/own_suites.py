@@ -25,7 +25,6 @@ from engine.screening.own_rules import OwnRules
 from engine.system.worker_process import RunHeavy
 from expectations.gate import OWN_REMEDY, import_gx, make_parameters, run_suite
 from expectations.patterns import find_endless_pattern
-from expectations.results import find_exception
 
 PATTERN_SECONDS = 60.0
 # A candidate has no run and no moment as yet, and no rule of rows may name these columns.
@@ -129,10 +128,10 @@ def _try_out(
         return Problem(suite.place, None, f"{at}.type", repr(kind), allowed, find_near_spelling(kind, known))
     alone = replace(suite, content=json.dumps({"name": suite.name, "expectations": [item]}))
     outcome = run_suite(alone, rows, TRIAL_PARAMETERS)
-    raised = next(filter(None, map(find_exception, outcome.result.get("results", ()))), None)
-    if not (message := raised or "".join(outcome.broken[:1])):
+    if not outcome.broken:
         return None
-    found = f"one that raised on rows made for trial ({' '.join(message.split())[:MOST_CHARS]})"
+    message = " ".join((outcome.results[0].observed if outcome.results else outcome.broken[0]).split())
+    found = f"one that raised on rows made for trial ({message[:MOST_CHARS]})"
     allowed = f"arguments of {kind} with which it can be held against the rows of a run, as in samples.parquet"
     return Problem(suite.place, None, at, found, allowed)
 

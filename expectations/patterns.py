@@ -63,11 +63,12 @@ def find_endless_pattern(suite: OwnSuite, frame: pd.DataFrame, seconds: float) -
 def _list_patterns(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Yields each pattern of a suite: its place, its column and itself."""
     for number, item in enumerate(spec["expectations"]):
-        arguments = item["kwargs"]
-        at, column = f"expectations.{number}.kwargs", str(arguments.get("column"))
-        if isinstance(pattern := arguments.get("regex"), str):
-            yield f"{at}.regex", column, pattern
+        arguments, at = item["kwargs"], f"expectations.{number}.kwargs"
         listed = arguments.get("regex_list")
-        for place, pattern in enumerate(listed if isinstance(listed, list) else ()):
+        given = {f"{at}.regex": arguments.get("regex")}
+        given |= {
+            f"{at}.regex_list.{place}": its for place, its in enumerate(listed if isinstance(listed, list) else ())
+        }
+        for place, pattern in given.items():
             if isinstance(pattern, str):
-                yield f"{at}.regex_list.{place}", column, pattern
+                yield place, str(arguments.get("column")), pattern

@@ -14,7 +14,10 @@ QUOTED, QUOTED_CHARS = 2, 80
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One suite's results, GX's own result, and sentences on what is ``broken`` about the suite itself."""
+    """One suite's results, GX's own result, and sentences on what is ``broken`` about the suite itself.
+
+    Of an expectation that raised the result has the message as what was observed.
+    """
 
     suite: str
     results: tuple[ExpectationResult, ...]
@@ -46,31 +49,15 @@ def read_outcome(
         broken: sentences on what is wrong with the suite itself.
         remedy: what to do where a critical expectation is not met that says nothing about it itself.
     """
-    items = result["results"]
-    results = tuple(_read_result(suite, item, remedy) for item in items)
-    sentences = list(broken)
-    if len(results) != wanted:
-        sentences.append(f"The suite {suite!r} gave {len(results)} results for {wanted} expectations.")
+    items, sentences = result["results"], list(broken)
+    if len(items) != wanted:
+        sentences.append(f"The suite {suite!r} gave {len(items)} results for {wanted} expectations.")
     sentences += [
         f"The expectation {item['expectation_config']['type']!r} of the suite {suite!r} raised: {message}"
         for item in items
-        if (message := find_exception(item))
+        if (message := _find_exception(item.get("exception_info")))
     ]
-    return Outcome(suite, results, tuple(sentences), result)
-
-
-def number_expectations(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Adds to each expectation its position in the file, since GX returns results in an order of its own."""
-    numbered = [
-        {**item, "meta": {**(item.get("meta") or {}), "position": position}}
-        for position, item in enumerate(spec["expectations"], start=1)
-    ]
-    return {**spec, "expectations": numbered}
-
-
-def find_exception(item: Mapping[str, Any]) -> str | None:
-    """Finds why an expectation was not held against the rows; None for one that was."""
-    return _find_message(item.get("exception_info"))
+    return Outcome(suite, tuple(_read_result(suite, item, remedy) for item in items), tuple(sentences), result)
 
 
 def _read_result(suite: str, item: Mapping[str, Any], remedy: str) -> ExpectationResult:
@@ -79,7 +66,7 @@ def _read_result(suite: str, item: Mapping[str, Any], remedy: str) -> Expectatio
     observed = result.get("observed_value")
     if observed is None and "unexpected_count" in result:
         observed = _describe_unexpected(result)
-    raised = find_exception(item)
+    raised = _find_exception(item.get("exception_info"))
     return ExpectationResult(
         suite=suite,
         name=str(meta.get("says") or config.get("description") or _name_expectation(config)),
@@ -113,13 +100,15 @@ def _quote(value: object) -> str:
     return f"“{text}”" if isinstance(value, str) else text
 
 
-def _find_message(info: Any) -> str | None:
-    """Finds the message of an exception in either form of GX's ``exception_info``: flat, or one for each metric."""
+def _find_exception(info: Any) -> str | None:
+    """Finds why an expectation was not held against the rows, in either form of GX's ``exception_info``: flat, or one
+    for each metric.
+    """
     if not isinstance(info, Mapping):
         return None
     if info.get("raised_exception"):
         return str(info.get("exception_message") or "an exception without a message")
-    return next((message for value in info.values() if (message := _find_message(value))), None)
+    return next((message for value in info.values() if (message := _find_exception(value))), None)
 
 
 def _describe_result(result: ExpectationResult) -> str:

@@ -111,10 +111,7 @@ def _write_context(folder: Path, settings: Settings, checks: Sequence[Check]) ->
     context.enable_analytics(enable=False)
     frames = [
         StoreFrame(
-            name=check.name,
-            handle=check.handle,
-            pool=check.pool,
-            batch_definitions=[BatchDefinition(name=BATCH)],
+            name=check.name, handle=check.handle, pool=check.pool, batch_definitions=[BatchDefinition(name=BATCH)]
         )
         for check in checks
     ]
