@@ -91,10 +91,9 @@ def clean_answer(text: str) -> str:
     """Cleans what was typed of what no file may hold, and of the space around it.
 
     Raises:
-        ValueError: it has bytes that are no characters of the terminal's encoding.
+        UnicodeError: it has bytes that are no characters of the terminal's encoding.
     """
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("That has bytes that are no characters. Type it again")
+    text.encode()
     # A byte order mark, which YAML allows, is what some terminals paste before a text.
     return " ".join(Reader.NON_PRINTABLE.sub(" ", unicodedata.normalize("NFC", text.replace("\ufeff", ""))).split())
 

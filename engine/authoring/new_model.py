@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import textwrap
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -26,20 +25,6 @@ SCHEMA_FILE = COMMITTED_SCHEMA.name
 WIDTH = 120
 
 
-@dataclass(frozen=True, slots=True)
-class NewModel:
-    """What was written, as paths; ``schema`` is what editors complete ``definition`` by.
-
-    ``has_texts`` says whether there are texts without labels beside it.
-    """
-
-    handle: str
-    definition: Path
-    samples: Path
-    schema: Path
-    has_texts: bool
-
-
 def check_new(models: Path, handle: str) -> None:
     """Checks that there is no such model yet.
 
@@ -54,8 +39,8 @@ def check_new(models: Path, handle: str) -> None:
         )
 
 
-def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> NewModel:
-    """Writes the files of a new model, and overwrites none.
+def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Path:
+    """Writes the files of a new model, overwrites none, and returns its ``model.yaml``.
 
     Args:
         models: the catalogue, a local folder that need not exist yet.
@@ -66,18 +51,17 @@ def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Ne
     """
     check_new(models, handle)
     folder, schema = models / handle, locate_schema(models)
-    paths = NewModel(handle, folder / MODEL_FILE, folder / SAMPLES_FILE, schema, answers.own_texts is not None)
-    definition = render_definition(handle, answers, os.path.relpath(schema, folder))
+    # The definition last: a folder without one is no model.
+    contents = {
+        schema: entries.format_schema(),
+        folder / SAMPLES_FILE: _render_samples(answers),
+        folder / MODEL_FILE: render_definition(handle, answers, os.path.relpath(schema, folder)),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if (own := answers.own_texts) and not (folder / own.name).exists():
             shutil.copyfile(own, folder / own.name)
-        # The definition last: a folder without one is no model.
-        for path, content in (
-            (schema, entries.format_schema()),
-            (paths.samples, _render_samples(answers)),
-            (paths.definition, definition),
-        ):
+        for path, content in contents.items():
             if not path.exists():
                 path.write_text(content, encoding="utf-8")
     except OSError as error:
@@ -85,7 +69,7 @@ def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Ne
             f"{folder} cannot be written: {error.strerror or error}. Free space or permit writing, or name another "
             "folder in EXEMPLARS_MODELS_URI"
         ) from error
-    return paths
+    return folder / MODEL_FILE
 
 
 def locate_schema(models: Path) -> Path:

@@ -28,10 +28,9 @@ def new_command(
 ) -> None:
     """Begin a model: write its model.yaml, every field explained. Asks five questions at a terminal."""
     from engine.settings import read_settings
-    from flows.authoring.new import begin_model, show_new
+    from flows.authoring.new import begin_model
 
-    settings = read_settings()
-    show_new(settings, begin_model(settings, handle, blank))
+    begin_model(read_settings(), handle, blank)
 
 
 @app.command("validate", rich_help_panel=BEGIN, epilog="Example: exemplars validate u22a8.technical-writing")
@@ -143,10 +142,7 @@ def gx_context_command(
 def _summarise(found: "Sequence[Validation]", strays: int) -> str:
     wrong = sum(not validation.is_valid for validation in found)
     hints = sum(len(validation.hints) for validation in found) + strays
-    said = [
-        "no mistakes" if not wrong else f"{wrong:,} with mistakes",
-        *([count_noun(hints, "hint")] if hints else []),
-    ]
+    said = ["no mistakes" if not wrong else f"{wrong:,} with mistakes", *([count_noun(hints, "hint")] if hints else [])]
     return f"{count_noun(len(found), 'model')}: {', '.join(said)}"
 
 

@@ -17,7 +17,7 @@ from engine.authoring.answers import (
     read_pole,
     read_trait,
 )
-from engine.authoring.new_model import NewModel, check_new, write_new_model
+from engine.authoring.new_model import check_new, write_new_model
 from engine.errors import InputError, RunInterruptedError
 from engine.settings import PROJECT_ROOT, SHIPPED_ROOT, Settings
 
@@ -25,8 +25,8 @@ EXAMPLES_PER_POLE = 3
 Read = TypeVar("Read")
 
 
-def begin_model(settings: Settings, handle: str, blank: bool) -> NewModel:
-    """Writes a new model into the catalogue.
+def begin_model(settings: Settings, handle: str, blank: bool) -> None:
+    """Writes a new model into the catalogue, prints the path of its ``model.yaml``, and says what to do next.
 
     Args:
         blank: asks no questions, at a terminal too.
@@ -45,25 +45,21 @@ def begin_model(settings: Settings, handle: str, blank: bool) -> NewModel:
     models = Path(settings.locate_own(uri))
     check_new(models, handle)
     asks = not blank and sys.stdin.isatty() and sys.stdout.isatty()
-    return write_new_model(models, handle, _ask(handle) if asks else EXAMPLE)
-
-
-def show_new(settings: Settings, new: NewModel) -> None:
-    """Prints the path of the new ``model.yaml``, and says what to do next."""
-    print(new.definition)
-    filled = new.samples.stat().st_size
+    answers = _ask(handle) if asks else EXAMPLE
+    definition = write_new_model(models, handle, answers)
+    print(definition)
+    filled = definition.with_name(SAMPLES_FILE).stat().st_size
     said = [
-        f"Look at it{'' if filled else f', and put labelled texts into {new.samples.name} beside it'}. Then:",
-        f"  exemplars validate {new.handle}",
-        *([f"  exemplars suggest {new.handle} --to labels.csv"] if new.has_texts else []),
-        f"  exemplars plan {new.handle} --effort low",
-        f"  exemplars try {new.handle}",
-        f"  exemplars synthesize {new.handle} --effort low",
+        f"Look at it{'' if filled else f', and put labelled texts into {SAMPLES_FILE} beside it'}. Then:",
+        f"  exemplars validate {handle}",
+        *([f"  exemplars suggest {handle} --to labels.csv"] if answers.own_texts else []),
+        f"  exemplars plan {handle} --effort low",
+        f"  exemplars try {handle}",
+        f"  exemplars synthesize {handle} --effort low",
     ]
-    if SHIPPED_ROOT != PROJECT_ROOT and "://" not in settings.models_uri:
+    if SHIPPED_ROOT != PROJECT_ROOT:
         said.append(
-            f"Models are read from {new.definition.parent.parent} now; those that come with the code are in "
-            f"{SHIPPED_ROOT / 'data/models'}"
+            f"Models are read from {models} now; those that come with the code are in {SHIPPED_ROOT / 'data/models'}"
         )
     print("\n".join(said), file=sys.stderr)
 
@@ -121,7 +117,7 @@ def _put(prompt: str, read: Callable[[str], Read]) -> Read:
     while True:
         try:
             return read(clean_answer(input(prompt)))
-        except UnicodeDecodeError:
+        except UnicodeError:
             print("   That has bytes that are no characters. Type it again")
         except ValueError as error:
             print(f"   {error}")

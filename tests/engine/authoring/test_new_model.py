@@ -77,12 +77,13 @@ def test_types_and_sources_that_stand_in_comments_can_be_used() -> None:
 
 
 def test_editors_find_the_schema_of_the_checkout_or_one_beside_models_that_are_elsewhere(tmp_path: Path) -> None:
-    new = write_new_model(tmp_path / "not" / "there", HANDLE)
+    definition = write_new_model(tmp_path / "not" / "there", HANDLE)
 
     assert COMMITTED_SCHEMA == locate_schema(PROJECT_ROOT / "data" / "models")
     assert COMMITTED_SCHEMA.is_file()
-    assert "# yaml-language-server: $schema=../model.schema.json" == new.definition.read_text().splitlines()[0]
-    assert (format_schema(), b"") == (new.schema.read_text(), new.samples.read_bytes())
+    assert "# yaml-language-server: $schema=../model.schema.json" == definition.read_text().splitlines()[0]
+    assert format_schema() == (definition.parents[1] / SCHEMA_FILE).read_text()
+    assert b"" == definition.with_name("samples.jsonl").read_bytes()
 
 
 def test_samples_that_are_there_and_a_schema_of_somebody_else_stay(tmp_path: Path) -> None:
