@@ -1,18 +1,19 @@
 """The main job: a model's handle, a synth type and an effort become a checked Parquet sample set."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from prefect import flow, get_run_logger
 from prefect.exceptions import Pause
 from prefect.runtime import deployment
 
-from engine.domain.model import SynthType, check_handle
+from engine.domain.model import SynthType
 from engine.domain.progress import Progress
 from engine.domain.run_request import RunRequest
 from engine.domain.verdict import RunResult
-from engine.run.job import Job, check_synth_type
+from engine.run.job import Job
 from engine.run.outcome import find_finished, read_result
 from engine.settings import read_settings
 from engine.store.store import StoredSet
@@ -81,17 +82,18 @@ async def synthesize(
             first: the first round's, and what lacks then is asked at once. all: further rounds and votes too, a day
             each. The run is suspended meanwhile, and goes on by itself.
     """
+    # The parameters are the fields of a request.
+    asked: dict[str, Any] = dict(locals())
     ignore_closed_output()
     await release_events(get_run_logger())
     # Prefect takes the state, and gives its caller what that carries.
-    wanted = RunRequest(handle, synth_type, effort, only_lacking, review, strict, per_pole, refresh, batch)
-    return cast(RunResult, await end_in_state(handle, _run(wanted, find_shared())))
+    return cast(RunResult, await end_in_state(handle, _run(asked, find_shared())))
 
 
-async def _run(wanted: RunRequest, shared: RunResources | None) -> RunResult:
+async def _run(asked: Mapping[str, Any], shared: RunResources | None) -> RunResult:
     """The work of a flow run, which may be one of many in its process: those share what ``shared`` has."""
-    handle, kind = check_handle(wanted.handle), check_synth_type(wanted.synth_type)
-    if wanted.review and (ended := await resume_review(handle, kind)):
+    wanted = RunRequest(**asked)
+    if wanted.review and (ended := await resume_review(wanted.handle, wanted.synth_type)):
         return ended
     # Without a deployment nothing would have it go on, but for the backfill that it is a child of.
     here, result = shared is None and deployment.get_id() is None, None
@@ -102,7 +104,7 @@ async def _run(wanted: RunRequest, shared: RunResources | None) -> RunResult:
             await suspend(str(paused), is_child=shared is not None)
             here = True
     if result.status == "proposed":
-        await wait_for_person(handle, kind)
+        await wait_for_person(wanted.handle, wanted.synth_type)
     return result
 
 
@@ -115,12 +117,11 @@ async def _work(wanted: RunRequest, shared: RunResources | None, here: bool) -> 
     Raises:
         prefect.exceptions.Pause: the run is to be suspended until a batch has come.
     """
-    handle = check_handle(wanted.handle)
     async with (
         sending_heartbeats(),
-        observe_run(handle, wanted.synth_type, wanted.effort),
+        observe_run(wanted.handle, wanted.synth_type, wanted.effort),
         nullcontext(shared) if shared else open_run_resources(read_settings(), get_run_logger()) as resources,
-        resources.hold_lease(handle) as lease,
+        resources.hold_lease(wanted.handle) as lease,
     ):
         while True:
             batching = await open_batching(resources.settings, wanted)
@@ -137,7 +138,7 @@ async def make_samples(
 ) -> RunResult:
     """The walk of a run that holds its model's lease, step by step."""
     settings, call, run_heavy = resources.settings, resources.call, resources.run_heavy
-    if done := find_finished(settings, wanted.handle, check_synth_type(wanted.synth_type), get_run_id()):
+    if done := find_finished(settings, wanted.handle, wanted.synth_type, get_run_id()):
         get_run_logger().info("This run has attached its set before: %s. Nothing is asked again", done.folder)
         finish_replacing(done)
         return read_result(done)

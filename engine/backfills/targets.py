@@ -13,7 +13,7 @@ from engine.definitions.effort import choose_effort, load_level
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import list_handles, load_model, load_outline
 from engine.domain.model import BatchMode, Effort, Model, SynthType, check_handle
-from engine.domain.run_request import RunRequest
+from engine.domain.run_request import RunRequest, check_choices
 from engine.domain.verdict import SkipReason
 from engine.errors import InputError
 from engine.listing.samples import count_samples
@@ -27,6 +27,9 @@ class BackfillRequest:
     """What a backfill was asked for; ``flows.backfill`` explains each field.
 
     ``done`` are the ids of the runs that an earlier start of the same backfill has made.
+
+    Raises:
+        HandleError, InputError: it is nothing that could be asked for.
     """
 
     handles: tuple[str, ...] = ()
@@ -45,6 +48,11 @@ class BackfillRequest:
     refresh: bool = False
     batch: BatchMode = "none"
 
+    def __post_init__(self) -> None:
+        for handle in self.handles:
+            check_handle(handle)
+        check_choices(self.synth_type, self.effort, self.per_pole, self.batch)
+
     @property
     def names(self) -> bool:
         """Whether it names models, by handle, namespace or glob."""
@@ -52,8 +60,7 @@ class BackfillRequest:
 
     def ask_for(self, handle: str) -> RunRequest:
         """What the run of one of the models is asked for."""
-        alike = ("synth_type", "effort", "only_lacking", "strict", "per_pole", "refresh", "batch")
-        return RunRequest(handle, **{name: getattr(self, name) for name in alike})
+        return RunRequest.take({**asdict(self), "handle": handle})
 
     def to_parameters(self) -> dict[str, Any]:
         """The parameters of a flow run that is asked for the same."""
@@ -79,7 +86,6 @@ def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ..
     A handle of no model is among them: its run reports that.
 
     Raises:
-        HandleError: a malformed one.
         InputError: neither is any model named nor are only lacking ones wanted, or nothing fits what is named, or
             both ``force`` and ``refresh`` are asked for.
         StoreError: the catalogue cannot be read.
@@ -93,12 +99,11 @@ def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ..
         raise InputError(
             "force has no effect beside refresh, which makes anew only what is of an older definition: leave one out"
         )
-    given = [check_handle(handle) for handle in request.handles]
     there = [handle for handle in list_handles(settings.locate(settings.models_uri)) if _fits(handle, request)]
-    if not given and not there and request.names:
+    if not request.handles and not there and request.names:
         named = " and ".join(f"{name} {value!r}" for name in ("namespace", "glob") if (value := getattr(request, name)))
         raise InputError(f"no model of {settings.models_uri} fits the {named}")
-    return tuple(dict.fromkeys([*given, *there]))
+    return tuple(dict.fromkeys([*request.handles, *there]))
 
 
 def examine(settings: Settings, request: BackfillRequest, handle: str) -> Standing:

@@ -10,12 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from engine.definitions.mistakes import ClosedEntry, Findings, as_texts, check_entries, validate_document
 from engine.definitions.yaml_document import parse_yaml
-from engine.domain.model import EFFORTS, Effort
+from engine.domain.model import EFFORTS, MOST_PER_POLE, Effort
 from engine.errors import DefinitionError
 from engine.settings import MOST_USD
 
 DEFAULT_EFFORT: Effort = "high"
-MOST_PER_POLE = 1_000_000
 Size = Literal["small", "medium", "large"]
 Thinking = Literal["none", "low", "medium", "high"]
 Name = Annotated[str, Field(min_length=1)]

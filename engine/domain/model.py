@@ -28,6 +28,7 @@ SYNTH_TYPES: tuple[str, ...] = get_args(SynthType)
 
 # The labels of a trait that is given none say nothing of what its poles are.
 DEFAULT_LABELS = ("Yes", "No")
+MOST_PER_POLE = 1_000_000
 # More seeds of a trait at a pole move neither an axis nor a choice of subjects, and embedding them takes minutes.
 MAX_SEEDS_PER_POLE = 2_000
 

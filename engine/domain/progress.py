@@ -78,11 +78,6 @@ class KeptCounted:
     kept: Mapping[tuple[str, Pole], int]
     quotas: Mapping[tuple[str, Pole], int]
 
-    @property
-    def total(self) -> int:
-        """All quotas together."""
-        return sum(self.quotas.values())
-
 
 @dataclass(frozen=True, slots=True)
 class Noticed:

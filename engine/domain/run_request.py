@@ -1,21 +1,65 @@
 """What one run is asked for, as it was typed, sent or handed out."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self, cast, get_args
+
+from engine.domain.model import EFFORTS, MOST_PER_POLE, SYNTH_TYPES, BatchMode, Effort, SynthType, check_handle
+from engine.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """What a run is asked for: the parameters of the flow ``synthesize``, which explains each.
 
-    ``load_job`` says what is wrong with one; ``effort`` and ``per_pole`` are None for the model's own.
+    ``effort`` and ``per_pole`` are None for the model's own.
+
+    Raises:
+        HandleError, InputError: it is nothing that could be asked for. ``load_job`` says what its model makes wrong.
     """
 
     handle: str
-    synth_type: str = "from_traits"
-    effort: str | None = None
+    synth_type: SynthType = "from_traits"
+    effort: Effort | None = None
     only_lacking: bool = False
     review: bool = False
     strict: bool = False
     per_pole: int | None = None
     refresh: bool = False
-    batch: str = "none"
+    batch: BatchMode = "none"
+
+    def __post_init__(self) -> None:
+        check_handle(self.handle)
+        check_choices(self.synth_type, self.effort, self.per_pole, self.batch)
+
+    @classmethod
+    def take(cls, given: Mapping[str, Any]) -> Self:
+        """The request that is given by the names of its fields, as somebody typed it; other names are passed over."""
+        return cls(**{item.name: given[item.name] for item in fields(cls) if item.name in given})
+
+
+def check_choices(synth_type: str, effort: str | None, per_pole: int | None = None, batch: str = "none") -> None:
+    """Checks what is to be chosen of a few, and how many exemplars of a pole.
+
+    Raises:
+        InputError: one of them is unknown, or out of range.
+    """
+    if synth_type not in SYNTH_TYPES:
+        raise InputError(f"{synth_type!r} is not a synth type. There are: {', '.join(SYNTH_TYPES)}")
+    check_effort(effort)
+    if per_pole is not None and not 1 <= per_pole <= MOST_PER_POLE:
+        raise InputError(f"{per_pole:,} samples a pole cannot be made. Ask for 1 to {MOST_PER_POLE:,}")
+    if batch not in get_args(BatchMode):
+        raise InputError(f"--batch={batch} is not known. There are: --batch or --batch=first, and --batch=all")
+
+
+def check_effort(effort: str | None) -> Effort | None:
+    """The effort itself, or None where none is given.
+
+    Raises:
+        InputError: it is unknown.
+    """
+    if effort is None or effort in EFFORTS:
+        return cast("Effort | None", effort)
+    number = f". For {effort} samples a pole say --per-pole {effort}" if effort.isdecimal() else ""
+    raise InputError(f"{effort!r} is not an effort. There are: {', '.join(EFFORTS)}{number}")

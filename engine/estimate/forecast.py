@@ -1,6 +1,8 @@
-"""Forecasts from a run's events how many calls are to come and how long they take, for terminal and run page."""
+"""Adds up a run's events for terminal, run page and backfill: how far it is, and which calls are to come."""
 
+import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.domain.model import Pole
@@ -12,6 +14,8 @@ from engine.domain.progress import (
     Event,
     KeptCounted,
     LastCall,
+    Noticed,
+    StageBegun,
     TextsStood,
 )
 from engine.text.formatting import count_noun, format_seconds
@@ -57,13 +61,26 @@ class _Stage:
 
 @dataclass(slots=True, eq=False)
 class RunForecast:
-    """Adds up a run's events: calls so far and to come, the time left, and which share of the run is done.
+    """How far a run is: what it last said, the texts that are kept, calls so far and to come, and the time left.
 
     To come are all calls that the estimate foresees, those of judges and of likely further rounds too, up to
-    ``LastCall``. ``share`` is in [0, 1] and never falls: that of the calls, up to ``CALLS_SHARE``.
+    ``LastCall``.
+
+    Args:
+        share: that of the calls which is done, up to ``CALLS_SHARE``; in [0, 1], and never falls.
+        kept: by trait key and pole, as ``quotas``; empty before anything is counted.
+        cost_usd: set when the run has asked for the last time; None while it is not known.
+        began: a moment of the monotonic clock.
+        standing: the texts to choose from, by trait key and pole.
     """
 
+    stage: str = "Getting ready"
+    notice: str = ""
     share: float = 0.0
+    kept: Mapping[tuple[str, Pole], int] = field(default_factory=dict)
+    quotas: Mapping[tuple[str, Pole], int] = field(default_factory=dict)
+    cost_usd: float | None = None
+    began: float = field(default_factory=time.monotonic)
     standing: Counter[tuple[str, Pole]] = field(default_factory=Counter)
     _stages: dict[bool, _Stage] = field(default_factory=lambda: {False: _Stage(), True: _Stage()})
     _tokens: int = 0
@@ -84,6 +101,10 @@ class RunForecast:
         """Whether a call is in flight, or has been."""
         return any(stage.done or stage.in_flight for stage in self._stages.values())
 
+    def report(self, event: Event) -> None:
+        """Takes one event, the moment that it comes."""
+        self.take(event, time.monotonic())
+
     def take(self, event: Event, now: float) -> None:
         """Takes one event into account; ``now`` is of a monotonic clock, in seconds."""
         for stage in self._stages.values():
@@ -94,17 +115,26 @@ class RunForecast:
         elif isinstance(event, EstimateMade):
             for judges, expected in ((False, event.writing), (True, event.judging)):
                 self._stages[judges].expected, self._stages[judges].seconds = expected.calls, expected.pace
+        else:
+            self._take_word(event)
+        if self.planned:
+            share = CALLS_SHARE * sum(stage.done for stage in self._stages.values()) / self.planned
+            self.share = max(self.share, round(share, 3))
+
+    def _take_word(self, event: Event) -> None:
+        if isinstance(event, StageBegun):
+            self.stage = event.text
+        elif isinstance(event, Noticed):
+            self.notice = event.text
         elif isinstance(event, TextsStood):
             self.standing.update(event.texts)
         elif isinstance(event, KeptCounted):
+            self.kept, self.quotas = event.kept, event.quotas
             # What stood has been chosen among.
             self.standing.clear()
         elif isinstance(event, LastCall):
             for stage in self._stages.values():
                 stage.expected = stage.planned = 0
-        if self.planned:
-            share = CALLS_SHARE * sum(stage.done for stage in self._stages.values()) / self.planned
-            self.share = max(self.share, round(share, 3))
 
     def _take_call(self, event: CallsPlanned | CallBegun | CallEnded, stage: _Stage) -> None:
         if isinstance(event, CallsPlanned):

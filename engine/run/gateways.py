@@ -1,7 +1,8 @@
 """The models that a run asks: the gateway to its synth model, and the chat judge."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from engine.definitions.effort import Level
 from engine.domain.progress import Progress
@@ -20,74 +21,58 @@ from engine.settings import Settings
 LEAST_EMBEDDED_CALL_SECONDS = 600.0
 
 
+@dataclass(frozen=True, slots=True)
+class LanguageModels:
+    """The models that a run asks, open; the judge casts no votes where the level has none."""
+
+    gateway: ModelGateway
+    voting_judge: VotingJudge
+
+
 @asynccontextmanager
-async def open_gateway(
+async def open_models(
     settings: Settings,
     level: Level,
     progress: Progress,
     models: SharedModels,
     rate_limiter: RateLimiter | None = None,
-) -> AsyncIterator[ModelGateway]:
-    """The gateway to the run's synth model inside the block.
+) -> AsyncIterator[LanguageModels]:
+    """The run's synth model and its chat judge inside the block, within one budget.
+
+    The judge is asked when the first texts are paid for, so whether it has a key is found out here.
 
     Args:
         models: what is asked through, which other runs of this process may share.
         rate_limiter: for calls to hosted models; None where no rate is set.
 
     Raises:
-        ProviderError: the model cannot be had.
+        ProviderError: the model cannot be had; of the judge a ModelNotFoundError, where litellm does not know its
+            provider, or a CredentialsError, where no key is set.
     """
     budget = RunBudget(settings.concurrency, limit_cost(settings, level), models.budget)
-    if is_embedded(level.synth_model):
-        endpoint, rate_limiter = await models.serve(level.synth_model, settings.embedded_place), None
-    else:
-        endpoint = describe_endpoint(settings, level)
-    async with _open(endpoint, settings, progress, budget, rate_limiter, models) as gateway:
-        yield gateway
+    async with AsyncExitStack() as stack:
+
+        def open_gateway(endpoint: Endpoint, limiter: RateLimiter | None) -> ModelGateway:
+            client, throttle = make_client(settings, endpoint), models.find_throttle(endpoint)
+            stack.push_async_callback(client.close)
+            place = settings.replies_place
+            return ModelGateway(
+                RedactingClient(client), place, progress, budget, rate_limiter=limiter, throttle=throttle
+            )
+
+        if is_embedded(level.synth_model):
+            gateway = open_gateway(await models.serve(level.synth_model, settings.embedded_place), None)
+        else:
+            gateway = open_gateway(describe_endpoint(settings, level), rate_limiter)
+        judge = describe_judge(settings, level)
+        # Where it is the synth model itself, the first call of the run tells.
+        if judge and (judge.model, judge.api_base) != (level.synth_model, settings.synth_api_base):
+            LitellmClient(judge, settings.call_timeout_seconds).check_key()
+        asked = open_gateway(judge, rate_limiter) if judge else None
+        yield LanguageModels(gateway, VotingJudge(asked, level.judge_votes))
 
 
-@asynccontextmanager
-async def open_voting_judge(
-    settings: Settings,
-    level: Level,
-    progress: Progress,
-    budget: RunBudget,
-    models: SharedModels,
-    rate_limiter: RateLimiter | None = None,
-) -> AsyncIterator[VotingJudge]:
-    """The chat judge, within the budget of the run; it casts no votes where the level has no judge.
-
-    It is asked when the first texts are paid for, so whether it has a key is found out here.
-
-    Raises:
-        ModelNotFoundError: litellm does not know the judge model's provider. CredentialsError: no key is set.
-    """
-    endpoint = describe_judge(settings, level)
-    if endpoint is None:
-        yield VotingJudge(None, 0)
-        return
-    # Where it is the synth model itself, the first call of the run tells.
-    if (endpoint.model, endpoint.api_base) != (level.synth_model, settings.synth_api_base):
-        LitellmClient(endpoint, settings.call_timeout_seconds).check_key()
-    async with _open(endpoint, settings, progress, budget, rate_limiter, models) as gateway:
-        yield VotingJudge(gateway, level.judge_votes)
-
-
-@asynccontextmanager
-async def _open(
-    endpoint: Endpoint,
-    settings: Settings,
-    progress: Progress,
-    budget: RunBudget,
-    rate_limiter: RateLimiter | None,
-    models: SharedModels,
-) -> AsyncIterator[ModelGateway]:
+def make_client(settings: Settings, endpoint: Endpoint) -> LitellmClient:
+    """The client of an endpoint, which waits for a reply as long as the settings say, and longer for embedded ones."""
     least_seconds = LEAST_EMBEDDED_CALL_SECONDS if is_embedded(endpoint.name) else 0.0
-    client = LitellmClient(endpoint, max(settings.call_timeout_seconds, least_seconds))
-    redacting, throttle = RedactingClient(client), models.find_throttle(endpoint)
-    try:
-        yield ModelGateway(
-            redacting, settings.replies_place, progress, budget, rate_limiter=rate_limiter, throttle=throttle
-        )
-    finally:
-        await client.close()
+    return LitellmClient(endpoint, max(settings.call_timeout_seconds, least_seconds))

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast, get_args
+from typing import get_args
 
 from engine.asking.held_out import choose_pool, list_taken_subjects
 from engine.asking.plan import Plan, make_plan
@@ -14,13 +14,13 @@ from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import NO_PROPOSAL, Proposal, ScenarioPool, choose_scenario_pool
 from engine.asking.seed_variations import check_seeds, list_unusable_seeds
 from engine.asking.topic_subjects import split_by_topic
-from engine.definitions.effort import MOST_PER_POLE, Level, choose_effort, load_level
+from engine.definitions.effort import Level, choose_effort, load_level
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import load_model
 from engine.definitions.own_suites import read_own_suites
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, Packs, load_packs
 from engine.domain.language_tag import name_tag
-from engine.domain.model import EFFORTS, SYNTH_TYPES, BatchMode, Effort, Model, Pole, Pool, SynthType
+from engine.domain.model import Effort, Model, Pole, Pool, SynthType
 from engine.domain.run_request import RunRequest
 from engine.errors import InputError, ModelNotFoundError
 from engine.llm.batches.forms import find_place
@@ -65,7 +65,7 @@ def load_job(settings: Settings, request: RunRequest, dry: bool = False) -> Job:
         dry: leaves the sample store untouched, where a run tries to write a file, and accepts models without a price.
 
     Raises:
-        HandleError, NoTraitsError, NoSeedsError, DefinitionError, InputError: what the user gave is wrong.
+        NoTraitsError, NoSeedsError, DefinitionError, InputError: what the user gave is wrong.
             Whether Great Expectations knows what the author's suites name is told by ``expectations.own_suites``.
         FrozenModelError: the model is no draft, and the run would attach samples to it.
         ModelNotFoundError: the embedded model's file is not there, or the one that an unfinished plan was begun with.
@@ -73,38 +73,38 @@ def load_job(settings: Settings, request: RunRequest, dry: bool = False) -> Job:
         StoreError: the sample store cannot be read or written.
     """
     handle, only_lacking, refresh = request.handle, request.only_lacking, request.refresh
-    checked_type, checked_effort = check_synth_type(request.synth_type), check_effort(request.effort)
+    pool = choose_pool(request.synth_type)
     models_uri = settings.locate(settings.models_uri)
     model = load_model(models_uri, handle)
     model = replace(model, own_suites=read_own_suites(settings, handle))
-    if checked_type == "diversify":
+    if request.synth_type == "diversify":
         check_seeds(model)
         model = replace(model, skipped=(*model.skipped, *list_unusable_seeds(model)))
-    if choose_pool(checked_type) == "train":
+    if pool == "train":
         check_draft(models_uri, handle)
-    level, named = read_level(settings, choose_effort(checked_effort, model.effort))
+    level, named = read_level(settings, choose_effort(request.effort, model.effort))
     if request.per_pole is not None:
-        level = replace(level, exemplars_per_pole=check_per_pole(request.per_pole), is_own_count=True)
+        level = replace(level, exemplars_per_pole=request.per_pole, is_own_count=True)
     if model.questions:
         level = have_voted(level, model)
     if is_embedded(level.synth_model):
         level = take_file(settings, model, level, level.synth_model)
-    if check_batch(request.batch) != "none":
+    if request.batch != "none":
         find_place(describe_endpoint(settings, level))
     samples_uri = settings.locate(settings.samples_uri)
     if not dry:
         check_prices(settings, level)
         check_writable(samples_uri)
     note = ""
-    if refresh and (older := list_older(list_sets(samples_uri, handle, choose_pool(checked_type)), model)):
+    if refresh and (older := list_older(list_sets(samples_uri, handle, pool), model)):
         model = replace(model, replaces=tuple(stored.run_id for stored in older))
         note = f"Replaces {describe_sets(older)} made for an older definition"
-    lacking = count_lacking(samples_uri, model, checked_type, level) if only_lacking or refresh else None
+    lacking = count_lacking(samples_uri, model, request.synth_type, level) if only_lacking or refresh else None
     if lacking is not None and not only_lacking and min(lacking.values()) == level.exemplars_per_pole:
         # The plan is that of a model without these sets.
         lacking = None
     model = read_pools(samples_uri, model, settings.reviews_teach)
-    return resume_job(settings, Job(model, checked_type, level, note, lacking), named)
+    return resume_job(settings, Job(model, request.synth_type, level, note, lacking), named)
 
 
 def read_level(settings: Settings, effort: Effort) -> tuple[Level, Sequence[str]]:
@@ -257,51 +257,6 @@ def read_pools(samples_uri: str, model: Model, reviews_teach: bool = True) -> Mo
         held_out=open_samples(held_out),
         proposed=open_samples(proposed) if proposed else (),
     )
-
-
-def check_synth_type(synth_type: str) -> SynthType:
-    """The synth type itself, where it is one.
-
-    Raises:
-        InputError: it is unknown.
-    """
-    if synth_type not in SYNTH_TYPES:
-        raise InputError(f"{synth_type!r} is not a synth type. There are: {', '.join(SYNTH_TYPES)}")
-    return cast("SynthType", synth_type)
-
-
-def check_effort(effort: str | None) -> Effort | None:
-    """The effort itself, or None where none is given.
-
-    Raises:
-        InputError: it is unknown.
-    """
-    if effort is not None and effort not in EFFORTS:
-        number = f". For {effort} samples a pole say --per-pole {effort}" if effort.isdecimal() else ""
-        raise InputError(f"{effort!r} is not an effort. There are: {', '.join(EFFORTS)}{number}")
-    return cast("Effort | None", effort)
-
-
-def check_batch(mode: str) -> BatchMode:
-    """The mode itself, where it is one: none, first or all.
-
-    Raises:
-        InputError: it is unknown.
-    """
-    if mode not in get_args(BatchMode):
-        raise InputError(f"--batch={mode} is not known. There are: --batch or --batch=first, and --batch=all")
-    return cast("BatchMode", mode)
-
-
-def check_per_pole(count: int) -> int:
-    """The number itself, where it is one of exemplars for each pole.
-
-    Raises:
-        InputError: it is none, or too many.
-    """
-    if not 1 <= count <= MOST_PER_POLE:
-        raise InputError(f"{count:,} samples a pole cannot be made. Ask for 1 to {MOST_PER_POLE:,}")
-    return count
 
 
 def plan_job(job: Job, packs: Packs, seed: int) -> Plan:

@@ -21,7 +21,7 @@ from engine.llm.endpoints import (
     describe_judge,
     write_price_setting,
 )
-from engine.run.gateways import LEAST_EMBEDDED_CALL_SECONDS
+from engine.run.gateways import make_client
 from engine.settings import Settings
 
 Role = Literal["synth model", "judge", "synth model and judge"]
@@ -111,8 +111,7 @@ async def _check(role: Role, endpoint: Endpoint, settings: Settings, level: Leve
         async with AsyncExitStack() as stack:
             if is_embedded(endpoint.name):
                 endpoint = stack.enter_context(serve_embedded(level.synth_model, settings.embedded_place))
-            least_seconds = LEAST_EMBEDDED_CALL_SECONDS if is_embedded(endpoint.name) else 0.0
-            client = LitellmClient(endpoint, max(settings.call_timeout_seconds, least_seconds))
+            client = make_client(settings, endpoint)
             stack.push_async_callback(client.close)
             begun = time.monotonic()
             request, reply, seconds = await _ask(client, level.thinking if "synth" in role else "none")

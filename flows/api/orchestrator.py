@@ -144,7 +144,7 @@ class Orchestrator:
         body = {
             "name": f"{handle} {synth_type}",
             # Whatever the deployment's own defaults say.
-            "parameters": asdict(RunRequest(handle, synth_type, effort)),
+            "parameters": asdict(RunRequest.take({"handle": handle, "synth_type": synth_type, "effort": effort})),
             "tags": [name_tag(handle), HTTP_TAG],
             "labels": {REQUEST_LABEL: request},
             "idempotency_key": key,

@@ -55,7 +55,6 @@ def backfill_command(
 ) -> None:
     """Make samples for many models. Skips those that have a set; one that fails does not stop the others."""
     quiet_libraries(verbose)
-    from engine.run.job import check_batch
     from engine.settings import read_settings
     from flows.backfills.terminal import (
         BackfillProgress,
@@ -65,21 +64,7 @@ def backfill_command(
         telling_how_to_go_on,
     )
 
-    request = make_request(
-        handles or (),
-        synth_type,
-        effort,
-        per_pole,
-        namespace,
-        glob,
-        only_lacking=only_lacking,
-        force=force,
-        strict=strict,
-        models_at_once=models_at_once,
-        max_cost_usd=max_cost_usd,
-        refresh=refresh,
-        batch=check_batch(batch),
-    )
+    request = make_request(context.params)
     outlook = look_ahead(read_settings(), request)
     print(describe_begin(outlook, request), file=sys.stderr, flush=True)
     progress = BackfillProgress(outlook.selected, outlook.skipped)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -16,14 +16,12 @@ from rich.text import Text
 from engine.backfills.ledger import ModelRow, ModelState
 from engine.backfills.page import describe_row
 from engine.backfills.targets import BackfillRequest, examine, list_selected
-from engine.domain.model import check_handle
 from engine.domain.verdict import SkipReason
 from engine.errors import ExemplarsError, InputError, RunInterruptedError
 from engine.estimate.call_kinds import Spread
 from engine.estimate.estimate import OTHER_SECONDS, Amount, Estimate, add_amounts
 from engine.estimate.planned_run import PlannedRun
 from engine.llm.embedded.embedded_models import is_embedded
-from engine.run.job import check_effort, check_per_pole, check_synth_type
 from engine.settings import Settings
 from engine.text.formatting import count_noun, format_cost, format_seconds, name_some
 from flows.backfills.worker import CHECKED_AT_ONCE, MODELS_LOGGER
@@ -105,29 +103,15 @@ class Outlook:
         return f"likely {said[0]}, at most {said[1]}{half if len(batched) == len(self.estimates) else ''}"
 
 
-def make_request(
-    handles: Sequence[str],
-    synth_type: str,
-    effort: str | None,
-    per_pole: int | None,
-    namespace: Sequence[str] | None,
-    glob: Sequence[str] | None,
-    **more: Any,
-) -> BackfillRequest:
-    """The request that somebody has typed; ``more`` are its other fields, which need no check.
+def make_request(given: Mapping[str, Any]) -> BackfillRequest:
+    """The request that is given by the names of its fields, as somebody has typed it; other names are passed over.
 
     Raises:
         HandleError, InputError: something of it is wrong.
     """
-    return BackfillRequest(
-        handles=tuple(map(check_handle, handles)),
-        synth_type=check_synth_type(synth_type),
-        effort=check_effort(effort),
-        per_pole=None if per_pole is None else check_per_pole(per_pole),
-        namespace=_take_one("--namespace", namespace),
-        glob=_take_one("--glob", glob),
-        **more,
-    )
+    asked = {item.name: given[item.name] for item in fields(BackfillRequest) if item.name in given}
+    one = {name: _take_one(f"--{name}", given[name]) for name in ("namespace", "glob")}
+    return BackfillRequest(**{**asked, **one, "handles": tuple(given["handles"] or ())})
 
 
 def _take_one(option: str, given: Sequence[str] | None) -> str | None:

@@ -4,6 +4,7 @@ each.
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,10 +27,11 @@ from engine.errors import (
     SharedBudgetError,
     StoreError,
 )
+from engine.estimate.forecast import RunForecast
 from engine.llm.batches.outbox import BatchRun
 from engine.text.formatting import capitalise
 from flows.backfills.runs import ChildRuns, find_awaited
-from flows.run.resources import RunResources, RunSnapshot
+from flows.run.resources import RunResources
 
 # What is no fault of a model: the next ones would meet it too, each after having waited for as long.
 COMMON_ERRORS = (ProviderError, StoreError, OrchestratorError)
@@ -53,7 +55,7 @@ class BackfillWorker:
     _children: ChildRuns
     stopped: BaseException | None = None
     parts_usd: float = 0.0
-    _working: dict[str, RunSnapshot] = field(default_factory=dict)
+    _working: dict[str, RunForecast] = field(default_factory=dict)
     # The runs that wait for a batch, by handle.
     _awaited: dict[str, BatchRun] = field(default_factory=dict)
     _common_errors: int = 0
@@ -97,8 +99,8 @@ class BackfillWorker:
 
     def record_progress(self) -> None:
         """Records in the ledger how far the models under way are."""
-        for handle, snapshot in self._working.items():
-            self._ledger.update(handle, kept=snapshot.kept, wanted=snapshot.wanted, seconds=snapshot.seconds)
+        for handle, forecast in self._working.items():
+            self._ledger.update(handle, **_describe_progress(forecast))
         shared = self._resources.shared
         if shared is not None and shared.budget is not None:
             self._ledger.spent_usd = max(0.0, shared.budget.spent_usd - self.parts_usd)
@@ -131,21 +133,21 @@ class BackfillWorker:
             self._log_row(self._ledger.update(row.handle, state="failed", note=str(said)))
             self.stop(said, at_once=False)
             return
-        run_id, snapshot = str(run.id), RunSnapshot()
-        self._working[row.handle] = self._resources.snapshots[run_id] = snapshot
+        run_id, forecast = str(run.id), RunForecast()
+        self._working[row.handle] = self._resources.forecasts[run_id] = forecast
         begun = self._ledger.update(row.handle, state="runs", note="", run_id=run_id)
         LOGGER.debug("%s: begun", row.handle, extra={"event": begun})
         try:
             # In an asyncio task of its own, which is cancelled apart from this one.
             outcome: object = (await asyncio.gather(self._children.run(run), return_exceptions=True))[0]
         finally:
-            del self._working[row.handle], self._resources.snapshots[run_id]
+            del self._working[row.handle], self._resources.forecasts[run_id]
         if isinstance(outcome, TerminationSignal):
             raise outcome
         left: SkipReason | None = None
         with suppress(StoreError):
             left = await self._examine(row.handle)
-        self._record_outcome(row.handle, snapshot, outcome, left)
+        self._record_outcome(row.handle, forecast, outcome, left)
 
     async def _skip(self, row: ModelRow) -> bool:
         skip_reason = await self._examine(row.handle)
@@ -161,15 +163,10 @@ class BackfillWorker:
         return found.skip_reason
 
     def _record_outcome(
-        self, handle: str, snapshot: RunSnapshot, outcome: object, left: SkipReason | None = None
+        self, handle: str, forecast: RunForecast, outcome: object, left: SkipReason | None = None
     ) -> None:
         """Records what a run came to; ``left`` is why another run of its model has left nothing to do, if one has."""
-        changes: dict[str, Any] = {
-            "kept": snapshot.kept,
-            "wanted": snapshot.wanted,
-            "cost_usd": snapshot.cost_usd,
-            "seconds": snapshot.seconds,
-        }
+        changes = _describe_progress(forecast) | {"cost_usd": forecast.cost_usd}
         if isinstance(outcome, RunResult) and outcome.status == "not_needed":
             changes |= {"state": "skipped", "note": capitalise(outcome.headline)}
         elif isinstance(outcome, RunResult):
@@ -201,3 +198,9 @@ class BackfillWorker:
         LOGGER.info("%s", line, extra={"event": row})
         # Passed over are most at a second start; how many, the end says.
         self._resources.logger.log(logging.DEBUG if row.state == "skipped" else logging.INFO, "%s", line)
+
+
+def _describe_progress(forecast: RunForecast) -> dict[str, Any]:
+    """How far a run is, as fields of its model's row."""
+    counts = (sum(each.values()) if forecast.quotas else None for each in (forecast.kept, forecast.quotas))
+    return dict(zip(("kept", "wanted"), counts, strict=True)) | {"seconds": round(time.monotonic() - forecast.began, 1)}

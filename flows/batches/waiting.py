@@ -28,7 +28,7 @@ from engine.llm.client.batch_client import BatchClient
 from engine.llm.client.request import Request
 from engine.llm.gateway.budget import bound_call
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.run.job import Job, check_batch
+from engine.run.job import Job
 from engine.run.job_inputs import read_job, write_job
 from engine.settings import Settings
 from engine.text.formatting import count_noun
@@ -149,7 +149,7 @@ class Batching:
 async def open_batching(settings: Settings, wanted: RunRequest) -> Batching:
     """What the run asks by batches, and how far it is with that; where it waited, with the job that it goes on from."""
     run_id = _find_run_id()
-    if check_batch(wanted.batch) == "none":
+    if wanted.batch == "none":
         return Batching(settings, wanted)
     found = await ask_outbox(settings, Outbox.find_runs, run_id=run_id)
     if not found:

@@ -17,7 +17,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from engine.domain.model import check_handle
 from engine.domain.run_request import RunRequest
 from engine.errors import GateError, InputError
 from engine.system.importing import importing
@@ -85,6 +84,7 @@ def describe(
 
 @app.command("synthesize", rich_help_panel=MAKE, epilog="Example: exemplars synthesize u22a8.technical-writing")
 def synthesize_command(
+    context: typer.Context,
     handle: HandleArgument,
     synth_type: SynthTypeOption = "from_traits",
     effort: EffortOption = None,
@@ -102,7 +102,7 @@ def synthesize_command(
     """Make samples for one model, check them, and attach them where nothing critical is found."""
     from engine.settings import read_settings
 
-    settings = read_settings()
+    settings, request = read_settings(), RunRequest.take(context.params)
     logs_json = settings.log_format == "json"
     quiet_libraries(verbose or logs_json, logs_json)
     from flows.run.own_worker import forking_worker
@@ -113,7 +113,6 @@ def synthesize_command(
             from engine.run.job import load_job
             from flows.cli.terminal import show_begin, show_result, watch
 
-        request = RunRequest(handle, synth_type, effort, only_lacking, review, strict, per_pole, refresh, batch)
         job = load_job(settings, request)
         for_people = not as_json and not logs_json
         if for_people:
@@ -128,6 +127,7 @@ def synthesize_command(
 
 @app.command("try", rich_help_panel=MAKE, epilog="Example: exemplars try u22a8.technical-writing")
 def try_command(
+    context: typer.Context,
     handle: HandleArgument,
     synth_type: SynthTypeOption = "from_traits",
     effort: EffortOption = "low",
@@ -138,11 +138,11 @@ def try_command(
     from engine.definitions.effort import write_first_look
     from engine.settings import read_settings
 
-    settings = read_settings()
+    settings, request = read_settings(), RunRequest.take(context.params)
     quiet_libraries(verbose)
     from flows.run.own_worker import forking_worker
 
-    page = Path(settings.locate(settings.cache_dir), "tries", f"{check_handle(handle)}.html")
+    page = Path(settings.locate(settings.cache_dir), "tries", f"{handle}.html")
     with TemporaryDirectory(prefix="exemplars-try-") as store, ExitStack() as stack:
         effort_file = settings.locate(settings.effort_file)
         # Messages name it as the user does.
@@ -157,7 +157,6 @@ def try_command(
             from engine.run.job import load_job
             from flows.cli.terminal import show_begin, show_tried, watch
 
-        request = RunRequest(handle, synth_type, effort, per_pole=per_pole)
         job = load_job(read_settings(), request)
         show_begin(job)
         with suppress(GateError), nullcontext() if verbose else watch(job):
@@ -167,6 +166,7 @@ def try_command(
 
 @app.command("plan", rich_help_panel=MAKE, epilog="Example: exemplars plan u22a8.technical-writing --effort low")
 def plan_command(
+    context: typer.Context,
     handles: HandlesArgument = None,
     synth_type: SynthTypeOption = "from_traits",
     effort: EffortOption = None,
@@ -189,8 +189,7 @@ def plan_command(
     if len(named) == 1 and not (namespace or glob or force):
         from flows.cli.plan import plan_run, show_planned
 
-        asked = RunRequest(named[0], synth_type, effort, only_lacking, per_pole=per_pole, refresh=refresh)
-        planned = plan_run(read_settings(), asked, prompts)
+        planned = plan_run(read_settings(), RunRequest.take({**context.params, "handle": named[0]}), prompts)
         if as_json:
             print(json.dumps(asdict(planned)))
         else:
@@ -200,8 +199,7 @@ def plan_command(
     quiet_libraries(verbose=False)
     from flows.backfills.terminal import describe_json, look_ahead, make_request, show_outlook
 
-    chosen = {"only_lacking": only_lacking, "force": force, "refresh": refresh}
-    request = make_request(named, synth_type, effort, per_pole, namespace, glob, **chosen)
+    request = make_request(context.params)
     outlook = look_ahead(read_settings(), request, most=None)
     if as_json:
         print(json.dumps(describe_json(outlook, request)))

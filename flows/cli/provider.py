@@ -29,7 +29,8 @@ def check_command(
     """Ask each language model that a run would ask: key, name, schema, price and speed. Keeps no text."""
     from engine.definitions.effort import choose_effort
     from engine.definitions.loader import load_model
-    from engine.run.job import check_effort, have_voted, read_level
+    from engine.domain.run_request import check_effort
+    from engine.run.job import have_voted, read_level
     from engine.settings import read_settings
 
     settings, asked = read_settings(), check_effort(effort)

@@ -50,9 +50,7 @@ class RunProgress(logging.Handler):
         super().__init__()
         self._job = job
         self._console = console
-        self._stage, self._notice = "Starting", ""
-        self._forecast = RunForecast()
-        self._kept: Mapping[tuple[str, Pole], int] = {}
+        self._forecast = RunForecast("Starting")
         self._printed_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -62,7 +60,7 @@ class RunProgress(logging.Handler):
             return
         now = time.monotonic()
         self._forecast.take(event, now)
-        said = self._take(event)
+        said = _word(event)
         if not said and self._forecast.is_begun and now - self._printed_at > INTERVAL_SECONDS:
             said = f"  {self._forecast.describe()}"
         if said and (isinstance(event, EstimateMade) or not self._console.is_terminal):
@@ -75,7 +73,7 @@ class RunProgress(logging.Handler):
         try:
             if time.monotonic() - self._printed_at > INTERVAL_SECONDS:
                 self._printed_at = time.monotonic()
-                said = self._forecast.describe() if self._forecast.is_waiting else f"{self._stage} …"
+                said = self._forecast.describe() if self._forecast.is_waiting else f"{self._forecast.stage} …"
                 self._console.print(f"  {said}", soft_wrap=True)
         finally:
             self.release()
@@ -84,10 +82,10 @@ class RunProgress(logging.Handler):
         """The live view: of each trait and pole the exemplars that are kept, and wanted, or that stand by the rules so
         far; and the calls.
         """
-        table, job = Table.grid(padding=(0, 2)), self._job
+        table, job, forecast = Table.grid(padding=(0, 2)), self._job, self._forecast
         for trait in job.model.traits:
             for pole in POLES:
-                kept, standing = self._kept.get((trait.key, pole), 0), self._forecast.standing[trait.key, pole]
+                kept, standing = forecast.kept.get((trait.key, pole), 0), forecast.standing[trait.key, pole]
                 wanted = job.level.exemplars_per_pole if job.lacking is None else job.lacking[trait.key, pole]
                 come = min(wanted, kept + standing)
                 bar = ProgressBar(total=wanted, completed=come, width=24, complete_style=COLOURS[pole])
@@ -95,24 +93,8 @@ class RunProgress(logging.Handler):
                     f", {standing}{' more' if kept else ''} to choose from" if standing else ""
                 )
                 table.add_row(trait.name, Text(trait.label(pole), style=COLOURS[pole]), bar, told)
-        calls = Text(self._forecast.describe(), style="dim")
-        return Group(Text(self._stage, style="bold"), table, calls, Text(self._notice, style="yellow"))
-
-    def _take(self, event: Event) -> str:
-        """Takes an event; the line for it where nothing is drawn, empty for one of a single call."""
-        if isinstance(event, EstimateMade):
-            return event.text
-        if isinstance(event, StageBegun):
-            self._stage = event.text
-            return event.text
-        if isinstance(event, Noticed):
-            self._notice = event.text
-            return f"  {event.text}"
-        if isinstance(event, KeptCounted):
-            self._kept = dict(event.kept)
-            kept = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in self._kept.items())
-            return f"  kept of {max(event.quotas.values(), default=0)}: {kept}" if any(self._kept.values()) else ""
-        return ""
+        calls = Text(forecast.describe(), style="dim")
+        return Group(Text(forecast.stage, style="bold"), table, calls, Text(forecast.notice, style="yellow"))
 
 
 @contextmanager
@@ -146,6 +128,18 @@ def _breaking_silence(progress: RunProgress) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+
+
+def _word(event: Event) -> str:
+    """The line for an event where nothing is drawn, empty for one of a single call."""
+    if isinstance(event, EstimateMade | StageBegun):
+        return event.text
+    if isinstance(event, Noticed):
+        return f"  {event.text}"
+    if isinstance(event, KeptCounted) and any(event.kept.values()):
+        kept = ", ".join(f"{trait}/{pole} {count}" for (trait, pole), count in event.kept.items())
+        return f"  kept of {max(event.quotas.values(), default=0)}: {kept}"
+    return ""
 
 
 def show_begin(job: Job) -> None:

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from engine.definitions.effort import MOST_PER_POLE
-from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, NAMESPACE_PATTERN, BatchMode, Effort
+from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, MOST_PER_POLE, NAMESPACE_PATTERN, BatchMode, Effort
 from engine.settings import MOST_USD
 
 Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, max_length=HANDLE_MAX_LENGTH)]

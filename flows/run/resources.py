@@ -1,7 +1,6 @@
 """What a run needs of its process, which it may have for itself or share with the other runs of a backfill."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from contextvars import ContextVar
@@ -15,14 +14,14 @@ from prefect.runtime import flow_run
 from prefect.utilities.annotations import quote
 
 from engine.definitions.effort import Level
-from engine.domain.progress import Event, KeptCounted, Noticed, Progress
+from engine.domain.progress import Noticed, Progress
 from engine.domain.verdict import SkipReason
 from engine.errors import ModelBusyError
+from engine.estimate.forecast import RunForecast
 from engine.estimate.speeds import SpeedMeter
 from engine.llm.gateway.metered import RateLimiter
-from engine.llm.gateway.model_gateway import ModelGateway, SharedModels
-from engine.run.gateways import open_gateway, open_voting_judge
-from engine.screening.voting_judge import VotingJudge
+from engine.llm.gateway.model_gateway import SharedModels
+from engine.run.gateways import LanguageModels, open_models
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
 from expectations.gate import begin_import
@@ -35,38 +34,6 @@ from flows.run.rate_limiter import open_rate_limiter
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class LanguageModels:
-    """The models that a run asks, open."""
-
-    gateway: ModelGateway
-    voting_judge: VotingJudge
-
-
-@dataclass(slots=True)
-class RunSnapshot:
-    """How far a run is, as its parent sees it while it goes on. ``kept`` and ``wanted`` are over all traits and poles.
-
-    ``began`` is a moment of the monotonic clock.
-    """
-
-    kept: int | None = None
-    wanted: int | None = None
-    cost_usd: float | None = None
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds(self) -> float:
-        """How long ago it was made."""
-        return round(time.monotonic() - self.began, 1)
-
-    def report(self, event: Event) -> None:
-        """Takes one event of the run."""
-        if isinstance(event, KeptCounted):
-            self.kept = sum(event.kept.values())
-            self.wanted = event.total
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +55,7 @@ class RunResources:
     run_heavy: RunHeavy = run_here
     shared: SharedModels | None = None
     find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None
-    snapshots: dict[str, RunSnapshot] = field(default_factory=dict)
+    forecasts: dict[str, RunForecast] = field(default_factory=dict)
 
     @property
     def as_tasks(self) -> bool:
@@ -112,9 +79,9 @@ class RunResources:
             begin_import()
 
     @property
-    def snapshot(self) -> RunSnapshot:
-        """The snapshot of the flow run that this is called in."""
-        return self.snapshots.setdefault(str(flow_run.get_id()), RunSnapshot())
+    def forecast(self) -> RunForecast:
+        """How far the flow run is that this is called in; of one of many its backfill has put it there, and sees it."""
+        return self.forecasts.get(str(flow_run.get_id())) or RunForecast()
 
     @asynccontextmanager
     async def hold_lease(self, handle: str, waits: bool = False) -> AsyncIterator[Lease]:
@@ -145,7 +112,7 @@ class RunResources:
     async def publish_progress(self) -> AsyncIterator[Progress]:
         """The progress that the run reports its events to inside the block."""
         meter = SpeedMeter()
-        async with publish_progress((self.snapshot, meter), as_artifact=self.as_tasks) as progress:
+        async with publish_progress(self.forecast, meter, as_artifact=self.as_tasks) as progress:
             try:
                 yield progress
             finally:
@@ -158,21 +125,18 @@ class RunResources:
         Raises:
             ProviderError: a model cannot be had.
         """
-        settings, limiter = self.settings, self.rate_limiter
+        settings = self.settings
 
         def notice(text: str) -> None:
             progress.report(Noticed(text))
 
         own = SharedModels(settings.concurrency, settings.patience_seconds, notice=notice)
-        with nullcontext(self.shared) if self.shared else own as models:
-            async with (
-                open_gateway(settings, level, progress, models, limiter) as gateway,
-                open_voting_judge(settings, level, progress, gateway.budget, models, limiter) as voting_judge,
-            ):
+        with nullcontext(self.shared) if self.shared else own as shared:
+            async with open_models(settings, level, progress, shared, self.rate_limiter) as models:
                 try:
-                    yield LanguageModels(gateway, voting_judge)
+                    yield models
                 finally:
-                    self.snapshot.cost_usd = gateway.budget.cost_usd
+                    self.forecast.cost_usd = models.gateway.budget.cost_usd
 
 
 # What the runs of a backfill share; None for a run that has its process for itself.

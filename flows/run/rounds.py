@@ -15,9 +15,10 @@ from engine.estimate.estimate import Estimate, estimate_calls, explain_budget, f
 from engine.estimate.speeds import read_speeds
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.replies.admin import count_kept_replies
+from engine.run.gateways import LanguageModels
 from engine.settings import Settings
 from engine.text.formatting import count_noun
-from flows.run.resources import LanguageModels, RunResources
+from flows.run.resources import RunResources
 from tasks.generate import generate
 from tasks.screen import screen
 

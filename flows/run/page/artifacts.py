@@ -1,8 +1,7 @@
 """The artifacts of a run page, one of each key however often the run is tried, and the progress that one shows."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.exceptions import Pause
 from prefect.runtime import flow_run
 
-from engine.domain.progress import Event, KeptCounted, LoggedProgress, Noticed, Progress, StageBegun
+from engine.domain.progress import Event, LoggedProgress, Noticed, Progress
 from engine.estimate.forecast import RunForecast
 
 INTERVAL_SECONDS = 2.0
@@ -47,46 +46,32 @@ async def show_page(run_id: str, key: str, page: str, description: str) -> None:
 
 
 class PublishedProgress(LoggedProgress):
-    """Logs the events, passes them on to listeners, and turns them into the share that is done and a few words."""
+    """Logs the events, those that are to be noticed on the run page too, and passes them on to listeners."""
 
-    def __init__(self, listeners: Sequence[Progress] = ()) -> None:
+    def __init__(self, *listeners: Progress) -> None:
         super().__init__()
-        self.forecast = RunForecast()
         self._listeners = listeners
-        self.stage = "Getting ready"
-        self._kept = ""
         self._run_logger = get_run_logger()
 
     def report(self, event: Event) -> None:
         """Takes one event."""
         super().report(event)
-        self.forecast.take(event, time.monotonic())
         for listener in self._listeners:
             listener.report(event)
-        if isinstance(event, StageBegun):
-            self.stage = event.text
-        elif isinstance(event, KeptCounted):
-            kept = sum(event.kept.values())
-            self._kept = f", {kept:,} of {event.total:,} kept" if kept else ""
-        elif isinstance(event, Noticed):
+        if isinstance(event, Noticed):
             self._run_logger.warning("%s", event.text)
-
-    def describe(self) -> str:
-        """“34 %, about 3 min left, 8 of 80 kept, 61 more stand: Round 2: 113 cells”: the page's cards show no bar."""
-        standing = self.forecast.standing.total()
-        more = f", {standing:,}{' more' if self._kept else ''} stand" if standing else ""
-        left = "".join(f", {part}" for part in self.forecast.describe_left())
-        return f"{100 * self.forecast.share:.0f} %{left}{self._kept}{more}: {self.stage}"
 
 
 @asynccontextmanager
-async def publish_progress(listeners: Sequence[Progress] = (), as_artifact: bool = True) -> AsyncIterator[Progress]:
-    """Inside the block each event is logged and passed on to the listeners.
+async def publish_progress(
+    forecast: RunForecast, listener: Progress, as_artifact: bool = True
+) -> AsyncIterator[Progress]:
+    """Inside the block each event is logged and passed on to the forecast and the listener.
 
     Args:
-        as_artifact: whether an artifact of the run page follows the events, too.
+        as_artifact: whether an artifact of the run page follows the forecast.
     """
-    progress = PublishedProgress(listeners)
+    progress = PublishedProgress(forecast, listener)
     if not as_artifact:
         yield progress
         return
@@ -94,7 +79,7 @@ async def publish_progress(listeners: Sequence[Progress] = (), as_artifact: bool
 
     async def publish() -> None:
         nonlocal shown
-        state = progress.forecast.share, progress.describe()
+        state = forecast.share, _describe(forecast)
         if state != shown:
             await _show(*state)
             shown = state
@@ -105,10 +90,10 @@ async def publish_progress(listeners: Sequence[Progress] = (), as_artifact: bool
             yield progress
         last = 1.0, "Done"
     except Pause:
-        last = 0.0, f"Waits: {progress.stage}"
+        last = 0.0, f"Waits: {forecast.stage}"
         raise
     finally:
-        await _show(*(last or (progress.forecast.share, f"Ended at {progress.describe()}")))
+        await _show(*(last or (forecast.share, f"Ended at {_describe(forecast)}")))
 
 
 @asynccontextmanager
@@ -126,6 +111,15 @@ async def repeating(work: Callable[[], Awaitable[None]], seconds: float) -> Asyn
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def _describe(forecast: RunForecast) -> str:
+    """“34 %, about 3 min left, 8 of 80 kept, 61 more stand: Round 2: 113 cells”: the page's cards show no bar."""
+    kept, standing = sum(forecast.kept.values()), forecast.standing.total()
+    parts = [f"{100 * forecast.share:.0f} %", *forecast.describe_left()]
+    parts += [f"{kept:,} of {sum(forecast.quotas.values()):,} kept"] if kept else []
+    parts += [f"{standing:,}{' more' if kept else ''} stand"] if standing else []
+    return f"{', '.join(parts)}: {forecast.stage}"
 
 
 async def _show(share: float, words: str) -> None:

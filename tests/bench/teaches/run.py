@@ -29,12 +29,13 @@ from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import POLES, Effort, Model
 from engine.domain.progress import LoggedProgress
+from engine.domain.run_request import check_effort
 from engine.domain.samples import Exemplar
 from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.embedded.embedded_models import serve_embedded
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.run.job import Job, check_effort, plan_job
+from engine.run.job import Job, plan_job
 from engine.run.pipeline import judge_round
 from engine.screening.screener import Screener
 from engine.screening.voting_judge import VotingJudge

@@ -14,6 +14,7 @@ from fakes.stored import attach_set
 from fakes.workspace import HANDLE, make_workspace
 
 from engine.asking.plan import count_scenarios
+from engine.domain.model import SynthType
 from engine.domain.run_request import RunRequest
 from engine.errors import (
     CredentialsError,
@@ -26,9 +27,8 @@ from engine.errors import (
 )
 from engine.llm.client.prices import Price, find_price
 from engine.llm.endpoints import check_prices, describe_judge
-from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import SharedModels
-from engine.run.gateways import open_voting_judge
+from engine.run.gateways import open_models
 from engine.run.job import load_job
 from engine.run.outcome import find_finished, read_result
 from engine.settings import Settings
@@ -78,7 +78,7 @@ async def test_judge_that_cannot_be_asked_is_told_when_it_is_opened(
         monkeypatch.delenv(name)
     level = make_level(judge_votes=1, judge_model=model)
     with pytest.raises(error, match=said):
-        async with open_voting_judge(make_settings(), level, HeardProgress(), RunBudget(4), SharedModels(4, 1.0)):
+        async with open_models(make_settings(), level, HeardProgress(), SharedModels(4, 1.0)):
             raise AssertionError("it was opened")
 
 
@@ -94,10 +94,8 @@ async def test_judge_that_cannot_be_asked_is_told_when_it_is_opened(
 async def test_judge_may_sign_in_otherwise(model: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "known")
     level = make_level(judge_votes=1, judge_model=model)
-    async with open_voting_judge(
-        make_settings(), level, HeardProgress(), RunBudget(4), SharedModels(4, 1.0)
-    ) as voting_judge:
-        assert 1 == voting_judge.votes
+    async with open_models(make_settings(), level, HeardProgress(), SharedModels(4, 1.0)) as models:
+        assert 1 == models.voting_judge.votes
 
 
 FREE = {"synth_price": "0/0"}
@@ -207,7 +205,9 @@ def make_catalogue(folder: Path, state: str = "draft", **fields: str | None) -> 
 @pytest.mark.parametrize(
     ("synth_type", "state", "dry"), [("from_traits", "ready", True), ("from_traits", "archived", False)]
 )
-def test_samples_of_a_model_that_is_no_draft_are_frozen(tmp_path: Path, synth_type: str, state: str, dry: bool) -> None:
+def test_samples_of_a_model_that_is_no_draft_are_frozen(
+    tmp_path: Path, synth_type: SynthType, state: str, dry: bool
+) -> None:
     with pytest.raises(FrozenModelError, match=f"{HANDLE} is '{state}', not a draft"):
         load_job(make_catalogue(tmp_path, state), RunRequest(HANDLE, synth_type, "low"), dry)
 
@@ -215,7 +215,7 @@ def test_samples_of_a_model_that_is_no_draft_are_frozen(tmp_path: Path, synth_ty
 @pytest.mark.parametrize(
     ("state", "synth_type"), [("draft", "from_traits"), ("failed", "from_traits"), ("ready", "enrich")]
 )
-def test_draft_takes_a_run_and_a_trained_model_an_evaluation(tmp_path: Path, state: str, synth_type: str) -> None:
+def test_draft_takes_a_run_and_a_trained_model_an_evaluation(tmp_path: Path, state: str, synth_type: SynthType) -> None:
     assert synth_type == load_job(make_catalogue(tmp_path, state), RunRequest(HANDLE, synth_type, "low")).synth_type
 
 

@@ -15,9 +15,9 @@ from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.replies.replies import ReplyStore
+from engine.run.gateways import LanguageModels
 from engine.screening.voting_judge import VotingJudge
 from engine.settings import RepliesPlace, Settings
-from flows.run.resources import LanguageModels
 from flows.run.rounds import estimate
 
 PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
