@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
+import httpx
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
@@ -18,14 +19,13 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.states import Cancelled, Completed, Failed
 from pydantic import Field
 
-from engine.backfills.ledger import UNFINISHED_STATES, Ledger, ModelRow, read_ledger
-from engine.backfills.page import describe_backfill, describe_end
+from engine.backfills.ledger import UNFINISHED_STATES, Ledger, ModelRow, locate_ledger, read_ledger, write_ledger
+from engine.backfills.page import describe_backfill, describe_end, write_backfill_page
 from engine.backfills.targets import BackfillRequest, list_selected
 from engine.domain.model import SynthType
-from engine.errors import BackfillError, RunInterruptedError, SharedBudgetError
+from engine.errors import BackfillError, RunInterruptedError, SharedBudgetError, StoreError
 from engine.settings import Settings
 from engine.text.formatting import capitalise, count_noun
-from flows.backfills.page import publish_ledger
 from flows.backfills.parts import PartDispatcher
 from flows.backfills.runs import make_shared_budget, open_backfill_resources, open_children
 from flows.backfills.worker import BackfillWorker
@@ -34,6 +34,7 @@ from flows.deploy.unfinished_runs import end_gone_runs
 from flows.run.cancellation import CancellationWatcher, explain_cancelled
 from flows.run.labels import STOPPED_AT_LIMIT, LeaseLabels
 from flows.run.lease.holders import name_process
+from flows.run.page.artifacts import repeating, show
 from flows.run.parameters import Batch, ChosenEffort, Glob, Handles, MaxCost, Namespace, PartSize, PerPole
 from flows.run.run_events import attending_flow
 from flows.synthesize import synthesize
@@ -44,6 +45,7 @@ FLOW_RUN = "PREFECT__FLOW_RUN_ID"
 NO_HEARTBEATS = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
 # A run that somebody waits for, on the same cores, gets nine tenths of what both want.
 NICENESS = 10
+PUBLISH_SECONDS = 5.0
 
 
 @flow(name="backfill", flow_run_name="backfill {synth_type}")
@@ -140,6 +142,38 @@ async def wait_for_batches(settings: Settings, ledger: Ledger, worker: BackfillW
         worker.say(MAY_END)
         ready = await collect_here(settings, [str(row.run_id) for row in rows], worker.say)
         await worker.work([row for row in rows if row.run_id in ready])
+
+
+@asynccontextmanager
+async def publish_ledger(samples_uri: str, ledger: Ledger, update: Callable[[], None]) -> AsyncIterator[None]:
+    """Inside the block the page of this flow run and the ledger's file follow the ledger; both once more at the end.
+
+    Args:
+        update: brings the ledger up to date.
+    """
+    run_id, shown = str(flow_run.get_id()), ""
+
+    async def publish() -> None:
+        nonlocal shown
+        update()
+        page, words = write_backfill_page(ledger, locate_ledger(samples_uri, run_id)), describe_backfill(ledger)
+        if page == shown:
+            return
+        # A server that does not answer, or a store that takes nothing, is no reason to fail: writing the sets would.
+        try:
+            await asyncio.to_thread(write_ledger, samples_uri, run_id, ledger)
+            await show(run_id, "progress", 100 * round(ledger.share, 3), words[0])
+            await show(run_id, "verdict", page, "\n\n".join(words))
+            shown = page
+        except (StoreError, httpx.HTTPError) as error:
+            get_run_logger().warning("The page of this backfill was not brought up to date: %s", error)
+
+    try:
+        async with repeating(publish, PUBLISH_SECONDS):
+            yield
+    finally:
+        ledger.ended = True
+        await publish()
 
 
 @contextmanager

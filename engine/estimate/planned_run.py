@@ -7,11 +7,13 @@ from engine.asking.plan import Plan, count_scenarios
 from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import list_proposable
 from engine.domain.model import POLES, Effort, Length, Pole, Skipped, SynthType
+from engine.errors import UnpricedError
 from engine.estimate.call_kinds import CallKind, list_calls
 from engine.estimate.estimate import Estimate, estimate_calls
 from engine.estimate.notes import list_notes
-from engine.estimate.speeds import NO_SPEEDS, Speeds
-from engine.llm.client.request import Endpoint
+from engine.estimate.speeds import read_speeds
+from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
+from engine.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,35 +85,30 @@ class PlannedRun:
     notes: tuple[str, ...]
 
 
-def describe_run(
-    plan: Plan,
-    endpoint: Endpoint,
-    judge: Endpoint | None = None,
-    limit_usd: float | None = None,
-    refused: str | None = None,
-    more_notes: Sequence[str] = (),
-    prompts: int = 2,
-    speeds: Speeds = NO_SPEEDS,
-) -> PlannedRun:
+def describe_run(settings: Settings, plan: Plan, more_notes: Sequence[str] = (), prompts: int = 2) -> PlannedRun:
     """Describes the run of a plan that was made without proposed subjects.
 
     Args:
-        judge: the chat judge's endpoint; None if there are no votes.
         more_notes: what else is to be known.
         prompts: how many prompts of each kind are included, at most.
-        speeds: how long calls took here before.
     """
+    level, refused = plan.level, None
+    try:
+        check_prices(settings, level)
+    except UnpricedError as error:
+        refused = str(error)
+    endpoint, judge = describe_endpoint(settings, level), describe_judge(settings, level)
     kinds = list_calls(plan, endpoint, judge) if any(plan.quotas.values()) else ()
-    pool, cells = plan.scenario_pool, count_scenarios(plan.level, 1, plan.wanted)
+    pool, cells = plan.scenario_pool, count_scenarios(level, 1, plan.wanted)
     return PlannedRun(
         handle=plan.model.handle,
         synth_type=plan.synth_type,
-        effort=plan.level.effort,
+        effort=level.effort,
         synth_model=endpoint.name,
         plan_id=plan.plan_id,
         prompts_version=prompts_version(bool(plan.model.texts.files)),
         seed=plan.seed,
-        top_up_rounds=plan.level.top_up_rounds,
+        top_up_rounds=level.top_up_rounds,
         own_suites=tuple(suite.name for suite in plan.model.own_suites),
         quotas=tuple(
             Quota(trait.key, trait.type, pole, trait.label(pole), plan.quotas[trait.key, pole], cells)
@@ -128,7 +125,7 @@ def describe_run(
             "subjects": pool.subjects,
         },
         prompts=tuple(prompt for kind in kinds for prompt in _list_prompts(kind, prompts)),
-        estimate=estimate_calls(kinds, limit_usd, speeds=speeds),
+        estimate=estimate_calls(kinds, limit_cost(settings, level), speeds=read_speeds(settings)),
         refused=refused,
         skipped=plan.model.skipped,
         notes=(*list_notes(plan, endpoint), *more_notes),

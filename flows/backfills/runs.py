@@ -14,9 +14,8 @@ from uuid import UUID
 import httpx
 from prefect import Flow, task
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import FlowRunCreate, StateCreate
 from prefect.client.schemas.filters import FlowRunFilter
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import ObjectNotFound, Pause, PrefectException
 from prefect.flow_engine import run_flow_async
 from prefect.runtime import flow_run
@@ -64,22 +63,17 @@ class ChildRuns:
 
     _client: PrefectClient
     _flow: Flow[..., Any]
-    _flow_id: UUID
     task_run_id: UUID
 
     async def create(self, handle: str, request: BackfillRequest) -> FlowRun:
         """Creates the run of a model, pending: its id is known before it begins."""
-        wanted = FlowRunCreate(
-            flow_id=self._flow_id,
+        return await self._client.create_flow_run(
+            self._flow,
             name=f"{handle} {request.synth_type}",
             parameters=asdict(request.ask_for(handle)),
-            state=StateCreate(type=StateType.PENDING),
             tags=[name_tag(handle), TAG],
             parent_task_run_id=self.task_run_id,
         )
-        body = wanted.model_dump(mode="json", exclude_unset=True)
-        answer = await self._client.request("POST", "/flow_runs/", json=body)
-        return FlowRun.model_validate(answer.json())
 
     async def take_up(self, run_id: str) -> FlowRun | None:
         """The run that has waited for a batch, pending as ``create`` makes it; None where it is suspended no more."""
@@ -118,7 +112,7 @@ async def open_children(client: PrefectClient, flow: Flow[..., Any], count: int)
     parent_id, attempt = UUID(str(flow_run.get_id())), flow_run.get_run_count()
     name = count_noun(count, "model")
     made = await client.create_task_run(_models, parent_id, f"models-{attempt}", name=name, state=Running())
-    return ChildRuns(client, flow, await client.create_flow(flow), made.id)
+    return ChildRuns(client, flow, made.id)
 
 
 async def read_runs(client: PrefectClient, wanted: FlowRunFilter) -> list[FlowRun]:

@@ -41,18 +41,21 @@ class Outlook:
     """What a backfill will do.
 
     Args:
-        selected: how many models are meant.
-        handles: those of them that have something to do; ``skipped`` says of the others why not.
+        handles: the models that have something to do; ``skipped`` says of the others that are meant why not.
         planned: the runs of ``handles``, or of a few of them; ``refused`` says why some would not begin.
         requests_per_minute: the limit that all runs share.
     """
 
-    selected: int
     handles: tuple[str, ...]
     skipped: Mapping[str, SkipReason]
     planned: tuple[PlannedRun, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
     requests_per_minute: float = math.inf
+
+    @property
+    def selected(self) -> int:
+        """How many models are meant."""
+        return len(self.handles) + len(self.skipped)
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
@@ -149,13 +152,12 @@ def look_ahead(settings: Settings, request: BackfillRequest, most: int | None = 
                 refused[handle] = str(error)
     refused |= {each.handle: each.refused for each in planned if each.refused}
     rate = settings.requests_per_minute or math.inf
-    return Outlook(len(selected), handles, skipped, tuple(planned), refused, rate)
+    return Outlook(handles, skipped, tuple(planned), refused, rate)
 
 
 def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
     """The lines that a backfill begins with: the models, those passed over, the likely calls and cost, the limits."""
-    have = outlook.selected - len(outlook.handles)
-    passed = f", {have:,} of them with nothing to do" if have else ""
+    passed = f", {len(outlook.skipped):,} of them with nothing to do" if outlook.skipped else ""
     effort = f"effort {request.effort}" if request.effort else "each at its own effort"
     models = f"{count_noun(outlook.selected, 'model')}{passed}: {request.synth_type}, {effort}"
     lines = [f"{models}, {request.models_at_once} at a time"]

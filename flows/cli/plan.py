@@ -12,12 +12,9 @@ from engine.axis.reference_axis import fit_reference_axes
 from engine.definitions.effort import Level, load_level
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.run_request import RunRequest
-from engine.errors import UnpricedError
 from engine.estimate.estimate import ASSUMED, explain_estimate
 from engine.estimate.planned_run import PlannedPrompt, PlannedRun, describe_run
-from engine.estimate.speeds import read_speeds
 from engine.llm.embedded.embedded_models import EMBEDDED, list_embedded_models
-from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, limit_cost
 from engine.run.job import load_job, plan_job
 from engine.settings import Settings
 from engine.text.embedding import SentenceEncoder
@@ -43,25 +40,9 @@ def plan_run(settings: Settings, request: RunRequest, prompts: int = 2) -> Plann
     plan = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed)
     if plan.language.encoder_has_say:
         plan = replace(plan, axes=fit_reference_axes(plan.model, SentenceEncoder()))
-    refused = None
-    try:
-        check_prices(settings, job.level)
-    except UnpricedError as error:
-        refused = str(error)
-    return describe_run(
-        plan,
-        describe_endpoint(settings, job.level),
-        describe_judge(settings, job.level),
-        limit_cost(settings, job.level),
-        refused,
-        [
-            *(["Nothing is lacking: a run asks nothing, and makes no set."] if job.lacks_nothing else []),
-            *([job.note] if job.note else []),
-            *_name_better_model(settings, job.level),
-        ],
-        prompts,
-        read_speeds(settings),
-    )
+    notes = ["Nothing is lacking: a run asks nothing, and makes no set."] if job.lacks_nothing else []
+    notes += [job.note] if job.note else []
+    return describe_run(settings, plan, [*notes, *_name_better_model(settings, job.level)], prompts)
 
 
 def _name_better_model(settings: Settings, level: Level) -> list[str]:

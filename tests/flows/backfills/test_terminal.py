@@ -46,7 +46,7 @@ def tell(progress: BackfillProgress, *rows: ModelRow) -> None:
 def test_models_passed_over_for_one_reason_are_one_line_and_no_rows(capsys: pytest.CaptureFixture[str]) -> None:
     handles = [f"u22a8.{letter}" for letter in "abcde"]
     skipped = {handle: SkipReason("It has a set") for handle in handles}
-    told = describe_begin(Outlook(5, (), skipped, ()), BackfillRequest(namespace="u22a8"))
+    told = describe_begin(Outlook((), skipped, ()), BackfillRequest(namespace="u22a8"))
     progress = BackfillProgress(5, skipped)
     tell(progress, *(ModelRow(handle, "skipped", note="It has a set") for handle in [*handles, "u22a8.f"]))
 
