@@ -11,9 +11,9 @@ from statistics import median
 from jinja2 import Environment
 from markupsafe import Markup
 
-from engine.domain.model import POLES, Model, Pole, Trait
+from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import Reason, Row, RunStamp
-from engine.domain.verdict import ExpectationResult, PoleVariety
+from engine.domain.verdict import ExpectationResult, Verdict
 from engine.domain.votes import VoteCounts
 from engine.llm.gateway.budget import RunBudget
 from engine.report.costs import describe_spending, format_tokens, list_remarks
@@ -26,45 +26,32 @@ SEVERITIES = {"critical": 0, "warning": 1}
 
 
 @dataclass(frozen=True, slots=True)
-class PoleCount:
-    """The numbers of kept and wanted exemplars of one trait at one pole."""
-
-    trait: Trait
-    pole: Pole
-    kept: int
-    wanted: int
-
-
-@dataclass(frozen=True, slots=True)
 class ReportData:
     """All that the report shows.
 
-    ``positions`` are those between the poles by row id, 0 negative to 1 positive; ``details`` what was found of a
-    rejected text, such as the text that it is like. ``proposed``: what was kept waits for a person's decision.
+    ``counts`` are the kept and the wanted exemplars by trait key and pole; ``positions`` are those between the poles by
+    row id, 0 negative to 1 positive; ``details`` what was found of a rejected text, such as the text that it is like.
     ``first_look``: nothing had to be chosen, or to pass the gate, and no text is in a store.
     """
 
     model: Model
     stamp: RunStamp
     synth_model: str
-    success: bool
+    verdict: Verdict
     headline: str
     made: str
-    failed: tuple[str, ...]
-    warnings: tuple[str, ...]
-    notes: tuple[str, ...]
-    counts: tuple[PoleCount, ...]
     kept: tuple[Row, ...]
     rejected: tuple[Row, ...]
     reasons: Mapping[Reason, int]
-    expectations: tuple[ExpectationResult, ...]
+    notes: tuple[str, ...]
+    failed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    counts: Mapping[tuple[str, Pole], tuple[int, int]] = field(default_factory=dict)
     separations: tuple[Separation, ...] = ()
     positions: Mapping[int, float] = field(default_factory=dict)
     details: Mapping[int, str] = field(default_factory=dict)
     votes: VoteCounts = field(default_factory=VoteCounts)
     budget: RunBudget = field(default_factory=lambda: RunBudget(1))
-    variety: tuple[PoleVariety, ...] = ()
-    proposed: bool = False
     first_look: bool = False
 
 
@@ -80,17 +67,23 @@ def render_report(data: ReportData) -> str:
             facts=_list_facts(data),
             traits={trait.key: trait for trait in data.model.traits},
             pairs=[(trait, texts) for trait, texts in pairs if texts],
-            most_wanted=max((max(count.kept, count.wanted) for count in data.counts), default=0),
+            most_wanted=max(map(max, data.counts.values()), default=0),
             reasons=sorted(((code, count) for code, count in data.reasons.items() if count), key=lambda item: -item[1]),
             explanations=EXPLANATIONS,
-            variety=[item for item in data.variety if item.exemplars.count],
+            variety=[item for item in data.verdict.variety if item.exemplars.count],
             words=_describe_lengths(data.kept),
             remarks=list_remarks(data.budget),
             # Failed ones first, the most severe of them foremost.
-            expectations=sorted(data.expectations, key=lambda item: (item.success, SEVERITIES.get(item.severity, 2))),
+            expectations=sorted(
+                data.verdict.results, key=lambda item: (item.success, SEVERITIES.get(item.severity, 2))
+            ),
             table=_pack_table(data),
         )
     )
+
+
+def _rank_result(result: ExpectationResult) -> tuple[bool, int]:
+    return result.success, SEVERITIES.get(result.severity, 2)
 
 
 @cache
@@ -136,7 +129,7 @@ def _pack_table(data: ReportData) -> Markup:
     """Packs the rows for the page's script."""
     wrong_side = {number for separation in data.separations for number in separation.wrong_side}
     run, handle = data.stamp.run_id, data.model.handle
-    take_off = f"exemplars review {run} --attach --leave-out" if data.proposed else f"exemplars remove {handle}"
+    take_off = f"exemplars review {run} --attach --leave-out" if data.verdict.proposed else f"exemplars remove {handle}"
     table = {
         "run": run,
         # How a kept text is taken off, before its id.

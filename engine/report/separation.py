@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from engine.axis.breaks import Breaks
+from engine.choosing.probe import Probe
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import make_id
 
@@ -14,36 +15,35 @@ class Separation:
     """How one trait's poles can be told apart.
 
     Args:
-        probe_auc: in [0, 1]; None if there are too few texts, or the encoder does not know the language.
-        word: how well that is, see ``Probe.told_apart``.
         wrong_side: the row ids of kept exemplars on the other pole's side.
         shortcuts: clauses.
-        breaks: None for too few texts, or texts that nothing is trained on.
+        is_graded: whether anything is trained on the texts.
         language_known: whether the encoder knows the language of the texts.
     """
 
-    trait: str
-    probe_auc: float | None
+    probe: Probe
     wrong_side: tuple[int, ...] = ()
     shortcuts: tuple[str, ...] = ()
-    breaks: Breaks | None = None
+    is_graded: bool = True
     language_known: bool = True
-    word: str = ""
 
     @property
     def told_apart(self) -> str:
         """The probe's AUC with a word on how good it is, as “0.93, clearly”, or why there is none."""
-        auc = self.probe_auc
-        if auc is None:
+        if self.probe.auc is None:
             return "too few texts" if self.language_known else "the sentence encoder does not know the language"
-        return f"{auc:.2f}, {self.word}"
+        return f"{self.probe.auc:.2f}, {self.probe.told_apart}"
+
+    @property
+    def breaks(self) -> Breaks | None:
+        """Those between the two clusters; None for too few texts, or texts that nothing is trained on."""
+        return self.probe.breaks if self.is_graded else None
 
     @property
     def grades(self) -> str:
         """Where the two clusters lie, and what that means for grades."""
-        if self.breaks is None:
+        if (found := self.breaks) is None:
             return NOTHING
-        found = self.breaks
         developing, solid, strong = map(_format_score, (found.developing, found.solid, found.strong))
         if not found.overlap:
             return f"developing from {developing}, solid from {solid}, strong from {strong}"
@@ -52,24 +52,18 @@ class Separation:
 
 def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
     """Lists for each probed trait how its poles can be told apart."""
-    traits = {trait.key: trait for trait in rounds.plan.model.traits}
+    plan = rounds.plan
+    ids = {item.key: make_id(plan.model.handle, item.trait, item.text or "") for item in rounds.choice.chosen}
+    found = [
+        (item.trait, item.describe(plan.model.trait(item.trait).label(item.pole))) for item in rounds.recheck.shortcuts
+    ]
     return tuple(
         Separation(
-            trait=probe.trait,
-            probe_auc=probe.auc,
-            wrong_side=tuple(
-                make_id(rounds.plan.model.handle, exemplar.trait, exemplar.text or "")
-                for exemplar in rounds.choice.chosen
-                if exemplar.key in probe.wrong_side
-            ),
-            shortcuts=tuple(
-                item.describe(traits[item.trait].label(item.pole))
-                for item in rounds.recheck.shortcuts
-                if item.trait == probe.trait
-            ),
-            breaks=None if rounds.plan.synth_type == "enrich" else probe.breaks,
-            language_known=rounds.plan.language.encoder_has_say,
-            word=probe.told_apart,
+            probe,
+            wrong_side=tuple(ids[key] for key in ids if key in probe.wrong_side),
+            shortcuts=tuple(said for trait, said in found if trait == probe.trait),
+            is_graded=plan.synth_type != "enrich",
+            language_known=plan.language.encoder_has_say,
         )
         for probe in rounds.recheck.probes
     )

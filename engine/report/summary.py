@@ -24,7 +24,7 @@ from engine.estimate.notes import list_notes
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.report.costs import describe_costs
 from engine.report.dataset_card import render_card
-from engine.report.html import PoleCount, ReportData, render_report
+from engine.report.html import ReportData, render_report
 from engine.report.separation import list_separations
 from engine.report.wording import describe_made, list_warnings, state_headline, state_outcome
 from engine.screening.in_context_judge import is_auc_measured
@@ -125,7 +125,7 @@ def make_report_data(
         model=model,
         stamp=stamp,
         synth_model=gateway.endpoint.name,
-        success=verdict.success,
+        verdict=verdict,
         headline=capitalise(state_headline(len(kept), warnings, stamp.synth_type, verdict.proposed)),
         made=describe_made(rounds) if verdict.success else "",
         failed=(*rounds.explain_shortfall(), *verdict.failed),
@@ -135,18 +135,11 @@ def make_report_data(
             *_name_shares(rounds),
             *([str(rounds.sense_trial)] if rounds.sense_trial else ()),
         ),
-        counts=tuple(
-            PoleCount(trait, pole, counts[trait.key, pole], rounds.plan.quotas[trait.key, pole])
-            for trait in model.traits
-            for pole in POLES
-        ),
+        counts={place: (counts[place], wanted) for place, wanted in rounds.plan.quotas.items()},
         kept=tuple(kept),
         rejected=tuple(rejected),
         reasons=rounds.choice.count_reasons(),
-        expectations=verdict.results,
         votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
-        variety=verdict.variety,
-        proposed=verdict.proposed,
         separations=list_separations(rounds),
         positions={rows[key]: position for key, position in positions.items()},
         details={rows[item.key]: item.detail for item in rounds.exemplars if item.reason},
@@ -229,14 +222,14 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
         "suites": dict(verdict.suites),
         "reasons": rounds.choice.count_reasons(),
         "probe": {
-            item.trait: {
-                "auc": item.probe_auc,
+            item.probe.trait: {
+                "auc": item.probe.auc,
                 "wrong_side": list(item.wrong_side),
-                "untold": untold.get(item.trait, ""),
+                "untold": untold.get(item.probe.trait, ""),
             }
             for item in report.separations
         },
-        "breaks": {item.trait: asdict(item.breaks) for item in report.separations if item.breaks},
+        "breaks": {item.probe.trait: asdict(item.breaks) for item in report.separations if item.breaks},
         "shortcuts": [
             {name: getattr(item, name) for name in ("trait", "kind", "what", "pole", "auc")}
             for item in rounds.recheck.shortcuts

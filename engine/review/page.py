@@ -1,18 +1,19 @@
-"""Renders the page on which a person reviews a proposed set, one file with everything in it."""
+"""The pages of a review: on which a person decides on a proposed set, and what the run page says once it has ended."""
 
+import html
 import json
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.domain.model import POLES
 from engine.domain.samples import Row
-from engine.review.ended_page import describe_review
-from engine.store.layout import PROPOSED, REVIEW_DATA, VERDICT
+from engine.domain.verdict import RunResult
+from engine.report.run_page import escape, write_list, write_use
+from engine.store.layout import PROPOSED, REVIEW_DATA, SAMPLES, VERDICT
 from engine.store.proposals import list_corrections, read_deadline, read_decisions, read_rows, sum_up
 from engine.store.store import StoredSet, read_document
-from engine.system.filesystem import read_bytes
-from engine.text.formatting import embed_json, load_pages
+from engine.text.formatting import capitalise, embed_json, format_cost, join_words, load_pages, name_reason
 
 ENDED = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -32,7 +33,7 @@ def render_review_page(stored: StoredSet, run_page: str | None = None) -> str:
     Raises:
         StoreError: the proposal cannot be read.
     """
-    data = json.loads(read_bytes(stored.file(REVIEW_DATA)))
+    data = read_document(stored, REVIEW_DATA)
     rows = read_rows(stored, PROPOSED)
     ids = {row["id"] for row in rows}
     decisions = read_decisions(stored)
@@ -61,8 +62,51 @@ def render_review_page(stored: StoredSet, run_page: str | None = None) -> str:
 
 def render_ended(stored: StoredSet) -> str:
     """What stands in the page's place once the review has ended."""
-    said = escape(describe_review(stored.manifest))
-    return ENDED.format(handle=escape(stored.handle), said=said, run_id=stored.run_id)
+    said = html.escape(describe_review(stored.manifest))
+    return ENDED.format(handle=html.escape(stored.handle), said=said, run_id=stored.run_id)
+
+
+def write_ended_page(stored: StoredSet, result: RunResult, api_url: str | None) -> str:
+    """The page as markdown, in the order of the proposal's own; ``api_url`` is the HTTP API's address, if there is one.
+
+    Raises:
+        StoreError: the set cannot be read.
+    """
+    manifest, verdict = stored.manifest, read_document(stored, VERDICT)
+    is_attached, usd = stored.status == "attached", verdict.get("cost", {}).get("usd")
+    rejected = [f"{name_reason(reason)}: {count:,}" for reason, count in verdict.get("reasons", {}).items()]
+    use = write_use(stored, manifest["synth_type"] == "enrich", bool(result.warnings), api_url)
+    sections = [
+        f"# {stored.handle}: {escape(result.headline)}\n\n**{escape(describe_review(manifest))}**",
+        use if is_attached else "",
+        write_list("Changed by people:", list_changes(manifest)) if is_attached else "",
+        write_list("Warnings, of the set as it was proposed:", result.warnings),
+        _write_kept(stored) if is_attached else "",
+        write_list("## Not kept by the run", rejected),
+        f"## Cost: {'nothing' if usd == 0 else format_cost(usd)}",
+    ]
+    return "\n\n".join(filter(None, sections))
+
+
+def describe_review(manifest: Mapping[str, Any]) -> str:
+    """Who has ended a review, when, and why."""
+    review = manifest["review"]
+    why = f": {review['why']}" if review.get("why") else ""
+    who = f" by {review['who']}" if review.get("who") else ""
+    return f"{capitalise(manifest['status'])}{who}, {review['when'][:16].replace('T', ' ')} UTC{why}"
+
+
+def list_changes(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what people have changed of a proposal, by the ids of its samples, and who of them decided one by one."""
+    review = manifest["review"]
+    by = {item["sample_id"]: item["key"] for item in manifest.get("decisions", ())}
+    refused = review["refused"]
+    moved = [number for number in review["other_pole"] if number not in refused]
+    corrected = {entry["was"]: f" (now {entry['id']})" for entry in review.get("corrected", ())}
+    for what, numbers in (("left out", refused), ("put to the other pole", moved), ("corrected", corrected)):
+        if numbers:
+            named = [f"{at}{corrected.get(at, '')}{f' by {by[at]}' if at in by else ''}" for at in numbers]
+            yield f"{len(named):,} {what}: {join_words(named)}"
 
 
 def _pack_rows(rows: Sequence[Row], samples: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -82,3 +126,14 @@ def _pack_rows(rows: Sequence[Row], samples: Mapping[str, Any]) -> list[dict[str
             }
         )
     return packed
+
+
+def _write_kept(stored: StoredSet) -> str:
+    """Writes how many samples each pole has, and the first of each."""
+    lines, rows = ["## Kept", ""], read_rows(stored, SAMPLES)
+    for key, trait in read_document(stored, REVIEW_DATA)["traits"].items():
+        for pole in POLES:
+            own = [row["text"] or "" for row in rows if (row["trait"], row["pole"]) == (key, pole)]
+            lines.append(f"- **{escape(trait['name'])}, {escape(trait[pole])}**: {len(own):,}")
+            lines += [f"  - {escape(text)}" for text in own[:1]]
+    return "\n".join(lines)

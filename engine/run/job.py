@@ -157,53 +157,36 @@ def take_file(settings: Settings, model: Model, level: Level, name: str) -> Leve
 def resume_job(settings: Settings, job: Job, named: Sequence[str]) -> Job:
     """The job with the embedded model that its plan, where that is unfinished, was begun with.
 
-    Args:
-        named: the models that the setting or the dial names.
-
-    Raises:
-        ModelNotFoundError, StoreError: as ``find_model_of_unfinished_plan``.
-    """
-
-    begun, chosen = find_model_of_unfinished_plan(settings, job, named), job.level.synth_model
-    if begun is None:
-        return job
-    level = take_file(settings, job.model, job.level, begun)
-    note = (
-        f"Goes on with {level.synth_model}, which this plan was begun with. The next plan is for {chosen}; to begin "
-        f"this one anew with it, set EXEMPLARS_SYNTH_MODEL={chosen}"
-    )
-    return replace(job, level=level, note=". ".join(filter(None, (job.note, note))))
-
-
-def find_model_of_unfinished_plan(settings: Settings, job: Job, names: Sequence[str]) -> str | None:
-    """The embedded model that a job's unfinished plan was begun with, where that is not the one chosen now; else None.
-
     A plan is finished once the store has a set of it, be it a rejected one. A file that somebody has named is his
     choice for a plan that has begun, too.
 
     Args:
-        names: what the setting or the dial names.
+        named: the models that the setting or the dial names.
 
     Raises:
         ModelNotFoundError: the file is not there any more; the message says how to go on, and how to begin anew.
+        StoreError: the kept replies or the store cannot be read.
     """
-    if len(names) == 1 and names[0] != EMBEDDED:
-        return None
     handle, chosen, place = job.model.handle, job.level.synth_model, settings.embedded_place
     own = find_embedded(chosen, place).sha256 if is_embedded(chosen) else None
-    asked = count_asked(settings.replies_place, handle)
+    asked = count_asked(settings.replies_place, handle) if len(named) > 1 or EMBEDDED in named else {}
     if all(_read_sha256(identity) == own for counts in asked.values() for identity in counts):
-        return None
+        return job
     # It takes a while, so it is done only where another file has given replies.
     plan_id = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed).plan_id
     begun = [_read_sha256(identity) for identity, _ in asked.get(plan_id, Counter()).most_common()]
     sets = list_all(settings.locate(settings.samples_uri), handle, ("attached", "detached", "rejected"))
     if not begun or own in begun or any(stored.manifest.get("plan_id") == plan_id for stored in sets):
-        return None
-    there = _list_there(names, place)
+        return job
+    there = _list_there(named, place)
     if (found := next((there[sha256] for sha256 in begun if sha256 in there), None)) is None:
         raise ModelNotFoundError(_explain(handle, begun[0], chosen, place))
-    return found
+    level = take_file(settings, job.model, job.level, found)
+    note = (
+        f"Goes on with {level.synth_model}, which this plan was begun with. The next plan is for {chosen}; to begin "
+        f"this one anew with it, set EXEMPLARS_SYNTH_MODEL={chosen}"
+    )
+    return replace(job, level=level, note=". ".join(filter(None, (job.note, note))))
 
 
 def check_written(file: EmbeddedFile, model: Model) -> None:

@@ -28,7 +28,7 @@ from engine.domain.progress import (
     StageBegun,
 )
 from engine.domain.samples import Reason, RunStamp
-from engine.domain.verdict import RunResult
+from engine.domain.verdict import RunResult, Verdict
 from engine.estimate.forecast import RunForecast
 from engine.report.html import ReportData, render_report
 from engine.report.wording import EXPLANATIONS, describe_others, mark_rejected, pick_pairs
@@ -188,17 +188,13 @@ def show_tried(job: Job, store: Path, page: Path) -> None:
         model=job.model,
         stamp=RunStamp("", job.model.handle, job.synth_type, job.level.effort, datetime.now(UTC)),
         synth_model=job.level.synth_model,
-        success=True,
+        verdict=Verdict(True, (), (), (), {}),
         headline=f"A first look: {count:,} of {texts} {'stands' if count == 1 else 'stand'}",
         made="A run asks for more, and chooses among them. Nothing is attached.",
-        failed=(),
-        warnings=(),
         notes=tuple(json.loads(verdict.read_bytes())["notes"]),
-        counts=(),
         kept=tuple(standing),
         rejected=tuple(rejected),
         reasons=reasons,
-        expectations=(),
         details={row["id"]: row["detail"] or "" for row in rejected},
         first_look=True,
     )

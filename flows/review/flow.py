@@ -21,7 +21,7 @@ from engine.domain.verdict import RunResult, Verdict
 from engine.errors import GateError
 from engine.report.run_page import escape
 from engine.review.correct import apply_corrections
-from engine.review.ended_page import describe_review, write_ended_page
+from engine.review.page import describe_review, write_ended_page
 from engine.review.settle import PersonReview, add_decisions, measure_standing, settle
 from engine.run.outcome import find_run_set, make_entry_check, read_result
 from engine.settings import read_settings

@@ -15,19 +15,29 @@ from fakes.builders import make_budget, make_exemplar, make_model, make_stamp, m
 from playwright.sync_api import Page, expect, sync_playwright
 
 from engine.axis.breaks import Breaks, find_breaks
+from engine.choosing.probe import Probe
 from engine.domain.model import POLES, Pole
 from engine.domain.samples import Reason, Row, Scenario
 from engine.domain.samples import make_row as sample_row
-from engine.domain.verdict import ExpectationResult
-from engine.report.html import PoleCount, ReportData, render_report
+from engine.domain.verdict import ExpectationResult, Verdict
+from engine.report.html import ReportData, render_report
 from engine.report.separation import Separation
 from engine.report.wording import EXPLANATIONS
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \"quoted\" & 'so'"
 CHROMIUM = shutil.which("chromium")
 CLARITY = make_trait()
-CLEAR = PoleCount(CLARITY, "positive", 2, 2)
-OBSCURE = PoleCount(CLARITY, "negative", 2, 2)
+VERDICT = Verdict(
+    True,
+    (),
+    (),
+    (
+        ExpectationResult("run", "expect_no_duplicates", True, "critical", "0 pairs"),
+        ExpectationResult("whole", "neither pole is under 0.40", False, "warning", "0.38"),
+    ),
+    {},
+)
+FAILED = replace(VERDICT, success=False)
 
 
 def make_row(number: int, pole: Pole = "positive", **changes: Any) -> Row:
@@ -41,24 +51,20 @@ def make_data(**changes: Any) -> ReportData:
         model=make_model(CLARITY, description="Whether documentation is understood at once."),
         stamp=make_stamp(),
         synth_model="embedded",
-        success=True,
+        verdict=VERDICT,
         headline="4 attached, with 1 warning",
         made="2 for each pole of 1 trait.",
         failed=(),
         warnings=("The share of Obscure is 0.38.",),
         notes=("Two samples lie between the poles.",),
-        counts=(CLEAR, OBSCURE),
+        counts=dict.fromkeys(((CLARITY.key, pole) for pole in POLES), (2, 2)),
         kept=tuple(make_row(number, pole) for number, pole in enumerate(POLES * 2)),
         rejected=(
             make_row(10, reason="too_short", text="Too short."),
             make_row(11, reason="cell_failed", text=None, pole="negative"),
         ),
         reasons={"too_short": 1, "cell_failed": 1},
-        expectations=(
-            ExpectationResult("run", "expect_no_duplicates", True, "critical", "0 pairs"),
-            ExpectationResult("whole", "neither pole is under 0.40", False, "warning", "0.38"),
-        ),
-        separations=(Separation("clarity", 0.91, (0, 2), ("the first word alone tells the poles apart",)),),
+        separations=(Separation(Probe("clarity", 0.91), (0, 2), ("the first word alone tells the poles apart",)),),
         details={10: "3 words"},
         positions={0: 0.9, 1: 0.1, 2: 0.4, 3: 0.2, 10: 0.5},
     )
@@ -116,14 +122,18 @@ def test_verdict_stands_first() -> None:
 
 def test_run_that_failed_says_that_nothing_was_attached_and_why_and_one_that_brought_nothing_renders() -> None:
     failed = make_data(
-        success=False, headline="Nothing attached", made="", failed=("Clarity lacks 3.", "It doubles 1.")
+        verdict=FAILED, headline="Nothing attached", made="", failed=("Clarity lacks 3.", "It doubles 1.")
     )
-    text = read_text(render_report(replace(failed, counts=(replace(OBSCURE, kept=5, wanted=8),))))
-    nothing: dict[str, Any] = dict.fromkeys(("kept", "rejected", "expectations", "warnings", "notes"), ())
+    text = read_text(render_report(replace(failed, counts={(CLARITY.key, "negative"): (5, 8)})))
+    nothing: dict[str, Any] = dict.fromkeys(("kept", "rejected", "warnings", "notes"), ())
 
     assert "Nothing attached Clarity lacks 3. It doubles 1." in text
     assert "Obscure 5 of 8 ✕ 3 short" in text
-    assert [] == read_rows(render_report(replace(failed, counts=(), reasons={}, positions={}, **nothing)))
+    assert [] == read_rows(
+        render_report(
+            replace(failed, verdict=replace(FAILED, results=()), counts={}, reasons={}, positions={}, **nothing)
+        )
+    )
 
 
 def test_hostile_texts_are_inert_wherever_they_stand() -> None:
@@ -131,13 +141,12 @@ def test_hostile_texts_are_inert_wherever_they_stand() -> None:
     said = dict.fromkeys(("headline", "made"), HOSTILE) | dict.fromkeys(("failed", "warnings", "notes"), (HOSTILE,))
     page = render(
         **said,
-        success=False,
+        verdict=replace(FAILED, results=(ExpectationResult(HOSTILE, HOSTILE, False, HOSTILE, HOSTILE),)),
         model=make_model(hostile, handle=HOSTILE, description=HOSTILE),
-        counts=(PoleCount(hostile, "positive", 1, 1),),
+        counts={(hostile.key, "positive"): (1, 1)},
         kept=(make_row(0, text=HOSTILE, scenario=json.dumps({"subject": HOSTILE})),),
         rejected=(make_row(1, text=HOSTILE, reason="surplus"),),
         reasons={HOSTILE: 1},
-        expectations=(ExpectationResult(HOSTILE, HOSTILE, False, HOSTILE, HOSTILE),),
     )
 
     assert "<img" not in page
@@ -244,10 +253,10 @@ OVERLAPPING = find_breaks([0.0, 0.1, 0.2, 0.3], [0.0, 0.1, 0.2, 0.3])
     ],
 )
 def test_grades_are_told_with_their_breaks_or_why_there_are_none(breaks: Breaks, said: str) -> None:
-    assert said == Separation("clarity", 0.95, breaks=breaks).grades
+    assert said == Separation(Probe("clarity", 0.95, breaks=breaks)).grades
 
 
 def test_trait_that_was_not_measured_is_told_why() -> None:
-    unknown = Separation("clarity", None, language_known=False)
+    unknown = Separation(Probe("clarity", None), language_known=False)
 
     assert ("the sentence encoder does not know the language", "–") == (unknown.told_apart, unknown.grades)
