@@ -19,9 +19,9 @@ def describe_costs(budget: RunBudget, kept: int) -> dict[str, Any]:
         "cached_tokens": budget.cached_tokens,
         "completion_tokens": budget.tokens,
         "per_kept_sample_usd": None if budget.cost_usd is None or not kept else _round(budget.cost_usd / kept),
-        "limit_usd": budget.max_cost_usd,
+        "limit_usd": budget.max_usd,
         "unpriced": sorted(budget.unpriced),
-        "possibly_billed": {"calls": budget.unanswered_calls, "usd": _round(budget.unanswered_usd)},
+        "possibly_billed": {"calls": budget.unanswered_calls, "usd": _round(budget.held_usd)},
     }
 
 
@@ -30,12 +30,12 @@ def list_remarks(budget: RunBudget) -> list[str]:
     if budget.is_free:
         return []
     sentences = []
-    if budget.max_cost_usd is not None:
-        sentences.append(f"The run's limit was {format_cost(budget.max_cost_usd)}.")
+    if budget.max_usd is not None:
+        sentences.append(f"The run's limit was {format_cost(budget.max_usd)}.")
     if budget.saved_usd > 0:
         sentences.append(f"Live, it would have cost {format_cost(budget.saved_usd)} more: batches saved that.")
     if budget.unanswered_calls:
-        at_most = f" for {format_cost(budget.unanswered_usd)} at most," if budget.unanswered_usd else ""
+        at_most = f" for {format_cost(budget.held_usd)} at most," if budget.held_usd else ""
         sentences.append(
             f"{count_noun(budget.unanswered_calls, 'call')} had no reply. The provider may have billed that all the "
             f"same,{at_most} and it is not counted here."

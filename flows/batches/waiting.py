@@ -142,7 +142,7 @@ class Batching:
                 parent=flow_run.get_parent_flow_run_id(),
                 inputs=write_job(self.job),
             )
-        limits = budget.left_usd, budget.shared_limit
+        limits = budget.left_usd, budget.limit
         await ask_outbox(self.settings, Outbox.queue, self.run, place, asked, *limits)
 
 

@@ -31,7 +31,7 @@ async def estimate(settings: Settings, rounds: Rounds, models: LanguageModels, p
     asked = rounds.plan.plan_id, gateway.endpoint.identity
     kept = await asyncio.to_thread(count_kept_replies, settings.replies_place, *asked)
     calls = list_calls(rounds.plan, gateway.endpoint, judge)
-    made = estimate_calls(calls, gateway.budget.max_cost_usd, kept, read_speeds(settings))
+    made = estimate_calls(calls, gateway.budget.max_usd, kept, read_speeds(settings))
     line = format_estimate(made)
     get_run_logger().log(logging.WARNING if made.unpriced else logging.INFO, "%s", line)
     progress.report(EstimateMade(line, made.writing, made.judging))

@@ -119,15 +119,16 @@ class Budget:
             self.settle(bound_usd, 0.0)
 
 
-class RunBudget:
+class RunBudget(Budget):
     """The limits of one run over all the models that it asks, and the counts of what it has used.
 
+    What it has spent counts what earlier runs of its plan have, and at their most the calls that may have been billed.
     ``under_way`` is for cells, in the order in which they come: their prompts are written when they are about to be
     asked, not all before the first. ``ends`` says that the error of a call ends the run: calls in flight are paid for,
     so they are waited for. ``cached_tokens`` are prompt tokens that the provider had in its cache, ``unpriced`` the
     models that had no price, and ``unanswered_calls`` brought no reply: the provider may have billed them nevertheless,
-    for ``unanswered_usd`` at most. ``saved_usd`` is how much more the replies that came at one of ``batch_prices``, by
-    the model's name, would have cost live.
+    for ``held_usd`` at most. ``saved_usd`` is how much more the replies that came at one of ``batch_prices``, by the
+    model's name, would have cost live.
 
     Args:
         concurrency: calls in flight, of all models together.
@@ -136,8 +137,8 @@ class RunBudget:
     """
 
     def __init__(self, concurrency: int, max_cost_usd: float | None = None, shared: Budget | None = None) -> None:
+        super().__init__(max_cost_usd, self._refuse, shared.limit if shared else None)
         self.concurrency = concurrency
-        self.max_cost_usd = max_cost_usd
         self.in_flight = asyncio.Semaphore(concurrency)
         self.under_way = asyncio.Semaphore(CELLS_PER_CALL * concurrency)
         self.calls = 0
@@ -146,14 +147,11 @@ class RunBudget:
         self.prompt_tokens = 0
         self.cached_tokens = 0
         self.unanswered_calls = 0
-        self.unanswered_usd = 0.0
         self.unpriced: set[str] = set()
         self.batch_prices: dict[str, Price] = {}
         self.saved_usd = 0.0
         self._costs: list[float | None] = []
-        self._own = Budget(max_cost_usd, lambda bound_usd: BudgetError(self._explain(bound_usd)))
         self._shared = shared
-        self.shared_limit = shared.limit if shared else None
         self.ends = False
         self._plans: set[str] = set()
 
@@ -165,29 +163,16 @@ class RunBudget:
     @property
     def is_free(self) -> bool:
         """Whether the price of every call is known and nothing was paid."""
-        return self.cost_usd == 0 and not self.unpriced and not self.unanswered_usd
-
-    @property
-    def spent_usd(self) -> float:
-        """What is spent of the limit, in USD, by earlier runs of the plan too; a call that may have been billed counts
-        at its most.
-        """
-        return self._own.spent_usd
-
-    @property
-    def left_usd(self) -> float:
-        """What the run may still spend, in USD; infinite without a limit."""
-        return self._own.left_usd
+        return self.cost_usd == 0 and not self.unpriced and not self.held_usd
 
     def open_plan(self, plan_id: str, kept_usd: float, lost: Lost) -> None:
         """Counts, once, what earlier runs of a plan have spent: for kept replies, and for calls that were lost."""
         if plan_id in self._plans:
             return
         self._plans.add(plan_id)
-        self._own.spend(kept_usd)
-        self._own.spend(lost.bound_usd)
+        super().spend(kept_usd + lost.bound_usd)
         self.unanswered_calls += lost.calls
-        self.unanswered_usd += lost.bound_usd
+        self.held_usd += lost.bound_usd
 
     @asynccontextmanager
     async def reserving(self, bound_usd: float | None) -> AsyncIterator[None]:
@@ -197,8 +182,14 @@ class RunBudget:
             BudgetError: with this call the run could cost more than it may.
         """
         shared = self._shared.reserving(bound_usd or 0.0) if self._shared else nullcontext()
-        async with self._own.reserving(bound_usd or 0.0), shared:
+        async with super().reserving(bound_usd or 0.0), shared:
             yield
+
+    def spend(self, usd: float) -> None:
+        """Counts what was paid, or may have been, of what is shared too."""
+        super().spend(usd)
+        if self._shared:
+            self._shared.spend(usd)
 
     def count(self, reply: Reply, reused: bool, endpoint: Endpoint | None = None) -> None:
         """Counts a reply. A kept one costs nothing now: the run that asked for it has paid."""
@@ -215,26 +206,21 @@ class RunBudget:
             if reply.cost_usd and math.isclose(reply.cost_usd, self.batch_prices[endpoint.name].cost(*tokens)):
                 self.saved_usd += endpoint.price.cost(*tokens) - reply.cost_usd
         if not reused:
-            self._spend(reply.cost_usd or 0.0)
+            self.spend(reply.cost_usd or 0.0)
 
     def count_unanswered(self, bound_usd: float | None) -> None:
         """Counts a call that brought no reply though it may have been billed, at the most that it can have cost."""
         self.unanswered_calls += 1
-        self.unanswered_usd += bound_usd or 0.0
-        self._spend(bound_usd or 0.0)
+        self.held_usd += bound_usd or 0.0
+        self.spend(bound_usd or 0.0)
         if self._shared:
             self._shared.held_usd += bound_usd or 0.0
 
-    def _spend(self, usd: float) -> None:
-        self._own.spend(usd)
-        if self._shared:
-            self._shared.spend(usd)
-
-    def _explain(self, bound_usd: float) -> str:
+    def _refuse(self, bound_usd: float) -> BudgetError:
         broken = f"{count_noun(self.unanswered_calls, 'call')} that broke off and may have been billed"
-        unanswered = f" (${self.unanswered_usd:.4f} of it for {broken})" if self.unanswered_usd else ""
-        return (
-            f"The run's limit of ${self.max_cost_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and "
+        unanswered = f" (${self.held_usd:.4f} of it for {broken})" if self.held_usd else ""
+        return BudgetError(
+            f"The run's limit of ${self.max_usd:g} is reached: ${self.spent_usd:.4f} is spent{unanswered}, and "
             f"the next call could cost ${bound_usd:.4f}. Raise EXEMPLARS_MAX_COST_USD or max_cost_usd in the effort "
             "file and start again: the replies are kept and not paid twice"
         )

@@ -81,7 +81,7 @@ class MeteredClient:
         self._report(CallBegun(request.key, request.judges))
         async with self._budget.reserving(bound.usd):
             await self._rate_limiter.acquire(bound.tokens)
-            begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd, self._budget.shared_limit)
+            begun = None if self.endpoint.price == FREE else await replies.begin(bound.usd, self._budget.limit)
             call = _Call(request, replies, bound, begun)
             try:
                 reply = await self._finish(call)
