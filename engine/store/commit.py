@@ -8,7 +8,6 @@ one file at a time, each in one move (``write_whole``): a rename, or a PUT.
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -18,9 +17,7 @@ from typing import Any
 from pyarrow import fs
 
 from engine.store.layout import MANIFEST, RUN_FOLDER, SAMPLES
-from engine.store.sample_set import ATTACHED_NS, WRITTEN_NS, read_manifest, seal, unseal
-from engine.store.writers import lock_model
-from engine.system.filesystem import list_below, open_folder, sync
+from engine.system.filesystem import list_below, open_folder, sync, write_whole
 
 UNFINISHED = "samples.parquet.part"
 STALE_SECONDS = 24 * 3600.0
@@ -28,35 +25,25 @@ STALE_SECONDS = 24 * 3600.0
 STAGING = "__staging-"
 
 
-def commit_set(
-    folder: str, files: Mapping[str, bytes], manifest: Mapping[str, Any], may_enter: Callable[[], bool] = lambda: True
-) -> Mapping[str, Any] | None:
-    """Puts the files of a set into its folder; a rejected set of the same run, or debris, makes room.
+def commit_files(folder: str, files: Mapping[str, bytes], confirm: Callable[[], None]) -> None:
+    """Puts the files of a set into its folder; what was there before makes room. The caller holds the model's lock.
 
     Args:
-        may_enter: whether the set may still be put there, asked while nobody else adds to the model.
-
-    Returns:
-        The manifest that was put; None where another set of this run id stands there, or it may not enter.
+        confirm: as ``lock_model`` yields it.
 
     Raises:
         OSError, pa.ArrowException: the store cannot be written; on a disk what was there before is unchanged.
-        StoreError: the manifest that is there already cannot be read.
     """
     filesystem, path = open_folder(folder)
     if isinstance(filesystem, fs.LocalFileSystem):
-        _make_pool(Path(path).parent)
-    with lock_model(folder) as confirm:
-        earlier = read_manifest(folder)
-        if (earlier is not None and earlier["status"] != "rejected") or not may_enter():
-            return None
-        names = (ATTACHED_NS, WRITTEN_NS) if is_attached(manifest) else (WRITTEN_NS,)
-        sealed = seal({**manifest, **dict.fromkeys(names, time.time_ns())})
-        if isinstance(filesystem, fs.LocalFileSystem):
-            _write_local(Path(path), {**files, MANIFEST: sealed})
-        else:
-            _write_remote(filesystem, path, {**files, MANIFEST: sealed}, confirm)
-    return unseal(sealed)
+        _write_local(Path(path), files)
+        return
+    delete_set(filesystem, path)
+    # The samples late, since some readers ignore the manifest, and the manifest last of all.
+    for name in sorted(files, key=lambda name: (name == MANIFEST, name == SAMPLES)):
+        if name == MANIFEST:
+            confirm()
+        write_whole(filesystem, f"{path}/{name}", files[name])
 
 
 def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int, int]]:
@@ -117,6 +104,7 @@ def _make_pool(pool: Path) -> None:
 
 
 def _write_local(folder: Path, files: Mapping[str, bytes]) -> None:
+    _make_pool(folder.parent)
     with _make_staging(folder.parents[2]) as staging:
         made = staging / "set"
         (made / RUN_FOLDER).mkdir(parents=True)
@@ -155,19 +143,3 @@ def _make_staging(root: Path) -> Iterator[Path]:
         yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _write_remote(
-    filesystem: fs.FileSystem, path: str, files: Mapping[str, bytes], confirm: Callable[[], None]
-) -> None:
-    """Writes file by file: the samples late, since some readers ignore the manifest, and the manifest last of all.
-
-    Args:
-        confirm: as ``lock_model`` yields it.
-    """
-    delete_set(filesystem, path)
-    for name in sorted(files, key=lambda name: (name == MANIFEST, name == SAMPLES)):
-        if name == MANIFEST:
-            confirm()
-        with filesystem.open_output_stream(f"{path}/{name}", compression=None) as stream:
-            stream.write(files[name])

@@ -56,24 +56,17 @@ class SampleSet:
     prompts: Sequence[Mapping[str, str | None]] = ()
 
 
-def render_files(sample_set: SampleSet) -> dict[str, bytes]:
-    """The bytes of every file of a set by its name, but for the manifest."""
+def render_set(sample_set: SampleSet) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The bytes of every file of a set by its name, and what its manifest says, but for when it entered the store."""
     files = {name: text.encode() for name, text in sample_set.documents.items()}
     files[REJECTED] = write_parquet(make_rejected_table(sample_set.rejected))
-    if name := SAMPLES_NAMES.get(sample_set.status):
-        files[name] = write_parquet(make_sample_table(sample_set.kept))
-        files[HASHES] = _render_hashes(sample_set.kept)
-    if sample_set.prompts:
-        files[PROMPTS] = write_parquet(pa.Table.from_pylist(list(sample_set.prompts), PROMPTS_SCHEMA))
-    return files
-
-
-def make_manifest(sample_set: SampleSet, files: Mapping[str, bytes]) -> dict[str, Any]:
-    """What the manifest of a set with these files says; when that was is added as it enters the store."""
-    stamp = sample_set.stamp
     rows = {REJECTED: len(sample_set.rejected), PROMPTS: len(sample_set.prompts)}
     if name := SAMPLES_NAMES.get(sample_set.status):
+        files |= {name: write_parquet(make_sample_table(sample_set.kept)), HASHES: _render_hashes(sample_set.kept)}
         rows |= dict.fromkeys((name, HASHES), len(sample_set.kept))
+    if sample_set.prompts:
+        files[PROMPTS] = write_parquet(pa.Table.from_pylist(list(sample_set.prompts), PROMPTS_SCHEMA))
+    stamp = sample_set.stamp
     manifest = {
         "status": sample_set.status,
         "run_id": stamp.run_id,
@@ -90,7 +83,7 @@ def make_manifest(sample_set: SampleSet, files: Mapping[str, bytes]) -> dict[str
         "inputs": dict(sample_set.inputs),
     }
     more = {"review": dict(sample_set.review), "replaces": list(sample_set.replaces)}
-    return manifest | {name: value for name, value in more.items() if value}
+    return files, manifest | {name: value for name, value in more.items() if value}
 
 
 def read_own_count(manifest: Mapping[str, Any]) -> int | None:

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,9 +15,19 @@ from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import InputError, StoreError
-from engine.store.commit import commit_set, find_manifests
-from engine.store.layout import SAMPLES
-from engine.store.sample_set import SAMPLES_NAMES, SampleSet, make_manifest, read_manifest, render_files
+from engine.store.commit import commit_files, find_manifests, is_attached
+from engine.store.layout import MANIFEST, SAMPLES
+from engine.store.sample_set import (
+    ATTACHED_NS,
+    SAMPLES_NAMES,
+    WRITTEN_NS,
+    SampleSet,
+    read_manifest,
+    render_set,
+    seal,
+    unseal,
+)
+from engine.store.writers import lock_model
 from engine.system.filesystem import list_folders, open_folder, read_bytes, write_whole
 from engine.text.formatting import count_noun
 
@@ -111,21 +122,30 @@ def check_writable(samples_uri: str) -> None:
 
 
 def write_set(samples_uri: str, sample_set: SampleSet, may_enter: Callable[[], bool] = lambda: True) -> StoredSet:
-    """Commits a set to the store atomically; one of the same run id that is no rejected one is left unchanged.
+    """Commits a set to the store atomically; a rejected set of the same run, or debris, makes room.
 
     Args:
-        may_enter: as for ``commit_set``.
+        may_enter: whether the set may still be put there, asked while nobody else adds to the model.
+
+    Returns:
+        The set, or the one of this run id that stands there; it is not ``written`` where it may not enter either.
 
     Raises:
-        StoreError: the store cannot be written; nothing of the set is left in it.
+        StoreError: the store cannot be written, or the manifest that is there already not read; nothing of the set is
+            left in it.
     """
     stamp = sample_set.stamp
     folder = locate_set(samples_uri, stamp.handle, sample_set.pool, stamp.run_id)
-    files = render_files(sample_set)
-    with translate_errors(samples_uri):
-        put = commit_set(folder, files, make_manifest(sample_set, files), may_enter)
+    files, manifest = render_set(sample_set)
+    with translate_errors(samples_uri), lock_model(folder) as confirm:
+        earlier = read_manifest(folder)
+        if (earlier is not None and earlier["status"] != "rejected") or not may_enter():
+            return StoredSet(folder, earlier or {}, written=False)
+        names = (ATTACHED_NS, WRITTEN_NS) if is_attached(manifest) else (WRITTEN_NS,)
+        sealed = seal({**manifest, **dict.fromkeys(names, time.time_ns())})
+        commit_files(folder, {**files, MANIFEST: sealed}, confirm)
     # What was written is not read again: if the store fails a moment later, the set is committed nevertheless.
-    return StoredSet(folder, put or read_manifest(folder) or {}, put is not None)
+    return StoredSet(folder, unseal(sealed))
 
 
 def list_newer(samples_uri: str, handle: str, known: Collection[str]) -> tuple[str, ...]:
