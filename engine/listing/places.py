@@ -3,9 +3,6 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from engine.definitions.loader import load_outline, locate_model
 from engine.definitions.outline import ADDED_FILE, list_sources
 from engine.definitions.sources.entries import Source, walk_source
@@ -14,7 +11,7 @@ from engine.domain.samples import make_id
 from engine.errors import InputError
 from engine.store.added_samples import find_authored, remove_added
 from engine.store.changes import MAX_ID, Removal, remove_stored
-from engine.store.earlier.rows import read_whole_sets
+from engine.store.earlier.rows import find_rows
 from engine.store.store import StoredSet, list_sets
 
 
@@ -51,21 +48,24 @@ def find_places(
         UnknownModelError, DefinitionError: there is no such model, or a file of it has mistakes.
         StoreError: something cannot be read.
     """
-    wanted = pa.array(sorted({number for number in ids if 0 <= number < MAX_ID}), pa.int64())
+    left = {number for number in ids if 0 <= number < MAX_ID}
     attached: list[tuple[StoredSet, tuple[int, ...]]] = []
     removed: dict[int, str] = {}
     for stored in (stored for pool in pools for stored in list_sets(samples_uri, handle, pool)):
         removed |= {entry["id"]: stored.run_id for entry in stored.manifest.get("removals", ()) if entry["id"] in ids}
-        column = read_whole_sets([stored], ["id"])["id"]
-        if own := column.filter(pc.is_in(column, wanted)).to_pylist():
+        if own := [row["id"] for row in find_rows(stored, left, ["id"])]:
             attached.append((stored, tuple(own)))
     there = {number for _, own in attached for number in own}
     removed = {number: run for number, run in removed.items() if number not in there}
-    left = set(wanted.to_pylist()) - there
-    added, authored = _find_authored(models_uri, handle, left) if left else (frozenset(), {})
+    added, authored = set[int](), dict[int, str]()
+    for number, source, seed in walk_authored(models_uri, handle, left - there) if left - there else ():
+        if source.path == ADDED_FILE:
+            added.add(number)
+        else:
+            authored.setdefault(number, source.locate(seed))
     known = there | added | authored.keys() | removed.keys()
     unknown = tuple(number for number in dict.fromkeys(ids) if number not in known)
-    return Places(tuple(attached), removed, added, authored, unknown)
+    return Places(tuple(attached), removed, frozenset(added), authored, unknown)
 
 
 def remove_samples(models_uri: str, handle: str, places: Places, removal: Removal) -> None:
@@ -94,14 +94,3 @@ def walk_authored(models_uri: str, handle: str, wanted: Collection[int]) -> Iter
         for seed in (seed for line in walk_source(folder, source) for seed in line.seeds):
             if (number := make_id(handle, seed.trait, seed.text)) in wanted:
                 yield number, source, seed
-
-
-def _find_authored(models_uri: str, handle: str, wanted: Collection[int]) -> tuple[frozenset[int], dict[int, str]]:
-    """Of the wanted ids those of added samples, and those in files that an author wrote, with their places."""
-    added, authored = set[int](), dict[int, str]()
-    for number, source, seed in walk_authored(models_uri, handle, wanted):
-        if source.path == ADDED_FILE:
-            added.add(number)
-        else:
-            authored.setdefault(number, source.locate(seed))
-    return frozenset(added), authored

@@ -21,20 +21,16 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from engine.definitions.loader import locate_model
 from engine.definitions.outline import Outline, list_sources
 from engine.definitions.sources.entries import Source, Version, read_version, walk_source
 from engine.domain.model import POLES, Pole, Seed, digest_text
 from engine.domain.samples import make_id
-from engine.errors import StoreError
 from engine.store.changes import number_rows
-from engine.store.commit import is_attached
-from engine.store.layout import SAMPLES
-from engine.store.sample_set import ATTACHED_NS, GROUP_ROWS, read_manifest
+from engine.store.earlier.rows import open_rows, passing_over_detached
+from engine.store.sample_set import ATTACHED_NS, GROUP_ROWS
 from engine.store.store import StoredSet, list_sets
-from engine.system.filesystem import open_folder
 from engine.text.formatting import render_markdown
 
 CARD = Path(__file__).parent / "templates" / "model_card.md.jinja"
@@ -42,7 +38,6 @@ PROVENANCE = "authored"
 COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "created_at"]
 # To make Python values of rows is most of the cost, and a page may end early in a batch.
 BATCH_ROWS = 128
-BUFFER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +157,9 @@ def walk_attached(
         if place < start[:2] or trait_key not in (None, *stored.manifest["counts"]):
             continue
         first = start[2] if place == start[:2] else 0
-        for row, entry in _walk_set(stored.folder, first, trait_key):
-            yield ("s", *place, row), ListedSample(**entry, source_url=None)
+        with passing_over_detached(stored):
+            for row, entry in _walk_set(stored, first, trait_key):
+                yield ("s", *place, row), ListedSample(**entry, source_url=None)
 
 
 def count_attached(samples_uri: str, handle: str) -> Counter[tuple[str, Pole | None]]:
@@ -226,22 +222,9 @@ def _find_place(stored: StoredSet) -> tuple[int, str]:
     return stored.manifest[ATTACHED_NS], stored.run_id
 
 
-def _walk_set(folder: str, first: int, trait_key: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
+def _walk_set(stored: StoredSet, first: int, trait_key: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields the rows of a set from row ``first`` on, each with its number; only those of a trait if one is given."""
-    filesystem, path = open_folder(f"{folder}/{SAMPLES}")
-    try:
-        with filesystem.open_input_file(path) as source:
-            yield from _walk_file(source, first, trait_key)
-    except (OSError, pa.ArrowException) as error:
-        # It may have been detached since it was listed.
-        if not isinstance(error, FileNotFoundError) or is_attached(read_manifest(folder)):
-            raise StoreError(f"The sample set {folder} cannot be read: {error}") from error
-
-
-def _walk_file(source: pa.NativeFile, first: int, trait_key: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    # Without a buffer, a column of a whole row group would be read at once.
-    options = {"buffer_size": BUFFER_BYTES, "pre_buffer": False, "page_checksum_verification": True}
-    with pq.ParquetFile(source, **options) as parquet:
+    with open_rows(stored) as parquet:
         numbers = number_rows(parquet.metadata.metadata, parquet.metadata.num_rows)
         # Whole row groups before the first row are not read.
         begun = int(np.searchsorted(numbers, first)) // GROUP_ROWS

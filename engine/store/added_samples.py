@@ -18,7 +18,8 @@ from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import SampleConflictError
-from engine.store.earlier.rows import find_qualities
+from engine.store.earlier.rows import find_rows
+from engine.store.store import list_sets
 from engine.system.filesystem import lock_folder, open_folder, read_bytes, replace_file
 
 # Longer than any text that a definition can ask for: 5,000 words, and half as many again before one is too long.
@@ -56,8 +57,9 @@ def choose_new(models_uri: str, samples_uri: str, outline: Outline, samples: Seq
     """
     ids = [make_id(outline.handle, sample.trait, sample.text) for sample in samples]
     standing = find_authored(models_uri, outline, ids)
-    for known, qualities in find_qualities(samples_uri, outline.handle, ids).items():
-        standing[known].update(qualities)
+    for stored in list_sets(samples_uri, outline.handle, "train"):
+        for row in find_rows(stored, ids, ["id", "quality"]):
+            standing[row["id"]].add(row["quality"])
     new = []
     for index, (known, sample) in enumerate(zip(ids, samples, strict=True)):
         qualities = standing[known]

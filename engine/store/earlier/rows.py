@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,8 +12,9 @@ import pyarrow.parquet as pq
 from engine.domain.model import Attached
 from engine.domain.samples import SAMPLE_SCHEMA
 from engine.errors import StoreError
+from engine.store.commit import is_attached
 from engine.store.sample_set import GROUP_ROWS, read_manifest
-from engine.store.store import StoredSet, explain_damage, list_sets
+from engine.store.store import StoredSet, explain_damage
 from engine.system.filesystem import open_folder, open_whole
 
 _BUFFER_BYTES = 64 * 1024
@@ -58,32 +60,36 @@ def read_attached(sets: Sequence[StoredSet]) -> tuple[Attached, ...]:
 def read_whole_sets(sets: Sequence[StoredSet], columns: Sequence[str] = SAMPLE_SCHEMA.names) -> pa.Table:
     """Reads all rows and some columns of some attached sets, in order, into memory.
 
-    A set that was detached after it was listed has none.
-
     Raises:
-        StoreError: a set cannot be read.
+        StoreError: as ``passing_over_detached``.
     """
     tables = [SAMPLE_SCHEMA.empty_table().select(columns)]
     for stored in sets:
-        try:
+        with passing_over_detached(stored):
             tables += walk_rows(stored, columns, GROUP_ROWS)
-        except StoreError:
-            manifest = read_manifest(stored.folder)
-            if manifest is not None and manifest.get("status") == "attached":
-                raise
     return pa.concat_tables(tables)
 
 
-def find_qualities(samples_uri: str, handle: str, ids: Collection[int]) -> dict[int, set[float]]:
-    """The qualities that attached samples of a model have by their ids; of the given ids alone.
+def find_rows(stored: StoredSet, ids: Collection[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of an attached set that have one of these ids; some of their columns, ``id`` among them.
 
     Raises:
-        StoreError: a set cannot be read.
+        StoreError: as ``passing_over_detached``.
     """
-    found: dict[int, set[float]] = {}
-    for stored in list_sets(samples_uri, handle, "train"):
-        table = read_whole_sets([stored], ["id", "quality"])
-        own = table.filter(pc.is_in(table["id"], pa.array(ids, pa.int64())))
-        for number, quality in zip(own["id"].to_pylist(), own["quality"].to_pylist(), strict=True):
-            found.setdefault(number, set()).add(quality)
+    table = read_whole_sets([stored], columns)
+    found: list[dict[str, Any]] = table.filter(pc.is_in(table["id"], pa.array(ids, pa.int64()))).to_pylist()
     return found
+
+
+@contextmanager
+def passing_over_detached(stored: StoredSet) -> Iterator[None]:
+    """Has a set that was detached after it was listed read as one without rows.
+
+    Raises:
+        StoreError: it is attached, and cannot be read.
+    """
+    try:
+        yield
+    except StoreError:
+        if is_attached(read_manifest(stored.folder)):
+            raise
