@@ -17,7 +17,7 @@ from engine.listing.samples import PROVENANCE
 from engine.store.layout import MANIFEST, PROPOSED, REJECTED
 from engine.store.proposals import STATUSES
 from engine.store.store import StoredSet, explain_damage, get_set, list_in_pool, list_pools, locate_pool
-from engine.system.filesystem import open_folder, open_whole
+from engine.system.filesystem import open_whole
 
 # Where there are several places, the first of these says most.
 Standing = Literal["attached", "proposed", "authored", "removed", "replaced", "left out", "detached", "rejected"]
@@ -88,10 +88,9 @@ def read_matching(stored: StoredSet, name: str, column: str, value: object) -> l
     """
     if name not in stored.manifest["files"]:
         return []
-    filesystem, path = open_folder(stored.file(name))
     with (
         explain_damage(stored, name),
-        open_whole(filesystem, path) as source,
+        open_whole(stored.file(name)) as source,
         pq.ParquetFile(source, page_checksum_verification=True) as parquet,
     ):
         hits = pc.equal(parquet.read([column])[column], value)

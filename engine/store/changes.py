@@ -34,7 +34,7 @@ from engine.store.store import (
     translate_errors,
 )
 from engine.store.writers import lock_model
-from engine.system.filesystem import open_folder, read_bytes, write_whole
+from engine.system.filesystem import delete_file, open_folder, read_bytes, write_whole
 
 # An id has 53 bits.
 MAX_ID = 1 << 53
@@ -115,13 +115,13 @@ def detach_set(stored: StoredSet, who: str = "", replaced_by: str = "") -> None:
             raise InputError(f"The set of run {stored.run_id} is no longer attached: another process has detached it")
         # A set of which the samples are missing can be detached too: its model goes on without it.
         with suppress(FileNotFoundError):
-            put_file(folder, DETACHED, read_bytes(f"{folder}/{SAMPLES}"))
+            write_whole(f"{folder}/{DETACHED}", read_bytes(f"{folder}/{SAMPLES}"))
         files = {DETACHED if name == SAMPLES else name: entry for name, entry in manifest["files"].items()}
         said = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "who": who}
         more = {REPLACED_BY: replaced_by} if replaced_by else {}
         detached = {**manifest, "status": "detached", "files": files, "detached": said, **more}
-        put_file(folder, MANIFEST, seal(detached))
-        _take_away(folder, SAMPLES)
+        write_whole(f"{folder}/{MANIFEST}", seal(detached))
+        delete_file(f"{folder}/{SAMPLES}")
 
 
 def remove_stored(stored: StoredSet, removal: Removal) -> bool:
@@ -150,9 +150,9 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         removals = json.dumps([*_read_removals(metadata), *entries]).encode()
         left = samples.filter(pc.invert(gone)).combine_chunks().replace_schema_metadata({REMOVALS: removals})
         content = write_parquet(left)
-        put_file(folder, SAMPLES, content)
+        write_whole(f"{folder}/{SAMPLES}", content)
         known = {row["id"]: {name: row[name] for name in KEPT_OF_REMOVED} for row in taken.to_pylist()}
-        put_file(folder, MANIFEST, _render_without(manifest, content, left, known))
+        write_whole(f"{folder}/{MANIFEST}", _render_without(manifest, content, left, known))
         return True
 
 
@@ -193,28 +193,18 @@ def finish_change(folder: str) -> tuple[Mapping[str, Any] | None, str]:
     if not is_attached(manifest):
         if samples.type == fs.FileType.NotFound:
             return manifest, ""
-        _take_away(folder, SAMPLES)
+        delete_file(f"{folder}/{SAMPLES}")
         return manifest, f"{folder}/{SAMPLES}: samples of a set that is {manifest['status']}"
     if detached.type != fs.FileType.NotFound:
-        _take_away(folder, DETACHED)
+        delete_file(f"{folder}/{DETACHED}")
         return manifest, f"{folder}/{DETACHED}: a copy for a set that was not detached after all"
     if samples.type != fs.FileType.NotFound and samples.size != manifest["files"][SAMPLES]["bytes"]:
         content = read_bytes(f"{folder}/{SAMPLES}")
         # What a person has put there instead is theirs to look at.
         if (left := read_left(content, manifest)) is not None:
-            put_file(folder, MANIFEST, _render_without(manifest, content, left, {}))
+            write_whole(f"{folder}/{MANIFEST}", _render_without(manifest, content, left, {}))
             return read_manifest(folder), f"{folder}: a removal of samples that did not end, which is finished now"
     return manifest, ""
-
-
-def put_file(folder: str, name: str, content: bytes) -> None:
-    """Puts a file of a set in one move: a reader sees the old content or the new.
-
-    Raises:
-        OSError, pa.ArrowException: the store cannot be written.
-    """
-    filesystem, path = open_folder(f"{folder}/{name}")
-    write_whole(filesystem, path, content)
 
 
 def is_altered(stored: StoredSet) -> bool:
@@ -255,12 +245,6 @@ def number_rows(metadata: Mapping[bytes, bytes] | None, count: int) -> Positions
     """The number that each of ``count`` rows had when their set was attached, which it keeps for good."""
     removed = [entry["row"] for entry in _read_removals(metadata)]
     return np.delete(np.arange(count + len(removed)), np.array(removed, np.int64))
-
-
-def _take_away(folder: str, name: str) -> None:
-    filesystem, path = open_folder(f"{folder}/{name}")
-    with suppress(FileNotFoundError):
-        filesystem.delete_file(path)
 
 
 def _read_removals(metadata: Mapping[bytes, bytes] | None) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from typing import Any
 from pyarrow import fs
 
 from engine.store.layout import MANIFEST, RUN_FOLDER, SAMPLES
-from engine.system.filesystem import list_below, open_folder, sync, write_whole
+from engine.system.filesystem import delete_file, list_below, open_folder, sync, write_whole
 
 UNFINISHED = "samples.parquet.part"
 STALE_SECONDS = 24 * 3600.0
@@ -38,12 +38,12 @@ def commit_files(folder: str, files: Mapping[str, bytes], confirm: Callable[[], 
     if isinstance(filesystem, fs.LocalFileSystem):
         _write_local(Path(path), files)
         return
-    delete_set(filesystem, path)
+    delete_set(folder)
     # The samples late, since some readers ignore the manifest, and the manifest last of all.
     for name in sorted(files, key=lambda name: (name == MANIFEST, name == SAMPLES)):
         if name == MANIFEST:
             confirm()
-        write_whole(filesystem, f"{path}/{name}", files[name])
+        write_whole(f"{folder}/{name}", files[name])
 
 
 def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int, int]]:
@@ -66,13 +66,13 @@ def find_manifests(filesystem: fs.FileSystem, path: str) -> dict[str, tuple[int,
     return found
 
 
-def delete_set(filesystem: fs.FileSystem, path: str) -> None:
-    """Deletes what is at the path of a set, the manifest first, so that no reader takes what is left for a set."""
+def delete_set(folder: str) -> None:
+    """Deletes what is at the place of a set, the manifest first, so that no reader takes what is left for a set."""
+    filesystem, path = open_folder(folder)
     if isinstance(filesystem, fs.LocalFileSystem) and not Path(path).is_dir():
         Path(path).unlink(missing_ok=True)
         return
-    with suppress(FileNotFoundError):
-        filesystem.delete_file(f"{path}/{MANIFEST}")
+    delete_file(f"{folder}/{MANIFEST}")
     with suppress(FileNotFoundError):
         filesystem.delete_dir(path)
 

@@ -22,7 +22,7 @@ from engine.store.layout import DETACHED, MANIFEST, PROPOSED, SAMPLES
 from engine.store.sample_set import read_manifest
 from engine.store.store import UNREADABLE, list_pools, list_replaced, locate_pool, translate_errors
 from engine.store.writers import lock_model
-from engine.system.filesystem import is_part, list_below, open_folder
+from engine.system.filesystem import delete_file, is_part, list_below, open_folder
 
 Kind = Literal["rejected", "unfinished"]
 
@@ -91,7 +91,7 @@ def remove_old_set(old: OldSet) -> bool:
     with translate_errors(old.folder, "Permit writing, and prune again"), lock_model(old.folder):
         if _read_kind(old.folder) != old.kind:
             return False
-        delete_set(*open_folder(old.folder))
+        delete_set(old.folder)
     return True
 
 
@@ -111,12 +111,12 @@ def _sweep(samples_uri: str, handle: str, now: datetime) -> Iterator[str]:
             _, pool = open_folder(uri)
             for run, files in _list_run_folders(filesystem, pool).items():
                 if MANIFEST not in files:
-                    delete_set(filesystem, f"{pool}/{run}")
+                    delete_set(f"{uri}/{run}")
                     yield f"{uri}/{run}: a set without a manifest, left unfinished by its run"
                 elif _may_be_unfinished(files) and (said := finish_change(f"{uri}/{run}")[1]):
                     yield said
                 for part in filter(is_part, files):
-                    filesystem.delete_file(f"{pool}/{run}/{part}")
+                    delete_file(f"{uri}/{run}/{part}")
                     yield f"{uri}/{run}/{part}: left by a process that is gone"
     for name in get_args(Pool):
         yield from detach_replaced(list_replaced(locate_pool(samples_uri, handle, name)))

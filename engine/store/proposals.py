@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from engine.domain.model import Pool, Seed, digest_text
 from engine.domain.samples import Row, make_id, make_sample_table
 from engine.errors import InputError
-from engine.store.changes import changing, put_file, read_table
+from engine.store.changes import changing, read_table
 from engine.store.commit import is_attached
 from engine.store.layout import DECISIONS, MANIFEST, PROPOSED, SAMPLES
 from engine.store.sample_set import (
@@ -29,7 +29,7 @@ from engine.store.sample_set import (
 )
 from engine.store.store import UNREADABLE, StoredSet, explain_damage, list_sets, translate_errors
 from engine.store.writers import lock_model
-from engine.system.filesystem import read_bytes
+from engine.system.filesystem import read_bytes, write_whole
 from engine.text.near_duplicates import find_pairs
 
 STATUSES = ("attached", "proposed", "rejected", "detached")
@@ -141,7 +141,7 @@ def keep_decision(stored: StoredSet, sample_id: int, said: Said, key: str, text:
         if manifest is None or manifest.get("status") != "proposed":
             raise InputError(f"The set of run {stored.run_id} takes no more decisions: its review has ended")
         line = (json.dumps(decision.to_entry()) + "\n").encode()
-        put_file(stored.folder, DECISIONS, _read_lines(stored) + line)
+        write_whole(stored.file(DECISIONS), _read_lines(stored) + line)
     return decision
 
 
@@ -248,7 +248,7 @@ def attach_proposal(
         inputs = {**manifest["inputs"], "checked_beside": list(beside)}
         changed = {**manifest, "status": "attached", "files": files, "inputs": inputs}
         confirm()
-        put_file(stored.folder, SAMPLES, content)
+        write_whole(stored.file(SAMPLES), content)
         return _end(stored, changed, review, decisions, rows)
 
 
@@ -268,7 +268,7 @@ def _end(
         "decisions": [decision.to_entry() for decision in decisions],
     }
     sealed = seal({**ended, ATTACHED_NS: time.time_ns()} if is_attached(manifest) else ended)
-    put_file(stored.folder, MANIFEST, sealed)
+    write_whole(stored.file(MANIFEST), sealed)
     return StoredSet(stored.folder, unseal(sealed))
 
 

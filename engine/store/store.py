@@ -4,7 +4,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +28,7 @@ from engine.store.sample_set import (
     unseal,
 )
 from engine.store.writers import lock_model
-from engine.system.filesystem import list_folders, open_folder, read_bytes, write_whole
+from engine.system.filesystem import delete_file, list_folders, open_folder, read_bytes, write_whole
 from engine.text.formatting import count_noun
 
 UNWRITABLE = (
@@ -115,10 +115,8 @@ def check_writable(samples_uri: str) -> None:
             with tempfile.TemporaryFile(dir=path, prefix=PROBE) as file:
                 file.write(PROBE_CONTENT)
             return
-        write_whole(filesystem, f"{path}/{PROBE}", PROBE_CONTENT)
-        # Another process may have deleted it by now.
-        with suppress(FileNotFoundError):
-            filesystem.delete_file(f"{path}/{PROBE}")
+        write_whole(f"{samples_uri}/{PROBE}", PROBE_CONTENT)
+        delete_file(f"{samples_uri}/{PROBE}")
 
 
 def write_set(samples_uri: str, sample_set: SampleSet, may_enter: Callable[[], bool] = lambda: True) -> StoredSet:

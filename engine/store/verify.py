@@ -114,16 +114,16 @@ class _SetCheck:
         self.status, self.faults, self.size_bytes = "", list[Fault](), 0
         self.ids: Ids = np.empty(0, np.int64)
         self._place = place
-        self._filesystem, self._path = open_folder(place)
-        infos = list_below(self._filesystem, self._path, recursive=True)
-        there = {info.path.removeprefix(f"{self._path}/") for info in infos if info.type == fs.FileType.File}
+        filesystem, path = open_folder(place)
+        infos = list_below(filesystem, path, recursive=True)
+        there = {info.path.removeprefix(f"{path}/") for info in infos if info.type == fs.FileType.File}
         try:
             manifest = read_manifest(place)
         except StoreError as error:
             self._add(str(error.__cause__ or error), MANIFEST, LOST)
             return
         if manifest is None:
-            if self._filesystem.get_file_info(self._path).type != fs.FileType.NotFound:
+            if filesystem.get_file_info(path).type != fs.FileType.NotFound:
                 self._add("a set without a manifest, so debris", "", DEBRIS)
             return
         self.status = manifest["status"]
@@ -150,7 +150,7 @@ class _SetCheck:
         """Checks the bytes of a file. Those of samples that are as written have its ids."""
         has_samples = name == SAMPLES_NAMES.get(self.status)
         try:
-            with open_whole(self._filesystem, f"{self._path}/{name}") as source:
+            with open_whole(f"{self._place}/{name}") as source:
                 size = source.size()
                 self.size_bytes += size
                 left = None

@@ -136,12 +136,13 @@ def read_bytes(uri: str) -> bytes:
         raise StoreError(f"{uri} cannot be read: {error}") from error
 
 
-def open_whole(filesystem: fs.FileSystem, path: str) -> pa.NativeFile:
+def open_whole(uri: str) -> pa.NativeFile:
     """Opens a file, and reads a small one whole: else each column of each row group is a request to an object store.
 
     Raises:
         OSError, pa.ArrowException: the file cannot be opened.
     """
+    filesystem, path = open_folder(uri)
     source = filesystem.open_input_file(path)
     if source.size() > WHOLE_BYTES:
         return source
@@ -156,17 +157,18 @@ def replace_file(uri: str, content: bytes) -> None:
         StoreError: the file cannot be written.
     """
     try:
-        write_whole(*open_folder(uri), content)
+        write_whole(uri, content)
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{uri} cannot be written: {error}. Free space or permit writing") from error
 
 
-def write_whole(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
+def write_whole(uri: str, content: bytes) -> None:
     """Writes one file so that no reader sees a part of it; on a local disk it is also synced against power loss.
 
     Raises:
         OSError, pa.ArrowException: the file cannot be written.
     """
+    filesystem, path = open_folder(uri)
     if not isinstance(filesystem, fs.LocalFileSystem):
         # By default Arrow compresses what is written to a name that ends in .zst, and this content already is.
         with filesystem.open_output_stream(path, compression=None) as stream:
@@ -185,6 +187,17 @@ def write_whole(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def delete_file(uri: str) -> None:
+    """Deletes a file, if it is there.
+
+    Raises:
+        OSError, pa.ArrowException: it cannot be deleted.
+    """
+    filesystem, path = open_folder(uri)
+    with suppress(FileNotFoundError):
+        filesystem.delete_file(path)
 
 
 def is_part(path: str) -> bool:

@@ -15,7 +15,7 @@ from engine.errors import StoreError
 from engine.store.commit import is_attached
 from engine.store.sample_set import GROUP_ROWS, read_manifest
 from engine.store.store import StoredSet, explain_damage
-from engine.system.filesystem import open_folder, open_whole
+from engine.system.filesystem import open_whole
 
 _BUFFER_BYTES = 64 * 1024
 _ATTACHED_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256", "pair_id"]
@@ -28,8 +28,7 @@ def open_rows(stored: StoredSet, read_dictionary: Sequence[str] = ()) -> Iterato
     Raises:
         StoreError: the file is gone or cannot be read; inside the block too.
     """
-    filesystem, path = open_folder(stored.file(stored.rows_name))
-    with explain_damage(stored), open_whole(filesystem, path) as source:
+    with explain_damage(stored), open_whole(stored.file(stored.rows_name)) as source:
         options = {"buffer_size": _BUFFER_BYTES, "pre_buffer": False, "page_checksum_verification": True}
         with pq.ParquetFile(source, read_dictionary=list(read_dictionary), **options) as parquet:
             yield parquet
