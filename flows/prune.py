@@ -22,7 +22,7 @@ from prefect.states import Cancelled, Completed
 from pydantic import Field
 
 from engine.errors import ExemplarsError, ModelBusyError, StoreError
-from engine.llm.replies.admin import list_prunable, prune_cache
+from engine.llm.replies.admin import list_prunable, remove_plans
 from engine.settings import Settings
 from engine.store.leftovers import list_old_sets, remove_old_set
 from engine.store.proposals import read_deadline, reject_proposal
@@ -148,14 +148,14 @@ def _prune_sets(rejected_days: int, settings: Settings, now: datetime, pruned: P
 
 def _prune_replies(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
     """Prunes the kept replies by the same limits that every run applies at its end."""
-    bounds = settings.replies_place, settings.cache_max_days, settings.cache_max_gb, now
-    plans = list_prunable(*bounds)
+    place, max_days = settings.replies_place, settings.cache_max_days
+    plans = list_prunable(place, max_days, settings.cache_max_gb, now)
     for plan in plans:
         days = count_noun((now - plan.used_at).days, "day")
         report(f"kept replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days}")
     pruned.plans, pruned.plans_bytes = len(plans), sum(plan.bytes for plan in plans)
     if not pruned.dry_run:
-        removed = prune_cache(*bounds)
+        removed = remove_plans(place, plans, now - timedelta(days=max_days))
         pruned.plans, pruned.plans_bytes = removed.plans, removed.bytes
 
 

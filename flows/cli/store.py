@@ -180,16 +180,16 @@ def _show_removed(handle: str, places: "Places", as_json: bool) -> None:
 
 def _drop_replies(handle: str | None, dry_run: bool, as_json: bool) -> None:
     """Drops the kept replies of a model, None for all of them, or lists their plans, the longest unused first."""
-    from engine.llm.replies.admin import clear_cache, list_cache
+    from engine.llm.replies.admin import list_cache, remove_plans
     from engine.settings import read_settings
 
     place = read_settings().replies_place
+    plans = list_cache(place, handle)
     if dry_run:
-        plans = [plan for plan in list_cache(place) if handle in (None, plan.handle)]
         as_objects = [asdict(plan) for plan in plans]
         print(json.dumps(as_objects, default=datetime.isoformat) if as_json else _format_plans(plans))
         return
-    removed = clear_cache(place, handle)
+    removed = remove_plans(place, plans)
     print(json.dumps(asdict(removed)) if as_json else _format_removed(removed, handle))
     if removed.in_use:
         raise ModelBusyError(

@@ -100,40 +100,32 @@ def count_asked(place: RepliesPlace, handle: str) -> dict[str, Counter[str]]:
 def list_answers(place: RepliesPlace, plan_id: str) -> list[str]:
     """What models have answered under a plan, as far as it is kept and can be read. Nothing is written."""
     with suppress(StoreError):
-        rows = read_rows(place, LIST_ANSWERS, read_only=True, plan_id=plan_id)
+        rows = read_rows(place, LIST_ANSWERS, plan_id=plan_id)
         return [str(json.loads(reply)["text"]) for [reply] in rows]
     return []
 
 
-def list_cache(place: RepliesPlace) -> list[CachedPlan]:
-    """The plans of which replies are kept, the longest unused first.
+def list_cache(place: RepliesPlace, handle: str | None = None) -> list[CachedPlan]:
+    """The plans of which replies are kept, those of one model or, of None, all; the longest unused first.
 
     Raises:
         StoreError: the database cannot be read.
     """
     name = name_database(place)
-    return [
-        CachedPlan(plan_id, handle, count, int(size), datetime.fromtimestamp(used_at, UTC), bool(in_use), name)
-        for plan_id, handle, count, size, used_at, in_use in read_rows(place, LIST_PLANS, alive=find_alive())
+    plans = [
+        CachedPlan(plan_id, whose, count, int(size), datetime.fromtimestamp(used_at, UTC), bool(in_use), name)
+        for plan_id, whose, count, size, used_at, in_use in read_rows(place, LIST_PLANS, alive=find_alive())
     ]
-
-
-def prune_cache(place: RepliesPlace, max_days: float, max_gb: float, now: datetime) -> Removed:
-    """Removes whole plans, the longest unused first: those unused for so many days, and as many as are over the size.
-
-    One that is open somewhere stays.
-
-    Args:
-        max_gb: 10^9 bytes.
-
-    Raises:
-        StoreError: the database cannot be read or written.
-    """
-    return _remove(place, list_prunable(place, max_days, max_gb, now), now - timedelta(days=max_days))
+    return [plan for plan in plans if handle in (None, plan.handle)]
 
 
 def list_prunable(place: RepliesPlace, max_days: float, max_gb: float, now: datetime) -> list[CachedPlan]:
-    """The plans that ``prune_cache`` would remove, the longest unused first; nothing is changed.
+    """The plans that are old, the longest unused first: unused for so many days, or more than are kept by their size.
+
+    One that is open somewhere is none of them.
+
+    Args:
+        max_gb: 10^9 bytes.
 
     Raises:
         StoreError: the database cannot be read.
@@ -148,18 +140,16 @@ def list_prunable(place: RepliesPlace, max_days: float, max_gb: float, now: date
     return chosen
 
 
-def clear_cache(place: RepliesPlace, handle: str | None) -> Removed:
-    """Removes the replies of one model, or, of None, all of them.
+def remove_plans(place: RepliesPlace, plans: Sequence[CachedPlan], oldest: datetime | None = None) -> Removed:
+    """Removes the replies of whole plans, but for those that are in use.
+
+    Args:
+        oldest: what plans that were removed earlier had spent under the limits of backfills before then goes too.
 
     Raises:
-        StoreError: the database cannot be read or written.
+        StoreError: the database cannot be written.
     """
-    return _remove(place, [plan for plan in list_cache(place) if handle in (None, plan.handle)])
-
-
-def _remove(place: RepliesPlace, chosen: Sequence[CachedPlan], oldest: datetime | None = None) -> Removed:
-    """Removes plans, but for those that are in use, and what older ones had spent under the limits of backfills."""
-    going = [plan for plan in chosen if not plan.in_use]
+    going = [plan for plan in plans if not plan.in_use]
 
     def delete(connection: Connection) -> None:
         for statement in DELETIONS:
@@ -170,5 +160,5 @@ def _remove(place: RepliesPlace, chosen: Sequence[CachedPlan], oldest: datetime 
     if going:
         with closing(Database(place)) as database:
             database.change(delete)
-    in_use = tuple(plan.plan_id for plan in chosen if plan.in_use)
+    in_use = tuple(plan.plan_id for plan in plans if plan.in_use)
     return Removed(len(going), sum(plan.replies for plan in going), sum(plan.bytes for plan in going), in_use)

@@ -3,18 +3,18 @@
 import fcntl
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
+from sqlalchemy import Connection, Engine, TextClause, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from engine.errors import StoreError
 from engine.llm.client.redaction import redact_message
-from engine.llm.replies.tables import TABLES
+from engine.llm.replies.tables import LAST_TABLE, TABLES
 from engine.settings import SQLITE, RepliesPlace
 
 T = TypeVar("T")
@@ -41,23 +41,15 @@ MAKING_TABLES = text("SELECT pg_advisory_xact_lock(7236771)")
 class Database:
     """The database, open until ``close``; its tables are made where they are missing.
 
-    Args:
-        read_only: nothing is made, locked or changed; the tables may be missing.
-
     Raises:
         StoreError: it cannot be reached or written.
     """
 
-    def __init__(self, place: RepliesPlace, read_only: bool = False) -> None:
-        self.name = name_database(place)
-        self._url = place.url
+    def __init__(self, place: RepliesPlace) -> None:
+        self._place = place
         self._file = find_file(place)
-        self._read_only = read_only
-        with self._explaining():
-            make_engine = _open_file if read_only else _make_file_engine
-            self._engine = _make_server_engine(str(place.url)) if self._file is None else make_engine(self._file)
-        if read_only:
-            return
+        with _explaining(place):
+            self._engine = _make_server_engine(place) if self._file is None else _make_file_engine(self._file)
         try:
             self.change(_make_tables)
         except BaseException:
@@ -70,7 +62,7 @@ class Database:
         Raises:
             StoreError: it cannot be done; a database that went away may have done it.
         """
-        with self._explaining(), self._locking(), self._engine.begin() as connection:
+        with _explaining(self._place), self._locking(), self._engine.begin() as connection:
             return act(connection)
 
     def read(self, read: Callable[[Connection], T]) -> T:
@@ -79,7 +71,7 @@ class Database:
         Raises:
             StoreError: it cannot be read.
         """
-        with self._explaining(), self._engine.connect() as connection:
+        with _explaining(self._place), self._engine.connect() as connection:
             return read(connection)
 
     def close(self) -> None:
@@ -94,19 +86,12 @@ class Database:
         SQLite's own lock would do, but before 3.51.3 a commit can be lost that meets another connection's check-point
         (https://sqlite.org/wal.html#walresetbug).
         """
-        if self._file is None or self._read_only:
+        if self._file is None:
             yield
             return
         with self._file.with_name(f"{self._file.name}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-    @contextmanager
-    def _explaining(self) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, OSError) as error:
-            raise _explain(error, self.name, None if self._file else self._url) from error
 
 
 def find_file(place: RepliesPlace) -> Path | None:
@@ -124,13 +109,8 @@ def name_database(place: RepliesPlace) -> str:
     return URL.create("postgresql", host=url.host, port=url.port, database=url.database).render_as_string()
 
 
-def read_rows(
-    place: RepliesPlace, statement: TextClause, *, read_only: bool = False, **values: object
-) -> Sequence[Any]:
-    """The rows that a statement finds, none where there is no file as yet.
-
-    Args:
-        read_only: as for ``Database``.
+def read_rows(place: RepliesPlace, statement: TextClause, **values: object) -> Sequence[Any]:
+    """The rows that a statement finds, none where nothing was ever kept. Nothing is made, locked or changed.
 
     Raises:
         StoreError: the database is there and cannot be read.
@@ -138,8 +118,11 @@ def read_rows(
     file = find_file(place)
     if file is not None and not file.exists():
         return ()
-    with closing(Database(place, read_only)) as database:
-        return database.read(lambda connection: connection.execute(statement, values).all())
+    with _explaining(place), ExitStack() as opened:
+        engine = _make_server_engine(place) if file is None else _open_file(file)
+        opened.callback(engine.dispose)
+        connection = opened.enter_context(engine.connect())
+        return connection.execute(statement, values).all() if inspect(connection).has_table(LAST_TABLE) else ()
 
 
 def _make_tables(connection: Connection) -> None:
@@ -149,24 +132,28 @@ def _make_tables(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-def _explain(error: Exception, name: str, url: str | None) -> StoreError:
-    """The error to be raised for one of SQLAlchemy's or of the disk; it tells no secret."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    told = " ".join(str(cause).split())
-    if url is None:
-        remedy = (
-            "Move it away, and start again: replies that were in it are paid for again"
-            if type(cause) is sqlite3.DatabaseError
-            else "Free space, or set EXEMPLARS_CACHE_DIR to a folder that can be written, and start again"
-        )
-        return StoreError(f"The replies cannot be kept in {name}: {told}. {remedy}")
-    password = make_url(url).password
-    told = redact_message(told, [str(password)] if password else [])
-    return StoreError(
-        f"The database of kept replies, {name}, cannot be reached or written: {told}. Check that it runs and takes "
-        "connections from this machine, and that the user in EXEMPLARS_REPLIES_URL may create, read and write tables; "
-        "then start again: what was kept stays, and calls whose replies could not be kept count as spent"
-    )
+@contextmanager
+def _explaining(place: RepliesPlace) -> Iterator[None]:
+    """Translates SQLAlchemy's errors and the disk's; what is raised tells no secret."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        name, cause = name_database(place), error.orig if isinstance(error, DBAPIError) else error
+        told = " ".join(str(cause).split())
+        if find_file(place):
+            remedy = (
+                "Move it away, and start again: replies that were in it are paid for again"
+                if type(cause) is sqlite3.DatabaseError
+                else "Free space, or set EXEMPLARS_CACHE_DIR to a folder that can be written, and start again"
+            )
+            raise StoreError(f"The replies cannot be kept in {name}: {told}. {remedy}") from error
+        password = make_url(str(place.url)).password
+        told = redact_message(told, [str(password)] if password else [])
+        raise StoreError(
+            f"The database of kept replies, {name}, cannot be reached or written: {told}. Check that it runs and takes "
+            "connections from this machine, and that the user in EXEMPLARS_REPLIES_URL may create, read and write "
+            "tables; then start again: what was kept stays, and calls whose replies could not be kept count as spent"
+        ) from error
 
 
 def _open_file(file: Path) -> Engine:
@@ -188,7 +175,7 @@ def _make_file_engine(file: Path) -> Engine:
     return engine
 
 
-def _make_server_engine(place_url: str) -> Engine:
-    url = make_url(place_url)
+def _make_server_engine(place: RepliesPlace) -> Engine:
+    url = make_url(str(place.url))
     given = {name: value for name, value in CONNECT_ARGS.items() if name not in url.query}
     return create_engine(url.set(drivername="postgresql+psycopg"), connect_args=given, hide_parameters=True)

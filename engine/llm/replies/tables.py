@@ -1,5 +1,7 @@
 """The tables beside each other in the database of kept replies: replies, calls, openings, and those of batches."""
 
+# Where it is there, all are.
+LAST_TABLE = "exemplars_collector"
 # In SQL that both databases take.
 TABLES = (
     # The first reply to a request stands. ``identity`` is of the embedded model that gave it; null: a hosted one did.

@@ -12,11 +12,10 @@ from engine.llm.client.request import Reply
 from engine.llm.replies.admin import (
     BYTES_PER_GB,
     Removed,
-    clear_cache,
     count_kept_replies,
     list_cache,
     list_prunable,
-    prune_cache,
+    remove_plans,
 )
 from engine.llm.replies.changes import DEAD_SECONDS, SharedLimit
 from engine.llm.replies.replies import ReplyStore
@@ -39,7 +38,7 @@ def keep(place: RepliesPlace, plan_id: str, days: float = 0, handle: str = HANDL
 
 
 def prune(place: RepliesPlace, max_days: float = 1000, max_gb: float = 1000) -> Removed:
-    return prune_cache(place, max_days, max_gb, NOW)
+    return remove_plans(place, list_prunable(place, max_days, max_gb, NOW), NOW - timedelta(days=max_days))
 
 
 def list_plans(place: RepliesPlace) -> list[str]:
@@ -79,7 +78,7 @@ def test_replies_of_another_embedded_model_do_not_count(place: RepliesPlace) -> 
 
 def test_where_nothing_is_nothing_is_made(place: RepliesPlace) -> None:
     assert ([], 0) == (list_cache(place), count_kept_replies(place, "plan", "id"))
-    assert Removed(0, 0, 0) == prune(place, max_gb=1e-9) == clear_cache(place, None)
+    assert Removed(0, 0, 0) == prune(place, max_gb=1e-9) == remove_plans(place, list_cache(place))
     assert not Path(place.cache_dir).exists()
 
 
@@ -95,7 +94,7 @@ def test_what_was_unused_for_longer_than_the_bound_goes_and_over_the_size_the_lo
     assert ["new"] == list_plans(place)
     assert [(3,)] == run_sql(place, "SELECT count(*) FROM exemplars_replies")
 
-    clear_cache(place, None)
+    remove_plans(place, list_cache(place))
     for days in (4, 3, 2, 1):
         keep(place, str(days), days, count=50)
     sizes = [plan.bytes for plan in list_cache(place)]
@@ -114,7 +113,7 @@ def test_plans_in_use_stay(place: RepliesPlace) -> None:
         removed = prune(place, max_days=1)
         assert (1, ()) == (removed.plans, removed.in_use)
         assert {"used", "young", "other"} == set(list_plans(place))
-        cleared = clear_cache(place, HANDLE)
+        cleared = remove_plans(place, list_cache(place, HANDLE))
         assert Reply("one", "stop") == kept.find("0")
 
     assert (1, 3, ("used",)) == (cleared.plans, cleared.replies, cleared.in_use)
@@ -142,7 +141,8 @@ async def test_what_was_spent_under_a_limit_goes_when_its_plan_was_unused_for_as
         begun_at = (NOW - timedelta(days=days)).timestamp()
         run_sql(place, "UPDATE exemplars_calls SET begun_at = :at WHERE plan_id = :plan", at=begun_at, plan=plan_id)
     assert (1, 1) == (prune(place, max_days=90).plans, len(run_sql(place, "SELECT call FROM exemplars_calls")))
-    assert (1, 1) == (clear_cache(place, None).plans, len(run_sql(place, "SELECT call FROM exemplars_calls")))
+    assert 1 == remove_plans(place, list_cache(place)).plans
+    assert 1 == len(run_sql(place, "SELECT call FROM exemplars_calls"))
 
 
 def test_clearing_gives_the_space_of_a_file_back(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_clearing_gives_the_space_of_a_file_back(tmp_path: Path) -> None:
         if count:
             keep(place, plan_id, count=count)
         else:
-            clear_cache(place, None)
+            remove_plans(place, list_cache(place))
         sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
     before, between, after = sizes
 

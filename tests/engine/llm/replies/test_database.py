@@ -12,7 +12,7 @@ from fakes.reply_writer import PLAN, make_reply
 
 from engine.errors import SharedBudgetError, StoreError
 from engine.llm.client.request import Reply
-from engine.llm.replies.admin import clear_cache, list_cache
+from engine.llm.replies.admin import list_cache, remove_plans
 from engine.llm.replies.changes import DEAD_SECONDS, SharedLimit
 from engine.llm.replies.replies import ROOM_SECONDS, ReplyStore
 from engine.settings import RepliesPlace
@@ -37,9 +37,8 @@ async def test_database_that_goes_away_ends_the_run_with_what_to_do_and_the_next
             assert None is kept.find("b")
             with pytest.raises(StoreError, match="cannot be reached"):
                 await kept.begin(0.5)
-            for act in (list_cache, lambda place: clear_cache(place, None)):
-                with pytest.raises(StoreError, match="cannot be reached"):
-                    await asyncio.to_thread(act, place)
+            with pytest.raises(StoreError, match="cannot be reached"):
+                await asyncio.to_thread(list_cache, place)
         gate.open()
         with ReplyStore(place, PLAN) as kept:
             assert (REPLY, None) == (kept.find("a"), kept.find("b"))
@@ -103,7 +102,7 @@ async def test_what_a_lost_machine_had_in_flight_stays_spent_and_clearing_does_n
     await lost.begin(0.75, LIMIT)
     run_sql(place, f"UPDATE exemplars_openings SET used_at = used_at - {DEAD_SECONDS}")
     with ReplyStore(place, "other") as kept:
-        assert 1 == (await asyncio.to_thread(clear_cache, place, None)).plans
+        assert 1 == (await asyncio.to_thread(lambda: remove_plans(place, list_cache(place)))).plans
         with pytest.raises(SharedBudgetError):
             await kept.begin(0.5, LIMIT)
         await kept.keep("a", REPLY, await kept.begin(0.25, LIMIT))
