@@ -121,15 +121,14 @@ class BatchClient(LitellmClient):
             headers = self._litellm.AnthropicConfig().validate_environment({}, model, [], {}, {}, key, base)
             base = AnthropicModelInfo.resolve_anthropic_api_base(base).rstrip("/").removesuffix("/v1/messages")
             return AsyncOpenAI(api_key=NO_KEY, base_url=f"{base.removesuffix('/v1')}/v1", default_headers=headers)
-        name, _, found, where = self._litellm.get_llm_provider(model, api_base=base, api_key=key)
         if self._provider == "azure":
-            key = found or key or find("AZURE_OPENAI_API_KEY") or find("AZURE_API_KEY")
-            base = (where or base or find("AZURE_API_BASE") or "").partition("/openai/")[0]
-            options = None, {"max_retries": 0}, True, name
+            key = self._key or key or find("AZURE_OPENAI_API_KEY") or find("AZURE_API_KEY")
+            base = (self._base or base or find("AZURE_API_BASE") or "").partition("/openai/")[0]
+            options = None, {"max_retries": 0}, True, self._name
             return BaseAzureLLM().get_azure_openai_client(key, base, find("AZURE_API_VERSION"), *options)
-        base = where or base or find("OPENAI_BASE_URL") or find("OPENAI_API_BASE")
+        base = self._base or base or find("OPENAI_BASE_URL") or find("OPENAI_API_BASE")
         organization = find("OPENAI_ORGANIZATION")
-        return OpenAIChatCompletion().get_openai_client(True, found or key, base, organization=organization)
+        return OpenAIChatCompletion().get_openai_client(True, self._key or key, base, organization=organization)
 
 
 async def _drop_bearer(request: httpx.Request) -> None:

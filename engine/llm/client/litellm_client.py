@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from engine.definitions.effort import Thinking
 from engine.errors import ModelNotFoundError
 from engine.llm.client.provider_errors import CONNECT_SECONDS, ErrorTranslator
-from engine.llm.client.redaction import redact_credentials
 from engine.llm.client.request import REFUSED, Endpoint, Reply, Request
 from engine.llm.client.response import (
     OTHER_DECISION,
@@ -50,11 +49,8 @@ class LitellmClient:
         self.endpoint = endpoint
         self._timeout_seconds = timeout_seconds
         self._litellm = import_litellm()
-        where = redact_credentials(endpoint.api_base) if endpoint.api_base else None
-        self._errors = ErrorTranslator(
-            endpoint.name, where, endpoint.settings, timeout_seconds, self._litellm.exceptions, endpoint.decides
-        )
-        self._check_name()
+        self._errors = ErrorTranslator(endpoint, timeout_seconds, self._litellm.exceptions)
+        self._name, self._provider, self._key, self._base = self._find_provider()
         # Others find by themselves what they have read before, or ask for an order of its own (Gemini).
         self._marks_cached = "claude" in endpoint.model.lower()
         self._efforts = self._read_efforts() if endpoint.style == "chat" and not endpoint.decides else None
@@ -98,16 +94,16 @@ class LitellmClient:
         Raises:
             CredentialsError: none is set.
         """
-        name, key = self.endpoint.model, self.endpoint.api_key
-        _, provider, found, _ = self._litellm.get_llm_provider(name, api_base=self.endpoint.api_base, api_key=key)
+        key, prefix = self.endpoint.api_key, f"{self._provider.upper()}_"
         # A variable that begins so may be another way to sign in.
-        others = [known for known in os.environ if known.startswith(f"{provider.upper()}_") and "BASE" not in known]
+        others = [known for known in os.environ if known.startswith(prefix) and "BASE" not in known]
         if self.endpoint.decides:
-            config = _find_decisions_config(name, provider)
+            config = _find_decisions_config(self._name, self._provider)
             lacking = config.api_key_required and not config.resolve_api_key(key)
         else:
-            lacking = provider in KEYED and self._litellm.validate_environment(name)["missing_keys"]
-        if lacking and not (key or found or others):
+            missing = self._litellm.validate_environment(self.endpoint.model)["missing_keys"]
+            lacking = self._provider in KEYED and missing
+        if lacking and not (key or self._key or others):
             raise self._errors.make_keyless()
 
     async def close(self) -> None:
@@ -257,8 +253,7 @@ class LitellmClient:
 
         For ``none`` it is the least effort that the model supports, or None, which sends no ``reasoning_effort``.
         """
-        litellm = self._litellm
-        name, provider, *_ = litellm.get_llm_provider(self.endpoint.model, api_base=self.endpoint.api_base)
+        litellm, name, provider = self._litellm, self._name, self._provider
         parameters = litellm.get_supported_openai_params(model=name, custom_llm_provider=provider) or ()
         if "reasoning_effort" not in parameters or not litellm.supports_reasoning(name, provider):
             return None
@@ -266,12 +261,15 @@ class LitellmClient:
         least = [word for word in ("none", "minimal") if info.get(f"supports_{word}_reasoning_effort")]
         return {"none": least[0] if least else None, "low": "low", "medium": "medium", "high": "high"}
 
-    def _check_name(self) -> None:
+    def _find_provider(self) -> tuple[str, str, str | None, str | None]:
+        """As litellm has them: the model's name at its provider, the provider, a key and an address."""
+        model, base, key = self.endpoint.model, self.endpoint.api_base, self.endpoint.api_key
         try:
-            name, provider, *_ = self._litellm.get_llm_provider(self.endpoint.model, api_base=self.endpoint.api_base)
-            self._provider = provider
+            found: tuple[str, str, str | None, str | None]
+            found = self._litellm.get_llm_provider(model, api_base=base, api_key=key)
             if self.endpoint.decides:
-                _find_decisions_config(name, provider)
+                _find_decisions_config(*found[:2])
+            return found
         except self._litellm.exceptions.BadRequestError as error:
             does = "asks for decisions" if self.endpoint.decides else "knows"
             raise ModelNotFoundError(

@@ -22,6 +22,8 @@ from engine.errors import (
     RateLimitedError,
     RequestRefusedError,
 )
+from engine.llm.client.redaction import redact_credentials
+from engine.llm.client.request import Endpoint
 from engine.llm.client.response import describe_malformed
 from engine.text.formatting import shorten
 
@@ -44,19 +46,14 @@ class ErrorTranslator:
     """Translates an exception of litellm into an error of ours whose message says what to do.
 
     Args:
-        name: the model's name, for messages.
-        settings: the prefix of the environment variables that set this model.
-        exceptions: litellm's module of exceptions.
-        decides: whether it is asked for decisions: of these litellm takes an outage whose body has certain words for a
+        endpoint: what was asked. Of one that decides litellm takes an outage whose body has certain words for a
             refusal, so that the status is believed.
+        exceptions: litellm's module of exceptions.
     """
 
-    name: str
-    api_base: str | None
-    settings: str
+    endpoint: Endpoint
     timeout_seconds: float
     exceptions: Any
-    decides: bool = False
 
     def translate(self, error: Exception) -> ProviderError:
         """The error for an exception. Subclasses are tested before their base classes."""
@@ -80,26 +77,27 @@ class ErrorTranslator:
     def make_keyless(self) -> CredentialsError:
         """The error for a model whose key is missing."""
         return CredentialsError(
-            f"{self.where} needs a key and none is set. Set {self.settings}_API_KEY, or the provider's own "
+            f"{self.where} needs a key and none is set. Set {self.endpoint.settings}_API_KEY, or the provider's own "
             "variable (OPENAI_API_KEY and the like); for a server that checks no key, set it to any word"
         )
 
     @property
     def where(self) -> str:
         """The model, and its address where it has one of its own."""
-        return f"{self.name} at {self.api_base}" if self.api_base else self.name
+        name, base = self.endpoint.name, self.endpoint.api_base
+        return f"{name} at {redact_credentials(base)}" if base else name
 
     def _translate_request_error(self, error: Exception, message: str) -> ProviderError | None:
         """Errors of this one request; other requests may succeed."""
         codes = _read_codes(error)
         refused = isinstance(error, self.exceptions.ContentPolicyViolationError) or _is_flagged(error)
         if refused or codes & CONTENT_CODES:
-            return ContentRefusedError(f"{self.name} refuses this prompt: {message}")
+            return ContentRefusedError(f"{self.endpoint.name} refuses this prompt: {message}")
         too_long = isinstance(error, self.exceptions.ContextWindowExceededError) or _read_status(error) == TOO_LARGE
         if too_long or codes & CONTEXT_CODES:
             return ContextTooLongError(
                 f"The prompt is too long for {self.where}: {message}. Choose a model with a longer context "
-                f"by {self.settings}_MODEL, or shorten the brief and the authored samples"
+                f"by {self.endpoint.settings}_MODEL, or shorten the brief and the authored samples"
             )
         return None
 
@@ -108,6 +106,7 @@ class ErrorTranslator:
         import openai
 
         exceptions, where, status = self.exceptions, self.where, _read_status(error)
+        settings = self.endpoint.settings
         if status == PAYMENT_REQUIRED or _read_codes(error) & QUOTA_CODES:
             return QuotaSpentError(
                 f"The account behind {where} has no credit left: {message}. Add credit or raise its limit, "
@@ -115,7 +114,7 @@ class ErrorTranslator:
             )
         if isinstance(error, exceptions.AuthenticationError | exceptions.PermissionDeniedError) or status == 403:
             return CredentialsError(
-                f"{where} refuses the key: {message}. Set {self.settings}_API_KEY, or the provider's own "
+                f"{where} refuses the key: {message}. Set {settings}_API_KEY, or the provider's own "
                 "variable (OPENAI_API_KEY and the like)"
             )
         if _is_caused_by(error, openai.OpenAIError, exactly=True):
@@ -123,9 +122,9 @@ class ErrorTranslator:
             return self.make_keyless()
         if isinstance(error, exceptions.NotFoundError):
             return ModelNotFoundError(
-                f"{where} is not available: {message}. Check {self.settings}_MODEL and {self.settings}_API_BASE"
+                f"{where} is not available: {message}. Check {settings}_MODEL and {settings}_API_BASE"
             )
-        passes = self.decides and _may_pass(_find_status(error))
+        passes = self.endpoint.decides and _may_pass(_find_status(error))
         if isinstance(error, exceptions.BadRequestError | exceptions.UnprocessableEntityError) and not passes:
             return RequestRefusedError(f"{where} does not accept the request: {message}")
         return None
@@ -134,7 +133,7 @@ class ErrorTranslator:
         """Errors that may be temporary, and all others."""
         import httpx
 
-        exceptions, status = self.exceptions, (self.decides and _find_status(error)) or _read_status(error)
+        exceptions, status = self.exceptions, (self.endpoint.decides and _find_status(error)) or _read_status(error)
         if isinstance(error, exceptions.RateLimitError):
             return RateLimitedError(f"{self.where} limits the rate: {message}", _read_retry_after(error))
         if isinstance(error, exceptions.Timeout | TimeoutError) and _find_status(error) is None:
@@ -142,11 +141,11 @@ class ErrorTranslator:
                 seconds = min(CONNECT_SECONDS, self.timeout_seconds)
                 return self._make_unavailable(f"no connection in {seconds:g} s", error)
             return ProviderTimeoutError(
-                f"{self.name} gave no reply in {self.timeout_seconds:g} s. EXEMPLARS_CALL_TIMEOUT_SECONDS sets how "
-                "long to wait",
+                f"{self.endpoint.name} gave no reply in {self.timeout_seconds:g} s. EXEMPLARS_CALL_TIMEOUT_SECONDS "
+                "sets how long to wait",
                 maybe_billed=True,
             )
-        came = _find_status(error) is None and describe_malformed((error, *_walk_causes(error)), self.settings)
+        came = _find_status(error) is None and describe_malformed((error, *_walk_causes(error)), self.endpoint.settings)
         if came:
             return self.make_malformed(*came)
         passing = exceptions.ServiceUnavailableError | exceptions.InternalServerError | exceptions.BadGatewayError
@@ -158,7 +157,7 @@ class ErrorTranslator:
 
     def _make_unavailable(self, message: str, error: Exception) -> ProviderUnavailableError:
         status = _find_status(error)
-        said = f"does not answer: {message}. Check {self.settings}_API_BASE and the network"
+        said = f"does not answer: {message}. Check {self.endpoint.settings}_API_BASE and the network"
         if status is not None:
             said = f"answers with an error of its own ({status}): {message}. Its log, or its provider, says why"
         return ProviderUnavailableError(
