@@ -14,6 +14,7 @@ from starlette.routing import Match
 from engine.errors import (
     DefinitionError,
     ExemplarsError,
+    FrozenModelError,
     NoSeedsError,
     NoTraitsError,
     OrchestratorError,
@@ -53,6 +54,7 @@ UNKNOWN = "Something went wrong on our side. The log has it under this request i
 _ENGINE_ERRORS: Mapping[type[ExemplarsError], tuple[int, Code]] = {
     NoTraitsError: (422, "no_traits"),
     NoSeedsError: (422, "no_seed_samples"),
+    FrozenModelError: (409, "model_not_draft"),
     DefinitionError: (422, "invalid_request"),
     OrchestratorError: (503, "orchestrator_unavailable"),
 }

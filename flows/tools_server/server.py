@@ -1,13 +1,16 @@
 """The MCP server: operations of the HTTP API, asked in this process, as tools, and the models' cards as resources."""
 
-from collections.abc import Mapping, Sequence
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
 from fastmcp import FastMCP
-from fastmcp.exceptions import to_mcp_error
+from fastmcp.exceptions import ValidationError, to_mcp_error
 from fastmcp.resources import Resource
 from fastmcp.server.auth import AuthProvider
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
@@ -15,13 +18,17 @@ from fastmcp.tools import ToolResult
 from mcp_types import ToolAnnotations
 from pydantic import AnyUrl
 
+from engine.domain.model import check_handle
+from engine.errors import HandleError
 from engine.settings import Settings
 from flows.api.app import make_app
+from flows.api.errors import BASE
+from flows.api.keys import Key
 from flows.api.orchestrator import Orchestrator
-from flows.tools_server.own_tools import Identity, OwnTools, RefusedError
+from flows.tools_server.own_tools import router
 
 # One of the hosts that the HTTP API always serves.
-BASE = "http://127.0.0.1"
+HOST = "http://127.0.0.1"
 CARDS = "exemplars://models/"
 MARKDOWN = "text/markdown"
 PAGE = 250
@@ -41,7 +48,7 @@ which runs are enqueued at, does not answer: where the server runs, `make serve`
 This session {rights}.
 """
 
-# The operation of the HTTP API that a tool is; the document says what it does.
+# The operation of the application that a tool is; the document says what it does.
 TOOLS = {
     "list_models": "get /v1/models",
     "get_model": "get /v1/models/{handle}",
@@ -50,7 +57,31 @@ TOOLS = {
     "add_samples": "post /v1/models/{handle}/samples",
     "delete_sample": "delete /v1/models/{handle}/samples/{sample_id}",
     "synthesize_samples": "post /v1/models/{handle}/samples/synthesize",
+    "plan_synthesis": "get /v1/models/{handle}/plan",
+    "get_run": "get /v1/runs/{run_id}",
+    "validate_model": "get /v1/models/{handle}/mistakes",
 }
+
+
+class RefusedError(ValidationError):
+    """A refusal: a code of the contract, a sentence, and details."""
+
+    def __init__(self, code: str, message: str, details: object = None) -> None:
+        told = f"\n{json.dumps(details, ensure_ascii=False)}" if details else ""
+        # The HTTP API has its own line for it.
+        super().__init__(f"{code}: {message}{told}", log_level=logging.DEBUG)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """``get_secret`` returns the secret of whoever asks now, ``find_key`` the key of a secret.
+
+    ``rights`` is what a session may do, as a phrase.
+    """
+
+    find_key: Callable[[str], Key | None]
+    get_secret: Callable[[], str]
+    rights: str
 
 
 def make_server(
@@ -66,16 +97,17 @@ def make_server(
         orchestrator: as of the HTTP API's application.
     """
     app = make_app(settings, find_key=identity.find_key, orchestrator=orchestrator)
-    own = OwnTools(settings, identity, app)
+    app.state.settings = settings
+    app.include_router(router, prefix=BASE)
 
     async def authorize(request: httpx2.Request) -> None:
         request.headers["Authorization"] = f"Bearer {identity.get_secret()}"
 
     hooks: dict[str, Any] = {"request": [authorize], "response": [_refuse_response]}
-    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE, event_hooks=hooks)
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=HOST, event_hooks=hooks)
 
     async def read_card(handle: str) -> str:
-        response = await client.get(f"/v1/models/{quote(handle, safe='')}", headers={"Accept": MARKDOWN})
+        response = await client.get(f"{BASE}/models/{quote(handle, safe='')}", headers={"Accept": MARKDOWN})
         return response.text
 
     server: FastMCP[Any] = FastMCP.from_openapi(
@@ -86,7 +118,7 @@ def make_server(
         instructions=INSTRUCTIONS.format(rights=identity.rights).strip(),
         version=version("exemplars"),
         lifespan=lambda _: app.router.lifespan_context(app),
-        middleware=[_CheckAndName(own)],
+        middleware=[_CheckAndName(client)],
         auth=auth,
         # Of what is wrong on our side, the log has the cause.
         mask_error_details=True,
@@ -94,8 +126,6 @@ def make_server(
         strict_input_validation=True,
         list_page_size=PAGE,
     )
-    for tool in (own.plan_synthesis, own.get_run, own.validate_model):
-        server.tool(tool, annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
     described = "What a model judges, its brief, and the counts of its samples."
     server.resource(f"{CARDS}{{handle}}", name="model-card", description=described, mime_type=MARKDOWN)(read_card)
     return server
@@ -112,26 +142,33 @@ async def _refuse_response(response: httpx2.Response) -> None:
 class _CheckAndName(Middleware):
     """Checks handles, and names what whoever asks may read: namespaces beside a list of models, and models' cards."""
 
-    def __init__(self, own: OwnTools) -> None:
-        self._own = own
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self._client = client
 
     async def on_call_tool(self, context: MiddlewareContext[Any], call_next: CallNext[Any, ToolResult]) -> ToolResult:
         handle = (context.message.arguments or {}).get("handle")
         if isinstance(handle, str):
             # FastMCP itself refuses some, such as `..`, without a reason.
-            self._own.check_handle(handle)
+            try:
+                check_handle(handle)
+            except HandleError as error:
+                raise RefusedError("invalid_handle", f"{error}.") from error
         result = await call_next(context)
         if context.message.name != "list_models":
             return result
-        namespaces = sorted({handle.partition(".")[0] for handle in self._own.list_readable()})
+        namespaces = sorted({handle.partition(".")[0] for handle in await self._list_readable()})
         return ToolResult(structured_content={**(result.structured_content or {}), "namespaces": namespaces})
 
     async def on_list_resources(self, context: object, call_next: object) -> Sequence[Resource]:
         try:
-            handles = self._own.list_readable()
+            handles = await self._list_readable()
         except RefusedError as error:
             raise to_mcp_error(error) from error
         return [Resource(uri=AnyUrl(f"{CARDS}{handle}"), name=handle, mime_type=MARKDOWN) for handle in handles]
+
+    async def _list_readable(self) -> list[str]:
+        handles: list[str] = (await self._client.get(f"{BASE}/handles")).json()
+        return handles
 
 
 def _choose_operations(document: Mapping[str, Any]) -> dict[str, Any]:

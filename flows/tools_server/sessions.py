@@ -19,8 +19,8 @@ from flows.api.keys import DUMMY_SHA256, Key, KeyRing, locate_keys, read_keys
 from flows.api.orchestrator import DEFAULT_PREFECT
 from flows.api.server import log_to_stderr, serve
 from flows.observability.logs import set_up_logs
-from flows.tools_server.own_tools import Identity, MachineUser
-from flows.tools_server.server import make_server
+from flows.tools_server.own_tools import MachineUser
+from flows.tools_server.server import Identity, make_server
 
 LOOPBACK = "127.0.0.1"
 PATH = "/mcp"
