@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
@@ -116,23 +117,6 @@ class Plan:
         return bound_variation_length(cell.seed) if cell.seed else self.scenario_pool.length(cell.scenario.length)
 
 
-@dataclass(frozen=True, slots=True)
-class RoundHistory:
-    """What earlier rounds have used.
-
-    Args:
-        scenarios: how many scenarios have been drawn, by trait key.
-        cells: how many cells have been planned.
-        asked: how often a variation of each seed has been asked for.
-        kept: how many variations of each seed are chosen or attached; None counts the attached ones.
-    """
-
-    scenarios: Mapping[str, int]
-    cells: int = 0
-    asked: Mapping[SeedKey, int] = field(default_factory=dict)
-    kept: Mapping[SeedKey, int] | None = None
-
-
 def make_plan(
     model: Model,
     synth_type: SynthType,
@@ -208,7 +192,9 @@ def plan_round(
     plan: Plan,
     round_no: int,
     shortfall: Shortfall,
-    history: RoundHistory,
+    earlier: Sequence[Cell] = (),
+    *,
+    kept: Mapping[SeedKey, int] | None = None,
     near_misses: bool = True,
     hints: Mapping[tuple[str, Pole], CellHints] | None = None,
 ) -> tuple[Cell, ...]:
@@ -217,18 +203,20 @@ def plan_round(
     Args:
         round_no: from 1; a later round asks for more, since what is still lacking is hard to get.
         shortfall: how many exemplars are still wanted, by trait key and pole.
-        history: what earlier rounds have used.
+        earlier: all cells of earlier rounds.
+        kept: how many variations of each seed are chosen or attached; None counts the attached ones.
         near_misses: whether the model is good enough to write about a topic's subject and yet not about the topic.
         hints: what the prompts take from earlier rounds, by trait key and pole.
     """
     hints = hints or {}
     cells: list[Cell] = []
-    turns = _rotate_seeds(plan, round_no, history) if plan.synth_type == "diversify" else None
+    turns = _rotate_seeds(plan, round_no, earlier, kept) if plan.synth_type == "diversify" else None
+    drawn = Counter(trait for trait, _ in {(cell.trait, cell.index) for cell in earlier})
     for trait in plan.model.traits:
         poles = [pole for pole in POLES if shortfall.get((trait.key, pole), 0) > 0]
         if not poles:
             continue
-        start = history.scenarios.get(trait.key, 0)
+        start = drawn[trait.key]
         count = count_scenarios(plan.level, round_no, max(shortfall[trait.key, pole] for pole in poles))
         sides = plan.scenario_pool.topic_subjects.get(trait.key)
         # A near miss keeps the subject of its pair, inside the topic, but not for a model that completes plain text: it
@@ -238,7 +226,7 @@ def plan_round(
         for index, scenario in enumerate(_draw(plan, trait, "", fields, start, count), start=start):
             seeds = turns.take(trait, poles, scenario.subject) if turns else {}
             for pole in poles:
-                order = history.cells + len(cells)
+                order = len(earlier) + len(cells)
                 cell = _make_cell(plan, trait, pole, scenario, index, round_no, order)
                 cell = replace(cell, hints=hints.get((trait.key, pole), NO_HINTS))
                 if pole == "negative" and outside and not (cell.near_miss and near_misses):
@@ -255,21 +243,6 @@ def plan_round(
 def count_scenarios(level: Level, round_no: int, lacking: int) -> int:
     """Returns how many scenarios a round draws for a trait that lacks ``lacking`` exemplars at one pole."""
     return math.ceil(lacking * level.texts_a_kept * round_no / level.exemplars_per_call)
-
-
-def add_to_history(history: RoundHistory, cells: Sequence[Cell]) -> RoundHistory:
-    """Returns the history with these cells added."""
-    drawn: dict[str, set[str]] = {}
-    asked = dict(history.asked)
-    for cell in cells:
-        drawn.setdefault(cell.trait, set()).add(cell.pair_id)
-        if cell.seed:
-            key = make_seed_key(cell.seed, cell.pole)
-            asked[key] = asked.get(key, 0) + 1
-    scenarios = dict(history.scenarios)
-    for trait, pairs in drawn.items():
-        scenarios[trait] = scenarios.get(trait, 0) + len(pairs)
-    return RoundHistory(scenarios, history.cells + len(cells), asked, history.kept)
 
 
 def _describe_definition(model: Model) -> dict[str, object]:
@@ -293,10 +266,12 @@ def _digest(inputs: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:32]
 
 
-def _rotate_seeds(plan: Plan, round_no: int, history: RoundHistory) -> SeedRotation:
-    kept = count_seed_uses(plan.model) if history.kept is None else history.kept
+def _rotate_seeds(
+    plan: Plan, round_no: int, earlier: Sequence[Cell], kept: Mapping[SeedKey, int] | None
+) -> SeedRotation:
+    asked = Counter(make_seed_key(cell.seed, cell.pole) for cell in earlier if cell.seed)
     cells_a_kept = plan.level.texts_a_kept * round_no / plan.level.exemplars_per_call
-    return SeedRotation(plan.model, kept, history.asked, cells_a_kept)
+    return SeedRotation(plan.model, count_seed_uses(plan.model) if kept is None else kept, asked, cells_a_kept)
 
 
 def _draw(plan: Plan, trait: Trait, side: str, fields: tuple[Field, ...], start: int, count: int) -> list[Scenario]:

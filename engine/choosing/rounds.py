@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from engine.asking.plan import MIN_HOPELESS, Cell, CellHints, Plan, RoundHistory, Shortfall, add_to_history, plan_round
+from engine.asking.plan import MIN_HOPELESS, Cell, CellHints, Plan, Shortfall, plan_round
 from engine.asking.seed_variations import count_seed_uses
 from engine.choosing.choice import Choice, choose_exemplars, keep_earlier_choice
 from engine.choosing.probe import MIN_AUC as MIN_PROBE_AUC
@@ -79,7 +79,7 @@ class Rounds:
         self._only_clear = only_clear
         self._replaced = 0
         self._no_poles: Mapping[str, float] = {}
-        self._history = RoundHistory({})
+        self._cells: tuple[Cell, ...] = ()
         self._hints: Mapping[tuple[str, Pole], CellHints] = {}
 
     def next_cells(self) -> tuple[Cell, ...]:
@@ -90,9 +90,16 @@ class Rounds:
         if not any(shortfall.values()):
             return ()
         self.round_no += 1
-        history = replace(self._history, kept=count_seed_uses(self.plan.model, self.choice.chosen))
-        cells = plan_round(self.plan, self.round_no, shortfall, history, not self._only_clear, self._hints)
-        self._history = add_to_history(self._history, cells)
+        cells = plan_round(
+            self.plan,
+            self.round_no,
+            shortfall,
+            self._cells,
+            kept=count_seed_uses(self.plan.model, self.choice.chosen),
+            near_misses=not self._only_clear,
+            hints=self._hints,
+        )
+        self._cells += cells
         return cells
 
     async def embed(self, exemplars: Sequence[Exemplar], run_heavy: RunHeavy) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from engine.asking.cells import PLAIN_MAX_TOKENS, PROPOSED, make_request, make_subjects_request
-from engine.asking.plan import Cell, Plan, RoundHistory, count_scenarios, plan_round
+from engine.asking.plan import Cell, Plan, count_scenarios, plan_round
 from engine.asking.scenarios import list_proposable
 from engine.domain.model import POLES, Pole, Trait
 from engine.llm.client.request import Endpoint, Request
@@ -90,7 +90,7 @@ def list_calls(plan: Plan, endpoint: Endpoint, judge: Endpoint | None = None) ->
     """
     traits = plan.model.traits
     wanted = dict.fromkeys(plan.quotas, min(plan.wanted, MEASURED_EXEMPLARS))
-    cells = plan_round(plan, 1, wanted, RoundHistory({}), near_misses=endpoint.style != "plain")
+    cells = plan_round(plan, 1, wanted, near_misses=endpoint.style != "plain")
     return (
         *_list_subject_calls(plan, endpoint),
         *(

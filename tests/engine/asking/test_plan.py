@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.asking.fields import Field
-from engine.asking.plan import Cell, Plan, RoundHistory, add_to_history, make_plan, nest_counts, plan_round
+from engine.asking.plan import Cell, Plan, make_plan, nest_counts, plan_round
 from engine.asking.scenarios import TopicSubjects
 from engine.domain.model import POLES, Attached, Brief, Length, OwnScenarios, Pole
 from engine.domain.own_texts import OwnTexts, TextsFile
@@ -22,21 +22,18 @@ BRIEF = Brief(intent=("Find what is clear.",), failure_modes=MODES)
 TWO_TRAITS = make_model(make_trait(), make_trait("warmth"), brief=BRIEF)
 SEEDS = make_seeds()
 SEEDED = replace(TWO_TRAITS, seeds=SEEDS)
-NO_HISTORY = RoundHistory({})
 
 SUN, RAIN = ((Field("all", ((word,),)),) for word in ("sun", "rain"))
 
 
 def plan_first(plan: Plan) -> tuple[Cell, ...]:
-    return plan_round(plan, 1, plan.quotas, NO_HISTORY)
+    return plan_round(plan, 1, plan.quotas)
 
 
 def plan_rounds(plan: Plan, *shortfalls: dict[tuple[str, Pole], int]) -> list[tuple[Cell, ...]]:
-    history, rounds = NO_HISTORY, []
+    rounds: list[tuple[Cell, ...]] = []
     for round_no, shortfall in enumerate(shortfalls, start=1):
-        cells = plan_round(plan, round_no, shortfall, history)
-        history = add_to_history(history, cells)
-        rounds.append(cells)
+        rounds.append(plan_round(plan, round_no, shortfall, [cell for cells in rounds for cell in cells]))
     return rounds
 
 
@@ -187,9 +184,8 @@ def test_rounds_ask_for_what_is_lacking_in_whole_scenarios(
 ) -> None:
     level = make_level(4, over_generation=over_generation, exemplars_per_call=per_call)
     plan = make_test_plan(TWO_TRAITS, level)
-    history, pairs = NO_HISTORY, set[str]()
-    for round_no, shortfall in enumerate(shortfalls, start=1):
-        cells = plan_round(plan, round_no, shortfall, history)
+    pairs = set[str]()
+    for round_no, (shortfall, cells) in enumerate(zip(shortfalls, plan_rounds(plan, *shortfalls), strict=True), 1):
         for trait in ("clarity", "warmth"):
             lacking = {pole: shortfall.get((trait, pole), 0) for pole in POLES}
             scenarios = math.ceil(max(lacking.values()) * over_generation * round_no / per_call)
@@ -199,8 +195,6 @@ def test_rounds_ask_for_what_is_lacking_in_whole_scenarios(
         fresh = {cell.pair_id for cell in cells}
         assert not fresh & pairs
         pairs |= fresh
-        history = add_to_history(history, cells)
-    assert len(pairs) == sum(history.scenarios.values())
 
 
 def test_lacking_quotas_are_inputs_of_the_plan_and_the_only_ones_that_it_asks_for() -> None:

@@ -10,7 +10,7 @@ import pytest
 from fakes.builders import POSITIVE_SEEDS, SCENARIO_POOL, make_exemplar, make_level, make_model, make_seeds, make_trait
 from fakes.provider import vary_text
 
-from engine.asking.plan import Cell, Plan, RoundHistory, add_to_history, make_plan, plan_round
+from engine.asking.plan import Cell, Plan, make_plan, plan_round
 from engine.asking.seed_variations import (
     AS_SEED,
     bound_variation_length,
@@ -30,7 +30,6 @@ from engine.screening.screener import Screener
 
 SEEDS = make_seeds()
 LONG_ENOUGH = "This seed has just enough words."
-NO_HISTORY = RoundHistory({})
 
 
 def plan_variations(model: Model | None = None, wanted: int = 4, **fields: object) -> Plan:
@@ -39,7 +38,7 @@ def plan_variations(model: Model | None = None, wanted: int = 4, **fields: objec
 
 
 def plan_first(plan: Plan) -> tuple[Cell, ...]:
-    return plan_round(plan, 1, plan.quotas, NO_HISTORY)
+    return plan_round(plan, 1, plan.quotas)
 
 
 def find_seed(cell: Cell) -> Seed:
@@ -108,19 +107,16 @@ def test_every_seed_is_asked_for_equally_often(wanted: int, expected: list[int])
 
 
 def test_seeds_are_asked_for_equally_often_across_rounds() -> None:
-    plan, history, asked = plan_variations(wanted=2), NO_HISTORY, list[Cell]()
+    plan, asked = plan_variations(wanted=2), list[Cell]()
     for round_no in (1, 2, 3):
-        cells = plan_round(plan, round_no, plan.quotas, history)
-        history = add_to_history(history, cells)
-        asked += cells
+        asked += plan_round(plan, round_no, plan.quotas, asked)
 
     assert {"positive": [8, 8, 8], "negative": [8, 8, 8]} == count_seeds(asked)
-    assert {2} == {*add_to_history(NO_HISTORY, plan_first(plan_variations(wanted=3))).asked.values()}
 
 
 def test_later_round_asks_for_the_seeds_that_have_nothing_kept() -> None:
     kept = {make_seed_key(seed, "positive"): 1 for seed in SEEDS[:2]}
-    cells = plan_round(plan_variations(wanted=3), 2, {("clarity", "positive"): 1}, RoundHistory({}, kept=kept))
+    cells = plan_round(plan_variations(wanted=3), 2, {("clarity", "positive"): 1}, kept=kept)
 
     assert {SEEDS[2]} == {cell.seed for cell in cells}
 
@@ -129,7 +125,7 @@ def test_later_run_begins_with_the_seeds_that_an_earlier_one_left_and_keeps_thos
     used = SEEDS[0]
     attached = (Attached("clarity", "A text.", 1.0, "", used.sha256),)
     plan = plan_variations(make_model(seeds=SEEDS, attached=attached), wanted=2, over_generation=4.0)
-    cells = plan_round(plan, 1, {("clarity", "positive"): 1}, NO_HISTORY)
+    cells = plan_round(plan, 1, {("clarity", "positive"): 1})
     chosen = choose_exemplars(plan, [vary_cell(cell) for cell in plan_first(plan)]).chosen
 
     assert {("clarity", "positive", used.sha256): 1} == count_seed_uses(plan.model)
@@ -149,10 +145,10 @@ def test_two_cells_of_a_pair_share_the_subject_and_each_has_a_seed_of_its_pole()
 
 def test_seed_on_another_subject_is_taken_first() -> None:
     shortfall: dict[tuple[str, Pole], int] = {("clarity", "positive"): 2}
-    subjects = [cell.scenario.subject for cell in plan_round(plan_variations(), 1, shortfall, NO_HISTORY)]
+    subjects = [cell.scenario.subject for cell in plan_round(plan_variations(), 1, shortfall)]
     # In the authors' order each would be varied with its own subject.
     seeds = tuple(Seed("clarity", f"{subject.capitalize()} takes one click here.", 1.0) for subject in subjects)
-    cells = plan_round(plan_variations(make_model(seeds=seeds)), 1, shortfall, NO_HISTORY)
+    cells = plan_round(plan_variations(make_model(seeds=seeds)), 1, shortfall)
 
     assert subjects == [cell.scenario.subject for cell in cells]
     assert [seeds[1], seeds[0], seeds[3], seeds[2]] == [cell.seed for cell in cells]

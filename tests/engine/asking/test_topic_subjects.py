@@ -6,7 +6,7 @@ import numpy as np
 from fakes.builders import SCENARIO_POOL, make_level, make_model, make_test_plan, make_trait
 
 from engine.asking.fields import Field
-from engine.asking.plan import Cell, RoundHistory, plan_round
+from engine.asking.plan import Cell, plan_round
 from engine.asking.scenarios import TopicSubjects, choose_scenario_pool
 from engine.asking.topic_subjects import find_threshold, split_by_topic
 from engine.definitions.loader import load_model
@@ -73,7 +73,7 @@ def plan_topic(near_misses: bool) -> tuple[Cell, ...]:
     sides = [(Field("all", (tuple(sorted(side)),)),) for side in (INSIDE, OUTSIDE)]
     topic_subjects = {"health": TopicSubjects(*sides)}
     plan = make_test_plan(make_model(HEALTH), make_level(3), replace(SCENARIO_POOL, topic_subjects=topic_subjects))
-    return plan_round(plan, 1, plan.quotas, RoundHistory({}), near_misses=near_misses)
+    return plan_round(plan, 1, plan.quotas, near_misses=near_misses)
 
 
 def test_poles_of_a_topic_have_subjects_of_their_own_and_all_else_in_common() -> None:

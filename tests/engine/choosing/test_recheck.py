@@ -17,7 +17,7 @@ from fakes.builders import (
 )
 from fakes.word_vectors import WordVectors
 
-from engine.asking.plan import CellHints, Plan, RoundHistory, plan_round
+from engine.asking.plan import CellHints, Plan, plan_round
 from engine.asking.prompts import write_chat_prompt, write_plain_prompt
 from engine.choosing.choice import Choice, ChoiceContext, choose_exemplars
 from engine.choosing.probe import Probe
@@ -89,7 +89,7 @@ def write_next(plan: Plan, made: list[Exemplar]) -> tuple[Recheck, dict[tuple[st
     """The review of these, what it hints at for the next round, and the prompts of its first cells."""
     choice, review = recheck_made(plan, made)
     hints = make_hints(plan, choice, review, {})
-    cells = plan_round(plan, 2, plan.quotas, RoundHistory({"clarity": 10}, 20), hints=hints)
+    cells = plan_round(plan, 2, plan.quotas, plan_round(plan, 1, plan.quotas), hints=hints)
     return review, hints, {cell.pole: write_chat_prompt(plan, cell).user for cell in cells[:2]}
 
 
@@ -123,7 +123,7 @@ def test_best_texts_are_the_late_shots_of_a_pole_without_seeds_and_the_contrast_
     pole_scores = {item.key: index * (1.0 if item.pole == "positive" else -1.0) for index, item in enumerate(made)}
     choice, review = recheck_made(plan, made)
     hints = make_hints(plan, choice, review, pole_scores)
-    cells = [plan_round(plan, number, plan.quotas, RoundHistory({}), hints=hints)[0] for number in (3, 4)]
+    cells = [plan_round(plan, number, plan.quotas, hints=hints)[0] for number in (3, 4)]
     third, fourth = [write_plain_prompt(plan, cell).user for cell in cells]
 
     assert [("moving a database", "Text 1 of positive."), ("rotating a key", "Text 0 of positive.")] == list(

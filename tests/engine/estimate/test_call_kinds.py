@@ -7,7 +7,7 @@ from fakes.builders import make_level, make_model, make_seeds, make_test_plan, m
 from fakes.client import CHAT, PLAIN
 
 from engine.asking.cells import make_request, make_subjects_request
-from engine.asking.plan import Plan, RoundHistory, plan_round
+from engine.asking.plan import Plan, plan_round
 from engine.definitions.effort import Level
 from engine.domain.model import POLES, Seed
 from engine.estimate.call_kinds import MEASURED_EXEMPLARS, CallKind, Spread, count_cells, list_calls
@@ -73,7 +73,7 @@ def test_embedded_model_is_asked_for_no_subjects_and_judges_what_has_seeds_of_bo
 @pytest.mark.parametrize("endpoint", [CHAT, PLAIN])
 def test_examples_are_the_very_requests_of_round_1(endpoint: Endpoint) -> None:
     plan = make_test_plan(make_model(seeds=make_seeds()))
-    cells = plan_round(plan, 1, plan.quotas, RoundHistory({}), endpoint == CHAT)
+    cells = plan_round(plan, 1, plan.quotas, near_misses=endpoint == CHAT)
     own = [cell for cell in cells if cell.pole == "negative"]
     sent = [make_request(plan, cell, endpoint) for cell in own]
     kind = list_kinds(plan, endpoint)["exemplars: clarity (spectrum), negative"]
