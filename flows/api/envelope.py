@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flows.api.errors import IGNORED, REQUEST_ID, RETRY_AFTER, ApiError, render_error, translate_error
+from flows.api.errors import IGNORED, REQUEST_ID, ApiError, render_error, translate_error
 from flows.api.metrics import RequestMetrics
 
 LOGGER = logging.getLogger("flows.api")
@@ -42,27 +42,38 @@ class Envelope:
         given = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, scope, request_id)
+        status: int | None = None
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = request_id
+                if ignored := write_ignored(scope):
+                    headers[IGNORED] = ignored
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
         begun = time.monotonic()
         try:
             _check_framing(scope)
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, receive, send_on)
         except ClientDisconnect:
             pass
-        except asyncio.CancelledError:
-            # The server is stopping, its time to finish requests is over, and nothing awaits this task any more.
-            stopping = ApiError(503, "internal_error", "The server is stopping. Ask again.", headers=RETRY_AFTER)
-            await answer.refuse(stopping, receive)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             refusal = translate_error(error)
-            if refusal.code == "internal_error" or answer.status:
+            if refusal.status == 500 or status:
                 LOGGER.exception("%s failed", request_id, extra={"request_id": request_id})
-            await answer.refuse(refusal, receive)
+            # Where a response has begun already, uvicorn closes it unfinished.
+            if status is None:
+                await render_error(refusal, request_id)(scope, receive, send_on)
         finally:
             seconds = time.monotonic() - begun
-            _log(scope, answer.status, seconds, request_id)
+            _log(scope, status, seconds, request_id)
             if self._counts:
-                self._counts.record(scope, answer.status, seconds)
+                self._counts.record(scope, status, seconds)
 
 
 def _check_framing(scope: Scope) -> None:
@@ -75,32 +86,6 @@ def _check_framing(scope: Scope) -> None:
     if "transfer-encoding" in headers and "content-length" in headers:
         message = "A request may have Content-Length or Transfer-Encoding, not both."
         raise ApiError(400, "invalid_request", message, headers={"Connection": "close"})
-
-
-class _Answer:
-    """Sends the response: records its status once it has begun, and adds the headers of every response."""
-
-    def __init__(self, send: Send, scope: Scope, request_id: str) -> None:
-        self._send = send
-        self._scope = scope
-        self._request_id = request_id
-        self.status: int | None = None
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers[REQUEST_ID] = self._request_id
-            if ignored := write_ignored(self._scope):
-                headers[IGNORED] = ignored
-            headers.setdefault("X-Content-Type-Options", "nosniff")
-            headers.setdefault("Cache-Control", "no-store")
-        await self._send(message)
-
-    async def refuse(self, error: ApiError, receive: Receive) -> None:
-        """Sends the error. If a response has already begun, it cannot: uvicorn then closes the unfinished response."""
-        if self.status is None:
-            await render_error(error, self._request_id)(self._scope, receive, self.send)
 
 
 def _log(scope: Scope, status: int | None, seconds: float, request_id: str) -> None:

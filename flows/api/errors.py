@@ -1,8 +1,8 @@
 """The HTTP API's error type and its JSON envelope, and what each exception of ours and of others becomes in it."""
 
+import asyncio
 import json
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, NoReturn
 
 from fastapi.exceptions import RequestValidationError
@@ -85,18 +85,16 @@ def render_error(error: ApiError, request_id: str) -> Response:
     envelope = {
         "error": {"code": error.code, "message": error.message, "request_id": request_id, "details": error.details}
     }
-    headers = {**error.headers, REQUEST_ID: request_id}
-    return Response(json.dumps(envelope), error.status, headers, media_type="application/json")
+    return Response(json.dumps(envelope), error.status, error.headers, media_type="application/json")
 
 
-def translate_error(error: Exception) -> ApiError:
+def translate_error(error: BaseException) -> ApiError:
     """The API error for an exception; one of which the client is not told becomes a 500 that reveals nothing of it."""
     if isinstance(error, ApiError):
         return error
-    if isinstance(error, RequestValidationError):
-        return _translate_parameters(error.errors())
-    if isinstance(error, HTTPException):
-        return _translate_status(error)
+    if isinstance(error, asyncio.CancelledError):
+        # The server is stopping, its time to finish requests is over, and nothing awaits this task any more.
+        return ApiError(503, "internal_error", "The server is stopping. Ask again.", headers=RETRY_AFTER)
     if isinstance(error, SampleConflictError):
         return ApiError(422, "invalid_request", f"{error}.", {"field": "quality", "index": error.index})
     for kind, (status, code) in _ENGINE_ERRORS.items():
@@ -107,45 +105,35 @@ def translate_error(error: Exception) -> ApiError:
     return ApiError(500, "internal_error", UNKNOWN)
 
 
-def _translate_status(error: HTTPException) -> ApiError:
-    """The API error for what Starlette's routing raises."""
-    headers = dict(error.headers or {})
+async def _refuse_path(request: Request, error: HTTPException) -> NoReturn:
+    """Raises what Starlette's routing raises; where the method is wrong, with those of every route of the path."""
     if error.status_code == 404:
         said = "There is nothing at this path. The endpoints are listed in /v1/openapi.json."
-        return ApiError(404, "not_found", said, headers=headers)
+        raise ApiError(404, "not_found", said, headers=error.headers)
     if error.status_code == 405:
-        said = f"This path does not allow this method. It allows: {headers.get('Allow', 'none')}."
-        return ApiError(405, "method_not_allowed", said, headers=headers)
-    return ApiError(500, "internal_error", UNKNOWN)
+        scopes = {method: {**request.scope, "method": method} for method in METHODS}
+        allowed = ", ".join(
+            method
+            for method, scope in scopes.items()
+            if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+        )
+        said = f"This path does not allow this method. It allows: {allowed or 'none'}."
+        raise ApiError(405, "method_not_allowed", said, headers={**(error.headers or {}), "Allow": allowed})
+    raise error
 
 
-def _translate_parameters(errors: Sequence[Mapping[str, Any]]) -> ApiError:
-    """The 422 for parameters of the path and of the query, without the values, which may be long or secret."""
+async def _refuse_parameters(request: Request, error: RequestValidationError) -> NoReturn:
+    """Raises the 422 for parameters of the path and of the query, without the values, which may be long or secret."""
     problems = [
-        {"in": str(error["loc"][0]), "field": str(error["loc"][-1]), "message": str(error["msg"])} for error in errors
+        {"in": str(found["loc"][0]), "field": str(found["loc"][-1]), "message": str(found["msg"])}
+        for found in error.errors()
     ]
     said = "; ".join(f"{problem['field']}: {problem['message']}" for problem in problems)
-    return ApiError(422, "invalid_request", f"{said}.", {"problems": problems})
+    raise ApiError(422, "invalid_request", f"{said}.", {"problems": problems})
 
 
-async def _let_through(request: Request, error: Exception) -> NoReturn:
-    raise error
-
-
-async def _name_methods(request: Request, error: HTTPException) -> NoReturn:
-    """Passes the error on; where the method is wrong, with those of every route of the path, and not of the first."""
-    if error.status_code == 405:
-        error.headers = {**(error.headers or {}), "Allow": ", ".join(filter(partial(_is_allowed, request), METHODS))}
-    raise error
-
-
-def _is_allowed(request: Request, method: str) -> bool:
-    scope = {**request.scope, "method": method}
-    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
-
-
-# FastAPI's own handlers would answer in another format; these pass all errors on to the ``Envelope`` middleware.
+# FastAPI's own handlers would answer in another format; what these raise the ``Envelope`` middleware answers.
 EXCEPTION_HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
-    HTTPException: _name_methods,
-    RequestValidationError: _let_through,
+    HTTPException: _refuse_path,
+    RequestValidationError: _refuse_parameters,
 }
