@@ -5,12 +5,13 @@ nothing.
 """
 
 import logging
+import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache, partial
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -42,9 +43,22 @@ from flows.deploy.work_pool import POOL, QUEUES
 LOGGER = logging.getLogger("flows.api")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 CHOSEN_BY = "EXEMPLARS_METRICS_PORT (0 takes a free port) and EXEMPLARS_API_HOST"
-PREFECT_PAUSE_SECONDS = 30.0
-# The pause between two counts of the store: at least so many seconds, and so many times what the last count took.
-STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES = 60.0, 10.0
+# The pause between two looks: at least so many seconds, and so many times what the last one took.
+PREFECT_PAUSE_SECONDS, STORE_PAUSE_SECONDS, PAUSE_TIMES = 30.0, 60.0, 10.0
+# Name, what it tells, and its label if it has one.
+GAUGES = (
+    ("store_up", "1 where the last count of the sample store succeeded."),
+    ("store_counted_timestamp_seconds", "When the store was last counted."),
+    ("store_sets", "Sets in the sample store.", "status"),
+    ("store_unreadable_sets", "Sets whose manifest cannot be read."),
+    ("prefect_up", "1 where Prefect's server answered when it was last asked."),
+    ("workers_online", f"Workers of the pool {POOL} whose heartbeats arrive."),
+    ("runs_late", "Runs that are due and that no worker takes.", "queue"),
+    ("batches_open", "Batches that are at their provider, or about to go there."),
+    ("batch_lines", "Calls that wait for a batch, by state.", "state"),
+)
+# Values by the names of gauges; of one with a label, by that.
+Told = Mapping[str, float | Mapping[str, float]]
 
 
 @contextmanager
@@ -68,17 +82,16 @@ def serve_metrics(settings: Settings) -> Iterator["tuple[RequestMetrics | None, 
         server, _ = start_http_server(port, host.strip("[]"), registry)
     except OSError as error:
         raise describe_refusal(error, host, port, CHOSEN_BY) from error
-    store = StoreGauges(registry, settings.locate(settings.samples_uri))
+    gauges, stopping = Gauges(registry), threading.Event()
     # Made here, since a thread does not see settings that hold in this context alone.
     client = get_client(sync_client=True, httpx_settings={"timeout": TIMEOUT_SECONDS})
-    stopping = threading.Event()
-    batches = BatchGauges(registry, settings.replies_place)
-    for refresh, opened in (
-        (store.refresh, nullcontext()),
-        (batches.refresh, nullcontext()),
-        (PrefectGauges(registry, client).refresh, client),
-    ):
-        threading.Thread(target=_keep_fresh, args=(refresh, opened, stopping), daemon=True).start()
+    looks: tuple[tuple[Callable[[], Told], float], ...] = (
+        (partial(look_at_store, settings.locate(settings.samples_uri)), STORE_PAUSE_SECONDS),
+        (partial(look_at_batches, settings.replies_place), STORE_PAUSE_SECONDS),
+        (partial(look_at_prefect, client), PREFECT_PAUSE_SECONDS),
+    )
+    for look in looks:
+        threading.Thread(target=_keep_fresh, args=(gauges, *look, stopping), daemon=True).start()
     try:
         yield RequestMetrics(registry), f"{write_address(host, server.server_port)}/metrics"
     finally:
@@ -113,98 +126,66 @@ class RequestMetrics:
         self.seconds.labels(method, route).observe(seconds)
 
 
-class StoreGauges:
-    """What the sample store held when it was last counted, and whether the last count succeeded."""
+class Gauges:
+    """All that is looked up now and then; it is 0, or has no label yet, before the first look."""
 
-    def __init__(self, registry: CollectorRegistry, samples_uri: str) -> None:
-        self._samples_uri = samples_uri
-        self._up = _make_gauge(registry, "store_up", "1 where the last count of the sample store succeeded.")
-        self._at = _make_gauge(registry, "store_counted_timestamp_seconds", "When the store was last counted.")
-        self._sets = _make_gauge(registry, "store_sets", "Sets in the sample store.", ["status"])
-        self._unreadable = _make_gauge(registry, "store_unreadable_sets", "Sets whose manifest cannot be read.")
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._gauges = {
+            name: Gauge(f"exemplars_{name}", about, labels, registry=registry) for name, about, *labels in GAUGES
+        }
 
-    def refresh(self) -> float:
-        """Counts once; if the store cannot be read, the last count stays. Returns the pause until the next, in seconds.
-
-        The longer the count took, the longer the pause.
-        """
-        begun = time.monotonic()
-        try:
-            sets, unreadable = count_store(self._samples_uri)
-        except StoreError as error:
-            LOGGER.warning("The sample store cannot be counted: %s", error)
-            self._up.set(0)
-        else:
-            self._sets.clear()
-            for status, count in sets.items():
-                self._sets.labels(status).set(count)
-            self._unreadable.set(unreadable)
-            self._at.set(time.time())
-            self._up.set(1)
-        return max(STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES * (time.monotonic() - begun))
+    def tell(self, told: Told) -> None:
+        """Sets the gauges of which something is told; labels that are not told any more go."""
+        for name, value in told.items():
+            gauge = self._gauges[name]
+            if isinstance(value, Mapping):
+                gauge.clear()
+                for label, number in value.items():
+                    gauge.labels(label).set(number)
+            else:
+                gauge.set(value)
 
 
-class PrefectGauges:
-    """Whether Prefect's server answered when it was last asked, and what it said of workers and of runs that wait.
+def look_at_store(samples_uri: str) -> Told:
+    """What the sample store holds, and whether it could be counted; where it could not, the last count stays."""
+    try:
+        sets, unreadable = count_store(samples_uri)
+    except StoreError as error:
+        LOGGER.warning("The sample store cannot be counted: %s", error)
+        return {"store_up": 0}
+    return {
+        "store_up": 1,
+        "store_sets": sets,
+        "store_unreadable_sets": unreadable,
+        "store_counted_timestamp_seconds": time.time(),
+    }
+
+
+def look_at_batches(place: RepliesPlace) -> Told:
+    """The batches that are out, and lines by their state; where they cannot be counted, the last count stays."""
+    try:
+        counts = count_open(place)
+    except StoreError as error:
+        LOGGER.warning("Batches cannot be counted: %s", error)
+        return {}
+    return {"batches_open": counts["batches"], "batch_lines": {state: counts[state] for state in ("waits", "sent")}}
+
+
+def look_at_prefect(client: SyncPrefectClient) -> Told:
+    """Whether Prefect's server answers, and what it says of workers and of runs that wait.
 
     What only the server knows is NaN while it does not answer, which no alert takes for a number.
     """
-
-    def __init__(self, registry: CollectorRegistry, client: SyncPrefectClient) -> None:
-        self._client = client
-        self._up = _make_gauge(registry, "prefect_up", "1 where Prefect's server answered when it was last asked.")
-        about = f"Workers of the pool {POOL} whose heartbeats arrive."
-        self._online = _make_gauge(registry, "workers_online", about)
-        self._late = _make_gauge(registry, "runs_late", "Runs that are due and that no worker takes.", ["queue"])
-
-    def refresh(self) -> float:
-        """Asks once, and returns the pause until the next time, in seconds."""
-        try:
-            # The status in the answer is by the last heartbeat, that of the filter by the server's last look.
-            asked = {"workers": {"status": {"any_": ["ONLINE"]}}}
-            path = {"work_pool_name": POOL}
-            workers = self._client.request(
-                "POST", "/work_pools/{work_pool_name}/workers/filter", path_params=path, json=asked
-            ).json()
-            online = float(sum(worker["status"] == "ONLINE" for worker in workers))
-            late = {queue.name: float(self._count_late(queue.name)) for queue in QUEUES}
-            up = 1
-        except (httpx.HTTPError, PrefectException):
-            online, late, up = float("nan"), {queue.name: float("nan") for queue in QUEUES}, 0
-        self._up.set(up)
-        self._online.set(online)
-        for name, count in late.items():
-            self._late.labels(name).set(count)
-        return PREFECT_PAUSE_SECONDS
-
-    def _count_late(self, queue: str) -> int:
-        asked = {
-            "flow_runs": {"state": {"name": {"any_": ["Late"]}}},
-            "work_pools": {"name": {"any_": [POOL]}},
-            "work_pool_queues": {"name": {"any_": [queue]}},
-        }
-        return int(self._client.request("POST", "/flow_runs/count", json=asked).json())
-
-
-class BatchGauges:
-    """Batches that are out, and lines by their state, when they were last counted."""
-
-    def __init__(self, registry: CollectorRegistry, place: RepliesPlace) -> None:
-        self._place = place
-        self._open = _make_gauge(registry, "batches_open", "Batches that are at their provider, or about to go there.")
-        self._lines = _make_gauge(registry, "batch_lines", "Calls that wait for a batch, by state.", ["state"])
-
-    def refresh(self) -> float:
-        """Counts once; a database that cannot be read leaves the last count. Returns the pause, in seconds."""
-        try:
-            counts = count_open(self._place)
-        except StoreError as error:
-            LOGGER.warning("Batches cannot be counted: %s", error)
-        else:
-            self._open.set(counts["batches"])
-            for state in ("waits", "sent"):
-                self._lines.labels(state).set(counts[state])
-        return STORE_PAUSE_SECONDS
+    try:
+        # The status in the answer is by the last heartbeat, that of the filter by the server's last look.
+        asked, path = {"workers": {"status": {"any_": ["ONLINE"]}}}, {"work_pool_name": POOL}
+        found = client.request("POST", "/work_pools/{work_pool_name}/workers/filter", path_params=path, json=asked)
+        online = sum(worker["status"] == "ONLINE" for worker in found.json())
+        late = {queue.name: _count_late(client, queue.name) for queue in QUEUES}
+    except (httpx.HTTPError, PrefectException):
+        unknown = dict.fromkeys((queue.name for queue in QUEUES), math.nan)
+        return {"prefect_up": 0, "workers_online": math.nan, "runs_late": unknown}
+    return {"prefect_up": 1, "workers_online": online, "runs_late": late}
 
 
 def count_store(samples_uri: str) -> tuple[dict[str, int], int]:
@@ -225,18 +206,25 @@ def count_store(samples_uri: str) -> tuple[dict[str, int], int]:
     return sets, unreadable
 
 
-def _keep_fresh(
-    refresh: Callable[[], float], opened: AbstractContextManager[object], stopping: threading.Event
-) -> None:
-    """Calls ``refresh`` over and over while ``opened`` is; a call under way at the stop ends with the process."""
-    pause_seconds = 0.0
-    with opened:
-        while not stopping.wait(pause_seconds):
-            try:
-                pause_seconds = refresh()
-            except Exception:
-                LOGGER.exception("Metrics could not be refreshed")
-                pause_seconds = STORE_PAUSE_SECONDS
+def _keep_fresh(gauges: Gauges, look: Callable[[], Told], pause_seconds: float, stopping: threading.Event) -> None:
+    """Looks over and over until it is stopped; a look under way then ends with the process."""
+    wait_seconds = 0.0
+    while not stopping.wait(wait_seconds):
+        begun = time.monotonic()
+        try:
+            gauges.tell(look())
+        except Exception:
+            LOGGER.exception("Metrics could not be refreshed")
+        wait_seconds = max(pause_seconds, PAUSE_TIMES * (time.monotonic() - begun))
+
+
+def _count_late(client: SyncPrefectClient, queue: str) -> int:
+    asked = {
+        "flow_runs": {"state": {"name": {"any_": ["Late"]}}},
+        "work_pools": {"name": {"any_": [POOL]}},
+        "work_pool_queues": {"name": {"any_": [queue]}},
+    }
+    return int(client.request("POST", "/flow_runs/count", json=asked).json())
 
 
 # Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.
@@ -244,10 +232,6 @@ def _keep_fresh(
 def _read_status(folder: str, _version: tuple[int, int]) -> str:
     """The status in a set's manifest of this time and size; empty where it is gone by now."""
     return str((read_manifest(folder) or {}).get("status", ""))
-
-
-def _make_gauge(registry: CollectorRegistry, name: str, about: str, labels: list[str] | None = None) -> Gauge:
-    return Gauge(f"exemplars_{name}", about, labels or [], registry=registry)
 
 
 def _name_route(scope: Scope) -> str:

@@ -3,19 +3,11 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterId,
-    FlowRunFilterParentTaskRunId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    FlowRunFilterTags,
-)
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Completed
 
 from engine.llm.batches.outbox import DAY_SECONDS, BatchRun, Outbox
@@ -109,11 +101,8 @@ async def _start_part(client: PrefectClient, parent: FlowRun | None, runs: Seque
     # What a part has left waiting goes on in another part of the same backfill, under the limit of the whole.
     is_part = parent is not None and PART in parent.tags
     task_run_id = parent.parent_task_run_id if parent and is_part else runs[0].parent_task_run_id
-    wanted = FlowRunFilter(
-        parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[task_run_id] if task_run_id else []),
-        tags=FlowRunFilterTags(all_=[PART]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType(name) for name in LIVE_TYPES])),
-    )
+    beside = {"parent_task_run_id": {"any_": [task_run_id] if task_run_id else []}, "tags": {"all_": [PART]}}
+    wanted = FlowRunFilter.model_validate(beside | {"state": {"type": {"any_": LIVE_TYPES}}})
     # One that was started by an earlier pass takes them up one after the other.
     live = await client.read_flow_runs(flow_run_filter=wanted, limit=PAGE)
     taken = {handle for part in live for handle in part.parameters["handles"] or ()}
@@ -140,7 +129,7 @@ async def _read_flow_runs(client: PrefectClient, runs: Sequence[BatchRun]) -> di
     run_ids = sorted({run.run_id for run in runs} | {run.parent for run in runs if run.parent})
     found: dict[str, FlowRun] = {}
     for begin in range(0, len(run_ids), PAGE):
-        wanted = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id) for run_id in run_ids[begin : begin + PAGE]]))
+        wanted = FlowRunFilter.model_validate({"id": {"any_": run_ids[begin : begin + PAGE]}})
         found |= {str(run.id): run for run in await client.read_flow_runs(flow_run_filter=wanted, limit=PAGE)}
     return found
 

@@ -1,15 +1,7 @@
 """Finds unfinished runs on a Prefect server, and watches them or, if their process is gone, ends them."""
 
-from collections.abc import Iterator
-
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import (
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
+from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.schemas.events import Event, RelatedResource, Resource
@@ -70,14 +62,13 @@ def _find_lease_labels(run: FlowRun) -> LeaseLabels | None:
     return None if state.type is StateType.RUNNING and labels.leased_at < state.timestamp else labels
 
 
-def _list_unfinished(client: SyncPrefectClient) -> Iterator[FlowRun]:
-    offset = 0
+def _list_unfinished(client: SyncPrefectClient) -> list[FlowRun]:
+    # All of them before the first is ended: that one is on no later page.
+    found: list[FlowRun] = []
+    ours = FlowFilter.model_validate({"name": {"any_": FLOW_NAMES}})
+    wanted = FlowRunFilter.model_validate({"state": {"type": {"any_": UNFINISHED}}})
     while page := client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOW_NAMES))),
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(UNFINISHED)))),
-        sort=FlowRunSort.ID_DESC,
-        limit=PAGE,
-        offset=offset,
+        flow_filter=ours, flow_run_filter=wanted, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=len(found)
     ):
-        yield from page
-        offset += len(page)
+        found += page
+    return found

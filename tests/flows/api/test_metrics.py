@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -24,7 +25,7 @@ from engine.errors import AddressError
 from engine.settings import Settings
 from engine.store.changes import detach_set
 from engine.store.layout import MANIFEST
-from flows.api.metrics import STORE_PAUSE_SECONDS, PrefectGauges, StoreGauges, count_store, serve_metrics
+from flows.api.metrics import Gauges, count_store, look_at_prefect, look_at_store, serve_metrics
 
 LATE = {"interactive": 2, "backfill": 0, "parts": 1}
 
@@ -83,19 +84,18 @@ def test_store_that_goes_away_leaves_the_last_count_and_says_so(tmp_path: Path) 
     samples, registry = tmp_path / "samples", CollectorRegistry()
     attach_set(samples, "a", count=4)
     attach_set(samples, "b", count=6)
-    stock, read = StoreGauges(registry, str(samples)), registry.get_sample_value
+    gauges, read = Gauges(registry), registry.get_sample_value
     up = [read("exemplars_store_up")]
-    pause_seconds = stock.refresh()
+    gauges.tell(look_at_store(str(samples)))
     up.append(read("exemplars_store_up"))
     counted = read("exemplars_store_counted_timestamp_seconds")
     samples.rename(tmp_path / "moved")
     samples.write_text("no folder any more")
-    stock.refresh()
+    gauges.tell(look_at_store(str(samples)))
 
     assert [0, 1, 0] == [*up, read("exemplars_store_up")]
     assert 2 == read("exemplars_store_sets", {"status": "attached"})
     assert abs(time.time() - (counted or 0)) < 600
-    assert pause_seconds >= STORE_PAUSE_SECONDS
 
 
 def count(store: Path) -> tuple[dict[str, int], int]:
@@ -152,21 +152,17 @@ def test_workers_and_late_runs_are_counted_and_no_number_while_prefect_is_away()
             raise httpx.ConnectError("away")
         return show_prefect(request)
 
-    seen, registry = list[dict[str, float]](), CollectorRegistry()
+    seen = list[dict[str, Any]]()
     with (
         temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
         SyncPrefectClient(
             "http://prefect.test/api", httpx_settings={"transport": httpx.MockTransport(answer)}
         ) as client,
     ):
-        gauges = PrefectGauges(registry, client)
         for _ in range(2):
-            gauges.refresh()
-            samples = [sample for each in registry.collect() for sample in each.samples]
-            seen.append({sample.labels.get("queue", sample.name): sample.value for sample in samples})
+            seen.append({**look_at_prefect(client)})
 
     there, away = seen
-    assert {"exemplars_prefect_up": 1, "exemplars_workers_online": 2, **LATE} == there
-    assert there.keys() == away.keys()
-    assert 0 == away.pop("exemplars_prefect_up")
-    assert all(math.isnan(value) for value in away.values())
+    assert {"prefect_up": 1, "workers_online": 2, "runs_late": LATE} == there
+    assert (0, LATE.keys()) == (away["prefect_up"], away["runs_late"].keys())
+    assert all(math.isnan(value) for value in (away["workers_online"], *away["runs_late"].values()))
