@@ -152,7 +152,7 @@ def spread_subjects(
     is_sentence = bool(not names and model.description and near.max() >= MIN_PACK)
     said = names or ([model.description] if is_sentence else [])
     # Who proposes subjects has been shown the seeds.
-    seeds = [] if proposed else [seed.text for seed in model.draw_seeds()][:MOST_SEEDS]
+    seeds = () if proposed else tuple(seed.text for seed in model.draw_seeds())[:MOST_SEEDS]
     vectors = index.place([*said, *seeds])
     own_scores = index.score(vectors)
     scores = own_scores.copy()
@@ -177,14 +177,14 @@ def spread_subjects(
     covered |= np.array([bool(its) for its in offered], dtype=bool)
     lacks = not left and (not said or 2 * covered[: len(said)].sum() < len(said))
     own = _leave(name_subjects(seeds), taken)
-    fields = [] if names else [Field("proposed", _drop_empty(left))]
+    fields = [] if names else [Field("proposed", (left,))]
     for number, name in enumerate(names):
         found = tuple(index.subjects[subject] for subject in chosen[number])
         itself = own if name == SEEDS else () if covered[number] else _leave([name], taken)
-        fields.append(Field(name, _drop_empty(offered[number], found, itself), bool(covered[number])))
+        fields.append(Field(name, (offered[number], found, itself), bool(covered[number])))
     fewest = LEAST_SUBJECTS if left else 2 * LEAST_SUBJECTS
     if lacks or sum(len(field.subjects) for field in fields) < fewest:
-        fields.append(Field(REST, _drop_empty(_leave(packs.packs[FALLBACK_PACK].subjects, taken))))
+        fields.append(Field(REST, (_leave(packs.packs[FALLBACK_PACK].subjects, taken),)))
     return keep_once(fields)
 
 
@@ -193,26 +193,28 @@ def list_own_fields(model: Model, packs: Packs, proposed: Sequence[str], taken: 
 
     Where they have too few subjects, ``everyday`` fills up.
     """
-    own = *name_fields(model), *name_subjects([seed.text for seed in model.draw_seeds()])
+    own = *name_fields(model), *name_subjects(tuple(seed.text for seed in model.draw_seeds()))
     given = (("proposed", tuple(proposed)), ("the model's own words", own))
-    fields = [Field(name, _drop_empty(_leave(its, taken))) for name, its in given]
+    fields = [Field(name, (_leave(its, taken),)) for name, its in given]
     if sum(len(field.subjects) for field in fields) < 2 * LEAST_SUBJECTS:
-        fields.append(Field(REST, _drop_empty(_leave(packs.packs[FALLBACK_PACK].subjects, taken))))
+        fields.append(Field(REST, (_leave(packs.packs[FALLBACK_PACK].subjects, taken),)))
     return keep_once(fields)
 
 
-def name_subjects(texts: Sequence[str]) -> list[str]:
+# Every cell of a trait and pole asks for the subjects of the same texts: naming those of 2,000 takes a second.
+@lru_cache(maxsize=64)
+def name_subjects(texts: tuple[str, ...]) -> tuple[str, ...]:
     """Returns the subject of each text: the run of content words that best distinguishes it from the other texts.
 
     A run's score is the sum of the inverse document frequencies of its words that are longer than two letters, lower
     for later runs. Runs are cut at function words and punctuation, as in RAKE (Rose et al. 2010).
     """
     frequencies = Counter(word for text in texts for word in set(split_words(text)))
-    return [_best_run(text, frequencies, len(texts)) for text in texts]
+    return tuple(_best_run(text, frequencies, len(texts)) for text in texts)
 
 
 def keep_once(fields: Sequence[Field]) -> tuple[Field, ...]:
-    """Removes what an earlier field or tier has, ignoring case, and fields without subjects."""
+    """Removes what an earlier field or tier has, ignoring case, and fields and tiers without subjects."""
     seen: set[str] = set()
     kept = []
     for field in fields:
@@ -220,9 +222,10 @@ def keep_once(fields: Sequence[Field]) -> tuple[Field, ...]:
         for tier in field.tiers:
             fresh = [subject for subject in dict.fromkeys(tier) if subject.casefold() not in seen]
             seen.update(subject.casefold() for subject in fresh)
-            tiers.append(tuple(fresh))
-        if found := _drop_empty(*tiers):
-            kept.append(Field(field.name, found, field.covered))
+            if fresh:
+                tiers.append(tuple(fresh))
+        if tiers:
+            kept.append(Field(field.name, tuple(tiers), field.covered))
     return tuple(kept)
 
 
@@ -289,10 +292,6 @@ def _assign(index: PackIndex, fields: Vectors, proposed: Sequence[str]) -> list[
 
 def _leave(subjects: Iterable[str], taken: Collection[str]) -> tuple[str, ...]:
     return tuple(subject for subject in subjects if normalise(subject) not in taken)
-
-
-def _drop_empty(*tiers: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    return tuple(tier for tier in tiers if tier)
 
 
 def _best_run(text: str, frequencies: Counter[str], total: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import jinja2
 
@@ -21,6 +22,8 @@ from engine.llm.client.request import Prompt
 from engine.text.language import Language
 from engine.text.stylometry import measure_distance
 from engine.text.words import CHARACTERS_PER_WORD, count_words, take_opening
+
+Item = TypeVar("Item")
 
 FOLDER = Path(__file__).parent / "templates"
 OWN_TEXTS = "own_texts.jinja"
@@ -249,7 +252,7 @@ def _write_system(
 # It is the same in all cells: a provider's cache knows it.
 @lru_cache(maxsize=4)
 def _show_own_texts(texts: OwnTexts, seed: int) -> str:
-    shown = random.Random(f"{seed}/texts").sample(texts.drawn, min(SHOWN_TEXTS, len(texts.drawn)))
+    shown = _pick(texts.drawn, SHOWN_TEXTS, f"{seed}/texts")
     return _render(OWN_TEXTS, texts=[take_opening(text, SHOWN_WORDS) for text in shown])
 
 
@@ -273,8 +276,7 @@ def _say_in_characters(length: Length, language: Language) -> str:
 @lru_cache(maxsize=256)
 def _write_shots(texts: tuple[str, ...], key: str, trait: Trait, pole: Pole, count: int) -> tuple[tuple[str, str], ...]:
     """Authored texts of the pole, each as the answer to its own subject: the same in all cells of a round."""
-    subjects = list(zip(_name_subjects(texts), texts, strict=True))
-    shots = random.Random(key).sample(subjects, min(CHAT_SHOTS, len(subjects)))
+    shots = _pick(list(zip(name_subjects(texts), texts, strict=True)), CHAT_SHOTS, key)
     return tuple(
         (
             _render("shot.jinja", trait=trait, pole=pole, subject=subject, words=count_words(text)),
@@ -328,15 +330,9 @@ def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
     seeds = model.seeds_at(trait.key, pole) or (model.examples_at(trait.key, pole) if late else ())
     texts = tuple(seed.text for seed in seeds)
     earlier = list(cell.hints.shots) if late else []
-    known = list(zip(_name_subjects(texts), texts, strict=True)) if texts else earlier
-    picked = random.Random(f"{key}/{trait.key}/{pole}").sample(known, min(PLAIN_SHOTS, len(known)))
+    known = list(zip(name_subjects(texts), texts, strict=True)) if texts else earlier
+    picked = _pick(known, PLAIN_SHOTS, f"{key}/{trait.key}/{pole}")
     return [Shot(" ".join(text.split()), subject=_lead_to(trait, pole, subject)) for subject, text in picked]
-
-
-# Every cell of a trait and pole asks for the subjects of the same texts: naming those of 2,000 takes a second.
-@lru_cache(maxsize=64)
-def _name_subjects(texts: tuple[str, ...]) -> list[str]:
-    return name_subjects(texts)
 
 
 def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, turn: int) -> list[Shot]:
@@ -351,7 +347,7 @@ def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, turn: i
 
 def _rank_by_style(seeds: Sequence[Seed], seed: Seed) -> tuple[list[Seed], Mapping[Seed, str]]:
     """The other seeds, the nearest to the seed in style first, and the subject of each."""
-    subjects = dict(zip(seeds, _name_subjects(tuple(item.text for item in seeds)), strict=True))
+    subjects = dict(zip(seeds, name_subjects(tuple(item.text for item in seeds)), strict=True))
     others = sorted((item for item in seeds if item != seed), key=lambda item: measure_distance(seed.text, item.text))
     return others, subjects
 
@@ -369,8 +365,8 @@ def _head(trait: Trait, pole: Pole) -> str:
     return f"{trait.name}: {trait.label(pole)}. {trait.description}"
 
 
-def _pick(seeds: Sequence[Seed], count: int, key: str) -> list[Seed]:
-    return random.Random(key).sample(list(seeds), min(count, len(seeds)))
+def _pick(those: Sequence[Item], count: int, key: str) -> list[Item]:
+    return random.Random(key).sample(those, min(count, len(those)))
 
 
 def _list_brief(brief: Brief) -> list[tuple[str, tuple[str, ...]]]:

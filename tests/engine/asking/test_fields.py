@@ -148,4 +148,4 @@ def test_subject_stands_once() -> None:
     ],
 )
 def test_subject_is_the_run_of_words_that_tells_a_text_from_the_others(texts: list[str], subjects: list[str]) -> None:
-    assert subjects == name_subjects(texts)
+    assert subjects == [*name_subjects(tuple(texts))]
