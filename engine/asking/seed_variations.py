@@ -33,16 +33,11 @@ def check_seeds(model: Model) -> None:
             f"{model.handle} has no authored samples to vary. Name a source of them in its model.yaml, or ask for "
             f"'from_traits', which needs none{_tell_contested(model)}"
         )
-    missing = [
-        f"{trait.key}, {pole} ({trait.label(pole)})"
-        for trait in model.traits
-        for pole in POLES
-        if not list_usable_seeds(model, trait.key, pole)
-    ]
-    if missing:
+    if missing := find_seedless(model.traits, model.seeds):
+        said = "; ".join(f"{trait.key}, {pole} ({trait.label(pole)})" for trait, pole in missing)
         raise NoSeedsError(
-            f"{model.handle} has no authored samples to vary for {'; '.join(missing)}. Both poles of every trait need "
-            f"one, with a quality of {NEGATIVE_MAX:g} at most or {POSITIVE_MIN:g} at least and {MIN_SEED_WORDS} words"
+            f"{model.handle} has no authored samples to vary for {said}. Both poles of every trait need one, with a "
+            f"quality of {NEGATIVE_MAX:g} at most or {POSITIVE_MIN:g} at least and {MIN_SEED_WORDS} words"
             f"{_tell_contested(model)}"
         )
 
@@ -52,14 +47,15 @@ def _tell_contested(model: Model) -> str:
     return f". Texts at both sides of a trait are not used: {', '.join(places)}" if places else ""
 
 
-def has_seeds(traits: Iterable[Trait], seeds: Iterable[Seed]) -> bool:
-    """Whether every trait has seeds to vary at both poles; reads ``seeds`` only until that is known."""
-    missing: set[tuple[str, Pole | None]] = {(trait.key, pole) for trait in traits for pole in POLES}
+def find_seedless(traits: Iterable[Trait], seeds: Iterable[Seed]) -> list[tuple[Trait, Pole]]:
+    """Finds the traits and poles without a seed to vary; reads ``seeds`` only until there are none."""
+    missing = {(trait.key, pole): (trait, pole) for trait in traits for pole in POLES}
     for seed in seeds:
-        missing.discard((seed.trait, find_usable_pole(seed)))
+        if pole := find_usable_pole(seed):
+            missing.pop((seed.trait, pole), None)
         if not missing:
-            return True
-    return not missing
+            break
+    return [*missing.values()]
 
 
 def find_usable_pole(seed: Seed) -> Pole | None:

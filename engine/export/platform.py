@@ -7,6 +7,7 @@ pass is waited for: too many requests, a server that fails or is away, a model t
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -37,8 +38,9 @@ LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 SHOWN, SHOWN_TEXT = 300, 60
 
 
+@dataclass
 class Platform:
-    """One model at a platform, as one key sees it.
+    """One model at a platform, as one key sees it; its connections are open in its block.
 
     Args:
         url: the address of the API, as ``find_base`` gives it.
@@ -48,28 +50,19 @@ class Platform:
         wait_seconds: the first wait between two tries; it doubles, with jitter.
     """
 
-    def __init__(
-        self,
-        url: str,
-        handle: str,
-        key: str,
-        timeout_seconds: float,
-        patience_seconds: float,
-        tell: Callable[[str], None],
-        wait_seconds: float = 0.5,
-    ) -> None:
-        self.url = url
-        self._handle = handle
-        self._key = key
-        self._patience_seconds = patience_seconds
-        self._tell = tell
-        self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
-        self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
-            timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
-        )
+    url: str
+    handle: str
+    key: str = field(repr=False)
+    timeout_seconds: float
+    patience_seconds: float
+    tell: Callable[[str], None]
+    wait_seconds: float = 0.5
 
     def __enter__(self) -> "Platform":
+        self._client = httpx.Client(
+            headers={"Authorization": f"Bearer {self.key}", "Accept": "application/json"},
+            timeout=httpx.Timeout(self.timeout_seconds, connect=CONNECT_SECONDS),
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,7 +78,7 @@ class Platform:
         """
         retrying = Retrying(
             retry=retry_if_exception_type((RetryablePlatformError, ModelBusyError)),
-            stop=stop_before_delay(self._patience_seconds),
+            stop=stop_before_delay(self.patience_seconds),
             wait=self._choose_wait,
             before_sleep=self._tell_wait,
             reraise=True,
@@ -95,7 +88,7 @@ class Platform:
     def _post(self, entries: Sequence[bytes]) -> None:
         try:
             answer = self._client.post(
-                f"{self.url}/models/{quote(self._handle)}/samples",
+                f"{self.url}/models/{quote(self.handle)}/samples",
                 content=join_body(entries),
                 headers={"Content-Type": "application/json"},
             )
@@ -121,23 +114,23 @@ class Platform:
         told = f"{self.url} answered {answer.status_code}: {said}"
         match answer.status_code:
             case 401 | 403:
-                namespace = self._handle.partition(".")[0]
+                namespace = self.handle.partition(".")[0]
                 return PlatformError(
                     f"{told} EXEMPLARS_PLATFORM_KEY needs a key that is in force there, of the scope authoring, that "
                     f"owns {namespace}"
                 )
             case 404 if code == "model_not_found":
-                return UnknownModelError(f"{told} Make {self._handle} there first, with the same traits")
+                return UnknownModelError(f"{told} Make {self.handle} there first, with the same traits")
             case status if status in (404, 405) or answer.has_redirect_location:
                 leads = f" It leads to {self._quote(answer.headers['Location'])}." if status < 400 else ""
                 return InputError(f"{told}{leads} Give the address of a platform's API, as https://platform.example/v1")
             case 409 if code == "model_not_draft":
-                return FrozenModelError(f"{self._handle} at {self.url} takes no samples: {said}")
+                return FrozenModelError(f"{self.handle} at {self.url} takes no samples: {said}")
             case 409:
                 return ModelBusyError(told, answer.headers.get("X-Run-Id"))
             case 422:
                 what, number = self._describe(entries, details.get("index"))
-                here = f", or take it off here ('exemplars remove {self._handle} {number}')" if number else ""
+                here = f", or take it off here ('exemplars remove {self.handle} {number}')" if number else ""
                 return InputError(f"{self.url} does not take {what}: {said} Put it right there{here}, and push again")
             case status if status >= 500 or status in TEMPORARY_STATUSES:
                 asked = parse_retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
@@ -158,23 +151,24 @@ class Platform:
         if not isinstance(index, int) or not 0 <= index < len(entries):
             return "what was sent", None
         fields = json.loads(entries[index])
-        number = make_id(self._handle, fields["trait"], fields["text"])
+        number = make_id(self.handle, fields["trait"], fields["text"])
         return f"sample {number} for {fields['trait']}, {shorten(fields['text'], SHOWN_TEXT)!r}", number
 
     def _choose_wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
+        wait = wait_random_exponential(self.wait_seconds, MAX_WAIT_SECONDS)(state)
         asked = error.retry_after_seconds if isinstance(error, RetryablePlatformError) else None
         # Jitter is added to what was asked for, so that those who were sent away do not all come back at once.
-        return self._wait(state) if asked is None else asked + self._wait(state) / 10
+        return wait if asked is None else asked + wait / 10
 
     def _tell_wait(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        wait = f"for up to {self._patience_seconds:.0f} s, again in {state.upcoming_sleep:.1f} s"
-        self._tell(f"{str(error).rstrip('.')}. Asking {wait}")
+        wait = f"for up to {self.patience_seconds:.0f} s, again in {state.upcoming_sleep:.1f} s"
+        self.tell(f"{str(error).rstrip('.')}. Asking {wait}")
 
     def _quote(self, text: str) -> str:
         """Quotes a foreign text in one line of bounded length, without the key."""
-        return shorten(redact_message(" ".join(text[: 9 * SHOWN].split()), (self._key,)), SHOWN)
+        return shorten(redact_message(" ".join(text[: 9 * SHOWN].split()), (self.key,)), SHOWN)
 
 
 def find_base(url: str) -> str:

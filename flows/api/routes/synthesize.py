@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ConfigDict, Field
 
-from engine.asking.seed_variations import check_seeds, has_seeds
+from engine.asking.seed_variations import check_seeds, find_seedless
 from engine.definitions.effort import choose_effort
 from engine.definitions.loader import check_traits, load_model, load_outline
 from engine.domain.model import Effort
@@ -83,7 +83,7 @@ def check_model(storage: Storage, handle: str, wanted: SynthesizeBody) -> Effort
     """
     outline = load_outline(storage.models_uri, handle)
     check_traits(outline)
-    if wanted.synth_type == "diversify" and not has_seeds(outline.traits, walk_seeds(storage.models_uri, outline)):
+    if wanted.synth_type == "diversify" and find_seedless(outline.traits, walk_seeds(storage.models_uri, outline)):
         check_seeds(load_model(storage.models_uri, handle))
     check_draft(storage.models_uri, handle)
     return outline.effort

@@ -17,7 +17,7 @@ from engine.asking.seed_variations import (
     check_seeds,
     count_seed_uses,
     find_seed_pole,
-    has_seeds,
+    find_seedless,
     list_unusable_seeds,
     list_usable_seeds,
     make_seed_key,
@@ -92,7 +92,7 @@ def test_seeds_that_cannot_be_varied_are_left_out_by_name_and_doubled_ones_are_o
 def test_every_pole_without_seeds_to_vary_is_named(seeds: Sequence[Seed], said: str | None) -> None:
     model = make_model(make_trait(), make_trait("tone"), seeds=tuple(seeds))
 
-    assert (said is None) == has_seeds(model.traits, seeds)
+    assert (said is None) == (not find_seedless(model.traits, seeds))
     if said is None:
         check_seeds(model)
         return
