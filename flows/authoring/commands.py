@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import InputError
+from engine.settings import read_settings
 from engine.text.formatting import count_noun, quote_formulas
 from flows.cli.options import BEGIN, HAND_ON, LABELLED_HELP, HandleArgument, JsonOption, json_option
 
@@ -27,7 +28,6 @@ def new_command(
     blank: Annotated[bool, typer.Option("--blank", help="Ask nothing, even at a terminal.")] = False,
 ) -> None:
     """Begin a model: write its model.yaml, every field explained. Asks five questions at a terminal."""
-    from engine.settings import read_settings
     from flows.authoring.new import begin_model
 
     begin_model(read_settings(), handle, blank)
@@ -44,7 +44,6 @@ def validate_command(
     """Check models and their samples: every mistake with its line, then hints. Writes nothing."""
     from engine.authoring.validation import list_strays, validate_models
     from engine.definitions.loader import list_handles
-    from engine.settings import read_settings
     from engine.text.embedding import SentenceEncoder
     from flows.authoring.suites import check_suites
     from flows.cli.console import say_reading
@@ -79,7 +78,6 @@ def suggest_command(
     """Write a table of those texts of your own that are most worth a label. Fill it in, then `add` it."""
     from engine.authoring.suggestions import explain_suggestions, suggest_texts
     from engine.definitions.loader import load_model
-    from engine.settings import read_settings
     from engine.system.filesystem import Target
     from engine.text.embedding import SentenceEncoder
 
@@ -108,7 +106,6 @@ def add_command(
 ) -> None:
     """Add texts that you have labelled to a model's own samples, all of them or none."""
     from engine.authoring.labelled_texts import add_labelled
-    from engine.settings import read_settings
     from flows.cli.labelled_file import read_labelled_file
 
     settings = read_settings()
@@ -126,7 +123,6 @@ def gx_context_command(
     as_json: Annotated[bool, json_option("place, models, checks")] = False,
 ) -> None:
     """Write a Great Expectations project over all that is attached, with the gate's suites."""
-    from engine.settings import read_settings
     from expectations.gx_project.project import write_project
 
     written = write_project(read_settings(), folder, force)

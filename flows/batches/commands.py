@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.errors import InputError
+from engine.settings import read_settings
 from engine.text.formatting import count_noun, format_cost
 from flows.cli.in_process import quiet_libraries
 from flows.cli.options import JsonOption
@@ -25,7 +26,6 @@ def list_command(as_json: JsonOption = False) -> None:
 
     from engine.llm.batches.forms import Place
     from engine.llm.batches.outbox import Outbox
-    from engine.settings import read_settings
     from flows.batches.collect import format_time
     from flows.cli.console import make_console, make_table
 
@@ -65,7 +65,6 @@ def cancel_command(
     """Cancel a batch, or what a run has not sent yet. What the provider has answered by then is kept and paid for."""
     quiet_libraries(verbose=False)
     from engine.llm.batches.outbox import Outbox
-    from engine.settings import read_settings
 
     with Outbox(read_settings().replies_place) as outbox:
         batches = [batch.batch for batch in outbox.list_batches() if batch.batch.startswith(which)]

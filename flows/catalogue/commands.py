@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.settings import read_settings
 from engine.text.formatting import count_noun
 from flows.cli.in_process import quiet_libraries
 from flows.cli.options import KEEP, json_option
@@ -28,7 +29,6 @@ def catalogue_command(
     """Show all models at a glance: which need you, why, and what to type. Changes no model."""
     quiet_libraries(verbose=False)
     from engine.catalogue.page import describe_json, survey_catalogue
-    from engine.settings import read_settings
     from flows.cli.console import say_reading
 
     settings = read_settings()

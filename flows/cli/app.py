@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 from engine.domain.run_request import RunRequest
 from engine.errors import GateError, InputError
+from engine.settings import read_settings
 from engine.system.importing import importing
 from flows.authoring.commands import app as authoring_app
 from flows.backfills.commands import app as backfills_app
@@ -100,7 +101,6 @@ def synthesize_command(
     batch: BatchOption = "none",
 ) -> None:
     """Make samples for one model, check them, and attach them where nothing critical is found."""
-    from engine.settings import read_settings
 
     settings, request = read_settings(), RunRequest.take(context.params)
     logs_json = settings.log_format == "json"
@@ -136,7 +136,6 @@ def try_command(
 ) -> None:
     """Make three texts a pole, to see what the prompts make: here and as a page. Attaches and keeps nothing."""
     from engine.definitions.effort import write_first_look
-    from engine.settings import read_settings
 
     settings, request = read_settings(), RunRequest.take(context.params)
     quiet_libraries(verbose)
@@ -183,7 +182,6 @@ def plan_command(
 
     Calls no model and writes nothing.
     """
-    from engine.settings import read_settings
 
     named = handles or []
     if len(named) == 1 and not (namespace or glob or force):
@@ -220,7 +218,6 @@ def mcp_command(
     """Serve models, samples and synthesis as MCP tools, by standard input and output or over HTTP."""
     if port is not None and not http:
         raise InputError("--port is the port of --http: say both, or neither to serve standard input and output")
-    from engine.settings import read_settings
 
     settings = read_settings()
     quiet_libraries(verbose=False, logs_json=settings.log_format == "json")

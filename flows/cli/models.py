@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.errors import InputError
+from engine.settings import read_settings
 from engine.text.formatting import format_bytes
 from flows.cli.options import JsonOption
 
@@ -22,7 +23,6 @@ NameArgument = Annotated[str, typer.Argument(help="A name of `exemplars models l
 def list_command(as_json: JsonOption = False) -> None:
     """List the embedded models that are known by name, and where their files are."""
     from engine.llm.embedded import embedded_models
-    from engine.settings import read_settings
 
     folder, models = read_settings().embedded_place.folder, embedded_models.list_embedded_models()
     if as_json:
@@ -45,7 +45,6 @@ def get_command(name: NameArgument) -> None:
     """Get the file of an embedded model. A file with a wrong digest is never used."""
     from engine.llm.embedded.download import get_model
     from engine.llm.embedded.embedded_models import EMBEDDED, find_embedded
-    from engine.settings import read_settings
 
     model, place = _find(name), read_settings().embedded_place
     if model.installed is not None:
@@ -60,7 +59,6 @@ def get_command(name: NameArgument) -> None:
 def remove_command(name: NameArgument) -> None:
     """Remove the file of an embedded model."""
     from engine.llm.embedded.download import remove_model
-    from engine.settings import read_settings
 
     model, folder = _find(name), read_settings().embedded_place.folder
     if model.installed is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.settings import read_settings
 from flows.cli.options import BEGIN, EffortOption, JsonOption
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ def check_command(
     from engine.definitions.loader import load_model
     from engine.domain.run_request import check_effort
     from engine.run.job import have_voted, read_level
-    from engine.settings import read_settings
 
     settings, asked = read_settings(), check_effort(effort)
     model = load_model(settings.locate(settings.models_uri), handle) if handle else None

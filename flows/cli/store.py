@@ -12,6 +12,7 @@ import typer
 
 from engine.domain.model import SURROGATE, check_handle
 from engine.errors import InputError, ModelBusyError, StoreError
+from engine.settings import read_settings
 from engine.text.formatting import count_noun
 from flows.cli.console import name_user
 from flows.cli.in_process import quiet_libraries
@@ -34,7 +35,6 @@ def verify_command(
 ) -> None:
     """Check the whole sample store, and say what is broken and what to do. Changes nothing."""
     quiet_libraries(verbose=False)
-    from engine.settings import read_settings
     from engine.store.verify import StoreVerifier
 
     settings = read_settings()
@@ -65,7 +65,6 @@ def detach_command(
 ) -> None:
     """Take a set off a draft: no reader sees its samples any more. Its report and rows are kept."""
     quiet_libraries(verbose=False)
-    from engine.settings import read_settings
     from engine.store.changes import detach_set, find_detachable
     from engine.store.layout import DETACHED
     from flows.run.lease.slot import keep_runs_out
@@ -99,7 +98,6 @@ def remove_command(
     quiet_libraries(verbose=False)
     from engine.definitions.lifecycle import check_draft
     from engine.listing.places import find_places, remove_samples
-    from engine.settings import read_settings
     from engine.store.changes import Removal
     from flows.run.lease.slot import keep_runs_out
     from flows.run.set_events import emitting_removals
@@ -132,7 +130,6 @@ def prune_command(
         _drop_replies(None if replies == ALL else check_handle(replies), dry_run, as_json)
         return
     quiet_libraries(verbose=False)
-    from engine.settings import read_settings
     from flows.prune import prune_all
 
     where, now = sys.stderr if as_json else sys.stdout, datetime.now(UTC)
@@ -181,7 +178,6 @@ def _show_removed(handle: str, places: "Places", as_json: bool) -> None:
 def _drop_replies(handle: str | None, dry_run: bool, as_json: bool) -> None:
     """Drops the kept replies of a model, None for all of them, or lists their plans, the longest unused first."""
     from engine.llm.replies.admin import list_cache, remove_plans
-    from engine.settings import read_settings
 
     place = read_settings().replies_place
     plans = list_cache(place, handle)

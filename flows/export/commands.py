@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.errors import InputError, RunInterruptedError
+from engine.settings import read_settings
 from engine.text.formatting import count_noun
 from flows.cli.options import HAND_ON, HandleArgument, RunOption, json_option
 
@@ -37,7 +38,6 @@ def export_command(
 ) -> None:
     """Write a model's attached samples for another program. Nothing is at PATH before it is whole."""
     from engine.export.formats import export_samples
-    from engine.settings import read_settings
 
     settings = read_settings()
     places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
@@ -58,7 +58,6 @@ def push_command(
     from engine.definitions.loader import load_outline
     from engine.export.lines import find_attached, walk_bodies
     from engine.export.platform import Platform, find_base
-    from engine.settings import read_settings
     from engine.store.store import count_stored
     from flows.cli.console import make_console, make_live
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from engine.settings import read_settings
 from flows.cli.options import JUDGE, LABELLED_HELP, HandleArgument, JsonOption, TraitOption
 
 app = typer.Typer()
@@ -19,7 +20,6 @@ def hold_command(
     as_json: JsonOption = False,
 ) -> None:
     """Test a model's samples, attached and authored, against texts that you have labelled. Writes nothing."""
-    from engine.settings import read_settings
     from flows.cli.labelled_file import read_labelled_file
     from flows.judging.real_texts import hold_samples, show_test
     from flows.judging.scoring import load_scoring_set
@@ -38,7 +38,6 @@ def score_command(
     as_json: JsonOption = False,
 ) -> None:
     """Grade one text by a model's attached samples. Writes nothing."""
-    from engine.settings import read_settings
     from flows.judging.scoring import load_scoring_set, place_on_axes, read_text, show_placements
 
     scoring = load_scoring_set(read_settings(), handle, trait)

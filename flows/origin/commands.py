@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.settings import read_settings
 from engine.text.formatting import format_cost, shorten
 from flows.cli.options import JUDGE, JsonOption, RunOption, read_id
 
@@ -59,7 +60,6 @@ def show(sample_id: int, handle: str | None = None, run_id: str | None = None) -
     """
     from engine.errors import ExemplarsError
     from engine.origin.origin import trace_sample
-    from engine.settings import read_settings
     from flows.api.keys import locate_keys, read_keys
 
     settings = read_settings()
