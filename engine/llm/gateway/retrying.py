@@ -1,9 +1,9 @@
 """Retrying: a call waits for its turn, and is retried with backoff where that may help."""
 
-import asyncio
 import logging
-import random
 from dataclasses import dataclass
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from engine.errors import (
     ContextTooLongError,
@@ -25,8 +25,6 @@ LOGGER = logging.getLogger("exemplars.calls")
 # At one call, while others are answered.
 MAX_ATTEMPTS = 8
 MAX_WAIT_SECONDS = 60.0
-# The longest wait is reached by then.
-MAX_DOUBLINGS = 20
 # Where other calls are answered, backoff is divided by this: there is no load to wait out.
 UNSTRAINED_DIVISOR = 5
 # What ends a run.
@@ -62,7 +60,7 @@ class RetryingClient:
         self._client = client
         self._throttle = throttle
         self._budget = budget
-        self._wait_seconds = wait_seconds
+        self._wait = wait_random_exponential(multiplier=wait_seconds, max=MAX_WAIT_SECONDS)
         self._refused = 0
 
     async def complete(self, request: Request) -> Reply:
@@ -74,15 +72,17 @@ class RetryingClient:
             BudgetError, StoreError, ProviderError: nothing will come of any call.
         """
         tries = _Tries()
-        while True:
-            try:
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(RetryableProviderError),
+            stop=lambda _: tries.counted >= MAX_ATTEMPTS or tries.malformed >= MAX_MALFORMED,
+            wait=self._choose_wait,
+            before_sleep=self._log_retry,
+            reraise=True,
+        )
+        async for attempt in attempts:
+            with attempt:
                 return await self._try(request, tries)
-            except RetryableProviderError as error:
-                if tries.counted >= MAX_ATTEMPTS or tries.malformed >= MAX_MALFORMED:
-                    raise
-                wait_seconds = self._choose_wait(error, tries)
-                self._log_retry(error, tries, wait_seconds)
-            await asyncio.sleep(wait_seconds)
+        raise AssertionError("tenacity ends by a reply or an exception")
 
     async def _try(self, request: Request, tries: _Tries) -> Reply:
         async with self._throttle.turn(tries.failures), self._budget.in_flight:
@@ -117,22 +117,33 @@ class RetryingClient:
             if not answered and tries.counted >= (MAX_FIRST_ATTEMPTS if error.no_connection else MAX_ATTEMPTS):
                 raise ProviderDownError(f"{error} (asked {tries.failures} times, no call has been answered)") from error
 
-    def _choose_wait(self, error: RetryableProviderError, tries: _Tries) -> float:
+    def _choose_wait(self, state: RetryCallState) -> float:
         """Backoff in seconds before the next try."""
         if self._throttle.is_open:
             # There it waits for its turn.
             return 0.0
-        longest = self._wait_seconds * 2 ** min(tries.failures - 1, MAX_DOUBLINGS)
-        wait_seconds = random.uniform(0, min(longest, MAX_WAIT_SECONDS))
-        if error.retry_after_seconds is not None:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after_seconds if isinstance(error, RetryableProviderError) else None
+        if asked is not None:
             # Jitter is added on top, so that those who were sent away do not all come back at once.
-            return min(error.retry_after_seconds, MAX_WAIT_SECONDS) + wait_seconds / 10
+            return min(asked, MAX_WAIT_SECONDS) + self._wait(state) / 10
         # Where others are answered all the while there is no load to wait out, and a round ends with those who wait.
         strained = self._throttle.is_strained or not self._throttle.answered
-        return wait_seconds if strained else wait_seconds / UNSTRAINED_DIVISOR
+        return self._wait(state) if strained else self._wait(state) / UNSTRAINED_DIVISOR
 
-    def _log_retry(self, error: RetryableProviderError, tries: _Tries, wait_seconds: float) -> None:
-        call = read_log_context().get("call", "a call")
-        told = {"attempt": tries.failures, "wait_seconds": round(wait_seconds, 3), "error": type(error).__name__}
-        said = "Try %d of %s failed, the next comes in %.1f s: %s"
-        LOGGER.info(said, tries.failures, call, wait_seconds, error, extra={"model": self.endpoint.name, **told})
+    def _log_retry(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        wait_seconds = round(state.next_action.sleep, 3) if state.next_action else 0.0
+        LOGGER.info(
+            "Try %d of %s failed, the next comes in %.1f s: %s",
+            state.attempt_number,
+            read_log_context().get("call", "a call"),
+            wait_seconds,
+            error,
+            extra={
+                "model": self.endpoint.name,
+                "attempt": state.attempt_number,
+                "wait_seconds": wait_seconds,
+                "error": type(error).__name__,
+            },
+        )
