@@ -15,14 +15,14 @@ import pyarrow as pa
 from engine.definitions.mistakes import Findings, validate_document
 from engine.definitions.outline import Outline, list_unnamed_sources, make_outline
 from engine.definitions.schema import ModelEntry
-from engine.definitions.sources.entries import Source, walk_stream
+from engine.definitions.sources.entries import Source, explaining, walk_stream
 from engine.definitions.sources.labelled_lines import gather_lines
 from engine.definitions.sources.own_texts import read_own_texts
 from engine.definitions.yaml_document import parse_yaml, read_authored
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
 from engine.domain.own_texts import MAX_READ
-from engine.errors import NoTraitsError, StoreError, UnknownModelError
-from engine.system.filesystem import OutsideFolderError, find_files, list_below, list_folders, open_folder, read_inside
+from engine.errors import DefinitionError, NoTraitsError, StoreError, UnknownModelError
+from engine.system.filesystem import find_files, list_below, list_folders, open_folder, read_inside
 from engine.text.formatting import join_words, name_some
 from engine.text.words import drop_unseen, normalise
 
@@ -113,8 +113,6 @@ def settle_seeds(model: Model) -> Model:
     groups = _group(model.seeds)
     contested = [group for group in groups.values() if _contradict(group)]
     doubled = [group for group in groups.values() if len(group) > 1 and not _contradict(group)]
-    if not contested and not doubled:
-        return model
     return replace(
         model,
         seeds=tuple(group[0] for group in groups.values() if not _contradict(group)),
@@ -199,9 +197,10 @@ def _parse_outline(handle: str, content: bytes) -> tuple[Outline, Findings]:
 def _read_sources(sources: Iterable[Source], findings: Findings, read: Callable[[str], bytes]) -> Iterator[Seed]:
     for source in sources:
         try:
-            content = b"" if source.type == "noise" else read(source.path)
-        except (OutsideFolderError, FileNotFoundError) as error:
-            findings.problems.append(source.explain(error))
+            with explaining(source):
+                content = b"" if source.type == "noise" else read(source.path)
+        except DefinitionError as error:
+            findings.problems += error.problems
         else:
             seeds, problems, empty = gather_lines(walk_stream(source, io.BytesIO(content)))
             findings.problems += problems
@@ -209,14 +208,13 @@ def _read_sources(sources: Iterable[Source], findings: Findings, read: Callable[
             yield from seeds
 
 
-def _name_left_out(source: Source, lines: Sequence[int]) -> list[Skipped]:
+def _name_left_out(source: Source, lines: Sequence[int]) -> Iterator[Skipped]:
     """Names the lines of a text file that are no passages."""
-    if source.type != "file" or not lines:
-        return []
-    more = f" and {len(lines) - MOST_NAMED:,} more" if len(lines) > MOST_NAMED else ""
-    numbers = f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines[:MOST_NAMED]))}{more}"
-    why = "headings and what has no letters are no passages; with `split: lines` every line is one"
-    return [Skipped(f"{source.name}, {numbers}", why)]
+    if source.type == "file" and lines:
+        more = f" and {len(lines) - MOST_NAMED:,} more" if len(lines) > MOST_NAMED else ""
+        numbers = f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines[:MOST_NAMED]))}{more}"
+        why = "headings and what has no letters are no passages; with `split: lines` every line is one"
+        yield Skipped(f"{source.name}, {numbers}", why)
 
 
 def _group(seeds: Sequence[Seed]) -> dict[tuple[str, ...], list[Seed]]:

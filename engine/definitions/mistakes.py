@@ -61,6 +61,19 @@ class Findings:
         """Adds a value that is none of the choices; ``what`` says what they are."""
         self.add(path, format_value(value), f"{what}: {format_names(choices)}", find_near_spelling(str(value), choices))
 
+    def note_unknown(self, path: Path, known: Collection[str]) -> None:
+        """Adds a field that is none of the known ones: as skipped, or as a mistake where one of them was meant.
+
+        It is meant if the word is its beginning, has its letters in another order, or is similar.
+        """
+        word = str(path[-1])
+        alike = (name for name in known if name.startswith(f"{word}_") or sorted(name) == sorted(word))
+        if near := next(alike, None) or find_near_spelling(word, known, TYPO_CUTOFF):
+            self.add(path, format_value(word), f"one of {', '.join(known)}", near)
+        else:
+            what = f"field {word!r} ({self.document.locate(path)})"
+            self.skipped.append(Skipped(what, "not a field that is read here"))
+
     def add_errors(self, error: ValidationError) -> None:
         """Adds every mistake that pydantic found."""
         for item in error.errors(include_url=False):
@@ -113,7 +126,7 @@ class Entry(BaseModel):
         if isinstance(value, Fields) and isinstance(findings := info.context, Findings) and says_nothing:
             for word in value:
                 if word not in known:
-                    _note_unknown((*value.path, word), known, findings)
+                    findings.note_unknown((*value.path, word), known)
         return {word: entry for word, entry in value.items() if entry is not None}
 
 
@@ -180,23 +193,6 @@ def format_value(value: object) -> str:
 def format_names(names: Collection[str]) -> str:
     """Lists names for a message, shortened to ``MAX_LISTED`` characters."""
     return shorten(", ".join(names), MAX_LISTED)
-
-
-def _note_unknown(path: Path, known: Collection[str], findings: Findings) -> None:
-    word = str(path[-1])
-    if near := _find_typo(word, known):
-        findings.add(path, format_value(word), f"one of {', '.join(known)}", near)
-    else:
-        place = f"{findings.document.name}:{findings.document.line(path)}"
-        findings.skipped.append(Skipped(f"field {word!r} ({place})", "not a field that is read here"))
-
-
-def _find_typo(word: str, known: Collection[str]) -> str | None:
-    """Finds the field that was meant: ``word`` is its beginning, has its letters in another order, or is similar."""
-    for name in known:
-        if name.startswith(f"{word}_") or sorted(name) == sorted(word):
-            return name
-    return find_near_spelling(word, known, TYPO_CUTOFF)
 
 
 def _describe_allowed(kind: str, context: Mapping[str, object], message: str) -> tuple[str, list[str]]:

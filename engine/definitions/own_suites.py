@@ -131,7 +131,17 @@ def parse_suite(place: str, content: bytes) -> OwnSuite:
         )
     elif not SUITE_NAME.fullmatch(entry.name):
         findings.add(("name",), format_value(entry.name), "at most 80 letters, digits, spaces, '_' and '-'")
-    expectations = [_describe(number, item, findings) for number, item in enumerate(entry.expectations)]
+    expectations = []
+    for number, item in enumerate(entry.expectations):
+        at: Path = ("expectations", number)
+        for word in ("says", "do"):
+            if not isinstance(item.meta.get(word, ""), str):
+                findings.add((*at, "meta", word), format_value(item.meta[word]), "text")
+        for name, value in item.kwargs.items():
+            _check_argument(name, value, (*at, "kwargs", name), findings)
+        described = {"description"} if item.description else set()
+        # As the gate and its digest have it.
+        expectations.append(item.model_dump(include={"type", "kwargs", "severity", "meta"} | described))
     if findings.problems:
         raise findings.make_error()
     spec = {"name": entry.name, "expectations": expectations}
@@ -162,17 +172,6 @@ def _parse_json(place: str, content: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         raise DefinitionError.of_file(place, str(error), "one object of JSON, in UTF-8", line) from None
-
-
-def _describe(number: int, entry: ExpectationEntry, findings: Findings) -> dict[str, Any]:
-    """The expectation as the gate and its digest have it."""
-    for word in ("says", "do"):
-        if not isinstance(entry.meta.get(word, ""), str):
-            findings.add(("expectations", number, "meta", word), format_value(entry.meta[word]), "text")
-    for name, value in entry.kwargs.items():
-        _check_argument(name, value, ("expectations", number, "kwargs", name), findings)
-    described = {"description"} if entry.description else set()
-    return entry.model_dump(include={"type", "kwargs", "severity", "meta"} | described)
 
 
 def _check_argument(name: str, value: Any, at: Path, findings: Findings) -> None:

@@ -249,8 +249,7 @@ def _name_as_pack(value: object) -> object:
 _Traits = Annotated[
     tuple[TraitEntry, ...],
     WrapValidator(
-        _read_traits,
-        json_schema_input_type=Annotated[list[TraitEntry], Field(min_length=1)] | Literal["discover"],
+        _read_traits, json_schema_input_type=Annotated[list[TraitEntry], Field(min_length=1)] | Literal["discover"]
     ),
 ]
 _Scenarios = Annotated[ScenariosEntry, BeforeValidator(_name_as_pack, json_schema_input_type=ScenariosEntry | str)]

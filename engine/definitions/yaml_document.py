@@ -41,6 +41,10 @@ class Document:
             path = path[:-1]
         return self.lines.get(path)
 
+    def locate(self, path: Path) -> str:
+        """Returns the file and line of a path, as messages have them."""
+        return f"{self.name}:{self.line(path) or 1}"
+
 
 class _NoAliases(yaml.SafeLoader):
     """Refuses anchors and aliases: with them a small file can expand into a huge one ("billion laughs")."""

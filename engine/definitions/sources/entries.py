@@ -2,25 +2,14 @@
 
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
 import pyarrow as pa
 
+from engine.definitions import schema
 from engine.definitions.mistakes import Findings, format_value
-from engine.definitions.schema import (
-    INSIDE,
-    LinesEntry,
-    MappingEntry,
-    ModelEntry,
-    NoiseEntry,
-    OwnTextsEntry,
-    SkippedEntry,
-    SourceEntry,
-    TextEntry,
-    TextMappingEntry,
-)
 from engine.definitions.sources.labelled_lines import CONTENT, Line, list_qualities, parse_quality, walk_labelled
 from engine.definitions.sources.unlabelled import (
     FixedLabel,
@@ -75,12 +64,6 @@ class Source:
         file, line, name = self.place
         return f"{file}:{line} ({name} draws {seed.place})" if self.type == "noise" else seed.place
 
-    def explain(self, error: OutsideFolderError | FileNotFoundError) -> Problem:
-        """Reports a file that cannot be found as a mistake in ``model.yaml``."""
-        away = isinstance(error, OutsideFolderError)
-        found = "a link to elsewhere" if away else "which is not there"
-        return Problem(*self.place, f"{self.path!r}, {found}", INSIDE if away else "a file in the model's folder")
-
 
 def walk_source(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
     """Yields the lines of a source from the line ``start``.
@@ -89,7 +72,11 @@ def walk_source(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
         DefinitionError: a line that was read is wrong, or the source cannot be found.
         StoreError: the source cannot be read.
     """
-    with explaining(source), _open(folder, source) as stream:
+    with explaining(source), ExitStack() as stack:
+        stream: BinaryIO = io.BytesIO()
+        if source.type != "noise":
+            filesystem, path = open_folder(locate_inside(folder, source.path))
+            stream = stack.enter_context(io.BufferedReader(filesystem.open_input_file(path), BUFFER_BYTES))
         for line in walk_stream(source, stream, start):
             if line.problems:
                 raise DefinitionError(source.name, line.problems)
@@ -112,11 +99,17 @@ def walk_stream(source: Source, stream: BinaryIO, start: int = 1) -> Iterator[Li
 
 @contextmanager
 def explaining(source: Source) -> Iterator[None]:
-    """Translates errors of a source's file, with the same messages as when the definition is loaded."""
+    """Translates errors of a source's file: one that cannot be found is a mistake in ``model.yaml``.
+
+    Raises:
+        DefinitionError, StoreError: as ``walk_source``.
+    """
     try:
         yield
     except (OutsideFolderError, FileNotFoundError) as error:
-        problem = source.explain(error)
+        away = isinstance(error, OutsideFolderError)
+        found = f"{source.path!r}, {'a link to elsewhere' if away else 'which is not there'}"
+        problem = Problem(*source.place, found, schema.INSIDE if away else "a file in the model's folder")
         raise DefinitionError(problem.file, [problem]) from error
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{source.name} cannot be read: {error}") from error
@@ -136,18 +129,18 @@ def read_version(folder: str, source: Source) -> Version:
     return info.mtime_ns, info.size
 
 
-def make_sources(handle: str, entry: ModelEntry, traits: Mapping[str, Trait], findings: Findings) -> tuple[Source, ...]:
+def make_sources(
+    handle: str, entry: schema.ModelEntry, traits: Mapping[str, Trait], findings: Findings
+) -> tuple[Source, ...]:
     """Makes the sources that are read, and adds mistakes in them and what is skipped to ``findings``.
 
     Args:
         traits: those of the model by their keys; none while they are to be discovered.
     """
     language = entry.language or "en"
-    made = [
-        _Maker(handle, language, traits, findings, ("sources", index)).make(source)
-        for index, source in enumerate(entry.sources)
-    ]
-    return tuple(source for source in made if source)
+    numbered = enumerate(entry.sources)
+    made = (_Maker(handle, language, traits, findings, ("sources", index)).make(source) for index, source in numbered)
+    return tuple(filter(None, made))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,25 +153,25 @@ class _Maker:
     findings: Findings
     path: tuple[str, int]
 
-    def make(self, source: SourceEntry) -> Source | None:
-        if isinstance(source, SkippedEntry):
+    def make(self, source: schema.SourceEntry) -> Source | None:
+        if isinstance(source, schema.SkippedEntry):
             return self._skip(source.type, source.place, "legal on the platform, not read here")
-        path = None if isinstance(source, NoiseEntry) else source.path
-        if isinstance(source, OwnTextsEntry):
+        path = None if isinstance(source, schema.NoiseEntry) else source.path
+        if isinstance(source, schema.OwnTextsEntry):
             name = f"{self.handle}/{source.path}"
             return Source("texts", source.path, name, {}, self._locate("path"), column=source.field)
         if not self.traits:
             return self._skip(source.type, path, "it labels nothing while the traits are to be discovered")
-        if isinstance(source, NoiseEntry):
+        if isinstance(source, schema.NoiseEntry):
             return self._make_noise(source)
         name, place = f"{self.handle}/{source.path}", self._locate("path")
-        if isinstance(source, TextEntry):
+        if isinstance(source, schema.TextEntry):
             labels = self._resolve_labels(source)
             return Source("file", source.path, name, {}, place, labels, by_line=source.split == "lines")
         mapping, column = self._resolve_mapping(source)
         return Source(source.type, source.path, name, mapping, place, column=column)
 
-    def _make_noise(self, source: NoiseEntry) -> Source | None:
+    def _make_noise(self, source: schema.NoiseEntry) -> Source | None:
         """Makes the source of ordinary texts; None if the model has no topic, or there are none in the language."""
         labels = tuple((trait, 0.0) for trait in self.traits.values() if trait.type == "topic")
         if not labels:
@@ -208,7 +201,7 @@ class _Maker:
         path: Path = (*self.path, *field_name)
         return self.findings.document.name, self.findings.document.line(path), ".".join(map(str, path))
 
-    def _resolve_mapping(self, source: LinesEntry) -> tuple[Mapping[str, Trait | None], str]:
+    def _resolve_mapping(self, source: schema.LinesEntry) -> tuple[Mapping[str, Trait | None], str]:
         """Resolves which field of a line feeds which trait, and which has the text.
 
         Where nothing is said of them, each trait's own key is the field.
@@ -222,14 +215,14 @@ class _Maker:
         targets = dict(self._walk_targets(entries))
         return ({name: targets.get(name) for name in entries} if entries else self.traits), column
 
-    def _resolve_labels(self, source: TextEntry) -> tuple[FixedLabel, ...]:
+    def _resolve_labels(self, source: schema.TextEntry) -> tuple[FixedLabel, ...]:
         """Resolves the qualities that all passages have; without a mapping 1 for the model's only trait."""
         mapping = source.mapping
         if mapping is None:
             if len(self.traits) > 1:
                 allowed = f"the trait that its passages are samples of, as {{x: {{trait: {next(iter(self.traits))}}}}}"
                 self.findings.add((*self.path, "mapping"), "nothing", allowed)
-            mapping = {key: TextMappingEntry(trait=key) for key in self.traits}
+            mapping = {key: schema.TextMappingEntry(trait=key) for key in self.traits}
         labels = []
         for name, trait in self._walk_targets(mapping):
             said = mapping[name].quality
@@ -241,7 +234,7 @@ class _Maker:
                 labels.append((trait, quality))
         return tuple(labels)
 
-    def _walk_targets(self, mapping: Mapping[str, MappingEntry]) -> Iterator[tuple[str, Trait]]:
+    def _walk_targets(self, mapping: Mapping[str, schema.MappingEntry]) -> Iterator[tuple[str, Trait]]:
         """Yields the fields of a mapping with their traits; an unknown one, and one that is twice, is a mistake."""
         seen: set[str] = set()
         for name, target in mapping.items():
@@ -253,10 +246,3 @@ class _Maker:
             else:
                 self.findings.add_unknown(place, target.trait, "a trait of this model", self.traits)
             seen.add(target.trait)
-
-
-def _open(folder: str, source: Source) -> BinaryIO:
-    if source.type == "noise":
-        return io.BytesIO()
-    filesystem, path = open_folder(locate_inside(folder, source.path))
-    return io.BufferedReader(filesystem.open_input_file(path), BUFFER_BYTES)
