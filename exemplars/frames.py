@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable
+from dataclasses import asdict
 from functools import partial
 from typing import get_args
 
@@ -165,16 +166,8 @@ def _read_frame(settings: Settings, handle: str, frame: pd.DataFrame, only: Trai
 
 def _read_authored(models_uri: str, handle: str) -> pa.Table:
     """The authored samples that count, with the columns of the store."""
-    rows = [
-        {
-            "id": make_id(handle, seed.trait, seed.text),
-            "trait": seed.trait,
-            "text": seed.text,
-            "quality": seed.quality,
-            "pole": seed.pole,
-            "provenance": "authored",
-            "content_sha256": seed.sha256,
-        }
-        for seed in load_model(models_uri, handle).seeds
-    ]
+    rows = []
+    for seed in load_model(models_uri, handle).seeds:
+        derived = {"id": make_id(handle, seed.trait, seed.text), "pole": seed.pole, "content_sha256": seed.sha256}
+        rows.append({**asdict(seed), **derived, "provenance": "authored"})
     return pa.Table.from_pylist(rows, schema=SAMPLE_SCHEMA)

@@ -13,7 +13,7 @@ from engine.axis.reference_axis import MIN_SEEDS_ALONE
 from engine.axis.separation import Numbers, measure_left_out
 from engine.definitions.scenario_packs import Packs
 from engine.definitions.yaml_document import Document
-from engine.domain.model import POLES, Model, Seed, Trait
+from engine.domain.model import POLES, Model
 from engine.text.embedding import Embedder, Vectors
 from engine.text.formatting import count_noun, join_words, shorten
 
@@ -57,7 +57,7 @@ def list_hints(model: Model, document: Document) -> Iterator[Hint]:
         document: its ``model.yaml``.
     """
     for index, trait in enumerate(model.traits):
-        place = _locate(document, "traits", index)
+        place = document.locate(("traits", index))
         if trait.description == EXAMPLE.description and trait.key == EXAMPLE.key:
             said = "this is still the example of `exemplars new`. Write your own trait in its place"
             yield Hint("example_left", place, said, trait.key)
@@ -78,7 +78,7 @@ def find_not_covered(model: Model, document: Document, packs: Packs) -> Iterator
         model, document: as for ``list_hints``.
     """
     if advice := advise_on_fields(choose_scenario_pool(model, packs)):
-        yield Hint("not_covered", _locate(document, "brief", "domain"), advice)
+        yield Hint("not_covered", document.locate(("brief", "domain")), advice)
 
 
 def list_wrong_sides(model: Model, embedder: Embedder) -> Iterator[Hint]:
@@ -90,8 +90,11 @@ def list_wrong_sides(model: Model, embedder: Embedder) -> Iterator[Hint]:
             continue
         seeds = [seed for pole in POLES for seed in drawn[pole]]
         positive = np.array([seed.pole == "positive" for seed in seeds])
-        wrong = find_wrong(embedder.embed([seed.text for seed in seeds]), positive)
-        yield from (_name_wrong(trait, seeds[index]) for index in wrong[:MOST_NAMED])
+        for index in find_wrong(embedder.embed([seed.text for seed in seeds]), positive)[:MOST_NAMED]:
+            own, other = (trait.label(pole) for pole in (POLES if positive[index] else reversed(POLES)))
+            shown = shorten(" ".join(seeds[index].text.split()), SHOWN)
+            said = f"{shown!r} is labelled {own!r}, and reads like those labelled {other!r}"
+            yield Hint("wrong_side", seeds[index].place, said, trait.key)
 
 
 def find_wrong(vectors: Vectors, positive: Flags) -> list[int]:
@@ -107,11 +110,6 @@ def find_wrong(vectors: Vectors, positive: Flags) -> list[int]:
     return sorted(np.flatnonzero(sides < -MARGIN).tolist(), key=lambda index: float(sides[index]))
 
 
-def _locate(document: Document, *path: str | int) -> str:
-    """Returns the file and line of a field, or of the nearest object that is there."""
-    return f"{document.name}:{document.line(path) or 1}"
-
-
 def _place(vectors: Vectors, positive: Flags) -> Numbers:
     """Places each text on the axis between the means of the others: 1 is its own pole's, below 0 the other's side."""
     means = {}
@@ -123,10 +121,3 @@ def _place(vectors: Vectors, positive: Flags) -> Numbers:
     places = np.einsum("nd,nd->n", vectors - (means[True] + means[False]) / 2, axes)
     sides = np.divide(places, halves, out=np.zeros(len(vectors)), where=halves > 0)
     return np.asarray(np.where(positive, sides, -sides), dtype=np.float64)
-
-
-def _name_wrong(trait: Trait, seed: Seed) -> Hint:
-    own, other = (trait.label(pole) for pole in (POLES if seed.pole == "positive" else reversed(POLES)))
-    shown = shorten(" ".join(seed.text.split()), SHOWN)
-    said = f"{shown!r} is labelled {own!r}, and reads like those labelled {other!r}"
-    return Hint("wrong_side", seed.place, said, trait.key)

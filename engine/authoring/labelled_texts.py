@@ -80,8 +80,10 @@ def add_labelled(models_uri: str, handle: str, labelled: LabelledFile, dry_run: 
         if not dry_run and new:
             gap = b"\n" if before and not before.endswith(b"\n") else b""
             replace_file(f"{folder}/{target.path}", (before or b"") + gap + "".join(_write_lines(new, target)).encode())
+    own = {trait: [_name_label(trait, seed) for seed in new if seed.trait == trait.key] for trait in outline.traits}
+    added = {trait.key: dict(Counter(labels)) for trait, labels in own.items() if labels}
     known, is_made = len(labelled.seeds) - len(new), bool(new) and before is None
-    return Addition(handle, target.name, _count(outline.traits, new), known, labelled.unlabelled, is_made, dry_run)
+    return Addition(handle, target.name, added, known, labelled.unlabelled, is_made, dry_run)
 
 
 def _choose_new(model: Model, labelled: LabelledFile) -> list[Seed]:
@@ -100,18 +102,16 @@ def _choose_new(model: Model, labelled: LabelledFile) -> list[Seed]:
         # Case and punctuation may be what the trait is about.
         contrary = [other for other in alike if other.quality != seed.quality and drop_unseen(other.text) == form]
         if contrary:
-            problems.append(_explain_conflict(model.trait(seed.trait), seed, contrary[0]))
+            trait, (file, _, line) = model.trait(seed.trait), seed.place.rpartition(":")
+            said, other = (_name_label(trait, item) for item in (seed, contrary[0]))
+            found = f"{said!r}, where {contrary[0].place} has {other!r} for the same text"
+            allowed = "one label a text. Change one of the two, or take it out"
+            problems.append(Problem(file, int(line), trait.key, found, allowed))
         elif all(other.quality != seed.quality for other in alike):
             alike.append(seed)
             new.append(seed)
     check_mistakes(labelled.name, problems)
     return new
-
-
-def _explain_conflict(trait: Trait, seed: Seed, other: Seed) -> Problem:
-    file, _, line = seed.place.rpartition(":")
-    found = f"{_name_label(trait, seed)!r}, where {other.place} has {_name_label(trait, other)!r} for the same text"
-    return Problem(file, int(line), trait.key, found, "one label a text. Change one of the two, or take it out")
 
 
 def _find_target(outline: Outline, traits: set[str]) -> Source:
@@ -141,13 +141,6 @@ def _write_lines(seeds: Sequence[Seed], target: Source) -> Iterator[str]:
             line[SOURCE_URL] = seed.source_url
         line[fields[seed.trait]] = seed.quality
     return (json.dumps(line, ensure_ascii=False) + "\n" for line in lines.values())
-
-
-def _count(traits: Sequence[Trait], seeds: Sequence[Seed]) -> Mapping[str, Mapping[str, int]]:
-    counts = {
-        trait.key: Counter(_name_label(trait, seed) for seed in seeds if seed.trait == trait.key) for trait in traits
-    }
-    return {key: dict(labels) for key, labels in counts.items() if labels}
 
 
 def _name_label(trait: Trait, seed: Seed) -> str:

@@ -51,10 +51,15 @@ def write_new_model(models: Path, handle: str, answers: Answers = EXAMPLE) -> Pa
     """
     check_new(models, handle)
     folder, schema = models / handle, locate_schema(models)
+    samples = [
+        json.dumps({CONTENT: text, answers.key: int(pole == "positive")}, ensure_ascii=False) + "\n"
+        for pole in POLES
+        for text in answers.pole(pole).examples
+    ]
     # The definition last: a folder without one is no model.
     contents = {
         schema: entries.format_schema(),
-        folder / SAMPLES_FILE: _render_samples(answers),
+        folder / SAMPLES_FILE: "".join(samples),
         folder / MODEL_FILE: render_definition(handle, answers, os.path.relpath(schema, folder)),
     }
     try:
@@ -88,15 +93,6 @@ def render_definition(handle: str, answers: Answers, schema: str) -> str:
     line = json.dumps({CONTENT: "…", answers.key: 1}, ensure_ascii=False)
     path = schema.replace(os.sep, "/")
     return _load_template().render(handle=handle, answers=answers, schema=path, line=line)
-
-
-def _render_samples(answers: Answers) -> str:
-    lines = [
-        json.dumps({CONTENT: text, answers.key: int(pole == "positive")}, ensure_ascii=False)
-        for pole in POLES
-        for text in answers.pole(pole).examples
-    ]
-    return "".join(f"{line}\n" for line in lines)
 
 
 @cache

@@ -68,9 +68,14 @@ def suggest_texts(
         raise InputError(f"{count:,} texts cannot be suggested. Ask for 1 to {MOST_SUGGESTED:,} with --count")
     labelled = {hash_form(seed.text) for seed in model.authored}
     texts = [text for text in model.texts.drawn if hash_form(text) not in labelled]
+    vectors = None
     # In another language vectors say nothing.
-    knows = texts and decide_language(model).tag in ENCODER_LANGUAGES
-    vectors = _place_openings(texts, on_placed) if knows else None
+    if texts and decide_language(model).tag in ENCODER_LANGUAGES:
+        blocks = []
+        for start in range(0, len(texts), BLOCK):
+            blocks.append(encode([text[:OPENING_CHARACTERS] for text in texts[start : start + BLOCK]]))
+            on_placed(len(blocks[-1]))
+        vectors = np.concatenate(blocks)
     places = {} if vectors is None else dict(_find_places(model, vectors, embedder))
     rows = _choose_rows(model, texts, vectors, places, count)
     if not rows:
@@ -78,14 +83,6 @@ def suggest_texts(
         source = "{type: texts, path: FILE, field: text}"
         raise InputError(f"{model.handle}: {missing}. Name some in the `sources` of its {MODEL_FILE}: {source}")
     return _write_frame(model, [texts[row] for row in rows], rows, places)
-
-
-def _place_openings(texts: Sequence[str], on_placed: Callable[[int], object]) -> Vectors:
-    blocks = []
-    for start in range(0, len(texts), BLOCK):
-        blocks.append(encode([text[:OPENING_CHARACTERS] for text in texts[start : start + BLOCK]]))
-        on_placed(len(blocks[-1]))
-    return np.concatenate(blocks)
 
 
 def _find_places(model: Model, vectors: Vectors, embedder: Embedder) -> Iterator[tuple[str, _Places]]:

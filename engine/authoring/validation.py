@@ -54,23 +54,19 @@ class Validation:
 
     def __repr__(self) -> str:
         """A line that says how it stands, and one for each thing that was found."""
-        return "\n".join([f"{self.handle}: {self.refusal or ', '.join(self._list_counts())}", *self._list_lines()])
-
-    def _list_counts(self) -> Iterator[str]:
-        yield "no mistakes" if self.is_valid else count_noun(len(self.mistakes), "mistake")
+        counts = ["no mistakes" if self.is_valid else count_noun(len(self.mistakes), "mistake")]
         if self.samples is not None:
             own = f" ({self.unnamed:,} of {LABELLED_FILE}, which needs no entry)" if self.unnamed else ""
-            yield count_noun(self.samples, "sample") + own
-        if self.texts:
-            yield count_noun(self.texts, "unlabelled text")
-        if self.hints:
-            yield count_noun(len(self.hints), "hint")
-
-    def _list_lines(self) -> Iterator[str]:
-        yield from (f"  {mistake}" for mistake in self.mistakes)
-        yield from (f"  rule: {rule}" for rule in self.rules)
-        yield from (f"  skipped: {skipped.what} ({skipped.why})" for skipped in self.skipped)
-        yield from (f"  hint: {hint}" for hint in self.hints)
+            counts.append(count_noun(self.samples, "sample") + own)
+        found = {"unlabelled text": self.texts, "hint": len(self.hints)}
+        counts += [count_noun(count, noun) for noun, count in found.items() if count]
+        lines = [
+            *(str(mistake) for mistake in self.mistakes),
+            *(f"rule: {rule}" for rule in self.rules),
+            *(f"skipped: {skipped.what} ({skipped.why})" for skipped in self.skipped),
+            *(f"hint: {hint}" for hint in self.hints),
+        ]
+        return "\n  ".join([f"{self.handle}: {self.refusal or ', '.join(counts)}", *lines])
 
 
 def validate_models(
@@ -96,14 +92,17 @@ def validate_models(
             yield Validation(handle, mistakes, "" if mistakes else str(error), error.exit_code)
             continue
         hints = tuple(_list_hints(models_uri, model, embedder)) if with_hints else ()
-        texts = sum(file.texts for file in model.texts.files)
+        is_named = LABELLED_FILE in load_outline(models_uri, handle).name_files()
+        unnamed = (
+            [] if is_named else [seed for seed in model.seeds if seed.place.startswith(f"{handle}/{LABELLED_FILE}:")]
+        )
         yield Validation(
             handle,
             hints=hints,
             skipped=model.skipped,
             samples=len(model.seeds),
-            unnamed=_count_unnamed(models_uri, model),
-            texts=texts,
+            unnamed=len(unnamed),
+            texts=sum(file.texts for file in model.texts.files),
             rules=rules,
         )
 
@@ -118,12 +117,6 @@ def list_strays(models_uri: str) -> list[Hint]:
     said = f"it is no model: its name is no handle (<namespace>.<name>), or it has no {MODEL_FILE}"
     strays = [name for name in list_folders(models_uri) if name not in known and not name.startswith((".", "_"))]
     return [Hint("stray_folder", name, said) for name in strays]
-
-
-def _count_unnamed(models_uri: str, model: Model) -> int:
-    if LABELLED_FILE in load_outline(models_uri, model.handle).name_files():
-        return 0
-    return sum(seed.place.startswith(f"{model.handle}/{LABELLED_FILE}:") for seed in model.seeds)
 
 
 def _list_hints(models_uri: str, model: Model, embedder: Embedder | None) -> Iterator[Hint]:

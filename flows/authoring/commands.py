@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,6 @@ from engine.text.formatting import count_noun, quote_formulas
 from flows.cli.options import BEGIN, HAND_ON, LABELLED_HELP, HandleArgument, JsonOption, json_option
 
 if TYPE_CHECKING:
-    from engine.authoring.hints import Hint
     from engine.authoring.validation import Validation
 
 app = typer.Typer()
@@ -61,7 +60,9 @@ def validate_command(
             print(validation, flush=True)
     strays = [] if handles else list_strays(models_uri)
     if as_json:
-        print(json.dumps(_describe(found, strays)))
+        models = [{**asdict(item), "valid": item.is_valid, "refusal": item.refusal or None} for item in found]
+        is_valid = all(item.is_valid for item in found)
+        print(json.dumps({"models": models, "strays": [asdict(stray) for stray in strays], "valid": is_valid}))
     else:
         for stray in strays:
             print(f"hint: {stray}")
@@ -140,12 +141,3 @@ def _summarise(found: "Sequence[Validation]", strays: int) -> str:
     hints = sum(len(validation.hints) for validation in found) + strays
     said = ["no mistakes" if not wrong else f"{wrong:,} with mistakes", *([count_noun(hints, "hint")] if hints else [])]
     return f"{count_noun(len(found), 'model')}: {', '.join(said)}"
-
-
-def _describe(found: "Sequence[Validation]", strays: "Sequence[Hint]") -> dict[str, Any]:
-    """Describes what was found for programs."""
-    return {
-        "models": [{**asdict(item), "valid": item.is_valid, "refusal": item.refusal or None} for item in found],
-        "strays": [asdict(stray) for stray in strays],
-        "valid": all(item.is_valid for item in found),
-    }
