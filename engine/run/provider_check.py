@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,12 +15,7 @@ from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.client.redaction import RedactingClient, find_secrets, redact
 from engine.llm.client.request import Endpoint, Prompt, Reply, Request
 from engine.llm.embedded.embedded_models import is_embedded, serve_embedded
-from engine.llm.endpoints import (
-    check_prices,
-    describe_endpoint,
-    describe_judge,
-    write_price_setting,
-)
+from engine.llm.endpoints import check_prices, describe_endpoint, describe_judge, write_price_setting
 from engine.run.gateways import make_client
 from engine.settings import Settings
 
@@ -88,25 +83,27 @@ async def check_models(settings: Settings, level: Level) -> AsyncIterator[Checke
         yield Checked("synth model", level.synth_model, works=False, says=(str(error),))
         return
     is_one = judge is not None and replace(judge, settings=synth.settings) == synth
-    asked: list[tuple[Role, Endpoint]] = [("synth model and judge" if is_one else "synth model", synth)]
-    if judge and not is_one:
-        asked.append(("judge", judge))
+    both: dict[Role, Endpoint | None] = {"synth model and judge": synth}
+    each: dict[Role, Endpoint | None] = {"synth model": synth, "judge": judge}
+    unpriced = ""
     try:
         check_prices(settings, level)
-        unpriced = ""
     except ExemplarsError as error:
         unpriced = str(error)
-    for role, endpoint in asked:
+    for role, endpoint in (both if is_one else each).items():
+        if endpoint is None:
+            continue
         checked = await _check(role, endpoint, settings, level)
-        checked = replace(checked, usd_per_call=endpoint.price.call_usd if endpoint.price else 0.0)
         if unpriced and checked.works and checked.usd_per_million is None:
             checked = replace(checked, works=False, says=(*checked.says, unpriced))
         yield checked
 
 
 async def _check(role: Role, endpoint: Endpoint, settings: Settings, level: Level) -> Checked:
-    price = (endpoint.price.input_usd * 1e6, endpoint.price.output_usd * 1e6) if endpoint.price else None
-    begun = time.monotonic()
+    checked, begun = Checked(role, endpoint.name, works=False), time.monotonic()
+    if price := endpoint.price:
+        per_million = price.input_usd * 1e6, price.output_usd * 1e6
+        checked = replace(checked, usd_per_million=per_million, usd_per_call=price.call_usd)
     try:
         async with AsyncExitStack() as stack:
             if is_embedded(endpoint.name):
@@ -116,43 +113,44 @@ async def _check(role: Role, endpoint: Endpoint, settings: Settings, level: Leve
             begun = time.monotonic()
             request, reply, seconds = await _ask(client, level.thinking if "synth" in role else "none")
     except ExemplarsError as error:
-        took = time.monotonic() - begun
-        return Checked(role, endpoint.name, works=False, usd_per_million=price, seconds=took, says=(str(error),))
+        return replace(checked, model=endpoint.name, seconds=time.monotonic() - begun, says=(str(error),))
     schema = "not asked for" if endpoint.style == "plain" else _read_schema(request, reply)
-    speed = reply.completion_tokens / seconds if reply.completion_tokens and seconds else None
     secrets = find_secrets(endpoint.api_key, endpoint.api_base, os.environ)
     answered_by = redact(client.answered_by, secrets) if client.answered_by else None
-    says = tuple(_advise(role, endpoint, schema, reply, answered_by))
-    works = schema != "not followed" or (role == "judge" and not endpoint.decides)
-    odds = bool(reply.odds)
-    return Checked(role, endpoint.name, works, answered_by, schema, odds, price, speed, seconds, says)
+    return replace(
+        checked,
+        model=endpoint.name,
+        works=schema != "not followed" or (role == "judge" and not endpoint.decides),
+        answered_by=answered_by,
+        schema=schema,
+        log_probabilities=bool(reply.odds),
+        tokens_per_second=reply.completion_tokens / seconds if reply.completion_tokens and seconds else None,
+        seconds=seconds,
+        says=tuple(_advise(role, endpoint, schema, reply, answered_by)),
+    )
 
 
 async def _ask(client: LitellmClient, thinking: Thinking) -> tuple[Request, Reply, float]:
     """The first request whose answer is of use, its reply and the seconds that it took: with a schema and log
     probabilities, with a schema, or in words.
     """
-    redacting = RedactingClient(client)
-    whole = Request(
-        Prompt(ASKED), MAX_TOKENS, 0.8, schema=SCHEMA, logprobs=LIKELIEST, thinking=thinking, in_words=Prompt(IN_WORDS)
-    )
-    if client.endpoint.style == "plain":
-        whole = replace(whole, prompt=Prompt(BEGUN), schema=None)
-    words = replace(whole.without_schema(), logprobs=None)
-    requests = [whole, replace(whole, logprobs=None), words]
-    if client.endpoint.decides:
-        words = Request(Prompt(WRITTEN), MAX_TOKENS, 0.0, questions=QUESTIONS)
-        requests = [words]
+    redacting, is_plain = RedactingClient(client), client.endpoint.style == "plain"
+    requests = [Request(Prompt(WRITTEN), MAX_TOKENS, 0.0, questions=QUESTIONS)]
+    if not client.endpoint.decides:
+        prompt, schema = (Prompt(BEGUN), None) if is_plain else (Prompt(ASKED), SCHEMA)
+        whole = Request(
+            prompt, MAX_TOKENS, 0.8, schema, logprobs=LIKELIEST, thinking=thinking, in_words=Prompt(IN_WORDS)
+        )
+        requests = [whole, replace(whole, logprobs=None), replace(whole.without_schema(), logprobs=None)]
     for request in requests:
-        begun = time.monotonic()
+        begun, is_last = time.monotonic(), request is requests[-1]
         try:
             reply = await redacting.complete(request)
         except RequestRefusedError as error:
-            if isinstance(error, ContextTooLongError) or request is words:
+            if isinstance(error, ContextTooLongError) or is_last:
                 raise
             continue
-        is_read = client.endpoint.style == "plain" or _read_schema(request, reply) != "not followed"
-        if is_read or request is words:
+        if is_last or is_plain or _read_schema(request, reply) != "not followed":
             break
     return request, reply, time.monotonic() - begun
 
@@ -167,34 +165,32 @@ def _read_schema(request: Request, reply: Reply) -> SchemaUse:
     return "not followed"
 
 
-def _advise(role: Role, endpoint: Endpoint, schema: SchemaUse, reply: Reply, answered_by: str | None) -> list[str]:
-    says = []
+def _advise(role: Role, endpoint: Endpoint, schema: SchemaUse, reply: Reply, answered_by: str | None) -> Iterator[str]:
     if schema == "not followed" and endpoint.decides:
-        says.append(
+        yield (
             "It chooses none of the answers that it is given, so none of its votes could be read. Take another judge "
             f"({endpoint.settings}_MODEL)"
         )
     elif schema == "not followed" and role == "judge":
-        says.append(
+        yield (
             "It answers without the JSON that it was asked for: its votes are read from what it says, and questions of "
             "the author's stay unanswered"
         )
     elif schema == "not followed":
-        says.append(
+        yield (
             "It answers, and not in the JSON that it was asked for, with a schema or in words: a run would reject all "
             f"its texts as unreadable. Take another model ({endpoint.settings}_MODEL), or more output tokens on its "
             "server"
         )
     elif schema == "in words":
-        says.append("It keeps to no schema, so it is asked for JSON in words, and what cannot be read is rejected")
+        yield ("It keeps to no schema, so it is asked for JSON in words, and what cannot be read is rejected")
     bare = endpoint.model.rpartition("/")[2]
     if answered_by and bare not in answered_by and answered_by not in endpoint.model:
-        says.append(
+        yield (
             f"The answer says that {answered_by} wrote it: what a run costs is reckoned by the price of {endpoint.name}"
         )
     if endpoint.price is None:
-        says.append(f"Its price is not known: set {write_price_setting(endpoint)}, USD for a million tokens")
+        yield (f"Its price is not known: set {write_price_setting(endpoint)}, USD for a million tokens")
     tells = reply.prompt_tokens if endpoint.decides else reply.completion_tokens
     if not tells and not (endpoint.price and endpoint.price.is_by_call):
-        says.append("It does not tell how many tokens a call took, so a call counts as the most that it can have cost")
-    return says
+        yield ("It does not tell how many tokens a call took, so a call counts as the most that it can have cost")
