@@ -132,14 +132,17 @@ def _test_trait(scoring: ScoringSet, trait: Trait, labelled: LabelledFile) -> Tr
     texts = scoring.embed(chosen)
     sets: list[list[Seed | Attached]] = [[*drawn], [*authored], [*authored, *drawn]]
     attached, seeds, both = (measure_reach(scoring.embed(samples), texts) for samples in sets)
-    wrong = list_wrong_side(scoring.embed(drawn), texts)
+    wrong = [(chosen[index], score) for index, score in list_wrong_side(scoring.embed(drawn), texts)]
     return replace(
         test,
         attached=attached,
         authored=seeds,
         together=both if attached else None,
         wrong_side=len(wrong),
-        worst=tuple(_quote(chosen[index], score) for index, score in wrong[:SHOWN_WRONG]),
+        worst=tuple(
+            WrongText(int(seed.place.rpartition(":")[2]), POLES_BY_QUALITY[seed.quality], score, seed.text)
+            for seed, score in wrong[:SHOWN_WRONG]
+        ),
     )
 
 
@@ -159,10 +162,6 @@ def _find_lack(scoring: ScoringSet, trait: Trait, test: TraitTest, file: str) ->
 def _count(items: Sequence[Seed | Attached]) -> Mapping[str, int]:
     found = Counter(POLES_BY_QUALITY[item.quality] for item in items)
     return {pole: found[pole] for pole in POLES}
-
-
-def _quote(seed: Seed, score: float) -> WrongText:
-    return WrongText(int(seed.place.rpartition(":")[2]), POLES_BY_QUALITY[seed.quality], score, seed.text)
 
 
 def _format_reach(reach: Reach | None) -> str:

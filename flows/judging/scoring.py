@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from rich.text import Text
@@ -122,17 +122,22 @@ def show_placements(scoring: ScoringSet, placements: Mapping[str, Placement], as
         table.add_row(*map(Text, (key, f"{item.score:+.3f}", lean, band or NOTHING, confidence or NOTHING)))
     console.print(table)
     for key, item in placements.items():
-        for line in _explain_placement(item):
-            console.print(Text(f"{key}: {line}"))
+        if (breaks := item.breaks) is None:
+            said = f"no grade, since a pole has fewer than {MIN_TEXTS} attached samples"
+        elif breaks.overlap:
+            said = "no grade, since the attached samples of the two poles overlap"
+        else:
+            ends = {"developing": breaks.developing, "solid": breaks.solid, "strong": breaks.strong}
+            said = ", ".join(f"{name} from {at:+.3f}" for name, at in ends.items())
+        console.print(Text(f"{key}: {said}"))
     console.print("Scores are differences of cosines; 0 is the middle between the poles")
 
 
 def _find_trait(model: Model, wanted: str) -> Trait:
-    for trait in (*(item for item in model.traits if item.key == wanted), *model.traits):
-        if wanted in (trait.key, trait.name):
-            return trait
-    keys = ", ".join(trait.key for trait in model.traits)
-    raise InputError(f"{model.handle} has no trait {wanted!r}. It has: {keys}")
+    by_key, by_name = ({getattr(trait, name): trait for trait in model.traits} for name in ("key", "name"))
+    if found := by_key.get(wanted) or by_name.get(wanted):
+        return found
+    raise InputError(f"{model.handle} has no trait {wanted!r}. It has: {', '.join(by_key)}")
 
 
 def _refuse_language(found: str) -> InputError:
@@ -154,14 +159,3 @@ def read_text(text: str) -> str:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError("The text on standard input is not UTF-8. Write it as UTF-8") from None
-
-
-def _explain_placement(placement: Placement) -> Iterator[str]:
-    breaks = placement.breaks
-    if breaks is None:
-        yield f"no grade, since a pole has fewer than {MIN_TEXTS} attached samples"
-        return
-    if breaks.overlap:
-        yield "no grade, since the attached samples of the two poles overlap"
-        return
-    yield f"developing from {breaks.developing:+.3f}, solid from {breaks.solid:+.3f}, strong from {breaks.strong:+.3f}"
