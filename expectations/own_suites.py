@@ -61,7 +61,7 @@ def check_own_suites(suites: Sequence[OwnSuite], seconds: float = TRIAL_SECONDS)
 
 
 def make_own_rules(plan: Plan, run_heavy: RunHeavy) -> OwnRules:
-    """Makes what holds candidates against the rules of a plan's model."""
+    """Makes what holds candidates against the rules of a plan's model; it raises as ``find_broken``."""
     rules = tuple(
         replace(suite, content=json.dumps({"name": suite.name, "expectations": its}))
         for suite in plan.model.own_suites
@@ -69,10 +69,15 @@ def make_own_rules(plan: Plan, run_heavy: RunHeavy) -> OwnRules:
     )
     stamp = RunStamp(NO_RUN, plan.model.handle, plan.synth_type, plan.level.effort, NO_MOMENT)
 
-    async def hold(candidates: Sequence[Exemplar]) -> Mapping[str, str]:
-        return await run_heavy(partial(find_broken, rules, candidates, stamp)) if rules and candidates else {}
+    async def reject_broken(exemplars: Sequence[Exemplar]) -> list[Exemplar]:
+        held = [item for item in exemplars if item.is_accepted]
+        broken = await run_heavy(partial(find_broken, rules, held, stamp)) if rules and held else {}
+        rejected = {
+            item.key: replace(item, reason="own_rule", detail=broken[item.key]) for item in held if item.key in broken
+        }
+        return [rejected.get(item.key, item) for item in exemplars]
 
-    return hold
+    return reject_broken
 
 
 def find_broken(

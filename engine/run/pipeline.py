@@ -18,7 +18,7 @@ from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job, plan_with, prepare_scenarios
 from engine.screening.in_context_judge import MIN_AUC, InContextJudge
-from engine.screening.own_rules import OwnRules, apply_own_rules
+from engine.screening.own_rules import OwnRules
 from engine.screening.screener import Screener, mask_numbers
 from engine.screening.voting_judge import VotingJudge
 from engine.system.concurrency import both_or_neither
@@ -68,7 +68,7 @@ async def judge_round(
     In the first round the in-context judge is measured on the seeds.
     """
     plan = rounds.plan
-    ruled = await apply_own_rules(rounds.screener.compare(exemplars), own_rules)
+    ruled = await own_rules(rounds.screener.compare(exemplars))
     rounds.own_tally.add("own_rule", ruled)
     screened = await voting_judge.judge(plan, ruled, progress)
     rounds.own_tally.add("own_question", screened)

@@ -1,8 +1,8 @@
-"""Applies an author's rules of rows to a round's candidates; what runs them is handed over, since it is the gate's."""
+"""Counts what an author's rules and questions reject; what runs the rules is handed over, since it is the gate's."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from engine.domain.samples import Exemplar, Reason
 
@@ -10,8 +10,8 @@ from engine.domain.samples import Exemplar, Reason
 HOPELESS_SHARE, HOPELESS_CANDIDATES = 0.9, 20
 QUOTED = 3
 
-# Holds candidates against the rules of a model's author: the first rule that each breaks, by the candidate's key.
-OwnRules = Callable[[Sequence[Exemplar]], Awaitable[Mapping[str, str]]]
+# Returns exemplars in order, those that break a rule of their model's author rejected.
+OwnRules = Callable[[Sequence[Exemplar]], Awaitable[list[Exemplar]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,3 @@ class OwnTally:
             if came >= HOPELESS_CANDIDATES and len(texts) >= HOPELESS_SHARE * came:
                 return HopelessRule(reason, rule, len(texts), came, tuple(texts[:QUOTED]))
         return None
-
-
-async def apply_own_rules(exemplars: Sequence[Exemplar], own_rules: OwnRules) -> list[Exemplar]:
-    """Returns the exemplars in order, those that break a rule of the author's rejected.
-
-    Raises:
-        InputError: a rule cannot be run.
-    """
-    broken = await own_rules([item for item in exemplars if item.is_accepted])
-    return [
-        replace(item, reason="own_rule", detail=broken[item.key]) if item.key in broken else item for item in exemplars
-    ]

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fakes.builders import make_exemplar, make_stamp
+from fakes.builders import make_exemplar, make_model, make_stamp, make_test_plan
 
 from engine.definitions.row_rules import ROW_TYPES, describe_rules, is_row_rule, list_row_rules
 from engine.domain.model import POLES, OwnSuite
 from engine.domain.samples import Exemplar
 from engine.errors import InputError
-from expectations.own_suites import TRIAL_TEXTS, check_own_suites, find_broken
+from engine.system.worker_process import run_here
+from expectations.own_suites import TRIAL_TEXTS, check_own_suites, find_broken, make_own_rules
 
 pytestmark = pytest.mark.xdist_group("great-expectations")
 FORBIDDEN: dict[str, Any] = {"column": "text", "regex": "(?i)the"}
@@ -109,6 +110,19 @@ def test_first_rule_that_a_text_breaks_is_named_with_suite_clause_and_type() -> 
     assert [(True, "no text says the"), (True, "expect_column_value_lengths_to_be_between")] == [
         (rule.rejects, rule.says) for rule in describe_rules([suite])
     ]
+
+
+async def test_only_candidates_that_passed_everything_else_are_held_against_the_rules() -> None:
+    rule = make_suite({"type": "expect_column_values_to_not_match_regex", "kwargs": FORBIDDEN})
+    plan = make_test_plan(replace(make_model(), own_suites=(rule,)))
+    fine, short, broken = (
+        make_exemplar(text, index=index) for index, text in enumerate(("Press it.", "the", "The end."))
+    )
+    short = replace(short, reason="too_short")
+    *left, rejected = await make_own_rules(plan, run_here)([fine, short, broken])
+
+    assert [fine, short] == left
+    assert ("own_rule", True) == (rejected.reason, rejected.detail.startswith("house: "))
 
 
 def test_rule_that_cannot_be_run_ends_the_run() -> None:
