@@ -112,7 +112,13 @@ class ExpectNoNearDuplicates(RowsExpectation):
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
         least = fields["min_jaccard"]
         if "near" in frame:
-            near = [pair for pair in _read_pairs(frame, fields["members"]) if pair[2] >= least]
+            is_new = fields["members"] == "new"
+            rows = frame[
+                frame["near"].notna() & ((frame["origin"] == "run") == is_new) & (frame["similarity"] >= least)
+            ]
+            # Old pairs are of one trait each.
+            rows = rows if is_new else rows.sort_values("trait", kind="stable", key=lambda traits: traits.astype(str))
+            near = list(zip(rows["text"], rows["near"], rows["similarity"].tolist(), strict=True))
         else:
             texts = list(map(str, frame["text"]))
             # With so many bands one pair in forty million is missed at .7, and four in a thousand at .5.
@@ -224,13 +230,6 @@ class ExpectTextsToBeCoherent(RowsExpectation):
 def _count_groups(frame: pd.DataFrame) -> Counter[str]:
     """Counts the rows by ``trait/pole``."""
     return Counter(f"{trait}/{pole}" for trait, pole in zip(frame["trait"], frame["pole"], strict=True))
-
-
-def _read_pairs(frame: pd.DataFrame, members: str) -> list[tuple[str, str, float]]:
-    rows = frame[frame["near"].notna() & ((frame["origin"] == "run") == (members == "new"))]
-    if members == "old":
-        rows = rows.sort_values("trait", kind="stable", key=lambda traits: traits.astype(str))
-    return list(zip(rows["text"], rows["near"], rows["similarity"].tolist(), strict=True))
 
 
 def _find_group_faults(figures: Figures, count: int, limits: Mapping[str, Any]) -> Iterator[str]:

@@ -65,7 +65,9 @@ def _read_result(suite: str, item: Mapping[str, Any], remedy: str) -> Expectatio
     meta, severity = config.get("meta") or {}, str(config.get("severity") or "critical")
     observed = result.get("observed_value")
     if observed is None and "unexpected_count" in result:
-        observed = _describe_unexpected(result)
+        observed = f"{result['unexpected_count']} of {result.get('element_count', '?')} rows unexpected"
+        if quoted := [*dict.fromkeys(map(_quote, result.get("partial_unexpected_list") or ()))]:
+            observed += f", such as {' and '.join(quoted[:QUOTED])}"
     raised = _find_exception(item.get("exception_info"))
     return ExpectationResult(
         suite=suite,
@@ -86,13 +88,6 @@ def _name_expectation(config: Mapping[str, Any]) -> str:
         if name != "batch_id"
     ]
     return _shorten(f"{config['type']} holds" + (f" ({', '.join(kwargs)})" if kwargs else ""))
-
-
-def _describe_unexpected(result: Mapping[str, Any]) -> str:
-    """Counts the rows that are not as expected, and quotes the first of their values."""
-    counted = f"{result['unexpected_count']} of {result.get('element_count', '?')} rows unexpected"
-    quoted = dict.fromkeys(_quote(value) for value in result.get("partial_unexpected_list") or ())
-    return f"{counted}, such as {' and '.join([*quoted][:QUOTED])}" if quoted else counted
 
 
 def _quote(value: object) -> str:

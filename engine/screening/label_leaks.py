@@ -84,15 +84,13 @@ def find_label(text: str, trait: Trait) -> str | None:
                 return f"begins with the label {label!r}"
             if ends.search(form[-_TAIL - len(label) - len(trait.name) :]):
                 return f"ends with the label {label!r}"
-        if trait.type not in ("topic", "claim") and not _NO_WORDS.search(label) and _is_named(text, label, trait.name):
+        if trait.type in ("topic", "claim") or _NO_WORDS.search(label):
+            continue
+        form, word, title = normalise(text), normalise(label), regex.escape(normalise(trait.name))
+        beside = rf"\b(?:{title} (?:\w+ ){{0,2}}{regex.escape(word)}|{regex.escape(word)} {title})\b"
+        if regex.search(beside, form) or (len(word.split()) > 1 and f" {word} " in f" {form} "):
             return f"names the label {label!r}"
     return None
-
-
-def _is_named(text: str, label: str, name: str) -> bool:
-    form, word, title = normalise(text), normalise(label), regex.escape(normalise(name))
-    beside = rf"\b(?:{title} (?:\w+ ){{0,2}}{regex.escape(word)}|{regex.escape(word)} {title})\b"
-    return bool(regex.search(beside, form)) or (len(word.split()) > 1 and f" {word} " in f" {form} ")
 
 
 @lru_cache(maxsize=256)

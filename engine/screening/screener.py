@@ -173,6 +173,7 @@ def _make_contexts(plan: Plan, use_lengths: bool) -> dict[str, Context]:
     shortest, longest = min(item.min_words for item in lengths), max(item.max_words for item in lengths)
     waived = list_waived_patterns(model, plan.scenario_pool.forms)
     instructions = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PROMPTS_FOLDER.glob("*.jinja")))
+    seeds = {trait.key: [seed.text for seed in model.seeds if seed.trait == trait.key] for trait in model.traits}
     return {
         trait.key: Context(
             trait=trait,
@@ -180,7 +181,7 @@ def _make_contexts(plan: Plan, use_lengths: bool) -> dict[str, Context]:
             subject="",
             instructions=instructions,
             language=plan.language.tag,
-            ends_marked=_end_marked([seed.text for seed in model.seeds if seed.trait == trait.key]),
+            ends_marked=sum(map(ends_sentence, seeds[trait.key])) >= max(1, MARKED_SHARE * len(seeds[trait.key])),
             own_words=collect_own_words(model, trait, plan.language.tag),
             waived=waived,
             min_words=min(MIN_WORDS, shortest),
@@ -188,8 +189,3 @@ def _make_contexts(plan: Plan, use_lengths: bool) -> dict[str, Context]:
         )
         for trait in model.traits
     }
-
-
-def _end_marked(texts: Sequence[str]) -> bool:
-    """Whether at least ``MARKED_SHARE`` of some seeds end in a terminal mark."""
-    return bool(texts) and sum(map(ends_sentence, texts)) >= MARKED_SHARE * len(texts)

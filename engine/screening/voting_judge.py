@@ -277,7 +277,8 @@ def read_answer(reply: Reply, answers: Sequence[str]) -> str | None:
     [sign] = named
     lines = [line for line in said.splitlines() if not _NEGATION.search(line.partition(sign)[0])]
     parts = [part for part in _SEPARATORS.split("\n".join(lines)) if sign in part]
-    is_alone = any(_AROUND.issuperset(_list_words(part.replace(sign, " "))) for part in parts)
+    bare = (_REASON.sub("", part.replace(sign, " ")).replace("_", " ").replace("’", "'") for part in parts)
+    is_alone = any(_AROUND.issuperset(_WORD.findall(part)) for part in bare)
     return names[ordered[ord(sign) - _FIRST_SIGN]] if is_alone else None
 
 
@@ -306,7 +307,3 @@ def _write_pattern(words: Sequence[str]) -> str:
     ends = words[0][0], words[-1][-1]
     first, last = (r"\w" if regex.match(r"\w", end) else regex.escape(end) for end in ends)
     return rf"(?<!{first})" + r"\s+".join(map(regex.escape, words)) + rf"(?!{last})"
-
-
-def _list_words(part: str) -> list[str]:
-    return [word.replace("’", "'") for word in _WORD.findall(_REASON.sub("", part).replace("_", " "))]

@@ -24,6 +24,7 @@ from expectations.gate import FOLDER, HELD_OUT_SUITE, WHOLE_SUITE, import_gx
 ENTRIES = re.compile(r"gx(/.*)?|README\.md")
 README = Path(__file__).parent / "README.md"
 BATCH = "all"
+ROW_FLOOR = '{"$PARAMETER": "row_floor"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +127,17 @@ def _write_context(folder: Path, settings: Settings, checks: Sequence[Check]) ->
     )
     validations: dict[str, list[Any]] = {}
     for check in checks:
-        suite = context.suites.add(_make_suite(gx, check))
+        # Nothing is added, so any row is enough.
+        content = (FOLDER / f"{check.suite}.json").read_text(encoding="utf-8").replace(ROW_FLOOR, "1")
+        spec = json.loads(content)
+        # Data Docs show of each expectation its clause.
+        expectations = [{**item, "description": item["meta"]["says"]} for item in spec["expectations"]]
+        suite = context.suites.add(
+            gx.ExpectationSuite(name=check.name, expectations=expectations, notes=spec["meta"]["about"])
+        )
         batches = source.get_asset(check.name).get_batch_definition(BATCH)
         validation = gx.ValidationDefinition(name=check.name, data=batches, suite=suite)
         validations.setdefault(check.suite, []).append(context.validation_definitions.add(validation))
     for name, own in validations.items():
         actions = [UpdateDataDocsAction(name="data docs")]
         context.checkpoints.add(gx.Checkpoint(name=name, validation_definitions=own, actions=actions))
-
-
-def _make_suite(gx: Any, check: Check) -> Any:
-    """Makes the suite of a check; Data Docs show of each expectation its clause."""
-    content = (FOLDER / f"{check.suite}.json").read_text(encoding="utf-8")
-    # Nothing is added, so any row is enough.
-    spec = json.loads(content.replace('{"$PARAMETER": "row_floor"}', "1"))
-    expectations = [{**item, "description": item["meta"]["says"]} for item in spec["expectations"]]
-    return gx.ExpectationSuite(name=check.name, expectations=expectations, notes=spec["meta"]["about"])
