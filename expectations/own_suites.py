@@ -5,7 +5,6 @@ and columns that are wrong show only when rows are there. So before a run pays f
 few made-up rows.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ import pandas as pd
 
 from engine.asking.plan import Plan
 from engine.definitions.mistakes import find_near_spelling
-from engine.definitions.row_rules import list_row_rules
+from engine.definitions.row_rules import is_row_rule
 from engine.domain.model import POLES, OwnSuite
 from engine.domain.samples import Exemplar, RunStamp, Scenario, make_row, make_sample_table
 from engine.domain.votes import Vote
@@ -62,11 +61,8 @@ def check_own_suites(suites: Sequence[OwnSuite], seconds: float = TRIAL_SECONDS)
 
 def make_own_rules(plan: Plan, run_heavy: RunHeavy) -> OwnRules:
     """Makes what holds candidates against the rules of a plan's model; it raises as ``find_broken``."""
-    rules = tuple(
-        replace(suite, content=json.dumps({"name": suite.name, "expectations": its}))
-        for suite in plan.model.own_suites
-        if (its := list_row_rules(suite))
-    )
+    rows = ((suite, list(filter(is_row_rule, suite.expectations))) for suite in plan.model.own_suites)
+    rules = tuple(suite.restrict(its) for suite, its in rows if its)
     stamp = RunStamp(NO_RUN, plan.model.handle, plan.synth_type, plan.level.effort, NO_MOMENT)
 
     async def reject_broken(exemplars: Sequence[Exemplar]) -> list[Exemplar]:
@@ -117,10 +113,8 @@ def _find_suite_mistakes(suite: OwnSuite, seconds: float) -> tuple[Problem, ...]
     rows, known = _make_trial_rows(), sorted(list_registered_expectation_implementations())
     if endless := find_endless_pattern(suite, rows, seconds):
         return (endless,)
-    items: list[dict[str, Any]] = json.loads(suite.content)["expectations"]
-    return tuple(
-        problem for number, item in enumerate(items) if (problem := _try_out(suite, number, item, known, rows))
-    )
+    tried = (_try_out(suite, number, item, known, rows) for number, item in enumerate(suite.expectations))
+    return tuple(filter(None, tried))
 
 
 def _try_out(
@@ -131,8 +125,7 @@ def _try_out(
     if kind not in known:
         allowed = "an expectation that Great Expectations knows, or one of the gate's own"
         return Problem(suite.place, None, f"{at}.type", repr(kind), allowed, find_near_spelling(kind, known))
-    alone = replace(suite, content=json.dumps({"name": suite.name, "expectations": [item]}))
-    outcome = run_suite(alone, rows, TRIAL_PARAMETERS)
+    outcome = run_suite(suite.restrict([item]), rows, TRIAL_PARAMETERS)
     if not outcome.broken:
         return None
     message = " ".join((outcome.results[0].observed if outcome.results else outcome.broken[0]).split())

@@ -8,8 +8,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
@@ -41,7 +40,7 @@ def find_endless_pattern(suite: OwnSuite, frame: pd.DataFrame, seconds: float) -
     Args:
         seconds: of the processor, that all patterns of the suite have together.
     """
-    patterns = [found for found in _list_patterns(json.loads(suite.content)) if found[1] in frame]
+    patterns = [found for found in _list_patterns(suite) if found[1] in frame]
     if not patterns:
         return None
     # As Great Expectations matches: what is no text, as the text that pandas makes of it.
@@ -60,9 +59,9 @@ def find_endless_pattern(suite: OwnSuite, frame: pd.DataFrame, seconds: float) -
     return Problem(suite.place, None, place, found, "a pattern with no repetition inside a repetition, such as (a+)+")
 
 
-def _list_patterns(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _list_patterns(suite: OwnSuite) -> Iterator[tuple[str, str, str]]:
     """Yields each pattern of a suite: its place, its column and itself."""
-    for number, item in enumerate(spec["expectations"]):
+    for number, item in enumerate(suite.expectations):
         arguments, at = item["kwargs"], f"expectations.{number}.kwargs"
         listed = arguments.get("regex_list")
         given = {f"{at}.regex": arguments.get("regex")}

@@ -48,13 +48,8 @@ def describe_rules(suites: Sequence[OwnSuite]) -> tuple[Rule, ...]:
     return tuple(
         Rule(suite.name, item["meta"].get("says") or item.get("description") or item["type"], is_row_rule(item))
         for suite in suites
-        for item in json.loads(suite.content)["expectations"]
+        for item in suite.expectations
     )
-
-
-def list_row_rules(suite: OwnSuite) -> list[dict[str, Any]]:
-    """Lists the expectations of a suite that are rules of rows, in its order."""
-    return [item for item in json.loads(suite.content)["expectations"] if is_row_rule(item)]
 
 
 def is_row_rule(expectation: Mapping[str, Any]) -> bool:

@@ -2,10 +2,11 @@
 
 import hashlib
 import heapq
+import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from engine.domain.own_texts import MAX_PLANNED, OwnTexts
 from engine.errors import HandleError
@@ -161,6 +162,16 @@ class OwnSuite:
     def sha256(self) -> str:
         """SHA-256 of the content, in hexadecimal."""
         return digest_text(self.content)
+
+    @property
+    def expectations(self) -> list[dict[str, Any]]:
+        """Its expectations, as Great Expectations writes them."""
+        expectations: list[dict[str, Any]] = json.loads(self.content)["expectations"]
+        return expectations
+
+    def restrict(self, expectations: Sequence[Mapping[str, Any]]) -> "OwnSuite":
+        """Returns the suite with some of its expectations alone."""
+        return replace(self, content=json.dumps({"name": self.name, "expectations": expectations}))
 
 
 @dataclass(frozen=True, slots=True)
