@@ -8,45 +8,26 @@ from typing import Any, ClassVar
 import pandas as pd
 from great_expectations.core.metric_domain_types import MetricDomainTypes
 from great_expectations.core.suite_parameters import SuiteParameterDict
-from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
 from great_expectations.expectations.expectation import BatchExpectation
-from great_expectations.expectations.metrics.metric_provider import metric_value
-from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
 from engine.axis.separation import rank_auc
 from engine.text.formatting import count_noun
 from engine.text.near_duplicates import APART, find_pairs
 from engine.text.words import count_words, normalise
 
-ROWS = "exemplars.rows"
 Parameter = SuiteParameterDict[str, str]
 # In a set of fewer texts, human texts too may share an opening by chance (docs/decisions/005-duplicates.md).
 FEW_TEXTS = 20
 Figures = Mapping[str, float | None]
 
 
-class RowsMetric(TableMetricProvider):
-    """A metric that is the batch's frame itself, for expectations on several columns at once."""
-
-    metric_name = ROWS
-
-    @metric_value(engine=PandasExecutionEngine)
-    def _pandas(
-        cls,  # noqa: N805 (the decorator makes it a class method)
-        execution_engine: PandasExecutionEngine,
-        metric_domain_kwargs: dict[str, Any],
-        **_: Any,
-    ) -> Any:
-        frame, _domain, _accessor = execution_engine.get_compute_domain(
-            domain_kwargs=metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE
-        )
-        return frame
-
-
 class RowsExpectation(BatchExpectation):
-    """The base class of the expectations below: each gets the frame and returns the faults that it finds."""
+    """The base class of the expectations below: each gets the frame and returns the faults that it finds.
 
-    metric_dependencies = (ROWS,)
+    It asks for no metrics: it looks at the batch's frame itself, at several columns at once.
+    """
+
+    metric_dependencies = ()
     domain_keys: ClassVar[tuple[str, ...]] = ()
 
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
@@ -56,7 +37,8 @@ class RowsExpectation(BatchExpectation):
     def _validate(
         self, metrics: dict[str, Any], runtime_configuration: dict[str, Any] | None = None, execution_engine: Any = None
     ) -> dict[str, Any]:
-        observed, faults = self._find_faults(metrics[ROWS], **self.configuration.kwargs)
+        frame, *_ = execution_engine.get_compute_domain(domain_kwargs={}, domain_type=MetricDomainTypes.TABLE)
+        observed, faults = self._find_faults(frame, **self.configuration.kwargs)
         return {"success": not faults, "result": {"observed_value": observed, "details": {"faults": faults[:100]}}}
 
 

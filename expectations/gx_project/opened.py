@@ -5,7 +5,6 @@ Its import, which comes before ``gx.get_context``, registers the expectations an
 
 from typing import Any, ClassVar, Literal
 
-import pandas as pd
 from great_expectations.datasource.fluent.batch_request import BatchRequest
 from great_expectations.datasource.fluent.pandas_datasource import DataFrameAsset, PandasDatasource
 
@@ -38,14 +37,11 @@ class StoreFrame(DataFrameAsset):
             InputError: there is no such model any more, or its definition has mistakes.
             StoreError: the store cannot be read.
         """
-        return super().build_batch_request({"dataframe": self._make_frame()})
-
-    def _make_frame(self) -> pd.DataFrame | None:
         models_uri, samples_uri = self.datasource.models_uri, self.datasource.samples_uri
         model = read_pools(samples_uri, load_model(models_uri, self.handle))
-        if self.pool:
-            return make_whole_frame(restrict_to_pool(model, "enrich" if self.pool == "eval" else "from_traits"), [])
-        return make_sides_frame(model, "enrich", [])
+        own = restrict_to_pool(model, "enrich" if self.pool == "eval" else "from_traits")
+        frame = make_whole_frame(own, []) if self.pool else make_sides_frame(model, "enrich", [])
+        return super().build_batch_request({"dataframe": frame})
 
 
 class StoreSource(PandasDatasource):

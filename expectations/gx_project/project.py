@@ -27,18 +27,8 @@ BATCH = "all"
 ROW_FLOOR = '{"$PARAMETER": "row_floor"}'
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A suite of the gate that is held against a frame (``opened.StoreFrame``), in the checkpoint of its name."""
-
-    suite: str
-    handle: str
-    pool: Pool | None = None
-
-    @property
-    def name(self) -> str:
-        """The name of its suite and its frame. It has no dot: Great Expectations takes that for a folder."""
-        return f"{self.suite} {self.handle} {self.pool or 'both pools'}".replace(".", " ")
+# A suite of the gate, and the frame that it is held against: a model's handle and its pool, None for both.
+Check = tuple[str, str, Pool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +68,8 @@ def write_project(settings: Settings, to: str, force: bool = False) -> Written:
         (part / "README.md").write_text(
             readme.replace("{store}", samples_uri).replace("{place}", str(target.place)), encoding="utf-8"
         )
-    return Written(
-        place=str(target.place),
-        models=len({check.handle for check in checks}),
-        checks=dict(Counter(check.suite for check in checks)),
-    )
+    models, counts = {handle for _, handle, _ in checks}, Counter(suite for suite, _, _ in checks)
+    return Written(str(target.place), len(models), dict(counts))
 
 
 def list_checks(settings: Settings) -> Iterator[Check]:
@@ -96,9 +83,9 @@ def list_checks(settings: Settings) -> Iterator[Check]:
         pools = [pool for pool in get_args(Pool) if list_sets(samples_uri, handle, pool)]
         if pools:
             load_model(models_uri, handle)
-        yield from (Check(WHOLE_SUITE, handle, pool) for pool in pools)
+        yield from ((WHOLE_SUITE, handle, pool) for pool in pools)
         if "eval" in pools:
-            yield Check(HELD_OUT_SUITE, handle)
+            yield HELD_OUT_SUITE, handle, None
 
 
 def _write_context(folder: Path, settings: Settings, checks: Sequence[Check]) -> None:
@@ -110,11 +97,14 @@ def _write_context(folder: Path, settings: Settings, checks: Sequence[Check]) ->
 
     context = gx.get_context(mode="file", project_root_dir=folder)
     context.enable_analytics(enable=False)
+    # No name has a dot: Great Expectations takes that for a folder.
+    named = {
+        f"{suite} {handle} {pool or 'both pools'}".replace(".", " "): (suite, handle, pool)
+        for suite, handle, pool in checks
+    }
     frames = [
-        StoreFrame(
-            name=check.name, handle=check.handle, pool=check.pool, batch_definitions=[BatchDefinition(name=BATCH)]
-        )
-        for check in checks
+        StoreFrame(name=name, handle=handle, pool=pool, batch_definitions=[BatchDefinition(name=BATCH)])
+        for name, (_, handle, pool) in named.items()
     ]
     # Added at once: the settings are written anew with each.
     source = context.data_sources.add_exemplars(
@@ -126,18 +116,15 @@ def _write_context(folder: Path, settings: Settings, checks: Sequence[Check]) ->
         )
     )
     validations: dict[str, list[Any]] = {}
-    for check in checks:
+    for name, (suite_name, _, _) in named.items():
         # Nothing is added, so any row is enough.
-        content = (FOLDER / f"{check.suite}.json").read_text(encoding="utf-8").replace(ROW_FLOOR, "1")
-        spec = json.loads(content)
+        spec = json.loads((FOLDER / f"{suite_name}.json").read_text(encoding="utf-8").replace(ROW_FLOOR, "1"))
         # Data Docs show of each expectation its clause.
         expectations = [{**item, "description": item["meta"]["says"]} for item in spec["expectations"]]
-        suite = context.suites.add(
-            gx.ExpectationSuite(name=check.name, expectations=expectations, notes=spec["meta"]["about"])
-        )
-        batches = source.get_asset(check.name).get_batch_definition(BATCH)
-        validation = gx.ValidationDefinition(name=check.name, data=batches, suite=suite)
-        validations.setdefault(check.suite, []).append(context.validation_definitions.add(validation))
+        suite = gx.ExpectationSuite(name=name, expectations=expectations, notes=spec["meta"]["about"])
+        batches = source.get_asset(name).get_batch_definition(BATCH)
+        validation = gx.ValidationDefinition(name=name, data=batches, suite=context.suites.add(suite))
+        validations.setdefault(suite_name, []).append(context.validation_definitions.add(validation))
     for name, own in validations.items():
         actions = [UpdateDataDocsAction(name="data docs")]
         context.checkpoints.add(gx.Checkpoint(name=name, validation_definitions=own, actions=actions))
