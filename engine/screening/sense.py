@@ -26,6 +26,7 @@ TRIED, MOST_WRONG = 4, 1
 MOST_SEEDS = 16
 # Shuffled, fewer words may make sense by chance.
 MIN_WORDS = 6
+# The fields in which a vote says yes or no, and not the pole: the second with a number, from 1.
 SENSE, QUESTION = "sense", "question_"
 UNANSWERED = "(no vote answers it)"
 YES_NO: Mapping[str, bool] = {"yes": True, "no": False}
@@ -88,8 +89,12 @@ def list_trial_texts(plan: Plan) -> list[TrialText]:
     chosen = [*long_enough.items()][:TRIED]
     if len(chosen) < TRIED:
         return []
-    whole = [TrialText(trait, text, makes_sense=True) for text, trait in chosen]
-    return [*whole, *(TrialText(trait, _shuffle(text), makes_sense=False) for text, trait in chosen)]
+    tried = [TrialText(trait, text, makes_sense=True) for text, trait in chosen]
+    for text, trait in chosen:
+        words, joiner = _divide(text)
+        random.Random(text).shuffle(words)
+        tried.append(TrialText(trait, joiner.join(words), makes_sense=False))
+    return tried
 
 
 def judge_trial(judge: str, texts: Sequence[TrialText], right: Sequence[bool]) -> SenseTrial:
@@ -103,22 +108,11 @@ def name_question(number: int) -> str:
     return f"{QUESTION}{number}"
 
 
-def is_yes_no_field(name: str) -> bool:
-    """Whether a field is one in which a vote says yes or no, and not the pole."""
-    return name == SENSE or name.startswith(QUESTION)
-
-
 def read_yes_no(reply: Reply, field: str) -> bool | None:
     """Reads a yes or a no in the last object of a reply that has the field; None where there is neither."""
     given = [fields[field] for fields in _list_objects(reply) if field in fields]
     said = given[-1] if given else None
     return said if isinstance(said, bool) else YES_NO.get(str(said).strip(" .!").casefold())
-
-
-def read_answers(reply: Reply, questions: Sequence[Question]) -> tuple[tuple[str, bool | None], ...]:
-    """Reads the answers to the author's questions, each with its question."""
-    named = enumerate(questions, start=1)
-    return tuple((question.ask, read_yes_no(reply, name_question(number))) for number, question in named)
 
 
 def find_objection(
@@ -181,12 +175,6 @@ def _list_objects(reply: Reply) -> Sequence[Mapping[str, object]]:
 
 def _weigh(said: Sequence[bool | None]) -> int:
     return sum(answer is True for answer in said) - sum(answer is False for answer in said)
-
-
-def _shuffle(text: str) -> str:
-    words, joiner = _divide(text)
-    random.Random(text).shuffle(words)
-    return joiner.join(words)
 
 
 def _divide(text: str) -> tuple[list[str], str]:

@@ -26,20 +26,7 @@ from engine.errors import ProviderError, RequestRefusedError, RetryableProviderE
 from engine.llm.client.prices import add_costs
 from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.screening.sense import (
-    SENSE,
-    SenseTrial,
-    TrialText,
-    find_objection,
-    is_yes_no_field,
-    judge_trial,
-    list_trial_texts,
-    name_question,
-    read_answers,
-    read_probability,
-    read_yes_no,
-    write_decision,
-)
+from engine.screening import sense
 from engine.system.concurrency import gather_or_cancel, log_context
 from engine.text.formatting import quote_reply
 
@@ -79,7 +66,7 @@ class VotingJudge:
         self.gateway = gateway
         self.votes = votes if gateway else 0
         # What came of the trial by which it is decided whether the judge is asked for sense; None before it.
-        self.trial: SenseTrial | None = None
+        self.trial: sense.SenseTrial | None = None
         # Given the first votes on a round's texts before they are asked for; it may raise, and be given them again.
         self.ask_ahead: Callable[[Plan, Sequence[Request], ModelGateway], Awaitable[None]] | None = None
         self._is_any_read = False
@@ -145,22 +132,22 @@ class VotingJudge:
                 return replace(failed, votes=tuple(votes), cost_usd=add_costs(exemplar.cost_usd, *costs))
         judged = replace(exemplar, votes=tuple(votes), cost_usd=add_costs(exemplar.cost_usd, *costs))
         if outcome == exemplar.pole:
-            objection = find_objection(votes, plan.model.questions)
+            objection = sense.find_objection(votes, plan.model.questions)
             return replace(judged, reason=objection[0], detail=objection[1]) if objection else judged
         detail = f"the judge's votes: {', '.join(vote.answer for vote in votes)}"
         return replace(judged, reason="off_pole" if outcome == "neither" else "wrong_label", detail=detail)
 
-    async def _try(self, plan: Plan, gateway: ModelGateway, progress: Progress) -> SenseTrial:
+    async def _try(self, plan: Plan, gateway: ModelGateway, progress: Progress) -> sense.SenseTrial:
         """Tries the judge; an answer that cannot be read, or is refused, is wrong.
 
         Raises:
             RetryableProviderError: an answer does not come. It could come at the next start, which would then have
                 other votes asked for.
         """
-        texts = list_trial_texts(plan)
+        texts = sense.list_trial_texts(plan)
         progress.report(CallsPlanned(len(texts), judges=True))
 
-        async def ask(number: int, tried: TrialText) -> bool:
+        async def ask(number: int, tried: sense.TrialText) -> bool:
             decides = gateway.endpoint.decides
             request = make_vote_request(plan, tried.trait, tried.text, POLES[0], asks_sense=True, decides=decides)
             try:
@@ -168,10 +155,10 @@ class VotingJudge:
             except RequestRefusedError:
                 return False
             is_read = read_ballot(reply, plan.model.trait(tried.trait)) is not None
-            return is_read and read_yes_no(reply, SENSE) == tried.makes_sense
+            return is_read and sense.read_yes_no(reply, sense.SENSE) == tried.makes_sense
 
         right = await gather_or_cancel(ask(number, tried) for number, tried in enumerate(texts))
-        trial = judge_trial(gateway.endpoint.name, texts, right)
+        trial = sense.judge_trial(gateway.endpoint.name, texts, right)
         LOGGER.info("%s", trial)
         return trial
 
@@ -189,13 +176,16 @@ class VotingJudge:
             reply = await gateway.complete(request)
             costs.append(reply.cost_usd)
             said = read_ballot(reply, plan.model.trait(exemplar.trait))
-            answers = read_answers(reply, plan.model.questions)
+            answers = tuple(
+                (question.ask, sense.read_yes_no(reply, sense.name_question(place)))
+                for place, question in enumerate(plan.model.questions, start=1)
+            )
             is_whole = all(answer is not None for _, answer in answers)
             if said is not None and (is_whole or attempt == attempts - 1):
                 self._is_any_read = True
-                sense = read_yes_no(reply, SENSE) if self._asks_sense(exemplar) else None
-                probability = read_probability(reply) if decides else None
-                return Vote(gateway.endpoint.name, said, first, sense, answers, probability)
+                makes_sense = sense.read_yes_no(reply, sense.SENSE) if self._asks_sense(exemplar) else None
+                probability = sense.read_probability(reply) if decides else None
+                return Vote(gateway.endpoint.name, said, first, makes_sense, answers, probability)
             if said is None and not self._is_any_read:
                 self._unread[request.label] = reply.text
             if reply.finish == REFUSED:
@@ -242,10 +232,11 @@ def make_vote_request(
         decides: whether it is for a decision model.
     """
     asked = plan.model.trait(trait)
-    more = [SENSE] * asks_sense + [name_question(number) for number, _ in enumerate(plan.model.questions, start=1)]
+    named = map(sense.name_question, range(1, len(plan.model.questions) + 1))
+    more = [*[sense.SENSE] * asks_sense, *named]
     tokens = VOTE_TOKENS + YES_NO_TOKENS * len(more)
     if decides:
-        questions = write_decision(plan.model, asked, first, asks_sense)
+        questions = sense.write_decision(plan.model, asked, first, asks_sense)
         return Request(Prompt(text), tokens, 0.0, questions=questions, judges=True)
     prompt = write_vote_prompt(plan.model, asked, text, first, plan.language.name, asks_sense)
     schema = make_vote_schema([asked.label(pole) for pole in POLES], more)
@@ -293,7 +284,9 @@ def _find_said(reply: Reply) -> str:
     except UnreadableError as error:
         return "" if error.breaks_off or reply.finish == "length" else drop_thoughts(reply.text)
     given = [fields["answer"] for fields in objects if not isinstance(fields.get("answer", {}), dict)]
-    others = [value for name, value in objects[-1].items() if not is_yes_no_field(name)]
+    others = [
+        value for name, value in objects[-1].items() if name != sense.SENSE and not name.startswith(sense.QUESTION)
+    ]
     said = given[-1] if given else others or _OBJECT.sub("", drop_thoughts(reply.text))
     return "\n".join(item for item in (said if isinstance(said, list) else [said]) if isinstance(item, str))
 
