@@ -13,7 +13,7 @@ from functools import lru_cache
 import pyarrow as pa
 
 from engine.definitions.mistakes import Findings, validate_document
-from engine.definitions.outline import Outline, list_unnamed_sources, make_outline
+from engine.definitions.outline import ADDED_FILE, LABELLED_FILE, Outline, list_unnamed_sources, make_outline
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source, explaining, walk_stream
 from engine.definitions.sources.labelled_lines import gather_lines
@@ -50,8 +50,7 @@ def load_model(models_uri: str, handle: str) -> Model:
     model = parse_model(handle, content, lambda path: read_inside(folder, path), files)
     outline = _read_outline(handle, content)
     texts = read_own_texts(folder, outline.text_sources)
-    read = outline.name_files() | {source.path for source in list_unnamed_sources(outline, files)}
-    why = "no entry of `sources` in model.yaml names it"
+    read, why = outline.name_files() | {LABELLED_FILE, ADDED_FILE}, "no entry of `sources` in model.yaml names it"
     unnamed = tuple(Skipped(f"{handle}/{name}", why) for name in files if name not in read)
     if sum(file.texts for file in texts.files) == MAX_READ:
         unnamed += (Skipped("sources of the type texts", f"the first {MAX_READ:,} texts are read, and no more"),)

@@ -10,17 +10,8 @@ import pyarrow as pa
 
 from engine.definitions import schema
 from engine.definitions.mistakes import Findings, format_value
+from engine.definitions.sources import unlabelled
 from engine.definitions.sources.labelled_lines import CONTENT, Line, list_qualities, parse_quality, walk_labelled
-from engine.definitions.sources.unlabelled import (
-    FixedLabel,
-    OrdinaryText,
-    draw_ordinary,
-    list_noise_languages,
-    name_noise_file,
-    read_ordinary,
-    walk_ordinary,
-    walk_passages,
-)
 from engine.definitions.yaml_document import Path
 from engine.domain.language_tag import find_code, name_tag
 from engine.domain.model import Seed, Skipped, Trait
@@ -48,9 +39,9 @@ class Source:
     name: str
     mapping: Mapping[str, Trait | None] = field(hash=False)
     place: tuple[str, int | None, str]
-    labels: tuple[FixedLabel, ...] = ()
+    labels: tuple[unlabelled.FixedLabel, ...] = ()
     by_line: bool = False
-    texts: tuple[OrdinaryText, ...] = ()
+    texts: tuple[unlabelled.OrdinaryText, ...] = ()
     column: str = CONTENT
 
     @property
@@ -90,9 +81,9 @@ def walk_stream(source: Source, stream: BinaryIO, start: int = 1) -> Iterator[Li
         stream: its file; of ordinary texts, which come with the code, an empty one.
     """
     if source.type == "noise":
-        return walk_ordinary(source.name, source.texts, source.labels, start)
+        return unlabelled.walk_ordinary(source.name, source.texts, source.labels, start)
     if source.type == "file":
-        return walk_passages(source.name, stream, source.labels, source.by_line, start)
+        return unlabelled.walk_passages(source.name, stream, source.labels, source.by_line, start)
     is_csv = source.type == "csv"
     return walk_labelled(source.name, stream, is_csv, source.mapping, start, text_field=source.column)
 
@@ -176,7 +167,7 @@ class _Maker:
         labels = tuple((trait, 0.0) for trait in self.traits.values() if trait.type == "topic")
         if not labels:
             return self._skip("noise", None, "the model has no topic that ordinary texts could lie outside of")
-        code, known = find_code(self.language), list_noise_languages()
+        code, known = find_code(self.language), unlabelled.list_noise_languages()
         if code not in known:
             why = (
                 f"there are no ordinary texts in {name_tag(self.language)} here, only in "
@@ -184,13 +175,13 @@ class _Maker:
                 "quality 0"
             )
             return self._skip("noise", None, why)
-        texts = read_ordinary(code)
+        texts = unlabelled.read_ordinary(code)
         subjects = list(dict.fromkeys(item.subject for item in texts))
         for number, subject in enumerate(source.without):
             if subject not in subjects:
                 place = (*self.path, "without", number)
                 self.findings.add_unknown(place, subject, "a subject of the ordinary texts", subjects)
-        drawn, name = draw_ordinary(texts, source.without), name_noise_file(code)
+        drawn, name = unlabelled.draw_ordinary(texts, source.without), unlabelled.name_noise_file(code)
         return Source("noise", name, name, {}, self._locate(), labels, texts=drawn)
 
     def _skip(self, kind: str, named: str | None, why: str) -> Source | None:
@@ -215,7 +206,7 @@ class _Maker:
         targets = dict(self._walk_targets(entries))
         return ({name: targets.get(name) for name in entries} if entries else self.traits), column
 
-    def _resolve_labels(self, source: schema.TextEntry) -> tuple[FixedLabel, ...]:
+    def _resolve_labels(self, source: schema.TextEntry) -> tuple[unlabelled.FixedLabel, ...]:
         """Resolves the qualities that all passages have; without a mapping 1 for the model's only trait."""
         mapping = source.mapping
         if mapping is None:

@@ -95,7 +95,8 @@ def _read_all(folder: str, found: tuple[tuple[Source, tuple[_File, ...]], ...]) 
 def _walk_texts(source: Source, path: str, stream: BinaryIO) -> Generator[str | None, None, None]:
     """Yields the texts of a file, blank and missing ones too."""
     name = source.name + path.removeprefix(source.path)
-    walk = _walk_whole if path != source.path else WALKS[PurePosixPath(path).suffix.lower()[1:]]
+    is_whole = path != source.path
+    walk = partial(_walk_text, is_whole=True) if is_whole else WALKS[PurePosixPath(path).suffix.lower()[1:]]
     try:
         yield from walk(name, stream, source.column)
     except UnicodeDecodeError:
@@ -126,15 +127,10 @@ def _walk_parquet(name: str, stream: BinaryIO, column: str) -> Generator[str | N
         raise DefinitionError.of_file(name, str(error), ALLOWED_PARQUET) from error
 
 
-def _walk_lines(name: str, stream: BinaryIO, column: str) -> Generator[str | None]:
-    with opening_text(stream) as lines:
-        # Not from the lines themselves: a generator that is closed closes what it yields from.
-        yield from iter(lines.readline, "")
-
-
-def _walk_whole(name: str, stream: BinaryIO, column: str) -> Generator[str | None]:
+def _walk_text(name: str, stream: BinaryIO, column: str, is_whole: bool = False) -> Generator[str | None]:
     with opening_text(stream) as text:
-        yield text.read()
+        # Not from the lines themselves: a generator that is closed closes what it yields from.
+        yield from [text.read()] if is_whole else iter(text.readline, "")
 
 
 def _check_field(name: str, line: int | None, column: str, fields: list[str]) -> None:
@@ -148,5 +144,5 @@ WALKS: Mapping[str, _Walk] = {
     "csv": partial(_walk_table, is_csv=True),
     **dict.fromkeys(("jsonl", "ndjson"), partial(_walk_table, is_csv=False)),
     "parquet": _walk_parquet,
-    "txt": _walk_lines,
+    "txt": _walk_text,
 }
