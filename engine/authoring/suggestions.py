@@ -5,8 +5,7 @@ docs/decisions/000-measured.md has what they teach beside as many texts drawn bl
 """
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -33,19 +32,6 @@ MIN_SAMPLES, CANDIDATES = 10, 5
 # as that. On four sets of texts that people had labelled 97 to 98 of 100 such labels were right, of every number of
 # samples: with six a pole a tenth to a quarter of the texts have one, with twenty 61 of 100.
 SURE_PLACE, SURE_AUC = 0.5, 0.8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Places:
-    """Where texts lie on a trait's axis, shape (n,): 0 is the middle, -1 and 1 the means of its poles' samples.
-
-    ``has_middle`` says whether there are enough samples to know which texts it is unsure of, ``is_sure`` whether it is
-    good enough to tell labels.
-    """
-
-    at: Numbers
-    has_middle: bool
-    is_sure: bool
 
 
 def suggest_texts(
@@ -76,17 +62,25 @@ def suggest_texts(
             blocks.append(encode([text[:OPENING_CHARACTERS] for text in texts[start : start + BLOCK]]))
             on_placed(len(blocks[-1]))
         vectors = np.concatenate(blocks)
-    places = {} if vectors is None else dict(_find_places(model, vectors, embedder))
-    rows = _choose_rows(model, texts, vectors, places, count)
+    unsure, sure = ({}, {}) if vectors is None else _find_places(model, vectors, embedder)
+    rows = _choose_rows(model, texts, vectors, unsure, count)
     if not rows:
         missing = "all its texts have a label" if model.texts.drawn else "it has no texts without labels"
         source = "{type: texts, path: FILE, field: text}"
         raise InputError(f"{model.handle}: {missing}. Name some in the `sources` of its {MODEL_FILE}: {source}")
-    return _write_frame(model, [texts[row] for row in rows], rows, places)
+    return _write_frame(model, [texts[row] for row in rows], rows, sure)
 
 
-def _find_places(model: Model, vectors: Vectors, embedder: Embedder) -> Iterator[tuple[str, _Places]]:
-    """Finds where texts lie, by trait key; a trait without an axis, or without samples at both poles, is left out."""
+def _find_places(
+    model: Model, vectors: Vectors, embedder: Embedder
+) -> tuple[Mapping[str, Numbers], Mapping[str, Numbers]]:
+    """Finds where texts lie on the axes of traits, shape (n,): 0 is the middle, -1 and 1 the means of a pole's samples.
+
+    Returns:
+        By trait key the axes with enough samples to know which texts they are unsure of, and those that are good enough
+        to tell labels. A trait without an axis, or without samples at both poles, is in neither.
+    """
+    unsure, sure = dict[str, Numbers](), dict[str, Numbers]()
     for trait in model.traits:
         axis = fit_reference_axis(model, trait, embedder)
         seeds = [model.examples_at(trait.key, pole) for pole in POLES]
@@ -95,11 +89,13 @@ def _find_places(model: Model, vectors: Vectors, embedder: Embedder) -> Iterator
         high, low = (float((embedder.embed([seed.text for seed in its]) @ axis.vector).mean()) for its in seeds)
         if high > low:
             at = (vectors @ axis.vector - (high + low) / 2) * 2 / (high - low)
-            yield trait.key, _Places(at, min(map(len, seeds)) >= MIN_SAMPLES, (axis.auc or 0.0) >= SURE_AUC)
+            unsure |= {trait.key: at} if min(map(len, seeds)) >= MIN_SAMPLES else {}
+            sure |= {trait.key: at} if (axis.auc or 0.0) >= SURE_AUC else {}
+    return unsure, sure
 
 
 def _choose_rows(
-    model: Model, texts: Sequence[str], vectors: Vectors | None, places: Mapping[str, _Places], count: int
+    model: Model, texts: Sequence[str], vectors: Vectors | None, unsure: Mapping[str, Numbers], count: int
 ) -> list[int]:
     """Chooses ``count`` rows, an equal share for each trait; without vectors the first, which are a fair draw.
 
@@ -123,9 +119,9 @@ def _choose_rows(
         return rows
     for number, trait in enumerate(model.traits):
         share = (count - len(rows)) // (len(model.traits) - number)
-        end, half, place = len(rows) + share, share // 2, places.get(trait.key)
-        if place and place.has_middle:
-            nearest = [int(row) for row in np.argsort(np.abs(place.at), kind="stable") if row not in rows]
+        end, half = len(rows) + share, share // 2
+        if trait.key in unsure:
+            nearest = [int(row) for row in np.argsort(np.abs(unsure[trait.key]), kind="stable") if row not in rows]
             take(_spread(vectors, nearest[: CANDIDATES * half], half), half)
         left = end - len(rows)
         take(_spread(vectors, [row for row in range(len(texts)) if row not in rows], left), left)
@@ -143,16 +139,13 @@ def _spread(vectors: Vectors, rows: Sequence[int], count: int) -> list[int]:
     return [*middles, *(row for row in rows if row not in middles)]
 
 
-def _write_frame(
-    model: Model, texts: Sequence[str], rows: Sequence[int], places: Mapping[str, _Places]
-) -> pd.DataFrame:
+def _write_frame(model: Model, texts: Sequence[str], rows: Sequence[int], sure: Mapping[str, Numbers]) -> pd.DataFrame:
     keys = {trait.key for trait in model.traits}
     # A trait may have such a name, and its column then holds labels.
     id_name, text_name = "text_id" if "id" in keys else "id", CONTENT if TEXT in keys else TEXT
     frame = pd.DataFrame({id_name: [f"{hash_form(text):016x}" for text in texts], text_name: texts})
     for trait in model.traits:
-        place = places.get(trait.key)
-        at = place.at[list(rows)] if place and place.is_sure else np.zeros(len(rows))
+        at = sure[trait.key][list(rows)] if trait.key in sure else np.zeros(len(rows))
         frame[trait.key] = ""
         frame[trait.key + SUGGESTED] = [
             trait.label("positive" if each > 0 else "negative") if abs(each) >= SURE_PLACE else "" for each in at

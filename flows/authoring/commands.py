@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from engine.text.formatting import count_noun, quote_formulas
 from flows.cli.options import BEGIN, HAND_ON, LABELLED_HELP, HandleArgument, JsonOption, json_option
 
 if TYPE_CHECKING:
-    from engine.authoring.validation import Validation
+    pass
 
 app = typer.Typer()
 
@@ -66,7 +65,11 @@ def validate_command(
     else:
         for stray in strays:
             print(f"hint: {stray}")
-        print(_summarise(found, len(strays)))
+        wrong = sum(not item.is_valid for item in found)
+        hints_found = sum(len(item.hints) for item in found) + len(strays)
+        said = ["no mistakes" if not wrong else f"{wrong:,} with mistakes"]
+        said += [count_noun(hints_found, "hint")] if hints_found else []
+        print(f"{count_noun(len(found), 'model')}: {', '.join(said)}")
     raise typer.Exit(max(validation.exit_code for validation in found))
 
 
@@ -134,10 +137,3 @@ def gx_context_command(
     for name, checks in written.checks.items():
         print(f'  context.checkpoints.get("{name}").run()  # {count_noun(checks, "check")}')
     print(f"{written.place}/README.md says how it is opened.")
-
-
-def _summarise(found: "Sequence[Validation]", strays: int) -> str:
-    wrong = sum(not validation.is_valid for validation in found)
-    hints = sum(len(validation.hints) for validation in found) + strays
-    said = ["no mistakes" if not wrong else f"{wrong:,} with mistakes", *([count_noun(hints, "hint")] if hints else [])]
-    return f"{count_noun(len(found), 'model')}: {', '.join(said)}"
