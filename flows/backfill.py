@@ -120,9 +120,8 @@ async def work_through(
         # By which the deploy step sees whether the process is gone.
         mark = LeaseLabels("", datetime.now(UTC), name_process())
         await client.update_flow_run_labels(UUID(str(flow_run.get_id())), dict(mark.to_labels()))
-        children = await open_children(client, synthesize, len(ledger.rows))
-        worker, place = BackfillWorker(request, ledger, resources, children), settings.locate(settings.samples_uri)
-        try:
+        async with open_children(client, synthesize, len(ledger.rows)) as children:
+            worker, place = BackfillWorker(request, ledger, resources, children), settings.locate(settings.samples_uri)
             async with publish_ledger(place, ledger, worker.record_progress):
                 with watch_for_end(resources.watcher, worker), temporary_settings(NO_HEARTBEATS):
                     if request.part_size is None:
@@ -131,8 +130,6 @@ async def work_through(
                     else:
                         parts = PartDispatcher(client, place, worker, ledger, children.task_run_id, budget, logger)
                         await parts.work(request, request.part_size)
-        finally:
-            await children.close()
     return worker.stopped
 
 

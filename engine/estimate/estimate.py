@@ -96,7 +96,7 @@ def estimate_calls(
     """Estimates the calls of a run, as ``list_calls`` lists them."""
     amounts = [_estimate_kind(kind) for kind in kinds]
     bounds = [bound_call(example.request, kind.endpoint).usd for kind in kinds for example in kind.examples]
-    total = Spread(add_amounts([amount.likely for amount in amounts]), add_amounts([amount.most for amount in amounts]))
+    total = add_amounts(amounts)
     writing, judging = (
         ExpectedCalls(sum(kind.calls.likely for kind in those), speeds.count_seconds(those))
         for those in ([kind for kind in kinds if kind.judges == judges] for judges in (False, True))
@@ -116,18 +116,22 @@ def estimate_calls(
         writing=writing,
         judging=judging,
         seconds=None if known is None else round(known * left + OTHER_SECONDS, 1),
-        batched_usd=_price_batches(kinds),
+        batched_usd=_price_batches(kinds) if kinds else None,
     )
 
 
-def add_amounts(amounts: Sequence[Amount]) -> Amount:
+def add_amounts(amounts: Sequence[Spread[Amount]]) -> Spread[Amount]:
     """The sum of amounts, over kinds of calls or over models; without any nothing is called, and costs nothing."""
-    return Amount(
-        sum(amount.calls for amount in amounts),
-        sum(amount.tokens_in for amount in amounts),
-        sum(amount.tokens_out for amount in amounts),
-        add_costs(*(amount.cost_usd for amount in amounts)) if amounts else 0.0,
-    )
+
+    def add(each: Sequence[Amount]) -> Amount:
+        return Amount(
+            sum(amount.calls for amount in each),
+            sum(amount.tokens_in for amount in each),
+            sum(amount.tokens_out for amount in each),
+            add_costs(*(amount.cost_usd for amount in each)) if each else 0.0,
+        )
+
+    return Spread(add([amount.likely for amount in amounts]), add([amount.most for amount in amounts]))
 
 
 def format_estimate(estimate: Estimate) -> str:
@@ -212,9 +216,9 @@ def _price_batches(kinds: Sequence[CallKind]) -> Spread[float] | None:
         endpoints = [replace(kind.endpoint, price=find_place(kind.endpoint).price) for kind in kinds]
     except InputError:
         return None
-    amounts = [_estimate_kind(replace(kind, endpoint=each)) for kind, each in zip(kinds, endpoints, strict=True)]
-    likely = add_costs(*(amount.likely.cost_usd for amount in amounts))
-    most = add_costs(*(amount.most.cost_usd for amount in amounts))
+    priced = [_estimate_kind(replace(kind, endpoint=each)) for kind, each in zip(kinds, endpoints, strict=True)]
+    total = add_amounts(priced)
+    likely, most = total.likely.cost_usd, total.most.cost_usd
     return None if likely is None or most is None else Spread(likely, most)
 
 

@@ -1,12 +1,13 @@
 """Writes the dataset card, a sample set's ``README.md``, with the YAML header that the Hugging Face hub reads."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
 from engine.asking.held_out import choose_pool
-from engine.domain.model import Model, Pole, Pool
+from engine.domain.model import Model, Pool
 from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp
 from engine.store.layout import RUN_FOLDER, SAMPLES
 from engine.store.store import locate_set
@@ -26,7 +27,6 @@ def render_card(
     model: Model,
     stamp: RunStamp,
     kept: Sequence[Row],
-    counts: Mapping[tuple[str, Pole], int],
     synth_model: str,
     language: Language,
     verdict: str,
@@ -35,7 +35,6 @@ def render_card(
 
     Args:
         kept: the rows of ``samples.parquet``.
-        counts: kept rows by trait key and pole.
         verdict: the gate's verdict in one sentence.
     """
     pool = choose_pool(stamp.synth_type)
@@ -54,7 +53,7 @@ def render_card(
         run_folder=RUN_FOLDER,
         samples=SAMPLES,
         held_out=pool == "eval",
-        counts=counts,
+        counts=Counter((row["trait"], row["pole"]) for row in kept),
         shown=shown,
         synth_model=synth_model,
         verdict=verdict,

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from engine.domain.model import POLES, Model, Pole
 from engine.domain.samples import Reason, Row, RunStamp
-from engine.domain.verdict import ExpectationResult, Verdict
+from engine.domain.verdict import Verdict
 from engine.domain.votes import VoteCounts
 from engine.llm.gateway.budget import RunBudget
 from engine.report.costs import describe_spending, format_tokens, list_remarks
@@ -80,10 +80,6 @@ def render_report(data: ReportData) -> str:
             table=_pack_table(data),
         )
     )
-
-
-def _rank_result(result: ExpectationResult) -> tuple[bool, int]:
-    return result.success, SEVERITIES.get(result.severity, 2)
 
 
 @cache

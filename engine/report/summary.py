@@ -16,7 +16,7 @@ from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import count_shares
 from engine.axis.pole_scores import measure_pole_positions
 from engine.choosing.rounds import Rounds
-from engine.domain.model import POLES, Model, Seed
+from engine.domain.model import Model, Seed
 from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
 from engine.domain.verdict import PoleVariety, Verdict
 from engine.domain.votes import count_votes
@@ -71,10 +71,7 @@ def make_sample_set(
     attached = kept if verdict.success else []
     report = make_report_data(rounds, stamp, verdict, gateway, attached, rejected)
     said = f"{capitalise(state_outcome(rounds, verdict))}."
-    counts = (
-        rounds.count_kept() if verdict.success else {(trait.key, pole): 0 for trait in model.traits for pole in POLES}
-    )
-    card = render_card(model, stamp, attached, counts, gateway.endpoint.name, rounds.plan.language, said)
+    card = render_card(model, stamp, attached, gateway.endpoint.name, rounds.plan.language, said)
     documents = {
         VERDICT: json.dumps(_make_verdict_document(rounds, verdict, report), indent=2, ensure_ascii=False) + "\n",
         REPORT: render_report(report),

@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def render_review_page(stored: StoredSet, run_page: str | None = None) -> str:
         "run": stored.run_id,
         "run_page": run_page,
         "traits": data["traits"],
-        "rows": _pack_rows(rows, data["samples"]),
+        "rows": [_pack_row(row, data["samples"].get(str(row["id"]), {})) for row in rows],
         "decisions": {str(sample_id): said for sample_id, said in sum_up(decisions).items() if sample_id in ids},
         "corrections": {str(sample_id): text for sample_id, text in list_corrections(decisions).items()},
     }
@@ -109,23 +109,17 @@ def list_changes(manifest: Mapping[str, Any]) -> Iterator[str]:
             yield f"{len(named):,} {what}: {join_words(named)}"
 
 
-def _pack_rows(rows: Sequence[Row], samples: Mapping[str, Any]) -> list[dict[str, Any]]:
-    packed = []
-    for row in rows:
-        shown = samples.get(str(row["id"]), {})
-        # Ids as texts: they are keys on the page.
-        nearest = [str(shown["nearest"][0]), shown["nearest"][1]] if shown.get("nearest") else None
-        packed.append(
-            {
-                "id": str(row["id"]),
-                **{name: row[name] for name in ("trait", "pole", "text")},
-                "pair": row["pair_id"],
-                "subject": json.loads(row["scenario"]).get("subject", ""),
-                **{name: shown.get(name) for name in ("position", "side")},
-                "nearest": nearest,
-            }
-        )
-    return packed
+def _pack_row(row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page has of a row; ids as texts, since they are keys there."""
+    nearest = shown.get("nearest")
+    return {
+        "id": str(row["id"]),
+        **{name: row[name] for name in ("trait", "pole", "text")},
+        "pair": row["pair_id"],
+        "subject": json.loads(row["scenario"]).get("subject", ""),
+        **{name: shown.get(name) for name in ("position", "side")},
+        "nearest": [str(nearest[0]), nearest[1]] if nearest else None,
+    }
 
 
 def _write_kept(stored: StoredSet) -> str:

@@ -1,7 +1,7 @@
 """A person's decision on a proposed set, and the rows that stand and are left out by it."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from engine.store.layout import PROPOSED
 from engine.store.proposals import Decision, list_decided, read_rows, sum_up
 from engine.store.store import StoredSet
 from engine.text.embedding import Embedder
+from engine.text.formatting import name_some
 from engine.text.language import decide_language
 
 NAMED_IDS = 5
@@ -56,9 +57,12 @@ def settle(stored: StoredSet, review: PersonReview) -> tuple[list[Row], list[int
         InputError: the decision names a sample that is not in the proposal, or a pole would have none.
         StoreError: the proposal cannot be read.
     """
-    rows = read_rows(stored, PROPOSED)
-    _check_ids(stored.run_id, [row["id"] for row in rows], (*review.left_out, *review.other_pole))
-    named = {*review.left_out, *review.other_pole}
+    rows, named = read_rows(stored, PROPOSED), {*review.left_out, *review.other_pole}
+    if unknown := sorted(named - {row["id"] for row in rows}):
+        raise InputError(
+            f"The proposal of run {stored.run_id} has no sample {name_some(list(map(str, unknown)), NAMED_IDS)}. Its "
+            "report shows the id of each sample. Nothing was changed"
+        )
     room = Counter((row["trait"], row["pole"]) for row in rows if row["id"] in named)
     standing: list[Row] = []
     for row in rows:
@@ -105,21 +109,6 @@ def measure_standing(model: Model, rows: Sequence[Row], embedder: Embedder) -> t
         for pole in POLES
         if (own := [row["text"] or "" for row in rows if (row["trait"], row["pole"]) == (trait.key, pole)])
     )
-
-
-def _check_ids(run_id: str, known: Collection[int], named: Sequence[int]) -> None:
-    """Checks that each named sample is one of a proposal.
-
-    Raises:
-        InputError: some are not; the message names the first ones.
-    """
-    if unknown := sorted({*named} - {*known}):
-        first = ", ".join(map(str, unknown[:NAMED_IDS]))
-        more = f" and {len(unknown) - NAMED_IDS} more" if len(unknown) > NAMED_IDS else ""
-        raise InputError(
-            f"The proposal of run {run_id} has no sample {first}{more}. Its report shows the id of each sample. "
-            "Nothing was changed"
-        )
 
 
 def _move(row: Row) -> Row:

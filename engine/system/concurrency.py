@@ -1,11 +1,13 @@
-"""What asyncio's tasks need besides: fields for their log lines, and errors and cancellation that fit a run.
+"""What tasks and threads need besides: fields for their log lines, and errors and ends that fit a run.
 
 Fields such as run and cell are set where a step begins and read where a line is written. Each task has its own, and so
 has each thread that runs in a copy of its caller's context. Runs that share a process do not see each other's.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+import contextvars
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -34,6 +36,33 @@ def add_log_context(**fields: object) -> None:
 def read_log_context() -> Mapping[str, object]:
     """The fields that a log line written now would carry."""
     return _FIELDS.get()
+
+
+@contextmanager
+def repeating_in_thread(
+    work: Callable[[], object], seconds: float, join_seconds: float | None = None
+) -> Iterator[None]:
+    """Does something every so many seconds while the block runs, whatever keeps the event loop or the caller busy.
+
+    The thread has a copy of its caller's context, as Prefect's client needs; to have it is slow, so it has it once.
+
+    Args:
+        work: ends the repetition where it returns False.
+        join_seconds: for how long the end of the block waits for work under way; None: until that is done.
+    """
+    stopping = threading.Event()
+
+    def repeat() -> None:
+        while not stopping.wait(seconds) and work() is not False:
+            pass
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(repeat,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join(join_seconds)
 
 
 async def gather_or_cancel(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:

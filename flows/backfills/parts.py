@@ -12,12 +12,7 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterId,
-    FlowRunFilterParentFlowRunId,
-    FlowRunFilterTags,
-)
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.exceptions import Abort, ObjectNotFound, PrefectException
@@ -100,8 +95,7 @@ class PartDispatcher:
 
     async def _adopt(self) -> None:
         """Takes over the parts that an earlier start of this run queued; of those that are over, what they spent."""
-        parent = FlowRunFilterParentFlowRunId(any_=[UUID(str(flow_run.get_id()))])
-        wanted = FlowRunFilter(parent_flow_run_id=parent, tags=FlowRunFilterTags(all_=[PART]))
+        wanted = FlowRunFilter(parent_flow_run_id={"any_": [flow_run.get_id()]}, tags={"all_": [PART]})
         for run in await read_runs(self.client, wanted):
             is_over = run.state is not None and run.state.is_final()
             share_usd = run.parameters["max_cost_usd"] if self._is_divided else None
@@ -182,7 +176,7 @@ class PartDispatcher:
         """Takes in the rows of the parts that workers have begun, and the ends of parts."""
         if not self._queued:
             return
-        for run in await read_runs(self.client, FlowRunFilter(id=FlowRunFilterId(any_=list(self._queued)))):
+        for run in await read_runs(self.client, FlowRunFilter(id={"any_": list(self._queued)})):
             if run.state is None or run.state.is_scheduled():
                 continue
             part = self._queued[run.id]

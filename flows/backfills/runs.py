@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -101,18 +100,19 @@ class ChildRuns:
         result: RunResult | Exception = await state.aresult(raise_on_failure=False)
         return result
 
-    async def close(self) -> None:
-        """Completes the task run that the children hang on; a server that is away is no reason to fail."""
-        with suppress(httpx.HTTPError, PrefectException):
-            await self._client.set_task_run_state(self.task_run_id, Completed(), force=True)
 
-
-async def open_children(client: PrefectClient, flow: Flow[..., Any], count: int) -> ChildRuns:
-    """The child runs of the flow run that this is called in, none of them created yet."""
+@asynccontextmanager
+async def open_children(client: PrefectClient, flow: Flow[..., Any], count: int) -> AsyncIterator[ChildRuns]:
+    """The child runs of the flow run that this is called in, none of them created yet when the block begins."""
     parent_id, attempt = UUID(str(flow_run.get_id())), flow_run.get_run_count()
     name = count_noun(count, "model")
     made = await client.create_task_run(_models, parent_id, f"models-{attempt}", name=name, state=Running())
-    return ChildRuns(client, flow, made.id)
+    try:
+        yield ChildRuns(client, flow, made.id)
+    finally:
+        # A server that is away is no reason to fail.
+        with suppress(httpx.HTTPError, PrefectException):
+            await client.set_task_run_state(made.id, Completed(), force=True)
 
 
 async def read_runs(client: PrefectClient, wanted: FlowRunFilter) -> list[FlowRun]:
@@ -162,7 +162,14 @@ def make_shared_budget(
         return None
     whole = flow_run.get_parent_flow_run_id() if PART in flow_run.get_tags() else flow_run.get_id()
     limit = SharedLimit(f"backfill {whole}", max_cost_usd) if waits or settings.replies_place.is_shared else None
-    budget = Budget(max_cost_usd, partial(_refuse, max_cost_usd), limit)
+
+    def refuse(bound_usd: float) -> SharedBudgetError:
+        return SharedBudgetError(
+            f"The backfill's limit of {format_cost(max_cost_usd)} is reached: what is left is less than the "
+            f"{format_cost(bound_usd)} that the next call could cost. The replies are kept and not paid twice"
+        )
+
+    budget = Budget(max_cost_usd, refuse, limit)
     budget.spend(spent_usd)
     return budget
 
@@ -170,10 +177,3 @@ def make_shared_budget(
 @task(name="models")
 def _models() -> None:
     """The task whose run the children hang on; it is never called."""
-
-
-def _refuse(max_cost_usd: float, bound_usd: float) -> SharedBudgetError:
-    return SharedBudgetError(
-        f"The backfill's limit of {format_cost(max_cost_usd)} is reached: what is left is less than the "
-        f"{format_cost(bound_usd)} that the next call could cost. The replies are kept and not paid twice"
-    )

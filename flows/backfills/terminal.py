@@ -24,12 +24,14 @@ from engine.estimate.planned_run import PlannedRun
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.settings import Settings
 from engine.text.formatting import count_noun, format_cost, format_seconds, name_some
-from flows.backfills.worker import CHECKED_AT_ONCE, MODELS_LOGGER
+from flows.backfills.worker import MODELS_LOGGER
 from flows.cli.console import make_console, make_live, make_table, say_reading
 from flows.cli.plan import plan_run
 
 # A plan takes up to some seconds to make, so a few stand for all.
 MAX_ESTIMATED = 5
+# Each reads a definition and the manifests of a model, from an object store perhaps.
+CHECKED_AT_ONCE = 16
 # What a model takes of two cores beside its calls; half of it where they are idle (docs/guides/operate).
 MODEL_SECONDS = 1.0
 # What is told beside the models that are done.
@@ -65,17 +67,11 @@ class Outlook:
     @property
     def total(self) -> Spread[Amount]:
         """The sum over the planned runs."""
-        totals = [estimate.total for estimate in self.estimates]
-        return Spread(add_amounts([total.likely for total in totals]), add_amounts([total.most for total in totals]))
+        return add_amounts([estimate.total for estimate in self.estimates])
 
-    @property
-    def calls(self) -> int:
-        """The likely calls of all models, 0 where it is not known."""
-        return round(self._scale * self.total.likely.calls)
-
-    @property
-    def _scale(self) -> float:
-        return len(self.handles) / len(self.estimates) if self.estimates else 0.0
+    def scale(self, amount: float) -> float:
+        """What all models take, where those that are planned take so much."""
+        return amount * len(self.handles) / len(self.estimates) if self.estimates else 0.0
 
     def find_seconds(self, models_at_once: int) -> float | None:
         """How long all models are likely to take; None where that is not known of some. On an embedded model they wait
@@ -87,22 +83,16 @@ class Outlook:
         calls = sum(max((each.seconds or 0.0) - OTHER_SECONDS, 0.0) for each in self.estimates)
         # A run's own seconds have the limit in them, and less is to be asked where replies are kept.
         limited = min(calls, self.total.likely.calls * 60 / self.requests_per_minute)
-        return OTHER_SECONDS + self._scale * max(calls / at_once, limited, MODEL_SECONDS * len(self.estimates))
-
-    @property
-    def likely_usd(self) -> float | None:
-        """The likely cost of all models; None where it is not known."""
-        likely_usd = self.total.likely.cost_usd
-        return None if likely_usd is None else self._scale * likely_usd
+        return OTHER_SECONDS + self.scale(max(calls / at_once, limited, MODEL_SECONDS * len(self.estimates)))
 
     def describe_cost(self) -> str:
         """The likely and the most cost of all models, “which cost nothing” where that is so."""
         if all(estimate.is_free for estimate in self.estimates):
             return "which cost nothing"
-        most_usd = self.total.most.cost_usd
-        said = [format_cost(self.likely_usd), format_cost(None if most_usd is None else self._scale * most_usd)]
+        costs = self.total.likely.cost_usd, self.total.most.cost_usd
+        said = [format_cost(None if cost_usd is None else self.scale(cost_usd)) for cost_usd in costs]
         batched = [each.batched_usd.likely for each in self.estimates if each.batched_usd is not None]
-        half = f", or likely {format_cost(self._scale * sum(batched))} with --batch=all"
+        half = f", or likely {format_cost(self.scale(sum(batched)))} with --batch=all"
         return f"likely {said[0]}, at most {said[1]}{half if len(batched) == len(self.estimates) else ''}"
 
 
@@ -169,15 +159,17 @@ def describe_begin(outlook: Outlook, request: BackfillRequest) -> str:
         seconds = outlook.find_seconds(request.models_at_once)
         time = "" if seconds is None else f"; about {format_seconds(seconds)}"
         names = ", ".join(dict.fromkeys(name for each in estimates for name in each.prices))
+        calls = count_noun(round(outlook.scale(outlook.total.likely.calls)), "call")
         some = f" (by {len(estimates)} of the {len(outlook.handles)} models)"
         lines.append(
-            f"Estimate: about {count_noun(outlook.calls, 'call')} to {names}, {outlook.describe_cost()}{time}"
+            f"Estimate: about {calls} to {names}, {outlook.describe_cost()}{time}"
             + (some if len(estimates) < len(outlook.handles) else "")
         )
         limits = sorted({each.limit_usd for each in estimates if each.limit_usd is not None})
         each = f"{' or '.join(map(format_cost, limits))} for each model" if limits else "none for a model"
         together = "none" if request.max_cost_usd is None else format_cost(request.max_cost_usd)
-        share = math.inf if request.max_cost_usd is None else request.max_cost_usd / (outlook.likely_usd or math.inf)
+        likely_usd = outlook.scale(outlook.total.likely.cost_usd or 0.0) or math.inf
+        share = math.inf if request.max_cost_usd is None else request.max_cost_usd / likely_usd
         ends = f", where it is likely to stop with some {100 * share:.0f} % done" if 0 < share < 1 else ""
         lines.append(f"Limits on cost: {each}, {together} for all together{ends}")
     return "\n".join(lines)

@@ -29,6 +29,7 @@ from engine.errors import (
 )
 from engine.estimate.forecast import RunForecast
 from engine.llm.batches.outbox import BatchRun
+from engine.system.concurrency import gather_or_cancel
 from engine.text.formatting import capitalise
 from flows.backfills.runs import ChildRuns, find_awaited
 from flows.run.resources import RunResources
@@ -39,8 +40,6 @@ COMMON_ERRORS = (ProviderError, StoreError, OrchestratorError)
 MAX_COMMON_ERRORS = 3
 MODELS_LOGGER = "exemplars.models"
 LOGGER = logging.getLogger(MODELS_LOGGER)
-# Each reads a definition and the manifests of a model, from an object store perhaps.
-CHECKED_AT_ONCE = 16
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +54,6 @@ class BackfillWorker:
     _children: ChildRuns
     stopped: BaseException | None = None
     parts_usd: float = 0.0
-    _working: dict[str, RunForecast] = field(default_factory=dict)
     # The runs that wait for a batch, by handle.
     _awaited: dict[str, BatchRun] = field(default_factory=dict)
     _common_errors: int = 0
@@ -65,23 +63,11 @@ class BackfillWorker:
         if self._request.batch != "none":
             self._awaited = await asyncio.to_thread(find_awaited, self._resources.settings, self._request)
         waiting = iter(rows)
-        working = [asyncio.create_task(self._work_through(waiting)) for _ in range(self._request.models_at_once)]
-        try:
-            await asyncio.gather(*working)
-        finally:
-            for task in working:
-                task.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
+        await gather_or_cancel(self._work_through(waiting) for _ in range(self._request.models_at_once))
 
     async def filter_unfinished(self, rows: Sequence[ModelRow]) -> list[ModelRow]:
         """The rows of the models that have something to do; the others are recorded as skipped."""
-        gate = asyncio.Semaphore(CHECKED_AT_ONCE)
-
-        async def is_done(row: ModelRow) -> bool:
-            async with gate:
-                return self.stopped is None and await self._skip(row)
-
-        found = await asyncio.gather(*map(is_done, rows))
+        found = await gather_or_cancel(map(self._skip, rows))
         return [row for row, done in zip(rows, found, strict=True) if not done]
 
     def stop(self, error: BaseException, at_once: bool) -> None:
@@ -99,8 +85,9 @@ class BackfillWorker:
 
     def record_progress(self) -> None:
         """Records in the ledger how far the models under way are."""
-        for handle, forecast in self._working.items():
-            self._ledger.update(handle, **_describe_progress(forecast))
+        for row in self._ledger.list_in("runs"):
+            if (forecast := self._resources.forecasts.get(str(row.run_id))) is not None:
+                self._ledger.update(row.handle, **_describe_progress(forecast))
         shared = self._resources.shared
         if shared is not None and shared.budget is not None:
             self._ledger.spent_usd = max(0.0, shared.budget.spent_usd - self.parts_usd)
@@ -134,14 +121,14 @@ class BackfillWorker:
             self.stop(said, at_once=False)
             return
         run_id, forecast = str(run.id), RunForecast()
-        self._working[row.handle] = self._resources.forecasts[run_id] = forecast
+        self._resources.forecasts[run_id] = forecast
         begun = self._ledger.update(row.handle, state="runs", note="", run_id=run_id)
         LOGGER.debug("%s: begun", row.handle, extra={"event": begun})
         try:
             # In an asyncio task of its own, which is cancelled apart from this one.
             outcome: object = (await asyncio.gather(self._children.run(run), return_exceptions=True))[0]
         finally:
-            del self._working[row.handle], self._resources.forecasts[run_id]
+            del self._resources.forecasts[run_id]
         if isinstance(outcome, TerminationSignal):
             raise outcome
         left: SkipReason | None = None

@@ -10,15 +10,7 @@ from types import MappingProxyType
 import httpx
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterEndTime,
-    FlowRunFilterExpectedStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
+from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
 from prefect.client.schemas.objects import State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events import emit_event
@@ -76,15 +68,10 @@ def list_troubled(
     Args:
         made: when each model, by its tag, has got its last set.
     """
-    ended = FlowRunFilter(
-        end_time=FlowRunFilterEndTime(after_=now - DAY, before_=now),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=TROUBLED)),
-    )
-    late = FlowRunFilter(
-        expected_start_time=FlowRunFilterExpectedStartTime(after_=now - DAY, before_=now - LATE),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-    )
-    ours, newest = FlowFilter(name=FlowFilterName(any_=list(FLOW_NAMES))), FlowRunSort.EXPECTED_START_TIME_DESC
+    day, due = {"after_": now - DAY, "before_": now}, {"after_": now - DAY, "before_": now - LATE}
+    ended = FlowRunFilter(end_time=day, state={"type": {"any_": TROUBLED}})
+    late = FlowRunFilter(expected_start_time=due, state={"type": {"any_": [StateType.SCHEDULED]}})
+    ours, newest = FlowFilter(name={"any_": list(FLOW_NAMES)}), FlowRunSort.EXPECTED_START_TIME_DESC
     for wanted in (ended, late):
         for run in client.read_flow_runs(flow_filter=ours, flow_run_filter=wanted, sort=newest, limit=MOST_RUNS):
             state = run.state

@@ -3,7 +3,6 @@
 import json
 import logging
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +34,7 @@ from engine.report.wording import EXPLANATIONS, describe_others, mark_rejected, 
 from engine.run.job import Job
 from engine.store.changes import read_table
 from engine.store.layout import REJECTED, SAMPLES, VERDICT
+from engine.system.concurrency import repeating_in_thread
 from engine.system.filesystem import read_bytes
 from engine.text.formatting import capitalise, count_noun, name_reason
 from flows.cli.console import make_console, make_live
@@ -106,28 +106,11 @@ def watch(job: Job) -> Iterator[None]:
     logger.propagate = False
     logger.addHandler(progress)
     try:
-        with make_live(console, progress.draw) if console.is_terminal else _breaking_silence(progress):
+        silence = repeating_in_thread(progress.break_silence, INTERVAL_SECONDS)
+        with make_live(console, progress.draw) if console.is_terminal else silence:
             yield
     finally:
         logger.removeHandler(progress)
-
-
-@contextmanager
-def _breaking_silence(progress: RunProgress) -> Iterator[None]:
-    """Has lines come inside the block where no event does."""
-    ended = threading.Event()
-
-    def print_lines() -> None:
-        while not ended.wait(INTERVAL_SECONDS):
-            progress.break_silence()
-
-    thread = threading.Thread(target=print_lines, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _word(event: Event) -> str:

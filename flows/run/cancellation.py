@@ -1,21 +1,20 @@
 """Watches, for all runs of this process, whether somebody has ended one of them; their worker may be gone."""
 
 import asyncio
-import contextvars
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort, PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from engine.errors import RunInterruptedError
+from engine.system.concurrency import repeating_in_thread
 from flows.run.labels import AGAIN
 
 # A run that is cancelled must make no more calls after 5 s (issue 5). Its worker hears of that by an event, and took
@@ -33,7 +32,6 @@ class CancellationWatcher:
 
     _client: SyncPrefectClient
     _watched: dict[UUID, tuple[OnEnd, Explain]] = field(default_factory=dict)
-    _stopping: threading.Event = field(default_factory=threading.Event)
     _all_stopped: BaseException | None = None
 
     @contextmanager
@@ -72,33 +70,22 @@ class CancellationWatcher:
     @contextmanager
     def open(self) -> Iterator["CancellationWatcher"]:
         """The watcher, which asks Prefect every ``CHECK_SECONDS`` inside the block."""
-        # The thread's own context, entered once: to make Prefect's settings anew takes 20 ms of the processor.
-        thread = threading.Thread(
-            target=contextvars.copy_context().run, args=(self._run,), daemon=True, name="cancellation"
-        )
-        thread.start()
-        try:
+        with ExitStack() as stack:
+            # It asks once: where Prefect does not answer the next look will tell.
+            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+                stack.enter_context(repeating_in_thread(self._check_runs, CHECK_SECONDS, JOIN_SECONDS))
             yield self
-        finally:
-            self._stopping.set()
-            thread.join(JOIN_SECONDS)
-
-    def _run(self) -> None:
-        # It asks once: where Prefect does not answer the next look will tell.
-        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-            while not self._stopping.wait(CHECK_SECONDS):
-                with suppress(httpx.HTTPError, PrefectException):
-                    self._check_runs()
 
     def _check_runs(self) -> None:
         watched = dict(self._watched)
         if not watched:
             return
-        runs = self._client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=list(watched))))
-        for run in runs:
-            error = watched[run.id][1](run.state)
-            if error is not None:
-                self.notify(run.id, error)
+        wanted = FlowRunFilter(id={"any_": list(watched)})
+        with suppress(httpx.HTTPError, PrefectException):
+            for run in self._client.read_flow_runs(flow_run_filter=wanted):
+                error = watched[run.id][1](run.state)
+                if error is not None:
+                    self.notify(run.id, error)
 
 
 def explain_end(state: State | None) -> RunInterruptedError | Abort | None:

@@ -89,13 +89,11 @@ async def open_rate_limiter(settings: Settings, logger: Logger) -> AsyncIterator
 
 def list_rates(settings: Settings) -> list[Rate]:
     """The rates that the settings set; tokens come first, since those that were taken in vain are given back."""
-    requests, tokens = settings.requests_per_minute, settings.tokens_per_minute
-    rates = []
-    if tokens is not None:
-        rates.append(Rate(TOKENS, "EXEMPLARS_TOKENS_PER_MINUTE", tokens, grain=100))
-    if requests is not None:
-        rates.append(Rate(REQUESTS, "EXEMPLARS_REQUESTS_PER_MINUTE", requests, grain=1000))
-    return rates
+    rates = (
+        (TOKENS, "EXEMPLARS_TOKENS_PER_MINUTE", settings.tokens_per_minute, 100),
+        (REQUESTS, "EXEMPLARS_REQUESTS_PER_MINUTE", settings.requests_per_minute, 1000),
+    )
+    return [Rate(name, setting, number, grain) for name, setting, number, grain in rates if number is not None]
 
 
 @dataclass(eq=False)

@@ -100,7 +100,6 @@ class RunResources:
         with lease.watching(self.watcher):
             try:
                 await asyncio.to_thread(lease.acquire, flow_run.get_tags())
-                lease.renew_in_thread()
                 if skipped := await asyncio.to_thread(self.find_skip_reason, handle):
                     raise ModelBusyError(skipped.reason, skipped.run_id)
                 yield lease

@@ -5,8 +5,6 @@ sets its variable, as in a script or a notebook that calls a flow: longer than t
 their own, whoever calls them.
 """
 
-import contextvars
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,6 +16,7 @@ from prefect.context import FlowRunContext
 from prefect.events import emit_event
 
 from engine.settings import Settings, read_settings
+from engine.system.concurrency import repeating_in_thread
 from flows.observability.logs import Logger, ignore_closed_output, set_up_logs
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
@@ -48,23 +47,14 @@ async def sending_heartbeats() -> AsyncIterator[None]:
     assert context.flow_run is not None
     run = context.flow_run
     resource, flow = name_resources(run, context.flow.name)
-    stopping = threading.Event()
 
     def beat() -> None:
-        while True:
-            emit_event(HEARTBEAT, resource, related=[flow])
-            if stopping.wait(HEARTBEAT_SECONDS):
-                return
+        emit_event(HEARTBEAT, resource, related=[flow])
 
-    # The thread has to know Prefect's settings, which have the server's address.
-    beating = threading.Thread(target=contextvars.copy_context().run, args=(beat,), daemon=True)
-    beating.start()
-    try:
+    beat()
+    # One that came after the run's end would have the automations wait for the next.
+    with repeating_in_thread(beat, HEARTBEAT_SECONDS):
         yield
-    finally:
-        stopping.set()
-        # One that came after the run's end would have the automations wait for the next.
-        beating.join()
 
 
 def name_resources(run: FlowRun, flow_name: str) -> tuple[dict[str, str], dict[str, str]]:

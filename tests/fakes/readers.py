@@ -6,7 +6,6 @@ The readers are imported where they read: each process that collects tests would
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow.dataset
@@ -91,8 +90,7 @@ READERS: Mapping[str, Read] = {
 def _put(store: Path | str, name: str, handle: str, count: int, pool: Pool = "train") -> StoredSet:
     stamp = replace(make_stamp(f"{name}-{handle}"), synth_type="enrich" if pool == "eval" else "from_traits")
     rows = [make_row(make_exemplar("One."), stamp, None)]
-    counts: dict[Any, int] = {("clarity", "positive"): count // 2, ("clarity", "negative"): count // 2}
     model = replace(make_model(), handle=handle)
-    card = render_card(model, stamp, rows, counts, "openai/test", Language(), "Attached.")
+    card = render_card(model, stamp, rows, "openai/test", Language(), "Attached.")
     documents = {CARD: card, VERDICT: "{}\n", REPORT: "<html></html>\n"}
     return attach_set(store, stamp.run_id, count, pool=pool, handle=handle, rejected=REJECTED_ROWS, documents=documents)

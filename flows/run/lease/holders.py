@@ -9,12 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    FlowRunFilterTags,
-)
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
@@ -33,7 +28,6 @@ class Holder:
     run_id: UUID
     labels: LeaseLabels
     gone: bool | None
-    over: bool
 
     @property
     def process(self) -> tuple[UUID, str]:
@@ -50,16 +44,14 @@ def list_holders(client: SyncPrefectClient, handle: str, over: bool = False) -> 
     Args:
         over: in their place the latest that have ended, and did not release their lease.
     """
+    types = list(OVER if over else AT_WORK)
     runs = client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(
-            tags=FlowRunFilterTags(all_=[name_tag(handle)]),
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(OVER if over else AT_WORK))),
-        ),
+        flow_run_filter=FlowRunFilter(tags={"all_": [name_tag(handle)]}, state={"type": {"any_": types}}),
         sort=FlowRunSort.END_TIME_DESC if over else FlowRunSort.START_TIME_DESC,
         limit=OVER_LOOKED_AT if over else None,
     )
     return [
-        Holder(run.id, labels, is_gone(labels.process), over)
+        Holder(run.id, labels, is_gone(labels.process))
         for run in runs
         if (labels := read_lease_labels(run.labels)) is not None and labels.lease_id
     ]

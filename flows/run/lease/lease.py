@@ -7,12 +7,11 @@ restarted or two runs took over at once, lets in none.
 """
 
 import asyncio
-import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
@@ -22,6 +21,7 @@ from prefect.exceptions import Abort
 from prefect.states import Crashed
 
 from engine.errors import ModelBusyError
+from engine.system.concurrency import repeating_in_thread
 from flows.observability.logs import Logger
 from flows.run.cancellation import CancellationWatcher, explain_end
 from flows.run.labels import NO_LEASE_LABELS, LeaseLabels, name_tag
@@ -37,36 +37,32 @@ JOIN_SECONDS = 5.0
 CONFIRM_PAUSES = (0.0, 0.5, 1.0, 2.0)
 
 
-@dataclass(slots=True, eq=False)
 class Lease:
     """The lease of one model, as one flow run sees it. Its methods that ask Prefect block, so they are called in a
     thread.
     """
 
-    _client: SyncPrefectClient
-    _handle: str
-    _run_id: UUID
-    _logger: Logger
-    patience_seconds: float = PATIENCE_SECONDS
-    renew_seconds: float = RENEW_SECONDS
-    waits: bool = False
-    _held: bool = False
-    _is_past_stopping: bool = False
-    _lost: BaseException | None = None
-    _on_loss: Callable[[BaseException], object] = lambda _: None
-    _stopping: threading.Event = field(default_factory=threading.Event)
-    # One thread at a time asks for the slot or gives it back.
-    _turn: threading.RLock = field(default_factory=threading.RLock)
-    _renewal: threading.Thread | None = None
-    _slot: Slot = field(init=False)
-    _labels: LeaseLabels = field(init=False)
-    # This process, and those whose lease ran out though nobody can tell whether they live.
-    _passed_over: set[tuple[UUID, str]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._slot = Slot(self._client, name_tag(self._handle), self._run_id)
+    def __init__(
+        self,
+        client: SyncPrefectClient,
+        handle: str,
+        run_id: UUID,
+        logger: Logger,
+        patience_seconds: float = PATIENCE_SECONDS,
+        renew_seconds: float = RENEW_SECONDS,
+        waits: bool = False,
+    ) -> None:
+        self._client, self._handle, self._run_id, self._logger = client, handle, run_id, logger
+        self._patience_seconds, self._renew_seconds, self._waits = patience_seconds, renew_seconds, waits
+        self._held = self._is_past_stopping = False
+        self._lost: BaseException | None = None
+        self._stopping = threading.Event()
+        # One thread at a time asks for the slot or gives it back.
+        self._turn = threading.RLock()
+        self._slot = Slot(client, name_tag(handle), run_id)
         self._labels = LeaseLabels("", datetime.now(UTC), name_process())
-        self._passed_over = {(self._run_id, self._labels.process)}
+        # This process, and those whose lease ran out though nobody can tell whether they live.
+        self._passed_over = {(run_id, self._labels.process)}
 
     def acquire(self, tags: list[str]) -> None:
         """Takes the slot, if need be from a holder whose process is gone, and labels the run.
@@ -77,7 +73,7 @@ class Lease:
         tag = name_tag(self._handle)
         if tag not in tags:
             self._client.update_flow_run(self._run_id, tags=[*tags, tag])
-        ends, told = time.monotonic() + self.patience_seconds, False
+        ends, told = time.monotonic() + self._patience_seconds, False
         while not self._stopping.is_set():
             taken, holder = self._look()
             if taken and holder is None:
@@ -88,10 +84,10 @@ class Lease:
             late = time.monotonic() >= ends
             # At once where the holder lives, and after its patience where that cannot be known.
             gives_way = holder is not None and (holder.gone is False or (late and not taken))
-            if holder is not None and gives_way and (holder.run_id == self._run_id or not self.waits):
+            if holder is not None and gives_way and (holder.run_id == self._run_id or not self._waits):
                 raise self._explain(holder)
             if late:
-                ends += self.patience_seconds
+                ends += self._patience_seconds
                 if holder is None:
                     self._slot.reset()
                 elif taken:
@@ -99,7 +95,7 @@ class Lease:
                     self._passed_over.add(holder.process)
                 continue
             if not told:
-                told, most = True, "" if self.waits else f" up to {self.patience_seconds:.0f} s"
+                told, most = True, "" if self._waits else f" up to {self._patience_seconds:.0f} s"
                 self._logger.info("%s. Waiting%s", self._describe(holder), most)
             self._stopping.wait(POLL_SECONDS)
 
@@ -120,8 +116,9 @@ class Lease:
 
     @contextmanager
     def watching(self, watcher: CancellationWatcher) -> Iterator[None]:
-        """Cancels the block, which then raises what ``confirm`` would, where the lease is lost, or somebody has ended
-        the run.
+        """Renews the lease inside the block once it is held, in a thread of its own: a step that computes for a minute
+        must not lose it. Where it is lost, or somebody has ended the run, the block is cancelled, and then raises what
+        ``confirm`` would.
 
         The run looks for itself: its worker may be gone or slow, or have lost sight of the run while Prefect's server
         was away.
@@ -135,23 +132,18 @@ class Lease:
                 self._lost = error
                 task.cancel()
 
-        self._on_loss = partial(watcher.notify, self._run_id)
+        renew = partial(self._renew, partial(watcher.notify, self._run_id))
         try:
-            with watcher.watching(self._run_id, lose):
+            with (
+                watcher.watching(self._run_id, lose),
+                repeating_in_thread(renew, self._renew_seconds, JOIN_SECONDS),
+            ):
                 yield
         except asyncio.CancelledError:
             if self._lost is None:
                 raise
             task.uncancel()
             raise self._lost from None
-
-    def renew_in_thread(self) -> None:
-        """Renews the lease until it is given up, in a thread of its own: a step that computes for a minute must not
-        lose it.
-        """
-        context = contextvars.copy_context()
-        self._renewal = threading.Thread(target=context.run, args=(self._renew,), daemon=True)
-        self._renewal.start()
 
     def give_up(self) -> None:
         """Ends an ``acquire`` that waits in another thread; from here on the run is not stopped."""
@@ -171,8 +163,6 @@ class Lease:
                 self._slot.release()
             except Exception as error:
                 self._logger.warning("The lease of %s could not be given back and runs out: %s", self._handle, error)
-        if self._renewal is not None:
-            self._renewal.join(JOIN_SECONDS)
 
     def _look(self) -> tuple[bool, Holder | None]:
         """Takes the slot or renews its lease, labels the run, and then looks who else says that it is in: whether this
@@ -199,7 +189,7 @@ class Lease:
         for gone in dead:
             self._logger.warning("The process of %s is gone: its lease of %s is free", gone, self._handle)
             free_lease(self._client, gone.run_id, gone.labels)
-            if not gone.over and gone.run_id != self._run_id:
+            if holder is not None and gone.run_id != self._run_id:
                 said = f"Its process is gone; run {self._run_id} took over its lease. Its replies are kept"
                 self._client.set_flow_run_state(gone.run_id, Crashed(message=said), force=True)
         return bool(dead)
@@ -224,16 +214,18 @@ class Lease:
                 break
         raise self._explain(holder)
 
-    def _renew(self) -> None:
-        while not self._stopping.wait(self.renew_seconds):
-            try:
+    def _renew(self, on_loss: Callable[[BaseException], object]) -> bool:
+        """Renews the lease, where it is held; False once it is lost."""
+        try:
+            if self._held:
                 self._confirm()
-            except (ModelBusyError, Abort) as error:
-                if not self._stopping.is_set():
-                    self._on_loss(error)
-                return
-            except Exception as error:
-                self._logger.warning("The lease of %s could not be renewed: %s", self._handle, error)
+        except (ModelBusyError, Abort) as error:
+            if not self._stopping.is_set():
+                on_loss(error)
+            return False
+        except Exception as error:
+            self._logger.warning("The lease of %s could not be renewed: %s", self._handle, error)
+        return True
 
     def _explain(self, holder: Holder | None) -> ModelBusyError | Abort:
         if holder is not None and holder.run_id == self._run_id:

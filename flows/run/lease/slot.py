@@ -35,8 +35,14 @@ class Slot:
 
     def take(self) -> bool:
         """Takes the slot, or renews its lease, for ``LEASE_SECONDS``; False where somebody else has it."""
-        if not self._renew():
-            self.lease_id = self._occupy()
+        if self.lease_id is not None:
+            try:
+                self._client.renew_concurrency_lease(self.lease_id, LEASE_SECONDS)
+                return True
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != GONE:
+                    raise
+        self.lease_id = self._occupy()
         return self.lease_id is not None
 
     def release(self) -> None:
@@ -50,17 +56,6 @@ class Slot:
         in memory.
         """
         self._client.update_global_concurrency_limit(self._name, GlobalConcurrencyLimitUpdate(active_slots=0))
-
-    def _renew(self) -> bool:
-        if self.lease_id is None:
-            return False
-        try:
-            self._client.renew_concurrency_lease(self.lease_id, LEASE_SECONDS)
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code != GONE:
-                raise
-            return False
-        return True
 
     def _occupy(self) -> UUID | None:
         for _ in range(2):

@@ -9,7 +9,7 @@ import httpx
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
+from prefect.client.schemas.filters import ArtifactFilter
 from prefect.exceptions import Pause
 from prefect.runtime import flow_run
 
@@ -28,7 +28,7 @@ async def show(run_id: str, key: str, data: str | float, description: str) -> No
         httpx.HTTPError: the server is away, or refuses.
     """
     run, kind = UUID(run_id), "progress" if key == "progress" else "markdown"
-    its = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]), key=ArtifactFilterKey(any_=[key]))
+    its = ArtifactFilter(flow_run_id={"any_": [run]}, key={"any_": [key]})
     async with get_client() as client:
         for artifact in await client.read_artifacts(artifact_filter=its, limit=1):
             await client.update_artifact(artifact.id, ArtifactUpdate(data=data, description=description))

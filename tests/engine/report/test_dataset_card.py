@@ -1,7 +1,6 @@
 """No text of a model or a set breaks the page of its card."""
 
 import re
-from typing import Any
 
 import pytest
 from fakes.builders import make_exemplar, make_model, make_stamp, make_trait
@@ -18,8 +17,7 @@ def describe_card(said: str) -> tuple[list[str], list[int]]:
     trait = make_trait(name=said, description=said, positive_label=said, negative_label=said)
     model = make_model(trait, description=said, additional_terms=(said,), upstream_sources=(said,))
     rows = [make_row(make_exemplar(said, pole), make_stamp(), None) for pole in ("positive", "negative")]
-    counts: dict[Any, int] = {("clarity", "positive"): 1, ("clarity", "negative"): 1}
-    card = render_card(model, make_stamp(), rows, counts, "openai/test", Language(), "Attached.")
+    card = render_card(model, make_stamp(), rows, "openai/test", Language(), "Attached.")
     blocks = MarkdownIt("commonmark").enable("table").parse(card)
     kinds = [token.type for block in blocks for token in (block, *(block.children or ())) if token.type[:4] != "text"]
     return kinds, [len(re.findall(r"(?<!\\)[|]", line)) for line in card.splitlines() if line.startswith("|")]
@@ -28,9 +26,8 @@ def describe_card(said: str) -> tuple[list[str], list[int]]:
 def test_card_names_each_file_of_texts_with_its_digest() -> None:
     files = (TextsFile("mails 2026.csv", "a" * 64, 12_345), TextsFile("posts", "b" * 64, 2))
     model = make_model(texts=OwnTexts(files))
-    counts: dict[Any, int] = {("clarity", "positive"): 0, ("clarity", "negative"): 0}
-    card = render_card(model, make_stamp(), [], counts, "openai/test", Language(), "Attached.")
-    without = render_card(make_model(), make_stamp(), [], counts, "openai/test", Language(), "Attached.")
+    card = render_card(model, make_stamp(), [], "openai/test", Language(), "Attached.")
+    without = render_card(make_model(), make_stamp(), [], "openai/test", Language(), "Attached.")
 
     assert f"- mails 2026.csv (12,345 in all, SHA-256 `{'a' * 64}`)\n- posts (2 in all" in card
     assert "modelled on" not in without

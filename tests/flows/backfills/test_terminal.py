@@ -112,7 +112,9 @@ def test_begin_tells_models_calls_cost_and_limits(provider: Provider, monkeypatc
     head, estimate, limits = describe_begin(outlook, request).splitlines()
 
     assert "3 models: from_traits, effort low, 3 at a time" == head
-    assert estimate.startswith(f"Estimate: about {outlook.calls} calls to openai/test, likely $0.")
+    assert estimate.startswith(
+        f"Estimate: about {round(outlook.scale(outlook.total.likely.calls))} calls to openai/test, likely $0."
+    )
     assert estimate.endswith(f"; about 13 s (by {len(outlook.estimates)} of the 3 models)")
     # Three at a time take as long as one; none is known of before the model was asked.
     assert (None, round(outlook.estimates[0].seconds or 0.0)) == (unknown.find_seconds(3), round(all_at_once))
@@ -120,9 +122,9 @@ def test_begin_tells_models_calls_cost_and_limits(provider: Provider, monkeypatc
     monkeypatch.setenv("EXEMPLARS_REQUESTS_PER_MINUTE", "60")
     limited = look_ahead(read_settings(), request)
     assert OTHER_SECONDS + 1.5 * limited.total.likely.calls <= (limited.find_seconds(3) or 0.0)
-    assert outlook.calls == round(3 * outlook.estimates[0].total.likely.calls)
+    assert outlook.scale(outlook.total.likely.calls) == 3 * outlook.estimates[0].total.likely.calls
     assert "Limits on cost: $1.00 for each model, $20.00 for all together" == limits
-    third = replace(request, max_cost_usd=(outlook.likely_usd or 0.0) / 3)
+    third = replace(request, max_cost_usd=outlook.scale(outlook.total.likely.cost_usd or 0.0) / 3)
     assert describe_begin(outlook, third).endswith(" for all together, where it is likely to stop with some 33 % done")
 
 

@@ -226,7 +226,6 @@ async def test_run_that_somebody_ended_stops_and_attaches_nothing(
     lease = Lease(model.client, model.handle, run_id, LOGGER, renew_seconds=renew_seconds)
     await asyncio.to_thread(lease.acquire, [])
     model.client.set_flow_run_state(run_id, state, force=True)
-    lease.renew_in_thread()
     with CancellationWatcher(model.client).open() as watcher, pytest.raises(error), lease.watching(watcher):
         await asyncio.sleep(60)
     with pytest.raises(error):
@@ -241,7 +240,6 @@ async def test_run_that_has_begun_to_attach_is_not_stopped(model: Model, caplog:
     lease = Lease(model.client, model.handle, run_id, LOGGER, renew_seconds=0.1)
     await asyncio.to_thread(lease.acquire, [])
     with CancellationWatcher(model.client).open() as watcher, lease.watching(watcher):
-        lease.renew_in_thread()
         await lease.confirm()
         model.client.set_flow_run_state(run_id, Cancelling(), force=True)
         await wait_meanwhile(lambda: "must stop" in caplog.text)
