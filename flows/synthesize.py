@@ -21,7 +21,7 @@ from engine.system.concurrency import add_log_context
 from expectations.own_suites import check_own_suites
 from flows.batches.waiting import BatchAwaited, Batching, open_batching, suspend, wait_for_batch
 from flows.observability.logs import ignore_closed_output
-from flows.review.flow import resume_review, wait_for_person
+from flows.review.flow import resume_review
 from flows.review.waiting import keep_to_one
 from flows.run.lease.lease import Lease
 from flows.run.outcome import (
@@ -104,7 +104,7 @@ async def _run(asked: Mapping[str, Any], shared: RunResources | None) -> RunResu
             await suspend(str(paused), is_child=shared is not None)
             here = True
     if result.status == "proposed":
-        await wait_for_person(wanted.handle, wanted.synth_type)
+        return await resume_review(wanted.handle, wanted.synth_type) or result
     return result
 
 

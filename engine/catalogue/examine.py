@@ -2,14 +2,14 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from engine.asking.present_sets import list_older
 from engine.axis.reference_axis import fit_reference_axes
-from engine.catalogue.condition import Counts, Finding, LastRun, ModelCondition, PastRun, TraitCondition
+from engine.catalogue.condition import Finding, LastRun, ModelCondition, PastRun, TraitCondition
 from engine.choosing.probe import MIN_AUC
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import has_model, list_handles, load_model
@@ -52,6 +52,7 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
     with _noting(faults, VERIFY):
         sets = list_all(samples_uri, handle)
     attached = [item for item in sets if item.status == "attached"]
+    train = [item for item in attached if item.manifest["pool"] == "train"]
     verdicts = {item.run_id: _read_verdict(item) for item in sets}
     model, state = _load(models_uri, handle, [item.run_id for item in attached], faults)
     for item in filter(is_altered, attached):
@@ -60,13 +61,13 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
     return ModelCondition(
         handle=handle,
         state=state,
-        traits=tuple(_list_traits(model, attached, verdicts)) if model else (),
+        traits=tuple(_list_traits(model, train, verdicts)) if model else (),
         alike=tuple(_list_alike(model)) if model else (),
         last=_find_last(sets, verdicts),
         proposed=tuple(item.run_id for item in sets if item.status == "proposed"),
-        sets=sum(item.manifest["pool"] == "train" for item in attached),
-        set_aside=count_stored([item for item in attached if item.manifest["pool"] != "train"]),
-        older_samples=count_stored(list_older(_list_train(attached), model)) if model else 0,
+        sets=len(train),
+        set_aside=count_stored([item for item in attached if item not in train]),
+        older_samples=count_stored(list_older(train, model)) if model else 0,
         runs=tuple(_describe_past(item, verdicts[item.run_id]) for item in sets),
         faults=tuple(faults),
     )
@@ -106,8 +107,8 @@ def _load(models_uri: str, handle: str, runs: Sequence[str], faults: list[Findin
     return None, state
 
 
-def _list_traits(model: Model, sets: Sequence[StoredSet], verdicts: Verdicts) -> Iterator[TraitCondition]:
-    train = _list_train(sets)
+def _list_traits(model: Model, train: Sequence[StoredSet], verdicts: Verdicts) -> Iterator[TraitCondition]:
+    counts = [stored.manifest.get("counts", {}) for stored in train]
     for trait in model.traits:
         authored = [seed.pole for seed in model.seeds if seed.trait == trait.key]
         probes = [(verdicts[item.run_id].get("probe") or {}).get(trait.key) or {} for item in train]
@@ -119,20 +120,10 @@ def _list_traits(model: Model, sets: Sequence[StoredSet], verdicts: Verdicts) ->
             name=trait.name,
             labels={pole: trait.label(pole) for pole in POLES},
             authored={pole: authored.count(pole) for pole in POLES},
-            attached=_count_samples(train, trait.key),
+            attached={pole: sum(int(each.get(trait.key, {}).get(pole, 0)) for each in counts) for pole in POLES},
             auc=last.get("auc"),
             untold=last.get("untold", ""),
         )
-
-
-def _list_train(sets: Sequence[StoredSet]) -> list[StoredSet]:
-    return [item for item in sets if item.manifest["pool"] == "train"]
-
-
-def _count_samples(sets: Iterable[StoredSet], trait: str) -> Counts:
-    """Counts the samples of a trait in some sets, by their manifests."""
-    counts = [stored.manifest.get("counts", {}).get(trait, {}) for stored in sets]
-    return {pole: sum(int(poles.get(pole, 0)) for poles in counts) for pole in POLES}
 
 
 def _list_alike(model: Model) -> Iterator[tuple[str, str, float]]:

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.definitions.loader import load_outline, locate_model
-from engine.definitions.outline import Outline, list_sources
-from engine.definitions.sources.entries import walk_source
+from engine.definitions.loader import load_outline
+from engine.definitions.outline import Outline
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import InputError, StoreError
+from engine.listing.samples import walk_seeds
 from engine.llm.client.request import Prompt
 from engine.llm.replies.admin import list_answers
 from engine.origin.places import Place, Standing, find_places, list_corrected, read_matching
@@ -168,10 +168,7 @@ def _read_texts(models_uri: str, samples_uri: str, outline: Outline, wanted: Col
     """The texts of some digests that are there still, authored ones and those that a person had accepted."""
     texts: dict[str, str] = {}
     with suppress(InputError, StoreError):
-        folder = locate_model(models_uri, outline.handle)
-        for source in list_sources(folder, outline):
-            for line in walk_source(folder, source):
-                texts.update((seed.sha256, seed.text) for seed in line.seeds if seed.sha256 in wanted)
+        texts.update((seed.sha256, seed.text) for seed in walk_seeds(models_uri, outline) if seed.sha256 in wanted)
     if len(texts) < len(wanted):
         with suppress(StoreError):
             texts.update((seed.sha256, seed.text) for seed in read_reviewed(list_all(samples_uri, outline.handle)))

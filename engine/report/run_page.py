@@ -50,12 +50,13 @@ def write_page(
 ) -> str:
     """Writes the page of a run that has a verdict; ``api_url`` is the HTTP API's address, None if there is none."""
     headline, sentence = map(escape, describe_verdict(rounds, verdict))
+    reasons = [f"{name_reason(reason)}: {count:,}" for reason, count in rounds.choice.count_reasons().items()]
     sections = [
         f"# {rounds.plan.model.handle}: {headline}\n\n**{sentence}**",
         write_next_steps(rounds, verdict, stored, api_url),
         _write_findings(rounds, verdict),
         _write_kept(rounds, verdict),
-        _write_reasons(rounds),
+        write_list(f"## Not kept: {count_others(rounds.choice)}", reasons),
         _write_costs(budget, estimate),
     ]
     return "\n\n".join(section for section in sections if section)
@@ -158,11 +159,6 @@ def _write_kept(rounds: Rounds, verdict: Verdict) -> str:
             if verdict.success and own and trait in rounds.plan.model.traits[:MAX_TRAITS]:
                 lines.append(f"  - {escape(own[0].text or '')}")
     return "\n".join(lines)
-
-
-def _write_reasons(rounds: Rounds) -> str:
-    reasons = [f"- {name_reason(reason)}: {count:,}" for reason, count in rounds.choice.count_reasons().items()]
-    return "\n".join([f"## Not kept: {count_others(rounds.choice)}", "", *reasons]) if reasons else ""
 
 
 def _write_costs(budget: RunBudget, estimate: Estimate) -> str:

@@ -56,18 +56,12 @@ def backfill_command(
     """Make samples for many models. Skips those that have a set; one that fails does not stop the others."""
     quiet_libraries(verbose)
     from engine.settings import read_settings
-    from flows.backfills.terminal import (
-        BackfillProgress,
-        describe_begin,
-        look_ahead,
-        make_request,
-        telling_how_to_go_on,
-    )
+    from flows.backfills.terminal import BackfillProgress, describe_begin, look_ahead, make_request
 
     request = make_request(context.params)
     outlook = look_ahead(read_settings(), request)
     print(describe_begin(outlook, request), file=sys.stderr, flush=True)
     progress = BackfillProgress(outlook.selected, outlook.skipped)
-    with starting_server() as server, telling_how_to_go_on(progress, context.obj), progress.showing(live=not verbose):
+    with starting_server() as server, progress.showing(not verbose, context.obj):
         counts = run_in_process("flows.backfill:backfill", request.to_parameters(), server)
     print(json.dumps(counts) if as_json else ", ".join(f"{count} {state}" for state, count in counts.items()))

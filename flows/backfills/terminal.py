@@ -227,11 +227,12 @@ class BackfillProgress(logging.Handler):
             self._console.print(Text(record.getMessage()), soft_wrap=True)
 
     @contextmanager
-    def showing(self, live: bool) -> Iterator[None]:
+    def showing(self, live: bool, typed: str = "") -> Iterator[None]:
         """Inside the block rows and progress are shown.
 
         Args:
             live: whether a line at the foot of a terminal follows.
+            typed: the command, by which an interruption says how to go on.
         """
         logger = logging.getLogger(MODELS_LOGGER)
         logger.addHandler(self)
@@ -241,6 +242,8 @@ class BackfillProgress(logging.Handler):
             drawn = make_live(self._console, lambda: Text(self.describe(time.monotonic()), style="bold"))
             with drawn if live and self._console.is_terminal else nullcontext():
                 yield
+        except RunInterruptedError as error:
+            raise RunInterruptedError(f"{error}. {self.describe_models()}. To go on: {typed}") from error
         finally:
             logger.removeHandler(self)
 
@@ -263,12 +266,3 @@ class BackfillProgress(logging.Handler):
             seconds = (now - self._begun) * (left + counts["runs"]) / ended
             parts.append(f"about {format_seconds(seconds)} left")
         return ", ".join(parts)
-
-
-@contextmanager
-def telling_how_to_go_on(progress: BackfillProgress, typed: str) -> Iterator[None]:
-    """Adds to an interruption inside the block how many models are done, and the command that goes on."""
-    try:
-        yield
-    except RunInterruptedError as error:
-        raise RunInterruptedError(f"{error}. {progress.describe_models()}. To go on: {typed}") from error

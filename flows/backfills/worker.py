@@ -108,7 +108,7 @@ class BackfillWorker:
         awaited = self._awaited.get(row.handle)
         if awaited is not None and not awaited.is_ready:
             note = f"Run {awaited.run_id} waits for a provider's batch"
-            self._log_row(self._ledger.update(row.handle, state="in a batch", note=note, run_id=awaited.run_id))
+            self._record(row.handle, state="in a batch", note=note, run_id=awaited.run_id)
             return
         if awaited is None and await self._skip(row):
             return
@@ -117,7 +117,7 @@ class BackfillWorker:
             run = run or await self._children.create(row.handle, self._request)
         except (httpx.HTTPError, PrefectException) as error:
             said = OrchestratorError(f"Prefect's server made no run of {row.handle}: {error}")
-            self._log_row(self._ledger.update(row.handle, state="failed", note=str(said)))
+            self._record(row.handle, state="failed", note=str(said))
             self.stop(said, at_once=False)
             return
         run_id, forecast = str(run.id), RunForecast()
@@ -139,9 +139,7 @@ class BackfillWorker:
     async def _skip(self, row: ModelRow) -> bool:
         skip_reason = await self._examine(row.handle)
         if skip_reason is not None:
-            self._log_row(
-                self._ledger.update(row.handle, state="skipped", note=skip_reason.reason, run_id=skip_reason.run_id)
-            )
+            self._record(row.handle, state="skipped", note=skip_reason.reason, run_id=skip_reason.run_id)
         return skip_reason is not None
 
     async def _examine(self, handle: str) -> SkipReason | None:
@@ -178,9 +176,11 @@ class BackfillWorker:
             self._common_errors += isinstance(outcome, COMMON_ERRORS)
             if isinstance(outcome, COMMON_ERRORS) and self._common_errors >= MAX_COMMON_ERRORS:
                 self.stop(outcome, at_once=False)
-        self._log_row(self._ledger.update(handle, **changes))
+        self._record(handle, **changes)
 
-    def _log_row(self, row: ModelRow) -> None:
+    def _record(self, handle: str, **changes: Any) -> None:
+        """Records what has become of a model, and tells it."""
+        row = self._ledger.update(handle, **changes)
         line = describe_row(row)
         LOGGER.info("%s", line, extra={"event": row})
         # Passed over are most at a second start; how many, the end says.

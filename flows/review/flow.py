@@ -84,7 +84,10 @@ async def review(
 
 
 async def resume_review(handle: str, synth_type: SynthType) -> RunResult | None:
-    """Goes on with the review of this flow run; None where it has proposed nothing yet.
+    """Begins the review of this flow run, or goes on with it; None where it has proposed nothing yet.
+
+    Nothing of a run that is suspended holds a process until a person has spoken. Where Prefect does not suspend it, its
+    set waits all the same, and is returned as it is.
 
     Raises:
         as ``end_proposal``; prefect.exceptions.Pause: nobody has spoken, and the run is suspended.
@@ -101,13 +104,6 @@ async def resume_review(handle: str, synth_type: SynthType) -> RunResult | None:
     if stored.manifest["review"].get("fill"):
         await start_filling(stored)
     return read_result(stored)
-
-
-async def wait_for_person(handle: str, synth_type: SynthType) -> None:
-    """Suspends this flow run, where Prefect suspends it: nothing of it holds a process until a person has spoken."""
-    settings = read_settings()
-    if proposal := find_run_set(settings, handle, synth_type, str(flow_run.get_id())):
-        await ask_person(settings, proposal)
 
 
 async def end_proposal(proposal: StoredSet, review: PersonReview) -> RunResult:

@@ -49,7 +49,6 @@ class PublishedProgress(LoggedProgress):
     """Logs the events, those that are to be noticed on the run page too, and passes them on to listeners."""
 
     def __init__(self, *listeners: Progress) -> None:
-        super().__init__()
         self._listeners = listeners
         self._run_logger = get_run_logger()
 
