@@ -94,9 +94,9 @@ def estimate_calls(
     speeds: Speeds = NO_SPEEDS,
 ) -> Estimate:
     """Estimates the calls of a run, as ``list_calls`` lists them."""
-    amounts = [_estimate_kind(kind) for kind in kinds]
+    calls = tuple(map(_estimate_kind, kinds))
     bounds = [bound_call(example.request, kind.endpoint).usd for kind in kinds for example in kind.examples]
-    total = add_amounts(amounts)
+    total = add_amounts(calls)
     writing, judging = (
         ExpectedCalls(sum(kind.calls.likely for kind in those), speeds.count_seconds(those))
         for those in ([kind for kind in kinds if kind.judges == judges] for judges in (False, True))
@@ -104,10 +104,7 @@ def estimate_calls(
     known = None if writing.seconds is None or judging.seconds is None else writing.seconds + judging.seconds
     left = max(0.0, 1 - (kept or 0) / max(1, total.likely.calls))
     return Estimate(
-        calls=tuple(
-            PlannedCalls(kind.name, kind.endpoint.name, amount.likely, amount.most)
-            for kind, amount in zip(kinds, amounts, strict=True)
-        ),
+        calls=calls,
         total=total,
         prices={kind.endpoint.name: kind.endpoint.price for kind in kinds},
         max_call_usd=max((bound for bound in bounds if bound is not None), default=None),
@@ -120,7 +117,7 @@ def estimate_calls(
     )
 
 
-def add_amounts(amounts: Sequence[Spread[Amount]]) -> Spread[Amount]:
+def add_amounts(amounts: Sequence[Spread[Amount] | PlannedCalls]) -> Spread[Amount]:
     """The sum of amounts, over kinds of calls or over models; without any nothing is called, and costs nothing."""
 
     def add(each: Sequence[Amount]) -> Amount:
@@ -185,7 +182,7 @@ def name_unpriced(names: Sequence[str], begins: bool = False) -> str:
     return f"{said}: {'its' if len(names) == 1 else 'their'} cost is not counted"
 
 
-def _estimate_kind(kind: CallKind) -> Spread[Amount]:
+def _estimate_kind(kind: CallKind) -> PlannedCalls:
     """Estimates the calls of one kind; tokens are rounded up."""
     # All that a call sends, its schema or its questions included.
     sent = [text for example in kind.examples for _, text in example.request.prompt.messages]
@@ -204,7 +201,9 @@ def _estimate_kind(kind: CallKind) -> Spread[Amount]:
         bound.tokens_out - example.request.max_tokens for bound, example in zip(bounds, kind.examples, strict=True)
     )
     longest = kind.reply_tokens.most + thoughts / len(bounds)
-    return Spread(
+    return PlannedCalls(
+        kind.name,
+        kind.endpoint.name,
         price(kind.calls.likely, CHARS_PER_TOKEN.likely, kind.reply_tokens.likely),
         price(kind.calls.most, CHARS_PER_TOKEN.most, longest),
     )

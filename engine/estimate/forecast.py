@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 
 from engine.domain.model import Pole
 from engine.domain.progress import (
+    NO_CALLS,
+    CallAnswered,
     CallBegun,
     CallEnded,
     CallsPlanned,
     EstimateMade,
     Event,
+    ExpectedCalls,
     KeptCounted,
     LastCall,
     Noticed,
@@ -32,12 +35,11 @@ CALLS_SHARE = 0.9
 class _Stage:
     """The calls of one kind: those that write texts, or those that judge them.
 
-    ``expected`` is how many the estimate foresees, ``planned`` how many are known to come, ``busy_seconds`` how long
-    some were in flight, ``seconds`` what each takes of the clock by the estimate.
+    ``expected`` is what the estimate foresees, ``planned`` how many are known to come, ``busy_seconds`` how long some
+    were in flight.
     """
 
-    expected: int = 0
-    seconds: float | None = None
+    expected: ExpectedCalls = NO_CALLS
     planned: int = 0
     done: int = 0
     reused: int = 0
@@ -47,15 +49,15 @@ class _Stage:
     @property
     def total(self) -> int:
         # The one call for subjects is in nobody's plan.
-        return max(self.expected, self.planned, self.done + len(self.in_flight))
+        return max(self.expected.calls, self.planned, self.done + len(self.in_flight))
 
     def find_pace(self) -> float | None:
         """What a call takes of the clock: by the estimate, and more and more by those of this run; None: not known."""
         asked = self.done - self.reused
         # Those in flight are half done.
         made = asked + len(self.in_flight) / 2
-        if self.seconds is not None:
-            return (self.seconds * TRUSTED_CALLS + self.busy_seconds) / (TRUSTED_CALLS + made)
+        if (pace := self.expected.pace) is not None:
+            return (pace * TRUSTED_CALLS + self.busy_seconds) / (TRUSTED_CALLS + made)
         return self.busy_seconds / made if asked >= max(FEW_CALLS, len(self.in_flight)) else None
 
 
@@ -72,6 +74,7 @@ class RunForecast:
         cost_usd: set when the run has asked for the last time; None while it is not known.
         began: a moment of the monotonic clock.
         standing: the texts to choose from, by trait key and pole.
+        took: the seconds of each call, by the model's identity, how much it thinks, and whether it judges.
     """
 
     stage: str = "Getting ready"
@@ -82,6 +85,7 @@ class RunForecast:
     cost_usd: float | None = None
     began: float = field(default_factory=time.monotonic)
     standing: Counter[tuple[str, Pole]] = field(default_factory=Counter)
+    took: dict[tuple[str, str, bool], list[float]] = field(default_factory=dict)
     _stages: dict[bool, _Stage] = field(default_factory=lambda: {False: _Stage(), True: _Stage()})
     _tokens: int = 0
     _seen_at: float | None = None
@@ -113,8 +117,7 @@ class RunForecast:
         if isinstance(event, CallsPlanned | CallBegun | CallEnded):
             self._take_call(event, self._stages[event.judges])
         elif isinstance(event, EstimateMade):
-            for judges, expected in ((False, event.writing), (True, event.judging)):
-                self._stages[judges].expected, self._stages[judges].seconds = expected.calls, expected.pace
+            self._stages[False].expected, self._stages[True].expected = event.writing, event.judging
         else:
             self._take_word(event)
         if self.planned:
@@ -132,9 +135,11 @@ class RunForecast:
             self.kept, self.quotas = event.kept, event.quotas
             # What stood has been chosen among.
             self.standing.clear()
+        elif isinstance(event, CallAnswered):
+            self.took.setdefault((event.identity, event.thinking, event.judges), []).append(event.seconds)
         elif isinstance(event, LastCall):
             for stage in self._stages.values():
-                stage.expected = stage.planned = 0
+                stage.expected, stage.planned = NO_CALLS, 0
 
     def _take_call(self, event: CallsPlanned | CallBegun | CallEnded, stage: _Stage) -> None:
         if isinstance(event, CallsPlanned):
@@ -150,7 +155,7 @@ class RunForecast:
         """“70 of about 120 calls, 8 in flight, 50 tokens/s, 61 texts stand by the rules, about 30 s left”."""
         stages = self._stages.values()
         done, in_flight = sum(stage.done for stage in stages), sum(len(stage.in_flight) for stage in stages)
-        about = "about " if any(stage.expected > stage.planned for stage in stages) else ""
+        about = "about " if any(stage.expected.calls > stage.planned for stage in stages) else ""
         parts = [f"{done:,} of {about}{count_noun(self.planned, 'call')}", f"{in_flight} in flight"]
         if in_flight and not done:
             # Which on a busy machine takes an embedded model a minute.

@@ -2,13 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
-from engine.domain.progress import CallAnswered, Event
 from engine.errors import StoreError
 from engine.estimate.call_kinds import CallKind
 from engine.screening.in_context_judge import MAX_IN_FLIGHT
@@ -63,24 +62,16 @@ def read_speeds(settings: Settings) -> Speeds:
     return Speeds(_read(settings), settings.concurrency, settings.requests_per_minute or math.inf)
 
 
-class SpeedMeter:
-    """Notes how long the calls of a run take, and keeps that at its end."""
+def keep_speeds(settings: Settings, took: Mapping[tuple[str, str, bool], Sequence[float]]) -> None:
+    """Keeps how long the calls of a run took, by the means of ``RunForecast.took``, in the file.
 
-    def __init__(self) -> None:
-        self._took: dict[str, list[float]] = {}
-
-    def report(self, event: Event) -> None:
-        """Takes one event."""
-        if isinstance(event, CallAnswered):
-            self._took.setdefault(_name(event.identity, event.thinking, event.judges), []).append(event.seconds)
-
-    def keep(self, settings: Settings) -> None:
-        """Keeps the means in the file. Of two runs that end at once one may be lost: the next one notes as much."""
-        means = {name: round(fmean(took), 4) for name, took in self._took.items() if len(took) >= LEAST_CALLS}
-        if means:
-            # Where this cannot be written, replies could not be kept either.
-            with suppress(StoreError):
-                replace_file(_locate(settings), json.dumps({**_read(settings), **means}, indent=1).encode())
+    Of two runs that end at once one may be lost: the next one notes as much.
+    """
+    means = {_name(*key): round(fmean(seconds), 4) for key, seconds in took.items() if len(seconds) >= LEAST_CALLS}
+    if means:
+        # Where this cannot be written, replies could not be kept either.
+        with suppress(StoreError):
+            replace_file(_locate(settings), json.dumps({**_read(settings), **means}, indent=1).encode())
 
 
 def _read(settings: Settings) -> dict[str, float]:

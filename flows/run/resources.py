@@ -18,7 +18,7 @@ from engine.domain.progress import Noticed, Progress
 from engine.domain.verdict import SkipReason
 from engine.errors import ModelBusyError
 from engine.estimate.forecast import RunForecast
-from engine.estimate.speeds import SpeedMeter
+from engine.estimate.speeds import keep_speeds
 from engine.llm.gateway.metered import RateLimiter
 from engine.llm.gateway.model_gateway import SharedModels
 from engine.run.gateways import LanguageModels, open_models
@@ -110,12 +110,12 @@ class RunResources:
     @asynccontextmanager
     async def publish_progress(self) -> AsyncIterator[Progress]:
         """The progress that the run reports its events to inside the block."""
-        meter = SpeedMeter()
-        async with publish_progress(self.forecast, meter, as_artifact=self.as_tasks) as progress:
+        forecast = self.forecast
+        async with publish_progress(forecast, as_artifact=self.as_tasks) as progress:
             try:
                 yield progress
             finally:
-                meter.keep(self.settings)
+                keep_speeds(self.settings, forecast.took)
 
     @asynccontextmanager
     async def open_models(self, level: Level, progress: Progress) -> AsyncIterator[LanguageModels]:

@@ -46,31 +46,28 @@ async def show_page(run_id: str, key: str, page: str, description: str) -> None:
 
 
 class PublishedProgress(LoggedProgress):
-    """Logs the events, those that are to be noticed on the run page too, and passes them on to listeners."""
+    """Logs the events, those that are to be noticed on the run page too, and has them added up."""
 
-    def __init__(self, *listeners: Progress) -> None:
-        self._listeners = listeners
+    def __init__(self, forecast: RunForecast) -> None:
+        self._forecast = forecast
         self._run_logger = get_run_logger()
 
     def report(self, event: Event) -> None:
         """Takes one event."""
         super().report(event)
-        for listener in self._listeners:
-            listener.report(event)
+        self._forecast.report(event)
         if isinstance(event, Noticed):
             self._run_logger.warning("%s", event.text)
 
 
 @asynccontextmanager
-async def publish_progress(
-    forecast: RunForecast, listener: Progress, as_artifact: bool = True
-) -> AsyncIterator[Progress]:
-    """Inside the block each event is logged and passed on to the forecast and the listener.
+async def publish_progress(forecast: RunForecast, as_artifact: bool = True) -> AsyncIterator[Progress]:
+    """Inside the block each event is logged and added up by the forecast.
 
     Args:
         as_artifact: whether an artifact of the run page follows the forecast.
     """
-    progress = PublishedProgress(forecast, listener)
+    progress = PublishedProgress(forecast)
     if not as_artifact:
         yield progress
         return

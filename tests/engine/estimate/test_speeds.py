@@ -10,7 +10,8 @@ from fakes.client import CHAT, PLAIN
 from engine.domain.progress import CallAnswered
 from engine.estimate.call_kinds import list_calls
 from engine.estimate.estimate import OTHER_SECONDS, TIMED, UNTIMED, Estimate, estimate_calls, explain_estimate
-from engine.estimate.speeds import FILE, SpeedMeter, read_speeds
+from engine.estimate.forecast import RunForecast
+from engine.estimate.speeds import FILE, keep_speeds, read_speeds
 from engine.llm.client.request import Endpoint
 from engine.settings import Settings
 
@@ -20,10 +21,10 @@ PLAN = make_test_plan(level=make_level(judge_votes=1))
 
 def keep(settings: Settings, endpoint: Endpoint, *seconds: float, judges: bool = False) -> None:
     """Keeps that a run's calls took so long."""
-    meter = SpeedMeter()
+    forecast = RunForecast()
     for each in seconds:
-        meter.report(CallAnswered(endpoint.identity, each, judges=judges))
-    meter.keep(settings)
+        forecast.report(CallAnswered(endpoint.identity, each, judges=judges))
+    keep_speeds(settings, forecast.took)
 
 
 def estimate(settings: Settings, endpoint: Endpoint, judge: Endpoint | None = None, kept: int = 0) -> Estimate:

@@ -17,10 +17,9 @@ from fakes.waiting import wait_until
 
 from engine.backfills.ledger import ModelRow
 from engine.backfills.targets import BackfillRequest
-from engine.domain.progress import CallAnswered
 from engine.domain.verdict import SkipReason
 from engine.estimate.estimate import OTHER_SECONDS
-from engine.estimate.speeds import SpeedMeter
+from engine.estimate.speeds import keep_speeds
 from engine.settings import read_settings
 from flows.backfills.terminal import BackfillProgress, Outlook, describe_begin, look_ahead
 from flows.backfills.worker import MODELS_LOGGER
@@ -103,10 +102,7 @@ def test_mistake_is_told_before_anything_starts(run_command: Command, typed: lis
 def test_begin_tells_models_calls_cost_and_limits(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     request = BackfillRequest(namespace=NAMESPACE, effort="low", models_at_once=3, max_cost_usd=20.0)
     unknown = look_ahead(read_settings(), request)
-    meter = SpeedMeter()
-    for _ in range(8):
-        meter.report(CallAnswered(f"{provider.model}@{provider.url}", 3.0))
-    meter.keep(read_settings())
+    keep_speeds(read_settings(), {(f"{provider.model}@{provider.url}", "none", False): [3.0] * 8})
     outlook = look_ahead(read_settings(), request)
     all_at_once = outlook.find_seconds(3) or 0.0
     head, estimate, limits = describe_begin(outlook, request).splitlines()
