@@ -1,13 +1,11 @@
-"""Defines the events by which a run reports its progress, and puts them on a logger that a terminal can listen to."""
+"""Defines the events by which a run reports its progress, and by whom they are heard."""
 
-import logging
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
 from engine.domain.model import Pole
-
-PROGRESS_LOGGER = "exemplars.progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +130,5 @@ class Progress(Protocol):
         """Takes one event; it must neither raise nor block."""
 
 
-class LoggedProgress:
-    """Puts events on the logger ``exemplars.progress``, each as the record's attribute ``event``."""
-
-    def report(self, event: Event) -> None:
-        """Logs the event at DEBUG, which costs next to nothing if nobody listens."""
-        logging.getLogger(PROGRESS_LOGGER).debug("%s", event, extra={"event": event})
+# What the command that runs the flow of this context has for its events; None where no command shows them.
+LISTENER: ContextVar[Progress | None] = ContextVar("listener", default=None)

@@ -1,6 +1,5 @@
 """The command ``exemplars backfill``: what it will do, how far it is, each model as it ends, and how to go on."""
 
-import logging
 import math
 import time
 from collections import Counter
@@ -24,7 +23,7 @@ from engine.estimate.planned_run import PlannedRun
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.settings import Settings
 from engine.text.formatting import count_noun, format_cost, format_seconds, name_some
-from flows.backfills.worker import MODELS_LOGGER
+from flows.backfills.worker import TELL
 from flows.cli.console import make_console, make_live, make_table, say_reading
 from flows.cli.plan import plan_run
 
@@ -202,29 +201,26 @@ def describe_json(outlook: Outlook, request: BackfillRequest) -> dict[str, Any]:
     }
 
 
-class BackfillProgress(logging.Handler):
-    """Counts models, of all that are ``selected``, by what the backfill's logger says, and shows them meanwhile.
+class BackfillProgress:
+    """Counts models, of all that are ``selected``, by what the backfill's worker tells, and shows them meanwhile.
 
     Of those ``passed``, which were named before it began, a row is shown only where they are not passed over after all.
     """
 
     def __init__(self, selected: int, passed: Collection[str] = ()) -> None:
-        super().__init__()
         self._selected = selected
         self._passed = passed
         self._states: dict[str, ModelState] = {}
         self._begun = time.monotonic()
         self._console = make_console(stderr=True)
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def tell(self, said: ModelRow | str) -> None:
         """Takes a row of the ledger, printed where its model has ended, or a sentence; it must not raise."""
-        event = getattr(record, "event", None)
-        if isinstance(event, ModelRow):
-            self._states[event.handle] = event.state
-            if event.state != "runs" and not (event.state == "skipped" and event.handle in self._passed):
-                self._console.print(Text(describe_row(event)), soft_wrap=True)
-        else:
-            self._console.print(Text(record.getMessage()), soft_wrap=True)
+        if isinstance(said, ModelRow):
+            self._states[said.handle] = said.state
+            if said.state == "runs" or (said.state == "skipped" and said.handle in self._passed):
+                return
+        self._console.print(Text(describe_row(said) if isinstance(said, ModelRow) else said), soft_wrap=True)
 
     @contextmanager
     def showing(self, live: bool, typed: str = "") -> Iterator[None]:
@@ -234,10 +230,7 @@ class BackfillProgress(logging.Handler):
             live: whether a line at the foot of a terminal follows.
             typed: the command, by which an interruption says how to go on.
         """
-        logger = logging.getLogger(MODELS_LOGGER)
-        logger.addHandler(self)
-        logger.setLevel(logging.DEBUG)
-        logger.propagate = False
+        told = TELL.set(self.tell)
         try:
             drawn = make_live(self._console, lambda: Text(self.describe(time.monotonic()), style="bold"))
             with drawn if live and self._console.is_terminal else nullcontext():
@@ -245,7 +238,7 @@ class BackfillProgress(logging.Handler):
         except RunInterruptedError as error:
             raise RunInterruptedError(f"{error}. {self.describe_models()}. To go on: {typed}") from error
         finally:
-            logger.removeHandler(self)
+            TELL.reset(told)
 
     def describe_models(self) -> str:
         """“3 of 12 models are done, 1 of them failed”."""

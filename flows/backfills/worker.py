@@ -5,8 +5,9 @@ each.
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,8 +39,8 @@ from flows.run.resources import RunResources
 COMMON_ERRORS = (ProviderError, StoreError, OrchestratorError)
 # One of them may be about its model's own effort or folder; so many one after another are not.
 MAX_COMMON_ERRORS = 3
-MODELS_LOGGER = "exemplars.models"
-LOGGER = logging.getLogger(MODELS_LOGGER)
+# What the command that runs the backfill of this context does with a row that has changed, or with a sentence.
+TELL: ContextVar[Callable[[ModelRow | str], object]] = ContextVar("tell", default=lambda _: None)
 
 
 @dataclass(slots=True, eq=False)
@@ -95,7 +96,7 @@ class BackfillWorker:
 
     def say(self, sentence: str) -> None:
         """Says something of all models, on the run page and to whoever has typed the command."""
-        LOGGER.info("%s", sentence)
+        TELL.get()(sentence)
         self._resources.logger.info("%s", sentence)
 
     async def _work_through(self, waiting: Iterator[ModelRow]) -> None:
@@ -122,8 +123,7 @@ class BackfillWorker:
             return
         run_id, forecast = str(run.id), RunForecast()
         self._resources.forecasts[run_id] = forecast
-        begun = self._ledger.update(row.handle, state="runs", note="", run_id=run_id)
-        LOGGER.debug("%s: begun", row.handle, extra={"event": begun})
+        TELL.get()(self._ledger.update(row.handle, state="runs", note="", run_id=run_id))
         try:
             # In an asyncio task of its own, which is cancelled apart from this one.
             outcome: object = (await asyncio.gather(self._children.run(run), return_exceptions=True))[0]
@@ -181,10 +181,9 @@ class BackfillWorker:
     def _record(self, handle: str, **changes: Any) -> None:
         """Records what has become of a model, and tells it."""
         row = self._ledger.update(handle, **changes)
-        line = describe_row(row)
-        LOGGER.info("%s", line, extra={"event": row})
+        TELL.get()(row)
         # Passed over are most at a second start; how many, the end says.
-        self._resources.logger.log(logging.DEBUG if row.state == "skipped" else logging.INFO, "%s", line)
+        self._resources.logger.log(logging.DEBUG if row.state == "skipped" else logging.INFO, "%s", describe_row(row))
 
 
 def _describe_progress(forecast: RunForecast) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from prefect.utilities.engine import propose_state
 
 from engine.asking.cells import make_request
 from engine.asking.plan import Cell, Plan
-from engine.domain.progress import LoggedProgress, Noticed, Progress, StageBegun
+from engine.domain.progress import Noticed, Progress, StageBegun
 from engine.domain.run_request import RunRequest
 from engine.errors import ModelBusyError, ProviderError, RunInterruptedError
+from engine.estimate.forecast import RunForecast
 from engine.llm.batches.forms import find_place
 from engine.llm.batches.outbox import Asked, BatchRun, Outbox
 from engine.llm.client.batch_client import BatchClient
@@ -57,7 +58,7 @@ class Batching:
     wanted: RunRequest
     run: BatchRun | None = None
     job: Job | None = None
-    progress: Progress = field(default_factory=LoggedProgress)
+    progress: Progress = field(default_factory=RunForecast)
 
     async def queue_cells(self, plan: Plan, cells: Sequence[Cell], gateway: ModelGateway) -> None:
         """Queues the calls of a round for whose cells there are no replies.

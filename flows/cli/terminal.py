@@ -1,8 +1,8 @@
 """Shows a run in the terminal: progress while it goes on, and samples, verdict and paths at its end."""
 
 import json
-import logging
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from rich.text import Text
 
 from engine.domain.model import POLES, Pole, Trait
 from engine.domain.progress import (
-    PROGRESS_LOGGER,
+    LISTENER,
     EstimateMade,
     Event,
     KeptCounted,
@@ -43,21 +43,23 @@ INTERVAL_SECONDS = 10.0
 COLOURS: dict[Pole, str] = {"positive": "cyan", "negative": "yellow"}
 
 
-class RunProgress(logging.Handler):
-    """Counts what the run's progress logger says, and draws it in a terminal or prints lines where there is none."""
+class RunProgress:
+    """Counts what a run reports, and draws it in a terminal or prints lines where there is none."""
 
     def __init__(self, job: Job, console: Console) -> None:
-        super().__init__()
         self._job = job
         self._console = console
         self._forecast = RunForecast("Starting")
         self._printed_at = 0.0
+        # Events come from the run's threads, and the line of a silence from its own.
+        self._turn = threading.RLock()
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def report(self, event: Event) -> None:
         """Shows one event. It must not raise: a run must not fail because its terminal is gone."""
-        event: Event | None = getattr(record, "event", None)
-        if event is None:
-            return
+        with self._turn:
+            self._show(event)
+
+    def _show(self, event: Event) -> None:
         now = time.monotonic()
         self._forecast.take(event, now)
         said = _word(event)
@@ -69,14 +71,11 @@ class RunProgress(logging.Handler):
 
     def break_silence(self) -> None:
         """Prints a line where none has come for ``INTERVAL_SECONDS``, from whichever thread."""
-        self.acquire()
-        try:
+        with self._turn:
             if time.monotonic() - self._printed_at > INTERVAL_SECONDS:
                 self._printed_at = time.monotonic()
                 said = self._forecast.describe() if self._forecast.is_waiting else f"{self._forecast.stage} …"
                 self._console.print(f"  {said}", soft_wrap=True)
-        finally:
-            self.release()
 
     def draw(self) -> Group:
         """The live view: of each trait and pole the exemplars that are kept, and wanted, or that stand by the rules so
@@ -101,16 +100,14 @@ class RunProgress(logging.Handler):
 def watch(job: Job) -> Iterator[None]:
     """Shows the events of the run inside the block."""
     console = make_console(stderr=True)
-    progress, logger = RunProgress(job, console), logging.getLogger(PROGRESS_LOGGER)
-    logger.setLevel(logging.DEBUG)
-    logger.propagate = False
-    logger.addHandler(progress)
+    progress = RunProgress(job, console)
+    heard = LISTENER.set(progress)
     try:
         silence = repeating_in_thread(progress.break_silence, INTERVAL_SECONDS)
         with make_live(console, progress.draw) if console.is_terminal else silence:
             yield
     finally:
-        logger.removeHandler(progress)
+        LISTENER.reset(heard)
 
 
 def _word(event: Event) -> str:

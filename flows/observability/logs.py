@@ -6,7 +6,6 @@ from functools import partial
 from prefect.logging.handlers import PrefectConsoleHandler
 from prefect.settings import PREFECT_LOGGING_LEVEL
 
-from engine.domain.progress import PROGRESS_LOGGER
 from engine.settings import LogFormat
 from flows.observability.json_logs import JsonConsole, PlainLines
 
@@ -22,8 +21,6 @@ def set_up_logs(log_format: LogFormat) -> None:
     What is sent to Prefect's server does not change. A second call has no effect.
     """
     logging.getLogger(ENGINE_LOGGER).setLevel(PREFECT_LOGGING_LEVEL.value())
-    # Its records are events for handlers, not lines of a log.
-    logging.getLogger(PROGRESS_LOGGER).propagate = False
     for logger, handler in _list_consoles():
         if log_format == "json":
             logger.removeHandler(handler)

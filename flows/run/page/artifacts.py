@@ -13,7 +13,7 @@ from prefect.client.schemas.filters import ArtifactFilter
 from prefect.exceptions import Pause
 from prefect.runtime import flow_run
 
-from engine.domain.progress import Event, LoggedProgress, Noticed, Progress
+from engine.domain.progress import LISTENER, Event, Noticed, Progress
 from engine.estimate.forecast import RunForecast
 
 INTERVAL_SECONDS = 2.0
@@ -45,24 +45,24 @@ async def show_page(run_id: str, key: str, page: str, description: str) -> None:
         get_run_logger().warning("The run page lacks its artifact %s: %s", key, error)
 
 
-class PublishedProgress(LoggedProgress):
-    """Logs the events, those that are to be noticed on the run page too, and has them added up."""
+class PublishedProgress:
+    """Has the events added up, and heard by the command that runs the flow, and logs what is to be noticed."""
 
     def __init__(self, forecast: RunForecast) -> None:
-        self._forecast = forecast
+        self._listeners: list[Progress] = [forecast, *filter(None, [LISTENER.get()])]
         self._run_logger = get_run_logger()
 
     def report(self, event: Event) -> None:
         """Takes one event."""
-        super().report(event)
-        self._forecast.report(event)
+        for listener in self._listeners:
+            listener.report(event)
         if isinstance(event, Noticed):
             self._run_logger.warning("%s", event.text)
 
 
 @asynccontextmanager
 async def publish_progress(forecast: RunForecast, as_artifact: bool = True) -> AsyncIterator[Progress]:
-    """Inside the block each event is logged and added up by the forecast.
+    """Inside the block each event is heard, and added up by the forecast.
 
     Args:
         as_artifact: whether an artifact of the run page follows the forecast.

@@ -28,9 +28,9 @@ from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import POLES, Effort, Model
-from engine.domain.progress import LoggedProgress
 from engine.domain.run_request import check_effort
 from engine.domain.samples import Exemplar
+from engine.estimate.forecast import RunForecast
 from engine.llm.client.litellm_client import LitellmClient
 from engine.llm.embedded.embedded_models import serve_embedded
 from engine.llm.gateway.budget import RunBudget
@@ -89,7 +89,7 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
         tell("40 real texts", yardsticks["use"].draw_real(FEWER, 100 + draw))
     with serve_embedded(asked.synth, read_settings().embedded_place) as endpoint:
         gateway = ModelGateway(
-            LitellmClient(endpoint, 600), RepliesPlace(asked.cache), LoggedProgress(), RunBudget(endpoint.slots or 8)
+            LitellmClient(endpoint, 600), RepliesPlace(asked.cache), RunForecast(), RunBudget(endpoint.slots or 8)
         )
         async with gateway.keeping(f"{handle}-{draw}"):
             for effort in asked.efforts:
@@ -112,7 +112,7 @@ async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, e
         exemplars = rounds.screener.apply_rules([item for cell in made for item in cell])
         await rounds.embed(exemplars, run_here)
         own_rules = make_own_rules(plan, run_here)
-        judged = await judge_round(rounds, exemplars, gateway, VotingJudge(None, 0), LoggedProgress(), own_rules)
+        judged = await judge_round(rounds, exemplars, gateway, VotingJudge(None, 0), RunForecast(), own_rules)
         rounds.adopt(rounds.prepare_choice(rounds.screen_meanings(judged))())
     return rounds
 

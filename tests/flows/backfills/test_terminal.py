@@ -1,7 +1,6 @@
 """The command ``backfill``: what it begins with, how it follows its models, and how it says to go on."""
 
 import json
-import logging
 import shlex
 import signal
 import threading
@@ -22,7 +21,7 @@ from engine.estimate.estimate import OTHER_SECONDS
 from engine.estimate.speeds import keep_speeds
 from engine.settings import read_settings
 from flows.backfills.terminal import BackfillProgress, Outlook, describe_begin, look_ahead
-from flows.backfills.worker import MODELS_LOGGER
+from flows.backfills.worker import TELL
 
 
 @pytest.fixture
@@ -36,10 +35,10 @@ def _priced(tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch)
 
 
 def tell(progress: BackfillProgress, *rows: ModelRow) -> None:
-    """Has the logger say what the worker of a backfill says."""
+    """Tells what the worker of a backfill tells."""
     with progress.showing(live=False):
         for row in rows:
-            logging.getLogger(MODELS_LOGGER).debug("", extra={"event": row})
+            TELL.get()(row)
 
 
 def test_models_passed_over_for_one_reason_are_one_line_and_no_rows(capsys: pytest.CaptureFixture[str]) -> None:

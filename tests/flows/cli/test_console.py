@@ -143,7 +143,7 @@ def test_line_comes_where_no_event_does(capsys: pytest.CaptureFixture[str], monk
     progress = RunProgress(Job(make_model(), "from_traits", make_level(4)), make_console())
     for event in (None, StageBegun("Round 1"), CallsPlanned(8), CallBegun("0")):
         if event:
-            progress.emit(logging.makeLogRecord({"event": event}))
+            progress.report(event)
         progress.break_silence()
         progress.break_silence()
 
