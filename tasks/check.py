@@ -9,7 +9,6 @@ from engine.choosing.diversity import list_variety_texts
 from engine.choosing.rounds import Rounds
 from engine.domain.samples import RunStamp
 from engine.domain.verdict import Verdict
-from engine.report.wording import list_warnings
 from engine.run.job import read_pools
 from engine.settings import Settings
 from engine.system.worker_process import RunHeavy, run_here
@@ -39,11 +38,11 @@ async def check(
     if strict and (untold := rounds.explain_untold()):
         verdict = replace(verdict, success=False, failed=(*verdict.failed, *untold.values()))
     verdict = replace(verdict, proposed=proposes and verdict.success)
+    verdict = replace(verdict, warnings=(*verdict.warnings, *rounds.explain_recheck(verdict.status)))
     logger = get_run_logger()
-    warnings = list_warnings(rounds, verdict)
-    told = {"gate": "passed" if verdict.success else "failed", "warnings": len(warnings)}
-    found = count_noun(len(warnings), "warning")
+    told = {"gate": "passed" if verdict.success else "failed", "warnings": len(verdict.warnings)}
+    found = count_noun(len(verdict.warnings), "warning")
     logger.info("Checked: %s", found if verdict.success else " ".join(verdict.failed), extra=told)
-    for warning in warnings:
+    for warning in verdict.warnings:
         logger.warning("%s", warning)
     return verdict

@@ -61,6 +61,8 @@ class ExpectationResult:
 class Verdict:
     """The gate's decision. ``failed`` has a sentence for each critical failure, ``suites`` GX's own results by suite.
 
+    ``warnings`` are the gate's and, of a run, those of the look at its set as a whole (``Rounds.explain_recheck``).
+
     ``variety`` has the diversity figures that the gate was given, for every trait and pole; ``beside`` the run ids of
     the stored sets whose samples were checked together with the run's rows. ``proposed`` says that what passed
     waits for a person's decision.

@@ -18,7 +18,6 @@ from engine.report.wording import (
     count_others,
     describe_made,
     explain_failure,
-    list_warnings,
     state_outcome,
 )
 from engine.store.layout import REPORT, SAMPLES
@@ -50,11 +49,13 @@ def write_page(
 ) -> str:
     """Writes the page of a run that has a verdict; ``api_url`` is the HTTP API's address, None if there is none."""
     headline, sentence = map(escape, describe_verdict(rounds, verdict))
+    found = () if verdict.success else rounds.explain_shortfall() or verdict.failed
     reasons = [f"{name_reason(reason)}: {count:,}" for reason, count in rounds.choice.count_reasons().items()]
     sections = [
         f"# {rounds.plan.model.handle}: {headline}\n\n**{sentence}**",
         write_next_steps(rounds, verdict, stored, api_url),
-        _write_findings(rounds, verdict),
+        write_list("Why:", found),
+        write_list("Warnings:", verdict.warnings),
         _write_kept(rounds, verdict),
         write_list(f"## Not kept: {count_others(rounds.choice)}", reasons),
         _write_costs(budget, estimate),
@@ -68,7 +69,7 @@ def write_next_steps(rounds: Rounds, verdict: Verdict, stored: StoredSet, api_ur
     if verdict.proposed:
         return "\n\n".join(["## Next", *_write_review_steps(stored, report, api_url)])
     if verdict.success:
-        return write_use(stored, rounds.plan.synth_type == "enrich", bool(list_warnings(rounds, verdict)), api_url)
+        return write_use(stored, rounds.plan.synth_type == "enrich", bool(verdict.warnings), api_url)
     again = "**Start again** when that is done. What was answered is kept, so only what is lacking is asked for:"
     command = format_command(rounds.plan.model, rounds.plan.synth_type, rounds.plan.level.effort)
     if rounds.is_hopeless:
@@ -139,13 +140,6 @@ def _write_link(text: str, address: str) -> str:
 
 def _write_code(language: str, *lines: str) -> str:
     return "\n".join([f"```{language}", *lines, "```"])
-
-
-def _write_findings(rounds: Rounds, verdict: Verdict) -> str:
-    """Writes what is lacking or was found, and the warnings."""
-    found = () if verdict.success else rounds.explain_shortfall() or verdict.failed
-    sections = write_list("Why:", found), write_list("Warnings:", list_warnings(rounds, verdict))
-    return "\n\n".join(filter(None, sections))
 
 
 def _write_kept(rounds: Rounds, verdict: Verdict) -> str:

@@ -26,7 +26,7 @@ from engine.report.costs import describe_costs
 from engine.report.dataset_card import render_card
 from engine.report.html import ReportData, render_report
 from engine.report.separation import list_separations
-from engine.report.wording import describe_made, list_warnings, state_headline, state_outcome
+from engine.report.wording import describe_made, state_headline
 from engine.screening.in_context_judge import is_auc_measured
 from engine.store.layout import CARD, DEFINITION, REPORT, REVIEW_DATA, VERDICT
 from engine.store.sample_set import SampleSet
@@ -70,8 +70,7 @@ def make_sample_set(
     model = rounds.plan.model
     attached = kept if verdict.success else []
     report = make_report_data(rounds, stamp, verdict, gateway, attached, rejected)
-    said = f"{capitalise(state_outcome(rounds, verdict))}."
-    card = render_card(model, stamp, attached, gateway.endpoint.name, rounds.plan.language, said)
+    card = render_card(model, stamp, attached, gateway.endpoint.name, rounds.plan.language, f"{report.headline}.")
     documents = {
         VERDICT: json.dumps(_make_verdict_document(rounds, verdict, report), indent=2, ensure_ascii=False) + "\n",
         REPORT: render_report(report),
@@ -117,16 +116,14 @@ def make_report_data(
     counts = rounds.count_kept()
     positions = measure_pole_positions(rounds.plan.axes, rounds.exemplars, rounds.embedder)
     rows = {exemplar.key: _make_row(rounds, stamp, exemplar)["id"] for exemplar in rounds.exemplars}
-    warnings = list_warnings(rounds, verdict)
     return ReportData(
         model=model,
         stamp=stamp,
         synth_model=gateway.endpoint.name,
         verdict=verdict,
-        headline=capitalise(state_headline(len(kept), warnings, stamp.synth_type, verdict.proposed)),
+        headline=capitalise(state_headline(len(kept), verdict.warnings, stamp.synth_type, verdict.proposed)),
         made=describe_made(rounds) if verdict.success else "",
         failed=(*rounds.explain_shortfall(), *verdict.failed),
-        warnings=warnings,
         notes=(
             *list_notes(rounds.plan, gateway.endpoint),
             *_name_shares(rounds),
@@ -214,7 +211,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
     return {
         "success": verdict.success,
         "failed": list(report.failed),
-        "warnings": list(report.warnings),
+        "warnings": list(verdict.warnings),
         "notes": list(report.notes),
         "suites": dict(verdict.suites),
         "reasons": rounds.choice.count_reasons(),

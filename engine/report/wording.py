@@ -146,7 +146,7 @@ def state_headline(attached: int, warnings: Sequence[str], synth_type: str, prop
 def state_outcome(rounds: Rounds, verdict: Verdict) -> str:
     """States what came of a run that has a verdict."""
     attached = len(rounds.choice.chosen) if verdict.success else 0
-    return state_headline(attached, list_warnings(rounds, verdict), rounds.plan.synth_type, verdict.proposed)
+    return state_headline(attached, verdict.warnings, rounds.plan.synth_type, verdict.proposed)
 
 
 def explain_failure(rounds: Rounds, verdict: Verdict) -> str:
@@ -178,11 +178,6 @@ def describe_made(rounds: Rounds) -> str:
     else:
         made = f"{sum(plan.quotas.values()):,} that had been lacking"
     return f"{made}; {count_others(rounds.choice)}.{_name_unmade(min(filter(None, plan.quotas.values()), default=0))}"
-
-
-def list_warnings(rounds: Rounds, verdict: Verdict) -> tuple[str, ...]:
-    """Lists the gate's warnings and those of the review, a sentence or two each: what was found and what to do."""
-    return (*verdict.warnings, *rounds.explain_recheck(verdict.status))
 
 
 def count_others(choice: Choice) -> str:

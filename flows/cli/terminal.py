@@ -57,17 +57,14 @@ class RunProgress:
     def report(self, event: Event) -> None:
         """Shows one event. It must not raise: a run must not fail because its terminal is gone."""
         with self._turn:
-            self._show(event)
-
-    def _show(self, event: Event) -> None:
-        now = time.monotonic()
-        self._forecast.take(event, now)
-        said = _word(event)
-        if not said and self._forecast.is_begun and now - self._printed_at > INTERVAL_SECONDS:
-            said = f"  {self._forecast.describe()}"
-        if said and (isinstance(event, EstimateMade) or not self._console.is_terminal):
-            self._printed_at = now
-            self._console.print(said, soft_wrap=True)
+            now = time.monotonic()
+            self._forecast.take(event, now)
+            said = _word(event)
+            if not said and self._forecast.is_begun and now - self._printed_at > INTERVAL_SECONDS:
+                said = f"  {self._forecast.describe()}"
+            if said and (isinstance(event, EstimateMade) or not self._console.is_terminal):
+                self._printed_at = now
+                self._console.print(said, soft_wrap=True)
 
     def break_silence(self) -> None:
         """Prints a line where none has come for ``INTERVAL_SECONDS``, from whichever thread."""

@@ -29,7 +29,7 @@ from engine.errors import (
 from engine.estimate.estimate import Estimate
 from engine.llm.gateway.budget import RunBudget
 from engine.report.run_page import describe_verdict, escape, write_error, write_page
-from engine.report.wording import NOTHING_ATTACHED, explain_failure, state_outcome
+from engine.report.wording import NOTHING_ATTACHED
 from engine.run.job import Job
 from engine.run.outcome import read_result
 from engine.settings import Settings, read_settings
@@ -187,6 +187,6 @@ def conclude(rounds: Rounds, stamp: RunStamp, verdict: Verdict, stored: StoredSe
         return result
     lacking = rounds.explain_shortfall()
     kind = QuotaError if lacking else GateError
-    said = f"{stamp.handle}: {state_outcome(rounds, verdict)}: {explain_failure(rounds, verdict)}"
+    said = ": ".join((stamp.handle, *describe_verdict(rounds, verdict)))
     reasons = "\n".join(f"  {sentence}" for sentence in lacking or verdict.failed)
     raise kind(f"{said}\n{reasons}\n  {KEPT}: {stored.file(REPORT)}")

@@ -30,7 +30,7 @@ CLARITY = make_trait()
 VERDICT = Verdict(
     True,
     (),
-    (),
+    ("The share of Obscure is 0.38.",),
     (
         ExpectationResult("run", "expect_no_duplicates", True, "critical", "0 pairs"),
         ExpectationResult("whole", "neither pole is under 0.40", False, "warning", "0.38"),
@@ -38,6 +38,7 @@ VERDICT = Verdict(
     {},
 )
 FAILED = replace(VERDICT, success=False)
+CALM = replace(VERDICT, warnings=())
 
 
 def make_row(number: int, pole: Pole = "positive", **changes: Any) -> Row:
@@ -55,7 +56,6 @@ def make_data(**changes: Any) -> ReportData:
         headline="4 attached, with 1 warning",
         made="2 for each pole of 1 trait.",
         failed=(),
-        warnings=("The share of Obscure is 0.38.",),
         notes=("Two samples lie between the poles.",),
         counts=dict.fromkeys(((CLARITY.key, pole) for pole in POLES), (2, 2)),
         kept=tuple(make_row(number, pole) for number, pole in enumerate(POLES * 2)),
@@ -74,7 +74,7 @@ def make_data(**changes: Any) -> ReportData:
 def test_first_look_has_its_texts_first_and_no_gate() -> None:
     rejected = (make_row(10, reason="seed_copy", text="A copy."), make_row(11, "negative", reason="too_short"))
     kept = (make_row(0),)
-    page = render(first_look=True, headline="A first look", kept=kept, rejected=rejected, warnings=())
+    page = render(first_look=True, headline="A first look", kept=kept, rejected=rejected, verdict=CALM)
     said = read_text(page)
 
     assert {10: "A copy.", 11: "Text number 11."}.items() <= {row["id"]: row["text"] for row in read_rows(page)}.items()
@@ -117,7 +117,7 @@ def test_verdict_stands_first() -> None:
 
     assert "! 4 attached, with 1 warning 2 for each pole of 1 trait. ! 1 warning The share of" in text
     assert text.index("4 attached") < text.index("Kept of wanted")
-    assert "✓ 4 attached" in read_text(render(warnings=()))
+    assert "✓ 4 attached" in read_text(render(verdict=CALM))
 
 
 def test_run_that_failed_says_that_nothing_was_attached_and_why_and_one_that_brought_nothing_renders() -> None:
@@ -125,23 +125,23 @@ def test_run_that_failed_says_that_nothing_was_attached_and_why_and_one_that_bro
         verdict=FAILED, headline="Nothing attached", made="", failed=("Clarity lacks 3.", "It doubles 1.")
     )
     text = read_text(render_report(replace(failed, counts={(CLARITY.key, "negative"): (5, 8)})))
-    nothing: dict[str, Any] = dict.fromkeys(("kept", "rejected", "warnings", "notes"), ())
+    nothing: dict[str, Any] = dict.fromkeys(("kept", "rejected", "notes"), ())
 
     assert "Nothing attached Clarity lacks 3. It doubles 1." in text
     assert "Obscure 5 of 8 ✕ 3 short" in text
     assert [] == read_rows(
         render_report(
-            replace(failed, verdict=replace(FAILED, results=()), counts={}, reasons={}, positions={}, **nothing)
+            replace(failed, verdict=Verdict(False, (), (), (), {}), counts={}, reasons={}, positions={}, **nothing)
         )
     )
 
 
 def test_hostile_texts_are_inert_wherever_they_stand() -> None:
     hostile = make_trait(name=HOSTILE, positive_label=HOSTILE)
-    said = dict.fromkeys(("headline", "made"), HOSTILE) | dict.fromkeys(("failed", "warnings", "notes"), (HOSTILE,))
+    said = dict.fromkeys(("headline", "made"), HOSTILE) | dict.fromkeys(("failed", "notes"), (HOSTILE,))
     page = render(
         **said,
-        verdict=replace(FAILED, results=(ExpectationResult(HOSTILE, HOSTILE, False, HOSTILE, HOSTILE),)),
+        verdict=Verdict(False, (), (HOSTILE,), (ExpectationResult(HOSTILE, HOSTILE, False, HOSTILE, HOSTILE),), {}),
         model=make_model(hostile, handle=HOSTILE, description=HOSTILE),
         counts={(hostile.key, "positive"): (1, 1)},
         kept=(make_row(0, text=HOSTILE, scenario=json.dumps({"subject": HOSTILE})),),
