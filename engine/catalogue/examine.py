@@ -66,7 +66,7 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
         last=_find_last(sets, verdicts),
         proposed=tuple(item.run_id for item in sets if item.status == "proposed"),
         sets=len(train),
-        set_aside=count_stored([item for item in attached if item not in train]),
+        set_aside=count_stored([item for item in attached if item.manifest["pool"] != "train"]),
         older_samples=count_stored(list_older(train, model)) if model else 0,
         runs=tuple(_describe_past(item, verdicts[item.run_id]) for item in sets),
         faults=tuple(faults),

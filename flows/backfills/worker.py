@@ -188,5 +188,8 @@ class BackfillWorker:
 
 def _describe_progress(forecast: RunForecast) -> dict[str, Any]:
     """How far a run is, as fields of its model's row."""
-    counts = (sum(each.values()) if forecast.quotas else None for each in (forecast.kept, forecast.quotas))
-    return dict(zip(("kept", "wanted"), counts, strict=True)) | {"seconds": round(time.monotonic() - forecast.began, 1)}
+    return {
+        "kept": sum(forecast.kept.values()) if forecast.quotas else None,
+        "wanted": sum(forecast.quotas.values()) if forecast.quotas else None,
+        "seconds": round(time.monotonic() - forecast.began, 1),
+    }

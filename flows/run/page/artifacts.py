@@ -49,7 +49,8 @@ class PublishedProgress:
     """Has the events added up, and heard by the command that runs the flow, and logs what is to be noticed."""
 
     def __init__(self, forecast: RunForecast) -> None:
-        self._listeners: list[Progress] = [forecast, *filter(None, [LISTENER.get()])]
+        heard_by = LISTENER.get()
+        self._listeners: list[Progress] = [forecast] if heard_by is None else [forecast, heard_by]
         self._run_logger = get_run_logger()
 
     def report(self, event: Event) -> None:
