@@ -13,13 +13,7 @@ from engine.domain.verdict import Verdict
 from engine.estimate.estimate import Estimate
 from engine.llm.gateway.budget import RunBudget
 from engine.report.costs import describe_spending, format_tokens, list_remarks
-from engine.report.wording import (
-    NOTHING_ATTACHED,
-    count_others,
-    describe_made,
-    explain_failure,
-    state_outcome,
-)
+from engine.report.wording import NOTHING_ATTACHED, count_others, describe_verdict
 from engine.store.layout import REPORT, SAMPLES
 from engine.store.store import StoredSet
 from engine.text.formatting import format_cost, format_seconds, name_reason
@@ -31,12 +25,6 @@ MAX_TRAITS = 6
 _MARKUP = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>#|&~"})
 # What opens a list, a rule or an underline.
 _OPENER = re.compile(r"^(?:(?=[-+=])|(\d{1,9})(?=[.)](?:\s|$)))")
-
-
-def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
-    """Describes a verdict in a headline and a sentence: what was made, or what failed and what to do."""
-    said = describe_made(rounds) if verdict.success else explain_failure(rounds, verdict)
-    return state_outcome(rounds, verdict), said
 
 
 def write_page(

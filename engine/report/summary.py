@@ -26,7 +26,7 @@ from engine.report.costs import describe_costs
 from engine.report.dataset_card import render_card
 from engine.report.html import ReportData, render_report
 from engine.report.separation import list_separations
-from engine.report.wording import describe_made, state_headline
+from engine.report.wording import describe_verdict
 from engine.screening.in_context_judge import is_auc_measured
 from engine.store.layout import CARD, DEFINITION, REPORT, REVIEW_DATA, VERDICT
 from engine.store.sample_set import SampleSet
@@ -116,13 +116,14 @@ def make_report_data(
     counts = rounds.count_kept()
     positions = measure_pole_positions(rounds.plan.axes, rounds.exemplars, rounds.embedder)
     rows = {exemplar.key: _make_row(rounds, stamp, exemplar)["id"] for exemplar in rounds.exemplars}
+    headline, said = describe_verdict(rounds, verdict)
     return ReportData(
         model=model,
         stamp=stamp,
         synth_model=gateway.endpoint.name,
         verdict=verdict,
-        headline=capitalise(state_headline(len(kept), verdict.warnings, stamp.synth_type, verdict.proposed)),
-        made=describe_made(rounds) if verdict.success else "",
+        headline=capitalise(headline),
+        made=said if verdict.success else "",
         failed=(*rounds.explain_shortfall(), *verdict.failed),
         notes=(
             *list_notes(rounds.plan, gateway.endpoint),

@@ -143,10 +143,11 @@ def state_headline(attached: int, warnings: Sequence[str], synth_type: str, prop
     return f"{headline}, with {count_noun(len(warnings), 'warning')}: {advice}"
 
 
-def state_outcome(rounds: Rounds, verdict: Verdict) -> str:
-    """States what came of a run that has a verdict."""
+def describe_verdict(rounds: Rounds, verdict: Verdict) -> tuple[str, str]:
+    """Describes a verdict in a headline and a sentence: what was made, or what failed and what to do."""
     attached = len(rounds.choice.chosen) if verdict.success else 0
-    return state_headline(attached, verdict.warnings, rounds.plan.synth_type, verdict.proposed)
+    headline = state_headline(attached, verdict.warnings, rounds.plan.synth_type, verdict.proposed)
+    return headline, describe_made(rounds) if verdict.success else explain_failure(rounds, verdict)
 
 
 def explain_failure(rounds: Rounds, verdict: Verdict) -> str:

@@ -28,8 +28,8 @@ from engine.errors import (
 )
 from engine.estimate.estimate import Estimate
 from engine.llm.gateway.budget import RunBudget
-from engine.report.run_page import describe_verdict, escape, write_error, write_page
-from engine.report.wording import NOTHING_ATTACHED
+from engine.report.run_page import escape, write_error, write_page
+from engine.report.wording import NOTHING_ATTACHED, describe_verdict
 from engine.run.job import Job
 from engine.run.outcome import read_result
 from engine.settings import Settings, read_settings

@@ -43,7 +43,8 @@ class RunResources:
     Args:
         logger: of the flow run that opened them.
         run_heavy: does what holds Python's lock for long: embedding, the gate, a choice among many.
-        shared: embedded servers, throttles and the budget of all runs; None where a run has its own.
+        shared: embedded servers, throttles and the budget of all runs; None where a run has its own: then its steps are
+            tasks of its page, and its progress an artifact.
         find_skip_reason: why nothing is left to do for a model, asked once its lease is held; it may block.
     """
 
@@ -57,17 +58,12 @@ class RunResources:
     find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None
     forecasts: dict[str, RunForecast] = field(default_factory=dict)
 
-    @property
-    def as_tasks(self) -> bool:
-        """Whether steps are tasks of the run page, and progress an artifact of it: not for one of many runs."""
-        return self.shared is None
-
     def call(self, step: Task[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         """Calls a step as a task, which is a bar on the run page, or plainly.
 
         A task run costs Prefect's server 25 to 45 ms (docs/decisions/000-measured.md): in a backfill none is made.
         """
-        if not self.as_tasks:
+        if self.shared is not None:
             return step.fn(*args, **kwargs)
         # Prefect would look through all cells and texts for futures.
         quoted: Any = [quote(argument) for argument in args]
@@ -111,7 +107,7 @@ class RunResources:
     async def publish_progress(self) -> AsyncIterator[Progress]:
         """The progress that the run reports its events to inside the block."""
         forecast = self.forecast
-        async with publish_progress(forecast, as_artifact=self.as_tasks) as progress:
+        async with publish_progress(forecast, as_artifact=self.shared is None) as progress:
             try:
                 yield progress
             finally:
