@@ -69,7 +69,7 @@ class StoreVerifier:
         for info in _list_sorted(root):
             if info.base_name.startswith("handle=") and info.type == fs.FileType.Directory:
                 yield from self._walk_model(f"{root}/{info.base_name}")
-            elif not info.base_name.startswith((STAGING, PROBE, BACKFILLS, WRITERS)):
+            elif not is_part(info.base_name) and not info.base_name.startswith((STAGING, PROBE, BACKFILLS, WRITERS)):
                 yield _make_stray_fault(f"{root}/{info.base_name}")
 
     def _walk_model(self, uri: str) -> Iterator[Fault]:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # From prctl(2).
@@ -26,20 +27,6 @@ class ChildServerError(Exception):
     def __init__(self, message: str, lines: Sequence[str] = ()) -> None:
         super().__init__(message.rstrip("."))
         self.lines = tuple(lines)
-
-
-@contextmanager
-def run_child_server(command: Sequence[str], environment: Mapping[str, str], start_seconds: float) -> Iterator[str]:
-    """Runs a server while the block runs, and yields the address that it prints once it listens.
-
-    Raises:
-        ChildServerError: the server ended, or printed no address within ``start_seconds``.
-    """
-    server = ChildServer(command, environment)
-    try:
-        yield server.wait_for_address(start_seconds)
-    finally:
-        server.stop()
 
 
 def run_guarded(command: Sequence[str]) -> int:
@@ -75,7 +62,10 @@ def leaving_no_process() -> Iterator[None]:
 
 
 class ChildServer:
-    """A server that begins to start when this is made, so that this process can do other things meanwhile."""
+    """A server that begins to start when this is made, so that this process can do other things meanwhile.
+
+    As a context manager it stops it at the block's end.
+    """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed at its end)
@@ -112,6 +102,12 @@ class ChildServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def leave(self) -> None:
         """Tells the server to end, which it does by itself; nobody waits for it. A second call has no effect."""

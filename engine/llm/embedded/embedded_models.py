@@ -21,7 +21,7 @@ from engine.errors import InputError, ModelNotFoundError, ProviderUnavailableErr
 from engine.llm.client.prices import FREE
 from engine.llm.client.request import Endpoint
 from engine.settings import SHIPPED_ROOT, EmbeddedPlace, Style
-from engine.system.child_process import ChildServerError, run_child_server
+from engine.system.child_process import ChildServer, ChildServerError
 from engine.text.formatting import format_bytes
 
 EMBEDDED = "embedded"
@@ -133,20 +133,19 @@ def find_embedded(name: str, place: EmbeddedPlace) -> EmbeddedFile:
         ModelNotFoundError: there is no such file, or it is not a GGUF file; the message says how to get it.
         InputError: it is to be asked in a chat, and has no chat template.
     """
-    models, folder = list_embedded_models(), place.folder
+    models, given = list_embedded_models(), name.removeprefix(f"{EMBEDDED}/")
+    wanted = models if name == EMBEDDED else {known: model for known, model in models.items() if known == given}
+    for known, model in wanted.items():
+        if path := model.find(place.folder):
+            style = place.style or model.style
+            return EmbeddedFile(path, f"{EMBEDDED}/{known}", model.digests[path.name], style, model)
+    if not wanted:
+        return _describe_own(given, place)
+    known, model = next(iter(wanted.items()))
     if name == EMBEDDED:
-        for known, model in models.items():
-            if path := model.find(folder):
-                return _describe_listed(path, known, model, place)
-        known, first = next(iter(models.items()))
-        raise ModelNotFoundError(f"No embedded model is in {folder}. Get one: '{first.say_how_to_get(known)}'")
-    given = name.removeprefix(f"{EMBEDDED}/")
-    if listed := models.get(given):
-        if path := listed.find(folder):
-            return _describe_listed(path, given, listed, place)
-        how = f"Get it ({format_bytes(listed.bytes)}): '{listed.say_how_to_get(given)}'"
-        raise ModelNotFoundError(f"The file of {given} is not here, or not whole. {how}")
-    return _describe_own(given, place)
+        raise ModelNotFoundError(f"No embedded model is in {place.folder}. Get one: '{model.say_how_to_get(known)}'")
+    how = f"Get it ({format_bytes(model.bytes)}): '{model.say_how_to_get(known)}'"
+    raise ModelNotFoundError(f"The file of {known} is not here, or not whole. {how}")
 
 
 def choose_model(names: Iterable[str], place: EmbeddedPlace) -> str:
@@ -197,7 +196,8 @@ def serve_embedded(name: str, place: EmbeddedPlace) -> Iterator[Endpoint]:
     # (docs/decisions/000-measured.md).
     environment = {**os.environ, "GOMP_SPINCOUNT": "1000"}
     try:
-        with run_child_server(command, environment, START_SECONDS) as address:
+        with ChildServer(command, environment) as server:
+            address = server.wait_for_address(START_SECONDS)
             yield replace(describe_embedded(name, place), api_base=f"{address}/v1")
     except ChildServerError as error:
         raise ProviderUnavailableError(
@@ -214,10 +214,6 @@ def digest_file(path: Path) -> str:
 
 def _count_threads() -> int:
     return max(1, min(MAX_THREADS, os.cpu_count() or 1))
-
-
-def _describe_listed(path: Path, name: str, model: EmbeddedModel, place: EmbeddedPlace) -> EmbeddedFile:
-    return EmbeddedFile(path, f"{EMBEDDED}/{name}", model.digests[path.name], place.style or model.style, model)
 
 
 def _find_whole(path: Path, size: int) -> Path | None:

@@ -12,7 +12,7 @@ import pytest
 from fakes.waiting import wait_until
 from fakes.workspace import ROOT, Workspace
 
-from engine.system.child_process import ChildServer, run_child_server
+from engine.system.child_process import ChildServer
 
 # Once its input is closed it ends where a file is, or in its own time.
 SERVER = """
@@ -65,8 +65,8 @@ def test_server_that_is_left_is_not_waited_for_and_one_whose_block_has_ended_is_
     left = read_pid(server.wait_for_address(SECONDS))
     server.leave()
     server.leave()
-    with run_child_server([sys.executable, "-c", SERVER], dict(os.environ), SECONDS) as address:
-        stopped = read_pid(address)
+    with ChildServer([sys.executable, "-c", SERVER], dict(os.environ)) as server:
+        stopped = read_pid(server.wait_for_address(SECONDS))
         before = is_there(stopped)
 
     assert (True, True, False) == (is_there(left), before, is_there(stopped))
