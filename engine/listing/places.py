@@ -8,7 +8,6 @@ from engine.definitions.outline import ADDED_FILE, list_sources
 from engine.definitions.sources.entries import Source, walk_source
 from engine.domain.model import Pool, Seed
 from engine.domain.samples import make_id
-from engine.errors import InputError
 from engine.store.added_samples import find_authored, remove_added
 from engine.store.changes import MAX_ID, Removal, remove_stored
 from engine.store.earlier.rows import find_rows
@@ -76,8 +75,7 @@ def remove_samples(models_uri: str, handle: str, places: Places, removal: Remova
         StoreError: something cannot be read or written. What went before stays removed; the same again does the rest.
     """
     for stored, _ in places.attached:
-        if not remove_stored(stored, removal):
-            raise InputError(f"The set of run {stored.run_id} is no longer attached: another process has detached it")
+        remove_stored(stored, removal)
     if places.added:
         remove_added(models_uri, handle, places.added)
 

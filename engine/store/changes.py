@@ -111,8 +111,7 @@ def detach_set(stored: StoredSet, who: str = "", replaced_by: str = "") -> None:
     """
     folder = stored.folder
     with changing(folder) as (manifest, _):
-        if not is_attached(manifest):
-            raise InputError(f"The set of run {stored.run_id} is no longer attached: another process has detached it")
+        _check_attached(manifest, stored.run_id)
         # A set of which the samples are missing can be detached too: its model goes on without it.
         with suppress(FileNotFoundError):
             write_whole(f"{folder}/{DETACHED}", read_bytes(f"{folder}/{SAMPLES}"))
@@ -124,18 +123,16 @@ def detach_set(stored: StoredSet, who: str = "", replaced_by: str = "") -> None:
         delete_file(f"{folder}/{SAMPLES}")
 
 
-def remove_stored(stored: StoredSet, removal: Removal) -> bool:
-    """Takes samples off an attached set; False if it is no longer attached. The caller must keep runs out.
-
-    Samples that it has no more are passed over.
+def remove_stored(stored: StoredSet, removal: Removal) -> None:
+    """Takes samples off an attached set; those that it has no more are passed over. The caller must keep runs out.
 
     Raises:
+        InputError: another process has detached it in the meantime.
         StoreError: the set cannot be read or written, or was altered since it was written; no reader sees a half of it.
     """
     folder = stored.folder
     with changing(folder) as (manifest, _):
-        if not is_attached(manifest):
-            return False
+        _check_attached(manifest, stored.run_id)
         with explain_damage(stored):
             if is_altered(StoredSet(folder, manifest)):
                 raise ValueError("its size is not what the manifest says")
@@ -143,7 +140,7 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         gone = pc.is_in(samples["id"], pa.array(removal.ids, pa.int64()))
         taken, metadata = samples.filter(gone), samples.schema.metadata
         if not taken.num_rows:
-            return True
+            return
         ids, rows = taken["id"].to_pylist(), number_rows(metadata, samples.num_rows)[gone.to_numpy()].tolist()
         said = {"when": removal.removed_at.isoformat(), "why": removal.why, "who": removal.who}
         entries = [{"id": id_, **said, "row": row} for id_, row in zip(ids, rows, strict=True)]
@@ -153,7 +150,6 @@ def remove_stored(stored: StoredSet, removal: Removal) -> bool:
         write_whole(f"{folder}/{SAMPLES}", content)
         known = {row["id"]: {name: row[name] for name in KEPT_OF_REMOVED} for row in taken.to_pylist()}
         write_whole(f"{folder}/{MANIFEST}", _render_without(manifest, content, left, known))
-        return True
 
 
 @contextmanager
@@ -245,6 +241,11 @@ def number_rows(metadata: Mapping[bytes, bytes] | None, count: int) -> Positions
     """The number that each of ``count`` rows had when their set was attached, which it keeps for good."""
     removed = [entry["row"] for entry in _read_removals(metadata)]
     return np.delete(np.arange(count + len(removed)), np.array(removed, np.int64))
+
+
+def _check_attached(manifest: Mapping[str, Any], run_id: str) -> None:
+    if not is_attached(manifest):
+        raise InputError(f"The set of run {run_id} is no longer attached: another process has detached it")
 
 
 def _read_removals(metadata: Mapping[bytes, bytes] | None) -> list[dict[str, Any]]:

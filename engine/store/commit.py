@@ -92,19 +92,14 @@ def list_stale(root: Path, now: datetime) -> list[Path]:
     return found
 
 
-def _make_pool(pool: Path) -> None:
-    """Makes the folders of a model and its pool, and syncs their parents so that they survive a loss of power."""
-    if pool.is_dir():
-        return
-    pool.mkdir(parents=True, exist_ok=True)
-    for folder in pool.parents[:3]:
-        # We may not be permitted to open the folder above the store.
-        with suppress(PermissionError):
-            sync(folder)
-
-
 def _write_local(folder: Path, files: Mapping[str, bytes]) -> None:
-    _make_pool(folder.parent)
+    if not (pool := folder.parent).is_dir():
+        pool.mkdir(parents=True, exist_ok=True)
+        # Of the model and of its pool too nothing is lost with the power.
+        for parent in pool.parents[:3]:
+            # We may not be permitted to open the folder above the store.
+            with suppress(PermissionError):
+                sync(parent)
     with _make_staging(folder.parents[2]) as staging:
         made = staging / "set"
         (made / RUN_FOLDER).mkdir(parents=True)

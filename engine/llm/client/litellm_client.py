@@ -222,17 +222,9 @@ class LitellmClient:
         if usage is None:
             self._warn_of_usage()
             usage = Usage(0, 0)
-        return Reply(
-            text=mend_unicode(text),
-            finish=finish,
-            prompt_tokens=usage.tokens_in,
-            completion_tokens=usage.tokens_out,
-            cost_usd=None
-            if price is None
-            else price.cost(usage.tokens_in, usage.tokens_out, usage.cached, usage.written),
-            odds=odds,
-            cached_tokens=usage.cached,
-        )
+        counts = usage.tokens_in, usage.tokens_out
+        cost_usd = None if price is None else price.cost(*counts, usage.cached, usage.written)
+        return Reply(mend_unicode(text), finish, *counts, cost_usd, odds, cached_tokens=usage.cached)
 
     def _warn_of_usage(self) -> None:
         """Says once that tokens are not counted."""

@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,6 +24,8 @@ OTHER_DECISION = (
     "Use a server, or a version of it, that answers decisions as litellm's provider of this name does",
 )
 LIKELIER = 0.5
+CHAT_NAMES = "prompt_tokens", "completion_tokens", "cache_creation_tokens"
+DECISION_NAMES = "input_tokens", "output_tokens", "cache_write_tokens"
 # The text of a body that openai's client did not take for JSON, in litellm's message.
 _RECEIVED = re.compile(r"Received: (.*)\. Check the reverse proxy", re.DOTALL)
 
@@ -72,22 +73,23 @@ def read_decision(response: Any) -> tuple[str, str, Usage | None]:
             said[answer.name] = "yes" if answer.probability >= LIKELIER else "no"
     is_chosen = any(answer.type == "choice" for answer in response.answers)
     finish = "stop" if is_chosen else REFUSED
-    return json.dumps(said, ensure_ascii=False), finish, _read_tokens(response.usage)
+    return json.dumps(said, ensure_ascii=False), finish, read_usage(response.usage, False, DECISION_NAMES)
 
 
-def read_usage(usage: Any, answered: bool) -> Usage | None:
+def read_usage(usage: Any, answered: bool, names: tuple[str, str, str] = CHAT_NAMES) -> Usage | None:
     """The tokens of a call; None where they are not told, or cannot be believed.
 
     Args:
         answered: whether a text came: then 0 tokens of the reply are a count that is missing.
+        names: those of the tokens in, of the tokens out, and of the tokens in that were written to a cache.
     """
     # litellm makes numbers of texts such as "400", and 0 of what is missing.
-    tokens_in, tokens_out = _read_count(usage, "prompt_tokens"), _read_count(usage, "completion_tokens")
+    tokens_in, tokens_out = _read_count(usage, names[0]), _read_count(usage, names[1])
     if not tokens_in or tokens_out is None or (answered and not tokens_out):
         return None
-    details = getattr(usage, "prompt_tokens_details", None)
+    details = getattr(usage, f"{names[0]}_details", None)
     # litellm puts every provider's counts of prompt tokens read from its cache, and written to it, here.
-    cached, written = (_read_count(details, name) or 0 for name in ("cached_tokens", "cache_creation_tokens"))
+    cached, written = (_read_count(details, name) or 0 for name in ("cached_tokens", names[2]))
     if cached + written > tokens_in:
         cached = written = 0
     return Usage(tokens_in, tokens_out, cached, written)
@@ -129,14 +131,6 @@ def describe_malformed(causes: Sequence[BaseException], settings: str) -> tuple[
     if received := _RECEIVED.search(said):
         return _describe_body(received[1].strip("'\""), settings)
     return OTHER_FORM if "'choices'" in said else None
-
-
-def _read_tokens(usage: Any) -> Usage | None:
-    """The tokens under the names that a chat has for them; answers may take none."""
-    details = usage.input_tokens_details
-    cached = SimpleNamespace(cached_tokens=details.cached_tokens, cache_creation_tokens=details.cache_write_tokens)
-    counts = {"prompt_tokens": usage.input_tokens, "completion_tokens": usage.output_tokens}
-    return read_usage(SimpleNamespace(**counts, prompt_tokens_details=cached), answered=False)
 
 
 def _list_arguments(message: Any) -> Iterator[str]:

@@ -44,7 +44,12 @@ def get_model(name: str, model: EmbeddedModel, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / f".{model.file}.lock"):
-            path = _find_checked(model, folder) or _download(name, model, folder)
+            path = model.find(folder)
+            if path and model.installed is None and digest_file(path) != model.digests[path.name]:
+                # Somebody has put another one there.
+                path.unlink()
+                path = None
+            path = path or _download(name, model, folder)
             return _make(model, model.made, path, folder) if model.made and path.name == model.file else path
     except OSError as error:
         raise StoreError(
@@ -107,15 +112,6 @@ def requantize(source: Path, made: Path) -> None:
 def _name_parts(model: EmbeddedModel, folder: Path) -> Path:
     """Where what has come of a file lies until it is whole."""
     return folder / f".{model.file}.parts"
-
-
-def _find_checked(model: EmbeddedModel, folder: Path) -> Path | None:
-    """The model's file, if it is there; one that somebody has put there and that is another is deleted."""
-    path = model.find(folder)
-    if path and model.installed is None and digest_file(path) != model.digests[path.name]:
-        path.unlink()
-        return None
-    return path
 
 
 def _download(name: str, model: EmbeddedModel, folder: Path) -> Path:

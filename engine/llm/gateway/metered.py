@@ -4,12 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from engine.domain.progress import CallAnswered, CallBegun, Event
 from engine.errors import ContentRefusedError, ProviderError
 from engine.llm.client.prices import FREE
-from engine.llm.client.request import REFUSED, Client, Reply, Request
+from engine.llm.client.request import REFUSED, Client, Endpoint, Reply, Request
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.llm.gateway.budget import Bound, RunBudget, bound_call
 from engine.llm.gateway.throttle import AdaptiveThrottle
@@ -44,6 +44,7 @@ class _Call:
     begun: int | None
 
 
+@dataclass(slots=True)
 class MeteredClient:
     """Makes one call within the run's budget and rate, and keeps its reply.
 
@@ -53,22 +54,16 @@ class MeteredClient:
         report: told when a call begins and when it is answered.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        throttle: AdaptiveThrottle,
-        budget: RunBudget,
-        rate_limiter: RateLimiter,
-        find_replies: Callable[[], ReplyStore],
-        report: Callable[[Event], None],
-    ) -> None:
-        self.endpoint = client.endpoint
-        self._client = client
-        self._throttle = throttle
-        self._budget = budget
-        self._rate_limiter = rate_limiter
-        self._find_replies = find_replies
-        self._report = report
+    _client: Client
+    _throttle: AdaptiveThrottle
+    _budget: RunBudget
+    _rate_limiter: RateLimiter
+    _find_replies: Callable[[], ReplyStore]
+    _report: Callable[[Event], None]
+    endpoint: Endpoint = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.endpoint = self._client.endpoint
 
     async def complete(self, request: Request) -> Reply:
         """The reply to one request, kept under the request's key; a refusal of the prompt is a reply too.

@@ -104,7 +104,7 @@ def remove(store: Path | str, run_id: str, *rows: int, why: str = "") -> StoredS
     """Removes the rows that a set has at some places now."""
     stored = find(store, run_id)
     ids = list_ids(stored)
-    assert remove_stored(stored, Removal(tuple(ids[row] for row in rows), NOW, why, "me"))
+    remove_stored(stored, Removal(tuple(ids[row] for row in rows), NOW, why, "me"))
     return find(store, run_id)
 
 
@@ -144,11 +144,12 @@ def test_rows_keep_the_numbers_that_they_had_when_the_set_was_attached(tmp_path:
     assert [first[1], first[4]] == list_ids(stored)
     assert [] == name_faults(store)
     # What was removed does not come back: not by another removal, nor with its run.
-    assert remove_stored(stored, Removal((first[0],), NOW))
+    remove_stored(stored, Removal((first[0],), NOW))
     assert not attach_set(store, "a", 6).written
     assert stored == find(store, "a")
     detach_set(stored)
-    assert not remove_stored(stored, Removal((first[1],), NOW))
+    with pytest.raises(InputError, match="no longer attached"):
+        remove_stored(stored, Removal((first[1],), NOW))
     assert not attach_set(store, "a", 6).written
     assert () == read_attached(list_sets(str(store), HANDLE, "train"))
 
@@ -172,7 +173,7 @@ def test_removal_whose_manifest_never_came_is_no_damage_and_is_finished_by_whoev
         [said] = sweep_store(str(store), HANDLE, TOMORROW)
         assert "a removal of samples that did not end, which is finished now" in said
     else:
-        assert remove_stored(before, Removal((other,), NOW))
+        remove_stored(before, Removal((other,), NOW))
     stored = find(store, "a")
     assert [1, *([] if finish == "sweep" else [3])] == [entry["row"] for entry in stored.manifest["removals"]]
     assert "dull" == stored.manifest["removals"][0]["why"]
