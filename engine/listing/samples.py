@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from engine.definitions.loader import locate_model
 from engine.definitions.outline import Outline, list_sources
 from engine.definitions.sources.entries import Source, Version, read_version, walk_source
-from engine.domain.model import POLES, Pole, Seed, digest_text
+from engine.domain.model import POLES, Pole, Seed
 from engine.domain.samples import make_id
 from engine.store.changes import number_rows
 from engine.store.earlier.rows import open_rows, passing_over_detached
@@ -100,8 +100,12 @@ def list_samples(
         DefinitionError: a line that was read is wrong, or a source cannot be found.
         StoreError: a source or a set cannot be read.
     """
-    with closing(_walk_samples(models_uri, samples_uri, outline, trait_key, position)) as walk:
-        found = list(islice(walk, limit + 1))
+    start = position[1:] if position[0] == "s" else FIRST_ATTACHED
+    with (
+        closing(_walk_authored(models_uri, outline, trait_key, position)) as authored,
+        closing(walk_attached(samples_uri, outline.handle, trait_key, start)) as attached,
+    ):
+        found = list(islice(chain(authored, attached), limit + 1))
     following = found[limit][0] if len(found) > limit else None
     return Page(tuple(sample for _, sample in found[:limit]), following)
 
@@ -144,7 +148,7 @@ def walk_seeds(models_uri: str, outline: Outline) -> Iterator[Seed]:
 
 def walk_attached(
     samples_uri: str, handle: str, trait_key: str | None, start: tuple[int, str, int]
-) -> Iterator[tuple[Position, ListedSample]]:
+) -> Generator[tuple[Position, ListedSample], None, None]:
     """Yields the attached samples of a model, or of one trait, from a position on, each with its position.
 
     A set that is detached in the meantime is skipped; the listing continues with the next set.
@@ -175,20 +179,12 @@ def count_attached(samples_uri: str, handle: str) -> Counter[tuple[str, Pole | N
     return counts
 
 
-def _walk_samples(
-    models_uri: str, samples_uri: str, outline: Outline, trait_key: str | None, position: Position
-) -> Generator[tuple[Position, ListedSample], None, None]:
-    start = FIRST_ATTACHED
-    if position[0] == "a":
-        yield from _walk_authored(models_uri, outline, trait_key, position[1:])
-    else:
-        start = position[1:]
-    yield from walk_attached(samples_uri, outline.handle, trait_key, start)
-
-
 def _walk_authored(
-    models_uri: str, outline: Outline, trait_key: str | None, start: tuple[int, int, int]
-) -> Iterator[tuple[Position, ListedSample]]:
+    models_uri: str, outline: Outline, trait_key: str | None, position: Position
+) -> Generator[tuple[Position, ListedSample], None, None]:
+    if position[0] == "s":
+        return
+    start = position[1:]
     folder = locate_model(models_uri, outline.handle)
     for index, source in enumerate(list_sources(folder, outline)):
         if index < start[0] or trait_key not in (None, *source.trait_keys):
@@ -197,25 +193,24 @@ def _walk_authored(
             for label, seed in enumerate(line.seeds):
                 place = index, line.number, label
                 if place >= start and trait_key in (None, seed.trait):
-                    yield ("a", *place), _make_sample(outline.handle, seed)
+                    yield (
+                        ("a", *place),
+                        ListedSample(
+                            id=make_id(outline.handle, seed.trait, seed.text),
+                            trait=seed.trait,
+                            text=seed.text,
+                            quality=seed.quality,
+                            provenance=PROVENANCE,
+                            source_url=seed.source_url,
+                            content_sha256=seed.sha256,
+                            created_at=None,
+                        ),
+                    )
 
 
 @lru_cache(maxsize=1024)
 def _count_source(folder: str, source: Source, _version: Version) -> Counter[tuple[str, Pole | None]]:
     return Counter((seed.trait, seed.pole) for line in walk_source(folder, source) for seed in line.seeds)
-
-
-def _make_sample(handle: str, seed: Seed) -> ListedSample:
-    return ListedSample(
-        id=make_id(handle, seed.trait, seed.text),
-        trait=seed.trait,
-        text=seed.text,
-        quality=seed.quality,
-        provenance=PROVENANCE,
-        source_url=seed.source_url,
-        content_sha256=digest_text(seed.text),
-        created_at=None,
-    )
 
 
 def _find_place(stored: StoredSet) -> tuple[int, str]:

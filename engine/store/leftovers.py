@@ -20,7 +20,7 @@ from engine.store.changes import detach_replaced, finish_change
 from engine.store.commit import delete_set, list_stale
 from engine.store.layout import DETACHED, MANIFEST, PROPOSED, SAMPLES
 from engine.store.sample_set import read_manifest
-from engine.store.store import UNREADABLE, list_pools, list_replaced, locate_pool, translate_errors
+from engine.store.store import UNREADABLE, SetFolder, list_pools, list_replaced, locate_pool, translate_errors
 from engine.store.writers import lock_model
 from engine.system.filesystem import delete_file, is_part, list_below, open_folder
 
@@ -28,26 +28,15 @@ Kind = Literal["rejected", "unfinished"]
 
 
 @dataclass(frozen=True, slots=True)
-class OldSet:
+class OldSet(SetFolder):
     """A folder that may be removed; ``unfinished`` means that it has no manifest.
 
     ``written_at`` is when its newest file was written.
     """
 
-    folder: str
     kind: Kind
     bytes: int
     written_at: datetime
-
-    @property
-    def handle(self) -> str:
-        """The model's handle, taken from the folder's path."""
-        return self.folder.rpartition("/handle=")[2].partition("/")[0]
-
-    @property
-    def run_id(self) -> str:
-        """The run that left it."""
-        return self.folder.rpartition("/run=")[2]
 
 
 def sweep_store(samples_uri: str, handle: str, now: datetime) -> tuple[str, ...]:

@@ -44,22 +44,28 @@ PROBE_CONTENT = b"\0" * 4096
 
 
 @dataclass(frozen=True, slots=True)
-class StoredSet:
-    """A set in the store: its folder, its manifest, and whether this call wrote it."""
+class SetFolder:
+    """The folder of a set, whose path tells its model and its run."""
 
     folder: str
-    manifest: Mapping[str, Any]
-    written: bool = True
 
     @property
     def run_id(self) -> str:
         """The run that left it."""
-        return str(self.manifest.get("run_id", ""))
+        return self.folder.rpartition("/run=")[2]
 
     @property
     def handle(self) -> str:
-        """The model's handle, taken from the folder's path."""
+        """The model's handle."""
         return self.folder.rpartition("/handle=")[2].partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSet(SetFolder):
+    """A set in the store: its folder, its manifest, and whether this call wrote it."""
+
+    manifest: Mapping[str, Any]
+    written: bool = True
 
     @property
     def status(self) -> str:

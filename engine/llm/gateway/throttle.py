@@ -148,10 +148,8 @@ class AdaptiveThrottle:
     def _pause_calls(self, error: RetryableProviderError, seconds: float, patience: float) -> None:
         self._pause_seconds = max(seconds, min(error.retry_after_seconds or 0.0, MAX_PAUSE_SECONDS))
         self._resume_at = self.clock() + self._pause_seconds
-        if self._resume_at > self._silent_since + patience:
-            self._give_up(error)
-
-    def _give_up(self, error: RetryableProviderError) -> None:
+        if self._resume_at <= self._silent_since + patience:
+            return
         waited = self.clock() - self._silent_since
         down = ProviderDownError(
             f"{error}. It has answered nothing for {waited:.0f} s. The replies so far are kept: start again when it is "

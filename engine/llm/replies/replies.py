@@ -84,7 +84,12 @@ class ReplyStore:
             while isinstance(refused := await self._write(change), Refused):
                 assert limit is not None
                 if refused.in_flight_usd <= 0.0:
-                    raise SharedBudgetError(_explain(limit, refused, bound_usd or 0.0))
+                    raise SharedBudgetError(
+                        f"The backfill's limit of ${limit.max_usd:g} is reached: ${refused.spent_usd:.4f} of it is "
+                        f"spent by all of its parts, and the next call could cost ${bound_usd or 0.0:.4f}. Start it "
+                        "again with a higher limit: it does only what is left, and the replies are kept and not paid "
+                        "twice"
+                    )
                 await asyncio.sleep(ROOM_SECONDS)
         except asyncio.CancelledError:
             # The note will be written all the same, and the call never be made.
@@ -101,7 +106,7 @@ class ReplyStore:
         change = Kept.of(self._opening.plan_id, key, reply, asked, begun)
         standing = await self._write(change)
         self._kept[key] = standing if isinstance(standing, str) else change.reply
-        return Reply(**json.loads(standing)) if isinstance(standing, str) else reply
+        return Reply(**json.loads(self._kept[key]))
 
     async def drop(self, begun: int) -> None:
         """Notes that a call ended and cannot have been billed."""
@@ -157,11 +162,3 @@ async def open_replies(place: RepliesPlace, plan_id: str, handle: str = "") -> A
         yield kept
     finally:
         await asyncio.shield(asyncio.to_thread(kept.close))
-
-
-def _explain(limit: SharedLimit, refused: Refused, bound_usd: float) -> str:
-    return (
-        f"The backfill's limit of ${limit.max_usd:g} is reached: ${refused.spent_usd:.4f} of it is spent by all of "
-        f"its parts, and the next call could cost ${bound_usd:.4f}. Start it again with a higher limit: it does only "
-        "what is left, and the replies are kept and not paid twice"
-    )

@@ -164,12 +164,8 @@ class BandSearch:
 
     def find(self, signatures: Signatures) -> tuple[Numbers, Numbers]:
         """Returns pairs of a row of ``signatures`` and the number of a text looked for, sorted and unique."""
-        found = [
-            self._find_block(start, signatures[start : start + _BLOCK_ROWS])
-            for start in range(0, len(signatures), _BLOCK_ROWS)
-        ]
-        if not found:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
+        starts = range(0, max(1, len(signatures)), _BLOCK_ROWS)
+        found = [self._find_block(start, signatures[start : start + _BLOCK_ROWS]) for start in starts]
         return np.concatenate([rows for rows, _ in found]), np.concatenate([queries for _, queries in found])
 
     def _find_block(self, start: int, block: Signatures) -> tuple[Numbers, Numbers]:

@@ -31,7 +31,7 @@ PASSED = Verdict(True, (), (), (), {}, ())
 FAILED = Verdict(False, ("Expected that no text occurs twice: 1 of them.", "Another."), (), (), {}, ())
 PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
 NOT_KNOWN = make_budget()
-STORED = StoredSet("samples/run=1", {"run_id": "11111111-1111-1111-1111-111111111111"})
+STORED = StoredSet("samples/run=11111111-1111-1111-1111-111111111111", {})
 
 
 def make_rounds(wanted: int = 1) -> Rounds:
@@ -52,7 +52,7 @@ def test_passed_gate_is_told_first_then_the_files_the_counts_and_some_samples() 
     parts = (
         "# u22a8.test: 2 attached\n\n**1 for each pole of 1 trait; 0 rejected. Not checked, for want of texts (1 a "
         "pole): how well the poles are told apart, variety, word order, likeness to the seeds.**",
-        'pd.read_parquet("samples/run=1/samples.parquet")',
+        f'pd.read_parquet("{STORED.folder}/samples.parquet")',
         "- **Clarity, Clear**: 1 of 1\n  - Text 0 is positive.",
         "## Cost: ",
     )
@@ -99,7 +99,7 @@ async def test_server_that_is_away_fails_no_run_whose_set_is_in_the_store() -> N
             await report(rounds, PASSED, STORED, estimate_calls(list_calls(rounds.plan, PRICED), 1.0), NOT_KNOWN, None)
 
 
-HERE = StoredSet("samples/run=1", {"run_id": "1"})
+HERE = StoredSet("samples/run=1", {})
 DOOR = "https://door.test/"
 
 
