@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +17,6 @@ from engine.asking.plan import Cell, Plan
 from engine.asking.scenarios import PROPOSABLE
 from engine.asking.seed_variations import bound_variation_length, list_usable_seeds
 from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Length, Model, Pole, Seed, Trait
-from engine.domain.own_texts import OwnTexts
 from engine.llm.client.request import Prompt
 from engine.text.language import Language
 from engine.text.stylometry import measure_distance
@@ -91,14 +90,13 @@ def write_chat_prompt(plan: Plan, cell: Cell) -> Prompt:
     as turns of a conversation, then the scenario, so that a provider's cache knows all but the last message.
     """
     trait, pole = plan.model.trait(cell.trait), cell.pole
-    template = "diversify.jinja" if cell.seed else f"{trait.type}.jinja"
-    description, brief, count = plan.model.description, plan.model.brief, plan.level.exemplars_per_call
-    system = _write_system(template, description, brief, trait, pole, plan.language.name, count)
+    system = _write_system(plan, cell, trait)
     if cell.seed:
         asked = _ask_variation(plan, trait, pole, cell.seed, cell.scenario.subject, cell.seed)
         return Prompt(asked, system, _variation_turns(plan, trait, pole, cell.seed))
     if plan.model.texts.drawn:
-        system = f"{system}\n\n{_show_own_texts(plan.model.texts, plan.seed)}"
+        shown = _pick(plan.model.texts.drawn, SHOWN_TEXTS, f"{plan.seed}/texts")
+        system += "\n\n" + _render(OWN_TEXTS, texts=[take_opening(text, SHOWN_WORDS) for text in shown])
     # A name that is nothing but the range of words says the same twice.
     length, named = _choose_length(plan, cell), plan.length(cell)
     user = _render(
@@ -110,9 +108,7 @@ def write_chat_prompt(plan: Plan, cell: Cell) -> Prompt:
         length_name=None if named.name == named.words else named.name,
         characters=_say_in_characters(length, plan.language),
     )
-    texts = tuple(seed.text for seed in plan.model.examples_at(trait.key, pole))
-    shots = _write_shots(texts, f"{plan.seed}/{cell.round_no}/{trait.key}/{pole}", trait, pole, count)
-    return Prompt(user, system, shots)
+    return Prompt(user, system, _write_shots(plan, cell, trait))
 
 
 def write_words_only(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:
@@ -228,32 +224,22 @@ def _make_schema(properties: Mapping[str, object]) -> Mapping[str, object]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-# It is the same in all cells of a trait and pole.
-@lru_cache(maxsize=256)
-def _write_system(
-    template: str, description: str, brief: Brief, trait: Trait, pole: Pole, language: str, count: int
-) -> str:
-    other: Pole = "negative" if pole == "positive" else "positive"
+def _write_system(plan: Plan, cell: Cell, trait: Trait) -> str:
+    """What is the same in all cells of a trait and pole."""
+    other: Pole = "negative" if cell.pole == "positive" else "positive"
     return _render(
-        template,
-        model={"description": description},
+        "diversify.jinja" if cell.seed else f"{trait.type}.jinja",
+        model=plan.model,
         trait=trait,
-        cell={"pole": pole},
-        brief_items=_list_brief(brief),
+        cell=cell,
+        brief_items=_list_brief(plan.model.brief),
         ends=[{"label": trait.label(end), "paraphrase": trait.paraphrase(end)} for end in POLES],
-        label=trait.label(pole),
+        label=trait.label(cell.pole),
         other_label=trait.label(other),
-        paraphrase=trait.paraphrase(pole),
-        language=language,
-        count=count,
+        paraphrase=trait.paraphrase(cell.pole),
+        language=plan.language.name,
+        count=plan.level.exemplars_per_call,
     )
-
-
-# It is the same in all cells: a provider's cache knows it.
-@lru_cache(maxsize=4)
-def _show_own_texts(texts: OwnTexts, seed: int) -> str:
-    shown = _pick(texts.drawn, SHOWN_TEXTS, f"{seed}/texts")
-    return _render(OWN_TEXTS, texts=[take_opening(text, SHOWN_WORDS) for text in shown])
 
 
 def _choose_length(plan: Plan, cell: Cell) -> Length:
@@ -273,16 +259,16 @@ def _say_in_characters(length: Length, language: Language) -> str:
     return f", which is {round(each * length.min_words)} to {round(each * length.max_words)} characters"
 
 
-@lru_cache(maxsize=256)
-def _write_shots(texts: tuple[str, ...], key: str, trait: Trait, pole: Pole, count: int) -> tuple[tuple[str, str], ...]:
+def _write_shots(plan: Plan, cell: Cell, trait: Trait) -> tuple[tuple[str, str], ...]:
     """Authored texts of the pole, each as the answer to its own subject: the same in all cells of a round."""
-    shots = _pick(list(zip(name_subjects(texts), texts, strict=True)), CHAT_SHOTS, key)
+    texts = tuple(seed.text for seed in plan.model.examples_at(trait.key, cell.pole))
+    known = list(zip(name_subjects(texts), texts, strict=True))
     return tuple(
         (
-            _render("shot.jinja", trait=trait, pole=pole, subject=subject, words=count_words(text)),
-            _write_answer(count, text),
+            _render("shot.jinja", trait=trait, pole=cell.pole, subject=subject, words=count_words(text)),
+            _write_answer(plan.level.exemplars_per_call, text),
         )
-        for subject, text in shots
+        for subject, text in _pick(known, CHAT_SHOTS, f"{plan.seed}/{cell.round_no}/{trait.key}/{cell.pole}")
     )
 
 
