@@ -43,9 +43,13 @@ def find_attached(samples_uri: str, handle: str, pools: Sequence[Pool], run_id: 
     if run_id is not None:
         return [_find_run(samples_uri, handle, pools, run_id)]
     sets = [stored for pool in pools for stored in list_sets(samples_uri, handle, pool)]
-    if not sets:
-        raise InputError(_explain_nothing(samples_uri, handle, pools))
-    return sets
+    if sets:
+        return sets
+    said = f"{handle} has no attached samples in the pool {' or '.join(pools)}, so there is nothing to hand on"
+    for other in (pool for pool in POOLS if pool not in pools):
+        if list_sets(samples_uri, handle, other):
+            raise InputError(f"{said}. The pool {other} has some: --pool {other}")
+    raise InputError(f"{said}. `exemplars synthesize {handle}` makes some")
 
 
 def walk_samples(sets: Iterable[StoredSet], columns: Sequence[str] = SAMPLE_SCHEMA.names) -> Iterator[dict[str, Any]]:
@@ -149,14 +153,6 @@ def _find_run(samples_uri: str, handle: str, pools: Sequence[Pool], run_id: str)
             f"--pool {pool}"
         )
     return stored
-
-
-def _explain_nothing(samples_uri: str, handle: str, pools: Sequence[Pool]) -> str:
-    said = f"{handle} has no attached samples in the pool {' or '.join(pools)}, so there is nothing to hand on"
-    for other in (pool for pool in POOLS if pool not in pools):
-        if list_sets(samples_uri, handle, other):
-            return f"{said}. The pool {other} has some: --pool {other}"
-    return f"{said}. `exemplars synthesize {handle}` makes some"
 
 
 def _walk_entries(handle: str, sets: Sequence[StoredSet]) -> Iterator[dict[str, Any]]:

@@ -50,18 +50,14 @@ class Guard:
             ClientDisconnect: the client closed the connection in the middle of the body.
         """
         if scope["type"] == "http":
-            if _is_closed(scope["path"]):
+            path = scope["path"]
+            # Paths elsewhere do not exist.
+            if f"{path}/".startswith(f"{BASE}/") and path not in OPEN_PATHS and not path.startswith(OPEN_FOLDER):
                 scope.setdefault("state", {})["key"] = _authenticate(scope, self._find_key)
             receive = await _read_whole(scope, receive)
             _check_host(scope, self._allowed_hosts)
             _check_path(scope)
         await self._app(scope, receive, send)
-
-
-def _is_closed(path: str) -> bool:
-    """Whether a path needs a key: every path below ``/v1`` but the open ones. Other paths do not exist."""
-    is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
-    return not is_open and (path == BASE or path.startswith(f"{BASE}/"))
 
 
 def _authenticate(scope: Scope, find_key: Callable[[str], Key | None]) -> Key:

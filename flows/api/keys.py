@@ -77,15 +77,6 @@ class Key:
         """Where it finds runs, as the end of a sentence; empty where that is everywhere."""
         return f" in a namespace that this key owns ({', '.join(self.namespaces)})" if self.namespaces else ""
 
-    def explain_missing(self, handle: str) -> str:
-        """Says that it finds no model of this handle, in the same words whether or not there is one elsewhere."""
-        where = f" that this key may read: it {self.rights}" if self.namespaces else ""
-        return f"There is no model {handle}{where}."
-
-    def explain_foreign(self, handle: str) -> str:
-        """Says that it may read a model and not change it, nor list its samples."""
-        return f"This key does not own the namespace {handle.partition('.')[0]}: it {self.rights}."
-
     def owns(self, handle: str) -> bool:
         """Whether the key owns a namespace, given as such or by a handle; it may list samples only there."""
         return handle.partition(".")[0] in self.namespaces

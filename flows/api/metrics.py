@@ -101,7 +101,9 @@ def serve_metrics(settings: Settings) -> Iterator["tuple[RequestMetrics | None, 
 
 
 class RequestMetrics:
-    """The metrics of requests. Labels have few values: a route is its template, and an unknown method is OTHER."""
+    """The metrics of requests. Labels have few values: a route is its template, such as ``/v1/models/{handle}``, or
+    ``none`` where none was reached, and an unknown method is OTHER.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
@@ -121,7 +123,8 @@ class RequestMetrics:
     def record(self, scope: Scope, status: int | None, seconds: float) -> None:
         """Counts a request that is over; ``status`` is None where the client went away first."""
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
-        route = _name_route(scope)
+        path = str(getattr(scope.get("route"), "path", "none"))
+        route = path if path == "none" or path.startswith(f"{BASE}/") else f"{BASE}{path}"
         self.requests.labels(method, route, "gone" if status is None else str(status)).inc()
         self.seconds.labels(method, route).observe(seconds)
 
@@ -178,10 +181,17 @@ def look_at_prefect(client: SyncPrefectClient) -> Told:
     """
     try:
         # The status in the answer is by the last heartbeat, that of the filter by the server's last look.
-        asked, path = {"workers": {"status": {"any_": ["ONLINE"]}}}, {"work_pool_name": POOL}
-        found = client.request("POST", "/work_pools/{work_pool_name}/workers/filter", path_params=path, json=asked)
+        wanted, path = {"workers": {"status": {"any_": ["ONLINE"]}}}, {"work_pool_name": POOL}
+        found = client.request("POST", "/work_pools/{work_pool_name}/workers/filter", path_params=path, json=wanted)
         online = sum(worker["status"] == "ONLINE" for worker in found.json())
-        late = {queue.name: _count_late(client, queue.name) for queue in QUEUES}
+        late = {}
+        for queue in QUEUES:
+            asked = {
+                "flow_runs": {"state": {"name": {"any_": ["Late"]}}},
+                "work_pools": {"name": {"any_": [POOL]}},
+                "work_pool_queues": {"name": {"any_": [queue.name]}},
+            }
+            late[queue.name] = int(client.request("POST", "/flow_runs/count", json=asked).json())
     except (httpx.HTTPError, PrefectException):
         unknown = dict.fromkeys((queue.name for queue in QUEUES), math.nan)
         return {"prefect_up": 0, "workers_online": math.nan, "runs_late": unknown}
@@ -218,25 +228,8 @@ def _keep_fresh(gauges: Gauges, look: Callable[[], Told], pause_seconds: float, 
         wait_seconds = max(pause_seconds, PAUSE_TIMES * (time.monotonic() - begun))
 
 
-def _count_late(client: SyncPrefectClient, queue: str) -> int:
-    asked = {
-        "flow_runs": {"state": {"name": {"any_": ["Late"]}}},
-        "work_pools": {"name": {"any_": [POOL]}},
-        "work_pool_queues": {"name": {"any_": [queue]}},
-    }
-    return int(client.request("POST", "/flow_runs/count", json=asked).json())
-
-
 # Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.
 @lru_cache(maxsize=65_536)
 def _read_status(folder: str, _version: tuple[int, int]) -> str:
     """The status in a set's manifest of this time and size; empty where it is gone by now."""
     return str((read_manifest(folder) or {}).get("status", ""))
-
-
-def _name_route(scope: Scope) -> str:
-    """The template of the route that answered, such as ``/v1/models/{handle}``; ``none`` where none was reached."""
-    path = getattr(scope.get("route"), "path", None)
-    if path is None:
-        return "none"
-    return str(path) if path.startswith(f"{BASE}/") else f"{BASE}{path}"

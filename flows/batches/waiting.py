@@ -84,7 +84,11 @@ class Batching:
         if self.run is not None:
             return
         for run in await ask_outbox(self.settings, Outbox.find_runs, plan_id=plan_id):
-            is_suspended, goes_on = _is_suspended(client, run.run_id), self.wanted.batch != "none"
+            state, goes_on = None, self.wanted.batch != "none"
+            # Of a server of its own, such as a plain command's, this one knows nothing.
+            with suppress(ObjectNotFound):
+                state = client.read_flow_run(UUID(run.run_id)).state
+            is_suspended = state is not None and state.is_paused()
             if is_suspended or (run.sent and not goes_on):
                 how = "goes on when it has come" if is_suspended else "was ended: one with --batch goes on in its place"
                 raise ModelBusyError(
@@ -229,11 +233,3 @@ def _show_as_no_error(record: logging.LogRecord) -> bool:
 
 def _find_run_id() -> str:
     return str(flow_run.get_id())
-
-
-def _is_suspended(client: SyncPrefectClient, run_id: str) -> bool:
-    """Whether a run is suspended by what Prefect says; not where Prefect does not know it."""
-    with suppress(ObjectNotFound):
-        state = client.read_flow_run(UUID(run_id)).state
-        return state is not None and state.is_paused()
-    return False

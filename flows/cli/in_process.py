@@ -84,11 +84,18 @@ def run_in_process(name: str, parameters: Mapping[str, Any], server: ChildServer
 @contextmanager
 def ensure_server(server: ChildServer | None) -> Iterator[None]:
     """Has Prefect's client ask the configured server inside the block, or else the temporary one."""
+    import httpx
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     url = PREFECT_API_URL.value()
     if server is None or url:
-        _check_health(str(url))
+        try:
+            httpx.get(f"{str(url).rstrip('/')}/health", timeout=HEALTH_SECONDS).raise_for_status()
+        except httpx.HTTPError as error:
+            raise OrchestratorError(
+                f"The Prefect server at {url} does not answer: {error}. Start it, or unset PREFECT_API_URL: the run "
+                "then starts a temporary one"
+            ) from error
         yield
         return
     try:
@@ -174,18 +181,6 @@ def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
 
         setup_logging()
         set_up_logs("json" if logs_json else "text")
-
-
-def _check_health(url: str) -> None:
-    import httpx
-
-    try:
-        httpx.get(f"{url.rstrip('/')}/health", timeout=HEALTH_SECONDS).raise_for_status()
-    except httpx.HTTPError as error:
-        raise OrchestratorError(
-            f"The Prefect server at {url} does not answer: {error}. Start it, or unset PREFECT_API_URL: the run then "
-            "starts a temporary one"
-        ) from error
 
 
 def _flush_logs_and_events() -> None:

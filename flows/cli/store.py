@@ -108,7 +108,11 @@ def remove_command(
     models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
     check_draft(models_uri, check_handle(handle), UNDONE)
     places = find_places(models_uri, samples_uri, handle, ids, ("train", "eval"))
-    _check_places(handle, places)
+    said = [f"{handle} has no sample {', '.join(map(str, places.unknown))}"] if places.unknown else []
+    for number, place in places.authored.items():
+        said.append(f"Sample {number} stands in {place}, which an author wrote: take it out there")
+    if said:
+        raise InputError(f"{'. '.join(said)}. {UNDONE}")
     with keep_runs_out(handle, UNDONE), emitting_removals([stored for stored, _ in places.attached]):
         check_draft(models_uri, handle, UNDONE)
         remove_samples(models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why, name_user()))
@@ -137,21 +141,6 @@ def prune_command(
     print(json.dumps(asdict(pruned)) if as_json else pruned.describe())
     if pruned.failed:
         raise StoreError("Some things could not be removed. Run it again to retry.\n" + "\n".join(pruned.failed))
-
-
-def _check_places(handle: str, places: "Places") -> None:
-    """Checks that each wanted sample may go.
-
-    Raises:
-        InputError: some may not; the message names all of them.
-    """
-    said = [f"{handle} has no sample {', '.join(map(str, places.unknown))}"] if places.unknown else []
-    said += [
-        f"Sample {number} stands in {place}, which an author wrote: take it out there"
-        for number, place in places.authored.items()
-    ]
-    if said:
-        raise InputError(f"{'. '.join(said)}. {UNDONE}")
 
 
 def _show_removed(handle: str, places: "Places", as_json: bool) -> None:

@@ -8,7 +8,6 @@ import httpx
 from packaging.version import Version
 from prefect.client.base import ServerType
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_API_URL
 
@@ -93,7 +92,12 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str
     """Sets up one kind of thing after the other; yields its name and what is there now."""
     pool = ensure_pool(client)
     yield "work pool", f"{POOL} ({pool.type})"
-    image = _find_image(pool, settings)
+    image = settings.image if pool.type in CONTAINERS else None
+    if pool.type in CONTAINERS and not image:
+        raise OrchestratorError(
+            f"The runs of the work pool {POOL} are containers ({pool.type}), but no image is set. Build one from the "
+            "Dockerfile, push it to where the workers can pull it, and set EXEMPLARS_IMAGE to its name"
+        )
     ensure_queues(client)
     yield "queues", ", ".join(queue.name for queue in QUEUES)
     # A server on PostgreSQL takes in a new alert some time after it was made; an event of before passes it by.
@@ -116,22 +120,6 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str
         watch_run(client, run)
     if unknown:
         yield "watched", f"{count_noun(len(unknown), 'unfinished run')} that may be gone"
-
-
-def _find_image(pool: WorkPool, settings: Settings) -> str | None:
-    """The image of the runs' containers; None if the runs are processes.
-
-    Raises:
-        OrchestratorError: the pool's runs are containers, but no image is set.
-    """
-    if pool.type not in CONTAINERS:
-        return None
-    if not settings.image:
-        raise OrchestratorError(
-            f"The runs of the work pool {POOL} are containers ({pool.type}), but no image is set. Build one from the "
-            "Dockerfile, push it to where the workers can pull it, and set EXEMPLARS_IMAGE to its name"
-        )
-    return settings.image
 
 
 def _format_schedules(deployments: Deployments) -> str:

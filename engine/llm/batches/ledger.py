@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from engine.llm.batches.outbox import DAY_SECONDS, BatchRow, State, sweep
 from engine.llm.batches.wire import Answer
-from engine.llm.client.request import REFUSED, Reply
+from engine.llm.client.request import REFUSED
 from engine.llm.replies.changes import Change, Kept, Unanswered, apply_changes
 
 # Who collects says so three times in that time.
@@ -129,7 +129,10 @@ def settle(connection: Connection, batch: str, answers: Sequence[Answer]) -> int
         if reply is None:
             changes.append(Unanswered(row.call))
         else:
-            changes.append(Kept.of(row.plan_id, row.key, _complete_reply(reply, row.usd), None, row.call))
+            if not reply.prompt_tokens and reply.finish != REFUSED and row.usd is not None:
+                # Its tokens are not told: it has cost at most what it was bound to.
+                reply = replace(reply, cost_usd=row.usd)
+            changes.append(Kept.of(row.plan_id, row.key, reply, None, row.call))
         ends.append({"custom_id": row.custom_id, "state": "live" if reply is None else "done"})
     apply_changes(connection, changes)
     if ends:
@@ -151,9 +154,3 @@ def finish(connection: Connection, batch: str, said: str, now: float, again: boo
     note(connection, batch, ended_at=now, said=said)
     sweep(connection)
     connection.execute(FORGET_BATCHES, {"since": now - TOLD_SECONDS})
-
-
-def _complete_reply(reply: Reply, bound_usd: float | None) -> Reply:
-    """The reply, at the most that it can have cost where its tokens are not told."""
-    is_told = reply.prompt_tokens or reply.finish == REFUSED or bound_usd is None
-    return reply if is_told else replace(reply, cost_usd=bound_usd)

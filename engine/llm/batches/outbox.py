@@ -203,9 +203,17 @@ class Outbox(Database):
             fitting = [each for each, sum_usd in zip(new, sums, strict=True) if sum_usd <= room_usd]
             calls = [Begun(secrets.randbits(62), run.plan_id, IN_BATCH, each.bound_usd, limit) for each in fitting]
             outcomes = apply_changes(connection, calls)
-            where = {"place": place.to_json(), "queued_at": now}
             lines = [
-                _make_line(call, each) | where
+                {
+                    "custom_id": hashlib.sha256(f"{run.plan_id}\0{each.key}".encode()).hexdigest(),
+                    "plan_id": run.plan_id,
+                    "key": each.key,
+                    "place": place.to_json(),
+                    "body": (body := json.dumps(each.body, ensure_ascii=False)),
+                    "bytes": len(body.encode()),
+                    "call": call.call,
+                    "queued_at": now,
+                }
                 for call, each, refused in zip(calls, fitting, outcomes, strict=True)
                 if refused is None
             ]
@@ -290,15 +298,3 @@ def _find_runs(columns: Collection[str]) -> TextClause:
 
 def _make_run(row: RowMapping) -> BatchRun:
     return BatchRun(**{**row, "asked": json.loads(row["asked"])})
-
-
-def _make_line(begun: Begun, asked: Asked) -> dict[str, Any]:
-    body, custom_id = json.dumps(asked.body, ensure_ascii=False), f"{begun.plan_id}\0{asked.key}"
-    return {
-        "custom_id": hashlib.sha256(custom_id.encode()).hexdigest(),
-        "plan_id": begun.plan_id,
-        "key": asked.key,
-        "body": body,
-        "bytes": len(body.encode()),
-        "call": begun.call,
-    }

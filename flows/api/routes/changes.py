@@ -117,7 +117,14 @@ async def add_model_samples(request: Request, handle: Annotated[str, Depends(fin
     wanted = await read_body(request, AddBody)
     storage = get_storage(request)
     samples = await run_in_threadpool(_check_model, storage, handle, wanted.samples)
-    return AddedSamples(ids=await change_draft(request, handle, lambda: _add(storage, handle, samples)))
+    place = f"{storage.samples_uri.rstrip('/')}/handle={handle}"
+
+    def add() -> list[int]:
+        # A run of another Prefect server may be about to attach the same text.
+        with translate_errors(place, "Permit writing; nothing was added"), lock_model(place):
+            return add_samples(storage.models_uri, storage.samples_uri, handle, samples)
+
+    return AddedSamples(ids=await change_draft(request, handle, add))
 
 
 class SampleConvertor(StringConvertor):
@@ -149,7 +156,14 @@ async def delete_model_sample(
     """
     storage, who = get_storage(request), get_key(request).name
     await run_in_threadpool(_find_sample, storage, handle, sample_id)
-    await change_draft(request, handle, lambda: _delete(storage, handle, sample_id, who))
+
+    def delete() -> None:
+        # Another request may have deleted it while this one waited.
+        places = _find_sample(storage, handle, sample_id)
+        with emitting_removals([stored for stored, _ in places.attached]):
+            remove_samples(storage.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC), who=who))
+
+    await change_draft(request, handle, delete)
     return DeletedSample(handle=handle)
 
 
@@ -230,13 +244,6 @@ def _check_model(storage: Storage, handle: str, wanted: Sequence[NewSample]) -> 
     return samples
 
 
-def _add(storage: Storage, handle: str, samples: Sequence[Seed]) -> list[int]:
-    place = f"{storage.samples_uri.rstrip('/')}/handle={handle}"
-    # A run of another Prefect server may be about to attach the same text.
-    with translate_errors(place, "Permit writing; nothing was added"), lock_model(place):
-        return add_samples(storage.models_uri, storage.samples_uri, handle, samples)
-
-
 def _find_sample(storage: Storage, handle: str, sample_id: int) -> Places:
     """Where a sample stands that may go.
 
@@ -252,10 +259,3 @@ def _find_sample(storage: Storage, handle: str, sample_id: int) -> Places:
     if sample_id not in places.removable:
         raise ApiError(404, "sample_not_found", f"{handle} has no such sample.", details)
     return places
-
-
-def _delete(storage: Storage, handle: str, sample_id: int, who: str) -> None:
-    # Another request may have deleted it while this one waited.
-    places = _find_sample(storage, handle, sample_id)
-    with emitting_removals([stored for stored, _ in places.attached]):
-        remove_samples(storage.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC), who=who))

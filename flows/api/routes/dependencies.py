@@ -64,7 +64,8 @@ def find_model(
     # The model is looked up even if the key may not read it, so that the response time does not reveal which it is.
     is_there = has_model(storage.models_uri, handle)
     if not is_there or not key.may_read(handle):
-        raise ApiError(404, "model_not_found", key.explain_missing(handle), {"handle": handle})
+        where = f" that this key may read: it {key.rights}" if key.namespaces else ""
+        raise ApiError(404, "model_not_found", f"There is no model {handle}{where}.", {"handle": handle})
     return handle
 
 
@@ -75,9 +76,10 @@ async def find_own_model(request: Request, handle: Annotated[str, Depends(find_m
     Raises:
         ApiError: as ``find_model``; 403 if the key does not own the namespace.
     """
-    key = get_key(request)
+    key, namespace = get_key(request), handle.partition(".")[0]
     if not key.owns(handle):
-        raise ApiError(403, "forbidden", key.explain_foreign(handle), {"namespace": handle.partition(".")[0]})
+        said = f"This key does not own the namespace {namespace}: it {key.rights}."
+        raise ApiError(403, "forbidden", said, {"namespace": namespace})
     return handle
 
 

@@ -174,7 +174,11 @@ def list_model_samples(
     """
     storage = get_storage(request)
     outline = load_outline(storage.models_uri, handle)
-    key = find_trait(outline, trait) if trait is not None else None
+    key = None if trait is None else index_traits(outline).get(trait)
+    if trait is not None and key is None:
+        keys = [each.key for each in outline.traits]
+        said = f"{handle} has no such trait. It has: {', '.join(keys) or 'none'}."
+        raise ApiError(404, "trait_not_found", said, {"trait": trait, "traits": keys})
     listing = ("samples", handle, key or "")
     position: Any = FIRST if cursor is None else tuple(read_cursor(listing, cursor))
     page = list_samples(storage.models_uri, storage.samples_uri, outline, key, position, limit)
@@ -229,19 +233,6 @@ def count_model(storage: Storage, handle: str, key: Key) -> tuple[Outline, Mappi
         hidden = "what is not shown to this key"
         problems = [replace(problem, found=hidden, suggestion=None) for problem in error.problems]
         raise DefinitionError(handle, problems) from None
-
-
-def find_trait(outline: Outline, wanted: str) -> str:
-    """The key of the trait with this key or, if there is none, with this name.
-
-    Raises:
-        ApiError: 404, if the model has no such trait.
-    """
-    if (key := index_traits(outline).get(wanted)) is not None:
-        return key
-    keys = [trait.key for trait in outline.traits]
-    said = f"{outline.handle} has no such trait. It has: {', '.join(keys) or 'none'}."
-    raise ApiError(404, "trait_not_found", said, {"trait": wanted, "traits": keys})
 
 
 def prefers_markdown(accept: str) -> bool:
