@@ -73,7 +73,11 @@ class NoSeedsError(InputError):
 
 
 class FrozenModelError(InputError):
-    """A model is not a draft; the samples of a trained or archived model are frozen."""
+    """A model is not a draft but in another ``state``; the samples of a trained or archived model are frozen."""
+
+    def __init__(self, message: str, state: str = "") -> None:
+        super().__init__(message)
+        self.state = state
 
 
 class SampleConflictError(InputError):

@@ -210,7 +210,11 @@ def plan_round(
     """
     hints = hints or {}
     cells: list[Cell] = []
-    turns = _rotate_seeds(plan, round_no, earlier, kept) if plan.synth_type == "diversify" else None
+    turns = None
+    if plan.synth_type == "diversify":
+        asked = Counter(make_seed_key(cell.seed, cell.pole) for cell in earlier if cell.seed)
+        cells_a_kept = plan.level.texts_a_kept * round_no / plan.level.exemplars_per_call
+        turns = SeedRotation(plan.model, count_seed_uses(plan.model) if kept is None else kept, asked, cells_a_kept)
     drawn = Counter(trait for trait, _ in {(cell.trait, cell.index) for cell in earlier})
     for trait in plan.model.traits:
         poles = [pole for pole in POLES if shortfall.get((trait.key, pole), 0) > 0]
@@ -264,14 +268,6 @@ def _describe_seeds(seeds: Sequence[Seed]) -> list[object]:
 
 def _digest(inputs: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:32]
-
-
-def _rotate_seeds(
-    plan: Plan, round_no: int, earlier: Sequence[Cell], kept: Mapping[SeedKey, int] | None
-) -> SeedRotation:
-    asked = Counter(make_seed_key(cell.seed, cell.pole) for cell in earlier if cell.seed)
-    cells_a_kept = plan.level.texts_a_kept * round_no / plan.level.exemplars_per_call
-    return SeedRotation(plan.model, count_seed_uses(plan.model) if kept is None else kept, asked, cells_a_kept)
 
 
 def _draw(plan: Plan, trait: Trait, side: str, fields: tuple[Field, ...], start: int, count: int) -> list[Scenario]:

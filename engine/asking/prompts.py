@@ -128,7 +128,9 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
         shots = _variation_shots(plan.model, trait, cell.pole, cell.seed, cell.index % SHOT_SETS)
     else:
         shots = _plain_shots(plan.model, cell, f"{plan.seed}/{cell.round_no}/{cell.index % SHOT_SETS}")
-    heading = _head(trait, cell.pole)
+    # One line that says what the texts below it are.
+    paraphrase = trait.paraphrase(cell.pole)
+    heading = paraphrase[0] if paraphrase else f"{trait.name}: {trait.label(cell.pole)}. {trait.description}"
     subject = _lead_to(trait, cell.pole, cell.scenario.subject)
     # The document calls its texts by the pole's own label, where it has one (docs/decisions/002-subjects.md). Without a
     # text to follow a bare label is taken for a field of a form: of 108 texts 34 were prose.
@@ -342,13 +344,6 @@ def _lead_to(trait: Trait, pole: Pole, subject: str) -> str:
     """The subject as the prompt names it: a topic or a claim has to be approached from whatever the subject is."""
     led = trait.type == "claim" or (trait.type == "topic" and pole == "positive")
     return f"{trait.name.lower()}, {subject}" if led else subject
-
-
-def _head(trait: Trait, pole: Pole) -> str:
-    """One line that says what the texts below it are."""
-    if paraphrase := trait.paraphrase(pole):
-        return paraphrase[0]
-    return f"{trait.name}: {trait.label(pole)}. {trait.description}"
 
 
 def _pick(those: Sequence[Item], count: int, key: str) -> list[Item]:

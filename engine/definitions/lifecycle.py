@@ -62,5 +62,6 @@ def check_draft(models_uri: str, handle: str, undone: str = "Nothing was attache
     if not lifecycle.takes_samples:
         raise FrozenModelError(
             f"{handle} is {lifecycle.state!r}, not a draft ({LIFECYCLE_FILE}). Samples may be added only while a model "
-            f"is a draft; a trained model's samples are frozen. {undone}"
+            f"is a draft; a trained model's samples are frozen. {undone}",
+            lifecycle.state,
         )

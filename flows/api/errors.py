@@ -54,7 +54,6 @@ UNKNOWN = "Something went wrong on our side. The log has it under this request i
 _ENGINE_ERRORS: Mapping[type[ExemplarsError], tuple[int, Code]] = {
     NoTraitsError: (422, "no_traits"),
     NoSeedsError: (422, "no_seed_samples"),
-    FrozenModelError: (409, "model_not_draft"),
     DefinitionError: (422, "invalid_request"),
     OrchestratorError: (503, "orchestrator_unavailable"),
 }
@@ -95,6 +94,8 @@ def translate_error(error: BaseException) -> ApiError:
     if isinstance(error, asyncio.CancelledError):
         # The server is stopping, its time to finish requests is over, and nothing awaits this task any more.
         return ApiError(503, "internal_error", "The server is stopping. Ask again.", headers=RETRY_AFTER)
+    if isinstance(error, FrozenModelError):
+        return ApiError(409, "model_not_draft", f"{error}.", {"state": error.state})
     if isinstance(error, SampleConflictError):
         return ApiError(422, "invalid_request", f"{error}.", {"field": "quality", "index": error.index})
     for kind, (status, code) in _ENGINE_ERRORS.items():

@@ -28,7 +28,12 @@ def end_gone_runs(client: SyncPrefectClient) -> tuple[int, list[FlowRun]]:
         if labels is None or gone is None:
             unknown.append(run)
         elif gone:
-            _end(client, run, labels)
+            free_lease(client, run.id, labels)
+            # It may have ended by itself since it was listed.
+            state = client.read_flow_run(run.id).state
+            if state is not None and state.type in UNFINISHED:
+                outcome = StateType.CANCELLED if state.type is StateType.CANCELLING else StateType.CRASHED
+                client.set_flow_run_state(run.id, State(type=outcome, message=GONE), force=True)
             ended += 1
     return ended, unknown
 
@@ -43,15 +48,6 @@ def watch_run(client: SyncPrefectClient, run: FlowRun) -> None:
     left = name_left_event(run.state.type)
     event = Event(event=left, resource=Resource(resource), related=[RelatedResource(flow)])
     client.request("POST", "/events", json=[event.model_dump(mode="json")]).raise_for_status()
-
-
-def _end(client: SyncPrefectClient, run: FlowRun, labels: LeaseLabels) -> None:
-    free_lease(client, run.id, labels)
-    # It may have ended by itself since it was listed.
-    state = client.read_flow_run(run.id).state
-    if state is not None and state.type in UNFINISHED:
-        outcome = StateType.CANCELLED if state.type is StateType.CANCELLING else StateType.CRASHED
-        client.set_flow_run_state(run.id, State(type=outcome, message=GONE), force=True)
 
 
 def _find_lease_labels(run: FlowRun) -> LeaseLabels | None:

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import check_traits, load_outline
 from engine.domain.model import Seed, digest_text
 from engine.errors import ModelBusyError, OrchestratorError
@@ -30,7 +31,6 @@ from flows.api.refusals import OF_CHANGE, describe_answers
 from flows.api.routes.body import Body, describe_body, read_body, refuse_field
 from flows.api.routes.dependencies import (
     Storage,
-    check_draft,
     find_changeable_model,
     get_key,
     get_orchestrator,
@@ -49,7 +49,8 @@ NOT_BLANK = r"[^\s\x1c-\x1f\x85]"
 # Another change takes less than a second; of a request that died the slot is free after its lease.
 WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.2
-AWAY = "Prefect's server does not answer. Nothing was changed; ask again later."
+UNDONE = "Nothing was changed"
+AWAY = f"Prefect's server does not answer. {UNDONE}; ask again later."
 Result = TypeVar("Result")
 
 
@@ -173,11 +174,12 @@ async def change_draft(request: Request, handle: str, change: Callable[[], Resul
     Requests at this process change a model one by one, and so only one of them at a time asks Prefect for the slot.
 
     Raises:
-        ApiError: 409, the model is not a draft, a run works on it, or others change it all the while.
+        FrozenModelError: the model is not a draft.
+        ApiError: 409, a run works on it, or others change it all the while.
         OrchestratorError: Prefect's server does not answer; nothing was changed.
     """
     models_uri = get_storage(request).models_uri
-    await run_in_threadpool(check_draft, models_uri, handle)
+    await run_in_threadpool(check_draft, models_uri, handle, UNDONE)
     orchestrator = get_orchestrator(request)
     live = (await orchestrator.list_live([handle]))[handle]
     if live:
@@ -202,7 +204,7 @@ def _change_alone(
     while True:
         try:
             with orchestrator.keep_runs_out(handle):
-                check_draft(models_uri, handle)
+                check_draft(models_uri, handle, UNDONE)
                 return change()
         except OrchestratorError as error:
             # On SQLite Prefect's server refuses a writer while another writes.

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request
 from pydantic.json_schema import SkipJsonSchema
 
-from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import has_model
 from engine.definitions.outline import Outline
 from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
@@ -93,22 +92,6 @@ async def find_changeable_model(request: Request, handle: Annotated[str, Depends
     if key.scope != "authoring":
         raise ApiError(403, "forbidden", "This needs a key of the scope authoring.", {"scope": key.scope})
     return await find_own_model(request, handle)
-
-
-def check_draft(models_uri: str, handle: str) -> None:
-    """Checks that samples of a model may be changed.
-
-    Raises:
-        ApiError: 409, the model is not a draft.
-        DefinitionError, StoreError: as ``read_lifecycle``.
-    """
-    lifecycle = read_lifecycle(models_uri, handle)
-    if not lifecycle.takes_samples:
-        said = (
-            f"{handle} is {lifecycle.state}, and samples may be added only while a model is a draft. A trained model's "
-            "samples are frozen."
-        )
-        raise ApiError(409, "model_not_draft", said, {"state": lifecycle.state})
 
 
 def index_traits(outline: Outline) -> dict[str, str]:

@@ -8,13 +8,14 @@ from pydantic import ConfigDict, Field
 
 from engine.asking.seed_variations import check_seeds, find_seedless
 from engine.definitions.effort import choose_effort
+from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import check_traits, load_model, load_outline
 from engine.domain.model import Effort
 from engine.listing.samples import walk_seeds
 from flows.api.enqueue import enqueue, refuse_awaited
 from flows.api.refusals import OF_CHANGE, describe_answers
 from flows.api.routes.body import Body, describe_body, read_body
-from flows.api.routes.dependencies import Storage, check_draft, find_changeable_model, get_orchestrator, get_storage
+from flows.api.routes.dependencies import Storage, find_changeable_model, get_orchestrator, get_storage
 from flows.api.schemas import SynthesizeAnswer
 
 router = APIRouter(tags=["Synthesis"])
@@ -79,11 +80,11 @@ def check_model(storage: Storage, handle: str, wanted: SynthesizeBody) -> Effort
 
     Raises:
         NoTraitsError, NoSeedsError, DefinitionError: the model's definition does not permit the request.
-        ApiError: 409, the model is not a draft.
+        FrozenModelError: the model is not a draft.
     """
     outline = load_outline(storage.models_uri, handle)
     check_traits(outline)
     if wanted.synth_type == "diversify" and find_seedless(outline.traits, walk_seeds(storage.models_uri, outline)):
         check_seeds(load_model(storage.models_uri, handle))
-    check_draft(storage.models_uri, handle)
+    check_draft(storage.models_uri, handle, "Nothing was enqueued")
     return outline.effort
