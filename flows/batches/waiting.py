@@ -85,7 +85,7 @@ class Batching:
             return
         for run in await ask_outbox(self.settings, Outbox.find_runs, plan_id=plan_id):
             state, goes_on = None, self.wanted.batch != "none"
-            # Of a server of its own, such as a plain command's, this one knows nothing.
+            # Prefect does not know a run of another server, such as that of a plain command.
             with suppress(ObjectNotFound):
                 state = client.read_flow_run(UUID(run.run_id)).state
             is_suspended = state is not None and state.is_paused()

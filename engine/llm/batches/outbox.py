@@ -203,12 +203,13 @@ class Outbox(Database):
             fitting = [each for each, sum_usd in zip(new, sums, strict=True) if sum_usd <= room_usd]
             calls = [Begun(secrets.randbits(62), run.plan_id, IN_BATCH, each.bound_usd, limit) for each in fitting]
             outcomes = apply_changes(connection, calls)
+            where = place.to_json()
             lines = [
                 {
                     "custom_id": hashlib.sha256(f"{run.plan_id}\0{each.key}".encode()).hexdigest(),
                     "plan_id": run.plan_id,
                     "key": each.key,
-                    "place": place.to_json(),
+                    "place": where,
                     "body": (body := json.dumps(each.body, ensure_ascii=False)),
                     "bytes": len(body.encode()),
                     "call": call.call,
