@@ -73,7 +73,7 @@ class NoSeedsError(InputError):
 
 
 class FrozenModelError(InputError):
-    """A model is not a draft but in another ``state``; the samples of a trained or archived model are frozen."""
+    """A model's ``state`` is not draft: the samples of a trained or archived model are frozen."""
 
     def __init__(self, message: str, state: str = "") -> None:
         super().__init__(message)
