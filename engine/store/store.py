@@ -112,6 +112,8 @@ def check_writable(samples_uri: str) -> None:
     """
     probe = f"{samples_uri.rstrip('/')}/{PROBE}"
     with translate_errors(samples_uri):
+        # What is no address of a store is named as it was set.
+        open_folder(samples_uri)
         write_whole(probe, PROBE_CONTENT)
         delete_file(probe)
 

@@ -27,7 +27,7 @@ class WatchedRounds(Rounds):
     def __init__(self) -> None:
         self.plan: Any = None
         self.prompts: dict[str, Any] = {}
-        self.screener: Any = SimpleNamespace(rules=SimpleNamespace(apply=list))
+        self.screener: Any = SimpleNamespace(apply_rules=list)
         self.embedded: list[list[str | None]] = []
 
     async def embed(self, exemplars: Any, run_heavy: RunHeavy) -> None:
