@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -89,78 +89,52 @@ def apply_rules(contexts: Mapping[str, Context], exemplars: Sequence[Exemplar]) 
 
 
 def find_fault(text: str, context: Context) -> Finding | None:
-    """Finds the first rule that a text breaks, in the order of ``RULES``; None if it breaks none."""
-    return next((finding for rule in RULES if (finding := rule(text, context))), None)
+    """Finds the first rule that a text breaks; None if it breaks none."""
+    faults = _walk_faults(text, context)
+    return next((Finding(reason, detail) for reason, detail in faults if detail is not None), None)
 
 
-def _check_readable(text: str, context: Context) -> Finding | None:
-    if not text.strip():
-        return Finding("unreadable", "an empty text")
-    if CONTROL.search(text):
-        return Finding("unreadable", "control characters or broken Unicode")
-    words = split_words(text)
-    if not words:
-        return Finding("unreadable", "no words")
-    for size, share, phrase in _list_repetitions(words, context.language):
-        if share > REPETITION_LIMITS[size]:
-            return Finding("unreadable", f"{phrase!r} makes up {share:.0%} of the text")
-    return None
-
-
-def _check_patterns(text: str, context: Context) -> Finding | None:
-    """Rejects a refusal to write, a label of the prompt, talk about the text instead of the text, and a gap."""
+def _walk_faults(text: str, context: Context) -> Iterator[tuple[Reason, str | None]]:
+    """Yields the reasons in the order in which they count, each with its detail where the text has the fault."""
+    yield "unreadable", _find_unreadable(text, context.language)
+    # A refusal to write, a label of the prompt, talk about the text instead of the text, and a gap.
     for reason in PATTERN_REASONS:
-        if found := find_pattern(text, reason, context.waived):
-            return Finding(reason, found)
-    return None
-
-
-def _check_prompt_echo(text: str, context: Context) -> Finding | None:
+        yield reason, find_pattern(text, reason, context.waived)
     if normalise(text) == normalise(context.subject):
-        return Finding("prompt_echo", "the subject and nothing else")
-    common = word_runs(text, COMMON_RUN) & _list_runs(context.instructions)
-    return Finding("prompt_echo", " ".join(min(common))) if common else None
-
-
-def _check_label_leak(text: str, context: Context) -> Finding | None:
-    if named := find_label(text, context.trait):
-        return Finding("label_leak", named)
-    run = find_own_words(text, context.own_words, context.language)
-    return Finding("label_leak", f"words of the definition: {run}") if run else None
-
-
-def _check_length(text: str, context: Context) -> Finding | None:
-    """Rejects a text far outside the length of its scenario; without a length, one with fewer than ``min_words``."""
+        yield "prompt_echo", "the subject and nothing else"
+    if common := word_runs(text, COMMON_RUN) & _list_runs(context.instructions):
+        yield "prompt_echo", " ".join(min(common))
+    yield "label_leak", find_label(text, context.trait)
+    if run := find_own_words(text, context.own_words, context.language):
+        yield "label_leak", f"words of the definition: {run}"
+    if context.ends_marked and not ends_sentence(text):
+        yield "truncated", f"ends in {text.rstrip()[-20:]!r}"
+    # Far outside the length of its scenario; without one only fewer words than any text needs.
     words, length, least = count_words(text), context.length, float(context.min_words)
     if length is not None:
         least = max(least, length.min_words * LENGTH_TOLERANCE)
     if words < least:
-        return Finding("too_short", f"{count_noun(words, 'word')}, at least {least:g} wanted")
+        yield "too_short", f"{count_noun(words, 'word')}, at least {least:g} wanted"
     if length is not None and words > (most := length.max_words * (1 + LENGTH_TOLERANCE)):
-        return Finding("too_long", f"{count_noun(words, 'word')}, at most {most:g} wanted")
-    return None
+        yield "too_long", f"{count_noun(words, 'word')}, at most {most:g} wanted"
+    if other := find_other_language(text, context.language):
+        yield "wrong_language", f"{other}, expected {context.language}"
 
 
-def _check_ending(text: str, context: Context) -> Finding | None:
-    if context.ends_marked and not ends_sentence(text):
-        return Finding("truncated", f"ends in {text.rstrip()[-20:]!r}")
-    return None
-
-
-def _check_language(text: str, context: Context) -> Finding | None:
-    other = find_other_language(text, context.language)
-    return Finding("wrong_language", f"{other}, expected {context.language}") if other else None
-
-
-RULES: tuple[Callable[[str, Context], Finding | None], ...] = (
-    _check_readable,
-    _check_patterns,
-    _check_prompt_echo,
-    _check_label_leak,
-    _check_ending,
-    _check_length,
-    _check_language,
-)
+def _find_unreadable(text: str, language: str) -> str | None:
+    if not text.strip():
+        return "an empty text"
+    if CONTROL.search(text):
+        return "control characters or broken Unicode"
+    words = split_words(text)
+    if not words:
+        return "no words"
+    repeated = (
+        f"{phrase!r} makes up {share:.0%} of the text"
+        for size, share, phrase in _list_repetitions(words, language)
+        if share > REPETITION_LIMITS[size]
+    )
+    return next(repeated, None)
 
 
 @lru_cache(maxsize=4)
