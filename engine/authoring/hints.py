@@ -11,11 +11,12 @@ from engine.asking.scenarios import advise_on_fields, choose_scenario_pool
 from engine.authoring.answers import EXAMPLE
 from engine.axis.reference_axis import MIN_SEEDS_ALONE
 from engine.axis.separation import Numbers, measure_left_out
-from engine.definitions.scenario_packs import Packs
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.yaml_document import Document
 from engine.domain.model import POLES, Model
 from engine.text.embedding import Embedder, Vectors
 from engine.text.formatting import count_noun, join_words, shorten
+from engine.text.language import decide_language
 
 # The words by which programs know hints. docs/guides/validate.md says what each means.
 HintKind = Literal["example_left", "no_description", "not_covered", "few_seeds", "wrong_side", "stray_folder"]
@@ -49,12 +50,13 @@ class Hint:
         return f"{self.place}: {f'{self.trait}: ' if self.trait else ''}{self.message}"
 
 
-def list_hints(model: Model, document: Document) -> Iterator[Hint]:
-    """Lists the hints that need no encoder.
+def list_hints(model: Model, document: Document, embedder: Embedder | None = None) -> Iterator[Hint]:
+    """Lists the hints on a model.
 
     Args:
         model: one that has no mistakes.
         document: its ``model.yaml``.
+        embedder: None leaves out those for which texts are placed, as does a language that the encoder does not know.
     """
     for index, trait in enumerate(model.traits):
         place = document.locate(("traits", index))
@@ -69,16 +71,12 @@ def list_hints(model: Model, document: Document) -> Iterator[Hint]:
             few = join_words([f"{count_noun(counts[pole], 'sample')} labelled {trait.label(pole)!r}" for pole in POLES])
             said = f"it has {few}. Six of each make the embedded model far better; a hosted one does without"
             yield Hint("few_seeds", place, said, trait.key)
-
-
-def find_not_covered(model: Model, document: Document, packs: Packs) -> Iterator[Hint]:
-    """Finds what the brief's domain names and no pack has subjects of; the sentence encoder has to know the language.
-
-    Args:
-        model, document: as for ``list_hints``.
-    """
-    if advice := advise_on_fields(choose_scenario_pool(model, packs)):
+    if embedder is None or not decide_language(model).encoder_has_say:
+        return
+    # What the brief's domain names and no pack has subjects of.
+    if advice := advise_on_fields(choose_scenario_pool(model, load_packs(SCENARIOS_FOLDER))):
         yield Hint("not_covered", document.locate(("brief", "domain")), advice)
+    yield from list_wrong_sides(model, embedder)
 
 
 def list_wrong_sides(model: Model, embedder: Embedder) -> Iterator[Hint]:

@@ -6,19 +6,17 @@ Hints are no mistakes, and change no exit code.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.authoring.hints import Hint, find_not_covered, list_hints, list_wrong_sides
+from engine.authoring.hints import Hint, list_hints
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import MODEL_FILE, list_handles, load_model, load_outline, locate_model
 from engine.definitions.outline import LABELLED_FILE
 from engine.definitions.row_rules import Rule, describe_rules
-from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.yaml_document import parse_yaml
-from engine.domain.model import Model, OwnSuite, Skipped
+from engine.domain.model import OwnSuite, Skipped
 from engine.errors import DefinitionError, ExemplarsError, Problem
 from engine.system.filesystem import list_folders, read_inside
 from engine.text.embedding import Embedder
 from engine.text.formatting import count_noun
-from engine.text.language import decide_language
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -91,7 +89,9 @@ def validate_models(
             mistakes = tuple(error.problems) if isinstance(error, DefinitionError) else ()
             yield Validation(handle, mistakes, "" if mistakes else str(error), error.exit_code)
             continue
-        hints = tuple(_list_hints(models_uri, model, embedder)) if with_hints else ()
+        content = read_inside(locate_model(models_uri, handle), MODEL_FILE)
+        document = parse_yaml(f"{handle}/{MODEL_FILE}", content)
+        hints = tuple(list_hints(model, document, embedder)) if with_hints else ()
         is_named = LABELLED_FILE in load_outline(models_uri, handle).name_files()
         unnamed = (
             [] if is_named else [seed for seed in model.seeds if seed.place.startswith(f"{handle}/{LABELLED_FILE}:")]
@@ -117,12 +117,3 @@ def list_strays(models_uri: str) -> list[Hint]:
     said = f"it is no model: its name is no handle (<namespace>.<name>), or it has no {MODEL_FILE}"
     strays = [name for name in list_folders(models_uri) if name not in known and not name.startswith((".", "_"))]
     return [Hint("stray_folder", name, said) for name in strays]
-
-
-def _list_hints(models_uri: str, model: Model, embedder: Embedder | None) -> Iterator[Hint]:
-    content = read_inside(locate_model(models_uri, model.handle), MODEL_FILE)
-    document = parse_yaml(f"{model.handle}/{MODEL_FILE}", content)
-    yield from list_hints(model, document)
-    if embedder is not None and decide_language(model).encoder_has_say:
-        yield from find_not_covered(model, document, load_packs(SCENARIOS_FOLDER))
-        yield from list_wrong_sides(model, embedder) if model.seeds else ()

@@ -6,18 +6,9 @@ import numpy as np
 import pytest
 from fakes.word_vectors import WordVectors
 
-from engine.authoring.hints import (
-    MIN_TEXTS,
-    MOST_NAMED,
-    Hint,
-    find_not_covered,
-    find_wrong,
-    list_hints,
-    list_wrong_sides,
-)
+from engine.authoring.hints import MIN_TEXTS, MOST_NAMED, Hint, find_wrong, list_hints, list_wrong_sides
 from engine.axis.separation import Numbers
 from engine.definitions.loader import parse_model
-from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model
 
@@ -60,8 +51,8 @@ def test_description_that_is_missing_is_named_with_its_line() -> None:
 def test_field_that_no_pack_covers_is_named_with_the_line_that_helps(rest: str, is_named: bool) -> None:
     content = f"{TRAIT}{rest}".encode()
     model = parse_model("u22a8.test", content, lambda _: b"")
-    packs = load_packs(SCENARIOS_FOLDER)
-    hints = list(find_not_covered(model, parse_yaml("u22a8.test/model.yaml", content), packs))
+    found = list_hints(model, parse_yaml("u22a8.test/model.yaml", content), WordVectors())
+    hints = [hint for hint in found if hint.kind == "not_covered"]
 
     assert is_named == bool(hints)
     assert all('`domain: ["' in hint.message for hint in hints)
