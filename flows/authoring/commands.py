@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,6 @@ from engine.errors import InputError
 from engine.settings import read_settings
 from engine.text.formatting import count_noun, quote_formulas
 from flows.cli.options import BEGIN, HAND_ON, LABELLED_HELP, HandleArgument, JsonOption, json_option
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer()
 
