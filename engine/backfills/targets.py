@@ -2,21 +2,20 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from engine.asking.held_out import choose_pool
 from engine.asking.plan import digest_definition
-from engine.asking.present_sets import list_older
+from engine.asking.present_sets import count_lacking, list_older
 from engine.definitions.effort import choose_effort, load_level
 from engine.definitions.lifecycle import read_lifecycle
-from engine.definitions.loader import list_handles, load_model, load_outline
+from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import BatchMode, Effort, Model, SynthType, check_handle
 from engine.domain.run_request import RunRequest, check_choices
 from engine.domain.verdict import SkipReason
 from engine.errors import InputError
-from engine.listing.samples import count_samples
 from engine.settings import Settings
 from engine.store.sample_set import read_own_count
 from engine.store.store import StoredSet, count_stored, list_replaced, list_sets, locate_pool
@@ -127,7 +126,7 @@ def examine(settings: Settings, request: BackfillRequest, handle: str) -> Standi
 def _find_skip_reason(
     settings: Settings, request: BackfillRequest, model: Model, sets: Sequence[StoredSet], older: Sequence[StoredSet]
 ) -> SkipReason | None:
-    if request.only_lacking and _is_lacking(settings, request, model.handle):
+    if request.only_lacking and _is_lacking(settings, request, model):
         return None
     if request.refresh:
         pool = locate_pool(settings.locate(settings.samples_uri), model.handle, choose_pool(request.synth_type))
@@ -166,12 +165,7 @@ def _fits(handle: str, request: BackfillRequest) -> bool:
     return in_namespace or (request.glob is not None and fnmatchcase(handle, request.glob))
 
 
-def _is_lacking(settings: Settings, request: BackfillRequest, handle: str) -> bool:
-    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    outline = load_outline(models_uri, handle)
-    level = load_level(settings.locate(settings.effort_file), choose_effort(request.effort, outline.effort))
-    counts = count_samples(models_uri, samples_uri, outline).values()
-    return any(
-        min(count.positive_samples, count.negative_samples) < (request.per_pole or level.exemplars_per_pole)
-        for count in counts
-    )
+def _is_lacking(settings: Settings, request: BackfillRequest, model: Model) -> bool:
+    level = load_level(settings.locate(settings.effort_file), choose_effort(request.effort, model.effort))
+    level = replace(level, exemplars_per_pole=request.per_pole or level.exemplars_per_pole)
+    return any(count_lacking(settings.locate(settings.samples_uri), model, request.synth_type, level).values())
