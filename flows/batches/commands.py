@@ -67,7 +67,7 @@ def cancel_command(
     from engine.llm.batches.outbox import Outbox
 
     with Outbox(read_settings().replies_place) as outbox:
-        batches = [batch.batch for batch in outbox.list_batches() if batch.batch.startswith(which)]
+        batches = [batch.batch for batch in outbox.list_batches() if which and batch.batch.startswith(which)]
         runs = outbox.find_runs(run_id=which)
         if len(batches) + len(runs) != 1:
             found = "none" if not batches else f"{len(batches)} batches"

@@ -50,7 +50,7 @@ class Manner:
     of ``answered`` lines, and so has one that is cancelled. ``failed`` lines are answered with ``status``, ``missing``
     ones not at all, ``doubled`` ones twice. With ``empty_ids`` a file that is not there is "" and not null. With
     ``separator`` each text has U+2028 in it, as it is. With ``pending_file`` an uploaded file is looked at first, until
-    it is asked for.
+    it is asked for. With ``few_counts`` a batch tells how many lines it has, as a gateway may, and of none what became.
     """
 
     seconds: float = 60.0
@@ -66,6 +66,7 @@ class Manner:
     empty_ids: bool = False
     separator: bool = False
     pending_file: bool = False
+    few_counts: bool = False
 
 
 @dataclass(slots=True)
@@ -286,6 +287,7 @@ class BatchServer:
         output, errors = (has_files and any(self._write_file(batch, kind)) for kind in ("output", "error"))
         statuses = [status for status, _ in (batch.answers or {}).values()]
         done = statuses.count(200)
+        counts = {} if batch.manner.few_counts else {"completed": done, "failed": len(statuses) - done}
         return {
             "id": batch.id,
             "object": "batch",
@@ -298,7 +300,7 @@ class BatchServer:
             "error_file_id": f"error-{batch.id}" if errors else absent,
             "created_at": int(batch.created),
             "expires_at": int(batch.created + WINDOW_SECONDS),
-            "request_counts": {"total": len(batch.lines), "completed": done, "failed": len(statuses) - done},
+            "request_counts": {"total": len(batch.lines), **counts},
         }
 
     def _tell_anthropic(self, batch: Batch) -> dict[str, Any]:

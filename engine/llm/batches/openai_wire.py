@@ -61,7 +61,9 @@ class OpenAIWire(SharedWire):
         if not batch.get("output_file_id") and (counts.get("completed") or lacks_errors):
             # Its file may follow it by minutes.
             state = "works"
-        said = f"{counts['completed'] + counts['failed']} of {counts['total']} answered" if counts else ""
+        # A gateway may leave some of them out.
+        answered = sum(counts.get(name) or 0 for name in ("completed", "failed"))
+        said = f"{answered} of {counts['total']} answered" if counts.get("total") else ""
         return RemoteBatch(state, said)
 
     async def _create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> dict[str, Any]:

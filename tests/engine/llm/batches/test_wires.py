@@ -252,6 +252,7 @@ async def test_lost_create_of_claude_is_found_by_time_and_count_and_known_by_its
         (Manner(doubled=1.0), 24, 0),
         (Manner(missing=0.4), 8, 0),
         (Manner(separator=True), 12, 0),
+        (Manner(few_counts=True), 12, 0),
     ],
 )
 async def test_each_line_ends_in_a_reply_or_for_good_or_nothing_is_said_of_it(
