@@ -40,7 +40,7 @@ LogFormat = Literal["text", "json"]
 Style = Literal["chat", "plain"]
 JudgeStyle = Literal["chat", "decision"]
 SHOWN = 80
-SQLITE = "sqlite:///"
+SQLITE, REPLIES_FILE = "sqlite:///", "replies.sqlite"
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 Text = TypeVar("Text", str, SecretStr)
 
@@ -102,9 +102,11 @@ class RepliesPlace:
     url: str | None = field(default=None, repr=False)
 
     @property
-    def is_shared(self) -> bool:
-        """Whether a server keeps the replies, for all machines together; each machine has SQLite files of its own."""
-        return self.url is not None and not self.url.startswith(SQLITE)
+    def file(self) -> Path | None:
+        """The path of the SQLite file; None where a server keeps the replies, for all machines together."""
+        if self.url is None:
+            return Path(self.cache_dir) / REPLIES_FILE
+        return Path(self.url.removeprefix(SQLITE)) if self.url.startswith(SQLITE) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ def make_shared_budget(
     if max_cost_usd is None:
         return None
     whole = flow_run.get_parent_flow_run_id() if PART in flow_run.get_tags() else flow_run.get_id()
-    limit = SharedLimit(f"backfill {whole}", max_cost_usd) if waits or settings.replies_place.is_shared else None
+    limit = SharedLimit(f"backfill {whole}", max_cost_usd) if waits or settings.replies_place.file is None else None
 
     def refuse(bound_usd: float) -> SharedBudgetError:
         return SharedBudgetError(

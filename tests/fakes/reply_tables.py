@@ -5,13 +5,12 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 
-from engine.llm.replies.database import find_file
 from engine.settings import RepliesPlace
 
 
 def run_sql(place: RepliesPlace, statement: str, **values: object) -> list[tuple[Any, ...]]:
     """The rows of a statement, which is committed."""
-    url = place.url or f"sqlite:///{find_file(place)}"
+    url = place.url or f"sqlite:///{place.file}"
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:
         result = connection.execute(text(statement), values)

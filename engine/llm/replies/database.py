@@ -15,11 +15,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from engine.errors import StoreError
 from engine.llm.client.redaction import redact_message
 from engine.llm.replies.tables import LAST_TABLE, TABLES
-from engine.settings import SQLITE, RepliesPlace
+from engine.settings import RepliesPlace
 
 T = TypeVar("T")
 
-FILE = "replies.sqlite"
 PRAGMAS = (
     # Before the first table. A file gives the space of what was deleted back to the disk.
     "PRAGMA auto_vacuum=FULL",
@@ -47,7 +46,7 @@ class Database:
 
     def __init__(self, place: RepliesPlace) -> None:
         self._place = place
-        self._file = find_file(place)
+        self._file = place.file
         with _explaining(place):
             self._engine = _make_server_engine(place) if self._file is None else _make_file_engine(self._file)
         try:
@@ -94,16 +93,9 @@ class Database:
             yield
 
 
-def find_file(place: RepliesPlace) -> Path | None:
-    """The path of a SQLite file; None where the database is a server's."""
-    if place.url is None:
-        return Path(place.cache_dir) / FILE
-    return Path(place.url.removeprefix(SQLITE)) if place.url.startswith(SQLITE) else None
-
-
 def name_database(place: RepliesPlace) -> str:
     """What messages call it: a path, or a server's address, without a user and a password."""
-    if path := find_file(place):
+    if path := place.file:
         return str(path)
     url = make_url(str(place.url))
     return URL.create("postgresql", host=url.host, port=url.port, database=url.database).render_as_string()
@@ -115,7 +107,7 @@ def read_rows(place: RepliesPlace, statement: TextClause, **values: object) -> S
     Raises:
         StoreError: the database is there and cannot be read.
     """
-    file = find_file(place)
+    file = place.file
     if file is not None and not file.exists():
         return ()
     with _explaining(place), ExitStack() as opened:
@@ -140,7 +132,7 @@ def _explaining(place: RepliesPlace) -> Iterator[None]:
     except (SQLAlchemyError, OSError) as error:
         name, cause = name_database(place), error.orig if isinstance(error, DBAPIError) else error
         told = " ".join(str(cause).split())
-        if find_file(place):
+        if place.file:
             remedy = (
                 "Move it away, and start again: replies that were in it are paid for again"
                 if type(cause) is sqlite3.DatabaseError

@@ -132,7 +132,7 @@ class ReplyStore:
         if self._failure is not None:
             raise StoreError(self._failure)
         try:
-            return await self._writer.write(change)
+            return await asyncio.shield(asyncio.wrap_future(self._writer.hand(change)))
         except StoreError as error:
             self._failure = self._failure or str(error)
             raise

@@ -1,6 +1,5 @@
 """The one writer of a process to a database: a thread that commits, in one transaction, whatever waits."""
 
-import asyncio
 import queue
 import threading
 import time
@@ -14,7 +13,7 @@ from sqlalchemy import Connection
 
 from engine.errors import StoreError
 from engine.llm.replies.changes import DEAD_SECONDS, Change, Opening, Outcome, apply_changes
-from engine.llm.replies.database import Database, find_file
+from engine.llm.replies.database import Database
 from engine.settings import RepliesPlace
 
 # A change, and who waits for what comes of it.
@@ -54,7 +53,7 @@ class Writer:
         Raises:
             StoreError: the database cannot be read or written.
         """
-        key = place.url or str(find_file(place))
+        key = place.url or str(place.file)
         with cls._sharing:
             if key not in cls._shared:
                 cls._shared[key] = cls(place, key)
@@ -87,16 +86,11 @@ class Writer:
         self._thread.join()
         self._database.close()
 
-    async def write(self, change: Change) -> Outcome:
-        """What comes of a change, once it is committed; it is committed too where the caller gives up.
-
-        Raises:
-            StoreError: it could not be committed.
-        """
-        return await asyncio.shield(asyncio.wrap_future(self.hand(change)))
-
     def hand(self, change: Change) -> "Future[Outcome]":
-        """Has a change made, whether anybody waits for it or not."""
+        """Has a change made, and committed, whether anybody waits for what comes of it or not.
+
+        The result is a ``StoreError`` where it could not be committed.
+        """
         waiting: Future[Outcome] = Future()
         self._queue.put((change, waiting))
         return waiting

@@ -13,9 +13,8 @@ from fakes.workspace import mount_disk
 
 from engine.errors import StoreError
 from engine.llm.client.request import Reply
-from engine.llm.replies.database import FILE
 from engine.llm.replies.replies import Lost, ReplyStore
-from engine.settings import RepliesPlace
+from engine.settings import REPLIES_FILE, RepliesPlace
 
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01, odds={"good": -0.5})
 OTHER = Reply("two", "stop")
@@ -107,7 +106,7 @@ def test_what_was_kept_outlives_a_kill_and_what_was_in_flight_is_lost(place: Rep
 
 async def test_who_writes_waits_for_another_who_does(tmp_path: Path) -> None:
     with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
-        other = os.open(tmp_path / f"{FILE}.lock", os.O_RDWR)
+        other = os.open(tmp_path / f"{REPLIES_FILE}.lock", os.O_RDWR)
         fcntl.flock(other, fcntl.LOCK_EX)
         keeping = asyncio.create_task(kept.keep("key", REPLY))
         await asyncio.sleep(0.1)
