@@ -109,14 +109,6 @@ class RepliesPlace:
         return Path(self.url.removeprefix(SQLITE)) if self.url.startswith(SQLITE) else None
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedPlace:
-    """Where the files of embedded models are; ``style`` is how all of them are asked, None: each in its own manner."""
-
-    folder: Path
-    style: Style | None = None
-
-
 def find_root() -> Path:
     """``EXEMPLARS_ROOT``, or the nearest folder with an ``exemplars.toml`` from here up, or else ``PROJECT_ROOT``."""
     if root := os.environ.get(ROOT_VARIABLE):
@@ -148,15 +140,34 @@ def _read_places() -> dict[str, Any]:
     return places
 
 
+def locate_own(place: str) -> str:
+    """A URI unchanged, and a local path as an absolute path from the root."""
+    path = Path(place)
+    # A user whom nobody knows stays as he is written.
+    with suppress(RuntimeError):
+        path = path.expanduser()
+    return place if "://" in place else str(find_root() / path)
+
+
+def _locate(place: str) -> str:
+    """As ``locate_own``, but what the root has not and the code comes with (the dial, the catalogue) is the code's."""
+    own, shipped = locate_own(place), SHIPPED_ROOT / place
+    # A name may be longer than that of any file.
+    with suppress(OSError):
+        if "://" not in place and shipped.exists() and not Path(own).exists():
+            return str(shipped)
+    return own
+
+
 class Settings(BaseSettings):
-    """The settings of a process. Relative paths start at the root that ``find_root`` has found."""
+    """The settings of a process. Its places are URIs or absolute paths: relative ones start at ``find_root()``."""
 
     # The text below each setting is its description in docs/reference/settings.md.
     model_config = SettingsConfigDict(
         env_prefix="EXEMPLARS_", frozen=True, extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True
     )
 
-    _root: Path = PrivateAttr(default_factory=find_root)
+    _written: dict[str, str] = PrivateAttr(default_factory=dict)
 
     models_uri: Place = "data/models"
     """The catalogue: a local folder, `s3://…` or `gs://…`, with a folder for each model."""
@@ -219,7 +230,7 @@ class Settings(BaseSettings):
     chat models, for the judge and for the axis between the poles."""
     cache_max_gb: float = Field(default=10, gt=0, le=10**6)
     """Where kept replies are more than this, the longest unused go with them."""
-    embedded_dir: LocalPlace | None = None
+    embedded_dir: LocalPlace = Field(default="", validate_default=False)
     """The folder of the embedded models' files. Unset, one in the user's cache folder, which all clones share."""
     platform_key: Key | None = None
     """The key of the platform that `exemplars push` sends samples to, of the scope `authoring`."""
@@ -246,40 +257,29 @@ class Settings(BaseSettings):
     """Where each morning's news, failed nightly runs and missing nights are told, as JSON. Read by `make deploy`
     and `make serve`."""
 
+    def model_post_init(self, _: Any) -> None:
+        """Locates the places, once and for all."""
+        for name in (*PLACES, "keys_file", "embedded_dir"):
+            self._written[name] = getattr(self, name) or str(user_cache_path("exemplars") / "models")
+            self.__dict__[name] = _locate(self._written[name])
+
+    def get_written(self, name: str) -> str:
+        """A place as it was set, for messages."""
+        return self._written[name]
+
     @property
     def replies_place(self) -> RepliesPlace:
         """The database that replies are kept in; a SQLite file's path is absolute."""
         url = None if self.replies_url is None else self.replies_url.get_secret_value()
         if url is not None and url.startswith(SQLITE):
-            url = SQLITE + self.locate(url.removeprefix(SQLITE))
-        return RepliesPlace(self.locate(self.cache_dir), url)
-
-    @property
-    def embedded_place(self) -> EmbeddedPlace:
-        """Where the files of embedded models are, and how they are asked."""
-        folder = user_cache_path("exemplars") / "models"
-        if self.embedded_dir is not None:
-            folder = Path(self.locate(self.embedded_dir))
-        return EmbeddedPlace(folder, self.synth_style)
+            url = SQLITE + _locate(url.removeprefix(SQLITE))
+        return RepliesPlace(self.cache_dir, url)
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
         """The values allowed as a request's ``Host``: loopback, ``api_host`` and ``api_allowed_hosts``."""
         named = [name.strip() for name in self.api_allowed_hosts.split(",")]
         return tuple(dict.fromkeys(name for name in (*LOOPBACK_NAMES, self.api_host, *named) if name))
-
-    def locate(self, uri: str) -> str:
-        """Returns a URI unchanged, and a local path as an absolute path from the root.
-
-        Files that come with the code (the effort dial, the catalogue) are taken from there if the root has none.
-        """
-        own = self.locate_own(uri)
-        shipped = SHIPPED_ROOT / Path(uri).expanduser()
-        return str(shipped) if "://" not in uri and shipped.exists() and not Path(own).exists() else own
-
-    def locate_own(self, uri: str) -> str:
-        """Returns what ``locate`` does, but never a place among the files that come with the code."""
-        return uri if "://" in uri else str(self._root / Path(uri).expanduser())
 
 
 def read_settings() -> Settings:

@@ -110,8 +110,7 @@ def list_models(namespace: str | None = None) -> tuple[ModelSummary, ...]:
     from engine.definitions.loader import list_handles, load_outline
     from engine.settings import read_settings
 
-    settings = read_settings()
-    models_uri = settings.locate(settings.models_uri)
+    models_uri = read_settings().models_uri
     found = []
     for handle in list_handles(models_uri, namespace):
         try:

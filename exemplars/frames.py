@@ -50,12 +50,11 @@ def load_samples(handle: str, pool: Pool = "train", *, authored: bool = False) -
     if authored and pool == "eval":
         raise InputError("authored samples are to be trained on, and those of eval are not. Load them apart")
     settings = read_settings()
-    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    sets = list_sets(samples_uri, check_handle(handle), pool)
-    if not sets and not has_model(models_uri, handle):
+    sets = list_sets(settings.samples_uri, check_handle(handle), pool)
+    if not sets and not has_model(settings.models_uri, handle):
         # For its error, which offers models of a like handle.
-        load_outline(models_uri, handle)
-    tables = [*([_read_authored(models_uri, handle)] if authored else []), read_whole_sets(sets)]
+        load_outline(settings.models_uri, handle)
+    tables = [*([_read_authored(settings.models_uri, handle)] if authored else []), read_whole_sets(sets)]
     frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return frame
 
@@ -74,8 +73,7 @@ def suggest(handle: str, count: int = 40) -> pd.DataFrame:
         InputError: there is no such model, its files have mistakes, or it has no text without a label.
         StoreError: the catalogue cannot be read.
     """
-    settings = read_settings()
-    return suggest_texts(load_model(settings.locate(settings.models_uri), handle), count, SentenceEncoder())
+    return suggest_texts(load_model(read_settings().models_uri, handle), count, SentenceEncoder())
 
 
 def add_samples(handle: str, frame: pd.DataFrame, *, dry_run: bool = False) -> Addition:
@@ -93,7 +91,7 @@ def add_samples(handle: str, frame: pd.DataFrame, *, dry_run: bool = False) -> A
     """
     settings = read_settings()
     labelled = _read_frame(settings, handle, frame)
-    return add_labelled(settings.locate(settings.models_uri), handle, labelled, dry_run)
+    return add_labelled(settings.models_uri, handle, labelled, dry_run)
 
 
 # No test of pytest's, in spite of its name.
@@ -149,9 +147,8 @@ def validate(handle: str, *, hints: bool = True) -> Validation:
     Raises:
         InputError: a setting is wrong. StoreError: the catalogue cannot be read.
     """
-    settings = read_settings()
-    models_uri = settings.locate(settings.models_uri)
-    [found] = validate_models(models_uri, [handle], partial(check_suites, settings), hints, SentenceEncoder())
+    settings, encoder = read_settings(), SentenceEncoder()
+    [found] = validate_models(settings.models_uri, [handle], partial(check_suites, settings), hints, encoder)
     return found
 
 
@@ -159,7 +156,7 @@ def _read_frame(settings: Settings, handle: str, frame: pd.DataFrame, only: Trai
     """Reads the labels of a frame as those of a JSONL file, whose lines are its rows."""
     if not isinstance(frame, pd.DataFrame) or frame.empty or not frame.columns.is_unique:
         raise InputError("labelled texts are a pandas data frame with rows, and with each column once. Give such a one")
-    outline = load_outline(settings.locate(settings.models_uri), handle)
+    outline = load_outline(settings.models_uri, handle)
     lines = frame.to_json(orient="records", lines=True, double_precision=15, default_handler=str).encode()
     return read_labelled(FRAME, io.BytesIO(lines), outline, only)
 

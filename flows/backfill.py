@@ -100,7 +100,7 @@ async def backfill(
             # A command on a temporary server is watched by nobody: where it was killed, the next one ends its runs.
             with get_client(sync_client=True) as server:
                 await asyncio.to_thread(end_gone_runs, server)
-        earlier = read_ledger(settings.locate(settings.samples_uri), str(flow_run.get_id()))
+        earlier = read_ledger(settings.samples_uri, str(flow_run.get_id()))
         runs = {row.handle: row.run_id for row in earlier.rows if row.run_id}
         request = BackfillRequest(**{**asked, "handles": tuple(handles or ()), "done": frozenset(runs.values())})
         # What an earlier start of this run has made is known to a third one too, whenever the second may die.
@@ -121,7 +121,7 @@ async def work_through(
         mark = LeaseLabels("", datetime.now(UTC), name_process())
         await client.update_flow_run_labels(UUID(str(flow_run.get_id())), dict(mark.to_labels()))
         async with open_children(client, synthesize, len(ledger.rows)) as children:
-            worker, place = BackfillWorker(request, ledger, resources, children), settings.locate(settings.samples_uri)
+            worker, place = BackfillWorker(request, ledger, resources, children), settings.samples_uri
             async with publish_ledger(place, ledger, worker.record_progress):
                 with watch_for_end(resources.watcher, worker), temporary_settings(NO_HEARTBEATS):
                     if request.part_size is None:

@@ -123,7 +123,7 @@ def write_page(pruned: Pruned, lines: list[str]) -> str:
 
 def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
     """Rejects the proposals that nobody has reviewed in time."""
-    pools = list_pools(settings.locate(settings.samples_uri))
+    pools = list_pools(settings.samples_uri)
     waiting = (stored for pool in pools for stored in list_in_pool(pool, ["proposed"]))
     for stored in (stored for stored in waiting if read_deadline(stored) <= now):
         keeping_out = partial(keep_runs_out, stored.handle, "Its proposal still waits")
@@ -134,7 +134,7 @@ def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report:
 
 
 def _prune_sets(rejected_days: int, settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
-    found = list_old_sets(settings.locate(settings.samples_uri), now - timedelta(days=rejected_days))
+    found = list_old_sets(settings.samples_uri, now - timedelta(days=rejected_days))
     for handle, sets in groupby(found, lambda old: old.handle):
         keeping_out = partial(keep_runs_out, handle, "Its rejected sets stay")
         with _noting_failure(handle, pruned, report), nullcontext() if pruned.dry_run else keeping_out():

@@ -136,7 +136,7 @@ def serve(settings: Settings) -> None:
     open_listener(settings.api_host, settings.api_port, "EXEMPLARS_API_PORT").close()
     if settings.metrics_port:
         open_listener(settings.api_host, settings.metrics_port, "EXEMPLARS_METRICS_PORT").close()
-    logs = Path(settings.locate(settings.cache_dir)).parent / "logs"
+    logs = Path(settings.cache_dir).parent / "logs"
     print(f"exemplars: starting; the first start takes half a minute. Logs: {shorten(logs)}", file=sys.stderr)
     api = configured or f"{name_address(host, port)}/api"
     server, *others = list_services(settings, api, dict(os.environ))

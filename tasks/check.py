@@ -31,8 +31,7 @@ async def check(
         proposes: whether what passes waits for a person's decision.
         strict: whether poles that nothing tells apart are critical.
     """
-    place, teach = settings.locate(settings.samples_uri), settings.reviews_teach
-    pools = read_pools(place, rounds.plan.model, reviews_teach=teach)
+    pools = read_pools(settings.samples_uri, rounds.plan.model, settings.reviews_teach)
     await rounds.embedder.embed_ahead(list_variety_texts(rounds), run_heavy)
     verdict = await run_heavy(prepare_gate(rounds, stamp, pools))
     if strict and (untold := rounds.explain_untold()):

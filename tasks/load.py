@@ -15,7 +15,7 @@ from engine.store.leftovers import sweep_store
 def load(settings: Settings, request: RunRequest) -> Job:
     """The job of a request, in a store without the debris of earlier runs; raises what ``load_job`` raises."""
     logger = get_run_logger()
-    for swept in sweep_store(settings.locate(settings.samples_uri), request.handle, datetime.now(UTC)):
+    for swept in sweep_store(settings.samples_uri, request.handle, datetime.now(UTC)):
         logger.warning("Taken away from the store: %s", swept)
     job = load_job(settings, request)
     model = job.model

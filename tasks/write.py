@@ -32,7 +32,7 @@ def write(
     rows = sample_set.kept if sample_set.status == "attached" else []
     beside = (*verdict.beside, *sample_set.replaces) if verdict.success else None
     may_enter = make_entry_check(settings, stamp.handle, sample_set.pool, rows, beside, newer)
-    stored = write_set(settings.locate(settings.samples_uri), sample_set, may_enter)
+    stored = write_set(settings.samples_uri, sample_set, may_enter)
     if newer:
         get_run_logger().warning("A set of run %s came in since: the gate checks beside it", join_words(newer))
         return tuple(newer)

@@ -30,7 +30,7 @@ settings = read_settings()
 job = load_job(settings, RunRequest("u22a8.technical-writing", "from_traits", "low"), dry=True)
 print(job.level.exemplars_per_pole, len(job.model.traits), bool(load_packs(SCENARIOS_FOLDER)), bool(prompts_version()))
 print(len(read_prefect_file()["deployments"]) >= 4)
-print(settings.locate(settings.samples_uri))
+print(settings.samples_uri)
 print(main(["new", "acme.food"]), main(["validate", "--no-hints"]))
 """
 OWN_PROJECT = find_blocks((ROOT / "docs/guides/in-your-project.md").read_text())

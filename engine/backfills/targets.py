@@ -98,10 +98,10 @@ def list_selected(settings: Settings, request: BackfillRequest) -> tuple[str, ..
         raise InputError(
             "force has no effect beside refresh, which makes anew only what is of an older definition: leave one out"
         )
-    there = [handle for handle in list_handles(settings.locate(settings.models_uri)) if _fits(handle, request)]
+    there = [handle for handle in list_handles(settings.models_uri) if _fits(handle, request)]
     if not request.handles and not there and request.names:
         named = " and ".join(f"{name} {value!r}" for name in ("namespace", "glob") if (value := getattr(request, name)))
-        raise InputError(f"no model of {settings.models_uri} fits the {named}")
+        raise InputError(f"no model of {settings.get_written('models_uri')} fits the {named}")
     return tuple(dict.fromkeys([*request.handles, *there]))
 
 
@@ -111,13 +111,12 @@ def examine(settings: Settings, request: BackfillRequest, handle: str) -> Standi
     Raises:
         StoreError: something cannot be read.
     """
-    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
     with suppress(InputError):
-        is_frozen = not read_lifecycle(models_uri, handle).takes_samples
+        is_frozen = not read_lifecycle(settings.models_uri, handle).takes_samples
         if is_frozen and (request.only_lacking or request.refresh):
             return Standing(SkipReason("It is no draft, so its samples are frozen"))
-        model = load_model(models_uri, handle)
-        sets = list_sets(samples_uri, handle, choose_pool(request.synth_type))
+        model = load_model(settings.models_uri, handle)
+        sets = list_sets(settings.samples_uri, handle, choose_pool(request.synth_type))
         older = [] if is_frozen else list_older(sets, model)
         return Standing(_find_skip_reason(settings, request, model, sets, older), len(older), count_stored(older))
     return Standing()
@@ -129,7 +128,7 @@ def _find_skip_reason(
     if request.only_lacking and _is_lacking(settings, request, model):
         return None
     if request.refresh:
-        pool = locate_pool(settings.locate(settings.samples_uri), model.handle, choose_pool(request.synth_type))
+        pool = locate_pool(settings.samples_uri, model.handle, choose_pool(request.synth_type))
         if older or list_replaced(pool):
             return None
         enough = ", and as many of each pole as the effort asks for" if request.only_lacking else ""
@@ -166,6 +165,6 @@ def _fits(handle: str, request: BackfillRequest) -> bool:
 
 
 def _is_lacking(settings: Settings, request: BackfillRequest, model: Model) -> bool:
-    level = load_level(settings.locate(settings.effort_file), choose_effort(request.effort, model.effort))
+    level = load_level(settings.effort_file, choose_effort(request.effort, model.effort))
     level = replace(level, exemplars_per_pole=request.per_pole or level.exemplars_per_pole)
-    return any(count_lacking(settings.locate(settings.samples_uri), model, request.synth_type, level).values())
+    return any(count_lacking(settings.samples_uri, model, request.synth_type, level).values())

@@ -10,6 +10,7 @@ from engine.catalogue.condition import KINDS, LastRun, ModelCondition, PastRun
 from engine.catalogue.examine import examine_model, list_all_handles
 from engine.llm.client.prices import add_costs
 from engine.report.run_page import escape
+from engine.settings import Settings
 from engine.text.formatting import count_noun, format_cost
 
 NOTHING = "–"
@@ -19,9 +20,7 @@ HEAD = ("model", "state", "found", "samples", "told apart", "last run", "cost")
 COSTS_HEAD = ("month (UTC)", "namespace", "runs that left a set", "cost")
 
 
-def survey_catalogue(
-    models_uri: str, samples_uri: str, count: Callable[[int], None] = lambda _: None
-) -> list[ModelCondition]:
+def survey_catalogue(settings: Settings, count: Callable[[int], None] = lambda _: None) -> list[ModelCondition]:
     """Surveys all models of the catalogue, and those that only the store knows, those first that need a person most.
 
     Args:
@@ -30,9 +29,10 @@ def survey_catalogue(
     Raises:
         StoreError: the catalogue or the store cannot be listed.
     """
-    handles = list_all_handles(models_uri, samples_uri)
+    places = settings.models_uri, settings.samples_uri
+    handles = list_all_handles(*places)
     count(len(handles))
-    return sorted((examine_model(models_uri, samples_uri, handle) for handle in handles), key=rank_model)
+    return sorted((examine_model(*places, handle) for handle in handles), key=rank_model)
 
 
 def rank_model(model: ModelCondition) -> tuple[int, str]:

@@ -99,7 +99,7 @@ def read_own_suites(settings: Settings, handle: str) -> tuple[OwnSuite, ...]:
         InputError: two suites have one name, or the folder that the setting names is not there.
         StoreError: a file or folder cannot be read.
     """
-    suites = (*_read_catalogue(settings), *read_model_suite(settings.locate(settings.models_uri), handle))
+    suites = (*_read_catalogue(settings), *read_model_suite(settings.models_uri, handle))
     places: dict[str, str] = {}
     for suite in suites:
         if other := places.get(suite.name):
@@ -149,7 +149,7 @@ def parse_suite(place: str, content: bytes) -> OwnSuite:
 
 
 def _read_catalogue(settings: Settings) -> list[OwnSuite]:
-    uri = settings.locate(settings.expectations_uri).rstrip("/")
+    uri = settings.expectations_uri.rstrip("/")
     try:
         filesystem, path = open_folder(uri)
         kind = filesystem.get_file_info(path).type

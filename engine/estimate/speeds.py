@@ -71,18 +71,14 @@ def keep_speeds(settings: Settings, took: Mapping[tuple[str, str, bool], Sequenc
     if means:
         # Where this cannot be written, replies could not be kept either.
         with suppress(StoreError):
-            replace_file(_locate(settings), json.dumps({**_read(settings), **means}, indent=1).encode())
+            replace_file(f"{settings.cache_dir}/{FILE}", json.dumps({**_read(settings), **means}, indent=1).encode())
 
 
 def _read(settings: Settings) -> dict[str, float]:
     with suppress(OSError, ValueError, TypeError, AttributeError):
-        document = json.loads(Path(_locate(settings)).read_bytes())
+        document = json.loads(Path(settings.cache_dir, FILE).read_bytes())
         return {name: float(seconds) for name, seconds in document.items()}
     return {}
-
-
-def _locate(settings: Settings) -> str:
-    return str(Path(settings.locate(settings.cache_dir), FILE))
 
 
 def _name(identity: str, thinking: str, judges: bool) -> str:

@@ -25,6 +25,7 @@ from engine.export.lines import (
     write_source,
 )
 from engine.report.dataset_card import SHOWN, SPLITS, render_header
+from engine.settings import Settings
 from engine.store.earlier.rows import read_whole_sets
 from engine.store.sample_set import GROUP_ROWS
 from engine.store.store import StoredSet, count_stored
@@ -107,8 +108,7 @@ class Export:
 
 
 def export_samples(
-    models_uri: str,
-    samples_uri: str,
+    settings: Settings,
     handle: str,
     to: str,
     format_name: str,
@@ -136,8 +136,8 @@ def export_samples(
     pools = _choose_pools(format_name, chosen, pool)
     target = Target(Path(to), chosen.entries, force)
     target.check()
-    outline = load_outline(models_uri, handle)
-    sets = find_attached(samples_uri, handle, pools, run_id)
+    outline = load_outline(settings.models_uri, handle)
+    sets = find_attached(settings.samples_uri, handle, pools, run_id)
     with target.making() as part:
         written = chosen.write(outline, sets, part)
     return Export(

@@ -20,7 +20,7 @@ def describe_endpoint(settings: Settings, level: Level) -> Endpoint:
         ModelNotFoundError: the embedded model's file is missing.
     """
     if is_embedded(level.synth_model):
-        return describe_embedded(level.synth_model, settings.embedded_place)
+        return describe_embedded(level.synth_model, settings)
     return _make_endpoint(level.synth_model, settings.synth_api_base, settings.synth_api_key, settings.synth_price)
 
 
@@ -67,7 +67,7 @@ def check_prices(settings: Settings, level: Level) -> None:
     }
     if remedies:
         said = ". ".join(f"{name}: {remedy}" for name, remedy in remedies.items())
-        effort = f"max_cost_usd of effort {level.effort} in {settings.effort_file}"
+        effort = f"max_cost_usd of effort {level.effort} in {settings.get_written('effort_file')}"
         where = "EXEMPLARS_MAX_COST_USD" if settings.max_cost_usd == limit else effort
         raise UnpricedError(
             f"The limit of ${limit:g} on the cost of a run ({where}) cannot be kept without "

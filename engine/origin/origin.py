@@ -99,7 +99,7 @@ def trace_sample(
     Raises:
         InputError: there is no such sample, set or model. StoreError: what may have it cannot be read.
     """
-    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
+    models_uri, samples_uri = settings.models_uri, settings.samples_uri
     place, *others = find_places(models_uri, samples_uri, number, handle, run_id)
     stored, row = place.stored, place.row
     kept = _read_definition(stored) if stored else {}

@@ -55,13 +55,11 @@ async def open_models(
         def open_gateway(endpoint: Endpoint, limiter: RateLimiter | None) -> ModelGateway:
             client, throttle = make_client(settings, endpoint), models.find_throttle(endpoint)
             stack.push_async_callback(client.close)
-            place = settings.replies_place
-            return ModelGateway(
-                RedactingClient(client), place, progress, budget, rate_limiter=limiter, throttle=throttle
-            )
+            kept_in, redacting = settings.replies_place, RedactingClient(client)
+            return ModelGateway(redacting, kept_in, progress, budget, rate_limiter=limiter, throttle=throttle)
 
         if is_embedded(level.synth_model):
-            gateway = open_gateway(await models.serve(level.synth_model, settings.embedded_place), None)
+            gateway = open_gateway(await models.serve(level.synth_model, settings), None)
         else:
             gateway = open_gateway(describe_endpoint(settings, level), rate_limiter)
         judge = describe_judge(settings, level)

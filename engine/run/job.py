@@ -28,7 +28,7 @@ from engine.llm.embedded import embedded_models
 from engine.llm.embedded.embedded_models import EMBEDDED, EmbeddedFile, choose_model, find_embedded, is_embedded
 from engine.llm.endpoints import asks_decisions, check_prices, describe_endpoint
 from engine.llm.replies.admin import count_asked
-from engine.settings import EmbeddedPlace, Settings
+from engine.settings import Settings
 from engine.store.earlier.samples import open_samples
 from engine.store.layout import PROPOSED
 from engine.store.proposals import list_all, read_refused, read_reviewed
@@ -74,14 +74,13 @@ def load_job(settings: Settings, request: RunRequest, dry: bool = False) -> Job:
     """
     handle, only_lacking, refresh = request.handle, request.only_lacking, request.refresh
     pool = choose_pool(request.synth_type)
-    models_uri = settings.locate(settings.models_uri)
-    model = load_model(models_uri, handle)
+    model = load_model(settings.models_uri, handle)
     model = replace(model, own_suites=read_own_suites(settings, handle))
     if request.synth_type == "diversify":
         check_seeds(model)
         model = replace(model, skipped=(*model.skipped, *list_unusable_seeds(model)))
     if pool == "train":
-        check_draft(models_uri, handle)
+        check_draft(settings.models_uri, handle)
     level, named = read_level(settings, choose_effort(request.effort, model.effort))
     if request.per_pole is not None:
         level = replace(level, exemplars_per_pole=request.per_pole, is_own_count=True)
@@ -91,19 +90,18 @@ def load_job(settings: Settings, request: RunRequest, dry: bool = False) -> Job:
         level = take_file(settings, model, level, level.synth_model)
     if request.batch != "none":
         find_place(describe_endpoint(settings, level))
-    samples_uri = settings.locate(settings.samples_uri)
     if not dry:
         check_prices(settings, level)
-        check_writable(samples_uri)
+        check_writable(settings.samples_uri)
     note = ""
-    if refresh and (older := list_older(list_sets(samples_uri, handle, pool), model)):
+    if refresh and (older := list_older(list_sets(settings.samples_uri, handle, pool), model)):
         model = replace(model, replaces=tuple(stored.run_id for stored in older))
         note = f"Replaces {describe_sets(older)} made for an older definition"
-    lacking = count_lacking(samples_uri, model, request.synth_type, level) if only_lacking or refresh else None
+    lacking = count_lacking(settings.samples_uri, model, request.synth_type, level) if only_lacking or refresh else None
     if lacking is not None and not only_lacking and min(lacking.values()) == level.exemplars_per_pole:
         # The plan is that of a model without these sets.
         lacking = None
-    model = read_pools(samples_uri, model, settings.reviews_teach)
+    model = read_pools(settings.samples_uri, model, settings.reviews_teach)
     return resume_job(settings, Job(model, request.synth_type, level, note, lacking), named)
 
 
@@ -117,9 +115,9 @@ def read_level(settings: Settings, effort: Effort) -> tuple[Level, Sequence[str]
 
     def choose(names: Sequence[str]) -> str:
         named[:] = [settings.synth_model] if settings.synth_model else names
-        return choose_model(named, settings.embedded_place)
+        return choose_model(named, settings)
 
-    level = load_level(settings.locate(settings.effort_file), effort, choose)
+    level = load_level(settings.effort_file, effort, choose)
     level = replace(level, judge_model=settings.judge_model or level.judge_model)
     if asks_decisions(settings, level.judge_model):
         # It decides the same each time.
@@ -148,7 +146,7 @@ def take_file(settings: Settings, model: Model, level: Level, name: str) -> Leve
     Raises:
         ModelNotFoundError: it is not there. InputError: as ``check_written``.
     """
-    file = find_embedded(name, settings.embedded_place)
+    file = find_embedded(name, settings)
     check_written(file, model)
     level = replace(level, synth_model=file.name if file.listed else name)
     return level.ask_one_text() if file.style == "plain" else level
@@ -167,20 +165,20 @@ def resume_job(settings: Settings, job: Job, named: Sequence[str]) -> Job:
         ModelNotFoundError: the file is not there any more; the message says how to go on, and how to begin anew.
         StoreError: the kept replies or the store cannot be read.
     """
-    handle, chosen, place = job.model.handle, job.level.synth_model, settings.embedded_place
-    own = find_embedded(chosen, place).sha256 if is_embedded(chosen) else None
+    handle, chosen = job.model.handle, job.level.synth_model
+    own = find_embedded(chosen, settings).sha256 if is_embedded(chosen) else None
     asked = count_asked(settings.replies_place, handle) if len(named) > 1 or EMBEDDED in named else {}
     if all(_read_sha256(identity) == own for counts in asked.values() for identity in counts):
         return job
     # It takes a while, so it is done only where another file has given replies.
     plan_id = plan_job(job, load_packs(SCENARIOS_FOLDER), settings.seed).plan_id
     begun = [_read_sha256(identity) for identity, _ in asked.get(plan_id, Counter()).most_common()]
-    sets = list_all(settings.locate(settings.samples_uri), handle, ("attached", "detached", "rejected"))
+    sets = list_all(settings.samples_uri, handle, ("attached", "detached", "rejected"))
     if not begun or own in begun or any(stored.manifest.get("plan_id") == plan_id for stored in sets):
         return job
-    there = _list_there(named, place)
+    there = _list_there(named, settings)
     if (found := next((there[sha256] for sha256 in begun if sha256 in there), None)) is None:
-        raise ModelNotFoundError(_explain(handle, begun[0], chosen, place))
+        raise ModelNotFoundError(_explain(handle, begun[0], chosen, settings.embedded_dir))
     level = take_file(settings, job.model, job.level, found)
     note = (
         f"Goes on with {level.synth_model}, which this plan was begun with. The next plan is for {chosen}; to begin "
@@ -265,21 +263,21 @@ def _read_sha256(identity: str) -> str:
     return identity.split(":")[1]
 
 
-def _list_there(names: Sequence[str], place: EmbeddedPlace) -> dict[str, str]:
+def _list_there(names: Sequence[str], settings: Settings) -> dict[str, str]:
     """The embedded models whose files are there, listed or named, by the digests of their files."""
     there: dict[str, str] = {}
     listed = [f"{EMBEDDED}/{known}" for known in embedded_models.list_embedded_models()]
     for name in (*listed, *filter(is_embedded, names)):
         with suppress(ModelNotFoundError, InputError):
-            there.setdefault(find_embedded(name, place).sha256, name)
+            there.setdefault(find_embedded(name, settings).sha256, name)
     return there
 
 
-def _explain(handle: str, sha256: str, chosen: str, place: EmbeddedPlace) -> str:
+def _explain(handle: str, sha256: str, chosen: str, folder: str) -> str:
     known = {model.sha256: name for name, model in embedded_models.list_embedded_models().items()}.get(sha256)
     what, remedy = f"a GGUF file of SHA-256 {sha256}, which is not there", "Put it back where it was named"
     if known is not None:
-        what, remedy = f"{known}, whose file is not in {place.folder}", f"Get it: 'exemplars models get {known}'"
+        what, remedy = f"{known}, whose file is not in {folder}", f"Get it: 'exemplars models get {known}'"
     return (
         f"An unfinished plan of {handle} was begun with {what}. {remedy}; or begin anew by naming the model: "
         f"EXEMPLARS_SYNTH_MODEL={chosen}"

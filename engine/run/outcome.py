@@ -31,19 +31,18 @@ def make_entry_check(
         FrozenModelError: the model was trained or archived meanwhile.
         ModelBusyError: a text of the set was added to the model's samples meanwhile.
     """
-    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
 
     def may_enter() -> bool:
         if rows and pool == "train":
-            check_draft(models_uri, handle)
+            check_draft(settings.models_uri, handle)
         texts = {row["id"]: str(row["text"]) for row in rows}
         # What stood at planning cannot be in the set: such a text is rejected as a copy of a seed.
-        if added := find_authored(models_uri, load_outline(models_uri, handle), texts):
+        if added := find_authored(settings.models_uri, load_outline(settings.models_uri, handle), texts):
             raise ModelBusyError(
                 f"{handle}: {texts[min(added)]!r} was added to its samples meanwhile, and the set has the same text. "
                 "Nothing was attached, and nothing that was paid is lost. Start again, or leave it out of the review"
             )
-        newer.extend(() if beside is None else list_newer(samples_uri, handle, beside))
+        newer.extend(() if beside is None else list_newer(settings.samples_uri, handle, beside))
         return not newer
 
     return may_enter
@@ -69,7 +68,7 @@ def find_run_set(settings: Settings, handle: str, synth_type: SynthType, run_id:
     Raises:
         StoreError: the store cannot be read.
     """
-    folder = locate_set(settings.locate(settings.samples_uri), handle, choose_pool(synth_type), run_id)
+    folder = locate_set(settings.samples_uri, handle, choose_pool(synth_type), run_id)
     manifest = read_manifest(folder)
     return None if manifest is None else StoredSet(folder, manifest, written=False)
 

@@ -107,7 +107,7 @@ async def _check(role: Role, endpoint: Endpoint, settings: Settings, level: Leve
     try:
         async with AsyncExitStack() as stack:
             if is_embedded(endpoint.name):
-                endpoint = stack.enter_context(serve_embedded(level.synth_model, settings.embedded_place))
+                endpoint = stack.enter_context(serve_embedded(level.synth_model, settings))
             client = make_client(settings, endpoint)
             stack.push_async_callback(client.close)
             begun = time.monotonic()

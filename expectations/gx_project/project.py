@@ -55,18 +55,17 @@ def write_project(settings: Settings, to: str, force: bool = False) -> Written:
         raise InputError(f"{to}: a project is written to this machine's disk. Give a local path as FOLDER")
     target = Target(Path(to).absolute(), ENTRIES, force, option="FOLDER")
     target.check()
-    samples_uri = settings.locate(settings.samples_uri)
     checks = list(list_checks(settings))
     if not checks:
         raise InputError(
-            f"Nothing is attached in {samples_uri}. Make some samples first, or set EXEMPLARS_SAMPLES_URI to another "
-            "store"
+            f"Nothing is attached in {settings.samples_uri}. Make some samples first, or set EXEMPLARS_SAMPLES_URI to "
+            "another store"
         )
     with target.making() as part:
         _write_context(part, settings, checks)
         readme = README.read_text(encoding="utf-8")
         (part / "README.md").write_text(
-            readme.replace("{store}", samples_uri).replace("{place}", str(target.place)), encoding="utf-8"
+            readme.replace("{store}", settings.samples_uri).replace("{place}", str(target.place)), encoding="utf-8"
         )
     models, counts = {handle for _, handle, _ in checks}, Counter(suite for suite, _, _ in checks)
     return Written(str(target.place), len(models), dict(counts))
@@ -78,11 +77,10 @@ def list_checks(settings: Settings) -> Iterator[Check]:
     Raises:
         InputError, DefinitionError: a model has mistakes. StoreError: the store cannot be read.
     """
-    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    for handle in list_handles(models_uri):
-        pools = [pool for pool in get_args(Pool) if list_sets(samples_uri, handle, pool)]
+    for handle in list_handles(settings.models_uri):
+        pools = [pool for pool in get_args(Pool) if list_sets(settings.samples_uri, handle, pool)]
         if pools:
-            load_model(models_uri, handle)
+            load_model(settings.models_uri, handle)
         yield from ((WHOLE_SUITE, handle, pool) for pool in pools)
         if "eval" in pools:
             yield HELD_OUT_SUITE, handle, None
@@ -110,8 +108,8 @@ def _write_context(folder: Path, settings: Settings, checks: Sequence[Check]) ->
     source = context.data_sources.add_exemplars(
         StoreSource(
             name="exemplars",
-            models_uri=settings.locate(settings.models_uri),
-            samples_uri=settings.locate(settings.samples_uri),
+            models_uri=settings.models_uri,
+            samples_uri=settings.samples_uri,
             assets=frames,
         )
     )

@@ -21,7 +21,7 @@ from flows.api.orchestrator import TIMEOUT_SECONDS, Orchestrator
 from flows.api.refusals import BY_PREFECT, describe_answers, list_refusals
 from flows.api.routes import changes, models, synthesize
 from flows.api.routes.body import note_query
-from flows.api.routes.dependencies import Storage, get_orchestrator
+from flows.api.routes.dependencies import get_orchestrator
 from flows.api.schemas import Health
 from flows.review.routes import router as review_router
 
@@ -109,8 +109,7 @@ def make_app(
         ],
         lifespan=_connect if orchestrator is None else None,
     )
-    places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    app.state.storage = Storage(*places, settings.replies_place)
+    app.state.settings = settings
     app.state.orchestrator = orchestrator
     app.state.change_locks = defaultdict(asyncio.Lock)
     app.state.change_seconds = changes.WAIT_SECONDS

@@ -96,7 +96,7 @@ def locate_keys(settings: Settings) -> Path:
     Raises:
         InputError: the setting is not a path on a local disk.
     """
-    place = settings.locate(settings.keys_file)
+    place = settings.keys_file
     if "://" in place:
         raise InputError(f"EXEMPLARS_KEYS_FILE is {place!r}: keys are kept on a local disk. Give the path of a file")
     return Path(place)

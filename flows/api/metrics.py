@@ -86,7 +86,7 @@ def serve_metrics(settings: Settings) -> Iterator["tuple[RequestMetrics | None, 
     # Made here, since a thread does not see settings that hold in this context alone.
     client = get_client(sync_client=True, httpx_settings={"timeout": TIMEOUT_SECONDS})
     looks: tuple[tuple[Callable[[], Told], float], ...] = (
-        (partial(look_at_store, settings.locate(settings.samples_uri)), STORE_PAUSE_SECONDS),
+        (partial(look_at_store, settings.samples_uri), STORE_PAUSE_SECONDS),
         (partial(look_at_batches, settings.replies_place), STORE_PAUSE_SECONDS),
         (partial(look_at_prefect, client), PREFECT_PAUSE_SECONDS),
     )

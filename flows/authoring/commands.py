@@ -43,18 +43,17 @@ def validate_command(
     from flows.authoring.suites import check_suites
     from flows.cli.console import say_reading
 
-    settings = read_settings()
-    models_uri = settings.locate(settings.models_uri)
-    chosen = list(dict.fromkeys(handles or ())) or list_handles(models_uri)
+    settings, encoder = read_settings(), SentenceEncoder()
+    chosen = list(dict.fromkeys(handles or ())) or list_handles(settings.models_uri)
     if not chosen:
-        raise InputError(f"There are no models in {models_uri}. 'exemplars new acme.reviews' begins one")
+        raise InputError(f"There are no models in {settings.models_uri}. 'exemplars new acme.reviews' begins one")
     found = []
     say_reading(len(chosen))
-    for validation in validate_models(models_uri, chosen, partial(check_suites, settings), hints, SentenceEncoder()):
+    for validation in validate_models(settings.models_uri, chosen, partial(check_suites, settings), hints, encoder):
         found.append(validation)
         if not as_json:
             print(validation, flush=True)
-    strays = [] if handles else list_strays(models_uri)
+    strays = [] if handles else list_strays(settings.models_uri)
     if as_json:
         models = [{**asdict(item), "valid": item.is_valid, "refusal": item.refusal or None} for item in found]
         is_valid = all(item.is_valid for item in found)
@@ -88,8 +87,7 @@ def suggest_command(
         raise InputError(f"{to} exists, and may have labels of yours. Give a new file as --to")
     target = Target(Path(to), None, force=False)
     target.check()
-    settings = read_settings()
-    model = load_model(settings.locate(settings.models_uri), handle)
+    model = load_model(read_settings().models_uri, handle)
     with typer.progressbar(length=len(model.texts.drawn), label="Placing texts", file=sys.stderr) as bar:
         frame = suggest_texts(model, count, SentenceEncoder(), bar.update)
     with target.making() as place:
@@ -111,7 +109,7 @@ def add_command(
 
     settings = read_settings()
     labelled = read_labelled_file(settings, handle, file)
-    addition = add_labelled(settings.locate(settings.models_uri), handle, labelled, dry_run)
+    addition = add_labelled(settings.models_uri, handle, labelled, dry_run)
     print(json.dumps(asdict(addition)) if as_json else addition)
 
 

@@ -19,7 +19,7 @@ from engine.authoring.answers import (
 )
 from engine.authoring.new_model import check_new, write_new_model
 from engine.errors import InputError, RunInterruptedError
-from engine.settings import PROJECT_ROOT, SHIPPED_ROOT, Settings
+from engine.settings import PROJECT_ROOT, SHIPPED_ROOT, Settings, locate_own
 
 EXAMPLES_PER_POLE = 3
 Read = TypeVar("Read")
@@ -36,13 +36,13 @@ def begin_model(settings: Settings, handle: str, blank: bool) -> None:
         RunInterruptedError: the questions were broken off; nothing is written.
         StoreError: it cannot be written.
     """
-    uri = settings.models_uri
+    uri = settings.get_written("models_uri")
     if "://" in uri:
         raise InputError(
             f"EXEMPLARS_MODELS_URI is {uri}, and a new model is written for you to edit: begin it in a folder of "
             f"this machine (EXEMPLARS_MODELS_URI=data/models exemplars new {handle}), and copy that to {uri} later"
         )
-    models = Path(settings.locate_own(uri))
+    models = Path(locate_own(uri))
     check_new(models, handle)
     asks = not blank and sys.stdin.isatty() and sys.stdout.isatty()
     answers = _ask(handle) if asks else EXAMPLE

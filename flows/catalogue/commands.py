@@ -31,8 +31,7 @@ def catalogue_command(
     from engine.catalogue.page import describe_json, survey_catalogue
     from flows.cli.console import say_reading
 
-    settings = read_settings()
-    models = survey_catalogue(settings.locate(settings.models_uri), settings.locate(settings.samples_uri), say_reading)
+    models = survey_catalogue(read_settings(), say_reading)
     if as_json:
         print(json.dumps(describe_json(models, datetime.now(UTC))))
     else:

@@ -38,10 +38,9 @@ async def catalogue() -> State[None]:
     """Looks at all models of the catalogue and says which need a person, why, and what to type. Changes no model."""
     logger = get_run_logger()
     async with attending_flow() as settings:
-        places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
         with get_client(sync_client=True) as client:
-            logger.info("The forms offer %s", await asyncio.to_thread(_offer_handles, client, places[0]))
-            models = await asyncio.to_thread(survey_catalogue, *places)
+            logger.info("The forms offer %s", await asyncio.to_thread(_offer_handles, client, settings.models_uri))
+            models = await asyncio.to_thread(survey_catalogue, settings)
             now = datetime.now(UTC)
             made = {
                 name_tag(model.handle): max(run.attached_at for run in model.runs if run.attached_at)

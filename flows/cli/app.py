@@ -141,12 +141,11 @@ def try_command(
     quiet_libraries(verbose)
     from flows.run.own_worker import forking_worker
 
-    page = Path(settings.locate(settings.cache_dir), "tries", f"{handle}.html")
+    page = Path(settings.cache_dir, "tries", f"{handle}.html")
     with TemporaryDirectory(prefix="exemplars-try-") as store, ExitStack() as stack:
-        effort_file = settings.locate(settings.effort_file)
         # Messages name it as the user does.
-        dial = Path(store, Path(effort_file).name)
-        dial.write_text(write_first_look(effort_file), encoding="utf-8")
+        dial = Path(store, Path(settings.effort_file).name)
+        dial.write_text(write_first_look(settings.effort_file), encoding="utf-8")
         # The flow reads its settings itself. On a server that others use, its events and states would be taken for
         # those of a run that is meant.
         os.environ |= {"EXEMPLARS_SAMPLES_URI": store, "EXEMPLARS_EFFORT_FILE": str(dial), "PREFECT_API_URL": ""}

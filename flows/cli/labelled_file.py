@@ -21,7 +21,7 @@ def read_labelled_file(settings: Settings, handle: str, file: str, only: Trait |
     Raises:
         InputError: the model or the file cannot be used, or nothing in the file is labelled.
     """
-    outline = load_outline(settings.locate(settings.models_uri), handle)
+    outline = load_outline(settings.models_uri, handle)
     try:
         if file == STDIN:
             return read_labelled(file, sys.stdin.buffer, outline, only)

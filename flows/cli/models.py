@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,7 +25,7 @@ def list_command(as_json: JsonOption = False) -> None:
     """List the embedded models that are known by name, and where their files are."""
     from engine.llm.embedded import embedded_models
 
-    folder, models = read_settings().embedded_place.folder, embedded_models.list_embedded_models()
+    folder, models = Path(read_settings().embedded_dir), embedded_models.list_embedded_models()
     if as_json:
         told = {"bytes", "licence", "style", "sha256"}
         rows = [
@@ -46,13 +47,14 @@ def get_command(name: NameArgument) -> None:
     from engine.llm.embedded.download import get_model
     from engine.llm.embedded.embedded_models import EMBEDDED, find_embedded
 
-    model, place = _find(name), read_settings().embedded_place
+    model, settings = _find(name), read_settings()
     if model.installed is not None:
-        print(find_embedded(f"{EMBEDDED}/{name}", place).path)
+        print(find_embedded(f"{EMBEDDED}/{name}", settings).path)
         return
-    if model.find(place.folder) is None:
-        print(f"Getting {name}, {format_bytes(model.bytes)}, into {place.folder}", file=sys.stderr, flush=True)
-    print(get_model(name, model, place.folder))
+    folder = Path(settings.embedded_dir)
+    if model.find(folder) is None:
+        print(f"Getting {name}, {format_bytes(model.bytes)}, into {folder}", file=sys.stderr, flush=True)
+    print(get_model(name, model, folder))
 
 
 @app.command("remove", epilog="Example: exemplars models remove qwen2.5-coder-1.5b")
@@ -60,7 +62,7 @@ def remove_command(name: NameArgument) -> None:
     """Remove the file of an embedded model."""
     from engine.llm.embedded.download import remove_model
 
-    model, folder = _find(name), read_settings().embedded_place.folder
+    model, folder = _find(name), Path(read_settings().embedded_dir)
     if model.installed is not None:
         raise InputError(f"{name} came with the project's packages, and stays as long as these do")
     removed = remove_model(model, folder)

@@ -47,10 +47,10 @@ def plan_run(settings: Settings, request: RunRequest, prompts: int = 2) -> Plann
 
 def _name_better_model(settings: Settings, level: Level) -> list[str]:
     """Names the embedded model that the dial would sooner take for a level, and how to get it."""
-    first = load_level(settings.locate(settings.effort_file), level.effort).synth_model
+    first = load_level(settings.effort_file, level.effort).synth_model
     name = first.removeprefix(f"{EMBEDDED}/")
     models = list_embedded_models()
-    if settings.synth_model is not None or name not in models or models[name].find(settings.embedded_place.folder):
+    if settings.synth_model is not None or name not in models or models[name].find(settings.embedded_dir):
         return []
     return [
         f"Effort {level.effort} takes {name} where its file is here; it writes better: 'exemplars models get {name}'."

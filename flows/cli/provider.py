@@ -34,7 +34,7 @@ def check_command(
     from engine.run.job import have_voted, read_level
 
     settings, asked = read_settings(), check_effort(effort)
-    model = load_model(settings.locate(settings.models_uri), handle) if handle else None
+    model = load_model(settings.models_uri, handle) if handle else None
     level, _ = read_level(settings, choose_effort(asked, model.effort if model else None))
     if model and model.questions:
         level = have_voted(level, model)

@@ -37,8 +37,7 @@ def verify_command(
     quiet_libraries(verbose=False)
     from engine.store.verify import StoreVerifier
 
-    settings = read_settings()
-    verifier = StoreVerifier(settings.locate(settings.samples_uri))
+    verifier = StoreVerifier(read_settings().samples_uri)
     faults = []
     for fault in verifier.find_faults():
         faults.append(asdict(fault))
@@ -71,7 +70,7 @@ def detach_command(
     from flows.run.set_events import emitting_removals
 
     settings = read_settings()
-    stored = find_detachable(settings.locate(settings.models_uri), settings.locate(settings.samples_uri), run_id)
+    stored = find_detachable(settings.models_uri, settings.samples_uri, run_id)
     with keep_runs_out(stored.handle, "Nothing was detached"), emitting_removals([stored]):
         detach_set(stored, name_user())
     counts, kept = stored.manifest.get("counts", {}), stored.file(DETACHED)
@@ -105,17 +104,16 @@ def remove_command(
     if SURROGATE.search(why):
         raise InputError(f"The reason is not text that can be kept: {why!r}. {UNDONE}")
     settings = read_settings()
-    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    check_draft(models_uri, check_handle(handle), UNDONE)
-    places = find_places(models_uri, samples_uri, handle, ids, ("train", "eval"))
+    check_draft(settings.models_uri, check_handle(handle), UNDONE)
+    places = find_places(settings.models_uri, settings.samples_uri, handle, ids, ("train", "eval"))
     said = [f"{handle} has no sample {', '.join(map(str, places.unknown))}"] if places.unknown else []
     for number, place in places.authored.items():
         said.append(f"Sample {number} stands in {place}, which an author wrote: take it out there")
     if said:
         raise InputError(f"{'. '.join(said)}. {UNDONE}")
     with keep_runs_out(handle, UNDONE), emitting_removals([stored for stored, _ in places.attached]):
-        check_draft(models_uri, handle, UNDONE)
-        remove_samples(models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why, name_user()))
+        check_draft(settings.models_uri, handle, UNDONE)
+        remove_samples(settings.models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why, name_user()))
     _show_removed(handle, places, as_json)
 
 

@@ -102,7 +102,7 @@ def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str
     yield "queues", ", ".join(queue.name for queue in QUEUES)
     # A server on PostgreSQL takes in a new alert some time after it was made; an event of before passes it by.
     alerts = ensure_alerts(client, settings.alert_url)
-    deployments, offered = deploy_all(client, image, settings.locate(settings.models_uri))
+    deployments, offered = deploy_all(client, image, settings.models_uri)
     yield "deployments", ", ".join(deployments)
     yield "forms offer", offered
     yield "schedules", _format_schedules(deployments)

@@ -39,9 +39,7 @@ def export_command(
     """Write a model's attached samples for another program. Nothing is at PATH before it is whole."""
     from engine.export.formats import export_samples
 
-    settings = read_settings()
-    places = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    export = export_samples(*places, handle, to, format_name, pool, run, force)
+    export = export_samples(read_settings(), handle, to, format_name, pool, run, force)
     print(json.dumps(asdict(export)) if as_json else _describe_export(export))
 
 
@@ -67,8 +65,8 @@ def push_command(
             f"EXEMPLARS_PLATFORM_KEY is not set: {url} asks for a key of the scope authoring that owns "
             f"{handle.partition('.')[0]}"
         )
-    outline = load_outline(settings.locate(settings.models_uri), handle)
-    sets = find_attached(settings.locate(settings.samples_uri), handle, ["train"], run)
+    outline = load_outline(settings.models_uri, handle)
+    sets = find_attached(settings.samples_uri, handle, ["train"], run)
     count, sent, console = count_stored(sets), 0, make_console(stderr=True)
     platform = Platform(
         url,

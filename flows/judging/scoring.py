@@ -65,12 +65,12 @@ def load_scoring_set(settings: Settings, handle: str, wanted: str | None) -> Sco
         InputError: there is no such model or trait, or the encoder does not know the language.
         StoreError: the samples cannot be read.
     """
-    model = load_model(settings.locate(settings.models_uri), handle)
+    model = load_model(settings.models_uri, handle)
     traits = model.traits if wanted is None else (_find_trait(model, wanted),)
     language = decide_language(model)
     if not language.encoder_has_say:
         raise _refuse_language(f"The texts of {handle} are in {language.name} ({language.why})")
-    attached = read_attached(list_sets(settings.locate(settings.samples_uri), handle, "train"))
+    attached = read_attached(list_sets(settings.samples_uri, handle, "train"))
     return ScoringSet(replace(model, attached=attached), traits)
 
 

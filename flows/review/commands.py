@@ -74,7 +74,7 @@ def review_command(
                 _show(read_result(proposal), as_json)
             return
     if attach:
-        for warning in warn_of_older(proposal, load_model(settings.locate(settings.models_uri), proposal.handle)):
+        for warning in warn_of_older(proposal, load_model(settings.models_uri, proposal.handle)):
             print(warning, file=sys.stderr)
     with starting_server() as server:
         result = run_in_process("flows.review.flow:review", {"run_id": run_id, **asked}, server)
@@ -90,8 +90,7 @@ def _correct(settings: "Settings", proposal: "StoredSet", sample_id: int, text: 
     from engine.store.proposals import keep_decision
     from flows.review.waiting import load_beside
 
-    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    model = load_beside(models_uri, samples_uri, proposal, settings.reviews_teach)
+    model = load_beside(settings, proposal)
     if why := explain_rejection(model, proposal, sample_id, text := text.strip()):
         raise InputError(f"{why}. Nothing was changed")
     keep_decision(proposal, sample_id, "correct", name_user(), text)

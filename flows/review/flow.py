@@ -187,8 +187,7 @@ async def _check(proposal: StoredSet, rows: Sequence[Row], were: Sequence[int], 
         GateError: it does not pass.
     """
     settings, handle = resources.settings, proposal.handle
-    models_uri, samples_uri = settings.locate(settings.models_uri), settings.locate(settings.samples_uri)
-    model = load_beside(models_uri, samples_uri, proposal, settings.reviews_teach)
+    model = load_beside(settings, proposal)
     model = replace(model, own_suites=read_own_suites(settings, handle))
     if model.own_suites:
         await resources.run_heavy(partial(check_own_suites, model.own_suites))

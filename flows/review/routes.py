@@ -13,13 +13,14 @@ from pydantic import Field
 from engine.errors import InputError
 from engine.review.correct import MAX_CHARACTERS, explain_rejection
 from engine.review.page import render_ended, render_review_page
+from engine.settings import Settings
 from engine.store.layout import PROPOSED
 from engine.store.proposals import Said, keep_decision, read_rows
 from engine.store.store import StoredSet, find_set
 from flows.api.errors import ApiError
 from flows.api.refusals import BY_PREFECT, describe_answers
 from flows.api.routes.body import Body, describe_body, read_body
-from flows.api.routes.dependencies import Storage, get_key, get_orchestrator, get_storage
+from flows.api.routes.dependencies import get_key, get_orchestrator, get_settings
 from flows.api.schemas import RUN_ID_EXAMPLE, SAMPLE_ID_EXAMPLE, Answer
 from flows.review.waiting import load_beside
 
@@ -80,7 +81,7 @@ def read_review(request: Request, run_id: RunId) -> Response:
 
     For a browser the key is the password of its dialog, with any user name.
     """
-    stored = find_set(get_storage(request).samples_uri, str(run_id))
+    stored = find_set(get_settings(request).samples_uri, str(run_id))
     if stored and "when" in stored.manifest.get("review", {}) and get_key(request).owns(stored.handle):
         page = render_ended(stored)
     else:
@@ -112,7 +113,7 @@ async def decide(request: Request, run_id: RunId) -> DecisionAnswer:
     """
     stored = await run_in_threadpool(_find_changeable, request, run_id)
     wanted = await read_body(request, DecisionBody)
-    return await run_in_threadpool(_keep, get_storage(request), stored, wanted, get_key(request).id)
+    return await run_in_threadpool(_keep, get_settings(request), stored, wanted, get_key(request).id)
 
 
 @router.post(
@@ -146,13 +147,13 @@ async def finish(request: Request, run_id: RunId) -> ReviewAnswer:
     )
 
 
-def _keep(storage: Storage, stored: StoredSet, wanted: DecisionBody, who: str) -> DecisionAnswer:
+def _keep(settings: Settings, stored: StoredSet, wanted: DecisionBody, who: str) -> DecisionAnswer:
     if wanted.sample_id not in {row["id"] for row in read_rows(stored, PROPOSED)}:
         said = f"The proposal of run {stored.run_id} has no sample {wanted.sample_id}."
         raise ApiError(404, "sample_not_found", said, {"sample_id": wanted.sample_id})
     text = wanted.text.strip() if wanted.said == "correct" else ""
     if wanted.said == "correct":
-        model = load_beside(storage.models_uri, storage.samples_uri, stored)
+        model = load_beside(settings, stored)
         if why := explain_rejection(model, stored, wanted.sample_id, text):
             raise ApiError(422, "invalid_request", f"{why}.", {"field": "text", "sample_id": wanted.sample_id})
     try:
@@ -168,7 +169,7 @@ def _find_proposal(request: Request, run_id: UUID) -> StoredSet:
     Raises:
         ApiError: 404, if there is none that waits, or the key may not see it, which answer alike.
     """
-    stored, key = find_set(get_storage(request).samples_uri, str(run_id)), get_key(request)
+    stored, key = find_set(get_settings(request).samples_uri, str(run_id)), get_key(request)
     if stored is None or stored.status != "proposed" or not key.owns(stored.handle):
         said = f"No set of run {run_id} waits for a review{key.own_place}."
         raise ApiError(404, "not_found", said, {"run_id": str(run_id)})

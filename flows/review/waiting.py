@@ -82,22 +82,21 @@ def find_reviewable(settings: Settings, run_id: str) -> StoredSet:
     Raises:
         InputError: the run has proposed nothing that still waits. StoreError: the store cannot be read.
     """
-    samples_uri = settings.locate(settings.samples_uri)
-    stored = get_set(samples_uri, run_id)
+    stored = get_set(settings.samples_uri, run_id)
     if stored.status != "proposed":
         raise InputError(f"The set of run {run_id} is {stored.status}: it does not wait for a review")
     return stored
 
 
-def load_beside(models_uri: str, samples_uri: str, proposal: StoredSet, reviews_teach: bool = True) -> Model:
+def load_beside(settings: Settings, proposal: StoredSet) -> Model:
     """A proposal's model as it is by now, with all that the store has of it but for what the proposal replaces.
 
     Raises:
         DefinitionError: it cannot be read. StoreError: a set cannot be read.
     """
-    model = load_model(models_uri, proposal.handle)
+    model = load_model(settings.models_uri, proposal.handle)
     model = replace(model, replaces=tuple(proposal.manifest.get("replaces", ())))
-    return read_pools(samples_uri, model, reviews_teach)
+    return read_pools(settings.samples_uri, model, settings.reviews_teach)
 
 
 def warn_of_older(proposal: StoredSet, model: Model) -> list[str]:
@@ -182,7 +181,7 @@ def keep_to_one(settings: Settings, handle: str, run_id: str) -> None:
     Raises:
         ModelBusyError: one does; it names the run.
     """
-    for stored in list_all(settings.locate(settings.samples_uri), handle, ["proposed"]):
+    for stored in list_all(settings.samples_uri, handle, ["proposed"]):
         if stored.run_id != run_id:
             raise ModelBusyError(
                 f"The set of run {stored.run_id} waits for a review, until {read_deadline(stored):%Y-%m-%d}: {handle} "

@@ -127,7 +127,7 @@ def find_nothing_lacking(settings: Settings, job: Job) -> RunResult:
     """
     wanted = job.level.exemplars_per_pole
     headline = f"nothing is lacking: {job.model.handle} has {count_noun(wanted, 'exemplar')} or more of each pole"
-    sets = list_sets(settings.locate(settings.samples_uri), job.model.handle, choose_pool(job.synth_type))
+    sets = list_sets(settings.samples_uri, job.model.handle, choose_pool(job.synth_type))
     older = [stored for stored in sets if stored.run_id in job.model.replaces]
     with emitting_removals(older):
         for stored in older:
@@ -162,8 +162,7 @@ def check_beside(job: Job, verdict: Verdict, newer: Sequence[str], settings: Set
     """
     why = verdict.failed[0] if verdict.failed else ""
     if newer and not why and job.lacking is not None:
-        place = settings.locate(settings.samples_uri)
-        is_same = job.lacking == count_lacking(place, job.model, job.synth_type, job.level)
+        is_same = job.lacking == count_lacking(settings.samples_uri, job.model, job.synth_type, job.level)
         why = "" if is_same else "what it was to fill up is there by now"
     if newer and why:
         raise ModelBusyError(

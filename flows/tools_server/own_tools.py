@@ -17,13 +17,12 @@ from engine.definitions.own_suites import read_model_suite
 from engine.domain.model import Effort, OwnSuite
 from engine.domain.run_request import RunRequest
 from engine.errors import InputError, ProviderError
-from engine.settings import Settings
 from engine.store.layout import REPORT, VERDICT
 from engine.store.store import find_set, read_document
 from expectations.own_suites import check_own_suites
 from flows.api.errors import ApiError, translate_error
 from flows.api.keys import Key
-from flows.api.routes.dependencies import find_own_model, get_key, get_orchestrator, get_storage
+from flows.api.routes.dependencies import find_own_model, get_key, get_orchestrator, get_settings
 from flows.api.routes.model_status import hide_folders, make_operation
 from flows.cli.plan import plan_run
 
@@ -62,10 +61,9 @@ def plan_synthesis(
     the calls, tokens and cost in USD, likely and at most, and whether it would be refused. Asks no language model,
     writes nothing and costs nothing; it takes some seconds.
     """
-    settings: Settings = request.app.state.settings
     try:
-        check_draft(get_storage(request).models_uri, handle, "Nothing was planned")
-        planned = plan_run(settings, RunRequest(handle, synth_type, effort), prompts=0)
+        check_draft(get_settings(request).models_uri, handle, "Nothing was planned")
+        planned = plan_run(get_settings(request), RunRequest(handle, synth_type, effort), prompts=0)
     except (InputError, ProviderError) as error:
         refused = translate_error(error)
         if refused.code == "internal_error":
@@ -80,7 +78,7 @@ def validate_model(request: Request, handle: Handle) -> dict[str, Any]:
     """Checks the files that define a model and the samples that its author wrote, and lists the mistakes, each
     with file, line and what is allowed. The files themselves cannot be changed by these tools.
     """
-    models_uri = get_storage(request).models_uri
+    models_uri = get_settings(request).models_uri
 
     def check_suites(handle: str) -> Sequence[OwnSuite]:
         check_own_suites(suites := read_model_suite(models_uri, handle))
@@ -99,7 +97,7 @@ async def get_run(request: Request, run_id: RunId) -> dict[str, Any]:
     key, orchestrator = get_key(request), get_orchestrator(request)
     run = await orchestrator.find_run(run_id)
     progress = await orchestrator.read_progress([run_id]) if run and not run.over else {}
-    stored = await to_thread.run_sync(find_set, get_storage(request).samples_uri, run_id)
+    stored = await to_thread.run_sync(find_set, get_settings(request).samples_uri, run_id)
     handle = stored.handle if stored else run.handle if run else None
     if handle is None or not key.owns(handle):
         raise ApiError(404, "not_found", f"There is no run {run_id}{key.own_place}.")
@@ -112,7 +110,7 @@ async def get_run(request: Request, run_id: RunId) -> dict[str, Any]:
     if run and (operation := make_operation(run, progress.get(run_id))):
         told |= {"synth_type": run.synth_type, "effort": run.effort, **operation.model_dump(exclude={"kind"})}
     if stored and REPORT in stored.manifest["files"]:
-        address = f"{(request.app.state.settings.api_url or '').rstrip('/')}/v1/runs/{run_id}/report"
+        address = f"{(get_settings(request).api_url or '').rstrip('/')}/v1/runs/{run_id}/report"
         told["report"] = stored.file(REPORT) if isinstance(key, MachineUser) else address
     return told
 
@@ -121,4 +119,4 @@ async def get_run(request: Request, run_id: RunId) -> dict[str, Any]:
 def list_readable(request: Request) -> list[str]:
     """The handles of all models that whoever asks may read; no tool, but for what the server tells besides."""
     key = get_key(request)
-    return [handle for handle in list_handles(get_storage(request).models_uri) if key.may_read(handle)]
+    return [handle for handle in list_handles(get_settings(request).models_uri) if key.may_read(handle)]

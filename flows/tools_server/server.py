@@ -97,7 +97,6 @@ def make_server(
         orchestrator: as of the HTTP API's application.
     """
     app = make_app(settings, find_key=identity.find_key, orchestrator=orchestrator)
-    app.state.settings = settings
     app.include_router(router, prefix=BASE)
 
     async def authorize(request: httpx2.Request) -> None:

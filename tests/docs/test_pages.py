@@ -208,10 +208,11 @@ def test_python_of_the_guide_reads_what_was_exported(tmp_path: Path, monkeypatch
     write_model(tmp_path / "models")
     attach_set(tmp_path / "samples", "one", TRAIN_ROWS)
     monkeypatch.chdir(tmp_path)
+    settings = Settings(models_uri=str(tmp_path / "models"), samples_uri=str(tmp_path / "samples"))
     blocks, loaded = find_blocks("guides/hand-sets-on.md", "python"), []
     names = {"csv": "samples.csv", "jsonl": "samples.jsonl", "hub": "technical-writing"}
     for (format_name, to), block in zip(names.items(), blocks, strict=True):
-        export_samples("models", "samples", HANDLE, to, format_name)
+        export_samples(settings, HANDLE, to, format_name)
         samples = run(block)["samples"]
         loaded.append(len(samples["train"] if format_name == "hub" else samples))
 

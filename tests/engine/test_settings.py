@@ -36,14 +36,24 @@ def test_prefixed_variable_sets_its_field(monkeypatch: pytest.MonkeyPatch, name:
     assert value == getattr(read_settings(), name.lower())
 
 
-def test_relative_path_is_relative_to_the_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("written", "located"),
+    [
+        ("data/models", f"{PROJECT_ROOT}/data/models"),
+        ("~/models", "{home}/models"),
+        ("s3://bucket/models", "s3://bucket/models"),
+        ("/tmp/x", "/tmp/x"),
+    ],
+)
+def test_place_is_located_and_known_as_it_was_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str, located: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("EXEMPLARS_MODELS_URI", written)
     settings = read_settings()
 
-    assert str(PROJECT_ROOT / "data" / "models") == settings.locate("data/models")
-    assert str(tmp_path / "models") == settings.locate("~/models")
-    assert ["s3://bucket/models", "/tmp/x"] == [settings.locate(uri) for uri in ("s3://bucket/models", "/tmp/x")]
+    assert (located.format(home=tmp_path), written) == (settings.models_uri, settings.get_written("models_uri"))
 
 
 def test_project_of_ones_own_says_where_things_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -55,16 +65,16 @@ def test_project_of_ones_own_says_where_things_lie(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("EXEMPLARS_CACHE_DIR", "kept")
     settings = read_settings()
 
-    assert str(tmp_path / "models") == settings.locate(settings.models_uri)
-    assert "s3://bucket/samples" == settings.locate(settings.samples_uri)
-    assert str(tmp_path / "kept") == settings.locate(settings.cache_dir)
+    assert str(tmp_path / "models") == settings.models_uri
+    assert "s3://bucket/samples" == settings.samples_uri
+    assert str(tmp_path / "kept") == settings.cache_dir
     # What the project has not is taken from the code.
-    assert str(PROJECT_ROOT / "data" / "effort.yaml") == settings.locate(settings.effort_file)
+    assert str(PROJECT_ROOT / "data" / "effort.yaml") == settings.effort_file
     monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", "elsewhere")
-    assert str(tmp_path / "elsewhere") == read_settings().locate(read_settings().samples_uri)
+    assert str(tmp_path / "elsewhere") == read_settings().samples_uri
     # In a folder that everybody may write to it is anybody's.
     tmp_path.chmod(0o1777)
-    assert "data/models" == read_settings().models_uri
+    assert str(PROJECT_ROOT / "data" / "models") == read_settings().models_uri
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_all_services_and_their_runs_serve_the_store_of_the_project_that_it_was_
     for service in itertools.chain(*stages):
         monkeypatch.setenv("EXEMPLARS_ROOT", service.environment["EXEMPLARS_ROOT"])
         settings = read_settings()
-        assert str(tmp_path / "sets") == settings.locate(settings.samples_uri)
+        assert str(tmp_path / "sets") == settings.samples_uri
 
 
 @pytest.mark.parametrize("variable", ["PREFECT_SERVER_API_PORT", "EXEMPLARS_API_PORT", "EXEMPLARS_METRICS_PORT"])

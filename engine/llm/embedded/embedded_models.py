@@ -20,7 +20,7 @@ from engine.definitions.yaml_document import parse_yaml
 from engine.errors import InputError, ModelNotFoundError, ProviderUnavailableError
 from engine.llm.client.prices import FREE
 from engine.llm.client.request import Endpoint
-from engine.settings import SHIPPED_ROOT, EmbeddedPlace, Style
+from engine.settings import SHIPPED_ROOT, Settings, Style
 from engine.system.child_process import ChildServer, ChildServerError
 from engine.text.formatting import format_bytes
 
@@ -80,14 +80,14 @@ class EmbeddedModel(ClosedEntry):
         """The SHA-256 of each file that the model may be asked by."""
         return {self.file: self.sha256} | ({self.made.file: self.made.sha256} if self.made else {})
 
-    def find(self, folder: Path) -> Path | None:
+    def find(self, folder: str | Path) -> Path | None:
         """The model's file, whole, in the folder of embedded models or in the package that has it; None: not there.
 
         The one that is made is taken before the one that it is made of.
         """
-        if self.made and (path := _find_whole(folder / self.made.file, self.made.bytes)):
+        place = Path(folder)
+        if self.made and (path := _find_whole(place / self.made.file, self.made.bytes)):
             return path
-        place = folder
         if self.installed is not None:
             spec = importlib.util.find_spec(self.installed)
             if spec is None or not spec.submodule_search_locations:
@@ -126,7 +126,7 @@ def is_embedded(name: str) -> bool:
     return name == EMBEDDED or name.startswith(f"{EMBEDDED}/")
 
 
-def find_embedded(name: str, place: EmbeddedPlace) -> EmbeddedFile:
+def find_embedded(name: str, settings: Settings) -> EmbeddedFile:
     """The file of an embedded model: ``embedded``, ``embedded/<name of the list>`` or ``embedded/<path>``.
 
     Raises:
@@ -136,36 +136,37 @@ def find_embedded(name: str, place: EmbeddedPlace) -> EmbeddedFile:
     models, given = list_embedded_models(), name.removeprefix(f"{EMBEDDED}/")
     wanted = models if name == EMBEDDED else {known: model for known, model in models.items() if known == given}
     for known, model in wanted.items():
-        if path := model.find(place.folder):
-            style = place.style or model.style
+        if path := model.find(settings.embedded_dir):
+            style = settings.synth_style or model.style
             return EmbeddedFile(path, f"{EMBEDDED}/{known}", model.digests[path.name], style, model)
     if not wanted:
-        return _describe_own(given, place)
+        return _describe_own(given, settings)
     known, model = next(iter(wanted.items()))
+    how = model.say_how_to_get(known)
     if name == EMBEDDED:
-        raise ModelNotFoundError(f"No embedded model is in {place.folder}. Get one: '{model.say_how_to_get(known)}'")
-    how = f"Get it ({format_bytes(model.bytes)}): '{model.say_how_to_get(known)}'"
-    raise ModelNotFoundError(f"The file of {known} is not here, or not whole. {how}")
+        raise ModelNotFoundError(f"No embedded model is in {settings.embedded_dir}. Get one: '{how}'")
+    size = format_bytes(model.bytes)
+    raise ModelNotFoundError(f"The file of {known} is not here, or not whole. Get it ({size}): '{how}'")
 
 
-def choose_model(names: Iterable[str], place: EmbeddedPlace) -> str:
+def choose_model(names: Iterable[str], settings: Settings) -> str:
     """The first of some models that can be asked: hosted, or embedded with its file there; else the last."""
     last = ""
     for last in names:
         with suppress(ModelNotFoundError):
             if is_embedded(last):
-                find_embedded(last, place)
+                find_embedded(last, settings)
             return last
     return last
 
 
-def describe_embedded(name: str, place: EmbeddedPlace) -> Endpoint:
+def describe_embedded(name: str, settings: Settings) -> Endpoint:
     """The endpoint of an embedded model before its server runs, and so without an address.
 
     Raises:
         ModelNotFoundError: as ``find_embedded``.
     """
-    file = find_embedded(name, place)
+    file = find_embedded(name, settings)
     return Endpoint(
         name=f"{EMBEDDED}/{file.path.name}",
         model=f"{'openai' if file.style == 'chat' else 'text-completion-openai'}/{file.path.stem}",
@@ -179,7 +180,7 @@ def describe_embedded(name: str, place: EmbeddedPlace) -> Endpoint:
 
 
 @contextmanager
-def serve_embedded(name: str, place: EmbeddedPlace) -> Iterator[Endpoint]:
+def serve_embedded(name: str, settings: Settings) -> Iterator[Endpoint]:
     """Starts a model server on a free loopback port, yields its endpoint, and stops it when the block ends.
 
     The server also stops when this process dies, since the pipe to it then closes.
@@ -188,7 +189,7 @@ def serve_embedded(name: str, place: EmbeddedPlace) -> Iterator[Endpoint]:
         ModelNotFoundError: there is no such model.
         ProviderUnavailableError: the server does not start.
     """
-    file = find_embedded(name, place)
+    file = find_embedded(name, settings)
     path, context_tokens = file.path, CONTEXT_TOKENS[file.style]
     command = [sys.executable, str(SERVER), str(path), str(SLOTS), str(context_tokens), str(_count_threads())]
     command.append(file.style)
@@ -198,7 +199,7 @@ def serve_embedded(name: str, place: EmbeddedPlace) -> Iterator[Endpoint]:
     try:
         with ChildServer(command, environment) as server:
             address = server.wait_for_address(START_SECONDS)
-            yield replace(describe_embedded(name, place), api_base=f"{address}/v1")
+            yield replace(describe_embedded(name, settings), api_base=f"{address}/v1")
     except ChildServerError as error:
         raise ProviderUnavailableError(
             f"The embedded server did not start with {path}: {_find_cause(error)}. Name a GGUF file of a model that "
@@ -223,7 +224,7 @@ def _find_whole(path: Path, size: int) -> Path | None:
     return None
 
 
-def _describe_own(given: str, place: EmbeddedPlace) -> EmbeddedFile:
+def _describe_own(given: str, settings: Settings) -> EmbeddedFile:
     try:
         path = Path(given).expanduser()
         status = path.stat()
@@ -239,14 +240,14 @@ def _describe_own(given: str, place: EmbeddedPlace) -> EmbeddedFile:
             + (f". Did you mean {EMBEDDED}/{near}?" if near else "")
         )
     sha256, is_chat = _read_file(path, status.st_mtime_ns, status.st_size)
-    if place.style == "chat" and not is_chat:
+    if settings.synth_style == "chat" and not is_chat:
         raise InputError(
             f"{path} has no chat template, so it cannot be asked in a chat. Unset EXEMPLARS_SYNTH_STYLE, or name a "
             "file that has one"
         )
     # A small model has not learnt to follow a conversation.
     own: Style = "chat" if is_chat and status.st_size >= CHAT_BYTES else "plain"
-    return EmbeddedFile(path, f"{EMBEDDED}/{path.name}", sha256, place.style or own, None)
+    return EmbeddedFile(path, f"{EMBEDDED}/{path.name}", sha256, settings.synth_style or own, None)
 
 
 # A run asks several times, and a file of gigabytes takes seconds to read.

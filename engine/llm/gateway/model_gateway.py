@@ -20,7 +20,7 @@ from engine.llm.gateway.metered import MeteredClient, RateLimiter
 from engine.llm.gateway.retrying import ENDING, RetryingClient
 from engine.llm.gateway.throttle import AdaptiveThrottle
 from engine.llm.replies.replies import ReplyStore, open_replies
-from engine.settings import EmbeddedPlace, RepliesPlace
+from engine.settings import RepliesPlace, Settings
 from engine.system.concurrency import log_context
 
 LOGGER = logging.getLogger("exemplars.calls")
@@ -172,18 +172,15 @@ class SharedModels(ExitStack):
         self._served: dict[str, Endpoint] = {}
         self._starting = asyncio.Lock()
 
-    async def serve(self, name: str, place: EmbeddedPlace) -> Endpoint:
+    async def serve(self, name: str, settings: Settings) -> Endpoint:
         """The endpoint of an embedded model, whose server is started when it is first asked for.
-
-        Args:
-            place: where the files of embedded models are.
 
         Raises:
             ModelNotFoundError, ProviderUnavailableError: as ``serve_embedded``.
         """
         async with self._starting:
             if name not in self._served:
-                self._served[name] = self.enter_context(serve_embedded(name, place))
+                self._served[name] = self.enter_context(serve_embedded(name, settings))
             return self._served[name]
 
     def find_throttle(self, endpoint: Endpoint) -> AdaptiveThrottle:

@@ -20,6 +20,7 @@ from engine.definitions.loader import check_traits, load_outline
 from engine.domain.model import Seed, digest_text
 from engine.errors import ModelBusyError, OrchestratorError
 from engine.listing.places import Places, find_places, remove_samples
+from engine.settings import Settings
 from engine.store.added_samples import MAX_TEXT_CHARACTERS, add_samples, choose_new
 from engine.store.changes import Removal
 from engine.store.store import translate_errors
@@ -30,11 +31,10 @@ from flows.api.orchestrator import Orchestrator
 from flows.api.refusals import OF_CHANGE, describe_answers
 from flows.api.routes.body import Body, describe_body, read_body, refuse_field
 from flows.api.routes.dependencies import (
-    Storage,
     find_changeable_model,
     get_key,
     get_orchestrator,
-    get_storage,
+    get_settings,
     index_traits,
 )
 from flows.api.schemas import SAMPLE_ID_EXAMPLE, AddedSamples, DeletedSample
@@ -116,14 +116,14 @@ async def add_model_samples(request: Request, handle: Annotated[str, Depends(fin
     request, is 422. The `details` of a 422 have the `index` of the first sample that was refused.
     """
     wanted = await read_body(request, AddBody)
-    storage = get_storage(request)
-    samples = await run_in_threadpool(_check_model, storage, handle, wanted.samples)
-    place = f"{storage.samples_uri.rstrip('/')}/handle={handle}"
+    settings = get_settings(request)
+    samples = await run_in_threadpool(_check_model, settings, handle, wanted.samples)
+    place = f"{settings.samples_uri.rstrip('/')}/handle={handle}"
 
     def add() -> list[int]:
         # A run of another Prefect server may be about to attach the same text.
         with translate_errors(place, "Permit writing; nothing was added"), lock_model(place):
-            return add_samples(storage.models_uri, storage.samples_uri, handle, samples)
+            return add_samples(settings.models_uri, settings.samples_uri, handle, samples)
 
     return AddedSamples(ids=await change_draft(request, handle, add))
 
@@ -155,14 +155,14 @@ async def delete_model_sample(
     The manifest of an attached one's set says when it went, and by which key. A sample that stands in a
     file that an author wrote is 409, with the file and the line in the message: it is taken out there.
     """
-    storage, who = get_storage(request), get_key(request).name
-    await run_in_threadpool(_find_sample, storage, handle, sample_id)
+    settings, who = get_settings(request), get_key(request).name
+    await run_in_threadpool(_find_sample, settings, handle, sample_id)
 
     def delete() -> None:
         # Another request may have deleted it while this one waited.
-        places = _find_sample(storage, handle, sample_id)
+        places = _find_sample(settings, handle, sample_id)
         with emitting_removals([stored for stored, _ in places.attached]):
-            remove_samples(storage.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC), who=who))
+            remove_samples(settings.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC), who=who))
 
     await change_draft(request, handle, delete)
     return DeletedSample(handle=handle)
@@ -178,7 +178,7 @@ async def change_draft(request: Request, handle: str, change: Callable[[], Resul
         ApiError: 409, a run works on it, or others change it all the while.
         OrchestratorError: Prefect's server does not answer; nothing was changed.
     """
-    models_uri = get_storage(request).models_uri
+    models_uri = get_settings(request).models_uri
     await run_in_threadpool(check_draft, models_uri, handle, UNDONE)
     orchestrator = get_orchestrator(request)
     live = (await orchestrator.list_live([handle]))[handle]
@@ -224,14 +224,14 @@ def _refuse_crowd(handle: str) -> ApiError:
     return ApiError(409, "model_busy", said)
 
 
-def _check_model(storage: Storage, handle: str, wanted: Sequence[NewSample]) -> list[Seed]:
+def _check_model(settings: Settings, handle: str, wanted: Sequence[NewSample]) -> list[Seed]:
     """The samples with their traits by keys, once the model can take them.
 
     Raises:
         NoTraitsError, DefinitionError: the model's definition does not permit it.
         ApiError, SampleConflictError: a trait that the model has not; a text that has another quality already.
     """
-    outline = load_outline(storage.models_uri, handle)
+    outline = load_outline(settings.models_uri, handle)
     check_traits(outline)
     keys = index_traits(outline)
     for index, sample in enumerate(wanted):
@@ -242,18 +242,18 @@ def _check_model(storage: Storage, handle: str, wanted: Sequence[NewSample]) -> 
     samples = [
         Seed(keys[sample.trait], sample.text.strip(), sample.quality, source_url=sample.source_url) for sample in wanted
     ]
-    choose_new(storage.models_uri, storage.samples_uri, outline, samples)
+    choose_new(settings.models_uri, settings.samples_uri, outline, samples)
     return samples
 
 
-def _find_sample(storage: Storage, handle: str, sample_id: int) -> Places:
+def _find_sample(settings: Settings, handle: str, sample_id: int) -> Places:
     """Where a sample stands that may go.
 
     Raises:
         ApiError: 404, there is none; 409, an author wrote it.
         DefinitionError: a file of the model has mistakes.
     """
-    places = find_places(storage.models_uri, storage.samples_uri, handle, [sample_id])
+    places = find_places(settings.models_uri, settings.samples_uri, handle, [sample_id])
     details = {"sample_id": sample_id}
     if place := places.authored.get(sample_id):
         said = f"Sample {sample_id} stands in {place}, which its author wrote. Take it out there."

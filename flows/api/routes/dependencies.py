@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
@@ -14,7 +13,7 @@ from engine.definitions.loader import has_model
 from engine.definitions.outline import Outline
 from engine.domain.model import HANDLE_MAX_LENGTH, HANDLE_PATTERN, check_handle
 from engine.errors import HandleError
-from engine.settings import RepliesPlace
+from engine.settings import Settings
 from flows.api.errors import ApiError
 from flows.api.keys import Key
 from flows.api.orchestrator import Orchestrator
@@ -27,15 +26,6 @@ Cursor = Annotated[
 # Not a secret: it distinguishes cursors that we issued from made-up or truncated ones, and hides nothing.
 _SEAL = b"exemplars cursor 1"
 _SEAL_BYTES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """Where the API reads: the folder of models, the sample store, and the database with the calls that wait."""
-
-    models_uri: str
-    samples_uri: str
-    replies_place: RepliesPlace
 
 
 def find_model(
@@ -59,9 +49,9 @@ def find_model(
         check_handle(handle)
     except HandleError as error:
         raise ApiError(422, "invalid_handle", f"{error}.", {"handle": handle}) from None
-    storage, key = get_storage(request), get_key(request)
+    settings, key = get_settings(request), get_key(request)
     # The model is looked up even if the key may not read it, so that the response time does not reveal which it is.
-    is_there = has_model(storage.models_uri, handle)
+    is_there = has_model(settings.models_uri, handle)
     if not is_there or not key.may_read(handle):
         where = f" that this key may read: it {key.rights}" if key.namespaces else ""
         raise ApiError(404, "model_not_found", f"There is no model {handle}{where}.", {"handle": handle})
@@ -137,7 +127,7 @@ def get_orchestrator(request: Request) -> Orchestrator:
     return orchestrator
 
 
-def get_storage(request: Request) -> Storage:
-    """The storage that the application was made for."""
-    storage: Storage = request.app.state.storage
-    return storage
+def get_settings(request: Request) -> Settings:
+    """The settings that the application was made for."""
+    settings: Settings = request.app.state.settings
+    return settings

@@ -11,8 +11,8 @@ from engine.definitions.loader import load_outline
 from engine.definitions.outline import Outline
 from engine.domain.model import State
 from engine.errors import DefinitionError, StoreError
+from engine.settings import Settings
 from flows.api.orchestrator import Orchestrator
-from flows.api.routes.dependencies import Storage
 from flows.api.schemas import ModelAnswer, Operation
 from flows.run.flow_runs import Run, choose_operation
 from flows.run.labels import KEPT, RAISED
@@ -21,7 +21,7 @@ from flows.run.labels import KEPT, RAISED
 _PATH = re.compile(r"(?<![\w:/.])/(?:[^\s/:'\"]+/)+")
 
 
-async def describe_models(orchestrator: Orchestrator, storage: Storage, handles: Sequence[str]) -> list[ModelAnswer]:
+async def describe_models(orchestrator: Orchestrator, settings: Settings, handles: Sequence[str]) -> list[ModelAnswer]:
     """The responses for some models, in the order of the handles.
 
     Raises:
@@ -34,7 +34,7 @@ async def describe_models(orchestrator: Orchestrator, storage: Storage, handles:
     progress = await orchestrator.read_progress(unfinished)
     found = zip(handles, shown, strict=True)
     return await run_in_threadpool(
-        lambda: [_describe(storage.models_uri, handle, bool(live[handle]), run, progress) for handle, run in found]
+        lambda: [_describe(settings.models_uri, handle, bool(live[handle]), run, progress) for handle, run in found]
     )
 
 

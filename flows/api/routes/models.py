@@ -20,6 +20,7 @@ from engine.listing.samples import (
     list_samples,
     render_model_card,
 )
+from engine.settings import Settings
 from engine.store.layout import REPORT
 from engine.store.store import find_set
 from engine.system.filesystem import OutsideFolderError, read_inside
@@ -28,12 +29,11 @@ from flows.api.keys import Key
 from flows.api.refusals import BY_PREFECT, OF_MODEL, describe_answers
 from flows.api.routes.dependencies import (
     Cursor,
-    Storage,
     find_model,
     find_own_model,
     get_key,
     get_orchestrator,
-    get_storage,
+    get_settings,
     index_traits,
     read_cursor,
     write_cursor,
@@ -82,12 +82,12 @@ async def list_models(
     listing = ("models", namespace, state or "")
     [after] = read_cursor(listing, cursor) if cursor is not None else [""]
     handles = (
-        await run_in_threadpool(list_handles, get_storage(request).models_uri, namespace)
+        await run_in_threadpool(list_handles, get_settings(request).models_uri, namespace)
         if get_key(request).may_read(namespace)
         else []
     )
     left = sorted(handle for handle in handles if handle > after)
-    found = await describe_models(get_orchestrator(request), get_storage(request), left[:limit])
+    found = await describe_models(get_orchestrator(request), get_settings(request), left[:limit])
     following = write_cursor(listing, [left[limit - 1]]) if len(left) > limit else None
     shown = [model for model in found if state in (None, model.state)]
     return ModelPage(items=shown, next_cursor=following, limit=limit)
@@ -112,12 +112,12 @@ async def read_model(
 
     This is where a run is followed: `last_operation` has its status and its progress.
     """
-    storage = get_storage(request)
+    settings = get_settings(request)
     response.headers["Vary"] = "Accept"
     if prefers_markdown(accept):
-        counted = await run_in_threadpool(count_model, storage, handle, get_key(request))
+        counted = await run_in_threadpool(count_model, settings, handle, get_key(request))
         return Response(render_model_card(*counted), media_type=MARKDOWN, headers={"Vary": "Accept"})
-    [model] = await describe_models(get_orchestrator(request), storage, [handle])
+    [model] = await describe_models(get_orchestrator(request), settings, [handle])
     return model
 
 
@@ -128,8 +128,7 @@ async def read_model(
 )
 def list_traits(request: Request, handle: Handle) -> TraitList:
     """The traits of a model, each with its poles and the counts of its samples, authored and synthesized."""
-    storage = get_storage(request)
-    outline, counts = count_model(storage, handle, get_key(request))
+    outline, counts = count_model(get_settings(request), handle, get_key(request))
     return TraitList(
         traits=[
             TraitAnswer(
@@ -172,8 +171,8 @@ def list_model_samples(
     Authored samples come first, then those of each run in the order in which they were attached. A run that ends
     between two pages moves nothing: every sample is listed once.
     """
-    storage = get_storage(request)
-    outline = load_outline(storage.models_uri, handle)
+    settings = get_settings(request)
+    outline = load_outline(settings.models_uri, handle)
     key = None if trait is None else index_traits(outline).get(trait)
     if trait is not None and key is None:
         keys = [each.key for each in outline.traits]
@@ -181,7 +180,7 @@ def list_model_samples(
         raise ApiError(404, "trait_not_found", said, {"trait": trait, "traits": keys})
     listing = ("samples", handle, key or "")
     position: Any = FIRST if cursor is None else tuple(read_cursor(listing, cursor))
-    page = list_samples(storage.models_uri, storage.samples_uri, outline, key, position, limit)
+    page = list_samples(settings.models_uri, settings.samples_uri, outline, key, position, limit)
     following = write_cursor(listing, page.next_position) if page.next_position else None
     items = [SampleAnswer.model_validate(sample, from_attributes=True) for sample in page.samples]
     return SamplePage(items=items, next_cursor=following, limit=limit)
@@ -204,8 +203,7 @@ def read_report(
     There is one once the run has ended at the gate or behind it, also where nothing was attached. For a browser the key
     is the password of its dialog, with any user name.
     """
-    storage = get_storage(request)
-    stored, key = find_set(storage.samples_uri, str(run_id)), get_key(request)
+    stored, key = find_set(get_settings(request).samples_uri, str(run_id)), get_key(request)
     try:
         # The owner is taken from the set's folder, not from a file in it.
         page = read_inside(stored.folder, REPORT) if stored and key.owns(stored.handle) else None
@@ -217,7 +215,7 @@ def read_report(
     return Response(page, media_type=HTML, headers=REPORT_HEADERS)
 
 
-def count_model(storage: Storage, handle: str, key: Key) -> tuple[Outline, Mapping[str, SampleCount]]:
+def count_model(settings: Settings, handle: str, key: Key) -> tuple[Outline, Mapping[str, SampleCount]]:
     """The outline of a model and the counts of its samples by trait key.
 
     Raises:
@@ -225,8 +223,8 @@ def count_model(storage: Storage, handle: str, key: Key) -> tuple[Outline, Mappi
             that owns the namespace.
     """
     try:
-        outline = load_outline(storage.models_uri, handle)
-        return outline, count_samples(storage.models_uri, storage.samples_uri, outline)
+        outline = load_outline(settings.models_uri, handle)
+        return outline, count_samples(settings.models_uri, settings.samples_uri, outline)
     except DefinitionError as error:
         if key.owns(handle):
             raise

@@ -12,10 +12,11 @@ from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import check_traits, load_model, load_outline
 from engine.domain.model import Effort
 from engine.listing.samples import walk_seeds
+from engine.settings import Settings
 from flows.api.enqueue import enqueue, refuse_awaited
 from flows.api.refusals import OF_CHANGE, describe_answers
 from flows.api.routes.body import Body, describe_body, read_body
-from flows.api.routes.dependencies import Storage, find_changeable_model, get_orchestrator, get_storage
+from flows.api.routes.dependencies import find_changeable_model, get_orchestrator, get_settings
 from flows.api.schemas import SynthesizeAnswer
 
 router = APIRouter(tags=["Synthesis"])
@@ -68,23 +69,23 @@ async def synthesize_samples(
     answered with 409 and that run's id.
     """
     wanted = await read_body(request, SynthesizeBody)
-    own = await run_in_threadpool(check_model, get_storage(request), handle, wanted)
+    own = await run_in_threadpool(check_model, get_settings(request), handle, wanted)
     effort, orchestrator = choose_effort(wanted.effort, own), get_orchestrator(request)
-    await refuse_awaited(orchestrator, get_storage(request).replies_place, handle, wanted.synth_type, effort)
+    await refuse_awaited(orchestrator, get_settings(request).replies_place, handle, wanted.synth_type, effort)
     run = await enqueue(orchestrator, handle, wanted.synth_type, effort, own)
     return SynthesizeAnswer(state="busy", run_id=run.run_id)
 
 
-def check_model(storage: Storage, handle: str, wanted: SynthesizeBody) -> Effort | None:
+def check_model(settings: Settings, handle: str, wanted: SynthesizeBody) -> Effort | None:
     """Checks that the model can be synthesized for, and returns its own effort. Wrong sample lines are left to the run.
 
     Raises:
         NoTraitsError, NoSeedsError, DefinitionError: the model's definition does not permit the request.
         FrozenModelError: the model is not a draft.
     """
-    outline = load_outline(storage.models_uri, handle)
+    outline = load_outline(settings.models_uri, handle)
     check_traits(outline)
-    if wanted.synth_type == "diversify" and find_seedless(outline.traits, walk_seeds(storage.models_uri, outline)):
-        check_seeds(load_model(storage.models_uri, handle))
-    check_draft(storage.models_uri, handle, "Nothing was enqueued")
+    if wanted.synth_type == "diversify" and find_seedless(outline.traits, walk_seeds(settings.models_uri, outline)):
+        check_seeds(load_model(settings.models_uri, handle))
+    check_draft(settings.models_uri, handle, "Nothing was enqueued")
     return outline.effort

@@ -87,7 +87,7 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
         tell("pole names", {pole: list_pole_names(trait, pole) for pole in POLES})
         tell("seeds", {pole: [seed.text for seed in model.seeds_at(trait.key, pole)] for pole in POLES})
         tell("40 real texts", yardsticks["use"].draw_real(FEWER, 100 + draw))
-    with serve_embedded(asked.synth, read_settings().embedded_place) as endpoint:
+    with serve_embedded(asked.synth, read_settings()) as endpoint:
         gateway = ModelGateway(
             LitellmClient(endpoint, 600), RepliesPlace(asked.cache), RunForecast(), RunBudget(endpoint.slots or 8)
         )

@@ -23,6 +23,7 @@ from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.errors import InputError, StoreError
 from engine.export.formats import FORMATS, Export, export_samples
 from engine.export.lines import BODY_BYTES, BODY_SAMPLES, join_body, pack_bodies
+from engine.settings import Settings
 from engine.store.changes import detach_set
 from engine.store.sample_set import SampleSet
 from engine.store.store import write_set
@@ -75,8 +76,12 @@ def attach_hostile(store: Path) -> None:
     write_set(str(store), SampleSet(stamp, "train", "attached", "plan", rows, [], {}, {}))
 
 
+def make_settings(models: Path, samples: Path) -> Settings:
+    return Settings(models_uri=str(models), samples_uri=str(samples))
+
+
 def export(models: Path, samples: Path, to: Path, format_name: str, *rest: Any, **options: Any) -> Export:
-    return export_samples(str(models), str(samples), HANDLE, str(to), format_name, *rest, **options)
+    return export_samples(make_settings(models, samples), HANDLE, str(to), format_name, *rest, **options)
 
 
 def list_texts(store: Path, pool: str = "train") -> list[str]:
@@ -231,7 +236,7 @@ def test_what_is_wrong_is_said_and_nothing_is_left(
     monkeypatch.chdir(tmp_path)
     before = list_left(tmp_path)
     with pytest.raises(InputError, match=re.escape(said)):
-        export_samples(str(models), str(samples), *given)
+        export_samples(make_settings(models, samples), *given)
 
     assert before == list_left(tmp_path)
 

@@ -10,15 +10,10 @@ from fakes.model_sources import CONTENT, FILE, make_model
 from engine.errors import InputError, ModelNotFoundError, ProviderUnavailableError
 from engine.llm.embedded import embedded_models
 from engine.llm.embedded.embedded_models import choose_model, find_embedded, list_embedded_models, serve_embedded
-from engine.settings import EmbeddedPlace, Style
+from engine.settings import Settings, Style
 
 CHAT, PLAIN = b"GGUF tokenizer.chat_template {{ messages }}", b"GGUF".ljust(99)
 SMOLLM2, STAND_IN = "embedded/smollm2-135m", "embedded/stand-in"
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> EmbeddedPlace:
-    return EmbeddedPlace(tmp_path)
 
 
 @pytest.fixture
@@ -27,27 +22,27 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_models, "list_embedded_models", lambda: models)
 
 
-def test_list_says_where_each_model_comes_from_and_one_is_installed(place: EmbeddedPlace) -> None:
-    models, found = list_embedded_models(), find_embedded(SMOLLM2, place)
+def test_list_says_where_each_model_comes_from_and_one_is_installed(tmp_path: Path) -> None:
+    models, found = list_embedded_models(), find_embedded(SMOLLM2, Settings(embedded_dir=str(tmp_path)))
 
     assert ["smollm2-135m"] == [name for name, item in models.items() if item.installed]
     assert all(bool(item.installed) != bool(item.hub and item.packages) for item in models.values())
     assert (SMOLLM2, "plain") == (found.name, found.style)
     assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
-    assert "chat" == find_embedded(SMOLLM2, EmbeddedPlace(place.folder, "chat")).style
+    assert "chat" == find_embedded(SMOLLM2, Settings(embedded_dir=str(tmp_path), synth_style="chat")).style
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_bare_name_is_the_first_of_the_list_whose_whole_file_is_there(place: EmbeddedPlace) -> None:
+def test_bare_name_is_the_first_of_the_list_whose_whole_file_is_there(tmp_path: Path) -> None:
     found = []
     for size in (0, len(CONTENT) - 1, len(CONTENT)):
-        (place.folder / FILE).write_bytes(CONTENT[:size])
-        found.append(find_embedded("embedded", place).name)
-    (place.folder / FILE).write_bytes(CONTENT[:100])
+        (tmp_path / FILE).write_bytes(CONTENT[:size])
+        found.append(find_embedded("embedded", Settings(embedded_dir=str(tmp_path))).name)
+    (tmp_path / FILE).write_bytes(CONTENT[:100])
 
     assert [SMOLLM2, SMOLLM2, STAND_IN] == found
     with pytest.raises(ModelNotFoundError, match=r"not here, or not whole\. Get it .1 MB.: 'exemplars models get"):
-        find_embedded(STAND_IN, place)
+        find_embedded(STAND_IN, Settings(embedded_dir=str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -61,20 +56,20 @@ def test_bare_name_is_the_first_of_the_list_whose_whole_file_is_there(place: Emb
     ],
 )
 def test_own_file_is_asked_in_a_chat_where_it_has_learnt_that_or_as_the_setting_says(
-    place: EmbeddedPlace, monkeypatch: pytest.MonkeyPatch, content: bytes, asked: Style | None, style: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, asked: Style | None, style: str
 ) -> None:
     monkeypatch.setattr(embedded_models, "CHAT_BYTES", len(CHAT))
-    own = place.folder / "own.gguf"
+    own = tmp_path / "own.gguf"
     own.write_bytes(content)
-    found = find_embedded(f"embedded/{own}", EmbeddedPlace(place.folder, asked))
+    found = find_embedded(f"embedded/{own}", Settings(embedded_dir=str(tmp_path), synth_style=asked))
 
     assert ("embedded/own.gguf", style, None) == (found.name, found.style, found.listed)
     own.write_bytes(PLAIN)
     with pytest.raises(InputError, match=r"own\.gguf has no chat template, .* Unset EXEMPLARS_SYNTH_STYLE"):
-        find_embedded(f"embedded/{own}", EmbeddedPlace(place.folder, "chat"))
+        find_embedded(f"embedded/{own}", Settings(embedded_dir=str(tmp_path), synth_style="chat"))
     own.write_bytes(b"PK\3\4 a zip file")
     with pytest.raises(ModelNotFoundError, match=r"is not a GGUF file, and llama\.cpp reads no other"):
-        find_embedded(f"embedded/{own}", place)
+        find_embedded(f"embedded/{own}", Settings(embedded_dir=str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -84,9 +79,9 @@ def test_own_file_is_asked_in_a_chat_where_it_has_learnt_that_or_as_the_setting_
         ("{folder}", r": /.* cannot be read \(not a file\)\. Give one of"),
     ],
 )
-def test_path_of_no_file_is_one_message(place: EmbeddedPlace, given: str, said: str) -> None:
+def test_path_of_no_file_is_one_message(tmp_path: Path, given: str, said: str) -> None:
     with pytest.raises(ModelNotFoundError, match=f"is no embedded model{said}"):
-        find_embedded(f"embedded/{given.format(folder=place.folder)}", place)
+        find_embedded(f"embedded/{given.format(folder=tmp_path)}", Settings(embedded_dir=str(tmp_path)))
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -100,12 +95,12 @@ def test_path_of_no_file_is_one_message(place: EmbeddedPlace, given: str, said: 
     ],
 )
 def test_first_model_that_can_be_asked_is_chosen(
-    place: EmbeddedPlace, names: tuple[str, ...], chosen: str, then: str
+    tmp_path: Path, names: tuple[str, ...], chosen: str, then: str
 ) -> None:
-    before = choose_model(names, place)
-    (place.folder / FILE).write_bytes(CONTENT)
+    before = choose_model(names, Settings(embedded_dir=str(tmp_path)))
+    (tmp_path / FILE).write_bytes(CONTENT)
 
-    assert (chosen, then) == (before, choose_model(names, place))
+    assert (chosen, then) == (before, choose_model(names, Settings(embedded_dir=str(tmp_path))))
 
 
 TEMPLATE = """0.00.303.165 E common_chat_templates_init: parser: Parser Error: Expected }} (Got }).
@@ -133,7 +128,7 @@ def test_first_error_of_the_server_is_its_cause_else_its_last_line(
 
     with (
         pytest.raises(ProviderUnavailableError, match=said),
-        serve_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path)),
+        serve_embedded(f"embedded/{own}", Settings(embedded_dir=str(tmp_path))),
     ):
         pass
 
@@ -147,6 +142,6 @@ def test_template_that_cannot_be_read_is_told_in_a_chat(tmp_path: Path) -> None:
 
     with (
         pytest.raises(ProviderUnavailableError, match=said),
-        serve_embedded(f"embedded/{own}", EmbeddedPlace(tmp_path, "chat")),
+        serve_embedded(f"embedded/{own}", Settings(embedded_dir=str(tmp_path), synth_style="chat")),
     ):
         pass
