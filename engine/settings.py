@@ -33,6 +33,8 @@ PROJECT_FILE = "exemplars.toml"
 # What starts services sets this for them, whose working directories lie elsewhere.
 ROOT_VARIABLE = "EXEMPLARS_ROOT"
 PLACES = ("models_uri", "samples_uri", "effort_file", "expectations_uri", "cache_dir")
+# Of these the code comes with one, for a root that has none.
+SHIPPED = ("models_uri", "effort_file")
 DAY_SECONDS = 86_400.0
 # No run costs a million: a limit above that is a slip of the keys.
 MOST_USD = 1e6
@@ -149,8 +151,8 @@ def locate_own(place: str) -> str:
     return place if "://" in place else str(find_root() / path)
 
 
-def _locate(place: str) -> str:
-    """As ``locate_own``, but what the root has not and the code comes with (the dial, the catalogue) is the code's."""
+def _locate_shipped(place: str) -> str:
+    """As ``locate_own``, but what the root has not and the code comes with is the code's."""
     own, shipped = locate_own(place), SHIPPED_ROOT / place
     # A name may be longer than that of any file.
     with suppress(OSError):
@@ -261,7 +263,8 @@ class Settings(BaseSettings):
         """Locates the places, once and for all."""
         for name in (*PLACES, "keys_file", "embedded_dir"):
             self._written[name] = getattr(self, name) or str(user_cache_path("exemplars") / "models")
-            self.__dict__[name] = _locate(self._written[name])
+            locate = _locate_shipped if name in SHIPPED else locate_own
+            self.__dict__[name] = locate(self._written[name])
 
     def get_written(self, name: str) -> str:
         """A place as it was set, for messages."""
@@ -272,7 +275,7 @@ class Settings(BaseSettings):
         """The database that replies are kept in; a SQLite file's path is absolute."""
         url = None if self.replies_url is None else self.replies_url.get_secret_value()
         if url is not None and url.startswith(SQLITE):
-            url = SQLITE + _locate(url.removeprefix(SQLITE))
+            url = SQLITE + locate_own(url.removeprefix(SQLITE))
         return RepliesPlace(self.cache_dir, url)
 
     @property

@@ -63,12 +63,15 @@ def test_project_of_ones_own_says_where_things_lie(monkeypatch: pytest.MonkeyPat
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")
     monkeypatch.setenv("EXEMPLARS_CACHE_DIR", "kept")
+    # The checkout has such a file.
+    monkeypatch.setenv("EXEMPLARS_KEYS_FILE", "pyproject.toml")
     settings = read_settings()
 
     assert str(tmp_path / "models") == settings.models_uri
+    assert str(tmp_path / "pyproject.toml") == settings.keys_file
     assert "s3://bucket/samples" == settings.samples_uri
     assert str(tmp_path / "kept") == settings.cache_dir
-    # What the project has not is taken from the code.
+    # The dial that the project has not is taken from the code.
     assert str(PROJECT_ROOT / "data" / "effort.yaml") == settings.effort_file
     monkeypatch.setenv("EXEMPLARS_SAMPLES_URI", "elsewhere")
     assert str(tmp_path / "elsewhere") == read_settings().samples_uri
