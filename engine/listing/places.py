@@ -1,94 +1,218 @@
-"""Finds where the samples of some ids stand, and takes off a model those that may go: attached ones and added ones."""
+"""Finds samples by their ids, wherever they stand or stood: in a set of any status, or among a model's own samples.
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+Those that may go, attached ones and added ones, are taken off their model.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, cast, get_args
 
-from engine.definitions.loader import load_outline, locate_model
-from engine.definitions.outline import ADDED_FILE, list_sources
-from engine.definitions.sources.entries import Source, walk_source
-from engine.domain.model import Pool, Seed
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from engine.definitions.loader import list_handles, load_outline
+from engine.definitions.outline import ADDED_FILE
+from engine.domain.model import Pool, check_handle
 from engine.domain.samples import make_id
+from engine.errors import DefinitionError, InputError, StoreError
+from engine.listing.samples import PROVENANCE, walk_seeds
 from engine.store.added_samples import find_authored, remove_added
 from engine.store.changes import MAX_ID, Removal, remove_stored
-from engine.store.earlier.rows import find_rows
-from engine.store.store import StoredSet, list_sets
+from engine.store.earlier.rows import passing_over_detached
+from engine.store.layout import MANIFEST, PROPOSED, REJECTED
+from engine.store.proposals import STATUSES
+from engine.store.store import StoredSet, explain_damage, get_set, list_in_pool, list_pools, list_sets, locate_pool
+from engine.system.filesystem import open_whole
+
+# Where there are several places, the first of these says most.
+Standing = Literal["attached", "proposed", "authored", "removed", "replaced", "left out", "detached", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """Where the samples of wanted ids stand.
+class Place:
+    """Where a sample stands, or stood.
 
     Args:
-        attached: in which sets, with their ids.
-        removed: by id the run in whose set they stood until they were removed.
-        added: in the file of added samples.
-        authored: in a file that an author wrote, with its line, by id.
-        unknown: nowhere, as wanted.
+        where: its file, of an author's own with the line.
+        row: its columns, as the store has them; of an author's own, and of one removed, those that are known.
+        stored: its set; None for an author's own.
+        is_added: whether it is one of an author's own that was added over HTTP.
     """
 
-    attached: tuple[tuple[StoredSet, tuple[int, ...]], ...]
-    removed: Mapping[int, str]
-    added: frozenset[int]
-    authored: Mapping[int, str]
-    unknown: tuple[int, ...]
+    handle: str
+    standing: Standing
+    where: str
+    row: Mapping[str, Any]
+    stored: StoredSet | None = None
+    is_added: bool = False
 
     @property
-    def removable(self) -> frozenset[int]:
-        """The ids of those that may go."""
-        return self.added.union(*(own for _, own in self.attached))
+    def number(self) -> int:
+        """The sample's id."""
+        return int(self.row["id"])
+
+    @property
+    def is_removable(self) -> bool:
+        """Whether it may go: an attached one or an added one."""
+        return self.standing == "attached" or self.is_added
 
 
-def find_places(
-    models_uri: str, samples_uri: str, handle: str, ids: Sequence[int], pools: Sequence[Pool] = ("train",)
-) -> Places:
-    """Where the samples of some ids stand. A sample of a set is not looked for among the authored ones too.
+def find_places(models_uri: str, samples_uri: str, number: int, handle: str | None, run_id: str | None) -> list[Place]:
+    """All places of the sample of that id, the one that says most first: runs may have made one text more than once.
+
+    An author's own are looked for where no set has it. Where no model or run is named, damage elsewhere stops nothing.
+
+    Args:
+        handle: looks at this model alone; None: at all.
+        run_id: looks at this run's set alone; None: at all.
+
+    Raises:
+        InputError: there is no such sample, set or model. StoreError: what may have it cannot be read.
+    """
+    faults: list[StoreError] = []
+    ids = _choose_possible([number])
+    # One damaged set, or one model's mistakes, is no reason to say nothing of another's sample.
+    passing_over = nullcontext if handle or run_id else partial(_pass_over, faults)
+    places: list[Place] = []
+    for stored in _list_sets(samples_uri, handle, run_id, passing_over):
+        with passing_over():
+            here = list(_find_rows(stored, ids)) or list(_find_left_out(stored, ids))
+            places += [*here, *_list_in_file(stored, REJECTED, "rejected", ids)]
+    if not places and run_id is None:
+        for name in [handle] if handle else list_handles(models_uri):
+            with passing_over():
+                places += _find_own(models_uri, name, ids)
+    if not places and faults:
+        raise faults[0]
+    if not places:
+        looked = f"the set of run {run_id}" if run_id else handle or f"{samples_uri} and {models_uri}"
+        raise InputError(
+            f"There is no sample {number} in {looked}. An id has up to 16 digits, of which a spreadsheet may show "
+            "fewer: copy it from the file, or from the table of a report"
+        )
+    standings = get_args(Standing)
+    return sorted(places, key=lambda place: standings.index(place.standing))
+
+
+def find_in_model(
+    models_uri: str, samples_uri: str, handle: str, ids: Collection[int], pools: Sequence[Pool] = ("train",)
+) -> list[Place]:
+    """The places of samples in a model as it is: attached, removed from a set, or its author's own.
+
+    One that is attached is not looked for among the authored ones.
 
     Raises:
         UnknownModelError, DefinitionError: there is no such model, or a file of it has mistakes.
         StoreError: something cannot be read.
     """
-    left = {number for number in ids if 0 <= number < MAX_ID}
-    attached: list[tuple[StoredSet, tuple[int, ...]]] = []
-    removed: dict[int, str] = {}
+    places, wanted = list[Place](), _choose_possible(ids)
     for stored in (stored for pool in pools for stored in list_sets(samples_uri, handle, pool)):
-        removed |= {entry["id"]: stored.run_id for entry in stored.manifest.get("removals", ()) if entry["id"] in ids}
-        if own := [row["id"] for row in find_rows(stored, left, ["id"])]:
-            attached.append((stored, tuple(own)))
-    there = {number for _, own in attached for number in own}
-    removed = {number: run for number, run in removed.items() if number not in there}
-    added, authored = set[int](), dict[int, str]()
-    for number, source, seed in walk_authored(models_uri, handle, left - there) if left - there else ():
-        if source.path == ADDED_FILE:
-            added.add(number)
-        else:
-            authored.setdefault(number, source.locate(seed))
-    known = there | added | authored.keys() | removed.keys()
-    unknown = tuple(number for number in dict.fromkeys(ids) if number not in known)
-    return Places(tuple(attached), removed, frozenset(added), authored, unknown)
+        with passing_over_detached(stored):
+            places += _find_rows(stored, wanted)
+    attached = {place.number for place in places if place.is_removable}
+    return [*places, *_find_own(models_uri, handle, wanted - attached)]
 
 
-def remove_samples(models_uri: str, handle: str, places: Places, removal: Removal) -> None:
+def list_touched(places: Collection[Place]) -> list[StoredSet]:
+    """The attached sets that lose samples where those of some places are removed, each once."""
+    return list({place.stored.folder: place.stored for place in places if place.stored and place.is_removable}.values())
+
+
+def remove_samples(models_uri: str, handle: str, places: Collection[Place], removal: Removal) -> None:
     """Takes off what may go, set by set. The caller must keep runs out.
 
     Raises:
         InputError: a set is no longer attached. DefinitionError: the file of added samples has mistakes.
         StoreError: something cannot be read or written. What went before stays removed; the same again does the rest.
     """
-    for stored, _ in places.attached:
+    for stored in list_touched(places):
         remove_stored(stored, removal)
-    if places.added:
-        remove_added(models_uri, handle, places.added)
+    if added := [place.number for place in places if place.is_added]:
+        remove_added(models_uri, handle, added)
 
 
-def walk_authored(models_uri: str, handle: str, wanted: Collection[int]) -> Iterator[tuple[int, Source, Seed]]:
-    """Yields the authored samples of the wanted ids, added ones too, each with its id and source.
+def list_corrected(stored: StoredSet) -> dict[int, int]:
+    """The ids of texts that a person wrote in a set's review, each with that of the text in whose place it stands."""
+    return {entry["id"]: entry["was"] for entry in stored.manifest.get("review", {}).get("corrected", ())}
+
+
+def read_matching(stored: StoredSet, name: str, column: str, values: Collection[object]) -> list[dict[str, Any]]:
+    """The rows of one file of a set that have one of some values in a column, none without that file.
+
+    It is read whole only if there are any.
 
     Raises:
-        UnknownModelError, DefinitionError, StoreError: as ``find_places``.
+        StoreError: it cannot be read.
     """
-    outline, folder = load_outline(models_uri, handle), locate_model(models_uri, handle)
+    if name not in stored.manifest["files"]:
+        return []
+    with (
+        explain_damage(stored, name),
+        open_whole(stored.file(name)) as source,
+        pq.ParquetFile(source, page_checksum_verification=True) as parquet,
+    ):
+        hits = pc.is_in((own := parquet.read([column])[column]), pa.array(values, own.type))
+        return parquet.read().filter(hits).to_pylist() if pc.any(hits).as_py() else []
+
+
+def _choose_possible(ids: Iterable[int]) -> set[int]:
+    return {number for number in ids if 0 <= number < MAX_ID}
+
+
+def _list_sets(
+    samples_uri: str, handle: str | None, run_id: str | None, passing_over: Callable[[], AbstractContextManager[None]]
+) -> Iterator[StoredSet]:
+    if run_id is not None:
+        yield get_set(samples_uri, run_id)
+        return
+    own = [locate_pool(samples_uri, check_handle(handle), pool) for pool in get_args(Pool)] if handle else []
+    for pool in own or list_pools(samples_uri):
+        with passing_over():
+            yield from list_in_pool(pool, STATUSES)
+
+
+@contextmanager
+def _pass_over(faults: list[StoreError]) -> Iterator[None]:
+    try:
+        yield
+    except DefinitionError:
+        pass
+    except StoreError as error:
+        faults.append(error)
+
+
+def _find_rows(stored: StoredSet, ids: Collection[int]) -> Iterator[Place]:
+    """Yields the places of samples among those of a set, and among those that it had until they were removed."""
+    if stored.status != "rejected":
+        yield from _list_in_file(stored, stored.rows_name, cast(Standing, stored.status), ids)
+    for entry in stored.manifest.get("removals", ()):
+        if entry["id"] in ids:
+            yield Place(stored.handle, "removed", stored.file(MANIFEST), entry, stored)
+
+
+def _find_left_out(stored: StoredSet, ids: Collection[int]) -> Iterator[Place]:
+    """Yields the places of a sample that stands in a set's proposal alone, since a person has left it out."""
+    if stored.status != "proposed":
+        is_replaced = not set(list_corrected(stored).values()).isdisjoint(ids)
+        yield from _list_in_file(stored, PROPOSED, "replaced" if is_replaced else "left out", ids)
+
+
+def _list_in_file(stored: StoredSet, name: str, standing: Standing, ids: Collection[int]) -> Iterator[Place]:
+    for row in read_matching(stored, name, "id", ids):
+        yield Place(stored.handle, standing, stored.file(name), row, stored)
+
+
+def _find_own(models_uri: str, handle: str, wanted: Collection[int]) -> Iterator[Place]:
+    """Yields the places of authored samples, added ones too."""
+    if not wanted:
+        return
+    outline = load_outline(models_uri, handle)
     # It keeps an index: places are looked for only where there are some.
-    for source in list_sources(folder, outline) if find_authored(models_uri, outline, wanted) else ():
-        for seed in (seed for line in walk_source(folder, source) for seed in line.seeds):
-            if (number := make_id(handle, seed.trait, seed.text)) in wanted:
-                yield number, source, seed
+    for source, seed in walk_seeds(models_uri, outline) if find_authored(models_uri, outline, wanted) else ():
+        if (number := make_id(handle, seed.trait, seed.text)) in wanted:
+            row = {"id": number, "provenance": PROVENANCE, "pole": seed.pole, "content_sha256": seed.sha256}
+            row |= {name: getattr(seed, name) for name in ("trait", "text", "quality", "source_url")}
+            yield Place(handle, "authored", source.locate(seed), row, is_added=source.path == ADDED_FILE)

@@ -134,8 +134,8 @@ def render_model_card(outline: Outline, counts: Mapping[str, SampleCount]) -> st
     return render_markdown(CARD, model=outline, counts=counts, brief=brief)
 
 
-def walk_seeds(models_uri: str, outline: Outline) -> Iterator[Seed]:
-    """Yields all authored samples of a model in order.
+def walk_seeds(models_uri: str, outline: Outline) -> Iterator[tuple[Source, Seed]]:
+    """Yields all authored samples of a model in order, each with its source.
 
     Raises:
         DefinitionError, StoreError: as ``list_samples``.
@@ -143,7 +143,8 @@ def walk_seeds(models_uri: str, outline: Outline) -> Iterator[Seed]:
     folder = locate_model(models_uri, outline.handle)
     for source in list_sources(folder, outline):
         for line in walk_source(folder, source):
-            yield from line.seeds
+            for seed in line.seeds:
+                yield source, seed
 
 
 def walk_attached(

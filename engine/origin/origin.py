@@ -12,10 +12,10 @@ from engine.definitions.outline import Outline
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import InputError, StoreError
+from engine.listing.places import Place, Standing, find_places, list_corrected, read_matching
 from engine.listing.samples import walk_seeds
 from engine.llm.client.request import Prompt
 from engine.llm.replies.admin import list_answers
-from engine.origin.places import Place, Standing, find_places, list_corrected, read_matching
 from engine.report.wording import EXPLANATIONS
 from engine.settings import RepliesPlace, Settings
 from engine.store.layout import DEFINITION, PROMPTS
@@ -141,7 +141,7 @@ def _find_asked(
     answers = list_answers(place, stored.manifest["plan_id"]) if text and not is_persons else []
     reply = next((answer for answer in answers if _stands_in(text, answer)), None)
     messages: tuple[tuple[str, str], ...] = ()
-    for kept in read_matching(stored, PROMPTS, "prompt_sha256", sha256):
+    for kept in read_matching(stored, PROMPTS, "prompt_sha256", [sha256]):
         messages = Prompt(kept["user"], kept["system"], tuple(map(tuple, json.loads(kept["turns"])))).messages
     missing = [*([] if messages else [NO_PROMPT]), *([BY_PERSON if is_persons else NO_REPLY] if reply is None else [])]
     return AskedPrompt(sha256, messages, reply, "; ".join(missing))
@@ -168,7 +168,7 @@ def _read_texts(models_uri: str, samples_uri: str, outline: Outline, wanted: Col
     """The texts of some digests that are there still, authored ones and those that a person had accepted."""
     texts: dict[str, str] = {}
     with suppress(InputError, StoreError):
-        texts.update((seed.sha256, seed.text) for seed in walk_seeds(models_uri, outline) if seed.sha256 in wanted)
+        texts.update((seed.sha256, seed.text) for _, seed in walk_seeds(models_uri, outline) if seed.sha256 in wanted)
     if len(texts) < len(wanted):
         with suppress(StoreError):
             texts.update((seed.sha256, seed.text) for seed in read_reviewed(list_all(samples_uri, outline.handle)))

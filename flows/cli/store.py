@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ from flows.cli.in_process import quiet_libraries
 from flows.cli.options import JUDGE, KEEP, HandleArgument, json_option, read_id
 
 if TYPE_CHECKING:
-    from engine.listing.places import Places
+    from engine.listing.places import Place
     from engine.llm.replies.admin import CachedPlan, Removed
 
 UNDONE = "Nothing was removed"
@@ -96,7 +96,7 @@ def remove_command(
     """Take single samples off a draft: no reader sees them any more. The set's manifest names them."""
     quiet_libraries(verbose=False)
     from engine.definitions.lifecycle import check_draft
-    from engine.listing.places import find_places, remove_samples
+    from engine.listing.places import find_in_model, list_touched, remove_samples
     from engine.store.changes import Removal
     from flows.run.lease.slot import keep_runs_out
     from flows.run.set_events import emitting_removals
@@ -105,13 +105,15 @@ def remove_command(
         raise InputError(f"The reason is not text that can be kept: {why!r}. {UNDONE}")
     settings = read_settings()
     check_draft(settings.models_uri, check_handle(handle), UNDONE)
-    places = find_places(settings.models_uri, settings.samples_uri, handle, ids, ("train", "eval"))
-    said = [f"{handle} has no sample {', '.join(map(str, places.unknown))}"] if places.unknown else []
-    for number, place in places.authored.items():
-        said.append(f"Sample {number} stands in {place}, which an author wrote: take it out there")
+    places = find_in_model(settings.models_uri, settings.samples_uri, handle, ids, ("train", "eval"))
+    known = {place.number for place in places}
+    unknown = [str(number) for number in dict.fromkeys(ids) if number not in known]
+    said = [f"{handle} has no sample {', '.join(unknown)}"] if unknown else []
+    authored = [place for place in places if place.standing == "authored" and not place.is_added]
+    said += [f"Sample {own.number} stands in {own.where}, which an author wrote: take it out there" for own in authored]
     if said:
         raise InputError(f"{'. '.join(said)}. {UNDONE}")
-    with keep_runs_out(handle, UNDONE), emitting_removals([stored for stored, _ in places.attached]):
+    with keep_runs_out(handle, UNDONE), emitting_removals(list_touched(places)):
         check_draft(settings.models_uri, handle, UNDONE)
         remove_samples(settings.models_uri, handle, places, Removal(tuple(ids), datetime.now(UTC), why, name_user()))
     _show_removed(handle, places, as_json)
@@ -141,24 +143,27 @@ def prune_command(
         raise StoreError("Some things could not be removed. Run it again to retry.\n" + "\n".join(pruned.failed))
 
 
-def _show_removed(handle: str, places: "Places", as_json: bool) -> None:
+def _show_removed(handle: str, places: "Collection[Place]", as_json: bool) -> None:
     """Prints what was removed, from which sets, what had been removed before, and how each set is filled up."""
+    from engine.listing.places import list_touched
     from engine.store.sample_set import write_filling_command
 
-    runs = Counter({stored.run_id: len(own) for stored, own in places.attached})
-    before = sorted(places.removed)
+    runs = Counter(place.stored.run_id for place in places if place.stored and place.is_removable)
+    removed = sorted({place.number for place in places if place.is_removable})
+    added = sorted({place.number for place in places if place.is_added})
+    before = sorted({place.number for place in places if place.standing == "removed"}.difference(removed))
     if as_json:
-        facts = {"handle": handle, "removed": sorted(places.removable), "runs": runs, "added": sorted(places.added)}
+        facts = {"handle": handle, "removed": removed, "runs": runs, "added": added}
         print(json.dumps({**facts, "removed_before": before}))
         return
-    print(f"Removed from {handle}: {count_noun(len(places.removable), 'sample')}")
+    print(f"Removed from {handle}: {count_noun(len(removed), 'sample')}")
     for run_id, count in runs.items():
         print(f"  {count:,} of run {run_id}, named in its __run__/manifest.json")
-    if places.added:
-        print(f"  {len(places.added):,} that had been added")
+    if added:
+        print(f"  {len(added):,} that had been added")
     if before:
         print(f"  {', '.join(map(str, before))} had been removed before")
-    for command in dict.fromkeys(write_filling_command(stored.manifest) for stored, _ in places.attached):
+    for command in dict.fromkeys(write_filling_command(stored.manifest) for stored in list_touched(places)):
         print(f"`{command}` fills up what is lacking now.")
 
 

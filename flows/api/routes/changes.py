@@ -19,7 +19,7 @@ from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import check_traits, load_outline
 from engine.domain.model import Seed, digest_text
 from engine.errors import ModelBusyError, OrchestratorError
-from engine.listing.places import Places, find_places, remove_samples
+from engine.listing.places import Place, find_in_model, list_touched, remove_samples
 from engine.settings import Settings
 from engine.store.added_samples import MAX_TEXT_CHARACTERS, add_samples, choose_new
 from engine.store.changes import Removal
@@ -161,7 +161,7 @@ async def delete_model_sample(
     def delete() -> None:
         # Another request may have deleted it while this one waited.
         places = _find_sample(settings, handle, sample_id)
-        with emitting_removals([stored for stored, _ in places.attached]):
+        with emitting_removals(list_touched(places)):
             remove_samples(settings.models_uri, handle, places, Removal((sample_id,), datetime.now(UTC), who=who))
 
     await change_draft(request, handle, delete)
@@ -246,18 +246,18 @@ def _check_model(settings: Settings, handle: str, wanted: Sequence[NewSample]) -
     return samples
 
 
-def _find_sample(settings: Settings, handle: str, sample_id: int) -> Places:
-    """Where a sample stands that may go.
+def _find_sample(settings: Settings, handle: str, sample_id: int) -> list[Place]:
+    """The places of a sample that may go.
 
     Raises:
         ApiError: 404, there is none; 409, an author wrote it.
         DefinitionError: a file of the model has mistakes.
     """
-    places = find_places(settings.models_uri, settings.samples_uri, handle, [sample_id])
+    places = find_in_model(settings.models_uri, settings.samples_uri, handle, [sample_id])
     details = {"sample_id": sample_id}
-    if place := places.authored.get(sample_id):
-        said = f"Sample {sample_id} stands in {place}, which its author wrote. Take it out there."
+    if own := [place.where for place in places if place.standing == "authored" and not place.is_added]:
+        said = f"Sample {sample_id} stands in {own[0]}, which its author wrote. Take it out there."
         raise ApiError(409, "sample_authored", said, details)
-    if sample_id not in places.removable:
+    if not any(place.is_removable for place in places):
         raise ApiError(404, "sample_not_found", f"{handle} has no such sample.", details)
     return places

@@ -16,7 +16,7 @@ from engine.definitions.loader import load_outline
 from engine.domain.model import Model, Pool
 from engine.domain.samples import make_id
 from engine.errors import DefinitionError, FrozenModelError, InputError, StoreError
-from engine.listing.places import find_places
+from engine.listing.places import find_in_model, list_touched
 from engine.listing.samples import FIRST, Page, Position, count_attached, list_samples
 from engine.run.job import read_pools
 from engine.store.changes import Removal, detach_set, find_detachable, remove_stored
@@ -207,13 +207,14 @@ def test_wanted_samples_are_found_where_they_are_or_were(tmp_path: Path) -> None
     gone = ids["a"][0]
     remove(store, "a", 0)
     models = str(write_model(tmp_path / "models").parent)
-    found = find_places(models, str(store), HANDLE, [gone, ids["a"][1], ids["b"][3], ids["held"][0], -1, 2**70])
+    found = find_in_model(models, str(store), HANDLE, [gone, ids["a"][1], ids["b"][3], ids["held"][0], -1, 2**70])
+    [held] = find_in_model(models, str(store), HANDLE, ids["held"][:1], ("train", "eval"))
 
-    assert [("a", (ids["a"][1],)), ("b", (ids["b"][3],))] == [(stored.run_id, own) for stored, own in found.attached]
-    assert {gone: "a"} == found.removed
-    assert {ids["a"][1], ids["b"][3]} == found.removable
-    assert (ids["held"][0], -1, 2**70) == found.unknown
-    assert {ids["held"][0]} == find_places(models, str(store), HANDLE, ids["held"][:1], ("train", "eval")).removable
+    assert {("removed", "a", gone), ("attached", "a", ids["a"][1]), ("attached", "b", ids["b"][3])} == {
+        (place.standing, place.stored.run_id, place.number) for place in found if place.stored
+    }
+    assert (3, {"a", "b"}) == (len(found), {stored.run_id for stored in list_touched(found)})
+    assert (ids["held"][0], True) == (held.number, held.is_removable)
 
 
 def test_altered_set_is_refused_and_stays(tmp_path: Path) -> None:

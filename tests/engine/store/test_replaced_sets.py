@@ -9,8 +9,8 @@ import pytest
 from fakes.stored import HANDLE, attach_set, name_faults, write_model
 
 from engine.errors import FrozenModelError
+from engine.listing.places import find_places
 from engine.listing.samples import FIRST_ATTACHED, count_attached, walk_attached
-from engine.origin.places import find_places
 from engine.store.changes import detach_replaced, find_detachable, finish_change
 from engine.store.layout import DETACHED, SAMPLES
 from engine.store.leftovers import sweep_store
