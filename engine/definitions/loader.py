@@ -4,9 +4,8 @@ Of seeds that are there more than once a doubled one counts once, contradicting 
 """
 
 import difflib
-import io
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
 
@@ -15,14 +14,14 @@ import pyarrow as pa
 from engine.definitions.mistakes import Findings, validate_document
 from engine.definitions.outline import ADDED_FILE, LABELLED_FILE, Outline, list_unnamed_sources, make_outline
 from engine.definitions.schema import ModelEntry
-from engine.definitions.sources.entries import Source, explaining, walk_stream
+from engine.definitions.sources.entries import Source, walk_lines
 from engine.definitions.sources.labelled_lines import gather_lines
 from engine.definitions.sources.own_texts import read_own_texts
 from engine.definitions.yaml_document import parse_yaml, read_authored
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
 from engine.domain.own_texts import MAX_READ
-from engine.errors import DefinitionError, NoTraitsError, StoreError, UnknownModelError
-from engine.system.filesystem import find_files, list_below, list_folders, open_folder, read_inside
+from engine.errors import NoTraitsError, StoreError, UnknownModelError
+from engine.system.filesystem import find_files, list_below, list_folders, open_folder
 from engine.text.formatting import join_words, name_some
 from engine.text.words import drop_unseen, normalise
 
@@ -47,14 +46,19 @@ def load_model(models_uri: str, handle: str) -> Model:
     content = _read_definition(models_uri, handle)
     folder = locate_model(models_uri, handle)
     files = _list_sample_files(folder)
-    model = parse_model(handle, content, lambda path: read_inside(folder, path), files)
-    outline = _read_outline(handle, content)
+    outline, findings = _parse_outline(handle, content)
+    check_traits(outline)
+    sources = [*outline.sources, *list_unnamed_sources(outline, files)]
+    seeds = tuple(seed for source in sources for seed in _read_source(folder, source, findings))
+    if findings.problems:
+        raise findings.make_error()
     texts = read_own_texts(folder, outline.text_sources)
     read, why = outline.name_files() | {LABELLED_FILE, ADDED_FILE}, "no entry of `sources` in model.yaml names it"
-    unnamed = tuple(Skipped(f"{handle}/{name}", why) for name in files if name not in read)
+    skipped = [*findings.skipped, *(Skipped(f"{handle}/{name}", why) for name in files if name not in read)]
     if sum(file.texts for file in texts.files) == MAX_READ:
-        unnamed += (Skipped("sources of the type texts", f"the first {MAX_READ:,} texts are read, and no more"),)
-    return settle_seeds(replace(model, texts=texts, skipped=model.skipped + unnamed))
+        skipped.append(Skipped("sources of the type texts", f"the first {MAX_READ:,} texts are read, and no more"))
+    shared = {item.name: getattr(outline, item.name) for item in fields(Model) if item.init}
+    return settle_seeds(Model(**shared | {"seeds": seeds, "texts": texts, "skipped": tuple(skipped)}))
 
 
 def load_outline(models_uri: str, handle: str, document: str | None = None) -> Outline:
@@ -80,25 +84,6 @@ def check_traits(outline: Outline) -> None:
             f"{outline.handle}/{MODEL_FILE}: traits is 'discover', so there are no trait definitions to synthesize "
             "from. Write the traits as a list, each with type, key and description"
         )
-
-
-def parse_model(handle: str, content: bytes, read: Callable[[str], bytes], files: Collection[str] = ()) -> Model:
-    """Parses the content of ``model.yaml`` into a model.
-
-    Args:
-        read: returns the bytes of a file in the model's folder.
-        files: the files in that folder: those of added samples are read after all sources.
-
-    Raises:
-        NoTraitsError, DefinitionError: as ``load_model``.
-    """
-    outline, findings = _parse_outline(handle, content)
-    check_traits(outline)
-    seeds = tuple(_read_sources([*outline.sources, *list_unnamed_sources(outline, files)], findings, read))
-    if findings.problems:
-        raise findings.make_error()
-    shared = {item.name: getattr(outline, item.name) for item in fields(Model) if item.init}
-    return Model(**shared | {"seeds": seeds, "skipped": tuple(findings.skipped)})
 
 
 def settle_seeds(model: Model) -> Model:
@@ -193,18 +178,12 @@ def _parse_outline(handle: str, content: bytes) -> tuple[Outline, Findings]:
     return replace(make_outline(handle, entry, findings), document=content.decode()), findings
 
 
-def _read_sources(sources: Iterable[Source], findings: Findings, read: Callable[[str], bytes]) -> Iterator[Seed]:
-    for source in sources:
-        try:
-            with explaining(source):
-                content = b"" if source.type == "noise" else read(source.path)
-        except DefinitionError as error:
-            findings.problems += error.problems
-        else:
-            seeds, problems, empty = gather_lines(walk_stream(source, io.BytesIO(content)))
-            findings.problems += problems
-            findings.skipped += _name_left_out(source, empty)
-            yield from seeds
+def _read_source(folder: str, source: Source, findings: Findings) -> list[Seed]:
+    """Reads the samples of a source, and adds its mistakes and what is left out to ``findings``."""
+    seeds, problems, empty = gather_lines(walk_lines(folder, source))
+    findings.problems += problems
+    findings.skipped += _name_left_out(source, empty)
+    return seeds
 
 
 def _name_left_out(source: Source, lines: Sequence[int]) -> Iterator[Skipped]:

@@ -12,13 +12,13 @@ from typing import Any, get_args
 import prefect.settings
 import pytest
 import yaml
+from fakes.definitions import load_definition
 from fakes.readers import TRAIN_ROWS, fill_store, stay_offline
 from fakes.stored import HANDLE, attach_poles, attach_set, write_model
 from fakes.workspace import ROOT
 from typer.main import get_group
 
 from engine.definitions.effort import load_level
-from engine.definitions.loader import parse_model
 from engine.definitions.schema import (
     BriefEntry,
     LengthEntry,
@@ -172,7 +172,7 @@ def test_statuses_and_codes_of_the_document_are_those_of_the_door() -> None:
 
 def test_models_of_the_pages_load_and_have_every_field_and_every_type_of_trait() -> None:
     [definition], [line] = (find_blocks("start/author-a-model.md", language) for language in ("yaml", "json"))
-    model = parse_model("u22a8.readme", definition.encode(), lambda _: line.encode())
+    model = load_definition("u22a8.readme", definition, line.encode())
     entries = (
         ModelEntry,
         TraitEntry,
@@ -185,9 +185,7 @@ def test_models_of_the_pages_load_and_have_every_field_and_every_type_of_trait()
         QuestionEntry,
     )
     fields = {name for entry in entries for name in entry.model_fields}
-    others = [
-        parse_model("u22a8.page", text.encode(), lambda _: b"") for text in find_blocks("start/traits.md", "yaml")
-    ]
+    others = [load_definition("u22a8.page", text, b"") for text in find_blocks("start/traits.md", "yaml")]
 
     assert ["relevance"] == [trait.key for trait in model.traits]
     assert ([1.0], 2, ()) == ([seed.quality for seed in model.seeds], len(model.brief.failure_modes), model.skipped)

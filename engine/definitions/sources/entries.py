@@ -2,9 +2,9 @@
 
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import pyarrow as pa
 
@@ -63,29 +63,29 @@ def walk_source(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
         DefinitionError: a line that was read is wrong, or the source cannot be found.
         StoreError: the source cannot be read.
     """
-    with explaining(source), ExitStack() as stack:
-        stream: BinaryIO = io.BytesIO()
-        if source.type != "noise":
-            filesystem, path = open_folder(locate_inside(folder, source.path))
-            stream = stack.enter_context(io.BufferedReader(filesystem.open_input_file(path), BUFFER_BYTES))
-        for line in walk_stream(source, stream, start):
-            if line.problems:
-                raise DefinitionError(source.name, line.problems)
-            yield line
+    for line in walk_lines(folder, source, start):
+        if line.problems:
+            raise DefinitionError(source.name, line.problems)
+        yield line
 
 
-def walk_stream(source: Source, stream: BinaryIO, start: int = 1) -> Iterator[Line]:
+def walk_lines(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
     """Yields the lines of a source, right ones and wrong ones, from the line ``start``.
 
-    Args:
-        stream: its file; of ordinary texts, which come with the code, an empty one.
+    Raises:
+        DefinitionError, StoreError: the source cannot be found, or cannot be read.
     """
     if source.type == "noise":
-        return unlabelled.walk_ordinary(source.name, source.texts, source.labels, start)
-    if source.type == "file":
-        return unlabelled.walk_passages(source.name, stream, source.labels, source.by_line, start)
-    is_csv = source.type == "csv"
-    return walk_labelled(source.name, stream, is_csv, source.mapping, start, text_field=source.column)
+        yield from unlabelled.walk_ordinary(source.name, source.texts, source.labels, start)
+        return
+    with explaining(source):
+        filesystem, path = open_folder(locate_inside(folder, source.path))
+        with io.BufferedReader(filesystem.open_input_file(path), BUFFER_BYTES) as stream:
+            if source.type == "file":
+                yield from unlabelled.walk_passages(source.name, stream, source.labels, source.by_line, start)
+            else:
+                is_csv = source.type == "csv"
+                yield from walk_labelled(source.name, stream, is_csv, source.mapping, start, text_field=source.column)
 
 
 @contextmanager

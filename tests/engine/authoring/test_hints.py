@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from fakes.definitions import load_definition
 from fakes.word_vectors import WordVectors
 
 from engine.authoring.hints import MIN_TEXTS, MOST_NAMED, Hint, find_wrong, list_hints, list_wrong_sides
 from engine.axis.separation import Numbers
-from engine.definitions.loader import parse_model
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model
 
@@ -20,7 +20,7 @@ WORDS = {1: "thanks gladly sorry", 0: "rules forms refused"}
 
 def parse(text: str, samples: list[tuple[str, int]]) -> Model:
     lines = [json.dumps({"content": text, "warmth": label}) for text, label in samples]
-    return parse_model("u22a8.test", f"{text}{SOURCE}".encode(), lambda _: "\n".join(lines).encode())
+    return load_definition("u22a8.test", f"{text}{SOURCE}", "\n".join(lines).encode())
 
 
 def list_found(text: str, labels: tuple[int, ...] = FOUR) -> list[tuple[str, str]]:
@@ -50,7 +50,7 @@ def test_description_that_is_missing_is_named_with_its_line() -> None:
 )
 def test_field_that_no_pack_covers_is_named_with_the_line_that_helps(rest: str, is_named: bool) -> None:
     content = f"{TRAIT}{rest}".encode()
-    model = parse_model("u22a8.test", content, lambda _: b"")
+    model = load_definition("u22a8.test", content.decode(), b"")
     found = list_hints(model, parse_yaml("u22a8.test/model.yaml", content), WordVectors())
     hints = [hint for hint in found if hint.kind == "not_covered"]
 

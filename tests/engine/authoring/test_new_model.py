@@ -5,10 +5,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from fakes.definitions import load_definition
 
 from engine.authoring.answers import EXAMPLE, Answers, PoleAnswer
 from engine.authoring.new_model import COMMITTED_SCHEMA, SCHEMA_FILE, locate_schema, render_definition, write_new_model
-from engine.definitions.loader import load_model, parse_model
+from engine.definitions.loader import load_model
 from engine.definitions.schema import DescribedEntry, SkippedEntry, format_schema
 from engine.domain.model import TRAIT_TYPES
 from engine.errors import HandleError, StoreError
@@ -68,7 +69,7 @@ def test_types_and_sources_that_stand_in_comments_can_be_used() -> None:
     sources = "".join(cut_block(text, f"- type: {kind}") for kind in ("file", "noise"))
     own = "  - {type: spectrum, key: warmth}\n  - {type: topic, key: refund}\n"
     of_types, of_sources = (
-        parse_model(HANDLE, f"traits:\n{written}".encode(), lambda _: b"One sentence.\n")
+        load_definition(HANDLE, f"traits:\n{written}", b"One sentence.\n")
         for written in (traits, f"{own}sources:\n{sources}")
     )
 

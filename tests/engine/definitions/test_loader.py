@@ -6,8 +6,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from fakes.definitions import load_definition
 
-from engine.definitions.loader import has_model, list_handles, load_model, load_outline, parse_model
+from engine.definitions.loader import has_model, list_handles, load_model, load_outline
 from engine.definitions.outline import Outline
 from engine.domain.model import Brief, Length, Model, OwnScenarios, Seed, Skipped, Trait
 from engine.errors import DefinitionError, HandleError, NoTraitsError, Problem, StoreError, UnknownModelError
@@ -61,12 +62,7 @@ FILES = {
 
 
 def parse(text: str, files: Mapping[str, bytes] = MappingProxyType(FILES)) -> Model:
-    def read(path: str) -> bytes:
-        if path not in files:
-            raise FileNotFoundError(path)
-        return files[path]
-
-    return parse_model(HANDLE, text.encode(), read)
+    return load_definition(HANDLE, text, files)
 
 
 def find_problems(text: str, files: Mapping[str, bytes] = MappingProxyType(FILES)) -> tuple[Problem, ...]:

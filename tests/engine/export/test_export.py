@@ -17,12 +17,13 @@ from fakes.builders import make_exemplar, make_stamp, make_trait
 from fakes.readers import stay_offline
 from fakes.stored import HANDLE, attach_set, write_lines, write_model
 
-from engine.definitions.loader import parse_model
+from engine.definitions.loader import load_outline
 from engine.definitions.sources.labelled_lines import gather_lines, walk_labelled
 from engine.domain.samples import SAMPLE_SCHEMA, make_row
 from engine.errors import InputError, StoreError
 from engine.export.formats import FORMATS, Export, export_samples
 from engine.export.lines import BODY_BYTES, BODY_SAMPLES, join_body, pack_bodies
+from engine.listing.samples import walk_seeds
 from engine.settings import Settings
 from engine.store.changes import detach_set
 from engine.store.sample_set import SampleSet
@@ -103,8 +104,8 @@ def test_platform_lines_are_a_source_that_gives_the_same_samples(models: Path, s
     written["sources"] += yaml.safe_load(done.source or "")["sources"]
     definition.write_text(yaml.safe_dump(written))
     # As they are read, before texts whose normal forms are the same count once.
-    model = parse_model(HANDLE, definition.read_bytes(), lambda path: (models / HANDLE / path).read_bytes())
-    handed = [seed for seed in model.seeds if "handed.jsonl" in seed.place]
+    read = walk_seeds(str(models), load_outline(str(models), HANDLE))
+    handed = [seed for source, seed in read if source.path == "handed.jsonl"]
 
     # What is labelled for no trait of the model is left out.
     assert (10 + len(HOSTILE), 2) == (done.samples, done.left_out)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import pytest
+from fakes.definitions import load_definition
 
-from engine.definitions.loader import parse_model
 from engine.definitions.sources.unlabelled import read_ordinary
 from engine.domain.model import Model, Seed
 from engine.errors import DefinitionError, Problem
@@ -18,12 +18,7 @@ TEXT = b"First chapter\n\nOne sentence.\n\nAnother sentence.\n"
 
 
 def parse(text: str, files: Mapping[str, bytes] = MappingProxyType({"a.txt": TEXT, "a.jsonl": b""})) -> Model:
-    def read(path: str) -> bytes:
-        if path not in files:
-            raise FileNotFoundError(path)
-        return files[path]
-
-    return parse_model("u22a8.test", text.encode(), read)
+    return load_definition("u22a8.test", text, files)
 
 
 def find_problem(text: str) -> Problem:
