@@ -9,10 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, cast, get_args
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from engine.definitions.loader import list_handles, load_outline
 from engine.definitions.outline import ADDED_FILE
 from engine.domain.model import Pool, check_handle
@@ -21,11 +17,10 @@ from engine.errors import DefinitionError, InputError, StoreError
 from engine.listing.samples import PROVENANCE, walk_seeds
 from engine.store.added_samples import find_authored, remove_added
 from engine.store.changes import MAX_ID, Removal, remove_stored
-from engine.store.earlier.rows import passing_over_detached
+from engine.store.earlier.rows import passing_over_detached, read_matching
 from engine.store.layout import MANIFEST, PROPOSED, REJECTED
 from engine.store.proposals import STATUSES
-from engine.store.store import StoredSet, explain_damage, get_set, list_in_pool, list_pools, list_sets, locate_pool
-from engine.system.filesystem import open_whole
+from engine.store.store import StoredSet, get_set, list_in_pool, list_pools, list_sets, locate_pool
 
 # Where there are several places, the first of these says most.
 Standing = Literal["attached", "proposed", "authored", "removed", "replaced", "left out", "detached", "rejected"]
@@ -137,25 +132,6 @@ def remove_samples(models_uri: str, handle: str, places: Collection[Place], remo
 def list_corrected(stored: StoredSet) -> dict[int, int]:
     """The ids of texts that a person wrote in a set's review, each with that of the text in whose place it stands."""
     return {entry["id"]: entry["was"] for entry in stored.manifest.get("review", {}).get("corrected", ())}
-
-
-def read_matching(stored: StoredSet, name: str, column: str, values: Collection[object]) -> list[dict[str, Any]]:
-    """The rows of one file of a set that have one of some values in a column, none without that file.
-
-    It is read whole only if there are any.
-
-    Raises:
-        StoreError: it cannot be read.
-    """
-    if name not in stored.manifest["files"]:
-        return []
-    with (
-        explain_damage(stored, name),
-        open_whole(stored.file(name)) as source,
-        pq.ParquetFile(source, page_checksum_verification=True) as parquet,
-    ):
-        hits = pc.is_in((own := parquet.read([column])[column]), pa.array(values, own.type))
-        return parquet.read().filter(hits).to_pylist() if pc.any(hits).as_py() else []
 
 
 def _choose_possible(ids: Iterable[int]) -> set[int]:

@@ -12,12 +12,13 @@ from engine.definitions.outline import Outline
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import InputError, StoreError
-from engine.listing.places import Place, Standing, find_places, list_corrected, read_matching
+from engine.listing.places import Place, Standing, find_places, list_corrected
 from engine.listing.samples import walk_seeds
 from engine.llm.client.request import Prompt
 from engine.llm.replies.admin import list_answers
 from engine.report.wording import EXPLANATIONS
 from engine.settings import RepliesPlace, Settings
+from engine.store.earlier.rows import read_matching
 from engine.store.layout import DEFINITION, PROMPTS
 from engine.store.proposals import list_all, read_decisions, read_reviewed
 from engine.store.sample_set import ATTACHED_NS

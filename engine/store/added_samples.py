@@ -18,7 +18,7 @@ from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import SampleConflictError
-from engine.store.earlier.rows import find_rows
+from engine.store.earlier.rows import passing_over_detached, read_matching
 from engine.store.store import list_sets
 from engine.system.filesystem import lock_folder, open_folder, read_bytes, replace_file
 
@@ -58,8 +58,9 @@ def choose_new(models_uri: str, samples_uri: str, outline: Outline, samples: Seq
     ids = [make_id(outline.handle, sample.trait, sample.text) for sample in samples]
     standing = find_authored(models_uri, outline, ids)
     for stored in list_sets(samples_uri, outline.handle, "train"):
-        for row in find_rows(stored, ids, ["id", "quality"]):
-            standing[row["id"]].add(row["quality"])
+        with passing_over_detached(stored):
+            for row in read_matching(stored, stored.rows_name, "id", ids):
+                standing[row["id"]].add(row["quality"])
     new = []
     for index, (known, sample) in enumerate(zip(ids, samples, strict=True)):
         qualities = standing[known]

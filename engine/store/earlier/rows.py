@@ -69,15 +69,23 @@ def read_whole_sets(sets: Sequence[StoredSet], columns: Sequence[str] = SAMPLE_S
     return pa.concat_tables(tables)
 
 
-def find_rows(stored: StoredSet, ids: Collection[int], columns: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of an attached set that have one of these ids; some of their columns, ``id`` among them.
+def read_matching(stored: StoredSet, name: str, column: str, values: Collection[object]) -> list[dict[str, Any]]:
+    """The rows of one file of a set that have one of some values in a column, none without that file.
+
+    It is read whole only if there are any.
 
     Raises:
-        StoreError: as ``passing_over_detached``.
+        StoreError: it cannot be read.
     """
-    table = read_whole_sets([stored], columns)
-    found: list[dict[str, Any]] = table.filter(pc.is_in(table["id"], pa.array(ids, pa.int64()))).to_pylist()
-    return found
+    if name not in stored.manifest["files"]:
+        return []
+    with (
+        explain_damage(stored, name),
+        open_whole(stored.file(name)) as source,
+        pq.ParquetFile(source, page_checksum_verification=True) as parquet,
+    ):
+        hits = pc.is_in((own := parquet.read([column])[column]), pa.array(values, own.type))
+        return parquet.read().filter(hits).to_pylist() if pc.any(hits).as_py() else []
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from engine.domain.samples import make_id
 from engine.errors import DefinitionError, SampleConflictError, StoreError, UnknownModelError
 from engine.listing.samples import SampleCount, count_samples, list_samples
 from engine.store.added_samples import add_samples, find_authored, remove_added
-from engine.store.earlier.rows import find_rows
+from engine.store.earlier.rows import read_matching
+from engine.store.layout import DETACHED, SAMPLES
 from engine.store.store import list_sets
 from engine.system.filesystem import replace_file
 
@@ -81,8 +82,9 @@ def test_attached_samples_are_found_by_their_ids(tmp_path: Path) -> None:
     wanted = [make_id(HANDLE, "clarity", text) for text in ("a 0", "a 1", "b 0", "nothing")]
 
     [stored] = list_sets(str(tmp_path), HANDLE, "train")
-    found = find_rows(stored, wanted, ["id", "quality"])
-    assert [{"id": wanted[0], "quality": 1.0}, {"id": wanted[1], "quality": 0.0}] == found
+    found = read_matching(stored, SAMPLES, "id", wanted)
+    assert [(wanted[0], 1.0), (wanted[1], 0.0)] == [(row["id"], row["quality"]) for row in found]
+    assert [] == read_matching(stored, SAMPLES, "id", []) + read_matching(stored, DETACHED, "id", wanted)
 
 
 def test_writers_at_once_lose_nothing(models: str) -> None:
