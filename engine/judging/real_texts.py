@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from engine.axis.breaks import Breaks, Grade, measure_breaks
-from engine.axis.separation import Flags, rank_auc, score_others
+from engine.axis.separation import Flags, Numbers, rank_auc, score_others
 from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, digest_text
 from engine.text.embedding import Vectors
 from engine.text.words import drop_unseen, normalise
@@ -37,19 +37,6 @@ LEFT_OUT = {
     "authored": "an authored sample itself",
     "surplus": "to spare",
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Labelled:
-    """Texts of one trait: their vectors, shape (n, d), and whether each is at the positive pole."""
-
-    vectors: Vectors
-    positive: Flags
-
-    @property
-    def has_both_poles(self) -> bool:
-        """Whether there are texts at both poles."""
-        return any(self.positive) and not all(self.positive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +106,18 @@ def choose_real_texts(
     return drawn, {reason: left_out[reason] for reason in LEFT_OUT if left_out[reason]}
 
 
-def measure_reach(samples: Labelled, real: Labelled) -> Reach | None:
-    """Measures how well the axis of samples tells real texts apart; None if a pole is empty."""
-    auc = rank_auc(score_others(samples.vectors, samples.positive, real.vectors), real.positive)
-    if auc is None or not samples.has_both_poles:
+def measure_reach(scores: Numbers, positive: Flags) -> Reach | None:
+    """Measures how well the scores of real texts on an axis tell them apart; None if a pole has none of them."""
+    auc = rank_auc(scores, positive)
+    if auc is None:
         return None
-    count = int(np.sum(real.positive))
-    return Reach(auc, *bound_auc(auc, count, len(real.vectors) - count))
+    count = int(np.sum(positive))
+    return Reach(auc, *bound_auc(auc, count, len(scores) - count))
 
 
-def list_wrong_side(samples: Labelled, real: Labelled) -> list[tuple[int, float]]:
-    """Lists the real texts that the axis of samples places on the other pole's side, the farthest first.
-
-    Returns:
-        Their indexes with their scores; none if the samples lack a pole.
-    """
-    scores = score_others(samples.vectors, samples.positive, real.vectors)
-    sides = np.where(np.asarray(real.positive, dtype=bool), scores, -scores)
+def list_wrong_side(scores: Numbers, positive: Flags) -> list[tuple[int, float]]:
+    """Lists the real texts that an axis places on the other pole's side, by index with their scores, farthest first."""
+    sides = np.where(np.asarray(positive, dtype=bool), scores, -scores)
     return [(int(index), float(scores[index])) for index in np.argsort(sides, kind="stable") if sides[index] < 0]
 
 
@@ -155,13 +137,14 @@ def bound_auc(auc: float, positives: int, negatives: int) -> tuple[float, float]
     return float(near.min()), float(near.max())
 
 
-def place_texts(samples: Labelled, groups: Sequence[str], vectors: Vectors) -> list[Placement]:
+def place_texts(samples: Vectors, positive: Flags, groups: Sequence[str], texts: Vectors) -> list[Placement]:
     """Places texts on the axis of a trait's samples, at both poles of which there are some.
 
     Args:
+        samples: their vectors, shape (n, d); ``positive`` says which are at the positive pole.
         groups: the group of each sample, such as its pair; see ``score_held_out``.
-        vectors: those of the texts, shape (n, d).
+        texts: their vectors, shape (m, d).
     """
-    scores = score_others(samples.vectors, samples.positive, vectors)
-    breaks = measure_breaks(samples.vectors, samples.positive, groups)
+    scores = score_others(samples, positive, texts)
+    breaks = measure_breaks(samples, positive, groups)
     return [Placement(float(score), breaks, breaks.grade(float(score)) if breaks else None) for score in scores]

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 from rich.text import Text
 
+from engine.axis.separation import score_others
 from engine.choosing.probe import CHANCE_AUC
 from engine.definitions.labelled_file import LabelledFile
 from engine.domain.model import POLES, POLES_BY_QUALITY, Attached, Pole, Seed, Trait
@@ -129,15 +130,17 @@ def _test_trait(scoring: ScoringSet, trait: Trait, labelled: LabelledFile) -> Tr
     test = TraitTest(trait.key, _count(drawn), _count(authored), _count(chosen), left_out)
     if why := _find_lack(scoring, trait, test, labelled.name):
         return replace(test, why=why)
-    texts = scoring.embed(chosen)
+    texts, positive = scoring.embed(chosen)
     sets: list[list[Seed | Attached]] = [[*drawn], [*authored], [*authored, *drawn]]
-    attached, seeds, both = (measure_reach(scoring.embed(samples), texts) for samples in sets)
-    wrong = [(chosen[index], score) for index, score in list_wrong_side(scoring.embed(drawn), texts)]
+    scores = [score_others(*scoring.embed(samples), texts) for samples in sets]
+    attached, seeds, both = (measure_reach(own, positive) for own in scores)
+    wrong = [(chosen[index], score) for index, score in list_wrong_side(scores[0], positive)]
+    has_attached = all(test.samples.values())
     return replace(
         test,
-        attached=attached,
-        authored=seeds,
-        together=both if attached else None,
+        attached=attached if has_attached else None,
+        authored=seeds if all(test.seeds.values()) else None,
+        together=both if has_attached else None,
         wrong_side=len(wrong),
         worst=tuple(
             WrongText(int(seed.place.rpartition(":")[2]), POLES_BY_QUALITY[seed.quality], score, seed.text)

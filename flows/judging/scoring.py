@@ -13,11 +13,11 @@ from engine.definitions.loader import load_model
 from engine.domain.language_tag import name_tag
 from engine.domain.model import MAX_SEEDS_PER_POLE, Attached, Model, Seed, Trait
 from engine.errors import InputError
-from engine.judging.real_texts import MAX_CHARACTERS, Labelled, Placement, draw_at_poles, place_texts
+from engine.judging.real_texts import MAX_CHARACTERS, Placement, draw_at_poles, place_texts
 from engine.settings import Settings
 from engine.store.earlier.rows import read_attached
 from engine.store.store import list_sets
-from engine.text.embedding import ENCODER_LANGUAGES, Embedder, SentenceEncoder
+from engine.text.embedding import ENCODER_LANGUAGES, Embedder, SentenceEncoder, Vectors
 from engine.text.formatting import join_words
 from engine.text.language import decide_language, detect_language
 from flows.cli.console import make_console, make_table
@@ -44,10 +44,9 @@ class ScoringSet:
         own = [sample for sample in self.model.attached if sample.trait == trait.key]
         return draw_at_poles(own, MAX_SEEDS_PER_POLE)
 
-    def embed(self, items: Sequence[Seed | Attached]) -> Labelled:
-        """Embeds texts that lie at the poles."""
-        vectors = self.embedder.embed([item.text for item in items])
-        return Labelled(vectors, [item.quality == 1.0 for item in items])
+    def embed(self, items: Sequence[Seed | Attached]) -> tuple[Vectors, list[bool]]:
+        """Embeds texts that lie at the poles; with whether each is at the positive one."""
+        return self.embedder.embed([item.text for item in items]), [item.quality == 1.0 for item in items]
 
     def ask_for_samples(self, trait: Trait) -> str:
         """Says that a trait has too few attached samples, and what to do."""
@@ -99,10 +98,10 @@ def place_on_axes(scoring: ScoringSet, texts: Sequence[str]) -> dict[str, list[P
     placements = {}
     for trait in scoring.traits:
         drawn = scoring.draw(trait)
-        samples = scoring.embed(drawn)
-        if samples.has_both_poles:
+        samples, positive = scoring.embed(drawn)
+        if any(positive) and not all(positive):
             groups = [name_group(sample.pair_id, sample.seed_sha256, sample.text) for sample in drawn]
-            placements[trait.key] = place_texts(samples, groups, vectors)
+            placements[trait.key] = place_texts(samples, positive, groups, vectors)
     if not placements:
         raise InputError(". ".join(scoring.ask_for_samples(trait) for trait in scoring.traits))
     return placements

@@ -8,7 +8,6 @@ from engine.domain.model import Seed
 from engine.judging.real_texts import (
     MAX_CHARACTERS,
     MAX_REAL_PER_POLE,
-    Labelled,
     Placement,
     bound_auc,
     choose_real_texts,
@@ -16,17 +15,15 @@ from engine.judging.real_texts import (
     measure_reach,
     place_texts,
 )
+from engine.text.embedding import Vectors
 
 
 def label(text: str, quality: float = 1.0) -> Seed:
     return Seed("clarity", text, quality)
 
 
-def lay(*places: tuple[float, bool]) -> Labelled:
-    return Labelled(np.array([[place, 0.0] for place, _ in places]), [positive for _, positive in places])
-
-
-SAMPLES = lay((0.2, True), (0.4, True), (-0.2, False), (-0.4, False))
+def lay(*places: tuple[float, bool]) -> tuple[Vectors, list[bool]]:
+    return np.array([[place, 0.0] for place, _ in places]), [positive for _, positive in places]
 
 
 def test_each_text_that_does_not_count_is_counted_under_its_reason() -> None:
@@ -60,21 +57,20 @@ def test_of_very_many_texts_the_same_are_drawn_in_any_order() -> None:
 
 
 def test_axis_of_samples_orders_real_texts() -> None:
-    reach = measure_reach(SAMPLES, lay((0.5, True), (-0.1, True), (0.1, False), (-0.5, False)))
+    reach = measure_reach(np.array([0.5, -0.1, 0.1, -0.5]), [True, True, False, False])
 
     assert reach is not None
     assert 0.75 == reach.auc
     assert reach.low < 0.75 < reach.high
     # Nothing is held against texts of one pole.
-    assert measure_reach(SAMPLES, lay((0.5, True), (0.1, True))) is None
-    assert measure_reach(lay((0.5, True)), SAMPLES) is None
+    assert measure_reach(np.array([0.5, 0.1]), [True, True]) is None
 
 
 def test_texts_on_the_wrong_side_come_the_farthest_first() -> None:
-    real = lay((0.5, True), (-0.1, True), (0.3, False), (0.0, False), (-0.2, False))
+    scores, positive = np.array([0.5, -0.1, 0.3, 0.0, -0.2]), [True, True, False, False, False]
 
-    assert [(2, 0.3), (1, -0.1)] == list_wrong_side(SAMPLES, real)
-    assert [] == list_wrong_side(lay((0.5, True)), real)
+    assert [(2, 0.3), (1, -0.1)] == list_wrong_side(scores, positive)
+    assert [] == list_wrong_side(np.zeros(5), positive)
 
 
 @pytest.mark.parametrize(
@@ -96,10 +92,10 @@ def test_interval_of_an_auc(auc: float, positives: int, negatives: int, low: flo
 def test_text_is_placed_with_its_grade_and_without_one_by_few_samples() -> None:
     samples = lay(*[(0.2 + number / 100, True) for number in range(8)], *[(-0.2, False) for _ in range(8)])
     groups = [str(number % 8) for number in range(16)]
-    high, low = place_texts(samples, groups, np.array([[0.5, 0.0], [-0.5, 0.0]]))
+    high, low = place_texts(*samples, groups, np.array([[0.5, 0.0], [-0.5, 0.0]]))
 
     assert (Grade("strong", "high"), "positive", "negative") == (high.grade, high.side, low.side)
     assert 0.5 - (0.235 - 0.2) / 2 == pytest.approx(high.score)
     few = lay(*[(0.2, True)] * (MIN_TEXTS - 1), *[(-0.2, False)] * (MIN_TEXTS - 1))
-    assert [Placement(-0.1, None, None)] == place_texts(few, ["a", "b", "c"] * 2, np.array([[-0.1, 0.0]]))
+    assert [Placement(-0.1, None, None)] == place_texts(*few, ["a", "b", "c"] * 2, np.array([[-0.1, 0.0]]))
     assert Placement(0.0, None, None).side is None

@@ -12,7 +12,7 @@ from fakes.stored import HANDLE, PLAIN_TEXTS, POLE_TEXTS, STIFF_TEXTS, attach_po
 
 from engine.axis.breaks import measure_breaks
 from engine.axis.separation import score_others
-from engine.judging.real_texts import MAX_CHARACTERS, Labelled, measure_reach
+from engine.judging.real_texts import MAX_CHARACTERS, measure_reach
 from engine.store.layout import SAMPLES
 from engine.text.embedding import SentenceEncoder
 
@@ -60,10 +60,10 @@ def write_real(*rows: tuple[str, object], field: str = "clarity") -> None:
 def reach(samples: tuple[Sequence[str], Sequence[str]], real: tuple[Sequence[str], Sequence[str]]) -> float:
     encoder = SentenceEncoder()
     known, unseen = (
-        Labelled(encoder.embed([*plain, *stiff]), [True] * len(plain) + [False] * len(stiff))
+        (encoder.embed([*plain, *stiff]), [True] * len(plain) + [False] * len(stiff))
         for plain, stiff in (samples, real)
     )
-    measured = measure_reach(known, unseen)
+    measured = measure_reach(score_others(*known, unseen[0]), unseen[1])
     assert measured is not None
     return measured.auc
 
