@@ -11,8 +11,9 @@ from engine.asking.scenarios import advise_on_fields, choose_scenario_pool
 from engine.authoring.answers import EXAMPLE
 from engine.axis.reference_axis import MIN_SEEDS_ALONE
 from engine.axis.separation import Numbers, measure_left_out
+from engine.definitions.loader import MODEL_FILE
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.definitions.yaml_document import Document
+from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import POLES, Model
 from engine.text.embedding import Embedder, Vectors
 from engine.text.formatting import count_noun, join_words, shorten
@@ -50,14 +51,14 @@ class Hint:
         return f"{self.place}: {f'{self.trait}: ' if self.trait else ''}{self.message}"
 
 
-def list_hints(model: Model, document: Document, embedder: Embedder | None = None) -> Iterator[Hint]:
+def list_hints(model: Model, embedder: Embedder | None = None) -> Iterator[Hint]:
     """Lists the hints on a model.
 
     Args:
         model: one that has no mistakes.
-        document: its ``model.yaml``.
         embedder: None leaves out those for which texts are placed, as does a language that the encoder does not know.
     """
+    document = parse_yaml(f"{model.handle}/{MODEL_FILE}", model.document.encode())
     for index, trait in enumerate(model.traits):
         place = document.locate(("traits", index))
         if trait.description == EXAMPLE.description and trait.key == EXAMPLE.key:

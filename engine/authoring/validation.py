@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from engine.authoring.hints import Hint, list_hints
 from engine.definitions.lifecycle import read_lifecycle
-from engine.definitions.loader import MODEL_FILE, list_handles, load_model, load_outline, locate_model
+from engine.definitions.loader import MODEL_FILE, list_handles, load_model, load_outline
 from engine.definitions.outline import LABELLED_FILE
 from engine.definitions.row_rules import Rule, describe_rules
-from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import OwnSuite, Skipped
 from engine.errors import DefinitionError, ExemplarsError, Problem
-from engine.system.filesystem import list_folders, read_inside
+from engine.system.filesystem import list_folders
 from engine.text.embedding import Embedder
 from engine.text.formatting import count_noun
 
@@ -89,9 +88,7 @@ def validate_models(
             mistakes = tuple(error.problems) if isinstance(error, DefinitionError) else ()
             yield Validation(handle, mistakes, "" if mistakes else str(error), error.exit_code)
             continue
-        content = read_inside(locate_model(models_uri, handle), MODEL_FILE)
-        document = parse_yaml(f"{handle}/{MODEL_FILE}", content)
-        hints = tuple(list_hints(model, document, embedder)) if with_hints else ()
+        hints = tuple(list_hints(model, embedder)) if with_hints else ()
         is_named = LABELLED_FILE in load_outline(models_uri, handle).name_files()
         unnamed = (
             [] if is_named else [seed for seed in model.seeds if seed.place.startswith(f"{handle}/{LABELLED_FILE}:")]

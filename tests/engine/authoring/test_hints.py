@@ -9,7 +9,6 @@ from fakes.word_vectors import WordVectors
 
 from engine.authoring.hints import MIN_TEXTS, MOST_NAMED, Hint, find_wrong, list_hints, list_wrong_sides
 from engine.axis.separation import Numbers
-from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Model
 
 TRAIT = "traits:\n  - {type: spectrum, key: warmth, description: Kind, positive_label: Warm, negative_label: Cold}\n"
@@ -25,7 +24,7 @@ def parse(text: str, samples: list[tuple[str, int]]) -> Model:
 
 def list_found(text: str, labels: tuple[int, ...] = FOUR) -> list[tuple[str, str]]:
     model = parse(text, [(f"Text {number}.", label) for number, label in enumerate(labels)])
-    hints = list(list_hints(model, parse_yaml("u22a8.test/model.yaml", text.encode())))
+    hints = list(list_hints(model))
     return [(hint.kind, hint.place.removeprefix("u22a8.test/model.yaml:")) for hint in hints]
 
 
@@ -49,10 +48,8 @@ def test_description_that_is_missing_is_named_with_its_line() -> None:
     ],
 )
 def test_field_that_no_pack_covers_is_named_with_the_line_that_helps(rest: str, is_named: bool) -> None:
-    content = f"{TRAIT}{rest}".encode()
-    model = load_definition("u22a8.test", content.decode(), b"")
-    found = list_hints(model, parse_yaml("u22a8.test/model.yaml", content), WordVectors())
-    hints = [hint for hint in found if hint.kind == "not_covered"]
+    model = load_definition("u22a8.test", f"{TRAIT}{rest}", b"")
+    hints = [hint for hint in list_hints(model, WordVectors()) if hint.kind == "not_covered"]
 
     assert is_named == bool(hints)
     assert all('`domain: ["' in hint.message for hint in hints)
