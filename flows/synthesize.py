@@ -153,7 +153,7 @@ async def make_samples(
         await batching.take_over(rounds.plan.plan_id, resources.client)
         expected = await estimate(settings, rounds, models, progress)
         resources.import_ahead()
-        if wanted.batch == "all":
+        if wanted.batch == "all" and models.voting_judge:
             models.voting_judge.ask_ahead = batching.queue_votes
         await run_rounds(rounds, models, progress, expected, resources, batching.queue_cells)
     # Where the sets of other runs came in since the check, it is their ids that are returned: it is made again.

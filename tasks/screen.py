@@ -28,7 +28,7 @@ async def screen(
     rounds: Rounds,
     exemplars: Sequence[Exemplar],
     gateway: ModelGateway,
-    voting_judge: VotingJudge,
+    voting_judge: VotingJudge | None,
     progress: Progress,
     run_heavy: RunHeavy = run_here,
 ) -> Choice:

@@ -23,10 +23,10 @@ LEAST_EMBEDDED_CALL_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class LanguageModels:
-    """The models that a run asks, open; the judge casts no votes where the level has none."""
+    """The models that a run asks, open; no judge where the level has none."""
 
     gateway: ModelGateway
-    voting_judge: VotingJudge
+    voting_judge: VotingJudge | None
 
 
 @asynccontextmanager
@@ -66,8 +66,8 @@ async def open_models(
         # Where it is the synth model itself, the first call of the run tells.
         if judge and (judge.model, judge.api_base) != (level.synth_model, settings.synth_api_base):
             LitellmClient(judge, settings.call_timeout_seconds).check_key()
-        asked = open_gateway(judge, rate_limiter) if judge else None
-        yield LanguageModels(gateway, VotingJudge(asked, level.judge_votes))
+        voting_judge = VotingJudge(open_gateway(judge, rate_limiter), level.judge_votes) if judge else None
+        yield LanguageModels(gateway, voting_judge)
 
 
 def make_client(settings: Settings, endpoint: Endpoint) -> LitellmClient:

@@ -58,7 +58,7 @@ async def judge_round(
     rounds: Rounds,
     exemplars: list[Exemplar],
     gateway: ModelGateway,
-    voting_judge: VotingJudge,
+    voting_judge: VotingJudge | None,
     progress: Progress,
     own_rules: OwnRules,
 ) -> list[Exemplar]:
@@ -70,9 +70,9 @@ async def judge_round(
     plan = rounds.plan
     ruled = await own_rules(rounds.screener.compare(exemplars))
     rounds.own_tally.add("own_rule", ruled)
-    screened = await voting_judge.judge(plan, ruled, progress)
+    screened = await voting_judge.judge(plan, ruled, progress) if voting_judge else ruled
     rounds.own_tally.add("own_question", screened)
-    rounds.sense_trial = voting_judge.trial
+    rounds.sense_trial = voting_judge.trial if voting_judge else None
     in_context_judge = InContextJudge(plan, gateway)
     if rounds.round_no == 1:
         rounds.judge_aucs = await in_context_judge.measure_aucs(progress)

@@ -8,7 +8,6 @@ docs/decisions/003-choice.md has the form, the third vote and what they cost.
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from unicodedata import normalize
@@ -24,7 +23,7 @@ from engine.domain.samples import Exemplar
 from engine.domain.votes import Vote, VoteAnswer, decide
 from engine.errors import ProviderError, RequestRefusedError, RetryableProviderError
 from engine.llm.client.prices import add_costs
-from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request
+from engine.llm.client.request import REFUSED, Prompt, Reply, Request
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.screening import sense
 from engine.system.concurrency import gather_or_cancel, log_context
@@ -60,11 +59,11 @@ _AROUND = frozenset(
 
 
 class VotingJudge:
-    """The judge model of a run, and how many votes it casts on each text; without a gateway it casts none."""
+    """The judge model of a run, and how many votes it casts on each text."""
 
-    def __init__(self, gateway: ModelGateway | None, votes: int) -> None:
+    def __init__(self, gateway: ModelGateway, votes: int) -> None:
         self.gateway = gateway
-        self.votes = votes if gateway else 0
+        self.votes = votes
         # What came of the trial by which it is decided whether the judge is asked for sense; None before it.
         self.trial: sense.SenseTrial | None = None
         # Given the first votes on a round's texts before they are asked for; it may raise, and be given them again.
@@ -72,15 +71,6 @@ class VotingJudge:
         self._is_any_read = False
         # By the labels of their requests.
         self._unread: dict[str, str] = {}
-
-    @property
-    def endpoint(self) -> Endpoint | None:
-        """The judge's endpoint; None if there is no judge."""
-        return self.gateway.endpoint if self.gateway else None
-
-    def keeping(self, plan_id: str, handle: str = "") -> AbstractAsyncContextManager[None]:
-        """Keeps the votes under a plan inside the block; see ``ModelGateway.keeping``."""
-        return self.gateway.keeping(plan_id, handle) if self.gateway else nullcontext()
 
     async def judge(self, plan: Plan, exemplars: Sequence[Exemplar], progress: Progress) -> list[Exemplar]:
         """Returns the exemplars in order; accepted ones get votes, and are rejected if these contradict their label.
@@ -95,26 +85,25 @@ class VotingJudge:
             ProviderError: none of the judge's first answers is a vote; also, like BudgetError and StoreError, as
                 ``ModelGateway.complete``.
         """
-        gateway = self.gateway
-        if gateway is None or not self.votes:
+        if not self.votes:
             return list(exemplars)
         standing = [number for number, exemplar in enumerate(exemplars) if exemplar.is_accepted]
         if self.trial is None and standing:
-            self.trial = await self._try(plan, gateway, progress)
+            self.trial = await self._try(plan, progress)
         least = self.votes // 2 + 1
         if self.ask_ahead is not None:
             asked = [(exemplars[place], number) for place in standing for number in range(least)]
-            await self.ask_ahead(plan, [self._make_request(plan, item, gateway, n) for item, n in asked], gateway)
+            await self.ask_ahead(plan, [self._make_request(plan, item, n) for item, n in asked], self.gateway)
         progress.report(CallsPlanned(least * len(standing), judges=True))
         end = 0 if self._is_any_read else 1 + max(standing[:FIRST_TEXTS], default=-1)
         judged: list[Exemplar] = []
         for part in (exemplars[:end], exemplars[end:]):
-            judged += await gather_or_cancel(self._judge(plan, exemplar, gateway, progress) for exemplar in part)
+            judged += await gather_or_cancel(self._judge(plan, exemplar, progress) for exemplar in part)
             if not self._is_any_read and len(self._unread) >= MIN_HOPELESS:
-                raise ProviderError(self._explain_unread(plan, gateway.endpoint))
+                raise ProviderError(self._explain_unread(plan))
         return judged
 
-    async def _judge(self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, progress: Progress) -> Exemplar:
+    async def _judge(self, plan: Plan, exemplar: Exemplar, progress: Progress) -> Exemplar:
         if not exemplar.is_accepted or exemplar.text is None:
             return exemplar
         votes: list[Vote] = []
@@ -124,9 +113,9 @@ class VotingJudge:
                 while (outcome := decide(votes, self.votes)) is None:
                     if len(votes) > self.votes // 2:
                         progress.report(CallsPlanned(1, judges=True))
-                    votes.append(await self._ask_vote(plan, exemplar, gateway, len(votes), costs))
+                    votes.append(await self._ask_vote(plan, exemplar, len(votes), costs))
             except (RetryableProviderError, RequestRefusedError) as error:
-                told = {"reason": "cell_failed", "model": gateway.endpoint.name, "error": type(error).__name__}
+                told = {"reason": "cell_failed", "model": self.gateway.endpoint.name, "error": type(error).__name__}
                 LOGGER.warning("No vote came on %s: %s", exemplar.key, error, extra=told)
                 failed = replace(exemplar, reason="cell_failed", detail=f"the judge did not answer: {error}")
                 return replace(failed, votes=tuple(votes), cost_usd=add_costs(exemplar.cost_usd, *costs))
@@ -137,7 +126,7 @@ class VotingJudge:
         detail = f"the judge's votes: {', '.join(vote.answer for vote in votes)}"
         return replace(judged, reason="off_pole" if outcome == "neither" else "wrong_label", detail=detail)
 
-    async def _try(self, plan: Plan, gateway: ModelGateway, progress: Progress) -> sense.SenseTrial:
+    async def _try(self, plan: Plan, progress: Progress) -> sense.SenseTrial:
         """Tries the judge; an answer that cannot be read, or is refused, is wrong.
 
         Raises:
@@ -148,32 +137,30 @@ class VotingJudge:
         progress.report(CallsPlanned(len(texts), judges=True))
 
         async def ask(number: int, tried: sense.TrialText) -> bool:
-            decides = gateway.endpoint.decides
+            decides = self.gateway.endpoint.decides
             request = make_vote_request(plan, tried.trait, tried.text, POLES[0], asks_sense=True, decides=decides)
             try:
-                reply = await gateway.complete(replace(request, label=f"sense/{number}"))
+                reply = await self.gateway.complete(replace(request, label=f"sense/{number}"))
             except RequestRefusedError:
                 return False
             is_read = read_ballot(reply, plan.model.trait(tried.trait)) is not None
             return is_read and sense.read_yes_no(reply, sense.SENSE) == tried.makes_sense
 
         right = await gather_or_cancel(ask(number, tried) for number, tried in enumerate(texts))
-        trial = sense.judge_trial(gateway.endpoint.name, texts, right)
+        trial = sense.judge_trial(self.gateway.endpoint.name, texts, right)
         LOGGER.info("%s", trial)
         return trial
 
-    async def _ask_vote(
-        self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, number: int, costs: list[float | None]
-    ) -> Vote:
+    async def _ask_vote(self, plan: Plan, exemplar: Exemplar, number: int, costs: list[float | None]) -> Vote:
         """Asks for one vote; it is "invalid" if no reply is valid. What the provider refuses is not asked for again.
 
         The cost of each reply is added to ``costs`` at once, so that it counts even if a later call fails.
         """
-        first, decides = choose_first(plan.seed, exemplar.key, number), gateway.endpoint.decides
-        attempts = 1 if decides else ATTEMPTS
+        first, endpoint = choose_first(plan.seed, exemplar.key, number), self.gateway.endpoint
+        attempts = 1 if endpoint.decides else ATTEMPTS
         for attempt in range(attempts):
-            request = self._make_request(plan, exemplar, gateway, number, attempt)
-            reply = await gateway.complete(request)
+            request = self._make_request(plan, exemplar, number, attempt)
+            reply = await self.gateway.complete(request)
             costs.append(reply.cost_usd)
             said = read_ballot(reply, plan.model.trait(exemplar.trait))
             answers = tuple(
@@ -184,18 +171,16 @@ class VotingJudge:
             if said is not None and (is_whole or attempt == attempts - 1):
                 self._is_any_read = True
                 makes_sense = sense.read_yes_no(reply, sense.SENSE) if self._asks_sense(exemplar) else None
-                probability = sense.read_probability(reply) if decides else None
-                return Vote(gateway.endpoint.name, said, first, makes_sense, answers, probability)
+                probability = sense.read_probability(reply) if endpoint.decides else None
+                return Vote(endpoint.name, said, first, makes_sense, answers, probability)
             if said is None and not self._is_any_read:
                 self._unread[request.label] = reply.text
             if reply.finish == REFUSED:
                 break
-        return Vote(gateway.endpoint.name, "invalid", first)
+        return Vote(endpoint.name, "invalid", first)
 
-    def _make_request(
-        self, plan: Plan, exemplar: Exemplar, gateway: ModelGateway, number: int, attempt: int = 0
-    ) -> Request:
-        first, decides = choose_first(plan.seed, exemplar.key, number), gateway.endpoint.decides
+    def _make_request(self, plan: Plan, exemplar: Exemplar, number: int, attempt: int = 0) -> Request:
+        first, decides = choose_first(plan.seed, exemplar.key, number), self.gateway.endpoint.decides
         asks_sense = self._asks_sense(exemplar)
         request = make_vote_request(plan, exemplar.trait, exemplar.text or "", first, asks_sense, decides)
         first_of_its_kind = number < SWAPPED_ONCE and attempt == 0
@@ -205,8 +190,9 @@ class VotingJudge:
     def _asks_sense(self, exemplar: Exemplar) -> bool:
         return self.trial is not None and self.trial.covers(exemplar.trait)
 
-    def _explain_unread(self, plan: Plan, endpoint: Endpoint) -> str:
+    def _explain_unread(self, plan: Plan) -> str:
         """Says that no vote can be read, with two of the answers, in the order of the texts."""
+        endpoint = self.gateway.endpoint
         different = dict.fromkeys(self._unread[label] for label in sorted(self._unread))
         quoted = [quote_reply(said) for said in islice(different, 2)]
         return (

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 
 from prefect import get_run_logger
 
@@ -27,7 +28,7 @@ QueueCells = Callable[[Plan, Sequence[Cell], ModelGateway], Awaitable[None]]
 
 async def estimate(settings: Settings, rounds: Rounds, models: LanguageModels, progress: Progress) -> Estimate:
     """The estimate of a run that has its plan, logged and told; the verdict has it beside what was spent."""
-    gateway, judge = models.gateway, models.voting_judge.endpoint
+    gateway, judge = models.gateway, models.voting_judge.gateway.endpoint if models.voting_judge else None
     asked = rounds.plan.plan_id, gateway.endpoint.identity
     kept = await asyncio.to_thread(count_kept_replies, settings.replies_place, *asked)
     calls = list_calls(rounds.plan, gateway.endpoint, judge)
@@ -54,7 +55,8 @@ async def run_rounds(
     gateway, voting_judge = models.gateway, models.voting_judge
     progress.report(KeptCounted(rounds.count_kept(), rounds.plan.quotas))
     place = rounds.plan.plan_id, rounds.plan.model.handle
-    async with gateway.holding(rounds.subjects_plan_id), gateway.keeping(*place), voting_judge.keeping(*place):
+    keeping_votes = voting_judge.gateway.keeping(*place) if voting_judge else nullcontext()
+    async with gateway.holding(rounds.subjects_plan_id), gateway.keeping(*place), keeping_votes:
         while cells := rounds.next_cells():
             progress.report(StageBegun(f"Round {rounds.round_no}: {count_noun(len(cells), 'cell')}"))
             progress.report(CallsPlanned(len(cells)))
@@ -64,7 +66,7 @@ async def run_rounds(
                 exemplars = await generate(rounds, cells, gateway, progress, resources.run_heavy, resources.call)
                 # Where votes may wait for a batch, the step may be left undone: no task of the page that has failed.
                 asked = rounds, exemplars, gateway, voting_judge, progress, resources.run_heavy
-                if voting_judge.ask_ahead is None:
+                if voting_judge is None or voting_judge.ask_ahead is None:
                     await resources.call(screen, *asked)
                 else:
                     await screen.fn(*asked)

@@ -38,7 +38,6 @@ from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job, plan_job
 from engine.run.pipeline import judge_round
 from engine.screening.screener import Screener
-from engine.screening.voting_judge import VotingJudge
 from engine.settings import PROJECT_ROOT, RepliesPlace, read_settings
 from engine.system.concurrency import gather_or_cancel
 from engine.system.worker_process import run_here
@@ -112,7 +111,7 @@ async def walk(model: Model, effort: Effort, draw: int, gateway: ModelGateway, e
         exemplars = rounds.screener.apply_rules([item for cell in made for item in cell])
         await rounds.embed(exemplars, run_here)
         own_rules = make_own_rules(plan, run_here)
-        judged = await judge_round(rounds, exemplars, gateway, VotingJudge(None, 0), RunForecast(), own_rules)
+        judged = await judge_round(rounds, exemplars, gateway, None, RunForecast(), own_rules)
         rounds.adopt(rounds.prepare_choice(rounds.screen_meanings(judged))())
     return rounds
 

@@ -95,6 +95,7 @@ async def test_judge_may_sign_in_otherwise(model: str, variable: str, monkeypatc
     monkeypatch.setenv(variable, "known")
     level = make_level(judge_votes=1, judge_model=model)
     async with open_models(make_settings(), level, HeardProgress(), SharedModels(4, 1.0)) as models:
+        assert models.voting_judge
         assert 1 == models.voting_judge.votes
 
 

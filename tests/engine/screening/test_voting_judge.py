@@ -71,7 +71,7 @@ async def judge(
     voting_judge: VotingJudge, *exemplars: Exemplar, progress: HeardProgress | None = None
 ) -> list[Exemplar]:
     voting_judge.trial = SenseTrial(JUDGE.name, 0, 0)
-    async with voting_judge.keeping(PLAN.plan_id):
+    async with voting_judge.gateway.keeping(PLAN.plan_id):
         return await voting_judge.judge(PLAN, exemplars, progress or HeardProgress())
 
 
@@ -221,16 +221,15 @@ async def test_vote_that_fails_for_good_is_a_failed_cell_and_a_refused_key_an_er
         await judge(refused, make_exemplar(TEXT))
 
 
-async def test_what_does_not_stand_and_what_no_judge_is_there_for_is_left_as_it_is(tmp_path: Path) -> None:
+async def test_what_does_not_stand_and_what_gets_no_vote_is_left_as_it_is(tmp_path: Path) -> None:
     silent, client, _ = make_jury(tmp_path, lambda _: say("Clear"), votes=0)
     jury, asked, _ = make_jury(tmp_path, lambda _: say("Clear"))
     left = [make_exemplar(TEXT, reason="too_short"), make_exemplar(None, reason="refused"), make_exemplar(None)]
 
     one = [make_exemplar(TEXT)]
-    for voting_judge, exemplars in ((VotingJudge(None, 3), one), (silent, one), (jury, left)):
+    for voting_judge, exemplars in ((silent, one), (jury, left)):
         assert exemplars == await judge(voting_judge, *exemplars)
     assert [] == client.requests + asked.requests
-    assert (None, JUDGE) == (VotingJudge(None, 3).endpoint, jury.endpoint)
 
 
 async def test_votes_spend_from_what_the_synth_model_left(tmp_path: Path) -> None:
