@@ -21,7 +21,7 @@ from engine.definitions.yaml_document import parse_yaml, read_authored
 from engine.domain.model import Model, Seed, Skipped, check_handle, is_handle
 from engine.domain.own_texts import MAX_READ
 from engine.errors import NoTraitsError, StoreError, UnknownModelError
-from engine.system.filesystem import find_files, list_below, list_folders, open_folder
+from engine.system.filesystem import WHOLE_BYTES, find_files, list_below, list_folders, open_folder
 from engine.text.formatting import join_words, name_some
 from engine.text.words import drop_unseen, normalise
 
@@ -180,7 +180,7 @@ def _parse_outline(handle: str, content: bytes) -> tuple[Outline, Findings]:
 
 def _read_source(folder: str, source: Source, findings: Findings) -> list[Seed]:
     """Reads the samples of a source, and adds its mistakes and what is left out to ``findings``."""
-    seeds, problems, empty = gather_lines(walk_lines(folder, source))
+    seeds, problems, empty = gather_lines(walk_lines(folder, source, buffer_bytes=WHOLE_BYTES))
     findings.problems += problems
     findings.skipped += _name_left_out(source, empty)
     return seeds

@@ -69,8 +69,11 @@ def walk_source(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
         yield line
 
 
-def walk_lines(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
+def walk_lines(folder: str, source: Source, start: int = 1, buffer_bytes: int = BUFFER_BYTES) -> Iterator[Line]:
     """Yields the lines of a source, right ones and wrong ones, from the line ``start``.
+
+    Args:
+        buffer_bytes: how much is read at once; of an object store each time is a request.
 
     Raises:
         DefinitionError, StoreError: the source cannot be found, or cannot be read.
@@ -80,7 +83,7 @@ def walk_lines(folder: str, source: Source, start: int = 1) -> Iterator[Line]:
         return
     with explaining(source):
         filesystem, path = open_folder(locate_inside(folder, source.path))
-        with io.BufferedReader(filesystem.open_input_file(path), BUFFER_BYTES) as stream:
+        with io.BufferedReader(filesystem.open_input_file(path), buffer_bytes) as stream:
             if source.type == "file":
                 yield from unlabelled.walk_passages(source.name, stream, source.labels, source.by_line, start)
             else:
