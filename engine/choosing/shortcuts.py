@@ -6,7 +6,7 @@ text.
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,7 @@ import numpy as np
 import regex
 
 from engine.axis.separation import rank_auc, score_held_out
-from engine.choosing.probe import MIN_TEXTS
+from engine.choosing.probe import MIN_TEXTS, measure_chance_error
 from engine.domain.model import POLES, Pole, TraitType
 from engine.domain.samples import Exemplar
 from engine.text.embedding import Embedder
@@ -98,15 +98,14 @@ def find_shortcuts(
     """
     if embedder is None:
         text_auc = 1.0
-    fewest = min(sum(exemplar.pole == pole for exemplar in exemplars) for pole in POLES)
-    if text_auc is None or fewest < MIN_TEXTS:
+    sizes = Counter(exemplar.pole for exemplar in exemplars)
+    if text_auc is None or min(sizes[pole] for pole in POLES) < MIN_TEXTS:
         return ()
-    found = [*_check_length(trait, exemplars), *_check_punctuation(trait, exemplars)]
-    if kind not in DEFINED_BY_WORDS:
-        found += _check_words(trait, exemplars)
-        found += _check_subjects(trait, exemplars, embedder) if embedder else ()
+    by_words = kind in DEFINED_BY_WORDS
+    found = [*_check_features(trait, exemplars, None if by_words else embedder)]
+    found += () if by_words else _check_words(trait, "word", exemplars, sizes)
     strong = [item for item in found if item.auc >= STRONG_AUC or (item.auc >= WEAK_AUC and item.auc >= text_auc)]
-    strong += _check_openings(trait, exemplars)
+    strong += _check_words(trait, "opening", exemplars, sizes)
     return tuple(sorted(strong, key=lambda item: (-item.auc, item.kind, item.what)))
 
 
@@ -133,76 +132,58 @@ def measure_chance(counts: Mapping[Pole, int], sizes: Mapping[Pole, int]) -> flo
     return sum(number for number in ways.values() if number <= ways[counts["positive"]]) / math.comb(total, have)
 
 
-def _check_length(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
-    scores = [float(count_words(exemplar.text or "")) for exemplar in exemplars]
-    for pole, auc in _rank_poles(scores, exemplars):
-        yield Shortcut(trait, "length", "words", pole, auc, match_lengths(exemplars))
-
-
-def _check_punctuation(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
-    words = [max(1, count_words(exemplar.text or "")) for exemplar in exemplars]
-    for what, pattern in MARK_PATTERNS.items():
-        scores = [
-            len(pattern.findall(exemplar.text or "")) / count for exemplar, count in zip(exemplars, words, strict=True)
-        ]
-        for pole, auc in _rank_poles(scores, exemplars):
-            yield Shortcut(trait, "punctuation", what, pole, auc)
-
-
-def _check_subjects(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder) -> Iterator[Shortcut]:
-    """Fits an axis to the subjects instead of the texts; finds nothing where pairs share their subjects."""
+def _check_features(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder | None) -> Iterator[Shortcut]:
+    """Finds the features of texts whose AUC lies further from chance than the error of Mann and Whitney's statistic."""
     positive = [exemplar.pole == "positive" for exemplar in exemplars]
-    vectors = embedder.embed([exemplar.scenario.subject for exemplar in exemplars])
-    scores = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
-    for pole, auc in _rank_poles(scores.tolist(), exemplars):
-        if pole == "positive":
-            yield Shortcut(trait, "subject", "subjects", pole, auc)
+    error = measure_chance_error(sum(positive), len(positive) - sum(positive))
+    for kind, what, scores in _score_features(exemplars, positive, embedder):
+        auc = rank_auc(scores, positive) or 0.0
+        pole: Pole = "positive" if auc > 0.5 else "negative"
+        # Where nothing tells the poles apart, an axis places them the wrong way round.
+        if abs(auc - 0.5) >= FEATURE_ERRORS * error and (kind != "subject" or pole == "positive"):
+            words = match_lengths(exemplars) if kind == "length" else (0, 0)
+            yield Shortcut(trait, kind, what, pole, round(max(auc, 1 - auc), 4), words)
 
 
-def _check_openings(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
-    for word, counts, sizes in _count_by_pole([split_words(item.text or "")[:1] for item in exemplars], exemplars):
-        difference = counts["positive"] / sizes["positive"] - counts["negative"] / sizes["negative"]
-        if abs(difference) >= OPENING_SHARE and measure_chance(counts, sizes) <= OPENING_CHANCE:
-            yield _make_binary(trait, "opening", word, difference)
+def _score_features(
+    exemplars: Sequence[Exemplar], positive: Sequence[bool], embedder: Embedder | None
+) -> Iterator[tuple[Kind, str, Sequence[float]]]:
+    """Yields each feature with its kind and the texts' scores.
 
-
-def _check_words(trait: str, exemplars: Sequence[Exemplar]) -> Iterator[Shortcut]:
-    """Finds the words that are more frequent at one pole than chance allows, by the error of a difference of shares."""
-    for word, counts, sizes in _count_by_pole([set(split_words(item.text or "")) for item in exemplars], exemplars):
-        mean = sum(counts.values()) / sum(sizes.values())
-        error = math.sqrt(mean * (1 - mean) * sum(1 / sizes[pole] for pole in POLES))
-        difference = counts["positive"] / sizes["positive"] - counts["negative"] / sizes["negative"]
-        if error > 0 and abs(difference) >= WORD_ERRORS * error - 1e-9:
-            yield _make_binary(trait, "word", word, difference)
-
-
-def _count_by_pole(
-    words: Sequence[Collection[str]], exemplars: Sequence[Exemplar]
-) -> Iterator[tuple[str, Mapping[Pole, int], Mapping[Pole, int]]]:
-    """Yields each word with the numbers of texts that have it, and of all texts, by pole."""
-    sizes, counts = Counter(item.pole for item in exemplars), {pole: Counter[str]() for pole in POLES}
-    for its, exemplar in zip(words, exemplars, strict=True):
-        counts[exemplar.pole].update(its)
-    for word in sorted(counts["positive"] | counts["negative"]):
-        yield word, {pole: counts[pole][word] for pole in POLES}, sizes
-
-
-def _make_binary(trait: str, kind: Kind, what: str, difference: float) -> Shortcut:
-    """The AUC of what a text has or has not is .5 + half the difference of its shares at the two poles."""
-    pole: Pole = "positive" if difference > 0 else "negative"
-    return Shortcut(trait, kind, what, pole, round(0.5 + abs(difference) / 2, 4))
-
-
-def _rank_poles(scores: Sequence[float], exemplars: Sequence[Exemplar]) -> Iterator[tuple[Pole, float]]:
-    """Yields the pole with the higher scores and the AUC, folded to [.5, 1], if it differs from chance.
-
-    The standard error is that of the Mann-Whitney statistic without ties.
+    Subjects are scored by an axis that is fit to them instead of the texts, which finds nothing where pairs share them.
     """
-    positive = [exemplar.pole == "positive" for exemplar in exemplars]
-    auc = rank_auc(scores, positive)
-    if auc is None:
-        return
-    count, other = sum(positive), len(positive) - sum(positive)
-    error = math.sqrt((count + other + 1) / (12 * count * other))
-    if abs(auc - 0.5) >= FEATURE_ERRORS * error:
-        yield ("positive" if auc > 0.5 else "negative"), round(max(auc, 1 - auc), 4)
+    counts = [count_words(exemplar.text or "") for exemplar in exemplars]
+    yield "length", "words", counts
+    for what, pattern in MARK_PATTERNS.items():
+        marks = [len(pattern.findall(exemplar.text or "")) for exemplar in exemplars]
+        yield "punctuation", what, [mark / max(1, count) for mark, count in zip(marks, counts, strict=True)]
+    if embedder:
+        vectors = embedder.embed([exemplar.scenario.subject for exemplar in exemplars])
+        groups = [exemplar.pair_id for exemplar in exemplars]
+        yield "subject", "subjects", score_held_out(vectors, positive, groups).tolist()
+
+
+def _check_words(
+    trait: str, kind: Literal["word", "opening"], exemplars: Sequence[Exemplar], sizes: Mapping[Pole, int]
+) -> Iterator[Shortcut]:
+    """Finds the words, or first words, that more texts of one pole have than chance allows.
+
+    For words that is by the error of a difference of shares. The AUC of what a text has or has not is .5 + half the
+    difference of its shares at the two poles.
+    """
+    texts = {pole: Counter[str]() for pole in POLES}
+    for item in exemplars:
+        words = split_words(item.text or "")
+        texts[item.pole].update(set(words) if kind == "word" else words[:1])
+    for word in texts["positive"] | texts["negative"]:
+        counts = {pole: texts[pole][word] for pole in POLES}
+        difference = counts["positive"] / sizes["positive"] - counts["negative"] / sizes["negative"]
+        if kind == "word":
+            mean = sum(counts.values()) / sum(sizes.values())
+            error = math.sqrt(mean * (1 - mean) * sum(1 / sizes[pole] for pole in POLES))
+            differs = error > 0 and abs(difference) >= WORD_ERRORS * error - 1e-9
+        else:
+            differs = abs(difference) >= OPENING_SHARE and measure_chance(counts, sizes) <= OPENING_CHANCE
+        if differs:
+            pole: Pole = "positive" if difference > 0 else "negative"
+            yield Shortcut(trait, kind, word, pole, round(0.5 + abs(difference) / 2, 4))
