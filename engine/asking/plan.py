@@ -105,7 +105,7 @@ class Plan:
         """How many exemplars are wanted, by trait key and pole."""
         if self.lacking is not None:
             return self.lacking
-        return {(trait.key, pole): self.level.exemplars_per_pole for trait in self.model.traits for pole in POLES}
+        return dict.fromkeys(self.model.poles, self.level.exemplars_per_pole)
 
     def is_placed(self, trait: str) -> bool:
         """Whether an axis places the texts of a trait between its poles."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from engine.asking.held_out import choose_pool
 from engine.asking.plan import digest_meaning
 from engine.definitions.effort import Level
-from engine.domain.model import POLES, Model, Pole, SynthType
+from engine.domain.model import Model, Pole, SynthType
 from engine.store.store import StoredSet, list_sets
 
 
@@ -34,4 +34,4 @@ def count_lacking(samples_uri: str, model: Model, synth_type: SynthType, level: 
             for trait, poles in stored.manifest["counts"].items():
                 there.update({(trait, pole): count for pole, count in poles.items()})
     wanted = level.exemplars_per_pole
-    return {(trait.key, pole): max(0, wanted - there[trait.key, pole]) for trait in model.traits for pole in POLES}
+    return {place: max(0, wanted - there[place]) for place in model.poles}

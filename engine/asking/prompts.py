@@ -16,7 +16,7 @@ from engine.asking.fields import name_subjects
 from engine.asking.plan import Cell, Plan
 from engine.asking.scenarios import PROPOSABLE
 from engine.asking.seed_variations import bound_variation_length, list_usable_seeds
-from engine.domain.model import MAX_SEEDS_PER_POLE, POLES, Brief, Length, Model, Pole, Seed, Trait
+from engine.domain.model import MAX_SEEDS_PER_POLE, OTHER_POLE, POLES, Brief, Length, Model, Pole, Seed, Trait
 from engine.llm.client.request import Prompt
 from engine.text.language import Language
 from engine.text.stylometry import measure_distance
@@ -228,7 +228,6 @@ def _make_schema(properties: Mapping[str, object]) -> Mapping[str, object]:
 
 def _write_system(plan: Plan, cell: Cell, trait: Trait) -> str:
     """What is the same in all cells of a trait and pole."""
-    other: Pole = "negative" if cell.pole == "positive" else "positive"
     return _render(
         "diversify.jinja" if cell.seed else f"{trait.type}.jinja",
         model=plan.model,
@@ -237,7 +236,7 @@ def _write_system(plan: Plan, cell: Cell, trait: Trait) -> str:
         brief_items=_list_brief(plan.model.brief),
         ends=[{"label": trait.label(end), "paraphrase": trait.paraphrase(end)} for end in POLES],
         label=trait.label(cell.pole),
-        other_label=trait.label(other),
+        other_label=trait.label(OTHER_POLE[cell.pole]),
         paraphrase=trait.paraphrase(cell.pole),
         language=plan.language.name,
         count=plan.level.exemplars_per_call,

@@ -64,6 +64,10 @@ class ChoiceContext:
         """Whether it is known where each of these exemplars lies between the poles."""
         return all(exemplar.key in self.pole_scores for exemplar in exemplars)
 
+    def measure_margin(self, *exemplars: Exemplar) -> float:
+        """Returns how far these exemplars lie on their own poles' sides, added up, in standard deviations."""
+        return sum(measure_side(exemplar, self.pole_scores) for exemplar in exemplars)
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -83,9 +87,9 @@ class Choice:
         """Whether every quota is met."""
         return not any(self.shortfall.values())
 
-    def count(self, trait: str, pole: Pole) -> int:
-        """Counts the chosen exemplars of one trait at one pole."""
-        return sum(exemplar.trait == trait and exemplar.pole == pole for exemplar in self.chosen)
+    def at(self, trait: str, pole: Pole) -> list[Exemplar]:
+        """Lists the chosen exemplars of one trait at one pole."""
+        return [exemplar for exemplar in self.chosen if (exemplar.trait, exemplar.pole) == (trait, pole)]
 
     def count_spare(self) -> int:
         """Counts the exemplars that are to spare: nothing is wrong with them, and the quota is met without them."""
@@ -121,8 +125,7 @@ def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceC
         if context.only_clear:
             verdicts |= _explain(open_to, context)
         chosen |= {exemplar.key: exemplar for exemplar in picked}
-        groups = _group(picked)
-        paired |= {pair for pair, own in groups.items() if {exemplar.pole for exemplar in own} == set(POLES)}
+        paired |= {pair for pair, own in _group(picked).items() if len({exemplar.pole for exemplar in own}) > 1}
         counts = Counter(exemplar.pole for exemplar in picked)
         shortfall |= {(trait.key, pole): quotas[pole] - counts[pole] for pole in POLES}
     rejected = tuple(
@@ -141,35 +144,48 @@ def keep_earlier_choice(earlier: Choice, later: Choice) -> Choice:
     return Choice(earlier.chosen, rejected, earlier.paired, earlier.shortfall)
 
 
+def measure_side(exemplar: Exemplar, pole_scores: Mapping[str, float]) -> float:
+    """Returns how far an exemplar lies on its own pole's side, in standard deviations; 0 where that is not known."""
+    place = pole_scores.get(exemplar.key, 0.0)
+    return place if exemplar.pole == "positive" else -place
+
+
+def rank_by_side(exemplars: Sequence[Exemplar], pole_scores: Mapping[str, float]) -> list[Exemplar]:
+    """Ranks exemplars, first those farthest on their own pole's side, of equal ones the first in cell order."""
+    return sorted(exemplars, key=lambda exemplar: (-measure_side(exemplar, pole_scores), exemplar.order))
+
+
 def _choose_trait(
     plan: Plan, trait: Trait, accepted: Sequence[Exemplar], context: ChoiceContext, quotas: Mapping[Pole, int]
 ) -> list[Exemplar]:
     # Where only pairs are chosen, the half that is not wanted goes again below.
-    pairs_wanted = max(quotas.values()) if context.only_clear else min(quotas.values())
+    wanted = dict.fromkeys(POLES, max(quotas.values())) if context.only_clear else quotas
+    singles = [] if context.only_clear else rank_by_side(accepted, context.pole_scores)
     candidates = _list_pairs(accepted, context)
     scores = [_score(*pair, context) for pair in candidates]
     best = _find_best(candidates, scores)
     if plan.synth_type == "diversify":
         # The even use of seeds decides, which leaves little room to select for diversity.
         ranked = [candidates[index] for index in sorted(best, key=lambda index: -scores[index])]
-        alone = [] if context.only_clear else [(exemplar,) for exemplar in _rank_singles(accepted, context)]
-        left = dict.fromkeys(POLES, pairs_wanted) if context.only_clear else quotas
-        return _cut(_flatten(pick_evenly([*ranked, *alone], left, plan.model, trait.key)), quotas)
+        alone = [(exemplar,) for exemplar in singles]
+        return _meet_quotas(pick_evenly([*ranked, *alone], wanted, plan.model, trait.key), (), quotas)
     pairs, values = [candidates[index] for index in best], [scores[index] for index in best]
-    diverse = _select_diverse(trait.key, pairs, values, pairs_wanted, context)
+    diverse = _select_diverse(trait.key, pairs, values, min(wanted.values()), context)
     chosen = [best[place] for place in diverse]
     if most := context.exchanges.get(trait.key):
         chosen = exchange_pairs(chosen, candidates, scores, most, trait.type not in DEFINED_BY_WORDS)
-    picked = [candidates[index] for index in chosen]
-    single = [] if context.only_clear else _fill_up(accepted, _flatten(picked), quotas, context)
-    return _cut(sorted([*_flatten(picked), *single], key=lambda exemplar: exemplar.order), quotas)
+    return _meet_quotas([candidates[index] for index in chosen], singles, quotas)
 
 
-def _cut(picked: Sequence[Exemplar], quotas: Mapping[Pole, int]) -> list[Exemplar]:
-    """At most the quota of each pole, the first in cell order."""
-    places = {pole: [exemplar for exemplar in picked if exemplar.pole == pole][: quotas[pole]] for pole in POLES}
-    kept = {exemplar.key for own in places.values() for exemplar in own}
-    return [exemplar for exemplar in picked if exemplar.key in kept]
+def _meet_quotas(
+    groups: Sequence[tuple[Exemplar, ...]], singles: Sequence[Exemplar], quotas: Mapping[Pole, int]
+) -> list[Exemplar]:
+    """At most the quota of each pole: the first of the groups in cell order, then the first singles for what lacks."""
+    picked = sorted((exemplar for group in groups for exemplar in group), key=lambda exemplar: exemplar.order)
+    taken = {exemplar.key for exemplar in picked}
+    ranked = [*picked, *(exemplar for exemplar in singles if exemplar.key not in taken)]
+    places = [[exemplar for exemplar in ranked if exemplar.pole == pole][: quotas[pole]] for pole in POLES]
+    return sorted((exemplar for own in places for exemplar in own), key=lambda exemplar: exemplar.order)
 
 
 def _select_diverse(
@@ -179,27 +195,6 @@ def _select_diverse(
     if context.selections.get(trait, (None,))[0] != ranking:
         context.selections[trait] = ranking, select_diverse(scores, _stack(pairs, context), wanted)[:wanted]
     return context.selections[trait][1]
-
-
-def _flatten(groups: Sequence[tuple[Exemplar, ...]]) -> list[Exemplar]:
-    return sorted((exemplar for group in groups for exemplar in group), key=lambda exemplar: exemplar.order)
-
-
-def _fill_up(
-    accepted: Sequence[Exemplar], picked: Sequence[Exemplar], quotas: Mapping[Pole, int], context: ChoiceContext
-) -> list[Exemplar]:
-    """Picks single texts for what is lacking after the pairs, first those farthest on their own pole's side."""
-    taken = {exemplar.key for exemplar in picked}
-    left = [exemplar for exemplar in _rank_singles(accepted, context) if exemplar.key not in taken]
-    filled: list[Exemplar] = []
-    for pole in POLES:
-        lacking = quotas[pole] - sum(exemplar.pole == pole for exemplar in picked)
-        filled += [exemplar for exemplar in left if exemplar.pole == pole][:lacking]
-    return filled
-
-
-def _rank_singles(accepted: Sequence[Exemplar], context: ChoiceContext) -> list[Exemplar]:
-    return sorted(accepted, key=lambda exemplar: (-_side(exemplar, context), exemplar.order))
 
 
 def _stack(pairs: Sequence[Pair], context: ChoiceContext) -> Vectors:
@@ -222,7 +217,7 @@ def _explain(accepted: Sequence[Exemplar], context: ChoiceContext) -> dict[str, 
             others = [other for other in group if other.pole != exemplar.pole and context.places(exemplar, other)]
             if not others:
                 continue
-            best = max(_side(exemplar, context) + _side(other, context) for other in others)
+            best = max(context.measure_margin(exemplar, other) for other in others)
             if best < MIN_MARGIN:
                 reasons[exemplar.key] = "wrong_label" if best <= -MIN_MARGIN else "off_pole"
     return reasons
@@ -239,7 +234,7 @@ def _list_pairs(accepted: Sequence[Exemplar], context: ChoiceContext) -> list[Pa
         for positive, negative in itertools.product(*([item for item in group if item.pole == pole] for pole in POLES))
     ]
     if context.only_clear:
-        pairs = [pair for pair in pairs if not context.places(*pair) or _margin(*pair, context) >= MIN_MARGIN]
+        pairs = [pair for pair in pairs if not context.places(*pair) or context.measure_margin(*pair) >= MIN_MARGIN]
     return sorted(pairs, key=lambda pair: (pair[0].order, pair[1].order))
 
 
@@ -259,7 +254,7 @@ def _score(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> fl
     on_subject = _is_on_subject(positive) + _is_on_subject(negative)
     shortcuts = sum(exemplar.key in context.shortcut_carriers for exemplar in (positive, negative))
     opened = sum(map(_opens_with_subject, (positive, negative)))
-    margin = _margin(positive, negative, context) - OPENS_WITH_SUBJECT * opened
+    margin = context.measure_margin(positive, negative) - OPENS_WITH_SUBJECT * opened
     return margin + ON_SUBJECT * on_subject - SAME_LENGTH * apart - SHORTCUT * shortcuts
 
 
@@ -280,16 +275,6 @@ def _opens_with_subject(exemplar: Exemplar) -> bool:
 
 def _singular(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
-
-
-def _margin(positive: Exemplar, negative: Exemplar, context: ChoiceContext) -> float:
-    return context.pole_scores.get(positive.key, 0.0) - context.pole_scores.get(negative.key, 0.0)
-
-
-def _side(exemplar: Exemplar, context: ChoiceContext) -> float:
-    """Returns how far an exemplar lies on its own pole's side, in standard deviations."""
-    place = context.pole_scores.get(exemplar.key, 0.0)
-    return place if exemplar.pole == "positive" else -place
 
 
 def _group(exemplars: Sequence[Exemplar]) -> dict[str, list[Exemplar]]:

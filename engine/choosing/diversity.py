@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.choosing.rounds import Rounds
-from engine.domain.model import POLES, Pole
+from engine.domain.model import POLES
 from engine.domain.verdict import PoleVariety, Variety
 from engine.text.embedding import Embedder, Vectors
 from engine.text.words import split_words
@@ -42,17 +42,23 @@ ORDER_LANGUAGES = frozenset({"en", "de", "es", "fr", "it", "ko", "nl", "pl", "pt
 
 def measure_variety(rounds: Rounds, embedder: Embedder) -> tuple[PoleVariety, ...]:
     """Measures the diversity of the chosen exemplars of each trait and pole, and of the pole's seeds if it has any."""
-    return tuple(
-        _measure_pole(rounds, trait.key, pole, embedder) for trait in rounds.plan.model.traits for pole in POLES
-    )
+    plan, found = rounds.plan, []
+    asked = embedder if plan.language.encoder_has_say else None
+    for trait, pole in plan.model.poles:
+        texts = [item.text or "" for item in rounds.choice.at(trait, pole)]
+        seeds = {side: [seed.text for seed in plan.model.seeds_at(trait, side)] for side in POLES}
+        both = [text for side in POLES for text in seeds[side]]
+        likeness = measure_seed_likeness(texts, seeds[pole], both, asked) if asked else None
+        variety = replace(measure_texts(texts, asked, plan.language.code), seed_likeness=likeness)
+        found.append(PoleVariety(trait, pole, variety, measure_texts(seeds[pole], asked) if seeds[pole] else None))
+    return tuple(found)
 
 
 def list_variety_texts(rounds: Rounds) -> list[str]:
     """Lists the texts that ``measure_variety`` embeds beside those that the rounds have embedded."""
     if rounds.plan.language.code not in ORDER_LANGUAGES:
         return []
-    cells = [(trait.key, pole) for trait in rounds.plan.model.traits for pole in POLES]
-    groups = [[item.text or "" for item in rounds.choice.chosen if (item.trait, item.pole) == cell] for cell in cells]
+    groups = [[item.text or "" for item in rounds.choice.at(*place)] for place in rounds.plan.model.poles]
     return [text for group in groups for text in list_orderings(group)]
 
 
@@ -154,21 +160,6 @@ def _vendi_score_of_eight(vectors: Vectors) -> float | None:
 
 def _round(value: float | None) -> float | None:
     return None if value is None else round(value, DECIMALS) + 0.0
-
-
-def _measure_pole(rounds: Rounds, trait: str, pole: Pole, embedder: Embedder) -> PoleVariety:
-    chosen = [item for item in rounds.choice.chosen if item.trait == trait and item.pole == pole]
-    texts, language = [item.text or "" for item in chosen], rounds.plan.language
-    asked = embedder if language.encoder_has_say else None
-    both = [seed.text for side in POLES for seed in rounds.plan.model.seeds_at(trait, side)]
-    seeds = [seed.text for seed in rounds.plan.model.seeds_at(trait, pole)]
-    likeness = measure_seed_likeness(texts, seeds, both, asked) if asked else None
-    return PoleVariety(
-        trait=trait,
-        pole=pole,
-        exemplars=replace(measure_texts(texts, asked, language.code), seed_likeness=likeness),
-        seeds=measure_texts(seeds, asked) if seeds else None,
-    )
 
 
 def _average_nearest(cosines: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:

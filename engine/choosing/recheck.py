@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from engine.asking.plan import CellHints, Plan
 from engine.axis.pole_scores import measure_pole_scores
-from engine.choosing.choice import Choice, ChoiceContext, choose_exemplars
+from engine.choosing.choice import Choice, ChoiceContext, choose_exemplars, rank_by_side
 from engine.choosing.probe import Probe, find_no_poles, probe_trait
 from engine.choosing.shortcuts import Shortcut, find_shortcuts
-from engine.domain.model import POLES, Pole
+from engine.domain.model import OTHER_POLE, Pole
 from engine.domain.samples import Exemplar
 from engine.text.embedding import Embedder
 from engine.text.words import take_opening
@@ -117,10 +117,9 @@ def make_choice_context(
     for trait in plan.model.traits:
         own = [exemplar for exemplar in accepted if exemplar.trait == trait.key]
         pole_scores |= measure_pole_scores(plan.axes.get(trait.key), own, judge_aucs.get(trait.key), embedder)
-    if not plan.language.encoder_has_say:
-        return ChoiceContext(pole_scores, only_clear=only_clear)
-    vectors = embedder.embed([exemplar.text or "" for exemplar in accepted])
-    by_key = dict(zip((exemplar.key for exemplar in accepted), vectors, strict=True))
+    seen = accepted if plan.language.encoder_has_say else []
+    vectors = embedder.embed([exemplar.text or "" for exemplar in seen])
+    by_key = dict(zip((exemplar.key for exemplar in seen), vectors, strict=True))
     return ChoiceContext(pole_scores, by_key, only_clear=only_clear)
 
 
@@ -139,12 +138,27 @@ def recheck_choice(plan: Plan, choice: Choice, embedder: Embedder) -> Recheck:
 def make_hints(
     plan: Plan, choice: Choice, recheck: Recheck, pole_scores: Mapping[str, float]
 ) -> dict[tuple[str, Pole], CellHints]:
-    """Makes the hints for the next round's cells, by trait key and pole: texts to follow, and what to avoid."""
-    return {
-        (trait.key, pole): _hint(plan, trait.key, pole, choice, recheck, pole_scores)
-        for trait in plan.model.traits
-        for pole in POLES
-    }
+    """Makes the hints for the next round's cells, by trait key and pole: texts to follow, and what to avoid.
+
+    Those to follow lie farthest on their own pole's side.
+    """
+    hints = {}
+    for trait, pole in plan.model.poles:
+        chosen, other = choice.at(trait, pole), OTHER_POLE[pole]
+        own = [shortcut for shortcut in recheck.shortcuts if shortcut.trait == trait]
+        # Authored texts are the better ones to follow, and to be told from.
+        shots = [] if plan.model.examples_at(trait, pole) else rank_by_side(chosen, pole_scores)[:SHOTS]
+        rivals = [] if plan.model.examples_at(trait, other) else rank_by_side(choice.at(trait, other), pole_scores)
+        openings = [take_opening(exemplar.text or "", OPENING_WORDS) for exemplar in reversed(chosen)]
+        banned = [item.what for item in own if item.kind in ("word", "opening") and item.pole == pole]
+        hints[trait, pole] = CellHints(
+            shots=tuple((exemplar.scenario.subject, exemplar.text or "") for exemplar in shots),
+            contrast=(rivals[0].text or "") if rivals else "",
+            openings=tuple(dict.fromkeys(openings))[:MAX_OPENINGS],
+            banned=tuple(dict.fromkeys(banned)),
+            words=next((item.words for item in own if item.kind == "length"), None),
+        )
+    return hints
 
 
 def _exchange(
@@ -160,48 +174,6 @@ def _exchange(
         if not worse:
             return choice, after
         most = {trait: count // 2 if trait in worse else count for trait, count in most.items()}
-
-
-def _hint(
-    plan: Plan, trait: str, pole: Pole, choice: Choice, recheck: Recheck, pole_scores: Mapping[str, float]
-) -> CellHints:
-    chosen = [exemplar for exemplar in choice.chosen if (exemplar.trait, exemplar.pole) == (trait, pole)]
-    own = [shortcut for shortcut in recheck.shortcuts if shortcut.trait == trait]
-    lengths = [shortcut.words for shortcut in own if shortcut.kind == "length"]
-    return CellHints(
-        shots=() if plan.model.examples_at(trait, pole) else _pick_shots(chosen, pole, pole_scores),
-        contrast=_pick_contrast(plan, choice, trait, pole, pole_scores),
-        openings=_list_openings(chosen),
-        banned=tuple(
-            dict.fromkeys(item.what for item in own if item.kind in ("word", "opening") and item.pole == pole)
-        ),
-        words=lengths[0] if lengths else None,
-    )
-
-
-def _pick_shots(
-    chosen: Sequence[Exemplar], pole: Pole, pole_scores: Mapping[str, float]
-) -> tuple[tuple[str, str], ...]:
-    """Picks subject and text of the exemplars that lie farthest on their own pole's side."""
-    sign = 1 if pole == "positive" else -1
-    best = sorted(chosen, key=lambda exemplar: (-sign * pole_scores.get(exemplar.key, 0.0), exemplar.order))
-    return tuple((exemplar.scenario.subject, exemplar.text or "") for exemplar in best[:SHOTS])
-
-
-def _pick_contrast(plan: Plan, choice: Choice, trait: str, pole: Pole, pole_scores: Mapping[str, float]) -> str:
-    """Picks the other pole's text that lies farthest on its own side; empty if that pole has authored texts."""
-    other: Pole = "negative" if pole == "positive" else "positive"
-    if plan.model.examples_at(trait, other):
-        return ""
-    own = [exemplar for exemplar in choice.chosen if (exemplar.trait, exemplar.pole) == (trait, other)]
-    shots = _pick_shots(own, other, pole_scores)
-    return shots[0][1] if shots else ""
-
-
-def _list_openings(chosen: Sequence[Exemplar]) -> tuple[str, ...]:
-    """Lists the first words of chosen exemplars, each once, the latest first."""
-    openings = [take_opening(exemplar.text or "", OPENING_WORDS) for exemplar in reversed(chosen)]
-    return tuple(dict.fromkeys(openings))[:MAX_OPENINGS]
 
 
 def _find_carriers(exemplars: Sequence[Exemplar], shortcuts: Sequence[Shortcut]) -> frozenset[str]:

@@ -140,9 +140,7 @@ class Rounds:
 
     def count_kept(self) -> dict[tuple[str, Pole], int]:
         """Counts the exemplars chosen so far, by trait key and pole."""
-        return {
-            (trait.key, pole): self.choice.count(trait.key, pole) for trait in self.plan.model.traits for pole in POLES
-        }
+        return {place: self.plan.quotas[place] - lacking for place, lacking in self.choice.shortfall.items()}
 
     @property
     def is_hopeless(self) -> bool:
@@ -185,15 +183,14 @@ class Rounds:
     def explain_shortfall(self) -> tuple[str, ...]:
         """Explains in a sentence for each trait and pole how many exemplars are lacking, with the main reasons."""
         sentences = []
-        for trait in self.plan.model.traits:
-            for pole in POLES:
-                lacking, wanted = self.choice.shortfall[trait.key, pole], self.plan.quotas[trait.key, pole]
-                if lacking:
-                    rejected = [item for item in self.choice.rejected if item.trait == trait.key and item.pole == pole]
-                    sentences.append(
-                        f"{trait.key}, {pole} ({trait.label(pole)}): {wanted - lacking} of {wanted}, {lacking} lacking "
-                        f"after {count_noun(self.round_no, 'round')}. {_explain_reasons(rejected)}"
-                    )
+        for (trait, pole), lacking in self.choice.shortfall.items():
+            if lacking:
+                wanted, label = self.plan.quotas[trait, pole], self.plan.model.trait(trait).label(pole)
+                rejected = [item for item in self.choice.rejected if (item.trait, item.pole) == (trait, pole)]
+                sentences.append(
+                    f"{trait}, {pole} ({label}): {wanted - lacking} of {wanted}, {lacking} lacking after "
+                    f"{count_noun(self.round_no, 'round')}. {_explain_reasons(rejected)}"
+                )
         return tuple(sentences)
 
     def explain_untold(self, status: str = "rejected") -> dict[str, str]:

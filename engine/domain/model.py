@@ -22,6 +22,7 @@ BatchMode = Literal["none", "first", "all"]
 State = Literal["draft", "busy", "ready", "failed", "archived"]
 
 POLES: tuple[Pole, Pole] = ("positive", "negative")
+OTHER_POLE: Mapping[Pole, Pole] = {"positive": "negative", "negative": "positive"}
 POLES_BY_QUALITY: Mapping[float, Pole] = {1.0: "positive", 0.0: "negative"}
 TRAIT_TYPES: tuple[str, ...] = get_args(TraitType)
 EFFORTS: tuple[str, ...] = get_args(Effort)
@@ -235,6 +236,11 @@ class Model:
         return {trait.key: trait for trait in self.traits}[key]
 
     @property
+    def poles(self) -> tuple[tuple[str, Pole], ...]:
+        """Both poles of all traits, each with its trait's key."""
+        return tuple((trait.key, pole) for trait in self.traits for pole in POLES)
+
+    @property
     def authored(self) -> tuple[Seed, ...]:
         """All authored samples: no new text may be like one of them, whether it counts or not."""
         return (*self.seeds, *self.contested)
@@ -269,7 +275,7 @@ class Model:
         """Returns all seeds, those at a pole as ``seeds_at`` draws them."""
         if len(self.seeds) <= MAX_SEEDS_PER_POLE:
             return self.seeds
-        drawn = {id(seed) for trait in self.traits for pole in POLES for seed in self.seeds_at(trait.key, pole)}
+        drawn = {id(seed) for trait, pole in self.poles for seed in self.seeds_at(trait, pole)}
         return tuple(seed for seed in self.seeds if seed.pole is None or id(seed) in drawn)
 
     def without_stored(self) -> "Model":

@@ -135,7 +135,7 @@ def _write_kept(rounds: Rounds, verdict: Verdict) -> str:
     lines = ["## Kept", ""]
     for trait in rounds.plan.model.traits:
         for pole in POLES:
-            own = [item for item in rounds.choice.chosen if item.trait == trait.key and item.pole == pole]
+            own = rounds.choice.at(trait.key, pole)
             wanted = rounds.plan.quotas[trait.key, pole]
             lines.append(f"- **{escape(trait.name)}, {escape(trait.label(pole))}**: {len(own):,} of {wanted:,}")
             if verdict.success and own and trait in rounds.plan.model.traits[:MAX_TRAITS]:

@@ -1,7 +1,6 @@
 """The pipeline of the rounds: tasks call its steps one by one, the tests and benchmarks call all of them."""
 
 import asyncio
-import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -12,7 +11,6 @@ from engine.asking.scenarios import NO_PROPOSAL, Proposal
 from engine.axis.reference_axis import ReferenceAxis, fit_reference_axes
 from engine.choosing.rounds import Rounds
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.domain.model import POLES
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
@@ -91,8 +89,8 @@ async def _find_axes(draft: Plan, embedder: Embedder, run_heavy: RunHeavy) -> Ma
     """What places the texts of each trait between its poles; none where the encoder has no say."""
     if not draft.language.encoder_has_say:
         return {}
-    for trait, pole in itertools.product(draft.model.traits, POLES):
+    for place in draft.model.poles:
         # Here, since the report needs their vectors too.
-        texts = [seed.text for seed in draft.model.examples_at(trait.key, pole)]
+        texts = [seed.text for seed in draft.model.examples_at(*place)]
         await embedder.embed_ahead([*texts, *map(mask_numbers, texts)], run_heavy)
     return await run_heavy(partial(fit_reference_axes, draft.model.without_stored(), embedder))

@@ -3,7 +3,6 @@
 Texts that stand are held against each other and the seeds once more by meaning, which takes their vectors.
 """
 
-import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from engine.asking.held_out import find_overlaps, list_other_pools, restrict_to_
 from engine.asking.plan import Plan
 from engine.asking.prompts import FOLDER as PROMPTS_FOLDER
 from engine.asking.seed_variations import VoiceCheck
-from engine.domain.model import POLES, Length, Model
+from engine.domain.model import Length, Model
 from engine.domain.samples import Exemplar, Reason
 from engine.screening.label_leaks import collect_own_words
 from engine.screening.patterns import list_waived_patterns
@@ -129,12 +128,12 @@ def reject_same_meanings(
         earlier: those of the rounds before, of which the accepted ones count.
     """
     rejected: dict[str, Exemplar] = {}
-    for trait, pole in itertools.product(model.traits, POLES):
+    for trait, pole in model.poles:
         before, own = (
-            [item for item in items if item.is_accepted and (item.trait, item.pole) == (trait.key, pole)]
+            [item for item in items if item.is_accepted and (item.trait, item.pole) == (trait, pole)]
             for items in (earlier, new)
         )
-        seeds = [seed.text for seed in model.seeds_at(trait.key, pole)]
+        seeds = [seed.text for seed in model.seeds_at(trait, pole)]
         texts = [*seeds, *(item.text or "" for item in (*before, *own))]
         vectors, begun = embedder.embed(list(map(mask_numbers, texts))), len(seeds) + len(before)
         most = np.where(np.arange(len(texts)) < len(seeds), SAME_AS_SEED, SAME_AS_OTHER)

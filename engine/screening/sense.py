@@ -16,7 +16,7 @@ from engine.asking.prompts import name_neither, write_vote_prompt
 from engine.asking.reply_json import UnreadableError, find_objects
 from engine.definitions.sources.unlabelled import draw_ordinary, list_noise_languages, read_ordinary
 from engine.domain.language_tag import find_code
-from engine.domain.model import POLES, Model, Pole, Question, Trait
+from engine.domain.model import OTHER_POLE, Model, Pole, Question, Trait
 from engine.domain.votes import Vote
 from engine.llm.client.request import REFUSED, Reply
 from engine.text.words import split_words
@@ -80,7 +80,7 @@ def list_trial_texts(plan: Plan) -> list[TrialText]:
 
     They are seeds of some words, of each trait and pole in turn, and after them ordinary texts.
     """
-    places = [(trait.key, pole) for trait in plan.model.traits for pole in POLES]
+    places = plan.model.poles
     turns = zip_longest(*(plan.model.seeds_at(*place)[:MOST_SEEDS] for place in places))
     written = [(seed.trait, seed.text) for turn in turns for seed in turn if seed]
     if (code := find_code(plan.language.tag)) in list_noise_languages():
@@ -141,7 +141,7 @@ def write_decision(model: Model, trait: Trait, first: Pole, asks_sense: bool) ->
     They are cut out of the prompt of a vote, so that both kinds of judges are asked in the same words.
     """
     prompt = write_vote_prompt(replace(model, questions=()), trait, "", first, asks_sense=True)
-    labels = [trait.label(pole) for pole in (first, *(pole for pole in POLES if pole != first))]
+    labels = [trait.label(pole) for pole in (first, OTHER_POLE[first])]
     neither = name_neither(labels)
     above, _, rule = prompt.user.rpartition("\n\nThe text, between")[0].rpartition("\n\n")
     question, _, described = above.rpartition(f'\n\n- "{labels[0]}"')

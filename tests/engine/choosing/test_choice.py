@@ -237,7 +237,7 @@ def test_every_exemplar_is_chosen_or_rejected_once_within_the_quota_whatever_ord
     assert all(exemplar.is_accepted for exemplar in choice.chosen)
     assert not any(exemplar.is_accepted for exemplar in choice.rejected)
     for key, lacking in choice.shortfall.items():
-        assert 0 <= lacking == wanted - choice.count(*key)
+        assert 0 <= lacking == wanted - len(choice.at(*key))
     assert (choice.chosen, choice.shortfall, choice.paired) == (other.chosen, other.shortfall, other.paired)
     assert {item.key: item.reason for item in choice.rejected} == {item.key: item.reason for item in other.rejected}
 
@@ -290,7 +290,7 @@ def test_quotas_of_the_poles_may_differ(strict: bool) -> None:
     plan = replace(plan_of(4), lacking={CLARITY["positive"]: 3, CLARITY["negative"]: 1})
     choice = choose_judged(plan, made) if strict else choose_exemplars(plan, made)
 
-    assert [3, 1] == [choice.count("clarity", pole) for pole in POLES]
+    assert [3, 1] == [len(choice.at("clarity", pole)) for pole in POLES]
     assert choice.complete
     assert 1 == len(choice.paired)
     assert {"surplus"} <= {exemplar.reason for exemplar in choice.rejected}
