@@ -13,7 +13,7 @@ from engine.axis.reference_axis import ReferenceAxis
 from engine.axis.separation import Numbers, rank_auc, score_held_out
 from engine.domain.model import DEFAULT_LABELS, Pole, Trait
 from engine.domain.samples import Exemplar
-from engine.text.embedding import Embedder, Vectors
+from engine.text.embedding import Embedder
 
 # Scores are rounded to so many decimals, so that no choice depends on the order in which numbers were added.
 DECIMALS = 6
@@ -26,8 +26,8 @@ def measure_pole_scores(
 ) -> dict[str, float]:
     """Returns pole scores by exemplar key, in standard deviations; higher is more positive; none if nothing places.
 
-    Each measure is weighted by its Somers' D, 2 AUC - 1, from seeds that it had not been shown. A measure that does no
-    better than chance is left out.
+    Each measure is standardised and weighted by its Somers' D, 2 AUC - 1, from seeds that it had not been shown; one
+    that does no better than chance is left out. Their sum is scaled to a standard deviation of about 1.
 
     Args:
         axis: None where the encoder has no say.
@@ -40,14 +40,25 @@ def measure_pole_scores(
     if axis and axis.basis != "nothing":
         vectors = embedder.embed([exemplar.text or "" for exemplar in exemplars])
         if axis.basis == "exemplars":
-            measures.append(_score_by_exemplars(exemplars, vectors))
+            # An axis that is fit to the others only finds what was put in, and nothing better is to be had for topics
+            # without seeds, whose negative pole is everything else (docs/decisions/003-choice.md).
+            positive = [exemplar.pole == "positive" for exemplar in exemplars]
+            own = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
+            measures.append((own, rank_auc(own, positive)))
         else:
             measures.append((vectors @ axis.vector, 1.0 if axis.auc is None else axis.auc))
     if all(exemplar.odds is not None for exemplar in exemplars):
         measures.append((np.array([exemplar.odds for exemplar in exemplars]), judge_auc))
-    total = _combine_measures(measures)
-    if total is None:
+    weighted, squares = list[Numbers](), 0.0
+    for values, auc in measures:
+        weight = max(0.0, 2 * (auc or 0.0) - 1)
+        spread = float(np.std(values))
+        if weight and spread > 0:
+            weighted.append(weight * (values - values.mean()) / spread)
+            squares += weight**2
+    if not weighted:
         return {}
+    total = np.round(sum(weighted) / math.sqrt(squares), DECIMALS)
     return dict(zip((exemplar.key for exemplar in exemplars), total.tolist(), strict=True))
 
 
@@ -76,32 +87,3 @@ def measure_pole_positions(
         for key, place in scores.items():
             positions[key] = round(1 / (1 + math.exp(-STEEPNESS * max(-20.0, min(20.0, place)))), 4)
     return positions
-
-
-def _score_by_exemplars(exemplars: Sequence[Exemplar], vectors: Vectors) -> tuple[Numbers, float | None]:
-    """Scores each exemplar by an axis that is fit to the others; returns the scores and their AUC.
-
-    Such an axis only finds what was put in. It is used for topics without seeds, whose negative pole is everything
-    else, since nothing better is to be had there (docs/decisions/003-choice.md).
-    """
-    positive = [exemplar.pole == "positive" for exemplar in exemplars]
-    own = score_held_out(vectors, positive, [exemplar.pair_id for exemplar in exemplars])
-    return own, rank_auc(own, positive)
-
-
-def _combine_measures(measures: Sequence[tuple[Numbers, float | None]]) -> Numbers | None:
-    """Adds up the measures, each standardised and weighted, and scales the sum to a standard deviation of about 1.
-
-    None if no measure has a weight.
-
-    Args:
-        measures: the values of each measure, with its AUC.
-    """
-    weighted, squares = list[Numbers](), 0.0
-    for values, auc in measures:
-        weight = max(0.0, 2 * (auc or 0.0) - 1)
-        spread = float(np.std(values))
-        if weight and spread > 0:
-            weighted.append(weight * (values - values.mean()) / spread)
-            squares += weight**2
-    return np.round(sum(weighted) / math.sqrt(squares), DECIMALS) if weighted else None

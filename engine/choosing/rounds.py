@@ -12,8 +12,8 @@ from engine.choosing.choice import Choice, choose_exemplars, keep_earlier_choice
 from engine.choosing.probe import MIN_AUC as MIN_PROBE_AUC
 from engine.choosing.probe import NO_POLES_ERRORS_ALONE
 from engine.choosing.recheck import Decision, Recheck, decide, make_hints
-from engine.choosing.shortcuts import DEFINED_BY_WORDS, STRONG_AUC, Shortcut
-from engine.domain.model import POLES, Pole
+from engine.choosing.shortcuts import STRONG_AUC, Shortcut
+from engine.domain.model import DEFINED_BY_WORDS, POLES, Pole
 from engine.domain.own_texts import OwnTexts
 from engine.domain.samples import Exemplar, Reason, make_id
 from engine.llm.client.request import Prompt

@@ -15,7 +15,7 @@ import regex
 
 from engine.axis.separation import rank_auc, score_held_out
 from engine.choosing.probe import MIN_TEXTS, measure_chance_error
-from engine.domain.model import POLES, Pole, TraitType
+from engine.domain.model import DEFINED_BY_WORDS, POLES, Pole, TraitType
 from engine.domain.samples import Exemplar
 from engine.text.embedding import Embedder
 from engine.text.words import count_words, split_words
@@ -34,8 +34,6 @@ FEATURE_ERRORS = 2.5
 OPENING_SHARE = 0.5
 OPENING_CHANCE = 0.03
 WORD_ERRORS = 4.0
-# These are defined by their words and subjects, which are therefore no shortcuts.
-DEFINED_BY_WORDS: frozenset[TraitType] = frozenset({"topic", "claim"})
 MARK_PATTERNS: Mapping[str, regex.Pattern[str]] = {
     "exclamation marks": regex.compile(r"[!！]"),
     "question marks": regex.compile(r"[?？؟]"),

@@ -24,6 +24,8 @@ State = Literal["draft", "busy", "ready", "failed", "archived"]
 POLES: tuple[Pole, Pole] = ("positive", "negative")
 OTHER_POLE: Mapping[Pole, Pole] = {"positive": "negative", "negative": "positive"}
 POLES_BY_QUALITY: Mapping[float, Pole] = {1.0: "positive", 0.0: "negative"}
+# These are defined by their words and subjects, which therefore tell their poles apart by right.
+DEFINED_BY_WORDS: frozenset[TraitType] = frozenset({"topic", "claim"})
 TRAIT_TYPES: tuple[str, ...] = get_args(TraitType)
 EFFORTS: tuple[str, ...] = get_args(Effort)
 SYNTH_TYPES: tuple[str, ...] = get_args(SynthType)
@@ -57,6 +59,11 @@ class Trait:
     positive_paraphrase: tuple[str, ...] = ()
     negative_paraphrase: tuple[str, ...] = ()
 
+    @property
+    def descriptions(self) -> tuple[str, ...]:
+        """What is said of it in sentences: the description, and the paraphrases of both poles."""
+        return self.description, *self.positive_paraphrase, *self.negative_paraphrase
+
     def label(self, pole: Pole) -> str:
         """Returns the label of a pole."""
         return self.positive_label if pole == "positive" else self.negative_label
@@ -76,6 +83,11 @@ class Brief:
     failure_modes: tuple[str, ...] = ()
     edge_cases: tuple[str, ...] = ()
     non_goals: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """All that is said in it of texts that are wanted, or may be."""
+        return *self.intent, *self.domain, *self.exemplars_of_good, *self.failure_modes, *self.edge_cases
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,11 @@
 """Finds labels, and the author's own words about a trait, in a text: a scorer would learn them and not the trait."""
 
 import html
-from dataclasses import fields
 from functools import lru_cache
-from itertools import chain
 
 import regex
 
-from engine.domain.model import Model, Trait
+from engine.domain.model import DEFINED_BY_WORDS, POLES, Model, Trait
 from engine.screening.patterns import MOST_SEEDS, load_particles
 from engine.text.words import fold, fold_name, is_blank, list_content_words, normalise
 
@@ -50,9 +48,8 @@ def collect_own_words(model: Model, trait: Trait, language: str) -> frozenset[Ru
 
     Those that the seeds have are the genre's. What a topic or a claim is called and says belongs into its texts.
     """
-    own = (trait.description, *trait.positive_paraphrase, *trait.negative_paraphrase)
-    told = chain.from_iterable(getattr(model.brief, item.name) for item in fields(model.brief))
-    texts = [*told, *(() if trait.type in ("topic", "claim") else own)]
+    own = () if trait.type in DEFINED_BY_WORDS else trait.descriptions
+    texts = [*model.brief.wanted, *model.brief.non_goals, *own]
     content = frozenset(_cut(words) for text in texts for words in _list_content_runs(text, language))
     for seed in model.sample_seeds(MOST_SEEDS) if content else ():
         content -= {_cut(words) for words in _list_content_runs(seed.text, language)}
@@ -75,7 +72,7 @@ def find_label(text: str, trait: Trait) -> str | None:
     """
     shown = fold(html.unescape(text))
     bare = _TAG.sub(lambda tag: "" if tag[1] in _INLINE_TAGS else "\n", shown)
-    for label in (trait.positive_label, trait.negative_label):
+    for label in map(trait.label, POLES):
         if is_blank(label) or regex.split(r"(?<=\w)\W", fold_name(label))[0] not in shown:
             continue
         starts, ends = _compile_places(label, trait.name)
@@ -84,7 +81,7 @@ def find_label(text: str, trait: Trait) -> str | None:
                 return f"begins with the label {label!r}"
             if ends.search(form[-_TAIL - len(label) - len(trait.name) :]):
                 return f"ends with the label {label!r}"
-        if trait.type in ("topic", "claim") or _NO_WORDS.search(label):
+        if trait.type in DEFINED_BY_WORDS or _NO_WORDS.search(label):
             continue
         form, word, title = normalise(text), normalise(label), regex.escape(normalise(trait.name))
         beside = rf"\b(?:{title} (?:\w+ ){{0,2}}{regex.escape(word)}|{regex.escape(word)} {title})\b"

@@ -82,11 +82,8 @@ def list_waived_patterns(model: Model, forms: Sequence[str] = ()) -> frozenset[s
     Args:
         forms: the scenarios' forms.
     """
-    brief = model.brief
-    words = [model.description, *brief.intent, *brief.domain, *brief.exemplars_of_good, *brief.failure_modes]
-    words += [*brief.edge_cases, *forms]
-    for trait in model.traits:
-        words += [trait.description, *trait.positive_paraphrase, *trait.negative_paraphrase]
+    traits = (text for trait in model.traits for text in trait.descriptions)
+    words = [model.description, *model.brief.wanted, *forms, *traits]
     quoted = (quote for text in words for quote in _QUOTED.findall(text))
     own = [*(seed.text for seed in model.sample_seeds(MOST_SEEDS)), *words, *quoted]
     return frozenset(

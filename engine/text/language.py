@@ -11,7 +11,7 @@ from typing import Any
 import regex
 
 from engine.domain.language_tag import are_close, find_code, find_script, name_script, name_tag
-from engine.domain.model import Model
+from engine.domain.model import POLES, Model
 from engine.text.embedding import ENCODER_LANGUAGES
 from engine.text.words import count_words
 
@@ -123,16 +123,10 @@ def load_identifier() -> Any:
 def _list_evidence(model: Model) -> Iterator[tuple[list[str], str]]:
     yield [seed.text for seed in model.draw_seeds()], "the seeds are"
     yield list(model.texts.drawn[:MAX_TEXTS]), "the texts without labels are"
-    traits = [
-        text
-        for trait in model.traits
-        for text in (trait.name, trait.description, *trait.positive_paraphrase, *trait.negative_paraphrase)
-    ]
-    labels = [label for trait in model.traits for label in (trait.positive_label, trait.negative_label)]
+    traits = [text for trait in model.traits for text in (trait.name, *trait.descriptions)]
+    labels = [trait.label(pole) for trait in model.traits for pole in POLES]
     yield [model.description, *traits, *labels], "labels and descriptions are"
-    brief = model.brief
-    fields = (brief.intent, brief.domain, brief.exemplars_of_good, brief.failure_modes, brief.edge_cases)
-    yield [text for texts in fields for text in texts], "the brief is"
+    yield list(model.brief.wanted), "the brief is"
 
 
 def _detect(text: str) -> str | None:
