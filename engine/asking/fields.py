@@ -6,7 +6,6 @@ short phrase well and a sentence badly: so a pack's ``words`` say what its subje
 docs/decisions/002-subjects.md has the measurements.
 """
 
-import itertools
 import math
 import re
 from collections import Counter
@@ -17,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 import regex
 
-from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
+from engine.definitions.scenario_packs import FALLBACK_PACK, Pack, Packs
 from engine.domain.model import Model
 from engine.text.embedding import Vectors, encode, normalise_rows
 from engine.text.words import FUNCTION_WORDS, normalise, split_words, take_opening
@@ -112,7 +111,7 @@ class PackIndex:
 
 def index_packs(packs: Packs) -> PackIndex:
     """Places the packs; they are encoded once for all runs of the process, which takes 2 s of CPU time."""
-    return _index_packs(tuple((name, pack.words, pack.subjects, pack.kinds) for name, pack in packs.packs.items()))
+    return _index_packs(tuple(packs.packs.items()))
 
 
 def name_fields(model: Model) -> list[str]:
@@ -172,19 +171,19 @@ def spread_subjects(
         covered[: len(said)] = np.sort(own_scores[: len(said)], axis=1)[:, -BEST] >= MIN_COVERED
         near_enough = covered[: len(said), None] | (own_scores[: len(said)] >= MIN_NEAR)
         scores[: len(said)][~near_enough] = -np.inf
-    chosen, left = _deal(scores), _leave(proposed, taken)
+    chosen, left = _deal(scores), drop_taken(proposed, taken)
     offered = _assign(index, vectors, left)
     covered |= np.array([bool(its) for its in offered], dtype=bool)
     lacks = not left and (not said or 2 * covered[: len(said)].sum() < len(said))
-    own = _leave(name_subjects(seeds), taken)
+    own = drop_taken(name_subjects(seeds), taken)
     fields = [] if names else [Field("proposed", (left,))]
     for number, name in enumerate(names):
         found = tuple(index.subjects[subject] for subject in chosen[number])
-        itself = own if name == SEEDS else () if covered[number] else _leave([name], taken)
+        itself = own if name == SEEDS else () if covered[number] else drop_taken([name], taken)
         fields.append(Field(name, (offered[number], found, itself), bool(covered[number])))
     fewest = LEAST_SUBJECTS if left else 2 * LEAST_SUBJECTS
     if lacks or sum(len(field.subjects) for field in fields) < fewest:
-        fields.append(Field(REST, (_leave(packs.packs[FALLBACK_PACK].subjects, taken),)))
+        fields.append(Field(REST, (drop_taken(packs.packs[FALLBACK_PACK].subjects, taken),)))
     return keep_once(fields)
 
 
@@ -195,9 +194,9 @@ def list_own_fields(model: Model, packs: Packs, proposed: Sequence[str], taken: 
     """
     own = *name_fields(model), *name_subjects(tuple(seed.text for seed in model.draw_seeds()))
     given = (("proposed", tuple(proposed)), ("the model's own words", own))
-    fields = [Field(name, (_leave(its, taken),)) for name, its in given]
+    fields = [Field(name, (drop_taken(its, taken),)) for name, its in given]
     if sum(len(field.subjects) for field in fields) < 2 * LEAST_SUBJECTS:
-        fields.append(Field(REST, (_leave(packs.packs[FALLBACK_PACK].subjects, taken),)))
+        fields.append(Field(REST, (drop_taken(packs.packs[FALLBACK_PACK].subjects, taken),)))
     return keep_once(fields)
 
 
@@ -229,29 +228,31 @@ def keep_once(fields: Sequence[Field]) -> tuple[Field, ...]:
     return tuple(kept)
 
 
+def drop_taken(subjects: Iterable[str], taken: Collection[str]) -> tuple[str, ...]:
+    """Drops the subjects whose form by ``normalise`` is taken."""
+    return tuple(subject for subject in subjects if normalise(subject) not in taken)
+
+
 @lru_cache(maxsize=2)
-def _index_packs(described: tuple[tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...]) -> PackIndex:
-    every = dict.fromkeys((subject, number) for number, pack in enumerate(described) for subject in pack[2])
-    own = dict(reversed(every))
-    subjects = tuple(own)
+def _index_packs(packs: tuple[tuple[str, Pack], ...]) -> PackIndex:
+    # Of packs that have the same subject the first counts.
+    pack_of = dict(reversed([(item, number) for number, (_, pack) in enumerate(packs) for item in pack.subjects]))
     # The fallback's kinds are everybody's, and say nothing of a field.
-    kinds_of = [pack[3] if pack[0] != FALLBACK_PACK else () for pack in described]
-    spoken = [(pack[0].replace("-", " "), *pack[1], *its) for pack, its in zip(described, kinds_of, strict=True)]
-    kinds = [kind for _, _, _, its in described for kind in its]
-    texts = [*subjects, *(word for words in spoken for word in words), *kinds]
-    vectors = encode(texts)
-    mean = vectors[: len(subjects)].mean(axis=0)
-    placed = normalise_rows(vectors - mean)
-    ends = np.cumsum([len(subjects), *map(len, spoken)])
-    fields = [placed[start:end].mean(axis=0) for start, end in itertools.pairwise(ends)]
+    kinds_of = [() if name == FALLBACK_PACK else pack.kinds for name, pack in packs]
+    spoken = [(name.replace("-", " "), *pack.words, *its) for (name, pack), its in zip(packs, kinds_of, strict=True)]
+    groups = [list(pack_of), *spoken, [kind for _, pack in packs for kind in pack.kinds]]
+    vectors = encode([text for group in groups for text in group])
+    mean = vectors[: len(pack_of)].mean(axis=0)
+    ends = np.cumsum([len(group) for group in groups])
+    subjects, *fields, kinds = np.split(normalise_rows(vectors - mean), ends[:-1])
     return PackIndex(
-        tuple(name for name, _, _, _ in described),
-        subjects,
-        np.array([own[subject] for subject in subjects]),
+        tuple(name for name, _ in packs),
+        tuple(pack_of),
+        np.array(list(pack_of.values())),
         tuple(tuple(f" {normalise(kind)}{end} " for kind in its for end in ("", "s")) for its in kinds_of),
-        placed[: len(subjects)],
-        normalise_rows(np.stack(fields)),
-        placed[ends[-1] :],
+        subjects,
+        normalise_rows(np.stack([rows.mean(axis=0) for rows in fields])),
+        kinds,
         mean,
     )
 
@@ -288,10 +289,6 @@ def _assign(index: PackIndex, fields: Vectors, proposed: Sequence[str]) -> list[
         tuple(subject for subject, its in zip(proposed, nearest, strict=True) if its == number)
         for number in range(len(fields))
     ]
-
-
-def _leave(subjects: Iterable[str], taken: Collection[str]) -> tuple[str, ...]:
-    return tuple(subject for subject in subjects if normalise(subject) not in taken)
 
 
 def _best_run(text: str, frequencies: Counter[str], total: int) -> str:

@@ -8,7 +8,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.asking.fields import LEAST_SUBJECTS, REST, SEEDS, Field, index_packs, list_own_fields, spread_subjects
+from engine.asking.fields import (
+    LEAST_SUBJECTS,
+    REST,
+    SEEDS,
+    Field,
+    drop_taken,
+    index_packs,
+    list_own_fields,
+    spread_subjects,
+)
 from engine.asking.text_subjects import find_text_subjects
 from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
 from engine.domain.model import Length, Model
@@ -16,7 +25,7 @@ from engine.domain.own_texts import MAX_PLANNED
 from engine.domain.samples import Scenario
 from engine.text.formatting import join_words
 from engine.text.language import decide_language
-from engine.text.words import count_words, normalise, split_words
+from engine.text.words import count_words, split_words
 
 # A length of those for all models fits one of whose seeds at least a tenth have it, and the longest half its words.
 # Together such lengths have to cover most seeds, or lengths are made from the seeds.
@@ -163,9 +172,9 @@ def _choose_subjects(
     model: Model, packs: Packs, proposed: Proposal, taken: Collection[str], has_say: bool
 ) -> tuple[tuple[Field, ...], str]:
     said = model.scenarios
-    if left := tuple(subject for subject in said.subjects if normalise(subject) not in taken):
+    if left := drop_taken(said.subjects, taken):
         return (Field("scenarios.subjects", (left,)),), GIVEN
-    if said.pack and (left := tuple(item for item in packs.packs[said.pack].subjects if normalise(item) not in taken)):
+    if said.pack and (left := drop_taken(packs.packs[said.pack].subjects, taken)):
         return (Field(said.pack, (left,)),), _name_pack(said.pack)
     if not has_say:
         return list_own_fields(model, packs, proposed.subjects, taken), "those that the model's own words name"

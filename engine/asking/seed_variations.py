@@ -128,9 +128,7 @@ class SeedRotation:
         self._kept = kept
         self._now: Counter[SeedKey] = Counter()
         self._cells_a_kept = max(1.0, cells_a_kept)
-        self._seeds = {
-            (trait.key, pole): list_usable_seeds(model, trait.key, pole) for trait in model.traits for pole in POLES
-        }
+        self._seeds = {place: list_usable_seeds(model, *place) for place in model.poles}
         self._asked = Counter(asked)
 
     def take(self, trait: Trait, poles: Sequence[Pole], subject: str) -> dict[Pole, Seed]:
@@ -193,11 +191,10 @@ class VoiceCheck:
         self._language = language
         self._seeds: dict[SeedKey, Seed] = {}
         self._spreads: dict[tuple[str, Pole], Vectors] = {}
-        for trait in model.traits:
-            for pole in POLES:
-                seeds = list_usable_seeds(model, trait.key, pole)
-                self._seeds |= {make_seed_key(seed, pole): seed for seed in seeds}
-                self._spreads[trait.key, pole] = measure_spreads([seed.text for seed in seeds], language)
+        for trait, pole in model.poles:
+            seeds = list_usable_seeds(model, trait, pole)
+            self._seeds |= {make_seed_key(seed, pole): seed for seed in seeds}
+            self._spreads[trait, pole] = measure_spreads([seed.text for seed in seeds], language)
 
     def find_drift(self, exemplar: Exemplar) -> str | None:
         """Describes how an exemplar departs from its seed's voice; None if it keeps it, or has no seed there."""

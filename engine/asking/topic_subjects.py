@@ -9,14 +9,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.asking.fields import Field, index_packs, keep_once
+from engine.asking.fields import Field, drop_taken, index_packs, keep_once
 from engine.asking.scenarios import ScenarioPool, TopicSubjects
 from engine.axis.pole_scores import list_pole_names
 from engine.axis.separation import Numbers
 from engine.definitions.scenario_packs import Packs
 from engine.domain.model import Model, Pole, Trait
 from engine.text.embedding import encode
-from engine.text.words import normalise
 
 # Beside what the model names, the subjects of the topic's own pack and of so many that are next nearest to it.
 MORE_PACKS = 4
@@ -59,7 +58,7 @@ def _split(
     """Splits the subjects for a topic; None where its pairs share their subjects, as those of other traits do."""
     given = model.scenarios.subjects
     near, more = _list_pack_fields(model, trait, packs, taken)
-    own = [item for item in given if normalise(item) not in taken] or near.subjects
+    own = drop_taken(given, taken) or near.subjects
     fields = keep_once([*scenario_pool.fields, near, *more])
     subjects = [subject for field in fields for subject in field.subjects]
     scores = _score_subjects(model, trait, subjects)
@@ -102,10 +101,8 @@ def _list_pack_fields(model: Model, trait: Trait, packs: Packs, taken: Collectio
     index = index_packs(packs)
     topic = index.place(_describe_topic(model, trait)).mean(axis=0)
     near = np.argsort(-np.round(index.fields @ topic, 6), kind="stable")[: 1 + MORE_PACKS]
-    own, *more = (
-        Field(name, (tuple(item for item in packs.packs[name].subjects if normalise(item) not in taken),))
-        for name in (index.names[number] for number in near)
-    )
+    names = [index.names[number] for number in near]
+    own, *more = (Field(name, (drop_taken(packs.packs[name].subjects, taken),)) for name in names)
     return own, more
 
 
