@@ -14,7 +14,7 @@ from engine.asking.scenarios import ScenarioPool, TopicSubjects
 from engine.axis.pole_scores import list_pole_names
 from engine.axis.separation import Numbers
 from engine.definitions.scenario_packs import Packs
-from engine.domain.model import Model, Pole, Trait
+from engine.domain.model import Model, Trait
 from engine.text.embedding import encode
 
 # Beside what the model names, the subjects of the topic's own pack and of so many that are next nearest to it.
@@ -90,7 +90,7 @@ def _keep(fields: Sequence[Field], subjects: Collection[str]) -> tuple[Field, ..
 def _score_subjects(model: Model, trait: Trait, subjects: Sequence[str]) -> Numbers:
     """Scores subjects along an axis from what the model's other texts are about to the topic; higher is inside."""
     vectors = encode(subjects)
-    negative = _list_seeds(model, trait, "negative")
+    negative = [seed.text for seed in model.seeds_at(trait.key, "negative")]
     others = encode(negative) if negative else vectors
     axis = encode(_describe_topic(model, trait)).mean(axis=0) - others.mean(axis=0)
     return np.asarray(np.round(vectors @ axis, 6), dtype=np.float64)
@@ -107,9 +107,5 @@ def _list_pack_fields(model: Model, trait: Trait, packs: Packs, taken: Collectio
 
 
 def _describe_topic(model: Model, trait: Trait) -> list[str]:
-    names = list_pole_names(trait, "positive")
-    return [*names, trait.description or trait.name, *_list_seeds(model, trait, "positive")]
-
-
-def _list_seeds(model: Model, trait: Trait, pole: Pole) -> list[str]:
-    return [seed.text for seed in model.seeds_at(trait.key, pole)]
+    seeds = [seed.text for seed in model.seeds_at(trait.key, "positive")]
+    return [*list_pole_names(trait, "positive"), trait.description or trait.name, *seeds]

@@ -83,7 +83,6 @@ def measure_pole_positions(
     positions: dict[str, float] = {}
     for trait, axis in axes.items():
         written = [exemplar for exemplar in exemplars if exemplar.trait == trait and exemplar.text]
-        scores = measure_pole_scores(axis, written, None, embedder)
-        for key, place in scores.items():
+        for key, place in measure_pole_scores(axis, written, None, embedder).items():
             positions[key] = round(1 / (1 + math.exp(-STEEPNESS * max(-20.0, min(20.0, place)))), 4)
     return positions

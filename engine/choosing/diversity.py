@@ -80,7 +80,13 @@ def measure_texts(texts: Sequence[str], embedder: Embedder | None, language: str
 
 def list_orderings(texts: Sequence[str]) -> list[str]:
     """Lists the first texts, each followed by itself with its words in ``SHUFFLES`` random orders."""
-    return [ordering for text in texts[:MOST_TEXTS] for ordering in (text, *_shuffle(text))]
+    listed: list[str] = []
+    for text in texts[:MOST_TEXTS]:
+        words = text.split()
+        # The same text always has the same shuffles.
+        orders = (random.Random(f"{number}/{text}").sample(words, len(words)) for number in range(SHUFFLES))
+        listed += [text, *map(" ".join, orders)]
+    return listed
 
 
 def measure_word_order(texts: Sequence[str], language: str, embedder: Embedder) -> float | None:
@@ -164,10 +170,3 @@ def _round(value: float | None) -> float | None:
 
 def _average_nearest(cosines: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
     return float(np.sort(cosines, axis=1)[:, -NEAREST:].mean())
-
-
-def _shuffle(text: str) -> list[str]:
-    """Shuffles the words, ``SHUFFLES`` times; the same text always has the same shuffles."""
-    words = text.split()
-    orders = [random.Random(f"{number}/{text}").sample(words, len(words)) for number in range(SHUFFLES)]
-    return [" ".join(order) for order in orders]

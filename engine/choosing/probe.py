@@ -65,8 +65,7 @@ class Probe:
     @property
     def error(self) -> float:
         """The standard error that the AUC has by chance."""
-        positives = sum(positive for positive, _ in self.scores)
-        return measure_chance_error(positives, len(self.scores) - positives)
+        return measure_chance_error([positive for positive, _ in self.scores])
 
 
 def probe_trait(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder | None) -> Probe:
@@ -97,20 +96,19 @@ def find_no_poles(exemplars: Sequence[Exemplar], pole_scores: Mapping[str, float
     accepted counts: of texts without poles a choice takes those that seem to have them, up to an AUC of .86.
     """
     positive = [exemplar.pole == "positive" for exemplar in exemplars]
-    texts, positives = len(positive), sum(positive)
-    if min(positives, texts - positives) < MIN_TEXTS:
+    if min(sum(positive), len(positive) - sum(positive)) < MIN_TEXTS:
         return None
     scores = score_held_out(embedder.embed([item.text or "" for item in exemplars]), positive, list_groups(exemplars))
     placed = [pole_scores[exemplar.key] for exemplar in exemplars if exemplar.key in pole_scores]
-    is_placed = len(placed) == texts
+    is_placed = len(placed) == len(exemplars)
     auc = max(rank_auc(values, positive) or 0.0 for values in ([scores, np.array(placed)] if is_placed else [scores]))
-    error = measure_chance_error(positives, texts - positives)
     errors = NO_POLES_ERRORS if is_placed else NO_POLES_ERRORS_ALONE
-    return round(auc, 4) if auc + errors * error < MIN_AUC else None
+    return round(auc, 4) if auc + errors * measure_chance_error(positive) < MIN_AUC else None
 
 
-def measure_chance_error(positives: int, negatives: int) -> float:
-    """The standard error of the AUC of so many texts a pole that nothing tells apart: Mann and Whitney's."""
+def measure_chance_error(positive: Sequence[bool]) -> float:
+    """The standard error of the AUC of texts at these poles that nothing tells apart: Mann and Whitney's."""
+    positives, negatives = sum(positive), len(positive) - sum(positive)
     return math.sqrt((positives + negatives + 1) / (12 * positives * negatives))
 
 
@@ -128,7 +126,7 @@ def list_groups(exemplars: Sequence[Exemplar]) -> list[str]:
 def _list_wrong_side(scores: Numbers, exemplars: Sequence[Exemplar]) -> tuple[str, ...]:
     """Lists the keys of the exemplars that lie by more than ``WRONG_SIDE_MARGIN`` on the other pole's side."""
     signs = [1.0 if exemplar.pole == "positive" else -1.0 for exemplar in exemplars]
-    own = {sign: [at for at, its in zip(scores.tolist(), signs, strict=True) if its == sign] for sign in (1.0, -1.0)}
-    half = (sum(own[1.0]) / len(own[1.0]) - sum(own[-1.0]) / len(own[-1.0])) / 2
-    placed = zip(exemplars, signs, scores.tolist(), strict=True)
+    placed = list(zip(exemplars, signs, scores.tolist(), strict=True))
+    above, below = ([at for _, its, at in placed if its == sign] for sign in (1.0, -1.0))
+    half = (sum(above) / len(above) - sum(below) / len(below)) / 2
     return tuple(item.key for item, sign, at in placed if half > 0 and sign * at / half < -WRONG_SIDE_MARGIN)

@@ -92,35 +92,28 @@ def decide(
     embedder: Embedder,
     only_clear: bool,
 ) -> Decision:
-    """Chooses among all exemplars and looks at the choice again; a pure function that another process can call."""
-    context = make_choice_context(plan, exemplars, judge_aucs, embedder, only_clear)
-    choice, recheck = choose_rechecked(plan, exemplars, context, embedder)
-    no_poles: dict[str, float] = {}
-    # Claims are left out: the encoder sees manner and subject, and not what is said of it.
-    for trait in plan.model.traits if plan.language.encoder_has_say else ():
-        own = [item for item in exemplars if item.is_accepted and item.trait == trait.key]
-        auc = find_no_poles(own, context.pole_scores, embedder) if trait.type != "claim" else None
-        no_poles |= {} if auc is None else {trait.key: auc}
-    return Decision(choice, recheck, context.pole_scores, no_poles)
-
-
-def make_choice_context(
-    plan: Plan, exemplars: Sequence[Exemplar], judge_aucs: Mapping[str, float], embedder: Embedder, only_clear: bool
-) -> ChoiceContext:
-    """Computes pole scores and vectors of all accepted exemplars, for the choice.
+    """Chooses among all exemplars and looks at the choice again; a pure function that another process can call.
 
     Args:
         judge_aucs: by trait key, see ``InContextJudge.measure_aucs``.
     """
+    has_say = plan.language.encoder_has_say
     accepted = [exemplar for exemplar in exemplars if exemplar.is_accepted]
     pole_scores: dict[str, float] = {}
+    no_poles: dict[str, float] = {}
     for trait in plan.model.traits:
         own = [exemplar for exemplar in accepted if exemplar.trait == trait.key]
-        pole_scores |= measure_pole_scores(plan.axes.get(trait.key), own, judge_aucs.get(trait.key), embedder)
-    seen = accepted if plan.language.encoder_has_say else []
+        placed = measure_pole_scores(plan.axes.get(trait.key), own, judge_aucs.get(trait.key), embedder)
+        pole_scores |= placed
+        # Claims are left out: the encoder sees manner and subject, and not what is said of it.
+        if has_say and trait.type != "claim" and (auc := find_no_poles(own, placed, embedder)) is not None:
+            no_poles[trait.key] = auc
+    seen = accepted if has_say else []
     vectors = embedder.embed([exemplar.text or "" for exemplar in seen])
     by_key = dict(zip((exemplar.key for exemplar in seen), vectors, strict=True))
-    return ChoiceContext(pole_scores, by_key, only_clear=only_clear)
+    context = ChoiceContext(pole_scores, by_key, only_clear=only_clear)
+    choice, recheck = choose_rechecked(plan, exemplars, context, embedder)
+    return Decision(choice, recheck, pole_scores, no_poles)
 
 
 def recheck_choice(plan: Plan, choice: Choice, embedder: Embedder) -> Recheck:

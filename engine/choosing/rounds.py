@@ -194,36 +194,24 @@ class Rounds:
         return tuple(sentences)
 
     def explain_untold(self, status: str = "rejected") -> dict[str, str]:
-        """Explains for each trait of which surely nothing tells the poles apart, and no judge either, what to do.
-
-        Returns:
-            The sentences by trait key.
-        """
-        kept = {
-            probe.trait: f", {probe.auc:.2f} in those kept" for probe in self.recheck.probes if probe.auc is not None
-        }
+        """Explains by trait key what to do where surely nothing tells the poles apart, and no judge confirms them."""
+        kept = {item.trait: f", {item.auc:.2f} in those kept" for item in self.recheck.probes if item.auc is not None}
         sentences = {}
         for key, auc in self._no_poles.items():
-            trait = self.plan.model.trait(key)
             came = [item for item in self.exemplars if item.trait == key and item.is_accepted]
             if self.judge_aucs.get(key, 0.0) < MIN_AUC and not any(item.votes for item in came):
-                poles = " from ".join(trait.label(pole) for pole in POLES)
+                poles = " from ".join(map(self.plan.model.trait(key).label, POLES))
                 found = f"AUC {auc:.2f} in all {len(came)} texts that came and broke no rule{kept.get(key, '')}"
                 said = f"{key}: {NOTHING_TELLS} {poles} ({found}): a scorer learns nothing from them"
                 sentences[key] = f"{said}. {capitalise(self._say_how_to_sharpen(key, status))}"
         return sentences
 
     def warn_of_untold(self, status: str) -> dict[str, str]:
-        """Warns of each trait of which nothing surely tells the poles apart, or the probe hardly those of the choice.
-
-        Returns:
-            The sentences by trait key.
-        """
+        """Warns by trait key where surely nothing tells the poles apart, or the probe hardly those of the choice."""
         sentences = self.explain_untold(status)
         for probe in self.recheck.probes:
             if probe.is_untold and probe.trait not in sentences:
-                trait, auc = self.plan.model.trait(probe.trait), probe.auc or 0.0
-                poles = " and ".join(trait.label(pole) for pole in POLES)
+                auc, poles = probe.auc or 0.0, " and ".join(map(self.plan.model.trait(probe.trait).label, POLES))
                 told = f"told apart {probe.told_apart}".replace("told apart hardly", "hardly told apart")
                 is_sure = auc + NO_POLES_ERRORS_ALONE * probe.error < MIN_PROBE_AUC
                 few = "" if is_sure else ", which so few may have by chance"

@@ -133,7 +133,7 @@ def measure_chance(counts: Mapping[Pole, int], sizes: Mapping[Pole, int]) -> flo
 def _check_features(trait: str, exemplars: Sequence[Exemplar], embedder: Embedder | None) -> Iterator[Shortcut]:
     """Finds the features of texts whose AUC lies further from chance than the error of Mann and Whitney's statistic."""
     positive = [exemplar.pole == "positive" for exemplar in exemplars]
-    error = measure_chance_error(sum(positive), len(positive) - sum(positive))
+    error = measure_chance_error(positive)
     for kind, what, scores in _score_features(exemplars, positive, embedder):
         auc = rank_auc(scores, positive) or 0.0
         pole: Pole = "positive" if auc > 0.5 else "negative"

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from engine.choosing.diversity import measure_texts
-from engine.domain.model import POLES, Model, Pole
+from engine.domain.model import Model, Pole
 from engine.domain.samples import Row
 from engine.domain.verdict import PoleVariety
 from engine.errors import InputError
@@ -104,10 +104,9 @@ def measure_standing(model: Model, rows: Sequence[Row], embedder: Embedder) -> t
     """Measures the diversity of the rows that stand, for the gate; how they read was measured for the proposal."""
     asked = embedder if decide_language(model).encoder_has_say else None
     return tuple(
-        PoleVariety(trait.key, pole, measure_texts(own, asked), None)
-        for trait in model.traits
-        for pole in POLES
-        if (own := [row["text"] or "" for row in rows if (row["trait"], row["pole"]) == (trait.key, pole)])
+        PoleVariety(*place, measure_texts(own, asked), None)
+        for place in model.poles
+        if (own := [row["text"] or "" for row in rows if (row["trait"], row["pole"]) == place])
     )
 
 

@@ -93,12 +93,10 @@ def find_other_language(text: str, expected: str) -> str | None:
     Args:
         expected: a tag of BCP 47.
     """
-    letters = _weigh(text)
-    total = sum(letters.values())
-    if total < MIN_LETTERS:
+    if not (letters := _weigh(text)):
         return None
+    total, main = sum(letters.values()), max(letters, key=lambda script: letters[script])
     own = sum(letters.get(script, 0) for script in _list_scripts(expected))
-    main = max(letters, key=lambda script: letters[script])
     if own < MIXED_SHARE * total:
         return _detect(text) or f"{name_script(main)} script"
     if own < MAIN_SHARE * total or count_words(text) < MIN_WORDS:
@@ -130,14 +128,12 @@ def _list_evidence(model: Model) -> Iterator[tuple[list[str], str]]:
 
 
 def _detect(text: str) -> str | None:
-    letters = _weigh(text)
-    total = sum(letters.values())
-    if total < MIN_LETTERS:
+    if not (letters := _weigh(text)):
         return None
     main = max(letters, key=lambda script: letters[script])
     if main in ("Han", "Hiragana", "Katakana"):
         return _tell_han(text)
-    if letters[main] < MAIN_SHARE * total:
+    if letters[main] < MAIN_SHARE * sum(letters.values()):
         return None
     ranks = _rank(text, main)
     if len(ranks) > 1 and count_words(text) < MIN_WORDS_IN_COMMON:
@@ -161,12 +157,13 @@ def _tell_han(text: str) -> str:
 
 
 def _weigh(text: str) -> Mapping[str, int]:
-    """Returns the letters of a text by script, weighted by how much they say; scripts without any are left out."""
+    """Returns the letters of a text by script, weighted by how much they say; nothing for too few."""
     if text.isascii():
-        count = sum(map(str.isalpha, text))
-        return {"Latn": count} if count else {}
-    counts = {script: len(pattern.findall(text)) for script, pattern in _patterns().items()}
-    return {script: count * (DENSE_LETTERS if script in _DENSE else 1) for script, count in counts.items() if count}
+        letters = {"Latn": sum(map(str.isalpha, text))}
+    else:
+        counts = {script: len(pattern.findall(text)) for script, pattern in _patterns().items()}
+        letters = {script: count * (DENSE_LETTERS if script in _DENSE else 1) for script, count in counts.items()}
+    return letters if sum(letters.values()) >= MIN_LETTERS else {}
 
 
 def _rank(text: str, script: str) -> Mapping[str, float]:

@@ -21,7 +21,7 @@ from engine.asking.plan import CellHints, Plan, plan_round
 from engine.asking.prompts import write_chat_prompt, write_plain_prompt
 from engine.choosing.choice import Choice, ChoiceContext, choose_exemplars
 from engine.choosing.probe import Probe
-from engine.choosing.recheck import Recheck, choose_rechecked, make_choice_context, make_hints
+from engine.choosing.recheck import Recheck, choose_rechecked, decide, make_hints
 from engine.choosing.rounds import (
     ADD_SEEDS,
     LEARNED_INSTEAD,
@@ -60,8 +60,8 @@ def plan_of(wanted: int, replacement_rounds: int = 1) -> Plan:
 
 
 def recheck_made(plan: Plan, made: list[Exemplar]) -> tuple[Choice, Recheck]:
-    view = make_choice_context(plan, made, {}, WordVectors(), only_clear=False)
-    return choose_rechecked(plan, made, view, WordVectors())
+    decision = decide(plan, made, {}, WordVectors(), only_clear=False)
+    return decision.choice, decision.recheck
 
 
 def keys(exemplars: list[Exemplar]) -> set[str]:
