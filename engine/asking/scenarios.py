@@ -255,18 +255,13 @@ def _draw_fields(fields: Sequence[Field], key: str, used: Iterable[str]) -> Iter
     """
     # A counter stays as it is.
     counted = Counter(used)
-    heaps = [
-        [
-            (counted[value], tier, _rank(key, value, counted[value]), value)
-            for tier, values in enumerate(its.tiers)
-            for value in values
-        ]
-        for its in fields
-    ]
-    for heap in heaps:
+    heaps, turns = [], []
+    for number, its in enumerate(fields):
+        placed = ((counted[value], tier, value) for tier, values in enumerate(its.tiers) for value in values)
+        heap = [(count, tier, _rank(key, value, count), value) for count, tier, value in placed]
         heapq.heapify(heap)
-    names = [its.name for its in fields]
-    turns = [(heap[0][0], 0, _rank(key, names[number], 0), number) for number, heap in enumerate(heaps)]
+        heaps.append(heap)
+        turns.append((heap[0][0], 0, _rank(key, its.name, 0), number))
     heapq.heapify(turns)
     while turns:
         _, drawn, _, number = turns[0]
@@ -274,7 +269,7 @@ def _draw_fields(fields: Sequence[Field], key: str, used: Iterable[str]) -> Iter
         count, tier, _, value = heap[0]
         yield value
         heapq.heapreplace(heap, (count + 1, tier, _rank(key, value, count + 1), value))
-        heapq.heapreplace(turns, (heap[0][0], drawn + 1, _rank(key, names[number], drawn + 1), number))
+        heapq.heapreplace(turns, (heap[0][0], drawn + 1, _rank(key, fields[number].name, drawn + 1), number))
 
 
 def _rank(key: str, value: str, count: int) -> bytes:

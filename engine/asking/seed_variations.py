@@ -100,12 +100,9 @@ def bound_variation_length(seed: Seed) -> Length:
 
 def count_seed_uses(model: Model, chosen: Iterable[Exemplar] = ()) -> Counter[SeedKey]:
     """Counts the variations of each seed that earlier runs have attached or that are chosen now."""
-    uses: Counter[SeedKey] = Counter()
+    uses = Counter[SeedKey]((item.trait, item.pole, item.seed_sha256) for item in chosen if item.seed_sha256)
     for (trait, quality, seed), count in as_stored(model.attached).count_variations().items():
         uses[trait, "positive" if quality == 1.0 else "negative", seed] += count
-    for exemplar in chosen:
-        if exemplar.seed_sha256:
-            uses[exemplar.trait, exemplar.pole, exemplar.seed_sha256] += 1
     return uses
 
 
