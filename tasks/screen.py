@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from engine.choosing.choice import Choice
 from engine.choosing.rounds import Rounds
 from engine.domain.progress import Progress
-from engine.domain.samples import Exemplar
+from engine.domain.samples import Exemplar, count_reasons
 from engine.domain.votes import count_votes
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.report.wording import count_others, describe_votes
@@ -47,7 +47,7 @@ def _log_choice(rounds: Rounds, choice: Choice, judged: Sequence[Exemplar]) -> N
     for trait, auc in rounds.judge_aucs.items() if rounds.round_no == 1 else ():
         if is_auc_measured(rounds.plan.model, trait):
             logger.info("%s: the judge tells unseen seeds apart with an AUC of %.2f", trait, auc)
-    reasons = choice.count_reasons()
+    reasons = count_reasons(choice.rejected)
     told = {"round": rounds.round_no, "chosen": len(choice.chosen), "rejected": reasons}
     found = ", ".join(f"{name_reason(reason)} {count}" for reason, count in reasons.items()) or "nothing else"
     logger.info(

@@ -90,19 +90,6 @@ class Choice:
         """Lists the chosen exemplars of one trait at one pole."""
         return [exemplar for exemplar in self.chosen if (exemplar.trait, exemplar.pole) == (trait, pole)]
 
-    def count_spare(self) -> int:
-        """Counts the exemplars that are to spare: nothing is wrong with them, and the quota is met without them."""
-        return sum(exemplar.reason == "surplus" for exemplar in self.rejected)
-
-    def count_rejected(self) -> int:
-        """Counts the exemplars that something is wrong with."""
-        return len(self.rejected) - self.count_spare()
-
-    def count_reasons(self) -> dict[Reason, int]:
-        """Counts the rejected exemplars by reason, the most frequent reason first."""
-        counts = Counter(exemplar.reason for exemplar in self.rejected if exemplar.reason)
-        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
 
 def choose_exemplars(plan: Plan, exemplars: Sequence[Exemplar], context: ChoiceContext | None = None) -> Choice:
     """Chooses among all exemplars so far, in cell order; a pure function of its arguments.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -134,6 +135,12 @@ class RunStamp:
     synth_type: SynthType
     effort: Effort
     created_at: datetime
+
+
+def count_reasons(exemplars: Iterable[Exemplar]) -> dict[Reason, int]:
+    """Counts exemplars by reason, what is to spare too: the most frequent reason first, those of one count by name."""
+    counts = Counter(exemplar.reason for exemplar in exemplars if exemplar.reason)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from engine.choosing.rounds import Rounds
 from engine.domain.model import POLES, Model
+from engine.domain.samples import count_reasons
 from engine.domain.verdict import Verdict
 from engine.estimate.estimate import Estimate
 from engine.llm.gateway.budget import RunBudget
@@ -38,7 +39,7 @@ def write_page(
     """Writes the page of a run that has a verdict; ``api_url`` is the HTTP API's address, None if there is none."""
     headline, sentence = map(escape, describe_verdict(rounds, verdict))
     found = () if verdict.success else rounds.explain_shortfall() or verdict.failed
-    reasons = [f"{name_reason(reason)}: {count:,}" for reason, count in rounds.choice.count_reasons().items()]
+    reasons = [f"{name_reason(reason)}: {count:,}" for reason, count in count_reasons(rounds.choice.rejected).items()]
     sections = [
         f"# {rounds.plan.model.handle}: {headline}\n\n**{sentence}**",
         write_next_steps(rounds, verdict, stored, api_url),

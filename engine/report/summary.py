@@ -17,7 +17,7 @@ from engine.asking.scenarios import count_shares
 from engine.axis.pole_scores import measure_pole_positions
 from engine.choosing.rounds import Rounds
 from engine.domain.model import Model, Seed
-from engine.domain.samples import Exemplar, Row, RunStamp, make_id, make_row
+from engine.domain.samples import Exemplar, Row, RunStamp, count_reasons, make_id, make_row
 from engine.domain.verdict import PoleVariety, Verdict
 from engine.domain.votes import count_votes
 from engine.estimate.notes import list_notes
@@ -133,7 +133,7 @@ def make_report_data(
         counts={place: (counts[place], wanted) for place, wanted in rounds.plan.quotas.items()},
         kept=tuple(kept),
         rejected=tuple(rejected),
-        reasons=rounds.choice.count_reasons(),
+        reasons=count_reasons(rounds.choice.rejected),
         votes=count_votes(exemplar.votes for exemplar in rounds.exemplars),
         separations=list_separations(rounds),
         positions={rows[key]: position for key, position in positions.items()},
@@ -215,7 +215,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
         "warnings": list(verdict.warnings),
         "notes": list(report.notes),
         "suites": dict(verdict.suites),
-        "reasons": rounds.choice.count_reasons(),
+        "reasons": count_reasons(rounds.choice.rejected),
         "probe": {
             item.probe.trait: {
                 "auc": item.probe.auc,

@@ -1,6 +1,5 @@
 """Words what came of a run, the same wherever it stands: the headline, the warnings, the reason codes, what to do."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ from engine.choosing.diversity import MIN_TEXTS as VARIETY_FROM
 from engine.choosing.probe import MIN_TEXTS as TOLD_FROM
 from engine.choosing.rounds import NOTHING_TELLS, REPLY_REASONS, Rounds
 from engine.domain.model import POLES, Pole
-from engine.domain.samples import Reason, Row
+from engine.domain.samples import Reason, Row, count_reasons
 from engine.domain.verdict import Verdict
 from engine.domain.votes import VoteCounts, count_votes
 from engine.screening.sense import UNANSWERED
@@ -183,7 +182,9 @@ def describe_made(rounds: Rounds) -> str:
 
 def count_others(choice: Choice) -> str:
     """Counts what was not chosen: “9 rejected, 87 to spare”."""
-    return describe_others(choice.count_rejected(), choice.count_spare())
+    counts = count_reasons(choice.rejected)
+    spare = counts.pop("surplus", 0)
+    return describe_others(sum(counts.values()), spare)
 
 
 def describe_others(rejected: int, spare: int) -> str:
@@ -240,10 +241,9 @@ def _name_unmade(fewest: int) -> str:
 def _explain_hopeless(rounds: Rounds) -> str:
     """Explains a first round of which nothing can be used by its most frequent reason, with two of its replies."""
     rejected = rounds.exemplars
-    counts = Counter(item.reason for item in rejected if item.reason)
-    listed = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    reasons = ", ".join(f"{count:,} {name_reason(reason)}" for reason, count in listed)
-    first = next(reason for reason, _ in listed if reason in REPLY_REASONS)
+    counts = count_reasons(rejected)
+    reasons = ", ".join(f"{count:,} {name_reason(reason)}" for reason, count in counts.items())
+    first = next(reason for reason in counts if reason in REPLY_REASONS)
     told = (item.detail if item.text is None else item.text for item in rejected if item.reason == first)
     quoted = [quote_reply(said) for said in dict.fromkeys(told)][:QUOTED]
     return (
@@ -260,13 +260,13 @@ def _explain_shortfall(rounds: Rounds, lacking: int) -> str:
     after = count_noun(rounds.round_no, "round")
     said = f"{lacking:,} of {count_noun(wanted, 'exemplar')} {'is' if lacking == 1 else 'are'} lacking after {after}"
     others = [item for item in rounds.choice.rejected if shortfall[item.trait, item.pole]]
-    counts = Counter(item.reason for item in others if item.reason)
+    counts = count_reasons(others)
     spare = counts.pop("surplus", 0)
     if not counts and spare:
         return f"{said}; {spare:,} to spare there, but not in pairs: {REMEDIES['surplus']}."
     if not counts:
         return f"{said}, since nothing came back; see the log for what the provider said, and start again."
-    reason, count = min(counts.items(), key=lambda item: (-item[1], item[0]))
+    reason, count = next(iter(counts.items()))
     unread = sum(count_votes([item.votes]).invalid > len(item.votes) / 2 for item in others if item.reason == reason)
     remedy = _FOR_UNREAD_VOTES if unread > count / 2 else REMEDIES[reason]
-    return f"{said}; {counts.total():,} rejected there, {count:,} of them as {name_reason(reason)}: {remedy}."
+    return f"{said}; {sum(counts.values()):,} rejected there, {count:,} of them as {name_reason(reason)}: {remedy}."

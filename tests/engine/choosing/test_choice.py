@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.asking.plan import Plan
 from engine.choosing.choice import MIN_MARGIN, Choice, ChoiceContext, choose_exemplars, keep_earlier_choice
 from engine.domain.model import POLES, Pole
-from engine.domain.samples import Exemplar, Reason
+from engine.domain.samples import Exemplar, Reason, count_reasons
 
 CLARITY: dict[Pole, tuple[str, Pole]] = {pole: ("clarity", pole) for pole in POLES}
 PLACES = {"positive": 1, "negative": -1}
@@ -67,7 +67,7 @@ def test_quota_of_each_trait_is_met_exactly_and_the_rest_is_surplus() -> None:
     assert choice.complete
     assert {0} == {*choice.shortfall.values()}
     assert {"surplus"} == {*reasons_of(choice, [*made[6:10], stray])}
-    assert (7, 0) == (choice.count_spare(), choice.count_rejected())
+    assert {"surplus": 7} == count_reasons(choice.rejected)
 
 
 def test_rejected_exemplar_is_never_chosen_keeps_its_reason_and_is_no_half_of_a_pair() -> None:
@@ -82,7 +82,7 @@ def test_rejected_exemplar_is_never_chosen_keeps_its_reason_and_is_no_half_of_a_
 
     assert list_keys(made[3:]) == list_keys(choice.chosen)
     assert ["too_long", "cell_failed", "surplus"] == [exemplar.reason for exemplar in choice.rejected]
-    assert (1, 2) == (choice.count_spare(), choice.count_rejected())
+    assert {"cell_failed": 1, "surplus": 1, "too_long": 1} == count_reasons(choice.rejected)
 
 
 def test_whole_pairs_are_taken_before_half_ones_which_fill_up_in_cell_order() -> None:
@@ -278,9 +278,9 @@ def test_choice_that_is_kept_gives_the_later_reasons_to_the_rest() -> None:
 
 def test_reasons_are_counted_from_the_most_frequent() -> None:
     reasons: list[Reason] = ["refused", "too_long", "too_long", "duplicate"]
-    choice = Choice((), tuple(make_exemplar(None, reason=reason) for reason in reasons), frozenset(), {})
+    rejected = [make_exemplar(None, reason=reason) for reason in reasons]
 
-    assert [("too_long", 2), ("duplicate", 1), ("refused", 1)] == list(choice.count_reasons().items())
+    assert [("too_long", 2), ("duplicate", 1), ("refused", 1)] == list(count_reasons(rejected).items())
 
 
 @pytest.mark.parametrize("strict", [False, True])

@@ -21,7 +21,7 @@ from engine.choosing.probe import Probe
 from engine.choosing.recheck import Recheck
 from engine.choosing.rounds import LOOK_AT_SEEDS, MORE_SEEDS, REPLY_REASONS, Rounds
 from engine.domain.model import POLES, Attached, Seed, TraitType
-from engine.domain.samples import Exemplar, Reason
+from engine.domain.samples import Exemplar, Reason, count_reasons
 
 OTHER = [Attached("clarity", f"text {number}", 1.0, "a shed") for number in range(3)]
 EIGHT_SEEDS = tuple(Seed("clarity", f"text {at}", float(at % 2), "samples.jsonl:1") for at in range(16))
@@ -95,7 +95,7 @@ def test_what_lacks_is_explained_with_its_reasons_and_counted() -> None:
 
     assert positive.startswith("clarity, positive (Clear): 0 of 2, 2 lacking after 1 round. 3 rejected: 2 × ")
     assert negative.endswith("Nothing came back for it.")
-    assert {"too_short": 2, "cell_failed": 1} == rounds.choice.count_reasons()
+    assert {"too_short": 2, "cell_failed": 1} == count_reasons(rounds.choice.rejected)
     assert {("clarity", pole): 0 for pole in POLES} == rounds.count_kept()
 
 
