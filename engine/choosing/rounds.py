@@ -24,7 +24,7 @@ from engine.screening.sense import SenseTrial
 from engine.store.earlier.samples import as_stored
 from engine.system.worker_process import RunHeavy
 from engine.text.embedding import Embedder
-from engine.text.formatting import capitalise, count_noun, name_reason
+from engine.text.formatting import capitalise, count_noun, describe_others, name_reason
 
 # The share of the quota that one round may replace: a word that most texts of a pole have would otherwise make a round
 # ask for the whole quota once more.
@@ -282,8 +282,9 @@ def _without_pools(plan: Plan) -> Plan:
     """Returns the plan without samples that do not affect the choice: a model may have a million, and it is pickled."""
     variations = as_stored(plan.model.attached).list_variations()
     seeds = plan.model.seeds if plan.synth_type == "diversify" else ()
-    model = replace(plan.model, seeds=seeds, texts=OwnTexts(), attached=variations)
-    model = replace(model, reviewed=(), held_out=(), proposed=())
+    model = replace(
+        plan.model, seeds=seeds, attached=variations, texts=OwnTexts(), reviewed=(), held_out=(), proposed=()
+    )
     return replace(plan, model=model)
 
 
@@ -297,6 +298,5 @@ def _explain_reasons(rejected: Sequence[Exemplar]) -> str:
         # The provider's message is only in the log: a set that is made again from kept replies does not have it.
         said = "the call failed for good" if reason == "cell_failed" else example.detail or example.text or "no text"
         parts.append(f"{count} × {name_reason(reason)} (such as: {said[:120]})")
-    spare = counts["surplus"]
-    others = f"{len(rejected) - spare:,} rejected" + (f", {spare:,} to spare" if spare else "")
-    return f"{others}: " + "; ".join(parts) + "."
+    others = describe_others(len(rejected) - counts["surplus"], counts["surplus"])
+    return f"{others}: {'; '.join(parts)}."

@@ -137,7 +137,7 @@ def _check_features(trait: str, exemplars: Sequence[Exemplar], embedder: Embedde
     for kind, what, scores in _score_features(exemplars, positive, embedder):
         auc = rank_auc(scores, positive) or 0.0
         pole: Pole = "positive" if auc > 0.5 else "negative"
-        # Where nothing tells the poles apart, an axis places them the wrong way round.
+        # An axis of subjects tells the poles apart only where it places them the right way round.
         if abs(auc - 0.5) >= FEATURE_ERRORS * error and (kind != "subject" or pole == "positive"):
             words = match_lengths(exemplars) if kind == "length" else (0, 0)
             yield Shortcut(trait, kind, what, pole, round(max(auc, 1 - auc), 4), words)

@@ -12,7 +12,7 @@ from engine.domain.samples import Reason, Row, count_reasons
 from engine.domain.verdict import Verdict
 from engine.domain.votes import VoteCounts, count_votes
 from engine.screening.sense import UNANSWERED
-from engine.text.formatting import capitalise, count_noun, join_words, name_reason, quote_reply
+from engine.text.formatting import capitalise, count_noun, describe_others, join_words, name_reason, quote_reply
 
 NOTHING_ATTACHED = "nothing attached"
 # Pairs of texts of a trait that are shown before all figures.
@@ -185,11 +185,6 @@ def count_others(choice: Choice) -> str:
     counts = count_reasons(choice.rejected)
     spare = counts.pop("surplus", 0)
     return describe_others(sum(counts.values()), spare)
-
-
-def describe_others(rejected: int, spare: int) -> str:
-    """Describes what was not chosen; what is to spare was not rejected, since nothing is wrong with it."""
-    return f"{rejected:,} rejected, {spare:,} to spare" if spare else f"{rejected:,} rejected"
 
 
 def pick_pairs(rows: Iterable[Mapping[str, Any]], trait: str) -> list[Mapping[Pole, str]]:

@@ -47,6 +47,11 @@ def name_reason(code: str) -> str:
     return "to spare" if code == "surplus" else code.replace("_", " ")
 
 
+def describe_others(rejected: int, spare: int) -> str:
+    """Describes what was not chosen; what is to spare was not rejected, since nothing is wrong with it."""
+    return f"{rejected:,} rejected, {spare:,} to spare" if spare else f"{rejected:,} rejected"
+
+
 def shorten(text: str, most_chars: int) -> str:
     """Cuts a text at so many characters, with “…” as the last of them."""
     return text if len(text) <= most_chars else f"{text[: most_chars - 1]}…"
