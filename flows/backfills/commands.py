@@ -6,22 +6,9 @@ from typing import Annotated
 
 import typer
 
+from flows.cli import options
 from flows.cli.in_process import quiet_libraries, run_in_process, starting_server
-from flows.cli.options import (
-    MAKE,
-    BatchOption,
-    EffortOption,
-    ForceOption,
-    GlobOption,
-    HandlesArgument,
-    NamespaceOption,
-    PerPoleOption,
-    RefreshOption,
-    StrictOption,
-    SynthTypeOption,
-    VerboseOption,
-    json_option,
-)
+from flows.cli.options import MAKE
 
 app = typer.Typer()
 
@@ -29,9 +16,9 @@ app = typer.Typer()
 @app.command("backfill", rich_help_panel=MAKE, epilog="Example: exemplars backfill --namespace u22a8 --max-cost-usd 20")
 def backfill_command(
     context: typer.Context,
-    handles: HandlesArgument = None,
-    namespace: NamespaceOption = None,
-    glob: GlobOption = None,
+    handles: options.HandlesArgument = None,
+    namespace: options.NamespaceOption = None,
+    glob: options.GlobOption = None,
     only_lacking: Annotated[
         bool,
         typer.Option(
@@ -39,19 +26,19 @@ def backfill_command(
             help="Fill up: only drafts that are short of the effort's number, and only by that.",
         ),
     ] = False,
-    synth_type: SynthTypeOption = "from_traits",
-    effort: EffortOption = None,
-    force: ForceOption = False,
-    strict: StrictOption = False,
+    synth_type: options.SynthTypeOption = "from_traits",
+    effort: options.EffortOption = None,
+    force: options.ForceOption = False,
+    strict: options.StrictOption = False,
     models_at_once: Annotated[int, typer.Option(min=1, max=64, help="Models worked on at a time.")] = 8,
     max_cost_usd: Annotated[
         float | None, typer.Option(min=0.01, max=1e6, help="The most that all models together may cost, in USD.")
     ] = None,
-    per_pole: PerPoleOption = None,
-    refresh: RefreshOption = False,
-    batch: BatchOption = "none",
-    as_json: Annotated[bool, json_option("the counts of models by state")] = False,
-    verbose: VerboseOption = False,
+    per_pole: options.PerPoleOption = None,
+    refresh: options.RefreshOption = False,
+    batch: options.BatchOption = "none",
+    as_json: Annotated[bool, options.json_option("the counts of models by state")] = False,
+    verbose: options.VerboseOption = False,
 ) -> None:
     """Make samples for many models. Skips those that have a set; one that fails does not stop the others."""
     quiet_libraries(verbose)

@@ -21,40 +21,18 @@ from engine.domain.run_request import RunRequest
 from engine.errors import GateError, InputError
 from engine.settings import read_settings
 from engine.system.importing import importing
-from flows.authoring.commands import app as authoring_app
-from flows.backfills.commands import app as backfills_app
-from flows.batches.commands import app as batches_app
-from flows.catalogue.commands import app as catalogue_app
+from flows.authoring import commands as authoring
+from flows.backfills import commands as backfills
+from flows.batches import commands as batches
+from flows.catalogue import commands as catalogue
+from flows.cli import models, options, provider, store
 from flows.cli.in_process import MAIN_JOB, quiet_libraries, run_in_process, starting_server
-from flows.cli.models import app as models_app
-from flows.cli.options import (
-    GROUPS,
-    HAND_ON,
-    KEEP,
-    MAKE,
-    BatchOption,
-    EffortOption,
-    ForceOption,
-    GlobOption,
-    HandleArgument,
-    HandlesArgument,
-    JsonOption,
-    NamespaceOption,
-    OnlyLackingOption,
-    PerPoleOption,
-    RefreshOption,
-    StrictOption,
-    SynthTypeOption,
-    VerboseOption,
-    json_option,
-)
-from flows.cli.provider import app as provider_app
-from flows.cli.store import app as store_app
+from flows.cli.options import GROUPS, HAND_ON, KEEP, MAKE
 from flows.exit_codes import run_app
-from flows.export.commands import app as export_app
-from flows.judging.commands import app as judging_app
-from flows.origin.commands import app as origin_app
-from flows.review.commands import app as review_app
+from flows.export import commands as export
+from flows.judging import commands as judging
+from flows.origin import commands as origin
+from flows.review import commands as review
 
 
 class _Commands(TyperGroup):
@@ -86,19 +64,19 @@ def describe(
 @app.command("synthesize", rich_help_panel=MAKE, epilog="Example: exemplars synthesize u22a8.technical-writing")
 def synthesize_command(
     context: typer.Context,
-    handle: HandleArgument,
-    synth_type: SynthTypeOption = "from_traits",
-    effort: EffortOption = None,
+    handle: options.HandleArgument,
+    synth_type: options.SynthTypeOption = "from_traits",
+    effort: options.EffortOption = None,
     review: Annotated[
         bool, typer.Option("--review", help="Attach nothing before you decide with `exemplars review`.")
     ] = False,
-    as_json: Annotated[bool, json_option("run_id, status, samples, report")] = False,
-    verbose: VerboseOption = False,
-    only_lacking: OnlyLackingOption = False,
-    strict: StrictOption = False,
-    per_pole: PerPoleOption = None,
-    refresh: RefreshOption = False,
-    batch: BatchOption = "none",
+    as_json: Annotated[bool, options.json_option("run_id, status, samples, report")] = False,
+    verbose: options.VerboseOption = False,
+    only_lacking: options.OnlyLackingOption = False,
+    strict: options.StrictOption = False,
+    per_pole: options.PerPoleOption = None,
+    refresh: options.RefreshOption = False,
+    batch: options.BatchOption = "none",
 ) -> None:
     """Make samples for one model, check them, and attach them where nothing critical is found."""
 
@@ -128,11 +106,11 @@ def synthesize_command(
 @app.command("try", rich_help_panel=MAKE, epilog="Example: exemplars try u22a8.technical-writing")
 def try_command(
     context: typer.Context,
-    handle: HandleArgument,
-    synth_type: SynthTypeOption = "from_traits",
-    effort: EffortOption = "low",
-    per_pole: PerPoleOption = 3,
-    verbose: VerboseOption = False,
+    handle: options.HandleArgument,
+    synth_type: options.SynthTypeOption = "from_traits",
+    effort: options.EffortOption = "low",
+    per_pole: options.PerPoleOption = 3,
+    verbose: options.VerboseOption = False,
 ) -> None:
     """Make three texts a pole, to see what the prompts make: here and as a page. Attaches and keeps nothing."""
     from engine.definitions.effort import write_first_look
@@ -165,17 +143,17 @@ def try_command(
 @app.command("plan", rich_help_panel=MAKE, epilog="Example: exemplars plan u22a8.technical-writing --effort low")
 def plan_command(
     context: typer.Context,
-    handles: HandlesArgument = None,
-    synth_type: SynthTypeOption = "from_traits",
-    effort: EffortOption = None,
+    handles: options.HandlesArgument = None,
+    synth_type: options.SynthTypeOption = "from_traits",
+    effort: options.EffortOption = None,
     prompts: Annotated[int, typer.Option(min=0, help="How many prompts of each kind to show, of one model.")] = 2,
-    as_json: JsonOption = False,
-    only_lacking: OnlyLackingOption = False,
-    per_pole: PerPoleOption = None,
-    namespace: NamespaceOption = None,
-    glob: GlobOption = None,
-    force: ForceOption = False,
-    refresh: RefreshOption = False,
+    as_json: options.JsonOption = False,
+    only_lacking: options.OnlyLackingOption = False,
+    per_pole: options.PerPoleOption = None,
+    namespace: options.NamespaceOption = None,
+    glob: options.GlobOption = None,
+    force: options.ForceOption = False,
+    refresh: options.RefreshOption = False,
 ) -> None:
     """Show what a run would do: prompts, calls, tokens, cost and minutes; of many models the sum, as a backfill's.
 
@@ -236,17 +214,10 @@ def mcp_command(
         sessions.serve_stdio(settings)
 
 
-app.add_typer(authoring_app)
-app.add_typer(provider_app)
-app.add_typer(backfills_app)
-app.add_typer(judging_app)
-app.add_typer(review_app)
-app.add_typer(origin_app)
-app.add_typer(export_app)
-app.add_typer(catalogue_app)
-app.add_typer(store_app)
-app.add_typer(batches_app, name="batches", rich_help_panel=KEEP)
-app.add_typer(models_app, name="models", rich_help_panel=KEEP)
+for feature in (authoring, provider, backfills, judging, review, origin, export, catalogue, store):
+    app.add_typer(feature.app)
+app.add_typer(batches.app, name="batches", rich_help_panel=KEEP)
+app.add_typer(models.app, name="models", rich_help_panel=KEEP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
