@@ -8,7 +8,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -19,13 +19,18 @@ _FIELDS: ContextVar[Mapping[str, object]] = ContextVar("exemplars.log_context", 
 
 
 @contextmanager
-def log_context(**fields: object) -> Iterator[None]:
-    """Adds fields to every log line that is written inside the block, or by tasks and threads started in it."""
-    token = _FIELDS.set({**_FIELDS.get(), **fields})
+def holding(variable: ContextVar[Result], value: Result) -> Iterator[None]:
+    """The variable has the value inside the block, and in tasks and threads started in it."""
+    token = variable.set(value)
     try:
         yield
     finally:
-        _FIELDS.reset(token)
+        variable.reset(token)
+
+
+def log_context(**fields: object) -> AbstractContextManager[None]:
+    """Adds fields to every log line that is written inside the block, or by tasks and threads started in it."""
+    return holding(_FIELDS, {**_FIELDS.get(), **fields})
 
 
 def add_log_context(**fields: object) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from engine.llm.gateway.budget import Budget
 from engine.llm.gateway.model_gateway import SharedModels
 from engine.llm.replies.changes import SharedLimit
 from engine.settings import Settings
+from engine.system.concurrency import holding
 from engine.system.worker_process import WorkerProcess
 from engine.text.formatting import count_noun, format_cost
 from flows.observability.logs import Logger
@@ -138,14 +139,12 @@ async def open_backfill_resources(
     with ExitStack() as opened:
         run_heavy = OWN_WORKER.get() or opened.enter_context(WorkerProcess(logger.warning, prepare_worker)).run
         shared = opened.enter_context(SharedModels(calls_at_once, settings.patience_seconds, budget, logger.warning))
-        async with open_run_resources(
-            settings, logger, run_heavy, shared, lambda handle: examine(settings, request, handle).skip_reason
-        ) as resources:
-            token = SHARED.set(resources)
-            try:
+        async with open_run_resources(settings, logger, run_heavy) as own:
+            resources = replace(
+                own, shared=shared, find_skip_reason=lambda handle: examine(settings, request, handle).skip_reason
+            )
+            with holding(SHARED, resources):
                 yield resources
-            finally:
-                SHARED.reset(token)
 
 
 def make_shared_budget(

@@ -22,6 +22,7 @@ from engine.estimate.estimate import OTHER_SECONDS, Amount, Estimate, add_amount
 from engine.estimate.planned_run import PlannedRun
 from engine.llm.embedded.embedded_models import is_embedded
 from engine.settings import Settings
+from engine.system.concurrency import holding
 from engine.text.formatting import count_noun, format_cost, format_seconds, name_some
 from flows.backfills.worker import TELL
 from flows.cli.console import make_console, make_live, make_table, say_reading
@@ -230,15 +231,12 @@ class BackfillProgress:
             live: whether a line at the foot of a terminal follows.
             typed: the command, by which an interruption says how to go on.
         """
-        told = TELL.set(self.tell)
+        drawn = make_live(self._console, lambda: Text(self.describe(time.monotonic()), style="bold"))
         try:
-            drawn = make_live(self._console, lambda: Text(self.describe(time.monotonic()), style="bold"))
-            with drawn if live and self._console.is_terminal else nullcontext():
+            with holding(TELL, self.tell), drawn if live and self._console.is_terminal else nullcontext():
                 yield
         except RunInterruptedError as error:
             raise RunInterruptedError(f"{error}. {self.describe_models()}. To go on: {typed}") from error
-        finally:
-            TELL.reset(told)
 
     def describe_models(self) -> str:
         """“3 of 12 models are done, 1 of them failed”."""

@@ -34,7 +34,7 @@ from engine.report.wording import EXPLANATIONS, mark_rejected, pick_pairs
 from engine.run.job import Job
 from engine.store.changes import read_table
 from engine.store.layout import REJECTED, SAMPLES, VERDICT
-from engine.system.concurrency import repeating_in_thread
+from engine.system.concurrency import holding, repeating_in_thread
 from engine.system.filesystem import read_bytes
 from engine.text.formatting import capitalise, count_noun, describe_others, name_reason
 from flows.cli.console import make_console, make_live
@@ -98,13 +98,9 @@ def watch(job: Job) -> Iterator[None]:
     """Shows the events of the run inside the block."""
     console = make_console(stderr=True)
     progress = RunProgress(job, console)
-    heard = LISTENER.set(progress)
-    try:
-        silence = repeating_in_thread(progress.break_silence, INTERVAL_SECONDS)
-        with make_live(console, progress.draw) if console.is_terminal else silence:
-            yield
-    finally:
-        LISTENER.reset(heard)
+    silence = repeating_in_thread(progress.break_silence, INTERVAL_SECONDS)
+    with holding(LISTENER, progress), make_live(console, progress.draw) if console.is_terminal else silence:
+        yield
 
 
 def _word(event: Event) -> str:

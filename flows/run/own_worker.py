@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from engine.system.concurrency import holding
 from engine.system.importing import importing
 from engine.system.worker_process import RunHeavy, WorkerProcess, fork_worker
 
@@ -35,12 +36,8 @@ def forking_worker() -> Iterator[None]:
     if child is None:
         yield
         return
-    with WorkerProcess(LOGGER.warning, prepare_worker, child) as worker:
-        token = OWN_WORKER.set(worker.run)
-        try:
-            yield
-        finally:
-            OWN_WORKER.reset(token)
+    with WorkerProcess(LOGGER.warning, prepare_worker, child) as worker, holding(OWN_WORKER, worker.run):
+        yield
 
 
 def prepare_worker() -> None:

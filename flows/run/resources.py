@@ -29,7 +29,7 @@ from flows.observability.logs import Logger
 from flows.run.cancellation import CancellationWatcher
 from flows.run.lease.lease import Lease
 from flows.run.own_worker import OWN_WORKER
-from flows.run.page.artifacts import publish_progress
+from flows.run.page.artifacts import PublishedProgress, show_progress
 from flows.run.rate_limiter import open_rate_limiter
 
 Parameters = ParamSpec("Parameters")
@@ -107,9 +107,9 @@ class RunResources:
     async def publish_progress(self) -> AsyncIterator[Progress]:
         """The progress that the run reports its events to inside the block."""
         forecast = self.forecast
-        async with publish_progress(forecast, as_artifact=self.shared is None) as progress:
+        async with show_progress(forecast) if self.shared is None else nullcontext():
             try:
-                yield progress
+                yield PublishedProgress(forecast)
             finally:
                 keep_speeds(self.settings, forecast.took)
 
@@ -145,11 +145,7 @@ def find_shared() -> RunResources | None:
 
 @asynccontextmanager
 async def open_run_resources(
-    settings: Settings,
-    logger: Logger,
-    run_heavy: RunHeavy | None = None,
-    shared: SharedModels | None = None,
-    find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None,
+    settings: Settings, logger: Logger, run_heavy: RunHeavy | None = None
 ) -> AsyncIterator[RunResources]:
     """Opens the resources for as long as the block runs; see ``RunResources``.
 
@@ -159,4 +155,4 @@ async def open_run_resources(
     with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
         async with open_rate_limiter(settings, logger) as rate_limiter:
             run_heavy = run_heavy or OWN_WORKER.get() or run_here
-            yield RunResources(settings, logger, client, watcher, rate_limiter, run_heavy, shared, find_skip_reason)
+            yield RunResources(settings, logger, client, watcher, rate_limiter, run_heavy)

@@ -62,16 +62,8 @@ class PublishedProgress:
 
 
 @asynccontextmanager
-async def publish_progress(forecast: RunForecast, as_artifact: bool = True) -> AsyncIterator[Progress]:
-    """Inside the block each event is heard, and added up by the forecast.
-
-    Args:
-        as_artifact: whether an artifact of the run page follows the forecast.
-    """
-    progress = PublishedProgress(forecast)
-    if not as_artifact:
-        yield progress
-        return
+async def show_progress(forecast: RunForecast) -> AsyncIterator[None]:
+    """Inside the block an artifact of the run page follows the forecast."""
     shown = None
 
     async def publish() -> None:
@@ -84,7 +76,7 @@ async def publish_progress(forecast: RunForecast, as_artifact: bool = True) -> A
     last = None
     try:
         async with repeating(publish, INTERVAL_SECONDS):
-            yield progress
+            yield
         last = 1.0, "Done"
     except Pause:
         last = 0.0, f"Waits: {forecast.stage}"
