@@ -13,13 +13,13 @@ from typing import Any
 import pandas as pd
 
 from engine.asking.held_out import restrict_to_pool
-from engine.asking.plan import nest_counts
+from engine.asking.plan import nest_poles
 from engine.choosing.diversity import measure_variety
 from engine.choosing.rounds import Rounds
 from engine.domain.model import Model, OwnSuite, SynthType
 from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp, make_sample_table
 from engine.domain.verdict import GATE_SUITES, PoleVariety, Verdict
-from engine.report.summary import make_kept_rows
+from engine.report.summary import make_rows
 from engine.system.importing import importing, importing_when_used
 from expectations.frames import make_sides_frame, make_whole_frame
 from expectations.patterns import find_endless_pattern
@@ -50,11 +50,11 @@ def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> Callable[[], 
     """
     return partial(
         check_model,
-        make_kept_rows(rounds, stamp),
+        make_rows(rounds, stamp, rounds.choice.chosen),
         model,
         stamp.synth_type,
         run_id=stamp.run_id,
-        wanted=rounds.plan.wanted if rounds.plan.lacking is None else nest_counts(rounds.plan.lacking),
+        wanted=rounds.plan.wanted if rounds.plan.lacking is None else nest_poles(rounds.plan.lacking),
         variety=measure_variety(rounds, rounds.embedder),
     )
 

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import TypeVar
 
 from engine.asking.fields import Field
 from engine.asking.scenarios import ScenarioPool, draw_scenarios
@@ -28,6 +29,7 @@ from engine.text.language import ENGLISH, Language, decide_language
 # A weak model cuts 15 % of its replies: as many as this are all useless once in four million rounds by chance.
 MIN_HOPELESS = 8
 
+Value = TypeVar("Value")
 Shortfall = Mapping[tuple[str, Pole], int]
 
 
@@ -161,16 +163,16 @@ def make_plan(
         },
         "seed": seed,
         "prompts": prompts_version,
-        **({} if lacking is None else {"lacking": nest_counts(lacking)}),
+        **({} if lacking is None else {"lacking": nest_poles(lacking)}),
     }
     return Plan(_digest(inputs), model, synth_type, level, scenario_pool, seed, language, lacking)
 
 
-def nest_counts(counts: Shortfall) -> dict[str, dict[str, int]]:
-    """Returns counts by trait key and pole as JSON has them: by trait, then by pole."""
-    nested: dict[str, dict[str, int]] = {}
-    for (trait, pole), count in counts.items():
-        nested.setdefault(trait, {})[pole] = count
+def nest_poles(values: Mapping[tuple[str, Pole], Value]) -> dict[str, dict[str, Value]]:
+    """Returns what there is by trait key and pole as JSON has it: by trait, then by pole."""
+    nested: dict[str, dict[str, Value]] = {}
+    for (trait, pole), value in values.items():
+        nested.setdefault(trait, {})[pole] = value
     return nested
 
 

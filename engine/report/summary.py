@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from engine.asking.held_out import choose_pool
-from engine.asking.plan import digest_definition, digest_meaning, nest_counts
+from engine.asking.plan import digest_definition, digest_meaning, nest_poles
 from engine.asking.prompts import prompts_version
 from engine.asking.scenarios import count_shares
 from engine.axis.pole_scores import measure_pole_positions
 from engine.choosing.rounds import Rounds
 from engine.domain.model import Model, Seed
 from engine.domain.samples import Exemplar, Row, RunStamp, count_reasons, make_id, make_row
-from engine.domain.verdict import PoleVariety, Verdict
+from engine.domain.verdict import Verdict
 from engine.domain.votes import count_votes
 from engine.estimate.notes import list_notes
 from engine.llm.gateway.model_gateway import ModelGateway
@@ -40,9 +40,10 @@ PACKAGES = (
 )
 
 
-def make_kept_rows(rounds: Rounds, stamp: RunStamp) -> list[Row]:
-    """Makes the rows of ``samples.parquet``, in cell order."""
-    return [_make_row(rounds, stamp, exemplar) for exemplar in _in_order(rounds.choice.chosen)]
+def make_rows(rounds: Rounds, stamp: RunStamp, exemplars: Sequence[Exemplar]) -> list[Row]:
+    """Makes rows of exemplars, in cell order: of the chosen ones those of ``samples.parquet``."""
+    ordered = sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))
+    return [_make_row(rounds, stamp, exemplar) for exemplar in ordered]
 
 
 def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> list[Row]:
@@ -50,7 +51,7 @@ def make_rejected_rows(rounds: Rounds, stamp: RunStamp, verdict: Verdict) -> lis
     rejected = list(rounds.choice.rejected)
     if not verdict.success:
         rejected += [replace(exemplar, reason="surplus") for exemplar in rounds.choice.chosen]
-    return [_make_row(rounds, stamp, exemplar) for exemplar in _in_order(rejected)]
+    return make_rows(rounds, stamp, rejected)
 
 
 def make_sample_set(
@@ -65,7 +66,7 @@ def make_sample_set(
     Args:
         until: when the wait for a person ends, of a set that waits for one.
     """
-    kept = make_kept_rows(rounds, stamp)
+    kept = make_rows(rounds, stamp, rounds.choice.chosen)
     rejected = make_rejected_rows(rounds, stamp, verdict)
     model = rounds.plan.model
     attached = kept if verdict.success else []
@@ -93,7 +94,7 @@ def make_sample_set(
             "seed": rounds.plan.seed,
             "level": asdict(rounds.plan.level),
             "checked_beside": list(verdict.beside),
-            **({} if rounds.plan.lacking is None else {"lacking": nest_counts(rounds.plan.lacking)}),
+            **({} if rounds.plan.lacking is None else {"lacking": nest_poles(rounds.plan.lacking)}),
             **({"questions": [asdict(question) for question in model.questions]} if model.questions else {}),
             **({"expectations": {suite.name: suite.sha256 for suite in model.own_suites}} if model.own_suites else {}),
         },
@@ -235,7 +236,12 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
         },
         "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),
         "cost": describe_costs(report.budget, len(rounds.choice.chosen)),
-        "variety": _make_variety_document(verdict.variety),
+        "variety": nest_poles(
+            {
+                (item.trait, item.pole): asdict(item.exemplars) | {"seeds": asdict(item.seeds) if item.seeds else None}
+                for item in verdict.variety
+            }
+        ),
     }
 
 
@@ -244,17 +250,6 @@ def _name_shares(rounds: Rounds) -> list[str]:
     shares = count_shares((item.scenario for item in rounds.choice.chosen), rounds.plan.scenario_pool)
     said = ", ".join(f"{name} {count:,}" for name, count in shares.items())
     return [f"What the texts are about: {said}."] if len(shares) > 1 else []
-
-
-def _make_variety_document(variety: Sequence[PoleVariety]) -> dict[str, dict[str, Any]]:
-    """Returns the diversity figures by trait and pole."""
-    document: dict[str, dict[str, Any]] = {}
-    for item in variety:
-        document.setdefault(item.trait, {})[item.pole] = {
-            **asdict(item.exemplars),
-            "seeds": asdict(item.seeds) if item.seeds else None,
-        }
-    return document
 
 
 def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:
@@ -273,10 +268,6 @@ def _list_prompts(rounds: Rounds, rows: Sequence[Row]) -> Iterator[dict[str, str
         if prompt := rounds.prompts.get(sha256):
             turns = json.dumps(prompt.turns, ensure_ascii=False)
             yield {"prompt_sha256": sha256, "system": prompt.system, "turns": turns, "user": prompt.user}
-
-
-def _in_order(exemplars: Sequence[Exemplar]) -> list[Exemplar]:
-    return sorted(exemplars, key=lambda exemplar: (exemplar.order, exemplar.number))
 
 
 def _find_nearest(rounds: Rounds) -> list[tuple[int, float]]:

@@ -24,9 +24,9 @@ from engine.backfills.targets import BackfillRequest
 from engine.errors import OrchestratorError, RunInterruptedError, StoreError
 from engine.llm.gateway.budget import Budget
 from engine.text.formatting import count_noun
-from flows.backfills.runs import read_runs
 from flows.backfills.worker import BackfillWorker
 from flows.observability.logs import Logger
+from flows.run.flow_runs import read_runs
 from flows.run.labels import PART, STOPPED_AT_LIMIT
 
 DEPLOYMENT = "backfill/on-demand"

@@ -13,7 +13,6 @@ from uuid import UUID
 import httpx
 from prefect import Flow, task
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import ObjectNotFound, Pause, PrefectException
 from prefect.flow_engine import run_flow_async
@@ -37,7 +36,6 @@ from flows.run.own_worker import OWN_WORKER, prepare_worker
 from flows.run.resources import SHARED, RunResources, open_run_resources
 
 TAG = "backfill"
-PAGE = 200
 STOPPED = f"The backfill was stopped. {AGAIN}"
 SPARE_THREADS = 16
 
@@ -114,14 +112,6 @@ async def open_children(client: PrefectClient, flow: Flow[..., Any], count: int)
         # A server that is away is no reason to fail.
         with suppress(httpx.HTTPError, PrefectException):
             await client.set_task_run_state(made.id, Completed(), force=True)
-
-
-async def read_runs(client: PrefectClient, wanted: FlowRunFilter) -> list[FlowRun]:
-    """All flow runs that fit a filter, however many there are: Prefect gives them in pages."""
-    found: list[FlowRun] = []
-    while page := await client.read_flow_runs(flow_run_filter=wanted, limit=PAGE, offset=len(found)):
-        found += page
-    return found
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,9 +11,6 @@ from engine.settings import read_settings
 from engine.text.formatting import count_noun, format_cost
 from flows.cli.in_process import quiet_libraries
 from flows.cli.options import JsonOption
-
-if TYPE_CHECKING:
-    from engine.llm.batches.outbox import BatchRun
 
 app = typer.Typer(no_args_is_help=True, help="List and cancel the calls that wait for a provider's batch.")
 
@@ -34,7 +31,7 @@ def list_command(as_json: JsonOption = False) -> None:
     if as_json:
         told = [asdict(batch) | {"place": json.loads(batch.place), "state": batch.state} for batch in batches]
         waiting = [
-            {"run_id": run.run_id, "handle": run.handle, "queued_at": run.queued_at, "lines": _count_lines(run)}
+            {"run_id": run.run_id, "handle": run.handle, "queued_at": run.queued_at, "lines": run.counts}
             for run in runs
         ]
         print(json.dumps({"batches": told, "runs": waiting}))
@@ -53,7 +50,7 @@ def list_command(as_json: JsonOption = False) -> None:
     if runs:
         table = make_table("run", "model", "since", numbers=("not sent", "sent", "answered", "asked live"))
         for run in runs:
-            numbers = (f"{count:,}" for count in _count_lines(run).values())
+            numbers = (f"{count:,}" for count in run.counts.values())
             table.add_row(*map(Text, (run.run_id, run.handle, format_time(run.queued_at))), *numbers)
         console.print(table)
 
@@ -81,7 +78,3 @@ def cancel_command(
         for batch in batches:
             outbox.cancel(batch)
             print(f"Batch {batch[:12]} is cancelled by the next pass, within five minutes; its runs ask the rest live")
-
-
-def _count_lines(run: "BatchRun") -> dict[str, int]:
-    return {"waits": run.waits, "sent": run.sent, "done": run.done, "live": run.live}

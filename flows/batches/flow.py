@@ -14,11 +14,11 @@ from engine.llm.batches.outbox import DAY_SECONDS, BatchRun, Outbox
 from engine.settings import Settings
 from engine.text.formatting import capitalise, count_noun
 from flows.batches.collect import CLOCK, ask_outbox, collect_once, describe_waiting, keep_collecting
+from flows.run.flow_runs import read_runs
 from flows.run.labels import LIVE_TYPES, PART
 from flows.run.page.artifacts import show_page
 from flows.run.run_events import attending_flow
 
-PAGE = 200
 # How long the outbox keeps a run that Prefect does not know.
 FORGOTTEN_SECONDS = 7 * DAY_SECONDS
 # A backfill queues its models' calls one after the other: they are to go in one file, if it does not take longer.
@@ -104,7 +104,7 @@ async def _start_part(client: PrefectClient, parent: FlowRun | None, runs: Seque
     beside = {"parent_task_run_id": {"any_": [task_run_id] if task_run_id else []}, "tags": {"all_": [PART]}}
     wanted = FlowRunFilter.model_validate(beside | {"state": {"type": {"any_": LIVE_TYPES}}})
     # One that was started by an earlier pass takes them up one after the other.
-    live = await client.read_flow_runs(flow_run_filter=wanted, limit=PAGE)
+    live = await read_runs(client, wanted)
     taken = {handle for part in live for handle in part.parameters["handles"] or ()}
     handles = sorted({str(run.parameters["handle"]) for run in runs} - taken)
     if not handles:
@@ -127,11 +127,8 @@ async def _start_part(client: PrefectClient, parent: FlowRun | None, runs: Seque
 async def _read_flow_runs(client: PrefectClient, runs: Sequence[BatchRun]) -> dict[str, FlowRun]:
     """What Prefect knows of runs and of their backfills, by run id."""
     run_ids = sorted({run.run_id for run in runs} | {run.parent for run in runs if run.parent})
-    found: dict[str, FlowRun] = {}
-    for begin in range(0, len(run_ids), PAGE):
-        wanted = FlowRunFilter.model_validate({"id": {"any_": run_ids[begin : begin + PAGE]}})
-        found |= {str(run.id): run for run in await client.read_flow_runs(flow_run_filter=wanted, limit=PAGE)}
-    return found
+    wanted = FlowRunFilter.model_validate({"id": {"any_": run_ids}})
+    return {str(run.id): run for run in await read_runs(client, wanted)}
 
 
 def _is_over(run: FlowRun) -> bool:

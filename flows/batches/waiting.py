@@ -35,6 +35,7 @@ from engine.settings import Settings
 from engine.text.formatting import count_noun
 from flows.batches.collect import MAY_END, ask_outbox, collect_here, describe_waiting, keep_collecting
 from flows.run.labels import AGAIN
+from flows.run.outcome import get_run_id
 from flows.run.page.artifacts import show_page
 
 
@@ -97,8 +98,8 @@ class Batching:
                     run.run_id,
                 )
             if goes_on and self.run is None:
-                await ask_outbox(self.settings, Outbox.hand_over, old=run.run_id, new=_find_run_id())
-                self.run = replace(run, run_id=_find_run_id())
+                await ask_outbox(self.settings, Outbox.hand_over, old=run.run_id, new=get_run_id())
+                self.run = replace(run, run_id=get_run_id())
             else:
                 await ask_outbox(self.settings, Outbox.end, run_id=run.run_id)
 
@@ -139,7 +140,7 @@ class Batching:
         if self.run is None:
             assert self.job is not None
             self.run = BatchRun(
-                run_id=_find_run_id(),
+                run_id=get_run_id(),
                 plan_id=plan.plan_id,
                 handle=plan.model.handle,
                 effort=plan.level.effort,
@@ -153,7 +154,7 @@ class Batching:
 
 async def open_batching(settings: Settings, wanted: RunRequest) -> Batching:
     """What the run asks by batches, and how far it is with that; where it waited, with the job that it goes on from."""
-    run_id = _find_run_id()
+    run_id = get_run_id()
     if wanted.batch == "none":
         return Batching(settings, wanted)
     found = await ask_outbox(settings, Outbox.find_runs, run_id=run_id)
@@ -197,7 +198,7 @@ async def suspend(said: str, is_child: bool) -> None:
         prefect.exceptions.Pause: it is suspended. It returns where Prefect does not suspend it.
     """
     state: State[None] = Suspended(message=said)
-    run_id = UUID(_find_run_id())
+    run_id = UUID(get_run_id())
     logging.getLogger("prefect.flow_runs").addFilter(_show_as_no_error)
     async with get_client() as client:
         await keep_collecting(client)
@@ -216,7 +217,7 @@ async def _find_waiting(batching: Batching) -> BatchRun:
     assert batching.run is not None
     found = await ask_outbox(batching.settings, Outbox.find_runs, plan_id=batching.run.plan_id)
     for run in found:
-        if run.run_id == _find_run_id():
+        if run.run_id == get_run_id():
             return run
     said = "What this run waited for was cancelled"
     if found:
@@ -229,7 +230,3 @@ def _show_as_no_error(record: logging.LogRecord) -> bool:
     if record.getMessage().startswith("Finished in state Suspended("):
         record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
     return True
-
-
-def _find_run_id() -> str:
-    return str(flow_run.get_id())

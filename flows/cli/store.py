@@ -66,6 +66,7 @@ def detach_command(
     quiet_libraries(verbose=False)
     from engine.store.changes import detach_set, find_detachable
     from engine.store.layout import DETACHED
+    from engine.store.store import count_stored
     from flows.run.lease.slot import keep_runs_out
     from flows.run.set_events import emitting_removals
 
@@ -74,7 +75,7 @@ def detach_command(
     with keep_runs_out(stored.handle, "Nothing was detached"), emitting_removals([stored]):
         detach_set(stored, name_user())
     counts, kept = stored.manifest.get("counts", {}), stored.file(DETACHED)
-    samples = sum(sum(poles.values()) for poles in counts.values())
+    samples = count_stored([stored])
     if as_json:
         facts = {"run_id": stored.run_id, "handle": stored.handle, "pool": stored.manifest.get("pool")}
         print(json.dumps({**facts, "samples": samples, "counts": counts, "kept": kept}))

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun
+
 from engine.definitions.effort import DEFAULT_EFFORT
 from engine.domain.model import Effort
 from flows.run.labels import LIVE_TYPES, SUSPENDED, LeaseLabels, read_lease_labels
@@ -25,6 +29,7 @@ STATUSES: Mapping[str, Status] = {
 ENDED_TYPES = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 # Prefect's server and the HTTP API may stand on hosts whose clocks differ a little.
 DUE_MARGIN = timedelta(seconds=5)
+PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,14 @@ class Run:
     def uses_effort(self, own: Effort | None) -> str:
         """The effort that it uses on a model whose own default is ``own``."""
         return self.effort or own or DEFAULT_EFFORT
+
+
+async def read_runs(client: PrefectClient, wanted: FlowRunFilter) -> list[FlowRun]:
+    """All flow runs that fit a filter, however many there are: Prefect gives them in pages."""
+    found: list[FlowRun] = []
+    while page := await client.read_flow_runs(flow_run_filter=wanted, limit=PAGE, offset=len(found)):
+        found += page
+    return found
 
 
 def read_run(answer: Mapping[str, Any], now: datetime) -> Run:

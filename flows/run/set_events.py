@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL
 
 from engine.errors import StoreError
 from engine.store.sample_set import read_manifest
-from engine.store.store import StoredSet
+from engine.store.store import StoredSet, count_stored
 
 # Then come a set's status, or ``removed``.
 EVENTS = "exemplars.set."
@@ -52,12 +52,8 @@ def emitting_removals(sets: Collection[StoredSet]) -> Iterator[None]:
                 after = StoredSet(stored.folder, {**stored.manifest, **(read_manifest(stored.folder) or {})})
                 # A set that was detached has lost all.
                 left = after.manifest.get("counts", {}) if after.status == "attached" else {}
-                if removed := _count(stored.manifest.get("counts", {})) - _count(left):
+                if removed := count_stored([stored]) - (count_stored([after]) if left else 0):
                     _emit(REMOVED, after, {"counts": left, "removed": removed, "status": after.status})
-
-
-def _count(counts: Mapping[str, Mapping[str, int]]) -> int:
-    return sum(sum(poles.values()) for poles in counts.values())
 
 
 def _emit(name: str, stored: StoredSet, more: Mapping[str, Any]) -> None:

@@ -129,6 +129,11 @@ class BatchRun:
         """Whether its lines have all ended, so that it can go on."""
         return not self.waits and not self.sent
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of its lines are in each state."""
+        return {"waits": self.waits, "sent": self.sent, "done": self.done, "live": self.live}
+
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:

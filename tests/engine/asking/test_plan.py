@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.asking.fields import Field
-from engine.asking.plan import Cell, Plan, make_plan, nest_counts, plan_round
+from engine.asking.plan import Cell, Plan, make_plan, nest_poles, plan_round
 from engine.asking.scenarios import TopicSubjects
 from engine.domain.model import POLES, Attached, Brief, Length, OwnScenarios, Pole
 from engine.domain.own_texts import OwnTexts, TextsFile
@@ -209,4 +209,4 @@ def test_lacking_quotas_are_inputs_of_the_plan_and_the_only_ones_that_it_asks_fo
     assert plans[0].plan_id != plans[1].plan_id
     assert (3, 4) == (plans[0].wanted, whole.wanted)
     assert {("clarity", "positive")} == {(cell.trait, cell.pole) for cell in plan_first(plans[0])}
-    assert nest_counts(lacking) == {"clarity": {"positive": 3, "negative": 0}, "warmth": {"positive": 0, "negative": 0}}
+    assert nest_poles(lacking) == {"clarity": {"positive": 3, "negative": 0}, "warmth": {"positive": 0, "negative": 0}}
