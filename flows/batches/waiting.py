@@ -155,13 +155,10 @@ class Batching:
 async def open_batching(settings: Settings, wanted: RunRequest) -> Batching:
     """What the run asks by batches, and how far it is with that; where it waited, with the job that it goes on from."""
     run_id = get_run_id()
-    if wanted.batch == "none":
-        return Batching(settings, wanted)
-    found = await ask_outbox(settings, Outbox.find_runs, run_id=run_id)
-    if not found:
-        return Batching(settings, wanted)
-    inputs = await ask_outbox(settings, Outbox.read_inputs, run_id=run_id)
-    return Batching(settings, wanted, found[0], read_job(inputs))
+    if wanted.batch != "none" and (found := await ask_outbox(settings, Outbox.find_runs, run_id=run_id)):
+        inputs = await ask_outbox(settings, Outbox.read_inputs, run_id=run_id)
+        return Batching(settings, wanted, found[0], read_job(inputs))
+    return Batching(settings, wanted)
 
 
 async def wait_for_batch(batching: Batching, progress: Progress, here: bool) -> None:

@@ -3,7 +3,7 @@
 import json
 from contextlib import nullcontext
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,9 +11,6 @@ from engine.errors import InputError, RunInterruptedError
 from engine.settings import read_settings
 from engine.text.formatting import count_noun
 from flows.cli.options import HAND_ON, HandleArgument, RunOption, json_option
-
-if TYPE_CHECKING:
-    from engine.export.formats import Export
 
 app = typer.Typer()
 
@@ -37,10 +34,18 @@ def export_command(
     as_json: Annotated[bool, json_option("handle, format, to, pools, runs, samples, left_out, source")] = False,
 ) -> None:
     """Write a model's attached samples for another program. Nothing is at PATH before it is whole."""
-    from engine.export.formats import export_samples
+    from engine.export.formats import FORMATS, export_samples
 
     export = export_samples(read_settings(), handle, to, format_name, pool, run, force)
-    print(json.dumps(asdict(export)) if as_json else _describe_export(export))
+    if as_json:
+        print(json.dumps(asdict(export)))
+        return
+    of = f"{count_noun(export.samples, 'sample')} of {count_noun(export.runs, 'run')}"
+    print(f"Exported from {handle}: {of}, pool {' and '.join(export.pools)}: {export.to}")
+    _say_left_out(export.left_out)
+    print(FORMATS[export.format].use.replace("{handle}", handle))
+    if export.source:
+        print(f"\n{export.source}".rstrip("\n"))
 
 
 @app.command("push", rich_help_panel=HAND_ON, epilog="Example: exemplars push acme.reviews --to https://example.org/v1")
@@ -91,22 +96,9 @@ def push_command(
         print(json.dumps({"handle": handle, "to": url, "runs": runs, "sent": sent, "left_out": left_out}))
         return
     print(f"Pushed {count_noun(sent, 'sample')} of {count_noun(runs, 'run')} of {handle} to {url}")
-    if left_out:
-        print(_describe_left_out(left_out))
+    _say_left_out(left_out)
 
 
-def _describe_left_out(count: int) -> str:
-    return f"Left out: {count_noun(count, 'sample')} of traits that the model no longer has."
-
-
-def _describe_export(export: "Export") -> str:
-    from engine.export.formats import FORMATS
-
-    of = (
-        f"{count_noun(export.samples, 'sample')} of {count_noun(export.runs, 'run')}, pool {' and '.join(export.pools)}"
-    )
-    lines = [f"Exported from {export.handle}: {of}: {export.to}"]
-    if export.left_out:
-        lines.append(_describe_left_out(export.left_out))
-    lines.append(FORMATS[export.format].use.replace("{handle}", export.handle))
-    return "\n".join([*lines, *(["", export.source.rstrip("\n")] if export.source else [])])
+def _say_left_out(count: int) -> None:
+    if count:
+        print(f"Left out: {count_noun(count, 'sample')} of traits that the model no longer has.")
