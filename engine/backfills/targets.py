@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -59,7 +59,7 @@ class BackfillRequest:
 
     def ask_for(self, handle: str) -> RunRequest:
         """What the run of one of the models is asked for."""
-        return RunRequest.take({**asdict(self), "handle": handle})
+        return RunRequest.take({item.name: getattr(self, item.name) for item in fields(self)} | {"handle": handle})
 
     def to_parameters(self) -> dict[str, Any]:
         """The parameters of a flow run that is asked for the same."""

@@ -64,7 +64,7 @@ class Envelope:
             pass
         except (Exception, asyncio.CancelledError) as error:
             refusal = translate_error(error)
-            if refusal.status == 500 or status:
+            if refusal.status == 500 or (status and isinstance(error, Exception)):
                 LOGGER.exception("%s failed", request_id, extra={"request_id": request_id})
             # Where a response has begun already, uvicorn closes it unfinished.
             if status is None:

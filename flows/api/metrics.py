@@ -44,7 +44,7 @@ LOGGER = logging.getLogger("flows.api")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 CHOSEN_BY = "EXEMPLARS_METRICS_PORT (0 takes a free port) and EXEMPLARS_API_HOST"
 # The pause between two looks: at least so many seconds, and so many times what the last one took.
-PREFECT_PAUSE_SECONDS, STORE_PAUSE_SECONDS, PAUSE_TIMES = 30.0, 60.0, 10.0
+PREFECT_PAUSE_SECONDS, STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES = 30.0, 60.0, 10.0
 # Name, what it tells, and its label if it has one.
 GAUGES = (
     ("store_up", "1 where the last count of the sample store succeeded."),
@@ -85,10 +85,10 @@ def serve_metrics(settings: Settings) -> Iterator["tuple[RequestMetrics | None, 
     gauges, stopping = Gauges(registry), threading.Event()
     # Made here, since a thread does not see settings that hold in this context alone.
     client = get_client(sync_client=True, httpx_settings={"timeout": TIMEOUT_SECONDS})
-    looks: tuple[tuple[Callable[[], Told], float], ...] = (
-        (partial(look_at_store, settings.samples_uri), STORE_PAUSE_SECONDS),
-        (partial(look_at_batches, settings.replies_place), STORE_PAUSE_SECONDS),
-        (partial(look_at_prefect, client), PREFECT_PAUSE_SECONDS),
+    looks: tuple[tuple[Callable[[], Told], float, float], ...] = (
+        (partial(look_at_store, settings.samples_uri), STORE_PAUSE_SECONDS, STORE_PAUSE_TIMES),
+        (partial(look_at_batches, settings.replies_place), STORE_PAUSE_SECONDS, 0.0),
+        (partial(look_at_prefect, client), PREFECT_PAUSE_SECONDS, 0.0),
     )
     for look in looks:
         threading.Thread(target=_keep_fresh, args=(gauges, *look, stopping), daemon=True).start()
@@ -216,8 +216,14 @@ def count_store(samples_uri: str) -> tuple[dict[str, int], int]:
     return sets, unreadable
 
 
-def _keep_fresh(gauges: Gauges, look: Callable[[], Told], pause_seconds: float, stopping: threading.Event) -> None:
-    """Looks over and over until it is stopped; a look under way then ends with the process."""
+def _keep_fresh(
+    gauges: Gauges, look: Callable[[], Told], pause_seconds: float, times: float, stopping: threading.Event
+) -> None:
+    """Looks over and over until it is stopped; a look under way then ends with the process.
+
+    Args:
+        times: a pause is so many times as long as the look before took, at least.
+    """
     wait_seconds = 0.0
     while not stopping.wait(wait_seconds):
         begun = time.monotonic()
@@ -225,7 +231,7 @@ def _keep_fresh(gauges: Gauges, look: Callable[[], Told], pause_seconds: float, 
             gauges.tell(look())
         except Exception:
             LOGGER.exception("Metrics could not be refreshed")
-        wait_seconds = max(pause_seconds, PAUSE_TIMES * (time.monotonic() - begun))
+        wait_seconds = max(pause_seconds, times * (time.monotonic() - begun))
 
 
 # Safe to keep: a manifest is never changed in place, and one that replaces it has another time or another size.

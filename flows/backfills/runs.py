@@ -13,7 +13,8 @@ from uuid import UUID
 import httpx
 from prefect import Flow, task
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.actions import FlowRunCreate, StateCreate
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectNotFound, Pause, PrefectException
 from prefect.flow_engine import run_flow_async
 from prefect.runtime import flow_run
@@ -61,17 +62,24 @@ class ChildRuns:
 
     _client: PrefectClient
     _flow: Flow[..., Any]
+    _flow_id: UUID
     task_run_id: UUID
 
     async def create(self, handle: str, request: BackfillRequest) -> FlowRun:
         """Creates the run of a model, pending: its id is known before it begins."""
-        return await self._client.create_flow_run(
-            self._flow,
+        wanted = FlowRunCreate(
+            flow_id=self._flow_id,
             name=f"{handle} {request.synth_type}",
             parameters=asdict(request.ask_for(handle)),
+            state=StateCreate(type=StateType.PENDING),
             tags=[name_tag(handle), TAG],
             parent_task_run_id=self.task_run_id,
         )
+        # Prefect's client would ask for the flow before each run.
+        answer = await self._client.request(
+            "POST", "/flow_runs/", json=wanted.model_dump(mode="json", exclude_unset=True)
+        )
+        return FlowRun.model_validate(answer.json())
 
     async def take_up(self, run_id: str) -> FlowRun | None:
         """The run that has waited for a batch, pending as ``create`` makes it; None where it is suspended no more."""
@@ -107,7 +115,7 @@ async def open_children(client: PrefectClient, flow: Flow[..., Any], count: int)
     name = count_noun(count, "model")
     made = await client.create_task_run(_models, parent_id, f"models-{attempt}", name=name, state=Running())
     try:
-        yield ChildRuns(client, flow, made.id)
+        yield ChildRuns(client, flow, await client.create_flow(flow), made.id)
     finally:
         # A server that is away is no reason to fail.
         with suppress(httpx.HTTPError, PrefectException):

@@ -24,14 +24,12 @@ from engine.llm.embedded.embedded_models import is_embedded
 from engine.settings import Settings
 from engine.system.concurrency import holding
 from engine.text.formatting import count_noun, format_cost, format_seconds, name_some
-from flows.backfills.worker import TELL
+from flows.backfills.worker import CHECKED_AT_ONCE, TELL
 from flows.cli.console import make_console, make_live, make_table, say_reading
 from flows.cli.plan import plan_run
 
 # A plan takes up to some seconds to make, so a few stand for all.
 MAX_ESTIMATED = 5
-# Each reads a definition and the manifests of a model, from an object store perhaps.
-CHECKED_AT_ONCE = 16
 # What a model takes of two cores beside its calls; half of it where they are idle (docs/guides/operate).
 MODEL_SECONDS = 1.0
 # What is told beside the models that are done.

@@ -35,6 +35,8 @@ from engine.text.formatting import capitalise
 from flows.backfills.runs import ChildRuns, find_awaited
 from flows.run.resources import RunResources
 
+# Each reads a definition and the manifests of a model, from an object store perhaps.
+CHECKED_AT_ONCE = 16
 # What is no fault of a model: the next ones would meet it too, each after having waited for as long.
 COMMON_ERRORS = (ProviderError, StoreError, OrchestratorError)
 # One of them may be about its model's own effort or folder; so many one after another are not.
@@ -68,7 +70,13 @@ class BackfillWorker:
 
     async def filter_unfinished(self, rows: Sequence[ModelRow]) -> list[ModelRow]:
         """The rows of the models that have something to do; the others are recorded as skipped."""
-        found = await gather_or_cancel(map(self._skip, rows))
+        gate = asyncio.Semaphore(CHECKED_AT_ONCE)
+
+        async def is_done(row: ModelRow) -> bool:
+            async with gate:
+                return self.stopped is None and await self._skip(row)
+
+        found = await gather_or_cancel(map(is_done, rows))
         return [row for row, done in zip(rows, found, strict=True) if not done]
 
     def stop(self, error: BaseException, at_once: bool) -> None:

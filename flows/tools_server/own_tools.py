@@ -66,10 +66,10 @@ def plan_synthesis(
         planned = plan_run(get_settings(request), RunRequest(handle, synth_type, effort), prompts=0)
     except (InputError, ProviderError) as error:
         refused = translate_error(error)
-        if refused.code == "internal_error":
-            # The HTTP API leaves it to the run.
-            refused = ApiError(422, "invalid_request", f"{hide_folders(str(error)).rstrip('.')}.")
-        raise refused from error
+        # What the HTTP API leaves to the run is no error of ours here, and may name files that lie on this machine.
+        left = ApiError(422, "invalid_request", "")
+        known = left if refused.code == "internal_error" else refused
+        raise ApiError(known.status, known.code, f"{hide_folders(str(error)).rstrip('.')}.") from error
     return {name: value for name, value in asdict(planned).items() if name not in LEFT_OUT}
 
 

@@ -117,7 +117,7 @@ def make_server(
         instructions=INSTRUCTIONS.format(rights=identity.rights).strip(),
         version=version("exemplars"),
         lifespan=lambda _: app.router.lifespan_context(app),
-        middleware=[_CheckAndName(client)],
+        middleware=[_CheckAndName(client, identity)],
         auth=auth,
         # Of what is wrong on our side, the log has the cause.
         mask_error_details=True,
@@ -141,10 +141,12 @@ async def _refuse_response(response: httpx2.Response) -> None:
 class _CheckAndName(Middleware):
     """Checks handles, and names what whoever asks may read: namespaces beside a list of models, and models' cards."""
 
-    def __init__(self, client: httpx2.AsyncClient) -> None:
+    def __init__(self, client: httpx2.AsyncClient, identity: Identity) -> None:
         self._client = client
+        self._identity = identity
 
     async def on_call_tool(self, context: MiddlewareContext[Any], call_next: CallNext[Any, ToolResult]) -> ToolResult:
+        self._check_key()
         handle = (context.message.arguments or {}).get("handle")
         if isinstance(handle, str):
             # FastMCP itself refuses some, such as `..`, without a reason.
@@ -165,7 +167,12 @@ class _CheckAndName(Middleware):
             raise to_mcp_error(error) from error
         return [Resource(uri=AnyUrl(f"{CARDS}{handle}"), name=handle, mime_type=MARKDOWN) for handle in handles]
 
+    def _check_key(self) -> None:
+        if self._identity.find_key(self._identity.get_secret()) is None:
+            raise RefusedError("unauthorized", "The key of this session is not valid any more.")
+
     async def _list_readable(self) -> list[str]:
+        self._check_key()
         handles: list[str] = (await self._client.get(f"{BASE}/handles")).json()
         return handles
 

@@ -88,7 +88,7 @@ class Database:
         if self._file is None:
             yield
             return
-        with self._file.with_name(f"{self._file.name}.lock").open("a") as lock:
+        with _name_lock(self._file).open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -102,7 +102,7 @@ def name_database(place: RepliesPlace) -> str:
 
 
 def read_rows(place: RepliesPlace, statement: TextClause, **values: object) -> Sequence[Any]:
-    """The rows that a statement finds, none where nothing was ever kept. Nothing is made, locked or changed.
+    """The rows that a statement finds, none where nothing was ever kept. Nothing is made or changed.
 
     Raises:
         StoreError: the database is there and cannot be read.
@@ -111,6 +111,9 @@ def read_rows(place: RepliesPlace, statement: TextClause, **values: object) -> S
     if file is not None and not file.exists():
         return ()
     with _explaining(place), ExitStack() as opened:
+        if file is not None and not _has_log(file) and (lock := _name_lock(file)).exists():
+            # Read as it stands: whoever would write to it waits.
+            fcntl.flock(opened.enter_context(lock.open("rb")), fcntl.LOCK_SH)
         engine = _make_server_engine(place) if file is None else _open_file(file)
         opened.callback(engine.dispose)
         connection = opened.enter_context(engine.connect())
@@ -150,9 +153,16 @@ def _explaining(place: RepliesPlace) -> Iterator[None]:
 
 def _open_file(file: Path) -> Engine:
     # Without a log beside it nobody is writing; to read it all the same, SQLite would make one and leave it there.
-    logged = file.with_name(f"{file.name}-wal").exists()
-    query = {"uri": "true", "mode": "ro", **({} if logged else {"immutable": "1"})}
+    query = {"uri": "true", "mode": "ro", **({} if _has_log(file) else {"immutable": "1"})}
     return create_engine(URL.create("sqlite", database=f"file:{quote(str(file.absolute()))}", query=query))
+
+
+def _has_log(file: Path) -> bool:
+    return file.with_name(f"{file.name}-wal").exists()
+
+
+def _name_lock(file: Path) -> Path:
+    return file.with_name(f"{file.name}.lock")
 
 
 def _make_file_engine(file: Path) -> Engine:
