@@ -60,7 +60,8 @@ def list_taken_subjects(model: Model, synth_type: SynthType) -> frozenset[str]:
     """
     subjects = list(as_stored(model.held_out).count_subjects())
     if synth_type != "from_traits":
-        subjects += name_subjects(tuple(seed.text for seed in model.seeds))
+        # They may be a million, which no cache is to keep.
+        subjects += name_subjects.__wrapped__(tuple(seed.text for seed in model.seeds))
     if synth_type == "enrich":
         subjects += as_stored(model.attached).count_subjects()
     return frozenset(normalise(subject) for subject in subjects)

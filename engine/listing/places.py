@@ -75,7 +75,8 @@ def find_places(models_uri: str, samples_uri: str, number: int, handle: str | No
     for stored in _list_sets(samples_uri, handle, run_id, passing_over):
         with passing_over():
             here = list(_find_rows(stored, ids)) or list(_find_left_out(stored, ids))
-            places += [*here, *_list_in_file(stored, REJECTED, "rejected", ids)]
+            places += here
+            places += _list_in_file(stored, REJECTED, "rejected", ids)
     if not places and run_id is None:
         for name in [handle] if handle else list_handles(models_uri):
             with passing_over():

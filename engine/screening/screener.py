@@ -62,6 +62,7 @@ class Screener:
         for known in (self._seeds, self._refused, self._drawn):
             # Made here, once: of 20,000 texts it takes a second.
             list(known.walk_hashes("signature"))
+        list(self._seeds.walk_hashes("runs"))
         self._attached = as_stored(restrict_to_pool(model, plan.synth_type).attached).texts
         self._proposed = as_stored(model.proposed).texts
 

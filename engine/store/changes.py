@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from engine.definitions.lifecycle import check_draft
-from engine.errors import InputError, StoreError
+from engine.errors import FrozenModelError, InputError, StoreError
 from engine.store.commit import is_attached
 from engine.store.layout import DETACHED, MANIFEST, SAMPLES
 from engine.store.sample_set import describe_file, digest_ids, read_manifest, seal, write_parquet
@@ -73,9 +73,12 @@ def find_detachable(models_uri: str, samples_uri: str, run_id: str) -> StoredSet
             f"The set of run {run_id} is {stored.status}: none of its samples is attached to {stored.handle}, so there "
             f"is nothing to detach. It is in {stored.folder}"
         )
-    replaced = [each for each, _ in list_replaced(stored.folder.rpartition("/run=")[0])]
-    if stored.manifest["pool"] == "train" and stored not in replaced:
-        check_draft(models_uri, stored.handle, "Nothing was detached")
+    if stored.manifest["pool"] == "train":
+        try:
+            check_draft(models_uri, stored.handle, "Nothing was detached")
+        except FrozenModelError:
+            if stored not in (replaced for replaced, _ in list_replaced(stored.folder.rpartition("/run=")[0])):
+                raise
     return stored
 
 

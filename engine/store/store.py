@@ -1,14 +1,17 @@
 """The sample store: writes and finds sample sets, each a folder ``handle=…/pool=…/run=<run id>``."""
 
 import json
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, get_args
 
 import pyarrow as pa
+from pyarrow import fs
 
 from engine.domain.model import Pool
 from engine.errors import InputError, StoreError
@@ -111,9 +114,14 @@ def check_writable(samples_uri: str) -> None:
         StoreError: the store cannot be written.
     """
     probe = f"{samples_uri.rstrip('/')}/{PROBE}"
+    filesystem, path = open_folder(samples_uri)
     with translate_errors(samples_uri):
-        # What is no address of a store is named as it was set.
-        open_folder(samples_uri)
+        if isinstance(filesystem, fs.LocalFileSystem):
+            # Of no name, so that nothing is left of it whatever ends the process.
+            Path(path).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path, prefix=PROBE) as file:
+                file.write(PROBE_CONTENT)
+            return
         write_whole(probe, PROBE_CONTENT)
         delete_file(probe)
 

@@ -72,7 +72,7 @@ def read_whole_sets(sets: Sequence[StoredSet], columns: Sequence[str] = SAMPLE_S
 def read_matching(stored: StoredSet, name: str, column: str, values: Collection[object]) -> list[dict[str, Any]]:
     """The rows of one file of a set that have one of some values in a column, none without that file.
 
-    It is read whole only if there are any.
+    A row group is read whole only if it has any.
 
     Raises:
         StoreError: it cannot be read.
@@ -84,8 +84,11 @@ def read_matching(stored: StoredSet, name: str, column: str, values: Collection[
         open_whole(stored.file(name)) as source,
         pq.ParquetFile(source, page_checksum_verification=True) as parquet,
     ):
-        hits = pc.is_in((own := parquet.read([column])[column]), pa.array(values, own.type))
-        return parquet.read().filter(hits).to_pylist() if pc.any(hits).as_py() else []
+        rows: list[dict[str, Any]] = []
+        for group in range(parquet.num_row_groups):
+            hits = pc.is_in((own := parquet.read_row_group(group, [column])[column]), pa.array(values, own.type))
+            rows += parquet.read_row_group(group).filter(hits).to_pylist() if pc.any(hits).as_py() else []
+        return rows
 
 
 @contextmanager
