@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import pyarrow as pa
+from pyarrow import fs
 
 from engine.definitions import schema
 from engine.definitions.mistakes import Findings, format_value
@@ -21,6 +22,7 @@ from engine.system.filesystem import OutsideFolderError, locate_inside, open_fol
 BUFFER_BYTES = 64 * 1024
 # The modification time of a file in nanoseconds, and its size in bytes: another version, another content.
 Version = tuple[int | None, int | None]
+_Location = tuple[fs.FileSystem, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +83,26 @@ def walk_lines(folder: str, source: Source, start: int = 1, buffer_bytes: int = 
     if source.type == "noise":
         yield from unlabelled.walk_ordinary(source.name, source.texts, source.labels, start)
         return
-    with explaining(source):
-        filesystem, path = open_folder(locate_inside(folder, source.path))
-        with io.BufferedReader(filesystem.open_input_file(path), buffer_bytes) as stream:
-            if source.type == "file":
-                yield from unlabelled.walk_passages(source.name, stream, source.labels, source.by_line, start)
-            else:
-                is_csv = source.type == "csv"
-                yield from walk_labelled(source.name, stream, is_csv, source.mapping, start, text_field=source.column)
+    with (
+        locating(folder, source) as (filesystem, path),
+        io.BufferedReader(filesystem.open_input_file(path), buffer_bytes) as stream,
+    ):
+        if source.type == "file":
+            yield from unlabelled.walk_passages(source.name, stream, source.labels, source.by_line, start)
+        else:
+            is_csv = source.type == "csv"
+            yield from walk_labelled(source.name, stream, is_csv, source.mapping, start, text_field=source.column)
 
 
 @contextmanager
-def explaining(source: Source) -> Iterator[None]:
-    """Translates errors of a source's file: one that cannot be found is a mistake in ``model.yaml``.
+def locating(folder: str, source: Source, below: str = "", or_folder: bool = False) -> Iterator[_Location]:
+    """Gives the file system and path of a source, or of a file ``below`` it; not to be found is a mistake of its entry.
 
     Raises:
-        DefinitionError, StoreError: as ``walk_source``.
+        DefinitionError, StoreError: as ``walk_source``; of what is read in the block too.
     """
     try:
-        yield
+        yield open_folder(locate_inside(folder, f"{source.path}{below}", or_folder))
     except (OutsideFolderError, FileNotFoundError) as error:
         away = isinstance(error, OutsideFolderError)
         found = f"{source.path!r}, {'a link to elsewhere' if away else 'which is not there'}"
@@ -117,8 +120,7 @@ def read_version(folder: str, source: Source) -> Version:
     """
     if source.type == "noise":
         return None, None
-    with explaining(source):
-        filesystem, path = open_folder(locate_inside(folder, source.path))
+    with locating(folder, source) as (filesystem, path):
         info = filesystem.get_file_info(path)
     return info.mtime_ns, info.size
 

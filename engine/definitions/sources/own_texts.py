@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
-from engine.definitions.sources.entries import BUFFER_BYTES, Source, Version, explaining
+from engine.definitions.sources.entries import BUFFER_BYTES, Source, Version, locating
 from engine.definitions.sources.labelled_lines import FOREIGN, opening_text, walk_objects, walk_rows
 from engine.domain.model import SURROGATE
 from engine.domain.own_texts import MAX_DRAWN, MAX_READ, OwnTexts, TextsFile
 from engine.errors import DefinitionError, Problem
-from engine.system.filesystem import list_below, locate_inside, open_folder
+from engine.system.filesystem import list_below
 from engine.text.near_duplicates import hash_form
 from engine.text.words import is_blank
 
@@ -32,7 +32,7 @@ ALLOWED_FILES = "a .csv, .jsonl, .ndjson, .parquet or .txt file, or a folder of 
 ALLOWED_TEXT = "a UTF-8 text file"
 ALLOWED_PARQUET = "a Parquet file whose texts are strings"
 
-# The path of a file inside the model's folder, and its version.
+# The path of a file below its source, empty where it is the source itself, and its version.
 _File = tuple[str, Version]
 _Walk = Callable[[str, BinaryIO, str], Generator[str | None]]
 
@@ -48,18 +48,17 @@ def read_own_texts(folder: str, sources: tuple[Source, ...]) -> OwnTexts:
 
 
 def _list_files(folder: str, source: Source) -> Iterator[_File]:
-    with explaining(source):
-        filesystem, path = open_folder(locate_inside(folder, source.path, or_folder=True))
+    with locating(folder, source, or_folder=True) as (filesystem, path):
         info = filesystem.get_file_info(path)
         if info.type != fs.FileType.Directory:
             if info.extension.lower() not in WALKS:
                 problem = Problem(*source.place, format_value(source.path), ALLOWED_FILES)
                 raise DefinitionError(problem.file, [problem])
-            yield source.path, (info.mtime_ns, info.size)
+            yield "", (info.mtime_ns, info.size)
             return
-        for below in sorted(list_below(filesystem, path), key=lambda item: item.base_name):
-            if below.extension.lower() == "txt":
-                yield f"{source.path}/{below.base_name}", (below.mtime_ns, below.size)
+        for info in sorted(list_below(filesystem, path), key=lambda item: item.base_name):
+            if info.extension.lower() == "txt":
+                yield f"/{info.base_name}", (info.mtime_ns, info.size)
 
 
 @lru_cache(maxsize=1)
@@ -71,18 +70,19 @@ def _read_all(folder: str, found: tuple[tuple[Source, tuple[_File, ...]], ...]) 
         left = MAX_READ
         for source, its in found:
             before, digests = left, list[str]()
-            for path, _ in its:
-                with explaining(source):
-                    filesystem, place = open_folder(locate_inside(folder, path))
-                    with io.BufferedReader(filesystem.open_input_file(place), BUFFER_BYTES) as stream:
-                        digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
-                        # Closed before the stream is, here and below, whatever ends the reading.
-                        with closing(_walk_texts(source, path, stream)) as texts:
-                            for text in islice((text.strip() for text in texts if text and not is_blank(text)), left):
-                                left -= 1
-                                if (key := hash_form(text)) not in keys:
-                                    keys.add(key)
-                                    yield key, text
+            for below, _ in its:
+                with (
+                    locating(folder, source, below) as (filesystem, place),
+                    io.BufferedReader(filesystem.open_input_file(place), BUFFER_BYTES) as stream,
+                ):
+                    digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+                    # Closed before the stream is, here and below, whatever ends the reading.
+                    with closing(_walk_texts(source, below, stream)) as texts:
+                        for text in islice((text.strip() for text in texts if text and not is_blank(text)), left):
+                            left -= 1
+                            if (key := hash_form(text)) not in keys:
+                                keys.add(key)
+                                yield key, text
             if before == left > 0:
                 raise DefinitionError.of_file(source.name, "no text", "at least one text that is not empty")
             of_all = hashlib.sha256("".join(digests).encode()).hexdigest()
@@ -92,11 +92,10 @@ def _read_all(folder: str, found: tuple[tuple[Source, tuple[_File, ...]], ...]) 
     return OwnTexts(tuple(files), tuple(text for _, text in drawn), np.array(sorted(keys), np.uint64).tobytes())
 
 
-def _walk_texts(source: Source, path: str, stream: BinaryIO) -> Generator[str | None, None, None]:
+def _walk_texts(source: Source, below: str, stream: BinaryIO) -> Generator[str | None, None, None]:
     """Yields the texts of a file, blank and missing ones too."""
-    name = source.name + path.removeprefix(source.path)
-    is_whole = path != source.path
-    walk = partial(_walk_text, is_whole=True) if is_whole else WALKS[PurePosixPath(path).suffix.lower()[1:]]
+    name = f"{source.name}{below}"
+    walk = partial(_walk_text, is_whole=True) if below else WALKS[PurePosixPath(name).suffix.lower()[1:]]
     try:
         yield from walk(name, stream, source.column)
     except UnicodeDecodeError:
