@@ -3,21 +3,22 @@
 What is added over HTTP goes to a file that programs keep (``engine/store/added_samples.py``); this one is the author's.
 """
 
-import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 from engine.definitions.labelled_file import LabelledFile, check_mistakes
 from engine.definitions.lifecycle import check_draft
 from engine.definitions.loader import MODEL_FILE, load_model, load_outline, locate_model
 from engine.definitions.outline import LABELLED_FILE, Outline, make_added_source
 from engine.definitions.sources.entries import Source
-from engine.definitions.sources.labelled_lines import SOURCE_URL
 from engine.definitions.yaml_document import read_authored
 from engine.domain.model import Model, Seed, Trait
 from engine.errors import InputError, Problem
-from engine.system.filesystem import lock_folder, open_folder, replace_file
+from engine.store.added_samples import append_lines
+from engine.system.filesystem import lock_folder, open_folder
 from engine.text.formatting import count_noun
 from engine.text.words import drop_unseen, normalise
 
@@ -71,19 +72,18 @@ def add_labelled(models_uri: str, handle: str, labelled: LabelledFile, dry_run: 
         InputError: there is no such model, it is not a draft, or no file of it may hold these labels.
         StoreError: a file cannot be read or written; then nothing was added.
     """
-    outline, folder = load_outline(models_uri, handle), locate_model(models_uri, handle)
+    outline = load_outline(models_uri, handle)
     check_draft(models_uri, handle, "Nothing was added")
-    with lock_folder(*open_folder(folder)):
+    with lock_folder(*open_folder(locate_model(models_uri, handle))):
         new = _choose_new(load_model(models_uri, handle), labelled)
         target = _find_target(outline, {seed.trait for seed in new})
-        before = read_authored(models_uri, handle, target.path)
+        is_made = read_authored(models_uri, handle, target.path) is None and bool(new)
         if not dry_run and new:
-            gap = b"\n" if before and not before.endswith(b"\n") else b""
-            replace_file(f"{folder}/{target.path}", (before or b"") + gap + "".join(_write_lines(new, target)).encode())
+            lines = (list(labels) for _, labels in groupby(new, attrgetter("place")))
+            append_lines(models_uri, handle, target, lines)
     own = {trait: [_name_label(trait, seed) for seed in new if seed.trait == trait.key] for trait in outline.traits}
     added = {trait.key: dict(Counter(labels)) for trait, labels in own.items() if labels}
-    known, is_made = len(labelled.seeds) - len(new), bool(new) and before is None
-    return Addition(handle, target.name, added, known, labelled.unlabelled, is_made, dry_run)
+    return Addition(handle, target.name, added, len(labelled.seeds) - len(new), labelled.unlabelled, is_made, dry_run)
 
 
 def _choose_new(model: Model, labelled: LabelledFile) -> list[Seed]:
@@ -129,18 +129,6 @@ def _find_target(outline: Outline, traits: set[str]) -> Source:
             f"file another name, in {MODEL_FILE} too. Nothing was added"
         )
     return make_added_source(outline, LABELLED_FILE)
-
-
-def _write_lines(seeds: Sequence[Seed], target: Source) -> Iterator[str]:
-    """Writes the labels of one line of the table as one line of JSON, in the fields that the source has for them."""
-    fields = {trait.key: field for field, trait in target.mapping.items() if trait}
-    lines: dict[str, dict[str, object]] = {}
-    for seed in seeds:
-        line = lines.setdefault(seed.place, {target.column: seed.text})
-        if seed.source_url is not None:
-            line[SOURCE_URL] = seed.source_url
-        line[fields[seed.trait]] = seed.quality
-    return (json.dumps(line, ensure_ascii=False) + "\n" for line in lines.values())
 
 
 def _name_label(trait: Trait, seed: Seed) -> str:

@@ -1,26 +1,27 @@
 """Adds samples to a model, and removes them: ``added.jsonl`` of its folder, which nobody writes by hand.
 
 The caller holds the model's slot, so that no run works on the model meanwhile, and adds inside ``lock_model`` of the
-store, so that none of another Prefect server attaches meanwhile what is added.
+store, so that none of another Prefect server attaches meanwhile what is added. ``append_lines`` serves authors too.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
 
 from engine.definitions.loader import load_outline, locate_model
-from engine.definitions.outline import ADDED_FILE, Outline, list_sources, make_added_source, name_added_field
+from engine.definitions.outline import ADDED_FILE, Outline, list_sources, make_added_source
 from engine.definitions.sources.entries import Source, Version, read_version, walk_source
-from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL
+from engine.definitions.sources.labelled_lines import SOURCE_URL
+from engine.definitions.yaml_document import read_authored
 from engine.domain.model import Seed
 from engine.domain.samples import make_id
 from engine.errors import SampleConflictError
 from engine.store.earlier.rows import passing_over_detached, read_matching
 from engine.store.store import list_sets
-from engine.system.filesystem import lock_folder, open_folder, read_bytes, replace_file
+from engine.system.filesystem import lock_folder, open_folder, replace_file
 
 # Longer than any text that a definition can ask for: 5,000 words, and half as many again before one is too long.
 MAX_TEXT_CHARACTERS = 64 * 1024
@@ -39,14 +40,30 @@ def add_samples(models_uri: str, samples_uri: str, handle: str, samples: Sequenc
         DefinitionError: a file of the definition, or of its samples, has mistakes.
         StoreError: a file cannot be read or written; then nothing was added.
     """
-    outline, folder = load_outline(models_uri, handle), locate_model(models_uri, handle)
-    with lock_folder(*open_folder(folder)):
+    outline = load_outline(models_uri, handle)
+    with lock_folder(*open_folder(locate_model(models_uri, handle))):
         new = choose_new(models_uri, samples_uri, outline, samples)
         if new:
-            before = _read_added(folder)
-            gap = b"" if before.endswith(b"\n") or not before else b"\n"
-            replace_file(f"{folder}/{ADDED_FILE}", before + gap + b"".join(map(_write_line, new)))
+            # A line for each, so that each can be removed by itself.
+            append_lines(models_uri, handle, make_added_source(outline), [[sample] for sample in new])
     return [make_id(handle, sample.trait, sample.text) for sample in samples]
+
+
+def append_lines(models_uri: str, handle: str, source: Source, lines: Iterable[Sequence[Seed]]) -> None:
+    """Adds lines to a JSONL source, each with labels of one text; the caller has locked the model's folder.
+
+    Raises:
+        DefinitionError, StoreError: the file cannot be read or written; then nothing was added.
+    """
+    fields = {trait.key: field for field, trait in source.mapping.items() if trait}
+    before = read_authored(models_uri, handle, source.path) or b""
+    written = [before, b"\n" if before and not before.endswith(b"\n") else b""]
+    for seeds in lines:
+        url = seeds[0].source_url
+        labels = {fields[seed.trait]: seed.quality for seed in seeds}
+        entry = {source.column: seeds[0].text} | ({} if url is None else {SOURCE_URL: url}) | labels
+        written.append(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+    replace_file(f"{locate_model(models_uri, handle)}/{source.path}", b"".join(written))
 
 
 def choose_new(models_uri: str, samples_uri: str, outline: Outline, samples: Sequence[Seed]) -> list[Seed]:
@@ -106,7 +123,7 @@ def remove_added(models_uri: str, handle: str, ids: Collection[int]) -> frozense
     """
     outline, folder, wanted = load_outline(models_uri, handle), locate_model(models_uri, handle), frozenset(ids)
     with lock_folder(*open_folder(folder)):
-        content = _read_added(folder)
+        content = read_authored(models_uri, handle, ADDED_FILE) or b""
         lines = content.split(b"\n")
         removed: set[int] = set()
         for line in walk_source(folder, make_added_source(outline)) if content else ():
@@ -125,17 +142,3 @@ def _read_index(folder: str, handle: str, source: Source, _version: Version) -> 
     seeds = [seed for line in walk_source(folder, source) for seed in line.seeds]
     ids = (make_id(handle, seed.trait, seed.text) for seed in seeds)
     return np.fromiter(ids, np.int64, len(seeds)), np.array([seed.quality for seed in seeds], np.float64)
-
-
-def _read_added(folder: str) -> bytes:
-    try:
-        return read_bytes(f"{folder}/{ADDED_FILE}")
-    except FileNotFoundError:
-        return b""
-
-
-def _write_line(sample: Seed) -> bytes:
-    fields = {CONTENT: sample.text, name_added_field(sample.trait): sample.quality}
-    if sample.source_url is not None:
-        fields[SOURCE_URL] = sample.source_url
-    return (json.dumps(fields, ensure_ascii=False) + "\n").encode()
