@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterable
-from dataclasses import asdict
 from functools import partial
 from typing import get_args
 
@@ -15,7 +14,7 @@ from engine.authoring.validation import Validation, validate_models
 from engine.definitions.labelled_file import LabelledFile, read_labelled
 from engine.definitions.loader import has_model, load_model, load_outline
 from engine.domain.model import Pool, Trait, check_handle
-from engine.domain.samples import SAMPLE_SCHEMA, make_id
+from engine.domain.samples import SAMPLE_SCHEMA, make_own_row
 from engine.errors import InputError
 from engine.settings import Settings, read_settings
 from engine.store.earlier.rows import read_whole_sets
@@ -163,8 +162,6 @@ def _read_frame(settings: Settings, handle: str, frame: pd.DataFrame, only: Trai
 
 def _read_authored(models_uri: str, handle: str) -> pa.Table:
     """The authored samples that count, with the columns of the store."""
-    rows = []
-    for seed in load_model(models_uri, handle).seeds:
-        derived = {"id": make_id(handle, seed.trait, seed.text), "pole": seed.pole, "content_sha256": seed.sha256}
-        rows.append({**asdict(seed), **derived, "provenance": "authored"})
+    seeds = load_model(models_uri, handle).seeds
+    rows = [make_own_row(handle, seed) | {"pole": seed.pole} for seed in seeds]
     return pa.Table.from_pylist(rows, schema=SAMPLE_SCHEMA)

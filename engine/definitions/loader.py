@@ -12,7 +12,7 @@ from functools import lru_cache
 import pyarrow as pa
 
 from engine.definitions.mistakes import Findings, validate_document
-from engine.definitions.outline import ADDED_FILE, LABELLED_FILE, Outline, list_unnamed_sources, make_outline
+from engine.definitions.outline import ADDED_FILE, LABELLED_FILE, Outline, list_sources, make_outline
 from engine.definitions.schema import ModelEntry
 from engine.definitions.sources.entries import Source, walk_lines
 from engine.definitions.sources.labelled_lines import gather_lines
@@ -45,11 +45,10 @@ def load_model(models_uri: str, handle: str) -> Model:
     """
     content = _read_definition(models_uri, handle)
     folder = locate_model(models_uri, handle)
-    files = _list_sample_files(folder)
+    files = list_sample_files(folder)
     outline, findings = _parse_outline(handle, content)
     check_traits(outline)
-    sources = [*outline.sources, *list_unnamed_sources(outline, files)]
-    seeds = tuple(seed for source in sources for seed in _read_source(folder, source, findings))
+    seeds = tuple(seed for source in list_sources(outline, files) for seed in _read_source(folder, source, findings))
     if findings.problems:
         raise findings.make_error()
     texts = read_own_texts(folder, outline.text_sources)
@@ -137,6 +136,19 @@ def locate_model(models_uri: str, handle: str) -> str:
     return f"{models_uri.rstrip('/')}/{handle}"
 
 
+def list_sample_files(folder_uri: str) -> list[str]:
+    """Lists the files directly in a model's folder that may hold authored samples, sorted.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    try:
+        infos = list_below(*open_folder(folder_uri))
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{folder_uri} cannot be listed: {error}") from error
+    return sorted(info.base_name for info in infos if info.is_file and info.base_name.endswith(SAMPLE_ENDINGS))
+
+
 def _read_definition(models_uri: str, handle: str) -> bytes:
     check_handle(handle)
     content = read_authored(models_uri, handle, MODEL_FILE)
@@ -148,15 +160,6 @@ def _read_definition(models_uri: str, handle: str) -> bytes:
             hint = f"Its folder exists, but has no {MODEL_FILE}"
         raise UnknownModelError(f"No model {handle!r} in {models_uri}. {hint}")
     return content
-
-
-def _list_sample_files(folder_uri: str) -> list[str]:
-    """Lists the files directly in a model's folder that may hold authored samples, sorted."""
-    try:
-        infos = list_below(*open_folder(folder_uri))
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{folder_uri} cannot be listed: {error}") from error
-    return sorted(info.base_name for info in infos if info.is_file and info.base_name.endswith(SAMPLE_ENDINGS))
 
 
 # Cached by content: reading a definition takes a hundredth of the time that parsing it takes.

@@ -11,7 +11,6 @@ from engine.definitions.sources.entries import Source, make_sources
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
 from engine.domain.model import Brief, Length, Model, OwnScenarios, Question, Trait
 from engine.errors import Problem
-from engine.system.filesystem import find_files
 from engine.text.words import fold_name
 
 # Read after all sources, without an entry in `sources`: what `exemplars add` writes, and what is added over HTTP.
@@ -66,29 +65,17 @@ def make_added_source(outline: Outline, file: str = ADDED_FILE) -> Source:
     return Source("jsonl", file, name, mapping, (name, None, "file"))
 
 
-def list_unnamed_sources(outline: Outline, files: Collection[str]) -> list[Source]:
-    """Lists the sources of added samples among a folder's files; one that an entry names is that entry's.
+def list_sources(outline: Outline, files: Collection[str]) -> tuple[Source, ...]:
+    """The sources of a model in order; the last are the files of added samples, where there are any without an entry.
 
     The author's file is the last, so that the number of no other source changes when it is made: a cursor has that.
-    """
-    named = outline.name_files()
-    return [
-        make_added_source(outline, file) for file in (ADDED_FILE, LABELLED_FILE) if file in files and file not in named
-    ]
-
-
-def list_sources(folder: str, outline: Outline) -> tuple[Source, ...]:
-    """The sources of a model in order; the last are the files of added samples, where there are any.
 
     Args:
-        folder: the model's own, a path or URI.
-
-    Raises:
-        StoreError: the folder cannot be read.
+        files: those in the model's folder, as ``list_sample_files`` has them.
     """
-    if not outline.traits:
-        return outline.sources
-    return (*outline.sources, *list_unnamed_sources(outline, find_files(folder, (LABELLED_FILE, ADDED_FILE))))
+    known = outline.name_files() if outline.traits else (ADDED_FILE, LABELLED_FILE)
+    added = (file for file in (ADDED_FILE, LABELLED_FILE) if file in files and file not in known)
+    return (*outline.sources, *(make_added_source(outline, file) for file in added))
 
 
 def name_added_field(trait: str) -> str:

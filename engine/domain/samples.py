@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from engine.domain.model import Effort, Pole, SynthType, digest_text
+from engine.domain.model import Effort, Pole, Seed, SynthType, digest_text
 from engine.domain.votes import Vote
 
 Reason = Literal[
@@ -170,6 +170,12 @@ def make_row(exemplar: Exemplar, stamp: RunStamp, pair_id: str | None) -> Row:
         # What a provider says of a failed call differs from run to run.
         detail=None if exemplar.reason in (None, "cell_failed") else exemplar.detail or None,
     )
+
+
+def make_own_row(handle: str, seed: Seed) -> Row:
+    """Makes the columns of an author's own sample that say what it is, and ``source_url``, which no stored one has."""
+    said = {name: getattr(seed, name) for name in ("trait", "text", "quality", "source_url")}
+    return Row(id=make_id(handle, seed.trait, seed.text), provenance="authored", content_sha256=seed.sha256, **said)
 
 
 def make_id(handle: str, trait: str, text: str) -> int:

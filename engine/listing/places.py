@@ -12,9 +12,9 @@ from typing import Any, Literal, cast, get_args
 from engine.definitions.loader import list_handles, load_outline
 from engine.definitions.outline import ADDED_FILE
 from engine.domain.model import Pool, check_handle
-from engine.domain.samples import make_id
+from engine.domain.samples import make_id, make_own_row
 from engine.errors import DefinitionError, InputError, StoreError
-from engine.listing.samples import PROVENANCE, walk_seeds
+from engine.listing.samples import walk_seeds
 from engine.store.added_samples import find_authored, remove_added
 from engine.store.changes import MAX_ID, Removal, remove_stored
 from engine.store.earlier.rows import passing_over_detached, read_matching
@@ -188,8 +188,7 @@ def _find_own(models_uri: str, handle: str, wanted: Collection[int]) -> Iterator
         return
     outline = load_outline(models_uri, handle)
     # It keeps an index: places are looked for only where there are some.
-    for source, seed in walk_seeds(models_uri, outline) if find_authored(models_uri, outline, wanted) else ():
-        if (number := make_id(handle, seed.trait, seed.text)) in wanted:
-            row = {"id": number, "provenance": PROVENANCE, "pole": seed.pole, "content_sha256": seed.sha256}
-            row |= {name: getattr(seed, name) for name in ("trait", "text", "quality", "source_url")}
+    for _, source, seed in walk_seeds(models_uri, outline) if find_authored(models_uri, outline, wanted) else ():
+        if make_id(handle, seed.trait, seed.text) in wanted:
+            row = make_own_row(handle, seed) | {"pole": seed.pole}
             yield Place(handle, "authored", source.locate(seed), row, is_added=source.path == ADDED_FILE)

@@ -22,11 +22,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.definitions.loader import locate_model
+from engine.definitions.loader import list_sample_files, locate_model
 from engine.definitions.outline import Outline, list_sources
 from engine.definitions.sources.entries import Source, Version, read_version, walk_source
 from engine.domain.model import POLES, Pole, Seed
-from engine.domain.samples import make_id
+from engine.domain.samples import make_own_row
 from engine.store.changes import number_rows
 from engine.store.earlier.rows import open_rows, passing_over_detached
 from engine.store.sample_set import ATTACHED_NS, GROUP_ROWS
@@ -34,7 +34,6 @@ from engine.store.store import StoredSet, list_sets
 from engine.text.formatting import render_markdown
 
 CARD = Path(__file__).parent / "templates" / "model_card.md.jinja"
-PROVENANCE = "authored"
 COLUMNS = ["id", "trait", "text", "quality", "provenance", "content_sha256", "created_at"]
 # To make Python values of rows is most of the cost, and a page may end early in a batch.
 BATCH_ROWS = 128
@@ -61,7 +60,7 @@ class ListedSample:
 # Where a sample stands. An authored one: the index of its source, the number of its line from 1, and the index of the
 # label in the line; an attached one: when its set was attached (ns since 1970), the set's run id, and the row.
 Position = tuple[Literal["a"], int, int, int] | tuple[Literal["s"], int, str, int]
-FIRST: Position = ("a", 0, 1, 0)
+FIRST: tuple[Literal["a"], int, int, int] = ("a", 0, 1, 0)
 FIRST_ATTACHED = (0, "", 0)
 
 
@@ -118,7 +117,7 @@ def count_samples(models_uri: str, samples_uri: str, outline: Outline) -> dict[s
     """
     folder = locate_model(models_uri, outline.handle)
     found = Counter[tuple[str, Pole | None]]()
-    for source in list_sources(folder, outline):
+    for source in list_sources(outline, list_sample_files(folder)):
         found.update(_count_source(folder, source, read_version(folder, source)))
     found.update(count_attached(samples_uri, outline.handle))
     counts = {}
@@ -134,17 +133,23 @@ def render_model_card(outline: Outline, counts: Mapping[str, SampleCount]) -> st
     return render_markdown(CARD, model=outline, counts=counts, brief=brief)
 
 
-def walk_seeds(models_uri: str, outline: Outline) -> Iterator[tuple[Source, Seed]]:
-    """Yields all authored samples of a model in order, each with its source.
+def walk_seeds(
+    models_uri: str, outline: Outline, trait_key: str | None = None, start: tuple[int, int, int] = FIRST[1:]
+) -> Iterator[tuple[tuple[int, int, int], Source, Seed]]:
+    """Yields the authored samples of a model, or of one trait, from a position on, each with that and its source.
 
     Raises:
         DefinitionError, StoreError: as ``list_samples``.
     """
     folder = locate_model(models_uri, outline.handle)
-    for source in list_sources(folder, outline):
-        for line in walk_source(folder, source):
-            for seed in line.seeds:
-                yield source, seed
+    for index, source in enumerate(list_sources(outline, list_sample_files(folder))):
+        if index < start[0] or trait_key not in (None, *source.trait_keys):
+            continue
+        for line in walk_source(folder, source, start[1] if index == start[0] else 1):
+            for label, seed in enumerate(line.seeds):
+                place = index, line.number, label
+                if place >= start and trait_key in (None, seed.trait):
+                    yield place, source, seed
 
 
 def walk_attached(
@@ -183,30 +188,9 @@ def count_attached(samples_uri: str, handle: str) -> Counter[tuple[str, Pole | N
 def _walk_authored(
     models_uri: str, outline: Outline, trait_key: str | None, position: Position
 ) -> Generator[tuple[Position, ListedSample], None, None]:
-    if position[0] == "s":
-        return
-    start = position[1:]
-    folder = locate_model(models_uri, outline.handle)
-    for index, source in enumerate(list_sources(folder, outline)):
-        if index < start[0] or trait_key not in (None, *source.trait_keys):
-            continue
-        for line in walk_source(folder, source, start[1] if index == start[0] else 1):
-            for label, seed in enumerate(line.seeds):
-                place = index, line.number, label
-                if place >= start and trait_key in (None, seed.trait):
-                    yield (
-                        ("a", *place),
-                        ListedSample(
-                            id=make_id(outline.handle, seed.trait, seed.text),
-                            trait=seed.trait,
-                            text=seed.text,
-                            quality=seed.quality,
-                            provenance=PROVENANCE,
-                            source_url=seed.source_url,
-                            content_sha256=seed.sha256,
-                            created_at=None,
-                        ),
-                    )
+    if position[0] == "a":
+        for place, _, seed in walk_seeds(models_uri, outline, trait_key, position[1:]):
+            yield ("a", *place), ListedSample(**make_own_row(outline.handle, seed), created_at=None)
 
 
 @lru_cache(maxsize=1024)

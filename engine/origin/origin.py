@@ -169,7 +169,7 @@ def _read_texts(models_uri: str, samples_uri: str, outline: Outline, wanted: Col
     """The texts of some digests that are there still, authored ones and those that a person had accepted."""
     texts: dict[str, str] = {}
     with suppress(InputError, StoreError):
-        texts.update((seed.sha256, seed.text) for _, seed in walk_seeds(models_uri, outline) if seed.sha256 in wanted)
+        texts.update((seed.sha256, seed.text) for *_, seed in walk_seeds(models_uri, outline) if seed.sha256 in wanted)
     if len(texts) < len(wanted):
         with suppress(StoreError):
             texts.update((seed.sha256, seed.text) for seed in read_reviewed(list_all(samples_uri, outline.handle)))

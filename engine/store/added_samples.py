@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from engine.definitions.loader import load_outline, locate_model
+from engine.definitions.loader import list_sample_files, load_outline, locate_model
 from engine.definitions.outline import ADDED_FILE, Outline, list_sources, make_added_source
 from engine.definitions.sources.entries import Source, Version, read_version, walk_source
 from engine.definitions.sources.labelled_lines import SOURCE_URL
@@ -104,7 +104,7 @@ def find_authored(models_uri: str, outline: Outline, ids: Collection[int]) -> de
     folder = locate_model(models_uri, outline.handle)
     wanted = np.fromiter(ids, np.int64, len(ids))
     found: defaultdict[int, set[float]] = defaultdict(set)
-    for source in list_sources(folder, outline):
+    for source in list_sources(outline, list_sample_files(folder)):
         known, qualities = _read_index(folder, outline.handle, source, read_version(folder, source))
         for place in np.flatnonzero(np.isin(known, wanted)):
             found[int(known[place])].add(float(qualities[place]))

@@ -85,7 +85,7 @@ def check_model(settings: Settings, handle: str, wanted: SynthesizeBody) -> Effo
     """
     outline = load_outline(settings.models_uri, handle)
     check_traits(outline)
-    seeds = (seed for _, seed in walk_seeds(settings.models_uri, outline))
+    seeds = (seed for *_, seed in walk_seeds(settings.models_uri, outline))
     if wanted.synth_type == "diversify" and find_seedless(outline.traits, seeds):
         check_seeds(load_model(settings.models_uri, handle))
     check_draft(settings.models_uri, handle, "Nothing was enqueued")

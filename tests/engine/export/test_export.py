@@ -105,7 +105,7 @@ def test_platform_lines_are_a_source_that_gives_the_same_samples(models: Path, s
     definition.write_text(yaml.safe_dump(written))
     # As they are read, before texts whose normal forms are the same count once.
     read = walk_seeds(str(models), load_outline(str(models), HANDLE))
-    handed = [seed for source, seed in read if source.path == "handed.jsonl"]
+    handed = [seed for _, source, seed in read if source.path == "handed.jsonl"]
 
     # What is labelled for no trait of the model is left out.
     assert (10 + len(HOSTILE), 2) == (done.samples, done.left_out)
