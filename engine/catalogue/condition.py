@@ -49,14 +49,17 @@ class TraitCondition:
 
 
 @dataclass(frozen=True, slots=True)
-class LastRun:
-    """The run that left the newest set of a model.
+class PastRun:
+    """A run that left a set.
 
     Args:
         status: that of its set: ``attached``, ``proposed``, ``rejected``, ``detached``, or ``turned down`` for one that
             was proposed and not attached.
         created_at: when it was due, as the manifest has it.
         said: why nothing was attached, in a sentence or two; else empty.
+        written_at: when its set was; ``attached_at`` is None where it is not attached.
+        samples: how many its set has now.
+        cost_usd: None where it is not known.
     """
 
     run_id: str
@@ -64,15 +67,7 @@ class LastRun:
     created_at: str
     synth_type: str
     effort: str | None
-    said: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PastRun:
-    """A run that left a set: when that was written, how many samples it has now, and what it cost, None where that is
-    not known; ``attached_at`` is None where it is not attached.
-    """
-
+    said: str
     written_at: datetime
     attached_at: datetime | None
     samples: int
@@ -107,13 +102,17 @@ class ModelCondition:
     state: str = "draft"
     traits: tuple[TraitCondition, ...] = ()
     alike: Sequence[tuple[str, str, float]] = ()
-    last: LastRun | None = None
     proposed: tuple[str, ...] = ()
     sets: int = 0
     set_aside: int = 0
     older_samples: int = 0
     runs: tuple[PastRun, ...] = ()
     faults: tuple[Finding, ...] = ()
+
+    @property
+    def last(self) -> PastRun | None:
+        """The run that left the newest set."""
+        return max(self.runs, key=lambda run: run.created_at, default=None)
 
     @property
     def cost_usd(self) -> float | None:

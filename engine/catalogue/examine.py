@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.asking.present_sets import list_older
 from engine.axis.reference_axis import fit_reference_axes
-from engine.catalogue.condition import Finding, LastRun, ModelCondition, PastRun, TraitCondition
+from engine.catalogue.condition import Finding, ModelCondition, PastRun, TraitCondition
 from engine.choosing.probe import MIN_AUC
 from engine.definitions.lifecycle import read_lifecycle
 from engine.definitions.loader import has_model, list_handles, load_model
@@ -63,12 +63,11 @@ def examine_model(models_uri: str, samples_uri: str, handle: str) -> ModelCondit
         state=state,
         traits=tuple(_list_traits(model, train, verdicts)) if model else (),
         alike=tuple(_list_alike(model)) if model else (),
-        last=_find_last(sets, verdicts),
         proposed=tuple(item.run_id for item in sets if item.status == "proposed"),
         sets=len(train),
         set_aside=count_stored([item for item in attached if item.manifest["pool"] != "train"]),
         older_samples=count_stored(list_older(train, model)) if model else 0,
-        runs=tuple(_describe_past(item, verdicts[item.run_id]) for item in sets),
+        runs=tuple(_describe_run(item, verdicts[item.run_id]) for item in sets),
         faults=tuple(faults),
     )
 
@@ -159,26 +158,20 @@ def _square_apart(above: Vectors, below: Vectors) -> float:
     return own - 2 * float(above.mean(axis=0) @ below.mean(axis=0))
 
 
-def _describe_past(stored: StoredSet, verdict: Mapping[str, Any]) -> PastRun:
-    written, attached = (
-        datetime.fromtimestamp(stored.manifest.get(name, 0) / 1e9, UTC) for name in (WRITTEN_NS, ATTACHED_NS)
-    )
-    cost_usd = (verdict.get("cost") or {}).get("usd")
-    return PastRun(written, attached if stored.status == "attached" else None, count_stored([stored]), cost_usd)
-
-
-def _find_last(sets: Sequence[StoredSet], verdicts: Verdicts) -> LastRun | None:
-    newest = max(sets, key=lambda stored: str(stored.manifest.get("created_at", "")), default=None)
-    if newest is None:
-        return None
-    manifest = newest.manifest
-    failed = verdicts[newest.run_id].get("failed") or [""]
-    turned_down = newest.status == "rejected" and manifest.get("review")
-    return LastRun(
-        run_id=newest.run_id,
-        status="turned down" if turned_down else newest.status,
+def _describe_run(stored: StoredSet, verdict: Mapping[str, Any]) -> PastRun:
+    manifest = stored.manifest
+    written, attached = (datetime.fromtimestamp(manifest.get(name, 0) / 1e9, UTC) for name in (WRITTEN_NS, ATTACHED_NS))
+    failed = verdict.get("failed") or [""]
+    turned_down = stored.status == "rejected" and manifest.get("review")
+    return PastRun(
+        run_id=stored.run_id,
+        status="turned down" if turned_down else stored.status,
         created_at=str(manifest.get("created_at", "")),
         synth_type=str(manifest.get("synth_type", "")),
         effort=manifest.get("effort"),
         said=str(turned_down.get("why", "")) if turned_down else str(failed[0]),
+        written_at=written,
+        attached_at=attached if stored.status == "attached" else None,
+        samples=count_stored([stored]),
+        cost_usd=(verdict.get("cost") or {}).get("usd"),
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from engine.catalogue.condition import KINDS, LastRun, ModelCondition, PastRun
+from engine.catalogue.condition import KINDS, ModelCondition, PastRun
 from engine.catalogue.examine import examine_model, list_all_handles
 from engine.llm.client.prices import add_costs
 from engine.report.run_page import escape
@@ -17,6 +17,8 @@ NOTHING = "–"
 # More rows are slow to draw and nobody reads them. What needs a person comes first, so that none of it is missed.
 MAX_ROWS = 300
 HEAD = ("model", "state", "found", "samples", "told apart", "last run", "cost")
+# What the JSON has of the last run.
+LAST_FIELDS = ("run_id", "status", "created_at", "synth_type", "effort", "said")
 COSTS_HEAD = ("month (UTC)", "namespace", "runs that left a set", "cost")
 
 
@@ -55,7 +57,7 @@ def list_cells(model: ModelCondition) -> list[str]:
     ]
 
 
-def _describe_last(last: LastRun | None) -> str:
+def _describe_last(last: PastRun | None) -> str:
     """The day of the last run, and what came of it where it did not attach its set."""
     if last is None:
         return "no set"
@@ -136,6 +138,7 @@ def describe_json(models: Sequence[ModelCondition], now: datetime) -> dict[str, 
         "models": [
             {
                 **{name: value for name, value in asdict(item).items() if name != "runs"},
+                "last": {name: getattr(item.last, name) for name in LAST_FIELDS} if item.last else None,
                 "cost_usd": item.cost_usd,
                 "findings": list(map(asdict, item.findings)),
                 "needs_person": item.needs_person,

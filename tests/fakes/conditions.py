@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from engine.catalogue.condition import Counts, LastRun, ModelCondition, TraitCondition
+from engine.catalogue.condition import Counts, ModelCondition, PastRun, TraitCondition
 
 HANDLE = "u22a8.test"
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -26,10 +26,17 @@ def make_trait_condition(key: str = "clarity", **fields: object) -> TraitConditi
 
 def make_condition(*traits: TraitCondition, handle: str = HANDLE, **fields: object) -> ModelCondition:
     """A model of one trait with one attached set, of which nothing needs a person."""
-    given: dict[str, object] = {"last": make_last(), "sets": 1}
+    given: dict[str, object] = {"runs": (make_run(),), "sets": 1}
     return ModelCondition(handle=handle, traits=traits or (make_trait_condition(),), **(given | fields))  # type: ignore[arg-type]
 
 
-def make_last(status: str = "attached", run_id: str = "run-1", **fields: object) -> LastRun:
-    given: dict[str, object] = {"created_at": NOON.isoformat(), "synth_type": "from_traits", "effort": "low"}
-    return LastRun(run_id=run_id, status=status, **(given | fields))  # type: ignore[arg-type]
+def make_run(
+    written_at: datetime = NOON,
+    attached_at: datetime | None = None,
+    samples: int = 0,
+    cost_usd: float | None = None,
+    status: str = "attached",
+    said: str = "",
+) -> PastRun:
+    due = NOON.isoformat()
+    return PastRun("run-1", status, due, "from_traits", "low", said, written_at, attached_at, samples, cost_usd)

@@ -8,8 +8,9 @@ import pytest
 from fakes.conditions import make_counts
 from fakes.stored import HANDLE, NOON, PLAIN_TEXTS, STIFF_TEXTS, attach_set, write_lines, write_model
 
-from engine.catalogue.condition import LastRun, ModelCondition
+from engine.catalogue.condition import ModelCondition
 from engine.catalogue.examine import ONE_THING, examine_model, list_all_handles
+from engine.catalogue.page import LAST_FIELDS
 from engine.store.changes import detach_set
 from engine.store.layout import MANIFEST, SAMPLES, VERDICT
 from engine.store.sample_set import seal
@@ -65,10 +66,8 @@ def test_last_run_is_that_of_the_newest_set_whatever_came_of_it(store: Path) -> 
     attach_set(store, "rejected", status="rejected", documents=documents, age=-HOUR)
     found = look(store)
 
-    assert (
-        LastRun("rejected", "rejected", (NOON + HOUR).isoformat(), "from_traits", "low", "3 exemplars are lacking")
-        == found.last
-    )
+    said = "rejected", "rejected", (NOON + HOUR).isoformat(), "from_traits", "low", "3 exemplars are lacking"
+    assert said == tuple(getattr(found.last, name) for name in LAST_FIELDS)
     assert (1, 0.5) == (found.sets, found.cost_usd)
     # Money goes by when a set was written, not by when its run was due.
     now = datetime.now(UTC)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fakes.conditions import HANDLE, make_condition, make_counts, make_last, make_trait_condition
+from fakes.conditions import HANDLE, make_condition, make_counts, make_run, make_trait_condition
 
 from engine.catalogue.condition import Finding, ModelCondition
 
@@ -28,7 +28,12 @@ def with_counts(attached: tuple[int, int], authored: tuple[int, int]) -> ModelCo
     ("condition", "kind", "said", "commands"),
     [
         (make_condition(faults=(BROKEN,)), "broken", "1 mistake", ("exemplars plan",)),
-        (make_condition(last=make_last("rejected", said="3 lack")), "failed", ": 3 lack", (f"{START} --effort low",)),
+        (
+            make_condition(runs=(make_run(status="rejected", said="3 lack"),)),
+            "failed",
+            ": 3 lack",
+            (f"{START} --effort low",),
+        ),
         (make_condition(proposed=("run-9",)), "waits", "report of run run-9", REVIEW),
         (with_trait(untold="clarity: as chance."), "hardly apart", "Clarity, in the last set: as chance.", (AGAIN,)),
         (
@@ -42,7 +47,7 @@ def with_counts(attached: tuple[int, int], authored: tuple[int, int]) -> ModelCo
         # What is unbalanced by its authored samples is outweighed by more of both poles.
         (with_counts((8, 8), (20, 0)), "unbalanced", "28 Much clarity and 8 No clarity", (AGAIN,)),
         (make_condition(older_samples=8), "older", "8 samples of it were made for an older", (f"{AGAIN} --refresh",)),
-        (make_condition(EMPTY, last=None, sets=0), "empty", "No run of it", (AGAIN,)),
+        (make_condition(EMPTY, runs=(), sets=0), "empty", "No run of it", (AGAIN,)),
     ],
 )
 def test_finding_says_what_to_type(condition: ModelCondition, kind: str, said: str, commands: tuple[str, ...]) -> None:
@@ -55,7 +60,7 @@ def test_finding_says_what_to_type(condition: ModelCondition, kind: str, said: s
 @pytest.mark.parametrize(
     "condition",
     [
-        *(make_condition(last=make_last(status)) for status in ("attached", "turned down", "cancelled")),
+        *(make_condition(runs=(make_run(status=status),)) for status in ("attached", "turned down", "cancelled")),
         with_trait(auc=0.5),
         with_counts((12, 8), (0, 0)),
         make_condition(older_samples=8, state="ready"),

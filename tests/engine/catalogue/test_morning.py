@@ -2,16 +2,16 @@
 
 from datetime import timedelta
 
-from fakes.conditions import NOON, make_condition
+from fakes.conditions import NOON, make_condition, make_run
 
-from engine.catalogue.condition import Finding, PastRun
+from engine.catalogue.condition import Finding
 from engine.catalogue.morning import TroubledRun, describe_morning
 
 HOUR = timedelta(hours=1)
 
 
 def test_day_on_which_nothing_happened_is_told() -> None:
-    old = PastRun(NOON - 25 * HOUR, NOON - 25 * HOUR, 16, 1.0)
+    old = make_run(NOON - 25 * HOUR, NOON - 25 * HOUR, 16, 1.0)
     told = describe_morning([make_condition(runs=(old,))], [], NOON)
 
     assert (
@@ -26,9 +26,9 @@ def test_day_on_which_nothing_happened_is_told() -> None:
 def test_message_says_what_was_made_what_it_cost_and_what_needs_a_person() -> None:
     # The last had cost what it did on the day that its proposal was written.
     runs = (
-        PastRun(NOON - HOUR, NOON - HOUR, 8, 1.0),
-        PastRun(NOON - HOUR, None, 0, 0.25),
-        PastRun(NOON - 100 * HOUR, NOON - HOUR, 8, 5.0),
+        make_run(NOON - HOUR, NOON - HOUR, 8, 1.0),
+        make_run(NOON - HOUR, None, 0, 0.25),
+        make_run(NOON - 100 * HOUR, NOON - HOUR, 8, 5.0),
     )
     broken = make_condition(handle="u22a8.broken", faults=(Finding("broken", "It is damaged"),))
     troubled = [

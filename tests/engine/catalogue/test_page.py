@@ -3,13 +3,15 @@
 from datetime import timedelta
 from typing import get_args
 
-from fakes.conditions import HANDLE, NOON, make_condition
+from fakes.conditions import HANDLE, NOON, make_condition, make_run
 
-from engine.catalogue.condition import KINDS, Finding, Kind, ModelCondition, PastRun
+from engine.catalogue.condition import KINDS, Finding, Kind, ModelCondition
 from engine.catalogue.page import MAX_ROWS, describe_json, rank_model, write_page
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-BROKEN = make_condition(handle="u22a8.broken", faults=(Finding("broken", f"*1* {HOSTILE}", ("exemplars plan",)),))
+BROKEN = make_condition(
+    handle="u22a8.broken", runs=(), faults=(Finding("broken", f"*1* {HOSTILE}", ("exemplars plan",)),)
+)
 
 
 def survey(*models: ModelCondition) -> list[ModelCondition]:
@@ -17,7 +19,7 @@ def survey(*models: ModelCondition) -> list[ModelCondition]:
 
 
 def test_page_says_how_many_need_a_person_and_has_each_finding_with_what_to_type_and_all_models() -> None:
-    past = PastRun(NOON, NOON, 16, 1.5), PastRun(NOON - timedelta(days=30), None, 0, 0.25)
+    past = make_run(NOON, NOON, 16, 1.5), make_run(NOON - timedelta(days=30), None, 0, 0.25)
     found = survey(make_condition(runs=past, set_aside=3), BROKEN)
     told = describe_json(found, NOON)
     page = write_page(found)
