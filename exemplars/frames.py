@@ -53,7 +53,9 @@ def load_samples(handle: str, pool: Pool = "train", *, authored: bool = False) -
     if not sets and not has_model(settings.models_uri, handle):
         # For its error, which offers models of a like handle.
         load_outline(settings.models_uri, handle)
-    tables = [*([_read_authored(settings.models_uri, handle)] if authored else []), read_whole_sets(sets)]
+    seeds = load_model(settings.models_uri, handle).seeds if authored else ()
+    own = [make_own_row(handle, seed) | {"pole": seed.pole} for seed in seeds]
+    tables = [pa.Table.from_pylist(own, schema=SAMPLE_SCHEMA), read_whole_sets(sets)]
     frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return frame
 
@@ -158,10 +160,3 @@ def _read_frame(settings: Settings, handle: str, frame: pd.DataFrame, only: Trai
     outline = load_outline(settings.models_uri, handle)
     lines = frame.to_json(orient="records", lines=True, double_precision=15, default_handler=str).encode()
     return read_labelled(FRAME, io.BytesIO(lines), outline, only)
-
-
-def _read_authored(models_uri: str, handle: str) -> pa.Table:
-    """The authored samples that count, with the columns of the store."""
-    seeds = load_model(models_uri, handle).seeds
-    rows = [make_own_row(handle, seed) | {"pole": seed.pole} for seed in seeds]
-    return pa.Table.from_pylist(rows, schema=SAMPLE_SCHEMA)

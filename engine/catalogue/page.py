@@ -46,22 +46,17 @@ def rank_model(model: ModelCondition) -> tuple[int, str]:
 def list_cells(model: ModelCondition) -> list[str]:
     """The cells of the model's row, in the order of ``HEAD``."""
     aucs = [f"{trait.auc:.2f}" for trait in model.traits if trait.auc is not None]
+    last = model.last
+    came_of_it = f"{last.status}, " if last and last.status != "attached" else ""
     return [
         model.handle,
         model.state,
         ", ".join(dict.fromkeys(KINDS[finding.kind] for finding in model.findings)) or "nothing",
         f"{sum(sum(trait.attached.values()) for trait in model.traits):,}",
         ", ".join(aucs) or NOTHING,
-        _describe_last(model.last),
+        f"{came_of_it}{last.created_at[:10]}" if last else "no set",
         NOTHING if model.cost_usd is None else format_cost(model.cost_usd),
     ]
-
-
-def _describe_last(last: PastRun | None) -> str:
-    """The day of the last run, and what came of it where it did not attach its set."""
-    if last is None:
-        return "no set"
-    return f"{'' if last.status == 'attached' else f'{last.status}, '}{last.created_at[:10]}"
 
 
 def count_needing(models: Iterable[ModelCondition]) -> int:
