@@ -32,7 +32,7 @@ class Source:
     ``mapping`` says which field of a line feeds which trait; a field whose trait is reported as unknown feeds None.
     ``name`` is what messages call the file; ``place`` is the file, line and field of ``model.yaml`` that names it. Of a
     ``file`` and of ``noise``, whose lines have no fields, ``labels`` are those of all texts and ``mapping`` is empty.
-    ``by_line`` is how a ``file`` is split, ``texts`` what was drawn for ``noise``. ``texts``, which are no samples, are
+    ``by_line`` is how a ``file`` is split, ``drawn`` are the lines of ``noise``. ``texts``, which are no samples, are
     read by ``own_texts``; ``column`` names the field that has the text.
     """
 
@@ -43,7 +43,7 @@ class Source:
     place: tuple[str, int | None, str]
     labels: tuple[unlabelled.FixedLabel, ...] = ()
     by_line: bool = False
-    texts: tuple[unlabelled.OrdinaryText, ...] = ()
+    drawn: tuple[Line, ...] = ()
     column: str = CONTENT
 
     @property
@@ -81,7 +81,7 @@ def walk_lines(folder: str, source: Source, start: int = 1, buffer_bytes: int = 
         DefinitionError, StoreError: the source cannot be found, or cannot be read.
     """
     if source.type == "noise":
-        yield from unlabelled.walk_ordinary(source.name, source.texts, source.labels, start)
+        yield from (line for line in source.drawn if line.number >= start)
         return
     with (
         locating(folder, source) as (filesystem, path),
@@ -187,7 +187,8 @@ class _Maker:
                 place = (*self.path, "without", number)
                 self.findings.add_unknown(place, subject, "a subject of the ordinary texts", subjects)
         drawn, name = unlabelled.draw_ordinary(texts, source.without), unlabelled.name_noise_file(code)
-        return Source("noise", name, name, {}, self._locate(), labels, texts=drawn)
+        lines = tuple(unlabelled.label_texts(name, item.line, [item.text], labels) for item in drawn)
+        return Source("noise", name, name, {}, self._locate(), labels, drawn=lines)
 
     def _skip(self, kind: str, named: str | None, why: str) -> Source | None:
         self.findings.skipped.append(Skipped(f"{kind} source {named or self.path[1] + 1}", why))

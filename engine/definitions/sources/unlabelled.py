@@ -66,7 +66,7 @@ def walk_passages(
         with opening_text(stream) as lines:
             for number, block in _walk_blocks(lines, by_line):
                 if number >= start:
-                    yield _label(name, number, block if by_line else _list_passages(block), labels)
+                    yield label_texts(name, number, block if by_line else _list_passages(block), labels)
     except UnicodeDecodeError:
         raise DefinitionError.of_file(name, FOREIGN, ALLOWED) from None
 
@@ -100,14 +100,8 @@ def draw_ordinary(texts: Sequence[OrdinaryText], without: Collection[str]) -> tu
     return tuple(item for item in texts if item is first[item.subject] and item.subject not in without)
 
 
-def walk_ordinary(
-    name: str, texts: Sequence[OrdinaryText], labels: Sequence[FixedLabel], start: int = 1
-) -> Iterator[Line]:
-    """Yields drawn texts one by one from the line ``start``."""
-    return (_label(name, item.line, [item.text], labels) for item in texts if item.line >= start)
-
-
-def _label(name: str, number: int, texts: Sequence[str], labels: Sequence[FixedLabel]) -> Line:
+def label_texts(name: str, number: int, texts: Sequence[str], labels: Sequence[FixedLabel]) -> Line:
+    """Labels the texts of one line, all alike."""
     place = f"{name}:{number}"
     return Line(number, tuple(Seed(trait.key, text, quality, place) for text in texts for trait, quality in labels))
 
