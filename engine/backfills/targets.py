@@ -10,7 +10,7 @@ from engine.asking.held_out import choose_pool
 from engine.asking.plan import digest_definition
 from engine.asking.present_sets import count_lacking, list_older
 from engine.definitions.effort import choose_effort, load_level
-from engine.definitions.lifecycle import read_lifecycle
+from engine.definitions.lifecycle import DRAFTS, read_lifecycle
 from engine.definitions.loader import list_handles, load_model
 from engine.domain.model import BatchMode, Effort, Model, SynthType, check_handle
 from engine.domain.run_request import RunRequest, check_choices
@@ -112,7 +112,7 @@ def examine(settings: Settings, request: BackfillRequest, handle: str) -> Standi
         StoreError: something cannot be read.
     """
     with suppress(InputError):
-        is_frozen = not read_lifecycle(settings.models_uri, handle).takes_samples
+        is_frozen = read_lifecycle(settings.models_uri, handle).state not in DRAFTS
         if is_frozen and (request.only_lacking or request.refresh):
             return Standing(SkipReason("It is no draft, so its samples are frozen"))
         model = load_model(settings.models_uri, handle)

@@ -10,7 +10,7 @@ from engine.domain.model import State
 from engine.errors import FrozenModelError
 
 LIFECYCLE_FILE = "lifecycle.json"
-# A failed model is a draft whose last run did not complete (the platform's contract, section 5).
+# In these samples may be added: a failed model is a draft whose last run did not complete (contract, section 5).
 DRAFTS: tuple[State, ...] = ("draft", "failed")
 
 
@@ -22,11 +22,6 @@ class Lifecycle:
     version_id: int | None = None
     version_no: int | None = None
     version_tags: tuple[str, ...] = ()
-
-    @property
-    def takes_samples(self) -> bool:
-        """Whether samples may be added."""
-        return self.state in DRAFTS
 
 
 def read_lifecycle(models_uri: str, handle: str) -> Lifecycle:
@@ -58,10 +53,10 @@ def check_draft(models_uri: str, handle: str, undone: str = "Nothing was attache
         FrozenModelError: the model is not a draft.
         DefinitionError, StoreError: as ``read_lifecycle``.
     """
-    lifecycle = read_lifecycle(models_uri, handle)
-    if not lifecycle.takes_samples:
+    state = read_lifecycle(models_uri, handle).state
+    if state not in DRAFTS:
         raise FrozenModelError(
-            f"{handle} is {lifecycle.state!r}, not a draft ({LIFECYCLE_FILE}). Samples may be added only while a model "
+            f"{handle} is {state!r}, not a draft ({LIFECYCLE_FILE}). Samples may be added only while a model "
             f"is a draft; a trained model's samples are frozen. {undone}",
-            lifecycle.state,
+            state,
         )
