@@ -73,8 +73,9 @@ def list_sources(outline: Outline, files: Collection[str]) -> tuple[Source, ...]
     Args:
         files: those in the model's folder, as ``list_sample_files`` has them.
     """
-    known = outline.name_files() if outline.traits else (ADDED_FILE, LABELLED_FILE)
-    added = (file for file in (ADDED_FILE, LABELLED_FILE) if file in files and file not in known)
+    if not outline.traits:
+        return outline.sources
+    added = [file for file in (ADDED_FILE, LABELLED_FILE) if file in files and file not in outline.name_files()]
     return (*outline.sources, *(make_added_source(outline, file) for file in added))
 
 
