@@ -6,19 +6,16 @@ their words shuffled. One that cannot is not asked for it.
 
 import random
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Literal
 
 from engine.asking.plan import Plan
 from engine.asking.prompts import name_neither, write_vote_prompt
-from engine.asking.reply_json import UnreadableError, find_objects
 from engine.definitions.sources.unlabelled import draw_ordinary, list_noise_languages, read_ordinary
 from engine.domain.language_tag import find_code
 from engine.domain.model import OTHER_POLE, Model, Pole, Question, Trait
 from engine.domain.votes import Vote
-from engine.llm.client.request import REFUSED, Reply
 from engine.text.words import split_words
 
 # Of each kind. A judge that answers at random is right about seven of eight once in thirty times.
@@ -108,10 +105,9 @@ def name_question(number: int) -> str:
     return f"{QUESTION}{number}"
 
 
-def read_yes_no(reply: Reply, field: str) -> bool | None:
-    """Reads a yes or a no in the last object of a reply that has the field; None where there is neither."""
-    given = [fields[field] for fields in _list_objects(reply) if field in fields]
-    said = given[-1] if given else None
+def read_yes_no(objects: Sequence[Mapping[str, object]], field: str) -> bool | None:
+    """Reads a yes or a no in the last object that has the field; None where there is neither."""
+    said = next((fields[field] for fields in reversed(objects) if field in fields), None)
     return said if isinstance(said, bool) else YES_NO.get(str(said).strip(" .!").casefold())
 
 
@@ -158,19 +154,6 @@ def write_decision(model: Model, trait: Trait, first: Pole, asks_sense: bool) ->
         {"type": "choice", "name": "answer", "instructions": instructions, "choices": choices},
         *({"type": "predicate", "name": name, "instructions": asked} for name, asked in yes_no),
     )
-
-
-def read_probability(reply: Reply) -> float | None:
-    """Reads the probability of the answer that a decision model has chosen; None where it is not told."""
-    told = next((fields.get("probability") for fields in reversed(_list_objects(reply))), None)
-    return told if isinstance(told, float) else None
-
-
-def _list_objects(reply: Reply) -> Sequence[Mapping[str, object]]:
-    """Lists the objects of a reply; none of one that was refused or cannot be read."""
-    with suppress(UnreadableError):
-        return () if reply.finish == REFUSED else find_objects(reply.text)
-    return ()
 
 
 def _weigh(said: Sequence[bool | None]) -> int:

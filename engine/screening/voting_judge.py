@@ -7,7 +7,7 @@ docs/decisions/003-choice.md has the form, the third vote and what they cost.
 
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from unicodedata import normalize
@@ -17,13 +17,13 @@ import regex
 from engine.asking.plan import MIN_HOPELESS, Plan
 from engine.asking.prompts import make_vote_schema, name_neither, write_vote_prompt, write_words_only
 from engine.asking.reply_json import UnreadableError, drop_thoughts, find_objects
-from engine.domain.model import POLES, Pole, Trait
+from engine.domain.model import POLES, Model, Pole
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.domain.votes import Vote, VoteAnswer, decide
 from engine.errors import ProviderError, RequestRefusedError, RetryableProviderError
 from engine.llm.client.prices import add_costs
-from engine.llm.client.request import REFUSED, Prompt, Reply, Request
+from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.screening import sense
 from engine.system.concurrency import gather_or_cancel, log_context
@@ -143,8 +143,8 @@ class VotingJudge:
                 reply = await self.gateway.complete(replace(request, label=f"sense/{number}"))
             except RequestRefusedError:
                 return False
-            is_read = read_ballot(reply, plan.model.trait(tried.trait)) is not None
-            return is_read and sense.read_yes_no(reply, sense.SENSE) == tried.makes_sense
+            vote = read_vote(reply, plan.model, tried.trait, POLES[0], self.gateway.endpoint, asks_sense=True)
+            return vote.answer != "invalid" and vote.sense == tried.makes_sense
 
         right = await gather_or_cancel(ask(number, tried) for number, tried in enumerate(texts))
         trial = sense.judge_trial(self.gateway.endpoint.name, texts, right)
@@ -162,19 +162,13 @@ class VotingJudge:
             request = self._make_request(plan, exemplar, number, attempt)
             reply = await self.gateway.complete(request)
             costs.append(reply.cost_usd)
-            said = read_ballot(reply, plan.model.trait(exemplar.trait))
-            answers = tuple(
-                (question.ask, sense.read_yes_no(reply, sense.name_question(place)))
-                for place, question in enumerate(plan.model.questions, start=1)
-            )
-            is_whole = all(answer is not None for _, answer in answers)
-            if said is not None and (is_whole or attempt == attempts - 1):
+            vote = read_vote(reply, plan.model, exemplar.trait, first, endpoint, self._asks_sense(exemplar))
+            if vote.answer == "invalid":
+                if not self._is_any_read:
+                    self._unread[request.label] = reply.text
+            elif attempt == attempts - 1 or all(answer is not None for _, answer in vote.answers):
                 self._is_any_read = True
-                makes_sense = sense.read_yes_no(reply, sense.SENSE) if self._asks_sense(exemplar) else None
-                probability = sense.read_probability(reply) if endpoint.decides else None
-                return Vote(endpoint.name, said, first, makes_sense, answers, probability)
-            if said is None and not self._is_any_read:
-                self._unread[request.label] = reply.text
+                return vote
             if reply.finish == REFUSED:
                 break
         return Vote(endpoint.name, "invalid", first)
@@ -229,20 +223,41 @@ def make_vote_request(
     return Request(prompt, tokens, 0.0, schema, in_words=write_words_only(prompt, schema), judges=True)
 
 
-def read_ballot(reply: Reply, trait: Trait) -> VoteAnswer | None:
-    """Reads the pole whose label a reply gives, or "neither"; None if it is not a valid vote."""
-    poles: dict[str, VoteAnswer] = {trait.label(pole): pole for pole in POLES}
-    neither = name_neither([*poles])
-    answer = read_answer(reply, [*poles, neither])
-    return None if answer is None else poles.get(answer, "neither")
+def read_vote(
+    reply: Reply, model: Model, trait: str, first: Pole, endpoint: Endpoint, asks_sense: bool = False
+) -> Vote:
+    """Reads what a reply says of all that was asked for; nothing where it names no pole's label and not "neither"."""
+    invalid = Vote(endpoint.name, "invalid", first)
+    if reply.finish == REFUSED:
+        return invalid
+    objects: Sequence[Mapping[str, object]] = ()
+    try:
+        objects = find_objects(reply.text)
+        said = _find_said(objects, reply.text)
+    except UnreadableError as error:
+        said = "" if error.breaks_off or reply.finish == "length" else drop_thoughts(reply.text)
+    poles: dict[str, VoteAnswer] = {model.trait(trait).label(pole): pole for pole in POLES}
+    answer = _find_answer(said, [*poles, name_neither([*poles])])
+    if answer is None:
+        return invalid
+    probability = objects[-1].get("probability") if endpoint.decides and objects else None
+    asked = {sense.name_question(number): question.ask for number, question in enumerate(model.questions, start=1)}
+    return Vote(
+        endpoint.name,
+        poles.get(answer, "neither"),
+        first,
+        sense.read_yes_no(objects, sense.SENSE) if asks_sense else None,
+        tuple((ask, sense.read_yes_no(objects, name)) for name, ask in asked.items()),
+        probability if isinstance(probability, float) else None,
+    )
 
 
-def read_answer(reply: Reply, answers: Sequence[str]) -> str | None:
-    """The answer that a reply gives: exactly one of ``answers`` is named in it, as whole words, and stands alone.
+def _find_answer(text: str, answers: Sequence[str]) -> str | None:
+    """The answer that a text gives: exactly one of ``answers`` is named in it, as whole words, and stands alone.
 
     It may be any case and width, with marks around it, in a sentence of words that turn none round, before a reason.
     """
-    said = _fold(_find_said(reply))
+    said = _fold(text)
     names = {_write_pattern(words): answer for answer in answers if (words := _fold(answer).split())}
     # The longest first, since one may contain another.
     ordered = sorted(names, key=len, reverse=True)
@@ -259,21 +274,15 @@ def read_answer(reply: Reply, answers: Sequence[str]) -> str | None:
     return names[ordered[ord(sign) - _FIRST_SIGN]] if is_alone else None
 
 
-def _find_said(reply: Reply) -> str:
+def _find_said(objects: Sequence[Mapping[str, object]], text: str) -> str:
     """The field ``answer`` of the last object that has one, else its texts but for yes or no to other questions, else
-    what stands around it, else the reply.
+    what stands around it.
     """
-    if reply.finish == REFUSED:
-        return ""
-    try:
-        objects = find_objects(reply.text)
-    except UnreadableError as error:
-        return "" if error.breaks_off or reply.finish == "length" else drop_thoughts(reply.text)
     given = [fields["answer"] for fields in objects if not isinstance(fields.get("answer", {}), dict)]
     others = [
         value for name, value in objects[-1].items() if name != sense.SENSE and not name.startswith(sense.QUESTION)
     ]
-    said = given[-1] if given else others or _OBJECT.sub("", drop_thoughts(reply.text))
+    said = given[-1] if given else others or _OBJECT.sub("", drop_thoughts(text))
     return "\n".join(item for item in (said if isinstance(said, list) else [said]) if isinstance(item, str))
 
 

@@ -20,9 +20,8 @@ from engine.screening.sense import (
     find_objection,
     judge_trial,
     list_trial_texts,
-    read_yes_no,
 )
-from engine.screening.voting_judge import VotingJudge, make_vote_request, read_ballot
+from engine.screening.voting_judge import VotingJudge, make_vote_request, read_vote
 
 QUESTIONS = (Question("Does it name a competitor?", expects_yes=False), Question("Is it polite?", expects_yes=True))
 JUDGE = replace(CHAT, name="openai/judge", identity="openai/judge@")
@@ -116,15 +115,14 @@ def test_judge_that_takes_a_persons_text_for_nonsense_is_not_asked_about_that_tr
     [
         ('Clear {"sense": "yes"}', "positive"),
         ('{"sense": "yes", "question_1": "no", "label": "Obscure"}', "negative"),
-        ('{"sense": "yes"}', None),
+        ('{"sense": "yes"}', "invalid"),
     ],
 )
-def test_yes_or_no_is_no_vote(said: str, vote: str | None) -> None:
-    trait = make_trait(positive_label="Clear", negative_label="Obscure")
-    opposite = make_trait(positive_label="Yes", negative_label="No")
+def test_yes_or_no_is_no_vote(said: str, vote: str) -> None:
+    opposite = make_model(make_trait(positive_label="Yes", negative_label="No"))
 
-    assert vote == read_ballot(Reply(said, "stop"), trait)
-    assert read_ballot(Reply('{"sense": "yes"}', "stop"), opposite) is None
+    assert vote == read_vote(Reply(said, "stop"), PLAN.model, "clarity", "positive", JUDGE).answer
+    assert "invalid" == read_vote(Reply('{"sense": "yes"}', "stop"), opposite, "clarity", "positive", JUDGE).answer
 
 
 @pytest.mark.parametrize(
@@ -155,18 +153,19 @@ def test_more_votes_have_to_be_against_a_text_than_for_it(
 @pytest.mark.parametrize(
     ("said", "read"),
     [
-        ('{"sense": "yes"}', True),
-        ('{"sense": "No."}', False),
+        ('{"answer": "Clear", "sense": "yes"}', True),
+        ('{"answer": "Clear", "sense": "No."}', False),
         ('```json\n{"answer": "Clear", "sense": false}\n```', False),
-        ('{"sense": "perhaps"}', None),
-        ('{"answer": "yes"}', None),
-        ("yes", None),
-        ('{"sense": "ye', None),
+        ('{"sense": "no"}\n{"answer": "Clear"}', False),
+        ('{"answer": "Clear", "sense": "perhaps"}', None),
+        ('{"answer": "Clear"}', None),
+        ("Clear: yes", None),
+        ('{"answer": "Clear", "sense": "ye', None),
     ],
 )
 def test_yes_or_no_is_read_from_its_field(said: str, read: bool | None) -> None:
-    assert read is read_yes_no(Reply(said, "stop"), "sense")
-    assert read_yes_no(Reply(said, "content_filter"), "sense") is None
+    assert read is read_vote(Reply(said, "stop"), PLAN.model, "clarity", "positive", JUDGE, asks_sense=True).sense
+    assert read_vote(Reply(said, "stop"), PLAN.model, "clarity", "positive", JUDGE).sense is None
 
 
 @pytest.mark.parametrize("language", ["en", "de", "ja", "tlh"])

@@ -16,7 +16,7 @@ from fakes.builders import make_exemplar, make_model, make_stamp, make_test_plan
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress, make_fake_gateway
 
 from engine.asking.prompts import make_vote_schema
-from engine.domain.model import POLES, Pole
+from engine.domain.model import POLES, Model, Pole
 from engine.domain.progress import CallEnded, CallsPlanned
 from engine.domain.samples import Exemplar, make_row
 from engine.domain.votes import VoteAnswer
@@ -31,8 +31,7 @@ from engine.screening.voting_judge import (
     VotingJudge,
     choose_first,
     make_vote_request,
-    read_answer,
-    read_ballot,
+    read_vote,
 )
 
 TEXT = "The battery lies in the second drawer."
@@ -43,6 +42,10 @@ TRAIT = make_trait()
 
 def say(answer: str) -> Reply:
     return Reply(json.dumps({"answer": answer}), "stop", 300, 8, 0.001)
+
+
+def read_answer(reply: Reply, model: Model = PLAN.model) -> VoteAnswer:
+    return read_vote(reply, model, TRAIT.key, "positive", JUDGE).answer
 
 
 def stands_first(request: Request) -> Pole:
@@ -111,13 +114,12 @@ def test_each_pole_stands_first_as_often_as_the_other() -> None:
 
 def test_label_that_says_neither_is_told_from_a_vote_for_no_pole() -> None:
     trait = make_trait(positive_label="Both", negative_label=" Neither")
-    request = make_vote_request(make_test_plan(make_model(trait)), trait.key, TEXT, "positive")
+    model = make_model(trait)
+    request = make_vote_request(make_test_plan(model), trait.key, TEXT, "positive")
 
     assert [make_vote_schema(["Both", " Neither"])] == [request.schema]
     assert '"Both", " Neither" or "neither of them"?' in request.prompt.user
-    assert ["negative", "neither"] == [
-        read_ballot(Reply(f'{{"answer": "{said}"}}', "stop"), trait) for said in ("neither", "Neither of them")
-    ]
+    assert ["negative", "neither"] == [read_answer(say(said), model) for said in ("neither", "Neither of them")]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +262,6 @@ async def test_votes_are_kept_and_stand_in_the_row_beside_the_odds(tmp_path: Pat
     assert ([judged], []) == (await judge(again, make_exemplar(TEXT, odds=1.5)), client.requests)
 
 
-ANSWERS = ("Clear", "Obscure", "neither")
 SCHEMA = '{"properties": {"answer": {"type": "string", "enum": ["Clear", "Obscure", "neither"]}}}'
 VOTES = """
 1. Clear
@@ -299,14 +300,14 @@ neither Clear nor Obscure
 
 @pytest.mark.parametrize("text", [*VOTES.strip().splitlines(), *LONG_VOTES])
 def test_label_that_stands_alone_is_a_vote(text: str) -> None:
-    assert "Clear" == read_answer(Reply(text, "stop"), ANSWERS)
+    assert "positive" == read_answer(Reply(text, "stop"))
 
 
 @pytest.mark.parametrize(
     "text", [*NO_VOTES.strip().splitlines(), "", SCHEMA, "- Clear\n- Obscure", '{"answer": "Clear"}\n{"answer": "Obsc']
 )
 def test_what_names_none_or_two_or_turns_one_round_is_no_vote(text: str) -> None:
-    assert None is read_answer(Reply(text, "stop"), ANSWERS)
+    assert "invalid" == read_answer(Reply(text, "stop"))
 
 
 @pytest.mark.parametrize(
@@ -321,11 +322,13 @@ def test_what_names_none_or_two_or_turns_one_round_is_no_vote(text: str) -> None
     ],
 )
 def test_answers_that_contain_others_and_other_scripts_are_told_apart(
-    answers: tuple[str, str], text: str, said: str | None
+    answers: tuple[str, str], text: str, said: str
 ) -> None:
-    assert said == read_answer(Reply(text, "stop"), (*answers, "neither"))
+    model = make_model(make_trait(positive_label=answers[0], negative_label=answers[1]))
+
+    assert POLES[answers.index(said)] == read_answer(Reply(text, "stop"), model)
 
 
 @pytest.mark.parametrize(("text", "finish"), [("Clear", REFUSED), ("Clear", "length"), ('{"answer": 1', "length")])
 def test_reply_that_was_refused_or_cut_is_no_vote(text: str, finish: str) -> None:
-    assert None is read_answer(Reply(text, finish), ANSWERS)
+    assert "invalid" == read_answer(Reply(text, finish))
