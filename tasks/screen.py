@@ -13,7 +13,7 @@ from engine.domain.votes import count_votes
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.report.wording import count_others, describe_votes
 from engine.run.pipeline import judge_round
-from engine.screening.in_context_judge import is_auc_measured
+from engine.screening.in_context_judge import list_auditions
 from engine.screening.voting_judge import VotingJudge
 from engine.system.worker_process import RunHeavy, run_here
 from engine.text.formatting import name_reason
@@ -45,7 +45,7 @@ async def screen(
 def _log_choice(rounds: Rounds, choice: Choice, judged: Sequence[Exemplar]) -> None:
     logger = get_run_logger()
     for trait, auc in rounds.judge_aucs.items() if rounds.round_no == 1 else ():
-        if is_auc_measured(rounds.plan.model, trait):
+        if list_auditions(rounds.plan.model, trait):
             logger.info("%s: the judge tells unseen seeds apart with an AUC of %.2f", trait, auc)
     reasons = count_reasons(choice.rejected)
     told = {"round": rounds.round_no, "chosen": len(choice.chosen), "rejected": reasons}

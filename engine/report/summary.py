@@ -27,7 +27,7 @@ from engine.report.dataset_card import render_card
 from engine.report.html import ReportData, render_report
 from engine.report.separation import list_separations
 from engine.report.wording import describe_verdict
-from engine.screening.in_context_judge import is_auc_measured
+from engine.screening.in_context_judge import list_auditions
 from engine.store.layout import CARD, DEFINITION, REPORT, REVIEW_DATA, VERDICT
 from engine.store.sample_set import SampleSet
 from engine.text.formatting import capitalise
@@ -231,7 +231,7 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
             for item in rounds.recheck.shortcuts
         ],
         "in_context_judge": {
-            trait: {"auc": auc, "measured": is_auc_measured(rounds.plan.model, trait)}
+            trait: {"auc": auc, "measured": bool(list_auditions(rounds.plan.model, trait))}
             for trait, auc in rounds.judge_aucs.items()
         },
         "judge": asdict(count_votes(exemplar.votes for exemplar in rounds.exemplars)),

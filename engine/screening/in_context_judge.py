@@ -60,10 +60,10 @@ class InContextJudge:
         for trait in model.traits if self._gateway.endpoint.style == "plain" else ():
             if self._plan.is_placed(trait.key) or write_judge_prompt(model, trait, "", 0) is None:
                 continue
-            if not is_auc_measured(model, trait.key):
+            seeds = list_auditions(model, trait.key)
+            if not seeds:
                 aucs[trait.key] = ASSUMED_AUC
                 continue
-            seeds = list_auditions(model, trait.key)
             progress.report(CallsPlanned(len(seeds), judges=True))
             odds = await gather_or_cancel(map(self._judge_seed, seeds))
             judged = [
@@ -112,14 +112,14 @@ class InContextJudge:
         return read_odds(reply.odds or {})
 
 
-def is_auc_measured(model: Model, trait: str) -> bool:
-    """Whether the judge's AUC for a trait is measured: if a pole has fewer seeds than the judge can be shown."""
-    return any(len(model.examples_at(trait, pole)) < JUDGE_SHOTS_PER_POLE for pole in POLES)
-
-
 def list_auditions(model: Model, trait: str) -> list[Seed]:
-    """Lists the seeds by which the judge's AUC is measured; of more than ``MAX_AUDITIONS`` a pole the first."""
-    return [seed for pole in POLES for seed in model.examples_at(trait, pole)[:MAX_AUDITIONS]]
+    """Lists the seeds by which the judge's AUC is measured; of more than ``MAX_AUDITIONS`` a pole the first.
+
+    None where both poles have as many as the judge can be shown.
+    """
+    seeds = [model.examples_at(trait, pole) for pole in POLES]
+    is_measured = any(len(its) < JUDGE_SHOTS_PER_POLE for its in seeds)
+    return [item for its in seeds for item in its[:MAX_AUDITIONS]] if is_measured else []
 
 
 def make_judge_request(model: Model, trait: str, text: str, seed: int) -> Request | None:

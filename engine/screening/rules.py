@@ -66,14 +66,6 @@ class Context:
         return replace(self, subject=scenario.subject, length=length)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The reason for which a text is rejected, and what was found in it."""
-
-    reason: Reason
-    detail: str
-
-
 def apply_rules(contexts: Mapping[str, Context], exemplars: Sequence[Exemplar]) -> list[Exemplar]:
     """Returns the exemplars in order, those that break a rule rejected.
 
@@ -84,14 +76,13 @@ def apply_rules(contexts: Mapping[str, Context], exemplars: Sequence[Exemplar]) 
     for item in exemplars:
         stands = item.text is not None and item.is_accepted
         fault = find_fault(item.text or "", contexts[item.trait].narrow(item)) if stands else None
-        applied.append(replace(item, reason=fault.reason, detail=fault.detail) if fault else item)
+        applied.append(replace(item, reason=fault[0], detail=fault[1]) if fault else item)
     return applied
 
 
-def find_fault(text: str, context: Context) -> Finding | None:
-    """Finds the first rule that a text breaks; None if it breaks none."""
-    faults = _walk_faults(text, context)
-    return next((Finding(reason, detail) for reason, detail in faults if detail is not None), None)
+def find_fault(text: str, context: Context) -> tuple[Reason, str] | None:
+    """Finds the first rule that a text breaks: its reason, and what was found in the text; None if it breaks none."""
+    return next(((reason, detail) for reason, detail in _walk_faults(text, context) if detail is not None), None)
 
 
 def _walk_faults(text: str, context: Context) -> Iterator[tuple[Reason, str | None]]:

@@ -8,7 +8,7 @@ from fakes.builders import make_model, make_trait
 from engine.domain.model import Length
 from engine.domain.samples import Reason
 from engine.screening.label_leaks import collect_own_words
-from engine.screening.rules import Context, Finding, find_fault
+from engine.screening.rules import Context, find_fault
 
 ECHO = "explain, label, number or comment on a text"
 CONTEXT = Context(
@@ -49,7 +49,7 @@ BACKUPS = "We keep the seven backups of the week here. We keep the seven backups
     ],
 )
 def test_fault_is_found_by_its_reason(reason: Reason, text: str, detail: str) -> None:
-    assert Finding(reason, detail) == find_fault(text, CONTEXT)
+    assert (reason, detail) == find_fault(text, CONTEXT)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_words_of_the_definition_are_a_leak() -> None:
     own_words = collect_own_words(make_model(), make_trait(description="Keys are changed and stored by night."), "en")
     found = find_fault("All of the keys are changed, and stored at night.", replace(CONTEXT, own_words=own_words))
 
-    assert Finding("label_leak", "words of the definition: keys changed stored night") == found
+    assert ("label_leak", "words of the definition: keys changed stored night") == found
 
 
 @pytest.mark.parametrize(
@@ -91,20 +91,20 @@ def test_text_that_breaks_off_is_truncated_where_seeds_end_marked(end: str, is_w
     text = f"The key of the server is changed once a month{end}"
     marked = find_fault(text, replace(CONTEXT, ends_marked=True))
 
-    assert (None if is_whole else Finding("truncated", f"ends in {text[-20:]!r}")) == marked
+    assert (None if is_whole else ("truncated", f"ends in {text[-20:]!r}")) == marked
     assert None is find_fault(text, CONTEXT)
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (6, Finding("too_short", "6 words, at least 7 wanted")),
+        (6, ("too_short", "6 words, at least 7 wanted")),
         (7, None),
         (60, None),
-        (61, Finding("too_long", "61 words, at most 60 wanted")),
+        (61, ("too_long", "61 words, at most 60 wanted")),
     ],
 )
-def test_length_may_miss_its_scenario_by_half(words: int, expected: Finding | None) -> None:
+def test_length_may_miss_its_scenario_by_half(words: int, expected: tuple[Reason, str] | None) -> None:
     context = replace(CONTEXT, length=Length(name="two", min_words=14, max_words=40))
     text = " ".join(f"word{chr(97 + number // 26)}{chr(97 + number % 26)}" for number in range(words))
 
@@ -115,7 +115,7 @@ def test_length_may_miss_its_scenario_by_half(words: int, expected: Finding | No
 def test_fewer_words_than_a_sentence_are_too_short_in_any_scenario(length: Length | None) -> None:
     context = replace(CONTEXT, length=length)
 
-    assert Finding("too_short", "4 words, at least 5 wanted") == find_fault("Change the key now.", context)
+    assert ("too_short", "4 words, at least 5 wanted") == find_fault("Change the key now.", context)
     assert None is find_fault("Change the key right now.", context)
 
 
@@ -131,7 +131,7 @@ def test_fewer_words_than_a_sentence_are_too_short_in_any_scenario(length: Lengt
     ],
 )
 def test_other_language_is_rejected_where_it_is_sure(text: str, expected: str, seen: str | None) -> None:
-    finding = Finding("wrong_language", f"{seen}, expected {expected}") if seen else None
+    finding = ("wrong_language", f"{seen}, expected {expected}") if seen else None
 
     assert finding == find_fault(text, replace(CONTEXT, language=expected))
 
@@ -140,7 +140,7 @@ def test_first_broken_rule_gives_the_reason() -> None:
     texts = ("Text: \x00 [Your Name]", "Text: [Your Name]", "Clear: dear [Your Name]", "Too short")
     found = [find_fault(text, replace(CONTEXT, ends_marked=True)) for text in texts]
 
-    assert ["unreadable", "prompt_echo", "placeholder", "truncated"] == [item.reason for item in found if item]
+    assert ["unreadable", "prompt_echo", "placeholder", "truncated"] == [item[0] for item in found if item]
 
 
 def test_endings_of_polite_verbs_are_no_repetition() -> None:
@@ -149,4 +149,4 @@ def test_endings_of_polite_verbs_are_no_repetition() -> None:
 
     assert None is find_fault(text, replace(CONTEXT, language="ja"))
     assert repeated
-    assert "unreadable" == repeated.reason
+    assert "unreadable" == repeated[0]
