@@ -5,7 +5,7 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -50,15 +50,6 @@ BRIEF_TITLES: Mapping[str, str] = {
 
 # A vote for no pole; the second where a label is the first.
 NEITHER = ("neither", "neither of them")
-
-
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """An authored text as a prompt shows it: with its subject, or with the judge's verdict."""
-
-    text: str
-    subject: str = ""
-    word: str = ""
 
 
 @cache
@@ -125,9 +116,10 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
     """
     trait = plan.model.trait(cell.trait)
     if cell.seed:
-        shots = _variation_shots(plan.model, trait, cell.pole, cell.seed, cell.index % SHOT_SETS)
+        shown = _list_variation_shots(plan.model, cell, cell.seed, cell.index % SHOT_SETS)
     else:
-        shots = _plain_shots(plan.model, cell, f"{plan.seed}/{cell.round_no}/{cell.index % SHOT_SETS}")
+        shown = _list_plain_shots(plan.model, cell, f"{plan.seed}/{cell.round_no}/{cell.index % SHOT_SETS}")
+    shots = [{"text": " ".join(text.split()), "subject": _lead_to(trait, cell.pole, about)} for about, text in shown]
     # One line that says what the texts below it are.
     paraphrase = trait.paraphrase(cell.pole)
     heading = paraphrase[0] if paraphrase else f"{trait.name}: {trait.label(cell.pole)}. {trait.description}"
@@ -146,12 +138,13 @@ def write_plain_prompt(plan: Plan, cell: Cell) -> Prompt:
 
 def write_judge_prompt(model: Model, trait: Trait, text: str, seed: int) -> Prompt | None:
     """The document whose next word is the verdict; None where a pole has no text to show, authored or accepted."""
-    shots: list[Shot] = []
+    shots: list[Mapping[str, str]] = []
     for pole, word in VERDICTS.items():
         seeds = model.examples_at(trait.key, pole)
         if not seeds:
             return None
-        shots += [Shot(item.text, word=word) for item in _pick(seeds, JUDGE_SHOTS_PER_POLE, f"{seed}/judge/{pole}")]
+        picked = _pick(seeds, JUDGE_SHOTS_PER_POLE, f"{seed}/judge/{pole}")
+        shots += [{"text": item.text, "word": word} for item in picked]
     random.Random(f"{seed}/judge/{trait.key}").shuffle(shots)
     return Prompt(_render("judge.jinja", shots=shots, text=text))
 
@@ -306,30 +299,28 @@ def _write_answer(count: int, text: str) -> str:
     return json.dumps({"text": text} if count == 1 else {"texts": [text]}, ensure_ascii=False)
 
 
-def _plain_shots(model: Model, cell: Cell, key: str) -> list[Shot]:
-    """Authored texts of the pole; where there are none, none at first, then accepted or the best earlier ones.
+def _list_plain_shots(model: Model, cell: Cell, key: str) -> list[tuple[str, str]]:
+    """Authored texts of the pole after their subjects; where there are none, none at first, then accepted or the best
+    earlier ones.
 
     A model copies what it wrote itself, accepted by a person or not, so that such texts are alike and teach less
     (docs/decisions/002-subjects.md): they are shown only for what several rounds have left lacking.
     """
-    trait, pole = model.trait(cell.trait), cell.pole
     late = cell.round_no > ROUNDS_WITHOUT_SHOTS
-    seeds = model.seeds_at(trait.key, pole) or (model.examples_at(trait.key, pole) if late else ())
+    seeds = model.seeds_at(cell.trait, cell.pole) or (model.examples_at(cell.trait, cell.pole) if late else ())
     texts = tuple(seed.text for seed in seeds)
     earlier = list(cell.hints.shots) if late else []
     known = list(zip(name_subjects(texts), texts, strict=True)) if texts else earlier
-    picked = _pick(known, PLAIN_SHOTS, f"{key}/{trait.key}/{pole}")
-    return [Shot(" ".join(text.split()), subject=_lead_to(trait, pole, subject)) for subject, text in picked]
+    return _pick(known, PLAIN_SHOTS, f"{key}/{cell.trait}/{cell.pole}")
 
 
-def _variation_shots(model: Model, trait: Trait, pole: Pole, seed: Seed, turn: int) -> list[Shot]:
-    """Texts in the style of the seed, and the seed last, right before the text to be written
+def _list_variation_shots(model: Model, cell: Cell, seed: Seed, turn: int) -> list[tuple[str, str]]:
+    """Texts in the style of the seed after their subjects, and the seed last, right before the text to be written
     (docs/decisions/002-subjects.md).
     """
-    others, subjects = _rank_by_style(list_usable_seeds(model, trait.key, pole), seed)
+    others, subjects = _rank_by_style(list_usable_seeds(model, cell.trait, cell.pole), seed)
     near = others[turn * VARIATION_SHOTS :][:VARIATION_SHOTS] or others[:VARIATION_SHOTS]
-    picked = [*reversed(near), seed]
-    return [Shot(" ".join(item.text.split()), subject=_lead_to(trait, pole, subjects[item])) for item in picked]
+    return [(subjects[item], item.text) for item in (*reversed(near), seed)]
 
 
 def _rank_by_style(seeds: Sequence[Seed], seed: Seed) -> tuple[list[Seed], Mapping[Seed, str]]:
