@@ -128,6 +128,7 @@ class Rounds:
 
     def adopt(self, decision: Decision) -> Choice:
         """Adopts a choice made after ``prepare_choice``, unless an earlier one was complete and this one is not."""
+        # What nothing tells apart is found in all that came, so the newest finding counts whichever choice stays.
         choice, recheck, self._no_poles = decision.choice, decision.recheck, decision.no_poles
         if self.choice.complete and not choice.complete:
             # Pole scores depend on all accepted exemplars: newer ones may make a margin too narrow that was wide
