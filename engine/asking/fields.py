@@ -9,9 +9,10 @@ docs/decisions/002-subjects.md has the measurements.
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 
 import numpy as np
 import regex
@@ -300,14 +301,11 @@ def _best_run(text: str, frequencies: Counter[str], total: int) -> str:
     return best
 
 
-def _content_runs(text: str) -> list[list[str]]:
-    runs: list[list[str]] = []
+def _content_runs(text: str) -> Iterator[list[str]]:
+    def says_something(word: str) -> bool:
+        return word.lower() not in FUNCTION_WORDS and re.search(r"[^\W\d_]", word) is not None
+
     for clause in regex.split(r"[^\w\s'’-]|\d+", text):
-        run: list[str] = []
-        for word in [*clause.split(), "the"]:
-            if word.lower() not in FUNCTION_WORDS and re.search(r"[^\W\d_]", word):
-                run.append(word if word.isupper() else word.lower())
-            elif run:
-                runs.append(run[:3])
-                run = []
-    return runs
+        for says, run in groupby(clause.split(), says_something):
+            if says:
+                yield [word if word.isupper() else word.lower() for word in run][:3]

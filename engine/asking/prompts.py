@@ -153,14 +153,12 @@ def write_vote_prompt(
     model: Model, trait: Trait, text: str, first: Pole, language: str = "English", asks_sense: bool = False
 ) -> Prompt:
     """The blind form of a vote: the trait's question, the two poles, the text, and nothing of what was asked for."""
-    order: tuple[Pole, Pole] = ("positive", "negative") if first == "positive" else ("negative", "positive")
-    brief_items = _list_brief(model.brief)
     user = _render(
         "vote.jinja",
         model=model,
         trait=trait,
-        brief_items=brief_items,
-        order=order,
+        brief_items=_list_brief(model.brief),
+        order=(first, OTHER_POLE[first]),
         neither=name_neither([trait.label(pole) for pole in POLES]),
         text=text,
         language=language,

@@ -7,6 +7,7 @@ different as the texts, and a matter of many texts has more of them (docs/decisi
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Set
+from itertools import groupby
 
 import numpy as np
 import regex
@@ -68,11 +69,10 @@ def _list_phrases(text: str, function_words: Set[str]) -> list[str]:
 
 
 def _walk_runs(text: str, function_words: Set[str]) -> Iterator[list[str]]:
+    def says_something(word: str) -> bool:
+        return word not in function_words and len(word) > (1 if is_spaceless(word) else 2)
+
     for clause in _BREAK.split(text):
-        run: list[str] = []
-        for word in [*split_words(_APOSTROPHE.sub(" ", clause)), ""]:
-            if word not in function_words and len(word) > (1 if is_spaceless(word) else 2):
-                run.append(word)
-            elif run:
-                yield run
-                run = []
+        for says, run in groupby(split_words(_APOSTROPHE.sub(" ", clause)), says_something):
+            if says:
+                yield list(run)
