@@ -7,7 +7,6 @@ import os
 import re
 import tomllib
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from stat import S_ISVTX
@@ -91,24 +90,6 @@ DatabaseUrl = Annotated[
         "password, write : as %3A, / as %2F, @ as %40, # as %23 and ? as %3F",
     ),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class RepliesPlace:
-    """The database that replies are kept in.
-
-    ``url`` is SQLAlchemy's, and may hold a password; None for a SQLite file below ``cache_dir``.
-    """
-
-    cache_dir: str
-    url: str | None = field(default=None, repr=False)
-
-    @property
-    def file(self) -> Path | None:
-        """The path of the SQLite file; None where a server keeps the replies, for all machines together."""
-        if self.url is None:
-            return Path(self.cache_dir) / REPLIES_FILE
-        return Path(self.url.removeprefix(SQLITE)) if self.url.startswith(SQLITE) else None
 
 
 def find_root() -> Path:
@@ -271,12 +252,10 @@ class Settings(BaseSettings):
         return self._written[name]
 
     @property
-    def replies_place(self) -> RepliesPlace:
-        """The database that replies are kept in; a SQLite file's path is absolute."""
-        url = None if self.replies_url is None else self.replies_url.get_secret_value()
-        if url is not None and url.startswith(SQLITE):
-            url = SQLITE + locate_own(url.removeprefix(SQLITE))
-        return RepliesPlace(self.cache_dir, url)
+    def replies_place(self) -> DatabaseUrl:
+        """The URL of the database that replies are kept in; the path after ``SQLITE`` is absolute, and as it is."""
+        given = self.replies_url.get_secret_value() if self.replies_url else f"{SQLITE}{self.cache_dir}/{REPLIES_FILE}"
+        return SecretStr(SQLITE + locate_own(given.removeprefix(SQLITE)) if given.startswith(SQLITE) else given)
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from engine.listing.samples import walk_seeds
 from engine.llm.client.request import Prompt
 from engine.llm.replies.admin import list_answers
 from engine.report.wording import EXPLANATIONS
-from engine.settings import RepliesPlace, Settings
+from engine.settings import DatabaseUrl, Settings
 from engine.store.earlier.rows import read_matching
 from engine.store.layout import DEFINITION, PROMPTS
 from engine.store.proposals import list_all, read_decisions, read_reviewed
@@ -130,9 +130,7 @@ def trace_sample(
     )
 
 
-def _find_asked(
-    place: RepliesPlace, stored: StoredSet, row: Mapping[str, Any], is_persons: bool = False
-) -> AskedPrompt:
+def _find_asked(place: DatabaseUrl, stored: StoredSet, row: Mapping[str, Any], is_persons: bool = False) -> AskedPrompt:
     """The prompt of a sample that a run has made; of one whose text is a person's, that of the text before.
 
     Raises:

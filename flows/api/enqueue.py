@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from engine.domain.model import Effort, SynthType
 from engine.errors import OrchestratorError
 from engine.llm.batches.outbox import list_awaited
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 from flows.api.errors import RUN_ID, ApiError
 from flows.api.orchestrator import UNSURE, Orchestrator, UnsureError
 from flows.run.flow_runs import Run
@@ -67,7 +67,7 @@ def refuse_run(handle: str, run_id: str, details: Mapping[str, object] | None = 
 
 
 async def refuse_awaited(
-    orchestrator: Orchestrator, place: RepliesPlace, handle: str, synth_type: SynthType, effort: Effort
+    orchestrator: Orchestrator, place: DatabaseUrl, handle: str, synth_type: SynthType, effort: Effort
 ) -> None:
     """Checks that no run waits for a provider's batch for the same.
 

@@ -30,7 +30,7 @@ from starlette.types import Scope
 
 from engine.errors import StoreError
 from engine.llm.batches.outbox import count_open
-from engine.settings import RepliesPlace, Settings
+from engine.settings import DatabaseUrl, Settings
 from engine.store.commit import find_manifests
 from engine.store.sample_set import read_manifest
 from engine.store.store import UNREADABLE, list_pools, translate_errors
@@ -164,7 +164,7 @@ def look_at_store(samples_uri: str) -> Told:
     }
 
 
-def look_at_batches(place: RepliesPlace) -> Told:
+def look_at_batches(place: DatabaseUrl) -> Told:
     """The batches that are out, and lines by their state; where they cannot be counted, the last count stays."""
     try:
         counts = count_open(place)

@@ -27,7 +27,7 @@ from engine.llm.batches.outbox import BatchRun, Outbox
 from engine.llm.gateway.budget import Budget
 from engine.llm.gateway.model_gateway import SharedModels
 from engine.llm.replies.changes import SharedLimit
-from engine.settings import Settings
+from engine.settings import SQLITE, Settings
 from engine.system.concurrency import holding
 from engine.system.worker_process import WorkerProcess
 from engine.text.formatting import count_noun, format_cost
@@ -158,7 +158,8 @@ def make_shared_budget(
     if max_cost_usd is None:
         return None
     whole = flow_run.get_parent_flow_run_id() if PART in flow_run.get_tags() else flow_run.get_id()
-    limit = SharedLimit(f"backfill {whole}", max_cost_usd) if waits or settings.replies_place.file is None else None
+    is_file = settings.replies_place.get_secret_value().startswith(SQLITE)
+    limit = SharedLimit(f"backfill {whole}", max_cost_usd) if waits or not is_file else None
 
     def refuse(bound_usd: float) -> SharedBudgetError:
         return SharedBudgetError(

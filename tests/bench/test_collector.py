@@ -13,11 +13,12 @@ from bench.process_tree import Measured, measure_command
 from fakes.batch_collector import KEY
 from fakes.batch_lines import PLACE, PRICED, make_asked, make_run
 from fakes.batches import Manner, serve_batches
-from fakes.reply_tables import run_sql
+from fakes.reply_tables import place_in, run_sql
+from pydantic import SecretStr
 
 from engine.llm.batches.forms import digest_key
 from engine.llm.batches.outbox import Outbox
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 
 LINES, PROMPT_BYTES = int(os.environ.get("LINES", "50000")), 2_000
 # What one pass may take (its issue's aims).
@@ -27,15 +28,15 @@ MOST_SECONDS, MOST_MB = 20.0, 500
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_pass_over_fifty_thousand_lines(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> None:
-    url = request.getfixturevalue("postgres").make_database() if database == "postgresql" else None
-    place = RepliesPlace(str(tmp_path), url)
+    is_server = database == "postgresql"
+    place = SecretStr(request.getfixturevalue("postgres").make_database()) if is_server else place_in(tmp_path)
     with serve_batches(manner=Manner(seconds=30.0)) as server:
         where = replace(PLACE, api_base=f"{server.url}/v1", key_digest=digest_key(PLACE.model, KEY), price=PRICED.price)
         with Outbox(place) as outbox:
             for number in range(LINES // 100):
                 asked = make_asked(100, size=PROMPT_BYTES)
                 assert 100 == outbox.queue(make_run(f"plan-{number}"), where, asked, 1e9, None)
-        nothing = measure(RepliesPlace(str(tmp_path / "empty"), None), 0.0)
+        nothing = measure(place_in(tmp_path / "empty"), 0.0)
         sent = measure(place, 0.0)
         server.advance(301)
         server.settle()
@@ -49,6 +50,6 @@ def test_pass_over_fifty_thousand_lines(request: pytest.FixtureRequest, tmp_path
         assert MOST_MB >= run.peak_mb
 
 
-def measure(place: RepliesPlace, offset: float) -> Measured:
-    command = [sys.executable, "-m", "fakes.batch_collector", place.cache_dir, place.url or "", str(offset)]
+def measure(place: DatabaseUrl, offset: float) -> Measured:
+    command = [sys.executable, "-m", "fakes.batch_collector", place.get_secret_value(), str(offset)]
     return measure_command(command, os.environ)

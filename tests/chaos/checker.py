@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 from chaos.provider import Entry
-from fakes.reply_tables import run_sql
+from fakes.reply_tables import place_in, run_sql
 from fakes.workspace import TRAITS, Workspace, count_poles, read_kept, read_manifest, read_rejected
+from pydantic import SecretStr
 
 from engine.domain.model import POLES
 from engine.llm.replies.admin import list_cache
 from engine.llm.replies.replies import ReplyStore
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 from engine.store.layout import SAMPLES
 
 Place = tuple[str, str]
@@ -116,9 +117,10 @@ def _count_unused(billed: Sequence[Entry], rows: set[str]) -> int:
     return sum(entry.kind == "cell" and entry.digest not in used for entry in billed)
 
 
-def find_place(workspace: Workspace) -> RepliesPlace:
+def find_place(workspace: Workspace) -> DatabaseUrl:
     """The database that a workspace's runs keep their replies in."""
-    return RepliesPlace(workspace.variables["EXEMPLARS_CACHE_DIR"], workspace.variables.get("EXEMPLARS_REPLIES_URL"))
+    url = workspace.variables.get("EXEMPLARS_REPLIES_URL")
+    return SecretStr(url) if url else place_in(workspace.variables["EXEMPLARS_CACHE_DIR"])
 
 
 def _check_paid(account: Account, limit_usd: float | None) -> list[str]:

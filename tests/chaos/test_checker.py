@@ -13,12 +13,12 @@ import pytest
 from chaos.checker import audit, list_differences
 from chaos.killer import Kill, Toll, count_tolls
 from chaos.provider import ANSWERED, GONE, Entry
+from fakes.reply_tables import place_in
 from fakes.workspace import TRAITS, Workspace, make_workspace
 
 from engine.domain.model import POLES
 from engine.llm.client.request import Reply
 from engine.llm.replies.replies import ReplyStore
-from engine.settings import RepliesPlace
 from engine.store.layout import MANIFEST, REJECTED, SAMPLES
 
 PLACES = [(trait, pole) for trait in TRAITS for pole in POLES]
@@ -47,7 +47,7 @@ def keep(workspace: Workspace, numbers: range, lost: int = 0) -> None:
     """Keeps the replies of calls; so many others have begun and are never heard of again."""
 
     async def write() -> None:
-        with ReplyStore(RepliesPlace(str(workspace.folder / "cache")), "plan") as kept:
+        with ReplyStore(place_in(workspace.folder / "cache"), "plan") as kept:
             for number in numbers:
                 reply = Reply(f"text {number}", "stop", cost_usd=0.001)
                 await kept.keep(f"key {number}", reply, await kept.begin(0.002))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import DefinitionError
-from engine.settings import PROJECT_ROOT, RepliesPlace, Settings, read_settings
+from engine.settings import PROJECT_ROOT, Settings, read_settings
 
 SECRET = "hush-" + "do-not-show-me"
 
@@ -105,17 +105,17 @@ def test_file_of_a_project_is_refused_by_its_name(
 @pytest.mark.parametrize(
     ("url", "located"),
     [
-        ("", None),
+        ("", "sqlite:////tmp/kept/replies.sqlite"),
         ("postgresql://ann:p%40ss@db:5432/replies?sslmode=require",) * 2,
         ("sqlite:////tmp/other.sqlite",) * 2,
         ("sqlite:///other.sqlite", f"sqlite:///{PROJECT_ROOT}/other.sqlite"),
     ],
 )
-def test_replies_are_kept_where_a_url_says(monkeypatch: pytest.MonkeyPatch, url: str, located: str | None) -> None:
+def test_replies_are_kept_where_a_url_says(monkeypatch: pytest.MonkeyPatch, url: str, located: str) -> None:
     for name, value in (("CACHE_DIR", "/tmp/kept"), ("REPLIES_URL", url)):
         monkeypatch.setenv(f"EXEMPLARS_{name}", value)
 
-    assert RepliesPlace("/tmp/kept", located) == read_settings().replies_place
+    assert located == read_settings().replies_place.get_secret_value()
 
 
 DATABASE = "should be the URL of a database"
@@ -170,7 +170,7 @@ def test_secret_is_there_to_use_and_not_to_see(monkeypatch: pytest.MonkeyPatch) 
 
     assert settings.alert_url
     assert settings.alert_url.get_secret_value().endswith(SECRET)
-    assert SECRET in (settings.replies_place.url or "")
+    assert SECRET in settings.replies_place.get_secret_value()
     assert SECRET not in "".join(f"{part} {part!r}" for part in shown)
 
 

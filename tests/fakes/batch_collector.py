@@ -14,6 +14,7 @@ from typing import Literal
 
 from fakes.store_writers import CONTEXT, SECONDS
 from fakes.waiting import wait_until
+from pydantic import SecretStr
 
 from engine.llm.batches.collector import Pass, collect
 from engine.llm.batches.forms import Place
@@ -21,7 +22,7 @@ from engine.llm.batches.ledger import PAGE
 from engine.llm.batches.outbox import Outbox
 from engine.llm.batches.wire import Answer, Line, RemoteBatch, Wire
 from engine.llm.batches.wires import open_wire
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 
 # What has just been done: noted in the database, or asked of the provider.
 Step = Literal["intent", "upload", "try", "create", "created", "look", "read", "kept"]
@@ -84,14 +85,14 @@ class Wired:
             os.kill(os.getpid(), self._number)
 
 
-async def collect_once(place: RepliesPlace, offset: float = 0.0) -> Pass:
+async def collect_once(place: DatabaseUrl, offset: float = 0.0) -> Pass:
     """One pass in this process, whose clock goes by so many seconds before."""
     with Outbox(place) as outbox:
         return await collect(outbox, lambda where: open_wire(where, KEY), lambda: time.time() + offset)
 
 
 def work(
-    place: RepliesPlace,
+    place: DatabaseUrl,
     offset: float,
     step: Step | None,
     number: signal.Signals,
@@ -112,7 +113,7 @@ class Collecting:
 
     def __init__(
         self,
-        place: RepliesPlace,
+        place: DatabaseUrl,
         offset: float = 0.0,
         step: Step | None = None,
         number: signal.Signals = signal.SIGKILL,
@@ -155,9 +156,9 @@ class Collecting:
         return self.process.exitcode
 
 
-def _main(folder: str, url: str, offset: str) -> None:
+def _main(url: str, offset: str) -> None:
     begun, cpu = time.monotonic(), time.process_time()
-    told = asyncio.run(collect_once(RepliesPlace(folder, url or None), float(offset)))
+    told = asyncio.run(collect_once(SecretStr(url), float(offset)))
     seconds, cpu_seconds = time.monotonic() - begun, time.process_time() - cpu
     print(f"{told}, in {seconds:.1f} s, {cpu_seconds:.1f} CPU-s {' '.join(told.said)}")
 

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from fakes.reply_tables import place_in
+
 from engine.domain.progress import Event
 from engine.llm.client.request import Endpoint, Reply, Request
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
-from engine.settings import RepliesPlace
 
 CHAT = Endpoint(name="openai/test", model="openai/test", identity="openai/test@")
 PLAIN = Endpoint(name="embedded/test", model="text-completion-openai/test", identity="embedded:1", style="plain")
@@ -60,4 +61,4 @@ def make_fake_gateway(
     folder: Path, client: FakeClient, progress: HeardProgress | None = None, budget: RunBudget | None = None
 ) -> ModelGateway:
     heard, allowed = progress or HeardProgress(), budget or RunBudget(4)
-    return ModelGateway(client, RepliesPlace(str(folder)), heard, allowed, wait_seconds=0.001)
+    return ModelGateway(client, place_in(folder), heard, allowed, wait_seconds=0.001)

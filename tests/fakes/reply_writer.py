@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from engine.llm.client.request import Reply
 from engine.llm.replies.replies import ReplyStore
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 
 PLAN = "plan-1"
 WRITERS = 8
@@ -24,9 +26,9 @@ def make_reply(key: str) -> Reply:
     return Reply(f"{key}: " + "naïve “text” 🔑 " * (rng.choice(_LENGTHS) // 15), "stop", rng.randrange(999), 5, 0.001)
 
 
-def start_writer(place: RepliesPlace, prefix: str = "") -> "subprocess.Popen[str]":
+def start_writer(place: DatabaseUrl, prefix: str = "") -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "fakes.reply_writer", place.cache_dir, place.url or "", prefix],
+        [sys.executable, "-m", "fakes.reply_writer", place.get_secret_value(), prefix],
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
         stdout=subprocess.PIPE,
         text=True,
@@ -68,8 +70,8 @@ def _say(*words: str) -> None:
     os.write(1, (" ".join(words) + "\n").encode())
 
 
-async def _main(folder: str, url: str, prefix: str) -> None:
-    with ReplyStore(RepliesPlace(folder, url or None), PLAN) as kept:
+async def _main(url: str, prefix: str) -> None:
+    with ReplyStore(SecretStr(url), PLAN) as kept:
         await asyncio.gather(*(_write(kept, writer, prefix) for writer in range(WRITERS)))
 
 

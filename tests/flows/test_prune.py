@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from fakes.reply_tables import age_plan
+from fakes.reply_tables import age_plan, place_in
 from fakes.stored import HANDLE, age_files, attach_set
 from fakes.workspace import HANDLE as TOOLSHED
 from fakes.workspace import Workspace, read_manifest
@@ -23,7 +23,6 @@ from engine.catalogue.morning import DAY
 from engine.errors import StoreError
 from engine.llm.replies.admin import list_cache
 from engine.llm.replies.replies import ReplyStore
-from engine.settings import RepliesPlace
 from engine.store.layout import SAMPLES
 from flows.catalogue.flow import catalogue, list_troubled
 from flows.cli.app import main
@@ -43,7 +42,7 @@ def site(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Site:
     workspace.enter(monkeypatch)
     rejected = Path(attach_set(workspace.samples, "rejected", age=OLD, status="rejected").folder)
     attached = Path(attach_set(workspace.samples, "attached", age=OLD).folder)
-    place = RepliesPlace(str(workspace.folder / "cache"))
+    place = place_in(workspace.folder / "cache")
     ReplyStore(place, "plan-a", HANDLE).close()
     age_plan(place, "plan-a", datetime.now(UTC) - OLD)
     for folder in (rejected, attached):
@@ -58,7 +57,7 @@ def client() -> Iterator[SyncPrefectClient]:
 
 
 def list_plans(site: Site) -> list[str]:
-    return [plan.plan_id for plan in list_cache(RepliesPlace(str(site[0].folder / "cache")))]
+    return [plan.plan_id for plan in list_cache(place_in(site[0].folder / "cache"))]
 
 
 def read_page(client: SyncPrefectClient, key: str = "pruned") -> str:

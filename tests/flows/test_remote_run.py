@@ -10,13 +10,14 @@ from fakes.reply_tables import run_sql
 from fakes.s3 import S3, list_keys
 from fakes.waiting import wait_until
 from fakes.workspace import HANDLE, Workspace
+from pydantic import SecretStr
 
 from engine.domain.run_request import RunRequest
 from engine.errors import BudgetError, StoreError
 from engine.llm.replies.admin import list_cache
 from engine.llm.replies.replies import ReplyStore
 from engine.run.job import load_job
-from engine.settings import RepliesPlace, read_settings
+from engine.settings import DatabaseUrl, read_settings
 from engine.store.earlier.rows import read_attached
 from engine.store.layout import MANIFEST
 from engine.store.store import list_sets
@@ -85,7 +86,7 @@ def test_machine_that_is_lost_costs_the_calls_in_flight(
         lambda: held == (provider.answers.total(), provider.in_flight), seconds=300, what=f"{held}", process=process
     )
     # What a process has just sent is committed, or not, when it has been dead for a moment.
-    shared = RepliesPlace(remote.variables["EXEMPLARS_CACHE_DIR"], remote.variables["EXEMPLARS_REPLIES_URL"])
+    shared = SecretStr(remote.variables["EXEMPLARS_REPLIES_URL"])
     count = "SELECT count(*) FROM exemplars_replies"
     wait_until(lambda: [(ANSWERED,)] == run_sql(shared, count), what="all answers are kept")
     process.kill()
@@ -96,7 +97,7 @@ def test_machine_that_is_lost_costs_the_calls_in_flight(
     provider.behaviour = Behaviour()
     remote.variables["EXEMPLARS_CACHE_DIR"] = str(remote.folder / "another machine")
     # What was in flight there counts at its most: no more is left of this limit than that takes away.
-    place = RepliesPlace(remote.variables["EXEMPLARS_CACHE_DIR"], remote.variables["EXEMPLARS_REPLIES_URL"])
+    place = SecretStr(remote.variables["EXEMPLARS_REPLIES_URL"])
     spent_usd = measure_spent(place)
     poor = Workspace(remote.folder, remote.variables | {"EXEMPLARS_MAX_COST_USD": f"{spent_usd:.9f}"})
     poor.enter(monkeypatch)
@@ -110,7 +111,7 @@ def test_machine_that_is_lost_costs_the_calls_in_flight(
     assert set() == answered & set(provider.calls)
 
 
-def measure_spent(place: RepliesPlace) -> float:
+def measure_spent(place: DatabaseUrl) -> float:
     """What all plans have cost and may have cost."""
     spent = []
     for plan in list_cache(place):

@@ -13,6 +13,7 @@ from uuid import UUID
 import pandas as pd
 import pytest
 from fakes.provider import Behaviour, Provider, answer, is_vote
+from fakes.reply_tables import place_in
 from fakes.waiting import wait_until
 from fakes.workspace import (
     HANDLE,
@@ -33,7 +34,6 @@ from engine.domain.model import POLES
 from engine.errors import BudgetError, FrozenModelError, QuotaError
 from engine.llm.replies.admin import list_cache
 from engine.report.wording import REMEDIES, state_headline
-from engine.settings import RepliesPlace
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
@@ -169,7 +169,7 @@ def test_many_cells_make_few_task_runs_and_few_calls_at_once(
 def test_budget_stops_a_run_that_goes_on_when_it_is_raised(tmp_path: Path, provider: Provider) -> None:
     poor = make_workspace(tmp_path, provider, EXEMPLARS_SYNTH_MODEL=PRICED, EXEMPLARS_MAX_COST_USD="0.004")
     provider.behaviour = Behaviour(seconds=0.1)
-    place = RepliesPlace(str(tmp_path / "cache"))
+    place = place_in(tmp_path / "cache")
     needed = r"The rest would need about \$[\d.]+ more, a limit of \$[\d.]+ in all"
     with pytest.raises(BudgetError, match=rf"limit of \$0\.004 is reached.*EXEMPLARS_MAX_COST_USD.*{needed}"):
         poor.run()

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, TextClause, text
 from engine.llm.batches.forms import Place
 from engine.llm.replies.changes import IN_BATCH, TINY_USD, Begun, SharedLimit, apply_changes
 from engine.llm.replies.database import Database, read_rows
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 
 T = TypeVar("T")
 State = Literal["waits", "sent", "done", "live", "refused"]
@@ -281,12 +281,12 @@ class Outbox(Database):
         self.close()
 
 
-def list_awaited(place: RepliesPlace, handle: str) -> list[BatchRun]:
+def list_awaited(place: DatabaseUrl, handle: str) -> list[BatchRun]:
     """The runs of a model that wait; none where nothing was ever kept here. Nothing is made."""
     return [_make_run(row._mapping) for row in read_rows(place, _find_runs({"handle"}), handle=handle)]
 
 
-def count_open(place: RepliesPlace) -> Counter[str]:
+def count_open(place: DatabaseUrl) -> Counter[str]:
     """How many lines are in which state and, as ``batches``, how many batches are not over; nothing is made."""
     return Counter({str(state): int(count) for state, count in read_rows(place, COUNT_OPEN)})
 

@@ -20,7 +20,7 @@ from engine.llm.gateway.metered import MeteredClient, RateLimiter
 from engine.llm.gateway.retrying import ENDING, RetryingClient
 from engine.llm.gateway.throttle import AdaptiveThrottle
 from engine.llm.replies.replies import ReplyStore, open_replies
-from engine.settings import RepliesPlace, Settings
+from engine.settings import DatabaseUrl, Settings
 from engine.system.concurrency import log_context
 
 LOGGER = logging.getLogger("exemplars.calls")
@@ -41,7 +41,7 @@ class ModelGateway:
     def __init__(
         self,
         client: Client,
-        place: RepliesPlace,
+        place: DatabaseUrl,
         progress: Progress,
         budget: RunBudget,
         wait_seconds: float = 0.5,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, text
 from engine.errors import StoreError
 from engine.llm.replies.changes import find_alive
 from engine.llm.replies.database import Database, name_database, read_rows
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 
 BYTES_PER_GB = 10**9
 
@@ -74,7 +74,7 @@ class Removed:
     in_use: tuple[str, ...] = ()
 
 
-def count_kept_replies(place: RepliesPlace, plan_id: str, identity: str) -> int:
+def count_kept_replies(place: DatabaseUrl, plan_id: str, identity: str) -> int:
     """How many replies are kept of one plan, without those of other embedded models; 0 too where they cannot be read.
 
     Args:
@@ -85,7 +85,7 @@ def count_kept_replies(place: RepliesPlace, plan_id: str, identity: str) -> int:
     return 0
 
 
-def count_asked(place: RepliesPlace, handle: str) -> dict[str, Counter[str]]:
+def count_asked(place: DatabaseUrl, handle: str) -> dict[str, Counter[str]]:
     """How many replies each embedded model has given to each plan of a model, by plan id and the identity of who gave.
 
     Empty where none are kept, or they cannot be read.
@@ -97,7 +97,7 @@ def count_asked(place: RepliesPlace, handle: str) -> dict[str, Counter[str]]:
     return asked
 
 
-def list_answers(place: RepliesPlace, plan_id: str) -> list[str]:
+def list_answers(place: DatabaseUrl, plan_id: str) -> list[str]:
     """What models have answered under a plan, as far as it is kept and can be read. Nothing is written."""
     with suppress(StoreError):
         rows = read_rows(place, LIST_ANSWERS, plan_id=plan_id)
@@ -105,7 +105,7 @@ def list_answers(place: RepliesPlace, plan_id: str) -> list[str]:
     return []
 
 
-def list_cache(place: RepliesPlace, handle: str | None = None) -> list[CachedPlan]:
+def list_cache(place: DatabaseUrl, handle: str | None = None) -> list[CachedPlan]:
     """The plans of which replies are kept, those of one model or, of None, all; the longest unused first.
 
     Raises:
@@ -119,7 +119,7 @@ def list_cache(place: RepliesPlace, handle: str | None = None) -> list[CachedPla
     return [plan for plan in plans if handle in (None, plan.handle)]
 
 
-def list_prunable(place: RepliesPlace, max_days: float, max_gb: float, now: datetime) -> list[CachedPlan]:
+def list_prunable(place: DatabaseUrl, max_days: float, max_gb: float, now: datetime) -> list[CachedPlan]:
     """The plans that are old, the longest unused first: unused for so many days, or more than are kept by their size.
 
     One that is open somewhere is none of them.
@@ -140,7 +140,7 @@ def list_prunable(place: RepliesPlace, max_days: float, max_gb: float, now: date
     return chosen
 
 
-def remove_plans(place: RepliesPlace, plans: Sequence[CachedPlan], oldest: datetime | None = None) -> Removed:
+def remove_plans(place: DatabaseUrl, plans: Sequence[CachedPlan], oldest: datetime | None = None) -> Removed:
     """Removes the replies of whole plans, but for those that are in use.
 
     Args:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from engine.errors import StoreError
 from engine.llm.client.redaction import redact_message
 from engine.llm.replies.tables import LAST_TABLE, TABLES
-from engine.settings import RepliesPlace
+from engine.settings import SQLITE, DatabaseUrl
 
 T = TypeVar("T")
 
@@ -44,11 +44,10 @@ class Database:
         StoreError: it cannot be reached or written.
     """
 
-    def __init__(self, place: RepliesPlace) -> None:
+    def __init__(self, place: DatabaseUrl) -> None:
         self._place = place
-        self._file = place.file
         with _explaining(place):
-            self._engine = _make_server_engine(place) if self._file is None else _make_file_engine(self._file)
+            self._engine = _make_engine(_parse_url(place))
         try:
             self.change(_make_tables)
         except BaseException:
@@ -85,39 +84,47 @@ class Database:
         SQLite's own lock would do, but before 3.51.3 a commit can be lost that meets another connection's check-point
         (https://sqlite.org/wal.html#walresetbug).
         """
-        if self._file is None:
+        if self._engine.name == "postgresql":
             yield
             return
-        with _name_lock(self._file).open("a") as lock:
+        with _name_lock(self._engine.url).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
 
-def name_database(place: RepliesPlace) -> str:
+def name_database(place: DatabaseUrl) -> str:
     """What messages call it: a path, or a server's address, without a user and a password."""
-    if path := place.file:
-        return str(path)
-    url = make_url(str(place.url))
-    return URL.create("postgresql", host=url.host, port=url.port, database=url.database).render_as_string()
+    url = _parse_url(place)
+    told = URL.create("postgresql", host=url.host, port=url.port, database=url.database)
+    return str(url.database if url.drivername == "sqlite" else told)
 
 
-def read_rows(place: RepliesPlace, statement: TextClause, **values: object) -> Sequence[Any]:
+def read_rows(place: DatabaseUrl, statement: TextClause, **values: object) -> Sequence[Any]:
     """The rows that a statement finds, none where nothing was ever kept. Nothing is made or changed.
 
     Raises:
         StoreError: the database is there and cannot be read.
     """
-    file = place.file
-    if file is not None and not file.exists():
+    url = _parse_url(place)
+    is_file = url.drivername == "sqlite"
+    if is_file and not Path(str(url.database)).exists():
         return ()
     with _explaining(place), ExitStack() as opened:
-        if file is not None and not _has_log(file) and (lock := _name_lock(file)).exists():
+        if is_file and not _has_log(url) and (lock := _name_lock(url)).exists():
             # Read as it stands: whoever would write to it waits.
             fcntl.flock(opened.enter_context(lock.open("rb")), fcntl.LOCK_SH)
-        engine = _make_server_engine(place) if file is None else _open_file(file)
+        engine = _open_file(url) if is_file else _make_engine(url)
         opened.callback(engine.dispose)
         connection = opened.enter_context(engine.connect())
         return connection.execute(statement, values).all() if inspect(connection).has_table(LAST_TABLE) else ()
+
+
+def _parse_url(place: DatabaseUrl) -> URL:
+    url = place.get_secret_value()
+    if url.startswith(SQLITE):
+        # A path may have a % or a ? in it.
+        return URL.create("sqlite", database=url.removeprefix(SQLITE))
+    return make_url(url).set(drivername="postgresql+psycopg")
 
 
 def _make_tables(connection: Connection) -> None:
@@ -128,22 +135,22 @@ def _make_tables(connection: Connection) -> None:
 
 
 @contextmanager
-def _explaining(place: RepliesPlace) -> Iterator[None]:
+def _explaining(place: DatabaseUrl) -> Iterator[None]:
     """Translates SQLAlchemy's errors and the disk's; what is raised tells no secret."""
     try:
         yield
     except (SQLAlchemyError, OSError) as error:
-        name, cause = name_database(place), error.orig if isinstance(error, DBAPIError) else error
+        url, name = _parse_url(place), name_database(place)
+        cause = error.orig if isinstance(error, DBAPIError) else error
         told = " ".join(str(cause).split())
-        if place.file:
+        if url.drivername == "sqlite":
             remedy = (
                 "Move it away, and start again: replies that were in it are paid for again"
                 if type(cause) is sqlite3.DatabaseError
                 else "Free space, or set EXEMPLARS_CACHE_DIR to a folder that can be written, and start again"
             )
             raise StoreError(f"The replies cannot be kept in {name}: {told}. {remedy}") from error
-        password = make_url(str(place.url)).password
-        told = redact_message(told, [str(password)] if password else [])
+        told = redact_message(told, [str(url.password)] if url.password else [])
         raise StoreError(
             f"The database of kept replies, {name}, cannot be reached or written: {told}. Check that it runs and takes "
             "connections from this machine, and that the user in EXEMPLARS_REPLIES_URL may create, read and write "
@@ -151,33 +158,31 @@ def _explaining(place: RepliesPlace) -> Iterator[None]:
         ) from error
 
 
-def _open_file(file: Path) -> Engine:
+def _open_file(url: URL) -> Engine:
+    file = Path(str(url.database))
     # Without a log beside it nobody is writing; to read it all the same, SQLite would make one and leave it there.
-    query = {"uri": "true", "mode": "ro", **({} if _has_log(file) else {"immutable": "1"})}
+    query = {"uri": "true", "mode": "ro", **({} if _has_log(url) else {"immutable": "1"})}
     return create_engine(URL.create("sqlite", database=f"file:{quote(str(file.absolute()))}", query=query))
 
 
-def _has_log(file: Path) -> bool:
-    return file.with_name(f"{file.name}-wal").exists()
+def _has_log(url: URL) -> bool:
+    return Path(f"{url.database}-wal").exists()
 
 
-def _name_lock(file: Path) -> Path:
-    return file.with_name(f"{file.name}.lock")
+def _name_lock(url: URL) -> Path:
+    return Path(f"{url.database}.lock")
 
 
-def _make_file_engine(file: Path) -> Engine:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(URL.create("sqlite", database=str(file)), hide_parameters=True)
+def _make_engine(url: URL) -> Engine:
+    if url.drivername != "sqlite":
+        given = {name: value for name, value in CONNECT_ARGS.items() if name not in url.query}
+        return create_engine(url, connect_args=given, hide_parameters=True)
 
     def prepare(connection: Any, _: object) -> None:
         for pragma in PRAGMAS:
             connection.execute(pragma)
 
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", prepare)
     return engine
-
-
-def _make_server_engine(place: RepliesPlace) -> Engine:
-    url = make_url(str(place.url))
-    given = {name: value for name, value in CONNECT_ARGS.items() if name not in url.query}
-    return create_engine(url.set(drivername="postgresql+psycopg"), connect_args=given, hide_parameters=True)

@@ -14,7 +14,7 @@ from engine.errors import SharedBudgetError, StoreError
 from engine.llm.client.request import Reply
 from engine.llm.replies.changes import IN_BATCH, Begun, Change, Kept, Opening, Outcome, Refused, SharedLimit, Unanswered
 from engine.llm.replies.writer import Writer
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 
 CLOSED = "The replies are closed, and nothing is kept any more"
 # Until a shared limit is asked again, when calls of others may have ended.
@@ -57,7 +57,7 @@ class ReplyStore:
         StoreError: the database cannot be reached or written.
     """
 
-    def __init__(self, place: RepliesPlace, plan_id: str, handle: str = "") -> None:
+    def __init__(self, place: DatabaseUrl, plan_id: str, handle: str = "") -> None:
         self._opening = Opening(secrets.token_hex(8), plan_id, handle or None)
         self._failure: str | None = None
         self._kept: dict[str, str] = {}
@@ -148,7 +148,7 @@ class ReplyStore:
 
 
 @asynccontextmanager
-async def open_replies(place: RepliesPlace, plan_id: str, handle: str = "") -> AsyncIterator[ReplyStore]:
+async def open_replies(place: DatabaseUrl, plan_id: str, handle: str = "") -> AsyncIterator[ReplyStore]:
     """``ReplyStore``, opened and closed in a thread: an event loop, which may have many runs, does not wait for it."""
     opening = asyncio.ensure_future(asyncio.to_thread(ReplyStore, place, plan_id, handle))
     try:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from engine.errors import StoreError
 from engine.llm.replies.changes import DEAD_SECONDS, Change, Opening, Outcome, apply_changes
 from engine.llm.replies.database import Database
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 
 # A change, and who waits for what comes of it.
 Waiting = tuple[Change, "Future[Outcome]"]
@@ -31,12 +31,12 @@ class Writer:
         StoreError: the database cannot be reached or written.
     """
 
-    _shared: ClassVar[dict[str, "Writer"]] = {}
+    _shared: ClassVar[dict[DatabaseUrl, "Writer"]] = {}
     _sharing = threading.Lock()
 
-    def __init__(self, place: RepliesPlace, key: str) -> None:
+    def __init__(self, place: DatabaseUrl) -> None:
         self._database = Database(place)
-        self._key = key
+        self._place = place
         self._users = 0
         self._openings: set[Opening] = set()
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
@@ -44,7 +44,7 @@ class Writer:
         self._thread.start()
 
     @classmethod
-    def open(cls, place: RepliesPlace, opening: Opening, load: Callable[[Connection, Sequence[str]], None]) -> "Writer":
+    def open(cls, place: DatabaseUrl, opening: Opening, load: Callable[[Connection, Sequence[str]], None]) -> "Writer":
         """The writer of this process to that database, once it is noted that a plan is open.
 
         Args:
@@ -53,11 +53,10 @@ class Writer:
         Raises:
             StoreError: the database cannot be read or written.
         """
-        key = place.url or str(place.file)
         with cls._sharing:
-            if key not in cls._shared:
-                cls._shared[key] = cls(place, key)
-            writer = cls._shared[key]
+            if place not in cls._shared:
+                cls._shared[place] = cls(place)
+            writer = cls._shared[place]
             writer._users += 1
         try:
             writer.hand(opening).result()
@@ -81,7 +80,7 @@ class Writer:
             self._users -= 1
             if self._users:
                 return
-            del self._shared[self._key]
+            del self._shared[self._place]
         self._queue.put(None)
         self._thread.join()
         self._database.close()

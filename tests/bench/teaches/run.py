@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.teaches.measure import FEWER, Set, WordLlama, Yardstick
 from bench.teaches.real_texts import READERS
+from fakes.reply_tables import place_in
 
 from engine.asking.cells import generate_cell
 from engine.axis.pole_scores import list_pole_names
@@ -38,7 +39,7 @@ from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job, plan_job
 from engine.run.pipeline import judge_round
 from engine.screening.screener import Screener
-from engine.settings import PROJECT_ROOT, RepliesPlace, read_settings
+from engine.settings import PROJECT_ROOT, read_settings
 from engine.system.concurrency import gather_or_cancel
 from engine.system.worker_process import run_here
 from engine.text.embedding import SentenceEncoder
@@ -88,7 +89,7 @@ async def make_draw(handle: str, draw: int, asked: argparse.Namespace) -> None:
         tell("40 real texts", yardsticks["use"].draw_real(FEWER, 100 + draw))
     with serve_embedded(asked.synth, read_settings()) as endpoint:
         gateway = ModelGateway(
-            LitellmClient(endpoint, 600), RepliesPlace(asked.cache), RunForecast(), RunBudget(endpoint.slots or 8)
+            LitellmClient(endpoint, 600), place_in(asked.cache), RunForecast(), RunBudget(endpoint.slots or 8)
         )
         async with gateway.keeping(f"{handle}-{draw}"):
             for effort in asked.efforts:

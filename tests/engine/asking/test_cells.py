@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fakes.builders import make_cell, make_exemplar, make_level, make_model, make_seeds, make_test_plan
 from fakes.client import CHAT, PLAIN, Answer, FakeClient, HeardProgress, make_fake_gateway
+from fakes.reply_tables import place_in
 
 from engine.asking.cells import (
     cut_sentences,
@@ -29,7 +30,6 @@ from engine.llm.client.request import REFUSED, Endpoint, Prompt, Reply, Request
 from engine.llm.gateway.budget import CELLS_PER_CALL, RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.gateway.retrying import MAX_ATTEMPTS
-from engine.settings import RepliesPlace
 from engine.system.concurrency import gather_or_cancel
 
 PROMPT = Prompt("Write 1 text.")
@@ -323,7 +323,7 @@ async def test_prompts_are_written_as_calls_end_in_the_order_of_the_cells(tmp_pa
         return GOOD
 
     cells, client = [make_cell(index=index) for index in range(60)], FakeClient(answer)
-    gateway = Counting(client, RepliesPlace(str(tmp_path)), HeardProgress(), RunBudget(2))
+    gateway = Counting(client, place_in(tmp_path), HeardProgress(), RunBudget(2))
     async with gateway.keeping(PLAN.plan_id):
         await gather_or_cancel(generate_cell(PLAN, cell, gateway) for cell in cells)
 

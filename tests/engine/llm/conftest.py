@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import pytest
+from fakes.reply_tables import place_in
+from pydantic import SecretStr
 
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> RepliesPlace:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseUrl:
     """A database of this test's own, in which there is nothing as yet."""
-    url = request.getfixturevalue("postgres").make_database() if request.param == "postgresql" else None
-    return RepliesPlace(str(tmp_path / "cache"), url)
+    if request.param == "postgresql":
+        return SecretStr(request.getfixturevalue("postgres").make_database())
+    return place_in(tmp_path / "cache")

@@ -17,6 +17,7 @@ from fakes.builders import (
     make_test_plan,
 )
 from fakes.client import FakeClient, HeardProgress
+from fakes.reply_tables import place_in
 from fakes.word_vectors import WordVectors
 
 from engine.asking.plan import Plan
@@ -27,7 +28,6 @@ from engine.llm.client.request import Reply
 from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.report.summary import make_rejected_rows, make_sample_set
-from engine.settings import RepliesPlace
 from engine.store.layout import REPORT, VERDICT
 from engine.text.language import Language
 
@@ -39,7 +39,7 @@ def make_chosen(plan: Plan | None = None, count: int = 2) -> Rounds:
 
 def make_documents(folder: Path, rounds: Rounds, *variety: PoleVariety) -> tuple[Any, str]:
     client = FakeClient(lambda _: Reply("", "stop", 0, 0, None))
-    gateway = ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(1))
+    gateway = ModelGateway(client, place_in(folder), HeardProgress(), RunBudget(1))
     documents = make_sample_set(rounds, make_stamp(), Verdict(True, (), (), (), {}, variety), gateway).documents
     return json.loads(documents[VERDICT]), documents[REPORT]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fakes.builders import make_level
 from fakes.client import CHAT, PLAIN, FakeClient, HeardProgress
+from fakes.reply_tables import place_in
 
 from engine.asking.cells import make_request
 from engine.choosing.rounds import Rounds
@@ -16,7 +17,6 @@ from engine.llm.gateway.budget import RunBudget
 from engine.llm.gateway.model_gateway import ModelGateway
 from engine.run.job import Job
 from engine.run.pipeline import begin_rounds
-from engine.settings import RepliesPlace
 from engine.text.embedding import SentenceEncoder
 
 PRODUCTS = load_packs(SCENARIOS_FOLDER).packs["products"]
@@ -31,7 +31,7 @@ PROPOSED = {
 
 async def begin(folder: Path, said: dict[str, list[str]], endpoint: Endpoint = CHAT) -> tuple[Rounds, list[Request]]:
     client = FakeClient(lambda _: Reply(json.dumps(said), "stop"), endpoint)
-    gateway = ModelGateway(client, RepliesPlace(str(folder)), HeardProgress(), RunBudget(1))
+    gateway = ModelGateway(client, place_in(folder), HeardProgress(), RunBudget(1))
     rounds = await begin_rounds(Job(REVIEWS, "from_traits", make_level(4)), 0, gateway, SentenceEncoder())
     return rounds, client.requests
 

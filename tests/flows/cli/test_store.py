@@ -8,6 +8,7 @@ from uuid import uuid4
 import pandas as pd
 import pytest
 from fakes.commands import Command
+from fakes.reply_tables import place_in
 from fakes.set_events import read_set_events
 from fakes.stored import HANDLE, attach_set, write_lines, write_model
 from fakes.workspace import Workspace
@@ -19,7 +20,6 @@ from engine.domain.samples import make_id
 from engine.llm.client.request import Reply
 from engine.llm.replies.admin import list_cache
 from engine.llm.replies.replies import ReplyStore
-from engine.settings import RepliesPlace
 from engine.store.added_samples import add_samples
 from engine.store.layout import DETACHED, SAMPLES
 from flows.run.labels import name_tag
@@ -53,7 +53,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def keep(folder: Path, plan_id: str, handle: str) -> None:
-    with ReplyStore(RepliesPlace(str(folder)), plan_id, handle) as kept:
+    with ReplyStore(place_in(folder), plan_id, handle) as kept:
         for number in range(7):
             await kept.keep(str(number), Reply("one", "stop"))
 
@@ -67,7 +67,7 @@ def list_texts(folder: Path, pool: str = "train") -> list[str]:
 
 
 def list_plans(cache: Path) -> set[str]:
-    return {plan.plan_id for plan in list_cache(RepliesPlace(str(cache)))}
+    return {plan.plan_id for plan in list_cache(place_in(cache))}
 
 
 @pytest.mark.slow
@@ -177,7 +177,7 @@ def test_ids_that_may_not_go_are_named_all_at_once_and_nothing_changes(folder: P
 
 def test_list_names_each_plan_with_its_model_replies_and_size(cache: Path, run_command: Command) -> None:
     plans = run_command(*KEPT, "--json").facts
-    with ReplyStore(RepliesPlace(str(cache)), "plan-a"):
+    with ReplyStore(place_in(cache), "plan-a"):
         code, said, _ = run_command(*KEPT)
     lines = {line.split()[0]: line for line in said.splitlines()}
     (cache / "replies.sqlite").write_bytes(b"no database" * 1000)
@@ -197,7 +197,7 @@ def test_clear_drops_the_replies_of_one_model_or_of_all_but_what_a_live_run_has_
 ) -> None:
     nothing = run_command("prune", "--replies", "u22a8.nothing")
     told = run_command("prune", "--replies", OTHER, "--json").facts
-    with ReplyStore(RepliesPlace(str(cache)), "plan-a"):
+    with ReplyStore(place_in(cache), "plan-a"):
         code, _, error = run_command("prune", "--replies", HANDLE)
     left = list_plans(cache)
     every = run_command("prune", "--replies", "all")

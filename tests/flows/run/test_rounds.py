@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fakes.builders import make_level, make_rounds, make_test_plan
 from fakes.client import CHAT, FakeClient, HeardProgress
+from fakes.reply_tables import place_in
 from prefect.logging import disable_run_logger
 
 from engine.domain.progress import EstimateMade
@@ -17,7 +18,7 @@ from engine.llm.gateway.model_gateway import ModelGateway
 from engine.llm.replies.replies import ReplyStore
 from engine.run.gateways import LanguageModels
 from engine.screening.voting_judge import VotingJudge
-from engine.settings import RepliesPlace, Settings
+from engine.settings import Settings
 from flows.run.rounds import estimate
 
 PRICED = replace(CHAT, price=Price(4e-7, 1.6e-6))
@@ -27,10 +28,10 @@ async def test_estimate_has_the_judge_the_limit_and_what_is_kept(tmp_path: Path)
     plan = make_test_plan(level=make_level(judge_votes=1))
     budget, progress = RunBudget(4, max_cost_usd=0.5), HeardProgress()
     synth, judge = (
-        ModelGateway(FakeClient(lambda _: Reply("", "stop"), endpoint), RepliesPlace(str(tmp_path)), progress, budget)
+        ModelGateway(FakeClient(lambda _: Reply("", "stop"), endpoint), place_in(tmp_path), progress, budget)
         for endpoint in (PRICED, replace(CHAT, name="openai/judge"))
     )
-    with ReplyStore(RepliesPlace(str(tmp_path)), plan.plan_id) as replies:
+    with ReplyStore(place_in(tmp_path), plan.plan_id) as replies:
         await replies.keep("key", Reply("", "stop"))
     with disable_run_logger():
         models = LanguageModels(synth, VotingJudge(judge, 1))

@@ -25,7 +25,7 @@ from engine.llm.batches.outbox import BatchRow, Outbox
 from engine.llm.batches.wire import Answer
 from engine.llm.client.request import Reply
 from engine.llm.replies.replies import Lost, ReplyStore
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 
 HOUR = 3600.0
 UNKNOWN = ProviderUnavailableError("No answer came", maybe_billed=True)
@@ -42,7 +42,7 @@ class Clock:
 class Site:
     """An outbox, a provider and a clock."""
 
-    def __init__(self, place: RepliesPlace) -> None:
+    def __init__(self, place: DatabaseUrl) -> None:
         self.place, self.outbox, self.provider, self.clock = place, Outbox(place), FakeProvider(), Clock()
 
     async def collect(self, after: float = 0.0, sends: bool = True) -> Pass:
@@ -76,7 +76,7 @@ class Site:
 
 
 @pytest.fixture
-def site(place: RepliesPlace) -> Iterator[Site]:
+def site(place: DatabaseUrl) -> Iterator[Site]:
     made = Site(place)
     yield made
     made.outbox.close()
@@ -391,7 +391,7 @@ async def test_lease_is_looked_at_before_a_create(site: Site) -> None:
     assert ({}, None) == (site.provider.remote, site.batch.created_at)
 
 
-def test_batch_takes_the_oldest_lines_as_many_as_fit(place: RepliesPlace) -> None:
+def test_batch_takes_the_oldest_lines_as_many_as_fit(place: DatabaseUrl) -> None:
     with Outbox(place) as outbox:
         for number in range(3):
             outbox.queue(make_run(f"plan-{number}"), PLACE, make_asked(4, size=1000), 1e9, None)

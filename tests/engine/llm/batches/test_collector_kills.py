@@ -23,7 +23,7 @@ from engine.llm.batches.ledger import LEASE_SECONDS, PAGE
 from engine.llm.batches.outbox import Outbox
 from engine.llm.client.prices import Price
 from engine.llm.replies.changes import SharedLimit
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 
 ROUNDS = choose(once=1, at_length=20)
 LIMIT = SharedLimit("backfill-1", 1000.0)
@@ -44,7 +44,7 @@ class Bill:
     """What is known of all rounds."""
 
     server: BatchServer
-    place: RepliesPlace
+    place: DatabaseUrl
     model: Place
     offset: float = 0.0
     lines: int = 0
@@ -103,7 +103,7 @@ class Bill:
 
 
 @pytest.fixture
-def bill(place: RepliesPlace, request: pytest.FixtureRequest) -> Iterator[Bill]:
+def bill(place: DatabaseUrl, request: pytest.FixtureRequest) -> Iterator[Bill]:
     with serve_batches(manner=Manner(seconds=30.0)) as server:
         yield Bill(server, place, getattr(request, "param", GPT))
 

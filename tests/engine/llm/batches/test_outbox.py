@@ -29,20 +29,20 @@ from engine.llm.client.request import Reply
 from engine.llm.replies.admin import list_cache, list_prunable, remove_plans
 from engine.llm.replies.changes import DEAD_SECONDS, SharedLimit
 from engine.llm.replies.replies import Lost, ReplyStore
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 
 LATER = datetime(2400, 1, 1, tzinfo=UTC)
 
 
-def count_calls(place: RepliesPlace) -> int:
+def count_calls(place: DatabaseUrl) -> int:
     return int(run_sql(place, "SELECT count(*) FROM exemplars_calls")[0][0])
 
 
-def set_state(place: RepliesPlace, key: str, state: str) -> None:
+def set_state(place: DatabaseUrl, key: str, state: str) -> None:
     run_sql(place, "UPDATE exemplars_lines SET state = :state WHERE key = :key", state=state, key=key)
 
 
-def test_line_is_queued_once_and_the_runs_row_comes_back_whole(place: RepliesPlace) -> None:
+def test_line_is_queued_once_and_the_runs_row_comes_back_whole(place: DatabaseUrl) -> None:
     run = make_run(parent="backfill-1")
     with Outbox(place) as outbox:
         assert 3 == outbox.queue(run, PRICED, make_asked(3), math.inf, None)
@@ -65,7 +65,7 @@ def test_line_is_queued_once_and_the_runs_row_comes_back_whole(place: RepliesPla
     assert make_asked(1)[0].body == json.loads(body)
 
 
-def test_lines_are_queued_in_order_until_a_limit_has_no_room(place: RepliesPlace) -> None:
+def test_lines_are_queued_in_order_until_a_limit_has_no_room(place: DatabaseUrl) -> None:
     with Outbox(place) as outbox:
         assert 3 == queue(outbox, 5, left_usd=3 * BOUND_USD)
         # What is out counts under the run's limit, which does not know of it.
@@ -77,7 +77,7 @@ def test_lines_are_queued_in_order_until_a_limit_has_no_room(place: RepliesPlace
         assert 2 == outbox.queue(make_run("plan-4"), PLACE, make_asked(2, None), 0.0, LIMIT)
 
 
-async def test_what_is_out_counts_under_the_limit_of_a_backfill_and_is_not_lost(place: RepliesPlace) -> None:
+async def test_what_is_out_counts_under_the_limit_of_a_backfill_and_is_not_lost(place: DatabaseUrl) -> None:
     with Outbox(place) as outbox:
         assert 90 == await asyncio.to_thread(queue, outbox, 90, limit=LIMIT)
         with ReplyStore(place, "plan-1") as kept, ReplyStore(place, "other") as other:
@@ -90,7 +90,7 @@ async def test_what_is_out_counts_under_the_limit_of_a_backfill_and_is_not_lost(
             await other.begin(0.8, LIMIT)
 
 
-def test_run_that_ends_drops_what_is_not_sent_and_leaves_what_is(place: RepliesPlace) -> None:
+def test_run_that_ends_drops_what_is_not_sent_and_leaves_what_is(place: DatabaseUrl) -> None:
     with Outbox(place) as outbox:
         queue(outbox, 3)
         queue(outbox, 2, "plan-2")
@@ -109,7 +109,7 @@ def test_run_that_ends_drops_what_is_not_sent_and_leaves_what_is(place: RepliesP
         assert ["run of plan-2"] == list_ready(outbox)
 
 
-def test_plan_that_waits_for_a_batch_is_neither_pruned_nor_cleared(place: RepliesPlace) -> None:
+def test_plan_that_waits_for_a_batch_is_neither_pruned_nor_cleared(place: DatabaseUrl) -> None:
     for plan_id in ("plan-1", "plan-2"):
 
         async def keep(plan_id: str = plan_id) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fakes.client import CHAT, Answer, FakeClient, HeardProgress, labelled
-from fakes.reply_tables import run_sql
+from fakes.reply_tables import place_in, run_sql
 
 from engine.asking.prompts import make_text_schema, write_words_only
 from engine.domain.progress import CallAnswered, CallBegun, CallEnded
@@ -37,7 +37,7 @@ from engine.llm.gateway.model_gateway import ModelGateway, SharedModels
 from engine.llm.gateway.retrying import MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, MAX_MALFORMED, MAX_MALFORMED_FIRST
 from engine.llm.gateway.throttle import SILENT_CALLS
 from engine.llm.replies.replies import ReplyStore
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 from engine.system.concurrency import gather_or_cancel
 
 REQUEST = Request(Prompt("Write 1 text."), 100, 0.8)
@@ -52,11 +52,11 @@ SECONDS = 60
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> RepliesPlace:
-    return RepliesPlace(str(tmp_path))
+def place(tmp_path: Path) -> DatabaseUrl:
+    return place_in(tmp_path)
 
 
-def make_gateway(client: FakeClient, place: RepliesPlace, concurrency: int = 4, **given: Any) -> ModelGateway:
+def make_gateway(client: FakeClient, place: DatabaseUrl, concurrency: int = 4, **given: Any) -> ModelGateway:
     """A gateway that waits for next to nothing; ``given`` are further arguments of ``ModelGateway``."""
     others: dict[str, Any] = {
         "progress": HeardProgress(),
@@ -67,7 +67,7 @@ def make_gateway(client: FakeClient, place: RepliesPlace, concurrency: int = 4, 
 
 
 def make_priced(
-    place: RepliesPlace, max_cost_usd: float, answer: Answer | None = None, concurrency: int = 1
+    place: DatabaseUrl, max_cost_usd: float, answer: Answer | None = None, concurrency: int = 1
 ) -> tuple[ModelGateway, FakeClient]:
     """A gateway whose calls cost a cent each, if not told otherwise."""
     client = FakeClient(answer or answer_each(), PRICED)
@@ -109,7 +109,7 @@ def count_kinds(outcomes: Sequence[object]) -> tuple[int, int]:
     return kinds.count(Reply), kinds.count(BudgetError)
 
 
-async def test_reply_is_asked_for_once_and_counted_each_time(place: RepliesPlace) -> None:
+async def test_reply_is_asked_for_once_and_counted_each_time(place: DatabaseUrl) -> None:
     client = FakeClient(answer_in_turn(REPLY, Reply("two", "stop")))
     gateway, next_run = make_gateway(client, place), make_gateway(FakeClient(ask_nobody), place)
     async with gateway.keeping(PLAN):
@@ -123,7 +123,7 @@ async def test_reply_is_asked_for_once_and_counted_each_time(place: RepliesPlace
     ]
 
 
-async def test_reply_is_on_disk_when_it_is_given(place: RepliesPlace) -> None:
+async def test_reply_is_on_disk_when_it_is_given(place: DatabaseUrl) -> None:
     gateway = make_gateway(FakeClient(lambda _: REPLY), place)
     async with gateway.keeping(PLAN):
         await gateway.complete(labelled("cell", REQUEST))
@@ -143,7 +143,7 @@ async def test_reply_is_on_disk_when_it_is_given(place: RepliesPlace) -> None:
     ],
 )
 async def test_whatever_makes_another_reply_is_asked(
-    place: RepliesPlace, label: str, request_: Request, endpoint: Endpoint, plan: str, text: str
+    place: DatabaseUrl, label: str, request_: Request, endpoint: Endpoint, plan: str, text: str
 ) -> None:
     await ask_once(make_gateway(FakeClient(lambda _: REPLY), place))
     client = FakeClient(lambda _: Reply("two", "stop"), endpoint)
@@ -179,7 +179,7 @@ class HeldClient(FakeClient):
 
 @pytest.mark.parametrize(("concurrency", "slots", "expected"), [(1, None, 1), (3, None, 3), (8, 2, 2), (2, 8, 2)])
 async def test_calls_in_flight_never_pass_the_limit(
-    place: RepliesPlace, concurrency: int, slots: int | None, expected: int
+    place: DatabaseUrl, concurrency: int, slots: int | None, expected: int
 ) -> None:
     client = HeldClient(expected, replace(CHAT, slots=slots))
     async with asyncio.timeout(SECONDS):
@@ -199,7 +199,7 @@ async def test_calls_in_flight_never_pass_the_limit(
     ],
 )
 async def test_failure_is_asked_again_where_it_may_pass_and_is_never_kept(
-    place: RepliesPlace, kind: type[ProviderError], passes: bool
+    place: DatabaseUrl, kind: type[ProviderError], passes: bool
 ) -> None:
     client = FakeClient(answer_in_turn(kind("later"), kind("later"), REPLY))
     if not passes:
@@ -215,7 +215,7 @@ async def test_failure_is_asked_again_where_it_may_pass_and_is_never_kept(
 
 @pytest.mark.parametrize(("spoiled", "is_answered"), [(MAX_MALFORMED - 1, True), (MAX_MALFORMED, False)])
 async def test_answer_that_cannot_be_read_is_asked_three_times_again_where_others_can(
-    place: RepliesPlace, spoiled: int, is_answered: bool
+    place: DatabaseUrl, spoiled: int, is_answered: bool
 ) -> None:
     client = FakeClient(answer_in_turn(REPLY, *[MalformedAnswerError("no choices")] * spoiled, REPLY))
     gateway = make_gateway(client, place)
@@ -239,7 +239,7 @@ NOBODY = ProviderUnavailableError("no connection", no_connection=True)
     ],
 )
 async def test_call_is_given_up_early_only_where_nobody_has_ever_been_there(
-    place: RepliesPlace, answers: list[Reply | Exception], kind: type[ProviderError], tries: int
+    place: DatabaseUrl, answers: list[Reply | Exception], kind: type[ProviderError], tries: int
 ) -> None:
     client = FakeClient(answer_in_turn(*answers))
     gateway = make_gateway(client, place)
@@ -254,7 +254,7 @@ async def test_call_is_given_up_early_only_where_nobody_has_ever_been_there(
 
 @pytest.mark.parametrize(("kind", "strict"), [(RequestRefusedError, False), (ContextTooLongError, True)])
 async def test_provider_that_refuses_every_request_ends_the_run(
-    place: RepliesPlace, kind: type[RequestRefusedError], strict: bool
+    place: DatabaseUrl, kind: type[RequestRefusedError], strict: bool
 ) -> None:
     gateway = make_gateway(FakeClient(lambda _: kind("never")), place)
     request = STRICT if strict else REQUEST
@@ -267,7 +267,7 @@ async def test_provider_that_refuses_every_request_ends_the_run(
     assert [*[kind] * (SILENT_CALLS - 1), ProviderError] == errors
 
 
-async def test_refused_schema_is_asked_for_in_words_and_remembered(place: RepliesPlace) -> None:
+async def test_refused_schema_is_asked_for_in_words_and_remembered(place: DatabaseUrl) -> None:
     client = FakeClient(lambda request: RequestRefusedError("no response_format") if request.schema else REPLY)
     gateway = make_gateway(client, place)
     async with gateway.keeping(PLAN):
@@ -286,7 +286,7 @@ async def test_refused_schema_is_asked_for_in_words_and_remembered(place: Replie
     assert [TEXT_SCHEMA, None, TEXT_SCHEMA] == [request.schema for request in picky.requests]
 
 
-async def test_refusal_is_an_answer_and_is_kept(place: RepliesPlace) -> None:
+async def test_refusal_is_an_answer_and_is_kept(place: DatabaseUrl) -> None:
     client = FakeClient(lambda _: ContentRefusedError("against the policy"))
     gateway = make_gateway(client, place)
     refusal = Reply("against the policy", REFUSED)
@@ -301,7 +301,7 @@ async def test_refusal_is_an_answer_and_is_kept(place: RepliesPlace) -> None:
     ("limit_usd", "cost_usd", "made"), [(0.055, 0.01, 5), (0.055, 0.004, 12), (0.055, 0.0, 20), (0.0099, 0.01, 0)]
 )
 async def test_no_call_is_made_that_could_pass_the_limit(
-    place: RepliesPlace, concurrency: int, limit_usd: float, cost_usd: float, made: int
+    place: DatabaseUrl, concurrency: int, limit_usd: float, cost_usd: float, made: int
 ) -> None:
     gateway, client = make_priced(place, limit_usd, answer_each(cost_usd), concurrency)
     outcomes = await ask_many(gateway, 20)
@@ -324,7 +324,7 @@ BROKEN = ProviderTimeoutError("no reply", maybe_billed=True)
     ],
 )
 async def test_each_call_counts_at_what_it_can_have_cost(
-    place: RepliesPlace, answers: list[Reply | Exception], made: int, unanswered: int
+    place: DatabaseUrl, answers: list[Reply | Exception], made: int, unanswered: int
 ) -> None:
     gateway, _ = make_priced(place, 0.035, answer_in_turn(*answers))
     outcomes = await ask_many(gateway, 4)
@@ -338,7 +338,7 @@ async def test_each_call_counts_at_what_it_can_have_cost(
     assert (unanswered > 0) is ("$0.0100 of it for 1 call that broke off" in said)
 
 
-async def test_what_earlier_runs_of_the_plan_spent_counts_whenever_it_is_asked_for(place: RepliesPlace) -> None:
+async def test_what_earlier_runs_of_the_plan_spent_counts_whenever_it_is_asked_for(place: DatabaseUrl) -> None:
     earlier, _ = make_priced(place, 1.0)
     async with earlier.keeping(PLAN):
         for number in (10, 11):
@@ -351,14 +351,14 @@ async def test_what_earlier_runs_of_the_plan_spent_counts_whenever_it_is_asked_f
     assert (1, 1, 0.03) == (len(client.requests), gateway.budget.unanswered_calls, gateway.budget.held_usd)
 
 
-async def test_without_a_limit_or_a_price_nothing_is_stopped_and_the_model_is_named(place: RepliesPlace) -> None:
+async def test_without_a_limit_or_a_price_nothing_is_stopped_and_the_model_is_named(place: DatabaseUrl) -> None:
     gateway = make_gateway(FakeClient(answer_each(None)), place, 8)
 
     assert (20, 0) == count_kinds(await ask_many(gateway, 20))
     assert {"openai/test"} == gateway.budget.unpriced
 
 
-async def test_two_models_share_one_budget_and_the_calls_in_flight(place: RepliesPlace) -> None:
+async def test_two_models_share_one_budget_and_the_calls_in_flight(place: DatabaseUrl) -> None:
     budget, progress = RunBudget(3, max_cost_usd=0.1), HeardProgress()
     clients = [FakeClient(answer_each(0.007), replace(PRICED, identity=name)) for name in ("one", "other")]
     gateways = [make_gateway(client, place, budget=budget, progress=progress) for client in clients]
@@ -387,7 +387,7 @@ class Listening:
         self.returned.append(tokens)
 
 
-async def test_every_try_enters_with_all_that_it_can_take_and_gives_back_what_it_did_not(place: RepliesPlace) -> None:
+async def test_every_try_enters_with_all_that_it_can_take_and_gives_back_what_it_did_not(place: DatabaseUrl) -> None:
     rate_limiter = Listening()
     client = FakeClient(answer_in_turn(RateLimitedError("slow down"), REPLY))
     gateway = make_gateway(client, place, rate_limiter=rate_limiter)
@@ -403,7 +403,7 @@ async def ask_together(gateway: ModelGateway) -> None:
     await gather_or_cancel(gateway.complete(labelled(f"cell-{number}", make_request(number))) for number in range(8))
 
 
-async def test_calls_in_flight_are_kept_where_another_ends_the_run(place: RepliesPlace) -> None:
+async def test_calls_in_flight_are_kept_where_another_ends_the_run(place: DatabaseUrl) -> None:
     gateway = make_gateway(HeldClient(8, first=CredentialsError("no key")), place, 8)
     with pytest.raises(CredentialsError):
         async with asyncio.timeout(SECONDS), gateway.keeping(PLAN):
@@ -414,7 +414,7 @@ async def test_calls_in_flight_are_kept_where_another_ends_the_run(place: Replie
     assert (7, 0) == count_kinds(again)
 
 
-async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(place: RepliesPlace) -> None:
+async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(place: DatabaseUrl) -> None:
     client = HeldClient(8, seconds=3600)
     gateway = make_gateway(client, place, 8)
     async with asyncio.timeout(SECONDS), gateway.keeping(PLAN):
@@ -428,7 +428,7 @@ async def test_calls_in_flight_are_cut_off_where_somebody_cancels_the_run(place:
     assert (0, 8) == (gateway.budget.calls, gateway.budget.unanswered_calls)
 
 
-async def test_progress_hears_of_every_call_and_of_every_answer(place: RepliesPlace) -> None:
+async def test_progress_hears_of_every_call_and_of_every_answer(place: DatabaseUrl) -> None:
     progress = HeardProgress()
     refusal = ContentRefusedError("not this one")
     client = FakeClient(answer_in_turn(RateLimitedError("slower"), REPLY, refusal, CredentialsError("no key")))
@@ -448,7 +448,7 @@ async def test_progress_hears_of_every_call_and_of_every_answer(place: RepliesPl
 
 
 async def test_call_that_is_tried_again_says_when_that_is_and_what_it_is_about(
-    place: RepliesPlace, caplog: pytest.LogCaptureFixture
+    place: DatabaseUrl, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = FakeClient(answer_in_turn(RateLimitedError("slower"), RateLimitedError("slower", 0.15), REPLY))
     with caplog.at_level("INFO", "exemplars.calls"):

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from fakes.reply_tables import age_plan, run_sql
+from fakes.reply_tables import age_plan, place_in, run_sql
 from fakes.reply_writer import PLAN, kill_after, start_writer
 
 from engine.llm.client.request import Reply
@@ -19,7 +19,7 @@ from engine.llm.replies.admin import (
 )
 from engine.llm.replies.changes import DEAD_SECONDS, SharedLimit
 from engine.llm.replies.replies import ReplyStore
-from engine.settings import RepliesPlace
+from engine.settings import DatabaseUrl
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 # More days than lie between that moment and any on which the tests run.
@@ -27,7 +27,7 @@ ANY_DAYS = 100_000
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.kitchen"
 
 
-def keep(place: RepliesPlace, plan_id: str, days: float = 0, handle: str = HANDLE, count: int = 3) -> None:
+def keep(place: DatabaseUrl, plan_id: str, days: float = 0, handle: str = HANDLE, count: int = 3) -> None:
 
     async def keep_all() -> None:
         with ReplyStore(place, plan_id, handle) as kept:
@@ -37,15 +37,15 @@ def keep(place: RepliesPlace, plan_id: str, days: float = 0, handle: str = HANDL
     age_plan(place, plan_id, NOW - timedelta(days=days))
 
 
-def prune(place: RepliesPlace, max_days: float = 1000, max_gb: float = 1000) -> Removed:
+def prune(place: DatabaseUrl, max_days: float = 1000, max_gb: float = 1000) -> Removed:
     return remove_plans(place, list_prunable(place, max_days, max_gb, NOW), NOW - timedelta(days=max_days))
 
 
-def list_plans(place: RepliesPlace) -> list[str]:
+def list_plans(place: DatabaseUrl) -> list[str]:
     return [plan.plan_id for plan in list_cache(place)]
 
 
-def test_listing_has_the_longest_unused_first_with_what_is_known_of_each(place: RepliesPlace) -> None:
+def test_listing_has_the_longest_unused_first_with_what_is_known_of_each(place: DatabaseUrl) -> None:
     keep(place, "new", 1)
     keep(place, "middle", 5, OTHER, 7)
     keep(place, "nameless", 7, "")
@@ -65,7 +65,7 @@ def test_listing_has_the_longest_unused_first_with_what_is_known_of_each(place: 
     assert [7, 0] == [count_kept_replies(place, plan, "id") for plan in ("middle", "nowhere")]
 
 
-def test_replies_of_another_embedded_model_do_not_count(place: RepliesPlace) -> None:
+def test_replies_of_another_embedded_model_do_not_count(place: DatabaseUrl) -> None:
     async def keep_all() -> None:
         with ReplyStore(place, "plan", HANDLE) as kept:
             for key, asked in (("hosted", None), ("one", "a"), ("two", "b"), ("three", "b")):
@@ -76,14 +76,14 @@ def test_replies_of_another_embedded_model_do_not_count(place: RepliesPlace) -> 
     assert [2, 3, 1] == [count_kept_replies(place, "plan", identity) for identity in ("a", "b", "c")]
 
 
-def test_where_nothing_is_nothing_is_made(place: RepliesPlace) -> None:
+def test_where_nothing_is_nothing_is_made(place: DatabaseUrl, tmp_path: Path) -> None:
     assert ([], 0) == (list_cache(place), count_kept_replies(place, "plan", "id"))
     assert Removed(0, 0, 0) == prune(place, max_gb=1e-9) == remove_plans(place, list_cache(place))
-    assert not Path(place.cache_dir).exists()
+    assert not (tmp_path / "cache").exists()
 
 
 def test_what_was_unused_for_longer_than_the_bound_goes_and_over_the_size_the_longest_unused(
-    place: RepliesPlace,
+    place: DatabaseUrl,
 ) -> None:
     keep(place, "ancient", 91)
     keep(place, "new", 89.9)
@@ -104,7 +104,7 @@ def test_what_was_unused_for_longer_than_the_bound_goes_and_over_the_size_the_lo
     assert ["2", "1"] == list_plans(place)
 
 
-def test_plans_in_use_stay(place: RepliesPlace) -> None:
+def test_plans_in_use_stay(place: DatabaseUrl) -> None:
     for plan_id in ("used", "unused"):
         keep(place, plan_id, 99)
     keep(place, "young")
@@ -120,7 +120,7 @@ def test_plans_in_use_stay(place: RepliesPlace) -> None:
     assert {"used", "other"} == set(list_plans(place))
 
 
-def test_plan_of_a_process_that_was_killed_goes_after_a_minute(place: RepliesPlace) -> None:
+def test_plan_of_a_process_that_was_killed_goes_after_a_minute(place: DatabaseUrl) -> None:
     kill_after(start_writer(place), 50)
     assert [True] == [plan.in_use for plan in list_cache(place)]
     assert 0 == prune(place, max_days=-ANY_DAYS).plans
@@ -132,7 +132,7 @@ def test_plan_of_a_process_that_was_killed_goes_after_a_minute(place: RepliesPla
         assert [(0,)] == run_sql(place, f"SELECT count(*) FROM exemplars_{table}")
 
 
-async def test_what_was_spent_under_a_limit_goes_when_its_plan_was_unused_for_as_long(place: RepliesPlace) -> None:
+async def test_what_was_spent_under_a_limit_goes_when_its_plan_was_unused_for_as_long(place: DatabaseUrl) -> None:
     limit = SharedLimit("backfill", 1.0)
     for plan_id, days in (("old", 91), ("new", 89)):
         with ReplyStore(place, plan_id) as kept:
@@ -146,7 +146,7 @@ async def test_what_was_spent_under_a_limit_goes_when_its_plan_was_unused_for_as
 
 
 def test_clearing_gives_the_space_of_a_file_back(tmp_path: Path) -> None:
-    place, sizes = RepliesPlace(str(tmp_path)), []
+    place, sizes = place_in(tmp_path), []
     for plan_id, count in (("small", 3), ("large", 800), ("", 0)):
         if count:
             keep(place, plan_id, count=count)

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 from fakes.gate import Gate
 from fakes.postgres import Databases
-from fakes.reply_tables import run_sql
+from fakes.reply_tables import place_in, run_sql
 from fakes.reply_writer import PLAN, make_reply
+from pydantic import SecretStr
 
 from engine.errors import SharedBudgetError, StoreError
 from engine.llm.client.request import Reply
 from engine.llm.replies.admin import list_cache, remove_plans
 from engine.llm.replies.changes import DEAD_SECONDS, SharedLimit
 from engine.llm.replies.replies import ROOM_SECONDS, ReplyStore
-from engine.settings import RepliesPlace
+from engine.settings import SQLITE, DatabaseUrl
 
 REPLY = Reply("one", "stop", cost_usd=0.01)
 LIMIT = SharedLimit("backfill-1", 1.0)
@@ -26,7 +27,7 @@ async def test_database_that_goes_away_ends_the_run_with_what_to_do_and_the_next
 ) -> None:
     with closing(Gate(postgres.port)) as gate:
         url = postgres.make_database().replace(f":{postgres.port}/", f":{gate.port}/")
-        place = RepliesPlace(str(tmp_path), url)
+        place = SecretStr(url)
         with ReplyStore(place, PLAN) as kept:
             await kept.keep("a", REPLY)
             begun = await kept.begin(0.5)
@@ -45,15 +46,15 @@ async def test_database_that_goes_away_ends_the_run_with_what_to_do_and_the_next
             assert (1, 0.5) == (kept.lost.calls, kept.lost.bound_usd)
 
 
-def test_database_that_cannot_be_had_is_an_error_at_once_and_tells_no_password(tmp_path: Path) -> None:
+def test_database_that_cannot_be_had_is_an_error_at_once_and_tells_no_password() -> None:
     with pytest.raises(StoreError, match=r"postgresql://\[::1\]:1/replies, cannot be reached") as caught:
-        ReplyStore(RepliesPlace(str(tmp_path), "postgresql+psycopg://ann:hush-hush@[::1]:1/replies"), PLAN)
+        ReplyStore(SecretStr("postgresql+psycopg://ann:hush-hush@[::1]:1/replies"), PLAN)
 
     assert "hush" not in str(caught.value)
 
 
 async def test_damaged_file_is_told_with_what_to_do(tmp_path: Path) -> None:
-    place, path = RepliesPlace(str(tmp_path)), tmp_path / "replies.sqlite"
+    place, path = place_in(tmp_path), tmp_path / "replies.sqlite"
     with ReplyStore(place, PLAN) as kept:
         await asyncio.gather(*(kept.keep(str(number), make_reply(str(number))) for number in range(50)))
     for damaged in (b"no database" * 1000, path.read_bytes()[: path.stat().st_size // 2]):
@@ -63,7 +64,7 @@ async def test_damaged_file_is_told_with_what_to_do(tmp_path: Path) -> None:
 
 
 async def test_limit_that_openings_share_is_never_passed_and_what_calls_give_back_is_waited_for(
-    place: RepliesPlace,
+    place: DatabaseUrl,
 ) -> None:
     with ReplyStore(place, "one") as one, ReplyStore(place, "other") as other:
         first, second = await one.begin(0.5, LIMIT), await other.begin(0.5, LIMIT)
@@ -80,10 +81,11 @@ async def test_limit_that_openings_share_is_never_passed_and_what_calls_give_bac
         assert await one.begin(9.0)
 
 
-async def test_calls_that_begin_at_once_do_not_pass_the_limit_together(place: RepliesPlace) -> None:
+async def test_calls_that_begin_at_once_do_not_pass_the_limit_together(place: DatabaseUrl) -> None:
     # Another name of the same database has a writer and a connection of its own, like another process.
-    url = place.url and f"{place.url}?application_name=other"
-    with ReplyStore(place, "one") as one, ReplyStore(RepliesPlace(f"{place.cache_dir}/../cache", url), "two") as two:
+    url = place.get_secret_value()
+    renamed = url.replace("/cache/", "/cache/../cache/") if url.startswith(SQLITE) else f"{url}?application_name=other"
+    with ReplyStore(place, "one") as one, ReplyStore(SecretStr(renamed), "two") as two:
         calls = [asyncio.create_task(kept.begin(0.25, LIMIT)) for _ in range(10) for kept in (one, two)]
         done: set[asyncio.Task[int]] = set()
         async with asyncio.timeout(60):
@@ -96,7 +98,7 @@ async def test_calls_that_begin_at_once_do_not_pass_the_limit_together(place: Re
 
 
 async def test_what_a_lost_machine_had_in_flight_stays_spent_and_clearing_does_not_give_it_back(
-    place: RepliesPlace,
+    place: DatabaseUrl,
 ) -> None:
     lost = ReplyStore(place, "one")
     await lost.begin(0.75, LIMIT)

@@ -8,30 +8,31 @@ from pathlib import Path
 
 import pytest
 from fakes.long import choose, longer
+from fakes.reply_tables import place_in
 from fakes.reply_writer import PLAN, WRITERS, kill_after, make_reply, read_begun, read_kept, start_writer
 from fakes.workspace import mount_disk
 
 from engine.errors import StoreError
 from engine.llm.client.request import Reply
 from engine.llm.replies.replies import Lost, ReplyStore
-from engine.settings import REPLIES_FILE, RepliesPlace
+from engine.settings import REPLIES_FILE, DatabaseUrl
 
 REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.01, odds={"good": -0.5})
 OTHER = Reply("two", "stop")
 ROUNDS = choose(once=1, at_length=100)
 
 
-def find_all(place: RepliesPlace, keys: list[str]) -> dict[str, Reply]:
+def find_all(place: DatabaseUrl, keys: list[str]) -> dict[str, Reply]:
     with ReplyStore(place, PLAN) as kept:
         return {key: reply for key in keys if (reply := kept.find(key)) is not None}
 
 
-def read_lost(place: RepliesPlace) -> Lost:
+def read_lost(place: DatabaseUrl) -> Lost:
     with ReplyStore(place, PLAN) as kept:
         return kept.lost
 
 
-async def test_kept_reply_comes_back_whole_and_the_first_of_its_key_stands(place: RepliesPlace) -> None:
+async def test_kept_reply_comes_back_whole_and_the_first_of_its_key_stands(place: DatabaseUrl) -> None:
     reply = Reply("naïve “text” 🔑\n\x00", "stop", 1, 2, 0.1, {" good": -0.25, "bad": -1.5}, 40)
     with ReplyStore(place, PLAN) as kept:
         assert None is kept.find("key")
@@ -42,7 +43,7 @@ async def test_kept_reply_comes_back_whole_and_the_first_of_its_key_stands(place
     assert {"key": reply} == find_all(place, ["key"])
 
 
-async def test_costs_of_kept_replies_are_summed_without_those_that_have_no_price(place: RepliesPlace) -> None:
+async def test_costs_of_kept_replies_are_summed_without_those_that_have_no_price(place: DatabaseUrl) -> None:
     with ReplyStore(place, PLAN) as kept:
         for key, cost_usd in (("a", 0.25), ("b", None), ("c", 0.5)):
             await kept.keep(key, Reply("one", "stop", cost_usd=cost_usd), await kept.begin(1.0))
@@ -50,7 +51,7 @@ async def test_costs_of_kept_replies_are_summed_without_those_that_have_no_price
         assert (0.75, Lost()) == (kept.kept_usd, kept.lost)
 
 
-async def test_call_that_did_not_end_is_lost_for_every_later_opening(place: RepliesPlace) -> None:
+async def test_call_that_did_not_end_is_lost_for_every_later_opening(place: DatabaseUrl) -> None:
     with ReplyStore(place, PLAN) as kept:
         begun = await kept.begin(0.5)
         # One in flight elsewhere is not lost, nor is one that has ended.
@@ -71,7 +72,7 @@ async def test_call_that_did_not_end_is_lost_for_every_later_opening(place: Repl
     assert [Lost(4, 1.75)] * 2 == [read_lost(place) for _ in range(2)]
 
 
-async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(place: RepliesPlace) -> None:
+async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(place: DatabaseUrl) -> None:
     with ReplyStore(place, PLAN) as kept:
         for pauses in range(4):
             tasks = [asyncio.ensure_future(kept.begin(0.5)) for _ in range(20)]
@@ -88,7 +89,7 @@ async def test_call_that_is_given_up_before_it_is_noted_is_not_lost(place: Repli
 
 
 @longer
-def test_what_was_kept_outlives_a_kill_and_what_was_in_flight_is_lost(place: RepliesPlace) -> None:
+def test_what_was_kept_outlives_a_kill_and_what_was_in_flight_is_lost(place: DatabaseUrl) -> None:
     rng = random.Random(20261126)
     before = Lost()
     for number in range(ROUNDS):
@@ -105,7 +106,7 @@ def test_what_was_kept_outlives_a_kill_and_what_was_in_flight_is_lost(place: Rep
 
 
 async def test_who_writes_waits_for_another_who_does(tmp_path: Path) -> None:
-    with ReplyStore(RepliesPlace(str(tmp_path)), PLAN) as kept:
+    with ReplyStore(place_in(tmp_path), PLAN) as kept:
         other = os.open(tmp_path / f"{REPLIES_FILE}.lock", os.O_RDWR)
         fcntl.flock(other, fcntl.LOCK_EX)
         keeping = asyncio.create_task(kept.keep("key", REPLY))
@@ -122,7 +123,7 @@ def test_full_disk_is_an_error_and_what_was_kept_before_stays(tmp_path: Path) ->
 
 
 async def check_full(disk: Path) -> None:
-    place = RepliesPlace(str(disk))
+    place = place_in(disk)
     ballast = disk / "ballast"
     ballast.write_bytes(b"\0" * 100_000)
     told: list[str] = []
@@ -146,7 +147,7 @@ async def check_full(disk: Path) -> None:
     assert {key: make_reply(key) for key in told} == find_all(place, told)
 
 
-async def test_reply_that_was_paid_for_twice_counts_twice_and_the_first_stands(place: RepliesPlace) -> None:
+async def test_reply_that_was_paid_for_twice_counts_twice_and_the_first_stands(place: DatabaseUrl) -> None:
     with ReplyStore(place, PLAN) as one, ReplyStore(place, PLAN) as other:
         # The second time with another reply, the third time with the same.
         for kept, text, cost_usd in ((one, "one", 0.5), (other, "two", 0.25), (one, "one", 0.5)):
