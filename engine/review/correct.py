@@ -14,15 +14,7 @@ from engine.errors import InputError
 from engine.report.wording import EXPLANATIONS
 from engine.screening.screener import Screener
 from engine.store.layout import PROPOSED
-from engine.store.proposals import (
-    Decision,
-    correct_rows,
-    list_corrections,
-    list_decided,
-    read_decisions,
-    read_rows,
-    sum_up,
-)
+from engine.store.proposals import Decision, correct_rows, list_decided, read_decisions, read_rows, sum_up
 from engine.store.store import StoredSet
 from engine.text.formatting import join_words, name_reason
 from engine.text.language import decide_language
@@ -42,16 +34,15 @@ def explain_rejection(model: Model, stored: StoredSet, sample_id: int, text: str
     Raises:
         InputError: the proposal has no such sample. StoreError: it cannot be read.
     """
-    rows, decisions = read_rows(stored, PROPOSED), read_decisions(stored)
+    rows, counted = read_rows(stored, PROPOSED), sum_up(read_decisions(stored))
     own = next((row for row in rows if row["id"] == sample_id), None)
     if own is None:
         raise InputError(f"The proposal of run {stored.run_id} has no sample {sample_id}. Its report shows the ids")
     unchanged = f"The text of sample {sample_id} stays as it was, since"
     if gone := {row["trait"] for row in rows} - {trait.key for trait in model.traits}:
         return f"{unchanged} its model has no trait {join_words(sorted(gone))} any more. Put it back, or reject the set"
-    refused = list_decided(sum_up(decisions), "refuse")
-    others = [row for row in rows if row["id"] not in (*refused, sample_id)]
-    beside = correct_rows(stored.handle, others, list_corrections(decisions))
+    outside = {*list_decided(counted, "refuse"), sample_id}
+    beside = correct_rows(stored.handle, [row for row in rows if row["id"] not in outside], counted)
     words, manifest = [count_words(row["text"] or "") for row in rows], stored.manifest
     lengths = (Length("as proposed", min(words), max(words)),)
     pool, level = ScenarioPool("", (), (), model.scenarios.forms, lengths), Level(**manifest["inputs"]["level"])
@@ -74,7 +65,7 @@ def apply_corrections(
 
     ``corrected`` has the id of each, and the one that it ``was`` proposed under; ``decisions`` have who, when and text.
     """
-    rows = correct_rows(stored.handle, standing, list_corrections(decisions))
+    rows = correct_rows(stored.handle, standing, sum_up(decisions))
     changed = [
         {"id": row["id"], "was": was["id"]} for row, was in zip(rows, standing, strict=True) if row["id"] != was["id"]
     ]

@@ -11,7 +11,7 @@ from engine.domain.samples import Row
 from engine.domain.verdict import RunResult
 from engine.report.run_page import escape, write_list, write_use
 from engine.store.layout import PROPOSED, REVIEW_DATA, SAMPLES, VERDICT
-from engine.store.proposals import list_corrections, read_deadline, read_decisions, read_rows, sum_up
+from engine.store.proposals import read_deadline, read_decisions, read_rows, sum_up
 from engine.store.store import StoredSet, read_document
 from engine.text.formatting import capitalise, embed_json, format_cost, join_words, load_pages, name_reason
 
@@ -36,14 +36,14 @@ def render_review_page(stored: StoredSet, run_page: str | None = None) -> str:
     data = read_document(stored, REVIEW_DATA)
     rows = read_rows(stored, PROPOSED)
     ids = {row["id"] for row in rows}
-    decisions = read_decisions(stored)
+    counted = sum_up(read_decisions(stored))
     packed = {
         "run": stored.run_id,
         "run_page": run_page,
         "traits": data["traits"],
         "rows": [_pack_row(row, data["samples"].get(str(row["id"]), {})) for row in rows],
-        "decisions": {str(sample_id): said for sample_id, said in sum_up(decisions).items() if sample_id in ids},
-        "corrections": {str(sample_id): text for sample_id, text in list_corrections(decisions).items()},
+        "decisions": {str(sample_id): item.said for sample_id, item in counted.items() if sample_id in ids},
+        "corrections": {str(sample_id): item.text for sample_id, item in counted.items() if item.text},
     }
     return (
         load_pages(TEMPLATES)

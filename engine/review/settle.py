@@ -92,11 +92,11 @@ def add_decisions(review: PersonReview, stored: StoredSet, decisions: Sequence[D
         StoreError: the proposal cannot be read.
     """
     named, ids = {*review.left_out, *review.other_pole}, {row["id"] for row in read_rows(stored, PROPOSED)}
-    decided = {key: said for key, said in sum_up(decisions).items() if key in ids - named}
+    counted = {number: item for number, item in sum_up(decisions).items() if number in ids - named}
     return replace(
         review,
-        left_out=(*review.left_out, *list_decided(decided, "refuse")),
-        other_pole=(*review.other_pole, *list_decided(decided, "other_pole")),
+        left_out=(*review.left_out, *list_decided(counted, "refuse")),
+        other_pole=(*review.other_pole, *list_decided(counted, "other_pole")),
     )
 
 

@@ -7,7 +7,7 @@ they stand in the manifest.
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
@@ -84,10 +84,10 @@ def read_refused(sets: Iterable[StoredSet]) -> tuple[str, ...]:
         review = stored.manifest.get("review", {})
         refused, were = set(review.get("refused", ())), {entry["was"] for entry in review.get("corrected", ())}
         if refused or were:
-            new = list_corrections(read_decisions(stored)) if were else {}
+            counted = sum_up(read_decisions(stored)) if were else {}
             for row in read_rows(stored, PROPOSED):
                 number, text = row["id"], row["text"] or ""
-                if number in refused or (number in were and not find_pairs([new[number], text])):
+                if number in refused or (number in were and not find_pairs([counted[number].text, text])):
                     texts.add(text)
     return tuple(sorted(texts - {""}))
 
@@ -157,37 +157,34 @@ def read_decisions(stored: StoredSet) -> list[Decision]:
         return [Decision(**json.loads(line)) for line in _read_lines(stored).splitlines()]
 
 
-def sum_up(decisions: Sequence[Decision]) -> dict[int, Said]:
-    """The latest decision on each sample that has one, by its id; a text that was corrected is accepted."""
-    latest = {item.sample_id: item.said for item in decisions}
-    accepted: Said = "accept"
-    return {
-        sample_id: accepted if said == "correct" else said for sample_id, said in latest.items() if said != "undecided"
-    }
+def sum_up(decisions: Sequence[Decision]) -> dict[int, Decision]:
+    """What counts on each sample that has a decision, by its id: the latest, with the corrected text if there is one.
 
-
-def list_corrections(decisions: Sequence[Decision]) -> dict[int, str]:
-    """The corrected texts by the ids of the samples; what is undecided again has the text that it had."""
-    texts: dict[int, str] = {}
+    A sample whose text was corrected is accepted; one that is undecided again has the text that it had.
+    """
+    counted: dict[int, Decision] = {}
     for item in decisions:
-        if item.said == "correct":
-            texts[item.sample_id] = item.text
-        elif item.said == "undecided":
-            texts.pop(item.sample_id, None)
-    return texts
+        if item.said == "undecided":
+            counted.pop(item.sample_id, None)
+        elif item.said == "correct":
+            counted[item.sample_id] = replace(item, said="accept")
+        else:
+            text = counted[item.sample_id].text if item.sample_id in counted else ""
+            counted[item.sample_id] = replace(item, text=text)
+    return counted
 
 
-def list_decided(decisions: Mapping[int, Said], said: Said) -> list[int]:
-    """The ids of the samples of which that was said, sorted."""
-    return sorted(sample_id for sample_id, found in decisions.items() if found == said)
+def list_decided(counted: Mapping[int, Decision], said: Said) -> list[int]:
+    """The ids of the samples of which that counts, sorted."""
+    return sorted(sample_id for sample_id, found in counted.items() if found.said == said)
 
 
-def correct_rows(handle: str, rows: Iterable[Row], texts: Mapping[int, str]) -> list[Row]:
-    """The rows with their corrected texts, by ids; votes on the old text are none on the new one."""
+def correct_rows(handle: str, rows: Iterable[Row], counted: Mapping[int, Decision]) -> list[Row]:
+    """The rows with the corrected texts of ``sum_up``; votes on the old text are none on the new one."""
 
     def correct(row: Row) -> Row:
-        text = texts.get(row["id"])
-        if text is None or text == row["text"]:
+        text = counted[row["id"]].text if row["id"] in counted else ""
+        if text in ("", row["text"]):
             return row
         number, digest = make_id(handle, row["trait"], text), digest_text(text)
         return {**row, "id": number, "text": text, "content_sha256": digest, "judge_votes": None}
@@ -276,11 +273,11 @@ def _list_accepted(stored: StoredSet) -> Iterator[tuple[int, Seed]]:
     """The id and the text of each sample that was accepted, or marked as the other pole, in a set's last review."""
     review = stored.manifest["review"]
     left_out, moved = set(review["left_out"]), set(review["other_pole"])
-    decisions = read_decisions(stored)
-    accepted = set(list_decided(sum_up(decisions), "accept"))
+    counted = sum_up(read_decisions(stored))
+    accepted = set(list_decided(counted, "accept"))
     rows = [row for row in read_rows(stored, PROPOSED) if row["id"] in (accepted | moved) - left_out]
     were = {entry["id"]: entry["was"] for entry in review.get("corrected", ())}
-    for row in correct_rows(stored.handle, rows, list_corrections(decisions)):
+    for row in correct_rows(stored.handle, rows, counted):
         quality = row["quality"]
         if row["text"] is not None and quality is not None:
             given = 1 - quality if were.get(row["id"], row["id"]) in moved else quality

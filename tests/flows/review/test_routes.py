@@ -18,7 +18,7 @@ from playwright.sync_api import Route, expect, sync_playwright
 from engine.domain.samples import make_id
 from engine.review.page import render_review_page
 from engine.store.layout import REVIEW_DATA, VERDICT
-from engine.store.proposals import keep_decision, list_corrections, read_decisions, reject_proposal, sum_up
+from engine.store.proposals import keep_decision, read_decisions, reject_proposal, sum_up
 from engine.store.store import StoredSet
 from engine.store.verify import StoreVerifier
 
@@ -53,7 +53,7 @@ def test_decisions_are_kept_in_order_the_latest_counts_and_the_page_has_them_wit
 
     assert 43 == len(decisions)
     assert {f"key-{number}" for number in range(40)} < {decision.key for decision in decisions}
-    assert {ids[0]: "accept", ids[2]: "refuse"} == sum_up(decisions)
+    assert {ids[0]: "accept", ids[2]: "refuse"} == {number: item.said for number, item in sum_up(decisions).items()}
     assert {str(ids[0]): "accept", str(ids[2]): "refuse"} == packed["decisions"]
     assert [] == list(StoreVerifier(str(tmp_path)).find_faults())
     # No markup of theirs, and nothing from elsewhere.
@@ -97,7 +97,7 @@ def test_decisions_need_scope_origin_and_a_sample_of_the_set(surface: Surface) -
         (surface.author.post(path, json=body | {"sample_id": 12}), (404, "sample_not_found")),
         *((surface.author.post(path, content=wrong, headers=JSON), (400, "invalid_json")) for wrong in NO_JSON),
     ]
-    counted = sum_up(read_decisions(stored))
+    counted = {number: item.said for number, item in sum_up(read_decisions(stored)).items()}
 
     assert [200] * 3 == [answer.status_code for answer in kept]
     assert body == kept[0].json()
@@ -114,14 +114,14 @@ def test_corrected_text_is_checked_and_kept_and_one_that_breaks_a_rule_loses_not
     refused = [surface.author.post(path, json=body | {"text": wrong}) for wrong in ("", "Short.", "As [name] said.")]
     foreign = surface.author.post(path, json=body | {"sample_id": 12, "text": text})
     page = surface.author.get(f"/runs/{stored.run_id}/review").text
-    decisions = read_decisions(stored)
+    [counted] = sum_up(read_decisions(stored)).values()
 
     assert 200 == kept.status_code, kept.text
     assert "correct" == kept.json()["said"]
     assert [(422, "invalid_request")] * 3 == list(map(read_refusal, refused))
     assert all("stays as it was" in answer.json()["error"]["message"] for answer in refused)
     assert (404, "sample_not_found") == read_refusal(foreign)
-    assert ({ids[0]: text}, {ids[0]: "accept"}) == (list_corrections(decisions), sum_up(decisions))
+    assert (ids[0], "accept", text) == (counted.sample_id, counted.said, counted.text)
     assert text in page
     assert f"/v1/runs/{stored.run_id}/report" in page
 
