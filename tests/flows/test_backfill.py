@@ -182,6 +182,7 @@ def test_bad_model_stops_no_other_and_a_second_start_does_only_what_is_left_or_f
 def test_only_lacking_adds_to_each_pole_what_it_lacks(tmp_path: Path, provider: Provider) -> None:
     workspace = make_small_catalogue(tmp_path, provider, 2)
     run_backfill(workspace)
+    assert {"attached": 2} == read_ledgers(workspace)[-1].count()
     [stored] = list_sets(str(workspace.samples), name_model(0), "train")
     gone = int(pd.read_parquet(stored.file(SAMPLES))["id"][0])
     remove_stored(stored, Removal((gone,), datetime.now(UTC)))

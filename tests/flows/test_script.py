@@ -65,7 +65,8 @@ def test_flow_is_served(prefect_server: str, workspace: Workspace, tmp_path: Pat
         program=(sys.executable, write_program(tmp_path, SERVED)), PREFECT_API_URL=prefect_server, PYTHONPATH=str(ROOT)
     )
     place = f"{prefect_server}/deployments/name/synthesize/here"
-    wait_until(lambda: CLIENT.get(place).is_success, what="it is served", process=started)
+    # Before it asks for runs a signal would end it as any program.
+    wait_until(lambda: CLIENT.get(place).json().get("last_polled"), what="it is served", process=started)
     deployment = CLIENT.get(place).json()
     started.send_signal(signal.SIGINT)
     started.communicate()
