@@ -88,7 +88,7 @@ class PackIndex:
 
     def place(self, texts: Sequence[str]) -> Vectors:
         """Places texts among the subjects: unit rows of shape ``(len(texts), dimensions)``."""
-        return normalise_rows(encode(texts) - self.mean)
+        return normalise_rows(_encode_once(tuple(texts)) - self.mean)
 
     def measure_packs(self, model: Model) -> tuple[np.ndarray, bool]:
         """Measures how near each pack is to a model, by its handle, description and domain, of shape ``(packs,)``.
@@ -256,6 +256,12 @@ def _index_packs(packs: tuple[tuple[str, Pack], ...]) -> PackIndex:
         kinds,
         mean,
     )
+
+
+@lru_cache(maxsize=64)
+def _encode_once(texts: tuple[str, ...]) -> Vectors:
+    """Encodes what a model says of itself, which is placed four times: twice for each of its draft and its plan."""
+    return encode(texts)
 
 
 def _drop_kinds(index: PackIndex, names: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 from engine.asking.cells import propose_scenarios
 from engine.asking.plan import Plan
@@ -11,6 +12,7 @@ from engine.asking.scenarios import NO_PROPOSAL, Proposal
 from engine.axis.reference_axis import ReferenceAxis, fit_reference_axes
 from engine.choosing.rounds import Rounds
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
+from engine.domain.model import POLES
 from engine.domain.progress import CallsPlanned, Progress
 from engine.domain.samples import Exemplar
 from engine.llm.gateway.model_gateway import ModelGateway
@@ -89,8 +91,8 @@ async def _find_axes(draft: Plan, embedder: Embedder, run_heavy: RunHeavy) -> Ma
     """What places the texts of each trait between its poles; none where the encoder has no say."""
     if not draft.language.encoder_has_say:
         return {}
-    for place in draft.model.poles:
-        # Here, since the report needs their vectors too.
-        texts = [seed.text for seed in draft.model.examples_at(*place)]
-        await embedder.embed_ahead([*texts, *map(mask_numbers, texts)], run_heavy)
+    # Here, since the report needs their vectors too, and what the axes may need in one batch with them.
+    texts = [seed.text for place in draft.model.poles for seed in draft.model.examples_at(*place)]
+    named = [(trait.name, trait.label(pole), *trait.paraphrase(pole)) for trait in draft.model.traits for pole in POLES]
+    await embedder.embed_ahead([*texts, *map(mask_numbers, texts), *chain.from_iterable(named)], run_heavy)
     return await run_heavy(partial(fit_reference_axes, draft.model.without_stored(), embedder))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, suppress
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 from uuid import UUID
@@ -114,8 +115,11 @@ async def open_children(client: PrefectClient, flow: Flow[..., Any], count: int)
     parent_id, attempt = UUID(str(flow_run.get_id())), flow_run.get_run_count()
     name = count_noun(count, "model")
     made = await client.create_task_run(_models, parent_id, f"models-{attempt}", name=name, state=Running())
+    # They are created with their names: Prefect would set each once more.
+    named = copy(flow)
+    named.flow_run_name = None
     try:
-        yield ChildRuns(client, flow, await client.create_flow(flow), made.id)
+        yield ChildRuns(client, named, await client.create_flow(flow), made.id)
     finally:
         # A server that is away is no reason to fail.
         with suppress(httpx.HTTPError, PrefectException):
