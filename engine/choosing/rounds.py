@@ -103,15 +103,16 @@ class Rounds:
         return cells
 
     async def embed(self, exemplars: Sequence[Exemplar], run_heavy: RunHeavy) -> None:
-        """Embeds of new exemplars that break no rule whatever is asked for later: the texts, also without numbers, and
-        their subjects.
+        """Embeds of new exemplars whatever is asked for later: the texts, since the report places rejected ones too; of
+        those that break no rule also the texts without numbers, and the subjects.
         """
         if self.plan.language.encoder_has_say:
-            written = [item for item in exemplars if item.is_accepted and item.text]
-            texts = [item.text or "" for item in written]
-            described = [item for item in written if self.plan.model.trait(item.trait).type not in DEFINED_BY_WORDS]
+            written = [item for item in exemplars if item.text]
+            standing = [item for item in written if item.is_accepted]
+            masked = [mask_numbers(item.text or "") for item in standing]
+            described = [item for item in standing if self.plan.model.trait(item.trait).type not in DEFINED_BY_WORDS]
             subjects = [item.scenario.subject for item in described]
-            await self.embedder.embed_ahead([*texts, *map(mask_numbers, texts), *subjects], run_heavy)
+            await self.embedder.embed_ahead([*(item.text or "" for item in written), *masked, *subjects], run_heavy)
 
     def screen_meanings(self, exemplars: Sequence[Exemplar]) -> list[Exemplar]:
         """Rejects of a round's screened exemplars those that say again what a seed or an earlier one says."""

@@ -181,9 +181,12 @@ def test_gate_catches_what_came_across_the_line_while_the_run_was_going(
 
 @pytest.mark.parametrize("synth_type", ["from_traits", "diversify"])
 def test_encoder_is_only_in_the_process_that_does_heavy_work(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, synth_type: str
+    workspace: Workspace, provider: Provider, monkeypatch: pytest.MonkeyPatch, synth_type: str
 ) -> None:
-    """What the choice, the gate and the report ask for has been embedded there, block by block, by then."""
+    """What the choice, the gate and the report ask for has been embedded there, block by block, by then; also what the
+    rules reject.
+    """
+    provider.behaviour = Behaviour(truncated=0.2)
     encode, inside, outside = embedding.encode, list[bool](), list[str]()
 
     async def run_heavy(work: Callable[[], Any]) -> Any:
