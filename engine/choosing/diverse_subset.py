@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.text.embedding import Vectors
 
@@ -14,6 +15,7 @@ BALANCE = 3.0
 RIDGE = 1e-6
 # With more entries the update would take over half a gigabyte; then the best by score are taken.
 MAX_ENTRIES = 60_000_000
+BLOCK, LIKELY = 64, 128
 
 
 def select_diverse(scores: Sequence[float], vectors: Vectors, count: int) -> list[int]:
@@ -32,12 +34,26 @@ def select_diverse(scores: Sequence[float], vectors: Vectors, count: int) -> lis
     own = quality**2 * (np.einsum("nd,nd->n", vectors, vectors) + RIDGE)
     rows = np.zeros((count, len(scores)))
     picked: list[int] = []
+    begun, left = 0, dict[int, Vectors]()
+
+    def find_left(candidates: NDArray[np.int64]) -> Vectors:
+        """What the picks before this block leave of the candidates' rows of the kernel."""
+        kernel = np.outer(quality[candidates], quality) * (vectors[candidates] @ vectors.T)
+        kernel[np.arange(len(candidates)), candidates] += quality[candidates] ** 2 * RIDGE
+        return kernel - rows[:begun, candidates].T @ rows[:begun]
+
     for turn in range(count):
+        if turn % BLOCK == 0:
+            # What is own only falls, so nearly all picks of a block are among its best: one product of matrices for
+            # these takes a third of the time of a product for each pick.
+            begun, likely = turn, np.argsort(-own, kind="stable")[:LIKELY]
+            left = dict(zip(likely.tolist(), find_left(likely), strict=True))
         best = int(np.argmax(np.round(own, 9)))
         picked.append(best)
-        kernel = quality[best] * quality * (vectors @ vectors[best])
-        kernel[best] += quality[best] ** 2 * RIDGE
-        rows[turn] = (kernel - rows[:turn].T @ rows[:turn, best]) / np.sqrt(max(own[best], RIDGE * 1e-3))
+        if best not in left:
+            left[best] = find_left(np.array([best]))[0]
+        before = rows[begun:turn].T @ rows[begun:turn, best]
+        rows[turn] = (left[best] - before) / np.sqrt(max(own[best], RIDGE * 1e-3))
         own = own - rows[turn] ** 2
         own[best] = -np.inf
     return picked
