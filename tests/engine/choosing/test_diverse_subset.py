@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from engine.choosing import diverse_subset
 from engine.choosing.diverse_subset import RIDGE, _score_to_quality, select_diverse
 from engine.text.embedding import Vectors, normalise_rows
 
@@ -35,8 +36,14 @@ def find_next(scores: Sequence[float], vectors: Vectors, picked: list[int]) -> i
 
 
 @pytest.mark.parametrize(("seed", "candidates", "count"), [*((seed, 7, 4) for seed in range(4)), (8, 40, 30)])
-def test_each_pick_has_the_greatest_determinant(seed: int, candidates: int, count: int) -> None:
-    """The update gives what trying every candidate by its determinant gives (Chen et al. 2018)."""
+def test_each_pick_has_the_greatest_determinant(
+    monkeypatch: pytest.MonkeyPatch, seed: int, candidates: int, count: int
+) -> None:
+    """The update gives what trying every candidate by its determinant gives (Chen et al. 2018), in blocks of which some
+    picks are not among the likely ones.
+    """
+    monkeypatch.setattr(diverse_subset, "BLOCK", 4)
+    monkeypatch.setattr(diverse_subset, "LIKELY", 5)
     generator = np.random.default_rng(seed)
     vectors = normalise_rows(generator.normal(size=(candidates, candidates + 1)))
     scores = generator.normal(size=candidates).tolist()
