@@ -124,7 +124,8 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from fakes.workspace import Workspace
     from prefect.context import _temporary_global_settings_context, get_settings_context
     from prefect.logging.configuration import ensure_logging_setup
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.logging.handlers import APILogWorker
+    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
     # Else the first run of this process does it, and takes away the handler by which its test reads what is logged.
     ensure_logging_setup()
@@ -132,11 +133,13 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with open_site(Workspace(tmp_path_factory.mktemp("prefect"), unused)) as site:
         site.start_server()
         with (
-            temporary_settings({PREFECT_API_URL: site.url}),
+            # Of runs that begin at one instant SQLite refuses some, each time that they meet: as often as Prefect asks.
+            temporary_settings({PREFECT_API_URL: site.url, PREFECT_CLIENT_MAX_RETRIES: 5}),
             # As Prefect's own harness does: also where the context is none of this fixture's.
             _temporary_global_settings_context(get_settings_context()),
         ):
             yield site.url
+            APILogWorker.drain_all()
 
 
 @pytest.fixture(scope="session")
