@@ -32,7 +32,6 @@ class Slot:
         self._name = name
         self._holder = ConcurrencyLeaseHolder(type="flow_run", id=owner)
         self.lease_id: UUID | None = None
-        self._is_there = False
 
     def take(self) -> bool:
         """Takes the slot, or renews its lease, for ``LEASE_SECONDS``; False where somebody else has it."""
@@ -59,21 +58,22 @@ class Slot:
         self._client.update_global_concurrency_limit(self._name, GlobalConcurrencyLimitUpdate(active_slots=0))
 
     def _occupy(self) -> UUID | None:
-        # Prefect lets everybody in where there is no limit of that name.
-        if not self._is_there:
+        for _ in range(2):
+            try:
+                answer = self._client.increment_concurrency_slots_with_lease(
+                    [self._name], 1, "concurrency", LEASE_SECONDS, self._holder
+                ).json()
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code == LOCKED:
+                    return None
+                raise
+            if answer["limits"]:
+                return UUID(answer["lease_id"])
+            # Prefect lets everybody in where there is no limit of that name. To make one that is there would put a
+            # traceback into the log of its server, so it is made where it lacks.
             with suppress(ObjectAlreadyExists):
                 self._client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=self._name, limit=1))
-            self._is_there = True
-        try:
-            answer = self._client.increment_concurrency_slots_with_lease(
-                [self._name], 1, "concurrency", LEASE_SECONDS, self._holder
-            ).json()
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code == LOCKED:
-                return None
-            raise
-        self._is_there = bool(answer["limits"])
-        return UUID(answer["lease_id"]) if self._is_there else None
+        return None
 
 
 @contextmanager
