@@ -9,7 +9,7 @@ docs/decisions/002-subjects.md has the measurements.
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -19,7 +19,7 @@ import regex
 
 from engine.definitions.scenario_packs import FALLBACK_PACK, Pack, Packs
 from engine.domain.model import Model
-from engine.text.embedding import Vectors, encode, normalise_rows
+from engine.text.embedding import DIMENSIONS, Vectors, encode, normalise_rows
 from engine.text.words import FUNCTION_WORDS, normalise, split_words, take_opening
 
 # How much it counts that a subject's pack is the whole model's, from the nearness on that any pack has to a model of no
@@ -74,7 +74,8 @@ class PackIndex:
         vectors: unit rows from the mean of all subjects, of shape ``(subjects, dimensions)``.
         fields: the same of each pack's name, ``words`` and ``kinds``, of shape ``(packs, dimensions)``.
         kinds: the same of each kind of text that a pack names.
-        mean: of the subjects' own vectors.
+        own: the encoder's vector of each subject.
+        mean: of these.
     """
 
     names: tuple[str, ...]
@@ -84,11 +85,18 @@ class PackIndex:
     vectors: Vectors
     fields: Vectors
     kinds: Vectors
+    own: Mapping[str, Vectors]
     mean: Vectors
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """The encoder's vectors of texts, of which only those are computed that are no pack's subjects."""
+        others = tuple(text for text in texts if text not in self.own)
+        vectors = {**self.own, **dict(zip(others, _encode_once(others), strict=True))}
+        return np.reshape([vectors[text] for text in texts], (len(texts), DIMENSIONS))
 
     def place(self, texts: Sequence[str]) -> Vectors:
         """Places texts among the subjects: unit rows of shape ``(len(texts), dimensions)``."""
-        return normalise_rows(_encode_once(tuple(texts)) - self.mean)
+        return normalise_rows(self.embed(texts) - self.mean)
 
     def measure_packs(self, model: Model) -> tuple[np.ndarray, bool]:
         """Measures how near each pack is to a model, by its handle, description and domain, of shape ``(packs,)``.
@@ -254,6 +262,7 @@ def _index_packs(packs: tuple[tuple[str, Pack], ...]) -> PackIndex:
         subjects,
         normalise_rows(np.stack([rows.mean(axis=0) for rows in fields])),
         kinds,
+        dict(zip(pack_of, vectors, strict=False)),
         mean,
     )
 

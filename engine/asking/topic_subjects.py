@@ -9,13 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.asking.fields import Field, drop_taken, index_packs, keep_once
+from engine.asking.fields import Field, PackIndex, drop_taken, index_packs, keep_once
 from engine.asking.scenarios import ScenarioPool, TopicSubjects
 from engine.axis.pole_scores import list_pole_names
 from engine.axis.separation import Numbers
 from engine.definitions.scenario_packs import Packs
 from engine.domain.model import Model, Trait
-from engine.text.embedding import encode
 
 # Beside what the model names, the subjects of the topic's own pack and of so many that are next nearest to it.
 MORE_PACKS = 4
@@ -61,7 +60,7 @@ def _split(
     own = drop_taken(given, taken) or near.subjects
     fields = keep_once([*scenario_pool.fields, near, *more])
     subjects = [subject for field in fields for subject in field.subjects]
-    scores = _score_subjects(model, trait, subjects)
+    scores = _score_subjects(index_packs(packs), model, trait, subjects)
     threshold = find_threshold(scores)
     ranked = [subjects[index] for index in np.argsort(-scores, kind="stable")]
     least = min(MIN_SUBJECTS, len(subjects) // 2)
@@ -87,12 +86,12 @@ def _keep(fields: Sequence[Field], subjects: Collection[str]) -> tuple[Field, ..
     )
 
 
-def _score_subjects(model: Model, trait: Trait, subjects: Sequence[str]) -> Numbers:
+def _score_subjects(index: PackIndex, model: Model, trait: Trait, subjects: Sequence[str]) -> Numbers:
     """Scores subjects along an axis from what the model's other texts are about to the topic; higher is inside."""
-    vectors = encode(subjects)
+    vectors = index.embed(subjects)
     negative = [seed.text for seed in model.seeds_at(trait.key, "negative")]
-    others = encode(negative) if negative else vectors
-    axis = encode(_describe_topic(model, trait)).mean(axis=0) - others.mean(axis=0)
+    others = index.embed(negative) if negative else vectors
+    axis = index.embed(_describe_topic(model, trait)).mean(axis=0) - others.mean(axis=0)
     return np.asarray(np.round(vectors @ axis, 6), dtype=np.float64)
 
 
