@@ -27,6 +27,7 @@ from engine.llm.client.response import (
     read_usage,
 )
 from engine.system.concurrency import cancel_once
+from engine.system.importing import importing
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -277,11 +278,12 @@ def import_litellm() -> Any:
     # Seconds. Servers close an idle connection after 5 s and more (uvicorn, so vLLM). A busy event loop sees that too
     # late: what it sends then never arrives, and counts as if it might be billed.
     os.environ.setdefault("AIOHTTP_KEEPALIVE_TIMEOUT", "4")
-    import litellm
+    with importing():
+        import litellm
 
-    with suppress(ImportError):
-        # Else the first call imports it.
-        importlib.import_module("litellm.proxy.openai_files_endpoints.common_utils")
+        with suppress(ImportError):
+            # Else the first call imports it.
+            importlib.import_module("litellm.proxy.openai_files_endpoints.common_utils")
 
     # openai's client warns on stderr, with the reply in the warning, of fields that are not of their type.
     warnings.filterwarnings("ignore", message="Pydantic serializer warnings", category=UserWarning)
