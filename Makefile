@@ -49,7 +49,7 @@ path:
 docs: $(VENV)/.dev
 	@$(BIN)/cog -r --verbosity=1 -I scripts -p "import reference" docs/reference/*.md docs/guides/operate/*.md \
 	  docs/start/notebook.md docs/start/own-texts.md
-	@PYTHONPATH=scripts $(BIN)/python -c "import reference; reference.write_schemas()"
+	@PYTHONPATH=scripts $(BIN)/python -c "import reference; reference.write_schemas(); reference.write_vectors()"
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open site/index.html"
 

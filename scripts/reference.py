@@ -5,16 +5,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer
 import yaml
 from pydantic.fields import FieldInfo
 
 from engine import errors
+from engine.asking.fields import UNITS, VECTORS_FILE, list_phrases
+from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.definitions.schema import format_schema
 from engine.domain.model import EFFORTS
 from engine.errors import ExemplarsError
 from engine.report.wording import EXPLANATIONS
 from engine.settings import SHIPPED_ROOT, Settings
+from engine.text.embedding import encode
 
 
 def write_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -119,6 +123,14 @@ def write_errors() -> str:
 def write_schemas() -> None:
     """Writes the JSON Schema of ``model.yaml``."""
     Path("docs/reference/schemas/model.schema.json").write_text(format_schema(), encoding="utf-8")
+
+
+def write_vectors() -> None:
+    """Writes the vectors of the scenario packs' phrases, where these have changed: other machines round otherwise."""
+    phrases = [phrase for group in list_phrases(load_packs(SCENARIOS_FOLDER).packs.items()) for phrase in group]
+    if not VECTORS_FILE.exists() or np.load(VECTORS_FILE)["phrases"].tolist() != phrases:
+        vectors = np.rint(encode(phrases) * UNITS).astype(np.int16)
+        np.savez_compressed(VECTORS_FILE, phrases=np.array(phrases), vectors=vectors)
 
 
 def write_notebook(path: str) -> str:

@@ -17,9 +17,9 @@ from itertools import groupby
 import numpy as np
 import regex
 
-from engine.definitions.scenario_packs import FALLBACK_PACK, Pack, Packs
+from engine.definitions.scenario_packs import FALLBACK_PACK, SCENARIOS_FOLDER, Pack, Packs
 from engine.domain.model import Model
-from engine.text.embedding import DIMENSIONS, Vectors, encode, normalise_rows
+from engine.text.embedding import DECIMALS, DIMENSIONS, Vectors, encode, normalise_rows
 from engine.text.words import FUNCTION_WORDS, normalise, split_words, take_opening
 
 # How much it counts that a subject's pack is the whole model's, from the nearness on that any pack has to a model of no
@@ -41,6 +41,11 @@ ALL_SUBJECTS, LEAST_SUBJECTS = 96, 8
 MOST_FIELDS = 24
 MAX_WORDS = 6
 MOST_SEEDS = 48
+
+# The encoder's vectors of the packs' phrases, bit by bit, for which every start would else take a CPU-second. "make
+# docs" writes them, and what lacks there is computed.
+VECTORS_FILE = SCENARIOS_FOLDER / "vectors.npz"
+UNITS = 10**DECIMALS
 
 DESCRIPTION, SEEDS, REST = "the description", "the seeds", "everyday life"
 _PARTS = re.compile(r"[,;.、，；。]|\b(?:and|or|und|oder|et|ou|y)\b")
@@ -74,7 +79,7 @@ class PackIndex:
         vectors: unit rows from the mean of all subjects, of shape ``(subjects, dimensions)``.
         fields: the same of each pack's name, ``words`` and ``kinds``, of shape ``(packs, dimensions)``.
         kinds: the same of each kind of text that a pack names.
-        own: the encoder's vector of each subject.
+        own: the encoder's vector of each subject, in units of ``1 / UNITS``.
         mean: of these.
     """
 
@@ -90,9 +95,7 @@ class PackIndex:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """The encoder's vectors of texts, of which only those are computed that are no pack's subjects."""
-        others = tuple(text for text in texts if text not in self.own)
-        vectors = {**self.own, **dict(zip(others, _encode_once(others), strict=True))}
-        return np.reshape([vectors[text] for text in texts], (len(texts), DIMENSIONS))
+        return _stack(_know(texts, self.own), texts)
 
     def place(self, texts: Sequence[str]) -> Vectors:
         """Places texts among the subjects: unit rows of shape ``(len(texts), dimensions)``."""
@@ -119,8 +122,20 @@ class PackIndex:
 
 
 def index_packs(packs: Packs) -> PackIndex:
-    """Places the packs; they are encoded once for all runs of the process, which takes 2 s of CPU time."""
+    """Places the packs, once for all runs of the process."""
     return _index_packs(tuple(packs.packs.items()))
+
+
+def list_phrases(packs: Iterable[tuple[str, Pack]]) -> list[list[str]]:
+    """Lists the phrases of packs that the encoder places: the subjects, each once; what each pack is about; the kinds
+    of text that they are made for.
+    """
+    subjects = dict.fromkeys(subject for _, pack in packs for subject in pack.subjects)
+    # The fallback's kinds are everybody's, and say nothing of a field.
+    about = [
+        [name.replace("-", " "), *pack.words, *(pack.kinds if name != FALLBACK_PACK else ())] for name, pack in packs
+    ]
+    return [list(subjects), *about, [kind for _, pack in packs for kind in pack.kinds]]
 
 
 def name_fields(model: Model) -> list[str]:
@@ -246,25 +261,38 @@ def drop_taken(subjects: Iterable[str], taken: Collection[str]) -> tuple[str, ..
 def _index_packs(packs: tuple[tuple[str, Pack], ...]) -> PackIndex:
     # Of packs that have the same subject the first counts.
     pack_of = dict(reversed([(item, number) for number, (_, pack) in enumerate(packs) for item in pack.subjects]))
-    # The fallback's kinds are everybody's, and say nothing of a field.
     kinds_of = [() if name == FALLBACK_PACK else pack.kinds for name, pack in packs]
-    spoken = [(name.replace("-", " "), *pack.words, *its) for (name, pack), its in zip(packs, kinds_of, strict=True)]
-    groups = [list(pack_of), *spoken, [kind for _, pack in packs for kind in pack.kinds]]
-    vectors = encode([text for group in groups for text in group])
-    mean = vectors[: len(pack_of)].mean(axis=0)
+    groups = list_phrases(packs)
+    phrases = [phrase for group in groups for phrase in group]
+    with np.load(VECTORS_FILE) as file:
+        known = _know(phrases, dict(zip(file["phrases"].tolist(), file["vectors"], strict=True)))
+    vectors, own = _stack(known, phrases), {subject: known[subject] for subject in groups[0]}
+    mean = vectors[: len(own)].mean(axis=0)
     ends = np.cumsum([len(group) for group in groups])
     subjects, *fields, kinds = np.split(normalise_rows(vectors - mean), ends[:-1])
     return PackIndex(
         tuple(name for name, _ in packs),
-        tuple(pack_of),
-        np.array(list(pack_of.values())),
+        tuple(own),
+        np.array([pack_of[subject] for subject in own]),
         tuple(tuple(f" {normalise(kind)}{end} " for kind in its for end in ("", "s")) for its in kinds_of),
         subjects,
         normalise_rows(np.stack([rows.mean(axis=0) for rows in fields])),
         kinds,
-        dict(zip(pack_of, vectors, strict=False)),
+        own,
         mean,
     )
+
+
+def _know(texts: Sequence[str], known: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """Adds the vectors of texts that are not known, in units of ``1 / UNITS``."""
+    others = tuple(text for text in texts if text not in known)
+    return {**known, **dict(zip(others, np.rint(_encode_once(others) * UNITS), strict=True))}
+
+
+def _stack(known: Mapping[str, np.ndarray], texts: Sequence[str]) -> Vectors:
+    """Stacks the vectors of texts, as the encoder gives them."""
+    stacked: Vectors = np.reshape([known[text] for text in texts], (len(texts), DIMENSIONS)) / UNITS
+    return stacked
 
 
 @lru_cache(maxsize=64)

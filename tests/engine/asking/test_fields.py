@@ -1,5 +1,8 @@
 """Subjects are spread over what a model names, whatever pack they are from and in whatever language it is said."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from fakes.builders import make_model, make_trait
 
@@ -7,9 +10,13 @@ from engine.asking.fields import (
     LEAST_SUBJECTS,
     REST,
     SEEDS,
+    UNITS,
+    VECTORS_FILE,
     Field,
+    index_packs,
     keep_once,
     list_own_fields,
+    list_phrases,
     name_fields,
     name_subjects,
     spread_subjects,
@@ -18,6 +25,7 @@ from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import Brief, Model, Seed
 from engine.settings import PROJECT_ROOT
+from engine.text.embedding import encode
 
 PACKS = load_packs(SCENARIOS_FOLDER)
 PACK_OF = {subject: name for name, pack in PACKS.packs.items() for subject in pack.subjects}
@@ -149,3 +157,21 @@ def test_subject_stands_once() -> None:
 )
 def test_subject_is_the_run_of_words_that_tells_a_text_from_the_others(texts: list[str], subjects: list[str]) -> None:
     assert subjects == [*name_subjects(tuple(texts))]
+
+
+def test_shipped_vectors_are_the_encoder_s_of_the_packs_as_they_are() -> None:
+    phrases = [phrase for group in list_phrases(PACKS.packs.items()) for phrase in group]
+    with np.load(VECTORS_FILE) as file:
+        shipped, vectors = file["phrases"].tolist(), file["vectors"]
+
+    assert phrases == shipped, "run 'make docs'"
+    # The last digit depends on the machine, and on the batch.
+    assert 1 / UNITS >= np.abs(encode(phrases[::20]) - vectors[::20] / UNITS).max()
+
+
+def test_subjects_of_a_pack_that_was_changed_are_placed_too() -> None:
+    pack = PACKS.packs["travel"]
+    changed = replace(PACKS, packs={"travel": pack.model_copy(update={"subjects": ("a ferry at night",)})})
+    both = ["a ferry at night", pack.subjects[0]]
+
+    assert 2 / UNITS >= np.abs(encode(both) - index_packs(changed).embed(both)).max()
