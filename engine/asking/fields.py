@@ -126,7 +126,7 @@ def index_packs(packs: Packs) -> PackIndex:
     return _index_packs(tuple(packs.packs.items()))
 
 
-def list_phrases(packs: Iterable[tuple[str, Pack]]) -> list[list[str]]:
+def list_phrases(packs: Collection[tuple[str, Pack]]) -> list[list[str]]:
     """Lists the phrases of packs that the encoder places: the subjects, each once; what each pack is about; the kinds
     of text that they are made for.
     """

@@ -41,12 +41,14 @@ def forking_worker() -> Iterator[None]:
 
 
 def prepare_worker() -> None:
-    """Loads what takes seconds: the encoder, with which planning begins, and on a thread Great Expectations, which the
-    gate at the end waits for.
+    """Loads what takes seconds: the encoder and the packs, with which planning begins, and on a thread Great
+    Expectations, which the gate at the end waits for.
     """
     from engine.asking.fields import index_packs
     from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
+    from engine.text.embedding import encode
     from expectations.gate import begin_import
 
+    encode([])
     index_packs(load_packs(SCENARIOS_FOLDER))
     begin_import()
