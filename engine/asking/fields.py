@@ -131,10 +131,8 @@ def list_phrases(packs: Collection[tuple[str, Pack]]) -> list[list[str]]:
     of text that they are made for.
     """
     subjects = dict.fromkeys(subject for _, pack in packs for subject in pack.subjects)
-    # The fallback's kinds are everybody's, and say nothing of a field.
-    about = [
-        [name.replace("-", " "), *pack.words, *(pack.kinds if name != FALLBACK_PACK else ())] for name, pack in packs
-    ]
+    kinds_of = zip(packs, _list_kinds(packs), strict=True)
+    about = [[name.replace("-", " "), *pack.words, *kinds] for (name, pack), kinds in kinds_of]
     return [list(subjects), *about, [kind for _, pack in packs for kind in pack.kinds]]
 
 
@@ -261,7 +259,6 @@ def drop_taken(subjects: Iterable[str], taken: Collection[str]) -> tuple[str, ..
 def _index_packs(packs: tuple[tuple[str, Pack], ...]) -> PackIndex:
     # Of packs that have the same subject the first counts.
     pack_of = dict(reversed([(item, number) for number, (_, pack) in enumerate(packs) for item in pack.subjects]))
-    kinds_of = [() if name == FALLBACK_PACK else pack.kinds for name, pack in packs]
     groups = list_phrases(packs)
     phrases = [phrase for group in groups for phrase in group]
     with np.load(VECTORS_FILE) as file:
@@ -274,13 +271,18 @@ def _index_packs(packs: tuple[tuple[str, Pack], ...]) -> PackIndex:
         tuple(name for name, _ in packs),
         tuple(own),
         np.array([pack_of[subject] for subject in own]),
-        tuple(tuple(f" {normalise(kind)}{end} " for kind in its for end in ("", "s")) for its in kinds_of),
+        tuple(tuple(f" {normalise(kind)}{end} " for kind in its for end in ("", "s")) for its in _list_kinds(packs)),
         subjects,
         normalise_rows(np.stack([rows.mean(axis=0) for rows in fields])),
         kinds,
         own,
         mean,
     )
+
+
+def _list_kinds(packs: Collection[tuple[str, Pack]]) -> list[tuple[str, ...]]:
+    """Lists the kinds of text of each pack; the fallback's are everybody's, and say nothing of a field."""
+    return [() if name == FALLBACK_PACK else pack.kinds for name, pack in packs]
 
 
 def _know(texts: Sequence[str], known: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
