@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyarrow import fs
 
 from engine.definitions.lifecycle import check_draft
@@ -35,6 +34,7 @@ from engine.store.store import (
 )
 from engine.store.writers import lock_model
 from engine.system.filesystem import delete_file, open_folder, read_bytes, write_whole
+from engine.system.parquet import read_table
 
 # An id has 53 bits.
 MAX_ID = 1 << 53
@@ -229,11 +229,6 @@ def read_left(content: bytes, manifest: Mapping[str, Any]) -> pa.Table | None:
         if more > 0 and left.num_rows + more == manifest["files"][SAMPLES]["rows"]:
             return left
     return None
-
-
-def read_table(content: bytes) -> pa.Table:
-    """The table in the bytes of a set's file; a damaged page is an error."""
-    return pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
 
 
 def number_rows(metadata: Mapping[bytes, bytes] | None, count: int) -> Positions:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from engine.domain.model import Pool, Seed, digest_text
 from engine.domain.samples import Row, make_id, make_sample_table
 from engine.errors import InputError
-from engine.store.changes import changing, read_table
+from engine.store.changes import changing
 from engine.store.commit import is_attached
 from engine.store.layout import DECISIONS, MANIFEST, PROPOSED, SAMPLES
 from engine.store.sample_set import (
@@ -30,6 +30,7 @@ from engine.store.sample_set import (
 from engine.store.store import UNREADABLE, StoredSet, explain_damage, list_sets, translate_errors
 from engine.store.writers import lock_model
 from engine.system.filesystem import read_bytes, write_whole
+from engine.system.parquet import read_table
 from engine.text.near_duplicates import find_pairs
 
 STATUSES = ("attached", "proposed", "rejected", "detached")

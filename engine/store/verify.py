@@ -14,7 +14,6 @@ from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import fs
 
 from engine.domain.model import Pool
@@ -27,6 +26,7 @@ from engine.store.sample_set import SAMPLES_NAMES, read_manifest
 from engine.store.store import PROBE, UNREADABLE, list_replaced, translate_errors
 from engine.store.writers import WRITERS
 from engine.system.filesystem import is_part, list_below, open_folder, open_whole
+from engine.system.parquet import read_table
 
 # A change that goes on takes some milliseconds.
 TRIES, PAUSE_SECONDS = 2, 0.1
@@ -165,7 +165,7 @@ class _SetCheck:
                     self._add("a file that was altered: other bytes of the same length", name, RESTORE)
                 elif has_samples:
                     source.seek(0)
-                    self.ids = np.asarray(pq.read_table(source, columns=["id"])["id"], np.int64)
+                    self.ids = np.asarray(read_table(source, ["id"])["id"], np.int64)
         except FileNotFoundError:
             self._add("a file that is missing", name, RESTORE)
         except (OSError, pa.ArrowException) as error:

@@ -32,10 +32,10 @@ from engine.estimate.forecast import RunForecast
 from engine.report.html import ReportData, render_report
 from engine.report.wording import EXPLANATIONS, mark_rejected, pick_pairs
 from engine.run.job import Job
-from engine.store.changes import read_table
 from engine.store.layout import REJECTED, SAMPLES, VERDICT
 from engine.system.concurrency import holding, repeating_in_thread
 from engine.system.filesystem import read_bytes
+from engine.system.parquet import read_table
 from engine.text.formatting import capitalise, count_noun, describe_others, name_reason
 from flows.cli.console import make_console, make_live
 

@@ -15,7 +15,6 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import fs
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
@@ -25,6 +24,7 @@ from engine.domain.model import SURROGATE
 from engine.domain.own_texts import MAX_DRAWN, MAX_READ, OwnTexts, TextsFile
 from engine.errors import DefinitionError, Problem
 from engine.system.filesystem import list_below
+from engine.system.parquet import open_parquet
 from engine.text.near_duplicates import hash_form
 from engine.text.words import is_blank
 
@@ -118,9 +118,9 @@ def _walk_table(name: str, stream: BinaryIO, column: str, is_csv: bool) -> Gener
 
 def _walk_parquet(name: str, stream: BinaryIO, column: str) -> Generator[str | None]:
     try:
-        parquet = pq.ParquetFile(stream)
+        parquet = open_parquet(stream)
         _check_field(name, None, column, parquet.schema_arrow.names)
-        for batch in parquet.iter_batches(columns=[column]):
+        for batch in parquet.iter_batches(columns=[column], use_threads=False):
             yield from batch.column(0).cast(pa.string()).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DefinitionError.of_file(name, str(error), ALLOWED_PARQUET) from error

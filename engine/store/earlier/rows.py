@@ -16,6 +16,7 @@ from engine.store.commit import is_attached
 from engine.store.sample_set import GROUP_ROWS, read_manifest
 from engine.store.store import StoredSet, explain_damage
 from engine.system.filesystem import open_whole
+from engine.system.parquet import open_parquet
 
 _BUFFER_BYTES = 64 * 1024
 _ATTACHED_COLUMNS = ["trait", "text", "quality", "scenario", "seed_sha256", "pair_id"]
@@ -28,10 +29,13 @@ def open_rows(stored: StoredSet, read_dictionary: Sequence[str] = ()) -> Iterato
     Raises:
         StoreError: the file is gone or cannot be read; inside the block too.
     """
-    with explain_damage(stored), open_whole(stored.file(stored.rows_name)) as source:
-        options = {"buffer_size": _BUFFER_BYTES, "pre_buffer": False, "page_checksum_verification": True}
-        with pq.ParquetFile(source, read_dictionary=list(read_dictionary), **options) as parquet:
-            yield parquet
+    options = {"read_dictionary": list(read_dictionary), "buffer_size": _BUFFER_BYTES}
+    with (
+        explain_damage(stored),
+        open_whole(stored.file(stored.rows_name)) as source,
+        open_parquet(source, **options) as parquet,
+    ):
+        yield parquet
 
 
 def walk_rows(stored: StoredSet, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
@@ -82,12 +86,14 @@ def read_matching(stored: StoredSet, name: str, column: str, values: Collection[
     with (
         explain_damage(stored, name),
         open_whole(stored.file(name)) as source,
-        pq.ParquetFile(source, page_checksum_verification=True) as parquet,
+        open_parquet(source) as parquet,
     ):
         rows: list[dict[str, Any]] = []
         for group in range(parquet.num_row_groups):
-            hits = pc.is_in((own := parquet.read_row_group(group, [column])[column]), pa.array(values, own.type))
-            rows += parquet.read_row_group(group).filter(hits).to_pylist() if pc.any(hits).as_py() else []
+            keys = parquet.read_row_group(group, [column], use_threads=False)[column]
+            hits = pc.is_in(keys, pa.array(values, keys.type))
+            if pc.any(hits).as_py():
+                rows += parquet.read_row_group(group, use_threads=False).filter(hits).to_pylist()
         return rows
 
 

@@ -10,7 +10,6 @@ from itertools import accumulate
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from engine.domain.model import Attached
 from engine.store.changes import is_altered
@@ -19,6 +18,7 @@ from engine.store.earlier.search import NO_TEXTS, MemoryTexts, Numbers, StoredTe
 from engine.store.layout import HASHES
 from engine.store.store import StoredSet, explain_damage
 from engine.system.filesystem import open_folder, read_bytes
+from engine.system.parquet import open_parquet
 from engine.text.near_duplicates import HASHES_SCHEMA, HashColumn, make_hash_column
 
 # A file of hashes on this disk, or its content from an object store.
@@ -198,8 +198,7 @@ def _walk_hashes(hashes: _Hashes, column: HashColumn, ids: Numbers | None) -> It
         ValueError: some of these samples have no hashes, or another version of the code made them.
     """
     wanted, found = None if ids is None else pa.array(ids), 0
-    source = pa.BufferReader(hashes) if isinstance(hashes, bytes) else hashes
-    with pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as parquet:
+    with open_parquet(hashes) as parquet:
         if parquet.schema_arrow.metadata != HASHES_SCHEMA.metadata:
             raise ValueError("another version of this program made its hashes")
         for group in range(parquet.num_row_groups):
