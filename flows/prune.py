@@ -94,11 +94,7 @@ async def prune(dry_run: bool = True, rejected_days: Days = 30) -> State[None]:
 
 
 def prune_all(settings: Settings, rejected_days: int, now: datetime, dry_run: bool, report: Report) -> Pruned:
-    """Prunes sets and replies, each even if another fails; calls ``report`` with a line for each thing removed.
-
-    Args:
-        rejected_days: the age from which a rejected set is removed, since it was written.
-    """
+    """Prune sets and replies, each even if another fails, and call ``report`` with a line for each thing removed."""
     pruned = Pruned(dry_run)
     for step in (_expire_proposals, partial(_prune_sets, rejected_days), _prune_replies):
         try:
@@ -122,7 +118,6 @@ def write_page(pruned: Pruned, lines: list[str]) -> str:
 
 
 def _expire_proposals(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
-    """Rejects the proposals that nobody has reviewed in time."""
     pools = list_pools(settings.samples_uri)
     waiting = (stored for pool in pools for stored in list_in_pool(pool, ["proposed"]))
     for stored in (stored for stored in waiting if read_deadline(stored) <= now):
@@ -147,16 +142,14 @@ def _prune_sets(rejected_days: int, settings: Settings, now: datetime, pruned: P
 
 
 def _prune_replies(settings: Settings, now: datetime, pruned: Pruned, report: Report) -> None:
-    """Prunes the kept replies by the same limits that every run applies at its end."""
     place, max_days = settings.replies_place, settings.cache_max_days
     plans = list_prunable(place, max_days, settings.cache_max_gb, now)
+    if not pruned.dry_run:
+        plans = remove_plans(place, plans, now - timedelta(days=max_days))
     for plan in plans:
         days = count_noun((now - plan.used_at).days, "day")
         report(f"kept replies of {plan.handle or 'an unknown model'}, plan {plan.plan_id}: unused for {days}")
     pruned.plans, pruned.plans_bytes = len(plans), sum(plan.bytes for plan in plans)
-    if not pruned.dry_run:
-        removed = remove_plans(place, plans, now - timedelta(days=max_days))
-        pruned.plans, pruned.plans_bytes = removed.plans, removed.bytes
 
 
 def _reject_expired(stored: StoredSet) -> bool:

@@ -20,7 +20,7 @@ from flows.cli.options import JUDGE, KEEP, HandleArgument, json_option, read_id
 
 if TYPE_CHECKING:
     from engine.listing.places import Place
-    from engine.llm.replies.admin import CachedPlan, Removed
+    from engine.llm.replies.admin import CachedPlan
 
 UNDONE = "Nothing was removed"
 # What stands for every model.
@@ -172,17 +172,25 @@ def _drop_replies(handle: str | None, dry_run: bool, as_json: bool) -> None:
     """Drops the kept replies of a model, None for all of them, or lists their plans, the longest unused first."""
     from engine.llm.replies.admin import list_cache, remove_plans
 
-    place = read_settings().replies_place
+    place, whose = read_settings().replies_place, f"of {handle}" if handle else "of all models"
     plans = list_cache(place, handle)
     if dry_run:
         as_objects = [asdict(plan) for plan in plans]
         print(json.dumps(as_objects, default=datetime.isoformat) if as_json else _format_plans(plans))
         return
     removed = remove_plans(place, plans)
-    print(json.dumps(asdict(removed)) if as_json else _format_removed(removed, handle))
-    if removed.in_use:
+    gone, count, size = set(removed), sum(plan.replies for plan in removed), sum(plan.bytes for plan in removed)
+    in_use = [plan.plan_id for plan in plans if plan not in gone]
+    if as_json:
+        print(json.dumps({"plans": len(removed), "replies": count, "bytes": size, "in_use": in_use}))
+    elif removed:
+        what = f"{count_noun(count, 'reply', 'replies')} {whose}: {count_noun(len(removed), 'plan')}"
+        print(f"Dropped {what}, {size / 1e6:.1f} MB. A run that did not finish has to make all of its calls again")
+    else:
+        print(f"No replies {whose} were dropped")
+    if in_use:
         raise ModelBusyError(
-            f"These plans are in use by live runs, so their replies were not dropped: {', '.join(removed.in_use)}. "
+            f"These plans are in use by live runs, so their replies were not dropped: {', '.join(in_use)}. "
             "Wait until the runs end, or cancel them, and drop them again"
         )
 
@@ -197,13 +205,3 @@ def _format_plans(plans: "Sequence[CachedPlan]") -> str:
     ]
     total = f"{count_noun(len(plans), 'plan')}, {count_noun(sum(plan.replies for plan in plans), 'reply', 'replies')}"
     return "\n".join([*lines, f"{total}, {sum(plan.bytes for plan in plans) / 1e6:.1f} MB"])
-
-
-def _format_removed(removed: "Removed", handle: str | None) -> str:
-    """What was dropped, and what that means from now on."""
-    whose = f"of {handle}" if handle else "of all models"
-    if not removed.plans:
-        return f"No replies {whose} were dropped"
-    replies, plans = count_noun(removed.replies, "reply", "replies"), count_noun(removed.plans, "plan")
-    what = f"{replies} {whose}: {plans}, {removed.bytes / 1e6:.1f} MB"
-    return f"Dropped {what}. A run that did not finish has to make all of its calls again"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 
@@ -32,6 +33,8 @@ LIST_PLANS = text(
     "AS used LEFT JOIN (SELECT plan_id, count(*) AS replies, sum(bytes) AS bytes FROM exemplars_replies "
     "GROUP BY plan_id) AS kept ON kept.plan_id = used.plan_id ORDER BY used.used_at, used.plan_id"
 )
+# No plan is opened while plans are removed; a file is locked as a whole.
+LOCK_OPENINGS = text("LOCK TABLE exemplars_openings IN SHARE ROW EXCLUSIVE MODE")
 # What was spent under a backfill's limit counts as long as the backfill may be started again.
 DELETIONS = [
     text(statement).bindparams(bindparam("plans", expanding=True))
@@ -62,16 +65,6 @@ class CachedPlan:
     used_at: datetime
     in_use: bool
     where: str
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """What was removed; plans that were to be, but are open in a live process, are ``in_use``."""
-
-    plans: int
-    replies: int
-    bytes: int
-    in_use: tuple[str, ...] = ()
 
 
 def count_kept_replies(place: DatabaseUrl, plan_id: str, identity: str) -> int:
@@ -111,18 +104,12 @@ def list_cache(place: DatabaseUrl, handle: str | None = None) -> list[CachedPlan
     Raises:
         StoreError: the database cannot be read.
     """
-    name = name_database(place)
-    plans = [
-        CachedPlan(plan_id, whose, count, int(size), datetime.fromtimestamp(used_at, UTC), bool(in_use), name)
-        for plan_id, whose, count, size, used_at, in_use in read_rows(place, LIST_PLANS, alive=find_alive())
-    ]
+    plans = _make_plans(place, read_rows(place, LIST_PLANS, alive=find_alive()))
     return [plan for plan in plans if handle in (None, plan.handle)]
 
 
 def list_prunable(place: DatabaseUrl, max_days: float, max_gb: float, now: datetime) -> list[CachedPlan]:
-    """The plans that are old, the longest unused first: unused for so many days, or more than are kept by their size.
-
-    One that is open somewhere is none of them.
+    """List old plans that are not in use, the longest unused first: by the days, and beyond the size that is kept.
 
     Args:
         max_gb: 10^9 bytes.
@@ -140,8 +127,9 @@ def list_prunable(place: DatabaseUrl, max_days: float, max_gb: float, now: datet
     return chosen
 
 
-def remove_plans(place: DatabaseUrl, plans: Sequence[CachedPlan], oldest: datetime | None = None) -> Removed:
-    """Removes the replies of whole plans, but for those that are in use.
+def remove_plans(place: DatabaseUrl, plans: Sequence[CachedPlan], oldest: datetime | None = None) -> list[CachedPlan]:
+    """Remove the replies of whole plans and return these plans. A plan that is in use, or was used since it was listed,
+    stays.
 
     Args:
         oldest: what plans that were removed earlier had spent under the limits of backfills before then goes too.
@@ -149,16 +137,27 @@ def remove_plans(place: DatabaseUrl, plans: Sequence[CachedPlan], oldest: dateti
     Raises:
         StoreError: the database cannot be written.
     """
-    going = [plan for plan in plans if not plan.in_use]
 
-    def delete(connection: Connection) -> None:
-        for statement in DELETIONS:
-            connection.execute(statement, {"plans": [plan.plan_id for plan in going]})
+    def delete(connection: Connection) -> list[CachedPlan]:
+        if connection.dialect.name == "postgresql":
+            connection.execute(LOCK_OPENINGS)
+        current = set(_make_plans(place, connection.execute(LIST_PLANS, {"alive": find_alive()}).all()))
+        removed = [plan for plan in plans if not plan.in_use and plan in current]
+        for statement in DELETIONS if removed else ():
+            connection.execute(statement, {"plans": [plan.plan_id for plan in removed]})
         if oldest is not None:
             connection.execute(DELETE_OLD_CALLS, {"oldest": oldest.timestamp()})
+        return removed
 
-    if going:
-        with closing(Database(place)) as database:
-            database.change(delete)
-    in_use = tuple(plan.plan_id for plan in plans if plan.in_use)
-    return Removed(len(going), sum(plan.replies for plan in going), sum(plan.bytes for plan in going), in_use)
+    if not plans:
+        return []
+    with closing(Database(place)) as database:
+        return database.change(delete)
+
+
+def _make_plans(place: DatabaseUrl, rows: Sequence[Any]) -> list[CachedPlan]:
+    name = name_database(place)
+    return [
+        CachedPlan(plan_id, handle, replies, int(size), datetime.fromtimestamp(used_at, UTC), bool(in_use), name)
+        for plan_id, handle, replies, size, used_at, in_use in rows
+    ]

@@ -2,22 +2,28 @@
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
+import pytest
 from fakes.reply_tables import age_plan, place_in, run_sql
 from fakes.reply_writer import PLAN, kill_after, start_writer
+from sqlalchemy import Connection
 
 from engine.llm.client.request import Reply
 from engine.llm.replies.admin import (
     BYTES_PER_GB,
-    Removed,
+    CachedPlan,
     count_kept_replies,
     list_cache,
     list_prunable,
     remove_plans,
 )
-from engine.llm.replies.changes import DEAD_SECONDS, SharedLimit
+from engine.llm.replies.changes import DEAD_SECONDS, Opening, SharedLimit, apply_changes
+from engine.llm.replies.database import Database
 from engine.llm.replies.replies import ReplyStore
 from engine.settings import DatabaseUrl
 
@@ -37,7 +43,7 @@ def keep(place: DatabaseUrl, plan_id: str, days: float = 0, handle: str = HANDLE
     age_plan(place, plan_id, NOW - timedelta(days=days))
 
 
-def prune(place: DatabaseUrl, max_days: float = 1000, max_gb: float = 1000) -> Removed:
+def prune(place: DatabaseUrl, max_days: float = 1000, max_gb: float = 1000) -> list[CachedPlan]:
     return remove_plans(place, list_prunable(place, max_days, max_gb, NOW), NOW - timedelta(days=max_days))
 
 
@@ -78,7 +84,7 @@ def test_replies_of_another_embedded_model_do_not_count(place: DatabaseUrl) -> N
 
 def test_where_nothing_is_nothing_is_made(place: DatabaseUrl, tmp_path: Path) -> None:
     assert ([], 0) == (list_cache(place), count_kept_replies(place, "plan", "id"))
-    assert Removed(0, 0, 0) == prune(place, max_gb=1e-9) == remove_plans(place, list_cache(place))
+    assert [] == prune(place, max_gb=1e-9) == remove_plans(place, list_cache(place))
     assert not (tmp_path / "cache").exists()
 
 
@@ -89,18 +95,19 @@ def test_what_was_unused_for_longer_than_the_bound_goes_and_over_the_size_the_lo
     keep(place, "new", 89.9)
     [ancient] = list_prunable(place, 90, 1000, NOW)
 
-    assert Removed(0, 0, 0) == prune(place, max_days=91.1)
-    assert Removed(1, 3, ancient.bytes) == prune(place, max_days=90)
+    assert [] == prune(place, max_days=91.1)
+    assert [ancient] == prune(place, max_days=90)
     assert ["new"] == list_plans(place)
     assert [(3,)] == run_sql(place, "SELECT count(*) FROM exemplars_replies")
 
     remove_plans(place, list_cache(place))
     for days in (4, 3, 2, 1):
         keep(place, str(days), days, count=50)
-    sizes = [plan.bytes for plan in list_cache(place)]
+    plans = list_cache(place)
+    sizes = [plan.bytes for plan in plans]
 
-    assert Removed(0, 0, 0) == prune(place, max_gb=sum(sizes) / BYTES_PER_GB)
-    assert Removed(2, 100, sizes[0] + sizes[1]) == prune(place, max_gb=(sum(sizes) - sizes[0] - 1) / BYTES_PER_GB)
+    assert [] == prune(place, max_gb=sum(sizes) / BYTES_PER_GB)
+    assert plans[:2] == prune(place, max_gb=(sum(sizes) - sizes[0] - 1) / BYTES_PER_GB)
     assert ["2", "1"] == list_plans(place)
 
 
@@ -110,24 +117,58 @@ def test_plans_in_use_stay(place: DatabaseUrl) -> None:
     keep(place, "young")
     keep(place, "other", handle=OTHER)
     with ReplyStore(place, "used") as kept:
-        removed = prune(place, max_days=1)
-        assert (1, ()) == (removed.plans, removed.in_use)
+        assert ["unused"] == [plan.plan_id for plan in prune(place, max_days=1)]
         assert {"used", "young", "other"} == set(list_plans(place))
         cleared = remove_plans(place, list_cache(place, HANDLE))
         assert Reply("one", "stop") == kept.find("0")
 
-    assert (1, 3, ("used",)) == (cleared.plans, cleared.replies, cleared.in_use)
+    assert [("young", 3)] == [(plan.plan_id, plan.replies) for plan in cleared]
     assert {"used", "other"} == set(list_plans(place))
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_plan_that_is_used_after_it_was_listed_stays(place: DatabaseUrl, is_open: bool) -> None:
+    for plan_id in ("opened", "unused"):
+        keep(place, plan_id, 99)
+    listed = list_prunable(place, 90, 1000, NOW)
+    with ReplyStore(place, "opened", HANDLE) as kept:
+        if not is_open:
+            kept.close()
+        removed = remove_plans(place, listed)
+
+    assert ["unused"] == [plan.plan_id for plan in removed]
+    assert [("opened", 3)] == [(plan.plan_id, plan.replies) for plan in list_cache(place)]
+
+
+def test_removal_waits_for_an_opening_that_is_not_committed_yet(place: DatabaseUrl) -> None:
+    keep(place, "opened", 99)
+    listed, opened, committing = list_cache(place), Event(), Event()
+
+    def open_plan(connection: Connection) -> None:
+        apply_changes(connection, [Opening("of another machine", "opened", HANDLE)])
+        opened.set()
+        committing.wait()
+
+    with closing(Database(place)) as database, ThreadPoolExecutor(2) as threads:
+        opening = threads.submit(database.change, open_plan)
+        opened.wait()
+        removing = threads.submit(remove_plans, place, listed)
+        wait([removing], timeout=0.5)
+        committing.set()
+        opening.result()
+
+    assert [] == removing.result()
+    assert [3] == [plan.replies for plan in list_cache(place)]
 
 
 def test_plan_of_a_process_that_was_killed_goes_after_a_minute(place: DatabaseUrl) -> None:
     kill_after(start_writer(place), 50)
     assert [True] == [plan.in_use for plan in list_cache(place)]
-    assert 0 == prune(place, max_days=-ANY_DAYS).plans
+    assert [] == prune(place, max_days=-ANY_DAYS)
     run_sql(place, f"UPDATE exemplars_openings SET used_at = used_at - {DEAD_SECONDS}")
 
     assert [(PLAN, False)] == [(plan.plan_id, plan.in_use) for plan in list_cache(place)]
-    assert 1 == prune(place, max_days=-ANY_DAYS).plans
+    assert 1 == len(prune(place, max_days=-ANY_DAYS))
     for table in ("replies", "calls", "openings"):
         assert [(0,)] == run_sql(place, f"SELECT count(*) FROM exemplars_{table}")
 
@@ -140,8 +181,8 @@ async def test_what_was_spent_under_a_limit_goes_when_its_plan_was_unused_for_as
         age_plan(place, plan_id, NOW - timedelta(days=days))
         begun_at = (NOW - timedelta(days=days)).timestamp()
         run_sql(place, "UPDATE exemplars_calls SET begun_at = :at WHERE plan_id = :plan", at=begun_at, plan=plan_id)
-    assert (1, 1) == (prune(place, max_days=90).plans, len(run_sql(place, "SELECT call FROM exemplars_calls")))
-    assert 1 == remove_plans(place, list_cache(place)).plans
+    assert (1, 1) == (len(prune(place, max_days=90)), len(run_sql(place, "SELECT call FROM exemplars_calls")))
+    assert 1 == len(remove_plans(place, list_cache(place)))
     assert 1 == len(run_sql(place, "SELECT call FROM exemplars_calls"))
 
 

@@ -104,7 +104,7 @@ async def test_what_a_lost_machine_had_in_flight_stays_spent_and_clearing_does_n
     await lost.begin(0.75, LIMIT)
     run_sql(place, f"UPDATE exemplars_openings SET used_at = used_at - {DEAD_SECONDS}")
     with ReplyStore(place, "other") as kept:
-        assert 1 == (await asyncio.to_thread(lambda: remove_plans(place, list_cache(place)))).plans
+        assert 1 == len(await asyncio.to_thread(lambda: remove_plans(place, list_cache(place))))
         with pytest.raises(SharedBudgetError):
             await kept.begin(0.5, LIMIT)
         await kept.keep("a", REPLY, await kept.begin(0.25, LIMIT))
