@@ -72,7 +72,7 @@ async def backfill(
         namespace: All models of a namespace, such as u22a8.
         glob: All models whose handle fits a pattern: * stands for any letters, as in u22a8.*-report.
         only_lacking: Fills up. Of those, or where nothing is named of all models, only drafts in which some pole of a
-            trait has fewer samples than the effort asks for, and of each pole only so many as it lacks.
+            trait has fewer attached samples than the effort asks for, and of each pole only so many as it lacks.
         synth_type: What the samples are for: from_traits, diversify or enrich, as in synthesize.
         effort: How many samples for each pole of each trait, by which synth model, as in synthesize.
         force: Also models that have a set of this synth type and effort for their definition as it is now. Not

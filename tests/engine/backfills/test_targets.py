@@ -9,14 +9,16 @@ from fakes.builders import make_stamp
 from fakes.catalogue import NAMESPACE, make_catalogue, name_model, write_model
 from fakes.stored import attach_set
 from fakes.workspace import HANDLE
+from pydantic import SecretStr
 
 from engine.asking.plan import digest_definition, digest_meaning
 from engine.backfills.targets import BackfillRequest, Standing, examine, list_selected
 from engine.definitions.effort import load_level
 from engine.definitions.loader import load_model
-from engine.domain.model import Seed
+from engine.domain.model import Pool, Seed, SynthType
 from engine.domain.verdict import SkipReason
 from engine.errors import HandleError, InputError
+from engine.run.job import load_job
 from engine.settings import Settings
 from engine.store.added_samples import add_samples
 from engine.store.changes import detach_replaced
@@ -102,6 +104,26 @@ def test_drafts_alone_are_filled_up_though_they_have_a_set(settings: Settings) -
 
     assert SkipReason("It is no draft, so its samples are frozen") == find_skip_reason(settings, lacking, FIRST)
     assert find_skip_reason(settings, lacking, SECOND) is None
+
+
+@pytest.mark.parametrize(("synth_type", "pool"), [("from_traits", "train"), ("enrich", "eval")])
+@pytest.mark.parametrize("per_pole", [1, 2])
+def test_backfill_passes_over_the_models_for_which_a_run_would_ask_nothing(
+    settings: Settings, synth_type: SynthType, pool: Pool, per_pole: int
+) -> None:
+    """Attached samples of the pool count; those that an author wrote or added do not."""
+    settings = settings.model_copy(update={"synth_model": "openai/test", "synth_api_key": SecretStr("sk-test")})
+    trait = load_model(settings.models_uri, FIRST).traits[0].key
+    authored = [Seed(trait, text, quality) for quality in (0.0, 1.0) for text in (f"One {quality}.", f"Two {quality}.")]
+    add_samples(settings.models_uri, settings.samples_uri, FIRST, authored)
+    attach_set(settings.samples_uri, "run-1", 2, handle=SECOND, pool=pool)
+    attach_set(settings.samples_uri, "run-2", 2, handle=name_model(2), pool="eval" if pool == "train" else "train")
+    asked = replace(LOW, only_lacking=True, synth_type=synth_type, per_pole=per_pole)
+    handles = [FIRST, SECOND, name_model(2)]
+    passed_over = [handle for handle in handles if find_skip_reason(settings, asked, handle)]
+    asking_nothing = [handle for handle in handles if load_job(settings, asked.ask_for(handle), dry=True).lacks_nothing]
+
+    assert passed_over == asking_nothing == ([SECOND] if per_pole == 1 else [])
 
 
 def test_set_of_another_definition_is_counted_and_made_anew_where_that_is_asked_for(settings: Settings) -> None:
