@@ -16,7 +16,7 @@ REPLY = Reply("one", "stop", prompt_tokens=7, completion_tokens=3, cost_usd=0.00
 class Remote:
     key: str
     lines: list[str]
-    state: Literal["works", "ended", "refused"] = "works"
+    state: Literal["works", "no file", "ended", "refused"] = "works"
     cancelled: int = 0
 
 
@@ -39,7 +39,7 @@ class FakeProvider:
     def fail(self, step: str, *errors: Exception) -> None:
         self.errors.setdefault(step, deque()).extend(errors)
 
-    def end(self, state: Literal["ended", "refused"] = "ended") -> None:
+    def end(self, state: Literal["no file", "ended", "refused"] = "ended") -> None:
         for remote in self.remote.values():
             remote.state = state
 
@@ -88,7 +88,8 @@ class FakeWire:
 
     async def read(self, remote_id: str) -> AsyncIterator[Answer]:
         self.provider.step("read")
-        for number, line in enumerate(self.provider.remote[remote_id].lines):
+        remote = self.provider.remote[remote_id]
+        for number, line in enumerate(remote.lines if remote.state != "no file" else ()):
             if number == self.provider.breaks_after:
                 self.provider.step("break")
             answer = self.provider.answer(line)

@@ -40,10 +40,13 @@ T = TypeVar("T")
 FIRST_POLL_SECONDS, MOST_POLL_SECONDS = 60.0, 900.0
 # A create is over in less than this, and a list shows it by then; the guide says what a slower list could cost.
 CREATE_SECONDS, LAG_SECONDS = 540.0, 600.0
+# How long the file of answers may follow a batch that is complete.
+FILE_SECONDS = 900.0
 # Providers promise 24 hours. Then a batch is cancelled, and what it has is read when that is done, at the latest later.
 MOST_SECONDS, CANCELLING_SECONDS = 26 * 3600.0, 3600.0
 BUSY = f"Another process collects, or was ended less than {LEASE_SECONDS:g} s ago: this one waits for that"
 LEFT_OUT = "The provider's batch ended without a reply to some of its calls"
+NO_FILE = f"The provider's batch ended, and {FILE_SECONDS / 60:g} minutes later it had no file of answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,24 +210,30 @@ class _Collector:
             await self._finish(row, "The provider does not have the batch", again=not row.cancel_at)
 
     async def _note_created(self, row: BatchRow, remote_id: str) -> None:
-        await self._change(note, row.batch, remote_id=remote_id, next_poll_at=self.clock() + FIRST_POLL_SECONDS)
+        next_poll_at = self.clock() + FIRST_POLL_SECONDS
+        await self._change(note, row.batch, remote_id=remote_id, missed_at=None, next_poll_at=next_poll_at)
 
     async def _poll(self, row: BatchRow, remote_id: str) -> None:
         wire, now = await self._open(row.place), self.clock()
         found = await wire.look(remote_id)
         is_ending = bool(row.cancel_at) or self._is_late(row)
+        missed_at = (row.missed_at or now) if found.state == "no file" else None
+        is_over = found.state == "ended" or (missed_at is not None and now >= missed_at + FILE_SECONDS)
         if found.state == "refused":
             await self._finish(row, found.said, state="refused")
-        elif found.state == "ended" or self._is_late(row, CANCELLING_SECONDS):
+        elif is_over or self._is_late(row, CANCELLING_SECONDS):
             await self._keep_answers(row, wire.read(remote_id))
-            await self._finish(row, LEFT_OUT, again=not is_ending)
+            if missed_at is not None:
+                self.said.append(f"Batch {row.batch[:12]} ({remote_id}): {NO_FILE}. Its calls are asked again")
+            await self._finish(row, LEFT_OUT if missed_at is None else NO_FILE, again=not is_ending)
         else:
-            if is_ending:
+            if is_ending and missed_at is None:
                 # One that is being cancelled already may refuse.
                 with suppress(ProviderError):
                     await wire.cancel(remote_id)
-            wait = min(MOST_POLL_SECONDS, max(FIRST_POLL_SECONDS, (now - (row.created_at or now)) / 2))
-            await self._change(note, row.batch, next_poll_at=now + wait, said=found.said)
+            most = MOST_POLL_SECONDS if missed_at is None else FIRST_POLL_SECONDS
+            wait = min(most, max(FIRST_POLL_SECONDS, (now - (row.created_at or now)) / 2))
+            await self._change(note, row.batch, missed_at=missed_at, next_poll_at=now + wait, said=found.said)
 
     async def _keep_answers(self, row: BatchRow, answers: AsyncIterator[Answer]) -> None:
         """Keeps what came, page by page: one that breaks off is read again, and what was kept stays."""

@@ -51,20 +51,19 @@ class OpenAIWire(SharedWire):
         return None
 
     async def look(self, remote_id: str) -> RemoteBatch:
-        """How far a batch is; one that is over still works as long as its file of answers is not there."""
+        """Return the state of a batch."""
         batch = await self._look(remote_id)
         state, counts = STATES.get(batch["status"], "works"), batch.get("request_counts") or {}
         if state == "refused":
             problems = (batch.get("errors") or {}).get("data") or ()
             return RemoteBatch(state, self._redact("; ".join(str(each["message"]) for each in problems[:TOLD])))
         lacks_errors = batch["status"] == "completed" and not batch.get("error_file_id")
-        if not batch.get("output_file_id") and (counts.get("completed") or lacks_errors):
-            # Its file may follow it by minutes.
-            state = "works"
         # A gateway may leave some of them out.
         answered = sum(counts.get(name) or 0 for name in ("completed", "failed"))
-        said = f"{answered} of {counts['total']} answered" if counts.get("total") else ""
-        return RemoteBatch(state, said)
+        progress = f"{answered} of {counts['total']} answered" if counts.get("total") else ""
+        if state == "ended" and not batch.get("output_file_id") and (counts.get("completed") or lacks_errors):
+            return RemoteBatch("no file", f"{progress or 'completed'}, but there is no file of answers yet")
+        return RemoteBatch(state, progress)
 
     async def _create(self, key: str, file_id: str | None, lines: Iterable[Line]) -> dict[str, Any]:
         asked = {"input_file_id": file_id, "endpoint": self._url, "completion_window": "24h", "metadata": {KEY: key}}

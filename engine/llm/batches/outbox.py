@@ -145,7 +145,7 @@ class BatchRow:
         remote_id: the provider's id of it.
         lines: how many it was sent with.
         created_at: when its create was sent. With no ``remote_id`` nobody knows whether the provider took it.
-        missed_at: when the provider's list did not show it for the first time.
+        missed_at: when the provider's list did not show it for the first time; once it is over, its file of answers.
         cancel_at: when somebody asked for its end.
         said: what its provider last said of it.
         done: how many of its lines have brought a reply, as far as their runs still wait.

@@ -38,12 +38,12 @@ class Line:
 class RemoteBatch:
     """A batch as its provider tells of it.
 
-    ``works`` covers all that is not over; ``ended`` that there are answers to read, though perhaps not of all lines
-    (it may have expired or been cancelled); ``refused`` that it failed as a whole. ``said`` is how far it is, or why it
-    failed.
+    ``works``: it is not over. ``no file``: it is over, and its file of answers may follow within minutes. ``ended``:
+    its answers can be read, though perhaps not of all lines (it may have expired or been cancelled). ``refused``: it
+    failed as a whole. ``said`` is its progress, or why it failed.
     """
 
-    state: Literal["works", "ended", "refused"]
+    state: Literal["works", "no file", "ended", "refused"]
     said: str = ""
 
 

@@ -120,6 +120,19 @@ def test_what_a_batch_does_not_bring_is_asked_live(batched: Workspace, server: B
     assert (0, 0) == count_left()
 
 
+def test_batch_without_a_file_of_answers_is_given_up_within_hours_and_its_calls_are_asked_live(
+    batched: Workspace, server: BatchServer
+) -> None:
+    server.manner = Manner(late_file=1e9)
+    begun = server.clock()
+    result = synthesize(batch="first")
+
+    assert "attached" == result.status
+    assert {2} == set(server.submitted.values())
+    assert server.clock() - begun < 6 * 3600
+    assert (0, 0) == count_left()
+
+
 def test_batch_that_fails_in_validation_ends_its_run_with_the_provider_s_words(
     batched: Workspace, server: BatchServer
 ) -> None:

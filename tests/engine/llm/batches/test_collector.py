@@ -19,7 +19,7 @@ from engine.errors import (
     RateLimitedError,
     RequestRefusedError,
 )
-from engine.llm.batches.collector import BUSY, Pass, collect
+from engine.llm.batches.collector import BUSY, NO_FILE, Pass, collect
 from engine.llm.batches.ledger import PAGE, intend, take_lease
 from engine.llm.batches.outbox import BatchRow, Outbox
 from engine.llm.batches.wire import Answer
@@ -288,6 +288,53 @@ async def test_batch_that_does_not_end_when_it_is_cancelled_is_read_an_hour_late
     assert {"sent": 3} == site.count()
     await site.collect(HOUR)
     assert {"done": 3} == site.count()
+
+
+async def test_batch_without_a_file_is_waited_for_for_a_quarter_of_an_hour_then_asked_once_more_then_live(
+    site: Site,
+) -> None:
+    queue(site.outbox, 3)
+    await site.collect()
+    for batches in (1, 2):
+        site.provider.end("no file")
+        # Counted from the first look that misses the file, whenever the batch was sent.
+        for after in (HOUR, 450, 449):
+            assert () == (await site.collect(after)).said
+            assert ({"sent": 3}, batches) == (site.count(), len(site.provider.remote))
+        told = await site.collect(61)
+        assert NO_FILE in told.said[0]
+
+    assert {("live", NO_FILE)} == set(site.outbox.list_lines("plan-1").values())
+    assert ({2: 3}, ["over"] * 2) == (Counter(site.provider.submitted.values()), [row.state for row in site.batches])
+    assert (0, 0.0, Lost()) == site.read()
+
+
+async def test_file_that_follows_its_batch_is_read_and_nothing_is_sent_again(site: Site) -> None:
+    queue(site.outbox, 3)
+    site.provider.lost, site.provider.hides = UNKNOWN, True
+    await site.collect()
+    await site.collect(1)
+    site.provider.hides = False
+    # The batch was found hours after the list did not show it.
+    await site.collect(2 * HOUR)
+    site.provider.end("no file")
+    await site.collect(61)
+    await site.collect(800)
+    site.provider.end()
+    told = await site.collect(61)
+    assert (3, {"done": 3}, 1) == (told.kept, site.count(), len(site.provider.remote))
+
+
+@pytest.mark.parametrize("by", ["person", "time"])
+async def test_batch_that_is_cancelled_and_has_no_file_is_asked_live(site: Site, by: str) -> None:
+    queue(site.outbox, 3)
+    await site.collect()
+    site.provider.end("no file")
+    if by == "person":
+        site.outbox.cancel(site.batch.batch)
+    for after in (26.1 * HOUR if by == "time" else 61, 901):
+        await site.collect(after)
+    assert ({"live": 3}, 1) == (site.count(), len(site.provider.remote))
 
 
 async def test_batch_that_its_provider_has_no_more_is_asked_live_after_its_time(site: Site) -> None:

@@ -291,14 +291,21 @@ async def test_cancelled_batch_gives_what_was_answered_until_then(server: BatchS
     assert ("ended", 7, 7) == (state, len(answers), server.billed.total())
 
 
-async def test_batch_that_is_complete_works_until_its_file_is_there(server: BatchServer) -> None:
-    server.manner = Manner(late_file=120, empty_ids=True)
+@pytest.mark.parametrize("few_counts", [True, False])
+async def test_batch_that_is_complete_has_nothing_to_read_until_its_file_is_there(
+    server: BatchServer, few_counts: bool
+) -> None:
+    server.manner = Manner(late_file=120, empty_ids=True, few_counts=few_counts)
     async with opened(server) as wire:
         number = await submit(wire, await write_lines(server))
         server.advance(60)
-        assert "works" == (await wire.look(number)).state
+        early, answers = await wire.look(number), [answer async for answer in wire.read(number)]
         server.advance(120)
         assert "ended" == (await wire.look(number)).state
+
+    answered = 0 if few_counts else 4
+    assert ("no file", f"{answered} of 4 answered, but there is no file of answers yet") == (early.state, early.said)
+    assert [] == answers
 
 
 async def test_batch_that_fails_in_validation_is_refused_with_the_providers_words(server: BatchServer) -> None:
