@@ -22,7 +22,8 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
-from prefect.events.schemas.automations import AutomationCore
+from prefect.events.schemas.automations import AutomationCore, EventTrigger
+from prefect.events.schemas.events import Event, RelatedResource, Resource
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from engine.errors import OrchestratorError
@@ -34,6 +35,7 @@ from flows.deploy.unfinished_runs import GONE, UNFINISHED, end_gone_runs, watch_
 from flows.deploy.work_pool import POOL
 from flows.run.labels import LeaseLabels, read_lease_labels
 from flows.run.lease.holders import name_process
+from flows.run.run_events import HEARTBEAT, name_resources
 
 NAMES = (
     "backfill/nightly",
@@ -119,7 +121,7 @@ def test_deploy_makes_what_is_missing_puts_right_what_differs_and_leaves_what_pe
         f"  deployments: {', '.join(sorted(NAMES))}",
         "  forms offer: 1 handle; others can be typed",
         f"  schedules: synthesize/nightly on; {others}",
-        "  automations: 3 that end runs whose process is gone",
+        "  automations: 4 that end runs whose process is gone",
         "  alerts: off (EXEMPLARS_ALERT_URL is not set)",
     ] == said[:8]
     assert any(line.startswith("  ended: ") for line in said[8:])
@@ -205,18 +207,41 @@ def test_runs_whose_process_on_this_host_is_gone_are_ended(client: SyncPrefectCl
 
 def test_deploy_watches_the_runs_that_it_finds(client: SyncPrefectClient) -> None:
     left = {state: leave_run(client, state) for state in UNFINISHED}
-    # They wait for minutes, but for this test.
-    for watch in WATCHES:
-        trigger = watch.trigger.model_copy(update={"within": timedelta(seconds=10)})
-        client.create_automation(watch.model_copy(update={"trigger": trigger}))
+    create_short_automations(client)
     for run_id in left.values():
         watch_run(client, client.read_flow_run(run_id))
     wait_until(lambda: all(read_state(client, run_id)[0] in ENDED for run_id in left.values()), 140, "they are over")
 
-    for watch, (_, run_id) in zip(WATCHES, left.items(), strict=True):
+    _, pending, cancelling, running = WATCHES
+    for watch, state in (
+        (running, StateType.RUNNING),
+        (pending, StateType.PENDING),
+        (cancelling, StateType.CANCELLING),
+    ):
         [action] = watch.actions
         assert isinstance(action, ChangeFlowRunState)
-        assert (action.state.value, action.message) == read_state(client, run_id)
+        assert (action.state.value, action.message) == read_state(client, left[state])
+
+
+def test_run_that_is_set_to_run_again_when_its_heartbeats_have_stopped_stays_so(client: SyncPrefectClient) -> None:
+    run_id = leave_run(client, StateType.RUNNING)
+    automation = create_short_automations(client)[0]
+    retry = {"type": "SCHEDULED", "name": "AwaitingRetry"}
+    ask(client, "POST", f"/flow_runs/{run_id}/set_state", state=retry, force=True)
+    # The last sign of life: the time that is waited after it was over before the retry was set.
+    resource, flow = name_resources(client.read_flow_run(run_id), "synthesize")
+    last = Event(
+        event=HEARTBEAT,
+        resource=Resource(resource),
+        related=[RelatedResource(flow)],
+        occurred=datetime.now(UTC) - timedelta(seconds=30),
+    )
+    client.request("POST", "/events", json=[last.model_dump(mode="json")]).raise_for_status()
+    kinds = {f"prefect.automation.action.{how}" for how in ("failed", "executed")}
+    wanted = {"event": {"name": [*kinds]}, "resource": {"id": [f"prefect.automation.{automation}"]}}
+    wait_until(lambda: ask(client, "POST", "/events/filter", filter=wanted)["events"], 60, "the automation has acted")
+
+    assert ("SCHEDULED", "") == read_state(client, run_id)
 
 
 @pytest.mark.parametrize("found", [version("prefect"), "3.9.7", "3.10.0"])
@@ -246,6 +271,17 @@ def ask_version(code: int, body: str) -> str:
         get_client(sync_client=True) as client,
     ):
         return check_server(client)
+
+
+def create_short_automations(client: SyncPrefectClient) -> list[UUID]:
+    """The ids of the automations, which wait for ten seconds in place of minutes."""
+    shorts = []
+    for watch in WATCHES:
+        assert isinstance(watch.trigger, EventTrigger)
+        within = min(watch.trigger.within, timedelta(seconds=10))
+        trigger = watch.trigger.model_copy(update={"within": within})
+        shorts.append(client.create_automation(watch.model_copy(update={"trigger": trigger})))
+    return shorts
 
 
 def leave_run(
