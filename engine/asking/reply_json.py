@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import TypeGuard
 
-# Models of which the server does not separate the thoughts write them before the answer, some without the first tag.
-THOUGHTS = re.compile(r".*?</(?:think|thinking|thought|reasoning)>", re.DOTALL | re.IGNORECASE)
-UNENDED_THOUGHTS = re.compile(r"\s*<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-# What begins an object or a list with something in it; other braces and brackets are prose.
-_OPENING = re.compile(r"""\{(?=\s*(?:["']|\Z))|\[(?=\s*["'\[{])""")
+# Models whose server does not separate the thoughts write them before the answer, some without the first tag.
+_TAG = "(?:think|thinking|thought|reasoning)>"
+_THOUGHTS = re.compile(rf".*?</{_TAG}(?:\s*<{_TAG}.*?</{_TAG})*", re.DOTALL | re.IGNORECASE)
+_UNENDED_THOUGHTS = re.compile(rf"\s*<{_TAG}", re.IGNORECASE)
+# The start of an object or a list that is not empty, also as JSON in a string; other braces and brackets are prose.
+_OPENING = re.compile(r"""\{(?=\s*(?:["']|\Z))|\[(?=\s*["'\[{])|"(?=(?:[\s\[{]|\\[nrt])*[\[{](?:\s|\\[nrt])*\\")""")
+MAX_DEPTH = 100
 _BRACKET = re.compile(r"[\[\]{}]")
 # Half a surrogate pair, which no file can hold, and what no text has but is left of \beta, \frac, \rho, x \times y,
 # $\theta or C:\temp where the backslash is not doubled.
@@ -26,10 +27,10 @@ class UnreadableError(ValueError):
 
 
 def find_values(text: str) -> list[object]:
-    """The objects and lists of a reply in order, but for those inside another, or the one string that it is.
+    """Return the outermost objects and lists of a reply in order, or the one string that it is.
 
-    Fields are named in small letters. Where a value cannot be read an ``UnreadableError`` stands in its place: nothing
-    is guessed, since the text would not be what the model wrote.
+    A string that holds JSON is one of them. Names of fields are in lower case. An ``UnreadableError`` takes the place
+    of a value that cannot be read: nothing is guessed, since the text would not be what the model wrote.
 
     Raises:
         UnreadableError: there is nothing but thoughts.
@@ -50,7 +51,7 @@ def find_values(text: str) -> list[object]:
 
 
 def find_objects(text: str) -> list[Mapping[str, object]]:
-    """The objects of a reply in order, an outer one before those inside it.
+    """Return the objects of a reply in order, an outer one before those inside it.
 
     Raises:
         UnreadableError: there is none, or the reply's last value cannot be read.
@@ -58,17 +59,17 @@ def find_objects(text: str) -> list[Mapping[str, object]]:
     values = find_values(text)
     if values and isinstance(values[-1], UnreadableError):
         raise values[-1]
-    objects = [*_walk_objects(values)]
+    objects = [*_walk_objects([_unwrap(value) for value in values])]
     if not objects:
         raise UnreadableError("no JSON object in the reply")
     return objects
 
 
 def drop_thoughts(text: str) -> str:
-    """A reply without the thoughts before its answer."""
-    thoughts = None if text.lstrip().startswith(("{", "[")) else THOUGHTS.match(text)
+    """Return a reply without the thoughts before its answer."""
+    thoughts = None if text.lstrip().startswith(("{", "[", '"{', '"[')) else _THOUGHTS.match(text)
     rest = text[thoughts.end() :] if thoughts else text
-    return "" if UNENDED_THOUGHTS.match(rest) else rest
+    return "" if _UNENDED_THOUGHTS.match(rest) else rest
 
 
 def _decode(text: str, start: int) -> tuple[object, int]:
@@ -97,15 +98,21 @@ def _find_end(text: str, start: int) -> tuple[int, bool]:
     return len(text), False
 
 
-def _clean(value: object) -> object:
-    """The value, its fields named in small letters."""
+def _clean(value: object, depth: int = 0) -> object:
+    """Check a value, and return it with the names of its fields in lower case.
+
+    Raises:
+        UnreadableError: it is nested too deeply, or a text in it has a control character.
+    """
+    if depth > MAX_DEPTH:
+        raise UnreadableError(f"the JSON in the reply has more than {MAX_DEPTH} levels")
     if isinstance(value, dict):
-        return {name.strip().casefold(): _clean(item) for name, item in value.items()}
+        return {name.strip().casefold(): _clean(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list):
-        return [_clean(item) for item in value]
+        return [_clean(item, depth + 1) for item in value]
     if isinstance(value, str) and (wrong := _WRONG.search(value)):
-        found = f"a control character or half a surrogate pair (U+{ord(wrong[0][-1]):04X}) in a text"
-        raise UnreadableError(f"{found}: a backslash has to be doubled")
+        code = f"a control character or half a surrogate pair (U+{ord(wrong[0][-1]):04X})"
+        raise UnreadableError(f"{code} in a text: a backslash has to be doubled")
     return value
 
 
@@ -118,23 +125,23 @@ def _walk_objects(value: object) -> Iterator[Mapping[str, object]]:
 
 
 def read_texts(reply: str, count: int) -> list[str]:
-    """The texts of a reply, at most ``count`` of them, in order, none blank and none twice.
+    """Return the texts of a reply, at most ``count`` of them, in order, none blank and none twice.
 
-    They stand in one answer, or in several of as many texts each, such as lines; of more than were asked for the last
-    count, after drafts and examples of the form.
+    They are in one answer, or in several of the same size, such as lines. Of more than ``count`` texts the last ones
+    are returned, since drafts and examples of the form come first.
 
     Raises:
-        UnreadableError: there are none, or it cannot be told which were meant.
+        UnreadableError: there are none, or it is unclear which were meant.
     """
     values = find_values(reply)
     faults = [value for value in values if isinstance(value, UnreadableError)]
     if count == 1 and values and values[-1] in faults:
         raise faults[-1]
-    answers = _list_answers(values, count)
-    # A reply may be nothing but one string, or a list of as many as were asked for.
-    bare = values if values and isinstance(values[0], str) else values[0] if len(values) == 1 else None
-    if not answers and _is_texts(bare) and len(bare) == count:
-        answers = [bare]
+    # A reply may be nothing but a list of as many texts as were asked for, or one text.
+    texts = _read_list(_unwrap(values[0])) if len(values) == 1 else []
+    answers = [texts] if len(texts) == count else _list_answers(values, count)
+    if not answers and count == len(values) == 1:
+        answers = [_read_item(values[0])]
     answers = [kept for answer in answers if (kept := [text for text in answer if text.strip()])]
     if not answers:
         raise faults[-1] if faults else UnreadableError("no JSON with a text in the reply")
@@ -142,25 +149,51 @@ def read_texts(reply: str, count: int) -> list[str]:
         answers = answers[-1:]
     sizes = [len(answer) for answer in answers]
     if len(set(sizes)) > 1:
-        said = " and ".join(str(size) for size in sizes)
-        raise UnreadableError(f"answers of {said} texts in one reply, where {count} were asked for")
+        listed = " and ".join(map(str, sizes))
+        raise UnreadableError(f"answers of {listed} texts in one reply, where {count} were asked for")
     return list(dict.fromkeys(text for answer in answers for text in answer))[-count:]
 
 
 def _list_answers(value: object, count: int) -> list[list[str]]:
-    """The answers in a value, each a list of texts: an object's field ``text`` or ``texts``, else those inside it."""
-    if isinstance(value, list):
-        return [answer for item in value for answer in _list_answers(item, count)]
-    if not isinstance(value, dict):
-        return []
-    for name in ("text", "texts") if count == 1 else ("texts", "text"):
-        said = value.get(name)
-        if isinstance(said, str) and name == "text":
-            return [[said]]
-        if _is_texts(said):
-            return [said]
-    return _list_answers([*value.values()], count)
+    """List the answers in a value, each a list of texts: an object's ``text`` or ``texts``, else those inside it."""
+    value = _unwrap(value)
+    if isinstance(value, dict):
+        for name in ("text", "texts") if count == 1 else ("texts", "text"):
+            item = value.get(name)
+            is_text = name == "text" and isinstance(item, str)
+            if texts := _read_item(item) if is_text else _read_list(_unwrap(item)):
+                return [texts]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [answer for item in inner for answer in _list_answers(item, count)]
 
 
-def _is_texts(said: object) -> TypeGuard[list[str]]:
-    return isinstance(said, list) and all(isinstance(item, str) for item in said)
+def _read_list(value: object) -> list[str]:
+    """Return the texts of a list; none if the value is no list, or an item of it has no text."""
+    items = [_read_item(item) for item in value] if isinstance(value, list) else []
+    return [text for texts in items for text in texts] if all(items) else []
+
+
+def _read_item(item: object) -> list[str]:
+    """Return the texts of an object, or a string as the one text that it is."""
+    value = _unwrap(item, may_be_text=True)
+    if isinstance(value, dict):
+        return [text for answer in _list_answers(value, 1) for text in answer]
+    return [item] if isinstance(item, str) else []
+
+
+def _unwrap(value: object, may_be_text: bool = False) -> object:
+    """Return the object or list that a string holds as JSON; any other value is returned as it is.
+
+    A string that ``may_be_text`` stays, unless it holds an object with no field but ``text`` or ``texts``.
+
+    Raises:
+        UnreadableError: as ``_clean``.
+    """
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        inner = json.loads(value, strict=False)
+    except (ValueError, RecursionError):
+        return value
+    names = {name.strip().casefold() for name in inner} if isinstance(inner, dict) else set()
+    return value if may_be_text and (not names or names - {"text", "texts"}) else _clean(inner)

@@ -19,6 +19,7 @@ READ = json.loads(WHOLE)
         f"```JSON\n{json.dumps(READ, indent=2)}\n```",
         f"<think>Perhaps {WHOLE.replace('She', 'He')}?</think>\n{WHOLE}",
         f"I draft {{}} first.</thinking>{WHOLE}",
+        f"<think>Perhaps.</think>\n<THINK>Or {WHOLE.replace('She', 'He')}.</think>\n{WHOLE}",
         WHOLE.replace('"text"', '" Text"'),
     ],
 )
@@ -35,6 +36,7 @@ def test_object_is_read_from_wherever_it_stands(text: str) -> None:
         (r'{"text": "C:\\data\\new, \u00e9 \/ x \\leq 5\n1\t2"}', [{"text": "C:\\data\\new, é / x \\leq 5\n1\t2"}]),
         ('{"text": "See https://a.example // this"}', [{"text": "See https://a.example // this"}]),
         ('```json\n"one"\n```', ["one"]),
+        (f"Here it is: {json.dumps(WHOLE)}", [WHOLE]),
     ],
 )
 def test_what_stands_there_is_read_as_it_was_written(text: str, read: list[object]) -> None:
@@ -58,6 +60,8 @@ def test_what_stands_there_is_read_as_it_was_written(text: str, read: list[objec
         ("I'm sorry, I can't help with that.", "no JSON object in the reply"),
         ("", "no JSON object in the reply"),
         (f"<think>It is {WHOLE}, I think.", "nothing but thoughts in the reply"),
+        (f"<think>It is.</think>\n<think>{WHOLE}", "nothing but thoughts in the reply"),
+        ('{"a":' * 101 + "1" + "}" * 101, "more than 100 levels"),
         # Searched for an end from each quotation mark this would take hours.
         ('{"text":"' + r"\"" * 150_000 + "}", "no JSON object that can be read in the reply"),
     ],
@@ -71,7 +75,11 @@ def test_what_cannot_be_read_as_it_was_written_is_said(text: str, said: str) -> 
 
 
 @pytest.mark.parametrize(
-    "text", [WHOLE[:-2], f"Here it is: {WHOLE[:30]}", f"```json\n{WHOLE[:-1]}", f"{WHOLE}\n{WHOLE[:-1]}"]
+    "text",
+    [
+        *(WHOLE[:-2], f"Here it is: {WHOLE[:30]}", f"```json\n{WHOLE[:-1]}", f"{WHOLE}\n{WHOLE[:-1]}"),
+        f"Here it is: {json.dumps(WHOLE)[:30]}",
+    ],
 )
 def test_object_that_begins_and_does_not_end_breaks_off(text: str) -> None:
     with pytest.raises(UnreadableError) as caught:
@@ -80,12 +88,47 @@ def test_object_that_begins_and_does_not_end_breaks_off(text: str) -> None:
     assert caught.value.breaks_off
 
 
+def test_objects_are_found_in_a_reply_that_is_their_json_as_a_string() -> None:
+    assert [READ] == find_objects(json.dumps(WHOLE))
+
+
 @pytest.mark.parametrize(
     "text", ['{"a":' * 100_000, "{" * 500_000, '{"a"}' * 20_000, f'{{"a": "{"x" * 1_000_000}', "[[" * 100_000]
 )
 def test_long_nonsense_is_given_up(text: str) -> None:
     with pytest.raises(UnreadableError):
         find_objects(text)
+
+
+THREE = {"texts": ["one", 'two "{2}"', "three\n3"]}
+IN_STRING, LIST_IN_STRING = json.dumps(THREE, indent=1), json.dumps(THREE["texts"])
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        json.dumps(IN_STRING),
+        f"```json\n{json.dumps(IN_STRING)}\n```",
+        f"Here they are:\n{json.dumps(IN_STRING)}\nI hope that this helps.",
+        json.dumps(LIST_IN_STRING),
+        json.dumps({"texts": LIST_IN_STRING}),
+        *(json.dumps({name: IN_STRING}) for name in ("text", "texts", "answer")),
+        json.dumps({"texts": [IN_STRING]}),
+        json.dumps({"texts": [json.dumps({"text": text}) for text in THREE["texts"]]}),
+        json.dumps({"name": "reply", "arguments": IN_STRING}),
+        json.dumps(json.dumps([{"text": text} for text in THREE["texts"]])),
+    ],
+)
+def test_json_in_a_string_is_read_like_any_other(reply: str) -> None:
+    assert THREE["texts"] == read_texts(reply, 3)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"id": 1, "text": "Hi"}', '{"path": "C:\\temp"}', '["one"]', "{}", "[sic] {one}", '{"text": "on']
+)
+def test_text_that_is_json_itself_stays_as_it_was_written(text: str) -> None:
+    for reply in ({"text": text}, {"texts": [text]}):
+        assert [text] == read_texts(json.dumps(reply), 1)
 
 
 SCHEMA = json.dumps({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]})
@@ -104,6 +147,8 @@ SCHEMA = json.dumps({"type": "object", "properties": {"text": {"type": "string"}
         ('{"texts": ["one", "two", "three", "four"]}', ["two", "three", "four"]),
         ('{"texts": ["one", "", "two"]}', ["one", "two"]),
         ('{"texts": ["one", "one", "two"]}', ["one", "two"]),
+        ('{"texts": ["one", {"Text": "two", "id": 2}, "three"]}', ["one", "two", "three"]),
+        ('["one", {"text": "two"}, "three"]', ["one", "two", "three"]),
         ('{"text": "one"}\n{"text": "\\d"}\n{"text": "three"}', ["one", "three"]),
     ],
 )
@@ -138,6 +183,7 @@ def test_last_whole_answer_is_read_where_one_was_asked_for(reply: str) -> None:
         ('{"text": "\\d"}\n{"text": "\\e"}', 2, "can be read in the reply: Invalid"),
         ('{"texts": ["..."]}\n{"texts": ["one", "two"]}', 3, "answers of 1 and 2 texts in one reply, where 3 were"),
         ('{"texts": ["one", 5]}', 2, "no JSON with a text in the reply"),
+        (json.dumps({"text": r'{"text": "the \beta"}'}), 1, "(U+0008)"),
         ('{"content": "one"}', 1, "no JSON with a text in the reply"),
         ('{"texts": []}', 2, "no JSON with a text in the reply"),
         ('["one", "two"]', 3, "no JSON with a text in the reply"),
