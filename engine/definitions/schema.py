@@ -45,7 +45,7 @@ def _fold_spaces(value: str) -> str:
 
 def _check_inside(path: str) -> str:
     parts = PurePosixPath(path)
-    if parts.is_absolute() or ".." in parts.parts or "\\" in path or "\0" in path:
+    if parts.is_absolute() or ".." in parts.parts or "\\" in path:
         raise ValueError(INSIDE)
     return path
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import yaml
 
-from engine.domain.model import SURROGATE
+from engine.domain.model import INVALID, INVALID_CHARACTER, VALID
 from engine.errors import DefinitionError, Problem
 from engine.system.filesystem import OutsideFolderError, read_inside
 
@@ -108,17 +108,17 @@ def parse_yaml(name: str, content: bytes) -> Document:
 def _read_node(node: yaml.Node, path: Path, lines: dict[Path, int], problems: list[Problem], name: str) -> Value:
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.ScalarNode):
-        if SURROGATE.search(node.value):
+        if INVALID_CHARACTER.search(node.value):
             place = ".".join(map(str, path)) or "file"
-            problems.append(Problem(name, lines[path], place, "half of a surrogate pair", "whole Unicode characters"))
+            problems.append(Problem(name, lines[path], place, INVALID, VALID))
         return None if node.value in NULLS and node.style is None else str(node.value)
     if isinstance(node, yaml.SequenceNode):
         return [_read_node(child, (*path, index), lines, problems, name) for index, child in enumerate(node.value)]
     values = Fields(path)
     for key, child in node.value:
         line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode) or SURROGATE.search(key.value):
-            found = "a list, an object or half a character as the name of a field"
+        if not isinstance(key, yaml.ScalarNode) or INVALID_CHARACTER.search(key.value):
+            found = f"a list, an object or {INVALID} in the name of a field"
             problems.append(Problem(name, line, "file", found, "a word"))
             continue
         word = str(key.value)

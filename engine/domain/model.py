@@ -41,8 +41,9 @@ _SIDE = "[a-z0-9][a-z0-9-]*"
 NAMESPACE_PATTERN = f"^{_SIDE}$"
 HANDLE_PATTERN = rf"^{_SIDE}\.{_SIDE}$"
 HANDLE_MAX_LENGTH = 200
-# JSON and YAML escapes can write half of a surrogate pair, which cannot be encoded as UTF-8.
-SURROGATE = re.compile("[\ud800-\udfff]")
+# No text has NUL, and half of a surrogate pair, which JSON and YAML escapes can write, cannot be encoded as UTF-8.
+INVALID_CHARACTER = re.compile("[\0\ud800-\udfff]")
+INVALID, VALID = "a NUL character or half of a surrogate pair", "whole Unicode characters other than NUL"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.domain.model import SURROGATE, check_handle
+from engine.domain.model import INVALID_CHARACTER, check_handle
 from engine.errors import InputError, ModelBusyError, StoreError
 from engine.settings import read_settings
 from engine.text.formatting import count_noun
@@ -102,7 +102,7 @@ def remove_command(
     from flows.run.lease.slot import keep_runs_out
     from flows.run.set_events import emitting_removals
 
-    if SURROGATE.search(why):
+    if INVALID_CHARACTER.search(why):
         raise InputError(f"The reason is not text that can be kept: {why!r}. {UNDONE}")
     settings = read_settings()
     check_draft(settings.models_uri, check_handle(handle), UNDONE)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
-from engine.domain.model import SURROGATE, Seed, Trait
+from engine.domain.model import INVALID, INVALID_CHARACTER, VALID, Seed, Trait
 from engine.errors import DefinitionError, Problem
 from engine.text.formatting import unquote_formulas
 from engine.text.words import fold_name
@@ -30,9 +31,12 @@ QUALITY_WORDS = {
 # Columns of the CSV that `exemplars export` and `suggest` write, in which formulas are quoted.
 EXPORTED, SUGGESTED = "content_sha256", "_suggested"
 ALLOWED_CSV = "a CSV file with a header row, saved as UTF-8 (in a spreadsheet: CSV UTF-8)"
+ALLOWED_CELL = "a shorter text. If the text is short, close the quotation mark that opens its cell"
 FOREIGN = "bytes that are not UTF-8"
 # What separates cells, the last where nothing is known: a spreadsheet writes semicolons where numbers have a comma.
 SEPARATORS = ";\t,"
+# The line that Excel reads, and some programs write, before the header.
+_DECLARATION = re.compile(r'"?sep=([^\w\s"]|\t)"?[\r\n]*', re.IGNORECASE)
 # So many lines of JSONL tell the names of its fields: not every line need have all.
 LINES_WITH_FIELDS = 1_000
 
@@ -183,7 +187,7 @@ def walk_rows(name: str, stream: BinaryIO, needed: Collection[str]) -> Generator
         try:
             reader = _open_csv(text, needed)
             header = next(filter(None, reader), [])
-            if problems := _check_header(name, header, needed):
+            if problems := _check_header(name, max(1, reader.line_num), header, needed):
                 raise DefinitionError(name, problems)
             is_ours = any(column == EXPORTED or column.endswith(SUGGESTED) for column in header)
             number = reader.line_num + 1
@@ -196,15 +200,26 @@ def walk_rows(name: str, stream: BinaryIO, needed: Collection[str]) -> Generator
                     yield number, {key: cell for key, cell in zip(header, cells, strict=False) if cell.strip()}
                 number = reader.line_num + 1
         except csv.Error as error:
+            if str(error).startswith("field larger"):
+                limit = f"{csv.field_size_limit():,} characters"
+                raise DefinitionError.of_file(name, f"a cell of more than {limit}", ALLOWED_CELL, number) from None
             raise DefinitionError.of_file(name, str(error), ALLOWED_CSV, number) from None
         except UnicodeDecodeError:
             raise DefinitionError.of_file(name, FOREIGN, ALLOWED_CSV) from None
 
 
 def _open_csv(text: io.TextIOWrapper, columns: Collection[str]) -> "_csv.Reader":
-    """Opens a CSV file: a comma separates its cells if nothing else parts a header that names one of the columns."""
+    """Open a CSV file at its header.
+
+    What separates the cells is declared in a first line such as ``sep=;``. Otherwise it is what parts a header that
+    names one of the columns, or else a comma.
+    """
     header = text.readline()
     text.seek(0)
+    if declaration := _DECLARATION.fullmatch(header):
+        reader = csv.reader(text, delimiter=declaration[1], strict=True)
+        next(reader)
+        return reader
     for separator in SEPARATORS:
         cells = next(csv.reader([header], delimiter=separator), [])
         if len(cells) > 1 and not set(columns).isdisjoint(cells):
@@ -220,15 +235,15 @@ def _name_qualities(trait: Trait) -> Mapping[str, float]:
     return own if is_turned else QUALITY_WORDS | own
 
 
-def _check_header(name: str, header: list[str], needed: Iterable[str]) -> list[Problem]:
-    problems = []
+def _check_header(name: str, line: int, header: list[str], needed: Iterable[str]) -> list[Problem]:
+    problems, problem = [], partial(Problem, name, line, "header")
     for column in needed:
         if column not in header:
             found, near = format_names(header) or "nothing", find_near_spelling(column, header)
             other = "" if near or column != CONTENT else ", or in model.yaml `mapping: {NAME: content}` for another one"
-            problems.append(Problem(name, 1, "header", found, f"a column {column!r}{other}", near))
+            problems.append(problem(found, f"a column {column!r}{other}", near))
         elif header.count(column) > 1:
-            problems.append(Problem(name, 1, "header", f"{column!r} a second time", "each column once"))
+            problems.append(problem(f"{column!r} a second time", "each column once"))
     return problems
 
 
@@ -246,16 +261,15 @@ def _read_line(name: str, mapping: Labels, text_field: str, needs_label: bool, n
         column = next((field for field in others if len(str(entry[field]).split()) > 1), None)
         other = f", or in model.yaml `mapping: {{{column}: content}}`" if column and text_field == CONTENT else ""
         return Line(number, problems=(problem(text_field, found, f"a text that is not empty{other}"),))
-    if SURROGATE.search(text):
-        found = "half of a surrogate pair"
-        return Line(number, problems=(problem(text_field, found, "whole Unicode characters"),))
+    if INVALID_CHARACTER.search(text):
+        return Line(number, problems=(problem(text_field, INVALID, VALID),))
     if not labels:
         others = [field for field in entry if field != text_field]
         hint = next(filter(None, (find_near_spelling(field, mapping) for field in others)), None)
         found = f"no label ({format_names(others) or 'no other field'})"
         return Line(number, problems=(problem("line", found, f"a label in {format_names(mapping)}", hint),))
     url = entry.get(SOURCE_URL)
-    source_url = url if isinstance(url, str) and url.strip() and not SURROGATE.search(url) else None
+    source_url = url if isinstance(url, str) and url.strip() and not INVALID_CHARACTER.search(url) else None
     seeds, problems = [], []
     for field, value in labels.items():
         trait = mapping[field]

@@ -20,7 +20,7 @@ from pyarrow import fs
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
 from engine.definitions.sources.entries import BUFFER_BYTES, Source, Version, locating
 from engine.definitions.sources.labelled_lines import FOREIGN, opening_text, walk_objects, walk_rows
-from engine.domain.model import SURROGATE
+from engine.domain.model import INVALID_CHARACTER, VALID
 from engine.domain.own_texts import MAX_DRAWN, MAX_READ, OwnTexts, TextsFile
 from engine.errors import DefinitionError, Problem
 from engine.system.filesystem import list_below
@@ -110,8 +110,8 @@ def _walk_table(name: str, stream: BinaryIO, column: str, is_csv: bool) -> Gener
             if not is_csv:
                 _check_field(name, number, column, list(entry))
             text = entry.get(column)
-            if not isinstance(text, str | None) or SURROGATE.search(text or ""):
-                problem = Problem(name, number, column, format_value(text), "a text of whole Unicode characters")
+            if not isinstance(text, str | None) or INVALID_CHARACTER.search(text or ""):
+                problem = Problem(name, number, column, format_value(text), f"a text of {VALID}")
                 raise DefinitionError(name, [problem])
             yield text
 

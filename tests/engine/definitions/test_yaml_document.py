@@ -3,11 +3,12 @@
 import pytest
 
 from engine.definitions.yaml_document import MAX_BYTES, parse_yaml
+from engine.domain.model import INVALID, VALID
 from engine.errors import DefinitionError, Problem
 
 NO_ANCHORS = "YAML with spaces, no anchors"
 ANCHOR = "anchors and aliases are not read here"
-NO_WORD = "a list, an object or half a character as the name of a field"
+NO_WORD = f"a list, an object or {INVALID} in the name of a field"
 
 
 def find_problems(content: str | bytes) -> tuple[Problem, ...]:
@@ -52,7 +53,7 @@ def test_file_is_read_as_data_and_a_plain_value_stays_the_text_that_was_written(
         ("name: x\na: &a [lol]\nb: &b [*a, *a]\n", 2, "file", ANCHOR, NO_ANCHORS),
         ("{a: " * 2000, None, "file", "nesting deeper than can be read", "lists of fields"),
         (b"name: caf\xe9\n", None, "file", "a byte that is not UTF-8 at offset 9", "UTF-8 text"),
-        ('a: "x\\uDFFFy"\n', 1, "a", "half of a surrogate pair", "whole Unicode characters"),
+        *((f'a: "x{half}y"\n', 1, "a", INVALID, VALID) for half in (r"\uDFFF", r"\0")),
         ("b: 1\n? [a, b]\n: c\n", 2, "file", NO_WORD, "a word"),
     ],
 )

@@ -71,6 +71,7 @@ def test_table_is_planned_added_and_added_no_second_time(
         ),
         ("t.jsonl", "garbage\n" * 1_000_000, 2, "t.jsonl, up to line 20: 20 mistakes."),
         ("t.csv", "text;clarity\n\x00\udcff;1\n", 2, "bytes that are not UTF-8"),
+        ("t.csv", "sep=;\r\ntext;clarity\r\nOne\0.;1\r\n", 2, "t.csv:3: text: found a NUL character"),
     ],
 )
 def test_what_is_wrong_is_one_message_and_nothing_is_written(

@@ -6,15 +6,17 @@ import pytest
 from fakes.builders import make_trait
 
 from engine.definitions.sources.labelled_lines import (
+    ALLOWED_CELL,
     ALLOWED_CSV,
     QUALITY_WORDS,
     Labels,
     gather_lines,
     list_qualities,
     parse_quality,
+    read_fields,
     walk_labelled,
 )
-from engine.domain.model import Seed
+from engine.domain.model import INVALID, VALID, Seed
 from engine.errors import Problem
 
 CLARITY = make_trait()
@@ -106,7 +108,8 @@ def test_line_labels_each_trait_that_it_names_by_the_field_that_the_mapping_says
         ('{"content": "One.", "warmth": "Uncold"}', "warmth", "'Uncold'", list_qualities(WARMTH), None),
         ('{"content": "One.", "warmth": "Colt"}', "warmth", "'Colt'", list_qualities(WARMTH), "Cold"),
         ('{"clarity": 1, "content": " \\n"}', "content", "' \\n'", TEXT, None),
-        ('{"content": "a \\ud83d b"}', "content", "half of a surrogate pair", "whole Unicode characters", None),
+        ('{"content": "a \\ud83d b"}', "content", INVALID, VALID, None),
+        ('{"content": "a\\u0000b", "clarity": 1}', "content", INVALID, VALID, None),
     ],
 )
 def test_only_the_wrong_line_is_left_out(line: str, field: str, found: str, allowed: str, nearest: str | None) -> None:
@@ -137,6 +140,20 @@ def test_csv_rows_become_seeds_and_an_empty_cell_and_the_column_of_nobody_label_
     assert (expected, []) == read_csv(f"\ufeffid,content,clarity,warmth\r\n{rows}")
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("first", ["sep={}\n", "\ufeffsep={}\r\n", '"SEP={}"\r'])
+def test_first_line_may_declare_what_separates_the_cells(first: str, separator: str) -> None:
+    end = first.partition("}")[2].lstrip('"')
+    rows = ["content,clarity,warmth", "One.,1,0", "Two.,never,"]
+    content = first.format(separator) + end.join(rows).replace(",", separator)
+    seeds, problems = read_csv(content)
+
+    assert ["content", "clarity", "warmth"] == read_fields(io.BytesIO(content.encode()), True)
+    assert [("One.", "s.csv:3"), ("One.", "s.csv:3")] == [(seed.text, seed.place) for seed in seeds]
+    assert [(4, "clarity")] == [(problem.line, problem.field) for problem in problems]
+    assert {(2, "contents")} == {(item.line, item.found) for item in read_csv(first.format(separator) + "contents")[1]}
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_quoted_cell_keeps_commas_quotes_and_newlines_and_the_count_of_lines(end: str) -> None:
     rows = ("content,clarity,warmth", f'"One, ""two""{end}three.",good,', "Four.,1,", "Five.,never,")
@@ -151,6 +168,16 @@ def test_row_that_is_wrong_is_named_and_the_next_is_read() -> None:
 
     assert [Problem("s.csv", 2, "line", "4 cells", "3, as in the header; quote a comma")] == problems
     assert [Seed("clarity", "Two.", 1.0, "s.csv:3")] == seeds
+
+
+def test_row_that_no_file_can_keep_is_named_with_its_line() -> None:
+    unfit = [
+        ("Two\0.", Problem("s.csv", 3, "content", INVALID, VALID)),
+        ("x" * 131_073, Problem("s.csv", 3, "file", "a cell of more than 131,072 characters", ALLOWED_CELL)),
+    ]
+
+    for text, problem in unfit:
+        assert [problem] == read_csv(f"content,clarity,warmth\nOne.,good,\n{text},good,\n")[1]
 
 
 def test_columns_that_are_missing_or_stand_twice_are_named_with_the_nearest() -> None:

@@ -115,6 +115,7 @@ def test_changed_file_is_read_again_and_what_is_above_the_limit_is_told(
         ("a.jsonl", '{"body": "x"}\n[1]\n', "a.jsonl:2: line: found list; allowed: one JSON object a line"),
         ("a.jsonl", '{"body": 3}\n', "a.jsonl:1: body: found 3; allowed: a text of whole"),
         ("a.jsonl", '{"body": "\\ud800"}\n', "a.jsonl:1: body: found"),
+        ("a.csv", "body\nOne.\nTwo\0.\n", r"a.csv:3: body: found 'Two\x00.'; allowed: a text of whole"),
         ("a.parquet", "no Parquet", "a.parquet: file: found"),
         ("a.txt", "\n \u200b\n", "a.txt: file: found no text; allowed: at least one"),
         ("a.xlsx", "x", "model.yaml:3: sources.0.path: found 'a.xlsx'; allowed: a .csv, .jsonl"),
