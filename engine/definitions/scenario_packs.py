@@ -10,9 +10,9 @@ from pydantic import AfterValidator, Field
 
 from engine.definitions.mistakes import ClosedEntry, check_entries, validate_document
 from engine.definitions.schema import LengthEntry
-from engine.definitions.yaml_document import parse_yaml
+from engine.definitions.yaml_document import Document, parse_yaml
 from engine.domain.model import Length
-from engine.errors import DefinitionError
+from engine.errors import DefinitionError, StoreError
 from engine.settings import SHIPPED_ROOT
 
 SCENARIOS_FOLDER = SHIPPED_ROOT / "data" / "scenarios"
@@ -57,14 +57,15 @@ def load_packs(folder: Path) -> Packs:
 
     Raises:
         DefinitionError: a file is not a pack, or the lengths or the fallback pack are missing.
+        StoreError: a file cannot be read.
     """
-    documents = {path.name: parse_yaml(path.name, path.read_bytes()) for path in sorted(folder.glob("*.yaml"))}
+    documents = {path.name: _parse_pack(path) for path in sorted(folder.glob("*.yaml"))}
     lengths: tuple[SharedLength, ...] = ()
     if document := documents.pop(LENGTHS_FILE, None):
         lengths, _ = validate_document(document, tuple[SharedLength, ...])
     packs = {name.removesuffix(".yaml"): validate_document(document, Pack)[0] for name, document in documents.items()}
     if not lengths or FALLBACK_PACK not in packs:
-        raise DefinitionError.of_file(str(folder), "a part", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")
+        raise DefinitionError.of_file(str(folder), "not both", f"{LENGTHS_FILE} and {FALLBACK_PACK}.yaml")
     made = [(Length(**length.model_dump(exclude={"kinds"})), length.kinds) for length in lengths]
     kinds = dict.fromkeys(kind for _, its in made for kind in its)
     return Packs(
@@ -75,5 +76,13 @@ def load_packs(folder: Path) -> Packs:
 
 
 def list_pack_names() -> list[str]:
-    """Lists the names of the shipped packs, sorted."""
+    """List the names of the shipped packs, sorted."""
     return sorted(path.stem for path in SCENARIOS_FOLDER.glob("*.yaml") if path.name != LENGTHS_FILE)
+
+
+def _parse_pack(path: Path) -> Document:
+    try:
+        return parse_yaml(str(path), path.read_bytes())
+    except OSError as error:
+        remedy = "Make it a file that this user may read, or remove it"
+        raise StoreError(f"The scenario pack {path} cannot be read: {error.strerror}. {remedy}") from error
