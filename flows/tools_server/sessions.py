@@ -5,13 +5,19 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from fastmcp.server.auth import AccessToken, TokenVerifier
 from fastmcp.server.dependencies import get_access_token
+from fastmcp.server.mixins import transport
+from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from pydantic import ValidationError
 
 from engine.errors import InputError, RunInterruptedError
 from engine.settings import Settings
@@ -41,6 +47,7 @@ def serve_stdio(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(RunInterruptedError.exit_code))
     try:
+        setattr(transport, "stdio_server", _serve_lines)  # noqa: B010 (not exported, says mypy)
         with _surrounded(settings):
             asyncio.run(make_server(settings, identity).run_stdio_async(show_banner=False))
     except* BrokenPipeError:
@@ -100,6 +107,26 @@ def identify(settings: Settings) -> Identity:
             "to issue one; unset, the session is this machine's own user"
         )
     return Identity(ring.find, lambda: secret, key.rights)
+
+
+@asynccontextmanager
+async def _serve_lines() -> AsyncIterator[tuple[Any, Any]]:
+    """Serve standard input and output, and answer a line that is not a message, which the library only drops."""
+
+    async def read_messages() -> AsyncIterator[Any]:
+        async with lines:
+            async for message in lines:
+                if not isinstance(message, ValidationError):
+                    yield message
+                    continue
+                code = PARSE_ERROR if message.errors()[0]["type"] == "json_invalid" else INVALID_REQUEST
+                error = ErrorData(
+                    code=code, message="The line is not a JSON-RPC 2.0 message. Send one message per line"
+                )
+                await answers.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=error)))
+
+    async with stdio_server() as (lines, answers):
+        yield read_messages(), answers
 
 
 class _Keys(TokenVerifier):

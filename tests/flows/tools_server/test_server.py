@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -177,7 +178,9 @@ def test_requests_are_answered_on_standard_output_and_nothing_else_stands_there(
         "none/such": {},
     }
     requests = [{"jsonrpc": "2.0", "id": name, "method": name, "params": params} for name, params in asked.items()]
-    lines = [*map(json.dumps, requests)]
+    # What is no message, before the client's first request and after it.
+    stray = ("garbage", '{"id": 1}')
+    lines = [*stray, json.dumps(requests[0]), *stray, *map(json.dumps, requests[1:])]
     environment, pipe = {**os.environ, **workspace.variables}, subprocess.PIPE
     with subprocess.Popen(PROGRAM, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdin
@@ -187,7 +190,9 @@ def test_requests_are_answered_on_standard_output_and_nothing_else_stands_there(
         answers = [json.loads(process.stdout.readline()) for _ in lines]
         rest, log = process.communicate(timeout=60)
 
-    assert ["none/such"] == [told["id"] for told in answers if "error" in told]
+    refused = Counter((told["error"]["code"], told["id"]) for told in answers if "error" in told)
+
+    assert {(-32700, None): 2, (-32600, None): 2, (-32601, "none/such"): 1} == refused
     assert {"initialize", "tools/call"} == {told["id"] for told in answers if "result" in told}
     assert (0, "", True, False) == (process.returncode, rest, "/traits 200" in log, "Traceback" in log)
 
