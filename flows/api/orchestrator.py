@@ -116,17 +116,15 @@ class Orchestrator:
         return found[0] if found else None
 
     async def read_progress(self, run_ids: Sequence[str]) -> dict[str, float]:
-        """The progress in [0, 1] of each run that has published any, by run id."""
-        if not run_ids:
-            return {}
-        body = {
-            "artifacts": {"type": {"any_": ["progress"]}, "flow_run_id": {"any_": list(run_ids)}},
-            "sort": "UPDATED_DESC",
-            "limit": PAGE,
-        }
-        answer = (await self._request("POST", "/artifacts/filter", body)).json()
-        # A retried run has several; the newest comes last here and wins.
-        return {item["flow_run_id"]: round(float(item["data"]) / 100, 4) for item in reversed(answer)}
+        """Return the progress in [0, 1] of each run that has published any, by run id."""
+        progress: dict[str, float] = {}
+        # A retried run may have two artifacts; the newest comes last here and wins.
+        for part in _split(run_ids, PAGE // 2):
+            wanted = {"type": {"any_": ["progress"]}, "flow_run_id": {"any_": list(part)}}
+            body = {"artifacts": wanted, "sort": "UPDATED_DESC", "limit": PAGE}
+            answer = (await self._request("POST", "/artifacts/filter", body)).json()
+            progress |= {item["flow_run_id"]: round(float(item["data"]) / 100, 4) for item in reversed(answer)}
+        return progress
 
     async def create_run(self, handle: str, synth_type: str, effort: str, key: str) -> tuple[Run, bool]:
         """Creates the run of an idempotency key, or returns the one that has it: a key stands for one run for ever.
@@ -236,8 +234,8 @@ class Orchestrator:
             raise UnsureError(UNSURE) if unsure else _translate_error(error, path) from error
 
 
-def _split(handles: Sequence[str]) -> list[Sequence[str]]:
-    return [handles[start : start + TAGS_AT_ONCE] for start in range(0, len(handles), TAGS_AT_ONCE)]
+def _split(names: Sequence[str], size: int = TAGS_AT_ONCE) -> list[Sequence[str]]:
+    return [names[start : start + size] for start in range(0, len(names), size)]
 
 
 def _due_at(now: datetime) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from engine.errors import OrchestratorError
 from flows.api.orchestrator import ENDED_SHOWN, PAGE, SPACING_SECONDS, Orchestrator, UnsureError
+from flows.api.routes.models import MAX_MODELS
 from flows.run.labels import HTTP_TAG, LIVE_TYPES, SUSPENDED, TAGS_AT_ONCE, name_tag
 
 HANDLE, OTHER = "u22a8.toolshed", "u22a8.other"
@@ -147,6 +148,19 @@ async def test_last_progress_of_a_run_counts(server: Server) -> None:
     assert {"right": 0.375, "whole": 1.0, "none": 0.0} == await server.orchestrator.read_progress([*told])
     [asked] = server.list_bodies("/artifacts/filter")
     assert ([*told], "UPDATED_DESC") == (asked["artifacts"]["flow_run_id"]["any_"], asked["sort"])
+
+
+async def test_progress_of_a_whole_page_of_models_is_read_in_parts(server: Server) -> None:
+    run_ids = [str(number) for number in range(MAX_MODELS)]
+
+    def answer(body: Any) -> httpx.Response:
+        asked = body["artifacts"]["flow_run_id"]["any_"]
+        return httpx.Response(200, json=[{"flow_run_id": name, "data": 50} for name in asked][: body["limit"]])
+
+    server.give("/artifacts/filter", answer)
+
+    assert dict.fromkeys(run_ids, 0.5) == await server.orchestrator.read_progress(run_ids)
+    assert {PAGE} == {body["limit"] for body in server.list_bodies("/artifacts/filter")}
 
 
 @pytest.mark.parametrize(
