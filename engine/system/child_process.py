@@ -19,13 +19,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # From prctl(2).
 PR_SET_CHILD_SUBREAPER = 36
 STOP_SECONDS = 3.0
+LINES_SHOWN = 3
 
 
 class ChildServerError(Exception):
-    """The server did not start; ``lines`` is what it wrote to standard error, the message the last of it."""
+    """The server did not start; ``lines`` is what it wrote to standard error, the message has the last of it."""
 
     def __init__(self, message: str, lines: Sequence[str] = ()) -> None:
-        super().__init__(message.rstrip("."))
+        super().__init__("\n  ".join([f"{message}. Its last lines:", *lines[-LINES_SHOWN:]]) if lines else message)
         self.lines = tuple(lines)
 
 
@@ -90,9 +91,12 @@ class ChildServer:
         address = self._process.stdout.readline().decode().strip() if ready else ""
         if address.startswith("http"):
             return address
+        message = f"it printed no address within {start_seconds:g} s"
+        with suppress(subprocess.TimeoutExpired):
+            # Standard output is closed a little before the process has ended.
+            message = f"it ended with exit code {self._process.wait(STOP_SECONDS if ready else 0)}"
         self._log.seek(0)
-        lines = self._log.read().strip().splitlines()
-        raise ChildServerError(lines[-1] if lines else f"it printed no address within {start_seconds:g} s", lines)
+        raise ChildServerError(message, [line.strip() for line in self._log if line.strip()])
 
     def stop(self) -> None:
         """Ends the server and waits until it is gone, killing it after ``STOP_SECONDS``."""

@@ -102,8 +102,8 @@ def ensure_server(server: ChildServer | None) -> Iterator[None]:
         address = server.wait_for_address(START_SECONDS)
     except ChildServerError as error:
         raise OrchestratorError(
-            f"Prefect's temporary server did not start: {error}. Check that PREFECT_HOME (else ~/.prefect) can be "
-            "written, or set PREFECT_API_URL to use a running server"
+            f"Prefect's temporary server did not start: {error}\nCheck that PREFECT_HOME (else ~/.prefect) is a folder "
+            "that can be written, with no '%' in its path, or set PREFECT_API_URL to use a running server"
         ) from error
     with temporary_settings({PREFECT_API_URL: f"{address}/api"}):
         try:

@@ -22,6 +22,8 @@ def main() -> None:
     """Serves until standard input closes; prints the address when it is up."""
     # As Prefect sets them for its own temporary server: no UI, and only the services that a single run needs.
     os.environ |= {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    # The command shows what is written here if the server does not start, and nothing of it otherwise.
+    os.environ |= dict.fromkeys(("PREFECT_SERVER_LOGGING_LEVEL", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"), "ERROR")
     for name, text in VARIABLES.items():
         os.environ.setdefault(name, text)
     serving: list[Any] = []

@@ -269,8 +269,9 @@ def _read_file(path: Path, _mtime_ns: int, _size: int) -> tuple[str, bool]:
 
 
 def _find_cause(error: ChildServerError) -> str:
-    """What llama.cpp says is wrong: its first error, of which those that follow only say that it ends the start."""
-    errors = [match[1] for line in error.lines if (match := _ERROR_LINE.match(line))] or [str(error)]
+    """Return the first error that llama.cpp names, since the others only follow from it, or else its last line."""
+    errors = [match[1] for line in error.lines if (match := _ERROR_LINE.match(line))]
+    errors = errors or [*error.lines[-1:]] or [str(error)]
     cause = errors[0].removeprefix("error loading model: ").rstrip(".")
     if any("chat template" in line for line in errors):
         return f"its chat template cannot be read ({cause}). EXEMPLARS_SYNTH_STYLE=plain needs none"
