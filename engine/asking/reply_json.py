@@ -29,8 +29,8 @@ class UnreadableError(ValueError):
 def find_values(text: str) -> list[object]:
     """Return the outermost objects and lists of a reply in order, or the one string that it is.
 
-    A string that holds JSON is one of them. Names of fields are in lower case. An ``UnreadableError`` takes the place
-    of a value that cannot be read: nothing is guessed, since the text would not be what the model wrote.
+    JSON in a string is read too. Names of fields are in lower case. An ``UnreadableError`` takes the place of a value
+    that cannot be read: nothing is guessed, since the text would not be what the model wrote.
 
     Raises:
         UnreadableError: there is nothing but thoughts.
@@ -59,7 +59,7 @@ def find_objects(text: str) -> list[Mapping[str, object]]:
     values = find_values(text)
     if values and isinstance(values[-1], UnreadableError):
         raise values[-1]
-    objects = [*_walk_objects([_unwrap(value) for value in values])]
+    objects = [*_walk_objects(values)]
     if not objects:
         raise UnreadableError("no JSON object in the reply")
     return objects
@@ -98,22 +98,30 @@ def _find_end(text: str, start: int) -> tuple[int, bool]:
     return len(text), False
 
 
-def _clean(value: object, depth: int = 0) -> object:
-    """Check a value, and return it with the names of its fields in lower case.
+def _clean(value: object, depth: int = 0, may_be_text: bool = False) -> object:
+    """Return a value with its fields named in lower case, and the objects and lists that its strings hold as JSON.
 
-    Raises:
-        UnreadableError: it is nested too deeply, or a text in it has a control character.
+    A string that ``may_be_text`` stays, unless it holds an object with no field but ``text`` or ``texts``.
     """
     if depth > MAX_DEPTH:
         raise UnreadableError(f"the JSON in the reply has more than {MAX_DEPTH} levels")
     if isinstance(value, dict):
-        return {name.strip().casefold(): _clean(item, depth + 1) for name, item in value.items()}
+        return {
+            (key := name.strip().casefold()): _clean(item, depth + 1, key == "text") for name, item in value.items()
+        }
     if isinstance(value, list):
-        return [_clean(item, depth + 1) for item in value]
-    if isinstance(value, str) and (wrong := _WRONG.search(value)):
+        return [_clean(item, depth + 1, may_be_text=True) for item in value]
+    if not isinstance(value, str):
+        return value
+    if wrong := _WRONG.search(value):
         code = f"a control character or half a surrogate pair (U+{ord(wrong[0][-1]):04X})"
         raise UnreadableError(f"{code} in a text: a backslash has to be doubled")
-    return value
+    try:
+        inner = json.loads(value, strict=False)
+    except (ValueError, RecursionError):
+        return value
+    is_answer = inner and isinstance(inner, dict) and {name.strip().casefold() for name in inner} <= {"text", "texts"}
+    return _clean(inner, depth + 1) if is_answer or (isinstance(inner, dict | list) and not may_be_text) else value
 
 
 def _walk_objects(value: object) -> Iterator[Mapping[str, object]]:
@@ -137,11 +145,9 @@ def read_texts(reply: str, count: int) -> list[str]:
     faults = [value for value in values if isinstance(value, UnreadableError)]
     if count == 1 and values and values[-1] in faults:
         raise faults[-1]
-    # A reply may be nothing but a list of as many texts as were asked for, or one text.
-    texts = _read_list(_unwrap(values[0])) if len(values) == 1 else []
+    # A reply may be nothing but one string, or a list of as many texts as were asked for.
+    texts = _read_list(values if values and isinstance(values[0], str) else values[0] if len(values) == 1 else None)
     answers = [texts] if len(texts) == count else _list_answers(values, count)
-    if not answers and count == len(values) == 1:
-        answers = [_read_item(values[0])]
     answers = [kept for answer in answers if (kept := [text for text in answer if text.strip()])]
     if not answers:
         raise faults[-1] if faults else UnreadableError("no JSON with a text in the reply")
@@ -156,44 +162,17 @@ def read_texts(reply: str, count: int) -> list[str]:
 
 def _list_answers(value: object, count: int) -> list[list[str]]:
     """List the answers in a value, each a list of texts: an object's ``text`` or ``texts``, else those inside it."""
-    value = _unwrap(value)
     if isinstance(value, dict):
         for name in ("text", "texts") if count == 1 else ("texts", "text"):
             item = value.get(name)
-            is_text = name == "text" and isinstance(item, str)
-            if texts := _read_item(item) if is_text else _read_list(_unwrap(item)):
+            if texts := _read_list([item] if name == "text" and isinstance(item, str) else item):
                 return [texts]
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [answer for item in inner for answer in _list_answers(item, count)]
 
 
 def _read_list(value: object) -> list[str]:
-    """Return the texts of a list; none if the value is no list, or an item of it has no text."""
-    items = [_read_item(item) for item in value] if isinstance(value, list) else []
-    return [text for texts in items for text in texts] if all(items) else []
-
-
-def _read_item(item: object) -> list[str]:
-    """Return the texts of an object, or a string as the one text that it is."""
-    value = _unwrap(item, may_be_text=True)
-    if isinstance(value, dict):
-        return [text for answer in _list_answers(value, 1) for text in answer]
-    return [item] if isinstance(item, str) else []
-
-
-def _unwrap(value: object, may_be_text: bool = False) -> object:
-    """Return the object or list that a string holds as JSON; any other value is returned as it is.
-
-    A string that ``may_be_text`` stays, unless it holds an object with no field but ``text`` or ``texts``.
-
-    Raises:
-        UnreadableError: as ``_clean``.
-    """
-    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
-        return value
-    try:
-        inner = json.loads(value, strict=False)
-    except (ValueError, RecursionError):
-        return value
-    names = {name.strip().casefold() for name in inner} if isinstance(inner, dict) else set()
-    return value if may_be_text and (not names or names - {"text", "texts"}) else _clean(inner)
+    """Return the texts of a list of strings and objects; none if it is no list, or an item has no text."""
+    items = value if isinstance(value, list) else []
+    answers = [[[item]] if isinstance(item, str) else _list_answers(item, 1) for item in items]
+    return [text for each in answers for answer in each for text in answer] if all(answers) else []

@@ -36,7 +36,7 @@ def test_object_is_read_from_wherever_it_stands(text: str) -> None:
         (r'{"text": "C:\\data\\new, \u00e9 \/ x \\leq 5\n1\t2"}', [{"text": "C:\\data\\new, é / x \\leq 5\n1\t2"}]),
         ('{"text": "See https://a.example // this"}', [{"text": "See https://a.example // this"}]),
         ('```json\n"one"\n```', ["one"]),
-        (f"Here it is: {json.dumps(WHOLE)}", [WHOLE]),
+        (f"Here it is: {json.dumps(WHOLE)}", [READ]),
     ],
 )
 def test_what_stands_there_is_read_as_it_was_written(text: str, read: list[object]) -> None:
@@ -88,8 +88,11 @@ def test_object_that_begins_and_does_not_end_breaks_off(text: str) -> None:
     assert caught.value.breaks_off
 
 
-def test_objects_are_found_in_a_reply_that_is_their_json_as_a_string() -> None:
+def test_objects_are_found_in_json_in_a_string() -> None:
+    call = {"name": "reply", "arguments": WHOLE}
+
     assert [READ] == find_objects(json.dumps(WHOLE))
+    assert [call | {"arguments": READ}, READ] == find_objects(json.dumps(call))
 
 
 @pytest.mark.parametrize(
