@@ -59,7 +59,13 @@ def load_packs(folder: Path) -> Packs:
         DefinitionError: a file is not a pack, or the lengths or the fallback pack are missing.
         StoreError: a file cannot be read.
     """
-    documents = {path.name: _parse_pack(path) for path in sorted(folder.glob("*.yaml"))}
+    documents: dict[str, Document] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            documents[path.name] = parse_yaml(str(path), path.read_bytes())
+        except OSError as error:
+            remedy = "Make it a file that this user may read, or remove it"
+            raise StoreError(f"The scenario pack {path} cannot be read: {error.strerror}. {remedy}") from error
     lengths: tuple[SharedLength, ...] = ()
     if document := documents.pop(LENGTHS_FILE, None):
         lengths, _ = validate_document(document, tuple[SharedLength, ...])
@@ -78,11 +84,3 @@ def load_packs(folder: Path) -> Packs:
 def list_pack_names() -> list[str]:
     """List the names of the shipped packs, sorted."""
     return sorted(path.stem for path in SCENARIOS_FOLDER.glob("*.yaml") if path.name != LENGTHS_FILE)
-
-
-def _parse_pack(path: Path) -> Document:
-    try:
-        return parse_yaml(str(path), path.read_bytes())
-    except OSError as error:
-        remedy = "Make it a file that this user may read, or remove it"
-        raise StoreError(f"The scenario pack {path} cannot be read: {error.strerror}. {remedy}") from error

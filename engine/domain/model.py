@@ -241,11 +241,7 @@ class Model:
     )
 
     def trait(self, key: str) -> Trait:
-        """Returns the trait with that key.
-
-        Raises:
-            KeyError: the model has no such trait.
-        """
+        """Return the trait with that key."""
         return {trait.key: trait for trait in self.traits}[key]
 
     @property

@@ -19,14 +19,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # From prctl(2).
 PR_SET_CHILD_SUBREAPER = 36
 STOP_SECONDS = 3.0
-LINES_SHOWN = 3
 
 
 class ChildServerError(Exception):
     """The server did not start; ``lines`` is what it wrote to standard error, the message has the last of it."""
 
     def __init__(self, message: str, lines: Sequence[str] = ()) -> None:
-        super().__init__("\n  ".join([f"{message}. Its last lines:", *lines[-LINES_SHOWN:]]) if lines else message)
+        super().__init__("\n  ".join([f"{message}. Its last lines:", *lines[-3:]]) if lines else message)
         self.lines = tuple(lines)
 
 
@@ -98,20 +97,17 @@ class ChildServer:
         self._log.seek(0)
         raise ChildServerError(message, [line.strip() for line in self._log if line.strip()])
 
-    def stop(self) -> None:
-        """Ends the server and waits until it is gone, killing it after ``STOP_SECONDS``."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the server and wait until it is gone, killing it after ``STOP_SECONDS``."""
         self.leave()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def leave(self) -> None:
         """Tells the server to end, which it does by itself; nobody waits for it. A second call has no effect."""

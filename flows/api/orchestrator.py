@@ -107,13 +107,11 @@ class Orchestrator:
     async def find_newest(self, handle: str) -> Run | None:
         """The newest run of a model that was requested over HTTP, live or ended; None if there is none."""
         conditions = {"tags": {"all_": [name_tag(handle), HTTP_TAG]}, **_due_at(datetime.now(UTC))}
-        found = await self._filter_runs((), conditions, limit=1)
-        return found[0] if found else None
+        return next(iter(await self._filter_runs((), conditions, limit=1)), None)
 
     async def find_run(self, run_id: str) -> Run | None:
         """The run of an id, which has to be a UUID; None if Prefect knows none."""
-        found = await self._filter_runs((), {"id": {"any_": [run_id]}}, limit=1)
-        return found[0] if found else None
+        return next(iter(await self._filter_runs((), {"id": {"any_": [run_id]}}, limit=1)), None)
 
     async def read_progress(self, run_ids: Sequence[str]) -> dict[str, float]:
         """Return the progress in [0, 1] of each run that has published any, by run id."""
@@ -166,8 +164,7 @@ class Orchestrator:
         return str((await self._create(REVIEW_DEPLOYMENT, body)).json()["id"])
 
     def keep_runs_out(self, handle: str) -> AbstractContextManager[None]:
-        """Holds the model's slot inside the block, so that a run which begins meanwhile waits; entering it blocks the
-        thread.
+        """Hold the model's slot inside the block, so that runs which begin meanwhile wait; this blocks the thread.
 
         Raises:
             ModelBusyError: a run works on the model, or begins to.

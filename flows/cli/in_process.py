@@ -85,6 +85,8 @@ def run_in_process(name: str, parameters: Mapping[str, Any], server: ChildServer
 def ensure_server(server: ChildServer | None) -> Iterator[None]:
     """Has Prefect's client ask the configured server inside the block, or else the temporary one."""
     import httpx
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     url = PREFECT_API_URL.value()
@@ -109,7 +111,9 @@ def ensure_server(server: ChildServer | None) -> Iterator[None]:
         try:
             yield
         finally:
-            _flush_logs_and_events()
+            # Prefect sends logs and events when the interpreter ends: the server is gone then, and it retries for 70 s.
+            for worker in (APILogWorker, EventsWorker):
+                worker.drain_all(timeout=DRAIN_SECONDS, at_exit=False)
 
 
 @contextmanager
@@ -181,15 +185,3 @@ def quiet_libraries(verbose: bool, logs_json: bool = False) -> None:
 
         setup_logging()
         set_up_logs("json" if logs_json else "text")
-
-
-def _flush_logs_and_events() -> None:
-    """Sends Prefect's queued logs and events while the server still runs.
-
-    Prefect would send them when the interpreter ends, when the server is gone, and retry for 70 seconds.
-    """
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-
-    for worker in (APILogWorker, EventsWorker):
-        worker.drain_all(timeout=DRAIN_SECONDS, at_exit=False)

@@ -10,12 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 STOP_SECONDS = 2.0
-# The next server uses the same database and must know the leases of one that is gone. Automations, which nobody defines
-# on a server of one run, are not looked for at each event.
-VARIABLES = {
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
-}
 
 
 def main() -> None:
@@ -24,8 +18,11 @@ def main() -> None:
     os.environ |= {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     # The command shows what is written here if the server does not start, and nothing of it otherwise.
     os.environ |= dict.fromkeys(("PREFECT_SERVER_LOGGING_LEVEL", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"), "ERROR")
-    for name, text in VARIABLES.items():
-        os.environ.setdefault(name, text)
+    # The next server uses the same database and must know the leases of one that is gone. Automations, which nobody
+    # defines on a server of one run, are not looked for at each event.
+    storage = "prefect.server.concurrency.lease_storage.filesystem"
+    os.environ.setdefault("PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE", storage)
+    os.environ.setdefault("PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED", "false")
     serving: list[Any] = []
     threading.Thread(target=stop_with_parent, args=(serving,), daemon=True).start()
     # Imports make hardly any garbage, and a look for it takes a sixth of their time.

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from engine.llm.replies.admin import CachedPlan
 
 UNDONE = "Nothing was removed"
-# What stands for every model.
-ALL = "all"
 
 app = typer.Typer()
 
@@ -132,7 +130,7 @@ def prune_command(
 ) -> None:
     """Remove what is old: rejected sets, replies of unused plans. Never an attached set."""
     if replies is not None:
-        _drop_replies(None if replies == ALL else check_handle(replies), dry_run, as_json)
+        _drop_replies(None if replies == "all" else check_handle(replies), dry_run, as_json)
         return
     quiet_libraries(verbose=False)
     from flows.prune import prune_all
@@ -196,7 +194,6 @@ def _drop_replies(handle: str | None, dry_run: bool, as_json: bool) -> None:
 
 
 def _format_plans(plans: "Sequence[CachedPlan]") -> str:
-    """A table with a line for each plan, and a line with the totals."""
     lines = [f"{'model':<36} {'replies':>8} {'MB':>8}  {'last used (UTC)':<16}  plan"]
     lines += [
         f"{plan.handle or 'unknown':<36} {plan.replies:>8} {plan.bytes / 1e6:>8.1f}  "

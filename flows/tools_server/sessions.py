@@ -28,7 +28,6 @@ from flows.observability.logs import set_up_logs
 from flows.tools_server.own_tools import MachineUser
 from flows.tools_server.server import Identity, make_server
 
-LOOPBACK = "127.0.0.1"
 PATH = "/mcp"
 ISSUE = "'python -m flows.api keys issue --help'"
 
@@ -36,10 +35,7 @@ ISSUE = "'python -m flows.api keys issue --help'"
 def serve_stdio(settings: Settings) -> None:
     """Serves one client until it closes standard input, or a signal ends the process.
 
-    Nothing but the protocol is written to standard output. Has to be the last thing that the process does.
-
-    Raises:
-        InputError, StoreError: as ``identify``.
+    Nothing but the protocol is written to standard output. It has to be the last thing that the process does.
     """
     identity = identify(settings)
     log_to_stderr(settings.log_format)
@@ -72,12 +68,13 @@ def serve_http(settings: Settings, port: int) -> None:
     if not read_keys(path):
         print(f"No key is in {path} yet, and each request needs one: {ISSUE} says how to issue it", file=sys.stderr)
     ring = KeyRing(path)
-    identity = Identity(ring.find, _read_secret, "has the rights of the key that its requests bring")
+    rights = "has the rights of the key that its requests bring"
+    identity = Identity(ring.find, lambda: getattr(get_access_token(), "token", ""), rights)
     server = make_server(settings, identity, _Keys(ring.find))
     with _surrounded(settings):
         serve(
             server.http_app(PATH, json_response=True, stateless_http=True, host_origin_protection=True),
-            LOOPBACK,
+            "127.0.0.1",
             port,
             lambda address: print(f"The tools are at {address}{PATH}", flush=True),
             log_format=settings.log_format,
@@ -100,8 +97,7 @@ def identify(settings: Settings) -> Identity:
     # The ring itself would only log why it cannot read the file.
     read_keys(path)
     ring = KeyRing(path)
-    key = ring.find(secret)
-    if key is None:
+    if (key := ring.find(secret)) is None:
         raise InputError(
             f"EXEMPLARS_MCP_KEY is none of the keys in {path}: it was revoked, or issued elsewhere. {ISSUE} says how "
             "to issue one; unset, the session is this machine's own user"
@@ -116,14 +112,12 @@ async def _serve_lines() -> AsyncIterator[tuple[Any, Any]]:
     async def read_messages() -> AsyncIterator[Any]:
         async with lines:
             async for message in lines:
-                if not isinstance(message, ValidationError):
+                if isinstance(message, ValidationError):
+                    code = PARSE_ERROR if message.errors()[0]["type"] == "json_invalid" else INVALID_REQUEST
+                    error = ErrorData(code=code, message="Not a JSON-RPC 2.0 message. Send one message per line")
+                    await answers.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=error)))
+                else:
                     yield message
-                    continue
-                code = PARSE_ERROR if message.errors()[0]["type"] == "json_invalid" else INVALID_REQUEST
-                error = ErrorData(
-                    code=code, message="The line is not a JSON-RPC 2.0 message. Send one message per line"
-                )
-                await answers.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=error)))
 
     async with stdio_server() as (lines, answers):
         yield read_messages(), answers
@@ -139,11 +133,6 @@ class _Keys(TokenVerifier):
     async def verify_token(self, token: str) -> AccessToken | None:
         key = self._find_key(token)
         return AccessToken(token=token, client_id=key.id, scopes=[key.scope]) if key else None
-
-
-def _read_secret() -> str:
-    token = get_access_token()
-    return token.token if token else ""
 
 
 @contextmanager

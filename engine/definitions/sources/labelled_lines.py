@@ -32,14 +32,12 @@ QUALITY_WORDS = {
 EXPORTED, SUGGESTED = "content_sha256", "_suggested"
 ALLOWED_CSV = "a CSV file with a header row, saved as UTF-8 (in a spreadsheet: CSV UTF-8)"
 ALLOWED_CELL = "a shorter text. If the text is short, close the quotation mark that opens its cell"
-FOREIGN = "bytes that are not UTF-8"
 # What separates cells, the last where nothing is known: a spreadsheet writes semicolons where numbers have a comma.
 SEPARATORS = ";\t,"
 # The line that Excel reads, and some programs write, before the header.
 _DECLARATION = re.compile(r'"?sep=([^\w\s"]|\t)"?[\r\n]*', re.IGNORECASE)
 # So many lines of JSONL tell the names of its fields: not every line need have all.
 LINES_WITH_FIELDS = 1_000
-
 ONE_OBJECT = "one JSON object a line"
 
 # A line's fields with their values, or what is wrong with it.
@@ -110,7 +108,7 @@ def gather_lines(lines: Iterable[Line], most_mistakes: float = math.inf) -> tupl
 def read_fields(stream: BinaryIO, is_csv: bool) -> list[str]:
     """Reads the field names of a file, from CSV's header or the first JSON objects; none if it has neither."""
     if is_csv:
-        with opening_text(stream) as text, suppress(csv.Error, UnicodeDecodeError):
+        with suppress(csv.Error, DefinitionError), opening_text("", stream, "") as text:
             return next(filter(None, _open_csv(text, {CONTENT, TEXT})), [])
         return []
     entries = (entry for _, entry in islice(walk_objects("", stream), LINES_WITH_FIELDS))
@@ -145,12 +143,14 @@ def list_qualities(trait: Trait) -> str:
 
 
 @contextmanager
-def opening_text(stream: BinaryIO) -> Iterator[io.TextIOWrapper]:
-    """The text of a file from its beginning, with the ends of its lines; a lone carriage return is one too."""
+def opening_text(name: str, stream: BinaryIO, allowed: str) -> Iterator[io.TextIOWrapper]:
+    """Open the text of a UTF-8 file at its beginning, with the ends of its lines; a lone carriage return is one too."""
     stream.seek(0)
     text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
     try:
         yield text
+    except UnicodeDecodeError:
+        raise DefinitionError.of_file(name, "bytes that are not UTF-8", allowed) from None
     finally:
         text.detach()
 
@@ -182,7 +182,7 @@ def walk_rows(name: str, stream: BinaryIO, needed: Collection[str]) -> Generator
     Raises:
         DefinitionError: the file is not CSV, not UTF-8, or has another header.
     """
-    with opening_text(stream) as text:
+    with opening_text(name, stream, ALLOWED_CSV) as text:
         number = 1
         try:
             reader = _open_csv(text, needed)
@@ -200,19 +200,14 @@ def walk_rows(name: str, stream: BinaryIO, needed: Collection[str]) -> Generator
                     yield number, {key: cell for key, cell in zip(header, cells, strict=False) if cell.strip()}
                 number = reader.line_num + 1
         except csv.Error as error:
-            if str(error).startswith("field larger"):
-                limit = f"{csv.field_size_limit():,} characters"
-                raise DefinitionError.of_file(name, f"a cell of more than {limit}", ALLOWED_CELL, number) from None
-            raise DefinitionError.of_file(name, str(error), ALLOWED_CSV, number) from None
-        except UnicodeDecodeError:
-            raise DefinitionError.of_file(name, FOREIGN, ALLOWED_CSV) from None
+            is_long = str(error).startswith("field larger")
+            found = f"a cell of more than {csv.field_size_limit():,} characters" if is_long else str(error)
+            raise DefinitionError.of_file(name, found, ALLOWED_CELL if is_long else ALLOWED_CSV, number) from None
 
 
 def _open_csv(text: io.TextIOWrapper, columns: Collection[str]) -> "_csv.Reader":
-    """Open a CSV file at its header.
-
-    What separates the cells is declared in a first line such as ``sep=;``. Otherwise it is what parts a header that
-    names one of the columns, or else a comma.
+    """Open a CSV file at its header: cells are separated by what a first line such as ``sep=;`` declares, else by what
+    parts a header that names one of the columns, else by a comma.
     """
     header = text.readline()
     text.seek(0)

@@ -19,7 +19,7 @@ from pyarrow import fs
 
 from engine.definitions.mistakes import find_near_spelling, format_names, format_value
 from engine.definitions.sources.entries import BUFFER_BYTES, Source, Version, locating
-from engine.definitions.sources.labelled_lines import FOREIGN, opening_text, walk_objects, walk_rows
+from engine.definitions.sources.labelled_lines import opening_text, walk_objects, walk_rows
 from engine.domain.model import INVALID_CHARACTER, VALID
 from engine.domain.own_texts import MAX_DRAWN, MAX_READ, OwnTexts, TextsFile
 from engine.errors import DefinitionError, Problem
@@ -96,10 +96,7 @@ def _walk_texts(source: Source, below: str, stream: BinaryIO) -> Generator[str |
     """Yields the texts of a file, blank and missing ones too."""
     name = f"{source.name}{below}"
     walk = partial(_walk_text, is_whole=True) if below else WALKS[PurePosixPath(name).suffix.lower()[1:]]
-    try:
-        yield from walk(name, stream, source.column)
-    except UnicodeDecodeError:
-        raise DefinitionError.of_file(name, FOREIGN, ALLOWED_TEXT) from None
+    yield from walk(name, stream, source.column)
 
 
 def _walk_table(name: str, stream: BinaryIO, column: str, is_csv: bool) -> Generator[str | None]:
@@ -127,7 +124,7 @@ def _walk_parquet(name: str, stream: BinaryIO, column: str) -> Generator[str | N
 
 
 def _walk_text(name: str, stream: BinaryIO, column: str, is_whole: bool = False) -> Generator[str | None]:
-    with opening_text(stream) as text:
+    with opening_text(name, stream, ALLOWED_TEXT) as text:
         # Not from the lines themselves: a generator that is closed closes what it yields from.
         yield from [text.read()] if is_whole else iter(text.readline, "")
 

@@ -11,10 +11,9 @@ from typing import BinaryIO
 import regex
 
 from engine.definitions.mistakes import validate_document
-from engine.definitions.sources.labelled_lines import FOREIGN, Line, opening_text
+from engine.definitions.sources.labelled_lines import Line, opening_text
 from engine.definitions.yaml_document import parse_yaml
 from engine.domain.model import Seed, Trait
-from engine.errors import DefinitionError
 from engine.settings import SHIPPED_ROOT
 
 NOISE_PATH = "data/noise"
@@ -62,13 +61,10 @@ def walk_passages(
     Raises:
         DefinitionError: it is not UTF-8.
     """
-    try:
-        with opening_text(stream) as lines:
-            for number, block in _walk_blocks(lines, by_line):
-                if number >= start:
-                    yield label_texts(name, number, block if by_line else _list_passages(block), labels)
-    except UnicodeDecodeError:
-        raise DefinitionError.of_file(name, FOREIGN, ALLOWED) from None
+    with opening_text(name, stream, ALLOWED) as lines:
+        for number, block in _walk_blocks(lines, by_line):
+            if number >= start:
+                yield label_texts(name, number, block if by_line else _list_passages(block), labels)
 
 
 def list_noise_languages() -> list[str]:

@@ -253,11 +253,7 @@ def _describe_own(given: str, settings: Settings) -> EmbeddedFile:
 # A run asks several times, and a file of gigabytes takes seconds to read.
 @lru_cache(maxsize=16)
 def _read_file(path: Path, _mtime_ns: int, _size: int) -> tuple[str, bool]:
-    """The digest of a GGUF file, and whether it has a chat template.
-
-    Raises:
-        ModelNotFoundError: it cannot be read, or is of another kind.
-    """
+    """Return the digest of a GGUF file, and whether it has a chat template."""
     try:
         with path.open("rb") as stream:
             head = stream.read(HEAD_BYTES)

@@ -78,11 +78,7 @@ class NewSample(Body):
     @field_validator("content_sha256")
     @classmethod
     def check_digest(cls, digest: str | None, info: ValidationInfo) -> str | None:
-        """Accepts the digest of the text alone.
-
-        Raises:
-            PydanticCustomError: it is another text's.
-        """
+        """Refuse the digest of another text."""
         if digest is not None and "text" in info.data and digest != digest_text(info.data["text"]):
             raise PydanticCustomError("other_digest", "This is not the SHA-256 of the UTF-8 text")
         return digest
@@ -225,12 +221,7 @@ def _refuse_crowd(handle: str) -> ApiError:
 
 
 def _check_model(settings: Settings, handle: str, wanted: Sequence[NewSample]) -> list[Seed]:
-    """The samples with their traits by keys, once the model can take them.
-
-    Raises:
-        NoTraitsError, DefinitionError: the model's definition does not permit it.
-        ApiError, SampleConflictError: a trait that the model has not; a text that has another quality already.
-    """
+    """Check that the model can take the samples, and return them with the keys of their traits."""
     outline = load_outline(settings.models_uri, handle)
     check_traits(outline)
     keys = index_traits(outline)
@@ -247,12 +238,7 @@ def _check_model(settings: Settings, handle: str, wanted: Sequence[NewSample]) -
 
 
 def _find_sample(settings: Settings, handle: str, sample_id: int) -> list[Place]:
-    """The places of a sample that may go.
-
-    Raises:
-        ApiError: 404, there is none; 409, an author wrote it.
-        DefinitionError: a file of the model has mistakes.
-    """
+    """Return the places of a sample, or refuse with 404 if there is none and 409 if an author wrote it."""
     places = find_in_model(settings.models_uri, settings.samples_uri, handle, [sample_id])
     details = {"sample_id": sample_id}
     if own := [place.where for place in places if place.standing == "authored" and not place.is_added]:
