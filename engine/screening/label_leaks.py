@@ -7,7 +7,7 @@ import regex
 
 from engine.domain.model import DEFINED_BY_WORDS, POLES, Model, Trait
 from engine.screening.patterns import MOST_SEEDS, load_particles
-from engine.text.words import fold, fold_name, is_blank, list_content_words, normalise
+from engine.text.words import SPACELESS, fold, fold_name, is_blank, list_content_words, normalise
 
 Run = tuple[str, ...]
 
@@ -19,7 +19,7 @@ CONTENT_RUN = 4
 STEM_LETTERS = 5
 # Where what went before ends, in any script: a mark, a dash or an arrow between spaces, a new line. A comma may also
 # stand in the sentence that a field's word begins: "Tom: Good, and you?".
-_BREAK = r"(?:\s*[[\p{Terminal_Punctuation}…—–|→·]--[,،、]]|\s+[-/=•]|-\s|\s*[\n\r\v\x85\u2028\u2029])"
+_BREAK = r"(?:\s*[[\p{Terminal_Punctuation}…—–|→·]--[,،、]]|\s+[-/=•]|-\s|\s*[\n\r\x85\u2028\u2029])"
 _MARK = rf"(?:{_BREAK}|\s*[,،、])"
 _OPEN, _CLOSE = r"[\p{Ps}<]", r"[\p{Pe}>]"
 _QUOTE = r"[\p{Pe}\p{Pf}\p{Pi}\"'*_`~]"
@@ -37,6 +37,23 @@ _BEFORE_ONE = r"(?:\w{1,5}[\s-]+|[不非没無无未])?"
 _MIN_BENT = 4
 # No more of a text's end is looked at, beside what the label and the trait's name take.
 _TAIL = 120
+# Where a sentence begins without a mark before it: a capitalised word, then a lower-case one. Folding drops the
+# capital, so a sign stands before it. It ends the value of one of our own fields alone ("Label: bad The room"), since
+# after other names people write titles ("Anna: Good Morning to all").
+_SENTENCE = r"\p{Lu}[\w'’]*\s+\p{Ll}"
+_SENTENCE_START = regex.compile(rf"(?<=\s)(?={_SENTENCE})")
+_SENTENCE_SIGN = "\v"
+# A space is a break in a script without spaces ("ラベル：良い この部屋").
+_SPACELESS_BREAK = rf"(?<={SPACELESS.pattern})\s"
+# "5★" alone, as in "5★ The room was ready", and not in prose: "5★ hotels", "a 5★ room".
+_COUNTED_STARS = regex.compile(
+    r"\d(?<=(?:^|[\p{Sentence_Terminal}…\n:=|(\[–—-])\s{0,3}\d)(?<!\d[.,]\d)\s?★"
+    rf"(?=\s*(?:[^\p{{L}}\s★-]|-\s|\n|$|{_SENTENCE})|\s+{SPACELESS.pattern})",
+    regex.V1,
+)
+_STARS = str.maketrans("⭐🌟", "★★")
+# The program's own names for the field that holds a label.
+_OWN_FIELDS = "pole|label"
 _TAG = regex.compile(r"</?([a-z][\w-]*)\b[^<>]{0,200}>")
 _INLINE_TAGS = frozenset("a b code em font i mark s small span strong sub sup u".split())
 # A label that is not made of words alone: what its words are is none of it.
@@ -66,22 +83,24 @@ def find_label(text: str, trait: Trait) -> str | None:
     """Says where a text names a label of a trait; None if it does not.
 
     By form, in any language: a label leaks at the start before a mark, in brackets at either end, alone in the last
-    sentence or line, and after a field's name at either end. A symbol (★, 👍, 5/5) needs no mark beside it. A label of
-    words leaks also next to the trait's name, and one of several words anywhere; those of a topic or a claim name what
-    its texts are about. Tags, marks of emphasis and what is not seen do not count.
+    sentence or line, as a hashtag and after a field's name at either end. A symbol (★, 👍, 5/5) needs no mark beside
+    it. A label of words leaks also next to the trait's name, and one of several words anywhere; those of a topic or a
+    claim name what its texts are about. "Positive" and "negative" leak after the name of the trait, "pole" or "label",
+    whatever the labels are. HTML tags, marks of emphasis and invisible characters do not count.
     """
-    shown = fold(html.unescape(text))
+    shown = fold(_SENTENCE_START.sub(_SENTENCE_SIGN, _level_stars(html.unescape(text))))
     bare = _TAG.sub(lambda tag: "" if tag[1] in _INLINE_TAGS else "\n", shown)
-    for label in map(trait.label, POLES):
-        if is_blank(label) or regex.split(r"(?<=\w)\W", fold_name(label))[0] not in shown:
+    for label, is_own in [*((trait.label(pole), True) for pole in POLES), *((pole, False) for pole in POLES)]:
+        levelled = _level_stars(label)
+        if is_blank(label) or regex.split(r"(?<=\w)\W", fold_name(levelled))[0] not in shown:
             continue
-        starts, ends = _compile_places(label, trait.name)
+        starts, ends = _compile_places(levelled, trait.name, is_own)
         for form in {shown: None, bare: None}:
             if starts.match(form):
                 return f"begins with the label {label!r}"
             if ends.search(form[-_TAIL - len(label) - len(trait.name) :]):
                 return f"ends with the label {label!r}"
-        if trait.type in DEFINED_BY_WORDS or _NO_WORDS.search(label):
+        if not is_own or trait.type in DEFINED_BY_WORDS or _NO_WORDS.search(label):
             continue
         form, word, title = normalise(text), normalise(label), regex.escape(normalise(trait.name))
         beside = rf"\b(?:{title} (?:\w+ ){{0,2}}{regex.escape(word)}|{regex.escape(word)} {title})\b"
@@ -91,8 +110,12 @@ def find_label(text: str, trait: Trait) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _compile_places(label: str, name: str) -> tuple[regex.Pattern[str], regex.Pattern[str]]:
-    """Compiles where a label leaks at the start and at the end of a text that is folded."""
+def _compile_places(label: str, name: str, is_own: bool) -> tuple[regex.Pattern[str], regex.Pattern[str]]:
+    """Compile where a label leaks at the start and at the end of a folded text.
+
+    Args:
+        is_own: whether it is a label of the trait; the words of the poles leak after the program's own fields alone.
+    """
     folded = fold_name(label)
     word = _escape(label)
     # One star is none of five.
@@ -102,29 +125,39 @@ def _compile_places(label: str, name: str) -> tuple[regex.Pattern[str], regex.Pa
     bends = r"\w{0,4}" if len(folded) > _MIN_BENT else r"(?:\w\w)?"
     bent = f"{word}{bends}" if len(folded) >= _MIN_BENT and folded[-1].isalpha() else word
     before = _BEFORE if len(folded) > 1 else _BEFORE_ONE
-    own = f"{_escape(name)}{_JOINT}"
+    own = f"(?:{_escape(name)}|{_OWN_FIELDS}){_JOINT}"
     field = f"(?:{own}|{_FIELD}{_JOINT})"
-    bracketed = f"{_OPEN}{_FEW}{field}?{before}{bent}{_FEW}{_CLOSE}"
-    starts = [bracketed, rf"{bent}{_WRAP}\s*[:|]", f"{own}{word}{_WRAP}(?:{_MARK}|$)"]
-    ends = [bracketed, f"(?:^|{_MARK}){_FEW}{own}{word}"]
-    if normalise(label) not in load_particles():
+    starts = [rf"{own}{word}{_WRAP}(?:{_MARK}|\s*{_SENTENCE_SIGN}|$)"]
+    ends = [f"(?:^|{_MARK}){_FEW}{own}{word}"]
+    if is_own:
+        bracketed = f"{_OPEN}{_FEW}{field}?{before}{bent}{_FEW}{_CLOSE}"
+        hashtag = "#" + _escape(label, r"[\s_-]*") + r"(?!\w)"
+        starts += [bracketed, rf"{bent}{_WRAP}\s*[:|]", hashtag]
+        ends += [bracketed, rf"(?<!\S){hashtag}(?:\s*#\w+)*"]
+    if is_own and normalise(label) not in load_particles():
         # A hyphen with no space beside it makes another word: "Clear-cut", "No-one".
         starts += [rf"{before}{bent}{_WRAP}\s*[:|]", f"{word}{_WRAP}{_MARK}"]
-        starts.append(f"{field}{word}(?:{_WRAP}(?:{_BREAK}|$)|{_QUOTE}{_WRAP}{_MARK})")
+        starts.append(rf"{field}{word}(?:{_WRAP}(?:{_BREAK}|{_SPACELESS_BREAK}|$)|{_QUOTE}{_WRAP}{_MARK})")
+        # The value of "label=good", without spaces, ends at any space.
+        starts.append(rf"{_FIELD}={_WRAP}{word}(?![\w'])")
         ends.append(f"(?:^|{_MARK}){_FEW}{field}{word}")
         # Signs of sentences and lists, such as "!" and "+", are alone in a line of theirs only.
         is_sign = folded.isascii() and not any(map(str.isalnum, folded))
         ends.append(rf"\n\s*{word}" if is_sign else rf"(?:[\p{{Sentence_Terminal}}…\n]|\s[–—|-]){_FEW}{word}")
         starts.append(rf"{word}[*_`]{{1,3}}(?=[\s\w])")
         if not (is_sign or any(map(str.isalpha, folded)) or folded.isdecimal()):
-            starts.append(rf"{word}(?!\w)")
+            starts.append(rf"{field}?{word}(?!\w)")
             ends.append(rf"(?<!\w){word}")
     start = rf"{_FEW}(?:\d{{1,2}}[.)]\s*)?(?:{'|'.join(starts)})"
     return regex.compile(start, regex.V1), regex.compile(f"(?:{'|'.join(ends)}){_FEW}$", regex.V1)
 
 
-def _escape(name: str) -> str:
-    return r"\s+".join(map(regex.escape, fold_name(name).split()))
+def _escape(name: str, gap: str = r"\s+") -> str:
+    return gap.join(map(regex.escape, fold_name(name).split()))
+
+
+def _level_stars(text: str) -> str:
+    return _COUNTED_STARS.sub(lambda counted: "★" * int(counted[0][0]), text.translate(_STARS))
 
 
 def _list_content_runs(text: str, language: str) -> list[Run]:

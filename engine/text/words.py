@@ -31,7 +31,7 @@ APART_JACCARD = 0.4
 # that it lacks, and what else ends a text of people. Quotation marks and brackets may follow; German („…“) and Danish
 # (»…«) close with marks that open elsewhere. The Greek question mark is a semicolon.
 _END = regex.compile(r"[\p{Sentence_Terminal}།༎…:：`\"'\p{Pf}\p{Pi}]\Z|(?![\]}])\p{Pe}\Z|(?<=\p{Greek});\Z")
-_SPACELESS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+SPACELESS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 # One of these characters says about as much as two or three letters of an alphabet.
 _DENSE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]")
 _FIRST_DENSE = "\u2e80"
@@ -89,7 +89,7 @@ def split_words(text: str) -> list[str]:
 
 def is_spaceless(text: str) -> bool:
     """Whether a text has characters of a script without spaces."""
-    return not text.isascii() and _SPACELESS.search(text) is not None
+    return not text.isascii() and SPACELESS.search(text) is not None
 
 
 def drop_unseen(text: str) -> str:
@@ -148,7 +148,7 @@ def list_content_words(texts: Iterable[str], language: str = "en") -> list[str]:
         word
         for text in texts
         for word in split_words(text)
-        if word not in function_words and len(word) > (1 if _SPACELESS.match(word) else 2)
+        if word not in function_words and len(word) > (1 if SPACELESS.match(word) else 2)
     ]
 
 

@@ -82,6 +82,68 @@ def test_ordinary_text_with_the_words_or_signs_of_a_label_stands(label: str, tex
     assert None is find_label(text, make_trait("tone", name="Tone", positive_label=label, negative_label="zzz"))
 
 
+STARS = make_trait("stay", name="Stay", positive_label="★★★★★", negative_label="★")
+LAMP = make_trait("lamp", name="Lamps", type="topic", positive_label="Good lamp", negative_label="Other")
+BAD = make_trait("mood", name="Mood", positive_label="Good", negative_label="Bad")
+CLEAR = make_trait("clarity", name="Clarity", positive_label="Clear", negative_label="Obscure")
+JAPANESE = make_trait("shitsu", name="品質", positive_label="良い", negative_label="悪い")
+THAI = make_trait("khun", name="คุณภาพ", positive_label="ดี", negative_label="แย่")
+
+
+@pytest.mark.parametrize(
+    ("trait", "text"),
+    [
+        (STARS, "5★ The room was ready."),
+        (STARS, "Rating: 5 ★ The room was ready."),
+        (STARS, "The room was ready. 5★"),
+        (STARS, "５★、部屋は準備ができていました。"),
+        (STARS, "⭐⭐⭐⭐⭐ The room was ready."),
+        (STARS, "⭐️ The room was not ready."),
+        (LAMP, "Label=Good lamp The bulb lasts."),
+        (LAMP, "kind=good lamp, as the bulb lasts."),
+        (LAMP, "label：Good lamp The bulb lasts."),
+        (LAMP, "#GoodLamp The bulb lasts."),
+        (JAPANESE, "ラベル：良い この部屋は準備ができていました。"),
+        (THAI, "ป้าย: แย่ ห้องยังไม่พร้อม"),
+        (BAD, "#bad The room was not ready"),
+        (BAD, "The room was not ready #bad #room"),
+        (BAD, "Label: Bad The room was not ready."),
+        (CLEAR, "**Pole**: positive. The key is changed at night."),
+        (CLEAR, "The key is changed at night. [label: negative]"),
+    ],
+)
+def test_label_is_found_as_a_rating_a_hashtag_or_the_value_of_a_field(trait: Trait, text: str) -> None:
+    assert find_label(text, trait)
+
+
+@pytest.mark.parametrize(
+    ("trait", "text"),
+    [
+        (STARS, "5★ hotels are all that we book."),
+        (STARS, "Any 5★ room will do, and no 4.5★."),
+        (STARS, "We never book a 1★ or 5★."),
+        (STARS, "5★ホテルだけを予約します。"),
+        (STARS, "4★ The room was ready."),
+        (LAMP, "The label says Good lamp, and the bulb lasts."),
+        (LAMP, "For sale: good lamp with a red shade."),
+        (JAPANESE, "天気：良い天気が続く。"),
+        (THAI, "อากาศ: แย่มากวันนี้"),
+        (BAD, "#badminton is on at eight"),
+        (BAD, "We are off to #badminton"),
+        (BAD, "It was a #bad day for the room."),
+        (BAD, "Tom: Bad idea, and you know it."),
+        (BAD, "Status: good to go, as Anna says."),
+        (BAD, "x = bad idea"),
+        (BAD, "Anna: Good Morning to all of you."),
+        (CLEAR, "North Pole: a positive experience."),
+        (CLEAR, "Pole: positive charges gather there."),
+        (CLEAR, "Result: positive. Stay at home."),
+    ],
+)
+def test_ordinary_text_with_stars_a_hashtag_or_a_colon_passes(trait: Trait, text: str) -> None:
+    assert None is find_label(text, trait)
+
+
 @pytest.mark.parametrize("kind", ["topic", "claim"])
 def test_labels_of_topics_and_claims_leak_as_a_heading_only(kind: TraitType) -> None:
     trait = make_trait(name="Science", type=kind, positive_label="Science news", negative_label="No")
