@@ -12,7 +12,7 @@ from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse
 from engine.definitions.sources.own_texts import WALKS
 from engine.domain.model import POLES, Pole
 from engine.text.formatting import capitalise
-from engine.text.words import fold_name, is_blank
+from engine.text.words import fold_look, is_blank
 
 # Where no letter of a name can stand in a key, as in Japanese.
 FALLBACK_KEY = "trait"
@@ -121,8 +121,8 @@ def read_pole(text: str, other: PoleAnswer | None = None) -> PoleAnswer:
     )
     if parse_number(label) is not None:
         raise ValueError(f"{label} would read as a quality. Say in a word or two what stands at this end")
-    if other and fold_name(label) == fold_name(other.label):
-        raise ValueError(f"{other.label!r} is the other end already")
+    if other and fold_look(label) == fold_look(other.label):
+        raise ValueError(f"{other.label!r} is the other end already, and looks the same. Name this end in other words")
     return PoleAnswer(label, paraphrase)
 
 

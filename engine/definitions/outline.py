@@ -1,17 +1,18 @@
 """Builds a model's outline: what ``model.yaml`` says, before any of the files that hold its samples is read."""
 
 import posixpath
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from engine.definitions.mistakes import Findings, format_value
+from engine.definitions.mistakes import Findings, format_names, format_value
 from engine.definitions.scenario_packs import list_pack_names
 from engine.definitions.schema import ModelEntry, ScenariosEntry, TraitEntry
 from engine.definitions.sources.entries import Source, make_sources
 from engine.definitions.sources.labelled_lines import CONTENT, SOURCE_URL, parse_number
 from engine.domain.model import Brief, Length, Model, OwnScenarios, Question, Trait
 from engine.errors import Problem
-from engine.text.words import fold_name
+from engine.text.words import fold, fold_look, fold_name
 
 # Read after all sources, without an entry in `sources`: what `exemplars add` writes, and what is added over HTTP.
 LABELLED_FILE, ADDED_FILE = "labelled.jsonl", "added.jsonl"
@@ -101,9 +102,12 @@ def _make_traits(entry: ModelEntry, findings: Findings) -> dict[str, Trait]:
             if parse_number(label) not in (None, quality):
                 allowed = f"a label in words, since a number reads as a quality, which is {quality:g} here"
                 findings.add(("traits", index, field_name), format_value(label), allowed)
-        if fold_name(positive) == fold_name(negative):
-            allowed = "a label that differs from positive_label"
-            findings.add(("traits", index, "negative_label"), format_value(negative), allowed)
+        if fold_look(positive) == fold_look(negative):
+            letters = sorted(set(fold(positive)) ^ set(fold(negative)))
+            only = format_names([unicodedata.name(letter, ascii(letter)) for letter in letters])
+            found = f"{format_value(negative)}{f', which differs by {only} alone' if only else ''}"
+            allowed = "a label that a reader can tell from positive_label"
+            findings.add(("traits", index, "negative_label"), found, allowed)
         derived = {"name": name, "positive_label": positive, "negative_label": negative}
         said = item.model_dump(exclude={"kind", *derived}, exclude_none=True)
         traits[item.key] = Trait(**said | derived)

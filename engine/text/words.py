@@ -41,6 +41,12 @@ _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*")
 _BETWEEN = regex.compile(r"[^\w\p{N}\s]|(?<![\w\p{N}])\p{M}+")
 # Characters a word of ICU, in languages without spaces: of the tests' Japanese samples, and of plain Chinese and Thai.
 CHARACTERS_PER_WORD: Mapping[str, float] = {"ja": 1.7, "zh": 1.6, "th": 3.9}
+# Greek and Cyrillic letters that look like Latin ones, small or capital (Unicode's confusables.txt, UTS 39).
+_LOOK_ALIKES = str.maketrans("αβεζηικμνορτυχϲϳавеһіјкмнорсѕтухԁԛԝ", "abezhikmnoptyxcjabehijkmhopcstyxdqw")
+# Accents and signs that make no other name, unlike those of "A+" and "A-", or "1.5" and "15".
+_SLIGHT = regex.compile(
+    r"(?:[\u0300-\u036f\s_\p{Terminal_Punctuation}\p{Quotation_Mark}]|(?<=\w)\p{Pd}(?=\w))(?!(?<=\d.)\d)"
+)
 SHINGLE_LENGTH = 5
 # One word, as five letters are: ICU's words have about two characters in Chinese and Japanese.
 DENSE_SHINGLE_LENGTH = 2
@@ -72,6 +78,12 @@ def fold(text: str) -> str:
 def fold_name(name: str) -> str:
     """Folds a name or a label, with single spaces: two that are the same to a reader have one form."""
     return " ".join(fold(name).split())
+
+
+def fold_look(name: str) -> str:
+    """Fold a name also without accents, spaces and punctuation, and with one form for letters that look alike."""
+    form = _SLIGHT.sub("", unicodedata.normalize("NFD", fold(name))).translate(_LOOK_ALIKES)
+    return form or fold_name(name)
 
 
 def is_blank(text: str) -> bool:

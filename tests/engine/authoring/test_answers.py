@@ -36,6 +36,7 @@ def test_pole_is_a_label_with_what_stands_behind_the_colon() -> None:
         ("\u200b: thanks", "Begin with a word or two"),
         ("x" * 41, "Begin with a word or two"),
         ("Ｗarm\u200b: hugs", "'Warm' is the other end already"),
+        ("W\u0430rm: hugs", "'Warm' is the other end already"),
         ("٣", "٣ would read as a quality"),
     ],
 )

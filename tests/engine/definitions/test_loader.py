@@ -180,6 +180,10 @@ def test_wrong_scenarios_and_sources_are_named(text: str, field: str, allowed: s
         (('key: "--_"',), "0.key"),
         ((f"key: {101 * 'a'}",), "0.key"),
         (("key: a, positive_label: Warm, negative_label: ' WARM '",), "0.negative_label"),
+        (("key: a, positive_label: Clear, negative_label: \u0421lear",), "0.negative_label"),
+        (("key: a, positive_label: \u0421\u041e\u0420, negative_label: Cop",), "0.negative_label"),
+        (("key: a, positive_label: Résumé, negative_label: Ｒesume",), "0.negative_label"),
+        (("key: a, positive_label: Well-known, negative_label: 'Well known.'",), "0.negative_label"),
         (("key: a, name: Warm", "key: b, name: Ｗａｒｍ"), "1.name"),
         (("key: a_b", "key: a-b"), "1.name"),
         (("key: a, negative_label: １",), "0.negative_label"),
@@ -189,6 +193,38 @@ def test_name_key_or_label_that_says_nothing_or_two_things_is_a_mistake(traits: 
     text = "traits:\n" + "".join(f"  - {{type: spectrum, {trait}}}\n" for trait in traits)
 
     assert [f"traits.{field}"] == [problem.field for problem in find_problems(text)]
+
+
+def test_labels_that_look_alike_are_named_with_the_letters_that_differ() -> None:
+    [problem] = find_problems(
+        "traits:\n  - {type: spectrum, key: a, positive_label: Clear, negative_label: \u0421lear}\n"
+    )
+
+    assert (
+        f"{WHERE}:2: traits.0.negative_label: found '\u0421lear', which differs by LATIN SMALL LETTER C, CYRILLIC "
+        "SMALL LETTER ES alone; allowed: a label that a reader can tell from positive_label."
+    ) == str(problem)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("A+", "A-"),
+        ("C", "C#"),
+        ("★★★★★", "★"),
+        ("👍", "👎"),
+        (":)", ":("),
+        ("!", "?"),
+        ("v1.0", "v10"),
+        ("ดี", "ด"),
+        ("はく", "ばく"),
+    ],
+)
+def test_labels_that_differ_by_a_sign_with_a_meaning_are_two(labels: tuple[str, str]) -> None:
+    positive, negative = labels
+    text = f"traits:\n  - {{type: spectrum, key: a, positive_label: '{positive}', negative_label: '{negative}'}}\n"
+
+    assert labels == (parse(text).traits[0].positive_label, parse(text).traits[0].negative_label)
 
 
 FORM = """\
