@@ -140,7 +140,8 @@ def _pack_table(data: ReportData) -> Markup:
                 **_pack_row(row),
                 "detail": data.details.get(row["id"], "") if row["reason"] else "",
                 "lean": data.positions.get(row["id"]),
-                "wrong_side": row["id"] in wrong_side,
+                # A duplicate that was rejected has the id of the text that was kept.
+                "wrong_side": row["id"] in wrong_side and row["reason"] in (None, "surplus"),
             }
             for row in (*data.kept, *data.rejected)
         ],

@@ -181,6 +181,14 @@ def test_every_row_is_in_the_table() -> None:
     assert (None, "cell_failed") == (rows[5]["text"], rows[5]["reason"])
 
 
+def test_text_that_reads_like_the_other_pole_is_counted_once() -> None:
+    """A duplicate that was rejected has the id of the text that was kept; of a failed run all texts are rejected."""
+    twin, failed = make_row(0, reason="duplicate"), make_row(2, reason="surplus")
+    rows = read_rows(render(kept=(make_row(0), make_row(1)), rejected=(twin, failed)))
+
+    assert [(0, None), (2, "surplus")] == [(row["id"], row["reason"]) for row in rows if row["wrong_side"]]
+
+
 def test_every_reason_is_explained_and_they_stand_from_most_to_fewest() -> None:
     page = render(reasons={str(reason): 1 for reason in get_args(Reason)})
     few = render(separations=(), reasons={"refused": 0, "too_long": 2, "surplus": 9})
