@@ -16,7 +16,8 @@ from engine.asking.held_out import restrict_to_pool
 from engine.asking.plan import nest_poles
 from engine.choosing.diversity import measure_variety
 from engine.choosing.rounds import Rounds
-from engine.domain.model import Model, OwnSuite, SynthType
+from engine.definitions.effort import name_higher_effort
+from engine.domain.model import EFFORTS, Model, OwnSuite, SynthType
 from engine.domain.samples import SAMPLE_SCHEMA, Row, RunStamp, make_sample_table
 from engine.domain.verdict import GATE_SUITES, PoleVariety, Verdict
 from engine.report.summary import make_rows
@@ -139,7 +140,11 @@ def run_suite(
     """
     name, remedy = (suite.name, OWN_REMEDY) if isinstance(suite, OwnSuite) else (suite.stem, "")
     try:
-        spec = json.loads(suite.content if isinstance(suite, OwnSuite) else suite.read_text(encoding="utf-8"))
+        if isinstance(suite, OwnSuite):
+            spec = json.loads(suite.content)
+        else:
+            effort = next(iter(frame.get("effort", ())), EFFORTS[-1])
+            spec = json.loads(name_higher_effort(suite.read_text(encoding="utf-8"), effort))
         if not spec["expectations"]:
             raise ValueError("it names no expectations")
         result, unknown = _validate(spec, frame, parameters, result_format)

@@ -13,6 +13,7 @@ from engine.choosing.probe import MIN_AUC as MIN_PROBE_AUC
 from engine.choosing.probe import NO_POLES_ERRORS_ALONE
 from engine.choosing.recheck import Decision, Recheck, decide, make_hints
 from engine.choosing.shortcuts import STRONG_AUC, Shortcut
+from engine.definitions.effort import HIGHER_EFFORT, name_higher_effort
 from engine.domain.model import DEFINED_BY_WORDS, POLES, Pole
 from engine.domain.own_texts import OwnTexts
 from engine.domain.samples import Exemplar, Reason, make_id
@@ -45,7 +46,9 @@ WAYS_BACK = {
 # So many ids stand in a warning; the report has one beside each text.
 NAMED_IDS = 6
 LEARNED_INSTEAD = "A scorer may learn that in place of the trait"
-REPLACE_THEM = "run at effort medium or higher, where such texts are replaced"
+REPLACE_THEM = (
+    f"{HIGHER_EFFORT}give the effort more replacement_rounds (data/effort.yaml), so that such texts are replaced"
+)
 LEVEL_SEEDS = "rewrite the trait's seeds, whose manner the synth model takes over, so that both poles have it alike"
 ADD_SEEDS = "add seeds in which both poles have it alike"
 SAY_IN_BRIEF = "say in the brief's edge_cases that both poles may have it"
@@ -270,7 +273,7 @@ class Rounds:
         seeded = any(self.plan.model.seeds_at(shortcut.trait, pole) for pole in POLES)
         ways = []
         if shortcut.is_in_single_texts and not self.plan.level.replacement_rounds:
-            ways.append(REPLACE_THEM)
+            ways.append(name_higher_effort(REPLACE_THEM, self.plan.level.effort))
         if seeded:
             ways.append(LEVEL_SEEDS)
         elif self._only_clear:

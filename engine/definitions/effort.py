@@ -49,6 +49,7 @@ class _Dial(ClosedEntry):
     levels: dict[Effort, _Level]
 
 
+HIGHER_EFFORT = "run at a higher effort, or "
 # A model that goes on with a document writes less of the kind that was asked for, so that the choice needs more: at
 # eight a pole with the dial's 2.0 two of four sets were less like their seeds than the gate lets pass unwarned, with
 # this none (docs/decisions/010-embedded.md).
@@ -93,6 +94,12 @@ class Level:
 def choose_effort(asked: Effort | None, own: Effort | None) -> Effort:
     """Returns the request's effort, else the model's own, else ``high`` (the platform's contract, section 5)."""
     return asked or own or DEFAULT_EFFORT
+
+
+def name_higher_effort(remedy: str, effort: str) -> str:
+    """Name the effort above a run's where a remedy says "at a higher effort"; without one, leave that remedy out."""
+    higher = EFFORTS[EFFORTS.index(effort) + 1 :]
+    return remedy.replace(HIGHER_EFFORT, f"run at effort {higher[0]} or higher, or " if higher else "")
 
 
 def write_first_look(path: str) -> str:

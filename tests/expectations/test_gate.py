@@ -294,6 +294,21 @@ def test_good_rows_meet_every_expectation(good: Verdict) -> None:
     assert list(SUITES) == list(good.suites)
 
 
+@pytest.mark.parametrize(
+    ("effort", "remedy"),
+    [
+        ("low", ": run at effort medium or higher, or give the effort more replacement_rounds"),
+        ("medium", ": run at effort high or higher, or give the effort more replacement_rounds"),
+        ("max", ": give the effort more replacement_rounds"),
+    ],
+)
+def test_remedy_against_lengths_names_a_higher_effort_or_none(effort: str, remedy: str) -> None:
+    [warning] = check_one("run", lambda frame: lengthen_positives(frame).assign(effort=effort)).warnings
+
+    assert f"A scorer may learn the length in place of the trait{remedy} (data/effort.yaml)" in warning
+    assert warning.endswith("; else add seeds of equal length.")
+
+
 @pytest.mark.parametrize(("suite", "says", "spoil"), CASES, ids=[f"{suite}-{says[:40]}" for suite, says, _ in CASES])
 def test_expectation_fails_the_rows_that_it_is_for(suite: str, says: str, spoil: Spoil) -> None:
     verdict = check_one(suite, spoil)

@@ -28,7 +28,6 @@ from engine.choosing.rounds import (
     LEVEL_SEEDS,
     NAMED_IDS,
     NOT_SHOWN,
-    REPLACE_THEM,
     SAY_IN_BRIEF,
 )
 from engine.choosing.shortcuts import Kind, Shortcut
@@ -193,21 +192,32 @@ def test_rounds_are_spent_on_what_is_named_as_the_effort_has_them(replacement_ro
     assert any("'perhaps' at 'Obscure'" in sentence for sentence in rounds.explain_recheck())
 
 
+MORE_ROUNDS = "give the effort more replacement_rounds (data/effort.yaml), so that such texts are replaced"
+
+
 @pytest.mark.parametrize(
-    ("kind", "seeds", "strict", "replacement_rounds", "advice"),
+    ("kind", "seeds", "strict", "level", "advice"),
     [
-        ("word", (), False, 0, f"{REPLACE_THEM}, or {SAY_IN_BRIEF}."),
+        ("word", (), False, {}, f"run at effort medium or higher, or {MORE_ROUNDS}, or {SAY_IN_BRIEF}."),
+        (
+            "word",
+            (),
+            False,
+            {"effort": "medium"},
+            f"run at effort high or higher, or {MORE_ROUNDS}, or {SAY_IN_BRIEF}.",
+        ),
+        ("word", (), False, {"effort": "max"}, f"{MORE_ROUNDS}, or {SAY_IN_BRIEF}."),
         # No single text carries it.
-        ("punctuation", (), False, 0, f"{SAY_IN_BRIEF}."),
-        ("word", make_seeds(), False, 1, f"{LEVEL_SEEDS}, or {SAY_IN_BRIEF}."),
-        ("word", make_seeds(), True, 0, f"{REPLACE_THEM}, or {LEVEL_SEEDS}. {NOT_SHOWN}"),
-        ("word", (), True, 1, f"{ADD_SEEDS}. {NOT_SHOWN}"),
+        ("punctuation", (), False, {}, f"{SAY_IN_BRIEF}."),
+        ("word", make_seeds(), False, {"replacement_rounds": 1}, f"{LEVEL_SEEDS}, or {SAY_IN_BRIEF}."),
+        ("word", make_seeds(), True, {"effort": "max"}, f"{MORE_ROUNDS}, or {LEVEL_SEEDS}. {NOT_SHOWN}"),
+        ("word", (), True, {"replacement_rounds": 1}, f"{ADD_SEEDS}. {NOT_SHOWN}"),
     ],
 )
 def test_shortcut_is_told_with_what_helps_the_model_and_effort_of_the_run(
-    kind: Kind, seeds: tuple[Seed, ...], strict: bool, replacement_rounds: int, advice: str
+    kind: Kind, seeds: tuple[Seed, ...], strict: bool, level: dict[str, object], advice: str
 ) -> None:
-    plan = make_test_plan(make_model(seeds=seeds), make_level(10, replacement_rounds=replacement_rounds))
+    plan = make_test_plan(make_model(seeds=seeds), make_level(10, **level))
     rounds = make_rounds(plan, only_clear=strict)
     rounds.next_cells()
     rounds.recheck = Recheck(shortcuts=(Shortcut("clarity", kind, "perhaps", "negative", 1.0),))
