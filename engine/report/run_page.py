@@ -24,6 +24,8 @@ MAX_TRAITS = 6
 
 # Backslashes, since one of Prefect's two pages shows character references literally.
 _MARKUP = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>#|&~"})
+# A command in our own messages: code has no markup in it.
+_COMMAND = re.compile(r"(`exemplars [^`|]+`)")
 # What opens a list, a rule or an underline.
 _OPENER = re.compile(r"^(?:(?=[-+=])|(\d{1,9})(?=[.)](?:\s|$)))")
 
@@ -102,8 +104,10 @@ def write_error(handle: str, message: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Puts a text, which may come from a language model, on one line, and escapes all markdown in it."""
-    return _OPENER.sub(r"\1\\", " ".join(text.split()).translate(_MARKUP))
+    """Put a text, which may come from a language model, on one line; escape all markdown in it but our commands."""
+    parts = _COMMAND.split(" ".join(text.split()))
+    parts[::2] = [part.translate(_MARKUP) for part in parts[::2]]
+    return _OPENER.sub(r"\1\\", "".join(parts))
 
 
 def _write_report_step(stored: StoredSet, api_url: str | None) -> str:

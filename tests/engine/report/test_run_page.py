@@ -78,6 +78,8 @@ def test_error_is_told_first_with_its_details_below_and_markup_as_it_is_written(
     assert page.endswith("\n- line 3: \\*no\\*\n- line 4: none")
     assert r"\<img src=x\> \[a\](b) \*c\* too\_short" == escape("<img src=x> [a](b) *c* too_short")
     assert r"\`d\` \| \&lt; \\ \~\~ \#" == escape(r"`d` | &lt; \ ~~ #")
+    assert r"\*; `exemplars detach`, a\_b" == escape("*; `exemplars detach`, a_b")
+    assert r"\``exemplars x_y`\` \`exemplars \| \`" == escape("``exemplars x_y`` `exemplars | `")
 
 
 def test_cost_stands_beside_the_estimate() -> None:
