@@ -19,7 +19,7 @@ NOTHING_ATTACHED = "nothing attached"
 SHOWN_PAIRS = 3
 EXPLANATIONS: Mapping[Reason, str] = {
     "unreadable": "The reply could not be read as an exemplar: it was empty, or not in the form that was asked for.",
-    "wrong_label": "It was asked for at one pole and reads as the other.",
+    "wrong_label": "It was asked for at one pole and found at the other, so it was not kept.",
     "too_short": "It has less than half of the fewest words of its length, or too few for any text.",
     "too_long": "It has more than one and a half times the most words of its length.",
     "truncated": "It breaks off before its end.",
