@@ -68,11 +68,7 @@ def check_model(
     wanted: int | dict[str, dict[str, int]],
     variety: Sequence[PoleVariety],
 ) -> Verdict:
-    """Runs the gate over a run's rows beside a model's samples.
-
-    Args:
-        wanted, variety: as of ``make_parameters``.
-    """
+    """Run the gate over a run's rows and a model's samples; ``wanted`` and ``variety`` as in ``make_parameters``."""
     run, sides = make_sample_table(rows).to_pandas(), make_sides_frame(model, synth_type, rows)
     frames = {RUN_SUITE: run, WHOLE_SUITE: make_whole_frame(restrict_to_pool(model, synth_type), rows)}
     frames |= {} if sides is None else {HELD_OUT_SUITE: sides}
@@ -93,10 +89,8 @@ def check_frames(
     Args:
         frames: by the gate's suite that each is held against: ``run`` has the run's rows with the columns of
             ``samples.parquet``; ``whole`` and, where anything is held out, ``held_out`` are those of ``frames``.
-        parameters: those of ``make_parameters``.
-        own_suites: the author's suites, each of which is held against the run's rows.
-        folder: the folder of the gate's suites.
-        pattern_seconds: of the processor, that the patterns of an author's suite have.
+        own_suites: the author's suites, each of which checks the run's rows.
+        pattern_seconds: the processor time for the patterns of an author's suite.
     """
     outcomes = [run_suite(folder / f"{suite}.json", frame, parameters) for suite, frame in frames.items()]
     for own in own_suites:
@@ -140,11 +134,9 @@ def run_suite(
     """
     name, remedy = (suite.name, OWN_REMEDY) if isinstance(suite, OwnSuite) else (suite.stem, "")
     try:
-        if isinstance(suite, OwnSuite):
-            spec = json.loads(suite.content)
-        else:
-            effort = next(iter(frame.get("effort", ())), EFFORTS[-1])
-            spec = json.loads(name_higher_effort(suite.read_text(encoding="utf-8"), effort))
+        effort = next(iter(frame.get("effort", ())), EFFORTS[-1])
+        content = suite.content if isinstance(suite, OwnSuite) else suite.read_text(encoding="utf-8")
+        spec = json.loads(content if isinstance(suite, OwnSuite) else name_higher_effort(content, effort))
         if not spec["expectations"]:
             raise ValueError("it names no expectations")
         result, unknown = _validate(spec, frame, parameters, result_format)

@@ -13,7 +13,7 @@ from engine.choosing.probe import MIN_AUC as MIN_PROBE_AUC
 from engine.choosing.probe import NO_POLES_ERRORS_ALONE
 from engine.choosing.recheck import Decision, Recheck, decide, make_hints
 from engine.choosing.shortcuts import STRONG_AUC, Shortcut
-from engine.definitions.effort import HIGHER_EFFORT, name_higher_effort
+from engine.definitions.effort import name_higher_effort
 from engine.domain.model import DEFINED_BY_WORDS, POLES, Pole
 from engine.domain.own_texts import OwnTexts
 from engine.domain.samples import Exemplar, Reason, make_id
@@ -46,9 +46,7 @@ WAYS_BACK = {
 # So many ids stand in a warning; the report has one beside each text.
 NAMED_IDS = 6
 LEARNED_INSTEAD = "A scorer may learn that in place of the trait"
-REPLACE_THEM = (
-    f"{HIGHER_EFFORT}give the effort more replacement_rounds (data/effort.yaml), so that such texts are replaced"
-)
+REPLACE_THEM = "run at a higher effort, or give the effort more replacement_rounds (data/effort.yaml)"
 LEVEL_SEEDS = "rewrite the trait's seeds, whose manner the synth model takes over, so that both poles have it alike"
 ADD_SEEDS = "add seeds in which both poles have it alike"
 SAY_IN_BRIEF = "say in the brief's edge_cases that both poles may have it"
@@ -106,9 +104,7 @@ class Rounds:
         return cells
 
     async def embed(self, exemplars: Sequence[Exemplar], run_heavy: RunHeavy) -> None:
-        """Embeds of new exemplars whatever is asked for later: the texts, since the report places rejected ones too; of
-        those that break no rule also the texts without numbers, and the subjects.
-        """
+        """Embed all new texts, which the report places, and texts without numbers and subjects of the accepted ones."""
         if self.plan.language.encoder_has_say:
             written = [item for item in exemplars if item.text]
             standing = [item for item in written if item.is_accepted]
@@ -227,13 +223,7 @@ class Rounds:
         return sentences
 
     def explain_recheck(self, status: str = "attached") -> tuple[str, ...]:
-        """Explains what the recheck found, and what to do: for each trait whose poles are hardly told apart, or
-        that has exemplars on the wrong side, and for each shortcut.
-
-        Args:
-            status: that of the set that has the exemplars.
-        """
-        model = self.plan.model
+        """Explain each finding of the recheck on a set of this status, and what to do about it."""
         sentences = [
             f"{probe.trait}: {len(probe.wrong_side)} of its "
             f"{sum(exemplar.trait == probe.trait for exemplar in self.choice.chosen)} samples "
@@ -243,10 +233,10 @@ class Rounds:
             if probe.wrong_side
         ]
         # The gate itself warns of lengths above this AUC.
-        told = [item for item in self.recheck.shortcuts if not (item.kind == "length" and item.auc > STRONG_AUC)]
         shortcuts = [
-            f"{item.trait}: {item.describe(model.trait(item.trait).label(item.pole))}. {self._advise(item)}"
-            for item in told
+            f"{item.trait}: {item.describe(self.plan.model.trait(item.trait).label(item.pole))}. {self._advise(item)}"
+            for item in self.recheck.shortcuts
+            if not (item.kind == "length" and item.auc > STRONG_AUC)
         ]
         return (*self.warn_of_untold(status).values(), *sentences, *shortcuts)
 
@@ -263,9 +253,8 @@ class Rounds:
         if status == "rejected":
             return what.removesuffix(", and")
         if status == "proposed":
-            return (
-                f"{what} leave out what has the wrong label when you attach: --leave-out {' --leave-out '.join(first)}"
-            )
+            leave_out = " ".join(f"--leave-out {number}" for number in first)
+            return f"{what} leave out what has the wrong label when you attach: {leave_out}"
         return f"{what} take off what has the wrong label: exemplars remove {handle} {' '.join(first)}"
 
     def _advise(self, shortcut: Shortcut) -> str:

@@ -18,9 +18,7 @@ DEFAULT_EFFORT: Effort = "high"
 Size = Literal["small", "medium", "large"]
 Thinking = Literal["none", "low", "medium", "high"]
 Name = Annotated[str, Field(min_length=1)]
-
-
-# A model, or several, of which the first that can be asked is taken.
+# One model or several: the first that can be asked is taken.
 Names = Annotated[tuple[Name, ...], BeforeValidator(as_texts), AfterValidator(check_entries)]
 
 
@@ -49,7 +47,6 @@ class _Dial(ClosedEntry):
     levels: dict[Effort, _Level]
 
 
-HIGHER_EFFORT = "run at a higher effort, or "
 # A model that goes on with a document writes less of the kind that was asked for, so that the choice needs more: at
 # eight a pole with the dial's 2.0 two of four sets were less like their seeds than the gate lets pass unwarned, with
 # this none (docs/decisions/010-embedded.md).
@@ -97,9 +94,9 @@ def choose_effort(asked: Effort | None, own: Effort | None) -> Effort:
 
 
 def name_higher_effort(remedy: str, effort: str) -> str:
-    """Name the effort above a run's where a remedy says "at a higher effort"; without one, leave that remedy out."""
+    """Name the effort above a run's in a remedy that says "at a higher effort", or leave it out if there is none."""
     higher = EFFORTS[EFFORTS.index(effort) + 1 :]
-    return remedy.replace(HIGHER_EFFORT, f"run at effort {higher[0]} or higher, or " if higher else "")
+    return remedy.replace("run at a higher effort, or ", f"run at effort {higher[0]} or higher, or " if higher else "")
 
 
 def write_first_look(path: str) -> str:

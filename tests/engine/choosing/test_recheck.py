@@ -192,7 +192,7 @@ def test_rounds_are_spent_on_what_is_named_as_the_effort_has_them(replacement_ro
     assert any("'perhaps' at 'Obscure'" in sentence for sentence in rounds.explain_recheck())
 
 
-MORE_ROUNDS = "give the effort more replacement_rounds (data/effort.yaml), so that such texts are replaced"
+MORE_ROUNDS = "give the effort more replacement_rounds (data/effort.yaml)"
 
 
 @pytest.mark.parametrize(
