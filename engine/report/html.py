@@ -85,13 +85,8 @@ def render_report(data: ReportData) -> str:
 def _make_environment() -> Environment:
     environment = load_pages(Path(__file__).parent / "templates")
     environment.globals.update(POLES=POLES)
-    environment.filters.update(
-        capitalise=capitalise,
-        count_noun=count_noun,
-        format_cost=format_cost,
-        name_reason=name_reason,
-        name_suite=name_suite,
-    )
+    filters = (capitalise, count_noun, format_cost, name_reason, name_suite)
+    environment.filters.update({function.__name__: function for function in filters})
     return environment
 
 
@@ -137,7 +132,11 @@ def _pack_table(data: ReportData) -> Markup:
         "names": {reason: name_reason(reason) for reason in EXPLANATIONS},
         "rows": [
             {
-                **_pack_row(row),
+                **dict.fromkeys(("subject", "audience", "form", "length"), ""),
+                **json.loads(row["scenario"] or "{}"),
+                **{name: row[name] for name in ("id", "reason", "trait", "pole", "text")},
+                "round": row["attempt"],
+                "words": count_words(row["text"] or ""),
                 "detail": data.details.get(row["id"], "") if row["reason"] else "",
                 "lean": data.positions.get(row["id"]),
                 # A duplicate that was rejected has the id of the text that was kept.
@@ -147,17 +146,3 @@ def _pack_table(data: ReportData) -> Markup:
         ],
     }
     return embed_json(table)
-
-
-def _pack_row(row: Row) -> dict[str, object]:
-    scenario = json.loads(row["scenario"] or "{}")
-    return {
-        "id": row["id"],
-        "reason": row["reason"],
-        "trait": row["trait"],
-        "pole": row["pole"],
-        "text": row["text"],
-        **{name: scenario.get(name, "") for name in ("subject", "audience", "form", "length")},
-        "round": row["attempt"],
-        "words": count_words(row["text"] or ""),
-    }

@@ -52,21 +52,12 @@ EXPLANATIONS: Mapping[Reason, str] = {
 
 _FOR_REPETITION = "the synth model repeats itself, so take a stronger one or a higher temperature (data/effort.yaml)"
 _FOR_STRAYING = "the synth model does not keep to what it is asked for, so take a stronger one (data/effort.yaml)"
-_FOR_UNCLEAR_POLES = (
-    "make the trait's description and its seeds tell the poles apart more clearly, or take a stronger synth model"
-)
-_FOR_MORE_ROUNDS = (
-    "give the effort more top_up_rounds (data/effort.yaml): what was asked is kept and not paid for again"
-)
+_FOR_UNCLEAR_POLES = "make description and seeds tell the poles apart more clearly, or take a stronger synth model"
+_FOR_MORE_ROUNDS = "give the effort more top_up_rounds (data/effort.yaml): kept replies are not paid for again"
 _FOR_UNREAD_VOTES = "most of the judge's votes on them cannot be read, so take another judge (EXEMPLARS_JUDGE_MODEL)"
 
-_FOR_OWN = (
-    "say it in the brief of model.yaml (failure_modes), or change the {}: no text that has come is asked for again"
-)
-_FOR_OWN_PLAIN = (
-    "change the {}, or take a chat model, since this one is not shown the brief: no text that has come is asked for "
-    "again"
-)
+_FOR_OWN = "say it in the brief of model.yaml (failure_modes), or change the {}: no reply is asked for twice"
+_FOR_OWN_PLAIN = "change the {}, or take a chat model: this one is not shown the brief. No reply is asked for twice"
 _FOR_UNANSWERED = "take a judge that answers it (EXEMPLARS_JUDGE_MODEL)"
 
 _SEE_GATE = "see the gate's results in the report, and fix the samples or the suite that they name"
@@ -124,11 +115,8 @@ def state_headline(attached: int, warnings: Sequence[str], synth_type: str, prop
     Where nothing tells the poles of a trait apart, that stands in the place of the advice.
 
     Args:
-        attached: how many exemplars are attached; 0 for a run that attached nothing.
-        warnings: those on them.
-        proposed: whether they wait for a person's decision, and are not attached as yet.
-        synth_type: what ``enrich`` makes is never attached (the platform's contract, section 4), so it is called
-            otherwise.
+        synth_type: what ``enrich`` makes is never attached, but set aside (the platform's contract, section 4).
+        proposed: whether the exemplars wait for a person's decision.
     """
     if proposed:
         found = f", with {count_noun(len(warnings), 'warning')}" if warnings else ""
@@ -188,26 +176,16 @@ def count_others(choice: Choice) -> str:
 
 
 def pick_pairs(rows: Iterable[Mapping[str, Any]], trait: str) -> list[Mapping[Pole, str]]:
-    """Picks the first texts of a trait, one of each pole side by side.
-
-    Args:
-        rows: with ``trait``, ``pole`` and ``text``.
-    """
-    texts: dict[Pole, list[str]] = {pole: [] for pole in POLES}
-    for row in rows:
-        if row["trait"] == trait:
-            texts[row["pole"]].append(row["text"])
-    pairs: list[Mapping[Pole, str]] = [
-        {"positive": positive, "negative": negative}
-        for positive, negative in zip(texts["positive"], texts["negative"], strict=False)
-    ]
+    """Pick the first texts of a trait, one of each pole side by side."""
+    own = [row for row in rows if row["trait"] == trait]
+    texts = ([row["text"] for row in own if row["pole"] == pole] for pole in POLES)
+    pairs: list[Mapping[Pole, str]] = [dict(zip(POLES, pair, strict=True)) for pair in zip(*texts, strict=False)]
     return pairs[:SHOWN_PAIRS]
 
 
 def mark_rejected(row: Row) -> Row:
-    """The row with its reason below its text."""
-    marked: Row = {**row, "text": f"{row['text']}\n[{name_reason(row['reason'] or '')}]"}
-    return marked
+    """Return the row with its reason below its text."""
+    return row | {"text": f"{row['text']}\n[{name_reason(row['reason'] or '')}]"}
 
 
 def name_suite(suite: str) -> str:

@@ -37,23 +37,17 @@ _BEFORE_ONE = r"(?:\w{1,5}[\s-]+|[不非没無无未])?"
 _MIN_BENT = 4
 # No more of a text's end is looked at, beside what the label and the trait's name take.
 _TAIL = 120
-# Where a sentence begins without a mark before it: a capitalised word, then a lower-case one. Folding drops the
-# capital, so a sign stands before it. It ends the value of one of our own fields alone ("Label: bad The room"), since
-# after other names people write titles ("Anna: Good Morning to all").
+# A sentence without a mark before it begins with a capitalised word, then a lower-case one; a sign outlasts folding.
+# It ends the value of our own fields alone ("Label: bad The room"): other names have titles ("Anna: Good Morning to").
 _SENTENCE = r"\p{Lu}[\w'’]*\s+\p{Ll}"
 _SENTENCE_START = regex.compile(rf"(?<=\s)(?={_SENTENCE})")
 _SENTENCE_SIGN = "\v"
-# A space is a break in a script without spaces ("ラベル：良い この部屋").
-_SPACELESS_BREAK = rf"(?<={SPACELESS.pattern})\s"
 # "5★" alone, as in "5★ The room was ready", and not in prose: "5★ hotels", "a 5★ room".
 _COUNTED_STARS = regex.compile(
     r"\d(?<=(?:^|[\p{Sentence_Terminal}…\n:=|(\[–—-])\s{0,3}\d)(?<!\d[.,]\d)\s?★"
     rf"(?=\s*(?:[^\p{{L}}\s★-]|-\s|\n|$|{_SENTENCE})|\s+{SPACELESS.pattern})",
     regex.V1,
 )
-_STARS = str.maketrans("⭐🌟", "★★")
-# The program's own names for the field that holds a label.
-_OWN_FIELDS = "pole|label"
 _TAG = regex.compile(r"</?([a-z][\w-]*)\b[^<>]{0,200}>")
 _INLINE_TAGS = frozenset("a b code em font i mark s small span strong sub sup u".split())
 # A label that is not made of words alone: what its words are is none of it.
@@ -80,13 +74,13 @@ def find_own_words(text: str, own_words: frozenset[Run], language: str) -> str |
 
 
 def find_label(text: str, trait: Trait) -> str | None:
-    """Says where a text names a label of a trait; None if it does not.
+    """Say where a text names a label of a trait; None if it does not.
 
     By form, in any language: a label leaks at the start before a mark, in brackets at either end, alone in the last
     sentence or line, as a hashtag and after a field's name at either end. A symbol (★, 👍, 5/5) needs no mark beside
-    it. A label of words leaks also next to the trait's name, and one of several words anywhere; those of a topic or a
-    claim name what its texts are about. "Positive" and "negative" leak after the name of the trait, "pole" or "label",
-    whatever the labels are. HTML tags, marks of emphasis and invisible characters do not count.
+    it. A label of words leaks also next to the trait's name, and one of several words anywhere, except those of topics
+    and claims. "Positive" and "negative" leak as values of the fields "pole", "label" and the trait's name. HTML tags,
+    emphasis and invisible characters do not count.
     """
     shown = fold(_SENTENCE_START.sub(_SENTENCE_SIGN, _level_stars(html.unescape(text))))
     bare = _TAG.sub(lambda tag: "" if tag[1] in _INLINE_TAGS else "\n", shown)
@@ -111,11 +105,7 @@ def find_label(text: str, trait: Trait) -> str | None:
 
 @lru_cache(maxsize=256)
 def _compile_places(label: str, name: str, is_own: bool) -> tuple[regex.Pattern[str], regex.Pattern[str]]:
-    """Compile where a label leaks at the start and at the end of a folded text.
-
-    Args:
-        is_own: whether it is a label of the trait; the words of the poles leak after the program's own fields alone.
-    """
+    """Compile where a label of the trait, or else the word for a pole, leaks at both ends of a folded text."""
     folded = fold_name(label)
     word = _escape(label)
     # One star is none of five.
@@ -125,7 +115,7 @@ def _compile_places(label: str, name: str, is_own: bool) -> tuple[regex.Pattern[
     bends = r"\w{0,4}" if len(folded) > _MIN_BENT else r"(?:\w\w)?"
     bent = f"{word}{bends}" if len(folded) >= _MIN_BENT and folded[-1].isalpha() else word
     before = _BEFORE if len(folded) > 1 else _BEFORE_ONE
-    own = f"(?:{_escape(name)}|{_OWN_FIELDS}){_JOINT}"
+    own = f"(?:{_escape(name)}|pole|label){_JOINT}"
     field = f"(?:{own}|{_FIELD}{_JOINT})"
     starts = [rf"{own}{word}{_WRAP}(?:{_MARK}|\s*{_SENTENCE_SIGN}|$)"]
     ends = [f"(?:^|{_MARK}){_FEW}{own}{word}"]
@@ -137,9 +127,9 @@ def _compile_places(label: str, name: str, is_own: bool) -> tuple[regex.Pattern[
     if is_own and normalise(label) not in load_particles():
         # A hyphen with no space beside it makes another word: "Clear-cut", "No-one".
         starts += [rf"{before}{bent}{_WRAP}\s*[:|]", f"{word}{_WRAP}{_MARK}"]
-        starts.append(rf"{field}{word}(?:{_WRAP}(?:{_BREAK}|{_SPACELESS_BREAK}|$)|{_QUOTE}{_WRAP}{_MARK})")
-        # The value of "label=good", without spaces, ends at any space.
-        starts.append(rf"{_FIELD}={_WRAP}{word}(?![\w'])")
+        # A space ends the value of "label=good", and any in a script without spaces: "ラベル：良い この部屋".
+        ending = rf"{_WRAP}(?:{_BREAK}|(?<={SPACELESS.pattern})\s|$)|{_QUOTE}{_WRAP}{_MARK}"
+        starts += [f"{field}{word}(?:{ending})", rf"{_FIELD}={_WRAP}{word}(?![\w'])"]
         ends.append(f"(?:^|{_MARK}){_FEW}{field}{word}")
         # Signs of sentences and lists, such as "!" and "+", are alone in a line of theirs only.
         is_sign = folded.isascii() and not any(map(str.isalnum, folded))
@@ -157,7 +147,7 @@ def _escape(name: str, gap: str = r"\s+") -> str:
 
 
 def _level_stars(text: str) -> str:
-    return _COUNTED_STARS.sub(lambda counted: "★" * int(counted[0][0]), text.translate(_STARS))
+    return _COUNTED_STARS.sub(lambda counted: "★" * int(counted[0][0]), text.replace("⭐", "★").replace("🌟", "★"))
 
 
 def _list_content_runs(text: str, language: str) -> list[Run]:

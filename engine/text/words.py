@@ -44,9 +44,7 @@ CHARACTERS_PER_WORD: Mapping[str, float] = {"ja": 1.7, "zh": 1.6, "th": 3.9}
 # Greek and Cyrillic letters that look like Latin ones, small or capital (Unicode's confusables.txt, UTS 39).
 _LOOK_ALIKES = str.maketrans("αβεζηικμνορτυχϲϳавеһіјкмнорсѕтухԁԛԝ", "abezhikmnoptyxcjabehijkmhopcstyxdqw")
 # Accents and signs that make no other name, unlike those of "A+" and "A-", or "1.5" and "15".
-_SLIGHT = regex.compile(
-    r"(?:[\u0300-\u036f\s_\p{Terminal_Punctuation}\p{Quotation_Mark}]|(?<=\w)\p{Pd}(?=\w))(?!(?<=\d.)\d)"
-)
+_SLIGHT = regex.compile(r"(?:[\u0300-\u036f\s_\p{Term}\p{QMark}]|(?<=\w)\p{Pd}(?=\w))(?!(?<=\d.)\d)")
 SHINGLE_LENGTH = 5
 # One word, as five letters are: ICU's words have about two characters in Chinese and Japanese.
 DENSE_SHINGLE_LENGTH = 2
