@@ -6,11 +6,14 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+# Great Expectations imports it. While it is half loaded, SQLAlchemy's `bindparam` raises on every thread.
+import sqlalchemy.orm  # noqa: F401
 
 from engine.asking.held_out import restrict_to_pool
 from engine.asking.plan import nest_poles
@@ -36,18 +39,9 @@ OWN_REMEDY = (
 _PER_THREAD = threading.local()
 
 
-def begin_import() -> None:
-    """Imports Great Expectations on a thread of the process that calls this."""
-    threading.Thread(target=import_gx, name="great-expectations", daemon=True).start()
-
-
 def prepare_gate(rounds: Rounds, stamp: RunStamp, model: Model) -> Callable[[], Verdict]:
-    """Prepares the gate's check of the run's rows and of everything in the store; calling the result runs it, here or
-    in another process.
-
-    Args:
-        model: the model with the samples that are attached and held out now, which may be more than when the run was
-            planned.
+    """Prepares the gate's check of the run's rows and of all in the store; calling the result runs it, here
+    or in another process. ``model`` has the samples that are attached and held out now, not when the run was planned.
     """
     return partial(
         check_model,
@@ -108,7 +102,6 @@ def make_parameters(
     """Makes the parameters that suites may name as ``{"$PARAMETER": name}``.
 
     Args:
-        traits: the keys of the traits that have a quota.
         wanted: the quota of each trait and pole, or the quotas by trait and pole.
         variety: the diversity figures of the run's rows, for every trait and pole.
     """
@@ -191,10 +184,11 @@ def _find_batches(gx: Any) -> Any:
     return _PER_THREAD.batches
 
 
+@cache
 def import_gx() -> Any:
     """Imports Great Expectations and registers our expectations; in a function, since it takes 1.7 CPU-seconds.
 
-    What no suite of ours uses is left for later: it takes .8 CPU-seconds and 80 MB more.
+    Modules that no suite of ours uses are left for later: they take .8 CPU-seconds and 80 MB more.
     """
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     logging.getLogger("great_expectations").setLevel(logging.WARNING)

@@ -152,7 +152,6 @@ async def make_samples(
         rounds = await call(plan, settings, job, models.gateway, run_heavy)
         await batching.take_over(rounds.plan.plan_id, resources.client)
         expected = await estimate(settings, rounds, models, progress)
-        resources.import_ahead()
         if wanted.batch == "all" and models.voting_judge:
             models.voting_judge.ask_ahead = batching.queue_votes
         await run_rounds(rounds, models, progress, expected, resources, batching.queue_cells)

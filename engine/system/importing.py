@@ -32,7 +32,8 @@ def importing() -> Iterator[None]:
 def importing_when_used(*names: str) -> Iterator[None]:
     """Has modules that are imported in the block be loaded when something of them is used, which may be never.
 
-    ``importlib.util.LazyLoader`` loads them at the second ``import``, which reads the module's ``__spec__``.
+    Meanwhile no other thread may import: it would get the stand-ins. ``importlib.util.LazyLoader`` loads modules at the
+    second ``import``, which reads their ``__spec__``.
     """
     later = {name: _Later(name) for name in names if name not in sys.modules}
     sys.modules.update(later)

@@ -65,9 +65,10 @@ class WorkerProcess:
     async def run(self, work: Callable[[], Result]) -> Result:
         """Returns or raises what the work does, any callable without arguments that can be pickled, like its outcome.
 
-        If the process dies, the work is done in this process, and the next call starts a new one.
+        If the process dies, the work is done in this process, and the next call starts a new one. It is done on the
+        event loop's thread, since it may import what code of other threads must not meet half loaded.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
+        return (await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work))()
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +79,8 @@ class WorkerProcess:
         self._kill()
         self._thread.shutdown(wait=False)
 
-    def _run(self, work: Callable[[], Result]) -> Result:
+    def _run(self, work: Callable[[], Result]) -> Callable[[], Result]:
+        """Returns what gives the work's result: the work itself if the process died."""
         try:
             self._child = self._child or (None if self._closed else _start())
             # Looked at once more: what is closed from here on has a child to kill.
@@ -95,11 +97,10 @@ class WorkerProcess:
                 "The worker process failed, perhaps because memory ran out. Its work is done in this process: "
                 f"{str(error) or 'it has ended'}"
             )
-            return work()
+            return work
         if not succeeded:
             raise result
-        returned: Result = result
-        return returned
+        return lambda: result
 
     def _kill(self) -> None:
         if (child := self._child) is not None:

@@ -5,13 +5,13 @@ anew takes 240 MB and 2 to 4 CPU seconds more (docs/decisions/001-runs.md).
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 from engine.system.concurrency import holding
 from engine.system.importing import importing
-from engine.system.worker_process import RunHeavy, WorkerProcess, fork_worker
+from engine.system.worker_process import Result, RunHeavy, WorkerProcess, fork_worker, run_here
 
 LOGGER = logging.getLogger("exemplars.runs")
 # What does the heavy work of this process's runs; None where nobody has said so.
@@ -41,14 +41,26 @@ def forking_worker() -> Iterator[None]:
 
 
 def prepare_worker() -> None:
-    """Loads what takes seconds: the encoder and the packs, with which planning begins, and on a thread Great
-    Expectations, which the gate at the end waits for.
+    """Loads the encoder and the packs, with which planning begins, then Great Expectations for the gate.
+
+    All on the worker's only thread: while another one imports, a work could meet modules that are half loaded.
     """
     from engine.asking.fields import index_packs
     from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
     from engine.text.embedding import encode
-    from expectations.gate import begin_import
+    from expectations.gate import import_gx
 
     encode([])
     index_packs(load_packs(SCENARIOS_FOLDER))
-    begin_import()
+    import_gx()
+
+
+async def run_without_worker(work: Callable[[], Result]) -> Result:
+    """Runs a work as ``run_here``, the first one once Great Expectations is imported on the event loop's thread.
+
+    By then a run has no database open and no call in flight, so no code of another thread meets a half-loaded module.
+    """
+    from expectations.gate import import_gx
+
+    import_gx()
+    return await run_here(work)

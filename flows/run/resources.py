@@ -23,12 +23,11 @@ from engine.llm.gateway.metered import RateLimiter
 from engine.llm.gateway.model_gateway import SharedModels
 from engine.run.gateways import LanguageModels, open_models
 from engine.settings import Settings
-from engine.system.worker_process import RunHeavy, run_here
-from expectations.gate import begin_import
+from engine.system.worker_process import RunHeavy
 from flows.observability.logs import Logger
 from flows.run.cancellation import CancellationWatcher
 from flows.run.lease.lease import Lease
-from flows.run.own_worker import OWN_WORKER
+from flows.run.own_worker import OWN_WORKER, run_without_worker
 from flows.run.page.artifacts import PublishedProgress, show_progress
 from flows.run.rate_limiter import open_rate_limiter
 
@@ -41,7 +40,6 @@ class RunResources:
     """What a run needs of its process; other runs may use the same.
 
     Args:
-        logger: of the flow run that opened them.
         run_heavy: does what holds Python's lock for long: embedding, the gate, a choice among many.
         shared: embedded servers, throttles and the budget of all runs; None where a run has its own: then its steps are
             tasks of its page, and its progress an artifact.
@@ -53,7 +51,7 @@ class RunResources:
     client: SyncPrefectClient
     watcher: CancellationWatcher
     rate_limiter: RateLimiter
-    run_heavy: RunHeavy = run_here
+    run_heavy: RunHeavy
     shared: SharedModels | None = None
     find_skip_reason: Callable[[str], SkipReason | None] = lambda _: None
     forecasts: dict[str, RunForecast] = field(default_factory=dict)
@@ -69,11 +67,6 @@ class RunResources:
         quoted: Any = [quote(argument) for argument in args]
         return step(*quoted, **kwargs)
 
-    def import_ahead(self) -> None:
-        """Has Great Expectations imported while models are asked, where no worker process does it."""
-        if self.run_heavy is run_here:
-            begin_import()
-
     @property
     def forecast(self) -> RunForecast:
         """How far the flow run is that this is called in; of one of many its backfill has put it there, and sees it."""
@@ -81,10 +74,7 @@ class RunResources:
 
     @asynccontextmanager
     async def hold_lease(self, handle: str, waits: bool = False) -> AsyncIterator[Lease]:
-        """Inside the block this flow run, and no other, works on the model.
-
-        Args:
-            waits: whether it waits for another run to end, however long that takes.
+        """Inside the block this flow run, and no other, works on the model; ``waits`` for another to end, if need be.
 
         Raises:
             ModelBusyError: another run does, or may do as far as can be known after ``PATIENCE_SECONDS``, or has just
@@ -120,11 +110,7 @@ class RunResources:
         Raises:
             ProviderError: a model cannot be had.
         """
-        settings = self.settings
-
-        def notice(text: str) -> None:
-            progress.report(Noticed(text))
-
+        settings, notice = self.settings, lambda text: progress.report(Noticed(text))
         own = SharedModels(settings.concurrency, settings.patience_seconds, notice=notice)
         with nullcontext(self.shared) if self.shared else own as shared:
             async with open_models(settings, level, progress, shared, self.rate_limiter) as models:
@@ -147,12 +133,8 @@ def find_shared() -> RunResources | None:
 async def open_run_resources(
     settings: Settings, logger: Logger, run_heavy: RunHeavy | None = None
 ) -> AsyncIterator[RunResources]:
-    """Opens the resources for as long as the block runs; see ``RunResources``.
-
-    Args:
-        run_heavy: None for that of this process (``flows.run.own_worker``).
-    """
+    """Opens the resources for as long as the block runs; ``run_heavy`` is this process's own where none is given."""
     with get_client(sync_client=True) as client, CancellationWatcher(client).open() as watcher:
         async with open_rate_limiter(settings, logger) as rate_limiter:
-            run_heavy = run_heavy or OWN_WORKER.get() or run_here
+            run_heavy = run_heavy or OWN_WORKER.get() or run_without_worker
             yield RunResources(settings, logger, client, watcher, rate_limiter, run_heavy)
