@@ -4,18 +4,19 @@ import io
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any, TextIO
 
 import typer
 from pydantic_core import PydanticSerializationError, SchemaError
 
-from engine.errors import ExemplarsError, RunInterruptedError
+from engine.errors import ExemplarsError, GateError, RunInterruptedError
 from engine.text.formatting import show_controls
 
 
 def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> int:
-    """Runs a command and returns its exit code. An error of ours is printed as one message, without a traceback.
+    """Runs a command and returns its exit code. An error is printed as ``report_error`` does.
 
     Args:
         arguments: the command line; None takes that of the process.
@@ -27,25 +28,45 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None, typed: str) -> in
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
         code = app(args=given, obj=shlex.join([*typed.split(), *given]), standalone_mode=False)
-    except ExemplarsError as error:
-        print(f"exemplars: {error}", file=sys.stderr)
-        return error.exit_code
+    except SystemExit as ended:
+        # typer's code when nobody reads the output any more is ours for a failed gate.
+        if ended.code == GateError.exit_code:
+            return ExemplarsError.exit_code
+        raise
     except Exception as error:
         if isinstance(error, PydanticSerializationError | SchemaError) and "KeyboardInterrupt" in str(error):
             # An interrupt that meets pydantic at its work comes out of it so, and without its cause.
-            print("exemplars: interrupted", file=sys.stderr)
-            return RunInterruptedError.exit_code
-        if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
+            code = RunInterruptedError.exit_code
+        elif type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
             if said := error.format_message().rstrip("."):
                 print(f"exemplars: {said}. '{typed} --help' shows the commands", file=sys.stderr)
             return 2
-        raise
+        else:
+            return report_error(error)
     # typer ends with this exit code when it is interrupted outside a run.
     if code == RunInterruptedError.exit_code:
         # From here on Python would let a second one kill the process.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print("exemplars: interrupted", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def report_error(error: Exception) -> int:
+    """Prints an error as one message, after its traceback if it is none of ours, and returns the exit code.
+
+    Python's own code for an uncaught exception is 1, which is that of a failed gate.
+    """
+    if isinstance(error, ExemplarsError):
+        print(f"exemplars: {error}", file=sys.stderr)
+        return error.exit_code
+    traceback.print_exception(error)
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    print(
+        f"exemplars: unexpected error, perhaps a mistake in the program: {reason}. Replies so far are kept. Run the "
+        "command again; if it fails in the same way, report it with the traceback above",
+        file=sys.stderr,
+    )
+    return ExemplarsError.exit_code
 
 
 def guard_output() -> None:

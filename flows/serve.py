@@ -27,13 +27,13 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from engine.errors import ExemplarsError, OrchestratorError, RunInterruptedError
+from engine.errors import OrchestratorError, RunInterruptedError
 from engine.settings import PROJECT_ROOT, ROOT_VARIABLE, Settings, find_root, read_settings
 from engine.system.child_process import leaving_no_process, run_guarded
 from flows.api.server import open_listener, write_address
 from flows.deploy.unfinished_runs import end_gone_runs
 from flows.deploy.work_pool import POOL
-from flows.exit_codes import guard_output
+from flows.exit_codes import guard_output, report_error
 from flows.observability.json_logs import PREFECT_JSON_VARIABLES
 
 NEXT = "python -m flows.api keys issue --namespace YOUR_NAMESPACE --scope authoring"
@@ -116,9 +116,8 @@ def main() -> int:
         return code if code >= 0 else OrchestratorError.exit_code
     try:
         serve(read_settings())
-    except ExemplarsError as error:
-        print(f"exemplars: {error}", file=sys.stderr)
-        return error.exit_code
+    except Exception as error:
+        return report_error(error)
     print("exemplars: everything is stopped", file=sys.stderr)
     return 0
 
@@ -182,10 +181,7 @@ def run_services(
 ) -> None:
     """Starts the services, each stage when the one before is ready, prints ``ready``, and runs until stdin closes.
 
-    All are stopped then, as at an error, the last one first.
-
-    Args:
-        start_seconds: how long a service may take until it is ready.
+    All are stopped then, as at an error or after ``start_seconds`` in which one is not ready, the last one first.
 
     Raises:
         OrchestratorError: a service did not start, or has ended.

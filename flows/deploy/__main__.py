@@ -11,14 +11,14 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_API_URL
 
-from engine.errors import ExemplarsError, OrchestratorError
+from engine.errors import OrchestratorError
 from engine.settings import Settings, read_settings
 from engine.text.formatting import count_noun
 from flows.deploy.automations import ensure_alerts, ensure_automation, expect_night, read_automations
 from flows.deploy.deployments import Deployments, deploy_all
 from flows.deploy.unfinished_runs import end_gone_runs, watch_run
 from flows.deploy.work_pool import CONTAINERS, POOL, QUEUES, ensure_pool, ensure_queues
-from flows.exit_codes import guard_output
+from flows.exit_codes import guard_output, report_error
 
 # Whose end is a morning.
 NIGHTLY, COLLECTOR = "catalogue/nightly", "batches/collect"
@@ -33,9 +33,8 @@ def main() -> int:
     guard_output()
     try:
         print(deploy(read_settings()))
-    except ExemplarsError as error:
-        print(f"exemplars: {error}", file=sys.stderr)
-        return error.exit_code
+    except Exception as error:
+        return report_error(error)
     return 0
 
 
@@ -45,9 +44,6 @@ def deploy(settings: Settings) -> str:
     Unfinished runs are ended if their process was on this host and is gone. Where that cannot be known the automations
     watch them again: a server that was down for long has stopped that, and would show a run whose process is gone as
     running for ever.
-
-    Returns:
-        The server, and a line for each kind of thing, with what is there now.
 
     Raises:
         OrchestratorError: no server is configured, or it does not answer, refuses access, or has another version.

@@ -1,5 +1,6 @@
 """What a user, a model, a provider or a platform wrote is printed as text, of which a terminal obeys nothing."""
 
+import errno
 import io
 import json
 import logging
@@ -164,11 +165,41 @@ def interrupt() -> None:
 
 
 @pytest.mark.parametrize("work", [interrupt, Interrupted().model_dump])
-def test_interrupt_is_told_also_where_pydantic_wraps_it_and_an_error_that_is_none_of_ours_is_raised(
+def test_interrupt_is_told_also_where_pydantic_wraps_it(
     capsys: pytest.CaptureFixture[str], work: Callable[[], object]
 ) -> None:
     with commanding(capsys):
         assert 130 == call(work)
         assert ("", "exemplars: interrupted\n") == capsys.readouterr()
-        with pytest.raises(ZeroDivisionError):
-            call(lambda: 1 / 0)
+
+
+def fail_in_pipe() -> None:
+    raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("by\nzero"), KeyError("sample"), ExceptionGroup("both", [OSError()])]
+)
+def test_unexpected_error_is_neither_a_failed_gate_nor_bad_input(
+    capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def work() -> None:
+        raise error
+
+    code = call(work)
+    message = capsys.readouterr().err
+    last = message.splitlines()[-1]
+
+    assert 3 == code
+    assert "Traceback (most recent call last)" in message
+    assert ", in work\n" in message
+    assert last.startswith(f"exemplars: unexpected error, perhaps a mistake in the program: {type(error).__name__}: ")
+
+
+def test_closed_output_is_no_failed_gate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    # typer puts others in their places.
+    monkeypatch.setattr("sys.stdout", sys.stdout)
+    monkeypatch.setattr("sys.stderr", sys.stderr)
+    code = call(fail_in_pipe)
+
+    assert (3, ("", "")) == (code, capsys.readouterr())

@@ -174,6 +174,15 @@ def test_deploy_without_a_server_says_what_to_do(capsys: pytest.CaptureFixture[s
     assert second.startswith(f"exemplars: The Prefect server at {gone} does not tell its version: ")
 
 
+def test_unexpected_error_of_a_deploy_is_no_failed_gate(capsys: pytest.CaptureFixture[str]) -> None:
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:port/api"}):
+        code = main()
+    *_, last = capsys.readouterr().err.splitlines()
+
+    assert 3 == code
+    assert last.startswith("exemplars: unexpected error, perhaps a mistake in the program: InvalidURL: ")
+
+
 def test_runs_whose_process_on_this_host_is_gone_are_ended(client: SyncPrefectClient) -> None:
     gone, living, elsewhere = find_gone_process(), name_process(), "elsewhere/1/1"
     marked = {
