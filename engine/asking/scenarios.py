@@ -65,7 +65,7 @@ class TopicSubjects:
 class ScenarioPool:
     """The values from which one model's scenarios are drawn.
 
-    ``pack`` is the scenario pack that is nearest to the model. ``fields`` have the subjects, and equal shares of the
+    ``pack`` is the scenario pack of the audiences and forms. ``fields`` have the subjects, and equal shares of the
     scenarios. ``topic_subjects`` are the subjects of topic traits, by trait key, for topics whose poles differ in
     subject. ``reasons`` say where the subjects, audiences, forms and lengths come from, by these names.
     """
@@ -106,7 +106,7 @@ def choose_scenario_pool(
         taken: subjects in the form of ``normalise`` that are not to be used, unless none is left.
     """
     has_say = decide_language(model).encoder_has_say
-    name = model.scenarios.pack or (index_packs(packs).find_nearest(model) if has_say else FALLBACK_PACK)
+    name = model.scenarios.pack or (index_packs(packs).choose_pack(model) if has_say else FALLBACK_PACK)
     fields, why = _choose_subjects(model, packs, proposed, taken, has_say)
     audiences, why_audiences = _choose_values("audiences", model, packs, name, proposed)
     forms, why_forms = _choose_values("forms", model, packs, name, proposed)
@@ -195,7 +195,7 @@ def _choose_values(
     if own := getattr(proposed, part):
         return own, "proposed by the synth model"
     near = f"which is nearest to the model's own words (`scenarios: {name}` takes its subjects too)"
-    why = "for any model" if name == FALLBACK_PACK else near
+    why = "for any model, because no pack is near this one" if name == FALLBACK_PACK else near
     return getattr(packs.packs[name], part), f"from the pack {name!r}, {why}"
 
 

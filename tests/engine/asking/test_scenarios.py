@@ -14,7 +14,7 @@ from engine.asking.fields import Field
 from engine.asking.scenarios import Proposal, ScenarioPool, choose_scenario_pool, count_shares, draw_scenarios
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
-from engine.domain.model import Length, OwnScenarios, Seed
+from engine.domain.model import Brief, Length, OwnScenarios, Seed
 from engine.domain.samples import Scenario
 from engine.settings import PROJECT_ROOT
 
@@ -124,6 +124,22 @@ def test_what_a_chat_model_proposes_comes_before_the_packs() -> None:
     assert "proposed by the synth model" == whole.reasons["forms"]
     assert PACKS.packs["bugs"].forms == subjects_only.forms
     assert ["a drill"] == [item.tiers[0][0] for item in subjects_only.fields if "a drill" in item.subjects]
+
+
+@pytest.mark.parametrize(
+    ("handle", "domain", "pack"),
+    [
+        ("acme.hotel-guests", "Reviews that guests write about hotels and resorts", "travel"),
+        ("acme.piano-visits", "Reports of piano tuners after a visit to a customer's home", "everyday"),
+        ("acme.dental-notes", "Appointment notes about fillings, crowns and gums", "everyday"),
+        ("acme.kehrberichte", "Berichte über Kamine, Ruß und Öfen", "everyday"),
+    ],
+)
+def test_audiences_and_forms_are_a_near_pack_s_and_else_the_fallback_s(handle: str, domain: str, pack: str) -> None:
+    pool = choose_scenario_pool(make_model(handle=handle, brief=Brief(domain=(domain,))), PACKS)
+
+    assert (pack, PACKS.packs[pack].audiences, PACKS.packs[pack].forms) == (pool.pack, pool.audiences, pool.forms)
+    assert ("no pack is near" in pool.reasons["forms"]) == (pack == "everyday")
 
 
 @pytest.mark.parametrize(
