@@ -17,9 +17,11 @@ from itertools import groupby
 import numpy as np
 import regex
 
+from engine.asking.text_subjects import LEAST_SUBJECTS, list_noun_phrases
 from engine.definitions.scenario_packs import FALLBACK_PACK, SCENARIOS_FOLDER, Pack, Packs
 from engine.domain.model import Model
 from engine.text.embedding import DECIMALS, DIMENSIONS, Vectors, encode, normalise_rows
+from engine.text.language import decide_language
 from engine.text.words import FUNCTION_WORDS, normalise, split_words, take_opening
 
 # How much it counts that a subject's pack is the whole model's, from the nearness on that any pack has to a model of no
@@ -37,8 +39,8 @@ BEST, MIN_COVERED, MIN_NEAR = 6, 0.65, 0.55
 MIN_PACK, MAX_BELOW = 0.3, 0.1
 # A phrase as near as this to a pack's kind of text is one, such as "public notices", and no field.
 MIN_KIND = 0.75
-# So many subjects are chosen in all, and for each field at least the second number, where there are as many.
-ALL_SUBJECTS, LEAST_SUBJECTS = 96, 8
+# So many subjects are chosen in all, and for each field at least ``LEAST_SUBJECTS``, where there are as many.
+ALL_SUBJECTS = 96
 MOST_FIELDS = 24
 MAX_WORDS = 6
 MOST_SEEDS = 48
@@ -199,7 +201,8 @@ def spread_subjects(
     offered = _assign(index, vectors, left)
     covered |= np.array([bool(its) for its in offered], dtype=bool)
     lacks = not left and (not said or 2 * covered[: len(said)].sum() < len(said))
-    own = drop_taken(name_subjects(seeds), taken)
+    phrases = list_noun_phrases(seeds, decide_language(model).tag)
+    own = drop_taken([its[0] for its in phrases if its] or name_subjects(seeds), taken)
     fields = [] if names else [Field("proposed", (left,))]
     for number, name in enumerate(names):
         found = tuple(index.subjects[subject] for subject in chosen[number])

@@ -8,17 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.asking.fields import (
-    LEAST_SUBJECTS,
-    REST,
-    SEEDS,
-    Field,
-    drop_taken,
-    index_packs,
-    list_own_fields,
-    spread_subjects,
-)
-from engine.asking.text_subjects import find_text_subjects
+from engine.asking.fields import REST, SEEDS, Field, drop_taken, index_packs, list_own_fields, spread_subjects
+from engine.asking.text_subjects import LEAST_SUBJECTS, find_text_subjects
 from engine.definitions.scenario_packs import FALLBACK_PACK, Packs
 from engine.domain.model import Length, Model
 from engine.domain.own_texts import MAX_PLANNED

@@ -169,8 +169,12 @@ def list_function_words(language: str) -> frozenset[str]:
     English ones are ``FUNCTION_WORDS``; those of 57 more languages come from ``stopwords-iso``; else there are none.
     """
     code = find_code(language)
-    if code == "en":
-        return FUNCTION_WORDS
+    return FUNCTION_WORDS if code == "en" else list_common_words(code)
+
+
+@cache
+def list_common_words(code: str) -> frozenset[str]:
+    """List the words of ``stopwords-iso`` in a language: the English ones include "keys" and "looks"."""
     import stopwordsiso
 
     known = stopwordsiso.stopwords(code) if stopwordsiso.has_lang(code) else frozenset[str]()

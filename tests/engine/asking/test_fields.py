@@ -7,7 +7,6 @@ import pytest
 from fakes.builders import make_model, make_trait
 
 from engine.asking.fields import (
-    LEAST_SUBJECTS,
     REST,
     SEEDS,
     UNITS,
@@ -21,6 +20,7 @@ from engine.asking.fields import (
     name_subjects,
     spread_subjects,
 )
+from engine.asking.text_subjects import LEAST_SUBJECTS
 from engine.definitions.loader import load_model
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import Brief, Model, Seed
@@ -108,6 +108,7 @@ def test_subjects_that_seeds_are_about_are_one_field_and_do_not_choose_the_other
 
     assert ["medicine", "religion", SEEDS] == list(fields)
     assert ["health", "religion-philosophy", "sport"] == [main_pack(field) for field in fields.values()]
+    assert ("goalkeeper", "coach") == fields[SEEDS].tiers[-1]
 
 
 def test_proposed_subjects_come_first_in_the_field_that_they_are_nearest_to() -> None:

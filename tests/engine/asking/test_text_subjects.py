@@ -5,7 +5,7 @@ from dataclasses import replace
 from fakes.builders import make_model
 
 from engine.asking.scenarios import TEXTS, choose_scenario_pool, list_proposable
-from engine.asking.text_subjects import find_text_subjects
+from engine.asking.text_subjects import find_text_subjects, list_noun_phrases
 from engine.definitions.scenario_packs import SCENARIOS_FOLDER, load_packs
 from engine.domain.model import Model, OwnScenarios
 from engine.domain.own_texts import OwnTexts
@@ -23,6 +23,22 @@ GERMAN = [
     "Das Schwimmbad ist im Winter kalt, und die Umkleiden sind schmutzig.",
     "Schmutzige Umkleiden im Schwimmbad, und die Duschen bleiben kalt.",
 ]
+PIANO = [
+    "The customer went round the keys with me, and the pedal looks tired.",
+    "Came back for the B flat. A copper winding had come loose.",
+    "The school moved the piano again; I poured oil on the pedal screwed to it.",
+]
+# No articles: nothing tells a noun phrase.
+TERSE = [
+    "late swarm",
+    "wax moth",
+    "plum tree",
+    "water trough",
+    "brood pattern",
+    "mouse guards",
+    "lime honey",
+    "old queen",
+]
 JAPANESE = ["電池の寿命が短いです。", "電池の寿命が長い。", "配送の遅れが続いた。", "配送の遅れに困った。"]
 
 
@@ -38,6 +54,20 @@ def test_subjects_are_phrases_of_the_texts_without_addresses_and_function_words(
     assert {"stadtpark", "schwimmbad"} & words
     assert words <= {word.strip(".,:?").lower() for text in GERMAN for word in text.split()}
     assert not words & {"der", "die", "und", "https", "bahn.test", "@stadt", "#defekt", "defekt"}
+    assert not words & {"nimmt", "hält", "fehlen", "liegen", "schließt", "bleiben", "kalt"}
+
+
+def test_noun_phrases_are_no_scraps_of_a_clause() -> None:
+    german = ["Der Kunde des Hauses hat den Kachelofen angeschaut.", "Im Flur piept die alte Heizung ständig."]
+
+    assert [["customer", "pedal"], ["copper winding"], ["school", "piano", "pedal"]] == list_noun_phrases(PIANO, "en")
+    assert [["kunde", "hauses", "kachelofen"], ["alte heizung"]] == list_noun_phrases(german, "de")
+    assert [["cliente", "tapa", "reloj"]] == list_noun_phrases(["El cliente trajo la tapa trasera del reloj."], "es")
+    assert [[]] == list_noun_phrases(["Klient przyniósł zegar."], "pl")
+
+
+def test_texts_of_too_few_noun_phrases_have_phrases_of_any_kind() -> None:
+    assert set(TERSE) == set(find_text_subjects(make(*TERSE, language="en")))
 
 
 def test_subjects_of_a_script_without_spaces_are_written_without_them() -> None:
