@@ -12,17 +12,17 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 import regex
 
-from engine.asking.text_subjects import LEAST_SUBJECTS, list_noun_phrases
+from engine.asking.text_subjects import DETERMINERS, LEAST_SUBJECTS, list_noun_phrases
 from engine.definitions.scenario_packs import FALLBACK_PACK, SCENARIOS_FOLDER, Pack, Packs
 from engine.domain.model import Model
 from engine.text.embedding import DECIMALS, DIMENSIONS, Vectors, encode, normalise_rows
-from engine.text.language import decide_language
-from engine.text.words import FUNCTION_WORDS, normalise, split_words, take_opening
+from engine.text.language import decide_language, detect_language
+from engine.text.words import FUNCTION_WORDS, list_function_words, normalise, split_words, take_opening
 
 # How much it counts that a subject's pack is the whole model's, from the nearness on that any pack has to a model of no
 # field; the first number where a pack is made for the model's kind of text: without it travel as an expense is a
@@ -43,6 +43,11 @@ MIN_KIND = 0.75
 ALL_SUBJECTS = 96
 MOST_FIELDS = 24
 MAX_WORDS = 6
+# Behind these function words stands a verb: "people who | sell bikes", "the house he | went round".
+BEFORE_VERBS = frozenset(
+    "i you he she it we they who whom which that what how why when where whether if not am is are was were be been has "
+    "have had do does did can could may might must shall should will would".split()
+)
 MOST_SEEDS = 48
 
 # The encoder's vectors of the packs' phrases, bit by bit, for which every start would else take a CPU-second. "make
@@ -143,17 +148,20 @@ def list_phrases(packs: Collection[tuple[str, Pack]]) -> list[list[str]]:
 def name_fields(model: Model) -> list[str]:
     """Lists the fields that a brief's domain names, such as "tax offices" of "Letters from town halls, tax offices".
 
-    Of the first phrase of a text, which says what kind of text it is, only what stands behind its last function word is
-    one; so too of phrases that are too long. Before a colon there is none.
+    The first phrase of a text says what kind of text it is, so only its last noun phrase behind a function word is one;
+    the same holds for phrases that are too long. Before a colon there is none.
     """
     fields: list[str] = []
+    detected = detect_language(model.brief.domain)
+    language = detected if detected and detected in DETERMINERS else "en"
+    function_words = FUNCTION_WORDS | list_function_words(language)
     for text in model.brief.domain:
         head, colon, body = text.partition(":")
         for number, part in enumerate(_PARTS.split(body if colon else head)):
             words = part.split()
-            cuts = [index for index, word in enumerate(words) if word.lower() in FUNCTION_WORDS]
+            cuts = [index for index, word in enumerate(words) if word.lower() in function_words]
             if cuts and ((not colon and number == 0) or len(words) > MAX_WORDS or cuts[0] == 0):
-                words = words[cuts[-1] + 1 :]
+                words = _find_last_phrase(words, function_words, language)
             if words and len(words) <= MAX_WORDS:
                 fields.append(" ".join(words))
     return list({field.casefold(): field for field in reversed(fields)}.values())[::-1][:MOST_FIELDS]
@@ -340,6 +348,16 @@ def _assign(index: PackIndex, fields: Vectors, proposed: Sequence[str]) -> list[
         tuple(subject for subject, its in zip(proposed, nearest, strict=True) if its == number)
         for number in range(len(fields))
     ]
+
+
+def _find_last_phrase(words: Sequence[str], function_words: Collection[str], language: str) -> list[str]:
+    """Find the last run of content words that stands behind function words and has no verb."""
+    groups = [(says, list(run)) for says, run in groupby(words, lambda word: word.lower() not in function_words)]
+    for (_, before), (says, run) in reversed(list(pairwise(groups))):
+        is_verb = not BEFORE_VERBS.isdisjoint(map(str.lower, before)) or (language == "de" and run[-1].islower())
+        if says and not is_verb:
+            return run
+    return []
 
 
 def _best_run(text: str, frequencies: Counter[str], total: int) -> str:

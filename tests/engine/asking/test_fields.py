@@ -53,6 +53,9 @@ def main_pack(field: Field) -> str:
         ("Short poems about love, loss and the seasons", ["love", "loss", "seasons"]),
         ("oil, Oil, things for sale", ["oil", "sale"]),
         ("Beschwerden: Lärm, Hunde und Müll", ["Lärm", "Hunde", "Müll"]),
+        ("Reports of a tuner on the houses he went round, the strings he replaced", ["houses", "strings"]),
+        ("Appointment notes: fillings, what hurt, how the patient coped, X-rays", ["fillings", "X-rays"]),
+        ("Berichte über Kamine, was der Kunde gefragt hat und die er besuchen muss", ["Kamine"]),
         ("", []),
     ],
 )
