@@ -133,7 +133,8 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with open_site(Workspace(tmp_path_factory.mktemp("prefect"), unused)) as site:
         site.start_server()
         with (
-            # Of runs that begin at one instant SQLite refuses some, each time that they meet: as often as Prefect asks.
+            # Prefect's default: a server on SQLite answers 503 to one of two writers that meet, and with 2 retries a
+            # model of a backfill failed on a busy machine.
             temporary_settings({PREFECT_API_URL: site.url, PREFECT_CLIENT_MAX_RETRIES: 5}),
             # As Prefect's own harness does: also where the context is none of this fixture's.
             _temporary_global_settings_context(get_settings_context()),

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, suppress
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -37,7 +37,6 @@ from flows.run.labels import AGAIN, PART, name_tag
 from flows.run.own_worker import OWN_WORKER, prepare_worker
 from flows.run.resources import SHARED, RunResources, open_run_resources
 
-TAG = "backfill"
 STOPPED = f"The backfill was stopped. {AGAIN}"
 SPARE_THREADS = 16
 
@@ -65,21 +64,26 @@ class ChildRuns:
     _flow: Flow[..., Any]
     _flow_id: UUID
     task_run_id: UUID
+    _creating: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def create(self, handle: str, request: BackfillRequest) -> FlowRun:
-        """Creates the run of a model, pending: its id is known before it begins."""
+        """Create the run of a model, pending, so that its id is known before it begins.
+
+        Runs are created one at a time: a Prefect server on SQLite answers 503 to most requests that arrive together,
+        and Prefect's client repeats each after 2 s or more.
+        """
         wanted = FlowRunCreate(
             flow_id=self._flow_id,
             name=f"{handle} {request.synth_type}",
             parameters=asdict(request.ask_for(handle)),
             state=StateCreate(type=StateType.PENDING),
-            tags=[name_tag(handle), TAG],
+            tags=[name_tag(handle), "backfill"],
             parent_task_run_id=self.task_run_id,
         )
-        # Prefect's client would ask for the flow before each run.
-        answer = await self._client.request(
-            "POST", "/flow_runs/", json=wanted.model_dump(mode="json", exclude_unset=True)
-        )
+        body = wanted.model_dump(mode="json", exclude_unset=True)
+        async with self._creating:
+            # Prefect's client would ask for the flow before each run.
+            answer = await self._client.request("POST", "/flow_runs/", json=body)
         return FlowRun.model_validate(answer.json())
 
     async def take_up(self, run_id: str) -> FlowRun | None:
