@@ -109,7 +109,6 @@ def find_root() -> Path:
 
 
 def _read_places() -> dict[str, Any]:
-    """The settings of the ``exemplars.toml``, none where there is no such file."""
     file = find_root() / PROJECT_FILE
     try:
         places = tomllib.loads(file.read_text(encoding="utf-8-sig"))

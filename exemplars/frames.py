@@ -154,7 +154,6 @@ def validate(handle: str, *, hints: bool = True) -> Validation:
 
 
 def _read_frame(settings: Settings, handle: str, frame: pd.DataFrame, only: Trait | None = None) -> LabelledFile:
-    """Reads the labels of a frame as those of a JSONL file, whose lines are its rows."""
     if not isinstance(frame, pd.DataFrame) or frame.empty or not frame.columns.is_unique:
         raise InputError("labelled texts are a pandas data frame with rows, and with each column once. Give such a one")
     outline = load_outline(settings.models_uri, handle)

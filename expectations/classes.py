@@ -31,7 +31,6 @@ class RowsExpectation(BatchExpectation):
     domain_keys: ClassVar[tuple[str, ...]] = ()
 
     def _find_faults(self, frame: pd.DataFrame, **fields: Any) -> tuple[Mapping[str, Any], list[str]]:
-        """Returns what was observed, and a clause for each fault."""
         raise AssertionError("each expectation defines its own")
 
     def _validate(
@@ -210,12 +209,10 @@ class ExpectTextsToBeCoherent(RowsExpectation):
 
 
 def _count_groups(frame: pd.DataFrame) -> Counter[str]:
-    """Counts the rows by ``trait/pole``."""
     return Counter(f"{trait}/{pole}" for trait, pole in zip(frame["trait"], frame["pole"], strict=True))
 
 
 def _find_group_faults(figures: Figures, count: int, limits: Mapping[str, Any]) -> Iterator[str]:
-    """Yields a clause for each figure of a group of ``count`` rows that is past its limit."""
     if figures["count"] != count:
         yield f"the figures are of {figures['count']} texts, and there are {count}"
         return

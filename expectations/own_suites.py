@@ -135,7 +135,6 @@ def _try_out(
 
 
 def _make_trial_rows() -> pd.DataFrame:
-    """Makes rows as a run has them, with a value in every column."""
     stamp = RunStamp(TRIAL_RUN, "u22a8.trial", "from_traits", "low", datetime(2026, 1, 1, tzinfo=UTC))
     scenario = Scenario("a green button", "a visitor", "a note", "one sentence")
     exemplar = Exemplar("trial", 0, 0, TRIAL_TRAIT, "positive", scenario, "trial/0", "", None, "", "openai/trial")

@@ -60,7 +60,6 @@ def find_endless_pattern(suite: OwnSuite, frame: pd.DataFrame, seconds: float) -
 
 
 def _list_patterns(suite: OwnSuite) -> Iterator[tuple[str, str, str]]:
-    """Yields each pattern of a suite: its place, its column and itself."""
     for number, item in enumerate(suite.expectations):
         arguments, at = item["kwargs"], f"expectations.{number}.kwargs"
         listed = arguments.get("regex_list")

@@ -257,6 +257,5 @@ def _read_plain(blank: Exemplar, reply: Reply, max_words: int | None) -> Exempla
 
 
 def _unquote(text: str) -> str:
-    """A text without the quotation marks around all of it, or before what was cut."""
     inside = text[1:].removesuffix('"').removesuffix("”")
     return inside if text[:1] in ('"', "“") and not {'"', "“", "”"} & set(inside) else text

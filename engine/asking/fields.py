@@ -305,7 +305,6 @@ def _know(texts: Sequence[str], known: Mapping[str, np.ndarray]) -> Mapping[str,
 
 
 def _stack(known: Mapping[str, np.ndarray], texts: Sequence[str]) -> Vectors:
-    """Stacks the vectors of texts, as the encoder gives them."""
     stacked: Vectors = np.reshape([known[text] for text in texts], (len(texts), DIMENSIONS)) / UNITS
     return stacked
 
@@ -340,7 +339,6 @@ def _deal(scores: np.ndarray) -> list[list[int]]:
 
 
 def _assign(index: PackIndex, fields: Vectors, proposed: Sequence[str]) -> list[tuple[str, ...]]:
-    """Assigns each proposed subject to the field that it is nearest to."""
     if not proposed or not len(fields):
         return [()] * len(fields)
     nearest = np.argmax(np.round(index.place(proposed) @ fields.T, 6), axis=1)

@@ -273,7 +273,6 @@ def _digest(inputs: Mapping[str, object]) -> str:
 
 
 def _draw(plan: Plan, trait: Trait, side: str, fields: tuple[Field, ...], start: int, count: int) -> list[Scenario]:
-    """Draws scenarios for a trait with the subjects of some fields, after the first ``start``."""
     used = as_stored(plan.model.attached).count_subjects(trait.key)
     drawn = draw_scenarios(replace(plan.scenario_pool, fields=fields), f"{plan.seed}/{trait.key}{side}", used)
     return list(itertools.islice(drawn, start, start + count))

@@ -213,7 +213,6 @@ def write_subjects_prompt(model: Model, counts: Mapping[str, int], language: str
 
 
 def _make_schema(properties: Mapping[str, object]) -> Mapping[str, object]:
-    """The schema of an object that has these properties, and no others."""
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
@@ -265,7 +264,6 @@ def _write_shots(plan: Plan, cell: Cell, trait: Trait) -> tuple[tuple[str, str],
 
 
 def _variation_turns(plan: Plan, trait: Trait, pole: Pole, seed: Seed) -> tuple[tuple[str, str], ...]:
-    """Authored texts in pairs, each as the variation of another, the nearest to the seed last."""
     # More would have to be named and measured for each cell.
     seeds = list_usable_seeds(plan.model, trait.key, pole)[:MAX_SEEDS_PER_POLE]
     near, subjects = _rank_by_style(seeds, seed)

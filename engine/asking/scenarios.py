@@ -235,7 +235,6 @@ def _name_length(low: int, high: int) -> Length:
 
 
 def _draw_evenly(values: Sequence[str], key: str) -> Iterator[str]:
-    """Yields each value as often as any other, in an order that changes with every turn."""
     return _draw_fields((Field("", (tuple(values),)),), key, ())
 
 

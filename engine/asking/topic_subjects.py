@@ -77,7 +77,6 @@ def _split(
 
 
 def _keep(fields: Sequence[Field], subjects: Collection[str]) -> tuple[Field, ...]:
-    """Keeps these subjects of the fields."""
     return keep_once(
         [
             replace(field, tiers=tuple(tuple(filter(subjects.__contains__, tier)) for tier in field.tiers))
@@ -96,7 +95,6 @@ def _score_subjects(index: PackIndex, model: Model, trait: Trait, subjects: Sequ
 
 
 def _list_pack_fields(model: Model, trait: Trait, packs: Packs, taken: Collection[str]) -> tuple[Field, list[Field]]:
-    """Lists the pack that is nearest to a topic, and those that are next nearest, as fields."""
     index = index_packs(packs)
     topic = index.place(_describe_topic(model, trait)).mean(axis=0)
     near = np.argsort(-np.round(index.fields @ topic, 6), kind="stable")[: 1 + MORE_PACKS]

@@ -119,7 +119,6 @@ def _explain(path: str, margin: str = "", more: str = "") -> str:
 
 
 def _write_scalar(text: str) -> str:
-    """Writes a text of one line as YAML, in quotes only where it needs them."""
     return yaml.safe_dump(text, allow_unicode=True, width=10**9).removesuffix("...\n").strip()
 
 

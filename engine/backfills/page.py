@@ -138,5 +138,4 @@ def _name(row: ModelRow) -> str:
 
 
 def _describe_state(row: ModelRow) -> str:
-    """The state of a model, with the number of warnings on what was attached: “attached, with 2 warnings”."""
     return f"{row.state}, with {count_noun(row.warnings, 'warning')}" if row.warnings else row.state

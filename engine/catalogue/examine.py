@@ -82,7 +82,6 @@ def _noting(faults: list[Finding], *commands: str) -> Iterator[None]:
 
 
 def _read_verdict(stored: StoredSet) -> Mapping[str, Any]:
-    """The verdict of a set; empty where it has none. ``exemplars verify`` tells of one that cannot be read."""
     with suppress(OSError, ValueError, StoreError):
         return read_document(stored, VERDICT)
     return {}

@@ -64,7 +64,6 @@ def _group(needing: Sequence[ModelCondition]) -> list[str]:
 
 
 def _list(noun: str, one: str, many: str, names: Sequence[str], number: int | None = None) -> str:
-    """“2 models need a person: a, b”; empty where there is none."""
     number = number or len(names)
     more = f"; and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
     said = f"{count_noun(number, noun)} {one if number == 1 else many}: {'; '.join(names[:MOST_NAMED])}{more}"

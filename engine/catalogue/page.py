@@ -120,7 +120,6 @@ def write_page(models: Sequence[ModelCondition]) -> str:
 
 
 def _write_table(head: Sequence[str], rule: str, rows: Iterable[Sequence[str]]) -> str:
-    """Writes a table as markdown; empty without rows."""
     lines = [f"| {' | '.join(map(escape, cells))} |" for cells in rows]
     return "\n".join([f"| {' | '.join(head)} |", rule, *lines]) if lines else ""
 

@@ -225,7 +225,6 @@ def _list_pairs(accepted: Sequence[Exemplar], context: ChoiceContext) -> list[Pa
 
 
 def _find_best(candidates: Sequence[Pair], scores: Sequence[float]) -> list[int]:
-    """Finds the best pair of each subject, of equal ones the first; returns their indices, lowest first."""
     best: dict[str, int] = {}
     for index, pair in enumerate(candidates):
         if scores[index] > scores[best.setdefault(pair[0].pair_id, index)]:

@@ -64,7 +64,6 @@ def exchange_pairs(
 
 
 def _measure_exchanges(rows: Vectors, out: Sequence[int], allowed: int) -> Vectors:
-    """Measures what is in excess after each exchange of a chosen pair for a candidate, shape (chosen, candidates)."""
     sums = rows[out].sum(axis=0)
     # An exchange changes a sum by two at most.
     near = np.flatnonzero(np.abs(sums) > allowed - 2)
@@ -89,7 +88,6 @@ def _list_differences(pairs: Sequence[Pair], allowed: int, use_words: bool) -> V
 
 
 def _list_features(text: str, steps: Sequence[float], use_words: bool) -> set[str]:
-    """Lists a text's words, its opening, and the quartiles of all lengths that its own exceeds."""
     words = split_words(text) if use_words else []
     longer = (f"longer than {step}" for step in steps if count_words(text) > step)
     return {*words, *(f"{word} …" for word in words[:1]), *longer}

@@ -245,7 +245,6 @@ class Rounds:
         return f"{MORE_SEEDS if fewest < ENOUGH_SEEDS else LOOK_AT_SEEDS}{WAYS_BACK.get(status, '')}."
 
     def _say_how_to_take_off(self, keys: Collection[str], status: str) -> str:
-        """Says what to do with chosen exemplars of which some may have the wrong label."""
         handle = self.plan.model.handle
         ids = [str(make_id(handle, item.trait, item.text or "")) for item in self.choice.chosen if item.key in keys]
         first, more = ids[:NAMED_IDS], f" (where {len(ids) - NAMED_IDS} more are)" if len(ids) > NAMED_IDS else ""

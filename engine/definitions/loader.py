@@ -182,7 +182,6 @@ def _parse_outline(handle: str, content: bytes) -> tuple[Outline, Findings]:
 
 
 def _read_source(folder: str, source: Source, findings: Findings) -> list[Seed]:
-    """Reads the samples of a source, and adds its mistakes and what is left out to ``findings``."""
     seeds, problems, empty = gather_lines(walk_lines(folder, source, buffer_bytes=WHOLE_BYTES))
     findings.problems += problems
     findings.skipped += _name_left_out(source, empty)
@@ -190,7 +189,6 @@ def _read_source(folder: str, source: Source, findings: Findings) -> list[Seed]:
 
 
 def _name_left_out(source: Source, lines: Sequence[int]) -> Iterator[Skipped]:
-    """Names the lines of a text file that are no passages."""
     if source.type == "file" and lines:
         more = f" and {len(lines) - MOST_NAMED:,} more" if len(lines) > MOST_NAMED else ""
         numbers = f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines[:MOST_NAMED]))}{more}"
@@ -199,7 +197,6 @@ def _name_left_out(source: Source, lines: Sequence[int]) -> Iterator[Skipped]:
 
 
 def _group(seeds: Sequence[Seed]) -> dict[tuple[str, ...], list[Seed]]:
-    """Groups the seeds of one trait and text, in the order of their first ones."""
     alike: dict[tuple[str, ...], list[Seed]] = defaultdict(list)
     for seed in seeds:
         alike[seed.trait, normalise(seed.text)].append(seed)
@@ -216,7 +213,6 @@ def _contradict(group: Sequence[Seed]) -> bool:
 
 
 def _skip(groups: Sequence[Sequence[Seed]], why: str) -> Iterator[Skipped]:
-    """Yields a note for each text with the lines that it stands on, and one that counts the rest."""
     for group in groups[:MOST_NAMED]:
         places = join_words([f"{seed.place or repr(seed.text[:40])} (quality {seed.quality:g})" for seed in group])
         yield Skipped(f"seed for {group[0].trait}", f"the same text is {why}: {places}")

@@ -196,7 +196,6 @@ def format_names(names: Collection[str]) -> str:
 
 
 def _describe_allowed(kind: str, context: Mapping[str, object], message: str) -> tuple[str, list[str]]:
-    """Describes what a field may hold, and lists the choices among which a similar spelling is looked for."""
     if kind in ("literal_error", "union_tag_invalid"):
         expected = str(context.get("expected") or context["expected_tags"]).replace("'", "")
         return expected, expected.replace(" or ", ", ").split(", ")

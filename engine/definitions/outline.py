@@ -86,7 +86,6 @@ def name_added_field(trait: str) -> str:
 
 
 def _make_traits(entry: ModelEntry, findings: Findings) -> dict[str, Trait]:
-    """Makes the traits by their keys."""
     traits: dict[str, Trait] = {}
     names: set[str] = set()
     for index, item in enumerate(entry.traits):

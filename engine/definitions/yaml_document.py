@@ -130,7 +130,6 @@ def _read_node(node: yaml.Node, path: Path, lines: dict[Path, int], problems: li
 
 
 def _describe_error(error: yaml.MarkedYAMLError) -> tuple[str, str]:
-    """Describes what was found, and what is allowed."""
     problem = (error.problem or "text that is not YAML").replace("that cannot start any token", "")
     if problem == "mapping values are not allowed here":
         allowed = "a text with a colon in quotes, and the fields of an object in one column"

@@ -204,7 +204,6 @@ def make_rejected_table(rows: Iterable[Row]) -> pa.Table:
 
 
 def _write_votes(exemplar: Exemplar) -> str | None:
-    """Writes the ``judge_votes`` column: the in-context judge with its odds, then the chat judge's votes."""
     entries: list[Mapping[str, object]] = []
     if exemplar.odds is not None:
         entries.append({"judge": "in_context", "odds": round(exemplar.odds, 4)})

@@ -160,7 +160,6 @@ def _make_vote_calls(plan: Plan, judge: Endpoint, trait: Trait) -> CallKind:
 
 
 def _list_sense_calls(plan: Plan, judge: Endpoint) -> tuple[CallKind, ...]:
-    """Counts the calls by which it is tried whether the judge tells sense from nonsense."""
     texts = list_trial_texts(plan)
     requests = [make_vote_request(plan, item.trait, item.text, "positive", True, judge.decides) for item in texts]
     examples = tuple(

@@ -183,7 +183,6 @@ def name_unpriced(names: Sequence[str], begins: bool = False) -> str:
 
 
 def _estimate_kind(kind: CallKind) -> PlannedCalls:
-    """Estimates the calls of one kind; tokens are rounded up."""
     # All that a call sends, its schema or its questions included.
     sent = [text for example in kind.examples for _, text in example.request.prompt.messages]
     sent += [json.dumps(example.request.form) for example in kind.examples if example.request.form]

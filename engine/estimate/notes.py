@@ -59,7 +59,6 @@ def list_notes(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
 
 
 def _describe_language(language: Language) -> Iterator[str]:
-    """Yields what language was decided and why, and whether the sentence encoder knows it."""
     yield f"The texts are to be in {language.name} ({language.tag}): {language.why}."
     if not language.encoder_has_say:
         yield (
@@ -93,7 +92,6 @@ def _describe_axis(plan: Plan, trait: Trait) -> Iterator[str]:
 
 
 def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> Iterator[str]:
-    """Yields why the scenarios are what they are; a plain-text model is shown the subject and no more of them."""
     grouped: dict[str, list[str]] = {}
     for part, why in plan.scenario_pool.reasons.items():
         grouped.setdefault(why, []).append(part)
@@ -105,7 +103,6 @@ def _describe_scenarios(plan: Plan, endpoint: Endpoint) -> Iterator[str]:
 
 
 def _advise_on_packs(plan: Plan, plain: bool) -> str:
-    """Says what to do where no pack has subjects of a field, or where the packs' language is not the texts'."""
     model, pool = plan.model, plan.scenario_pool
     # A hosted model proposes subjects itself.
     said = advise_on_fields(pool) if plain and plan.language.encoder_has_say else None

@@ -133,7 +133,6 @@ def describe_run(settings: Settings, plan: Plan, more_notes: Sequence[str] = (),
 
 
 def _describe_length(length: Length) -> str:
-    """Returns a length's name with its range of words, which is the name of one that is made from seeds."""
     return length.words if length.name == length.words else f"{length.name} ({length.words})"
 
 

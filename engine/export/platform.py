@@ -138,7 +138,6 @@ class Platform:
         return PlatformError(f"{told} It takes no such request: ask who runs the platform why")
 
     def _read_error(self, answer: httpx.Response) -> tuple[str, str, Mapping[str, Any]]:
-        """The code, the message and the details of an error; where it is not in the envelope, its first words."""
         try:
             error = answer.json()["error"]
             code, said, details = str(error["code"]), str(error["message"]), dict(error["details"])
@@ -167,7 +166,6 @@ class Platform:
         self.tell(f"{str(error).rstrip('.')}. Asking {wait}")
 
     def _quote(self, text: str) -> str:
-        """Quotes a foreign text in one line of bounded length, without the key."""
         return shorten(redact_message(" ".join(text[: 9 * SHOWN].split()), (self.key,)), SHOWN)
 
 

@@ -162,7 +162,6 @@ def _pass_over(faults: list[StoreError]) -> Iterator[None]:
 
 
 def _find_rows(stored: StoredSet, ids: Collection[int]) -> Iterator[Place]:
-    """Yields the places of samples among those of a set, and among those that it had until they were removed."""
     if stored.status != "rejected":
         yield from _list_in_file(stored, stored.rows_name, cast(Standing, stored.status), ids)
     for entry in stored.manifest.get("removals", ()):
@@ -183,7 +182,6 @@ def _list_in_file(stored: StoredSet, name: str, standing: Standing, ids: Collect
 
 
 def _find_own(models_uri: str, handle: str, wanted: Collection[int]) -> Iterator[Place]:
-    """Yields the places of authored samples, added ones too."""
     if not wanted:
         return
     outline = load_outline(models_uri, handle)

@@ -164,7 +164,6 @@ def _find_outline(models_uri: str, handle: str, kept: Mapping[str, Any]) -> Outl
 
 
 def _read_texts(models_uri: str, samples_uri: str, outline: Outline, wanted: Collection[str]) -> dict[str, str]:
-    """The texts of some digests that are there still, authored ones and those that a person had accepted."""
     texts: dict[str, str] = {}
     with suppress(InputError, StoreError):
         texts.update((seed.sha256, seed.text) for *_, seed in walk_seeds(models_uri, outline) if seed.sha256 in wanted)

@@ -108,7 +108,6 @@ def _list_facts(data: ReportData) -> list[tuple[str, str]]:
 
 
 def _describe_lengths(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
-    """Says how many words the texts of each trait and pole have: the median, and from how many to how many."""
     counts: dict[tuple[str, str], list[int]] = {}
     for row in rows:
         counts.setdefault((row["trait"], row["pole"]), []).append(count_words(row["text"] or ""))
@@ -116,7 +115,6 @@ def _describe_lengths(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
 
 
 def _pack_table(data: ReportData) -> Markup:
-    """Packs the rows for the page's script."""
     wrong_side = {number for separation in data.separations for number in separation.wrong_side}
     run, handle = data.stamp.run_id, data.model.handle
     take_off = f"exemplars review {run} --attach --leave-out" if data.verdict.proposed else f"exemplars remove {handle}"

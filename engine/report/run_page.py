@@ -118,7 +118,6 @@ def _write_report_step(stored: StoredSet, api_url: str | None) -> str:
 
 
 def _write_review_steps(stored: StoredSet, report: str, api_url: str | None) -> list[str]:
-    """Writes how a proposed set is read, and the ways to attach or reject it."""
     read = report
     if api_url:
         read = _write_link("Review the samples", f"{api_url.rstrip('/')}/v1/runs/{stored.run_id}/review")
@@ -149,7 +148,6 @@ def _write_kept(rounds: Rounds, verdict: Verdict) -> str:
 
 
 def _write_costs(budget: RunBudget, estimate: Estimate) -> str:
-    """Writes what was spent beside what was estimated; the report has it by trait and pole."""
     likely = estimate.total.likely
     expected = "" if budget.is_free or likely.cost_usd is None else f", likely {format_cost(likely.cost_usd)}"
     calls = f"Replies: {budget.replies:,}, likely {likely.calls:,}. Tokens: {format_tokens(budget)}."

@@ -70,5 +70,4 @@ def list_separations(rounds: Rounds) -> tuple[Separation, ...]:
 
 
 def _format_score(score: float) -> str:
-    """Formats a score with its sign; without one for what rounds to 0."""
     return f"{score:+.2f}" if abs(score) >= 0.005 else "0"

@@ -246,7 +246,6 @@ def _make_verdict_document(rounds: Rounds, verdict: Verdict, report: ReportData)
 
 
 def _name_shares(rounds: Rounds) -> list[str]:
-    """Says how many of the texts are about each thing that the model names; nothing of a single one."""
     shares = count_shares((item.scenario for item in rounds.choice.chosen), rounds.plan.scenario_pool)
     said = ", ".join(f"{name} {count:,}" for name, count in shares.items())
     return [f"What the texts are about: {said}."] if len(shares) > 1 else []
@@ -263,7 +262,6 @@ def _make_row(rounds: Rounds, stamp: RunStamp, exemplar: Exemplar) -> Row:
 
 
 def _list_prompts(rounds: Rounds, rows: Sequence[Row]) -> Iterator[dict[str, str | None]]:
-    """Yields what rows answer, each prompt once, in the order of the rows."""
     for sha256 in dict.fromkeys(row["prompt_sha256"] for row in rows):
         if prompt := rounds.prompts.get(sha256):
             turns = json.dumps(prompt.turns, ensure_ascii=False)

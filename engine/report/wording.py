@@ -227,7 +227,6 @@ def _explain_hopeless(rounds: Rounds) -> str:
 
 
 def _explain_shortfall(rounds: Rounds, lacking: int) -> str:
-    """Explains a shortfall by its most frequent reason; what is to spare counts only if nothing was rejected."""
     shortfall = rounds.choice.shortfall
     wanted = sum(rounds.plan.quotas.values())
     after = count_noun(rounds.round_no, "round")

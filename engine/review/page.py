@@ -110,7 +110,6 @@ def list_changes(manifest: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _pack_row(row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page has of a row; ids as texts, since they are keys there."""
     nearest = shown.get("nearest")
     return {
         "id": str(row["id"]),
@@ -123,7 +122,6 @@ def _pack_row(row: Row, shown: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write_kept(stored: StoredSet) -> str:
-    """Writes how many samples each pole has, and the first of each."""
     lines, rows = ["## Kept", ""], read_rows(stored, SAMPLES)
     for key, trait in read_document(stored, REVIEW_DATA)["traits"].items():
         for pole in POLES:

@@ -111,6 +111,5 @@ def measure_standing(model: Model, rows: Sequence[Row], embedder: Embedder) -> t
 
 
 def _move(row: Row) -> Row:
-    """The row at the other pole, where it has no pair."""
     pole: Pole = "negative" if row["pole"] == "positive" else "positive"
     return {**row, "pole": pole, "quality": 1 - (row["quality"] or 0.0), "pair_id": None}

@@ -259,12 +259,10 @@ def plan_with(job: Job, scenario_pool: ScenarioPool, seed: int) -> Plan:
 
 
 def _read_sha256(identity: str) -> str:
-    """The digest of the file in an embedded endpoint's identity."""
     return identity.split(":")[1]
 
 
 def _list_there(names: Sequence[str], settings: Settings) -> dict[str, str]:
-    """The embedded models whose files are there, listed or named, by the digests of their files."""
     there: dict[str, str] = {}
     listed = [f"{EMBEDDED}/{known}" for known in embedded_models.list_embedded_models()]
     for name in (*listed, *filter(is_embedded, names)):

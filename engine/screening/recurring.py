@@ -102,7 +102,6 @@ class SeedPhrases:
         return {phrase for phrase in own & self._list(exemplar.text or "") if not named & set(phrase)}
 
     def _list(self, text: str) -> set[Phrase]:
-        """Lists the phrases of a text with two content words and more, and its names and numbers."""
         runs = {run for size in SIZES for run in word_runs(text, size)}
         phrases = {run for run in runs if sum(word not in self._function_words for word in run) >= MIN_CONTENT_WORDS}
         return phrases | {(normalise(name),) for name in _NAMES.findall(text) if self._capitals_mark_names}

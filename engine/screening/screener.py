@@ -101,7 +101,6 @@ class Screener:
     def _walk_faults(
         self, exemplar: Exemplar, text: str, found: Mapping[Reason, Mapping[str, Match]]
     ) -> Iterator[tuple[Reason, str | None]]:
-        """Yields the reasons in the order in which they count, each with its detail where the text has the fault."""
         matches = {reason: its.get(text) for reason, its in found.items()}
         details = {reason: match.detail for reason, match in matches.items() if match}
         yield "meta_talk", self._openings.find(exemplar)

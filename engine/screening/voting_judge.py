@@ -185,7 +185,6 @@ class VotingJudge:
         return self.trial is not None and self.trial.covers(exemplar.trait)
 
     def _explain_unread(self, plan: Plan) -> str:
-        """Says that no vote can be read, with two of the answers, in the order of the texts."""
         endpoint = self.gateway.endpoint
         different = dict.fromkeys(self._unread[label] for label in sorted(self._unread))
         quoted = [quote_reply(said) for said in islice(different, 2)]

@@ -120,7 +120,6 @@ def _may_be_unfinished(files: Mapping[str, fs.FileInfo]) -> bool:
 
 
 def _list_run_folders(filesystem: fs.FileSystem, pool: str) -> dict[str, dict[str, fs.FileInfo]]:
-    """All set folders below a pool's path, each with its files by their name in the set."""
     found: dict[str, dict[str, fs.FileInfo]] = {}
     for info in list_below(filesystem, pool, recursive=True):
         run, _, name = info.path.removeprefix(f"{pool}/").partition("/")

@@ -257,7 +257,6 @@ def _end(
     decisions: Sequence[Decision],
     rows: Sequence[Row],
 ) -> StoredSet:
-    """Puts the manifest of a set that waits no more, with these samples."""
     ended = {
         **manifest,
         "counts": count_poles(rows),

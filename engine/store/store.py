@@ -270,7 +270,6 @@ def digest_sets(sets: Sequence[StoredSet]) -> tuple[str, ...]:
 
 
 def _read_pool(pool: str) -> list[StoredSet]:
-    """All sets in the folder of a pool, as their manifests have them."""
     for _ in range(TRIES):
         with translate_errors(pool, UNREADABLE):
             found = find_manifests(*open_folder(pool))
@@ -283,7 +282,6 @@ def _read_pool(pool: str) -> list[StoredSet]:
 
 
 def _find_replaced(sets: Sequence[StoredSet]) -> dict[str, str]:
-    """The folders of those attached sets that one of them replaces, and the run of that one."""
     by = {run: stored.run_id for stored in sets for run in stored.replaces}
     return {item.folder: by[item.run_id] for item in sets if item.run_id in by and item.status == "attached"}
 

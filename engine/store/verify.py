@@ -147,7 +147,6 @@ class _SetCheck:
                 self._add("a file that the manifest does not name", name, REMOVE)
 
     def _check_file(self, name: str, entry: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
-        """Checks the bytes of a file. Those of samples that are as written have its ids."""
         has_samples = name == SAMPLES_NAMES.get(self.status)
         try:
             with open_whole(f"{self._place}/{name}") as source:

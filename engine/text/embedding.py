@@ -67,7 +67,6 @@ class SentenceEncoder:
         self._seen.update(zip(texts, vectors.astype(np.float32), strict=True))
 
     def _list_new(self, texts: Sequence[str]) -> list[str]:
-        """Lists the texts that are not in the cache, each once."""
         return [text for text in dict.fromkeys(texts) if text not in self._seen]
 
 

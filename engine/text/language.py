@@ -179,7 +179,6 @@ def _rank(text: str, script: str) -> Mapping[str, float]:
 
 @cache
 def _list_scripts(tag: str) -> tuple[str, ...]:
-    """Lists the scripts that a language is written in, as ``_patterns`` calls them."""
     script = find_script(tag)
     return _WRITTEN_IN.get(script, (script,))
 

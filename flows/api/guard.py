@@ -116,7 +116,6 @@ def _check_size(size: int, limit_bytes: int) -> None:
 
 
 def _check_host(scope: Scope, allowed: frozenset[str]) -> None:
-    """Checks the ``Host`` header, against DNS rebinding among others."""
     host = ", ".join(Headers(scope=scope).getlist("host"))
     match = _HOST.fullmatch(host)
     if match is None or match[1].lower().strip("[]") not in allowed:

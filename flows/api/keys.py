@@ -238,7 +238,6 @@ def change_keys(path: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> It
 
 
 def _replace(path: Path, keys: Sequence[Key]) -> None:
-    """Replaces the file by a rename; the new file has mode 600 from the start."""
     made = path.with_name(f"{path.name}.new")
     # Only the holder of the lock writes this file: one that exists was left by a process that died.
     made.unlink(missing_ok=True)

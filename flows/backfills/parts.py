@@ -102,7 +102,6 @@ class PartDispatcher:
             self._add(run.id, Part(() if is_over else tuple(run.parameters["handles"]), share_usd))
 
     async def _queue(self, request: BackfillRequest, part_size: int) -> None:
-        """Queues what no part has yet, in parts; each gets its models' share of what may be spent."""
         elsewhere = {handle for part in self._queued.values() for handle in part.handles}
         rows = await self.worker.filter_unfinished([row for row in self.ledger.rows if row.handle not in elsewhere])
         handles = [row.handle for row in rows]
@@ -210,7 +209,6 @@ class PartDispatcher:
             self.logger.warning("%s ended with %s undone: %s", run.name, count_noun(len(left), "model"), said)
 
     async def _take_last(self) -> list[str]:
-        """The models of the last part that no worker has begun, which is taken out of the queue."""
         for run_id, part in reversed(self._queued.items()):
             if await self._cancel_unbegun(run_id, part):
                 return list(part.handles)
@@ -229,7 +227,6 @@ class PartDispatcher:
         return True
 
     def _remove(self, run_id: UUID, spent_usd: float = 0.0, is_known: bool = True) -> None:
-        """Removes a part and counts what it has spent; where that is not known, its whole share."""
         share_usd = self._queued.pop(run_id).share_usd
         if self.budget is None:
             return

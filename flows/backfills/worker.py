@@ -158,7 +158,6 @@ class BackfillWorker:
     def _record_outcome(
         self, handle: str, forecast: RunForecast, outcome: object, left: SkipReason | None = None
     ) -> None:
-        """Records what a run came to; ``left`` is why another run of its model has left nothing to do, if one has."""
         changes = _describe_progress(forecast) | {"cost_usd": forecast.cost_usd}
         if isinstance(outcome, RunResult) and outcome.status == "not_needed":
             changes |= {"state": "skipped", "note": capitalise(outcome.headline)}
@@ -187,7 +186,6 @@ class BackfillWorker:
         self._record(handle, **changes)
 
     def _record(self, handle: str, **changes: Any) -> None:
-        """Records what has become of a model, and tells it."""
         row = self._ledger.update(handle, **changes)
         TELL.get()(row)
         # Passed over are most at a second start; how many, the end says.
@@ -195,7 +193,6 @@ class BackfillWorker:
 
 
 def _describe_progress(forecast: RunForecast) -> dict[str, Any]:
-    """How far a run is, as fields of its model's row."""
     return {
         "kept": sum(forecast.kept.values()) if forecast.quotas else None,
         "wanted": sum(forecast.quotas.values()) if forecast.quotas else None,

@@ -125,7 +125,6 @@ async def _start_part(client: PrefectClient, parent: FlowRun | None, runs: Seque
 
 
 async def _read_flow_runs(client: PrefectClient, runs: Sequence[BatchRun]) -> dict[str, FlowRun]:
-    """What Prefect knows of runs and of their backfills, by run id."""
     run_ids = sorted({run.run_id for run in runs} | {run.parent for run in runs if run.parent})
     wanted = FlowRunFilter.model_validate({"id": {"any_": run_ids}})
     return {str(run.id): run for run in await read_runs(client, wanted)}

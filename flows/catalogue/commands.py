@@ -39,7 +39,6 @@ def catalogue_command(
 
 
 def _show(models: "Sequence[ModelCondition]") -> None:
-    """Prints the table, and what to type."""
     from rich.text import Text
 
     from engine.catalogue.condition import KINDS

@@ -46,7 +46,6 @@ def plan_run(settings: Settings, request: RunRequest, prompts: int = 2) -> Plann
 
 
 def _name_better_model(settings: Settings, level: Level) -> list[str]:
-    """Names the embedded model that the dial would sooner take for a level, and how to get it."""
     first = load_level(settings.effort_file, level.effort).synth_model
     name = first.removeprefix(f"{EMBEDDED}/")
     models = list_embedded_models()

@@ -167,7 +167,6 @@ def _show_removed(handle: str, places: "Collection[Place]", as_json: bool) -> No
 
 
 def _drop_replies(handle: str | None, dry_run: bool, as_json: bool) -> None:
-    """Drops the kept replies of a model, None for all of them, or lists their plans, the longest unused first."""
     from engine.llm.replies.admin import list_cache, remove_plans
 
     place, whose = read_settings().replies_place, f"of {handle}" if handle else "of all models"

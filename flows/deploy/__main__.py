@@ -85,7 +85,6 @@ def check_server(client: SyncPrefectClient) -> str:
 
 
 def _set_up(client: SyncPrefectClient, settings: Settings) -> Iterator[tuple[str, str]]:
-    """Sets up one kind of thing after the other; yields its name and what is there now."""
     pool = ensure_pool(client)
     yield "work pool", f"{POOL} ({pool.type})"
     image = settings.image if pool.type in CONTAINERS else None

@@ -72,7 +72,6 @@ def show(sample_id: int, handle: str | None = None, run_id: str | None = None) -
 
 
 def _list_parts(origin: "Origin") -> Iterator[tuple[str, str]]:
-    """Yields what a person reads, part by part: a title and lines."""
     row, made, asked = origin.row, origin.made_in, origin.prompt
     yield "text", row["text"] or "none"
     yield "why", origin.why

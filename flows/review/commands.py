@@ -99,7 +99,6 @@ def _correct(settings: "Settings", proposal: "StoredSet", sample_id: int, text: 
 
 
 def _show(result: RunResult, as_json: bool) -> None:
-    """Prints what came of a review, or of the run that fills up after it."""
     if as_json:
         print(json.dumps({name: asdict(result)[name] for name in ("run_id", "status", "samples", "report")}))
         return

@@ -175,7 +175,6 @@ class PrefectRateLimiter(RateLimiter):
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def _ask(self, rate: Rate, units: int) -> bool:
-        """Asks for the units once; False where they are to be asked for again, now that Prefect's time is over."""
         if rate.name not in self._shaped:
             await self._shape(rate, units)
         asked_at = time.monotonic()

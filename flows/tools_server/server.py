@@ -131,7 +131,6 @@ def make_server(
 
 
 async def _refuse_response(response: httpx2.Response) -> None:
-    """Refuses what the HTTP API has refused."""
     if response.is_error:
         await response.aread()
         error = response.json()["error"]
@@ -178,7 +177,6 @@ class _CheckAndName(Middleware):
 
 
 def _choose_operations(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The OpenAPI document with the operations of the tools alone, in the tools' names."""
     paths: dict[str, dict[str, Any]] = {}
     for name, operation in TOOLS.items():
         method, path = operation.split()

@@ -232,7 +232,6 @@ class _Maker:
         return tuple(labels)
 
     def _walk_targets(self, mapping: Mapping[str, schema.MappingEntry]) -> Iterator[tuple[str, Trait]]:
-        """Yields the fields of a mapping with their traits; an unknown one, and one that is twice, is a mistake."""
         seen: set[str] = set()
         for name, target in mapping.items():
             place = (*self.path, "mapping", name, "trait")

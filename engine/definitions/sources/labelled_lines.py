@@ -224,7 +224,6 @@ def _open_csv(text: io.TextIOWrapper, columns: Collection[str]) -> "_csv.Reader"
 
 @lru_cache(maxsize=256)
 def _name_qualities(trait: Trait) -> Mapping[str, float]:
-    """The words that name a quality of a trait, folded."""
     own = {fold_name(trait.negative_label): 0.0, fold_name(trait.positive_label): 1.0}
     is_turned = any(QUALITY_WORDS.get(label, quality) != quality for label, quality in own.items())
     return own if is_turned else QUALITY_WORDS | own

@@ -93,7 +93,6 @@ def _read_all(folder: str, found: tuple[tuple[Source, tuple[_File, ...]], ...]) 
 
 
 def _walk_texts(source: Source, below: str, stream: BinaryIO) -> Generator[str | None, None, None]:
-    """Yields the texts of a file, blank and missing ones too."""
     name = f"{source.name}{below}"
     walk = partial(_walk_text, is_whole=True) if below else WALKS[PurePosixPath(name).suffix.lower()[1:]]
     yield from walk(name, stream, source.column)

@@ -129,7 +129,6 @@ def _list_passages(lines: Sequence[str]) -> list[str]:
 
 
 def _join_lines(lines: Sequence[str]) -> str:
-    """Joins the lines of a paragraph by spaces, or by nothing where the script has none."""
     text = ""
     for line in lines:
         is_joined = not text or (_is_spaceless(text[-1]) and _is_spaceless(line[0]))

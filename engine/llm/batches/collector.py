@@ -171,7 +171,6 @@ class _Collector:
             await self._submit(row)
 
     async def _submit(self, row: BatchRow) -> None:
-        """Uploads and creates a batch whose create was never sent, or was refused for a time."""
         wire, tried_at = await self._open(row.place), None
         try:
             file_id = await wire.upload(row.batch, self._read_lines(row))
@@ -254,7 +253,6 @@ class _Collector:
         return self.wires[place]
 
     def _read_lines(self, row: BatchRow) -> Iterator[Line]:
-        """The lines of a batch, page by page: all at once are 190 MB."""
         values = {"batch": row.batch, "after": "", "page": PAGE}
         while page := self.outbox.read(lambda connection: connection.execute(LIST_BODIES, values).all()):
             for custom_id, body in page:
@@ -266,7 +264,6 @@ class _Collector:
 
     @contextmanager
     def _noting(self, what: str) -> Iterator[None]:
-        """Notes an error, whatever it is: the others go on."""
         try:
             yield
         except (_LeaseLostError, StoreError):

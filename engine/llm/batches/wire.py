@@ -157,7 +157,6 @@ class SharedWire(ABC):
         return await self._ask("get", f"{self.path}/{quote(remote_id)}")
 
     async def _list(self) -> AsyncIterator[Mapping[str, Any]]:
-        """Each batch of the provider's list."""
         asked, seen = {"limit": str(self.page)}, set[str]()
         while True:
             page = await self._ask("get", self.path, options={"params": asked})
@@ -173,7 +172,6 @@ class SharedWire(ABC):
     async def _ask(
         self, method: Literal["get", "post"], path: str, creates: bool = False, **options: Any
     ) -> dict[str, Any]:
-        """The JSON that a request is answered with."""
         asked: Awaitable[Any] = getattr(self._server, method)(path, cast_to=object, **options)
         return cast("dict[str, Any]", await self._translate(asked, creates, of_batch=path != self.path))
 
@@ -236,14 +234,12 @@ class SharedWire(ABC):
         return None
 
     def _make_unlisted(self, why: object) -> RequestRefusedError:
-        """The error for a provider that does not show its batches."""
         return RequestRefusedError(
             f"{self._client.endpoint.name} has no list of its batches, by which one is found again whose answer was "
             f"lost ({why})"
         )
 
     def _redact(self, said: str) -> str:
-        """What a provider says, without secrets."""
         return redact_message(said, self._secrets)
 
 

@@ -102,7 +102,6 @@ class BatchClient(LitellmClient):
         return self._errors.translate(mapped)
 
     def _open_unsent(self, transport: httpx.MockTransport) -> Any:
-        """A client for one call that ends at a transport."""
         from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
         if self._provider == "anthropic":

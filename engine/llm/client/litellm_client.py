@@ -228,7 +228,6 @@ class LitellmClient:
         return Reply(mend_unicode(text), finish, *counts, cost_usd, odds, cached_tokens=usage.cached)
 
     def _warn_of_usage(self) -> None:
-        """Says once that tokens are not counted."""
         if self._is_warned or (self.endpoint.price and self.endpoint.price.is_by_call):
             return
         self._is_warned = True
@@ -298,7 +297,6 @@ def import_litellm() -> Any:
 
 
 def _find_decisions_config(name: str, provider: str) -> Any:
-    """How litellm asks a provider for decisions; its own error where it does not."""
     from litellm.decisions.call import get_decisions_provider_config
 
     return get_decisions_provider_config(name, provider)

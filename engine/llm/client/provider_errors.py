@@ -102,7 +102,6 @@ class ErrorTranslator:
         return None
 
     def _translate_permanent(self, error: Exception, message: str) -> ProviderError | None:
-        """Errors that every further request would meet."""
         import openai
 
         exceptions, where, status = self.exceptions, self.where, _read_status(error)
@@ -130,7 +129,6 @@ class ErrorTranslator:
         return None
 
     def _translate_temporary(self, error: Exception, message: str) -> ProviderError:
-        """Errors that may be temporary, and all others."""
         import httpx
 
         exceptions, status = self.exceptions, (self.endpoint.decides and _find_status(error)) or _read_status(error)
@@ -211,7 +209,6 @@ def _read_codes(error: Exception) -> set[str]:
 
 
 def _read_body(error: Exception) -> Any:
-    """The body of an error response: as OpenAI's client has read it or, of another's, by its JSON."""
     import httpx
 
     body = getattr(error, "body", None)

@@ -110,7 +110,6 @@ def requantize(source: Path, made: Path) -> None:
 
 
 def _name_parts(model: EmbeddedModel, folder: Path) -> Path:
-    """Where what has come of a file lies until it is whole."""
     return folder / f".{model.file}.parts"
 
 

@@ -118,7 +118,6 @@ class RetryingClient:
                 raise ProviderDownError(f"{error} (asked {tries.failures} times, no call has been answered)") from error
 
     def _choose_wait(self, state: RetryCallState) -> float:
-        """Backoff in seconds before the next try."""
         if self._throttle.is_open:
             # There it waits for its turn.
             return 0.0

@@ -165,6 +165,5 @@ def _begin(connection: Connection, begun: Sequence[Begun], limit: SharedLimit | 
 
 
 def _execute(connection: Connection, statement: TextClause, changes: Sequence[Change], **more: object) -> int:
-    """How many rows the statement has changed, of all."""
     rows = [asdict(change) | more for change in changes]
     return connection.execute(statement, rows).rowcount if rows else 0

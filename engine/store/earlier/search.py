@@ -186,7 +186,6 @@ class BandSearch:
         return rows[alike] + start, queries[alike]
 
     def _read_starts(self, signatures: Signatures) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:
-        """The first two bytes of each band of each row, as a number."""
         first, second = signatures[:, :: self._width], signatures[:, 1 :: self._width]
         return np.asarray(first.astype(np.uint16) << 8 | second, np.uint16)
 
@@ -201,7 +200,6 @@ class BandSearch:
 
 
 def _walk(stored: StoredTexts, column: HashColumn) -> Iterator[tuple[int, pa.Array]]:
-    """Yields the parts of a column, each with the position of its first row."""
     begins = 0
     for part in stored.walk_hashes(column):
         yield begins, part

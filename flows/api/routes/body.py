@@ -102,7 +102,6 @@ def _list_extra(body: Body, within: str = "") -> Iterator[str]:
 
 
 def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
-    """A JSON schema whose references to its own definitions are replaced by them."""
     if isinstance(schema, list):
         return [_inline(each, definitions) for each in schema]
     if not isinstance(schema, dict):

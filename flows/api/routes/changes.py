@@ -221,7 +221,6 @@ def _refuse_crowd(handle: str) -> ApiError:
 
 
 def _check_model(settings: Settings, handle: str, wanted: Sequence[NewSample]) -> list[Seed]:
-    """Check that the model can take the samples, and return them with the keys of their traits."""
     outline = load_outline(settings.models_uri, handle)
     check_traits(outline)
     keys = index_traits(outline)
@@ -238,7 +237,6 @@ def _check_model(settings: Settings, handle: str, wanted: Sequence[NewSample]) -
 
 
 def _find_sample(settings: Settings, handle: str, sample_id: int) -> list[Place]:
-    """Return the places of a sample, or refuse with 404 if there is none and 409 if an author wrote it."""
     places = find_in_model(settings.models_uri, settings.samples_uri, handle, [sample_id])
     details = {"sample_id": sample_id}
     if own := [place.where for place in places if place.standing == "authored" and not place.is_added]:

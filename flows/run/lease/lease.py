@@ -215,7 +215,6 @@ class Lease:
         raise self._explain(holder)
 
     def _renew(self, on_loss: Callable[[BaseException], object]) -> bool:
-        """Renews the lease, where it is held; False once it is lost."""
         try:
             if self._held:
                 self._confirm()
