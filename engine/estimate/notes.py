@@ -113,7 +113,6 @@ def _advise_on_packs(plan: Plan, plain: bool) -> str:
 
 
 def _list_shared_topics(plan: Plan) -> list[str]:
-    """Says of which topics both poles get the author's subjects, since these lie too rarely inside the topic."""
     if not plan.model.scenarios.subjects or not plan.language.encoder_has_say:
         return []
     return [

@@ -203,7 +203,6 @@ def _find_place(stored: StoredSet) -> tuple[int, str]:
 
 
 def _walk_set(stored: StoredSet, first: int, trait_key: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the rows of a set from row ``first`` on, each with its number; only those of a trait if one is given."""
     with open_rows(stored) as parquet:
         numbers = number_rows(parquet.metadata.metadata, parquet.metadata.num_rows)
         # Whole row groups before the first row are not read.
